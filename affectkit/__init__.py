@@ -1,0 +1,55 @@
+"""affectkit: train, test and run emotion models.
+
+Importing this package loads nothing heavy; ``load`` and ``predict`` import torch when they are called.
+
+>>> import affectkit
+>>> model = affectkit.load("run/best.safetensors")          # doctest: +SKIP
+>>> for row in affectkit.predict(model, ["face.jpg"]):      # doctest: +SKIP
+...     print(row["Predicted Label"], row["Confidence"])
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+    from typing import Any
+
+    from torch import nn
+
+__version__ = "0.1.0"
+__all__ = ["__version__", "load", "predict"]
+
+
+def load(checkpoint: str | Path, *, device: str = "cpu") -> nn.Module:
+    """The model of a checkpoint, in evaluation mode, with its ``spec`` (task, input size, mean, std, classes).
+
+    Args:
+        checkpoint: a ``.safetensors`` file written by ``affectkit train``, or a run folder (its best model).
+        device: ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"`` or ``"auto"``.
+
+    Raises:
+        CheckpointError: the file is missing, damaged or not one of affectkit's.
+        DeviceError: the device is not there.
+    """
+    from affectkit.runners.checkpoint import load_model
+
+    return load_model(checkpoint, device=device)
+
+
+def predict(model: nn.Module, paths: Iterable[str | Path], *, batch_size: int = 32) -> Iterator[dict[str, Any]]:
+    """The rows that ``affectkit infer`` writes, one a readable image, in the order of ``paths``.
+
+    Args:
+        model: what ``affectkit.load`` gave.
+        paths: image files.
+        batch_size: images in one forward pass.
+
+    Raises:
+        DataError: an image cannot be read; the message names it.
+    """
+    from affectkit.runners.infer import predict_rows
+
+    return predict_rows(model, paths, batch_size=batch_size)

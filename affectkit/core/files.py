@@ -1,0 +1,130 @@
+"""Files that appear whole or not at all, and places to keep them."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from affectkit.errors import DataError, UsageError
+
+
+@contextlib.contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """A temporary path beside ``path``; renamed onto it, after a flush to disk, when the block ends well.
+
+    >>> with whole_file(Path("table.csv")) as part:             # doctest: +SKIP
+    ...     part.write_text("a,b")
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    os.close(handle)
+    part = Path(name)
+    try:
+        yield part
+        part.chmod(0o666 & ~_umask())
+        sync(part)
+        os.replace(part, path)
+        sync(path.parent)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write ``text`` (UTF-8) whole or not at all."""
+    with whole_file(path) as part:
+        part.write_text(text, encoding="utf-8", newline="\n")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write ``value`` as indented JSON; NaN and infinity become null, which JSON can hold."""
+    write_text(path, to_json(value) + "\n")
+
+
+def to_json(value: Any, indent: int | None = 2) -> str:
+    """``value`` as strict JSON: NaN and infinity as null, paths as text."""
+    return json.dumps(_finite(value), indent=indent, ensure_ascii=False, allow_nan=False, default=str)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    if isinstance(value, float) and not (float("-inf") < value < float("inf")):
+        return None
+    return value
+
+
+def read_json(path: Path) -> Any:
+    """The value in a JSON file; a DataError names the file and the place of a fault."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"cannot read {path}: {error}") from error
+
+
+def sync(path: Path) -> None:
+    """Ask the operating system to put a file, or a folder's entries, on the disk."""
+    with contextlib.suppress(PermissionError):  # Windows cannot open folders
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file's bytes, in hexadecimal."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def fresh_folder(path: Path, *, force: bool = False, name: str = "--output", hint: str = "") -> Path:
+    """Make ``path``, or refuse it with a UsageError when it holds something and ``force`` is not given."""
+    if path.exists() and not path.is_dir():
+        raise UsageError(f"{name} {path} is a file; a folder is needed.")
+    if path.is_dir() and any(path.iterdir()) and not force:
+        raise UsageError(f"{name} {path} is not empty.", hint or "Name another folder, or add --force to write into it.")
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{name} {path} cannot be made: {error.strerror or error}.") from error
+    return path
+
+
+def inside(root: Path, name: str) -> Path:
+    """The file that a table under ``root`` calls ``name``.
+
+    Raises:
+        DataError: ``name`` is absolute, climbs out with ``..``, holds a NUL, or is a link that leads out of ``root``.
+    """
+    if not name or "\x00" in name or "\\" in name and os.sep != "\\" and ".." in name:
+        raise DataError(f"{name!r} is not a file name.")
+    pure = Path(name)
+    if pure.is_absolute() or ".." in pure.parts:
+        raise DataError(f"{name!r} leaves the folder {root}: names must be relative to it, without '..'.")
+    path = root / pure
+    if not path.resolve().is_relative_to(root.resolve()):
+        raise DataError(f"{name!r} is a link that leads out of the folder {root}.")
+    return path
+
+
+def cache_folder() -> Path:
+    """Where affectkit keeps what can be made again: $AFFECTKIT_CACHE, else $XDG_CACHE_HOME/affectkit or ~/.cache."""
+    own = os.environ.get("AFFECTKIT_CACHE")
+    if own:
+        return Path(own).expanduser()
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "affectkit"
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

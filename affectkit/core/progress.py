@@ -1,0 +1,38 @@
+"""How libraries tell what they are doing: they call a Reporter, the command line draws it."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class Reporter(Protocol):
+    """What a runner or a preparation may say while it works."""
+
+    def note(self, text: str) -> None:
+        """A line a user wants to read once (a choice made, a file written)."""
+
+    def warn(self, text: str) -> None:
+        """Something that is not an error and should be looked at."""
+
+    def start(self, label: str, total: int | None, unit: str = "") -> None:
+        """A stretch of work begins; ``total`` items of ``unit``, None where the number is not known."""
+
+    def advance(self, count: int = 1, text: str = "") -> None:
+        """``count`` more are done; ``text`` holds the numbers of the moment."""
+
+    def finish(self) -> None:
+        """The stretch has ended."""
+
+
+class Silent:
+    """A Reporter that says nothing."""
+
+    def note(self, text: str) -> None: ...
+
+    def warn(self, text: str) -> None: ...
+
+    def start(self, label: str, total: int | None, unit: str = "") -> None: ...
+
+    def advance(self, count: int = 1, text: str = "") -> None: ...
+
+    def finish(self) -> None: ...

@@ -1,0 +1,74 @@
+"""Names before imports: a table from a name to where its object lives, readable without importing it."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from affectkit.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Where an object lives (``"package.module:attribute"``) and one line on what it is."""
+
+    target: str
+    summary: str
+
+
+class Registry(Mapping[str, Entry]):
+    """An ordered table of names.
+
+    Args:
+        kind: what the names are, for messages (``"loss"``).
+
+    >>> losses = Registry("loss")
+    >>> losses.add("mse", "affectkit.losses.distribution:mse", "mean squared error")
+    >>> losses["mse"].summary
+    'mean squared error'
+    """
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self._entries: dict[str, Entry] = {}
+
+    def add(self, name: str, target: str, summary: str) -> None:
+        """Enter ``name``; a second entry of the same name is an error in the program."""
+        if name in self._entries:
+            raise ValueError(f"{self.kind} {name!r} is registered twice: {self._entries[name].target} and {target}")
+        self._entries[name] = Entry(target, summary)
+
+    def __getitem__(self, name: str) -> Entry:
+        return self._entries[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def check(self, name: str) -> str:
+        """``name`` itself, or a UsageError that lists the nearest names."""
+        if name not in self._entries:
+            raise UsageError(unknown_name(self.kind, name, self._entries))
+        return name
+
+    def resolve(self, name: str) -> Any:
+        """Import and return the object called ``name``."""
+        module, _, attribute = self._entries[self.check(name)].target.partition(":")
+        return getattr(importlib.import_module(module), attribute)
+
+
+def nearest(name: str, known: Mapping[str, Any] | list[str]) -> list[str]:
+    """Up to three of ``known`` that look like ``name``."""
+    return difflib.get_close_matches(name, list(known), n=3, cutoff=0.5)
+
+
+def unknown_name(kind: str, name: str, known: Mapping[str, Any] | list[str]) -> str:
+    """The sentence for a name that is not known: the nearest ones, or all of a short list."""
+    near = nearest(name, known)
+    tail = f"did you mean {' or '.join(near)}?" if near else f"known are {', '.join(list(known)[:20])}."
+    return f"unknown {kind} {name!r}; {tail}"

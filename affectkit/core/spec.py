@@ -1,0 +1,81 @@
+"""What a model needs to know about its input, in one place that travels in the checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
+
+from affectkit.errors import CheckpointError
+
+FITS = {
+    "stretch": "both sides resized to the input size, aspect ratio not kept",
+    "crop": "shorter side resized to the input size, the centre cut out",
+    "pad": "longer side resized to the input size, the rest filled with black",
+}
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """Input and classes of a model.
+
+    Attributes:
+        task: name of the task the model was trained for.
+        height, width: input size in pixels.
+        channels: 3 (RGB) or 1 (gray).
+        mean, std: one number a channel, on images in [0, 1]: the model sees ``(image - mean) / std``.
+        fit: how an image of another shape is brought to the size, one of ``FITS``.
+        classes: class names in the order of the model's outputs.
+        temperature: logits are divided by it before the softmax (1 where nothing was fitted).
+    """
+
+    task: str
+    height: int
+    width: int
+    channels: int = 3
+    mean: tuple[float, ...] = (0.5, 0.5, 0.5)
+    std: tuple[float, ...] = (0.5, 0.5, 0.5)
+    fit: str = "crop"
+    classes: tuple[str, ...] = ()
+    temperature: float = 1.0
+
+    def with_(self, **changes: Any) -> InputSpec:
+        """A copy with ``changes``."""
+        return replace(self, **changes)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> InputSpec:
+        """The inverse of ``to_dict``; a CheckpointError names what is missing, unknown or out of range."""
+        known = {field.name for field in fields(cls)}
+        unknown = sorted(set(values) - known)
+        if unknown:
+            raise CheckpointError(
+                f"the input specification has unknown entries: {', '.join(unknown)}.",
+                "The checkpoint was probably written by a newer affectkit: upgrade with pip install -U affectkit.",
+            )
+        try:
+            tuples = {name: tuple(values[name]) for name in ("mean", "std", "classes") if name in values}
+            spec = cls(**{**values, **tuples})
+        except TypeError as error:
+            raise CheckpointError(f"the input specification is not complete: {error}.") from error
+        spec.check()
+        return spec
+
+    def check(self) -> None:
+        """Raise a CheckpointError unless every entry is in range."""
+        rules = {
+            f"channels must be 1 or 3, got {self.channels}": self.channels in (1, 3),
+            f"mean and std need {self.channels} numbers each": len(self.mean) == len(self.std) == self.channels,
+            f"std must be above 0, got {self.std}": all(value > 0 for value in self.std),
+            f"size must be at least 1x1, got {self.height}x{self.width}": min(self.height, self.width) >= 1,
+            f"fit must be one of {', '.join(FITS)}, got {self.fit!r}": self.fit in FITS,
+            f"temperature must be above 0, got {self.temperature}": self.temperature > 0,
+            "class names must differ": len(set(self.classes)) == len(self.classes),
+        }
+        broken = [rule for rule, holds in rules.items() if not holds]
+        if broken:
+            raise CheckpointError("the input specification is wrong: " + "; ".join(broken) + ".")
