@@ -5,6 +5,7 @@ AffectkitError                 base; never raised itself
 ├── DataError                  a dataset, table or file is not what it must be    exit 1
 ├── CheckpointError            a checkpoint or run folder cannot be used          exit 1
 ├── DeviceError                a device or precision is not there                 exit 1
+├── RunError                   a run cannot go on (the loss is not finite)         exit 1
 ├── DownloadError              weights are not on this machine and not reachable  exit 1
 ├── ThresholdError             a ``--fail-under`` threshold was missed            exit 3
 └── Stopped                    a signal ended the run after it was saved          exit 75, or 130 for Ctrl-C
@@ -72,6 +73,10 @@ class CheckpointError(AffectkitError):
 
 class DeviceError(AffectkitError):
     """A requested device or precision is not available."""
+
+
+class RunError(AffectkitError):
+    """A run cannot go on."""
 
 
 class DownloadError(AffectkitError):

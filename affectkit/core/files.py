@@ -90,7 +90,9 @@ def fresh_folder(path: Path, *, force: bool = False, name: str = "--output", hin
     if path.exists() and not path.is_dir():
         raise UsageError(f"{name} {path} is a file; a folder is needed.")
     if path.is_dir() and any(path.iterdir()) and not force:
-        raise UsageError(f"{name} {path} is not empty.", hint or "Name another folder, or add --force to write into it.")
+        raise UsageError(
+            f"{name} {path} is not empty.", hint or "Name another folder, or add --force to write into it."
+        )
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -104,7 +106,7 @@ def inside(root: Path, name: str) -> Path:
     Raises:
         DataError: ``name`` is absolute, climbs out with ``..``, holds a NUL, or is a link that leads out of ``root``.
     """
-    if not name or "\x00" in name or "\\" in name and os.sep != "\\" and ".." in name:
+    if not name or "\x00" in name or ("\\" in name and os.sep != "\\" and ".." in name):
         raise DataError(f"{name!r} is not a file name.")
     pure = Path(name)
     if pure.is_absolute() or ".." in pure.parts:

@@ -1,0 +1,1 @@
+"""How a run proceeds, whatever is predicted."""

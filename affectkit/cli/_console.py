@@ -1,0 +1,216 @@
+"""What a user sees: results on stdout, everything else on stderr; errors as text and exit codes.
+
+rich is imported where a terminal is drawn on, so that pipes and jobs do not wait for it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Iterator, Sequence
+from types import FrameType
+from typing import Any
+
+import typer
+
+from affectkit import errors
+from affectkit.core.files import to_json
+from affectkit.errors import AffectkitError
+
+SECONDS_BETWEEN_LINES = 5.0
+
+
+class Terminated(BaseException):
+    """SIGTERM came where nothing was there to be saved."""
+
+
+class Console:
+    """Draws progress, tables and errors; a Reporter for the libraries.
+
+    Args:
+        json: stdout carries one JSON object and nothing else. quiet: no progress, no notes. debug: tracebacks.
+        extra: options of the command that are not settings.
+    """
+
+    def __init__(
+        self, *, json: bool = False, quiet: bool = False, debug: bool = False, extra: dict[str, Any] | None = None
+    ) -> None:
+        self.json, self.quiet, self.debug = json, quiet, debug
+        self.extra = extra or {}
+        self._bar: Any = None
+        self._label, self._unit = "", ""
+        self._done, self._total = 0, None
+        self._began = self._told = 0.0
+
+    # --- what libraries call -------------------------------------------------------------------------------------
+
+    def note(self, text: str) -> None:
+        """A line on stderr."""
+        if not self.quiet:
+            self._say(text)
+
+    def warn(self, text: str) -> None:
+        """A line on stderr that ``--quiet`` does not hide."""
+        self._say(f"Warning: {text}", "yellow")
+
+    def start(self, label: str, total: int | None, unit: str = "") -> None:
+        """Begin a bar on a terminal, or plain lines elsewhere."""
+        self.finish()
+        self._label, self._unit, self._total, self._done = label, unit, total, 0
+        self._began = self._told = time.monotonic()
+        if self.quiet:
+            return
+        if sys.stderr.isatty():
+            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+            self._bar = Progress(
+                TextColumn("{task.description}", markup=False),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TextColumn("{task.fields[rate]}", markup=False),
+                TextColumn("{task.fields[text]}", markup=False),
+                TimeRemainingColumn(),
+                console=_rich(stderr=True),
+                transient=True,
+            )
+            self._bar.start()
+            self._bar.add_task(label, total=total, text="", rate="")
+
+    def advance(self, count: int = 1, text: str = "") -> None:
+        """Move the bar, or print a line when some seconds have passed."""
+        self._done += count
+        now = time.monotonic()
+        if self._bar is not None:
+            self._bar.update(0, completed=self._done, rate=self._rate(now), **({"text": text} if text else {}))
+        elif not self.quiet and now - self._told >= SECONDS_BETWEEN_LINES:
+            self._told = now
+            of = f"/{self._total:,}" if self._total is not None else ""
+            self._say(f"{self._label}: {self._done:,}{of} {self._unit}, {self._rate(now)}{', ' + text if text else ''}")
+
+    def finish(self) -> None:
+        """Take the bar away."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+    def _rate(self, now: float) -> str:
+        return f"{self._done / max(now - self._began, 1e-9):.0f}/s" if self._done else ""
+
+    # --- results -------------------------------------------------------------------------------------------------
+
+    def result(self, value: dict[str, Any]) -> None:
+        """The JSON object of ``--json``; nothing without it."""
+        if self.json:
+            self.line(to_json(value))
+
+    def line(self, text: str = "") -> None:
+        """A line of the result, as it is: no wrapping, no markup."""
+        sys.stdout.write(text + "\n")
+
+    def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]], *, title: str = "") -> None:
+        """A table on stdout: drawn on a terminal, aligned text elsewhere; nothing with ``--json``."""
+        if self.json:
+            return
+        numeric = [all(_is_number(row[k]) for row in rows) for k in range(len(columns))]
+        if sys.stdout.isatty():
+            from rich.table import Table
+            from rich.text import Text
+
+            table = Table(title=Text(title) if title else None, title_justify="left")
+            for name, right in zip(columns, numeric, strict=True):
+                table.add_column(Text(name), justify="right" if right else "left")
+            for row in rows:
+                table.add_row(*(Text(cell) for cell in row))
+            _rich(stderr=False).print(table)
+            return
+        if title:
+            self.line(title)
+        widths = [max(map(len, column)) for column in zip(columns, *rows, strict=True)]
+        for row in (columns, *rows):
+            cells = [
+                cell.rjust(width) if right else cell.ljust(width)
+                for cell, width, right in zip(row, widths, numeric, strict=True)
+            ]
+            self.line("  ".join(cells).rstrip())
+
+    # --- errors --------------------------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def guard(self) -> Iterator[None]:
+        """Turn what happens inside into text on stderr and an exit code."""
+        before = signal.signal(signal.SIGTERM, _terminate) if hasattr(signal, "SIGTERM") else None
+        try:
+            yield
+            sys.stdout.flush()
+        except AffectkitError as error:
+            self._fail(error.message, error.hint, error.exit_code)
+        except BrokenPipeError:
+            # The reader of a pipe has gone: what is still buffered must not raise again at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(errors.EXIT_PIPE) from None
+        except KeyboardInterrupt:
+            self._fail("Interrupted.", "", errors.EXIT_INTERRUPTED, prefix="")
+        except Terminated:
+            self._fail("stopped by SIGTERM before anything could be saved.", "", errors.EXIT_TERMINATED)
+        except typer.Exit:
+            raise
+        except Exception as error:
+            text = f"{type(error).__name__}: {error}".strip()
+            self._fail(f"unexpected {text}", "This is a fault of affectkit; --debug shows where.", errors.EXIT_FAILED)
+        finally:
+            self.finish()
+            if before is not None:
+                signal.signal(signal.SIGTERM, before)
+
+    def _fail(self, message: str, hint: str, code: int, *, prefix: str = "Error: ") -> None:
+        self.finish()
+        if self.debug:
+            traceback.print_exc()
+        self._say(prefix + message, "red")
+        if hint:
+            self._say(hint)
+        raise typer.Exit(code) from None
+
+    def _say(self, text: str, colour: str = "") -> None:
+        if self._bar is not None:
+            from rich.text import Text
+
+            self._bar.console.print(Text(text, style=colour), soft_wrap=True)
+            return
+        if colour and sys.stderr.isatty() and not os.environ.get("NO_COLOR"):
+            text = typer.style(text, fg=colour)
+        # A closed stderr must not hide the exit code.
+        with contextlib.suppress(BrokenPipeError):
+            sys.stderr.write(text + "\n")
+            sys.stderr.flush()
+
+
+def _rich(*, stderr: bool) -> Any:
+    from rich.console import Console as RichConsole
+
+    # FORCE_COLOR would otherwise win over NO_COLOR.
+    return RichConsole(stderr=stderr, no_color=bool(os.environ.get("NO_COLOR")) or None, highlight=False)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text.replace(",", "").rstrip("%") or "0")
+    except ValueError:
+        return False
+    return True
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    raise Terminated
+
+
+def shown(value: Any) -> str:
+    """A metric for a table: four decimals, a dash for what is not a number."""
+    if isinstance(value, float):
+        return "-" if math.isnan(value) else f"{value:.4f}"
+    return str(value)

@@ -1,0 +1,42 @@
+"""The application: the commands in the order in which help shows them."""
+
+from __future__ import annotations
+
+import typer
+
+from affectkit import __version__
+from affectkit.cli import completions, demo, doctor, infer, models, prep, test, train
+
+HELP = """Train, test and run emotion models.
+
+Results go to stdout, everything else to stderr. Exit codes: 0 done, 1 failed, 2 usage, 3 threshold missed,
+4 done in part, 75 stopped and resumable, 130 Ctrl-C, 143 SIGTERM before anything could be saved.
+"""
+
+app = typer.Typer(
+    name="affectkit",
+    help=HELP,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["--help", "-h"], "max_content_width": 120},
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"affectkit {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
+) -> None:
+    """Options of the program itself."""
+
+
+_main.__doc__ = HELP
+
+for _module in (prep, train, test, infer, models, demo, doctor, completions):
+    _module.register(app)

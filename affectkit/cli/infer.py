@@ -1,0 +1,45 @@
+"""``affectkit infer``."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from affectkit.cli._console import Console
+from affectkit.cli._options import command
+from affectkit.config import Resolved
+from affectkit.errors import EXIT_PARTIAL, UsageError
+from affectkit.runners.settings import InferSettings
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to ``app``."""
+
+    @command(app, "infer", InferSettings)
+    def infer(resolved: Resolved[InferSettings], console: Console) -> None:
+        """Predict images: files, folders, glob patterns, or a list on standard input (-).
+
+        Rows (image name, label, confidence, a column a class) stream to standard output, or with --results to
+        inference_results.csv there. Images that cannot be read are skipped, named, and make the exit code 4.
+
+        Example: affectkit infer ./images --checkpoint runs/first --results results/images
+        """
+        settings = resolved.settings
+        if console.json and settings.results is None:
+            raise UsageError(
+                "--json needs --results: without it the rows themselves go to standard output.",
+                "For JSON rows use --format jsonl.",
+            )
+        from affectkit.runners.infer import infer as run
+
+        summary = run(settings, reporter=console, listed=sys.stdin, stdout=sys.stdout)
+        console.result(summary)
+        for item in summary["skipped_first"]:
+            console.warn(f"skipped: {item['reason']}")
+        where = f" in {summary['results']}" if "results" in summary else ""
+        console.note(f"{summary['images']:,} images predicted{where}")
+        if summary["skipped"]:
+            listed = f"; see {summary['skipped_list']}" if "skipped_list" in summary else ""
+            console.warn(f"{summary['skipped']:,} image(s) skipped{listed}")
+            raise typer.Exit(EXIT_PARTIAL)

@@ -1,0 +1,87 @@
+"""``affectkit models``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import typer
+
+from affectkit.cli._console import Console
+from affectkit.cli._options import command
+from affectkit.config import Resolved, setting
+from affectkit.errors import UsageError
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelsSettings:
+    """Settings of ``affectkit models``."""
+
+    pattern: str | None = setting(
+        None, "Part of a name, or a pattern such as 'convnext*'; timm's names are searched too.", argument=True
+    )
+    checkpoint: str | None = setting(None, "Show what is in this checkpoint or run folder instead.")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to ``app``."""
+
+    @command(app, "models", ModelsSettings)
+    def models(resolved: Resolved[ModelsSettings], console: Console) -> None:
+        """List the models that train takes, or show what a checkpoint holds.
+
+        Example: affectkit models 'efficientnet*'
+        """
+        settings = resolved.settings
+        if settings.checkpoint is not None:
+            _show_checkpoint(settings.checkpoint, console)
+            return
+        rows = _named(settings.pattern)
+        if settings.pattern and not rows:
+            raise UsageError(f"no model matches {settings.pattern!r}.", "affectkit models lists the common ones.")
+        console.result({"models": [{"name": name, "summary": summary} for name, summary in rows]})
+        console.table(["model", "what it is"], [list(row) for row in rows])
+        if not settings.pattern:
+            console.note("Any other timm backbone is taken too: affectkit models PATTERN searches them.")
+
+
+def _named(pattern: str | None) -> list[tuple[str, str]]:
+    from fnmatch import fnmatch
+
+    from affectkit.models.registry import MODELS
+
+    if not pattern:
+        return [(name, entry.summary) for name, entry in MODELS.items()]
+    wanted = pattern if any(sign in pattern for sign in "*?[") else f"*{pattern}*"
+    import timm
+
+    found = {name: entry.summary for name, entry in MODELS.items() if fnmatch(name, wanted)}
+    with_weights = set(timm.list_models(wanted, pretrained=True))
+    tagged = {name.split(".")[0] for name in with_weights}
+    for name in timm.list_models(wanted):
+        found.setdefault(name, "timm, with weights on the hub" if name in tagged else "timm, no weights")
+    return list(found.items())
+
+
+def _show_checkpoint(path: str, console: Console) -> None:
+    from affectkit.core.files import sha256
+    from affectkit.runners.checkpoint import find_checkpoint, read_header
+
+    file = find_checkpoint(path)
+    header = read_header(file)
+    spec = header.spec
+    facts = {
+        "file": str(file),
+        "sha256": sha256(file),
+        "model": header.model,
+        "options": header.options,
+        "task": spec.task,
+        "classes": list(spec.classes),
+        "input": f"{spec.height}x{spec.width}x{spec.channels}, {spec.fit}",
+        "mean": list(spec.mean),
+        "std": list(spec.std),
+        "temperature": spec.temperature,
+        "affectkit": header.version,
+        "training": header.training,
+    }
+    console.result(facts)
+    console.table(["checkpoint", ""], [[key, str(value)] for key, value in facts.items()])

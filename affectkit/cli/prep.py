@@ -1,0 +1,127 @@
+"""``affectkit prep``: datasets as they are downloaded, into the layouts that train reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from affectkit.cli._console import Console
+from affectkit.cli._options import command
+from affectkit.config import Resolved, setting
+
+LINKS = ("copy", "hardlink")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrepSettings:
+    """What the preparations of downloaded datasets share."""
+
+    source: Path | None = setting(None, "Folder with the dataset as it was downloaded.", argument=True)
+    output: Path | None = setting(None, "Folder to make: tables and images.")
+    link: str = setting("copy", "How image files get there.", choices=LINKS)
+
+    def rules(self) -> list[str]:
+        """Faults between settings."""
+        missing = [] if self.source is not None else ["SOURCE is needed: the folder with the dataset."]
+        return missing + ([] if self.output is not None else ["--output is needed."])
+
+
+@dataclass(frozen=True, kw_only=True)
+class FerplusSettings(PrepSettings):
+    """Settings of ``affectkit prep ferplus``."""
+
+    target: str = setting(
+        "distribution",
+        "distribution: remaining votes of eight emotions; majority: images with a clear majority.",
+        choices=("distribution", "majority"),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SchematicSettings:
+    """Settings of ``affectkit prep schematic``."""
+
+    output: Path | None = setting(None, "Folder to make: tables and images.", argument=True)
+    train: int = setting(800, "Training faces.", low=8, high=1_000_000)
+    valid: int = setting(160, "Validation faces.", low=8, high=1_000_000)
+    test: int = setting(160, "Test faces.", low=8, high=1_000_000)
+    size: int = setting(64, "Height and width in pixels.", low=24, high=1024)
+    seed: int = setting(0, "Everything random follows from it.", low=0)
+
+    def rules(self) -> list[str]:
+        """Faults between settings."""
+        return [] if self.output is not None else ["OUTPUT is needed: the folder to make."]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to ``app``."""
+    prep = typer.Typer(
+        help="Bring a dataset as it is downloaded into the layout that train reads.",
+        no_args_is_help=True,
+        context_settings={"help_option_names": ["--help", "-h"]},
+    )
+    app.add_typer(prep, name="prep")
+
+    @command(prep, "ferplus", FerplusSettings)
+    def ferplus(resolved: Resolved[FerplusSettings], console: Console) -> None:
+        """FER+: ten raters' votes on the faces of FER-2013, by its authors' rules.
+
+        SOURCE holds fer2013new.csv, and fer2013.csv (pixels) or the fer#######.png files in any sub-folders.
+
+        Example: affectkit prep ferplus downloads/ferplus --output data/ferplus --target majority
+        """
+        from affectkit.prep.ferplus import prepare_ferplus
+
+        s = resolved.settings
+        report = prepare_ferplus(s.source, s.output, target=s.target, link=s.link, reporter=console)
+        _render(report, s.output, console)
+
+    @command(prep, "affectnet-fused", PrepSettings)
+    def affectnet_fused(resolved: Resolved[PrepSettings], console: Console) -> None:
+        """AffectNetFused: probabilities of thirteen emotions, a small text file an image.
+
+        train reads the download as it is, too; the prepared copy holds the images and two tables alone.
+
+        Example: affectkit prep affectnet-fused downloads/AffectNetFused --output data/affectnet --link hardlink
+        """
+        from affectkit.prep.affectnet_fused import prepare_affectnet_fused
+
+        s = resolved.settings
+        report = prepare_affectnet_fused(s.source, s.output, link=s.link, reporter=console)
+        _render(report, s.output, console)
+
+    @command(prep, "schematic", SchematicSettings)
+    def schematic(resolved: Resolved[SchematicSettings], console: Console) -> None:
+        """Schematic faces, drawn: a dataset for trying things out without a download.
+
+        Emotion votes, valence and arousal follow from the brows, eyes and mouth of each face.
+
+        Example: affectkit prep schematic data/schematic
+        """
+        from affectkit.prep.schematic import prepare_schematic
+
+        s = resolved.settings
+        report = prepare_schematic(
+            s.output, train=s.train, valid=s.valid, test=s.test, size=s.size, seed=s.seed, reporter=console
+        )
+        console.result(report)
+        if report.get("already_done"):
+            console.note(f"{s.output} is complete; nothing to do.")
+        else:
+            console.note(f"{s.train:,} training, {s.valid:,} validation and {s.test:,} test faces in {s.output}")
+
+
+def _render(report: Any, output: Path, console: Console) -> None:
+    """What was kept by split and class, and what was dropped and why."""
+    console.result(report.to_dict())
+    splits = list(report.kept)
+    classes = list(next(iter(report.kept.values())))
+    rows = [[name, *(f"{report.kept[split][name]:,}" for split in splits)] for name in classes]
+    rows.append(["kept", *(f"{sum(report.kept[split].values()):,}" for split in splits)])
+    reasons = list(dict.fromkeys(reason for split in splits for reason in report.dropped.get(split, {})))
+    rows += [[f"dropped: {why}", *(f"{report.dropped[split].get(why, 0):,}" for split in splits)] for why in reasons]
+    console.table(["images", *splits], rows)
+    console.note(f"{output} is complete; nothing to do." if report.already_done else f"tables and images: {output}")

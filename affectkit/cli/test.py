@@ -1,0 +1,40 @@
+"""``affectkit test``."""
+
+from __future__ import annotations
+
+import typer
+
+from affectkit.cli._console import Console, shown
+from affectkit.cli._options import command
+from affectkit.config import Resolved
+from affectkit.errors import EXIT_PARTIAL
+from affectkit.runners.settings import TestSettings
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to ``app``."""
+
+    @command(app, "test", TestSettings)
+    def test(resolved: Resolved[TestSettings], console: Console) -> None:
+        """Test a checkpoint on labelled images.
+
+        Prints the metrics; with --results also writes results.json, a table a sample, the confusion matrix, recall by
+        class, and pictures. Metrics do not depend on --batch-size or --workers.
+
+        Example: affectkit test --checkpoint runs/first --data faces --results results/first
+        """
+        from affectkit.runners.evaluate import test as run
+
+        summary = run(resolved.settings, reporter=console)
+        console.result(summary)
+        rows = [[name, shown(value)] for name, value in summary["metrics"].items()]
+        console.table([summary["task"], f"{summary['split']}, n = {summary['images']:,}"], rows)
+        if resolved.settings.results is not None:
+            console.note(f"results: {resolved.settings.results}")
+        if summary["skipped"]:
+            for item in summary["skipped"][:20]:
+                console.warn(f"skipped: {item['reason']}")
+            console.warn(
+                f"{len(summary['skipped'])} image(s) skipped; the metrics are over the other {summary['images']:,}."
+            )
+            raise typer.Exit(EXIT_PARTIAL)

@@ -1,0 +1,71 @@
+"""``affectkit train``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import typer
+
+from affectkit.cli._console import Console, shown
+from affectkit.cli._options import OUTPUT, command
+from affectkit.config import Resolved, option_name, plain
+from affectkit.runners.settings import TrainSettings
+
+PRINT_CONFIG = typer.Option(
+    False, "--print-config", help="Print every setting and where it came from, and stop.", rich_help_panel=OUTPUT
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to ``app``."""
+
+    @command(app, "train", TrainSettings, extra={"print_config": (bool, PRINT_CONFIG)})
+    def train(resolved: Resolved[TrainSettings], console: Console) -> None:
+        """Train a model, or continue a run with --resume.
+
+        The run folder holds the settings, the history, checkpoints, pictures and the state for resuming. Ctrl-C,
+        SIGTERM and SIGUSR1 save at the end of the step.
+
+        Example: affectkit train --model resnet18 --task distribution --data faces --output runs/first
+        """
+        if console.extra["print_config"]:
+            _print_config(resolved, console)
+            return
+        from affectkit.runners.runs import train as run
+
+        given = frozenset(name for name, source in resolved.sources.items() if source == "flag")
+        result = run(resolved.settings, given=given, reporter=console)
+        render(result, console)
+
+
+def render(result: dict[str, Any], console: Console) -> None:
+    """The validation metrics of the best epoch, or of the repeats."""
+    console.result(result)
+    if "repeats" in result:
+        names = list(result["valid"])
+        rows = [[name, shown(result["valid"][name]), shown(result["sd"][name])] for name in names]
+        console.table(["validation", "mean", "sd"], rows, title=f"{len(result['repeats'])} repeats")
+    else:
+        rows = [[name, shown(value)] for name, value in result["valid"].items()]
+        console.table(["validation", f"epoch {result['best_epoch']}"], rows)
+    console.note(f"run folder: {result['run']}")
+
+
+def _print_config(resolved: Resolved[TrainSettings], console: Console) -> None:
+    from dataclasses import fields
+
+    values = plain(resolved.settings)
+    console.result({name: {"value": values[name], "source": resolved.sources[name]} for name in values})
+    rows = [
+        [option_name(entry), _text(values[entry.name]), resolved.sources[entry.name]]
+        for entry in fields(resolved.settings)
+    ]
+    console.table(["setting", "value", "from"], rows)
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, list):
+        return ",".join(map(str, value)) or "-"
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,284 @@
+"""Settings: frozen dataclasses whose fields carry help, choices and ranges; files and flags are resolved onto them.
+
+One definition serves the command line, the configuration file, ``--print-config`` and the completion scripts.
+Precedence: flag, then file, then default. All faults are reported together.
+"""
+
+from __future__ import annotations
+
+import math
+import types
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import MISSING, Field, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from affectkit.core.registry import unknown_name
+from affectkit.errors import UsageError
+
+Settings = TypeVar("Settings")
+MAX_CONFIG_BYTES = 1_000_000
+
+
+def setting(  # the keyword arguments are the vocabulary in which settings are written
+    default: Any,
+    help: str,
+    *,
+    group: str = "Options",
+    choices: Sequence[str] | None = None,
+    low: float | None = None,
+    high: float | None = None,
+    above: float | None = None,
+    below: float | None = None,
+    check: Callable[[Any], object] | None = None,
+    argument: bool = False,
+    metavar: str | None = None,
+    default_text: str | None = None,
+    flag: str | None = None,
+) -> Any:
+    """A dataclass field of a settings class.
+
+    Args:
+        default: value when neither flag nor file names it; ``None`` means not set.
+        help: one sentence for ``--help``.
+        group: heading under which ``--help`` lists it.
+        choices: the allowed words.
+        low, high: inclusive bounds. above, below: exclusive bounds.
+        check: called with the value; raises a UsageError that says the rule.
+        argument: a positional argument, not an option.
+        metavar: the placeholder shown in ``--help``.
+        default_text: shown instead of the default.
+        flag: another option name than the field's own with dashes.
+    """
+    metadata = {
+        "help": help,
+        "group": group,
+        "choices": tuple(choices) if choices is not None else None,
+        "bounds": (low, high, above, below),
+        "check": check,
+        "argument": argument,
+        "metavar": metavar,
+        "default_text": default_text,
+        "flag": flag,
+    }
+    return field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True)
+class Resolved(Generic[Settings]):
+    """Settings, and where each value came from (``"default"``, ``"file NAME"``, ``"flag"``)."""
+
+    settings: Settings
+    sources: dict[str, str]
+
+
+def field_type(entry: Field[Any], owner: type) -> tuple[Any, bool]:
+    """The plain type of a settings field and whether it may be None."""
+    hint = typing.get_type_hints(owner)[entry.name]
+    if typing.get_origin(hint) in (types.UnionType, typing.Union):
+        members = [member for member in typing.get_args(hint) if member is not type(None)]
+        return members[0], True
+    return hint, False
+
+
+def option_name(entry: Field[Any]) -> str:
+    """How a user writes the setting: ``--batch-size``, or ``PATHS`` for an argument."""
+    if entry.metadata.get("argument"):
+        return entry.name.upper()
+    return entry.metadata.get("flag") or "--" + entry.name.replace("_", "-")
+
+
+def resolve(kind: type[Settings], *, flags: Mapping[str, Any], file: Path | None = None) -> Resolved[Settings]:
+    """Defaults, then ``file``, then ``flags``; everything checked, all faults in one UsageError.
+
+    Args:
+        kind: a settings dataclass.
+        flags: by field name; ``None`` means that the user did not give it.
+        file: a YAML mapping of settings, or a run folder's ``config.yaml``.
+    """
+    entries = {entry.name: entry for entry in fields(kind)}  # type: ignore[arg-type]
+    values: dict[str, Any] = {}
+    sources = dict.fromkeys(entries, "default")
+    faults: list[str] = []
+    layers: list[tuple[str, Mapping[str, Any]]] = []
+    if file is not None:
+        layers.append((f"file {file}", read_settings_file(file)))
+    layers.append(("flag", {name: value for name, value in flags.items() if value is not None}))
+    for source, layer in layers:
+        for raw_name, value in layer.items():
+            name = str(raw_name).replace("-", "_")
+            if name not in entries:
+                faults.append(f"{source}: {unknown_name('setting', str(raw_name), list(entries))}")
+                continue
+            converted, fault = _convert(entries[name], kind, value)
+            if fault:
+                faults.append(fault if source == "flag" else f"{source}: {fault}")
+            else:
+                values[name] = converted
+                sources[name] = source
+    settings = kind(**values)
+    faults += [fault for name, entry in entries.items() if (fault := _broken_rule(entry, getattr(settings, name)))]
+    rules = getattr(settings, "rules", None)
+    if not faults and rules is not None:
+        faults += rules()
+    if faults:
+        raise UsageError.from_faults(faults)
+    return Resolved(settings, sources)
+
+
+def read_settings_file(path: Path) -> dict[str, Any]:
+    """The mapping in a YAML file; the ``settings`` part of a run folder's ``config.yaml``.
+
+    Plain values only: no tags, anchors or aliases, no key twice.
+
+    Raises:
+        UsageError: the file is missing, too large, not YAML or not a mapping.
+    """
+    try:
+        if path.stat().st_size > MAX_CONFIG_BYTES:
+            raise UsageError(f"{path} has {path.stat().st_size:,} bytes; a configuration file has at most 1,000,000.")
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"cannot read the configuration file {path}: {error}") from error
+    values = load_yaml(text, str(path))
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise UsageError(
+            f"{path} holds a {type(values).__name__}; a configuration file is a mapping such as 'epochs: 20'."
+        )
+    if isinstance(values.get("settings"), dict):
+        return values["settings"]
+    return values
+
+
+def load_yaml(text: str, name: str) -> Any:
+    """Plain YAML values; tags, aliases and repeated keys are refused."""
+    import yaml
+
+    class Loader(yaml.SafeLoader):
+        """SafeLoader without aliases (they can explode) and without silent repetition of keys."""
+
+        def compose_node(self, parent: Any, index: Any) -> Any:
+            if self.check_event(yaml.AliasEvent):
+                raise yaml.composer.ComposerError(None, None, "aliases are not allowed", self.peek_event().start_mark)
+            return super().compose_node(parent, index)
+
+        def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+            keys = [key.value for key, _ in node.value]
+            twice = sorted({str(key) for key in keys if keys.count(key) > 1})
+            if twice:
+                raise yaml.constructor.ConstructorError(None, None, f"{', '.join(twice)} stands twice", node.start_mark)
+            return super().construct_mapping(node, deep)
+
+    try:
+        return yaml.load(text, Loader=Loader)  # noqa: S506 - a subclass of SafeLoader
+    except yaml.YAMLError as error:
+        raise UsageError(f"{name} is not plain YAML: {' '.join(str(error).split())}") from error
+
+
+def dump_yaml(value: Any) -> str:
+    """``value`` as YAML, keys in their order."""
+    import yaml
+
+    return yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=110)
+
+
+def plain(settings: Any) -> dict[str, Any]:
+    """Settings as plain values that ``resolve`` reads back."""
+    return {entry.name: _plain_value(getattr(settings, entry.name)) for entry in fields(settings)}
+
+
+def _plain_value(value: Any) -> Any:
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, tuple):
+        return [_plain_value(item) for item in value]
+    return value
+
+
+def _convert(entry: Field[Any], owner: type, value: Any) -> tuple[Any, str]:
+    """``value`` in the field's type, or a sentence on why that cannot be."""
+    wanted, optional = field_type(entry, owner)
+    name = option_name(entry)
+    if value is None:
+        return (None, "") if optional else (None, f"{name} must have a value.")
+    if typing.get_origin(wanted) is tuple:
+        inner = typing.get_args(wanted)[0]
+        items = value.split(",") if isinstance(value, str) else value
+        if not isinstance(items, list | tuple):
+            return None, f"{name} must be a list, got {value!r}."
+        try:
+            return tuple(inner(item.strip() if isinstance(item, str) else item) for item in items if item != ""), ""
+        except (TypeError, ValueError):
+            return None, f"{name} must be a list of {inner.__name__}, got {value!r}."
+    if wanted is bool:
+        return (value, "") if isinstance(value, bool) else (None, f"{name} must be true or false, got {value!r}.")
+    if isinstance(value, bool):
+        return None, f"{name} must be {_article(wanted)}, got {str(value).lower()}."
+    if wanted is int:
+        whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
+        return (int(value), "") if whole else (None, f"{name} must be a whole number, got {value!r}.")
+    if wanted is float:
+        try:  # YAML 1.1 reads 1e-3 as text
+            return float(value), ""
+        except (TypeError, ValueError):
+            return None, f"{name} must be a number, got {value!r}."
+    if wanted is Path:
+        return (
+            (Path(value).expanduser(), "")
+            if isinstance(value, str | Path) and str(value)
+            else (
+                None,
+                f"{name} must be a path, got {value!r}.",
+            )
+        )
+    if not isinstance(value, str | int | float):
+        return None, f"{name} must be text, got {value!r}."
+    return str(value), ""
+
+
+def _article(wanted: type) -> str:
+    return {int: "a whole number", float: "a number", Path: "a path"}.get(wanted, "text")
+
+
+def _broken_rule(entry: Field[Any], value: Any) -> str:
+    """The sentence for a value outside its choices or bounds; empty when all is well."""
+    if value is None:
+        return ""
+    name = option_name(entry)
+    choices = entry.metadata.get("choices")
+    if choices and value not in choices:
+        return f"{name} must be one of {', '.join(choices)}; got {value!r}."
+    low, high, above, below = entry.metadata.get("bounds", (None,) * 4)
+    items = value if isinstance(value, tuple) else (value,)
+    for item in items:
+        if not isinstance(item, int | float) or isinstance(item, bool):
+            continue
+        inside = (
+            (low is None or item >= low)
+            and (high is None or item <= high)
+            and (above is None or item > above)
+            and (below is None or item < below)
+        )
+        if not inside or math.isnan(item):
+            return f"{name} must be {_range_text(low, high, above, below)}; got {item:g}."
+    check = entry.metadata.get("check")
+    if check is not None:
+        try:
+            check(value)
+        except UsageError as error:
+            return f"{name}: {error.message}"
+    return ""
+
+
+def _range_text(low: float | None, high: float | None, above: float | None, below: float | None) -> str:
+    lower = f"at least {low:g}" if low is not None else f"above {above:g}" if above is not None else ""
+    upper = f"at most {high:g}" if high is not None else f"below {below:g}" if below is not None else ""
+    return " and ".join(part for part in (lower, upper) if part) or "a number"
+
+
+def default_of(entry: Field[Any]) -> Any:
+    """The default of a settings field."""
+    return None if entry.default is MISSING else entry.default

@@ -1,0 +1,265 @@
+"""Image files to arrays: the header is judged before a pixel is decoded, and a bad file is one clear error."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from affectkit.core.spec import FITS, InputSpec
+from affectkit.errors import DataError, UsageError
+
+FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
+IMAGE_EXTENSIONS = (
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".pbm",
+)  # fmt: skip
+SYSTEM_NAMES = frozenset({"__MACOSX", "Thumbs.db", "desktop.ini", "@eaDir", "$RECYCLE.BIN"})
+MAX_PIXELS = 100_000_000
+
+_ORIENTATION = 0x0112
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+def read_image(
+    path: Path, *, channels: int = 3, max_pixels: int = MAX_PIXELS, draft: tuple[int, int] | None = None
+) -> np.ndarray:
+    """The image in a file, upright, uint8 (H, W, channels) in [0, 255], C-contiguous and writable.
+
+    The EXIF orientation is applied, transparency is laid on white, 16-bit gray is brought to 8 bits (value / 257,
+    rounded), a float image in [0, 1] is scaled by 255, and of an animation the first frame is taken.
+
+    Args:
+        path: a JPEG, PNG, WebP, BMP, GIF, TIFF or PPM file, told by its bytes and not by its name.
+        channels: 3 (RGB) or 1 (gray, ITU-R 601-2 luma).
+        max_pixels: largest width x height; Pillow's own limit (``Image.MAX_IMAGE_PIXELS``) holds beside it.
+        draft: (height, width); a JPEG may be decoded at 1/2, 1/4 or 1/8 of its size, at least as large as this.
+
+    Raises:
+        DataError: the file is missing, not an image, damaged, too large, or of a kind that has no 8-bit meaning.
+    """
+    if channels not in (1, 3):
+        raise UsageError(f"channels must be 1 or 3, got {channels}.")
+    path = Path(path)
+    _check_file(path)
+    try:
+        with Image.open(path, formats=FORMATS) as image:
+            _check_size(path, image.size, max_pixels)
+            if draft is not None and image.format in ("JPEG", "MPO"):
+                height, width = draft if _orientation(image) < 5 else draft[::-1]
+                image.draft(None, (max(width, 1), max(height, 1)))
+            image.load()
+            # After load: TIFF has been turned by Pillow by now, and a PNG may carry its EXIF behind the pixels.
+            turn = _TURNS.get(_orientation(image))
+            pixels = _to_eight_bits(path, image, "RGB" if channels == 3 else "L")
+            if turn is not None:
+                pixels = pixels.transpose(turn)
+            array = np.array(pixels, dtype=np.uint8, order="C")
+    except DataError:
+        raise
+    # A decoder fed with damaged bytes fails in any way there is: each is a fault of the file, not of the program.
+    except Exception as error:
+        raise DataError(_reason(path, error)) from error
+    return array[:, :, None] if channels == 1 else array
+
+
+def resize(image: np.ndarray, height: int, width: int, fit: str) -> np.ndarray:
+    """``image`` at (height, width), antialiased bilinear; the same bytes where it has that size already.
+
+    Args:
+        image: uint8 (H, W, C) with C 1 or 3.
+        height, width: new size in pixels.
+        fit: one of ``core.spec.FITS``: "stretch", "crop" (shorter side fitted, centre cut out) or "pad" (longer
+            side fitted, the rest black).
+    """
+    if fit not in FITS:
+        raise UsageError(f"fit must be one of {', '.join(FITS)}, got {fit!r}.")
+    old_height, old_width = image.shape[:2]
+    if (old_height, old_width) == (height, width):
+        return image
+    picture = Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image)
+    bilinear = Image.Resampling.BILINEAR
+    if fit == "crop":
+        # The centre in coordinates of the old image, cut and scaled in one pass: nothing is rounded to whole pixels.
+        scale = max(height / old_height, width / old_width)
+        left, top = (old_width - width / scale) / 2, (old_height - height / scale) / 2
+        box = (max(left, 0), max(top, 0), min(old_width - left, old_width), min(old_height - top, old_height))
+        result = np.array(picture.resize((width, height), bilinear, box=box))
+    elif fit == "pad":
+        scale = min(height / old_height, width / old_width)
+        inner = min(max(round(old_width * scale), 1), width), min(max(round(old_height * scale), 1), height)
+        canvas = Image.new(picture.mode, (width, height))
+        canvas.paste(picture.resize(inner, bilinear), ((width - inner[0]) // 2, (height - inner[1]) // 2))
+        result = np.array(canvas)
+    else:
+        result = np.array(picture.resize((width, height), bilinear))
+    return result.reshape(height, width, image.shape[2])
+
+
+def load_for(path: Path, spec: InputSpec, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+    """The image in ``path`` as a model takes it: uint8 (spec.height, spec.width, spec.channels).
+
+    Raises:
+        DataError: as ``read_image``.
+    """
+    # Twice the size that is needed: the last halving is left to the antialiased resize, which shows no difference.
+    draft = (2 * spec.height, 2 * spec.width)
+    image = read_image(path, channels=spec.channels, max_pixels=max_pixels, draft=draft)
+    return resize(image, spec.height, spec.width, spec.fit)
+
+
+def is_image_name(name: str) -> bool:
+    """Whether a file name ends like an image's."""
+    return os.path.splitext(name)[1].lower() in IMAGE_EXTENSIONS
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a name is hidden or left by a system (``.DS_Store``, ``._face.jpg``, ``__MACOSX``, ``Thumbs.db``)."""
+    return name.startswith(".") or name in SYSTEM_NAMES
+
+
+def list_images(folder: Path, recursive: bool = False) -> Iterator[Path]:
+    """Image files in ``folder`` by extension, one after the other: a folder's files sorted, then its sub-folders.
+
+    Hidden and system files are passed over. Links to folders are followed, each folder once.
+
+    Raises:
+        DataError: ``folder`` is missing or is not a folder (raised at once, before the first file is asked for).
+    """
+    folder = Path(folder)
+    if not folder.exists():
+        raise DataError(f"folder {folder} does not exist.")
+    if not folder.is_dir():
+        raise DataError(f"{folder} is not a folder.")
+    return _walk(folder, recursive, set())
+
+
+def _walk(folder: Path, recursive: bool, seen: set[tuple[int, int]]) -> Iterator[Path]:
+    try:
+        status = folder.stat()
+        if (status.st_dev, status.st_ino) in seen:
+            return
+        seen.add((status.st_dev, status.st_ino))
+        with os.scandir(folder) as entries:
+            visible = sorted((entry for entry in entries if not is_hidden(entry.name)), key=lambda entry: entry.name)
+    except OSError as error:
+        raise DataError(f"cannot list {folder}: {error.strerror or error}.") from error
+    for entry in visible:
+        if is_image_name(entry.name) and entry.is_file():
+            yield folder / entry.name
+    if recursive:
+        for entry in visible:
+            if entry.is_dir():
+                yield from _walk(folder / entry.name, recursive, seen)
+
+
+def _check_file(path: Path) -> None:
+    """Refuse what is not a readable file, before Pillow opens it (a pipe would block)."""
+    try:
+        status = path.stat()
+    except (OSError, ValueError) as error:
+        raise DataError(f"image {path}: {_plain(error)}.") from error
+    if stat.S_ISDIR(status.st_mode):
+        raise DataError(f"image {path}: is a folder.")
+    if not stat.S_ISREG(status.st_mode):
+        raise DataError(f"image {path}: is not a regular file.")
+    if status.st_size == 0:
+        raise DataError(f"image {path}: is empty (0 bytes).")
+
+
+def _check_size(path: Path, size: tuple[int, int], max_pixels: int) -> None:
+    # Pillow warns above MAX_IMAGE_PIXELS. The same bound as an error here needs no warning filter, and filters are
+    # shared by all threads.
+    limit = min(max_pixels, Image.MAX_IMAGE_PIXELS or max_pixels)
+    width, height = size
+    if width * height > limit:
+        raise DataError(f"image {path}: {width} x {height} pixels are more than the limit of {limit:,}.")
+
+
+def _orientation(image: Image.Image) -> int:
+    """The EXIF orientation, 1 to 8; 1 where there is none or where the EXIF block is damaged."""
+    try:
+        value = image.getexif().get(_ORIENTATION, 1)
+    except Exception:  # damaged metadata are no reason to lose a whole image
+        return 1
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+def _to_eight_bits(path: Path, image: Image.Image, mode: str) -> Image.Image:
+    """``image`` in mode "RGB" or "L"."""
+    if image.mode == "F":
+        gray = _from_float(path, np.asarray(image))
+    elif image.mode == "I" or image.mode.startswith("I;16"):
+        gray = _from_integers(path, np.asarray(image))
+    elif image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
+        return _on_white(image).convert(mode)
+    else:
+        return image if image.mode == mode else image.convert(mode)
+    return gray.convert(mode)
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    if image.mode == "La":
+        image = image.convert("LA")
+    layered = image if image.mode == "RGBA" else image.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", layered.size, "white"), layered)
+
+
+def _from_integers(path: Path, values: np.ndarray) -> Image.Image:
+    low, high = int(values.min()), int(values.max())
+    if low < 0 or high > 65535:
+        raise DataError(f"image {path}: gray values from {low} to {high}; integer images must hold 0 to 65535.")
+    return Image.fromarray(((values.astype(np.uint32) + 128) // 257).astype(np.uint8))
+
+
+def _from_float(path: Path, values: np.ndarray) -> Image.Image:
+    if not np.isfinite(values).all():
+        raise DataError(f"image {path}: holds NaN or infinity; float images must hold 0 to 1.")
+    low, high = float(values.min()), float(values.max())
+    if low < 0 or high > 1:
+        raise DataError(f"image {path}: values from {low:g} to {high:g}; float images must hold 0 to 1.")
+    return Image.fromarray(np.rint(values * 255).astype(np.uint8))
+
+
+def _reason(path: Path, error: Exception) -> str:
+    if isinstance(error, Image.UnidentifiedImageError):
+        return f"image {path}: {_what_it_is(path)}; known are {', '.join(FORMATS)}."
+    if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
+        return f"image {path}: has more pixels than the limit ({_plain(error)})."
+    if isinstance(error, MemoryError):
+        return f"image {path}: too large for this machine's memory."
+    if isinstance(error, PermissionError):
+        return f"image {path}: {_plain(error)}."
+    return f"image {path}: is damaged or cut short ({_plain(error)})."
+
+
+def _what_it_is(path: Path) -> str:
+    try:
+        with path.open("rb") as stream:
+            start = stream.read(64)
+    except OSError:
+        start = b""
+    if start.startswith(b"version https://git-lfs"):
+        return "is a git-lfs pointer, not the image (fetch it with git lfs pull)"
+    return "is not an image of a known format, or its header is damaged"
+
+
+def _plain(error: Exception) -> str:
+    """An exception as one line without the path, which stands before it."""
+    if isinstance(error, FileNotFoundError):
+        return "does not exist"
+    if isinstance(error, PermissionError):
+        return "may not be read (no permission)"
+    text = (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
+    return " ".join(text.split()).rstrip(".")

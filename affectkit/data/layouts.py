@@ -1,0 +1,225 @@
+"""How a dataset lies on the disk, found by looking: tables, AffectNetFused, or a folder a class."""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from affectkit.core.progress import Reporter, Silent
+from affectkit.data import affectnet
+from affectkit.data.decode import is_hidden, is_image_name
+from affectkit.data.split import Split, some
+from affectkit.data.tables import header_of, read_tables
+from affectkit.errors import DataError
+
+TABLE_NAMES = {"train": ("train",), "valid": ("valid", "val", "validation"), "test": ("test",)}
+LOOKED_FOR = """looked for:
+  - tables: train.csv, valid.csv or test.csv, or one CSV file, with a 'filename' column
+  - class folders: train/<class>/*.jpg, valid/<class>/*.jpg, test/<class>/*.jpg, or <class>/*.jpg (two or more)
+  - AffectNetFused: train_set/ and val_set/ with images/ and annotations/"""
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """A dataset as it was found.
+
+    Attributes:
+        root: its folder.
+        layout: "tables", "AffectNetFused" or "class folders".
+        splits: by name, in the order train, valid, test, all; all have the same classes in the same order.
+        classes: class names in that order.
+        notes: what a user should know (folders without images, files passed over, ...).
+    """
+
+    root: Path
+    layout: str
+    splits: dict[str, Split] = field(repr=False)
+    classes: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+
+def find(root: Path, *, reporter: Reporter | None = None) -> Source:
+    """The dataset in ``root``.
+
+    Tables win over AffectNetFused's layout, and that over class folders. Class names are those of the train split
+    (or of the first one there is), in its order; the other splits are matched to them by name.
+
+    Args:
+        root: folder with the dataset.
+        reporter: told about long reading.
+
+    Raises:
+        DataError: the folder is missing, fits no layout (what was looked for and found is listed), or its contents
+            break the layout's rules.
+    """
+    root, reporter = Path(root), reporter or Silent()
+    if not root.exists():
+        raise DataError(f"dataset folder {root} does not exist.")
+    if not root.is_dir():
+        raise DataError(f"dataset {root} is not a folder.", "Name the folder that holds the images or tables.")
+    notes: list[str] = []
+    folders = _class_folders(root)
+    tables = _tables(root, notes, strict=not folders and not affectnet.fits(root))
+    if tables:
+        splits, found = read_tables(tables)
+        layout = "tables"
+        if folders:
+            notes.append("class folders are here as well: the tables are used")
+    elif affectnet.fits(root):
+        splits, left_out = affectnet.read_affectnet(root, reporter=reporter)
+        found = affectnet.notes_on(left_out)
+        layout = "AffectNetFused"
+    elif folders:
+        splits, found = _read_folders(root, folders)
+        layout = "class folders"
+    else:
+        raise DataError(f"no dataset found in {root}.\n{LOOKED_FOR}\nfound: {_contents(root)}.", _advice(root))
+    return Source(root, layout, splits, next(iter(splits.values())).classes, (*notes, *found))
+
+
+def _visible(folder: Path, wanted: Callable[[os.DirEntry[str]], bool]) -> list[str]:
+    """Sorted names in ``folder`` that are neither hidden nor a system's and that ``wanted`` holds for."""
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entry.name for entry in entries if not is_hidden(entry.name) and wanted(entry))
+    except OSError as error:
+        raise DataError(f"cannot list {folder}: {error.strerror or error}.") from error
+
+
+def _contents(root: Path) -> str:
+    names = _visible(root, lambda entry: True)
+    return some([name + "/" if (root / name).is_dir() else name for name in names]) if names else "nothing"
+
+
+def _advice(root: Path) -> str:
+    """The next step for folders that are nearly a dataset."""
+    subfolders = _visible(root, lambda entry: entry.is_dir())
+    if _visible(root, lambda entry: entry.name.lower().endswith((".zip", ".tar", ".gz", ".7z", ".rar"))):
+        return "Unpack the archive first."
+    if len(subfolders) == 1:
+        return f"Is the dataset one level down, in {root / subfolders[0]}?"
+    return "Name the folder that holds one of these."
+
+
+def _tables(root: Path, notes: list[str], *, strict: bool) -> dict[str, Path]:
+    """The tables of a dataset by split. Unless ``strict``, those without a ``filename`` column are passed over."""
+    files = _visible(root, lambda entry: entry.name.lower().endswith(".csv") and entry.is_file())
+    stems: dict[str, list[str]] = {}
+    for name in files:
+        stems.setdefault(os.path.splitext(name)[0].lower(), []).append(name)
+    chosen: dict[str, Path] = {}
+    for split, names in TABLE_NAMES.items():
+        fitting = [file for name in names for file in stems.get(name, [])]
+        if len(fitting) > 1:
+            raise DataError(f"{root} has several tables for the {split} split: {some(fitting)}.", "Keep one of them.")
+        if fitting:
+            chosen[split] = root / fitting[0]
+    if not chosen and len(files) == 1:
+        chosen["all"] = root / files[0]
+    if not strict:
+        without = [path.name for path in chosen.values() if "filename" not in header_of(path)]
+        if without:
+            notes.append(f"no 'filename' column in {some(without)}: not used")
+            return {}
+    others = [name for name in files if root / name not in chosen.values()]
+    if chosen and others:
+        notes.append(f"other tables are not used: {some(others)}")
+    return chosen
+
+
+def _class_folders(root: Path) -> dict[str, Path]:
+    """Folders that hold class folders, by split; ``{"all": root}`` without split folders; empty where none fits."""
+    subfolders = _visible(root, lambda entry: entry.is_dir())
+    by_name: dict[str, list[str]] = {}
+    for name in subfolders:
+        by_name.setdefault(name.lower(), []).append(name)
+    chosen: dict[str, Path] = {}
+    for split, names in TABLE_NAMES.items():
+        fitting = [folder for name in names for folder in by_name.get(name, []) if _has_classes(root / folder)]
+        if len(fitting) > 1:
+            raise DataError(f"{root} has several folders for the {split} split: {some(fitting)}.", "Keep one of them.")
+        if fitting:
+            chosen[split] = root / fitting[0]
+    if chosen:
+        # One folder of images ("train/images") is no set of classes.
+        return chosen if _has_classes(next(iter(chosen.values())), 2) else {}
+    return {"all": root} if _has_classes(root, 2) else {}
+
+
+def _has_image(folder: Path) -> bool:
+    try:
+        with os.scandir(folder) as entries:
+            return any(is_image_name(entry.name) and not is_hidden(entry.name) for entry in entries)
+    except OSError as error:
+        raise DataError(f"cannot list {folder}: {error.strerror or error}.") from error
+
+
+def _has_classes(folder: Path, number: int = 1) -> bool:
+    """Whether at least ``number`` folders in ``folder`` hold images."""
+    for name in _visible(folder, lambda entry: entry.is_dir()):
+        number -= _has_image(folder / name)
+        if number == 0:
+            return True
+    return False
+
+
+def _read_folders(root: Path, folders: dict[str, Path]) -> tuple[dict[str, Split], list[str]]:
+    splits: dict[str, Split] = {}
+    notes: list[str] = []
+    for name, folder in folders.items():
+        split, empty, found = _read_split(name, root, folder)
+        notes += found
+        if not splits:
+            splits[name] = split
+            continue
+        classes = next(iter(splits.values())).classes
+        # An empty folder has no item that could be misread, but it is a difference all the same.
+        strange = [label for label in empty if label not in classes]
+        if strange:
+            notes.append(f"{_relative(root, folder)}: empty folders that are no class of train: {some(strange)}")
+        missing = [label for label in classes if label not in split.classes]
+        if missing:
+            notes.append(f"{_relative(root, folder)} has no folder for {some(missing)}")
+        splits[name] = split.matched(classes)
+    return splits, notes
+
+
+def _read_split(name: str, root: Path, folder: Path) -> tuple[Split, list[str], list[str]]:
+    """The split in ``folder/<class>/*``, its classes without images, and notes."""
+    where = _relative(root, folder)
+    prefix = "" if folder == root else f"{folder.name}/"
+    ids, labels, notes, others = [], [], [], 0
+    classes: dict[str, str] = {}
+    empty: list[str] = []
+    for entry in _visible(folder, lambda entry: entry.is_dir()):
+        files = _visible(folder / entry, lambda entry: True)
+        images = [file for file in files if is_image_name(file)]
+        if not images and name == "all":
+            notes.append(f"{entry}/ holds no images: not a class")
+            continue
+        label = unicodedata.normalize("NFC", entry)
+        if label in classes:
+            raise DataError(f"{folder} has two folders for the class {label!r}.", "Merge them.")
+        classes[label] = entry
+        if not images:
+            empty.append(label)
+        others += len(files) - len(images)
+        ids += [f"{prefix}{entry}/{image}" for image in images]
+        labels += [label] * len(images)
+    if empty:
+        notes.append(f"{where}: no images in {some(empty)}")
+    if others:
+        notes.append(f"{where}: {others:,} files or folders that are no images passed over")
+    names = tuple(sorted(classes))
+    position = {label: index for index, label in enumerate(names)}
+    numbers = np.array([position[label] for label in labels], dtype=np.int64)
+    return Split(name, root, ids, names, labels=numbers), empty, notes
+
+
+def _relative(root: Path, folder: Path) -> str:
+    return folder.name if folder != root else str(root)

@@ -1,0 +1,231 @@
+"""Batches of images: order addressed by epoch, augmentation by item, decoded images held where they fit."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import psutil
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from affectkit.core.progress import Reporter
+from affectkit.core.randomness import numpy_generator
+from affectkit.core.spec import InputSpec
+from affectkit.data.decode import load_for
+from affectkit.data.split import Split
+from affectkit.data.transforms import RANGES, apply, draw
+from affectkit.errors import DataError, UsageError
+
+EVALUATION = -1
+"""The epoch number that means: no augmentation."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An image that could not be read, in place of its pixels."""
+
+    index: int
+    name: str
+    reason: str
+
+
+class SplitImages(Dataset):
+    """Images of a split by (epoch, index), as uint8 tensors (C, H, W) of the input size.
+
+    The key carries the epoch, so that workers hold no state that a resumed run would have to restore.
+    """
+
+    def __init__(
+        self, split: Split, spec: InputSpec, *, augment: str = "none", seed: int = 0, held: np.ndarray | None = None
+    ) -> None:
+        self.split = split
+        self.spec = spec
+        self.preset = RANGES[augment]
+        self.seed = seed
+        self.held = held
+
+    def __len__(self) -> int:
+        return len(self.split)
+
+    def __getitem__(self, key: tuple[int, int]) -> tuple[int, torch.Tensor] | Failure:
+        epoch, index = key
+        try:
+            image = self.held[index] if self.held is not None else self.plain(index)
+        except DataError as error:
+            return Failure(index, self.split.ids[index], error.message)
+        if epoch != EVALUATION and self.preset is not None:
+            name = self.split.ids[index]
+            image = apply(image, draw(self.preset, numpy_generator(self.seed, "augment", name, epoch)))
+        return index, torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
+
+    def plain(self, index: int) -> np.ndarray:
+        """The image at the input size, uint8 (H, W, C), without augmentation."""
+        return load_for(self.split.path(index), self.spec)
+
+
+class PathImages(Dataset):
+    """Images by path, for inference: the key is (position, path)."""
+
+    def __init__(self, spec: InputSpec) -> None:
+        self.spec = spec
+
+    def __getitem__(self, key: tuple[int, str]) -> tuple[int, torch.Tensor] | Failure:
+        position, path = key
+        try:
+            image = load_for(Path(path), self.spec)
+        except DataError as error:
+            return Failure(position, path, error.message)
+        return position, torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
+
+
+def collate(items: Sequence[tuple[int, torch.Tensor] | Failure]) -> dict[str, Any]:
+    """``{"index": (B,), "image": (B, C, H, W) uint8, "failures": [...]}``; unreadable images are set apart."""
+    good = [item for item in items if not isinstance(item, Failure)]
+    return {
+        "index": torch.tensor([index for index, _ in good], dtype=torch.long),
+        "image": torch.stack([image for _, image in good]) if good else torch.empty(0, dtype=torch.uint8),
+        "failures": [item for item in items if isinstance(item, Failure)],
+    }
+
+
+def epoch_batches(count: int, batch_size: int, *, seed: int, epoch: int) -> list[np.ndarray]:
+    """The batches of one training epoch: a permutation addressed by (seed, epoch), cut into nearly equal parts.
+
+    Parts differ in size by one at most, so no image is dropped and no batch is too small for batch norm.
+    """
+    order = numpy_generator(seed, "order", epoch).permutation(count)
+    return np.array_split(order, max(-(-count // batch_size), 1))
+
+
+class TrainingKeys:
+    """Keys of the batches of an epoch, from any batch on; set before each pass of a loader."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[tuple[int, int]]] = []
+
+    def set(self, epoch: int, batches: Sequence[np.ndarray]) -> None:
+        """The next pass gives ``batches`` of indices, augmented as of ``epoch``."""
+        self.batches = [[(epoch, int(index)) for index in batch] for batch in batches]
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        return iter(self.batches)
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+
+def evaluation_keys(count: int, batch_size: int) -> TrainingKeys:
+    """Keys for one pass over all of a split, in order, without augmentation."""
+    keys = TrainingKeys()
+    keys.set(EVALUATION, np.array_split(np.arange(count), max(-(-count // batch_size), 1)) if count else [])
+    return keys
+
+
+def make_loader(dataset: Dataset, keys: Any, *, workers: int, pin: bool = False, seed: int = 0) -> DataLoader:
+    """A loader over batches of ``keys``; its base seed comes from a generator of its own."""
+    # Without one, iterating draws from torch's global stream, and a resumed run would see another model randomness.
+    generator = torch.Generator().manual_seed(seed)
+    return DataLoader(
+        dataset,
+        batch_sampler=keys,
+        collate_fn=collate,
+        num_workers=workers,
+        pin_memory=pin,
+        generator=generator,
+        worker_init_fn=start_worker,
+        persistent_workers=workers > 0,
+    )
+
+
+def start_worker(_: int) -> None:
+    """Prepare a worker process: one thread each, and deaf to the signals that the parent answers."""
+    # SIGTERM and SIGINT reach the whole process group; a dead worker would end the run before it is saved.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(signal, "SIGUSR1"):
+        signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+    cv2.setNumThreads(0)
+    torch.set_num_threads(1)
+
+
+def fits_in_memory(count: int, spec: InputSpec) -> bool:
+    """Whether ``count`` decoded images take at most a quarter of the free memory."""
+    return count * spec.height * spec.width * spec.channels <= psutil.virtual_memory().available / 4
+
+
+def hold_images(
+    split: Split, spec: InputSpec, *, reporter: Reporter, on_error: str = "fail"
+) -> tuple[Split, np.ndarray, list[Failure]]:
+    """All images of ``split`` decoded once, uint8 (N, H, W, C), and the split without those that cannot be read.
+
+    Raises:
+        DataError: with ``on_error="fail"``, an image cannot be read.
+    """
+    dataset = SplitImages(split, spec)
+    held = np.empty((len(split), spec.height, spec.width, spec.channels), dtype=np.uint8)
+    failures: list[Failure] = []
+
+    def fill(index: int) -> Failure | None:
+        try:
+            held[index] = dataset.plain(index)
+        except DataError as error:
+            return Failure(index, split.ids[index], error.message)
+        return None
+
+    reporter.start(f"decoding {split.name}", len(split), "images")
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for failure in pool.map(fill, range(len(split)), chunksize=64):
+            reporter.advance()
+            if failure is not None:
+                failures.append(failure)
+    reporter.finish()
+    refuse_failures(failures, on_error)
+    if failures:
+        bad = {failure.index for failure in failures}
+        keep = np.array([index for index in range(len(split)) if index not in bad], dtype=int)
+        return split.select(keep), held[keep], failures
+    return split, held, failures
+
+
+def refuse_failures(failures: Sequence[Failure], on_error: str) -> None:
+    """Raise a DataError that names ``failures`` unless bad images are to be skipped."""
+    if failures and on_error == "fail":
+        listed = "\n".join(f"  - {failure.reason}" for failure in failures[:10])
+        more = f"\n  and {len(failures) - 10} more" if len(failures) > 10 else ""
+        raise DataError(
+            f"{len(failures)} image(s) cannot be read:\n{listed}{more}",
+            "Mend or remove them, or add --on-error skip to go on without them.",
+        )
+
+
+def choose_workers(asked: int | None, *, held: bool) -> int:
+    """How many processes decode: as asked; none where images are held, else half the processors, 8 at most."""
+    if asked is not None:
+        return asked
+    return 0 if held else min(8, max(1, (os.cpu_count() or 1) // 2))
+
+
+def choose_cache(asked: str, count: int, spec: InputSpec) -> bool:
+    """Whether decoded images are held in memory.
+
+    Raises:
+        UsageError: ``ram`` was asked for and the images do not fit in the free memory.
+    """
+    if asked == "none":
+        return False
+    need = count * spec.height * spec.width * spec.channels
+    free = psutil.virtual_memory().available
+    if asked == "ram" and need > 0.9 * free:
+        raise UsageError(
+            f"--cache ram needs {need / 2**30:.1f} GiB for {count:,} images; {free / 2**30:.1f} GiB are free.",
+            "Use --cache none, or a smaller --image-size.",
+        )
+    return asked == "ram" or fits_in_memory(count, spec)

@@ -1,0 +1,229 @@
+"""A split: which images, their classes by name, and their labels, distributions or votes."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from affectkit.core.randomness import address
+from affectkit.core.registry import nearest
+from affectkit.errors import DataError, UsageError
+
+NAMES = ("train", "valid", "test", "all")
+
+
+def some(items: Sequence[object], limit: int = 10) -> str:
+    """``items`` as text, the first ``limit`` of them and how many more there are."""
+    shown = ", ".join(str(item) for item in items[:limit])
+    return f"{shown} and {len(items) - limit:,} more" if len(items) > limit else shown
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Images of one part of a dataset, with what is known of each.
+
+    Attributes:
+        name: "train", "valid", "test" or "all".
+        root: folder that the ids are relative to.
+        ids: posix paths relative to ``root``; the identity of each item.
+        classes: class names, in the order of the columns below.
+        labels: int64 (N,), indices into ``classes``; None where there is no single label.
+        distribution: float32 (N, C), rows of shares that sum to 1; None where only labels are known.
+        votes: float32 (N, C), raters' counts; None where they are not known.
+    """
+
+    name: str
+    root: Path
+    ids: list[str] = field(repr=False)
+    classes: tuple[str, ...]
+    labels: np.ndarray | None = field(default=None, repr=False)
+    distribution: np.ndarray | None = field(default=None, repr=False)
+    votes: np.ndarray | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        if len(set(self.classes)) != len(self.classes):
+            raise DataError(f"class names must differ, got {', '.join(self.classes)}.")
+        size, width = len(self.ids), len(self.classes)
+        if self.labels is not None:
+            if self.labels.shape != (size,):
+                raise ValueError(f"labels must be ({size},), got {self.labels.shape}")
+            if size and not 0 <= self.labels.min() <= self.labels.max() < width:
+                raise ValueError(f"labels must be in [0, {width - 1}]")
+        for name, values in (("distribution", self.distribution), ("votes", self.votes)):
+            if values is not None and values.shape != (size, width):
+                raise ValueError(f"{name} must be ({size}, {width}), got {values.shape}")
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def path(self, index: int) -> Path:
+        """The file of item ``index``."""
+        return self.root / self.ids[index]
+
+    def with_name(self, name: str) -> Split:
+        """The same items under another split name."""
+        return replace(self, name=name)
+
+    def select(self, indices: ArrayLike) -> Split:
+        """The items at ``indices`` (integers, or N booleans), in that order."""
+        chosen = np.asarray(indices)
+        chosen = np.flatnonzero(chosen) if chosen.dtype == bool else chosen.astype(np.int64)
+        return replace(
+            self,
+            ids=[self.ids[index] for index in chosen.tolist()],
+            labels=None if self.labels is None else self.labels[chosen],
+            distribution=None if self.distribution is None else self.distribution[chosen],
+            votes=None if self.votes is None else self.votes[chosen],
+        )
+
+    def top(self) -> np.ndarray | None:
+        """int64 (N,): the label, or the class with the largest share (the first on a tie); None where neither is."""
+        if self.labels is not None:
+            return self.labels
+        return None if self.distribution is None else self.distribution.argmax(axis=1).astype(np.int64)
+
+    def counts(self) -> dict[str, int]:
+        """Items a class, by label or by largest share; empty where neither is known."""
+        top = self.top()
+        if top is None:
+            return {}
+        numbers = np.bincount(top, minlength=len(self.classes))
+        return {name: int(number) for name, number in zip(self.classes, numbers, strict=True)}
+
+    def used(self) -> np.ndarray:
+        """bool (C,): classes that any item has a label, a share or a vote in."""
+        used = np.zeros(len(self.classes), dtype=bool)
+        if self.labels is not None:
+            used[np.unique(self.labels)] = True
+        for values in (self.distribution, self.votes):
+            if values is not None:
+                used |= (values > 0).any(axis=0)
+        return used
+
+    def matched(self, classes: Sequence[str]) -> Split:
+        """This split with its columns and labels in the order of ``classes``, matched by name.
+
+        Classes that this split lacks get columns of zeros; classes of its own without any item are left out.
+
+        Raises:
+            DataError: items belong to a class that is not in ``classes``; the difference is spelled out.
+        """
+        wanted = tuple(classes)
+        if wanted == self.classes:
+            return self
+        used = self.used()
+        extra = [name for name, flag in zip(self.classes, used, strict=True) if flag and name not in wanted]
+        if extra:
+            raise DataError(self._difference(wanted, extra), "Rename or remove what differs: classes go by name.")
+        position = {name: index for index, name in enumerate(wanted)}
+        kept = np.array([index for index, name in enumerate(self.classes) if name in position], dtype=np.int64)
+        target = np.array([position[self.classes[index]] for index in kept], dtype=np.int64)
+
+        def reorder(values: np.ndarray | None) -> np.ndarray | None:
+            if values is None:
+                return None
+            result = np.zeros((len(self), len(wanted)), dtype=values.dtype)
+            result[:, target] = values[:, kept]
+            return result
+
+        labels = self.labels
+        if labels is not None:
+            new = np.full(len(self.classes), -1, dtype=np.int64)
+            new[kept] = target
+            labels = new[labels]
+        return replace(
+            self, classes=wanted, labels=labels, distribution=reorder(self.distribution), votes=reorder(self.votes)
+        )
+
+    def _difference(self, wanted: tuple[str, ...], extra: list[str]) -> str:
+        """One text that says which classes are too many here, which lack, and which may be the same."""
+        if self.labels is not None:
+            numbers = self.counts()
+        else:
+            values = self.votes if self.votes is not None else self.distribution
+            columns = (values > 0).sum(axis=0) if values is not None else np.zeros(len(self.classes), dtype=int)
+            numbers = dict(zip(self.classes, columns.tolist(), strict=True))
+        missing = [name for name in wanted if name not in self.classes]
+        text = f"the classes of the {self.name} split in {self.root} do not match.\n  extra here: "
+        text += some([f"{name!r} ({numbers[name]:,} items)" for name in extra])
+        text += f"\n  missing here: {some([repr(name) for name in missing]) if missing else 'none'}"
+        text += f"\n  wanted: {some(wanted, 30)}"
+        guesses = [(name, nearest(name, missing) or nearest(name, list(wanted))) for name in extra]
+        meant = [f"{name!r} -> {' or '.join(map(repr, near))}" for name, near in guesses if near]
+        return text + (f"\n  did you mean {some(meant)}?" if meant else "")
+
+    def fingerprint(self) -> str:
+        """A hash over ids in order, classes, labels, shares, votes and file sizes (not the images' bytes).
+
+        Raises:
+            DataError: a file is not there.
+        """
+        digest = hashlib.sha256()
+        digest.update("\x1f".join(self.classes).encode("utf-8", "surrogateescape") + b"\x1e")
+        digest.update("\x1f".join(self.ids).encode("utf-8", "surrogateescape") + b"\x1e")
+        for values in (self.labels, self.distribution, self.votes):
+            digest.update(b"-" if values is None else np.ascontiguousarray(values).tobytes())
+            digest.update(b"\x1e")
+        digest.update(np.array(self._sizes(), dtype="<i8").tobytes())
+        return digest.hexdigest()
+
+    def _sizes(self) -> list[int]:
+        sizes, missing, prefix = [], [], str(self.root)
+        for name in self.ids:
+            try:
+                sizes.append(os.stat(os.path.join(prefix, name)).st_size)
+            except OSError:
+                missing.append(name)
+        if missing:
+            raise DataError(f"{len(missing):,} files of the {self.name} split are gone from {prefix}: {some(missing)}.")
+        return sizes
+
+
+def split_off(split: Split, fraction: float, seed: int) -> tuple[Split, Split]:
+    """Part ``split`` into (train, valid) with ``fraction`` of the items in valid, class by class.
+
+    An item's side depends on the seed and the ids alone, not on the order of the items: within each class (label, or
+    largest share) items are ranked by a hash of (seed, id) and the first are held out. Classes get their whole part
+    of ``fraction``, and what is left goes to those cut off most. A class keeps at least one item in train.
+
+    Raises:
+        UsageError: ``fraction`` is not between 0 and 1.
+        DataError: one of the sides would be empty.
+    """
+    if not 0 < fraction < 1:
+        raise UsageError(f"the held-out fraction must be above 0 and below 1, got {fraction}.")
+    top = split.top()
+    groups = np.zeros(len(split), dtype=np.int64) if top is None else top
+    sizes = np.bincount(groups, minlength=1)
+    held = _parts(sizes, fraction)
+    if not 0 < held.sum() < len(split):
+        raise DataError(
+            f"{fraction:g} of the {len(split)} items of the {split.name} split leaves one side empty.",
+            "Name a validation split of your own, or another fraction.",
+        )
+    ranks = np.array([address(seed, "split", name) for name in split.ids], dtype=np.int64)
+    order = np.lexsort((ranks, groups))
+    starts = np.concatenate(([0], np.cumsum(sizes)[:-1]))
+    place = np.arange(len(split)) - np.repeat(starts, sizes)
+    valid = np.zeros(len(split), dtype=bool)
+    valid[order] = place < np.repeat(held, sizes)
+    return split.select(~valid).with_name("train"), split.select(valid).with_name("valid")
+
+
+def _parts(sizes: np.ndarray, fraction: float) -> np.ndarray:
+    """How many of each group to hold out: whole parts, then the largest remainders, never all of a group."""
+    exact = sizes * fraction
+    # A product such as 0.1 * 30 may end just below 3; what is nearly whole counts as whole.
+    parts = np.floor(exact + 1e-9).astype(np.int64)
+    left = round(float(sizes.sum() * fraction)) - int(parts.sum())
+    for index in np.argsort(parts - exact, kind="stable"):
+        if left > 0 and parts[index] + 1 < sizes[index]:
+            parts[index] += 1
+            left -= 1
+    return parts

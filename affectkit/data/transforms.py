@@ -1,0 +1,138 @@
+"""Random changes of training images, parameters drawn apart from applying them; normalisation of batches.
+
+One warp carries flip, rotation, scale and shift, so an image is interpolated once whatever the preset.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+
+from affectkit.core.spec import InputSpec
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Ranges that ``draw`` draws from.
+
+    Attributes:
+        rotation: degrees either way. scale: share either way. shift: share of the side either way, both axes.
+        brightness, contrast: share either way. blur: probability of a Gaussian blur with sigma in [0.3, 1.2].
+        noise: largest standard deviation of Gaussian noise, on images in [0, 255]. erase: probability that a
+            rectangle of 2 to 20% of the image is replaced by its mean.
+    """
+
+    flip: float = 0.5
+    rotation: float = 0.0
+    scale: float = 0.0
+    shift: float = 0.0
+    brightness: float = 0.0
+    contrast: float = 0.0
+    blur: float = 0.0
+    noise: float = 0.0
+    erase: float = 0.0
+
+
+RANGES = {
+    "none": None,
+    "flip": Preset(),
+    "face": Preset(rotation=10, scale=0.08, shift=0.08, brightness=0.2, contrast=0.2),
+    "face-strong": Preset(
+        rotation=20, scale=0.15, shift=0.15, brightness=0.35, contrast=0.35, blur=0.1, noise=6.0, erase=0.25
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Change:
+    """What happens to one image: an affine map, a linear change of light, and what else was drawn."""
+
+    flip: bool
+    angle: float
+    scale: float
+    shift: tuple[float, float]
+    gain: float
+    offset: float
+    blur_sigma: float
+    noise_std: float
+    noise_seed: int
+    erase: tuple[float, float, float, float] | None
+
+
+def draw(preset: Preset, rng: np.random.Generator) -> Change:
+    """Parameters of one change. Every value is drawn whether used or not, so that one option moves no other."""
+    unit = rng.random(16)
+    both = 2 * unit - 1
+    erase = None
+    if unit[10] < preset.erase:
+        area = 0.02 + 0.18 * unit[11]
+        ratio = math.exp(both[12] * math.log(3))
+        erase = (float(unit[13]), float(unit[14]), min(math.sqrt(area * ratio), 1.0), min(math.sqrt(area / ratio), 1.0))
+    return Change(
+        flip=bool(unit[0] < preset.flip),
+        angle=float(both[1] * preset.rotation),
+        scale=float(1 + both[2] * preset.scale),
+        shift=(float(both[3] * preset.shift), float(both[4] * preset.shift)),
+        gain=float(1 + both[5] * preset.contrast),
+        offset=float(both[6] * preset.brightness * 255),
+        blur_sigma=float(0.3 + 0.9 * unit[8]) if unit[7] < preset.blur else 0.0,
+        noise_std=float(unit[9] * preset.noise),
+        noise_seed=int(unit[15] * 2**53),
+        erase=erase,
+    )
+
+
+def apply(image: np.ndarray, change: Change) -> np.ndarray:
+    """The changed copy of ``image``, uint8 (H, W, C); edges are replicated, values saturate."""
+    height, width, channels = image.shape
+    result = image
+    if change.angle or change.scale != 1 or any(change.shift):
+        result = cv2.warpAffine(
+            image,
+            affine(change, height, width),
+            (width, height),
+            flags=cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_REPLICATE,
+        ).reshape(height, width, channels)
+    elif change.flip:
+        result = image[:, ::-1]
+    if change.blur_sigma:
+        result = cv2.GaussianBlur(result, (0, 0), change.blur_sigma, borderType=cv2.BORDER_REPLICATE)
+        result = result.reshape(height, width, channels)
+    if change.gain != 1 or change.offset:
+        # Contrast turns about mid-gray, so that it does not also change the mean of a typical image.
+        table = np.clip((np.arange(256) - 127.5) * change.gain + 127.5 + change.offset, 0, 255)
+        result = cv2.LUT(np.ascontiguousarray(result), np.rint(table).astype(np.uint8)).reshape(height, width, channels)
+    if change.noise_std:
+        noise = np.random.default_rng(change.noise_seed).normal(0, change.noise_std, result.shape)
+        result = np.clip(np.rint(result + noise), 0, 255).astype(np.uint8)
+    if change.erase:
+        top, left, tall, wide = change.erase
+        rows, columns = max(round(tall * height), 1), max(round(wide * width), 1)
+        row, column = round(top * (height - rows)), round(left * (width - columns))
+        result = result.copy()
+        result[row : row + rows, column : column + columns] = np.rint(result.mean((0, 1))).astype(np.uint8)
+    return np.ascontiguousarray(result)
+
+
+def affine(change: Change, height: int, width: int) -> np.ndarray:
+    """The 2x3 matrix of flip, then rotation and scale about the centre, then shift."""
+    centre = ((width - 1) / 2, (height - 1) / 2)
+    matrix = cv2.getRotationMatrix2D(centre, change.angle, change.scale)
+    matrix[:, 2] += change.shift[0] * width, change.shift[1] * height
+    if change.flip:
+        mirror = np.array([[-1.0, 0, width - 1], [0, 1, 0], [0, 0, 1]])
+        matrix = matrix @ mirror
+    return matrix
+
+
+def normalise(images: torch.Tensor, spec: InputSpec) -> torch.Tensor:
+    """Model input from uint8 images (B, C, H, W) in [0, 255] or floats in [0, 1]: ``(image - mean) / std``."""
+    values = images.float().div_(255) if images.dtype == torch.uint8 else images.float()
+    mean = torch.tensor(spec.mean, device=values.device).view(1, -1, 1, 1)
+    std = torch.tensor(spec.std, device=values.device).view(1, -1, 1, 1)
+    return (values - mean) / std

@@ -1,0 +1,1 @@
+"""Network families and the registry of their names."""

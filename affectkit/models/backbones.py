@@ -1,0 +1,227 @@
+"""timm backbones with a dropout and a classifier on top."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import socket
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import timm
+import torch
+from torch import nn
+
+from affectkit.core.spec import InputSpec
+from affectkit.errors import CheckpointError, DownloadError, UsageError
+
+VGG_WIDTH = 4096
+
+
+class Backbone(nn.Module):
+    """A timm feature extractor, then dropout and one linear layer, or a VGG-like top.
+
+    Input (B, channels, H, W), normalised; output logits (B, classes).
+
+    Args:
+        name: timm's name.
+        classes: number of outputs.
+        height, width: input size; needed by transformers and by the flattened VGG-like top.
+        channels: 1 or 3.
+        dropout: probability in front of the last linear layer.
+        top: ``linear``; ``vgg``: two layers of 4096 with dropout 0.5 on the flattened feature map; ``vgg-avg``: the
+            same on its average over positions.
+        pretrained: load timm's weights from the hub.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        classes: int,
+        *,
+        height: int,
+        width: int,
+        channels: int = 3,
+        dropout: float = 0.3,
+        top: str = "linear",
+        pretrained: bool = False,
+    ) -> None:
+        super().__init__()
+        self.features = _timm_model(name, height=height, width=width, channels=channels, pretrained=pretrained)
+        self.flatten = top == "vgg"
+        if top == "linear":
+            self.top: nn.Module = nn.Sequential(nn.Dropout(dropout), nn.Linear(self.features.num_features, classes))
+        else:
+            self.top = _vgg_top(self._width_of_top(channels, height, width), classes)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Logits (B, classes) of images (B, channels, H, W)."""
+        if self.flatten:
+            return self.top(self.features.forward_features(images).flatten(1))
+        return self.top(self.features(images))
+
+    def _width_of_top(self, channels: int, height: int, width: int) -> int:
+        if not self.flatten:
+            return int(self.features.num_features)
+        training = self.features.training
+        with torch.no_grad():
+            features = self.features.eval().forward_features(torch.zeros(1, channels, height, width))
+        self.features.train(training)
+        return features.flatten(1).shape[1]
+
+
+def build(name: str, spec: InputSpec, **options: Any) -> Backbone:
+    """The registry's builder: a ``Backbone`` for ``spec``."""
+    return Backbone(name, len(spec.classes), height=spec.height, width=spec.width, channels=spec.channels, **options)
+
+
+def default_input(name: str) -> dict[str, Any]:
+    """Height, width, mean and std that timm's configuration names for ``name``."""
+    config = timm.get_pretrained_cfg(name)
+    _, height, width = config.input_size if config else (3, 224, 224)
+    mean, std = (config.mean, config.std) if config else ((0.5,) * 3, (0.5,) * 3)
+    return {"height": height, "width": width, "mean": tuple(mean), "std": tuple(std)}
+
+
+def hub_source(name: str) -> str:
+    """Where timm would fetch the weights of ``name`` from, in words."""
+    config = timm.get_pretrained_cfg(name)
+    if config is None or not config.has_weights:
+        return ""
+    return f"{config.hf_hub_id} on huggingface.co" if config.hf_hub_id else str(config.url or config.file)
+
+
+def load_weights(model: Backbone, path: Path) -> str:
+    """Copy weights from ``path`` into ``model`` by name; returns a sentence on what was taken.
+
+    Args:
+        path: a ``.safetensors`` file (affectkit's own among them), or a ``.pth``/``.pt``/``.bin`` state dict, which
+            is read with ``weights_only=True``. Names may carry a ``module.`` prefix; a classifier of another size is
+            left out, a 3-channel stem is summed for a 1-channel model.
+
+    Raises:
+        CheckpointError: the file cannot be read, or does not hold every weight of the backbone.
+    """
+    given = _state_of(path)
+    own = any(name.startswith("features.") for name in given)
+    target = model.state_dict() if own else model.features.state_dict()
+    taken, wrong = {}, []
+    for name, value in target.items():
+        tensor = given.get(name)
+        if tensor is None:
+            continue
+        if tensor.shape != value.shape and tensor.dim() == 4 and tensor.shape[1] == 3 and value.shape[1] == 1:
+            tensor = tensor.sum(1, keepdim=True)
+        if tensor.shape != value.shape:
+            wrong.append(f"{name} {tuple(tensor.shape)} for {tuple(value.shape)}")
+        else:
+            taken[name] = tensor
+    needed = {name for name in target if not name.startswith("top.") and not name.endswith("num_batches_tracked")}
+    missing = sorted(needed - set(taken))
+    if missing:
+        listed = "; ".join([f"{name} is missing or of another shape" for name in missing[:5]])
+        raise CheckpointError(
+            f"{path} does not hold the weights of this backbone: {len(missing)} of {len(needed)} are not there "
+            f"({listed}).",
+            "Name the --model that the file was made with.",
+        )
+    unfinite = [name for name, tensor in taken.items() if tensor.is_floating_point() and not tensor.isfinite().all()]
+    if unfinite:
+        raise CheckpointError(f"{path} holds NaN or infinity in {', '.join(unfinite[:5])}.")
+    (model if own else model.features).load_state_dict(taken, strict=False)
+    left = sorted(set(target) - set(taken))
+    return f"{len(taken)} tensors from {path}" + (f"; left at their initial values: {', '.join(left)}" if left else "")
+
+
+def _state_of(path: Path) -> dict[str, torch.Tensor]:
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            state: Any = load_file(path)
+        else:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{path} does not exist.") from error
+    except Exception as error:
+        raise CheckpointError(f"{path} cannot be read as weights: {' '.join(str(error).split())[:300]}") from error
+    for key in ("state_dict_ema", "state_dict", "model"):
+        if isinstance(state, dict) and isinstance(state.get(key), dict):
+            state = state[key]
+    if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
+        raise CheckpointError(f"{path} is not a state dict of tensors.")
+    return {name.removeprefix("module."): tensor for name, tensor in state.items()}
+
+
+def _timm_model(name: str, *, height: int, width: int, channels: int, pretrained: bool) -> nn.Module:
+    options: dict[str, Any] = {"num_classes": 0, "in_chans": channels}
+    entry = timm.models.model_entrypoint(name)
+    if _takes_image_size(entry):
+        options["img_size"] = (height, width)
+    if pretrained:
+        _check_reachable(name)
+    try:
+        return timm.create_model(name, pretrained=pretrained, **options)
+    except Exception as error:
+        if not pretrained:
+            raise UsageError(f"{name} cannot be built for {height}x{width}x{channels}: {error}") from error
+        raise _not_fetched(name, " ".join(str(error).split())[:200]) from error
+
+
+def _not_fetched(name: str, why: str) -> DownloadError:
+    return DownloadError(
+        f"the weights of {name} are not on this machine and cannot be fetched from {hub_source(name)}: {why}",
+        "Without a network: --no-pretrained trains from scratch, --init FILE takes weights from a file, and a "
+        "Hugging Face cache filled elsewhere is used where HF_HOME points to it.",
+    )
+
+
+def is_cached(name: str) -> bool:
+    """Whether the hub weights of ``name`` already lie in the Hugging Face cache of this machine."""
+    from huggingface_hub import try_to_load_from_cache
+
+    config = timm.get_pretrained_cfg(name)
+    if config is None or not config.hf_hub_id:
+        return False
+    files = ("model.safetensors", "pytorch_model.bin")
+    return any(isinstance(try_to_load_from_cache(config.hf_hub_id, file), str) for file in files)
+
+
+def _check_reachable(name: str) -> None:
+    """Fail at once where the hub cannot be reached: its client would retry for most of a minute first."""
+    import huggingface_hub.constants as hub
+
+    if not hub_source(name):
+        raise UsageError(f"timm has no pre-trained weights for {name}.", "Add --no-pretrained.")
+    if is_cached(name):
+        return
+    if hub.HF_HUB_OFFLINE:
+        raise _not_fetched(name, "HF_HUB_OFFLINE is set.")
+    proxied = any(os.environ.get(key) for key in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"))
+    host = urlsplit(hub.ENDPOINT).hostname
+    if proxied or host is None:  # a proxy resolves names for us, so a failure here would say nothing
+        return
+    try:
+        socket.getaddrinfo(host, 443)
+    except OSError as error:
+        raise _not_fetched(name, f"{host} cannot be reached ({error.strerror or error}).") from error
+
+
+def _takes_image_size(entry: Any) -> bool:
+    """Whether timm's model of this entry point is built for one input size (transformers and their like)."""
+    module = inspect.getmodule(entry)
+    config_names = ("vision_transformer", "swin", "deit", "beit", "eva", "volo", "mixer", "cait", "xcit", "pit")
+    return module is not None and any(part in module.__name__.rsplit(".", 1)[-1] for part in config_names)
+
+
+def _vgg_top(width: int, classes: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Linear(width, VGG_WIDTH),
+        nn.ReLU(),
+        nn.Dropout(0.5),
+        nn.Linear(VGG_WIDTH, VGG_WIDTH),
+        nn.ReLU(),
+        nn.Dropout(0.5),
+        nn.Linear(VGG_WIDTH, classes),
+    )

@@ -1,0 +1,48 @@
+"""Models by name. Importing this loads nothing heavy; any other timm name is taken too, when a model is built."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from affectkit.core.registry import Registry, unknown_name
+from affectkit.errors import UsageError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from affectkit.core.spec import InputSpec
+
+BACKBONES = "affectkit.models.backbones:build"
+
+MODELS = Registry("model")
+MODELS.add("resnet18", BACKBONES, "ResNet-18, 11 M parameters, ImageNet weights")
+MODELS.add("resnet34", BACKBONES, "ResNet-34, 21 M parameters, ImageNet weights")
+MODELS.add("resnet50", BACKBONES, "ResNet-50, 24 M parameters, ImageNet weights")
+MODELS.add("resnet101", BACKBONES, "ResNet-101, 43 M parameters, ImageNet weights")
+MODELS.add("resnet152", BACKBONES, "ResNet-152, 58 M parameters, ImageNet weights")
+MODELS.add("efficientnet_b0", BACKBONES, "EfficientNet-B0, 4 M parameters, ImageNet weights")
+MODELS.add("mobilenetv3_small_100", BACKBONES, "MobileNetV3 small, 2 M parameters, ImageNet weights")
+MODELS.add("convnext_tiny", BACKBONES, "ConvNeXt-T, 28 M parameters, ImageNet weights")
+MODELS.add("vit_small_patch16_224", BACKBONES, "ViT-S/16, 22 M parameters, ImageNet weights")
+MODELS.add("vit_base_patch16_224", BACKBONES, "ViT-B/16, 86 M parameters, ImageNet weights")
+
+
+def check_model(name: str) -> str:
+    """``name`` itself where a model can be built under it, else a UsageError with the nearest names."""
+    if name in MODELS:
+        return name
+    import timm
+
+    if timm.is_model(name):
+        return name
+    near = unknown_name("model", name, [*MODELS, *timm.list_models()])
+    raise UsageError(near, "affectkit models lists the names; affectkit models PATTERN searches timm's too.")
+
+
+def build(name: str, spec: InputSpec, **options: Any) -> nn.Module:
+    """The network called ``name`` for ``spec``, with randomly initialised weights."""
+    check_model(name)
+    from affectkit.models import backbones
+
+    builder = MODELS.resolve(name) if name in MODELS else backbones.build
+    return builder(name, spec, **options)

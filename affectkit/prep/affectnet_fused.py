@@ -1,0 +1,72 @@
+"""AffectNetFused as downloaded, brought into tables: one CSV a split instead of a text file an image."""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath
+
+from affectkit.core.progress import Reporter, Silent
+from affectkit.data.affectnet import CLASSES, FOLDERS, fits, notes_on, read_affectnet
+from affectkit.data.split import Split
+from affectkit.errors import DataError
+from affectkit.prep.writing import Output, PrepReport
+
+RULE = "every image with an annotation; its 13 probabilities as annotated, as float32"
+
+
+def prepare_affectnet_fused(
+    source: Path, output: Path, *, link: str = "copy", reporter: Reporter | None = None
+) -> PrepReport:
+    """Write AffectNetFused as train.csv and valid.csv (``filename`` and 13 shares) and images/<split>/NNN.jpg.
+
+    Args:
+        source: folder with train_set and val_set, or one of them.
+        output: folder to write; absent, empty, or left by the same command.
+        link: "copy", or "hardlink" to save space (copies where links cannot be made).
+
+    Raises:
+        UsageError: ``output`` holds something else.
+        DataError: ``source`` is not AffectNetFused, or annotations are malformed (listed).
+    """
+    source, output, reporter = Path(source), Path(output), reporter or Silent()
+    if not source.is_dir():
+        raise DataError(f"source folder {source} does not exist.")
+    if not fits(source):
+        raise DataError(
+            f"{source} is not AffectNetFused: it needs {' or '.join(FOLDERS.values())} with images/ and annotations/.",
+            "Unpack the download and name the folder that holds them.",
+        )
+    splits, left_out = read_affectnet(source, reporter=reporter)
+    identity = {
+        "preparation": "affectnet-fused",
+        "target": "distribution",
+        **{name: split.fingerprint() for name, split in splits.items()},
+    }
+    folder = Output(output, identity, link)
+    if done := folder.begin(reporter):
+        return done
+    for name, split in splits.items():
+        items = ((PurePosixPath(identity).name, split.path(index)) for index, identity in enumerate(split.ids))
+        folder.place_all(name, items, len(split), reporter)
+    for name, split in splits.items():
+        folder.table(name, ["filename", *CLASSES], _rows(name, split))
+    notes = tuple(notes_on(left_out))
+    report = PrepReport(
+        preparation="affectnet-fused",
+        output=output,
+        target="distribution",
+        kept={name: split.counts() for name, split in splits.items()},
+        by_rule={name: len(split) for name, split in splits.items()},
+        dropped=left_out,
+        images=sum(len(split) for split in splits.values()),
+        notes=notes,
+    )
+    return folder.end(report, about={"source": str(source.resolve()), "target": "distribution", "rule": RULE})
+
+
+def _rows(name: str, split: Split) -> list[list[str]]:
+    assert split.distribution is not None
+    # The shortest text that reads back as the same float32.
+    shares = split.distribution.astype("U").tolist()
+    return [
+        [f"images/{name}/{PurePosixPath(identity).name}", *row] for identity, row in zip(split.ids, shares, strict=True)
+    ]

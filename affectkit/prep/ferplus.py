@@ -1,0 +1,360 @@
+"""FER+ (Barsoum et al. 2016, arXiv 1608.01041): ten raters' votes for the faces of FER-2013, as tables and images.
+
+The authors' rule: a class with a single vote counts as zero. *majority*: an image keeps its top class if that has
+more than half of the remaining votes (those for unknown and not-a-face among them), and is dropped otherwise or if
+the top is one of these two. *distribution*: the remaining votes of the eight emotions.
+"""
+
+from __future__ import annotations
+
+import csv
+import filecmp
+import hashlib
+import io
+import os
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from affectkit.core.files import sha256
+from affectkit.core.progress import Reporter, Silent
+from affectkit.data.split import some
+from affectkit.errors import DataError, UsageError
+from affectkit.prep.writing import Output, PrepReport
+
+EMOTIONS = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt")
+COLUMNS = (*EMOTIONS, "unknown", "NF")
+USAGES = {"Training": "train", "PublicTest": "valid", "PrivateTest": "test"}
+RULES = {
+    "majority": "single votes count as zero; the top class is kept if it has more than half of the remaining votes "
+    "and is one of the eight emotions",
+    "distribution": "single votes count as zero; the remaining votes of the eight emotions are kept if there are any",
+}
+LABEL_FILE = "fer2013new.csv"
+PIXEL_FILE = "fer2013.csv"
+SIDE = 48
+
+UNNAMED = "no image name in the label file"
+NO_VOTES = "no class has more than one vote"
+NO_EMOTION = "no emotion has more than one vote"
+NO_MAJORITY = "no class has more than half of the votes"
+TOP_UNKNOWN = "most raters: unknown"
+TOP_NO_FACE = "most raters: not a face"
+REPEATED = "repeats the image of an earlier row"
+REPEATED_OTHER = "repeats the image of an earlier row, with other votes"
+MISSING = "image file not there"
+
+_IMAGE = re.compile(r"fer\d{7}\.png")
+
+
+@dataclass(frozen=True, eq=False)
+class Labels:
+    """The label file: split names (N,), image names (N,; "" where none is given), votes int64 (N, 10)."""
+
+    splits: list[str]
+    names: list[str]
+    votes: np.ndarray
+
+
+def read_labels(path: Path) -> Labels:
+    """The rows of ``fer2013new.csv``.
+
+    Raises:
+        DataError: columns or rows are not those of FER+, listed by line.
+    """
+    splits, names, votes, faults = [], [], [], []
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as stream:
+            reader = csv.reader(stream)
+            header = [cell.strip() for cell in next(reader, [])]
+            if header != ["Usage", "Image name", *COLUMNS]:
+                wanted = ", ".join(("Usage", "Image name", *COLUMNS))
+                raise DataError(f"{path}: columns must be {wanted}; got {', '.join(header) or 'none'}.")
+            for row in filter(None, reader):
+                name = row[1].strip() if len(row) > 1 else ""
+                if len(row) != len(header) or row[0] not in USAGES or (name and not _IMAGE.fullmatch(name)):
+                    faults.append(reader.line_num)
+                    continue
+                try:
+                    numbers = [int(cell) for cell in row[2:]]
+                except ValueError:
+                    numbers = [-1]
+                if min(numbers) < 0:
+                    faults.append(reader.line_num)
+                    continue
+                splits.append(USAGES[row[0]])
+                names.append(name)
+                votes.append(numbers)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"cannot read {path}: {error}.") from error
+    if faults:
+        raise DataError(
+            f"{path}: rows must be a usage ({', '.join(USAGES)}), fer#######.png or nothing, and "
+            f"{len(COLUMNS)} whole numbers: lines {some(faults)}.",
+            "Download the file again from the FER+ project.",
+        )
+    return Labels(splits, names, np.array(votes, dtype=np.int64).reshape(-1, len(COLUMNS)))
+
+
+def clean(votes: np.ndarray) -> np.ndarray:
+    """``votes`` (N, 10) with single votes as zero."""
+    return np.where(votes == 1, 0, votes)
+
+
+def decide(votes: np.ndarray, target: str) -> tuple[np.ndarray, list[str]]:
+    """What the authors' rule makes of raw votes.
+
+    Args:
+        votes: int (N, 10), as in the label file, in the order of ``COLUMNS``.
+        target: "majority" or "distribution".
+
+    Returns:
+        the top class of each row, int (N,), the first of several; and for each row "" or why it is dropped.
+    """
+    if target not in RULES:
+        raise UsageError(f"target must be one of {', '.join(RULES)}, got {target!r}.")
+    cleaned = clean(votes)
+    if target == "distribution":
+        shares = cleaned[:, : len(EMOTIONS)]
+        return shares.argmax(axis=1), np.where(shares.sum(axis=1) > 0, "", NO_EMOTION).tolist()
+    top, total = cleaned.argmax(axis=1), cleaned.sum(axis=1)
+    reasons = np.select(
+        [total == 0, 2 * cleaned.max(axis=1) <= total, top == len(EMOTIONS), top > len(EMOTIONS)],
+        [NO_VOTES, NO_MAJORITY, TOP_UNKNOWN, TOP_NO_FACE],
+        default="",
+    )
+    return top, reasons.tolist()
+
+
+def prepare_ferplus(
+    source: Path,
+    output: Path,
+    *,
+    target: str = "distribution",
+    link: str = "copy",
+    reporter: Reporter | None = None,
+) -> PrepReport:
+    """Write FER+ as train.csv, valid.csv, test.csv (as far as they have images) and images/<split>/fer#######.png.
+
+    The tables hold ``filename``, with "majority" ``label``, and the cleaned votes of the eight emotions. An image
+    that several rows of a split name is written once.
+
+    Args:
+        source: folder with fer2013new.csv (in it or one level down) and fer2013.csv or the fer#######.png files.
+        output: folder to write; absent, empty, or left by the same command.
+        target: "distribution" or "majority".
+        link: "copy", or "hardlink" to save space (copies where links cannot be made).
+
+    Raises:
+        UsageError: the options are wrong or ``output`` holds something else.
+        DataError: the label file or the images are missing or not FER+'s.
+    """
+    source, output, reporter = Path(source), Path(output), reporter or Silent()
+    if target not in RULES:
+        raise UsageError(f"target must be one of {', '.join(RULES)}, got {target!r}.")
+    if not source.is_dir():
+        raise DataError(f"source folder {source} does not exist.")
+    label_file = _find(source, LABEL_FILE, output)
+    if label_file is None:
+        raise DataError(f"{LABEL_FILE} is not in {source}, nor one level down.", "It is part of the FER+ project.")
+    labels = read_labels(label_file)
+    pixel_file = _find(source, PIXEL_FILE, output)
+    images = {} if pixel_file else _find_images(source, output)
+    if pixel_file is None and not images:
+        raise DataError(
+            f"{source} holds neither {PIXEL_FILE} nor fer#######.png files.",
+            "Put FER-2013's fer2013.csv there, or unpack the images.",
+        )
+    if pixel_file:
+        _check_order(pixel_file, labels)
+    identity = {
+        "preparation": "ferplus",
+        "target": target,
+        "labels": sha256(label_file),
+        "images": sha256(pixel_file) if pixel_file else _images_hash(images),
+    }
+    folder = Output(output, identity, link)
+    if done := folder.begin(reporter):
+        return done
+    top, reasons = _select(labels, target, None if pixel_file else images)
+    kept = [row for row, reason in enumerate(reasons) if not reason]
+    if not kept:
+        raise DataError(f"no row of {label_file} has an image in {source}.")
+    tops = top if target == "majority" else None
+    _write(folder, labels, kept, tops=tops, pictures=pixel_file or images, reporter=reporter)
+    report = _report(folder, labels, target, top, reasons)
+    about = {"source": str(source.resolve()), "target": target, "rule": RULES[target], "label_file": label_file.name}
+    return folder.end(report, about=about)
+
+
+def _select(labels: Labels, target: str, images: dict[str, Path] | None) -> tuple[np.ndarray, list[str]]:
+    """Top classes, and for each row "" or why it is dropped: unnamed, by rule, repeated, image missing."""
+    top, reasons = decide(labels.votes, target)
+    first: dict[tuple[str, str], int] = {}
+    for row, (split, name) in enumerate(zip(labels.splits, labels.names, strict=True)):
+        if not name:
+            reasons[row] = UNNAMED
+        if reasons[row]:
+            continue
+        earlier = first.setdefault((split, name), row)
+        if earlier != row:
+            same = np.array_equal(labels.votes[earlier], labels.votes[row])
+            reasons[row] = REPEATED if same else REPEATED_OTHER
+        elif images is not None and name not in images:
+            reasons[row] = MISSING
+    return top, reasons
+
+
+def _write(
+    folder: Output,
+    labels: Labels,
+    kept: Sequence[int],
+    *,
+    tops: np.ndarray | None,
+    pictures: Path | dict[str, Path],
+    reporter: Reporter,
+) -> None:
+    """Images of all splits, then the tables; with a label column where ``tops`` are given."""
+    cleaned = clean(labels.votes)[:, : len(EMOTIONS)].tolist()
+    by_split = {split: [row for row in kept if labels.splits[row] == split] for split in USAGES.values()}
+    by_split = {split: rows for split, rows in by_split.items() if rows}
+    for split, rows in by_split.items():
+        if isinstance(pictures, dict):
+            items: Iterator[tuple[str, Any]] = ((labels.names[row], pictures[labels.names[row]]) for row in rows)
+        else:
+            items = ((labels.names[row], data) for row, data in _drawn(pictures, set(rows)))
+        folder.place_all(split, items, len(rows), reporter)
+    header = ["filename", *([] if tops is None else ["label"]), *EMOTIONS]
+    for split, rows in by_split.items():
+        table = []
+        for row in rows:
+            label = [] if tops is None else [EMOTIONS[tops[row]]]
+            table.append([f"images/{split}/{labels.names[row]}", *label, *cleaned[row]])
+        folder.table(split, header, table)
+
+
+def _report(folder: Output, labels: Labels, target: str, top: np.ndarray, reasons: list[str]) -> PrepReport:
+    splits = [split for split in USAGES.values() if split in set(labels.splits)]
+    rows = {split: [row for row, name in enumerate(labels.splits) if name == split] for split in splits}
+    kept, dropped, by_rule = {}, {}, {}
+    for split in splits:
+        numbers = Counter(int(top[row]) for row in rows[split] if not reasons[row])
+        if numbers:
+            kept[split] = {name: numbers[index] for index, name in enumerate(EMOTIONS)}
+        dropped[split] = dict(Counter(reasons[row] for row in rows[split] if reasons[row]))
+        by_rule[split] = sum(reasons[row] in ("", REPEATED, REPEATED_OTHER, MISSING) for row in rows[split])
+    notes = []
+    for reason in (REPEATED, REPEATED_OTHER, MISSING):
+        names = [labels.names[row] for row, why in enumerate(reasons) if why == reason]
+        if names:
+            notes.append(f"{reason}: {some(names)}")
+    notes += [f"no image of the {split} split is there: no {split}.csv" for split in splits if split not in kept]
+    owners: dict[str, set[str]] = {}
+    for row, reason in enumerate(reasons):
+        if not reason:
+            owners.setdefault(labels.names[row], set()).add(labels.splits[row])
+    shared = [name for name, where in owners.items() if len(where) > 1]
+    if shared:
+        notes.append(f"{len(shared)} images are in more than one split, as in the label file: {some(shared)}")
+    images = sum(sum(numbers.values()) for numbers in kept.values())
+    return PrepReport("ferplus", folder.folder, target, kept, by_rule, dropped, images, notes=tuple(notes))
+
+
+def _find(source: Path, name: str, output: Path) -> Path | None:
+    """``name`` in ``source``, or in one of its folders (not the output)."""
+    if (source / name).is_file():
+        return source / name
+    below = [path for path in sorted(source.glob(f"*/{name}")) if path.is_file() and not _same(path.parent, output)]
+    if len(below) > 1:
+        raise DataError(f"several {name} below {source}: {some(below)}.", "Name the folder that holds the right one.")
+    return below[0] if below else None
+
+
+def _same(one: Path, other: Path) -> bool:
+    return one.resolve() == other.resolve()
+
+
+def _find_images(source: Path, output: Path) -> dict[str, Path]:
+    """Images by name, from any folder below ``source`` (not the output); copies of one image must be equal."""
+    found: dict[str, Path] = {}
+    differ = []
+    for folder, folders, files in os.walk(source):
+        place = Path(folder)
+        folders[:] = sorted(name for name in folders if name[0] != "." and not _same(place / name, output))
+        for name in sorted(files):
+            if not _IMAGE.fullmatch(name):
+                continue
+            first = found.setdefault(name, place / name)
+            if first != place / name and not filecmp.cmp(first, place / name, shallow=False):
+                differ.append(f"{first} and {place / name}")
+    if differ:
+        raise DataError(
+            f"images of the same name differ: {some(differ)}.", "Name the folder that holds the right ones."
+        )
+    return found
+
+
+def _images_hash(images: dict[str, Path]) -> str:
+    """A hash over names and sizes: what was prepared from fewer images is not taken for finished later on."""
+    digest = hashlib.sha256()
+    for name in sorted(images):
+        digest.update(f"{name} {images[name].stat().st_size}\n".encode())
+    return digest.hexdigest()
+
+
+def _pixel_rows(path: Path) -> Iterator[tuple[int, str, str]]:
+    """(line, usage, pixels) of ``fer2013.csv``."""
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as stream:
+            reader = csv.reader(stream)
+            header = [cell.strip() for cell in next(reader, [])]
+            lacking = [name for name in ("emotion", "pixels", "Usage") if name not in header]
+            if lacking:
+                raise DataError(f"{path}: no column {', '.join(lacking)}; its columns are {', '.join(header[:10])}.")
+            pixels, usage = header.index("pixels"), header.index("Usage")
+            for row in filter(None, reader):
+                if len(row) != len(header):
+                    raise DataError(f"{path}: line {reader.line_num} has {len(row)} columns, not {len(header)}.")
+                yield reader.line_num, row[usage].strip(), row[pixels]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"cannot read {path}: {error}.") from error
+
+
+def _check_order(path: Path, labels: Labels) -> None:
+    """The rows of both files belong together by position alone: refuse another order or length before writing."""
+    count, differ = 0, []
+    for line, usage, _ in _pixel_rows(path):
+        if count < len(labels.splits) and USAGES.get(usage) != labels.splits[count]:
+            differ.append(line)
+        count += 1
+    if differ:
+        raise DataError(
+            f"{path}: the usage differs from the label file's at lines {some(differ)}.",
+            "Both files must be the originals: rows belong together by their position.",
+        )
+    if count < len(labels.splits):
+        raise DataError(
+            f"{path} has {count:,} rows, the label file {len(labels.splits):,}.", "Was it downloaded completely?"
+        )
+
+
+def _drawn(path: Path, rows: set[int]) -> Iterator[tuple[int, bytes]]:
+    """(row, PNG bytes) of the given rows of ``fer2013.csv``."""
+    for row, (line, _, text) in enumerate(_pixel_rows(path)):
+        if row not in rows:
+            continue
+        try:
+            pixels = bytes(map(int, text.split()))
+        except ValueError:
+            pixels = b""
+        if len(pixels) != SIDE * SIDE:
+            raise DataError(f"{path}: line {line} does not hold {SIDE * SIDE} values from 0 to 255.")
+        stream = io.BytesIO()
+        Image.frombytes("L", (SIDE, SIDE), pixels).save(stream, "PNG")
+        yield row, stream.getvalue()

@@ -1,0 +1,169 @@
+"""Checkpoints: one ``.safetensors`` file whose header says how to build the model. Loading runs no code from it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import nn
+
+from affectkit import __version__
+from affectkit.core.files import sha256, whole_file
+from affectkit.core.spec import InputSpec
+from affectkit.errors import CheckpointError, UsageError
+from affectkit.models.registry import build
+from affectkit.runners.device import resolve_device
+from affectkit.tasks import TASKS
+from affectkit.tasks.base import Task
+
+FORMAT = 1
+KEY = "affectkit"
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a checkpoint says about its model.
+
+    Attributes:
+        model: registry name. options: keyword arguments it was built with. spec: input, task and classes.
+        training: summary of the run that made it (epoch, monitored metric, data fingerprint, ...).
+        version: affectkit that wrote it.
+    """
+
+    model: str
+    options: dict[str, Any]
+    spec: InputSpec
+    training: dict[str, Any] = field(default_factory=dict)
+    version: str = __version__
+
+    def to_text(self) -> str:
+        """The header as JSON."""
+        return json.dumps(
+            {
+                "format": FORMAT,
+                "version": self.version,
+                "model": {"name": self.model, "options": self.options},
+                "spec": self.spec.to_dict(),
+                "training": self.training,
+            },
+            ensure_ascii=False,
+        )
+
+    @classmethod
+    def from_text(cls, text: str) -> Header:
+        """The inverse of ``to_text``; a CheckpointError says what is wrong."""
+        try:
+            values = json.loads(text)
+            form = values["format"]
+            if form != FORMAT:
+                raise CheckpointError(
+                    f"the checkpoint has format {form}; this affectkit ({__version__}) reads format {FORMAT}.",
+                    "Upgrade with pip install -U affectkit.",
+                )
+            return cls(
+                model=str(values["model"]["name"]),
+                options=dict(values["model"]["options"]),
+                spec=InputSpec.from_dict(values["spec"]),
+                training=dict(values["training"]),
+                version=str(values["version"]),
+            )
+        except (ValueError, KeyError, TypeError) as error:
+            raise CheckpointError(f"the header is damaged: {type(error).__name__} {error}.") from error
+
+
+def save_checkpoint(path: Path, model: nn.Module, header: Header) -> None:
+    """Write ``model`` and ``header`` to ``path``, whole or not at all."""
+    # Clones, since safetensors refuses tensors that share memory.
+    tensors = {name: value.detach().cpu().contiguous().clone() for name, value in model.state_dict().items()}
+    with whole_file(path) as part:
+        save_file(tensors, str(part), metadata={KEY: header.to_text()})
+
+
+def find_checkpoint(path: str | Path) -> Path:
+    """The checkpoint file that ``path`` names: itself, or ``best.safetensors`` of a run folder."""
+    path = Path(path).expanduser()
+    if path.is_dir():
+        found = path / "best.safetensors"
+        if not found.is_file():
+            raise CheckpointError(
+                f"{path} holds no best.safetensors.", "Name a checkpoint file, or a run folder of affectkit train."
+            )
+        return found
+    if not path.is_file():
+        raise CheckpointError(f"the checkpoint {path} does not exist.")
+    return path
+
+
+def read_header(path: str | Path) -> Header:
+    """The header of a checkpoint, without its tensors."""
+    path = find_checkpoint(path)
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(
+            f"{path} is not a checkpoint of affectkit: {error}.",
+            "Checkpoints are .safetensors files of affectkit train.",
+        ) from error
+    if KEY not in metadata:
+        raise CheckpointError(
+            f"{path} is a safetensors file, but not a checkpoint of affectkit (no header).",
+            "To start training from such weights, use affectkit train --init FILE.",
+        )
+    try:
+        return Header.from_text(metadata[KEY])
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error.message}", error.hint) from error
+
+
+def load_model(path: str | Path, *, device: str = "cpu") -> nn.Module:
+    """The model of a checkpoint, in evaluation mode, with ``spec``, ``header`` and ``checkpoint_hash`` attributes.
+
+    Raises:
+        CheckpointError: missing, damaged, NaN in a weight, or a name that this affectkit does not know.
+        DeviceError: the device is not there.
+    """
+    path = find_checkpoint(path)
+    header = read_header(path)
+    target = resolve_device(device)
+    try:
+        model = build(header.model, header.spec, **header.options)
+    except (UsageError, TypeError) as error:
+        raise CheckpointError(f"{path}: the model {header.model!r} cannot be built: {error}") from error
+    load_tensors(model, path)
+    model.spec = header.spec
+    model.header = header
+    model.checkpoint_hash = sha256(path)
+    return model.to(target.torch_name).eval()
+
+
+def load_tensors(model: nn.Module, path: Path) -> None:
+    """Copy the tensors of a checkpoint into ``model``; every one must be there, of its shape, and finite."""
+    wanted = model.state_dict()
+    faults = []
+    with safe_open(path, framework="pt") as file:
+        names = set(file.keys())
+        faults += [f"{name} is missing" for name in wanted if name not in names]
+        faults += [f"{name} is not known" for name in sorted(names - set(wanted))]
+        state: dict[str, torch.Tensor] = {}
+        for name in names & set(wanted):
+            tensor = file.get_tensor(name)
+            if tensor.shape != wanted[name].shape:
+                faults.append(f"{name} is {tuple(tensor.shape)}, not {tuple(wanted[name].shape)}")
+            elif tensor.is_floating_point() and not bool(tensor.isfinite().all()):
+                faults.append(f"{name} holds NaN or infinity")
+            state[name] = tensor
+    if faults:
+        more = f" and {len(faults) - 5} more" if len(faults) > 5 else ""
+        raise CheckpointError(f"{path} does not fit its own header: {'; '.join(faults[:5])}{more}.")
+    model.load_state_dict(state)
+
+
+def make_task(spec: InputSpec, **options: Any) -> Task:
+    """The task that ``spec`` names."""
+    return TASKS.resolve(spec.task)(spec, **options)

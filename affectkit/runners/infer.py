@@ -1,0 +1,196 @@
+"""Inference: rows stream out as they are made, memory does not grow with the number of images."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from torch import nn
+
+from affectkit import __version__
+from affectkit.core.files import read_json
+from affectkit.core.progress import Reporter
+from affectkit.data.decode import list_images
+from affectkit.data.loading import Failure, PathImages, choose_workers, make_loader, refuse_failures
+from affectkit.errors import DataError
+from affectkit.runners.checkpoint import find_checkpoint, load_model, make_task
+from affectkit.runners.evaluate import Place, forward
+from affectkit.runners.rows import NAME, Output
+from affectkit.runners.settings import InferSettings
+from affectkit.runners.signals import StopFlag
+from affectkit.tasks.base import Task
+
+
+@dataclass(frozen=True)
+class Item:
+    """An image to predict: its name in the result table and its file."""
+
+    name: str
+    path: Path
+
+
+class Keys:
+    """Batches of keys for the loader, made from items as they are needed; remembers the names in flight."""
+
+    def __init__(self, items: Iterable[Item], batch_size: int) -> None:
+        self.items = items
+        self.batch_size = batch_size
+        self.names: dict[int, str] = {}
+
+    def __iter__(self) -> Iterator[list[tuple[int, str]]]:
+        batch = []
+        for position, item in enumerate(self.items):
+            self.names[position] = item.name
+            batch.append((position, str(item.path)))
+            if len(batch) == self.batch_size:
+                yield batch
+                batch = []
+        if batch:
+            yield batch
+
+
+def find_items(paths: Iterable[str], *, recursive: bool, listed: IO[str] | None = None) -> Iterator[Item]:
+    """The images that ``paths`` name, in a fixed order.
+
+    A single folder's images are named relative to it; all others as they were written, joined with what was found.
+
+    Args:
+        paths: files, folders, glob patterns, or ``-`` for a path a line on ``listed``.
+
+    Raises:
+        DataError: a path does not exist, a pattern matches nothing, or a folder holds no image.
+    """
+    paths = list(paths)
+    alone = len(paths) == 1
+    for text in paths:
+        if text == "-":
+            for line in listed or ():
+                if name := line.rstrip("\r\n"):
+                    yield Item(name, Path(name))
+            continue
+        path = Path(text).expanduser()
+        if path.is_dir():
+            yield from _folder_items(path, text, recursive=recursive, relative=alone)
+        elif path.exists() or not glob.has_magic(text):
+            if not path.exists():
+                raise DataError(f"{text} does not exist.")
+            yield Item(text, path)
+        else:
+            yield from _glob_items(text, recursive=recursive)
+
+
+def _folder_items(path: Path, text: str, *, recursive: bool, relative: bool) -> Iterator[Item]:
+    found = False
+    for image in list_images(path, recursive):
+        found = True
+        inner = image.relative_to(path)
+        yield Item((inner if relative else Path(text) / inner).as_posix(), image)
+    if not found:
+        raise DataError(
+            f"{text} holds no image.", "" if recursive else "Add --recursive to look into its sub-folders too."
+        )
+
+
+def _glob_items(text: str, *, recursive: bool) -> Iterator[Item]:
+    matches = sorted(glob.glob(os.path.expanduser(text), recursive=True))
+    if not matches:
+        raise DataError(f"nothing matches {text}.")
+    for match in matches:
+        path = Path(match)
+        if path.is_dir():
+            yield from (Item(image.as_posix(), image) for image in list_images(path, recursive))
+        else:
+            yield Item(match, path)
+
+
+def predict(
+    model: nn.Module,
+    task: Task,
+    items: Iterable[Item],
+    *,
+    batch_size: int,
+    workers: int,
+    place: Place,
+) -> Iterator[tuple[list[list[Any]], list[Failure]]]:
+    """For each batch, in order: rows (image name, then the task's columns), and the images that failed, by name."""
+    keys = Keys(items, batch_size)
+    loader = make_loader(PathImages(task.spec), keys, workers=workers, pin=place.device.kind == "cuda")
+    for raw in loader:
+        failures = [Failure(f.index, keys.names.pop(f.index), f.reason) for f in raw["failures"]]
+        names = [keys.names.pop(int(position)) for position in raw["index"]]
+        rows: list[list[Any]] = []
+        if names:
+            outputs = forward(model, task, place.images(raw, task.spec), place)
+            rows = [[name, *values] for name, values in zip(names, task.rows(outputs), strict=True)]
+        yield rows, failures
+
+
+def predict_rows(model: nn.Module, paths: Iterable[str | Path], *, batch_size: int) -> Iterator[dict[str, Any]]:
+    """What ``affectkit.predict`` gives."""
+    task = make_task(model.spec)
+    place = Place.choose(str(next(model.parameters()).device), "fp32")
+    items = (Item(str(path), Path(path)) for path in paths)
+    header = [NAME, *task.columns()]
+    for rows, failures in predict(model, task, items, batch_size=batch_size, workers=0, place=place):
+        refuse_failures(failures, "fail")
+        for row in rows:
+            yield dict(zip(header, row, strict=True))
+
+
+def infer(settings: InferSettings, *, reporter: Reporter, listed: IO[str], stdout: IO[str]) -> dict[str, Any]:
+    """Predict the images that ``settings`` name; returns a summary with counts and what was skipped.
+
+    Rows go to ``stdout``, or to ``results/inference_results.<format>``, which carries ``.part`` until it is complete.
+
+    Args:
+        listed: where ``-`` reads paths from.
+
+    Raises:
+        Stopped: a signal came; ``--resume`` goes on.
+        DataError: nothing could be read, or with ``on_error="fail"`` one image could not.
+    """
+    path = find_checkpoint(settings.checkpoint)
+    place = Place.choose(settings.device, settings.precision)
+    model = load_model(path, device=settings.device)
+    task = make_task(model.spec)
+    workers = choose_workers(settings.workers, held=False)
+    reporter.note(
+        f"{path}: {model.header.model}, task {task.name}, {len(task.spec.classes)} classes, "
+        f"{task.spec.height}x{task.spec.width}x{task.spec.channels}"
+    )
+    reporter.note(f"{place.describe()}; batch {settings.batch_size}, {workers} workers")
+    summary = {
+        "checkpoint": str(path),
+        "checkpoint_sha256": model.checkpoint_hash,
+        "affectkit": __version__,
+        "task": task.name,
+        "classes": list(task.spec.classes),
+    }
+    items = find_items(settings.paths, recursive=settings.recursive, listed=listed)
+    output = Output(settings, summary, [NAME, *task.columns()], stdout)
+    with StopFlag() as stopping, output:
+        done = output.done
+        if done is None:
+            reporter.note(f"{output.final} is complete; nothing to do.")
+            return read_json(output.record)
+        if done:
+            reporter.note(f"going on after {len(done):,} images")
+        remaining = (item for item in items if item.name not in done)
+        reporter.start("predicting", None, "images")
+        for rows, failures in predict(
+            model, task, remaining, batch_size=settings.batch_size, workers=workers, place=place
+        ):
+            refuse_failures(failures, settings.on_error)
+            output.add(rows, failures)
+            reporter.advance(len(rows) + len(failures))
+            if stopping.requested:
+                reporter.finish()
+                raise stopping.error(f"{output.count:,} images are done.", output.how_to_go_on())
+        reporter.finish()
+    if not output.count:
+        raise DataError("there was no image to predict.")
+    return output.conclude()

@@ -1,0 +1,83 @@
+"""The folder of a run: what is in it, and who may write there."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from affectkit.config import dump_yaml, load_yaml
+from affectkit.core.files import read_json, write_json, write_text
+from affectkit.errors import CheckpointError
+
+
+class RunFolder:
+    """Paths and records of a training run.
+
+    ``config.yaml``: settings, versions, data. ``history.csv``: one row an epoch, the same for the same seed.
+    ``timing.csv``: seconds and images per second an epoch. ``metrics.json``: validation metrics of the best epoch.
+    ``best.safetensors``, ``last.safetensors``: checkpoints. ``state/``: what resuming needs. ``events/``: TensorBoard.
+    ``plots/``: pictures. ``status.json``: running, stopped or done.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.config = root / "config.yaml"
+        self.history = root / "history.csv"
+        self.timing = root / "timing.csv"
+        self.metrics = root / "metrics.json"
+        self.best = root / "best.safetensors"
+        self.last = root / "last.safetensors"
+        self.state = root / "state"
+        self.events = root / "events"
+        self.plots = root / "plots"
+        self.status_file = root / "status.json"
+
+    def write_config(self, record: dict[str, Any]) -> None:
+        """Record the resolved settings and what they met."""
+        write_text(self.config, dump_yaml(record))
+
+    def read_config(self) -> dict[str, Any]:
+        """What ``write_config`` recorded; a CheckpointError where the folder is not a run."""
+        if not self.config.is_file():
+            raise CheckpointError(
+                f"{self.root} is not a run folder: it has no config.yaml.", "Name a folder that affectkit train made."
+            )
+        record = load_yaml(self.config.read_text(encoding="utf-8"), str(self.config))
+        if not isinstance(record, dict) or not isinstance(record.get("settings"), dict):
+            raise CheckpointError(f"{self.config} has no settings.")
+        return record
+
+    def status(self) -> dict[str, Any]:
+        """The last status written; empty where there is none."""
+        return read_json(self.status_file) if self.status_file.is_file() else {}
+
+    def write_status(self, state: str, **details: Any) -> None:
+        """Say ``running``, ``stopped`` or ``done``."""
+        write_json(self.status_file, {"state": state, **details})
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the folder for one process; the lock ends with the process, however that ends."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(self.root / ".lock", os.O_CREAT | os.O_RDWR, 0o644)
+        try:
+            _lock(descriptor, self.root)
+            yield
+        finally:
+            os.close(descriptor)
+
+
+def _lock(descriptor: int, root: Path) -> None:
+    try:
+        import fcntl
+    except ImportError:  # Windows: no advisory lock, one writer is on trust
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        raise CheckpointError(
+            f"the run folder {root} is being written by another process.", "Wait for it to end, or stop it."
+        ) from error

@@ -1,0 +1,213 @@
+"""Settings of the runs, one definition for flags, files and records. Importing this loads nothing heavy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from affectkit.config import setting
+from affectkit.core.spec import FITS
+from affectkit.data.presets import PRESETS
+from affectkit.losses import LOSSES, parse_loss
+from affectkit.schedules import SCHEDULES
+from affectkit.tasks import TASKS
+
+DATA = "Data"
+MODEL = "Model"
+LEARNING = "Learning"
+REGULAR = "Regularisation"
+RUN = "Run"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Runtime:
+    """What every run on a device shares."""
+
+    device: str = setting("auto", "auto, cpu, cuda, cuda:N or mps. One that is absent is an error.", group=RUN)
+    precision: str = setting(
+        "auto", "Number format of the forward pass.", choices=("auto", "fp32", "bf16", "fp16"), group=RUN
+    )
+    batch_size: int = setting(32, "Images in a batch.", low=1, group=RUN)
+    workers: int | None = setting(
+        None, "Processes that decode images.", low=0, high=256, group=RUN, default_text="chosen by the data"
+    )
+    seed: int = setting(0, "Everything random follows from it.", low=0, high=2**31 - 1, group=RUN)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainSettings(Runtime):
+    """Settings of ``affectkit train``."""
+
+    data: Path | None = setting(None, "Folder with the dataset; its layout is found by looking.", group=DATA)
+    output: Path | None = setting(None, "Run folder to make.", group=DATA)
+    resume: Path | None = setting(None, "Continue this run folder; needs nothing else.", group=DATA)
+    force: bool = setting(False, "Write into an --output that is not empty.", group=DATA)
+    val_fraction: float = setting(
+        0.1,
+        "Share of the training images held out where the data has no validation split.",
+        above=0,
+        below=1,
+        group=DATA,
+    )
+    augment: str = setting("face", "Augmentation preset.", choices=tuple(PRESETS), group=DATA)
+    fit: str = setting("crop", "How an image is brought to the input size.", choices=tuple(FITS), group=DATA)
+    cache: str = setting(
+        "auto",
+        "Hold decoded images in memory; auto: where they fit in a quarter of what is free.",
+        choices=("auto", "ram", "none"),
+        group=DATA,
+    )
+    on_error: str = setting("fail", "What a bad image does.", choices=("fail", "skip"), group=DATA)
+
+    model: str = setting("resnet18", "Model name; any timm backbone. See affectkit models.", group=MODEL)
+    task: str = setting(
+        "auto",
+        "What is predicted; auto: distribution where the data has votes or probabilities, else classification.",
+        choices=("auto", *TASKS),
+        group=MODEL,
+    )
+    pretrained: bool = setting(True, "Start from the weights on timm's hub (downloaded once).", group=MODEL)
+    init: Path | None = setting(None, "Start from the weights in this file instead.", group=MODEL)
+    image_size: int | None = setting(
+        None, "Input height and width in pixels.", low=8, high=4096, group=MODEL, default_text="the model's own"
+    )
+    channels: int = setting(3, "3 for RGB, 1 for gray input.", low=1, high=3, group=MODEL)
+    dropout: float = setting(0.3, "Dropout in front of the last layer.", low=0, below=1, group=MODEL)
+    top: str = setting(
+        "linear",
+        "Classifier on the backbone: linear; vgg: 4096-4096 on the flattened map; vgg-avg: on its average.",
+        choices=("linear", "vgg", "vgg-avg"),
+        group=MODEL,
+    )
+
+    epochs: int = setting(20, "Passes over the training images.", low=1, group=LEARNING)
+    loss: str | None = setting(
+        None,
+        f"One of {', '.join(LOSSES)}, or a weighted sum such as mse:0.5+kl:0.5.",
+        check=parse_loss,
+        group=LEARNING,
+        default_text="kl for distributions, ce for labels",
+    )
+    optimizer: str = setting("adam", "Optimiser.", choices=("sgd", "adam", "adamw"), group=LEARNING)
+    lr: float = setting(1e-3, "Learning rate.", above=0, group=LEARNING)
+    momentum: float = setting(0.9, "Momentum of SGD.", low=0, below=1, group=LEARNING)
+    weight_decay: float = setting(
+        0.0, "Weight decay (L2 for SGD and Adam, decoupled for AdamW).", low=0, group=LEARNING
+    )
+    schedule: str = setting("plateau", "How the learning rate moves.", choices=tuple(SCHEDULES), group=LEARNING)
+    warmup: float = setting(
+        0.0, "Epochs of linear growth from 0 before the schedule counts fully.", low=0, group=LEARNING
+    )
+    lr_min: float = setting(0.0, "Where cosine ends; the floor of plateau.", low=0, group=LEARNING)
+    lr_patience: int = setting(3, "Epochs without progress before plateau reduces.", low=0, group=LEARNING)
+    step_size: int = setting(40, "Epochs between reductions of step.", low=1, group=LEARNING)
+    milestones: tuple[int, ...] = setting((), "Epochs at which multistep reduces, as 60,80.", low=1, group=LEARNING)
+    gamma: float | None = setting(
+        None, "Factor of a reduction.", above=0, below=1, group=LEARNING, default_text="0.5 for plateau, else 0.1"
+    )
+    accumulate: int = setting(1, "Batches whose gradients make one step.", low=1, group=LEARNING)
+    clip_norm: float | None = setting(None, "Largest norm of the gradient.", above=0, group=LEARNING)
+    draw_labels: bool = setting(
+        False, "Train on a label drawn from each image's distribution, anew each epoch.", group=LEARNING
+    )
+
+    mixup: float = setting(0.0, "Alpha of mixup's Beta distribution; 0: off.", low=0, group=REGULAR)
+    label_smoothing: float = setting(
+        0.0, "Share of each target spread over all classes.", low=0, below=1, group=REGULAR
+    )
+    class_weights: str = setting(
+        "none", "balanced (inverse frequency), none, or name=weight,name=weight.", group=REGULAR
+    )
+    ema: float = setting(
+        0.0, "Decay of the averaged weights that are evaluated and kept; 0: off.", low=0, below=1, group=REGULAR
+    )
+    early_stop: int = setting(5, "Epochs without a new best before the run ends; 0: never.", low=0, group=REGULAR)
+
+    monitor: str = setting("loss", "Validation metric that says which epoch is best.", group=RUN)
+    calibrate: str = setting(
+        "auto",
+        "What the temperature is fitted to on the validation split: auto (targets), labels, none.",
+        choices=("auto", "labels", "none"),
+        group=RUN,
+    )
+    repeat: int = setting(1, "Train this many times with seeds SEED, SEED+1, ...", low=1, high=1000, group=RUN)
+    track: str = setting("none", "Also log to Weights & Biases.", choices=("none", "wandb"), group=RUN)
+
+    def rules(self) -> list[str]:
+        """Faults between settings."""
+        faults = []
+        if self.resume is None:
+            faults += [f"--{name} is needed." for name in ("data", "output") if getattr(self, name) is None]
+        if self.channels == 2:
+            faults.append("--channels must be 1 or 3; got 2.")
+        if self.schedule == "multistep" and not self.milestones:
+            faults.append("--schedule multistep needs --milestones, for example --milestones 60,80.")
+        if list(self.milestones) != sorted(set(self.milestones)):
+            faults.append(f"--milestones must grow; got {','.join(map(str, self.milestones))}.")
+        if self.warmup > self.epochs:
+            faults.append(f"--warmup must be at most --epochs ({self.epochs}); got {self.warmup:g}.")
+        if self.lr_min > self.lr:
+            faults.append(f"--lr-min must be at most --lr ({self.lr:g}); got {self.lr_min:g}.")
+        return faults
+
+    @property
+    def factor(self) -> float:
+        """``gamma`` with its default by schedule."""
+        return self.gamma if self.gamma is not None else (0.5 if self.schedule == "plateau" else 0.1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TestSettings(Runtime):
+    """Settings of ``affectkit test``."""
+
+    __test__ = False  # not a test class, whatever its name makes pytest think
+
+    checkpoint: Path | None = setting(None, "Checkpoint file, or a run folder (its best model).", group=DATA)
+    data: Path | None = setting(None, "Folder with the dataset; its layout is found by looking.", group=DATA)
+    split: str = setting("test", "Split to test on.", choices=("train", "valid", "test", "all"), group=DATA)
+    results: Path | None = setting(None, "Folder for tables and pictures.", group=DATA)
+    force: bool = setting(False, "Write into a --results that is not empty.", group=DATA)
+    on_error: str = setting("fail", "What a bad image does.", choices=("fail", "skip"), group=DATA)
+    fail_under: str | None = setting(
+        None, "Exit 3 where a metric is worse: metric=value,metric=value.", group=RUN, metavar="METRIC=VALUE"
+    )
+
+    def rules(self) -> list[str]:
+        """Faults between settings."""
+        return [f"--{name} is needed." for name in ("checkpoint", "data") if getattr(self, name) is None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class InferSettings(Runtime):
+    """Settings of ``affectkit infer``."""
+
+    paths: tuple[str, ...] = setting(
+        (),
+        "Images, folders, glob patterns, or - for a list of paths on standard input.",
+        argument=True,
+        metavar="PATH...",
+    )
+    checkpoint: Path | None = setting(None, "Checkpoint file, or a run folder (its best model).", group=DATA)
+    results: Path | None = setting(
+        None, "Folder for the result table.", group=DATA, default_text="rows go to standard output"
+    )
+    format: str = setting("csv", "Format of the rows.", choices=("csv", "jsonl", "parquet"), group=DATA)
+    recursive: bool = setting(False, "Look into sub-folders too.", group=DATA)
+    resume: bool = setting(False, "Continue the table that an interrupted run left in --results.", group=DATA)
+    force: bool = setting(False, "Replace the table in --results.", group=DATA)
+    on_error: str = setting("skip", "What a bad image does.", choices=("fail", "skip"), group=DATA)
+
+    def rules(self) -> list[str]:
+        """Faults between settings."""
+        faults = []
+        if not self.paths:
+            faults.append("PATHS is needed: images, folders, glob patterns, or - for a list on standard input.")
+        if self.checkpoint is None:
+            faults.append("--checkpoint is needed.")
+        if self.results is None:
+            faults += [f"--{name} needs --results." for name in ("resume", "force") if getattr(self, name)]
+            if self.format == "parquet":
+                faults.append("--format parquet needs --results.")
+        elif self.resume and self.force:
+            faults.append("--resume and --force exclude each other.")
+        return faults

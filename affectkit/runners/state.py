@@ -1,0 +1,105 @@
+"""What a run needs to go on exactly where it was: saved whole, verified before it is used, never executed.
+
+A state is a folder ``state-<step>`` with ``tensors.safetensors``, ``values.json`` and, written last, ``manifest.json``
+with the hashes of both. It is made under another name, flushed, and renamed; older ones are removed afterwards.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from affectkit.core.files import sha256, sync
+from affectkit.errors import CheckpointError
+
+TENSORS, VALUES, MANIFEST = "tensors.safetensors", "values.json", "manifest.json"
+
+
+def save_state(folder: Path, tree: dict[str, Any], *, step: int, keep: int = 1) -> Path:
+    """Write ``tree`` (nested dicts and lists of tensors and plain values) as ``folder/state-<step>``.
+
+    Args:
+        step: position in the run; the newest state is the one of the highest step.
+        keep: how many states stay.
+    """
+    tensors: dict[str, torch.Tensor] = {}
+    values = _pack(tree, tensors)
+    final = folder / f"state-{step:09d}"
+    part = folder / f".{final.name}.part-{os.getpid()}"
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    try:
+        save_file(tensors, str(part / TENSORS))
+        (part / VALUES).write_text(json.dumps(values), encoding="utf-8")
+        for name in (TENSORS, VALUES):
+            sync(part / name)
+        hashes = {name: sha256(part / name) for name in (TENSORS, VALUES)}
+        (part / MANIFEST).write_text(json.dumps({"step": step, "sha256": hashes}), encoding="utf-8")
+        sync(part / MANIFEST)
+        sync(part)
+        if final.exists():  # a rerun of the same step: the new one replaces it whole
+            shutil.rmtree(final)
+        os.replace(part, final)
+        sync(folder)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    for old in states(folder)[keep:]:
+        shutil.rmtree(old, ignore_errors=True)
+    return final
+
+
+def states(folder: Path) -> list[Path]:
+    """State folders, newest first."""
+    return sorted(folder.glob("state-*"), reverse=True) if folder.is_dir() else []
+
+
+def load_state(folder: Path) -> tuple[dict[str, Any] | None, list[str]]:
+    """The newest state whose manifest verifies (None where there is none), and what was passed over and why."""
+    skipped = []
+    for candidate in states(folder):
+        try:
+            return _read(candidate), skipped
+        except (OSError, ValueError, KeyError, CheckpointError) as error:
+            skipped.append(f"{candidate}: {error}")
+    return None, skipped
+
+
+def _read(folder: Path) -> dict[str, Any]:
+    manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    for name in (TENSORS, VALUES):
+        if sha256(folder / name) != manifest["sha256"][name]:
+            raise CheckpointError(f"{name} does not match its hash")
+    tensors = load_file(folder / TENSORS)
+    return _unpack(json.loads((folder / VALUES).read_text(encoding="utf-8")), tensors)
+
+
+def _pack(value: Any, tensors: dict[str, torch.Tensor]) -> Any:
+    """``value`` as JSON: tensors moved to ``tensors``, dicts as lists of pairs so that integer keys survive."""
+    if isinstance(value, torch.Tensor):
+        key = str(len(tensors))
+        tensors[key] = value.detach().cpu().contiguous().clone()
+        return {"tensor": key}
+    if isinstance(value, dict):
+        return {"dict": [[key, _pack(item, tensors)] for key, item in value.items()]}
+    if isinstance(value, list | tuple):
+        return {"list": [_pack(item, tensors) for item in value]}
+    if value is None or isinstance(value, bool | int | float | str):
+        return {"value": value}
+    raise TypeError(f"a state cannot hold a {type(value).__name__}")
+
+
+def _unpack(value: Any, tensors: dict[str, torch.Tensor]) -> Any:
+    ((kind, content),) = value.items()
+    if kind == "tensor":
+        return tensors[content]
+    if kind == "dict":
+        return {key: _unpack(item, tensors) for key, item in content}
+    if kind == "list":
+        return [_unpack(item, tensors) for item in content]
+    return content

@@ -1,0 +1,14 @@
+"""Learning-rate schedules by name. Importing this loads nothing heavy."""
+
+from __future__ import annotations
+
+from affectkit.core.registry import Registry
+
+SCHEDULES = Registry("schedule")
+SCHEDULES.add("constant", "affectkit.schedules.curves:constant", "the same rate throughout")
+SCHEDULES.add("step", "affectkit.schedules.curves:step", "times gamma every --step-size epochs")
+SCHEDULES.add("multistep", "affectkit.schedules.curves:multistep", "times gamma at each epoch of --milestones")
+SCHEDULES.add("cosine", "affectkit.schedules.curves:cosine", "half a cosine down to --lr-min, a value an iteration")
+SCHEDULES.add(
+    "plateau", "affectkit.schedules.curves:plateau", "times gamma after --lr-patience epochs without progress"
+)

@@ -1,0 +1,106 @@
+"""Learning-rate schedules: the rate as a function of where the run stands, so that resuming needs no hidden state."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What the schedules may depend on.
+
+    Attributes:
+        base: learning rate asked for. minimum: where cosine ends.
+        epochs: length of the run. warmup: epochs of linear growth from 0 in front of any schedule.
+        step_size, milestones, gamma: of ``step`` and ``multistep``.
+        patience: epochs without progress that ``plateau`` bears.
+    """
+
+    base: float
+    epochs: int
+    minimum: float = 0.0
+    warmup: float = 0.0
+    step_size: int = 40
+    milestones: tuple[int, ...] = ()
+    gamma: float = 0.1
+    patience: int = 3
+
+
+@dataclass
+class Plateau:
+    """How often the rate has been reduced, and what that was decided on.
+
+    As ReduceLROnPlateau in torch: an epoch counts as progress when the observed value is lower than the best by a
+    relative 1e-4; after more than ``patience`` epochs without, the rate is multiplied by gamma.
+    """
+
+    best: float = math.inf
+    waited: int = 0
+    reductions: int = 0
+
+    def observe(self, value: float, patience: int) -> None:
+        """Take in one epoch's value (lower is better; NaN is no progress)."""
+        threshold = self.best - abs(self.best) * 1e-4 if math.isfinite(self.best) else self.best
+        if value < threshold:
+            self.best, self.waited = value, 0
+            return
+        self.waited += 1
+        if self.waited > patience:
+            self.reductions, self.waited = self.reductions + 1, 0
+
+
+def constant(shape: Shape, epoch: float, observed: Plateau) -> float:
+    """``base`` throughout."""
+    return shape.base
+
+
+def step(shape: Shape, epoch: float, observed: Plateau) -> float:
+    """``base * gamma ** floor(epoch / step_size)``."""
+    return shape.base * shape.gamma ** (int(epoch) // shape.step_size)
+
+
+def multistep(shape: Shape, epoch: float, observed: Plateau) -> float:
+    """``base * gamma ** (number of milestones reached)``."""
+    return shape.base * shape.gamma ** sum(int(epoch) >= milestone for milestone in shape.milestones)
+
+
+def cosine(shape: Shape, epoch: float, observed: Plateau) -> float:
+    """From ``base`` after the warm-up to ``minimum`` at the end, half a cosine (Loshchilov and Hutter 2017)."""
+    length = max(shape.epochs - shape.warmup, 1e-12)
+    position = min(max((epoch - shape.warmup) / length, 0.0), 1.0)
+    return shape.minimum + 0.5 * (shape.base - shape.minimum) * (1 + math.cos(math.pi * position))
+
+
+def plateau(shape: Shape, epoch: float, observed: Plateau) -> float:
+    """``base * gamma ** reductions``, never below ``minimum``."""
+    return max(shape.base * shape.gamma**observed.reductions, shape.minimum)
+
+
+@dataclass
+class Schedule:
+    """A named schedule bound to its shape, with the one thing that must be remembered (the plateau's observations).
+
+    >>> Schedule("step", Shape(base=1.0, epochs=4, step_size=2)).rate(3.5)
+    0.1
+    """
+
+    name: str
+    shape: Shape
+    observed: Plateau = field(default_factory=Plateau)
+
+    def rate(self, epoch: float) -> float:
+        """Learning rate at ``epoch``, fractions counting iterations within it.
+
+        During the warm-up the schedule's own value is scaled from 0 to 1, linearly.
+        """
+        from affectkit.schedules import SCHEDULES
+
+        value = SCHEDULES.resolve(self.name)(self.shape, epoch, self.observed)
+        if epoch < self.shape.warmup:
+            value *= epoch / self.shape.warmup
+        return value
+
+    def observe(self, value: float) -> None:
+        """Take in an epoch's monitored value (lower is better)."""
+        self.observed.observe(value, self.shape.patience)

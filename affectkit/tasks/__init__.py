@@ -1,0 +1,9 @@
+"""Tasks by name: what is predicted. Importing this loads nothing heavy."""
+
+from __future__ import annotations
+
+from affectkit.core.registry import Registry
+
+TASKS = Registry("task")
+TASKS.add("distribution", "affectkit.tasks.distribution:DistributionTask", "a probability for every emotion")
+TASKS.add("classification", "affectkit.tasks.classification:ClassificationTask", "one emotion label")

@@ -1,0 +1,136 @@
+"""The seam between a runner and the science: what every task offers, and how results are collected."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+
+from affectkit.core.spec import InputSpec
+from affectkit.data.split import Split
+
+Batch = dict[str, Any]
+Figure = Callable[[Path], object]
+
+
+@dataclass(frozen=True)
+class Results:
+    """A model's outputs on a split, in the order of the split's items whatever the batches were.
+
+    Attributes:
+        split: the items, in the order of the rows below.
+        outputs: (N, K) float32, what the model gave.
+        fields: the batch entries of the task by name, each (N, ...).
+    """
+
+    split: Split
+    outputs: np.ndarray
+    fields: dict[str, np.ndarray]
+
+
+class Collector:
+    """Gathers outputs and batch entries with their sample numbers, and puts them in order at the end.
+
+    Metrics are computed once from everything in order, so they depend neither on batches nor on who came first.
+    """
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        self.names = names
+        self._index: list[np.ndarray] = []
+        self._outputs: list[np.ndarray] = []
+        self._fields: dict[str, list[np.ndarray]] = {name: [] for name in names}
+
+    def update(self, outputs: torch.Tensor, batch: Batch) -> None:
+        """Take in one batch."""
+        self._index.append(batch["index"].cpu().numpy())
+        self._outputs.append(outputs.detach().float().cpu().numpy())
+        for name in self.names:
+            if name in batch:
+                self._fields[name].append(batch[name].cpu().numpy())
+
+    def results(self, split: Split) -> Results:
+        """Everything in the order of ``split``; items that were skipped as unreadable are left out of it."""
+        index = np.concatenate(self._index)
+        order = np.argsort(index, kind="stable")
+        return Results(
+            split=split.select(index[order]),
+            outputs=np.concatenate(self._outputs)[order],
+            fields={name: np.concatenate(parts)[order] for name, parts in self._fields.items() if parts},
+        )
+
+
+class Task(ABC):
+    """What is predicted: targets, loss, metrics, result table and pictures. A runner knows no task by name.
+
+    Args:
+        spec: the model's input specification; its classes name the outputs.
+    """
+
+    name: ClassVar[str]
+    fields: ClassVar[tuple[str, ...]]
+    """Batch entries that a Collector keeps."""
+    better: ClassVar[Mapping[str, str]]
+    """Metric name to "min" or "max": every metric that can be monitored."""
+    headline: ClassVar[tuple[str, ...]]
+    """The metrics shown on the progress line and first in a table."""
+
+    def __init__(self, spec: InputSpec) -> None:
+        self.spec = spec
+
+    @property
+    @abstractmethod
+    def outputs(self) -> int:
+        """Number of outputs of a model for this task."""
+
+    @abstractmethod
+    def usable(self, split: Split) -> tuple[Split, str]:
+        """The items of ``split`` that have a target, with classes matched by name, and a sentence on the others.
+
+        Raises:
+            DataError: the split has no targets of the kind needed, or its classes differ.
+        """
+
+    @abstractmethod
+    def targets(self, split: Split, *, epoch: int | None = None) -> dict[str, torch.Tensor]:
+        """The targets of all items, (N, ...) each by field name; ``epoch`` is given for training."""
+
+    @abstractmethod
+    def loss(self, outputs: torch.Tensor, batch: Batch, progress: float) -> dict[str, torch.Tensor]:
+        """The training loss under ``"loss"`` and its parts; ``progress`` runs from 0 to 1 over the training."""
+
+    @abstractmethod
+    def metrics(self, results: Results) -> dict[str, float]:
+        """All metrics of ``results``, in the order in which a table shows them."""
+
+    @abstractmethod
+    def table(self, results: Results) -> dict[str, Any]:
+        """The per-sample result table, column by column."""
+
+    @abstractmethod
+    def tables(self, results: Results) -> dict[str, dict[str, Any]]:
+        """Further tables by file name (a confusion matrix, recall by class), column by column."""
+
+    @abstractmethod
+    def figures(self, results: Results, image: Callable[[int], np.ndarray]) -> dict[str, Figure]:
+        """Pictures by file name, each drawn when called with its path; ``image`` gives an item's pixels."""
+
+    @abstractmethod
+    def columns(self) -> list[str]:
+        """Names of the prediction columns that ``infer`` writes."""
+
+    @abstractmethod
+    def rows(self, outputs: torch.Tensor) -> list[list[Any]]:
+        """The values of those columns, a list an image."""
+
+    def inputs(self, batch: Batch) -> tuple[torch.Tensor, ...]:
+        """What the model is called with."""
+        return (batch["image"],)
+
+    def calibrated(self, results: Results, mode: str) -> InputSpec:
+        """The input specification with what can be fitted on validation results (a temperature)."""
+        return self.spec

@@ -1,0 +1,310 @@
+"""What the two tasks over emotion classes share: targets as distributions, losses, calibration, tables, pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+
+from affectkit.core.randomness import address
+from affectkit.core.spec import InputSpec
+from affectkit.data.split import Split
+from affectkit.errors import DataError, UsageError
+from affectkit.losses import parse_loss
+from affectkit.losses.distribution import weighted_sum
+from affectkit.metrics import calibration, classification, distribution, raters
+from affectkit.reports import bars, plots
+from affectkit.tasks.base import Batch, Figure, Results, Task
+
+UNIT = 2.0**63
+
+
+@dataclass(frozen=True)
+class CategoricalOptions:
+    """How a task over classes is trained.
+
+    Attributes:
+        loss: a loss expression; None for the task's own.
+        label_smoothing: share of each target spread over all classes.
+        class_weights: ``none``, ``balanced`` or ``name=weight,...``.
+        draw_labels: train on a label drawn from each item's distribution, anew each epoch.
+        seed: of the drawing.
+    """
+
+    loss: str | None = None
+    label_smoothing: float = 0.0
+    class_weights: str = "none"
+    draw_labels: bool = False
+    seed: int = 0
+
+
+class CategoricalTask(Task):
+    """A task whose model gives one logit a class, trained towards a distribution over them."""
+
+    fields: ClassVar[tuple[str, ...]] = ("target", "votes")
+    own_loss: ClassVar[str]
+
+    def __init__(self, spec: InputSpec, options: CategoricalOptions | None = None) -> None:
+        super().__init__(spec)
+        self.options = options or CategoricalOptions()
+        self.losses = weighted_sum(parse_loss(self.options.loss or self.own_loss))
+        self.weights: torch.Tensor | None = None
+
+    @property
+    def outputs(self) -> int:
+        return len(self.spec.classes)
+
+    def targets(self, split: Split, *, epoch: int | None = None) -> dict[str, torch.Tensor]:
+        drawing = epoch is not None and self.options.draw_labels
+        target = self._drawn(split, epoch or 0) if drawing else self.target_of(split)
+        found = {"target": torch.from_numpy(target)}
+        if split.votes is not None:
+            found["votes"] = torch.from_numpy(split.votes)
+        return found
+
+    def target_of(self, split: Split) -> np.ndarray:
+        """The target distributions (N, C), float32."""
+        raise NotImplementedError
+
+    def weigh_classes(self, split: Split) -> None:
+        """Set the class weights from the option and the training targets."""
+        self.weights = class_weights(self.options.class_weights, self.spec.classes, self.target_of(split))
+
+    def loss(self, outputs: torch.Tensor, batch: Batch, progress: float) -> dict[str, torch.Tensor]:
+        target = batch["target"]
+        weights = None
+        if self.weights is not None:
+            weights = target @ self.weights.to(target)
+        if self.options.label_smoothing:
+            share = self.options.label_smoothing
+            target = (1 - share) * target + share / target.shape[1]
+        parts = self.losses(outputs, target)
+        if weights is None:
+            return {name: values.mean() for name, values in parts.items()}
+        return {name: (values * weights).sum() / weights.sum() for name, values in parts.items()}
+
+    def probabilities(self, results: Results) -> np.ndarray:
+        """Predicted distributions (N, C), float64, with the temperature that the specification holds."""
+        return calibration.softmax(results.outputs, self.spec.temperature)
+
+    def plain_loss(self, results: Results) -> float:
+        """The loss expression on the outputs as they are: no smoothing, no class weights, no temperature."""
+        outputs = torch.from_numpy(results.outputs.astype(np.float64))
+        target = torch.from_numpy(results.fields["target"].astype(np.float64))
+        return float(self.losses(outputs, target)["loss"].mean())
+
+    def calibrated(self, results: Results, mode: str) -> InputSpec:
+        if mode == "none":
+            return self.spec
+        target = results.fields["target"]
+        if mode == "labels":
+            target = top_labels(target)
+        return self.spec.with_(temperature=calibration.fit_temperature(results.outputs, target))
+
+    def calibration_metrics(self, results: Results) -> dict[str, float]:
+        """ECE and Brier score of the predictions, with the temperature and without it.
+
+        The agreement of a prediction is the share of the target on the predicted class: 0 or 1 for a label, the
+        raters' share where the target is a distribution. ``ece_top1`` takes the target's top class as the truth.
+        """
+        target = results.fields["target"].astype(np.float64)
+        found = {}
+        for suffix, temperature in (("", self.spec.temperature), ("_uncalibrated", 1.0)):
+            p = calibration.softmax(results.outputs, temperature)
+            confidence, share = _confidence(p, target)
+            found[f"ece{suffix}"] = calibration.expected_calibration_error(confidence, share)
+            found[f"ece_top1{suffix}"] = calibration.expected_calibration_error(
+                confidence, distribution.top1_agreement(p, target).astype(np.float64)
+            )
+            found[f"brier{suffix}"] = float(calibration.brier_score(p, target).mean())
+        return found
+
+    def rater_metrics(self, results: Results) -> dict[str, float]:
+        """How often the predicted class agrees with a rater, and how often raters agree; empty without votes."""
+        votes = results.fields.get("votes")
+        if votes is None:
+            return {}
+        p = self.probabilities(results)
+        return {
+            "rater_agreement": float(raters.expected_agreement(p, votes).mean()),
+            "rater_ceiling": float(raters.rater_ceiling(votes).mean()),
+            "rater_leave_one_out": float(np.nanmean(raters.leave_one_out_agreement(votes))),
+        }
+
+    def table(self, results: Results) -> dict[str, Any]:
+        p = self.probabilities(results)
+        target = results.fields["target"].astype(np.float64)
+        classes = np.array(self.spec.classes, dtype=object)
+        columns: dict[str, Any] = {
+            "Image Name": results.split.ids,
+            "True Label": list(classes[target.argmax(1)]),
+            "Predicted Label": list(classes[p.argmax(1)]),
+            "Confidence": p.max(1),
+        }
+        columns |= {f"true {name}": target[:, k] for k, name in enumerate(self.spec.classes)}
+        columns |= {f"predicted {name}": p[:, k] for k, name in enumerate(self.spec.classes)}
+        return columns | {
+            "mse": distribution.mse(p, target),
+            "total_variation": distribution.total_variation(p, target),
+            "kl": distribution.kl_divergence(p, target),
+            "js": distribution.js_divergence(p, target),
+            "emd": distribution.earth_movers_distance(p, target),
+            "brier": calibration.brier_score(p, target),
+        }
+
+    def tables(self, results: Results) -> dict[str, dict[str, Any]]:
+        matrix = self.confusion(results)
+        by_class = classification.per_class(matrix)
+        confusion = {"true / predicted": list(self.spec.classes)}
+        confusion |= {name: matrix[:, k] for k, name in enumerate(self.spec.classes)}
+        return {
+            "confusion_matrix.csv": confusion,
+            "per_class.csv": {"class": list(self.spec.classes), **by_class},
+        }
+
+    def confusion(self, results: Results) -> np.ndarray:
+        """Counts (C, C), a row a true class (the top one of the target)."""
+        truth = results.fields["target"].argmax(1)
+        return classification.confusion_matrix(truth, results.outputs.argmax(1), len(self.spec.classes))
+
+    def figures(self, results: Results, image: Callable[[int], np.ndarray]) -> dict[str, Figure]:
+        matrix = self.confusion(results)
+        by_class = classification.per_class(matrix)
+        return {
+            "reliability.png": lambda path: self._reliability(path, results),
+            "confusion.png": lambda path: plots.confusion_matrix(path, counts=matrix, classes=self.spec.classes),
+            "recall.png": lambda path: plots.class_recall(
+                path, recall=by_class["recall"], support=by_class["support"], classes=self.spec.classes
+            ),
+            "bars.png": lambda path: self._bars(path, results, image, spread(len(results.split))),
+            "worst.png": lambda path: self._bars(path, results, image, self._worst(results)),
+        }
+
+    def columns(self) -> list[str]:
+        return ["Predicted Label", "Confidence", *self.spec.classes]
+
+    def rows(self, outputs: torch.Tensor) -> list[list[Any]]:
+        p = calibration.softmax(outputs.float().cpu().numpy(), self.spec.temperature)
+        return [[self.spec.classes[row.argmax()], float(row.max()), *map(float, row)] for row in p]
+
+    def _drawn(self, split: Split, epoch: int) -> np.ndarray:
+        """One-hot labels drawn from each item's distribution, addressed by (seed, item, epoch)."""
+        if split.distribution is None:
+            raise DataError(
+                "--draw-labels needs votes or probabilities, and the table has labels alone.",
+                "Leave --draw-labels out, or add one column an emotion to the table.",
+            )
+        unit = np.array([address(self.options.seed, "label", name, epoch) / UNIT for name in split.ids])
+        cumulative = split.distribution.astype(np.float64).cumsum(1)
+        drawn = (unit[:, None] * cumulative[:, -1:] >= cumulative).sum(1)
+        return one_hot(drawn, len(self.spec.classes))
+
+    def _reliability(self, path: Any, results: Results) -> None:
+        target = results.fields["target"].astype(np.float64)
+        bins = {}
+        for name, temperature in (("now", self.spec.temperature), ("before", 1.0)):
+            confidence, share = _confidence(calibration.softmax(results.outputs, temperature), target)
+            bins[name] = calibration.reliability(confidence, share)
+            bins[f"{name} ece"] = calibration.expected_calibration_error(confidence, share)
+        now, before = bins["now"], bins["before"]
+        plots.reliability_diagram(
+            path,
+            count=now.count,
+            confidence=now.confidence,
+            agreement=now.agreement,
+            edges=now.edges,
+            ece=bins["now ece"],
+            title=f"Reliability, n = {len(results.split):,}",
+            second=None
+            if self.spec.temperature == 1
+            else {
+                "count": before.count,
+                "confidence": before.confidence,
+                "agreement": before.agreement,
+                "ece": bins["before ece"],
+                "label": "before temperature",
+            },
+        )
+
+    def _worst(self, results: Results) -> np.ndarray:
+        p, target = self.probabilities(results), results.fields["target"].astype(np.float64)
+        return np.argsort(-distribution.kl_divergence(p, target), kind="stable")[:12]
+
+    def _bars(self, path: Any, results: Results, image: Callable[[int], np.ndarray], chosen: np.ndarray) -> None:
+        p, target = self.probabilities(results), results.fields["target"].astype(np.float64)
+        kl = distribution.kl_divergence(p, target)
+        bars.distribution_bars(
+            path,
+            images=[image(int(k)) for k in chosen],
+            predicted=p[chosen],
+            target=target[chosen],
+            classes=self.spec.classes,
+            names=[results.split.ids[k].rsplit("/", 1)[-1] for k in chosen],
+            captions=[f"KL {kl[k]:.3f}" for k in chosen],
+        )
+
+
+def _confidence(p: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The confidence of each prediction, and the target's share on the predicted class."""
+    top = p.argmax(1)
+    rows = np.arange(len(p))
+    return p[rows, top], target[rows, top]
+
+
+def one_hot(labels: np.ndarray, classes: int) -> np.ndarray:
+    """(N, C) float32 with a single 1 a row."""
+    return np.eye(classes, dtype=np.float32)[labels]
+
+
+def top_labels(target: np.ndarray) -> np.ndarray:
+    """One-hot of the top class; where classes tie at the top, they share the 1."""
+    top = (target == target.max(1, keepdims=True)).astype(np.float32)
+    return top / top.sum(1, keepdims=True)
+
+
+def spread(count: int, most: int = 12) -> np.ndarray:
+    """Up to ``most`` positions, evenly spread over ``count``."""
+    return np.unique(np.linspace(0, count - 1, min(most, count)).round().astype(int)) if count else np.arange(0)
+
+
+def class_weights(option: str, classes: tuple[str, ...], target: np.ndarray) -> torch.Tensor | None:
+    """Weights (C,) of the classes, or None for none.
+
+    Args:
+        option: ``none``; ``balanced``: N / (C * mass of the class), as scikit-learn; or ``name=weight,...``, in which
+            classes that are not named weigh 1.
+
+    Raises:
+        UsageError: a name is unknown, or a weight is not a number above 0.
+    """
+    if option == "none":
+        return None
+    if option == "balanced":
+        mass = target.sum(0)
+        absent = [name for name, value in zip(classes, mass, strict=True) if value == 0]
+        if absent:
+            raise UsageError(
+                f"--class-weights balanced: no training image of {', '.join(absent)}.",
+                "Name the weights yourself: --class-weights name=weight,...",
+            )
+        return torch.from_numpy((len(target) / (len(classes) * mass)).astype(np.float32))
+    weights = torch.ones(len(classes))
+    faults = []
+    for part in option.split(","):
+        name, _, text = part.partition("=")
+        try:
+            value = float(text)
+        except ValueError:
+            value = float("nan")
+        if name.strip() not in classes:
+            faults.append(f"--class-weights: {name.strip()!r} is not one of {', '.join(classes)}.")
+        elif not 0 < value < float("inf"):
+            faults.append(f"--class-weights: {part!r} is not name=weight with a weight above 0.")
+        else:
+            weights[classes.index(name.strip())] = value
+    if faults:
+        raise UsageError.from_faults(faults)
+    return weights

@@ -1,0 +1,57 @@
+"""Emotion labels: one class an image, from labels or from the majority of votes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import ClassVar
+
+import numpy as np
+
+from affectkit.data.split import Split
+from affectkit.errors import DataError
+from affectkit.metrics import classification
+from affectkit.tasks.base import Results
+from affectkit.tasks.categorical import CategoricalTask, one_hot
+
+
+class ClassificationTask(CategoricalTask):
+    """Targets are labels; a dataset with votes or probabilities alone gives its top class where there is one."""
+
+    name = "classification"
+    own_loss = "ce"
+    headline: ClassVar[tuple[str, ...]] = ("loss", "accuracy", "balanced_accuracy")
+    better: ClassVar[Mapping[str, str]] = {
+        "loss": "min", "accuracy": "max", "balanced_accuracy": "max", "macro_f1": "max", "nll": "min", "ece": "min",
+        "ece_top1": "min", "brier": "min", "ece_uncalibrated": "min", "ece_top1_uncalibrated": "min",
+        "brier_uncalibrated": "min", "rater_agreement": "max",
+    }  # fmt: skip
+
+    def usable(self, split: Split) -> tuple[Split, str]:
+        if split.distribution is None and split.labels is None:
+            raise DataError(f"the {split.name} split of {split.root} has neither labels nor distributions.")
+        split = split.matched(self.spec.classes)
+        if split.labels is not None:
+            return split, ""
+        top = split.distribution.max(1, keepdims=True)
+        single = (split.distribution == top).sum(1) == 1
+        kept = split.select(np.flatnonzero(single))
+        kept = replace(kept, labels=kept.distribution.argmax(1).astype(np.int64))
+        tied = int((~single).sum())
+        return kept, f"{split.name}: {tied:,} images left out, their top classes tie." if tied else ""
+
+    def target_of(self, split: Split) -> np.ndarray:
+        return one_hot(split.labels, len(self.spec.classes))
+
+    def metrics(self, results: Results) -> dict[str, float]:
+        p, truth = self.probabilities(results), results.fields["target"].argmax(1)
+        counts = self.confusion(results)
+        return {
+            "loss": self.plain_loss(results),
+            "accuracy": classification.accuracy(counts),
+            "balanced_accuracy": classification.balanced_accuracy(counts),
+            "macro_f1": classification.macro_f1(counts),
+            "nll": float(-np.log(np.maximum(p[np.arange(len(p)), truth], np.finfo(float).tiny)).mean()),
+            **self.calibration_metrics(results),
+            **self.rater_metrics(results),
+        }

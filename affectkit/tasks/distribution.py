@@ -1,0 +1,52 @@
+"""Emotion distributions: the model's softmax against the share of raters, or of a model of raters, for each class."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+import numpy as np
+
+from affectkit.data.split import Split
+from affectkit.errors import DataError
+from affectkit.metrics import classification, distribution
+from affectkit.tasks.base import Results
+from affectkit.tasks.categorical import CategoricalTask, one_hot
+
+
+class DistributionTask(CategoricalTask):
+    """Targets are distributions over the classes; a dataset with labels alone gives one-hot ones."""
+
+    name = "distribution"
+    own_loss = "kl"
+    headline: ClassVar[tuple[str, ...]] = ("loss", "kl", "top1")
+    better: ClassVar[Mapping[str, str]] = {
+        "loss": "min", "mse": "min", "total_variation": "min", "kl": "min", "js": "min", "emd": "min", "top1": "max",
+        "balanced_accuracy": "max", "ece": "min", "ece_top1": "min", "brier": "min", "ece_uncalibrated": "min",
+        "ece_top1_uncalibrated": "min", "brier_uncalibrated": "min", "rater_agreement": "max",
+    }  # fmt: skip
+
+    def usable(self, split: Split) -> tuple[Split, str]:
+        if split.distribution is None and split.labels is None:
+            raise DataError(f"the {split.name} split of {split.root} has neither labels nor distributions.")
+        return split.matched(self.spec.classes), ""
+
+    def target_of(self, split: Split) -> np.ndarray:
+        if split.distribution is not None:
+            return split.distribution
+        return one_hot(split.labels, len(self.spec.classes))
+
+    def metrics(self, results: Results) -> dict[str, float]:
+        p, target = self.probabilities(results), results.fields["target"].astype(np.float64)
+        return {
+            "loss": self.plain_loss(results),
+            "mse": float(distribution.mse(p, target).mean()),
+            "total_variation": float(distribution.total_variation(p, target).mean()),
+            "kl": float(distribution.kl_divergence(p, target).mean()),
+            "js": float(distribution.js_divergence(p, target).mean()),
+            "emd": float(distribution.earth_movers_distance(p, target).mean()),
+            "top1": float(distribution.top1_agreement(p, target).mean()),
+            "balanced_accuracy": classification.balanced_accuracy(self.confusion(results)),
+            **self.calibration_metrics(results),
+            **self.rater_metrics(results),
+        }

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from affectkit.schedules import SCHEDULES
+from affectkit.schedules.curves import Plateau, Schedule, Shape
+
+
+def torch_trace(kind, epochs, base=0.1, **options):
+    parameter = torch.nn.Parameter(torch.zeros(1))
+    optimizer = torch.optim.SGD([parameter], lr=base)
+    scheduler = kind(optimizer, **options)
+    trace = []
+    for _ in range(epochs):
+        trace.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        scheduler.step()
+    return trace
+
+
+def test_step_and_multistep_and_cosine_agree_with_torch():
+    lr = torch.optim.lr_scheduler
+    cases = [
+        ("step", Shape(0.1, 12, step_size=5, gamma=0.3), torch_trace(lr.StepLR, 12, step_size=5, gamma=0.3)),
+        ("multistep", Shape(0.1, 12, milestones=(3, 7)), torch_trace(lr.MultiStepLR, 12, milestones=[3, 7])),
+        ("cosine", Shape(0.1, 12, minimum=0.01), torch_trace(lr.CosineAnnealingLR, 12, T_max=12, eta_min=0.01)),
+        ("constant", Shape(0.1, 12), [0.1] * 12),
+    ]
+    for name, shape, expected in cases:
+        assert [Schedule(name, shape).rate(epoch) for epoch in range(12)] == pytest.approx(expected, rel=1e-9)
+    assert {name for name, *_ in cases} | {"plateau"} == set(SCHEDULES)
+
+
+def test_plateau_agrees_with_torch_on_a_bumpy_curve():
+    values = [1.0, 0.9, 0.95, 0.94, 0.93, 0.92, 0.9, 0.9, 0.9, 0.5, 0.6, 0.6, 0.6, 0.6, math.nan, 0.6, 0.6, 0.49996, 0.6]
+    parameter = torch.nn.Parameter(torch.zeros(1))
+    optimizer = torch.optim.SGD([parameter], lr=0.1)
+    scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, patience=3, factor=0.5)
+    ours = Schedule("plateau", Shape(0.1, 20, gamma=0.5, patience=3))
+    reductions = 0
+    for value in values:
+        scheduler.step(value)
+        ours.observe(value)
+        assert ours.rate(1) == pytest.approx(optimizer.param_groups[0]["lr"])
+        reductions = ours.observed.reductions
+    assert reductions >= 2
+
+
+def test_plateau_has_a_floor_and_a_state_that_can_be_stored():
+    schedule = Schedule("plateau", Shape(0.1, 9, minimum=0.04, gamma=0.5, patience=0), Plateau(best=0.0, reductions=5))
+    assert schedule.rate(3) == 0.04
+
+
+@pytest.mark.parametrize("name", list(SCHEDULES))
+def test_warmup_grows_linearly_in_front_of_any_schedule(name):
+    shape = Shape(0.1, 10, warmup=2, step_size=1, milestones=(1,))
+    plain = Shape(0.1, 10, step_size=1, milestones=(1,)) if name != "cosine" else shape
+    schedule, reference = Schedule(name, shape), Schedule(name, plain)
+    assert schedule.rate(0) == 0
+    assert schedule.rate(0.5) == pytest.approx(0.25 * reference.rate(0.5) if name != "cosine" else 0.025)
+    assert schedule.rate(5) == pytest.approx(reference.rate(5))
+
+
+def test_cosine_moves_inside_an_epoch_and_ends_at_the_minimum():
+    schedule = Schedule("cosine", Shape(0.1, 4, minimum=0.01))
+    rates = [schedule.rate(step / 10) for step in range(41)]
+    assert all(later < earlier for earlier, later in zip(rates, rates[1:], strict=False))
+    assert rates[-1] == pytest.approx(0.01)
+    assert rates[20] == pytest.approx(0.055)
