@@ -112,7 +112,7 @@ def read_table(path: Path) -> Table:
     at_name, at_label, at_split = places["filename"], places.get("label"), places.get("split")
     pick = itemgetter(*(places[name] for name in emotions)) if emotions else None
     ids, lines, labels, splits, values = [], [], [], [], []
-    faults, width = Faults(path), len(header)
+    faults, width, root = Faults(path), len(header), path.parent
     with _reader(path) as reader:
         next(reader)
         for row in reader:
@@ -121,7 +121,7 @@ def read_table(path: Path) -> Table:
             if len(row) != width:
                 faults.add(f"rows must have {width} columns", reader.line_num, str(len(row)))
                 continue
-            ids.append(_identity(path.parent, row[at_name], faults, reader.line_num))
+            ids.append(_identity(root, row[at_name], faults, reader.line_num))
             lines.append(reader.line_num)
             if at_label is not None:
                 labels.append(_label(row[at_label], faults, reader.line_num))
@@ -297,7 +297,7 @@ def _check_files(table: Table) -> None:
     root, faults = table.path.parent, Faults(table.path)
     folders: dict[str, list[int]] = defaultdict(list)
     for row, identity in enumerate(table.ids):
-        folders[posixpath.dirname(identity)].append(row)
+        folders[identity.rpartition("/")[0]].append(row)
     missing, outside = "files are missing", "links that lead out of the table's folder"
     for folder, rows in folders.items():
         try:
@@ -306,9 +306,9 @@ def _check_files(table: Table) -> None:
             for row in rows:
                 faults.add(outside, table.lines[row], repr(table.ids[row]))
             continue
-        there = _files_in(place, [posixpath.basename(table.ids[row]) for row in rows])
+        there = _files_in(place, [table.ids[row].rpartition("/")[2] for row in rows])
         for row in rows:
-            is_link = there.get(posixpath.basename(table.ids[row]))
+            is_link = there.get(table.ids[row].rpartition("/")[2])
             if is_link is None:
                 faults.add(missing, table.lines[row], repr(table.ids[row]))
             elif is_link:

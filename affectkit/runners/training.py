@@ -65,16 +65,11 @@ class Training:
         return {
             "settings": plain(self.settings),
             "affectkit": __version__,
-            "versions": {"python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__},
+            "versions": {"python": platform.python_version(), "torch": str(torch.__version__), "numpy": np.__version__},
             "place": {"device": self.place.device.description, "precision": self.place.precision.name},
             "model": {
                 "parameters": sum(value.numel() for value in self.model.parameters()),
-                "input": self.task.spec.to_dict()
-                | {
-                    "classes": list(self.task.spec.classes),
-                    "mean": list(self.task.spec.mean),
-                    "std": list(self.task.spec.std),
-                },
+                "input": self.task.spec.to_dict(),
             },
             "data": {
                 "layout": self.source.layout,

@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from affectkit.core.progress import Silent
+from affectkit.core.spec import InputSpec
+from affectkit.data import loading
+from affectkit.data.loading import (
+    EVALUATION,
+    PathImages,
+    SplitImages,
+    TrainingKeys,
+    choose_cache,
+    choose_workers,
+    epoch_batches,
+    evaluation_keys,
+    hold_images,
+    make_loader,
+)
+from affectkit.data.split import Split
+from affectkit.errors import DataError, UsageError
+
+SPEC = InputSpec("classification", 16, 16, classes=("a", "b"))
+
+
+@pytest.fixture
+def split(tmp_path):
+    rng = np.random.default_rng(0)
+    names = [f"{k:02}.png" for k in range(13)]
+    for name in names:
+        Image.fromarray(rng.integers(0, 256, (20, 24, 3), dtype=np.uint8)).save(tmp_path / name)
+    return Split("train", tmp_path, names, ("a", "b"), np.arange(13) % 2, None, None)
+
+
+@pytest.mark.parametrize("count", [1, 2, 31, 32, 33, 65, 100])
+def test_batches_of_an_epoch_hold_every_index_once_and_are_nearly_equal(count):
+    batches = epoch_batches(count, 32, seed=1, epoch=4)
+    assert sorted(np.concatenate(batches)) == list(range(count))
+    sizes = [len(batch) for batch in batches]
+    assert max(sizes) - min(sizes) <= 1 and max(sizes) <= 32
+    again = epoch_batches(count, 32, seed=1, epoch=4)
+    assert all(np.array_equal(a, b) for a, b in zip(batches, again, strict=True))
+
+
+def test_epochs_and_seeds_have_orders_of_their_own():
+    orders = {tuple(np.concatenate(epoch_batches(50, 8, seed=s, epoch=e))) for s in range(3) for e in range(3)}
+    assert len(orders) == 9
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_what_a_sample_becomes_does_not_depend_on_workers_or_on_where_the_epoch_was_entered(split, workers):
+    def images(first, workers):
+        keys = TrainingKeys()
+        loader = make_loader(SplitImages(split, SPEC, augment="face-strong", seed=3), keys, workers=workers)
+        found = {}
+        for epoch in (0, 1):
+            batches = epoch_batches(13, 4, seed=3, epoch=epoch)
+            keys.set(epoch, batches[first:])
+            for batch in loader:
+                for index, image in zip(batch["index"], batch["image"], strict=True):
+                    found[epoch, int(index)] = image
+        return found
+
+    whole, part = images(0, 0), images(1, workers)
+    assert len(whole) == 26 and 0 < len(part) < 26
+    assert all(torch.equal(image, whole[key]) for key, image in part.items())
+    assert any(not torch.equal(whole[0, k], whole[1, k]) for k in range(13))
+
+
+def test_making_batches_leaves_the_models_randomness_alone(split):
+    keys = evaluation_keys(13, 4)
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    for _ in make_loader(SplitImages(split, SPEC), keys, workers=0):
+        pass
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_held_images_are_the_decoded_ones(split):
+    kept, held, failures = hold_images(split, SPEC, reporter=Silent())
+    assert failures == [] and len(kept) == 13 and held.shape == (13, 16, 16, 3)
+    fresh, stored = SplitImages(split, SPEC), SplitImages(split, SPEC, held=held)
+    for index in range(13):
+        assert torch.equal(fresh[EVALUATION, index][1], stored[EVALUATION, index][1])
+
+
+def test_bad_images_are_named_and_skipped_or_fatal(split):
+    (split.root / "03.png").write_bytes(b"not an image")
+    with pytest.raises(DataError, match=r"03\.png"):
+        hold_images(split, SPEC, reporter=Silent())
+    kept, held, failures = hold_images(split, SPEC, reporter=Silent(), on_error="skip")
+    assert len(kept) == len(held) == 12 and "03.png" not in kept.ids
+    assert [failure.name for failure in failures] == ["03.png"]
+    assert np.array_equal(held[3], SplitImages(split, SPEC).plain(4))
+    loader = make_loader(SplitImages(split, SPEC), evaluation_keys(13, 4), workers=0)
+    batches = list(loader)
+    assert sorted(int(k) for batch in batches for k in batch["index"]) == [k for k in range(13) if k != 3]
+    assert [f.index for batch in batches for f in batch["failures"]] == [3]
+
+
+def test_a_batch_of_nothing_but_bad_images_is_empty(tmp_path):
+    (tmp_path / "x.png").write_bytes(b"")
+    batch = next(iter(make_loader(PathImages(SPEC), [[(0, str(tmp_path / "x.png"))]], workers=0)))
+    assert len(batch["index"]) == 0 and len(batch["failures"]) == 1
+
+
+def test_choices_of_workers_and_cache(monkeypatch):
+    assert choose_workers(3, held=True) == 3
+    assert choose_workers(None, held=True) == 0
+    assert choose_workers(None, held=False) >= 1
+    free = type("Memory", (), {"available": 4 * 16 * 16 * 3 * 100})
+    monkeypatch.setattr(loading.psutil, "virtual_memory", lambda: free)
+    assert choose_cache("auto", 100, SPEC) and not choose_cache("auto", 101, SPEC)
+    assert choose_cache("ram", 300, SPEC) and not choose_cache("none", 1, SPEC)
+    with pytest.raises(UsageError, match="--cache ram needs"):
+        choose_cache("ram", 400, SPEC)
