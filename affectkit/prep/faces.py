@@ -49,6 +49,7 @@ class Look:
         line: width of lines, a factor about 1.
         angle: rotation in degrees. shift: in half image sides, (x, y). scale: factor about 1.
         gaze: where the eyes look, (x, y) in [-1, 1]. side: -1 or 1, the corner that smirks.
+        part: -1 or 1, where the hair is parted.
     """
 
     skin: Colour
@@ -67,19 +68,20 @@ class Look:
     scale: float
     gaze: tuple[float, float]
     side: int
+    part: int
 
 
 def draw_look(rng: np.random.Generator) -> Look:
     """A look drawn at random, independent of any expression."""
     tone = rng.uniform(0, len(SKINS) - 1)
     hue = rng.random()
-    light = _hsv(hue, rng.uniform(0.10, 0.34), rng.uniform(0.92, 1.0))
+    light = _hsv(hue, rng.uniform(0.06, 0.22), rng.uniform(0.93, 1.0))
     return Look(
         skin=_mix(SKINS[int(tone)], SKINS[int(tone) + 1], tone % 1),
         hair=HAIRS[rng.integers(len(HAIRS))],
         iris=_hsv(*((0.08, 0.6, 0.38), (0.57, 0.55, 0.62), (0.33, 0.4, 0.45))[rng.integers(3)]),
         shirt=_hsv(hue + rng.uniform(0.25, 0.75), rng.uniform(0.35, 0.65), rng.uniform(0.6, 0.95)),
-        background=(light, _mix(light, _hsv(hue + 0.04, 0.55, 0.85), 0.45)),
+        background=(light, _mix(light, _hsv(hue + 0.04, 0.42, 0.86), 0.45)),
         haircut=HAIRCUTS[rng.choice(len(HAIRCUTS), p=(0.07, 0.19, 0.17, 0.17, 0.17, 0.11, 0.12))],
         glasses=bool(rng.random() < 0.12),
         width=rng.uniform(0.93, 1.06),
@@ -91,6 +93,7 @@ def draw_look(rng: np.random.Generator) -> Look:
         scale=rng.uniform(0.94, 1.08),
         gaze=(rng.uniform(-0.6, 0.6), rng.uniform(-0.25, 0.25)),
         side=int(rng.choice((-1, 1))),
+        part=int(rng.choice((-1, 1))),
     )
 
 
@@ -199,8 +202,8 @@ def _draw_eye(pen: _Pen, look: Look, e: dict[str, float], side: int) -> None:
     x, y = side * 0.255, -0.06
     opening = e["eye_open"] - 0.25 * e["smirk"] * (side != look.side)
     half = 0.148
-    upper = 0.118 * (1 + 0.62 * opening) if opening > 0 else 0.118 * (1 + 0.80 * opening)
-    lower = 0.092 * (1 + 0.30 * opening) - 0.115 * e["cheek_raise"] - 0.03 * e["nose_wrinkle"]
+    upper = 0.118 * (1 + 0.55 * opening) if opening > 0 else 0.118 * (1 + 0.80 * opening)
+    lower = 0.092 * (1 + 0.30 * opening) - 0.150 * e["cheek_raise"] - 0.03 * e["nose_wrinkle"]
     t = np.linspace(0, np.pi, 25)
     across, bulge = np.cos(t), np.sin(t) ** 0.75
     # x runs to the right; times -side it runs towards the nose. Lids hang where the brow is low.
@@ -227,7 +230,7 @@ def _draw_brow(pen: _Pen, look: Look, e: dict[str, float], side: int) -> None:
     raised = e["brow_raise"] + 0.7 * e["smirk"] * (side == look.side)
     s = np.linspace(-1, 1, 15)  # from the outer end to the inner one
     x = 0.255 + 0.012 * max(-tilt, 0) * -1 - 0.165 * s - 0.022 * max(-tilt, 0) * (s + 1) / 2
-    y = -0.285 - 0.085 * raised - tilt * (0.085 * s + 0.01) - (0.030 + 0.028 * max(raised, 0)) * (1 - s**2)
+    y = -0.300 - 0.080 * raised - (tilt + 0.12) * (0.085 * s + 0.01) - (0.030 + 0.028 * max(raised, 0)) * (1 - s**2)
     thick = 0.030 * look.line**0.5 * (0.55 + 0.45 * (s + 1) / 2)
     upper, lower = np.stack([side * x, y - thick], 1), np.stack([side * x, y + thick], 1)
     colour = _mix(look.hair, INK, 0.45)
@@ -244,7 +247,7 @@ def _draw_nose(pen: _Pen, look: Look, e: dict[str, float]) -> None:
     pen.line(nose, colour, 0.026)
     if wrinkle < 0.12:
         return
-    fold = _mix(look.skin, _shade(look.skin, 0.52), min(1.0, 1.15 * wrinkle))
+    fold = _mix(look.skin, _shade(look.skin, 0.52), wrinkle)
     for side in (-1, 1):
         for row in range(2):
             y = -0.085 + 0.075 * row
@@ -258,31 +261,29 @@ def _draw_nose(pen: _Pen, look: Look, e: dict[str, float]) -> None:
 def _draw_mouth(pen: _Pen, look: Look, e: dict[str, float]) -> None:
     tension, opened, wrinkle, smirk = e["lip_tension"], e["mouth_open"], e["nose_wrinkle"], e["smirk"]
     half = 0.205 * (1 + 0.42 * e["mouth_width"]) - 0.03 * smirk
-    s = np.linspace(-1, 1, 41)
-    # From a parabola to a box: a round mouth, and one with tense lips.
-    profile = 1 - np.abs(s) ** (2 + 7 * tension)
+    s = np.sin(np.linspace(-np.pi / 2, np.pi / 2, 41))
+    # A parabola for a relaxed mouth, an ellipse for a rounded one, a box for tense lips.
+    profile = (1 - np.abs(s) ** (2 + 7 * tension)) ** (1 - 0.5 * max(-e["mouth_width"], 0))
     curve = e["mouth_curve"]
     middle = 0.345 + 0.085 * curve * (0.45 - np.abs(s) ** 1.8)
     one_sided = np.clip(0.5 + 0.5 * s * look.side, 0, 1) ** 2.2
     middle = middle - 0.135 * smirk * one_sided + 0.015 * smirk * (1 - one_sided)
     x = s * half + look.side * smirk * (0.055 + 0.02 * one_sided)
-    rise = (0.085 * opened + 0.085 * wrinkle * (1 - np.abs(s) ** 1.4) / np.maximum(profile, 1e-9)) * (1 - 0.5 * max(curve, 0))
-    drop = 0.205 * opened + 0.02 * tension * opened
-    upper = np.stack([x, middle - rise * profile], 1)
+    rise = (0.085 * opened * profile + 0.085 * wrinkle * (1 - np.abs(s) ** 1.4)) * (1 - 0.5 * max(curve, 0))
+    drop = (0.205 + 0.02 * tension) * opened
+    upper = np.stack([x, middle - rise], 1)
     lower = np.stack([x, middle + drop * profile], 1)
     outline = np.concatenate([upper, lower[::-1]])
 
     before = pen.canvas.copy()
     pen.fill(outline, (112, 30, 44))
     gap = upper.copy()
-    bare = max(tension, 0.0)
-    band = 0.060 + 0.20 * bare
-    gap[:, 1] += np.minimum(band, lower[:, 1] - upper[:, 1])
+    gap[:, 1] += np.minimum(0.060 + 0.20 * tension, lower[:, 1] - upper[:, 1])
     tongue_top = middle[20] + drop * (0.45 - 0.15 * wrinkle)
     pen.fill(_ellipse(0, tongue_top + 0.13, 0.62 * half, 0.13), (232, 104, 112))
     pen.fill(np.concatenate([upper, gap[::-1]]), WHITE)
-    if bare > 0.3:
-        shade = _mix(WHITE, (150, 120, 128), min(1.0, bare))
+    if tension > 0.3:
+        shade = _mix(WHITE, (150, 120, 128), tension)
         for part in (-0.6, -0.2, 0.2, 0.6):
             at = np.abs(s - part).argmin()
             pen.line(np.array([upper[at], gap[at]]), shade, 0.012)
@@ -298,7 +299,7 @@ def _draw_creases(pen: _Pen, look: Look, e: dict[str, float], upper: Points) -> 
     if e["smirk"] < 0.15:
         return
     corner = upper[-1 if look.side > 0 else 0]
-    fold = _mix(look.skin, _shade(look.skin, 0.52), min(1.0, e["smirk"]))
+    fold = _mix(look.skin, _shade(look.skin, 0.52), e["smirk"])
     t = np.linspace(-0.9, 0.9, 9)
     arc = np.stack([corner[0] + look.side * (0.015 + 0.045 * np.cos(t)), corner[1] - 0.005 + 0.065 * np.sin(t)], 1)
     pen.line(arc, fold, 0.022)
@@ -308,22 +309,23 @@ def _draw_hair(pen: _Pen, look: Look) -> None:
     if look.haircut == "bald":
         return
     width, height, colour = 0.60 * look.width, 0.68 * look.height, look.hair
-    t = np.linspace(np.pi * 1.02, np.pi * 1.98, 33)
-    crown = np.stack([1.06 * width * _power(np.cos(t), 0.85), 1.10 * height * _power(np.sin(t), 0.85)], 1)
-    s = crown[::-1, 0] / (1.06 * width)
+    t = np.linspace(np.pi * 1.04, np.pi * 1.96, 41)
+    crown = np.stack([1.02 * width * _power(np.cos(t), 0.85), 1.12 * height * _power(np.sin(t), 0.85)], 1)
+    s = crown[::-1, 0] / (1.02 * width)
     if look.haircut == "side":
-        edge = -0.47 * look.height - 0.13 * np.sqrt(np.clip(1 - s**2, 0, 1)) + 0.12 * s * look.side * -1
+        edge = -0.52 * look.height - 0.06 * (1 - s**2) + 0.10 * s * look.part
     elif look.haircut == "fringe":
-        edge = -0.40 * look.height - 0.03 * np.cos(5 * np.pi * s)
+        edge = -0.43 * look.height - 0.025 * np.cos(5 * np.pi * s)
     elif look.haircut in ("long", "bun"):
-        edge = -0.66 * look.height + 0.52 * np.abs(s) ** 2.2
+        edge = -0.64 * look.height + 0.34 * np.abs(s) ** 2.2
     else:
-        edge = -0.56 * look.height + 0.30 * np.abs(s) ** 4
-    edge = np.where(np.abs(s) > 0.97, np.maximum(edge, -0.10), edge)
+        edge = -0.54 * look.height + 0.05 * np.abs(s) ** 4
+    edge = np.maximum(edge + (crown[0, 1] - edge) * np.abs(s) ** 9, crown[::-1, 1] + 0.07 * (1 - s**8))  # sideburns
     pen.fill(np.concatenate([crown, np.stack([crown[::-1, 0], edge], 1)]), colour)
     if look.haircut == "curls":
-        for angle in np.linspace(np.pi * 1.0, np.pi * 2.0, 11):
-            pen.fill(_ellipse(1.02 * width * np.cos(angle), 1.0 * height * np.sin(angle) - 0.03, 0.15, 0.15), colour)
+        for angle in np.linspace(np.pi * 1.02, np.pi * 1.98, 11):
+            x, y = 1.03 * width * np.cos(angle), 1.0 * height * np.sin(angle) - 0.05
+            pen.fill(_ellipse(x, y, 0.155, 0.145), colour)
 
 
 def _draw_glasses(pen: _Pen) -> None:

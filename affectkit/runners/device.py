@@ -144,7 +144,9 @@ def resolve_precision(name: str, device: Device) -> Precision:
         return _auto_precision(device)
     fault, hint = _precision_fault(name, device)
     if fault:
-        raise DeviceError(f"precision {name} was asked for on {device.torch_name} ({device.description}), {fault}", hint)
+        raise DeviceError(
+            f"precision {name} was asked for on {device.torch_name} ({device.description}), {fault}", hint
+        )
     return _precision(name, device, "asked for")
 
 
