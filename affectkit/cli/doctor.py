@@ -44,10 +44,57 @@ def register(app: typer.Typer) -> None:
 
 
 def _sections(found: dict[str, Any]) -> list[tuple[str, list[list[str]]]]:
-    raise NotImplementedError
+    """Titles and rows of the tables: packages, machine, what auto means, tools, places."""
+    machine, device, ffmpeg, cascade = (found[key] for key in ("machine", "device", "ffmpeg", "cascade"))
+    tools = [
+        ["ffmpeg", f"{ffmpeg['version']}, {ffmpeg['path']}" if ffmpeg.get("version") else ffmpeg.get("problem", "none")],
+        ["PyAV", ", ".join(f"{name} {version}" for name, version in found["pyav"].items()) or "not usable"],
+        ["face cascade", f"{cascade.get('path')}" if cascade.get("loads") else "not usable"],
+    ]
+    auto = [
+        ["device", f"{device.get('auto')}: {device.get('description')} ({device.get('reason')})"],
+        ["precision", f"{device.get('precision')} ({device.get('precision_reason')})"],
+        *(["CUDA device", ", ".join(f"{key} {value}" for key, value in one.items())] for one in found["cuda"]),
+    ]
+    places = [
+        [
+            place["name"],
+            f"{place['path']} ({_size(place['size'])}{'' if place['writable'] else ', not writable'})"
+            if place["exists"]
+            else f"{place['path']} (not made yet{'' if place['writable'] else ', and cannot be'})",
+        ]
+        for place in found["caches"]
+    ]
+    return [
+        ("package", [[name, version or "-"] for name, version in found["versions"].items()]),
+        (
+            "machine",
+            [
+                ["system", machine["system"]],
+                ["python", machine["python"]],
+                ["processors", str(machine["cpus"])],
+                ["memory", f"{_size(machine['memory'])}, {_size(machine['memory_available'])} free"],
+                ["shared memory", _size(machine["shared_memory"])],
+            ],
+        ),
+        ("auto means", auto),
+        ("tool", tools),
+        ("cache", places + [[name, value] for name, value in found["offline"].items()]),
+    ]
+
+
+def _size(count: int | None) -> str:
+    """Bytes as a person reads them."""
+    if count is None:
+        return "unknown"
+    value, units = float(count), ["B", "KiB", "MiB", "GiB", "TiB"]
+    while value >= 1024 and len(units) > 1:
+        value, units = value / 1024, units[1:]
+    return f"{value:.0f} {units[0]}" if units[0] in ("B", "KiB") else f"{value:.1f} {units[0]}"
 
 
 def _verdict(problems: list[Any]) -> str:
+    """What is wrong, in words."""
     if not problems:
         return "Nothing is wrong with this environment."
     return "\n".join(f"{p.severity}: {p.what}\n  why:  {p.why}\n  mend: {p.mend}" for p in problems)

@@ -121,7 +121,11 @@ def _render(report: Any, output: Path, console: Console) -> None:
     classes = list(next(iter(report.kept.values())))
     rows = [[name, *(f"{report.kept[split][name]:,}" for split in splits)] for name in classes]
     rows.append(["kept", *(f"{sum(report.kept[split].values()):,}" for split in splits)])
+    if any(report.by_rule.get(split, 0) != sum(report.kept[split].values()) for split in splits):
+        rows.append(["kept by the rule alone", *(f"{report.by_rule.get(split, 0):,}" for split in splits)])
     reasons = list(dict.fromkeys(reason for split in splits for reason in report.dropped.get(split, {})))
     rows += [[f"dropped: {why}", *(f"{report.dropped[split].get(why, 0):,}" for split in splits)] for why in reasons]
     console.table(["images", *splits], rows)
+    for text in report.notes:
+        console.note(text)
     console.note(f"{output} is complete; nothing to do." if report.already_done else f"tables and images: {output}")

@@ -7,19 +7,21 @@ import platform
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from affectkit import __version__
 
-REQUIRED = (
-    "torch", "torchvision", "torchaudio", "timm", "open_clip_torch", "albumentations", "moviepy", "imageio-ffmpeg",
-    "av", "numpy", "pillow", "safetensors", "pyyaml", "matplotlib", "tensorboard", "pyarrow", "psutil",
-    "huggingface_hub", "typer", "rich",
-)  # fmt: skip
+# All OpenCV distributions bring the module cv2; the recommended one first.
 OPENCV = (
     "opencv-python-headless", "opencv-python", "opencv-contrib-python-headless", "opencv-contrib-python",
 )  # fmt: skip
-OPTIONAL = ("submitit", "dask", "joblib", "wandb")
+# What the report lists, in its order; the last four are optional.
+SHOWN = (
+    "torch", "torchvision", "torchaudio", "timm", "open_clip_torch", "albumentations", *OPENCV, "moviepy",
+    "imageio-ffmpeg", "av", "numpy", "pillow", "safetensors", "pyyaml", "matplotlib", "tensorboard", "pyarrow",
+    "psutil", "huggingface_hub", "typer", "rich", "submitit", "dask", "joblib", "wandb",
+)  # fmt: skip
 
 # torch's minor version: those of torchvision and torchaudio that were built against it.
 TRIO = {"2.11": ("0.26", "2.11"), "2.12": ("0.27", "2.11")}
@@ -49,6 +51,8 @@ def installed_versions() -> dict[str, list[str]]:
     versions: dict[str, list[str]] = {}
     places: dict[str, str] = {}
     for distribution in importlib.metadata.distributions():
+        if Path(str(getattr(distribution, "_path", ""))).name.startswith("~"):
+            continue  # what pip left of a package that it replaced; Python does not import it
         try:
             name = _normal(distribution.metadata["Name"])
             version = distribution.version or ""
@@ -65,15 +69,15 @@ def _normal(name: str) -> str:
 
 
 def known_versions(installed: Mapping[str, list[str]]) -> dict[str, str | None]:
-    names = (*REQUIRED[:6], *OPENCV, *REQUIRED[6:], *OPTIONAL)
+    """The version of Python, affectkit and each package of ``SHOWN``; None where it is not installed."""
     found: dict[str, str | None] = {"python": platform.python_version(), "affectkit": __version__}
-    for name in names:
+    for name in SHOWN:
         found[name] = installed.get(_normal(name), [None])[0]
     return found
 
 
 def package_problems(installed: Mapping[str, list[str]]) -> list[Problem]:
-    """Problems that the versions alone show. ``installed``: versions by normalised name (see ``installed_versions``)."""
+    """Problems that the versions alone show; ``installed`` is what ``installed_versions`` gave."""
     return [
         *_torn(installed),
         *_trio(installed),
@@ -84,6 +88,7 @@ def package_problems(installed: Mapping[str, list[str]]) -> list[Problem]:
 
 
 def _torn(installed: Mapping[str, list[str]]) -> list[Problem]:
+    shown = {_normal(name) for name in SHOWN}
     return [
         Problem(
             "warning",
@@ -92,7 +97,7 @@ def _torn(installed: Mapping[str, list[str]]) -> list[Problem]:
             f"pip uninstall -y {name} (until it says that it is not installed), then pip install {name}",
         )
         for name, versions in installed.items()
-        if len(versions) > 1 and name in {_normal(known) for known in (*REQUIRED, *OPENCV, *OPTIONAL)}
+        if len(versions) > 1 and name in shown
     ]
 
 

@@ -160,9 +160,8 @@ def to_device(batch: Mapping[str, Any], device: Device) -> dict[str, Any]:
     moved: dict[str, Any] = {}
     for key, value in batch.items():
         if isinstance(value, torch.Tensor):
-            if device.kind == "mps" and value.dtype == torch.float64:
-                value = value.float()  # noqa: PLW2901
-            moved[key] = value.to(device.torch_name, non_blocking=device.kind == "cuda" and value.is_pinned())
+            fits = value.float() if device.kind == "mps" and value.dtype == torch.float64 else value
+            moved[key] = fits.to(device.torch_name, non_blocking=device.kind == "cuda" and value.is_pinned())
         elif isinstance(value, Mapping):
             moved[key] = to_device(value, device)
         else:

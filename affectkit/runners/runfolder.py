@@ -76,7 +76,8 @@ def _lock(descriptor: int, root: Path) -> None:
     except ImportError:  # Windows: no advisory lock, one writer is on trust
         return
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # A record lock belongs to this process alone; flock's would live on in decoding workers that outlast a kill.
+        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         raise CheckpointError(
             f"the run folder {root} is being written by another process.", "Wait for it to end, or stop it."

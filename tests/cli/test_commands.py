@@ -1,0 +1,202 @@
+"""The command line as a subprocess: streams, exit codes, messages."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from support import TINY, affectkit, make_folders
+
+FAST = ("--model", TINY, "--no-pretrained", "--image-size", "24", "--batch-size", "8", "--workers", "0")
+
+
+def test_train_test_infer_as_a_user_would(votes, tmp_path):
+    run = tmp_path / "run"
+    done = affectkit("train", "--data", votes, "--output", run, "--epochs", "2", "--lr", "3e-3", *FAST)
+    assert done.returncode == 0, done.stderr
+    assert "epoch 2/2" in done.stderr and "run folder" in done.stderr and "epoch" not in done.stdout.splitlines()[1]
+    assert done.stdout.startswith("validation")
+    tested = affectkit("test", "--checkpoint", run, "--data", votes, "--json", "--workers", "0")
+    assert tested.returncode == 0 and json.loads(tested.stdout)["images"] == 12
+    inferred = affectkit("infer", votes / "images" / "test", "--checkpoint", run, "--workers", "0")
+    rows = list(csv.reader(io.StringIO(inferred.stdout)))
+    assert inferred.returncode == 0 and len(rows) == 13 and rows[0][:3] == ["Image Name", "Predicted Label", "Confidence"]
+    again = affectkit("train", "--resume", run)
+    assert again.returncode == 0 and "nothing to do" in again.stderr
+    shown = affectkit("models", "--checkpoint", run, "--json")
+    assert json.loads(shown.stdout)["task"] == "distribution"
+
+
+def test_json_is_one_object_and_quiet_is_quiet(votes, tmp_path):
+    done = affectkit("train", "--data", votes, "--output", tmp_path / "r", "--epochs", "1", "--json", "--quiet", *FAST)
+    assert done.returncode == 0 and done.stderr == ""
+    assert json.loads(done.stdout)["best_epoch"] == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["train"], 2, ["2 settings are wrong", "--data is needed", "--output is needed"]),
+        (["train", "--epochs", "many"], 2, ["--epochs", "many"]),
+        (["train", "--data", "x", "--output", "y", "--lr", "-1", "--dropout", "1"], 2, ["--lr must be above 0", "--dropout"]),
+        (["train", "--data", "/none", "--output", "{tmp}/o", "--no-pretrained"], 1, ["/none"]),
+        (["train", "--data", "{tmp}", "--output", "{tmp}/o", "--model", "resnet81"], 2, ["did you mean resnet18"]),
+        (["train", "--loss", "msee", "--data", "x", "--output", "y"], 2, ["--loss", "mse"]),
+        (["train", "--config", "{tmp}/none.yaml"], 2, ["none.yaml"]),
+        (["train", "--resume", "{tmp}"], 1, ["is not a run folder"]),
+        (["test", "--checkpoint", "/none.safetensors", "--data", "/x"], 1, ["does not exist"]),
+        (["infer", "x.png"], 2, ["--checkpoint is needed"]),
+        (["infer", "x.png", "--checkpoint", "{run}", "--device", "cuda:7"], 1, ["cuda:7"]),
+        (["infer", "x.png", "--checkpoint", "{run}", "--device", "gpu"], 2, ["gpu"]),
+        (["infer", "x.png", "--checkpoint", "{run}", "--precision", "fp16", "--device", "cpu"], 1, ["fp16"]),
+        (["infer", "/none.png", "--checkpoint", "{run}"], 1, ["/none.png does not exist"]),
+        (["infer", "x", "--checkpoint", "{run}", "--json"], 2, ["--json needs --results"]),
+        (["test", "--checkpoint", "{run}", "--data", "{votes}", "--fail-under", "top1=1.01"], 3, ["top1 is"]),
+        (["models", "zzzz"], 2, ["no model matches"]),
+        (["prep", "ferplus", "{tmp}", "--output", "{tmp}/o"], 1, ["fer2013new.csv"]),
+        (["completions"], 2, ["name a shell"]),
+        (["nonsense"], 2, ["nonsense"]),
+    ],
+)
+def test_errors_are_one_message_with_their_exit_code(arguments, code, words, trained, votes, tmp_path):
+    places = {"tmp": tmp_path, "run": trained, "votes": votes}
+    done = affectkit(*(argument.format(**places) for argument in arguments))
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr and "unexpected" not in done.stderr
+    text = " ".join(done.stderr.split())
+    for word in words:
+        assert word in text, done.stderr
+    assert done.stdout == "" or code == 3
+    assert not (tmp_path / "o").exists() or not any((tmp_path / "o").iterdir())
+
+
+def test_debug_shows_the_traceback(tmp_path):
+    done = affectkit("train", "--resume", tmp_path, "--debug")
+    assert done.returncode == 1 and "Traceback" in done.stderr and "is not a run folder" in done.stderr
+
+
+def test_partly_done_exits_4_with_a_report(trained, votes, tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.png").write_bytes((votes / "images" / "test" / "000.png").read_bytes())
+    (tmp_path / "in" / "b[red].png").write_bytes(b"broken")
+    done = affectkit("infer", tmp_path / "in", "--checkpoint", trained, "--results", tmp_path / "out", "--workers", "0")
+    assert done.returncode == 4 and "b[red].png" in done.stderr and "1 image(s) skipped" in done.stderr
+    assert "b[red].png" in (tmp_path / "out" / "skipped.csv").read_text()
+
+
+def test_files_and_flags_are_told_apart_by_print_config(tmp_path):
+    (tmp_path / "c.yaml").write_text("epochs: 7\nlr: 1e-2\ndata: d\noutput: o\n")
+    done = affectkit("train", "--config", tmp_path / "c.yaml", "--lr", "0.5", "--print-config", "--json")
+    found = json.loads(done.stdout)
+    assert found["epochs"] == {"value": 7, "source": f"file {tmp_path / 'c.yaml'}"}
+    assert found["lr"] == {"value": 0.5, "source": "flag"} and found["seed"]["source"] == "default"
+    plain = affectkit("train", "--config", tmp_path / "c.yaml", "--print-config")
+    assert re.search(r"--epochs +7 +file ", plain.stdout) and re.search(r"--seed +0 +default", plain.stdout)
+
+
+def test_paths_with_brackets_and_long_lines_are_printed_as_they_are(votes, tmp_path):
+    run = tmp_path / "[bold]run[/bold] with a long name that would be wrapped at eighty columns by rich"
+    done = affectkit("train", "--data", votes, "--output", run, "--epochs", "1", *FAST)
+    assert done.returncode == 0 and f"run folder: {run}" in done.stderr.splitlines()
+
+
+def test_no_color_means_no_escape_codes(tmp_path):
+    done = affectkit("train", "--help", NO_COLOR="1", FORCE_COLOR="1")
+    assert "\x1b[3" not in done.stdout and "--epochs" in done.stdout
+
+
+def start(*arguments, **options):
+    return subprocess.Popen(
+        [sys.executable, "-m", "affectkit", *map(str, arguments)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options,
+    )  # fmt: skip
+
+
+def wait_for(path, process, seconds=60):
+    limit = time.monotonic() + seconds
+    while not path.exists() and process.poll() is None and time.monotonic() < limit:
+        time.sleep(0.05)
+    assert path.exists(), process.communicate()[1]
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 75), (signal.SIGUSR1, 75)])
+def test_signals_save_the_run_and_it_can_be_resumed(votes, tmp_path, number, code):
+    run = tmp_path / "run"
+    process = start("train", "--data", votes, "--output", run, "--epochs", "200", "--early-stop", "0", *FAST)
+    wait_for(run / "history.csv", process)
+    process.send_signal(number)
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == code, told
+    assert signal.Signals(number).name in told and f"affectkit train --resume {run}" in told
+    assert json.loads((run / "status.json").read_text())["state"] == "stopped"
+    assert any((run / "state").iterdir()) and not list(run.rglob("*.part"))
+    process = start("train", "--resume", run)
+    time.sleep(0)
+    wait_for(run / "status.json", process)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+    assert process.returncode in (75, 143)
+
+
+def test_sigterm_before_anything_can_be_saved_exits_143(tmp_path):
+    reader = "import sys, signal, os; from affectkit.cli._console import Console\n"
+    script = reader + "with Console().guard(): os.kill(os.getpid(), signal.SIGTERM); import time; time.sleep(5)"
+    text = "import typer\ntry:\n" + "".join(f"    {line}\n" for line in script.splitlines())
+    text += "except typer.Exit as error:\n    sys.exit(error.exit_code)\n"
+    done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 143 and "SIGTERM" in done.stderr
+
+
+def test_a_closed_pipe_ends_without_a_traceback(trained, tmp_path):
+    make_folders(tmp_path / "data", train=300, valid=3, test=3)
+    command = (
+        f"{sys.executable} -m affectkit infer {tmp_path}/data/train --recursive --checkpoint {trained} --batch-size 1"
+        " --workers 0 -q | head -n 2; exit ${PIPESTATUS[0]}"
+    )
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=120)
+    assert done.stdout.count("\n") == 2 and done.stderr == "" and done.returncode == 141
+
+
+def test_off_a_terminal_progress_is_plain_lines(votes, tmp_path):
+    script = (
+        "from affectkit.cli import _console\n_console.SECONDS_BETWEEN_LINES = 0\n"
+        "from affectkit.cli.app import app\n"
+        f"app(['train', '--data', {str(votes)!r}, '--output', {str(tmp_path / 'r')!r}, '--epochs', '1', "
+        + ", ".join(repr(word) for word in FAST)
+        + "])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"^epoch 1/1: \d+/24 images, \d+/s, loss \d\.\d+$", done.stderr, re.M), done.stderr
+    assert "\x1b" not in done.stderr + done.stdout
+
+
+def test_on_a_terminal_a_bar_is_drawn(votes, tmp_path):
+    import pty
+
+    main, side = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "affectkit", "train", "--data", str(votes), "--output", str(tmp_path / "r"), "--epochs",
+         "1", *FAST], stdout=side, stderr=side, stdin=subprocess.DEVNULL, env={**os.environ, "TERM": "xterm"},
+    )  # fmt: skip
+    os.close(side)
+    seen = b""
+    while True:
+        try:
+            chunk = os.read(main, 65536)
+        except OSError:
+            break
+        if not chunk:
+            break
+        seen += chunk
+    assert process.wait(60) == 0
+    text = seen.decode()
+    assert "\x1b[" in text and "━" in text and "top1" in text
