@@ -15,7 +15,7 @@ def folders(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def votes(tmp_path_factory) -> Path:
-    return make_votes(tmp_path_factory.mktemp("votes"))
+    return make_votes(tmp_path_factory.mktemp("votes"), train=48)
 
 
 @pytest.fixture(scope="session")
@@ -25,5 +25,5 @@ def trained(votes, tmp_path_factory) -> Path:
     from affectkit.runners.runs import train
 
     root = tmp_path_factory.mktemp("trained") / "run"
-    train(settings(votes, root, task="distribution", epochs=4, lr=3e-3), reporter=Silent())
+    train(settings(votes, root, task="distribution", epochs=8, lr=5e-3, schedule="cosine"), reporter=Silent())
     return root

@@ -14,14 +14,14 @@ from affectkit.config import Resolved, setting
 from affectkit.core.files import write_text
 from affectkit.errors import UsageError
 
-FILES = {"bash": "affectkit.bash", "zsh": "_affectkit", "fish": "affectkit.fish", "powershell": "affectkit.ps1"}
+SCRIPTS = {"bash": "affectkit.bash", "zsh": "_affectkit", "fish": "affectkit.fish", "powershell": "affectkit.ps1"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class CompletionsSettings:
     """Settings of ``affectkit completions``."""
 
-    shell: str | None = setting(None, "The shell whose script is printed.", argument=True, choices=tuple(FILES))
+    shell: str | None = setting(None, "The shell whose script is printed.", argument=True, choices=tuple(SCRIPTS))
     write: Path | None = setting(None, "Write the scripts of all shells into this folder instead.")
 
 
@@ -36,13 +36,13 @@ def register(app: typer.Typer) -> None:
         """
         settings = resolved.settings
         if settings.write is not None:
-            for shell, name in FILES.items():
+            for shell, name in SCRIPTS.items():
                 write_text(settings.write / name, text_for(app, shell))
                 console.note(f"wrote {settings.write / name}")
         elif settings.shell is not None:
             console.line(text_for(app, settings.shell).rstrip("\n"))
         else:
-            raise UsageError(f"name a shell ({', '.join(FILES)}) or --write FOLDER.")
+            raise UsageError(f"name a shell ({', '.join(SCRIPTS)}) or --write FOLDER.")
 
 
 def text_for(app: typer.Typer, shell: str) -> str:
@@ -52,10 +52,11 @@ def text_for(app: typer.Typer, shell: str) -> str:
     return script(typer.main.get_command(app), shell, values=names())
 
 
-def names() -> dict[str, list[str]]:
-    """Values of options that are names of ours, by option."""
+def names() -> dict[str, Any]:
+    """Values of options and arguments that Typer does not know: names of ours, and text that is a path."""
+    from affectkit.cli.completion_scripts import FILES
     from affectkit.losses import LOSSES
     from affectkit.models.registry import MODELS
 
-    devices: list[Any] = ["auto", "cpu", "cuda", "mps"]
-    return {"model": list(MODELS), "loss": list(LOSSES), "device": devices}
+    devices = ["auto", "cpu", "cuda", "mps"]
+    return {"model": list(MODELS), "loss": list(LOSSES), "device": devices, "checkpoint": FILES, "paths": FILES}

@@ -58,26 +58,10 @@ def register(app: typer.Typer) -> None:
 def steps(folder: Path, *, epochs: int, device: str) -> list[list[str]]:
     """The commands of the demo; where an earlier run left something, those that finish it."""
     data, run, tested, inferred = (str(folder / name) for name in ("data", "run", "test", "infer"))
-    training = [
-        "train",
-        "--model",
-        "resnet18",
-        "--no-pretrained",
-        "--task",
-        "distribution",
-        "--data",
-        data,
-        "--output",
-        run,
-        "--image-size",
-        "48",
-        "--epochs",
-        str(epochs),
-        "--schedule",
-        "cosine",
-        "--device",
-        device,
-    ]
+    training = ["train", "--model", "test_resnet", "--no-pretrained", "--task", "distribution", "--data", data,
+                "--output", run, "--image-size", "48", "--epochs", str(epochs), "--batch-size", "16",
+                "--optimizer", "adamw", "--lr", "0.003", "--schedule", "cosine", "--warmup", "1", "--augment", "flip",
+                "--device", device]  # fmt: skip
     if (folder / "run" / "config.yaml").is_file():
         training = ["train", "--resume", run, "--device", device]
     testing = ["test", "--checkpoint", run, "--data", data, "--results", tested, "--device", device]
@@ -93,7 +77,7 @@ def steps(folder: Path, *, epochs: int, device: str) -> list[list[str]]:
         device,
     ]
     inference += ["--resume"] if (folder / "infer").is_dir() else []
-    return [["prep", "schematic", data], training, testing, inference]
+    return [["prep", "schematic", data, "--train", "1200"], training, testing, inference]
 
 
 def places(folder: Path) -> list[tuple[Path, str]]:

@@ -125,7 +125,7 @@ class TrainingKeys:
 def evaluation_keys(count: int, batch_size: int) -> TrainingKeys:
     """Keys for one pass over all of a split, in order, without augmentation."""
     keys = TrainingKeys()
-    keys.set(EVALUATION, np.array_split(np.arange(count), max(-(-count // batch_size), 1)) if count else [])
+    keys.set(EVALUATION, [np.arange(first, min(first + batch_size, count)) for first in range(0, count, batch_size)])
     return keys
 
 

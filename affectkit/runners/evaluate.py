@@ -27,6 +27,9 @@ from affectkit.runners.signals import StopFlag
 from affectkit.runners.tables import write_table
 from affectkit.tasks.base import Collector, Results, Task
 
+BLOCK = 16
+"""Samples of a forward pass when a model is evaluated on the CPU."""
+
 
 @dataclass(frozen=True)
 class Place:
@@ -58,22 +61,35 @@ class Place:
 
 
 @torch.inference_mode()
-def forward(model: nn.Module, task: Task, batch: dict[str, Any], place: Place) -> torch.Tensor:
-    """Outputs of ``batch`` (on the device already); halved and tried again where CUDA runs out of memory."""
+def forward(model: nn.Module, inputs: tuple[torch.Tensor, ...], place: Place) -> torch.Tensor:
+    """Outputs for ``inputs`` (on the device already); halved and tried again where CUDA runs out of memory."""
     try:
         with place.precision.autocast():
-            return model(*task.inputs(batch)).float()
+            return model(*inputs).float()
     except torch.OutOfMemoryError:
-        count = len(batch["index"])
-        if count == 1:
+        if len(inputs[0]) == 1:
             raise
     # Outside the except block, so that the failed attempt's tensors are free.
     torch.cuda.empty_cache()
-    halves = [
-        {name: value[part] if isinstance(value, torch.Tensor) else value for name, value in batch.items()}
-        for part in (slice(None, count // 2), slice(count // 2, None))
-    ]
-    return torch.cat([forward(model, task, half, place) for half in halves])
+    half = len(inputs[0]) // 2
+    parts = (tuple(value[:half] for value in inputs), tuple(value[half:] for value in inputs))
+    return torch.cat([forward(model, part, place) for part in parts])
+
+
+def forward_in_blocks(model: nn.Module, inputs: tuple[torch.Tensor, ...], place: Place) -> torch.Tensor:
+    """``forward`` in which a sample's outputs do not depend, to the last bit, on the batch that it came in.
+
+    Kernels are chosen by the size of a batch, and differ in the last digits. On the CPU every pass therefore has
+    ``BLOCK`` samples, the last one filled up; there a sample's place within the block makes no difference. On other
+    devices the batch is passed as it is, and results agree to about six digits.
+    """
+    if place.device.kind != "cpu":
+        return forward(model, inputs, place)
+    count = len(inputs[0])
+    spare = -count % BLOCK
+    filled = [torch.cat([value, value[-1:].expand(spare, *value.shape[1:])]) if spare else value for value in inputs]
+    blocks = zip(*(value.split(BLOCK) for value in filled), strict=True)
+    return torch.cat([forward(model, block, place) for block in blocks])[:count]
 
 
 def evaluate(
@@ -104,7 +120,7 @@ def evaluate(
             count = len(raw["index"])
             if count:
                 batch = place.images(raw, task.spec)
-                outputs = forward(model, task, batch, place)
+                outputs = forward_in_blocks(model, task.inputs(batch), place)
                 collector.update(outputs, {"index": raw["index"]} | {k: v[raw["index"]] for k, v in targets.items()})
             reporter.advance(count + len(raw["failures"]))
             if stopping is not None and stopping.requested:

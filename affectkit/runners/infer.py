@@ -124,7 +124,7 @@ def predict(
         names = [keys.names.pop(int(position)) for position in raw["index"]]
         rows: list[list[Any]] = []
         if names:
-            outputs = forward(model, task, place.images(raw, task.spec), place)
+            outputs = forward(model, task.inputs(place.images(raw, task.spec)), place)
             rows = [[name, *values] for name, values in zip(names, task.rows(outputs), strict=True)]
         yield rows, failures
 

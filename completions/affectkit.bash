@@ -1,0 +1,332 @@
+# Completion of affectkit for bash, made by `affectkit completions --write completions`; do not edit.
+# To install: copy this file to ~/.local/share/bash-completion/completions/affectkit, or write
+# "source /path/to/affectkit.bash" into ~/.bashrc.
+
+# What follows the commands $1: sets commands, options, arguments (what each is), rest (what all further ones are).
+_affectkit_command() {
+    commands=() options=() arguments=() rest=''
+    case $1 in
+        '')
+            commands=(train test infer models demo doctor completions prep)
+            options=(--version --help -h)
+            ;;
+        train)
+            options=(
+                --device --precision --batch-size --workers --seed --data --output --resume --force
+                --val-fraction --augment --fit --cache --on-error --model --task --pretrained --no-pretrained
+                --init --image-size --channels --dropout --top --epochs --loss --optimizer --lr --momentum
+                --weight-decay --schedule --warmup --lr-min --lr-patience --step-size --milestones --gamma
+                --accumulate --clip-norm --draw-labels --mixup --label-smoothing --class-weights --ema
+                --early-stop --monitor --calibrate --repeat --track --print-config --config --json --quiet -q
+                --debug --help -h
+            )
+            ;;
+        test)
+            options=(
+                --device --precision --batch-size --workers --seed --checkpoint --data --split --results
+                --force --on-error --fail-under --config --json --quiet -q --debug --help -h
+            )
+            ;;
+        infer)
+            options=(
+                --device --precision --batch-size --workers --seed --checkpoint --results --format --recursive
+                --resume --force --on-error --config --json --quiet -q --debug --help -h
+            )
+            rest=files
+            ;;
+        models)
+            options=(--checkpoint --config --json --quiet -q --debug --help -h)
+            ;;
+        demo)
+            options=(--epochs --device --config --json --quiet -q --debug --help -h)
+            arguments=(files)
+            ;;
+        doctor)
+            options=(--config --json --quiet -q --debug --help -h)
+            ;;
+        completions)
+            options=(--write --config --json --quiet -q --debug --help -h)
+            arguments=('words 1')
+            ;;
+        prep)
+            commands=(ferplus affectnet-fused schematic)
+            options=(--help -h)
+            ;;
+        'prep ferplus')
+            options=(--output --link --target --config --json --quiet -q --debug --help -h)
+            arguments=(files)
+            ;;
+        'prep affectnet-fused')
+            options=(--output --link --config --json --quiet -q --debug --help -h)
+            arguments=(files)
+            ;;
+        'prep schematic')
+            options=(--train --valid --test --size --seed --config --json --quiet -q --debug --help -h)
+            arguments=(files)
+            ;;
+    esac
+}
+
+# The option $2 of the commands $1: sets takes (how many values follow) and kind (what they are).
+_affectkit_option() {
+    takes=0 kind=none
+    case "$1 $2" in
+        'train --device' | 'test --device' | 'infer --device' | 'demo --device')
+            takes=1 kind='words 2'
+            ;;
+        'train --precision' | 'test --precision' | 'infer --precision')
+            takes=1 kind='words 3'
+            ;;
+        'train --batch-size' | 'train --workers' | 'train --seed' | 'train --val-fraction' | \
+        'train --image-size' | 'train --channels' | 'train --dropout' | 'train --epochs' | 'train --lr' | \
+        'train --momentum' | 'train --weight-decay' | 'train --warmup' | 'train --lr-min' | \
+        'train --lr-patience' | 'train --step-size' | 'train --milestones' | 'train --gamma' | \
+        'train --accumulate' | 'train --clip-norm' | 'train --mixup' | 'train --label-smoothing' | \
+        'train --class-weights' | 'train --ema' | 'train --early-stop' | 'train --monitor' | \
+        'train --repeat' | 'test --batch-size' | 'test --workers' | 'test --seed' | 'test --fail-under' | \
+        'infer --batch-size' | 'infer --workers' | 'infer --seed' | 'demo --epochs' | \
+        'prep schematic --train' | 'prep schematic --valid' | 'prep schematic --test' | \
+        'prep schematic --size' | 'prep schematic --seed')
+            takes=1 kind=none
+            ;;
+        'train --data' | 'train --output' | 'train --resume' | 'train --init' | 'train --config' | \
+        'test --checkpoint' | 'test --data' | 'test --results' | 'test --config' | 'infer --checkpoint' | \
+        'infer --results' | 'infer --config' | 'models --checkpoint' | 'models --config' | 'demo --config' | \
+        'doctor --config' | 'completions --write' | 'completions --config' | 'prep ferplus --output' | \
+        'prep ferplus --config' | 'prep affectnet-fused --output' | 'prep affectnet-fused --config' | \
+        'prep schematic --config')
+            takes=1 kind=files
+            ;;
+        'train --augment')
+            takes=1 kind='words 4'
+            ;;
+        'train --fit')
+            takes=1 kind='words 5'
+            ;;
+        'train --cache')
+            takes=1 kind='words 6'
+            ;;
+        'train --on-error' | 'test --on-error' | 'infer --on-error')
+            takes=1 kind='words 7'
+            ;;
+        'train --model')
+            takes=1 kind='words 8'
+            ;;
+        'train --task')
+            takes=1 kind='words 9'
+            ;;
+        'train --top')
+            takes=1 kind='words 10'
+            ;;
+        'train --loss')
+            takes=1 kind='words 11'
+            ;;
+        'train --optimizer')
+            takes=1 kind='words 12'
+            ;;
+        'train --schedule')
+            takes=1 kind='words 13'
+            ;;
+        'train --calibrate')
+            takes=1 kind='words 14'
+            ;;
+        'train --track')
+            takes=1 kind='words 15'
+            ;;
+        'test --split')
+            takes=1 kind='words 16'
+            ;;
+        'infer --format')
+            takes=1 kind='words 17'
+            ;;
+        'prep ferplus --link' | 'prep affectnet-fused --link')
+            takes=1 kind='words 18'
+            ;;
+        'prep ferplus --target')
+            takes=1 kind='words 19'
+            ;;
+    esac
+}
+
+# List number $1: sets words.
+_affectkit_words() {
+    words=()
+    case $1 in
+        1)
+            words=(bash zsh fish powershell)
+            ;;
+        2)
+            words=(auto cpu cuda mps)
+            ;;
+        3)
+            words=(auto fp32 bf16 fp16)
+            ;;
+        4)
+            words=(none flip face face-strong)
+            ;;
+        5)
+            words=(stretch crop pad)
+            ;;
+        6)
+            words=(auto ram none)
+            ;;
+        7)
+            words=(fail skip)
+            ;;
+        8)
+            words=(
+                resnet18 resnet34 resnet50 resnet101 resnet152 efficientnet_b0 mobilenetv3_small_100
+                convnext_tiny vit_small_patch16_224 vit_base_patch16_224
+            )
+            ;;
+        9)
+            words=(auto distribution classification)
+            ;;
+        10)
+            words=(linear vgg vgg-avg)
+            ;;
+        11)
+            words=(mse l1 kl ce js)
+            ;;
+        12)
+            words=(sgd adam adamw)
+            ;;
+        13)
+            words=(constant step multistep cosine plateau)
+            ;;
+        14)
+            words=(auto labels none)
+            ;;
+        15)
+            words=(none wandb)
+            ;;
+        16)
+            words=(train valid test all)
+            ;;
+        17)
+            words=(csv jsonl parquet)
+            ;;
+        18)
+            words=(copy hardlink)
+            ;;
+        19)
+            words=(distribution majority)
+            ;;
+    esac
+}
+
+# Offers $1 and $2 put together. Of what stands before the cursor, bash replaces only what follows the last =, : or @,
+# so what precedes that is taken away again.
+_affectkit_offer() {
+    local text=$2
+    [[ $text == *[^][:alnum:]_.,:=+@%/^-]* && ${3-} != file ]] && printf -v text %q "$text"
+    text=$1$text
+    COMPREPLY+=("${text#"$keep"}")
+}
+
+# Offers what has the kind $1 and begins with $2; $3 (an option and =) stands before it.
+_affectkit_value() {
+    local name flag=-f
+    local -a words
+    case $1 in
+        words*)
+            _affectkit_words "${1#words }"
+            for name in ${words[@]+"${words[@]}"}; do
+                [[ $name == "$2"* ]] && _affectkit_offer "$3" "$name"
+            done
+            ;;
+        files | folders)
+            [[ $1 == folders ]] && flag=-d
+            if [[ $2 == *[\'\"\\]* ]]; then # readline completes what is quoted better than this can
+                [[ $flag == -d ]] && compopt -o dirnames 2>/dev/null || compopt -o default 2>/dev/null
+                return
+            fi
+            compopt -o filenames 2>/dev/null # slashes behind folders, backslashes before blanks
+            while IFS= read -r name; do
+                _affectkit_offer "$3" "$name" file
+            done < <(compgen "$flag" -- "$2")
+            ;;
+    esac
+}
+
+_affectkit() {
+    COMPREPLY=()
+    local i part touches line=${COMP_LINE-} current= keep= tail
+    local -a typed=()
+    [[ -n $line && -n ${COMP_POINT-} ]] && line=${line:0:COMP_POINT}
+    # bash cuts words at =, : and @ as well; pieces that touch are put together again.
+    for ((i = 0; i <= COMP_CWORD; i++)); do
+        part=${COMP_WORDS[i]-}
+        touches=
+        if [[ -n ${COMP_LINE-} ]]; then
+            if ((i == 0)); then
+                line=${line#*"$part"}
+            else
+                [[ -n $line && $line != [[:space:]]* ]] && touches=1
+                line=${line#"${line%%[![:space:]]*}"}
+                ((i == COMP_CWORD)) && part=$line
+                line=${line#"$part"}
+            fi
+        elif ((i > 1)) && [[ $part == [=:@] || ${COMP_WORDS[i - 1]} == [=:@] ]]; then
+            touches=1
+        fi
+        if [[ -n $touches ]] && ((${#typed[@]} > 1)); then
+            typed[${#typed[@]} - 1]+=$part
+        else
+            typed+=("$part")
+        fi
+    done
+    current=${typed[${#typed[@]} - 1]}
+    tail=$current
+    [[ ${COMP_WORDBREAKS-} == *=* ]] && tail=${tail##*=}
+    [[ ${COMP_WORDBREAKS-} == *:* ]] && tail=${tail##*:}
+    [[ ${COMP_WORDBREAKS-} == *@* ]] && tail=${tail##*@}
+    keep=${current%"$tail"}
+
+    local path= position=0 skip=0 ended= takes=0 kind=none rest= word name
+    local -a commands options arguments
+    _affectkit_command ''
+    for ((i = 1; i < ${#typed[@]} - 1; i++)); do
+        word=${typed[i]}
+        if ((skip > 0)); then
+            skip=$((skip - 1))
+        elif [[ -n $ended ]]; then
+            position=$((position + 1))
+        elif [[ $word == -- ]]; then
+            ended=1
+        elif [[ $word == -?* ]]; then
+            _affectkit_option "$path" "$word"
+            skip=$takes
+        else
+            for name in ${commands[@]+"${commands[@]}"} ''; do
+                [[ $name == "$word" ]] && break
+            done
+            if [[ -n $name ]]; then
+                path="${path:+$path }$name" position=0
+                _affectkit_command "$path"
+            else
+                position=$((position + 1))
+            fi
+        fi
+    done
+
+    if ((skip > 0)); then
+        _affectkit_value "$kind" "$current" ''
+    elif [[ -z $ended && $current == --*=* ]]; then
+        _affectkit_option "$path" "${current%%=*}"
+        _affectkit_value "$kind" "${current#*=}" "${current%%=*}="
+    elif [[ -z $ended && $current == -* ]]; then
+        for name in ${options[@]+"${options[@]}"}; do
+            [[ $name == "$current"* ]] && _affectkit_offer '' "$name"
+        done
+    elif ((${#commands[@]} > 0)); then
+        for name in "${commands[@]}"; do
+            [[ $name == "$current"* ]] && _affectkit_offer '' "$name"
+        done
+    else
+        _affectkit_value "${arguments[position]-$rest}" "$current" ''
+    fi
+    return 0
+}
+
+complete -F _affectkit affectkit

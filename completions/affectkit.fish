@@ -1,0 +1,341 @@
+# Completion of affectkit for fish, made by `affectkit completions --write completions`; do not edit.
+# To install: copy this file to ~/.config/fish/completions/affectkit.fish
+
+# How many values follow the option $argv[2] of the commands $argv[1].
+function __affectkit_takes
+    switch "$argv"
+        case \
+            'train --device' 'train --precision' 'train --batch-size' 'train --workers' 'train --seed' \
+            'train --data' 'train --output' 'train --resume' 'train --val-fraction' 'train --augment' \
+            'train --fit' 'train --cache' 'train --on-error' 'train --model' 'train --task' 'train --init' \
+            'train --image-size' 'train --channels' 'train --dropout' 'train --top' 'train --epochs' \
+            'train --loss' 'train --optimizer' 'train --lr' 'train --momentum' 'train --weight-decay' \
+            'train --schedule' 'train --warmup' 'train --lr-min' 'train --lr-patience' 'train --step-size' \
+            'train --milestones' 'train --gamma' 'train --accumulate' 'train --clip-norm' 'train --mixup' \
+            'train --label-smoothing' 'train --class-weights' 'train --ema' 'train --early-stop' \
+            'train --monitor' 'train --calibrate' 'train --repeat' 'train --track' 'train --config' \
+            'test --device' 'test --precision' 'test --batch-size' 'test --workers' 'test --seed' \
+            'test --checkpoint' 'test --data' 'test --split' 'test --results' 'test --on-error' \
+            'test --fail-under' 'test --config' 'infer --device' 'infer --precision' 'infer --batch-size' \
+            'infer --workers' 'infer --seed' 'infer --checkpoint' 'infer --results' 'infer --format' \
+            'infer --on-error' 'infer --config' 'models --checkpoint' 'models --config' 'demo --epochs' \
+            'demo --device' 'demo --config' 'doctor --config' 'completions --write' 'completions --config' \
+            'prep ferplus --output' 'prep ferplus --link' 'prep ferplus --target' 'prep ferplus --config' \
+            'prep affectnet-fused --output' 'prep affectnet-fused --link' 'prep affectnet-fused --config' \
+            'prep schematic --train' 'prep schematic --valid' 'prep schematic --test' \
+            'prep schematic --size' 'prep schematic --seed' 'prep schematic --config'
+            echo 1
+        case '*'
+            echo 0
+    end
+end
+
+# Whether the line before the cursor stands at the commands $argv[1], and, where they are given, at an argument
+# whose number (from 0) lies between $argv[2] and $argv[3].
+function __affectkit_at
+    set -l path
+    set -l position 0
+    set -l skip 0
+    set -l ended 0
+    set -l tokens (commandline -opc)
+    set -e tokens[1]
+    for token in $tokens
+        if test $skip -gt 0
+            set skip (math $skip - 1)
+        else if test $ended -eq 1
+            set position (math $position + 1)
+        else if test "$token" = --
+            set ended 1
+        else if string match -qr -- '^-.' $token
+            set skip (__affectkit_takes "$path" $token)
+        else if contains -- (string trim -- "$path $token") train test infer models demo doctor completions prep 'prep ferplus' 'prep affectnet-fused' 'prep schematic'
+            set path (string trim -- "$path $token")
+            set position 0
+        else
+            set position (math $position + 1)
+        end
+    end
+    test "$path" = "$argv[1]"; or return 1
+    if set -q argv[2]
+        test $position -ge $argv[2] -a $position -le $argv[3]
+    end
+end
+
+function __affectkit_words_1
+    printf '%s\n' \
+        auto cpu cuda mps
+end
+
+function __affectkit_words_2
+    printf '%s\n' \
+        auto fp32 bf16 fp16
+end
+
+function __affectkit_words_3
+    printf '%s\n' \
+        none flip face face-strong
+end
+
+function __affectkit_words_4
+    printf '%s\n' \
+        stretch crop pad
+end
+
+function __affectkit_words_5
+    printf '%s\n' \
+        auto ram none
+end
+
+function __affectkit_words_6
+    printf '%s\n' \
+        fail skip
+end
+
+function __affectkit_words_7
+    printf '%s\n' \
+        resnet18 resnet34 resnet50 resnet101 resnet152 efficientnet_b0 mobilenetv3_small_100 convnext_tiny \
+        vit_small_patch16_224 vit_base_patch16_224
+end
+
+function __affectkit_words_8
+    printf '%s\n' \
+        auto distribution classification
+end
+
+function __affectkit_words_9
+    printf '%s\n' \
+        linear vgg vgg-avg
+end
+
+function __affectkit_words_10
+    printf '%s\n' \
+        mse l1 kl ce js
+end
+
+function __affectkit_words_11
+    printf '%s\n' \
+        sgd adam adamw
+end
+
+function __affectkit_words_12
+    printf '%s\n' \
+        constant step multistep cosine plateau
+end
+
+function __affectkit_words_13
+    printf '%s\n' \
+        auto labels none
+end
+
+function __affectkit_words_14
+    printf '%s\n' \
+        none wandb
+end
+
+function __affectkit_words_15
+    printf '%s\n' \
+        train valid test all
+end
+
+function __affectkit_words_16
+    printf '%s\n' \
+        csv jsonl parquet
+end
+
+function __affectkit_words_17
+    printf '%s\n' \
+        bash zsh fish powershell
+end
+
+function __affectkit_words_18
+    printf '%s\n' \
+        copy hardlink
+end
+
+function __affectkit_words_19
+    printf '%s\n' \
+        distribution majority
+end
+
+complete -c affectkit -f
+
+# affectkit
+complete -c affectkit -n '__affectkit_at "" 0 0' -a train -d 'Train a model, or continue a run with --resume'
+complete -c affectkit -n '__affectkit_at "" 0 0' -a test -d 'Test a checkpoint on labelled images'
+complete -c affectkit -n '__affectkit_at "" 0 0' -a infer -d 'Predict images: files, folders, glob patterns, or a list on standard input (-)'
+complete -c affectkit -n '__affectkit_at "" 0 0' -a models -d 'List the models that train takes, or show what a checkpoint holds'
+complete -c affectkit -n '__affectkit_at "" 0 0' -a demo -d 'Draw schematic faces, then train, test and infer on them, without any download'
+complete -c affectkit -n '__affectkit_at "" 0 0' -a doctor -d 'Say what is installed, which device and precision auto means and why, and...'
+complete -c affectkit -n '__affectkit_at "" 0 0' -a completions -d 'Print a shell\'s completion script, or write those of all shells'
+complete -c affectkit -n '__affectkit_at "" 0 0' -a prep -d 'Bring a dataset as it is downloaded into the layout that train reads'
+complete -c affectkit -n '__affectkit_at ""' -l version -d 'Print the version'
+complete -c affectkit -n '__affectkit_at ""' -l help -s h -d 'Show this message and exit'
+
+# affectkit train
+complete -c affectkit -n '__affectkit_at "train"' -l device -x -a '(__affectkit_words_1)' -d 'auto, cpu, cuda, cuda:N or mps. One that is absent is an error. Default: auto'
+complete -c affectkit -n '__affectkit_at "train"' -l precision -x -a '(__affectkit_words_2)' -d 'Number format of the forward pass. Default: auto'
+complete -c affectkit -n '__affectkit_at "train"' -l batch-size -x -d 'Images in a batch. Default: 32'
+complete -c affectkit -n '__affectkit_at "train"' -l workers -x -d 'Processes that decode images. Default: chosen by the data'
+complete -c affectkit -n '__affectkit_at "train"' -l seed -x -d 'Everything random follows from it. Default: 0'
+complete -c affectkit -n '__affectkit_at "train"' -l data -r -F -d 'Folder with the dataset; its layout is found by looking'
+complete -c affectkit -n '__affectkit_at "train"' -l output -r -F -d 'Run folder to make'
+complete -c affectkit -n '__affectkit_at "train"' -l resume -r -F -d 'Continue this run folder; needs nothing else'
+complete -c affectkit -n '__affectkit_at "train"' -l force -d 'Write into an --output that is not empty'
+complete -c affectkit -n '__affectkit_at "train"' -l val-fraction -x -d 'Share of the training images held out where the data has no validation split'
+complete -c affectkit -n '__affectkit_at "train"' -l augment -x -a '(__affectkit_words_3)' -d 'Augmentation preset. Default: face'
+complete -c affectkit -n '__affectkit_at "train"' -l fit -x -a '(__affectkit_words_4)' -d 'How an image is brought to the input size. Default: crop'
+complete -c affectkit -n '__affectkit_at "train"' -l cache -x -a '(__affectkit_words_5)' -d 'Hold decoded images in memory; auto: where they fit in a quarter of what...'
+complete -c affectkit -n '__affectkit_at "train"' -l on-error -x -a '(__affectkit_words_6)' -d 'What a bad image does. Default: fail'
+complete -c affectkit -n '__affectkit_at "train"' -l model -x -a '(__affectkit_words_7)' -d 'Model name; any timm backbone. See affectkit models. Default: resnet18'
+complete -c affectkit -n '__affectkit_at "train"' -l task -x -a '(__affectkit_words_8)' -d 'What is predicted; auto: distribution where the data has votes or...'
+complete -c affectkit -n '__affectkit_at "train"' -l pretrained -d 'Start from the weights on timm\'s hub (downloaded once). Default: yes'
+complete -c affectkit -n '__affectkit_at "train"' -l no-pretrained -d 'Start from the weights on timm\'s hub (downloaded once). Default: yes'
+complete -c affectkit -n '__affectkit_at "train"' -l init -r -F -d 'Start from the weights in this file instead'
+complete -c affectkit -n '__affectkit_at "train"' -l image-size -x -d 'Input height and width in pixels. Default: the model\'s own'
+complete -c affectkit -n '__affectkit_at "train"' -l channels -x -d '3 for RGB, 1 for gray input. Default: 3'
+complete -c affectkit -n '__affectkit_at "train"' -l dropout -x -d 'Dropout in front of the last layer. Default: 0.3'
+complete -c affectkit -n '__affectkit_at "train"' -l top -x -a '(__affectkit_words_9)' -d 'Classifier on the backbone: linear; vgg: 4096-4096 on the flattened map...'
+complete -c affectkit -n '__affectkit_at "train"' -l epochs -x -d 'Passes over the training images. Default: 20'
+complete -c affectkit -n '__affectkit_at "train"' -l loss -x -a '(__affectkit_words_10)' -d 'One of mse, l1, kl, ce, js, or a weighted sum such as mse:0.5+kl:0.5'
+complete -c affectkit -n '__affectkit_at "train"' -l optimizer -x -a '(__affectkit_words_11)' -d 'Optimiser. Default: adam'
+complete -c affectkit -n '__affectkit_at "train"' -l lr -x -d 'Learning rate. Default: 0.001'
+complete -c affectkit -n '__affectkit_at "train"' -l momentum -x -d 'Momentum of SGD. Default: 0.9'
+complete -c affectkit -n '__affectkit_at "train"' -l weight-decay -x -d 'Weight decay (L2 for SGD and Adam, decoupled for AdamW). Default: 0'
+complete -c affectkit -n '__affectkit_at "train"' -l schedule -x -a '(__affectkit_words_12)' -d 'How the learning rate moves. Default: plateau'
+complete -c affectkit -n '__affectkit_at "train"' -l warmup -x -d 'Epochs of linear growth from 0 before the schedule counts fully. Default: 0'
+complete -c affectkit -n '__affectkit_at "train"' -l lr-min -x -d 'Where cosine ends; the floor of plateau. Default: 0'
+complete -c affectkit -n '__affectkit_at "train"' -l lr-patience -x -d 'Epochs without progress before plateau reduces. Default: 3'
+complete -c affectkit -n '__affectkit_at "train"' -l step-size -x -d 'Epochs between reductions of step. Default: 40'
+complete -c affectkit -n '__affectkit_at "train"' -l milestones -x -d 'Epochs at which multistep reduces, as 60,80'
+complete -c affectkit -n '__affectkit_at "train"' -l gamma -x -d 'Factor of a reduction. Default: 0.5 for plateau, else 0.1'
+complete -c affectkit -n '__affectkit_at "train"' -l accumulate -x -d 'Batches whose gradients make one step. Default: 1'
+complete -c affectkit -n '__affectkit_at "train"' -l clip-norm -x -d 'Largest norm of the gradient'
+complete -c affectkit -n '__affectkit_at "train"' -l draw-labels -d 'Train on a label drawn from each image\'s distribution, anew each epoch'
+complete -c affectkit -n '__affectkit_at "train"' -l mixup -x -d 'Alpha of mixup\'s Beta distribution; 0: off. Default: 0'
+complete -c affectkit -n '__affectkit_at "train"' -l label-smoothing -x -d 'Share of each target spread over all classes. Default: 0'
+complete -c affectkit -n '__affectkit_at "train"' -l class-weights -x -d 'balanced (inverse frequency), none, or name=weight,name=weight. Default: none'
+complete -c affectkit -n '__affectkit_at "train"' -l ema -x -d 'Decay of the averaged weights that are evaluated and kept; 0: off. Default: 0'
+complete -c affectkit -n '__affectkit_at "train"' -l early-stop -x -d 'Epochs without a new best before the run ends; 0: never. Default: 5'
+complete -c affectkit -n '__affectkit_at "train"' -l monitor -x -d 'Validation metric that says which epoch is best. Default: loss'
+complete -c affectkit -n '__affectkit_at "train"' -l calibrate -x -a '(__affectkit_words_13)' -d 'What the temperature is fitted to on the validation split: auto (targets)...'
+complete -c affectkit -n '__affectkit_at "train"' -l repeat -x -d 'Train this many times with seeds SEED, SEED+1, ... Default: 1'
+complete -c affectkit -n '__affectkit_at "train"' -l track -x -a '(__affectkit_words_14)' -d 'Also log to Weights & Biases. Default: none'
+complete -c affectkit -n '__affectkit_at "train"' -l print-config -d 'Print every setting and where it came from, and stop'
+complete -c affectkit -n '__affectkit_at "train"' -l config -r -F -d 'YAML file with settings; flags win over it'
+complete -c affectkit -n '__affectkit_at "train"' -l json -d 'Print one JSON object as the result'
+complete -c affectkit -n '__affectkit_at "train"' -l quiet -s q -d 'No progress and no notes; warnings stay'
+complete -c affectkit -n '__affectkit_at "train"' -l debug -d 'Show the traceback of an error'
+complete -c affectkit -n '__affectkit_at "train"' -l help -s h -d 'Show this message and exit'
+
+# affectkit test
+complete -c affectkit -n '__affectkit_at "test"' -l device -x -a '(__affectkit_words_1)' -d 'auto, cpu, cuda, cuda:N or mps. One that is absent is an error. Default: auto'
+complete -c affectkit -n '__affectkit_at "test"' -l precision -x -a '(__affectkit_words_2)' -d 'Number format of the forward pass. Default: auto'
+complete -c affectkit -n '__affectkit_at "test"' -l batch-size -x -d 'Images in a batch. Default: 32'
+complete -c affectkit -n '__affectkit_at "test"' -l workers -x -d 'Processes that decode images. Default: chosen by the data'
+complete -c affectkit -n '__affectkit_at "test"' -l seed -x -d 'Everything random follows from it. Default: 0'
+complete -c affectkit -n '__affectkit_at "test"' -l checkpoint -r -F -d 'Checkpoint file, or a run folder (its best model)'
+complete -c affectkit -n '__affectkit_at "test"' -l data -r -F -d 'Folder with the dataset; its layout is found by looking'
+complete -c affectkit -n '__affectkit_at "test"' -l split -x -a '(__affectkit_words_15)' -d 'Split to test on. Default: test'
+complete -c affectkit -n '__affectkit_at "test"' -l results -r -F -d 'Folder for tables and pictures'
+complete -c affectkit -n '__affectkit_at "test"' -l force -d 'Write into a --results that is not empty'
+complete -c affectkit -n '__affectkit_at "test"' -l on-error -x -a '(__affectkit_words_6)' -d 'What a bad image does. Default: fail'
+complete -c affectkit -n '__affectkit_at "test"' -l fail-under -x -d 'Exit 3 where a metric is worse: metric=value,metric=value'
+complete -c affectkit -n '__affectkit_at "test"' -l config -r -F -d 'YAML file with settings; flags win over it'
+complete -c affectkit -n '__affectkit_at "test"' -l json -d 'Print one JSON object as the result'
+complete -c affectkit -n '__affectkit_at "test"' -l quiet -s q -d 'No progress and no notes; warnings stay'
+complete -c affectkit -n '__affectkit_at "test"' -l debug -d 'Show the traceback of an error'
+complete -c affectkit -n '__affectkit_at "test"' -l help -s h -d 'Show this message and exit'
+
+# affectkit infer
+complete -c affectkit -n '__affectkit_at "infer"' -l device -x -a '(__affectkit_words_1)' -d 'auto, cpu, cuda, cuda:N or mps. One that is absent is an error. Default: auto'
+complete -c affectkit -n '__affectkit_at "infer"' -l precision -x -a '(__affectkit_words_2)' -d 'Number format of the forward pass. Default: auto'
+complete -c affectkit -n '__affectkit_at "infer"' -l batch-size -x -d 'Images in a batch. Default: 32'
+complete -c affectkit -n '__affectkit_at "infer"' -l workers -x -d 'Processes that decode images. Default: chosen by the data'
+complete -c affectkit -n '__affectkit_at "infer"' -l seed -x -d 'Everything random follows from it. Default: 0'
+complete -c affectkit -n '__affectkit_at "infer"' -l checkpoint -r -F -d 'Checkpoint file, or a run folder (its best model)'
+complete -c affectkit -n '__affectkit_at "infer"' -l results -r -F -d 'Folder for the result table. Default: rows go to standard output'
+complete -c affectkit -n '__affectkit_at "infer"' -l format -x -a '(__affectkit_words_16)' -d 'Format of the rows. Default: csv'
+complete -c affectkit -n '__affectkit_at "infer"' -l recursive -d 'Look into sub-folders too'
+complete -c affectkit -n '__affectkit_at "infer"' -l resume -d 'Continue the table that an interrupted run left in --results'
+complete -c affectkit -n '__affectkit_at "infer"' -l force -d 'Replace the table in --results'
+complete -c affectkit -n '__affectkit_at "infer"' -l on-error -x -a '(__affectkit_words_6)' -d 'What a bad image does. Default: skip'
+complete -c affectkit -n '__affectkit_at "infer"' -l config -r -F -d 'YAML file with settings; flags win over it'
+complete -c affectkit -n '__affectkit_at "infer"' -l json -d 'Print one JSON object as the result'
+complete -c affectkit -n '__affectkit_at "infer"' -l quiet -s q -d 'No progress and no notes; warnings stay'
+complete -c affectkit -n '__affectkit_at "infer"' -l debug -d 'Show the traceback of an error'
+complete -c affectkit -n '__affectkit_at "infer"' -l help -s h -d 'Show this message and exit'
+complete -c affectkit -n '__affectkit_at "infer" 0 9999' -F
+
+# affectkit models
+complete -c affectkit -n '__affectkit_at "models"' -l checkpoint -r -F -d 'Show what is in this checkpoint or run folder instead'
+complete -c affectkit -n '__affectkit_at "models"' -l config -r -F -d 'YAML file with settings; flags win over it'
+complete -c affectkit -n '__affectkit_at "models"' -l json -d 'Print one JSON object as the result'
+complete -c affectkit -n '__affectkit_at "models"' -l quiet -s q -d 'No progress and no notes; warnings stay'
+complete -c affectkit -n '__affectkit_at "models"' -l debug -d 'Show the traceback of an error'
+complete -c affectkit -n '__affectkit_at "models"' -l help -s h -d 'Show this message and exit'
+
+# affectkit demo
+complete -c affectkit -n '__affectkit_at "demo"' -l epochs -x -d 'Epochs of training. Default: 8'
+complete -c affectkit -n '__affectkit_at "demo"' -l device -x -a '(__affectkit_words_1)' -d 'auto, cpu, cuda, cuda:N or mps. Default: auto'
+complete -c affectkit -n '__affectkit_at "demo"' -l config -r -F -d 'YAML file with settings; flags win over it'
+complete -c affectkit -n '__affectkit_at "demo"' -l json -d 'Print one JSON object as the result'
+complete -c affectkit -n '__affectkit_at "demo"' -l quiet -s q -d 'No progress and no notes; warnings stay'
+complete -c affectkit -n '__affectkit_at "demo"' -l debug -d 'Show the traceback of an error'
+complete -c affectkit -n '__affectkit_at "demo"' -l help -s h -d 'Show this message and exit'
+complete -c affectkit -n '__affectkit_at "demo" 0 0' -F
+
+# affectkit doctor
+complete -c affectkit -n '__affectkit_at "doctor"' -l config -r -F -d 'YAML file with settings; flags win over it'
+complete -c affectkit -n '__affectkit_at "doctor"' -l json -d 'Print one JSON object as the result'
+complete -c affectkit -n '__affectkit_at "doctor"' -l quiet -s q -d 'No progress and no notes; warnings stay'
+complete -c affectkit -n '__affectkit_at "doctor"' -l debug -d 'Show the traceback of an error'
+complete -c affectkit -n '__affectkit_at "doctor"' -l help -s h -d 'Show this message and exit'
+
+# affectkit completions
+complete -c affectkit -n '__affectkit_at "completions"' -l write -r -F -d 'Write the scripts of all shells into this folder instead'
+complete -c affectkit -n '__affectkit_at "completions"' -l config -r -F -d 'YAML file with settings; flags win over it'
+complete -c affectkit -n '__affectkit_at "completions"' -l json -d 'Print one JSON object as the result'
+complete -c affectkit -n '__affectkit_at "completions"' -l quiet -s q -d 'No progress and no notes; warnings stay'
+complete -c affectkit -n '__affectkit_at "completions"' -l debug -d 'Show the traceback of an error'
+complete -c affectkit -n '__affectkit_at "completions"' -l help -s h -d 'Show this message and exit'
+complete -c affectkit -n '__affectkit_at "completions" 0 0' -a '(__affectkit_words_17)'
+
+# affectkit prep
+complete -c affectkit -n '__affectkit_at "prep" 0 0' -a ferplus -d 'FER+: ten raters\' votes on the faces of FER-2013, by its authors\' rules'
+complete -c affectkit -n '__affectkit_at "prep" 0 0' -a affectnet-fused -d 'AffectNetFused: probabilities of thirteen emotions, a small text file an image'
+complete -c affectkit -n '__affectkit_at "prep" 0 0' -a schematic -d 'Schematic faces, drawn: a dataset for trying things out without a download'
+complete -c affectkit -n '__affectkit_at "prep"' -l help -s h -d 'Show this message and exit'
+
+# affectkit prep ferplus
+complete -c affectkit -n '__affectkit_at "prep ferplus"' -l output -r -F -d 'Folder to make: tables and images'
+complete -c affectkit -n '__affectkit_at "prep ferplus"' -l link -x -a '(__affectkit_words_18)' -d 'How image files get there. Default: copy'
+complete -c affectkit -n '__affectkit_at "prep ferplus"' -l target -x -a '(__affectkit_words_19)' -d 'distribution: remaining votes of eight emotions; majority: images with a...'
+complete -c affectkit -n '__affectkit_at "prep ferplus"' -l config -r -F -d 'YAML file with settings; flags win over it'
+complete -c affectkit -n '__affectkit_at "prep ferplus"' -l json -d 'Print one JSON object as the result'
+complete -c affectkit -n '__affectkit_at "prep ferplus"' -l quiet -s q -d 'No progress and no notes; warnings stay'
+complete -c affectkit -n '__affectkit_at "prep ferplus"' -l debug -d 'Show the traceback of an error'
+complete -c affectkit -n '__affectkit_at "prep ferplus"' -l help -s h -d 'Show this message and exit'
+complete -c affectkit -n '__affectkit_at "prep ferplus" 0 0' -F
+
+# affectkit prep affectnet-fused
+complete -c affectkit -n '__affectkit_at "prep affectnet-fused"' -l output -r -F -d 'Folder to make: tables and images'
+complete -c affectkit -n '__affectkit_at "prep affectnet-fused"' -l link -x -a '(__affectkit_words_18)' -d 'How image files get there. Default: copy'
+complete -c affectkit -n '__affectkit_at "prep affectnet-fused"' -l config -r -F -d 'YAML file with settings; flags win over it'
+complete -c affectkit -n '__affectkit_at "prep affectnet-fused"' -l json -d 'Print one JSON object as the result'
+complete -c affectkit -n '__affectkit_at "prep affectnet-fused"' -l quiet -s q -d 'No progress and no notes; warnings stay'
+complete -c affectkit -n '__affectkit_at "prep affectnet-fused"' -l debug -d 'Show the traceback of an error'
+complete -c affectkit -n '__affectkit_at "prep affectnet-fused"' -l help -s h -d 'Show this message and exit'
+complete -c affectkit -n '__affectkit_at "prep affectnet-fused" 0 0' -F
+
+# affectkit prep schematic
+complete -c affectkit -n '__affectkit_at "prep schematic"' -l train -x -d 'Training faces. Default: 800'
+complete -c affectkit -n '__affectkit_at "prep schematic"' -l valid -x -d 'Validation faces. Default: 160'
+complete -c affectkit -n '__affectkit_at "prep schematic"' -l test -x -d 'Test faces. Default: 160'
+complete -c affectkit -n '__affectkit_at "prep schematic"' -l size -x -d 'Height and width in pixels. Default: 64'
+complete -c affectkit -n '__affectkit_at "prep schematic"' -l seed -x -d 'Everything random follows from it. Default: 0'
+complete -c affectkit -n '__affectkit_at "prep schematic"' -l config -r -F -d 'YAML file with settings; flags win over it'
+complete -c affectkit -n '__affectkit_at "prep schematic"' -l json -d 'Print one JSON object as the result'
+complete -c affectkit -n '__affectkit_at "prep schematic"' -l quiet -s q -d 'No progress and no notes; warnings stay'
+complete -c affectkit -n '__affectkit_at "prep schematic"' -l debug -d 'Show the traceback of an error'
+complete -c affectkit -n '__affectkit_at "prep schematic"' -l help -s h -d 'Show this message and exit'
+complete -c affectkit -n '__affectkit_at "prep schematic" 0 0' -F

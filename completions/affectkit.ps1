@@ -1,0 +1,408 @@
+# Completion of affectkit for PowerShell,
+# made by `affectkit completions --write completions`; do not edit.
+# To install: write ". C:\path\to\affectkit.ps1" into the file whose name $PROFILE holds.
+
+Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -ScriptBlock {
+    param($wordToComplete, $commandAst, $cursorPosition)
+
+    # What can be typed after each command: its commands and its options, each with a description after a blank.
+    $commands = New-Object 'System.Collections.Generic.Dictionary[string,object]'
+    $commands[''] = @(
+        'train Train a model, or continue a run with --resume',
+        'test Test a checkpoint on labelled images',
+        'infer Predict images: files, folders, glob patterns, or a list on standard input (-)',
+        'models List the models that train takes, or show what a checkpoint holds',
+        'demo Draw schematic faces, then train, test and infer on them, without any download',
+        'doctor Say what is installed, which device and precision auto means and why, and...',
+        'completions Print a shell''s completion script, or write those of all shells',
+        'prep Bring a dataset as it is downloaded into the layout that train reads')
+    $commands['prep'] = @(
+        'ferplus FER+: ten raters'' votes on the faces of FER-2013, by its authors'' rules',
+        'affectnet-fused AffectNetFused: probabilities of thirteen emotions, a small text file an image',
+        'schematic Schematic faces, drawn: a dataset for trying things out without a download')
+    $options = New-Object 'System.Collections.Generic.Dictionary[string,object]'
+    $options[''] = @(
+        '--version Print the version',
+        '--help Show this message and exit',
+        '-h Show this message and exit')
+    $options['train'] = @(
+        '--device auto, cpu, cuda, cuda:N or mps. One that is absent is an error. Default: auto',
+        '--precision Number format of the forward pass. Default: auto',
+        '--batch-size Images in a batch. Default: 32',
+        '--workers Processes that decode images. Default: chosen by the data',
+        '--seed Everything random follows from it. Default: 0',
+        '--data Folder with the dataset; its layout is found by looking',
+        '--output Run folder to make',
+        '--resume Continue this run folder; needs nothing else',
+        '--force Write into an --output that is not empty',
+        '--val-fraction Share of the training images held out where the data has no validation split',
+        '--augment Augmentation preset. Default: face',
+        '--fit How an image is brought to the input size. Default: crop',
+        '--cache Hold decoded images in memory; auto: where they fit in a quarter of what...',
+        '--on-error What a bad image does. Default: fail',
+        '--model Model name; any timm backbone. See affectkit models. Default: resnet18',
+        '--task What is predicted; auto: distribution where the data has votes or...',
+        '--pretrained Start from the weights on timm''s hub (downloaded once). Default: yes',
+        '--no-pretrained Start from the weights on timm''s hub (downloaded once). Default: yes',
+        '--init Start from the weights in this file instead',
+        '--image-size Input height and width in pixels. Default: the model''s own',
+        '--channels 3 for RGB, 1 for gray input. Default: 3',
+        '--dropout Dropout in front of the last layer. Default: 0.3',
+        '--top Classifier on the backbone: linear; vgg: 4096-4096 on the flattened map...',
+        '--epochs Passes over the training images. Default: 20',
+        '--loss One of mse, l1, kl, ce, js, or a weighted sum such as mse:0.5+kl:0.5',
+        '--optimizer Optimiser. Default: adam',
+        '--lr Learning rate. Default: 0.001',
+        '--momentum Momentum of SGD. Default: 0.9',
+        '--weight-decay Weight decay (L2 for SGD and Adam, decoupled for AdamW). Default: 0',
+        '--schedule How the learning rate moves. Default: plateau',
+        '--warmup Epochs of linear growth from 0 before the schedule counts fully. Default: 0',
+        '--lr-min Where cosine ends; the floor of plateau. Default: 0',
+        '--lr-patience Epochs without progress before plateau reduces. Default: 3',
+        '--step-size Epochs between reductions of step. Default: 40',
+        '--milestones Epochs at which multistep reduces, as 60,80',
+        '--gamma Factor of a reduction. Default: 0.5 for plateau, else 0.1',
+        '--accumulate Batches whose gradients make one step. Default: 1',
+        '--clip-norm Largest norm of the gradient',
+        '--draw-labels Train on a label drawn from each image''s distribution, anew each epoch',
+        '--mixup Alpha of mixup''s Beta distribution; 0: off. Default: 0',
+        '--label-smoothing Share of each target spread over all classes. Default: 0',
+        '--class-weights balanced (inverse frequency), none, or name=weight,name=weight. Default: none',
+        '--ema Decay of the averaged weights that are evaluated and kept; 0: off. Default: 0',
+        '--early-stop Epochs without a new best before the run ends; 0: never. Default: 5',
+        '--monitor Validation metric that says which epoch is best. Default: loss',
+        '--calibrate What the temperature is fitted to on the validation split: auto (targets)...',
+        '--repeat Train this many times with seeds SEED, SEED+1, ... Default: 1',
+        '--track Also log to Weights & Biases. Default: none',
+        '--print-config Print every setting and where it came from, and stop',
+        '--config YAML file with settings; flags win over it',
+        '--json Print one JSON object as the result',
+        '--quiet No progress and no notes; warnings stay',
+        '-q No progress and no notes; warnings stay',
+        '--debug Show the traceback of an error',
+        '--help Show this message and exit',
+        '-h Show this message and exit')
+    $options['test'] = @(
+        '--device auto, cpu, cuda, cuda:N or mps. One that is absent is an error. Default: auto',
+        '--precision Number format of the forward pass. Default: auto',
+        '--batch-size Images in a batch. Default: 32',
+        '--workers Processes that decode images. Default: chosen by the data',
+        '--seed Everything random follows from it. Default: 0',
+        '--checkpoint Checkpoint file, or a run folder (its best model)',
+        '--data Folder with the dataset; its layout is found by looking',
+        '--split Split to test on. Default: test',
+        '--results Folder for tables and pictures',
+        '--force Write into a --results that is not empty',
+        '--on-error What a bad image does. Default: fail',
+        '--fail-under Exit 3 where a metric is worse: metric=value,metric=value',
+        '--config YAML file with settings; flags win over it',
+        '--json Print one JSON object as the result',
+        '--quiet No progress and no notes; warnings stay',
+        '-q No progress and no notes; warnings stay',
+        '--debug Show the traceback of an error',
+        '--help Show this message and exit',
+        '-h Show this message and exit')
+    $options['infer'] = @(
+        '--device auto, cpu, cuda, cuda:N or mps. One that is absent is an error. Default: auto',
+        '--precision Number format of the forward pass. Default: auto',
+        '--batch-size Images in a batch. Default: 32',
+        '--workers Processes that decode images. Default: chosen by the data',
+        '--seed Everything random follows from it. Default: 0',
+        '--checkpoint Checkpoint file, or a run folder (its best model)',
+        '--results Folder for the result table. Default: rows go to standard output',
+        '--format Format of the rows. Default: csv',
+        '--recursive Look into sub-folders too',
+        '--resume Continue the table that an interrupted run left in --results',
+        '--force Replace the table in --results',
+        '--on-error What a bad image does. Default: skip',
+        '--config YAML file with settings; flags win over it',
+        '--json Print one JSON object as the result',
+        '--quiet No progress and no notes; warnings stay',
+        '-q No progress and no notes; warnings stay',
+        '--debug Show the traceback of an error',
+        '--help Show this message and exit',
+        '-h Show this message and exit')
+    $options['models'] = @(
+        '--checkpoint Show what is in this checkpoint or run folder instead',
+        '--config YAML file with settings; flags win over it',
+        '--json Print one JSON object as the result',
+        '--quiet No progress and no notes; warnings stay',
+        '-q No progress and no notes; warnings stay',
+        '--debug Show the traceback of an error',
+        '--help Show this message and exit',
+        '-h Show this message and exit')
+    $options['demo'] = @(
+        '--epochs Epochs of training. Default: 8',
+        '--device auto, cpu, cuda, cuda:N or mps. Default: auto',
+        '--config YAML file with settings; flags win over it',
+        '--json Print one JSON object as the result',
+        '--quiet No progress and no notes; warnings stay',
+        '-q No progress and no notes; warnings stay',
+        '--debug Show the traceback of an error',
+        '--help Show this message and exit',
+        '-h Show this message and exit')
+    $options['doctor'] = @(
+        '--config YAML file with settings; flags win over it',
+        '--json Print one JSON object as the result',
+        '--quiet No progress and no notes; warnings stay',
+        '-q No progress and no notes; warnings stay',
+        '--debug Show the traceback of an error',
+        '--help Show this message and exit',
+        '-h Show this message and exit')
+    $options['completions'] = @(
+        '--write Write the scripts of all shells into this folder instead',
+        '--config YAML file with settings; flags win over it',
+        '--json Print one JSON object as the result',
+        '--quiet No progress and no notes; warnings stay',
+        '-q No progress and no notes; warnings stay',
+        '--debug Show the traceback of an error',
+        '--help Show this message and exit',
+        '-h Show this message and exit')
+    $options['prep'] = @('--help Show this message and exit', '-h Show this message and exit')
+    $options['prep ferplus'] = @(
+        '--output Folder to make: tables and images',
+        '--link How image files get there. Default: copy',
+        '--target distribution: remaining votes of eight emotions; majority: images with a...',
+        '--config YAML file with settings; flags win over it',
+        '--json Print one JSON object as the result',
+        '--quiet No progress and no notes; warnings stay',
+        '-q No progress and no notes; warnings stay',
+        '--debug Show the traceback of an error',
+        '--help Show this message and exit',
+        '-h Show this message and exit')
+    $options['prep affectnet-fused'] = @(
+        '--output Folder to make: tables and images',
+        '--link How image files get there. Default: copy',
+        '--config YAML file with settings; flags win over it',
+        '--json Print one JSON object as the result',
+        '--quiet No progress and no notes; warnings stay',
+        '-q No progress and no notes; warnings stay',
+        '--debug Show the traceback of an error',
+        '--help Show this message and exit',
+        '-h Show this message and exit')
+    $options['prep schematic'] = @(
+        '--train Training faces. Default: 800',
+        '--valid Validation faces. Default: 160',
+        '--test Test faces. Default: 160',
+        '--size Height and width in pixels. Default: 64',
+        '--seed Everything random follows from it. Default: 0',
+        '--config YAML file with settings; flags win over it',
+        '--json Print one JSON object as the result',
+        '--quiet No progress and no notes; warnings stay',
+        '-q No progress and no notes; warnings stay',
+        '--debug Show the traceback of an error',
+        '--help Show this message and exit',
+        '-h Show this message and exit')
+    # Options with values: how many follow, and what they are.
+    $valued = New-Object 'System.Collections.Generic.Dictionary[string,object]'
+    $valued['train --device'] = @(1, 'words 1')
+    $valued['train --precision'] = @(1, 'words 2')
+    $valued['train --batch-size'] = @(1, 'none')
+    $valued['train --workers'] = @(1, 'none')
+    $valued['train --seed'] = @(1, 'none')
+    $valued['train --data'] = @(1, 'files')
+    $valued['train --output'] = @(1, 'files')
+    $valued['train --resume'] = @(1, 'files')
+    $valued['train --val-fraction'] = @(1, 'none')
+    $valued['train --augment'] = @(1, 'words 3')
+    $valued['train --fit'] = @(1, 'words 4')
+    $valued['train --cache'] = @(1, 'words 5')
+    $valued['train --on-error'] = @(1, 'words 6')
+    $valued['train --model'] = @(1, 'words 7')
+    $valued['train --task'] = @(1, 'words 8')
+    $valued['train --init'] = @(1, 'files')
+    $valued['train --image-size'] = @(1, 'none')
+    $valued['train --channels'] = @(1, 'none')
+    $valued['train --dropout'] = @(1, 'none')
+    $valued['train --top'] = @(1, 'words 9')
+    $valued['train --epochs'] = @(1, 'none')
+    $valued['train --loss'] = @(1, 'words 10')
+    $valued['train --optimizer'] = @(1, 'words 11')
+    $valued['train --lr'] = @(1, 'none')
+    $valued['train --momentum'] = @(1, 'none')
+    $valued['train --weight-decay'] = @(1, 'none')
+    $valued['train --schedule'] = @(1, 'words 12')
+    $valued['train --warmup'] = @(1, 'none')
+    $valued['train --lr-min'] = @(1, 'none')
+    $valued['train --lr-patience'] = @(1, 'none')
+    $valued['train --step-size'] = @(1, 'none')
+    $valued['train --milestones'] = @(1, 'none')
+    $valued['train --gamma'] = @(1, 'none')
+    $valued['train --accumulate'] = @(1, 'none')
+    $valued['train --clip-norm'] = @(1, 'none')
+    $valued['train --mixup'] = @(1, 'none')
+    $valued['train --label-smoothing'] = @(1, 'none')
+    $valued['train --class-weights'] = @(1, 'none')
+    $valued['train --ema'] = @(1, 'none')
+    $valued['train --early-stop'] = @(1, 'none')
+    $valued['train --monitor'] = @(1, 'none')
+    $valued['train --calibrate'] = @(1, 'words 13')
+    $valued['train --repeat'] = @(1, 'none')
+    $valued['train --track'] = @(1, 'words 14')
+    $valued['train --config'] = @(1, 'files')
+    $valued['test --device'] = @(1, 'words 1')
+    $valued['test --precision'] = @(1, 'words 2')
+    $valued['test --batch-size'] = @(1, 'none')
+    $valued['test --workers'] = @(1, 'none')
+    $valued['test --seed'] = @(1, 'none')
+    $valued['test --checkpoint'] = @(1, 'files')
+    $valued['test --data'] = @(1, 'files')
+    $valued['test --split'] = @(1, 'words 15')
+    $valued['test --results'] = @(1, 'files')
+    $valued['test --on-error'] = @(1, 'words 6')
+    $valued['test --fail-under'] = @(1, 'none')
+    $valued['test --config'] = @(1, 'files')
+    $valued['infer --device'] = @(1, 'words 1')
+    $valued['infer --precision'] = @(1, 'words 2')
+    $valued['infer --batch-size'] = @(1, 'none')
+    $valued['infer --workers'] = @(1, 'none')
+    $valued['infer --seed'] = @(1, 'none')
+    $valued['infer --checkpoint'] = @(1, 'files')
+    $valued['infer --results'] = @(1, 'files')
+    $valued['infer --format'] = @(1, 'words 16')
+    $valued['infer --on-error'] = @(1, 'words 6')
+    $valued['infer --config'] = @(1, 'files')
+    $valued['models --checkpoint'] = @(1, 'files')
+    $valued['models --config'] = @(1, 'files')
+    $valued['demo --epochs'] = @(1, 'none')
+    $valued['demo --device'] = @(1, 'words 1')
+    $valued['demo --config'] = @(1, 'files')
+    $valued['doctor --config'] = @(1, 'files')
+    $valued['completions --write'] = @(1, 'files')
+    $valued['completions --config'] = @(1, 'files')
+    $valued['prep ferplus --output'] = @(1, 'files')
+    $valued['prep ferplus --link'] = @(1, 'words 18')
+    $valued['prep ferplus --target'] = @(1, 'words 19')
+    $valued['prep ferplus --config'] = @(1, 'files')
+    $valued['prep affectnet-fused --output'] = @(1, 'files')
+    $valued['prep affectnet-fused --link'] = @(1, 'words 18')
+    $valued['prep affectnet-fused --config'] = @(1, 'files')
+    $valued['prep schematic --train'] = @(1, 'none')
+    $valued['prep schematic --valid'] = @(1, 'none')
+    $valued['prep schematic --test'] = @(1, 'none')
+    $valued['prep schematic --size'] = @(1, 'none')
+    $valued['prep schematic --seed'] = @(1, 'none')
+    $valued['prep schematic --config'] = @(1, 'files')
+    # What the arguments of each command are; one with a * takes all that follow.
+    $arguments = New-Object 'System.Collections.Generic.Dictionary[string,object]'
+    $arguments['infer'] = @('files*')
+    $arguments['models'] = @('none')
+    $arguments['demo'] = @('files')
+    $arguments['completions'] = @('words 17')
+    $arguments['prep ferplus'] = @('files')
+    $arguments['prep affectnet-fused'] = @('files')
+    $arguments['prep schematic'] = @('files')
+    $words = New-Object 'System.Collections.Generic.Dictionary[string,object]'
+    $words['1'] = @('auto', 'cpu', 'cuda', 'mps')
+    $words['2'] = @('auto', 'fp32', 'bf16', 'fp16')
+    $words['3'] = @('none', 'flip', 'face', 'face-strong')
+    $words['4'] = @('stretch', 'crop', 'pad')
+    $words['5'] = @('auto', 'ram', 'none')
+    $words['6'] = @('fail', 'skip')
+    $words['7'] = @(
+        'resnet18',
+        'resnet34',
+        'resnet50',
+        'resnet101',
+        'resnet152',
+        'efficientnet_b0',
+        'mobilenetv3_small_100',
+        'convnext_tiny',
+        'vit_small_patch16_224',
+        'vit_base_patch16_224')
+    $words['8'] = @('auto', 'distribution', 'classification')
+    $words['9'] = @('linear', 'vgg', 'vgg-avg')
+    $words['10'] = @('mse', 'l1', 'kl', 'ce', 'js')
+    $words['11'] = @('sgd', 'adam', 'adamw')
+    $words['12'] = @('constant', 'step', 'multistep', 'cosine', 'plateau')
+    $words['13'] = @('auto', 'labels', 'none')
+    $words['14'] = @('none', 'wandb')
+    $words['15'] = @('train', 'valid', 'test', 'all')
+    $words['16'] = @('csv', 'jsonl', 'parquet')
+    $words['17'] = @('bash', 'zsh', 'fish', 'powershell')
+    $words['18'] = @('copy', 'hardlink')
+    $words['19'] = @('distribution', 'majority')
+
+    $path = ''
+    $position = 0
+    $skip = 0
+    $kind = 'none'
+    $ended = $false
+    foreach ($element in @($commandAst.CommandElements | Select-Object -Skip 1)) {
+        if ($element.Extent.EndOffset -ge $cursorPosition) { break }
+        $token = $element.Extent.Text
+        if ($element -is [System.Management.Automation.Language.StringConstantExpressionAst]) {
+            $token = $element.Value
+        }
+        if ($skip -gt 0) {
+            $skip--
+        } elseif ($ended) {
+            $position++
+        } elseif ($token -ceq '--') {
+            $ended = $true
+        } elseif ($token -like '-?*') {
+            if ($valued.ContainsKey("$path $token")) {
+                $skip = $valued["$path $token"][0]
+                $kind = $valued["$path $token"][1]
+            }
+        } elseif ($commands.ContainsKey($path) -and
+            @($commands[$path] | ForEach-Object { $_.Split(' ')[0] }) -ccontains $token) {
+            $path = "$path $token".Trim()
+            $position = 0
+        } else {
+            $position++
+        }
+    }
+
+    $typed = "$wordToComplete"
+    $prefix = ''
+    $offers = @()
+    if ($skip -eq 0) {
+        $kind = 'none'
+        if (-not $ended -and $typed -match '^(--[^=]+)=(.*)$') {
+            $prefix = $Matches[1] + '='
+            $typed = $Matches[2]
+            $key = "$path " + $prefix.TrimEnd('=')
+            if ($valued.ContainsKey($key)) { $kind = $valued[$key][1] }
+        } elseif (-not $ended -and $typed.StartsWith('-')) {
+            $offers = $options[$path]
+        } elseif ($commands.ContainsKey($path)) {
+            $offers = $commands[$path]
+        } elseif ($arguments.ContainsKey($path)) {
+            $kinds = @($arguments[$path])
+            if ($position -lt $kinds.Count) {
+                $kind = $kinds[$position].TrimEnd('*')
+            } elseif ($kinds[-1].EndsWith('*')) {
+                $kind = $kinds[-1].TrimEnd('*')
+            }
+        }
+    }
+    if ($kind -eq 'files' -or $kind -eq 'folders') {
+        if ($prefix -eq '') { return } # where a script offers nothing, PowerShell offers paths
+        [System.Management.Automation.CompletionCompleters]::CompleteFilename($typed) | ForEach-Object {
+            New-Object System.Management.Automation.CompletionResult `
+                ($prefix + $_.CompletionText), $_.ListItemText, $_.ResultType, $_.ToolTip
+        }
+        return
+    }
+    $found = 0
+    if ($kind.StartsWith('words ')) {
+        foreach ($word in $words[$kind.Substring(6)]) {
+            if ($word.StartsWith($typed, [System.StringComparison]::Ordinal)) {
+                New-Object System.Management.Automation.CompletionResult `
+                    ($prefix + $word), $word, 'ParameterValue', $word
+                $found++
+            }
+        }
+    }
+    foreach ($offer in $offers) {
+        $name, $tip = $offer -split ' ', 2
+        if ($name.StartsWith($typed, [System.StringComparison]::Ordinal)) {
+            if (-not $tip) { $tip = $name }
+            $type = if ($name.StartsWith('-')) { 'ParameterName' } else { 'ParameterValue' }
+            New-Object System.Management.Automation.CompletionResult $name, $name, $type, $tip
+            $found++
+        }
+    }
+    if ($found -eq 0) { '' } # an empty text keeps PowerShell from offering paths
+}
