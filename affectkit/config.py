@@ -6,6 +6,7 @@ Precedence: flag, then file, then default. All faults are reported together.
 
 from __future__ import annotations
 
+import functools
 import math
 import types
 import typing
@@ -75,11 +76,16 @@ class Resolved(Generic[Settings]):
 
 def field_type(entry: Field[Any], owner: type) -> tuple[Any, bool]:
     """The plain type of a settings field and whether it may be None."""
-    hint = typing.get_type_hints(owner)[entry.name]
+    hint = _hints(owner)[entry.name]
     if typing.get_origin(hint) in (types.UnionType, typing.Union):
         members = [member for member in typing.get_args(hint) if member is not type(None)]
         return members[0], True
     return hint, False
+
+
+@functools.cache
+def _hints(owner: type) -> dict[str, Any]:
+    return typing.get_type_hints(owner)
 
 
 def option_name(entry: Field[Any]) -> str:

@@ -19,7 +19,6 @@ from typing import Any
 import typer
 
 from affectkit import errors
-from affectkit.core.files import to_json
 from affectkit.errors import AffectkitError
 
 SECONDS_BETWEEN_LINES = 5.0
@@ -106,6 +105,8 @@ class Console:
     def result(self, value: dict[str, Any]) -> None:
         """The JSON object of ``--json``; nothing without it."""
         if self.json:
+            from affectkit.core.files import to_json
+
             self.line(to_json(value))
 
     def line(self, text: str = "") -> None:

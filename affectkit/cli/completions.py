@@ -11,7 +11,6 @@ import typer
 from affectkit.cli._console import Console
 from affectkit.cli._options import command
 from affectkit.config import Resolved, setting
-from affectkit.core.files import write_text
 from affectkit.errors import UsageError
 
 SCRIPTS = {"bash": "affectkit.bash", "zsh": "_affectkit", "fish": "affectkit.fish", "powershell": "affectkit.ps1"}
@@ -36,6 +35,8 @@ def register(app: typer.Typer) -> None:
         """
         settings = resolved.settings
         if settings.write is not None:
+            from affectkit.core.files import write_text
+
             for shell, name in SCRIPTS.items():
                 write_text(settings.write / name, text_for(app, shell))
                 console.note(f"wrote {settings.write / name}")

@@ -47,7 +47,10 @@ def _sections(found: dict[str, Any]) -> list[tuple[str, list[list[str]]]]:
     """Titles and rows of the tables: packages, machine, what auto means, tools, places."""
     machine, device, ffmpeg, cascade = (found[key] for key in ("machine", "device", "ffmpeg", "cascade"))
     tools = [
-        ["ffmpeg", f"{ffmpeg['version']}, {ffmpeg['path']}" if ffmpeg.get("version") else ffmpeg.get("problem", "none")],
+        [
+            "ffmpeg",
+            f"{ffmpeg['version']}, {ffmpeg['path']}" if ffmpeg.get("version") else ffmpeg.get("problem", "none"),
+        ],
         ["PyAV", ", ".join(f"{name} {version}" for name, version in found["pyav"].items()) or "not usable"],
         ["face cascade", f"{cascade.get('path')}" if cascade.get("loads") else "not usable"],
     ]

@@ -86,17 +86,21 @@ def sha256(path: Path) -> str:
 
 
 def fresh_folder(path: Path, *, force: bool = False, name: str = "--output", hint: str = "") -> Path:
-    """Make ``path``, or refuse it with a UsageError when it holds something and ``force`` is not given."""
+    """``path``, for a folder yet to be made; a UsageError where it is a file, cannot be made, or holds something.
+
+    Args:
+        force: take a folder that holds something.
+        name: the option that named it. hint: the next step where it holds something.
+    """
     if path.exists() and not path.is_dir():
         raise UsageError(f"{name} {path} is a file; a folder is needed.")
     if path.is_dir() and any(path.iterdir()) and not force:
         raise UsageError(
             f"{name} {path} is not empty.", hint or "Name another folder, or add --force to write into it."
         )
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"{name} {path} cannot be made: {error.strerror or error}.") from error
+    there = next(parent for parent in (path, *path.absolute().parents) if parent.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        raise UsageError(f"{name} {path} cannot be made: {there} cannot be written to.")
     return path
 
 

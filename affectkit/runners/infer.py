@@ -65,19 +65,26 @@ def find_items(paths: Iterable[str], *, recursive: bool, listed: IO[str] | None 
         DataError: a path does not exist, a pattern matches nothing, or a folder holds no image.
     """
     paths = list(paths)
-    alone = len(paths) == 1
     for text in paths:
+        path = Path(text).expanduser()
+        if text != "-" and not path.exists():
+            if not glob.has_magic(text):
+                raise DataError(f"{text} does not exist.")
+            if not next(glob.iglob(os.path.expanduser(text), recursive=True), None):
+                raise DataError(f"nothing matches {text}.")
+    return _items(paths, recursive=recursive, listed=listed)
+
+
+def _items(paths: list[str], *, recursive: bool, listed: IO[str] | None) -> Iterator[Item]:
+    for text in paths:
+        path = Path(text).expanduser()
         if text == "-":
             for line in listed or ():
                 if name := line.rstrip("\r\n"):
                     yield Item(name, Path(name))
-            continue
-        path = Path(text).expanduser()
-        if path.is_dir():
-            yield from _folder_items(path, text, recursive=recursive, relative=alone)
-        elif path.exists() or not glob.has_magic(text):
-            if not path.exists():
-                raise DataError(f"{text} does not exist.")
+        elif path.is_dir():
+            yield from _folder_items(path, text, recursive=recursive, relative=len(paths) == 1)
+        elif path.exists():
             yield Item(text, path)
         else:
             yield from _glob_items(text, recursive=recursive)
@@ -96,10 +103,7 @@ def _folder_items(path: Path, text: str, *, recursive: bool, relative: bool) -> 
 
 
 def _glob_items(text: str, *, recursive: bool) -> Iterator[Item]:
-    matches = sorted(glob.glob(os.path.expanduser(text), recursive=True))
-    if not matches:
-        raise DataError(f"nothing matches {text}.")
-    for match in matches:
+    for match in sorted(glob.glob(os.path.expanduser(text), recursive=True)):
         path = Path(match)
         if path.is_dir():
             yield from (Item(image.as_posix(), image) for image in list_images(path, recursive))

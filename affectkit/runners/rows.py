@@ -24,19 +24,19 @@ class Rows:
 
     Args:
         stream: where text goes. header: column names. form: ``csv`` or ``jsonl``.
+        begun: whether the header line stands already; it is written with the first rows, so that a command that
+            fails before them has printed nothing.
     """
 
-    def __init__(self, stream: IO[str], header: list[str], form: str) -> None:
+    def __init__(self, stream: IO[str], header: list[str], form: str, *, begun: bool) -> None:
         self.stream, self.header, self.form = stream, header, form
-
-    def begin(self) -> None:
-        """Write what stands in front of the first row."""
-        if self.form == "csv":
-            self.stream.write(_csv_line(self.header))
-            self.stream.flush()
+        self.begun = begun or form != "csv"
 
     def add(self, rows: list[list[Any]]) -> None:
         """Append ``rows`` and flush."""
+        if not self.begun:
+            self.stream.write(_csv_line(self.header))
+            self.begun = True
         if self.form == "csv":
             self.stream.writelines(_csv_line([number(value) for value in row]) for row in rows)
         else:
@@ -141,9 +141,8 @@ class Output:
 
     def _open(self, stream: IO[str], skips: IO[str] | None) -> None:
         self.stream, self.skip_stream = stream, skips
-        self.table = Rows(stream, self.header, self.form)
-        if not self.done:
-            self.table.begin()
+        begun = self.part is not None and self.part.stat().st_size > 0
+        self.table = Rows(stream, self.header, self.form, begun=begun)
 
     def _check_record(self) -> None:
         before = read_json(self.record)["checkpoint_sha256"] if self.record.exists() else None

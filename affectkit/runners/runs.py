@@ -72,14 +72,14 @@ def resumed_settings(settings: TrainSettings, given: frozenset[str]) -> TrainSet
 
 
 def train_once(settings: TrainSettings, root: Path, *, resuming: bool, reporter: Reporter) -> dict[str, Any]:
-    """One run in ``root``."""
+    """One run in ``root``, which appears once everything has been found to be in order."""
     run = RunFolder(root)
-    with run.locked():
-        if resuming and run.status().get("state") == "done":
-            reporter.note(f"{root} is complete; nothing to do.")
-            return {"run": str(root), **read_json(run.metrics)}
-        with StopFlag() as stopping:
-            training = prepare(settings, reporter=reporter)
+    if resuming and run.status().get("state") == "done":
+        reporter.note(f"{root} is complete; nothing to do.")
+        return {"run": str(root), **read_json(run.metrics)}
+    with StopFlag() as stopping:
+        training = prepare(settings, reporter=reporter)
+        with run.locked():
             if not resuming:
                 run.write_config(training.record())
             trainer = Trainer(training, run, reporter=reporter)

@@ -102,7 +102,8 @@ class Trainer:
             targets = self.task.targets(self.training.train, epoch=at.epoch)
             self.model.train()
             self.reporter.start(f"epoch {at.epoch + 1}/{settings.epochs}", len(self.training.train), "images")
-            self.reporter.advance(sum(map(len, batches[: at.batch])))
+            if at.batch:
+                self.reporter.advance(sum(map(len, batches[: at.batch])))
             began, seen = time.monotonic(), 0
             for raw in self.loader:
                 refuse_failures(raw["failures"], settings.on_error)

@@ -16,7 +16,9 @@ from affectkit.errors import CheckpointError, DataError, UsageError
 
 
 def test_addresses_tell_every_part_apart():
-    seen = {address(*parts) for parts in [(0, "a", 1), (0, "a", "1"), (0, "a1"), (1, "a", 1), (0, "", "a1"), (0, "a", 11)]}
+    seen = {
+        address(*parts) for parts in [(0, "a", 1), (0, "a", "1"), (0, "a1"), (1, "a", 1), (0, "", "a1"), (0, "a", 11)]
+    }
     assert len(seen) == 6
     assert all(0 <= value < 2**63 for value in seen)
 
@@ -80,7 +82,9 @@ def test_a_folder_with_content_is_refused_without_force(tmp_path):
     assert fresh_folder(tmp_path, force=True) == tmp_path
     with pytest.raises(UsageError, match="is a file"):
         fresh_folder(tmp_path / "x")
-    assert fresh_folder(tmp_path / "new" / "deep").is_dir()
+    assert not fresh_folder(tmp_path / "new" / "deep").exists()
+    with pytest.raises(UsageError, match="cannot be made"):
+        fresh_folder(tmp_path / "x" / "deep")
 
 
 def test_registry_refuses_duplicates_and_suggests_names():
@@ -112,7 +116,9 @@ def test_spec_round_trip_and_every_rule():
 
 
 def test_errors_have_their_exit_codes_and_survive_processes():
-    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.AffectkitError)]
+    kinds = [
+        kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.AffectkitError)
+    ]
     assert len(kinds) == 9
     codes = {kind.__name__: kind.exit_code for kind in kinds}
     assert codes["UsageError"] == 2 and codes["ThresholdError"] == 3 and codes["DataError"] == 1

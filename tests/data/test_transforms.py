@@ -100,7 +100,9 @@ def test_drawn_parameters_fill_their_ranges_independently():
 def test_normalise_takes_bytes_and_floats_alike():
     spec = InputSpec("x", 2, 2, mean=(0.1, 0.2, 0.3), std=(0.5, 1.0, 2.0), classes=("a",))
     raw = torch.randint(0, 256, (2, 3, 2, 2), dtype=torch.uint8)
-    expected = (raw.double().numpy() / 255 - np.array([0.1, 0.2, 0.3])[:, None, None]) / np.array([0.5, 1, 2])[:, None, None]
+    expected = (raw.double().numpy() / 255 - np.array([0.1, 0.2, 0.3])[:, None, None]) / np.array([0.5, 1, 2])[
+        :, None, None
+    ]
     assert np.allclose(normalise(raw, spec), expected, atol=1e-6)
     before = raw.float() / 255
     kept = before.clone()

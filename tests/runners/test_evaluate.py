@@ -36,9 +36,7 @@ def test_results_depend_neither_on_batches_nor_on_workers(trained, votes, tmp_pa
     tables, numbers = set(), []
     for batch, workers in ((1, 0), (5, 2), (64, 0)):
         folder = tmp_path / f"{batch}"
-        summary = run_test(
-            chosen(trained, votes, batch_size=batch, workers=workers, results=folder), reporter=Silent()
-        )
+        summary = run_test(chosen(trained, votes, batch_size=batch, workers=workers, results=folder), reporter=Silent())
         tables.add((folder / "test_results.csv").read_text())
         numbers.append(summary["metrics"])
     assert len(tables) == 1

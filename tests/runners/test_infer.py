@@ -66,6 +66,7 @@ def test_rows_do_not_depend_on_batch_or_workers(trained, images):
 
 def test_all_ways_of_naming_images(images, monkeypatch):
     monkeypatch.chdir(images)
+
     def names(*paths, listed="", recursive=False):
         return [item.name for item in find_items(paths, recursive=recursive, listed=io.StringIO(listed))]
 

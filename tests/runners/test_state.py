@@ -10,7 +10,10 @@ from affectkit.runners.state import load_state, save_state, states
 
 TREE = {
     "position": {"epoch": 2, "best": None, "history": [{"loss": 0.5, "note": "ö"}], "rate": 1e-7},
-    "optimizer": {"state": {0: {"exp_avg": torch.arange(3.0), "step": torch.tensor(4.0)}}, "groups": [{"betas": (0.9, 0.99)}]},
+    "optimizer": {
+        "state": {0: {"exp_avg": torch.arange(3.0), "step": torch.tensor(4.0)}},
+        "groups": [{"betas": (0.9, 0.99)}],
+    },
     "flags": [True, False, 3],
     "half": torch.ones(2, dtype=torch.bfloat16),
 }
@@ -54,7 +57,9 @@ def test_old_states_go_and_a_failed_save_leaves_the_last_one(tmp_path, monkeypat
     for step in range(4):
         save_state(tmp_path, {"step": step}, step=step, keep=2)
     assert [path.name for path in states(tmp_path)] == ["state-000000003", "state-000000002"]
-    monkeypatch.setattr("affectkit.runners.state.sync", lambda path: (_ for _ in ()).throw(OSError(28, "No space left")))
+    monkeypatch.setattr(
+        "affectkit.runners.state.sync", lambda path: (_ for _ in ()).throw(OSError(28, "No space left"))
+    )
     with pytest.raises(OSError, match="No space"):
         save_state(tmp_path, {"step": 9}, step=9)
     monkeypatch.undo()

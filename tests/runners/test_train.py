@@ -220,7 +220,9 @@ def test_bad_images_are_fatal_or_skipped_and_counted(tmp_path):
     for cache in ("ram", "none"):
         with pytest.raises(DataError, match=r"anger/000\.png"):
             runs.train(settings(data, tmp_path / f"fail-{cache}", cache=cache, epochs=1), reporter=Silent())
-        runs.train(settings(data, tmp_path / f"skip-{cache}", cache=cache, on_error="skip", epochs=1), reporter=Silent())
+        runs.train(
+            settings(data, tmp_path / f"skip-{cache}", cache=cache, on_error="skip", epochs=1), reporter=Silent()
+        )
         assert (tmp_path / f"skip-{cache}" / "metrics.json").is_file()
 
 

@@ -35,7 +35,27 @@ def test_step_and_multistep_and_cosine_agree_with_torch():
 
 
 def test_plateau_agrees_with_torch_on_a_bumpy_curve():
-    values = [1.0, 0.9, 0.95, 0.94, 0.93, 0.92, 0.9, 0.9, 0.9, 0.5, 0.6, 0.6, 0.6, 0.6, math.nan, 0.6, 0.6, 0.49996, 0.6]
+    values = [
+        1.0,
+        0.9,
+        0.95,
+        0.94,
+        0.93,
+        0.92,
+        0.9,
+        0.9,
+        0.9,
+        0.5,
+        0.6,
+        0.6,
+        0.6,
+        0.6,
+        math.nan,
+        0.6,
+        0.6,
+        0.49996,
+        0.6,
+    ]
     parameter = torch.nn.Parameter(torch.zeros(1))
     optimizer = torch.optim.SGD([parameter], lr=0.1)
     scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, patience=3, factor=0.5)
