@@ -16,7 +16,6 @@ from affectkit.errors import DataError, UsageError
 from affectkit.losses import parse_loss
 from affectkit.losses.distribution import weighted_sum
 from affectkit.metrics import calibration, classification, distribution, raters
-from affectkit.reports import bars, plots
 from affectkit.tasks.base import Batch, Figure, Results, Task
 
 UNIT = 2.0**63
@@ -171,6 +170,8 @@ class CategoricalTask(Task):
         return classification.confusion_matrix(truth, results.outputs.argmax(1), len(self.spec.classes))
 
     def figures(self, results: Results, image: Callable[[int], np.ndarray]) -> dict[str, Figure]:
+        from affectkit.reports import plots  # matplotlib: half a second that infer need not wait for
+
         matrix = self.confusion(results)
         by_class = classification.per_class(matrix)
         return {
@@ -203,6 +204,8 @@ class CategoricalTask(Task):
         return one_hot(drawn, len(self.spec.classes))
 
     def _reliability(self, path: Any, results: Results) -> None:
+        from affectkit.reports import plots
+
         target = results.fields["target"].astype(np.float64)
         bins = {}
         for name, temperature in (("now", self.spec.temperature), ("before", 1.0)):
@@ -234,6 +237,8 @@ class CategoricalTask(Task):
         return np.argsort(-distribution.kl_divergence(p, target), kind="stable")[:12]
 
     def _bars(self, path: Any, results: Results, image: Callable[[int], np.ndarray], chosen: np.ndarray) -> None:
+        from affectkit.reports import bars
+
         p, target = self.probabilities(results), results.fields["target"].astype(np.float64)
         kl = distribution.kl_divergence(p, target)
         bars.distribution_bars(

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import csv
+import json
+
+from PIL import Image
+from support import affectkit
+
+from affectkit.cli.demo import places, steps
+
+
+def test_the_demo_runs_the_commands_it_prints_and_a_second_run_finds_them_done(tmp_path):
+    done = affectkit("demo", tmp_path / "demo", "--epochs", "1", timeout=300)
+    assert done.returncode == 0, done.stderr
+    printed = [line for line in done.stderr.splitlines() if line.startswith("$ affectkit ")]
+    assert [line.split()[2] for line in printed] == ["prep", "train", "test", "infer"]
+    for path, _ in places(tmp_path / "demo"):
+        assert path.is_file() and str(path) in done.stdout, path
+    with (tmp_path / "demo" / "infer" / "inference_results.csv").open(newline="") as stream:
+        assert len(list(csv.DictReader(stream))) == 12
+    again = affectkit("demo", tmp_path / "demo", "--epochs", "1", "--json", timeout=300)
+    assert again.returncode == 0, again.stderr
+    assert again.stderr.count("nothing to do") == 3
+    found = json.loads(again.stdout)["steps"]
+    assert found["test"]["images"] == 160 and found["train"]["best_epoch"] == 1
+
+
+def test_a_failing_step_ends_the_demo_with_its_exit_code(tmp_path):
+    done = affectkit("demo", tmp_path / "demo", "--epochs", "1", "--device", "cuda:9")
+    assert done.returncode == 1 and "affectkit train ended with exit code 1" in done.stderr
+
+
+def test_the_demo_trains_from_scratch_without_a_network():
+    assert any("--no-pretrained" in step for step in steps(__import__("pathlib").Path("x"), epochs=1, device="auto"))
+
+
+def test_prep_ferplus_by_the_authors_rules(tmp_path):
+    source = tmp_path / "src"
+    (source / "faces").mkdir(parents=True)
+    header = "Usage,Image name,neutral,happiness,surprise,sadness,anger,disgust,fear,contempt,unknown,NF"
+    rows = [
+        "Training,fer0000000.png,9,1,0,0,0,0,0,0,0,0",
+        "Training,fer0000001.png,4,4,2,0,0,0,0,0,0,0",
+        "Training,fer0000002.png,0,0,0,0,0,0,0,0,2,8",
+        "PublicTest,fer0000003.png,0,8,1,1,0,0,0,0,0,0",
+        "PrivateTest,fer0000004.png,0,0,0,6,2,2,0,0,0,0",
+    ]
+    (source / "fer2013new.csv").write_text("\n".join([header, *rows]) + "\n")
+    for k in range(5):
+        Image.new("L", (48, 48), 40 * k).save(source / "faces" / f"fer000000{k}.png")
+    done = affectkit("prep", "ferplus", source, "--output", tmp_path / "out", "--target", "majority")
+    assert done.returncode == 0, done.stderr
+    assert "dropped: " in done.stdout and "not a face" in done.stdout
+    with (tmp_path / "out" / "train.csv").open(newline="") as stream:
+        assert [(row["filename"].split("/")[-1], row["label"]) for row in csv.DictReader(stream)] == [
+            ("fer0000000.png", "neutral")
+        ]
+    again = affectkit("prep", "ferplus", source, "--output", tmp_path / "out", "--target", "majority", "--json")
+    assert "nothing to do" in again.stderr and json.loads(again.stdout)["already_done"] is True
+    other = affectkit("prep", "ferplus", source, "--output", tmp_path / "out")
+    assert other.returncode == 2 and "--output" in other.stderr or "output" in other.stderr
+
+
+def test_prep_affectnet_fused_gives_tables_that_train_reads(tmp_path):
+    source = tmp_path / "AffectNetFused"
+    for split, count in (("train_set", 8), ("val_set", 4)):
+        for part in ("images", "annotations"):
+            (source / split / part).mkdir(parents=True)
+        for k in range(count):
+            Image.new("RGB", (30, 30), (20 * k, 90, 90)).save(source / split / "images" / f"{k}.jpg")
+            values = [0.04] * 13
+            values[k % 13] = 0.52
+            (source / split / "annotations" / f"{k}_prob_rank.txt").write_text(",".join(map(str, values)))
+    done = affectkit("prep", "affectnet-fused", source, "--output", tmp_path / "out", "--link", "hardlink")
+    assert done.returncode == 0, done.stderr
+    trained = affectkit(
+        "train", "--data", tmp_path / "out", "--output", tmp_path / "run", "--model", "test_resnet", "--no-pretrained",
+        "--image-size", "24", "--epochs", "1", "--json",
+    )  # fmt: skip
+    assert trained.returncode == 0 and "13 classes" in trained.stderr
+    direct = affectkit("test", "--checkpoint", tmp_path / "run", "--data", source, "--split", "valid", "--json",
+                       AFFECTKIT_CACHE=str(tmp_path / "cache"))  # fmt: skip
+    prepared = affectkit("test", "--checkpoint", tmp_path / "run", "--data", tmp_path / "out", "--split", "valid", "--json")
+    assert json.loads(direct.stdout)["metrics"] == json.loads(prepared.stdout)["metrics"]
+    assert json.loads(direct.stdout)["layout"] == "AffectNetFused"
