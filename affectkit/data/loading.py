@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
+import weakref
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -23,6 +25,8 @@ from affectkit.data.decode import load_for
 from affectkit.data.split import Split
 from affectkit.data.transforms import RANGES, apply, draw
 from affectkit.errors import DataError, UsageError
+
+_OPEN: weakref.WeakSet[DataLoader] = weakref.WeakSet()
 
 EVALUATION = -1
 """The epoch number that means: no augmentation."""
@@ -133,7 +137,7 @@ def make_loader(dataset: Dataset, keys: Any, *, workers: int, pin: bool = False,
     """A loader over batches of ``keys``; its base seed comes from a generator of its own."""
     # Without one, iterating draws from torch's global stream, and a resumed run would see another model randomness.
     generator = torch.Generator().manual_seed(seed)
-    return DataLoader(
+    loader = DataLoader(
         dataset,
         batch_sampler=keys,
         collate_fn=collate,
@@ -143,6 +147,22 @@ def make_loader(dataset: Dataset, keys: Any, *, workers: int, pin: bool = False,
         worker_init_fn=start_worker,
         persistent_workers=workers > 0,
     )
+    _OPEN.add(loader)
+    return loader
+
+
+def close_loader(loader: DataLoader) -> None:
+    """End the workers of ``loader``; nothing where it has none."""
+    iterator, loader._iterator = loader._iterator, None
+    if iterator is not None:
+        iterator._shutdown_workers()
+
+
+@atexit.register
+def _close_all() -> None:
+    # Workers are deaf to SIGTERM, with which multiprocessing would end them at exit, and then wait for ever.
+    for loader in list(_OPEN):
+        close_loader(loader)
 
 
 def start_worker(_: int) -> None:

@@ -16,7 +16,15 @@ from affectkit.core.progress import Reporter
 from affectkit.core.spec import InputSpec
 from affectkit.data.decode import load_for
 from affectkit.data.layouts import Source, find
-from affectkit.data.loading import Failure, SplitImages, choose_workers, evaluation_keys, make_loader, refuse_failures
+from affectkit.data.loading import (
+    Failure,
+    SplitImages,
+    choose_workers,
+    close_loader,
+    evaluation_keys,
+    make_loader,
+    refuse_failures,
+)
 from affectkit.data.split import Split
 from affectkit.data.transforms import normalise
 from affectkit.errors import DataError, ThresholdError, UsageError
@@ -172,9 +180,12 @@ def test(settings: TestSettings, *, reporter: Reporter) -> dict[str, Any]:
         workers=workers,
         pin=place.device.kind == "cuda",
     )
-    with StopFlag() as stopping:
-        results, failures = evaluate(model, task, split, loader, place=place, reporter=reporter, stopping=stopping)
-        refuse_failures(failures, settings.on_error)
+    try:
+        with StopFlag() as stopping:
+            results, failures = evaluate(model, task, split, loader, place=place, reporter=reporter, stopping=stopping)
+    finally:
+        close_loader(loader)
+    refuse_failures(failures, settings.on_error)
     metrics = task.metrics(results)
     summary = {
         "checkpoint": str(path),

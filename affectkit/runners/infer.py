@@ -15,7 +15,7 @@ from affectkit import __version__
 from affectkit.core.files import read_json
 from affectkit.core.progress import Reporter
 from affectkit.data.decode import list_images
-from affectkit.data.loading import Failure, PathImages, choose_workers, make_loader, refuse_failures
+from affectkit.data.loading import Failure, PathImages, choose_workers, close_loader, make_loader, refuse_failures
 from affectkit.errors import DataError
 from affectkit.runners.checkpoint import find_checkpoint, load_model, make_task
 from affectkit.runners.evaluate import Place, forward
@@ -123,14 +123,17 @@ def predict(
     """For each batch, in order: rows (image name, then the task's columns), and the images that failed, by name."""
     keys = Keys(items, batch_size)
     loader = make_loader(PathImages(task.spec), keys, workers=workers, pin=place.device.kind == "cuda")
-    for raw in loader:
-        failures = [Failure(f.index, keys.names.pop(f.index), f.reason) for f in raw["failures"]]
-        names = [keys.names.pop(int(position)) for position in raw["index"]]
-        rows: list[list[Any]] = []
-        if names:
-            outputs = forward(model, task.inputs(place.images(raw, task.spec)), place)
-            rows = [[name, *values] for name, values in zip(names, task.rows(outputs), strict=True)]
-        yield rows, failures
+    try:
+        for raw in loader:
+            failures = [Failure(f.index, keys.names.pop(f.index), f.reason) for f in raw["failures"]]
+            names = [keys.names.pop(int(position)) for position in raw["index"]]
+            rows: list[list[Any]] = []
+            if names:
+                outputs = forward(model, task.inputs(place.images(raw, task.spec)), place)
+                rows = [[name, *values] for name, values in zip(names, task.rows(outputs), strict=True)]
+            yield rows, failures
+    finally:
+        close_loader(loader)
 
 
 def predict_rows(model: nn.Module, paths: Iterable[str | Path], *, batch_size: int) -> Iterator[dict[str, Any]]:

@@ -98,6 +98,7 @@ def train_once(settings: TrainSettings, root: Path, *, resuming: bool, reporter:
                 return {"run": str(root), **trainer.conclude()}
             finally:
                 trackers.close()
+                trainer.close()
 
 
 def train_repeats(settings: TrainSettings, root: Path, *, reporter: Reporter) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from affectkit.core.randomness import address, numpy_generator
 from affectkit.data.loading import (
     SplitImages,
     TrainingKeys,
+    close_loader,
     epoch_batches,
     evaluation_keys,
     make_loader,
@@ -92,6 +93,11 @@ class Trainer:
     def evaluated(self) -> nn.Module:
         """The model that is validated and kept: the averaged weights where there are some."""
         return self.ema.module if self.ema is not None else self.model
+
+    def close(self) -> None:
+        """End the processes that decode images."""
+        close_loader(self.loader)
+        close_loader(self.valid_loader)
 
     def fit(self, stopping: StopFlag, trackers: Trackers) -> None:
         """The loop: batch, forward, loss, step, log; then validate, keep the best, save."""

@@ -58,7 +58,7 @@ def test_prep_ferplus_by_the_authors_rules(tmp_path):
     again = affectkit("prep", "ferplus", source, "--output", tmp_path / "out", "--target", "majority", "--json")
     assert "nothing to do" in again.stderr and json.loads(again.stdout)["already_done"] is True
     other = affectkit("prep", "ferplus", source, "--output", tmp_path / "out")
-    assert other.returncode == 2 and "--output" in other.stderr or "output" in other.stderr
+    assert (other.returncode == 2 and "--output" in other.stderr) or "output" in other.stderr
 
 
 def test_prep_affectnet_fused_gives_tables_that_train_reads(tmp_path):
@@ -80,6 +80,8 @@ def test_prep_affectnet_fused_gives_tables_that_train_reads(tmp_path):
     assert trained.returncode == 0 and "13 classes" in trained.stderr
     direct = affectkit("test", "--checkpoint", tmp_path / "run", "--data", source, "--split", "valid", "--json",
                        AFFECTKIT_CACHE=str(tmp_path / "cache"))  # fmt: skip
-    prepared = affectkit("test", "--checkpoint", tmp_path / "run", "--data", tmp_path / "out", "--split", "valid", "--json")
+    prepared = affectkit(
+        "test", "--checkpoint", tmp_path / "run", "--data", tmp_path / "out", "--split", "valid", "--json"
+    )
     assert json.loads(direct.stdout)["metrics"] == json.loads(prepared.stdout)["metrics"]
     assert json.loads(direct.stdout)["layout"] == "AffectNetFused"

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -15,6 +18,7 @@ from affectkit.data.loading import (
     TrainingKeys,
     choose_cache,
     choose_workers,
+    close_loader,
     epoch_batches,
     evaluation_keys,
     hold_images,
@@ -118,3 +122,30 @@ def test_choices_of_workers_and_cache(monkeypatch):
     assert choose_cache("ram", 300, SPEC) and not choose_cache("none", 1, SPEC)
     with pytest.raises(UsageError, match="--cache ram needs"):
         choose_cache("ram", 400, SPEC)
+
+
+def test_a_process_that_keeps_a_loader_still_ends(split):
+    """Workers are deaf to SIGTERM, so multiprocessing would wait for them at exit without an end."""
+    script = f"""
+from pathlib import Path
+import numpy as np
+from affectkit.core.spec import InputSpec
+from affectkit.data.loading import SplitImages, evaluation_keys, make_loader
+from affectkit.data.split import Split
+split = Split("train", Path({str(split.root)!r}), {split.ids!r}, ("a", "b"), np.zeros(13, dtype=int), None, None)
+spec = InputSpec("classification", 16, 16, classes=("a", "b"))
+loader = make_loader(SplitImages(split, spec), evaluation_keys(13, 4), workers=2)
+kept = iter(loader)
+print(len(next(kept)["index"]), flush=True)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (0, "4\n"), done.stderr
+
+
+def test_closing_ends_the_workers(split):
+    loader = make_loader(SplitImages(split, SPEC), evaluation_keys(13, 4), workers=2)
+    next(iter(loader))
+    workers = loader._iterator._workers
+    close_loader(loader)
+    assert len(workers) == 2 and not any(worker.is_alive() for worker in workers)
+    close_loader(loader)

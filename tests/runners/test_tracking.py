@@ -34,6 +34,8 @@ def test_wandb_offline_keeps_the_run_on_this_machine(votes, tmp_path):
 
 
 def test_a_run_keeps_its_id():
-    text = "from pathlib import Path; from affectkit.runners.tracking import name_to_id; print(name_to_id(Path('/a/b')))"
+    text = (
+        "from pathlib import Path; from affectkit.runners.tracking import name_to_id; print(name_to_id(Path('/a/b')))"
+    )
     ids = {subprocess.run([sys.executable, "-c", text], capture_output=True, text=True).stdout for _ in range(2)}
     assert len(ids) == 1 and len(ids.pop().strip()) == 16
