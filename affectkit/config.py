@@ -215,8 +215,12 @@ def _convert(entry: Field[Any], owner: type, value: Any) -> tuple[Any, str]:
         items = value.split(",") if isinstance(value, str) else value
         if not isinstance(items, list | tuple):
             return None, f"{name} must be a list, got {value!r}."
+        if isinstance(value, str):
+            items = [item.strip() for item in items if item.strip()]
+        if inner is int and any(isinstance(item, float) and not item.is_integer() for item in items):
+            return None, f"{name} must be a list of whole numbers, got {value!r}."
         try:
-            return tuple(inner(item.strip() if isinstance(item, str) else item) for item in items if item != ""), ""
+            return tuple(inner(item) for item in items), ""
         except (TypeError, ValueError):
             return None, f"{name} must be a list of {inner.__name__}, got {value!r}."
     if wanted is bool:
@@ -268,7 +272,7 @@ def _broken_rule(entry: Field[Any], value: Any) -> str:
             and (above is None or item > above)
             and (below is None or item < below)
         )
-        if not inside or math.isnan(item):
+        if not inside or not math.isfinite(item):
             return f"{name} must be {_range_text(low, high, above, below)}; got {item:g}."
     check = entry.metadata.get("check")
     if check is not None:
@@ -282,7 +286,7 @@ def _broken_rule(entry: Field[Any], value: Any) -> str:
 def _range_text(low: float | None, high: float | None, above: float | None, below: float | None) -> str:
     lower = f"at least {low:g}" if low is not None else f"above {above:g}" if above is not None else ""
     upper = f"at most {high:g}" if high is not None else f"below {below:g}" if below is not None else ""
-    return " and ".join(part for part in (lower, upper) if part) or "a number"
+    return " and ".join(part for part in (lower, upper) if part) or "a finite number"
 
 
 def default_of(entry: Field[Any]) -> Any:

@@ -160,6 +160,9 @@ class Console:
             self._fail("stopped by SIGTERM before anything could be saved.", "", errors.EXIT_TERMINATED)
         except typer.Exit:
             raise
+        except OSError as error:
+            where = f" ({error.filename})" if error.filename else ""
+            self._fail(f"{error.strerror or error}{where}.", "Check the disk and the permissions.", errors.EXIT_FAILED)
         except Exception as error:
             text = f"{type(error).__name__}: {error}".strip()
             self._fail(f"unexpected {text}", "This is a fault of affectkit; --debug shows where.", errors.EXIT_FAILED)

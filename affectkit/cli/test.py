@@ -7,7 +7,7 @@ import typer
 from affectkit.cli._console import Console, shown
 from affectkit.cli._options import command
 from affectkit.config import Resolved
-from affectkit.errors import EXIT_PARTIAL
+from affectkit.errors import EXIT_PARTIAL, ThresholdError
 from affectkit.runners.settings import TestSettings
 
 
@@ -37,4 +37,7 @@ def register(app: typer.Typer) -> None:
             console.warn(
                 f"{len(summary['skipped'])} image(s) skipped; the metrics are over the other {summary['images']:,}."
             )
+        if summary["missed"]:
+            raise ThresholdError("; ".join(summary["missed"]) + ".")
+        if summary["skipped"]:
             raise typer.Exit(EXIT_PARTIAL)

@@ -9,6 +9,7 @@ import typer
 from affectkit.cli._console import Console, shown
 from affectkit.cli._options import OUTPUT, command
 from affectkit.config import Resolved, option_name, plain
+from affectkit.errors import EXIT_PARTIAL
 from affectkit.runners.settings import TrainSettings
 
 PRINT_CONFIG = typer.Option(
@@ -29,13 +30,35 @@ def register(app: typer.Typer) -> None:
         Example: affectkit train --model resnet18 --task distribution --data faces --output runs/first
         """
         if console.extra["print_config"]:
-            _print_config(resolved, console)
+            _print_config(_stored(resolved), console)
             return
         from affectkit.runners.runs import train as run
 
-        given = frozenset(name for name, source in resolved.sources.items() if source == "flag")
-        result = run(resolved.settings, given=given, reporter=console)
+        result = run(resolved.settings, given=_given(resolved), reporter=console)
         render(result, console)
+        if result["skipped"]:
+            console.warn(
+                f"{len(result['skipped'])} image(s) could not be read and were skipped; metrics.json names them."
+            )
+            raise typer.Exit(EXIT_PARTIAL)
+
+
+def _given(resolved: Resolved[TrainSettings]) -> frozenset[str]:
+    """Names of the settings that the user gave, by flag or file."""
+    return frozenset(name for name, source in resolved.sources.items() if source != "default")
+
+
+def _stored(resolved: Resolved[TrainSettings]) -> Resolved[TrainSettings]:
+    """With ``--resume``, the settings of that run and where they come from; else ``resolved``."""
+    root = resolved.settings.resume
+    if root is None:
+        return resolved
+    from affectkit.runners.runs import resumed_settings
+
+    given = _given(resolved)
+    settings = resumed_settings(resolved.settings, given)
+    sources = {name: resolved.sources[name] if name in given else f"run {root}" for name in resolved.sources}
+    return Resolved(settings, sources)
 
 
 def render(result: dict[str, Any], console: Console) -> None:

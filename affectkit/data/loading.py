@@ -41,6 +41,14 @@ class Failure:
     reason: str
 
 
+@dataclass(frozen=True)
+class Held:
+    """A split's images in memory: uint8 (N, H, W, C), and the failures by index (their pixels are black)."""
+
+    pixels: np.ndarray
+    failures: dict[int, Failure]
+
+
 class SplitImages(Dataset):
     """Images of a split by (epoch, index), as uint8 tensors (C, H, W) of the input size.
 
@@ -48,7 +56,7 @@ class SplitImages(Dataset):
     """
 
     def __init__(
-        self, split: Split, spec: InputSpec, *, augment: str = "none", seed: int = 0, held: np.ndarray | None = None
+        self, split: Split, spec: InputSpec, *, augment: str = "none", seed: int = 0, held: Held | None = None
     ) -> None:
         self.split = split
         self.spec = spec
@@ -61,8 +69,10 @@ class SplitImages(Dataset):
 
     def __getitem__(self, key: tuple[int, int]) -> tuple[int, torch.Tensor] | Failure:
         epoch, index = key
+        if self.held is not None and index in self.held.failures:
+            return self.held.failures[index]
         try:
-            image = self.held[index] if self.held is not None else self.plain(index)
+            image = self.held.pixels[index] if self.held is not None else self.plain(index)
         except DataError as error:
             return Failure(index, self.split.ids[index], error.message)
         if epoch != EVALUATION and self.preset is not None:
@@ -103,10 +113,17 @@ def collate(items: Sequence[tuple[int, torch.Tensor] | Failure]) -> dict[str, An
 def epoch_batches(count: int, batch_size: int, *, seed: int, epoch: int) -> list[np.ndarray]:
     """The batches of one training epoch: a permutation addressed by (seed, epoch), cut into nearly equal parts.
 
-    Parts differ in size by one at most, so no image is dropped and no batch is too small for batch norm.
+    Parts differ in size by one at most, so no image is dropped; unless ``batch_size`` is 1, none has a single image,
+    which batch norm could not take (one may then have ``batch_size`` + 1).
     """
     order = numpy_generator(seed, "order", epoch).permutation(count)
-    return np.array_split(order, max(-(-count // batch_size), 1))
+    return np.array_split(order, batch_count(count, batch_size))
+
+
+def batch_count(count: int, batch_size: int) -> int:
+    """How many batches ``epoch_batches`` cuts ``count`` images into."""
+    wanted = -(-count // batch_size)
+    return max(min(wanted, count // 2) if batch_size > 1 else wanted, 1)
 
 
 class TrainingKeys:
@@ -181,38 +198,24 @@ def fits_in_memory(count: int, spec: InputSpec) -> bool:
     return count * spec.height * spec.width * spec.channels <= psutil.virtual_memory().available / 4
 
 
-def hold_images(
-    split: Split, spec: InputSpec, *, reporter: Reporter, on_error: str = "fail"
-) -> tuple[Split, np.ndarray, list[Failure]]:
-    """All images of ``split`` decoded once, uint8 (N, H, W, C), and the split without those that cannot be read.
-
-    Raises:
-        DataError: with ``on_error="fail"``, an image cannot be read.
-    """
+def hold_images(split: Split, spec: InputSpec, *, reporter: Reporter) -> Held:
+    """All images of ``split`` decoded once, in threads; those that cannot be read are told apart."""
     dataset = SplitImages(split, spec)
-    held = np.empty((len(split), spec.height, spec.width, spec.channels), dtype=np.uint8)
-    failures: list[Failure] = []
+    pixels = np.zeros((len(split), spec.height, spec.width, spec.channels), dtype=np.uint8)
+    failures: dict[int, Failure] = {}
 
-    def fill(index: int) -> Failure | None:
+    def fill(index: int) -> None:
         try:
-            held[index] = dataset.plain(index)
+            pixels[index] = dataset.plain(index)
         except DataError as error:
-            return Failure(index, split.ids[index], error.message)
-        return None
+            failures[index] = Failure(index, split.ids[index], error.message)
 
     reporter.start(f"decoding {split.name}", len(split), "images")
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for failure in pool.map(fill, range(len(split)), chunksize=64):
+    with ThreadPoolExecutor(processors()) as pool:
+        for _ in pool.map(fill, range(len(split)), chunksize=64):
             reporter.advance()
-            if failure is not None:
-                failures.append(failure)
     reporter.finish()
-    refuse_failures(failures, on_error)
-    if failures:
-        bad = {failure.index for failure in failures}
-        keep = np.array([index for index in range(len(split)) if index not in bad], dtype=int)
-        return split.select(keep), held[keep], failures
-    return split, held, failures
+    return Held(pixels, dict(sorted(failures.items())))
 
 
 def refuse_failures(failures: Sequence[Failure], on_error: str) -> None:
@@ -230,7 +233,13 @@ def choose_workers(asked: int | None, *, held: bool) -> int:
     """How many processes decode: as asked; none where images are held, else half the processors, 8 at most."""
     if asked is not None:
         return asked
-    return 0 if held else min(8, max(1, (os.cpu_count() or 1) // 2))
+    return 0 if held else min(8, max(1, processors() // 2))
+
+
+def processors() -> int:
+    """Processors that this process may use, which under Slurm are fewer than the machine has."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 def choose_cache(asked: str, count: int, spec: InputSpec) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
+import json
 import os
 import socket
 from pathlib import Path
@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import timm
 import torch
+from safetensors import safe_open
 from torch import nn
 
 from affectkit.core.spec import InputSpec
@@ -50,25 +51,35 @@ class Backbone(nn.Module):
         super().__init__()
         self.features = _timm_model(name, height=height, width=width, channels=channels, pretrained=pretrained)
         self.flatten = top == "vgg"
+        inner = self._inner_width(name, torch.zeros(1, channels, height, width))
+        self.top: nn.Module
         if top == "linear":
-            self.top: nn.Module = nn.Sequential(nn.Dropout(dropout), nn.Linear(self.features.num_features, classes))
+            self.top = nn.Sequential(nn.Dropout(dropout), nn.Linear(inner, classes))
         else:
-            self.top = _vgg_top(self._width_of_top(channels, height, width), classes)
+            self.top = _vgg_top(inner, classes)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Logits (B, classes) of images (B, channels, H, W)."""
-        if self.flatten:
-            return self.top(self.features.forward_features(images).flatten(1))
-        return self.top(self.features(images))
+        return self.top(self._inner(images))
 
-    def _width_of_top(self, channels: int, height: int, width: int) -> int:
-        if not self.flatten:
-            return int(self.features.num_features)
+    def _inner(self, images: torch.Tensor) -> torch.Tensor:
+        """What the top sees (B, width)."""
+        return self.features.forward_features(images).flatten(1) if self.flatten else self.features(images)
+
+    def _inner_width(self, name: str, image: torch.Tensor) -> int:
+        """The width of that, measured: some of timm's networks end wider than their ``num_features``."""
         training = self.features.training
-        with torch.no_grad():
-            features = self.features.eval().forward_features(torch.zeros(1, channels, height, width))
+        self.features.eval()
+        try:
+            with torch.no_grad():
+                inner = self._inner(image)
+        except Exception as error:
+            raise UsageError(
+                f"{name} does not take {image.shape[2]}x{image.shape[3]} images: {' '.join(str(error).split())[:200]}",
+                "Choose another --image-size, or leave it out for the model's own.",
+            ) from error
         self.features.train(training)
-        return features.flatten(1).shape[1]
+        return inner.shape[1]
 
 
 def build(name: str, spec: InputSpec, **options: Any) -> Backbone:
@@ -92,19 +103,23 @@ def hub_source(name: str) -> str:
     return f"{config.hf_hub_id} on huggingface.co" if config.hf_hub_id else str(config.url or config.file)
 
 
-def load_weights(model: Backbone, path: Path) -> str:
+def load_weights(model: Backbone, path: Path, *, classes: tuple[str, ...] = ()) -> str:
     """Copy weights from ``path`` into ``model`` by name; returns a sentence on what was taken.
 
     Args:
         path: a ``.safetensors`` file (affectkit's own among them), or a ``.pth``/``.pt``/``.bin`` state dict, which
             is read with ``weights_only=True``. Names may carry a ``module.`` prefix; a classifier of another size is
             left out, a 3-channel stem is summed for a 1-channel model.
+        classes: class names of ``model``; the classifier of an affectkit checkpoint is taken only where it has the
+            same ones in the same order.
 
     Raises:
         CheckpointError: the file cannot be read, or does not hold every weight of the backbone.
     """
     given = _state_of(path)
     own = any(name.startswith("features.") for name in given)
+    if own and path.suffix == ".safetensors" and _classes_of(path) != classes:
+        given = {name: value for name, value in given.items() if not name.startswith("top.")}
     target = model.state_dict() if own else model.features.state_dict()
     taken, wrong = {}, []
     for name, value in target.items():
@@ -120,7 +135,7 @@ def load_weights(model: Backbone, path: Path) -> str:
     needed = {name for name in target if not name.startswith("top.") and not name.endswith("num_batches_tracked")}
     missing = sorted(needed - set(taken))
     if missing:
-        listed = "; ".join([f"{name} is missing or of another shape" for name in missing[:5]])
+        listed = "; ".join(wrong[:5] or [f"no {name}" for name in missing[:5]])
         raise CheckpointError(
             f"{path} does not hold the weights of this backbone: {len(missing)} of {len(needed)} are not there "
             f"({listed}).",
@@ -132,6 +147,13 @@ def load_weights(model: Backbone, path: Path) -> str:
     (model if own else model.features).load_state_dict(taken, strict=False)
     left = sorted(set(target) - set(taken))
     return f"{len(taken)} tensors from {path}" + (f"; left at their initial values: {', '.join(left)}" if left else "")
+
+
+def _classes_of(path: Path) -> tuple[str, ...] | None:
+    """The class names in an affectkit checkpoint's header; None where there is none."""
+    with safe_open(path, framework="pt") as file:
+        text = (file.metadata() or {}).get("affectkit")
+    return tuple(json.loads(text)["spec"]["classes"]) if text else None
 
 
 def _state_of(path: Path) -> dict[str, torch.Tensor]:
@@ -156,9 +178,9 @@ def _state_of(path: Path) -> dict[str, torch.Tensor]:
 
 def _timm_model(name: str, *, height: int, width: int, channels: int, pretrained: bool) -> nn.Module:
     options: dict[str, Any] = {"num_classes": 0, "in_chans": channels}
-    entry = timm.models.model_entrypoint(name)
-    if _takes_image_size(entry):
-        options["img_size"] = (height, width)
+    config = timm.get_pretrained_cfg(name)
+    if config is not None and config.fixed_input_size and (height, width) != tuple(config.input_size[1:]):
+        options["img_size"] = (height, width)  # transformers and their like are built for one size
     if pretrained:
         _check_reachable(name)
     try:
@@ -206,13 +228,6 @@ def _check_reachable(name: str) -> None:
         socket.getaddrinfo(host, 443)
     except OSError as error:
         raise _not_fetched(name, f"{host} cannot be reached ({error.strerror or error}).") from error
-
-
-def _takes_image_size(entry: Any) -> bool:
-    """Whether timm's model of this entry point is built for one input size (transformers and their like)."""
-    module = inspect.getmodule(entry)
-    config_names = ("vision_transformer", "swin", "deit", "beit", "eva", "volo", "mixer", "cait", "xcit", "pit")
-    return module is not None and any(part in module.__name__.rsplit(".", 1)[-1] for part in config_names)
 
 
 def _vgg_top(width: int, classes: int) -> nn.Sequential:

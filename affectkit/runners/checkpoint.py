@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -164,6 +165,6 @@ def load_tensors(model: nn.Module, path: Path) -> None:
     model.load_state_dict(state)
 
 
-def make_task(spec: InputSpec, **options: Any) -> Task:
-    """The task that ``spec`` names."""
-    return TASKS.resolve(spec.task)(spec, **options)
+def make_task(spec: InputSpec, options: Mapping[str, Any] | None = None) -> Task:
+    """The task that ``spec`` names, with what it reads from ``options``."""
+    return TASKS.resolve(spec.task).configured(spec, options or {})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,14 @@ class RunFolder:
     def write_status(self, state: str, **details: Any) -> None:
         """Say ``running``, ``stopped`` or ``done``."""
         write_json(self.status_file, {"state": state, **details})
+
+    def clear(self) -> None:
+        """Remove what an earlier run left, the status first; other files in the folder stay."""
+        files = (self.status_file, self.best, self.last, self.history, self.timing, self.metrics, self.config)
+        for path in files:
+            path.unlink(missing_ok=True)
+        for folder in (self.state, self.events, self.plots, *self.root.glob("repeat-*")):
+            shutil.rmtree(folder, ignore_errors=True)
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:

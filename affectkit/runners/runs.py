@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from affectkit.errors import UsageError
 from affectkit.runners.runfolder import RunFolder
 from affectkit.runners.settings import TrainSettings
 from affectkit.runners.signals import StopFlag
+from affectkit.runners.state import load_state
 from affectkit.runners.tables import write_table
 from affectkit.runners.tracking import Trackers
 from affectkit.runners.train import Trainer
@@ -28,7 +30,7 @@ def train(settings: TrainSettings, *, given: frozenset[str] = frozenset(), repor
     """Train as ``settings`` say, or go on with the run that ``settings.resume`` names.
 
     Args:
-        given: names of the settings that the user gave, which matter when resuming.
+        given: names of the settings that the user gave, by flag or file.
 
     Returns:
         The content of the run's ``metrics.json``, with ``"run"`` and, for repeats, ``"repeats"`` added.
@@ -39,14 +41,44 @@ def train(settings: TrainSettings, *, given: frozenset[str] = frozenset(), repor
         root = settings.output
     else:
         settings = absolute(settings)
-        root = fresh_folder(
-            settings.output,
-            force=settings.force,
-            hint=f"Go on with it: affectkit train --resume {settings.output}; or add --force.",
-        )
+        for text in without_effect(settings, given):
+            reporter.warn(text)
+        root = settings.output
+        if not settings.force and is_this_run(RunFolder(root), settings):
+            resuming = True
+        else:
+            again = f"Go on with it: affectkit train --resume {root}; or add --force."
+            fresh_folder(root, force=settings.force, hint=again if (root / "config.yaml").is_file() else "")
     if settings.repeat > 1:
-        return train_repeats(settings, root, reporter=reporter)
+        return train_repeats(settings, root, resuming=resuming, reporter=reporter)
     return train_once(settings, root, resuming=resuming, reporter=reporter)
+
+
+def is_this_run(run: RunFolder, settings: TrainSettings) -> bool:
+    """Whether ``run`` is complete and was made with these very settings, so that there is nothing to do."""
+    if run.status().get("state") != "done" or not run.config.is_file():
+        return False
+    stored, now = run.read_config()["settings"], plain(settings)
+    free = {"force", "precision", *RESUMABLE}
+    return all(stored.get(name) == value for name, value in now.items() if name not in free)
+
+
+def without_effect(settings: TrainSettings, given: frozenset[str]) -> list[str]:
+    """A sentence for each setting that the user gave and that the others leave without effect."""
+    schedule, top = settings.schedule, settings.top
+    idle = {
+        "momentum": settings.optimizer != "sgd" and f"--optimizer {settings.optimizer}",
+        "lr_min": schedule not in ("cosine", "plateau") and f"--schedule {schedule}",
+        "lr_patience": schedule != "plateau" and f"--schedule {schedule}",
+        "step_size": schedule != "step" and f"--schedule {schedule}",
+        "milestones": schedule != "multistep" and f"--schedule {schedule}",
+        "gamma": schedule in ("constant", "cosine") and f"--schedule {schedule}",
+        "dropout": top != "linear" and f"--top {top}, whose dropout is 0.5",
+        "pretrained": settings.init is not None and settings.pretrained and "--init",
+    }
+    return [
+        f"--{name.replace('_', '-')} has no effect with {why}." for name, why in idle.items() if why and name in given
+    ]
 
 
 def absolute(settings: TrainSettings) -> TrainSettings:
@@ -77,50 +109,82 @@ def train_once(settings: TrainSettings, root: Path, *, resuming: bool, reporter:
     if resuming and run.status().get("state") == "done":
         reporter.note(f"{root} is complete; nothing to do.")
         return {"run": str(root), **read_json(run.metrics)}
-    with StopFlag() as stopping:
-        training = prepare(settings, reporter=reporter)
-        with run.locked():
-            if not resuming:
-                run.write_config(training.record())
-            trainer = Trainer(training, run, reporter=reporter)
-            if resuming:
-                trainer.restore()
-            run.write_status("running")
-            trackers = Trackers(
-                run.events,
-                first_epoch=trainer.at.epoch,
-                service=settings.track,
-                name=root.name,
-                settings=plain(settings),
-            )
-            try:
-                trainer.fit(stopping, trackers)
-                return {"run": str(root), **trainer.conclude()}
-            finally:
-                trackers.close()
-                trainer.close()
+    tree = find_state(run, reporter) if resuming else None
+    training = prepare(settings, reporter=reporter, restored=tree is not None)
+    # From here on a signal saves; before, there is nothing to be saved.
+    with run.locked(), StopFlag() as stopping:
+        if not resuming:
+            run.clear()
+            run.write_config(training.record())
+        trainer = Trainer(training, run, reporter=reporter)
+        if tree is not None:
+            trainer.restore(tree)
+        run.write_status("running")
+        done = trainer.at.epoch
+        trackers = Trackers(
+            run.events,
+            first_epoch=done + 1 if done else 0,
+            service=settings.track,
+            name=root.name,
+            settings=plain(settings),
+        )
+        try:
+            trainer.fit(stopping, trackers)
+            return {"run": str(root), **trainer.conclude()}
+        finally:
+            trackers.close()
+            trainer.close()
 
 
-def train_repeats(settings: TrainSettings, root: Path, *, reporter: Reporter) -> dict[str, Any]:
-    """Several runs in ``root/repeat-1``, ...; a row each and their mean and standard deviation in ``repeats.csv``."""
+def find_state(run: RunFolder, reporter: Reporter) -> dict[str, Any] | None:
+    """The newest state that verifies; what was passed over, and that there is none, is said."""
+    tree, damaged = load_state(run.state)
+    for text in damaged:
+        reporter.warn(f"passed over a damaged state: {text}")
+    if tree is None:
+        told = "every saved state is damaged" if damaged else "no state was saved yet"
+        reporter.note(f"{told}; starting from the beginning")
+    return tree
+
+
+def train_repeats(settings: TrainSettings, root: Path, *, resuming: bool, reporter: Reporter) -> dict[str, Any]:
+    """Several runs in ``root/repeat-1``, ...; a row each and their mean and standard deviation in ``repeats.csv``.
+
+    Each has a seed of its own; where validation images are held out of the training images, these differ too.
+    """
     top = RunFolder(root)
-    if not top.config.is_file():
+    if not resuming:
+        top.clear()
         top.write_config({"settings": plain(settings)})
     rows = []
     for number in range(1, settings.repeat + 1):
         folder = root / f"repeat-{number}"
         reporter.note(f"repeat {number}/{settings.repeat}")
         one = replace(settings, repeat=1, seed=settings.seed + number - 1, output=folder)
-        rows.append(train_once(one, folder, resuming=(folder / "config.yaml").is_file(), reporter=reporter))
+        begun = (folder / "config.yaml").is_file()
+        rows.append(train_once(one, folder, resuming=begun, reporter=reporter))
     summary = summarise(rows)
     names = list(rows[0]["valid"])
-    write_table(root / "repeats.csv", {
-        "repeat": [*range(1, len(rows) + 1), "mean", "sd"],
-        "seed": [*(row["seed"] for row in rows), "", ""],
-        "best_epoch": [*(row["best_epoch"] for row in rows), "", ""],
-        **{name: [*(row["valid"][name] for row in rows), summary["mean"][name], summary["sd"][name]] for name in names},
-    })  # fmt: skip
-    result = {"run": str(root), "repeats": rows, "valid": summary["mean"], "sd": summary["sd"]}
+    write_table(
+        root / "repeats.csv",
+        {
+            "repeat": [*range(1, len(rows) + 1), "mean", "sd"],
+            "seed": [*(row["seed"] for row in rows), "", ""],
+            "best_epoch": [*(row["best_epoch"] for row in rows), "", ""],
+            **{
+                name: [*(row["valid"][name] for row in rows), summary["mean"][name], summary["sd"][name]]
+                for name in names
+            },
+        },
+    )
+    skipped = {item["image"]: item for row in rows for item in row["skipped"]}
+    result = {
+        "run": str(root),
+        "repeats": rows,
+        "valid": summary["mean"],
+        "sd": summary["sd"],
+        "skipped": list(skipped.values()),
+    }
     write_json(top.metrics, result)
     top.write_status("done")
     return result
@@ -130,6 +194,8 @@ def summarise(rows: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
     """Mean and sample standard deviation (n - 1) of each validation metric over repeats."""
     found: dict[str, dict[str, float]] = {"mean": {}, "sd": {}}
     for name in rows[0]["valid"]:
-        values = torch.tensor([row["valid"][name] for row in rows], dtype=torch.float64)
+        # What was not a number is null in metrics.json, which a resumed repeat is read from.
+        found_values = [math.nan if row["valid"][name] is None else row["valid"][name] for row in rows]
+        values = torch.tensor(found_values, dtype=torch.float64)
         found["mean"][name], found["sd"][name] = float(values.mean()), float(values.std())
     return found

@@ -62,7 +62,7 @@ class TrainSettings(Runtime):
     model: str = setting("resnet18", "Model name; any timm backbone. See affectkit models.", group=MODEL)
     task: str = setting(
         "auto",
-        "What is predicted; auto: distribution where the data has votes or probabilities, else classification.",
+        "What is predicted; auto: classification where the data has labels, else distribution.",
         choices=("auto", *TASKS),
         group=MODEL,
     )

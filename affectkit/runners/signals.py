@@ -7,7 +7,7 @@ import threading
 from types import FrameType, TracebackType
 from typing import Any
 
-from affectkit.errors import Stopped
+from affectkit.errors import EXIT_TERMINATED, Stopped
 
 
 class StopFlag:
@@ -27,10 +27,13 @@ class StopFlag:
         """Whether a signal has come."""
         return self.number is not None
 
-    def error(self, saved: str, hint: str) -> Stopped:
-        """The exception to raise once ``saved`` is true."""
+    def error(self, saved: str, hint: str, *, resumable: bool = True) -> Stopped:
+        """The exception to raise once ``saved`` is true; without ``resumable`` there was nothing to save."""
         name = signal.Signals(self.number).name if self.number else "a signal"
-        return Stopped(f"stopped by {name}; {saved}", hint, interrupted=self.number == signal.SIGINT)
+        stopped = Stopped(f"stopped by {name}; {saved}", hint, interrupted=self.number == signal.SIGINT)
+        if not resumable and self.number != signal.SIGINT:
+            stopped.exit_code = EXIT_TERMINATED
+        return stopped
 
     def __enter__(self) -> StopFlag:
         if threading.current_thread() is threading.main_thread():  # elsewhere Python allows no handlers

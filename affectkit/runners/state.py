@@ -21,18 +21,20 @@ from affectkit.errors import CheckpointError
 TENSORS, VALUES, MANIFEST = "tensors.safetensors", "values.json", "manifest.json"
 
 
-def save_state(folder: Path, tree: dict[str, Any], *, step: int, keep: int = 1) -> Path:
+def save_state(folder: Path, tree: dict[str, Any], *, step: int, keep: int = 2) -> Path:
     """Write ``tree`` (nested dicts and lists of tensors and plain values) as ``folder/state-<step>``.
 
     Args:
         step: position in the run; the newest state is the one of the highest step.
-        keep: how many states stay.
+        keep: how many states stay, this one counted. States of a later step go: they were damaged, or belong to a
+            course of the run that was given up.
     """
     tensors: dict[str, torch.Tensor] = {}
     values = _pack(tree, tensors)
     final = folder / f"state-{step:09d}"
     part = folder / f".{final.name}.part-{os.getpid()}"
-    shutil.rmtree(part, ignore_errors=True)
+    for left in folder.glob(".state-*"):  # by a process that was killed
+        shutil.rmtree(left, ignore_errors=True)
     part.mkdir(parents=True)
     try:
         save_file(tensors, str(part / TENSORS))
@@ -43,13 +45,16 @@ def save_state(folder: Path, tree: dict[str, Any], *, step: int, keep: int = 1) 
         (part / MANIFEST).write_text(json.dumps({"step": step, "sha256": hashes}), encoding="utf-8")
         sync(part / MANIFEST)
         sync(part)
-        if final.exists():  # a rerun of the same step: the new one replaces it whole
-            shutil.rmtree(final)
+        aside = folder / f".{final.name}.old-{os.getpid()}"
+        if final.exists():  # a folder cannot be renamed onto another one
+            os.replace(final, aside)
         os.replace(part, final)
+        shutil.rmtree(aside, ignore_errors=True)
         sync(folder)
     finally:
         shutil.rmtree(part, ignore_errors=True)
-    for old in states(folder)[keep:]:
+    earlier = [state for state in states(folder) if state.name <= final.name]
+    for old in set(states(folder)) - set(earlier[:keep]):
         shutil.rmtree(old, ignore_errors=True)
     return final
 

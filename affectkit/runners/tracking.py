@@ -14,7 +14,8 @@ class Trackers:
 
     Args:
         events: folder for TensorBoard's event files.
-        first_epoch: on resuming, events from this epoch on are purged from what a viewer shows.
+        first_epoch: on resuming, events from this epoch (counted from 1) on are purged from what a viewer shows; 0 to
+            purge nothing.
         service: ``none`` or ``wandb``; WANDB_MODE=offline keeps that run on this machine.
         name: of the run. settings: recorded with it.
     """

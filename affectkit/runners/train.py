@@ -8,31 +8,34 @@ import math
 import time
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from timm.utils import ModelEmaV3
 from torch import nn
 
+from affectkit.config import plain
 from affectkit.core.files import write_json, write_text
 from affectkit.core.progress import Reporter
 from affectkit.core.randomness import address, numpy_generator
 from affectkit.data.loading import (
+    Failure,
     SplitImages,
     TrainingKeys,
+    batch_count,
     close_loader,
     epoch_batches,
     evaluation_keys,
     make_loader,
     refuse_failures,
 )
-from affectkit.errors import CheckpointError, RunError
+from affectkit.errors import CheckpointError, RunError, Stopped, UsageError
 from affectkit.reports import plots
 from affectkit.runners.checkpoint import load_tensors, make_task, read_header, save_checkpoint
 from affectkit.runners.evaluate import draw_figures, evaluate
 from affectkit.runners.runfolder import RunFolder
 from affectkit.runners.signals import StopFlag
-from affectkit.runners.state import load_state, save_state
+from affectkit.runners.state import save_state
 from affectkit.runners.tables import write_table
 from affectkit.runners.tracking import Trackers
 from affectkit.runners.training import Training
@@ -47,6 +50,7 @@ class Position:
         epoch: the current epoch, from 0. batch: batches of it that are done. step: optimiser steps in all.
         loss_sum, images: of the current epoch so far. best, best_epoch, waited: of the monitored metric.
         history: a row an epoch. timing: the same for what differs from run to run.
+        skipped: images that could not be read, with the reason.
     """
 
     epoch: int = 0
@@ -58,6 +62,7 @@ class Position:
     best_epoch: int = 0
     waited: int = 0
     history: list[dict[str, Any]] = field(default_factory=list)
+    skipped: dict[str, str] = field(default_factory=dict)
     timing: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -112,7 +117,7 @@ class Trainer:
                 self.reporter.advance(sum(map(len, batches[: at.batch])))
             began, seen = time.monotonic(), 0
             for raw in self.loader:
-                refuse_failures(raw["failures"], settings.on_error)
+                self._skip(raw["failures"])
                 if at.batch % settings.accumulate == 0:
                     self._set_rate(at.epoch + at.batch / len(batches))
                 if len(raw["index"]):
@@ -128,9 +133,17 @@ class Trainer:
                         self._stop(stopping)
                 self.reporter.advance(len(raw["index"]), f"loss {at.loss_sum / max(at.images, 1):.4f}")
             self.reporter.finish()
-            self._end_epoch(seen / max(time.monotonic() - began, 1e-9), trackers)
-            if stopping.requested and at.epoch < settings.epochs:
+            if stopping.requested:
                 self._stop(stopping)
+            self._end_epoch(seen / max(time.monotonic() - began, 1e-9), trackers, stopping)
+
+    def _skip(self, failures: list[Failure]) -> None:
+        """Refuse images that could not be read, or note each once."""
+        refuse_failures(failures, self.settings.on_error)
+        for failure in failures:
+            if failure.name not in self.at.skipped:
+                self.at.skipped[failure.name] = failure.reason
+                self.reporter.warn(f"skipped: {failure.reason}")
 
     def _backward(self, raw: dict[str, Any], *, group: int) -> float:
         """Gradients of one batch, added to those of its group; returns its mean loss."""
@@ -140,8 +153,17 @@ class Trainer:
         batch = place.images(raw, self.task.spec)
         if self.settings.mixup:
             batch = mixup(batch, self.settings.mixup, seed=self.settings.seed, epoch=at.epoch, number=at.batch)
-        with place.precision.autocast():
-            outputs = self.model(*self.task.inputs(batch))
+        try:
+            with place.precision.autocast():
+                outputs = self.model(*self.task.inputs(batch))
+        except ValueError as error:
+            if "more than 1 value per channel" not in str(error):
+                raise
+            raise UsageError(
+                f"{self.settings.model} normalises over the batch, and a batch of {len(batch['index'])} at "
+                f"{self.task.spec.height}x{self.task.spec.width} leaves it one value.",
+                "Choose a larger --batch-size.",
+            ) from error
         progress = (at.epoch + at.batch / max(self._batches, 1)) / self.settings.epochs
         loss = self.task.loss(outputs.float(), batch, progress)["loss"]
         self.scaler.scale(loss / group).backward()
@@ -155,7 +177,7 @@ class Trainer:
 
     @property
     def _batches(self) -> int:
-        return -(-len(self.training.train) // self.settings.batch_size)
+        return batch_count(len(self.training.train), self.settings.batch_size)
 
     def _group(self, number: int, count: int) -> int:
         """How many batches make the optimiser step that batch ``number`` belongs to (the last group may be short)."""
@@ -178,18 +200,22 @@ class Trainer:
         if self.ema is not None:
             self.ema.update(self.model, step=self.at.step)
 
-    def _end_epoch(self, rate: float, trackers: Trackers) -> None:
+    def _end_epoch(self, rate: float, trackers: Trackers, stopping: StopFlag) -> None:
         """Validate, record, keep the best, and save the state."""
         at, settings = self.at, self.settings
-        results, failures = evaluate(
-            self.evaluated,
-            self.task,
-            self.training.valid,
-            self.valid_loader,
-            place=self.training.place,
-            reporter=self.reporter,
-        )
-        refuse_failures(failures, settings.on_error)
+        try:
+            results, failures = evaluate(
+                self.evaluated,
+                self.task,
+                self.training.valid,
+                self.valid_loader,
+                place=self.training.place,
+                reporter=self.reporter,
+                stopping=stopping,
+            )
+        except Stopped:  # the epoch's steps are done: resuming validates and goes on
+            self._stop(stopping)
+        self._skip(failures)
         metrics = self.task.metrics(results)
         lr = self.training.optimizer.param_groups[0]["lr"]
         row = {"epoch": at.epoch + 1, "lr": lr, "train_loss": at.loss_sum / max(at.images, 1)}
@@ -209,8 +235,8 @@ class Trainer:
         at.epoch, at.batch, at.loss_sum, at.images = at.epoch + 1, 0, 0.0, 0
         write_history(self.run.history, at.history)
         write_table(self.run.timing, {key: [row[key] for row in at.timing] for key in at.timing[0]})
-        self._save()
         trackers.log(at.epoch, {key: float(value) for key, value in row.items() if key != "epoch"})
+        self._save()
         told = ", ".join(f"{name} {metrics[name]:.4f}" for name in self.task.headline)
         mark = " (best)" if at.waited == 0 else ""
         self.reporter.note(
@@ -223,8 +249,6 @@ class Trainer:
             epoch=self.at.epoch + 1,
             monitor=self.settings.monitor,
             valid=metrics,
-            loss=self.settings.loss,
-            task_options={"label_smoothing": self.settings.label_smoothing},
         )
 
     def _save(self) -> None:
@@ -240,14 +264,8 @@ class Trainer:
         }
         save_state(self.run.state, tree, step=at.epoch * (self._batches + 1) + at.batch)
 
-    def restore(self) -> None:
-        """Go on from the newest state that verifies; from the beginning where there is none."""
-        tree, skipped = load_state(self.run.state)
-        for text in skipped:
-            self.reporter.warn(f"passed over a damaged state: {text}")
-        if tree is None:
-            self.reporter.note("no state was saved yet; starting from the beginning")
-            return
+    def restore(self, tree: dict[str, Any]) -> None:
+        """Go on from a state."""
         if tree["data"] != [self.training.train.fingerprint(), self.training.valid.fingerprint()]:
             raise CheckpointError(
                 f"the data in {self.settings.data} has changed since {self.run.root} was started.",
@@ -258,11 +276,12 @@ class Trainer:
         if self.ema is not None:
             self.ema.module.load_state_dict(tree["ema"])
         self.training.optimizer.load_state_dict(tree["optimizer"])
-        self.scaler.load_state_dict(tree["scaler"])
+        if tree["scaler"] and self.scaler.is_enabled():
+            self.scaler.load_state_dict(tree["scaler"])
         self.training.schedule.observed = Plateau(**tree["plateau"])
         self.reporter.note(f"going on in epoch {self.at.epoch + 1}, batch {self.at.batch + 1}")
 
-    def _stop(self, stopping: StopFlag) -> None:
+    def _stop(self, stopping: StopFlag) -> NoReturn:
         self.reporter.finish()
         self._save()
         error = stopping.error(
@@ -280,7 +299,7 @@ class Trainer:
             )
         load_tensors(self.evaluated, self.run.best)
         header = read_header(self.run.best)
-        task = make_task(header.spec.with_(temperature=1.0), options=self.task.options)
+        task = make_task(header.spec.with_(temperature=1.0), plain(self.settings))
         results, _ = evaluate(
             self.evaluated,
             task,
@@ -290,8 +309,9 @@ class Trainer:
             reporter=self.reporter,
         )
         task.spec = task.calibrated(results, self.settings.calibrate)
-        save_checkpoint(self.run.best, self.evaluated, replace(header, spec=task.spec))
         metrics = task.metrics(results)
+        header = replace(header, spec=task.spec, training={**header.training, "valid": metrics})
+        save_checkpoint(self.run.best, self.evaluated, header)
         draw_figures(self.run.plots, task, results, reporter=self.reporter)
         plots.training_curves(
             self.run.plots / "curves.png",
@@ -306,6 +326,7 @@ class Trainer:
             "seed": self.settings.seed,
             "temperature": task.spec.temperature,
             "valid": metrics,
+            "skipped": [{"image": name, "reason": reason} for name, reason in self.at.skipped.items()],
         }
         write_json(self.run.metrics, summary)
         self.run.write_status("done", **summary)

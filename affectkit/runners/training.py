@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,18 +16,16 @@ from affectkit.core.progress import Reporter
 from affectkit.core.randomness import address
 from affectkit.core.spec import InputSpec
 from affectkit.data.layouts import Source, find
-from affectkit.data.loading import choose_cache, choose_workers, hold_images
+from affectkit.data.loading import Held, choose_cache, choose_workers, hold_images, refuse_failures
 from affectkit.data.split import Split, split_off
 from affectkit.errors import DataError, UsageError
 from affectkit.models import backbones
 from affectkit.models.registry import build, check_model
-from affectkit.runners.checkpoint import Header
+from affectkit.runners.checkpoint import Header, make_task
 from affectkit.runners.evaluate import Place
 from affectkit.runners.settings import TrainSettings
 from affectkit.schedules.curves import Schedule, Shape
-from affectkit.tasks import TASKS
 from affectkit.tasks.base import Task
-from affectkit.tasks.categorical import CategoricalOptions
 
 
 @dataclass
@@ -45,7 +43,7 @@ class Training:
     options: dict[str, Any]
     train: Split
     valid: Split
-    held: tuple[np.ndarray | None, np.ndarray | None]
+    held: tuple[Held | None, Held | None]
     workers: int
     place: Place
     optimizer: torch.optim.Optimizer
@@ -57,7 +55,12 @@ class Training:
             model=self.settings.model,
             options=self.options,
             spec=self.task.spec,
-            training={"data_fingerprint": self.train.fingerprint(), "seed": self.settings.seed, **summary},
+            training={
+                "data_fingerprint": self.train.fingerprint(),
+                "seed": self.settings.seed,
+                "task_options": self.task.recorded(),
+                **summary,
+            },
         )
 
     def record(self) -> dict[str, Any]:
@@ -80,24 +83,32 @@ class Training:
         }
 
 
-def prepare(settings: TrainSettings, *, reporter: Reporter) -> Training:
-    """Find the data, build the model and everything around it; every fault shows here, before the first step."""
+def prepare(settings: TrainSettings, *, reporter: Reporter, restored: bool = False) -> Training:
+    """Find the data, build the model and everything around it; every fault shows here, before the first step.
+
+    Args:
+        restored: the weights will come from a state, so neither the hub nor ``--init`` is asked for them.
+    """
     check_model(settings.model)
     place = Place.choose(settings.device, settings.precision)
+    settings = replace(settings, precision=place.precision.name)  # so that a resumed run computes in the same format
     source = find(settings.data, reporter=reporter)
     for text in source.notes:
         reporter.note(text)
     train, valid = training_splits(source, settings, reporter=reporter)
     spec = input_spec(settings, task_name(settings, train), source.classes)
-    task = TASKS.resolve(spec.task)(spec, task_options(settings))
-    check_monitor(settings.monitor, task)
-    train, valid = (usable(task, split, reporter) for split in (train, valid))
-    if hasattr(task, "weigh_classes"):
-        task.weigh_classes(train)
+    task = make_task(spec, plain(settings))
+    train = usable(task, train, reporter, training=True)
+    valid = usable(task, valid, reporter)
+    check_monitor(settings.monitor, task, valid)
+    task.fit(train)
     task.targets(train.select(np.arange(1)), epoch=0)  # an option that the data cannot serve fails here
     options = {"dropout": settings.dropout, "top": settings.top}
-    model = initial_model(settings, spec, options, reporter=reporter)
-    held, train, valid = hold(settings, spec, train, valid, reporter=reporter)
+    if restored:
+        model = build(settings.model, spec, **options)
+    else:
+        model = initial_model(settings, spec, options, reporter=reporter)
+    held = hold(settings, spec, train, valid, reporter=reporter)
     workers = choose_workers(settings.workers, held=held[0] is not None)
     model = model.to(place.device.torch_name)
     if place.device.kind == "cuda":
@@ -175,26 +186,16 @@ def input_spec(settings: TrainSettings, task: str, classes: tuple[str, ...]) -> 
     return spec
 
 
-def task_options(settings: TrainSettings) -> CategoricalOptions:
-    """The part of the settings that a task reads."""
-    return CategoricalOptions(
-        loss=settings.loss,
-        label_smoothing=settings.label_smoothing,
-        class_weights=settings.class_weights,
-        draw_labels=settings.draw_labels,
-        seed=settings.seed,
-    )
+def check_monitor(name: str, task: Task, valid: Split) -> None:
+    """Refuse a metric that the task does not have on the validation split."""
+    known = task.monitors(valid)
+    if name not in known:
+        raise UsageError(f"--monitor: the task {task.name} has no metric {name!r} here; it has {', '.join(known)}.")
 
 
-def check_monitor(name: str, task: Task) -> None:
-    """Refuse a metric that the task does not have."""
-    if name not in task.better:
-        raise UsageError(f"--monitor: the task {task.name} has no metric {name!r}; it has {', '.join(task.better)}.")
-
-
-def usable(task: Task, split: Split, reporter: Reporter) -> Split:
+def usable(task: Task, split: Split, reporter: Reporter, *, training: bool = False) -> Split:
     """``split`` as the task can use it; what was left out is said, an empty rest is an error."""
-    found, note = task.usable(split)
+    found, note = task.usable(split, training=training)
     if note:
         reporter.note(note)
     if not len(found):
@@ -212,21 +213,19 @@ def initial_model(
         reporter.note(f"fetching {backbones.hub_source(settings.model)} (once; --no-pretrained trains from scratch)")
     model = build(settings.model, spec, **options, **({"pretrained": True} if from_hub else {}))
     if settings.init is not None:
-        reporter.note("initial weights: " + backbones.load_weights(model, settings.init))
+        reporter.note("initial weights: " + backbones.load_weights(model, settings.init, classes=spec.classes))
     return model
 
 
 def hold(
     settings: TrainSettings, spec: InputSpec, train: Split, valid: Split, *, reporter: Reporter
-) -> tuple[tuple[np.ndarray | None, np.ndarray | None], Split, Split]:
-    """Decode the images once where they fit; splits come back without images that cannot be read."""
+) -> tuple[Held | None, Held | None]:
+    """The images decoded once where they fit; None for each split where they are decoded each time."""
     if not choose_cache(settings.cache, len(train) + len(valid), spec):
-        return (None, None), train, valid
-    train, held_train, bad_train = hold_images(train, spec, reporter=reporter, on_error=settings.on_error)
-    valid, held_valid, bad_valid = hold_images(valid, spec, reporter=reporter, on_error=settings.on_error)
-    for failure in (*bad_train, *bad_valid):
-        reporter.warn(f"skipped: {failure.reason}")
-    return (held_train, held_valid), train, valid
+        return None, None
+    found = tuple(hold_images(split, spec, reporter=reporter) for split in (train, valid))
+    refuse_failures([failure for held in found for failure in held.failures.values()], settings.on_error)
+    return found
 
 
 def make_optimizer(settings: TrainSettings, model: nn.Module) -> torch.optim.Optimizer:

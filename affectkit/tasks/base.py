@@ -72,7 +72,7 @@ class Task(ABC):
     """
 
     name: ClassVar[str]
-    fields: ClassVar[tuple[str, ...]]
+    collected: ClassVar[tuple[str, ...]]
     """Batch entries that a Collector keeps."""
     better: ClassVar[Mapping[str, str]]
     """Metric name to "min" or "max": every metric that can be monitored."""
@@ -82,14 +82,33 @@ class Task(ABC):
     def __init__(self, spec: InputSpec) -> None:
         self.spec = spec
 
+    @classmethod
+    def configured(cls, spec: InputSpec, options: Mapping[str, Any]) -> Task:
+        """The task with what it reads from ``options`` (settings of a run, or those recorded in a checkpoint)."""
+        return cls(spec)
+
+    def recorded(self) -> dict[str, Any]:
+        """The options that a checkpoint must record for ``test`` to report what training reported."""
+        return {}
+
+    def monitors(self, split: Split) -> list[str]:
+        """The metrics that can be monitored on ``split``."""
+        return list(self.better)
+
+    def fit(self, split: Split) -> None:
+        """Take what depends on the training targets (class weights) from the training split."""
+
     @property
     @abstractmethod
     def outputs(self) -> int:
         """Number of outputs of a model for this task."""
 
     @abstractmethod
-    def usable(self, split: Split) -> tuple[Split, str]:
+    def usable(self, split: Split, *, training: bool = False) -> tuple[Split, str]:
         """The items of ``split`` that have a target, with classes matched by name, and a sentence on the others.
+
+        Args:
+            training: whether it is to be trained on, which may need less of a target than being measured.
 
         Raises:
             DataError: the split has no targets of the kind needed, or its classes differ.

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
 import numpy as np
@@ -43,7 +43,7 @@ class CategoricalOptions:
 class CategoricalTask(Task):
     """A task whose model gives one logit a class, trained towards a distribution over them."""
 
-    fields: ClassVar[tuple[str, ...]] = ("target", "votes")
+    collected: ClassVar[tuple[str, ...]] = ("target", "votes")
     own_loss: ClassVar[str]
 
     def __init__(self, spec: InputSpec, options: CategoricalOptions | None = None) -> None:
@@ -51,6 +51,17 @@ class CategoricalTask(Task):
         self.options = options or CategoricalOptions()
         self.losses = weighted_sum(parse_loss(self.options.loss or self.own_loss))
         self.weights: torch.Tensor | None = None
+
+    @classmethod
+    def configured(cls, spec: InputSpec, options: Mapping[str, Any]) -> CategoricalTask:
+        known = {entry.name for entry in fields(CategoricalOptions)}
+        return cls(spec, CategoricalOptions(**{name: value for name, value in options.items() if name in known}))
+
+    def recorded(self) -> dict[str, Any]:
+        return {"loss": self.options.loss or self.own_loss}
+
+    def monitors(self, split: Split) -> list[str]:
+        return [name for name in self.better if split.votes is not None or not name.startswith("rater_")]
 
     @property
     def outputs(self) -> int:
@@ -68,9 +79,10 @@ class CategoricalTask(Task):
         """The target distributions (N, C), float32."""
         raise NotImplementedError
 
-    def weigh_classes(self, split: Split) -> None:
-        """Set the class weights from the option and the training targets."""
-        self.weights = class_weights(self.options.class_weights, self.spec.classes, self.target_of(split))
+    def fit(self, split: Split) -> None:
+        drawn = self.options.draw_labels and split.distribution is not None
+        expected = split.distribution if drawn else self.target_of(split)
+        self.weights = class_weights(self.options.class_weights, self.spec.classes, expected)
 
     def loss(self, outputs: torch.Tensor, batch: Batch, progress: float) -> dict[str, torch.Tensor]:
         target = batch["target"]

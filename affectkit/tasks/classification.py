@@ -27,11 +27,11 @@ class ClassificationTask(CategoricalTask):
         "brier_uncalibrated": "min", "rater_agreement": "max",
     }  # fmt: skip
 
-    def usable(self, split: Split) -> tuple[Split, str]:
+    def usable(self, split: Split, *, training: bool = False) -> tuple[Split, str]:
         if split.distribution is None and split.labels is None:
             raise DataError(f"the {split.name} split of {split.root} has neither labels nor distributions.")
         split = split.matched(self.spec.classes)
-        if split.labels is not None:
+        if split.labels is not None or (training and self.options.draw_labels):
             return split, ""
         top = split.distribution.max(1, keepdims=True)
         single = (split.distribution == top).sum(1) == 1

@@ -26,7 +26,7 @@ class DistributionTask(CategoricalTask):
         "ece_top1_uncalibrated": "min", "brier_uncalibrated": "min", "rater_agreement": "max",
     }  # fmt: skip
 
-    def usable(self, split: Split) -> tuple[Split, str]:
+    def usable(self, split: Split, *, training: bool = False) -> tuple[Split, str]:
         if split.distribution is None and split.labels is None:
             raise DataError(f"the {split.name} split of {split.root} has neither labels nor distributions.")
         return split.matched(self.spec.classes), ""

@@ -51,7 +51,7 @@ def test_a_run_learns_and_leaves_what_it_promises(trained):
         "curves.png", "reliability.png", "confusion.png", "recall.png", "bars.png", "worst.png",
     }  # fmt: skip
     assert json.loads((trained / "status.json").read_text())["state"] == "done"
-    assert len(states(trained / "state")) == 1
+    assert len(states(trained / "state")) == 2
 
 
 def test_tensorboard_reads_the_events(trained):
@@ -123,8 +123,9 @@ def test_resume_refuses_what_would_change_the_run(votes, tmp_path, trained):
         runs.train(replace(settings(votes, trained), resume=trained), given=given, reporter=Silent())
     with pytest.raises(CheckpointError, match="not a run folder"):
         runs.train(replace(settings(votes, tmp_path), resume=tmp_path), reporter=Silent())
-    with pytest.raises(UsageError, match="not empty"):
+    with pytest.raises(UsageError, match="not empty") as caught:
         runs.train(settings(votes, trained), reporter=Silent())
+    assert "--resume" in caught.value.hint
 
 
 def test_resume_refuses_changed_data(tmp_path, monkeypatch):
@@ -223,7 +224,10 @@ def test_bad_images_are_fatal_or_skipped_and_counted(tmp_path):
         runs.train(
             settings(data, tmp_path / f"skip-{cache}", cache=cache, on_error="skip", epochs=1), reporter=Silent()
         )
-        assert (tmp_path / f"skip-{cache}" / "metrics.json").is_file()
+        metrics = json.loads((tmp_path / f"skip-{cache}" / "metrics.json").read_text())
+        assert [item["image"] for item in metrics["skipped"]] == ["train/anger/000.png"]
+    for name in ("last.safetensors", "history.csv"):
+        assert digest(tmp_path / "skip-ram" / name) == digest(tmp_path / "skip-none" / name)
 
 
 def test_stored_settings_hold_absolute_paths(votes, tmp_path, monkeypatch):
@@ -287,3 +291,100 @@ def test_weighted_smoothed_loss_agrees_with_torch():
     task.weights = torch.tensor([1.0, 2.0, 5.0])
     expected = torch.nn.functional.cross_entropy(logits, labels, weight=task.weights)
     assert torch.allclose(task.loss(logits, batch, 0.0)["loss"], expected, atol=1e-6)
+
+
+def test_force_starts_afresh_and_leaves_nothing_of_the_run_before(votes, tmp_path):
+    run = tmp_path / "run"
+    runs.train(settings(votes, run, epochs=3), reporter=Silent())
+    (run / "mine.txt").write_text("kept")
+    runs.train(settings(votes, run, epochs=1, seed=5, force=True), reporter=Silent())
+    runs.train(settings(votes, tmp_path / "fresh", epochs=1, seed=5), reporter=Silent())
+    for name in ("history.csv", "best.safetensors", "last.safetensors"):
+        assert digest(run / name) == digest(tmp_path / "fresh" / name)
+    assert (run / "mine.txt").read_text() == "kept"
+    assert [s.name for s in states(run / "state")] == [s.name for s in states(tmp_path / "fresh" / "state")]
+
+
+def test_forced_repeats_are_trained_again(votes, tmp_path):
+    first = runs.train(settings(votes, tmp_path / "run", repeat=2, epochs=1), reporter=Silent())
+    again = runs.train(settings(votes, tmp_path / "run", repeat=2, epochs=1, lr=1e-2, force=True), reporter=Silent())
+    assert first["valid"]["loss"] != again["valid"]["loss"]
+
+
+def test_the_same_command_again_says_that_there_is_nothing_to_do(votes, tmp_path):
+    chosen = settings(votes, tmp_path / "run", epochs=1)
+    before = runs.train(chosen, reporter=Silent())
+    heard = Heard()
+    assert runs.train(chosen, reporter=heard)["valid"] == before["valid"]
+    assert any("nothing to do" in note for note in heard.notes)
+
+
+def test_resuming_needs_neither_the_initial_weights_nor_the_hub(votes, trained, tmp_path, monkeypatch):
+    import shutil
+
+    shutil.copy(trained / "best.safetensors", tmp_path / "init.safetensors")
+    with monkeypatch.context() as patch:
+        stop_after(patch, 2)
+        with pytest.raises(Stopped):
+            runs.train(settings(votes, tmp_path / "run", init=tmp_path / "init.safetensors"), reporter=Silent())
+    (tmp_path / "init.safetensors").unlink()
+    runs.train(replace(settings(votes, tmp_path / "run"), resume=tmp_path / "run"), reporter=Silent())
+    assert (tmp_path / "run" / "metrics.json").is_file()
+
+
+def test_a_damaged_newest_state_is_passed_over(votes, tmp_path, monkeypatch):
+    runs.train(settings(votes, tmp_path / "whole", epochs=3), reporter=Silent())
+    with monkeypatch.context() as patch:
+        stop_after(patch, 8)
+        with pytest.raises(Stopped):
+            runs.train(settings(votes, tmp_path / "cut", epochs=3), reporter=Silent())
+    newest = states(tmp_path / "cut" / "state")[0]
+    (newest / "tensors.safetensors").write_bytes(b"torn")
+    heard = Heard()
+    runs.train(replace(settings(votes, tmp_path / "cut"), resume=tmp_path / "cut"), reporter=heard)
+    assert any("damaged state" in text for text in heard.warnings)
+    assert digest(tmp_path / "cut" / "history.csv") == digest(tmp_path / "whole" / "history.csv")
+
+
+def test_settings_without_effect_are_named(votes, tmp_path):
+    heard = Heard()
+    given = frozenset({"momentum", "lr_min", "data", "dropout"})
+    runs.train(settings(votes, tmp_path / "run", epochs=1, schedule="step"), given=given, reporter=heard)
+    assert heard.warnings == [
+        "--momentum has no effect with --optimizer adam.", "--lr-min has no effect with --schedule step.",
+    ]  # fmt: skip
+
+
+def test_a_metric_that_the_data_cannot_give_is_refused_before_training(tmp_path):
+    data = make_folders(tmp_path / "data")
+    with pytest.raises(UsageError, match="no metric 'rater_agreement' here"):
+        runs.train(settings(data, tmp_path / "run", monitor="rater_agreement"), reporter=Silent())
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_batch_of_one_is_refused_in_words_where_the_network_cannot_take_it(votes, tmp_path):
+    with pytest.raises(UsageError, match="Choose a larger --batch-size"):
+        runs.train(settings(votes, tmp_path / "run", batch_size=1, image_size=16), reporter=Silent())
+
+
+def test_a_classifier_is_not_taken_over_for_other_classes(votes, folders, trained, tmp_path):
+    heard = Heard()
+    runs.train(settings(folders, tmp_path / "same", init=trained / "best.safetensors", epochs=1), reporter=heard)
+    assert not any("left at their initial values" in note for note in heard.notes)
+    other = make_folders(tmp_path / "data")
+    for split in ("train", "valid", "test"):
+        (other / split / "anger").rename(other / split / "zorn")
+    heard = Heard()
+    runs.train(settings(other, tmp_path / "other", init=trained / "best.safetensors", epochs=1), reporter=heard)
+    assert any("left at their initial values: top.1.bias, top.1.weight" in note for note in heard.notes)
+
+
+def test_test_reports_the_loss_that_training_did(votes, tmp_path):
+    from affectkit.config import resolve
+    from affectkit.runners.evaluate import test as run_test
+    from affectkit.runners.settings import TestSettings
+
+    result = runs.train(settings(votes, tmp_path / "run", loss="mse:2+l1:0.5", epochs=1), reporter=Silent())
+    chosen = {"checkpoint": tmp_path / "run", "data": votes, "split": "valid", "workers": 0}
+    summary = run_test(resolve(TestSettings, flags=chosen).settings, reporter=Silent())
+    assert summary["metrics"] == result["valid"]
