@@ -211,18 +211,7 @@ def _convert(entry: Field[Any], owner: type, value: Any) -> tuple[Any, str]:
     if value is None:
         return (None, "") if optional else (None, f"{name} must have a value.")
     if typing.get_origin(wanted) is tuple:
-        inner = typing.get_args(wanted)[0]
-        items = value.split(",") if isinstance(value, str) else value
-        if not isinstance(items, list | tuple):
-            return None, f"{name} must be a list, got {value!r}."
-        if isinstance(value, str):
-            items = [item.strip() for item in items if item.strip()]
-        if inner is int and any(isinstance(item, float) and not item.is_integer() for item in items):
-            return None, f"{name} must be a list of whole numbers, got {value!r}."
-        try:
-            return tuple(inner(item) for item in items), ""
-        except (TypeError, ValueError):
-            return None, f"{name} must be a list of {inner.__name__}, got {value!r}."
+        return _convert_list(name, typing.get_args(wanted)[0], value)
     if wanted is bool:
         return (value, "") if isinstance(value, bool) else (None, f"{name} must be true or false, got {value!r}.")
     if isinstance(value, bool):
@@ -247,6 +236,21 @@ def _convert(entry: Field[Any], owner: type, value: Any) -> tuple[Any, str]:
     if not isinstance(value, str | int | float):
         return None, f"{name} must be text, got {value!r}."
     return str(value), ""
+
+
+def _convert_list(name: str, inner: type, value: Any) -> tuple[Any, str]:
+    """A list, or text with commas between its items, as a tuple of ``inner``."""
+    if isinstance(value, str):
+        value = [item.strip() for item in value.split(",") if item.strip()]
+    fault = f"{name} must be a list of {'whole numbers' if inner is int else 'texts'}, got {value!r}."
+    if not isinstance(value, list | tuple):
+        return None, fault
+    try:
+        items = tuple(inner(item) for item in value)
+        exact = inner is not int or all(item == float(given) for item, given in zip(items, value, strict=True))
+    except (TypeError, ValueError):
+        return None, fault
+    return (items, "") if exact else (None, fault)
 
 
 def _article(wanted: type) -> str:

@@ -187,7 +187,7 @@ complete -c affectkit -n '__affectkit_at "train"' -l fit -x -a '(__affectkit_wor
 complete -c affectkit -n '__affectkit_at "train"' -l cache -x -a '(__affectkit_words_5)' -d 'Hold decoded images in memory; auto: where they fit in a quarter of what...'
 complete -c affectkit -n '__affectkit_at "train"' -l on-error -x -a '(__affectkit_words_6)' -d 'What a bad image does. Default: fail'
 complete -c affectkit -n '__affectkit_at "train"' -l model -x -a '(__affectkit_words_7)' -d 'Model name; any timm backbone. See affectkit models. Default: resnet18'
-complete -c affectkit -n '__affectkit_at "train"' -l task -x -a '(__affectkit_words_8)' -d 'What is predicted; auto: distribution where the data has votes or...'
+complete -c affectkit -n '__affectkit_at "train"' -l task -x -a '(__affectkit_words_8)' -d 'What is predicted; auto: classification where the data has labels, else...'
 complete -c affectkit -n '__affectkit_at "train"' -l pretrained -d 'Start from the weights on timm\'s hub (downloaded once). Default: yes'
 complete -c affectkit -n '__affectkit_at "train"' -l no-pretrained -d 'Start from the weights on timm\'s hub (downloaded once). Default: yes'
 complete -c affectkit -n '__affectkit_at "train"' -l init -r -F -d 'Start from the weights in this file instead'

@@ -41,7 +41,7 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
         '--cache Hold decoded images in memory; auto: where they fit in a quarter of what...',
         '--on-error What a bad image does. Default: fail',
         '--model Model name; any timm backbone. See affectkit models. Default: resnet18',
-        '--task What is predicted; auto: distribution where the data has votes or...',
+        '--task What is predicted; auto: classification where the data has labels, else...',
         '--pretrained Start from the weights on timm''s hub (downloaded once). Default: yes',
         '--no-pretrained Start from the weights on timm''s hub (downloaded once). Default: yes',
         '--init Start from the weights in this file instead',

@@ -33,6 +33,8 @@ def register(app: typer.Typer) -> None:
             )
         from affectkit.runners.infer import infer as run
 
+        for stream in (sys.stdin, sys.stdout):  # file names need not be UTF-8
+            stream.reconfigure(errors="surrogateescape")
         summary = run(settings, reporter=console, listed=sys.stdin, stdout=sys.stdout)
         console.result(summary)
         for item in summary["skipped_first"]:

@@ -14,11 +14,12 @@ from torch import nn
 from affectkit import __version__
 from affectkit.core.files import read_json
 from affectkit.core.progress import Reporter
+from affectkit.core.randomness import address
 from affectkit.data.decode import list_images
 from affectkit.data.loading import Failure, PathImages, choose_workers, close_loader, make_loader, refuse_failures
 from affectkit.errors import DataError
 from affectkit.runners.checkpoint import find_checkpoint, load_model, make_task
-from affectkit.runners.evaluate import Place, forward
+from affectkit.runners.evaluate import Place, forward, forward_in_blocks
 from affectkit.runners.rows import NAME, Output
 from affectkit.runners.settings import InferSettings
 from affectkit.runners.signals import StopFlag
@@ -72,7 +73,22 @@ def find_items(paths: Iterable[str], *, recursive: bool, listed: IO[str] | None 
                 raise DataError(f"{text} does not exist.")
             if not next(glob.iglob(os.path.expanduser(text), recursive=True), None):
                 raise DataError(f"nothing matches {text}.")
-    return _items(paths, recursive=recursive, listed=listed)
+        elif path.is_dir() and next(list_images(path, recursive), None) is None:
+            hint = "" if recursive else "Add --recursive to look into its sub-folders too."
+            raise DataError(f"{text} holds no image.", hint)
+    items = _items(paths, recursive=recursive, listed=listed)
+    # The images of one folder cannot repeat; of a list, eight bytes a name are kept.
+    return items if len(paths) == 1 and paths[0] != "-" else _once(items)
+
+
+def _once(items: Iterator[Item]) -> Iterator[Item]:
+    """``items`` without those whose name has come before: a table has one row a name."""
+    seen: set[int] = set()
+    for item in items:
+        key = address(0, item.name)
+        if key not in seen:
+            seen.add(key)
+            yield item
 
 
 def _items(paths: list[str], *, recursive: bool, listed: IO[str] | None) -> Iterator[Item]:
@@ -91,15 +107,9 @@ def _items(paths: list[str], *, recursive: bool, listed: IO[str] | None) -> Iter
 
 
 def _folder_items(path: Path, text: str, *, recursive: bool, relative: bool) -> Iterator[Item]:
-    found = False
     for image in list_images(path, recursive):
-        found = True
         inner = image.relative_to(path)
         yield Item((inner if relative else Path(text) / inner).as_posix(), image)
-    if not found:
-        raise DataError(
-            f"{text} holds no image.", "" if recursive else "Add --recursive to look into its sub-folders too."
-        )
 
 
 def _glob_items(text: str, *, recursive: bool) -> Iterator[Item]:
@@ -119,8 +129,14 @@ def predict(
     batch_size: int,
     workers: int,
     place: Place,
+    exact: bool = True,
 ) -> Iterator[tuple[list[list[Any]], list[Failure]]]:
-    """For each batch, in order: rows (image name, then the task's columns), and the images that failed, by name."""
+    """For each batch, in order: rows (image name, then the task's columns), and the images that failed, by name.
+
+    Args:
+        exact: on the CPU, rows do not depend on the batches to the last bit, at the cost of filling up small ones.
+    """
+    run = forward_in_blocks if exact else forward
     keys = Keys(items, batch_size)
     loader = make_loader(PathImages(task.spec), keys, workers=workers, pin=place.device.kind == "cuda")
     try:
@@ -129,7 +145,7 @@ def predict(
             names = [keys.names.pop(int(position)) for position in raw["index"]]
             rows: list[list[Any]] = []
             if names:
-                outputs = forward(model, task.inputs(place.images(raw, task.spec)), place)
+                outputs = run(model, task.inputs(place.images(raw, task.spec)), place)
                 rows = [[name, *values] for name, values in zip(names, task.rows(outputs), strict=True)]
             yield rows, failures
     finally:
@@ -142,7 +158,7 @@ def predict_rows(model: nn.Module, paths: Iterable[str | Path], *, batch_size: i
     place = Place.choose(str(next(model.parameters()).device), "fp32")
     items = (Item(str(path), Path(path)) for path in paths)
     header = [NAME, *task.columns()]
-    for rows, failures in predict(model, task, items, batch_size=batch_size, workers=0, place=place):
+    for rows, failures in predict(model, task, items, batch_size=batch_size, workers=0, place=place, exact=False):
         refuse_failures(failures, "fail")
         for row in rows:
             yield dict(zip(header, row, strict=True))
@@ -176,6 +192,8 @@ def infer(settings: InferSettings, *, reporter: Reporter, listed: IO[str], stdou
         "affectkit": __version__,
         "task": task.name,
         "classes": list(task.spec.classes),
+        "paths": list(settings.paths),
+        "recursive": settings.recursive,
     }
     items = find_items(settings.paths, recursive=settings.recursive, listed=listed)
     output = Output(settings, summary, [NAME, *task.columns()], stdout)
@@ -196,8 +214,10 @@ def infer(settings: InferSettings, *, reporter: Reporter, listed: IO[str], stdou
             reporter.advance(len(rows) + len(failures))
             if stopping.requested:
                 reporter.finish()
-                raise stopping.error(f"{output.count:,} images are done.", output.how_to_go_on())
+                kept = output.final is not None
+                raise stopping.error(f"{output.count:,} images are done.", output.how_to_go_on(), resumable=kept)
         reporter.finish()
     if not output.count:
+        output.discard()
         raise DataError("there was no image to predict.")
     return output.conclude()

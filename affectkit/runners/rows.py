@@ -87,19 +87,14 @@ class Output:
         if self.settings.resume and self.part.exists():
             self._check_record()
             self.done = self._recover()
-            self._open(
-                self.part.open("a", encoding="utf-8", newline=""), self.skips.open("a", encoding="utf-8", newline="")
-            )
+            self._open(_text(self.part, "a"), _text(self.skips, "a"))
             return self
         for old in (self.final, self.part, self.skips):
             if old.exists() and not self.settings.force:
                 raise UsageError(f"{old} exists.", "Add --resume to go on with it, or --force to replace it.")
             old.unlink(missing_ok=True)
         write_json(self.record, self.summary)
-        self._open(
-            self.part.open("w", encoding="utf-8", newline=""), self.skips.open("w", encoding="utf-8", newline="")
-        )
-        self.skip_stream.write(_csv_line([NAME, "Reason"]))
+        self._open(_text(self.part, "w"), _text(self.skips, "w"))
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -118,20 +113,27 @@ class Output:
             self.skip_stream.flush()
 
     def conclude(self) -> dict[str, Any]:
-        """Give the table its final name and write the record; returns it."""
+        """Write the record and give the table its final name; returns the record."""
         record = {**self.summary, "images": self.rows, "skipped": self.skipped, "skipped_first": self.reasons}
-        if self.final is not None:
-            if not self.skipped:
-                self.skips.unlink(missing_ok=True)
-            record |= {"results": str(self.final)} | ({"skipped_list": str(self.skips)} if self.skipped else {})
-            if self.settings.format == "parquet":
-                _to_parquet(self.part, self.final)
-                self.part.unlink()
-            else:
-                sync(self.part)
-                os.replace(self.part, self.final)
-            write_json(self.record, record)
+        if self.final is None:
+            return record
+        if not self.skipped:
+            self.skips.unlink(missing_ok=True)
+        record |= {"results": str(self.final)} | ({"skipped_list": str(self.skips)} if self.skipped else {})
+        # The record first: once the table has its final name, a rerun reads the record and does nothing.
+        write_json(self.record, record)
+        if self.settings.format == "parquet":
+            _to_parquet(self.part, self.final)
+            self.part.unlink()
+        else:
+            sync(self.part)
+            os.replace(self.part, self.final)
         return record
+
+    def discard(self) -> None:
+        """Remove what was begun, where there turned out to be nothing to do."""
+        for path in filter(None, (self.part, self.skips, self.record)):
+            path.unlink(missing_ok=True)
 
     def how_to_go_on(self) -> str:
         """The next step after a stop."""
@@ -142,27 +144,37 @@ class Output:
     def _open(self, stream: IO[str], skips: IO[str] | None) -> None:
         self.stream, self.skip_stream = stream, skips
         begun = self.part is not None and self.part.stat().st_size > 0
+        if self.skips is not None and self.skips.stat().st_size == 0:
+            skips.write(_csv_line([NAME, "Reason"]))
+            skips.flush()
         self.table = Rows(stream, self.header, self.form, begun=begun)
 
     def _check_record(self) -> None:
-        before = read_json(self.record)["checkpoint_sha256"] if self.record.exists() else None
-        if before != self.summary["checkpoint_sha256"]:
+        before = read_json(self.record) if self.record.exists() else {}
+        if before.get("checkpoint_sha256") != self.summary["checkpoint_sha256"]:
             raise CheckpointError(
                 f"the rows in {self.settings.results} were made with another checkpoint.",
                 "Name that checkpoint, another --results folder, or --force.",
+            )
+        if (before["paths"], before["recursive"]) != (self.summary["paths"], self.summary["recursive"]):
+            was = " ".join(before["paths"]) + (" --recursive" if before["recursive"] else "")
+            raise UsageError(
+                f"the rows in {self.settings.results} are those of: {was}.",
+                "Name the same images, another --results folder, or --force.",
             )
 
     def _recover(self) -> set[str]:
         """Cut a torn last line off the table and the skipped list, and return the names that are accounted for."""
         names = set()
         for path, form, kind in ((self.part, self.form, "rows"), (self.skips, "csv", "skipped")):
-            text = path.read_bytes() if path.exists() else b""
-            whole = text[: text.rfind(b"\n") + 1]
+            whole = path.read_bytes() if path.exists() else b""
+            whole = whole[: whole.rfind(b"\n") + 1]
             with path.open("wb") as stream:
                 stream.write(whole)
-            lines = whole.decode("utf-8").splitlines()
+            # Not splitlines: names may hold what Unicode counts as the end of a line.
+            lines = whole.decode("utf-8", "surrogateescape").split("\n")[:-1]
             if form == "csv":
-                found = [row[0] for row in csv.reader(io.StringIO(whole.decode("utf-8")))][1:]
+                found = [row[0] for row in csv.reader(line + "\n" for line in lines)][1:]
             else:
                 found = [json.loads(line)[NAME] for line in lines]
             setattr(self, kind, len(found))
@@ -170,9 +182,16 @@ class Output:
         return names
 
 
+def _text(path: Path, mode: str) -> IO[str]:
+    """A table file; names that are not UTF-8 go through it unchanged."""
+    return path.open(mode, encoding="utf-8", errors="surrogateescape", newline="")
+
+
 def _csv_line(values: list[Any]) -> str:
+    """One line; where a value holds the end of one, all are quoted."""
+    odd = any(isinstance(value, str) and ("\r" in value or "\n" in value) for value in values)
     buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="\n").writerow(values)
+    csv.writer(buffer, lineterminator="\n", quoting=csv.QUOTE_ALL if odd else csv.QUOTE_MINIMAL).writerow(values)
     return buffer.getvalue()
 
 
@@ -181,7 +200,7 @@ def _to_parquet(source: Path, target: Path, rows: int = 50_000) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    with whole_file(target) as part, source.open(encoding="utf-8") as stream:
+    with whole_file(target) as part, _text(source, "r") as stream:
         writer = None
         group: list[dict[str, Any]] = []
         for line in stream:

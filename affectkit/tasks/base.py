@@ -95,7 +95,7 @@ class Task(ABC):
         """The metrics that can be monitored on ``split``."""
         return list(self.better)
 
-    def fit(self, split: Split) -> None:
+    def fit(self, split: Split) -> None:  # noqa: B027 - most tasks have nothing to take
         """Take what depends on the training targets (class weights) from the training split."""
 
     @property

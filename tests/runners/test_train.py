@@ -26,6 +26,13 @@ from affectkit.tasks.categorical import CategoricalOptions, class_weights
 from affectkit.tasks.distribution import DistributionTask
 
 
+@pytest.fixture(autouse=True)
+def _no_pictures(monkeypatch):
+    """Pictures take seconds a run; the run that the session shares has drawn them."""
+    monkeypatch.setattr("affectkit.runners.train.draw_figures", lambda *args, **kwargs: None)
+    monkeypatch.setattr("affectkit.runners.train.plots.training_curves", lambda *args, **kwargs: None)
+
+
 def digest(path):
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
