@@ -208,3 +208,26 @@ def test_on_a_terminal_a_bar_is_drawn(votes, tmp_path):
     assert process.wait(60) == 0
     text = seen.decode()
     assert "\x1b[" in text and "━" in text and "top1" in text
+
+
+def test_training_that_skipped_images_exits_4_and_names_them(tmp_path):
+    data = make_folders(tmp_path / "data")
+    (data / "train" / "anger" / "000.png").write_bytes(b"broken")
+    done = affectkit("train", "--data", data, "--output", tmp_path / "r", "--epochs", "1", "--on-error", "skip", *FAST)
+    assert done.returncode == 4 and "000.png" in done.stderr and "1 image(s) could not be read" in done.stderr
+    assert json.loads((tmp_path / "r" / "metrics.json").read_text())["skipped"][0]["image"] == "train/anger/000.png"
+
+
+def test_a_missed_threshold_still_prints_the_result(trained, votes):
+    done = affectkit("test", "--checkpoint", trained, "--data", votes, "--fail-under", "top1=1.01", "--json")
+    assert done.returncode == 3 and json.loads(done.stdout)["missed"] and "at least 1.01" in done.stderr
+
+
+def test_print_config_of_a_resume_shows_the_run(trained):
+    done = affectkit("train", "--resume", trained, "--print-config", "--json")
+    assert json.loads(done.stdout)["model"] == {"value": TINY, "source": f"run {trained}"}
+
+
+def test_a_full_or_forbidden_disk_is_said_in_words(trained, votes, tmp_path):
+    done = affectkit("infer", votes / "images" / "test", "--checkpoint", trained, "--results", "/proc/none", "-q")
+    assert done.returncode == 1 and "Check the disk" in done.stderr and "fault of affectkit" not in done.stderr
