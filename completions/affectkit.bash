@@ -12,24 +12,24 @@ _affectkit_command() {
             ;;
         train)
             options=(
-                --device --precision --batch-size --workers --seed --data --output --resume --force
-                --val-fraction --augment --fit --cache --on-error --model --task --pretrained --no-pretrained
-                --init --image-size --channels --dropout --top --epochs --loss --optimizer --lr --momentum
+                --device --precision --batch-size --workers --data --output --resume --force --val-fraction
+                --augment --fit --cache --on-error --model --task --pretrained --no-pretrained --init
+                --image-size --channels --dropout --top --epochs --loss --optimizer --lr --momentum
                 --weight-decay --schedule --warmup --lr-min --lr-patience --step-size --milestones --gamma
                 --accumulate --clip-norm --draw-labels --mixup --label-smoothing --class-weights --ema
-                --early-stop --monitor --calibrate --repeat --track --print-config --config --json --quiet -q
-                --debug --help -h
+                --early-stop --seed --monitor --calibrate --repeat --track --print-config --config --json
+                --quiet -q --debug --help -h
             )
             ;;
         test)
             options=(
-                --device --precision --batch-size --workers --seed --checkpoint --data --split --results
-                --force --on-error --fail-under --config --json --quiet -q --debug --help -h
+                --device --precision --batch-size --workers --checkpoint --data --split --results --force
+                --on-error --fail-under --config --json --quiet -q --debug --help -h
             )
             ;;
         infer)
             options=(
-                --device --precision --batch-size --workers --seed --checkpoint --results --format --recursive
+                --device --precision --batch-size --workers --checkpoint --results --format --recursive
                 --resume --force --on-error --config --json --quiet -q --debug --help -h
             )
             rest=files
@@ -77,16 +77,15 @@ _affectkit_option() {
         'train --precision' | 'test --precision' | 'infer --precision')
             takes=1 kind='words 3'
             ;;
-        'train --batch-size' | 'train --workers' | 'train --seed' | 'train --val-fraction' | \
-        'train --image-size' | 'train --channels' | 'train --dropout' | 'train --epochs' | 'train --lr' | \
-        'train --momentum' | 'train --weight-decay' | 'train --warmup' | 'train --lr-min' | \
-        'train --lr-patience' | 'train --step-size' | 'train --milestones' | 'train --gamma' | \
-        'train --accumulate' | 'train --clip-norm' | 'train --mixup' | 'train --label-smoothing' | \
-        'train --class-weights' | 'train --ema' | 'train --early-stop' | 'train --monitor' | \
-        'train --repeat' | 'test --batch-size' | 'test --workers' | 'test --seed' | 'test --fail-under' | \
-        'infer --batch-size' | 'infer --workers' | 'infer --seed' | 'demo --epochs' | \
-        'prep schematic --train' | 'prep schematic --valid' | 'prep schematic --test' | \
-        'prep schematic --size' | 'prep schematic --seed')
+        'train --batch-size' | 'train --workers' | 'train --val-fraction' | 'train --image-size' | \
+        'train --channels' | 'train --dropout' | 'train --epochs' | 'train --lr' | 'train --momentum' | \
+        'train --weight-decay' | 'train --warmup' | 'train --lr-min' | 'train --lr-patience' | \
+        'train --step-size' | 'train --milestones' | 'train --gamma' | 'train --accumulate' | \
+        'train --clip-norm' | 'train --mixup' | 'train --label-smoothing' | 'train --class-weights' | \
+        'train --ema' | 'train --early-stop' | 'train --seed' | 'train --monitor' | 'train --repeat' | \
+        'test --batch-size' | 'test --workers' | 'test --fail-under' | 'infer --batch-size' | \
+        'infer --workers' | 'demo --epochs' | 'prep schematic --train' | 'prep schematic --valid' | \
+        'prep schematic --test' | 'prep schematic --size' | 'prep schematic --seed')
             takes=1 kind=none
             ;;
         'train --data' | 'train --output' | 'train --resume' | 'train --init' | 'train --config' | \

@@ -5,21 +5,21 @@
 function __affectkit_takes
     switch "$argv"
         case \
-            'train --device' 'train --precision' 'train --batch-size' 'train --workers' 'train --seed' \
-            'train --data' 'train --output' 'train --resume' 'train --val-fraction' 'train --augment' \
-            'train --fit' 'train --cache' 'train --on-error' 'train --model' 'train --task' 'train --init' \
+            'train --device' 'train --precision' 'train --batch-size' 'train --workers' 'train --data' \
+            'train --output' 'train --resume' 'train --val-fraction' 'train --augment' 'train --fit' \
+            'train --cache' 'train --on-error' 'train --model' 'train --task' 'train --init' \
             'train --image-size' 'train --channels' 'train --dropout' 'train --top' 'train --epochs' \
             'train --loss' 'train --optimizer' 'train --lr' 'train --momentum' 'train --weight-decay' \
             'train --schedule' 'train --warmup' 'train --lr-min' 'train --lr-patience' 'train --step-size' \
             'train --milestones' 'train --gamma' 'train --accumulate' 'train --clip-norm' 'train --mixup' \
             'train --label-smoothing' 'train --class-weights' 'train --ema' 'train --early-stop' \
-            'train --monitor' 'train --calibrate' 'train --repeat' 'train --track' 'train --config' \
-            'test --device' 'test --precision' 'test --batch-size' 'test --workers' 'test --seed' \
+            'train --seed' 'train --monitor' 'train --calibrate' 'train --repeat' 'train --track' \
+            'train --config' 'test --device' 'test --precision' 'test --batch-size' 'test --workers' \
             'test --checkpoint' 'test --data' 'test --split' 'test --results' 'test --on-error' \
             'test --fail-under' 'test --config' 'infer --device' 'infer --precision' 'infer --batch-size' \
-            'infer --workers' 'infer --seed' 'infer --checkpoint' 'infer --results' 'infer --format' \
-            'infer --on-error' 'infer --config' 'models --checkpoint' 'models --config' 'demo --epochs' \
-            'demo --device' 'demo --config' 'doctor --config' 'completions --write' 'completions --config' \
+            'infer --workers' 'infer --checkpoint' 'infer --results' 'infer --format' 'infer --on-error' \
+            'infer --config' 'models --checkpoint' 'models --config' 'demo --epochs' 'demo --device' \
+            'demo --config' 'doctor --config' 'completions --write' 'completions --config' \
             'prep ferplus --output' 'prep ferplus --link' 'prep ferplus --target' 'prep ferplus --config' \
             'prep affectnet-fused --output' 'prep affectnet-fused --link' 'prep affectnet-fused --config' \
             'prep schematic --train' 'prep schematic --valid' 'prep schematic --test' \
@@ -176,7 +176,6 @@ complete -c affectkit -n '__affectkit_at "train"' -l device -x -a '(__affectkit_
 complete -c affectkit -n '__affectkit_at "train"' -l precision -x -a '(__affectkit_words_2)' -d 'Number format of the forward pass. Default: auto'
 complete -c affectkit -n '__affectkit_at "train"' -l batch-size -x -d 'Images in a batch. Default: 32'
 complete -c affectkit -n '__affectkit_at "train"' -l workers -x -d 'Processes that decode images. Default: chosen by the data'
-complete -c affectkit -n '__affectkit_at "train"' -l seed -x -d 'Everything random follows from it. Default: 0'
 complete -c affectkit -n '__affectkit_at "train"' -l data -r -F -d 'Folder with the dataset; its layout is found by looking'
 complete -c affectkit -n '__affectkit_at "train"' -l output -r -F -d 'Run folder to make'
 complete -c affectkit -n '__affectkit_at "train"' -l resume -r -F -d 'Continue this run folder; needs nothing else'
@@ -216,6 +215,7 @@ complete -c affectkit -n '__affectkit_at "train"' -l label-smoothing -x -d 'Shar
 complete -c affectkit -n '__affectkit_at "train"' -l class-weights -x -d 'balanced (inverse frequency), none, or name=weight,name=weight. Default: none'
 complete -c affectkit -n '__affectkit_at "train"' -l ema -x -d 'Decay of the averaged weights that are evaluated and kept; 0: off. Default: 0'
 complete -c affectkit -n '__affectkit_at "train"' -l early-stop -x -d 'Epochs without a new best before the run ends; 0: never. Default: 5'
+complete -c affectkit -n '__affectkit_at "train"' -l seed -x -d 'Everything random follows from it. Default: 0'
 complete -c affectkit -n '__affectkit_at "train"' -l monitor -x -d 'Validation metric that says which epoch is best. Default: loss'
 complete -c affectkit -n '__affectkit_at "train"' -l calibrate -x -a '(__affectkit_words_13)' -d 'What the temperature is fitted to on the validation split: auto (targets)...'
 complete -c affectkit -n '__affectkit_at "train"' -l repeat -x -d 'Train this many times with seeds SEED, SEED+1, ... Default: 1'
@@ -232,7 +232,6 @@ complete -c affectkit -n '__affectkit_at "test"' -l device -x -a '(__affectkit_w
 complete -c affectkit -n '__affectkit_at "test"' -l precision -x -a '(__affectkit_words_2)' -d 'Number format of the forward pass. Default: auto'
 complete -c affectkit -n '__affectkit_at "test"' -l batch-size -x -d 'Images in a batch. Default: 32'
 complete -c affectkit -n '__affectkit_at "test"' -l workers -x -d 'Processes that decode images. Default: chosen by the data'
-complete -c affectkit -n '__affectkit_at "test"' -l seed -x -d 'Everything random follows from it. Default: 0'
 complete -c affectkit -n '__affectkit_at "test"' -l checkpoint -r -F -d 'Checkpoint file, or a run folder (its best model)'
 complete -c affectkit -n '__affectkit_at "test"' -l data -r -F -d 'Folder with the dataset; its layout is found by looking'
 complete -c affectkit -n '__affectkit_at "test"' -l split -x -a '(__affectkit_words_15)' -d 'Split to test on. Default: test'
@@ -251,7 +250,6 @@ complete -c affectkit -n '__affectkit_at "infer"' -l device -x -a '(__affectkit_
 complete -c affectkit -n '__affectkit_at "infer"' -l precision -x -a '(__affectkit_words_2)' -d 'Number format of the forward pass. Default: auto'
 complete -c affectkit -n '__affectkit_at "infer"' -l batch-size -x -d 'Images in a batch. Default: 32'
 complete -c affectkit -n '__affectkit_at "infer"' -l workers -x -d 'Processes that decode images. Default: chosen by the data'
-complete -c affectkit -n '__affectkit_at "infer"' -l seed -x -d 'Everything random follows from it. Default: 0'
 complete -c affectkit -n '__affectkit_at "infer"' -l checkpoint -r -F -d 'Checkpoint file, or a run folder (its best model)'
 complete -c affectkit -n '__affectkit_at "infer"' -l results -r -F -d 'Folder for the result table. Default: rows go to standard output'
 complete -c affectkit -n '__affectkit_at "infer"' -l format -x -a '(__affectkit_words_16)' -d 'Format of the rows. Default: csv'

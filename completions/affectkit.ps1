@@ -30,7 +30,6 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
         '--precision Number format of the forward pass. Default: auto',
         '--batch-size Images in a batch. Default: 32',
         '--workers Processes that decode images. Default: chosen by the data',
-        '--seed Everything random follows from it. Default: 0',
         '--data Folder with the dataset; its layout is found by looking',
         '--output Run folder to make',
         '--resume Continue this run folder; needs nothing else',
@@ -70,6 +69,7 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
         '--class-weights balanced (inverse frequency), none, or name=weight,name=weight. Default: none',
         '--ema Decay of the averaged weights that are evaluated and kept; 0: off. Default: 0',
         '--early-stop Epochs without a new best before the run ends; 0: never. Default: 5',
+        '--seed Everything random follows from it. Default: 0',
         '--monitor Validation metric that says which epoch is best. Default: loss',
         '--calibrate What the temperature is fitted to on the validation split: auto (targets)...',
         '--repeat Train this many times with seeds SEED, SEED+1, ... Default: 1',
@@ -87,7 +87,6 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
         '--precision Number format of the forward pass. Default: auto',
         '--batch-size Images in a batch. Default: 32',
         '--workers Processes that decode images. Default: chosen by the data',
-        '--seed Everything random follows from it. Default: 0',
         '--checkpoint Checkpoint file, or a run folder (its best model)',
         '--data Folder with the dataset; its layout is found by looking',
         '--split Split to test on. Default: test',
@@ -107,7 +106,6 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
         '--precision Number format of the forward pass. Default: auto',
         '--batch-size Images in a batch. Default: 32',
         '--workers Processes that decode images. Default: chosen by the data',
-        '--seed Everything random follows from it. Default: 0',
         '--checkpoint Checkpoint file, or a run folder (its best model)',
         '--results Folder for the result table. Default: rows go to standard output',
         '--format Format of the rows. Default: csv',
@@ -199,7 +197,6 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
     $valued['train --precision'] = @(1, 'words 2')
     $valued['train --batch-size'] = @(1, 'none')
     $valued['train --workers'] = @(1, 'none')
-    $valued['train --seed'] = @(1, 'none')
     $valued['train --data'] = @(1, 'files')
     $valued['train --output'] = @(1, 'files')
     $valued['train --resume'] = @(1, 'files')
@@ -235,6 +232,7 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
     $valued['train --class-weights'] = @(1, 'none')
     $valued['train --ema'] = @(1, 'none')
     $valued['train --early-stop'] = @(1, 'none')
+    $valued['train --seed'] = @(1, 'none')
     $valued['train --monitor'] = @(1, 'none')
     $valued['train --calibrate'] = @(1, 'words 13')
     $valued['train --repeat'] = @(1, 'none')
@@ -244,7 +242,6 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
     $valued['test --precision'] = @(1, 'words 2')
     $valued['test --batch-size'] = @(1, 'none')
     $valued['test --workers'] = @(1, 'none')
-    $valued['test --seed'] = @(1, 'none')
     $valued['test --checkpoint'] = @(1, 'files')
     $valued['test --data'] = @(1, 'files')
     $valued['test --split'] = @(1, 'words 15')
@@ -256,7 +253,6 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
     $valued['infer --precision'] = @(1, 'words 2')
     $valued['infer --batch-size'] = @(1, 'none')
     $valued['infer --workers'] = @(1, 'none')
-    $valued['infer --seed'] = @(1, 'none')
     $valued['infer --checkpoint'] = @(1, 'files')
     $valued['infer --results'] = @(1, 'files')
     $valued['infer --format'] = @(1, 'words 16')

@@ -214,7 +214,9 @@ def _check_header(path: Path, header: list[str]) -> tuple[str, ...]:
         if len(header) == 1 and (";" in header[0] or "\t" in header[0]):
             hint = "Columns must be separated by commas: this table seems to use semicolons or tabs."
         elif "Image name" in header:
-            hint = "This is the label file of FER+: prepare the dataset first (affectkit --help lists preparations)."
+            hint = (
+                "This is the label file of FER+: prepare the dataset first: affectkit prep ferplus FOLDER --output NEW."
+            )
         raise DataError(f"table {path} has no 'filename' column; its columns are {some(header)}.", hint)
     emotions = tuple(name for name in header if name not in RESERVED and name.lower() not in _INDEX_COLUMNS)
     if len(emotions) < 2 and ("label" not in header or emotions):

@@ -31,7 +31,6 @@ class Runtime:
     workers: int | None = setting(
         None, "Processes that decode images.", low=0, high=256, group=RUN, default_text="chosen by the data"
     )
-    seed: int = setting(0, "Everything random follows from it.", low=0, high=2**31 - 1, group=RUN)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,6 +122,7 @@ class TrainSettings(Runtime):
     )
     early_stop: int = setting(5, "Epochs without a new best before the run ends; 0: never.", low=0, group=REGULAR)
 
+    seed: int = setting(0, "Everything random follows from it.", low=0, high=2**31 - 1, group=RUN)
     monitor: str = setting("loss", "Validation metric that says which epoch is best.", group=RUN)
     calibrate: str = setting(
         "auto",
@@ -174,7 +174,8 @@ class TestSettings(Runtime):
 
     def rules(self) -> list[str]:
         """Faults between settings."""
-        return [f"--{name} is needed." for name in ("checkpoint", "data") if getattr(self, name) is None]
+        faults = [f"--{name} is needed." for name in ("checkpoint", "data") if getattr(self, name) is None]
+        return faults + (["--force needs --results."] if self.force and self.results is None else [])
 
 
 @dataclass(frozen=True, kw_only=True)
