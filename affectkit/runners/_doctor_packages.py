@@ -56,7 +56,7 @@ def installed_versions() -> dict[str, list[str]]:
         try:
             name = _normal(distribution.metadata["Name"])
             version = distribution.version or ""
-        except Exception:  # an empty or half-deleted dist-info folder raises TypeError, KeyError or AttributeError
+        except (TypeError, KeyError, AttributeError):  # an empty or half-deleted dist-info folder
             continue
         place = str(distribution.locate_file(""))
         if places.setdefault(name, place) == place and version not in versions.get(name, []):

@@ -18,7 +18,7 @@ from affectkit.core.files import sha256, whole_file
 from affectkit.core.spec import InputSpec
 from affectkit.errors import CheckpointError, UsageError
 from affectkit.models.registry import build
-from affectkit.runners.device import resolve_device
+from affectkit.runners.device import prepare_model, resolve_device
 from affectkit.tasks import TASKS
 from affectkit.tasks.base import Task
 
@@ -140,7 +140,7 @@ def load_model(path: str | Path, *, device: str = "cpu") -> nn.Module:
     model.spec = header.spec
     model.header = header
     model.checkpoint_hash = sha256(path)
-    return model.to(target.torch_name).eval()
+    return prepare_model(model, target, channels_last=target.kind == "cuda").eval()
 
 
 def load_tensors(model: nn.Module, path: Path) -> None:

@@ -29,7 +29,7 @@ from affectkit.data.split import Split
 from affectkit.data.transforms import normalise
 from affectkit.errors import DataError, UsageError
 from affectkit.runners.checkpoint import find_checkpoint, load_model, make_task
-from affectkit.runners.device import Device, Precision, resolve_device, resolve_precision
+from affectkit.runners.device import Device, Precision, resolve_device, resolve_precision, to_device
 from affectkit.runners.settings import TestSettings
 from affectkit.runners.signals import StopFlag
 from affectkit.runners.tables import write_table
@@ -54,10 +54,7 @@ class Place:
 
     def images(self, batch: dict[str, Any], spec: InputSpec) -> dict[str, Any]:
         """``batch`` on the device, its images normalised."""
-        moved = {
-            name: value.to(self.device.torch_name, non_blocking=True) if isinstance(value, torch.Tensor) else value
-            for name, value in batch.items()
-        }
+        moved = to_device(batch, self.device)
         images = normalise(moved["image"], spec)
         if self.device.kind == "cuda":
             images = images.contiguous(memory_format=torch.channels_last)

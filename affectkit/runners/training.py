@@ -22,6 +22,7 @@ from affectkit.errors import DataError, UsageError
 from affectkit.models import backbones
 from affectkit.models.registry import build, check_model
 from affectkit.runners.checkpoint import Header, make_task
+from affectkit.runners.device import prepare_model
 from affectkit.runners.evaluate import Place
 from affectkit.runners.settings import TrainSettings
 from affectkit.schedules.curves import Schedule, Shape
@@ -110,9 +111,7 @@ def prepare(settings: TrainSettings, *, reporter: Reporter, restored: bool = Fal
         model = initial_model(settings, spec, options, reporter=reporter)
     held = hold(settings, spec, train, valid, reporter=reporter)
     workers = choose_workers(settings.workers, held=held[0] is not None)
-    model = model.to(place.device.torch_name)
-    if place.device.kind == "cuda":
-        model = model.to(memory_format=torch.channels_last)
+    model = prepare_model(model, place.device, channels_last=place.device.kind == "cuda")
     reporter.note(
         f"{source.layout} in {source.root}: {len(train):,} training and {len(valid):,} validation images, "
         f"{len(spec.classes)} classes"

@@ -98,11 +98,6 @@ class Task(ABC):
     def fit(self, split: Split) -> None:  # noqa: B027 - most tasks have nothing to take
         """Take what depends on the training targets (class weights) from the training split."""
 
-    @property
-    @abstractmethod
-    def outputs(self) -> int:
-        """Number of outputs of a model for this task."""
-
     @abstractmethod
     def usable(self, split: Split, *, training: bool = False) -> tuple[Split, str]:
         """The items of ``split`` that have a target, with classes matched by name, and a sentence on the others.

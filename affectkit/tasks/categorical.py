@@ -63,10 +63,6 @@ class CategoricalTask(Task):
     def monitors(self, split: Split) -> list[str]:
         return [name for name in self.better if split.votes is not None or not name.startswith("rater_")]
 
-    @property
-    def outputs(self) -> int:
-        return len(self.spec.classes)
-
     def targets(self, split: Split, *, epoch: int | None = None) -> dict[str, torch.Tensor]:
         drawing = epoch is not None and self.options.draw_labels
         target = self._drawn(split, epoch or 0) if drawing else self.target_of(split)
