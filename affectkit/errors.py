@@ -6,6 +6,7 @@ AffectkitError                 base; never raised itself
 ├── CheckpointError            a checkpoint or run folder cannot be used          exit 1
 ├── DeviceError                a device or precision is not there                 exit 1
 ├── RunError                   a run cannot go on (the loss is not finite)         exit 1
+│   └── PeerLost               another process of the run has ended               exit 1
 ├── DownloadError              weights are not on this machine and not reachable  exit 1
 ├── ThresholdError             a ``--fail-under`` threshold was missed            exit 3
 └── Stopped                    a signal ended the run after it was saved          exit 75, or 130 for Ctrl-C
@@ -77,6 +78,10 @@ class DeviceError(AffectkitError):
 
 class RunError(AffectkitError):
     """A run cannot go on."""
+
+
+class PeerLost(RunError):
+    """Another process of the same run has ended."""
 
 
 class DownloadError(AffectkitError):

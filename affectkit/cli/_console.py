@@ -34,12 +34,15 @@ class Console:
     Args:
         json: stdout carries one JSON object and nothing else. quiet: no progress, no notes. debug: tracebacks.
         extra: options of the command that are not settings.
+
+    Of several processes the first alone says anything, but for errors: each is said once, by whom it meets first.
     """
 
     def __init__(
         self, *, json: bool = False, quiet: bool = False, debug: bool = False, extra: dict[str, Any] | None = None
     ) -> None:
-        self.json, self.quiet, self.debug = json, quiet, debug
+        self.mute = _rank() > 0
+        self.json, self.quiet, self.debug = json, quiet or self.mute, debug
         self.extra = extra or {}
         self._bar: Any = None
         self._label, self._unit = "", ""
@@ -55,7 +58,8 @@ class Console:
 
     def warn(self, text: str) -> None:
         """A line on stderr that ``--quiet`` does not hide."""
-        self._say(f"Warning: {text}", "yellow")
+        if not self.mute:
+            self._say(f"Warning: {text}", "yellow")
 
     def start(self, label: str, total: int | None, unit: str = "") -> None:
         """Begin a bar on a terminal, or plain lines elsewhere."""
@@ -111,11 +115,12 @@ class Console:
 
     def line(self, text: str = "") -> None:
         """A line of the result, as it is: no wrapping, no markup."""
-        sys.stdout.write(text + "\n")
+        if not self.mute:
+            sys.stdout.write(text + "\n")
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]], *, title: str = "") -> None:
         """A table on stdout: drawn on a terminal, aligned text elsewhere; nothing with ``--json``."""
-        if self.json:
+        if self.json or self.mute:
             return
         numeric = [all(_is_number(row[k]) for row in rows) for k in range(len(columns))]
         if sys.stdout.isatty():
@@ -175,12 +180,12 @@ class Console:
         self.finish()
         if self.debug:
             traceback.print_exc()
-        self._say(prefix + message, "red")
-        if hint:
-            self._say(hint)
+        text = prefix + message
+        if _first_to_say(text):
+            self._say(text, "red", hint)
         raise typer.Exit(code) from None
 
-    def _say(self, text: str, colour: str = "") -> None:
+    def _say(self, text: str, colour: str = "", below: str = "") -> None:
         if self._bar is not None:
             from rich.text import Text
 
@@ -190,7 +195,8 @@ class Console:
             text = typer.style(text, fg=colour)
         # A closed stderr must not hide the exit code.
         with contextlib.suppress(BrokenPipeError):
-            sys.stderr.write(text + "\n")
+            # In one piece, so that lines of several processes do not mix.
+            sys.stderr.write(f"{text}\n{below}\n" if below else f"{text}\n")
             sys.stderr.flush()
 
 
@@ -199,6 +205,21 @@ def _rich(*, stderr: bool) -> Any:
 
     # FORCE_COLOR would otherwise win over NO_COLOR.
     return RichConsole(stderr=stderr, no_color=bool(os.environ.get("NO_COLOR")) or None, highlight=False)
+
+
+def _rank() -> int:
+    """The number of this process among several, as torchrun sets it; 0 alone."""
+    world, rank = os.environ.get("WORLD_SIZE", "1"), os.environ.get("RANK", "0")
+    return int(rank) if world != "1" and rank.isdigit() else 0
+
+
+def _first_to_say(text: str) -> bool:
+    if os.environ.get("WORLD_SIZE", "1") == "1":
+        return True
+    from affectkit.runners import processes
+
+    processes.leave_word(text)
+    return processes.first_to_say(text)
 
 
 def _is_number(text: str) -> bool:

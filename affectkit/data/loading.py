@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
+import ctypes
+import multiprocessing
 import os
 import signal
+import sys
 import weakref
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -27,6 +31,8 @@ from affectkit.data.transforms import RANGES, apply, draw
 from affectkit.errors import DataError, UsageError
 
 _OPEN: weakref.WeakSet[DataLoader] = weakref.WeakSet()
+
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 EVALUATION = -1
 """The epoch number that means: no augmentation."""
@@ -143,10 +149,11 @@ class TrainingKeys:
         return len(self.batches)
 
 
-def evaluation_keys(count: int, batch_size: int) -> TrainingKeys:
-    """Keys for one pass over all of a split, in order, without augmentation."""
+def evaluation_keys(count: int, batch_size: int, *, first: int = 0, step: int = 1) -> TrainingKeys:
+    """Keys for one pass over the items ``first``, ``first + step``, ... of ``count``, without augmentation."""
     keys = TrainingKeys()
-    keys.set(EVALUATION, [np.arange(first, min(first + batch_size, count)) for first in range(0, count, batch_size)])
+    own = np.arange(first, count, step)
+    keys.set(EVALUATION, [own[begin : begin + batch_size] for begin in range(0, len(own), batch_size)])
     return keys
 
 
@@ -183,7 +190,7 @@ def _close_all() -> None:
 
 
 def start_worker(_: int) -> None:
-    """Prepare a worker process: one thread each, and deaf to the signals that the parent answers."""
+    """Prepare a worker process: one thread each, deaf to the signals that the parent answers, dead once it is."""
     # SIGTERM and SIGINT reach the whole process group; a dead worker would end the run before it is saved.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -191,6 +198,18 @@ def start_worker(_: int) -> None:
         signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
+    _end_with_parent()
+
+
+def _end_with_parent() -> None:
+    """Have Linux kill this process when the thread that started it ends; elsewhere DataLoader's own watch does."""
+    parent = multiprocessing.parent_process()
+    if not sys.platform.startswith("linux") or parent is None or multiprocessing.get_start_method() == "forkserver":
+        return  # a fork server, not the run, is the parent of its processes
+    with contextlib.suppress(OSError, AttributeError):  # a libc without prctl
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent.pid:  # it ended before the kernel was asked
+        os._exit(1)
 
 
 def fits_in_memory(count: int, spec: InputSpec) -> bool:
@@ -229,11 +248,15 @@ def refuse_failures(failures: Sequence[Failure], on_error: str) -> None:
         )
 
 
-def choose_workers(asked: int | None, *, held: bool) -> int:
-    """How many processes decode: as asked; none where images are held, else half the processors, 8 at most."""
+def choose_workers(asked: int | None, *, held: bool, processes: int = 1) -> int:
+    """How many processes decode: as asked; none where images are held, else half the processors, 8 at most.
+
+    Args:
+        processes: how many processes of the run share this machine, each with decoding workers of its own.
+    """
     if asked is not None:
         return asked
-    return 0 if held else min(8, max(1, processors() // 2))
+    return 0 if held else min(8, max(1, processors() // (2 * processes)))
 
 
 def processors() -> int:

@@ -16,7 +16,7 @@ from torch import nn
 from affectkit import __version__
 from affectkit.core.files import sha256, whole_file
 from affectkit.core.spec import InputSpec
-from affectkit.errors import CheckpointError, UsageError
+from affectkit.errors import CheckpointError, RunError, UsageError
 from affectkit.models.registry import build
 from affectkit.runners.device import prepare_model, resolve_device
 from affectkit.tasks import TASKS
@@ -82,7 +82,10 @@ def save_checkpoint(path: Path, model: nn.Module, header: Header) -> None:
     # Clones, since safetensors refuses tensors that share memory.
     tensors = {name: value.detach().cpu().contiguous().clone() for name, value in model.state_dict().items()}
     with whole_file(path) as part:
-        save_file(tensors, str(part), metadata={KEY: header.to_text()})
+        try:
+            save_file(tensors, str(part), metadata={KEY: header.to_text()})
+        except SafetensorError as error:  # the disk is full, or the like
+            raise RunError(f"cannot write {path}: {error}.", "Check the disk and the permissions.") from error
 
 
 def find_checkpoint(path: str | Path) -> Path:

@@ -17,13 +17,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from affectkit.errors import DeviceError, UsageError
+from affectkit.runners._device_local import LocalProcess, own_device
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
 
-PRECISIONS = ("auto", "fp32", "bf16", "fp16")
-DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
+PRECISIONS = ("auto", "fp32", "tf32", "bf16", "fp16")
+DTYPES = {"fp32": "float32", "tf32": "float32", "bf16": "bfloat16", "fp16": "float16"}
 
 INSTALL_HINT = "Install a CUDA build of torch (https://pytorch.org/get-started/locally), or use --device cpu."
 DRIVER_FILE = Path("/proc/driver/nvidia/version")
@@ -53,8 +54,9 @@ class Precision:
     """A number format for the forward pass; parameters and losses stay in fp32.
 
     Attributes:
-        name: ``"fp32"``, ``"bf16"`` or ``"fp16"``.
-        dtype: torch's name of it, ``"bfloat16"``.
+        name: ``"fp32"``, ``"tf32"``, ``"bf16"`` or ``"fp16"``. In ``tf32`` tensors are fp32, and CUDA multiplies
+            matrices and convolves with 10 bits of mantissa; ``backends.set_up_backends`` makes it so.
+        dtype: torch's name of its tensors, ``"bfloat16"``.
         device_kind: the kind of device it was chosen for.
         mixed: whether ``autocast()`` changes anything.
         scaled: whether gradients are scaled against underflow.
@@ -103,11 +105,13 @@ class CudaDevice:
 def resolve_device(name: str = "auto") -> Device:
     """The device called ``name``: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
 
-    ``auto`` takes the first usable CUDA device, else MPS, else the CPU. ``cuda`` is ``cuda:0``.
+    ``auto`` takes the first usable CUDA device, else MPS, else the CPU. ``cuda`` is ``cuda:0``. Of several processes
+    on a machine (LOCAL_RANK and LOCAL_WORLD_SIZE, as torchrun sets them) each takes the CUDA device of its number, or
+    the only one that was bound to it.
 
     Raises:
-        UsageError: there is no such name.
-        DeviceError: the device is not there, or this build of torch cannot use it.
+        UsageError: there is no such name, or it names one CUDA device for several processes.
+        DeviceError: the device is not there, this build of torch cannot use it, or there are fewer than processes.
     """
     match = re.fullmatch(r"(auto|cpu)|(mps)(?::0)?|(cuda)(?::(\d{1,4}))?", name)
     if match is None:
@@ -119,18 +123,24 @@ def resolve_device(name: str = "auto") -> Device:
         return _choose()
     if match[1] == "cpu":
         return _cpu("asked for")
+    local = LocalProcess.of()
     if match[2]:
-        absent = _why_no_mps()
+        absent = _why_no_mps() or (f"{local.count} processes cannot share MPS" if local.count > 1 else "")
         if absent:
             raise DeviceError(
                 f"device {name} was asked for, but {absent}.", f"Here: {_there()}. Use --device auto or --device cpu."
             )
         return _mps("asked for")
-    return _asked_cuda(name, int(match[4] or 0))
+    if match[4] and local.count > 1:
+        raise UsageError(
+            f"device {name} was asked for, and {local.count} processes run on this machine; each needs its own.",
+            "Use --device cuda (or auto): the first takes cuda:0, the second cuda:1, and so on.",
+        )
+    return _asked_cuda(name, int(match[4] or 0), local)
 
 
 def resolve_precision(name: str, device: Device) -> Precision:
-    """The number format ``name`` (``auto``, ``fp32``, ``bf16``, ``fp16``) on ``device``.
+    """The number format ``name`` (one of ``PRECISIONS``) on ``device``.
 
     ``auto`` is bf16 on a CUDA device that computes in it, fp16 with gradient scaling on another, fp32 elsewhere.
 
@@ -181,22 +191,25 @@ def prepare_model(model: nn.Module, device: Device, *, channels_last: bool = Fal
 
 
 def _choose() -> Device:
-    found = _cuda_devices()
-    for entry in found:
-        if not entry.fault:
-            return _cuda(entry, "auto: the first CUDA device" if len(found) > 1 else "auto: CUDA is there")
+    found, local = _cuda_devices(), LocalProcess.of()
+    usable = [entry for entry in found if not entry.fault]
+    if usable and local.count > 1:
+        return _cuda(own_device(usable, local), f"auto: {local}")
+    if usable:
+        return _cuda(usable[0], "auto: the first CUDA device" if len(found) > 1 else "auto: CUDA is there")
     missing = f"cuda:{found[0].index} cannot be used: {found[0].fault}" if found else _why_no_cuda()[0]
     if not _why_no_mps():
-        return _mps("auto: MPS is there")
+        return _cpu("auto: processes cannot share MPS") if local.count > 1 else _mps("auto: MPS is there")
     return _cpu(f"auto: {missing}")
 
 
-def _asked_cuda(name: str, index: int) -> Device:
+def _asked_cuda(name: str, index: int, local: LocalProcess) -> Device:
     found = _cuda_devices()
     if not found:
         why, mend = _why_no_cuda()
         raise DeviceError(f"device {name} was asked for, but {why}.", f"{mend} Here: {_there()}.")
-    chosen = next((entry for entry in found if entry.index == index), None)
+    several = local.count > 1
+    chosen = own_device(found, local) if several else next((entry for entry in found if entry.index == index), None)
     if chosen is None:
         hidden = os.environ.get("CUDA_VISIBLE_DEVICES")
         note = f" (CUDA_VISIBLE_DEVICES={hidden} hides the others)" if hidden else ""
@@ -208,7 +221,7 @@ def _asked_cuda(name: str, index: int) -> Device:
         raise DeviceError(
             f"device {name} was asked for, but {chosen.description} cannot be used: {chosen.fault}.", INSTALL_HINT
         )
-    return _cuda(chosen, "asked for")
+    return _cuda(chosen, f"asked for; {local}" if several else "asked for")
 
 
 def _cuda(entry: CudaDevice, reason: str) -> Device:
@@ -243,7 +256,8 @@ def _auto_precision(device: Device) -> Precision:
 
 def _precision(name: str, device: Device, reason: str) -> Precision:
     # fp16 has 5 bits of exponent: small gradients vanish unless they are scaled. bf16 has fp32's 8.
-    return Precision(name, DTYPES[name], device.kind, mixed=name != "fp32", scaled=name == "fp16", reason=reason)
+    mixed = name in ("bf16", "fp16")
+    return Precision(name, DTYPES[name], device.kind, mixed=mixed, scaled=name == "fp16", reason=reason)
 
 
 def _precision_fault(name: str, device: Device) -> tuple[str, str]:
@@ -252,6 +266,11 @@ def _precision_fault(name: str, device: Device) -> tuple[str, str]:
         return (
             "but on a CPU there is no gradient scaling to train with and most operations are slower than in fp32.",
             "Use --precision fp32, or bf16, which has fp32's range.",
+        )
+    if name == "tf32" and not (device.kind == "cuda" and _cuda_tf32(device.index)):
+        return (
+            "but TF32 is a way to multiply of NVIDIA GPUs of compute capability 8.0 (Ampere) or newer.",
+            "Use --precision auto, or fp32.",
         )
     if name == "bf16" and device.kind == "cuda" and not _cuda_bf16(device.index):
         return (
@@ -348,6 +367,11 @@ def _driver_present() -> bool:
 
 def _cuda_bf16(index: int) -> bool:
     return any(entry.bf16 for entry in _cuda_devices() if entry.index == index)
+
+
+def _cuda_tf32(index: int) -> bool:
+    new = any(entry.capability >= (8, 0) for entry in _cuda_devices() if entry.index == index)
+    return new and not _torch().version.hip  # AMD numbers its devices otherwise
 
 
 def _why_no_mps() -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import itertools
+import socket
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +29,16 @@ from affectkit.data.loading import (
 )
 from affectkit.data.split import Split
 from affectkit.data.transforms import normalise
-from affectkit.errors import DataError, UsageError
+from affectkit.errors import DataError, DeviceError, UsageError
 from affectkit.runners.checkpoint import find_checkpoint, load_model, make_task
-from affectkit.runners.device import Device, Precision, resolve_device, resolve_precision, to_device
+from affectkit.runners.device import (
+    Device,
+    Precision,
+    resolve_device,
+    resolve_precision,
+    to_device,
+)
+from affectkit.runners.processes import Group, current, joined
 from affectkit.runners.settings import TestSettings
 from affectkit.runners.signals import StopFlag
 from affectkit.runners.tables import write_table
@@ -39,49 +48,107 @@ BLOCK = 16
 """Samples of a forward pass when a model is evaluated on the CPU."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Place:
-    """Where the arithmetic happens."""
+    """Where the arithmetic happens.
+
+    Attributes:
+        group: the processes that share it. fits: how many samples fit in the memory of the device at once, once a
+            forward pass has run out of it.
+    """
 
     device: Device
     precision: Precision
+    group: Group = field(default_factory=current)
+    fits: int | None = None
 
     @classmethod
     def choose(cls, device: str, precision: str) -> Place:
-        """Resolve both names; errors where one is not there."""
+        """Resolve both names; errors where one is not there, or where two processes would share a GPU."""
         found = resolve_device(device)
-        return cls(found, resolve_precision(precision, found))
+        place = cls(found, resolve_precision(precision, found))
+        place._check_apart()
+        return place
+
+    @property
+    def pins(self) -> bool:
+        """Whether batches are made in pinned memory, from which copies to the device need not be waited for."""
+        return self.device.kind == "cuda"
+
+    def move(self, batch: dict[str, Any]) -> dict[str, Any]:
+        """``batch`` on the device."""
+        return to_device(batch, self.device)
 
     def images(self, batch: dict[str, Any], spec: InputSpec) -> dict[str, Any]:
         """``batch`` on the device, its images normalised."""
-        moved = to_device(batch, self.device)
+        moved = self.move(batch)
         images = normalise(moved["image"], spec)
         if self.device.kind == "cuda":
             images = images.contiguous(memory_format=torch.channels_last)
         return {**moved, "image": images}
 
-    def describe(self) -> str:
-        """One line for the header of a run."""
-        return f"{self.device.description} ({self.device.reason}); {self.precision.name} ({self.precision.reason})"
+    def describe(self, batch_size: int, workers: int, *, accumulate: int = 1) -> str:
+        """One line for the header of a run: device, precision, batch, workers, and why."""
+        steps = f" x {accumulate}" if accumulate > 1 else ""
+        shared = ""
+        if self.group.several:
+            shared = f" over {self.group.world} processes ({-(-batch_size // self.group.world)} each)"
+        return (
+            f"{self.device.description} ({self.device.reason}); {self.precision.name} ({self.precision.reason}); "
+            f"batch {batch_size}{steps}{shared}, {workers} decoding workers{' each' if self.group.several else ''}"
+        )
+
+    def _check_apart(self) -> None:
+        if not self.group.several:
+            return
+        own = ""
+        if self.device.kind == "cuda":
+            own = f"{socket.gethostname()} {torch.cuda.get_device_properties(self.device.index).uuid}"
+        names = self.group.gather_values([self.device.kind, own])
+        if len({kind for kind, _ in names}) > 1:
+            raise DeviceError(
+                f"the processes chose different devices: {', '.join(kind for kind, _ in names)}.",
+                "Name one with --device.",
+            )
+        if own and len({name for _, name in names}) < len(names):
+            raise DeviceError(
+                f"{len(names)} processes would share {len({name for _, name in names})} GPU(s).",
+                "Start as many processes on each machine as it has GPUs, or use --device cpu.",
+            )
 
 
 @torch.inference_mode()
-def forward(model: nn.Module, inputs: tuple[torch.Tensor, ...], place: Place) -> torch.Tensor:
-    """Outputs for ``inputs`` (on the device already); halved and tried again where CUDA runs out of memory."""
+def forward(
+    model: nn.Module, inputs: tuple[torch.Tensor, ...], place: Place, reporter: Reporter | None = None
+) -> torch.Tensor:
+    """Outputs for ``inputs`` (on the device already), in parts where the device's memory does not hold them at once.
+
+    What fits is remembered in ``place`` and told to ``reporter``.
+    """
+    count = len(inputs[0])
+    if place.fits is not None and count > place.fits:
+        parts = zip(*(value.split(place.fits) for value in inputs), strict=True)
+        return torch.cat([forward(model, part, place, reporter) for part in parts])
     try:
         with place.precision.autocast():
             return model(*inputs).float()
-    except torch.OutOfMemoryError:
-        if len(inputs[0]) == 1:
-            raise
+    except torch.OutOfMemoryError as error:
+        if count == 1:
+            raise DeviceError(
+                f"{place.device.torch_name} is out of memory with a single image of {tuple(inputs[0].shape[1:])}.",
+                "Use another --device, or free the memory of this one.",
+            ) from error
     # Outside the except block, so that the failed attempt's tensors are free.
     torch.cuda.empty_cache()
-    half = len(inputs[0]) // 2
-    parts = (tuple(value[:half] for value in inputs), tuple(value[half:] for value in inputs))
-    return torch.cat([forward(model, part, place) for part in parts])
+    place.fits = -(-count // 2)
+    if reporter is not None:
+        reporter.warn(f"out of memory on {place.device.torch_name} with {count} images: going on with {place.fits}.")
+    return forward(model, inputs, place, reporter)
 
 
-def forward_in_blocks(model: nn.Module, inputs: tuple[torch.Tensor, ...], place: Place) -> torch.Tensor:
+def forward_in_blocks(
+    model: nn.Module, inputs: tuple[torch.Tensor, ...], place: Place, reporter: Reporter | None = None
+) -> torch.Tensor:
     """``forward`` in which a sample's outputs do not depend, to the last bit, on the batch that it came in.
 
     Kernels are chosen by the size of a batch, and differ in the last digits. On the CPU every pass therefore has
@@ -89,12 +156,24 @@ def forward_in_blocks(model: nn.Module, inputs: tuple[torch.Tensor, ...], place:
     devices the batch is passed as it is, and results agree to about six digits.
     """
     if place.device.kind != "cpu":
-        return forward(model, inputs, place)
+        return forward(model, inputs, place, reporter)
     count = len(inputs[0])
     spare = -count % BLOCK
     filled = [torch.cat([value, value[-1:].expand(spare, *value.shape[1:])]) if spare else value for value in inputs]
     blocks = zip(*(value.split(BLOCK) for value in filled), strict=True)
     return torch.cat([forward(model, block, place) for block in blocks])[:count]
+
+
+def evaluation_loader(dataset: SplitImages, *, place: Place, batch_size: int, workers: int) -> DataLoader:
+    """A loader over this process's share of a split: item rank, rank + world, ...; none twice and none left out."""
+    group = place.group
+    keys = evaluation_keys(len(dataset), share_of(batch_size, place), first=group.rank, step=group.world)
+    return make_loader(dataset, keys, workers=workers, pin=place.pins)
+
+
+def share_of(batch_size: int, place: Place) -> int:
+    """How many images of a batch one process takes."""
+    return -(-batch_size // place.group.world)
 
 
 def evaluate(
@@ -109,33 +188,41 @@ def evaluate(
 ) -> tuple[Results, list[Failure]]:
     """Outputs of ``model`` (in evaluation mode while it runs) on all of ``split``, and the images that failed.
 
+    With several processes each goes over the share that ``loader`` gives it, and all return the same.
+
     Raises:
         DataError: no image could be read.
         Stopped: a signal came; nothing has been written.
     """
     targets = task.targets(split)
-    collector = Collector(task.collected)
+    collector = Collector()
     failures: list[Failure] = []
     training = model.training
     model.eval()
+    # All processes go through as many rounds, so that they can agree on stopping in each.
+    (rounds,) = place.group.largest([len(loader)])
     reporter.start(f"evaluating {split.name}", len(split), "images")
     try:
-        for raw in loader:
-            failures += raw["failures"]
-            count = len(raw["index"])
-            if count:
-                batch = place.images(raw, task.spec)
-                outputs = forward_in_blocks(model, task.inputs(batch), place)
-                collector.update(outputs, {"index": raw["index"]} | {k: v[raw["index"]] for k, v in targets.items()})
-            reporter.advance(count + len(raw["failures"]))
-            if stopping is not None and stopping.requested:
+        for raw in itertools.islice(itertools.chain(loader, itertools.repeat(None)), rounds):
+            if raw is not None:
+                failures += raw["failures"]
+                if len(raw["index"]):
+                    batch = place.images(raw, task.spec)
+                    outputs = forward_in_blocks(model, task.inputs(batch), place, reporter)
+                    collector.update(raw["index"], outputs)
+                reporter.advance((len(raw["index"]) + len(raw["failures"])) * place.group.world)
+            if stopping is not None and stopping.agreed(place.group):
                 raise stopping.error("nothing was written.", "Run the same command again.", resumable=False)
     finally:
         reporter.finish()
         model.train(training)
+    parts = place.group.gather_arrays(collector.arrays())
+    told = place.group.gather_values([asdict(failure) for failure in failures]) if place.group.several else [failures]
+    failures = [Failure(**item) if isinstance(item, dict) else item for part in told for item in part]
+    failures.sort(key=lambda failure: failure.index)
     if len(failures) == len(split):
         raise DataError(f"none of the {len(split)} images of {split.name} can be read.")
-    return collector.results(split), failures
+    return Collector.results(parts, split, targets), failures
 
 
 def find_split(source: Source, name: str) -> Split:
@@ -152,6 +239,11 @@ def test(settings: TestSettings, *, reporter: Reporter) -> dict[str, Any]:
     Returns:
         The summary, whose ``"missed"`` names every threshold of ``fail_under`` that was missed.
     """
+    with joined(settings.device):
+        return _test(settings, reporter=reporter)
+
+
+def _test(settings: TestSettings, *, reporter: Reporter) -> dict[str, Any]:
     path = find_checkpoint(settings.checkpoint)
     thresholds = parse_thresholds(settings.fail_under)
     place = Place.choose(settings.device, settings.precision)
@@ -163,22 +255,21 @@ def test(settings: TestSettings, *, reporter: Reporter) -> dict[str, Any]:
             f"--fail-under: the task {task.name} has no metric {', '.join(unknown)}.",
             f"Its metrics are {', '.join(task.better)}.",
         )
-    folder = fresh_folder(settings.results, force=settings.force, name="--results") if settings.results else None
-    source = find(settings.data, reporter=reporter)
+    folder = settings.results
+    if folder is not None:
+        place.group.together(lambda: str(fresh_folder(folder, force=settings.force, name="--results")))
+    source = place.group.in_turn(lambda: find(settings.data, reporter=reporter))
     split, note = task.usable(find_split(source, settings.split))
-    workers = choose_workers(settings.workers, held=False)
+    workers = choose_workers(settings.workers, held=False, processes=place.group.local)
     reporter.note(f"{source.layout} in {source.root}, {split.name} split: {len(split):,} images")
     for text in filter(None, (*source.notes, note)):
         reporter.note(text)
-    reporter.note(f"{place.describe()}; batch {settings.batch_size}, {workers} workers")
-    loader = make_loader(
-        SplitImages(split, task.spec),
-        evaluation_keys(len(split), settings.batch_size),
-        workers=workers,
-        pin=place.device.kind == "cuda",
+    reporter.note(place.describe(settings.batch_size, workers))
+    loader = evaluation_loader(
+        SplitImages(split, task.spec), place=place, batch_size=settings.batch_size, workers=workers
     )
     try:
-        with StopFlag() as stopping:
+        with StopFlag(reporter) as stopping:
             results, failures = evaluate(model, task, split, loader, place=place, reporter=reporter, stopping=stopping)
     finally:
         close_loader(loader)
@@ -203,9 +294,13 @@ def test(settings: TestSettings, *, reporter: Reporter) -> dict[str, Any]:
         "missed": missed_thresholds(thresholds, metrics, task),
     }
     if folder is not None:
-        write_results(folder, task, results, reporter=reporter)
-        write_json(folder / "results.json", summary)
+        place.group.together(lambda: _write_test(folder, task, results, summary, reporter=reporter))
     return summary
+
+
+def _write_test(folder: Path, task: Task, results: Results, summary: dict[str, Any], *, reporter: Reporter) -> None:
+    write_results(folder, task, results, reporter=reporter)
+    write_json(folder / "results.json", summary)
 
 
 def write_results(folder: Path, task: Task, results: Results, *, reporter: Reporter, plots: str = "plots") -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+import os
+import socket
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,17 +15,18 @@ import torch
 from affectkit.config import plain, resolve
 from affectkit.core.files import fresh_folder, read_json, write_json
 from affectkit.core.progress import Reporter
-from affectkit.errors import UsageError
+from affectkit.errors import AffectkitError, Stopped, UsageError
+from affectkit.runners.processes import current, joined
 from affectkit.runners.runfolder import RunFolder
 from affectkit.runners.settings import TrainSettings
 from affectkit.runners.signals import StopFlag
-from affectkit.runners.state import load_state
+from affectkit.runners.state import newest_state, read_state
 from affectkit.runners.tables import write_table
 from affectkit.runners.tracking import Trackers
 from affectkit.runners.train import Trainer
-from affectkit.runners.training import prepare
+from affectkit.runners.training import Training, prepare
 
-RESUMABLE = ("device", "workers", "cache", "data")
+RESUMABLE = ("device", "workers", "cache", "data", "checkpoint_every", "keep")
 """Settings that ``--resume`` may change: they do not change what is computed."""
 
 
@@ -38,20 +42,24 @@ def train(settings: TrainSettings, *, given: frozenset[str] = frozenset(), repor
     resuming = settings.resume is not None
     if resuming:
         settings = resumed_settings(settings, given)
-        root = settings.output
     else:
         settings = absolute(settings)
         for text in without_effect(settings, given):
             reporter.warn(text)
-        root = settings.output
-        if not settings.force and is_this_run(RunFolder(root), settings):
-            resuming = True
-        else:
-            again = f"Go on with it: affectkit train --resume {root}; or add --force."
-            fresh_folder(root, force=settings.force, hint=again if (root / "config.yaml").is_file() else "")
-    if settings.repeat > 1:
-        return train_repeats(settings, root, resuming=resuming, reporter=reporter)
-    return train_once(settings, root, resuming=resuming, reporter=reporter)
+    with joined(settings.device) as group:
+        resuming = resuming or group.together(lambda: is_done_or_fresh(settings))
+        run = train_repeats if settings.repeat > 1 else train_once
+        return run(settings, settings.output, resuming=resuming, reporter=reporter)
+
+
+def is_done_or_fresh(settings: TrainSettings) -> bool:
+    """Whether the output folder holds this very run, complete; an error unless it is that, or fit to be written."""
+    root = settings.output
+    if not settings.force and is_this_run(RunFolder(root), settings):
+        return True
+    again = f"Go on with it: affectkit train --resume {root}; or add --force."
+    fresh_folder(root, force=settings.force, hint=again if (root / "config.yaml").is_file() else "")
+    return False
 
 
 def is_this_run(run: RunFolder, settings: TrainSettings) -> bool:
@@ -103,48 +111,71 @@ def resumed_settings(settings: TrainSettings, given: frozenset[str]) -> TrainSet
     return replace(stored, resume=None, output=root, **kept)
 
 
-def train_once(settings: TrainSettings, root: Path, *, resuming: bool, reporter: Reporter) -> dict[str, Any]:
+def train_once(
+    settings: TrainSettings, root: Path, *, resuming: bool, reporter: Reporter, make: type[Trainer] = Trainer
+) -> dict[str, Any]:
     """One run in ``root``, which appears once everything has been found to be in order."""
-    run = RunFolder(root)
-    if resuming and run.status().get("state") == "done":
+    run, group = RunFolder(root), current()
+    if resuming and group.together(lambda: run.status().get("state")) == "done":
         reporter.note(f"{root} is complete; nothing to do.")
-        return {"run": str(root), **read_json(run.metrics)}
+        return {"run": str(root), **group.together(lambda: read_json(run.metrics))}
     tree = find_state(run, reporter) if resuming else None
     training = prepare(settings, reporter=reporter, restored=tree is not None)
     # From here on a signal saves; before, there is nothing to be saved.
-    with run.locked(), StopFlag() as stopping:
-        if not resuming:
-            run.clear()
-            run.write_config(training.record())
-        trainer = Trainer(training, run, reporter=reporter)
+    with contextlib.ExitStack() as stack:
+        stopping = stack.enter_context(StopFlag(reporter))
+        group.together(lambda: begin(run, training, stack, resuming=resuming))
+        trainer = make(training, run, reporter=reporter)
+        stack.callback(trainer.close)
         if tree is not None:
             trainer.restore(tree)
-        run.write_status("running")
-        done = trainer.at.epoch
-        trackers = Trackers(
-            run.events,
-            first_epoch=done + 1 if done else 0,
-            service=settings.track,
-            name=root.name,
-            settings=plain(settings),
-        )
+        trackers = start_trackers(trainer, settings)
+        stack.callback(trackers.close)
         try:
             trainer.fit(stopping, trackers)
             return {"run": str(root), **trainer.conclude()}
-        finally:
-            trackers.close()
-            trainer.close()
+        except AffectkitError as error:
+            if group.first and not isinstance(error, Stopped):
+                run.write_status("failed", reason=error.message)
+            raise
+
+
+def begin(run: RunFolder, training: Training, stack: contextlib.ExitStack, *, resuming: bool) -> None:
+    """Take the folder for this run, until ``stack`` is closed; a new run is recorded in it."""
+    stack.enter_context(run.locked())
+    if not resuming:
+        run.clear()
+        run.write_config(training.record())
+    run.write_status("running", host=socket.gethostname(), pid=os.getpid())
+
+
+def start_trackers(trainer: Trainer, settings: TrainSettings) -> Trackers:
+    """Where numbers are logged, by the first process alone."""
+    done = trainer.at.epoch
+    return Trackers(
+        trainer.run.events if trainer.group.first else None,
+        first_epoch=done + 1 if done else 0,
+        service=settings.track,
+        name=trainer.run.root.name,
+        settings=plain(settings),
+    )
 
 
 def find_state(run: RunFolder, reporter: Reporter) -> dict[str, Any] | None:
     """The newest state that verifies; what was passed over, and that there is none, is said."""
-    tree, damaged = load_state(run.state)
+
+    def find() -> list[Any]:
+        path, damaged = newest_state(run.state)
+        return [str(path or ""), damaged]
+
+    path, damaged = current().together(find)
     for text in damaged:
         reporter.warn(f"passed over a damaged state: {text}")
-    if tree is None:
+    if not path:
         told = "every saved state is damaged" if damaged else "no state was saved yet"
         reporter.note(f"{told}; starting from the beginning")
-    return tree
+        return None
+    return read_state(Path(path))
 
 
 def train_repeats(settings: TrainSettings, root: Path, *, resuming: bool, reporter: Reporter) -> dict[str, Any]:
@@ -152,31 +183,18 @@ def train_repeats(settings: TrainSettings, root: Path, *, resuming: bool, report
 
     Each has a seed of its own; where validation images are held out of the training images, these differ too.
     """
-    top = RunFolder(root)
+    top, group = RunFolder(root), current()
     if not resuming:
-        top.clear()
-        top.write_config({"settings": plain(settings)})
+        group.together(top.clear)
+        group.together(lambda: top.write_config({"settings": plain(settings)}))
     rows = []
     for number in range(1, settings.repeat + 1):
         folder = root / f"repeat-{number}"
         reporter.note(f"repeat {number}/{settings.repeat}")
         one = replace(settings, repeat=1, seed=settings.seed + number - 1, output=folder)
-        begun = (folder / "config.yaml").is_file()
+        begun = group.together((folder / "config.yaml").is_file)
         rows.append(train_once(one, folder, resuming=begun, reporter=reporter))
     summary = summarise(rows)
-    names = list(rows[0]["valid"])
-    write_table(
-        root / "repeats.csv",
-        {
-            "repeat": [*range(1, len(rows) + 1), "mean", "sd"],
-            "seed": [*(row["seed"] for row in rows), "", ""],
-            "best_epoch": [*(row["best_epoch"] for row in rows), "", ""],
-            **{
-                name: [*(row["valid"][name] for row in rows), summary["mean"][name], summary["sd"][name]]
-                for name in names
-            },
-        },
-    )
     skipped = {item["image"]: item for row in rows for item in row["skipped"]}
     result = {
         "run": str(root),
@@ -185,9 +203,24 @@ def train_repeats(settings: TrainSettings, root: Path, *, resuming: bool, report
         "sd": summary["sd"],
         "skipped": list(skipped.values()),
     }
+    group.together(lambda: write_repeats(top, result))
+    return result
+
+
+def write_repeats(top: RunFolder, result: dict[str, Any]) -> None:
+    """The table of the repeats and their record."""
+    rows, mean, sd = result["repeats"], result["valid"], result["sd"]
+    write_table(
+        top.root / "repeats.csv",
+        {
+            "repeat": [*range(1, len(rows) + 1), "mean", "sd"],
+            "seed": [*(row["seed"] for row in rows), "", ""],
+            "best_epoch": [*(row["best_epoch"] for row in rows), "", ""],
+            **{name: [*(row["valid"][name] for row in rows), mean[name], sd[name]] for name in mean},
+        },
+    )
     write_json(top.metrics, result)
     top.write_status("done")
-    return result
 
 
 def summarise(rows: list[dict[str, Any]]) -> dict[str, dict[str, float]]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from affectkit.config import setting
 from affectkit.core.spec import FITS
 from affectkit.data.presets import PRESETS
+from affectkit.errors import UsageError
 from affectkit.losses import LOSSES, parse_loss
 from affectkit.schedules import SCHEDULES
 from affectkit.tasks import TASKS
@@ -19,6 +21,18 @@ REGULAR = "Regularisation"
 RUN = "Run"
 
 
+def interval(text: str | None) -> tuple[int, float]:
+    """``"200"`` as (200 steps, 0), ``"10m"`` as (0, 600 seconds); both 0 for None. Units: s, m, h."""
+    if text is None:
+        return 0, 0.0
+    match = re.fullmatch(r"(\d+)|(\d+(?:\.\d+)?)([smh])", text.strip())
+    if match is None or not float(match[1] or match[2]):
+        raise UsageError(f"must be a number of steps, as 200, or of minutes or hours, as 10m or 1.5h; got {text!r}.")
+    if match[1]:
+        return int(match[1]), 0.0
+    return 0, float(match[2]) * {"s": 1, "m": 60, "h": 3600}[match[3]]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Runtime:
     """What every run on a device shares."""
@@ -27,9 +41,14 @@ class Runtime:
     precision: str = setting(
         "auto", "Number format of the forward pass.", choices=("auto", "fp32", "bf16", "fp16"), group=RUN
     )
-    batch_size: int = setting(32, "Images in a batch.", low=1, group=RUN)
+    batch_size: int = setting(32, "Images in a batch, over all processes.", low=1, group=RUN)
     workers: int | None = setting(
-        None, "Processes that decode images.", low=0, high=256, group=RUN, default_text="chosen by the data"
+        None,
+        "Workers that decode images, for each process.",
+        low=0,
+        high=256,
+        group=RUN,
+        default_text="chosen by the data",
     )
 
 
@@ -124,6 +143,15 @@ class TrainSettings(Runtime):
 
     seed: int = setting(0, "Everything random follows from it.", low=0, high=2**31 - 1, group=RUN)
     monitor: str = setting("loss", "Validation metric that says which epoch is best.", group=RUN)
+    checkpoint_every: str | None = setting(
+        None,
+        "Also save the state every so many steps (200) or minutes (10m).",
+        check=interval,
+        group=RUN,
+        metavar="STEPS|MINUTES",
+        default_text="at the end of each epoch",
+    )
+    keep: int = setting(2, "Saved states that are kept, the newest.", low=1, group=RUN)
     calibrate: str = setting(
         "auto",
         "What the temperature is fitted to on the validation split: auto (targets), labels, none.",

@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from affectkit.core.files import sha256, sync
-from affectkit.errors import CheckpointError
+from affectkit.errors import CheckpointError, RunError
 
 TENSORS, VALUES, MANIFEST = "tensors.safetensors", "values.json", "manifest.json"
 
@@ -35,8 +36,8 @@ def save_state(folder: Path, tree: dict[str, Any], *, step: int, keep: int = 2) 
     part = folder / f".{final.name}.part-{os.getpid()}"
     for left in folder.glob(".state-*"):  # by a process that was killed
         shutil.rmtree(left, ignore_errors=True)
-    part.mkdir(parents=True)
     try:
+        part.mkdir(parents=True)
         save_file(tensors, str(part / TENSORS))
         (part / VALUES).write_text(json.dumps(values), encoding="utf-8")
         for name in (TENSORS, VALUES):
@@ -51,6 +52,11 @@ def save_state(folder: Path, tree: dict[str, Any], *, step: int, keep: int = 2) 
         os.replace(part, final)
         shutil.rmtree(aside, ignore_errors=True)
         sync(folder)
+    except (OSError, SafetensorError) as error:
+        raise RunError(
+            f"the state could not be saved in {folder}: {error}",
+            "What was saved before is intact: free some space, then go on with --resume.",
+        ) from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
     earlier = [state for state in states(folder) if state.name <= final.name]
@@ -64,18 +70,20 @@ def states(folder: Path) -> list[Path]:
     return sorted(folder.glob("state-*"), reverse=True) if folder.is_dir() else []
 
 
-def load_state(folder: Path) -> tuple[dict[str, Any] | None, list[str]]:
-    """The newest state whose manifest verifies (None where there is none), and what was passed over and why."""
+def newest_state(folder: Path) -> tuple[Path | None, list[str]]:
+    """The newest state that matches its manifest (None where there is none), and a sentence on each passed over."""
     skipped = []
     for candidate in states(folder):
         try:
-            return _read(candidate), skipped
-        except (OSError, ValueError, KeyError, CheckpointError) as error:
+            read_state(candidate)
+            return candidate, skipped
+        except (OSError, ValueError, KeyError, TypeError, SafetensorError, CheckpointError) as error:
             skipped.append(f"{candidate}: {error}")
     return None, skipped
 
 
-def _read(folder: Path) -> dict[str, Any]:
+def read_state(folder: Path) -> dict[str, Any]:
+    """The tree that ``save_state`` wrote as ``folder``; an error where it does not match its manifest."""
     manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     for name in (TENSORS, VALUES):
         if sha256(folder / name) != manifest["sha256"][name]:

@@ -13,14 +13,19 @@ class Trackers:
     """Writes each epoch's numbers to ``events`` and, with ``wandb``, to a Weights & Biases run.
 
     Args:
-        events: folder for TensorBoard's event files.
+        events: folder for TensorBoard's event files; None to log nothing.
         first_epoch: on resuming, events from this epoch (counted from 1) on are purged from what a viewer shows; 0 to
             purge nothing.
         service: ``none`` or ``wandb``; WANDB_MODE=offline keeps that run on this machine.
         name: of the run. settings: recorded with it.
     """
 
-    def __init__(self, events: Path, *, first_epoch: int, service: str, name: str, settings: dict[str, Any]) -> None:
+    def __init__(
+        self, events: Path | None, *, first_epoch: int, service: str, name: str, settings: dict[str, Any]
+    ) -> None:
+        self._events = self._wandb = None
+        if events is None:
+            return
         from torch.utils.tensorboard import SummaryWriter
 
         self._wandb = _start_wandb(events.parent, name, settings) if service == "wandb" else None
@@ -29,15 +34,17 @@ class Trackers:
     def log(self, epoch: int, numbers: dict[str, float]) -> None:
         """One epoch's numbers; those that are not finite are left out."""
         finite = {key: value for key, value in numbers.items() if math.isfinite(value)}
-        for key, value in finite.items():
-            self._events.add_scalar(key.replace("_", "/", 1), value, epoch)
-        self._events.flush()
+        if self._events is not None:
+            for key, value in finite.items():
+                self._events.add_scalar(key.replace("_", "/", 1), value, epoch)
+            self._events.flush()
         if self._wandb is not None:
             self._wandb.log(finite, step=epoch)
 
     def close(self) -> None:
         """Flush and end."""
-        self._events.close()
+        if self._events is not None:
+            self._events.close()
         if self._wandb is not None:
             self._wandb.finish()
 

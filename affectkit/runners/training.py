@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -24,6 +25,7 @@ from affectkit.models.registry import build, check_model
 from affectkit.runners.checkpoint import Header, make_task
 from affectkit.runners.device import prepare_model
 from affectkit.runners.evaluate import Place
+from affectkit.runners.processes import Group
 from affectkit.runners.settings import TrainSettings
 from affectkit.schedules.curves import Schedule, Shape
 from affectkit.tasks.base import Task
@@ -35,6 +37,7 @@ class Training:
 
     Attributes:
         held: decoded images of the train and validation splits, or None for each where they are decoded as needed.
+        compiled: the model's forward pass, compiled, with the model's own parameters.
     """
 
     settings: TrainSettings
@@ -49,6 +52,12 @@ class Training:
     place: Place
     optimizer: torch.optim.Optimizer
     schedule: Schedule
+    compiled: Callable[..., torch.Tensor] | None = None
+
+    @property
+    def network(self) -> Callable[..., torch.Tensor]:
+        """What a batch is passed through: the model, or what was compiled from it."""
+        return self.compiled or self.model
 
     def header(self, **summary: Any) -> Header:
         """The checkpoint header of this run's model."""
@@ -70,7 +79,11 @@ class Training:
             "settings": plain(self.settings),
             "affectkit": __version__,
             "versions": {"python": platform.python_version(), "torch": str(torch.__version__), "numpy": np.__version__},
-            "place": {"device": self.place.device.description, "precision": self.place.precision.name},
+            "place": {
+                "device": self.place.device.description,
+                "precision": self.place.precision.name,
+                "processes": self.place.group.world,
+            },
             "model": {
                 "parameters": sum(value.numel() for value in self.model.parameters()),
                 "input": self.task.spec.to_dict(),
@@ -93,7 +106,7 @@ def prepare(settings: TrainSettings, *, reporter: Reporter, restored: bool = Fal
     check_model(settings.model)
     place = Place.choose(settings.device, settings.precision)
     settings = replace(settings, precision=place.precision.name)  # so that a resumed run computes in the same format
-    source = find(settings.data, reporter=reporter)
+    source = place.group.in_turn(lambda: find(settings.data, reporter=reporter))
     for text in source.notes:
         reporter.note(text)
     train, valid = training_splits(source, settings, reporter=reporter)
@@ -108,9 +121,9 @@ def prepare(settings: TrainSettings, *, reporter: Reporter, restored: bool = Fal
     if restored:
         model = build(settings.model, spec, **options)
     else:
-        model = initial_model(settings, spec, options, reporter=reporter)
-    held = hold(settings, spec, train, valid, reporter=reporter)
-    workers = choose_workers(settings.workers, held=held[0] is not None)
+        model = place.group.in_turn(lambda: initial_model(settings, spec, options, reporter=reporter))
+    held = hold(settings, spec, train, valid, group=place.group, reporter=reporter)
+    workers = choose_workers(settings.workers, held=held[0] is not None, processes=place.group.local)
     model = prepare_model(model, place.device, channels_last=place.device.kind == "cuda")
     reporter.note(
         f"{source.layout} in {source.root}: {len(train):,} training and {len(valid):,} validation images, "
@@ -121,10 +134,8 @@ def prepare(settings: TrainSettings, *, reporter: Reporter, restored: bool = Fal
         f"{spec.height}x{spec.width}x{spec.channels}, task {task.name}"
     )
     reporter.note(
-        f"{place.describe()}; batch {settings.batch_size}"
-        + (f" x {settings.accumulate}" if settings.accumulate > 1 else "")
-        + f", {workers} workers, images "
-        + ("held in memory" if held[0] is not None else "decoded each time")
+        place.describe(settings.batch_size, workers, accumulate=settings.accumulate)
+        + (", images held in memory" if held[0] is not None else ", images decoded each time")
     )
     return Training(
         settings,
@@ -217,10 +228,12 @@ def initial_model(
 
 
 def hold(
-    settings: TrainSettings, spec: InputSpec, train: Split, valid: Split, *, reporter: Reporter
+    settings: TrainSettings, spec: InputSpec, train: Split, valid: Split, *, group: Group, reporter: Reporter
 ) -> tuple[Held | None, Held | None]:
     """The images decoded once where they fit; None for each split where they are decoded each time."""
-    if not choose_cache(settings.cache, len(train) + len(valid), spec):
+    # Each process of this machine holds a copy, and all hold or none does, so that they meet bad images alike.
+    wanted = choose_cache(settings.cache, (len(train) + len(valid)) * group.local, spec)
+    if group.largest([int(not wanted)])[0]:
         return None, None
     found = tuple(hold_images(split, spec, reporter=reporter) for split in (train, valid))
     refuse_failures([failure for held in found for failure in held.failures.values()], settings.on_error)

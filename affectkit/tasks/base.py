@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -25,7 +25,7 @@ class Results:
     Attributes:
         split: the items, in the order of the rows below.
         outputs: (N, K) float32, what the model gave.
-        fields: the batch entries of the task by name, each (N, ...).
+        fields: the targets of the task by name, each (N, ...).
     """
 
     split: Split
@@ -34,33 +34,41 @@ class Results:
 
 
 class Collector:
-    """Gathers outputs and batch entries with their sample numbers, and puts them in order at the end.
+    """Gathers outputs with their sample numbers; they are put in order at the end.
 
     Metrics are computed once from everything in order, so they depend neither on batches nor on who came first.
     """
 
-    def __init__(self, names: tuple[str, ...]) -> None:
-        self.names = names
+    def __init__(self) -> None:
         self._index: list[np.ndarray] = []
         self._outputs: list[np.ndarray] = []
-        self._fields: dict[str, list[np.ndarray]] = {name: [] for name in names}
 
-    def update(self, outputs: torch.Tensor, batch: Batch) -> None:
-        """Take in one batch."""
-        self._index.append(batch["index"].cpu().numpy())
+    def update(self, index: torch.Tensor, outputs: torch.Tensor) -> None:
+        """Take in the ``outputs`` (B, ...) of the items ``index`` (B,)."""
+        self._index.append(index.cpu().numpy())
         self._outputs.append(outputs.detach().float().cpu().numpy())
-        for name in self.names:
-            if name in batch:
-                self._fields[name].append(batch[name].cpu().numpy())
 
-    def results(self, split: Split) -> Results:
-        """Everything in the order of ``split``; items that were skipped as unreadable are left out of it."""
-        index = np.concatenate(self._index)
+    def arrays(self) -> dict[str, np.ndarray]:
+        """What was taken in: ``index`` (n,) and ``outputs`` (n, ...); empty where nothing was."""
+        if not self._index:
+            return {}
+        return {"index": np.concatenate(self._index), "outputs": np.concatenate(self._outputs)}
+
+    @staticmethod
+    def results(parts: Sequence[dict[str, np.ndarray]], split: Split, targets: Mapping[str, torch.Tensor]) -> Results:
+        """The ``arrays`` of several collectors in the order of ``split``, items that none has left out of it.
+
+        Args:
+            targets: of all items of ``split``, by field name.
+        """
+        filled = [part for part in parts if part]
+        index = np.concatenate([part["index"] for part in filled])
         order = np.argsort(index, kind="stable")
+        index = index[order]
         return Results(
-            split=split.select(index[order]),
-            outputs=np.concatenate(self._outputs)[order],
-            fields={name: np.concatenate(parts)[order] for name, parts in self._fields.items() if parts},
+            split=split.select(index),
+            outputs=np.concatenate([part["outputs"] for part in filled])[order],
+            fields={name: values.numpy()[index] for name, values in targets.items()},
         )
 
 
@@ -72,8 +80,6 @@ class Task(ABC):
     """
 
     name: ClassVar[str]
-    collected: ClassVar[tuple[str, ...]]
-    """Batch entries that a Collector keeps."""
     better: ClassVar[Mapping[str, str]]
     """Metric name to "min" or "max": every metric that can be monitored."""
     headline: ClassVar[tuple[str, ...]]

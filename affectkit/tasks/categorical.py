@@ -43,7 +43,6 @@ class CategoricalOptions:
 class CategoricalTask(Task):
     """A task whose model gives one logit a class, trained towards a distribution over them."""
 
-    collected: ClassVar[tuple[str, ...]] = ("target", "votes")
     own_loss: ClassVar[str]
 
     def __init__(self, spec: InputSpec, options: CategoricalOptions | None = None) -> None:

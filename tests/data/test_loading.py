@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 
 import numpy as np
+import psutil
 import pytest
 import torch
 from PIL import Image
@@ -141,6 +143,47 @@ print(len(next(kept)["index"]), flush=True)
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout) == (0, "4\n"), done.stderr
+
+
+LISTED = """
+import os, psutil
+print(*(child.pid for child in psutil.Process().children() if child.status() != "zombie"), flush=True)
+os.kill(os.getpid(), 9)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere workers look for their parent themselves")
+def test_workers_die_with_a_parent_that_is_killed(split):
+    script = f"""
+from pathlib import Path
+import numpy as np
+from affectkit.core.spec import InputSpec
+from affectkit.data.loading import SplitImages, evaluation_keys, make_loader
+from affectkit.data.split import Split
+split = Split("train", Path({str(split.root)!r}), {split.ids!r}, ("a", "b"), np.zeros(13, dtype=int), None, None)
+spec = InputSpec("classification", 16, 16, classes=("a", "b"))
+loader = make_loader(SplitImages(split, spec), evaluation_keys(13, 1), workers=2)
+kept = iter(loader)
+next(kept), next(kept)  # both have started
+{LISTED}"""
+    # To a file: a worker that lived on would hold a pipe open, and reading it would hide what is tested here.
+    with (split.root / "out").open("w+") as out:
+        subprocess.run([sys.executable, "-c", script], stdout=out, stderr=subprocess.STDOUT, timeout=60)
+        out.seek(0)
+        workers = [int(word) for word in out.read().split()]
+    assert len(workers) == 2
+    # torch's own watch takes 5 seconds and more.
+    deadline = time.monotonic() + 2
+    while any(map(alive, workers)) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not any(map(alive, workers))
+
+
+def alive(number):
+    try:
+        return psutil.Process(number).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def test_closing_ends_the_workers(split):

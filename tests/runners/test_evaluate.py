@@ -14,7 +14,7 @@ import affectkit
 from affectkit.config import resolve
 from affectkit.core.progress import Silent
 from affectkit.data.transforms import normalise
-from affectkit.errors import DataError, UsageError
+from affectkit.errors import DeviceError, DataError, UsageError
 from affectkit.runners import runs
 from affectkit.runners.evaluate import Place, evaluate, forward, forward_in_blocks, parse_thresholds
 from affectkit.runners.evaluate import test as run_test
@@ -165,10 +165,12 @@ class Hungry(torch.nn.Module):
 def test_a_batch_too_large_for_memory_is_halved():
     images = torch.rand(7, 3, 2, 2)
     model = Hungry(2)
-    outputs = forward(model, (images,), Place.choose("cpu", "fp32"))
-    assert torch.equal(outputs, images.flatten(1)[:, :3])
-    assert max(size for size in model.calls if size <= 2) == 2 and model.calls[0] == 7
-    with pytest.raises(torch.OutOfMemoryError):
+    place, heard = Place.choose("cpu", "fp32"), Heard()
+    for _ in range(2):
+        assert torch.equal(forward(model, (images,), place, heard), images.flatten(1)[:, :3])
+    assert model.calls == [7, 4, 2, 2, 2, 1] + [2, 2, 2, 1], "what fits is remembered"
+    assert [text.split(": ")[1] for text in heard.warnings] == ["going on with 4.", "going on with 2."]
+    with pytest.raises(DeviceError, match="single image"):
         forward(Hungry(0), (images,), Place.choose("cpu", "fp32"))
 
 

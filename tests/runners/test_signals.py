@@ -4,6 +4,7 @@ import os
 import signal
 
 import pytest
+from support import Heard
 
 from affectkit.runners.signals import StopFlag
 
@@ -21,11 +22,19 @@ def test_a_signal_sets_the_flag_and_says_how_to_exit(number, code, unsaved):
     assert stopping.error("", "", resumable=False).exit_code == unsaved
 
 
-def test_a_second_ctrl_c_forces():
-    with pytest.raises(KeyboardInterrupt), StopFlag() as stopping:
+def test_a_second_ctrl_c_forces_unless_it_is_the_first_heard_twice(monkeypatch):
+    clock = [100.0]
+    monkeypatch.setattr("affectkit.runners.signals.time.monotonic", lambda: clock[0])
+    heard = Heard()
+    with pytest.raises(KeyboardInterrupt), StopFlag(heard) as stopping:
         os.kill(os.getpid(), signal.SIGINT)
         assert stopping.requested
+        assert "SIGINT: stopping at the end of this step. Ctrl-C again" in heard.notes[0]
+        clock[0] += 0.5  # from the terminal and from a launcher
         os.kill(os.getpid(), signal.SIGINT)
+        clock[0] += 1.0
+        os.kill(os.getpid(), signal.SIGINT)
+    assert clock[0] == 101.5 and len(heard.notes) == 1
 
 
 def test_handlers_are_put_back():

@@ -6,7 +6,8 @@ import os
 import pytest
 import torch
 
-from affectkit.runners.state import load_state, save_state, states
+from affectkit.errors import RunError
+from affectkit.runners.state import newest_state, read_state, save_state, states
 
 TREE = {
     "position": {"epoch": 2, "best": None, "history": [{"loss": 0.5, "note": "ö"}], "rate": 1e-7},
@@ -17,6 +18,11 @@ TREE = {
     "flags": [True, False, 3],
     "half": torch.ones(2, dtype=torch.bfloat16),
 }
+
+
+def load_state(folder):
+    path, skipped = newest_state(folder)
+    return read_state(path) if path else None, skipped
 
 
 def same(a, b):
@@ -60,7 +66,7 @@ def test_old_states_go_and_a_failed_save_leaves_the_last_one(tmp_path, monkeypat
     monkeypatch.setattr(
         "affectkit.runners.state.sync", lambda path: (_ for _ in ()).throw(OSError(28, "No space left"))
     )
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(RunError, match="No space"):
         save_state(tmp_path, {"step": 9}, step=9)
     monkeypatch.undo()
     assert load_state(tmp_path) == ({"step": 3}, [])

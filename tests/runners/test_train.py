@@ -21,7 +21,7 @@ from affectkit.errors import CheckpointError, DataError, RunError, Stopped, Usag
 from affectkit.runners import runs
 from affectkit.runners.checkpoint import load_model, read_header
 from affectkit.runners.state import states
-from affectkit.runners.train import Trainer, mixup
+from affectkit.runners.learner import Learner, mixup
 from affectkit.tasks.categorical import CategoricalOptions, class_weights
 from affectkit.tasks.distribution import DistributionTask
 
@@ -73,15 +73,15 @@ def test_tensorboard_reads_the_events(trained):
 
 def stop_after(monkeypatch, steps):
     """Have a SIGTERM arrive when ``steps`` optimiser steps are done."""
-    step, count = Trainer._step, [0]
+    step, count = Learner.step, [0]
 
-    def counted(self):
-        step(self)
+    def counted(self, number):
+        step(self, number)
         count[0] += 1
         if count[0] == steps:
             os.kill(os.getpid(), signal.SIGTERM)
 
-    monkeypatch.setattr(Trainer, "_step", counted)
+    monkeypatch.setattr(Learner, "step", counted)
 
 
 VARIANTS = [

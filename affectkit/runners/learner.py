@@ -1,0 +1,263 @@
+"""From batches to optimiser steps: forward, loss over the whole batch, gradients, their sum over processes, the step.
+
+With several processes each has a share of every batch. Outputs and targets of all shares are put together and the loss
+is taken of the whole batch in each process; its gradient flows into the own share alone, and the gradients are summed.
+That is exact for every loss, whether or not it is a mean over samples. Batch norm is the exception: it normalises over
+the share of its process, and its running statistics are averaged over the processes with every step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from timm.utils import ModelEmaV3
+from torch import nn
+from torch.nn.modules.batchnorm import _NormBase
+
+from affectkit.core.progress import Reporter
+from affectkit.core.randomness import address, numpy_generator
+from affectkit.errors import RunError, UsageError
+from affectkit.runners.training import Training
+
+
+class Learner:
+    """Holds what changes with a step: model, optimiser, gradient scaler, averaged weights.
+
+    Attributes:
+        pieces: into how many parts a batch is cut because it did not fit in the memory of the device.
+    """
+
+    def __init__(self, training: Training, *, reporter: Reporter) -> None:
+        self.training = training
+        self.settings = training.settings
+        self.task = training.task
+        self.model = training.model
+        self.place = training.place
+        self.group = training.place.group
+        self.reporter = reporter
+        self.pieces = 1
+        self.optimizer = training.optimizer
+        self.scaler = training.place.precision.grad_scaler()
+        self.parameters = [value for value in self.model.parameters() if value.requires_grad]
+        self.group.take_from_first([*self.model.parameters(), *self.model.buffers()])
+        self.ema = ModelEmaV3(self.model, decay=self.settings.ema, use_warmup=True) if self.settings.ema else None
+        self._pending = self._uneven = False
+        self._width = self._output_shape() if self.group.several else ()
+
+    @property
+    def evaluated(self) -> nn.Module:
+        """The model that is validated and kept: the averaged weights where there are some."""
+        return self.ema.module if self.ema is not None else self.model
+
+    def set_rate(self, epoch: float) -> None:
+        """The learning rate of the schedule at ``epoch``."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.training.schedule.rate(epoch)
+
+    def add(
+        self, raw: dict[str, Any], counts: Sequence[int], *, epoch: int, number: int, progress: float, share: int
+    ) -> torch.Tensor:
+        """Add the gradients of one batch to those of its group; returns the mean loss of the whole batch (0-d).
+
+        Args:
+            raw: this process's part: images, targets, indices. counts: how many images each process has of it.
+            epoch, number: of the batch, at which its dropout and mixup are addressed.
+            progress: from 0 to 1 over the training. share: how many batches make the step.
+        """
+        batch = self.place.images(raw, self.task.spec) if len(raw["index"]) else self.place.move(raw)
+        if self.settings.mixup and len(raw["index"]):
+            batch = mixup(batch, self.settings.mixup, seed=self.settings.seed, epoch=epoch, number=number)
+        self._pending = True
+        self._uneven |= 0 in counts
+        seed = address(self.settings.seed, "batch", epoch, number, *([self.group.rank] if self.group.rank else []))
+        if not self.group.several:
+            return self._in_pieces(batch, seed=seed, progress=progress, share=share)
+        try:
+            loss = self._loss(batch, counts, seed=seed, progress=progress)
+            if len(raw["index"]):
+                self._accumulate(loss / share)
+        except torch.OutOfMemoryError as error:
+            raise RunError(
+                f"process {self.group.rank + 1} of {self.group.world} is out of memory with its "
+                f"{len(raw['index'])} images of the batch.",
+                f"Lower --batch-size (now {self.settings.batch_size} over all processes), and raise --accumulate.",
+            ) from error
+        return loss.detach()
+
+    def step(self, number: int) -> None:
+        """The optimiser step, the ``number``-th, of the gradients added so far."""
+        if self.group.several and self._pending:
+            self._add_up()
+        if self.settings.clip_norm is not None:
+            self.scaler.unscale_(self.optimizer)
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip_norm)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self.optimizer.zero_grad(set_to_none=True)
+        self._pending = self._uneven = False
+        if self.ema is not None:
+            self.ema.update(self.model, step=number)
+
+    def state(self) -> dict[str, Any]:
+        """Everything of it that a resumed run needs."""
+        return {
+            "model": self.model.state_dict(),
+            "ema": self.ema.module.state_dict() if self.ema is not None else None,
+            "optimizer": self.optimizer.state_dict(),
+            "scaler": self.scaler.state_dict(),
+            "pieces": self.pieces,
+        }
+
+    def restore(self, tree: dict[str, Any]) -> None:
+        """Go on from a ``state``."""
+        self.model.load_state_dict(tree["model"])
+        if self.ema is not None:
+            self.ema.module.load_state_dict(tree["ema"])
+        self.optimizer.load_state_dict(tree["optimizer"])
+        if tree["scaler"] and self.scaler.is_enabled():
+            self.scaler.load_state_dict(tree["scaler"])
+        self.pieces = tree["pieces"]
+
+    # --- one batch -------------------------------------------------------------------------------------------------
+
+    def _in_pieces(self, batch: dict[str, Any], *, seed: int, progress: float, share: int) -> torch.Tensor:
+        """The batch at once, or cut into parts of which one fits; their losses are weighted by their sizes."""
+        count = len(batch["index"])
+        waiting = [part for part in torch.arange(count).chunk(self.pieces) if len(part)]
+        total = torch.zeros((), device=self.place.device.torch_name)
+        while waiting:
+            rows = waiting[0]
+            part = batch if len(rows) == count else {name: value[rows] for name, value in _tensors(batch).items()}
+            full = False
+            try:
+                # Dropout is addressed by the batch, so that a resumed run draws what the first would have drawn.
+                loss = self._loss(part, (len(rows),), seed=seed + int(rows[0]), progress=progress)
+                self._accumulate(loss * (len(rows) / count) / share)
+            except torch.OutOfMemoryError:
+                full = True
+            if not full:
+                total += loss.detach() * (len(rows) / count)
+                waiting.pop(0)
+                continue
+            # Outside the except block, so that the failed attempt's tensors are free.
+            waiting[:1] = self._smaller(rows)
+        return total
+
+    def _smaller(self, rows: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """The two halves of what did not fit; that batches are cut from now on is remembered and said."""
+        if len(rows) == 1:
+            raise RunError(
+                f"{self.place.device.torch_name} is out of memory with a single image.",
+                "Choose a smaller --image-size or model, or another --device.",
+            )
+        torch.cuda.empty_cache()
+        self.pieces *= 2
+        self.reporter.warn(
+            f"out of memory on {self.place.device.torch_name} with {len(rows)} images: from here on each batch is "
+            f"computed in {self.pieces} parts (same gradients; batch norm sees a part at a time). "
+            "A smaller --batch-size avoids it."
+        )
+        return rows.chunk(2)
+
+    def _loss(self, batch: dict[str, Any], counts: Sequence[int], *, seed: int, progress: float) -> torch.Tensor:
+        """The loss of the whole batch, with a graph to this process's share."""
+        torch.manual_seed(seed)
+        if len(batch["index"]):
+            outputs = self._forward(batch)
+        else:
+            outputs = torch.zeros(0, *self._width, device=self.place.device.torch_name)
+        if self.group.several:
+            batch = {
+                name: self.group.gather_rows(value, counts)
+                for name, value in _tensors(batch).items()
+                if name != "image"
+            }
+            outputs = self.group.gather_rows(outputs, counts)
+        return self.task.loss(outputs, batch, progress)["loss"]
+
+    def _forward(self, batch: dict[str, Any]) -> torch.Tensor:
+        try:
+            with self.place.precision.autocast():
+                return self.training.network(*self.task.inputs(batch)).float()
+        except ValueError as error:
+            if "more than 1 value per channel" not in str(error):
+                raise
+            raise UsageError(
+                f"{self.settings.model} normalises over the batch, and a batch of {len(batch['index'])} at "
+                f"{self.task.spec.height}x{self.task.spec.width} leaves it one value.",
+                "Choose a larger --batch-size.",
+            ) from error
+
+    def _accumulate(self, loss: torch.Tensor) -> None:
+        """Add the gradients of ``loss``: all of them or, where memory ends on the way, none."""
+        found = torch.autograd.grad(self.scaler.scale(loss), self.parameters, allow_unused=True)
+        for parameter, gradient in zip(self.parameters, found, strict=True):
+            if gradient is not None:
+                parameter.grad = gradient if parameter.grad is None else parameter.grad.add_(gradient)
+
+    # --- several processes -----------------------------------------------------------------------------------------
+
+    def _add_up(self) -> None:
+        """Sum the gradients over the processes and average batch norm's running statistics, in one exchange."""
+        used = [parameter.grad is not None for parameter in self.parameters]
+        if self._uneven:  # a process without an image does not know which parameters the others used
+            used = [bool(value) for value in self.group.largest([int(value) for value in used])]
+        for parameter, wanted in zip(self.parameters, used, strict=True):
+            if wanted and parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+        gradients = [parameter.grad for parameter in self.parameters if parameter.grad is not None]
+        statistics = [
+            value
+            for module in self.model.modules()
+            if isinstance(module, _NormBase) and module.track_running_stats
+            for value in (module.running_mean, module.running_var)
+        ]
+        for value in statistics:
+            value.div_(self.group.world)
+        self.group.add_up([*gradients, *statistics])
+
+    def _output_shape(self) -> tuple[int, ...]:
+        """The shape of one image's outputs, for a process that has no image of a batch."""
+        spec = self.task.spec
+        images = torch.zeros(1, spec.channels, spec.height, spec.width, device=self.place.device.torch_name)
+        self.model.eval()
+        with torch.no_grad():
+            return tuple(self.model(*self.task.inputs({"image": images})).shape[1:])
+
+
+class LossSum:
+    """The sum of losses of an epoch, kept on a CUDA device until it is read, so that steps need not wait for it."""
+
+    def __init__(self, device: str) -> None:
+        self.lazy = device.startswith("cuda")
+        self._sum = torch.zeros((), dtype=torch.float64, device=device if self.lazy else "cpu")
+
+    def add(self, loss: torch.Tensor, images: int) -> None:
+        """A batch's mean loss."""
+        self._sum += loss.to(self._sum) * images
+
+    def read(self) -> float:
+        """The sum so far."""
+        return float(self._sum)
+
+    def set(self, value: float) -> None:
+        """Begin from ``value``."""
+        self._sum.fill_(value)
+
+
+def _tensors(batch: dict[str, Any]) -> dict[str, torch.Tensor]:
+    return {name: value for name, value in batch.items() if isinstance(value, torch.Tensor)}
+
+
+def mixup(batch: dict[str, Any], alpha: float, *, seed: int, epoch: int, number: int) -> dict[str, Any]:
+    """Images and targets mixed with a shuffled copy, one Beta(alpha, alpha) weight a batch (Zhang et al. 2018).
+
+    With several processes the copy is of the own share.
+    """
+    rng = numpy_generator(seed, "mixup", epoch, number)
+    weight = float(rng.beta(alpha, alpha))
+    order = torch.from_numpy(rng.permutation(len(batch["index"]))).to(batch["image"].device)
+    mixed = {name: weight * batch[name] + (1 - weight) * batch[name][order] for name in ("image", "target")}
+    return {**batch, **mixed}
