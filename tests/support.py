@@ -100,3 +100,44 @@ class Heard:
         self.done += count
 
     def finish(self) -> None: ...
+
+
+def in_ranks(count: int, work, *, timeout: float = 60) -> list[int]:
+    """Run ``work()`` in ``count`` forked processes with torchrun's environment; their exit codes.
+
+    Forks share what the test has imported, so a rank costs no seconds; one thread each, since OpenMP's threads do not
+    survive a fork.
+    """
+    import multiprocessing
+    import socket
+    import traceback
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+
+    def run(rank: int) -> None:
+        import torch
+
+        torch.set_num_threads(1)
+        os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(count)}
+        os.environ |= {"LOCAL_WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+        try:
+            work()
+        except BaseException:
+            traceback.print_exc()
+            sys.stderr.flush()
+            os._exit(1)
+        os._exit(0)
+
+    context = multiprocessing.get_context("fork")
+    processes = [context.Process(target=run, args=(rank,)) for rank in range(count)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(timeout)
+    alive = [process for process in processes if process.exitcode is None]
+    for process in alive:
+        process.kill()
+        process.join()
+    return [process.exitcode for process in processes]

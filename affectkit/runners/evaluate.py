@@ -197,6 +197,7 @@ def evaluate(
     targets = task.targets(split)
     collector = Collector()
     failures: list[Failure] = []
+    done = 0
     training = model.training
     model.eval()
     # All processes go through as many rounds, so that they can agree on stopping in each.
@@ -210,7 +211,9 @@ def evaluate(
                     batch = place.images(raw, task.spec)
                     outputs = forward_in_blocks(model, task.inputs(batch), place, reporter)
                     collector.update(raw["index"], outputs)
-                reporter.advance((len(raw["index"]) + len(raw["failures"])) * place.group.world)
+                seen = (len(raw["index"]) + len(raw["failures"])) * place.group.world
+                reporter.advance(min(seen, len(split) - done))
+                done += seen
             if stopping is not None and stopping.agreed(place.group):
                 raise stopping.error("nothing was written.", "Run the same command again.", resumable=False)
     finally:

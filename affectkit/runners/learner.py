@@ -26,7 +26,7 @@ class Learner:
     """Holds what changes with a step: model, optimiser, gradient scaler, averaged weights.
 
     Attributes:
-        pieces: into how many parts a batch is cut because it did not fit in the memory of the device.
+        fits: how many images at most are computed at once, since more did not fit in the memory of the device.
     """
 
     def __init__(self, training: Training, *, reporter: Reporter) -> None:
@@ -37,7 +37,7 @@ class Learner:
         self.place = training.place
         self.group = training.place.group
         self.reporter = reporter
-        self.pieces = 1
+        self.fits: int | None = None
         self.optimizer = training.optimizer
         self.scaler = training.place.precision.grad_scaler()
         self.parameters = [value for value in self.model.parameters() if value.requires_grad]
@@ -73,7 +73,7 @@ class Learner:
         self._uneven |= 0 in counts
         seed = address(self.settings.seed, "batch", epoch, number, *([self.group.rank] if self.group.rank else []))
         if not self.group.several:
-            return self._in_pieces(batch, seed=seed, progress=progress, share=share)
+            return self._in_parts(batch, seed=seed, progress=progress, share=share)
         try:
             loss = self._loss(batch, counts, seed=seed, progress=progress)
             if len(raw["index"]):
@@ -107,7 +107,7 @@ class Learner:
             "ema": self.ema.module.state_dict() if self.ema is not None else None,
             "optimizer": self.optimizer.state_dict(),
             "scaler": self.scaler.state_dict(),
-            "pieces": self.pieces,
+            "fits": self.fits,
         }
 
     def restore(self, tree: dict[str, Any]) -> None:
@@ -118,14 +118,14 @@ class Learner:
         self.optimizer.load_state_dict(tree["optimizer"])
         if tree["scaler"] and self.scaler.is_enabled():
             self.scaler.load_state_dict(tree["scaler"])
-        self.pieces = tree["pieces"]
+        self.fits = tree["fits"]
 
     # --- one batch -------------------------------------------------------------------------------------------------
 
-    def _in_pieces(self, batch: dict[str, Any], *, seed: int, progress: float, share: int) -> torch.Tensor:
-        """The batch at once, or cut into parts of which one fits; their losses are weighted by their sizes."""
+    def _in_parts(self, batch: dict[str, Any], *, seed: int, progress: float, share: int) -> torch.Tensor:
+        """The batch at once, or in parts that fit; their losses are weighted by their sizes."""
         count = len(batch["index"])
-        waiting = [part for part in torch.arange(count).chunk(self.pieces) if len(part)]
+        waiting = list(torch.arange(count).split(self.fits or count))
         total = torch.zeros((), device=self.place.device.torch_name)
         while waiting:
             rows = waiting[0]
@@ -142,24 +142,24 @@ class Learner:
                 waiting.pop(0)
                 continue
             # Outside the except block, so that the failed attempt's tensors are free.
-            waiting[:1] = self._smaller(rows)
+            self._take_fewer(len(rows))
+            waiting = list(torch.cat(waiting).split(self.fits))
         return total
 
-    def _smaller(self, rows: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """The two halves of what did not fit; that batches are cut from now on is remembered and said."""
-        if len(rows) == 1:
+    def _take_fewer(self, count: int) -> None:
+        """From now on compute half of ``count`` images at once, and say so."""
+        if count == 1:
             raise RunError(
                 f"{self.place.device.torch_name} is out of memory with a single image.",
                 "Choose a smaller --image-size or model, or another --device.",
             )
         torch.cuda.empty_cache()
-        self.pieces *= 2
+        self.fits = -(-count // 2)
         self.reporter.warn(
-            f"out of memory on {self.place.device.torch_name} with {len(rows)} images: from here on each batch is "
-            f"computed in {self.pieces} parts (same gradients; batch norm sees a part at a time). "
+            f"out of memory on {self.place.device.torch_name} with {count} images: from here on a batch is computed "
+            f"{self.fits} images at a time (same gradients; batch norm sees these alone). "
             "A smaller --batch-size avoids it."
         )
-        return rows.chunk(2)
 
     def _loss(self, batch: dict[str, Any], counts: Sequence[int], *, seed: int, progress: float) -> torch.Tensor:
         """The loss of the whole batch, with a graph to this process's share."""

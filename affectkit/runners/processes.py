@@ -204,6 +204,7 @@ class Group:
 
 _group = Group()
 _store: Any = None
+_parent = 0
 
 
 def current() -> Group:
@@ -234,7 +235,7 @@ def joined(device: str = "auto") -> Iterator[Group]:
         UsageError: the environment says that there are several processes, but not how to reach them.
         PeerLost: another process has not come.
     """
-    global _group, _store  # noqa: PLW0603 - torch's own group is a fact of the process, too
+    global _group, _store, _parent  # noqa: PLW0603 - torch's own group is a fact of the process, too
     if launched() == 1 or _group.several:
         yield _group
         return
@@ -248,6 +249,7 @@ def joined(device: str = "auto") -> Iterator[Group]:
             f"{'are not set' if len(lacking) > 1 else 'is not set' if lacking else 'is out of range'}.",
             "Start several processes with torchrun --nproc-per-node N -m affectkit ..., or unset WORLD_SIZE.",
         )
+    _parent = os.getppid()
     _end_with_parent()
     backend = "cpu:gloo,cuda:nccl" if device != "cpu" and torch.cuda.is_available() else "gloo"
     try:
@@ -278,7 +280,8 @@ def first_to_say(text: str) -> bool:
     """Whether no other process has said ``text`` yet: an error that all meet is printed once."""
     if launched() == 1:
         return True
-    if _store is None:  # not connected yet: what is wrong is wrong in all, and the first says it
+    if _store is None or os.getppid() != _parent:
+        # Not connected yet, so that what is wrong is wrong in all; or the launcher, which keeps count, has gone.
         return rank() == 0
     try:
         return int(_store.add(f"affectkit said {address(0, text)}", 1)) == 1

@@ -159,6 +159,8 @@ def training_splits(source: Source, settings: TrainSettings, *, reporter: Report
     if train is None:
         raise DataError(f"{source.root} has no train split; it has {', '.join(source.splits)}.")
     valid = source.splits.get("valid")
+    if valid is not None and settings.val_fraction != TrainSettings.val_fraction:
+        reporter.warn(f"--val-fraction {settings.val_fraction:g} has no effect: {source.root} has a validation split.")
     if valid is None:
         train, valid = split_off(train, settings.val_fraction, settings.seed)
         reporter.note(

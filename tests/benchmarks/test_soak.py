@@ -46,9 +46,7 @@ def png_bomb(path: Path, side: int = 30_000) -> None:
     row = bytes(side + 1)
     packed = b"".join(packer.compress(row) for _ in range(side)) + packer.flush()
     header = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
-    path.write_bytes(
-        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", packed) + chunk(b"IEND", b"")
-    )
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", packed) + chunk(b"IEND", b""))
 
 
 def fill(folder: Path) -> tuple[set[str], set[str]]:
@@ -156,7 +154,16 @@ def test_soak(tmp_path, capsys, workers):
     settled = memory[WARM:]
     part = max(len(settled) // 10, 1)
     first, last = float(np.median(settled[:part])), float(np.median(settled[-part:]))
-    row = (f"{MINUTES:g} min", rounds, rows, reasons, mischief.made, f"{first:.0f}", f"{last:.0f}", f"{max(memory):.0f}")
+    row = (
+        f"{MINUTES:g} min",
+        rounds,
+        rows,
+        reasons,
+        mischief.made,
+        f"{first:.0f}",
+        f"{last:.0f}",
+        f"{max(memory):.0f}",
+    )
     show(capsys, ("soak", "rounds", "rows", "reasons", "changes", "MiB settled", "MiB end", "MiB most"), [row])
     assert reasons > rounds * len(bad), "no passing file was ever met cut or gone"
     assert last <= first * SLACK

@@ -113,6 +113,99 @@ def test_a_device_that_this_torch_has_no_code_for(machine) -> None:
         resolve_device("cuda")
 
 
+class TestSeveralProcesses:
+    @pytest.fixture
+    def launched(self, monkeypatch: pytest.MonkeyPatch):
+        """Pretend to be a process that torchrun started; None takes a name away."""
+
+        def pretend(number: int, count: int, **changes: str | None) -> None:
+            names = {"RANK": number, "WORLD_SIZE": count, "LOCAL_RANK": number, "LOCAL_WORLD_SIZE": count}
+            for name in ("CUDA_VISIBLE_DEVICES", "TORCHELASTIC_RUN_ID"):
+                monkeypatch.delenv(name, raising=False)
+            for name, value in {**names, "TORCHELASTIC_RUN_ID": "none", **changes}.items():
+                if value is None:
+                    monkeypatch.delenv(name, raising=False)
+                else:
+                    monkeypatch.setenv(name, str(value))
+
+        return pretend
+
+    @pytest.mark.parametrize("name", ["auto", "cuda"])
+    def test_each_takes_the_device_of_its_number(self, machine, launched, name: str) -> None:
+        machine(H100, T4)
+        for number in range(2):
+            launched(number, 2)
+            found = resolve_device(name)
+            assert found.torch_name == f"cuda:{number}"
+            assert found.reason.endswith(f"local process {number + 1} of 2")
+            assert found.reason.startswith("auto: " if name == "auto" else "asked for")
+
+    def test_numbers_are_those_on_this_machine(self, machine, launched) -> None:
+        machine(H100, T4)
+        launched(3, 4, LOCAL_RANK="1", LOCAL_WORLD_SIZE="2")
+        assert resolve_device("auto").torch_name == "cuda:1"
+        launched(3, 4, LOCAL_RANK="0", LOCAL_WORLD_SIZE="1")  # one process on each of four machines
+        assert resolve_device("cuda:1").torch_name == "cuda:1"
+
+    def test_one_that_was_bound_to_this_process_is_its_own(self, machine, launched) -> None:
+        machine(H100)
+        for changes in (
+            {"TORCHELASTIC_RUN_ID": None},
+            {"CUDA_VISIBLE_DEVICES": "3"},
+        ):  # Slurm; torchrun's virtual ranks
+            launched(3, 4, **changes)
+            assert resolve_device("auto").torch_name == resolve_device("cuda").torch_name == "cuda:0"
+
+    @pytest.mark.parametrize(("devices", "count"), [((H100, T4), 3), ((H100,), 2)])
+    def test_fewer_devices_than_processes_is_an_error_in_all_of_them(self, machine, launched, devices, count) -> None:
+        machine(*devices)
+        for number in range(count):
+            launched(number, count)
+            for name in ("auto", "cuda"):
+                with pytest.raises(DeviceError, match=f"{count} processes .* {len(devices)} CUDA device") as caught:
+                    resolve_device(name)
+                assert f"--nproc-per-node {len(devices)}" in caught.value.hint
+
+    def test_devices_that_cannot_be_used_do_not_count(self, machine, launched) -> None:
+        machine(OLD, T4)
+        launched(0, 2)
+        with pytest.raises(DeviceError, match="1 CUDA device"):
+            resolve_device("auto")
+        machine(OLD, why=("", ""))
+        found = resolve_device("auto")
+        assert (found.kind, found.reason) == ("cpu", f"auto: cuda:0 cannot be used: {OLD.fault}")
+
+    def test_one_device_for_all_is_refused(self, machine, launched) -> None:
+        machine(H100, T4)
+        launched(1, 2)
+        with pytest.raises(UsageError, match="cuda:1 was asked for, and 2 processes") as caught:
+            resolve_device("cuda:1")
+        assert "--device cuda" in caught.value.hint
+
+    def test_a_launcher_that_does_not_number_them(self, machine, launched) -> None:
+        machine(H100, T4)
+        for number in (None, "", "2", "x"):
+            launched(1, 2, LOCAL_RANK=number)
+            with pytest.raises(UsageError, match="LOCAL_RANK is"):
+                resolve_device("auto")
+
+    def test_without_cuda_all_take_the_cpu(self, machine, launched) -> None:
+        launched(1, 2)
+        machine(why=("no driver", ""))
+        assert resolve_device("auto").reason == "auto: no driver"
+        machine(mps=True)
+        assert resolve_device("auto").kind == "cpu"
+        with pytest.raises(DeviceError, match="2 processes cannot share MPS"):
+            resolve_device("mps")
+
+    def test_leftover_names_do_not_count(self, machine, launched) -> None:
+        machine(H100, T4)
+        launched(1, 1)
+        assert resolve_device("auto").reason == "auto: the first CUDA device"
+        launched(1, 2, RANK=None)
+        assert resolve_device("cuda:0").torch_name == "cuda:0"
+
+
 @pytest.mark.parametrize(
     ("capability", "architectures", "runs"),
     [
@@ -222,6 +315,8 @@ def test_auto_precision_on_mps_is_fp32(machine) -> None:
     [
         ("fp16", CPU, "no gradient scaling"),
         ("bf16", as_device(T4), "8.0"),
+        ("tf32", as_device(T4), "8.0"),
+        ("tf32", CPU, "NVIDIA"),
         ("bf16", Device("mps", 0, "mps", "Apple GPU (MPS)", ""), "macOS 14"),
     ],
 )
@@ -239,10 +334,12 @@ def test_every_precision_on_a_device_that_has_it(machine) -> None:
     found = {name: resolve_precision(name, as_device(H100)) for name in PRECISIONS if name != "auto"}
     assert {name: getattr(torch, entry.dtype) for name, entry in found.items()} == {
         "fp32": torch.float32,
+        "tf32": torch.float32,
         "bf16": torch.bfloat16,
         "fp16": torch.float16,
     }
-    assert [entry.scaled for entry in found.values()] == [False, False, True]
+    assert [entry.scaled for entry in found.values()] == [False, False, False, True]
+    assert [entry.mixed for entry in found.values()] == [False, False, True, True]
     with pytest.raises(UsageError, match="unknown precision 'half'"):
         resolve_precision("half", CPU)
 

@@ -395,3 +395,80 @@ def test_test_reports_the_loss_that_training_did(votes, tmp_path):
     chosen = {"checkpoint": tmp_path / "run", "data": votes, "split": "valid", "workers": 0}
     summary = run_test(resolve(TestSettings, flags=chosen).settings, reporter=Silent())
     assert summary["metrics"] == result["valid"]
+
+
+def test_states_are_saved_by_steps_and_only_the_newest_are_kept(votes, tmp_path, monkeypatch):
+    from affectkit.runners import train as module
+
+    saved = []
+    save = module.save_state
+    monkeypatch.setattr(module, "save_state", lambda *a, **k: saved.append((k["step"], k["keep"])) or save(*a, **k))
+    chosen = {"epochs": 2, "accumulate": 2, "checkpoint_every": "2", "keep": 3}
+    runs.train(settings(votes, tmp_path / "run", **chosen), reporter=Silent())
+    # 48 images in batches of 8: 6 batches and 3 steps an epoch; a state has the number epoch * 7 + batches done.
+    assert saved == [(4, 3), (7, 3), (7 + 4, 3), (14, 3)]
+    assert [path.name for path in states(tmp_path / "run" / "state")] == [f"state-{n:09d}" for n in (14, 11, 7)]
+    runs.train(settings(votes, tmp_path / "rarely", epochs=2, accumulate=2), reporter=Silent())
+    for name in ("history.csv", "last.safetensors", "metrics.json"):
+        assert digest(tmp_path / "run" / name) == digest(tmp_path / "rarely" / name), name
+
+
+def test_states_are_saved_by_the_clock(votes, tmp_path, monkeypatch):
+    from affectkit.runners import train as module
+
+    clock, saved = [0.0], []
+
+    def tick():
+        clock[0] += 1.0
+        return clock[0]
+
+    monkeypatch.setattr(module.time, "monotonic", tick)
+    monkeypatch.setattr(module, "save_state", lambda *a, **k: saved.append(k["step"]))
+    runs.train(settings(votes, tmp_path / "run", epochs=1, checkpoint_every="0.1m"), reporter=Silent())
+    assert saved[0] > 1 and len(saved) >= 2 and saved[-1] == 7, "every six ticks of the clock, and at the end"
+
+
+@pytest.mark.parametrize("text", ["0", "5 minutes", "m", "-3", "0m", "1d"])
+def test_an_interval_that_is_none_is_refused(votes, tmp_path, text):
+    with pytest.raises(UsageError, match="--checkpoint-every: must be a number of steps, as 200"):
+        settings(votes, tmp_path / "run", checkpoint_every=text)
+
+
+def test_intervals():
+    from affectkit.runners.settings import interval
+
+    assert [interval(text) for text in (None, "200", "10m", "1.5h", "30s")] == [
+        (0, 0), (200, 0), (0, 600), (0, 5400), (0, 30),
+    ]  # fmt: skip
+
+
+def test_a_batch_that_does_not_fit_is_computed_in_parts(votes, tmp_path, monkeypatch):
+    """The gradients, and so the weights, are those of the whole batch (without batch norm and dropout)."""
+    chosen = {"model": "test_vit", "image_size": 32, "dropout": 0.0, "optimizer": "sgd", "lr": 0.05, "accumulate": 2}
+    runs.train(settings(votes, tmp_path / "whole", **chosen), reporter=Silent())
+    forward, sizes = Learner._forward, []
+
+    def scarce(self, batch):
+        sizes.append(len(batch["index"]))
+        if sizes[-1] > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return forward(self, batch)
+
+    monkeypatch.setattr(Learner, "_forward", scarce)
+    heard = Heard()
+    runs.train(settings(votes, tmp_path / "parts", **chosen), reporter=heard)
+    assert sizes[:2] == [8, 4] and set(sizes[2:]) == {2}, "what fits is remembered"
+    assert ["4 images at a time" in heard.warnings[0], "2 images at a time" in heard.warnings[1]] == [True, True]
+    assert len(heard.warnings) == 2
+    one, two = (load_model(tmp_path / name / "last.safetensors").state_dict() for name in ("whole", "parts"))
+    assert all(torch.allclose(one[name], two[name], atol=1e-6) for name in one)
+    monkeypatch.setattr(Learner, "_forward", lambda self, batch: (_ for _ in ()).throw(torch.OutOfMemoryError("full")))
+    with pytest.raises(RunError, match="out of memory with a single image"):
+        runs.train(settings(votes, tmp_path / "none", **chosen), reporter=Silent())
+    assert json.loads((tmp_path / "none" / "status.json").read_text())["state"] == "failed"
+
+
+def test_a_fraction_that_the_data_leaves_no_use_for_is_said(votes, tmp_path):
+    heard = Heard()
+    runs.train(settings(votes, tmp_path / "run", epochs=1, val_fraction=0.3), reporter=heard)
+    assert any("--val-fraction 0.3 has no effect" in text for text in heard.warnings)
