@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable
 from dataclasses import Field, fields
 from pathlib import Path
@@ -12,8 +13,17 @@ import typer
 
 from affectkit.cli._console import Console
 from affectkit.config import Resolved, default_of, field_type, option_name, resolve
+from affectkit.runners.batch import Batch
 
 OUTPUT = "Output"
+
+SLURM = typer.Option(
+    None,
+    "--slurm",
+    metavar="KEY=VALUE,...",
+    help="Submit this command as a Slurm job: time=4:00:00,partition=gpu,gpus=1; cluster=local tries it here.",
+    rich_help_panel="Cluster",
+)
 
 SHARED: dict[str, tuple[Any, Any]] = {
     "config": (
@@ -32,24 +42,35 @@ Body = Callable[[Resolved[Any], Console], None]
 
 
 def command(
-    app: typer.Typer, name: str, settings: type, *, extra: dict[str, tuple[Any, Any]] | None = None
+    app: typer.Typer,
+    name: str,
+    settings: type,
+    *,
+    extra: dict[str, tuple[Any, Any]] | None = None,
+    slurm: Batch | None = None,
 ) -> Callable[[Body], Body]:
     """Register a function of (resolved settings, console) as the command ``name``.
 
     Args:
         settings: a settings dataclass; each field becomes an option or argument.
         extra: further options by parameter name, as (type, typer.Option); the console holds them in ``extra``.
+        slurm: how the command behaves as a job; gives it the option ``--slurm``.
     """
-    extra = extra or {}
+    extra = (extra or {}) | ({"slurm": (Optional[str], SLURM)} if slurm else {})  # noqa: UP045
 
     def register(body: Body) -> Body:
         def run(**given: Any) -> None:
             shared = {key: given.pop(key) for key in SHARED}
             more = {key: given.pop(key) for key in extra}
+            asked = more.pop("slurm", None)
             console = Console(json=shared["json"], quiet=shared["quiet"], debug=shared["debug"], extra=more)
             with console.guard():
                 flags = {key: value or None if isinstance(value, list) else value for key, value in given.items()}
-                body(resolve(settings, flags=flags, file=shared["config"]), console)
+                resolved = resolve(settings, flags=flags, file=shared["config"])
+                if asked is None or more.get("print_config"):
+                    body(resolved, console)
+                else:
+                    _submit(asked, name, slurm, resolved, console)
 
         parameters = [_parameter(entry, settings) for entry in fields(settings)]
         parameters += [
@@ -62,6 +83,25 @@ def command(
         return body
 
     return register
+
+
+def _submit(asked: str, name: str, batch: Batch, resolved: Resolved[Any], console: Console) -> None:
+    """Hand the command to a scheduler instead of running it, and say how to follow it."""
+    from affectkit.runners.slurm import submit
+
+    job = submit(
+        asked,
+        sys.argv[1:],
+        name=name,
+        batch=batch,
+        settings=resolved.settings,
+        reporter=console,
+        forced_by_file=resolved.sources.get("force", "").startswith("file"),
+    )
+    console.result(job)
+    if not console.json:
+        for key in ("job", "stdout", "stderr", "follow", "status", "cancel"):
+            console.line(f"{key:<8}{job[key]}")
 
 
 def _parameter(entry: Field[Any], owner: type) -> inspect.Parameter:

@@ -10,18 +10,20 @@ from affectkit.cli._console import Console
 from affectkit.cli._options import command
 from affectkit.config import Resolved
 from affectkit.errors import EXIT_PARTIAL, UsageError
+from affectkit.runners.batch import INFER
 from affectkit.runners.settings import InferSettings
 
 
 def register(app: typer.Typer) -> None:
     """Add the command to ``app``."""
 
-    @command(app, "infer", InferSettings)
+    @command(app, "infer", InferSettings, slurm=INFER)
     def infer(resolved: Resolved[InferSettings], console: Console) -> None:
         """Predict images: files, folders, glob patterns, or a list on standard input (-).
 
         Rows (image name, label, confidence, a column a class) stream to standard output, or with --results to
         inference_results.csv there. Images that cannot be read are skipped, named, and make the exit code 4.
+        With --shard I/N every N-th image alone is predicted, into a folder of its own in --results.
 
         Example: affectkit infer ./images --checkpoint runs/first --results results/images
         """
@@ -41,6 +43,11 @@ def register(app: typer.Typer) -> None:
             console.warn(f"skipped: {item['reason']}")
         where = f" in {summary['results']}" if "results" in summary else ""
         console.note(f"{summary['images']:,} images predicted{where}")
+        if "shard" in summary:
+            console.note(
+                f"shard {summary['shard']} of {summary['listed']:,} images; once all are done: "
+                f"affectkit merge {settings.results}"
+            )
         if summary["skipped"]:
             listed = f"; see {summary['skipped_list']}" if "skipped_list" in summary else ""
             console.warn(f"{summary['skipped']:,} image(s) skipped{listed}")

@@ -11,8 +11,11 @@ import typer
 from affectkit.cli._console import Console
 from affectkit.cli._options import command
 from affectkit.config import Resolved, setting
+from affectkit.core.shards import Shard
+from affectkit.runners.batch import PREP
 
 LINKS = ("copy", "hardlink")
+SHARD = "Write every N-th image alone, as the I-th of N runs; affectkit merge OUTPUT then makes the tables."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +25,7 @@ class PrepSettings:
     source: Path | None = setting(None, "Folder with the dataset as it was downloaded.", argument=True)
     output: Path | None = setting(None, "Folder to make: tables and images.")
     link: str = setting("copy", "How image files get there.", choices=LINKS)
+    shard: str | None = setting(None, SHARD, check=Shard.parse, metavar="I/N")
 
     def rules(self) -> list[str]:
         """Faults between settings."""
@@ -50,6 +54,7 @@ class SchematicSettings:
     test: int = setting(160, "Test faces.", low=8, high=1_000_000)
     size: int = setting(64, "Height and width in pixels.", low=24, high=1024)
     seed: int = setting(0, "Everything random follows from it.", low=0)
+    shard: str | None = setting(None, SHARD, check=Shard.parse, metavar="I/N")
 
     def rules(self) -> list[str]:
         """Faults between settings."""
@@ -65,7 +70,7 @@ def register(app: typer.Typer) -> None:
     )
     app.add_typer(prep, name="prep")
 
-    @command(prep, "ferplus", FerplusSettings)
+    @command(prep, "ferplus", FerplusSettings, slurm=PREP)
     def ferplus(resolved: Resolved[FerplusSettings], console: Console) -> None:
         """FER+: ten raters' votes on the faces of FER-2013, by its authors' rules.
 
@@ -76,10 +81,10 @@ def register(app: typer.Typer) -> None:
         from affectkit.prep.ferplus import prepare_ferplus
 
         s = resolved.settings
-        report = prepare_ferplus(s.source, s.output, target=s.target, link=s.link, reporter=console)
+        report = prepare_ferplus(s.source, s.output, target=s.target, link=s.link, shard=_shard(s), reporter=console)
         _render(report, s.output, console)
 
-    @command(prep, "affectnet-fused", PrepSettings)
+    @command(prep, "affectnet-fused", PrepSettings, slurm=PREP)
     def affectnet_fused(resolved: Resolved[PrepSettings], console: Console) -> None:
         """AffectNetFused: probabilities of thirteen emotions, a small text file an image.
 
@@ -90,10 +95,10 @@ def register(app: typer.Typer) -> None:
         from affectkit.prep.affectnet_fused import prepare_affectnet_fused
 
         s = resolved.settings
-        report = prepare_affectnet_fused(s.source, s.output, link=s.link, reporter=console)
+        report = prepare_affectnet_fused(s.source, s.output, link=s.link, shard=_shard(s), reporter=console)
         _render(report, s.output, console)
 
-    @command(prep, "schematic", SchematicSettings)
+    @command(prep, "schematic", SchematicSettings, slurm=PREP)
     def schematic(resolved: Resolved[SchematicSettings], console: Console) -> None:
         """Schematic faces, drawn: a dataset for trying things out without a download.
 
@@ -104,14 +109,24 @@ def register(app: typer.Typer) -> None:
         from affectkit.prep.schematic import prepare_schematic
 
         s = resolved.settings
-        report = prepare_schematic(
-            s.output, train=s.train, valid=s.valid, test=s.test, size=s.size, seed=s.seed, reporter=console
-        )
+        counts = {"train": s.train, "valid": s.valid, "test": s.test}
+        report = prepare_schematic(s.output, **counts, size=s.size, seed=s.seed, shard=_shard(s), reporter=console)
         console.result(report)
-        if report.get("already_done"):
-            console.note(f"{s.output} is complete; nothing to do.")
+        part = report.get("shard")
+        if report["already_done"]:
+            console.note(_nothing_to_do(s.output, part))
+        elif part:
+            console.note(f"shard {part} of the faces in {s.output}; once all are done: affectkit merge {s.output}")
         else:
             console.note(f"{s.train:,} training, {s.valid:,} validation and {s.test:,} test faces in {s.output}")
+
+
+def _shard(settings: Any) -> Shard | None:
+    return Shard.parse(settings.shard) if settings.shard else None
+
+
+def _nothing_to_do(output: Path, shard: str | None) -> str:
+    return f"{f'shard {shard} in {output}' if shard else output} is complete; nothing to do."
 
 
 def _render(report: Any, output: Path, console: Console) -> None:
@@ -128,4 +143,7 @@ def _render(report: Any, output: Path, console: Console) -> None:
     console.table(["images", *splits], rows)
     for text in report.notes:
         console.note(text)
-    console.note(f"{output} is complete; nothing to do." if report.already_done else f"tables and images: {output}")
+    if report.already_done:
+        console.note(_nothing_to_do(output, report.shard))
+    elif report.shard is None:
+        console.note(f"tables and images: {output}")

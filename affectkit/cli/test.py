@@ -8,13 +8,14 @@ from affectkit.cli._console import Console, shown
 from affectkit.cli._options import command
 from affectkit.config import Resolved
 from affectkit.errors import EXIT_PARTIAL, ThresholdError
+from affectkit.runners.batch import TEST
 from affectkit.runners.settings import TestSettings
 
 
 def register(app: typer.Typer) -> None:
     """Add the command to ``app``."""
 
-    @command(app, "test", TestSettings)
+    @command(app, "test", TestSettings, slurm=TEST)
     def test(resolved: Resolved[TestSettings], console: Console) -> None:
         """Test a checkpoint on labelled images.
 

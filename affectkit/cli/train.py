@@ -10,6 +10,7 @@ from affectkit.cli._console import Console, shown
 from affectkit.cli._options import OUTPUT, command
 from affectkit.config import Resolved, option_name, plain
 from affectkit.errors import EXIT_PARTIAL
+from affectkit.runners.batch import TRAIN
 from affectkit.runners.settings import TrainSettings
 
 PRINT_CONFIG = typer.Option(
@@ -20,7 +21,7 @@ PRINT_CONFIG = typer.Option(
 def register(app: typer.Typer) -> None:
     """Add the command to ``app``."""
 
-    @command(app, "train", TrainSettings, extra={"print_config": (bool, PRINT_CONFIG)})
+    @command(app, "train", TrainSettings, extra={"print_config": (bool, PRINT_CONFIG)}, slurm=TRAIN)
     def train(resolved: Resolved[TrainSettings], console: Console) -> None:
         """Train a model, or continue a run with --resume.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 from collections.abc import Iterator
@@ -52,26 +53,9 @@ def read_image(
     if channels not in (1, 3):
         raise UsageError(f"channels must be 1 or 3, got {channels}.")
     path = Path(path)
-    _check_file(path)
-    try:
-        with Image.open(path, formats=FORMATS) as image:
-            _check_size(path, image.size, max_pixels)
-            if draft is not None and image.format in ("JPEG", "MPO"):
-                height, width = draft if _orientation(image) < 5 else draft[::-1]
-                image.draft(None, (max(width, 1), max(height, 1)))
-            image.load()
-            # After load: TIFF has been turned by Pillow by now, and a PNG may carry its EXIF behind the pixels.
-            turn = _TURNS.get(_orientation(image))
-            pixels = _to_eight_bits(path, image, "RGB" if channels == 3 else "L")
-            if turn is not None:
-                pixels = pixels.transpose(turn)
-            array = np.array(pixels, dtype=np.uint8, order="C")
-    except DataError:
-        raise
-    # A decoder fed with damaged bytes fails in any way there is: each is a fault of the file, not of the program.
-    except Exception as error:
-        raise DataError(_reason(path, error)) from error
-    return array[:, :, None] if channels == 1 else array
+    with _telling(path):
+        picture = _open(path, channels=channels, max_pixels=max_pixels, draft=draft)
+        return _to_array(picture, channels)
 
 
 def resize(image: np.ndarray, height: int, width: int, fit: str) -> np.ndarray:
@@ -83,40 +67,90 @@ def resize(image: np.ndarray, height: int, width: int, fit: str) -> np.ndarray:
         fit: one of ``core.spec.FITS``: "stretch", "crop" (shorter side fitted, centre cut out) or "pad" (longer
             side fitted, the rest black).
     """
-    if fit not in FITS:
-        raise UsageError(f"fit must be one of {', '.join(FITS)}, got {fit!r}.")
-    old_height, old_width = image.shape[:2]
-    if (old_height, old_width) == (height, width):
+    _check_fit(fit)
+    if image.shape[:2] == (height, width):
         return image
     picture = Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image)
+    return _to_array(_resized(picture, height, width, fit), image.shape[2])
+
+
+def load_for(path: Path, spec: InputSpec, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+    """The image in ``path`` as a model takes it: uint8 (spec.height, spec.width, spec.channels), C-contiguous.
+
+    Raises:
+        DataError: as ``read_image``.
+    """
+    _check_fit(spec.fit)
+    path = Path(path)
+    # Twice the size that is needed: the last halving is left to the antialiased resize, which shows no difference.
+    draft = (2 * spec.height, 2 * spec.width)
+    with _telling(path):
+        picture = _open(path, channels=spec.channels, max_pixels=max_pixels, draft=draft)
+        # A gray picture is resized as one channel: the three would come out the same.
+        picture = _resized(picture, spec.height, spec.width, spec.fit)
+        return _to_array(picture, spec.channels)
+
+
+def _check_fit(fit: str) -> None:
+    if fit not in FITS:
+        raise UsageError(f"fit must be one of {', '.join(FITS)}, got {fit!r}.")
+
+
+@contextlib.contextmanager
+def _telling(path: Path) -> Iterator[None]:
+    """What goes wrong inside is a DataError that names ``path``."""
+    try:
+        yield
+    except DataError:
+        raise
+    # A decoder fed with damaged bytes fails in any way there is: each is a fault of the file, not of the program.
+    except Exception as error:
+        raise DataError(_reason(path, error)) from error
+
+
+def _open(path: Path, *, channels: int, max_pixels: int, draft: tuple[int, int] | None) -> Image.Image:
+    """The picture in a file, upright: mode "L", or "RGB" where it has colour and ``channels`` is 3."""
+    _check_file(path)
+    with Image.open(path, formats=FORMATS) as image:
+        _check_size(path, image.size, max_pixels)
+        if draft is not None and image.format in ("JPEG", "MPO"):
+            height, width = draft if _orientation(image) < 5 else draft[::-1]
+            image.draft(None, (max(width, 1), max(height, 1)))
+        image.load()
+        # After load: TIFF has been turned by Pillow by now, and a PNG may carry its EXIF behind the pixels.
+        turn = _TURNS.get(_orientation(image))
+        picture = _to_eight_bits(path, image, "RGB" if channels == 3 else "L")
+        return picture if turn is None else picture.transpose(turn)
+
+
+def _resized(picture: Image.Image, height: int, width: int, fit: str) -> Image.Image:
+    """``picture``, of mode "L" or "RGB", at (height, width); itself where it has that size already."""
+    old_width, old_height = picture.size
+    if (old_height, old_width) == (height, width):
+        return picture
     bilinear = Image.Resampling.BILINEAR
     if fit == "crop":
         # The centre in coordinates of the old image, cut and scaled in one pass: nothing is rounded to whole pixels.
         scale = max(height / old_height, width / old_width)
         left, top = (old_width - width / scale) / 2, (old_height - height / scale) / 2
         box = (max(left, 0), max(top, 0), min(old_width - left, old_width), min(old_height - top, old_height))
-        result = np.array(picture.resize((width, height), bilinear, box=box))
-    elif fit == "pad":
-        scale = min(height / old_height, width / old_width)
-        inner = min(max(round(old_width * scale), 1), width), min(max(round(old_height * scale), 1), height)
-        canvas = Image.new(picture.mode, (width, height))
-        canvas.paste(picture.resize(inner, bilinear), ((width - inner[0]) // 2, (height - inner[1]) // 2))
-        result = np.array(canvas)
-    else:
-        result = np.array(picture.resize((width, height), bilinear))
-    return result.reshape(height, width, image.shape[2])
+        return picture.resize((width, height), bilinear, box=box)
+    if fit == "stretch":
+        return picture.resize((width, height), bilinear)
+    scale = min(height / old_height, width / old_width)
+    inner = min(max(round(old_width * scale), 1), width), min(max(round(old_height * scale), 1), height)
+    canvas = Image.new(picture.mode, (width, height))
+    canvas.paste(picture.resize(inner, bilinear), ((width - inner[0]) // 2, (height - inner[1]) // 2))
+    return canvas
 
 
-def load_for(path: Path, spec: InputSpec, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
-    """The image in ``path`` as a model takes it: uint8 (spec.height, spec.width, spec.channels).
-
-    Raises:
-        DataError: as ``read_image``.
-    """
-    # Twice the size that is needed: the last halving is left to the antialiased resize, which shows no difference.
-    draft = (2 * spec.height, 2 * spec.width)
-    image = read_image(path, channels=spec.channels, max_pixels=max_pixels, draft=draft)
-    return resize(image, spec.height, spec.width, spec.fit)
+def _to_array(picture: Image.Image, channels: int) -> np.ndarray:
+    """uint8 (H, W, channels) of a picture of mode "L" or "RGB", C-contiguous and writable."""
+    array = np.array(picture, dtype=np.uint8, order="C")
+    if array.ndim == 3:
+        return array
+    array = array[:, :, None]
+    return array if channels == 1 else np.repeat(array, 3, axis=2)
 
 
 def is_image_name(name: str) -> bool:
@@ -197,16 +231,15 @@ def _orientation(image: Image.Image) -> int:
 
 
 def _to_eight_bits(path: Path, image: Image.Image, mode: str) -> Image.Image:
-    """``image`` in mode "RGB" or "L"."""
+    """``image`` in mode "RGB" or "L"; a gray one stays "L" whatever ``mode`` says."""
     if image.mode == "F":
-        gray = _from_float(path, np.asarray(image))
-    elif image.mode == "I" or image.mode.startswith("I;16"):
-        gray = _from_integers(path, np.asarray(image))
-    elif image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
+        return _from_float(path, np.asarray(image))
+    if image.mode == "I" or image.mode.startswith("I;16"):
+        return _from_integers(path, np.asarray(image))
+    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
         return _on_white(image).convert(mode)
-    else:
-        return image if image.mode == mode else image.convert(mode)
-    return gray.convert(mode)
+    wanted = "L" if image.mode in ("1", "L") else mode
+    return image if image.mode == wanted else image.convert(wanted)
 
 
 def _on_white(image: Image.Image) -> Image.Image:

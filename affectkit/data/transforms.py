@@ -5,6 +5,7 @@ One warp carries flip, rotation, scale and shift, so an image is interpolated on
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 
@@ -99,7 +100,7 @@ def apply(image: np.ndarray, change: Change) -> np.ndarray:
             borderMode=cv2.BORDER_REPLICATE,
         ).reshape(height, width, channels)
     elif change.flip:
-        result = image[:, ::-1]
+        result = cv2.flip(image, 1).reshape(height, width, channels)
     if change.blur_sigma:
         result = cv2.GaussianBlur(result, (0, 0), change.blur_sigma, borderType=cv2.BORDER_REPLICATE)
         result = result.reshape(height, width, channels)
@@ -109,13 +110,13 @@ def apply(image: np.ndarray, change: Change) -> np.ndarray:
         result = cv2.LUT(np.ascontiguousarray(result), np.rint(table).astype(np.uint8)).reshape(height, width, channels)
     if change.noise_std:
         noise = np.random.default_rng(change.noise_seed).normal(0, change.noise_std, result.shape)
-        result = np.clip(np.rint(result + noise), 0, 255).astype(np.uint8)
+        result = cv2.add(result, noise, dtype=cv2.CV_8U).reshape(height, width, channels)  # rounds and saturates
     if change.erase:
         top, left, tall, wide = change.erase
         rows, columns = max(round(tall * height), 1), max(round(wide * width), 1)
         row, column = round(top * (height - rows)), round(left * (width - columns))
         result = result.copy()
-        result[row : row + rows, column : column + columns] = np.rint(result.mean((0, 1))).astype(np.uint8)
+        result[row : row + rows, column : column + columns] = np.rint(cv2.mean(result)[:channels]).astype(np.uint8)
     return np.ascontiguousarray(result)
 
 
@@ -132,7 +133,19 @@ def affine(change: Change, height: int, width: int) -> np.ndarray:
 
 def normalise(images: torch.Tensor, spec: InputSpec) -> torch.Tensor:
     """Model input from uint8 images (B, C, H, W) in [0, 255] or floats in [0, 1]: ``(image - mean) / std``."""
-    values = images.float().div_(255) if images.dtype == torch.uint8 else images.float()
-    mean = torch.tensor(spec.mean, device=values.device).view(1, -1, 1, 1)
-    std = torch.tensor(spec.std, device=values.device).view(1, -1, 1, 1)
-    return (values - mean) / std
+    # Channels-last pixels want constants of their own layout: else the innermost loop would run over three channels.
+    last = images.is_contiguous(memory_format=torch.channels_last)
+    size = tuple(images.shape[2:]) if last else (1, 1)
+    mean, std = (_constant(values, size, images.device) for values in (spec.mean, spec.std))
+    if images.dtype != torch.uint8:
+        return (images.float() - mean) / std
+    # In place: a batch of 224-pixel images is 19 MB, and fresh pages cost more than the arithmetic.
+    return images.float().div_(255).sub_(mean).div_(std)
+
+
+@functools.lru_cache(maxsize=16)
+def _constant(values: tuple[float, ...], size: tuple[int, int], device: torch.device) -> torch.Tensor:
+    """(1, C, *size) on ``device``, channels-last, made once: each copy to a GPU would wait for all that it is doing."""
+    with torch.inference_mode(False):
+        one = torch.tensor(values, device=device).view(1, -1, 1, 1).expand(1, -1, *size)
+        return one.contiguous(memory_format=torch.channels_last)

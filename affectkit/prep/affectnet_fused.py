@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path, PurePosixPath
 
 from affectkit.core.progress import Reporter, Silent
+from affectkit.core.shards import Shard
 from affectkit.data.affectnet import CLASSES, FOLDERS, fits, notes_on, read_affectnet
 from affectkit.data.split import Split
 from affectkit.errors import DataError
@@ -14,7 +15,12 @@ RULE = "every image with an annotation; its 13 probabilities as annotated, as fl
 
 
 def prepare_affectnet_fused(
-    source: Path, output: Path, *, link: str = "copy", reporter: Reporter | None = None
+    source: Path,
+    output: Path,
+    *,
+    link: str = "copy",
+    shard: Shard | None = None,
+    reporter: Reporter | None = None,
 ) -> PrepReport:
     """Write AffectNetFused as train.csv and valid.csv (``filename`` and 13 shares) and images/<split>/NNN.jpg.
 
@@ -22,6 +28,7 @@ def prepare_affectnet_fused(
         source: folder with train_set and val_set, or one of them.
         output: folder to write; absent, empty, or left by the same command.
         link: "copy", or "hardlink" to save space (copies where links cannot be made).
+        shard: write this share of the images and a part; ``merging.merge`` makes the tables of all parts.
 
     Raises:
         UsageError: ``output`` holds something else.
@@ -41,14 +48,16 @@ def prepare_affectnet_fused(
         "target": "distribution",
         **{name: split.fingerprint() for name, split in splits.items()},
     }
-    folder = Output(output, identity, link)
-    if done := folder.begin(reporter):
-        return done
+    folder = Output(output, "prep affectnet-fused", identity, link=link, shard=shard)
+    if (done := folder.begin(reporter)) is not None:
+        return folder.report(done)
+    rows = {name: _rows(name, split) for name, split in splits.items()}
+    own = {name: folder.share(name, [row[0] for row in rows[name]]) for name in splits}
     for name, split in splits.items():
-        items = ((PurePosixPath(identity).name, split.path(index)) for index, identity in enumerate(split.ids))
-        folder.place_all(name, items, len(split), reporter)
-    for name, split in splits.items():
-        folder.table(name, ["filename", *CLASSES], _rows(name, split))
+        items = ((rows[name][index][0], split.path(index)) for index in own[name])
+        folder.place_all(name, items, len(own[name]), reporter)
+    for name in splits:
+        folder.table(name, ["filename", *CLASSES], [rows[name][index] for index in own[name]])
     notes = tuple(notes_on(left_out))
     report = PrepReport(
         preparation="affectnet-fused",

@@ -24,6 +24,7 @@ from PIL import Image
 
 from affectkit.core.files import sha256
 from affectkit.core.progress import Reporter, Silent
+from affectkit.core.shards import Shard
 from affectkit.data.split import some
 from affectkit.errors import DataError, UsageError
 from affectkit.prep.writing import Output, PrepReport
@@ -138,6 +139,7 @@ def prepare_ferplus(
     *,
     target: str = "distribution",
     link: str = "copy",
+    shard: Shard | None = None,
     reporter: Reporter | None = None,
 ) -> PrepReport:
     """Write FER+ as train.csv, valid.csv, test.csv (as far as they have images) and images/<split>/fer#######.png.
@@ -150,6 +152,7 @@ def prepare_ferplus(
         output: folder to write; absent, empty, or left by the same command.
         target: "distribution" or "majority".
         link: "copy", or "hardlink" to save space (copies where links cannot be made).
+        shard: write this share of the images and a part; ``merging.merge`` makes the tables of all parts.
 
     Raises:
         UsageError: the options are wrong or ``output`` holds something else.
@@ -179,9 +182,9 @@ def prepare_ferplus(
         "labels": sha256(label_file),
         "images": sha256(pixel_file) if pixel_file else _images_hash(images),
     }
-    folder = Output(output, identity, link)
-    if done := folder.begin(reporter):
-        return done
+    folder = Output(output, "prep ferplus", identity, link=link, shard=shard)
+    if (done := folder.begin(reporter)) is not None:
+        return folder.report(done)
     top, reasons = _select(labels, target, None if pixel_file else images)
     kept = [row for row, reason in enumerate(reasons) if not reason]
     if not kept:
@@ -220,23 +223,31 @@ def _write(
     pictures: Path | dict[str, Path],
     reporter: Reporter,
 ) -> None:
-    """Images of all splits, then the tables; with a label column where ``tops`` are given."""
+    """Images of all splits, then the tables; with a label column where ``tops`` are given. Of a shard, its share."""
     cleaned = clean(labels.votes)[:, : len(EMOTIONS)].tolist()
     by_split = {split: [row for row in kept if labels.splits[row] == split] for split in USAGES.values()}
-    by_split = {split: rows for split, rows in by_split.items() if rows}
+    own = {}
     for split, rows in by_split.items():
+        if rows:
+            own[split] = [rows[index] for index in folder.share(split, [_file(labels, row) for row in rows])]
+    for split, rows in own.items():
         if isinstance(pictures, dict):
-            items: Iterator[tuple[str, Any]] = ((labels.names[row], pictures[labels.names[row]]) for row in rows)
+            items: Iterator[tuple[str, Any]] = ((_file(labels, row), pictures[labels.names[row]]) for row in rows)
         else:
-            items = ((labels.names[row], data) for row, data in _drawn(pictures, set(rows)))
+            items = ((_file(labels, row), data) for row, data in _drawn(pictures, set(rows)))
         folder.place_all(split, items, len(rows), reporter)
     header = ["filename", *([] if tops is None else ["label"]), *EMOTIONS]
-    for split, rows in by_split.items():
+    for split, rows in own.items():
         table = []
         for row in rows:
             label = [] if tops is None else [EMOTIONS[tops[row]]]
-            table.append([f"images/{split}/{labels.names[row]}", *label, *cleaned[row]])
+            table.append([_file(labels, row), *label, *cleaned[row]])
         folder.table(split, header, table)
+
+
+def _file(labels: Labels, row: int) -> str:
+    """Where the image of a row goes, relative to the folder."""
+    return f"images/{labels.splits[row]}/{labels.names[row]}"
 
 
 def _report(folder: Output, labels: Labels, target: str, top: np.ndarray, reasons: list[str]) -> PrepReport:

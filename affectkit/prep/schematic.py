@@ -16,7 +16,6 @@ Everything is addressed by (seed, split, index), so a face does not depend on ho
 
 from __future__ import annotations
 
-import csv
 import io
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,11 +25,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
-from affectkit.core.files import read_json, write_json, write_text
 from affectkit.core.progress import Reporter, Silent
 from affectkit.core.randomness import numpy_generator
-from affectkit.errors import DataError, UsageError
+from affectkit.core.shards import Shard
+from affectkit.errors import UsageError
 from affectkit.prep.faces import PARAMETERS, Look, draw_face, draw_look
+from affectkit.prep.writing import Output
 
 CLASSES = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt")
 RATERS = 10
@@ -41,8 +41,6 @@ PHOTO_SIZE = 256
 """Photos without labels are drawn at this size, or at that of the dataset where it is larger."""
 VERSION = 1
 """Raised when the same settings give other bytes, so that an old folder is not taken for a complete new one."""
-MANIFEST = "manifest.json"
-UNFINISHED = "unfinished.json"
 
 _SHAPES: dict[str, dict[str, float]] = {
     "neutral": {},
@@ -145,43 +143,38 @@ def prepare_schematic(
     test: int = 160,
     size: int = 64,
     seed: int = 0,
+    shard: Shard | None = None,
     reporter: Reporter | None = None,
 ) -> dict[str, Any]:
     """Draw a dataset of schematic faces into ``output``.
 
     Written are ``images/<split>/face00000.png`` (RGB); ``train.csv``, ``valid.csv`` and ``test.csv`` with the columns
     filename, valence, arousal and the votes of ``CLASSES``; ``photos/``, twelve faces without labels; and at last
-    ``manifest.json`` with the settings. What was interrupted is drawn anew by the same call, with the same bytes.
+    ``manifest.json`` with the settings. What was interrupted is finished by the same call, with the same bytes.
 
     Args:
         output: folder, missing or empty, or one that an earlier call with the same settings wrote.
         train, valid, test: number of faces, at least 1 each.
         size: height and width in pixels, 16 to 2048.
         seed: at least 0; everything random follows from it.
+        shard: draw this share of the faces and write a part; ``merging.merge`` makes the tables of all parts.
 
     Returns:
-        the manifest, with ``"already_done"`` True where nothing had to be done.
+        the manifest, with ``"already_done"`` True where nothing had to be done, and ``"shard"`` where a share alone
+        was to be drawn.
 
     Raises:
         UsageError: a setting is out of range, or ``output`` is a file or holds something else.
     """
     reporter = reporter or Silent()
-    output = Path(output)
     counts = {"train": train, "valid": valid, "test": test}
     settings = {**counts, "size": size, "seed": seed, "version": VERSION}
     _check_settings(settings)
-    if _is_complete(output, settings):
-        return {"already_done": True, **read_json(output / MANIFEST)}
-    _open_folder(output, settings)
-    reporter.start("drawing faces", sum(counts.values()) + PHOTOS, "faces")
-    for split, count in counts.items():
-        _write_split(output, split, count, size=size, seed=seed, reporter=reporter)
-    folder = output / "photos"
-    folder.mkdir(exist_ok=True)
-    for index in range(PHOTOS):
-        _save(folder / f"photo{index:02d}.png", describe(seed, "photos", index), max(size, PHOTO_SIZE))
-        reporter.advance()
-    reporter.finish()
+    files = {f"images/{split}": count for split, count in counts.items()} | {"photos": PHOTOS}
+    folder = Output(Path(output), "prep schematic", settings, shard=shard, key="settings", counts=files)
+    if (done := folder.begin(reporter)) is not None:
+        return {"already_done": True, **done}
+    _draw(folder, counts, size=size, seed=seed, reporter=reporter)
     manifest = {
         "dataset": "schematic",
         "settings": settings,
@@ -194,29 +187,37 @@ def prepare_schematic(
         "prototypes": PROTOTYPES.tolist(),
         "circumplex": CIRCUMPLEX.tolist(),
     }
-    write_json(output / MANIFEST, manifest)
-    (output / UNFINISHED).unlink(missing_ok=True)
-    return {"already_done": False, **manifest}
+    folder.finish(manifest, inner=("photos",))
+    return {"already_done": False, **manifest, **({"shard": str(shard)} if shard else {})}
 
 
-def _write_split(output: Path, split: str, count: int, *, size: int, seed: int, reporter: Reporter) -> None:
-    (output / "images" / split).mkdir(parents=True, exist_ok=True)
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(["filename", "valence", "arousal", *CLASSES])
-    for index in range(count):
-        name = f"images/{split}/face{index:05d}.png"
-        face = describe(seed, split, index)
-        _save(output / name, face, size)
-        writer.writerow([name, f"{face.valence:.6f}", f"{face.arousal:.6f}", *face.votes.tolist()])
-        reporter.advance()
-    write_text(output / f"{split}.csv", buffer.getvalue())
+def _draw(folder: Output, counts: dict[str, int], *, size: int, seed: int, reporter: Reporter) -> None:
+    """Images and tables of all splits, and the photos, which a part alone lists."""
+    names = {
+        split: [f"images/{split}/face{index:05d}.png" for index in range(count)] for split, count in counts.items()
+    }
+    names["photos"] = [f"photos/photo{index:02d}.png" for index in range(PHOTOS)]
+    own = {split: folder.share(split, files) for split, files in names.items()}
+    reporter.start("drawing faces", sum(map(len, own.values())), "faces")
+    for split, indices in own.items():
+        side = max(size, PHOTO_SIZE) if split == "photos" else size
+        rows = []
+        for index in indices:
+            face = describe(seed, split, index)
+            folder.place(names[split][index], _png(face, side))
+            rows.append([names[split][index], f"{face.valence:.6f}", f"{face.arousal:.6f}", *face.votes.tolist()])
+            reporter.advance()
+        if split != "photos":
+            folder.table(split, ["filename", "valence", "arousal", *CLASSES], rows)
+        elif folder.shard is not None:
+            folder.table(split, ["filename"], [row[:1] for row in rows])
+    reporter.finish()
 
 
-def _save(path: Path, face: Face, size: int) -> None:
-    # Written in place: whole_file's flush to the disk would take longer than the drawing of a thousand small files,
-    # and a folder without its manifest is drawn anew.
-    Image.fromarray(draw_face(face.parameters, face.look, size=size)).save(path, format="PNG")
+def _png(face: Face, size: int) -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(draw_face(face.parameters, face.look, size=size)).save(stream, format="PNG")
+    return stream.getvalue()
 
 
 def _check_settings(settings: dict[str, int]) -> None:
@@ -230,58 +231,3 @@ def _check_settings(settings: dict[str, int]) -> None:
             faults.append(f"{name!r} must be a whole number {rule}; got {value!r}.")
     if faults:
         raise UsageError.from_faults(faults)
-
-
-def _is_complete(output: Path, settings: dict[str, int]) -> bool:
-    """Whether ``output`` holds everything that ``settings`` ask for; refuses a folder with other settings."""
-    if not (output / MANIFEST).is_file():
-        return False
-    found = _settings_in(output / MANIFEST)
-    if found != settings:
-        raise _refusal(output, found, settings)
-    missing = not all((output / f"{split}.csv").is_file() for split in ("train", "valid", "test"))
-    for folder, count in (*((f"images/{name}", settings[name]) for name in ("train", "valid", "test")), ("photos", 12)):
-        missing = missing or len(list((output / folder).glob("*.png"))) < count
-    return not missing
-
-
-def _open_folder(output: Path, settings: dict[str, int]) -> None:
-    """Make ``output`` and mark it as begun; refuse what holds something else than an unfinished dataset like this."""
-    if output.exists() and not output.is_dir():
-        raise UsageError(f"output {output} is a file; a folder is needed.")
-    marks = [output / name for name in (UNFINISHED, MANIFEST) if (output / name).is_file()]
-    if marks:
-        found = _settings_in(marks[0])
-        if found != settings:
-            raise _refusal(output, found, settings)
-    elif output.is_dir() and any(output.iterdir()):
-        raise UsageError(
-            f"output {output} is not empty, and what it holds is not a dataset of schematic faces.",
-            "Name another folder, or empty this one.",
-        )
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"output {output} cannot be made: {error.strerror or error}.") from error
-    write_json(output / UNFINISHED, {"dataset": "schematic", "settings": settings})
-
-
-def _settings_in(path: Path) -> dict[str, Any] | None:
-    """The settings in a manifest, None where it is not one of ours."""
-    try:
-        found = read_json(path)
-    except DataError:
-        return None
-    ours = isinstance(found, dict) and found.get("dataset") == "schematic" and isinstance(found.get("settings"), dict)
-    return found["settings"] if ours else None
-
-
-def _refusal(output: Path, found: dict[str, Any] | None, settings: dict[str, int]) -> UsageError:
-    if found is None:
-        return UsageError(f"output {output} holds another dataset.", "Name another folder, or empty this one.")
-    other = [f"{name} {found.get(name)!r} instead of {value!r}" for name, value in settings.items()
-             if found.get(name) != value]  # fmt: skip
-    return UsageError(
-        f"output {output} holds schematic faces with other settings: {', '.join(other)}.",
-        "Name another folder, or remove this one.",
-    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import hashlib
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from torch import nn
 from affectkit import __version__
 from affectkit.core.files import read_json
 from affectkit.core.progress import Reporter
-from affectkit.core.randomness import address
+from affectkit.core.shards import Listing, Shard
 from affectkit.data.decode import list_images
 from affectkit.data.loading import Failure, PathImages, choose_workers, close_loader, make_loader, refuse_failures
 from affectkit.errors import DataError
@@ -28,10 +29,11 @@ from affectkit.tasks.base import Task
 
 @dataclass(frozen=True)
 class Item:
-    """An image to predict: its name in the result table and its file."""
+    """An image to predict: its name in the result table, its file, and its place in the listing, from 0."""
 
     name: str
     path: Path
+    position: int = 0
 
 
 class Keys:
@@ -44,9 +46,9 @@ class Keys:
 
     def __iter__(self) -> Iterator[list[tuple[int, str]]]:
         batch = []
-        for position, item in enumerate(self.items):
-            self.names[position] = item.name
-            batch.append((position, str(item.path)))
+        for item in self.items:
+            self.names[item.position] = item.name
+            batch.append((item.position, str(item.path)))
             if len(batch) == self.batch_size:
                 yield batch
                 batch = []
@@ -85,7 +87,8 @@ def _once(items: Iterator[Item]) -> Iterator[Item]:
     """``items`` without those whose name has come before: a table has one row a name."""
     seen: set[int] = set()
     for item in items:
-        key = address(0, item.name)
+        # Of the bytes, which need not be text.
+        key = int.from_bytes(hashlib.blake2b(os.fsencode(item.name), digest_size=8).digest(), "big")
         if key not in seen:
             seen.add(key)
             yield item
@@ -121,6 +124,14 @@ def _glob_items(text: str, *, recursive: bool) -> Iterator[Item]:
             yield Item(match, path)
 
 
+def numbered(items: Iterable[Item], listing: Listing, shard: Shard | None) -> Iterator[Item]:
+    """``items`` with their positions, counted in ``listing`` as they are met; of a shard, its own alone."""
+    for item in items:
+        position = listing.add(item.name)
+        if shard is None or shard.mine(position):
+            yield Item(item.name, item.path, position)
+
+
 def predict(
     model: nn.Module,
     task: Task,
@@ -131,22 +142,24 @@ def predict(
     place: Place,
     exact: bool = True,
 ) -> Iterator[tuple[list[list[Any]], list[Failure]]]:
-    """For each batch, in order: rows (image name, then the task's columns), and the images that failed, by name.
+    """For each batch, in order: rows (position, image name, the task's columns), and the images that failed.
 
     Args:
+        items: no two at the same position, which a failure carries as its index.
         exact: on the CPU, rows do not depend on the batches to the last bit, at the cost of filling up small ones.
     """
     run = forward_in_blocks if exact else forward
     keys = Keys(items, batch_size)
-    loader = make_loader(PathImages(task.spec), keys, workers=workers, pin=place.device.kind == "cuda")
+    loader = make_loader(PathImages(task.spec), keys, workers=workers, pin=place.pins)
     try:
         for raw in loader:
             failures = [Failure(f.index, keys.names.pop(f.index), f.reason) for f in raw["failures"]]
-            names = [keys.names.pop(int(position)) for position in raw["index"]]
+            positions = [int(position) for position in raw["index"]]
             rows: list[list[Any]] = []
-            if names:
+            if positions:
                 outputs = run(model, task.inputs(place.images(raw, task.spec)), place)
-                rows = [[name, *values] for name, values in zip(names, task.rows(outputs), strict=True)]
+                values = zip(positions, task.rows(outputs), strict=True)
+                rows = [[position, keys.names.pop(position), *columns] for position, columns in values]
             yield rows, failures
     finally:
         close_loader(loader)
@@ -156,18 +169,19 @@ def predict_rows(model: nn.Module, paths: Iterable[str | Path], *, batch_size: i
     """What ``affectkit.predict`` gives."""
     task = make_task(model.spec)
     place = Place.choose(str(next(model.parameters()).device), "fp32")
-    items = (Item(str(path), Path(path)) for path in paths)
+    items = (Item(str(path), Path(path), position) for position, path in enumerate(paths))
     header = [NAME, *task.columns()]
     for rows, failures in predict(model, task, items, batch_size=batch_size, workers=0, place=place, exact=False):
         refuse_failures(failures, "fail")
-        for row in rows:
+        for _, *row in rows:
             yield dict(zip(header, row, strict=True))
 
 
 def infer(settings: InferSettings, *, reporter: Reporter, listed: IO[str], stdout: IO[str]) -> dict[str, Any]:
     """Predict the images that ``settings`` name; returns a summary with counts and what was skipped.
 
-    Rows go to ``stdout``, or to ``results/inference_results.<format>``, which carries ``.part`` until it is complete.
+    Rows go to ``stdout``, or to ``results/inference_results.<format>``, which carries ``.part`` until it is complete;
+    those of a shard, with their positions, to a part of its own in ``results`` (see ``core.shards``).
 
     Args:
         listed: where ``-`` reads paths from.
@@ -185,7 +199,7 @@ def infer(settings: InferSettings, *, reporter: Reporter, listed: IO[str], stdou
         f"{path}: {model.header.model}, task {task.name}, {len(task.spec.classes)} classes, "
         f"{task.spec.height}x{task.spec.width}x{task.spec.channels}"
     )
-    reporter.note(f"{place.describe()}; batch {settings.batch_size}, {workers} workers")
+    reporter.note(place.describe(settings.batch_size, workers))
     summary = {
         "checkpoint": str(path),
         "checkpoint_sha256": model.checkpoint_hash,
@@ -196,28 +210,40 @@ def infer(settings: InferSettings, *, reporter: Reporter, listed: IO[str], stdou
         "recursive": settings.recursive,
     }
     items = find_items(settings.paths, recursive=settings.recursive, listed=listed)
-    output = Output(settings, summary, [NAME, *task.columns()], stdout)
+    listing = Listing()
+    output = Output(settings, summary, [NAME, *task.columns()], stdout, precision=place.precision.name)
     with StopFlag() as stopping, output:
-        done = output.done
-        if done is None:
+        if output.done is None:
             reporter.note(f"{output.final} is complete; nothing to do.")
             return read_json(output.record)
-        if done:
-            reporter.note(f"going on after {len(done):,} images")
-        remaining = (item for item in items if item.name not in done)
-        reporter.start("predicting", None, "images")
-        for rows, failures in predict(
-            model, task, remaining, batch_size=settings.batch_size, workers=workers, place=place
-        ):
-            refuse_failures(failures, settings.on_error)
-            output.add(rows, failures)
-            reporter.advance(len(rows) + len(failures))
-            if stopping.requested:
-                reporter.finish()
-                kept = output.final is not None
-                raise stopping.error(f"{output.count:,} images are done.", output.how_to_go_on(), resumable=kept)
-        reporter.finish()
-    if not output.count:
+        if output.done:
+            reporter.note(f"going on after {len(output.done):,} images")
+        own = numbered(items, listing, output.shard)
+        remaining = (item for item in own if not output.has(item.position, item.name))
+        batches = predict(model, task, remaining, batch_size=settings.batch_size, workers=workers, place=place)
+        _write(batches, output, on_error=settings.on_error, stopping=stopping, reporter=reporter)
+    if not output.count and not listing.count:
         output.discard()
         raise DataError("there was no image to predict.")
-    return output.conclude()
+    return output.conclude(listing)
+
+
+def _write(
+    batches: Iterable[tuple[list[list[Any]], list[Failure]]],
+    output: Output,
+    *,
+    on_error: str,
+    stopping: StopFlag,
+    reporter: Reporter,
+) -> None:
+    """Rows and failures into ``output``, batch by batch, until the last one or a signal."""
+    reporter.start("predicting", None, "images")
+    for rows, failures in batches:
+        refuse_failures(failures, on_error)
+        output.add(rows, failures)
+        reporter.advance(len(rows) + len(failures))
+        if stopping.requested:
+            reporter.finish()
+            kept = output.final is not None
+            raise stopping.error(f"{output.count:,} images are done.", output.how_to_go_on(), resumable=kept)
+    reporter.finish()

@@ -116,6 +116,10 @@ class Learner:
         if self.ema is not None:
             self.ema.module.load_state_dict(tree["ema"])
         self.optimizer.load_state_dict(tree["optimizer"])
+        for parameter, values in self.optimizer.state.items():
+            for name, value in values.items():
+                if isinstance(value, torch.Tensor) and value.shape == parameter.shape:
+                    values[name] = _laid_out(value, parameter)
         if tree["scaler"] and self.scaler.is_enabled():
             self.scaler.load_state_dict(tree["scaler"])
         self.fits = tree["fits"]
@@ -195,7 +199,8 @@ class Learner:
         found = torch.autograd.grad(self.scaler.scale(loss), self.parameters, allow_unused=True)
         for parameter, gradient in zip(self.parameters, found, strict=True):
             if gradient is not None:
-                parameter.grad = gradient if parameter.grad is None else parameter.grad.add_(gradient)
+                like = parameter.grad
+                parameter.grad = _laid_out(gradient, parameter) if like is None else like.add_(gradient)
 
     # --- several processes -----------------------------------------------------------------------------------------
 
@@ -245,6 +250,15 @@ class LossSum:
     def set(self, value: float) -> None:
         """Begin from ``value``."""
         self._sum.fill_(value)
+
+
+def _laid_out(value: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+    """``value`` with its numbers in memory in the order of those of ``like``, which is of the same shape.
+
+    torch's fused optimisers go through memory without a look at strides (on the CPU they then mix up the weights in
+    silence, on CUDA they refuse), and the gradients of convolutions over channels-last images come channels-last.
+    """
+    return value if value.stride() == like.stride() else torch.empty_like(like).copy_(value)
 
 
 def _tensors(batch: dict[str, Any]) -> dict[str, torch.Tensor]:

@@ -10,13 +10,33 @@ from pathlib import Path
 from typing import IO, Any
 
 from affectkit.core.files import read_json, sync, whole_file, write_json
+from affectkit.core.shards import (
+    PART_RECORD,
+    POSITION,
+    Listing,
+    Part,
+    Shard,
+    Table,
+    begin_part,
+    damage,
+    end_part,
+    is_complete,
+    read_record,
+    refuse_other_counts,
+)
 from affectkit.data.loading import Failure
-from affectkit.errors import CheckpointError, UsageError
+from affectkit.errors import CheckpointError, DataError, UsageError
 from affectkit.runners.settings import InferSettings
 from affectkit.runners.tables import number
 
 NAME = "Image Name"
 ROWS = "inference_results"
+SKIPPED = "skipped.csv"
+SKIPPED_COLUMNS = (NAME, "Reason")
+RESULTS_RECORD = "inference.json"
+COMMAND = "infer"
+FIRST = 20
+"""Skipped images that the record names."""
 
 
 class Rows:
@@ -35,10 +55,10 @@ class Rows:
     def add(self, rows: list[list[Any]]) -> None:
         """Append ``rows`` and flush."""
         if not self.begun:
-            self.stream.write(_csv_line(self.header))
+            self.stream.write(csv_line(self.header))
             self.begun = True
         if self.form == "csv":
-            self.stream.writelines(_csv_line([number(value) for value in row]) for row in rows)
+            self.stream.writelines(csv_line([number(value) for value in row]) for row in rows)
         else:
             self.stream.writelines(
                 json.dumps(
@@ -55,46 +75,93 @@ class Rows:
 
 
 class Output:
-    """Where the rows of a run go, and what is known of it: the table, the skipped images, the record."""
+    """Where the rows of a run go, and what is known of it: the table, the skipped images, the record.
 
-    def __init__(self, settings: InferSettings, summary: dict[str, Any], header: list[str], stdout: IO[str]) -> None:
-        self.settings, self.summary, self.header, self.stdout = settings, summary, header, stdout
+    The tables of a shard carry positions and stand in a folder of their own, in CSV or JSON lines (``affectkit merge``
+    alone writes Parquet); its record is joined by that of the part, which is written last.
+
+    Args:
+        summary: what the record says from the start. header: columns of the table, the image name first.
+        precision: the number format of the forward pass, which all shards must share.
+
+    Attributes:
+        done: what an earlier run has accounted for, after entering: names, or for a shard names by position; None
+            where the table is complete.
+    """
+
+    def __init__(
+        self,
+        settings: InferSettings,
+        summary: dict[str, Any],
+        header: list[str],
+        stdout: IO[str],
+        *,
+        precision: str = "fp32",
+    ) -> None:
+        self.settings, self.summary, self.stdout = settings, summary, stdout
+        self.shard = Shard.parse(settings.shard) if settings.shard else None
+        self.columns = header
+        self.header = header if self.shard is None else [POSITION, *header]
+        self.identity = {**summary, "format": settings.format, "precision": precision}
+        del self.identity["checkpoint"]  # the path; its hash stays
         self.form = "jsonl" if settings.format == "parquet" else settings.format
         self.rows = self.skipped = 0
         self.reasons: list[dict[str, str]] = []
-        self.done: set[str] | None = set()
+        self.done: set[str] | dict[int, str] | None = set()
         self.final = self.record = self.part = self.skips = None
         if settings.results is not None:
-            self.final = settings.results / f"{ROWS}.{settings.format}"
-            self.record = settings.results / "inference.json"
-            self.part = settings.results / f"{ROWS}.{self.form}.part"
-            self.skips = settings.results / "skipped.csv"
+            self.folder = settings.results / (self.shard.folder if self.shard else "")
+            self.final = self.folder / f"{ROWS}.{self.form if self.shard else settings.format}"
+            self.record = self.folder / RESULTS_RECORD
+            self.part = self.folder / f"{ROWS}.{self.form}.part"
+            self.skips = self.folder / SKIPPED
 
     @property
     def count(self) -> int:
         """Images accounted for."""
         return self.rows + self.skipped
 
+    def has(self, position: int, name: str) -> bool:
+        """Whether an earlier run has accounted for an image.
+
+        Raises:
+            DataError: in a shard, that run saw another image at this position.
+        """
+        if self.shard is None:
+            return name in self.done
+        before = self.done.get(position) if self.done else None
+        if before not in (None, name):
+            raise self._changed(f"image {position} was {before!r} then and is {name!r} now")
+        return before is not None
+
     def __enter__(self) -> Output:
         if self.final is None:
             self._open(self.stdout, None)
             return self
-        self.settings.results.mkdir(parents=True, exist_ok=True)
-        if self.settings.resume and self.final.exists():
+        if self.shard is not None:
+            refuse_other_counts(self.settings.results, self.shard)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if self._is_complete():
             self._check_record()
             self.done = None
             return self
-        if self.settings.resume and self.part.exists():
-            self._check_record()
-            self.done = self._recover()
-            self._open(_text(self.part, "a"), _text(self.skips, "a"))
-            return self
-        for old in (self.final, self.part, self.skips):
-            if old.exists() and not self.settings.force:
-                raise UsageError(f"{old} exists.", "Add --resume to go on with it, or --force to replace it.")
-            old.unlink(missing_ok=True)
+        if self.settings.resume:
+            if self.shard is not None and self.final.exists():  # ended before the part's record was written
+                os.replace(self.final, self.part)
+            if self.part.exists():
+                self._check_record()
+                self.done = self._recover()
+                self._open(open_text(self.part, "a"), open_text(self.skips, "a"))
+                return self
+        before = [path for path in (self.final, self.part, self.skips) if path.exists()]
+        if before and not self.settings.force:
+            raise UsageError(f"{before[0]} exists.", "Add --resume to go on with it, or --force to replace it.")
+        if self.shard is not None:  # first: it says that what stands here is not complete any more
+            begin_part(self.folder, self.shard, command=COMMAND, identity=self.identity)
+        for path in before:
+            path.unlink()
         write_json(self.record, self.summary)
-        self._open(_text(self.part, "w"), _text(self.skips, "w"))
+        self._open(open_text(self.part, "w"), open_text(self.skips, "w"))
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -103,37 +170,66 @@ class Output:
             self.skip_stream.close()
 
     def add(self, rows: list[list[Any]], failures: list[Failure]) -> None:
-        """Write a batch's rows and reasons."""
-        self.table.add(rows)
+        """Write a batch: rows as ``predict`` gives them, position first, and images that failed."""
+        self.table.add(rows if self.shard else [row[1:] for row in rows])
         self.rows += len(rows)
         self.skipped += len(failures)
-        self.reasons += [{"image": f.name, "reason": f.reason} for f in failures[: max(0, 20 - len(self.reasons))]]
+        self.reasons += [{"image": f.name, "reason": f.reason} for f in failures[: max(0, FIRST - len(self.reasons))]]
         if self.skip_stream is not None and failures:
-            self.skip_stream.writelines(_csv_line([f.name, f.reason]) for f in failures)
+            placed = ([f.index, f.name, f.reason] for f in failures)
+            self.skip_stream.writelines(csv_line(row if self.shard else row[1:]) for row in placed)
             self.skip_stream.flush()
 
-    def conclude(self) -> dict[str, Any]:
-        """Write the record and give the table its final name; returns the record."""
+    def conclude(self, listing: Listing) -> dict[str, Any]:
+        """Write the record and give the table its final name; returns the record.
+
+        Args:
+            listing: all images, those of other shards too.
+        """
         record = {**self.summary, "images": self.rows, "skipped": self.skipped, "skipped_first": self.reasons}
         if self.final is None:
             return record
+        if self.shard is not None and self.done and max(self.done) >= listing.count:
+            raise self._changed(f"there were more than {max(self.done)} images then and are {listing.count} now")
         if not self.skipped:
             self.skips.unlink(missing_ok=True)
         record |= {"results": str(self.final)} | ({"skipped_list": str(self.skips)} if self.skipped else {})
+        if self.shard is not None:
+            record |= {"shard": str(self.shard), "listed": listing.count, "fingerprint": listing.fingerprint}
         # The record first: once the table has its final name, a rerun reads the record and does nothing.
         write_json(self.record, record)
-        if self.settings.format == "parquet":
-            _to_parquet(self.part, self.final)
+        if self.final.suffix == ".parquet":
+            to_parquet(self.part, self.final)
             self.part.unlink()
         else:
             sync(self.part)
             os.replace(self.part, self.final)
+        if self.shard is not None:
+            self._end_part(listing)
         return record
+
+    def _end_part(self, listing: Listing) -> None:
+        tables = [Table(self.final.name, self.columns, self.rows)]
+        if self.skipped:
+            sync(self.skips)
+            tables.append(Table(SKIPPED, SKIPPED_COLUMNS, self.skipped))
+        end_part(
+            self.folder,
+            self.shard,
+            command=COMMAND,
+            identity=self.identity,
+            listing=listing,
+            tables=tables,
+            more={"summary": self.summary},
+        )
 
     def discard(self) -> None:
         """Remove what was begun, where there turned out to be nothing to do."""
         for path in filter(None, (self.part, self.skips, self.record)):
             path.unlink(missing_ok=True)
+        if self.final is not None and self.shard is not None:
+            (self.folder / PART_RECORD).unlink(missing_ok=True)
+            self.folder.rmdir()
 
     def how_to_go_on(self) -> str:
         """The next step after a stop."""
@@ -145,49 +241,82 @@ class Output:
         self.stream, self.skip_stream = stream, skips
         begun = self.part is not None and self.part.stat().st_size > 0
         if self.skips is not None and self.skips.stat().st_size == 0:
-            skips.write(_csv_line([NAME, "Reason"]))
+            skips.write(csv_line([*self.header[: self.header.index(NAME)], *SKIPPED_COLUMNS]))
             skips.flush()
         self.table = Rows(stream, self.header, self.form, begun=begun)
+
+    def _is_complete(self) -> bool:
+        """Whether there is nothing to do; of a shard also without ``--resume``, for it is known what belongs there."""
+        if self.shard is None:
+            return self.settings.resume and self.final.exists()
+        if self.settings.force or not is_complete(self.folder):
+            return False
+        if lost := damage(Part(self.shard, self.folder, read_record(self.folder))):
+            raise DataError(
+                f"{self.folder} is complete, but damaged: {', '.join(lost)} missing or not as written.",
+                "Add --force to run this shard again.",
+            )
+        return True
 
     def _check_record(self) -> None:
         before = read_json(self.record) if self.record.exists() else {}
         if before.get("checkpoint_sha256") != self.summary["checkpoint_sha256"]:
             raise CheckpointError(
-                f"the rows in {self.settings.results} were made with another checkpoint.",
+                f"the rows in {self.folder} were made with another checkpoint.",
                 "Name that checkpoint, another --results folder, or --force.",
             )
         if (before["paths"], before["recursive"]) != (self.summary["paths"], self.summary["recursive"]):
             was = " ".join(before["paths"]) + (" --recursive" if before["recursive"] else "")
             raise UsageError(
-                f"the rows in {self.settings.results} are those of: {was}.",
+                f"the rows in {self.folder} are those of: {was}.",
                 "Name the same images, another --results folder, or --force.",
             )
+        if self.shard is None:
+            return
+        found = (read_record(self.folder) or {}).get("identity", {})
+        if other := [key for key, value in self.identity.items() if found.get(key) != value]:
+            said = ", ".join(f"{key} {found.get(key)} there, {self.identity[key]} now" for key in other)
+            raise UsageError(
+                f"the rows in {self.folder} were made otherwise: {said}.", "Add --force to run this shard again."
+            )
 
-    def _recover(self) -> set[str]:
-        """Cut a torn last line off the table and the skipped list, and return the names that are accounted for."""
-        names = set()
+    def _changed(self, how: str) -> DataError:
+        return DataError(
+            f"the images have changed since {self.folder} was begun: {how}.",
+            "Add --force to run this shard again; affectkit merge will say whether others must be too.",
+        )
+
+    def _recover(self) -> set[str] | dict[int, str]:
+        """Cut a torn last line off the table and the skipped list, and return what is accounted for."""
+        found: list[list[Any]] = []
         for path, form, kind in ((self.part, self.form, "rows"), (self.skips, "csv", "skipped")):
             whole = path.read_bytes() if path.exists() else b""
             whole = whole[: whole.rfind(b"\n") + 1]
+            while form == "csv" and whole.count(b'"') % 2:  # torn at the end of a line that a name holds
+                whole = whole[: whole.rfind(b"\n", 0, -1) + 1]
             with path.open("wb") as stream:
                 stream.write(whole)
             # Not splitlines: names may hold what Unicode counts as the end of a line.
             lines = whole.decode("utf-8", "surrogateescape").split("\n")[:-1]
             if form == "csv":
-                found = [row[0] for row in csv.reader(line + "\n" for line in lines)][1:]
+                rows = list(csv.reader(line + "\n" for line in lines))[1:]
             else:
-                found = [json.loads(line)[NAME] for line in lines]
-            setattr(self, kind, len(found))
-            names.update(found)
-        return names
+                rows = [list(json.loads(line).values()) for line in lines]
+            setattr(self, kind, len(rows))
+            found += rows
+            if kind == "skipped":
+                self.reasons = [{"image": row[-2], "reason": row[-1]} for row in rows[:FIRST]]
+        if self.shard is None:
+            return {row[0] for row in found}
+        return {int(row[0]): row[1] for row in found}
 
 
-def _text(path: Path, mode: str) -> IO[str]:
+def open_text(path: Path, mode: str) -> IO[str]:
     """A table file; names that are not UTF-8 go through it unchanged."""
     return path.open(mode, encoding="utf-8", errors="surrogateescape", newline="")
 
 
-def _csv_line(values: list[Any]) -> str:
+def csv_line(values: list[Any]) -> str:
     """One line; where a value holds the end of one, all are quoted."""
     odd = any(isinstance(value, str) and ("\r" in value or "\n" in value) for value in values)
     buffer = io.StringIO()
@@ -195,12 +324,12 @@ def _csv_line(values: list[Any]) -> str:
     return buffer.getvalue()
 
 
-def _to_parquet(source: Path, target: Path, rows: int = 50_000) -> None:
+def to_parquet(source: Path, target: Path, rows: int = 50_000) -> None:
     """Rewrite a JSON-lines table as Parquet, a row group at a time, whole or not at all."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    with whole_file(target) as part, _text(source, "r") as stream:
+    with whole_file(target) as part, open_text(source, "r") as stream:
         writer = None
         group: list[dict[str, Any]] = []
         for line in stream:

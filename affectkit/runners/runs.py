@@ -112,9 +112,19 @@ def resumed_settings(settings: TrainSettings, given: frozenset[str]) -> TrainSet
 
 
 def train_once(
-    settings: TrainSettings, root: Path, *, resuming: bool, reporter: Reporter, make: type[Trainer] = Trainer
+    settings: TrainSettings,
+    root: Path,
+    *,
+    resuming: bool,
+    reporter: Reporter,
+    make: type[Trainer] = Trainer,
+    stopping: StopFlag | None = None,
 ) -> dict[str, Any]:
-    """One run in ``root``, which appears once everything has been found to be in order."""
+    """One run in ``root``, which appears once everything has been found to be in order.
+
+    Args:
+        make: the trainer. stopping: entered while there is something to be saved; the caller's, to be asked afterwards.
+    """
     run, group = RunFolder(root), current()
     if resuming and group.together(lambda: run.status().get("state")) == "done":
         reporter.note(f"{root} is complete; nothing to do.")
@@ -123,7 +133,7 @@ def train_once(
     training = prepare(settings, reporter=reporter, restored=tree is not None)
     # From here on a signal saves; before, there is nothing to be saved.
     with contextlib.ExitStack() as stack:
-        stopping = stack.enter_context(StopFlag(reporter))
+        stopping = stack.enter_context(stopping or StopFlag(reporter))
         group.together(lambda: begin(run, training, stack, resuming=resuming))
         trainer = make(training, run, reporter=reporter)
         stack.callback(trainer.close)
@@ -133,10 +143,11 @@ def train_once(
         stack.callback(trackers.close)
         try:
             trainer.fit(stopping, trackers)
-            return {"run": str(root), **trainer.conclude()}
-        except AffectkitError as error:
+            return {"run": str(root), **trainer.conclude(stopping)}
+        except (AffectkitError, OSError) as error:
             if group.first and not isinstance(error, Stopped):
-                run.write_status("failed", reason=error.message)
+                with contextlib.suppress(OSError):  # on a full disk that error would hide the one that says so
+                    run.write_status("failed", reason=getattr(error, "message", str(error)))
             raise
 
 
@@ -187,13 +198,19 @@ def train_repeats(settings: TrainSettings, root: Path, *, resuming: bool, report
     if not resuming:
         group.together(top.clear)
         group.together(lambda: top.write_config({"settings": plain(settings)}))
-    rows = []
-    for number in range(1, settings.repeat + 1):
-        folder = root / f"repeat-{number}"
-        reporter.note(f"repeat {number}/{settings.repeat}")
-        one = replace(settings, repeat=1, seed=settings.seed + number - 1, output=folder)
-        begun = group.together((folder / "config.yaml").is_file)
-        rows.append(train_once(one, folder, resuming=begun, reporter=reporter))
+    rows: list[dict[str, Any]] = []
+    group.together(lambda: top.write_status("running", host=socket.gethostname(), pid=os.getpid()))
+    try:
+        while len(rows) < settings.repeat:
+            rows.append(train_repeat(settings, root, len(rows) + 1, reporter=reporter))
+    except (AffectkitError, OSError) as error:
+        if isinstance(error, Stopped):  # of this repeat it named the folder
+            error.hint = f"Go on with: affectkit train --resume {root}"
+        if group.first:
+            with contextlib.suppress(OSError):
+                state = "stopped" if isinstance(error, Stopped) else "failed"
+                top.write_status(state, done=len(rows), reason=getattr(error, "message", str(error)))
+        raise
     summary = summarise(rows)
     skipped = {item["image"]: item for row in rows for item in row["skipped"]}
     result = {
@@ -205,6 +222,20 @@ def train_repeats(settings: TrainSettings, root: Path, *, resuming: bool, report
     }
     group.together(lambda: write_repeats(top, result))
     return result
+
+
+def train_repeat(settings: TrainSettings, root: Path, number: int, *, reporter: Reporter) -> dict[str, Any]:
+    """The ``number``-th repeat, from 1, from wherever it stands."""
+    group, folder = current(), root / f"repeat-{number}"
+    reporter.note(f"repeat {number}/{settings.repeat}")
+    one = replace(settings, repeat=1, seed=settings.seed + number - 1, output=folder)
+    begun = group.together((folder / "config.yaml").is_file)
+    stopping = StopFlag(reporter)
+    row = train_once(one, folder, resuming=begun, reporter=reporter, stopping=stopping)
+    # A signal that came while the last files of the repeat were written has not been answered.
+    if number < settings.repeat and stopping.agreed(group):
+        raise stopping.error(f"{number} of {settings.repeat} repeats are done.", "")
+    return row
 
 
 def write_repeats(top: RunFolder, result: dict[str, Any]) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from affectkit.config import setting
+from affectkit.core.shards import Shard
 from affectkit.core.spec import FITS
 from affectkit.data.presets import PRESETS
 from affectkit.errors import UsageError
@@ -222,6 +223,13 @@ class InferSettings(Runtime):
     )
     format: str = setting("csv", "Format of the rows.", choices=("csv", "jsonl", "parquet"), group=DATA)
     recursive: bool = setting(False, "Look into sub-folders too.", group=DATA)
+    shard: str | None = setting(
+        None,
+        "Predict every N-th image alone, as the I-th of N runs; affectkit merge puts the parts together.",
+        check=Shard.parse,
+        group=DATA,
+        metavar="I/N",
+    )
     resume: bool = setting(False, "Continue the table that an interrupted run left in --results.", group=DATA)
     force: bool = setting(False, "Replace the table in --results.", group=DATA)
     on_error: str = setting("skip", "What a bad image does.", choices=("fail", "skip"), group=DATA)
@@ -234,7 +242,7 @@ class InferSettings(Runtime):
         if self.checkpoint is None:
             faults.append("--checkpoint is needed.")
         if self.results is None:
-            faults += [f"--{name} needs --results." for name in ("resume", "force") if getattr(self, name)]
+            faults += [f"--{name} needs --results." for name in ("resume", "force", "shard") if getattr(self, name)]
             if self.format == "parquet":
                 faults.append("--format parquet needs --results.")
         elif self.resume and self.force:

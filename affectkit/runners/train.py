@@ -105,7 +105,7 @@ class Trainer:
     def fit(self, stopping: StopFlag, trackers: Trackers) -> None:
         """The loop: batch, forward, loss, step, log; then validate, keep the best, save."""
         settings, at, learner = self.settings, self.at, self.learner
-        while at.epoch < settings.epochs and not (settings.early_stop and at.waited >= settings.early_stop):
+        while not self._ended:
             batches = epoch_batches(len(self.training.train), settings.batch_size, seed=settings.seed, epoch=at.epoch)
             self.keys.set(at.epoch, [self._own(batch) for batch in batches[at.batch :]])
             targets = self.task.targets(self.training.train, epoch=at.epoch)
@@ -140,6 +140,12 @@ class Trainer:
             self._read_loss()
             self.reporter.finish()
             self._end_epoch(seen / max(time.monotonic() - began, 1e-9), trackers, stopping)
+
+    @property
+    def _ended(self) -> bool:
+        """Whether no epoch is left, or none has been better for too long."""
+        early = self.settings.early_stop
+        return self.at.epoch >= self.settings.epochs or bool(early and self.at.waited >= early)
 
     def _own(self, batch: np.ndarray) -> np.ndarray:
         """This process's share of a batch."""
@@ -271,16 +277,20 @@ class Trainer:
         self.losses.set(self.at.loss_sum)
         self.training.schedule.observed = Plateau(**tree["plateau"])
         self._saved = (self.at.step, time.monotonic())
-        self.reporter.note(f"going on in epoch {self.at.epoch + 1}, batch {self.at.batch + 1}")
+        if self._ended:
+            self.reporter.note("all epochs are done; only the end is left")
+        else:
+            self.reporter.note(f"going on in epoch {self.at.epoch + 1}, batch {self.at.batch + 1}")
         if tree["processes"] != self.group.world:
             self.reporter.warn(
                 f"the run had {tree['processes']} process(es) and has {self.group.world} now: it goes on with the same "
                 "batches and learning rates, but not to the same last digit."
             )
 
-    def _stop(self, stopping: StopFlag) -> NoReturn:
+    def _stop(self, stopping: StopFlag, *, save: bool = True) -> NoReturn:
         self.reporter.finish()
-        self._save()
+        if save:
+            self._save()
         error = stopping.error(
             f"the run is saved in {self.run.root}.", f"Go on with: affectkit train --resume {self.run.root}"
         )
@@ -288,7 +298,7 @@ class Trainer:
             self.run.write_status("stopped", epoch=self.at.epoch, batch=self.at.batch, reason=error.message)
         raise error
 
-    def conclude(self) -> dict[str, Any]:
+    def conclude(self, stopping: StopFlag) -> dict[str, Any]:
         """Fit what is fitted on validation results of the best epoch, and write metrics and pictures."""
         if self.at.best is None:
             raise RunError(
@@ -299,9 +309,18 @@ class Trainer:
         load_tensors(model, self.run.best)
         header = read_header(self.run.best)
         task = make_task(header.spec.with_(temperature=1.0), plain(self.settings))
-        results, _ = evaluate(
-            model, task, self.training.valid, self.valid_loader, place=self.place, reporter=self.reporter
-        )
+        try:
+            results, _ = evaluate(
+                model,
+                task,
+                self.training.valid,
+                self.valid_loader,
+                place=self.place,
+                reporter=self.reporter,
+                stopping=stopping,
+            )
+        except Stopped:  # the last epoch's end was saved; the model now holds the best epoch's weights
+            self._stop(stopping, save=False)
         task.spec = task.calibrated(results, self.settings.calibrate)
         metrics = task.metrics(results)
         summary = {

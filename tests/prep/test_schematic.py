@@ -160,7 +160,7 @@ def test_a_rerun_does_nothing_or_finishes(dataset, tmp_path):
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == times
     # Killed in the middle: no manifest, a torn picture, the mark that it was begun.
     manifest = json.loads((folder / "manifest.json").read_text())
-    (folder / "unfinished.json").write_text(json.dumps({key: manifest[key] for key in ("dataset", "settings")}))
+    (folder / ".affectkit-preparing.json").write_text(json.dumps({"identity": manifest["settings"]}))
     (folder / "manifest.json").unlink()
     (folder / "images/train/face00001.png").write_bytes(b"torn")
     assert prepare_schematic(folder, **SMALL)["already_done"] is False
@@ -172,7 +172,7 @@ def test_a_rerun_does_nothing_or_finishes(dataset, tmp_path):
 
 def test_other_content_is_refused(dataset, tmp_path):
     before = contents(dataset)
-    with pytest.raises(UsageError, match="seed 5 instead of 6"):
+    with pytest.raises(UsageError, match="seed 5 there, 6 now"):
         prepare_schematic(dataset, **{**SMALL, "seed": 6})
     assert contents(dataset) == before
     (tmp_path / "mine").mkdir()
@@ -182,7 +182,7 @@ def test_other_content_is_refused(dataset, tmp_path):
     with pytest.raises(UsageError, match="is a file"):
         prepare_schematic(tmp_path / "mine" / "notes.txt", **SMALL)
     (tmp_path / "mine" / "manifest.json").write_text('{"dataset": "another"}')
-    with pytest.raises(UsageError, match="another dataset"):
+    with pytest.raises(UsageError, match="not affectkit's"):
         prepare_schematic(tmp_path / "mine", **SMALL)
     assert sorted(path.name for path in (tmp_path / "mine").iterdir()) == ["manifest.json", "notes.txt"]
 

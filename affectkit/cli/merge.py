@@ -1,0 +1,99 @@
+"""``affectkit merge``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from affectkit.cli._console import Console
+from affectkit.cli._options import command
+from affectkit.config import Resolved, setting
+from affectkit.core.shards import command_of
+from affectkit.errors import EXIT_PARTIAL, DataError, UsageError
+
+FINISHED = {
+    "manifest.json": "prep",
+    "inference_results.csv": "infer",
+    "inference_results.jsonl": "infer",
+    "inference_results.parquet": "infer",
+}
+"""Files by which a finished output is known where no part is left."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MergeSettings:
+    """Settings of ``affectkit merge``."""
+
+    folder: Path | None = setting(None, "Folder with the parts: --results of infer, --output of prep.", argument=True)
+    force: bool = setting(False, "Replace another result table in the folder (infer).")
+    remove_parts: bool = setting(False, "Remove the parts once they are put together (prep always does).")
+
+    def rules(self) -> list[str]:
+        """Faults between settings."""
+        return [] if self.folder is not None else ["FOLDER is needed: the one in which the shards wrote their parts."]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to ``app``."""
+
+    @command(app, "merge", MergeSettings)
+    def merge(resolved: Resolved[MergeSettings], console: Console) -> None:
+        """Put the parts of --shard 1/N to N/N together, into the bytes that one run would have written.
+
+        Parts that are missing, unfinished, damaged, of different origin, or that overlap are refused, with a list.
+
+        Example: affectkit merge results/images
+        """
+        s = resolved.settings
+        if not s.folder.is_dir():
+            raise UsageError(f"{s.folder} is not a folder.", "Name the folder in which the shards wrote their parts.")
+        kind = command_of(s.folder)
+        if kind is None:
+            _say_finished(s.folder, console)
+        elif kind == "infer":
+            from affectkit.runners.merging import merge as run
+
+            _render_inference(run(s.folder, force=s.force, remove_parts=s.remove_parts, reporter=console), console)
+        elif kind.startswith("prep "):
+            from affectkit.prep.merging import merge as run
+
+            _render_preparation(run(s.folder, reporter=console), console)
+        else:
+            raise DataError(f"{s.folder} holds parts of {kind!r}, which this version of affectkit cannot merge.")
+
+
+def _say_finished(folder: Path, console: Console) -> None:
+    """No part is there: all is well where the result is."""
+    for name, what in FINISHED.items():
+        if (folder / name).is_file():
+            console.result({"output": str(folder), "parts": 0, "already_done": True})
+            console.note(f"{folder} holds the finished output of {what} and no part; nothing to do.")
+            if what == "infer" and (folder / "skipped.csv").is_file():
+                raise typer.Exit(EXIT_PARTIAL)
+            return
+    raise DataError(
+        f"{folder} holds no part (a folder such as shard-1-of-4).",
+        "Run the shards first, for example with --shard 1/4 to --shard 4/4.",
+    )
+
+
+def _render_inference(record: dict[str, Any], console: Console) -> None:
+    console.result(record)
+    if record["already_done"]:
+        console.note(f"{record['results']} is what the {record['parts']} parts make; nothing to do.")
+    else:
+        console.note(f"{record['images']:,} images of {record['parts']} parts in {record['results']}")
+    if record["skipped"]:
+        console.warn(f"{record['skipped']:,} image(s) skipped; see {record['skipped_list']}")
+        raise typer.Exit(EXIT_PARTIAL)
+
+
+def _render_preparation(record: dict[str, Any], console: Console) -> None:
+    console.result(record)
+    if record["already_done"]:
+        console.note(f"{record['output']} is complete; nothing to do.")
+    else:
+        console.note(f"tables and images of {record['parts']} parts: {record['output']}")

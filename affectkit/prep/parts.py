@@ -1,0 +1,68 @@
+"""What stands in a prepared folder and in the parts of one: the files' names, and how they are counted and removed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterable, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from affectkit.core.files import sha256
+from affectkit.core.shards import Part, damage, find_parts, rows_of
+
+MANIFEST = "manifest.json"
+MARKER = ".affectkit-preparing.json"
+
+
+def is_leftover(name: str) -> bool:
+    """Whether a file is what an interrupted write left."""
+    return name.startswith(".") and name.endswith(".part")
+
+
+def census(folder: Path) -> dict[str, int]:
+    """How many files are in ``folder``, and their bytes."""
+    with os.scandir(folder) as entries:
+        sizes = [entry.stat().st_size for entry in entries if entry.is_file() and not is_leftover(entry.name)]
+    return {"files": len(sizes), "bytes": sum(sizes)}
+
+
+def census_of(folder: Path, names: Iterable[str]) -> dict[str, dict[str, int]]:
+    """The census of the files ``names`` below ``folder``, by their folders; an OSError where one is not there."""
+    found: dict[str, dict[str, int]] = {}
+    for name in names:
+        counts = found.setdefault(str(PurePosixPath(name).parent), {"files": 0, "bytes": 0})
+        counts["files"] += 1
+        counts["bytes"] += (folder / name).stat().st_size
+    return found
+
+
+def part_is_whole(folder: Path, part: Part) -> bool:
+    """Whether the tables of a complete part, and the images in ``folder`` that they name, are as they were written."""
+    if damage(part):
+        return False
+    names = (row[1] for table in part.record["tables"] for row in rows_of(part, table))
+    try:
+        return census_of(folder, names) == part.record["images"]
+    except OSError:
+        return False
+
+
+def seal(folder: Path, splits: Sequence[str]) -> dict[str, Any]:
+    """What a manifest says of the tables and images of ``splits``, so that a change shows; nothing for none."""
+    if not splits:
+        return {}
+    return {
+        "tables": {f"{split}.csv": sha256(folder / f"{split}.csv") for split in splits},
+        "images": {split: census(folder / "images" / split) for split in splits},
+    }
+
+
+def clear(folder: Path) -> None:
+    """Remove from a finished output what was needed on the way: marker, parts, leftovers of interrupted writes."""
+    for part in find_parts(folder).values():
+        shutil.rmtree(part)
+    (folder / MARKER).unlink(missing_ok=True)
+    for name in os.listdir(folder):
+        if is_leftover(name):
+            (folder / name).unlink()
