@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import hashlib
+import itertools
+import json
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from operator import itemgetter
 from pathlib import Path
 from typing import IO, Any
 
@@ -20,7 +24,8 @@ from affectkit.data.decode import list_images
 from affectkit.data.loading import Failure, PathImages, choose_workers, close_loader, make_loader, refuse_failures
 from affectkit.errors import DataError
 from affectkit.runners.checkpoint import find_checkpoint, load_model, make_task
-from affectkit.runners.evaluate import Place, forward, forward_in_blocks
+from affectkit.runners.evaluate import Place, forward, forward_in_blocks, share_of
+from affectkit.runners.processes import Group, joined
 from affectkit.runners.rows import NAME, Output
 from affectkit.runners.settings import InferSettings
 from affectkit.runners.signals import StopFlag
@@ -141,6 +146,7 @@ def predict(
     workers: int,
     place: Place,
     exact: bool = True,
+    reporter: Reporter | None = None,
 ) -> Iterator[tuple[list[list[Any]], list[Failure]]]:
     """For each batch, in order: rows (position, image name, the task's columns), and the images that failed.
 
@@ -157,7 +163,7 @@ def predict(
             positions = [int(position) for position in raw["index"]]
             rows: list[list[Any]] = []
             if positions:
-                outputs = run(model, task.inputs(place.images(raw, task.spec)), place)
+                outputs = run(model, task.inputs(place.images(raw, task.spec)), place, reporter)
                 values = zip(positions, task.rows(outputs), strict=True)
                 rows = [[position, keys.names.pop(position), *columns] for position, columns in values]
             yield rows, failures
@@ -190,11 +196,17 @@ def infer(settings: InferSettings, *, reporter: Reporter, listed: IO[str], stdou
         Stopped: a signal came; ``--resume`` goes on.
         DataError: nothing could be read, or with ``on_error="fail"`` one image could not.
     """
+    with joined(settings.device):
+        return _infer(settings, reporter=reporter, listed=listed, stdout=stdout)
+
+
+def _infer(settings: InferSettings, *, reporter: Reporter, listed: IO[str], stdout: IO[str]) -> dict[str, Any]:
     path = find_checkpoint(settings.checkpoint)
     place = Place.choose(settings.device, settings.precision)
+    group = place.group
     model = load_model(path, device=settings.device)
     task = make_task(model.spec)
-    workers = choose_workers(settings.workers, held=False)
+    workers = choose_workers(settings.workers, held=False, processes=group.local)
     reporter.note(
         f"{path}: {model.header.model}, task {task.name}, {len(task.spec.classes)} classes, "
         f"{task.spec.height}x{task.spec.width}x{task.spec.channels}"
@@ -212,20 +224,57 @@ def infer(settings: InferSettings, *, reporter: Reporter, listed: IO[str], stdou
     items = find_items(settings.paths, recursive=settings.recursive, listed=listed)
     listing = Listing()
     output = Output(settings, summary, [NAME, *task.columns()], stdout, precision=place.precision.name)
-    with StopFlag() as stopping, output:
-        if output.done is None:
+    with contextlib.ExitStack() as stack:
+        stopping = stack.enter_context(StopFlag(reporter))
+        done = group.together(lambda: _open(output, stack))
+        if done is None:
             reporter.note(f"{output.final} is complete; nothing to do.")
-            return read_json(output.record)
-        if output.done:
-            reporter.note(f"going on after {len(output.done):,} images")
+            return group.together(lambda: read_json(output.record))
+        if done:
+            reporter.note(f"going on after {done:,} images")
         own = numbered(items, listing, output.shard)
         remaining = (item for item in own if not output.has(item.position, item.name))
-        batches = predict(model, task, remaining, batch_size=settings.batch_size, workers=workers, place=place)
-        _write(batches, output, on_error=settings.on_error, stopping=stopping, reporter=reporter)
+        if group.several:
+            remaining, count = spread(remaining, group)
+        size = share_of(settings.batch_size, place)
+        batches = predict(model, task, remaining, batch_size=size, workers=workers, place=place, reporter=reporter)
+        if group.several:
+            batches = gathered(batches, -(-count // (size * group.world)), group)
+        _write(batches, output, on_error=settings.on_error, stopping=stopping, group=group, reporter=reporter)
+    return group.together(lambda: _conclude(output, listing))
+
+
+def _open(output: Output, stack: contextlib.ExitStack) -> int | None:
+    """Open the output until ``stack`` is closed; how many images an earlier run has done, None where it did all."""
+    stack.enter_context(output)
+    return None if output.done is None else len(output.done)
+
+
+def _conclude(output: Output, listing: Listing) -> dict[str, Any]:
     if not output.count and not listing.count:
         output.discard()
         raise DataError("there was no image to predict.")
     return output.conclude(listing)
+
+
+def spread(items: Iterable[Item], group: Group) -> tuple[Iterator[Item], int]:
+    """This process's share of the ``items`` of the first process, which alone lists them, and how many all have."""
+    told = b""
+    if group.first:
+        told = json.dumps([[item.name, str(item.path), item.position] for item in items]).encode()
+    found = json.loads(group.gather(told)[0])
+    mine = found[group.rank :: group.world]
+    return (Item(name, Path(path), position) for name, path, position in mine), len(found)
+
+
+def gathered(
+    batches: Iterator[tuple[list[list[Any]], list[Failure]]], rounds: int, group: Group
+) -> Iterator[tuple[list[list[Any]], list[Failure]]]:
+    """The batches of all processes put together in the order of the listing, for as many ``rounds`` as the longest."""
+    for rows, failures in itertools.islice(itertools.chain(batches, itertools.repeat(([], []))), rounds):
+        parts = group.gather_values([rows, [asdict(failure) for failure in failures]])
+        together = sorted((row for part, _ in parts for row in part), key=itemgetter(0))
+        yield together, [Failure(**failure) for _, part in parts for failure in part]
 
 
 def _write(
@@ -234,15 +283,17 @@ def _write(
     *,
     on_error: str,
     stopping: StopFlag,
+    group: Group,
     reporter: Reporter,
 ) -> None:
     """Rows and failures into ``output``, batch by batch, until the last one or a signal."""
     reporter.start("predicting", None, "images")
     for rows, failures in batches:
         refuse_failures(failures, on_error)
-        output.add(rows, failures)
+        if group.first:
+            output.add(rows, failures)
         reporter.advance(len(rows) + len(failures))
-        if stopping.requested:
+        if stopping.agreed(group):
             reporter.finish()
             kept = output.final is not None
             raise stopping.error(f"{output.count:,} images are done.", output.how_to_go_on(), resumable=kept)

@@ -244,6 +244,8 @@ class Output:
             skips.write(csv_line([*self.header[: self.header.index(NAME)], *SKIPPED_COLUMNS]))
             skips.flush()
         self.table = Rows(stream, self.header, self.form, begun=begun)
+        if self.shard is not None:
+            self.table.add([])  # the header, for a shard may have no image
 
     def _is_complete(self) -> bool:
         """Whether there is nothing to do; of a shard also without ``--resume``, for it is known what belongs there."""

@@ -1,7 +1,8 @@
 """What a run needs to go on exactly where it was: saved whole, verified before it is used, never executed.
 
-A state is a folder ``state-<step>`` with ``tensors.safetensors``, ``values.json`` and, written last, ``manifest.json``
-with the hashes of both. It is made under another name, flushed, and renamed; older ones are removed afterwards.
+A state is a folder ``state-<step>`` (``state-<step>-002`` where a step is saved again) with ``tensors.safetensors``,
+``values.json`` and, written last, ``manifest.json`` with the hashes of both. It is made under another name, flushed,
+and renamed; older ones are removed afterwards.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ def save_state(folder: Path, tree: dict[str, Any], *, step: int, keep: int = 2) 
     """
     tensors: dict[str, torch.Tensor] = {}
     values = _pack(tree, tensors)
-    final = folder / f"state-{step:09d}"
+    final = folder / _free_name(folder, step)
     part = folder / f".{final.name}.part-{os.getpid()}"
     for left in folder.glob(".state-*"):  # by a process that was killed
         shutil.rmtree(left, ignore_errors=True)
@@ -46,11 +47,7 @@ def save_state(folder: Path, tree: dict[str, Any], *, step: int, keep: int = 2) 
         (part / MANIFEST).write_text(json.dumps({"step": step, "sha256": hashes}), encoding="utf-8")
         sync(part / MANIFEST)
         sync(part)
-        aside = folder / f".{final.name}.old-{os.getpid()}"
-        if final.exists():  # a folder cannot be renamed onto another one
-            os.replace(final, aside)
         os.replace(part, final)
-        shutil.rmtree(aside, ignore_errors=True)
         sync(folder)
     except (OSError, SafetensorError) as error:
         raise RunError(
@@ -63,6 +60,16 @@ def save_state(folder: Path, tree: dict[str, Any], *, step: int, keep: int = 2) 
     for old in set(states(folder)) - set(earlier[:keep]):
         shutil.rmtree(old, ignore_errors=True)
     return final
+
+
+def _free_name(folder: Path, step: int) -> str:
+    """``state-<step>``; with a number behind it that sorts last where that step was saved before.
+
+    A folder cannot be renamed onto another one, and to put the other aside first would leave a moment without any.
+    """
+    name = f"state-{step:09d}"
+    taken = [state.name for state in states(folder) if state.name.startswith(name)]
+    return f"{name}-{int(taken[0][len(name) + 1 :] or 1) + 1:03d}" if taken else name
 
 
 def states(folder: Path) -> list[Path]:

@@ -280,3 +280,71 @@ def test_an_environment_that_does_not_say_enough_is_refused(monkeypatch):
     with pytest.raises(UsageError, match="WORLD_SIZE is 2, but RANK, MASTER_ADDR, MASTER_PORT are not set"), joined():
         pass
     assert current() == Group()
+
+
+@pytest.mark.parametrize("count", [1, 3, 17])
+def test_the_rows_of_infer_are_the_same_for_any_number_of_processes(trained, tmp_path, count):
+    import io
+
+    from affectkit.runners.infer import infer
+    from affectkit.runners.settings import InferSettings
+
+    data = make_votes(tmp_path / "data", train=count, valid=1, test=1) / "images" / "train"
+    if count == 17:
+        (data / "005.png").write_bytes(b"no image")
+    chosen = {"checkpoint": trained, "workers": 0, "batch_size": 4}
+    for ranks in (1, 2, 3):
+
+        def folder(ranks=ranks):
+            values = {**chosen, "paths": [str(data)], "results": tmp_path / str(ranks)}
+            infer(resolve(InferSettings, flags=values).settings, reporter=Silent(), listed=io.StringIO(), stdout=None)
+
+        def listed(ranks=ranks):
+            names = "".join(f"{data}/{name}\n" for name in ("000.png", "absent.png"))
+            values = {**chosen, "paths": ["-"], "results": tmp_path / f"listed{ranks}"}
+            names = io.StringIO(names if os.environ["RANK"] == "0" else "")
+            infer(resolve(InferSettings, flags=values).settings, reporter=Silent(), listed=names, stdout=None)
+
+        assert in_ranks(ranks, folder) == [0] * ranks
+        assert in_ranks(ranks, listed) == [0] * ranks
+        for folder in ("", "listed"):
+            one, several = tmp_path / f"{folder}1", tmp_path / f"{folder}{ranks}"
+            files = sorted(path.name for path in one.iterdir())
+            assert files == sorted(path.name for path in several.iterdir())
+            same_files(one, several, [name for name in files if name != "inference.json"])
+            told = [json.loads((path / "inference.json").read_text()) for path in (one, several)]
+            assert told[0] | {"results": 0, "skipped_list": 0} == told[1] | {"results": 0, "skipped_list": 0}
+    assert len(rows_of(tmp_path / "3" / "inference_results.csv")) == count - (count == 17)
+
+
+def test_a_stopped_inference_of_several_processes_goes_on_to_the_same_rows(trained, tmp_path, monkeypatch):
+    import io
+
+    from affectkit.runners import infer as module
+    from affectkit.runners.settings import InferSettings
+
+    data = make_votes(tmp_path / "data", train=17, valid=1, test=1) / "images" / "train"
+    chosen = {"checkpoint": trained, "workers": 0, "batch_size": 4, "paths": [str(data)]}
+
+    def run(**more):
+        values = resolve(InferSettings, flags={**chosen, **more}).settings
+        module.infer(values, reporter=Silent(), listed=io.StringIO(), stdout=None)
+
+    def stopped():
+        gathered = module.gathered
+
+        def interrupted(*args):
+            for number, batch in enumerate(gathered(*args)):
+                if number == 1 and current().rank == 1:
+                    os.kill(os.getpid(), signal.SIGUSR1)
+                yield batch
+
+        module.gathered = interrupted
+        with pytest.raises(Stopped, match="8 images are done" if os.environ["RANK"] == "0" else "done") as caught:
+            run(results=tmp_path / "cut")
+        assert caught.value.exit_code == 75
+
+    assert in_ranks(2, stopped) == [0, 0]
+    assert in_ranks(3, lambda: run(results=tmp_path / "cut", resume=True)) == [0, 0, 0]
+    run(results=tmp_path / "whole")
+    same_files(tmp_path / "whole", tmp_path / "cut", ["inference_results.csv"])
