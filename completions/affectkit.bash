@@ -7,7 +7,7 @@ _affectkit_command() {
     commands=() options=() arguments=() rest=''
     case $1 in
         '')
-            commands=(train test infer models demo doctor completions prep)
+            commands=(train test infer merge models demo doctor completions prep)
             options=(--version --help -h)
             ;;
         train)
@@ -17,22 +17,26 @@ _affectkit_command() {
                 --image-size --channels --dropout --top --epochs --loss --optimizer --lr --momentum
                 --weight-decay --schedule --warmup --lr-min --lr-patience --step-size --milestones --gamma
                 --accumulate --clip-norm --draw-labels --mixup --label-smoothing --class-weights --ema
-                --early-stop --seed --monitor --calibrate --repeat --track --print-config --config --json
-                --quiet -q --debug --help -h
+                --early-stop --seed --monitor --checkpoint-every --keep --calibrate --repeat --track
+                --print-config --slurm --config --json --quiet -q --debug --help -h
             )
             ;;
         test)
             options=(
                 --device --precision --batch-size --workers --checkpoint --data --split --results --force
-                --on-error --fail-under --config --json --quiet -q --debug --help -h
+                --on-error --fail-under --slurm --config --json --quiet -q --debug --help -h
             )
             ;;
         infer)
             options=(
                 --device --precision --batch-size --workers --checkpoint --results --format --recursive
-                --resume --force --on-error --config --json --quiet -q --debug --help -h
+                --shard --resume --force --on-error --slurm --config --json --quiet -q --debug --help -h
             )
             rest=files
+            ;;
+        merge)
+            options=(--force --remove-parts --config --json --quiet -q --debug --help -h)
+            arguments=(files)
             ;;
         models)
             options=(--checkpoint --config --json --quiet -q --debug --help -h)
@@ -53,15 +57,18 @@ _affectkit_command() {
             options=(--help -h)
             ;;
         'prep ferplus')
-            options=(--output --link --target --config --json --quiet -q --debug --help -h)
+            options=(--output --link --shard --target --slurm --config --json --quiet -q --debug --help -h)
             arguments=(files)
             ;;
         'prep affectnet-fused')
-            options=(--output --link --config --json --quiet -q --debug --help -h)
+            options=(--output --link --shard --slurm --config --json --quiet -q --debug --help -h)
             arguments=(files)
             ;;
         'prep schematic')
-            options=(--train --valid --test --size --seed --config --json --quiet -q --debug --help -h)
+            options=(
+                --train --valid --test --size --seed --shard --slurm --config --json --quiet -q --debug --help
+                -h
+            )
             arguments=(files)
             ;;
     esac
@@ -82,18 +89,22 @@ _affectkit_option() {
         'train --weight-decay' | 'train --warmup' | 'train --lr-min' | 'train --lr-patience' | \
         'train --step-size' | 'train --milestones' | 'train --gamma' | 'train --accumulate' | \
         'train --clip-norm' | 'train --mixup' | 'train --label-smoothing' | 'train --class-weights' | \
-        'train --ema' | 'train --early-stop' | 'train --seed' | 'train --monitor' | 'train --repeat' | \
-        'test --batch-size' | 'test --workers' | 'test --fail-under' | 'infer --batch-size' | \
-        'infer --workers' | 'demo --epochs' | 'prep schematic --train' | 'prep schematic --valid' | \
-        'prep schematic --test' | 'prep schematic --size' | 'prep schematic --seed')
+        'train --ema' | 'train --early-stop' | 'train --seed' | 'train --monitor' | \
+        'train --checkpoint-every' | 'train --keep' | 'train --repeat' | 'train --slurm' | \
+        'test --batch-size' | 'test --workers' | 'test --fail-under' | 'test --slurm' | 'infer --batch-size' | \
+        'infer --workers' | 'infer --shard' | 'infer --slurm' | 'demo --epochs' | 'prep ferplus --shard' | \
+        'prep ferplus --slurm' | 'prep affectnet-fused --shard' | 'prep affectnet-fused --slurm' | \
+        'prep schematic --train' | 'prep schematic --valid' | 'prep schematic --test' | \
+        'prep schematic --size' | 'prep schematic --seed' | 'prep schematic --shard' | \
+        'prep schematic --slurm')
             takes=1 kind=none
             ;;
         'train --data' | 'train --output' | 'train --resume' | 'train --init' | 'train --config' | \
         'test --checkpoint' | 'test --data' | 'test --results' | 'test --config' | 'infer --checkpoint' | \
-        'infer --results' | 'infer --config' | 'models --checkpoint' | 'models --config' | 'demo --config' | \
-        'doctor --config' | 'completions --write' | 'completions --config' | 'prep ferplus --output' | \
-        'prep ferplus --config' | 'prep affectnet-fused --output' | 'prep affectnet-fused --config' | \
-        'prep schematic --config')
+        'infer --results' | 'infer --config' | 'merge --config' | 'models --checkpoint' | 'models --config' | \
+        'demo --config' | 'doctor --config' | 'completions --write' | 'completions --config' | \
+        'prep ferplus --output' | 'prep ferplus --config' | 'prep affectnet-fused --output' | \
+        'prep affectnet-fused --config' | 'prep schematic --config')
             takes=1 kind=files
             ;;
         'train --augment')

@@ -13,17 +13,20 @@ function __affectkit_takes
             'train --schedule' 'train --warmup' 'train --lr-min' 'train --lr-patience' 'train --step-size' \
             'train --milestones' 'train --gamma' 'train --accumulate' 'train --clip-norm' 'train --mixup' \
             'train --label-smoothing' 'train --class-weights' 'train --ema' 'train --early-stop' \
-            'train --seed' 'train --monitor' 'train --calibrate' 'train --repeat' 'train --track' \
-            'train --config' 'test --device' 'test --precision' 'test --batch-size' 'test --workers' \
-            'test --checkpoint' 'test --data' 'test --split' 'test --results' 'test --on-error' \
-            'test --fail-under' 'test --config' 'infer --device' 'infer --precision' 'infer --batch-size' \
-            'infer --workers' 'infer --checkpoint' 'infer --results' 'infer --format' 'infer --on-error' \
-            'infer --config' 'models --checkpoint' 'models --config' 'demo --epochs' 'demo --device' \
-            'demo --config' 'doctor --config' 'completions --write' 'completions --config' \
-            'prep ferplus --output' 'prep ferplus --link' 'prep ferplus --target' 'prep ferplus --config' \
-            'prep affectnet-fused --output' 'prep affectnet-fused --link' 'prep affectnet-fused --config' \
-            'prep schematic --train' 'prep schematic --valid' 'prep schematic --test' \
-            'prep schematic --size' 'prep schematic --seed' 'prep schematic --config'
+            'train --seed' 'train --monitor' 'train --checkpoint-every' 'train --keep' 'train --calibrate' \
+            'train --repeat' 'train --track' 'train --slurm' 'train --config' 'test --device' \
+            'test --precision' 'test --batch-size' 'test --workers' 'test --checkpoint' 'test --data' \
+            'test --split' 'test --results' 'test --on-error' 'test --fail-under' 'test --slurm' \
+            'test --config' 'infer --device' 'infer --precision' 'infer --batch-size' 'infer --workers' \
+            'infer --checkpoint' 'infer --results' 'infer --format' 'infer --shard' 'infer --on-error' \
+            'infer --slurm' 'infer --config' 'merge --config' 'models --checkpoint' 'models --config' \
+            'demo --epochs' 'demo --device' 'demo --config' 'doctor --config' 'completions --write' \
+            'completions --config' 'prep ferplus --output' 'prep ferplus --link' 'prep ferplus --shard' \
+            'prep ferplus --target' 'prep ferplus --slurm' 'prep ferplus --config' \
+            'prep affectnet-fused --output' 'prep affectnet-fused --link' 'prep affectnet-fused --shard' \
+            'prep affectnet-fused --slurm' 'prep affectnet-fused --config' 'prep schematic --train' \
+            'prep schematic --valid' 'prep schematic --test' 'prep schematic --size' 'prep schematic --seed' \
+            'prep schematic --shard' 'prep schematic --slurm' 'prep schematic --config'
             echo 1
         case '*'
             echo 0
@@ -48,7 +51,7 @@ function __affectkit_at
             set ended 1
         else if string match -qr -- '^-.' $token
             set skip (__affectkit_takes "$path" $token)
-        else if contains -- (string trim -- "$path $token") train test infer models demo doctor completions prep 'prep ferplus' 'prep affectnet-fused' 'prep schematic'
+        else if contains -- (string trim -- "$path $token") train test infer merge models demo doctor completions prep 'prep ferplus' 'prep affectnet-fused' 'prep schematic'
             set path (string trim -- "$path $token")
             set position 0
         else
@@ -163,6 +166,7 @@ complete -c affectkit -f
 complete -c affectkit -n '__affectkit_at "" 0 0' -a train -d 'Train a model, or continue a run with --resume'
 complete -c affectkit -n '__affectkit_at "" 0 0' -a test -d 'Test a checkpoint on labelled images'
 complete -c affectkit -n '__affectkit_at "" 0 0' -a infer -d 'Predict images: files, folders, glob patterns, or a list on standard input (-)'
+complete -c affectkit -n '__affectkit_at "" 0 0' -a merge -d 'Put the parts of --shard 1/N to N/N together, into the bytes that one run...'
 complete -c affectkit -n '__affectkit_at "" 0 0' -a models -d 'List the models that train takes, or show what a checkpoint holds'
 complete -c affectkit -n '__affectkit_at "" 0 0' -a demo -d 'Draw schematic faces, then train, test and infer on them, without any download'
 complete -c affectkit -n '__affectkit_at "" 0 0' -a doctor -d 'Say what is installed, which device and precision auto means and why, and...'
@@ -174,8 +178,8 @@ complete -c affectkit -n '__affectkit_at ""' -l help -s h -d 'Show this message 
 # affectkit train
 complete -c affectkit -n '__affectkit_at "train"' -l device -x -a '(__affectkit_words_1)' -d 'auto, cpu, cuda, cuda:N or mps. One that is absent is an error. Default: auto'
 complete -c affectkit -n '__affectkit_at "train"' -l precision -x -a '(__affectkit_words_2)' -d 'Number format of the forward pass. Default: auto'
-complete -c affectkit -n '__affectkit_at "train"' -l batch-size -x -d 'Images in a batch. Default: 32'
-complete -c affectkit -n '__affectkit_at "train"' -l workers -x -d 'Processes that decode images. Default: chosen by the data'
+complete -c affectkit -n '__affectkit_at "train"' -l batch-size -x -d 'Images in a batch, over all processes. Default: 32'
+complete -c affectkit -n '__affectkit_at "train"' -l workers -x -d 'Workers that decode images, for each process. Default: chosen by the data'
 complete -c affectkit -n '__affectkit_at "train"' -l data -r -F -d 'Folder with the dataset; its layout is found by looking'
 complete -c affectkit -n '__affectkit_at "train"' -l output -r -F -d 'Run folder to make'
 complete -c affectkit -n '__affectkit_at "train"' -l resume -r -F -d 'Continue this run folder; needs nothing else'
@@ -217,10 +221,13 @@ complete -c affectkit -n '__affectkit_at "train"' -l ema -x -d 'Decay of the ave
 complete -c affectkit -n '__affectkit_at "train"' -l early-stop -x -d 'Epochs without a new best before the run ends; 0: never. Default: 5'
 complete -c affectkit -n '__affectkit_at "train"' -l seed -x -d 'Everything random follows from it. Default: 0'
 complete -c affectkit -n '__affectkit_at "train"' -l monitor -x -d 'Validation metric that says which epoch is best. Default: loss'
+complete -c affectkit -n '__affectkit_at "train"' -l checkpoint-every -x -d 'Also save the state every so many steps (200) or minutes (10m)'
+complete -c affectkit -n '__affectkit_at "train"' -l keep -x -d 'Saved states that are kept, the newest. Default: 2'
 complete -c affectkit -n '__affectkit_at "train"' -l calibrate -x -a '(__affectkit_words_13)' -d 'What the temperature is fitted to on the validation split: auto (targets)...'
 complete -c affectkit -n '__affectkit_at "train"' -l repeat -x -d 'Train this many times with seeds SEED, SEED+1, ... Default: 1'
 complete -c affectkit -n '__affectkit_at "train"' -l track -x -a '(__affectkit_words_14)' -d 'Also log to Weights & Biases. Default: none'
 complete -c affectkit -n '__affectkit_at "train"' -l print-config -d 'Print every setting and where it came from, and stop'
+complete -c affectkit -n '__affectkit_at "train"' -l slurm -x -d 'Submit this command as a Slurm job: time=4:00:00,partition=gpu,gpus=1...'
 complete -c affectkit -n '__affectkit_at "train"' -l config -r -F -d 'YAML file with settings; flags win over it'
 complete -c affectkit -n '__affectkit_at "train"' -l json -d 'Print one JSON object as the result'
 complete -c affectkit -n '__affectkit_at "train"' -l quiet -s q -d 'No progress and no notes; warnings stay'
@@ -230,8 +237,8 @@ complete -c affectkit -n '__affectkit_at "train"' -l help -s h -d 'Show this mes
 # affectkit test
 complete -c affectkit -n '__affectkit_at "test"' -l device -x -a '(__affectkit_words_1)' -d 'auto, cpu, cuda, cuda:N or mps. One that is absent is an error. Default: auto'
 complete -c affectkit -n '__affectkit_at "test"' -l precision -x -a '(__affectkit_words_2)' -d 'Number format of the forward pass. Default: auto'
-complete -c affectkit -n '__affectkit_at "test"' -l batch-size -x -d 'Images in a batch. Default: 32'
-complete -c affectkit -n '__affectkit_at "test"' -l workers -x -d 'Processes that decode images. Default: chosen by the data'
+complete -c affectkit -n '__affectkit_at "test"' -l batch-size -x -d 'Images in a batch, over all processes. Default: 32'
+complete -c affectkit -n '__affectkit_at "test"' -l workers -x -d 'Workers that decode images, for each process. Default: chosen by the data'
 complete -c affectkit -n '__affectkit_at "test"' -l checkpoint -r -F -d 'Checkpoint file, or a run folder (its best model)'
 complete -c affectkit -n '__affectkit_at "test"' -l data -r -F -d 'Folder with the dataset; its layout is found by looking'
 complete -c affectkit -n '__affectkit_at "test"' -l split -x -a '(__affectkit_words_15)' -d 'Split to test on. Default: test'
@@ -239,6 +246,7 @@ complete -c affectkit -n '__affectkit_at "test"' -l results -r -F -d 'Folder for
 complete -c affectkit -n '__affectkit_at "test"' -l force -d 'Write into a --results that is not empty'
 complete -c affectkit -n '__affectkit_at "test"' -l on-error -x -a '(__affectkit_words_6)' -d 'What a bad image does. Default: fail'
 complete -c affectkit -n '__affectkit_at "test"' -l fail-under -x -d 'Exit 3 where a metric is worse: metric=value,metric=value'
+complete -c affectkit -n '__affectkit_at "test"' -l slurm -x -d 'Submit this command as a Slurm job: time=4:00:00,partition=gpu,gpus=1...'
 complete -c affectkit -n '__affectkit_at "test"' -l config -r -F -d 'YAML file with settings; flags win over it'
 complete -c affectkit -n '__affectkit_at "test"' -l json -d 'Print one JSON object as the result'
 complete -c affectkit -n '__affectkit_at "test"' -l quiet -s q -d 'No progress and no notes; warnings stay'
@@ -248,21 +256,33 @@ complete -c affectkit -n '__affectkit_at "test"' -l help -s h -d 'Show this mess
 # affectkit infer
 complete -c affectkit -n '__affectkit_at "infer"' -l device -x -a '(__affectkit_words_1)' -d 'auto, cpu, cuda, cuda:N or mps. One that is absent is an error. Default: auto'
 complete -c affectkit -n '__affectkit_at "infer"' -l precision -x -a '(__affectkit_words_2)' -d 'Number format of the forward pass. Default: auto'
-complete -c affectkit -n '__affectkit_at "infer"' -l batch-size -x -d 'Images in a batch. Default: 32'
-complete -c affectkit -n '__affectkit_at "infer"' -l workers -x -d 'Processes that decode images. Default: chosen by the data'
+complete -c affectkit -n '__affectkit_at "infer"' -l batch-size -x -d 'Images in a batch, over all processes. Default: 32'
+complete -c affectkit -n '__affectkit_at "infer"' -l workers -x -d 'Workers that decode images, for each process. Default: chosen by the data'
 complete -c affectkit -n '__affectkit_at "infer"' -l checkpoint -r -F -d 'Checkpoint file, or a run folder (its best model)'
 complete -c affectkit -n '__affectkit_at "infer"' -l results -r -F -d 'Folder for the result table. Default: rows go to standard output'
 complete -c affectkit -n '__affectkit_at "infer"' -l format -x -a '(__affectkit_words_16)' -d 'Format of the rows. Default: csv'
 complete -c affectkit -n '__affectkit_at "infer"' -l recursive -d 'Look into sub-folders too'
+complete -c affectkit -n '__affectkit_at "infer"' -l shard -x -d 'Predict every N-th image alone, as the I-th of N runs; affectkit merge...'
 complete -c affectkit -n '__affectkit_at "infer"' -l resume -d 'Continue the table that an interrupted run left in --results'
 complete -c affectkit -n '__affectkit_at "infer"' -l force -d 'Replace the table in --results'
 complete -c affectkit -n '__affectkit_at "infer"' -l on-error -x -a '(__affectkit_words_6)' -d 'What a bad image does. Default: skip'
+complete -c affectkit -n '__affectkit_at "infer"' -l slurm -x -d 'Submit this command as a Slurm job: time=4:00:00,partition=gpu,gpus=1...'
 complete -c affectkit -n '__affectkit_at "infer"' -l config -r -F -d 'YAML file with settings; flags win over it'
 complete -c affectkit -n '__affectkit_at "infer"' -l json -d 'Print one JSON object as the result'
 complete -c affectkit -n '__affectkit_at "infer"' -l quiet -s q -d 'No progress and no notes; warnings stay'
 complete -c affectkit -n '__affectkit_at "infer"' -l debug -d 'Show the traceback of an error'
 complete -c affectkit -n '__affectkit_at "infer"' -l help -s h -d 'Show this message and exit'
 complete -c affectkit -n '__affectkit_at "infer" 0 9999' -F
+
+# affectkit merge
+complete -c affectkit -n '__affectkit_at "merge"' -l force -d 'Replace another result table in the folder (infer)'
+complete -c affectkit -n '__affectkit_at "merge"' -l remove-parts -d 'Remove the parts once they are put together (prep always does)'
+complete -c affectkit -n '__affectkit_at "merge"' -l config -r -F -d 'YAML file with settings; flags win over it'
+complete -c affectkit -n '__affectkit_at "merge"' -l json -d 'Print one JSON object as the result'
+complete -c affectkit -n '__affectkit_at "merge"' -l quiet -s q -d 'No progress and no notes; warnings stay'
+complete -c affectkit -n '__affectkit_at "merge"' -l debug -d 'Show the traceback of an error'
+complete -c affectkit -n '__affectkit_at "merge"' -l help -s h -d 'Show this message and exit'
+complete -c affectkit -n '__affectkit_at "merge" 0 0' -F
 
 # affectkit models
 complete -c affectkit -n '__affectkit_at "models"' -l checkpoint -r -F -d 'Show what is in this checkpoint or run folder instead'
@@ -307,7 +327,9 @@ complete -c affectkit -n '__affectkit_at "prep"' -l help -s h -d 'Show this mess
 # affectkit prep ferplus
 complete -c affectkit -n '__affectkit_at "prep ferplus"' -l output -r -F -d 'Folder to make: tables and images'
 complete -c affectkit -n '__affectkit_at "prep ferplus"' -l link -x -a '(__affectkit_words_18)' -d 'How image files get there. Default: copy'
+complete -c affectkit -n '__affectkit_at "prep ferplus"' -l shard -x -d 'Write every N-th image alone, as the I-th of N runs; affectkit merge...'
 complete -c affectkit -n '__affectkit_at "prep ferplus"' -l target -x -a '(__affectkit_words_19)' -d 'distribution: remaining votes of eight emotions; majority: images with a...'
+complete -c affectkit -n '__affectkit_at "prep ferplus"' -l slurm -x -d 'Submit this command as a Slurm job: time=4:00:00,partition=gpu,gpus=1...'
 complete -c affectkit -n '__affectkit_at "prep ferplus"' -l config -r -F -d 'YAML file with settings; flags win over it'
 complete -c affectkit -n '__affectkit_at "prep ferplus"' -l json -d 'Print one JSON object as the result'
 complete -c affectkit -n '__affectkit_at "prep ferplus"' -l quiet -s q -d 'No progress and no notes; warnings stay'
@@ -318,6 +340,8 @@ complete -c affectkit -n '__affectkit_at "prep ferplus" 0 0' -F
 # affectkit prep affectnet-fused
 complete -c affectkit -n '__affectkit_at "prep affectnet-fused"' -l output -r -F -d 'Folder to make: tables and images'
 complete -c affectkit -n '__affectkit_at "prep affectnet-fused"' -l link -x -a '(__affectkit_words_18)' -d 'How image files get there. Default: copy'
+complete -c affectkit -n '__affectkit_at "prep affectnet-fused"' -l shard -x -d 'Write every N-th image alone, as the I-th of N runs; affectkit merge...'
+complete -c affectkit -n '__affectkit_at "prep affectnet-fused"' -l slurm -x -d 'Submit this command as a Slurm job: time=4:00:00,partition=gpu,gpus=1...'
 complete -c affectkit -n '__affectkit_at "prep affectnet-fused"' -l config -r -F -d 'YAML file with settings; flags win over it'
 complete -c affectkit -n '__affectkit_at "prep affectnet-fused"' -l json -d 'Print one JSON object as the result'
 complete -c affectkit -n '__affectkit_at "prep affectnet-fused"' -l quiet -s q -d 'No progress and no notes; warnings stay'
@@ -331,6 +355,8 @@ complete -c affectkit -n '__affectkit_at "prep schematic"' -l valid -x -d 'Valid
 complete -c affectkit -n '__affectkit_at "prep schematic"' -l test -x -d 'Test faces. Default: 160'
 complete -c affectkit -n '__affectkit_at "prep schematic"' -l size -x -d 'Height and width in pixels. Default: 64'
 complete -c affectkit -n '__affectkit_at "prep schematic"' -l seed -x -d 'Everything random follows from it. Default: 0'
+complete -c affectkit -n '__affectkit_at "prep schematic"' -l shard -x -d 'Write every N-th image alone, as the I-th of N runs; affectkit merge...'
+complete -c affectkit -n '__affectkit_at "prep schematic"' -l slurm -x -d 'Submit this command as a Slurm job: time=4:00:00,partition=gpu,gpus=1...'
 complete -c affectkit -n '__affectkit_at "prep schematic"' -l config -r -F -d 'YAML file with settings; flags win over it'
 complete -c affectkit -n '__affectkit_at "prep schematic"' -l json -d 'Print one JSON object as the result'
 complete -c affectkit -n '__affectkit_at "prep schematic"' -l quiet -s q -d 'No progress and no notes; warnings stay'

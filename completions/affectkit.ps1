@@ -11,6 +11,7 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
         'train Train a model, or continue a run with --resume',
         'test Test a checkpoint on labelled images',
         'infer Predict images: files, folders, glob patterns, or a list on standard input (-)',
+        'merge Put the parts of --shard 1/N to N/N together, into the bytes that one run...',
         'models List the models that train takes, or show what a checkpoint holds',
         'demo Draw schematic faces, then train, test and infer on them, without any download',
         'doctor Say what is installed, which device and precision auto means and why, and...',
@@ -28,8 +29,8 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
     $options['train'] = @(
         '--device auto, cpu, cuda, cuda:N or mps. One that is absent is an error. Default: auto',
         '--precision Number format of the forward pass. Default: auto',
-        '--batch-size Images in a batch. Default: 32',
-        '--workers Processes that decode images. Default: chosen by the data',
+        '--batch-size Images in a batch, over all processes. Default: 32',
+        '--workers Workers that decode images, for each process. Default: chosen by the data',
         '--data Folder with the dataset; its layout is found by looking',
         '--output Run folder to make',
         '--resume Continue this run folder; needs nothing else',
@@ -71,10 +72,13 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
         '--early-stop Epochs without a new best before the run ends; 0: never. Default: 5',
         '--seed Everything random follows from it. Default: 0',
         '--monitor Validation metric that says which epoch is best. Default: loss',
+        '--checkpoint-every Also save the state every so many steps (200) or minutes (10m)',
+        '--keep Saved states that are kept, the newest. Default: 2',
         '--calibrate What the temperature is fitted to on the validation split: auto (targets)...',
         '--repeat Train this many times with seeds SEED, SEED+1, ... Default: 1',
         '--track Also log to Weights & Biases. Default: none',
         '--print-config Print every setting and where it came from, and stop',
+        '--slurm Submit this command as a Slurm job: time=4:00:00,partition=gpu,gpus=1...',
         '--config YAML file with settings; flags win over it',
         '--json Print one JSON object as the result',
         '--quiet No progress and no notes; warnings stay',
@@ -85,8 +89,8 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
     $options['test'] = @(
         '--device auto, cpu, cuda, cuda:N or mps. One that is absent is an error. Default: auto',
         '--precision Number format of the forward pass. Default: auto',
-        '--batch-size Images in a batch. Default: 32',
-        '--workers Processes that decode images. Default: chosen by the data',
+        '--batch-size Images in a batch, over all processes. Default: 32',
+        '--workers Workers that decode images, for each process. Default: chosen by the data',
         '--checkpoint Checkpoint file, or a run folder (its best model)',
         '--data Folder with the dataset; its layout is found by looking',
         '--split Split to test on. Default: test',
@@ -94,6 +98,7 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
         '--force Write into a --results that is not empty',
         '--on-error What a bad image does. Default: fail',
         '--fail-under Exit 3 where a metric is worse: metric=value,metric=value',
+        '--slurm Submit this command as a Slurm job: time=4:00:00,partition=gpu,gpus=1...',
         '--config YAML file with settings; flags win over it',
         '--json Print one JSON object as the result',
         '--quiet No progress and no notes; warnings stay',
@@ -104,15 +109,27 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
     $options['infer'] = @(
         '--device auto, cpu, cuda, cuda:N or mps. One that is absent is an error. Default: auto',
         '--precision Number format of the forward pass. Default: auto',
-        '--batch-size Images in a batch. Default: 32',
-        '--workers Processes that decode images. Default: chosen by the data',
+        '--batch-size Images in a batch, over all processes. Default: 32',
+        '--workers Workers that decode images, for each process. Default: chosen by the data',
         '--checkpoint Checkpoint file, or a run folder (its best model)',
         '--results Folder for the result table. Default: rows go to standard output',
         '--format Format of the rows. Default: csv',
         '--recursive Look into sub-folders too',
+        '--shard Predict every N-th image alone, as the I-th of N runs; affectkit merge...',
         '--resume Continue the table that an interrupted run left in --results',
         '--force Replace the table in --results',
         '--on-error What a bad image does. Default: skip',
+        '--slurm Submit this command as a Slurm job: time=4:00:00,partition=gpu,gpus=1...',
+        '--config YAML file with settings; flags win over it',
+        '--json Print one JSON object as the result',
+        '--quiet No progress and no notes; warnings stay',
+        '-q No progress and no notes; warnings stay',
+        '--debug Show the traceback of an error',
+        '--help Show this message and exit',
+        '-h Show this message and exit')
+    $options['merge'] = @(
+        '--force Replace another result table in the folder (infer)',
+        '--remove-parts Remove the parts once they are put together (prep always does)',
         '--config YAML file with settings; flags win over it',
         '--json Print one JSON object as the result',
         '--quiet No progress and no notes; warnings stay',
@@ -160,7 +177,9 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
     $options['prep ferplus'] = @(
         '--output Folder to make: tables and images',
         '--link How image files get there. Default: copy',
+        '--shard Write every N-th image alone, as the I-th of N runs; affectkit merge...',
         '--target distribution: remaining votes of eight emotions; majority: images with a...',
+        '--slurm Submit this command as a Slurm job: time=4:00:00,partition=gpu,gpus=1...',
         '--config YAML file with settings; flags win over it',
         '--json Print one JSON object as the result',
         '--quiet No progress and no notes; warnings stay',
@@ -171,6 +190,8 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
     $options['prep affectnet-fused'] = @(
         '--output Folder to make: tables and images',
         '--link How image files get there. Default: copy',
+        '--shard Write every N-th image alone, as the I-th of N runs; affectkit merge...',
+        '--slurm Submit this command as a Slurm job: time=4:00:00,partition=gpu,gpus=1...',
         '--config YAML file with settings; flags win over it',
         '--json Print one JSON object as the result',
         '--quiet No progress and no notes; warnings stay',
@@ -184,6 +205,8 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
         '--test Test faces. Default: 160',
         '--size Height and width in pixels. Default: 64',
         '--seed Everything random follows from it. Default: 0',
+        '--shard Write every N-th image alone, as the I-th of N runs; affectkit merge...',
+        '--slurm Submit this command as a Slurm job: time=4:00:00,partition=gpu,gpus=1...',
         '--config YAML file with settings; flags win over it',
         '--json Print one JSON object as the result',
         '--quiet No progress and no notes; warnings stay',
@@ -234,9 +257,12 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
     $valued['train --early-stop'] = @(1, 'none')
     $valued['train --seed'] = @(1, 'none')
     $valued['train --monitor'] = @(1, 'none')
+    $valued['train --checkpoint-every'] = @(1, 'none')
+    $valued['train --keep'] = @(1, 'none')
     $valued['train --calibrate'] = @(1, 'words 13')
     $valued['train --repeat'] = @(1, 'none')
     $valued['train --track'] = @(1, 'words 14')
+    $valued['train --slurm'] = @(1, 'none')
     $valued['train --config'] = @(1, 'files')
     $valued['test --device'] = @(1, 'words 1')
     $valued['test --precision'] = @(1, 'words 2')
@@ -248,6 +274,7 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
     $valued['test --results'] = @(1, 'files')
     $valued['test --on-error'] = @(1, 'words 6')
     $valued['test --fail-under'] = @(1, 'none')
+    $valued['test --slurm'] = @(1, 'none')
     $valued['test --config'] = @(1, 'files')
     $valued['infer --device'] = @(1, 'words 1')
     $valued['infer --precision'] = @(1, 'words 2')
@@ -256,8 +283,11 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
     $valued['infer --checkpoint'] = @(1, 'files')
     $valued['infer --results'] = @(1, 'files')
     $valued['infer --format'] = @(1, 'words 16')
+    $valued['infer --shard'] = @(1, 'none')
     $valued['infer --on-error'] = @(1, 'words 6')
+    $valued['infer --slurm'] = @(1, 'none')
     $valued['infer --config'] = @(1, 'files')
+    $valued['merge --config'] = @(1, 'files')
     $valued['models --checkpoint'] = @(1, 'files')
     $valued['models --config'] = @(1, 'files')
     $valued['demo --epochs'] = @(1, 'none')
@@ -268,20 +298,27 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
     $valued['completions --config'] = @(1, 'files')
     $valued['prep ferplus --output'] = @(1, 'files')
     $valued['prep ferplus --link'] = @(1, 'words 18')
+    $valued['prep ferplus --shard'] = @(1, 'none')
     $valued['prep ferplus --target'] = @(1, 'words 19')
+    $valued['prep ferplus --slurm'] = @(1, 'none')
     $valued['prep ferplus --config'] = @(1, 'files')
     $valued['prep affectnet-fused --output'] = @(1, 'files')
     $valued['prep affectnet-fused --link'] = @(1, 'words 18')
+    $valued['prep affectnet-fused --shard'] = @(1, 'none')
+    $valued['prep affectnet-fused --slurm'] = @(1, 'none')
     $valued['prep affectnet-fused --config'] = @(1, 'files')
     $valued['prep schematic --train'] = @(1, 'none')
     $valued['prep schematic --valid'] = @(1, 'none')
     $valued['prep schematic --test'] = @(1, 'none')
     $valued['prep schematic --size'] = @(1, 'none')
     $valued['prep schematic --seed'] = @(1, 'none')
+    $valued['prep schematic --shard'] = @(1, 'none')
+    $valued['prep schematic --slurm'] = @(1, 'none')
     $valued['prep schematic --config'] = @(1, 'files')
     # What the arguments of each command are; one with a * takes all that follow.
     $arguments = New-Object 'System.Collections.Generic.Dictionary[string,object]'
     $arguments['infer'] = @('files*')
+    $arguments['merge'] = @('files')
     $arguments['models'] = @('none')
     $arguments['demo'] = @('files')
     $arguments['completions'] = @('words 17')

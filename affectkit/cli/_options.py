@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import Field, fields
@@ -13,6 +14,7 @@ import typer
 
 from affectkit.cli._console import Console
 from affectkit.config import Resolved, default_of, field_type, option_name, resolve
+from affectkit.errors import UsageError
 from affectkit.runners.batch import Batch
 
 OUTPUT = "Output"
@@ -65,6 +67,8 @@ def command(
             asked = more.pop("slurm", None)
             console = Console(json=shared["json"], quiet=shared["quiet"], debug=shared["debug"], extra=more)
             with console.guard():
+                if slurm is None or not slurm.several:
+                    _refuse_several(name)
                 flags = {key: value or None if isinstance(value, list) else value for key, value in given.items()}
                 resolved = resolve(settings, flags=flags, file=shared["config"])
                 if asked is None or more.get("print_config"):
@@ -83,6 +87,15 @@ def command(
         return body
 
     return register
+
+
+def _refuse_several(name: str) -> None:
+    world = os.environ.get("WORLD_SIZE", "1")
+    if world != "1" and "RANK" in os.environ:
+        raise UsageError(
+            f"{name} does not run in several processes (WORLD_SIZE is {world}).",
+            "Start it without torchrun; --shard i/N divides the work of a preparation.",
+        )
 
 
 def _submit(asked: str, name: str, batch: Batch, resolved: Resolved[Any], console: Console) -> None:
