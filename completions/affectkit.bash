@@ -7,7 +7,7 @@ _affectkit_command() {
     commands=() options=() arguments=() rest=''
     case $1 in
         '')
-            commands=(train test infer merge models demo doctor completions prep)
+            commands=(train verify-resume test infer merge models demo doctor completions prep)
             options=(--version --help -h)
             ;;
         train)
@@ -19,6 +19,17 @@ _affectkit_command() {
                 --accumulate --clip-norm --draw-labels --mixup --label-smoothing --class-weights --ema
                 --early-stop --seed --monitor --checkpoint-every --keep --calibrate --repeat --track
                 --print-config --slurm --config --json --quiet -q --debug --help -h
+            )
+            ;;
+        verify-resume)
+            options=(
+                --device --precision --batch-size --workers --data --output --resume --force --val-fraction
+                --augment --fit --cache --on-error --model --task --pretrained --no-pretrained --init
+                --image-size --channels --dropout --top --epochs --loss --optimizer --lr --momentum
+                --weight-decay --schedule --warmup --lr-min --lr-patience --step-size --milestones --gamma
+                --accumulate --clip-norm --draw-labels --mixup --label-smoothing --class-weights --ema
+                --early-stop --seed --monitor --checkpoint-every --keep --calibrate --repeat --track --steps
+                --images --keep-files --config --json --quiet -q --debug --help -h
             )
             ;;
         test)
@@ -78,10 +89,10 @@ _affectkit_command() {
 _affectkit_option() {
     takes=0 kind=none
     case "$1 $2" in
-        'train --device' | 'test --device' | 'infer --device' | 'demo --device')
+        'train --device' | 'verify-resume --device' | 'test --device' | 'infer --device' | 'demo --device')
             takes=1 kind='words 2'
             ;;
-        'train --precision' | 'test --precision' | 'infer --precision')
+        'train --precision' | 'verify-resume --precision' | 'test --precision' | 'infer --precision')
             takes=1 kind='words 3'
             ;;
         'train --batch-size' | 'train --workers' | 'train --val-fraction' | 'train --image-size' | \
@@ -91,8 +102,18 @@ _affectkit_option() {
         'train --clip-norm' | 'train --mixup' | 'train --label-smoothing' | 'train --class-weights' | \
         'train --ema' | 'train --early-stop' | 'train --seed' | 'train --monitor' | \
         'train --checkpoint-every' | 'train --keep' | 'train --repeat' | 'train --slurm' | \
-        'test --batch-size' | 'test --workers' | 'test --fail-under' | 'test --slurm' | 'infer --batch-size' | \
-        'infer --workers' | 'infer --shard' | 'infer --slurm' | 'demo --epochs' | 'prep ferplus --shard' | \
+        'verify-resume --batch-size' | 'verify-resume --workers' | 'verify-resume --val-fraction' | \
+        'verify-resume --image-size' | 'verify-resume --channels' | 'verify-resume --dropout' | \
+        'verify-resume --epochs' | 'verify-resume --lr' | 'verify-resume --momentum' | \
+        'verify-resume --weight-decay' | 'verify-resume --warmup' | 'verify-resume --lr-min' | \
+        'verify-resume --lr-patience' | 'verify-resume --step-size' | 'verify-resume --milestones' | \
+        'verify-resume --gamma' | 'verify-resume --accumulate' | 'verify-resume --clip-norm' | \
+        'verify-resume --mixup' | 'verify-resume --label-smoothing' | 'verify-resume --class-weights' | \
+        'verify-resume --ema' | 'verify-resume --early-stop' | 'verify-resume --seed' | \
+        'verify-resume --monitor' | 'verify-resume --checkpoint-every' | 'verify-resume --keep' | \
+        'verify-resume --repeat' | 'verify-resume --steps' | 'verify-resume --images' | 'test --batch-size' | \
+        'test --workers' | 'test --fail-under' | 'test --slurm' | 'infer --batch-size' | 'infer --workers' | \
+        'infer --shard' | 'infer --slurm' | 'demo --epochs' | 'prep ferplus --shard' | \
         'prep ferplus --slurm' | 'prep affectnet-fused --shard' | 'prep affectnet-fused --slurm' | \
         'prep schematic --train' | 'prep schematic --valid' | 'prep schematic --test' | \
         'prep schematic --size' | 'prep schematic --seed' | 'prep schematic --shard' | \
@@ -100,6 +121,8 @@ _affectkit_option() {
             takes=1 kind=none
             ;;
         'train --data' | 'train --output' | 'train --resume' | 'train --init' | 'train --config' | \
+        'verify-resume --data' | 'verify-resume --output' | 'verify-resume --resume' | \
+        'verify-resume --init' | 'verify-resume --keep-files' | 'verify-resume --config' | \
         'test --checkpoint' | 'test --data' | 'test --results' | 'test --config' | 'infer --checkpoint' | \
         'infer --results' | 'infer --config' | 'merge --config' | 'models --checkpoint' | 'models --config' | \
         'demo --config' | 'doctor --config' | 'completions --write' | 'completions --config' | \
@@ -107,40 +130,40 @@ _affectkit_option() {
         'prep affectnet-fused --config' | 'prep schematic --config')
             takes=1 kind=files
             ;;
-        'train --augment')
+        'train --augment' | 'verify-resume --augment')
             takes=1 kind='words 4'
             ;;
-        'train --fit')
+        'train --fit' | 'verify-resume --fit')
             takes=1 kind='words 5'
             ;;
-        'train --cache')
+        'train --cache' | 'verify-resume --cache')
             takes=1 kind='words 6'
             ;;
-        'train --on-error' | 'test --on-error' | 'infer --on-error')
+        'train --on-error' | 'verify-resume --on-error' | 'test --on-error' | 'infer --on-error')
             takes=1 kind='words 7'
             ;;
-        'train --model')
+        'train --model' | 'verify-resume --model')
             takes=1 kind='words 8'
             ;;
-        'train --task')
+        'train --task' | 'verify-resume --task')
             takes=1 kind='words 9'
             ;;
-        'train --top')
+        'train --top' | 'verify-resume --top')
             takes=1 kind='words 10'
             ;;
-        'train --loss')
+        'train --loss' | 'verify-resume --loss')
             takes=1 kind='words 11'
             ;;
-        'train --optimizer')
+        'train --optimizer' | 'verify-resume --optimizer')
             takes=1 kind='words 12'
             ;;
-        'train --schedule')
+        'train --schedule' | 'verify-resume --schedule')
             takes=1 kind='words 13'
             ;;
-        'train --calibrate')
+        'train --calibrate' | 'verify-resume --calibrate')
             takes=1 kind='words 14'
             ;;
-        'train --track')
+        'train --track' | 'verify-resume --track')
             takes=1 kind='words 15'
             ;;
         'test --split')

@@ -14,7 +14,23 @@ function __affectkit_takes
             'train --milestones' 'train --gamma' 'train --accumulate' 'train --clip-norm' 'train --mixup' \
             'train --label-smoothing' 'train --class-weights' 'train --ema' 'train --early-stop' \
             'train --seed' 'train --monitor' 'train --checkpoint-every' 'train --keep' 'train --calibrate' \
-            'train --repeat' 'train --track' 'train --slurm' 'train --config' 'test --device' \
+            'train --repeat' 'train --track' 'train --slurm' 'train --config' 'verify-resume --device' \
+            'verify-resume --precision' 'verify-resume --batch-size' 'verify-resume --workers' \
+            'verify-resume --data' 'verify-resume --output' 'verify-resume --resume' \
+            'verify-resume --val-fraction' 'verify-resume --augment' 'verify-resume --fit' \
+            'verify-resume --cache' 'verify-resume --on-error' 'verify-resume --model' \
+            'verify-resume --task' 'verify-resume --init' 'verify-resume --image-size' \
+            'verify-resume --channels' 'verify-resume --dropout' 'verify-resume --top' \
+            'verify-resume --epochs' 'verify-resume --loss' 'verify-resume --optimizer' 'verify-resume --lr' \
+            'verify-resume --momentum' 'verify-resume --weight-decay' 'verify-resume --schedule' \
+            'verify-resume --warmup' 'verify-resume --lr-min' 'verify-resume --lr-patience' \
+            'verify-resume --step-size' 'verify-resume --milestones' 'verify-resume --gamma' \
+            'verify-resume --accumulate' 'verify-resume --clip-norm' 'verify-resume --mixup' \
+            'verify-resume --label-smoothing' 'verify-resume --class-weights' 'verify-resume --ema' \
+            'verify-resume --early-stop' 'verify-resume --seed' 'verify-resume --monitor' \
+            'verify-resume --checkpoint-every' 'verify-resume --keep' 'verify-resume --calibrate' \
+            'verify-resume --repeat' 'verify-resume --track' 'verify-resume --steps' \
+            'verify-resume --images' 'verify-resume --keep-files' 'verify-resume --config' 'test --device' \
             'test --precision' 'test --batch-size' 'test --workers' 'test --checkpoint' 'test --data' \
             'test --split' 'test --results' 'test --on-error' 'test --fail-under' 'test --slurm' \
             'test --config' 'infer --device' 'infer --precision' 'infer --batch-size' 'infer --workers' \
@@ -51,7 +67,7 @@ function __affectkit_at
             set ended 1
         else if string match -qr -- '^-.' $token
             set skip (__affectkit_takes "$path" $token)
-        else if contains -- (string trim -- "$path $token") train test infer merge models demo doctor completions prep 'prep ferplus' 'prep affectnet-fused' 'prep schematic'
+        else if contains -- (string trim -- "$path $token") train verify-resume test infer merge models demo doctor completions prep 'prep ferplus' 'prep affectnet-fused' 'prep schematic'
             set path (string trim -- "$path $token")
             set position 0
         else
@@ -164,6 +180,7 @@ complete -c affectkit -f
 
 # affectkit
 complete -c affectkit -n '__affectkit_at "" 0 0' -a train -d 'Train a model, or continue a run with --resume'
+complete -c affectkit -n '__affectkit_at "" 0 0' -a verify-resume -d 'Prove that a killed run with these settings ends, resumed, with the same bytes'
 complete -c affectkit -n '__affectkit_at "" 0 0' -a test -d 'Test a checkpoint on labelled images'
 complete -c affectkit -n '__affectkit_at "" 0 0' -a infer -d 'Predict images: files, folders, glob patterns, or a list on standard input (-)'
 complete -c affectkit -n '__affectkit_at "" 0 0' -a merge -d 'Put the parts of --shard 1/N to N/N together, into the bytes that one run...'
@@ -233,6 +250,66 @@ complete -c affectkit -n '__affectkit_at "train"' -l json -d 'Print one JSON obj
 complete -c affectkit -n '__affectkit_at "train"' -l quiet -s q -d 'No progress and no notes; warnings stay'
 complete -c affectkit -n '__affectkit_at "train"' -l debug -d 'Show the traceback of an error'
 complete -c affectkit -n '__affectkit_at "train"' -l help -s h -d 'Show this message and exit'
+
+# affectkit verify-resume
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l device -x -a '(__affectkit_words_1)' -d 'auto, cpu, cuda, cuda:N or mps. One that is absent is an error. Default: auto'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l precision -x -a '(__affectkit_words_2)' -d 'Number format of the forward pass. Default: auto'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l batch-size -x -d 'Images in a batch, over all processes. Default: 32'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l workers -x -d 'Workers that decode images, for each process. Default: chosen by the data'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l data -r -F -d 'Folder with the dataset; its layout is found by looking'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l output -r -F -d 'Without effect here'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l resume -r -F -d 'Without effect here'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l force -d 'Without effect here'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l val-fraction -x -d 'Share of the training images held out where the data has no validation split'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l augment -x -a '(__affectkit_words_3)' -d 'Augmentation preset. Default: face'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l fit -x -a '(__affectkit_words_4)' -d 'How an image is brought to the input size. Default: crop'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l cache -x -a '(__affectkit_words_5)' -d 'Hold decoded images in memory; auto: where they fit in a quarter of what...'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l on-error -x -a '(__affectkit_words_6)' -d 'What a bad image does. Default: fail'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l model -x -a '(__affectkit_words_7)' -d 'Model name; any timm backbone. See affectkit models. Default: resnet18'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l task -x -a '(__affectkit_words_8)' -d 'What is predicted; auto: classification where the data has labels, else...'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l pretrained -d 'Start from the weights on timm\'s hub (downloaded once). Default: yes'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l no-pretrained -d 'Start from the weights on timm\'s hub (downloaded once). Default: yes'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l init -r -F -d 'Start from the weights in this file instead'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l image-size -x -d 'Input height and width in pixels. Default: the model\'s own'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l channels -x -d '3 for RGB, 1 for gray input. Default: 3'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l dropout -x -d 'Dropout in front of the last layer. Default: 0.3'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l top -x -a '(__affectkit_words_9)' -d 'Classifier on the backbone: linear; vgg: 4096-4096 on the flattened map...'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l epochs -x -d 'Without effect here. Default: 2, always'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l loss -x -a '(__affectkit_words_10)' -d 'One of mse, l1, kl, ce, js, or a weighted sum such as mse:0.5+kl:0.5'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l optimizer -x -a '(__affectkit_words_11)' -d 'Optimiser. Default: adam'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l lr -x -d 'Learning rate. Default: 0.001'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l momentum -x -d 'Momentum of SGD. Default: 0.9'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l weight-decay -x -d 'Weight decay (L2 for SGD and Adam, decoupled for AdamW). Default: 0'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l schedule -x -a '(__affectkit_words_12)' -d 'How the learning rate moves. Default: plateau'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l warmup -x -d 'Epochs of linear growth from 0 before the schedule counts fully. Default: 0'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l lr-min -x -d 'Where cosine ends; the floor of plateau. Default: 0'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l lr-patience -x -d 'Epochs without progress before plateau reduces. Default: 3'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l step-size -x -d 'Epochs between reductions of step. Default: 40'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l milestones -x -d 'Epochs at which multistep reduces, as 60,80'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l gamma -x -d 'Factor of a reduction. Default: 0.5 for plateau, else 0.1'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l accumulate -x -d 'Batches whose gradients make one step. Default: 1'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l clip-norm -x -d 'Largest norm of the gradient'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l draw-labels -d 'Train on a label drawn from each image\'s distribution, anew each epoch'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l mixup -x -d 'Alpha of mixup\'s Beta distribution; 0: off. Default: 0'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l label-smoothing -x -d 'Share of each target spread over all classes. Default: 0'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l class-weights -x -d 'balanced (inverse frequency), none, or name=weight,name=weight. Default: none'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l ema -x -d 'Decay of the averaged weights that are evaluated and kept; 0: off. Default: 0'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l early-stop -x -d 'Epochs without a new best before the run ends; 0: never. Default: 5'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l seed -x -d 'Everything random follows from it. Default: 0'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l monitor -x -d 'Validation metric that says which epoch is best. Default: loss'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l checkpoint-every -x -d 'Without effect here. Default: 1, always'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l keep -x -d 'Without effect here. Default: 2'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l calibrate -x -a '(__affectkit_words_13)' -d 'What the temperature is fitted to on the validation split: auto (targets)...'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l repeat -x -d 'Without effect here. Default: 1'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l track -x -a '(__affectkit_words_14)' -d 'Without effect here. Default: none'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l steps -x -d 'Optimiser steps of each short run, over two epochs. Default: 6'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l images -x -d 'At most so many training images. Default: what the steps need'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l keep-files -r -F -d 'Keep the folders of the short runs in this new folder'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l config -r -F -d 'YAML file with settings; flags win over it'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l json -d 'Print one JSON object as the result'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l quiet -s q -d 'No progress and no notes; warnings stay'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l debug -d 'Show the traceback of an error'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l help -s h -d 'Show this message and exit'
 
 # affectkit test
 complete -c affectkit -n '__affectkit_at "test"' -l device -x -a '(__affectkit_words_1)' -d 'auto, cpu, cuda, cuda:N or mps. One that is absent is an error. Default: auto'

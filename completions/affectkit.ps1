@@ -9,6 +9,7 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
     $commands = New-Object 'System.Collections.Generic.Dictionary[string,object]'
     $commands[''] = @(
         'train Train a model, or continue a run with --resume',
+        'verify-resume Prove that a killed run with these settings ends, resumed, with the same bytes',
         'test Test a checkpoint on labelled images',
         'infer Predict images: files, folders, glob patterns, or a list on standard input (-)',
         'merge Put the parts of --shard 1/N to N/N together, into the bytes that one run...',
@@ -79,6 +80,67 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
         '--track Also log to Weights & Biases. Default: none',
         '--print-config Print every setting and where it came from, and stop',
         '--slurm Submit this command as a Slurm job: time=4:00:00,partition=gpu,gpus=1...',
+        '--config YAML file with settings; flags win over it',
+        '--json Print one JSON object as the result',
+        '--quiet No progress and no notes; warnings stay',
+        '-q No progress and no notes; warnings stay',
+        '--debug Show the traceback of an error',
+        '--help Show this message and exit',
+        '-h Show this message and exit')
+    $options['verify-resume'] = @(
+        '--device auto, cpu, cuda, cuda:N or mps. One that is absent is an error. Default: auto',
+        '--precision Number format of the forward pass. Default: auto',
+        '--batch-size Images in a batch, over all processes. Default: 32',
+        '--workers Workers that decode images, for each process. Default: chosen by the data',
+        '--data Folder with the dataset; its layout is found by looking',
+        '--output Without effect here',
+        '--resume Without effect here',
+        '--force Without effect here',
+        '--val-fraction Share of the training images held out where the data has no validation split',
+        '--augment Augmentation preset. Default: face',
+        '--fit How an image is brought to the input size. Default: crop',
+        '--cache Hold decoded images in memory; auto: where they fit in a quarter of what...',
+        '--on-error What a bad image does. Default: fail',
+        '--model Model name; any timm backbone. See affectkit models. Default: resnet18',
+        '--task What is predicted; auto: classification where the data has labels, else...',
+        '--pretrained Start from the weights on timm''s hub (downloaded once). Default: yes',
+        '--no-pretrained Start from the weights on timm''s hub (downloaded once). Default: yes',
+        '--init Start from the weights in this file instead',
+        '--image-size Input height and width in pixels. Default: the model''s own',
+        '--channels 3 for RGB, 1 for gray input. Default: 3',
+        '--dropout Dropout in front of the last layer. Default: 0.3',
+        '--top Classifier on the backbone: linear; vgg: 4096-4096 on the flattened map...',
+        '--epochs Without effect here. Default: 2, always',
+        '--loss One of mse, l1, kl, ce, js, or a weighted sum such as mse:0.5+kl:0.5',
+        '--optimizer Optimiser. Default: adam',
+        '--lr Learning rate. Default: 0.001',
+        '--momentum Momentum of SGD. Default: 0.9',
+        '--weight-decay Weight decay (L2 for SGD and Adam, decoupled for AdamW). Default: 0',
+        '--schedule How the learning rate moves. Default: plateau',
+        '--warmup Epochs of linear growth from 0 before the schedule counts fully. Default: 0',
+        '--lr-min Where cosine ends; the floor of plateau. Default: 0',
+        '--lr-patience Epochs without progress before plateau reduces. Default: 3',
+        '--step-size Epochs between reductions of step. Default: 40',
+        '--milestones Epochs at which multistep reduces, as 60,80',
+        '--gamma Factor of a reduction. Default: 0.5 for plateau, else 0.1',
+        '--accumulate Batches whose gradients make one step. Default: 1',
+        '--clip-norm Largest norm of the gradient',
+        '--draw-labels Train on a label drawn from each image''s distribution, anew each epoch',
+        '--mixup Alpha of mixup''s Beta distribution; 0: off. Default: 0',
+        '--label-smoothing Share of each target spread over all classes. Default: 0',
+        '--class-weights balanced (inverse frequency), none, or name=weight,name=weight. Default: none',
+        '--ema Decay of the averaged weights that are evaluated and kept; 0: off. Default: 0',
+        '--early-stop Epochs without a new best before the run ends; 0: never. Default: 5',
+        '--seed Everything random follows from it. Default: 0',
+        '--monitor Validation metric that says which epoch is best. Default: loss',
+        '--checkpoint-every Without effect here. Default: 1, always',
+        '--keep Without effect here. Default: 2',
+        '--calibrate What the temperature is fitted to on the validation split: auto (targets)...',
+        '--repeat Without effect here. Default: 1',
+        '--track Without effect here. Default: none',
+        '--steps Optimiser steps of each short run, over two epochs. Default: 6',
+        '--images At most so many training images. Default: what the steps need',
+        '--keep-files Keep the folders of the short runs in this new folder',
         '--config YAML file with settings; flags win over it',
         '--json Print one JSON object as the result',
         '--quiet No progress and no notes; warnings stay',
@@ -264,6 +326,56 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
     $valued['train --track'] = @(1, 'words 14')
     $valued['train --slurm'] = @(1, 'none')
     $valued['train --config'] = @(1, 'files')
+    $valued['verify-resume --device'] = @(1, 'words 1')
+    $valued['verify-resume --precision'] = @(1, 'words 2')
+    $valued['verify-resume --batch-size'] = @(1, 'none')
+    $valued['verify-resume --workers'] = @(1, 'none')
+    $valued['verify-resume --data'] = @(1, 'files')
+    $valued['verify-resume --output'] = @(1, 'files')
+    $valued['verify-resume --resume'] = @(1, 'files')
+    $valued['verify-resume --val-fraction'] = @(1, 'none')
+    $valued['verify-resume --augment'] = @(1, 'words 3')
+    $valued['verify-resume --fit'] = @(1, 'words 4')
+    $valued['verify-resume --cache'] = @(1, 'words 5')
+    $valued['verify-resume --on-error'] = @(1, 'words 6')
+    $valued['verify-resume --model'] = @(1, 'words 7')
+    $valued['verify-resume --task'] = @(1, 'words 8')
+    $valued['verify-resume --init'] = @(1, 'files')
+    $valued['verify-resume --image-size'] = @(1, 'none')
+    $valued['verify-resume --channels'] = @(1, 'none')
+    $valued['verify-resume --dropout'] = @(1, 'none')
+    $valued['verify-resume --top'] = @(1, 'words 9')
+    $valued['verify-resume --epochs'] = @(1, 'none')
+    $valued['verify-resume --loss'] = @(1, 'words 10')
+    $valued['verify-resume --optimizer'] = @(1, 'words 11')
+    $valued['verify-resume --lr'] = @(1, 'none')
+    $valued['verify-resume --momentum'] = @(1, 'none')
+    $valued['verify-resume --weight-decay'] = @(1, 'none')
+    $valued['verify-resume --schedule'] = @(1, 'words 12')
+    $valued['verify-resume --warmup'] = @(1, 'none')
+    $valued['verify-resume --lr-min'] = @(1, 'none')
+    $valued['verify-resume --lr-patience'] = @(1, 'none')
+    $valued['verify-resume --step-size'] = @(1, 'none')
+    $valued['verify-resume --milestones'] = @(1, 'none')
+    $valued['verify-resume --gamma'] = @(1, 'none')
+    $valued['verify-resume --accumulate'] = @(1, 'none')
+    $valued['verify-resume --clip-norm'] = @(1, 'none')
+    $valued['verify-resume --mixup'] = @(1, 'none')
+    $valued['verify-resume --label-smoothing'] = @(1, 'none')
+    $valued['verify-resume --class-weights'] = @(1, 'none')
+    $valued['verify-resume --ema'] = @(1, 'none')
+    $valued['verify-resume --early-stop'] = @(1, 'none')
+    $valued['verify-resume --seed'] = @(1, 'none')
+    $valued['verify-resume --monitor'] = @(1, 'none')
+    $valued['verify-resume --checkpoint-every'] = @(1, 'none')
+    $valued['verify-resume --keep'] = @(1, 'none')
+    $valued['verify-resume --calibrate'] = @(1, 'words 13')
+    $valued['verify-resume --repeat'] = @(1, 'none')
+    $valued['verify-resume --track'] = @(1, 'words 14')
+    $valued['verify-resume --steps'] = @(1, 'none')
+    $valued['verify-resume --images'] = @(1, 'none')
+    $valued['verify-resume --keep-files'] = @(1, 'files')
+    $valued['verify-resume --config'] = @(1, 'files')
     $valued['test --device'] = @(1, 'words 1')
     $valued['test --precision'] = @(1, 'words 2')
     $valued['test --batch-size'] = @(1, 'none')

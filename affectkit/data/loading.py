@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import atexit
-import contextlib
-import ctypes
 import multiprocessing
 import os
 import signal
-import sys
 import weakref
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +19,7 @@ import psutil
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from affectkit.core.process import end_with_parent, keep_freed_memory
 from affectkit.core.progress import Reporter
 from affectkit.core.randomness import numpy_generator
 from affectkit.core.spec import InputSpec
@@ -32,7 +30,8 @@ from affectkit.errors import DataError, UsageError
 
 _OPEN: weakref.WeakSet[DataLoader] = weakref.WeakSet()
 
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+WORKER_KEEPS = 64 * 2**20
+"""Bytes of freed memory that a worker keeps: enough for usual images, and a huge one is given back."""
 
 EVALUATION = -1
 """The epoch number that means: no augmentation."""
@@ -203,17 +202,17 @@ def start_worker(_: int) -> None:
         signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
+    keep_freed_memory(WORKER_KEEPS)
     _end_with_parent()
 
 
 def _end_with_parent() -> None:
-    """Have Linux kill this process when the thread that started it ends; elsewhere DataLoader's own watch does."""
+    """Have the system kill this process once the run has ended; where it cannot, DataLoader's own watch does."""
     parent = multiprocessing.parent_process()
-    if not sys.platform.startswith("linux") or parent is None or multiprocessing.get_start_method() == "forkserver":
+    if parent is None or multiprocessing.get_start_method() == "forkserver":
         return  # a fork server, not the run, is the parent of its processes
-    with contextlib.suppress(OSError, AttributeError):  # a libc without prctl
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != parent.pid:  # it ended before the kernel was asked
+    end_with_parent(signal.SIGKILL)
+    if os.getppid() != parent.pid:  # it ended before the system was asked
         os._exit(1)
 
 

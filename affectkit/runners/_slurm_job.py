@@ -151,7 +151,7 @@ class Job:
         if self._code is not None and not self._stopped():
             raise _Ended
         state = {None: "has not ended its step in time; what it saved before counts", EXIT_RESUMABLE: "has saved"}
-        log.info(f"affectkit {state.get(self._code, 'had nothing to save')}; the job is queued again")
+        log.info(f"affectkit {state.get(self._code, 'had nothing to save')}; to be queued again")
         return DelayedSubmission(Job(self.work, self.attempt + 1))
 
     def _start(self, arguments: tuple[str, ...], environment: Any) -> None:

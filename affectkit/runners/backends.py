@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from affectkit.core.process import keep_freed_memory
 from affectkit.errors import DeviceError, RunError
 from affectkit.runners.device import Device, Precision
 
@@ -30,14 +31,16 @@ def set_up_backends(device: Device, precision: Precision, *, deterministic: bool
     """While entered, torch computes on ``device`` as ``precision`` says; afterwards all is as it was.
 
     On CUDA, products of matrices and convolutions are TF32 with precision ``tf32`` and true fp32 with the others
-    (torch's own default is TF32 for convolutions alone), and cuDNN times its kernels and keeps the fastest. Elsewhere
-    nothing changes. It must be entered before the first product on the device: cuBLAS reads its workspace once.
+    (torch's own default is TF32 for convolutions alone), and cuDNN times its kernels and keeps the fastest. It must be
+    entered before the first product on the device: cuBLAS reads its workspace once. Elsewhere no switch of torch is
+    touched; on the CPU the process keeps the memory that it frees from batch to batch, and goes on doing so.
 
     Args:
         deterministic: on CUDA, only kernels whose results repeat to the last bit; an operation that has none raises
             torch's RuntimeError, of which ``without_determinism`` makes one of ours.
     """
     if device.kind != "cuda":
+        keep_freed_memory()
         yield
         return
     import torch
@@ -148,7 +151,7 @@ def compile_model(model: nn.Module, *, device: Device) -> Compiled:
 
     # It says in the log that there is no CUDA, to which nobody needs to listen on a CPU.
     logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
-    with compile_faults():
+    with compile_faults(), torch.inference_mode(False), torch.enable_grad():
         x = torch.ones(8, device=device.torch_name, requires_grad=True)
         torch.compile(_trial)(x).backward()
     if x.grad is None or not bool((x.grad == 2 * x).all()):

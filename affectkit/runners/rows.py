@@ -156,10 +156,12 @@ class Output:
         before = [path for path in (self.final, self.part, self.skips) if path.exists()]
         if before and not self.settings.force:
             raise UsageError(f"{before[0]} exists.", "Add --resume to go on with it, or --force to replace it.")
-        if self.shard is not None:  # first: it says that what stands here is not complete any more
-            begin_part(self.folder, self.shard, command=COMMAND, identity=self.identity)
+        if self.shard is not None:  # first, so that no record ever tells of other files than stand beside it
+            (self.folder / PART_RECORD).unlink(missing_ok=True)
         for path in before:
             path.unlink()
+        if self.shard is not None:
+            begin_part(self.folder, self.shard, command=COMMAND, identity=self.identity)
         write_json(self.record, self.summary)
         self._open(open_text(self.part, "w"), open_text(self.skips, "w"))
         return self

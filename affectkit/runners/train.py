@@ -38,6 +38,7 @@ from affectkit.runners.tables import write_table
 from affectkit.runners.tracking import Trackers
 from affectkit.runners.training import Training
 from affectkit.schedules.curves import Plateau
+from affectkit.tasks.base import Results, Task
 
 READ_EVERY = 20
 """Batches between two readings of the loss where reading it makes the processor wait for the device."""
@@ -336,18 +337,22 @@ class Trainer:
         def write() -> None:
             told = replace(header, spec=task.spec, training={**header.training, "valid": metrics})
             save_checkpoint(self.run.best, model, told)
-            draw_figures(self.run.plots, task, results, reporter=self.reporter)
-            plots.training_curves(
-                self.run.plots / "curves.png",
-                history=self.at.history,
-                monitor=self.settings.monitor,
-                best_epoch=self.at.best_epoch,
-            )
+            self.draw(task, results)
             write_json(self.run.metrics, summary)
             self.run.write_status("done", **summary)
 
         self.group.together(write)
         return summary
+
+    def draw(self, task: Task, results: Results) -> None:
+        """The pictures of the best epoch and of the course."""
+        draw_figures(self.run.plots, task, results, reporter=self.reporter)
+        plots.training_curves(
+            self.run.plots / "curves.png",
+            history=self.at.history,
+            monitor=self.settings.monitor,
+            best_epoch=self.at.best_epoch,
+        )
 
 
 def write_history(path: Path, history: list[dict[str, Any]]) -> None:

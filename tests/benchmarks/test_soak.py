@@ -61,7 +61,7 @@ def fill(folder: Path) -> tuple[set[str], set[str]]:
         image.save(folder / f"good{number:03}.{kind}")
         good.add(f"good{number:03}.{kind}")
     Image.new("RGB", (9000, 9000), (90, 20, 30)).save(folder / "huge.jpg", quality=50)
-    Image.new("L", (9900, 9900), 7).save(folder / "huge.png")
+    Image.new("L", (9400, 9400), 7).save(folder / "huge.png")
     good |= {"huge.jpg", "huge.png"}
     whole = (folder / "good001.jpg").read_bytes()
     contents = {

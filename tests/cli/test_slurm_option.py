@@ -239,7 +239,7 @@ def bytes_of(run: Path) -> dict[str, bytes]:
     return {name: (run / name).read_bytes() for name in ("history.csv", "last.safetensors", "best.safetensors")}
 
 
-@pytest.mark.slow  # three starts of torch, 19 s on two idle cores
+@pytest.mark.slow  # three starts of torch: 19 to 44 s beside other builders
 def test_a_preempted_training_goes_on_to_the_same_bytes(votes, tmp_path):
     train = ("train", "--data", votes, "--epochs", "4", "--early-stop", "0", "--augment", "flip", *FAST)
     often = ("--checkpoint-every", "1", "--slurm", "cluster=local", "--json")

@@ -1,0 +1,73 @@
+"""``affectkit verify-resume``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+
+import typer
+
+from affectkit.cli._console import Console
+from affectkit.cli._options import command
+from affectkit.config import Resolved, option_name, setting
+from affectkit.runners.settings import DATA, LEARNING, RUN, TrainSettings
+
+UNUSED = "Without effect here."
+PROOF = "Proof"
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerifySettings(TrainSettings):
+    """Settings of ``affectkit verify-resume``: those of training, so that a run's file can be given as it is."""
+
+    output: Path | None = setting(None, UNUSED, group=DATA)
+    resume: Path | None = setting(None, UNUSED, group=DATA)
+    force: bool = setting(False, UNUSED, group=DATA)
+    epochs: int = setting(20, UNUSED, low=1, group=LEARNING, default_text="2, always")
+    checkpoint_every: str | None = setting(None, UNUSED, group=RUN, default_text="1, always")
+    keep: int = setting(2, UNUSED, low=1, group=RUN)
+    repeat: int = setting(1, UNUSED, low=1, group=RUN)
+    track: str = setting("none", UNUSED, choices=("none", "wandb"), group=RUN)
+
+    steps: int = setting(6, "Optimiser steps of each short run, over two epochs.", low=4, high=10_000, group=PROOF)
+    images: int | None = setting(
+        None, "At most so many training images.", low=2, group=PROOF, default_text="what the steps need"
+    )
+    keep_files: Path | None = setting(None, "Keep the folders of the short runs in this new folder.", group=PROOF)
+
+    def rules(self) -> list[str]:
+        """Faults between settings."""
+        return TrainSettings.rules(replace(self, output=self.output or Path(), resume=None))
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to ``app``."""
+
+    @command(app, "verify-resume", VerifySettings)
+    def verify_resume(resolved: Resolved[VerifySettings], console: Console) -> None:
+        """Prove that a killed run with these settings ends, resumed, with the same bytes.
+
+        Takes the settings of train, or a run's --config RUN/config.yaml. Three short runs over a part of the data
+        (schedules are shortened to two epochs): uninterrupted, the same again, and killed twice with SIGKILL and
+        resumed. History, weights and metrics must be equal. Where they are not, the kernels or the option that is the
+        cause are named, and the exit code is 1.
+
+        Example: affectkit verify-resume --data faces --model resnet18 --mixup 0.2 --ema 0.99
+        """
+        from affectkit.runners.verify import verify
+
+        settings = resolved.settings
+        for entry in fields(settings):
+            if entry.metadata["help"] == UNUSED and resolved.sources[entry.name] == "flag":
+                console.warn(f"{option_name(entry)} has no effect here.")
+        plain = TrainSettings(**{entry.name: getattr(settings, entry.name) for entry in fields(TrainSettings)})
+        proof = verify(plain, steps=settings.steps, images=settings.images, keep=settings.keep_files, reporter=console)
+        console.result(proof.to_dict())
+        rows = [[name, proof.again[name] or "equal", proof.resumed[name] or "equal"] for name in proof.again]
+        console.table(["file", "the same run again", "killed and resumed"], rows)
+        if settings.keep_files is not None:
+            console.note(f"the short runs: {settings.keep_files}")
+        if (error := proof.error()) is not None:
+            raise error
+        if not console.json:
+            console.line(proof.in_words())

@@ -1,0 +1,36 @@
+"""What a process asks of the operating system for itself: to end with its parent, to keep memory it has freed."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import sys
+
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h of glibc
+_LARGEST_MMAP_THRESHOLD = 32 * 2**20  # glibc takes no larger one on 64 bits
+
+
+def end_with_parent(number: int) -> None:
+    """Have Linux send signal ``number`` to this process when the thread that started it ends; elsewhere nothing.
+
+    The parent may have ended before: compare ``os.getppid()`` afterwards.
+    """
+    _call("prctl", _PR_SET_PDEATHSIG, int(number), 0, 0, 0)
+
+
+def keep_freed_memory(limit: int = 2**31 - 1) -> None:
+    """Have glibc keep up to ``limit`` bytes that were freed at the end of the heap; elsewhere nothing.
+
+    A network's activations are freed and asked for again with every batch. By default glibc hands them back to the
+    system and gets them as fresh pages, zeroed one by one: a quarter of the time of ResNet-18 on 64-pixel images.
+    """
+    _call("mallopt", _M_MMAP_THRESHOLD, _LARGEST_MMAP_THRESHOLD)
+    _call("mallopt", _M_TRIM_THRESHOLD, limit)
+
+
+def _call(name: str, *numbers: int) -> None:
+    """A function of the C library, where it has it."""
+    if sys.platform.startswith("linux"):
+        with contextlib.suppress(OSError, AttributeError):
+            getattr(ctypes.CDLL(None), name)(*numbers)

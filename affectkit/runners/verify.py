@@ -1,0 +1,389 @@
+"""The proof that a run with given settings repeats and resumes to the last bit, on a small part of the user's data.
+
+Three short runs: one uninterrupted, the same again, and one that is killed twice with SIGKILL and resumed, each in
+processes of its own. Their histories, weights and metrics must be the same bytes. Where they are not, the cause is
+looked for: kernels that are not deterministic, or the option without which the proof holds.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import signal
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import Field, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import load_file
+
+from affectkit import errors
+from affectkit.config import option_name, plain
+from affectkit.core.files import fresh_folder, sha256
+from affectkit.core.progress import Reporter, Silent
+from affectkit.data.layouts import find
+from affectkit.errors import AffectkitError, RunError, UsageError
+from affectkit.models.registry import check_model
+from affectkit.runners.checkpoint import make_task
+from affectkit.runners.device import resolve_device
+from affectkit.runners.processes import launched
+from affectkit.runners.rehearsal import TRAINER, Part, perform
+from affectkit.runners.runfolder import RunFolder
+from affectkit.runners.runs import absolute
+from affectkit.runners.settings import TrainSettings
+from affectkit.runners.training import input_spec, task_name, training_splits, usable
+
+FILES = ("history.csv", "best.safetensors", "last.safetensors", "metrics.json")
+EPOCHS = 2
+
+NEUTRAL: dict[str, Any] = {
+    "compile": False, "precision": "fp32", "workers": 0, "augment": "none", "draw_labels": False, "mixup": 0.0,
+    "label_smoothing": 0.0, "class_weights": "none", "top": "linear", "dropout": 0.0, "ema": 0.0, "accumulate": 1,
+    "clip_norm": None, "optimizer": "sgd", "momentum": 0.0, "weight_decay": 0.0, "schedule": "constant", "warmup": 0.0,
+    "init": None, "pretrained": False, "early_stop": 0, "calibrate": "none",
+}  # fmt: skip
+"""The value with which each option has no part in a run; those that differ are suspected, in this order."""
+
+
+@dataclass
+class Proof:
+    """What was found.
+
+    Attributes:
+        device: in words. short: what the short runs were. killed_after: the steps after which one was killed.
+        again, resumed: for each file, how the second run's and the resumed run's differ; empty where they are equal.
+        hashes: of the uninterrupted run. kernels: that are not deterministic. options: without which the proof holds.
+        searched: whether options were looked for.
+    """
+
+    device: str
+    short: dict[str, Any]
+    killed_after: list[int]
+    again: dict[str, str]
+    resumed: dict[str, str]
+    hashes: dict[str, str]
+    kernels: list[str] = field(default_factory=list)
+    options: list[str] = field(default_factory=list)
+    searched: bool = False
+
+    @property
+    def repeats(self) -> bool:
+        """Whether the uninterrupted run gave the same bytes twice."""
+        return not any(self.again.values())
+
+    @property
+    def exact(self) -> bool:
+        """Whether the killed and resumed run did, too."""
+        return self.repeats and not any(self.resumed.values())
+
+    def to_dict(self) -> dict[str, Any]:
+        """For ``--json``."""
+        return {
+            "exact": self.exact,
+            "repeats": self.repeats,
+            "device": self.device,
+            "run": self.short,
+            "killed_after_steps": self.killed_after,
+            "files": {
+                name: {"sha256": self.hashes[name], "again": self.again[name] or "equal",
+                       "resumed": self.resumed[name] or "equal"}
+                for name in FILES
+            },
+            "kernels": self.kernels,
+            "options": self.options,
+        }  # fmt: skip
+
+    def in_words(self) -> str:
+        """The result in a sentence."""
+        kills = " and ".join(map(str, self.killed_after))
+        what = f"{self.short['steps']} steps over {self.short['train_images']} images in {EPOCHS} epochs"
+        return f"resume is exact on {self.device} with these settings ({what}, killed after steps {kills})."
+
+    def error(self) -> RunError | None:
+        """What is wrong and why; None where the proof holds."""
+        if self.exact:
+            return None
+        if not self.repeats:
+            said = f"the same run twice gave different results on {self.device}, so no resumed run can be exact"
+            differing = self.again
+        else:
+            said = f"a killed and resumed run ended otherwise than the uninterrupted one on {self.device}"
+            differing = self.resumed
+        said += ": " + "; ".join(f"{name} {how}" for name, how in differing.items() if how) + "."
+        cause, hint = self._cause()
+        return RunError(f"{said}\n{cause}", hint)
+
+    def _cause(self) -> tuple[str, str]:
+        if self.kernels:
+            hint = "Compute with --device cpu, or with another model."
+            if any(entry.name == "deterministic" for entry in fields(TrainSettings)):
+                hint = "Add --deterministic (slower), and see whether it holds then."
+            return f"Kernels without a fixed result were used: {', '.join(self.kernels)}.", hint
+        if self.options:
+            without = "it" if len(self.options) == 1 else "them"
+            return (
+                f"The cause is {' and '.join(self.options)}: without {without} the proof holds.",
+                "A fault of affectkit: report it with this message, and leave the option out until it is mended.",
+            )
+        if self.searched:
+            hint = "Report it with this message, and try another --model or --device."
+            return "No option is the cause: it is so with all of them off.", hint
+        return "Its cause is not known.", ""
+
+
+def verify(
+    settings: TrainSettings,
+    *,
+    steps: int = 6,
+    images: int | None = None,
+    keep: Path | None = None,
+    reporter: Reporter,
+    trainer: str = TRAINER,
+    start: str = "spawn",
+) -> Proof:
+    """Run the proof for ``settings``.
+
+    Args:
+        steps: optimiser steps of each run, an even number is made of it. images: at most so many training images.
+        keep: a new folder that the three runs stay in; None: a temporary one.
+        trainer: ``module:Class``, a subclass of ``rehearsal.Rehearsal``. start: how processes are started; a forked
+            one takes one thread, since those of its parent do not come with it.
+
+    Raises:
+        UsageError: there are too few images for so many steps, or this process is one of several.
+    """
+    if launched() > 1:
+        raise UsageError("verify-resume starts its own processes, one at a time.", "Start it without torchrun.")
+    if keep is not None:
+        fresh_folder(keep, name="--keep-files")
+    available = count_images(settings)
+    short, part = shorten(absolute(settings), available, steps=steps, images=images, reporter=reporter)
+    part = replace(part, trainer=trainer, threads=1 if start == "fork" else None)
+    per_epoch = part.train // (short.batch_size * short.accumulate)
+    with tempfile.TemporaryDirectory(prefix="affectkit-verify-") as temporary:
+        bench = Bench(part, [2, per_epoch + 2], keep or Path(temporary), start=start, reporter=reporter)
+        return bench.prove()
+
+
+def count_images(settings: TrainSettings) -> tuple[int, int]:
+    """How many training and validation images a run with ``settings`` has."""
+    check_model(settings.model)
+    source = find(settings.data, reporter=Silent())
+    train, valid = training_splits(source, settings, reporter=Silent())
+    task = make_task(input_spec(settings, task_name(settings, train), source.classes), plain(settings))
+    return len(usable(task, train, Silent(), training=True)), len(usable(task, valid, Silent()))
+
+
+def shorten(
+    settings: TrainSettings, available: tuple[int, int], *, steps: int, images: int | None, reporter: Reporter
+) -> tuple[TrainSettings, Part]:
+    """``settings`` for two epochs with ``steps`` optimiser steps in all, in which every schedule moves."""
+    per_epoch = max(-(-steps // EPOCHS), 2)
+    batches = per_epoch * settings.accumulate
+    limit = min(available[0], available[0] if images is None else images)
+    size = min(settings.batch_size, limit // batches)
+    if size < min(2, settings.batch_size):
+        raise UsageError(
+            f"{limit:,} training images are too few for {batches} batches in each of {EPOCHS} epochs.",
+            "Lower --steps or --accumulate, or raise --images." if images is not None else "Lower --accumulate.",
+        )
+    if size < settings.batch_size:
+        reporter.note(f"batches of {size} images instead of {settings.batch_size}: there are {limit:,} images")
+    short = replace(
+        settings,
+        **{"epochs": EPOCHS, "batch_size": size, "repeat": 1, "track": "none", "resume": None, "force": False},
+        **{"checkpoint_every": "1", "keep": 2, "cache": "none"},
+        **{"warmup": min(settings.warmup, 1.0), "step_size": 1, "lr_patience": 0},
+        milestones=(1,) if settings.milestones else (),
+    )
+    valid = min(available[1], 2 * max(size, 2))
+    return short, Part(short, Path(), size * batches, valid, cache=settings.cache, workers=settings.workers)
+
+
+class Bench:
+    """Runs of ``part`` in folders under ``root``, killed after the steps ``kills``."""
+
+    def __init__(self, part: Part, kills: Sequence[int], root: Path, *, start: str, reporter: Reporter) -> None:
+        self.part, self.kills, self.root, self.reporter = part, list(kills), root, reporter
+        self._context = multiprocessing.get_context(start)
+        self._trials = 0
+
+    def prove(self) -> Proof:
+        """The three runs and, where they differ, the search for the cause."""
+        part = self.part
+        whole, again, resumed = (self.root / name for name in ("uninterrupted", "again", "resumed"))
+        self.reporter.start("proof", 2 + len(self.kills) + 1, "processes")
+        for text in self._run(part, whole)["warnings"]:
+            self.reporter.warn(text)
+        self._run(part, again)
+        self._run_killed(part, resumed)
+        self.reporter.finish()
+        proof = Proof(
+            device=RunFolder(whole).read_config()["place"]["device"],
+            short={
+                "epochs": EPOCHS,
+                "steps": EPOCHS * part.train // (part.settings.batch_size * part.settings.accumulate),
+                "batch_size": part.settings.batch_size,
+                "train_images": part.train,
+                "valid_images": part.valid,
+            },
+            killed_after=self.kills,
+            again={name: difference(whole / name, again / name) for name in FILES},
+            resumed={name: difference(whole / name, resumed / name) for name in FILES},
+            hashes={name: sha256(whole / name) for name in FILES},
+        )
+        if not proof.exact:
+            self._explain(proof)
+        return proof
+
+    def _explain(self, proof: Proof) -> None:
+        """Look for the cause."""
+        if resolve_device(self.part.settings.device).kind == "cuda":
+            self.reporter.note("the results differ; looking for kernels that are not deterministic")
+            proof.kernels = self._run(replace(self.part, kernels=True), self.root / "kernels")["kernels"]
+            if proof.kernels:
+                return
+        self.reporter.note("the results differ; looking for the option that is the cause")
+        self.reporter.start("search", None, "processes")
+        broken = self._fails_resumed if proof.repeats else self._fails_again
+        try:
+            proof.options, proof.searched = find_cause(self.part.settings, broken), True
+        except AffectkitError as error:  # what was found so far is worth more than this
+            self.reporter.warn(f"the search for the cause ended early: {error.message}")
+        self.reporter.finish()
+
+    def _fails_again(self, settings: TrainSettings) -> bool:
+        """Whether a run with ``settings`` does not repeat."""
+        one, two = self._trial_folders()
+        for root in (one, two):
+            self._run(self._with(settings), root)
+        return differ(one, two)
+
+    def _fails_resumed(self, settings: TrainSettings) -> bool:
+        """Whether a killed and resumed run with ``settings`` is another than the uninterrupted one."""
+        one, two = self._trial_folders()
+        self._run(self._with(settings), one)
+        self._run_killed(self._with(settings), two)
+        return differ(one, two)
+
+    def _with(self, settings: TrainSettings) -> Part:
+        """The part with other settings, in as many optimiser steps, so that it is killed at the same ones."""
+        steps = self.part.train // (self.part.settings.batch_size * self.part.settings.accumulate)
+        count = steps * settings.batch_size * settings.accumulate
+        return replace(self.part, settings=settings, train=count, workers=settings.workers)
+
+    def _trial_folders(self) -> tuple[Path, Path]:
+        self._trials += 1
+        return self.root / f"trial-{self._trials}-a", self.root / f"trial-{self._trials}-b"
+
+    def _run_killed(self, part: Part, root: Path) -> None:
+        """A run killed at each of ``kills``, resumed after each."""
+        for step in [*self.kills, None]:
+            self._run(replace(part, kill_after=step), root)
+
+    def _run(self, part: Part, root: Path) -> dict[str, Any]:
+        """One process of a run, to its end or its death; what it told."""
+        receiver, sender = self._context.Pipe(duplex=False)
+        process = self._context.Process(target=perform, args=(replace(part, root=root), sender))
+        process.start()
+        sender.close()
+        try:
+            try:
+                told = json.loads(receiver.recv_bytes())
+            except EOFError:
+                told = {}
+            process.join()
+        finally:  # a Ctrl-C leaves none behind
+            if process.is_alive():
+                process.kill()
+                process.join()
+            receiver.close()
+        self.reporter.advance()
+        if "error" in told:
+            raise getattr(errors, told["error"], RunError)(told["message"], told["hint"])
+        if "killed" not in told and process.exitcode != 0:
+            raise RunError(
+                f"a process of the proof ended with {_ended(process.exitcode)}.", "What it said itself stands above."
+            )
+        if "killed" not in told and part.kill_after is not None:
+            raise RunError(f"the short run ended before its step {part.kill_after}.", "Add --early-stop 0.")
+        return told
+
+
+def find_cause(settings: TrainSettings, broken: Callable[[TrainSettings], bool]) -> list[str]:
+    """The options of ``settings`` without which ``broken`` no longer holds, each as a user writes it.
+
+    Options are switched off until it does not hold, and on again by halves: of n options one is found in log2(n)
+    trials. Empty where it holds with all of them off.
+    """
+    entries = {entry.name: entry for entry in fields(settings)}
+    suspects = [name for name in NEUTRAL if name in entries and getattr(settings, name) != NEUTRAL[name]]
+
+    def without(names: Sequence[str]) -> TrainSettings:
+        return replace(settings, **{name: NEUTRAL[name] for name in names})
+
+    if broken(without(suspects)):
+        return []
+    found: list[str] = []
+    while not found or broken(without(found)):
+        # With none of them on it does not hold, with all it does: so it begins with one, the culprit.
+        low, high = 0, len(suspects)
+        while high - low > 1:
+            middle = (low + high) // 2
+            if broken(without([*found, *suspects[middle:]])):
+                high = middle
+            else:
+                low = middle
+        found.append(suspects.pop(high - 1))
+    return [_written(settings, entries[name]) for name in found]
+
+
+def differ(one: Path, two: Path) -> bool:
+    """Whether two runs left different bytes."""
+    return any(sha256(one / name) != sha256(two / name) for name in FILES)
+
+
+def difference(one: Path, two: Path) -> str:
+    """How two files of a run differ, in a few words; empty where they are equal."""
+    if sha256(one) == sha256(two):
+        return ""
+    if one.suffix == ".csv":
+        lines = [path.read_text(encoding="utf-8").splitlines() for path in (one, two)]
+        same = sum(1 for _ in _common_start(*lines))
+        return f"differs from epoch {same} on" if same else "differs"
+    if one.suffix == ".safetensors":
+        return _tensor_difference(load_file(one), load_file(two))
+    return "differs"
+
+
+def _tensor_difference(one: dict[str, Any], two: dict[str, Any]) -> str:
+    if {name: value.shape for name, value in one.items()} != {name: value.shape for name, value in two.items()}:
+        return "holds other tensors"
+    gaps = [float((one[name].double() - two[name].double()).abs().max()) for name in one if one[name].numel()]
+    count = sum(gap != 0 for gap in gaps)  # NaN is not 0 either
+    return (
+        f"differs in {count} of {len(gaps)} tensors, by {max(gaps):.2g} at most" if count else "differs in its header"
+    )
+
+
+def _common_start(one: Sequence[str], two: Sequence[str]) -> Iterator[str]:
+    for left, right in zip(one, two, strict=False):
+        if left != right:
+            return
+        yield left
+
+
+def _written(settings: TrainSettings, entry: Field[Any]) -> str:
+    """An option with its value, as on a command line."""
+    value = getattr(settings, entry.name)
+    name = option_name(entry)
+    if value is True:
+        return name
+    return f"{name} {entry.metadata['default_text'] if value is None else value}"
+
+
+def _ended(code: int | None) -> str:
+    if code is None or code >= 0:
+        return f"exit code {code}"
+    return f"signal {signal.Signals(-code).name}"
