@@ -12,36 +12,37 @@ _affectkit_command() {
             ;;
         train)
             options=(
-                --device --precision --batch-size --workers --data --output --resume --force --val-fraction
-                --augment --fit --cache --on-error --model --task --pretrained --no-pretrained --init
-                --image-size --channels --dropout --top --epochs --loss --optimizer --lr --momentum
+                --device --precision --compile --batch-size --workers --data --output --resume --force
+                --val-fraction --augment --fit --cache --on-error --model --task --pretrained --no-pretrained
+                --init --image-size --channels --dropout --top --epochs --loss --optimizer --lr --momentum
                 --weight-decay --schedule --warmup --lr-min --lr-patience --step-size --milestones --gamma
                 --accumulate --clip-norm --draw-labels --mixup --label-smoothing --class-weights --ema
-                --early-stop --seed --monitor --checkpoint-every --keep --calibrate --repeat --track
-                --print-config --slurm --config --json --quiet -q --debug --help -h
+                --early-stop --seed --monitor --deterministic --checkpoint-every --keep --calibrate --repeat
+                --track --print-config --slurm --config --json --quiet -q --debug --help -h
             )
             ;;
         verify-resume)
             options=(
-                --device --precision --batch-size --workers --data --output --resume --force --val-fraction
-                --augment --fit --cache --on-error --model --task --pretrained --no-pretrained --init
-                --image-size --channels --dropout --top --epochs --loss --optimizer --lr --momentum
+                --device --precision --compile --batch-size --workers --data --output --resume --force
+                --val-fraction --augment --fit --cache --on-error --model --task --pretrained --no-pretrained
+                --init --image-size --channels --dropout --top --epochs --loss --optimizer --lr --momentum
                 --weight-decay --schedule --warmup --lr-min --lr-patience --step-size --milestones --gamma
                 --accumulate --clip-norm --draw-labels --mixup --label-smoothing --class-weights --ema
-                --early-stop --seed --monitor --checkpoint-every --keep --calibrate --repeat --track --steps
-                --images --keep-files --config --json --quiet -q --debug --help -h
+                --early-stop --seed --monitor --deterministic --checkpoint-every --keep --calibrate --repeat
+                --track --steps --images --keep-files --config --json --quiet -q --debug --help -h
             )
             ;;
         test)
             options=(
-                --device --precision --batch-size --workers --checkpoint --data --split --results --force
-                --on-error --fail-under --slurm --config --json --quiet -q --debug --help -h
+                --device --precision --compile --batch-size --workers --checkpoint --data --split --results
+                --force --on-error --fail-under --slurm --config --json --quiet -q --debug --help -h
             )
             ;;
         infer)
             options=(
-                --device --precision --batch-size --workers --checkpoint --results --format --recursive
-                --shard --resume --force --on-error --slurm --config --json --quiet -q --debug --help -h
+                --device --precision --compile --batch-size --workers --checkpoint --results --format
+                --recursive --shard --resume --force --on-error --slurm --config --json --quiet -q --debug
+                --help -h
             )
             rest=files
             ;;
@@ -192,7 +193,7 @@ _affectkit_words() {
             words=(auto cpu cuda mps)
             ;;
         3)
-            words=(auto fp32 bf16 fp16)
+            words=(auto fp32 tf32 bf16 fp16)
             ;;
         4)
             words=(none flip face face-strong)

@@ -87,7 +87,7 @@ end
 
 function __affectkit_words_2
     printf '%s\n' \
-        auto fp32 bf16 fp16
+        auto fp32 tf32 bf16 fp16
 end
 
 function __affectkit_words_3
@@ -195,6 +195,7 @@ complete -c affectkit -n '__affectkit_at ""' -l help -s h -d 'Show this message 
 # affectkit train
 complete -c affectkit -n '__affectkit_at "train"' -l device -x -a '(__affectkit_words_1)' -d 'auto, cpu, cuda, cuda:N or mps. One that is absent is an error. Default: auto'
 complete -c affectkit -n '__affectkit_at "train"' -l precision -x -a '(__affectkit_words_2)' -d 'Number format of the forward pass. Default: auto'
+complete -c affectkit -n '__affectkit_at "train"' -l compile -d 'Compile the model with torch\'s compiler before the first batch'
 complete -c affectkit -n '__affectkit_at "train"' -l batch-size -x -d 'Images in a batch, over all processes. Default: 32'
 complete -c affectkit -n '__affectkit_at "train"' -l workers -x -d 'Workers that decode images, for each process. Default: chosen by the data'
 complete -c affectkit -n '__affectkit_at "train"' -l data -r -F -d 'Folder with the dataset; its layout is found by looking'
@@ -238,6 +239,7 @@ complete -c affectkit -n '__affectkit_at "train"' -l ema -x -d 'Decay of the ave
 complete -c affectkit -n '__affectkit_at "train"' -l early-stop -x -d 'Epochs without a new best before the run ends; 0: never. Default: 5'
 complete -c affectkit -n '__affectkit_at "train"' -l seed -x -d 'Everything random follows from it. Default: 0'
 complete -c affectkit -n '__affectkit_at "train"' -l monitor -x -d 'Validation metric that says which epoch is best. Default: loss'
+complete -c affectkit -n '__affectkit_at "train"' -l deterministic -d 'On CUDA, only kernels that repeat to the last bit (slower); the CPU\'s do...'
 complete -c affectkit -n '__affectkit_at "train"' -l checkpoint-every -x -d 'Also save the state every so many steps (200) or minutes (10m)'
 complete -c affectkit -n '__affectkit_at "train"' -l keep -x -d 'Saved states that are kept, the newest. Default: 2'
 complete -c affectkit -n '__affectkit_at "train"' -l calibrate -x -a '(__affectkit_words_13)' -d 'What the temperature is fitted to on the validation split: auto (targets)...'
@@ -254,6 +256,7 @@ complete -c affectkit -n '__affectkit_at "train"' -l help -s h -d 'Show this mes
 # affectkit verify-resume
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l device -x -a '(__affectkit_words_1)' -d 'auto, cpu, cuda, cuda:N or mps. One that is absent is an error. Default: auto'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l precision -x -a '(__affectkit_words_2)' -d 'Number format of the forward pass. Default: auto'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l compile -d 'Compile the model with torch\'s compiler before the first batch'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l batch-size -x -d 'Images in a batch, over all processes. Default: 32'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l workers -x -d 'Workers that decode images, for each process. Default: chosen by the data'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l data -r -F -d 'Folder with the dataset; its layout is found by looking'
@@ -297,6 +300,7 @@ complete -c affectkit -n '__affectkit_at "verify-resume"' -l ema -x -d 'Decay of
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l early-stop -x -d 'Epochs without a new best before the run ends; 0: never. Default: 5'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l seed -x -d 'Everything random follows from it. Default: 0'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l monitor -x -d 'Validation metric that says which epoch is best. Default: loss'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l deterministic -d 'On CUDA, only kernels that repeat to the last bit (slower); the CPU\'s do...'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l checkpoint-every -x -d 'Without effect here. Default: 1, always'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l keep -x -d 'Without effect here. Default: 2'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l calibrate -x -a '(__affectkit_words_13)' -d 'What the temperature is fitted to on the validation split: auto (targets)...'
@@ -314,6 +318,7 @@ complete -c affectkit -n '__affectkit_at "verify-resume"' -l help -s h -d 'Show 
 # affectkit test
 complete -c affectkit -n '__affectkit_at "test"' -l device -x -a '(__affectkit_words_1)' -d 'auto, cpu, cuda, cuda:N or mps. One that is absent is an error. Default: auto'
 complete -c affectkit -n '__affectkit_at "test"' -l precision -x -a '(__affectkit_words_2)' -d 'Number format of the forward pass. Default: auto'
+complete -c affectkit -n '__affectkit_at "test"' -l compile -d 'Compile the model with torch\'s compiler before the first batch'
 complete -c affectkit -n '__affectkit_at "test"' -l batch-size -x -d 'Images in a batch, over all processes. Default: 32'
 complete -c affectkit -n '__affectkit_at "test"' -l workers -x -d 'Workers that decode images, for each process. Default: chosen by the data'
 complete -c affectkit -n '__affectkit_at "test"' -l checkpoint -r -F -d 'Checkpoint file, or a run folder (its best model)'
@@ -333,6 +338,7 @@ complete -c affectkit -n '__affectkit_at "test"' -l help -s h -d 'Show this mess
 # affectkit infer
 complete -c affectkit -n '__affectkit_at "infer"' -l device -x -a '(__affectkit_words_1)' -d 'auto, cpu, cuda, cuda:N or mps. One that is absent is an error. Default: auto'
 complete -c affectkit -n '__affectkit_at "infer"' -l precision -x -a '(__affectkit_words_2)' -d 'Number format of the forward pass. Default: auto'
+complete -c affectkit -n '__affectkit_at "infer"' -l compile -d 'Compile the model with torch\'s compiler before the first batch'
 complete -c affectkit -n '__affectkit_at "infer"' -l batch-size -x -d 'Images in a batch, over all processes. Default: 32'
 complete -c affectkit -n '__affectkit_at "infer"' -l workers -x -d 'Workers that decode images, for each process. Default: chosen by the data'
 complete -c affectkit -n '__affectkit_at "infer"' -l checkpoint -r -F -d 'Checkpoint file, or a run folder (its best model)'

@@ -30,6 +30,7 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
     $options['train'] = @(
         '--device auto, cpu, cuda, cuda:N or mps. One that is absent is an error. Default: auto',
         '--precision Number format of the forward pass. Default: auto',
+        '--compile Compile the model with torch''s compiler before the first batch',
         '--batch-size Images in a batch, over all processes. Default: 32',
         '--workers Workers that decode images, for each process. Default: chosen by the data',
         '--data Folder with the dataset; its layout is found by looking',
@@ -73,6 +74,7 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
         '--early-stop Epochs without a new best before the run ends; 0: never. Default: 5',
         '--seed Everything random follows from it. Default: 0',
         '--monitor Validation metric that says which epoch is best. Default: loss',
+        '--deterministic On CUDA, only kernels that repeat to the last bit (slower); the CPU''s do...',
         '--checkpoint-every Also save the state every so many steps (200) or minutes (10m)',
         '--keep Saved states that are kept, the newest. Default: 2',
         '--calibrate What the temperature is fitted to on the validation split: auto (targets)...',
@@ -90,6 +92,7 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
     $options['verify-resume'] = @(
         '--device auto, cpu, cuda, cuda:N or mps. One that is absent is an error. Default: auto',
         '--precision Number format of the forward pass. Default: auto',
+        '--compile Compile the model with torch''s compiler before the first batch',
         '--batch-size Images in a batch, over all processes. Default: 32',
         '--workers Workers that decode images, for each process. Default: chosen by the data',
         '--data Folder with the dataset; its layout is found by looking',
@@ -133,6 +136,7 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
         '--early-stop Epochs without a new best before the run ends; 0: never. Default: 5',
         '--seed Everything random follows from it. Default: 0',
         '--monitor Validation metric that says which epoch is best. Default: loss',
+        '--deterministic On CUDA, only kernels that repeat to the last bit (slower); the CPU''s do...',
         '--checkpoint-every Without effect here. Default: 1, always',
         '--keep Without effect here. Default: 2',
         '--calibrate What the temperature is fitted to on the validation split: auto (targets)...',
@@ -151,6 +155,7 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
     $options['test'] = @(
         '--device auto, cpu, cuda, cuda:N or mps. One that is absent is an error. Default: auto',
         '--precision Number format of the forward pass. Default: auto',
+        '--compile Compile the model with torch''s compiler before the first batch',
         '--batch-size Images in a batch, over all processes. Default: 32',
         '--workers Workers that decode images, for each process. Default: chosen by the data',
         '--checkpoint Checkpoint file, or a run folder (its best model)',
@@ -171,6 +176,7 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
     $options['infer'] = @(
         '--device auto, cpu, cuda, cuda:N or mps. One that is absent is an error. Default: auto',
         '--precision Number format of the forward pass. Default: auto',
+        '--compile Compile the model with torch''s compiler before the first batch',
         '--batch-size Images in a batch, over all processes. Default: 32',
         '--workers Workers that decode images, for each process. Default: chosen by the data',
         '--checkpoint Checkpoint file, or a run folder (its best model)',
@@ -439,7 +445,7 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
     $arguments['prep schematic'] = @('files')
     $words = New-Object 'System.Collections.Generic.Dictionary[string,object]'
     $words['1'] = @('auto', 'cpu', 'cuda', 'mps')
-    $words['2'] = @('auto', 'fp32', 'bf16', 'fp16')
+    $words['2'] = @('auto', 'fp32', 'tf32', 'bf16', 'fp16')
     $words['3'] = @('none', 'flip', 'face', 'face-strong')
     $words['4'] = @('stretch', 'crop', 'pad')
     $words['5'] = @('auto', 'ram', 'none')

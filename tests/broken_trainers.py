@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from unittest import mock
 
 import numpy as np
@@ -63,8 +64,31 @@ class ForgetfulAverage(Rehearsal):
         super().restore({**tree, "ema": tree["ema"] and tree["model"]})
 
 
+class UnseededNamed(UnseededMixup):
+    """A run that does not repeat, and an operation of which torch knows it."""
+
+    def fit(self, *args):
+        torch.zeros(3).put_(torch.tensor([0, 0]), torch.ones(2))
+        super().fit(*args)
+
+
+class Short(Rehearsal):
+    """A run that ends before it can be killed a second time."""
+
+    @property
+    def _ended(self):
+        return self.at.epoch > 0
+
+
 class Silent99(Rehearsal):
     """The process ends without a word."""
 
     def __init__(self, *args, **kwargs):
         os._exit(99)
+
+
+class Sleeper(Rehearsal):
+    """The process takes long."""
+
+    def fit(self, *args):
+        time.sleep(60)

@@ -30,6 +30,7 @@ from affectkit.data.loading import (
 from affectkit.data.split import Split
 from affectkit.data.transforms import normalise
 from affectkit.errors import DataError, DeviceError, UsageError
+from affectkit.runners.backends import compile_model, set_up_backends
 from affectkit.runners.checkpoint import find_checkpoint, load_model, make_task
 from affectkit.runners.device import (
     Device,
@@ -159,7 +160,8 @@ def forward_in_blocks(
         return forward(model, inputs, place, reporter)
     count = len(inputs[0])
     spare = -count % BLOCK
-    filled = [torch.cat([value, value[-1:].expand(spare, *value.shape[1:])]) if spare else value for value in inputs]
+    # Filled up by indexing, which keeps the order in memory (channels-last): other orders have other kernels.
+    filled = [value[[*range(count), *[-1] * spare]] if spare else value for value in inputs]
     blocks = zip(*(value.split(BLOCK) for value in filled), strict=True)
     return torch.cat([forward(model, block, place) for block in blocks])[:count]
 
@@ -250,7 +252,15 @@ def _test(settings: TestSettings, *, reporter: Reporter) -> dict[str, Any]:
     path = find_checkpoint(settings.checkpoint)
     thresholds = parse_thresholds(settings.fail_under)
     place = Place.choose(settings.device, settings.precision)
+    with set_up_backends(place.device, place.precision):
+        return _test_at(place, path, thresholds, settings, reporter=reporter)
+
+
+def _test_at(
+    place: Place, path: Path, thresholds: dict[str, float], settings: TestSettings, *, reporter: Reporter
+) -> dict[str, Any]:
     model = load_model(path, device=settings.device)
+    network = compile_model(model, device=place.device) if settings.compile else model
     task = make_task(model.spec, model.header.training.get("task_options"))
     unknown = [name for name in thresholds if name not in task.better]
     if unknown:
@@ -273,9 +283,10 @@ def _test(settings: TestSettings, *, reporter: Reporter) -> dict[str, Any]:
     )
     try:
         with StopFlag(reporter) as stopping:
-            results, failures = evaluate(model, task, split, loader, place=place, reporter=reporter, stopping=stopping)
+            found = evaluate(network, task, split, loader, place=place, reporter=reporter, stopping=stopping)
     finally:
         close_loader(loader)
+    results, failures = found
     refuse_failures(failures, settings.on_error)
     metrics = task.metrics(results)
     summary = {

@@ -10,7 +10,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from pathlib import Path
 from typing import IO, Any
 
@@ -23,6 +23,7 @@ from affectkit.core.shards import Listing, Shard
 from affectkit.data.decode import list_images
 from affectkit.data.loading import Failure, PathImages, choose_workers, close_loader, make_loader, refuse_failures
 from affectkit.errors import DataError
+from affectkit.runners.backends import compile_model, set_up_backends
 from affectkit.runners.checkpoint import find_checkpoint, load_model, make_task
 from affectkit.runners.evaluate import Place, forward, forward_in_blocks, share_of
 from affectkit.runners.processes import Group, joined
@@ -225,6 +226,7 @@ def _infer(settings: InferSettings, *, reporter: Reporter, listed: IO[str], stdo
     listing = Listing()
     output = Output(settings, summary, [NAME, *task.columns()], stdout, precision=place.precision.name)
     with contextlib.ExitStack() as stack:
+        stack.enter_context(set_up_backends(place.device, place.precision))
         stopping = stack.enter_context(StopFlag(reporter))
         done = group.together(lambda: _open(output, stack))
         if done is None:
@@ -237,7 +239,8 @@ def _infer(settings: InferSettings, *, reporter: Reporter, listed: IO[str], stdo
         if group.several:
             remaining, count = spread(remaining, group)
         size = share_of(settings.batch_size, place)
-        batches = predict(model, task, remaining, batch_size=size, workers=workers, place=place, reporter=reporter)
+        network = compile_model(model, device=place.device) if settings.compile else model
+        batches = predict(network, task, remaining, batch_size=size, workers=workers, place=place, reporter=reporter)
         if group.several:
             batches = gathered(batches, -(-count // (size * group.world)), group)
         _write(batches, output, on_error=settings.on_error, stopping=stopping, group=group, reporter=reporter)
@@ -274,7 +277,8 @@ def gathered(
     for rows, failures in itertools.islice(itertools.chain(batches, itertools.repeat(([], []))), rounds):
         parts = group.gather_values([rows, [asdict(failure) for failure in failures]])
         together = sorted((row for part, _ in parts for row in part), key=itemgetter(0))
-        yield together, [Failure(**failure) for _, part in parts for failure in part]
+        missed = [Failure(**failure) for _, part in parts for failure in part]
+        yield together, sorted(missed, key=attrgetter("index"))
 
 
 def _write(

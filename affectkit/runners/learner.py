@@ -8,6 +8,7 @@ the share of its process, and its running statistics are averaged over the proce
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,6 +20,7 @@ from torch.nn.modules.batchnorm import _NormBase
 from affectkit.core.progress import Reporter
 from affectkit.core.randomness import address, numpy_generator
 from affectkit.errors import RunError, UsageError
+from affectkit.runners.backends import compile_faults
 from affectkit.runners.training import Training
 
 
@@ -196,7 +198,8 @@ class Learner:
 
     def _accumulate(self, loss: torch.Tensor) -> None:
         """Add the gradients of ``loss``: all of them or, where memory ends on the way, none."""
-        found = torch.autograd.grad(self.scaler.scale(loss), self.parameters, allow_unused=True)
+        with compile_faults() if self.training.compiled else contextlib.nullcontext():
+            found = torch.autograd.grad(self.scaler.scale(loss), self.parameters, allow_unused=True)
         for parameter, gradient in zip(self.parameters, found, strict=True):
             if gradient is not None:
                 like = parameter.grad

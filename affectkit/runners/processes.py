@@ -13,12 +13,10 @@ it counts, so that they end together.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import json
 import os
 import re
 import signal
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -27,6 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from affectkit import errors
+from affectkit.core.process import end_with_parent
 from affectkit.core.randomness import address
 from affectkit.errors import AffectkitError, PeerLost, UsageError
 
@@ -38,8 +37,6 @@ Value = TypeVar("Value")
 
 PATIENCE = timedelta(hours=2)
 """How long one process waits for another that is alive: the first may be reading a large dataset for the rest."""
-
-_PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True)
@@ -250,7 +247,7 @@ def joined(device: str = "auto") -> Iterator[Group]:
             "Start several processes with torchrun --nproc-per-node N -m affectkit ..., or unset WORLD_SIZE.",
         )
     _parent = os.getppid()
-    _end_with_parent()
+    end_with_parent(signal.SIGTERM)  # the launcher: nothing is left running without it
     backend = "cpu:gloo,cuda:nccl" if device != "cpu" and torch.cuda.is_available() else "gloo"
     try:
         _store = next(dist.rendezvous("env://", timeout=PATIENCE))[0]
@@ -311,11 +308,3 @@ def _as_told(answer: dict[str, Any]) -> AffectkitError:
     error = getattr(errors, answer["error"])(answer["message"], answer["hint"])
     error.exit_code = answer["code"]
     return error
-
-
-def _end_with_parent() -> None:
-    """Have SIGTERM come when the launcher dies, so that nothing is left running without it (Linux alone can)."""
-    if not sys.platform.startswith("linux"):
-        return
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -21,12 +21,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from affectkit.core.process import end_with_parent
 from affectkit.core.progress import Reporter, Silent
 from affectkit.core.randomness import numpy_generator
 from affectkit.data.loading import choose_cache, choose_workers, hold_images, refuse_failures
 from affectkit.data.split import Split
 from affectkit.errors import AffectkitError
-from affectkit.runners import processes
+from affectkit.runners.processes import joined
 from affectkit.runners.runfolder import RunFolder
 from affectkit.runners.runs import resumed_settings, train_once
 from affectkit.runners.settings import TrainSettings
@@ -113,7 +114,7 @@ def perform(part: Part, told: Connection) -> None:
         settings = replace(part.settings, output=part.root)
         if resuming:  # as a user would: from what the run recorded
             settings = resumed_settings(replace(settings, resume=part.root), frozenset({"resume"}))
-        with named_kernels(part.kernels) as kernels, processes.joined(settings.device):
+        with named_kernels(part.kernels) as kernels, joined(settings.device):
             train_once(settings, part.root, resuming=resuming, reporter=heard, make=make)
     except (AffectkitError, OSError) as error:
         message = getattr(error, "message", str(error))
@@ -170,7 +171,7 @@ def _prepare_process(part: Part) -> None:
         torch.set_num_threads(part.threads)
     # A Ctrl-C reaches this process too; the one that started it answers it, and ends this one.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    processes._end_with_parent()
+    end_with_parent(signal.SIGTERM)
 
 
 def _tell(told: Connection, **values: object) -> None:

@@ -16,6 +16,7 @@ from affectkit.config import plain, resolve
 from affectkit.core.files import fresh_folder, read_json, write_json
 from affectkit.core.progress import Reporter
 from affectkit.errors import AffectkitError, Stopped, UsageError
+from affectkit.runners.backends import set_up_backends, without_determinism
 from affectkit.runners.processes import current, joined
 from affectkit.runners.runfolder import RunFolder
 from affectkit.runners.settings import TrainSettings
@@ -135,6 +136,8 @@ def train_once(
     with contextlib.ExitStack() as stack:
         stopping = stack.enter_context(stopping or StopFlag(reporter))
         group.together(lambda: begin(run, training, stack, resuming=resuming))
+        place = training.place
+        stack.enter_context(set_up_backends(place.device, place.precision, deterministic=settings.deterministic))
         trainer = make(training, run, reporter=reporter)
         stack.callback(trainer.close)
         if tree is not None:
@@ -144,6 +147,10 @@ def train_once(
         try:
             trainer.fit(stopping, trackers)
             return {"run": str(root), **trainer.conclude(stopping)}
+        except RuntimeError as error:
+            if told := without_determinism(error):
+                raise told from error
+            raise
         except (AffectkitError, OSError) as error:
             if group.first and not isinstance(error, Stopped):
                 with contextlib.suppress(OSError):  # on a full disk that error would hide the one that says so

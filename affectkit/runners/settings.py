@@ -12,6 +12,7 @@ from affectkit.core.spec import FITS
 from affectkit.data.presets import PRESETS
 from affectkit.errors import UsageError
 from affectkit.losses import LOSSES, parse_loss
+from affectkit.runners.device import PRECISIONS
 from affectkit.schedules import SCHEDULES
 from affectkit.tasks import TASKS
 
@@ -39,9 +40,8 @@ class Runtime:
     """What every run on a device shares."""
 
     device: str = setting("auto", "auto, cpu, cuda, cuda:N or mps. One that is absent is an error.", group=RUN)
-    precision: str = setting(
-        "auto", "Number format of the forward pass.", choices=("auto", "fp32", "bf16", "fp16"), group=RUN
-    )
+    precision: str = setting("auto", "Number format of the forward pass.", choices=PRECISIONS, group=RUN)
+    compile: bool = setting(False, "Compile the model with torch's compiler before the first batch.", group=RUN)
     batch_size: int = setting(32, "Images in a batch, over all processes.", low=1, group=RUN)
     workers: int | None = setting(
         None,
@@ -144,6 +144,9 @@ class TrainSettings(Runtime):
 
     seed: int = setting(0, "Everything random follows from it.", low=0, high=2**31 - 1, group=RUN)
     monitor: str = setting("loss", "Validation metric that says which epoch is best.", group=RUN)
+    deterministic: bool = setting(
+        False, "On CUDA, only kernels that repeat to the last bit (slower); the CPU's do anyway.", group=RUN
+    )
     checkpoint_every: str | None = setting(
         None,
         "Also save the state every so many steps (200) or minutes (10m).",

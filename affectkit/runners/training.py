@@ -22,6 +22,7 @@ from affectkit.data.split import Split, split_off
 from affectkit.errors import DataError, UsageError
 from affectkit.models import backbones
 from affectkit.models.registry import build, check_model
+from affectkit.runners.backends import compile_model
 from affectkit.runners.checkpoint import Header, make_task
 from affectkit.runners.device import prepare_model
 from affectkit.runners.evaluate import Place
@@ -150,6 +151,7 @@ def prepare(settings: TrainSettings, *, reporter: Reporter, restored: bool = Fal
         place,
         make_optimizer(settings, model),
         make_schedule(settings),
+        compile_model(model, device=place.device) if settings.compile else None,
     )
 
 

@@ -115,21 +115,25 @@ class Proof:
         return RunError(f"{said}\n{cause}", hint)
 
     def _cause(self) -> tuple[str, str]:
+        """The cause and the next step, in a sentence each."""
+        known = any(entry.name == "deterministic" for entry in fields(TrainSettings))
+        deterministic = "Add --deterministic (slower), or" if known else "Use"
         if self.kernels:
-            hint = "Compute with --device cpu, or with another model."
-            if any(entry.name == "deterministic" for entry in fields(TrainSettings)):
-                hint = "Add --deterministic (slower), and see whether it holds then."
-            return f"Kernels without a fixed result were used: {', '.join(self.kernels)}.", hint
-        if self.options:
-            without = "it" if len(self.options) == 1 else "them"
+            names = ", ".join(self.kernels)
             return (
-                f"The cause is {' and '.join(self.options)}: without {without} the proof holds.",
+                f"Kernels without a fixed result were used: {names}.",
+                f"{deterministic} another --model or --device cpu.",
+            )
+        if self.options:
+            them = "it" if len(self.options) == 1 else "them"
+            return (
+                f"The cause is {' and '.join(self.options)}: without {them} the proof holds.",
                 "A fault of affectkit: report it with this message, and leave the option out until it is mended.",
             )
         if self.searched:
-            hint = "Report it with this message, and try another --model or --device."
+            hint = f"{deterministic} another --model or --device, and report it with this message."
             return "No option is the cause: it is so with all of them off.", hint
-        return "Its cause is not known.", ""
+        return "Its cause is not known.", "Report it with this message."
 
 
 def verify(

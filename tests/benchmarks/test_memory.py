@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -47,13 +48,12 @@ def many_files(folder: Path, count: int) -> Path:
 
 
 def resident(process: psutil.Process) -> int:
-    """Bytes of a process and its workers, pages that they share counted once."""
-    total = 0
-    for one in (process, *process.children(recursive=True)):
-        try:
-            total += one.memory_full_info().pss if psutil.LINUX else one.memory_info().rss
-        except psutil.NoSuchProcess:
-            continue
+    """Bytes of a process and its workers. What they share counts for each: proportional shares, which would count it
+    once, move when a stranger loads the same libraries."""
+    total = process.memory_info().rss
+    for worker in process.children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            total += worker.memory_info().rss
     return total
 
 

@@ -102,15 +102,10 @@ class Mischief(threading.Thread):
 
 
 def used() -> float:
-    """MiB of this process and its children; of what they share each has its part."""
+    """Resident MiB of this process; between rounds there are no others."""
     gc.collect()
-    found = 0
-    for process in (psutil.Process(), *psutil.Process().children(recursive=True)):
-        try:
-            found += process.memory_full_info().pss if psutil.LINUX else process.memory_info().rss
-        except psutil.NoSuchProcess:
-            continue
-    return found / 2**20
+    assert not psutil.Process().children(recursive=True), "workers were left behind"
+    return psutil.Process().memory_info().rss / 2**20
 
 
 def names(path: Path) -> list[str]:
@@ -150,20 +145,12 @@ def test_soak(tmp_path, capsys, workers):
     finally:
         mischief.over.set()
         mischief.join()
-    # The allocator's own ups and downs are several per cent from round to round: medians of the ends are compared.
+    # Medians of the first and the last tenth, since the allocator has its own ups and downs.
     settled = memory[WARM:]
     part = max(len(settled) // 10, 1)
     first, last = float(np.median(settled[:part])), float(np.median(settled[-part:]))
-    row = (
-        f"{MINUTES:g} min",
-        rounds,
-        rows,
-        reasons,
-        mischief.made,
-        f"{first:.0f}",
-        f"{last:.0f}",
-        f"{max(memory):.0f}",
-    )
+    sizes = [f"{size:.0f}" for size in (first, last, max(memory))]
+    row = (f"{MINUTES:g} min", rounds, rows, reasons, mischief.made, *sizes)
     show(capsys, ("soak", "rounds", "rows", "reasons", "changes", "MiB settled", "MiB end", "MiB most"), [row])
     assert reasons > rounds * len(bad), "no passing file was ever met cut or gone"
     assert last <= first * SLACK

@@ -42,19 +42,19 @@ def compare(folder: Path, tmp_path: Path, *, size: int, images: int, repetitions
 
 
 def test_ferplus_at_64_pixels(tmp_path, capsys):
-    data = ferplus(tmp_path / "data", train=4096, valid=1)
+    data = ferplus(tmp_path / "data", train=2048, valid=1)
     folder = tmp_path / "faces"
     folder.mkdir()
     for line in (data / "train.csv").read_text().splitlines()[1:]:
         name = line.split(",")[0]
         (folder / Path(name).name).symlink_to(data / name)
-    found = compare(folder, tmp_path, size=64, images=4096, repetitions=5)
+    found = compare(folder, tmp_path, size=64, images=2048, repetitions=5)
     show(capsys, HEADER, [("FER+ (48x48 PNG)", "64", *found)])
     assert found[2] >= TARGET - SLACK
 
 
 def test_jpegs_at_224_pixels(tmp_path, capsys):
-    folder = photographs(tmp_path / "data", count=512)
-    found = compare(folder, tmp_path, size=224, images=512, repetitions=3)
+    folder = photographs(tmp_path / "data", count=256)
+    found = compare(folder, tmp_path, size=224, images=256, repetitions=3)
     show(capsys, HEADER, [("480x360 JPEG", "224", *found)])
     assert found[2] >= TARGET - SLACK

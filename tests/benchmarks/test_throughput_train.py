@@ -41,15 +41,15 @@ def compare(data: Path, tmp_path: Path, *, size: int, classes: int, images: int,
 
 @pytest.mark.parametrize("augment", ["face", "face-strong"])
 def test_ferplus_at_64_pixels(tmp_path, capsys, augment):
-    data = ferplus(tmp_path / "data", train=1024, valid=64)
-    found = compare(data, tmp_path, size=64, classes=8, images=1024, repetitions=5, augment=augment)
+    data = ferplus(tmp_path / "data", train=512, valid=64)
+    found = compare(data, tmp_path, size=64, classes=8, images=512, repetitions=5, augment=augment)
     show(capsys, HEADER, [(f"FER+, --augment {augment}", "64", *found)])
     assert found[2] >= TARGET - SLACK
 
 
 @pytest.mark.parametrize("cache", ["auto", "none"])
 def test_jpegs_at_224_pixels(tmp_path, capsys, cache):
-    data = photographs(tmp_path / "data", count=214)
-    found = compare(data, tmp_path, size=224, classes=2, images=192, repetitions=3, cache=cache)
+    data = photographs(tmp_path / "data", count=143)
+    found = compare(data, tmp_path, size=224, classes=2, images=128, repetitions=3, cache=cache)
     show(capsys, HEADER, [(f"480x360 JPEG, --cache {cache}", "224", *found)])
     assert found[2] >= TARGET - SLACK

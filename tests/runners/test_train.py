@@ -20,8 +20,8 @@ from affectkit.core.spec import InputSpec
 from affectkit.errors import CheckpointError, DataError, RunError, Stopped, UsageError
 from affectkit.runners import runs
 from affectkit.runners.checkpoint import load_model, read_header
-from affectkit.runners.state import states
 from affectkit.runners.learner import Learner, mixup
+from affectkit.runners.state import states
 from affectkit.tasks.categorical import CategoricalOptions, class_weights
 from affectkit.tasks.distribution import DistributionTask
 
