@@ -30,7 +30,7 @@ from affectkit.data.loading import (
 from affectkit.data.split import Split
 from affectkit.data.transforms import normalise
 from affectkit.errors import DataError, DeviceError, UsageError
-from affectkit.runners.backends import compile_model, set_up_backends
+from affectkit.runners.backends import Compiled, compile_model, set_up_backends
 from affectkit.runners.checkpoint import find_checkpoint, load_model, make_task
 from affectkit.runners.device import (
     Device,
@@ -87,6 +87,13 @@ class Place:
         if self.device.kind == "cuda":
             images = images.contiguous(memory_format=torch.channels_last)
         return {**moved, "image": images}
+
+    def network(self, model: nn.Module, *, compiled: bool, reporter: Reporter) -> nn.Module | Compiled:
+        """``model``, or its forward pass ``compiled``, with the model's own parameters."""
+        if not compiled:
+            return model
+        reporter.note("compiling the model: the first batches take a minute, on a CPU several")
+        return compile_model(model, device=self.device)
 
     def describe(self, batch_size: int, workers: int, *, accumulate: int = 1) -> str:
         """One line for the header of a run: device, precision, batch, workers, and why."""
@@ -260,7 +267,7 @@ def _test_at(
     place: Place, path: Path, thresholds: dict[str, float], settings: TestSettings, *, reporter: Reporter
 ) -> dict[str, Any]:
     model = load_model(path, device=settings.device)
-    network = compile_model(model, device=place.device) if settings.compile else model
+    network = place.network(model, compiled=settings.compile, reporter=reporter)
     task = make_task(model.spec, model.header.training.get("task_options"))
     unknown = [name for name in thresholds if name not in task.better]
     if unknown:

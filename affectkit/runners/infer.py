@@ -23,7 +23,7 @@ from affectkit.core.shards import Listing, Shard
 from affectkit.data.decode import list_images
 from affectkit.data.loading import Failure, PathImages, choose_workers, close_loader, make_loader, refuse_failures
 from affectkit.errors import DataError
-from affectkit.runners.backends import compile_model, set_up_backends
+from affectkit.runners.backends import set_up_backends
 from affectkit.runners.checkpoint import find_checkpoint, load_model, make_task
 from affectkit.runners.evaluate import Place, forward, forward_in_blocks, share_of
 from affectkit.runners.processes import Group, joined
@@ -239,7 +239,7 @@ def _infer(settings: InferSettings, *, reporter: Reporter, listed: IO[str], stdo
         if group.several:
             remaining, count = spread(remaining, group)
         size = share_of(settings.batch_size, place)
-        network = compile_model(model, device=place.device) if settings.compile else model
+        network = place.network(model, compiled=settings.compile, reporter=reporter)
         batches = predict(network, task, remaining, batch_size=size, workers=workers, place=place, reporter=reporter)
         if group.several:
             batches = gathered(batches, -(-count // (size * group.world)), group)

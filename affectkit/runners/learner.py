@@ -198,7 +198,7 @@ class Learner:
 
     def _accumulate(self, loss: torch.Tensor) -> None:
         """Add the gradients of ``loss``: all of them or, where memory ends on the way, none."""
-        with compile_faults() if self.training.compiled else contextlib.nullcontext():
+        with compile_faults() if self.settings.compile else contextlib.nullcontext():
             found = torch.autograd.grad(self.scaler.scale(loss), self.parameters, allow_unused=True)
         for parameter, gradient in zip(self.parameters, found, strict=True):
             if gradient is not None:

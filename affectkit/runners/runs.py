@@ -209,7 +209,11 @@ def train_repeats(settings: TrainSettings, root: Path, *, resuming: bool, report
     group.together(lambda: top.write_status("running", host=socket.gethostname(), pid=os.getpid()))
     try:
         while len(rows) < settings.repeat:
-            rows.append(train_repeat(settings, root, len(rows) + 1, reporter=reporter))
+            stopping = StopFlag(reporter)
+            rows.append(train_repeat(settings, root, len(rows) + 1, stopping=stopping, reporter=reporter))
+            # A signal that came while the last files of a repeat were written has not been answered.
+            if len(rows) < settings.repeat and stopping.agreed(group):
+                raise stopping.error(f"{len(rows)} of {settings.repeat} repeats are done.", "")
     except (AffectkitError, OSError) as error:
         if isinstance(error, Stopped):  # of this repeat it named the folder
             error.hint = f"Go on with: affectkit train --resume {root}"
@@ -231,18 +235,15 @@ def train_repeats(settings: TrainSettings, root: Path, *, resuming: bool, report
     return result
 
 
-def train_repeat(settings: TrainSettings, root: Path, number: int, *, reporter: Reporter) -> dict[str, Any]:
+def train_repeat(
+    settings: TrainSettings, root: Path, number: int, *, stopping: StopFlag, reporter: Reporter
+) -> dict[str, Any]:
     """The ``number``-th repeat, from 1, from wherever it stands."""
-    group, folder = current(), root / f"repeat-{number}"
+    folder = root / f"repeat-{number}"
     reporter.note(f"repeat {number}/{settings.repeat}")
     one = replace(settings, repeat=1, seed=settings.seed + number - 1, output=folder)
-    begun = group.together((folder / "config.yaml").is_file)
-    stopping = StopFlag(reporter)
-    row = train_once(one, folder, resuming=begun, reporter=reporter, stopping=stopping)
-    # A signal that came while the last files of the repeat were written has not been answered.
-    if number < settings.repeat and stopping.agreed(group):
-        raise stopping.error(f"{number} of {settings.repeat} repeats are done.", "")
-    return row
+    begun = current().together((folder / "config.yaml").is_file)
+    return train_once(one, folder, resuming=begun, reporter=reporter, stopping=stopping)
 
 
 def write_repeats(top: RunFolder, result: dict[str, Any]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,7 +21,7 @@ from affectkit.data.split import Split, split_off
 from affectkit.errors import DataError, UsageError
 from affectkit.models import backbones
 from affectkit.models.registry import build, check_model
-from affectkit.runners.backends import compile_model
+from affectkit.runners.backends import Compiled
 from affectkit.runners.checkpoint import Header, make_task
 from affectkit.runners.device import prepare_model
 from affectkit.runners.evaluate import Place
@@ -38,7 +37,7 @@ class Training:
 
     Attributes:
         held: decoded images of the train and validation splits, or None for each where they are decoded as needed.
-        compiled: the model's forward pass, compiled, with the model's own parameters.
+        network: what a batch is passed through: the model, or what was compiled from it.
     """
 
     settings: TrainSettings
@@ -53,12 +52,7 @@ class Training:
     place: Place
     optimizer: torch.optim.Optimizer
     schedule: Schedule
-    compiled: Callable[..., torch.Tensor] | None = None
-
-    @property
-    def network(self) -> Callable[..., torch.Tensor]:
-        """What a batch is passed through: the model, or what was compiled from it."""
-        return self.compiled or self.model
+    network: nn.Module | Compiled
 
     def header(self, **summary: Any) -> Header:
         """The checkpoint header of this run's model."""
@@ -151,7 +145,7 @@ def prepare(settings: TrainSettings, *, reporter: Reporter, restored: bool = Fal
         place,
         make_optimizer(settings, model),
         make_schedule(settings),
-        compile_model(model, device=place.device) if settings.compile else None,
+        place.network(model, compiled=settings.compile, reporter=reporter),
     )
 
 

@@ -19,10 +19,12 @@ from pathlib import Path
 import psutil
 import pytest
 import torch
-from support import TINY, make_folders
+import torch.utils.tensorboard
+from support import TINY, make_folders, settings
 
 from affectkit.cli.app import app
-from affectkit.runners import evaluate, infer
+from affectkit.core.progress import Silent
+from affectkit.runners import evaluate, infer, runs, train
 from affectkit.runners.learner import Learner
 
 TRAIN = ("train", "--model", TINY, "--no-pretrained", "--image-size", "24", "--batch-size", "8", "--cache", "none",
@@ -33,6 +35,20 @@ ONE = ("--batch-size", "1")
 @pytest.fixture(scope="module")
 def faces(tmp_path_factory) -> Path:
     return make_folders(tmp_path_factory.mktemp("faces"), train=24, valid=6, test=60)
+
+
+@pytest.fixture(autouse=True)
+def _no_pictures(monkeypatch):
+    monkeypatch.setattr("affectkit.runners.train.Trainer.draw", lambda *args: None)
+
+
+@pytest.fixture(scope="module")
+def trained_on_faces(faces, tmp_path_factory) -> Path:
+    root = tmp_path_factory.mktemp("trained") / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("affectkit.runners.train.Trainer.draw", lambda *args: None)
+        runs.train(settings(faces, root, epochs=1), reporter=Silent())
+    return root
 
 
 class Command:
@@ -140,8 +156,6 @@ def test_a_stop_while_the_end_is_computed_is_answered_and_loses_nothing(faces, t
     assert Command(tmp_path, *short, "--output", whole).end()[0] == 0
 
     def stop_at_the_end() -> None:
-        from affectkit.runners import train
-
         real = train.load_tensors
         train.load_tensors = lambda *args: (real(*args), os.kill(os.getpid(), signal.SIGTERM))
 
@@ -164,8 +178,6 @@ def test_a_stop_among_repeats_names_the_run_of_all(faces, tmp_path, moment):
     def stop() -> None:
         owner, name = (Learner, "step")
         if moment == "between":
-            from affectkit.runners import train
-
             owner, name = train, "write_json"
         real = getattr(owner, name)
         setattr(owner, name, lambda *args: (os.kill(os.getpid(), signal.SIGTERM), real(*args))[1])
@@ -173,7 +185,7 @@ def test_a_stop_among_repeats_names_the_run_of_all(faces, tmp_path, moment):
     code, told = Command(tmp_path, *short, "--output", cut, prepare=stop).end()
     assert code == 75 and f"Go on with: affectkit train --resume {cut}\n" in told, told
     status = json.loads((cut / "status.json").read_text())
-    assert status["state"] == "stopped" and status["done"] == 0 + (moment == "between") * 0
+    assert status["state"] == "stopped" and status["done"] == int(moment == "between")
     assert (cut / "repeat-1" / "metrics.json").exists() == (moment == "between")
     assert Command(tmp_path, "train", "--resume", cut).end()[0] == 0
     for name in ("repeats.csv", "repeat-2/best.safetensors", "repeat-2/history.csv"):
