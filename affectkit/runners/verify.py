@@ -7,8 +7,10 @@ looked for: kernels that are not deterministic, or the option without which the 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import multiprocessing
+import os
 import signal
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -290,7 +292,8 @@ class Bench:
         """One process of a run, to its end or its death; what it told."""
         receiver, sender = self._context.Pipe(duplex=False)
         process = self._context.Process(target=perform, args=(replace(part, root=root), sender))
-        process.start()
+        with _quiet_tracker():
+            process.start()
         sender.close()
         try:
             try:
@@ -313,6 +316,24 @@ class Bench:
         if "killed" not in told and part.kill_after is not None:
             raise RunError(f"the short run ended before its step {part.kill_after}.", "Add --early-stop 0.")
         return told
+
+
+@contextlib.contextmanager
+def _quiet_tracker() -> Iterator[None]:
+    """While entered, processes start with an environment that hides what multiprocessing says after a kill.
+
+    Its tracker takes away the semaphores of killed workers, and warns that there were some. It starts with the first
+    process, and reads its filters from the environment.
+    """
+    before = os.environ.get("PYTHONWARNINGS")
+    os.environ["PYTHONWARNINGS"] = ",".join(filter(None, (before, "ignore:resource_tracker:UserWarning")))
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["PYTHONWARNINGS"]
+        else:
+            os.environ["PYTHONWARNINGS"] = before
 
 
 def find_cause(settings: TrainSettings, broken: Callable[[TrainSettings], bool]) -> list[str]:

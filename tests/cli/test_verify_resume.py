@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 
 import pytest
 from support import TINY, affectkit
@@ -18,6 +19,7 @@ SMALL = ("--model", TINY, "--no-pretrained", "--image-size", "24", "--batch-size
 @pytest.fixture
 def call(monkeypatch):
     """The command in this process, with forked processes for the proof and, if wanted, a broken trainer in them."""
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
 
     def run(*arguments, trainer="affectkit.runners.rehearsal:Rehearsal"):
         real = functools.partial(verify_function, start="fork", trainer=trainer)
@@ -39,7 +41,8 @@ def test_a_proof_is_a_table_and_a_sentence(call, votes, tmp_path):
 
 
 def test_a_failed_proof_exits_1_and_names_the_cause(call, votes):
-    few = ("--augment", "none", "--schedule", "constant", "--early-stop", "0", "--calibrate", "none", "--steps", "4")
+    few = ("--augment", "none", "--schedule", "constant", "--early-stop", "0", "--calibrate", "none", "--steps", "4",
+           "--optimizer", "sgd", "--momentum", "0", "--precision", "fp32")  # fmt: skip
     done = call("--data", votes, *SMALL, *few, "--json", trainer="broken_trainers:StreamedDropout")
     assert done.exit_code == 1
     told = json.loads(done.stdout)
