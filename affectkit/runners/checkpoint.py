@@ -143,7 +143,7 @@ def load_model(path: str | Path, *, device: str = "cpu") -> nn.Module:
     model.spec = header.spec
     model.header = header
     model.checkpoint_hash = sha256(path)
-    return prepare_model(model, target, channels_last=target.kind == "cuda").eval()
+    return prepare_model(model, target, channels_last=target.channels_last).eval()
 
 
 def load_tensors(model: nn.Module, path: Path) -> None:

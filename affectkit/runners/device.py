@@ -48,6 +48,11 @@ class Device:
     description: str
     reason: str
 
+    @property
+    def channels_last(self) -> bool:
+        """Whether convolutions are quicker with the channels last in memory; on the CPU by 5 to 20% (ResNet-18)."""
+        return self.kind in ("cpu", "cuda")
+
 
 @dataclass(frozen=True)
 class Precision:

@@ -45,8 +45,8 @@ from affectkit.runners.signals import StopFlag
 from affectkit.runners.tables import write_table
 from affectkit.tasks.base import Collector, Results, Task
 
-BLOCK = 16
-"""Samples of a forward pass when a model is evaluated on the CPU."""
+BLOCK, SMALL_BLOCK, SMALL = 16, 32, 112 * 112
+"""Samples of a forward pass when a model is evaluated on the CPU; more where images have at most so many pixels."""
 
 
 @dataclass
@@ -84,7 +84,7 @@ class Place:
         """``batch`` on the device, its images normalised."""
         moved = self.move(batch)
         images = normalise(moved["image"], spec)
-        if self.device.kind == "cuda":
+        if self.device.channels_last:
             images = images.contiguous(memory_format=torch.channels_last)
         return {**moved, "image": images}
 
@@ -160,16 +160,17 @@ def forward_in_blocks(
     """``forward`` in which a sample's outputs do not depend, to the last bit, on the batch that it came in.
 
     Kernels are chosen by the size of a batch, and differ in the last digits. On the CPU every pass therefore has
-    ``BLOCK`` samples, the last one filled up; there a sample's place within the block makes no difference. On other
+    as many samples (``BLOCK``), the last one filled up; there a sample's place within the block makes no difference. On other
     devices the batch is passed as it is, and results agree to about six digits.
     """
     if place.device.kind != "cpu":
         return forward(model, inputs, place, reporter)
     count = len(inputs[0])
-    spare = -count % BLOCK
+    size = SMALL_BLOCK if inputs[0].shape[-2:].numel() <= SMALL else BLOCK
+    spare = -count % size
     # Filled up by indexing, which keeps the order in memory (channels-last): other orders have other kernels.
     filled = [value[[*range(count), *[-1] * spare]] if spare else value for value in inputs]
-    blocks = zip(*(value.split(BLOCK) for value in filled), strict=True)
+    blocks = zip(*(value.split(size) for value in filled), strict=True)
     return torch.cat([forward(model, block, place) for block in blocks])[:count]
 
 

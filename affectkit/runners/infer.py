@@ -85,7 +85,7 @@ def find_items(paths: Iterable[str], *, recursive: bool, listed: IO[str] | None 
             hint = "" if recursive else "Add --recursive to look into its sub-folders too."
             raise DataError(f"{text} holds no image.", hint)
     items = _items(paths, recursive=recursive, listed=listed)
-    # The images of one folder cannot repeat; of a list, eight bytes a name are kept.
+    # The images of one folder cannot repeat; of a list, a number for each name is kept.
     return items if len(paths) == 1 and paths[0] != "-" else _once(items)
 
 

@@ -119,7 +119,7 @@ def prepare(settings: TrainSettings, *, reporter: Reporter, restored: bool = Fal
         model = place.group.in_turn(lambda: initial_model(settings, spec, options, reporter=reporter))
     held = hold(settings, spec, train, valid, group=place.group, reporter=reporter)
     workers = choose_workers(settings.workers, held=held[0] is not None, processes=place.group.local)
-    model = prepare_model(model, place.device, channels_last=place.device.kind == "cuda")
+    model = prepare_model(model, place.device, channels_last=place.device.channels_last)
     reporter.note(
         f"{source.layout} in {source.root}: {len(train):,} training and {len(valid):,} validation images, "
         f"{len(spec.classes)} classes"

@@ -1,0 +1,77 @@
+"""Optimiser steps against torch's plain ones, and the layout of memory on which fused optimisers rest."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from support import settings
+
+from affectkit.core.progress import Silent
+from affectkit.data.loading import SplitImages, collate, epoch_batches
+from affectkit.data.transforms import normalise
+from affectkit.runners import runs
+from affectkit.runners.checkpoint import load_model
+from affectkit.runners.learner import Learner
+from affectkit.runners.state import read_state, save_state
+from affectkit.runners.train import Trainer
+from affectkit.runners.training import initial_model, prepare
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw"])
+@pytest.mark.parametrize("model", ["test_resnet", "test_convnext"])
+def test_training_takes_the_steps_of_a_plain_loop(votes, tmp_path, monkeypatch, optimizer, model):
+    """Fused optimisers over gradients of channels-last images end where separate ones do after ``loss.backward()``."""
+    monkeypatch.setattr(Trainer, "draw", lambda *args: None)
+    chosen = settings(
+        votes, tmp_path / "run", model=model, optimizer=optimizer, image_size=32, augment="none", dropout=0.0, lr=1e-2,
+        schedule="constant", epochs=1, weight_decay=0.01, loss="ce",
+    )  # fmt: skip
+    runs.train(chosen, reporter=Silent())
+    training = prepare(chosen, reporter=Silent())
+    split, spec = training.train, training.task.spec
+    plain = initial_model(chosen, spec, training.options, reporter=Silent()).train()
+    kinds = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
+    rest = {"momentum": 0.9} if optimizer == "sgd" else {}
+    steps = kinds[optimizer](plain.parameters(), lr=1e-2, weight_decay=0.01, foreach=False, fused=False, **rest)
+    images, target = SplitImages(split, spec), torch.tensor(split.distribution)
+    for indices in epoch_batches(len(split), 8, seed=0, epoch=0):
+        batch = collate([images[-1, int(index)] for index in indices])
+        steps.zero_grad()
+        torch.nn.functional.cross_entropy(plain(normalise(batch["image"], spec)), target[batch["index"]]).backward()
+        steps.step()
+    found = load_model(tmp_path / "run" / "last.safetensors").state_dict()
+    begun = initial_model(chosen, spec, training.options, reporter=Silent()).state_dict()
+    moved = gap = 0.0
+    for name, value in plain.state_dict().items():
+        moved = max(moved, float((value - begun[name]).abs().max()))
+        gap = max(gap, float((value - found[name]).abs().max()))
+    assert gap < 0.01 * min(moved, 1), f"weights moved by {moved} and differ by {gap}"
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_the_state_of_channels_last_weights_comes_back_in_their_layout(votes, tmp_path, optimizer):
+    """It is stored in torch's usual layout; CUDA's fused optimisers refuse, and the CPU's mix up, what is not alike."""
+    chosen = settings(votes, tmp_path / "run", optimizer=optimizer, momentum=0.9, image_size=32)
+    learners = []
+    for first in (1, 2):
+        training = prepare(chosen, reporter=Silent())
+        training.model.to(memory_format=torch.channels_last)
+        learner = Learner(training, reporter=Silent())
+        if first == 2:
+            learner.restore(read_state(tmp_path / "state-000000001"))
+        raw = collate([SplitImages(training.train, training.task.spec)[-1, index] for index in range(8)])
+        target = training.task.targets(training.train, epoch=0)
+        batch = {**raw, **{name: values[raw["index"]] for name, values in target.items()}}
+        for step in range(first, 3):
+            learner.add(batch, [8], epoch=0, number=step, progress=0.0, share=1)
+            learner.step(step)
+            if step == 1:
+                save_state(tmp_path, learner.state(), step=1)
+        for parameter, values in learner.optimizer.state.items():
+            alike = [v for v in values.values() if isinstance(v, torch.Tensor) and v.shape == parameter.shape]
+            assert alike and all(value.stride() == parameter.stride() for value in alike)
+        learners.append(learner)
+    whole, resumed = (learner.model for learner in learners)
+    assert any(p.dim() == 4 and not p.is_contiguous() for p in whole.parameters()), "channels-last weights"
+    for name, value in whole.state_dict().items():
+        assert torch.equal(value, resumed.state_dict()[name]), name
