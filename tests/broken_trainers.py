@@ -54,7 +54,8 @@ class Forgetful(Rehearsal):
     def restore(self, tree):
         super().restore(tree)
         with torch.no_grad():
-            next(self.learner.model.parameters()).flatten()[0] += 1e-3
+            first = next(self.learner.model.parameters())
+            first[(0,) * first.ndim] += 1e-3
 
 
 class ForgetfulAverage(Rehearsal):

@@ -160,8 +160,8 @@ def forward_in_blocks(
     """``forward`` in which a sample's outputs do not depend, to the last bit, on the batch that it came in.
 
     Kernels are chosen by the size of a batch, and differ in the last digits. On the CPU every pass therefore has
-    as many samples (``BLOCK``), the last one filled up; there a sample's place within the block makes no difference. On other
-    devices the batch is passed as it is, and results agree to about six digits.
+    as many samples (``BLOCK``), the last one filled up; there a sample's place within the block makes no difference.
+    On other devices the batch is passed as it is, and results agree to about six digits.
     """
     if place.device.kind != "cpu":
         return forward(model, inputs, place, reporter)

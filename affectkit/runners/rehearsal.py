@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import json
+import multiprocessing
 import os
 import pkgutil
 import re
@@ -49,6 +50,7 @@ class Part:
         kill_after: optimiser steps after which the process kills itself; None: it ends by itself.
         kernels: also name the kernels that are not deterministic.
         trainer: ``module:Class``, a subclass of ``Rehearsal``. threads: of torch; None: as many as it takes.
+        decoders: how decoding workers are started; None: as multiprocessing does here.
     """
 
     settings: TrainSettings
@@ -61,6 +63,7 @@ class Part:
     kernels: bool = False
     trainer: str = TRAINER
     threads: int | None = None
+    decoders: str | None = None
 
 
 class Rehearsal(Trainer):
@@ -169,8 +172,8 @@ def kernels_in(texts: Sequence[str]) -> list[str]:
 def _prepare_process(part: Part) -> None:
     if part.threads is not None:
         torch.set_num_threads(part.threads)
-    # A Ctrl-C reaches this process too; the one that started it answers it, and ends this one.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # In a spawned process multiprocessing would spawn the workers, too, which is slow, and not what a run does.
+    multiprocessing.set_start_method(part.decoders, force=True)
     end_with_parent(signal.SIGTERM)
 
 

@@ -261,6 +261,7 @@ class Trainer:
             "plateau": asdict(self.training.schedule.observed),
             "data": [self.training.train.fingerprint(), self.training.valid.fingerprint()],
             "processes": self.group.world,
+            "device": self.place.device.description,
         }
         step = at.epoch * (batch_count(len(self.training.train), self.settings.batch_size) + 1) + at.batch
         self.group.together(lambda: str(save_state(self.run.state, tree, step=step, keep=self.settings.keep)))
@@ -282,10 +283,13 @@ class Trainer:
             self.reporter.note("all epochs are done; only the end is left")
         else:
             self.reporter.note(f"going on in epoch {self.at.epoch + 1}, batch {self.at.batch + 1}")
+        before, now = tree.get("device"), self.place.device.description
         if tree["processes"] != self.group.world:
+            before, now = f"{tree['processes']} process(es)", str(self.group.world)
+        if before and before != now:
             self.reporter.warn(
-                f"the run had {tree['processes']} process(es) and has {self.group.world} now: it goes on with the same "
-                "batches and learning rates, but not to the same last digit."
+                f"the run had {before} and has {now} now: it goes on with the same batches and learning rates, but not "
+                "to the same last digit."
             )
 
     def _stop(self, stopping: StopFlag, *, save: bool = True) -> NoReturn:

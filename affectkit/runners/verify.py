@@ -33,7 +33,7 @@ from affectkit.runners.rehearsal import TRAINER, Part, perform
 from affectkit.runners.runfolder import RunFolder
 from affectkit.runners.runs import absolute
 from affectkit.runners.settings import TrainSettings
-from affectkit.runners.training import input_spec, task_name, training_splits, usable
+from affectkit.runners.training import check_monitor, input_spec, task_name, training_splits, usable
 
 NEUTRAL: dict[str, Any] = {
     "compile": False, "precision": "fp32", "workers": 0, "augment": "none", "draw_labels": False, "mixup": 0.0,
@@ -71,7 +71,9 @@ def verify(
         fresh_folder(keep, name="--keep-files")
     available = count_images(settings)
     short, part = shorten(absolute(settings), available, steps=steps, images=images, reporter=reporter)
-    part = replace(part, trainer=trainer, threads=1 if start == "fork" else None)
+    part = replace(
+        part, trainer=trainer, threads=1 if start == "fork" else None, decoders=multiprocessing.get_start_method()
+    )
     per_epoch = part.train // (short.batch_size * short.accumulate)
     with tempfile.TemporaryDirectory(prefix="affectkit-verify-") as temporary:
         bench = Bench(part, [2, per_epoch + 2], keep or Path(temporary), start=start, reporter=reporter)
@@ -84,7 +86,9 @@ def count_images(settings: TrainSettings) -> tuple[int, int]:
     source = find(settings.data, reporter=Silent())
     train, valid = training_splits(source, settings, reporter=Silent())
     task = make_task(input_spec(settings, task_name(settings, train), source.classes), plain(settings))
-    return len(usable(task, train, Silent(), training=True)), len(usable(task, valid, Silent()))
+    valid = usable(task, valid, Silent())
+    check_monitor(settings.monitor, task, valid)
+    return len(usable(task, train, Silent(), training=True)), len(valid)
 
 
 def shorten(
@@ -98,7 +102,7 @@ def shorten(
     if size < min(2, settings.batch_size):
         raise UsageError(
             f"{limit:,} training images are too few for {batches} batches in each of {EPOCHS} epochs.",
-            "Lower --steps or --accumulate, or raise --images." if images is not None else "Lower --accumulate.",
+            "Lower --accumulate or --steps (4 at least)" + (", or raise --images." if images is not None else "."),
         )
     if size < settings.batch_size:
         reporter.note(f"batches of {size} images instead of {settings.batch_size}: there are {limit:,} images")
@@ -198,7 +202,7 @@ class Bench:
         """One process of a run, to its end or its death; what it told."""
         receiver, sender = self._context.Pipe(duplex=False)
         process = self._context.Process(target=perform, args=(replace(part, root=root), sender))
-        with _quiet_tracker():
+        with _quiet_start():
             process.start()
         sender.close()
         try:
@@ -225,14 +229,16 @@ class Bench:
 
 
 @contextlib.contextmanager
-def _quiet_tracker() -> Iterator[None]:
-    """While entered, processes start with an environment that hides what multiprocessing says after a kill.
+def _quiet_start() -> Iterator[None]:
+    """While entered, processes start deaf to SIGINT, and with an environment that hides what is said after a kill.
 
-    Its tracker takes away the semaphores of killed workers, and warns that there were some. It starts with the first
-    process, and reads its filters from the environment.
+    A Ctrl-C reaches them too, while they import; this process answers it and ends them. multiprocessing's tracker takes
+    away the semaphores of killed workers, and would warn that there were some; it starts with the first process, and
+    reads its filters from the environment.
     """
     before = os.environ.get("PYTHONWARNINGS")
     os.environ["PYTHONWARNINGS"] = ",".join(filter(None, (before, "ignore:resource_tracker:UserWarning")))
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if hasattr(signal, "pthread_sigmask") else None
     try:
         yield
     finally:
@@ -240,6 +246,8 @@ def _quiet_tracker() -> Iterator[None]:
             del os.environ["PYTHONWARNINGS"]
         else:
             os.environ["PYTHONWARNINGS"] = before
+        if mask is not None:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 def find_cause(settings: TrainSettings, broken: Callable[[TrainSettings], bool]) -> list[str]:

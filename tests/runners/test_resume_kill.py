@@ -270,7 +270,7 @@ def test_killed_while_a_file_is_written(faces, tmp_path, place):
 
 @pytest.mark.parametrize("before", [True, False])
 def test_a_step_that_is_saved_again_is_there_at_any_moment(tmp_path, before):
-    """A stop in the validation saves the step that was the last to be saved; with one state kept, it is the only one."""
+    """A stop in the validation saves the step that was the last to be saved; with one kept, it is the only one."""
     for number in range(12):
         prepare = kill(f"{STATE}:os.replace", 1, before=before)
         code = forked(lambda number=number, act=prepare: (act(), save_state(tmp_path, {"n": number}, step=7, keep=1)))
