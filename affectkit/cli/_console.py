@@ -25,7 +25,7 @@ SECONDS_BETWEEN_LINES = 5.0
 
 
 class Terminated(BaseException):
-    """SIGTERM came where nothing was there to be saved."""
+    """SIGTERM, or Slurm's warning SIGUSR1, came where nothing was there to be saved."""
 
 
 class Console:
@@ -149,7 +149,8 @@ class Console:
     @contextlib.contextmanager
     def guard(self) -> Iterator[None]:
         """Turn what happens inside into text on stderr and an exit code."""
-        before = signal.signal(signal.SIGTERM, _terminate) if hasattr(signal, "SIGTERM") else None
+        numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGUSR1") if hasattr(signal, name)]
+        before = {number: signal.signal(number, _terminate) for number in numbers}
         try:
             yield
             sys.stdout.flush()
@@ -161,8 +162,8 @@ class Console:
             raise typer.Exit(errors.EXIT_PIPE) from None
         except KeyboardInterrupt:
             self._fail("Interrupted.", "", errors.EXIT_INTERRUPTED, prefix="")
-        except Terminated:
-            self._fail("stopped by SIGTERM before anything could be saved.", "", errors.EXIT_TERMINATED)
+        except Terminated as stopped:
+            self._fail(f"stopped by {stopped} before anything could be saved.", "", errors.EXIT_TERMINATED)
         except typer.Exit:
             raise
         except OSError as error:
@@ -173,8 +174,8 @@ class Console:
             self._fail(f"unexpected {text}", "This is a fault of affectkit; --debug shows where.", errors.EXIT_FAILED)
         finally:
             self.finish()
-            if before is not None:
-                signal.signal(signal.SIGTERM, before)
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
     def _fail(self, message: str, hint: str, code: int, *, prefix: str = "Error: ") -> None:
         self.finish()
@@ -231,7 +232,7 @@ def _is_number(text: str) -> bool:
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:
-    raise Terminated
+    raise Terminated(signal.Signals(number).name)
 
 
 def shown(value: Any) -> str:

@@ -111,7 +111,7 @@ def life(data: Path, root: Path, changes: dict, *, prepare=None, resume: bool = 
         if prepare is not None:
             prepare()
         heard = Heard()
-        heard.note = lambda text: (heard.notes.append(text), told.write_text(json.dumps(heard.notes)))
+        heard.note = heard.warn = lambda text: (heard.notes.append(text), told.write_text(json.dumps(heard.notes)))
         runs.train(replace(chosen, resume=root) if resume else chosen, reporter=heard)
 
     return forked(work), json.loads(told.read_text())
@@ -221,6 +221,18 @@ def test_a_killed_run_ends_with_the_same_bytes(faces, tmp_path, name):
     if changes.get("schedule") not in (None, "constant"):
         assert len(set(rates)) > 1, f"the schedule did nothing: {rates}"
     assert (len(rates) < changes["epochs"]) == ("early_stop" in changes) and len(histories) == changes.get("repeat", 1)
+
+
+def test_a_run_that_goes_on_elsewhere_says_so(faces, tmp_path):
+    """With another number of threads, sums are added up in another order."""
+    changes = {"epochs": 1, **EVERY}
+    assert life(faces, tmp_path / "cut", changes, prepare=kill(STEP, 3))[0] == KILLED
+
+    def other() -> None:
+        torch.get_num_threads = lambda: 64
+
+    code, notes = life(faces, tmp_path / "cut", changes, prepare=other, resume=True)
+    assert code == 0 and any("had CPU, 1 thread and has CPU, 64 threads now" in text for text in notes), notes
 
 
 STATE, CORE = "affectkit.runners.state", "affectkit.core.files"
