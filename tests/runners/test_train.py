@@ -93,7 +93,7 @@ VARIANTS = [
 
 
 @pytest.mark.parametrize("changes", VARIANTS, ids=["plain", "accumulate-ema-mixup", "drawn-labels", "workers"])
-@pytest.mark.parametrize("steps", [1, 4])
+@pytest.mark.parametrize("steps", [pytest.param(1, marks=pytest.mark.slow), 4])
 def test_a_stopped_run_ends_as_if_it_had_not_been(votes, tmp_path, monkeypatch, changes, steps):
     changes = {"epochs": 3, **changes}
     runs.train(settings(votes, tmp_path / "whole", **changes), reporter=Silent())
