@@ -193,7 +193,7 @@ def test_a_stop_among_repeats_names_the_run_of_all(faces, tmp_path, moment):
         assert (whole / name).read_bytes() == (cut / name).read_bytes(), name
 
 
-@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("workers", [pytest.param(0, marks=pytest.mark.slow), 2])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1, signal.SIGINT])
 def test_a_test_that_is_stopped_has_written_nothing(faces, trained_on_faces, tmp_path, number, workers):
     begun = tmp_path / "begun"
@@ -209,7 +209,7 @@ def test_a_test_that_is_stopped_has_written_nothing(faces, trained_on_faces, tmp
     assert f"stopped by {number.name}; nothing was written." in told and not (tmp_path / "results").exists()
 
 
-@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("workers", [pytest.param(0, marks=pytest.mark.slow), 2])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1, signal.SIGINT])
 def test_an_inference_that_is_stopped_goes_on_to_the_same_bytes(faces, trained_on_faces, tmp_path, number, workers):
     begun = tmp_path / "begun"

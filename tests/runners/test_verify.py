@@ -63,7 +63,7 @@ LITTLE = {"mixup": 0.4, "augment": "none", "optimizer": "sgd", "momentum": 0.0, 
     ("trainer", "repeats", "options", "chosen"),
     [
         ("StreamedDropout", True, ["--dropout 0.3"], LITTLE),
-        ("UnseededMixup", False, ["--mixup 0.4"], LITTLE),
+        pytest.param("UnseededMixup", False, ["--mixup 0.4"], LITTLE, marks=pytest.mark.slow),
         ("Forgetful", True, [], LITTLE),
         pytest.param("StreamedMixup", True, ["--mixup 0.4"], EVERYTHING, marks=pytest.mark.slow),
         pytest.param("StreamedBoth", True, ["--dropout 0.3", "--mixup 0.4"], EVERYTHING, marks=pytest.mark.slow),
