@@ -79,6 +79,19 @@ def affectkit(*arguments: object, timeout: float = 120, cwd: Path | None = None,
     )
 
 
+def make_affectnet(root: Path, *, train: int, valid: int) -> Path:
+    """AffectNetFused as it is downloaded, with bytes in place of images."""
+    rng = np.random.default_rng(4)
+    for folder, first, count in (("train_set", 0, train), ("val_set", 100, valid)):
+        for part in ("images", "annotations"):
+            (root / folder / part).mkdir(parents=True)
+        for number in range(first, first + count):
+            (root / folder / "images" / f"{number}.jpg").write_bytes(b"jpeg" + bytes([number]))
+            row = ",".join(str(value) for value in rng.dirichlet(np.full(13, 0.2)))
+            (root / folder / "annotations" / f"{number}_prob_rank.txt").write_text(row + "\n")
+    return root
+
+
 class Heard:
     """A Reporter that remembers."""
 

@@ -20,6 +20,7 @@ import typer
 
 from affectkit import errors
 from affectkit.errors import AffectkitError
+from affectkit.runners import processes
 
 SECONDS_BETWEEN_LINES = 5.0
 
@@ -41,7 +42,7 @@ class Console:
     def __init__(
         self, *, json: bool = False, quiet: bool = False, debug: bool = False, extra: dict[str, Any] | None = None
     ) -> None:
-        self.mute = _rank() > 0
+        self.mute = processes.rank() > 0
         self.json, self.quiet, self.debug = json, quiet or self.mute, debug
         self.extra = extra or {}
         self._bar: Any = None
@@ -182,7 +183,8 @@ class Console:
         if self.debug:
             traceback.print_exc()
         text = prefix + message
-        if _first_to_say(text):
+        processes.leave_word(text)
+        if processes.first_to_say(text):
             self._say(text, "red", hint)
         raise typer.Exit(code) from None
 
@@ -206,21 +208,6 @@ def _rich(*, stderr: bool) -> Any:
 
     # FORCE_COLOR would otherwise win over NO_COLOR.
     return RichConsole(stderr=stderr, no_color=bool(os.environ.get("NO_COLOR")) or None, highlight=False)
-
-
-def _rank() -> int:
-    """The number of this process among several, as torchrun sets it; 0 alone."""
-    world, rank = os.environ.get("WORLD_SIZE", "1"), os.environ.get("RANK", "0")
-    return int(rank) if world != "1" and rank.isdigit() else 0
-
-
-def _first_to_say(text: str) -> bool:
-    if os.environ.get("WORLD_SIZE", "1") == "1":
-        return True
-    from affectkit.runners import processes
-
-    processes.leave_word(text)
-    return processes.first_to_say(text)
 
 
 def _is_number(text: str) -> bool:

@@ -16,6 +16,7 @@ from affectkit.cli._console import Console
 from affectkit.config import Resolved, default_of, field_type, option_name, resolve
 from affectkit.errors import UsageError
 from affectkit.runners.batch import Batch
+from affectkit.runners.processes import launched
 
 OUTPUT = "Output"
 
@@ -90,10 +91,9 @@ def command(
 
 
 def _refuse_several(name: str) -> None:
-    world = os.environ.get("WORLD_SIZE", "1")
-    if world != "1" and "RANK" in os.environ:
+    if launched() > 1 and "RANK" in os.environ:
         raise UsageError(
-            f"{name} does not run in several processes (WORLD_SIZE is {world}).",
+            f"{name} does not run in several processes (WORLD_SIZE is {launched()}).",
             "Start it without torchrun; --shard i/N divides the work of a preparation.",
         )
 

@@ -252,15 +252,23 @@ def refuse_failures(failures: Sequence[Failure], on_error: str) -> None:
         )
 
 
-def choose_workers(asked: int | None, *, held: bool, processes: int = 1) -> int:
-    """How many processes decode: as asked; none where images are held, else half the processors, 8 at most.
+def choose_workers(asked: int | None, *, held: bool, on_cpu: bool = False, processes: int = 1) -> tuple[int, str]:
+    """How many processes decode, and why: as asked; none where images are held; else a share of the processors.
+
+    That is half of them, 8 workers at most. Where the network computes on them too it is a quarter, and may be none:
+    on two processors a worker costs inference at 64 pixels a tenth, for it stops a thread that the other waits for.
 
     Args:
+        on_cpu: whether the network computes on the same processors.
         processes: how many processes of the run share this machine, each with decoding workers of its own.
     """
     if asked is not None:
-        return asked
-    return 0 if held else min(8, max(1, processors() // (2 * processes)))
+        return asked, "asked for"
+    if held:
+        return 0, "images are held in memory"
+    if on_cpu:
+        return min(8, processors() // (4 * processes)), f"the network has most of {processors()} processors"
+    return min(8, max(1, processors() // (2 * processes))), f"of {processors()} processors"
 
 
 def processors() -> int:

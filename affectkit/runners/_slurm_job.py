@@ -19,7 +19,6 @@ Read in submitit 1.5's source (core/job_environment.py, slurm/slurm.py, local/lo
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import logging
 import os
 import signal
@@ -33,6 +32,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from affectkit.core.process import end_with_parent
 from affectkit.errors import EXIT_INTERRUPTED, EXIT_RESUMABLE, EXIT_TERMINATED, RunError
 
 STOPPED = (EXIT_RESUMABLE, EXIT_INTERRUPTED, EXIT_TERMINATED, -signal.SIGTERM, -signal.SIGINT)
@@ -52,9 +52,6 @@ LINGER = 2.0
 """Seconds in which the warning that follows SIGTERM at a preemption can still come."""
 END = 3.0
 """Seconds that a child gets to end in order when its job ends before it."""
-
-_LIBC = ctypes.CDLL(None) if sys.platform.startswith("linux") else None
-_PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True)
@@ -120,7 +117,7 @@ class Job:
         environment = submitit.JobEnvironment()
         first = environment.global_rank == 0
         arguments = self.work.arguments(restarted=self.attempt > 0 or _restarts(environment) > 0)
-        _end_with_parent()
+        end_with_parent(signal.SIGTERM)
         with self._passing_on(first=first), contextlib.suppress(_Ended):
             try:
                 self._start(arguments, environment)
@@ -263,15 +260,9 @@ def _warning() -> signal.Signals:
     return getattr(signal, "SIG" + os.environ.get("SUBMITIT_PREEMPT_SIGNAL", "USR2"))
 
 
-def _end_with_parent() -> None:
-    """Have SIGTERM come to this process when the one that started it dies (Linux alone can)."""
-    if _LIBC is not None:
-        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-
-
 def _bind(parent: int) -> None:
     """In the child, before it becomes affectkit: end with ``parent``, and do not die of a warning meant for it."""
-    _end_with_parent()
+    end_with_parent(signal.SIGTERM)
     if os.getppid() != parent:
         os._exit(EXIT_TERMINATED)
     signal.signal(signal.SIGUSR2, signal.SIG_IGN)

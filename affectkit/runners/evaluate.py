@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 import socket
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +97,11 @@ class Place:
         reporter.note("compiling the model: the first batches take a minute, on a CPU several")
         return compile_model(model, device=self.device)
 
-    def describe(self, batch_size: int, workers: int, *, accumulate: int = 1) -> str:
+    def workers(self, asked: int | None, *, held: bool = False) -> tuple[int, str]:
+        """How many processes decode for this one, and why."""
+        return choose_workers(asked, held=held, on_cpu=self.device.kind == "cpu", processes=self.group.local)
+
+    def describe(self, batch_size: int, workers: str, *, accumulate: int = 1) -> str:
         """One line for the header of a run: device, precision, batch, workers, and why."""
         steps = f" x {accumulate}" if accumulate > 1 else ""
         shared = ""
@@ -103,7 +109,7 @@ class Place:
             shared = f" over {self.group.world} processes ({-(-batch_size // self.group.world)} each)"
         return (
             f"{self.device.description} ({self.device.reason}); {self.precision.name} ({self.precision.reason}); "
-            f"batch {batch_size}{steps}{shared}, {workers} decoding workers{' each' if self.group.several else ''}"
+            f"batch {batch_size}{steps}{shared}; decoding workers: {workers}"
         )
 
     def _check_apart(self) -> None:
@@ -230,12 +236,16 @@ def evaluate(
         reporter.finish()
         model.train(training)
     parts = place.group.gather_arrays(collector.arrays())
-    told = place.group.gather_values([asdict(failure) for failure in failures]) if place.group.several else [failures]
-    failures = [Failure(**item) if isinstance(item, dict) else item for part in told for item in part]
-    failures.sort(key=lambda failure: failure.index)
+    failures = gather_failures(failures, place.group)
     if len(failures) == len(split):
         raise DataError(f"none of the {len(split)} images of {split.name} can be read.")
     return Collector.results(parts, split, targets), failures
+
+
+def gather_failures(failures: Sequence[Failure], group: Group) -> list[Failure]:
+    """The failures of all processes, in the order of their items."""
+    parts = group.gather_values([asdict(failure) for failure in failures])
+    return sorted((Failure(**failure) for part in parts for failure in part), key=attrgetter("index"))
 
 
 def find_split(source: Source, name: str) -> Split:
@@ -281,11 +291,11 @@ def _test_at(
         place.group.together(lambda: str(fresh_folder(folder, force=settings.force, name="--results")))
     source = place.group.in_turn(lambda: find(settings.data, reporter=reporter))
     split, note = task.usable(find_split(source, settings.split))
-    workers = choose_workers(settings.workers, held=False, processes=place.group.local)
+    workers, why = place.workers(settings.workers)
     reporter.note(f"{source.layout} in {source.root}, {split.name} split: {len(split):,} images")
     for text in filter(None, (*source.notes, note)):
         reporter.note(text)
-    reporter.note(place.describe(settings.batch_size, workers))
+    reporter.note(place.describe(settings.batch_size, f"{workers} ({why})"))
     loader = evaluation_loader(
         SplitImages(split, task.spec), place=place, batch_size=settings.batch_size, workers=workers
     )

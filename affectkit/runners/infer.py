@@ -9,8 +9,8 @@ import itertools
 import json
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
-from operator import attrgetter, itemgetter
+from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 from typing import IO, Any
 
@@ -21,11 +21,11 @@ from affectkit.core.files import read_json
 from affectkit.core.progress import Reporter
 from affectkit.core.shards import Listing, Shard
 from affectkit.data.decode import list_images
-from affectkit.data.loading import Failure, PathImages, choose_workers, close_loader, make_loader, refuse_failures
+from affectkit.data.loading import Failure, PathImages, close_loader, make_loader, refuse_failures
 from affectkit.errors import DataError
 from affectkit.runners.backends import set_up_backends
 from affectkit.runners.checkpoint import find_checkpoint, load_model, make_task
-from affectkit.runners.evaluate import Place, forward, forward_in_blocks, share_of
+from affectkit.runners.evaluate import Place, forward, forward_in_blocks, gather_failures, share_of
 from affectkit.runners.processes import Group, joined
 from affectkit.runners.rows import NAME, Output
 from affectkit.runners.settings import InferSettings
@@ -207,12 +207,12 @@ def _infer(settings: InferSettings, *, reporter: Reporter, listed: IO[str], stdo
     group = place.group
     model = load_model(path, device=settings.device)
     task = make_task(model.spec)
-    workers = choose_workers(settings.workers, held=False, processes=group.local)
+    workers, why = place.workers(settings.workers)
     reporter.note(
         f"{path}: {model.header.model}, task {task.name}, {len(task.spec.classes)} classes, "
         f"{task.spec.height}x{task.spec.width}x{task.spec.channels}"
     )
-    reporter.note(place.describe(settings.batch_size, workers))
+    reporter.note(place.describe(settings.batch_size, f"{workers} ({why})"))
     summary = {
         "checkpoint": str(path),
         "checkpoint_sha256": model.checkpoint_hash,
@@ -275,10 +275,8 @@ def gathered(
 ) -> Iterator[tuple[list[list[Any]], list[Failure]]]:
     """The batches of all processes put together in the order of the listing, for as many ``rounds`` as the longest."""
     for rows, failures in itertools.islice(itertools.chain(batches, itertools.repeat(([], []))), rounds):
-        parts = group.gather_values([rows, [asdict(failure) for failure in failures]])
-        together = sorted((row for part, _ in parts for row in part), key=itemgetter(0))
-        missed = [Failure(**failure) for _, part in parts for failure in part]
-        yield together, sorted(missed, key=attrgetter("index"))
+        together = sorted((row for part in group.gather_values(rows) for row in part), key=itemgetter(0))
+        yield together, gather_failures(failures, group)
 
 
 def _write(

@@ -25,7 +25,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from affectkit import errors
-from affectkit.core.process import end_with_parent
 from affectkit.core.randomness import address
 from affectkit.errors import AffectkitError, PeerLost, UsageError
 
@@ -180,10 +179,6 @@ class Group:
         """Until every process has come here."""
         self.largest([0])
 
-    def describe(self) -> str:
-        """For the header of a run; empty for one process."""
-        return f", {self.world} processes" if self.several else ""
-
     @contextlib.contextmanager
     def _talking(self) -> Iterator[None]:
         try:
@@ -238,6 +233,8 @@ def joined(device: str = "auto") -> Iterator[Group]:
         return
     import torch
     import torch.distributed as dist
+
+    from affectkit.core.process import end_with_parent
 
     lacking = [name for name in ("RANK", "MASTER_ADDR", "MASTER_PORT") if not os.environ.get(name)]
     if lacking or not 0 <= rank() < launched():

@@ -25,7 +25,7 @@ import torch
 from affectkit.core.process import end_with_parent
 from affectkit.core.progress import Reporter, Silent
 from affectkit.core.randomness import numpy_generator
-from affectkit.data.loading import choose_cache, choose_workers, hold_images, refuse_failures
+from affectkit.data.loading import choose_cache, hold_images, refuse_failures
 from affectkit.data.split import Split
 from affectkit.errors import AffectkitError
 from affectkit.runners.processes import joined
@@ -97,7 +97,7 @@ def cut(training: Training, part: Part, *, reporter: Reporter) -> Training:
     if choose_cache(part.cache, whole, spec):
         held = tuple(hold_images(split, spec, reporter=reporter) for split in (train, valid))
         refuse_failures([failure for one in held for failure in one.failures.values()], settings.on_error)
-    workers = choose_workers(part.workers, held=held[0] is not None)
+    workers, _ = training.place.workers(part.workers, held=held[0] is not None)
     return replace(training, train=train, valid=valid, held=held, workers=workers)
 
 

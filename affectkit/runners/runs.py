@@ -181,9 +181,11 @@ def start_trackers(trainer: Trainer, settings: TrainSettings) -> Trackers:
 
 def find_state(run: RunFolder, reporter: Reporter) -> dict[str, Any] | None:
     """The newest state that verifies; what was passed over, and that there is none, is said."""
+    found: list[dict[str, Any]] = []
 
     def find() -> list[Any]:
-        path, damaged = newest_state(run.state)
+        path, tree, damaged = newest_state(run.state)
+        found.append(tree)
         return [str(path or ""), damaged]
 
     path, damaged = current().together(find)
@@ -193,7 +195,7 @@ def find_state(run: RunFolder, reporter: Reporter) -> dict[str, Any] | None:
         told = "every saved state is damaged" if damaged else "no state was saved yet"
         reporter.note(f"{told}; starting from the beginning")
         return None
-    return read_state(Path(path))
+    return found[0] if found else read_state(Path(path))
 
 
 def train_repeats(settings: TrainSettings, root: Path, *, resuming: bool, reporter: Reporter) -> dict[str, Any]:

@@ -77,16 +77,18 @@ def states(folder: Path) -> list[Path]:
     return sorted(folder.glob("state-*"), reverse=True) if folder.is_dir() else []
 
 
-def newest_state(folder: Path) -> tuple[Path | None, list[str]]:
-    """The newest state that matches its manifest (None where there is none), and a sentence on each passed over."""
+def newest_state(folder: Path) -> tuple[Path | None, dict[str, Any], list[str]]:
+    """The newest state that matches its manifest (None where there is none), what it holds, and what was passed over.
+
+    Of what was passed over there is a sentence each.
+    """
     skipped = []
     for candidate in states(folder):
         try:
-            read_state(candidate)
-            return candidate, skipped
+            return candidate, read_state(candidate), skipped
         except (OSError, ValueError, KeyError, TypeError, SafetensorError, CheckpointError) as error:
             skipped.append(f"{candidate}: {error}")
-    return None, skipped
+    return None, {}, skipped
 
 
 def read_state(folder: Path) -> dict[str, Any]:

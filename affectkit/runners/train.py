@@ -28,7 +28,7 @@ from affectkit.data.loading import (
 from affectkit.errors import CheckpointError, RunError, Stopped
 from affectkit.reports import plots
 from affectkit.runners.checkpoint import load_tensors, make_task, read_header, save_checkpoint
-from affectkit.runners.evaluate import draw_figures, evaluate, evaluation_loader
+from affectkit.runners.evaluate import draw_figures, evaluate, evaluation_loader, gather_failures
 from affectkit.runners.learner import Learner, LossSum
 from affectkit.runners.runfolder import RunFolder
 from affectkit.runners.settings import interval
@@ -82,6 +82,7 @@ class Trainer:
         self.at = Position()
         self.learner = Learner(training, reporter=reporter)
         self.losses = LossSum(self.place.device.torch_name)
+        self.every = interval(self.settings.checkpoint_every)
         self._saved = (0, time.monotonic())
         held_train, held_valid = training.held
         images = SplitImages(
@@ -159,8 +160,7 @@ class Trainer:
         counts[self.group.rank] = len(raw["index"])
         *counts, failed = self.group.largest([*counts, len(failures)])
         if failed:
-            found = self.group.gather_values([asdict(failure) for failure in failures])
-            self._skip([Failure(**failure) for part in found for failure in part])
+            self._skip(gather_failures(failures, self.group))
         return counts
 
     def _skip(self, failures: list[Failure]) -> None:
@@ -187,7 +187,7 @@ class Trainer:
 
     def _stop_or_save(self, stopping: StopFlag) -> None:
         """After an optimiser step: end where a signal has come to any process, save where it is time."""
-        steps, seconds = interval(self.settings.checkpoint_every)
+        steps, seconds = self.every
         due = bool(steps and self.at.step - self._saved[0] >= steps)
         # The clock of the first process counts: those of others may differ.
         due |= bool(seconds and self.group.first and time.monotonic() - self._saved[1] >= seconds)

@@ -16,7 +16,7 @@ from affectkit.core.progress import Reporter
 from affectkit.core.randomness import address
 from affectkit.core.spec import InputSpec
 from affectkit.data.layouts import Source, find
-from affectkit.data.loading import Held, choose_cache, choose_workers, hold_images, refuse_failures
+from affectkit.data.loading import Held, choose_cache, hold_images, refuse_failures
 from affectkit.data.split import Split, split_off
 from affectkit.errors import DataError, UsageError
 from affectkit.models import backbones
@@ -118,7 +118,7 @@ def prepare(settings: TrainSettings, *, reporter: Reporter, restored: bool = Fal
     else:
         model = place.group.in_turn(lambda: initial_model(settings, spec, options, reporter=reporter))
     held = hold(settings, spec, train, valid, group=place.group, reporter=reporter)
-    workers = choose_workers(settings.workers, held=held[0] is not None, processes=place.group.local)
+    workers, why = place.workers(settings.workers, held=held[0] is not None)
     model = prepare_model(model, place.device, channels_last=place.device.channels_last)
     reporter.note(
         f"{source.layout} in {source.root}: {len(train):,} training and {len(valid):,} validation images, "
@@ -129,7 +129,7 @@ def prepare(settings: TrainSettings, *, reporter: Reporter, restored: bool = Fal
         f"{spec.height}x{spec.width}x{spec.channels}, task {task.name}"
     )
     reporter.note(
-        place.describe(settings.batch_size, workers, accumulate=settings.accumulate)
+        place.describe(settings.batch_size, f"{workers} ({why})", accumulate=settings.accumulate)
         + (", images held in memory" if held[0] is not None else ", images decoded each time")
     )
     return Training(

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from unittest import mock
 
 import pytest
 
@@ -67,14 +68,28 @@ print(usual, faults())
 
 
 def test_another_system_is_left_alone(monkeypatch):
-    monkeypatch.setattr(process.ctypes, "CDLL", lambda name: pytest.fail("asked"))
+    asked = []
+    monkeypatch.setattr(process.ctypes, "CDLL", lambda name: asked.append(name) or mock.Mock())
     monkeypatch.setattr(process.sys, "platform", "darwin")
     keep_freed_memory()
     end_with_parent(signal.SIGKILL)
+    assert asked == []
+    monkeypatch.setattr(process.sys, "platform", "linux")
+    keep_freed_memory()
+    end_with_parent(signal.SIGKILL)
+    assert asked == [None] * 3
 
 
 def test_a_c_library_without_the_function_is_no_fault(monkeypatch):
     monkeypatch.setattr(process.sys, "platform", "linux")
-    monkeypatch.setattr(process.ctypes, "CDLL", lambda name: object())
+    asked = []
+
+    class Bare:
+        def __getattr__(self, name):
+            asked.append(name)
+            raise AttributeError(name)
+
+    monkeypatch.setattr(process.ctypes, "CDLL", lambda name: Bare())
     keep_freed_memory()
     end_with_parent(signal.SIGKILL)
+    assert asked == ["mallopt", "mallopt", "prctl"], "each was looked for, and its absence let pass"

@@ -116,9 +116,13 @@ def test_a_batch_of_nothing_but_bad_images_is_empty(tmp_path):
 
 
 def test_choices_of_workers_and_cache(monkeypatch):
-    assert choose_workers(3, held=True) == 3
-    assert choose_workers(None, held=True) == 0
-    assert choose_workers(None, held=False) >= 1
+    assert choose_workers(3, held=True) == (3, "asked for")
+    assert choose_workers(None, held=True) == (0, "images are held in memory")
+    for there, own, shared, of_two in ((1, 1, 0, 1), (2, 1, 0, 1), (4, 2, 1, 1), (16, 8, 4, 4), (64, 8, 8, 8)):
+        monkeypatch.setattr(loading, "processors", lambda there=there: there)
+        assert choose_workers(None, held=False) == (own, f"of {there} processors")
+        assert choose_workers(None, held=False, on_cpu=True)[0] == shared
+        assert choose_workers(None, held=False, processes=2)[0] == of_two
     free = type("Memory", (), {"available": 4 * 16 * 16 * 3 * 100})
     monkeypatch.setattr(loading.psutil, "virtual_memory", lambda: free)
     assert choose_cache("auto", 100, SPEC) and not choose_cache("auto", 101, SPEC)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support import make_affectnet
 
 from affectkit.data.affectnet import CLASSES
 from affectkit.data.layouts import find
@@ -17,14 +18,7 @@ from affectkit.prep.affectnet_fused import prepare_affectnet_fused
 @pytest.fixture
 def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("AFFECTKIT_CACHE", str(tmp_path / "cache"))
-    rng, root = np.random.default_rng(4), tmp_path / "source"
-    for folder, numbers in (("train_set", range(40)), ("val_set", range(100, 107))):
-        for part in ("images", "annotations"):
-            (root / folder / part).mkdir(parents=True)
-        for number in numbers:
-            (root / folder / "images" / f"{number}.jpg").write_bytes(b"jpeg" + bytes([number]))
-            row = ",".join(str(value) for value in rng.dirichlet(np.full(13, 0.2)))
-            (root / folder / "annotations" / f"{number}_prob_rank.txt").write_text(row + "\n")
+    root = make_affectnet(tmp_path / "source", train=40, valid=7)
     (root / "train_set/images/999.jpg").touch()
     return root
 

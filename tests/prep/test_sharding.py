@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from support import Heard
+from support import Heard, make_affectnet
 
 from affectkit.core.progress import Silent
 from affectkit.core.shards import Shard
@@ -49,18 +49,6 @@ def make_ferplus(root: Path, *, pixels: bool) -> Path:
     return root
 
 
-def make_affectnet(root: Path) -> Path:
-    rng = np.random.default_rng(4)
-    for folder, numbers in (("train_set", range(9)), ("val_set", range(100, 104))):
-        for part in ("images", "annotations"):
-            (root / folder / part).mkdir(parents=True)
-        for number in numbers:
-            (root / folder / "images" / f"{number}.jpg").write_bytes(b"jpeg" + bytes([number]))
-            row = ",".join(str(value) for value in rng.dirichlet(np.full(13, 0.2)))
-            (root / folder / "annotations" / f"{number}_prob_rank.txt").write_text(row + "\n")
-    return root
-
-
 KINDS = {
     "ferplus": lambda root, out, **more: prepare_ferplus(root, out, target="distribution", **more),
     "ferplus-pixels": lambda root, out, **more: prepare_ferplus(root, out, target="majority", **more),
@@ -83,7 +71,7 @@ def prepare(request, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     if request.param.startswith("ferplus"):
         make_ferplus(root, pixels=request.param == "ferplus-pixels")
     elif request.param == "affectnet-fused":
-        make_affectnet(root)
+        make_affectnet(root, train=9, valid=4)
 
     def run(out: Path, shard: str | None = None, reporter=None):
         parsed = Shard.parse(shard) if shard else None

@@ -29,7 +29,7 @@ from affectkit.core.progress import Silent
 from affectkit.runners import runs
 from affectkit.runners.evaluate import test as run_test
 from affectkit.runners.settings import TestSettings
-from affectkit.runners.state import newest_state, read_state, save_state
+from affectkit.runners.state import newest_state, save_state
 
 STEP, BATCH = "affectkit.runners.learner:Learner.step", "affectkit.runners.learner:Learner.add"
 FILES = ("best.safetensors", "last.safetensors", "history.csv", "metrics.json")
@@ -288,8 +288,8 @@ def test_a_step_that_is_saved_again_is_there_at_any_moment(tmp_path, before):
         code = forked(lambda number=number, act=prepare: (act(), save_state(tmp_path, {"n": number}, step=7, keep=1)))
         assert code == KILLED
         saved = save_state(tmp_path, {"n": -number}, step=7, keep=1)
-        newest, damaged = newest_state(tmp_path)
-        assert newest == saved and read_state(newest) == {"n": -number} and not damaged
+        newest, tree, damaged = newest_state(tmp_path)
+        assert newest == saved and tree == {"n": -number} and not damaged
         assert [path.name for path in tmp_path.iterdir()] == [saved.name]
 
 
@@ -356,7 +356,7 @@ def test_a_full_disk_ends_a_run_in_words_and_it_can_go_on(faces, tmp_path, fill,
     assert forked(work) == 1
     said = " ".join(told.read_text().split())
     assert all(word in said for word in words) and "fault of affectkit" not in said, said
-    newest, damaged = newest_state(run / "state")
+    newest, _, damaged = newest_state(run / "state")
     assert newest.name == f"state-{left:09d}" and damaged == [] and not list((run / "state").glob(".*"))
     assert life(faces, tmp_path / "whole", SHORT)[0] == 0
     code, notes = life(faces, run, SHORT, resume=True)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from affectkit.errors import RunError
-from affectkit.runners.state import newest_state, read_state, save_state, states
+from affectkit.runners.state import newest_state, save_state, states
 
 TREE = {
     "position": {"epoch": 2, "best": None, "history": [{"loss": 0.5, "note": "ö"}], "rate": 1e-7},
@@ -21,8 +21,8 @@ TREE = {
 
 
 def load_state(folder):
-    path, skipped = newest_state(folder)
-    return read_state(path) if path else None, skipped
+    path, tree, skipped = newest_state(folder)
+    return tree if path else None, skipped
 
 
 def same(a, b):
