@@ -103,7 +103,8 @@ class Console:
             self._bar = None
 
     def _rate(self, now: float) -> str:
-        return f"{self._done / max(now - self._began, 1e-9):.0f}/s" if self._done else ""
+        rate = self._done / max(now - self._began, 1e-9)
+        return f"{rate:.0f}/s" if rate >= 10 else f"{rate:.2g}/s" if self._done else ""
 
     # --- results -------------------------------------------------------------------------------------------------
 

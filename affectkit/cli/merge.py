@@ -11,7 +11,6 @@ import typer
 from affectkit.cli._console import Console
 from affectkit.cli._options import command
 from affectkit.config import Resolved, setting
-from affectkit.core.shards import command_of
 from affectkit.errors import EXIT_PARTIAL, DataError, UsageError
 
 FINISHED = {
@@ -50,6 +49,8 @@ def register(app: typer.Typer) -> None:
         s = resolved.settings
         if not s.folder.is_dir():
             raise UsageError(f"{s.folder} is not a folder.", "Name the folder in which the shards wrote their parts.")
+        from affectkit.core.shards import command_of
+
         kind = command_of(s.folder)
         if kind is None:
             _say_finished(s.folder, console)

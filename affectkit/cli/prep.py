@@ -11,8 +11,8 @@ import typer
 from affectkit.cli._console import Console
 from affectkit.cli._options import command
 from affectkit.config import Resolved, setting
-from affectkit.core.shards import Shard
 from affectkit.runners.batch import PREP
+from affectkit.runners.settings import check_shard
 
 LINKS = ("copy", "hardlink")
 SHARD = "Write every N-th image alone, as the I-th of N runs; affectkit merge OUTPUT then makes the tables."
@@ -25,7 +25,7 @@ class PrepSettings:
     source: Path | None = setting(None, "Folder with the dataset as it was downloaded.", argument=True)
     output: Path | None = setting(None, "Folder to make: tables and images.")
     link: str = setting("copy", "How image files get there.", choices=LINKS)
-    shard: str | None = setting(None, SHARD, check=Shard.parse, metavar="I/N")
+    shard: str | None = setting(None, SHARD, check=check_shard, metavar="I/N")
 
     def rules(self) -> list[str]:
         """Faults between settings."""
@@ -54,7 +54,7 @@ class SchematicSettings:
     test: int = setting(160, "Test faces.", low=8, high=1_000_000)
     size: int = setting(64, "Height and width in pixels.", low=24, high=1024)
     seed: int = setting(0, "Everything random follows from it.", low=0)
-    shard: str | None = setting(None, SHARD, check=Shard.parse, metavar="I/N")
+    shard: str | None = setting(None, SHARD, check=check_shard, metavar="I/N")
 
     def rules(self) -> list[str]:
         """Faults between settings."""
@@ -121,7 +121,9 @@ def register(app: typer.Typer) -> None:
             console.note(f"{s.train:,} training, {s.valid:,} validation and {s.test:,} test faces in {s.output}")
 
 
-def _shard(settings: Any) -> Shard | None:
+def _shard(settings: Any) -> Any:
+    from affectkit.core.shards import Shard
+
     return Shard.parse(settings.shard) if settings.shard else None
 
 

@@ -265,7 +265,7 @@ def choose_workers(asked: int | None, *, held: bool, on_cpu: bool = False, proce
     if asked is not None:
         return asked, "asked for"
     if held:
-        return 0, "images are held in memory"
+        return 0, "none needed"
     if on_cpu:
         return min(8, processors() // (4 * processes)), f"the network has most of {processors()} processors"
     return min(8, max(1, processors() // (2 * processes))), f"of {processors()} processors"

@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING, Any
 
 from affectkit.errors import DeviceError, UsageError
 from affectkit.runners._device_local import LocalProcess, own_device
+from affectkit.runners.settings import PRECISIONS
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
 
-PRECISIONS = ("auto", "fp32", "tf32", "bf16", "fp16")
 DTYPES = {"fp32": "float32", "tf32": "float32", "bf16": "bfloat16", "fp16": "float16"}
 
 INSTALL_HINT = "Install a CUDA build of torch (https://pytorch.org/get-started/locally), or use --device cpu."

@@ -20,12 +20,10 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from affectkit import errors
-from affectkit.core.randomness import address
 from affectkit.errors import AffectkitError, PeerLost, UsageError
 
 if TYPE_CHECKING:
@@ -34,8 +32,8 @@ if TYPE_CHECKING:
 
 Value = TypeVar("Value")
 
-PATIENCE = timedelta(hours=2)
-"""How long one process waits for another that is alive: the first may be reading a large dataset for the rest."""
+PATIENCE = 2 * 60 * 60
+"""Seconds for which one process waits for another that is alive: the first may be reading a large dataset."""
 
 
 @dataclass(frozen=True)
@@ -231,6 +229,8 @@ def joined(device: str = "auto") -> Iterator[Group]:
     if launched() == 1 or _group.several:
         yield _group
         return
+    from datetime import timedelta
+
     import torch
     import torch.distributed as dist
 
@@ -245,10 +245,11 @@ def joined(device: str = "auto") -> Iterator[Group]:
         )
     _parent = os.getppid()
     end_with_parent(signal.SIGTERM)  # the launcher: nothing is left running without it
+    patience = timedelta(seconds=PATIENCE)
     backend = "cpu:gloo,cuda:nccl" if device != "cpu" and torch.cuda.is_available() else "gloo"
     try:
-        _store = next(dist.rendezvous("env://", timeout=PATIENCE))[0]
-        dist.init_process_group(backend, store=_store, rank=rank(), world_size=launched(), timeout=PATIENCE)
+        _store = next(dist.rendezvous("env://", timeout=patience))[0]
+        dist.init_process_group(backend, store=_store, rank=rank(), world_size=launched(), timeout=patience)
     except (RuntimeError, ValueError) as error:
         raise PeerLost(f"process {rank() + 1} of {launched()} cannot reach the others: {error}") from error
     local = os.environ.get("LOCAL_WORLD_SIZE", "")
@@ -277,6 +278,8 @@ def first_to_say(text: str) -> bool:
     if _store is None or os.getppid() != _parent:
         # Not connected yet, so that what is wrong is wrong in all; or the launcher, which keeps count, has gone.
         return rank() == 0
+    from affectkit.core.randomness import address
+
     try:
         return int(_store.add(f"affectkit said {address(0, text)}", 1)) == 1
     except RuntimeError:  # who kept count has gone

@@ -104,7 +104,7 @@ def resumed_settings(settings: TrainSettings, given: frozenset[str]) -> TrainSet
         raise UsageError(
             f"--resume goes on with the settings of {root}; {', '.join('--' + n.replace('_', '-') for n in changed)} "
             "cannot be changed.",
-            f"Only {', '.join('--' + name for name in RESUMABLE)} can.",
+            f"Only {', '.join('--' + name.replace('_', '-') for name in RESUMABLE)} can.",
         )
     RunFolder(root).read_config()
     stored = resolve(TrainSettings, flags={}, file=root / "config.yaml").settings

@@ -7,12 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from affectkit.config import setting
-from affectkit.core.shards import Shard
 from affectkit.core.spec import FITS
 from affectkit.data.presets import PRESETS
 from affectkit.errors import UsageError
 from affectkit.losses import LOSSES, parse_loss
-from affectkit.runners.device import PRECISIONS
 from affectkit.schedules import SCHEDULES
 from affectkit.tasks import TASKS
 
@@ -21,6 +19,8 @@ MODEL = "Model"
 LEARNING = "Learning"
 REGULAR = "Regularisation"
 RUN = "Run"
+
+PRECISIONS = ("auto", "fp32", "tf32", "bf16", "fp16")
 
 
 def interval(text: str | None) -> tuple[int, float]:
@@ -33,6 +33,13 @@ def interval(text: str | None) -> tuple[int, float]:
     if match[1]:
         return int(match[1]), 0.0
     return 0, float(match[2]) * {"s": 1, "m": 60, "h": 3600}[match[3]]
+
+
+def check_shard(text: str) -> None:
+    """Refuse what is not ``I/N``; help and completion need not wait for what reads it."""
+    from affectkit.core.shards import Shard
+
+    Shard.parse(text)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -229,7 +236,7 @@ class InferSettings(Runtime):
     shard: str | None = setting(
         None,
         "Predict every N-th image alone, as the I-th of N runs; affectkit merge puts the parts together.",
-        check=Shard.parse,
+        check=check_shard,
         group=DATA,
         metavar="I/N",
     )

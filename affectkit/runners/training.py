@@ -130,7 +130,7 @@ def prepare(settings: TrainSettings, *, reporter: Reporter, restored: bool = Fal
     )
     reporter.note(
         place.describe(settings.batch_size, f"{workers} ({why})", accumulate=settings.accumulate)
-        + (", images held in memory" if held[0] is not None else ", images decoded each time")
+        + ("; images held in memory" if held[0] is not None else "; images decoded each time")
     )
     return Training(
         settings,

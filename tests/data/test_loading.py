@@ -117,7 +117,7 @@ def test_a_batch_of_nothing_but_bad_images_is_empty(tmp_path):
 
 def test_choices_of_workers_and_cache(monkeypatch):
     assert choose_workers(3, held=True) == (3, "asked for")
-    assert choose_workers(None, held=True) == (0, "images are held in memory")
+    assert choose_workers(None, held=True) == (0, "none needed")
     for there, own, shared, of_two in ((1, 1, 0, 1), (2, 1, 0, 1), (4, 2, 1, 1), (16, 8, 4, 4), (64, 8, 8, 8)):
         monkeypatch.setattr(loading, "processors", lambda there=there: there)
         assert choose_workers(None, held=False) == (own, f"of {there} processors")
