@@ -13,9 +13,27 @@ import numpy as np
 from affectkit.core.progress import Reporter, Silent
 from affectkit.data import affectnet
 from affectkit.data.decode import is_hidden, is_image_name
+from affectkit.data.scales import Scale
 from affectkit.data.split import Split, some
 from affectkit.data.tables import header_of, read_tables
 from affectkit.errors import DataError
+
+@dataclass(frozen=True)
+class Labels:
+    """Which targets are wanted, and where they stand.
+
+    Attributes:
+        file: a table with the labels of the images in the dataset folder; None: what the folder holds.
+        ratings: whether valence and arousal are read; None: where there is no other target.
+        scale: of the ratings; None: the likely one.
+        alone: what the items of ``file`` are called where it has no ``split`` column.
+    """
+
+    file: Path | None = None
+    ratings: bool | None = None
+    scale: Scale | None = None
+    alone: str = "all"
+
 
 TABLE_NAMES = {"train": ("train",), "valid": ("valid", "val", "validation"), "test": ("test",)}
 LOOKED_FOR = """looked for:
@@ -43,7 +61,7 @@ class Source:
     notes: tuple[str, ...] = ()
 
 
-def find(root: Path, *, reporter: Reporter | None = None) -> Source:
+def find(root: Path, *, labels: Labels | None = None, reporter: Reporter | None = None) -> Source:
     """The dataset in ``root``.
 
     Tables win over AffectNetFused's layout, and that over class folders. Class names are those of the train split
@@ -51,6 +69,7 @@ def find(root: Path, *, reporter: Reporter | None = None) -> Source:
 
     Args:
         root: folder with the dataset.
+        labels: which targets are wanted, and where they stand, if not in ``root``.
         reporter: told about long reading.
 
     Raises:
@@ -62,11 +81,17 @@ def find(root: Path, *, reporter: Reporter | None = None) -> Source:
         raise DataError(f"dataset folder {root} does not exist.")
     if not root.is_dir():
         raise DataError(f"dataset {root} is not a folder.", "Name the folder that holds the images or tables.")
+    labels = labels or Labels()
+    if labels.file is not None:
+        splits, found = read_tables(
+            {labels.alone: labels.file}, root=root, ratings=labels.ratings, scale=labels.scale
+        )
+        return Source(root, f"{labels.file.name} on the images", splits, next(iter(splits.values())).classes, (*found,))
     notes: list[str] = []
     folders = _class_folders(root)
     tables = _tables(root, notes, strict=not folders and not affectnet.fits(root))
     if tables:
-        splits, found = read_tables(tables)
+        splits, found = read_tables(tables, ratings=labels.ratings, scale=labels.scale)
         layout = "tables"
         if folders:
             notes.append("class folders are here as well: the tables are used")

@@ -36,6 +36,8 @@ class Split:
         labels: int64 (N,), indices into ``classes``; None where there is no single label.
         distribution: float32 (N, C), rows of shares that sum to 1; None where only labels are known.
         votes: float32 (N, C), raters' counts; None where they are not known.
+        ratings: float64 (N, 2), arousal and valence, NaN where one is not known; None where neither is.
+        scale: the least and greatest rating that can be given.
     """
 
     name: str
@@ -45,6 +47,8 @@ class Split:
     labels: np.ndarray | None = field(default=None, repr=False)
     distribution: np.ndarray | None = field(default=None, repr=False)
     votes: np.ndarray | None = field(default=None, repr=False)
+    ratings: np.ndarray | None = field(default=None, repr=False)
+    scale: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         if len(set(self.classes)) != len(self.classes):
@@ -80,6 +84,7 @@ class Split:
             labels=None if self.labels is None else self.labels[chosen],
             distribution=None if self.distribution is None else self.distribution[chosen],
             votes=None if self.votes is None else self.votes[chosen],
+            ratings=None if self.ratings is None else self.ratings[chosen],
         )
 
     def top(self) -> np.ndarray | None:
@@ -170,6 +175,8 @@ class Split:
         for values in (self.labels, self.distribution, self.votes):
             digest.update(b"-" if values is None else np.ascontiguousarray(values).tobytes())
             digest.update(b"\x1e")
+        if self.ratings is not None:
+            digest.update(np.ascontiguousarray(self.ratings).tobytes() + b"\x1e")
         digest.update(np.array(self._sizes(), dtype="<i8").tobytes())
         return digest.hexdigest()
 

@@ -1,15 +1,15 @@
-"""CSV tables of images: a ``filename`` column with a ``label`` column, one column an emotion, or both."""
+"""CSV tables of images: a ``filename`` column with a ``label``, one column an emotion, or ratings; or several."""
 
 from __future__ import annotations
 
 import contextlib
 import csv
+import itertools
 import os
 import posixpath
 import unicodedata
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
@@ -18,19 +18,20 @@ import numpy as np
 
 from affectkit.core.files import inside
 from affectkit.core.registry import nearest
+from affectkit.data.ratings import check_scale, rating_numbers
+from affectkit.data.scales import HEADERLESS, RATINGS, Scale
 from affectkit.data.split import Split, some
+from affectkit.data.table_faults import Faults, check_files, check_repeats
 from affectkit.errors import DataError
 
 RESERVED = frozenset(
-    {"filename", "label", "split", "valence", "arousal", "subject", "source", "draw", "face", "id", "usage"}
+    {"filename", "extension", "label", "split", *RATINGS, "subject", "source", "draw", "face", "id", "usage"}
 )
 SPLIT_VALUES = {"train": "train", "valid": "valid", "val": "valid", "validation": "valid", "test": "test"}
 SUM_TOLERANCE = 1e-3
 # Rows that sum to 1 within this are taken as they are, so that float32 shares survive being written and read.
 EXACT_TOLERANCE = 1e-6
 _INDEX_COLUMNS = frozenset({"", "unnamed: 0"})  # what pandas writes for its row index
-_SCAN_FROM = 32
-"""From so many files of one folder on, the folder is listed once; below, each file is asked for."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,54 +39,50 @@ class Table:
     """The cells of a table, or of the rows of one split in it.
 
     Attributes:
-        path: the CSV file.
+        path: the CSV file. root: the folder that file names are relative to.
         emotions: names of the emotion columns, in their order; empty where there are none.
-        ids: posix paths relative to the table's folder, (N,).
+        ids: posix paths relative to ``root``, (N,).
         lines: the rows' line numbers in the file, the header being line 1, (N,).
         labels: class names (N,), or None without a label column.
         splits: "train", "valid" or "test" (N,), or None without a split column.
         values: float64 (N, E), finite.
+        ratings: float64 (N, 2) in the order of ``RATINGS``, NaN where one has no column; None where not asked for.
+        every: whether a fault names all of its lines.
     """
 
     path: Path
+    root: Path
     emotions: tuple[str, ...]
     ids: list[str] = field(repr=False)
     lines: list[int] = field(repr=False)
     labels: list[str] | None = field(repr=False)
     splits: list[str] | None = field(repr=False)
     values: np.ndarray = field(repr=False)
+    ratings: np.ndarray | None = field(default=None, repr=False)
+    every: bool = False
+
+    def faults(self) -> Faults:
+        """An empty list of faults of this table."""
+        return Faults(self.path, every=self.every)
 
     def part(self, name: str) -> Table:
         """The rows whose split column says ``name``."""
         assert self.splits is not None
         rows = [row for row, split in enumerate(self.splits) if split == name]
-        labels = None if self.labels is None else [self.labels[row] for row in rows]
-        ids, lines = [self.ids[row] for row in rows], [self.lines[row] for row in rows]
-        return Table(self.path, self.emotions, ids, lines, labels, None, self.values[rows])
+        return replace(
+            self,
+            ids=[self.ids[row] for row in rows],
+            lines=[self.lines[row] for row in rows],
+            labels=None if self.labels is None else [self.labels[row] for row in rows],
+            splits=None,
+            values=self.values[rows],
+            ratings=None if self.ratings is None else self.ratings[rows],
+        )
 
     def where(self, rows: np.ndarray | Sequence[int]) -> str:
         """The lines of ``rows`` (positions) as text: "line 4" or "lines 4, 9"."""
         lines = [self.lines[int(row)] for row in rows]
         return f"{'line' if len(lines) == 1 else 'lines'} {some(lines)}"
-
-
-class Faults:
-    """Faults of a table by kind, told together."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.found: dict[str, list[str]] = defaultdict(list)
-
-    def add(self, kind: str, line: int, what: str = "") -> None:
-        """One more fault; ``kind`` is the rule that is broken, ``what`` the value."""
-        self.found[kind].append(f"{line} ({what})" if what else str(line))
-
-    def check(self, hint: str = "") -> None:
-        """Raise a DataError that lists all faults, if there are any."""
-        if self.found:
-            kinds = [f"{kind}: line{'s' * (len(at) > 1)} {some(at)}" for kind, at in self.found.items()]
-            text = kinds[0] if len(kinds) == 1 else "\n  - " + "\n  - ".join(kinds)
-            raise DataError(f"table {self.path}: {text}.", hint)
 
 
 def header_of(path: Path) -> list[str]:
@@ -100,80 +97,148 @@ def header_of(path: Path) -> list[str]:
     raise DataError(f"table {path} is empty; a header line with 'filename' is needed.")
 
 
-def read_table(path: Path) -> Table:
+def read_table(path: Path, *, root: Path | None = None, ratings: bool | None = False) -> Table:
     """The cells of one table, checked for form; files are not looked for yet.
+
+    Args:
+        root: the folder that file names are relative to, of a table that is named apart from it; such a table may
+            have no header line (its columns are then ``HEADERLESS``), and its faults name all lines. None: the
+            table's own folder.
+        ratings: whether the columns of ``RATINGS`` are read; None: where the table has no other target.
 
     Raises:
         DataError: a header that is not complete, or rows that are malformed, listed by line.
     """
+    apart = root is not None
     header = header_of(path)
-    emotions = _check_header(path, header)
+    bare = apart and is_headerless(header)
+    header = list(HEADERLESS) if bare else header
+    emotions = _check_header(path, header, ratings=ratings)
     places = {name: index for index, name in enumerate(header)}
-    at_name, at_label, at_split = places["filename"], places.get("label"), places.get("split")
-    pick = itemgetter(*(places[name] for name in emotions)) if emotions else None
-    ids, lines, labels, splits, values = [], [], [], [], []
-    faults, width, root = Faults(path), len(header), path.parent
+    if ratings is None:
+        ratings = not emotions and "label" not in places
+    cells = _Cells(path, root or path.parent, places, emotions, rated=bool(ratings), every=apart)
     with _reader(path) as reader:
-        next(reader)
-        for row in reader:
-            if not row:
-                continue
-            if len(row) != width:
-                faults.add(f"rows must have {width} columns", reader.line_num, str(len(row)))
-                continue
-            ids.append(_identity(root, row[at_name], faults, reader.line_num))
-            lines.append(reader.line_num)
-            if at_label is not None:
-                labels.append(_label(row[at_label], faults, reader.line_num))
-            if at_split is not None:
-                splits.append(_split_value(row[at_split], faults, reader.line_num))
-            if pick is not None:
-                values.append(_numbers(pick(row), emotions, faults, reader.line_num))
+        for row in reader if bare else itertools.islice(reader, 1, None):
+            if row:
+                cells.add(row, reader.line_num, width=len(header))
     others = ", ".join(sorted(RESERVED))
-    faults.check(f"Every column that is not one of {others} is read as an emotion." if emotions else "")
-    if not ids:
+    hint = f"Every column that is not one of {others} is read as an emotion." if emotions else ""
+    if bare:
+        hint = f"Without a header line the columns are {', '.join(HEADERLESS)}."
+    cells.faults.check(hint)
+    if not cells.ids:
         raise DataError(f"table {path} has a header and no rows.")
-    numbers = np.array(values, dtype=np.float64).reshape(len(ids), len(emotions))
-    return Table(
-        path,
-        emotions,
-        ids,
-        lines,
-        labels if at_label is not None else None,
-        splits if at_split is not None else None,
-        numbers,
-    )
+    return cells.table()
 
 
-def read_tables(paths: Mapping[str, Path]) -> tuple[dict[str, Split], list[str]]:
+def is_headerless(first: Sequence[str]) -> bool:
+    """Whether a table's first line is a row of ``HEADERLESS`` and not a header: no ``filename``, ratings at its end."""
+    if "filename" in first or len(first) < 2:
+        return False
+    try:
+        float(first[-1])
+    except ValueError:
+        return False
+    return True
+
+
+class _Cells:
+    """Takes rows apart, and keeps what is wrong with them."""
+
+    def __init__(
+        self, path: Path, root: Path, places: dict[str, int], emotions: tuple[str, ...], *, rated: bool, every: bool
+    ) -> None:
+        self.path, self.root, self.places, self.emotions, self.every = path, root, places, emotions, every
+        self.pick = itemgetter(*(places[name] for name in emotions)) if emotions else None
+        self.rated = rated
+        self.ids: list[str] = []
+        self.lines: list[int] = []
+        self.labels: list[str] = []
+        self.splits: list[str] = []
+        self.values: list[list[float]] = []
+        self.ratings: list[list[float]] = []
+        self.faults = Faults(path, every=every)
+
+    def add(self, row: list[str], line: int, *, width: int) -> None:
+        """One row; a fault where it is malformed."""
+        if len(row) != width:
+            self.faults.add(f"rows must have {width} columns", line, str(len(row)))
+            return
+        places = self.places
+        name = row[places["filename"]]
+        if (at := places.get("extension")) is not None and name and row[at].strip():
+            name = f"{name.strip()}.{row[at].strip().lstrip('.')}"
+        self.ids.append(_identity(self.root, name, self.faults, line))
+        self.lines.append(line)
+        if (at := places.get("label")) is not None:
+            self.labels.append(_label(row[at], self.faults, line))
+        if (at := places.get("split")) is not None:
+            self.splits.append(_split_value(row[at], self.faults, line))
+        if self.pick is not None:
+            self.values.append(_numbers(self.pick(row), self.emotions, self.faults, line))
+        if self.rated:
+            cells = [row[places[name]] if name in places else None for name in RATINGS]
+            self.ratings.append(rating_numbers(cells, self.faults, line))
+
+    def table(self) -> Table:
+        """All of it."""
+        return Table(
+            self.path,
+            self.root,
+            self.emotions,
+            self.ids,
+            self.lines,
+            self.labels if "label" in self.places else None,
+            self.splits if "split" in self.places else None,
+            np.array(self.values, dtype=np.float64).reshape(len(self.ids), len(self.emotions)),
+            np.array(self.ratings, dtype=np.float64).reshape(-1, len(RATINGS)) if self.rated else None,
+            self.every,
+        )
+
+
+def read_tables(
+    paths: Mapping[str, Path],
+    *,
+    root: Path | None = None,
+    ratings: bool | None = False,
+    scale: Scale | None = None,
+) -> tuple[dict[str, Split], list[str]]:
     """The splits in tables, ``{"train": Path, ...}``; a table that is alone may hold several in a ``split`` column.
 
     Rows that all sum to 1 (within 1e-3) are shares; otherwise non-negative whole numbers are votes. Without a
     ``label`` column there are no labels, without emotion columns no distribution. The classes are the first split's
     emotion columns, or its sorted labels, and the other splits are matched to them by name.
 
+    Args:
+        root, ratings: see ``read_table``. scale: of the ratings; None for the likely one.
+
     Returns:
         the splits in the order train, valid, test, all; and notes for the user.
 
     Raises:
         DataError: rows that are malformed (by line), files that are missing, named twice, in two splits, or outside
-            the table's folder, classes that do not match.
+            the table's folder, classes that do not match, ratings outside their scale.
     """
     found: dict[str, Table] = {}
     for name, path in paths.items():
-        table = read_table(path)
+        table = read_table(path, root=root, ratings=ratings)
         if len(paths) == 1 and table.splits is not None:
             found.update({part: table.part(part) for part in dict.fromkeys(table.splits)})
         else:
             found[name] = table
     tables = {name: found[name] for name in ("train", "valid", "test", "all") if name in found}
-    _check_repeats(tables)
+    check_repeats(tables)
     for table in tables.values():
-        _check_files(table)
+        check_files(table)
+    if any(table.ratings is not None for table in tables.values()):
+        scale = check_scale(tables.values(), scale)
     kinds = _kinds(tables)
     splits: dict[str, Split] = {}
     for name, table in tables.items():
         split = _to_split(name, table, kinds.get(name))
+        if table.ratings is not None:
+            split = replace(split, ratings=table.ratings, scale=scale)
         splits[name] = split.matched(next(iter(splits.values())).classes) if splits else split
     notes = []
     if len(set(kinds.values())) > 1:
@@ -204,7 +269,7 @@ def _text(cell: str) -> str:
     return unicodedata.normalize("NFC", cell.strip())
 
 
-def _check_header(path: Path, header: list[str]) -> tuple[str, ...]:
+def _check_header(path: Path, header: list[str], *, ratings: bool | None) -> tuple[str, ...]:
     """The emotion columns, or a DataError about the header."""
     twice = [name for name in dict.fromkeys(header) if name and header.count(name) > 1]
     if twice:
@@ -219,11 +284,13 @@ def _check_header(path: Path, header: list[str]) -> tuple[str, ...]:
             )
         raise DataError(f"table {path} has no 'filename' column; its columns are {some(header)}.", hint)
     emotions = tuple(name for name in header if name not in RESERVED and name.lower() not in _INDEX_COLUMNS)
-    if len(emotions) < 2 and ("label" not in header or emotions):
+    rated = ratings is not False and not emotions and any(name in header for name in RATINGS)
+    if len(emotions) < 2 and ("label" not in header or emotions) and not rated:
         what = f"one emotion column only, {emotions[0]!r}" if emotions else "neither 'label' nor emotion columns"
         raise DataError(
             f"table {path} has {what}; its columns are {some(header)}.",
-            "A table needs 'filename' and 'label', or one column for each of two or more emotions, or both.",
+            "A table needs 'filename' and 'label', 'valence' and 'arousal', or one column for each of two or more "
+            "emotions.",
         )
     return emotions
 
@@ -274,64 +341,6 @@ def _numbers(cells: tuple[str, ...], emotions: tuple[str, ...], faults: Faults, 
         if not good:
             faults.add("emotion columns must hold numbers of at least 0", line, f"{name}: {cell!r}")
     return [0.0] * len(cells)
-
-
-def _check_repeats(tables: Mapping[str, Table]) -> None:
-    """Refuse a file that is named twice in a split, or in two splits."""
-    owners: dict[str, tuple[str, int]] = {}
-    shared: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for name, table in tables.items():
-        faults = Faults(table.path)
-        for row, identity in enumerate(table.ids):
-            owner, first = owners.setdefault(identity, (name, table.lines[row]))
-            if owner != name:
-                shared[owner, name].append(identity)
-            elif first != table.lines[row]:
-                faults.add("a file is named twice", table.lines[row], f"{identity!r} as in line {first}")
-        faults.check("Keep one row a file.")
-    if shared:
-        texts = [f"{len(names):,} files are in both {a} and {b}: {some(names)}" for (a, b), names in shared.items()]
-        raise DataError("; ".join(texts) + ".", "A file may be in one split only, or results would be too good.")
-
-
-def _check_files(table: Table) -> None:
-    """Refuse rows whose file is missing or is a link that leads out of the table's folder."""
-    root, faults = table.path.parent, Faults(table.path)
-    folders: dict[str, list[int]] = defaultdict(list)
-    for row, identity in enumerate(table.ids):
-        folders[identity.rpartition("/")[0]].append(row)
-    missing, outside = "files are missing", "links that lead out of the table's folder"
-    for folder, rows in folders.items():
-        try:
-            place = inside(root, folder) if folder else root
-        except DataError:
-            for row in rows:
-                faults.add(outside, table.lines[row], repr(table.ids[row]))
-            continue
-        there = _files_in(place, [table.ids[row].rpartition("/")[2] for row in rows])
-        for row in rows:
-            is_link = there.get(table.ids[row].rpartition("/")[2])
-            if is_link is None:
-                faults.add(missing, table.lines[row], repr(table.ids[row]))
-            elif is_link:
-                try:
-                    inside(root, table.ids[row])
-                except DataError:
-                    faults.add(outside, table.lines[row], repr(table.ids[row]))
-    faults.check(f"File names are relative to {root}.")
-
-
-def _files_in(folder: Path, names: list[str]) -> dict[str, bool]:
-    """Which of ``names`` are files in ``folder``, and whether each is a link."""
-    try:
-        if len(names) >= _SCAN_FROM:
-            with os.scandir(folder) as entries:
-                return {entry.name: entry.is_symlink() for entry in entries if entry.is_file()}
-    except OSError:
-        return {}
-    prefix = str(folder)
-    paths = {name: os.path.join(prefix, name) for name in names}
-    return {name: os.path.islink(path) for name, path in paths.items() if os.path.isfile(path)}
 
 
 def _kinds(tables: Mapping[str, Table]) -> dict[str, str]:
@@ -387,4 +396,4 @@ def _to_split(name: str, table: Table, kind: str | None) -> Split:
         divisor = np.where(np.abs(sums - 1) <= EXACT_TOLERANCE, 1.0, sums)
         distribution = (table.values / divisor).astype(np.float32)
         votes = table.values.astype(np.float32) if kind == "votes" else None
-    return Split(name, table.path.parent, list(table.ids), classes, labels, distribution, votes)
+    return Split(name, table.root, list(table.ids), classes, labels, distribution, votes)
