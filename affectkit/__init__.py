@@ -23,20 +23,22 @@ __version__ = "0.1.0"
 __all__ = ["__version__", "load", "predict"]
 
 
-def load(checkpoint: str | Path, *, device: str = "cpu") -> nn.Module:
+def load(checkpoint: str | Path, *, device: str = "cpu", clip_weights: str | None = None) -> nn.Module:
     """The model of a checkpoint, in evaluation mode, with its ``spec`` (task, input size, mean, std, classes).
 
     Args:
-        checkpoint: a ``.safetensors`` file written by ``affectkit train``, or a run folder (its best model).
+        checkpoint: a ``.safetensors`` file written by ``affectkit train``, a run folder (its best model), or a
+            checkpoint as the authors of VCA share it.
         device: ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"`` or ``"auto"``.
+        clip_weights: file with the weights of the CLIP that a ``vca`` checkpoint names.
 
     Raises:
-        CheckpointError: the file is missing, damaged or not one of affectkit's.
+        CheckpointError: the file is missing, damaged or not one of affectkit's, or CLIP's weights are others.
         DeviceError: the device is not there.
     """
     from affectkit.runners.checkpoint import load_model
 
-    return load_model(checkpoint, device=device)
+    return load_model(checkpoint, device=device, clip_weights=clip_weights)
 
 
 def predict(model: nn.Module, paths: Iterable[str | Path], *, batch_size: int = 32) -> Iterator[dict[str, Any]]:

@@ -98,6 +98,9 @@ def option_name(entry: Field[Any]) -> str:
 def resolve(kind: type[Settings], *, flags: Mapping[str, Any], file: Path | None = None) -> Resolved[Settings]:
     """Defaults, then ``file``, then ``flags``; everything checked, all faults in one UsageError.
 
+    A settings class may have a static method ``implied(values) -> (source, defaults)``: other defaults that follow
+    from what was given.
+
     Args:
         kind: a settings dataclass.
         flags: by field name; ``None`` means that the user did not give it.
@@ -123,6 +126,12 @@ def resolve(kind: type[Settings], *, flags: Mapping[str, Any], file: Path | None
             else:
                 values[name] = converted
                 sources[name] = source
+    implied = getattr(kind, "implied", None)
+    if implied is not None:
+        source, defaults = implied(values)
+        for name, value in defaults.items():
+            if name not in values:
+                values[name], sources[name] = value, source
     settings = kind(**values)
     faults += [fault for name, entry in entries.items() if (fault := _broken_rule(entry, getattr(settings, name)))]
     rules = getattr(settings, "rules", None)

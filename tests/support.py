@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,12 @@ from PIL import Image
 TINY = "test_resnet"
 """timm's network for tests: 0.5 M parameters."""
 CLASSES = ("anger", "happiness", "sadness")
+CLIP_CONFIG = {
+    "embed_dim": 64,
+    "quick_gelu": True,
+    "vision_cfg": {"image_size": 32, "layers": 2, "width": 64, "head_width": 32, "patch_size": 8},
+}
+"""open_clip's configuration of a CLIP small enough for tests."""
 
 
 def blob(rng: np.random.Generator, kind: int, size: int = 24) -> Image.Image:
@@ -52,6 +60,60 @@ def make_votes(root: Path, *, train: int = 24, valid: int = 12, test: int = 12, 
         with (root / f"{split}.csv").open("w", newline="") as stream:
             csv.writer(stream).writerows([["filename", *CLASSES], *rows])
     return root
+
+
+def fill(name: str, shape):
+    """The value that a parameter was given before the golden numbers of tests/golden were read off."""
+    import torch
+
+    shape = tuple(shape)
+    values = np.random.default_rng(zlib.crc32(name.encode())).uniform(-1, 1, int(np.prod(shape)))
+    if name.rsplit(".", 1)[-1] == "bias":
+        values = 0.1 * values
+    elif len(shape) == 1:
+        values = 1 + 0.1 * values
+    else:
+        values = values * np.sqrt(3 / shape[1])
+    return torch.tensor(values.reshape(shape), dtype=torch.float32)
+
+
+def make_ratings(root: Path, *, count: int = 40, size: int = 40, seed: int = 0, split: bool = False) -> Path:
+    """Images whose valence shows as brightness on the left and arousal as brightness on the right, and ratings.csv,
+    with a header; with ``split`` a column of it says train (70%), valid and test."""
+    rng = np.random.default_rng(seed)
+    (root / "images").mkdir(parents=True)
+    rows = []
+    for number in range(count):
+        valence, arousal = rng.uniform(1, 9, 2).round(2)
+        pixels = rng.integers(0, 40, (size, size, 3))
+        pixels[:, : size // 2] += int(20 * valence)
+        pixels[:, size // 2 :] += int(20 * arousal)
+        Image.fromarray(pixels.astype(np.uint8)).save(root / "images" / f"{number:03}.png")
+        part = ("train" if number % 20 < 14 else "valid" if number % 20 < 17 else "test") if split else None
+        rows.append([f"{number:03}.png", valence, arousal, *([part] if part else [])])
+    with (root / "ratings.csv").open("w", newline="") as stream:
+        csv.writer(stream).writerows([["filename", "valence", "arousal", *(["split"] if split else [])], *rows])
+    return root
+
+
+def clip_config(root: Path) -> Path:
+    """``CLIP_CONFIG`` as a file."""
+    path = root / "tiny-clip.json"
+    path.write_text(json.dumps(CLIP_CONFIG))
+    return path
+
+
+def vca_settings(data: Path, output: Path, **changes):
+    """Settings of a VCA training that takes two seconds."""
+    from affectkit.config import resolve
+    from affectkit.runners.settings import TrainSettings
+
+    values = {
+        "model": "vca", "data": data / "images", "labels": data / "ratings.csv", "output": output,
+        "clip": str(clip_config(data)), "clip_weights": "random", "batch_size": 8, "epochs": 3, "workers": 0,
+        "views": 2, "lr": 0.01,
+    }  # fmt: skip
+    return resolve(TrainSettings, flags={**values, **changes}).settings
 
 
 def settings(data: Path, output: Path, **changes):

@@ -225,6 +225,13 @@ def _terminate(number: int, frame: FrameType | None) -> None:
 
 def shown(value: Any) -> str:
     """A metric for a table: four decimals, a dash for what is not a number."""
+    if value is None:  # what was not a number, read back from JSON
+        return "-"
     if isinstance(value, float):
         return "-" if math.isnan(value) else f"{value:.4f}"
     return str(value)
+
+
+def span(pair: Sequence[Any]) -> str:
+    """An interval for a table."""
+    return f"{shown(pair[0])} to {shown(pair[1])}"

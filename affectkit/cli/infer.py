@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import fields
+from pathlib import Path
 
 import typer
 
 from affectkit.cli._console import Console
 from affectkit.cli._options import command
+from affectkit.cli.test import render
 from affectkit.config import Resolved
 from affectkit.errors import EXIT_PARTIAL, UsageError
 from affectkit.runners.batch import INFER
-from affectkit.runners.settings import InferSettings
+from affectkit.runners.settings import InferSettings, TestSettings
 
 
 def register(app: typer.Typer) -> None:
@@ -25,6 +28,8 @@ def register(app: typer.Typer) -> None:
         inference_results.csv there. Images that cannot be read are skipped, named, and make the exit code 4.
         With --shard I/N every N-th image alone is predicted, into a folder of its own in --results.
 
+        With --labels TABLE the images of a folder that stand in it are compared with their labels, as by test.
+
         Example: affectkit infer ./images --checkpoint runs/first --results results/images
         """
         settings = resolved.settings
@@ -33,6 +38,9 @@ def register(app: typer.Typer) -> None:
                 "--json needs --results: without it the rows themselves go to standard output.",
                 "For JSON rows use --format jsonl.",
             )
+        if settings.labels is not None:
+            _test(settings, console)
+            return
         from affectkit.runners.infer import infer as run
 
         for stream in (sys.stdin, sys.stdout):  # file names need not be UTF-8
@@ -52,3 +60,13 @@ def register(app: typer.Typer) -> None:
             listed = f"; see {summary['skipped_list']}" if "skipped_list" in summary else ""
             console.warn(f"{summary['skipped']:,} image(s) skipped{listed}")
             raise typer.Exit(EXIT_PARTIAL)
+
+
+def _test(settings: InferSettings, console: Console) -> None:
+    """``--labels``: the tables and metrics of a test."""
+    from affectkit.runners.evaluate import test
+
+    shared = {entry.name for entry in fields(TestSettings)} & {entry.name for entry in fields(InferSettings)}
+    values = {name: getattr(settings, name) for name in shared}
+    summary = test(TestSettings(**values, data=Path(settings.paths[0])), reporter=console)
+    render(summary, console, results=settings.results)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import typer
 
-from affectkit.cli._console import Console, shown
+from affectkit.cli._console import Console, shown, span
 from affectkit.cli._options import command
 from affectkit.config import Resolved
 from affectkit.errors import EXIT_PARTIAL, ThresholdError
@@ -27,18 +30,27 @@ def register(app: typer.Typer) -> None:
         from affectkit.runners.evaluate import test as run
 
         summary = run(resolved.settings, reporter=console)
-        console.result(summary)
-        rows = [[name, shown(value)] for name, value in summary["metrics"].items()]
-        console.table([summary["task"], f"{summary['split']}, n = {summary['images']:,}"], rows)
-        if resolved.settings.results is not None:
-            console.note(f"results: {resolved.settings.results}")
-        if summary["skipped"]:
-            for item in summary["skipped"][:20]:
-                console.warn(f"skipped: {item['reason']}")
-            console.warn(
-                f"{len(summary['skipped'])} image(s) skipped; the metrics are over the other {summary['images']:,}."
-            )
-        if summary["missed"]:
-            raise ThresholdError("; ".join(summary["missed"]) + ".")
-        if summary["skipped"]:
-            raise typer.Exit(EXIT_PARTIAL)
+        render(summary, console, results=resolved.settings.results)
+
+
+def render(summary: dict[str, Any], console: Console, *, results: Path | None) -> None:
+    """The metrics, what was skipped, and the exit code that follows from them."""
+    console.result(summary)
+    columns = [summary["task"], f"{summary['split']}, n = {summary['images']:,}"]
+    rows = [[name, shown(value)] for name, value in summary["metrics"].items()]
+    if intervals := summary["intervals"]:
+        columns.append("95% interval")
+        rows = [[*row, span(intervals[row[0]]) if row[0] in intervals else ""] for row in rows]
+    console.table(columns, rows)
+    if results is not None:
+        console.note(f"results: {results}")
+    if summary["skipped"]:
+        for item in summary["skipped"][:20]:
+            console.warn(f"skipped: {item['reason']}")
+        console.warn(
+            f"{len(summary['skipped'])} image(s) skipped; the metrics are over the other {summary['images']:,}."
+        )
+    if summary["missed"]:
+        raise ThresholdError("; ".join(summary["missed"]) + ".")
+    if summary["skipped"]:
+        raise typer.Exit(EXIT_PARTIAL)

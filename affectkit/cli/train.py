@@ -6,7 +6,7 @@ from typing import Any
 
 import typer
 
-from affectkit.cli._console import Console, shown
+from affectkit.cli._console import Console, shown, span
 from affectkit.cli._options import OUTPUT, command
 from affectkit.config import Resolved, option_name, plain
 from affectkit.errors import EXIT_PARTIAL
@@ -46,7 +46,7 @@ def register(app: typer.Typer) -> None:
 
 def _given(resolved: Resolved[TrainSettings]) -> frozenset[str]:
     """Names of the settings that the user gave, by flag or file."""
-    return frozenset(name for name, source in resolved.sources.items() if source != "default")
+    return frozenset(name for name, source in resolved.sources.items() if source.startswith(("flag", "file")))
 
 
 def _stored(resolved: Resolved[TrainSettings]) -> Resolved[TrainSettings]:
@@ -63,16 +63,22 @@ def _stored(resolved: Resolved[TrainSettings]) -> Resolved[TrainSettings]:
 
 
 def render(result: dict[str, Any], console: Console) -> None:
-    """The validation metrics of the best epoch, or of the repeats."""
+    """The metrics of the best epoch, or of the repeats: on the validation split and, where there is one, the test."""
     console.result(result)
-    if "repeats" in result:
-        names = list(result["valid"])
-        rows = [[name, shown(result["valid"][name]), shown(result["sd"][name])] for name in names]
-        console.table(["validation", "mean", "sd"], rows, title=f"{len(result['repeats'])} repeats")
-    else:
-        rows = [[name, shown(value)] for name, value in result["valid"].items()]
-        console.table(["validation", f"epoch {result['best_epoch']}"], rows)
-    console.note(f"run folder: {result['run']}")
+    for part, title, prefix in (("valid", "validation", ""), ("test", "test", "test_")):
+        if part not in result:
+            continue
+        values = result[part]
+        if "repeats" in result:
+            spread, interval = result[f"{prefix}sd"], result[f"{prefix}interval"]
+            rows = [[name, shown(values[name]), shown(spread[name]), span(interval[name])] for name in values]
+            console.table([title, "mean", "sd", "95% of the mean"], rows, title=f"{len(result['repeats'])} repeats")
+            continue
+        columns, rows = [title, f"epoch {result['best_epoch']}"], [[name, shown(values[name])] for name in values]
+        if intervals := result.get(f"{part}_intervals"):
+            columns.append("95% interval")
+            rows = [[*row, span(intervals[row[0]]) if row[0] in intervals else ""] for row in rows]
+        console.table(columns, rows)
 
 
 def _print_config(resolved: Resolved[TrainSettings], console: Console) -> None:

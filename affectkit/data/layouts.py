@@ -18,6 +18,7 @@ from affectkit.data.split import Split, some
 from affectkit.data.tables import header_of, read_tables
 from affectkit.errors import DataError
 
+
 @dataclass(frozen=True)
 class Labels:
     """Which targets are wanted, and where they stand.
@@ -83,9 +84,7 @@ def find(root: Path, *, labels: Labels | None = None, reporter: Reporter | None 
         raise DataError(f"dataset {root} is not a folder.", "Name the folder that holds the images or tables.")
     labels = labels or Labels()
     if labels.file is not None:
-        splits, found = read_tables(
-            {labels.alone: labels.file}, root=root, ratings=labels.ratings, scale=labels.scale
-        )
+        splits, found = read_tables({labels.alone: labels.file}, root=root, ratings=labels.ratings, scale=labels.scale)
         return Source(root, f"{labels.file.name} on the images", splits, next(iter(splits.values())).classes, (*found,))
     notes: list[str] = []
     folders = _class_folders(root)

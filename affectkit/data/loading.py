@@ -7,7 +7,7 @@ import multiprocessing
 import os
 import signal
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -161,14 +161,22 @@ def evaluation_keys(count: int, batch_size: int, *, first: int = 0, step: int = 
     return keys
 
 
-def make_loader(dataset: Dataset, keys: Any, *, workers: int, pin: bool = False, seed: int = 0) -> DataLoader:
+def make_loader(
+    dataset: Dataset,
+    keys: Any,
+    *,
+    workers: int,
+    pin: bool = False,
+    seed: int = 0,
+    collate_fn: Callable[[Sequence[Any]], dict[str, Any]] = collate,
+) -> DataLoader:
     """A loader over batches of ``keys``; its base seed comes from a generator of its own."""
     # Without one, iterating draws from torch's global stream, and a resumed run would see another model randomness.
     generator = torch.Generator().manual_seed(seed)
     loader = DataLoader(
         dataset,
         batch_sampler=keys,
-        collate_fn=collate,
+        collate_fn=collate_fn,
         num_workers=workers,
         pin_memory=pin,
         generator=generator,

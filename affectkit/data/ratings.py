@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -25,10 +26,8 @@ def rating_numbers(cells: Sequence[str | None], faults: Faults, line: int) -> li
         if cell is not None and not cell.strip():
             faults.add("ratings must not be empty", line, name)
         elif cell is not None:
-            try:
+            with contextlib.suppress(ValueError):
                 value = float(cell)
-            except ValueError:
-                pass
             if not np.isfinite(value):
                 faults.add("ratings must be numbers", line, f"{name}: {cell!r}")
         found.append(value)
@@ -56,6 +55,10 @@ def check_scale(tables: Iterable[Table], scale: Scale | None) -> Scale:
         for row, column in np.argwhere(outside):
             value = table.ratings[row, column]
             faults.add(f"ratings must be in {scale_text(scale)}", table.lines[row], f"{RATINGS[column]}: {value:g}")
-        hint = "" if asked else f"{scale_text(scale)} was taken from the ratings; name another with --rating-range LOW,HIGH."
+        hint = (
+            ""
+            if asked
+            else f"{scale_text(scale)} was taken from the ratings; name another with --rating-range LOW,HIGH."
+        )
         faults.check(hint)
     return scale

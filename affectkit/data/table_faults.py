@@ -46,7 +46,9 @@ class Faults:
     def check(self, hint: str = "") -> None:
         """Raise a DataError that lists all faults, if there are any."""
         if self.found:
-            kinds = [f"{kind}: line{'s' * (len(at) > 1)} {some(at)}{self._all(kind)}" for kind, at in self.found.items()]
+            kinds = [
+                f"{kind}: line{'s' * (len(at) > 1)} {some(at)}{self._all(kind)}" for kind, at in self.found.items()
+            ]
             text = kinds[0] if len(kinds) == 1 else "\n  - " + "\n  - ".join(kinds)
             raise DataError(f"table {self.path}: {text}.", hint)
 

@@ -21,19 +21,21 @@ class Preset:
     """Ranges that ``draw`` draws from.
 
     Attributes:
-        rotation: degrees either way. scale: share either way. shift: share of the side either way, both axes.
-        brightness, contrast: share either way. blur: probability of a Gaussian blur with sigma in [0.3, 1.2].
-        noise: largest standard deviation of Gaussian noise, on images in [0, 255]. erase: probability that a
-            rectangle of 2 to 20% of the image is replaced by its mean.
+        rotation: degrees either way, with probability ``rotated``. scale: share either way. shift: share of the side
+            either way, both axes. brightness, contrast: share either way. blur: probability of a Gaussian blur with
+            sigma in ``sigmas``. noise: largest standard deviation of Gaussian noise, on images in [0, 255]. erase:
+            probability that a rectangle of 2 to 20% of the image is replaced by its mean.
     """
 
     flip: float = 0.5
     rotation: float = 0.0
+    rotated: float = 1.0
     scale: float = 0.0
     shift: float = 0.0
     brightness: float = 0.0
     contrast: float = 0.0
     blur: float = 0.0
+    sigmas: tuple[float, float] = (0.3, 1.2)
     noise: float = 0.0
     erase: float = 0.0
 
@@ -45,6 +47,7 @@ RANGES = {
     "face-strong": Preset(
         rotation=20, scale=0.15, shift=0.15, brightness=0.35, contrast=0.35, blur=0.1, noise=6.0, erase=0.25
     ),
+    "vca": Preset(rotation=20, rotated=0.5, blur=0.2, sigmas=(0.1, 2.0)),
 }
 
 
@@ -66,8 +69,9 @@ class Change:
 
 def draw(preset: Preset, rng: np.random.Generator) -> Change:
     """Parameters of one change. Every value is drawn whether used or not, so that one option moves no other."""
-    unit = rng.random(16)
+    unit = rng.random(17)
     both = 2 * unit - 1
+    least, most = preset.sigmas
     erase = None
     if unit[10] < preset.erase:
         area = 0.02 + 0.18 * unit[11]
@@ -75,12 +79,12 @@ def draw(preset: Preset, rng: np.random.Generator) -> Change:
         erase = (float(unit[13]), float(unit[14]), min(math.sqrt(area * ratio), 1.0), min(math.sqrt(area / ratio), 1.0))
     return Change(
         flip=bool(unit[0] < preset.flip),
-        angle=float(both[1] * preset.rotation),
+        angle=float(both[1] * preset.rotation) if unit[16] < preset.rotated else 0.0,
         scale=float(1 + both[2] * preset.scale),
         shift=(float(both[3] * preset.shift), float(both[4] * preset.shift)),
         gain=float(1 + both[5] * preset.contrast),
         offset=float(both[6] * preset.brightness * 255),
-        blur_sigma=float(0.3 + 0.9 * unit[8]) if unit[7] < preset.blur else 0.0,
+        blur_sigma=float(least + (most - least) * unit[8]) if unit[7] < preset.blur else 0.0,
         noise_std=float(unit[9] * preset.noise),
         noise_seed=int(unit[15] * 2**53),
         erase=erase,

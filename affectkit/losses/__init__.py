@@ -16,14 +16,23 @@ LOSSES.add("kl", "affectkit.losses.distribution:kl", "Kullback-Leibler divergenc
 LOSSES.add("ce", "affectkit.losses.distribution:ce", "cross-entropy with the target distribution, in nats")
 LOSSES.add("js", "affectkit.losses.distribution:js", "Jensen-Shannon divergence, base 2, in [0, 1]")
 
+RATING_LOSSES = Registry("loss")
+RATING_LOSSES.add("vca", "affectkit.losses.ratings:published", "ratings: VCA's, arousal weighted 0.7, 0.6, then 0.5")
+RATING_LOSSES.add("mse", "affectkit.losses.ratings:mse", "mean squared error")
+RATING_LOSSES.add("l1", "affectkit.losses.ratings:l1", "mean absolute error")
+RATING_LOSSES.add("ccc", "affectkit.losses.ratings:concordance", "ratings: 1 - concordance correlation of a batch")
+
 # A "+" before a digit is the sign of an exponent or of a weight ("kl:1e+2"), any other one joins two terms.
 _JOIN = re.compile(r"\+(?!\d)")
 
 
-def parse_loss(text: str) -> dict[str, float]:
+def parse_loss(text: str, known: Mapping[str, object] | None = None) -> dict[str, float]:
     """Names and weights from text such as ``"kl"`` or ``"mse:0.5+kl:0.5"``; a name without a weight counts once.
 
     Spaces around names, weights and signs are ignored, and so is upper case. The order is kept.
+
+    Args:
+        known: the names that may stand; all by default. Which of them a task takes, it says itself.
 
     Raises:
         UsageError: all that is wrong, together: an unknown name, a name that stands twice, an empty term, a weight
@@ -36,22 +45,22 @@ def parse_loss(text: str) -> dict[str, float]:
     for term in _JOIN.split(text):
         name, colon, weight = term.partition(":")
         terms.append((name.strip().lower(), weight.strip() if colon else 1.0))
-    return _checked(terms, f"loss {text!r}")
+    return _checked(terms, f"loss {text!r}", {**LOSSES, **RATING_LOSSES} if known is None else known)
 
 
 def check_weights(weights: Mapping[str, float]) -> dict[str, float]:
     """``weights`` (loss name to weight) with the weights as floats; refused by the rules of ``parse_loss``."""
-    return _checked(weights.items(), f"loss weights {dict(weights)!r}")
+    return _checked(weights.items(), f"loss weights {dict(weights)!r}", LOSSES)
 
 
-def _checked(terms: Iterable[tuple[str, str | float]], given: str) -> dict[str, float]:
+def _checked(terms: Iterable[tuple[str, str | float]], given: str, known: Mapping[str, object]) -> dict[str, float]:
     result: dict[str, float] = {}
     faults = []
     for name, weight in terms:
         if not name:
             faults.append(f"{given} has a term without a name.")
-        elif name not in LOSSES:
-            faults.append(unknown_name("loss", name, LOSSES))
+        elif name not in known:
+            faults.append(unknown_name("loss", name, known))
         elif name in result:
             faults.append(f"{given} names {name!r} twice; each name may stand once.")
         else:
@@ -61,7 +70,7 @@ def _checked(terms: Iterable[tuple[str, str | float]], given: str) -> dict[str, 
     if not result and not faults:
         faults.append(f"{given} names no loss; at least one is needed.")
     if faults:
-        hint = f"Join names with '+', weights after ':', as in mse:0.5+kl:0.5; losses are {', '.join(LOSSES)}."
+        hint = f"Join names with '+', weights after ':', as in mse:0.5+kl:0.5; losses are {', '.join(known)}."
         raise UsageError.from_faults(faults, hint)
     return result
 

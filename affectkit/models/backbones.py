@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,6 +17,7 @@ from torch import nn
 
 from affectkit.core.spec import InputSpec
 from affectkit.errors import CheckpointError, DownloadError, UsageError
+from affectkit.models.weights import read_state
 
 VGG_WIDTH = 4096
 
@@ -87,12 +89,22 @@ def build(name: str, spec: InputSpec, **options: Any) -> Backbone:
     return Backbone(name, len(spec.classes), height=spec.height, width=spec.width, channels=spec.channels, **options)
 
 
-def default_input(name: str) -> dict[str, Any]:
+def configured(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of ``build`` that a training's settings mean."""
+    return {"dropout": settings["dropout"], "top": settings["top"]}
+
+
+def default_input(name: str, options: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
     """Height, width, mean and std that timm's configuration names for ``name``."""
     config = timm.get_pretrained_cfg(name)
     _, height, width = config.input_size if config else (3, 224, 224)
     mean, std = (config.mean, config.std) if config else ((0.5,) * 3, (0.5,) * 3)
     return {"height": height, "width": width, "mean": tuple(mean), "std": tuple(std)}
+
+
+def fetching(name: str, options: Mapping[str, Any]) -> str:
+    """What building with these ``options`` will fetch from where; empty where all is on this machine."""
+    return hub_source(name) if options.get("pretrained") and not is_cached(name) else ""
 
 
 def hub_source(name: str) -> str:
@@ -116,7 +128,7 @@ def load_weights(model: Backbone, path: Path, *, classes: tuple[str, ...] = ()) 
     Raises:
         CheckpointError: the file cannot be read, or does not hold every weight of the backbone.
     """
-    given = _state_of(path)
+    given = read_state(path)
     own = any(name.startswith("features.") for name in given)
     if own and path.suffix == ".safetensors" and _classes_of(path) != classes:
         given = {name: value for name, value in given.items() if not name.startswith("top.")}
@@ -154,26 +166,6 @@ def _classes_of(path: Path) -> tuple[str, ...] | None:
     with safe_open(path, framework="pt") as file:
         text = (file.metadata() or {}).get("affectkit")
     return tuple(json.loads(text)["spec"]["classes"]) if text else None
-
-
-def _state_of(path: Path) -> dict[str, torch.Tensor]:
-    try:
-        if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
-            state: Any = load_file(path)
-        else:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError as error:
-        raise CheckpointError(f"{path} does not exist.") from error
-    except Exception as error:
-        raise CheckpointError(f"{path} cannot be read as weights: {' '.join(str(error).split())[:300]}") from error
-    for key in ("state_dict_ema", "state_dict", "model"):
-        if isinstance(state, dict) and isinstance(state.get(key), dict):
-            state = state[key]
-    if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
-        raise CheckpointError(f"{path} is not a state dict of tensors.")
-    return {name.removeprefix("module."): tensor for name, tensor in state.items()}
 
 
 def _timm_model(name: str, *, height: int, width: int, channels: int, pretrained: bool) -> nn.Module:

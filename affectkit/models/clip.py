@@ -147,7 +147,9 @@ def _tag_activation(name: str, tag: str, activation: str, *, own: bool) -> bool:
             unknown_name(f"weights of {name}", tag, [*tags, RANDOM]), "Or name a file, with its ending or a folder."
         )
     trained = bool(open_clip.get_pretrained_cfg(name, tag).get("quick_gelu", False))
-    if (activation == "auto" and own and not trained) or (activation != "auto" and trained != (activation == "quickgelu")):
+    if (activation == "auto" and own and not trained) or (
+        activation != "auto" and trained != (activation == "quickgelu")
+    ):
         words = ("GELU", "QuickGELU")
         raise UsageError(f"the weights {tag} of {name} were trained with {words[trained]}, not {words[not trained]}.")
     return trained
@@ -203,7 +205,7 @@ def build_tower(choice: ClipChoice) -> nn.Module:
     name = choice.name
     if choice.config is not None:
         # open_clip builds from names alone; what the name stands for is then overridden.
-        name, options = "ViT-B-32", {**choice.config, **options}
+        name, options = "ViT-B-32", {**choice.config, **options, "quick_gelu": choice.quick_gelu}
     with torch.random.fork_rng(devices=[]), _quiet():
         torch.manual_seed(address(0, "clip", choice.name))
         return open_clip.create_model(name, force_quick_gelu=choice.quick_gelu, **options).visual
@@ -224,7 +226,8 @@ def load_tower(choice: ClipChoice, source: str | Path | None = None, *, cache: P
     if source is None:
         if choice.weights == "file":
             raise CheckpointError(
-                f"{choice.name} had weights from a file, and that file is not named.", "Name it with --clip-weights FILE."
+                f"{choice.name} had weights from a file, and that file is not named.",
+                "Name it with --clip-weights FILE.",
             )
         return _fetched_tower(choice, cache)
     tower = build_tower(choice)

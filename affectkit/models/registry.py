@@ -26,6 +26,31 @@ MODELS.add("convnext_tiny", BACKBONES, "ConvNeXt-T, 28 M parameters, ImageNet we
 MODELS.add("vit_small_patch16_224", BACKBONES, "ViT-S/16, 22 M parameters, ImageNet weights")
 MODELS.add("vit_base_patch16_224", BACKBONES, "ViT-B/16, 86 M parameters, ImageNet weights")
 
+MODELS.add("vca", "affectkit.models.vca:build", "valence and arousal on frozen CLIP features (VCA)")
+
+RECIPES: dict[str, dict[str, Any]] = {
+    # As the study trains; its monitor is the mean of the two fitted R2.
+    "vca": {
+        "task": "ratings", "augment": "vca", "fit": "stretch", "batch_size": 128, "epochs": 50, "optimizer": "sgd",
+        "lr": 1e-3, "weight_decay": 1e-4, "schedule": "cyclic_plateau", "lr_min": 1e-5, "monitor": "r2_fitted",
+        "early_stop": 0,
+    },
+}  # fmt: skip
+
+
+def recipe(name: str) -> dict[str, Any]:
+    """The training settings that a model brings in place of the general defaults, by name."""
+    return RECIPES.get(name, {})
+
+
+def family(name: str) -> Any:
+    """The module that builds ``name``, after ``check_model``: ``configured``, ``default_input``, ``fetching``, ..."""
+    check_model(name)
+    import importlib
+
+    target = MODELS[name].target if name in MODELS else BACKBONES
+    return importlib.import_module(target.partition(":")[0])
+
 
 def check_model(name: str) -> str:
     """``name`` itself where a model can be built under it, else a UsageError with the nearest names."""

@@ -79,6 +79,7 @@ class Head(nn.Module):
 
     def __init__(self, width: int, outputs: int) -> None:
         super().__init__()
+        self.width = width
         joined = width + 2 * BRANCH
         self.LA = Layers(width, 4, 2)
         self.BA, self.BL = (

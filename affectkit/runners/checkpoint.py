@@ -125,8 +125,11 @@ def read_header(path: str | Path) -> Header:
         raise CheckpointError(f"{path}: {error.message}", error.hint) from error
 
 
-def load_model(path: str | Path, *, device: str = "cpu") -> nn.Module:
+def load_model(path: str | Path, *, device: str = "cpu", clip_weights: str | None = None) -> nn.Module:
     """The model of a checkpoint, in evaluation mode, with ``spec``, ``header`` and ``checkpoint_hash`` attributes.
+
+    Args:
+        clip_weights: file with the weights of a frozen CLIP, where they are not where the checkpoint says.
 
     Raises:
         CheckpointError: missing, damaged, NaN in a weight, or a name that this affectkit does not know.
@@ -135,8 +138,14 @@ def load_model(path: str | Path, *, device: str = "cpu") -> nn.Module:
     path = find_checkpoint(path)
     header = read_header(path)
     target = resolve_device(device)
+    options = dict(header.options)
+    if "clip_model" in options:
+        options |= {"empty": True} if options.get("carried") else {}
+        options |= {"clip_weights": clip_weights} if clip_weights else {}
+    elif clip_weights:
+        raise UsageError(f"--clip-weights has no effect: {path} is a {header.model}, not on CLIP.")
     try:
-        model = build(header.model, header.spec, **header.options)
+        model = build(header.model, header.spec, **options)
     except (UsageError, TypeError) as error:
         raise CheckpointError(f"{path}: the model {header.model!r} cannot be built: {error}") from error
     load_tensors(model, path)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from operator import attrgetter
 from pathlib import Path
@@ -19,7 +19,7 @@ from affectkit.core.files import fresh_folder, write_json
 from affectkit.core.progress import Reporter
 from affectkit.core.spec import InputSpec
 from affectkit.data.decode import load_for
-from affectkit.data.layouts import Source, find
+from affectkit.data.layouts import Labels, Source, find
 from affectkit.data.loading import (
     Failure,
     SplitImages,
@@ -29,6 +29,7 @@ from affectkit.data.loading import (
     make_loader,
     refuse_failures,
 )
+from affectkit.data.scales import parse_scale
 from affectkit.data.split import Split
 from affectkit.data.transforms import normalise
 from affectkit.errors import DataError, DeviceError, UsageError
@@ -58,12 +59,14 @@ class Place:
     Attributes:
         group: the processes that share it. fits: how many samples fit in the memory of the device at once, once a
             forward pass has run out of it.
+        alter: what is done to images (B, C, H, W) in [0, 1] before a model sees them.
     """
 
     device: Device
     precision: Precision
     group: Group = field(default_factory=current)
     fits: int | None = None
+    alter: Callable[[torch.Tensor], torch.Tensor] | None = None
 
     @classmethod
     def choose(cls, device: str, precision: str) -> Place:
@@ -83,9 +86,17 @@ class Place:
         return to_device(batch, self.device)
 
     def images(self, batch: dict[str, Any], spec: InputSpec) -> dict[str, Any]:
-        """``batch`` on the device, its images normalised."""
+        """``batch`` on the device, its images altered where that is asked for, and normalised.
+
+        What a frozen encoder has made of images, (B, width), is left as it is.
+        """
         moved = self.move(batch)
-        images = normalise(moved["image"], spec)
+        if moved["image"].dim() == 2:
+            return moved
+        images = moved["image"]
+        if self.alter is not None:
+            images = self.alter(images.float() / 255)
+        images = normalise(images, spec)
         if self.device.channels_last:
             images = images.contiguous(memory_format=torch.channels_last)
         return {**moved, "image": images}
@@ -172,7 +183,9 @@ def forward_in_blocks(
     if place.device.kind != "cpu":
         return forward(model, inputs, place, reporter)
     count = len(inputs[0])
-    size = SMALL_BLOCK if inputs[0].shape[-2:].numel() <= SMALL else BLOCK
+    # Features in blocks of the size in which the images would have come, for the same last digit.
+    small = inputs[0].dim() == 4 and inputs[0].shape[-2:].numel() <= SMALL
+    size = SMALL_BLOCK if small else BLOCK
     spare = -count % size
     # Filled up by indexing, which keeps the order in memory (channels-last): other orders have other kernels.
     filled = [value[[*range(count), *[-1] * spare]] if spare else value for value in inputs]
@@ -277,7 +290,7 @@ def _test(settings: TestSettings, *, reporter: Reporter) -> dict[str, Any]:
 def _test_at(
     place: Place, path: Path, thresholds: dict[str, float], settings: TestSettings, *, reporter: Reporter
 ) -> dict[str, Any]:
-    model = load_model(path, device=settings.device)
+    model = load_model(path, device=settings.device, clip_weights=settings.clip_weights)
     network = place.network(model, compiled=settings.compile, reporter=reporter)
     task = make_task(model.spec, model.header.training.get("task_options"))
     unknown = [name for name in thresholds if name not in task.better]
@@ -289,7 +302,13 @@ def _test_at(
     folder = settings.results
     if folder is not None:
         place.group.together(lambda: str(fresh_folder(folder, force=settings.force, name="--results")))
-    source = place.group.in_turn(lambda: find(settings.data, reporter=reporter))
+    labels = Labels(
+        settings.labels,
+        ratings=task.rated,
+        scale=parse_scale(settings.rating_range) if settings.rating_range else task.scale if task.rated else None,
+        alone=settings.split,
+    )
+    source = place.group.in_turn(lambda: find(settings.data, labels=labels, reporter=reporter))
     split, note = task.usable(find_split(source, settings.split))
     workers, why = place.workers(settings.workers)
     reporter.note(f"{source.layout} in {source.root}, {split.name} split: {len(split):,} images")
@@ -307,6 +326,8 @@ def _test_at(
     results, failures = found
     refuse_failures(failures, settings.on_error)
     metrics = task.metrics(results)
+    for text in task.remarks(results):
+        reporter.warn(text)
     summary = {
         "checkpoint": str(path),
         "checkpoint_sha256": model.checkpoint_hash,
@@ -322,7 +343,9 @@ def _test_at(
         "temperature": task.spec.temperature,
         "device": place.device.torch_name,
         "precision": place.precision.name,
+        **({"altered": settings.alter} if settings.alter else {}),
         "metrics": metrics,
+        "intervals": {name: list(pair) for name, pair in task.intervals(results).items()},
         "missed": missed_thresholds(thresholds, metrics, task),
     }
     if folder is not None:
@@ -335,12 +358,12 @@ def _write_test(folder: Path, task: Task, results: Results, summary: dict[str, A
     write_json(folder / "results.json", summary)
 
 
-def write_results(folder: Path, task: Task, results: Results, *, reporter: Reporter, plots: str = "plots") -> None:
+def write_results(folder: Path, task: Task, results: Results, *, reporter: Reporter) -> None:
     """The per-sample table, the further tables and the pictures of ``results`` into ``folder``."""
     write_table(folder / "test_results.csv", task.table(results))
     for file, columns in task.tables(results).items():
         write_table(folder / file, columns)
-    draw_figures(folder / plots, task, results, reporter=reporter)
+    draw_figures(folder / task.figures_folder, task, results, reporter=reporter)
 
 
 def draw_figures(folder: Path, task: Task, results: Results, *, reporter: Reporter) -> None:

@@ -205,11 +205,11 @@ def _infer(settings: InferSettings, *, reporter: Reporter, listed: IO[str], stdo
     path = find_checkpoint(settings.checkpoint)
     place = Place.choose(settings.device, settings.precision)
     group = place.group
-    model = load_model(path, device=settings.device)
+    model = load_model(path, device=settings.device, clip_weights=settings.clip_weights)
     task = make_task(model.spec)
     workers, why = place.workers(settings.workers)
     reporter.note(
-        f"{path}: {model.header.model}, task {task.name}, {len(task.spec.classes)} classes, "
+        f"{path}: {model.header.model}, task {task.name}, {task.described()}, "
         f"{task.spec.height}x{task.spec.width}x{task.spec.channels}"
     )
     reporter.note(place.describe(settings.batch_size, f"{workers} ({why})"))

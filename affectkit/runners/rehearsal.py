@@ -13,7 +13,7 @@ import pkgutil
 import re
 import signal
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
@@ -28,6 +28,8 @@ from affectkit.core.randomness import numpy_generator
 from affectkit.data.loading import choose_cache, hold_images, refuse_failures
 from affectkit.data.split import Split
 from affectkit.errors import AffectkitError
+from affectkit.runners.features import encoder_of
+from affectkit.runners.feeding import Feed, no_features
 from affectkit.runners.processes import joined
 from affectkit.runners.runfolder import RunFolder
 from affectkit.runners.runs import resumed_settings, train_once
@@ -70,10 +72,17 @@ class Rehearsal(Trainer):
     """A trainer on a part of the data, drawn by the seed."""
 
     def __init__(
-        self, training: Training, run: RunFolder, *, reporter: Reporter, part: Part, told: Connection | None = None
+        self,
+        training: Training,
+        run: RunFolder,
+        *,
+        reporter: Reporter,
+        part: Part,
+        told: Connection | None = None,
+        fed: Callable[[Training], Feed] = no_features,
     ) -> None:
         self.part, self._told = part, told
-        super().__init__(cut(training, part, reporter=reporter), run, reporter=reporter)
+        super().__init__(cut(training, part, reporter=reporter), run, reporter=reporter, fed=fed)
 
     def _stop_or_save(self, stopping: StopFlag) -> None:
         # Before the state of this step is saved, so that the step is lost and must be done again.
@@ -94,11 +103,12 @@ def cut(training: Training, part: Part, *, reporter: Reporter) -> Training:
     train = draw_part(training.train, part.train, settings.seed)
     valid = draw_part(training.valid, part.valid, settings.seed)
     held = (None, None)
-    if choose_cache(part.cache, whole, spec):
+    encoded = encoder_of(training.model) is not None and settings.views
+    if not encoded and choose_cache(part.cache, whole, spec):
         held = tuple(hold_images(split, spec, reporter=reporter) for split in (train, valid))
         refuse_failures([failure for one in held for failure in one.failures.values()], settings.on_error)
     workers, _ = training.place.workers(part.workers, held=held[0] is not None)
-    return replace(training, train=train, valid=valid, held=held, workers=workers)
+    return replace(training, train=train, valid=valid, held=held, workers=workers, test=None)
 
 
 def draw_part(split: Split, count: int, seed: int) -> Split:

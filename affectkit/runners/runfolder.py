@@ -20,7 +20,8 @@ class RunFolder:
     ``config.yaml``: settings, versions, data. ``history.csv``: one row an epoch, the same for the same seed.
     ``timing.csv``: seconds and images per second an epoch. ``metrics.json``: validation metrics of the best epoch.
     ``best.safetensors``, ``last.safetensors``: checkpoints. ``state/``: what resuming needs. ``events/``: TensorBoard.
-    ``plots/``: pictures. ``status.json``: running, stopped or done.
+    ``plots/``: pictures. ``test/``: tables and pictures of the best epoch on test data, where there are some.
+    ``epochs/``: the checkpoint of each epoch, where they are kept. ``status.json``: running, stopped or done.
     """
 
     def __init__(self, root: Path) -> None:
@@ -34,6 +35,8 @@ class RunFolder:
         self.state = root / "state"
         self.events = root / "events"
         self.plots = root / "plots"
+        self.test = root / "test"
+        self.epochs = root / "epochs"
         self.status_file = root / "status.json"
 
     def write_config(self, record: dict[str, Any]) -> None:
@@ -64,7 +67,7 @@ class RunFolder:
         files = (self.status_file, self.best, self.last, self.history, self.timing, self.metrics, self.config)
         for path in files:
             path.unlink(missing_ok=True)
-        for folder in (self.state, self.events, self.plots, *self.root.glob("repeat-*")):
+        for folder in (self.state, self.events, self.plots, self.test, self.epochs, *self.root.glob("repeat-*")):
             shutil.rmtree(folder, ignore_errors=True)
 
     @contextlib.contextmanager

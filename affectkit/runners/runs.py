@@ -7,16 +7,22 @@ import math
 import os
 import socket
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from affectkit.config import plain, resolve
 from affectkit.core.files import fresh_folder, read_json, write_json
 from affectkit.core.progress import Reporter
 from affectkit.errors import AffectkitError, Stopped, UsageError
+from affectkit.metrics.bootstrap import mean_interval
+from affectkit.models.clip import is_file
+from affectkit.models.registry import RECIPES
 from affectkit.runners.backends import set_up_backends, without_determinism
+from affectkit.runners.feeding import Feed, feed
 from affectkit.runners.processes import current, joined
 from affectkit.runners.runfolder import RunFolder
 from affectkit.runners.settings import TrainSettings
@@ -29,6 +35,9 @@ from affectkit.runners.training import Training, prepare
 
 RESUMABLE = ("device", "workers", "cache", "data", "checkpoint_every", "keep")
 """Settings that ``--resume`` may change: they do not change what is computed."""
+OF_VCA = ("clip", "clip_weights", "clip_activation", "clip_normalise", "include_clip", "views")
+OF_BACKBONES = ("pretrained", "channels", "image_size", "top")
+"""Settings of one family of models, which mean nothing to the other."""
 
 
 def train(settings: TrainSettings, *, given: frozenset[str] = frozenset(), reporter: Reporter) -> dict[str, Any]:
@@ -77,11 +86,17 @@ def without_effect(settings: TrainSettings, given: frozenset[str]) -> list[str]:
     schedule, top = settings.schedule, settings.top
     idle = {
         "momentum": settings.optimizer != "sgd" and f"--optimizer {settings.optimizer}",
-        "lr_min": schedule not in ("cosine", "plateau") and f"--schedule {schedule}",
+        "lr_min": schedule not in ("cosine", "plateau", "cyclic_plateau") and f"--schedule {schedule}",
         "lr_patience": schedule != "plateau" and f"--schedule {schedule}",
         "step_size": schedule != "step" and f"--schedule {schedule}",
         "milestones": schedule != "multistep" and f"--schedule {schedule}",
-        "gamma": schedule in ("constant", "cosine") and f"--schedule {schedule}",
+        "gamma": schedule in ("constant", "cosine", "cyclic", "cyclic_plateau") and f"--schedule {schedule}",
+        **{name: settings.model not in RECIPES and f"--model {settings.model}" for name in OF_VCA},
+        **{name: settings.model in RECIPES and f"--model {settings.model}" for name in OF_BACKBONES},
+        "outputs": settings.task not in ("ratings", "auto") and f"--task {settings.task}",
+        "rating_range": settings.task not in ("ratings", "auto") and f"--task {settings.task}",
+        "lr_peak": schedule not in ("cyclic", "cyclic_plateau") and f"--schedule {schedule}",
+        "lr_cycle_end": schedule != "cyclic_plateau" and f"--schedule {schedule}",
         "dropout": top != "linear" and f"--top {top}, whose dropout is 0.5",
         "pretrained": settings.init is not None and settings.pretrained and "--init",
     }
@@ -92,8 +107,14 @@ def without_effect(settings: TrainSettings, given: frozenset[str]) -> list[str]:
 
 def absolute(settings: TrainSettings) -> TrainSettings:
     """``settings`` with absolute paths, so that a run can be resumed from any folder."""
-    paths = {name: getattr(settings, name) for name in ("data", "output", "init")}
-    return replace(settings, **{name: path and path.absolute() for name, path in paths.items()})
+    names = ("data", "labels", "test_data", "test_labels", "output", "init")
+    paths = {name: getattr(settings, name) for name in names}
+    changes: dict[str, Any] = {name: path and path.absolute() for name, path in paths.items()}
+    if is_file(settings.clip_weights):
+        changes["clip_weights"] = str(Path(settings.clip_weights).expanduser().absolute())
+    if settings.clip.endswith(".json"):
+        changes["clip"] = str(Path(settings.clip).expanduser().absolute())
+    return replace(settings, **changes)
 
 
 def resumed_settings(settings: TrainSettings, given: frozenset[str]) -> TrainSettings:
@@ -138,7 +159,7 @@ def train_once(
         group.together(lambda: begin(run, training, stack, resuming=resuming))
         place = training.place
         stack.enter_context(set_up_backends(place.device, place.precision, deterministic=settings.deterministic))
-        trainer = make(training, run, reporter=reporter)
+        trainer = make(training, run, reporter=reporter, fed=partial(fed_or_stopped, run, stopping, reporter))
         stack.callback(trainer.close)
         if tree is not None:
             trainer.restore(tree)
@@ -156,6 +177,17 @@ def train_once(
                 with contextlib.suppress(OSError):  # on a full disk that error would hide the one that says so
                     run.write_status("failed", reason=getattr(error, "message", str(error)))
             raise
+
+
+def fed_or_stopped(run: RunFolder, stopping: StopFlag, reporter: Reporter, training: Training) -> Feed:
+    """The features of a run whose encoder is frozen; a stop on the way leaves a run that can be resumed."""
+    try:
+        return feed(training, stopping=stopping, reporter=reporter)
+    except Stopped as error:
+        error.hint = f"Go on with: affectkit train --resume {run.root}"
+        if training.place.group.first:
+            run.write_status("stopped", epoch=0, batch=0, reason=error.message)
+        raise
 
 
 def begin(run: RunFolder, training: Training, stack: contextlib.ExitStack, *, resuming: bool) -> None:
@@ -199,7 +231,8 @@ def find_state(run: RunFolder, reporter: Reporter) -> dict[str, Any] | None:
 
 
 def train_repeats(settings: TrainSettings, root: Path, *, resuming: bool, reporter: Reporter) -> dict[str, Any]:
-    """Several runs in ``root/repeat-1``, ...; a row each and their mean and standard deviation in ``repeats.csv``.
+    """Several runs in ``root/repeat-1``, ...; a row each, their mean, standard deviation and the 95% bootstrap
+    interval of the mean in ``repeats.csv``.
 
     Each has a seed of its own; where validation images are held out of the training images, these differ too.
     """
@@ -224,15 +257,10 @@ def train_repeats(settings: TrainSettings, root: Path, *, resuming: bool, report
                 state = "stopped" if isinstance(error, Stopped) else "failed"
                 top.write_status(state, done=len(rows), reason=getattr(error, "message", str(error)))
         raise
-    summary = summarise(rows)
     skipped = {item["image"]: item for row in rows for item in row["skipped"]}
-    result = {
-        "run": str(root),
-        "repeats": rows,
-        "valid": summary["mean"],
-        "sd": summary["sd"],
-        "skipped": list(skipped.values()),
-    }
+    result = {"run": str(root), "repeats": rows, **summarise(rows, "valid"), "skipped": list(skipped.values())}
+    if "test" in rows[0]:
+        result |= {f"test_{name}" if name != "test" else name: value for name, value in summarise(rows, "test").items()}
     group.together(lambda: write_repeats(top, result))
     return result
 
@@ -250,26 +278,33 @@ def train_repeat(
 
 def write_repeats(top: RunFolder, result: dict[str, Any]) -> None:
     """The table of the repeats and their record."""
-    rows, mean, sd = result["repeats"], result["valid"], result["sd"]
-    write_table(
-        top.root / "repeats.csv",
-        {
-            "repeat": [*range(1, len(rows) + 1), "mean", "sd"],
-            "seed": [*(row["seed"] for row in rows), "", ""],
-            "best_epoch": [*(row["best_epoch"] for row in rows), "", ""],
-            **{name: [*(row["valid"][name] for row in rows), mean[name], sd[name]] for name in mean},
-        },
-    )
+    rows = result["repeats"]
+    columns: dict[str, list[Any]] = {
+        "repeat": [*range(1, len(rows) + 1), "mean", "sd", "ci_low", "ci_high"],
+        "seed": [*(row["seed"] for row in rows), *[""] * 4],
+        "best_epoch": [*(row["best_epoch"] for row in rows), *[""] * 4],
+    }
+    for part, prefix in (("valid", ""), ("test", "test_")):
+        if part not in result:
+            continue
+        mean, sd, interval = result[part], result[f"{prefix}sd"], result[f"{prefix}interval"]
+        columns |= {
+            f"{prefix}{name}": [*(row[part][name] for row in rows), mean[name], sd[name], *interval[name]]
+            for name in mean
+        }
+    write_table(top.root / "repeats.csv", columns)
     write_json(top.metrics, result)
     top.write_status("done")
 
 
-def summarise(rows: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
-    """Mean and sample standard deviation (n - 1) of each validation metric over repeats."""
-    found: dict[str, dict[str, float]] = {"mean": {}, "sd": {}}
-    for name in rows[0]["valid"]:
+def summarise(rows: list[dict[str, Any]], part: str) -> dict[str, dict[str, Any]]:
+    """Mean (under ``part``), sample standard deviation (n - 1, ``sd``) and 95% bootstrap interval of the mean over
+    repeats (``interval``) of each metric in ``part`` of ``rows``."""
+    found: dict[str, dict[str, Any]] = {part: {}, "sd": {}, "interval": {}}
+    for name in rows[0][part]:
         # What was not a number is null in metrics.json, which a resumed repeat is read from.
-        found_values = [math.nan if row["valid"][name] is None else row["valid"][name] for row in rows]
+        found_values = [math.nan if row[part][name] is None else row[part][name] for row in rows]
         values = torch.tensor(found_values, dtype=torch.float64)
-        found["mean"][name], found["sd"][name] = float(values.mean()), float(values.std())
+        found[part][name], found["sd"][name] = float(values.mean()), float(values.std())
+        found["interval"][name] = list(mean_interval(np.array(found_values)))
     return found

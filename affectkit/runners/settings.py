@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from affectkit.config import setting
 from affectkit.core.spec import FITS
 from affectkit.data.presets import PRESETS
+from affectkit.data.scales import RATINGS, parse_scale
 from affectkit.errors import UsageError
-from affectkit.losses import LOSSES, parse_loss
+from affectkit.losses import LOSSES, RATING_LOSSES, parse_loss
+from affectkit.models.registry import recipe
 from affectkit.schedules import SCHEDULES
 from affectkit.tasks import TASKS
 
@@ -33,6 +37,11 @@ def interval(text: str | None) -> tuple[int, float]:
     if match[1]:
         return int(match[1]), 0.0
     return 0, float(match[2]) * {"s": 1, "m": 60, "h": 3600}[match[3]]
+
+
+SCALE = "Least and greatest rating that can be given, as 1,9; others are refused."
+CLIP_FILE = "File with the CLIP weights of a vca checkpoint; they must be the ones that it was trained with."
+SCALE_DEFAULT = "1,9 where the median is above 1, else -1,1"
 
 
 def check_shard(text: str) -> None:
@@ -65,6 +74,16 @@ class TrainSettings(Runtime):
     """Settings of ``affectkit train``."""
 
     data: Path | None = setting(None, "Folder with the dataset; its layout is found by looking.", group=DATA)
+    labels: Path | None = setting(
+        None, "Table of labels or ratings of the images in --data, if it does not lie there.", group=DATA
+    )
+    test_data: Path | None = setting(
+        None, "Images to test on after training.", group=DATA, default_text="--data, with --test-labels"
+    )
+    test_labels: Path | None = setting(None, "Table of the labels or ratings of --test-data.", group=DATA)
+    rating_range: str | None = setting(
+        None, SCALE, check=parse_scale, group=DATA, metavar="LOW,HIGH", default_text=SCALE_DEFAULT
+    )
     output: Path | None = setting(None, "Run folder to make.", group=DATA)
     resume: Path | None = setting(None, "Continue this run folder; needs nothing else.", group=DATA)
     force: bool = setting(False, "Write into an --output that is not empty.", group=DATA)
@@ -85,7 +104,11 @@ class TrainSettings(Runtime):
     )
     on_error: str = setting("fail", "What a bad image does.", choices=("fail", "skip"), group=DATA)
 
-    model: str = setting("resnet18", "Model name; any timm backbone. See affectkit models.", group=MODEL)
+    model: str = setting(
+        "resnet18",
+        "Model name; any timm backbone; vca, with the defaults of its study. See affectkit models.",
+        group=MODEL,
+    )
     task: str = setting(
         "auto",
         "What is predicted; auto: classification where the data has labels, else distribution.",
@@ -106,13 +129,43 @@ class TrainSettings(Runtime):
         group=MODEL,
     )
 
+    clip: str = setting(
+        "ViT-L-14", "CLIP of vca: ViT-L-14, ViT-B-32, any name of open_clip, or a .json configuration.", group=MODEL
+    )
+    clip_weights: str = setting(
+        "openai",
+        "CLIP's weights: a tag of open_clip (fetched once), a file, or random.",
+        group=MODEL,
+        metavar="TAG|FILE",
+    )
+    clip_activation: str = setting(
+        "auto",
+        "Activation that CLIP was trained with; a file does not tell.",
+        choices=("auto", "quickgelu", "gelu"),
+        group=MODEL,
+    )
+    clip_normalise: bool = setting(
+        False, "Normalise images by CLIP's mean and std, which the published VCA does not.", group=MODEL
+    )
+    include_clip: bool = setting(
+        False, "Save CLIP's weights in checkpoints, not their name and hash alone.", group=MODEL
+    )
+    outputs: str = setting("both", "Which ratings are predicted.", choices=("both", *RATINGS), group=MODEL)
+    views: int = setting(
+        8,
+        "Augmented views of each training image whose CLIP features are computed once; 0: afresh each epoch.",
+        low=0,
+        high=1000,
+        group=MODEL,
+    )
+
     epochs: int = setting(20, "Passes over the training images.", low=1, group=LEARNING)
     loss: str | None = setting(
         None,
-        f"One of {', '.join(LOSSES)}, or a weighted sum such as mse:0.5+kl:0.5.",
+        f"One of {', '.join(LOSSES)}, for ratings {', '.join(RATING_LOSSES)}; or a weighted sum: mse:0.5+kl:0.5.",
         check=parse_loss,
         group=LEARNING,
-        default_text="kl for distributions, ce for labels",
+        default_text="kl for distributions, ce for labels, vca for ratings",
     )
     optimizer: str = setting("adam", "Optimiser.", choices=("sgd", "adam", "adamw"), group=LEARNING)
     lr: float = setting(1e-3, "Learning rate.", above=0, group=LEARNING)
@@ -124,7 +177,21 @@ class TrainSettings(Runtime):
     warmup: float = setting(
         0.0, "Epochs of linear growth from 0 before the schedule counts fully.", low=0, group=LEARNING
     )
-    lr_min: float = setting(0.0, "Where cosine ends; the floor of plateau.", low=0, group=LEARNING)
+    lr_min: float = setting(0.0, "Where cosine and cyclic_plateau end; the floor of plateau.", low=0, group=LEARNING)
+    lr_peak: float | None = setting(
+        None,
+        "Epoch at which the cyclic ones reach --lr.",
+        above=0,
+        group=LEARNING,
+        default_text="a tenth of the epochs",
+    )
+    lr_cycle_end: float | None = setting(
+        None,
+        "Epoch at which cyclic_plateau reaches --lr-min.",
+        above=0,
+        group=LEARNING,
+        default_text="60% of the epochs",
+    )
     lr_patience: int = setting(3, "Epochs without progress before plateau reduces.", low=0, group=LEARNING)
     step_size: int = setting(40, "Epochs between reductions of step.", low=1, group=LEARNING)
     milestones: tuple[int, ...] = setting((), "Epochs at which multistep reduces, as 60,80.", low=1, group=LEARNING)
@@ -162,6 +229,9 @@ class TrainSettings(Runtime):
         metavar="STEPS|MINUTES",
         default_text="at the end of each epoch",
     )
+    keep_epochs: bool = setting(
+        False, "Keep the checkpoint of every epoch, that before training (epoch 0) included.", group=RUN
+    )
     keep: int = setting(2, "Saved states that are kept, the newest.", low=1, group=RUN)
     calibrate: str = setting(
         "auto",
@@ -183,11 +253,36 @@ class TrainSettings(Runtime):
             faults.append("--schedule multistep needs --milestones, for example --milestones 60,80.")
         if list(self.milestones) != sorted(set(self.milestones)):
             faults.append(f"--milestones must grow; got {','.join(map(str, self.milestones))}.")
+        if (self.test_data or self.test_labels) and self.test_labels is None and self.labels is not None:
+            faults.append("--test-data needs --test-labels where the training images have --labels.")
+        if self.schedule in ("cyclic", "cyclic_plateau"):
+            end = self.cycle_end if self.schedule == "cyclic_plateau" else self.epochs
+            if not self.peak < end <= self.epochs:
+                faults.append(
+                    f"--lr-peak ({self.peak:g}) must be below --lr-cycle-end ({self.cycle_end:g}), and that at most "
+                    f"--epochs ({self.epochs})."
+                )
         if self.warmup > self.epochs:
             faults.append(f"--warmup must be at most --epochs ({self.epochs}); got {self.warmup:g}.")
         if self.lr_min > self.lr:
             faults.append(f"--lr-min must be at most --lr ({self.lr:g}); got {self.lr_min:g}.")
         return faults
+
+    @staticmethod
+    def implied(values: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+        """The defaults that come with a model, and where they are from."""
+        name = values.get("model", TrainSettings.model)
+        return f"recipe of {name}", recipe(name)
+
+    @property
+    def peak(self) -> float:
+        """``lr_peak`` with its default by length."""
+        return self.lr_peak if self.lr_peak is not None else self.epochs / 10
+
+    @property
+    def cycle_end(self) -> float:
+        """``lr_cycle_end`` with its default by length."""
+        return self.lr_cycle_end if self.lr_cycle_end is not None else 0.6 * self.epochs
 
     @property
     def factor(self) -> float:
@@ -203,7 +298,27 @@ class TestSettings(Runtime):
 
     checkpoint: Path | None = setting(None, "Checkpoint file, or a run folder (its best model).", group=DATA)
     data: Path | None = setting(None, "Folder with the dataset; its layout is found by looking.", group=DATA)
-    split: str = setting("test", "Split to test on.", choices=("train", "valid", "test", "all"), group=DATA)
+    labels: Path | None = setting(
+        None, "Table of labels or ratings of the images in --data, if it does not lie there.", group=DATA
+    )
+    rating_range: str | None = setting(
+        None, SCALE, check=parse_scale, group=DATA, metavar="LOW,HIGH", default_text="the model's"
+    )
+    clip_weights: str | None = setting(
+        None, CLIP_FILE, group=DATA, metavar="FILE", default_text="those that the checkpoint names"
+    )
+    alter: str | None = setting(
+        None,
+        "Alter the images first: noise, color, lighting or grayscale, as noise:3 (severity) or noise=0.01 (strength).",
+        group=DATA,
+        metavar="NAME[:SEVERITY|=STRENGTH]",
+    )
+    split: str = setting(
+        "test",
+        "Split to test on; a --labels table without a split column is taken whole.",
+        choices=("train", "valid", "test", "all"),
+        group=DATA,
+    )
     results: Path | None = setting(None, "Folder for tables and pictures.", group=DATA)
     force: bool = setting(False, "Write into a --results that is not empty.", group=DATA)
     on_error: str = setting("fail", "What a bad image does.", choices=("fail", "skip"), group=DATA)
@@ -231,6 +346,15 @@ class InferSettings(Runtime):
     results: Path | None = setting(
         None, "Folder for the result table.", group=DATA, default_text="rows go to standard output"
     )
+    labels: Path | None = setting(
+        None, "Table of labels or ratings of the images of one folder: they are tested, too.", group=DATA
+    )
+    rating_range: str | None = setting(
+        None, SCALE, check=parse_scale, group=DATA, metavar="LOW,HIGH", default_text="the model's"
+    )
+    clip_weights: str | None = setting(
+        None, CLIP_FILE, group=DATA, metavar="FILE", default_text="those that the checkpoint names"
+    )
     format: str = setting("csv", "Format of the rows.", choices=("csv", "jsonl", "parquet"), group=DATA)
     recursive: bool = setting(False, "Look into sub-folders too.", group=DATA)
     shard: str | None = setting(
@@ -251,6 +375,15 @@ class InferSettings(Runtime):
             faults.append("PATHS is needed: images, folders, glob patterns, or - for a list on standard input.")
         if self.checkpoint is None:
             faults.append("--checkpoint is needed.")
+        if self.labels is not None:
+            faults += [f"--labels needs --{name}." for name in ("results",) if getattr(self, name) is None]
+            faults += [
+                f"--labels and --{name} exclude each other." for name in ("shard", "resume") if getattr(self, name)
+            ]
+            if len(self.paths) != 1 or not Path(self.paths[0]).is_dir():
+                faults.append("--labels needs one folder of images.")
+            if self.format != "csv":
+                faults.append("--labels writes CSV; leave --format out.")
         if self.results is None:
             faults += [f"--{name} needs --results." for name in ("resume", "force", "shard") if getattr(self, name)]
             if self.format == "parquet":

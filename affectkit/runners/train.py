@@ -6,29 +6,31 @@ import csv
 import io
 import math
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
+from torch import nn
 
 from affectkit.config import plain
 from affectkit.core.files import write_json, write_text
 from affectkit.core.progress import Reporter
 from affectkit.data.loading import (
     Failure,
-    SplitImages,
     TrainingKeys,
     batch_count,
     close_loader,
     epoch_batches,
-    make_loader,
     refuse_failures,
 )
 from affectkit.errors import CheckpointError, RunError, Stopped
 from affectkit.reports import plots
 from affectkit.runners.checkpoint import load_tensors, make_task, read_header, save_checkpoint
-from affectkit.runners.evaluate import draw_figures, evaluate, evaluation_loader, gather_failures
+from affectkit.runners.evaluate import draw_figures, evaluate, gather_failures, write_results
+from affectkit.runners.features import encoder_hash
+from affectkit.runners.feeding import Feed, no_features, test_loader, training_loader, validation_loader
 from affectkit.runners.learner import Learner, LossSum
 from affectkit.runners.runfolder import RunFolder
 from affectkit.runners.settings import interval
@@ -71,7 +73,9 @@ class Position:
 class Trainer:
     """Runs a ``Training`` in a ``RunFolder``, from the beginning or from the folder's state."""
 
-    def __init__(self, training: Training, run: RunFolder, *, reporter: Reporter) -> None:
+    def __init__(
+        self, training: Training, run: RunFolder, *, reporter: Reporter, fed: Callable[[Training], Feed] = no_features
+    ) -> None:
         self.training = training
         self.settings = training.settings
         self.task = training.task
@@ -84,20 +88,10 @@ class Trainer:
         self.losses = LossSum(self.place.device.torch_name)
         self.every = interval(self.settings.checkpoint_every)
         self._saved = (0, time.monotonic())
-        held_train, held_valid = training.held
-        images = SplitImages(
-            training.train, self.task.spec, augment=self.settings.augment, seed=self.settings.seed, held=held_train
-        )
         self.keys = TrainingKeys()
-        self.loader = make_loader(
-            images, self.keys, workers=training.workers, pin=self.place.pins, seed=self.settings.seed
-        )
-        self.valid_loader = evaluation_loader(
-            SplitImages(training.valid, self.task.spec, held=held_valid),
-            place=self.place,
-            batch_size=self.settings.batch_size,
-            workers=training.workers,
-        )
+        self.fed = fed(training)
+        self.loader = training_loader(training, self.fed, self.keys)
+        self.valid_loader = validation_loader(training, self.fed)
 
     def close(self) -> None:
         """End the processes that decode images."""
@@ -107,6 +101,8 @@ class Trainer:
     def fit(self, stopping: StopFlag, trackers: Trackers) -> None:
         """The loop: batch, forward, loss, step, log; then validate, keep the best, save."""
         settings, at, learner = self.settings, self.at, self.learner
+        if settings.keep_epochs and at.step == 0:
+            self.group.together(lambda: self._keep_epoch(0))
         while not self._ended:
             batches = epoch_batches(len(self.training.train), settings.batch_size, seed=settings.seed, epoch=at.epoch)
             self.keys.set(at.epoch, [self._own(batch) for batch in batches[at.batch :]])
@@ -248,9 +244,16 @@ class Trainer:
         if improved:
             save_checkpoint(self.run.best, self.learner.evaluated, header)
         save_checkpoint(self.run.last, self.learner.evaluated, header)
+        if self.settings.keep_epochs:
+            self._keep_epoch(self.at.epoch + 1, valid=metrics)
         write_history(self.run.history, self.at.history)
         timing = self.at.timing
         write_table(self.run.timing, {key: [row[key] for row in timing] for key in timing[0]})
+
+    def _keep_epoch(self, epoch: int, **summary: Any) -> None:
+        """The checkpoint of an epoch, under its number; 0 is before training."""
+        header = self.training.header(epoch=epoch, monitor=self.settings.monitor, **summary)
+        save_checkpoint(self.run.epochs / f"epoch-{epoch:03}.safetensors", self.learner.evaluated, header)
 
     def _save(self) -> None:
         self._read_loss()
@@ -262,6 +265,7 @@ class Trainer:
             "data": [self.training.train.fingerprint(), self.training.valid.fingerprint()],
             "processes": self.group.world,
             "device": self.place.device.description,
+            "encoder": encoder_hash(self.training.model),
         }
         step = at.epoch * (batch_count(len(self.training.train), self.settings.batch_size) + 1) + at.batch
         self.group.together(lambda: str(save_state(self.run.state, tree, step=step, keep=self.settings.keep)))
@@ -273,6 +277,11 @@ class Trainer:
             raise CheckpointError(
                 f"the data in {self.settings.data} has changed since {self.run.root} was started.",
                 "Resuming on other data would mix two runs: restore the data, or start a new run.",
+            )
+        if tree.get("encoder", "") != encoder_hash(self.training.model):
+            raise CheckpointError(
+                f"the frozen encoder has other weights than when {self.run.root} was started.",
+                "Restore the weights that config.yaml names.",
             )
         self.at = Position(**tree["position"])
         self.learner.restore(tree)
@@ -328,6 +337,9 @@ class Trainer:
             self._stop(stopping, save=False)
         task.spec = task.calibrated(results, self.settings.calibrate)
         metrics = task.metrics(results)
+        for text in task.remarks(results):
+            self.reporter.warn(f"validation: {text}")
+        tested = self._test(model, task, stopping)
         summary = {
             "best_epoch": self.at.best_epoch,
             "epochs": self.at.epoch,
@@ -335,6 +347,7 @@ class Trainer:
             "seed": self.settings.seed,
             "temperature": task.spec.temperature,
             "valid": metrics,
+            **tested,
             "skipped": [{"image": name, "reason": reason} for name, reason in self.at.skipped.items()],
         }
 
@@ -347,6 +360,35 @@ class Trainer:
 
         self.group.together(write)
         return summary
+
+    def _test(self, model: nn.Module, task: Task, stopping: StopFlag) -> dict[str, Any]:
+        """Metrics of the best epoch on the test split, and their intervals; tables and pictures in ``test/``."""
+        if self.training.test is None:
+            return {}
+        loader = test_loader(self.training, self.fed)
+        try:
+            results, failures = evaluate(
+                model, task, self.training.test, loader, place=self.place, reporter=self.reporter, stopping=stopping
+            )
+        except Stopped:
+            self._stop(stopping, save=False)
+        finally:
+            close_loader(loader)
+        self._skip(failures)
+        for text in task.remarks(results):
+            self.reporter.warn(f"test: {text}")
+        found = {
+            "test": task.metrics(results),
+            "test_intervals": {name: list(pair) for name, pair in task.intervals(results).items()},
+            "test_images": len(results.split),
+        }
+
+        def write() -> None:
+            write_results(self.run.test, task, results, reporter=self.reporter)
+            write_json(self.run.test / "results.json", found)
+
+        self.group.together(write)
+        return found
 
     def draw(self, task: Task, results: Results) -> None:
         """The pictures of the best epoch and of the course."""

@@ -15,19 +15,21 @@ from affectkit.config import plain
 from affectkit.core.progress import Reporter
 from affectkit.core.randomness import address
 from affectkit.core.spec import InputSpec
-from affectkit.data.layouts import Source, find
+from affectkit.data.layouts import Labels, Source, find
 from affectkit.data.loading import Held, choose_cache, hold_images, refuse_failures
+from affectkit.data.scales import RATINGS, parse_scale
 from affectkit.data.split import Split, split_off
 from affectkit.errors import DataError, UsageError
-from affectkit.models import backbones
-from affectkit.models.registry import build, check_model
+from affectkit.models.registry import RECIPES, build, family
 from affectkit.runners.backends import Compiled
 from affectkit.runners.checkpoint import Header, make_task
 from affectkit.runners.device import prepare_model
 from affectkit.runners.evaluate import Place
+from affectkit.runners.features import encoder_of
 from affectkit.runners.processes import Group
 from affectkit.runners.settings import TrainSettings
 from affectkit.schedules.curves import Schedule, Shape
+from affectkit.tasks import TASKS
 from affectkit.tasks.base import Task
 
 
@@ -38,6 +40,7 @@ class Training:
     Attributes:
         held: decoded images of the train and validation splits, or None for each where they are decoded as needed.
         network: what a batch is passed through: the model, or what was compiled from it.
+        test: what the best epoch is tested on at the end.
     """
 
     settings: TrainSettings
@@ -53,6 +56,7 @@ class Training:
     optimizer: torch.optim.Optimizer
     schedule: Schedule
     network: nn.Module | Compiled
+    test: Split | None = None
 
     def header(self, **summary: Any) -> Header:
         """The checkpoint header of this run's model."""
@@ -98,40 +102,46 @@ def prepare(settings: TrainSettings, *, reporter: Reporter, restored: bool = Fal
     Args:
         restored: the weights will come from a state, so neither the hub nor ``--init`` is asked for them.
     """
-    check_model(settings.model)
+    builder = family(settings.model)
     place = Place.choose(settings.device, settings.precision)
     settings = replace(settings, precision=place.precision.name)  # so that a resumed run computes in the same format
-    source = place.group.in_turn(lambda: find(settings.data, reporter=reporter))
+    source = place.group.in_turn(lambda: find(settings.data, labels=wanted_labels(settings), reporter=reporter))
     for text in source.notes:
         reporter.note(text)
     train, valid = training_splits(source, settings, reporter=reporter)
-    spec = input_spec(settings, task_name(settings, train), source.classes)
+    name, options = task_name(settings, train), builder.configured(plain(settings))
+    spec = input_spec(settings, builder, options, name, source.classes)
     task = make_task(spec, plain(settings))
     train = usable(task, train, reporter, training=True)
+    task.fit(train)
     valid = usable(task, valid, reporter)
     check_monitor(settings.monitor, task, valid)
-    task.fit(train)
     task.targets(train.select(np.arange(1)), epoch=0)  # an option that the data cannot serve fails here
-    options = {"dropout": settings.dropout, "top": settings.top}
+    test = test_split(settings, source, task, reporter)
     if restored:
         model = build(settings.model, spec, **options)
     else:
-        model = place.group.in_turn(lambda: initial_model(settings, spec, options, reporter=reporter))
-    held = hold(settings, spec, train, valid, group=place.group, reporter=reporter)
+        model = place.group.in_turn(lambda: initial_model(settings, builder, spec, options, reporter=reporter))
+    options = getattr(model, "options", options)
+    encoded = encoder_of(model) is not None
+    held = (None, None)
+    if not (encoded and settings.views):
+        held = hold(settings, spec, train, valid, group=place.group, reporter=reporter)
     workers, why = place.workers(settings.workers, held=held[0] is not None)
     model = prepare_model(model, place.device, channels_last=place.device.channels_last)
     reporter.note(
         f"{source.layout} in {source.root}: {len(train):,} training and {len(valid):,} validation images, "
-        f"{len(spec.classes)} classes"
+        + task.described()
     )
+    learning = sum(value.numel() for value in model.parameters() if value.requires_grad)
     reporter.note(
-        f"{settings.model}, {sum(p.numel() for p in model.parameters()) / 1e6:.1f} M parameters, "
+        f"{settings.model}, {learning / 1e6:.1f} M parameters{told_encoder(model)}, "
         f"{spec.height}x{spec.width}x{spec.channels}, task {task.name}"
     )
-    reporter.note(
-        place.describe(settings.batch_size, f"{workers} ({why})", accumulate=settings.accumulate)
-        + ("; images held in memory" if held[0] is not None else "; images decoded each time")
-    )
+    images = "; images held in memory" if held[0] is not None else "; images decoded each time"
+    if encoded and settings.views:
+        images = "; features computed once"
+    reporter.note(place.describe(settings.batch_size, f"{workers} ({why})", accumulate=settings.accumulate) + images)
     return Training(
         settings,
         source,
@@ -146,7 +156,42 @@ def prepare(settings: TrainSettings, *, reporter: Reporter, restored: bool = Fal
         make_optimizer(settings, model),
         make_schedule(settings),
         place.network(model, compiled=settings.compile, reporter=reporter),
+        test,
     )
+
+
+def wanted_labels(settings: TrainSettings) -> Labels:
+    """Which targets the settings ask for."""
+    return Labels(
+        settings.labels,
+        ratings=None if settings.task == "auto" else TASKS.resolve(settings.task).rated,
+        scale=parse_scale(settings.rating_range) if settings.rating_range else None,
+    )
+
+
+def test_split(settings: TrainSettings, source: Source, task: Task, reporter: Reporter) -> Split | None:
+    """What is tested on at the end: ``--test-data``, ``--test-labels``, or the test rows of ``--labels``."""
+    if settings.test_data is None and settings.test_labels is None:
+        test = source.splits.get("test") if settings.labels is not None else None
+    else:
+        labels = replace(wanted_labels(settings), file=settings.test_labels, alone="test")
+        found = find(settings.test_data or settings.data, labels=labels, reporter=reporter)
+        test = found.splits.get("test") or found.splits.get("all")
+        if test is None:
+            raise DataError(
+                f"{found.root} has neither a test split nor a single one; it has {', '.join(found.splits)}."
+            )
+    return usable(task, test.with_name("test"), reporter) if test is not None else None
+
+
+def told_encoder(model: nn.Module) -> str:
+    """A frozen encoder in words."""
+    encoder = encoder_of(model)
+    if encoder is None:
+        return ""
+    choice = model.options["clip_model"]
+    count = sum(value.numel() for value in encoder.tower.parameters())
+    return f" on frozen CLIP {choice['name']} ({choice['weights']}, {count / 1e6:.1f} M)"
 
 
 def training_splits(source: Source, settings: TrainSettings, *, reporter: Reporter) -> tuple[Split, Split]:
@@ -170,12 +215,18 @@ def task_name(settings: TrainSettings, train: Split) -> str:
     """The task asked for; ``auto`` goes by what the data holds."""
     if settings.task != "auto":
         return settings.task
+    if train.ratings is not None:
+        return "ratings"
     return "distribution" if train.distribution is not None and train.labels is None else "classification"
 
 
-def input_spec(settings: TrainSettings, task: str, classes: tuple[str, ...]) -> InputSpec:
+def input_spec(
+    settings: TrainSettings, builder: Any, options: dict[str, Any], task: str, classes: tuple[str, ...]
+) -> InputSpec:
     """The input specification: the model's own size, mean and std, unless settings say otherwise."""
-    own = backbones.default_input(settings.model)
+    own = builder.default_input(settings.model, options, plain(settings))
+    if TASKS.resolve(task).rated:
+        classes = RATINGS if settings.outputs == "both" else (settings.outputs,)
     mean, std = own["mean"], own["std"]
     if settings.channels == 1:
         mean, std = (sum(mean) / len(mean),), (sum(std) / len(std),)
@@ -212,16 +263,18 @@ def usable(task: Task, split: Split, reporter: Reporter, *, training: bool = Fal
 
 
 def initial_model(
-    settings: TrainSettings, spec: InputSpec, options: dict[str, Any], *, reporter: Reporter
+    settings: TrainSettings, builder: Any, spec: InputSpec, options: dict[str, Any], *, reporter: Reporter
 ) -> nn.Module:
     """The model at its start: seeded, from the hub, or from a file."""
     torch.manual_seed(address(settings.seed, "initial weights"))
-    from_hub = settings.pretrained and settings.init is None
-    if from_hub and not backbones.is_cached(settings.model):
-        reporter.note(f"fetching {backbones.hub_source(settings.model)} (once; --no-pretrained trains from scratch)")
-    model = build(settings.model, spec, **options, **({"pretrained": True} if from_hub else {}))
+    if settings.pretrained and settings.init is None and settings.model not in RECIPES:
+        options = {**options, "pretrained": True}
+    if source := builder.fetching(settings.model, options):
+        hint = "" if settings.model in RECIPES else "; --no-pretrained trains from scratch"
+        reporter.note(f"fetching {source} (once{hint})")
+    model = build(settings.model, spec, **options)
     if settings.init is not None:
-        reporter.note("initial weights: " + backbones.load_weights(model, settings.init, classes=spec.classes))
+        reporter.note("initial weights: " + builder.load_weights(model, settings.init, classes=spec.classes))
     return model
 
 
@@ -262,5 +315,7 @@ def make_schedule(settings: TrainSettings) -> Schedule:
             milestones=settings.milestones,
             gamma=settings.factor,
             patience=settings.lr_patience,
+            peak=settings.peak,
+            cycle_end=settings.cycle_end,
         ),
     )

@@ -12,3 +12,9 @@ SCHEDULES.add("cosine", "affectkit.schedules.curves:cosine", "half a cosine down
 SCHEDULES.add(
     "plateau", "affectkit.schedules.curves:plateau", "times gamma after --lr-patience epochs without progress"
 )
+SCHEDULES.add("cyclic", "affectkit.schedules.curves:cyclic", "linear: up to --lr at --lr-peak, down to 0 at the end")
+SCHEDULES.add(
+    "cyclic_plateau",
+    "affectkit.schedules.curves:cyclic_plateau",
+    "linear: up to --lr at --lr-peak, down to --lr-min at --lr-cycle-end, then flat",
+)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass, field
 
@@ -15,6 +16,7 @@ class Shape:
         epochs: length of the run. warmup: epochs of linear growth from 0 in front of any schedule.
         step_size, milestones, gamma: of ``step`` and ``multistep``.
         patience: epochs without progress that ``plateau`` bears.
+        peak, cycle_end: epochs at which the cyclic ones stand at ``base``, and reach ``minimum``.
     """
 
     base: float
@@ -25,6 +27,8 @@ class Shape:
     milestones: tuple[int, ...] = ()
     gamma: float = 0.1
     patience: int = 3
+    peak: float = 5.0
+    cycle_end: float = 30.0
 
 
 @dataclass
@@ -75,6 +79,24 @@ def cosine(shape: Shape, epoch: float, observed: Plateau) -> float:
 def plateau(shape: Shape, epoch: float, observed: Plateau) -> float:
     """``base * gamma ** reductions``, never below ``minimum``."""
     return max(shape.base * shape.gamma**observed.reductions, shape.minimum)
+
+
+def cyclic(shape: Shape, epoch: float, observed: Plateau) -> float:
+    """Linear from ``1e-4 * base`` at the start to ``base`` at ``peak``, and to 0 at the end of the last epoch (VCA)."""
+    return _along(epoch, (0.0, 1e-4 * shape.base), (shape.peak, shape.base), (shape.epochs, 0.0))
+
+
+def cyclic_plateau(shape: Shape, epoch: float, observed: Plateau) -> float:
+    """Linear from ``1e-4 * base`` to ``base`` at ``peak``, to ``minimum`` at ``cycle_end``, then flat (VCA)."""
+    return _along(epoch, (0.0, 1e-4 * shape.base), (shape.peak, shape.base), (shape.cycle_end, shape.minimum))
+
+
+def _along(epoch: float, *points: tuple[float, float]) -> float:
+    """The value at ``epoch`` of straight lines between ``points`` (epoch, value), flat beyond them."""
+    for (start, low), (end, high) in itertools.pairwise(points):
+        if epoch < end:
+            return low + (high - low) * (max(epoch, start) - start) / (end - start)
+    return points[-1][1]
 
 
 @dataclass

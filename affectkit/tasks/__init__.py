@@ -7,3 +7,4 @@ from affectkit.core.registry import Registry
 TASKS = Registry("task")
 TASKS.add("distribution", "affectkit.tasks.distribution:DistributionTask", "a probability for every emotion")
 TASKS.add("classification", "affectkit.tasks.classification:ClassificationTask", "one emotion label")
+TASKS.add("ratings", "affectkit.tasks.ratings:RatingsTask", "valence and arousal, a number each")

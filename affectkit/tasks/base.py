@@ -84,6 +84,10 @@ class Task(ABC):
     """Metric name to "min" or "max": every metric that can be monitored."""
     headline: ClassVar[tuple[str, ...]]
     """The metrics shown on the progress line and first in a table."""
+    rated: ClassVar[bool] = False
+    """Whether its targets are ratings of valence and arousal, which a table may hold beside others."""
+    figures_folder: ClassVar[str] = "plots"
+    """Where ``test`` puts pictures within its results."""
 
     def __init__(self, spec: InputSpec) -> None:
         self.spec = spec
@@ -150,6 +154,18 @@ class Task(ABC):
     def inputs(self, batch: Batch) -> tuple[torch.Tensor, ...]:
         """What the model is called with."""
         return (batch["image"],)
+
+    def described(self) -> str:
+        """What the outputs are, in a few words."""
+        return f"{len(self.spec.classes)} classes"
+
+    def remarks(self, results: Results) -> list[str]:
+        """What a user should know before relying on the metrics of ``results``."""
+        return []
+
+    def intervals(self, results: Results) -> dict[str, tuple[float, float]]:
+        """95% intervals of metrics by name, of the items being another sample (bootstrap)."""
+        return {}
 
     def calibrated(self, results: Results, mode: str) -> InputSpec:
         """The input specification with what can be fitted on validation results (a temperature)."""

@@ -13,7 +13,7 @@ from affectkit.core.randomness import address
 from affectkit.core.spec import InputSpec
 from affectkit.data.split import Split
 from affectkit.errors import DataError, UsageError
-from affectkit.losses import parse_loss
+from affectkit.losses import LOSSES, parse_loss
 from affectkit.losses.distribution import weighted_sum
 from affectkit.metrics import calibration, classification, distribution, raters
 from affectkit.tasks.base import Batch, Figure, Results, Task
@@ -48,7 +48,7 @@ class CategoricalTask(Task):
     def __init__(self, spec: InputSpec, options: CategoricalOptions | None = None) -> None:
         super().__init__(spec)
         self.options = options or CategoricalOptions()
-        self.losses = weighted_sum(parse_loss(self.options.loss or self.own_loss))
+        self.losses = weighted_sum(parse_loss(self.options.loss or self.own_loss, LOSSES))
         self.weights: torch.Tensor | None = None
 
     @classmethod

@@ -90,3 +90,15 @@ def test_cosine_moves_inside_an_epoch_and_ends_at_the_minimum():
     assert all(later < earlier for earlier, later in zip(rates, rates[1:], strict=False))
     assert rates[-1] == pytest.approx(0.01)
     assert rates[20] == pytest.approx(0.055)
+
+
+@pytest.mark.parametrize(("epochs", "peak", "end"), [(50, 5, 30), (10, 1, 6), (7, 2.5, 4)])
+def test_cyclic_schedules_are_straight_lines_through_their_points(epochs, peak, end):
+    shape = Shape(base=1e-3, epochs=epochs, minimum=1e-5, peak=peak, cycle_end=end)
+    cyclic, plateau = Schedule("cyclic", shape), Schedule("cyclic_plateau", shape)
+    for epoch in np.linspace(0, epochs, 400):
+        one = np.interp(epoch, [0, peak, epochs], [1e-7, 1e-3, 0])
+        other = np.interp(epoch, [0, peak, end, epochs], [1e-7, 1e-3, 1e-5, 1e-5])
+        assert cyclic.rate(epoch) == pytest.approx(one, rel=1e-9, abs=1e-15)
+        assert plateau.rate(epoch) == pytest.approx(other, rel=1e-9)
+    assert cyclic.rate(0) == 1e-7 and cyclic.rate(peak) == 1e-3

@@ -1,0 +1,203 @@
+"""Features of images on disk, found by what they depend on: image bytes, transform, encoder weights, number format.
+
+A store is a folder of segments, each a ``.npy`` file that appears whole; runs that fill one store at the same time each
+write segments of their own, and what a killed run had finished is found by the next one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import time
+import uuid
+import zlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from affectkit.core.files import cache_folder, read_json, whole_file, write_json
+from affectkit.errors import DataError
+
+KEY_BYTES = 16
+SEGMENT_ROWS, SEGMENT_SECONDS = 4096, 30.0
+"""A segment is written when it has so many rows, or is so old: what a kill can cost."""
+RECORD = "store.json"
+STALE = 24 * 3600.0
+"""Seconds after which a file that was never finished is taken for one that a killed run left."""
+
+
+def root() -> Path:
+    """The folder of all stores."""
+    return cache_folder() / "features"
+
+
+def digest(*parts: bytes | str) -> bytes:
+    """A key of ``KEY_BYTES`` bytes of ``parts``."""
+    found = hashlib.blake2b(digest_size=KEY_BYTES)
+    for part in parts:
+        data = part.encode() if isinstance(part, str) else part
+        found.update(len(data).to_bytes(8, "big") + data)
+    return found.digest()
+
+
+class FeatureStore:
+    """The features that one encoder gave for one transform.
+
+    Args:
+        identity: everything that features depend on beside the image and its change; names the folder.
+        width: numbers an image.
+        folder: where; None for a folder of the cache.
+    """
+
+    def __init__(self, identity: Mapping[str, Any], width: int, *, folder: Path | None = None) -> None:
+        self.identity = dict(identity)
+        name = digest(*(f"{key}={self.identity[key]}" for key in sorted(self.identity))).hex()
+        self.folder = folder or root() / name
+        self.width = width
+        self.dtype = np.dtype([("key", f"V{KEY_BYTES}"), ("check", "<u4"), ("values", "<f4", (width,))])
+        self.damaged = 0
+        self._segments: list[np.ndarray] = []
+        self._files: list[Path] = []
+        self._places: dict[bytes, tuple[int, int]] = {}
+        self._waiting: dict[bytes, np.ndarray] = {}
+        self._own: list[Path] = []
+        self._since = time.monotonic()
+        self._open()
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __contains__(self, key: bytes) -> bool:
+        return key in self._places
+
+    def add(self, keys: Sequence[bytes], values: np.ndarray) -> None:
+        """Take in ``values`` (n, width) under ``keys``; on the disk once a segment is full, or with ``flush``."""
+        self._waiting.update(zip(keys, np.asarray(values, dtype=np.float32), strict=True))
+        if len(self._waiting) >= SEGMENT_ROWS or time.monotonic() - self._since >= SEGMENT_SECONDS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what waits."""
+        self._since = time.monotonic()
+        if not self._waiting:
+            return
+        segment = np.empty(len(self._waiting), dtype=self.dtype)
+        for row, (key, values) in enumerate(self._waiting.items()):
+            segment[row] = (np.void(key), zlib.crc32(values.tobytes()), values)
+        self._waiting.clear()
+        self._own.append(self._write(segment))
+
+    def join(self) -> None:
+        """Write what waits, and put the segments that this process wrote into one."""
+        self.flush()
+        if len(self._own) > 1:
+            parts = [np.load(path, mmap_mode="r") for path in self._own]
+            before, self._own = self._own, [self._write(np.concatenate(parts))]
+            for path in before:  # what is mapped of them stays readable
+                path.unlink(missing_ok=True)
+
+    def refresh(self) -> None:
+        """Find the segments that other processes have written since."""
+        self._open()
+
+    def sound(self, keys: Sequence[bytes]) -> list[bool]:
+        """Whether each of ``keys`` is here with the numbers that were written; damaged ones are forgotten."""
+        found = []
+        for key in keys:
+            place = self._places.get(key)
+            good = False
+            if place is not None:
+                row = self._segments[place[0]][place[1]]
+                good = zlib.crc32(row["values"].tobytes()) == int(row["check"])
+                if not good:
+                    self.damaged += 1
+                    del self._places[key]
+            found.append(good)
+        return found
+
+    def places(self, keys: Sequence[bytes]) -> np.ndarray:
+        """(n, 2) int64: segment and row of each key, for ``take``."""
+        return np.array([self._places[key] for key in keys], dtype=np.int64).reshape(-1, 2)
+
+    def take(self, places: np.ndarray) -> np.ndarray:
+        """The features (n, width), float32, at ``places``."""
+        found = np.empty((len(places), self.width), dtype=np.float32)
+        for number in np.unique(places[:, 0]):
+            rows = np.flatnonzero(places[:, 0] == number)
+            found[rows] = self._segments[number]["values"][places[rows, 1]]
+        return found
+
+    def _open(self) -> None:
+        """Map the segments that are not mapped yet."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        record = self.folder / RECORD
+        if not record.exists():
+            write_json(record, {"identity": self.identity, "width": self.width})
+        known = set(self._files)
+        for path in sorted(self.folder.glob("segment-*.npy")):
+            if path not in known:
+                self._map(path)
+        for path in self.folder.glob(".*.part"):
+            if time.time() - path.stat().st_mtime > STALE:
+                path.unlink(missing_ok=True)
+        os.utime(record)  # when it was last used
+
+    def _map(self, path: Path) -> None:
+        try:
+            segment = np.load(path, mmap_mode="r")
+            if segment.dtype != self.dtype:
+                raise ValueError(f"rows of {segment.dtype}")
+        except FileNotFoundError:  # joined with others meanwhile
+            return
+        except (ValueError, OSError, EOFError):  # damaged: as if it were not there; computed again
+            self.damaged += 1
+            path.unlink(missing_ok=True)
+            return
+        number = len(self._segments)
+        self._segments.append(segment)
+        self._files.append(path)
+        for row, key in enumerate(segment["key"].tolist()):
+            self._places.setdefault(key, (number, row))
+
+    def _write(self, segment: np.ndarray) -> Path:
+        path = self.folder / f"segment-{uuid.uuid4().hex}.npy"
+        with whole_file(path) as part, part.open("wb") as stream:
+            np.save(stream, segment, allow_pickle=False)
+        self._map(path)
+        return path
+
+
+def stores() -> list[dict[str, Any]]:
+    """What lies in the cache: a dict a store with ``folder``, ``identity``, ``rows``, ``bytes`` and ``used`` (seconds
+    since the epoch), the one used last first."""
+    found = []
+    for record in root().glob(f"*/{RECORD}"):
+        files = [path for path in record.parent.iterdir() if path.is_file()]
+        try:
+            told = read_json(record)
+            width = int(told["width"])
+        except (DataError, KeyError, ValueError, TypeError):
+            told, width = {"identity": {}}, 0
+        row = KEY_BYTES + 4 + 4 * width
+        sizes = [path.stat().st_size for path in files if path.suffix == ".npy"]
+        found.append(
+            {
+                "folder": str(record.parent),
+                "identity": told["identity"],
+                "rows": sum(size // row for size in sizes) if width else 0,
+                "bytes": sum(path.stat().st_size for path in files),
+                "used": record.stat().st_mtime,
+            }
+        )
+    return sorted(found, key=lambda store: -store["used"])
+
+
+def clear(folder: Path) -> None:
+    """Remove a store; the record goes last, so that an interrupted removal is still listed."""
+    for path in folder.iterdir():
+        if path.name != RECORD:
+            path.unlink()
+    shutil.rmtree(folder)

@@ -1,0 +1,84 @@
+"""What a run is fed with: images, or features that a frozen encoder made of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch.utils.data import DataLoader
+
+from affectkit.core.progress import Reporter
+from affectkit.data.loading import SplitImages, TrainingKeys, evaluation_keys, make_loader
+from affectkit.runners.evaluate import evaluation_loader, share_of
+from affectkit.runners.features import Encoding, FeatureLoader, Features, encoder_of, open_store
+from affectkit.runners.signals import StopFlag
+from affectkit.runners.training import Training
+
+Loader = DataLoader | FeatureLoader
+
+
+@dataclass
+class Feed:
+    """The features of a run's splits; none where its model has no frozen encoder.
+
+    Attributes:
+        train: None where training images are augmented afresh each epoch.
+    """
+
+    train: Features | None = None
+    valid: Features | None = None
+    test: Features | None = None
+
+
+def no_features(training: Training) -> Feed:
+    """Images as they are."""
+    return Feed()
+
+
+def feed(training: Training, *, stopping: StopFlag | None, reporter: Reporter) -> Feed:
+    """The features that ``training`` needs, from the cache or computed.
+
+    Raises:
+        Stopped: a signal came; what was computed is kept.
+    """
+    encoder = encoder_of(training.model)
+    if encoder is None:
+        return Feed()
+    settings, spec = training.settings, training.task.spec
+    store = open_store(encoder, spec, training.place, width=training.model.head.width)
+    encoding = Encoding(encoder, store, spec, training.place, training.workers, reporter, stopping)
+    found = Feed(valid=encoding.features(training.valid))
+    if training.test is not None:
+        found.test = encoding.features(training.test)
+    if settings.views:
+        found.train = encoding.features(training.train, augment=settings.augment, views=settings.views)
+    return found
+
+
+def training_loader(training: Training, fed: Feed, keys: TrainingKeys) -> Loader:
+    """Batches of ``keys`` from the training split."""
+    settings = training.settings
+    if fed.train is not None:
+        return FeatureLoader(fed.train, keys, seed=settings.seed)
+    images = SplitImages(
+        training.train, training.task.spec, augment=settings.augment, seed=settings.seed, held=training.held[0]
+    )
+    return make_loader(images, keys, workers=training.workers, pin=training.place.pins, seed=settings.seed)
+
+
+def validation_loader(training: Training, fed: Feed) -> Loader:
+    """One pass over this process's share of the validation split."""
+    images = SplitImages(training.valid, training.task.spec, held=training.held[1])
+    return _once(training, images, fed.valid)
+
+
+def test_loader(training: Training, fed: Feed) -> Loader:
+    """One pass over this process's share of the test split."""
+    return _once(training, SplitImages(training.test, training.task.spec), fed.test)
+
+
+def _once(training: Training, images: SplitImages, features: Features | None) -> Loader:
+    size, place = training.settings.batch_size, training.place
+    if features is None:
+        return evaluation_loader(images, place=place, batch_size=size, workers=training.workers)
+    first, step = place.group.rank, place.group.world
+    return FeatureLoader(features, evaluation_keys(len(images), share_of(size, place), first=first, step=step))

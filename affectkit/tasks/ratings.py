@@ -1,0 +1,237 @@
+"""Ratings of valence and arousal, one number each for an image."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+
+from affectkit.core.spec import InputSpec
+from affectkit.data.scales import RATINGS, Scale, scale_text
+from affectkit.data.split import Split
+from affectkit.errors import DataError, UsageError
+from affectkit.losses import RATING_LOSSES, parse_loss
+from affectkit.losses.ratings import arousal_weight
+from affectkit.metrics import ratings
+from affectkit.metrics.bootstrap import rating_intervals
+from affectkit.metrics.quantiles import Quantiles, quantile_means
+from affectkit.tasks.base import Batch, Figure, Results, Task
+
+MEASURES = {"ccc": "max", "r": "max", "r2": "max", "rmse": "min", "r2_fitted": "max", "rmse_fitted": "min"}
+BINS = 25
+SHOWN = ("valence", "arousal")
+"""The order in which tables show the dimensions; a model's outputs have arousal first."""
+IDLE = {"label_smoothing": 0.0, "class_weights": "none", "draw_labels": False}
+"""Settings of the tasks over classes, at the values that mean nothing."""
+
+
+class RatingsTask(Task):
+    """Valence and arousal, or one of them, as numbers on the scale of the training data.
+
+    Args:
+        spec: its classes name the outputs: of ``arousal``, ``valence``.
+        loss: a loss expression; None for the published one.
+        epochs: length of the training, on which the published weight of arousal depends.
+        scale: least and greatest rating; None where a checkpoint does not say.
+    """
+
+    name = "ratings"
+    headline: ClassVar[tuple[str, ...]] = ("loss", "ccc", "r")
+    rated: ClassVar[bool] = True
+    figures_folder: ClassVar[str] = ""
+
+    def __init__(
+        self, spec: InputSpec, *, loss: str | None = None, epochs: int = 1, scale: Scale | None = None
+    ) -> None:
+        super().__init__(spec)
+        strange = [name for name in spec.classes if name not in RATINGS]
+        if strange or not spec.classes:
+            raise UsageError(
+                f"the task ratings has the outputs {', '.join(RATINGS)}; got {', '.join(strange) or 'none'}."
+            )
+        self.columns_of = [RATINGS.index(name) for name in spec.classes]
+        self.shown = [name for name in SHOWN if name in spec.classes]
+        self.expression = loss or "vca"
+        self.losses = parse_loss(self.expression, RATING_LOSSES)
+        self.epochs = epochs
+        self.scale = scale
+
+    @property
+    def better(self) -> Mapping[str, str]:  # type: ignore[override]
+        """The mean of each measure over the outputs, then each output's own."""
+        found = {"loss": "min", **MEASURES}
+        if len(self.spec.classes) > 1:
+            for dimension in self.shown:
+                found |= {f"{dimension}_{name}": better for name, better in MEASURES.items()}
+        for dimension in self.shown:
+            found |= {f"{dimension}_quantile_{name}": MEASURES[name] for name in ("r", "r2", "rmse")}
+        return found
+
+    @classmethod
+    def configured(cls, spec: InputSpec, options: Mapping[str, Any]) -> RatingsTask:
+        idle = [name for name, value in IDLE.items() if options.get(name, value) != value]
+        if idle:
+            raise UsageError(
+                f"{', '.join('--' + name.replace('_', '-') for name in idle)}: of emotion classes; the task ratings "
+                "has none."
+            )
+        scale = options.get("scale")
+        return cls(
+            spec,
+            loss=options.get("loss"),
+            epochs=int(options.get("epochs", 1)),
+            scale=(float(scale[0]), float(scale[1])) if scale else None,
+        )
+
+    def recorded(self) -> dict[str, Any]:
+        return {"loss": self.expression, **({"scale": list(self.scale)} if self.scale else {})}
+
+    def fit(self, split: Split) -> None:
+        self.scale = split.scale
+
+    def usable(self, split: Split, *, training: bool = False) -> tuple[Split, str]:
+        if split.ratings is None:
+            raise DataError(
+                f"the {split.name} split of {split.root} has no ratings of valence and arousal.",
+                "Name a table of ratings with --labels: filename, valence, arousal.",
+            )
+        absent = [name for name in self.spec.classes if np.isnan(split.ratings[:, RATINGS.index(name)]).all()]
+        if absent:
+            rest = [name for name in RATINGS if name not in absent]
+            raise DataError(
+                f"the {split.name} split of {split.root} has no column {', '.join(absent)}.",
+                f"Add it, or train with --outputs {rest[0]}." if training and rest else "Add it to the table.",
+            )
+        if self.scale is not None and split.scale is not None and split.scale != self.scale:
+            raise DataError(
+                f"the ratings of the {split.name} split are on a scale of {scale_text(split.scale)}, and the model "
+                f"was trained on {scale_text(self.scale)}.",
+                "Bring them to one scale; --rating-range LOW,HIGH says which a table is on.",
+            )
+        return split, ""
+
+    def targets(self, split: Split, *, epoch: int | None = None) -> dict[str, torch.Tensor]:
+        return {"target": torch.from_numpy(self.actual(split).astype(np.float32))}
+
+    def actual(self, split: Split) -> np.ndarray:
+        """The ratings (N, D), float64, in the order of the outputs."""
+        return split.ratings[:, self.columns_of]
+
+    def loss(self, outputs: torch.Tensor, batch: Batch, progress: float) -> dict[str, torch.Tensor]:
+        # Progress is the middle of an epoch as often as its beginning: the whole part counts.
+        epoch = int(progress * self.epochs + 1e-6)
+        return self._loss(outputs, batch["target"].to(outputs.dtype), arousal_weight(epoch, self.epochs))
+
+    def _loss(self, outputs: torch.Tensor, target: torch.Tensor, weight: float) -> dict[str, torch.Tensor]:
+        parts = {}
+        for name, share in self.losses.items():
+            function = RATING_LOSSES.resolve(name)
+            value = function(outputs, target, weight) if name == "vca" else function(outputs, target)
+            parts[name] = share * value.mean()
+        return {"loss": torch.stack(list(parts.values())).sum(), **parts}
+
+    def metrics(self, results: Results) -> dict[str, float]:
+        """All measures; ``loss`` has the weights of the last epochs throughout, so that epochs can be compared."""
+        found = {"loss": self.plain_loss(results)}
+        single = {name: ratings.agreement(p, q) for name, p, q in self.pairs(results)}
+        found |= {name: float(np.mean([values[name] for values in single.values()])) for name in MEASURES}
+        if len(single) > 1:
+            for dimension, values in single.items():
+                found |= {f"{dimension}_{name}": values[name] for name in MEASURES}
+        for dimension, quantiles in self.quantiles(results).items():
+            found |= {f"{dimension}_quantile_{name}": getattr(quantiles, name) for name in ("r", "r2", "rmse")}
+        return found
+
+    def plain_loss(self, results: Results) -> float:
+        """The loss expression on all of ``results``, with equal weights of arousal and valence."""
+        outputs = torch.from_numpy(results.outputs.astype(np.float64))
+        actual = torch.from_numpy(self.actual(results.split))
+        return float(self._loss(outputs, actual, 0.5)["loss"])
+
+    def pairs(self, results: Results) -> list[tuple[str, np.ndarray, np.ndarray]]:
+        """(name, predicted (N,), actual (N,)) of each dimension in the order in which tables show them."""
+        actual = self.actual(results.split)
+        at = {name: index for index, name in enumerate(self.spec.classes)}
+        outputs = results.outputs.astype(np.float64)
+        return [(name, outputs[:, at[name]], actual[:, at[name]]) for name in self.shown]
+
+    def quantiles(self, results: Results) -> dict[str, Quantiles]:
+        """The quantile analysis of each dimension."""
+        return {name: quantile_means(q, p, BINS) for name, p, q in self.pairs(results)}
+
+    def remarks(self, results: Results) -> list[str]:
+        found = []
+        for name, predicted, _ in self.pairs(results):
+            if np.ptp(predicted.astype(np.float32)) == 0:
+                found.append(f"{name}: every prediction is {predicted[0]:g}; r, CCC and R2 are not defined (NaN).")
+        for name, quantiles in self.quantiles(results).items():
+            if len(quantiles.count) < BINS:
+                found.append(
+                    f"{name}: {len(quantiles.count)} of {BINS} quantile bins are left, since ratings repeat or are few."
+                )
+        return found
+
+    def intervals(self, results: Results) -> dict[str, tuple[float, float]]:
+        found: dict[str, tuple[float, float]] = {}
+        for name, predicted, actual in self.pairs(results):
+            prefix = f"{name}_" if len(self.shown) > 1 else ""
+            found |= {f"{prefix}{key}": value for key, value in rating_intervals(predicted, actual).items()}
+        return found
+
+    def table(self, results: Results) -> dict[str, Any]:
+        columns: dict[str, Any] = {"Image Name": results.split.ids}
+        for name, predicted, actual in self.pairs(results):
+            columns |= {f"Actual {name.title()}": actual, f"Predicted {name.title()}": predicted}
+        return columns
+
+    def tables(self, results: Results) -> dict[str, dict[str, Any]]:
+        found: dict[str, dict[str, Any]] = {}
+        for name, predicted, actual in self.pairs(results):
+            found[f"test_{name.title()}_actual_predicted.csv"] = {"Actual": actual, "Predicted": predicted}
+        rows: dict[str, list[Any]] = {key: [] for key in ("dimension", "low", "high", "count", "actual", "predicted")}
+        for name, quantiles in self.quantiles(results).items():
+            bins = zip(
+                quantiles.edges[:-1],
+                quantiles.edges[1:],
+                quantiles.count,
+                quantiles.actual,
+                quantiles.predicted,
+                strict=True,
+            )
+            for values in bins:
+                for key, value in zip(rows, (name, *values), strict=True):
+                    rows[key].append(value)
+        return found | {"quantiles.csv": rows}
+
+    def figures(self, results: Results, image: Callable[[int], np.ndarray]) -> dict[str, Figure]:
+        from affectkit.reports import ratings as drawings
+
+        low, high = self.scale or (None, None)
+        found: dict[str, Figure] = {}
+        for name, predicted, actual in self.pairs(results):
+            found[f"test_{name.title()}_scatter_plot.png"] = lambda path, name=name, p=predicted, q=actual: (
+                drawings.scatter(
+                    path, actual=q, predicted=p, name=name, measures=ratings.agreement(p, q), low=low, high=high
+                )
+            )
+        if len(self.shown) == 2:
+            # Both with arousal first.
+            outputs, actual = results.outputs.astype(np.float64), self.actual(results.split)
+            found["valence_arousal.png"] = lambda path: drawings.plane(
+                path, actual=actual, predicted=outputs, low=low, high=high
+            )
+        found["quantiles.png"] = lambda path: drawings.quantile_figure(path, quantiles=self.quantiles(results))
+        return found
+
+    def columns(self) -> list[str]:
+        return [f"Predicted {name.title()}" for name in self.shown]
+
+    def rows(self, outputs: torch.Tensor) -> list[list[Any]]:
+        order = [self.spec.classes.index(name) for name in self.shown]
+        return outputs.float().cpu().numpy()[:, order].astype(np.float64).tolist()
+
+    def described(self) -> str:
+        outputs = " and ".join(self.spec.classes)
+        return outputs + (f" on a scale of {scale_text(self.scale)}" if self.scale else "")
