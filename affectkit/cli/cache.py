@@ -20,9 +20,7 @@ class CacheSettings:
 
     names: tuple[str, ...] = setting((), "Stores, by the beginning of their names.", argument=True, metavar="NAME...")
     clear: bool = setting(False, "Remove the named stores, or all where none is named.")
-    older_than: float | None = setting(
-        None, "Those alone that were last used so many days ago.", low=0, metavar="DAYS"
-    )
+    older_than: float | None = setting(None, "Those alone that were last used so many days ago.", low=0, metavar="DAYS")
 
 
 def register(app: typer.Typer) -> None:

@@ -96,32 +96,56 @@ class Training:
         }
 
 
+@dataclass
+class Plan:
+    """What is to be learned from what.
+
+    Attributes:
+        builder: the module of the model's family. options: with which it builds the model.
+    """
+
+    builder: Any
+    options: dict[str, Any]
+    source: Source
+    task: Task
+    train: Split
+    valid: Split
+
+
+def make_plan(settings: TrainSettings, *, group: Group, reporter: Reporter) -> Plan:
+    """The data that ``settings`` name and the task on it; nothing is built or decoded."""
+    builder = family(settings.model)
+    source = group.in_turn(lambda: find(settings.data, labels=wanted_labels(settings), reporter=reporter))
+    for text in source.notes:
+        reporter.note(text)
+    train, valid = training_splits(source, settings, reporter=reporter)
+    options = builder.configured(plain(settings))
+    spec = input_spec(settings, builder, options, task_name(settings, train), source.classes)
+    task = make_task(spec, plain(settings))
+    train = usable(task, train, reporter, training=True)
+    task.fit(train)
+    valid = usable(task, valid, reporter)
+    check_monitor(settings.monitor, task, valid)
+    return Plan(builder, options, source, task, train, valid)
+
+
 def prepare(settings: TrainSettings, *, reporter: Reporter, restored: bool = False) -> Training:
     """Find the data, build the model and everything around it; every fault shows here, before the first step.
 
     Args:
         restored: the weights will come from a state, so neither the hub nor ``--init`` is asked for them.
     """
-    builder = family(settings.model)
     place = Place.choose(settings.device, settings.precision)
     settings = replace(settings, precision=place.precision.name)  # so that a resumed run computes in the same format
-    source = place.group.in_turn(lambda: find(settings.data, labels=wanted_labels(settings), reporter=reporter))
-    for text in source.notes:
-        reporter.note(text)
-    train, valid = training_splits(source, settings, reporter=reporter)
-    name, options = task_name(settings, train), builder.configured(plain(settings))
-    spec = input_spec(settings, builder, options, name, source.classes)
-    task = make_task(spec, plain(settings))
-    train = usable(task, train, reporter, training=True)
-    task.fit(train)
-    valid = usable(task, valid, reporter)
-    check_monitor(settings.monitor, task, valid)
+    plan = make_plan(settings, group=place.group, reporter=reporter)
+    source, task, train, valid, options = plan.source, plan.task, plan.train, plan.valid, plan.options
+    spec = task.spec
     task.targets(train.select(np.arange(1)), epoch=0)  # an option that the data cannot serve fails here
     test = test_split(settings, source, task, reporter)
     if restored:
         model = build(settings.model, spec, **options)
     else:
-        model = place.group.in_turn(lambda: initial_model(settings, builder, spec, options, reporter=reporter))
+        model = place.group.in_turn(lambda: initial_model(settings, plan.builder, spec, options, reporter=reporter))
     options = getattr(model, "options", options)
     encoded = encoder_of(model) is not None
     held = (None, None)

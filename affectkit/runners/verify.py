@@ -19,21 +19,18 @@ from pathlib import Path
 from typing import Any
 
 from affectkit import errors
-from affectkit.config import option_name, plain
+from affectkit.config import option_name
 from affectkit.core.files import fresh_folder, sha256
 from affectkit.core.progress import Reporter, Silent
-from affectkit.data.layouts import find
 from affectkit.errors import AffectkitError, RunError, UsageError
-from affectkit.models.registry import check_model
-from affectkit.runners.checkpoint import make_task
 from affectkit.runners.device import resolve_device
-from affectkit.runners.processes import launched
+from affectkit.runners.processes import current, launched
 from affectkit.runners.proof import EPOCHS, FILES, Proof, differ, difference
 from affectkit.runners.rehearsal import TRAINER, Part, perform
 from affectkit.runners.runfolder import RunFolder
 from affectkit.runners.runs import absolute
 from affectkit.runners.settings import TrainSettings
-from affectkit.runners.training import check_monitor, input_spec, task_name, training_splits, usable
+from affectkit.runners.training import make_plan
 
 NEUTRAL: dict[str, Any] = {
     "compile": False, "precision": "fp32", "workers": 0, "augment": "none", "draw_labels": False, "mixup": 0.0,
@@ -82,13 +79,8 @@ def verify(
 
 def count_images(settings: TrainSettings) -> tuple[int, int]:
     """How many training and validation images a run with ``settings`` has."""
-    check_model(settings.model)
-    source = find(settings.data, reporter=Silent())
-    train, valid = training_splits(source, settings, reporter=Silent())
-    task = make_task(input_spec(settings, task_name(settings, train), source.classes), plain(settings))
-    valid = usable(task, valid, Silent())
-    check_monitor(settings.monitor, task, valid)
-    return len(usable(task, train, Silent(), training=True)), len(valid)
+    plan = make_plan(settings, group=current(), reporter=Silent())
+    return len(plan.train), len(plan.valid)
 
 
 def shorten(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
@@ -135,7 +136,7 @@ class RatingsTask(Task):
     def metrics(self, results: Results) -> dict[str, float]:
         """All measures; ``loss`` has the weights of the last epochs throughout, so that epochs can be compared."""
         found = {"loss": self.plain_loss(results)}
-        single = {name: ratings.agreement(p, q) for name, p, q in self.pairs(results)}
+        single = {name: _agreement(p, q) for name, p, q in self.pairs(results)}
         found |= {name: float(np.mean([values[name] for values in single.values()])) for name in MEASURES}
         if len(single) > 1:
             for dimension, values in single.items():
@@ -159,13 +160,17 @@ class RatingsTask(Task):
 
     def quantiles(self, results: Results) -> dict[str, Quantiles]:
         """The quantile analysis of each dimension."""
-        return {name: quantile_means(q, p, BINS) for name, p, q in self.pairs(results)}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ratings.ConstantWarning)  # ``remarks`` says it
+            return {name: quantile_means(q, p, BINS) for name, p, q in self.pairs(results)}
 
     def remarks(self, results: Results) -> list[str]:
         found = []
-        for name, predicted, _ in self.pairs(results):
-            if np.ptp(predicted.astype(np.float32)) == 0:
-                found.append(f"{name}: every prediction is {predicted[0]:g}; r, CCC and R2 are not defined (NaN).")
+        for name, predicted, actual in self.pairs(results):
+            if np.isnan(_agreement(predicted, actual)["r"]):
+                constant = ratings.all_equal(predicted)
+                what = f"every prediction is {predicted[0]:g}" if constant else f"every rating is {actual[0]:g}"
+                found.append(f"{name}: {what}, so that r, CCC and R2 are not defined (NaN).")
         for name, quantiles in self.quantiles(results).items():
             if len(quantiles.count) < BINS:
                 found.append(
@@ -212,9 +217,7 @@ class RatingsTask(Task):
         found: dict[str, Figure] = {}
         for name, predicted, actual in self.pairs(results):
             found[f"test_{name.title()}_scatter_plot.png"] = lambda path, name=name, p=predicted, q=actual: (
-                drawings.scatter(
-                    path, actual=q, predicted=p, name=name, measures=ratings.agreement(p, q), low=low, high=high
-                )
+                drawings.scatter(path, actual=q, predicted=p, name=name, measures=_agreement(p, q), low=low, high=high)
             )
         if len(self.shown) == 2:
             # Both with arousal first.
@@ -235,3 +238,9 @@ class RatingsTask(Task):
     def described(self) -> str:
         outputs = " and ".join(self.spec.classes)
         return outputs + (f" on a scale of {scale_text(self.scale)}" if self.scale else "")
+
+
+def _agreement(predicted: np.ndarray, actual: np.ndarray) -> dict[str, float]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ratings.ConstantWarning)  # ``remarks`` says it
+        return ratings.agreement(predicted, actual)

@@ -165,13 +165,15 @@ def test_a_folder_that_another_process_writes_is_refused(votes, tmp_path):
 def test_repeats_have_a_row_each_and_their_mean(votes, tmp_path):
     result = runs.train(settings(votes, tmp_path / "run", repeat=3, epochs=1), reporter=Silent())
     rows = rows_of(tmp_path / "run" / "repeats.csv")
-    assert [row["repeat"] for row in rows] == ["1", "2", "3", "mean", "sd"]
-    assert [row["seed"] for row in rows] == ["0", "1", "2", "", ""]
+    assert [row["repeat"] for row in rows] == ["1", "2", "3", "mean", "sd", "ci_low", "ci_high"]
+    assert [row["seed"] for row in rows] == ["0", "1", "2", *[""] * 4]
     losses = [float(row["loss"]) for row in rows[:3]]
     assert len(set(losses)) == 3
     assert float(rows[3]["loss"]) == pytest.approx(np.mean(losses), abs=2e-6)
     assert float(rows[4]["loss"]) == pytest.approx(np.std(losses, ddof=1), abs=2e-6)
     assert result["valid"]["loss"] == pytest.approx(np.mean(losses), abs=1e-6)
+    low, high = (float(row["loss"]) for row in rows[5:])
+    assert min(losses) - 1e-6 <= low < np.mean(losses) < high <= max(losses) + 1e-6
     single = settings(votes, tmp_path / "single", seed=1, epochs=1)
     runs.train(single, reporter=Silent())
     assert digest(tmp_path / "single" / "last.safetensors") == digest(tmp_path / "run/repeat-2/last.safetensors")

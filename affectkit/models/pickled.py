@@ -1,0 +1,142 @@
+"""Files that ``torch.save`` made, read without running code from them."""
+
+from __future__ import annotations
+
+import os
+import pickletools
+import zipfile
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import torch
+
+from affectkit.errors import CheckpointError
+
+NO_CODE = (
+    "affectkit runs no code from files. Where you trust the origin, load it with its authors' code and save the "
+    "tensors alone: torch.save(model.state_dict(), 'weights.pth')."
+)
+_ZIP = b"PK\x03\x04"
+_PICKLES = tuple(bytes([0x80, protocol]) for protocol in range(2, 6))
+_LEGACY_BEGINNING = 3
+"""In the older format a magic number, a version and facts of the system, a pickle each, stand before the object."""
+
+
+def is_pickled(path: Path) -> bool:
+    """Whether ``path`` begins as what ``torch.save`` writes: a zip archive, or a pickle. The name does not matter."""
+    with path.open("rb") as stream:
+        head = stream.read(9)
+    length = int.from_bytes(head[:8], "little")
+    if head[8:] == b"{" and length <= path.stat().st_size - 8:
+        return False  # safetensors: the length of its header can look like the beginning of a pickle
+    return head.startswith((_ZIP, *_PICKLES))
+
+
+def load_pickled(path: Path) -> Any:
+    """The object in a file that ``torch.save`` made, its tensors on the CPU and, where the format allows it, mapped.
+
+    Beyond what torch allows by itself, NumPy's floating-point scalars are read.
+
+    Raises:
+        CheckpointError: the file is missing, empty, damaged, of another format, or asks for code.
+    """
+    zipped = _check_looks(path)
+    try:
+        with torch.serialization.safe_globals(_numpy_scalars()):
+            wanted = _code_in_zip(path) if zipped else _code_in_legacy(path)
+            if not wanted:
+                return torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
+    except Exception as error:
+        raise _explained(path, error) from error
+    raise CheckpointError(f"{path} asks for code to be run or objects to be made: {', '.join(wanted)}.", NO_CODE)
+
+
+def _numpy_scalars() -> list[Any]:
+    """NumPy's floating-point scalars, under the module names of NumPy 1 and 2."""
+    from _codecs import encode
+
+    from numpy._core.multiarray import scalar
+
+    return [
+        (scalar, "numpy.core.multiarray.scalar"),
+        (scalar, "numpy._core.multiarray.scalar"),
+        np.dtype,
+        np.dtypes.Float64DType,
+        np.dtypes.Float32DType,
+        encode,
+    ]
+
+
+def _check_looks(path: Path) -> bool:
+    """Whether the file is a sound zip archive (True) or a pickle (False); a CheckpointError where it is neither."""
+    if not path.is_file():
+        raise CheckpointError(f"{path} is a folder, not a file." if path.is_dir() else f"{path} does not exist.")
+    if path.stat().st_size == 0:
+        raise CheckpointError(f"{path} is empty.", "Was its download cut off? Fetch it again.")
+    if not is_pickled(path):
+        raise CheckpointError(f"{path} is not a file that torch.save wrote.")
+    with path.open("rb") as stream:
+        if stream.read(4) != _ZIP:
+            return False
+    try:
+        with zipfile.ZipFile(path) as archive:
+            entries = archive.infolist()
+            # torch can be told to leave the checksums out, and never compares them.
+            damaged = archive.testzip() if any(entry.CRC for entry in entries) else None
+    except (zipfile.BadZipFile, EOFError, OSError, NotImplementedError) as error:
+        raise CheckpointError(
+            f"{path} is cut off or damaged: {error}.", "Compare its size with the source's, and fetch it again."
+        ) from error
+    if damaged:
+        raise CheckpointError(f"{path} is damaged: the checksum of {damaged} does not match.", "Fetch it again.")
+    if not any(entry.filename.split("/", 1)[-1] == "data.pkl" for entry in entries):
+        raise CheckpointError(f"{path} is a zip archive, but not one that torch.save wrote (no data.pkl).")
+    return True
+
+
+def _code_in_zip(path: Path) -> list[str]:
+    return sorted(torch.serialization.get_unsafe_globals_in_checkpoint(os.fspath(path)))
+
+
+def _code_in_legacy(path: Path) -> list[str]:
+    """What a file of the older format names beyond torch's own tensors and what is allowed; nothing is run."""
+    allowed = {f"{kind.__module__}.{kind.__qualname__}" for kind in (np.dtype, np.dtypes.Float64DType)}
+    allowed |= {"numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar", "numpy.dtypes.Float32DType"}
+    allowed |= {"_codecs.encode", "collections.OrderedDict", "torch.Size", "torch.device"}
+    with path.open("rb") as stream:
+        found = [name for _ in range(_LEGACY_BEGINNING + 1) for name in _named(stream)]
+    tensors = ("torch._utils._rebuild_", "torch._tensor._rebuild_")
+    return sorted(
+        name
+        for name in set(found) - allowed
+        if not name.startswith(tensors) and not (name.startswith("torch.") and name.endswith("Storage"))
+    )
+
+
+def _named(stream: BinaryIO) -> list[str]:
+    """The globals that the next pickle in ``stream`` names; a CheckpointError where it names them by computing."""
+    found = []
+    for opcode, argument, _ in pickletools.genops(stream):
+        if opcode.name in ("GLOBAL", "INST"):
+            found.append(str(argument).replace(" ", "."))
+        elif opcode.name in ("STACK_GLOBAL", "EXT1", "EXT2", "EXT4"):
+            found.append(f"a global by {opcode.name}")
+    return found
+
+
+def _explained(path: Path, error: Exception) -> CheckpointError:
+    """An error of torch in words for a user."""
+    text = " ".join(str(error).split())
+    if "orch" in text and "script" in text.lower():
+        return CheckpointError(
+            f"{path} is a TorchScript archive, which holds code.",
+            "Use the checkpoint or .safetensors file of the same weights.",
+        )
+    if "weights_only" in text or "Weights only" in text or "Unsupported" in text:
+        why = text.split("WeightsUnpickler error:")[-1].split("Please use")[0].split("Check the doc")[0].strip()
+        return CheckpointError(f"{path} holds more than tensors and numbers: {why[:300]}", NO_CODE)
+    return CheckpointError(
+        f"{path} is cut off, damaged, or not a file that torch.save wrote: {text[:300] or type(error).__name__}",
+        "Compare its size with the source's, and fetch it again.",
+    )
