@@ -7,42 +7,52 @@ _affectkit_command() {
     commands=() options=() arguments=() rest=''
     case $1 in
         '')
-            commands=(train verify-resume test infer merge models demo doctor completions prep)
+            commands=(
+                train verify-resume test infer merge quantiles convert models cache demo doctor completions
+                prep
+            )
             options=(--version --help -h)
             ;;
         train)
             options=(
-                --device --precision --compile --batch-size --workers --data --output --resume --force
-                --val-fraction --augment --fit --cache --on-error --model --task --pretrained --no-pretrained
-                --init --image-size --channels --dropout --top --epochs --loss --optimizer --lr --momentum
-                --weight-decay --schedule --warmup --lr-min --lr-patience --step-size --milestones --gamma
+                --device --precision --compile --batch-size --workers --data --labels --test-data
+                --test-labels --rating-range --output --resume --force --val-fraction --augment --fit --cache
+                --on-error --model --task --pretrained --no-pretrained --init --image-size --channels
+                --dropout --top --clip --clip-weights --clip-activation --clip-normalise --include-clip
+                --outputs --views --epochs --loss --optimizer --lr --momentum --weight-decay --schedule
+                --warmup --lr-min --lr-peak --lr-cycle-end --lr-patience --step-size --milestones --gamma
                 --accumulate --clip-norm --draw-labels --mixup --label-smoothing --class-weights --ema
-                --early-stop --seed --monitor --deterministic --checkpoint-every --keep --calibrate --repeat
-                --track --print-config --slurm --config --json --quiet -q --debug --help -h
+                --early-stop --seed --monitor --deterministic --checkpoint-every --keep-epochs --keep
+                --calibrate --repeat --track --print-config --slurm --config --json --quiet -q --debug --help
+                -h
             )
             ;;
         verify-resume)
             options=(
-                --device --precision --compile --batch-size --workers --data --output --resume --force
-                --val-fraction --augment --fit --cache --on-error --model --task --pretrained --no-pretrained
-                --init --image-size --channels --dropout --top --epochs --loss --optimizer --lr --momentum
-                --weight-decay --schedule --warmup --lr-min --lr-patience --step-size --milestones --gamma
+                --device --precision --compile --batch-size --workers --data --labels --test-data
+                --test-labels --rating-range --output --resume --force --val-fraction --augment --fit --cache
+                --on-error --model --task --pretrained --no-pretrained --init --image-size --channels
+                --dropout --top --clip --clip-weights --clip-activation --clip-normalise --include-clip
+                --outputs --views --epochs --loss --optimizer --lr --momentum --weight-decay --schedule
+                --warmup --lr-min --lr-peak --lr-cycle-end --lr-patience --step-size --milestones --gamma
                 --accumulate --clip-norm --draw-labels --mixup --label-smoothing --class-weights --ema
-                --early-stop --seed --monitor --deterministic --checkpoint-every --keep --calibrate --repeat
-                --track --steps --images --keep-files --config --json --quiet -q --debug --help -h
+                --early-stop --seed --monitor --deterministic --checkpoint-every --keep-epochs --keep
+                --calibrate --repeat --track --steps --images --keep-files --config --json --quiet -q --debug
+                --help -h
             )
             ;;
         test)
             options=(
-                --device --precision --compile --batch-size --workers --checkpoint --data --split --results
-                --force --on-error --fail-under --slurm --config --json --quiet -q --debug --help -h
+                --device --precision --compile --batch-size --workers --checkpoint --data --labels
+                --rating-range --clip-weights --alter --split --results --force --on-error --fail-under
+                --slurm --config --json --quiet -q --debug --help -h
             )
             ;;
         infer)
             options=(
-                --device --precision --compile --batch-size --workers --checkpoint --results --format
-                --recursive --shard --resume --force --on-error --slurm --config --json --quiet -q --debug
-                --help -h
+                --device --precision --compile --batch-size --workers --checkpoint --results --labels
+                --rating-range --clip-weights --format --recursive --shard --resume --force --on-error --slurm
+                --config --json --quiet -q --debug --help -h
             )
             rest=files
             ;;
@@ -50,8 +60,21 @@ _affectkit_command() {
             options=(--force --remove-parts --config --json --quiet -q --debug --help -h)
             arguments=(files)
             ;;
+        quantiles)
+            options=(
+                --actual --predicted --bins --results --force --fail-under --config --json --quiet -q --debug
+                --help -h
+            )
+            ;;
+        convert)
+            options=(--outputs --clip-weights --force --config --json --quiet -q --debug --help -h)
+            arguments=(files files)
+            ;;
         models)
             options=(--checkpoint --config --json --quiet -q --debug --help -h)
+            ;;
+        cache)
+            options=(--clear --older-than --config --json --quiet -q --debug --help -h)
             ;;
         demo)
             options=(--epochs --device --config --json --quiet -q --debug --help -h)
@@ -96,39 +119,48 @@ _affectkit_option() {
         'train --precision' | 'verify-resume --precision' | 'test --precision' | 'infer --precision')
             takes=1 kind='words 3'
             ;;
-        'train --batch-size' | 'train --workers' | 'train --val-fraction' | 'train --image-size' | \
-        'train --channels' | 'train --dropout' | 'train --epochs' | 'train --lr' | 'train --momentum' | \
-        'train --weight-decay' | 'train --warmup' | 'train --lr-min' | 'train --lr-patience' | \
-        'train --step-size' | 'train --milestones' | 'train --gamma' | 'train --accumulate' | \
-        'train --clip-norm' | 'train --mixup' | 'train --label-smoothing' | 'train --class-weights' | \
-        'train --ema' | 'train --early-stop' | 'train --seed' | 'train --monitor' | \
-        'train --checkpoint-every' | 'train --keep' | 'train --repeat' | 'train --slurm' | \
-        'verify-resume --batch-size' | 'verify-resume --workers' | 'verify-resume --val-fraction' | \
-        'verify-resume --image-size' | 'verify-resume --channels' | 'verify-resume --dropout' | \
-        'verify-resume --epochs' | 'verify-resume --lr' | 'verify-resume --momentum' | \
-        'verify-resume --weight-decay' | 'verify-resume --warmup' | 'verify-resume --lr-min' | \
-        'verify-resume --lr-patience' | 'verify-resume --step-size' | 'verify-resume --milestones' | \
-        'verify-resume --gamma' | 'verify-resume --accumulate' | 'verify-resume --clip-norm' | \
-        'verify-resume --mixup' | 'verify-resume --label-smoothing' | 'verify-resume --class-weights' | \
-        'verify-resume --ema' | 'verify-resume --early-stop' | 'verify-resume --seed' | \
-        'verify-resume --monitor' | 'verify-resume --checkpoint-every' | 'verify-resume --keep' | \
-        'verify-resume --repeat' | 'verify-resume --steps' | 'verify-resume --images' | 'test --batch-size' | \
-        'test --workers' | 'test --fail-under' | 'test --slurm' | 'infer --batch-size' | 'infer --workers' | \
-        'infer --shard' | 'infer --slurm' | 'demo --epochs' | 'prep ferplus --shard' | \
-        'prep ferplus --slurm' | 'prep affectnet-fused --shard' | 'prep affectnet-fused --slurm' | \
-        'prep schematic --train' | 'prep schematic --valid' | 'prep schematic --test' | \
-        'prep schematic --size' | 'prep schematic --seed' | 'prep schematic --shard' | \
-        'prep schematic --slurm')
+        'train --batch-size' | 'train --workers' | 'train --rating-range' | 'train --val-fraction' | \
+        'train --image-size' | 'train --channels' | 'train --dropout' | 'train --clip' | \
+        'train --clip-weights' | 'train --views' | 'train --epochs' | 'train --lr' | 'train --momentum' | \
+        'train --weight-decay' | 'train --warmup' | 'train --lr-min' | 'train --lr-peak' | \
+        'train --lr-cycle-end' | 'train --lr-patience' | 'train --step-size' | 'train --milestones' | \
+        'train --gamma' | 'train --accumulate' | 'train --clip-norm' | 'train --mixup' | \
+        'train --label-smoothing' | 'train --class-weights' | 'train --ema' | 'train --early-stop' | \
+        'train --seed' | 'train --monitor' | 'train --checkpoint-every' | 'train --keep' | 'train --repeat' | \
+        'train --slurm' | 'verify-resume --batch-size' | 'verify-resume --workers' | \
+        'verify-resume --rating-range' | 'verify-resume --val-fraction' | 'verify-resume --image-size' | \
+        'verify-resume --channels' | 'verify-resume --dropout' | 'verify-resume --clip' | \
+        'verify-resume --clip-weights' | 'verify-resume --views' | 'verify-resume --epochs' | \
+        'verify-resume --lr' | 'verify-resume --momentum' | 'verify-resume --weight-decay' | \
+        'verify-resume --warmup' | 'verify-resume --lr-min' | 'verify-resume --lr-peak' | \
+        'verify-resume --lr-cycle-end' | 'verify-resume --lr-patience' | 'verify-resume --step-size' | \
+        'verify-resume --milestones' | 'verify-resume --gamma' | 'verify-resume --accumulate' | \
+        'verify-resume --clip-norm' | 'verify-resume --mixup' | 'verify-resume --label-smoothing' | \
+        'verify-resume --class-weights' | 'verify-resume --ema' | 'verify-resume --early-stop' | \
+        'verify-resume --seed' | 'verify-resume --monitor' | 'verify-resume --checkpoint-every' | \
+        'verify-resume --keep' | 'verify-resume --repeat' | 'verify-resume --steps' | \
+        'verify-resume --images' | 'test --batch-size' | 'test --workers' | 'test --rating-range' | \
+        'test --clip-weights' | 'test --alter' | 'test --fail-under' | 'test --slurm' | 'infer --batch-size' | \
+        'infer --workers' | 'infer --rating-range' | 'infer --clip-weights' | 'infer --shard' | \
+        'infer --slurm' | 'quantiles --actual' | 'quantiles --predicted' | 'quantiles --bins' | \
+        'quantiles --fail-under' | 'convert --clip-weights' | 'cache --older-than' | 'demo --epochs' | \
+        'prep ferplus --shard' | 'prep ferplus --slurm' | 'prep affectnet-fused --shard' | \
+        'prep affectnet-fused --slurm' | 'prep schematic --train' | 'prep schematic --valid' | \
+        'prep schematic --test' | 'prep schematic --size' | 'prep schematic --seed' | \
+        'prep schematic --shard' | 'prep schematic --slurm')
             takes=1 kind=none
             ;;
-        'train --data' | 'train --output' | 'train --resume' | 'train --init' | 'train --config' | \
-        'verify-resume --data' | 'verify-resume --output' | 'verify-resume --resume' | \
-        'verify-resume --init' | 'verify-resume --keep-files' | 'verify-resume --config' | \
-        'test --checkpoint' | 'test --data' | 'test --results' | 'test --config' | 'infer --checkpoint' | \
-        'infer --results' | 'infer --config' | 'merge --config' | 'models --checkpoint' | 'models --config' | \
-        'demo --config' | 'doctor --config' | 'completions --write' | 'completions --config' | \
-        'prep ferplus --output' | 'prep ferplus --config' | 'prep affectnet-fused --output' | \
-        'prep affectnet-fused --config' | 'prep schematic --config')
+        'train --data' | 'train --labels' | 'train --test-data' | 'train --test-labels' | 'train --output' | \
+        'train --resume' | 'train --init' | 'train --config' | 'verify-resume --data' | \
+        'verify-resume --labels' | 'verify-resume --test-data' | 'verify-resume --test-labels' | \
+        'verify-resume --output' | 'verify-resume --resume' | 'verify-resume --init' | \
+        'verify-resume --keep-files' | 'verify-resume --config' | 'test --checkpoint' | 'test --data' | \
+        'test --labels' | 'test --results' | 'test --config' | 'infer --checkpoint' | 'infer --results' | \
+        'infer --labels' | 'infer --config' | 'merge --config' | 'quantiles --results' | \
+        'quantiles --config' | 'convert --config' | 'models --checkpoint' | 'models --config' | \
+        'cache --config' | 'demo --config' | 'doctor --config' | 'completions --write' | \
+        'completions --config' | 'prep ferplus --output' | 'prep ferplus --config' | \
+        'prep affectnet-fused --output' | 'prep affectnet-fused --config' | 'prep schematic --config')
             takes=1 kind=files
             ;;
         'train --augment' | 'verify-resume --augment')
@@ -152,32 +184,41 @@ _affectkit_option() {
         'train --top' | 'verify-resume --top')
             takes=1 kind='words 10'
             ;;
-        'train --loss' | 'verify-resume --loss')
+        'train --clip-activation' | 'verify-resume --clip-activation')
             takes=1 kind='words 11'
             ;;
-        'train --optimizer' | 'verify-resume --optimizer')
+        'train --outputs' | 'verify-resume --outputs')
             takes=1 kind='words 12'
             ;;
-        'train --schedule' | 'verify-resume --schedule')
+        'train --loss' | 'verify-resume --loss')
             takes=1 kind='words 13'
             ;;
-        'train --calibrate' | 'verify-resume --calibrate')
+        'train --optimizer' | 'verify-resume --optimizer')
             takes=1 kind='words 14'
             ;;
-        'train --track' | 'verify-resume --track')
+        'train --schedule' | 'verify-resume --schedule')
             takes=1 kind='words 15'
             ;;
-        'test --split')
+        'train --calibrate' | 'verify-resume --calibrate')
             takes=1 kind='words 16'
             ;;
-        'infer --format')
+        'train --track' | 'verify-resume --track')
             takes=1 kind='words 17'
             ;;
-        'prep ferplus --link' | 'prep affectnet-fused --link')
+        'test --split')
             takes=1 kind='words 18'
             ;;
-        'prep ferplus --target')
+        'infer --format')
             takes=1 kind='words 19'
+            ;;
+        'convert --outputs')
+            takes=1 kind='words 20'
+            ;;
+        'prep ferplus --link' | 'prep affectnet-fused --link')
+            takes=1 kind='words 21'
+            ;;
+        'prep ferplus --target')
+            takes=1 kind='words 22'
             ;;
     esac
 }
@@ -196,7 +237,7 @@ _affectkit_words() {
             words=(auto fp32 tf32 bf16 fp16)
             ;;
         4)
-            words=(none flip face face-strong)
+            words=(none flip face face-strong vca)
             ;;
         5)
             words=(stretch crop pad)
@@ -210,40 +251,49 @@ _affectkit_words() {
         8)
             words=(
                 resnet18 resnet34 resnet50 resnet101 resnet152 efficientnet_b0 mobilenetv3_small_100
-                convnext_tiny vit_small_patch16_224 vit_base_patch16_224
+                convnext_tiny vit_small_patch16_224 vit_base_patch16_224 vca
             )
             ;;
         9)
-            words=(auto distribution classification)
+            words=(auto distribution classification ratings)
             ;;
         10)
             words=(linear vgg vgg-avg)
             ;;
         11)
-            words=(mse l1 kl ce js)
+            words=(auto quickgelu gelu)
             ;;
         12)
-            words=(sgd adam adamw)
+            words=(both arousal valence)
             ;;
         13)
-            words=(constant step multistep cosine plateau)
+            words=(mse l1 kl ce js)
             ;;
         14)
-            words=(auto labels none)
+            words=(sgd adam adamw)
             ;;
         15)
-            words=(none wandb)
+            words=(constant step multistep cosine plateau cyclic cyclic_plateau)
             ;;
         16)
-            words=(train valid test all)
+            words=(auto labels none)
             ;;
         17)
-            words=(csv jsonl parquet)
+            words=(none wandb)
             ;;
         18)
-            words=(copy hardlink)
+            words=(train valid test all)
             ;;
         19)
+            words=(csv jsonl parquet)
+            ;;
+        20)
+            words=(valence arousal)
+            ;;
+        21)
+            words=(copy hardlink)
+            ;;
+        22)
             words=(distribution majority)
             ;;
     esac

@@ -6,43 +6,55 @@ function __affectkit_takes
     switch "$argv"
         case \
             'train --device' 'train --precision' 'train --batch-size' 'train --workers' 'train --data' \
+            'train --labels' 'train --test-data' 'train --test-labels' 'train --rating-range' \
             'train --output' 'train --resume' 'train --val-fraction' 'train --augment' 'train --fit' \
             'train --cache' 'train --on-error' 'train --model' 'train --task' 'train --init' \
-            'train --image-size' 'train --channels' 'train --dropout' 'train --top' 'train --epochs' \
-            'train --loss' 'train --optimizer' 'train --lr' 'train --momentum' 'train --weight-decay' \
-            'train --schedule' 'train --warmup' 'train --lr-min' 'train --lr-patience' 'train --step-size' \
-            'train --milestones' 'train --gamma' 'train --accumulate' 'train --clip-norm' 'train --mixup' \
+            'train --image-size' 'train --channels' 'train --dropout' 'train --top' 'train --clip' \
+            'train --clip-weights' 'train --clip-activation' 'train --outputs' 'train --views' \
+            'train --epochs' 'train --loss' 'train --optimizer' 'train --lr' 'train --momentum' \
+            'train --weight-decay' 'train --schedule' 'train --warmup' 'train --lr-min' 'train --lr-peak' \
+            'train --lr-cycle-end' 'train --lr-patience' 'train --step-size' 'train --milestones' \
+            'train --gamma' 'train --accumulate' 'train --clip-norm' 'train --mixup' \
             'train --label-smoothing' 'train --class-weights' 'train --ema' 'train --early-stop' \
             'train --seed' 'train --monitor' 'train --checkpoint-every' 'train --keep' 'train --calibrate' \
             'train --repeat' 'train --track' 'train --slurm' 'train --config' 'verify-resume --device' \
             'verify-resume --precision' 'verify-resume --batch-size' 'verify-resume --workers' \
-            'verify-resume --data' 'verify-resume --output' 'verify-resume --resume' \
-            'verify-resume --val-fraction' 'verify-resume --augment' 'verify-resume --fit' \
-            'verify-resume --cache' 'verify-resume --on-error' 'verify-resume --model' \
+            'verify-resume --data' 'verify-resume --labels' 'verify-resume --test-data' \
+            'verify-resume --test-labels' 'verify-resume --rating-range' 'verify-resume --output' \
+            'verify-resume --resume' 'verify-resume --val-fraction' 'verify-resume --augment' \
+            'verify-resume --fit' 'verify-resume --cache' 'verify-resume --on-error' 'verify-resume --model' \
             'verify-resume --task' 'verify-resume --init' 'verify-resume --image-size' \
             'verify-resume --channels' 'verify-resume --dropout' 'verify-resume --top' \
-            'verify-resume --epochs' 'verify-resume --loss' 'verify-resume --optimizer' 'verify-resume --lr' \
+            'verify-resume --clip' 'verify-resume --clip-weights' 'verify-resume --clip-activation' \
+            'verify-resume --outputs' 'verify-resume --views' 'verify-resume --epochs' \
+            'verify-resume --loss' 'verify-resume --optimizer' 'verify-resume --lr' \
             'verify-resume --momentum' 'verify-resume --weight-decay' 'verify-resume --schedule' \
-            'verify-resume --warmup' 'verify-resume --lr-min' 'verify-resume --lr-patience' \
-            'verify-resume --step-size' 'verify-resume --milestones' 'verify-resume --gamma' \
-            'verify-resume --accumulate' 'verify-resume --clip-norm' 'verify-resume --mixup' \
-            'verify-resume --label-smoothing' 'verify-resume --class-weights' 'verify-resume --ema' \
-            'verify-resume --early-stop' 'verify-resume --seed' 'verify-resume --monitor' \
-            'verify-resume --checkpoint-every' 'verify-resume --keep' 'verify-resume --calibrate' \
-            'verify-resume --repeat' 'verify-resume --track' 'verify-resume --steps' \
-            'verify-resume --images' 'verify-resume --keep-files' 'verify-resume --config' 'test --device' \
-            'test --precision' 'test --batch-size' 'test --workers' 'test --checkpoint' 'test --data' \
-            'test --split' 'test --results' 'test --on-error' 'test --fail-under' 'test --slurm' \
-            'test --config' 'infer --device' 'infer --precision' 'infer --batch-size' 'infer --workers' \
-            'infer --checkpoint' 'infer --results' 'infer --format' 'infer --shard' 'infer --on-error' \
-            'infer --slurm' 'infer --config' 'merge --config' 'models --checkpoint' 'models --config' \
-            'demo --epochs' 'demo --device' 'demo --config' 'doctor --config' 'completions --write' \
-            'completions --config' 'prep ferplus --output' 'prep ferplus --link' 'prep ferplus --shard' \
-            'prep ferplus --target' 'prep ferplus --slurm' 'prep ferplus --config' \
-            'prep affectnet-fused --output' 'prep affectnet-fused --link' 'prep affectnet-fused --shard' \
-            'prep affectnet-fused --slurm' 'prep affectnet-fused --config' 'prep schematic --train' \
-            'prep schematic --valid' 'prep schematic --test' 'prep schematic --size' 'prep schematic --seed' \
-            'prep schematic --shard' 'prep schematic --slurm' 'prep schematic --config'
+            'verify-resume --warmup' 'verify-resume --lr-min' 'verify-resume --lr-peak' \
+            'verify-resume --lr-cycle-end' 'verify-resume --lr-patience' 'verify-resume --step-size' \
+            'verify-resume --milestones' 'verify-resume --gamma' 'verify-resume --accumulate' \
+            'verify-resume --clip-norm' 'verify-resume --mixup' 'verify-resume --label-smoothing' \
+            'verify-resume --class-weights' 'verify-resume --ema' 'verify-resume --early-stop' \
+            'verify-resume --seed' 'verify-resume --monitor' 'verify-resume --checkpoint-every' \
+            'verify-resume --keep' 'verify-resume --calibrate' 'verify-resume --repeat' \
+            'verify-resume --track' 'verify-resume --steps' 'verify-resume --images' \
+            'verify-resume --keep-files' 'verify-resume --config' 'test --device' 'test --precision' \
+            'test --batch-size' 'test --workers' 'test --checkpoint' 'test --data' 'test --labels' \
+            'test --rating-range' 'test --clip-weights' 'test --alter' 'test --split' 'test --results' \
+            'test --on-error' 'test --fail-under' 'test --slurm' 'test --config' 'infer --device' \
+            'infer --precision' 'infer --batch-size' 'infer --workers' 'infer --checkpoint' \
+            'infer --results' 'infer --labels' 'infer --rating-range' 'infer --clip-weights' \
+            'infer --format' 'infer --shard' 'infer --on-error' 'infer --slurm' 'infer --config' \
+            'merge --config' 'quantiles --actual' 'quantiles --predicted' 'quantiles --bins' \
+            'quantiles --results' 'quantiles --fail-under' 'quantiles --config' 'convert --outputs' \
+            'convert --clip-weights' 'convert --config' 'models --checkpoint' 'models --config' \
+            'cache --older-than' 'cache --config' 'demo --epochs' 'demo --device' 'demo --config' \
+            'doctor --config' 'completions --write' 'completions --config' 'prep ferplus --output' \
+            'prep ferplus --link' 'prep ferplus --shard' 'prep ferplus --target' 'prep ferplus --slurm' \
+            'prep ferplus --config' 'prep affectnet-fused --output' 'prep affectnet-fused --link' \
+            'prep affectnet-fused --shard' 'prep affectnet-fused --slurm' 'prep affectnet-fused --config' \
+            'prep schematic --train' 'prep schematic --valid' 'prep schematic --test' \
+            'prep schematic --size' 'prep schematic --seed' 'prep schematic --shard' \
+            'prep schematic --slurm' 'prep schematic --config'
             echo 1
         case '*'
             echo 0
@@ -67,7 +79,7 @@ function __affectkit_at
             set ended 1
         else if string match -qr -- '^-.' $token
             set skip (__affectkit_takes "$path" $token)
-        else if contains -- (string trim -- "$path $token") train verify-resume test infer merge models demo doctor completions prep 'prep ferplus' 'prep affectnet-fused' 'prep schematic'
+        else if contains -- (string trim -- "$path $token") train verify-resume test infer merge quantiles convert models cache demo doctor completions prep 'prep ferplus' 'prep affectnet-fused' 'prep schematic'
             set path (string trim -- "$path $token")
             set position 0
         else
@@ -92,7 +104,7 @@ end
 
 function __affectkit_words_3
     printf '%s\n' \
-        none flip face face-strong
+        none flip face face-strong vca
 end
 
 function __affectkit_words_4
@@ -113,12 +125,12 @@ end
 function __affectkit_words_7
     printf '%s\n' \
         resnet18 resnet34 resnet50 resnet101 resnet152 efficientnet_b0 mobilenetv3_small_100 convnext_tiny \
-        vit_small_patch16_224 vit_base_patch16_224
+        vit_small_patch16_224 vit_base_patch16_224 vca
 end
 
 function __affectkit_words_8
     printf '%s\n' \
-        auto distribution classification
+        auto distribution classification ratings
 end
 
 function __affectkit_words_9
@@ -128,50 +140,65 @@ end
 
 function __affectkit_words_10
     printf '%s\n' \
-        mse l1 kl ce js
+        auto quickgelu gelu
 end
 
 function __affectkit_words_11
     printf '%s\n' \
-        sgd adam adamw
+        both arousal valence
 end
 
 function __affectkit_words_12
     printf '%s\n' \
-        constant step multistep cosine plateau
+        mse l1 kl ce js
 end
 
 function __affectkit_words_13
     printf '%s\n' \
-        auto labels none
+        sgd adam adamw
 end
 
 function __affectkit_words_14
     printf '%s\n' \
-        none wandb
+        constant step multistep cosine plateau cyclic cyclic_plateau
 end
 
 function __affectkit_words_15
     printf '%s\n' \
-        train valid test all
+        auto labels none
 end
 
 function __affectkit_words_16
     printf '%s\n' \
-        csv jsonl parquet
+        none wandb
 end
 
 function __affectkit_words_17
     printf '%s\n' \
-        bash zsh fish powershell
+        train valid test all
 end
 
 function __affectkit_words_18
     printf '%s\n' \
-        copy hardlink
+        csv jsonl parquet
 end
 
 function __affectkit_words_19
+    printf '%s\n' \
+        valence arousal
+end
+
+function __affectkit_words_20
+    printf '%s\n' \
+        bash zsh fish powershell
+end
+
+function __affectkit_words_21
+    printf '%s\n' \
+        copy hardlink
+end
+
+function __affectkit_words_22
     printf '%s\n' \
         distribution majority
 end
@@ -184,7 +211,10 @@ complete -c affectkit -n '__affectkit_at "" 0 0' -a verify-resume -d 'Prove that
 complete -c affectkit -n '__affectkit_at "" 0 0' -a test -d 'Test a checkpoint on labelled images'
 complete -c affectkit -n '__affectkit_at "" 0 0' -a infer -d 'Predict images: files, folders, glob patterns, or a list on standard input (-)'
 complete -c affectkit -n '__affectkit_at "" 0 0' -a merge -d 'Put the parts of --shard 1/N to N/N together, into the bytes that one run...'
+complete -c affectkit -n '__affectkit_at "" 0 0' -a quantiles -d 'Average predicted and actual values in bins of equal count, and compare...'
+complete -c affectkit -n '__affectkit_at "" 0 0' -a convert -d 'Turn a checkpoint that its authors published (VCA) into one of affectkit\'s'
 complete -c affectkit -n '__affectkit_at "" 0 0' -a models -d 'List the models that train takes, or show what a checkpoint holds'
+complete -c affectkit -n '__affectkit_at "" 0 0' -a cache -d 'Show or clear the features of frozen encoders that train keeps on disk'
 complete -c affectkit -n '__affectkit_at "" 0 0' -a demo -d 'Draw schematic faces, then train, test and infer on them, without any download'
 complete -c affectkit -n '__affectkit_at "" 0 0' -a doctor -d 'Say what is installed, which device and precision auto means and why, and...'
 complete -c affectkit -n '__affectkit_at "" 0 0' -a completions -d 'Print a shell\'s completion script, or write those of all shells'
@@ -199,6 +229,10 @@ complete -c affectkit -n '__affectkit_at "train"' -l compile -d 'Compile the mod
 complete -c affectkit -n '__affectkit_at "train"' -l batch-size -x -d 'Images in a batch, over all processes. Default: 32'
 complete -c affectkit -n '__affectkit_at "train"' -l workers -x -d 'Workers that decode images, for each process. Default: chosen by the data'
 complete -c affectkit -n '__affectkit_at "train"' -l data -r -F -d 'Folder with the dataset; its layout is found by looking'
+complete -c affectkit -n '__affectkit_at "train"' -l labels -r -F -d 'Table of labels or ratings of the images in --data, if it does not lie there'
+complete -c affectkit -n '__affectkit_at "train"' -l test-data -r -F -d 'Images to test on after training. Default: --data, with --test-labels'
+complete -c affectkit -n '__affectkit_at "train"' -l test-labels -r -F -d 'Table of the labels or ratings of --test-data'
+complete -c affectkit -n '__affectkit_at "train"' -l rating-range -x -d 'Least and greatest rating that can be given, as 1,9; others are refused'
 complete -c affectkit -n '__affectkit_at "train"' -l output -r -F -d 'Run folder to make'
 complete -c affectkit -n '__affectkit_at "train"' -l resume -r -F -d 'Continue this run folder; needs nothing else'
 complete -c affectkit -n '__affectkit_at "train"' -l force -d 'Write into an --output that is not empty'
@@ -207,7 +241,7 @@ complete -c affectkit -n '__affectkit_at "train"' -l augment -x -a '(__affectkit
 complete -c affectkit -n '__affectkit_at "train"' -l fit -x -a '(__affectkit_words_4)' -d 'How an image is brought to the input size. Default: crop'
 complete -c affectkit -n '__affectkit_at "train"' -l cache -x -a '(__affectkit_words_5)' -d 'Hold decoded images in memory; auto: where they fit in a quarter of what...'
 complete -c affectkit -n '__affectkit_at "train"' -l on-error -x -a '(__affectkit_words_6)' -d 'What a bad image does. Default: fail'
-complete -c affectkit -n '__affectkit_at "train"' -l model -x -a '(__affectkit_words_7)' -d 'Model name; any timm backbone. See affectkit models. Default: resnet18'
+complete -c affectkit -n '__affectkit_at "train"' -l model -x -a '(__affectkit_words_7)' -d 'Model name; any timm backbone; vca, with the defaults of its study'
 complete -c affectkit -n '__affectkit_at "train"' -l task -x -a '(__affectkit_words_8)' -d 'What is predicted; auto: classification where the data has labels, else...'
 complete -c affectkit -n '__affectkit_at "train"' -l pretrained -d 'Start from the weights on timm\'s hub (downloaded once). Default: yes'
 complete -c affectkit -n '__affectkit_at "train"' -l no-pretrained -d 'Start from the weights on timm\'s hub (downloaded once). Default: yes'
@@ -216,15 +250,24 @@ complete -c affectkit -n '__affectkit_at "train"' -l image-size -x -d 'Input hei
 complete -c affectkit -n '__affectkit_at "train"' -l channels -x -d '3 for RGB, 1 for gray input. Default: 3'
 complete -c affectkit -n '__affectkit_at "train"' -l dropout -x -d 'Dropout in front of the last layer. Default: 0.3'
 complete -c affectkit -n '__affectkit_at "train"' -l top -x -a '(__affectkit_words_9)' -d 'Classifier on the backbone: linear; vgg: 4096-4096 on the flattened map...'
+complete -c affectkit -n '__affectkit_at "train"' -l clip -x -d 'CLIP of vca: ViT-L-14, ViT-B-32, any name of open_clip, or a .json...'
+complete -c affectkit -n '__affectkit_at "train"' -l clip-weights -x -d 'CLIP\'s weights: a tag of open_clip (fetched once), a file, or random'
+complete -c affectkit -n '__affectkit_at "train"' -l clip-activation -x -a '(__affectkit_words_10)' -d 'Activation that CLIP was trained with; a file does not tell. Default: auto'
+complete -c affectkit -n '__affectkit_at "train"' -l clip-normalise -d 'Normalise images by CLIP\'s mean and std, which the published VCA does not'
+complete -c affectkit -n '__affectkit_at "train"' -l include-clip -d 'Save CLIP\'s weights in checkpoints, not their name and hash alone'
+complete -c affectkit -n '__affectkit_at "train"' -l outputs -x -a '(__affectkit_words_11)' -d 'Which ratings are predicted. Default: both'
+complete -c affectkit -n '__affectkit_at "train"' -l views -x -d 'Augmented views of each training image whose CLIP features are computed...'
 complete -c affectkit -n '__affectkit_at "train"' -l epochs -x -d 'Passes over the training images. Default: 20'
-complete -c affectkit -n '__affectkit_at "train"' -l loss -x -a '(__affectkit_words_10)' -d 'One of mse, l1, kl, ce, js, or a weighted sum such as mse:0.5+kl:0.5'
-complete -c affectkit -n '__affectkit_at "train"' -l optimizer -x -a '(__affectkit_words_11)' -d 'Optimiser. Default: adam'
+complete -c affectkit -n '__affectkit_at "train"' -l loss -x -a '(__affectkit_words_12)' -d 'One of mse, l1, kl, ce, js, for ratings vca, mse, l1, ccc; or a weighted...'
+complete -c affectkit -n '__affectkit_at "train"' -l optimizer -x -a '(__affectkit_words_13)' -d 'Optimiser. Default: adam'
 complete -c affectkit -n '__affectkit_at "train"' -l lr -x -d 'Learning rate. Default: 0.001'
 complete -c affectkit -n '__affectkit_at "train"' -l momentum -x -d 'Momentum of SGD. Default: 0.9'
 complete -c affectkit -n '__affectkit_at "train"' -l weight-decay -x -d 'Weight decay (L2 for SGD and Adam, decoupled for AdamW). Default: 0'
-complete -c affectkit -n '__affectkit_at "train"' -l schedule -x -a '(__affectkit_words_12)' -d 'How the learning rate moves. Default: plateau'
+complete -c affectkit -n '__affectkit_at "train"' -l schedule -x -a '(__affectkit_words_14)' -d 'How the learning rate moves. Default: plateau'
 complete -c affectkit -n '__affectkit_at "train"' -l warmup -x -d 'Epochs of linear growth from 0 before the schedule counts fully. Default: 0'
-complete -c affectkit -n '__affectkit_at "train"' -l lr-min -x -d 'Where cosine ends; the floor of plateau. Default: 0'
+complete -c affectkit -n '__affectkit_at "train"' -l lr-min -x -d 'Where cosine and cyclic_plateau end; the floor of plateau. Default: 0'
+complete -c affectkit -n '__affectkit_at "train"' -l lr-peak -x -d 'Epoch at which the cyclic ones reach --lr. Default: a tenth of the epochs'
+complete -c affectkit -n '__affectkit_at "train"' -l lr-cycle-end -x -d 'Epoch at which cyclic_plateau reaches --lr-min. Default: 60% of the epochs'
 complete -c affectkit -n '__affectkit_at "train"' -l lr-patience -x -d 'Epochs without progress before plateau reduces. Default: 3'
 complete -c affectkit -n '__affectkit_at "train"' -l step-size -x -d 'Epochs between reductions of step. Default: 40'
 complete -c affectkit -n '__affectkit_at "train"' -l milestones -x -d 'Epochs at which multistep reduces, as 60,80'
@@ -241,10 +284,11 @@ complete -c affectkit -n '__affectkit_at "train"' -l seed -x -d 'Everything rand
 complete -c affectkit -n '__affectkit_at "train"' -l monitor -x -d 'Validation metric that says which epoch is best. Default: loss'
 complete -c affectkit -n '__affectkit_at "train"' -l deterministic -d 'On CUDA, only kernels that repeat to the last bit (slower); the CPU\'s do...'
 complete -c affectkit -n '__affectkit_at "train"' -l checkpoint-every -x -d 'Also save the state every so many steps (200) or minutes (10m)'
+complete -c affectkit -n '__affectkit_at "train"' -l keep-epochs -d 'Keep the checkpoint of every epoch, that before training (epoch 0) included'
 complete -c affectkit -n '__affectkit_at "train"' -l keep -x -d 'Saved states that are kept, the newest. Default: 2'
-complete -c affectkit -n '__affectkit_at "train"' -l calibrate -x -a '(__affectkit_words_13)' -d 'What the temperature is fitted to on the validation split: auto (targets)...'
+complete -c affectkit -n '__affectkit_at "train"' -l calibrate -x -a '(__affectkit_words_15)' -d 'What the temperature is fitted to on the validation split: auto (targets)...'
 complete -c affectkit -n '__affectkit_at "train"' -l repeat -x -d 'Train this many times with seeds SEED, SEED+1, ... Default: 1'
-complete -c affectkit -n '__affectkit_at "train"' -l track -x -a '(__affectkit_words_14)' -d 'Also log to Weights & Biases. Default: none'
+complete -c affectkit -n '__affectkit_at "train"' -l track -x -a '(__affectkit_words_16)' -d 'Also log to Weights & Biases. Default: none'
 complete -c affectkit -n '__affectkit_at "train"' -l print-config -d 'Print every setting and where it came from, and stop'
 complete -c affectkit -n '__affectkit_at "train"' -l slurm -x -d 'Submit this command as a Slurm job: time=4:00:00,partition=gpu,gpus=1...'
 complete -c affectkit -n '__affectkit_at "train"' -l config -r -F -d 'YAML file with settings; flags win over it'
@@ -260,6 +304,10 @@ complete -c affectkit -n '__affectkit_at "verify-resume"' -l compile -d 'Compile
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l batch-size -x -d 'Images in a batch, over all processes. Default: 32'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l workers -x -d 'Workers that decode images, for each process. Default: chosen by the data'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l data -r -F -d 'Folder with the dataset; its layout is found by looking'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l labels -r -F -d 'Table of labels or ratings of the images in --data, if it does not lie there'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l test-data -r -F -d 'Images to test on after training. Default: --data, with --test-labels'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l test-labels -r -F -d 'Table of the labels or ratings of --test-data'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l rating-range -x -d 'Least and greatest rating that can be given, as 1,9; others are refused'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l output -r -F -d 'Without effect here'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l resume -r -F -d 'Without effect here'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l force -d 'Without effect here'
@@ -268,7 +316,7 @@ complete -c affectkit -n '__affectkit_at "verify-resume"' -l augment -x -a '(__a
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l fit -x -a '(__affectkit_words_4)' -d 'How an image is brought to the input size. Default: crop'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l cache -x -a '(__affectkit_words_5)' -d 'Hold decoded images in memory; auto: where they fit in a quarter of what...'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l on-error -x -a '(__affectkit_words_6)' -d 'What a bad image does. Default: fail'
-complete -c affectkit -n '__affectkit_at "verify-resume"' -l model -x -a '(__affectkit_words_7)' -d 'Model name; any timm backbone. See affectkit models. Default: resnet18'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l model -x -a '(__affectkit_words_7)' -d 'Model name; any timm backbone; vca, with the defaults of its study'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l task -x -a '(__affectkit_words_8)' -d 'What is predicted; auto: classification where the data has labels, else...'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l pretrained -d 'Start from the weights on timm\'s hub (downloaded once). Default: yes'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l no-pretrained -d 'Start from the weights on timm\'s hub (downloaded once). Default: yes'
@@ -277,15 +325,24 @@ complete -c affectkit -n '__affectkit_at "verify-resume"' -l image-size -x -d 'I
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l channels -x -d '3 for RGB, 1 for gray input. Default: 3'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l dropout -x -d 'Dropout in front of the last layer. Default: 0.3'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l top -x -a '(__affectkit_words_9)' -d 'Classifier on the backbone: linear; vgg: 4096-4096 on the flattened map...'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l clip -x -d 'CLIP of vca: ViT-L-14, ViT-B-32, any name of open_clip, or a .json...'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l clip-weights -x -d 'CLIP\'s weights: a tag of open_clip (fetched once), a file, or random'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l clip-activation -x -a '(__affectkit_words_10)' -d 'Activation that CLIP was trained with; a file does not tell. Default: auto'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l clip-normalise -d 'Normalise images by CLIP\'s mean and std, which the published VCA does not'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l include-clip -d 'Save CLIP\'s weights in checkpoints, not their name and hash alone'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l outputs -x -a '(__affectkit_words_11)' -d 'Which ratings are predicted. Default: both'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l views -x -d 'Augmented views of each training image whose CLIP features are computed...'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l epochs -x -d 'Without effect here. Default: 2, always'
-complete -c affectkit -n '__affectkit_at "verify-resume"' -l loss -x -a '(__affectkit_words_10)' -d 'One of mse, l1, kl, ce, js, or a weighted sum such as mse:0.5+kl:0.5'
-complete -c affectkit -n '__affectkit_at "verify-resume"' -l optimizer -x -a '(__affectkit_words_11)' -d 'Optimiser. Default: adam'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l loss -x -a '(__affectkit_words_12)' -d 'One of mse, l1, kl, ce, js, for ratings vca, mse, l1, ccc; or a weighted...'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l optimizer -x -a '(__affectkit_words_13)' -d 'Optimiser. Default: adam'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l lr -x -d 'Learning rate. Default: 0.001'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l momentum -x -d 'Momentum of SGD. Default: 0.9'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l weight-decay -x -d 'Weight decay (L2 for SGD and Adam, decoupled for AdamW). Default: 0'
-complete -c affectkit -n '__affectkit_at "verify-resume"' -l schedule -x -a '(__affectkit_words_12)' -d 'How the learning rate moves. Default: plateau'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l schedule -x -a '(__affectkit_words_14)' -d 'How the learning rate moves. Default: plateau'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l warmup -x -d 'Epochs of linear growth from 0 before the schedule counts fully. Default: 0'
-complete -c affectkit -n '__affectkit_at "verify-resume"' -l lr-min -x -d 'Where cosine ends; the floor of plateau. Default: 0'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l lr-min -x -d 'Where cosine and cyclic_plateau end; the floor of plateau. Default: 0'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l lr-peak -x -d 'Epoch at which the cyclic ones reach --lr. Default: a tenth of the epochs'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l lr-cycle-end -x -d 'Epoch at which cyclic_plateau reaches --lr-min. Default: 60% of the epochs'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l lr-patience -x -d 'Epochs without progress before plateau reduces. Default: 3'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l step-size -x -d 'Epochs between reductions of step. Default: 40'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l milestones -x -d 'Epochs at which multistep reduces, as 60,80'
@@ -302,10 +359,11 @@ complete -c affectkit -n '__affectkit_at "verify-resume"' -l seed -x -d 'Everyth
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l monitor -x -d 'Validation metric that says which epoch is best. Default: loss'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l deterministic -d 'On CUDA, only kernels that repeat to the last bit (slower); the CPU\'s do...'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l checkpoint-every -x -d 'Without effect here. Default: 1, always'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l keep-epochs -d 'Keep the checkpoint of every epoch, that before training (epoch 0) included'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l keep -x -d 'Without effect here. Default: 2'
-complete -c affectkit -n '__affectkit_at "verify-resume"' -l calibrate -x -a '(__affectkit_words_13)' -d 'What the temperature is fitted to on the validation split: auto (targets)...'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l calibrate -x -a '(__affectkit_words_15)' -d 'What the temperature is fitted to on the validation split: auto (targets)...'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l repeat -x -d 'Without effect here. Default: 1'
-complete -c affectkit -n '__affectkit_at "verify-resume"' -l track -x -a '(__affectkit_words_14)' -d 'Without effect here. Default: none'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l track -x -a '(__affectkit_words_16)' -d 'Without effect here. Default: none'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l steps -x -d 'Optimiser steps of each short run, over two epochs. Default: 6'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l images -x -d 'At most so many training images. Default: what the steps need'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l keep-files -r -F -d 'Keep the folders of the short runs in this new folder'
@@ -323,7 +381,11 @@ complete -c affectkit -n '__affectkit_at "test"' -l batch-size -x -d 'Images in 
 complete -c affectkit -n '__affectkit_at "test"' -l workers -x -d 'Workers that decode images, for each process. Default: chosen by the data'
 complete -c affectkit -n '__affectkit_at "test"' -l checkpoint -r -F -d 'Checkpoint file, or a run folder (its best model)'
 complete -c affectkit -n '__affectkit_at "test"' -l data -r -F -d 'Folder with the dataset; its layout is found by looking'
-complete -c affectkit -n '__affectkit_at "test"' -l split -x -a '(__affectkit_words_15)' -d 'Split to test on. Default: test'
+complete -c affectkit -n '__affectkit_at "test"' -l labels -r -F -d 'Table of labels or ratings of the images in --data, if it does not lie there'
+complete -c affectkit -n '__affectkit_at "test"' -l rating-range -x -d 'Least and greatest rating that can be given, as 1,9; others are refused'
+complete -c affectkit -n '__affectkit_at "test"' -l clip-weights -x -d 'File with the CLIP weights of a vca checkpoint; they must be the ones that...'
+complete -c affectkit -n '__affectkit_at "test"' -l alter -x -d 'Alter the images first: noise, color, lighting or grayscale, as noise:3...'
+complete -c affectkit -n '__affectkit_at "test"' -l split -x -a '(__affectkit_words_17)' -d 'Split to test on; a --labels table without a split column is taken whole'
 complete -c affectkit -n '__affectkit_at "test"' -l results -r -F -d 'Folder for tables and pictures'
 complete -c affectkit -n '__affectkit_at "test"' -l force -d 'Write into a --results that is not empty'
 complete -c affectkit -n '__affectkit_at "test"' -l on-error -x -a '(__affectkit_words_6)' -d 'What a bad image does. Default: fail'
@@ -343,7 +405,10 @@ complete -c affectkit -n '__affectkit_at "infer"' -l batch-size -x -d 'Images in
 complete -c affectkit -n '__affectkit_at "infer"' -l workers -x -d 'Workers that decode images, for each process. Default: chosen by the data'
 complete -c affectkit -n '__affectkit_at "infer"' -l checkpoint -r -F -d 'Checkpoint file, or a run folder (its best model)'
 complete -c affectkit -n '__affectkit_at "infer"' -l results -r -F -d 'Folder for the result table. Default: rows go to standard output'
-complete -c affectkit -n '__affectkit_at "infer"' -l format -x -a '(__affectkit_words_16)' -d 'Format of the rows. Default: csv'
+complete -c affectkit -n '__affectkit_at "infer"' -l labels -r -F -d 'Table of labels or ratings of the images of one folder: they are tested, too'
+complete -c affectkit -n '__affectkit_at "infer"' -l rating-range -x -d 'Least and greatest rating that can be given, as 1,9; others are refused'
+complete -c affectkit -n '__affectkit_at "infer"' -l clip-weights -x -d 'File with the CLIP weights of a vca checkpoint; they must be the ones that...'
+complete -c affectkit -n '__affectkit_at "infer"' -l format -x -a '(__affectkit_words_18)' -d 'Format of the rows. Default: csv'
 complete -c affectkit -n '__affectkit_at "infer"' -l recursive -d 'Look into sub-folders too'
 complete -c affectkit -n '__affectkit_at "infer"' -l shard -x -d 'Predict every N-th image alone, as the I-th of N runs; affectkit merge...'
 complete -c affectkit -n '__affectkit_at "infer"' -l resume -d 'Continue the table that an interrupted run left in --results'
@@ -367,6 +432,31 @@ complete -c affectkit -n '__affectkit_at "merge"' -l debug -d 'Show the tracebac
 complete -c affectkit -n '__affectkit_at "merge"' -l help -s h -d 'Show this message and exit'
 complete -c affectkit -n '__affectkit_at "merge" 0 0' -F
 
+# affectkit quantiles
+complete -c affectkit -n '__affectkit_at "quantiles"' -l actual -x -d 'Column of the actual values, by which the bins are made. Default: Actual'
+complete -c affectkit -n '__affectkit_at "quantiles"' -l predicted -x -d 'Column of the predicted values. Default: Predicted'
+complete -c affectkit -n '__affectkit_at "quantiles"' -l bins -x -d 'Bins of equal count. Default: 25'
+complete -c affectkit -n '__affectkit_at "quantiles"' -l results -r -F -d 'Folder for quantiles.csv, quantiles.png and summary.json'
+complete -c affectkit -n '__affectkit_at "quantiles"' -l force -d 'Write into a --results that is not empty'
+complete -c affectkit -n '__affectkit_at "quantiles"' -l fail-under -x -d 'Exit 3 where a file misses a bound over its bin means: r and r2 at least...'
+complete -c affectkit -n '__affectkit_at "quantiles"' -l config -r -F -d 'YAML file with settings; flags win over it'
+complete -c affectkit -n '__affectkit_at "quantiles"' -l json -d 'Print one JSON object as the result'
+complete -c affectkit -n '__affectkit_at "quantiles"' -l quiet -s q -d 'No progress and no notes; warnings stay'
+complete -c affectkit -n '__affectkit_at "quantiles"' -l debug -d 'Show the traceback of an error'
+complete -c affectkit -n '__affectkit_at "quantiles"' -l help -s h -d 'Show this message and exit'
+
+# affectkit convert
+complete -c affectkit -n '__affectkit_at "convert"' -l outputs -x -a '(__affectkit_words_19)' -d 'What a model with one output was trained on; its file does not say'
+complete -c affectkit -n '__affectkit_at "convert"' -l clip-weights -x -d 'What the CLIP in the file is compared with: openai (fetched where need...'
+complete -c affectkit -n '__affectkit_at "convert"' -l force -d 'Replace OUTPUT'
+complete -c affectkit -n '__affectkit_at "convert"' -l config -r -F -d 'YAML file with settings; flags win over it'
+complete -c affectkit -n '__affectkit_at "convert"' -l json -d 'Print one JSON object as the result'
+complete -c affectkit -n '__affectkit_at "convert"' -l quiet -s q -d 'No progress and no notes; warnings stay'
+complete -c affectkit -n '__affectkit_at "convert"' -l debug -d 'Show the traceback of an error'
+complete -c affectkit -n '__affectkit_at "convert"' -l help -s h -d 'Show this message and exit'
+complete -c affectkit -n '__affectkit_at "convert" 0 0' -F
+complete -c affectkit -n '__affectkit_at "convert" 1 1' -F
+
 # affectkit models
 complete -c affectkit -n '__affectkit_at "models"' -l checkpoint -r -F -d 'Show what is in this checkpoint or run folder instead'
 complete -c affectkit -n '__affectkit_at "models"' -l config -r -F -d 'YAML file with settings; flags win over it'
@@ -374,6 +464,15 @@ complete -c affectkit -n '__affectkit_at "models"' -l json -d 'Print one JSON ob
 complete -c affectkit -n '__affectkit_at "models"' -l quiet -s q -d 'No progress and no notes; warnings stay'
 complete -c affectkit -n '__affectkit_at "models"' -l debug -d 'Show the traceback of an error'
 complete -c affectkit -n '__affectkit_at "models"' -l help -s h -d 'Show this message and exit'
+
+# affectkit cache
+complete -c affectkit -n '__affectkit_at "cache"' -l clear -d 'Remove the named stores, or all where none is named'
+complete -c affectkit -n '__affectkit_at "cache"' -l older-than -x -d 'Those alone that were last used so many days ago'
+complete -c affectkit -n '__affectkit_at "cache"' -l config -r -F -d 'YAML file with settings; flags win over it'
+complete -c affectkit -n '__affectkit_at "cache"' -l json -d 'Print one JSON object as the result'
+complete -c affectkit -n '__affectkit_at "cache"' -l quiet -s q -d 'No progress and no notes; warnings stay'
+complete -c affectkit -n '__affectkit_at "cache"' -l debug -d 'Show the traceback of an error'
+complete -c affectkit -n '__affectkit_at "cache"' -l help -s h -d 'Show this message and exit'
 
 # affectkit demo
 complete -c affectkit -n '__affectkit_at "demo"' -l epochs -x -d 'Epochs of training. Default: 8'
@@ -399,7 +498,7 @@ complete -c affectkit -n '__affectkit_at "completions"' -l json -d 'Print one JS
 complete -c affectkit -n '__affectkit_at "completions"' -l quiet -s q -d 'No progress and no notes; warnings stay'
 complete -c affectkit -n '__affectkit_at "completions"' -l debug -d 'Show the traceback of an error'
 complete -c affectkit -n '__affectkit_at "completions"' -l help -s h -d 'Show this message and exit'
-complete -c affectkit -n '__affectkit_at "completions" 0 0' -a '(__affectkit_words_17)'
+complete -c affectkit -n '__affectkit_at "completions" 0 0' -a '(__affectkit_words_20)'
 
 # affectkit prep
 complete -c affectkit -n '__affectkit_at "prep" 0 0' -a ferplus -d 'FER+: ten raters\' votes on the faces of FER-2013, by its authors\' rules'
@@ -409,9 +508,9 @@ complete -c affectkit -n '__affectkit_at "prep"' -l help -s h -d 'Show this mess
 
 # affectkit prep ferplus
 complete -c affectkit -n '__affectkit_at "prep ferplus"' -l output -r -F -d 'Folder to make: tables and images'
-complete -c affectkit -n '__affectkit_at "prep ferplus"' -l link -x -a '(__affectkit_words_18)' -d 'How image files get there. Default: copy'
+complete -c affectkit -n '__affectkit_at "prep ferplus"' -l link -x -a '(__affectkit_words_21)' -d 'How image files get there. Default: copy'
 complete -c affectkit -n '__affectkit_at "prep ferplus"' -l shard -x -d 'Write every N-th image alone, as the I-th of N runs; affectkit merge...'
-complete -c affectkit -n '__affectkit_at "prep ferplus"' -l target -x -a '(__affectkit_words_19)' -d 'distribution: remaining votes of eight emotions; majority: images with a...'
+complete -c affectkit -n '__affectkit_at "prep ferplus"' -l target -x -a '(__affectkit_words_22)' -d 'distribution: remaining votes of eight emotions; majority: images with a...'
 complete -c affectkit -n '__affectkit_at "prep ferplus"' -l slurm -x -d 'Submit this command as a Slurm job: time=4:00:00,partition=gpu,gpus=1...'
 complete -c affectkit -n '__affectkit_at "prep ferplus"' -l config -r -F -d 'YAML file with settings; flags win over it'
 complete -c affectkit -n '__affectkit_at "prep ferplus"' -l json -d 'Print one JSON object as the result'
@@ -422,7 +521,7 @@ complete -c affectkit -n '__affectkit_at "prep ferplus" 0 0' -F
 
 # affectkit prep affectnet-fused
 complete -c affectkit -n '__affectkit_at "prep affectnet-fused"' -l output -r -F -d 'Folder to make: tables and images'
-complete -c affectkit -n '__affectkit_at "prep affectnet-fused"' -l link -x -a '(__affectkit_words_18)' -d 'How image files get there. Default: copy'
+complete -c affectkit -n '__affectkit_at "prep affectnet-fused"' -l link -x -a '(__affectkit_words_21)' -d 'How image files get there. Default: copy'
 complete -c affectkit -n '__affectkit_at "prep affectnet-fused"' -l shard -x -d 'Write every N-th image alone, as the I-th of N runs; affectkit merge...'
 complete -c affectkit -n '__affectkit_at "prep affectnet-fused"' -l slurm -x -d 'Submit this command as a Slurm job: time=4:00:00,partition=gpu,gpus=1...'
 complete -c affectkit -n '__affectkit_at "prep affectnet-fused"' -l config -r -F -d 'YAML file with settings; flags win over it'

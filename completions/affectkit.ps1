@@ -13,7 +13,10 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
         'test Test a checkpoint on labelled images',
         'infer Predict images: files, folders, glob patterns, or a list on standard input (-)',
         'merge Put the parts of --shard 1/N to N/N together, into the bytes that one run...',
+        'quantiles Average predicted and actual values in bins of equal count, and compare...',
+        'convert Turn a checkpoint that its authors published (VCA) into one of affectkit''s',
         'models List the models that train takes, or show what a checkpoint holds',
+        'cache Show or clear the features of frozen encoders that train keeps on disk',
         'demo Draw schematic faces, then train, test and infer on them, without any download',
         'doctor Say what is installed, which device and precision auto means and why, and...',
         'completions Print a shell''s completion script, or write those of all shells',
@@ -34,6 +37,10 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
         '--batch-size Images in a batch, over all processes. Default: 32',
         '--workers Workers that decode images, for each process. Default: chosen by the data',
         '--data Folder with the dataset; its layout is found by looking',
+        '--labels Table of labels or ratings of the images in --data, if it does not lie there',
+        '--test-data Images to test on after training. Default: --data, with --test-labels',
+        '--test-labels Table of the labels or ratings of --test-data',
+        '--rating-range Least and greatest rating that can be given, as 1,9; others are refused',
         '--output Run folder to make',
         '--resume Continue this run folder; needs nothing else',
         '--force Write into an --output that is not empty',
@@ -42,7 +49,7 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
         '--fit How an image is brought to the input size. Default: crop',
         '--cache Hold decoded images in memory; auto: where they fit in a quarter of what...',
         '--on-error What a bad image does. Default: fail',
-        '--model Model name; any timm backbone. See affectkit models. Default: resnet18',
+        '--model Model name; any timm backbone; vca, with the defaults of its study',
         '--task What is predicted; auto: classification where the data has labels, else...',
         '--pretrained Start from the weights on timm''s hub (downloaded once). Default: yes',
         '--no-pretrained Start from the weights on timm''s hub (downloaded once). Default: yes',
@@ -51,15 +58,24 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
         '--channels 3 for RGB, 1 for gray input. Default: 3',
         '--dropout Dropout in front of the last layer. Default: 0.3',
         '--top Classifier on the backbone: linear; vgg: 4096-4096 on the flattened map...',
+        '--clip CLIP of vca: ViT-L-14, ViT-B-32, any name of open_clip, or a .json...',
+        '--clip-weights CLIP''s weights: a tag of open_clip (fetched once), a file, or random',
+        '--clip-activation Activation that CLIP was trained with; a file does not tell. Default: auto',
+        '--clip-normalise Normalise images by CLIP''s mean and std, which the published VCA does not',
+        '--include-clip Save CLIP''s weights in checkpoints, not their name and hash alone',
+        '--outputs Which ratings are predicted. Default: both',
+        '--views Augmented views of each training image whose CLIP features are computed...',
         '--epochs Passes over the training images. Default: 20',
-        '--loss One of mse, l1, kl, ce, js, or a weighted sum such as mse:0.5+kl:0.5',
+        '--loss One of mse, l1, kl, ce, js, for ratings vca, mse, l1, ccc; or a weighted...',
         '--optimizer Optimiser. Default: adam',
         '--lr Learning rate. Default: 0.001',
         '--momentum Momentum of SGD. Default: 0.9',
         '--weight-decay Weight decay (L2 for SGD and Adam, decoupled for AdamW). Default: 0',
         '--schedule How the learning rate moves. Default: plateau',
         '--warmup Epochs of linear growth from 0 before the schedule counts fully. Default: 0',
-        '--lr-min Where cosine ends; the floor of plateau. Default: 0',
+        '--lr-min Where cosine and cyclic_plateau end; the floor of plateau. Default: 0',
+        '--lr-peak Epoch at which the cyclic ones reach --lr. Default: a tenth of the epochs',
+        '--lr-cycle-end Epoch at which cyclic_plateau reaches --lr-min. Default: 60% of the epochs',
         '--lr-patience Epochs without progress before plateau reduces. Default: 3',
         '--step-size Epochs between reductions of step. Default: 40',
         '--milestones Epochs at which multistep reduces, as 60,80',
@@ -76,6 +92,7 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
         '--monitor Validation metric that says which epoch is best. Default: loss',
         '--deterministic On CUDA, only kernels that repeat to the last bit (slower); the CPU''s do...',
         '--checkpoint-every Also save the state every so many steps (200) or minutes (10m)',
+        '--keep-epochs Keep the checkpoint of every epoch, that before training (epoch 0) included',
         '--keep Saved states that are kept, the newest. Default: 2',
         '--calibrate What the temperature is fitted to on the validation split: auto (targets)...',
         '--repeat Train this many times with seeds SEED, SEED+1, ... Default: 1',
@@ -96,6 +113,10 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
         '--batch-size Images in a batch, over all processes. Default: 32',
         '--workers Workers that decode images, for each process. Default: chosen by the data',
         '--data Folder with the dataset; its layout is found by looking',
+        '--labels Table of labels or ratings of the images in --data, if it does not lie there',
+        '--test-data Images to test on after training. Default: --data, with --test-labels',
+        '--test-labels Table of the labels or ratings of --test-data',
+        '--rating-range Least and greatest rating that can be given, as 1,9; others are refused',
         '--output Without effect here',
         '--resume Without effect here',
         '--force Without effect here',
@@ -104,7 +125,7 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
         '--fit How an image is brought to the input size. Default: crop',
         '--cache Hold decoded images in memory; auto: where they fit in a quarter of what...',
         '--on-error What a bad image does. Default: fail',
-        '--model Model name; any timm backbone. See affectkit models. Default: resnet18',
+        '--model Model name; any timm backbone; vca, with the defaults of its study',
         '--task What is predicted; auto: classification where the data has labels, else...',
         '--pretrained Start from the weights on timm''s hub (downloaded once). Default: yes',
         '--no-pretrained Start from the weights on timm''s hub (downloaded once). Default: yes',
@@ -113,15 +134,24 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
         '--channels 3 for RGB, 1 for gray input. Default: 3',
         '--dropout Dropout in front of the last layer. Default: 0.3',
         '--top Classifier on the backbone: linear; vgg: 4096-4096 on the flattened map...',
+        '--clip CLIP of vca: ViT-L-14, ViT-B-32, any name of open_clip, or a .json...',
+        '--clip-weights CLIP''s weights: a tag of open_clip (fetched once), a file, or random',
+        '--clip-activation Activation that CLIP was trained with; a file does not tell. Default: auto',
+        '--clip-normalise Normalise images by CLIP''s mean and std, which the published VCA does not',
+        '--include-clip Save CLIP''s weights in checkpoints, not their name and hash alone',
+        '--outputs Which ratings are predicted. Default: both',
+        '--views Augmented views of each training image whose CLIP features are computed...',
         '--epochs Without effect here. Default: 2, always',
-        '--loss One of mse, l1, kl, ce, js, or a weighted sum such as mse:0.5+kl:0.5',
+        '--loss One of mse, l1, kl, ce, js, for ratings vca, mse, l1, ccc; or a weighted...',
         '--optimizer Optimiser. Default: adam',
         '--lr Learning rate. Default: 0.001',
         '--momentum Momentum of SGD. Default: 0.9',
         '--weight-decay Weight decay (L2 for SGD and Adam, decoupled for AdamW). Default: 0',
         '--schedule How the learning rate moves. Default: plateau',
         '--warmup Epochs of linear growth from 0 before the schedule counts fully. Default: 0',
-        '--lr-min Where cosine ends; the floor of plateau. Default: 0',
+        '--lr-min Where cosine and cyclic_plateau end; the floor of plateau. Default: 0',
+        '--lr-peak Epoch at which the cyclic ones reach --lr. Default: a tenth of the epochs',
+        '--lr-cycle-end Epoch at which cyclic_plateau reaches --lr-min. Default: 60% of the epochs',
         '--lr-patience Epochs without progress before plateau reduces. Default: 3',
         '--step-size Epochs between reductions of step. Default: 40',
         '--milestones Epochs at which multistep reduces, as 60,80',
@@ -138,6 +168,7 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
         '--monitor Validation metric that says which epoch is best. Default: loss',
         '--deterministic On CUDA, only kernels that repeat to the last bit (slower); the CPU''s do...',
         '--checkpoint-every Without effect here. Default: 1, always',
+        '--keep-epochs Keep the checkpoint of every epoch, that before training (epoch 0) included',
         '--keep Without effect here. Default: 2',
         '--calibrate What the temperature is fitted to on the validation split: auto (targets)...',
         '--repeat Without effect here. Default: 1',
@@ -160,7 +191,11 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
         '--workers Workers that decode images, for each process. Default: chosen by the data',
         '--checkpoint Checkpoint file, or a run folder (its best model)',
         '--data Folder with the dataset; its layout is found by looking',
-        '--split Split to test on. Default: test',
+        '--labels Table of labels or ratings of the images in --data, if it does not lie there',
+        '--rating-range Least and greatest rating that can be given, as 1,9; others are refused',
+        '--clip-weights File with the CLIP weights of a vca checkpoint; they must be the ones that...',
+        '--alter Alter the images first: noise, color, lighting or grayscale, as noise:3...',
+        '--split Split to test on; a --labels table without a split column is taken whole',
         '--results Folder for tables and pictures',
         '--force Write into a --results that is not empty',
         '--on-error What a bad image does. Default: fail',
@@ -181,6 +216,9 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
         '--workers Workers that decode images, for each process. Default: chosen by the data',
         '--checkpoint Checkpoint file, or a run folder (its best model)',
         '--results Folder for the result table. Default: rows go to standard output',
+        '--labels Table of labels or ratings of the images of one folder: they are tested, too',
+        '--rating-range Least and greatest rating that can be given, as 1,9; others are refused',
+        '--clip-weights File with the CLIP weights of a vca checkpoint; they must be the ones that...',
         '--format Format of the rows. Default: csv',
         '--recursive Look into sub-folders too',
         '--shard Predict every N-th image alone, as the I-th of N runs; affectkit merge...',
@@ -205,8 +243,43 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
         '--debug Show the traceback of an error',
         '--help Show this message and exit',
         '-h Show this message and exit')
+    $options['quantiles'] = @(
+        '--actual Column of the actual values, by which the bins are made. Default: Actual',
+        '--predicted Column of the predicted values. Default: Predicted',
+        '--bins Bins of equal count. Default: 25',
+        '--results Folder for quantiles.csv, quantiles.png and summary.json',
+        '--force Write into a --results that is not empty',
+        '--fail-under Exit 3 where a file misses a bound over its bin means: r and r2 at least...',
+        '--config YAML file with settings; flags win over it',
+        '--json Print one JSON object as the result',
+        '--quiet No progress and no notes; warnings stay',
+        '-q No progress and no notes; warnings stay',
+        '--debug Show the traceback of an error',
+        '--help Show this message and exit',
+        '-h Show this message and exit')
+    $options['convert'] = @(
+        '--outputs What a model with one output was trained on; its file does not say',
+        '--clip-weights What the CLIP in the file is compared with: openai (fetched where need...',
+        '--force Replace OUTPUT',
+        '--config YAML file with settings; flags win over it',
+        '--json Print one JSON object as the result',
+        '--quiet No progress and no notes; warnings stay',
+        '-q No progress and no notes; warnings stay',
+        '--debug Show the traceback of an error',
+        '--help Show this message and exit',
+        '-h Show this message and exit')
     $options['models'] = @(
         '--checkpoint Show what is in this checkpoint or run folder instead',
+        '--config YAML file with settings; flags win over it',
+        '--json Print one JSON object as the result',
+        '--quiet No progress and no notes; warnings stay',
+        '-q No progress and no notes; warnings stay',
+        '--debug Show the traceback of an error',
+        '--help Show this message and exit',
+        '-h Show this message and exit')
+    $options['cache'] = @(
+        '--clear Remove the named stores, or all where none is named',
+        '--older-than Those alone that were last used so many days ago',
         '--config YAML file with settings; flags win over it',
         '--json Print one JSON object as the result',
         '--quiet No progress and no notes; warnings stay',
@@ -289,6 +362,10 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
     $valued['train --batch-size'] = @(1, 'none')
     $valued['train --workers'] = @(1, 'none')
     $valued['train --data'] = @(1, 'files')
+    $valued['train --labels'] = @(1, 'files')
+    $valued['train --test-data'] = @(1, 'files')
+    $valued['train --test-labels'] = @(1, 'files')
+    $valued['train --rating-range'] = @(1, 'none')
     $valued['train --output'] = @(1, 'files')
     $valued['train --resume'] = @(1, 'files')
     $valued['train --val-fraction'] = @(1, 'none')
@@ -303,15 +380,22 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
     $valued['train --channels'] = @(1, 'none')
     $valued['train --dropout'] = @(1, 'none')
     $valued['train --top'] = @(1, 'words 9')
+    $valued['train --clip'] = @(1, 'none')
+    $valued['train --clip-weights'] = @(1, 'none')
+    $valued['train --clip-activation'] = @(1, 'words 10')
+    $valued['train --outputs'] = @(1, 'words 11')
+    $valued['train --views'] = @(1, 'none')
     $valued['train --epochs'] = @(1, 'none')
-    $valued['train --loss'] = @(1, 'words 10')
-    $valued['train --optimizer'] = @(1, 'words 11')
+    $valued['train --loss'] = @(1, 'words 12')
+    $valued['train --optimizer'] = @(1, 'words 13')
     $valued['train --lr'] = @(1, 'none')
     $valued['train --momentum'] = @(1, 'none')
     $valued['train --weight-decay'] = @(1, 'none')
-    $valued['train --schedule'] = @(1, 'words 12')
+    $valued['train --schedule'] = @(1, 'words 14')
     $valued['train --warmup'] = @(1, 'none')
     $valued['train --lr-min'] = @(1, 'none')
+    $valued['train --lr-peak'] = @(1, 'none')
+    $valued['train --lr-cycle-end'] = @(1, 'none')
     $valued['train --lr-patience'] = @(1, 'none')
     $valued['train --step-size'] = @(1, 'none')
     $valued['train --milestones'] = @(1, 'none')
@@ -327,9 +411,9 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
     $valued['train --monitor'] = @(1, 'none')
     $valued['train --checkpoint-every'] = @(1, 'none')
     $valued['train --keep'] = @(1, 'none')
-    $valued['train --calibrate'] = @(1, 'words 13')
+    $valued['train --calibrate'] = @(1, 'words 15')
     $valued['train --repeat'] = @(1, 'none')
-    $valued['train --track'] = @(1, 'words 14')
+    $valued['train --track'] = @(1, 'words 16')
     $valued['train --slurm'] = @(1, 'none')
     $valued['train --config'] = @(1, 'files')
     $valued['verify-resume --device'] = @(1, 'words 1')
@@ -337,6 +421,10 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
     $valued['verify-resume --batch-size'] = @(1, 'none')
     $valued['verify-resume --workers'] = @(1, 'none')
     $valued['verify-resume --data'] = @(1, 'files')
+    $valued['verify-resume --labels'] = @(1, 'files')
+    $valued['verify-resume --test-data'] = @(1, 'files')
+    $valued['verify-resume --test-labels'] = @(1, 'files')
+    $valued['verify-resume --rating-range'] = @(1, 'none')
     $valued['verify-resume --output'] = @(1, 'files')
     $valued['verify-resume --resume'] = @(1, 'files')
     $valued['verify-resume --val-fraction'] = @(1, 'none')
@@ -351,15 +439,22 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
     $valued['verify-resume --channels'] = @(1, 'none')
     $valued['verify-resume --dropout'] = @(1, 'none')
     $valued['verify-resume --top'] = @(1, 'words 9')
+    $valued['verify-resume --clip'] = @(1, 'none')
+    $valued['verify-resume --clip-weights'] = @(1, 'none')
+    $valued['verify-resume --clip-activation'] = @(1, 'words 10')
+    $valued['verify-resume --outputs'] = @(1, 'words 11')
+    $valued['verify-resume --views'] = @(1, 'none')
     $valued['verify-resume --epochs'] = @(1, 'none')
-    $valued['verify-resume --loss'] = @(1, 'words 10')
-    $valued['verify-resume --optimizer'] = @(1, 'words 11')
+    $valued['verify-resume --loss'] = @(1, 'words 12')
+    $valued['verify-resume --optimizer'] = @(1, 'words 13')
     $valued['verify-resume --lr'] = @(1, 'none')
     $valued['verify-resume --momentum'] = @(1, 'none')
     $valued['verify-resume --weight-decay'] = @(1, 'none')
-    $valued['verify-resume --schedule'] = @(1, 'words 12')
+    $valued['verify-resume --schedule'] = @(1, 'words 14')
     $valued['verify-resume --warmup'] = @(1, 'none')
     $valued['verify-resume --lr-min'] = @(1, 'none')
+    $valued['verify-resume --lr-peak'] = @(1, 'none')
+    $valued['verify-resume --lr-cycle-end'] = @(1, 'none')
     $valued['verify-resume --lr-patience'] = @(1, 'none')
     $valued['verify-resume --step-size'] = @(1, 'none')
     $valued['verify-resume --milestones'] = @(1, 'none')
@@ -375,9 +470,9 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
     $valued['verify-resume --monitor'] = @(1, 'none')
     $valued['verify-resume --checkpoint-every'] = @(1, 'none')
     $valued['verify-resume --keep'] = @(1, 'none')
-    $valued['verify-resume --calibrate'] = @(1, 'words 13')
+    $valued['verify-resume --calibrate'] = @(1, 'words 15')
     $valued['verify-resume --repeat'] = @(1, 'none')
-    $valued['verify-resume --track'] = @(1, 'words 14')
+    $valued['verify-resume --track'] = @(1, 'words 16')
     $valued['verify-resume --steps'] = @(1, 'none')
     $valued['verify-resume --images'] = @(1, 'none')
     $valued['verify-resume --keep-files'] = @(1, 'files')
@@ -388,7 +483,11 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
     $valued['test --workers'] = @(1, 'none')
     $valued['test --checkpoint'] = @(1, 'files')
     $valued['test --data'] = @(1, 'files')
-    $valued['test --split'] = @(1, 'words 15')
+    $valued['test --labels'] = @(1, 'files')
+    $valued['test --rating-range'] = @(1, 'none')
+    $valued['test --clip-weights'] = @(1, 'none')
+    $valued['test --alter'] = @(1, 'none')
+    $valued['test --split'] = @(1, 'words 17')
     $valued['test --results'] = @(1, 'files')
     $valued['test --on-error'] = @(1, 'words 6')
     $valued['test --fail-under'] = @(1, 'none')
@@ -400,14 +499,28 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
     $valued['infer --workers'] = @(1, 'none')
     $valued['infer --checkpoint'] = @(1, 'files')
     $valued['infer --results'] = @(1, 'files')
-    $valued['infer --format'] = @(1, 'words 16')
+    $valued['infer --labels'] = @(1, 'files')
+    $valued['infer --rating-range'] = @(1, 'none')
+    $valued['infer --clip-weights'] = @(1, 'none')
+    $valued['infer --format'] = @(1, 'words 18')
     $valued['infer --shard'] = @(1, 'none')
     $valued['infer --on-error'] = @(1, 'words 6')
     $valued['infer --slurm'] = @(1, 'none')
     $valued['infer --config'] = @(1, 'files')
     $valued['merge --config'] = @(1, 'files')
+    $valued['quantiles --actual'] = @(1, 'none')
+    $valued['quantiles --predicted'] = @(1, 'none')
+    $valued['quantiles --bins'] = @(1, 'none')
+    $valued['quantiles --results'] = @(1, 'files')
+    $valued['quantiles --fail-under'] = @(1, 'none')
+    $valued['quantiles --config'] = @(1, 'files')
+    $valued['convert --outputs'] = @(1, 'words 19')
+    $valued['convert --clip-weights'] = @(1, 'none')
+    $valued['convert --config'] = @(1, 'files')
     $valued['models --checkpoint'] = @(1, 'files')
     $valued['models --config'] = @(1, 'files')
+    $valued['cache --older-than'] = @(1, 'none')
+    $valued['cache --config'] = @(1, 'files')
     $valued['demo --epochs'] = @(1, 'none')
     $valued['demo --device'] = @(1, 'words 1')
     $valued['demo --config'] = @(1, 'files')
@@ -415,13 +528,13 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
     $valued['completions --write'] = @(1, 'files')
     $valued['completions --config'] = @(1, 'files')
     $valued['prep ferplus --output'] = @(1, 'files')
-    $valued['prep ferplus --link'] = @(1, 'words 18')
+    $valued['prep ferplus --link'] = @(1, 'words 21')
     $valued['prep ferplus --shard'] = @(1, 'none')
-    $valued['prep ferplus --target'] = @(1, 'words 19')
+    $valued['prep ferplus --target'] = @(1, 'words 22')
     $valued['prep ferplus --slurm'] = @(1, 'none')
     $valued['prep ferplus --config'] = @(1, 'files')
     $valued['prep affectnet-fused --output'] = @(1, 'files')
-    $valued['prep affectnet-fused --link'] = @(1, 'words 18')
+    $valued['prep affectnet-fused --link'] = @(1, 'words 21')
     $valued['prep affectnet-fused --shard'] = @(1, 'none')
     $valued['prep affectnet-fused --slurm'] = @(1, 'none')
     $valued['prep affectnet-fused --config'] = @(1, 'files')
@@ -437,16 +550,19 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
     $arguments = New-Object 'System.Collections.Generic.Dictionary[string,object]'
     $arguments['infer'] = @('files*')
     $arguments['merge'] = @('files')
+    $arguments['quantiles'] = @('none*')
+    $arguments['convert'] = @('files', 'files')
     $arguments['models'] = @('none')
+    $arguments['cache'] = @('none*')
     $arguments['demo'] = @('files')
-    $arguments['completions'] = @('words 17')
+    $arguments['completions'] = @('words 20')
     $arguments['prep ferplus'] = @('files')
     $arguments['prep affectnet-fused'] = @('files')
     $arguments['prep schematic'] = @('files')
     $words = New-Object 'System.Collections.Generic.Dictionary[string,object]'
     $words['1'] = @('auto', 'cpu', 'cuda', 'mps')
     $words['2'] = @('auto', 'fp32', 'tf32', 'bf16', 'fp16')
-    $words['3'] = @('none', 'flip', 'face', 'face-strong')
+    $words['3'] = @('none', 'flip', 'face', 'face-strong', 'vca')
     $words['4'] = @('stretch', 'crop', 'pad')
     $words['5'] = @('auto', 'ram', 'none')
     $words['6'] = @('fail', 'skip')
@@ -460,19 +576,30 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
         'mobilenetv3_small_100',
         'convnext_tiny',
         'vit_small_patch16_224',
-        'vit_base_patch16_224')
-    $words['8'] = @('auto', 'distribution', 'classification')
+        'vit_base_patch16_224',
+        'vca')
+    $words['8'] = @('auto', 'distribution', 'classification', 'ratings')
     $words['9'] = @('linear', 'vgg', 'vgg-avg')
-    $words['10'] = @('mse', 'l1', 'kl', 'ce', 'js')
-    $words['11'] = @('sgd', 'adam', 'adamw')
-    $words['12'] = @('constant', 'step', 'multistep', 'cosine', 'plateau')
-    $words['13'] = @('auto', 'labels', 'none')
-    $words['14'] = @('none', 'wandb')
-    $words['15'] = @('train', 'valid', 'test', 'all')
-    $words['16'] = @('csv', 'jsonl', 'parquet')
-    $words['17'] = @('bash', 'zsh', 'fish', 'powershell')
-    $words['18'] = @('copy', 'hardlink')
-    $words['19'] = @('distribution', 'majority')
+    $words['10'] = @('auto', 'quickgelu', 'gelu')
+    $words['11'] = @('both', 'arousal', 'valence')
+    $words['12'] = @('mse', 'l1', 'kl', 'ce', 'js')
+    $words['13'] = @('sgd', 'adam', 'adamw')
+    $words['14'] = @(
+        'constant',
+        'step',
+        'multistep',
+        'cosine',
+        'plateau',
+        'cyclic',
+        'cyclic_plateau')
+    $words['15'] = @('auto', 'labels', 'none')
+    $words['16'] = @('none', 'wandb')
+    $words['17'] = @('train', 'valid', 'test', 'all')
+    $words['18'] = @('csv', 'jsonl', 'parquet')
+    $words['19'] = @('valence', 'arousal')
+    $words['20'] = @('bash', 'zsh', 'fish', 'powershell')
+    $words['21'] = @('copy', 'hardlink')
+    $words['22'] = @('distribution', 'majority')
 
     $path = ''
     $position = 0

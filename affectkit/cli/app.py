@@ -5,7 +5,21 @@ from __future__ import annotations
 import typer
 
 from affectkit import __version__
-from affectkit.cli import cache, completions, demo, doctor, infer, merge, models, prep, test, train, verify_resume
+from affectkit.cli import (
+    cache,
+    completions,
+    convert,
+    demo,
+    doctor,
+    infer,
+    merge,
+    models,
+    prep,
+    quantiles,
+    test,
+    train,
+    verify_resume,
+)
 
 HELP = """Train, test and run emotion models.
 
@@ -38,5 +52,19 @@ def _main(
 
 _main.__doc__ = HELP
 
-for _module in (prep, train, verify_resume, test, infer, merge, models, cache, demo, doctor, completions):
+for _module in (
+    prep,
+    train,
+    verify_resume,
+    test,
+    infer,
+    merge,
+    quantiles,
+    convert,
+    models,
+    cache,
+    demo,
+    doctor,
+    completions,
+):
     _module.register(app)

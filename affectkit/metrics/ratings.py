@@ -116,7 +116,7 @@ def agreement(predicted: ArrayLike, actual: ArrayLike) -> dict[str, float]:
 
     >>> found = agreement([1.0, 2.0, 4.0], [1.0, 3.0, 4.0])
     >>> [f"{name} {value:.3f}" for name, value in found.items()][:3]
-    ['ccc 0.914', 'r 0.929', 'r2 0.786']
+    ['ccc 0.897', 'r 0.929', 'r2 0.786']
     """
     found = moments(predicted, actual)
     warn_undefined(found)

@@ -19,6 +19,7 @@ NO_CODE = (
 )
 _ZIP = b"PK\x03\x04"
 _PICKLES = tuple(bytes([0x80, protocol]) for protocol in range(2, 6))
+_MAGIC = (0x1950A86A20F9469CFC6C).to_bytes(10, "little")
 _LEGACY_BEGINNING = 3
 """In the older format a magic number, a version and facts of the system, a pickle each, stand before the object."""
 
@@ -77,8 +78,13 @@ def _check_looks(path: Path) -> bool:
     if not is_pickled(path):
         raise CheckpointError(f"{path} is not a file that torch.save wrote.")
     with path.open("rb") as stream:
-        if stream.read(4) != _ZIP:
-            return False
+        head = stream.read(32)
+    if not head.startswith(_ZIP):
+        if _MAGIC not in head:
+            raise CheckpointError(
+                f"{path} is a pickle, which can hold code, but not one that torch.save wrote.", NO_CODE
+            )
+        return False
     try:
         with zipfile.ZipFile(path) as archive:
             entries = archive.infolist()

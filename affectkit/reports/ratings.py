@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -17,7 +18,6 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 
 from affectkit.errors import DataError
-from affectkit.metrics.quantiles import Quantiles
 from affectkit.reports.style import (
     BLUE,
     LABEL,
@@ -46,6 +46,18 @@ _DENSITY = LinearSegmentedColormap.from_list("affectkit", ["#C9DFF0", "#5BA3CF",
 _HALO = (Stroke(linewidth=3.4, foreground="white", alpha=0.75), Normal())  # lines are seen on the densest cells
 
 Floats = NDArray[np.float64]
+
+
+class Bins(Protocol):
+    """What is drawn of a quantile analysis (``metrics.quantiles.Quantiles``)."""
+
+    asked: int
+    count: NDArray[np.int64]
+    actual: Floats
+    predicted: Floats
+    r: float
+    r2: float
+    rmse: float
 
 
 def scatter(
@@ -132,7 +144,7 @@ def plane(
     return save(figure, path)
 
 
-def quantile_figure(path: Path, *, quantiles: Mapping[str, Quantiles]) -> Path:
+def quantile_figure(path: Path, *, quantiles: Mapping[str, Bins]) -> Path:
     """Mean prediction over mean rating in each quantile bin, with the identity; a panel a name.
 
     Args:
@@ -161,7 +173,7 @@ def quantile_figure(path: Path, *, quantiles: Mapping[str, Quantiles]) -> Path:
     return save(figure, path)
 
 
-def _quantile_panel(axes: Axes, name: str, found: Quantiles) -> None:
+def _quantile_panel(axes: Axes, name: str, found: Bins) -> None:
     tidy(axes, grid="both")
     ends = _limits(axes, np.concatenate([found.actual, found.predicted]), None, None)
     _draw_identity(axes, ends)

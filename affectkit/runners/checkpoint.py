@@ -17,6 +17,7 @@ from affectkit import __version__
 from affectkit.core.files import sha256, whole_file
 from affectkit.core.spec import InputSpec
 from affectkit.errors import CheckpointError, RunError, UsageError
+from affectkit.models.published import Published, is_published, read_published
 from affectkit.models.registry import build
 from affectkit.runners.device import prepare_model, resolve_device
 from affectkit.tasks import TASKS
@@ -79,8 +80,17 @@ class Header:
 
 def save_checkpoint(path: Path, model: nn.Module, header: Header) -> None:
     """Write ``model`` and ``header`` to ``path``, whole or not at all."""
+    save_tensors(path, copied_tensors(model), header)
+
+
+def copied_tensors(model: nn.Module) -> dict[str, torch.Tensor]:
+    """What a checkpoint of ``model`` holds, in memory of its own."""
     # Clones, since safetensors refuses tensors that share memory.
-    tensors = {name: value.detach().cpu().contiguous().clone() for name, value in model.state_dict().items()}
+    return {name: value.detach().cpu().contiguous().clone() for name, value in model.state_dict().items()}
+
+
+def save_tensors(path: Path, tensors: dict[str, torch.Tensor], header: Header) -> None:
+    """Write ``copied_tensors`` and ``header`` to ``path``, whole or not at all."""
     with whole_file(path) as part:
         try:
             save_file(tensors, str(part), metadata={KEY: header.to_text()})
@@ -103,16 +113,25 @@ def find_checkpoint(path: str | Path) -> Path:
     return path
 
 
+def published_header(published: Published) -> Header:
+    """What our header would say of a checkpoint that its authors published."""
+    found = {"family": published.family, "title": published.title, "precision": published.precision}
+    training = {"published": {**found, **published.summary}, "task_options": {}}
+    return Header(published.model, published.options, published.spec, training)
+
+
 def read_header(path: str | Path) -> Header:
-    """The header of a checkpoint, without its tensors."""
+    """The header of a checkpoint, without its tensors; of a published one, what it would be."""
     path = find_checkpoint(path)
+    if is_published(path):
+        return published_header(read_published(path))
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
     except (SafetensorError, OSError) as error:
         raise CheckpointError(
             f"{path} is not a checkpoint of affectkit: {error}.",
-            "Checkpoints are .safetensors files of affectkit train.",
+            "Checkpoints are .safetensors files of affectkit train, and files that the authors of VCA share.",
         ) from error
     if KEY not in metadata:
         raise CheckpointError(
@@ -136,7 +155,8 @@ def load_model(path: str | Path, *, device: str = "cpu", clip_weights: str | Non
         DeviceError: the device is not there.
     """
     path = find_checkpoint(path)
-    header = read_header(path)
+    published = read_published(path) if is_published(path) else None
+    header = published_header(published) if published else read_header(path)
     target = resolve_device(device)
     options = dict(header.options)
     if "clip_model" in options:
@@ -148,7 +168,10 @@ def load_model(path: str | Path, *, device: str = "cpu", clip_weights: str | Non
         model = build(header.model, header.spec, **options)
     except (UsageError, TypeError) as error:
         raise CheckpointError(f"{path}: the model {header.model!r} cannot be built: {error}") from error
-    load_tensors(model, path)
+    if published:
+        model.load_state_dict(published.state)
+    else:
+        load_tensors(model, path)
     model.spec = header.spec
     model.header = header
     model.checkpoint_hash = sha256(path)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
+import torch
 from torch import nn
 
 from affectkit.config import plain
@@ -27,7 +28,15 @@ from affectkit.data.loading import (
 )
 from affectkit.errors import CheckpointError, RunError, Stopped
 from affectkit.reports import plots
-from affectkit.runners.checkpoint import load_tensors, make_task, read_header, save_checkpoint
+from affectkit.runners.checkpoint import (
+    Header,
+    copied_tensors,
+    load_tensors,
+    make_task,
+    read_header,
+    save_checkpoint,
+    save_tensors,
+)
 from affectkit.runners.evaluate import draw_figures, evaluate, gather_failures, write_results
 from affectkit.runners.features import encoder_hash
 from affectkit.runners.feeding import Feed, no_features, test_loader, training_loader, validation_loader
@@ -42,6 +51,8 @@ from affectkit.runners.training import Training
 from affectkit.schedules.curves import Plateau
 from affectkit.tasks.base import Results, Task
 
+SHORT = 20.0
+"""Seconds between two states of a run on features, whose epochs may take less time than saving."""
 READ_EVERY = 20
 """Batches between two readings of the loss where reading it makes the processor wait for the device."""
 
@@ -90,6 +101,7 @@ class Trainer:
         self._saved = (0, time.monotonic())
         self.keys = TrainingKeys()
         self.fed = fed(training)
+        self._waiting: dict[Path, tuple[dict[str, torch.Tensor], Header]] = {}
         self.loader = training_loader(training, self.fed, self.keys)
         self.valid_loader = validation_loader(training, self.fed)
 
@@ -230,7 +242,8 @@ class Trainer:
         at.epoch, at.batch, at.loss_sum, at.images = at.epoch + 1, 0, 0.0, 0
         self.losses.set(0.0)
         trackers.log(at.epoch, {key: float(value) for key, value in row.items() if key != "epoch"})
-        self._save()
+        if self._due_at_epoch():
+            self._save()
         told = ", ".join(f"{name} {metrics[name]:.4f}" for name in self.task.headline)
         mark = " (best)" if at.waited == 0 else ""
         self.reporter.note(
@@ -241,22 +254,36 @@ class Trainer:
     def _write_epoch(self, metrics: dict[str, float], improved: bool) -> None:
         """The checkpoints and tables of an epoch."""
         header = self.training.header(epoch=self.at.epoch + 1, monitor=self.settings.monitor, valid=metrics)
-        if improved:
-            save_checkpoint(self.run.best, self.learner.evaluated, header)
-        save_checkpoint(self.run.last, self.learner.evaluated, header)
+        tensors = copied_tensors(self.learner.evaluated)
+        self._waiting |= {path: (tensors, header) for path in ([self.run.best] * improved + [self.run.last])}
         if self.settings.keep_epochs:
             self._keep_epoch(self.at.epoch + 1, valid=metrics)
         write_history(self.run.history, self.at.history)
         timing = self.at.timing
         write_table(self.run.timing, {key: [row[key] for row in timing] for key in timing[0]})
 
+    def _write_waiting(self) -> None:
+        for path, (tensors, header) in self._waiting.items():
+            save_tensors(path, tensors, header)
+        self._waiting.clear()
+
     def _keep_epoch(self, epoch: int, **summary: Any) -> None:
         """The checkpoint of an epoch, under its number; 0 is before training."""
         header = self.training.header(epoch=epoch, monitor=self.settings.monitor, **summary)
         save_checkpoint(self.run.epochs / f"epoch-{epoch:03}.safetensors", self.learner.evaluated, header)
 
+    def _due_at_epoch(self) -> bool:
+        """Whether the state is saved now that an epoch has ended: always, unless epochs are shorter than saving."""
+        if self.fed.train is None or self._ended:
+            return True
+        # The clock of the first process counts.
+        waited = time.monotonic() - self._saved[1] if self.group.first else 0
+        return bool(self.group.largest([int(waited >= SHORT)])[0])
+
     def _save(self) -> None:
+        """The checkpoints that wait, then the state, which refers to their epochs."""
         self._read_loss()
+        self.group.together(self._write_waiting)
         at = self.at
         tree = {
             "position": asdict(at),

@@ -167,7 +167,10 @@ class RatingsTask(Task):
     def remarks(self, results: Results) -> list[str]:
         found = []
         for name, predicted, actual in self.pairs(results):
-            if np.isnan(_agreement(predicted, actual)["r"]):
+            r = _agreement(predicted, actual)["r"]
+            if r < 0:
+                found.append(f"{name}: predictions fall where ratings rise (r = {r:.3f}); the fitted R2 does not show it.")
+            if np.isnan(r):
                 constant = ratings.all_equal(predicted)
                 what = f"every prediction is {predicted[0]:g}" if constant else f"every rating is {actual[0]:g}"
                 found.append(f"{name}: {what}, so that r, CCC and R2 are not defined (NaN).")

@@ -229,10 +229,6 @@ def test_the_golden_inputs_are_made_as_the_reference_says():
     loader = importlib.util.spec_from_file_location("reference_fill", path)
     reference = importlib.util.module_from_spec(loader)
     loader.loader.exec_module(reference)
-    for name, shape in (
-        ("LA.layers.0.norm1.weight", (7,)),
-        ("BA.1.weight", (3, 5)),
-        ("BL.1.bias", (4,)),
-        ("x.in_proj_bias", (6,)),
-    ):
+    shapes = {"LA.layers.0.norm1.weight": (7,), "BA.1.weight": (3, 5), "BL.1.bias": (4,), "x.in_proj_bias": (6,)}
+    for name, shape in shapes.items():
         assert torch.equal(fill(name, shape), reference.fill(name, shape))

@@ -1,0 +1,72 @@
+"""``affectkit convert``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import typer
+
+from affectkit.cli._console import Console
+from affectkit.cli._options import command
+from affectkit.config import Resolved, setting
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConvertSettings:
+    """Settings of ``affectkit convert``."""
+
+    published: Path | None = setting(None, "Checkpoint file as its authors share it.", argument=True)
+    output: Path | None = setting(None, "Checkpoint to write, OUT.safetensors.", argument=True)
+    outputs: str | None = setting(
+        None, "What a model with one output was trained on; its file does not say.", choices=("valence", "arousal")
+    )
+    clip_weights: str | None = setting(
+        None,
+        "What the CLIP in the file is compared with: openai (fetched where need be), a FILE with OpenAI's weights, or "
+        "keep (not compared, always written).",
+        metavar="openai|FILE|keep",
+        default_text="OpenAI's, where they are on this machine",
+    )
+    force: bool = setting(False, "Replace OUTPUT.")
+
+    def rules(self) -> list[str]:
+        """Faults between settings."""
+        named = {"PUBLISHED, the file to read": self.published, "OUTPUT, the file to write": self.output}
+        return [f"{name}, is needed." for name, value in named.items() if value is None]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to ``app``."""
+
+    @command(app, "convert", ConvertSettings)
+    def convert(resolved: Resolved[ConvertSettings], console: Console) -> None:
+        """Turn a checkpoint that its authors published (VCA) into one of affectkit's.
+
+        The file is told by its keys and shapes, and no code in it is run. Where its CLIP is OpenAI's, the head alone
+        is written (tens of MB), and CLIP referred to by hash; else CLIP's image tower too. Commands that take a
+        --checkpoint also take the published file as it is.
+
+        Example: affectkit convert VCA.pth vca.safetensors
+        """
+        from affectkit.runners.convert import convert as run
+        from affectkit.runners.convert import megabytes
+
+        s = resolved.settings
+        summary = run(
+            s.published,
+            s.output,
+            outputs=s.outputs,
+            clip_weights=s.clip_weights,
+            force=s.force,
+            reporter=console,
+        )
+        console.result(summary)
+        rows = [
+            ["file", summary["output"]],
+            ["recognised", summary["recognised"]],
+            *([name, str(value)] for name, value in summary["published"].items()),
+            ["CLIP", "written too" if summary["clip_carried"] else f"by hash, {summary['clip_sha256'][:12]}..."],
+            ["size", f"{megabytes(summary['bytes_after'])}, from {megabytes(summary['bytes_before'])}"],
+        ]
+        console.table(["checkpoint", ""], rows)

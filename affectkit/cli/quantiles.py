@@ -1,0 +1,109 @@
+"""``affectkit quantiles``."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from affectkit.cli._console import Console, shown
+from affectkit.cli._options import command
+from affectkit.config import Resolved, setting
+from affectkit.errors import ThresholdError
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuantilesSettings:
+    """Settings of ``affectkit quantiles``."""
+
+    files: tuple[str, ...] = setting(
+        (), "CSV files, each with a column of actual and one of predicted values.", argument=True, metavar="FILE.csv..."
+    )
+    actual: str = setting("Actual", "Column of the actual values, by which the bins are made.", metavar="COLUMN")
+    predicted: str = setting("Predicted", "Column of the predicted values.", metavar="COLUMN")
+    bins: int = setting(25, "Bins of equal count.", low=2, high=100_000)
+    results: Path | None = setting(None, "Folder for quantiles.csv, quantiles.png and summary.json.")
+    force: bool = setting(False, "Write into a --results that is not empty.")
+    fail_under: str | None = setting(
+        None,
+        "Exit 3 where a file misses a bound over its bin means: r and r2 at least, rmse at most. NaN misses.",
+        metavar="METRIC=VALUE,...",
+    )
+
+    def rules(self) -> list[str]:
+        """Faults between settings."""
+        faults = [] if self.files else ["FILES are needed: one or more CSV files."]
+        if self.actual == self.predicted:
+            faults.append(f"--actual and --predicted name the same column, {self.actual!r}.")
+        return faults
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to ``app``."""
+
+    @command(app, "quantiles", QuantilesSettings)
+    def quantiles(resolved: Resolved[QuantilesSettings], console: Console) -> None:
+        """Average predicted and actual values in bins of equal count, and compare the means.
+
+        For each file: r, R2 (not fitted) and RMSE over the bin means, and r, CCC and RMSE of the single items. Bins
+        whose edges coincide, since values repeat, are merged. Rows with an empty or NaN value are left out and named.
+
+        Example: affectkit quantiles results/first/test_Arousal_actual_predicted.csv --fail-under r=0.9
+        """
+        from affectkit.runners.quantiles import analyse
+
+        s = resolved.settings
+        summary = analyse(
+            s.files,
+            actual=s.actual.strip(),
+            predicted=s.predicted.strip(),
+            bins=s.bins,
+            results=s.results,
+            force=s.force,
+            fail_under=s.fail_under,
+            reporter=console,
+        )
+        _render(summary, console)
+        if s.results is not None:
+            console.note(f"results: {s.results}")
+        if summary["missed"]:
+            raise ThresholdError("Over the bin means: " + "; ".join(summary["missed"]) + ".")
+
+
+def _render(summary: dict[str, Any], console: Console) -> None:
+    """A row a file: what was read, over the bin means, and of the single items; two tables on a narrow terminal."""
+    console.result(summary)
+    first = [["file", "n", "NaN rows", "bins", "r", "R2", "RMSE"]]
+    second = [["item r", "item CCC", "item RMSE"]]
+    for row in summary["files"]:
+        read = [row["file"], f"{row['n']:,}", f"{row['left_out']:,}", f"{row['bins']} of {summary['bins']}"]
+        first.append([*read, *(shown(row[name]) for name in ("r", "r2", "rmse"))])
+        second.append([shown(row["items"][name]) for name in ("r", "ccc", "rmse")])
+    beside = [[*one, *other] for one, other in zip(first, second, strict=True)]
+    over, single = "r, R2 and RMSE over the bin means", "item r, CCC and RMSE of the single items"
+    room = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    if room is None or _width(beside) <= room:
+        console.table(beside[0], beside[1:], title=f"{over}; {single}")
+        return
+    narrow = [[one[0], *other] for one, other in zip(first, second, strict=True)]
+    for cells, title in ((first, over), (narrow, single)):
+        _shorten(cells, room)
+        console.table(cells[0], cells[1:], title=title)
+
+
+def _width(cells: list[list[str]]) -> int:
+    """Characters across a drawn table."""
+    return sum(max(map(len, column)) + 3 for column in zip(*cells, strict=True)) + 1
+
+
+def _shorten(cells: list[list[str]], room: int) -> None:
+    """Cut the beginnings of file names, so that the numbers beside them are not cut."""
+    files = max(len(row[0]) for row in cells)
+    most = max(files - max(_width(cells) - room, 0), 12)
+    for row in cells:
+        if len(row[0]) > most:
+            row[0] = "…" + row[0][1 - most :]

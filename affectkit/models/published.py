@@ -1,0 +1,344 @@
+"""Checkpoint files as the papers' authors share them, told apart by their keys and shapes.
+
+A ``Family`` says whether a file is one of its own and reads it into what ``affectkit.models.registry.build`` takes;
+further families are further entries of ``FAMILIES``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from affectkit.core.spec import InputSpec
+from affectkit.errors import CheckpointError, UsageError
+from affectkit.models import vca
+from affectkit.models.clip import OPENAI, ClipChoice, tower_hash
+from affectkit.models.pickled import is_pickled, load_pickled
+from affectkit.models.weights import NESTED
+
+Shapes = dict[str, tuple[int, ...]]
+
+PRECISIONS = {torch.float16: "half", torch.bfloat16: "bfloat16", torch.float32: "single"}
+VISUAL = "clip_model.visual."
+TEXT = ("transformer.", "token_embedding.", "positional_embedding", "ln_final.", "text_projection", "logit_scale")
+"""How the names of CLIP's text tower begin; it takes no part in predictions."""
+TEXT_FACTS = ("input_resolution", "context_length", "vocab_size")
+OUTPUTS = ("arousal", "valence")
+"""The two outputs in the order of the columns."""
+
+
+@dataclass(frozen=True)
+class Published:
+    """What a published file holds, in our terms.
+
+    Attributes:
+        family: its key in ``FAMILIES``. title: one line on what was recognised.
+        model: the registry's name. options: for its builder. spec: input and outputs.
+        state: tensors as they are in the file, by the names of our module.
+        summary: the plain numbers beside them (epoch, best_R, ...).
+        precision: ``half``, ``bfloat16`` or ``single``, of the frozen part.
+    """
+
+    family: str
+    title: str
+    model: str
+    options: dict[str, Any]
+    spec: InputSpec
+    state: dict[str, torch.Tensor] = field(repr=False)
+    summary: dict[str, Any]
+    precision: str
+
+
+@dataclass(frozen=True)
+class Contents:
+    """A file as it was read: its tensors by name, without ``module.``, and what stands beside them."""
+
+    path: Path
+    state: dict[str, torch.Tensor]
+    beside: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Family:
+    """A kind of published checkpoint.
+
+    Attributes:
+        title: as users know it.
+        faults: what is missing or wrong for a file to be one; empty where it is one.
+        read: the contents, once there are no faults; its second argument names the output that a file leaves open.
+    """
+
+    title: str
+    faults: Callable[[Contents], list[str]]
+    read: Callable[[Contents, str | None], Published]
+
+
+@dataclass(frozen=True)
+class Tower:
+    """A CLIP image tower of OpenAI's, by the numbers that show in its tensors.
+
+    Attributes:
+        name: open_clip's. embed: features of an image. width, layers, patch: of the transformer.
+        size: input height and width in pixels.
+        megabytes: of OpenAI's weights, text tower included, in single precision.
+        config: open_clip's configuration, where it knows no such name.
+    """
+
+    name: str
+    embed: int
+    width: int
+    layers: int
+    patch: int
+    size: int = 224
+    megabytes: int = 0
+    config: dict[str, Any] | None = None
+
+    def shapes(self) -> Shapes:
+        """The shapes of its tensors, by their names under ``visual.``."""
+        width, inner = self.width, 4 * self.width
+        found: Shapes = {
+            "class_embedding": (width,),
+            "positional_embedding": ((self.size // self.patch) ** 2 + 1, width),
+            "proj": (width, self.embed),
+            "conv1.weight": (width, 3, self.patch, self.patch),
+        }
+        linear = {"attn.out_proj": (width, width), "mlp.c_fc": (inner, width), "mlp.c_proj": (width, inner)}
+        for number in range(self.layers):
+            block = f"transformer.resblocks.{number}."
+            found |= {f"{block}attn.in_proj_weight": (3 * width, width), f"{block}attn.in_proj_bias": (3 * width,)}
+            for name, shape in linear.items():
+                found |= {f"{block}{name}.weight": shape, f"{block}{name}.bias": shape[:1]}
+            for name in ("ln_1", "ln_2"):
+                found |= {f"{block}{name}.weight": (width,), f"{block}{name}.bias": (width,)}
+        for name in ("ln_pre", "ln_post"):
+            found |= {f"{name}.weight": (width,), f"{name}.bias": (width,)}
+        return found
+
+    def choice(self, sha256: str = "") -> ClipChoice:
+        """OpenAI's weights of this tower."""
+        return ClipChoice(self.name, OPENAI, quick_gelu=True, config=self.config, sha256=sha256)
+
+
+TOWERS: dict[int, Tower] = {
+    512: Tower("ViT-B-32", embed=512, width=768, layers=12, patch=32, megabytes=605),
+    768: Tower("ViT-L-14", embed=768, width=1024, layers=24, patch=14, megabytes=1710),
+}
+"""The towers of published VCA models, by the width of the features that their heads take."""
+
+
+def is_published(path: str | Path) -> bool:
+    """Whether ``path`` is a file that ``torch.save`` made, by its bytes; checkpoints of ours are not."""
+    return is_pickled(Path(path))
+
+
+def read_published(path: str | Path, outputs: str | None = None) -> Published:
+    """What a published checkpoint holds. No code from the file is run.
+
+    Args:
+        path: the file; its tensors stay mapped to it where the format allows.
+        outputs: ``valence`` or ``arousal``: what a model with one output was trained on, for the file does not say.
+
+    Raises:
+        CheckpointError: the file is missing, damaged, asks for code, is of no known family, holds NaN or infinity, or
+            has one output and ``outputs`` is None. UsageError: ``outputs`` for a model with two.
+    """
+    contents = _contents(Path(path))
+    tried = []
+    for family in FAMILIES.values():
+        faults = family.faults(contents)
+        if not faults:
+            return family.read(contents, outputs)
+        more = f"; and {len(faults) - 5} more" if len(faults) > 5 else ""
+        tried.append(f"{family.title}: {'; '.join(faults[:5])}{more}")
+    names = sorted(contents.state)
+    raise CheckpointError(
+        f"{path} is none of the published checkpoints that affectkit reads.\n"
+        + "\n".join(f"  - not {text}." for text in tried)
+        + f"\n  Tensors it holds ({len(names)}): {', '.join(names[:4])}{', ...' if len(names) > 4 else ''}.",
+        "Weights of a backbone go to affectkit train --init FILE.",
+    )
+
+
+class Loose(nn.Module):
+    """Tensors that stand in for the module whose they are, where its ``state_dict`` alone is asked for."""
+
+    def __init__(self, state: Mapping[str, torch.Tensor]) -> None:
+        super().__init__()
+        self._state = dict(state)
+
+    def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, torch.Tensor]:  # type: ignore[override]
+        """The tensors."""
+        return self._state
+
+
+def tower_state(published: Published) -> dict[str, torch.Tensor]:
+    """The image tower's tensors of a ``vca``, by the tower's own names."""
+    return {name.removeprefix(ENCODER): value for name, value in published.state.items() if name.startswith(ENCODER)}
+
+
+def _contents(path: Path) -> Contents:
+    found = load_pickled(path)
+    beside: dict[str, Any] = {}
+    for key in NESTED:
+        if isinstance(found, Mapping) and isinstance(found.get(key), Mapping):
+            beside |= {str(name): value for name, value in found.items() if name != key}
+            found = found[key]
+    if not isinstance(found, Mapping) or not found:
+        what = f"an empty {type(found).__name__}" if isinstance(found, Mapping) else f"a {type(found).__name__}"
+        raise CheckpointError(f"{path} holds {what}, not a state dict of tensors.")
+    strange = [str(name) for name, value in found.items() if not _is_plain(name, value)]
+    if strange:
+        raise CheckpointError(
+            f"{path} is not a state dict of tensors: {', '.join(strange[:5])}{', ...' if len(strange) > 5 else ''} "
+            f"{'is' if len(strange) == 1 else 'are'} something else."
+        )
+    state = {name.removeprefix("module."): value.detach() for name, value in found.items()}
+    return Contents(path, state, beside)
+
+
+def _is_plain(name: Any, value: Any) -> bool:
+    return (
+        isinstance(name, str)
+        and isinstance(value, torch.Tensor)
+        and value.layout == torch.strided
+        and value.device.type == "cpu"
+        and not value.is_quantized
+    )
+
+
+def numbers(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of ``values`` that are finite numbers (NumPy's and tensors of one element too), or lists of them."""
+    found = {}
+    for name, value in values.items():
+        plain = [_number(item) for item in value] if isinstance(value, list | tuple) else _number(value)
+        if plain is not None and plain != [] and (not isinstance(plain, list) or None not in plain):
+            found[name] = plain
+    return found
+
+
+def _number(value: Any) -> int | float | None:
+    if isinstance(value, np.generic) or (isinstance(value, torch.Tensor) and value.numel() == 1):
+        value = value.item()
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    return value
+
+
+def _differences(given: Mapping[str, torch.Tensor], wanted: Shapes, prefix: str = "") -> list[str]:
+    """What keeps the tensors ``given`` from being those ``wanted``."""
+    faults = [f"no {prefix}{name}" for name in wanted if name not in given]
+    faults += [f"{prefix}{name} is not known" for name in given if name not in wanted]
+    for name, value in given.items():
+        if name in wanted and tuple(value.shape) != wanted[name]:
+            faults.append(f"{prefix}{name} is {tuple(value.shape)}, not {wanted[name]}")
+        elif name in wanted and value.dtype not in PRECISIONS:
+            faults.append(f"{prefix}{name} is of type {str(value.dtype).removeprefix('torch.')}, not half or single")
+    return faults
+
+
+# --- VCA -------------------------------------------------------------------------------------------------------------
+
+ENCODER, HEAD = "encoder.tower.", "head."
+
+
+def _split_vca(contents: Contents) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+    """The image tower and the head, each by its own names."""
+    state = contents.state
+    tower = {name.removeprefix(VISUAL): value for name, value in state.items() if name.startswith(VISUAL)}
+    return tower, {name: value for name, value in state.items() if not name.startswith("clip_model.")}
+
+
+def _vca_faults(contents: Contents) -> list[str]:
+    tower, head = _split_vca(contents)
+    faults = []
+    if not tower:
+        faults.append(f"no CLIP: nothing under {VISUAL}")
+    last = head.get("LastFC.weight")
+    if last is None or last.dim() != 2:
+        return [*faults, "no head: no LastFC.weight" if last is None else f"LastFC.weight is {tuple(last.shape)}"]
+    outputs, width = last.shape[0], last.shape[1] - 2 * vca.BRANCH
+    if outputs not in (1, 2):
+        faults.append(f"LastFC has {outputs} outputs, not 1 or 2")
+    if width not in TOWERS:
+        known = " or ".join(f"{embed} ({entry.name})" for embed, entry in TOWERS.items())
+        return [*faults, f"the head takes {width} features, not {known}"]
+    faults += _differences(head, _head_shapes(width, outputs))
+    if tower:
+        faults += _tower_faults(tower, TOWERS[width])
+    inner = [name.removeprefix("clip_model.") for name in contents.state if name.startswith("clip_model.")]
+    known_text = (*TEXT, *TEXT_FACTS, "visual.")
+    return faults + [f"clip_model.{name} is not known" for name in inner if not name.startswith(known_text)]
+
+
+def _head_shapes(width: int, outputs: int) -> Shapes:
+    with torch.device("meta"):
+        head = vca.Head(width, outputs)
+    return {name: tuple(value.shape) for name, value in head.state_dict().items()}
+
+
+def _tower_faults(tower: Mapping[str, torch.Tensor], wanted: Tower) -> list[str]:
+    """One sentence on another architecture, or the tensors that are missing, unknown or of another shape."""
+    stem, places, proj = (tower.get(name) for name in ("conv1.weight", "positional_embedding", "proj"))
+    if stem is None or stem.dim() != 4 or places is None or places.dim() != 2 or proj is None or proj.dim() != 2:
+        return [f"the tensors under {VISUAL} are not those of a vision transformer ({', '.join(sorted(tower)[:3])})"]
+    patch = stem.shape[2]
+    blocks = {name.split(".")[2] for name in tower if name.startswith("transformer.resblocks.")}
+    size = patch * math.isqrt(max(places.shape[0] - 1, 0))
+    found = (stem.shape[0], len(blocks), patch, size, proj.shape[1])
+    named = (wanted.width, wanted.layers, wanted.patch, wanted.size, wanted.embed)
+    if found != named:
+        form = "width {}, {} layers, patches of {}, images of {}, {} features"
+        return [f"its image tower has {form.format(*found)}; {wanted.name} has {form.format(*named)}"]
+    return _differences(tower, wanted.shapes(), VISUAL)
+
+
+def _read_vca(contents: Contents, outputs: str | None) -> Published:
+    tower, head = _split_vca(contents)
+    count, joined = head["LastFC.weight"].shape
+    entry = TOWERS[joined - 2 * vca.BRANCH]
+    classes = _classes(contents.path, count, outputs)
+    state = {ENCODER + name: value for name, value in tower.items()} | {HEAD + k: v for k, v in head.items()}
+    # In double precision no sum of these overflows; several times faster than asking every number.
+    unfinite = [name for name, value in state.items() if not math.isfinite(value.sum(dtype=torch.float64))]
+    if unfinite:
+        more = f" and {len(unfinite) - 4} more" if len(unfinite) > 4 else ""
+        raise CheckpointError(f"{contents.path} holds NaN or infinity in {', '.join(unfinite[:4])}{more}.")
+    # OpenAI keeps biases and norms in single precision even where all the rest is half.
+    precision = PRECISIONS[tower["conv1.weight"].dtype]
+    numerus = "output" if count == 1 else "outputs"
+    return Published(
+        family="vca",
+        title=f"VCA, {entry.name}, {count} {numerus} ({', '.join(classes)}), {precision} precision",
+        model="vca",
+        options={"clip_model": entry.choice(tower_hash(Loose(tower))).to_dict(), "carried": True},
+        spec=InputSpec("ratings", entry.size, entry.size, fit="stretch", classes=classes, **vca.INPUT),
+        state=state,
+        summary=numbers(contents.beside),
+        precision=precision,
+    )
+
+
+def _classes(path: Path, count: int, outputs: str | None) -> tuple[str, ...]:
+    """The outputs' names in order."""
+    if outputs is not None and outputs not in OUTPUTS:
+        raise UsageError(f"outputs must be {' or '.join(OUTPUTS)}, got {outputs!r}.")
+    if count == len(OUTPUTS):
+        if outputs is not None:
+            raise UsageError(f"{path} has two outputs, {' and '.join(OUTPUTS)}; --outputs is for files with one.")
+        return OUTPUTS
+    if outputs is None:
+        raise CheckpointError(
+            f"{path} is a VCA with one output, and does not say whether that is valence or arousal.",
+            f"Say it once: affectkit convert {path} OUT.safetensors --outputs valence (or arousal), then use OUT.",
+        )
+    return (outputs,)
+
+
+FAMILIES: dict[str, Family] = {"vca": Family("VCA", _vca_faults, _read_vca)}
