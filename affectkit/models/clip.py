@@ -231,6 +231,10 @@ def load_tower(choice: ClipChoice, source: str | Path | None = None, *, cache: P
             )
         return _fetched_tower(choice, cache)
     tower = build_tower(choice)
+    if not Path(source).is_file():
+        raise CheckpointError(
+            f"{source}, with the weights of {choice.name}, does not exist.", "Name the file with --clip-weights FILE."
+        )
     state = visual_state(read_state(Path(source)))
     fill(tower, state, str(source))
     return tower

@@ -153,7 +153,11 @@ def build(
             "Name the file with the right ones: --clip-weights FILE.",
         )
     choice = replace(choice, sha256=found)
-    options = {"clip_model": choice.to_dict(), **({"carried": True} if carried else {})}
+    options: dict[str, Any] = {"clip_model": choice.to_dict()}
+    if carried:
+        options["carried"] = True
+    elif choice.weights == "file":
+        options["clip_weights"] = str(clip_weights)
     encoder = clip.Encoder(tower, found, carried=carried)
     return VCA(encoder, Head(clip.width(choice), len(spec.classes)), options)
 

@@ -46,6 +46,7 @@ from affectkit.runners.processes import Group, current, joined
 from affectkit.runners.settings import TestSettings
 from affectkit.runners.signals import StopFlag
 from affectkit.runners.tables import write_table
+from affectkit.runners.thresholds import missed_thresholds, parse_thresholds
 from affectkit.tasks.base import Collector, Results, Task
 
 BLOCK, SMALL_BLOCK, SMALL = 16, 32, 112 * 112
@@ -346,7 +347,7 @@ def _test_at(
         **({"altered": settings.alter} if settings.alter else {}),
         "metrics": metrics,
         "intervals": {name: list(pair) for name, pair in task.intervals(results).items()},
-        "missed": missed_thresholds(thresholds, metrics, task),
+        "missed": missed_thresholds(thresholds, metrics, task.better),
     }
     if folder is not None:
         place.group.together(lambda: _write_test(folder, task, results, summary, reporter=reporter))
@@ -374,27 +375,3 @@ def draw_figures(folder: Path, task: Task, results: Results, *, reporter: Report
         draw(folder / file)
         reporter.advance()
     reporter.finish()
-
-
-def parse_thresholds(text: str | None) -> dict[str, float]:
-    """``"accuracy=0.8,ece=0.05"`` as a dict; a UsageError names what is not of that form."""
-    found = {}
-    for part in filter(None, (text or "").split(",")):
-        name, _, value = part.partition("=")
-        try:
-            found[name.strip()] = float(value)
-        except ValueError as error:
-            raise UsageError(f"--fail-under: {part!r} is not METRIC=VALUE, as in accuracy=0.8.") from error
-    return found
-
-
-def missed_thresholds(thresholds: dict[str, float], metrics: dict[str, float], task: Task) -> list[str]:
-    """A sentence for every threshold that was missed; a metric that is not there, or NaN, misses."""
-    missed = []
-    for name, bound in thresholds.items():
-        value = metrics.get(name, float("nan"))
-        held = value >= bound if task.better[name] == "max" else value <= bound
-        if not held:
-            word = "at least" if task.better[name] == "max" else "at most"
-            missed.append(f"{name} is {value:.6g}; {word} {bound:g} was asked for")
-    return missed

@@ -36,7 +36,7 @@ from affectkit.runners.training import Training, prepare
 RESUMABLE = ("device", "workers", "cache", "data", "checkpoint_every", "keep")
 """Settings that ``--resume`` may change: they do not change what is computed."""
 OF_VCA = ("clip", "clip_weights", "clip_activation", "clip_normalise", "include_clip", "views")
-OF_BACKBONES = ("pretrained", "channels", "image_size", "top")
+OF_BACKBONES = ("pretrained", "channels", "image_size", "dropout", "top")
 """Settings of one family of models, which mean nothing to the other."""
 
 
@@ -91,8 +91,6 @@ def without_effect(settings: TrainSettings, given: frozenset[str]) -> list[str]:
         "step_size": schedule != "step" and f"--schedule {schedule}",
         "milestones": schedule != "multistep" and f"--schedule {schedule}",
         "gamma": schedule in ("constant", "cosine", "cyclic", "cyclic_plateau") and f"--schedule {schedule}",
-        **{name: settings.model not in RECIPES and f"--model {settings.model}" for name in OF_VCA},
-        **{name: settings.model in RECIPES and f"--model {settings.model}" for name in OF_BACKBONES},
         "outputs": settings.task not in ("ratings", "auto") and f"--task {settings.task}",
         "rating_range": settings.task not in ("ratings", "auto") and f"--task {settings.task}",
         "lr_peak": schedule not in ("cyclic", "cyclic_plateau") and f"--schedule {schedule}",
@@ -100,6 +98,8 @@ def without_effect(settings: TrainSettings, given: frozenset[str]) -> list[str]:
         "dropout": top != "linear" and f"--top {top}, whose dropout is 0.5",
         "pretrained": settings.init is not None and settings.pretrained and "--init",
     }
+    others = OF_BACKBONES if settings.model in RECIPES else OF_VCA
+    idle |= dict.fromkeys(others, f"--model {settings.model}")
     return [
         f"--{name.replace('_', '-')} has no effect with {why}." for name, why in idle.items() if why and name in given
     ]

@@ -56,7 +56,12 @@ def test_names_are_found_near_and_far():
         check_model("resnet81")
     backbones = [name for name, entry in MODELS.items() if entry.target == BACKBONES]
     assert len(backbones) > 8 and all(timm.is_model(name) for name in backbones)
-    assert default_input("resnet18", {}, {}) | {"mean": (), "std": ()} == {"height": 224, "width": 224, "mean": (), "std": ()}
+    assert default_input("resnet18", {}, {}) | {"mean": (), "std": ()} == {
+        "height": 224,
+        "width": 224,
+        "mean": (),
+        "std": (),
+    }
 
 
 def test_weights_from_a_file_by_name(tmp_path):
