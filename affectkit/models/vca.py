@@ -196,7 +196,8 @@ def load_weights(model: VCA, path: Path, *, classes: tuple[str, ...] = ()) -> st
     Raises:
         CheckpointError: the file cannot be read, or holds no head for CLIP features of this width.
     """
-    given = {name.removeprefix("head."): value for name, value in read_state(path).items()}
+    # Those of CLIP, under other names, are passed over.
+    given = {name.removeprefix("head."): value.float() for name, value in read_state(path).items()}
     wanted = model.head.state_dict()
     taken = {name: given[name] for name, value in wanted.items() if name in given and given[name].shape == value.shape}
     missing = [name for name in wanted if name not in taken and not name.startswith("LastFC.")]

@@ -159,11 +159,13 @@ def load_model(path: str | Path, *, device: str = "cpu", clip_weights: str | Non
     header = published_header(published) if published else read_header(path)
     target = resolve_device(device)
     options = dict(header.options)
-    if "clip_model" in options:
-        options |= {"empty": True} if options.get("carried") else {}
-        options |= {"clip_weights": clip_weights} if clip_weights else {}
-    elif clip_weights:
-        raise UsageError(f"--clip-weights has no effect: {path} is a {header.model}, not on CLIP.")
+    if options.get("carried"):
+        options["empty"] = True
+    if clip_weights:
+        if "clip_model" not in options or options.get("carried"):
+            why = "holds CLIP's weights itself" if "clip_model" in options else f"is a {header.model}, not on CLIP"
+            raise UsageError(f"--clip-weights has no effect: {path} {why}.")
+        options["clip_weights"] = clip_weights
     try:
         model = build(header.model, header.spec, **options)
     except (UsageError, TypeError) as error:

@@ -169,9 +169,7 @@ class RatingsTask(Task):
         for name, predicted, actual in self.pairs(results):
             r = _agreement(predicted, actual)["r"]
             if r < 0:
-                found.append(
-                    f"{name}: predictions fall where ratings rise (r = {r:.3f}); the fitted R2 does not show it."
-                )
+                found.append(f"{name}: predictions fall as ratings rise (r = {r:.3f}); the fitted R2 hides it.")
             if np.isnan(r):
                 constant = ratings.all_equal(predicted)
                 what = f"every prediction is {predicted[0]:g}" if constant else f"every rating is {actual[0]:g}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -202,9 +203,7 @@ def test_ratings_on_another_scale_are_refused(run, place, tmp_path):
     with pytest.raises(DataError, match="ratings must be in 1 to 9"):
         run_test(chosen, reporter=Silent())
     with pytest.raises(DataError, match="trained on 1 to 9"):
-        run_test(
-            TestSettings(checkpoint=root, data=place / "images", labels=path, rating_range="-1,1"), reporter=Silent()
-        )
+        run_test(replace(chosen, rating_range="-1,1"), reporter=Silent())
 
 
 def test_weights_from_a_file_must_be_the_same_later(place, tmp_path):
@@ -224,10 +223,11 @@ def test_weights_from_a_file_must_be_the_same_later(place, tmp_path):
     save_file({name: value + 0.01 for name, value in state.items()}, weights)
     with pytest.raises(CheckpointError, match="not those that the model was trained with"):
         affectkit.load(tmp_path / "run")
+
+
+def test_clip_weights_for_another_model_are_refused(trained):
     with pytest.raises(UsageError, match="--clip-weights has no effect"):
-        make = settings(place, tmp_path / "other", task="ratings", labels=_unsplit(place), data=place / "images")
-        runs.train(make, reporter=Silent())
-        affectkit.load(tmp_path / "other", clip_weights=str(moved))
+        affectkit.load(trained, clip_weights="x.safetensors")
 
 
 def test_a_checkpoint_that_carries_clip_needs_no_file(place, tmp_path):
