@@ -18,6 +18,7 @@ from affectkit import __version__
 from affectkit.core.files import fresh_folder, write_json
 from affectkit.core.progress import Reporter
 from affectkit.core.spec import InputSpec
+from affectkit.corruptions import corrupt, parse
 from affectkit.data.decode import load_for
 from affectkit.data.layouts import Labels, Source, find
 from affectkit.data.loading import (
@@ -300,6 +301,9 @@ def _test_at(
             f"--fail-under: the task {task.name} has no metric {', '.join(unknown)}.",
             f"Its metrics are {', '.join(task.better)}.",
         )
+    if settings.alter:
+        place.alter = alteration(settings.alter, task.spec)
+        reporter.note(f"images altered: {parse(settings.alter)}")
     folder = settings.results
     if folder is not None:
         place.group.together(lambda: str(fresh_folder(folder, force=settings.force, name="--results")))
@@ -352,6 +356,16 @@ def _test_at(
     if folder is not None:
         place.group.together(lambda: _write_test(folder, task, results, summary, reporter=reporter))
     return summary
+
+
+def alteration(text: str, spec: InputSpec) -> Callable[[torch.Tensor], torch.Tensor]:
+    """What ``--alter`` means, on images (B, 3, H, W) in [0, 1]."""
+    if spec.channels != 3:
+        raise UsageError(
+            f"--alter {text}: alterations are of colour images, and the model takes {spec.channels} channel."
+        )
+    chosen = parse(text)
+    return lambda images: corrupt(images, chosen.name, chosen.severity, strength=chosen.strength)
 
 
 def _write_test(folder: Path, task: Task, results: Results, summary: dict[str, Any], *, reporter: Reporter) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from affectkit.config import setting
 from affectkit.core.spec import FITS
+from affectkit.corruptions import parse as parse_corruption
 from affectkit.data.presets import PRESETS
 from affectkit.data.scales import RATINGS, parse_scale
 from affectkit.errors import UsageError
@@ -310,6 +311,7 @@ class TestSettings(Runtime):
     alter: str | None = setting(
         None,
         "Alter the images first: noise, color, lighting or grayscale, as noise:3 (severity) or noise=0.01 (strength).",
+        check=parse_corruption,
         group=DATA,
         metavar="NAME[:SEVERITY|=STRENGTH]",
     )

@@ -299,3 +299,29 @@ def test_options_of_other_models_are_told(place, tmp_path):
     runs.train(chosen, given=given, reporter=heard)
     told = " ".join(heard.warnings)
     assert all(f"--{name} has no effect" in told for name in ("dropout", "pretrained", "lr-peak"))
+
+
+@pytest.mark.parametrize("alter", ["noise=0.01", "color:2", "lighting", "grayscale"])
+def test_altered_images_are_what_the_model_sees(run, place, alter):
+    """Against the same alteration of each image by itself, straight through the model."""
+    from affectkit.corruptions import corrupt, parse
+
+    root, result = run
+    chosen = TestSettings(
+        checkpoint=root, data=place / "images", labels=place / "ratings.csv", alter=alter, batch_size=4
+    )
+    summary = run_test(chosen, reporter=Silent())
+    assert summary["altered"] == alter and summary["metrics"]["rmse"] != result["test"]["rmse"]
+    model, how = affectkit.load(root), parse(alter)
+    errors = []
+    for row in rows_of(place / "ratings.csv"):
+        if row["split"] != "test":
+            continue
+        picture = Image.open(place / "images" / row["filename"]).resize((32, 32), Image.BILINEAR)
+        image = torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None].float() / 255
+        with torch.no_grad():
+            arousal, valence = model(corrupt(image, how.name, how.severity, strength=how.strength))[0].tolist()
+        errors.append([arousal - float(row["arousal"]), valence - float(row["valence"])])
+    expected = np.sqrt(np.mean(np.square(errors), 0))
+    assert summary["metrics"]["arousal_rmse"] == pytest.approx(expected[0], rel=1e-5)
+    assert summary["metrics"]["valence_rmse"] == pytest.approx(expected[1], rel=1e-5)

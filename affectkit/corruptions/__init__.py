@@ -1,0 +1,112 @@
+"""Corruptions of images by name. Importing this loads nothing heavy.
+
+A corruption is an object with ``parameters`` (what its severities stand for), ``draw(image_size, level, rng)``, which
+draws what is random for one image, and ``apply(images, drawn)``, which changes a batch: ``base.Corruption``.
+
+>>> import affectkit.corruptions, torch
+>>> affectkit.corruptions.corrupt(torch.rand(2, 3, 8, 8), "noise", severity=3).shape     # doctest: +SKIP
+torch.Size([2, 3, 8, 8])
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from affectkit.core.registry import Registry, unknown_name
+from affectkit.errors import UsageError
+
+if TYPE_CHECKING:
+    import torch
+
+SCALES = ("auto", "cifar", "tiny", "imagenet")
+SEVERITIES = (1, 2, 3, 4, 5)
+PUBLISHED = 3
+"""The severity that stands for the strength of a study, where one is named."""
+
+CORRUPTIONS = Registry("corruption")
+CORRUPTIONS.add("noise", "affectkit.corruptions.alterations:NOISE", "Gaussian noise of a given variance (VCA)")
+CORRUPTIONS.add("color", "affectkit.corruptions.alterations:COLOR", "hue turned by a share of the circle (VCA)")
+CORRUPTIONS.add("lighting", "affectkit.corruptions.alterations:LIGHTING", "multiplied, saturating (VCA)")
+CORRUPTIONS.add("grayscale", "affectkit.corruptions.alterations:GRAYSCALE", "colour taken out (VCA)")
+
+GROUPS = {"alterations": ("noise", "color", "lighting", "grayscale")}
+"""Names for several."""
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """One corruption as a command line names it: ``noise``, ``noise:4`` (severity) or ``noise=0.02`` (strength)."""
+
+    name: str
+    severity: int = PUBLISHED
+    strength: float | None = None
+
+    def __str__(self) -> str:
+        return f"{self.name}={self.strength:g}" if self.strength is not None else f"{self.name}:{self.severity}"
+
+
+def parse(text: str) -> Chosen:
+    """``noise`` (severity 3), ``noise:4`` or ``noise=0.02`` as a ``Chosen``.
+
+    Raises:
+        UsageError: an unknown name, a severity that is not 1 to 5, or a strength that is no number.
+    """
+    text = text.strip()
+    for mark in ("=", ":"):
+        name, found, value = text.partition(mark)
+        if not found:
+            continue
+        _check_name(name)
+        try:
+            number = float(value)
+        except ValueError:
+            number = float("nan")
+        if mark == "=":
+            if not abs(number) < float("inf"):
+                raise UsageError(f"{text!r}: the strength of {name} must be a number, as in {name}=0.1.")
+            return Chosen(name, strength=number)
+        if number not in SEVERITIES:
+            raise UsageError(f"{text!r}: 'severity' must be a whole number in [1, 5]; got {value!r}.")
+        return Chosen(name, int(number))
+    return Chosen(_check_name(text))
+
+
+def _check_name(name: str) -> str:
+    if name not in CORRUPTIONS:
+        raise UsageError(unknown_name("corruption", name, CORRUPTIONS))
+    return name
+
+
+def corrupt(
+    images: torch.Tensor,
+    name: str,
+    severity: int = PUBLISHED,
+    scale: str = "auto",
+    seed: int = 0,
+    *,
+    strength: float | None = None,
+) -> torch.Tensor:
+    """Corrupted copies of ``images``.
+
+    What is drawn for an image depends on (seed, its content, corruption, severity) alone: not on its place in the
+    batch, nor on the others.
+
+    Args:
+        images: (B, 3, H, W), floating-point numbers in [0, 1], on any device.
+        name: one of ``CORRUPTIONS``.
+        severity: 1 to 5.
+        scale: the column of severity-dependent parameters: ``cifar``, ``tiny``, ``imagenet``, or ``auto``: by the
+            shorter side (at most 48, at most 128, more).
+        seed: everything random follows from it.
+        strength: in place of a severity, for corruptions of one parameter.
+
+    Returns:
+        the same shape, number format and device, in [0, 1].
+
+    Raises:
+        UsageError: an argument is not of that kind.
+    """
+    from affectkit.corruptions import base
+
+    return base.corrupt(images, name, severity=severity, scale=scale, seed=seed, strength=strength)
