@@ -22,6 +22,7 @@ from affectkit.metrics.bootstrap import mean_interval
 from affectkit.models.clip import is_file
 from affectkit.models.registry import RECIPES
 from affectkit.runners.backends import set_up_backends, without_determinism
+from affectkit.runners.concluding import conclude
 from affectkit.runners.feeding import Feed, feed
 from affectkit.runners.processes import current, joined
 from affectkit.runners.runfolder import RunFolder
@@ -167,7 +168,7 @@ def train_once(
         stack.callback(trackers.close)
         try:
             trainer.fit(stopping, trackers)
-            return {"run": str(root), **trainer.conclude(stopping)}
+            return {"run": str(root), **conclude(trainer, stopping)}
         except RuntimeError as error:
             if told := without_determinism(error):
                 raise told from error

@@ -7,16 +7,14 @@ import io
 import math
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
 import torch
-from torch import nn
 
-from affectkit.config import plain
-from affectkit.core.files import write_json, write_text
+from affectkit.core.files import write_text
 from affectkit.core.progress import Reporter
 from affectkit.data.loading import (
     Failure,
@@ -31,15 +29,12 @@ from affectkit.reports import plots
 from affectkit.runners.checkpoint import (
     Header,
     copied_tensors,
-    load_tensors,
-    make_task,
-    read_header,
     save_checkpoint,
     save_tensors,
 )
-from affectkit.runners.evaluate import draw_figures, evaluate, gather_failures, write_results
+from affectkit.runners.evaluate import draw_figures, evaluate, gather_failures
 from affectkit.runners.features import encoder_hash
-from affectkit.runners.feeding import Feed, no_features, test_loader, training_loader, validation_loader
+from affectkit.runners.feeding import Feed, no_features, training_loader, validation_loader
 from affectkit.runners.learner import Learner, LossSum
 from affectkit.runners.runfolder import RunFolder
 from affectkit.runners.settings import interval
@@ -168,10 +163,10 @@ class Trainer:
         counts[self.group.rank] = len(raw["index"])
         *counts, failed = self.group.largest([*counts, len(failures)])
         if failed:
-            self._skip(gather_failures(failures, self.group))
+            self.skip(gather_failures(failures, self.group))
         return counts
 
-    def _skip(self, failures: list[Failure]) -> None:
+    def skip(self, failures: list[Failure]) -> None:
         """Refuse images that could not be read, or note each once."""
         refuse_failures(failures, self.settings.on_error)
         for failure in failures:
@@ -203,7 +198,7 @@ class Trainer:
             number, due_anywhere = self.group.largest([stopping.number or 0, int(due)])
             stopping.number, due = number or None, bool(due_anywhere)
         if stopping.requested:
-            self._stop(stopping)
+            self.stop(stopping)
         if due:
             self._save()
 
@@ -221,8 +216,8 @@ class Trainer:
                 stopping=stopping,
             )
         except Stopped:  # the epoch's steps are done: resuming validates and goes on
-            self._stop(stopping)
-        self._skip(failures)
+            self.stop(stopping)
+        self.skip(failures)
         metrics = self.task.metrics(results)
         lr = self.learner.optimizer.param_groups[0]["lr"]
         row = {"epoch": at.epoch + 1, "lr": lr, "train_loss": at.loss_sum / max(at.images, 1)}
@@ -328,7 +323,8 @@ class Trainer:
                 "to the same last digit."
             )
 
-    def _stop(self, stopping: StopFlag, *, save: bool = True) -> NoReturn:
+    def stop(self, stopping: StopFlag, *, save: bool = True) -> NoReturn:
+        """End for a signal; unless ``save`` is False, after the state has been saved."""
         self.reporter.finish()
         if save:
             self._save()
@@ -338,84 +334,6 @@ class Trainer:
         if self.group.first:
             self.run.write_status("stopped", epoch=self.at.epoch, batch=self.at.batch, reason=error.message)
         raise error
-
-    def conclude(self, stopping: StopFlag) -> dict[str, Any]:
-        """Fit what is fitted on validation results of the best epoch, and write metrics and pictures."""
-        if self.at.best is None:
-            raise RunError(
-                f"--monitor {self.settings.monitor} was never a finite number; no epoch could be kept.",
-                f"See {self.run.history}, or monitor loss.",
-            )
-        model = self.learner.evaluated
-        load_tensors(model, self.run.best)
-        header = read_header(self.run.best)
-        task = make_task(header.spec.with_(temperature=1.0), plain(self.settings))
-        try:
-            results, _ = evaluate(
-                model,
-                task,
-                self.training.valid,
-                self.valid_loader,
-                place=self.place,
-                reporter=self.reporter,
-                stopping=stopping,
-            )
-        except Stopped:  # the last epoch's end was saved; the model now holds the best epoch's weights
-            self._stop(stopping, save=False)
-        task.spec = task.calibrated(results, self.settings.calibrate)
-        metrics = task.metrics(results)
-        for text in task.remarks(results):
-            self.reporter.warn(f"validation: {text}")
-        tested = self._test(model, task, stopping)
-        summary = {
-            "best_epoch": self.at.best_epoch,
-            "epochs": self.at.epoch,
-            "monitor": self.settings.monitor,
-            "seed": self.settings.seed,
-            "temperature": task.spec.temperature,
-            "valid": metrics,
-            **tested,
-            "skipped": [{"image": name, "reason": reason} for name, reason in self.at.skipped.items()],
-        }
-
-        def write() -> None:
-            told = replace(header, spec=task.spec, training={**header.training, "valid": metrics})
-            save_checkpoint(self.run.best, model, told)
-            self.draw(task, results)
-            write_json(self.run.metrics, summary)
-            self.run.write_status("done", **summary)
-
-        self.group.together(write)
-        return summary
-
-    def _test(self, model: nn.Module, task: Task, stopping: StopFlag) -> dict[str, Any]:
-        """Metrics of the best epoch on the test split, and their intervals; tables and pictures in ``test/``."""
-        if self.training.test is None:
-            return {}
-        loader = test_loader(self.training, self.fed)
-        try:
-            results, failures = evaluate(
-                model, task, self.training.test, loader, place=self.place, reporter=self.reporter, stopping=stopping
-            )
-        except Stopped:
-            self._stop(stopping, save=False)
-        finally:
-            close_loader(loader)
-        self._skip(failures)
-        for text in task.remarks(results):
-            self.reporter.warn(f"test: {text}")
-        found = {
-            "test": task.metrics(results),
-            "test_intervals": {name: list(pair) for name, pair in task.intervals(results).items()},
-            "test_images": len(results.split),
-        }
-
-        def write() -> None:
-            write_results(self.run.test, task, results, reporter=self.reporter)
-            write_json(self.run.test / "results.json", found)
-
-        self.group.together(write)
-        return found
 
     def draw(self, task: Task, results: Results) -> None:
         """The pictures of the best epoch and of the course."""

@@ -39,7 +39,7 @@ def place(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def no_pictures(monkeypatch):
     """They take most of the time of a short run; those of ``run``, which is made before this, are all there."""
-    for module in ("train", "evaluate"):
+    for module in ("train", "evaluate"):  # where the run's own and the test's are drawn
         monkeypatch.setattr(f"affectkit.runners.{module}.draw_figures", lambda *args, **kwargs: None)
     monkeypatch.setattr("affectkit.reports.plots.training_curves", lambda *args, **kwargs: None)
 

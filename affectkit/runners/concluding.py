@@ -1,0 +1,108 @@
+"""The end of a run: what is fitted on validation results of the best epoch, the test, tables and pictures."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from torch import nn
+
+from affectkit.config import plain
+from affectkit.core.files import write_json
+from affectkit.data.loading import close_loader
+from affectkit.errors import RunError, Stopped
+from affectkit.runners.checkpoint import load_tensors, make_task, read_header, save_checkpoint
+from affectkit.runners.evaluate import evaluate, write_results
+from affectkit.runners.feeding import test_loader
+from affectkit.runners.signals import StopFlag
+from affectkit.tasks.base import Task
+
+if TYPE_CHECKING:
+    from affectkit.runners.train import Trainer
+
+
+def conclude(trainer: Trainer, stopping: StopFlag) -> dict[str, Any]:
+    """Fit what is fitted on validation results of the best epoch, and write metrics and pictures."""
+    if trainer.at.best is None:
+        raise RunError(
+            f"--monitor {trainer.settings.monitor} was never a finite number; no epoch could be kept.",
+            f"See {trainer.run.history}, or monitor loss.",
+        )
+    model = trainer.learner.evaluated
+    load_tensors(model, trainer.run.best)
+    header = read_header(trainer.run.best)
+    task = make_task(header.spec.with_(temperature=1.0), plain(trainer.settings))
+    try:
+        results, _ = evaluate(
+            model,
+            task,
+            trainer.training.valid,
+            trainer.valid_loader,
+            place=trainer.place,
+            reporter=trainer.reporter,
+            stopping=stopping,
+        )
+    except Stopped:  # the last epoch's end was saved; the model now holds the best epoch's weights
+        trainer.stop(stopping, save=False)
+    task.spec = task.calibrated(results, trainer.settings.calibrate)
+    metrics = task.metrics(results)
+    for text in task.remarks(results):
+        trainer.reporter.warn(f"validation: {text}")
+    tested = _test(trainer, model, task, stopping)
+    summary = {
+        "best_epoch": trainer.at.best_epoch,
+        "epochs": trainer.at.epoch,
+        "monitor": trainer.settings.monitor,
+        "seed": trainer.settings.seed,
+        "temperature": task.spec.temperature,
+        "valid": metrics,
+        **tested,
+        "skipped": [{"image": name, "reason": reason} for name, reason in trainer.at.skipped.items()],
+    }
+
+    def write() -> None:
+        told = replace(header, spec=task.spec, training={**header.training, "valid": metrics})
+        save_checkpoint(trainer.run.best, model, told)
+        trainer.draw(task, results)
+        write_json(trainer.run.metrics, summary)
+        trainer.run.write_status("done", **summary)
+
+    trainer.group.together(write)
+    return summary
+
+
+def _test(trainer: Trainer, model: nn.Module, task: Task, stopping: StopFlag) -> dict[str, Any]:
+    """Metrics of the best epoch on the test split, and their intervals; tables and pictures in ``test/``."""
+    if trainer.training.test is None:
+        return {}
+    reporter, split = trainer.reporter, trainer.training.test
+    loader = test_loader(trainer.training, trainer.fed)
+    try:
+        results, failures = evaluate(
+            model,
+            task,
+            trainer.training.test,
+            loader,
+            place=trainer.place,
+            reporter=trainer.reporter,
+            stopping=stopping,
+        )
+    except Stopped:
+        trainer.stop(stopping, save=False)
+    finally:
+        close_loader(loader)
+    trainer.skip(failures)
+    for text in task.remarks(results):
+        reporter.warn(f"test: {text}")
+    found = {
+        "test": task.metrics(results),
+        "test_intervals": {name: list(pair) for name, pair in task.intervals(results).items()},
+        "test_images": len(results.split),
+    }
+
+    def write() -> None:
+        write_results(trainer.run.test, task, results, reporter=reporter)
+        write_json(trainer.run.test / "results.json", found)
+
+    trainer.group.together(write)
+    return found
