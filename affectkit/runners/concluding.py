@@ -31,7 +31,8 @@ def conclude(trainer: Trainer, stopping: StopFlag) -> dict[str, Any]:
     model = trainer.learner.evaluated
     load_tensors(model, trainer.run.best)
     header = read_header(trainer.run.best)
-    task = make_task(header.spec.with_(temperature=1.0), plain(trainer.settings))
+    options = {**plain(trainer.settings), **trainer.task.recorded()}
+    task = make_task(header.spec.with_(temperature=1.0), options)
     try:
         results, _ = evaluate(
             model,
@@ -79,13 +80,7 @@ def _test(trainer: Trainer, model: nn.Module, task: Task, stopping: StopFlag) ->
     loader = test_loader(trainer.training, trainer.fed)
     try:
         results, failures = evaluate(
-            model,
-            task,
-            trainer.training.test,
-            loader,
-            place=trainer.place,
-            reporter=trainer.reporter,
-            stopping=stopping,
+            model, task, split, loader, place=trainer.place, reporter=reporter, stopping=stopping
         )
     except Stopped:
         trainer.stop(stopping, save=False)

@@ -1,0 +1,65 @@
+"""``affectkit pull``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import typer
+
+from affectkit.cli._console import Console
+from affectkit.cli._options import command
+from affectkit.config import Resolved, setting
+
+
+@dataclass(frozen=True, kw_only=True)
+class PullSettings:
+    """Settings of ``affectkit pull``."""
+
+    source: str | None = setting(
+        None,
+        "zenodo:ID, the page or DOI of a Zenodo record, or https://... of one file.",
+        argument=True,
+    )
+    output: Path = setting(Path("."), "Folder for the files.", default_text="the current folder")
+    file: tuple[str, ...] = setting((), "Fetch these files of the record alone.", metavar="NAME,...")
+    show: bool = setting(False, "List the files and fetch none.", flag="--list")
+    checksum: str | None = setting(
+        None, "What the file at https://... must have; a record brings its own.", metavar="sha256:HEX"
+    )
+    force: bool = setting(False, "Replace files of other content.")
+
+    def rules(self) -> list[str]:
+        """Faults between settings."""
+        return [] if self.source else ["SOURCE is needed: zenodo:ID or https://... of a file."]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to ``app``."""
+
+    @command(app, "pull", PullSettings)
+    def pull(resolved: Resolved[PullSettings], console: Console) -> None:
+        """Fetch the files of a Zenodo record, or one file, with checksum and resume.
+
+        A file has its name only when it is whole and its checksum fits; what was cut off stands beside it as .part, and
+        the same command goes on from there. Files that are there already are not fetched again.
+
+        Example: affectkit pull zenodo:18736264 --output weights
+        """
+        from affectkit.runners.pull import choose, look_up, size_text
+        from affectkit.runners.pull import pull as run
+
+        s = resolved.settings
+        if s.show:
+            found = look_up(s.source, checksum=s.checksum, reporter=console)
+            files = choose(found, s.file)
+            rows = [{"name": one.name, "size": one.size, "checksum": one.checksum or None, "url": one.url}
+                    for one in files]  # fmt: skip
+            console.result({"source": found.source, "title": found.title, "page": found.page, "files": rows})
+            cells = [[one.name, size_text(one.size), one.checksum or "none known"] for one in files]
+            console.table(["file", "size", "checksum"], cells, title=f"{found.source}: {found.title or found.page}")
+            return
+        summary = run(s.source, s.output, names=s.file, checksum=s.checksum, force=s.force, reporter=console)
+        console.result(summary)
+        cells = [[row["path"], size_text(row["size"]), row["checksum"], row["status"]] for row in summary["files"]]
+        console.table(["file", "size", "checksum", ""], cells)
