@@ -8,8 +8,8 @@ _affectkit_command() {
     case $1 in
         '')
             commands=(
-                train verify-resume test infer merge quantiles convert models cache demo doctor completions
-                prep
+                train verify-resume test infer merge quantiles convert models pull cache demo doctor
+                completions prep
             )
             options=(--version --help -h)
             ;;
@@ -73,6 +73,9 @@ _affectkit_command() {
         models)
             options=(--checkpoint --config --json --quiet -q --debug --help -h)
             ;;
+        pull)
+            options=(--output --file --list --checksum --force --config --json --quiet -q --debug --help -h)
+            ;;
         cache)
             options=(--clear --older-than --config --json --quiet -q --debug --help -h)
             ;;
@@ -120,47 +123,47 @@ _affectkit_option() {
             takes=1 kind='words 3'
             ;;
         'train --batch-size' | 'train --workers' | 'train --rating-range' | 'train --val-fraction' | \
-        'train --image-size' | 'train --channels' | 'train --dropout' | 'train --clip' | \
-        'train --clip-weights' | 'train --views' | 'train --epochs' | 'train --lr' | 'train --momentum' | \
-        'train --weight-decay' | 'train --warmup' | 'train --lr-min' | 'train --lr-peak' | \
-        'train --lr-cycle-end' | 'train --lr-patience' | 'train --step-size' | 'train --milestones' | \
-        'train --gamma' | 'train --accumulate' | 'train --clip-norm' | 'train --mixup' | \
-        'train --label-smoothing' | 'train --class-weights' | 'train --ema' | 'train --early-stop' | \
-        'train --seed' | 'train --monitor' | 'train --checkpoint-every' | 'train --keep' | 'train --repeat' | \
-        'train --slurm' | 'verify-resume --batch-size' | 'verify-resume --workers' | \
-        'verify-resume --rating-range' | 'verify-resume --val-fraction' | 'verify-resume --image-size' | \
-        'verify-resume --channels' | 'verify-resume --dropout' | 'verify-resume --clip' | \
-        'verify-resume --clip-weights' | 'verify-resume --views' | 'verify-resume --epochs' | \
-        'verify-resume --lr' | 'verify-resume --momentum' | 'verify-resume --weight-decay' | \
-        'verify-resume --warmup' | 'verify-resume --lr-min' | 'verify-resume --lr-peak' | \
-        'verify-resume --lr-cycle-end' | 'verify-resume --lr-patience' | 'verify-resume --step-size' | \
-        'verify-resume --milestones' | 'verify-resume --gamma' | 'verify-resume --accumulate' | \
-        'verify-resume --clip-norm' | 'verify-resume --mixup' | 'verify-resume --label-smoothing' | \
-        'verify-resume --class-weights' | 'verify-resume --ema' | 'verify-resume --early-stop' | \
-        'verify-resume --seed' | 'verify-resume --monitor' | 'verify-resume --checkpoint-every' | \
-        'verify-resume --keep' | 'verify-resume --repeat' | 'verify-resume --steps' | \
-        'verify-resume --images' | 'test --batch-size' | 'test --workers' | 'test --rating-range' | \
-        'test --clip-weights' | 'test --alter' | 'test --fail-under' | 'test --slurm' | 'infer --batch-size' | \
-        'infer --workers' | 'infer --rating-range' | 'infer --clip-weights' | 'infer --shard' | \
+        'train --image-size' | 'train --channels' | 'train --dropout' | 'train --views' | 'train --epochs' | \
+        'train --lr' | 'train --momentum' | 'train --weight-decay' | 'train --warmup' | 'train --lr-min' | \
+        'train --lr-peak' | 'train --lr-cycle-end' | 'train --lr-patience' | 'train --step-size' | \
+        'train --milestones' | 'train --gamma' | 'train --accumulate' | 'train --clip-norm' | \
+        'train --mixup' | 'train --label-smoothing' | 'train --class-weights' | 'train --ema' | \
+        'train --early-stop' | 'train --seed' | 'train --monitor' | 'train --checkpoint-every' | \
+        'train --keep' | 'train --repeat' | 'train --slurm' | 'verify-resume --batch-size' | \
+        'verify-resume --workers' | 'verify-resume --rating-range' | 'verify-resume --val-fraction' | \
+        'verify-resume --image-size' | 'verify-resume --channels' | 'verify-resume --dropout' | \
+        'verify-resume --views' | 'verify-resume --epochs' | 'verify-resume --lr' | \
+        'verify-resume --momentum' | 'verify-resume --weight-decay' | 'verify-resume --warmup' | \
+        'verify-resume --lr-min' | 'verify-resume --lr-peak' | 'verify-resume --lr-cycle-end' | \
+        'verify-resume --lr-patience' | 'verify-resume --step-size' | 'verify-resume --milestones' | \
+        'verify-resume --gamma' | 'verify-resume --accumulate' | 'verify-resume --clip-norm' | \
+        'verify-resume --mixup' | 'verify-resume --label-smoothing' | 'verify-resume --class-weights' | \
+        'verify-resume --ema' | 'verify-resume --early-stop' | 'verify-resume --seed' | \
+        'verify-resume --monitor' | 'verify-resume --checkpoint-every' | 'verify-resume --keep' | \
+        'verify-resume --repeat' | 'verify-resume --steps' | 'verify-resume --images' | 'test --batch-size' | \
+        'test --workers' | 'test --rating-range' | 'test --fail-under' | 'test --slurm' | \
+        'infer --batch-size' | 'infer --workers' | 'infer --rating-range' | 'infer --shard' | \
         'infer --slurm' | 'quantiles --actual' | 'quantiles --predicted' | 'quantiles --bins' | \
-        'quantiles --fail-under' | 'convert --clip-weights' | 'cache --older-than' | 'demo --epochs' | \
-        'prep ferplus --shard' | 'prep ferplus --slurm' | 'prep affectnet-fused --shard' | \
+        'quantiles --fail-under' | 'pull --file' | 'pull --checksum' | 'cache --older-than' | \
+        'demo --epochs' | 'prep ferplus --shard' | 'prep ferplus --slurm' | 'prep affectnet-fused --shard' | \
         'prep affectnet-fused --slurm' | 'prep schematic --train' | 'prep schematic --valid' | \
         'prep schematic --test' | 'prep schematic --size' | 'prep schematic --seed' | \
         'prep schematic --shard' | 'prep schematic --slurm')
             takes=1 kind=none
             ;;
         'train --data' | 'train --labels' | 'train --test-data' | 'train --test-labels' | 'train --output' | \
-        'train --resume' | 'train --init' | 'train --config' | 'verify-resume --data' | \
-        'verify-resume --labels' | 'verify-resume --test-data' | 'verify-resume --test-labels' | \
-        'verify-resume --output' | 'verify-resume --resume' | 'verify-resume --init' | \
-        'verify-resume --keep-files' | 'verify-resume --config' | 'test --checkpoint' | 'test --data' | \
-        'test --labels' | 'test --results' | 'test --config' | 'infer --checkpoint' | 'infer --results' | \
-        'infer --labels' | 'infer --config' | 'merge --config' | 'quantiles --results' | \
-        'quantiles --config' | 'convert --config' | 'models --checkpoint' | 'models --config' | \
-        'cache --config' | 'demo --config' | 'doctor --config' | 'completions --write' | \
-        'completions --config' | 'prep ferplus --output' | 'prep ferplus --config' | \
-        'prep affectnet-fused --output' | 'prep affectnet-fused --config' | 'prep schematic --config')
+        'train --resume' | 'train --init' | 'train --clip-weights' | 'train --config' | \
+        'verify-resume --data' | 'verify-resume --labels' | 'verify-resume --test-data' | \
+        'verify-resume --test-labels' | 'verify-resume --output' | 'verify-resume --resume' | \
+        'verify-resume --init' | 'verify-resume --clip-weights' | 'verify-resume --keep-files' | \
+        'verify-resume --config' | 'test --checkpoint' | 'test --data' | 'test --labels' | \
+        'test --clip-weights' | 'test --results' | 'test --config' | 'infer --checkpoint' | \
+        'infer --results' | 'infer --labels' | 'infer --clip-weights' | 'infer --config' | 'merge --config' | \
+        'quantiles --results' | 'quantiles --config' | 'convert --clip-weights' | 'convert --config' | \
+        'models --checkpoint' | 'models --config' | 'pull --output' | 'pull --config' | 'cache --config' | \
+        'demo --config' | 'doctor --config' | 'completions --write' | 'completions --config' | \
+        'prep ferplus --output' | 'prep ferplus --config' | 'prep affectnet-fused --output' | \
+        'prep affectnet-fused --config' | 'prep schematic --config')
             takes=1 kind=files
             ;;
         'train --augment' | 'verify-resume --augment')
@@ -184,41 +187,47 @@ _affectkit_option() {
         'train --top' | 'verify-resume --top')
             takes=1 kind='words 10'
             ;;
-        'train --clip-activation' | 'verify-resume --clip-activation')
+        'train --clip' | 'verify-resume --clip')
             takes=1 kind='words 11'
             ;;
-        'train --outputs' | 'verify-resume --outputs')
+        'train --clip-activation' | 'verify-resume --clip-activation')
             takes=1 kind='words 12'
             ;;
-        'train --loss' | 'verify-resume --loss')
+        'train --outputs' | 'verify-resume --outputs')
             takes=1 kind='words 13'
             ;;
-        'train --optimizer' | 'verify-resume --optimizer')
+        'train --loss' | 'verify-resume --loss')
             takes=1 kind='words 14'
             ;;
-        'train --schedule' | 'verify-resume --schedule')
+        'train --optimizer' | 'verify-resume --optimizer')
             takes=1 kind='words 15'
             ;;
-        'train --calibrate' | 'verify-resume --calibrate')
+        'train --schedule' | 'verify-resume --schedule')
             takes=1 kind='words 16'
             ;;
-        'train --track' | 'verify-resume --track')
+        'train --calibrate' | 'verify-resume --calibrate')
             takes=1 kind='words 17'
             ;;
-        'test --split')
+        'train --track' | 'verify-resume --track')
             takes=1 kind='words 18'
             ;;
-        'infer --format')
+        'test --alter')
             takes=1 kind='words 19'
             ;;
-        'convert --outputs')
+        'test --split')
             takes=1 kind='words 20'
             ;;
-        'prep ferplus --link' | 'prep affectnet-fused --link')
+        'infer --format')
             takes=1 kind='words 21'
             ;;
-        'prep ferplus --target')
+        'convert --outputs')
             takes=1 kind='words 22'
+            ;;
+        'prep ferplus --link' | 'prep affectnet-fused --link')
+            takes=1 kind='words 23'
+            ;;
+        'prep ferplus --target')
+            takes=1 kind='words 24'
             ;;
     esac
 }
@@ -261,39 +270,45 @@ _affectkit_words() {
             words=(linear vgg vgg-avg)
             ;;
         11)
-            words=(auto quickgelu gelu)
+            words=(ViT-L-14 ViT-B-32)
             ;;
         12)
-            words=(both arousal valence)
+            words=(auto quickgelu gelu)
             ;;
         13)
-            words=(mse l1 kl ce js)
+            words=(both arousal valence)
             ;;
         14)
-            words=(sgd adam adamw)
+            words=(mse l1 kl ce js vca ccc)
             ;;
         15)
-            words=(constant step multistep cosine plateau cyclic cyclic_plateau)
+            words=(sgd adam adamw)
             ;;
         16)
-            words=(auto labels none)
+            words=(constant step multistep cosine plateau cyclic cyclic_plateau)
             ;;
         17)
-            words=(none wandb)
+            words=(auto labels none)
             ;;
         18)
-            words=(train valid test all)
+            words=(none wandb)
             ;;
         19)
-            words=(csv jsonl parquet)
+            words=(noise color lighting grayscale)
             ;;
         20)
-            words=(valence arousal)
+            words=(train valid test all)
             ;;
         21)
-            words=(copy hardlink)
+            words=(csv jsonl parquet)
             ;;
         22)
+            words=(valence arousal)
+            ;;
+        23)
+            words=(copy hardlink)
+            ;;
+        24)
             words=(distribution majority)
             ;;
     esac

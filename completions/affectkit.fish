@@ -47,14 +47,14 @@ function __affectkit_takes
             'merge --config' 'quantiles --actual' 'quantiles --predicted' 'quantiles --bins' \
             'quantiles --results' 'quantiles --fail-under' 'quantiles --config' 'convert --outputs' \
             'convert --clip-weights' 'convert --config' 'models --checkpoint' 'models --config' \
-            'cache --older-than' 'cache --config' 'demo --epochs' 'demo --device' 'demo --config' \
-            'doctor --config' 'completions --write' 'completions --config' 'prep ferplus --output' \
-            'prep ferplus --link' 'prep ferplus --shard' 'prep ferplus --target' 'prep ferplus --slurm' \
-            'prep ferplus --config' 'prep affectnet-fused --output' 'prep affectnet-fused --link' \
-            'prep affectnet-fused --shard' 'prep affectnet-fused --slurm' 'prep affectnet-fused --config' \
-            'prep schematic --train' 'prep schematic --valid' 'prep schematic --test' \
-            'prep schematic --size' 'prep schematic --seed' 'prep schematic --shard' \
-            'prep schematic --slurm' 'prep schematic --config'
+            'pull --output' 'pull --file' 'pull --checksum' 'pull --config' 'cache --older-than' \
+            'cache --config' 'demo --epochs' 'demo --device' 'demo --config' 'doctor --config' \
+            'completions --write' 'completions --config' 'prep ferplus --output' 'prep ferplus --link' \
+            'prep ferplus --shard' 'prep ferplus --target' 'prep ferplus --slurm' 'prep ferplus --config' \
+            'prep affectnet-fused --output' 'prep affectnet-fused --link' 'prep affectnet-fused --shard' \
+            'prep affectnet-fused --slurm' 'prep affectnet-fused --config' 'prep schematic --train' \
+            'prep schematic --valid' 'prep schematic --test' 'prep schematic --size' 'prep schematic --seed' \
+            'prep schematic --shard' 'prep schematic --slurm' 'prep schematic --config'
             echo 1
         case '*'
             echo 0
@@ -79,7 +79,7 @@ function __affectkit_at
             set ended 1
         else if string match -qr -- '^-.' $token
             set skip (__affectkit_takes "$path" $token)
-        else if contains -- (string trim -- "$path $token") train verify-resume test infer merge quantiles convert models cache demo doctor completions prep 'prep ferplus' 'prep affectnet-fused' 'prep schematic'
+        else if contains -- (string trim -- "$path $token") train verify-resume test infer merge quantiles convert models pull cache demo doctor completions prep 'prep ferplus' 'prep affectnet-fused' 'prep schematic'
             set path (string trim -- "$path $token")
             set position 0
         else
@@ -140,65 +140,75 @@ end
 
 function __affectkit_words_10
     printf '%s\n' \
-        auto quickgelu gelu
+        ViT-L-14 ViT-B-32
 end
 
 function __affectkit_words_11
     printf '%s\n' \
-        both arousal valence
+        auto quickgelu gelu
 end
 
 function __affectkit_words_12
     printf '%s\n' \
-        mse l1 kl ce js
+        both arousal valence
 end
 
 function __affectkit_words_13
     printf '%s\n' \
-        sgd adam adamw
+        mse l1 kl ce js vca ccc
 end
 
 function __affectkit_words_14
     printf '%s\n' \
-        constant step multistep cosine plateau cyclic cyclic_plateau
+        sgd adam adamw
 end
 
 function __affectkit_words_15
     printf '%s\n' \
-        auto labels none
+        constant step multistep cosine plateau cyclic cyclic_plateau
 end
 
 function __affectkit_words_16
     printf '%s\n' \
-        none wandb
+        auto labels none
 end
 
 function __affectkit_words_17
     printf '%s\n' \
-        train valid test all
+        none wandb
 end
 
 function __affectkit_words_18
     printf '%s\n' \
-        csv jsonl parquet
+        noise color lighting grayscale
 end
 
 function __affectkit_words_19
     printf '%s\n' \
-        valence arousal
+        train valid test all
 end
 
 function __affectkit_words_20
     printf '%s\n' \
-        bash zsh fish powershell
+        csv jsonl parquet
 end
 
 function __affectkit_words_21
     printf '%s\n' \
-        copy hardlink
+        valence arousal
 end
 
 function __affectkit_words_22
+    printf '%s\n' \
+        bash zsh fish powershell
+end
+
+function __affectkit_words_23
+    printf '%s\n' \
+        copy hardlink
+end
+
+function __affectkit_words_24
     printf '%s\n' \
         distribution majority
 end
@@ -214,6 +224,7 @@ complete -c affectkit -n '__affectkit_at "" 0 0' -a merge -d 'Put the parts of -
 complete -c affectkit -n '__affectkit_at "" 0 0' -a quantiles -d 'Average predicted and actual values in bins of equal count, and compare...'
 complete -c affectkit -n '__affectkit_at "" 0 0' -a convert -d 'Turn a checkpoint that its authors published (VCA) into one of affectkit\'s'
 complete -c affectkit -n '__affectkit_at "" 0 0' -a models -d 'List the models that train takes, or show what a checkpoint holds'
+complete -c affectkit -n '__affectkit_at "" 0 0' -a pull -d 'Fetch the files of a Zenodo record, or one file, with checksum and resume'
 complete -c affectkit -n '__affectkit_at "" 0 0' -a cache -d 'Show or clear the features of frozen encoders that train keeps on disk'
 complete -c affectkit -n '__affectkit_at "" 0 0' -a demo -d 'Draw schematic faces, then train, test and infer on them, without any download'
 complete -c affectkit -n '__affectkit_at "" 0 0' -a doctor -d 'Say what is installed, which device and precision auto means and why, and...'
@@ -242,7 +253,7 @@ complete -c affectkit -n '__affectkit_at "train"' -l fit -x -a '(__affectkit_wor
 complete -c affectkit -n '__affectkit_at "train"' -l cache -x -a '(__affectkit_words_5)' -d 'Hold decoded images in memory; auto: where they fit in a quarter of what...'
 complete -c affectkit -n '__affectkit_at "train"' -l on-error -x -a '(__affectkit_words_6)' -d 'What a bad image does. Default: fail'
 complete -c affectkit -n '__affectkit_at "train"' -l model -x -a '(__affectkit_words_7)' -d 'Model name; any timm backbone; vca, with the defaults of its study'
-complete -c affectkit -n '__affectkit_at "train"' -l task -x -a '(__affectkit_words_8)' -d 'What is predicted; auto: classification where the data has labels, else...'
+complete -c affectkit -n '__affectkit_at "train"' -l task -x -a '(__affectkit_words_8)' -d 'What is predicted; auto: classification where the data has labels...'
 complete -c affectkit -n '__affectkit_at "train"' -l pretrained -d 'Start from the weights on timm\'s hub (downloaded once). Default: yes'
 complete -c affectkit -n '__affectkit_at "train"' -l no-pretrained -d 'Start from the weights on timm\'s hub (downloaded once). Default: yes'
 complete -c affectkit -n '__affectkit_at "train"' -l init -r -F -d 'Start from the weights in this file instead'
@@ -250,20 +261,20 @@ complete -c affectkit -n '__affectkit_at "train"' -l image-size -x -d 'Input hei
 complete -c affectkit -n '__affectkit_at "train"' -l channels -x -d '3 for RGB, 1 for gray input. Default: 3'
 complete -c affectkit -n '__affectkit_at "train"' -l dropout -x -d 'Dropout in front of the last layer. Default: 0.3'
 complete -c affectkit -n '__affectkit_at "train"' -l top -x -a '(__affectkit_words_9)' -d 'Classifier on the backbone: linear; vgg: 4096-4096 on the flattened map...'
-complete -c affectkit -n '__affectkit_at "train"' -l clip -x -d 'CLIP of vca: ViT-L-14, ViT-B-32, any name of open_clip, or a .json...'
-complete -c affectkit -n '__affectkit_at "train"' -l clip-weights -x -d 'CLIP\'s weights: a tag of open_clip (fetched once), a file, or random'
-complete -c affectkit -n '__affectkit_at "train"' -l clip-activation -x -a '(__affectkit_words_10)' -d 'Activation that CLIP was trained with; a file does not tell. Default: auto'
+complete -c affectkit -n '__affectkit_at "train"' -l clip -x -a '(__affectkit_words_10)' -d 'CLIP of vca: ViT-L-14, ViT-B-32, any name of open_clip, or a .json...'
+complete -c affectkit -n '__affectkit_at "train"' -l clip-weights -r -F -d 'CLIP\'s weights: a tag of open_clip (fetched once), a file, or random'
+complete -c affectkit -n '__affectkit_at "train"' -l clip-activation -x -a '(__affectkit_words_11)' -d 'Activation that CLIP was trained with; a file does not tell. Default: auto'
 complete -c affectkit -n '__affectkit_at "train"' -l clip-normalise -d 'Normalise images by CLIP\'s mean and std, which the published VCA does not'
 complete -c affectkit -n '__affectkit_at "train"' -l include-clip -d 'Save CLIP\'s weights in checkpoints, not their name and hash alone'
-complete -c affectkit -n '__affectkit_at "train"' -l outputs -x -a '(__affectkit_words_11)' -d 'Which ratings are predicted. Default: both'
+complete -c affectkit -n '__affectkit_at "train"' -l outputs -x -a '(__affectkit_words_12)' -d 'Which ratings are predicted. Default: both'
 complete -c affectkit -n '__affectkit_at "train"' -l views -x -d 'Augmented views of each training image whose CLIP features are computed...'
 complete -c affectkit -n '__affectkit_at "train"' -l epochs -x -d 'Passes over the training images. Default: 20'
-complete -c affectkit -n '__affectkit_at "train"' -l loss -x -a '(__affectkit_words_12)' -d 'One of mse, l1, kl, ce, js, for ratings vca, mse, l1, ccc; or a weighted...'
-complete -c affectkit -n '__affectkit_at "train"' -l optimizer -x -a '(__affectkit_words_13)' -d 'Optimiser. Default: adam'
+complete -c affectkit -n '__affectkit_at "train"' -l loss -x -a '(__affectkit_words_13)' -d 'One of mse, l1, kl, ce, js, for ratings vca, mse, l1, ccc; or a weighted...'
+complete -c affectkit -n '__affectkit_at "train"' -l optimizer -x -a '(__affectkit_words_14)' -d 'Optimiser. Default: adam'
 complete -c affectkit -n '__affectkit_at "train"' -l lr -x -d 'Learning rate. Default: 0.001'
 complete -c affectkit -n '__affectkit_at "train"' -l momentum -x -d 'Momentum of SGD. Default: 0.9'
 complete -c affectkit -n '__affectkit_at "train"' -l weight-decay -x -d 'Weight decay (L2 for SGD and Adam, decoupled for AdamW). Default: 0'
-complete -c affectkit -n '__affectkit_at "train"' -l schedule -x -a '(__affectkit_words_14)' -d 'How the learning rate moves. Default: plateau'
+complete -c affectkit -n '__affectkit_at "train"' -l schedule -x -a '(__affectkit_words_15)' -d 'How the learning rate moves. Default: plateau'
 complete -c affectkit -n '__affectkit_at "train"' -l warmup -x -d 'Epochs of linear growth from 0 before the schedule counts fully. Default: 0'
 complete -c affectkit -n '__affectkit_at "train"' -l lr-min -x -d 'Where cosine and cyclic_plateau end; the floor of plateau. Default: 0'
 complete -c affectkit -n '__affectkit_at "train"' -l lr-peak -x -d 'Epoch at which the cyclic ones reach --lr. Default: a tenth of the epochs'
@@ -286,9 +297,9 @@ complete -c affectkit -n '__affectkit_at "train"' -l deterministic -d 'On CUDA, 
 complete -c affectkit -n '__affectkit_at "train"' -l checkpoint-every -x -d 'Also save the state every so many steps (200) or minutes (10m)'
 complete -c affectkit -n '__affectkit_at "train"' -l keep-epochs -d 'Keep the checkpoint of every epoch, that before training (epoch 0) included'
 complete -c affectkit -n '__affectkit_at "train"' -l keep -x -d 'Saved states that are kept, the newest. Default: 2'
-complete -c affectkit -n '__affectkit_at "train"' -l calibrate -x -a '(__affectkit_words_15)' -d 'What the temperature is fitted to on the validation split: auto (targets)...'
+complete -c affectkit -n '__affectkit_at "train"' -l calibrate -x -a '(__affectkit_words_16)' -d 'What the temperature is fitted to on the validation split: auto (targets)...'
 complete -c affectkit -n '__affectkit_at "train"' -l repeat -x -d 'Train this many times with seeds SEED, SEED+1, ... Default: 1'
-complete -c affectkit -n '__affectkit_at "train"' -l track -x -a '(__affectkit_words_16)' -d 'Also log to Weights & Biases. Default: none'
+complete -c affectkit -n '__affectkit_at "train"' -l track -x -a '(__affectkit_words_17)' -d 'Also log to Weights & Biases. Default: none'
 complete -c affectkit -n '__affectkit_at "train"' -l print-config -d 'Print every setting and where it came from, and stop'
 complete -c affectkit -n '__affectkit_at "train"' -l slurm -x -d 'Submit this command as a Slurm job: time=4:00:00,partition=gpu,gpus=1...'
 complete -c affectkit -n '__affectkit_at "train"' -l config -r -F -d 'YAML file with settings; flags win over it'
@@ -317,7 +328,7 @@ complete -c affectkit -n '__affectkit_at "verify-resume"' -l fit -x -a '(__affec
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l cache -x -a '(__affectkit_words_5)' -d 'Hold decoded images in memory; auto: where they fit in a quarter of what...'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l on-error -x -a '(__affectkit_words_6)' -d 'What a bad image does. Default: fail'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l model -x -a '(__affectkit_words_7)' -d 'Model name; any timm backbone; vca, with the defaults of its study'
-complete -c affectkit -n '__affectkit_at "verify-resume"' -l task -x -a '(__affectkit_words_8)' -d 'What is predicted; auto: classification where the data has labels, else...'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l task -x -a '(__affectkit_words_8)' -d 'What is predicted; auto: classification where the data has labels...'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l pretrained -d 'Start from the weights on timm\'s hub (downloaded once). Default: yes'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l no-pretrained -d 'Start from the weights on timm\'s hub (downloaded once). Default: yes'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l init -r -F -d 'Start from the weights in this file instead'
@@ -325,20 +336,20 @@ complete -c affectkit -n '__affectkit_at "verify-resume"' -l image-size -x -d 'I
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l channels -x -d '3 for RGB, 1 for gray input. Default: 3'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l dropout -x -d 'Dropout in front of the last layer. Default: 0.3'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l top -x -a '(__affectkit_words_9)' -d 'Classifier on the backbone: linear; vgg: 4096-4096 on the flattened map...'
-complete -c affectkit -n '__affectkit_at "verify-resume"' -l clip -x -d 'CLIP of vca: ViT-L-14, ViT-B-32, any name of open_clip, or a .json...'
-complete -c affectkit -n '__affectkit_at "verify-resume"' -l clip-weights -x -d 'CLIP\'s weights: a tag of open_clip (fetched once), a file, or random'
-complete -c affectkit -n '__affectkit_at "verify-resume"' -l clip-activation -x -a '(__affectkit_words_10)' -d 'Activation that CLIP was trained with; a file does not tell. Default: auto'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l clip -x -a '(__affectkit_words_10)' -d 'CLIP of vca: ViT-L-14, ViT-B-32, any name of open_clip, or a .json...'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l clip-weights -r -F -d 'CLIP\'s weights: a tag of open_clip (fetched once), a file, or random'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l clip-activation -x -a '(__affectkit_words_11)' -d 'Activation that CLIP was trained with; a file does not tell. Default: auto'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l clip-normalise -d 'Normalise images by CLIP\'s mean and std, which the published VCA does not'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l include-clip -d 'Save CLIP\'s weights in checkpoints, not their name and hash alone'
-complete -c affectkit -n '__affectkit_at "verify-resume"' -l outputs -x -a '(__affectkit_words_11)' -d 'Which ratings are predicted. Default: both'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l outputs -x -a '(__affectkit_words_12)' -d 'Which ratings are predicted. Default: both'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l views -x -d 'Augmented views of each training image whose CLIP features are computed...'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l epochs -x -d 'Without effect here. Default: 2, always'
-complete -c affectkit -n '__affectkit_at "verify-resume"' -l loss -x -a '(__affectkit_words_12)' -d 'One of mse, l1, kl, ce, js, for ratings vca, mse, l1, ccc; or a weighted...'
-complete -c affectkit -n '__affectkit_at "verify-resume"' -l optimizer -x -a '(__affectkit_words_13)' -d 'Optimiser. Default: adam'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l loss -x -a '(__affectkit_words_13)' -d 'One of mse, l1, kl, ce, js, for ratings vca, mse, l1, ccc; or a weighted...'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l optimizer -x -a '(__affectkit_words_14)' -d 'Optimiser. Default: adam'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l lr -x -d 'Learning rate. Default: 0.001'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l momentum -x -d 'Momentum of SGD. Default: 0.9'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l weight-decay -x -d 'Weight decay (L2 for SGD and Adam, decoupled for AdamW). Default: 0'
-complete -c affectkit -n '__affectkit_at "verify-resume"' -l schedule -x -a '(__affectkit_words_14)' -d 'How the learning rate moves. Default: plateau'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l schedule -x -a '(__affectkit_words_15)' -d 'How the learning rate moves. Default: plateau'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l warmup -x -d 'Epochs of linear growth from 0 before the schedule counts fully. Default: 0'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l lr-min -x -d 'Where cosine and cyclic_plateau end; the floor of plateau. Default: 0'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l lr-peak -x -d 'Epoch at which the cyclic ones reach --lr. Default: a tenth of the epochs'
@@ -361,9 +372,9 @@ complete -c affectkit -n '__affectkit_at "verify-resume"' -l deterministic -d 'O
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l checkpoint-every -x -d 'Without effect here. Default: 1, always'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l keep-epochs -d 'Keep the checkpoint of every epoch, that before training (epoch 0) included'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l keep -x -d 'Without effect here. Default: 2'
-complete -c affectkit -n '__affectkit_at "verify-resume"' -l calibrate -x -a '(__affectkit_words_15)' -d 'What the temperature is fitted to on the validation split: auto (targets)...'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l calibrate -x -a '(__affectkit_words_16)' -d 'What the temperature is fitted to on the validation split: auto (targets)...'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l repeat -x -d 'Without effect here. Default: 1'
-complete -c affectkit -n '__affectkit_at "verify-resume"' -l track -x -a '(__affectkit_words_16)' -d 'Without effect here. Default: none'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l track -x -a '(__affectkit_words_17)' -d 'Without effect here. Default: none'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l steps -x -d 'Optimiser steps of each short run, over two epochs. Default: 6'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l images -x -d 'At most so many training images. Default: what the steps need'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l keep-files -r -F -d 'Keep the folders of the short runs in this new folder'
@@ -383,9 +394,9 @@ complete -c affectkit -n '__affectkit_at "test"' -l checkpoint -r -F -d 'Checkpo
 complete -c affectkit -n '__affectkit_at "test"' -l data -r -F -d 'Folder with the dataset; its layout is found by looking'
 complete -c affectkit -n '__affectkit_at "test"' -l labels -r -F -d 'Table of labels or ratings of the images in --data, if it does not lie there'
 complete -c affectkit -n '__affectkit_at "test"' -l rating-range -x -d 'Least and greatest rating that can be given, as 1,9; others are refused'
-complete -c affectkit -n '__affectkit_at "test"' -l clip-weights -x -d 'File with the CLIP weights of a vca checkpoint; they must be the ones that...'
-complete -c affectkit -n '__affectkit_at "test"' -l alter -x -d 'Alter the images first: noise, color, lighting or grayscale, as noise:3...'
-complete -c affectkit -n '__affectkit_at "test"' -l split -x -a '(__affectkit_words_17)' -d 'Split to test on; a --labels table without a split column is taken whole'
+complete -c affectkit -n '__affectkit_at "test"' -l clip-weights -r -F -d 'File with the CLIP weights of a vca checkpoint; they must be the ones that...'
+complete -c affectkit -n '__affectkit_at "test"' -l alter -x -a '(__affectkit_words_18)' -d 'Alter the images first: noise, color, lighting or grayscale, as noise:3...'
+complete -c affectkit -n '__affectkit_at "test"' -l split -x -a '(__affectkit_words_19)' -d 'Split to test on; a --labels table without a split column is taken whole'
 complete -c affectkit -n '__affectkit_at "test"' -l results -r -F -d 'Folder for tables and pictures'
 complete -c affectkit -n '__affectkit_at "test"' -l force -d 'Write into a --results that is not empty'
 complete -c affectkit -n '__affectkit_at "test"' -l on-error -x -a '(__affectkit_words_6)' -d 'What a bad image does. Default: fail'
@@ -407,8 +418,8 @@ complete -c affectkit -n '__affectkit_at "infer"' -l checkpoint -r -F -d 'Checkp
 complete -c affectkit -n '__affectkit_at "infer"' -l results -r -F -d 'Folder for the result table. Default: rows go to standard output'
 complete -c affectkit -n '__affectkit_at "infer"' -l labels -r -F -d 'Table of labels or ratings of the images of one folder: they are tested, too'
 complete -c affectkit -n '__affectkit_at "infer"' -l rating-range -x -d 'Least and greatest rating that can be given, as 1,9; others are refused'
-complete -c affectkit -n '__affectkit_at "infer"' -l clip-weights -x -d 'File with the CLIP weights of a vca checkpoint; they must be the ones that...'
-complete -c affectkit -n '__affectkit_at "infer"' -l format -x -a '(__affectkit_words_18)' -d 'Format of the rows. Default: csv'
+complete -c affectkit -n '__affectkit_at "infer"' -l clip-weights -r -F -d 'File with the CLIP weights of a vca checkpoint; they must be the ones that...'
+complete -c affectkit -n '__affectkit_at "infer"' -l format -x -a '(__affectkit_words_20)' -d 'Format of the rows. Default: csv'
 complete -c affectkit -n '__affectkit_at "infer"' -l recursive -d 'Look into sub-folders too'
 complete -c affectkit -n '__affectkit_at "infer"' -l shard -x -d 'Predict every N-th image alone, as the I-th of N runs; affectkit merge...'
 complete -c affectkit -n '__affectkit_at "infer"' -l resume -d 'Continue the table that an interrupted run left in --results'
@@ -446,8 +457,8 @@ complete -c affectkit -n '__affectkit_at "quantiles"' -l debug -d 'Show the trac
 complete -c affectkit -n '__affectkit_at "quantiles"' -l help -s h -d 'Show this message and exit'
 
 # affectkit convert
-complete -c affectkit -n '__affectkit_at "convert"' -l outputs -x -a '(__affectkit_words_19)' -d 'What a model with one output was trained on; its file does not say'
-complete -c affectkit -n '__affectkit_at "convert"' -l clip-weights -x -d 'What the CLIP in the file is compared with: openai (fetched where need...'
+complete -c affectkit -n '__affectkit_at "convert"' -l outputs -x -a '(__affectkit_words_21)' -d 'What a model with one output was trained on; its file does not say'
+complete -c affectkit -n '__affectkit_at "convert"' -l clip-weights -r -F -d 'What the CLIP in the file is compared with: openai (fetched where need...'
 complete -c affectkit -n '__affectkit_at "convert"' -l force -d 'Replace OUTPUT'
 complete -c affectkit -n '__affectkit_at "convert"' -l config -r -F -d 'YAML file with settings; flags win over it'
 complete -c affectkit -n '__affectkit_at "convert"' -l json -d 'Print one JSON object as the result'
@@ -464,6 +475,18 @@ complete -c affectkit -n '__affectkit_at "models"' -l json -d 'Print one JSON ob
 complete -c affectkit -n '__affectkit_at "models"' -l quiet -s q -d 'No progress and no notes; warnings stay'
 complete -c affectkit -n '__affectkit_at "models"' -l debug -d 'Show the traceback of an error'
 complete -c affectkit -n '__affectkit_at "models"' -l help -s h -d 'Show this message and exit'
+
+# affectkit pull
+complete -c affectkit -n '__affectkit_at "pull"' -l output -r -F -d 'Folder for the files. Default: the current folder'
+complete -c affectkit -n '__affectkit_at "pull"' -l file -x -d 'Fetch these files of the record alone'
+complete -c affectkit -n '__affectkit_at "pull"' -l list -d 'List the files and fetch none'
+complete -c affectkit -n '__affectkit_at "pull"' -l checksum -x -d 'What the file at https://... must have; a record brings its own'
+complete -c affectkit -n '__affectkit_at "pull"' -l force -d 'Replace files of other content'
+complete -c affectkit -n '__affectkit_at "pull"' -l config -r -F -d 'YAML file with settings; flags win over it'
+complete -c affectkit -n '__affectkit_at "pull"' -l json -d 'Print one JSON object as the result'
+complete -c affectkit -n '__affectkit_at "pull"' -l quiet -s q -d 'No progress and no notes; warnings stay'
+complete -c affectkit -n '__affectkit_at "pull"' -l debug -d 'Show the traceback of an error'
+complete -c affectkit -n '__affectkit_at "pull"' -l help -s h -d 'Show this message and exit'
 
 # affectkit cache
 complete -c affectkit -n '__affectkit_at "cache"' -l clear -d 'Remove the named stores, or all where none is named'
@@ -498,7 +521,7 @@ complete -c affectkit -n '__affectkit_at "completions"' -l json -d 'Print one JS
 complete -c affectkit -n '__affectkit_at "completions"' -l quiet -s q -d 'No progress and no notes; warnings stay'
 complete -c affectkit -n '__affectkit_at "completions"' -l debug -d 'Show the traceback of an error'
 complete -c affectkit -n '__affectkit_at "completions"' -l help -s h -d 'Show this message and exit'
-complete -c affectkit -n '__affectkit_at "completions" 0 0' -a '(__affectkit_words_20)'
+complete -c affectkit -n '__affectkit_at "completions" 0 0' -a '(__affectkit_words_22)'
 
 # affectkit prep
 complete -c affectkit -n '__affectkit_at "prep" 0 0' -a ferplus -d 'FER+: ten raters\' votes on the faces of FER-2013, by its authors\' rules'
@@ -508,9 +531,9 @@ complete -c affectkit -n '__affectkit_at "prep"' -l help -s h -d 'Show this mess
 
 # affectkit prep ferplus
 complete -c affectkit -n '__affectkit_at "prep ferplus"' -l output -r -F -d 'Folder to make: tables and images'
-complete -c affectkit -n '__affectkit_at "prep ferplus"' -l link -x -a '(__affectkit_words_21)' -d 'How image files get there. Default: copy'
+complete -c affectkit -n '__affectkit_at "prep ferplus"' -l link -x -a '(__affectkit_words_23)' -d 'How image files get there. Default: copy'
 complete -c affectkit -n '__affectkit_at "prep ferplus"' -l shard -x -d 'Write every N-th image alone, as the I-th of N runs; affectkit merge...'
-complete -c affectkit -n '__affectkit_at "prep ferplus"' -l target -x -a '(__affectkit_words_22)' -d 'distribution: remaining votes of eight emotions; majority: images with a...'
+complete -c affectkit -n '__affectkit_at "prep ferplus"' -l target -x -a '(__affectkit_words_24)' -d 'distribution: remaining votes of eight emotions; majority: images with a...'
 complete -c affectkit -n '__affectkit_at "prep ferplus"' -l slurm -x -d 'Submit this command as a Slurm job: time=4:00:00,partition=gpu,gpus=1...'
 complete -c affectkit -n '__affectkit_at "prep ferplus"' -l config -r -F -d 'YAML file with settings; flags win over it'
 complete -c affectkit -n '__affectkit_at "prep ferplus"' -l json -d 'Print one JSON object as the result'
@@ -521,7 +544,7 @@ complete -c affectkit -n '__affectkit_at "prep ferplus" 0 0' -F
 
 # affectkit prep affectnet-fused
 complete -c affectkit -n '__affectkit_at "prep affectnet-fused"' -l output -r -F -d 'Folder to make: tables and images'
-complete -c affectkit -n '__affectkit_at "prep affectnet-fused"' -l link -x -a '(__affectkit_words_21)' -d 'How image files get there. Default: copy'
+complete -c affectkit -n '__affectkit_at "prep affectnet-fused"' -l link -x -a '(__affectkit_words_23)' -d 'How image files get there. Default: copy'
 complete -c affectkit -n '__affectkit_at "prep affectnet-fused"' -l shard -x -d 'Write every N-th image alone, as the I-th of N runs; affectkit merge...'
 complete -c affectkit -n '__affectkit_at "prep affectnet-fused"' -l slurm -x -d 'Submit this command as a Slurm job: time=4:00:00,partition=gpu,gpus=1...'
 complete -c affectkit -n '__affectkit_at "prep affectnet-fused"' -l config -r -F -d 'YAML file with settings; flags win over it'

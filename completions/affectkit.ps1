@@ -16,6 +16,7 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
         'quantiles Average predicted and actual values in bins of equal count, and compare...',
         'convert Turn a checkpoint that its authors published (VCA) into one of affectkit''s',
         'models List the models that train takes, or show what a checkpoint holds',
+        'pull Fetch the files of a Zenodo record, or one file, with checksum and resume',
         'cache Show or clear the features of frozen encoders that train keeps on disk',
         'demo Draw schematic faces, then train, test and infer on them, without any download',
         'doctor Say what is installed, which device and precision auto means and why, and...',
@@ -50,7 +51,7 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
         '--cache Hold decoded images in memory; auto: where they fit in a quarter of what...',
         '--on-error What a bad image does. Default: fail',
         '--model Model name; any timm backbone; vca, with the defaults of its study',
-        '--task What is predicted; auto: classification where the data has labels, else...',
+        '--task What is predicted; auto: classification where the data has labels...',
         '--pretrained Start from the weights on timm''s hub (downloaded once). Default: yes',
         '--no-pretrained Start from the weights on timm''s hub (downloaded once). Default: yes',
         '--init Start from the weights in this file instead',
@@ -126,7 +127,7 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
         '--cache Hold decoded images in memory; auto: where they fit in a quarter of what...',
         '--on-error What a bad image does. Default: fail',
         '--model Model name; any timm backbone; vca, with the defaults of its study',
-        '--task What is predicted; auto: classification where the data has labels, else...',
+        '--task What is predicted; auto: classification where the data has labels...',
         '--pretrained Start from the weights on timm''s hub (downloaded once). Default: yes',
         '--no-pretrained Start from the weights on timm''s hub (downloaded once). Default: yes',
         '--init Start from the weights in this file instead',
@@ -277,6 +278,19 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
         '--debug Show the traceback of an error',
         '--help Show this message and exit',
         '-h Show this message and exit')
+    $options['pull'] = @(
+        '--output Folder for the files. Default: the current folder',
+        '--file Fetch these files of the record alone',
+        '--list List the files and fetch none',
+        '--checksum What the file at https://... must have; a record brings its own',
+        '--force Replace files of other content',
+        '--config YAML file with settings; flags win over it',
+        '--json Print one JSON object as the result',
+        '--quiet No progress and no notes; warnings stay',
+        '-q No progress and no notes; warnings stay',
+        '--debug Show the traceback of an error',
+        '--help Show this message and exit',
+        '-h Show this message and exit')
     $options['cache'] = @(
         '--clear Remove the named stores, or all where none is named',
         '--older-than Those alone that were last used so many days ago',
@@ -380,18 +394,18 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
     $valued['train --channels'] = @(1, 'none')
     $valued['train --dropout'] = @(1, 'none')
     $valued['train --top'] = @(1, 'words 9')
-    $valued['train --clip'] = @(1, 'none')
-    $valued['train --clip-weights'] = @(1, 'none')
-    $valued['train --clip-activation'] = @(1, 'words 10')
-    $valued['train --outputs'] = @(1, 'words 11')
+    $valued['train --clip'] = @(1, 'words 10')
+    $valued['train --clip-weights'] = @(1, 'files')
+    $valued['train --clip-activation'] = @(1, 'words 11')
+    $valued['train --outputs'] = @(1, 'words 12')
     $valued['train --views'] = @(1, 'none')
     $valued['train --epochs'] = @(1, 'none')
-    $valued['train --loss'] = @(1, 'words 12')
-    $valued['train --optimizer'] = @(1, 'words 13')
+    $valued['train --loss'] = @(1, 'words 13')
+    $valued['train --optimizer'] = @(1, 'words 14')
     $valued['train --lr'] = @(1, 'none')
     $valued['train --momentum'] = @(1, 'none')
     $valued['train --weight-decay'] = @(1, 'none')
-    $valued['train --schedule'] = @(1, 'words 14')
+    $valued['train --schedule'] = @(1, 'words 15')
     $valued['train --warmup'] = @(1, 'none')
     $valued['train --lr-min'] = @(1, 'none')
     $valued['train --lr-peak'] = @(1, 'none')
@@ -411,9 +425,9 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
     $valued['train --monitor'] = @(1, 'none')
     $valued['train --checkpoint-every'] = @(1, 'none')
     $valued['train --keep'] = @(1, 'none')
-    $valued['train --calibrate'] = @(1, 'words 15')
+    $valued['train --calibrate'] = @(1, 'words 16')
     $valued['train --repeat'] = @(1, 'none')
-    $valued['train --track'] = @(1, 'words 16')
+    $valued['train --track'] = @(1, 'words 17')
     $valued['train --slurm'] = @(1, 'none')
     $valued['train --config'] = @(1, 'files')
     $valued['verify-resume --device'] = @(1, 'words 1')
@@ -439,18 +453,18 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
     $valued['verify-resume --channels'] = @(1, 'none')
     $valued['verify-resume --dropout'] = @(1, 'none')
     $valued['verify-resume --top'] = @(1, 'words 9')
-    $valued['verify-resume --clip'] = @(1, 'none')
-    $valued['verify-resume --clip-weights'] = @(1, 'none')
-    $valued['verify-resume --clip-activation'] = @(1, 'words 10')
-    $valued['verify-resume --outputs'] = @(1, 'words 11')
+    $valued['verify-resume --clip'] = @(1, 'words 10')
+    $valued['verify-resume --clip-weights'] = @(1, 'files')
+    $valued['verify-resume --clip-activation'] = @(1, 'words 11')
+    $valued['verify-resume --outputs'] = @(1, 'words 12')
     $valued['verify-resume --views'] = @(1, 'none')
     $valued['verify-resume --epochs'] = @(1, 'none')
-    $valued['verify-resume --loss'] = @(1, 'words 12')
-    $valued['verify-resume --optimizer'] = @(1, 'words 13')
+    $valued['verify-resume --loss'] = @(1, 'words 13')
+    $valued['verify-resume --optimizer'] = @(1, 'words 14')
     $valued['verify-resume --lr'] = @(1, 'none')
     $valued['verify-resume --momentum'] = @(1, 'none')
     $valued['verify-resume --weight-decay'] = @(1, 'none')
-    $valued['verify-resume --schedule'] = @(1, 'words 14')
+    $valued['verify-resume --schedule'] = @(1, 'words 15')
     $valued['verify-resume --warmup'] = @(1, 'none')
     $valued['verify-resume --lr-min'] = @(1, 'none')
     $valued['verify-resume --lr-peak'] = @(1, 'none')
@@ -470,9 +484,9 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
     $valued['verify-resume --monitor'] = @(1, 'none')
     $valued['verify-resume --checkpoint-every'] = @(1, 'none')
     $valued['verify-resume --keep'] = @(1, 'none')
-    $valued['verify-resume --calibrate'] = @(1, 'words 15')
+    $valued['verify-resume --calibrate'] = @(1, 'words 16')
     $valued['verify-resume --repeat'] = @(1, 'none')
-    $valued['verify-resume --track'] = @(1, 'words 16')
+    $valued['verify-resume --track'] = @(1, 'words 17')
     $valued['verify-resume --steps'] = @(1, 'none')
     $valued['verify-resume --images'] = @(1, 'none')
     $valued['verify-resume --keep-files'] = @(1, 'files')
@@ -485,9 +499,9 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
     $valued['test --data'] = @(1, 'files')
     $valued['test --labels'] = @(1, 'files')
     $valued['test --rating-range'] = @(1, 'none')
-    $valued['test --clip-weights'] = @(1, 'none')
-    $valued['test --alter'] = @(1, 'none')
-    $valued['test --split'] = @(1, 'words 17')
+    $valued['test --clip-weights'] = @(1, 'files')
+    $valued['test --alter'] = @(1, 'words 18')
+    $valued['test --split'] = @(1, 'words 19')
     $valued['test --results'] = @(1, 'files')
     $valued['test --on-error'] = @(1, 'words 6')
     $valued['test --fail-under'] = @(1, 'none')
@@ -501,8 +515,8 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
     $valued['infer --results'] = @(1, 'files')
     $valued['infer --labels'] = @(1, 'files')
     $valued['infer --rating-range'] = @(1, 'none')
-    $valued['infer --clip-weights'] = @(1, 'none')
-    $valued['infer --format'] = @(1, 'words 18')
+    $valued['infer --clip-weights'] = @(1, 'files')
+    $valued['infer --format'] = @(1, 'words 20')
     $valued['infer --shard'] = @(1, 'none')
     $valued['infer --on-error'] = @(1, 'words 6')
     $valued['infer --slurm'] = @(1, 'none')
@@ -514,11 +528,15 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
     $valued['quantiles --results'] = @(1, 'files')
     $valued['quantiles --fail-under'] = @(1, 'none')
     $valued['quantiles --config'] = @(1, 'files')
-    $valued['convert --outputs'] = @(1, 'words 19')
-    $valued['convert --clip-weights'] = @(1, 'none')
+    $valued['convert --outputs'] = @(1, 'words 21')
+    $valued['convert --clip-weights'] = @(1, 'files')
     $valued['convert --config'] = @(1, 'files')
     $valued['models --checkpoint'] = @(1, 'files')
     $valued['models --config'] = @(1, 'files')
+    $valued['pull --output'] = @(1, 'files')
+    $valued['pull --file'] = @(1, 'none')
+    $valued['pull --checksum'] = @(1, 'none')
+    $valued['pull --config'] = @(1, 'files')
     $valued['cache --older-than'] = @(1, 'none')
     $valued['cache --config'] = @(1, 'files')
     $valued['demo --epochs'] = @(1, 'none')
@@ -528,13 +546,13 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
     $valued['completions --write'] = @(1, 'files')
     $valued['completions --config'] = @(1, 'files')
     $valued['prep ferplus --output'] = @(1, 'files')
-    $valued['prep ferplus --link'] = @(1, 'words 21')
+    $valued['prep ferplus --link'] = @(1, 'words 23')
     $valued['prep ferplus --shard'] = @(1, 'none')
-    $valued['prep ferplus --target'] = @(1, 'words 22')
+    $valued['prep ferplus --target'] = @(1, 'words 24')
     $valued['prep ferplus --slurm'] = @(1, 'none')
     $valued['prep ferplus --config'] = @(1, 'files')
     $valued['prep affectnet-fused --output'] = @(1, 'files')
-    $valued['prep affectnet-fused --link'] = @(1, 'words 21')
+    $valued['prep affectnet-fused --link'] = @(1, 'words 23')
     $valued['prep affectnet-fused --shard'] = @(1, 'none')
     $valued['prep affectnet-fused --slurm'] = @(1, 'none')
     $valued['prep affectnet-fused --config'] = @(1, 'files')
@@ -553,9 +571,10 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
     $arguments['quantiles'] = @('none*')
     $arguments['convert'] = @('files', 'files')
     $arguments['models'] = @('none')
+    $arguments['pull'] = @('none')
     $arguments['cache'] = @('none*')
     $arguments['demo'] = @('files')
-    $arguments['completions'] = @('words 20')
+    $arguments['completions'] = @('words 22')
     $arguments['prep ferplus'] = @('files')
     $arguments['prep affectnet-fused'] = @('files')
     $arguments['prep schematic'] = @('files')
@@ -580,11 +599,12 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
         'vca')
     $words['8'] = @('auto', 'distribution', 'classification', 'ratings')
     $words['9'] = @('linear', 'vgg', 'vgg-avg')
-    $words['10'] = @('auto', 'quickgelu', 'gelu')
-    $words['11'] = @('both', 'arousal', 'valence')
-    $words['12'] = @('mse', 'l1', 'kl', 'ce', 'js')
-    $words['13'] = @('sgd', 'adam', 'adamw')
-    $words['14'] = @(
+    $words['10'] = @('ViT-L-14', 'ViT-B-32')
+    $words['11'] = @('auto', 'quickgelu', 'gelu')
+    $words['12'] = @('both', 'arousal', 'valence')
+    $words['13'] = @('mse', 'l1', 'kl', 'ce', 'js', 'vca', 'ccc')
+    $words['14'] = @('sgd', 'adam', 'adamw')
+    $words['15'] = @(
         'constant',
         'step',
         'multistep',
@@ -592,14 +612,15 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
         'plateau',
         'cyclic',
         'cyclic_plateau')
-    $words['15'] = @('auto', 'labels', 'none')
-    $words['16'] = @('none', 'wandb')
-    $words['17'] = @('train', 'valid', 'test', 'all')
-    $words['18'] = @('csv', 'jsonl', 'parquet')
-    $words['19'] = @('valence', 'arousal')
-    $words['20'] = @('bash', 'zsh', 'fish', 'powershell')
-    $words['21'] = @('copy', 'hardlink')
-    $words['22'] = @('distribution', 'majority')
+    $words['16'] = @('auto', 'labels', 'none')
+    $words['17'] = @('none', 'wandb')
+    $words['18'] = @('noise', 'color', 'lighting', 'grayscale')
+    $words['19'] = @('train', 'valid', 'test', 'all')
+    $words['20'] = @('csv', 'jsonl', 'parquet')
+    $words['21'] = @('valence', 'arousal')
+    $words['22'] = @('bash', 'zsh', 'fish', 'powershell')
+    $words['23'] = @('copy', 'hardlink')
+    $words['24'] = @('distribution', 'majority')
 
     $path = ''
     $position = 0

@@ -56,8 +56,17 @@ def text_for(app: typer.Typer, shell: str) -> str:
 def names() -> dict[str, Any]:
     """Values of options and arguments that Typer does not know: names of ours, and text that is a path."""
     from affectkit.cli.completion_scripts import FILES
-    from affectkit.losses import LOSSES
+    from affectkit.corruptions import CORRUPTIONS
+    from affectkit.losses import LOSSES, RATING_LOSSES
     from affectkit.models.registry import MODELS
 
-    devices = ["auto", "cpu", "cuda", "mps"]
-    return {"model": list(MODELS), "loss": list(LOSSES), "device": devices, "checkpoint": FILES, "paths": FILES}
+    return {
+        "model": list(MODELS),
+        "loss": list({**LOSSES, **RATING_LOSSES}),
+        "alter": list(CORRUPTIONS),
+        "clip": ["ViT-L-14", "ViT-B-32"],
+        "device": ["auto", "cpu", "cuda", "mps"],
+        "checkpoint": FILES,
+        "clip-weights": FILES,
+        "paths": FILES,
+    }

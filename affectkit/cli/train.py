@@ -28,7 +28,8 @@ def register(app: typer.Typer) -> None:
         The run folder holds the settings, the history, checkpoints, pictures and the state for resuming. Ctrl-C,
         SIGTERM and SIGUSR1 save at the end of the step.
 
-        Example: affectkit train --model resnet18 --task distribution --data faces --output runs/first
+        Example: affectkit train --model resnet18 --task distribution --data faces --output runs/first;
+        affectkit train --model vca --data images --labels ratings.csv --output runs/vca
         """
         if console.extra["print_config"]:
             _print_config(_stored(resolved), console)

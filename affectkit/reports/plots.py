@@ -44,8 +44,10 @@ TITLES = {
     "accuracy": "Accuracy", "balanced_accuracy": "Balanced accuracy", "macro_f1": "Macro F1",
     "nll": "Negative log-likelihood", "ece": "Calibration error (ECE)", "brier": "Brier score",
     "rater_agreement": "Agreement with a rater", "lr": "Learning rate", "ccc": "Concordance (CCC)",
-    "rmse": "RMSE", "mae": "Mean absolute error",
+    "rmse": "RMSE", "mae": "Mean absolute error", "r": "Correlation (r)",
 }  # fmt: skip
+SHORT = {"ccc": "CCC", "rmse": "RMSE", "r": "r", "r2": "R2"}
+"""How words of a metric's name are written."""
 HIDDEN = ("_uncalibrated", "ece_top1", "rater_ceiling", "rater_leave_one_out")
 """Metrics, by the end of their name, that a page of curves leaves to history.csv (the ceiling is drawn as a line)."""
 MOST_PANELS = 12
@@ -300,7 +302,10 @@ def _mark_best(
 
 
 def _title(name: str) -> str:
-    return TITLES.get(name) or plain(name.replace("_", " ").capitalize(), 22)
+    if name in TITLES:
+        return TITLES[name]
+    words = [SHORT.get(word, word) for word in name.split("_")]
+    return plain(" ".join([words[0] if words[0] in SHORT.values() else words[0].capitalize(), *words[1:]]), 22)
 
 
 def _reliability_bars(

@@ -112,7 +112,8 @@ class TrainSettings(Runtime):
     )
     task: str = setting(
         "auto",
-        "What is predicted; auto: classification where the data has labels, else distribution.",
+        "What is predicted; auto: classification where the data has labels, distribution where it has shares or "
+        "votes, else ratings.",
         choices=("auto", *TASKS),
         group=MODEL,
     )

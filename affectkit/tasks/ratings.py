@@ -63,9 +63,9 @@ class RatingsTask(Task):
     def better(self) -> Mapping[str, str]:  # type: ignore[override]
         """The mean of each measure over the outputs, then each output's own."""
         found = {"loss": "min", **MEASURES}
-        if len(self.spec.classes) > 1:
-            for dimension in self.shown:
-                found |= {f"{dimension}_{name}": better for name, better in MEASURES.items()}
+        if len(self.shown) > 1:
+            # Measure by measure, so that the dimensions stand side by side.
+            found |= {f"{dimension}_{name}": better for name, better in MEASURES.items() for dimension in self.shown}
         for dimension in self.shown:
             found |= {f"{dimension}_quantile_{name}": MEASURES[name] for name in ("r", "r2", "rmse")}
         return found
@@ -139,8 +139,7 @@ class RatingsTask(Task):
         single = {name: _agreement(p, q) for name, p, q in self.pairs(results)}
         found |= {name: float(np.mean([values[name] for values in single.values()])) for name in MEASURES}
         if len(single) > 1:
-            for dimension, values in single.items():
-                found |= {f"{dimension}_{name}": values[name] for name in MEASURES}
+            found |= {f"{dimension}_{name}": values[name] for name in MEASURES for dimension, values in single.items()}
         for dimension, quantiles in self.quantiles(results).items():
             found |= {f"{dimension}_quantile_{name}": getattr(quantiles, name) for name in ("r", "r2", "rmse")}
         return found

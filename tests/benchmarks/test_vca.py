@@ -96,7 +96,8 @@ def published_epochs(data: Path, tower: nn.Module, epochs: int) -> float:
             part = chosen[begin : begin + 128]
             target = torch.tensor([[float(row["arousal"]), float(row["valence"])] for row in part])
             with torch.no_grad():
-                yield tower(torch.stack([load(row, augment=augment) for row in part])).float(), target
+                features = tower(torch.stack([load(row, augment=augment) for row in part])).float()
+            yield features, target
 
     head = PublishedHead(512)
     optimizer = torch.optim.SGD(head.parameters(), lr=1e-3, momentum=0.9, weight_decay=1e-4)

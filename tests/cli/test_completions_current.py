@@ -35,10 +35,10 @@ printf '%s\\n' "${{COMPREPLY[@]}}"
     [
         ("affectkit tr", {"train"}),
         ("affectkit prep ", {"ferplus", "affectnet-fused", "schematic"}),
-        ("affectkit train --task ", {"auto", "distribution", "classification"}),
-        ("affectkit train --schedule c", {"constant", "cosine"}),
+        ("affectkit train --task ", {"auto", "distribution", "classification", "ratings"}),
+        ("affectkit train --schedule c", {"constant", "cosine", "cyclic", "cyclic_plateau"}),
         ("affectkit train --model resnet1", {"resnet18", "resnet101", "resnet152"}),
-        ("affectkit train --loss ", {"mse", "l1", "kl", "ce", "js"}),
+        ("affectkit train --loss ", {"mse", "l1", "kl", "ce", "js", "vca", "ccc"}),
         ("affectkit train --no-pre", {"--no-pretrained"}),
         ("affectkit infer --format ", {"csv", "jsonl", "parquet"}),
     ],
