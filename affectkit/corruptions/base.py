@@ -61,10 +61,12 @@ def corrupt(
     images: torch.Tensor, name: str, *, severity: int, scale: str, seed: int, strength: float | None
 ) -> torch.Tensor:
     """See ``affectkit.corruptions.corrupt``."""
+    if not isinstance(name, str):
+        raise UsageError(f"'name' must be the name of one corruption; got {name!r}.")
     CORRUPTIONS.check(name)
     corruption: Corruption = CORRUPTIONS.resolve(name)
     check_images(images)
-    if severity not in SEVERITIES or isinstance(severity, bool):
+    if severity not in SEVERITIES or isinstance(severity, bool | float):
         raise UsageError(f"'severity' must be a whole number in [1, 5]; got {severity!r}.")
     if scale not in SCALES:
         raise UsageError(f"'scale' must be one of {', '.join(SCALES)}; got {scale!r}.")
@@ -94,6 +96,8 @@ def check_images(images: torch.Tensor) -> None:
         raise UsageError(f"'images' must be a tensor (B, 3, H, W); got {shape}.")
     if not images.is_floating_point():
         raise UsageError(f"'images' must be floating-point numbers in [0, 1]; got {images.dtype}.", "Divide by 255.")
+    if not (images.shape[2] and images.shape[3]):
+        raise UsageError(f"'images' must have pixels; got {tuple(images.shape)}.")
     if len(images):
         low, high = (float(value) for value in torch.aminmax(images.detach()))
         if not (low >= 0 and high <= 1):
@@ -104,5 +108,7 @@ def _check_strength(corruption: Corruption, name: str, strength: float) -> None:
     if corruption.strengths is None:
         raise UsageError(f"{name} has no single strength; choose a severity, as {name}:3.")
     low, high = corruption.strengths
+    if not isinstance(strength, int | float) or isinstance(strength, bool):
+        raise UsageError(f"the strength of {name} must be a number in [{low:g}, {high:g}]; got {strength!r}.")
     if not low <= strength <= high:
         raise UsageError(f"the strength of {name} must be in [{low:g}, {high:g}]; got {strength:g}.")

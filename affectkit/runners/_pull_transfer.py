@@ -113,9 +113,9 @@ def fetch(remote: RemoteFile, final: Path, *, offline: str, reporter: Reporter) 
                 stream.truncate(0)
             before = stream.seek(0, os.SEEK_END)
             _transfer(remote, stream, offline=offline, reporter=reporter)
-            stream.flush()
+            reporter.finish()
             os.fsync(stream.fileno())
-        _check(remote, part)
+            _check(remote, part)
     except BaseException as error:
         reporter.finish()
         if not isinstance(error, UsageError):
@@ -137,7 +137,7 @@ def _leave(part: Path, keep: bool, error: BaseException, reporter: Reporter) -> 
         return
     if not keep or not _size(part):
         part.unlink()
-    elif not isinstance(error, OSError):
+    elif isinstance(error, DownloadError):
         reporter.note(f"{size_text(_size(part))} are kept in {part}; the same command goes on from there.")
 
 
@@ -187,12 +187,15 @@ def _stream(remote: RemoteFile, stream: BinaryIO, have: int, *, offline: str, re
     wanted = {"Range": f"bytes={have}-"} if have else {}
     with get(remote.url, offline=offline, headers=wanted, stream=True) as response:
         begin, total = _answer(response, remote, have)
-        if begin is None:  # all was there, which only the server could say
+        if begin is None and total == have and remote.size is None:  # all was there, which only the server could say
             return
         if begin != have:
-            reporter.note(f"{host(remote.url)} cannot continue a file; {remote.name} begins again.")
+            reporter.note(f"{host(remote.url)} does not continue {remote.name} at {size_text(have)}: it begins again.")
             stream.truncate(0)
-            stream.seek(0)
+        if begin not in (have, 0):
+            response.close()
+            _stream(remote, stream, 0, offline=offline, reporter=reporter)
+            return
         left = None if total is None else max((total - begin + 999_999) // 1_000_000, 1)
         reporter.start(f"{remote.name} (from {size_text(begin)})" if begin else remote.name, left, "MB")
         place, told = begin, 0
@@ -200,35 +203,28 @@ def _stream(remote: RemoteFile, stream: BinaryIO, have: int, *, offline: str, re
             for chunk in response.iter_content(CHUNK):
                 place += len(chunk)
                 if total is not None and place > total:
-                    stream.truncate(0)
+                    stream.truncate(0)  # what came before is not of that file either
                     raise _wrong_size(remote, f"more than {total:,}", total)
                 stream.write(chunk)
                 if (place - begin) // 1_000_000 > told:
                     reporter.advance((place - begin) // 1_000_000 - told)
                     told = (place - begin) // 1_000_000
         except RequestException as error:
-            raise _Cut(reason(error)) from error
+            raise _Cut(_cut(error)) from error
         if total is not None and place < total:
             raise _Cut("the connection was closed")
         reporter.finish()
 
 
 def _answer(response: Any, remote: RemoteFile, have: int) -> tuple[int | None, int | None]:
-    """Where the bytes of a response begin (None: there are none left to send), and the file's size if known."""
+    """Where the bytes of a response begin (None: it has none behind ``have``), and the file's size if known."""
     span = re.fullmatch(r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)", response.headers.get("Content-Range", ""))
     begin = int(span[1]) if span and span[1] else None
     whole = int(span[2]) if span and span[2] != "*" else None
     if response.status_code == 416 and have:
-        if whole == have and remote.size in (None, have):
-            return None, have
-        raise DownloadError(
-            f"{host(remote.url)} has no bytes behind {have:,} of {remote.name}, and its size there is "
-            f"{whole if whole is not None else 'unknown'}.",
-            "Remove the .part file and run the command again.",
-        )
-    if response.status_code == 206:
-        if begin != have:
-            raise DownloadError(f"{host(remote.url)} was asked for {remote.name} from byte {have} and sent others.")
+        begin = None
+    elif response.status_code == 206 and have:
+        begin = -1 if begin is None else begin
     elif response.status_code == 200:
         begin = 0
         length = response.headers.get("Content-Length", "")
@@ -242,8 +238,8 @@ def _answer(response: Any, remote: RemoteFile, have: int) -> tuple[int | None, i
 
 def _wrong_size(remote: RemoteFile, found: str, expected: int) -> DownloadError:
     return DownloadError(
-        f"{host(remote.url)} sends {found} bytes for {remote.name}, which was announced with {expected:,}; nothing of "
-        "it is kept.",
+        f"{host(remote.url)} sends {found} bytes for {remote.name}, which was announced with {expected:,}; none of "
+        "them was taken.",
         "The file there has changed, or something on the way answers in its place: a proxy, or a network that wants a "
         "login.",
     )
@@ -279,11 +275,19 @@ def reason(error: BaseException) -> str:
         if isinstance(inner, OSError) and inner.strerror and not isinstance(inner, RequestException):
             return inner.strerror
         inner = getattr(inner, "reason", None) or next(
-            (item for item in (*inner.args, inner.__cause__, inner.__context__) if isinstance(item, BaseException)), None
+            (item for item in (*inner.args, inner.__cause__, inner.__context__) if isinstance(item, BaseException)),
+            None,
         )
     if isinstance(error, requests.exceptions.Timeout):
         return "no answer in time"
     return " ".join(str(seen[-1]).split())[:160].rstrip(".") or type(error).__name__
+
+
+def _cut(error: RequestException) -> str:
+    if "timed out" in str(error).lower():
+        return f"nothing came for {TIMEOUT[1]:g} s"
+    said = reason(error)
+    return "the connection was closed" if "IncompleteRead" in said or "Broken" in said else said
 
 
 @contextlib.contextmanager

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
-from affectkit.core.files import inside
+from affectkit.core.files import fresh_folder, inside, sha256
 from affectkit.core.progress import Reporter, Silent
 from affectkit.core.registry import unknown_name
-from affectkit.errors import DownloadError, Stopped, UsageError
+from affectkit.errors import DataError, DownloadError, Stopped, UsageError
 from affectkit.runners import _pull_transfer as transfer
 from affectkit.runners._pull_transfer import RemoteFile, size_text
 
@@ -108,17 +108,18 @@ def pull(
         UsageError: a name is not in the record, or a file of other content is in the way.
         DataError: a name in the record leads out of ``output``.
         DownloadError: something could not be fetched; the message says what, and what is kept.
+        Stopped: Ctrl-C or a signal; what has arrived is kept.
     """
     reporter = reporter or Silent()
-    if output.exists() and not output.is_dir():
-        raise UsageError(f"--output {output} is a file; a folder is needed.")
+    fresh_folder(output, force=True)
     found = look_up(source, checksum=checksum, reporter=reporter)
     wanted = choose(found, names)
     paths = {remote.name: _place(output, remote.name) for remote in wanted}
     present = _present(wanted, paths, force=force)
     missing = [remote for remote in wanted if remote.name not in present]
-    _announce(found, wanted, missing, output, reporter)
-    _room(missing, paths, output)
+    kept = {remote.name: _kept(transfer.part_of(paths[remote.name], remote)) for remote in missing}
+    _announce(found, wanted, missing=missing, kept=kept, output=output, reporter=reporter)
+    _room(missing, kept, output)
     offline = _offline(found)
     rows = []
     for remote in wanted:
@@ -126,30 +127,42 @@ def pull(
         if remote.name not in present:
             try:
                 status = transfer.fetch(remote, path, offline=offline, reporter=reporter)
-            except KeyboardInterrupt:
-                done = f"{len(rows)} of {len(wanted)} files are whole"
-                raise Stopped(f"interrupted; {done}.", "The same command goes on.", interrupted=True) from None
-        size = path.stat().st_size
-        rows.append({"name": remote.name, "path": str(path), "size": size, "checksum": remote.checksum or None,
-                     "status": status})  # fmt: skip
-        if status != "present" and not remote.checksum:
-            digest = transfer.pooch.file_hash(str(path))
-            rows[-1]["checksum"] = f"sha256:{digest}"
-            reporter.warn(
-                f"{path}: no checksum was known, so nothing shows that this is the file meant. To have the same one "
-                f"again: --checksum sha256:{digest}"
-            )
+            except BaseException as stop:  # Ctrl-C, and SIGTERM as the command line raises it
+                if isinstance(stop, Exception | SystemExit):
+                    raise
+                raise _stopped(remote, path, f"{len(rows)} of {len(wanted)} files are whole", stop) from stop
+        rows.append(_row(remote, path, status, reporter))
     return {
         "source": found.source, "title": found.title, "page": found.page, "output": str(output),
         "bytes_fetched": sum(row["size"] for row in rows if row["status"] != "present"), "files": rows,
     }  # fmt: skip
 
 
+def _row(remote: RemoteFile, path: Path, status: str, reporter: Reporter) -> dict[str, Any]:
+    checksum = remote.checksum
+    if status != "present" and not checksum:
+        checksum = f"sha256:{sha256(path)}"
+        reporter.warn(
+            f"{path}: no checksum was known, so nothing shows that this is the file meant. To have the same one "
+            f"again: --checksum {checksum}"
+        )
+    size = path.stat().st_size
+    return {"name": remote.name, "path": str(path), "size": size, "checksum": checksum, "status": status}
+
+
+def _stopped(remote: RemoteFile, path: Path, whole: str, stop: BaseException) -> Stopped:
+    part = transfer.part_of(path, remote)
+    kept = f", and {size_text(part.stat().st_size)} of {remote.name} are in {part}" if part.exists() else ""
+    pressed = isinstance(stop, KeyboardInterrupt)
+    by = "Ctrl-C" if pressed else str(stop) or "a signal"
+    return Stopped(f"stopped by {by}; {whole}{kept}.", "The same command goes on.", interrupted=pressed)
+
+
 def choose(found: Found, names: Iterable[str] = ()) -> list[RemoteFile]:
     """The files called ``names``, in the record's order; all where none is named, by caller or source."""
     names = list(dict.fromkeys(names)) or list(found.chosen)
     known = [remote.name for remote in found.files]
-    faults = [unknown_name(f"file in {found.source}", name, known) for name in names if name not in known]
+    faults = [unknown_name("file", name, known) for name in names if name not in known]
     if faults:
         raise UsageError.from_faults(faults, f"affectkit pull {found.source} --list shows its files.")
     return [remote for remote in found.files if not names or remote.name in names]
@@ -256,8 +269,10 @@ def _offline(found: Found) -> str:
 
 def _place(output: Path, name: str) -> Path:
     """The path of a file in ``output``; a DataError where its name leads out of it."""
-    path = inside(output, name if name.isprintable() else "")
-    return path if path != output else inside(output, "")
+    path = inside(output, name)
+    if path == output or not name.isprintable():
+        raise DataError(f"{name!r} is not a file name.")
+    return path
 
 
 def _present(wanted: Sequence[RemoteFile], paths: Mapping[str, Path], *, force: bool) -> set[str]:
@@ -275,12 +290,23 @@ def _present(wanted: Sequence[RemoteFile], paths: Mapping[str, Path], *, force: 
             known = "has other content than the file to be fetched" if remote.checksum else "is there, and no checksum"
             faults.append(f"{path} {known}{'' if remote.checksum else ' tells whether it is the same file'}.")
     if faults:
-        raise UsageError.from_faults(faults, "Name another folder with --output, or add --force to replace files.")
+        raise UsageError("\n".join(faults), "Name another folder with --output, or add --force to replace files.")
     return present
 
 
+def _kept(part: Path) -> int:
+    """Bytes of a file that an earlier run fetched."""
+    return part.stat().st_size if part.is_file() else 0
+
+
 def _announce(
-    found: Found, wanted: Sequence[RemoteFile], missing: Sequence[RemoteFile], output: Path, reporter: Reporter
+    found: Found,
+    wanted: Sequence[RemoteFile],
+    *,
+    missing: Sequence[RemoteFile],
+    kept: Mapping[str, int],
+    output: Path,
+    reporter: Reporter,
 ) -> None:
     if not missing:
         what = f"{wanted[0].name} is" if len(wanted) == 1 else f"all {len(wanted)} files are"
@@ -293,16 +319,15 @@ def _announce(
     sizes = [remote.size for remote in missing]
     total = None if None in sizes else sum(size for size in sizes if size is not None)
     reporter.note(f"{found.source}{title}: {count}, {size_text(total)}, from {hosts} into {output}{rest}")
-    if len(missing) > 1:
-        for remote in missing:
-            reporter.note(f"  {remote.name}, {size_text(remote.size)}")
+    for remote in missing:
+        part = f", {size_text(kept[remote.name])} of it from an earlier run" if kept[remote.name] else ""
+        if len(missing) > 1 or part:
+            reporter.note(f"  {remote.name}, {size_text(remote.size)}{part}")
 
 
-def _room(missing: Sequence[RemoteFile], paths: Mapping[str, Path], output: Path) -> None:
+def _room(missing: Sequence[RemoteFile], kept: Mapping[str, int], output: Path) -> None:
     """A DownloadError before the first byte where the disk cannot hold what is still to come."""
-    parts = [transfer.part_of(paths[remote.name], remote) for remote in missing]
-    there = sum(part.stat().st_size for part in parts if part.exists())
-    needed = sum(remote.size or 0 for remote in missing) - there
+    needed = sum(max((remote.size or 0) - kept[remote.name], 0) for remote in missing)
     folder = next(parent for parent in (output, *output.absolute().parents) if parent.exists())
     free = shutil.disk_usage(folder).free
     if needed > free:

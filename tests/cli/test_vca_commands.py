@@ -30,8 +30,8 @@ def place(tmp_path_factory):
             csv.writer(stream).writerows(rows)
         done = run(
             "train", "--model", "vca", "--data", data / "images", "--labels", data / "bare.csv", "--clip",
-            clip_config(data), "--clip-weights", "random", "--epochs", 2, "--batch-size", 8, "--views", 1, "--workers", 0,
-            "--output", root / "run", "--json",
+            clip_config(data), "--clip-weights", "random", "--epochs", 2, "--batch-size", 8, "--views", 1, "--workers",
+            0, "--output", root / "run", "--json",
         )  # fmt: skip
         assert done.exit_code == 0, done.stderr
         assert "r2_fitted" in json.loads(done.stdout)["valid"]

@@ -127,14 +127,39 @@ def test_what_is_no_image_or_no_level_is_refused():
         ((images, "noise", 0), r"whole number in \[1, 5\]; got 0"),
         ((images, "noise", 3, "big"), "'scale' must be one of auto, cifar"),
         ((images, "fogg"), "unknown corruption"),
+        ((images, "noise", 3.0), r"whole number in \[1, 5\]; got 3.0"),
+        ((images, "noise", True), r"whole number in \[1, 5\]; got True"),
+        ((images, None), "name of one corruption; got None"),
+        ((images[:, :, :0], "noise"), r"must have pixels; got \(3, 3, 0, 12\)"),
     ):
         with pytest.raises(UsageError, match=told):
             corrupt(*arguments)
     with pytest.raises(UsageError, match=r"strength of noise must be in \[0, 1\]; got 2"):
         corrupt(images, "noise", strength=2)
+    for value in ("0.1", True):
+        with pytest.raises(UsageError, match=r"must be a number in \[0, 1\]"):
+            corrupt(images, "noise", strength=value)
 
 
 def test_the_column_goes_by_the_shorter_side():
     assert [scale_of(size) for size in ((32, 300), (48, 48), (49, 64), (128, 200), (129, 129))] == [
         "cifar", "cifar", "tiny", "tiny", "imagenet",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", list(CORRUPTIONS))
+def test_layout_in_memory_threads_and_number_format_do_not_matter(name):
+    images = pictures(3, 33)
+    before = images.clone()
+    found = corrupt(images, name, 4)
+    assert torch.equal(images, before)
+    assert torch.equal(corrupt(images.to(memory_format=torch.channels_last), name, 4), found)
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1 if threads > 1 else 2)
+        assert torch.equal(corrupt(images, name, 4), found)
+    finally:
+        torch.set_num_threads(threads)
+    for kind, bound in ((torch.float64, 1e-6), (torch.float16, 2e-3)):
+        other = corrupt(images.to(kind), name, 4)
+        assert other.dtype == kind and float((other.float() - found).abs().max()) < bound
