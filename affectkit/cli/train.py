@@ -80,6 +80,7 @@ def render(result: dict[str, Any], console: Console) -> None:
             columns.append("95% interval")
             rows = [[*row, span(intervals[row[0]]) if row[0] in intervals else ""] for row in rows]
         console.table(columns, rows)
+    console.note(f"run folder: {result['run']}")
 
 
 def _print_config(resolved: Resolved[TrainSettings], console: Console) -> None:

@@ -74,7 +74,10 @@ class Encoder(nn.Module):
     @torch.no_grad()
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Features (B, width) of images (B, 3, H, W), float32, not normalised to length 1."""
-        return self.tower(images).float()
+        features = self.tower(images)
+        if isinstance(features, tuple):  # CoCa's towers also give what its captions are made of
+            features = features[0]
+        return features.float()
 
     def train(self, mode: bool = True) -> Encoder:
         """Stays in evaluation mode."""
