@@ -24,7 +24,7 @@ from support import TINY, make_folders, settings
 
 from affectkit.cli.app import app
 from affectkit.core.progress import Silent
-from affectkit.runners import evaluate, infer, runs, train
+from affectkit.runners import concluding, evaluate, infer, runs
 from affectkit.runners.learner import Learner
 
 TRAIN = ("train", "--model", TINY, "--no-pretrained", "--image-size", "24", "--batch-size", "8", "--cache", "none",
@@ -157,8 +157,8 @@ def test_a_stop_while_the_end_is_computed_is_answered_and_loses_nothing(faces, t
     assert Command(tmp_path, *short, "--output", whole).end()[0] == 0
 
     def stop_at_the_end() -> None:
-        real = train.load_tensors
-        train.load_tensors = lambda *args: (real(*args), os.kill(os.getpid(), signal.SIGTERM))
+        real = concluding.load_tensors
+        concluding.load_tensors = lambda *args: (real(*args), os.kill(os.getpid(), signal.SIGTERM))
 
     code, told = Command(tmp_path, *short, "--output", cut, prepare=stop_at_the_end).end()
     assert code == 75 and "--resume" in told, told
@@ -179,7 +179,7 @@ def test_a_stop_among_repeats_names_the_run_of_all(faces, tmp_path, moment):
     def stop() -> None:
         owner, name = (Learner, "step")
         if moment == "between":
-            owner, name = train, "write_json"
+            owner, name = concluding, "write_json"
         real = getattr(owner, name)
         setattr(owner, name, lambda *args: (os.kill(os.getpid(), signal.SIGTERM), real(*args))[1])
 

@@ -9,6 +9,7 @@ from support import settings
 from affectkit.core.progress import Silent
 from affectkit.data.loading import SplitImages, collate, epoch_batches
 from affectkit.data.transforms import normalise
+from affectkit.models import backbones
 from affectkit.runners import runs
 from affectkit.runners.checkpoint import load_model
 from affectkit.runners.learner import Learner
@@ -35,7 +36,7 @@ def test_training_takes_the_steps_of_a_plain_loop(votes, tmp_path, monkeypatch, 
     runs.train(chosen, reporter=Silent())
     training = prepare(chosen, reporter=Silent())
     split, spec = training.train, training.task.spec
-    plain = initial_model(chosen, spec, training.options, reporter=Silent()).train()
+    plain = initial_model(chosen, backbones, spec, training.options, reporter=Silent()).train()
     kinds = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
     rest = {"momentum": 0.9} if optimizer == "sgd" else {}
     steps = kinds[optimizer](plain.parameters(), lr=1e-2, weight_decay=0.01, foreach=False, fused=False, **rest)
@@ -46,7 +47,7 @@ def test_training_takes_the_steps_of_a_plain_loop(votes, tmp_path, monkeypatch, 
         torch.nn.functional.cross_entropy(plain(normalise(batch["image"], spec)), target[batch["index"]]).backward()
         steps.step()
     found = load_model(tmp_path / "run" / "last.safetensors").state_dict()
-    begun = initial_model(chosen, spec, training.options, reporter=Silent()).state_dict()
+    begun = initial_model(chosen, backbones, spec, training.options, reporter=Silent()).state_dict()
     for name, value in plain.named_parameters():
         moved, gap = (value - begun[name]).norm(), (value - found[name]).norm()
         assert moved > 0 and gap < 0.05 * moved + 1e-6, f"{name} moved by {moved} and differs by {gap}"

@@ -202,7 +202,7 @@ CASES = {
     ),
     "second-repeat": (
         {"epochs": 1, "repeat": 3, **EVERY},
-        [kill(STEP, 6 + 3), kill("affectkit.runners.train:write_json", 1)],
+        [kill(STEP, 6 + 3), kill("affectkit.runners.concluding:write_json", 1)],
         ["epoch 1, batch 3", "only the end is left"],
     ),
 }  # fmt: skip
@@ -258,12 +258,12 @@ WHILE_WRITING = {
     ],
     "the end": [
         kill("affectkit.runners.runfolder:RunFolder.write_config", 1),
-        kill("affectkit.runners.train:Trainer.conclude", 1, before=True),
-        kill("affectkit.runners.train:load_tensors", 1),
+        kill("affectkit.runners.runs:conclude", 1, before=True),
+        kill("affectkit.runners.concluding:load_tensors", 1),
         kill(f"{CORE}:os.replace", 1, where="best.safetensors"),  # with its temperature, for the first time
         kill("affectkit.runners.train:draw_figures", 1),
         kill(f"{CORE}:os.replace", 1, before=True, where="metrics.json"),
-        kill("affectkit.runners.train:write_json", 1),
+        kill("affectkit.runners.concluding:write_json", 1),
     ],
 }
 
@@ -330,7 +330,7 @@ def no_space() -> None:
         ),
         (
             lambda: at_call(
-                "affectkit.runners.train:save_checkpoint", 1, lambda: no_file_larger_than(1 << 20), before=True
+                "affectkit.runners.train:save_tensors", 1, lambda: no_file_larger_than(1 << 20), before=True
             ),
             ["cannot write", "best.safetensors", "File too large"],
             6,
