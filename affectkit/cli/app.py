@@ -14,6 +14,7 @@ from affectkit.cli import (
     infer,
     merge,
     models,
+    pipeline,
     prep,
     pull,
     quantiles,
@@ -55,6 +56,7 @@ _main.__doc__ = HELP
 
 for _module in (
     prep,
+    pipeline,
     train,
     verify_resume,
     test,

@@ -47,7 +47,11 @@ def test_a_stopped_run_leaves_a_part_and_goes_on(web, tmp_path, number, code):
     web.stall = 200_000
     command = [sys.executable, "-m", "affectkit", "pull", "zenodo:7", "--output", str(tmp_path), "--file", "vca.pth"]
     environment = {"AFFECTKIT_ZENODO": web.url, "NO_PROXY": "127.0.0.1", "PATH": "/usr/bin:/bin"}
-    running = subprocess.Popen(command, stderr=-1, stdout=-1, text=True, env=environment)
+    # A shell's background jobs, tests among them, are born deaf to SIGINT.
+    running = subprocess.Popen(
+        command, stderr=-1, stdout=-1, text=True, env=environment,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )  # fmt: skip
     until = time.monotonic() + 30
     while time.monotonic() < until and not any(path.stat().st_size > 100_000 for path in tmp_path.iterdir()):
         time.sleep(0.02)
