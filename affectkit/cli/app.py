@@ -14,7 +14,6 @@ from affectkit.cli import (
     infer,
     merge,
     models,
-    pipeline,
     prep,
     pull,
     quantiles,
@@ -56,7 +55,6 @@ _main.__doc__ = HELP
 
 for _module in (
     prep,
-    pipeline,
     train,
     verify_resume,
     test,

@@ -50,7 +50,7 @@ def test_a_stopped_run_leaves_a_part_and_goes_on(web, tmp_path, number, code):
     # A shell's background jobs, tests among them, are born deaf to SIGINT.
     running = subprocess.Popen(
         command, stderr=-1, stdout=-1, text=True, env=environment,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509
     )  # fmt: skip
     until = time.monotonic() + 30
     while time.monotonic() < until and not any(path.stat().st_size > 100_000 for path in tmp_path.iterdir()):
