@@ -241,7 +241,7 @@ def joined(device: str = "auto") -> Iterator[Group]:
         raise UsageError(
             f"WORLD_SIZE is {launched()}, but {', '.join(lacking) or 'RANK'} "
             f"{'are not set' if len(lacking) > 1 else 'is not set' if lacking else 'is out of range'}.",
-            "Start several processes with torchrun --nproc-per-node N -m affectkit ..., or unset WORLD_SIZE.",
+            "Start several processes with torchrun --nproc-per-node N -m -- affectkit ..., or unset WORLD_SIZE.",
         )
     _parent = os.getppid()
     end_with_parent(signal.SIGTERM)  # the launcher: nothing is left running without it
