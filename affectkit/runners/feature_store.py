@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from affectkit.core.files import cache_folder, read_json, whole_file, write_json
-from affectkit.errors import DataError
+from affectkit.errors import DataError, RunError
 
 KEY_BYTES = 16
 SEGMENT_ROWS, SEGMENT_SECONDS = 4096, 30.0
@@ -50,6 +50,9 @@ class FeatureStore:
         identity: everything that features depend on beside the image and its change; names the folder.
         width: numbers an image.
         folder: where; None for a folder of the cache.
+
+    Raises:
+        RunError: the folder cannot be made or written to.
     """
 
     def __init__(self, identity: Mapping[str, Any], width: int, *, folder: Path | None = None) -> None:
@@ -65,7 +68,13 @@ class FeatureStore:
         self._waiting: dict[bytes, np.ndarray] = {}
         self._own: list[Path] = []
         self._since = time.monotonic()
-        self._open()
+        try:
+            self._open()
+        except OSError as error:
+            raise RunError(
+                f"the cache of features in {self.folder} cannot be used: {error.strerror or error}.",
+                "AFFECTKIT_CACHE names another place for it.",
+            ) from error
 
     def __len__(self) -> int:
         return len(self._places)

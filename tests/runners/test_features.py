@@ -15,7 +15,7 @@ from affectkit.core.progress import Silent
 from affectkit.core.spec import InputSpec
 from affectkit.data.layouts import Labels, find
 from affectkit.data.loading import EVALUATION
-from affectkit.errors import Stopped
+from affectkit.errors import RunError, Stopped
 from affectkit.models import clip
 from affectkit.runners import feature_store
 from affectkit.runners.evaluate import Place
@@ -230,3 +230,11 @@ def test_processes_share_the_work(data, tmp_path):
     assert in_ranks(2, work) == [0, 0]
     (store,) = stores()
     assert store["rows"] == 20 and store["identity"]["size"] == "32x32x3"
+
+
+def test_a_cache_that_cannot_be_written_is_told(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("AFFECTKIT_CACHE", str(tmp_path / "file"))
+    with pytest.raises(RunError, match="cache of features in") as caught:
+        FeatureStore({"a": 1}, 3)
+    assert "AFFECTKIT_CACHE" in caught.value.hint
