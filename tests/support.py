@@ -141,6 +141,17 @@ def affectkit(*arguments: object, timeout: float = 120, cwd: Path | None = None,
     )
 
 
+def invoke(*arguments: object) -> subprocess.CompletedProcess[str]:
+    """Run the command line in this process, which has imported everything already."""
+    from typer.testing import CliRunner
+
+    from affectkit.cli.app import app
+
+    command = [str(argument) for argument in arguments]
+    done = CliRunner().invoke(app, command, env={"HF_HUB_OFFLINE": "1"})
+    return subprocess.CompletedProcess(command, done.exit_code, done.stdout, done.stderr)
+
+
 def make_affectnet(root: Path, *, train: int, valid: int) -> Path:
     """AffectNetFused as it is downloaded, with bytes in place of images."""
     rng = np.random.default_rng(4)

@@ -13,7 +13,7 @@ import sys
 import time
 
 import pytest
-from support import TINY, affectkit, make_folders
+from support import TINY, affectkit, invoke, make_folders
 
 FAST = ("--model", TINY, "--no-pretrained", "--image-size", "24", "--batch-size", "8", "--workers", "0")
 
@@ -38,7 +38,7 @@ def test_train_test_infer_as_a_user_would(votes, tmp_path):
 
 
 def test_json_is_one_object_and_quiet_is_quiet(votes, tmp_path):
-    done = affectkit("train", "--data", votes, "--output", tmp_path / "r", "--epochs", "1", "--json", "--quiet", *FAST)
+    done = invoke("train", "--data", votes, "--output", tmp_path / "r", "--epochs", "1", "--json", "--quiet", *FAST)
     assert done.returncode == 0 and done.stderr == ""
     assert json.loads(done.stdout)["best_epoch"] == 1
 
@@ -74,7 +74,7 @@ def test_json_is_one_object_and_quiet_is_quiet(votes, tmp_path):
 )
 def test_errors_are_one_message_with_their_exit_code(arguments, code, words, trained, votes, tmp_path):
     places = {"tmp": tmp_path, "run": trained, "votes": votes}
-    done = affectkit(*(argument.format(**places) for argument in arguments))
+    done = invoke(*(argument.format(**places) for argument in arguments))
     assert done.returncode == code, done.stderr
     assert "Traceback" not in done.stderr and "unexpected" not in done.stderr
     text = " ".join(done.stderr.split())
@@ -135,7 +135,14 @@ def wait_for(path, process, seconds=60):
     assert path.exists(), process.communicate()[1]
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 75), (signal.SIGUSR1, 75)])
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [
+        pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow),  # these two: also in test_stop_signals
+        (signal.SIGTERM, 75),
+        pytest.param(signal.SIGUSR1, 75, marks=pytest.mark.slow),
+    ],
+)
 def test_signals_save_the_run_and_it_can_be_resumed(votes, tmp_path, number, code):
     run = tmp_path / "run"
     process = start("train", "--data", votes, "--output", run, "--epochs", "200", "--early-stop", "0", *FAST)

@@ -7,14 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
-from support import clip_config, make_ratings
-from typer.testing import CliRunner
-
-from affectkit.cli.app import app
-
-
-def run(*arguments: object):
-    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+from support import clip_config, invoke, make_ratings
 
 
 @pytest.fixture(scope="module")
@@ -28,27 +21,27 @@ def place(tmp_path_factory):
             rows = [[*row[0].rsplit(".", 1), row[2], row[1]] for row in list(csv.reader(stream))[1:]]
         with (data / "bare.csv").open("w", newline="") as stream:
             csv.writer(stream).writerows(rows)
-        done = run(
+        done = invoke(
             "train", "--model", "vca", "--data", data / "images", "--labels", data / "bare.csv", "--clip",
             clip_config(data), "--clip-weights", "random", "--epochs", 2, "--batch-size", 8, "--views", 1, "--workers",
             0, "--output", root / "run", "--json",
         )  # fmt: skip
-        assert done.exit_code == 0, done.stderr
+        assert done.returncode == 0, done.stderr
         assert "r2_fitted" in json.loads(done.stdout)["valid"]
         yield root
 
 
 def test_infer_writes_each_prediction_under_its_name(place, tmp_path):
     images = place / "data" / "images"
-    done = run("infer", images, "--checkpoint", place / "run", "--results", tmp_path / "r", "--workers", 0)
-    assert done.exit_code == 0, done.stderr
+    done = invoke("infer", images, "--checkpoint", place / "run", "--results", tmp_path / "r", "--workers", 0)
+    assert done.returncode == 0, done.stderr
     rows = list(csv.reader((tmp_path / "r" / "inference_results.csv").open()))
     assert rows[0] == ["Image Name", "Predicted Valence", "Predicted Arousal"] and len(rows) == 25
-    done = run(
+    done = invoke(
         "infer", images, "--checkpoint", place / "run", "--labels", place / "data" / "bare.csv", "--results",
         tmp_path / "t", "--json", "--workers", 0,
     )  # fmt: skip
-    assert done.exit_code == 0, done.stderr
+    assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["images"] == 24
     tested = {row["Image Name"]: row for row in csv.DictReader((tmp_path / "t" / "test_results.csv").open())}
     for name, valence, arousal in rows[1:]:
@@ -57,35 +50,35 @@ def test_infer_writes_each_prediction_under_its_name(place, tmp_path):
 
 def test_labels_of_infer_need_one_folder_and_results(place, tmp_path):
     labels = place / "data" / "bare.csv"
-    done = run("infer", place / "data" / "images", "--checkpoint", place / "run", "--labels", labels)
-    assert done.exit_code == 2 and "--labels needs --results" in done.stderr
+    done = invoke("infer", place / "data" / "images", "--checkpoint", place / "run", "--labels", labels)
+    assert done.returncode == 2 and "--labels needs --results" in done.stderr
     image = place / "data" / "images" / "000.png"
-    done = run("infer", image, "--checkpoint", place / "run", "--labels", labels, "--results", tmp_path / "r")
-    assert done.exit_code == 2 and "one folder" in done.stderr
+    done = invoke("infer", image, "--checkpoint", place / "run", "--labels", labels, "--results", tmp_path / "r")
+    assert done.returncode == 2 and "one folder" in done.stderr
 
 
 def test_a_missed_threshold_ends_with_3(place):
-    done = run(
+    done = invoke(
         "test", "--checkpoint", place / "run", "--data", place / "data" / "images", "--labels",
         place / "data" / "bare.csv", "--fail-under", "valence_ccc=0.999", "--workers", 0,
     )  # fmt: skip
-    assert done.exit_code == 3 and "valence_ccc is" in done.stderr
+    assert done.returncode == 3 and "valence_ccc is" in done.stderr
     assert "95% interval" in done.stdout
 
 
 def test_the_cache_is_shown_and_cleared(place):
-    done = run("cache", "--json")
+    done = invoke("cache", "--json")
     (store,) = json.loads(done.stdout)["stores"]
-    assert done.exit_code == 0 and store["rows"] == 24 and store["identity"]["fit"] == "stretch"
-    assert "32x32x3" in run("cache").stdout
-    assert run("cache", "zz", "--clear").exit_code == 2
-    assert run("cache", "--clear", "--older-than", 1).exit_code == 0 and Path(store["folder"]).exists()
-    done = run("cache", Path(store["folder"]).name[:6], "--clear")
-    assert done.exit_code == 0 and "removed" in done.stderr and not Path(store["folder"]).exists()
+    assert done.returncode == 0 and store["rows"] == 24 and store["identity"]["fit"] == "stretch"
+    assert "32x32x3" in invoke("cache").stdout
+    assert invoke("cache", "zz", "--clear").returncode == 2
+    assert invoke("cache", "--clear", "--older-than", 1).returncode == 0 and Path(store["folder"]).exists()
+    done = invoke("cache", Path(store["folder"]).name[:6], "--clear")
+    assert done.returncode == 0 and "removed" in done.stderr and not Path(store["folder"]).exists()
 
 
 def test_the_recipe_is_shown(place):
-    done = run("train", "--model", "vca", "--data", "x", "--output", "y", "--lr", 0.1, "--print-config", "--json")
+    done = invoke("train", "--model", "vca", "--data", "x", "--output", "y", "--lr", 0.1, "--print-config", "--json")
     found = json.loads(done.stdout)
     assert found["epochs"] == {"value": 50, "source": "recipe of vca"} and found["lr"]["source"] == "flag"
 
@@ -93,10 +86,10 @@ def test_the_recipe_is_shown(place):
 def test_faulty_rows_are_named_and_nothing_is_made(place, tmp_path):
     table = tmp_path / "bad.csv"
     table.write_text("000,png,5,6\n001,png,,6\n002,png,5\n000,png,4,4\nnone,png,4,4\n")
-    done = run(
+    done = invoke(
         "train", "--model", "vca", "--data", place / "data" / "images", "--labels", table, "--output", tmp_path / "run"
     )
-    assert done.exit_code == 1
+    assert done.returncode == 1
     assert "ratings must not be empty: line 2 (arousal)" in done.stderr and "line 3 (3)" in done.stderr
     assert not (tmp_path / "run").exists()
 
@@ -104,9 +97,9 @@ def test_faulty_rows_are_named_and_nothing_is_made(place, tmp_path):
 def test_openais_weights_that_are_not_here_are_told_at_once(place, tmp_path, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("affectkit.models.clip.is_cached", lambda choice: False)
-    done = run(
+    done = invoke(
         "train", "--model", "vca", "--clip", "ViT-B-32", "--data", place / "data" / "images", "--labels",
         place / "data" / "bare.csv", "--output", tmp_path / "run",
     )  # fmt: skip
-    assert done.exit_code == 1 and "vit_base_patch32_clip_224.openai" in done.stderr
+    assert done.returncode == 1 and "vit_base_patch32_clip_224.openai" in done.stderr
     assert "--clip-weights FILE" in done.stderr and not (tmp_path / "run").exists()
