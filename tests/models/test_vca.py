@@ -119,6 +119,17 @@ def test_clip_is_frozen_and_neither_trained_saved_averaged_nor_copied(config):
     assert {value.dtype for value in model.encoder.tower.parameters()} == {torch.float64}
 
 
+def test_of_towers_that_give_more_the_features_are_taken():
+    """CoCa's image towers return (features, tokens)."""
+
+    class Both(nn.Module):
+        def forward(self, images):
+            return images.flatten(1), images
+
+    images = torch.rand(2, 3, 4, 4)
+    assert torch.equal(clip.Encoder(Both(), "x")(images), images.flatten(1))
+
+
 def test_images_and_their_features_give_the_same_ratings(config):
     model = build(config).eval()
     images = torch.rand(3, 3, 32, 32)
