@@ -325,3 +325,57 @@ def test_altered_images_are_what_the_model_sees(run, place, alter):
     expected = np.sqrt(np.mean(np.square(errors), 0))
     assert summary["metrics"]["arousal_rmse"] == pytest.approx(expected[0], rel=1e-5)
     assert summary["metrics"]["valence_rmse"] == pytest.approx(expected[1], rel=1e-5)
+
+
+def test_training_takes_the_steps_of_the_published_loop(place, tmp_path, monkeypatch):
+    """Without dropout and augmentation, against SGD, schedule and loss written out on torch's own layers."""
+    from safetensors.torch import load_file
+
+    from affectkit.data.loading import epoch_batches
+    from affectkit.models import vca
+    from affectkit.runners import training
+
+    made = training.initial_model
+    starts = []
+
+    def without_dropout(*args, **kwargs):
+        model = made(*args, **kwargs)
+        for module in model.head.modules():
+            if isinstance(module, torch.nn.Dropout):
+                module.p = 0.0
+            if isinstance(module, torch.nn.MultiheadAttention):
+                module.dropout = 0.0
+        starts.append({name: value.clone() for name, value in model.head.state_dict().items()})
+        return model
+
+    monkeypatch.setattr(training, "initial_model", without_dropout)
+    epochs, lr, low = 5, 0.02, 1e-3
+    chosen = vca_settings(place, tmp_path / "run", epochs=epochs, lr=lr, lr_min=low, augment="none", seed=4)
+    runs.train(chosen, reporter=Silent())
+    rows = [row for row in rows_of(place / "ratings.csv") if row["split"] == "train"]
+    pictures = [Image.open(place / "images" / row["filename"]).resize((32, 32), Image.BILINEAR) for row in rows]
+    images = torch.from_numpy(np.stack([np.asarray(picture) for picture in pictures])).permute(0, 3, 1, 2) / 255
+    actual = torch.tensor([[float(row["arousal"]), float(row["valence"])] for row in rows])
+    head = vca.Head(64, 2).eval()  # nothing is dropped
+    head.load_state_dict(starts[0])
+    with torch.no_grad():
+        features = clip.build_tower(clip.choose(str(place / "tiny-clip.json"), "random")).eval()(images)
+    optimizer = torch.optim.SGD(head.parameters(), lr=lr, momentum=0.9, weight_decay=1e-4)
+    for epoch in range(epochs):
+        batches = epoch_batches(len(rows), 8, seed=4, epoch=epoch)
+        weight = 0.7 if epoch < 0.3 * epochs else 0.6 if epoch < 0.7 * epochs else 0.5
+        for number, batch in enumerate(batches):
+            points = [0, 0.1 * epochs, 0.6 * epochs, epochs], [1e-4 * lr, lr, low, low]
+            optimizer.param_groups[0]["lr"] = float(np.interp(epoch + number / len(batches), *points))
+            gap = head(features[batch]) - actual[batch]
+            arousal, valence = gap[:, 0].abs(), gap[:, 1]
+            smooth = torch.where(arousal < 0.5, arousal.square(), arousal - 0.25).mean()
+            optimizer.zero_grad()
+            (weight * smooth + (1 - weight) * valence.square().mean()).backward()
+            optimizer.step()
+    found = load_file(tmp_path / "run" / "last.safetensors")
+    checked = 0
+    for name, value in head.state_dict().items():
+        torch.testing.assert_close(found[f"head.{name}"], value, atol=2e-4, rtol=1e-3, msg=name)
+        checked += not torch.equal(starts[0][name], value)
+    assert checked > 60
