@@ -396,7 +396,7 @@ complete -c affectkit -n '__affectkit_at "test"' -l labels -r -F -d 'Table of la
 complete -c affectkit -n '__affectkit_at "test"' -l rating-range -x -d 'Least and greatest rating that can be given, as 1,9; others are refused'
 complete -c affectkit -n '__affectkit_at "test"' -l clip-weights -r -F -d 'File with the CLIP weights of a vca checkpoint; they must be the ones that...'
 complete -c affectkit -n '__affectkit_at "test"' -l alter -x -a '(__affectkit_words_18)' -d 'Alter the images first: noise, color, lighting or grayscale, as noise:3...'
-complete -c affectkit -n '__affectkit_at "test"' -l split -x -a '(__affectkit_words_19)' -d 'Split to test on; a --labels table without a split column is taken whole'
+complete -c affectkit -n '__affectkit_at "test"' -l split -x -a '(__affectkit_words_19)' -d 'Split to test on; all takes a --labels table whole, as is one without a...'
 complete -c affectkit -n '__affectkit_at "test"' -l results -r -F -d 'Folder for tables and pictures'
 complete -c affectkit -n '__affectkit_at "test"' -l force -d 'Write into a --results that is not empty'
 complete -c affectkit -n '__affectkit_at "test"' -l on-error -x -a '(__affectkit_words_6)' -d 'What a bad image does. Default: fail'

@@ -196,7 +196,7 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
         '--rating-range Least and greatest rating that can be given, as 1,9; others are refused',
         '--clip-weights File with the CLIP weights of a vca checkpoint; they must be the ones that...',
         '--alter Alter the images first: noise, color, lighting or grayscale, as noise:3...',
-        '--split Split to test on; a --labels table without a split column is taken whole',
+        '--split Split to test on; all takes a --labels table whole, as is one without a...',
         '--results Folder for tables and pictures',
         '--force Write into a --results that is not empty',
         '--on-error What a bad image does. Default: fail',

@@ -68,5 +68,5 @@ def _test(settings: InferSettings, console: Console) -> None:
 
     shared = {entry.name for entry in fields(TestSettings)} & {entry.name for entry in fields(InferSettings)}
     values = {name: getattr(settings, name) for name in shared}
-    summary = test(TestSettings(**values, data=Path(settings.paths[0])), reporter=console)
+    summary = test(TestSettings(**values, data=Path(settings.paths[0]), split="all"), reporter=console)
     render(summary, console, results=settings.results)

@@ -28,12 +28,14 @@ class Labels:
         ratings: whether valence and arousal are read; None: where there is no other target.
         scale: of the ratings; None: the likely one.
         alone: what the items of ``file`` are called where it has no ``split`` column.
+        whole: pass over that column of ``file``.
     """
 
     file: Path | None = None
     ratings: bool | None = None
     scale: Scale | None = None
     alone: str = "all"
+    whole: bool = False
 
 
 TABLE_NAMES = {"train": ("train",), "valid": ("valid", "val", "validation"), "test": ("test",)}
@@ -84,7 +86,9 @@ def find(root: Path, *, labels: Labels | None = None, reporter: Reporter | None 
         raise DataError(f"dataset {root} is not a folder.", "Name the folder that holds the images or tables.")
     labels = labels or Labels()
     if labels.file is not None:
-        splits, found = read_tables({labels.alone: labels.file}, root=root, ratings=labels.ratings, scale=labels.scale)
+        splits, found = read_tables(
+            {labels.alone: labels.file}, root=root, ratings=labels.ratings, scale=labels.scale, whole=labels.whole
+        )
         return Source(root, f"{labels.file.name} on the images", splits, next(iter(splits.values())).classes, (*found,))
     notes: list[str] = []
     folders = _class_folders(root)

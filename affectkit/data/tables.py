@@ -203,6 +203,7 @@ def read_tables(
     root: Path | None = None,
     ratings: bool | None = False,
     scale: Scale | None = None,
+    whole: bool = False,
 ) -> tuple[dict[str, Split], list[str]]:
     """The splits in tables, ``{"train": Path, ...}``; a table that is alone may hold several in a ``split`` column.
 
@@ -212,6 +213,7 @@ def read_tables(
 
     Args:
         root, ratings: see ``read_table``. scale: of the ratings; None for the likely one.
+        whole: pass over a ``split`` column.
 
     Returns:
         the splits in the order train, valid, test, all; and notes for the user.
@@ -223,7 +225,7 @@ def read_tables(
     found: dict[str, Table] = {}
     for name, path in paths.items():
         table = read_table(path, root=root, ratings=ratings)
-        if len(paths) == 1 and table.splits is not None:
+        if len(paths) == 1 and table.splits is not None and not whole:
             found.update({part: table.part(part) for part in dict.fromkeys(table.splits)})
         else:
             found[name] = table

@@ -312,6 +312,7 @@ def _test_at(
         ratings=task.rated,
         scale=parse_scale(settings.rating_range) if settings.rating_range else task.scale if task.rated else None,
         alone=settings.split,
+        whole=settings.split == "all",
     )
     source = place.group.in_turn(lambda: find(settings.data, labels=labels, reporter=reporter))
     split, note = task.usable(find_split(source, settings.split))

@@ -318,7 +318,7 @@ class TestSettings(Runtime):
     )
     split: str = setting(
         "test",
-        "Split to test on; a --labels table without a split column is taken whole.",
+        "Split to test on; all takes a --labels table whole, as is one without a split column.",
         choices=("train", "valid", "test", "all"),
         group=DATA,
     )

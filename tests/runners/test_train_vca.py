@@ -379,3 +379,10 @@ def test_training_takes_the_steps_of_the_published_loop(place, tmp_path, monkeyp
         torch.testing.assert_close(found[f"head.{name}"], value, atol=2e-4, rtol=1e-3, msg=name)
         checked += not torch.equal(starts[0][name], value)
     assert checked > 60
+
+
+def test_a_table_with_a_split_column_can_be_taken_whole(run, place):
+    root, _ = run
+    chosen = TestSettings(checkpoint=root, data=place / "images", labels=place / "ratings.csv", split="all")
+    assert run_test(chosen, reporter=Silent())["images"] == 40
+    assert run_test(replace(chosen, split="valid"), reporter=Silent())["images"] == 6
