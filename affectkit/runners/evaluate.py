@@ -307,19 +307,8 @@ def _test_at(
     folder = settings.results
     if folder is not None:
         place.group.together(lambda: str(fresh_folder(folder, force=settings.force, name="--results")))
-    labels = Labels(
-        settings.labels,
-        ratings=task.rated,
-        scale=parse_scale(settings.rating_range) if settings.rating_range else task.scale if task.rated else None,
-        alone=settings.split,
-        whole=settings.split == "all",
-    )
-    source = place.group.in_turn(lambda: find(settings.data, labels=labels, reporter=reporter))
-    split, note = task.usable(find_split(source, settings.split))
+    source, split = _tested(place, task, settings, reporter=reporter)
     workers, why = place.workers(settings.workers)
-    reporter.note(f"{source.layout} in {source.root}, {split.name} split: {len(split):,} images")
-    for text in filter(None, (*source.notes, note)):
-        reporter.note(text)
     reporter.note(place.describe(settings.batch_size, f"{workers} ({why})"))
     loader = evaluation_loader(
         SplitImages(split, task.spec), place=place, batch_size=settings.batch_size, workers=workers
@@ -357,6 +346,23 @@ def _test_at(
     if folder is not None:
         place.group.together(lambda: _write_test(folder, task, results, summary, reporter=reporter))
     return summary
+
+
+def _tested(place: Place, task: Task, settings: TestSettings, *, reporter: Reporter) -> tuple[Source, Split]:
+    """The dataset and the split of it that are tested on, with what a user should know of them said."""
+    labels = Labels(
+        settings.labels,
+        ratings=task.rated,
+        scale=parse_scale(settings.rating_range) if settings.rating_range else task.scale,
+        alone=settings.split,
+        whole=settings.split == "all",
+    )
+    source = place.group.in_turn(lambda: find(settings.data, labels=labels, reporter=reporter))
+    split, note = task.usable(find_split(source, settings.split))
+    reporter.note(f"{source.layout} in {source.root}, {split.name} split: {len(split):,} images")
+    for text in filter(None, (*source.notes, note)):
+        reporter.note(text)
+    return source, split
 
 
 def alteration(text: str, spec: InputSpec) -> Callable[[torch.Tensor], torch.Tensor]:

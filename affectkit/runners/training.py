@@ -198,7 +198,8 @@ def test_split(settings: TrainSettings, source: Source, task: Task, reporter: Re
     if settings.test_data is None and settings.test_labels is None:
         test = source.splits.get("test") if settings.labels is not None else None
     else:
-        labels = replace(wanted_labels(settings), file=settings.test_labels, alone="test")
+        wanted = wanted_labels(settings)
+        labels = replace(wanted, file=settings.test_labels, alone="test", scale=wanted.scale or task.scale)
         found = find(settings.test_data or settings.data, labels=labels, reporter=reporter)
         test = found.splits.get("test") or found.splits.get("all")
         if test is None:

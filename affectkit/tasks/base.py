@@ -89,6 +89,9 @@ class Task(ABC):
     figures_folder: ClassVar[str] = "plots"
     """Where ``test`` puts pictures within its results."""
 
+    scale: tuple[float, float] | None = None
+    """Of ratings: the least and the greatest that can be given."""
+
     def __init__(self, spec: InputSpec) -> None:
         self.spec = spec
 
