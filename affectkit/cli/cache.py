@@ -62,7 +62,7 @@ def _render(stores: list[dict[str, Any]], console: Console, *, cleared: bool, wh
     rows = [
         [
             _name(store)[:12],
-            str(store["identity"].get("encoder", "?"))[:12],
+            store["title"] or "?",
             f"{store['identity'].get('size', '?')} {store['identity'].get('fit', '')}".strip(),
             f"{store['identity'].get('precision', '?')} {store['identity'].get('device', '')}".strip(),
             f"{store['rows']:,}",

@@ -15,6 +15,7 @@ from affectkit.metrics.distribution import (
     check_matrix,
     check_pair,
     check_same_shape,
+    check_vector,
     rows_text,
 )
 
@@ -202,12 +203,7 @@ def _below_largest(logits: ArrayLike) -> Floats:
 
 def _shares(values: ArrayLike, name: str) -> Floats:
     """(N,) float64 in [0, 1], with what float32 rounding carried beyond removed."""
-    try:
-        array = np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise DataError(f"{name} must be numbers of shape (samples,): {error}.") from error
-    if array.ndim != 1:
-        raise DataError(f"{name} must have the shape (samples,); got {array.shape}.")
+    array = check_vector(values, name)
     out = ~((array >= -_ROUNDING) & (array <= 1 + _ROUNDING))  # NaN is out too
     if out.any():
         raise DataError(

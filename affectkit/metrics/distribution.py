@@ -148,6 +148,17 @@ def rows_text(broken: NDArray[np.bool_], limit: int = 10) -> str:
     return f"row{'s' if len(rows) > 1 else ''} {listed}{more}"
 
 
+def check_vector(values: ArrayLike, name: str) -> Floats:
+    """``values`` as (N,) float64, or a DataError that says what ``name`` must be."""
+    try:
+        array = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{name} must be numbers of shape (samples,): {error}.") from error
+    if array.ndim != 1:
+        raise DataError(f"{name} must have the shape (samples,); got {array.shape}.")
+    return array
+
+
 def _x_log2(x: Floats, ratio: Floats) -> Floats:
     """x log2(ratio), 0 where x is 0."""
     return x * np.log2(np.where(x > 0, ratio, 1.0))

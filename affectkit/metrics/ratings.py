@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from affectkit.errors import DataError
-from affectkit.metrics.distribution import Floats, rows_text
+from affectkit.metrics.distribution import Floats, check_vector, rows_text
 
 EQUAL = 8 * 2.0**-24
 """Eight units in the last place of float32: what the arithmetic of a network makes of equal values."""
@@ -192,12 +192,7 @@ def _undefined(p: Floats, q: Floats, scale: float) -> str:
 
 
 def _vector(values: ArrayLike, name: str) -> Floats:
-    try:
-        array = np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise DataError(f"{name} must be numbers of shape (samples,): {error}.") from error
-    if array.ndim != 1:
-        raise DataError(f"{name} must have the shape (samples,); got {array.shape}.")
+    array = check_vector(values, name)
     broken = ~np.isfinite(array)
     if broken.any():
         raise DataError(

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
-import socket
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import timm
 import torch
@@ -17,9 +14,12 @@ from torch import nn
 
 from affectkit.core.spec import InputSpec
 from affectkit.errors import CheckpointError, DownloadError, UsageError
+from affectkit.models import hub
 from affectkit.models.weights import read_state
 
 VGG_WIDTH = 4096
+SETTINGS = ("pretrained", "channels", "image_size", "dropout", "top")
+"""Settings of a training that mean nothing to other families of models."""
 
 
 class Backbone(nn.Module):
@@ -102,9 +102,27 @@ def default_input(name: str, options: Mapping[str, Any], settings: Mapping[str, 
     return {"height": height, "width": width, "mean": tuple(mean), "std": tuple(std)}
 
 
+def starting(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Further options of ``build`` for a model that is about to be trained, not loaded."""
+    return {"pretrained": True} if settings["pretrained"] and settings["init"] is None else {}
+
+
+def loading(options: Mapping[str, Any], *, clip_weights: str | None = None) -> dict[str, Any]:
+    """The options of ``build`` for a model whose weights are about to be copied from a checkpoint with ``options``.
+
+    Raises:
+        UsageError: ``clip_weights`` are given, and there is no CLIP.
+    """
+    if clip_weights:
+        raise UsageError("--clip-weights has no effect: the model of the checkpoint is not on CLIP.")
+    return dict(options)
+
+
 def fetching(name: str, options: Mapping[str, Any]) -> str:
     """What building with these ``options`` will fetch from where; empty where all is on this machine."""
-    return hub_source(name) if options.get("pretrained") and not is_cached(name) else ""
+    if not options.get("pretrained") or is_cached(name):
+        return ""
+    return f"{hub_source(name)} (once; --no-pretrained trains from scratch)"
 
 
 def hub_source(name: str) -> str:
@@ -203,23 +221,10 @@ def is_cached(name: str) -> bool:
 
 
 def _check_reachable(name: str) -> None:
-    """Fail at once where the hub cannot be reached: its client would retry for most of a minute first."""
-    import huggingface_hub.constants as hub
-
     if not hub_source(name):
         raise UsageError(f"timm has no pre-trained weights for {name}.", "Add --no-pretrained.")
-    if is_cached(name):
-        return
-    if hub.HF_HUB_OFFLINE:
-        raise _not_fetched(name, "HF_HUB_OFFLINE is set.")
-    proxied = any(os.environ.get(key) for key in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"))
-    host = urlsplit(hub.ENDPOINT).hostname
-    if proxied or host is None:  # a proxy resolves names for us, so a failure here would say nothing
-        return
-    try:
-        socket.getaddrinfo(host, 443)
-    except OSError as error:
-        raise _not_fetched(name, f"{host} cannot be reached ({error.strerror or error}).") from error
+    if not is_cached(name) and (why := hub.unreachable(hub.endpoint())):
+        raise _not_fetched(name, why)
 
 
 def _vgg_top(width: int, classes: int) -> nn.Sequential:

@@ -6,7 +6,6 @@ import hashlib
 import json
 import logging
 import os
-import socket
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from torch import nn
 from affectkit.core.randomness import address
 from affectkit.core.registry import unknown_name
 from affectkit.errors import CheckpointError, DownloadError, UsageError
+from affectkit.models import hub
 from affectkit.models.weights import read_state
 
 RANDOM = "random"
@@ -56,14 +56,19 @@ class Encoder(nn.Module):
 
     Args:
         tower: the network; put into evaluation mode, without gradients.
-        sha256: of its weights.
+        choice: what it is, with the hash of its weights.
         carried: save its weights with the model after all.
+
+    Attributes:
+        sha256: of its weights. identity: of all that its features depend on: architecture and activation too.
+        width: numbers an image. described: what it is, in words.
     """
 
-    def __init__(self, tower: nn.Module, sha256: str, *, carried: bool = False) -> None:
+    def __init__(self, tower: nn.Module, choice: ClipChoice, *, carried: bool = False) -> None:
         super().__init__()
         tower = tower.eval().requires_grad_(False)
-        self.sha256 = sha256
+        self.sha256, self.identity, self.width = choice.sha256, identity_of(choice), width(choice)
+        self.described = f"CLIP {choice.name} ({choice.weights})"
         self.carried = carried
         if carried:
             self.tower = tower
@@ -183,7 +188,7 @@ def image_statistics(choice: ClipChoice) -> tuple[tuple[float, ...], tuple[float
     """Mean and std of the images that the weights were trained on."""
     import open_clip
 
-    found = open_clip.get_pretrained_cfg(choice.name.removesuffix("-quickgelu"), choice.weights)
+    found = _pretrained(choice)
     return tuple(found.get("mean") or open_clip.OPENAI_DATASET_MEAN), tuple(
         found.get("std") or open_clip.OPENAI_DATASET_STD
     )
@@ -192,6 +197,16 @@ def image_statistics(choice: ClipChoice) -> tuple[tuple[float, ...], tuple[float
 def width(choice: ClipChoice) -> int:
     """The number of features of an image."""
     return int(_config(choice)["embed_dim"])
+
+
+def identity_of(choice: ClipChoice) -> str:
+    """A hash of what the features of ``choice`` depend on.
+
+    Weights alone do not tell it: the same ones give other features with another activation, or cut into other heads.
+    """
+    parts = {name: _config(choice)[name] for name in ("embed_dim", "vision_cfg")}
+    text = json.dumps([parts, choice.quick_gelu, choice.sha256], sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _config(choice: ClipChoice) -> dict[str, Any]:
@@ -284,27 +299,31 @@ def tower_hash(tower: nn.Module) -> str:
 
 def source_of(choice: ClipChoice) -> str:
     """Where the weights of a tag are fetched from, in words."""
-    import open_clip
-
-    found = open_clip.get_pretrained_cfg(choice.name.removesuffix("-quickgelu"), choice.weights)
-    hub = str(found.get("hf_hub", "")).strip("/")
-    return f"{hub} on huggingface.co" if hub else str(found.get("url", ""))
+    found = _pretrained(choice)
+    repository = str(found.get("hf_hub", "")).strip("/")
+    return f"{repository} on huggingface.co" if repository else str(found.get("url", ""))
 
 
 def is_cached(choice: ClipChoice) -> bool:
     """Whether a tag's weights already lie on this machine (or none have to be fetched)."""
-    import open_clip
     from huggingface_hub import try_to_load_from_cache
 
     if choice.weights in (RANDOM, "file"):
         return True
-    found = open_clip.get_pretrained_cfg(choice.name.removesuffix("-quickgelu"), choice.weights)
-    hub = str(found.get("hf_hub", "")).strip("/")
+    found = _pretrained(choice)
+    repository = str(found.get("hf_hub", "")).strip("/")
     files = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
-    if hub and any(isinstance(try_to_load_from_cache(hub, file), str) for file in files):
+    if repository and any(isinstance(try_to_load_from_cache(repository, file), str) for file in files):
         return True
     url = str(found.get("url", ""))
     return bool(url) and (Path("~/.cache/clip").expanduser() / url.rsplit("/", 1)[-1]).is_file()
+
+
+def _pretrained(choice: ClipChoice) -> dict[str, Any]:
+    """What open_clip says of the weights of a tag; empty for others."""
+    import open_clip
+
+    return open_clip.get_pretrained_cfg(choice.name.removesuffix("-quickgelu"), choice.weights)
 
 
 def _fetched_tower(choice: ClipChoice, cache: Path | None) -> nn.Module:
@@ -326,20 +345,11 @@ def _fetched_tower(choice: ClipChoice, cache: Path | None) -> nn.Module:
 
 
 def _check_reachable(choice: ClipChoice) -> None:
-    """Fail at once where the host cannot be reached: the hub's client would retry for most of a minute first."""
-    import huggingface_hub.constants as hub
-
     if is_cached(choice):
         return
-    if hub.HF_HUB_OFFLINE:
-        raise _not_fetched(choice, "HF_HUB_OFFLINE is set.")
-    if any(os.environ.get(key) for key in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")):
-        return  # a proxy resolves names for us, so a failure here would say nothing
-    host = "huggingface.co" if "huggingface" in source_of(choice) else source_of(choice).split("/")[2]
-    try:
-        socket.getaddrinfo(host, 443)
-    except OSError as error:
-        raise _not_fetched(choice, f"{host} cannot be reached ({error.strerror or error}).") from error
+    found = _pretrained(choice)
+    if why := hub.unreachable(hub.endpoint() if found.get("hf_hub") else str(found.get("url", ""))):
+        raise _not_fetched(choice, why)
 
 
 def _not_fetched(choice: ClipChoice, why: str) -> DownloadError:

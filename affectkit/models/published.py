@@ -21,7 +21,7 @@ from affectkit.errors import CheckpointError, UsageError
 from affectkit.models import vca
 from affectkit.models.clip import OPENAI, ClipChoice, tower_hash
 from affectkit.models.pickled import is_pickled, load_pickled
-from affectkit.models.weights import NESTED
+from affectkit.models.weights import unwrapped
 
 Shapes = dict[str, tuple[int, ...]]
 
@@ -184,33 +184,7 @@ def tower_state(published: Published) -> dict[str, torch.Tensor]:
 
 
 def _contents(path: Path) -> Contents:
-    found = load_pickled(path)
-    beside: dict[str, Any] = {}
-    for key in NESTED:
-        if isinstance(found, Mapping) and isinstance(found.get(key), Mapping):
-            beside |= {str(name): value for name, value in found.items() if name != key}
-            found = found[key]
-    if not isinstance(found, Mapping) or not found:
-        what = f"an empty {type(found).__name__}" if isinstance(found, Mapping) else f"a {type(found).__name__}"
-        raise CheckpointError(f"{path} holds {what}, not a state dict of tensors.")
-    strange = [str(name) for name, value in found.items() if not _is_plain(name, value)]
-    if strange:
-        raise CheckpointError(
-            f"{path} is not a state dict of tensors: {', '.join(strange[:5])}{', ...' if len(strange) > 5 else ''} "
-            f"{'is' if len(strange) == 1 else 'are'} something else."
-        )
-    state = {name.removeprefix("module."): value.detach() for name, value in found.items()}
-    return Contents(path, state, beside)
-
-
-def _is_plain(name: Any, value: Any) -> bool:
-    return (
-        isinstance(name, str)
-        and isinstance(value, torch.Tensor)
-        and value.layout == torch.strided
-        and value.device.type == "cpu"
-        and not value.is_quantized
-    )
+    return Contents(path, *unwrapped(load_pickled(path), path))
 
 
 def numbers(values: Mapping[str, Any]) -> dict[str, Any]:

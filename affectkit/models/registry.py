@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from affectkit.core.registry import Registry, unknown_name
@@ -43,13 +45,21 @@ def recipe(name: str) -> dict[str, Any]:
     return RECIPES.get(name, {})
 
 
-def family(name: str) -> Any:
-    """The module that builds ``name``, after ``check_model``: ``configured``, ``default_input``, ``fetching``, ..."""
-    check_model(name)
-    import importlib
+def family(name: str) -> ModuleType:
+    """The module that builds ``name``, after ``check_model``.
 
+    It has ``build``; ``SETTINGS``; and ``configured``, ``starting``, ``loading``, ``default_input``, ``fetching`` and
+    ``load_weights``, through which runners ask of a model what they need not know by name.
+    """
+    check_model(name)
     target = MODELS[name].target if name in MODELS else BACKBONES
     return importlib.import_module(target.partition(":")[0])
+
+
+def settings_of_others(name: str) -> list[str]:
+    """Settings that mean nothing to the model called ``name``, for they are those of other families."""
+    modules = {importlib.import_module(entry.target.partition(":")[0]) for entry in MODELS.values()}
+    return sorted(setting for module in modules - {family(name)} for setting in module.SETTINGS)
 
 
 def check_model(name: str) -> str:

@@ -24,6 +24,8 @@ FEED_FORWARD = 512
 BRANCH = 256
 INPUT = {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)}
 """The published weights were trained on images in [0, 1] as they are."""
+SETTINGS = ("clip", "clip_weights", "clip_activation", "clip_normalise", "include_clip", "views")
+"""Settings of a training that mean nothing to other families of models."""
 
 
 class Layer(nn.TransformerEncoderLayer):
@@ -158,8 +160,26 @@ def build(
         options["carried"] = True
     elif choice.weights == "file":
         options["clip_weights"] = str(clip_weights)
-    encoder = clip.Encoder(tower, found, carried=carried)
+    encoder = clip.Encoder(tower, choice, carried=carried)
     return VCA(encoder, Head(clip.width(choice), len(spec.classes)), options)
+
+
+def starting(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Further options of ``build`` for a model that is about to be trained, not loaded."""
+    return {}
+
+
+def loading(options: Mapping[str, Any], *, clip_weights: str | None = None) -> dict[str, Any]:
+    """The options of ``build`` for a model whose weights are about to be copied from a checkpoint with ``options``.
+
+    Raises:
+        UsageError: ``clip_weights`` are given, and the checkpoint carries CLIP's.
+    """
+    if options.get("carried"):
+        if clip_weights:
+            raise UsageError("--clip-weights has no effect: the checkpoint holds CLIP's weights itself.")
+        return {**options, "empty": True}
+    return {**options, "clip_weights": clip_weights} if clip_weights else dict(options)
 
 
 def configured(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -185,7 +205,9 @@ def default_input(name: str, options: Mapping[str, Any], settings: Mapping[str, 
 def fetching(name: str, options: Mapping[str, Any]) -> str:
     """What building with these ``options`` will fetch from where; empty where all is on this machine."""
     choice = clip.ClipChoice(**options["clip_model"])
-    return "" if clip.is_cached(choice) else f"CLIP {choice.name} ({choice.weights}) from {clip.source_of(choice)}"
+    if clip.is_cached(choice):
+        return ""
+    return f"CLIP {choice.name} ({choice.weights}) from {clip.source_of(choice)} (once)"
 
 
 def load_weights(model: VCA, path: Path, *, classes: tuple[str, ...] = ()) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +26,40 @@ def read_state(path: Path) -> dict[str, torch.Tensor]:
         state: Any = _load_safetensors(path)
     else:
         state = load_pickled(path)
+    return unwrapped(state, path)[0]
+
+
+def unwrapped(found: Any, path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """The tensors in what a training script saved, by name without ``module.``, and what stands beside them.
+
+    Raises:
+        CheckpointError: ``found`` is not a state dict of plain tensors on the CPU, nor holds one under ``NESTED``.
+    """
+    beside: dict[str, Any] = {}
     for key in NESTED:
-        if isinstance(state, dict) and isinstance(state.get(key), dict):
-            state = state[key]
-    if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
-        raise CheckpointError(f"{path} is not a state dict of tensors.")
-    return {name.removeprefix("module."): tensor for name, tensor in state.items()}
+        if isinstance(found, Mapping) and isinstance(found.get(key), Mapping):
+            beside |= {str(name): value for name, value in found.items() if name != key}
+            found = found[key]
+    if not isinstance(found, Mapping) or not found:
+        what = f"an empty {type(found).__name__}" if isinstance(found, Mapping) else f"a {type(found).__name__}"
+        raise CheckpointError(f"{path} holds {what}, not a state dict of tensors.")
+    strange = [str(name) for name, value in found.items() if not _is_plain(name, value)]
+    if strange:
+        raise CheckpointError(
+            f"{path} is not a state dict of tensors: {', '.join(strange[:5])}{', ...' if len(strange) > 5 else ''} "
+            f"{'is' if len(strange) == 1 else 'are'} something else."
+        )
+    return {name.removeprefix("module."): value.detach() for name, value in found.items()}, beside
+
+
+def _is_plain(name: Any, value: Any) -> bool:
+    return (
+        isinstance(name, str)
+        and isinstance(value, torch.Tensor)
+        and value.layout == torch.strided
+        and value.device.type == "cpu"
+        and not value.is_quantized
+    )
 
 
 def _load_safetensors(path: Path) -> dict[str, torch.Tensor]:

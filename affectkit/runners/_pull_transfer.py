@@ -262,7 +262,7 @@ def refused(response: Any, what: str) -> DownloadError:
     elif code in (404, 410):
         hint = "Check the number or the address in a browser."
     elif code == 429 or code >= 500:
-        hint = f"Try again {f'in {after} seconds' if after.isdigit() else 'later'}; what has arrived is kept."
+        hint = f"Try again {f'in {after} seconds' if after.isdigit() else 'later'}."
     return DownloadError(f"{where} refuses to {what}: {code}, {told}.", hint)
 
 

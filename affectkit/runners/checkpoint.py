@@ -18,7 +18,7 @@ from affectkit.core.files import sha256, whole_file
 from affectkit.core.spec import InputSpec
 from affectkit.errors import CheckpointError, RunError, UsageError
 from affectkit.models.published import Published, is_published, read_published
-from affectkit.models.registry import build
+from affectkit.models.registry import family
 from affectkit.runners.device import prepare_model, resolve_device
 from affectkit.tasks import TASKS
 from affectkit.tasks.base import Task
@@ -158,16 +158,13 @@ def load_model(path: str | Path, *, device: str = "cpu", clip_weights: str | Non
     published = read_published(path) if is_published(path) else None
     header = published_header(published) if published else read_header(path)
     target = resolve_device(device)
-    options = dict(header.options)
-    if options.get("carried"):
-        options["empty"] = True
-    if clip_weights:
-        if "clip_model" not in options or options.get("carried"):
-            why = "holds CLIP's weights itself" if "clip_model" in options else f"is a {header.model}, not on CLIP"
-            raise UsageError(f"--clip-weights has no effect: {path} {why}.")
-        options["clip_weights"] = clip_weights
     try:
-        model = build(header.model, header.spec, **options)
+        builder = family(header.model)
+    except UsageError as error:
+        raise CheckpointError(f"{path}: the model {header.model!r} cannot be built: {error}") from error
+    options = builder.loading(header.options, clip_weights=clip_weights)
+    try:
+        model = builder.build(header.model, header.spec, **options)
     except (UsageError, TypeError) as error:
         raise CheckpointError(f"{path}: the model {header.model!r} cannot be built: {error}") from error
     if published:

@@ -48,15 +48,16 @@ class FeatureStore:
 
     Args:
         identity: everything that features depend on beside the image and its change; names the folder.
-        width: numbers an image.
+        width: numbers an image. title: of the encoder, for people.
         folder: where; None for a folder of the cache.
 
     Raises:
         RunError: the folder cannot be made or written to.
     """
 
-    def __init__(self, identity: Mapping[str, Any], width: int, *, folder: Path | None = None) -> None:
+    def __init__(self, identity: Mapping[str, Any], width: int, *, title: str = "", folder: Path | None = None) -> None:
         self.identity = dict(identity)
+        self.title = title
         name = digest(*(f"{key}={self.identity[key]}" for key in sorted(self.identity))).hex()
         self.folder = folder or root() / name
         self.width = width
@@ -97,14 +98,14 @@ class FeatureStore:
         for row, (key, values) in enumerate(self._waiting.items()):
             segment[row] = (np.void(key), zlib.crc32(values.tobytes()), values)
         self._waiting.clear()
-        self._own.append(self._write(segment))
+        self._own.append(self._write([segment]))
 
     def join(self) -> None:
         """Write what waits, and put the segments that this process wrote into one."""
         self.flush()
         if len(self._own) > 1:
             parts = [np.load(path, mmap_mode="r") for path in self._own]
-            before, self._own = self._own, [self._write(np.concatenate(parts))]
+            before, self._own = self._own, [self._write(parts)]
             for path in before:  # what is mapped of them stays readable
                 path.unlink(missing_ok=True)
 
@@ -144,7 +145,7 @@ class FeatureStore:
         self.folder.mkdir(parents=True, exist_ok=True)
         record = self.folder / RECORD
         if not record.exists():
-            write_json(record, {"identity": self.identity, "width": self.width})
+            write_json(record, {"identity": self.identity, "width": self.width, "title": self.title})
         known = set(self._files)
         for path in sorted(self.folder.glob("segment-*.npy")):
             if path not in known:
@@ -171,17 +172,21 @@ class FeatureStore:
         for row, key in enumerate(segment["key"].tolist()):
             self._places.setdefault(key, (number, row))
 
-    def _write(self, segment: np.ndarray) -> Path:
+    def _write(self, parts: Sequence[np.ndarray]) -> Path:
+        """One segment of several, without holding them in memory together."""
         path = self.folder / f"segment-{uuid.uuid4().hex}.npy"
+        form = {"descr": np.lib.format.dtype_to_descr(self.dtype), "fortran_order": False}
         with whole_file(path) as part, part.open("wb") as stream:
-            np.save(stream, segment, allow_pickle=False)
+            np.lib.format.write_array_header_1_0(stream, {**form, "shape": (sum(map(len, parts)),)})
+            for rows in parts:
+                stream.write(np.ascontiguousarray(rows).data.cast("B"))
         self._map(path)
         return path
 
 
 def stores() -> list[dict[str, Any]]:
-    """What lies in the cache: a dict a store with ``folder``, ``identity``, ``rows``, ``bytes`` and ``used`` (seconds
-    since the epoch), the one used last first."""
+    """What lies in the cache: a dict a store with ``folder``, ``title``, ``identity``, ``rows``, ``bytes`` and ``used``
+    (seconds since the epoch), the one used last first."""
     found = []
     for record in root().glob(f"*/{RECORD}"):
         files = [path for path in record.parent.iterdir() if path.is_file()]
@@ -195,6 +200,7 @@ def stores() -> list[dict[str, Any]]:
         found.append(
             {
                 "folder": str(record.parent),
+                "title": told.get("title", ""),
                 "identity": told["identity"],
                 "rows": sum(size // row for size in sizes) if width else 0,
                 "bytes": sum(path.stat().st_size for path in files),

@@ -123,11 +123,11 @@ def view_labels(augment: str, views: int) -> tuple[str, ...]:
     return (PLAIN,) if RANGES[augment] is None else tuple(f"{augment}/{number}" for number in range(views))
 
 
-def open_store(encoder: nn.Module, spec: InputSpec, place: Place, *, width: int) -> FeatureStore:
-    """The store of the features that ``encoder`` (with a ``sha256``) gives on ``place`` for images as ``spec`` says."""
+def open_store(encoder: nn.Module, spec: InputSpec, place: Place) -> FeatureStore:
+    """The store of the features that ``encoder`` gives on ``place`` for images as ``spec`` says."""
     return FeatureStore(
         {
-            "encoder": encoder.sha256,
+            "encoder": encoder.identity,
             "size": f"{spec.height}x{spec.width}x{spec.channels}",
             "fit": spec.fit,
             "mean": list(spec.mean),
@@ -136,7 +136,8 @@ def open_store(encoder: nn.Module, spec: InputSpec, place: Place, *, width: int)
             "device": place.device.kind,
             "version": 1,
         },
-        width,
+        encoder.width,
+        title=encoder.described,
     )
 
 
@@ -273,6 +274,6 @@ def encoder_of(model: nn.Module) -> nn.Module | None:
 
 
 def encoder_hash(model: nn.Module) -> str:
-    """The hash of its weights; empty where there is none."""
+    """The hash of all that its features depend on; empty where there is none."""
     encoder = encoder_of(model)
-    return encoder.sha256 if encoder is not None else ""
+    return encoder.identity if encoder is not None else ""

@@ -44,7 +44,7 @@ def feed(training: Training, *, stopping: StopFlag | None, reporter: Reporter) -
     if encoder is None:
         return Feed()
     settings, spec = training.settings, training.task.spec
-    store = open_store(encoder, spec, training.place, width=training.model.head.width)
+    store = open_store(encoder, spec, training.place)
     encoding = Encoding(encoder, store, spec, training.place, training.workers, reporter, stopping)
     found = Feed(valid=encoding.features(training.valid))
     if training.test is not None:

@@ -20,7 +20,7 @@ from affectkit.core.progress import Reporter
 from affectkit.errors import AffectkitError, Stopped, UsageError
 from affectkit.metrics.bootstrap import mean_interval
 from affectkit.models.clip import is_file
-from affectkit.models.registry import RECIPES
+from affectkit.models.registry import settings_of_others
 from affectkit.runners.backends import set_up_backends, without_determinism
 from affectkit.runners.concluding import conclude
 from affectkit.runners.feeding import Feed, feed
@@ -36,9 +36,6 @@ from affectkit.runners.training import Training, prepare
 
 RESUMABLE = ("device", "workers", "cache", "data", "checkpoint_every", "keep")
 """Settings that ``--resume`` may change: they do not change what is computed."""
-OF_VCA = ("clip", "clip_weights", "clip_activation", "clip_normalise", "include_clip", "views")
-OF_BACKBONES = ("pretrained", "channels", "image_size", "dropout", "top")
-"""Settings of one family of models, which mean nothing to the other."""
 
 
 def train(settings: TrainSettings, *, given: frozenset[str] = frozenset(), reporter: Reporter) -> dict[str, Any]:
@@ -99,8 +96,7 @@ def without_effect(settings: TrainSettings, given: frozenset[str]) -> list[str]:
         "dropout": top != "linear" and f"--top {top}, whose dropout is 0.5",
         "pretrained": settings.init is not None and settings.pretrained and "--init",
     }
-    others = OF_BACKBONES if settings.model in RECIPES else OF_VCA
-    idle |= dict.fromkeys(others, f"--model {settings.model}")
+    idle |= dict.fromkeys(settings_of_others(settings.model), f"--model {settings.model}")
     return [
         f"--{name.replace('_', '-')} has no effect with {why}." for name, why in idle.items() if why and name in given
     ]

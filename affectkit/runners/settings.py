@@ -40,16 +40,32 @@ def interval(text: str | None) -> tuple[int, float]:
     return 0, float(match[2]) * {"s": 1, "m": 60, "h": 3600}[match[3]]
 
 
-SCALE = "Least and greatest rating that can be given, as 1,9; others are refused."
-CLIP_FILE = "File with the CLIP weights of a vca checkpoint; they must be the ones that it was trained with."
-SCALE_DEFAULT = "1,9 where the median is above 1, else -1,1"
-
-
 def check_shard(text: str) -> None:
     """Refuse what is not ``I/N``; help and completion need not wait for what reads it."""
     from affectkit.core.shards import Shard
 
     Shard.parse(text)
+
+
+def _rating_range(default_text: str) -> Any:
+    return setting(
+        None,
+        "Least and greatest rating that can be given, as 1,9; others are refused.",
+        check=parse_scale,
+        group=DATA,
+        metavar="LOW,HIGH",
+        default_text=default_text,
+    )
+
+
+def _clip_file() -> Any:
+    return setting(
+        None,
+        "File with the CLIP weights of a vca checkpoint; they must be the ones that it was trained with.",
+        group=DATA,
+        metavar="FILE",
+        default_text="those that the checkpoint names",
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,9 +98,7 @@ class TrainSettings(Runtime):
         None, "Images to test on after training.", group=DATA, default_text="--data, with --test-labels"
     )
     test_labels: Path | None = setting(None, "Table of the labels or ratings of --test-data.", group=DATA)
-    rating_range: str | None = setting(
-        None, SCALE, check=parse_scale, group=DATA, metavar="LOW,HIGH", default_text=SCALE_DEFAULT
-    )
+    rating_range: str | None = _rating_range("1,9 where the median is above 1, else -1,1")
     output: Path | None = setting(None, "Run folder to make.", group=DATA)
     resume: Path | None = setting(None, "Continue this run folder; needs nothing else.", group=DATA)
     force: bool = setting(False, "Write into an --output that is not empty.", group=DATA)
@@ -303,12 +317,8 @@ class TestSettings(Runtime):
     labels: Path | None = setting(
         None, "Table of labels or ratings of the images in --data, if it does not lie there.", group=DATA
     )
-    rating_range: str | None = setting(
-        None, SCALE, check=parse_scale, group=DATA, metavar="LOW,HIGH", default_text="the model's"
-    )
-    clip_weights: str | None = setting(
-        None, CLIP_FILE, group=DATA, metavar="FILE", default_text="those that the checkpoint names"
-    )
+    rating_range: str | None = _rating_range("the model's")
+    clip_weights: str | None = _clip_file()
     alter: str | None = setting(
         None,
         "Alter the images first: noise, color, lighting or grayscale, as noise:3 (severity) or noise=0.01 (strength).",
@@ -352,12 +362,8 @@ class InferSettings(Runtime):
     labels: Path | None = setting(
         None, "Table of labels or ratings of the images of one folder: they are tested, too.", group=DATA
     )
-    rating_range: str | None = setting(
-        None, SCALE, check=parse_scale, group=DATA, metavar="LOW,HIGH", default_text="the model's"
-    )
-    clip_weights: str | None = setting(
-        None, CLIP_FILE, group=DATA, metavar="FILE", default_text="those that the checkpoint names"
-    )
+    rating_range: str | None = _rating_range("the model's")
+    clip_weights: str | None = _clip_file()
     format: str = setting("csv", "Format of the rows.", choices=("csv", "jsonl", "parquet"), group=DATA)
     recursive: bool = setting(False, "Look into sub-folders too.", group=DATA)
     shard: str | None = setting(
@@ -379,7 +385,7 @@ class InferSettings(Runtime):
         if self.checkpoint is None:
             faults.append("--checkpoint is needed.")
         if self.labels is not None:
-            faults += [f"--labels needs --{name}." for name in ("results",) if getattr(self, name) is None]
+            faults += ["--labels needs --results."] if self.results is None else []
             faults += [
                 f"--labels and --{name} exclude each other." for name in ("shard", "resume") if getattr(self, name)
             ]

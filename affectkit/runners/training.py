@@ -20,7 +20,7 @@ from affectkit.data.loading import Held, choose_cache, hold_images, refuse_failu
 from affectkit.data.scales import RATINGS, parse_scale
 from affectkit.data.split import Split, split_off
 from affectkit.errors import DataError, UsageError
-from affectkit.models.registry import RECIPES, build, family
+from affectkit.models.registry import build, family
 from affectkit.runners.backends import Compiled
 from affectkit.runners.checkpoint import Header, make_task
 from affectkit.runners.device import prepare_model
@@ -214,9 +214,8 @@ def told_encoder(model: nn.Module) -> str:
     encoder = encoder_of(model)
     if encoder is None:
         return ""
-    choice = model.options["clip_model"]
     count = sum(value.numel() for value in encoder.tower.parameters())
-    return f" on frozen CLIP {choice['name']} ({choice['weights']}, {count / 1e6:.1f} M)"
+    return f" on frozen {encoder.described}, {count / 1e6:.1f} M"
 
 
 def training_splits(source: Source, settings: TrainSettings, *, reporter: Reporter) -> tuple[Split, Split]:
@@ -292,11 +291,9 @@ def initial_model(
 ) -> nn.Module:
     """The model at its start: seeded, from the hub, or from a file."""
     torch.manual_seed(address(settings.seed, "initial weights"))
-    if settings.pretrained and settings.init is None and settings.model not in RECIPES:
-        options = {**options, "pretrained": True}
+    options = {**options, **builder.starting(plain(settings))}
     if source := builder.fetching(settings.model, options):
-        hint = "" if settings.model in RECIPES else "; --no-pretrained trains from scratch"
-        reporter.note(f"fetching {source} (once{hint})")
+        reporter.note(f"fetching {source}")
     model = build(settings.model, spec, **options)
     if settings.init is not None:
         reporter.note("initial weights: " + builder.load_weights(model, settings.init, classes=spec.classes))

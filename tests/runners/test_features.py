@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -47,15 +49,16 @@ class Counting(clip.Encoder):
         return super().forward(images)
 
 
-def encoder() -> Counting:
-    choice = clip.ClipChoice("tiny", "random", True, {k: v for k, v in CLIP_CONFIG.items() if k != "quick_gelu"})
+def encoder(*, quick_gelu: bool = True) -> Counting:
+    config = {name: value for name, value in CLIP_CONFIG.items() if name != "quick_gelu"}
+    choice = clip.ClipChoice("tiny", "random", quick_gelu, config)
     tower = clip.build_tower(choice)
-    return Counting(tower, clip.tower_hash(tower))
+    return Counting(tower, replace(choice, sha256=clip.tower_hash(tower)))
 
 
 def encoding(made: Counting, *, reporter=None, stopping=None, spec: InputSpec = SPEC) -> Encoding:
     place = Place.choose("cpu", "auto")
-    store = open_store(made, spec, place, width=64)
+    store = open_store(made, spec, place)
     return Encoding(made, store, spec, place, 0, reporter or Silent(), stopping)
 
 
@@ -123,12 +126,27 @@ def test_images_are_known_by_content_not_by_name(data):
 def test_other_weights_or_another_transform_have_a_store_of_their_own(data):
     made, split = encoder(), split_of(data)
     encoding(made).features(split)
-    other = encoder()
-    other.sha256 = "0" * 64
-    assert len(encoding(other).store) == 0
+    tower = clip.build_tower(clip.choose("RN50", "random"))
+    assert len(encoding(Counting(tower, clip.ClipChoice("RN50", "random", True, sha256="0"))).store) == 0
     assert len(encoding(made, spec=SPEC.with_(fit="crop")).store) == 0
     assert len(encoding(made, spec=SPEC.with_(mean=(0.5,) * 3)).store) == 0
     assert len(encoding(made).store) == 10
+
+
+def test_the_same_weights_with_another_activation_have_other_features(data):
+    """The hash of the weights does not tell which activation, or how many heads, they are used with."""
+    split = split_of(data)
+    quick, plain = encoder(), encoder(quick_gelu=False)
+    assert quick.sha256 == plain.sha256 and quick.identity != plain.identity
+    first = encoding(quick).features(split).of(EVALUATION, seed=0)
+    second = encoding(plain).features(split).of(EVALUATION, seed=0)
+    images = torch.from_numpy(
+        np.stack([np.asarray(Image.open(split.path(k)).resize((32, 32), Image.BILINEAR)) for k in range(10)])
+    )
+    with torch.no_grad():
+        expected = plain.tower(images.permute(0, 3, 1, 2).float() / 255)
+    np.testing.assert_allclose(second, expected, atol=1e-5)
+    assert not np.allclose(first, second, atol=1e-5)
 
 
 def test_equal_files_are_computed_once_and_unreadable_ones_told_apart(data):
@@ -189,8 +207,17 @@ def test_damaged_rows_and_files_are_computed_again(data):
 def test_a_killed_writer_leaves_nothing_half_written(tmp_path, monkeypatch):
     store = FeatureStore({"a": 1}, 3, folder=tmp_path / "s")
     store.add([digest("x")], np.ones((1, 3)))
+    real = feature_store.whole_file
+
+    @contextlib.contextmanager
+    def full(path):
+        with real(path) as part:
+            part.write_bytes(b"some of it")
+            raise OSError(28, "No space left")
+            yield part
+
     with monkeypatch.context() as patch:
-        patch.setattr(feature_store.np, "save", lambda *a, **k: (_ for _ in ()).throw(OSError(28, "No space left")))
+        patch.setattr(feature_store, "whole_file", full)
         with pytest.raises(OSError, match="No space"):
             store.flush()
     assert [path.name for path in (tmp_path / "s").iterdir()] == ["store.json"]

@@ -1,0 +1,32 @@
+"""Whether a host of weights can be reached, asked before its client retries for most of a minute."""
+
+from __future__ import annotations
+
+import os
+import socket
+from urllib.parse import urlsplit
+
+PROXIES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
+
+
+def endpoint() -> str:
+    """The address of the Hugging Face hub, or of the mirror that HF_ENDPOINT names."""
+    import huggingface_hub.constants as hub
+
+    return hub.ENDPOINT
+
+
+def unreachable(url: str) -> str:
+    """Why nothing can be fetched from ``url``; empty where that cannot be told without trying."""
+    import huggingface_hub.constants as hub
+
+    if hub.HF_HUB_OFFLINE:
+        return "HF_HUB_OFFLINE is set."
+    host = urlsplit(url).hostname
+    if host is None or any(os.environ.get(name) for name in PROXIES):
+        return ""  # a proxy resolves names for us, so a failure here would say nothing
+    try:
+        socket.getaddrinfo(host, 443)
+    except OSError as error:
+        return f"{host} cannot be reached ({error.strerror or error})."
+    return ""
