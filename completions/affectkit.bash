@@ -8,10 +8,26 @@ _affectkit_command() {
     case $1 in
         '')
             commands=(
-                train verify-resume test infer merge quantiles convert models pull cache demo doctor
-                completions prep
+                datasplit relabel train verify-resume test infer merge quantiles convert models pull cache
+                demo doctor completions prep pipeline
             )
             options=(--version --help -h)
+            ;;
+        datasplit)
+            options=(
+                --output-path --train-split --seed --group-by --on-error --balance --balance-train
+                --balance-test --global-multiplier --pipeline-yaml --quality --preview --link --label-col
+                --filename-col --plain-csv --workers --scheduler --dry-run --undo --force --slurm --config
+                --json --quiet -q --debug --help -h
+            )
+            arguments=(files)
+            ;;
+        relabel)
+            options=(
+                --labels-csv --output-path --dry-run --undo --force --slurm --config --json --quiet -q --debug
+                --help -h
+            )
+            arguments=(files)
             ;;
         train)
             options=(
@@ -109,6 +125,18 @@ _affectkit_command() {
             )
             arguments=(files)
             ;;
+        pipeline)
+            commands=(show save)
+            options=(--help -h)
+            ;;
+        'pipeline show')
+            options=(--config --json --quiet -q --debug --help -h)
+            arguments=(files)
+            ;;
+        'pipeline save')
+            options=(--force --config --json --quiet -q --debug --help -h)
+            arguments=(files)
+            ;;
     esac
 }
 
@@ -116,41 +144,8 @@ _affectkit_command() {
 _affectkit_option() {
     takes=0 kind=none
     case "$1 $2" in
-        'train --device' | 'verify-resume --device' | 'test --device' | 'infer --device' | 'demo --device')
-            takes=1 kind='words 2'
-            ;;
-        'train --precision' | 'verify-resume --precision' | 'test --precision' | 'infer --precision')
-            takes=1 kind='words 3'
-            ;;
-        'train --batch-size' | 'train --workers' | 'train --rating-range' | 'train --val-fraction' | \
-        'train --image-size' | 'train --channels' | 'train --dropout' | 'train --views' | 'train --epochs' | \
-        'train --lr' | 'train --momentum' | 'train --weight-decay' | 'train --warmup' | 'train --lr-min' | \
-        'train --lr-peak' | 'train --lr-cycle-end' | 'train --lr-patience' | 'train --step-size' | \
-        'train --milestones' | 'train --gamma' | 'train --accumulate' | 'train --clip-norm' | \
-        'train --mixup' | 'train --label-smoothing' | 'train --class-weights' | 'train --ema' | \
-        'train --early-stop' | 'train --seed' | 'train --monitor' | 'train --checkpoint-every' | \
-        'train --keep' | 'train --repeat' | 'train --slurm' | 'verify-resume --batch-size' | \
-        'verify-resume --workers' | 'verify-resume --rating-range' | 'verify-resume --val-fraction' | \
-        'verify-resume --image-size' | 'verify-resume --channels' | 'verify-resume --dropout' | \
-        'verify-resume --views' | 'verify-resume --epochs' | 'verify-resume --lr' | \
-        'verify-resume --momentum' | 'verify-resume --weight-decay' | 'verify-resume --warmup' | \
-        'verify-resume --lr-min' | 'verify-resume --lr-peak' | 'verify-resume --lr-cycle-end' | \
-        'verify-resume --lr-patience' | 'verify-resume --step-size' | 'verify-resume --milestones' | \
-        'verify-resume --gamma' | 'verify-resume --accumulate' | 'verify-resume --clip-norm' | \
-        'verify-resume --mixup' | 'verify-resume --label-smoothing' | 'verify-resume --class-weights' | \
-        'verify-resume --ema' | 'verify-resume --early-stop' | 'verify-resume --seed' | \
-        'verify-resume --monitor' | 'verify-resume --checkpoint-every' | 'verify-resume --keep' | \
-        'verify-resume --repeat' | 'verify-resume --steps' | 'verify-resume --images' | 'test --batch-size' | \
-        'test --workers' | 'test --rating-range' | 'test --fail-under' | 'test --slurm' | \
-        'infer --batch-size' | 'infer --workers' | 'infer --rating-range' | 'infer --shard' | \
-        'infer --slurm' | 'quantiles --actual' | 'quantiles --predicted' | 'quantiles --bins' | \
-        'quantiles --fail-under' | 'pull --file' | 'pull --checksum' | 'cache --older-than' | \
-        'demo --epochs' | 'prep ferplus --shard' | 'prep ferplus --slurm' | 'prep affectnet-fused --shard' | \
-        'prep affectnet-fused --slurm' | 'prep schematic --train' | 'prep schematic --valid' | \
-        'prep schematic --test' | 'prep schematic --size' | 'prep schematic --seed' | \
-        'prep schematic --shard' | 'prep schematic --slurm')
-            takes=1 kind=none
-            ;;
+        'datasplit --output-path' | 'datasplit --pipeline-yaml' | 'datasplit --preview' | \
+        'datasplit --config' | 'relabel --labels-csv' | 'relabel --output-path' | 'relabel --config' | \
         'train --data' | 'train --labels' | 'train --test-data' | 'train --test-labels' | 'train --output' | \
         'train --resume' | 'train --init' | 'train --clip-weights' | 'train --config' | \
         'verify-resume --data' | 'verify-resume --labels' | 'verify-resume --test-data' | \
@@ -163,71 +158,115 @@ _affectkit_option() {
         'models --checkpoint' | 'models --config' | 'pull --output' | 'pull --config' | 'cache --config' | \
         'demo --config' | 'doctor --config' | 'completions --write' | 'completions --config' | \
         'prep ferplus --output' | 'prep ferplus --config' | 'prep affectnet-fused --output' | \
-        'prep affectnet-fused --config' | 'prep schematic --config')
+        'prep affectnet-fused --config' | 'prep schematic --config' | 'pipeline show --config' | \
+        'pipeline save --config')
             takes=1 kind=files
             ;;
-        'train --augment' | 'verify-resume --augment')
+        'datasplit --train-split' | 'datasplit --seed' | 'datasplit --group-by' | \
+        'datasplit --global-multiplier' | 'datasplit --quality' | 'datasplit --label-col' | \
+        'datasplit --filename-col' | 'datasplit --workers' | 'datasplit --scheduler' | 'datasplit --slurm' | \
+        'relabel --slurm' | 'train --batch-size' | 'train --workers' | 'train --rating-range' | \
+        'train --val-fraction' | 'train --image-size' | 'train --channels' | 'train --dropout' | \
+        'train --views' | 'train --epochs' | 'train --lr' | 'train --momentum' | 'train --weight-decay' | \
+        'train --warmup' | 'train --lr-min' | 'train --lr-peak' | 'train --lr-cycle-end' | \
+        'train --lr-patience' | 'train --step-size' | 'train --milestones' | 'train --gamma' | \
+        'train --accumulate' | 'train --clip-norm' | 'train --mixup' | 'train --label-smoothing' | \
+        'train --class-weights' | 'train --ema' | 'train --early-stop' | 'train --seed' | 'train --monitor' | \
+        'train --checkpoint-every' | 'train --keep' | 'train --repeat' | 'train --slurm' | \
+        'verify-resume --batch-size' | 'verify-resume --workers' | 'verify-resume --rating-range' | \
+        'verify-resume --val-fraction' | 'verify-resume --image-size' | 'verify-resume --channels' | \
+        'verify-resume --dropout' | 'verify-resume --views' | 'verify-resume --epochs' | \
+        'verify-resume --lr' | 'verify-resume --momentum' | 'verify-resume --weight-decay' | \
+        'verify-resume --warmup' | 'verify-resume --lr-min' | 'verify-resume --lr-peak' | \
+        'verify-resume --lr-cycle-end' | 'verify-resume --lr-patience' | 'verify-resume --step-size' | \
+        'verify-resume --milestones' | 'verify-resume --gamma' | 'verify-resume --accumulate' | \
+        'verify-resume --clip-norm' | 'verify-resume --mixup' | 'verify-resume --label-smoothing' | \
+        'verify-resume --class-weights' | 'verify-resume --ema' | 'verify-resume --early-stop' | \
+        'verify-resume --seed' | 'verify-resume --monitor' | 'verify-resume --checkpoint-every' | \
+        'verify-resume --keep' | 'verify-resume --repeat' | 'verify-resume --steps' | \
+        'verify-resume --images' | 'test --batch-size' | 'test --workers' | 'test --rating-range' | \
+        'test --fail-under' | 'test --slurm' | 'infer --batch-size' | 'infer --workers' | \
+        'infer --rating-range' | 'infer --shard' | 'infer --slurm' | 'quantiles --actual' | \
+        'quantiles --predicted' | 'quantiles --bins' | 'quantiles --fail-under' | 'pull --file' | \
+        'pull --checksum' | 'cache --older-than' | 'demo --epochs' | 'prep ferplus --shard' | \
+        'prep ferplus --slurm' | 'prep affectnet-fused --shard' | 'prep affectnet-fused --slurm' | \
+        'prep schematic --train' | 'prep schematic --valid' | 'prep schematic --test' | \
+        'prep schematic --size' | 'prep schematic --seed' | 'prep schematic --shard' | \
+        'prep schematic --slurm')
+            takes=1 kind=none
+            ;;
+        'datasplit --on-error' | 'train --on-error' | 'verify-resume --on-error' | 'test --on-error' | \
+        'infer --on-error')
+            takes=1 kind='words 2'
+            ;;
+        'datasplit --link')
+            takes=1 kind='words 3'
+            ;;
+        'train --device' | 'verify-resume --device' | 'test --device' | 'infer --device' | 'demo --device')
             takes=1 kind='words 4'
             ;;
-        'train --fit' | 'verify-resume --fit')
+        'train --precision' | 'verify-resume --precision' | 'test --precision' | 'infer --precision')
             takes=1 kind='words 5'
             ;;
-        'train --cache' | 'verify-resume --cache')
+        'train --augment' | 'verify-resume --augment')
             takes=1 kind='words 6'
             ;;
-        'train --on-error' | 'verify-resume --on-error' | 'test --on-error' | 'infer --on-error')
+        'train --fit' | 'verify-resume --fit')
             takes=1 kind='words 7'
             ;;
-        'train --model' | 'verify-resume --model')
+        'train --cache' | 'verify-resume --cache')
             takes=1 kind='words 8'
             ;;
-        'train --task' | 'verify-resume --task')
+        'train --model' | 'verify-resume --model')
             takes=1 kind='words 9'
             ;;
-        'train --top' | 'verify-resume --top')
+        'train --task' | 'verify-resume --task')
             takes=1 kind='words 10'
             ;;
-        'train --clip' | 'verify-resume --clip')
+        'train --top' | 'verify-resume --top')
             takes=1 kind='words 11'
             ;;
-        'train --clip-activation' | 'verify-resume --clip-activation')
+        'train --clip' | 'verify-resume --clip')
             takes=1 kind='words 12'
             ;;
-        'train --outputs' | 'verify-resume --outputs')
+        'train --clip-activation' | 'verify-resume --clip-activation')
             takes=1 kind='words 13'
             ;;
-        'train --loss' | 'verify-resume --loss')
+        'train --outputs' | 'verify-resume --outputs')
             takes=1 kind='words 14'
             ;;
-        'train --optimizer' | 'verify-resume --optimizer')
+        'train --loss' | 'verify-resume --loss')
             takes=1 kind='words 15'
             ;;
-        'train --schedule' | 'verify-resume --schedule')
+        'train --optimizer' | 'verify-resume --optimizer')
             takes=1 kind='words 16'
             ;;
-        'train --calibrate' | 'verify-resume --calibrate')
+        'train --schedule' | 'verify-resume --schedule')
             takes=1 kind='words 17'
             ;;
-        'train --track' | 'verify-resume --track')
+        'train --calibrate' | 'verify-resume --calibrate')
             takes=1 kind='words 18'
             ;;
-        'test --alter')
+        'train --track' | 'verify-resume --track')
             takes=1 kind='words 19'
             ;;
-        'test --split')
+        'test --alter')
             takes=1 kind='words 20'
             ;;
-        'infer --format')
+        'test --split')
             takes=1 kind='words 21'
             ;;
-        'convert --outputs')
+        'infer --format')
             takes=1 kind='words 22'
             ;;
-        'prep ferplus --link' | 'prep affectnet-fused --link')
+        'convert --outputs')
             takes=1 kind='words 23'
             ;;
-        'prep ferplus --target')
+        'prep ferplus --link' | 'prep affectnet-fused --link')
             takes=1 kind='words 24'
+            ;;
+        'prep ferplus --target')
+            takes=1 kind='words 25'
             ;;
     esac
 }
@@ -240,75 +279,78 @@ _affectkit_words() {
             words=(bash zsh fish powershell)
             ;;
         2)
-            words=(auto cpu cuda mps)
+            words=(skip fail)
             ;;
         3)
-            words=(auto fp32 tf32 bf16 fp16)
+            words=(copy hardlink symlink reflink)
             ;;
         4)
-            words=(none flip face face-strong vca)
+            words=(auto cpu cuda mps)
             ;;
         5)
-            words=(stretch crop pad)
+            words=(auto fp32 tf32 bf16 fp16)
             ;;
         6)
-            words=(auto ram none)
+            words=(none flip face face-strong vca)
             ;;
         7)
-            words=(fail skip)
+            words=(stretch crop pad)
             ;;
         8)
+            words=(auto ram none)
+            ;;
+        9)
             words=(
                 resnet18 resnet34 resnet50 resnet101 resnet152 efficientnet_b0 mobilenetv3_small_100
                 convnext_tiny vit_small_patch16_224 vit_base_patch16_224 vca
             )
             ;;
-        9)
+        10)
             words=(auto distribution classification ratings)
             ;;
-        10)
+        11)
             words=(linear vgg vgg-avg)
             ;;
-        11)
+        12)
             words=(ViT-L-14 ViT-B-32)
             ;;
-        12)
+        13)
             words=(auto quickgelu gelu)
             ;;
-        13)
+        14)
             words=(both arousal valence)
             ;;
-        14)
+        15)
             words=(mse l1 kl ce js vca ccc)
             ;;
-        15)
+        16)
             words=(sgd adam adamw)
             ;;
-        16)
+        17)
             words=(constant step multistep cosine plateau cyclic cyclic_plateau)
             ;;
-        17)
+        18)
             words=(auto labels none)
             ;;
-        18)
+        19)
             words=(none wandb)
             ;;
-        19)
+        20)
             words=(noise color lighting grayscale)
             ;;
-        20)
+        21)
             words=(train valid test all)
             ;;
-        21)
+        22)
             words=(csv jsonl parquet)
             ;;
-        22)
+        23)
             words=(valence arousal)
             ;;
-        23)
+        24)
             words=(copy hardlink)
             ;;
-        24)
+        25)
             words=(distribution majority)
             ;;
     esac

@@ -5,8 +5,13 @@
 function __affectkit_takes
     switch "$argv"
         case \
-            'train --device' 'train --precision' 'train --batch-size' 'train --workers' 'train --data' \
-            'train --labels' 'train --test-data' 'train --test-labels' 'train --rating-range' \
+            'datasplit --output-path' 'datasplit --train-split' 'datasplit --seed' 'datasplit --group-by' \
+            'datasplit --on-error' 'datasplit --global-multiplier' 'datasplit --pipeline-yaml' \
+            'datasplit --quality' 'datasplit --preview' 'datasplit --link' 'datasplit --label-col' \
+            'datasplit --filename-col' 'datasplit --workers' 'datasplit --scheduler' 'datasplit --slurm' \
+            'datasplit --config' 'relabel --labels-csv' 'relabel --output-path' 'relabel --slurm' \
+            'relabel --config' 'train --device' 'train --precision' 'train --batch-size' 'train --workers' \
+            'train --data' 'train --labels' 'train --test-data' 'train --test-labels' 'train --rating-range' \
             'train --output' 'train --resume' 'train --val-fraction' 'train --augment' 'train --fit' \
             'train --cache' 'train --on-error' 'train --model' 'train --task' 'train --init' \
             'train --image-size' 'train --channels' 'train --dropout' 'train --top' 'train --clip' \
@@ -54,7 +59,8 @@ function __affectkit_takes
             'prep affectnet-fused --output' 'prep affectnet-fused --link' 'prep affectnet-fused --shard' \
             'prep affectnet-fused --slurm' 'prep affectnet-fused --config' 'prep schematic --train' \
             'prep schematic --valid' 'prep schematic --test' 'prep schematic --size' 'prep schematic --seed' \
-            'prep schematic --shard' 'prep schematic --slurm' 'prep schematic --config'
+            'prep schematic --shard' 'prep schematic --slurm' 'prep schematic --config' \
+            'pipeline show --config' 'pipeline save --config'
             echo 1
         case '*'
             echo 0
@@ -79,7 +85,7 @@ function __affectkit_at
             set ended 1
         else if string match -qr -- '^-.' $token
             set skip (__affectkit_takes "$path" $token)
-        else if contains -- (string trim -- "$path $token") train verify-resume test infer merge quantiles convert models pull cache demo doctor completions prep 'prep ferplus' 'prep affectnet-fused' 'prep schematic'
+        else if contains -- (string trim -- "$path $token") datasplit relabel train verify-resume test infer merge quantiles convert models pull cache demo doctor completions prep 'prep ferplus' 'prep affectnet-fused' 'prep schematic' pipeline 'pipeline show' 'pipeline save'
             set path (string trim -- "$path $token")
             set position 0
         else
@@ -94,121 +100,126 @@ end
 
 function __affectkit_words_1
     printf '%s\n' \
-        auto cpu cuda mps
+        skip fail
 end
 
 function __affectkit_words_2
     printf '%s\n' \
-        auto fp32 tf32 bf16 fp16
+        copy hardlink symlink reflink
 end
 
 function __affectkit_words_3
     printf '%s\n' \
-        none flip face face-strong vca
+        auto cpu cuda mps
 end
 
 function __affectkit_words_4
     printf '%s\n' \
-        stretch crop pad
+        auto fp32 tf32 bf16 fp16
 end
 
 function __affectkit_words_5
     printf '%s\n' \
-        auto ram none
+        none flip face face-strong vca
 end
 
 function __affectkit_words_6
     printf '%s\n' \
-        fail skip
+        stretch crop pad
 end
 
 function __affectkit_words_7
+    printf '%s\n' \
+        auto ram none
+end
+
+function __affectkit_words_8
     printf '%s\n' \
         resnet18 resnet34 resnet50 resnet101 resnet152 efficientnet_b0 mobilenetv3_small_100 convnext_tiny \
         vit_small_patch16_224 vit_base_patch16_224 vca
 end
 
-function __affectkit_words_8
+function __affectkit_words_9
     printf '%s\n' \
         auto distribution classification ratings
 end
 
-function __affectkit_words_9
+function __affectkit_words_10
     printf '%s\n' \
         linear vgg vgg-avg
 end
 
-function __affectkit_words_10
+function __affectkit_words_11
     printf '%s\n' \
         ViT-L-14 ViT-B-32
 end
 
-function __affectkit_words_11
+function __affectkit_words_12
     printf '%s\n' \
         auto quickgelu gelu
 end
 
-function __affectkit_words_12
+function __affectkit_words_13
     printf '%s\n' \
         both arousal valence
 end
 
-function __affectkit_words_13
+function __affectkit_words_14
     printf '%s\n' \
         mse l1 kl ce js vca ccc
 end
 
-function __affectkit_words_14
+function __affectkit_words_15
     printf '%s\n' \
         sgd adam adamw
 end
 
-function __affectkit_words_15
+function __affectkit_words_16
     printf '%s\n' \
         constant step multistep cosine plateau cyclic cyclic_plateau
 end
 
-function __affectkit_words_16
+function __affectkit_words_17
     printf '%s\n' \
         auto labels none
 end
 
-function __affectkit_words_17
+function __affectkit_words_18
     printf '%s\n' \
         none wandb
 end
 
-function __affectkit_words_18
+function __affectkit_words_19
     printf '%s\n' \
         noise color lighting grayscale
 end
 
-function __affectkit_words_19
+function __affectkit_words_20
     printf '%s\n' \
         train valid test all
 end
 
-function __affectkit_words_20
+function __affectkit_words_21
     printf '%s\n' \
         csv jsonl parquet
 end
 
-function __affectkit_words_21
+function __affectkit_words_22
     printf '%s\n' \
         valence arousal
 end
 
-function __affectkit_words_22
+function __affectkit_words_23
     printf '%s\n' \
         bash zsh fish powershell
 end
 
-function __affectkit_words_23
+function __affectkit_words_24
     printf '%s\n' \
         copy hardlink
 end
 
-function __affectkit_words_24
+function __affectkit_words_25
     printf '%s\n' \
         distribution majority
 end
@@ -216,6 +227,8 @@ end
 complete -c affectkit -f
 
 # affectkit
+complete -c affectkit -n '__affectkit_at "" 0 0' -a datasplit -d 'Split class folders into train and test, and balance the classes by...'
+complete -c affectkit -n '__affectkit_at "" 0 0' -a relabel -d 'Move files to their corrected classes; a kill at any moment loses nothing...'
 complete -c affectkit -n '__affectkit_at "" 0 0' -a train -d 'Train a model, or continue a run with --resume'
 complete -c affectkit -n '__affectkit_at "" 0 0' -a verify-resume -d 'Prove that a killed run with these settings ends, resumed, with the same bytes'
 complete -c affectkit -n '__affectkit_at "" 0 0' -a test -d 'Test a checkpoint on labelled images'
@@ -230,12 +243,57 @@ complete -c affectkit -n '__affectkit_at "" 0 0' -a demo -d 'Draw schematic face
 complete -c affectkit -n '__affectkit_at "" 0 0' -a doctor -d 'Say what is installed, which device and precision auto means and why, and...'
 complete -c affectkit -n '__affectkit_at "" 0 0' -a completions -d 'Print a shell\'s completion script, or write those of all shells'
 complete -c affectkit -n '__affectkit_at "" 0 0' -a prep -d 'Bring a dataset as it is downloaded into the layout that train reads'
+complete -c affectkit -n '__affectkit_at "" 0 0' -a pipeline -d 'Show the pipeline that augments images, or save it as a file to start from'
 complete -c affectkit -n '__affectkit_at ""' -l version -d 'Print the version'
 complete -c affectkit -n '__affectkit_at ""' -l help -s h -d 'Show this message and exit'
 
+# affectkit datasplit
+complete -c affectkit -n '__affectkit_at "datasplit"' -l output-path -r -F -d 'Folder to make; without it PATH is changed in place, by a journal'
+complete -c affectkit -n '__affectkit_at "datasplit"' -l train-split -x -d 'Share of each class that trains, above 0.5 and below 1. Default: 0.8'
+complete -c affectkit -n '__affectkit_at "datasplit"' -l seed -x -d 'Everything random follows from it. Default: 0'
+complete -c affectkit -n '__affectkit_at "datasplit"' -l group-by -x -d 'Regular expression with one group, searched in file names; a group stays...'
+complete -c affectkit -n '__affectkit_at "datasplit"' -l on-error -x -a '(__affectkit_words_1)' -d 'Of files that cannot be read. Default: fail'
+complete -c affectkit -n '__affectkit_at "datasplit"' -l balance -d 'Grow all classes to one size, in train and in test'
+complete -c affectkit -n '__affectkit_at "datasplit"' -l balance-train -d 'Balance the train side'
+complete -c affectkit -n '__affectkit_at "datasplit"' -l balance-test -d 'Balance the test side'
+complete -c affectkit -n '__affectkit_at "datasplit"' -l global-multiplier -x -d 'Grow the classes of a balanced side to this many times the size. Default: 1'
+complete -c affectkit -n '__affectkit_at "datasplit"' -l pipeline-yaml -r -F -d 'Albumentations pipeline in place of the built-in one (affectkit pipeline show)'
+complete -c affectkit -n '__affectkit_at "datasplit"' -l quality -x -d 'Quality of JPEGs that are made; 0 takes each original\'s own. Default: 95'
+complete -c affectkit -n '__affectkit_at "datasplit"' -l preview -r -F -d 'Draw originals beside what was made of them'
+complete -c affectkit -n '__affectkit_at "datasplit"' -l link -x -a '(__affectkit_words_2)' -d 'How originals get to --output-path. Default: copy'
+complete -c affectkit -n '__affectkit_at "datasplit"' -l label-col -x -d 'Column of the labels in train.csv and test.csv. Default: label'
+complete -c affectkit -n '__affectkit_at "datasplit"' -l filename-col -x -d 'Column of the files in train.csv and test.csv. Default: filename'
+complete -c affectkit -n '__affectkit_at "datasplit"' -l plain-csv -d 'Those two columns alone: no source and draw of made files'
+complete -c affectkit -n '__affectkit_at "datasplit"' -l workers -x -d 'Processes. Default: one a processor'
+complete -c affectkit -n '__affectkit_at "datasplit"' -l scheduler -x -d 'Dask scheduler whose workers do the work'
+complete -c affectkit -n '__affectkit_at "datasplit"' -l dry-run -d 'Show what would happen; change nothing'
+complete -c affectkit -n '__affectkit_at "datasplit"' -l undo -d 'Put every original back and remove what was made'
+complete -c affectkit -n '__affectkit_at "datasplit"' -l force -d 'Undo another split that is in the way; with --undo, go on where files have...'
+complete -c affectkit -n '__affectkit_at "datasplit"' -l slurm -x -d 'Submit this command as a Slurm job: time=4:00:00,partition=gpu,gpus=1...'
+complete -c affectkit -n '__affectkit_at "datasplit"' -l config -r -F -d 'YAML file with settings; flags win over it'
+complete -c affectkit -n '__affectkit_at "datasplit"' -l json -d 'Print one JSON object as the result'
+complete -c affectkit -n '__affectkit_at "datasplit"' -l quiet -s q -d 'No progress and no notes; warnings stay'
+complete -c affectkit -n '__affectkit_at "datasplit"' -l debug -d 'Show the traceback of an error'
+complete -c affectkit -n '__affectkit_at "datasplit"' -l help -s h -d 'Show this message and exit'
+complete -c affectkit -n '__affectkit_at "datasplit" 0 0' -F
+
+# affectkit relabel
+complete -c affectkit -n '__affectkit_at "relabel"' -l labels-csv -r -F -d 'CSV file with the columns pth (old_label/file) and label'
+complete -c affectkit -n '__affectkit_at "relabel"' -l output-path -r -F -d 'Folder to copy into; without it PATH is changed in place, by a journal'
+complete -c affectkit -n '__affectkit_at "relabel"' -l dry-run -d 'Show what would happen; change nothing'
+complete -c affectkit -n '__affectkit_at "relabel"' -l undo -d 'Put every file back'
+complete -c affectkit -n '__affectkit_at "relabel"' -l force -d 'With --undo, go on where files have changed since'
+complete -c affectkit -n '__affectkit_at "relabel"' -l slurm -x -d 'Submit this command as a Slurm job: time=4:00:00,partition=gpu,gpus=1...'
+complete -c affectkit -n '__affectkit_at "relabel"' -l config -r -F -d 'YAML file with settings; flags win over it'
+complete -c affectkit -n '__affectkit_at "relabel"' -l json -d 'Print one JSON object as the result'
+complete -c affectkit -n '__affectkit_at "relabel"' -l quiet -s q -d 'No progress and no notes; warnings stay'
+complete -c affectkit -n '__affectkit_at "relabel"' -l debug -d 'Show the traceback of an error'
+complete -c affectkit -n '__affectkit_at "relabel"' -l help -s h -d 'Show this message and exit'
+complete -c affectkit -n '__affectkit_at "relabel" 0 0' -F
+
 # affectkit train
-complete -c affectkit -n '__affectkit_at "train"' -l device -x -a '(__affectkit_words_1)' -d 'auto, cpu, cuda, cuda:N or mps. One that is absent is an error. Default: auto'
-complete -c affectkit -n '__affectkit_at "train"' -l precision -x -a '(__affectkit_words_2)' -d 'Number format of the forward pass. Default: auto'
+complete -c affectkit -n '__affectkit_at "train"' -l device -x -a '(__affectkit_words_3)' -d 'auto, cpu, cuda, cuda:N or mps. One that is absent is an error. Default: auto'
+complete -c affectkit -n '__affectkit_at "train"' -l precision -x -a '(__affectkit_words_4)' -d 'Number format of the forward pass. Default: auto'
 complete -c affectkit -n '__affectkit_at "train"' -l compile -d 'Compile the model with torch\'s compiler before the first batch'
 complete -c affectkit -n '__affectkit_at "train"' -l batch-size -x -d 'Images in a batch, over all processes. Default: 32'
 complete -c affectkit -n '__affectkit_at "train"' -l workers -x -d 'Workers that decode images, for each process. Default: chosen by the data'
@@ -248,33 +306,33 @@ complete -c affectkit -n '__affectkit_at "train"' -l output -r -F -d 'Run folder
 complete -c affectkit -n '__affectkit_at "train"' -l resume -r -F -d 'Continue this run folder; needs nothing else'
 complete -c affectkit -n '__affectkit_at "train"' -l force -d 'Write into an --output that is not empty'
 complete -c affectkit -n '__affectkit_at "train"' -l val-fraction -x -d 'Share of the training images held out where the data has no validation split'
-complete -c affectkit -n '__affectkit_at "train"' -l augment -x -a '(__affectkit_words_3)' -d 'Augmentation preset. Default: face'
-complete -c affectkit -n '__affectkit_at "train"' -l fit -x -a '(__affectkit_words_4)' -d 'How an image is brought to the input size. Default: crop'
-complete -c affectkit -n '__affectkit_at "train"' -l cache -x -a '(__affectkit_words_5)' -d 'Hold decoded images in memory; auto: where they fit in a quarter of what...'
-complete -c affectkit -n '__affectkit_at "train"' -l on-error -x -a '(__affectkit_words_6)' -d 'What a bad image does. Default: fail'
-complete -c affectkit -n '__affectkit_at "train"' -l model -x -a '(__affectkit_words_7)' -d 'Model name; any timm backbone; vca, with the defaults of its study'
-complete -c affectkit -n '__affectkit_at "train"' -l task -x -a '(__affectkit_words_8)' -d 'What is predicted; auto: classification where the data has labels...'
+complete -c affectkit -n '__affectkit_at "train"' -l augment -x -a '(__affectkit_words_5)' -d 'Augmentation preset. Default: face'
+complete -c affectkit -n '__affectkit_at "train"' -l fit -x -a '(__affectkit_words_6)' -d 'How an image is brought to the input size. Default: crop'
+complete -c affectkit -n '__affectkit_at "train"' -l cache -x -a '(__affectkit_words_7)' -d 'Hold decoded images in memory; auto: where they fit in a quarter of what...'
+complete -c affectkit -n '__affectkit_at "train"' -l on-error -x -a '(__affectkit_words_1)' -d 'What a bad image does. Default: fail'
+complete -c affectkit -n '__affectkit_at "train"' -l model -x -a '(__affectkit_words_8)' -d 'Model name; any timm backbone; vca, with the defaults of its study'
+complete -c affectkit -n '__affectkit_at "train"' -l task -x -a '(__affectkit_words_9)' -d 'What is predicted; auto: classification where the data has labels...'
 complete -c affectkit -n '__affectkit_at "train"' -l pretrained -d 'Start from the weights on timm\'s hub (downloaded once). Default: yes'
 complete -c affectkit -n '__affectkit_at "train"' -l no-pretrained -d 'Start from the weights on timm\'s hub (downloaded once). Default: yes'
 complete -c affectkit -n '__affectkit_at "train"' -l init -r -F -d 'Start from the weights in this file instead'
 complete -c affectkit -n '__affectkit_at "train"' -l image-size -x -d 'Input height and width in pixels. Default: the model\'s own'
 complete -c affectkit -n '__affectkit_at "train"' -l channels -x -d '3 for RGB, 1 for gray input. Default: 3'
 complete -c affectkit -n '__affectkit_at "train"' -l dropout -x -d 'Dropout in front of the last layer. Default: 0.3'
-complete -c affectkit -n '__affectkit_at "train"' -l top -x -a '(__affectkit_words_9)' -d 'Classifier on the backbone: linear; vgg: 4096-4096 on the flattened map...'
-complete -c affectkit -n '__affectkit_at "train"' -l clip -x -a '(__affectkit_words_10)' -d 'CLIP of vca: ViT-L-14, ViT-B-32, any name of open_clip, or a .json...'
+complete -c affectkit -n '__affectkit_at "train"' -l top -x -a '(__affectkit_words_10)' -d 'Classifier on the backbone: linear; vgg: 4096-4096 on the flattened map...'
+complete -c affectkit -n '__affectkit_at "train"' -l clip -x -a '(__affectkit_words_11)' -d 'CLIP of vca: ViT-L-14, ViT-B-32, any name of open_clip, or a .json...'
 complete -c affectkit -n '__affectkit_at "train"' -l clip-weights -r -F -d 'CLIP\'s weights: a tag of open_clip (fetched once), a file, or random'
-complete -c affectkit -n '__affectkit_at "train"' -l clip-activation -x -a '(__affectkit_words_11)' -d 'Activation that CLIP was trained with; a file does not tell. Default: auto'
+complete -c affectkit -n '__affectkit_at "train"' -l clip-activation -x -a '(__affectkit_words_12)' -d 'Activation that CLIP was trained with; a file does not tell. Default: auto'
 complete -c affectkit -n '__affectkit_at "train"' -l clip-normalise -d 'Normalise images by CLIP\'s mean and std, which the published VCA does not'
 complete -c affectkit -n '__affectkit_at "train"' -l include-clip -d 'Save CLIP\'s weights in checkpoints, not their name and hash alone'
-complete -c affectkit -n '__affectkit_at "train"' -l outputs -x -a '(__affectkit_words_12)' -d 'Which ratings are predicted. Default: both'
+complete -c affectkit -n '__affectkit_at "train"' -l outputs -x -a '(__affectkit_words_13)' -d 'Which ratings are predicted. Default: both'
 complete -c affectkit -n '__affectkit_at "train"' -l views -x -d 'Augmented views of each training image whose CLIP features are computed...'
 complete -c affectkit -n '__affectkit_at "train"' -l epochs -x -d 'Passes over the training images. Default: 20'
-complete -c affectkit -n '__affectkit_at "train"' -l loss -x -a '(__affectkit_words_13)' -d 'One of mse, l1, kl, ce, js, for ratings vca, mse, l1, ccc; or a weighted...'
-complete -c affectkit -n '__affectkit_at "train"' -l optimizer -x -a '(__affectkit_words_14)' -d 'Optimiser. Default: adam'
+complete -c affectkit -n '__affectkit_at "train"' -l loss -x -a '(__affectkit_words_14)' -d 'One of mse, l1, kl, ce, js, for ratings vca, mse, l1, ccc; or a weighted...'
+complete -c affectkit -n '__affectkit_at "train"' -l optimizer -x -a '(__affectkit_words_15)' -d 'Optimiser. Default: adam'
 complete -c affectkit -n '__affectkit_at "train"' -l lr -x -d 'Learning rate. Default: 0.001'
 complete -c affectkit -n '__affectkit_at "train"' -l momentum -x -d 'Momentum of SGD. Default: 0.9'
 complete -c affectkit -n '__affectkit_at "train"' -l weight-decay -x -d 'Weight decay (L2 for SGD and Adam, decoupled for AdamW). Default: 0'
-complete -c affectkit -n '__affectkit_at "train"' -l schedule -x -a '(__affectkit_words_15)' -d 'How the learning rate moves. Default: plateau'
+complete -c affectkit -n '__affectkit_at "train"' -l schedule -x -a '(__affectkit_words_16)' -d 'How the learning rate moves. Default: plateau'
 complete -c affectkit -n '__affectkit_at "train"' -l warmup -x -d 'Epochs of linear growth from 0 before the schedule counts fully. Default: 0'
 complete -c affectkit -n '__affectkit_at "train"' -l lr-min -x -d 'Where cosine and cyclic_plateau end; the floor of plateau. Default: 0'
 complete -c affectkit -n '__affectkit_at "train"' -l lr-peak -x -d 'Epoch at which the cyclic ones reach --lr. Default: a tenth of the epochs'
@@ -297,9 +355,9 @@ complete -c affectkit -n '__affectkit_at "train"' -l deterministic -d 'On CUDA, 
 complete -c affectkit -n '__affectkit_at "train"' -l checkpoint-every -x -d 'Also save the state every so many steps (200) or minutes (10m)'
 complete -c affectkit -n '__affectkit_at "train"' -l keep-epochs -d 'Keep the checkpoint of every epoch, that before training (epoch 0) included'
 complete -c affectkit -n '__affectkit_at "train"' -l keep -x -d 'Saved states that are kept, the newest. Default: 2'
-complete -c affectkit -n '__affectkit_at "train"' -l calibrate -x -a '(__affectkit_words_16)' -d 'What the temperature is fitted to on the validation split: auto (targets)...'
+complete -c affectkit -n '__affectkit_at "train"' -l calibrate -x -a '(__affectkit_words_17)' -d 'What the temperature is fitted to on the validation split: auto (targets)...'
 complete -c affectkit -n '__affectkit_at "train"' -l repeat -x -d 'Train this many times with seeds SEED, SEED+1, ... Default: 1'
-complete -c affectkit -n '__affectkit_at "train"' -l track -x -a '(__affectkit_words_17)' -d 'Also log to Weights & Biases. Default: none'
+complete -c affectkit -n '__affectkit_at "train"' -l track -x -a '(__affectkit_words_18)' -d 'Also log to Weights & Biases. Default: none'
 complete -c affectkit -n '__affectkit_at "train"' -l print-config -d 'Print every setting and where it came from, and stop'
 complete -c affectkit -n '__affectkit_at "train"' -l slurm -x -d 'Submit this command as a Slurm job: time=4:00:00,partition=gpu,gpus=1...'
 complete -c affectkit -n '__affectkit_at "train"' -l config -r -F -d 'YAML file with settings; flags win over it'
@@ -309,8 +367,8 @@ complete -c affectkit -n '__affectkit_at "train"' -l debug -d 'Show the tracebac
 complete -c affectkit -n '__affectkit_at "train"' -l help -s h -d 'Show this message and exit'
 
 # affectkit verify-resume
-complete -c affectkit -n '__affectkit_at "verify-resume"' -l device -x -a '(__affectkit_words_1)' -d 'auto, cpu, cuda, cuda:N or mps. One that is absent is an error. Default: auto'
-complete -c affectkit -n '__affectkit_at "verify-resume"' -l precision -x -a '(__affectkit_words_2)' -d 'Number format of the forward pass. Default: auto'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l device -x -a '(__affectkit_words_3)' -d 'auto, cpu, cuda, cuda:N or mps. One that is absent is an error. Default: auto'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l precision -x -a '(__affectkit_words_4)' -d 'Number format of the forward pass. Default: auto'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l compile -d 'Compile the model with torch\'s compiler before the first batch'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l batch-size -x -d 'Images in a batch, over all processes. Default: 32'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l workers -x -d 'Workers that decode images, for each process. Default: chosen by the data'
@@ -323,33 +381,33 @@ complete -c affectkit -n '__affectkit_at "verify-resume"' -l output -r -F -d 'Wi
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l resume -r -F -d 'Without effect here'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l force -d 'Without effect here'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l val-fraction -x -d 'Share of the training images held out where the data has no validation split'
-complete -c affectkit -n '__affectkit_at "verify-resume"' -l augment -x -a '(__affectkit_words_3)' -d 'Augmentation preset. Default: face'
-complete -c affectkit -n '__affectkit_at "verify-resume"' -l fit -x -a '(__affectkit_words_4)' -d 'How an image is brought to the input size. Default: crop'
-complete -c affectkit -n '__affectkit_at "verify-resume"' -l cache -x -a '(__affectkit_words_5)' -d 'Hold decoded images in memory; auto: where they fit in a quarter of what...'
-complete -c affectkit -n '__affectkit_at "verify-resume"' -l on-error -x -a '(__affectkit_words_6)' -d 'What a bad image does. Default: fail'
-complete -c affectkit -n '__affectkit_at "verify-resume"' -l model -x -a '(__affectkit_words_7)' -d 'Model name; any timm backbone; vca, with the defaults of its study'
-complete -c affectkit -n '__affectkit_at "verify-resume"' -l task -x -a '(__affectkit_words_8)' -d 'What is predicted; auto: classification where the data has labels...'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l augment -x -a '(__affectkit_words_5)' -d 'Augmentation preset. Default: face'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l fit -x -a '(__affectkit_words_6)' -d 'How an image is brought to the input size. Default: crop'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l cache -x -a '(__affectkit_words_7)' -d 'Hold decoded images in memory; auto: where they fit in a quarter of what...'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l on-error -x -a '(__affectkit_words_1)' -d 'What a bad image does. Default: fail'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l model -x -a '(__affectkit_words_8)' -d 'Model name; any timm backbone; vca, with the defaults of its study'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l task -x -a '(__affectkit_words_9)' -d 'What is predicted; auto: classification where the data has labels...'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l pretrained -d 'Start from the weights on timm\'s hub (downloaded once). Default: yes'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l no-pretrained -d 'Start from the weights on timm\'s hub (downloaded once). Default: yes'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l init -r -F -d 'Start from the weights in this file instead'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l image-size -x -d 'Input height and width in pixels. Default: the model\'s own'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l channels -x -d '3 for RGB, 1 for gray input. Default: 3'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l dropout -x -d 'Dropout in front of the last layer. Default: 0.3'
-complete -c affectkit -n '__affectkit_at "verify-resume"' -l top -x -a '(__affectkit_words_9)' -d 'Classifier on the backbone: linear; vgg: 4096-4096 on the flattened map...'
-complete -c affectkit -n '__affectkit_at "verify-resume"' -l clip -x -a '(__affectkit_words_10)' -d 'CLIP of vca: ViT-L-14, ViT-B-32, any name of open_clip, or a .json...'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l top -x -a '(__affectkit_words_10)' -d 'Classifier on the backbone: linear; vgg: 4096-4096 on the flattened map...'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l clip -x -a '(__affectkit_words_11)' -d 'CLIP of vca: ViT-L-14, ViT-B-32, any name of open_clip, or a .json...'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l clip-weights -r -F -d 'CLIP\'s weights: a tag of open_clip (fetched once), a file, or random'
-complete -c affectkit -n '__affectkit_at "verify-resume"' -l clip-activation -x -a '(__affectkit_words_11)' -d 'Activation that CLIP was trained with; a file does not tell. Default: auto'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l clip-activation -x -a '(__affectkit_words_12)' -d 'Activation that CLIP was trained with; a file does not tell. Default: auto'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l clip-normalise -d 'Normalise images by CLIP\'s mean and std, which the published VCA does not'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l include-clip -d 'Save CLIP\'s weights in checkpoints, not their name and hash alone'
-complete -c affectkit -n '__affectkit_at "verify-resume"' -l outputs -x -a '(__affectkit_words_12)' -d 'Which ratings are predicted. Default: both'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l outputs -x -a '(__affectkit_words_13)' -d 'Which ratings are predicted. Default: both'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l views -x -d 'Augmented views of each training image whose CLIP features are computed...'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l epochs -x -d 'Without effect here. Default: 2, always'
-complete -c affectkit -n '__affectkit_at "verify-resume"' -l loss -x -a '(__affectkit_words_13)' -d 'One of mse, l1, kl, ce, js, for ratings vca, mse, l1, ccc; or a weighted...'
-complete -c affectkit -n '__affectkit_at "verify-resume"' -l optimizer -x -a '(__affectkit_words_14)' -d 'Optimiser. Default: adam'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l loss -x -a '(__affectkit_words_14)' -d 'One of mse, l1, kl, ce, js, for ratings vca, mse, l1, ccc; or a weighted...'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l optimizer -x -a '(__affectkit_words_15)' -d 'Optimiser. Default: adam'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l lr -x -d 'Learning rate. Default: 0.001'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l momentum -x -d 'Momentum of SGD. Default: 0.9'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l weight-decay -x -d 'Weight decay (L2 for SGD and Adam, decoupled for AdamW). Default: 0'
-complete -c affectkit -n '__affectkit_at "verify-resume"' -l schedule -x -a '(__affectkit_words_15)' -d 'How the learning rate moves. Default: plateau'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l schedule -x -a '(__affectkit_words_16)' -d 'How the learning rate moves. Default: plateau'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l warmup -x -d 'Epochs of linear growth from 0 before the schedule counts fully. Default: 0'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l lr-min -x -d 'Where cosine and cyclic_plateau end; the floor of plateau. Default: 0'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l lr-peak -x -d 'Epoch at which the cyclic ones reach --lr. Default: a tenth of the epochs'
@@ -372,9 +430,9 @@ complete -c affectkit -n '__affectkit_at "verify-resume"' -l deterministic -d 'O
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l checkpoint-every -x -d 'Without effect here. Default: 1, always'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l keep-epochs -d 'Keep the checkpoint of every epoch, that before training (epoch 0) included'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l keep -x -d 'Without effect here. Default: 2'
-complete -c affectkit -n '__affectkit_at "verify-resume"' -l calibrate -x -a '(__affectkit_words_16)' -d 'What the temperature is fitted to on the validation split: auto (targets)...'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l calibrate -x -a '(__affectkit_words_17)' -d 'What the temperature is fitted to on the validation split: auto (targets)...'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l repeat -x -d 'Without effect here. Default: 1'
-complete -c affectkit -n '__affectkit_at "verify-resume"' -l track -x -a '(__affectkit_words_17)' -d 'Without effect here. Default: none'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l track -x -a '(__affectkit_words_18)' -d 'Without effect here. Default: none'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l steps -x -d 'Optimiser steps of each short run, over two epochs. Default: 6'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l images -x -d 'At most so many training images. Default: what the steps need'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l keep-files -r -F -d 'Keep the folders of the short runs in this new folder'
@@ -385,8 +443,8 @@ complete -c affectkit -n '__affectkit_at "verify-resume"' -l debug -d 'Show the 
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l help -s h -d 'Show this message and exit'
 
 # affectkit test
-complete -c affectkit -n '__affectkit_at "test"' -l device -x -a '(__affectkit_words_1)' -d 'auto, cpu, cuda, cuda:N or mps. One that is absent is an error. Default: auto'
-complete -c affectkit -n '__affectkit_at "test"' -l precision -x -a '(__affectkit_words_2)' -d 'Number format of the forward pass. Default: auto'
+complete -c affectkit -n '__affectkit_at "test"' -l device -x -a '(__affectkit_words_3)' -d 'auto, cpu, cuda, cuda:N or mps. One that is absent is an error. Default: auto'
+complete -c affectkit -n '__affectkit_at "test"' -l precision -x -a '(__affectkit_words_4)' -d 'Number format of the forward pass. Default: auto'
 complete -c affectkit -n '__affectkit_at "test"' -l compile -d 'Compile the model with torch\'s compiler before the first batch'
 complete -c affectkit -n '__affectkit_at "test"' -l batch-size -x -d 'Images in a batch, over all processes. Default: 32'
 complete -c affectkit -n '__affectkit_at "test"' -l workers -x -d 'Workers that decode images, for each process. Default: chosen by the data'
@@ -395,11 +453,11 @@ complete -c affectkit -n '__affectkit_at "test"' -l data -r -F -d 'Folder with t
 complete -c affectkit -n '__affectkit_at "test"' -l labels -r -F -d 'Table of labels or ratings of the images in --data, if it does not lie there'
 complete -c affectkit -n '__affectkit_at "test"' -l rating-range -x -d 'Least and greatest rating that can be given, as 1,9; others are refused'
 complete -c affectkit -n '__affectkit_at "test"' -l clip-weights -r -F -d 'File with the CLIP weights of a vca checkpoint; they must be the ones that...'
-complete -c affectkit -n '__affectkit_at "test"' -l alter -x -a '(__affectkit_words_18)' -d 'Alter the images first: noise, color, lighting or grayscale, as noise:3...'
-complete -c affectkit -n '__affectkit_at "test"' -l split -x -a '(__affectkit_words_19)' -d 'Split to test on; all takes a --labels table whole, as is one without a...'
+complete -c affectkit -n '__affectkit_at "test"' -l alter -x -a '(__affectkit_words_19)' -d 'Alter the images first: noise, color, lighting or grayscale, as noise:3...'
+complete -c affectkit -n '__affectkit_at "test"' -l split -x -a '(__affectkit_words_20)' -d 'Split to test on; all takes a --labels table whole, as is one without a...'
 complete -c affectkit -n '__affectkit_at "test"' -l results -r -F -d 'Folder for tables and pictures'
 complete -c affectkit -n '__affectkit_at "test"' -l force -d 'Write into a --results that is not empty'
-complete -c affectkit -n '__affectkit_at "test"' -l on-error -x -a '(__affectkit_words_6)' -d 'What a bad image does. Default: fail'
+complete -c affectkit -n '__affectkit_at "test"' -l on-error -x -a '(__affectkit_words_1)' -d 'What a bad image does. Default: fail'
 complete -c affectkit -n '__affectkit_at "test"' -l fail-under -x -d 'Exit 3 where a metric is worse: metric=value,metric=value'
 complete -c affectkit -n '__affectkit_at "test"' -l slurm -x -d 'Submit this command as a Slurm job: time=4:00:00,partition=gpu,gpus=1...'
 complete -c affectkit -n '__affectkit_at "test"' -l config -r -F -d 'YAML file with settings; flags win over it'
@@ -409,8 +467,8 @@ complete -c affectkit -n '__affectkit_at "test"' -l debug -d 'Show the traceback
 complete -c affectkit -n '__affectkit_at "test"' -l help -s h -d 'Show this message and exit'
 
 # affectkit infer
-complete -c affectkit -n '__affectkit_at "infer"' -l device -x -a '(__affectkit_words_1)' -d 'auto, cpu, cuda, cuda:N or mps. One that is absent is an error. Default: auto'
-complete -c affectkit -n '__affectkit_at "infer"' -l precision -x -a '(__affectkit_words_2)' -d 'Number format of the forward pass. Default: auto'
+complete -c affectkit -n '__affectkit_at "infer"' -l device -x -a '(__affectkit_words_3)' -d 'auto, cpu, cuda, cuda:N or mps. One that is absent is an error. Default: auto'
+complete -c affectkit -n '__affectkit_at "infer"' -l precision -x -a '(__affectkit_words_4)' -d 'Number format of the forward pass. Default: auto'
 complete -c affectkit -n '__affectkit_at "infer"' -l compile -d 'Compile the model with torch\'s compiler before the first batch'
 complete -c affectkit -n '__affectkit_at "infer"' -l batch-size -x -d 'Images in a batch, over all processes. Default: 32'
 complete -c affectkit -n '__affectkit_at "infer"' -l workers -x -d 'Workers that decode images, for each process. Default: chosen by the data'
@@ -419,12 +477,12 @@ complete -c affectkit -n '__affectkit_at "infer"' -l results -r -F -d 'Folder fo
 complete -c affectkit -n '__affectkit_at "infer"' -l labels -r -F -d 'Table of labels or ratings of the images of one folder: they are tested, too'
 complete -c affectkit -n '__affectkit_at "infer"' -l rating-range -x -d 'Least and greatest rating that can be given, as 1,9; others are refused'
 complete -c affectkit -n '__affectkit_at "infer"' -l clip-weights -r -F -d 'File with the CLIP weights of a vca checkpoint; they must be the ones that...'
-complete -c affectkit -n '__affectkit_at "infer"' -l format -x -a '(__affectkit_words_20)' -d 'Format of the rows. Default: csv'
+complete -c affectkit -n '__affectkit_at "infer"' -l format -x -a '(__affectkit_words_21)' -d 'Format of the rows. Default: csv'
 complete -c affectkit -n '__affectkit_at "infer"' -l recursive -d 'Look into sub-folders too'
 complete -c affectkit -n '__affectkit_at "infer"' -l shard -x -d 'Predict every N-th image alone, as the I-th of N runs; affectkit merge...'
 complete -c affectkit -n '__affectkit_at "infer"' -l resume -d 'Continue the table that an interrupted run left in --results'
 complete -c affectkit -n '__affectkit_at "infer"' -l force -d 'Replace the table in --results'
-complete -c affectkit -n '__affectkit_at "infer"' -l on-error -x -a '(__affectkit_words_6)' -d 'What a bad image does. Default: skip'
+complete -c affectkit -n '__affectkit_at "infer"' -l on-error -x -a '(__affectkit_words_1)' -d 'What a bad image does. Default: skip'
 complete -c affectkit -n '__affectkit_at "infer"' -l slurm -x -d 'Submit this command as a Slurm job: time=4:00:00,partition=gpu,gpus=1...'
 complete -c affectkit -n '__affectkit_at "infer"' -l config -r -F -d 'YAML file with settings; flags win over it'
 complete -c affectkit -n '__affectkit_at "infer"' -l json -d 'Print one JSON object as the result'
@@ -457,7 +515,7 @@ complete -c affectkit -n '__affectkit_at "quantiles"' -l debug -d 'Show the trac
 complete -c affectkit -n '__affectkit_at "quantiles"' -l help -s h -d 'Show this message and exit'
 
 # affectkit convert
-complete -c affectkit -n '__affectkit_at "convert"' -l outputs -x -a '(__affectkit_words_21)' -d 'What a model with one output was trained on; its file does not say'
+complete -c affectkit -n '__affectkit_at "convert"' -l outputs -x -a '(__affectkit_words_22)' -d 'What a model with one output was trained on; its file does not say'
 complete -c affectkit -n '__affectkit_at "convert"' -l clip-weights -r -F -d 'What the CLIP in the file is compared with: openai (fetched where need...'
 complete -c affectkit -n '__affectkit_at "convert"' -l force -d 'Replace OUTPUT'
 complete -c affectkit -n '__affectkit_at "convert"' -l config -r -F -d 'YAML file with settings; flags win over it'
@@ -499,7 +557,7 @@ complete -c affectkit -n '__affectkit_at "cache"' -l help -s h -d 'Show this mes
 
 # affectkit demo
 complete -c affectkit -n '__affectkit_at "demo"' -l epochs -x -d 'Epochs of training. Default: 8'
-complete -c affectkit -n '__affectkit_at "demo"' -l device -x -a '(__affectkit_words_1)' -d 'auto, cpu, cuda, cuda:N or mps. Default: auto'
+complete -c affectkit -n '__affectkit_at "demo"' -l device -x -a '(__affectkit_words_3)' -d 'auto, cpu, cuda, cuda:N or mps. Default: auto'
 complete -c affectkit -n '__affectkit_at "demo"' -l config -r -F -d 'YAML file with settings; flags win over it'
 complete -c affectkit -n '__affectkit_at "demo"' -l json -d 'Print one JSON object as the result'
 complete -c affectkit -n '__affectkit_at "demo"' -l quiet -s q -d 'No progress and no notes; warnings stay'
@@ -521,7 +579,7 @@ complete -c affectkit -n '__affectkit_at "completions"' -l json -d 'Print one JS
 complete -c affectkit -n '__affectkit_at "completions"' -l quiet -s q -d 'No progress and no notes; warnings stay'
 complete -c affectkit -n '__affectkit_at "completions"' -l debug -d 'Show the traceback of an error'
 complete -c affectkit -n '__affectkit_at "completions"' -l help -s h -d 'Show this message and exit'
-complete -c affectkit -n '__affectkit_at "completions" 0 0' -a '(__affectkit_words_22)'
+complete -c affectkit -n '__affectkit_at "completions" 0 0' -a '(__affectkit_words_23)'
 
 # affectkit prep
 complete -c affectkit -n '__affectkit_at "prep" 0 0' -a ferplus -d 'FER+: ten raters\' votes on the faces of FER-2013, by its authors\' rules'
@@ -531,9 +589,9 @@ complete -c affectkit -n '__affectkit_at "prep"' -l help -s h -d 'Show this mess
 
 # affectkit prep ferplus
 complete -c affectkit -n '__affectkit_at "prep ferplus"' -l output -r -F -d 'Folder to make: tables and images'
-complete -c affectkit -n '__affectkit_at "prep ferplus"' -l link -x -a '(__affectkit_words_23)' -d 'How image files get there. Default: copy'
+complete -c affectkit -n '__affectkit_at "prep ferplus"' -l link -x -a '(__affectkit_words_24)' -d 'How image files get there. Default: copy'
 complete -c affectkit -n '__affectkit_at "prep ferplus"' -l shard -x -d 'Write every N-th image alone, as the I-th of N runs; affectkit merge...'
-complete -c affectkit -n '__affectkit_at "prep ferplus"' -l target -x -a '(__affectkit_words_24)' -d 'distribution: remaining votes of eight emotions; majority: images with a...'
+complete -c affectkit -n '__affectkit_at "prep ferplus"' -l target -x -a '(__affectkit_words_25)' -d 'distribution: remaining votes of eight emotions; majority: images with a...'
 complete -c affectkit -n '__affectkit_at "prep ferplus"' -l slurm -x -d 'Submit this command as a Slurm job: time=4:00:00,partition=gpu,gpus=1...'
 complete -c affectkit -n '__affectkit_at "prep ferplus"' -l config -r -F -d 'YAML file with settings; flags win over it'
 complete -c affectkit -n '__affectkit_at "prep ferplus"' -l json -d 'Print one JSON object as the result'
@@ -544,7 +602,7 @@ complete -c affectkit -n '__affectkit_at "prep ferplus" 0 0' -F
 
 # affectkit prep affectnet-fused
 complete -c affectkit -n '__affectkit_at "prep affectnet-fused"' -l output -r -F -d 'Folder to make: tables and images'
-complete -c affectkit -n '__affectkit_at "prep affectnet-fused"' -l link -x -a '(__affectkit_words_23)' -d 'How image files get there. Default: copy'
+complete -c affectkit -n '__affectkit_at "prep affectnet-fused"' -l link -x -a '(__affectkit_words_24)' -d 'How image files get there. Default: copy'
 complete -c affectkit -n '__affectkit_at "prep affectnet-fused"' -l shard -x -d 'Write every N-th image alone, as the I-th of N runs; affectkit merge...'
 complete -c affectkit -n '__affectkit_at "prep affectnet-fused"' -l slurm -x -d 'Submit this command as a Slurm job: time=4:00:00,partition=gpu,gpus=1...'
 complete -c affectkit -n '__affectkit_at "prep affectnet-fused"' -l config -r -F -d 'YAML file with settings; flags win over it'
@@ -568,3 +626,25 @@ complete -c affectkit -n '__affectkit_at "prep schematic"' -l quiet -s q -d 'No 
 complete -c affectkit -n '__affectkit_at "prep schematic"' -l debug -d 'Show the traceback of an error'
 complete -c affectkit -n '__affectkit_at "prep schematic"' -l help -s h -d 'Show this message and exit'
 complete -c affectkit -n '__affectkit_at "prep schematic" 0 0' -F
+
+# affectkit pipeline
+complete -c affectkit -n '__affectkit_at "pipeline" 0 0' -a show -d 'Check a pipeline and show each transform: when it is applied, and its...'
+complete -c affectkit -n '__affectkit_at "pipeline" 0 0' -a save -d 'Write the built-in pipeline as YAML, to be changed and given to datasplit...'
+complete -c affectkit -n '__affectkit_at "pipeline"' -l help -s h -d 'Show this message and exit'
+
+# affectkit pipeline show
+complete -c affectkit -n '__affectkit_at "pipeline show"' -l config -r -F -d 'YAML file with settings; flags win over it'
+complete -c affectkit -n '__affectkit_at "pipeline show"' -l json -d 'Print one JSON object as the result'
+complete -c affectkit -n '__affectkit_at "pipeline show"' -l quiet -s q -d 'No progress and no notes; warnings stay'
+complete -c affectkit -n '__affectkit_at "pipeline show"' -l debug -d 'Show the traceback of an error'
+complete -c affectkit -n '__affectkit_at "pipeline show"' -l help -s h -d 'Show this message and exit'
+complete -c affectkit -n '__affectkit_at "pipeline show" 0 0' -F
+
+# affectkit pipeline save
+complete -c affectkit -n '__affectkit_at "pipeline save"' -l force -d 'Replace a file that is there'
+complete -c affectkit -n '__affectkit_at "pipeline save"' -l config -r -F -d 'YAML file with settings; flags win over it'
+complete -c affectkit -n '__affectkit_at "pipeline save"' -l json -d 'Print one JSON object as the result'
+complete -c affectkit -n '__affectkit_at "pipeline save"' -l quiet -s q -d 'No progress and no notes; warnings stay'
+complete -c affectkit -n '__affectkit_at "pipeline save"' -l debug -d 'Show the traceback of an error'
+complete -c affectkit -n '__affectkit_at "pipeline save"' -l help -s h -d 'Show this message and exit'
+complete -c affectkit -n '__affectkit_at "pipeline save" 0 0' -F

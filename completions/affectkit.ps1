@@ -8,6 +8,8 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
     # What can be typed after each command: its commands and its options, each with a description after a blank.
     $commands = New-Object 'System.Collections.Generic.Dictionary[string,object]'
     $commands[''] = @(
+        'datasplit Split class folders into train and test, and balance the classes by...',
+        'relabel Move files to their corrected classes; a kill at any moment loses nothing...',
         'train Train a model, or continue a run with --resume',
         'verify-resume Prove that a killed run with these settings ends, resumed, with the same bytes',
         'test Test a checkpoint on labelled images',
@@ -21,14 +23,62 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
         'demo Draw schematic faces, then train, test and infer on them, without any download',
         'doctor Say what is installed, which device and precision auto means and why, and...',
         'completions Print a shell''s completion script, or write those of all shells',
-        'prep Bring a dataset as it is downloaded into the layout that train reads')
+        'prep Bring a dataset as it is downloaded into the layout that train reads',
+        'pipeline Show the pipeline that augments images, or save it as a file to start from')
     $commands['prep'] = @(
         'ferplus FER+: ten raters'' votes on the faces of FER-2013, by its authors'' rules',
         'affectnet-fused AffectNetFused: probabilities of thirteen emotions, a small text file an image',
         'schematic Schematic faces, drawn: a dataset for trying things out without a download')
+    $commands['pipeline'] = @(
+        'show Check a pipeline and show each transform: when it is applied, and its...',
+        'save Write the built-in pipeline as YAML, to be changed and given to datasplit...')
     $options = New-Object 'System.Collections.Generic.Dictionary[string,object]'
     $options[''] = @(
         '--version Print the version',
+        '--help Show this message and exit',
+        '-h Show this message and exit')
+    $options['datasplit'] = @(
+        '--output-path Folder to make; without it PATH is changed in place, by a journal',
+        '--train-split Share of each class that trains, above 0.5 and below 1. Default: 0.8',
+        '--seed Everything random follows from it. Default: 0',
+        '--group-by Regular expression with one group, searched in file names; a group stays...',
+        '--on-error Of files that cannot be read. Default: fail',
+        '--balance Grow all classes to one size, in train and in test',
+        '--balance-train Balance the train side',
+        '--balance-test Balance the test side',
+        '--global-multiplier Grow the classes of a balanced side to this many times the size. Default: 1',
+        '--pipeline-yaml Albumentations pipeline in place of the built-in one (affectkit pipeline show)',
+        '--quality Quality of JPEGs that are made; 0 takes each original''s own. Default: 95',
+        '--preview Draw originals beside what was made of them',
+        '--link How originals get to --output-path. Default: copy',
+        '--label-col Column of the labels in train.csv and test.csv. Default: label',
+        '--filename-col Column of the files in train.csv and test.csv. Default: filename',
+        '--plain-csv Those two columns alone: no source and draw of made files',
+        '--workers Processes. Default: one a processor',
+        '--scheduler Dask scheduler whose workers do the work',
+        '--dry-run Show what would happen; change nothing',
+        '--undo Put every original back and remove what was made',
+        '--force Undo another split that is in the way; with --undo, go on where files have...',
+        '--slurm Submit this command as a Slurm job: time=4:00:00,partition=gpu,gpus=1...',
+        '--config YAML file with settings; flags win over it',
+        '--json Print one JSON object as the result',
+        '--quiet No progress and no notes; warnings stay',
+        '-q No progress and no notes; warnings stay',
+        '--debug Show the traceback of an error',
+        '--help Show this message and exit',
+        '-h Show this message and exit')
+    $options['relabel'] = @(
+        '--labels-csv CSV file with the columns pth (old_label/file) and label',
+        '--output-path Folder to copy into; without it PATH is changed in place, by a journal',
+        '--dry-run Show what would happen; change nothing',
+        '--undo Put every file back',
+        '--force With --undo, go on where files have changed since',
+        '--slurm Submit this command as a Slurm job: time=4:00:00,partition=gpu,gpus=1...',
+        '--config YAML file with settings; flags win over it',
+        '--json Print one JSON object as the result',
+        '--quiet No progress and no notes; warnings stay',
+        '-q No progress and no notes; warnings stay',
+        '--debug Show the traceback of an error',
         '--help Show this message and exit',
         '-h Show this message and exit')
     $options['train'] = @(
@@ -369,10 +419,48 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
         '--debug Show the traceback of an error',
         '--help Show this message and exit',
         '-h Show this message and exit')
+    $options['pipeline'] = @('--help Show this message and exit', '-h Show this message and exit')
+    $options['pipeline show'] = @(
+        '--config YAML file with settings; flags win over it',
+        '--json Print one JSON object as the result',
+        '--quiet No progress and no notes; warnings stay',
+        '-q No progress and no notes; warnings stay',
+        '--debug Show the traceback of an error',
+        '--help Show this message and exit',
+        '-h Show this message and exit')
+    $options['pipeline save'] = @(
+        '--force Replace a file that is there',
+        '--config YAML file with settings; flags win over it',
+        '--json Print one JSON object as the result',
+        '--quiet No progress and no notes; warnings stay',
+        '-q No progress and no notes; warnings stay',
+        '--debug Show the traceback of an error',
+        '--help Show this message and exit',
+        '-h Show this message and exit')
     # Options with values: how many follow, and what they are.
     $valued = New-Object 'System.Collections.Generic.Dictionary[string,object]'
-    $valued['train --device'] = @(1, 'words 1')
-    $valued['train --precision'] = @(1, 'words 2')
+    $valued['datasplit --output-path'] = @(1, 'files')
+    $valued['datasplit --train-split'] = @(1, 'none')
+    $valued['datasplit --seed'] = @(1, 'none')
+    $valued['datasplit --group-by'] = @(1, 'none')
+    $valued['datasplit --on-error'] = @(1, 'words 1')
+    $valued['datasplit --global-multiplier'] = @(1, 'none')
+    $valued['datasplit --pipeline-yaml'] = @(1, 'files')
+    $valued['datasplit --quality'] = @(1, 'none')
+    $valued['datasplit --preview'] = @(1, 'files')
+    $valued['datasplit --link'] = @(1, 'words 2')
+    $valued['datasplit --label-col'] = @(1, 'none')
+    $valued['datasplit --filename-col'] = @(1, 'none')
+    $valued['datasplit --workers'] = @(1, 'none')
+    $valued['datasplit --scheduler'] = @(1, 'none')
+    $valued['datasplit --slurm'] = @(1, 'none')
+    $valued['datasplit --config'] = @(1, 'files')
+    $valued['relabel --labels-csv'] = @(1, 'files')
+    $valued['relabel --output-path'] = @(1, 'files')
+    $valued['relabel --slurm'] = @(1, 'none')
+    $valued['relabel --config'] = @(1, 'files')
+    $valued['train --device'] = @(1, 'words 3')
+    $valued['train --precision'] = @(1, 'words 4')
     $valued['train --batch-size'] = @(1, 'none')
     $valued['train --workers'] = @(1, 'none')
     $valued['train --data'] = @(1, 'files')
@@ -383,29 +471,29 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
     $valued['train --output'] = @(1, 'files')
     $valued['train --resume'] = @(1, 'files')
     $valued['train --val-fraction'] = @(1, 'none')
-    $valued['train --augment'] = @(1, 'words 3')
-    $valued['train --fit'] = @(1, 'words 4')
-    $valued['train --cache'] = @(1, 'words 5')
-    $valued['train --on-error'] = @(1, 'words 6')
-    $valued['train --model'] = @(1, 'words 7')
-    $valued['train --task'] = @(1, 'words 8')
+    $valued['train --augment'] = @(1, 'words 5')
+    $valued['train --fit'] = @(1, 'words 6')
+    $valued['train --cache'] = @(1, 'words 7')
+    $valued['train --on-error'] = @(1, 'words 1')
+    $valued['train --model'] = @(1, 'words 8')
+    $valued['train --task'] = @(1, 'words 9')
     $valued['train --init'] = @(1, 'files')
     $valued['train --image-size'] = @(1, 'none')
     $valued['train --channels'] = @(1, 'none')
     $valued['train --dropout'] = @(1, 'none')
-    $valued['train --top'] = @(1, 'words 9')
-    $valued['train --clip'] = @(1, 'words 10')
+    $valued['train --top'] = @(1, 'words 10')
+    $valued['train --clip'] = @(1, 'words 11')
     $valued['train --clip-weights'] = @(1, 'files')
-    $valued['train --clip-activation'] = @(1, 'words 11')
-    $valued['train --outputs'] = @(1, 'words 12')
+    $valued['train --clip-activation'] = @(1, 'words 12')
+    $valued['train --outputs'] = @(1, 'words 13')
     $valued['train --views'] = @(1, 'none')
     $valued['train --epochs'] = @(1, 'none')
-    $valued['train --loss'] = @(1, 'words 13')
-    $valued['train --optimizer'] = @(1, 'words 14')
+    $valued['train --loss'] = @(1, 'words 14')
+    $valued['train --optimizer'] = @(1, 'words 15')
     $valued['train --lr'] = @(1, 'none')
     $valued['train --momentum'] = @(1, 'none')
     $valued['train --weight-decay'] = @(1, 'none')
-    $valued['train --schedule'] = @(1, 'words 15')
+    $valued['train --schedule'] = @(1, 'words 16')
     $valued['train --warmup'] = @(1, 'none')
     $valued['train --lr-min'] = @(1, 'none')
     $valued['train --lr-peak'] = @(1, 'none')
@@ -425,13 +513,13 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
     $valued['train --monitor'] = @(1, 'none')
     $valued['train --checkpoint-every'] = @(1, 'none')
     $valued['train --keep'] = @(1, 'none')
-    $valued['train --calibrate'] = @(1, 'words 16')
+    $valued['train --calibrate'] = @(1, 'words 17')
     $valued['train --repeat'] = @(1, 'none')
-    $valued['train --track'] = @(1, 'words 17')
+    $valued['train --track'] = @(1, 'words 18')
     $valued['train --slurm'] = @(1, 'none')
     $valued['train --config'] = @(1, 'files')
-    $valued['verify-resume --device'] = @(1, 'words 1')
-    $valued['verify-resume --precision'] = @(1, 'words 2')
+    $valued['verify-resume --device'] = @(1, 'words 3')
+    $valued['verify-resume --precision'] = @(1, 'words 4')
     $valued['verify-resume --batch-size'] = @(1, 'none')
     $valued['verify-resume --workers'] = @(1, 'none')
     $valued['verify-resume --data'] = @(1, 'files')
@@ -442,29 +530,29 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
     $valued['verify-resume --output'] = @(1, 'files')
     $valued['verify-resume --resume'] = @(1, 'files')
     $valued['verify-resume --val-fraction'] = @(1, 'none')
-    $valued['verify-resume --augment'] = @(1, 'words 3')
-    $valued['verify-resume --fit'] = @(1, 'words 4')
-    $valued['verify-resume --cache'] = @(1, 'words 5')
-    $valued['verify-resume --on-error'] = @(1, 'words 6')
-    $valued['verify-resume --model'] = @(1, 'words 7')
-    $valued['verify-resume --task'] = @(1, 'words 8')
+    $valued['verify-resume --augment'] = @(1, 'words 5')
+    $valued['verify-resume --fit'] = @(1, 'words 6')
+    $valued['verify-resume --cache'] = @(1, 'words 7')
+    $valued['verify-resume --on-error'] = @(1, 'words 1')
+    $valued['verify-resume --model'] = @(1, 'words 8')
+    $valued['verify-resume --task'] = @(1, 'words 9')
     $valued['verify-resume --init'] = @(1, 'files')
     $valued['verify-resume --image-size'] = @(1, 'none')
     $valued['verify-resume --channels'] = @(1, 'none')
     $valued['verify-resume --dropout'] = @(1, 'none')
-    $valued['verify-resume --top'] = @(1, 'words 9')
-    $valued['verify-resume --clip'] = @(1, 'words 10')
+    $valued['verify-resume --top'] = @(1, 'words 10')
+    $valued['verify-resume --clip'] = @(1, 'words 11')
     $valued['verify-resume --clip-weights'] = @(1, 'files')
-    $valued['verify-resume --clip-activation'] = @(1, 'words 11')
-    $valued['verify-resume --outputs'] = @(1, 'words 12')
+    $valued['verify-resume --clip-activation'] = @(1, 'words 12')
+    $valued['verify-resume --outputs'] = @(1, 'words 13')
     $valued['verify-resume --views'] = @(1, 'none')
     $valued['verify-resume --epochs'] = @(1, 'none')
-    $valued['verify-resume --loss'] = @(1, 'words 13')
-    $valued['verify-resume --optimizer'] = @(1, 'words 14')
+    $valued['verify-resume --loss'] = @(1, 'words 14')
+    $valued['verify-resume --optimizer'] = @(1, 'words 15')
     $valued['verify-resume --lr'] = @(1, 'none')
     $valued['verify-resume --momentum'] = @(1, 'none')
     $valued['verify-resume --weight-decay'] = @(1, 'none')
-    $valued['verify-resume --schedule'] = @(1, 'words 15')
+    $valued['verify-resume --schedule'] = @(1, 'words 16')
     $valued['verify-resume --warmup'] = @(1, 'none')
     $valued['verify-resume --lr-min'] = @(1, 'none')
     $valued['verify-resume --lr-peak'] = @(1, 'none')
@@ -484,15 +572,15 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
     $valued['verify-resume --monitor'] = @(1, 'none')
     $valued['verify-resume --checkpoint-every'] = @(1, 'none')
     $valued['verify-resume --keep'] = @(1, 'none')
-    $valued['verify-resume --calibrate'] = @(1, 'words 16')
+    $valued['verify-resume --calibrate'] = @(1, 'words 17')
     $valued['verify-resume --repeat'] = @(1, 'none')
-    $valued['verify-resume --track'] = @(1, 'words 17')
+    $valued['verify-resume --track'] = @(1, 'words 18')
     $valued['verify-resume --steps'] = @(1, 'none')
     $valued['verify-resume --images'] = @(1, 'none')
     $valued['verify-resume --keep-files'] = @(1, 'files')
     $valued['verify-resume --config'] = @(1, 'files')
-    $valued['test --device'] = @(1, 'words 1')
-    $valued['test --precision'] = @(1, 'words 2')
+    $valued['test --device'] = @(1, 'words 3')
+    $valued['test --precision'] = @(1, 'words 4')
     $valued['test --batch-size'] = @(1, 'none')
     $valued['test --workers'] = @(1, 'none')
     $valued['test --checkpoint'] = @(1, 'files')
@@ -500,15 +588,15 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
     $valued['test --labels'] = @(1, 'files')
     $valued['test --rating-range'] = @(1, 'none')
     $valued['test --clip-weights'] = @(1, 'files')
-    $valued['test --alter'] = @(1, 'words 18')
-    $valued['test --split'] = @(1, 'words 19')
+    $valued['test --alter'] = @(1, 'words 19')
+    $valued['test --split'] = @(1, 'words 20')
     $valued['test --results'] = @(1, 'files')
-    $valued['test --on-error'] = @(1, 'words 6')
+    $valued['test --on-error'] = @(1, 'words 1')
     $valued['test --fail-under'] = @(1, 'none')
     $valued['test --slurm'] = @(1, 'none')
     $valued['test --config'] = @(1, 'files')
-    $valued['infer --device'] = @(1, 'words 1')
-    $valued['infer --precision'] = @(1, 'words 2')
+    $valued['infer --device'] = @(1, 'words 3')
+    $valued['infer --precision'] = @(1, 'words 4')
     $valued['infer --batch-size'] = @(1, 'none')
     $valued['infer --workers'] = @(1, 'none')
     $valued['infer --checkpoint'] = @(1, 'files')
@@ -516,9 +604,9 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
     $valued['infer --labels'] = @(1, 'files')
     $valued['infer --rating-range'] = @(1, 'none')
     $valued['infer --clip-weights'] = @(1, 'files')
-    $valued['infer --format'] = @(1, 'words 20')
+    $valued['infer --format'] = @(1, 'words 21')
     $valued['infer --shard'] = @(1, 'none')
-    $valued['infer --on-error'] = @(1, 'words 6')
+    $valued['infer --on-error'] = @(1, 'words 1')
     $valued['infer --slurm'] = @(1, 'none')
     $valued['infer --config'] = @(1, 'files')
     $valued['merge --config'] = @(1, 'files')
@@ -528,7 +616,7 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
     $valued['quantiles --results'] = @(1, 'files')
     $valued['quantiles --fail-under'] = @(1, 'none')
     $valued['quantiles --config'] = @(1, 'files')
-    $valued['convert --outputs'] = @(1, 'words 21')
+    $valued['convert --outputs'] = @(1, 'words 22')
     $valued['convert --clip-weights'] = @(1, 'files')
     $valued['convert --config'] = @(1, 'files')
     $valued['models --checkpoint'] = @(1, 'files')
@@ -540,19 +628,19 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
     $valued['cache --older-than'] = @(1, 'none')
     $valued['cache --config'] = @(1, 'files')
     $valued['demo --epochs'] = @(1, 'none')
-    $valued['demo --device'] = @(1, 'words 1')
+    $valued['demo --device'] = @(1, 'words 3')
     $valued['demo --config'] = @(1, 'files')
     $valued['doctor --config'] = @(1, 'files')
     $valued['completions --write'] = @(1, 'files')
     $valued['completions --config'] = @(1, 'files')
     $valued['prep ferplus --output'] = @(1, 'files')
-    $valued['prep ferplus --link'] = @(1, 'words 23')
+    $valued['prep ferplus --link'] = @(1, 'words 24')
     $valued['prep ferplus --shard'] = @(1, 'none')
-    $valued['prep ferplus --target'] = @(1, 'words 24')
+    $valued['prep ferplus --target'] = @(1, 'words 25')
     $valued['prep ferplus --slurm'] = @(1, 'none')
     $valued['prep ferplus --config'] = @(1, 'files')
     $valued['prep affectnet-fused --output'] = @(1, 'files')
-    $valued['prep affectnet-fused --link'] = @(1, 'words 23')
+    $valued['prep affectnet-fused --link'] = @(1, 'words 24')
     $valued['prep affectnet-fused --shard'] = @(1, 'none')
     $valued['prep affectnet-fused --slurm'] = @(1, 'none')
     $valued['prep affectnet-fused --config'] = @(1, 'files')
@@ -564,8 +652,12 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
     $valued['prep schematic --shard'] = @(1, 'none')
     $valued['prep schematic --slurm'] = @(1, 'none')
     $valued['prep schematic --config'] = @(1, 'files')
+    $valued['pipeline show --config'] = @(1, 'files')
+    $valued['pipeline save --config'] = @(1, 'files')
     # What the arguments of each command are; one with a * takes all that follow.
     $arguments = New-Object 'System.Collections.Generic.Dictionary[string,object]'
+    $arguments['datasplit'] = @('files')
+    $arguments['relabel'] = @('files')
     $arguments['infer'] = @('files*')
     $arguments['merge'] = @('files')
     $arguments['quantiles'] = @('none*')
@@ -574,18 +666,21 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
     $arguments['pull'] = @('none')
     $arguments['cache'] = @('none*')
     $arguments['demo'] = @('files')
-    $arguments['completions'] = @('words 22')
+    $arguments['completions'] = @('words 23')
     $arguments['prep ferplus'] = @('files')
     $arguments['prep affectnet-fused'] = @('files')
     $arguments['prep schematic'] = @('files')
+    $arguments['pipeline show'] = @('files')
+    $arguments['pipeline save'] = @('files')
     $words = New-Object 'System.Collections.Generic.Dictionary[string,object]'
-    $words['1'] = @('auto', 'cpu', 'cuda', 'mps')
-    $words['2'] = @('auto', 'fp32', 'tf32', 'bf16', 'fp16')
-    $words['3'] = @('none', 'flip', 'face', 'face-strong', 'vca')
-    $words['4'] = @('stretch', 'crop', 'pad')
-    $words['5'] = @('auto', 'ram', 'none')
-    $words['6'] = @('fail', 'skip')
-    $words['7'] = @(
+    $words['1'] = @('skip', 'fail')
+    $words['2'] = @('copy', 'hardlink', 'symlink', 'reflink')
+    $words['3'] = @('auto', 'cpu', 'cuda', 'mps')
+    $words['4'] = @('auto', 'fp32', 'tf32', 'bf16', 'fp16')
+    $words['5'] = @('none', 'flip', 'face', 'face-strong', 'vca')
+    $words['6'] = @('stretch', 'crop', 'pad')
+    $words['7'] = @('auto', 'ram', 'none')
+    $words['8'] = @(
         'resnet18',
         'resnet34',
         'resnet50',
@@ -597,14 +692,14 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
         'vit_small_patch16_224',
         'vit_base_patch16_224',
         'vca')
-    $words['8'] = @('auto', 'distribution', 'classification', 'ratings')
-    $words['9'] = @('linear', 'vgg', 'vgg-avg')
-    $words['10'] = @('ViT-L-14', 'ViT-B-32')
-    $words['11'] = @('auto', 'quickgelu', 'gelu')
-    $words['12'] = @('both', 'arousal', 'valence')
-    $words['13'] = @('mse', 'l1', 'kl', 'ce', 'js', 'vca', 'ccc')
-    $words['14'] = @('sgd', 'adam', 'adamw')
-    $words['15'] = @(
+    $words['9'] = @('auto', 'distribution', 'classification', 'ratings')
+    $words['10'] = @('linear', 'vgg', 'vgg-avg')
+    $words['11'] = @('ViT-L-14', 'ViT-B-32')
+    $words['12'] = @('auto', 'quickgelu', 'gelu')
+    $words['13'] = @('both', 'arousal', 'valence')
+    $words['14'] = @('mse', 'l1', 'kl', 'ce', 'js', 'vca', 'ccc')
+    $words['15'] = @('sgd', 'adam', 'adamw')
+    $words['16'] = @(
         'constant',
         'step',
         'multistep',
@@ -612,15 +707,15 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
         'plateau',
         'cyclic',
         'cyclic_plateau')
-    $words['16'] = @('auto', 'labels', 'none')
-    $words['17'] = @('none', 'wandb')
-    $words['18'] = @('noise', 'color', 'lighting', 'grayscale')
-    $words['19'] = @('train', 'valid', 'test', 'all')
-    $words['20'] = @('csv', 'jsonl', 'parquet')
-    $words['21'] = @('valence', 'arousal')
-    $words['22'] = @('bash', 'zsh', 'fish', 'powershell')
-    $words['23'] = @('copy', 'hardlink')
-    $words['24'] = @('distribution', 'majority')
+    $words['17'] = @('auto', 'labels', 'none')
+    $words['18'] = @('none', 'wandb')
+    $words['19'] = @('noise', 'color', 'lighting', 'grayscale')
+    $words['20'] = @('train', 'valid', 'test', 'all')
+    $words['21'] = @('csv', 'jsonl', 'parquet')
+    $words['22'] = @('valence', 'arousal')
+    $words['23'] = @('bash', 'zsh', 'fish', 'powershell')
+    $words['24'] = @('copy', 'hardlink')
+    $words['25'] = @('distribution', 'majority')
 
     $path = ''
     $position = 0

@@ -1,0 +1,177 @@
+"""``affectkit datasplit``: class folders into train and test, balanced by augmentation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from affectkit.cli._console import Console
+from affectkit.cli._options import command
+from affectkit.config import Resolved, setting
+from affectkit.errors import EXIT_PARTIAL
+from affectkit.runners.batch import PREP
+
+LINKS = ("copy", "hardlink", "symlink", "reflink")
+
+
+def check_pattern(pattern: str) -> None:
+    """Refuse what is no regular expression with one group."""
+    from affectkit.prep.split_groups import check_pattern
+
+    check_pattern(pattern)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasplitSettings:
+    """Settings of ``affectkit datasplit``."""
+
+    path: Path | None = setting(None, "Folder with train/<label>/<image>, or <label>/<image>.", argument=True)
+    output_path: Path | None = setting(None, "Folder to make; without it PATH is changed in place, by a journal.")
+    train_split: float = setting(0.8, "Share of each class that trains, above 0.5 and below 1.", above=0.5, below=1)
+    seed: int = setting(0, "Everything random follows from it.", low=0)
+    group_by: str | None = setting(
+        None,
+        "Regular expression with one group, searched in file names; a group stays on one side.",
+        check=check_pattern,
+        metavar="REGEX",
+    )
+    on_error: str = setting("fail", "Of files that cannot be read.", choices=("skip", "fail"))
+    balance: bool = setting(False, "Grow all classes to one size, in train and in test.", group="Balancing")
+    balance_train: bool = setting(False, "Balance the train side.", group="Balancing")
+    balance_test: bool = setting(False, "Balance the test side.", group="Balancing")
+    global_multiplier: float = setting(
+        1.0, "Grow the classes of a balanced side to this many times the size.", low=1, group="Balancing"
+    )
+    pipeline_yaml: Path | None = setting(
+        None, "Albumentations pipeline in place of the built-in one (affectkit pipeline show).", group="Balancing"
+    )
+    quality: int = setting(95, "Quality of JPEGs that are made; 0 takes each original's own.", low=0, high=100)
+    preview: Path | None = setting(None, "Draw originals beside what was made of them.", metavar="FILE.png")
+    link: str | None = setting(None, "How originals get to --output-path. Default: copy.", choices=LINKS)
+    label_col: str = setting("label", "Column of the labels in train.csv and test.csv.", group="Tables")
+    filename_col: str = setting("filename", "Column of the files in train.csv and test.csv.", group="Tables")
+    plain_csv: bool = setting(False, "Those two columns alone: no source and draw of made files.", group="Tables")
+    workers: int | None = setting(None, "Processes.", low=1, high=1024, default_text="one a processor")
+    scheduler: str | None = setting(None, "Dask scheduler whose workers do the work.", metavar="tcp://HOST:PORT")
+    dry_run: bool = setting(False, "Show what would happen; change nothing.")
+    undo: bool = setting(False, "Put every original back and remove what was made.")
+    force: bool = setting(
+        False, "Undo another split that is in the way; with --undo, go on where files have changed since."
+    )
+
+    def rules(self) -> list[str]:
+        """Faults between settings."""
+        faults = [] if self.path is not None else ["PATH is needed: the folder with the classes."]
+        if self.label_col == self.filename_col:
+            faults.append(f"--label-col and --filename-col are both {self.label_col!r}; they must differ.")
+        if not self.plain_csv and {self.label_col, self.filename_col} & {"source", "draw"}:
+            faults.append("--label-col or --filename-col is 'source' or 'draw', columns of their own; add --plain-csv.")
+        if self.link is not None and self.output_path is None and not self.undo:
+            faults.append("--link needs --output-path; in place, images are moved.")
+        if self.dry_run and self.preview is not None:
+            faults.append("--preview shows what was made, and --dry-run makes nothing.")
+        return faults
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to ``app``."""
+
+    @command(app, "datasplit", DatasplitSettings, slurm=PREP)
+    def datasplit(resolved: Resolved[DatasplitSettings], console: Console) -> None:
+        """Split class folders into train and test, and balance the classes by augmentation.
+
+        Test images are chosen by a hash of seed and name, and augmented test images are made of test originals alone.
+        The same command finishes what a kill cut short, and --undo puts every original back.
+
+        Example: affectkit datasplit faces --output-path faces-split --balance --seed 27
+        """
+        from affectkit.runners.signals import StopFlag
+
+        with StopFlag(console) as stopping:
+            if resolved.settings.undo:
+                _undo(resolved.settings, console, stopping)
+            else:
+                _split(resolved, console, stopping)
+
+
+def _undo(s: DatasplitSettings, console: Console, stopping: Any) -> None:
+    from affectkit.prep.datasplit import undo_split
+
+    root = s.output_path or s.path
+    done = undo_split(root, force=s.force, dry_run=s.dry_run, reporter=console, stopping=stopping)
+    render_undo(done, root, s.dry_run, console)
+
+
+def render_undo(done: Any, root: Path, dry_run: bool, console: Console) -> None:
+    """What an undo did or would do."""
+    console.result(
+        {"output": str(root), "restored": done.restored, "removed": done.removed, "kept": done.kept, "dry_run": dry_run}
+    )
+    would = "would be " if dry_run else ""
+    console.note(f"{done.restored:,} originals {would}put back, {done.removed:,} files {would}removed in {root}")
+    for name, why in done.kept[:20]:
+        console.warn(f"{name}: {why}")
+    if done.kept:
+        raise typer.Exit(EXIT_PARTIAL)
+
+
+def _split(resolved: Resolved[DatasplitSettings], console: Console, stopping: Any) -> None:
+    from affectkit.prep.datasplit import Options, split_folder
+    from affectkit.prep.pipelines import load_pipeline
+    from affectkit.prep.split_plan import Rules
+
+    s = resolved.settings
+    train, test = s.balance or s.balance_train, s.balance or s.balance_test
+    if not (train or test):
+        for name in ("global_multiplier", "pipeline_yaml", "quality"):
+            if resolved.sources[name] != "default":
+                console.warn(
+                    f"--{name.replace('_', '-')} counts only when a side is balanced, and none is: it has no effect. "
+                    "Add --balance, --balance-train or --balance-test."
+                )
+    rules = Rules(
+        train_split=s.train_split, seed=s.seed, balance_train=train, balance_test=test,
+        multiplier=s.global_multiplier, group_by=s.group_by,
+    )  # fmt: skip
+    options = Options(
+        output=s.output_path, link=s.link or "copy", label_col=s.label_col, filename_col=s.filename_col,
+        plain_csv=s.plain_csv, quality=s.quality or None, skip=s.on_error == "skip", workers=s.workers,
+        scheduler=s.scheduler, dry_run=s.dry_run, force=s.force, preview=s.preview,
+    )  # fmt: skip
+    pipeline = load_pipeline(s.pipeline_yaml)
+    for text in pipeline.notes:
+        console.note(text)
+    report = split_folder(s.path, rules=rules, options=options, pipeline=pipeline, reporter=console, stopping=stopping)
+    _render(report, console)
+    if report.skipped:
+        raise typer.Exit(EXIT_PARTIAL)
+
+
+def _render(report: Any, console: Console) -> None:
+    console.result(report.to_dict())
+    rows = [
+        [row.label, *(f"{n:,}" for n in (row.originals, row.train, row.test, row.augmented_train, row.augmented_test)),
+         f"{row.bytes / 1e6:,.1f}"]
+        for row in report.rows
+    ]  # fmt: skip
+    names = ("originals", "train", "test", "augmented_train", "augmented_test")
+    sums = [f"{sum(getattr(row, name) for row in report.rows):,}" for name in names]
+    rows.append(["all", *sums, f"{sum(row.bytes for row in report.rows) / 1e6:,.1f}"])
+    console.table(["class", "originals", "train", "test", "train augmented", "test augmented", "MB needed"], rows)
+    counts = f"{report.train:,} train + {report.test:,} test images"
+    if report.dry_run:
+        console.note(f"{counts} in {report.output}; nothing was changed.")
+    elif report.already_done:
+        console.note(f"{report.output} is complete with {counts}; nothing to do.")
+    else:
+        console.note(f"{counts} in {report.output}; train.csv, test.csv and manifest.json tell of each.")
+        console.note(f"affectkit datasplit {_quoted(report.output)} --undo takes it all back.")
+
+
+def _quoted(path: Path) -> str:
+    import shlex
+
+    return shlex.quote(str(path))

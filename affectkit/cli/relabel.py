@@ -1,0 +1,70 @@
+"""``affectkit relabel``: files to their corrected classes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import typer
+
+from affectkit.cli._console import Console
+from affectkit.cli._options import command
+from affectkit.cli.datasplit import render_undo
+from affectkit.config import Resolved, setting
+from affectkit.runners.batch import PREP
+
+
+@dataclass(frozen=True, kw_only=True)
+class RelabelSettings:
+    """Settings of ``affectkit relabel``."""
+
+    path: Path | None = setting(None, "Folder with <label>/<file>, or train/<label>/<file>.", argument=True)
+    labels_csv: Path | None = setting(None, "CSV file with the columns pth (old_label/file) and label.")
+    output_path: Path | None = setting(None, "Folder to copy into; without it PATH is changed in place, by a journal.")
+    dry_run: bool = setting(False, "Show what would happen; change nothing.")
+    undo: bool = setting(False, "Put every file back.")
+    force: bool = setting(False, "With --undo, go on where files have changed since.")
+
+    def rules(self) -> list[str]:
+        """Faults between settings."""
+        faults = [] if self.path is not None else ["PATH is needed: the folder with the classes."]
+        if self.labels_csv is None and not self.undo:
+            faults.append("--labels-csv is needed: the table of corrections.")
+        if self.force and not self.undo:
+            faults.append("--force counts only with --undo.")
+        return faults
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to ``app``."""
+
+    @command(app, "relabel", RelabelSettings, slurm=PREP)
+    def relabel(resolved: Resolved[RelabelSettings], console: Console) -> None:
+        """Move files to their corrected classes; a kill at any moment loses nothing, and --undo takes it back.
+
+        Example: affectkit relabel faces --labels-csv corrections.csv
+        """
+        from affectkit.prep import relabel as work
+        from affectkit.runners.signals import StopFlag
+
+        s = resolved.settings
+        with StopFlag(console) as stopping:
+            if s.undo:
+                root = s.output_path or s.path
+                done = work.undo_relabel(root, force=s.force, dry_run=s.dry_run, reporter=console, stopping=stopping)
+                render_undo(done, root, s.dry_run, console)
+                return
+            report = work.relabel(
+                s.path, s.labels_csv, output=s.output_path, dry_run=s.dry_run, reporter=console, stopping=stopping
+            )
+        console.result(report.to_dict())
+        rows = [[old, new, f"{count:,}"] for (old, new), count in report.moves.items()]
+        console.table(["from", "to", "files"], [*rows, ["all", "", f"{sum(report.moves.values()):,}"]])
+        if report.unchanged:
+            console.note(f"{report.unchanged:,} rows say what is so already.")
+        if report.dry_run:
+            console.note("nothing was changed.")
+        elif report.already_done or not report.moves:
+            console.note(f"{report.output}: nothing to do.")
+        else:
+            console.note(f"{report.output} is relabelled; affectkit relabel {report.output} --undo takes it back.")

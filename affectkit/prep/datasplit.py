@@ -1,0 +1,347 @@
+"""Class folders split into train and test, balanced by augmentation, without ever losing an image.
+
+What is done in which order: every file is read and judged, the split is planned, the plan goes into a journal on the
+disk, augmented files are made of the originals where they are, then the originals are copied or moved, then come the
+tables and last the manifest. Each step may be done again on top of itself; until the originals move, a fault takes
+everything back.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from affectkit.core.files import sync, write_text
+from affectkit.core.progress import Reporter, Silent
+from affectkit.errors import DataError, UsageError
+from affectkit.prep import placing
+from affectkit.prep.journal import Journal, Lock, Made, digest_bytes, find_journal
+from affectkit.prep.placing import Stopping
+from affectkit.prep.split_plan import SIDES, Rules, make_plan
+from affectkit.prep.split_report import MANIFEST, SplitReport, class_rows, manifest, straddling, tables
+from affectkit.prep.split_survey import COMMAND, Options, Survey, check_output_place
+from affectkit.prep.split_workers import Task, augment_chunk, chunked, place_chunk
+from affectkit.prep.undoing import Undone, undo
+
+if TYPE_CHECKING:
+    from affectkit.prep.pipelines import Pipeline
+
+_AGAIN = "Run the same command again: it goes on where it was. --undo puts everything back."
+_SAFE = "No image is lost."
+_NOTED_EVERY = 2.0  # seconds between lines of the journal on what was made
+_FEW = 300  # images that are made before processes have started
+
+
+def split_folder(
+    path: Path,
+    *,
+    rules: Rules,
+    options: Options,
+    pipeline: Pipeline,
+    reporter: Reporter,
+    stopping: Stopping | None = None,
+) -> SplitReport:
+    """Split ``path``; an earlier run of the same split is finished, or found done.
+
+    Raises:
+        UsageError: the folder holds another split, or ``options.output`` something else.
+        DataError: files cannot be taken (unless ``options.skip``), or the disk refuses; nothing is lost.
+        Stopped: by a signal, at a safe place.
+    """
+    run = _Run(path, rules, options, pipeline, reporter, stopping or placing.Never())
+    if options.output is not None:
+        check_output_place(path, options.output)
+    if not path.is_dir():
+        raise UsageError(f"PATH {path} is not a folder." if path.exists() else f"PATH {path} does not exist.")
+    with run.crew:
+        if options.dry_run:
+            report = run.dry()
+        else:
+            with placing.telling(run.root, _SAFE), Lock(run.root, COMMAND):
+                report = run.real()
+                if options.preview is not None:
+                    run.draw_preview()
+    return report
+
+
+def undo_split(root: Path, *, force: bool, dry_run: bool = False, reporter: Reporter, stopping: Stopping) -> Undone:
+    """Put every original of the split in ``root`` back, and remove what was made.
+
+    Raises:
+        UsageError: there is no split. DataError: files have changed since; nothing was touched.
+    """
+    if find_journal(root, COMMAND) is None:
+        raise UsageError(f"{root} holds no split of affectkit datasplit: there is nothing to undo.")
+    if dry_run:
+        journal = _found(root)
+        moved = sum(item.source != item.target for item in journal.originals) if _source(journal) is None else 0
+        copied = len(journal.originals) if _source(journal) else 0
+        return Undone(moved, copied + len(journal.made) + len(journal.tables))
+    with placing.telling(root, _SAFE), Lock(root, COMMAND):
+        return _undo(_found(root), force, reporter, stopping)
+
+
+def _found(root: Path) -> Journal:
+    journal = find_journal(root, COMMAND)
+    if journal is None:
+        raise UsageError(f"{root} holds no split any more.")
+    return journal
+
+
+def _undo(journal: Journal, force: bool, reporter: Reporter, stopping: Stopping) -> Undone:
+    source = _source(journal)
+    hint = "Run the same command with --undo again: it goes on."
+    return undo(journal, copied=source, force=force, reporter=reporter, stopping=stopping, hint=hint)
+
+
+def _source(journal: Journal) -> Path | None:
+    return Path(journal.header["source"]) if journal.header["source"] else None
+
+
+@dataclass
+class _Run(Survey):
+    """One call of ``split_folder``."""
+
+    # --- the two ways --------------------------------------------------------------------------------------------
+
+    def dry(self) -> SplitReport:
+        earlier = find_journal(self.root, COMMAND)
+        if earlier is not None and self.agrees(earlier):
+            return self._report(earlier, already_done="done" in earlier.stages, dry_run=True)
+        if earlier is not None:
+            raise self.another(earlier, "undo it first, with --undo.")
+        self.check_output_empty()
+        return self._report(self.planned(), dry_run=True)
+
+    def real(self) -> SplitReport:
+        journal = find_journal(self.root, COMMAND)
+        if journal is not None and "undoing" in journal.stages:
+            raise UsageError(f"an undo of the split in {self.root} was interrupted.", "Finish it with --undo.")
+        if journal is not None and not self.agrees(journal):
+            if not self.options.force:
+                raise self.another(journal, "Undo it with --undo, or add --force to undo it and split anew.")
+            _undo(journal, False, self.reporter, self.stopping)
+            journal = None
+            self.root.mkdir(parents=True, exist_ok=True)
+        if journal is None:
+            self.check_output_empty()
+            journal = self.planned()
+            self.check_room(journal)
+            with self.clock("journal"):
+                journal.folder.mkdir(parents=True, exist_ok=True)
+                journal.write()
+        else:
+            with self.clock("reading"):
+                self.check_unchanged(journal)
+                if "done" in journal.stages and self.complete(journal):
+                    return self._report(journal, already_done=True)
+            self.reporter.note(f"going on with the split begun in {self.root}")
+            placing.sweep(journal)
+        return self._carry_out(journal)
+
+    def _carry_out(self, journal: Journal) -> SplitReport:
+        placing.make_folders(self.root, journal.header["folders"])
+        self._augment_all(journal)
+        with self.clock("moving" if self.in_place else "copying"):
+            self._place(journal)
+        with self.clock("tables"):
+            self._write_tables(journal)
+        return self._report(journal)
+
+    # --- carrying out --------------------------------------------------------------------------------------------
+
+    def _augment_all(self, journal: Journal) -> None:
+        """Make all augmented files; images that cannot be augmented are left out and the rest planned anew."""
+        while True:
+            with self.clock("augmenting"):
+                bad = self._augment(journal)
+            if not bad:
+                return
+            if "made all" in journal.stages:
+                raise DataError(f"cannot make again what is missing: {bad[0][0]}: {bad[0][1]}.", "Undo with --undo.")
+            try:
+                self.judge(bad)
+                self._replan(journal, bad)
+            except (DataError, UsageError):
+                _undo(journal, True, Silent(), placing.Never())
+                raise
+
+    def _augment(self, journal: Journal) -> list[tuple[str, str]]:
+        root = self.root
+        waiting: dict[str, list[Made]] = {}
+        for row in journal.made:
+            if row.target not in journal.digests or not os.path.lexists(root / row.target):
+                waiting.setdefault(row.source, []).append(row)
+        count = sum(map(len, waiting.values()))
+        bad: list[tuple[str, str]] = []
+        if count:
+            tasks, back = self._tasks(journal, waiting)
+            size = max(1, min(32, len(tasks) // (8 * self.crew.workers)))
+            work = ((part, self.pipeline, self.rules.seed, self.options.quality) for part in chunked(tasks, size))
+            self.reporter.start("augmenting", count, "images")
+            alone = count < _FEW and self.options.scheduler is None
+            fresh: list[tuple[str, str]] = []
+            noted = time.monotonic()
+            try:
+                for results in self.crew.run(augment_chunk, work, alone=alone):
+                    for place, outcome in results:
+                        source = back[place]
+                        if isinstance(outcome, str):
+                            bad.append((source, outcome))
+                            continue
+                        fresh += [(row.target, digest) for row, digest in zip(waiting[source], outcome, strict=True)]
+                        self.reporter.advance(len(outcome))
+                    if time.monotonic() - noted > _NOTED_EVERY:
+                        journal.add("made", fresh)
+                        fresh, noted = [], time.monotonic()
+            finally:
+                self.written += len(fresh)
+                if fresh:
+                    journal.add("made", fresh)
+            self.reporter.finish()
+        if self.stopping.requested:
+            raise self.stopping.error("no original was moved yet.", _AGAIN)
+        if not bad and "made all" not in journal.stages:
+            journal.add("made all")
+        return sorted(bad)
+
+    def _tasks(self, journal: Journal, waiting: dict[str, list[Made]]) -> tuple[list[Task], dict[str, str]]:
+        """Tasks, and the original of each by the path it is read from now."""
+        now = {item.source: item.target for item in journal.originals}
+        tasks, back = [], {}
+        base = self.path.resolve()
+        root = self.root.resolve()
+        for source, rows in waiting.items():
+            place = base / source
+            if self.in_place and not os.path.lexists(place):
+                place = root / now[source]
+            name = source.removeprefix(journal.header["base"])
+            tasks.append(Task(str(place), name, tuple((str(root / row.target), row.draw) for row in rows)))
+            back[str(place)] = source
+        return tasks, back
+
+    def _replan(self, journal: Journal, bad: Sequence[tuple[str, str]]) -> None:
+        """Plan anew as if the ``bad`` originals were not there; what was made for the old plan alone is removed."""
+        out = {source for source, _ in bad}
+        facts = {item.source: (item.size, item.digest) for item in journal.originals if item.source not in out}
+        base = journal.header["base"]
+        classes: dict[str, list[str]] = {item.label: [] for item in journal.originals}
+        for source in facts:
+            label, name = source.removeprefix(base).split("/", 1)
+            classes[label].append(name)
+        plan = make_plan(classes, self.rules, tag=self.tag())
+        old = {row.target for row in journal.made}
+        # Folders that the first plan made are still to be removed by an undo.
+        folders = set(journal.header["folders"])
+        made_before = dict(journal.digests)
+        for name in sorted(
+            old - {f"{s}/{c.label}/{a.name}" for c in plan.classes for s in SIDES for a in c.augmented[s]}
+        ):
+            (self.root / name).unlink(missing_ok=True)
+        in_place, self.in_place = self.in_place, False  # the files that are kept are there already
+        try:
+            fresh = self.journal_of(plan, base, facts, sorted([*journal.left, *bad]))
+        finally:
+            self.in_place = in_place
+        fresh.header |= {key: journal.header[key] for key in ("identity", "source", "link")}
+        fresh.header["folders"] = sorted(folders | set(fresh.header["folders"]))
+        wanted = {row.target for row in fresh.made}
+        fresh.digests = {name: digest for name, digest in made_before.items() if name in wanted}
+        fresh.write()
+        placing.make_folders(self.root, fresh.header["folders"])
+        journal.__dict__.update(fresh.__dict__)
+
+    def _place(self, journal: Journal) -> None:
+        if self.in_place:
+            self.written += placing.move_all(journal, self.reporter, self.stopping, _AGAIN)
+            for folder in {os.path.dirname(item.source) for item in journal.originals}:
+                with contextlib.suppress(OSError):  # emptied, and no folder of the split
+                    if journal.header["base"] == "":
+                        (self.root / folder).rmdir()
+        else:
+            base, root = self.path.resolve(), self.root.resolve()
+            items = [
+                (str(base / item.source), str(root / item.target), item.digest)
+                for item in journal.originals
+                if "moved" not in journal.stages or not os.path.lexists(root / item.target)
+            ]
+            if hasattr(os, "sync") and journal.made:
+                # What was made goes to the disk while this copies: the flush before the manifest then has less to do.
+                threading.Thread(target=os.sync, daemon=True).start()
+            self.reporter.start("copying", len(items), "images")
+            work = ((part, self.options.link) for part in chunked(items, 200))
+            for count in self.crew.run(place_chunk, work, alone=len(items) < 2000 or self.options.link == "symlink"):
+                self.written += count
+                self.reporter.advance(count)
+            self.reporter.finish()
+            if self.stopping.requested:
+                raise self.stopping.error("the copies made so far are whole.", _AGAIN)
+        if "moved" not in journal.stages:
+            journal.add("moved")
+
+    def _write_tables(self, journal: Journal) -> None:
+        texts = tables(journal)
+        hashes = {name: digest_bytes(text.encode()) for name, text in texts.items()}
+        texts[MANIFEST] = manifest(journal, hashes)
+        journal.add("tables", hashes | {MANIFEST: digest_bytes(texts[MANIFEST].encode())})
+        if hasattr(os, "sync"):
+            os.sync()  # one flush for all images instead of one each, before the manifest vouches for them
+        for name, text in texts.items():
+            if not (self.root / name).is_file() or (self.root / name).read_text(encoding="utf-8") != text:
+                write_text(self.root / name, text)
+        sync(self.root)
+        if "done" not in journal.stages:
+            journal.add("done")
+
+    # --- telling -------------------------------------------------------------------------------------------------
+
+    def _report(self, journal: Journal, *, already_done: bool = False, dry_run: bool = False) -> SplitReport:
+        copies = not self.in_place and self.options.link == "copy"
+        duplicates = straddling(journal)
+        if duplicates:
+            first = " = ".join(duplicates[0][:3])
+            self.reporter.warn(
+                f"{len(duplicates):,} images stand on both sides with the same bytes, such as {first}. "
+                "The test side then measures what was trained on; the manifest lists them."
+            )
+        return SplitReport(
+            self.root,
+            self.in_place,
+            class_rows(journal, copies=copies),
+            skipped=tuple(journal.left),
+            duplicates=duplicates,
+            notes=tuple(journal.header["notes"]),
+            images_written=self.written,
+            already_done=already_done,
+            dry_run=dry_run,
+            seconds={stage: round(value, 3) for stage, value in self.seconds.items()},
+        )
+
+    def draw_preview(self) -> None:
+        """A row for each of up to twelve classes: the original of which most copies were made, and six of them."""
+        from affectkit.reports.contact import preview_sheet
+
+        journal = _found(self.root)
+        now = {item.source: item.target for item in journal.originals}
+        by_source: dict[tuple[str, str], list[Made]] = {}
+        for row in journal.made:
+            by_source.setdefault((row.label, row.source), []).append(row)
+        best: dict[str, list[Made]] = {}
+        for (label, _), rows in by_source.items():
+            if len(rows) > len(best.get(label, ())):
+                best[label] = rows
+        if not best:
+            self.reporter.warn(f"nothing was augmented, so there is no preview to draw in {self.options.preview}")
+            return
+        rows = [
+            (self.root / now[own[0].source], [self.root / row.target for row in own[:6]])
+            for own in list(best.values())[:12]
+        ]
+        preview_sheet(self.options.preview, rows)
+        self.reporter.note(f"preview: {self.options.preview}")

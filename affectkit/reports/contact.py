@@ -1,0 +1,121 @@
+"""A contact sheet: originals beside their augmentations, for a person to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont, ImageOps
+
+from affectkit.core.files import whole_file
+from affectkit.errors import DataError
+from affectkit.reports.style import BLUE, MUTED, RULE, TEXT
+
+CELL = 120  # pixels a side; a smaller picture is enlarged by whole steps, so that its pixels stay to be judged
+GAP, MARGIN, CAPTION, HEAD = 10, 24, 34, 40
+SMALL_FONT, HEAD_FONT = 11, 13
+MAX_ROWS, MAX_COLUMNS = 200, 24
+
+
+def preview_sheet(path: Path, rows: Sequence[tuple[Path, Sequence[Path]]]) -> None:
+    """Write a picture (PNG) with a row an original: the original, then its augmentations, each with its file name.
+
+    Transparent parts are laid on a grey chequerboard, and 16-bit images are shown at 8 bits.
+
+    Args:
+        path: the file to write.
+        rows: (original, augmentations); a row may have none.
+
+    Raises:
+        DataError: there are no rows, too many, or a picture cannot be read.
+    """
+    if not rows:
+        raise DataError("a preview needs at least one original.", "Balance the classes, or leave --preview out.")
+    columns = 1 + max(len(made) for _, made in rows)
+    if len(rows) > MAX_ROWS or columns > MAX_COLUMNS + 1:
+        raise DataError(
+            f"a preview holds at most {MAX_ROWS} originals with {MAX_COLUMNS} augmentations each; "
+            f"got {len(rows)} with up to {columns - 1}."
+        )
+    # The originals stand apart from what was made of them.
+    lefts = [MARGIN, *(MARGIN + CELL + 3 * GAP + k * (CELL + GAP) for k in range(columns - 1))]
+    tall = CELL + CAPTION + GAP
+    sheet = Image.new("RGB", (lefts[-1] + CELL + MARGIN, MARGIN + HEAD + tall * len(rows) + MARGIN - GAP), "white")
+    draw = ImageDraw.Draw(sheet)
+    head, small = ImageFont.load_default(HEAD_FONT), ImageFont.load_default(SMALL_FONT)
+    draw.text((lefts[0], MARGIN), "original", font=head, fill=TEXT)
+    if columns > 1:
+        draw.text((lefts[1], MARGIN), "augmented", font=head, fill=BLUE)
+        line = MARGIN + CELL + GAP + GAP // 2
+        draw.line((line, MARGIN, line, sheet.height - MARGIN), fill=RULE)
+    for number, (original, made) in enumerate(rows):
+        top = MARGIN + HEAD + tall * number
+        for column, file in enumerate((original, *made)):
+            _place(sheet, Path(file), (lefts[column], top), small, TEXT if column == 0 else MUTED)
+    with whole_file(Path(path)) as part:
+        sheet.save(part, "PNG")
+
+
+def _place(
+    sheet: Image.Image,
+    file: Path,
+    corner: tuple[int, int],
+    font: ImageFont.ImageFont,
+    ink: str,
+) -> None:
+    """One picture, centred in its cell, with its folder and name below."""
+    left, top = corner
+    draw = ImageDraw.Draw(sheet)
+    picture = _fitted(_loaded(file))
+    at = left + (CELL - picture.width) // 2, top + (CELL - picture.height) // 2
+    sheet.paste(picture, at)
+    draw.rectangle((at[0] - 1, at[1] - 1, at[0] + picture.width, at[1] + picture.height), outline=RULE)
+    draw.text((left, top + CELL + 4), _short(file.parent.name, font), font=font, fill=MUTED)
+    draw.text((left, top + CELL + 4 + SMALL_FONT + 3), _short(file.name, font), font=font, fill=ink)
+
+
+def _loaded(file: Path) -> Image.Image:
+    """The picture in a file, upright, 8-bit RGB."""
+    try:
+        with Image.open(file) as image:
+            image.load()
+            picture = ImageOps.exif_transpose(image)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise DataError(f"the preview cannot show {file}: {error}.") from error
+    if picture.mode == "I" or picture.mode.startswith("I;16"):
+        return Image.fromarray((np.asarray(picture).astype(np.uint32) // 257).astype(np.uint8)).convert("RGB")
+    if picture.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in picture.info:
+        return _on_chequers(picture.convert("RGBA"))
+    return picture.convert("RGB")
+
+
+def _on_chequers(picture: Image.Image) -> Image.Image:
+    side = max(2, max(picture.size) // 12)
+    rows, columns = np.indices((picture.height, picture.width)) // side
+    board = np.where((rows + columns) % 2, 235, 205).astype(np.uint8)
+    below = Image.fromarray(board).convert("RGBA")
+    return Image.alpha_composite(below, picture).convert("RGB")
+
+
+def _fitted(picture: Image.Image) -> Image.Image:
+    longest = max(picture.size)
+    if longest <= CELL:
+        step = CELL // longest
+        return picture.resize((picture.width * step, picture.height * step), Image.Resampling.NEAREST)
+    size = (max(1, round(picture.width * CELL / longest)), max(1, round(picture.height * CELL / longest)))
+    return picture.resize(size, Image.Resampling.LANCZOS)
+
+
+def _short(text: str, font: ImageFont.ImageFont) -> str:
+    """``text``, with its middle left out where it is wider than a cell."""
+    # What the font has no sign for would be drawn as an empty box.
+    text = "".join(sign if sign.isprintable() else "?" for sign in text)
+    if font.getlength(text) <= CELL:
+        return text
+    for kept in range(len(text) - 1, 0, -1):
+        tail = kept // 2
+        shorter = f"{text[: kept - tail]}...{text[len(text) - tail :]}"
+        if font.getlength(shorter) <= CELL:
+            return shorter
+    return "..."
