@@ -16,7 +16,7 @@ PUBLISHED = {
     "anger": 3218, "contempt": 2871, "disgust": 2477, "fear": 3176,
     "happy": 5044, "neutral": 5126, "sad": 3091, "surprise": 4039,
 }  # fmt: skip
-STEPS = ("rename", "replace", "unlink", "fsync", "link", "rmdir", "mkdir")
+STEPS = ("open", "write", "rename", "replace", "unlink", "fsync", "link", "rmdir", "mkdir")
 
 
 def picture(number: int, kind: str = "png", size: int = 8) -> bytes:

@@ -244,30 +244,56 @@ def _own(node: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in node.items() if key in taken}
 
 
+class Late(random.Random):
+    """Python's generator, seeded when something is drawn from it: most transforms never do, and seeding takes 4 us."""
+
+    _key: int | None = None
+
+    def later(self, key: int) -> None:
+        """The stream of ``key``, from its beginning."""
+        self._key = key
+
+    def _begin(self) -> None:
+        if self._key is not None:
+            self.seed(self._key)
+            self._key = None
+
+    def random(self) -> float:
+        """A number in [0, 1); all other draws come from here or from ``getrandbits``."""
+        self._begin()
+        return super().random()
+
+    def getrandbits(self, k: int) -> int:
+        """A number of ``k`` random bits."""
+        self._begin()
+        return super().getrandbits(k)
+
+
 class Stream:
     """The two generators of one node, brought to any address at a twentieth of the cost of making them anew."""
 
-    def __init__(self, position: str, node: Any) -> None:
-        self.position = position
+    def __init__(self, node: Any) -> None:
         self._bits = np.random.Philox(key=0)
         self._start = self._bits.state
-        self._python = random.Random(0)
+        self._python = Late(0)
         node.set_random_state(np.random.Generator(self._bits), self._python)
 
     def seek(self, key: int) -> None:
         """The streams of ``key``, from their beginning."""
         self._start["state"]["key"][0] = key
         self._bits.state = self._start
-        self._python.seed(key)
+        self._python.gauss_next = None
+        self._python.later(key)
 
 
 @dataclass(frozen=True)
 class Ready:
-    """A built pipeline: the object to call, its transforms by id, and a stream for every node in it."""
+    """A built pipeline: the object to call, its transforms by id, and a stream for every node with its position."""
 
     root: Any
     transforms: dict[int, str]
     streams: list[Stream]
+    positions: list[str]
 
 
 def ready(root: dict[str, Any], *, unit: bool) -> Ready:
@@ -279,11 +305,12 @@ def ready(root: dict[str, Any], *, unit: bool) -> Ready:
     import cv2
 
     cv2.setNumThreads(0)  # the processes are the parallelism
-    built = Ready(_build(root, "pipeline"), {}, [])
+    built = Ready(_build(root, "pipeline"), {}, [], [])
 
     def visit(node: Any, position: str) -> None:
         # A composition first: it hands its own generators down to all that is below it.
-        built.streams.append(Stream(position, node))
+        built.streams.append(Stream(node))
+        built.positions.append(position)
         if type(node).__name__ in rules.COMPOSITIONS:
             for number, child in enumerate(node.transforms):
                 visit(child, f"{position}.{number}")
