@@ -313,7 +313,7 @@ class _Run(Survey):
         return SplitReport(
             self.root,
             self.in_place,
-            class_rows(journal, copies=copies),
+            class_rows(journal, copies=copies, block=placing.block_size(self.root)),
             skipped=tuple(journal.left),
             duplicates=duplicates,
             notes=tuple(journal.header["notes"]),
@@ -340,7 +340,7 @@ class _Run(Survey):
             self.reporter.warn(f"nothing was augmented, so there is no preview to draw in {self.options.preview}")
             return
         rows = [
-            (self.root / now[own[0].source], [self.root / row.target for row in own[:6]])
+            (self.root / now[own[0].source], [(self.root / row.target, f"draw {row.draw}") for row in own[:6]])
             for own in list(best.values())[:12]
         ]
         preview_sheet(self.options.preview, rows)

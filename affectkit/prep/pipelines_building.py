@@ -34,20 +34,22 @@ NEXT = "`affectkit pipeline save FILE` writes the built-in pipeline as a startin
 
 
 def albumentations() -> Any:
-    """The module ``albumentations``, imported without asking the package index for news and without torch.
+    """The module ``albumentations``, imported without asking the package index for news, without torch and the hub.
 
-    It imports torch for a transform that is not allowed here, which would cost each worker over a second and 200 MB.
+    It imports torch for a transform that is not allowed here, which would cost each worker over a second and 200 MB,
+    and Hugging Face's client, for pipelines on the hub, which would cost 0.15 s.
     """
     with _importing:
         os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
-        hidden = "torch" not in sys.modules and "albumentations" not in sys.modules
-        if hidden:
-            sys.modules["torch"] = None  # type: ignore[assignment]  # an import of it raises ImportError, which is met
+        first = "albumentations" not in sys.modules
+        hidden = [name for name in ("torch", "huggingface_hub") if first and name not in sys.modules]
+        for name in hidden:
+            sys.modules[name] = None  # type: ignore[assignment]  # an import of it raises ImportError, which is met
         try:
             import albumentations as module
         finally:
-            if hidden:
-                del sys.modules["torch"]
+            for name in hidden:
+                del sys.modules[name]
         return module
 
 

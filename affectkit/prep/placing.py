@@ -56,6 +56,15 @@ def temporary(folder: Path | str) -> str:
     return f"{folder}/.{os.urandom(8).hex()}.part"
 
 
+def block_size(folder: Path) -> int:
+    """Bytes that the file system of ``folder``, which need not be there yet, gives away at a time; 1 where unknown."""
+    if not hasattr(os, "statvfs"):
+        return 1
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    return max(1, os.statvfs(folder).f_frsize)
+
+
 def is_temporary(name: str) -> bool:
     """Whether a file name is one of ``temporary``'s, left by a process that was killed."""
     return len(name) == 22 and name[0] == "." and name.endswith(".part") and set(name[1:17]) <= set("0123456789abcdef")

@@ -76,14 +76,19 @@ class SplitReport:
         return {**asdict(self), "output": str(self.output), "train": self.train, "test": self.test}
 
 
-def class_rows(journal: Journal, *, copies: bool) -> tuple[ClassRow, ...]:
-    """A row a class. ``copies``: whether originals need disk space too."""
+def class_rows(journal: Journal, *, copies: bool, block: int = 1) -> tuple[ClassRow, ...]:
+    """A row a class.
+
+    Args:
+        copies: whether originals need disk space too.
+        block: bytes that the disk gives away at a time: a small file takes a whole one.
+    """
     numbers: dict[str, dict[str, int]] = {}
-    sizes = {item.source: item.size for item in journal.originals}
+    sizes = {item.source: -(-item.size // block) * block for item in journal.originals}
     for item in journal.originals:
         row = numbers.setdefault(item.label, dict.fromkeys((*SIDES, "+train", "+test", "bytes"), 0))
         row[item.side] += 1
-        row["bytes"] += item.size if copies else 0
+        row["bytes"] += sizes[item.source] if copies else 0
     for made in journal.made:
         row = numbers[made.label]
         row["+" + made.side] += 1

@@ -304,7 +304,7 @@ class Survey:
     def check_room(self, journal: Journal) -> None:
         """Refuse what the disk cannot hold, and links that it cannot make."""
         copies = not self.in_place and self.options.link == "copy"
-        need = sum(row.bytes for row in class_rows(journal, copies=copies))
+        need = sum(row.bytes for row in class_rows(journal, copies=copies, block=placing.block_size(self.root)))
         free = shutil.disk_usage(self.root).free
         if need > free:
             raise DataError(

@@ -56,11 +56,13 @@ def undo(
     ]
     if copied is not None:
         names += [item.target for item in journal.originals if item.target not in odd]
+    reporter.start("removing", len(names), "files")
     for number, name in enumerate(names):
         tick(number, reporter, stopping, hint)
         with contextlib.suppress(FileNotFoundError):
             os.unlink(journal.root / name)
             result.removed += 1
+    reporter.finish()
     if copied is None:
         back = _unstage if staged else _move_back
         result.restored = back(journal, odd, reporter, stopping, hint)
@@ -162,7 +164,9 @@ def _unstage(journal: Journal, odd: dict[str, str], reporter: Reporter, stopping
     root, stage, count = journal.root, journal.folder / STAGE, 0
     stage.mkdir(exist_ok=True)
     steps = list(enumerate(journal.originals))
-    if "staged" in journal.stages and "unstaged" not in journal.stages:
+    out = "staged" in journal.stages and "unstaged" not in journal.stages
+    reporter.start("putting back", len(steps) * (1 + out), "images")
+    if out:
         for number, item in steps:
             tick(number, reporter, stopping, hint)
             aside, target = stage / str(number), root / item.target
@@ -175,5 +179,6 @@ def _unstage(journal: Journal, odd: dict[str, str], reporter: Reporter, stopping
         if os.path.lexists(aside):
             transfer(aside, root / item.source, digest_of(aside))
             count += 1
+    reporter.finish()
     stage.rmdir()
     return count

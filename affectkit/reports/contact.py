@@ -18,14 +18,14 @@ SMALL_FONT, HEAD_FONT = 11, 13
 MAX_ROWS, MAX_COLUMNS = 200, 24
 
 
-def preview_sheet(path: Path, rows: Sequence[tuple[Path, Sequence[Path]]]) -> None:
-    """Write a picture (PNG) with a row an original: the original, then its augmentations, each with its file name.
+def preview_sheet(path: Path, rows: Sequence[tuple[Path, Sequence[tuple[Path, str]]]]) -> None:
+    """Write a picture (PNG) with a row an original: the original with its class and name, then its augmentations.
 
     Transparent parts are laid on a grey chequerboard, and 16-bit images are shown at 8 bits.
 
     Args:
         path: the file to write.
-        rows: (original, augmentations); a row may have none.
+        rows: (original, (augmentation, caption) of each); a row may have none.
 
     Raises:
         DataError: there are no rows, too many, or a picture cannot be read.
@@ -51,8 +51,10 @@ def preview_sheet(path: Path, rows: Sequence[tuple[Path, Sequence[Path]]]) -> No
         draw.line((line, MARGIN, line, sheet.height - MARGIN), fill=RULE)
     for number, (original, made) in enumerate(rows):
         top = MARGIN + HEAD + tall * number
-        for column, file in enumerate((original, *made)):
-            _place(sheet, Path(file), (lefts[column], top), small, TEXT if column == 0 else MUTED)
+        lines = ((original.parent.name, MUTED), (original.name, TEXT))
+        _place(sheet, original, (lefts[0], top), small, lines)
+        for column, (file, caption) in enumerate(made, start=1):
+            _place(sheet, file, (lefts[column], top), small, ((caption, MUTED),))
     with whole_file(Path(path)) as part:
         sheet.save(part, "PNG")
 
@@ -62,17 +64,17 @@ def _place(
     file: Path,
     corner: tuple[int, int],
     font: ImageFont.ImageFont,
-    ink: str,
+    lines: Sequence[tuple[str, str]],
 ) -> None:
-    """One picture, centred in its cell, with its folder and name below."""
+    """One picture, centred in its cell, with lines (text, colour) below."""
     left, top = corner
     draw = ImageDraw.Draw(sheet)
     picture = _fitted(_loaded(file))
     at = left + (CELL - picture.width) // 2, top + (CELL - picture.height) // 2
     sheet.paste(picture, at)
     draw.rectangle((at[0] - 1, at[1] - 1, at[0] + picture.width, at[1] + picture.height), outline=RULE)
-    draw.text((left, top + CELL + 4), _short(file.parent.name, font), font=font, fill=MUTED)
-    draw.text((left, top + CELL + 4 + SMALL_FONT + 3), _short(file.name, font), font=font, fill=ink)
+    for number, (text, ink) in enumerate(lines):
+        draw.text((left, top + CELL + 4 + number * (SMALL_FONT + 3)), _short(text, font), font=font, fill=ink)
 
 
 def _loaded(file: Path) -> Image.Image:
