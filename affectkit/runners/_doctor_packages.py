@@ -56,7 +56,9 @@ def installed_versions() -> dict[str, list[str]]:
         try:
             name = _normal(distribution.metadata["Name"])
             version = distribution.version or ""
-        except (TypeError, KeyError, AttributeError):  # an empty or half-deleted dist-info folder
+        except (TypeError, KeyError, AttributeError, OSError):
+            # An empty or half-deleted dist-info folder. OSError: of the package importlib_metadata, which takes the
+            # standard library's place wherever something has imported it.
             continue
         place = str(distribution.locate_file(""))
         if places.setdefault(name, place) == place and version not in versions.get(name, []):

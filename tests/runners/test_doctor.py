@@ -136,6 +136,18 @@ def test_installed_versions_with_torn_hidden_and_left_over_metadata(
     assert [problem.what for problem in torn] == ["numpy is recorded in several versions: 2.1.0, 2.2.0"]
 
 
+def test_metadata_that_cannot_be_read_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As importlib_metadata tells it, which replaces the finder of the standard library once it is imported."""
+
+    class Torn:
+        @property
+        def metadata(self):
+            raise FileNotFoundError("No package metadata was found.")
+
+    monkeypatch.setattr("importlib.metadata.distributions", lambda: [Torn()])
+    assert packages.installed_versions() == {}
+
+
 class TestTrials:
     """The process that loads compiled code; toy trials are carried into it by a module of their own."""
 
