@@ -53,7 +53,7 @@ def read_image(
     if channels not in (1, 3):
         raise UsageError(f"channels must be 1 or 3, got {channels}.")
     path = Path(path)
-    with _telling(path):
+    with telling(path):
         picture = _open(path, channels=channels, max_pixels=max_pixels, draft=draft)
         return _to_array(picture, channels)
 
@@ -84,7 +84,7 @@ def load_for(path: Path, spec: InputSpec, *, max_pixels: int = MAX_PIXELS) -> np
     path = Path(path)
     # Twice the size that is needed: the last halving is left to the antialiased resize, which shows no difference.
     draft = (2 * spec.height, 2 * spec.width)
-    with _telling(path):
+    with telling(path):
         picture = _open(path, channels=spec.channels, max_pixels=max_pixels, draft=draft)
         # A gray picture is resized as one channel: the three would come out the same.
         picture = _resized(picture, spec.height, spec.width, spec.fit)
@@ -97,7 +97,7 @@ def _check_fit(fit: str) -> None:
 
 
 @contextlib.contextmanager
-def _telling(path: Path) -> Iterator[None]:
+def telling(path: Path) -> Iterator[None]:
     """What goes wrong inside is a DataError that names ``path``."""
     try:
         yield
@@ -110,15 +110,15 @@ def _telling(path: Path) -> Iterator[None]:
 
 def _open(path: Path, *, channels: int, max_pixels: int, draft: tuple[int, int] | None) -> Image.Image:
     """The picture in a file, upright: mode "L", or "RGB" where it has colour and ``channels`` is 3."""
-    _check_file(path)
+    check_file(path)
     with Image.open(path, formats=FORMATS) as image:
-        _check_size(path, image.size, max_pixels)
+        check_size(path, image.size, max_pixels)
         if draft is not None and image.format in ("JPEG", "MPO"):
-            height, width = draft if _orientation(image) < 5 else draft[::-1]
+            height, width = draft if orientation_of(image) < 5 else draft[::-1]
             image.draft(None, (max(width, 1), max(height, 1)))
         image.load()
         # After load: TIFF has been turned by Pillow by now, and a PNG may carry its EXIF behind the pixels.
-        turn = _TURNS.get(_orientation(image))
+        turn = _TURNS.get(orientation_of(image))
         picture = _to_eight_bits(path, image, "RGB" if channels == 3 else "L")
         return picture if turn is None else picture.transpose(turn)
 
@@ -198,7 +198,7 @@ def _walk(folder: Path, recursive: bool, seen: set[tuple[int, int]]) -> Iterator
                 yield from _walk(folder / entry.name, recursive, seen)
 
 
-def _check_file(path: Path) -> None:
+def check_file(path: Path) -> None:
     """Refuse what is not a readable file, before Pillow opens it (a pipe would block)."""
     try:
         status = path.stat()
@@ -212,7 +212,8 @@ def _check_file(path: Path) -> None:
         raise DataError(f"image {path}: is empty (0 bytes).")
 
 
-def _check_size(path: Path, size: tuple[int, int], max_pixels: int) -> None:
+def check_size(path: Path, size: tuple[int, int], max_pixels: int) -> None:
+    """Raise a DataError where an image of ``size`` (width, height) has more than ``max_pixels``."""
     # Pillow warns above MAX_IMAGE_PIXELS. The same bound as an error here needs no warning filter, and filters are
     # shared by all threads.
     limit = min(max_pixels, Image.MAX_IMAGE_PIXELS or max_pixels)
@@ -221,7 +222,7 @@ def _check_size(path: Path, size: tuple[int, int], max_pixels: int) -> None:
         raise DataError(f"image {path}: {width} x {height} pixels are more than the limit of {limit:,}.")
 
 
-def _orientation(image: Image.Image) -> int:
+def orientation_of(image: Image.Image) -> int:
     """The EXIF orientation, 1 to 8; 1 where there is none or where the EXIF block is damaged."""
     try:
         value = image.getexif().get(_ORIENTATION, 1)

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from affectkit.core.randomness import numpy_generator
-from affectkit.errors import DataError, UsageError
-from affectkit.metrics.distribution import Floats
+from affectkit.errors import UsageError
+from affectkit.metrics.distribution import Floats, check_vector
 from affectkit.metrics.ratings import EQUAL, MEASURES, check_ratings
 
 MOST_UNDEFINED = 0.1
@@ -68,12 +68,7 @@ def mean_interval(values: ArrayLike, *, level: float = 0.95, draws: int = 2000, 
         DataError: ``values`` are not numbers of shape (R,).
         UsageError: ``level`` or ``draws`` is out of range.
     """
-    try:
-        array = np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise DataError(f"values must be numbers of shape (repeats,): {error}.") from error
-    if array.ndim != 1:
-        raise DataError(f"values must have the shape (repeats,); got {array.shape}.")
+    array = check_vector(values, "values", each="repeats")
     _check(level, draws)
     if len(array) < 2 or not np.isfinite(array).all():
         return _NOWHERE

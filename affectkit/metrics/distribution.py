@@ -148,14 +148,14 @@ def rows_text(broken: NDArray[np.bool_], limit: int = 10) -> str:
     return f"row{'s' if len(rows) > 1 else ''} {listed}{more}"
 
 
-def check_vector(values: ArrayLike, name: str) -> Floats:
-    """``values`` as (N,) float64, or a DataError that says what ``name`` must be."""
+def check_vector(values: ArrayLike, name: str, *, each: str = "samples") -> Floats:
+    """``values`` as (N,) float64, or a DataError that says what ``name``, one of ``each``, must be."""
     try:
         array = np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError) as error:
-        raise DataError(f"{name} must be numbers of shape (samples,): {error}.") from error
+        raise DataError(f"{name} must be numbers of shape ({each},): {error}.") from error
     if array.ndim != 1:
-        raise DataError(f"{name} must have the shape (samples,); got {array.shape}.")
+        raise DataError(f"{name} must have the shape ({each},); got {array.shape}.")
     return array
 
 

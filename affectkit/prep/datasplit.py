@@ -21,7 +21,7 @@ from affectkit.core.files import sync, write_text
 from affectkit.core.progress import Reporter, Silent
 from affectkit.errors import DataError, UsageError
 from affectkit.prep import placing
-from affectkit.prep.journal import Journal, Lock, Made, digest_bytes, find_journal
+from affectkit.prep.journal import Journal, Lock, Made, digest_bytes, digest_of, find_journal
 from affectkit.prep.placing import Stopping
 from affectkit.prep.split_plan import SIDES, Rules, make_plan
 from affectkit.prep.split_report import MANIFEST, SplitReport, class_rows, manifest, straddling, tables
@@ -143,11 +143,21 @@ class _Run(Survey):
                     return self._report(journal, already_done=True)
             self.reporter.note(f"going on with the split begun in {self.root}")
             placing.sweep(journal)
+            self._forget_damaged(journal)
         return self._carry_out(journal)
+
+    def _forget_damaged(self, journal: Journal) -> None:
+        """Files whose loss of bytes a power failure may have caused, before the one flush of all, are made again."""
+        if "done" in journal.stages:
+            return
+        for name, digest in list(journal.digests.items()):
+            with contextlib.suppress(FileNotFoundError):
+                if digest_of(self.root / name) != digest:
+                    del journal.digests[name]
 
     def _carry_out(self, journal: Journal) -> SplitReport:
         placing.make_folders(self.root, journal.header["folders"])
-        self._augment_all(journal)
+        journal = self._augment_all(journal)
         with self.clock("moving" if self.in_place else "copying"):
             self._place(journal)
         with self.clock("tables"):
@@ -156,60 +166,74 @@ class _Run(Survey):
 
     # --- carrying out --------------------------------------------------------------------------------------------
 
-    def _augment_all(self, journal: Journal) -> None:
-        """Make all augmented files; images that cannot be augmented are left out and the rest planned anew."""
+    def _augment_all(self, journal: Journal) -> Journal:
+        """Make all augmented files; images that cannot be augmented are left out and the rest planned anew.
+
+        Returns:
+            The journal, or that of the new plan.
+        """
         while True:
             with self.clock("augmenting"):
                 bad = self._augment(journal)
             if not bad:
-                return
+                return journal
             if "made all" in journal.stages:
                 raise DataError(f"cannot make again what is missing: {bad[0][0]}: {bad[0][1]}.", "Undo with --undo.")
             try:
                 self.judge(bad)
-                self._replan(journal, bad)
+                journal = self._replan(journal, bad)
             except (DataError, UsageError):
                 _undo(journal, True, Silent(), placing.Never())
                 raise
 
     def _augment(self, journal: Journal) -> list[tuple[str, str]]:
-        root = self.root
+        """Make what is not there yet; (original, why) of those that cannot be augmented."""
         waiting: dict[str, list[Made]] = {}
         for row in journal.made:
-            if row.target not in journal.digests or not os.path.lexists(root / row.target):
+            if row.target not in journal.digests or not os.path.lexists(self.root / row.target):
                 waiting.setdefault(row.source, []).append(row)
-        count = sum(map(len, waiting.values()))
-        bad: list[tuple[str, str]] = []
-        if count:
-            tasks, back = self._tasks(journal, waiting)
-            size = max(1, min(32, len(tasks) // (8 * self.crew.workers)))
-            work = ((part, self.pipeline, self.rules.seed, self.options.quality) for part in chunked(tasks, size))
-            self.reporter.start("augmenting", count, "images")
-            alone = count < _FEW and self.options.scheduler is None
-            fresh: list[tuple[str, str]] = []
-            noted = time.monotonic()
-            try:
-                for results in self.crew.run(augment_chunk, work, alone=alone):
-                    for place, outcome in results:
-                        source = back[place]
-                        if isinstance(outcome, str):
-                            bad.append((source, outcome))
-                            continue
-                        fresh += [(row.target, digest) for row, digest in zip(waiting[source], outcome, strict=True)]
-                        self.reporter.advance(len(outcome))
-                    if time.monotonic() - noted > _NOTED_EVERY:
-                        journal.add("made", fresh)
-                        fresh, noted = [], time.monotonic()
-            finally:
-                self.written += len(fresh)
-                if fresh:
-                    journal.add("made", fresh)
-            self.reporter.finish()
+        bad = self._make(journal, waiting) if waiting else []
         if self.stopping.requested:
             raise self.stopping.error("no original was moved yet.", _AGAIN)
         if not bad and "made all" not in journal.stages:
             journal.add("made all")
         return sorted(bad)
+
+    def _make(self, journal: Journal, waiting: dict[str, list[Made]]) -> list[tuple[str, str]]:
+        """Make the rows of each original, and note them in the journal every few seconds."""
+        count = sum(map(len, waiting.values()))
+        tasks, back = self._tasks(journal, waiting)
+        size = max(1, min(32, len(tasks) // (8 * self.crew.workers)))
+        work = ((part, self.pipeline, self.rules.seed, self.options.quality) for part in chunked(tasks, size))
+        bad: list[tuple[str, str]] = []
+        lost: dict[str, list[str]] = {}
+        fresh: list[tuple[str, str]] = []
+        noted = time.monotonic()
+        self.reporter.start("augmenting", count, "images")
+        try:
+            for results in self.crew.run(augment_chunk, work, alone=count < _FEW and self.options.scheduler is None):
+                for place, outcome in results:
+                    source = back[place]
+                    if isinstance(outcome, str):
+                        bad.append((source, outcome))
+                        continue
+                    digests, notes = outcome
+                    for text in notes:
+                        lost.setdefault(text, []).append(source)
+                    fresh += [(row.target, digest) for row, digest in zip(waiting[source], digests, strict=True)]
+                    self.written += len(digests)
+                    self.reporter.advance(len(digests))
+                if time.monotonic() - noted > _NOTED_EVERY:
+                    journal.add("made", fresh)
+                    fresh, noted = [], time.monotonic()
+        finally:
+            if fresh:
+                journal.add("made", fresh)
+        self.reporter.finish()
+        for text, sources in sorted(lost.items()):
+            told = f"{text} ({len(sources):,} originals, such as {min(sources)})"
+            self.reporter.warn(f"augmented copies are not of their originals' kind: {told}")
+        return bad
 
     def _tasks(self, journal: Journal, waiting: dict[str, list[Made]]) -> tuple[list[Task], dict[str, str]]:
         """Tasks, and the original of each by the path it is read from now."""
@@ -226,7 +250,7 @@ class _Run(Survey):
             back[str(place)] = source
         return tasks, back
 
-    def _replan(self, journal: Journal, bad: Sequence[tuple[str, str]]) -> None:
+    def _replan(self, journal: Journal, bad: Sequence[tuple[str, str]]) -> Journal:
         """Plan anew as if the ``bad`` originals were not there; what was made for the old plan alone is removed."""
         out = {source for source, _ in bad}
         facts = {item.source: (item.size, item.digest) for item in journal.originals if item.source not in out}
@@ -237,25 +261,16 @@ class _Run(Survey):
             classes[label].append(name)
         plan = make_plan(classes, self.rules, tag=self.tag())
         old = {row.target for row in journal.made}
-        # Folders that the first plan made are still to be removed by an undo.
-        folders = set(journal.header["folders"])
-        made_before = dict(journal.digests)
-        for name in sorted(
-            old - {f"{s}/{c.label}/{a.name}" for c in plan.classes for s in SIDES for a in c.augmented[s]}
-        ):
-            (self.root / name).unlink(missing_ok=True)
-        in_place, self.in_place = self.in_place, False  # the files that are kept are there already
-        try:
-            fresh = self.journal_of(plan, base, facts, sorted([*journal.left, *bad]))
-        finally:
-            self.in_place = in_place
-        fresh.header |= {key: journal.header[key] for key in ("identity", "source", "link")}
-        fresh.header["folders"] = sorted(folders | set(fresh.header["folders"]))
+        fresh = self.journal_of(plan, base, facts, sorted([*journal.left, *bad]))
         wanted = {row.target for row in fresh.made}
-        fresh.digests = {name: digest for name, digest in made_before.items() if name in wanted}
+        for name in sorted(old - wanted):
+            (self.root / name).unlink(missing_ok=True)
+        # Folders that the first plan made are still to be removed by an undo.
+        fresh.header["folders"] = sorted({*journal.header["folders"], *fresh.header["folders"]})
+        fresh.digests = {name: digest for name, digest in journal.digests.items() if name in wanted}
         fresh.write()
         placing.make_folders(self.root, fresh.header["folders"])
-        journal.__dict__.update(fresh.__dict__)
+        return fresh
 
     def _place(self, journal: Journal) -> None:
         if self.in_place:
@@ -305,10 +320,11 @@ class _Run(Survey):
         copies = not self.in_place and self.options.link == "copy"
         duplicates = straddling(journal)
         if duplicates:
-            first = " = ".join(duplicates[0][:3])
+            files = sum(map(len, duplicates))
+            pair = " = ".join(next(name for name in duplicates[0] if name.startswith(f"{side}/")) for side in SIDES)
             self.reporter.warn(
-                f"{len(duplicates):,} images stand on both sides with the same bytes, such as {first}. "
-                "The test side then measures what was trained on; the manifest lists them."
+                f"{len(duplicates):,} images stand on both sides with the same bytes (in {files:,} files), such as "
+                f"{pair}. The test side then measures what was trained on; the manifest lists them."
             )
         return SplitReport(
             self.root,

@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image, JpegImagePlugin
 
-from affectkit.core.files import whole_file
-from affectkit.data.decode import FORMATS, MAX_PIXELS, _check_file, _check_size, _orientation, _telling
+from affectkit.data.decode import FORMATS, MAX_PIXELS, check_file, check_size, orientation_of, telling
 from affectkit.errors import DataError, UsageError
+from affectkit.prep.journal import digest_bytes
 from affectkit.prep.pipelines import FULL
 
 if TYPE_CHECKING:
@@ -79,16 +79,16 @@ def read_picture(path: Path, *, max_pixels: int = MAX_PIXELS) -> Picture:
             16-bit meaning (float, 32-bit, CIE Lab).
     """
     path = Path(path)
-    with _telling(path):
-        _check_file(path)
+    with telling(path):
+        check_file(path)
         with Image.open(path, formats=FORMATS) as image:
-            _check_size(path, image.size, max_pixels)
+            check_size(path, image.size, max_pixels)
             turn = image.format != "TIFF"  # Pillow turns a TIFF itself
             deep = _deep(path, image)
             image.load()
             pixels, notes = _from_file(path, deep) if deep else _from_pillow(path, image)
             # After load: a PNG may carry its EXIF behind the pixels.
-            pixels = _upright(pixels, _orientation(image) if turn else 1)
+            pixels = _upright(pixels, orientation_of(image) if turn else 1)
             if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":
                 notes = (*notes, f"the first of {image.n_frames} frames was taken")
             kind = "JPEG" if image.format == "MPO" else str(image.format)
@@ -96,32 +96,27 @@ def read_picture(path: Path, *, max_pixels: int = MAX_PIXELS) -> Picture:
     return Picture(pixels, kind, notes, options, tables)
 
 
-def write_picture(
-    path: Path, pixels: np.ndarray, picture: Picture, *, quality: int | None = QUALITY, flush: bool = False
-) -> None:
+def write_picture(path: Path, pixels: np.ndarray, picture: Picture, *, quality: int | None = QUALITY) -> bytes:
     """Write ``pixels`` in the format of ``picture``; the same pixels give the same bytes.
 
-    PNG, BMP, TIFF and PPM are lossless, and a lossless WebP stays so. Flushing each of many small files costs three
-    times their making (5 ms of 7 here): a caller with many flushes the file system once, before its manifest.
+    PNG, BMP, TIFF and PPM are lossless, and a lossless WebP stays so. Nothing is flushed, and a kill can leave a part
+    under the name: flushing each of many small files costs three times their making (5 ms of 7 here), so a caller keeps
+    a record of what was made, makes anew what it lacks, and flushes the file system once, before its manifest.
 
     Args:
         path: the file; its name is not looked at.
         pixels: as ``Picture.pixels``.
         picture: what the copy is to be like.
         quality: of a JPEG or a lossy WebP, 1 to 100; None takes a JPEG's own quantisation tables, and 95 for a WebP.
-        flush: write whole or not at all, and wait until the file is on the disk, so that it also outlives a loss of
-            power. Without it, a kill can leave a part under the name: the caller keeps a record of what was made, and
-            makes anew what it lacks.
+
+    Returns:
+        What was written.
 
     Raises:
         UsageError: ``quality`` is out of range. DataError: the format cannot hold these pixels.
     """
     data = encode(pixels, picture, quality=quality)
     path = Path(path)
-    if flush:
-        with whole_file(path) as part:
-            part.write_bytes(data)
-        return
     try:
         stream = os.open(path, _NEW, 0o666)
     except FileNotFoundError:
@@ -136,21 +131,7 @@ def write_picture(
     except BaseException:
         path.unlink(missing_ok=True)
         raise
-
-
-def augment_file(
-    source: Path,
-    target: Path,
-    pipeline: Pipeline,
-    *,
-    seed: int,
-    name: str,
-    draw: int,
-    quality: int | None = QUALITY,
-    flush: bool = False,
-) -> tuple[str, ...]:
-    """Write an augmented copy of one image; ``augment_many`` with one target."""
-    return augment_many(source, [(target, draw)], pipeline, seed=seed, name=name, quality=quality, flush=flush)
+    return data
 
 
 def augment_many(
@@ -161,27 +142,27 @@ def augment_many(
     seed: int,
     name: str,
     quality: int | None = QUALITY,
-    flush: bool = False,
-) -> tuple[str, ...]:
+) -> tuple[list[str], tuple[str, ...]]:
     """Write augmented copies of one image, which is decoded once.
 
     Args:
         targets: (file to write, draw number) of each copy; a file that is there is replaced.
         seed: of the run. name: the image's identity, such as ``class/file``: with seed and draw it fixes the bytes.
-        quality, flush: as ``write_picture``.
+        quality: as ``write_picture``.
 
     Returns:
-        What the copies do not keep of the original, in phrases; empty for all but palettes, CMYK and animations.
+        The content hash of each copy (``journal.digest_of``), and what the copies do not keep of the original, in
+        phrases: none for all but palettes, CMYK, 1-bit images and animations.
 
     Raises:
         DataError: the source cannot be read, or the pipeline cannot take it. UsageError: ``quality`` is out of range.
     """
     _check_quality(quality)
-    picture = read_picture(source)
+    picture, digests = read_picture(source), []
     for target, draw in targets:
         pixels = pipeline.apply(picture.pixels, seed=seed, name=name, draw=draw)
-        write_picture(target, pixels, picture, quality=quality, flush=flush)
-    return picture.notes
+        digests.append(digest_bytes(write_picture(target, pixels, picture, quality=quality)))
+    return digests, picture.notes
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------

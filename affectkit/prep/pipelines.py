@@ -124,7 +124,7 @@ def load_pipeline(path: Path | None) -> Pipeline:
     """
     if path is None:
         return Pipeline(rules.built_in())
-    from affectkit.prep.pipelines_building import read_pipeline
+    from affectkit.prep.pipelines_reading import read_pipeline
 
     spec, notes = read_pipeline(Path(path))
     return Pipeline(spec, source=str(path), notes=notes)

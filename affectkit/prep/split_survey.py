@@ -141,6 +141,9 @@ class Survey:
                 for name, size in files.items()
             }
             journal = self.journal_of(plan, listing.base, facts, listing.faults)
+        there = [row.target for row in journal.made if os.path.lexists(self.root / row.target)] if self.in_place else []
+        if there:
+            raise DataError(f"{some(there)} would be made, and are there already.", "Move them out of the folder.")
         self._tell_of(listing, plan)
         return journal
 
@@ -217,12 +220,7 @@ class Survey:
             "tables": [*(f"{side}.csv" for side in SIDES), MANIFEST],
             "folders": placing.new_folders(self.root, [row.target for row in (*originals, *made)]),
         }
-        journal = Journal(self.root, COMMAND, header, originals, made, list(left))
-        if self.in_place:
-            there = [row.target for row in made if os.path.lexists(self.root / row.target)]
-            if there:
-                raise DataError(f"{some(there)} would be made, and are there already.", "Move them out of the folder.")
-        return journal
+        return Journal(self.root, COMMAND, header, originals, made, list(left))
 
     def tag(self) -> str:
         """What the bytes of augmented files depend on besides seed, original and draw."""

@@ -18,7 +18,6 @@ from typing import Any, NamedTuple
 
 from affectkit import __version__
 from affectkit.errors import DataError, RunError, UsageError
-from affectkit.prep.journal import digest_of
 from affectkit.prep.placing import Stopping, place
 
 CLUSTER_SECONDS = 20
@@ -39,21 +38,21 @@ class Task(NamedTuple):
 
 
 def augment_chunk(tasks: Sequence[Task], pipeline: Any, seed: int, quality: int | None) -> list[tuple[str, Any]]:
-    """(source, content hashes of the copies) of each task, or (source, why it could not be augmented)."""
+    """(source, (content hashes of the copies, what they do not keep)) of each task, or (source, why there are none)."""
     from affectkit.prep.pictures import augment_many
 
     done: list[tuple[str, Any]] = []
     for task in tasks:
         targets = [(Path(path), draw) for path, draw in task.targets]
         try:
-            augment_many(Path(task.source), targets, pipeline, seed=seed, name=task.name, quality=quality)
+            made = augment_many(Path(task.source), targets, pipeline, seed=seed, name=task.name, quality=quality)
         except DataError as error:
             cause = error.__cause__
             if isinstance(cause, MemoryError) or getattr(cause, "errno", None) in _NOT_THE_FILE:
                 raise  # this machine's trouble, not the file's
             done.append((task.source, error.message.removeprefix(f"image {task.source}: ").rstrip(".")))
             continue
-        done.append((task.source, [digest_of(path) for path, _ in targets]))
+        done.append((task.source, made))
     return done
 
 

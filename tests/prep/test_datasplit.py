@@ -254,12 +254,14 @@ def kill_and_finish(tmp_path: Path, moments: int, *, output: bool, seed: int) ->
         killed += in_child(lambda where=where, out=out: split(where, out), kill_at=moment) == -1
         root = out or where
         # Undone from where it was killed, on a copy; an output folder may not have been begun.
-        if not output and (root / ".affectkit-datasplit" / "journal.jsonl").exists():
-            shutil.copytree(where, tmp_path / f"u{number}")
+        if (root / ".affectkit-datasplit" / "journal.jsonl").exists():
+            shutil.copytree(root, tmp_path / f"u{number}")
             in_child(lambda n=number: undo(tmp_path / f"u{n}"), kill_at=rng.randint(1, 30))
             if (tmp_path / f"u{number}" / ".affectkit-datasplit" / "journal.jsonl").exists():
                 undo(tmp_path / f"u{number}")
-            assert tree(tmp_path / f"u{number}") == before, f"undo after a kill at step {moment} of {steps}"
+            assert tree(tmp_path / f"u{number}") == ({} if output else before), (
+                f"undo after a kill at step {moment} of {steps}"
+            )
         split(where, out)
         found = tree(root)
         found.pop("manifest.json")
@@ -318,6 +320,41 @@ def test_a_killed_worker_is_told_and_the_same_command_goes_on(tmp_path, monkeypa
     assert split(source).images_written == 2 + 1 + 6 + 1  # moved, and made
     undo(source)
     assert tree(source) == before
+
+
+def test_what_a_loss_of_power_left_of_made_files_is_made_again(tmp_path):
+    """The journal is flushed line by line, made files all at once at the end: some may be empty after a power cut."""
+    source = class_folders(tmp_path / "source", SIZES)
+    shutil.copytree(source, tmp_path / "whole")
+    split(tmp_path / "whole")
+    with pytest.raises(Stopped, match="stopped; "):
+        split(source, stopping=StopAfter(10))
+    made = sorted(path for path in source.rglob("*-aug*"))
+    assert len(made) > 3
+    made[0].write_bytes(b"")
+    made[1].write_bytes(made[1].read_bytes()[:-9])
+    made[2].unlink()
+    split(source)
+    assert tree(source) == tree(tmp_path / "whole")
+
+
+def test_images_written_counts_across_lines_of_the_journal(tmp_path, monkeypatch):
+    monkeypatch.setattr(datasplit, "_NOTED_EVERY", 0)
+    source = class_folders(tmp_path / "source", {"a": 40, "b": 6})
+    report = split(source, tmp_path / "out")
+    assert report.images_written == report.train + report.test == 80
+
+
+def test_copies_that_are_not_of_their_originals_kind_are_told(tmp_path):
+    source = class_folders(tmp_path / "source", {"a": 8, "b": 4})
+    for path in (source / "train" / "b").iterdir():
+        with Image.open(path) as image:
+            image.convert("RGB").quantize(8).save(path)
+    heard = Heard()
+    split(source, reporter=heard)
+    (told,) = heard.warnings
+    assert "a palette was read as RGB (" in told
+    assert " originals, such as train/b/" in told
 
 
 def die(*_):
@@ -619,7 +656,9 @@ def test_duplicates_that_straddle_are_told(tmp_path):
     heard = Heard()
     report = split(source, reporter=heard, balance_train=False, balance_test=False)
     assert len(report.duplicates) == 1 and len(report.duplicates[0]) == 11
-    assert any("stand on both sides with the same bytes" in text for text in heard.warnings)
+    (told,) = [text for text in heard.warnings if "stand on both sides with the same bytes" in text]
+    assert "(in 11 files), such as train/" in told
+    assert " = test/" in told
     assert json.loads((source / "manifest.json").read_text())["duplicates_across_sides"] == [list(report.duplicates[0])]
 
 

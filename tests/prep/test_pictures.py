@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from affectkit.errors import DataError, UsageError
+from affectkit.prep.journal import digest_of
 from affectkit.prep.pictures import augment_many, encode, read_picture, write_picture
 from affectkit.prep.pipelines import load_pipeline
 
@@ -60,7 +61,9 @@ def test_copies_keep_the_format_and_are_the_same_bytes_each_time(tmp_path, name,
     source = save(tmp_path / name, smooth(), **options)
     pipeline = load_pipeline(None)
     targets = [(tmp_path / f"{draw}-{name}", draw) for draw in (0, 1)]
-    assert augment_many(source, targets, pipeline, seed=0, name="x") == ()
+    digests, lost = augment_many(source, targets, pipeline, seed=0, name="x")
+    assert lost == ()
+    assert digests == [digest_of(target) for target, _ in targets]
     first = [target.read_bytes() for target, _ in targets]
     assert first[0] != first[1]
     augment_many(source, targets, pipeline, seed=0, name="x")
