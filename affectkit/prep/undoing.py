@@ -12,7 +12,7 @@ from typing import TypeVar
 from affectkit.core.progress import Reporter
 from affectkit.errors import DataError
 from affectkit.prep.journal import Journal, Original, digest_of
-from affectkit.prep.placing import STAGE, Stopping, sweep, tick, transfer
+from affectkit.prep.placing import STAGE, Stopping, is_beginning, sweep, tick, transfer
 
 _STEP = 500
 _Row = TypeVar("_Row")
@@ -138,7 +138,7 @@ def _odd_copy(target: Path, source: Path, item: Original) -> str:
     if target.is_symlink() or os.path.samefile(source, target):
         return "" if os.path.samefile(source, target) else "the link leads elsewhere"
     if digest_of(target) != item.digest:
-        return "changed since it was copied"
+        return "" if is_beginning(str(target), str(source)) else "changed since it was copied"
     return "its source has changed, so this is the only copy" if digest_of(source) != item.digest else ""
 
 

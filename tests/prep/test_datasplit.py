@@ -21,6 +21,7 @@ from affectkit.core.progress import Silent
 from affectkit.errors import DataError, Stopped, UsageError
 from affectkit.prep import datasplit, placing, split_survey, split_workers
 from affectkit.prep.datasplit import Options, split_folder, undo_split
+from affectkit.prep.journal import digest_of
 from affectkit.prep.pipelines import load_pipeline
 from affectkit.prep.split_plan import Rules
 
@@ -336,6 +337,35 @@ def test_what_a_loss_of_power_left_of_made_files_is_made_again(tmp_path):
     made[2].unlink()
     split(source)
     assert tree(source) == tree(tmp_path / "whole")
+
+
+def test_a_copy_that_was_cut_short_is_made_anew_and_any_other_file_stays(tmp_path):
+    source, target = tmp_path / "a.png", tmp_path / "b.png"
+    source.write_bytes(picture(3))
+    digest = digest_of(source)
+
+    def place():
+        placing.place(str(source), str(target), digest, "copy")
+
+    for there in (b"", source.read_bytes()[:20], source.read_bytes()):
+        target.write_bytes(there)
+        place()
+        assert target.read_bytes() == source.read_bytes()
+    for there in (b"mine", source.read_bytes() + b"more", source.read_bytes()[1:]):
+        target.write_bytes(there)
+        with pytest.raises(DataError, match="is in the way"):
+            place()
+        assert target.read_bytes() == there
+    target.unlink()
+    target.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(DataError, match="is in the way"):
+        place()
+    assert target.is_symlink()
+    target.unlink()
+    source.write_bytes(b"another since the plan")
+    with pytest.raises(DataError, match="has changed since the split was planned"):
+        place()
+    assert not target.exists()
 
 
 def test_images_written_counts_across_lines_of_the_journal(tmp_path, monkeypatch):
