@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,7 +25,7 @@ from affectkit.prep.placing import Stopping
 from affectkit.prep.split_plan import SIDES, Rules, make_plan
 from affectkit.prep.split_report import MANIFEST, SplitReport, class_rows, manifest, straddling, tables
 from affectkit.prep.split_survey import COMMAND, Options, Survey, check_output_place
-from affectkit.prep.split_workers import Task, augment_chunk, chunked, place_chunk
+from affectkit.prep.split_workers import Task, augment_chunk, dealt, place_chunk
 from affectkit.prep.undoing import Undone, undo
 
 if TYPE_CHECKING:
@@ -204,7 +203,10 @@ class _Run(Survey):
         count = sum(map(len, waiting.values()))
         tasks, back = self._tasks(journal, waiting)
         size = max(1, min(32, len(tasks) // (8 * self.crew.workers)))
-        work = ((part, self.pipeline, self.rules.seed, self.options.quality) for part in chunked(tasks, size))
+        work = (
+            (part, self.pipeline, self.rules.seed, self.options.quality)
+            for part in dealt(tasks, size, self.crew.workers)
+        )
         bad: list[tuple[str, str]] = []
         lost: dict[str, list[str]] = {}
         fresh: list[tuple[str, str]] = []
@@ -286,11 +288,8 @@ class _Run(Survey):
                 for item in journal.originals
                 if "moved" not in journal.stages or not os.path.lexists(root / item.target)
             ]
-            if hasattr(os, "sync") and journal.made:
-                # What was made goes to the disk while this copies: the flush before the manifest then has less to do.
-                threading.Thread(target=os.sync, daemon=True).start()
             self.reporter.start("copying", len(items), "images")
-            work = ((part, self.options.link) for part in chunked(items, 200))
+            work = ((part, self.options.link) for part in dealt(items, 200, self.crew.workers))
             for count in self.crew.run(place_chunk, work, alone=len(items) < 2000 or self.options.link == "symlink"):
                 self.written += count
                 self.reporter.advance(count)

@@ -202,6 +202,18 @@ def chunked(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
         yield items[start : start + size]
 
 
+def dealt(items: Sequence[Any], size: int, hands: int) -> Iterator[Sequence[Any]]:
+    """``items`` in runs of ``size``, in an order in which ``hands`` workers are in different parts of them.
+
+    They are sorted by folder, and two processes that make files in one folder wait for each other: with ext4, 16,000
+    small files in one folder took one and a half times as long as in two.
+    """
+    runs = list(chunked(items, size))
+    step = -(-len(runs) // hands) or 1
+    for start in range(step):
+        yield from runs[start::step]
+
+
 def _connect(address: str) -> Any:
     """A client of the cluster at ``address``, whose scheduler and workers can import this version of affectkit.
 

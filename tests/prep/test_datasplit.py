@@ -368,6 +368,14 @@ def test_a_copy_that_was_cut_short_is_made_anew_and_any_other_file_stays(tmp_pat
     assert not target.exists()
 
 
+@pytest.mark.parametrize(("count", "size", "hands"), [(0, 4, 2), (1, 4, 2), (40, 4, 2), (41, 4, 3), (9, 1, 16)])
+def test_work_is_dealt_so_that_workers_are_in_different_parts(count, size, hands):
+    runs = list(split_workers.dealt(range(count), size, hands))
+    assert sorted(runs, key=lambda run: run[0]) == list(split_workers.chunked(range(count), size))
+    if count == 40:
+        assert [run[0] for run in runs[:4]] == [0, 20, 4, 24]
+
+
 def test_images_written_counts_across_lines_of_the_journal(tmp_path, monkeypatch):
     monkeypatch.setattr(datasplit, "_NOTED_EVERY", 0)
     source = class_folders(tmp_path / "source", {"a": 40, "b": 6})
