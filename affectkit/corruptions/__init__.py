@@ -1,7 +1,7 @@
 """Corruptions of images by name. Importing this loads nothing heavy.
 
-A corruption is an object with ``parameters`` (what its severities stand for), ``draw(image_size, level, rng)``, which
-draws what is random for one image, and ``apply(images, drawn)``, which changes a batch: ``base.Corruption``.
+A corruption is an object with ``parameters`` (what its severities stand for), ``draw(images, level, draws)``, which
+draws what is random of each image, and ``apply(images, level, drawn)``, which changes a batch: ``base.Corruption``.
 
 >>> import affectkit.corruptions, torch
 >>> affectkit.corruptions.corrupt(torch.rand(2, 3, 8, 8), "noise", severity=3).shape     # doctest: +SKIP
@@ -25,12 +25,40 @@ PUBLISHED = 3
 """The severity that stands for the strength of a study, where one is named."""
 
 CORRUPTIONS = Registry("corruption")
-CORRUPTIONS.add("noise", "affectkit.corruptions.alterations:NOISE", "Gaussian noise of a given variance (VCA)")
-CORRUPTIONS.add("color", "affectkit.corruptions.alterations:COLOR", "hue turned by a share of the circle (VCA)")
-CORRUPTIONS.add("lighting", "affectkit.corruptions.alterations:LIGHTING", "multiplied, saturating (VCA)")
-CORRUPTIONS.add("grayscale", "affectkit.corruptions.alterations:GRAYSCALE", "colour taken out (VCA)")
+for _name, _place, _summary in (
+    ("gaussian_noise", "noises:GAUSSIAN_NOISE", "Gaussian noise"),
+    ("shot_noise", "noises:SHOT_NOISE", "Poisson noise of few photons"),
+    ("impulse_noise", "noises:IMPULSE_NOISE", "salt and pepper"),
+    ("defocus_blur", "blurs:DEFOCUS_BLUR", "out of focus: a disk"),
+    ("glass_blur", "glass:GLASS_BLUR", "seen through frosted glass: pixels of a neighbourhood exchanged"),
+    ("motion_blur", "blurs:MOTION_BLUR", "camera moved along a line"),
+    ("zoom_blur", "blurs:ZOOM_BLUR", "camera moved towards the scene"),
+    ("snow", "weather:SNOW", "falling snow"),
+    ("frost", "frost:FROST", "ice on the lens"),
+    ("fog", "weather:FOG", "fog, as a plasma fractal"),
+    ("brightness", "colours:BRIGHTNESS", "value of HSV raised"),
+    ("contrast", "colours:CONTRAST", "drawn towards the mean of each channel"),
+    ("elastic_transform", "elastic:ELASTIC_TRANSFORM", "stretched and squeezed in small regions"),
+    ("pixelate", "digital:PIXELATE", "made smaller and larger again"),
+    ("jpeg_compression", "digital:JPEG_COMPRESSION", "compressed as JPEG"),
+    ("speckle_noise", "noises:SPECKLE_NOISE", "noise that grows with the value"),
+    ("gaussian_blur", "blurs:GAUSSIAN_BLUR", "Gaussian blur"),
+    ("spatter", "weather:SPATTER", "drops of water or mud on the lens"),
+    ("saturate", "colours:SATURATE", "saturation of HSV changed"),
+    ("noise", "alterations:NOISE", "Gaussian noise of a given variance (VCA)"),
+    ("color", "alterations:COLOR", "hue turned by a share of the circle (VCA)"),
+    ("lighting", "alterations:LIGHTING", "multiplied, saturating (VCA)"),
+    ("grayscale", "alterations:GRAYSCALE", "colour taken out (VCA)"),
+):
+    CORRUPTIONS.add(_name, f"affectkit.corruptions.{_place}", _summary)
 
-GROUPS = {"alterations": ("noise", "color", "lighting", "grayscale")}
+_NAMES = tuple(CORRUPTIONS)
+GROUPS = {
+    "benchmark": _NAMES[:15],
+    "validation": _NAMES[15:19],
+    "all": _NAMES[:19],
+    "alterations": _NAMES[19:],
+}
 """Names for several."""
 
 

@@ -16,10 +16,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-import numpy as np
 import torch
 
-from affectkit.corruptions.base import Corruption, Drawn
+from affectkit.corruptions.base import Corruption, Drawn, Draws
 
 LUMA = (0.299, 0.587, 0.114)
 """Weights of red, green and blue in the luma of ITU-R BT.601."""
@@ -31,8 +30,8 @@ class Noise(Corruption):
     parameters: ClassVar = {"any": (0.002, 0.005, 0.01, 0.02, 0.05)}
     strengths = (0.0, 1.0)
 
-    def draw(self, size: tuple[int, int], level: float, rng: np.random.Generator) -> Drawn:
-        return {"noise": rng.standard_normal((3, *size), dtype=np.float32)}
+    def draw(self, images: torch.Tensor, level: float, draws: Draws) -> Drawn:
+        return {"noise": draws.normal(*images.shape[1:])}
 
     def apply(self, images: torch.Tensor, level: float, drawn: Mapping[str, torch.Tensor]) -> torch.Tensor:
         return images + level**0.5 * drawn["noise"]

@@ -4,17 +4,86 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 import torch
 
-from affectkit.core.randomness import numpy_generator
+from affectkit.core.randomness import address, numpy_generator
 from affectkit.corruptions import CORRUPTIONS, SCALES, SEVERITIES
 from affectkit.errors import UsageError
 
-Drawn = dict[str, Any]
+Drawn = dict[str, torch.Tensor]
+Item, Made = TypeVar("Item"), TypeVar("Made")
+
+
+def in_threads(make: Callable[[Item], Made], items: Iterable[Item]) -> list[Made]:
+    """``make`` of each item, in order, on as many threads as torch has: for work that releases the GIL."""
+    items = list(items)
+    threads = min(torch.get_num_threads(), len(items))
+    if threads < 2:
+        return [make(item) for item in items]
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(make, items))
+
+
+class Draws:
+    """Random numbers for a batch, a stream for each image: no image's depend on the others.
+
+    Every method goes on in the streams and gives a tensor (B, *shape) on ``device``. On the CPU the numbers are
+    NumPy's; on other devices they are drawn there, from streams of the same addresses: equal in distribution.
+
+    Args:
+        addresses: what identifies each image's stream. device: where the numbers are wanted.
+    """
+
+    def __init__(self, addresses: Sequence[tuple[Any, ...]], device: torch.device) -> None:
+        self.device = device
+        self._numpy: list[np.random.Generator] = []
+        self._torch: list[torch.Generator] = []
+        if device.type == "cpu":
+            self._numpy = [numpy_generator(*one) for one in addresses]
+        else:
+            self._torch = [torch.Generator(device).manual_seed(address(*one) % 2**63) for one in addresses]
+
+    def normal(self, *shape: int) -> torch.Tensor:
+        """Standard normal numbers, float32."""
+        return self._drawn(
+            lambda rng: rng.standard_normal(shape, dtype=np.float32),
+            lambda rng: torch.randn(shape, generator=rng, device=self.device),
+        )
+
+    def uniform(self, *shape: int) -> torch.Tensor:
+        """Uniform numbers in [0, 1), float32."""
+        return self._drawn(
+            lambda rng: rng.random(shape, dtype=np.float32),
+            lambda rng: torch.rand(shape, generator=rng, device=self.device),
+        )
+
+    def integers(self, low: int, high: int, *shape: int) -> torch.Tensor:
+        """Uniform whole numbers in [low, high), int64."""
+        return self._drawn(
+            lambda rng: rng.integers(low, high, shape),
+            lambda rng: torch.randint(low, high, shape, generator=rng, device=self.device),
+        )
+
+    def poisson(self, rates: torch.Tensor) -> torch.Tensor:
+        """Poisson numbers of the ``rates`` (B, ...), float32."""
+        if self._torch:
+            pairs = zip(self._torch, rates, strict=True)
+            return torch.stack([torch.poisson(rate.float(), generator=rng) for rng, rate in pairs])
+        pairs = zip(self._numpy, rates.double().numpy(), strict=True)
+        made = in_threads(lambda pair: pair[0].poisson(pair[1]).astype(np.float32), pairs)
+        return torch.from_numpy(np.stack(made))
+
+    def _drawn(
+        self, of_numpy: Callable[[np.random.Generator], Any], of_torch: Callable[[torch.Generator], torch.Tensor]
+    ) -> torch.Tensor:
+        if self._torch:
+            return torch.stack([of_torch(rng) for rng in self._torch])
+        return torch.from_numpy(np.stack(in_threads(of_numpy, self._numpy)))
 
 
 class Corruption(ABC):
@@ -34,8 +103,8 @@ class Corruption(ABC):
         """The parameters at a severity."""
         return self.parameters[scale if scale in self.parameters else "any"][severity - 1]
 
-    def draw(self, size: tuple[int, int], level: Any, rng: np.random.Generator) -> Drawn:
-        """What is random of one image of ``size`` (height, width): numbers, or float32 arrays, by name."""
+    def draw(self, images: torch.Tensor, level: Any, draws: Draws) -> Drawn:
+        """What is random of each of ``images`` (B, 3, H, W), by name: tensors (B, ...)."""
         return {}
 
     @abstractmethod
@@ -58,9 +127,16 @@ def content_of(image: torch.Tensor) -> str:
 
 
 def corrupt(
-    images: torch.Tensor, name: str, *, severity: int, scale: str, seed: int, strength: float | None
+    images: torch.Tensor,
+    name: str,
+    *,
+    severity: int,
+    scale: str,
+    seed: int,
+    strength: float | None = None,
+    contents: Sequence[str] | None = None,
 ) -> torch.Tensor:
-    """See ``affectkit.corruptions.corrupt``."""
+    """See ``affectkit.corruptions.corrupt``; ``contents`` are the images' ``content_of``, where they are known."""
     if not isinstance(name, str):
         raise UsageError(f"'name' must be the name of one corruption; got {name!r}.")
     CORRUPTIONS.check(name)
@@ -74,18 +150,17 @@ def corrupt(
         _check_strength(corruption, name, strength)
     if not len(images):
         return images.clone()
-    size = (images.shape[2], images.shape[3])
-    level = corruption.level(severity, scale_of(size) if scale == "auto" else scale) if strength is None else strength
-    drawn: dict[str, torch.Tensor] = {}
+    level = (
+        corruption.level(severity, scale_of(images.shape[2:]) if scale == "auto" else scale)
+        if strength is None
+        else strength
+    )
+    drawn: Drawn = {}
     if corruption.random:
         told = f"={strength!r}" if strength is not None else severity
-        each = [
-            corruption.draw(size, level, numpy_generator(seed, "corruption", content_of(image), name, told))
-            for image in images
-        ]
-        drawn = {
-            key: torch.from_numpy(np.stack([np.asarray(one[key]) for one in each])).to(images.device) for key in each[0]
-        }
+        contents = in_threads(content_of, images) if contents is None else contents
+        addresses = [(seed, "corruption", content, name, told) for content in contents]
+        drawn = corruption.draw(images, level, Draws(addresses, images.device))
     return corruption.apply(images.float(), level, drawn).clamp(0, 1).to(images.dtype)
 
 
