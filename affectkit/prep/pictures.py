@@ -84,9 +84,12 @@ def read_picture(path: Path, *, max_pixels: int = MAX_PIXELS) -> Picture:
         with Image.open(path, formats=FORMATS) as image:
             check_size(path, image.size, max_pixels)
             turn = image.format != "TIFF"  # Pillow turns a TIFF itself
-            deep = _deep(path, image)
-            image.load()
-            pixels, notes = _from_file(path, deep) if deep else _from_pillow(path, image)
+            if (plain := _plain_jpeg(path, image)) is not None:
+                pixels, notes = plain, ()
+            else:
+                deep = _deep(path, image)
+                image.load()
+                pixels, notes = _from_file(path, deep) if deep else _from_pillow(path, image)
             # After load: a PNG may carry its EXIF behind the pixels.
             pixels = _upright(pixels, orientation_of(image) if turn else 1)
             if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":
@@ -166,6 +169,25 @@ def augment_many(
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------
+
+
+def _plain_jpeg(path: Path, image: Image.Image) -> np.ndarray | None:
+    """The pixels of a whole 8-bit gray or RGB JPEG by OpenCV: the same numbers, in half of Pillow's time; else None.
+
+    OpenCV fills what a cut file lacks with gray, without a word, so a file must end as a JPEG does.
+    """
+    if image.format != "JPEG" or image.mode not in ("L", "RGB"):
+        return None
+    data = path.read_bytes()
+    if not data.endswith(b"\xff\xd9"):
+        return None
+    import cv2
+
+    way = cv2.IMREAD_GRAYSCALE if image.mode == "L" else cv2.IMREAD_COLOR
+    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), way | cv2.IMREAD_IGNORE_ORIENTATION)
+    if pixels is None or pixels.shape[1::-1] != image.size:
+        return None
+    return pixels if image.mode == "L" else cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB, dst=pixels)
 
 
 def _deep(path: Path, image: Image.Image) -> str:

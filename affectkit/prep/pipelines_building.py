@@ -137,29 +137,37 @@ def _own(node: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in node.items() if key in taken}
 
 
-class Late(random.Random):
-    """Python's generator, seeded when something is drawn from it: most transforms never do, and seeding takes 4 us."""
+class Cheap(random.Random):
+    """SplitMix64 (Steele, Lea and Flood, 2014) behind Python's generator: seeding the Mersenne Twister takes 4 us.
 
-    _key: int | None = None
+    Most transforms draw one number or none.
+    """
 
-    def later(self, key: int) -> None:
+    _state = 0
+
+    def begin(self, key: int) -> None:
         """The stream of ``key``, from its beginning."""
-        self._key = key
-
-    def _begin(self) -> None:
-        if self._key is not None:
-            self.seed(self._key)
-            self._key = None
+        self._state = key
 
     def random(self) -> float:
-        """A number in [0, 1); all other draws come from here or from ``getrandbits``."""
-        self._begin()
-        return super().random()
+        """A number in [0, 1), a multiple of 2**-53; all other draws come from here or from ``getrandbits``."""
+        return (self._next() >> 11) * 2.0**-53
 
     def getrandbits(self, k: int) -> int:
         """A number of ``k`` random bits."""
-        self._begin()
-        return super().getrandbits(k)
+        found = 0
+        for _ in range(0, k, 64):
+            found = found << 64 | self._next()
+        return found >> (-k % 64)
+
+    def _next(self) -> int:
+        self._state = word = (self._state + 0x9E3779B97F4A7C15) & _WORD
+        word = ((word ^ word >> 30) * 0xBF58476D1CE4E5B9) & _WORD
+        word = ((word ^ word >> 27) * 0x94D049BB133111EB) & _WORD
+        return word ^ word >> 31
+
+
+_WORD = 2**64 - 1
 
 
 class Stream:
@@ -168,7 +176,7 @@ class Stream:
     def __init__(self, node: Any) -> None:
         self._bits = np.random.Philox(key=0)
         self._start = self._bits.state
-        self._python = Late(0)
+        self._python = Cheap(0)
         node.set_random_state(np.random.Generator(self._bits), self._python)
 
     def seek(self, key: int) -> None:
@@ -176,7 +184,7 @@ class Stream:
         self._start["state"]["key"][0] = key
         self._bits.state = self._start
         self._python.gauss_next = None
-        self._python.later(key)
+        self._python.begin(key)
 
 
 @dataclass(frozen=True)

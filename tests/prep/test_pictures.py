@@ -158,3 +158,29 @@ def test_formats_that_cannot_hold_the_pixels(tmp_path):
         encode(noise((4, 4, 4)), picture)
     with pytest.raises(DataError, match="8 bits a channel, not 16"):
         encode(noise((4, 4), np.uint16), picture)
+
+
+def test_jpegs_are_read_as_pillow_reads_them(tmp_path):
+    rng = np.random.default_rng(0)
+    for number in range(60):
+        height, width = rng.integers(1, 70, 2)
+        blocks = rng.integers(0, 256, (height // 8 + 1, width // 8 + 1, 3))
+        pixels = np.kron(blocks, np.ones((8, 8, 1)))[:height, :width] + rng.normal(0, 20, (height, width, 3))
+        image = Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
+        options = {"quality": int(rng.integers(5, 101)), "progressive": bool(number % 2)}
+        if number % 5:
+            options["subsampling"] = number % 3
+        else:
+            image = image.convert("L")
+        image.save(tmp_path / "a.jpg", **options)
+        with Image.open(tmp_path / "a.jpg") as expected:
+            assert np.array_equal(read_picture(tmp_path / "a.jpg").pixels, np.asarray(expected)), options
+    # One that is cut anywhere is refused: OpenCV alone would fill it with gray.
+    data = (tmp_path / "a.jpg").read_bytes()
+    for share in (0.3, 0.6, 0.9, 0.99):
+        (tmp_path / "cut.jpg").write_bytes(data[: int(len(data) * share)])
+        with pytest.raises(DataError, match=r"cut\.jpg"):
+            read_picture(tmp_path / "cut.jpg")
+    # Bytes behind the end are no fault.
+    (tmp_path / "more.jpg").write_bytes(data + b"more")
+    assert np.array_equal(read_picture(tmp_path / "more.jpg").pixels, read_picture(tmp_path / "a.jpg").pixels)

@@ -374,3 +374,29 @@ def test_the_specification_is_plain_json():
     pipeline = load_pipeline(None)
     assert json.loads(json.dumps(pipeline.spec)) == pipeline.spec
     assert len(pipeline.identity) == 64
+
+
+def test_the_cheap_generator_is_splitmix():
+    from affectkit.prep.pipelines_building import Cheap
+
+    generator = Cheap(0)
+    generator.begin(1234567)
+    # As Java's SplittableRandom gives them for this seed.
+    expected = [6457827717110365317, 3203168211198807973, 9817491932198370423, 4593380528125082431]
+    assert [generator.getrandbits(64) for _ in expected] == expected
+    generator.begin(1234567)
+    assert generator.random() == (expected[0] >> 11) / 2**53
+    assert generator.getrandbits(0) == 0 and generator.getrandbits(8) == expected[1] >> 56
+    generator.begin(7)
+    drawn = np.array([generator.random() for _ in range(20000)])
+    assert abs(drawn.mean() - 0.5) < 0.01 and abs(drawn.var() - 1 / 12) < 0.002
+    assert abs(np.corrcoef(drawn[:-1], drawn[1:])[0, 1]) < 0.03
+    assert {generator.randrange(3) for _ in range(50)} == {0, 1, 2} and sorted(generator.sample(range(4), 4)) == [
+        *range(4)
+    ]
+    # Neighbouring keys, as a careless caller might choose them, give unrelated streams.
+    firsts = []
+    for key in range(4000):
+        generator.begin(key)
+        firsts.append(generator.random())
+    assert abs(np.corrcoef(firsts[:-1], firsts[1:])[0, 1]) < 0.06 and abs(np.mean(firsts) - 0.5) < 0.02
