@@ -100,6 +100,22 @@ def parse(text: str) -> Chosen:
     return Chosen(_check_name(text))
 
 
+def several(text: str) -> tuple[str, ...]:
+    """The corruptions that a comma-separated list of names and groups means, in the registry's order, each once.
+
+    Raises:
+        UsageError: an unknown name, or none at all.
+    """
+    wanted: set[str] = set()
+    for name in filter(None, (part.strip() for part in text.split(","))):
+        if name not in GROUPS and name not in CORRUPTIONS:
+            raise UsageError(unknown_name("corruption", name, [*GROUPS, *CORRUPTIONS]))
+        wanted.update(GROUPS.get(name, (name,)))
+    if not wanted:
+        raise UsageError("names no corruption; try benchmark, or a name as fog.")
+    return tuple(name for name in CORRUPTIONS if name in wanted)
+
+
 def _check_name(name: str) -> str:
     if name not in CORRUPTIONS:
         raise UsageError(unknown_name("corruption", name, CORRUPTIONS))

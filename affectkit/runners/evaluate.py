@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from operator import attrgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import nn
@@ -49,6 +49,16 @@ from affectkit.runners.signals import StopFlag
 from affectkit.runners.tables import write_table
 from affectkit.runners.thresholds import missed_thresholds, parse_thresholds
 from affectkit.tasks.base import Collector, Results, Task
+
+
+class Tested(Protocol):
+    """The settings that say what is tested on."""
+
+    data: Path | None
+    labels: Path | None
+    rating_range: str | None
+    split: str
+
 
 BLOCK, SMALL_BLOCK, SMALL = 16, 32, 112 * 112
 """Samples of a forward pass when a model is evaluated on the CPU; more where images have at most so many pixels."""
@@ -307,7 +317,7 @@ def _test_at(
     folder = settings.results
     if folder is not None:
         place.group.together(lambda: str(fresh_folder(folder, force=settings.force, name="--results")))
-    source, split = _tested(place, task, settings, reporter=reporter)
+    source, split = tested(place, task, settings, reporter=reporter)
     workers, why = place.workers(settings.workers)
     reporter.note(place.describe(settings.batch_size, f"{workers} ({why})"))
     loader = evaluation_loader(
@@ -348,7 +358,7 @@ def _test_at(
     return summary
 
 
-def _tested(place: Place, task: Task, settings: TestSettings, *, reporter: Reporter) -> tuple[Source, Split]:
+def tested(place: Place, task: Task, settings: Tested, *, reporter: Reporter) -> tuple[Source, Split]:
     """The dataset and the split of it that are tested on, with what a user should know of them said."""
     labels = Labels(
         settings.labels,

@@ -47,7 +47,8 @@ def check_shard(text: str) -> None:
     Shard.parse(text)
 
 
-def _rating_range(default_text: str) -> Any:
+def rating_range(default_text: str) -> Any:
+    """The option ``--rating-range``, which several commands have."""
     return setting(
         None,
         "Least and greatest rating that can be given, as 1,9; others are refused.",
@@ -58,7 +59,8 @@ def _rating_range(default_text: str) -> Any:
     )
 
 
-def _clip_file() -> Any:
+def clip_file() -> Any:
+    """The option ``--clip-weights`` of commands that load a checkpoint."""
     return setting(
         None,
         "File with the CLIP weights of a vca checkpoint; they must be the ones that it was trained with.",
@@ -98,7 +100,7 @@ class TrainSettings(Runtime):
         None, "Images to test on after training.", group=DATA, default_text="--data, with --test-labels"
     )
     test_labels: Path | None = setting(None, "Table of the labels or ratings of --test-data.", group=DATA)
-    rating_range: str | None = _rating_range("1,9 where the median is above 1, else -1,1")
+    rating_range: str | None = rating_range("1,9 where the median is above 1, else -1,1")
     output: Path | None = setting(None, "Run folder to make.", group=DATA)
     resume: Path | None = setting(None, "Continue this run folder; needs nothing else.", group=DATA)
     force: bool = setting(False, "Write into an --output that is not empty.", group=DATA)
@@ -317,8 +319,8 @@ class TestSettings(Runtime):
     labels: Path | None = setting(
         None, "Table of labels or ratings of the images in --data, if it does not lie there.", group=DATA
     )
-    rating_range: str | None = _rating_range("the model's")
-    clip_weights: str | None = _clip_file()
+    rating_range: str | None = rating_range("the model's")
+    clip_weights: str | None = clip_file()
     alter: str | None = setting(
         None,
         "Alter the images first: noise, color, lighting or grayscale, as noise:3 (severity) or noise=0.01 (strength).",
@@ -362,8 +364,8 @@ class InferSettings(Runtime):
     labels: Path | None = setting(
         None, "Table of labels or ratings of the images of one folder: they are tested, too.", group=DATA
     )
-    rating_range: str | None = _rating_range("the model's")
-    clip_weights: str | None = _clip_file()
+    rating_range: str | None = rating_range("the model's")
+    clip_weights: str | None = clip_file()
     format: str = setting("csv", "Format of the rows.", choices=("csv", "jsonl", "parquet"), group=DATA)
     recursive: bool = setting(False, "Look into sub-folders too.", group=DATA)
     shard: str | None = setting(

@@ -84,6 +84,10 @@ class Task(ABC):
     """Metric name to "min" or "max": every metric that can be monitored."""
     headline: ClassVar[tuple[str, ...]]
     """The metrics shown on the progress line and first in a table."""
+    compared: ClassVar[tuple[str, ...]]
+    """The metrics by which a model under corruptions is compared with itself, the first of them first."""
+    accuracy: ClassVar[str] = ""
+    """The metric that is a share of right answers, whose complement is an error; empty where there is none."""
     rated: ClassVar[bool] = False
     """Whether its targets are ratings of valence and arousal, which a table may hold beside others."""
     figures_folder: ClassVar[str] = "plots"

@@ -20,6 +20,8 @@ class DistributionTask(CategoricalTask):
     name = "distribution"
     own_loss = "kl"
     headline: ClassVar[tuple[str, ...]] = ("loss", "kl", "top1")
+    compared: ClassVar[tuple[str, ...]] = ("kl", "top1", "ece")
+    accuracy = "top1"
     better: ClassVar[Mapping[str, str]] = {
         "loss": "min", "mse": "min", "total_variation": "min", "kl": "min", "js": "min", "emd": "min", "top1": "max",
         "balanced_accuracy": "max", "ece": "min", "ece_top1": "min", "brier": "min", "ece_uncalibrated": "min",

@@ -40,6 +40,7 @@ class RatingsTask(Task):
 
     name = "ratings"
     headline: ClassVar[tuple[str, ...]] = ("loss", "ccc", "r")
+    compared: ClassVar[tuple[str, ...]] = ("ccc", "r", "rmse")
     rated: ClassVar[bool] = True
     figures_folder: ClassVar[str] = ""
 

@@ -1,0 +1,85 @@
+"""``affectkit eval-corruptions``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import typer
+
+from affectkit.cli._console import Console, shown
+from affectkit.cli._options import command
+from affectkit.config import Resolved
+from affectkit.errors import EXIT_PARTIAL, ThresholdError
+from affectkit.runners.batch import CORRUPTIONS
+from affectkit.runners.settings_robustness import RobustnessSettings
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to ``app``."""
+
+    @command(app, "eval-corruptions", RobustnessSettings, slurm=CORRUPTIONS)
+    def eval_corruptions(resolved: Resolved[RobustnessSettings], console: Console) -> None:
+        """Test a checkpoint on labelled images as they are and corrupted, at five severities.
+
+        Prints a row for the clean images and for each corruption and severity, then the means. With --results also
+        writes corruptions.csv, heat maps and curves, and keeps each row as it comes: the same command goes on there.
+        What is drawn for an image depends on --seed, its content, corruption and severity alone.
+
+        Example: affectkit eval-corruptions --checkpoint runs/first --data faces --results robust --baseline
+        other/corruptions.csv
+        """
+        from affectkit.runners.robustness import eval_corruptions as run
+
+        settings = resolved.settings
+        summary = run(settings, reporter=console)
+        render(summary, console)
+        if settings.save_images is not None:
+            console.note(f"corrupted images: {settings.save_images}")
+        if settings.results is not None:
+            console.note(f"results: {settings.results}")
+        _conclude(summary, console)
+
+
+def render(summary: dict[str, Any], console: Console) -> None:
+    """The rows, the means by corruption, and what sums them up."""
+    console.result(summary)
+    metrics = summary["shown"]
+    rows = [
+        [row["corruption"], str(row["severity"] or ""), f"{row['images']:,}", *_cells(row["metrics"], metrics)]
+        for row in summary["rows"]
+    ]
+    console.table(["corruption", "severity", "images", *metrics], rows)
+    compared = "ce" in summary
+    title = ["mean over severities", *metrics, *(["CE"] if compared else [])]
+    means = [
+        [name, *_cells(values, metrics), *([shown(summary["ce"][name])] if compared else [])]
+        for name, values in summary["means"].items()
+    ]
+    last = ["all corruptions", *_cells(summary["mean"], metrics), *([shown(summary["mce"])] if compared else [])]
+    console.table(title, [["clean", *_cells(summary["clean"], metrics), *([""] if compared else [])], *means, last])
+    if "mean_error" not in summary:
+        return
+    if not compared:
+        console.line(f"mean error {shown(summary['mean_error'])}; mCE needs a --baseline.")
+        return
+    relative = summary.get("relative_mce")
+    told = "not known: the baseline has no clean row" if relative is None else shown(relative)
+    console.line(
+        f"mean error {shown(summary['mean_error'])}; mCE {shown(summary['mce'])} and relative mCE {told}, where 1 is "
+        "the baseline."
+    )
+
+
+def _cells(metrics: dict[str, float], names: list[str]) -> list[str]:
+    return [shown(metrics[name]) for name in names]
+
+
+def _conclude(summary: dict[str, Any], console: Console) -> None:
+    if summary["skipped"]:
+        for item in summary["skipped"][:20]:
+            console.warn(f"skipped: {item['reason']}")
+        console.warn(f"{len(summary['skipped'])} image(s) skipped in every row.")
+    if summary["missed"]:
+        raise ThresholdError("Over the corruptions: " + "; ".join(summary["missed"]) + ".")
+    if summary["skipped"]:
+        raise typer.Exit(EXIT_PARTIAL)
