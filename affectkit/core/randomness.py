@@ -7,7 +7,6 @@ workers, order, machine or on where a run was resumed.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -23,24 +22,8 @@ def address(seed: int, *parts: str | int) -> int:
     >>> address(0, "ab", "c") == address(0, "a", "bc")
     False
     """
-    return _number(_hash((seed, *parts)))
-
-
-def addresses(seed: int, *parts: str | int, ends: Iterable[str]) -> Iterator[int]:
-    """``address(seed, *parts, end)`` for each of ``ends``, with what they share hashed once."""
-    shared = _hash((seed, *parts))
-    for end in ends:
-        whole = shared.copy()
-        whole.update(f"\x1fstr:{end}".encode())
-        yield _number(whole)
-
-
-def _hash(parts: tuple[str | int, ...]) -> hashlib.blake2b:
-    return hashlib.blake2b("\x1f".join(f"{type(part).__name__}:{part}" for part in parts).encode(), digest_size=8)
-
-
-def _number(whole: hashlib.blake2b) -> int:
-    return int.from_bytes(whole.digest(), "big") >> 1
+    text = "\x1f".join(f"{type(part).__name__}:{part}" for part in (seed, *parts))
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big") >> 1
 
 
 def numpy_generator(seed: int, *parts: str | int) -> np.random.Generator:

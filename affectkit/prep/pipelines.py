@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from affectkit.core.randomness import addresses
+from affectkit.core.randomness import address
 from affectkit.errors import DataError
 from affectkit.prep import pipelines_rules as rules
 
@@ -86,9 +86,7 @@ class Pipeline:
         if kind == "uint16":
             self._check_sixteen_bit(name)
         built = self._built(kind)
-        keys = addresses(seed, "augment", name, draw, ends=built.positions)
-        for stream, key in zip(built.streams, keys, strict=True):
-            stream.seek(key)
+        built.seek(address(seed, "augment", name, draw))
         with building.telling(self.source, name, built):
             return building.call(built.root, pixels, name=name, source=self.source)
 

@@ -161,7 +161,8 @@ class Cheap(random.Random):
         return found >> (-k % 64)
 
     def _next(self) -> int:
-        self._state = word = (self._state + 0x9E3779B97F4A7C15) & _WORD
+        self._state = (self._state + 0x9E3779B97F4A7C15) & _WORD
+        word = self._state
         word = ((word ^ word >> 30) * 0xBF58476D1CE4E5B9) & _WORD
         word = ((word ^ word >> 27) * 0x94D049BB133111EB) & _WORD
         return word ^ word >> 31
@@ -189,12 +190,18 @@ class Stream:
 
 @dataclass(frozen=True)
 class Ready:
-    """A built pipeline: the object to call, its transforms by id, and a stream for every node with its position."""
+    """A built pipeline: the object to call, its transforms by id, and a stream for every node, from the root down."""
 
     root: Any
     transforms: dict[int, str]
     streams: list[Stream]
-    positions: list[str]
+
+    def seek(self, key: int) -> None:
+        """A stream of its own for each node, all following from ``key``."""
+        keys = Cheap(0)
+        keys.begin(key)
+        for stream in self.streams:
+            stream.seek(keys.getrandbits(63))
 
 
 def ready(root: dict[str, Any], *, unit: bool) -> Ready:
@@ -206,15 +213,14 @@ def ready(root: dict[str, Any], *, unit: bool) -> Ready:
     import cv2
 
     cv2.setNumThreads(0)  # the processes are the parallelism
-    built = Ready(_build(root, "pipeline"), {}, [], [])
+    built = Ready(_build(root, "pipeline"), {}, [])
 
-    def visit(node: Any, position: str) -> None:
+    def visit(node: Any) -> None:
         # A composition first: it hands its own generators down to all that is below it.
         built.streams.append(Stream(node))
-        built.positions.append(position)
         if type(node).__name__ in rules.COMPOSITIONS:
-            for number, child in enumerate(node.transforms):
-                visit(child, f"{position}.{number}")
+            for child in node.transforms:
+                visit(child)
             return
         built.transforms[id(node)] = type(node).__name__
         if hasattr(node, "mask_interpolation") and hasattr(node, "interpolation"):
@@ -223,7 +229,7 @@ def ready(root: dict[str, Any], *, unit: bool) -> Ready:
             if (value := getattr(node, key, None)) is not None and not isinstance(value, str):
                 setattr(node, key, tuple(item / 255 for item in value) if isinstance(value, tuple) else value / 255)
 
-    visit(built.root, "0")
+    visit(built.root)
     return built
 
 

@@ -154,7 +154,7 @@ class Survey:
         self.reporter.start("reading", len(names), "images")
         numbered = [(number, part) for number, part in enumerate(chunked(names, 400))]
         # Results come in any order: each chunk tells which one it is.
-        work = ((number, [str(self.path / name) for name in part]) for number, part in numbered)
+        work = ((number, [os.path.join(self.path, name) for name in part]) for number, part in numbered)
         few = len(names) < _MANY and self.options.scheduler is None
         for number, results in self._read(work, alone=few):
             for name, (digest, why) in zip(numbered[number][1], results, strict=True):
