@@ -11,6 +11,7 @@ from affectkit.errors import CheckpointError
 FITS = {
     "stretch": "both sides resized to the input size, aspect ratio not kept",
     "crop": "shorter side resized to the input size, the centre cut out",
+    "imagenet": "as crop, then the middle 7/8 of both sides: resize to 256 and crop 224, at any size",
     "pad": "longer side resized to the input size, the rest filled with black",
 }
 

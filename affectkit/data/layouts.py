@@ -1,4 +1,8 @@
-"""How a dataset lies on the disk, found by looking: tables, AffectNetFused, or a folder a class."""
+"""How a dataset lies on the disk, found by looking: tables, AffectNetFused, or a folder a class.
+
+ImageNet is of the last kind, and so is Tiny-ImageNet, whose class folders hold an ``images`` folder and whose
+validation images lie in one folder with a table beside it.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from affectkit.core.progress import Reporter, Silent
-from affectkit.data import affectnet
+from affectkit.data import affectnet, tinyimagenet
 from affectkit.data.decode import is_hidden, is_image_name
 from affectkit.data.scales import Scale
 from affectkit.data.split import Split, some
@@ -42,6 +46,7 @@ TABLE_NAMES = {"train": ("train",), "valid": ("valid", "val", "validation"), "te
 LOOKED_FOR = """looked for:
   - tables: train.csv, valid.csv or test.csv, or one CSV file, with a 'filename' column
   - class folders: train/<class>/*.jpg, valid/<class>/*.jpg, test/<class>/*.jpg, or <class>/*.jpg (two or more)
+  - Tiny-ImageNet: train/<class>/images/*.JPEG, val/images/*.JPEG with val/val_annotations.txt
   - AffectNetFused: train_set/ and val_set/ with images/ and annotations/"""
 
 
@@ -51,7 +56,7 @@ class Source:
 
     Attributes:
         root: its folder.
-        layout: "tables", "AffectNetFused" or "class folders".
+        layout: "tables", "AffectNetFused", "Tiny-ImageNet" or "class folders".
         splits: by name, in the order train, valid, test, all; all have the same classes in the same order.
         classes: class names in that order.
         notes: what a user should know (folders without images, files passed over, ...).
@@ -104,7 +109,7 @@ def find(root: Path, *, labels: Labels | None = None, reporter: Reporter | None 
         layout = "AffectNetFused"
     elif folders:
         splits, found = _read_folders(root, folders)
-        layout = "class folders"
+        layout = "Tiny-ImageNet" if any(map(tinyimagenet.is_annotated, folders.values())) else "class folders"
     else:
         raise DataError(f"no dataset found in {root}.\n{LOOKED_FOR}\nfound: {_contents(root)}.", _advice(root))
     return Source(root, layout, splits, next(iter(splits.values())).classes, (*notes, *found))
@@ -168,14 +173,17 @@ def _class_folders(root: Path) -> dict[str, Path]:
         by_name.setdefault(name.lower(), []).append(name)
     chosen: dict[str, Path] = {}
     for split, names in TABLE_NAMES.items():
-        fitting = [folder for name in names for folder in by_name.get(name, []) if _has_classes(root / folder)]
+        fitting = [
+            folder for name in names for folder in by_name.get(name, []) if _has_classes(root / folder, inner=True)
+        ]
         if len(fitting) > 1:
             raise DataError(f"{root} has several folders for the {split} split: {some(fitting)}.", "Keep one of them.")
         if fitting:
             chosen[split] = root / fitting[0]
     if chosen:
         # One folder of images ("train/images") is no set of classes.
-        return chosen if _has_classes(next(iter(chosen.values())), 2) else {}
+        first = next(iter(chosen.values()))
+        return chosen if tinyimagenet.is_annotated(first) or _has_classes(first, 2, inner=True) else {}
     return {"all": root} if _has_classes(root, 2) else {}
 
 
@@ -187,10 +195,11 @@ def _has_image(folder: Path) -> bool:
         raise DataError(f"cannot list {folder}: {error.strerror or error}.") from error
 
 
-def _has_classes(folder: Path, number: int = 1) -> bool:
-    """Whether at least ``number`` folders in ``folder`` hold images."""
+def _has_classes(folder: Path, number: int = 1, *, inner: bool = False) -> bool:
+    """Whether at least ``number`` folders in ``folder`` hold images; ``inner``: or do so in their folder ``images``."""
     for name in _visible(folder, lambda entry: entry.is_dir()):
-        number -= _has_image(folder / name)
+        deeper = folder / name / tinyimagenet.IMAGES
+        number -= _has_image(folder / name) or (inner and deeper.is_dir() and _has_image(deeper))
         if number == 0:
             return True
     return False
@@ -200,12 +209,18 @@ def _read_folders(root: Path, folders: dict[str, Path]) -> tuple[dict[str, Split
     splits: dict[str, Split] = {}
     notes: list[str] = []
     for name, folder in folders.items():
+        classes = next(iter(splits.values())).classes if splits else ()
+        if tinyimagenet.is_annotated(folder):
+            splits[name] = tinyimagenet.read_annotated(name, root, folder, classes)
+            continue
         split, empty, found = _read_split(name, root, folder)
+        if splits and split.classes == (tinyimagenet.IMAGES,) and tinyimagenet.IMAGES not in classes:
+            notes.append(_unlabelled(root, folder, split))
+            continue
         notes += found
         if not splits:
             splits[name] = split
             continue
-        classes = next(iter(splits.values())).classes
         # An empty folder has no item that could be misread, but it is a difference all the same.
         strange = [label for label in empty if label not in classes]
         if strange:
@@ -214,7 +229,30 @@ def _read_folders(root: Path, folders: dict[str, Path]) -> tuple[dict[str, Split
         if missing:
             notes.append(f"{_relative(root, folder)} has no folder for {some(missing)}")
         splits[name] = split.matched(classes)
-    return splits, notes
+    return splits, [*notes, *_on_wnids(root, next(iter(splits.values())).classes)]
+
+
+def _unlabelled(root: Path, folder: Path, split: Split) -> str:
+    """A note on a split that is one folder of images; a DataError where that is the validation split."""
+    told = f"{_relative(root, folder)}/{tinyimagenet.IMAGES}: {len(split):,} images without labels are not used"
+    if split.name != "valid":
+        return told
+    raise DataError(
+        f"{folder / tinyimagenet.IMAGES} holds {len(split):,} images, and {folder / tinyimagenet.TABLE}, which says "
+        "what they show, is not there.",
+        f"Put it there, or sort the images into class folders in {folder}.",
+    )
+
+
+def _on_wnids(root: Path, classes: tuple[str, ...]) -> list[str]:
+    """Notes on classes in wnids.txt that the dataset lacks, or has beside them."""
+    listed = tinyimagenet.listed_classes(root)
+    if not listed or listed == classes:
+        return []
+    lacking, beside = sorted(set(listed) - set(classes)), sorted(set(classes) - set(listed))
+    differences = {f"have no folder, of those in {tinyimagenet.WNIDS}": lacking}
+    differences[f"have one and are not in {tinyimagenet.WNIDS}"] = beside
+    return [f"classes that {what}: {len(names):,} ({some(names)})" for what, names in differences.items() if names]
 
 
 def _read_split(name: str, root: Path, folder: Path) -> tuple[Split, list[str], list[str]]:
@@ -225,8 +263,7 @@ def _read_split(name: str, root: Path, folder: Path) -> tuple[Split, list[str], 
     classes: dict[str, str] = {}
     empty: list[str] = []
     for entry in _visible(folder, lambda entry: entry.is_dir()):
-        files = _visible(folder / entry, lambda entry: True)
-        images = [file for file in files if is_image_name(file)]
+        inside, images, strange = _class_images(folder, entry, inner=name != "all")
         if not images and name == "all":
             notes.append(f"{entry}/ holds no images: not a class")
             continue
@@ -236,8 +273,8 @@ def _read_split(name: str, root: Path, folder: Path) -> tuple[Split, list[str], 
         classes[label] = entry
         if not images:
             empty.append(label)
-        others += len(files) - len(images)
-        ids += [f"{prefix}{entry}/{image}" for image in images]
+        others += strange
+        ids += [f"{prefix}{inside}/{image}" for image in images]
         labels += [label] * len(images)
     if empty:
         notes.append(f"{where}: no images in {some(empty)}")
@@ -247,6 +284,21 @@ def _read_split(name: str, root: Path, folder: Path) -> tuple[Split, list[str], 
     position = {label: index for index, label in enumerate(names)}
     numbers = np.array([position[label] for label in labels], dtype=np.int64)
     return Split(name, root, ids, names, labels=numbers), empty, notes
+
+
+def _class_images(folder: Path, entry: str, *, inner: bool) -> tuple[str, list[str], int]:
+    """Where in ``folder`` the images of the class folder ``entry`` lie, their names, and how many other files do.
+
+    Args:
+        inner: look into its folder ``images`` where it has none itself.
+    """
+    files = _visible(folder / entry, lambda entry: True)
+    images = [file for file in files if is_image_name(file)]
+    if images or not inner or not (folder / entry / tinyimagenet.IMAGES).is_dir():
+        return entry, images, len(files) - len(images)
+    beside = sum(file != tinyimagenet.IMAGES and not file.endswith(tinyimagenet.BOXES) for file in files)
+    inside, images, strange = _class_images(folder, f"{entry}/{tinyimagenet.IMAGES}", inner=False)
+    return inside, images, strange + beside
 
 
 def _relative(root: Path, folder: Path) -> str:

@@ -77,17 +77,21 @@ class SplitImages(Dataset):
         if self.held is not None and index in self.held.failures:
             return self.held.failures[index]
         try:
-            image = self.held.pixels[index] if self.held is not None else self.plain(index)
+            image = self.plain(index) if epoch == EVALUATION or self.preset is None else self._changed(index, epoch)
         except DataError as error:
             return Failure(index, self.split.ids[index], error.message)
-        if epoch != EVALUATION and self.preset is not None:
-            name = self.split.ids[index]
-            image = apply(image, draw(self.preset, numpy_generator(self.seed, "augment", name, epoch)))
         return index, torch.from_numpy(image).permute(2, 0, 1)
 
     def plain(self, index: int) -> np.ndarray:
         """The image at the input size, uint8 (H, W, C), without augmentation."""
-        return load_for(self.split.path(index), self.spec)
+        return self.held.pixels[index] if self.held is not None else load_for(self.split.path(index), self.spec)
+
+    def _changed(self, index: int, epoch: int) -> np.ndarray:
+        change = draw(self.preset, numpy_generator(self.seed, "augment", self.split.ids[index], epoch))
+        if change.crop is None:
+            return apply(self.plain(index), change)
+        # Of the whole image: what is held has been cut to the input size.
+        return apply(load_for(self.split.path(index), self.spec, part=change.crop.box), change)
 
 
 class PathImages(Dataset):
@@ -227,6 +231,12 @@ def _end_with_parent() -> None:
 def fits_in_memory(count: int, spec: InputSpec) -> bool:
     """Whether ``count`` decoded images take at most a quarter of the free memory."""
     return count * spec.height * spec.width * spec.channels <= psutil.virtual_memory().available / 4
+
+
+def needs_whole(augment: str) -> bool:
+    """Whether an augmentation preset crops from whole images, so that holding them at the input size is no use."""
+    preset = RANGES[augment]
+    return preset is not None and preset.crop is not None
 
 
 def hold_images(split: Split, spec: InputSpec, *, reporter: Reporter) -> Held:

@@ -1,6 +1,7 @@
 """Random changes of training images, parameters drawn apart from applying them; normalisation of batches.
 
-One warp carries flip, rotation, scale and shift, so an image is interpolated once whatever the preset.
+One warp carries flip, rotation, scale and shift, so an image is interpolated once whatever the preset. A random crop
+is taken of the whole image while that is brought to the input size, which is its one interpolation.
 """
 
 from __future__ import annotations
@@ -14,6 +15,10 @@ import numpy as np
 import torch
 
 from affectkit.core.spec import InputSpec
+from affectkit.data.decode import Box
+
+TRIES = 10
+"""Candidates of a random crop."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +29,9 @@ class Preset:
         rotation: degrees either way, with probability ``rotated``. scale: share either way. shift: share of the side
             either way, both axes. brightness, contrast: share either way. blur: probability of a Gaussian blur with
             sigma in ``sigmas``. noise: largest standard deviation of Gaussian noise, on images in [0, 255]. erase:
-            probability that a rectangle of 2 to 20% of the image is replaced by its mean.
+            probability that a rectangle of 2 to 20% of the image is replaced by its mean. crop: least and greatest
+            share of the whole image's area in the box that becomes the input; None: what the input's ``fit`` says.
+        ratios: least and greatest width / height of that box.
     """
 
     flip: float = 0.5
@@ -38,6 +45,8 @@ class Preset:
     sigmas: tuple[float, float] = (0.3, 1.2)
     noise: float = 0.0
     erase: float = 0.0
+    crop: tuple[float, float] | None = None
+    ratios: tuple[float, float] = (3 / 4, 4 / 3)
 
 
 RANGES = {
@@ -47,13 +56,51 @@ RANGES = {
     "face-strong": Preset(
         rotation=20, scale=0.15, shift=0.15, brightness=0.35, contrast=0.35, blur=0.1, noise=6.0, erase=0.25
     ),
+    # Szegedy et al., "Going deeper with convolutions", CVPR 2015, section 6; as torchvision's RandomResizedCrop.
+    "imagenet": Preset(crop=(0.08, 1.0)),
     "vca": Preset(rotation=20, rotated=0.5, blur=0.2, sigmas=(0.1, 2.0)),
 }
 
 
 @dataclass(frozen=True)
+class Crop:
+    """A random box, drawn before the image's size is known.
+
+    Attributes:
+        tries: share of the area and width / height of each candidate; the first that fits in the image is taken.
+        place: in [0, 1), where it lies between the upper and the lower edge, and between the left and the right one.
+        ratios: bounds of width / height, for images in which no candidate fits.
+    """
+
+    tries: tuple[tuple[float, float], ...]
+    place: tuple[float, float]
+    ratios: tuple[float, float]
+
+    def box(self, height: int, width: int) -> Box:
+        """The box in an image of that size, with edges at whole pixels; see ``data.decode.Box``.
+
+        Where no candidate fits, which takes a very long image: the centre, as large as ``ratios`` allow.
+        """
+        for share, ratio in self.tries:
+            wide, tall = (
+                round(math.sqrt(height * width * share * ratio)),
+                round(math.sqrt(height * width * share / ratio)),
+            )
+            if 0 < wide <= width and 0 < tall <= height:
+                top, left = int(self.place[0] * (height - tall + 1)), int(self.place[1] * (width - wide + 1))
+                return left, top, left + wide, top + tall
+        least, most = self.ratios
+        wide, tall = min(width, max(round(height * most), 1)), min(height, max(round(width / least), 1))
+        top, left = (height - tall) // 2, (width - wide) // 2
+        return left, top, left + wide, top + tall
+
+
+@dataclass(frozen=True)
 class Change:
-    """What happens to one image: an affine map, a linear change of light, and what else was drawn."""
+    """What happens to one image: an affine map, a linear change of light, and what else was drawn.
+
+    ``crop`` is for whoever decodes the image; ``apply`` takes images at the input size, and leaves it out.
+    """
 
     flip: bool
     angle: float
@@ -65,6 +112,7 @@ class Change:
     noise_std: float
     noise_seed: int
     erase: tuple[float, float, float, float] | None
+    crop: Crop | None = None
 
 
 def draw(preset: Preset, rng: np.random.Generator) -> Change:
@@ -88,7 +136,19 @@ def draw(preset: Preset, rng: np.random.Generator) -> Change:
         noise_std=float(unit[9] * preset.noise),
         noise_seed=int(unit[15] * 2**53),
         erase=erase,
+        crop=_draw_crop(preset.crop, preset.ratios, rng) if preset.crop is not None else None,
     )
+
+
+def _draw_crop(shares: tuple[float, float], ratios: tuple[float, float], rng: np.random.Generator) -> Crop:
+    """Share of the area uniform, logarithm of width / height uniform."""
+    unit = rng.random(2 * TRIES + 2)
+    (least, most), (low, high) = shares, (math.log(value) for value in ratios)
+    tries = tuple(
+        (float(least + (most - least) * area), math.exp(low + (high - low) * ratio))
+        for area, ratio in unit[2:].reshape(TRIES, 2)
+    )
+    return Crop(tries, (float(unit[0]), float(unit[1])), ratios)
 
 
 def apply(image: np.ndarray, change: Change) -> np.ndarray:

@@ -89,6 +89,11 @@ def build(name: str, spec: InputSpec, **options: Any) -> Backbone:
     return Backbone(name, len(spec.classes), height=spec.height, width=spec.width, channels=spec.channels, **options)
 
 
+def last_layer(model: Backbone) -> nn.Module:
+    """What stands on the backbone: its dropout and linear layer, or all layers of a VGG-like top."""
+    return model.top
+
+
 def configured(settings: Mapping[str, Any]) -> dict[str, Any]:
     """The options of ``build`` that a training's settings mean."""
     return {"dropout": settings["dropout"], "top": settings["top"]}

@@ -49,11 +49,39 @@ def family(name: str) -> ModuleType:
     """The module that builds ``name``, after ``check_model``.
 
     It has ``build``; ``SETTINGS``; and ``configured``, ``starting``, ``loading``, ``default_input``, ``fetching`` and
-    ``load_weights``, through which runners ask of a model what they need not know by name.
+    ``load_weights``, through which runners ask of a model what they need not know by name. It may have ``last_layer``,
+    for ``last_layer`` below.
     """
     check_model(name)
     target = MODELS[name].target if name in MODELS else BACKBONES
     return importlib.import_module(target.partition(":")[0])
+
+
+CLASSIFIERS = ("fc", "classifier", "head")
+"""How the last layer is called in a family that has no ``last_layer`` of its own."""
+
+
+def last_layer(name: str, model: nn.Module) -> nn.Module:
+    """The part of ``model``, built as ``name``, that turns features into outputs; the rest can be frozen.
+
+    Its family says which one it is, or it is the one module that bears a name of ``CLASSIFIERS``.
+
+    Raises:
+        UsageError: there is no such part, or it has no parameters.
+    """
+    if known := getattr(family(name), "last_layer", None):
+        found = [known(model)]
+    else:
+        named = {key: [] for key in CLASSIFIERS}
+        for path, module in model.named_modules():
+            named.get(path.rpartition(".")[2], []).append(module)
+        found = next((modules for modules in named.values() if modules), [])
+    if len(found) != 1 or not any(True for _ in found[0].parameters()):
+        raise UsageError(
+            f"--tune last: it is not known which layer of {name} is the last one.",
+            "Use --tune all, or another --model.",
+        )
+    return found[0]
 
 
 def settings_of_others(name: str) -> list[str]:

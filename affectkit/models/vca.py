@@ -164,6 +164,11 @@ def build(
     return VCA(encoder, Head(clip.width(choice), len(spec.classes)), options)
 
 
+def last_layer(model: VCA) -> nn.Module:
+    """The linear layer from the central nucleus to the ratings."""
+    return model.head.LastFC
+
+
 def starting(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Further options of ``build`` for a model that is about to be trained, not loaded."""
     return {}

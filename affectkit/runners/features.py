@@ -95,15 +95,18 @@ class Views(Dataset):
         index, labels = key
         try:
             image = load_for(self.split.path(index), self.spec)
+            views = [image if label == PLAIN else self._changed(image, index, label) for label in labels]
         except DataError as error:
             return Failure(index, self.split.ids[index], error.message)
-        views = [image if label == PLAIN else self._changed(image, index, label) for label in labels]
         return index, torch.from_numpy(np.stack(views)).permute(0, 3, 1, 2)
 
     def _changed(self, image: np.ndarray, index: int, label: str) -> np.ndarray:
         # By content, not by name or by the seed of a run: the view serves every run in which the image occurs.
         rng = numpy_generator(0, "view", self.contents[index].hex(), label)
-        return apply(image, draw(self.preset, rng))
+        change = draw(self.preset, rng)
+        if change.crop is not None:
+            image = load_for(self.split.path(index), self.spec, part=change.crop.box)
+        return apply(image, change)
 
 
 def collate_views(items: Sequence[tuple[int, torch.Tensor] | Failure]) -> dict[str, Any]:

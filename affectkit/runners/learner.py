@@ -48,6 +48,14 @@ class Learner:
         self._pending = self._uneven = False
         self._width = self._output_shape() if self.group.several else ()
 
+    def train(self) -> None:
+        """Training mode for what learns. What is frozen stays in evaluation mode: its batch norm goes by the statistics
+        that it has and leaves them as they are, and its dropout is off."""
+        tuned = self.training.tuned
+        self.model.train(tuned is None)
+        if tuned is not None:
+            tuned.train()
+
     @property
     def evaluated(self) -> nn.Module:
         """The model that is validated and kept: the averaged weights where there are some."""
@@ -219,7 +227,7 @@ class Learner:
         statistics = [
             value
             for module in self.model.modules()
-            if isinstance(module, _NormBase) and module.track_running_stats
+            if isinstance(module, _NormBase) and module.track_running_stats and module.training  # not if frozen
             for value in (module.running_mean, module.running_var)
         ]
         for value in statistics:

@@ -25,7 +25,7 @@ import torch
 from affectkit.core.process import end_with_parent
 from affectkit.core.progress import Reporter, Silent
 from affectkit.core.randomness import numpy_generator
-from affectkit.data.loading import choose_cache, hold_images, refuse_failures
+from affectkit.data.loading import choose_cache
 from affectkit.data.split import Split
 from affectkit.errors import AffectkitError
 from affectkit.runners.features import encoder_of
@@ -36,7 +36,7 @@ from affectkit.runners.runs import resumed_settings, train_once
 from affectkit.runners.settings import TrainSettings
 from affectkit.runners.signals import StopFlag
 from affectkit.runners.train import Trainer
-from affectkit.runners.training import Training
+from affectkit.runners.training import Training, held_splits, hold_splits
 from affectkit.tasks.base import Results, Task
 
 TRAINER = "affectkit.runners.rehearsal:Rehearsal"
@@ -99,14 +99,13 @@ class Rehearsal(Trainer):
 def cut(training: Training, part: Part, *, reporter: Reporter) -> Training:
     """``training`` with the images of ``part``, decoded ahead and by as many workers as those of the whole would be."""
     settings, spec = training.settings, training.task.spec
-    whole = len(training.train) + len(training.valid)
+    whole = sum(map(len, held_splits(settings, training.train, training.valid).values()))
     train = draw_part(training.train, part.train, settings.seed)
     valid = draw_part(training.valid, part.valid, settings.seed)
     held = (None, None)
     encoded = encoder_of(training.model) is not None and settings.views
     if not encoded and choose_cache(part.cache, whole, spec):
-        held = tuple(hold_images(split, spec, reporter=reporter) for split in (train, valid))
-        refuse_failures([failure for one in held for failure in one.failures.values()], settings.on_error)
+        held = hold_splits(settings, spec, held_splits(settings, train, valid), reporter=reporter)
     workers, _ = training.place.workers(part.workers, held=held[0] is not None)
     return replace(training, train=train, valid=valid, held=held, workers=workers, test=None)
 

@@ -94,6 +94,7 @@ def without_effect(settings: TrainSettings, given: frozenset[str]) -> list[str]:
         "lr_peak": schedule not in ("cyclic", "cyclic_plateau") and f"--schedule {schedule}",
         "lr_cycle_end": schedule != "cyclic_plateau" and f"--schedule {schedule}",
         "dropout": top != "linear" and f"--top {top}, whose dropout is 0.5",
+        "keep_every": settings.keep_epochs and "--keep-epochs, which keeps them all",
         "pretrained": settings.init is not None and settings.pretrained and "--init",
     }
     idle |= dict.fromkeys(settings_of_others(settings.model), f"--model {settings.model}")

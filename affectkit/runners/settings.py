@@ -135,6 +135,12 @@ class TrainSettings(Runtime):
     )
     pretrained: bool = setting(True, "Start from the weights on timm's hub (downloaded once).", group=MODEL)
     init: Path | None = setting(None, "Start from the weights in this file instead.", group=MODEL)
+    tune: str = setting(
+        "all",
+        "What learns: all; last: the classifier alone, on a network that stays as it is (needs weights to start from).",
+        choices=("all", "last"),
+        group=MODEL,
+    )
     image_size: int | None = setting(
         None, "Input height and width in pixels.", low=8, high=4096, group=MODEL, default_text="the model's own"
     )
@@ -250,6 +256,9 @@ class TrainSettings(Runtime):
     keep_epochs: bool = setting(
         False, "Keep the checkpoint of every epoch, that before training (epoch 0) included.", group=RUN
     )
+    keep_every: int | None = setting(
+        None, "Keep the checkpoint of every N-th epoch.", low=1, group=RUN, metavar="N", default_text="none"
+    )
     keep: int = setting(2, "Saved states that are kept, the newest.", low=1, group=RUN)
     calibrate: str = setting(
         "auto",
@@ -291,6 +300,10 @@ class TrainSettings(Runtime):
         """The defaults that come with a model, and where they are from."""
         name = values.get("model", TrainSettings.model)
         return f"recipe of {name}", recipe(name)
+
+    def keeps(self, epoch: int) -> bool:
+        """Whether the checkpoint of that epoch is kept under its number; 0 is before training."""
+        return self.keep_epochs or bool(self.keep_every and epoch and epoch % self.keep_every == 0)
 
     @property
     def peak(self) -> float:

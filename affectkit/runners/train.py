@@ -108,13 +108,13 @@ class Trainer:
     def fit(self, stopping: StopFlag, trackers: Trackers) -> None:
         """The loop: batch, forward, loss, step, log; then validate, keep the best, save."""
         settings, at, learner = self.settings, self.at, self.learner
-        if settings.keep_epochs and at.step == 0:
+        if settings.keeps(0) and at.step == 0:
             self.group.together(lambda: self._keep_epoch(0))
         while not self._ended:
             batches = epoch_batches(len(self.training.train), settings.batch_size, seed=settings.seed, epoch=at.epoch)
             self.keys.set(at.epoch, [self._own(batch) for batch in batches[at.batch :]])
             targets = self.task.targets(self.training.train, epoch=at.epoch)
-            learner.model.train()
+            learner.train()
             self.reporter.start(f"epoch {at.epoch + 1}/{settings.epochs}", len(self.training.train), "images")
             self.reporter.advance(sum(map(len, batches[: at.batch])))
             began, seen = time.monotonic(), 0
@@ -251,7 +251,7 @@ class Trainer:
         header = self.training.header(epoch=self.at.epoch + 1, monitor=self.settings.monitor, valid=metrics)
         tensors = copied_tensors(self.learner.evaluated)
         self._waiting |= {path: (tensors, header) for path in ([self.run.best] * improved + [self.run.last])}
-        if self.settings.keep_epochs:
+        if self.settings.keeps(self.at.epoch + 1):
             self._keep_epoch(self.at.epoch + 1, valid=metrics)
         write_history(self.run.history, self.at.history)
         timing = self.at.timing

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,11 +17,11 @@ from affectkit.core.progress import Reporter
 from affectkit.core.randomness import address
 from affectkit.core.spec import InputSpec
 from affectkit.data.layouts import Labels, Source, find
-from affectkit.data.loading import Held, choose_cache, hold_images, refuse_failures
+from affectkit.data.loading import Held, choose_cache, hold_images, needs_whole, refuse_failures
 from affectkit.data.scales import RATINGS, parse_scale
 from affectkit.data.split import Split, split_off
 from affectkit.errors import DataError, UsageError
-from affectkit.models.registry import build, family
+from affectkit.models.registry import build, family, last_layer
 from affectkit.runners.backends import Compiled
 from affectkit.runners.checkpoint import Header, make_task
 from affectkit.runners.device import prepare_model
@@ -41,6 +42,7 @@ class Training:
         held: decoded images of the train and validation splits, or None for each where they are decoded as needed.
         network: what a batch is passed through: the model, or what was compiled from it.
         test: what the best epoch is tested on at the end.
+        tuned: the part of the model that learns; None: all of it.
     """
 
     settings: TrainSettings
@@ -57,6 +59,7 @@ class Training:
     schedule: Schedule
     network: nn.Module | Compiled
     test: Split | None = None
+    tuned: nn.Module | None = None
 
     def header(self, **summary: Any) -> Header:
         """The checkpoint header of this run's model."""
@@ -146,6 +149,9 @@ def prepare(settings: TrainSettings, *, reporter: Reporter, restored: bool = Fal
         model = build(settings.model, spec, **options)
     else:
         model = place.group.in_turn(lambda: initial_model(settings, plan.builder, spec, options, reporter=reporter))
+    tuned = freeze_but_last(settings.model, model) if settings.tune == "last" else None
+    if tuned is not None and not restored:
+        warn_of_random_start(settings, plan.builder, reporter)
     options = getattr(model, "options", options)
     encoded = encoder_of(model) is not None
     held = (None, None)
@@ -157,12 +163,13 @@ def prepare(settings: TrainSettings, *, reporter: Reporter, restored: bool = Fal
         f"{source.layout} in {source.root}: {len(train):,} training and {len(valid):,} validation images, "
         + task.described()
     )
-    learning = sum(value.numel() for value in model.parameters() if value.requires_grad)
     reporter.note(
-        f"{settings.model}, {learning / 1e6:.1f} M parameters{told_encoder(model)}, "
+        f"{settings.model}, {told_parameters(model, tuned)}{told_encoder(model)}, "
         f"{spec.height}x{spec.width}x{spec.channels}, task {task.name}"
     )
     images = "; images held in memory" if held[0] is not None else "; images decoded each time"
+    if held[1] is not None and held[0] is None:
+        images = "; training images decoded each time, validation images held in memory"
     if encoded and settings.views:
         images = "; features computed once"
     reporter.note(place.describe(settings.batch_size, f"{workers} ({why})", accumulate=settings.accumulate) + images)
@@ -181,7 +188,37 @@ def prepare(settings: TrainSettings, *, reporter: Reporter, restored: bool = Fal
         make_schedule(settings),
         place.network(model, compiled=settings.compile, reporter=reporter),
         test,
+        tuned,
     )
+
+
+def freeze_but_last(name: str, model: nn.Module) -> nn.Module:
+    """Have nothing of ``model``, which the registry calls ``name``, learn but its classifier, which is returned.
+
+    Raises:
+        UsageError: it is not known which part that is.
+    """
+    last = last_layer(name, model)
+    model.requires_grad_(False)
+    last.requires_grad_(True)
+    return last
+
+
+def warn_of_random_start(settings: TrainSettings, builder: Any, reporter: Reporter) -> None:
+    """Say where a classifier alone would learn on a network whose weights come from neither a file nor a hub."""
+    if settings.init is None and not builder.starting(plain(settings)).get("pretrained"):
+        reporter.warn(
+            f"--tune last trains a classifier on a {settings.model} with random weights: name the file with its "
+            "weights by --init FILE" + (", or leave --no-pretrained out." if not settings.pretrained else ".")
+        )
+
+
+def told_parameters(model: nn.Module, tuned: nn.Module | None) -> str:
+    """How many parameters there are, and how many of them learn where that is not all."""
+    if tuned is None:
+        return f"{sum(value.numel() for value in model.parameters() if value.requires_grad) / 1e6:.1f} M parameters"
+    count, learning = (sum(value.numel() for value in part.parameters()) for part in (model, tuned))
+    return f"{count / 1e6:.1f} M parameters, of which {learning:,} learn (--tune last)"
 
 
 def wanted_labels(settings: TrainSettings) -> Labels:
@@ -305,12 +342,30 @@ def hold(
 ) -> tuple[Held | None, Held | None]:
     """The images decoded once where they fit; None for each split where they are decoded each time."""
     # Each process of this machine holds a copy, and all hold or none does, so that they meet bad images alike.
-    wanted = choose_cache(settings.cache, (len(train) + len(valid)) * group.local, spec)
+    splits = held_splits(settings, train, valid)
+    wanted = choose_cache(settings.cache, sum(map(len, splits.values())) * group.local, spec)
     if group.largest([int(not wanted)])[0]:
         return None, None
-    found = tuple(hold_images(split, spec, reporter=reporter) for split in (train, valid))
-    refuse_failures([failure for held in found for failure in held.failures.values()], settings.on_error)
-    return found
+    if settings.cache == "ram" and "train" not in splits:
+        reporter.note(
+            f"--cache ram holds the validation images alone: --augment {settings.augment} crops from whole training "
+            "images, which are decoded each time"
+        )
+    return hold_splits(settings, spec, splits, reporter=reporter)
+
+
+def held_splits(settings: TrainSettings, train: Split, valid: Split) -> dict[str, Split]:
+    """The splits whose images can be held at the input size: not those that are cropped from whole images."""
+    return {"valid": valid} if needs_whole(settings.augment) else {"train": train, "valid": valid}
+
+
+def hold_splits(
+    settings: TrainSettings, spec: InputSpec, splits: Mapping[str, Split], *, reporter: Reporter
+) -> tuple[Held | None, Held | None]:
+    """The images of the training and the validation split decoded once; None for one that is not in ``splits``."""
+    found = {name: hold_images(split, spec, reporter=reporter) for name, split in splits.items()}
+    refuse_failures([failure for held in found.values() for failure in held.failures.values()], settings.on_error)
+    return found.get("train"), found.get("valid")
 
 
 def make_optimizer(settings: TrainSettings, model: nn.Module) -> torch.optim.Optimizer:
