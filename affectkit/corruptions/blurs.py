@@ -1,0 +1,149 @@
+"""Blurs of the common-corruptions benchmark (Hendrycks and Dietterich, 2019, arXiv 1903.12261)."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Mapping
+from typing import ClassVar
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from affectkit.corruptions.base import Corruption, Drawn, Draws
+from affectkit.corruptions.filters import beyond, gaussian, motion, one_by_one
+
+
+class GaussianBlur(Corruption):
+    """Gaussian of standard deviation ``level`` pixels, cut off at four of them, borders replicated."""
+
+    parameters: ClassVar = {
+        "cifar": (0.4, 0.6, 0.7, 0.8, 1),
+        "tiny": (0.5, 0.75, 1, 1.25, 1.5),
+        "imagenet": (1, 2, 3, 4, 6),
+    }
+    strengths = (0.0, 100.0)
+    random = False
+
+    def apply(self, images: torch.Tensor, level: float, drawn: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        return gaussian(images, level)
+
+
+class DefocusBlur(Corruption):
+    """Mean over a disk of (radius, sigma) = ``level`` pixels, whose edge a Gaussian of ``sigma`` smooths.
+
+    The smoothing kernel has 3 x 3 taps, 5 x 5 above a radius of 8; borders are mirrored about the last pixel.
+    """
+
+    parameters: ClassVar = {
+        "cifar": ((0.3, 0.4), (0.4, 0.5), (0.5, 0.6), (1, 0.2), (1.5, 0.1)),
+        "tiny": ((0.5, 0.6), (1, 0.1), (1.5, 0.1), (2.5, 0.01), (3, 0.1)),
+        "imagenet": ((3, 0.1), (4, 0.5), (6, 0.5), (8, 0.5), (10, 0.5)),
+    }
+    random = False
+
+    def apply(
+        self, images: torch.Tensor, level: tuple[float, float], drawn: Mapping[str, torch.Tensor]
+    ) -> torch.Tensor:
+        kernel = disk(*level)
+        radius = len(kernel) // 2
+        rows, columns = (
+            torch.from_numpy(beyond(np.arange(-radius, size + radius), size, "mirror")).to(images.device)
+            for size in images.shape[2:]
+        )
+        weights = torch.from_numpy(kernel).to(images)[None, None]
+
+        def blurred(image: torch.Tensor) -> torch.Tensor:
+            padded = image[:, :, rows][:, :, :, columns]
+            # Channels as images of one channel: a depthwise kernel takes several times as long.
+            return F.conv2d(padded.flatten(0, 1)[:, None], weights).view(image.shape)
+
+        return one_by_one(blurred, images)
+
+
+@functools.lru_cache(maxsize=32)
+def disk(radius: float, sigma: float) -> np.ndarray:
+    """The kernel of ``DefocusBlur``, float32, its sides as short as its nonzero cells allow."""
+    half = max(8, math.ceil(radius))
+    y, x = np.mgrid[-half : half + 1, -half : half + 1]
+    inside = (x**2 + y**2 <= radius**2).astype(np.float64)
+    inside /= inside.sum()
+    taps = np.array(_smoothing(sigma, 5 if radius > 8 else 3))
+    reach = len(taps) // 2
+    smooth = inside
+    for axis in (0, 1):
+        index = beyond(np.arange(len(smooth))[:, None] + np.arange(-reach, reach + 1), len(smooth), "mirror")
+        smooth = np.tensordot(np.take(smooth, index, axis), taps, ([axis + 1], [0]))
+        smooth = np.moveaxis(smooth, -1, -1)
+    kept = int(np.abs(np.argwhere(smooth > 0) - half).max())
+    return smooth[half - kept : half + kept + 1, half - kept : half + kept + 1].astype(np.float32)
+
+
+def _smoothing(sigma: float, count: int) -> tuple[float, ...]:
+    """``count`` normalised taps of a Gaussian."""
+    weights = [math.exp(-0.5 * (k / sigma) ** 2) for k in range(-(count // 2), count // 2 + 1)]
+    return tuple(weight / math.fsum(weights) for weight in weights)
+
+
+class MotionBlur(Corruption):
+    """Smeared along a line at an angle uniform in +-45 degrees; ``level``: (radius, sigma), see ``motion``."""
+
+    parameters: ClassVar = {
+        "cifar": ((6, 1), (6, 1.5), (6, 2), (8, 2), (9, 2.5)),
+        "tiny": ((10, 1), (10, 1.5), (10, 2), (10, 2.5), (12, 3)),
+        "imagenet": ((10, 3), (15, 5), (15, 8), (15, 12), (20, 15)),
+    }
+
+    def draw(self, images: torch.Tensor, level: tuple[int, float], draws: Draws) -> Drawn:
+        return {"angle": draws.uniform() * 90 - 45}
+
+    def apply(self, images: torch.Tensor, level: tuple[int, float], drawn: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        return motion(images, *level, drawn["angle"])
+
+
+class ZoomBlur(Corruption):
+    """Mean of the image and of its centre enlarged by factors from 1 to below ``level[0]`` in steps of ``level[1]``.
+
+    A factor z takes the middle ceil(side / z) pixels, enlarges them linearly, corner onto corner, to round(side * z) of
+    that, and cuts the middle out.
+    """
+
+    parameters: ClassVar = {
+        "cifar": ((1.06, 0.01), (1.11, 0.01), (1.16, 0.01), (1.21, 0.01), (1.26, 0.01)),
+        "tiny": ((1.06, 0.01), (1.11, 0.01), (1.16, 0.01), (1.21, 0.01), (1.26, 0.01)),
+        "imagenet": ((1.11, 0.01), (1.16, 0.01), (1.21, 0.02), (1.26, 0.02), (1.31, 0.03)),
+    }
+    random = False
+
+    def apply(
+        self, images: torch.Tensor, level: tuple[float, float], drawn: Mapping[str, torch.Tensor]
+    ) -> torch.Tensor:
+        factors = zooms(*level)
+
+        def blurred(image: torch.Tensor) -> torch.Tensor:
+            total = image.clone()
+            for factor in factors:
+                total += _enlarged(image, factor)
+            return total / (len(factors) + 1)
+
+        return one_by_one(blurred, images)
+
+
+def zooms(end: float, step: float) -> list[float]:
+    """1, 1 + step, ... below ``end``."""
+    return [1 + number * step for number in range(math.ceil(round((end - 1) / step, 6)))]
+
+
+def _enlarged(image: torch.Tensor, factor: float) -> torch.Tensor:
+    height, width = image.shape[2:]
+    sides = [math.ceil(side / factor) for side in (height, width)]
+    top, left = ((whole - side) // 2 for whole, side in zip((height, width), sides, strict=True))
+    part = image[:, :, top : top + sides[0], left : left + sides[1]]
+    size = [max(round(side * factor), whole) for side, whole in zip(sides, (height, width), strict=True)]
+    large = F.interpolate(part, size, mode="bilinear", align_corners=True)
+    top, left = ((side - whole) // 2 for whole, side in zip((height, width), size, strict=True))
+    return large[:, :, top : top + height, left : left + width]
+
+
+GAUSSIAN_BLUR, DEFOCUS_BLUR, MOTION_BLUR, ZOOM_BLUR = GaussianBlur(), DefocusBlur(), MotionBlur(), ZoomBlur()

@@ -1,0 +1,125 @@
+"""Filters that several corruptions share, on batches of any size.
+
+On the CPU an image is filtered by itself: kernels are chosen by the size of a batch, and differ in the last digits.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+MODES = ("nearest", "reflect", "mirror", "wrap")
+"""What lies beyond the border, as SciPy names it: a|aa, ba|ab, b|a|b, cd|ab."""
+
+
+def one_by_one(function: Callable[[torch.Tensor], torch.Tensor], images: torch.Tensor) -> torch.Tensor:
+    """``function`` of ``images`` (B, ...), on the CPU of each as a batch of one."""
+    if images.device.type != "cpu" or len(images) < 2:
+        return function(images)
+    return torch.cat([function(image[None]) for image in images])
+
+
+def gaussian(images: torch.Tensor, sigma: float, *, truncate: float = 4.0, mode: str = "nearest") -> torch.Tensor:
+    """``images`` (B, C, H, W) blurred by a Gaussian cut off at ``truncate`` standard deviations.
+
+    As ``scipy.ndimage.gaussian_filter`` over the two image axes, with a radius of ``int(truncate * sigma + 0.5)``; the
+    border is folded into one matrix for rows and one for columns, so that a wide blur costs what a narrow one does.
+
+    Args:
+        sigma: in pixels; 0 leaves the images as they are. mode: one of ``MODES``.
+    """
+    taps = gaussian_taps(sigma, truncate)
+    if len(taps) == 1:
+        return images.clone()
+    return separable(images, taps, taps, mode=mode)
+
+
+def gaussian_taps(sigma: float, truncate: float = 4.0) -> tuple[float, ...]:
+    """The normalised weights of a Gaussian at whole distances, 2 radius + 1 of them."""
+    radius = int(truncate * sigma + 0.5)
+    weights = [math.exp(-0.5 * (k / sigma) ** 2) if sigma else 1.0 for k in range(-radius, radius + 1)]
+    total = math.fsum(weights)
+    return tuple(weight / total for weight in weights)
+
+
+def separable(
+    images: torch.Tensor, rows: tuple[float, ...], columns: tuple[float, ...], *, mode: str = "nearest"
+) -> torch.Tensor:
+    """``images`` (B, C, H, W) correlated with ``rows`` along the height and ``columns`` along the width."""
+    height, width = images.shape[2:]
+    down = banded(height, rows, mode).to(images)
+    across = banded(width, columns, mode).to(images).T
+    return mapped(images, down, across)
+
+
+def mapped(images: torch.Tensor, down: torch.Tensor, across: torch.Tensor) -> torch.Tensor:
+    """``down @ image @ across`` of each channel: (B, C, H, W) with (H', H) and (W, W') to (B, C, H', W')."""
+    return one_by_one(lambda image: down @ (image @ across), images)
+
+
+@functools.lru_cache(maxsize=64)
+def banded(size: int, taps: tuple[float, ...], mode: str) -> torch.Tensor:
+    """The matrix (size, size), float32, that correlates a line of ``size`` with ``taps``, the border folded in."""
+    radius = len(taps) // 2
+    matrix = np.zeros((size, size))
+    lines = np.arange(size)
+    for offset, weight in zip(range(-radius, radius + 1), taps, strict=True):
+        np.add.at(matrix, (lines, beyond(lines + offset, size, mode)), weight)
+    return torch.from_numpy(matrix.astype(np.float32))
+
+
+def beyond(index: np.ndarray, size: int, mode: str) -> np.ndarray:
+    """Where positions on a line of ``size`` are read, those beyond its ends by ``mode``."""
+    if mode == "nearest":
+        return index.clip(0, size - 1)
+    if mode == "wrap":
+        return index % size
+    if mode == "reflect":
+        index = index % (2 * size)
+        return np.where(index < size, index, 2 * size - 1 - index)
+    if size == 1:
+        return np.zeros_like(index)
+    index = index % (2 * size - 2)
+    return np.where(index < size, index, 2 * size - 2 - index)
+
+
+def motion(images: torch.Tensor, radius: int, sigma: float, angles: torch.Tensor) -> torch.Tensor:
+    """``images`` (B, C, H, W) smeared along a line, each in its own direction; borders are replicated.
+
+    The mean of the image shifted by 0 to ``2 radius`` pixels, shifts rounded to whole pixels, with weights that fall
+    as one side of a Gaussian.
+
+    Args:
+        sigma: of the weights, in pixels. angles: (B,), degrees; 0 smears to the left, 90 upwards.
+    """
+    steps = range(2 * radius + 1)
+    weights = [math.exp(-0.5 * (step / sigma) ** 2) for step in steps]
+    total = math.fsum(weights)
+    found = []
+    for image, angle in zip(images, angles.tolist(), strict=True):
+        down, across = math.sin(math.radians(angle)), math.cos(math.radians(angle))
+        shifts: dict[tuple[int, int], float] = {}
+        for step, weight in zip(steps, weights, strict=True):
+            place = round(step * down), round(step * across)
+            shifts[place] = shifts.get(place, 0.0) + weight / total
+        found.append(shifted_sum(image, shifts))
+    return torch.stack(found)
+
+
+def shifted_sum(image: torch.Tensor, shifts: dict[tuple[int, int], float]) -> torch.Tensor:
+    """The weighted sum of copies of ``image`` (C, H, W) read (down, across) pixels further on, borders replicated."""
+    height, width = image.shape[1:]
+    downs, acrosses = [down for down, _ in shifts], [across for _, across in shifts]
+    top, left = max(0, -min(downs)), max(0, -min(acrosses))
+    padding = left, max(0, *acrosses), top, max(0, *downs)
+    padded = F.pad(image[None], padding, mode="replicate")[0] if any(padding) else image
+    total = torch.zeros_like(image)
+    for (down, across), weight in shifts.items():
+        row, column = top + down, left + across
+        total.add_(padded[:, row : row + height, column : column + width], alpha=weight)
+    return total

@@ -1,0 +1,86 @@
+"""Frosted glass of the common-corruptions benchmark (Hendrycks and Dietterich, 2019, arXiv 1903.12261)."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from typing import ClassVar
+
+import numpy as np
+import torch
+
+from affectkit.corruptions.base import Corruption, Drawn, Draws
+from affectkit.corruptions.filters import gaussian
+
+Level = tuple[float, int, int]
+
+
+class GlassBlur(Corruption):
+    """Blurred, pixels exchanged with near ones, blurred again; ``level`` is (sigma, largest shift, rounds).
+
+    In each round pixels are visited from the lower right one inwards, line by line, and each is exchanged with the one
+    at a shift that is uniform in [-largest, largest) on both axes. Visits are one after another by definition; those
+    that touch no common pixel are done at once here, with the same result.
+    """
+
+    parameters: ClassVar = {
+        "cifar": ((0.05, 1, 1), (0.25, 1, 1), (0.4, 1, 1), (0.25, 1, 2), (0.4, 1, 2)),
+        "tiny": ((0.1, 1, 1), (0.5, 1, 1), (0.6, 1, 2), (0.7, 2, 1), (0.9, 2, 2)),
+        "imagenet": ((0.7, 1, 2), (0.9, 2, 1), (1, 2, 3), (1.1, 3, 2), (1.5, 4, 2)),
+    }
+
+    def draw(self, images: torch.Tensor, level: Level, draws: Draws) -> Drawn:
+        _, largest, rounds = level
+        height, width = images.shape[2:]
+        return {"shift": draws.integers(-largest, largest, rounds, height, width, 2)}
+
+    def apply(self, images: torch.Tensor, level: Level, drawn: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        sigma, largest, _ = level
+        blurred = gaussian(images, sigma)
+        order = exchanged(drawn["shift"].cpu().numpy(), largest)
+        places = torch.from_numpy(order).to(images.device)[:, None].expand(-1, images.shape[1], -1)
+        return gaussian(blurred.flatten(2).gather(2, places).view(images.shape), sigma)
+
+
+def exchanged(shifts: np.ndarray, largest: int) -> np.ndarray:
+    """Which pixel stands where after all rounds: (B, H W), positions counted line by line.
+
+    Args:
+        shifts: whole numbers (B, rounds, H, W, 2), down and across, for each pixel that is visited.
+    """
+    count, rounds, height, width, _ = shifts.shape
+    # Pixels first, so that those of one step lie together for all images.
+    order = np.repeat(np.arange(height * width)[:, None], count, axis=1)
+    images = np.arange(count)
+    steps = visits(height, width, largest)
+    for turn in range(rounds):
+        offset = shifts[:, turn, :, :, 0] * width + shifts[:, turn, :, :, 1]
+        offset = np.ascontiguousarray(offset.reshape(count, -1).T)
+        for places in steps:
+            here = order[places]
+            there = places[:, None] + offset[places]
+            other = order[there, images]
+            order[places] = other
+            order[there, images] = here
+    return np.ascontiguousarray(order.T)
+
+
+@functools.lru_cache(maxsize=16)
+def visits(height: int, width: int, largest: int) -> tuple[np.ndarray, ...]:
+    """The pixels of each step, in order: those of one step are too far apart to touch a common pixel.
+
+    An exchange touches pixels up to ``largest`` away, so two that are more than twice this apart on one axis can
+    change places in time. Step = lines visited x (2 largest + 1) + pixels visited in the line: a later line's pixel
+    comes after all those of earlier lines that are near it, and pixels of one step are at least 2 largest + 1 apart.
+    """
+    rows, columns = np.arange(height - largest, largest, -1), np.arange(width - largest, largest, -1)
+    if not len(rows) or not len(columns):
+        return ()
+    step = np.arange(len(rows))[:, None] * (2 * largest + 1) + np.arange(len(columns))
+    places = rows[:, None] * width + columns
+    order = np.argsort(step, axis=None, kind="stable")
+    ends = np.flatnonzero(np.diff(step.ravel()[order])) + 1
+    return tuple(np.split(places.ravel()[order], ends))
+
+
+GLASS_BLUR = GlassBlur()
