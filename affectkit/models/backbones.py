@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import timm
 import torch
-from safetensors import safe_open
 from torch import nn
 
 from affectkit.core.spec import InputSpec
 from affectkit.errors import CheckpointError, DownloadError, UsageError
 from affectkit.models import hub
-from affectkit.models.weights import read_state
+from affectkit.models.weights import classes_of, read_state
 
 VGG_WIDTH = 4096
 SETTINGS = ("pretrained", "channels", "image_size", "dropout", "top")
@@ -153,7 +151,7 @@ def load_weights(model: Backbone, path: Path, *, classes: tuple[str, ...] = ()) 
     """
     given = read_state(path)
     own = any(name.startswith("features.") for name in given)
-    if own and path.suffix == ".safetensors" and _classes_of(path) != classes:
+    if own and path.suffix == ".safetensors" and classes_of(path) != classes:
         given = {name: value for name, value in given.items() if not name.startswith("top.")}
     target = model.state_dict() if own else model.features.state_dict()
     taken, wrong = {}, []
@@ -182,13 +180,6 @@ def load_weights(model: Backbone, path: Path, *, classes: tuple[str, ...] = ()) 
     (model if own else model.features).load_state_dict(taken, strict=False)
     left = sorted(set(target) - set(taken))
     return f"{len(taken)} tensors from {path}" + (f"; left at their initial values: {', '.join(left)}" if left else "")
-
-
-def _classes_of(path: Path) -> tuple[str, ...] | None:
-    """The class names in an affectkit checkpoint's header; None where there is none."""
-    with safe_open(path, framework="pt") as file:
-        text = (file.metadata() or {}).get("affectkit")
-    return tuple(json.loads(text)["spec"]["classes"]) if text else None
 
 
 def _timm_model(name: str, *, height: int, width: int, channels: int, pretrained: bool) -> nn.Module:

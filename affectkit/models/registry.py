@@ -30,6 +30,32 @@ MODELS.add("vit_base_patch16_224", BACKBONES, "ViT-B/16, 86 M parameters, ImageN
 
 MODELS.add("vca", "affectkit.models.vca:build", "valence and arousal on frozen CLIP features (VCA)")
 
+V1 = "affectkit.models.v1.family:build"
+for _name, _summary in (
+    ("resnet50_plain", "the 64-pixel ResNet-50 of the V1 study, without constraint"),
+    ("resnet50_center_surround", "with centre-surround filters"),
+    ("resnet50_local_rf", "with local receptive fields"),
+    ("resnet50_cortical_magnification", "with cortical magnification"),
+    ("resnet50_tuned_norm", "with tuned normalisation"),
+    ("resnet50_div_norm", "with standard divisive normalisation"),
+    ("resnet50_composite_a", "centre-surround, local fields, tuned normalisation, magnification"),
+    ("resnet50_composite_b", "local fields, tuned normalisation, magnification"),
+    ("resnet50_composite_c", "centre-surround, local fields, magnification"),
+    ("resnet50_composite_d", "centre-surround, local fields, tuned normalisation"),
+    ("resnet50_composite_e", "tuned normalisation, magnification"),
+    ("resnet50_composite_f", "local fields, magnification"),
+    ("resnet50_composite_g", "local fields, tuned normalisation"),
+    ("resnet50_v1", "the components that --v1 names"),
+):
+    MODELS.add(_name, V1, f"V1 ResNet-50: {_summary}")
+
+# As the study trains on ImageNet.
+_V1_RECIPE = {
+    "augment": "imagenet", "fit": "imagenet", "batch_size": 128, "epochs": 100, "optimizer": "sgd", "lr": 0.1,
+    "weight_decay": 1e-5, "schedule": "multistep", "milestones": "60,80", "early_stop": 0, "keep_every": 10,
+    "dropout": 0.0,
+}  # fmt: skip
+
 RECIPES: dict[str, dict[str, Any]] = {
     # As the study trains; its monitor is the mean of the two fitted R2.
     "vca": {
@@ -37,6 +63,7 @@ RECIPES: dict[str, dict[str, Any]] = {
         "lr": 1e-3, "weight_decay": 1e-4, "schedule": "cyclic_plateau", "lr_min": 1e-5, "monitor": "r2_fitted",
         "early_stop": 0,
     },
+    **{name: _V1_RECIPE for name, entry in MODELS.items() if entry.target == V1},
 }  # fmt: skip
 
 
@@ -87,7 +114,8 @@ def last_layer(name: str, model: nn.Module) -> nn.Module:
 def settings_of_others(name: str) -> list[str]:
     """Settings that mean nothing to the model called ``name``, for they are those of other families."""
     modules = {importlib.import_module(entry.target.partition(":")[0]) for entry in MODELS.values()}
-    return sorted(setting for module in modules - {family(name)} for setting in module.SETTINGS)
+    others = {setting for module in modules - {family(name)} for setting in module.SETTINGS}
+    return sorted(others - set(family(name).SETTINGS))
 
 
 def check_model(name: str) -> str:

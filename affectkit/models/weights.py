@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file
 
 from affectkit.errors import CheckpointError
@@ -50,6 +52,13 @@ def unwrapped(found: Any, path: Path) -> tuple[dict[str, torch.Tensor], dict[str
             f"{'is' if len(strange) == 1 else 'are'} something else."
         )
     return {name.removeprefix("module."): value.detach() for name, value in found.items()}, beside
+
+
+def classes_of(path: Path) -> tuple[str, ...] | None:
+    """The class names in an affectkit checkpoint's header; None where there is none."""
+    with safe_open(path, framework="pt") as file:
+        text = (file.metadata() or {}).get("affectkit")
+    return tuple(json.loads(text)["spec"]["classes"]) if text else None
 
 
 def _is_plain(name: Any, value: Any) -> bool:

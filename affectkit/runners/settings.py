@@ -153,6 +153,12 @@ class TrainSettings(Runtime):
         group=MODEL,
     )
 
+    v1: str | None = setting(
+        None,
+        "Components of resnet50_v1: center-surround, local-rf, tuned-norm or div-norm, cortical-magnification.",
+        group=MODEL,
+        metavar="NAME,...",
+    )
     clip: str = setting(
         "ViT-L-14", "CLIP of vca: ViT-L-14, ViT-B-32, any name of open_clip, or a .json configuration.", group=MODEL
     )

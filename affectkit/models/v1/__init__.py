@@ -1,1 +1,1 @@
-"""Biologically constrained front ends of ResNet-50: components that can be used alone, and the networks made of them."""
+"""Biologically constrained front ends of ResNet-50: components that work alone, and the networks made of them."""

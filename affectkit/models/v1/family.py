@@ -1,0 +1,116 @@
+"""What the registry and the runners ask of the V1 networks; see ``models.registry.family``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from affectkit.core.spec import InputSpec
+from affectkit.errors import CheckpointError, UsageError
+from affectkit.models.v1.network import ANY, VARIANTS, V1ResNet, Variant, parse_parts
+from affectkit.models.v1.states import renamed
+from affectkit.models.weights import classes_of, read_state
+
+SETTINGS = ("channels", "image_size", "dropout", "v1")
+INPUT = {"height": 64, "width": 64, "mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)}
+
+
+def build(name: str, spec: InputSpec, *, v1: str | None = None, dropout: float = 0.0) -> V1ResNet:
+    """The network called ``name`` for ``spec``, with random weights.
+
+    Args:
+        v1: its components, for ``resnet50_v1``, as ``"center-surround,local-rf"``. dropout: before the last layer.
+
+    Raises:
+        UsageError: a component does not take images of this size.
+    """
+    if (name == ANY) != (v1 is not None):
+        raise UsageError(
+            f"--v1 {v1} has no effect: {name} has the components that its name says." if v1 else f"{name} needs --v1.",
+            f"As --model {ANY} --v1 center-surround,tuned-norm.",
+        )
+    variant = VARIANTS[name] if v1 is None else Variant(parse_parts(v1))
+    return V1ResNet(
+        variant, len(spec.classes), height=spec.height, width=spec.width, channels=spec.channels, dropout=dropout
+    )
+
+
+def last_layer(model: V1ResNet) -> nn.Module:
+    """The linear layer from the averaged maps to the outputs."""
+    return model.fc
+
+
+def configured(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of ``build`` that a training's settings mean."""
+    named = {"v1": settings["v1"]} if settings["v1"] is not None else {}
+    return {"dropout": settings["dropout"], **named}
+
+
+def starting(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Nothing: no hub has weights of these networks."""
+    return {}
+
+
+def loading(options: Mapping[str, Any], *, clip_weights: str | None = None) -> dict[str, Any]:
+    """The options of ``build`` for a model whose weights are about to be copied from a checkpoint with ``options``.
+
+    Raises:
+        UsageError: ``clip_weights`` are given, and there is no CLIP.
+    """
+    if clip_weights:
+        raise UsageError("--clip-weights has no effect: the model of the checkpoint is not on CLIP.")
+    return dict(options)
+
+
+def default_input(name: str, options: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Height, width, mean and std as published."""
+    return dict(INPUT)
+
+
+def fetching(name: str, options: Mapping[str, Any]) -> str:
+    """Nothing."""
+    return ""
+
+
+def load_weights(model: V1ResNet, path: Path, *, classes: tuple[str, ...] = ()) -> str:
+    """Copy weights from a checkpoint, ours or published, by name; returns a sentence on what was taken.
+
+    Args:
+        classes: class names of ``model``; the last layer of an affectkit checkpoint is taken only where it has the
+            same ones in the same order, a published one where it has as many outputs.
+
+    Raises:
+        CheckpointError: the file cannot be read, or lacks weights of this network.
+    """
+    given = renamed(read_state(path))
+    own = classes_of(path) if path.suffix == ".safetensors" else None
+    wanted = model.state_dict()
+    taken, wrong = {}, []
+    for name, value in wanted.items():
+        tensor = given.get(name)
+        if tensor is None or (name.startswith("fc.") and own is not None and own != classes):
+            continue
+        if name == "conv1.weight" and tensor.shape[1:2] == (3,) and value.shape[1] == 1:
+            tensor = tensor.sum(1, keepdim=True)
+        if tensor.shape == value.shape:
+            taken[name] = tensor
+        else:
+            wrong.append(f"{name} {tuple(tensor.shape)} for {tuple(value.shape)}")
+    needed = [name for name in wanted if not name.startswith("fc.") and not name.endswith("num_batches_tracked")]
+    missing = [name for name in needed if name not in taken]
+    if missing:
+        listed = "; ".join((wrong or [f"no {name}" for name in missing])[:5])
+        raise CheckpointError(
+            f"{path} does not hold the weights of this network: {len(missing)} of {len(needed)} are not there "
+            f"({listed}).",
+            "Name the --model, and the --image-size, that the file was made with.",
+        )
+    unfinite = [name for name, tensor in taken.items() if tensor.is_floating_point() and not tensor.isfinite().all()]
+    if unfinite:
+        raise CheckpointError(f"{path} holds NaN or infinity in {', '.join(unfinite[:5])}.")
+    model.load_state_dict(taken, strict=False)
+    left = sorted(set(wanted) - set(taken))
+    return f"{len(taken)} tensors from {path}" + (f"; left at their initial values: {', '.join(left)}" if left else "")
