@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -41,7 +42,7 @@ def register(app: typer.Typer) -> None:
 
     @command(app, "convert", ConvertSettings)
     def convert(resolved: Resolved[ConvertSettings], console: Console) -> None:
-        """Turn a checkpoint that its authors published (VCA) into one of affectkit's.
+        """Turn a checkpoint that its authors published (VCA, V1 networks) into one of affectkit's.
 
         The file is told by its keys and shapes, and no code in it is run. Where its CLIP is OpenAI's, the head alone
         is written (tens of MB), and CLIP referred to by hash; else CLIP's image tower too. Commands that take a
@@ -66,7 +67,13 @@ def register(app: typer.Typer) -> None:
             ["file", summary["output"]],
             ["recognised", summary["recognised"]],
             *([name, str(value)] for name, value in summary["published"].items()),
-            ["CLIP", "written too" if summary["clip_carried"] else f"by hash, {summary['clip_sha256'][:12]}..."],
+            *_clip(summary),
             ["size", f"{megabytes(summary['bytes_after'])}, from {megabytes(summary['bytes_before'])}"],
         ]
         console.table(["checkpoint", ""], rows)
+
+
+def _clip(summary: dict[str, Any]) -> list[list[str]]:
+    if "clip" not in summary:
+        return []
+    return [["CLIP", "written too" if summary["clip_carried"] else f"by hash, {summary['clip_sha256'][:12]}..."]]

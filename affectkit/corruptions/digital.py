@@ -46,11 +46,14 @@ def _boxes(size: int, smaller: int, device: torch.device) -> tuple[torch.Tensor,
     """For a side of ``size`` pixels made ``smaller``: which pixels each new one sums up (smaller, size), ones and
     zeros, and which of the smaller picture stands at each pixel after enlarging (size,).
     """
-    # Written so that ties round as PIL's do.
+    # Sums are written in PIL's order, so that a pixel on the edge of a box falls to the same side.
     scale = size / smaller
-    centres = (np.arange(smaller) + 0.5) * scale
-    gaps = (np.arange(size) - centres[:, None] + 0.5) * (1 / scale)
-    sums = ((gaps > -0.5) & (gaps <= 0.5)).astype(np.float32)
+    centres = ((np.arange(smaller) + 0.5) * scale)[:, None]
+    first = (centres - 0.5 * scale + 0.5).astype(np.int64)
+    end = (centres + 0.5 * scale + 0.5).astype(np.int64)
+    pixels = np.arange(size)
+    gaps = (pixels - centres + 0.5) * (1 / scale)
+    sums = ((gaps > -0.5) & (gaps <= 0.5) & (pixels >= first) & (pixels < end)).astype(np.float32)
     back = np.minimum(((np.arange(size) + 0.5) * (smaller / size)).astype(np.int64), smaller - 1)
     return torch.from_numpy(sums).to(device), torch.from_numpy(back).to(device)
 

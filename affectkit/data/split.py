@@ -24,6 +24,11 @@ def some(items: Sequence[object], limit: int = 10) -> str:
     return f"{shown} and {len(items) - limit:,} more" if len(items) > limit else shown
 
 
+def numbered(classes: Sequence[str]) -> bool:
+    """Whether class names are mere numbers from 0 on, as of a published checkpoint that holds no names."""
+    return len(classes) > 1 and tuple(classes) == tuple(map(str, range(len(classes))))
+
+
 @dataclass(frozen=True, eq=False)
 class Split:
     """Images of one part of a dataset, with what is known of each.
@@ -114,7 +119,8 @@ class Split:
     def matched(self, classes: Sequence[str]) -> Split:
         """This split with its columns and labels in the order of ``classes``, matched by name.
 
-        Classes that this split lacks get columns of zeros; classes of its own without any item are left out.
+        Classes that this split lacks get columns of zeros; classes of its own without any item are left out. Where the
+        ``classes`` are ``numbered``, for their names are not known, as many classes are taken in the order they have.
 
         Raises:
             DataError: items belong to a class that is not in ``classes``; the difference is spelled out.
@@ -122,6 +128,8 @@ class Split:
         wanted = tuple(classes)
         if wanted == self.classes:
             return self
+        if numbered(wanted) and len(wanted) == len(self.classes):
+            return replace(self, classes=wanted)
         used = self.used()
         extra = [name for name, flag in zip(self.classes, used, strict=True) if flag and name not in wanted]
         if extra:

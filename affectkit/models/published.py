@@ -7,12 +7,11 @@ further families are further entries of ``FAMILIES``.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -21,63 +20,16 @@ from affectkit.errors import CheckpointError, UsageError
 from affectkit.models import vca
 from affectkit.models.clip import OPENAI, ClipChoice, tower_hash
 from affectkit.models.pickled import is_pickled, load_pickled
+from affectkit.models.published_files import PRECISIONS, Contents, Family, Published, Shapes, differences, numbers
+from affectkit.models.v1 import published as published_v1
 from affectkit.models.weights import unwrapped
 
-Shapes = dict[str, tuple[int, ...]]
-
-PRECISIONS = {torch.float16: "half", torch.bfloat16: "bfloat16", torch.float32: "single"}
 VISUAL = "clip_model.visual."
 TEXT = ("transformer.", "token_embedding.", "positional_embedding", "ln_final.", "text_projection", "logit_scale")
 """How the names of CLIP's text tower begin; it takes no part in predictions."""
 TEXT_FACTS = ("input_resolution", "context_length", "vocab_size")
 OUTPUTS = ("arousal", "valence")
 """The two outputs in the order of the columns."""
-
-
-@dataclass(frozen=True)
-class Published:
-    """What a published file holds, in our terms.
-
-    Attributes:
-        family: its key in ``FAMILIES``. title: one line on what was recognised.
-        model: the registry's name. options: for its builder. spec: input and outputs.
-        state: tensors as they are in the file, by the names of our module.
-        summary: the plain numbers beside them (epoch, best_R, ...).
-        precision: ``half``, ``bfloat16`` or ``single``, of the frozen part.
-    """
-
-    family: str
-    title: str
-    model: str
-    options: dict[str, Any]
-    spec: InputSpec
-    state: dict[str, torch.Tensor] = field(repr=False)
-    summary: dict[str, Any]
-    precision: str
-
-
-@dataclass(frozen=True)
-class Contents:
-    """A file as it was read: its tensors by name, without ``module.``, and what stands beside them."""
-
-    path: Path
-    state: dict[str, torch.Tensor]
-    beside: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Family:
-    """A kind of published checkpoint.
-
-    Attributes:
-        title: as users know it.
-        faults: what is missing or wrong for a file to be one; empty where it is one.
-        read: the contents, once there are no faults; its second argument names the output that a file leaves open.
-    """
-
-    title: str
-    faults: Callable[[Contents], list[str]]
-    read: Callable[[Contents, str | None], Published]
 
 
 @dataclass(frozen=True)
@@ -187,36 +139,6 @@ def _contents(path: Path) -> Contents:
     return Contents(path, *unwrapped(load_pickled(path), path))
 
 
-def numbers(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of ``values`` that are finite numbers (NumPy's and tensors of one element too), or lists of them."""
-    found = {}
-    for name, value in values.items():
-        plain = [_number(item) for item in value] if isinstance(value, list | tuple) else _number(value)
-        if plain is not None and plain != [] and (not isinstance(plain, list) or None not in plain):
-            found[name] = plain
-    return found
-
-
-def _number(value: Any) -> int | float | None:
-    if isinstance(value, np.generic) or (isinstance(value, torch.Tensor) and value.numel() == 1):
-        value = value.item()
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        return None
-    return value
-
-
-def _differences(given: Mapping[str, torch.Tensor], wanted: Shapes, prefix: str = "") -> list[str]:
-    """What keeps the tensors ``given`` from being those ``wanted``."""
-    faults = [f"no {prefix}{name}" for name in wanted if name not in given]
-    faults += [f"{prefix}{name} is not known" for name in given if name not in wanted]
-    for name, value in given.items():
-        if name in wanted and tuple(value.shape) != wanted[name]:
-            faults.append(f"{prefix}{name} is {tuple(value.shape)}, not {wanted[name]}")
-        elif name in wanted and value.dtype not in PRECISIONS:
-            faults.append(f"{prefix}{name} is of type {str(value.dtype).removeprefix('torch.')}, not half or single")
-    return faults
-
-
 # --- VCA -------------------------------------------------------------------------------------------------------------
 
 ENCODER, HEAD = "encoder.tower.", "head."
@@ -243,7 +165,7 @@ def _vca_faults(contents: Contents) -> list[str]:
     if width not in TOWERS:
         known = " or ".join(f"{embed} ({entry.name})" for embed, entry in TOWERS.items())
         return [*faults, f"the head takes {width} features, not {known}"]
-    faults += _differences(head, _head_shapes(width, outputs))
+    faults += differences(head, _head_shapes(width, outputs))
     if tower:
         faults += _tower_faults(tower, TOWERS[width])
     inner = [name.removeprefix("clip_model.") for name in contents.state if name.startswith("clip_model.")]
@@ -270,7 +192,7 @@ def _tower_faults(tower: Mapping[str, torch.Tensor], wanted: Tower) -> list[str]
     if found != named:
         form = "width {}, {} layers, patches of {}, images of {}, {} features"
         return [f"its image tower has {form.format(*found)}; {wanted.name} has {form.format(*named)}"]
-    return _differences(tower, wanted.shapes(), VISUAL)
+    return differences(tower, wanted.shapes(), VISUAL)
 
 
 def _read_vca(contents: Contents, outputs: str | None) -> Published:
@@ -315,4 +237,4 @@ def _classes(path: Path, count: int, outputs: str | None) -> tuple[str, ...]:
     return (outputs,)
 
 
-FAMILIES: dict[str, Family] = {"vca": Family("VCA", _vca_faults, _read_vca)}
+FAMILIES: dict[str, Family] = {"vca": Family("VCA", _vca_faults, _read_vca), "v1": published_v1.FAMILY}

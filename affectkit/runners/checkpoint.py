@@ -17,7 +17,8 @@ from affectkit import __version__
 from affectkit.core.files import sha256, whole_file
 from affectkit.core.spec import InputSpec
 from affectkit.errors import CheckpointError, RunError, UsageError
-from affectkit.models.published import Published, is_published, read_published
+from affectkit.models.published import is_published, read_published
+from affectkit.models.published_files import Published
 from affectkit.models.registry import family
 from affectkit.runners.device import prepare_model, resolve_device
 from affectkit.tasks import TASKS
@@ -131,7 +132,7 @@ def read_header(path: str | Path) -> Header:
     except (SafetensorError, OSError) as error:
         raise CheckpointError(
             f"{path} is not a checkpoint of affectkit: {error}.",
-            "Checkpoints are .safetensors files of affectkit train, and files that the authors of VCA share.",
+            "Checkpoints are .safetensors files of affectkit train, and published ones of VCA and the V1 networks.",
         ) from error
     if KEY not in metadata:
         raise CheckpointError(

@@ -13,7 +13,8 @@ import torch
 from affectkit.core.progress import Reporter
 from affectkit.errors import UsageError
 from affectkit.models import clip, published
-from affectkit.models.published import HEAD, Published
+from affectkit.models.published import HEAD
+from affectkit.models.published_files import Published
 from affectkit.runners.checkpoint import find_checkpoint, published_header, save_checkpoint
 
 KEEP = "keep"
@@ -63,6 +64,7 @@ def convert(
 
     Raises:
         UsageError: ``output`` exists, or has another ending; ``clip_weights`` is no file.
+            ``clip_weights`` for a model without CLIP.
         CheckpointError: ``source`` is no published checkpoint that we know, or is damaged.
         DownloadError: OpenAI's weights were asked for and cannot be fetched.
     """
@@ -87,9 +89,7 @@ def convert(
         "recognised": found.title,
         "family": found.family,
         "outputs": list(found.spec.classes),
-        "clip": found.options["clip_model"]["name"],
-        "clip_sha256": found.options["clip_model"]["sha256"],
-        "clip_carried": not head_only,
+        **_clip_of(found, head_only),
         "precision": found.precision,
         "published": found.summary,
         "compared": _described(compared),
@@ -97,6 +97,14 @@ def convert(
         "bytes_before": sizes[0],
         "bytes_after": sizes[1],
     }
+
+
+def _clip_of(found: Published, head_only: bool) -> dict[str, Any]:
+    """What is told of the CLIP in a published checkpoint, where it has one."""
+    model = found.options.get("clip_model")
+    return (
+        {} if model is None else {"clip": model["name"], "clip_sha256": model["sha256"], "clip_carried": not head_only}
+    )
 
 
 def compare(given: Mapping[str, torch.Tensor], openai: Mapping[str, torch.Tensor]) -> Comparison:
@@ -137,7 +145,7 @@ def _checked_source(source: Path) -> Path:
         head = stream.read(9)
     if head[8:] == b"{" and not published.is_published(path):
         raise UsageError(
-            f"{path} is a safetensors file: convert reads the files that the authors of VCA share.",
+            f"{path} is a safetensors file: convert reads published files of VCA and of the V1 networks.",
             "A checkpoint of affectkit is used as it is; weights of a backbone go to affectkit train --init FILE.",
         )
     return path
@@ -164,6 +172,10 @@ def _told(summary: Mapping[str, Any]) -> str:
 
 def _compared(found: Published, clip_weights: str | None, reporter: Reporter) -> Comparison | None:
     """The comparison with OpenAI's tower that was asked for, with a note on it; None where there is none."""
+    if "clip_model" not in found.options:
+        if clip_weights is not None:
+            raise UsageError(f"--clip-weights has no effect: {found.title} is not on CLIP.", "Leave it out.")
+        return None
     if clip_weights == KEEP:
         return None
     choice = replace(clip.ClipChoice(**found.options["clip_model"]), sha256="")

@@ -31,7 +31,7 @@ from affectkit.data.loading import (
     refuse_failures,
 )
 from affectkit.data.scales import parse_scale
-from affectkit.data.split import Split
+from affectkit.data.split import Split, numbered, some
 from affectkit.data.transforms import normalise
 from affectkit.errors import DataError, DeviceError, UsageError
 from affectkit.runners.backends import Compiled, compile_model, set_up_backends
@@ -372,6 +372,11 @@ def tested(place: Place, task: Task, settings: Tested, *, reporter: Reporter) ->
     reporter.note(f"{source.layout} in {source.root}, {split.name} split: {len(split):,} images")
     for text in filter(None, (*source.notes, note)):
         reporter.note(text)
+    if numbered(task.spec.classes) and source.classes != task.spec.classes:
+        reporter.warn(
+            f"the checkpoint holds no class names: its {len(task.spec.classes)} outputs are taken to be the classes in "
+            f"the order {some(source.classes, 3)}."
+        )
     return source, split
 
 

@@ -10,7 +10,8 @@ from published_files import SCALARS, TINY_TOWER, learn_tiny, make_state, straigh
 import affectkit
 from affectkit.errors import CheckpointError, UsageError
 from affectkit.models import clip
-from affectkit.models.published import TOWERS, is_published, numbers, read_published, tower_state
+from affectkit.models.published import TOWERS, is_published, read_published, tower_state
+from affectkit.models.published_files import numbers
 from affectkit.runners.checkpoint import load_model, read_header
 
 

@@ -1,0 +1,120 @@
+"""Checkpoints of the V1 networks as the study's code saves them, told apart by their keys and ``model_type``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+
+from affectkit.core.spec import InputSpec
+from affectkit.models.published_files import Contents, Family, Published, differences, numbers
+from affectkit.models.v1.family import INPUT
+from affectkit.models.v1.network import (
+    CENTER_SURROUND,
+    DIV_NORM,
+    LOCAL_RF,
+    MAGNIFICATION,
+    PLAIN,
+    TUNED_NORM,
+    VARIANTS,
+    V1ResNet,
+)
+from affectkit.models.v1.states import is_sequence, renamed
+
+IMAGENET_CLASSES = 1000
+PLAIN_TYPE = "resnet50"
+TOLD = ("current_epoch", "valid_acc", "valid_loss")
+COUNTER = "num_batches_tracked"
+
+
+def _faults(contents: Contents) -> list[str]:
+    state = renamed(contents.state)
+    last = state.get("fc.weight")
+    if "layer1.0.conv2.weight" not in state and not any(name.startswith("layer1.0.conv2.") for name in state):
+        return ["no ResNet: nothing under layer1.0.conv2"]
+    if last is None or last.dim() != 2:
+        return ["no last layer: no fc.weight"]
+    named = _model_type(contents)
+    if named is not None and named not in VARIANTS:
+        return [f"args['model_type'] is {named!r}, which is none of the thirteen variants"]
+    fitting = _fitting(contents.state, state)
+    if not fitting:
+        return ["its components are those of none of the thirteen variants"]
+    if named is None and len(fitting) > 1:
+        return [f"args['model_type'] is missing, and its tensors fit {' and '.join(fitting)} alike"]
+    if named is not None and named not in fitting:
+        return [f"args['model_type'] says {named}, and its tensors are those of {' or '.join(fitting)}"]
+    weights = {key: value for key, value in state.items() if not key.endswith(COUNTER)}
+    return differences(weights, _shapes(named or fitting[0], len(last)))
+
+
+def _read(contents: Contents, outputs: str | None) -> Published:
+    state = renamed(contents.state)
+    name = _model_type(contents) or _fitting(contents.state, state)[0]
+    count = len(state["fc.weight"])
+    spec = InputSpec(task="classification", fit="imagenet", classes=_classes(count), **INPUT)
+    known = {
+        key: contents.beside[key] for key in ("current_epoch", "valid_acc", "valid_loss") if key in contents.beside
+    }
+    if f"bn1.{COUNTER}" not in state:  # older torch counted no batches
+        state |= {f"{norm}.{COUNTER}": torch.tensor(0) for norm in _norms(state)}
+    return Published(
+        family="v1",
+        title=f"V1 network {name}, {count} classes",
+        model=name,
+        options={},
+        spec=spec,
+        state=state,
+        summary=numbers(known),
+        precision="single",
+    )
+
+
+def _model_type(contents: Contents) -> str | None:
+    args = contents.beside.get("args")
+    found = args.get("model_type") if isinstance(args, Mapping) else None
+    return PLAIN if found == PLAIN_TYPE else str(found) if found is not None else None
+
+
+def _fitting(given: Mapping[str, torch.Tensor], state: Mapping[str, torch.Tensor]) -> list[str]:
+    """The variants whose components show in the names; cortical magnification does not, but in the plain sequence."""
+    if is_sequence(given):
+        return ["resnet50_cortical_magnification"]
+    alone = any(name in state for name in ("layer1.0.conv2.0.weight", "layer1.2.conv2.1.weight"))
+    parts = set()
+    if any(".dog_conv." in name for name in state):
+        parts.add(CENTER_SURROUND)
+    if any(value.dim() == 6 for value in state.values()):
+        parts.add(LOCAL_RF)
+    if "layer1.0.dn.sigmas" in state:
+        parts.add(TUNED_NORM)
+    if "layer1.0.dn.A" in state:
+        parts.add(DIV_NORM)
+    fits = [name for name, variant in VARIANTS.items() if variant.parts - {MAGNIFICATION} == parts]
+    with_names = [name for name in fits if VARIANTS[name].alone == alone]
+    # By themselves both kinds of normalisation have the names that they have in composites.
+    kept = with_names if parts & {CENTER_SURROUND, LOCAL_RF} else fits
+    return [name for name in kept if name != "resnet50_cortical_magnification"]
+
+
+def _shapes(name: str, outputs: int) -> dict[str, tuple[int, ...]]:
+    with torch.device("meta"):
+        model = V1ResNet(VARIANTS[name], outputs)
+    wanted = {key: tuple(value.shape) for key, value in model.state_dict().items()}
+    return {key: shape for key, shape in wanted.items() if not key.endswith(COUNTER)}
+
+
+def _norms(state: Mapping[str, torch.Tensor]) -> list[str]:
+    return [name.removesuffix(".running_mean") for name in state if name.endswith(".running_mean")]
+
+
+def _classes(count: int) -> tuple[str, ...]:
+    """WordNet ids for ImageNet's thousand classes, in the order of its sorted folders; else numbers."""
+    if count == IMAGENET_CLASSES:
+        from timm.data import ImageNetInfo
+
+        return tuple(ImageNetInfo("imagenet-1k").label_names())
+    return tuple(map(str, range(count)))
+
+
+FAMILY = Family("V1 networks", _faults, _read)
