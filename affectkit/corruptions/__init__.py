@@ -17,6 +17,8 @@ from affectkit.core.registry import Registry, unknown_name
 from affectkit.errors import UsageError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import torch
 
 SCALES = ("auto", "cifar", "tiny", "imagenet")
@@ -130,6 +132,7 @@ def corrupt(
     seed: int = 0,
     *,
     strength: float | None = None,
+    textures: Path | None = None,
 ) -> torch.Tensor:
     """Corrupted copies of ``images``.
 
@@ -144,6 +147,7 @@ def corrupt(
             shorter side (at most 48, at most 128, more).
         seed: everything random follows from it.
         strength: in place of a severity, for corruptions of one parameter.
+        textures: folder with photographs of frost, in place of textures that are computed.
 
     Returns:
         the same shape, number format and device, in [0, 1].
@@ -153,4 +157,4 @@ def corrupt(
     """
     from affectkit.corruptions import base
 
-    return base.corrupt(images, name, severity=severity, scale=scale, seed=seed, strength=strength)
+    return base.corrupt(images, name, severity=severity, scale=scale, seed=seed, strength=strength, textures=textures)

@@ -6,6 +6,7 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
@@ -135,12 +136,15 @@ def corrupt(
     seed: int,
     strength: float | None = None,
     contents: Sequence[str] | None = None,
+    textures: Path | None = None,
 ) -> torch.Tensor:
     """See ``affectkit.corruptions.corrupt``; ``contents`` are the images' ``content_of``, where they are known."""
     if not isinstance(name, str):
         raise UsageError(f"'name' must be the name of one corruption; got {name!r}.")
     CORRUPTIONS.check(name)
     corruption: Corruption = CORRUPTIONS.resolve(name)
+    if textures is not None and name == "frost":
+        corruption = corruption.with_textures(Path(textures))  # type: ignore[attr-defined]
     check_images(images)
     if severity not in SEVERITIES or isinstance(severity, bool | float):
         raise UsageError(f"'severity' must be a whole number in [1, 5]; got {severity!r}.")

@@ -49,6 +49,7 @@ class Recipe:
             scale=self.scale,
             seed=self.seed,
             contents=[self.contents[number] for number in index],
+            textures=self.textures,
         )
         return made.mul_(255).round_().to(torch.uint8)
 

@@ -1,0 +1,133 @@
+"""Frost of the common-corruptions benchmark (Hendrycks and Dietterich, 2019, arXiv 1903.12261).
+
+The benchmark lays crops of photographs of iced windows over the images. Those are somebody's, so the textures here are
+computed, which is a deviation; ``textures`` takes a folder of photographs in their place.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+
+from affectkit.core.randomness import numpy_generator
+from affectkit.corruptions.base import Corruption, Drawn, Draws
+from affectkit.corruptions.plasma import count_for, plasma
+from affectkit.errors import DataError
+
+PHOTOGRAPHS = (".jpg", ".jpeg", ".png", ".webp")
+SIDE, COUNT = 512, 5
+"""Of the textures that are computed."""
+
+
+class Frost(Corruption):
+    """``a x + b t``, t a random crop of a texture of ice, mirrored at random; ``level`` is (a, b)."""
+
+    parameters: ClassVar = {
+        "cifar": ((1, 0.2), (1, 0.3), (0.9, 0.4), (0.85, 0.4), (0.75, 0.45)),
+        "tiny": ((1, 0.3), (0.9, 0.4), (0.8, 0.45), (0.75, 0.5), (0.7, 0.55)),
+        "imagenet": ((1, 0.4), (0.8, 0.6), (0.7, 0.7), (0.65, 0.7), (0.6, 0.75)),
+    }
+
+    def __init__(self, textures: Path | None = None) -> None:
+        self.textures = textures
+
+    def with_textures(self, folder: Path) -> Frost:
+        """The same with the photographs in ``folder``."""
+        return Frost(folder)
+
+    def draw(self, images: torch.Tensor, level: tuple[float, float], draws: Draws) -> Drawn:
+        return {"unit": draws.uniform(4)}
+
+    def apply(
+        self, images: torch.Tensor, level: tuple[float, float], drawn: Mapping[str, torch.Tensor]
+    ) -> torch.Tensor:
+        size = (images.shape[2], images.shape[3])
+        known = _computed() if self.textures is None else _photographs(self.textures)
+        crops = [_crop(known, size, unit) for unit in drawn["unit"].cpu().tolist()]
+        return level[0] * images + level[1] * torch.stack(crops).to(images.device)
+
+
+def _crop(known: tuple[torch.Tensor, ...], size: tuple[int, int], unit: list[float]) -> torch.Tensor:
+    texture = known[int(unit[0] * len(known))]
+    height, width = size
+    # As large as an image of 224 pixels sees it, so that crystals keep their proportion to the image.
+    scale = max(height / texture.shape[1], width / texture.shape[2], min(size) / 224 if min(size) > 224 else 0)
+    if scale > 1:
+        sides = [max(math.ceil(side * scale), whole) for side, whole in zip(texture.shape[1:], size, strict=True)]
+        texture = F.interpolate(texture[None], sides, mode="bilinear", align_corners=False)[0]
+    top = int(unit[1] * (texture.shape[1] - height + 1))
+    left = int(unit[2] * (texture.shape[2] - width + 1))
+    part = texture[:, top : top + height, left : left + width]
+    return part.flip(2) if unit[3] < 0.5 else part
+
+
+@functools.lru_cache(maxsize=4)
+def _photographs(folder: Path) -> tuple[torch.Tensor, ...]:
+    if not folder.is_dir():
+        raise DataError(f"frost textures: {folder} is not a folder.", "Name a folder with photographs of frost.")
+    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in PHOTOGRAPHS)
+    if not files:
+        raise DataError(f"frost textures: {folder} holds no image.", "Name a folder with photographs of frost.")
+    return tuple(_photograph(path) for path in files)
+
+
+def _photograph(path: Path) -> torch.Tensor:
+    try:
+        with Image.open(path, formats=("JPEG", "PNG", "WEBP")) as image:
+            pixels = np.array(image.convert("RGB"))
+    except (OSError, ValueError, SyntaxError) as error:
+        raise DataError(f"frost textures: {path} cannot be read: {error}.", "Mend it, or take it out.") from error
+    return torch.from_numpy(pixels).permute(2, 0, 1).float() / 255
+
+
+@functools.lru_cache(maxsize=1)
+def _computed() -> tuple[torch.Tensor, ...]:
+    return tuple(torch.from_numpy(texture(number)) for number in range(COUNT))
+
+
+def texture(number: int) -> np.ndarray:
+    """A texture of ice (3, SIDE, SIDE), float32 in [0, 1]: needles that branch from many places, on a bluish haze."""
+    rng = numpy_generator(0, "frost", number)
+    ice = np.zeros((SIDE, SIDE), np.float32)
+    for _ in range(60):
+        _fern(ice, rng)
+    haze = plasma(torch.from_numpy(rng.random((1, count_for(SIDE)), dtype=np.float32)), SIDE, 1.9)[0].numpy()
+    soft = np.asarray(Image.fromarray((ice * 255).astype(np.uint8)).reduce(2).resize((SIDE, SIDE), Image.BILINEAR))
+    bright = np.clip(0.22 + 0.45 * haze**1.5 + 0.75 * ice + 0.35 * soft.astype(np.float32) / 255 - 0.12, 0, 1)
+    tint = np.array([0.86, 0.94, 1.0], np.float32)[:, None, None]
+    return (bright[None] * (tint + (1 - tint) * bright[None])).astype(np.float32)
+
+
+def _fern(ice: np.ndarray, rng: np.random.Generator) -> None:
+    """A crystal: a curved stem and side needles at about 60 degrees, each with needles of its own."""
+    import cv2
+
+    canvas = np.zeros_like(ice)
+    stems = [(*rng.uniform(0, SIDE, 2), rng.uniform(0, 2 * math.pi), rng.uniform(60, 190), 2)]
+    while stems:
+        x, y, angle, length, depth = stems.pop()
+        bend = rng.normal(0, 0.02)
+        steps = max(int(length / 6), 2)
+        for step in range(steps):
+            ahead = x + 6 * math.cos(angle), y + 6 * math.sin(angle)
+            strength = float((0.35 + 0.65 * rng.random()) * (1 - 0.6 * step / steps))
+            ends = [(round(8 * a), round(8 * b)) for a, b in ((x, y), ahead)]
+            cv2.line(canvas, *ends, strength, 2 if depth == 2 else 1, cv2.LINE_AA, 3)
+            if depth and step % 2:
+                rest = length * (1 - step / steps)
+                for side in (-1, 1):
+                    turn = angle + side * (math.pi / 3 + rng.normal(0, 0.12))
+                    stems.append((*ahead, turn, rest * rng.uniform(0.25, 0.5), depth - 1))
+            (x, y), angle = ahead, angle + bend
+    np.maximum(ice, canvas, out=ice)
+
+
+FROST = Frost()
