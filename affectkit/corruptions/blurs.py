@@ -131,8 +131,8 @@ class ZoomBlur(Corruption):
 
 
 def zooms(end: float, step: float) -> list[float]:
-    """1, 1 + step, ... below ``end``."""
-    return [1 + number * step for number in range(math.ceil(round((end - 1) / step, 6)))]
+    """1, 1 + step, ... below ``end``, with NumPy's rounding: sizes in pixels follow from the last digit."""
+    return np.arange(1, end - 1e-9, step).tolist()
 
 
 def _enlarged(image: torch.Tensor, factor: float) -> torch.Tensor:

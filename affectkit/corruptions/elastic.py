@@ -1,4 +1,4 @@
-"""Elastic deformation of the common-corruptions benchmark (Hendrycks and Dietterich, 2019, arXiv 1903.12261)."""
+"""Stretched and squeezed in small regions (Hendrycks and Dietterich 2019, section 4; Simard et al. 2003)."""
 
 from __future__ import annotations
 
@@ -9,95 +9,109 @@ import torch
 import torch.nn.functional as F
 
 from affectkit.corruptions.base import Corruption, Drawn, Draws
-from affectkit.corruptions.filters import gaussian_taps, one_by_one, separable
+from affectkit.corruptions.filters import banded, gaussian_taps, one_by_one
 
-Level = tuple[float, float, float]
-TRUNCATE = 3.0
+IMAGENET_SIDE = 244
+"""What the benchmark multiplies by at ImageNet's scale, whatever the size of the picture."""
+_FINE = 2.0**22
 
 
 class ElasticTransform(Corruption):
-    """A random affine map, then displacements from smoothed noise; ``level`` is (shift, sigma, jitter) times the side.
+    """An affine map that moves three points at random, then a field of smooth random shifts.
 
-    The affine map takes three points about the centre, a third of the shorter side away, to where each coordinate is
-    moved by a number uniform in +-jitter. Displacements are uniform in +-1, smoothed by a Gaussian of sigma (cut off at
-    three of them, borders mirrored), times shift. Linear interpolation; borders are mirrored. The side is the image's,
-    and 244 at the largest scale, as published.
+    ``level`` is (greatest shift before smoothing, sigma of the smoothing, greatest jitter of the points), times the
+    shorter side of the picture, or, at ImageNet's scale, times 244 pixels: (shift, sigma, jitter, pixels or 0). Both
+    steps interpolate linearly; the affine one mirrors at the border's pixels (b|a|b), the other beside them (ba|ab).
     """
 
     parameters: ClassVar = {
-        "cifar": ((0, 0, 0.08), (0.05, 0.2, 0.07), (0.08, 0.06, 0.06), (0.1, 0.04, 0.05), (0.1, 0.03, 0.03)),
-        "tiny": ((0, 0, 0.08), (0.05, 0.3, 0.06), (0.1, 0.08, 0.06), (0.1, 0.03, 0.03), (0.16, 0.03, 0.02)),
-        "imagenet": ((2, 0.7, 0.1), (2, 0.08, 0.2), (0.05, 0.01, 0.02), (0.07, 0.01, 0.02), (0.12, 0.01, 0.02)),
-    }
-    sides: ClassVar = {"cifar": 32, "tiny": 64, "imagenet": 244}
+        "cifar": (
+            (0, 0, 0.08, 0), (0.05, 0.2, 0.07, 0), (0.08, 0.06, 0.06, 0), (0.1, 0.04, 0.05, 0), (0.1, 0.03, 0.03, 0),
+        ),
+        "tiny": (
+            (0, 0, 0.08, 0), (0.05, 0.3, 0.06, 0), (0.1, 0.08, 0.06, 0), (0.1, 0.03, 0.03, 0), (0.16, 0.03, 0.02, 0),
+        ),
+        "imagenet": tuple(
+            (*shares, IMAGENET_SIDE)
+            for shares in ((2, 0.7, 0.1), (2, 0.08, 0.2), (0.05, 0.01, 0.02), (0.07, 0.01, 0.02), (0.12, 0.01, 0.02))
+        ),
+    }  # fmt: skip
 
-    def level(self, severity: int, scale: str) -> Level:
-        return tuple(value * self.sides[scale] for value in self.parameters[scale][severity - 1])
+    def draw(self, images: torch.Tensor, level: tuple[float, ...], draws: Draws) -> Drawn:
+        drawn = {"jitter": draws.uniform(3, 2) * 2 - 1}
+        return drawn | ({"field": draws.uniform(2, *images.shape[2:]) * 2 - 1} if level[0] else {})
 
-    def draw(self, images: torch.Tensor, level: Level, draws: Draws) -> Drawn:
-        drawn = {"points": draws.uniform(3, 2) * 2 - 1}
-        if level[0]:
-            drawn["noise"] = draws.uniform(2, *images.shape[2:]) * 2 - 1
-        return drawn
-
-    def apply(self, images: torch.Tensor, level: Level, drawn: Mapping[str, torch.Tensor]) -> torch.Tensor:
-        shift, sigma, jitter = level
+    def apply(self, images: torch.Tensor, level: tuple[float, ...], drawn: Mapping[str, torch.Tensor]) -> torch.Tensor:
         height, width = images.shape[2:]
-        y, x = places(height, width, affine(drawn["points"].cpu() * jitter, height, width).to(images.device))
-        if shift:
-            taps = gaussian_taps(sigma, TRUNCATE)
-            field = separable(drawn["noise"], taps, taps, mode="reflect") * shift
-            down, across = field.unbind(1)
-            # The deformed image is read from the one that was mapped: displacements come first, then the affine map.
-            grid = torch.stack([down, across], 1)
-            y, x = _composed(y, x, grid)
-        return sampled(images, y, x)
+        side = level[3] or min(height, width)
+        moved = affine(images.contiguous(), drawn["jitter"].double() * (side * level[2]))
+        if "field" not in drawn:
+            return moved
+        across, down = shifts(drawn["field"], sigma=side * level[1], most=side * level[0]).unbind(1)
+        columns = torch.arange(width, device=images.device) + across
+        rows = torch.arange(height, device=images.device)[:, None] + down
+        return sampled(moved, columns, rows, beside=True)
 
 
-def affine(moves: torch.Tensor, height: int, width: int) -> torch.Tensor:
-    """The maps (B, 2, 3) from places in the result to places in the image, both as (down, across, 1).
+def affine(images: torch.Tensor, jitter: torch.Tensor) -> torch.Tensor:
+    """``images`` (B, 3, H, W) by the affine maps that move three corners of a centred square by ``jitter``.
+
+    The square reaches a third of the shorter side from the centre; its corners are lower right, upper right and upper
+    left.
 
     Args:
-        moves: (B, 3, 2), by how much each of the three points (across, down) is moved.
+        jitter: (B, 3, 2), pixels, (across, down) of each corner, float64.
     """
-    centre = torch.tensor([width // 2, height // 2], dtype=torch.float64)
-    reach = min(height, width) // 3 or 1
-    start = torch.stack([centre + reach, torch.stack([centre[0] + reach, centre[1] - reach]), centre - reach])
-    end = start + moves.double()
-    ones = torch.ones(len(moves), 3, 1, dtype=torch.float64)
-    # end @ M = start: where a pixel of the result comes from.
-    back = torch.linalg.solve(torch.cat([end, ones], 2), start.expand(len(moves), -1, -1)).transpose(1, 2)
-    return back.flip(1)[:, :, [1, 0, 2]].float()
-
-
-def places(height: int, width: int, maps: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Where each pixel of the results comes from: down and across, (B, H, W) each."""
-    down = torch.arange(height, device=maps.device, dtype=maps.dtype)[:, None]
-    across = torch.arange(width, device=maps.device, dtype=maps.dtype)
-    rows = [maps[:, axis, 0, None, None] * down + maps[:, axis, 1, None, None] * across for axis in (0, 1)]
-    return rows[0] + maps[:, 0, 2, None, None], rows[1] + maps[:, 1, 2, None, None]
-
-
-def _composed(y: torch.Tensor, x: torch.Tensor, shifts: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """The affine map at displaced places; being affine it moves by its own slopes times the displacement."""
-    slopes = [(value[:, 1:2, :1] - value[:, :1, :1], value[:, :1, 1:2] - value[:, :1, :1]) for value in (y, x)]
-    down, across = shifts.unbind(1)
-    moved = [value + a * down + b * across for value, (a, b) in zip((y, x), slopes, strict=True)]
-    return moved[0], moved[1]
-
-
-def sampled(images: torch.Tensor, y: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-    """``images`` (B, C, H, W) read at (y, x), (B, H, W) in pixels, linearly; borders are mirrored about their edge."""
     height, width = images.shape[2:]
-    grid = torch.stack([(2 * x + 1) / width - 1, (2 * y + 1) / height - 1], 3)
-    pairs = torch.arange(len(images))
+    reach = max(1, min(height, width) // 3)
+    middle = jitter.new_tensor([width // 2, height // 2])
+    corner = middle + jitter.new_tensor([reach, -reach])
+    to = jitter[:, 1] + corner
+    # Where a step to the right and a step down of the original lie in the result.
+    right = (jitter[:, 1] - jitter[:, 2]) / (2 * reach) + jitter.new_tensor([1.0, 0.0])
+    below = (jitter[:, 0] - jitter[:, 1]) / (2 * reach) + jitter.new_tensor([0.0, 1.0])
+    area = right[:, 0] * below[:, 1] - right[:, 1] * below[:, 0]
+    # Points that fall onto one line leave nothing to look through: a sliver of a thousandth stays open.
+    area = torch.where(area.abs() < 1e-3, torch.where(area < 0, -1e-3, 1e-3), area)[:, None, None]
+    x = (torch.arange(width, device=images.device) - to[:, 0, None])[:, None, :]
+    y = (torch.arange(height, device=images.device) - to[:, 1, None])[:, :, None]
+    columns = (x * below[:, 1, None, None] - y * below[:, 0, None, None]) / area + corner[0]
+    rows = (y * right[:, 0, None, None] - x * right[:, 1, None, None]) / area + corner[1]
+    return sampled(images, columns, rows, beside=False)
 
-    def read(number: torch.Tensor) -> torch.Tensor:
-        return F.grid_sample(
-            images[number], grid[number], mode="bilinear", padding_mode="reflection", align_corners=False
-        )
 
-    return one_by_one(read, pairs) if images.device.type == "cpu" else read(pairs)
+def shifts(field: torch.Tensor, *, sigma: float, most: float) -> torch.Tensor:
+    """``field`` (B, 2, H, W) in [-1, 1), smoothed by a Gaussian cut off at 3 sigma, times ``most``: pixels, float64.
+
+    The field and the weights are rounded to multiples of 2^-22, and so is what is between the two axes: their products
+    then add up in float64 without rounding, and any order of adding, on any device, gives the same picture.
+    """
+    taps = gaussian_taps(sigma, 3.0)
+    down, across = (
+        (banded(size, taps, "reflect").double() * _FINE).round_().to(field.device) for size in field.shape[2:]
+    )
+
+    def smooth(one: torch.Tensor) -> torch.Tensor:
+        wide = (one.double() * _FINE).round_() @ across.T
+        return down @ wide.div_(_FINE).round_()
+
+    return one_by_one(smooth, field).mul_(most / _FINE**2)
+
+
+def sampled(images: torch.Tensor, columns: torch.Tensor, rows: torch.Tensor, *, beside: bool) -> torch.Tensor:
+    """``images`` (B, 3, H, W) read at fractional ``columns`` and ``rows`` (B, H, W), linearly.
+
+    Args:
+        beside: beyond the border the picture goes on mirrored beside its last pixels (ba|ab), else at them (b|a|b).
+    """
+    height, width = images.shape[2:]
+    if beside:
+        grid = torch.stack(((2 * columns + 1) / width - 1, (2 * rows + 1) / height - 1), -1)
+    else:
+        grid = torch.stack((2 * columns / max(width - 1, 1) - 1, 2 * rows / max(height - 1, 1) - 1), -1)
+    return F.grid_sample(
+        images, grid.to(images.dtype), mode="bilinear", padding_mode="reflection", align_corners=not beside
+    )
 
 
 ELASTIC_TRANSFORM = ElasticTransform()

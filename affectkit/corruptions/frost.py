@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
+import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -19,11 +20,11 @@ from PIL import Image
 
 from affectkit.core.randomness import numpy_generator
 from affectkit.corruptions.base import Corruption, Drawn, Draws
-from affectkit.corruptions.plasma import count_for, plasma
+from affectkit.corruptions.weather import plasma
 from affectkit.errors import DataError
 
 PHOTOGRAPHS = (".jpg", ".jpeg", ".png", ".webp")
-SIDE, COUNT = 512, 5
+SIDE, COUNT = 512, 4
 """Of the textures that are computed."""
 
 
@@ -94,39 +95,42 @@ def _computed() -> tuple[torch.Tensor, ...]:
 
 
 def texture(number: int) -> np.ndarray:
-    """A texture of ice (3, SIDE, SIDE), float32 in [0, 1]: needles that branch from many places, on a bluish haze."""
+    """A texture of ice (3, SIDE, SIDE), float32 in [0, 1]: feathery crystals on a bluish haze, thicker at one side."""
     rng = numpy_generator(0, "frost", number)
+    haze = plasma(torch.from_numpy(rng.random((1, SIDE * SIDE - 1), dtype=np.float32)), 1.35)[0].numpy()
+    fine = plasma(torch.from_numpy(rng.random((1, SIDE * SIDE - 1), dtype=np.float32)), 1.12)[0].numpy()
     ice = np.zeros((SIDE, SIDE), np.float32)
     for _ in range(60):
-        _fern(ice, rng)
-    haze = plasma(torch.from_numpy(rng.random((1, count_for(SIDE)), dtype=np.float32)), SIDE, 1.9)[0].numpy()
-    soft = np.asarray(Image.fromarray((ice * 255).astype(np.uint8)).reduce(2).resize((SIDE, SIDE), Image.BILINEAR))
-    bright = np.clip(0.22 + 0.45 * haze**1.5 + 0.75 * ice + 0.35 * soft.astype(np.float32) / 255 - 0.12, 0, 1)
-    tint = np.array([0.86, 0.94, 1.0], np.float32)[:, None, None]
-    return (bright[None] * (tint + (1 - tint) * bright[None])).astype(np.float32)
+        _feather(ice, rng, haze)
+    soft = cv2.GaussianBlur(ice, (0, 0), 2.5)
+    slope = np.linspace(-0.12, 0.12, SIDE, dtype=np.float32)[:: rng.choice([-1, 1])]
+    bright = 0.12 + 0.5 * haze * (0.5 + fine) + 0.45 * ice + 0.5 * soft + slope
+    bright = np.clip(bright, 0, 1)[None]
+    tint = np.array([0.84, 0.93, 1.0], np.float32)[:, None, None]
+    return (bright * (tint + (1 - tint) * bright)).astype(np.float32)
 
 
-def _fern(ice: np.ndarray, rng: np.random.Generator) -> None:
-    """A crystal: a curved stem and side needles at about 60 degrees, each with needles of its own."""
-    import cv2
-
+def _feather(ice: np.ndarray, rng: np.random.Generator, haze: np.ndarray) -> None:
+    """A crystal: a bent stem, and barbs on both sides that carry barbs of their own; ``haze`` says how bright it is."""
     canvas = np.zeros_like(ice)
-    stems = [(*rng.uniform(0, SIDE, 2), rng.uniform(0, 2 * math.pi), rng.uniform(60, 190), 2)]
+    x, y = rng.uniform(0, SIDE, 2)
+    bright = 0.35 + 0.65 * float(haze[int(y), int(x)])
+    stems = [(x, y, rng.uniform(0, 2 * math.pi), rng.uniform(50, 200), 2)]
+    spread = rng.uniform(0.45, 0.8)
     while stems:
         x, y, angle, length, depth = stems.pop()
-        bend = rng.normal(0, 0.02)
-        steps = max(int(length / 6), 2)
+        bend, steps = rng.normal(0, 0.03), max(int(length / 4), 2)
         for step in range(steps):
-            ahead = x + 6 * math.cos(angle), y + 6 * math.sin(angle)
-            strength = float((0.35 + 0.65 * rng.random()) * (1 - 0.6 * step / steps))
+            ahead = x + 4 * math.cos(angle), y + 4 * math.sin(angle)
+            strength = bright * float(rng.uniform(0.3, 1)) * (1 - 0.7 * step / steps) * (1, 0.8, 0.9)[depth]
             ends = [(round(8 * a), round(8 * b)) for a, b in ((x, y), ahead)]
-            cv2.line(canvas, *ends, strength, 2 if depth == 2 else 1, cv2.LINE_AA, 3)
-            if depth and step % 2:
-                rest = length * (1 - step / steps)
+            cv2.line(canvas, *ends, strength, 1, cv2.LINE_AA, 3)
+            if depth and rng.random() < 0.8:
+                rest = length * (1 - step / steps) ** 0.8
                 for side in (-1, 1):
-                    turn = angle + side * (math.pi / 3 + rng.normal(0, 0.12))
-                    stems.append((*ahead, turn, rest * rng.uniform(0.25, 0.5), depth - 1))
-            (x, y), angle = ahead, angle + bend
+                    turn = angle + side * (spread + rng.normal(0, 0.2))
+                    stems.append((*ahead, turn, rest * rng.uniform(0.12, 0.35), depth - 1))
+            (x, y), angle = ahead, angle + bend + rng.normal(0, 0.04)
     np.maximum(ice, canvas, out=ice)
 
 

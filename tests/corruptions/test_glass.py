@@ -1,0 +1,79 @@
+"""Glass: the exchanges in steps are the very sequence; how far pixels get; what the neighbouring severity would do."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from affectkit.corruptions import corrupt
+from affectkit.corruptions.base import Draws
+from affectkit.corruptions.filters import gaussian
+from affectkit.corruptions.glass import GLASS_BLUR, exchanged, visits
+
+
+def one_after_another(shifts: np.ndarray, largest: int) -> np.ndarray:
+    """The definition: pixel by pixel from the lower right inwards."""
+    count, rounds, height, width, _ = shifts.shape
+    found = np.arange(height * width).reshape(1, height, width).repeat(count, 0)
+    for image in range(count):
+        order = found[image]
+        for turn in range(rounds):
+            for h in range(height - largest, largest, -1):
+                for w in range(width - largest, largest, -1):
+                    down, across = shifts[image, turn, h, w]
+                    order[h, w], order[h + down, w + across] = order[h + down, w + across], order[h, w]
+    return found.reshape(count, -1)
+
+
+@pytest.mark.parametrize(("largest", "rounds"), [(1, 2), (2, 3), (3, 2), (4, 2)])
+def test_steps_give_what_the_sequence_gives(largest, rounds):
+    for height, width in ((17, 23), (23, 14), (9, 9), (2 * largest, 12)):
+        shifts = np.random.default_rng(largest).integers(-largest, largest, (3, rounds, height, width, 2))
+        found = exchanged(shifts, largest)
+        assert np.array_equal(found, one_after_another(shifts, largest))
+        assert all(sorted(one) == list(range(height * width)) for one in found.tolist())  # nothing is lost or doubled
+    steps = visits(17, 23, largest)
+    assert sum(map(len, steps)) == max(17 - 2 * largest, 0) * max(23 - 2 * largest, 0)
+
+
+def test_pixels_of_a_step_touch_no_common_pixel():
+    width = 40
+    for largest in (1, 2, 4):
+        for places in visits(30, width, largest):
+            rows, columns = places // width, places % width
+            apart = np.maximum(np.abs(rows[:, None] - rows), np.abs(columns[:, None] - columns))
+            assert (apart[~np.eye(len(places), dtype=bool)] > 2 * largest).all()
+
+
+@pytest.mark.parametrize("scale", ["cifar", "tiny", "imagenet"])
+def test_glass_is_blur_exchange_blur(scale):
+    images = torch.rand(2, 3, 40, 36, generator=torch.Generator().manual_seed(1))
+    for level in GLASS_BLUR.parameters[scale]:
+        drawn = GLASS_BLUR.draw(images, level, Draws([(0, "a"), (0, "b")], images.device))
+        shifts = drawn["shift"].numpy()
+        assert shifts.shape == (2, level[2], 40, 36, 2)
+        assert set(np.unique(shifts)) == set(range(-level[1], level[1]))  # the upper end is not among them
+        order = torch.from_numpy(one_after_another(shifts, level[1]))
+        mixed = gaussian(images, level[0]).flatten(2).gather(2, order[:, None].expand(-1, 3, -1)).view_as(images)
+        torch.testing.assert_close(GLASS_BLUR.apply(images, level, drawn), gaussian(mixed, level[0]))
+
+
+def test_pixels_go_further_with_the_severity():
+    """The mean way of a pixel, over many draws, tells neighbouring severities apart where they shift differently."""
+    draws = Draws([(0, str(k)) for k in range(20)], torch.device("cpu"))
+    images = torch.zeros(20, 3, 48, 48)
+    ways = {}
+    for level in ((0.1, 1, 1), (0.1, 1, 2), (0.1, 2, 1), (0.1, 2, 2), (0.1, 3, 2), (0.1, 4, 2)):
+        order = exchanged(GLASS_BLUR.draw(images, level, draws)["shift"].numpy(), level[1]).reshape(20, 48, 48)
+        rows, columns = order // 48, order % 48
+        way = np.hypot(rows - np.arange(48)[:, None], columns - np.arange(48))
+        ways[level] = way[:, 10:-10, 10:-10].mean()
+    values = list(ways.values())
+    assert all(b > 1.03 * a for a, b in zip(values, values[1:], strict=False)), ways
+
+
+def test_an_image_too_small_for_an_exchange_is_only_blurred():
+    image = torch.rand(1, 3, 8, 8, generator=torch.Generator().manual_seed(1))
+    found = corrupt(image, "glass_blur", 5, scale="imagenet")
+    torch.testing.assert_close(found, gaussian(gaussian(image, 1.5), 1.5))
