@@ -121,11 +121,10 @@ def test_a_point_becomes_a_line_of_the_right_length_direction_and_fading():
             rows, columns = np.nonzero(trail)
             centre = np.array([(trail[rows, columns] * rows).sum(), (trail[rows, columns] * columns).sum()])
             np.testing.assert_allclose(centre, mean, atol=0.35)
-            reach = np.hypot(rows - 40, columns - 40).max()
-            assert reach == pytest.approx(2 * radius, abs=1)
             along = np.hypot(rows - 40, columns - 40)
             spread = np.sqrt((trail[rows, columns] * along**2).sum())
             if sigma >= 2:  # of shorter trails the rounding to whole pixels is too large a part
+                assert along.max() == pytest.approx(2 * radius, abs=1)
                 assert spread == pytest.approx(np.sqrt((weights * steps**2).sum()), rel=0.15)
 
 
