@@ -8,8 +8,8 @@ _affectkit_command() {
     case $1 in
         '')
             commands=(
-                datasplit relabel train verify-resume test infer merge quantiles convert models pull cache
-                demo doctor completions prep pipeline
+                datasplit relabel train verify-resume test eval-corruptions corruptions infer merge quantiles
+                convert models pull cache demo doctor completions prep pipeline
             )
             options=(--version --help -h)
             ;;
@@ -33,28 +33,28 @@ _affectkit_command() {
             options=(
                 --device --precision --compile --batch-size --workers --data --labels --test-data
                 --test-labels --rating-range --output --resume --force --val-fraction --augment --fit --cache
-                --on-error --model --task --pretrained --no-pretrained --init --image-size --channels
-                --dropout --top --clip --clip-weights --clip-activation --clip-normalise --include-clip
+                --on-error --model --task --pretrained --no-pretrained --init --tune --image-size --channels
+                --dropout --top --v1 --clip --clip-weights --clip-activation --clip-normalise --include-clip
                 --outputs --views --epochs --loss --optimizer --lr --momentum --weight-decay --schedule
                 --warmup --lr-min --lr-peak --lr-cycle-end --lr-patience --step-size --milestones --gamma
                 --accumulate --clip-norm --draw-labels --mixup --label-smoothing --class-weights --ema
-                --early-stop --seed --monitor --deterministic --checkpoint-every --keep-epochs --keep
-                --calibrate --repeat --track --print-config --slurm --config --json --quiet -q --debug --help
-                -h
+                --early-stop --seed --monitor --deterministic --checkpoint-every --keep-epochs --keep-every
+                --keep --calibrate --repeat --track --print-config --slurm --config --json --quiet -q --debug
+                --help -h
             )
             ;;
         verify-resume)
             options=(
                 --device --precision --compile --batch-size --workers --data --labels --test-data
                 --test-labels --rating-range --output --resume --force --val-fraction --augment --fit --cache
-                --on-error --model --task --pretrained --no-pretrained --init --image-size --channels
-                --dropout --top --clip --clip-weights --clip-activation --clip-normalise --include-clip
+                --on-error --model --task --pretrained --no-pretrained --init --tune --image-size --channels
+                --dropout --top --v1 --clip --clip-weights --clip-activation --clip-normalise --include-clip
                 --outputs --views --epochs --loss --optimizer --lr --momentum --weight-decay --schedule
                 --warmup --lr-min --lr-peak --lr-cycle-end --lr-patience --step-size --milestones --gamma
                 --accumulate --clip-norm --draw-labels --mixup --label-smoothing --class-weights --ema
-                --early-stop --seed --monitor --deterministic --checkpoint-every --keep-epochs --keep
-                --calibrate --repeat --track --steps --images --keep-files --config --json --quiet -q --debug
-                --help -h
+                --early-stop --seed --monitor --deterministic --checkpoint-every --keep-epochs --keep-every
+                --keep --calibrate --repeat --track --steps --images --keep-files --config --json --quiet -q
+                --debug --help -h
             )
             ;;
         test)
@@ -63,6 +63,21 @@ _affectkit_command() {
                 --rating-range --clip-weights --alter --split --results --force --on-error --fail-under
                 --slurm --config --json --quiet -q --debug --help -h
             )
+            ;;
+        eval-corruptions)
+            options=(
+                --device --precision --compile --batch-size --workers --checkpoint --data --labels
+                --rating-range --clip-weights --split --cache --on-error --corruptions --severities --scale
+                --corrupted-root --frost-textures --save-images --seed --baseline --results --force
+                --fail-under --slurm --config --json --quiet -q --debug --help -h
+            )
+            ;;
+        corruptions)
+            options=(
+                --preview --corruptions --scale --size --seed --frost-textures --force --config --json --quiet
+                -q --debug --help -h
+            )
+            arguments=(files)
             ;;
         infer)
             options=(
@@ -152,14 +167,18 @@ _affectkit_option() {
         'verify-resume --test-labels' | 'verify-resume --output' | 'verify-resume --resume' | \
         'verify-resume --init' | 'verify-resume --clip-weights' | 'verify-resume --keep-files' | \
         'verify-resume --config' | 'test --checkpoint' | 'test --data' | 'test --labels' | \
-        'test --clip-weights' | 'test --results' | 'test --config' | 'infer --checkpoint' | \
-        'infer --results' | 'infer --labels' | 'infer --clip-weights' | 'infer --config' | 'merge --config' | \
-        'quantiles --results' | 'quantiles --config' | 'convert --clip-weights' | 'convert --config' | \
-        'models --checkpoint' | 'models --config' | 'pull --output' | 'pull --config' | 'cache --config' | \
-        'demo --config' | 'doctor --config' | 'completions --write' | 'completions --config' | \
-        'prep ferplus --output' | 'prep ferplus --config' | 'prep affectnet-fused --output' | \
-        'prep affectnet-fused --config' | 'prep schematic --config' | 'pipeline show --config' | \
-        'pipeline save --config')
+        'test --clip-weights' | 'test --results' | 'test --config' | 'eval-corruptions --checkpoint' | \
+        'eval-corruptions --data' | 'eval-corruptions --labels' | 'eval-corruptions --clip-weights' | \
+        'eval-corruptions --corrupted-root' | 'eval-corruptions --frost-textures' | \
+        'eval-corruptions --save-images' | 'eval-corruptions --baseline' | 'eval-corruptions --results' | \
+        'eval-corruptions --config' | 'corruptions --preview' | 'corruptions --frost-textures' | \
+        'corruptions --config' | 'infer --checkpoint' | 'infer --results' | 'infer --labels' | \
+        'infer --clip-weights' | 'infer --config' | 'merge --config' | 'quantiles --results' | \
+        'quantiles --config' | 'convert --clip-weights' | 'convert --config' | 'models --checkpoint' | \
+        'models --config' | 'pull --output' | 'pull --config' | 'cache --config' | 'demo --config' | \
+        'doctor --config' | 'completions --write' | 'completions --config' | 'prep ferplus --output' | \
+        'prep ferplus --config' | 'prep affectnet-fused --output' | 'prep affectnet-fused --config' | \
+        'prep schematic --config' | 'pipeline show --config' | 'pipeline save --config')
             takes=1 kind=files
             ;;
         'datasplit --train-split' | 'datasplit --seed' | 'datasplit --group-by' | \
@@ -167,25 +186,29 @@ _affectkit_option() {
         'datasplit --filename-col' | 'datasplit --workers' | 'datasplit --scheduler' | 'datasplit --slurm' | \
         'relabel --slurm' | 'train --batch-size' | 'train --workers' | 'train --rating-range' | \
         'train --val-fraction' | 'train --image-size' | 'train --channels' | 'train --dropout' | \
-        'train --views' | 'train --epochs' | 'train --lr' | 'train --momentum' | 'train --weight-decay' | \
-        'train --warmup' | 'train --lr-min' | 'train --lr-peak' | 'train --lr-cycle-end' | \
-        'train --lr-patience' | 'train --step-size' | 'train --milestones' | 'train --gamma' | \
-        'train --accumulate' | 'train --clip-norm' | 'train --mixup' | 'train --label-smoothing' | \
-        'train --class-weights' | 'train --ema' | 'train --early-stop' | 'train --seed' | 'train --monitor' | \
-        'train --checkpoint-every' | 'train --keep' | 'train --repeat' | 'train --slurm' | \
-        'verify-resume --batch-size' | 'verify-resume --workers' | 'verify-resume --rating-range' | \
-        'verify-resume --val-fraction' | 'verify-resume --image-size' | 'verify-resume --channels' | \
-        'verify-resume --dropout' | 'verify-resume --views' | 'verify-resume --epochs' | \
-        'verify-resume --lr' | 'verify-resume --momentum' | 'verify-resume --weight-decay' | \
-        'verify-resume --warmup' | 'verify-resume --lr-min' | 'verify-resume --lr-peak' | \
-        'verify-resume --lr-cycle-end' | 'verify-resume --lr-patience' | 'verify-resume --step-size' | \
-        'verify-resume --milestones' | 'verify-resume --gamma' | 'verify-resume --accumulate' | \
-        'verify-resume --clip-norm' | 'verify-resume --mixup' | 'verify-resume --label-smoothing' | \
-        'verify-resume --class-weights' | 'verify-resume --ema' | 'verify-resume --early-stop' | \
-        'verify-resume --seed' | 'verify-resume --monitor' | 'verify-resume --checkpoint-every' | \
+        'train --v1' | 'train --views' | 'train --epochs' | 'train --lr' | 'train --momentum' | \
+        'train --weight-decay' | 'train --warmup' | 'train --lr-min' | 'train --lr-peak' | \
+        'train --lr-cycle-end' | 'train --lr-patience' | 'train --step-size' | 'train --milestones' | \
+        'train --gamma' | 'train --accumulate' | 'train --clip-norm' | 'train --mixup' | \
+        'train --label-smoothing' | 'train --class-weights' | 'train --ema' | 'train --early-stop' | \
+        'train --seed' | 'train --monitor' | 'train --checkpoint-every' | 'train --keep-every' | \
+        'train --keep' | 'train --repeat' | 'train --slurm' | 'verify-resume --batch-size' | \
+        'verify-resume --workers' | 'verify-resume --rating-range' | 'verify-resume --val-fraction' | \
+        'verify-resume --image-size' | 'verify-resume --channels' | 'verify-resume --dropout' | \
+        'verify-resume --v1' | 'verify-resume --views' | 'verify-resume --epochs' | 'verify-resume --lr' | \
+        'verify-resume --momentum' | 'verify-resume --weight-decay' | 'verify-resume --warmup' | \
+        'verify-resume --lr-min' | 'verify-resume --lr-peak' | 'verify-resume --lr-cycle-end' | \
+        'verify-resume --lr-patience' | 'verify-resume --step-size' | 'verify-resume --milestones' | \
+        'verify-resume --gamma' | 'verify-resume --accumulate' | 'verify-resume --clip-norm' | \
+        'verify-resume --mixup' | 'verify-resume --label-smoothing' | 'verify-resume --class-weights' | \
+        'verify-resume --ema' | 'verify-resume --early-stop' | 'verify-resume --seed' | \
+        'verify-resume --monitor' | 'verify-resume --checkpoint-every' | 'verify-resume --keep-every' | \
         'verify-resume --keep' | 'verify-resume --repeat' | 'verify-resume --steps' | \
         'verify-resume --images' | 'test --batch-size' | 'test --workers' | 'test --rating-range' | \
-        'test --fail-under' | 'test --slurm' | 'infer --batch-size' | 'infer --workers' | \
+        'test --fail-under' | 'test --slurm' | 'eval-corruptions --batch-size' | \
+        'eval-corruptions --workers' | 'eval-corruptions --rating-range' | 'eval-corruptions --severities' | \
+        'eval-corruptions --seed' | 'eval-corruptions --fail-under' | 'eval-corruptions --slurm' | \
+        'corruptions --size' | 'corruptions --seed' | 'infer --batch-size' | 'infer --workers' | \
         'infer --rating-range' | 'infer --shard' | 'infer --slurm' | 'quantiles --actual' | \
         'quantiles --predicted' | 'quantiles --bins' | 'quantiles --fail-under' | 'pull --file' | \
         'pull --checksum' | 'cache --older-than' | 'demo --epochs' | 'prep ferplus --shard' | \
@@ -196,16 +219,18 @@ _affectkit_option() {
             takes=1 kind=none
             ;;
         'datasplit --on-error' | 'train --on-error' | 'verify-resume --on-error' | 'test --on-error' | \
-        'infer --on-error')
+        'eval-corruptions --on-error' | 'infer --on-error')
             takes=1 kind='words 2'
             ;;
         'datasplit --link')
             takes=1 kind='words 3'
             ;;
-        'train --device' | 'verify-resume --device' | 'test --device' | 'infer --device' | 'demo --device')
+        'train --device' | 'verify-resume --device' | 'test --device' | 'eval-corruptions --device' | \
+        'infer --device' | 'demo --device')
             takes=1 kind='words 4'
             ;;
-        'train --precision' | 'verify-resume --precision' | 'test --precision' | 'infer --precision')
+        'train --precision' | 'verify-resume --precision' | 'test --precision' | \
+        'eval-corruptions --precision' | 'infer --precision')
             takes=1 kind='words 5'
             ;;
         'train --augment' | 'verify-resume --augment')
@@ -214,7 +239,7 @@ _affectkit_option() {
         'train --fit' | 'verify-resume --fit')
             takes=1 kind='words 7'
             ;;
-        'train --cache' | 'verify-resume --cache')
+        'train --cache' | 'verify-resume --cache' | 'eval-corruptions --cache')
             takes=1 kind='words 8'
             ;;
         'train --model' | 'verify-resume --model')
@@ -223,50 +248,59 @@ _affectkit_option() {
         'train --task' | 'verify-resume --task')
             takes=1 kind='words 10'
             ;;
-        'train --top' | 'verify-resume --top')
+        'train --tune' | 'verify-resume --tune')
             takes=1 kind='words 11'
             ;;
-        'train --clip' | 'verify-resume --clip')
+        'train --top' | 'verify-resume --top')
             takes=1 kind='words 12'
             ;;
-        'train --clip-activation' | 'verify-resume --clip-activation')
+        'train --clip' | 'verify-resume --clip')
             takes=1 kind='words 13'
             ;;
-        'train --outputs' | 'verify-resume --outputs')
+        'train --clip-activation' | 'verify-resume --clip-activation')
             takes=1 kind='words 14'
             ;;
-        'train --loss' | 'verify-resume --loss')
+        'train --outputs' | 'verify-resume --outputs')
             takes=1 kind='words 15'
             ;;
-        'train --optimizer' | 'verify-resume --optimizer')
+        'train --loss' | 'verify-resume --loss')
             takes=1 kind='words 16'
             ;;
-        'train --schedule' | 'verify-resume --schedule')
+        'train --optimizer' | 'verify-resume --optimizer')
             takes=1 kind='words 17'
             ;;
-        'train --calibrate' | 'verify-resume --calibrate')
+        'train --schedule' | 'verify-resume --schedule')
             takes=1 kind='words 18'
             ;;
-        'train --track' | 'verify-resume --track')
+        'train --calibrate' | 'verify-resume --calibrate')
             takes=1 kind='words 19'
             ;;
-        'test --alter')
+        'train --track' | 'verify-resume --track')
             takes=1 kind='words 20'
             ;;
-        'test --split')
+        'test --alter')
             takes=1 kind='words 21'
             ;;
-        'infer --format')
+        'test --split' | 'eval-corruptions --split')
             takes=1 kind='words 22'
             ;;
-        'convert --outputs')
+        'eval-corruptions --corruptions' | 'corruptions --corruptions')
             takes=1 kind='words 23'
             ;;
-        'prep ferplus --link' | 'prep affectnet-fused --link')
+        'eval-corruptions --scale' | 'corruptions --scale')
             takes=1 kind='words 24'
             ;;
-        'prep ferplus --target')
+        'infer --format')
             takes=1 kind='words 25'
+            ;;
+        'convert --outputs')
+            takes=1 kind='words 26'
+            ;;
+        'prep ferplus --link' | 'prep affectnet-fused --link')
+            takes=1 kind='words 27'
+            ;;
+        'prep ferplus --target')
+            takes=1 kind='words 28'
             ;;
     esac
 }
@@ -291,10 +325,10 @@ _affectkit_words() {
             words=(auto fp32 tf32 bf16 fp16)
             ;;
         6)
-            words=(none flip face face-strong vca)
+            words=(none flip face face-strong imagenet vca)
             ;;
         7)
-            words=(stretch crop pad)
+            words=(stretch crop imagenet pad)
             ;;
         8)
             words=(auto ram none)
@@ -302,55 +336,76 @@ _affectkit_words() {
         9)
             words=(
                 resnet18 resnet34 resnet50 resnet101 resnet152 efficientnet_b0 mobilenetv3_small_100
-                convnext_tiny vit_small_patch16_224 vit_base_patch16_224 vca
+                convnext_tiny vit_small_patch16_224 vit_base_patch16_224 vca resnet50_plain
+                resnet50_center_surround resnet50_local_rf resnet50_cortical_magnification resnet50_tuned_norm
+                resnet50_div_norm resnet50_composite_a resnet50_composite_b resnet50_composite_c
+                resnet50_composite_d resnet50_composite_e resnet50_composite_f resnet50_composite_g
+                resnet50_v1
             )
             ;;
         10)
             words=(auto distribution classification ratings)
             ;;
         11)
-            words=(linear vgg vgg-avg)
+            words=(all last)
             ;;
         12)
-            words=(ViT-L-14 ViT-B-32)
+            words=(linear vgg vgg-avg)
             ;;
         13)
-            words=(auto quickgelu gelu)
+            words=(ViT-L-14 ViT-B-32)
             ;;
         14)
-            words=(both arousal valence)
+            words=(auto quickgelu gelu)
             ;;
         15)
-            words=(mse l1 kl ce js vca ccc)
+            words=(both arousal valence)
             ;;
         16)
-            words=(sgd adam adamw)
+            words=(mse l1 kl ce js vca ccc)
             ;;
         17)
-            words=(constant step multistep cosine plateau cyclic cyclic_plateau)
+            words=(sgd adam adamw)
             ;;
         18)
-            words=(auto labels none)
+            words=(constant step multistep cosine plateau cyclic cyclic_plateau)
             ;;
         19)
-            words=(none wandb)
+            words=(auto labels none)
             ;;
         20)
-            words=(noise color lighting grayscale)
+            words=(none wandb)
             ;;
         21)
-            words=(train valid test all)
+            words=(
+                gaussian_noise shot_noise impulse_noise defocus_blur glass_blur motion_blur zoom_blur snow
+                frost fog brightness contrast elastic_transform pixelate jpeg_compression speckle_noise
+                gaussian_blur spatter saturate noise color lighting grayscale
+            )
             ;;
         22)
-            words=(csv jsonl parquet)
+            words=(train valid test all)
             ;;
         23)
-            words=(valence arousal)
+            words=(
+                benchmark validation all alterations gaussian_noise shot_noise impulse_noise defocus_blur
+                glass_blur motion_blur zoom_blur snow frost fog brightness contrast elastic_transform pixelate
+                jpeg_compression speckle_noise gaussian_blur spatter saturate noise color lighting grayscale
+            )
             ;;
         24)
-            words=(copy hardlink)
+            words=(auto cifar tiny imagenet)
             ;;
         25)
+            words=(csv jsonl parquet)
+            ;;
+        26)
+            words=(valence arousal)
+            ;;
+        27)
+            words=(copy hardlink)
+            ;;
+        28)
             words=(distribution majority)
             ;;
     esac

@@ -13,54 +13,65 @@ function __affectkit_takes
             'relabel --config' 'train --device' 'train --precision' 'train --batch-size' 'train --workers' \
             'train --data' 'train --labels' 'train --test-data' 'train --test-labels' 'train --rating-range' \
             'train --output' 'train --resume' 'train --val-fraction' 'train --augment' 'train --fit' \
-            'train --cache' 'train --on-error' 'train --model' 'train --task' 'train --init' \
-            'train --image-size' 'train --channels' 'train --dropout' 'train --top' 'train --clip' \
-            'train --clip-weights' 'train --clip-activation' 'train --outputs' 'train --views' \
-            'train --epochs' 'train --loss' 'train --optimizer' 'train --lr' 'train --momentum' \
-            'train --weight-decay' 'train --schedule' 'train --warmup' 'train --lr-min' 'train --lr-peak' \
-            'train --lr-cycle-end' 'train --lr-patience' 'train --step-size' 'train --milestones' \
-            'train --gamma' 'train --accumulate' 'train --clip-norm' 'train --mixup' \
+            'train --cache' 'train --on-error' 'train --model' 'train --task' 'train --init' 'train --tune' \
+            'train --image-size' 'train --channels' 'train --dropout' 'train --top' 'train --v1' \
+            'train --clip' 'train --clip-weights' 'train --clip-activation' 'train --outputs' \
+            'train --views' 'train --epochs' 'train --loss' 'train --optimizer' 'train --lr' \
+            'train --momentum' 'train --weight-decay' 'train --schedule' 'train --warmup' 'train --lr-min' \
+            'train --lr-peak' 'train --lr-cycle-end' 'train --lr-patience' 'train --step-size' \
+            'train --milestones' 'train --gamma' 'train --accumulate' 'train --clip-norm' 'train --mixup' \
             'train --label-smoothing' 'train --class-weights' 'train --ema' 'train --early-stop' \
-            'train --seed' 'train --monitor' 'train --checkpoint-every' 'train --keep' 'train --calibrate' \
-            'train --repeat' 'train --track' 'train --slurm' 'train --config' 'verify-resume --device' \
-            'verify-resume --precision' 'verify-resume --batch-size' 'verify-resume --workers' \
-            'verify-resume --data' 'verify-resume --labels' 'verify-resume --test-data' \
-            'verify-resume --test-labels' 'verify-resume --rating-range' 'verify-resume --output' \
-            'verify-resume --resume' 'verify-resume --val-fraction' 'verify-resume --augment' \
-            'verify-resume --fit' 'verify-resume --cache' 'verify-resume --on-error' 'verify-resume --model' \
-            'verify-resume --task' 'verify-resume --init' 'verify-resume --image-size' \
-            'verify-resume --channels' 'verify-resume --dropout' 'verify-resume --top' \
-            'verify-resume --clip' 'verify-resume --clip-weights' 'verify-resume --clip-activation' \
-            'verify-resume --outputs' 'verify-resume --views' 'verify-resume --epochs' \
-            'verify-resume --loss' 'verify-resume --optimizer' 'verify-resume --lr' \
-            'verify-resume --momentum' 'verify-resume --weight-decay' 'verify-resume --schedule' \
-            'verify-resume --warmup' 'verify-resume --lr-min' 'verify-resume --lr-peak' \
-            'verify-resume --lr-cycle-end' 'verify-resume --lr-patience' 'verify-resume --step-size' \
-            'verify-resume --milestones' 'verify-resume --gamma' 'verify-resume --accumulate' \
-            'verify-resume --clip-norm' 'verify-resume --mixup' 'verify-resume --label-smoothing' \
-            'verify-resume --class-weights' 'verify-resume --ema' 'verify-resume --early-stop' \
-            'verify-resume --seed' 'verify-resume --monitor' 'verify-resume --checkpoint-every' \
+            'train --seed' 'train --monitor' 'train --checkpoint-every' 'train --keep-every' 'train --keep' \
+            'train --calibrate' 'train --repeat' 'train --track' 'train --slurm' 'train --config' \
+            'verify-resume --device' 'verify-resume --precision' 'verify-resume --batch-size' \
+            'verify-resume --workers' 'verify-resume --data' 'verify-resume --labels' \
+            'verify-resume --test-data' 'verify-resume --test-labels' 'verify-resume --rating-range' \
+            'verify-resume --output' 'verify-resume --resume' 'verify-resume --val-fraction' \
+            'verify-resume --augment' 'verify-resume --fit' 'verify-resume --cache' \
+            'verify-resume --on-error' 'verify-resume --model' 'verify-resume --task' 'verify-resume --init' \
+            'verify-resume --tune' 'verify-resume --image-size' 'verify-resume --channels' \
+            'verify-resume --dropout' 'verify-resume --top' 'verify-resume --v1' 'verify-resume --clip' \
+            'verify-resume --clip-weights' 'verify-resume --clip-activation' 'verify-resume --outputs' \
+            'verify-resume --views' 'verify-resume --epochs' 'verify-resume --loss' \
+            'verify-resume --optimizer' 'verify-resume --lr' 'verify-resume --momentum' \
+            'verify-resume --weight-decay' 'verify-resume --schedule' 'verify-resume --warmup' \
+            'verify-resume --lr-min' 'verify-resume --lr-peak' 'verify-resume --lr-cycle-end' \
+            'verify-resume --lr-patience' 'verify-resume --step-size' 'verify-resume --milestones' \
+            'verify-resume --gamma' 'verify-resume --accumulate' 'verify-resume --clip-norm' \
+            'verify-resume --mixup' 'verify-resume --label-smoothing' 'verify-resume --class-weights' \
+            'verify-resume --ema' 'verify-resume --early-stop' 'verify-resume --seed' \
+            'verify-resume --monitor' 'verify-resume --checkpoint-every' 'verify-resume --keep-every' \
             'verify-resume --keep' 'verify-resume --calibrate' 'verify-resume --repeat' \
             'verify-resume --track' 'verify-resume --steps' 'verify-resume --images' \
             'verify-resume --keep-files' 'verify-resume --config' 'test --device' 'test --precision' \
             'test --batch-size' 'test --workers' 'test --checkpoint' 'test --data' 'test --labels' \
             'test --rating-range' 'test --clip-weights' 'test --alter' 'test --split' 'test --results' \
-            'test --on-error' 'test --fail-under' 'test --slurm' 'test --config' 'infer --device' \
-            'infer --precision' 'infer --batch-size' 'infer --workers' 'infer --checkpoint' \
-            'infer --results' 'infer --labels' 'infer --rating-range' 'infer --clip-weights' \
-            'infer --format' 'infer --shard' 'infer --on-error' 'infer --slurm' 'infer --config' \
-            'merge --config' 'quantiles --actual' 'quantiles --predicted' 'quantiles --bins' \
-            'quantiles --results' 'quantiles --fail-under' 'quantiles --config' 'convert --outputs' \
-            'convert --clip-weights' 'convert --config' 'models --checkpoint' 'models --config' \
-            'pull --output' 'pull --file' 'pull --checksum' 'pull --config' 'cache --older-than' \
-            'cache --config' 'demo --epochs' 'demo --device' 'demo --config' 'doctor --config' \
-            'completions --write' 'completions --config' 'prep ferplus --output' 'prep ferplus --link' \
-            'prep ferplus --shard' 'prep ferplus --target' 'prep ferplus --slurm' 'prep ferplus --config' \
-            'prep affectnet-fused --output' 'prep affectnet-fused --link' 'prep affectnet-fused --shard' \
-            'prep affectnet-fused --slurm' 'prep affectnet-fused --config' 'prep schematic --train' \
-            'prep schematic --valid' 'prep schematic --test' 'prep schematic --size' 'prep schematic --seed' \
-            'prep schematic --shard' 'prep schematic --slurm' 'prep schematic --config' \
-            'pipeline show --config' 'pipeline save --config'
+            'test --on-error' 'test --fail-under' 'test --slurm' 'test --config' 'eval-corruptions --device' \
+            'eval-corruptions --precision' 'eval-corruptions --batch-size' 'eval-corruptions --workers' \
+            'eval-corruptions --checkpoint' 'eval-corruptions --data' 'eval-corruptions --labels' \
+            'eval-corruptions --rating-range' 'eval-corruptions --clip-weights' 'eval-corruptions --split' \
+            'eval-corruptions --cache' 'eval-corruptions --on-error' 'eval-corruptions --corruptions' \
+            'eval-corruptions --severities' 'eval-corruptions --scale' 'eval-corruptions --corrupted-root' \
+            'eval-corruptions --frost-textures' 'eval-corruptions --save-images' 'eval-corruptions --seed' \
+            'eval-corruptions --baseline' 'eval-corruptions --results' 'eval-corruptions --fail-under' \
+            'eval-corruptions --slurm' 'eval-corruptions --config' 'corruptions --preview' \
+            'corruptions --corruptions' 'corruptions --scale' 'corruptions --size' 'corruptions --seed' \
+            'corruptions --frost-textures' 'corruptions --config' 'infer --device' 'infer --precision' \
+            'infer --batch-size' 'infer --workers' 'infer --checkpoint' 'infer --results' 'infer --labels' \
+            'infer --rating-range' 'infer --clip-weights' 'infer --format' 'infer --shard' \
+            'infer --on-error' 'infer --slurm' 'infer --config' 'merge --config' 'quantiles --actual' \
+            'quantiles --predicted' 'quantiles --bins' 'quantiles --results' 'quantiles --fail-under' \
+            'quantiles --config' 'convert --outputs' 'convert --clip-weights' 'convert --config' \
+            'models --checkpoint' 'models --config' 'pull --output' 'pull --file' 'pull --checksum' \
+            'pull --config' 'cache --older-than' 'cache --config' 'demo --epochs' 'demo --device' \
+            'demo --config' 'doctor --config' 'completions --write' 'completions --config' \
+            'prep ferplus --output' 'prep ferplus --link' 'prep ferplus --shard' 'prep ferplus --target' \
+            'prep ferplus --slurm' 'prep ferplus --config' 'prep affectnet-fused --output' \
+            'prep affectnet-fused --link' 'prep affectnet-fused --shard' 'prep affectnet-fused --slurm' \
+            'prep affectnet-fused --config' 'prep schematic --train' 'prep schematic --valid' \
+            'prep schematic --test' 'prep schematic --size' 'prep schematic --seed' 'prep schematic --shard' \
+            'prep schematic --slurm' 'prep schematic --config' 'pipeline show --config' \
+            'pipeline save --config'
             echo 1
         case '*'
             echo 0
@@ -85,7 +96,7 @@ function __affectkit_at
             set ended 1
         else if string match -qr -- '^-.' $token
             set skip (__affectkit_takes "$path" $token)
-        else if contains -- (string trim -- "$path $token") datasplit relabel train verify-resume test infer merge quantiles convert models pull cache demo doctor completions prep 'prep ferplus' 'prep affectnet-fused' 'prep schematic' pipeline 'pipeline show' 'pipeline save'
+        else if contains -- (string trim -- "$path $token") datasplit relabel train verify-resume test eval-corruptions corruptions infer merge quantiles convert models pull cache demo doctor completions prep 'prep ferplus' 'prep affectnet-fused' 'prep schematic' pipeline 'pipeline show' 'pipeline save'
             set path (string trim -- "$path $token")
             set position 0
         else
@@ -120,12 +131,12 @@ end
 
 function __affectkit_words_5
     printf '%s\n' \
-        none flip face face-strong vca
+        none flip face face-strong imagenet vca
 end
 
 function __affectkit_words_6
     printf '%s\n' \
-        stretch crop pad
+        stretch crop imagenet pad
 end
 
 function __affectkit_words_7
@@ -136,7 +147,10 @@ end
 function __affectkit_words_8
     printf '%s\n' \
         resnet18 resnet34 resnet50 resnet101 resnet152 efficientnet_b0 mobilenetv3_small_100 convnext_tiny \
-        vit_small_patch16_224 vit_base_patch16_224 vca
+        vit_small_patch16_224 vit_base_patch16_224 vca resnet50_plain resnet50_center_surround \
+        resnet50_local_rf resnet50_cortical_magnification resnet50_tuned_norm resnet50_div_norm \
+        resnet50_composite_a resnet50_composite_b resnet50_composite_c resnet50_composite_d \
+        resnet50_composite_e resnet50_composite_f resnet50_composite_g resnet50_v1
 end
 
 function __affectkit_words_9
@@ -146,80 +160,99 @@ end
 
 function __affectkit_words_10
     printf '%s\n' \
-        linear vgg vgg-avg
+        all last
 end
 
 function __affectkit_words_11
     printf '%s\n' \
-        ViT-L-14 ViT-B-32
+        linear vgg vgg-avg
 end
 
 function __affectkit_words_12
     printf '%s\n' \
-        auto quickgelu gelu
+        ViT-L-14 ViT-B-32
 end
 
 function __affectkit_words_13
     printf '%s\n' \
-        both arousal valence
+        auto quickgelu gelu
 end
 
 function __affectkit_words_14
     printf '%s\n' \
-        mse l1 kl ce js vca ccc
+        both arousal valence
 end
 
 function __affectkit_words_15
     printf '%s\n' \
-        sgd adam adamw
+        mse l1 kl ce js vca ccc
 end
 
 function __affectkit_words_16
     printf '%s\n' \
-        constant step multistep cosine plateau cyclic cyclic_plateau
+        sgd adam adamw
 end
 
 function __affectkit_words_17
     printf '%s\n' \
-        auto labels none
+        constant step multistep cosine plateau cyclic cyclic_plateau
 end
 
 function __affectkit_words_18
     printf '%s\n' \
-        none wandb
+        auto labels none
 end
 
 function __affectkit_words_19
     printf '%s\n' \
-        noise color lighting grayscale
+        none wandb
 end
 
 function __affectkit_words_20
     printf '%s\n' \
-        train valid test all
+        gaussian_noise shot_noise impulse_noise defocus_blur glass_blur motion_blur zoom_blur snow frost fog \
+        brightness contrast elastic_transform pixelate jpeg_compression speckle_noise gaussian_blur spatter \
+        saturate noise color lighting grayscale
 end
 
 function __affectkit_words_21
     printf '%s\n' \
-        csv jsonl parquet
+        train valid test all
 end
 
 function __affectkit_words_22
     printf '%s\n' \
-        valence arousal
+        benchmark validation all alterations gaussian_noise shot_noise impulse_noise defocus_blur glass_blur \
+        motion_blur zoom_blur snow frost fog brightness contrast elastic_transform pixelate jpeg_compression \
+        speckle_noise gaussian_blur spatter saturate noise color lighting grayscale
 end
 
 function __affectkit_words_23
     printf '%s\n' \
-        bash zsh fish powershell
+        auto cifar tiny imagenet
 end
 
 function __affectkit_words_24
     printf '%s\n' \
-        copy hardlink
+        csv jsonl parquet
 end
 
 function __affectkit_words_25
+    printf '%s\n' \
+        valence arousal
+end
+
+function __affectkit_words_26
+    printf '%s\n' \
+        bash zsh fish powershell
+end
+
+function __affectkit_words_27
+    printf '%s\n' \
+        copy hardlink
+end
+
+function __affectkit_words_28
     printf '%s\n' \
         distribution majority
 end
@@ -232,10 +265,12 @@ complete -c affectkit -n '__affectkit_at "" 0 0' -a relabel -d 'Move files to th
 complete -c affectkit -n '__affectkit_at "" 0 0' -a train -d 'Train a model, or continue a run with --resume'
 complete -c affectkit -n '__affectkit_at "" 0 0' -a verify-resume -d 'Prove that a killed run with these settings ends, resumed, with the same bytes'
 complete -c affectkit -n '__affectkit_at "" 0 0' -a test -d 'Test a checkpoint on labelled images'
+complete -c affectkit -n '__affectkit_at "" 0 0' -a eval-corruptions -d 'Test a checkpoint on labelled images as they are and corrupted, at five...'
+complete -c affectkit -n '__affectkit_at "" 0 0' -a corruptions -d 'List the corruptions of eval-corruptions, or draw what they do to an image'
 complete -c affectkit -n '__affectkit_at "" 0 0' -a infer -d 'Predict images: files, folders, glob patterns, or a list on standard input (-)'
 complete -c affectkit -n '__affectkit_at "" 0 0' -a merge -d 'Put the parts of --shard 1/N to N/N together, into the bytes that one run...'
 complete -c affectkit -n '__affectkit_at "" 0 0' -a quantiles -d 'Average predicted and actual values in bins of equal count, and compare...'
-complete -c affectkit -n '__affectkit_at "" 0 0' -a convert -d 'Turn a checkpoint that its authors published (VCA) into one of affectkit\'s'
+complete -c affectkit -n '__affectkit_at "" 0 0' -a convert -d 'Turn a checkpoint that its authors published (VCA, V1 networks) into one...'
 complete -c affectkit -n '__affectkit_at "" 0 0' -a models -d 'List the models that train takes, or show what a checkpoint holds'
 complete -c affectkit -n '__affectkit_at "" 0 0' -a pull -d 'Fetch the files of a Zenodo record, or one file, with checksum and resume'
 complete -c affectkit -n '__affectkit_at "" 0 0' -a cache -d 'Show or clear the features of frozen encoders that train keeps on disk'
@@ -315,24 +350,26 @@ complete -c affectkit -n '__affectkit_at "train"' -l task -x -a '(__affectkit_wo
 complete -c affectkit -n '__affectkit_at "train"' -l pretrained -d 'Start from the weights on timm\'s hub (downloaded once). Default: yes'
 complete -c affectkit -n '__affectkit_at "train"' -l no-pretrained -d 'Start from the weights on timm\'s hub (downloaded once). Default: yes'
 complete -c affectkit -n '__affectkit_at "train"' -l init -r -F -d 'Start from the weights in this file instead'
+complete -c affectkit -n '__affectkit_at "train"' -l tune -x -a '(__affectkit_words_10)' -d 'What learns: all; last: the classifier alone, on a network that stays as...'
 complete -c affectkit -n '__affectkit_at "train"' -l image-size -x -d 'Input height and width in pixels. Default: the model\'s own'
 complete -c affectkit -n '__affectkit_at "train"' -l channels -x -d '3 for RGB, 1 for gray input. Default: 3'
 complete -c affectkit -n '__affectkit_at "train"' -l dropout -x -d 'Dropout in front of the last layer. Default: 0.3'
-complete -c affectkit -n '__affectkit_at "train"' -l top -x -a '(__affectkit_words_10)' -d 'Classifier on the backbone: linear; vgg: 4096-4096 on the flattened map...'
-complete -c affectkit -n '__affectkit_at "train"' -l clip -x -a '(__affectkit_words_11)' -d 'CLIP of vca: ViT-L-14, ViT-B-32, any name of open_clip, or a .json...'
+complete -c affectkit -n '__affectkit_at "train"' -l top -x -a '(__affectkit_words_11)' -d 'Classifier on the backbone: linear; vgg: 4096-4096 on the flattened map...'
+complete -c affectkit -n '__affectkit_at "train"' -l v1 -x -d 'Components of resnet50_v1: center-surround, local-rf, tuned-norm or...'
+complete -c affectkit -n '__affectkit_at "train"' -l clip -x -a '(__affectkit_words_12)' -d 'CLIP of vca: ViT-L-14, ViT-B-32, any name of open_clip, or a .json...'
 complete -c affectkit -n '__affectkit_at "train"' -l clip-weights -r -F -d 'CLIP\'s weights: a tag of open_clip (fetched once), a file, or random'
-complete -c affectkit -n '__affectkit_at "train"' -l clip-activation -x -a '(__affectkit_words_12)' -d 'Activation that CLIP was trained with; a file does not tell. Default: auto'
+complete -c affectkit -n '__affectkit_at "train"' -l clip-activation -x -a '(__affectkit_words_13)' -d 'Activation that CLIP was trained with; a file does not tell. Default: auto'
 complete -c affectkit -n '__affectkit_at "train"' -l clip-normalise -d 'Normalise images by CLIP\'s mean and std, which the published VCA does not'
 complete -c affectkit -n '__affectkit_at "train"' -l include-clip -d 'Save CLIP\'s weights in checkpoints, not their name and hash alone'
-complete -c affectkit -n '__affectkit_at "train"' -l outputs -x -a '(__affectkit_words_13)' -d 'Which ratings are predicted. Default: both'
+complete -c affectkit -n '__affectkit_at "train"' -l outputs -x -a '(__affectkit_words_14)' -d 'Which ratings are predicted. Default: both'
 complete -c affectkit -n '__affectkit_at "train"' -l views -x -d 'Augmented views of each training image whose CLIP features are computed...'
 complete -c affectkit -n '__affectkit_at "train"' -l epochs -x -d 'Passes over the training images. Default: 20'
-complete -c affectkit -n '__affectkit_at "train"' -l loss -x -a '(__affectkit_words_14)' -d 'One of mse, l1, kl, ce, js, for ratings vca, mse, l1, ccc; or a weighted...'
-complete -c affectkit -n '__affectkit_at "train"' -l optimizer -x -a '(__affectkit_words_15)' -d 'Optimiser. Default: adam'
+complete -c affectkit -n '__affectkit_at "train"' -l loss -x -a '(__affectkit_words_15)' -d 'One of mse, l1, kl, ce, js, for ratings vca, mse, l1, ccc; or a weighted...'
+complete -c affectkit -n '__affectkit_at "train"' -l optimizer -x -a '(__affectkit_words_16)' -d 'Optimiser. Default: adam'
 complete -c affectkit -n '__affectkit_at "train"' -l lr -x -d 'Learning rate. Default: 0.001'
 complete -c affectkit -n '__affectkit_at "train"' -l momentum -x -d 'Momentum of SGD. Default: 0.9'
 complete -c affectkit -n '__affectkit_at "train"' -l weight-decay -x -d 'Weight decay (L2 for SGD and Adam, decoupled for AdamW). Default: 0'
-complete -c affectkit -n '__affectkit_at "train"' -l schedule -x -a '(__affectkit_words_16)' -d 'How the learning rate moves. Default: plateau'
+complete -c affectkit -n '__affectkit_at "train"' -l schedule -x -a '(__affectkit_words_17)' -d 'How the learning rate moves. Default: plateau'
 complete -c affectkit -n '__affectkit_at "train"' -l warmup -x -d 'Epochs of linear growth from 0 before the schedule counts fully. Default: 0'
 complete -c affectkit -n '__affectkit_at "train"' -l lr-min -x -d 'Where cosine and cyclic_plateau end; the floor of plateau. Default: 0'
 complete -c affectkit -n '__affectkit_at "train"' -l lr-peak -x -d 'Epoch at which the cyclic ones reach --lr. Default: a tenth of the epochs'
@@ -354,10 +391,11 @@ complete -c affectkit -n '__affectkit_at "train"' -l monitor -x -d 'Validation m
 complete -c affectkit -n '__affectkit_at "train"' -l deterministic -d 'On CUDA, only kernels that repeat to the last bit (slower); the CPU\'s do...'
 complete -c affectkit -n '__affectkit_at "train"' -l checkpoint-every -x -d 'Also save the state every so many steps (200) or minutes (10m)'
 complete -c affectkit -n '__affectkit_at "train"' -l keep-epochs -d 'Keep the checkpoint of every epoch, that before training (epoch 0) included'
+complete -c affectkit -n '__affectkit_at "train"' -l keep-every -x -d 'Keep the checkpoint of every N-th epoch. Default: none'
 complete -c affectkit -n '__affectkit_at "train"' -l keep -x -d 'Saved states that are kept, the newest. Default: 2'
-complete -c affectkit -n '__affectkit_at "train"' -l calibrate -x -a '(__affectkit_words_17)' -d 'What the temperature is fitted to on the validation split: auto (targets)...'
+complete -c affectkit -n '__affectkit_at "train"' -l calibrate -x -a '(__affectkit_words_18)' -d 'What the temperature is fitted to on the validation split: auto (targets)...'
 complete -c affectkit -n '__affectkit_at "train"' -l repeat -x -d 'Train this many times with seeds SEED, SEED+1, ... Default: 1'
-complete -c affectkit -n '__affectkit_at "train"' -l track -x -a '(__affectkit_words_18)' -d 'Also log to Weights & Biases. Default: none'
+complete -c affectkit -n '__affectkit_at "train"' -l track -x -a '(__affectkit_words_19)' -d 'Also log to Weights & Biases. Default: none'
 complete -c affectkit -n '__affectkit_at "train"' -l print-config -d 'Print every setting and where it came from, and stop'
 complete -c affectkit -n '__affectkit_at "train"' -l slurm -x -d 'Submit this command as a Slurm job: time=4:00:00,partition=gpu,gpus=1...'
 complete -c affectkit -n '__affectkit_at "train"' -l config -r -F -d 'YAML file with settings; flags win over it'
@@ -390,24 +428,26 @@ complete -c affectkit -n '__affectkit_at "verify-resume"' -l task -x -a '(__affe
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l pretrained -d 'Start from the weights on timm\'s hub (downloaded once). Default: yes'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l no-pretrained -d 'Start from the weights on timm\'s hub (downloaded once). Default: yes'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l init -r -F -d 'Start from the weights in this file instead'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l tune -x -a '(__affectkit_words_10)' -d 'What learns: all; last: the classifier alone, on a network that stays as...'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l image-size -x -d 'Input height and width in pixels. Default: the model\'s own'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l channels -x -d '3 for RGB, 1 for gray input. Default: 3'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l dropout -x -d 'Dropout in front of the last layer. Default: 0.3'
-complete -c affectkit -n '__affectkit_at "verify-resume"' -l top -x -a '(__affectkit_words_10)' -d 'Classifier on the backbone: linear; vgg: 4096-4096 on the flattened map...'
-complete -c affectkit -n '__affectkit_at "verify-resume"' -l clip -x -a '(__affectkit_words_11)' -d 'CLIP of vca: ViT-L-14, ViT-B-32, any name of open_clip, or a .json...'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l top -x -a '(__affectkit_words_11)' -d 'Classifier on the backbone: linear; vgg: 4096-4096 on the flattened map...'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l v1 -x -d 'Components of resnet50_v1: center-surround, local-rf, tuned-norm or...'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l clip -x -a '(__affectkit_words_12)' -d 'CLIP of vca: ViT-L-14, ViT-B-32, any name of open_clip, or a .json...'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l clip-weights -r -F -d 'CLIP\'s weights: a tag of open_clip (fetched once), a file, or random'
-complete -c affectkit -n '__affectkit_at "verify-resume"' -l clip-activation -x -a '(__affectkit_words_12)' -d 'Activation that CLIP was trained with; a file does not tell. Default: auto'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l clip-activation -x -a '(__affectkit_words_13)' -d 'Activation that CLIP was trained with; a file does not tell. Default: auto'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l clip-normalise -d 'Normalise images by CLIP\'s mean and std, which the published VCA does not'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l include-clip -d 'Save CLIP\'s weights in checkpoints, not their name and hash alone'
-complete -c affectkit -n '__affectkit_at "verify-resume"' -l outputs -x -a '(__affectkit_words_13)' -d 'Which ratings are predicted. Default: both'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l outputs -x -a '(__affectkit_words_14)' -d 'Which ratings are predicted. Default: both'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l views -x -d 'Augmented views of each training image whose CLIP features are computed...'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l epochs -x -d 'Without effect here. Default: 2, always'
-complete -c affectkit -n '__affectkit_at "verify-resume"' -l loss -x -a '(__affectkit_words_14)' -d 'One of mse, l1, kl, ce, js, for ratings vca, mse, l1, ccc; or a weighted...'
-complete -c affectkit -n '__affectkit_at "verify-resume"' -l optimizer -x -a '(__affectkit_words_15)' -d 'Optimiser. Default: adam'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l loss -x -a '(__affectkit_words_15)' -d 'One of mse, l1, kl, ce, js, for ratings vca, mse, l1, ccc; or a weighted...'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l optimizer -x -a '(__affectkit_words_16)' -d 'Optimiser. Default: adam'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l lr -x -d 'Learning rate. Default: 0.001'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l momentum -x -d 'Momentum of SGD. Default: 0.9'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l weight-decay -x -d 'Weight decay (L2 for SGD and Adam, decoupled for AdamW). Default: 0'
-complete -c affectkit -n '__affectkit_at "verify-resume"' -l schedule -x -a '(__affectkit_words_16)' -d 'How the learning rate moves. Default: plateau'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l schedule -x -a '(__affectkit_words_17)' -d 'How the learning rate moves. Default: plateau'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l warmup -x -d 'Epochs of linear growth from 0 before the schedule counts fully. Default: 0'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l lr-min -x -d 'Where cosine and cyclic_plateau end; the floor of plateau. Default: 0'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l lr-peak -x -d 'Epoch at which the cyclic ones reach --lr. Default: a tenth of the epochs'
@@ -429,10 +469,11 @@ complete -c affectkit -n '__affectkit_at "verify-resume"' -l monitor -x -d 'Vali
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l deterministic -d 'On CUDA, only kernels that repeat to the last bit (slower); the CPU\'s do...'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l checkpoint-every -x -d 'Without effect here. Default: 1, always'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l keep-epochs -d 'Keep the checkpoint of every epoch, that before training (epoch 0) included'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l keep-every -x -d 'Keep the checkpoint of every N-th epoch. Default: none'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l keep -x -d 'Without effect here. Default: 2'
-complete -c affectkit -n '__affectkit_at "verify-resume"' -l calibrate -x -a '(__affectkit_words_17)' -d 'What the temperature is fitted to on the validation split: auto (targets)...'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l calibrate -x -a '(__affectkit_words_18)' -d 'What the temperature is fitted to on the validation split: auto (targets)...'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l repeat -x -d 'Without effect here. Default: 1'
-complete -c affectkit -n '__affectkit_at "verify-resume"' -l track -x -a '(__affectkit_words_18)' -d 'Without effect here. Default: none'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l track -x -a '(__affectkit_words_19)' -d 'Without effect here. Default: none'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l steps -x -d 'Optimiser steps of each short run, over two epochs. Default: 6'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l images -x -d 'At most so many training images. Default: what the steps need'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l keep-files -r -F -d 'Keep the folders of the short runs in this new folder'
@@ -453,8 +494,8 @@ complete -c affectkit -n '__affectkit_at "test"' -l data -r -F -d 'Folder with t
 complete -c affectkit -n '__affectkit_at "test"' -l labels -r -F -d 'Table of labels or ratings of the images in --data, if it does not lie there'
 complete -c affectkit -n '__affectkit_at "test"' -l rating-range -x -d 'Least and greatest rating that can be given, as 1,9; others are refused'
 complete -c affectkit -n '__affectkit_at "test"' -l clip-weights -r -F -d 'File with the CLIP weights of a vca checkpoint; they must be the ones that...'
-complete -c affectkit -n '__affectkit_at "test"' -l alter -x -a '(__affectkit_words_19)' -d 'Alter the images first: noise, color, lighting or grayscale, as noise:3...'
-complete -c affectkit -n '__affectkit_at "test"' -l split -x -a '(__affectkit_words_20)' -d 'Split to test on; all takes a --labels table whole, as is one without a...'
+complete -c affectkit -n '__affectkit_at "test"' -l alter -x -a '(__affectkit_words_20)' -d 'Alter the images first: noise, color, lighting or grayscale, as noise:3...'
+complete -c affectkit -n '__affectkit_at "test"' -l split -x -a '(__affectkit_words_21)' -d 'Split to test on; all takes a --labels table whole, as is one without a...'
 complete -c affectkit -n '__affectkit_at "test"' -l results -r -F -d 'Folder for tables and pictures'
 complete -c affectkit -n '__affectkit_at "test"' -l force -d 'Write into a --results that is not empty'
 complete -c affectkit -n '__affectkit_at "test"' -l on-error -x -a '(__affectkit_words_1)' -d 'What a bad image does. Default: fail'
@@ -465,6 +506,53 @@ complete -c affectkit -n '__affectkit_at "test"' -l json -d 'Print one JSON obje
 complete -c affectkit -n '__affectkit_at "test"' -l quiet -s q -d 'No progress and no notes; warnings stay'
 complete -c affectkit -n '__affectkit_at "test"' -l debug -d 'Show the traceback of an error'
 complete -c affectkit -n '__affectkit_at "test"' -l help -s h -d 'Show this message and exit'
+
+# affectkit eval-corruptions
+complete -c affectkit -n '__affectkit_at "eval-corruptions"' -l device -x -a '(__affectkit_words_3)' -d 'auto, cpu, cuda, cuda:N or mps. One that is absent is an error. Default: auto'
+complete -c affectkit -n '__affectkit_at "eval-corruptions"' -l precision -x -a '(__affectkit_words_4)' -d 'Number format of the forward pass. Default: auto'
+complete -c affectkit -n '__affectkit_at "eval-corruptions"' -l compile -d 'Compile the model with torch\'s compiler before the first batch'
+complete -c affectkit -n '__affectkit_at "eval-corruptions"' -l batch-size -x -d 'Images in a batch, over all processes. Default: 32'
+complete -c affectkit -n '__affectkit_at "eval-corruptions"' -l workers -x -d 'Workers that decode images, for each process. Default: chosen by the data'
+complete -c affectkit -n '__affectkit_at "eval-corruptions"' -l checkpoint -r -F -d 'Checkpoint file, or a run folder (its best model)'
+complete -c affectkit -n '__affectkit_at "eval-corruptions"' -l data -r -F -d 'Folder with the clean dataset; its layout is found by looking'
+complete -c affectkit -n '__affectkit_at "eval-corruptions"' -l labels -r -F -d 'Table of labels or ratings of the images in --data, if it does not lie there'
+complete -c affectkit -n '__affectkit_at "eval-corruptions"' -l rating-range -x -d 'Least and greatest rating that can be given, as 1,9; others are refused'
+complete -c affectkit -n '__affectkit_at "eval-corruptions"' -l clip-weights -r -F -d 'File with the CLIP weights of a vca checkpoint; they must be the ones that...'
+complete -c affectkit -n '__affectkit_at "eval-corruptions"' -l split -x -a '(__affectkit_words_21)' -d 'Split to test on; all takes a --labels table whole, as is one without a...'
+complete -c affectkit -n '__affectkit_at "eval-corruptions"' -l cache -x -a '(__affectkit_words_7)' -d 'Hold decoded images in memory; auto: where they fit in a quarter of what...'
+complete -c affectkit -n '__affectkit_at "eval-corruptions"' -l on-error -x -a '(__affectkit_words_1)' -d 'What a bad image does. Default: fail'
+complete -c affectkit -n '__affectkit_at "eval-corruptions"' -l corruptions -x -a '(__affectkit_words_22)' -d 'benchmark (the fifteen), validation (the four held out), all (both)...'
+complete -c affectkit -n '__affectkit_at "eval-corruptions"' -l severities -x -d 'Severities, as 1-5 or 1,3,5. Default: 1-5'
+complete -c affectkit -n '__affectkit_at "eval-corruptions"' -l scale -x -a '(__affectkit_words_23)' -d 'Benchmark whose parameters are taken; auto: by the shorter side of the...'
+complete -c affectkit -n '__affectkit_at "eval-corruptions"' -l corrupted-root -r -F -d 'Read images already corrupted: CORRUPTION/SEVERITY/CLASS/*, as Tiny-ImageNet-C'
+complete -c affectkit -n '__affectkit_at "eval-corruptions"' -l frost-textures -r -F -d 'Folder with photographs of frost. Default: textures that are computed'
+complete -c affectkit -n '__affectkit_at "eval-corruptions"' -l save-images -r -F -d 'Also write the corrupted images there, as --corrupted-root reads them (PNG)'
+complete -c affectkit -n '__affectkit_at "eval-corruptions"' -l seed -x -d 'Everything random follows from it. Default: 0'
+complete -c affectkit -n '__affectkit_at "eval-corruptions"' -l baseline -r -F -d 'Results of another model, for mCE: its corruptions.csv, or a...'
+complete -c affectkit -n '__affectkit_at "eval-corruptions"' -l results -r -F -d 'Folder for tables and pictures; run again, the command goes on there'
+complete -c affectkit -n '__affectkit_at "eval-corruptions"' -l force -d 'Compute rows anew that are in --results, whatever is there'
+complete -c affectkit -n '__affectkit_at "eval-corruptions"' -l fail-under -x -d 'Exit 3 where a mean over the corruptions is worse, or mce, relative_mce...'
+complete -c affectkit -n '__affectkit_at "eval-corruptions"' -l slurm -x -d 'Submit this command as a Slurm job: time=4:00:00,partition=gpu,gpus=1...'
+complete -c affectkit -n '__affectkit_at "eval-corruptions"' -l config -r -F -d 'YAML file with settings; flags win over it'
+complete -c affectkit -n '__affectkit_at "eval-corruptions"' -l json -d 'Print one JSON object as the result'
+complete -c affectkit -n '__affectkit_at "eval-corruptions"' -l quiet -s q -d 'No progress and no notes; warnings stay'
+complete -c affectkit -n '__affectkit_at "eval-corruptions"' -l debug -d 'Show the traceback of an error'
+complete -c affectkit -n '__affectkit_at "eval-corruptions"' -l help -s h -d 'Show this message and exit'
+
+# affectkit corruptions
+complete -c affectkit -n '__affectkit_at "corruptions"' -l preview -r -F -d 'Draw IMAGE under each corruption at five severities: a PNG file'
+complete -c affectkit -n '__affectkit_at "corruptions"' -l corruptions -x -a '(__affectkit_words_22)' -d 'benchmark (the fifteen), validation (the four held out), all (both)...'
+complete -c affectkit -n '__affectkit_at "corruptions"' -l scale -x -a '(__affectkit_words_23)' -d 'Benchmark whose parameters are taken; auto: by --size. Default: auto'
+complete -c affectkit -n '__affectkit_at "corruptions"' -l size -x -d 'Side in pixels that IMAGE is brought to first. Default: 224'
+complete -c affectkit -n '__affectkit_at "corruptions"' -l seed -x -d 'Everything random follows from it. Default: 0'
+complete -c affectkit -n '__affectkit_at "corruptions"' -l frost-textures -r -F -d 'Folder with photographs of frost. Default: textures that are computed'
+complete -c affectkit -n '__affectkit_at "corruptions"' -l force -d 'Replace the file of --preview'
+complete -c affectkit -n '__affectkit_at "corruptions"' -l config -r -F -d 'YAML file with settings; flags win over it'
+complete -c affectkit -n '__affectkit_at "corruptions"' -l json -d 'Print one JSON object as the result'
+complete -c affectkit -n '__affectkit_at "corruptions"' -l quiet -s q -d 'No progress and no notes; warnings stay'
+complete -c affectkit -n '__affectkit_at "corruptions"' -l debug -d 'Show the traceback of an error'
+complete -c affectkit -n '__affectkit_at "corruptions"' -l help -s h -d 'Show this message and exit'
+complete -c affectkit -n '__affectkit_at "corruptions" 0 0' -F
 
 # affectkit infer
 complete -c affectkit -n '__affectkit_at "infer"' -l device -x -a '(__affectkit_words_3)' -d 'auto, cpu, cuda, cuda:N or mps. One that is absent is an error. Default: auto'
@@ -477,7 +565,7 @@ complete -c affectkit -n '__affectkit_at "infer"' -l results -r -F -d 'Folder fo
 complete -c affectkit -n '__affectkit_at "infer"' -l labels -r -F -d 'Table of labels or ratings of the images of one folder: they are tested, too'
 complete -c affectkit -n '__affectkit_at "infer"' -l rating-range -x -d 'Least and greatest rating that can be given, as 1,9; others are refused'
 complete -c affectkit -n '__affectkit_at "infer"' -l clip-weights -r -F -d 'File with the CLIP weights of a vca checkpoint; they must be the ones that...'
-complete -c affectkit -n '__affectkit_at "infer"' -l format -x -a '(__affectkit_words_21)' -d 'Format of the rows. Default: csv'
+complete -c affectkit -n '__affectkit_at "infer"' -l format -x -a '(__affectkit_words_24)' -d 'Format of the rows. Default: csv'
 complete -c affectkit -n '__affectkit_at "infer"' -l recursive -d 'Look into sub-folders too'
 complete -c affectkit -n '__affectkit_at "infer"' -l shard -x -d 'Predict every N-th image alone, as the I-th of N runs; affectkit merge...'
 complete -c affectkit -n '__affectkit_at "infer"' -l resume -d 'Continue the table that an interrupted run left in --results'
@@ -515,7 +603,7 @@ complete -c affectkit -n '__affectkit_at "quantiles"' -l debug -d 'Show the trac
 complete -c affectkit -n '__affectkit_at "quantiles"' -l help -s h -d 'Show this message and exit'
 
 # affectkit convert
-complete -c affectkit -n '__affectkit_at "convert"' -l outputs -x -a '(__affectkit_words_22)' -d 'What a model with one output was trained on; its file does not say'
+complete -c affectkit -n '__affectkit_at "convert"' -l outputs -x -a '(__affectkit_words_25)' -d 'What a model with one output was trained on; its file does not say'
 complete -c affectkit -n '__affectkit_at "convert"' -l clip-weights -r -F -d 'What the CLIP in the file is compared with: openai (fetched where need...'
 complete -c affectkit -n '__affectkit_at "convert"' -l force -d 'Replace OUTPUT'
 complete -c affectkit -n '__affectkit_at "convert"' -l config -r -F -d 'YAML file with settings; flags win over it'
@@ -579,7 +667,7 @@ complete -c affectkit -n '__affectkit_at "completions"' -l json -d 'Print one JS
 complete -c affectkit -n '__affectkit_at "completions"' -l quiet -s q -d 'No progress and no notes; warnings stay'
 complete -c affectkit -n '__affectkit_at "completions"' -l debug -d 'Show the traceback of an error'
 complete -c affectkit -n '__affectkit_at "completions"' -l help -s h -d 'Show this message and exit'
-complete -c affectkit -n '__affectkit_at "completions" 0 0' -a '(__affectkit_words_23)'
+complete -c affectkit -n '__affectkit_at "completions" 0 0' -a '(__affectkit_words_26)'
 
 # affectkit prep
 complete -c affectkit -n '__affectkit_at "prep" 0 0' -a ferplus -d 'FER+: ten raters\' votes on the faces of FER-2013, by its authors\' rules'
@@ -589,9 +677,9 @@ complete -c affectkit -n '__affectkit_at "prep"' -l help -s h -d 'Show this mess
 
 # affectkit prep ferplus
 complete -c affectkit -n '__affectkit_at "prep ferplus"' -l output -r -F -d 'Folder to make: tables and images'
-complete -c affectkit -n '__affectkit_at "prep ferplus"' -l link -x -a '(__affectkit_words_24)' -d 'How image files get there. Default: copy'
+complete -c affectkit -n '__affectkit_at "prep ferplus"' -l link -x -a '(__affectkit_words_27)' -d 'How image files get there. Default: copy'
 complete -c affectkit -n '__affectkit_at "prep ferplus"' -l shard -x -d 'Write every N-th image alone, as the I-th of N runs; affectkit merge...'
-complete -c affectkit -n '__affectkit_at "prep ferplus"' -l target -x -a '(__affectkit_words_25)' -d 'distribution: remaining votes of eight emotions; majority: images with a...'
+complete -c affectkit -n '__affectkit_at "prep ferplus"' -l target -x -a '(__affectkit_words_28)' -d 'distribution: remaining votes of eight emotions; majority: images with a...'
 complete -c affectkit -n '__affectkit_at "prep ferplus"' -l slurm -x -d 'Submit this command as a Slurm job: time=4:00:00,partition=gpu,gpus=1...'
 complete -c affectkit -n '__affectkit_at "prep ferplus"' -l config -r -F -d 'YAML file with settings; flags win over it'
 complete -c affectkit -n '__affectkit_at "prep ferplus"' -l json -d 'Print one JSON object as the result'
@@ -602,7 +690,7 @@ complete -c affectkit -n '__affectkit_at "prep ferplus" 0 0' -F
 
 # affectkit prep affectnet-fused
 complete -c affectkit -n '__affectkit_at "prep affectnet-fused"' -l output -r -F -d 'Folder to make: tables and images'
-complete -c affectkit -n '__affectkit_at "prep affectnet-fused"' -l link -x -a '(__affectkit_words_24)' -d 'How image files get there. Default: copy'
+complete -c affectkit -n '__affectkit_at "prep affectnet-fused"' -l link -x -a '(__affectkit_words_27)' -d 'How image files get there. Default: copy'
 complete -c affectkit -n '__affectkit_at "prep affectnet-fused"' -l shard -x -d 'Write every N-th image alone, as the I-th of N runs; affectkit merge...'
 complete -c affectkit -n '__affectkit_at "prep affectnet-fused"' -l slurm -x -d 'Submit this command as a Slurm job: time=4:00:00,partition=gpu,gpus=1...'
 complete -c affectkit -n '__affectkit_at "prep affectnet-fused"' -l config -r -F -d 'YAML file with settings; flags win over it'

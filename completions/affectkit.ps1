@@ -13,10 +13,12 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
         'train Train a model, or continue a run with --resume',
         'verify-resume Prove that a killed run with these settings ends, resumed, with the same bytes',
         'test Test a checkpoint on labelled images',
+        'eval-corruptions Test a checkpoint on labelled images as they are and corrupted, at five...',
+        'corruptions List the corruptions of eval-corruptions, or draw what they do to an image',
         'infer Predict images: files, folders, glob patterns, or a list on standard input (-)',
         'merge Put the parts of --shard 1/N to N/N together, into the bytes that one run...',
         'quantiles Average predicted and actual values in bins of equal count, and compare...',
-        'convert Turn a checkpoint that its authors published (VCA) into one of affectkit''s',
+        'convert Turn a checkpoint that its authors published (VCA, V1 networks) into one...',
         'models List the models that train takes, or show what a checkpoint holds',
         'pull Fetch the files of a Zenodo record, or one file, with checksum and resume',
         'cache Show or clear the features of frozen encoders that train keeps on disk',
@@ -105,10 +107,12 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
         '--pretrained Start from the weights on timm''s hub (downloaded once). Default: yes',
         '--no-pretrained Start from the weights on timm''s hub (downloaded once). Default: yes',
         '--init Start from the weights in this file instead',
+        '--tune What learns: all; last: the classifier alone, on a network that stays as...',
         '--image-size Input height and width in pixels. Default: the model''s own',
         '--channels 3 for RGB, 1 for gray input. Default: 3',
         '--dropout Dropout in front of the last layer. Default: 0.3',
         '--top Classifier on the backbone: linear; vgg: 4096-4096 on the flattened map...',
+        '--v1 Components of resnet50_v1: center-surround, local-rf, tuned-norm or...',
         '--clip CLIP of vca: ViT-L-14, ViT-B-32, any name of open_clip, or a .json...',
         '--clip-weights CLIP''s weights: a tag of open_clip (fetched once), a file, or random',
         '--clip-activation Activation that CLIP was trained with; a file does not tell. Default: auto',
@@ -144,6 +148,7 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
         '--deterministic On CUDA, only kernels that repeat to the last bit (slower); the CPU''s do...',
         '--checkpoint-every Also save the state every so many steps (200) or minutes (10m)',
         '--keep-epochs Keep the checkpoint of every epoch, that before training (epoch 0) included',
+        '--keep-every Keep the checkpoint of every N-th epoch. Default: none',
         '--keep Saved states that are kept, the newest. Default: 2',
         '--calibrate What the temperature is fitted to on the validation split: auto (targets)...',
         '--repeat Train this many times with seeds SEED, SEED+1, ... Default: 1',
@@ -181,10 +186,12 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
         '--pretrained Start from the weights on timm''s hub (downloaded once). Default: yes',
         '--no-pretrained Start from the weights on timm''s hub (downloaded once). Default: yes',
         '--init Start from the weights in this file instead',
+        '--tune What learns: all; last: the classifier alone, on a network that stays as...',
         '--image-size Input height and width in pixels. Default: the model''s own',
         '--channels 3 for RGB, 1 for gray input. Default: 3',
         '--dropout Dropout in front of the last layer. Default: 0.3',
         '--top Classifier on the backbone: linear; vgg: 4096-4096 on the flattened map...',
+        '--v1 Components of resnet50_v1: center-surround, local-rf, tuned-norm or...',
         '--clip CLIP of vca: ViT-L-14, ViT-B-32, any name of open_clip, or a .json...',
         '--clip-weights CLIP''s weights: a tag of open_clip (fetched once), a file, or random',
         '--clip-activation Activation that CLIP was trained with; a file does not tell. Default: auto',
@@ -220,6 +227,7 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
         '--deterministic On CUDA, only kernels that repeat to the last bit (slower); the CPU''s do...',
         '--checkpoint-every Without effect here. Default: 1, always',
         '--keep-epochs Keep the checkpoint of every epoch, that before training (epoch 0) included',
+        '--keep-every Keep the checkpoint of every N-th epoch. Default: none',
         '--keep Without effect here. Default: 2',
         '--calibrate What the temperature is fitted to on the validation split: auto (targets)...',
         '--repeat Without effect here. Default: 1',
@@ -252,6 +260,54 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
         '--on-error What a bad image does. Default: fail',
         '--fail-under Exit 3 where a metric is worse: metric=value,metric=value',
         '--slurm Submit this command as a Slurm job: time=4:00:00,partition=gpu,gpus=1...',
+        '--config YAML file with settings; flags win over it',
+        '--json Print one JSON object as the result',
+        '--quiet No progress and no notes; warnings stay',
+        '-q No progress and no notes; warnings stay',
+        '--debug Show the traceback of an error',
+        '--help Show this message and exit',
+        '-h Show this message and exit')
+    $options['eval-corruptions'] = @(
+        '--device auto, cpu, cuda, cuda:N or mps. One that is absent is an error. Default: auto',
+        '--precision Number format of the forward pass. Default: auto',
+        '--compile Compile the model with torch''s compiler before the first batch',
+        '--batch-size Images in a batch, over all processes. Default: 32',
+        '--workers Workers that decode images, for each process. Default: chosen by the data',
+        '--checkpoint Checkpoint file, or a run folder (its best model)',
+        '--data Folder with the clean dataset; its layout is found by looking',
+        '--labels Table of labels or ratings of the images in --data, if it does not lie there',
+        '--rating-range Least and greatest rating that can be given, as 1,9; others are refused',
+        '--clip-weights File with the CLIP weights of a vca checkpoint; they must be the ones that...',
+        '--split Split to test on; all takes a --labels table whole, as is one without a...',
+        '--cache Hold decoded images in memory; auto: where they fit in a quarter of what...',
+        '--on-error What a bad image does. Default: fail',
+        '--corruptions benchmark (the fifteen), validation (the four held out), all (both)...',
+        '--severities Severities, as 1-5 or 1,3,5. Default: 1-5',
+        '--scale Benchmark whose parameters are taken; auto: by the shorter side of the...',
+        '--corrupted-root Read images already corrupted: CORRUPTION/SEVERITY/CLASS/*, as Tiny-ImageNet-C',
+        '--frost-textures Folder with photographs of frost. Default: textures that are computed',
+        '--save-images Also write the corrupted images there, as --corrupted-root reads them (PNG)',
+        '--seed Everything random follows from it. Default: 0',
+        '--baseline Results of another model, for mCE: its corruptions.csv, or a...',
+        '--results Folder for tables and pictures; run again, the command goes on there',
+        '--force Compute rows anew that are in --results, whatever is there',
+        '--fail-under Exit 3 where a mean over the corruptions is worse, or mce, relative_mce...',
+        '--slurm Submit this command as a Slurm job: time=4:00:00,partition=gpu,gpus=1...',
+        '--config YAML file with settings; flags win over it',
+        '--json Print one JSON object as the result',
+        '--quiet No progress and no notes; warnings stay',
+        '-q No progress and no notes; warnings stay',
+        '--debug Show the traceback of an error',
+        '--help Show this message and exit',
+        '-h Show this message and exit')
+    $options['corruptions'] = @(
+        '--preview Draw IMAGE under each corruption at five severities: a PNG file',
+        '--corruptions benchmark (the fifteen), validation (the four held out), all (both)...',
+        '--scale Benchmark whose parameters are taken; auto: by --size. Default: auto',
+        '--size Side in pixels that IMAGE is brought to first. Default: 224',
+        '--seed Everything random follows from it. Default: 0',
+        '--frost-textures Folder with photographs of frost. Default: textures that are computed',
+        '--force Replace the file of --preview',
         '--config YAML file with settings; flags win over it',
         '--json Print one JSON object as the result',
         '--quiet No progress and no notes; warnings stay',
@@ -478,22 +534,24 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
     $valued['train --model'] = @(1, 'words 8')
     $valued['train --task'] = @(1, 'words 9')
     $valued['train --init'] = @(1, 'files')
+    $valued['train --tune'] = @(1, 'words 10')
     $valued['train --image-size'] = @(1, 'none')
     $valued['train --channels'] = @(1, 'none')
     $valued['train --dropout'] = @(1, 'none')
-    $valued['train --top'] = @(1, 'words 10')
-    $valued['train --clip'] = @(1, 'words 11')
+    $valued['train --top'] = @(1, 'words 11')
+    $valued['train --v1'] = @(1, 'none')
+    $valued['train --clip'] = @(1, 'words 12')
     $valued['train --clip-weights'] = @(1, 'files')
-    $valued['train --clip-activation'] = @(1, 'words 12')
-    $valued['train --outputs'] = @(1, 'words 13')
+    $valued['train --clip-activation'] = @(1, 'words 13')
+    $valued['train --outputs'] = @(1, 'words 14')
     $valued['train --views'] = @(1, 'none')
     $valued['train --epochs'] = @(1, 'none')
-    $valued['train --loss'] = @(1, 'words 14')
-    $valued['train --optimizer'] = @(1, 'words 15')
+    $valued['train --loss'] = @(1, 'words 15')
+    $valued['train --optimizer'] = @(1, 'words 16')
     $valued['train --lr'] = @(1, 'none')
     $valued['train --momentum'] = @(1, 'none')
     $valued['train --weight-decay'] = @(1, 'none')
-    $valued['train --schedule'] = @(1, 'words 16')
+    $valued['train --schedule'] = @(1, 'words 17')
     $valued['train --warmup'] = @(1, 'none')
     $valued['train --lr-min'] = @(1, 'none')
     $valued['train --lr-peak'] = @(1, 'none')
@@ -512,10 +570,11 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
     $valued['train --seed'] = @(1, 'none')
     $valued['train --monitor'] = @(1, 'none')
     $valued['train --checkpoint-every'] = @(1, 'none')
+    $valued['train --keep-every'] = @(1, 'none')
     $valued['train --keep'] = @(1, 'none')
-    $valued['train --calibrate'] = @(1, 'words 17')
+    $valued['train --calibrate'] = @(1, 'words 18')
     $valued['train --repeat'] = @(1, 'none')
-    $valued['train --track'] = @(1, 'words 18')
+    $valued['train --track'] = @(1, 'words 19')
     $valued['train --slurm'] = @(1, 'none')
     $valued['train --config'] = @(1, 'files')
     $valued['verify-resume --device'] = @(1, 'words 3')
@@ -537,22 +596,24 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
     $valued['verify-resume --model'] = @(1, 'words 8')
     $valued['verify-resume --task'] = @(1, 'words 9')
     $valued['verify-resume --init'] = @(1, 'files')
+    $valued['verify-resume --tune'] = @(1, 'words 10')
     $valued['verify-resume --image-size'] = @(1, 'none')
     $valued['verify-resume --channels'] = @(1, 'none')
     $valued['verify-resume --dropout'] = @(1, 'none')
-    $valued['verify-resume --top'] = @(1, 'words 10')
-    $valued['verify-resume --clip'] = @(1, 'words 11')
+    $valued['verify-resume --top'] = @(1, 'words 11')
+    $valued['verify-resume --v1'] = @(1, 'none')
+    $valued['verify-resume --clip'] = @(1, 'words 12')
     $valued['verify-resume --clip-weights'] = @(1, 'files')
-    $valued['verify-resume --clip-activation'] = @(1, 'words 12')
-    $valued['verify-resume --outputs'] = @(1, 'words 13')
+    $valued['verify-resume --clip-activation'] = @(1, 'words 13')
+    $valued['verify-resume --outputs'] = @(1, 'words 14')
     $valued['verify-resume --views'] = @(1, 'none')
     $valued['verify-resume --epochs'] = @(1, 'none')
-    $valued['verify-resume --loss'] = @(1, 'words 14')
-    $valued['verify-resume --optimizer'] = @(1, 'words 15')
+    $valued['verify-resume --loss'] = @(1, 'words 15')
+    $valued['verify-resume --optimizer'] = @(1, 'words 16')
     $valued['verify-resume --lr'] = @(1, 'none')
     $valued['verify-resume --momentum'] = @(1, 'none')
     $valued['verify-resume --weight-decay'] = @(1, 'none')
-    $valued['verify-resume --schedule'] = @(1, 'words 16')
+    $valued['verify-resume --schedule'] = @(1, 'words 17')
     $valued['verify-resume --warmup'] = @(1, 'none')
     $valued['verify-resume --lr-min'] = @(1, 'none')
     $valued['verify-resume --lr-peak'] = @(1, 'none')
@@ -571,10 +632,11 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
     $valued['verify-resume --seed'] = @(1, 'none')
     $valued['verify-resume --monitor'] = @(1, 'none')
     $valued['verify-resume --checkpoint-every'] = @(1, 'none')
+    $valued['verify-resume --keep-every'] = @(1, 'none')
     $valued['verify-resume --keep'] = @(1, 'none')
-    $valued['verify-resume --calibrate'] = @(1, 'words 17')
+    $valued['verify-resume --calibrate'] = @(1, 'words 18')
     $valued['verify-resume --repeat'] = @(1, 'none')
-    $valued['verify-resume --track'] = @(1, 'words 18')
+    $valued['verify-resume --track'] = @(1, 'words 19')
     $valued['verify-resume --steps'] = @(1, 'none')
     $valued['verify-resume --images'] = @(1, 'none')
     $valued['verify-resume --keep-files'] = @(1, 'files')
@@ -588,13 +650,44 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
     $valued['test --labels'] = @(1, 'files')
     $valued['test --rating-range'] = @(1, 'none')
     $valued['test --clip-weights'] = @(1, 'files')
-    $valued['test --alter'] = @(1, 'words 19')
-    $valued['test --split'] = @(1, 'words 20')
+    $valued['test --alter'] = @(1, 'words 20')
+    $valued['test --split'] = @(1, 'words 21')
     $valued['test --results'] = @(1, 'files')
     $valued['test --on-error'] = @(1, 'words 1')
     $valued['test --fail-under'] = @(1, 'none')
     $valued['test --slurm'] = @(1, 'none')
     $valued['test --config'] = @(1, 'files')
+    $valued['eval-corruptions --device'] = @(1, 'words 3')
+    $valued['eval-corruptions --precision'] = @(1, 'words 4')
+    $valued['eval-corruptions --batch-size'] = @(1, 'none')
+    $valued['eval-corruptions --workers'] = @(1, 'none')
+    $valued['eval-corruptions --checkpoint'] = @(1, 'files')
+    $valued['eval-corruptions --data'] = @(1, 'files')
+    $valued['eval-corruptions --labels'] = @(1, 'files')
+    $valued['eval-corruptions --rating-range'] = @(1, 'none')
+    $valued['eval-corruptions --clip-weights'] = @(1, 'files')
+    $valued['eval-corruptions --split'] = @(1, 'words 21')
+    $valued['eval-corruptions --cache'] = @(1, 'words 7')
+    $valued['eval-corruptions --on-error'] = @(1, 'words 1')
+    $valued['eval-corruptions --corruptions'] = @(1, 'words 22')
+    $valued['eval-corruptions --severities'] = @(1, 'none')
+    $valued['eval-corruptions --scale'] = @(1, 'words 23')
+    $valued['eval-corruptions --corrupted-root'] = @(1, 'files')
+    $valued['eval-corruptions --frost-textures'] = @(1, 'files')
+    $valued['eval-corruptions --save-images'] = @(1, 'files')
+    $valued['eval-corruptions --seed'] = @(1, 'none')
+    $valued['eval-corruptions --baseline'] = @(1, 'files')
+    $valued['eval-corruptions --results'] = @(1, 'files')
+    $valued['eval-corruptions --fail-under'] = @(1, 'none')
+    $valued['eval-corruptions --slurm'] = @(1, 'none')
+    $valued['eval-corruptions --config'] = @(1, 'files')
+    $valued['corruptions --preview'] = @(1, 'files')
+    $valued['corruptions --corruptions'] = @(1, 'words 22')
+    $valued['corruptions --scale'] = @(1, 'words 23')
+    $valued['corruptions --size'] = @(1, 'none')
+    $valued['corruptions --seed'] = @(1, 'none')
+    $valued['corruptions --frost-textures'] = @(1, 'files')
+    $valued['corruptions --config'] = @(1, 'files')
     $valued['infer --device'] = @(1, 'words 3')
     $valued['infer --precision'] = @(1, 'words 4')
     $valued['infer --batch-size'] = @(1, 'none')
@@ -604,7 +697,7 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
     $valued['infer --labels'] = @(1, 'files')
     $valued['infer --rating-range'] = @(1, 'none')
     $valued['infer --clip-weights'] = @(1, 'files')
-    $valued['infer --format'] = @(1, 'words 21')
+    $valued['infer --format'] = @(1, 'words 24')
     $valued['infer --shard'] = @(1, 'none')
     $valued['infer --on-error'] = @(1, 'words 1')
     $valued['infer --slurm'] = @(1, 'none')
@@ -616,7 +709,7 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
     $valued['quantiles --results'] = @(1, 'files')
     $valued['quantiles --fail-under'] = @(1, 'none')
     $valued['quantiles --config'] = @(1, 'files')
-    $valued['convert --outputs'] = @(1, 'words 22')
+    $valued['convert --outputs'] = @(1, 'words 25')
     $valued['convert --clip-weights'] = @(1, 'files')
     $valued['convert --config'] = @(1, 'files')
     $valued['models --checkpoint'] = @(1, 'files')
@@ -634,13 +727,13 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
     $valued['completions --write'] = @(1, 'files')
     $valued['completions --config'] = @(1, 'files')
     $valued['prep ferplus --output'] = @(1, 'files')
-    $valued['prep ferplus --link'] = @(1, 'words 24')
+    $valued['prep ferplus --link'] = @(1, 'words 27')
     $valued['prep ferplus --shard'] = @(1, 'none')
-    $valued['prep ferplus --target'] = @(1, 'words 25')
+    $valued['prep ferplus --target'] = @(1, 'words 28')
     $valued['prep ferplus --slurm'] = @(1, 'none')
     $valued['prep ferplus --config'] = @(1, 'files')
     $valued['prep affectnet-fused --output'] = @(1, 'files')
-    $valued['prep affectnet-fused --link'] = @(1, 'words 24')
+    $valued['prep affectnet-fused --link'] = @(1, 'words 27')
     $valued['prep affectnet-fused --shard'] = @(1, 'none')
     $valued['prep affectnet-fused --slurm'] = @(1, 'none')
     $valued['prep affectnet-fused --config'] = @(1, 'files')
@@ -658,6 +751,7 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
     $arguments = New-Object 'System.Collections.Generic.Dictionary[string,object]'
     $arguments['datasplit'] = @('files')
     $arguments['relabel'] = @('files')
+    $arguments['corruptions'] = @('files')
     $arguments['infer'] = @('files*')
     $arguments['merge'] = @('files')
     $arguments['quantiles'] = @('none*')
@@ -666,7 +760,7 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
     $arguments['pull'] = @('none')
     $arguments['cache'] = @('none*')
     $arguments['demo'] = @('files')
-    $arguments['completions'] = @('words 23')
+    $arguments['completions'] = @('words 26')
     $arguments['prep ferplus'] = @('files')
     $arguments['prep affectnet-fused'] = @('files')
     $arguments['prep schematic'] = @('files')
@@ -677,8 +771,8 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
     $words['2'] = @('copy', 'hardlink', 'symlink', 'reflink')
     $words['3'] = @('auto', 'cpu', 'cuda', 'mps')
     $words['4'] = @('auto', 'fp32', 'tf32', 'bf16', 'fp16')
-    $words['5'] = @('none', 'flip', 'face', 'face-strong', 'vca')
-    $words['6'] = @('stretch', 'crop', 'pad')
+    $words['5'] = @('none', 'flip', 'face', 'face-strong', 'imagenet', 'vca')
+    $words['6'] = @('stretch', 'crop', 'imagenet', 'pad')
     $words['7'] = @('auto', 'ram', 'none')
     $words['8'] = @(
         'resnet18',
@@ -691,15 +785,30 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
         'convnext_tiny',
         'vit_small_patch16_224',
         'vit_base_patch16_224',
-        'vca')
+        'vca',
+        'resnet50_plain',
+        'resnet50_center_surround',
+        'resnet50_local_rf',
+        'resnet50_cortical_magnification',
+        'resnet50_tuned_norm',
+        'resnet50_div_norm',
+        'resnet50_composite_a',
+        'resnet50_composite_b',
+        'resnet50_composite_c',
+        'resnet50_composite_d',
+        'resnet50_composite_e',
+        'resnet50_composite_f',
+        'resnet50_composite_g',
+        'resnet50_v1')
     $words['9'] = @('auto', 'distribution', 'classification', 'ratings')
-    $words['10'] = @('linear', 'vgg', 'vgg-avg')
-    $words['11'] = @('ViT-L-14', 'ViT-B-32')
-    $words['12'] = @('auto', 'quickgelu', 'gelu')
-    $words['13'] = @('both', 'arousal', 'valence')
-    $words['14'] = @('mse', 'l1', 'kl', 'ce', 'js', 'vca', 'ccc')
-    $words['15'] = @('sgd', 'adam', 'adamw')
-    $words['16'] = @(
+    $words['10'] = @('all', 'last')
+    $words['11'] = @('linear', 'vgg', 'vgg-avg')
+    $words['12'] = @('ViT-L-14', 'ViT-B-32')
+    $words['13'] = @('auto', 'quickgelu', 'gelu')
+    $words['14'] = @('both', 'arousal', 'valence')
+    $words['15'] = @('mse', 'l1', 'kl', 'ce', 'js', 'vca', 'ccc')
+    $words['16'] = @('sgd', 'adam', 'adamw')
+    $words['17'] = @(
         'constant',
         'step',
         'multistep',
@@ -707,15 +816,67 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
         'plateau',
         'cyclic',
         'cyclic_plateau')
-    $words['17'] = @('auto', 'labels', 'none')
-    $words['18'] = @('none', 'wandb')
-    $words['19'] = @('noise', 'color', 'lighting', 'grayscale')
-    $words['20'] = @('train', 'valid', 'test', 'all')
-    $words['21'] = @('csv', 'jsonl', 'parquet')
-    $words['22'] = @('valence', 'arousal')
-    $words['23'] = @('bash', 'zsh', 'fish', 'powershell')
-    $words['24'] = @('copy', 'hardlink')
-    $words['25'] = @('distribution', 'majority')
+    $words['18'] = @('auto', 'labels', 'none')
+    $words['19'] = @('none', 'wandb')
+    $words['20'] = @(
+        'gaussian_noise',
+        'shot_noise',
+        'impulse_noise',
+        'defocus_blur',
+        'glass_blur',
+        'motion_blur',
+        'zoom_blur',
+        'snow',
+        'frost',
+        'fog',
+        'brightness',
+        'contrast',
+        'elastic_transform',
+        'pixelate',
+        'jpeg_compression',
+        'speckle_noise',
+        'gaussian_blur',
+        'spatter',
+        'saturate',
+        'noise',
+        'color',
+        'lighting',
+        'grayscale')
+    $words['21'] = @('train', 'valid', 'test', 'all')
+    $words['22'] = @(
+        'benchmark',
+        'validation',
+        'all',
+        'alterations',
+        'gaussian_noise',
+        'shot_noise',
+        'impulse_noise',
+        'defocus_blur',
+        'glass_blur',
+        'motion_blur',
+        'zoom_blur',
+        'snow',
+        'frost',
+        'fog',
+        'brightness',
+        'contrast',
+        'elastic_transform',
+        'pixelate',
+        'jpeg_compression',
+        'speckle_noise',
+        'gaussian_blur',
+        'spatter',
+        'saturate',
+        'noise',
+        'color',
+        'lighting',
+        'grayscale')
+    $words['23'] = @('auto', 'cifar', 'tiny', 'imagenet')
+    $words['24'] = @('csv', 'jsonl', 'parquet')
+    $words['25'] = @('valence', 'arousal')
+    $words['26'] = @('bash', 'zsh', 'fish', 'powershell')
+    $words['27'] = @('copy', 'hardlink')
+    $words['28'] = @('distribution', 'majority')
 
     $path = ''
     $position = 0

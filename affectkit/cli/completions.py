@@ -56,7 +56,7 @@ def text_for(app: typer.Typer, shell: str) -> str:
 def names() -> dict[str, Any]:
     """Values of options and arguments that Typer does not know: names of ours, and text that is a path."""
     from affectkit.cli.completion_scripts import FILES
-    from affectkit.corruptions import CORRUPTIONS
+    from affectkit.corruptions import CORRUPTIONS, GROUPS
     from affectkit.losses import LOSSES, RATING_LOSSES
     from affectkit.models.registry import MODELS
 
@@ -64,6 +64,7 @@ def names() -> dict[str, Any]:
         "model": list(MODELS),
         "loss": list({**LOSSES, **RATING_LOSSES}),
         "alter": list(CORRUPTIONS),
+        "corruptions": [*GROUPS, *CORRUPTIONS],
         "clip": ["ViT-L-14", "ViT-B-32"],
         "device": ["auto", "cpu", "cuda", "mps"],
         "checkpoint": FILES,

@@ -1,0 +1,81 @@
+"""``affectkit corruptions``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import typer
+
+from affectkit.cli._console import Console
+from affectkit.cli._options import command
+from affectkit.config import Resolved, setting
+from affectkit.corruptions import CORRUPTIONS, GROUPS, SCALES, several
+
+
+@dataclass(frozen=True, kw_only=True)
+class CorruptionsSettings:
+    """Settings of ``affectkit corruptions``."""
+
+    image: Path | None = setting(None, "Image to show them on, with --preview.", argument=True)
+    preview: Path | None = setting(None, "Draw IMAGE under each corruption at five severities: a PNG file.")
+    corruptions: str = setting(
+        "all",
+        "benchmark (the fifteen), validation (the four held out), all (both), alterations (VCA's), or names.",
+        check=several,
+        metavar="GROUP|NAME,...",
+    )
+    scale: str = setting("auto", "Benchmark whose parameters are taken; auto: by --size.", choices=SCALES)
+    size: int = setting(224, "Side in pixels that IMAGE is brought to first.", low=8, high=2048)
+    seed: int = setting(0, "Everything random follows from it.", low=0)
+    frost_textures: Path | None = setting(
+        None, "Folder with photographs of frost.", default_text="textures that are computed"
+    )
+    force: bool = setting(False, "Replace the file of --preview.")
+
+    def rules(self) -> list[str]:
+        """Faults between settings."""
+        if (self.image is None) != (self.preview is None):
+            return ["IMAGE and --preview FILE.png go together."]
+        return []
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to ``app``."""
+
+    @command(app, "corruptions", CorruptionsSettings)
+    def corruptions(resolved: Resolved[CorruptionsSettings], console: Console) -> None:
+        """List the corruptions of eval-corruptions, or draw what they do to an image.
+
+        Example: affectkit corruptions face.jpg --preview sheet.png --size 64
+        """
+        s = resolved.settings
+        names = several(s.corruptions)
+        if s.preview is None:
+            groups = {
+                name: next(group for group in GROUPS if group != "all" and name in GROUPS[group]) for name in names
+            }
+            listed = [{"name": name, "group": groups[name], "summary": CORRUPTIONS[name].summary} for name in names]
+            console.result({"corruptions": listed})
+            console.table(["corruption", "group", "what it is"], [list(one.values()) for one in listed])
+            return
+        from affectkit.runners.corruption_sheet import draw_sheet
+
+        scale = draw_sheet(
+            s.image,
+            s.preview,
+            corruptions=s.corruptions,
+            scale=s.scale,
+            seed=s.seed,
+            size=s.size,
+            textures=s.frost_textures,
+            force=s.force,
+            reporter=console,
+        )
+        console.result({"preview": str(s.preview), "scale": scale, "corruptions": list(names)})
+        console.note(f"preview: {s.preview}")
+
+
+def _group(name: str) -> str:
+    """The narrowest group that a corruption is in."""
+    return next(group for group, names in GROUPS.items() if group != "all" and name in names)
