@@ -57,7 +57,7 @@ def render(summary: dict[str, Any], console: Console) -> None:
     ]
     last = ["all corruptions", *_cells(summary["mean"], metrics), *([shown(summary["mce"])] if compared else [])]
     console.table(title, [["clean", *_cells(summary["clean"], metrics), *([""] if compared else [])], *means, last])
-    if "mean_error" not in summary:
+    if "mean_error" not in summary or console.json:
         return
     if not compared:
         console.line(f"mean error {shown(summary['mean_error'])}; mCE needs a --baseline.")
