@@ -151,7 +151,7 @@ def corrupt(
     if scale not in SCALES:
         raise UsageError(f"'scale' must be one of {', '.join(SCALES)}; got {scale!r}.")
     if strength is not None:
-        _check_strength(corruption, name, strength)
+        check_strength(corruption, name, strength)
     if not len(images):
         return images.clone()
     level = (
@@ -183,7 +183,8 @@ def check_images(images: torch.Tensor) -> None:
             raise UsageError(f"'images' must be in [0, 1]; got values from {low:g} to {high:g}.")
 
 
-def _check_strength(corruption: Corruption, name: str, strength: float) -> None:
+def check_strength(corruption: Corruption, name: str, strength: float) -> None:
+    """Raise a UsageError unless ``strength`` is a number that the corruption called ``name`` can have."""
     if corruption.strengths is None:
         raise UsageError(f"{name} has no single strength; choose a severity, as {name}:3.")
     low, high = corruption.strengths

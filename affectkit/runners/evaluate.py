@@ -18,7 +18,8 @@ from affectkit import __version__
 from affectkit.core.files import fresh_folder, write_json
 from affectkit.core.progress import Reporter
 from affectkit.core.spec import InputSpec
-from affectkit.corruptions import corrupt, parse
+from affectkit.corruptions import CORRUPTIONS, corrupt, parse
+from affectkit.corruptions.base import check_strength
 from affectkit.data.decode import load_for
 from affectkit.data.layouts import Labels, Source, find
 from affectkit.data.loading import (
@@ -387,6 +388,8 @@ def alteration(text: str, spec: InputSpec) -> Callable[[torch.Tensor], torch.Ten
             f"--alter {text}: alterations are of colour images, and the model takes {spec.channels} channel."
         )
     chosen = parse(text)
+    if chosen.strength is not None:  # now, not when the first batch comes
+        check_strength(CORRUPTIONS.resolve(chosen.name), chosen.name, chosen.strength)
     return lambda images: corrupt(images, chosen.name, chosen.severity, strength=chosen.strength)
 
 

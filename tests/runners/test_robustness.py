@@ -248,3 +248,11 @@ def test_severities_as_text():
     for text in ("", "0-3", "6", "3-1", "a", "1-", "-2", "1.5"):
         with pytest.raises(UsageError, match=r"severities in \[1, 5\]"):
             parse_severities(text)
+
+
+def test_a_strength_out_of_range_is_told_before_anything_is_read(trained, votes):
+    values = {"checkpoint": trained, "data": votes / "nowhere", "alter": "noise=2"}
+    with pytest.raises(UsageError, match=r"strength of noise must be in \[0, 1\]; got 2"):
+        run_test(resolve(TestSettings, flags=values).settings, reporter=Silent())
+    with pytest.raises(UsageError, match="fog has no single strength"):
+        run_test(resolve(TestSettings, flags={**values, "alter": "fog=0.5"}).settings, reporter=Silent())
