@@ -52,7 +52,7 @@ for _name, _summary in (
 # As the study trains on ImageNet.
 _V1_RECIPE = {
     "augment": "imagenet", "fit": "imagenet", "batch_size": 128, "epochs": 100, "optimizer": "sgd", "lr": 0.1,
-    "weight_decay": 1e-5, "schedule": "multistep", "milestones": "60,80", "early_stop": 0, "keep_every": 10,
+    "weight_decay": 1e-5, "schedule": "multistep", "milestones": (60, 80), "early_stop": 0, "keep_every": 10,
     "dropout": 0.0,
 }  # fmt: skip
 

@@ -16,6 +16,7 @@ from affectkit.data.scales import RATINGS, parse_scale
 from affectkit.errors import UsageError
 from affectkit.losses import LOSSES, RATING_LOSSES, parse_loss
 from affectkit.models.registry import recipe
+from affectkit.models.v1.parts import parse_parts
 from affectkit.schedules import SCHEDULES
 from affectkit.tasks import TASKS
 
@@ -134,7 +135,7 @@ class TrainSettings(Runtime):
         group=MODEL,
     )
     pretrained: bool = setting(True, "Start from the weights on timm's hub (downloaded once).", group=MODEL)
-    init: Path | None = setting(None, "Start from the weights in this file instead.", group=MODEL)
+    init: Path | None = setting(None, "Start from the weights in this file, or run folder, instead.", group=MODEL)
     tune: str = setting(
         "all",
         "What learns: all; last: the classifier alone, on a network that stays as it is (needs weights to start from).",
@@ -156,6 +157,7 @@ class TrainSettings(Runtime):
     v1: str | None = setting(
         None,
         "Components of resnet50_v1: center-surround, local-rf, tuned-norm or div-norm, cortical-magnification.",
+        check=parse_parts,
         group=MODEL,
         metavar="NAME,...",
     )

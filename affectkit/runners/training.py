@@ -23,7 +23,7 @@ from affectkit.data.split import Split, split_off
 from affectkit.errors import DataError, UsageError
 from affectkit.models.registry import build, family, last_layer
 from affectkit.runners.backends import Compiled
-from affectkit.runners.checkpoint import Header, make_task
+from affectkit.runners.checkpoint import Header, find_checkpoint, make_task
 from affectkit.runners.device import prepare_model
 from affectkit.runners.evaluate import Place
 from affectkit.runners.features import encoder_of
@@ -333,7 +333,8 @@ def initial_model(
         reporter.note(f"fetching {source}")
     model = build(settings.model, spec, **options)
     if settings.init is not None:
-        reporter.note("initial weights: " + builder.load_weights(model, settings.init, classes=spec.classes))
+        taken = builder.load_weights(model, find_checkpoint(settings.init), classes=spec.classes)
+        reporter.note(f"initial weights: {taken}")
     return model
 
 

@@ -13,7 +13,8 @@ from affectkit.errors import CheckpointError, UsageError
 from affectkit.models.published import read_published
 from affectkit.models.published_files import Contents
 from affectkit.models.registry import MODELS, build, family, last_layer, recipe, settings_of_others
-from affectkit.models.v1.network import COMPONENTS, VARIANTS, V1ResNet, Variant, parse_parts
+from affectkit.models.v1.network import VARIANTS, V1ResNet, Variant
+from affectkit.models.v1.parts import COMPONENTS, parse_parts
 from affectkit.models.v1.published import FAMILY
 from affectkit.models.weights import unwrapped
 from affectkit.runners.checkpoint import load_model, read_header
@@ -122,7 +123,7 @@ def test_sizes_that_do_not_fit():
 
 def test_the_family_knows_its_settings():
     assert {name for name in MODELS if name.startswith("resnet50_")} == {*VARIANTS, "resnet50_v1"}
-    assert recipe("resnet50_div_norm")["milestones"] == "60,80"
+    assert recipe("resnet50_div_norm")["milestones"] == (60, 80)
     assert "clip" in settings_of_others("resnet50_v1") and "v1" not in settings_of_others("resnet50_v1")
     assert {"channels", "dropout"}.isdisjoint(settings_of_others("resnet50_v1"))
     assert "v1" in settings_of_others("resnet18")

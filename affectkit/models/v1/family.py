@@ -10,7 +10,8 @@ from torch import nn
 
 from affectkit.core.spec import InputSpec
 from affectkit.errors import CheckpointError, UsageError
-from affectkit.models.v1.network import ANY, VARIANTS, V1ResNet, Variant, parse_parts
+from affectkit.models.v1.network import ANY, VARIANTS, V1ResNet, Variant
+from affectkit.models.v1.parts import parse_parts
 from affectkit.models.v1.states import renamed
 from affectkit.models.weights import classes_of, read_state
 

@@ -16,11 +16,9 @@ from affectkit.errors import UsageError
 from affectkit.models.v1.center_surround import CenterSurround
 from affectkit.models.v1.local_rf import LocalReceptiveField
 from affectkit.models.v1.normalisation import DivisiveNormalisation, TunedNormalisation
+from affectkit.models.v1.parts import CENTER_SURROUND, DIV_NORM, LOCAL_RF, MAGNIFICATION, TUNED_NORM
 from affectkit.models.v1.polar import CorticalMagnification
 
-CENTER_SURROUND, LOCAL_RF, TUNED_NORM, DIV_NORM, MAGNIFICATION = COMPONENTS = (
-    "center-surround", "local-rf", "tuned-norm", "div-norm", "cortical-magnification",
-)  # fmt: skip
 PLAIN = "resnet50_plain"
 ANY = "resnet50_v1"
 WIDTH, FILTERED, RADIUS = 64, 16, 2
@@ -32,7 +30,7 @@ class Variant:
     """Which components stand in front, and where.
 
     Attributes:
-        parts: of ``COMPONENTS``.
+        parts: of ``parts.COMPONENTS``.
         alone: as the study has a component by itself: centre-surround in all three blocks, and in front of local
             receptive fields a dropout of half of the maps. Else, as in its composites, centre-surround in the first
             two blocks, and no dropout.
@@ -62,23 +60,6 @@ VARIANTS: dict[str, Variant] = {
     "resnet50_composite_g": _composite(LOCAL_RF, TUNED_NORM),
 }
 """The thirteen of the study; ``PLAIN`` is its ``resnet50``."""
-
-
-def parse_parts(text: str) -> frozenset[str]:
-    """``"center-surround,local-rf"`` as a set of ``COMPONENTS``.
-
-    Raises:
-        UsageError: an unknown component, one twice, none, or two kinds of normalisation.
-    """
-    parts = [part.strip() for part in text.split(",")]
-    unknown = [part for part in parts if part not in COMPONENTS]
-    if unknown:
-        raise UsageError(f"must name components of {', '.join(COMPONENTS)}; got {unknown[0]!r}.")
-    if len(set(parts)) < len(parts):
-        raise UsageError(f"names a component twice: {text!r}.")
-    if {TUNED_NORM, DIV_NORM} <= set(parts):
-        raise UsageError("tuned-norm and div-norm stand at the same place: name one of them.")
-    return frozenset(parts)
 
 
 def maps_of(side: int) -> int:

@@ -9,16 +9,8 @@ import torch
 from affectkit.core.spec import InputSpec
 from affectkit.models.published_files import Contents, Family, Published, differences, numbers
 from affectkit.models.v1.family import INPUT
-from affectkit.models.v1.network import (
-    CENTER_SURROUND,
-    DIV_NORM,
-    LOCAL_RF,
-    MAGNIFICATION,
-    PLAIN,
-    TUNED_NORM,
-    VARIANTS,
-    V1ResNet,
-)
+from affectkit.models.v1.network import PLAIN, VARIANTS, V1ResNet
+from affectkit.models.v1.parts import CENTER_SURROUND, DIV_NORM, LOCAL_RF, MAGNIFICATION, TUNED_NORM
 from affectkit.models.v1.states import is_sequence, renamed
 
 IMAGENET_CLASSES = 1000

@@ -1,0 +1,43 @@
+"""A V1 network through the runners: its recipe, a task other than the study's, its checkpoint, its last layer."""
+
+from __future__ import annotations
+
+import torch
+from support import Heard, settings
+
+from affectkit.config import resolve
+from affectkit.core.progress import Silent
+from affectkit.runners import runs
+from affectkit.runners.checkpoint import load_model
+from affectkit.runners.evaluate import test as run_test
+from affectkit.runners.settings import TestSettings, TrainSettings
+
+
+def test_the_recipe_is_the_studys_and_flags_win(tmp_path):
+    flags = {"data": tmp_path, "output": tmp_path / "o", "model": "resnet50_composite_b"}
+    found = resolve(TrainSettings, flags=flags).settings
+    assert (found.optimizer, found.lr, found.momentum, found.weight_decay) == ("sgd", 0.1, 0.9, 1e-5)
+    assert (found.schedule, found.milestones, found.factor) == ("multistep", (60, 80), 0.1)
+    assert (found.batch_size, found.epochs, found.keep_every, found.dropout) == (128, 100, 10, 0)
+    assert (found.augment, found.fit) == ("imagenet", "imagenet")
+    assert resolve(TrainSettings, flags={**flags, "lr": 0.01, "schedule": "cosine"}).settings.lr == 0.01
+
+
+def test_it_learns_distributions_and_is_loaded_again(votes, tmp_path):
+    options = {
+        "model": "resnet50_v1", "v1": "center-surround,local-rf,tuned-norm", "task": "distribution", "epochs": 1,
+        "image_size": 32, "batch_size": 16, "lr": 1e-3, "pretrained": True,
+    }  # fmt: skip
+    heard = Heard()
+    runs.train(settings(votes, tmp_path / "run", **options), reporter=heard)
+    model = load_model(tmp_path / "run")
+    assert model.spec.height == 32 and model.layer1[2].conv2.weight.shape == (1, 64, 64, 8, 8, 9)
+    values = {"checkpoint": tmp_path / "run", "data": votes, "workers": 0}
+    tested = run_test(resolve(TestSettings, flags=values).settings, reporter=Silent())
+    assert tested["images"] == 12 and tested["metrics"]["kl"] > 0
+    # The last layer alone, from that checkpoint.
+    more = {**options, "init": tmp_path / "run", "tune": "last", "epochs": 1}
+    runs.train(settings(votes, tmp_path / "tuned", **more), reporter=Silent())
+    tuned = load_model(tmp_path / "tuned").state_dict()
+    changed = {name for name, value in model.state_dict().items() if not torch.equal(value, tuned[name])}
+    assert changed == {"fc.weight", "fc.bias"}
