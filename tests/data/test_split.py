@@ -137,3 +137,13 @@ def test_fingerprint_notices_what_changes(tmp_path: Path) -> None:
 def test_some() -> None:
     assert some(["a", "b"]) == "a, b"
     assert some(list(range(12))).endswith("9 and 2 more")
+
+
+def test_numbers_for_names_are_matched_in_order(tmp_path):
+    """A published checkpoint that holds no class names."""
+    split = Split("test", tmp_path, ["a", "b", "c"], ("n01", "n02", "n07"), labels=np.array([2, 0, 1]))
+    found = split.matched(("0", "1", "2"))
+    assert found.classes == ("0", "1", "2") and found.labels.tolist() == [2, 0, 1]
+    for classes in (("0", "1"), ("0", "2", "1"), ("1", "2", "3"), ("0", "1", "x")):
+        with pytest.raises(DataError, match="classes go by name|n01"):
+            split.matched(classes)
