@@ -28,7 +28,7 @@ def load(checkpoint: str | Path, *, device: str = "cpu", clip_weights: str | Non
 
     Args:
         checkpoint: a ``.safetensors`` file written by ``affectkit train``, a run folder (its best model), or a
-            checkpoint as the authors of VCA share it.
+            published checkpoint of VCA or of a V1 network.
         device: ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"`` or ``"auto"``.
         clip_weights: file with the weights of the CLIP that a ``vca`` checkpoint names.
 
