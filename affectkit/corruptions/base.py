@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,11 +21,19 @@ Drawn = dict[str, torch.Tensor]
 Item, Made = TypeVar("Item"), TypeVar("Made")
 
 
-def in_threads(make: Callable[[Item], Made], items: Iterable[Item]) -> list[Made]:
-    """``make`` of each item, in order, on as many threads as torch has: for work that releases the GIL."""
+SMALL = 20_000
+"""Numbers of an item below which handing it to a thread costs more than it gains: about 80 x 80 pixels."""
+
+
+def in_threads(make: Callable[[Item], Made], items: Iterable[Item], *, numbers: int = SMALL) -> list[Made]:
+    """``make`` of each item, in order, on as many threads as torch has: for work that releases the GIL.
+
+    Args:
+        numbers: about how many there are to an item; few are worked on here, without threads.
+    """
     items = list(items)
     threads = min(torch.get_num_threads(), len(items))
-    if threads < 2:
+    if threads < 2 or numbers < SMALL:
         return [make(item) for item in items]
     with ThreadPoolExecutor(threads) as pool:
         return list(pool.map(make, items))
@@ -52,6 +61,7 @@ class Draws:
     def normal(self, *shape: int) -> torch.Tensor:
         """Standard normal numbers, float32."""
         return self._drawn(
+            shape,
             lambda rng: rng.standard_normal(shape, dtype=np.float32),
             lambda rng: torch.randn(shape, generator=rng, device=self.device),
         )
@@ -59,6 +69,7 @@ class Draws:
     def uniform(self, *shape: int) -> torch.Tensor:
         """Uniform numbers in [0, 1), float32."""
         return self._drawn(
+            shape,
             lambda rng: rng.random(shape, dtype=np.float32),
             lambda rng: torch.rand(shape, generator=rng, device=self.device),
         )
@@ -66,6 +77,7 @@ class Draws:
     def integers(self, low: int, high: int, *shape: int) -> torch.Tensor:
         """Uniform whole numbers in [low, high), int64."""
         return self._drawn(
+            shape,
             lambda rng: rng.integers(low, high, shape),
             lambda rng: torch.randint(low, high, shape, generator=rng, device=self.device),
         )
@@ -76,15 +88,19 @@ class Draws:
             pairs = zip(self._torch, rates, strict=True)
             return torch.stack([torch.poisson(rate.float(), generator=rng) for rng, rate in pairs])
         pairs = zip(self._numpy, rates.double().numpy(), strict=True)
-        made = in_threads(lambda pair: pair[0].poisson(pair[1]).astype(np.float32), pairs)
+        numbers = rates[0].numel()
+        made = in_threads(lambda pair: pair[0].poisson(pair[1]).astype(np.float32), pairs, numbers=numbers)
         return torch.from_numpy(np.stack(made))
 
     def _drawn(
-        self, of_numpy: Callable[[np.random.Generator], Any], of_torch: Callable[[torch.Generator], torch.Tensor]
+        self,
+        shape: tuple[int, ...],
+        of_numpy: Callable[[np.random.Generator], Any],
+        of_torch: Callable[[torch.Generator], torch.Tensor],
     ) -> torch.Tensor:
         if self._torch:
             return torch.stack([of_torch(rng) for rng in self._torch])
-        return torch.from_numpy(np.stack(in_threads(of_numpy, self._numpy)))
+        return torch.from_numpy(np.stack(in_threads(of_numpy, self._numpy, numbers=math.prod(shape))))
 
 
 class Corruption(ABC):
@@ -162,7 +178,7 @@ def corrupt(
     drawn: Drawn = {}
     if corruption.random:
         told = f"={strength!r}" if strength is not None else severity
-        contents = in_threads(content_of, images) if contents is None else contents
+        contents = in_threads(content_of, images, numbers=images[0].numel()) if contents is None else contents
         addresses = [(seed, "corruption", content, name, told) for content in contents]
         drawn = corruption.draw(images, level, Draws(addresses, images.device))
     return corruption.apply(images.float(), level, drawn).clamp(0, 1).to(images.dtype)

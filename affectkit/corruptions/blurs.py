@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
+import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
 
 from affectkit.corruptions.base import Corruption, Drawn, Draws
-from affectkit.corruptions.filters import beyond, gaussian, motion, one_by_one
+from affectkit.corruptions.filters import beyond, gaussian, in_blocks, motion, planes
 
 
 class GaussianBlur(Corruption):
@@ -47,19 +48,22 @@ class DefocusBlur(Corruption):
         self, images: torch.Tensor, level: tuple[float, float], drawn: Mapping[str, torch.Tensor]
     ) -> torch.Tensor:
         kernel = disk(*level)
-        radius = len(kernel) // 2
-        rows, columns = (
-            torch.from_numpy(beyond(np.arange(-radius, size + radius), size, "mirror")).to(images.device)
-            for size in images.shape[2:]
-        )
-        weights = torch.from_numpy(kernel).to(images)[None, None]
+        if images.device.type != "cpu":
+            return _correlated(images, kernel)
+        return planes(lambda plane: cv2.filter2D(plane, -1, kernel, borderType=cv2.BORDER_REFLECT_101), images)
 
-        def blurred(image: torch.Tensor) -> torch.Tensor:
-            padded = image[:, :, rows][:, :, :, columns]
-            # Channels as images of one channel: a depthwise kernel takes several times as long.
-            return F.conv2d(padded.flatten(0, 1)[:, None], weights).view(image.shape)
 
-        return one_by_one(blurred, images)
+def _correlated(images: torch.Tensor, kernel: np.ndarray) -> torch.Tensor:
+    """``images`` (B, C, H, W) correlated with a square ``kernel``, borders mirrored about the last pixel."""
+    radius = len(kernel) // 2
+    rows, columns = (
+        torch.from_numpy(beyond(np.arange(-radius, size + radius), size, "mirror")).to(images.device)
+        for size in images.shape[2:]
+    )
+    padded = images[:, :, rows][:, :, :, columns]
+    # Channels as images of one channel: a depthwise kernel takes several times as long.
+    weights = torch.from_numpy(kernel).to(images)[None, None]
+    return F.conv2d(padded.flatten(0, 1)[:, None], weights).view(images.shape)
 
 
 @functools.lru_cache(maxsize=32)
@@ -75,7 +79,6 @@ def disk(radius: float, sigma: float) -> np.ndarray:
     for axis in (0, 1):
         index = beyond(np.arange(len(smooth))[:, None] + np.arange(-reach, reach + 1), len(smooth), "mirror")
         smooth = np.tensordot(np.take(smooth, index, axis), taps, ([axis + 1], [0]))
-        smooth = np.moveaxis(smooth, -1, -1)
     kept = int(np.abs(np.argwhere(smooth > 0) - half).max())
     return smooth[half - kept : half + kept + 1, half - kept : half + kept + 1].astype(np.float32)
 
@@ -120,14 +123,12 @@ class ZoomBlur(Corruption):
         self, images: torch.Tensor, level: tuple[float, float], drawn: Mapping[str, torch.Tensor]
     ) -> torch.Tensor:
         factors = zooms(*level)
-
-        def blurred(image: torch.Tensor) -> torch.Tensor:
-            total = image.clone()
-            for factor in factors:
-                total += _enlarged(image, factor)
-            return total / (len(factors) + 1)
-
-        return one_by_one(blurred, images)
+        if images.device.type == "cpu":
+            return in_blocks(lambda part: _mean_enlarged(part, factors), images)
+        total = images.clone()
+        for factor in factors:
+            total += _enlarged(images, factor)
+        return total / (len(factors) + 1)
 
 
 def zooms(end: float, step: float) -> list[float]:
@@ -135,15 +136,55 @@ def zooms(end: float, step: float) -> list[float]:
     return np.arange(1, end - 1e-9, step).tolist()
 
 
-def _enlarged(image: torch.Tensor, factor: float) -> torch.Tensor:
-    height, width = image.shape[2:]
-    sides = [math.ceil(side / factor) for side in (height, width)]
-    top, left = ((whole - side) // 2 for whole, side in zip((height, width), sides, strict=True))
-    part = image[:, :, top : top + sides[0], left : left + sides[1]]
-    size = [max(round(side * factor), whole) for side, whole in zip(sides, (height, width), strict=True)]
-    large = F.interpolate(part, size, mode="bilinear", align_corners=True)
-    top, left = ((side - whole) // 2 for whole, side in zip((height, width), size, strict=True))
-    return large[:, :, top : top + height, left : left + width]
+def _enlarged(images: torch.Tensor, factor: float) -> torch.Tensor:
+    """The centre of ``images`` (B, C, H, W) enlarged by ``factor``, the same shape."""
+    for axis in (2, 3):
+        here, there, share = reads(images.shape[axis], factor)
+        near, far = (images.index_select(axis, torch.from_numpy(index).to(images.device)) for index in (here, there))
+        weight = torch.from_numpy(share).to(images)
+        images = near + (far - near) * (weight[:, None] if axis == 2 else weight)
+    return images
+
+
+def _mean_enlarged(images: np.ndarray, factors: Sequence[float]) -> np.ndarray:
+    """The mean of ``images`` (n, C, H, W) and of ``_enlarged`` for each of ``factors``, the first of which is 1.
+
+    Sums and products of two numbers are rounded alike wherever they stand in an array, so the images may share one.
+    Lines are copied whole, and columns as lines of the transpose: far cheaper than picking single pixels.
+    """
+    height, width = images.shape[2:]
+    turned = cv2.transpose(images.reshape(-1, width)).reshape(width, -1)
+    total = images.reshape(-1, height, width) * np.float32(2)
+    for factor in factors[1:]:
+        wide = _between(turned, *reads(width, factor), axis=0)
+        wide = cv2.transpose(wide).reshape(-1, height, width)
+        total += _between(wide, *reads(height, factor), axis=1)
+    return (total / np.float32(len(factors) + 1)).reshape(images.shape)
+
+
+def _between(lines: np.ndarray, here: np.ndarray, there: np.ndarray, share: np.ndarray, *, axis: int) -> np.ndarray:
+    """``lines`` at ``here`` and a ``share`` of the way to those at ``there``, along ``axis``."""
+    near = lines.take(here, axis)
+    way = lines.take(there, axis)
+    way -= near
+    way *= share[:, None]
+    way += near
+    return way
+
+
+@functools.lru_cache(maxsize=256)
+def reads(size: int, factor: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Where a line of ``size`` is read to enlarge its centre: places before and after each, and the share of the way.
+
+    The middle ceil(size / factor) pixels are enlarged, corner onto corner, to round(that x factor), never less than
+    ``size``, of which the middle is kept.
+    """
+    side = math.ceil(size / factor)
+    large = max(round(side * factor), size)
+    place = (np.arange(size) + (large - size) // 2) * ((side - 1) / max(large - 1, 1))
+    here = np.floor(place).astype(np.int64).clip(0, max(side - 2, 0))
+    start = (size - side) // 2
+    return start + here, start + np.minimum(here + 1, side - 1), (place - here).astype(np.float32)
 
 
 GAUSSIAN_BLUR, DEFOCUS_BLUR, MOTION_BLUR, ZOOM_BLUR = GaussianBlur(), DefocusBlur(), MotionBlur(), ZoomBlur()

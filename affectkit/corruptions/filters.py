@@ -1,6 +1,8 @@
 """Filters that several corruptions share, on batches of any size.
 
-On the CPU an image is filtered by itself: kernels are chosen by the size of a batch, and differ in the last digits.
+A picture must come out the same to the last digit whatever is beside it in the batch, on any number of threads. Matrix
+products, convolutions and interpolation of torch do not promise this: they go by size, alignment and threads. So on
+the CPU each image is filtered by OpenCV, one to a thread, or by sums and products that are rounded alike anywhere.
 """
 
 from __future__ import annotations
@@ -9,12 +11,18 @@ import functools
 import math
 from collections.abc import Callable
 
+import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
 
-MODES = ("nearest", "reflect", "mirror", "wrap")
-"""What lies beyond the border, as SciPy names it: a|aa, ba|ab, b|a|b, cd|ab."""
+from affectkit.corruptions.base import in_threads
+
+BORDERS = {"nearest": cv2.BORDER_REPLICATE, "reflect": cv2.BORDER_REFLECT, "mirror": cv2.BORDER_REFLECT_101}
+MODES = tuple(BORDERS)
+"""What lies beyond the border, as SciPy names it: a|aa, ba|ab, b|a|b."""
+BLOCK = 3 * 224 * 224
+"""Numbers that are worked on at once where images are small: what a core's cache holds."""
 
 
 def one_by_one(function: Callable[[torch.Tensor], torch.Tensor], images: torch.Tensor) -> torch.Tensor:
@@ -24,11 +32,35 @@ def one_by_one(function: Callable[[torch.Tensor], torch.Tensor], images: torch.T
     return torch.cat([function(image[None]) for image in images])
 
 
+def in_blocks(change: Callable[[np.ndarray], np.ndarray], images: torch.Tensor) -> torch.Tensor:
+    """``change`` of arrays (n, C, H, W), which are parts of ``images`` on the CPU, each in a thread.
+
+    How many images are one part depends on their size: ``change`` must not mix them.
+    """
+    arrays = images.detach().float().contiguous().numpy()
+    size = max(1, BLOCK // max(arrays[:1].size, 1))
+    parts = in_threads(change, [arrays[start : start + size] for start in range(0, len(arrays), size)])
+    return torch.from_numpy(np.concatenate(parts)).to(images.dtype) if parts else images.clone()
+
+
+def planes(change: Callable[[np.ndarray], np.ndarray], images: torch.Tensor) -> torch.Tensor:
+    """``change`` of each channel (H, W) of ``images`` (B, C, H, W) on the CPU."""
+
+    def changed(part: np.ndarray) -> np.ndarray:
+        found = np.empty_like(part)
+        for place in np.ndindex(part.shape[:2]):
+            found[place] = change(part[place])
+        return found
+
+    return in_blocks(changed, images)
+
+
 def gaussian(images: torch.Tensor, sigma: float, *, truncate: float = 4.0, mode: str = "nearest") -> torch.Tensor:
     """``images`` (B, C, H, W) blurred by a Gaussian cut off at ``truncate`` standard deviations.
 
-    As ``scipy.ndimage.gaussian_filter`` over the two image axes, with a radius of ``int(truncate * sigma + 0.5)``; the
-    border is folded into one matrix for rows and one for columns, so that a wide blur costs what a narrow one does.
+    As ``scipy.ndimage.gaussian_filter`` over the two image axes, with a radius of ``int(truncate * sigma + 0.5)``. On
+    other devices than the CPU the border is folded into one matrix for rows and one for columns, so that a wide blur
+    costs what a narrow one does.
 
     Args:
         sigma: in pixels; 0 leaves the images as they are. mode: one of ``MODES``.
@@ -36,7 +68,10 @@ def gaussian(images: torch.Tensor, sigma: float, *, truncate: float = 4.0, mode:
     taps = gaussian_taps(sigma, truncate)
     if len(taps) == 1:
         return images.clone()
-    return separable(images, taps, taps, mode=mode)
+    if images.device.type != "cpu":
+        return separable(images, taps, taps, mode=mode)
+    weights = np.array(taps, np.float32)
+    return planes(lambda plane: cv2.sepFilter2D(plane, -1, weights, weights, borderType=BORDERS[mode]), images)
 
 
 def gaussian_taps(sigma: float, truncate: float = 4.0) -> tuple[float, ...]:
@@ -54,12 +89,7 @@ def separable(
     height, width = images.shape[2:]
     down = banded(height, rows, mode).to(images)
     across = banded(width, columns, mode).to(images).T
-    return mapped(images, down, across)
-
-
-def mapped(images: torch.Tensor, down: torch.Tensor, across: torch.Tensor) -> torch.Tensor:
-    """``down @ image @ across`` of each channel: (B, C, H, W) with (H', H) and (W, W') to (B, C, H', W')."""
-    return one_by_one(lambda image: down @ (image @ across), images)
+    return down @ (images @ across)
 
 
 @functools.lru_cache(maxsize=64)
@@ -77,8 +107,6 @@ def beyond(index: np.ndarray, size: int, mode: str) -> np.ndarray:
     """Where positions on a line of ``size`` are read, those beyond its ends by ``mode``."""
     if mode == "nearest":
         return index.clip(0, size - 1)
-    if mode == "wrap":
-        return index % size
     if mode == "reflect":
         index = index % (2 * size)
         return np.where(index < size, index, 2 * size - 1 - index)

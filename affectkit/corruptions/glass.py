@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import ClassVar
 
 import numpy as np
@@ -32,7 +33,7 @@ class GlassBlur(Corruption):
     def draw(self, images: torch.Tensor, level: Level, draws: Draws) -> Drawn:
         _, largest, rounds = level
         height, width = images.shape[2:]
-        return {"shift": draws.integers(-largest, largest, rounds, height, width, 2)}
+        return {"shift": draws.integers(0, (2 * largest) ** 2, rounds, height, width)}
 
     def apply(self, images: torch.Tensor, level: Level, drawn: Mapping[str, torch.Tensor]) -> torch.Tensor:
         sigma, largest, _ = level
@@ -43,31 +44,34 @@ class GlassBlur(Corruption):
 
 
 def exchanged(shifts: np.ndarray, largest: int) -> np.ndarray:
-    """Which pixel stands where after all rounds: (B, H W), positions counted line by line.
+    """Which pixel stands where after all rounds: (B, H W), int64, positions counted line by line.
 
     Args:
-        shifts: whole numbers (B, rounds, H, W, 2), down and across, for each pixel that is visited.
+        shifts: whole numbers (B, rounds, H, W) in [0, 4 largest^2), for each pixel that is visited:
+            2 largest x (down + largest) + (across + largest).
     """
-    count, rounds, height, width, _ = shifts.shape
-    # Pixels first, so that those of one step lie together for all images.
-    order = np.repeat(np.arange(height * width)[:, None], count, axis=1)
+    count, rounds, height, width = shifts.shape
+    places, steps = visits(height, width, largest)
+    side = np.arange(-largest, largest)
+    offsets = (side[:, None] * width + side).ravel()
+    # Pixels first, so that those of one step lie together for all images; places in it as one number.
+    order = np.repeat(np.arange(height * width, dtype=np.int32), count)
     images = np.arange(count)
-    steps = visits(height, width, largest)
+    here = (places[:, None] * count + images).ravel()
     for turn in range(rounds):
-        offset = shifts[:, turn, :, :, 0] * width + shifts[:, turn, :, :, 1]
-        offset = np.ascontiguousarray(offset.reshape(count, -1).T)
-        for places in steps:
-            here = order[places]
-            there = places[:, None] + offset[places]
-            other = order[there, images]
-            order[places] = other
-            order[there, images] = here
-    return np.ascontiguousarray(order.T)
+        chosen = shifts[:, turn].reshape(count, -1).T.take(places, 0)
+        there = here + (offsets * count).take(chosen).ravel()
+        for start, end in steps:
+            visited, other = here[start * count : end * count], there[start * count : end * count]
+            kept = order.take(visited)
+            order[visited] = order.take(other)
+            order[other] = kept
+    return np.ascontiguousarray(order.reshape(-1, count).T, np.int64)
 
 
 @functools.lru_cache(maxsize=16)
-def visits(height: int, width: int, largest: int) -> tuple[np.ndarray, ...]:
-    """The pixels of each step, in order: those of one step are too far apart to touch a common pixel.
+def visits(height: int, width: int, largest: int) -> tuple[np.ndarray, list[tuple[int, int]]]:
+    """The pixels visited, by steps, and the bounds of each: those of one step are too far apart to touch a common one.
 
     An exchange touches pixels up to ``largest`` away, so two that are more than twice this apart on one axis can
     change places in time. Step = lines visited x (2 largest + 1) + pixels visited in the line: a later line's pixel
@@ -75,12 +79,12 @@ def visits(height: int, width: int, largest: int) -> tuple[np.ndarray, ...]:
     """
     rows, columns = np.arange(height - largest, largest, -1), np.arange(width - largest, largest, -1)
     if not len(rows) or not len(columns):
-        return ()
+        return np.empty(0, np.int64), []
     step = np.arange(len(rows))[:, None] * (2 * largest + 1) + np.arange(len(columns))
     places = rows[:, None] * width + columns
     order = np.argsort(step, axis=None, kind="stable")
-    ends = np.flatnonzero(np.diff(step.ravel()[order])) + 1
-    return tuple(np.split(places.ravel()[order], ends))
+    bounds = [0, *(np.flatnonzero(np.diff(step.ravel()[order])) + 1).tolist(), order.size]
+    return places.ravel()[order], list(pairwise(bounds))
 
 
 GLASS_BLUR = GlassBlur()

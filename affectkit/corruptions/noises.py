@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import functools
+import math
 from collections.abc import Mapping
 from typing import ClassVar
 
+import numpy as np
 import torch
 
-from affectkit.corruptions.base import Corruption, Drawn, Draws
+from affectkit.corruptions.base import Corruption, Drawn, Draws, in_threads
+
+MOST_LISTED = 1000
+"""Up to this many photons of white, the distributions are kept as tables."""
 
 
 class GaussianNoise(Corruption):
@@ -24,7 +30,7 @@ class GaussianNoise(Corruption):
         return {"noise": draws.normal(*images.shape[1:])}
 
     def apply(self, images: torch.Tensor, level: float, drawn: Mapping[str, torch.Tensor]) -> torch.Tensor:
-        return images + level * drawn["noise"]
+        return drawn["noise"].mul(level).add_(images)
 
 
 class SpeckleNoise(GaussianNoise):
@@ -37,7 +43,7 @@ class SpeckleNoise(GaussianNoise):
     }
 
     def apply(self, images: torch.Tensor, level: float, drawn: Mapping[str, torch.Tensor]) -> torch.Tensor:
-        return images + images * (level * drawn["noise"])
+        return drawn["noise"].mul(level).mul_(images).add_(images)
 
 
 class ShotNoise(Corruption):
@@ -55,10 +61,16 @@ class ShotNoise(Corruption):
     strengths = (1.0, 1e6)
 
     def draw(self, images: torch.Tensor, level: float, draws: Draws) -> Drawn:
-        return {"photons": draws.poisson(_rounded(images) * level)}
+        if images.device.type != "cpu" or level > MOST_LISTED:
+            return {"photons": draws.poisson(_rounded(images) * level)}
+        values = images.float().mul(255).round_().to(torch.uint8).contiguous().numpy()
+        unit = draws.uniform(*images.shape[1:]).numpy()
+        pairs = zip(values, unit, strict=True)
+        made = in_threads(lambda pair: photons(*pair, level=level), pairs, numbers=unit[0].size)
+        return {"photons": torch.from_numpy(np.stack(made))}
 
     def apply(self, images: torch.Tensor, level: float, drawn: Mapping[str, torch.Tensor]) -> torch.Tensor:
-        return drawn["photons"] / level + (images - _rounded(images))
+        return (images - _rounded(images)).add_(drawn["photons"] / level)
 
 
 class ImpulseNoise(Corruption):
@@ -76,11 +88,53 @@ class ImpulseNoise(Corruption):
 
     def apply(self, images: torch.Tensor, level: float, drawn: Mapping[str, torch.Tensor]) -> torch.Tensor:
         unit = drawn["unit"]
-        return torch.where(unit < level / 2, 0.0, torch.where(unit >= 1 - level / 2, 1.0, images))
+        return images.masked_fill(unit < level / 2, 0.0).masked_fill_(unit >= 1 - level / 2, 1.0)
 
 
 def _rounded(images: torch.Tensor) -> torch.Tensor:
     return images.float().mul(255).round_().div_(255)
+
+
+def photons(values: np.ndarray, unit: np.ndarray, *, level: float) -> np.ndarray:
+    """Poisson numbers, float32, of the rates ``values`` / 255 x ``level``, by inversion of the distribution function.
+
+    Several times faster than drawing each, since there are but 256 rates.
+
+    Args:
+        values: 8-bit numbers. unit: uniform numbers in [0, 1), as many.
+    """
+    shares, starts = _distributions(level)
+    most, bins = shares.shape[1], starts.shape[1]
+    shape = values.shape
+    # 0 stands for what is below 2^-24: taken as it is, it would put a black value into a bright picture.
+    values, unit = values.astype(np.intp).ravel(), np.maximum(unit.ravel(), np.float32(2**-25))
+    found = starts.ravel().take(values * bins + (unit * np.float32(bins)).astype(np.intp))
+    first = values * most
+    shares = shares.ravel()
+    behind = np.flatnonzero(shares.take(first + found) <= unit)
+    while behind.size:
+        found[behind] += 1
+        behind = behind[shares.take(first[behind] + found[behind]) <= unit[behind]]
+    return found.astype(np.float32).reshape(shape)
+
+
+@functools.lru_cache(maxsize=16)
+def _distributions(level: float) -> tuple[np.ndarray, np.ndarray]:
+    """For each of 256 rates: the share of numbers up to 0, 1, ..., and where to start looking for a uniform number.
+
+    Uniform numbers are multiples of 2^-24, so what is rarer than that is left out.
+    """
+    most = int(level + 7 * level**0.5 + 30)
+    rates = np.arange(256)[:, None] / 255 * level
+    counts = np.arange(most)
+    factorials = np.array([math.lgamma(count + 1) for count in counts])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        logs = counts * np.log(rates) - rates - factorials
+    logs[0] = np.where(counts == 0, 0.0, -np.inf)  # no light, no photon
+    shares = np.exp(logs).cumsum(1).astype(np.float32)
+    shares[:, -1] = 2.0
+    edges = np.arange(1024, dtype=np.float32) / 1024
+    return shares, np.stack([np.searchsorted(line, edges, side="right") for line in shares]).astype(np.int32)
 
 
 GAUSSIAN_NOISE, SHOT_NOISE, IMPULSE_NOISE, SPECKLE_NOISE = GaussianNoise(), ShotNoise(), ImpulseNoise(), SpeckleNoise()

@@ -61,12 +61,13 @@ def glass_blur(x, c, rng):
 
 def _smeared(x, radius, sigma, angle):
     total = np.zeros_like(x)
+    reach = 2 * radius
+    around = np.pad(x, ((reach, reach), (reach, reach)) + ((0, 0),) * (x.ndim - 2), mode="edge")
     weights = np.exp(-0.5 * (np.arange(2 * radius + 1) / sigma) ** 2)
     for step, weight in enumerate(weights / weights.sum()):
-        shift = [-step * math.sin(math.radians(angle)), -step * math.cos(math.radians(angle))]
-        total += weight * ndimage.shift(
-            x, [round(value) for value in shift] + [0] * (x.ndim - 2), order=0, mode="nearest"
-        )
+        down = reach + round(step * math.sin(math.radians(angle)))
+        across = reach + round(step * math.cos(math.radians(angle)))
+        total += weight * around[down : down + x.shape[0], across : across + x.shape[1]]
     return total
 
 
