@@ -60,14 +60,14 @@ _affectkit_command() {
         test)
             options=(
                 --device --precision --compile --batch-size --workers --checkpoint --data --labels
-                --rating-range --clip-weights --alter --split --results --force --on-error --fail-under
+                --rating-range --clip-weights --split --on-error --alter --results --force --fail-under
                 --slurm --config --json --quiet -q --debug --help -h
             )
             ;;
         eval-corruptions)
             options=(
                 --device --precision --compile --batch-size --workers --checkpoint --data --labels
-                --rating-range --clip-weights --split --cache --on-error --corruptions --severities --scale
+                --rating-range --clip-weights --split --on-error --cache --corruptions --severities --scale
                 --corrupted-root --frost-textures --save-images --seed --baseline --results --force
                 --fail-under --slurm --config --json --quiet -q --debug --help -h
             )
@@ -278,10 +278,10 @@ _affectkit_option() {
         'train --track' | 'verify-resume --track')
             takes=1 kind='words 20'
             ;;
-        'test --alter')
+        'test --split' | 'eval-corruptions --split')
             takes=1 kind='words 21'
             ;;
-        'test --split' | 'eval-corruptions --split')
+        'test --alter')
             takes=1 kind='words 22'
             ;;
         'eval-corruptions --corruptions' | 'corruptions --corruptions')
@@ -377,14 +377,14 @@ _affectkit_words() {
             words=(none wandb)
             ;;
         21)
+            words=(train valid test all)
+            ;;
+        22)
             words=(
                 gaussian_noise shot_noise impulse_noise defocus_blur glass_blur motion_blur zoom_blur snow
                 frost fog brightness contrast elastic_transform pixelate jpeg_compression speckle_noise
                 gaussian_blur spatter saturate noise color lighting grayscale
             )
-            ;;
-        22)
-            words=(train valid test all)
             ;;
         23)
             words=(

@@ -45,12 +45,12 @@ function __affectkit_takes
             'verify-resume --track' 'verify-resume --steps' 'verify-resume --images' \
             'verify-resume --keep-files' 'verify-resume --config' 'test --device' 'test --precision' \
             'test --batch-size' 'test --workers' 'test --checkpoint' 'test --data' 'test --labels' \
-            'test --rating-range' 'test --clip-weights' 'test --alter' 'test --split' 'test --results' \
-            'test --on-error' 'test --fail-under' 'test --slurm' 'test --config' 'eval-corruptions --device' \
+            'test --rating-range' 'test --clip-weights' 'test --split' 'test --on-error' 'test --alter' \
+            'test --results' 'test --fail-under' 'test --slurm' 'test --config' 'eval-corruptions --device' \
             'eval-corruptions --precision' 'eval-corruptions --batch-size' 'eval-corruptions --workers' \
             'eval-corruptions --checkpoint' 'eval-corruptions --data' 'eval-corruptions --labels' \
             'eval-corruptions --rating-range' 'eval-corruptions --clip-weights' 'eval-corruptions --split' \
-            'eval-corruptions --cache' 'eval-corruptions --on-error' 'eval-corruptions --corruptions' \
+            'eval-corruptions --on-error' 'eval-corruptions --cache' 'eval-corruptions --corruptions' \
             'eval-corruptions --severities' 'eval-corruptions --scale' 'eval-corruptions --corrupted-root' \
             'eval-corruptions --frost-textures' 'eval-corruptions --save-images' 'eval-corruptions --seed' \
             'eval-corruptions --baseline' 'eval-corruptions --results' 'eval-corruptions --fail-under' \
@@ -210,14 +210,14 @@ end
 
 function __affectkit_words_20
     printf '%s\n' \
-        gaussian_noise shot_noise impulse_noise defocus_blur glass_blur motion_blur zoom_blur snow frost fog \
-        brightness contrast elastic_transform pixelate jpeg_compression speckle_noise gaussian_blur spatter \
-        saturate noise color lighting grayscale
+        train valid test all
 end
 
 function __affectkit_words_21
     printf '%s\n' \
-        train valid test all
+        gaussian_noise shot_noise impulse_noise defocus_blur glass_blur motion_blur zoom_blur snow frost fog \
+        brightness contrast elastic_transform pixelate jpeg_compression speckle_noise gaussian_blur spatter \
+        saturate noise color lighting grayscale
 end
 
 function __affectkit_words_22
@@ -494,11 +494,11 @@ complete -c affectkit -n '__affectkit_at "test"' -l data -r -F -d 'Folder with t
 complete -c affectkit -n '__affectkit_at "test"' -l labels -r -F -d 'Table of labels or ratings of the images in --data, if it does not lie there'
 complete -c affectkit -n '__affectkit_at "test"' -l rating-range -x -d 'Least and greatest rating that can be given, as 1,9; others are refused'
 complete -c affectkit -n '__affectkit_at "test"' -l clip-weights -r -F -d 'File with the CLIP weights of a vca checkpoint; they must be the ones that...'
-complete -c affectkit -n '__affectkit_at "test"' -l alter -x -a '(__affectkit_words_20)' -d 'Alter the images first: noise, color, lighting or grayscale, as noise:3...'
-complete -c affectkit -n '__affectkit_at "test"' -l split -x -a '(__affectkit_words_21)' -d 'Split to test on; all takes a --labels table whole, as is one without a...'
+complete -c affectkit -n '__affectkit_at "test"' -l split -x -a '(__affectkit_words_20)' -d 'Split to test on; all takes a --labels table whole, as is one without a...'
+complete -c affectkit -n '__affectkit_at "test"' -l on-error -x -a '(__affectkit_words_1)' -d 'What a bad image does. Default: fail'
+complete -c affectkit -n '__affectkit_at "test"' -l alter -x -a '(__affectkit_words_21)' -d 'Corrupt the images first: any name of affectkit corruptions, as fog:3...'
 complete -c affectkit -n '__affectkit_at "test"' -l results -r -F -d 'Folder for tables and pictures'
 complete -c affectkit -n '__affectkit_at "test"' -l force -d 'Write into a --results that is not empty'
-complete -c affectkit -n '__affectkit_at "test"' -l on-error -x -a '(__affectkit_words_1)' -d 'What a bad image does. Default: fail'
 complete -c affectkit -n '__affectkit_at "test"' -l fail-under -x -d 'Exit 3 where a metric is worse: metric=value,metric=value'
 complete -c affectkit -n '__affectkit_at "test"' -l slurm -x -d 'Submit this command as a Slurm job: time=4:00:00,partition=gpu,gpus=1...'
 complete -c affectkit -n '__affectkit_at "test"' -l config -r -F -d 'YAML file with settings; flags win over it'
@@ -514,13 +514,13 @@ complete -c affectkit -n '__affectkit_at "eval-corruptions"' -l compile -d 'Comp
 complete -c affectkit -n '__affectkit_at "eval-corruptions"' -l batch-size -x -d 'Images in a batch, over all processes. Default: 32'
 complete -c affectkit -n '__affectkit_at "eval-corruptions"' -l workers -x -d 'Workers that decode images, for each process. Default: chosen by the data'
 complete -c affectkit -n '__affectkit_at "eval-corruptions"' -l checkpoint -r -F -d 'Checkpoint file, or a run folder (its best model)'
-complete -c affectkit -n '__affectkit_at "eval-corruptions"' -l data -r -F -d 'Folder with the clean dataset; its layout is found by looking'
+complete -c affectkit -n '__affectkit_at "eval-corruptions"' -l data -r -F -d 'Folder with the dataset; its layout is found by looking'
 complete -c affectkit -n '__affectkit_at "eval-corruptions"' -l labels -r -F -d 'Table of labels or ratings of the images in --data, if it does not lie there'
 complete -c affectkit -n '__affectkit_at "eval-corruptions"' -l rating-range -x -d 'Least and greatest rating that can be given, as 1,9; others are refused'
 complete -c affectkit -n '__affectkit_at "eval-corruptions"' -l clip-weights -r -F -d 'File with the CLIP weights of a vca checkpoint; they must be the ones that...'
-complete -c affectkit -n '__affectkit_at "eval-corruptions"' -l split -x -a '(__affectkit_words_21)' -d 'Split to test on; all takes a --labels table whole, as is one without a...'
-complete -c affectkit -n '__affectkit_at "eval-corruptions"' -l cache -x -a '(__affectkit_words_7)' -d 'Hold decoded images in memory; auto: where they fit in a quarter of what...'
+complete -c affectkit -n '__affectkit_at "eval-corruptions"' -l split -x -a '(__affectkit_words_20)' -d 'Split to test on; all takes a --labels table whole, as is one without a...'
 complete -c affectkit -n '__affectkit_at "eval-corruptions"' -l on-error -x -a '(__affectkit_words_1)' -d 'What a bad image does. Default: fail'
+complete -c affectkit -n '__affectkit_at "eval-corruptions"' -l cache -x -a '(__affectkit_words_7)' -d 'Hold decoded images in memory; auto: where they fit in a quarter of what...'
 complete -c affectkit -n '__affectkit_at "eval-corruptions"' -l corruptions -x -a '(__affectkit_words_22)' -d 'benchmark (the fifteen), validation (the four held out), all (both)...'
 complete -c affectkit -n '__affectkit_at "eval-corruptions"' -l severities -x -d 'Severities, as 1-5 or 1,3,5. Default: 1-5'
 complete -c affectkit -n '__affectkit_at "eval-corruptions"' -l scale -x -a '(__affectkit_words_23)' -d 'Benchmark whose parameters are taken; auto: by the shorter side of the...'

@@ -253,11 +253,11 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
         '--labels Table of labels or ratings of the images in --data, if it does not lie there',
         '--rating-range Least and greatest rating that can be given, as 1,9; others are refused',
         '--clip-weights File with the CLIP weights of a vca checkpoint; they must be the ones that...',
-        '--alter Alter the images first: noise, color, lighting or grayscale, as noise:3...',
         '--split Split to test on; all takes a --labels table whole, as is one without a...',
+        '--on-error What a bad image does. Default: fail',
+        '--alter Corrupt the images first: any name of affectkit corruptions, as fog:3...',
         '--results Folder for tables and pictures',
         '--force Write into a --results that is not empty',
-        '--on-error What a bad image does. Default: fail',
         '--fail-under Exit 3 where a metric is worse: metric=value,metric=value',
         '--slurm Submit this command as a Slurm job: time=4:00:00,partition=gpu,gpus=1...',
         '--config YAML file with settings; flags win over it',
@@ -274,13 +274,13 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
         '--batch-size Images in a batch, over all processes. Default: 32',
         '--workers Workers that decode images, for each process. Default: chosen by the data',
         '--checkpoint Checkpoint file, or a run folder (its best model)',
-        '--data Folder with the clean dataset; its layout is found by looking',
+        '--data Folder with the dataset; its layout is found by looking',
         '--labels Table of labels or ratings of the images in --data, if it does not lie there',
         '--rating-range Least and greatest rating that can be given, as 1,9; others are refused',
         '--clip-weights File with the CLIP weights of a vca checkpoint; they must be the ones that...',
         '--split Split to test on; all takes a --labels table whole, as is one without a...',
-        '--cache Hold decoded images in memory; auto: where they fit in a quarter of what...',
         '--on-error What a bad image does. Default: fail',
+        '--cache Hold decoded images in memory; auto: where they fit in a quarter of what...',
         '--corruptions benchmark (the fifteen), validation (the four held out), all (both)...',
         '--severities Severities, as 1-5 or 1,3,5. Default: 1-5',
         '--scale Benchmark whose parameters are taken; auto: by the shorter side of the...',
@@ -650,10 +650,10 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
     $valued['test --labels'] = @(1, 'files')
     $valued['test --rating-range'] = @(1, 'none')
     $valued['test --clip-weights'] = @(1, 'files')
-    $valued['test --alter'] = @(1, 'words 20')
-    $valued['test --split'] = @(1, 'words 21')
-    $valued['test --results'] = @(1, 'files')
+    $valued['test --split'] = @(1, 'words 20')
     $valued['test --on-error'] = @(1, 'words 1')
+    $valued['test --alter'] = @(1, 'words 21')
+    $valued['test --results'] = @(1, 'files')
     $valued['test --fail-under'] = @(1, 'none')
     $valued['test --slurm'] = @(1, 'none')
     $valued['test --config'] = @(1, 'files')
@@ -666,9 +666,9 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
     $valued['eval-corruptions --labels'] = @(1, 'files')
     $valued['eval-corruptions --rating-range'] = @(1, 'none')
     $valued['eval-corruptions --clip-weights'] = @(1, 'files')
-    $valued['eval-corruptions --split'] = @(1, 'words 21')
-    $valued['eval-corruptions --cache'] = @(1, 'words 7')
+    $valued['eval-corruptions --split'] = @(1, 'words 20')
     $valued['eval-corruptions --on-error'] = @(1, 'words 1')
+    $valued['eval-corruptions --cache'] = @(1, 'words 7')
     $valued['eval-corruptions --corruptions'] = @(1, 'words 22')
     $valued['eval-corruptions --severities'] = @(1, 'none')
     $valued['eval-corruptions --scale'] = @(1, 'words 23')
@@ -818,7 +818,8 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
         'cyclic_plateau')
     $words['18'] = @('auto', 'labels', 'none')
     $words['19'] = @('none', 'wandb')
-    $words['20'] = @(
+    $words['20'] = @('train', 'valid', 'test', 'all')
+    $words['21'] = @(
         'gaussian_noise',
         'shot_noise',
         'impulse_noise',
@@ -842,7 +843,6 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
         'color',
         'lighting',
         'grayscale')
-    $words['21'] = @('train', 'valid', 'test', 'all')
     $words['22'] = @(
         'benchmark',
         'validation',

@@ -10,11 +10,11 @@ import cv2
 import numpy as np
 import torch
 
+from affectkit.corruptions.alterations import LUMA
 from affectkit.corruptions.base import Corruption, Drawn, Draws, in_threads
 from affectkit.corruptions.filters import gaussian_taps, motion
 
 WIBBLE = 100.0
-LUMA = (0.299, 0.587, 0.114)
 WATER, MUD = (175 / 255, 238 / 255, 238 / 255), (63 / 255, 42 / 255, 20 / 255)
 """Pale turquoise and brown, as red, green, blue."""
 

@@ -11,9 +11,9 @@ import torch
 from torch import nn
 
 from affectkit.core.spec import InputSpec
-from affectkit.errors import CheckpointError, DownloadError, UsageError
+from affectkit.errors import DownloadError, UsageError
 from affectkit.models import hub
-from affectkit.models.weights import classes_of, read_state
+from affectkit.models.weights import classes_of, copy_weights, read_state, without_clip
 
 VGG_WIDTH = 4096
 SETTINGS = ("pretrained", "channels", "image_size", "dropout", "top")
@@ -116,9 +116,7 @@ def loading(options: Mapping[str, Any], *, clip_weights: str | None = None) -> d
     Raises:
         UsageError: ``clip_weights`` are given, and there is no CLIP.
     """
-    if clip_weights:
-        raise UsageError("--clip-weights has no effect: the model of the checkpoint is not on CLIP.")
-    return dict(options)
+    return without_clip(options, clip_weights)
 
 
 def fetching(name: str, options: Mapping[str, Any]) -> str:
@@ -153,33 +151,14 @@ def load_weights(model: Backbone, path: Path, *, classes: tuple[str, ...] = ()) 
     own = any(name.startswith("features.") for name in given)
     if own and path.suffix == ".safetensors" and classes_of(path) != classes:
         given = {name: value for name, value in given.items() if not name.startswith("top.")}
-    target = model.state_dict() if own else model.features.state_dict()
-    taken, wrong = {}, []
-    for name, value in target.items():
-        tensor = given.get(name)
-        if tensor is None:
-            continue
-        if tensor.shape != value.shape and tensor.dim() == 4 and tensor.shape[1] == 3 and value.shape[1] == 1:
-            tensor = tensor.sum(1, keepdim=True)
-        if tensor.shape != value.shape:
-            wrong.append(f"{name} {tuple(tensor.shape)} for {tuple(value.shape)}")
-        else:
-            taken[name] = tensor
-    needed = {name for name in target if not name.startswith("top.") and not name.endswith("num_batches_tracked")}
-    missing = sorted(needed - set(taken))
-    if missing:
-        listed = "; ".join(wrong[:5] or [f"no {name}" for name in missing[:5]])
-        raise CheckpointError(
-            f"{path} does not hold the weights of this backbone: {len(missing)} of {len(needed)} are not there "
-            f"({listed}).",
-            "Name the --model that the file was made with.",
-        )
-    unfinite = [name for name, tensor in taken.items() if tensor.is_floating_point() and not tensor.isfinite().all()]
-    if unfinite:
-        raise CheckpointError(f"{path} holds NaN or infinity in {', '.join(unfinite[:5])}.")
-    (model if own else model.features).load_state_dict(taken, strict=False)
-    left = sorted(set(target) - set(taken))
-    return f"{len(taken)} tensors from {path}" + (f"; left at their initial values: {', '.join(left)}" if left else "")
+    return copy_weights(
+        model if own else model.features,
+        given,
+        path,
+        top="top.",
+        what="backbone",
+        hint="Name the --model that the file was made with.",
+    )
 
 
 def _timm_model(name: str, *, height: int, width: int, channels: int, pretrained: bool) -> nn.Module:

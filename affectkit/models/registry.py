@@ -53,7 +53,7 @@ for _name, _summary in (
 _V1_RECIPE = {
     "augment": "imagenet", "fit": "imagenet", "batch_size": 128, "epochs": 100, "optimizer": "sgd", "lr": 0.1,
     "weight_decay": 1e-5, "schedule": "multistep", "milestones": (60, 80), "early_stop": 0, "keep_every": 10,
-    "dropout": 0.0,
+    "dropout": 0.0, "monitor": "accuracy",
 }  # fmt: skip
 
 RECIPES: dict[str, dict[str, Any]] = {

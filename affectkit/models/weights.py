@@ -10,8 +10,9 @@ from typing import Any
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
+from torch import nn
 
-from affectkit.errors import CheckpointError
+from affectkit.errors import CheckpointError, UsageError
 from affectkit.models.pickled import load_pickled
 
 NESTED = ("state_dict_ema", "state_dict", "model")
@@ -59,6 +60,56 @@ def classes_of(path: Path) -> tuple[str, ...] | None:
     with safe_open(path, framework="pt") as file:
         text = (file.metadata() or {}).get("affectkit")
     return tuple(json.loads(text)["spec"]["classes"]) if text else None
+
+
+def copy_weights(
+    model: nn.Module, given: Mapping[str, torch.Tensor], path: Path, *, top: str, what: str, hint: str
+) -> str:
+    """Copy tensors into ``model`` by name; returns a sentence on what was taken.
+
+    A 3-channel stem is summed for a 1-channel model; the classifier is left out where it is of another size.
+
+    Args:
+        given: of the file ``path``, by the names of ``model``. top: how the names of the classifier begin.
+        what: the model, and hint: the next step, for the error.
+
+    Raises:
+        CheckpointError: a weight below the classifier is missing, of another shape, or not finite.
+    """
+    wanted = model.state_dict()
+    taken, wrong = {}, []
+    for name, value in wanted.items():
+        tensor = given.get(name)
+        if tensor is None:
+            continue
+        if tensor.shape != value.shape and tensor.dim() == 4 and tensor.shape[1] == 3 and value.shape[1] == 1:
+            tensor = tensor.sum(1, keepdim=True)
+        if tensor.shape == value.shape:
+            taken[name] = tensor
+        else:
+            wrong.append(f"{name} {tuple(tensor.shape)} for {tuple(value.shape)}")
+    needed = [name for name in wanted if not name.startswith(top) and not name.endswith("num_batches_tracked")]
+    missing = sorted(set(needed) - set(taken))
+    if missing:
+        listed = "; ".join((wrong or [f"no {name}" for name in missing])[:5])
+        raise CheckpointError(
+            f"{path} does not hold the weights of this {what}: {len(missing)} of {len(needed)} are not there "
+            f"({listed}).",
+            hint,
+        )
+    unfinite = [name for name, tensor in taken.items() if tensor.is_floating_point() and not tensor.isfinite().all()]
+    if unfinite:
+        raise CheckpointError(f"{path} holds NaN or infinity in {', '.join(unfinite[:5])}.")
+    model.load_state_dict(taken, strict=False)
+    left = sorted(set(wanted) - set(taken))
+    return f"{len(taken)} tensors from {path}" + (f"; left at their initial values: {', '.join(left)}" if left else "")
+
+
+def without_clip(options: Mapping[str, Any], clip_weights: str | None) -> dict[str, Any]:
+    """``options`` of a model that is not on CLIP; a UsageError where weights for one are named."""
+    if clip_weights:
+        raise UsageError("--clip-weights has no effect: the model of the checkpoint is not on CLIP.")
+    return dict(options)
 
 
 def _is_plain(name: Any, value: Any) -> bool:

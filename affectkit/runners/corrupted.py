@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -39,9 +38,9 @@ class Recipe:
     def corrupted(self, images: torch.Tensor, index: Sequence[int], name: str, severity: int) -> torch.Tensor:
         """uint8 images (B, 3, H, W), corrupted and rounded to uint8, as the published sets are files of 8 bits."""
         values = (images.float() / 255).contiguous()
-        for number, image in zip(index, values, strict=True):
-            if number not in self.contents:
-                self.contents[number] = base.content_of(image)
+        fresh = [place for place, number in enumerate(index) if number not in self.contents]
+        hashes = base.in_threads(lambda place: base.content_of(values[place]), fresh, numbers=values[0].numel())
+        self.contents |= {index[place]: found for place, found in zip(fresh, hashes, strict=True)}
         made = base.corrupt(
             values,
             name,
@@ -137,8 +136,7 @@ class Saver:
 
         def save(numbers: list[int], images: torch.Tensor) -> None:
             pixels = images.permute(0, 2, 3, 1).contiguous().numpy()
-            with ThreadPoolExecutor(2) as pool:
-                list(pool.map(lambda pair: self._write(below, *pair), zip(numbers, pixels, strict=True)))
+            base.in_threads(lambda pair: self._write(below, *pair), zip(numbers, pixels, strict=True))
 
         return save
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from operator import attrgetter
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import nn
@@ -45,21 +45,11 @@ from affectkit.runners.device import (
     to_device,
 )
 from affectkit.runners.processes import Group, current, joined
-from affectkit.runners.settings import TestSettings
+from affectkit.runners.settings import Tested, TestSettings
 from affectkit.runners.signals import StopFlag
 from affectkit.runners.tables import write_table
 from affectkit.runners.thresholds import missed_thresholds, parse_thresholds
 from affectkit.tasks.base import Collector, Results, Task
-
-
-class Tested(Protocol):
-    """The settings that say what is tested on."""
-
-    data: Path | None
-    labels: Path | None
-    rating_range: str | None
-    split: str
-
 
 BLOCK, SMALL_BLOCK, SMALL = 16, 32, 112 * 112
 """Samples of a forward pass when a model is evaluated on the CPU; more where images have at most so many pixels."""

@@ -25,8 +25,9 @@ from affectkit.data.loading import (
     refuse_failures,
 )
 from affectkit.errors import DataError, Stopped, UsageError
+from affectkit.metrics import robustness as measures
 from affectkit.runners.backends import set_up_backends
-from affectkit.runners.baseline import Baseline, read_baseline
+from affectkit.runners.baseline import CLEAN, Baseline, read_baseline
 from affectkit.runners.checkpoint import find_checkpoint, load_model, make_task
 from affectkit.runners.corrupted import Corrupting, Recipe, Saver, places_of, rows_there, split_below
 from affectkit.runners.evaluate import Place, evaluate, evaluation_loader, tested
@@ -36,7 +37,6 @@ from affectkit.runners.signals import StopFlag
 from affectkit.runners.tables import write_table
 from affectkit.runners.thresholds import missed_thresholds, parse_thresholds
 
-CLEAN = "clean"
 RECORD = "robustness.json"
 TABLE = "corruptions.csv"
 PUBLISHED_TABLE = "tinyimagenetc_results.csv"
@@ -324,22 +324,20 @@ class Sweep:
         key = self.task.accuracy
         if not key:
             return {}
-        from affectkit.metrics import robustness
-
         errors = {name: [1 - row["metrics"][key] for row in rest if row["corruption"] == name] for name in _names(rest)}
-        found: dict[str, Any] = {"mean_error": robustness.mean_error(errors), "baseline": None}
+        found: dict[str, Any] = {"mean_error": measures.mean_error(errors), "baseline": None}
         if self.baseline is None:
             return found
         base = self.baseline.errors
         found |= {
             "baseline": str(self.settings.baseline),
-            "ce": robustness.corruption_errors(errors, base),
-            "mce": robustness.mean_corruption_error(errors, base),
+            "ce": measures.corruption_errors(errors, base),
+            "mce": measures.mean_corruption_error(errors, base),
         }
         if self.baseline.clean is not None:
             both = {"clean": 1 - clean["metrics"][key], "baseline_clean": self.baseline.clean}
-            found["relative_ce"] = robustness.relative_corruption_errors(errors, base, **both)
-            found["relative_mce"] = robustness.relative_mean_corruption_error(errors, base, **both)
+            found["relative_ce"] = measures.relative_corruption_errors(errors, base, **both)
+            found["relative_mce"] = measures.relative_mean_corruption_error(errors, base, **both)
         return found
 
     def _write(self, rows: Sequence[Row], summary: Mapping[str, Any]) -> None:

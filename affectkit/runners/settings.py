@@ -48,8 +48,7 @@ def check_shard(text: str) -> None:
     Shard.parse(text)
 
 
-def rating_range(default_text: str) -> Any:
-    """The option ``--rating-range``, which several commands have."""
+def _rating_range(default_text: str) -> Any:
     return setting(
         None,
         "Least and greatest rating that can be given, as 1,9; others are refused.",
@@ -60,8 +59,7 @@ def rating_range(default_text: str) -> Any:
     )
 
 
-def clip_file() -> Any:
-    """The option ``--clip-weights`` of commands that load a checkpoint."""
+def _clip_file() -> Any:
     return setting(
         None,
         "File with the CLIP weights of a vca checkpoint; they must be the ones that it was trained with.",
@@ -101,7 +99,7 @@ class TrainSettings(Runtime):
         None, "Images to test on after training.", group=DATA, default_text="--data, with --test-labels"
     )
     test_labels: Path | None = setting(None, "Table of the labels or ratings of --test-data.", group=DATA)
-    rating_range: str | None = rating_range("1,9 where the median is above 1, else -1,1")
+    rating_range: str | None = _rating_range("1,9 where the median is above 1, else -1,1")
     output: Path | None = setting(None, "Run folder to make.", group=DATA)
     resume: Path | None = setting(None, "Continue this run folder; needs nothing else.", group=DATA)
     force: bool = setting(False, "Write into an --output that is not empty.", group=DATA)
@@ -330,42 +328,51 @@ class TrainSettings(Runtime):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TestSettings(Runtime):
-    """Settings of ``affectkit test``."""
-
-    __test__ = False  # not a test class, whatever its name makes pytest think
+class Tested(Runtime):
+    """What is tested on what, for every command that tests."""
 
     checkpoint: Path | None = setting(None, "Checkpoint file, or a run folder (its best model).", group=DATA)
     data: Path | None = setting(None, "Folder with the dataset; its layout is found by looking.", group=DATA)
     labels: Path | None = setting(
         None, "Table of labels or ratings of the images in --data, if it does not lie there.", group=DATA
     )
-    rating_range: str | None = rating_range("the model's")
-    clip_weights: str | None = clip_file()
-    alter: str | None = setting(
-        None,
-        "Alter the images first: noise, color, lighting or grayscale, as noise:3 (severity) or noise=0.01 (strength).",
-        check=parse_corruption,
-        group=DATA,
-        metavar="NAME[:SEVERITY|=STRENGTH]",
-    )
+    rating_range: str | None = _rating_range("the model's")
+    clip_weights: str | None = _clip_file()
     split: str = setting(
         "test",
         "Split to test on; all takes a --labels table whole, as is one without a split column.",
         choices=("train", "valid", "test", "all"),
         group=DATA,
     )
+    on_error: str = setting("fail", "What a bad image does.", choices=("fail", "skip"), group=DATA)
+
+    def rules(self) -> list[str]:
+        """Faults between settings."""
+        return [f"--{name} is needed." for name in ("checkpoint", "data") if getattr(self, name) is None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TestSettings(Tested):
+    """Settings of ``affectkit test``."""
+
+    __test__ = False  # not a test class, whatever its name makes pytest think
+
+    alter: str | None = setting(
+        None,
+        "Corrupt the images first: any name of affectkit corruptions, as fog:3 (severity) or noise=0.01 (strength).",
+        check=parse_corruption,
+        group=DATA,
+        metavar="NAME[:SEVERITY|=STRENGTH]",
+    )
     results: Path | None = setting(None, "Folder for tables and pictures.", group=DATA)
     force: bool = setting(False, "Write into a --results that is not empty.", group=DATA)
-    on_error: str = setting("fail", "What a bad image does.", choices=("fail", "skip"), group=DATA)
     fail_under: str | None = setting(
         None, "Exit 3 where a metric is worse: metric=value,metric=value.", group=RUN, metavar="METRIC=VALUE"
     )
 
     def rules(self) -> list[str]:
         """Faults between settings."""
-        faults = [f"--{name} is needed." for name in ("checkpoint", "data") if getattr(self, name) is None]
-        return faults + (["--force needs --results."] if self.force and self.results is None else [])
+        return super().rules() + (["--force needs --results."] if self.force and self.results is None else [])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -385,8 +392,8 @@ class InferSettings(Runtime):
     labels: Path | None = setting(
         None, "Table of labels or ratings of the images of one folder: they are tested, too.", group=DATA
     )
-    rating_range: str | None = rating_range("the model's")
-    clip_weights: str | None = clip_file()
+    rating_range: str | None = _rating_range("the model's")
+    clip_weights: str | None = _clip_file()
     format: str = setting("csv", "Format of the rows.", choices=("csv", "jsonl", "parquet"), group=DATA)
     recursive: bool = setting(False, "Look into sub-folders too.", group=DATA)
     shard: str | None = setting(

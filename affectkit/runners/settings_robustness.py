@@ -8,7 +8,7 @@ from pathlib import Path
 from affectkit.config import setting
 from affectkit.corruptions import SCALES, SEVERITIES, several
 from affectkit.errors import UsageError
-from affectkit.runners.settings import DATA, RUN, Runtime, clip_file, rating_range
+from affectkit.runners.settings import DATA, RUN, Tested
 
 CORRUPTION = "Corruptions"
 
@@ -32,29 +32,15 @@ def parse_severities(text: str) -> tuple[int, ...]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RobustnessSettings(Runtime):
+class RobustnessSettings(Tested):
     """Settings of ``affectkit eval-corruptions``."""
 
-    checkpoint: Path | None = setting(None, "Checkpoint file, or a run folder (its best model).", group=DATA)
-    data: Path | None = setting(None, "Folder with the clean dataset; its layout is found by looking.", group=DATA)
-    labels: Path | None = setting(
-        None, "Table of labels or ratings of the images in --data, if it does not lie there.", group=DATA
-    )
-    rating_range: str | None = rating_range("the model's")
-    clip_weights: str | None = clip_file()
-    split: str = setting(
-        "test",
-        "Split to test on; all takes a --labels table whole, as is one without a split column.",
-        choices=("train", "valid", "test", "all"),
-        group=DATA,
-    )
     cache: str = setting(
         "auto",
         "Hold decoded images in memory; auto: where they fit in a quarter of what is free.",
         choices=("auto", "ram", "none"),
         group=DATA,
     )
-    on_error: str = setting("fail", "What a bad image does.", choices=("fail", "skip"), group=DATA)
     corruptions: str = setting(
         "benchmark",
         "benchmark (the fifteen), validation (the four held out), all (both), alterations (VCA's), or names.",
@@ -97,7 +83,7 @@ class RobustnessSettings(Runtime):
 
     def rules(self) -> list[str]:
         """Faults between settings."""
-        faults = [f"--{name} is needed." for name in ("checkpoint", "data") if getattr(self, name) is None]
+        faults = super().rules()
         if self.force and self.results is None:
             faults.append("--force needs --results.")
         if self.corrupted_root is not None:

@@ -21,7 +21,7 @@ from affectkit.data.loading import Held, choose_cache, hold_images, needs_whole,
 from affectkit.data.scales import RATINGS, parse_scale
 from affectkit.data.split import Split, split_off
 from affectkit.errors import DataError, UsageError
-from affectkit.models.registry import build, family, last_layer
+from affectkit.models.registry import build, family, last_layer, recipe
 from affectkit.runners.backends import Compiled
 from affectkit.runners.checkpoint import Header, find_checkpoint, make_task
 from affectkit.runners.device import prepare_model
@@ -105,6 +105,7 @@ class Plan:
 
     Attributes:
         builder: the module of the model's family. options: with which it builds the model.
+        monitor: the validation metric that says which epoch is best.
     """
 
     builder: Any
@@ -113,6 +114,7 @@ class Plan:
     task: Task
     train: Split
     valid: Split
+    monitor: str
 
 
 def make_plan(settings: TrainSettings, *, group: Group, reporter: Reporter) -> Plan:
@@ -128,8 +130,7 @@ def make_plan(settings: TrainSettings, *, group: Group, reporter: Reporter) -> P
     train = usable(task, train, reporter, training=True)
     task.fit(train)
     valid = usable(task, valid, reporter)
-    check_monitor(settings.monitor, task, valid)
-    return Plan(builder, options, source, task, train, valid)
+    return Plan(builder, options, source, task, train, valid, monitor_of(settings, task, valid, reporter))
 
 
 def prepare(settings: TrainSettings, *, reporter: Reporter, restored: bool = False) -> Training:
@@ -141,6 +142,7 @@ def prepare(settings: TrainSettings, *, reporter: Reporter, restored: bool = Fal
     place = Place.choose(settings.device, settings.precision)
     settings = replace(settings, precision=place.precision.name)  # so that a resumed run computes in the same format
     plan = make_plan(settings, group=place.group, reporter=reporter)
+    settings = replace(settings, monitor=plan.monitor)
     source, task, train, valid, options = plan.source, plan.task, plan.train, plan.valid, plan.options
     spec = task.spec
     task.targets(train.select(np.arange(1)), epoch=0)  # an option that the data cannot serve fails here
@@ -306,11 +308,20 @@ def input_spec(
     return spec
 
 
-def check_monitor(name: str, task: Task, valid: Split) -> None:
-    """Refuse a metric that the task does not have on the validation split."""
-    known = task.monitors(valid)
-    if name not in known:
+def monitor_of(settings: TrainSettings, task: Task, valid: Split, reporter: Reporter) -> str:
+    """The metric of ``--monitor``; in place of a recipe's that the task does not have, its nearest, or the loss.
+
+    Raises:
+        UsageError: it is not the recipe's, and the task does not have it on the validation split.
+    """
+    name, known = settings.monitor, task.monitors(valid)
+    if name in known:
+        return name
+    if name != recipe(settings.model).get("monitor"):
         raise UsageError(f"--monitor: the task {task.name} has no metric {name!r} here; it has {', '.join(known)}.")
+    other = task.accuracy if task.accuracy in known else "loss"
+    reporter.note(f"best epoch by {other}: the recipe of {settings.model} goes by {name}, which {task.name} has not")
+    return other
 
 
 def usable(task: Task, split: Split, reporter: Reporter, *, training: bool = False) -> Split:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from support import Heard, settings
 
 from affectkit.config import resolve
 from affectkit.core.progress import Silent
+from affectkit.errors import UsageError
 from affectkit.runners import runs
 from affectkit.runners.checkpoint import load_model
 from affectkit.runners.evaluate import test as run_test
+from affectkit.runners.processes import current
 from affectkit.runners.settings import TestSettings, TrainSettings
+from affectkit.runners.training import make_plan
 
 
 def test_the_recipe_is_the_studys_and_flags_win(tmp_path):
@@ -19,7 +23,7 @@ def test_the_recipe_is_the_studys_and_flags_win(tmp_path):
     assert (found.optimizer, found.lr, found.momentum, found.weight_decay) == ("sgd", 0.1, 0.9, 1e-5)
     assert (found.schedule, found.milestones, found.factor) == ("multistep", (60, 80), 0.1)
     assert (found.batch_size, found.epochs, found.keep_every, found.dropout) == (128, 100, 10, 0)
-    assert (found.augment, found.fit) == ("imagenet", "imagenet")
+    assert (found.augment, found.fit, found.monitor) == ("imagenet", "imagenet", "accuracy")
     assert resolve(TrainSettings, flags={**flags, "lr": 0.01, "schedule": "cosine"}).settings.lr == 0.01
 
 
@@ -41,3 +45,21 @@ def test_it_learns_distributions_and_is_loaded_again(votes, tmp_path):
     tuned = load_model(tmp_path / "tuned").state_dict()
     changed = {name for name, value in model.state_dict().items() if not torch.equal(value, tuned[name])}
     assert changed == {"fc.weight", "fc.bias"}
+
+
+def test_the_best_epoch_is_by_accuracy_or_what_comes_nearest(votes, folders):
+    def chosen(task, data, **changes):
+        found = settings(
+            data, data / "none", **{"model": "resnet50_plain", "task": task, "monitor": "accuracy", **changes}
+        )
+        heard = Heard()
+        return make_plan(found, group=current(), reporter=heard).monitor, heard.notes
+
+    name, notes = chosen("classification", folders)
+    assert name == "accuracy" and not any("best epoch" in note for note in notes)
+    name, notes = chosen("distribution", votes)
+    assert name == "top1" and any("goes by accuracy, which distribution has not" in note for note in notes)
+    with pytest.raises(UsageError, match="has no metric 'accuracyy'"):
+        chosen("classification", folders, monitor="accuracyy")
+    with pytest.raises(UsageError, match="the task distribution has no metric 'accuracy'"):
+        chosen("distribution", votes, model="test_resnet")

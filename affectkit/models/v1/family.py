@@ -9,11 +9,11 @@ from typing import Any
 from torch import nn
 
 from affectkit.core.spec import InputSpec
-from affectkit.errors import CheckpointError, UsageError
+from affectkit.errors import UsageError
 from affectkit.models.v1.network import ANY, VARIANTS, V1ResNet, Variant
 from affectkit.models.v1.parts import parse_parts
 from affectkit.models.v1.states import renamed
-from affectkit.models.weights import classes_of, read_state
+from affectkit.models.weights import classes_of, copy_weights, read_state, without_clip
 
 SETTINGS = ("channels", "image_size", "dropout", "v1")
 INPUT = {"height": 64, "width": 64, "mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)}
@@ -61,9 +61,7 @@ def loading(options: Mapping[str, Any], *, clip_weights: str | None = None) -> d
     Raises:
         UsageError: ``clip_weights`` are given, and there is no CLIP.
     """
-    if clip_weights:
-        raise UsageError("--clip-weights has no effect: the model of the checkpoint is not on CLIP.")
-    return dict(options)
+    return without_clip(options, clip_weights)
 
 
 def default_input(name: str, options: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -88,30 +86,7 @@ def load_weights(model: V1ResNet, path: Path, *, classes: tuple[str, ...] = ()) 
     """
     given = renamed(read_state(path))
     own = classes_of(path) if path.suffix == ".safetensors" else None
-    wanted = model.state_dict()
-    taken, wrong = {}, []
-    for name, value in wanted.items():
-        tensor = given.get(name)
-        if tensor is None or (name.startswith("fc.") and own is not None and own != classes):
-            continue
-        if name == "conv1.weight" and tensor.shape[1:2] == (3,) and value.shape[1] == 1:
-            tensor = tensor.sum(1, keepdim=True)
-        if tensor.shape == value.shape:
-            taken[name] = tensor
-        else:
-            wrong.append(f"{name} {tuple(tensor.shape)} for {tuple(value.shape)}")
-    needed = [name for name in wanted if not name.startswith("fc.") and not name.endswith("num_batches_tracked")]
-    missing = [name for name in needed if name not in taken]
-    if missing:
-        listed = "; ".join((wrong or [f"no {name}" for name in missing])[:5])
-        raise CheckpointError(
-            f"{path} does not hold the weights of this network: {len(missing)} of {len(needed)} are not there "
-            f"({listed}).",
-            "Name the --model, and the --image-size, that the file was made with.",
-        )
-    unfinite = [name for name, tensor in taken.items() if tensor.is_floating_point() and not tensor.isfinite().all()]
-    if unfinite:
-        raise CheckpointError(f"{path} holds NaN or infinity in {', '.join(unfinite[:5])}.")
-    model.load_state_dict(taken, strict=False)
-    left = sorted(set(wanted) - set(taken))
-    return f"{len(taken)} tensors from {path}" + (f"; left at their initial values: {', '.join(left)}" if left else "")
+    if own is not None and own != classes:
+        given = {name: value for name, value in given.items() if not name.startswith("fc.")}
+    hint = "Name the --model, and the --image-size, that the file was made with."
+    return copy_weights(model, given, path, top="fc.", what="network", hint=hint)
