@@ -14,7 +14,7 @@ from affectkit.cli.test import render
 from affectkit.config import Resolved
 from affectkit.errors import EXIT_PARTIAL, UsageError
 from affectkit.runners.batch import INFER
-from affectkit.runners.settings import InferSettings, TestSettings
+from affectkit.runners.settings_tested import InferSettings, TestSettings
 
 
 def register(app: typer.Typer) -> None:

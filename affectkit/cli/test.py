@@ -12,7 +12,7 @@ from affectkit.cli._options import command
 from affectkit.config import Resolved
 from affectkit.errors import EXIT_PARTIAL, ThresholdError
 from affectkit.runners.batch import TEST
-from affectkit.runners.settings import TestSettings
+from affectkit.runners.settings_tested import TestSettings
 
 
 def register(app: typer.Typer) -> None:

@@ -45,7 +45,7 @@ from affectkit.runners.device import (
     to_device,
 )
 from affectkit.runners.processes import Group, current, joined
-from affectkit.runners.settings import Tested, TestSettings
+from affectkit.runners.settings_tested import Tested, TestSettings
 from affectkit.runners.signals import StopFlag
 from affectkit.runners.tables import write_table
 from affectkit.runners.thresholds import missed_thresholds, parse_thresholds

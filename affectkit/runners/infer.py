@@ -28,7 +28,7 @@ from affectkit.runners.checkpoint import find_checkpoint, load_model, make_task
 from affectkit.runners.evaluate import Place, forward, forward_in_blocks, gather_failures, share_of
 from affectkit.runners.processes import Group, joined
 from affectkit.runners.rows import NAME, Output
-from affectkit.runners.settings import InferSettings
+from affectkit.runners.settings_tested import InferSettings
 from affectkit.runners.signals import StopFlag
 from affectkit.tasks.base import Task
 

@@ -26,7 +26,7 @@ from affectkit.core.shards import (
 )
 from affectkit.data.loading import Failure
 from affectkit.errors import CheckpointError, DataError, UsageError
-from affectkit.runners.settings import InferSettings
+from affectkit.runners.settings_tested import InferSettings
 from affectkit.runners.tables import number
 
 NAME = "Image Name"

@@ -10,7 +10,6 @@ from typing import Any
 
 from affectkit.config import setting
 from affectkit.core.spec import FITS
-from affectkit.corruptions import parse as parse_corruption
 from affectkit.data.presets import PRESETS
 from affectkit.data.scales import RATINGS, parse_scale
 from affectkit.errors import UsageError
@@ -48,7 +47,8 @@ def check_shard(text: str) -> None:
     Shard.parse(text)
 
 
-def _rating_range(default_text: str) -> Any:
+def rating_range(default_text: str) -> Any:
+    """The option ``--rating-range``, which several commands have."""
     return setting(
         None,
         "Least and greatest rating that can be given, as 1,9; others are refused.",
@@ -59,7 +59,8 @@ def _rating_range(default_text: str) -> Any:
     )
 
 
-def _clip_file() -> Any:
+def clip_file() -> Any:
+    """The option ``--clip-weights`` of commands that take a checkpoint."""
     return setting(
         None,
         "File with the CLIP weights of a vca checkpoint; they must be the ones that it was trained with.",
@@ -99,7 +100,7 @@ class TrainSettings(Runtime):
         None, "Images to test on after training.", group=DATA, default_text="--data, with --test-labels"
     )
     test_labels: Path | None = setting(None, "Table of the labels or ratings of --test-data.", group=DATA)
-    rating_range: str | None = _rating_range("1,9 where the median is above 1, else -1,1")
+    rating_range: str | None = rating_range("1,9 where the median is above 1, else -1,1")
     output: Path | None = setting(None, "Run folder to make.", group=DATA)
     resume: Path | None = setting(None, "Continue this run folder; needs nothing else.", group=DATA)
     force: bool = setting(False, "Write into an --output that is not empty.", group=DATA)
@@ -325,108 +326,3 @@ class TrainSettings(Runtime):
     def factor(self) -> float:
         """``gamma`` with its default by schedule."""
         return self.gamma if self.gamma is not None else (0.5 if self.schedule == "plateau" else 0.1)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Tested(Runtime):
-    """What is tested on what, for every command that tests."""
-
-    checkpoint: Path | None = setting(None, "Checkpoint file, or a run folder (its best model).", group=DATA)
-    data: Path | None = setting(None, "Folder with the dataset; its layout is found by looking.", group=DATA)
-    labels: Path | None = setting(
-        None, "Table of labels or ratings of the images in --data, if it does not lie there.", group=DATA
-    )
-    rating_range: str | None = _rating_range("the model's")
-    clip_weights: str | None = _clip_file()
-    split: str = setting(
-        "test",
-        "Split to test on; all takes a --labels table whole, as is one without a split column.",
-        choices=("train", "valid", "test", "all"),
-        group=DATA,
-    )
-    on_error: str = setting("fail", "What a bad image does.", choices=("fail", "skip"), group=DATA)
-
-    def rules(self) -> list[str]:
-        """Faults between settings."""
-        return [f"--{name} is needed." for name in ("checkpoint", "data") if getattr(self, name) is None]
-
-
-@dataclass(frozen=True, kw_only=True)
-class TestSettings(Tested):
-    """Settings of ``affectkit test``."""
-
-    __test__ = False  # not a test class, whatever its name makes pytest think
-
-    alter: str | None = setting(
-        None,
-        "Corrupt the images first: any name of affectkit corruptions, as fog:3 (severity) or noise=0.01 (strength).",
-        check=parse_corruption,
-        group=DATA,
-        metavar="NAME[:SEVERITY|=STRENGTH]",
-    )
-    results: Path | None = setting(None, "Folder for tables and pictures.", group=DATA)
-    force: bool = setting(False, "Write into a --results that is not empty.", group=DATA)
-    fail_under: str | None = setting(
-        None, "Exit 3 where a metric is worse: metric=value,metric=value.", group=RUN, metavar="METRIC=VALUE"
-    )
-
-    def rules(self) -> list[str]:
-        """Faults between settings."""
-        return super().rules() + (["--force needs --results."] if self.force and self.results is None else [])
-
-
-@dataclass(frozen=True, kw_only=True)
-class InferSettings(Runtime):
-    """Settings of ``affectkit infer``."""
-
-    paths: tuple[str, ...] = setting(
-        (),
-        "Images, folders, glob patterns, or - for a list of paths on standard input.",
-        argument=True,
-        metavar="PATH...",
-    )
-    checkpoint: Path | None = setting(None, "Checkpoint file, or a run folder (its best model).", group=DATA)
-    results: Path | None = setting(
-        None, "Folder for the result table.", group=DATA, default_text="rows go to standard output"
-    )
-    labels: Path | None = setting(
-        None, "Table of labels or ratings of the images of one folder: they are tested, too.", group=DATA
-    )
-    rating_range: str | None = _rating_range("the model's")
-    clip_weights: str | None = _clip_file()
-    format: str = setting("csv", "Format of the rows.", choices=("csv", "jsonl", "parquet"), group=DATA)
-    recursive: bool = setting(False, "Look into sub-folders too.", group=DATA)
-    shard: str | None = setting(
-        None,
-        "Predict every N-th image alone, as the I-th of N runs; affectkit merge puts the parts together.",
-        check=check_shard,
-        group=DATA,
-        metavar="I/N",
-    )
-    resume: bool = setting(False, "Continue the table that an interrupted run left in --results.", group=DATA)
-    force: bool = setting(False, "Replace the table in --results.", group=DATA)
-    on_error: str = setting("skip", "What a bad image does.", choices=("fail", "skip"), group=DATA)
-
-    def rules(self) -> list[str]:
-        """Faults between settings."""
-        faults = []
-        if not self.paths:
-            faults.append("PATHS is needed: images, folders, glob patterns, or - for a list on standard input.")
-        if self.checkpoint is None:
-            faults.append("--checkpoint is needed.")
-        if self.labels is not None:
-            faults += ["--labels needs --results."] if self.results is None else []
-            faults += [
-                f"--labels and --{name} exclude each other." for name in ("shard", "resume") if getattr(self, name)
-            ]
-            if len(self.paths) != 1 or not Path(self.paths[0]).is_dir():
-                faults.append("--labels needs one folder of images.")
-            if self.format != "csv":
-                faults.append("--labels writes CSV; leave --format out.")
-        if self.results is None:
-            faults += [f"--{name} needs --results." for name in ("resume", "force", "shard") if getattr(self, name)]
-            if self.format == "parquet":
-                faults.append("--format parquet needs --results.")
-        elif self.resume and self.force:
-            faults.append("--resume and --force exclude each other.")
-        return faults

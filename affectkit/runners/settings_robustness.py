@@ -8,7 +8,8 @@ from pathlib import Path
 from affectkit.config import setting
 from affectkit.corruptions import SCALES, SEVERITIES, several
 from affectkit.errors import UsageError
-from affectkit.runners.settings import DATA, RUN, Tested
+from affectkit.runners.settings import DATA, RUN
+from affectkit.runners.settings_tested import Tested
 
 CORRUPTION = "Corruptions"
 

@@ -20,8 +20,8 @@ from affectkit.corruptions import GROUPS, corrupt
 from affectkit.runners import runs
 from affectkit.runners.evaluate import test as run_test
 from affectkit.runners.robustness import eval_corruptions
-from affectkit.runners.settings import TestSettings
 from affectkit.runners.settings_robustness import RobustnessSettings
+from affectkit.runners.settings_tested import TestSettings
 
 sys.path.insert(0, str(Path(__file__).parent))
 import naive_corruptions as naive

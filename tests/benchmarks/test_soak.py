@@ -26,7 +26,7 @@ from PIL import Image
 
 from affectkit.config import resolve
 from affectkit.runners.infer import infer
-from affectkit.runners.settings import InferSettings
+from affectkit.runners.settings_tested import InferSettings
 
 pytestmark = [pytest.mark.slow, pytest.mark.benchmark]
 

@@ -12,7 +12,7 @@ from affectkit.config import resolve
 from affectkit.core.spec import InputSpec
 from affectkit.runners.checkpoint import Header, save_checkpoint
 from affectkit.runners.infer import infer
-from affectkit.runners.settings import InferSettings
+from affectkit.runners.settings_tested import InferSettings
 
 pytestmark = pytest.mark.benchmark
 

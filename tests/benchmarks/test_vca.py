@@ -25,7 +25,7 @@ from affectkit.core.progress import Silent
 from affectkit.models import clip
 from affectkit.runners import runs
 from affectkit.runners.infer import infer
-from affectkit.runners.settings import InferSettings
+from affectkit.runners.settings_tested import InferSettings
 
 pytestmark = pytest.mark.benchmark
 

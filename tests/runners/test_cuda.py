@@ -26,7 +26,7 @@ from affectkit.runners.device import prepare_model, resolve_device, resolve_prec
 from affectkit.runners.evaluate import Place, forward
 from affectkit.runners.infer import infer
 from affectkit.runners.runs import train
-from affectkit.runners.settings import InferSettings
+from affectkit.runners.settings_tested import InferSettings
 
 pytestmark = [
     pytest.mark.cuda,

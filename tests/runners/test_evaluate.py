@@ -18,7 +18,7 @@ from affectkit.errors import DataError, DeviceError, UsageError
 from affectkit.runners import runs
 from affectkit.runners.evaluate import Place, evaluate, forward, forward_in_blocks, parse_thresholds
 from affectkit.runners.evaluate import test as run_test
-from affectkit.runners.settings import TestSettings
+from affectkit.runners.settings_tested import TestSettings
 from affectkit.tasks.distribution import DistributionTask
 
 

@@ -14,7 +14,7 @@ from affectkit.core.progress import Silent
 from affectkit.errors import CheckpointError, DataError, Stopped, UsageError
 from affectkit.runners import infer as module
 from affectkit.runners.infer import find_items, infer
-from affectkit.runners.settings import InferSettings
+from affectkit.runners.settings_tested import InferSettings
 
 HEADER = ["Image Name", "Predicted Label", "Confidence", *CLASSES]
 

@@ -22,7 +22,7 @@ from affectkit.runners import infer as module
 from affectkit.runners import merging
 from affectkit.runners.infer import infer
 from affectkit.runners.merging import merge
-from affectkit.runners.settings import InferSettings
+from affectkit.runners.settings_tested import InferSettings
 
 ODD = ["a\u2028b.png", "c\x85d.png", "e\rf.png", "l\nm.png", 'g",h.png', "trailing .png"]
 

@@ -22,7 +22,7 @@ from affectkit.runners.checkpoint import load_model
 from affectkit.runners.evaluate import test as run_test
 from affectkit.runners.learner import Learner
 from affectkit.runners.processes import Group, current, joined
-from affectkit.runners.settings import TestSettings
+from affectkit.runners.settings_tested import TestSettings
 from affectkit.runners.state import newest_state
 
 EXACT = {"model": "test_vit", "image_size": 32, "dropout": 0.0, "optimizer": "sgd", "lr": 0.05, "schedule": "cosine"}
@@ -287,7 +287,7 @@ def test_the_rows_of_infer_are_the_same_for_any_number_of_processes(trained, tmp
     import io
 
     from affectkit.runners.infer import infer
-    from affectkit.runners.settings import InferSettings
+    from affectkit.runners.settings_tested import InferSettings
 
     data = make_votes(tmp_path / "data", train=count, valid=1, test=1) / "images" / "train"
     if count == 17:
@@ -321,7 +321,7 @@ def test_a_stopped_inference_of_several_processes_goes_on_to_the_same_rows(train
     import io
 
     from affectkit.runners import infer as module
-    from affectkit.runners.settings import InferSettings
+    from affectkit.runners.settings_tested import InferSettings
 
     data = make_votes(tmp_path / "data", train=17, valid=1, test=1) / "images" / "train"
     chosen = {"checkpoint": trained, "workers": 0, "batch_size": 4, "paths": [str(data)]}

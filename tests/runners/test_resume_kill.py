@@ -28,7 +28,7 @@ from affectkit.config import resolve
 from affectkit.core.progress import Silent
 from affectkit.runners import runs
 from affectkit.runners.evaluate import test as run_test
-from affectkit.runners.settings import TestSettings
+from affectkit.runners.settings_tested import TestSettings
 from affectkit.runners.state import newest_state, save_state
 
 STEP, BATCH = "affectkit.runners.learner:Learner.step", "affectkit.runners.learner:Learner.add"

@@ -20,8 +20,8 @@ from affectkit.runners import robustness, runs
 from affectkit.runners.baseline import read_baseline
 from affectkit.runners.evaluate import test as run_test
 from affectkit.runners.robustness import eval_corruptions
-from affectkit.runners.settings import TestSettings
 from affectkit.runners.settings_robustness import RobustnessSettings, parse_severities
+from affectkit.runners.settings_tested import TestSettings
 
 FEW = {"corruptions": "noise,lighting", "severities": "1,4"}
 

@@ -197,7 +197,7 @@ def train_settings(**values):
 
 def infer_settings(**values):
     from affectkit.config import resolve
-    from affectkit.runners.settings import InferSettings
+    from affectkit.runners.settings_tested import InferSettings
 
     base = {"paths": ["."], "checkpoint": Path("."), "results": Path("r")}
     return resolve(InferSettings, flags={**base, **values}).settings

@@ -13,7 +13,8 @@ from affectkit.runners import runs
 from affectkit.runners.checkpoint import load_model
 from affectkit.runners.evaluate import test as run_test
 from affectkit.runners.processes import current
-from affectkit.runners.settings import TestSettings, TrainSettings
+from affectkit.runners.settings import TrainSettings
+from affectkit.runners.settings_tested import TestSettings
 from affectkit.runners.training import make_plan
 
 

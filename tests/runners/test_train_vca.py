@@ -23,7 +23,8 @@ from affectkit.errors import CheckpointError, DataError, UsageError
 from affectkit.models import clip
 from affectkit.runners import runs
 from affectkit.runners.evaluate import test as run_test
-from affectkit.runners.settings import TestSettings, TrainSettings
+from affectkit.runners.settings import TrainSettings
+from affectkit.runners.settings_tested import TestSettings
 from affectkit.runners.train import Trainer
 
 
