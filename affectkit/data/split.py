@@ -43,6 +43,7 @@ class Split:
         votes: float32 (N, C), raters' counts; None where they are not known.
         ratings: float64 (N, 2), arousal and valence, NaN where one is not known; None where neither is.
         scale: the least and greatest rating that can be given.
+        sources: of augmented copies the id of their original, of others their own; None where there are no copies.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Split:
     votes: np.ndarray | None = field(default=None, repr=False)
     ratings: np.ndarray | None = field(default=None, repr=False)
     scale: tuple[float, float] | None = None
+    sources: list[str] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if len(set(self.classes)) != len(self.classes):
@@ -90,6 +92,7 @@ class Split:
             distribution=None if self.distribution is None else self.distribution[chosen],
             votes=None if self.votes is None else self.votes[chosen],
             ratings=None if self.ratings is None else self.ratings[chosen],
+            sources=None if self.sources is None else [self.sources[index] for index in chosen.tolist()],
         )
 
     def top(self) -> np.ndarray | None:
@@ -207,6 +210,9 @@ def split_off(split: Split, fraction: float, seed: int) -> tuple[Split, Split]:
     largest share) items are ranked by a hash of (seed, id) and the first are held out. Classes get their whole part
     of ``fraction``, and what is left goes to those cut off most. A class keeps at least one item in train.
 
+    Copies of one image (``Split.sources``) stay on one side, that of train where the cut goes through them: measured on
+    copies of what it was trained on, a model would look better than it is.
+
     Raises:
         UsageError: ``fraction`` is not between 0 and 1.
         DataError: one of the sides would be empty.
@@ -222,12 +228,22 @@ def split_off(split: Split, fraction: float, seed: int) -> tuple[Split, Split]:
             f"{fraction:g} of the {len(split)} items of the {split.name} split leaves one side empty.",
             "Name a validation split of your own, or another fraction.",
         )
-    ranks = np.array([address(seed, "split", name) for name in split.ids], dtype=np.int64)
+    names = split.ids if split.sources is None else split.sources
+    ranks = np.array([address(seed, "split", name) for name in names], dtype=np.int64)
     order = np.lexsort((ranks, groups))
     starts = np.concatenate(([0], np.cumsum(sizes)[:-1]))
     place = np.arange(len(split)) - np.repeat(starts, sizes)
     valid = np.zeros(len(split), dtype=bool)
     valid[order] = place < np.repeat(held, sizes)
+    if split.sources is not None:
+        of_train = {name for name, out in zip(names, valid, strict=True) if not out}
+        valid &= np.array([name not in of_train for name in names])
+        if not valid.any():
+            raise DataError(
+                f"no image of the {split.name} split can be held out with all of its copies: {fraction:g} of a class "
+                "is less than the copies of one.",
+                "Name a validation split of your own, or a larger fraction.",
+            )
     return split.select(~valid).with_name("train"), split.select(valid).with_name("valid")
 
 

@@ -47,6 +47,8 @@ class Table:
         splits: "train", "valid" or "test" (N,), or None without a split column.
         values: float64 (N, E), finite.
         ratings: float64 (N, 2) in the order of ``RATINGS``, NaN where one has no column; None where not asked for.
+        sources: of copies, as datasplit makes them, the id of their original, and of others their own (N,); None
+            without columns ``source`` and ``draw``.
         every: whether a fault names all of its lines.
     """
 
@@ -59,6 +61,7 @@ class Table:
     splits: list[str] | None = field(repr=False)
     values: np.ndarray = field(repr=False)
     ratings: np.ndarray | None = field(default=None, repr=False)
+    sources: list[str] | None = field(default=None, repr=False)
     every: bool = False
 
     def faults(self) -> Faults:
@@ -77,6 +80,7 @@ class Table:
             splits=None,
             values=self.values[rows],
             ratings=None if self.ratings is None else self.ratings[rows],
+            sources=None if self.sources is None else [self.sources[row] for row in rows],
         )
 
     def where(self, rows: np.ndarray | Sequence[int]) -> str:
@@ -158,6 +162,7 @@ class _Cells:
         self.splits: list[str] = []
         self.values: list[list[float]] = []
         self.ratings: list[list[float]] = []
+        self.sources: list[str] | None = [] if {"source", "draw"} <= places.keys() else None
         self.faults = Faults(path, every=every)
 
     def add(self, row: list[str], line: int, *, width: int) -> None:
@@ -177,6 +182,8 @@ class _Cells:
             self.splits.append(_split_value(row[at], self.faults, line))
         if self.pick is not None:
             self.values.append(_numbers(self.pick(row), self.emotions, self.faults, line))
+        if self.sources is not None:
+            self.sources.append(row[places["source"]].strip() or self.ids[-1])
         if self.rated:
             cells = [row[places[name]] if name in places else None for name in RATINGS]
             self.ratings.append(rating_numbers(cells, self.faults, line))
@@ -193,6 +200,7 @@ class _Cells:
             self.splits if "split" in self.places else None,
             np.array(self.values, dtype=np.float64).reshape(len(self.ids), len(self.emotions)),
             np.array(self.ratings, dtype=np.float64).reshape(-1, len(RATINGS)) if self.rated else None,
+            self.sources,
             self.every,
         )
 
@@ -398,4 +406,4 @@ def _to_split(name: str, table: Table, kind: str | None) -> Split:
         divisor = np.where(np.abs(sums - 1) <= EXACT_TOLERANCE, 1.0, sums)
         distribution = (table.values / divisor).astype(np.float32)
         votes = table.values.astype(np.float32) if kind == "votes" else None
-    return Split(name, table.root, list(table.ids), classes, labels, distribution, votes)
+    return Split(name, table.root, list(table.ids), classes, labels, distribution, votes, sources=table.sources)

@@ -269,7 +269,8 @@ def training_splits(source: Source, settings: TrainSettings, *, reporter: Report
         train, valid = split_off(train, settings.val_fraction, settings.seed)
         reporter.note(
             f"no validation split: {len(valid):,} of {len(train) + len(valid):,} training images held out "
-            f"(--val-fraction {settings.val_fraction:g}, by seed and file name)"
+            f"(--val-fraction {settings.val_fraction:g}, by seed and file name"
+            + (", copies of an image on one side)" if train.sources is not None else ")")
         )
     return train, valid
 

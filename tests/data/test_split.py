@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from affectkit.data.split import Split, some, split_off
+from affectkit.data.tables import read_tables
 from affectkit.errors import DataError, UsageError
 
 
@@ -147,3 +149,34 @@ def test_numbers_for_names_are_matched_in_order(tmp_path):
     for classes in (("0", "1"), ("0", "2", "1"), ("1", "2", "3"), ("0", "1", "x")):
         with pytest.raises(DataError, match="classes go by name|n01"):
             split.matched(classes)
+
+
+def test_copies_of_an_image_stay_on_one_side(tmp_path):
+    """As datasplit's tables name them: else a model is measured on copies of what it was trained on."""
+    rows, images = ["label,filename,source,draw"], []
+    for kind, originals, copies in (("a", 30, 0), ("b", 10, 2), ("c", 5, 5)):
+        for number in range(originals):
+            name = f"{kind}/{number}.png"
+            images.append(name)
+            rows.append(f"{kind},{name},,")
+            for draw in range(copies):
+                images.append(f"{kind}/{number}-aug{draw}.png")
+                rows.append(f"{kind},{images[-1]},{name},{draw}")
+    for name in images:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "train.csv").write_text("\n".join(rows) + "\n")
+    found, _ = read_tables({"train": tmp_path / "train.csv"})
+    whole = found["train"]
+    assert len(whole) == 90 and len(set(whole.sources)) == 45
+    for seed in range(5):
+        train, valid = split_off(whole, 0.3, seed)
+        assert len(train) + len(valid) == 90 and not set(train.sources) & set(valid.sources)
+        counts = valid.counts()
+        assert counts["a"] == 9 and counts["b"] == 9 and counts["c"] == 6
+    # Where no cut leaves a whole image out, this is said; without copies the sides are what they were.
+    only = whole.select([index for index, name in enumerate(whole.ids) if name.startswith("c/")])
+    with pytest.raises(DataError, match="with all of its copies"):
+        split_off(only, 0.1, 0)
+    plain = replace(whole, sources=None).select(range(30))
+    assert split_off(plain, 0.3, 1)[1].ids == split_off(replace(plain, sources=list(plain.ids)), 0.3, 1)[1].ids
