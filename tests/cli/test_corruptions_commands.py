@@ -6,13 +6,13 @@ import json
 
 import numpy as np
 from PIL import Image
-from support import affectkit, invoke
+from support import invoke
 
 
 def test_a_table_a_threshold_and_going_on(trained, votes, tmp_path):
     basis = ("eval-corruptions", "--checkpoint", trained, "--data", votes, "--corruptions", "contrast,fog")
     command = (*basis, "--severities", "1,5", "--results", tmp_path / "r", "--workers", 0)
-    done = affectkit(*command)
+    done = invoke(*command)
     assert done.returncode == 0, done.stderr
     lines = [line.split() for line in done.stdout.splitlines() if line.strip()]
     rows = {tuple(line[:2]): line for line in lines}
