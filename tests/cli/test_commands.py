@@ -93,7 +93,7 @@ def test_partly_done_exits_4_with_a_report(trained, votes, tmp_path):
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.png").write_bytes((votes / "images" / "test" / "000.png").read_bytes())
     (tmp_path / "in" / "b[red].png").write_bytes(b"broken")
-    done = affectkit("infer", tmp_path / "in", "--checkpoint", trained, "--results", tmp_path / "out", "--workers", "0")
+    done = invoke("infer", tmp_path / "in", "--checkpoint", trained, "--results", tmp_path / "out", "--workers", "0")
     assert done.returncode == 4 and "b[red].png" in done.stderr and "1 image(s) skipped" in done.stderr
     assert "b[red].png" in (tmp_path / "out" / "skipped.csv").read_text()
 
@@ -220,18 +220,18 @@ def test_on_a_terminal_a_bar_is_drawn(votes, tmp_path):
 def test_training_that_skipped_images_exits_4_and_names_them(tmp_path):
     data = make_folders(tmp_path / "data")
     (data / "train" / "anger" / "000.png").write_bytes(b"broken")
-    done = affectkit("train", "--data", data, "--output", tmp_path / "r", "--epochs", "1", "--on-error", "skip", *FAST)
+    done = invoke("train", "--data", data, "--output", tmp_path / "r", "--epochs", "1", "--on-error", "skip", *FAST)
     assert done.returncode == 4 and "000.png" in done.stderr and "1 image(s) could not be read" in done.stderr
     assert json.loads((tmp_path / "r" / "metrics.json").read_text())["skipped"][0]["image"] == "train/anger/000.png"
 
 
 def test_a_missed_threshold_still_prints_the_result(trained, votes):
-    done = affectkit("test", "--checkpoint", trained, "--data", votes, "--fail-under", "top1=1.01", "--json")
+    done = invoke("test", "--checkpoint", trained, "--data", votes, "--fail-under", "top1=1.01", "--json")
     assert done.returncode == 3 and json.loads(done.stdout)["missed"] and "at least 1.01" in done.stderr
 
 
 def test_print_config_of_a_resume_shows_the_run(trained):
-    done = affectkit("train", "--resume", trained, "--print-config", "--json")
+    done = invoke("train", "--resume", trained, "--print-config", "--json")
     assert json.loads(done.stdout)["model"] == {"value": TINY, "source": f"run {trained}"}
 
 

@@ -4,7 +4,7 @@ import csv
 import json
 
 from PIL import Image
-from support import affectkit
+from support import affectkit, invoke
 
 from affectkit.cli.demo import places, steps
 
@@ -61,7 +61,8 @@ def test_prep_ferplus_by_the_authors_rules(tmp_path):
     assert (other.returncode == 2 and "--output" in other.stderr) or "output" in other.stderr
 
 
-def test_prep_affectnet_fused_gives_tables_that_train_reads(tmp_path):
+def test_prep_affectnet_fused_gives_tables_that_train_reads(tmp_path, monkeypatch):
+    monkeypatch.setenv("AFFECTKIT_CACHE", str(tmp_path / "cache"))
     source = tmp_path / "AffectNetFused"
     for split, count in (("train_set", 8), ("val_set", 4)):
         for part in ("images", "annotations"):
@@ -71,16 +72,15 @@ def test_prep_affectnet_fused_gives_tables_that_train_reads(tmp_path):
             values = [0.04] * 13
             values[k % 13] = 0.52
             (source / split / "annotations" / f"{k}_prob_rank.txt").write_text(",".join(map(str, values)))
-    done = affectkit("prep", "affectnet-fused", source, "--output", tmp_path / "out", "--link", "hardlink")
+    done = invoke("prep", "affectnet-fused", source, "--output", tmp_path / "out", "--link", "hardlink")
     assert done.returncode == 0, done.stderr
-    trained = affectkit(
+    trained = invoke(
         "train", "--data", tmp_path / "out", "--output", tmp_path / "run", "--model", "test_resnet", "--no-pretrained",
         "--image-size", "24", "--epochs", "1", "--json",
     )  # fmt: skip
     assert trained.returncode == 0 and "13 classes" in trained.stderr
-    direct = affectkit("test", "--checkpoint", tmp_path / "run", "--data", source, "--split", "valid", "--json",
-                       AFFECTKIT_CACHE=str(tmp_path / "cache"))  # fmt: skip
-    prepared = affectkit(
+    direct = invoke("test", "--checkpoint", tmp_path / "run", "--data", source, "--split", "valid", "--json")
+    prepared = invoke(
         "test", "--checkpoint", tmp_path / "run", "--data", tmp_path / "out", "--split", "valid", "--json"
     )
     assert json.loads(direct.stdout)["metrics"] == json.loads(prepared.stdout)["metrics"]
