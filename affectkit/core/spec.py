@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
+from affectkit.core.clipspec import ClipSpec
 from affectkit.errors import CheckpointError
 
 FITS = {
@@ -28,6 +29,7 @@ class InputSpec:
         fit: how an image of another shape is brought to the size, one of ``FITS``.
         classes: class names in the order of the model's outputs.
         temperature: logits are divided by it before the softmax (1 where nothing was fitted).
+        clip: of an audio-visual model: how an image and a spectrogram come from a clip; None: it takes images.
     """
 
     task: str
@@ -39,6 +41,7 @@ class InputSpec:
     fit: str = "crop"
     classes: tuple[str, ...] = ()
     temperature: float = 1.0
+    clip: ClipSpec | None = None
 
     def with_(self, **changes: Any) -> InputSpec:
         """A copy with ``changes``."""
@@ -46,7 +49,9 @@ class InputSpec:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON and YAML."""
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+        found = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+        del found["clip"]
+        return found if self.clip is None else {**found, "clip": self.clip.to_dict()}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> InputSpec:
@@ -59,7 +64,11 @@ class InputSpec:
                 "The checkpoint was probably written by a newer affectkit: upgrade with pip install -U affectkit.",
             )
         try:
-            tuples = {name: tuple(values[name]) for name in ("mean", "std", "classes") if name in values}
+            tuples: dict[str, Any] = {
+                name: tuple(values[name]) for name in ("mean", "std", "classes") if name in values
+            }
+            if values.get("clip") is not None:
+                tuples["clip"] = ClipSpec.from_dict(values["clip"])
             spec = cls(**{**values, **tuples})
         except TypeError as error:
             raise CheckpointError(f"the input specification is not complete: {error}.") from error

@@ -1,0 +1,127 @@
+"""What an audio-visual model needs to know about its clips: which frames, what part of them, which spectrogram."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from affectkit.errors import CheckpointError
+
+ANCHORS = ("top", "centre")
+FITS = ("crop", "resize")
+DECIBELS = 256
+"""Steps a decibel in which stored spectrograms are rounded (16-bit integers, so from -128 to 128 dB)."""
+
+
+@dataclass(frozen=True)
+class SoundSpec:
+    """A mel power spectrogram in decibels; the numbers of CM-VQVAE on CREMA-D are the defaults.
+
+    Attributes:
+        rate: samples a second to which sound is brought, channels averaged before.
+        n_fft, window, hop: in samples; the window is Hann's, centred in n_fft, edges padded with zeros.
+        mels: bands, on Slaney's scale, each normalised to unit area.
+        seconds: the central part of the sound that is used; None: all of it.
+        fit: how columns are brought to ``width``: ``crop`` (the central ones, or reflected at both ends where there
+            are too few; then ``mels`` is the height), or ``resize`` (bilinear, to ``height`` x ``width``).
+        height, width: of what the model gets.
+        top_db: decibels below the largest value at which small ones are cut off; 1e-10 is the least power.
+    """
+
+    rate: int = 44100
+    n_fft: int = 2048
+    window: int = 512
+    hop: int = 353
+    mels: int = 256
+    seconds: float | None = None
+    fit: str = "crop"
+    height: int = 256
+    width: int = 256
+    top_db: float = 80.0
+
+
+@dataclass(frozen=True)
+class ClipSpec:
+    """The frames and the sound of a clip.
+
+    Attributes:
+        crop: side of the square that is cut from a frame, in pixels; None: the whole frame.
+        crop_low: the same where the frame is 240 pixels high; None: as ``crop``.
+        anchor: ``top``: from the upper edge, in the middle from left to right; ``centre``: in the middle of both.
+        reach: frames either side of the middle one of which a training draws one.
+        sound: None where the model takes features, which were computed elsewhere.
+        features: shape of the stored image features and of the sound features where there are no pixels and no
+            spectrogram; None otherwise.
+    """
+
+    crop: int | None = 280
+    crop_low: int | None = None
+    anchor: str = "top"
+    reach: int = 15
+    sound: SoundSpec | None = field(default_factory=SoundSpec)
+    features: tuple[tuple[int, ...], tuple[int, ...]] | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON and YAML."""
+        found = asdict(self)
+        if self.features is not None:
+            found["features"] = [list(shape) for shape in self.features]
+        return found
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> ClipSpec:
+        """The inverse of ``to_dict``; a CheckpointError names what is missing, unknown or out of range."""
+        known = {entry.name for entry in fields(cls)}
+        sound = values.get("sound")
+        unknown = sorted(set(values) - known)
+        if sound is not None:
+            unknown += sorted(set(sound) - {entry.name for entry in fields(SoundSpec)})
+        if unknown:
+            raise CheckpointError(
+                f"the clip specification has unknown entries: {', '.join(unknown)}.",
+                "The file was probably written by a newer affectkit: upgrade with pip install -U affectkit.",
+            )
+        shapes = values.get("features")
+        spec = cls(
+            **{
+                **values,
+                "sound": None if sound is None else SoundSpec(**sound),
+                "features": None if shapes is None else tuple(tuple(map(int, shape)) for shape in shapes),
+            }
+        )
+        spec.check()
+        return spec
+
+    def check(self) -> None:
+        """Raise a CheckpointError unless every entry is in range."""
+        sound = self.sound or SoundSpec()
+        rules = {
+            f"anchor must be one of {', '.join(ANCHORS)}, got {self.anchor!r}": self.anchor in ANCHORS,
+            f"fit of the sound must be one of {', '.join(FITS)}, got {sound.fit!r}": sound.fit in FITS,
+            f"reach must be at least 0, got {self.reach}": self.reach >= 0,
+            f"crop must be at least 1, got {self.crop}": self.crop is None or self.crop >= 1,
+            "a spectrogram whose columns are cropped is as high as it has mels": (
+                sound.fit != "crop" or sound.height == sound.mels
+            ),
+            f"window must be at most n_fft ({sound.n_fft}), got {sound.window}": 1 <= sound.window <= sound.n_fft,
+            "rate, hop, mels, height and width must be at least 1": (
+                min(sound.rate, sound.hop, sound.mels, sound.height, sound.width) >= 1
+            ),
+        }
+        broken = [rule for rule, holds in rules.items() if not holds]
+        if broken:
+            raise CheckpointError("the clip specification is wrong: " + "; ".join(broken) + ".")
+
+
+CREMAD = ClipSpec()
+RML = ClipSpec(crop=380, crop_low=190, anchor="centre", reach=22, sound=SoundSpec(rate=32000, seconds=2.5))
+RESIZED = SoundSpec(rate=32000, n_fft=512, window=400, hop=160, mels=128, fit="resize", height=512, width=512)
+"""The spectrogram of models that were trained on EmoVoxCeleb before."""
+RML_PRETRAINED = ClipSpec(crop=None, anchor="centre", reach=22, sound=RESIZED)
+EMOVOXCELEB = ClipSpec(
+    crop=None,
+    anchor="centre",
+    sound=SoundSpec(rate=16000, n_fft=512, window=400, hop=160, mels=128, fit="resize", height=512, width=512),
+)
+FEATURES = ClipSpec(crop=None, reach=0, sound=None, features=((16, 4096), (64, 1024)))
