@@ -20,7 +20,16 @@ from affectkit.errors import CheckpointError, UsageError
 from affectkit.models import vca
 from affectkit.models.clip import OPENAI, ClipChoice, tower_hash
 from affectkit.models.pickled import is_pickled, load_pickled
-from affectkit.models.published_files import PRECISIONS, Contents, Family, Published, Shapes, differences, numbers
+from affectkit.models.published_files import (
+    PRECISIONS,
+    Choices,
+    Contents,
+    Family,
+    Published,
+    Shapes,
+    differences,
+    numbers,
+)
 from affectkit.models.v1 import published as published_v1
 from affectkit.models.weights import unwrapped
 
@@ -90,12 +99,15 @@ def is_published(path: str | Path) -> bool:
     return is_pickled(Path(path))
 
 
-def read_published(path: str | Path, outputs: str | None = None) -> Published:
+def read_published(
+    path: str | Path, outputs: str | None = None, *, mode: str | None = None, mask: str | None = None
+) -> Published:
     """What a published checkpoint holds. No code from the file is run.
 
     Args:
         path: the file; its tensors stay mapped to it where the format allows.
         outputs: ``valence`` or ``arousal``: what a model with one output was trained on, for the file does not say.
+        mode, mask: of a CM-VQVAE, for its file does not say; see ``models.cmvqvae.published``.
 
     Raises:
         CheckpointError: the file is missing, damaged, asks for code, is of no known family, holds NaN or infinity, or
@@ -106,7 +118,7 @@ def read_published(path: str | Path, outputs: str | None = None) -> Published:
     for family in FAMILIES.values():
         faults = family.faults(contents)
         if not faults:
-            return family.read(contents, outputs)
+            return family.read(contents, Choices(outputs, mode, mask))
         more = f"; and {len(faults) - 5} more" if len(faults) > 5 else ""
         tried.append(f"{family.title}: {'; '.join(faults[:5])}{more}")
     names = sorted(contents.state)
@@ -195,11 +207,11 @@ def _tower_faults(tower: Mapping[str, torch.Tensor], wanted: Tower) -> list[str]
     return differences(tower, wanted.shapes(), VISUAL)
 
 
-def _read_vca(contents: Contents, outputs: str | None) -> Published:
+def _read_vca(contents: Contents, choices: Choices) -> Published:
     tower, head = _split_vca(contents)
     count, joined = head["LastFC.weight"].shape
     entry = TOWERS[joined - 2 * vca.BRANCH]
-    classes = _classes(contents.path, count, outputs)
+    classes = _classes(contents.path, count, choices.outputs)
     state = {ENCODER + name: value for name, value in tower.items()} | {HEAD + k: v for k, v in head.items()}
     # In double precision no sum of these overflows; several times faster than asking every number.
     unfinite = [name for name, value in state.items() if not math.isfinite(value.sum(dtype=torch.float64))]

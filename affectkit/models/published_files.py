@@ -50,18 +50,32 @@ class Contents:
 
 
 @dataclass(frozen=True)
+class Choices:
+    """What a published file leaves open, as a user says it.
+
+    Attributes:
+        outputs: ``valence`` or ``arousal``, of a VCA with one output.
+        mode, mask: of a CM-VQVAE: the modalities that it classifies by, and what its mask is turned into.
+    """
+
+    outputs: str | None = None
+    mode: str | None = None
+    mask: str | None = None
+
+
+@dataclass(frozen=True)
 class Family:
     """A kind of published checkpoint.
 
     Attributes:
         title: as users know it.
         faults: what is missing or wrong for a file to be one; empty where it is one.
-        read: the contents, once there are no faults; its second argument names the output that a file leaves open.
+        read: the contents, once there are no faults.
     """
 
     title: str
     faults: Callable[[Contents], list[str]]
-    read: Callable[[Contents, str | None], Published]
+    read: Callable[[Contents, Choices], Published]
 
 
 def numbers(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import torch
 
 from affectkit.core.spec import InputSpec
-from affectkit.models.published_files import Contents, Family, Published, differences, numbers
+from affectkit.models.published_files import Choices, Contents, Family, Published, differences, numbers
 from affectkit.models.v1.family import INPUT
 from affectkit.models.v1.network import PLAIN, VARIANTS, V1ResNet
 from affectkit.models.v1.parts import CENTER_SURROUND, DIV_NORM, LOCAL_RF, MAGNIFICATION, TUNED_NORM
@@ -40,7 +40,7 @@ def _faults(contents: Contents) -> list[str]:
     return differences(weights, _shapes(named or fitting[0], len(last)))
 
 
-def _read(contents: Contents, outputs: str | None) -> Published:
+def _read(contents: Contents, choices: Choices) -> Published:
     state = renamed(contents.state)
     name = _model_type(contents) or _fitting(contents.state, state)[0]
     count = len(state["fc.weight"])
