@@ -23,14 +23,23 @@ __version__ = "0.1.0"
 __all__ = ["__version__", "load", "predict"]
 
 
-def load(checkpoint: str | Path, *, device: str = "cpu", clip_weights: str | None = None) -> nn.Module:
+def load(
+    checkpoint: str | Path,
+    *,
+    device: str = "cpu",
+    clip_weights: str | None = None,
+    mode: str | None = None,
+    mask: str | None = None,
+) -> nn.Module:
     """The model of a checkpoint, in evaluation mode, with its ``spec`` (task, input size, mean, std, classes).
 
     Args:
         checkpoint: a ``.safetensors`` file written by ``affectkit train``, a run folder (its best model), or a
-            published checkpoint of VCA or of a V1 network.
+            published checkpoint of VCA, of a V1 network or of a CM-VQVAE.
         device: ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"`` or ``"auto"``.
         clip_weights: file with the weights of the CLIP that a ``vca`` checkpoint names.
+        mode, mask: of a published CM-VQVAE, whose file does not hold them; ``"multimodal"``, ``"binarizer"`` unless
+            given.
 
     Raises:
         CheckpointError: the file is missing, damaged or not one of affectkit's, or CLIP's weights are others.
@@ -38,7 +47,7 @@ def load(checkpoint: str | Path, *, device: str = "cpu", clip_weights: str | Non
     """
     from affectkit.runners.checkpoint import load_model
 
-    return load_model(checkpoint, device=device, clip_weights=clip_weights)
+    return load_model(checkpoint, device=device, clip_weights=clip_weights, mode=mode, mask=mask)
 
 
 def predict(model: nn.Module, paths: Iterable[str | Path], *, batch_size: int = 32) -> Iterator[dict[str, Any]]:
@@ -46,7 +55,7 @@ def predict(model: nn.Module, paths: Iterable[str | Path], *, batch_size: int = 
 
     Args:
         model: what ``affectkit.load`` gave.
-        paths: image files.
+        paths: image files; video files for a model of clips.
         batch_size: images in one forward pass.
 
     Raises:

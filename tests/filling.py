@@ -1,4 +1,4 @@
-"""Inputs and parameters behind the golden numbers of the V1 modules, as their makers gave them: functions of a name."""
+"""Inputs and parameters behind the golden numbers of V1 and CM-VQVAE, as their makers gave them: functions of a name."""
 
 from __future__ import annotations
 
@@ -21,15 +21,26 @@ VALUES = {
     "theta": lambda t: np.pi * (t + 1),
     "v": lambda t: 1 + t,
     "w": lambda t: 1 + t,
+    "running_mean": lambda t: 0.1 * t,
+    "running_var": lambda t: 1 + 0.5 * np.abs(t),
+    "private_shared_mask": lambda t: 0.01 * t + 0.003,
 }
 
 
 def fill(name: str, shape) -> torch.Tensor:
-    """The value of the parameter ``name``; a weight of six axes is scaled by its fan-in, inputs times cells."""
+    """The value of the parameter ``name``; other weights are about 1, or scaled by their fan-in."""
     shape = tuple(shape)
+    if name.endswith("num_batches_tracked"):
+        return torch.tensor(7)
     unit = np.random.default_rng(zlib.crc32(name.encode())).uniform(-1, 1, int(np.prod(shape)))
     last = name.rpartition(".")[2]
-    values = VALUES[last](unit) if last in VALUES else unit * np.sqrt(3 / (shape[2] * shape[5]))
+    if last in VALUES:
+        values = VALUES[last](unit)
+    elif len(shape) == 1:
+        values = 1 + 0.1 * unit
+    else:
+        fan_in = shape[2] * shape[5] if len(shape) == 6 else int(np.prod(shape[1:]))
+        values = unit * np.sqrt(3 / fan_in)
     return torch.tensor(values.reshape(shape), dtype=torch.float32)
 
 

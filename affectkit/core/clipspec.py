@@ -10,6 +10,7 @@ from affectkit.errors import CheckpointError
 
 ANCHORS = ("top", "centre")
 FITS = ("crop", "resize")
+NEEDS = ("both", "image", "audio")
 DECIBELS = 256
 """Steps a decibel in which stored spectrograms are rounded (16-bit integers, so from -128 to 128 dB)."""
 
@@ -53,6 +54,7 @@ class ClipSpec:
         sound: None where the model takes features, which were computed elsewhere.
         features: shape of the stored image features and of the sound features where there are no pixels and no
             spectrogram; None otherwise.
+        needs: what of it a model looks at; ``image`` and ``audio`` alone need not find the other in a clip.
     """
 
     crop: int | None = 280
@@ -61,6 +63,7 @@ class ClipSpec:
     reach: int = 15
     sound: SoundSpec | None = field(default_factory=SoundSpec)
     features: tuple[tuple[int, ...], tuple[int, ...]] | None = None
+    needs: str = "both"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON and YAML."""
@@ -99,6 +102,7 @@ class ClipSpec:
         rules = {
             f"anchor must be one of {', '.join(ANCHORS)}, got {self.anchor!r}": self.anchor in ANCHORS,
             f"fit of the sound must be one of {', '.join(FITS)}, got {sound.fit!r}": sound.fit in FITS,
+            f"needs must be one of {', '.join(NEEDS)}, got {self.needs!r}": self.needs in NEEDS,
             f"reach must be at least 0, got {self.reach}": self.reach >= 0,
             f"crop must be at least 1, got {self.crop}": self.crop is None or self.crop >= 1,
             "a spectrogram whose columns are cropped is as high as it has mels": (

@@ -249,8 +249,8 @@ def is_hidden(name: str) -> bool:
     return name.startswith(".") or name in SYSTEM_NAMES
 
 
-def list_images(folder: Path, recursive: bool = False) -> Iterator[Path]:
-    """Image files in ``folder`` by extension, one after the other: a folder's files sorted, then its sub-folders.
+def list_files(folder: Path, wanted: Callable[[str], bool], *, recursive: bool = False) -> Iterator[Path]:
+    """Files in ``folder`` whose names are ``wanted``, one after the other: a folder's sorted, then its sub-folders.
 
     Hidden and system files are passed over. Links to folders are followed, each folder once.
 
@@ -262,10 +262,10 @@ def list_images(folder: Path, recursive: bool = False) -> Iterator[Path]:
         raise DataError(f"folder {folder} does not exist.")
     if not folder.is_dir():
         raise DataError(f"{folder} is not a folder.")
-    return _walk(folder, recursive, set())
+    return _walk(folder, wanted, recursive, set())
 
 
-def _walk(folder: Path, recursive: bool, seen: set[tuple[int, int]]) -> Iterator[Path]:
+def _walk(folder: Path, wanted: Callable[[str], bool], recursive: bool, seen: set[tuple[int, int]]) -> Iterator[Path]:
     try:
         status = folder.stat()
         if (status.st_dev, status.st_ino) in seen:
@@ -276,12 +276,12 @@ def _walk(folder: Path, recursive: bool, seen: set[tuple[int, int]]) -> Iterator
     except OSError as error:
         raise DataError(f"cannot list {folder}: {error.strerror or error}.") from error
     for entry in visible:
-        if is_image_name(entry.name) and entry.is_file():
+        if wanted(entry.name) and entry.is_file():
             yield folder / entry.name
     if recursive:
         for entry in visible:
             if entry.is_dir():
-                yield from _walk(folder / entry.name, recursive, seen)
+                yield from _walk(folder / entry.name, wanted, recursive, seen)
 
 
 def check_file(path: Path) -> None:

@@ -7,6 +7,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -14,6 +15,9 @@ from numpy.typing import ArrayLike
 from affectkit.core.randomness import address
 from affectkit.core.registry import nearest
 from affectkit.errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    from affectkit.data.clips import ClipStore
 
 NAMES = ("train", "valid", "test", "all")
 
@@ -44,6 +48,8 @@ class Split:
         ratings: float64 (N, 2), arousal and valence, NaN where one is not known; None where neither is.
         scale: the least and greatest rating that can be given.
         sources: of augmented copies the id of their original, of others their own; None where there are no copies.
+        store: what holds the items where they are clips, by id, rather than image files; None where they are files.
+        facts: what else is known of each item, (N, ...) by name, as the votes of raters who saw one modality alone.
     """
 
     name: str
@@ -56,6 +62,8 @@ class Split:
     ratings: np.ndarray | None = field(default=None, repr=False)
     scale: tuple[float, float] | None = None
     sources: list[str] | None = field(default=None, repr=False)
+    store: ClipStore | None = field(default=None, repr=False)
+    facts: dict[str, np.ndarray] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         if len(set(self.classes)) != len(self.classes):
@@ -93,6 +101,7 @@ class Split:
             votes=None if self.votes is None else self.votes[chosen],
             ratings=None if self.ratings is None else self.ratings[chosen],
             sources=None if self.sources is None else [self.sources[index] for index in chosen.tolist()],
+            facts={name: values[chosen] for name, values in self.facts.items()},
         )
 
     def top(self) -> np.ndarray | None:
@@ -188,7 +197,10 @@ class Split:
             digest.update(b"\x1e")
         if self.ratings is not None:
             digest.update(np.ascontiguousarray(self.ratings).tobytes() + b"\x1e")
-        digest.update(np.array(self._sizes(), dtype="<i8").tobytes())
+        if self.store is not None:
+            digest.update(self.store.fingerprint(self.ids).encode())
+        else:
+            digest.update(np.array(self._sizes(), dtype="<i8").tobytes())
         return digest.hexdigest()
 
     def _sizes(self) -> list[int]:

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 import torch
 
+from affectkit.core.clipspec import DECIBELS
 from affectkit.core.spec import InputSpec
 from affectkit.data.decode import Box
 
@@ -193,6 +194,13 @@ def affine(change: Change, height: int, width: int) -> np.ndarray:
         mirror = np.array([[-1.0, 0, width - 1], [0, 1, 0], [0, 0, 1]])
         matrix = matrix @ mirror
     return matrix
+
+
+def in_single(values: torch.Tensor) -> torch.Tensor:
+    """Sounds as they are stored (int16) in decibels, features (half precision) in single; pixels as they are."""
+    if values.dtype == torch.int16:
+        return values.float().div_(DECIBELS)
+    return values.float() if values.dtype == torch.float16 else values
 
 
 def normalise(images: torch.Tensor, spec: InputSpec) -> torch.Tensor:

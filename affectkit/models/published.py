@@ -19,6 +19,7 @@ from affectkit.core.spec import InputSpec
 from affectkit.errors import CheckpointError, UsageError
 from affectkit.models import vca
 from affectkit.models.clip import OPENAI, ClipChoice, tower_hash
+from affectkit.models.cmvqvae import published as published_codes
 from affectkit.models.pickled import is_pickled, load_pickled
 from affectkit.models.published_files import (
     PRECISIONS,
@@ -249,4 +250,8 @@ def _classes(path: Path, count: int, outputs: str | None) -> tuple[str, ...]:
     return (outputs,)
 
 
-FAMILIES: dict[str, Family] = {"vca": Family("VCA", _vca_faults, _read_vca), "v1": published_v1.FAMILY}
+FAMILIES: dict[str, Family] = {
+    "vca": Family("VCA", _vca_faults, _read_vca),
+    "v1": published_v1.FAMILY,
+    "cmvqvae": published_codes.FAMILY,
+}

@@ -49,11 +49,28 @@ for _name, _summary in (
 ):
     MODELS.add(_name, V1, f"V1 ResNet-50: {_summary}")
 
+CODES = "affectkit.models.cmvqvae.family:build"
+for _name, _summary in (
+    ("cmvqvae", "audio-visual emotion from private and shared codes"),
+    ("cmvqvae-baseline1", "without quantisers, decoders and mask"),
+    ("cmvqvae-baseline2", "without mask"),
+    ("cmvqvae-baseline3", "without quantisers and decoders"),
+    ("cmvqvae-baseline4", "two ResNet-18 in its place"),
+    ("cmvqvae-features", "on features of images and speech"),
+):
+    MODELS.add(_name, CODES, f"CM-VQVAE: {_summary}")
+
 # As the study trains on ImageNet.
 _V1_RECIPE = {
     "augment": "imagenet", "fit": "imagenet", "batch_size": 128, "epochs": 100, "optimizer": "sgd", "lr": 0.1,
     "weight_decay": 1e-5, "schedule": "multistep", "milestones": (60, 80), "early_stop": 0, "keep_every": 10,
     "dropout": 0.0, "monitor": "accuracy",
+}  # fmt: skip
+
+# As the study trains on CREMA-D.
+_CODES_RECIPE = {
+    "task": "audiovisual", "augment": "none", "batch_size": 128, "epochs": 50, "optimizer": "adam", "lr": 1e-3,
+    "schedule": "constant", "early_stop": 0, "dropout": 0.5, "monitor": "loss",
 }  # fmt: skip
 
 RECIPES: dict[str, dict[str, Any]] = {
@@ -64,6 +81,7 @@ RECIPES: dict[str, dict[str, Any]] = {
         "early_stop": 0,
     },
     **{name: _V1_RECIPE for name, entry in MODELS.items() if entry.target == V1},
+    **{name: _CODES_RECIPE for name, entry in MODELS.items() if entry.target == CODES},
 }  # fmt: skip
 
 
@@ -77,7 +95,7 @@ def family(name: str) -> ModuleType:
 
     It has ``build``; ``SETTINGS``; and ``configured``, ``starting``, ``loading``, ``default_input``, ``fetching`` and
     ``load_weights``, through which runners ask of a model what they need not know by name. It may have ``last_layer``,
-    for ``last_layer`` below.
+    for ``last_layer`` below, and ``needs`` where its models take clips: what of a clip they look at.
     """
     check_model(name)
     target = MODELS[name].target if name in MODELS else BACKBONES

@@ -145,18 +145,32 @@ def read_header(path: str | Path) -> Header:
         raise CheckpointError(f"{path}: {error.message}", error.hint) from error
 
 
-def load_model(path: str | Path, *, device: str = "cpu", clip_weights: str | None = None) -> nn.Module:
+def load_model(
+    path: str | Path,
+    *,
+    device: str = "cpu",
+    clip_weights: str | None = None,
+    mode: str | None = None,
+    mask: str | None = None,
+) -> nn.Module:
     """The model of a checkpoint, in evaluation mode, with ``spec``, ``header`` and ``checkpoint_hash`` attributes.
 
     Args:
         clip_weights: file with the weights of a frozen CLIP, where they are not where the checkpoint says.
+        mode, mask: of a published CM-VQVAE, whose file does not hold them.
 
     Raises:
+        UsageError: ``mode`` or ``mask`` is given for another checkpoint, which says it itself.
         CheckpointError: missing, damaged, NaN in a weight, or a name that this affectkit does not know.
         DeviceError: the device is not there.
     """
     path = find_checkpoint(path)
-    published = read_published(path) if is_published(path) else None
+    published = read_published(path, mode=mode, mask=mask) if is_published(path) else None
+    if (mode or mask) and (published is None or published.family != "cmvqvae"):
+        raise UsageError(
+            f"--mode and --mask are for published CM-VQVAE files, which do not hold them; {path} is none.",
+            "Leave them out.",
+        )
     header = published_header(published) if published else read_header(path)
     target = resolve_device(device)
     try:

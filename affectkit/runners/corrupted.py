@@ -19,7 +19,7 @@ from affectkit.data.decode import is_image_name
 from affectkit.data.layouts import find
 from affectkit.data.split import Split, some
 from affectkit.errors import DataError
-from affectkit.runners.evaluate import Place
+from affectkit.runners.place import Place
 
 
 @dataclass

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
-import socket
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
+from functools import partial
 from operator import attrgetter
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import nn
 from torch.utils.data import DataLoader
@@ -20,187 +21,40 @@ from affectkit.core.progress import Reporter
 from affectkit.core.spec import InputSpec
 from affectkit.corruptions import CORRUPTIONS, corrupt, parse
 from affectkit.corruptions.base import check_strength
-from affectkit.data.decode import load_for
 from affectkit.data.layouts import Labels, Source, find
 from affectkit.data.loading import (
+    EVALUATION,
     Failure,
     SplitImages,
-    choose_workers,
     close_loader,
     evaluation_keys,
     make_loader,
     refuse_failures,
 )
+from affectkit.data.media import collate_of, items_of, noun_of, picture_of
 from affectkit.data.scales import parse_scale
 from affectkit.data.split import Split, numbered, some
-from affectkit.data.transforms import normalise
-from affectkit.errors import DataError, DeviceError, UsageError
-from affectkit.runners.backends import Compiled, compile_model, set_up_backends
+from affectkit.errors import DataError, UsageError
+from affectkit.runners.backends import set_up_backends
 from affectkit.runners.checkpoint import find_checkpoint, load_model, make_task
-from affectkit.runners.device import (
-    Device,
-    Precision,
-    resolve_device,
-    resolve_precision,
-    to_device,
-)
-from affectkit.runners.processes import Group, current, joined
+from affectkit.runners.forwarding import forward_in_blocks
+from affectkit.runners.place import Place
+from affectkit.runners.processes import Group, joined
 from affectkit.runners.settings_tested import Tested, TestSettings
 from affectkit.runners.signals import StopFlag
 from affectkit.runners.tables import write_table
 from affectkit.runners.thresholds import missed_thresholds, parse_thresholds
 from affectkit.tasks.base import Collector, Results, Task
 
-BLOCK, SMALL_BLOCK, SMALL = 16, 32, 112 * 112
-"""Samples of a forward pass when a model is evaluated on the CPU; more where images have at most so many pixels."""
+if TYPE_CHECKING:
+    from affectkit.data.clip_loading import SplitClips
 
 
-@dataclass
-class Place:
-    """Where the arithmetic happens.
-
-    Attributes:
-        group: the processes that share it. fits: how many samples fit in the memory of the device at once, once a
-            forward pass has run out of it.
-        alter: what is done to images (B, C, H, W) in [0, 1] before a model sees them.
-    """
-
-    device: Device
-    precision: Precision
-    group: Group = field(default_factory=current)
-    fits: int | None = None
-    alter: Callable[[torch.Tensor], torch.Tensor] | None = None
-
-    @classmethod
-    def choose(cls, device: str, precision: str) -> Place:
-        """Resolve both names; errors where one is not there, or where two processes would share a GPU."""
-        found = resolve_device(device)
-        place = cls(found, resolve_precision(precision, found))
-        place._check_apart()
-        return place
-
-    @property
-    def pins(self) -> bool:
-        """Whether batches are made in pinned memory, from which copies to the device need not be waited for."""
-        return self.device.kind == "cuda"
-
-    def move(self, batch: dict[str, Any]) -> dict[str, Any]:
-        """``batch`` on the device."""
-        return to_device(batch, self.device)
-
-    def images(self, batch: dict[str, Any], spec: InputSpec) -> dict[str, Any]:
-        """``batch`` on the device, its images altered where that is asked for, and normalised.
-
-        What a frozen encoder has made of images, (B, width), is left as it is.
-        """
-        moved = self.move(batch)
-        if moved["image"].dim() == 2:
-            return moved
-        images = moved["image"]
-        if self.alter is not None:
-            images = self.alter(images.float() / 255)
-        images = normalise(images, spec)
-        if self.device.channels_last:
-            images = images.contiguous(memory_format=torch.channels_last)
-        return {**moved, "image": images}
-
-    def network(self, model: nn.Module, *, compiled: bool, reporter: Reporter) -> nn.Module | Compiled:
-        """``model``, or its forward pass ``compiled``, with the model's own parameters."""
-        if not compiled:
-            return model
-        reporter.note("compiling the model: the first batches take a minute, on a CPU several")
-        return compile_model(model, device=self.device)
-
-    def workers(self, asked: int | None, *, held: bool = False) -> tuple[int, str]:
-        """How many processes decode for this one, and why."""
-        return choose_workers(asked, held=held, on_cpu=self.device.kind == "cpu", processes=self.group.local)
-
-    def describe(self, batch_size: int, workers: str, *, accumulate: int = 1) -> str:
-        """One line for the header of a run: device, precision, batch, workers, and why."""
-        steps = f" x {accumulate}" if accumulate > 1 else ""
-        shared = ""
-        if self.group.several:
-            shared = f" over {self.group.world} processes ({-(-batch_size // self.group.world)} each)"
-        return (
-            f"{self.device.description} ({self.device.reason}); {self.precision.name} ({self.precision.reason}); "
-            f"batch {batch_size}{steps}{shared}; decoding workers: {workers}"
-        )
-
-    def _check_apart(self) -> None:
-        if not self.group.several:
-            return
-        own = ""
-        if self.device.kind == "cuda":
-            own = f"{socket.gethostname()} {torch.cuda.get_device_properties(self.device.index).uuid}"
-        names = self.group.gather_values([self.device.kind, own])
-        if len({kind for kind, _ in names}) > 1:
-            raise DeviceError(
-                f"the processes chose different devices: {', '.join(kind for kind, _ in names)}.",
-                "Name one with --device.",
-            )
-        if own and len({name for _, name in names}) < len(names):
-            raise DeviceError(
-                f"{len(names)} processes would share {len({name for _, name in names})} GPU(s).",
-                "Start as many processes on each machine as it has GPUs, or use --device cpu.",
-            )
-
-
-@torch.inference_mode()
-def forward(
-    model: nn.Module, inputs: tuple[torch.Tensor, ...], place: Place, reporter: Reporter | None = None
-) -> torch.Tensor:
-    """Outputs for ``inputs`` (on the device already), in parts where the device's memory does not hold them at once.
-
-    What fits is remembered in ``place`` and told to ``reporter``.
-    """
-    count = len(inputs[0])
-    if place.fits is not None and count > place.fits:
-        parts = zip(*(value.split(place.fits) for value in inputs), strict=True)
-        return torch.cat([forward(model, part, place, reporter) for part in parts])
-    try:
-        with place.precision.autocast():
-            return model(*inputs).float()
-    except torch.OutOfMemoryError as error:
-        if count == 1:
-            raise DeviceError(
-                f"{place.device.torch_name} is out of memory with a single image of {tuple(inputs[0].shape[1:])}.",
-                "Use another --device, or free the memory of this one.",
-            ) from error
-    # Outside the except block, so that the failed attempt's tensors are free.
-    torch.cuda.empty_cache()
-    place.fits = -(-count // 2)
-    if reporter is not None:
-        reporter.warn(f"out of memory on {place.device.torch_name} with {count} images: going on with {place.fits}.")
-    return forward(model, inputs, place, reporter)
-
-
-def forward_in_blocks(
-    model: nn.Module, inputs: tuple[torch.Tensor, ...], place: Place, reporter: Reporter | None = None
-) -> torch.Tensor:
-    """``forward`` in which a sample's outputs do not depend, to the last bit, on the batch that it came in.
-
-    Kernels are chosen by the size of a batch, and differ in the last digits. On the CPU every pass therefore has
-    as many samples (``BLOCK``), the last one filled up; there a sample's place within the block makes no difference.
-    On other devices the batch is passed as it is, and results agree to about six digits.
-    """
-    if place.device.kind != "cpu":
-        return forward(model, inputs, place, reporter)
-    count = len(inputs[0])
-    # Features in blocks of the size in which the images would have come, for the same last digit.
-    small = inputs[0].dim() == 4 and inputs[0].shape[-2:].numel() <= SMALL
-    size = SMALL_BLOCK if small else BLOCK
-    spare = -count % size
-    # Filled up by indexing, which keeps the order in memory (channels-last): other orders have other kernels.
-    filled = [value[[*range(count), *[-1] * spare]] if spare else value for value in inputs]
-    blocks = zip(*(value.split(size) for value in filled), strict=True)
-    return torch.cat([forward(model, block, place) for block in blocks])[:count]
-
-
-def evaluation_loader(dataset: SplitImages, *, place: Place, batch_size: int, workers: int) -> DataLoader:
+def evaluation_loader(dataset: SplitImages | SplitClips, *, place: Place, batch_size: int, workers: int) -> DataLoader:
     """A loader over this process's share of a split: item rank, rank + world, ...; none twice and none left out."""
     group = place.group
     keys = evaluation_keys(len(dataset), share_of(batch_size, place), first=group.rank, step=group.world)
-    return make_loader(dataset, keys, workers=workers, pin=place.pins)
+    return make_loader(dataset, keys, workers=workers, pin=place.pins, collate_fn=collate_of(dataset.split))
 
 
 def share_of(batch_size: int, place: Place) -> int:
@@ -223,10 +77,10 @@ def evaluate(
     With several processes each goes over the share that ``loader`` gives it, and all return the same.
 
     Raises:
-        DataError: no image could be read.
+        DataError: nothing could be read.
         Stopped: a signal came; nothing has been written.
     """
-    targets = task.targets(split)
+    targets, call = task.targets(split), partial(task.examined, model)
     collector = Collector()
     failures: list[Failure] = []
     done = 0
@@ -234,14 +88,14 @@ def evaluate(
     model.eval()
     # All processes go through as many rounds, so that they can agree on stopping in each.
     (rounds,) = place.group.largest([len(loader)])
-    reporter.start(f"evaluating {split.name}", len(split), "images")
+    reporter.start(f"evaluating {split.name}", len(split), noun_of(task.spec))
     try:
         for raw in itertools.islice(itertools.chain(loader, itertools.repeat(None)), rounds):
             if raw is not None:
                 failures += raw["failures"]
                 if len(raw["index"]):
                     batch = place.images(raw, task.spec)
-                    outputs = forward_in_blocks(model, task.inputs(batch), place, reporter)
+                    outputs = forward_in_blocks(call, task.inputs(batch), place, reporter)
                     collector.update(raw["index"], outputs)
                 seen = (len(raw["index"]) + len(raw["failures"])) * place.group.world
                 reporter.advance(min(seen, len(split) - done))
@@ -254,8 +108,28 @@ def evaluate(
     parts = place.group.gather_arrays(collector.arrays())
     failures = gather_failures(failures, place.group)
     if len(failures) == len(split):
-        raise DataError(f"none of the {len(split)} images of {split.name} can be read.")
-    return Collector.results(parts, split, targets), failures
+        raise DataError(f"none of the {len(split)} {noun_of(task.spec)} of {split.name} can be read.")
+    again = partial(look_again, model, task, getattr(loader, "dataset", None), place)
+    return Collector.results(parts, split, targets, again=again), failures
+
+
+@torch.inference_mode()
+def look_again(
+    model: nn.Module, task: Task, items: SplitImages | SplitClips | None, place: Place, index: Sequence[int]
+) -> dict[str, np.ndarray]:
+    """What ``task`` shows of the items at ``index`` beside their outputs, such as reconstructions; see ``Task.shown``.
+
+    The model is asked as it is now, in evaluation mode.
+    """
+    if not hasattr(items, "__getitems__") or not len(index):  # images have nothing to show
+        return {}
+    training = model.training
+    model.eval()
+    try:
+        batch = items.__getitems__([(EVALUATION, int(number)) for number in index])
+        return {name: value.cpu().numpy() for name, value in task.shown(model, place.images(batch, task.spec)).items()}
+    finally:
+        model.train(training)
 
 
 def gather_failures(failures: Sequence[Failure], group: Group) -> list[Failure]:
@@ -293,7 +167,7 @@ def _test(settings: TestSettings, *, reporter: Reporter) -> dict[str, Any]:
 def _test_at(
     place: Place, path: Path, thresholds: dict[str, float], settings: TestSettings, *, reporter: Reporter
 ) -> dict[str, Any]:
-    model = load_model(path, device=settings.device, clip_weights=settings.clip_weights)
+    model = load_model(path, device=settings.device, **settings.of_file())
     network = place.network(model, compiled=settings.compile, reporter=reporter)
     task = make_task(model.spec, model.header.training.get("task_options"))
     unknown = [name for name in thresholds if name not in task.better]
@@ -309,11 +183,9 @@ def _test_at(
     if folder is not None:
         place.group.together(lambda: str(fresh_folder(folder, force=settings.force, name="--results")))
     source, split = tested(place, task, settings, reporter=reporter)
-    workers, why = place.workers(settings.workers)
+    workers, why = place.workers(settings.workers, held=split.store is not None)
     reporter.note(place.describe(settings.batch_size, f"{workers} ({why})"))
-    loader = evaluation_loader(
-        SplitImages(split, task.spec), place=place, batch_size=settings.batch_size, workers=workers
-    )
+    loader = evaluation_loader(items_of(split, task.spec), place=place, batch_size=settings.batch_size, workers=workers)
     try:
         with StopFlag(reporter) as stopping:
             found = evaluate(network, task, split, loader, place=place, reporter=reporter, stopping=stopping)
@@ -360,7 +232,7 @@ def tested(place: Place, task: Task, settings: Tested, *, reporter: Reporter) ->
     )
     source = place.group.in_turn(lambda: find(settings.data, labels=labels, reporter=reporter))
     split, note = task.usable(find_split(source, settings.split))
-    reporter.note(f"{source.layout} in {source.root}, {split.name} split: {len(split):,} images")
+    reporter.note(f"{source.layout} in {source.root}, {split.name} split: {len(split):,} {noun_of(task.spec)}")
     for text in filter(None, (*source.notes, note)):
         reporter.note(text)
     if numbered(task.spec.classes) and source.classes != task.spec.classes:
@@ -398,7 +270,7 @@ def write_results(folder: Path, task: Task, results: Results, *, reporter: Repor
 
 def draw_figures(folder: Path, task: Task, results: Results, *, reporter: Reporter) -> None:
     """The pictures of ``results`` into ``folder``."""
-    figures = task.figures(results, lambda position: load_for(results.split.path(position), task.spec))
+    figures = task.figures(results, lambda position: picture_of(results.split, task.spec, position))
     reporter.start("drawing", len(figures), "pictures")
     for file, draw in figures.items():
         draw(folder / file)

@@ -27,8 +27,10 @@ from affectkit.data.loading import (
 from affectkit.data.split import Split
 from affectkit.data.transforms import RANGES, apply, draw
 from affectkit.errors import DataError
-from affectkit.runners.evaluate import Place, forward_in_blocks, gather_failures
+from affectkit.runners.evaluate import gather_failures
 from affectkit.runners.feature_store import FeatureStore, digest
+from affectkit.runners.forwarding import forward_in_blocks
+from affectkit.runners.place import Place
 from affectkit.runners.signals import StopFlag
 
 PLAIN = "plain"

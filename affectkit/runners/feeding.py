@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from torch.utils.data import DataLoader
 
 from affectkit.core.progress import Reporter
 from affectkit.data.loading import SplitImages, TrainingKeys, evaluation_keys, make_loader
+from affectkit.data.media import collate_of, items_of
 from affectkit.runners.evaluate import evaluation_loader, share_of
 from affectkit.runners.features import Encoding, FeatureLoader, Features, encoder_of, open_store
 from affectkit.runners.signals import StopFlag
 from affectkit.runners.training import Training
+
+if TYPE_CHECKING:
+    from affectkit.data.clip_loading import SplitClips
 
 Loader = DataLoader | FeatureLoader
 
@@ -59,26 +64,33 @@ def training_loader(training: Training, fed: Feed, keys: TrainingKeys) -> Loader
     settings = training.settings
     if fed.train is not None:
         return FeatureLoader(fed.train, keys, seed=settings.seed)
-    images = SplitImages(
+    items = items_of(
         training.train, training.task.spec, augment=settings.augment, seed=settings.seed, held=training.held[0]
     )
-    return make_loader(images, keys, workers=training.workers, pin=training.place.pins, seed=settings.seed)
+    return make_loader(
+        items,
+        keys,
+        workers=training.workers,
+        pin=training.place.pins,
+        seed=settings.seed,
+        collate_fn=collate_of(training.train),
+    )
 
 
 def validation_loader(training: Training, fed: Feed) -> Loader:
     """One pass over this process's share of the validation split."""
-    images = SplitImages(training.valid, training.task.spec, held=training.held[1])
-    return _once(training, images, fed.valid)
+    items = items_of(training.valid, training.task.spec, held=training.held[1])
+    return _once(training, items, fed.valid)
 
 
 def test_loader(training: Training, fed: Feed) -> Loader:
     """One pass over this process's share of the test split."""
-    return _once(training, SplitImages(training.test, training.task.spec), fed.test)
+    return _once(training, items_of(training.test, training.task.spec), fed.test)
 
 
-def _once(training: Training, images: SplitImages, features: Features | None) -> Loader:
+def _once(training: Training, items: SplitImages | SplitClips, features: Features | None) -> Loader:
     size, place = training.settings.batch_size, training.place
     if features is None:
-        return evaluation_loader(images, place=place, batch_size=size, workers=training.workers)
+        return evaluation_loader(items, place=place, batch_size=size, workers=training.workers)
     first, step = place.group.rank, place.group.world
-    return FeatureLoader(features, evaluation_keys(len(images), share_of(size, place), first=first, step=step))
+    return FeatureLoader(features, evaluation_keys(len(items), share_of(size, place), first=first, step=step))

@@ -8,8 +8,9 @@ import hashlib
 import itertools
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from operator import itemgetter
 from pathlib import Path
 from typing import IO, Any
@@ -20,12 +21,15 @@ from affectkit import __version__
 from affectkit.core.files import read_json
 from affectkit.core.progress import Reporter
 from affectkit.core.shards import Listing, Shard
-from affectkit.data.decode import list_images
-from affectkit.data.loading import Failure, PathImages, close_loader, make_loader, refuse_failures
+from affectkit.data.decode import is_image_name, list_files
+from affectkit.data.loading import Failure, close_loader, make_loader, refuse_failures
+from affectkit.data.media import files_of, names_of, noun_of
 from affectkit.errors import DataError
 from affectkit.runners.backends import set_up_backends
 from affectkit.runners.checkpoint import find_checkpoint, load_model, make_task
-from affectkit.runners.evaluate import Place, forward, forward_in_blocks, gather_failures, share_of
+from affectkit.runners.evaluate import gather_failures, share_of
+from affectkit.runners.forwarding import forward, forward_in_blocks
+from affectkit.runners.place import Place
 from affectkit.runners.processes import Group, joined
 from affectkit.runners.rows import NAME, Output
 from affectkit.runners.settings_tested import InferSettings
@@ -62,13 +66,21 @@ class Keys:
             yield batch
 
 
-def find_items(paths: Iterable[str], *, recursive: bool, listed: IO[str] | None = None) -> Iterator[Item]:
+def find_items(
+    paths: Iterable[str],
+    *,
+    recursive: bool,
+    listed: IO[str] | None = None,
+    wanted: Callable[[str], bool] = is_image_name,
+    noun: str = "image",
+) -> Iterator[Item]:
     """The images that ``paths`` name, in a fixed order.
 
     A single folder's images are named relative to it; all others as they were written, joined with what was found.
 
     Args:
         paths: files, folders, glob patterns, or ``-`` for a path a line on ``listed``.
+        wanted: whether a file of a folder is one of them, by its name. noun: what they are.
 
     Raises:
         DataError: a path does not exist, a pattern matches nothing, or a folder holds no image.
@@ -81,10 +93,10 @@ def find_items(paths: Iterable[str], *, recursive: bool, listed: IO[str] | None 
                 raise DataError(f"{text} does not exist.")
             if not next(glob.iglob(os.path.expanduser(text), recursive=True), None):
                 raise DataError(f"nothing matches {text}.")
-        elif path.is_dir() and next(list_images(path, recursive), None) is None:
+        elif path.is_dir() and next(list_files(path, wanted, recursive=recursive), None) is None:
             hint = "" if recursive else "Add --recursive to look into its sub-folders too."
-            raise DataError(f"{text} holds no image.", hint)
-    items = _items(paths, recursive=recursive, listed=listed)
+            raise DataError(f"{text} holds no {noun}.", hint)
+    items = _items(paths, wanted, recursive=recursive, listed=listed)
     # The images of one folder cannot repeat; of a list, a number for each name is kept.
     return items if len(paths) == 1 and paths[0] != "-" else _once(items)
 
@@ -100,7 +112,9 @@ def _once(items: Iterator[Item]) -> Iterator[Item]:
             yield item
 
 
-def _items(paths: list[str], *, recursive: bool, listed: IO[str] | None) -> Iterator[Item]:
+def _items(
+    paths: list[str], wanted: Callable[[str], bool], *, recursive: bool, listed: IO[str] | None
+) -> Iterator[Item]:
     for text in paths:
         path = Path(text).expanduser()
         if text == "-":
@@ -108,24 +122,26 @@ def _items(paths: list[str], *, recursive: bool, listed: IO[str] | None) -> Iter
                 if name := line.rstrip("\r\n"):
                     yield Item(name, Path(name))
         elif path.is_dir():
-            yield from _folder_items(path, text, recursive=recursive, relative=len(paths) == 1)
+            yield from _folder_items(path, text, wanted, recursive=recursive, relative=len(paths) == 1)
         elif path.exists():
             yield Item(text, path)
         else:
-            yield from _glob_items(text, recursive=recursive)
+            yield from _glob_items(text, wanted, recursive=recursive)
 
 
-def _folder_items(path: Path, text: str, *, recursive: bool, relative: bool) -> Iterator[Item]:
-    for image in list_images(path, recursive):
+def _folder_items(
+    path: Path, text: str, wanted: Callable[[str], bool], *, recursive: bool, relative: bool
+) -> Iterator[Item]:
+    for image in list_files(path, wanted, recursive=recursive):
         inner = image.relative_to(path)
         yield Item((inner if relative else Path(text) / inner).as_posix(), image)
 
 
-def _glob_items(text: str, *, recursive: bool) -> Iterator[Item]:
+def _glob_items(text: str, wanted: Callable[[str], bool], *, recursive: bool) -> Iterator[Item]:
     for match in sorted(glob.glob(os.path.expanduser(text), recursive=True)):
         path = Path(match)
         if path.is_dir():
-            yield from (Item(image.as_posix(), image) for image in list_images(path, recursive))
+            yield from (Item(image.as_posix(), image) for image in list_files(path, wanted, recursive=recursive))
         else:
             yield Item(match, path)
 
@@ -155,16 +171,17 @@ def predict(
         items: no two at the same position, which a failure carries as its index.
         exact: on the CPU, rows do not depend on the batches to the last bit, at the cost of filling up small ones.
     """
-    run = forward_in_blocks if exact else forward
+    run, call = forward_in_blocks if exact else forward, partial(task.predicted, model)
     keys = Keys(items, batch_size)
-    loader = make_loader(PathImages(task.spec), keys, workers=workers, pin=place.pins)
+    files, collate = files_of(task.spec)
+    loader = make_loader(files, keys, workers=workers, pin=place.pins, collate_fn=collate)
     try:
         for raw in loader:
             failures = [Failure(f.index, keys.names.pop(f.index), f.reason) for f in raw["failures"]]
             positions = [int(position) for position in raw["index"]]
             rows: list[list[Any]] = []
             if positions:
-                outputs = run(model, task.inputs(place.images(raw, task.spec)), place, reporter)
+                outputs = run(call, task.inputs(place.images(raw, task.spec)), place, reporter)
                 values = zip(positions, task.rows(outputs), strict=True)
                 rows = [[position, keys.names.pop(position), *columns] for position, columns in values]
             yield rows, failures
@@ -205,7 +222,7 @@ def _infer(settings: InferSettings, *, reporter: Reporter, listed: IO[str], stdo
     path = find_checkpoint(settings.checkpoint)
     place = Place.choose(settings.device, settings.precision)
     group = place.group
-    model = load_model(path, device=settings.device, clip_weights=settings.clip_weights)
+    model = load_model(path, device=settings.device, **settings.of_file())
     task = make_task(model.spec)
     workers, why = place.workers(settings.workers)
     reporter.note(
@@ -222,7 +239,14 @@ def _infer(settings: InferSettings, *, reporter: Reporter, listed: IO[str], stdo
         "paths": list(settings.paths),
         "recursive": settings.recursive,
     }
-    items = find_items(settings.paths, recursive=settings.recursive, listed=listed)
+    noun = noun_of(task.spec)
+    items = find_items(
+        settings.paths,
+        recursive=settings.recursive,
+        listed=listed,
+        wanted=names_of(task.spec),
+        noun=noun.removesuffix("s"),
+    )
     listing = Listing()
     output = Output(settings, summary, [NAME, *task.columns()], stdout, precision=place.precision.name)
     with contextlib.ExitStack() as stack:

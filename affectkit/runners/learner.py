@@ -46,7 +46,13 @@ class Learner:
         self.group.take_from_first([*self.model.parameters(), *self.model.buffers()])
         self.ema = ModelEmaV3(self.model, decay=self.settings.ema, use_warmup=True) if self.settings.ema else None
         self._pending = self._uneven = False
+        if self.group.several and not self.task.several:
+            raise UsageError(
+                f"the task {self.task.name} is trained in one process, and {self.group.world} were started.",
+                "Start train without torchrun; test, infer and the preparations run in several.",
+            )
         self._width = self._output_shape() if self.group.several else ()
+        self.parts = {name: LossSum(self.place.device.torch_name) for name in self.task.parts}
 
     def train(self) -> None:
         """Training mode for what learns. What is frozen stays in evaluation mode: its batch norm goes by the statistics
@@ -118,6 +124,7 @@ class Learner:
             "optimizer": self.optimizer.state_dict(),
             "scaler": self.scaler.state_dict(),
             "fits": self.fits,
+            "parts": {name: total.read() for name, total in self.parts.items()},
         }
 
     def restore(self, tree: dict[str, Any]) -> None:
@@ -133,6 +140,8 @@ class Learner:
         if tree["scaler"] and self.scaler.is_enabled():
             self.scaler.load_state_dict(tree["scaler"])
         self.fits = tree["fits"]
+        for name, value in tree.get("parts", {}).items():
+            self.parts[name].set(value)
 
     # --- one batch -------------------------------------------------------------------------------------------------
 
@@ -189,12 +198,16 @@ class Learner:
                 if name != "image"
             }
             outputs = self.group.gather_rows(outputs, counts)
-        return self.task.loss(outputs, batch, progress)["loss"]
+        found = self.task.loss(outputs, batch, progress)
+        for name, total in self.parts.items():
+            if name in found:
+                total.add(found[name].detach(), len(batch["index"]))
+        return found["loss"]
 
-    def _forward(self, batch: dict[str, Any]) -> torch.Tensor:
+    def _forward(self, batch: dict[str, Any]) -> Any:
         try:
             with self.place.precision.autocast():
-                return self.training.network(*self.task.inputs(batch)).float()
+                return _in_single(self.training.network(*self.task.inputs(batch)))
         except ValueError as error:
             if "more than 1 value per channel" not in str(error):
                 raise
@@ -272,6 +285,13 @@ def _laid_out(value: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
     return value if value.stride() == like.stride() else torch.empty_like(like).copy_(value)
 
 
+def _in_single(outputs: Any) -> Any:
+    """``outputs``, a tensor or a named tuple of them, in single precision."""
+    if isinstance(outputs, tuple):
+        return type(outputs)(*(None if value is None else value.float() for value in outputs))
+    return outputs.float()
+
+
 def _tensors(batch: dict[str, Any]) -> dict[str, torch.Tensor]:
     return {name: value for name, value in batch.items() if isinstance(value, torch.Tensor)}
 
@@ -279,10 +299,11 @@ def _tensors(batch: dict[str, Any]) -> dict[str, torch.Tensor]:
 def mixup(batch: dict[str, Any], alpha: float, *, seed: int, epoch: int, number: int) -> dict[str, Any]:
     """Images and targets mixed with a shuffled copy, one Beta(alpha, alpha) weight a batch (Zhang et al. 2018).
 
-    With several processes the copy is of the own share.
+    Sounds are mixed as the images are. With several processes the copy is of the own share.
     """
     rng = numpy_generator(seed, "mixup", epoch, number)
     weight = float(rng.beta(alpha, alpha))
-    order = torch.from_numpy(rng.permutation(len(batch["index"]))).to(batch["image"].device)
-    mixed = {name: weight * batch[name] + (1 - weight) * batch[name][order] for name in ("image", "target")}
+    order = torch.from_numpy(rng.permutation(len(batch["index"]))).to(batch["target"].device)
+    names = [name for name in ("image", "audio", "target") if name in batch]
+    mixed = {name: weight * batch[name] + (1 - weight) * batch[name][order] for name in names}
     return {**batch, **mixed}

@@ -30,7 +30,8 @@ from affectkit.runners.backends import set_up_backends
 from affectkit.runners.baseline import CLEAN, Baseline, read_baseline
 from affectkit.runners.checkpoint import find_checkpoint, load_model, make_task
 from affectkit.runners.corrupted import Corrupting, Recipe, Saver, places_of, rows_there, split_below
-from affectkit.runners.evaluate import Place, evaluate, evaluation_loader, tested
+from affectkit.runners.evaluate import evaluate, evaluation_loader, tested
+from affectkit.runners.place import Place
 from affectkit.runners.processes import joined
 from affectkit.runners.settings_robustness import RobustnessSettings, parse_severities
 from affectkit.runners.signals import StopFlag

@@ -16,6 +16,7 @@ from affectkit.errors import UsageError
 from affectkit.losses import LOSSES, RATING_LOSSES, parse_loss
 from affectkit.models.registry import recipe
 from affectkit.models.v1.parts import parse_parts
+from affectkit.runners.settings_codes import Codes
 from affectkit.schedules import SCHEDULES
 from affectkit.tasks import TASKS
 
@@ -89,7 +90,7 @@ class Runtime:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainSettings(Runtime):
+class TrainSettings(Codes, Runtime):
     """Settings of ``affectkit train``."""
 
     data: Path | None = setting(None, "Folder with the dataset; its layout is found by looking.", group=DATA)
@@ -281,6 +282,12 @@ class TrainSettings(Runtime):
         faults = []
         if self.resume is None:
             faults += [f"--{name} is needed." for name in ("data", "output") if getattr(self, name) is None]
+        if self.stage == "solver" and self.init is None and self.resume is None:
+            faults.append("--stage solver needs --init: the run whose autoencoders it stands on.")
+        if self.stage != "joint" and self.tune != "all":
+            faults.append(f"--stage {self.stage} and --tune {self.tune} exclude each other.")
+        if self.reset_mask and self.init is None:
+            faults.append("--reset-mask needs --init.")
         if self.channels == 2:
             faults.append("--channels must be 1 or 3; got 2.")
         if self.schedule == "multistep" and not self.milestones:
@@ -306,7 +313,10 @@ class TrainSettings(Runtime):
     def implied(values: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
         """The defaults that come with a model, and where they are from."""
         name = values.get("model", TrainSettings.model)
-        return f"recipe of {name}", recipe(name)
+        found = recipe(name)
+        if values.get("stage") == "autoencoder" and "monitor" in found:
+            found = {**found, "monitor": "reconstruction"}
+        return f"recipe of {name}", found
 
     def keeps(self, epoch: int) -> bool:
         """Whether the checkpoint of that epoch is kept under its number; 0 is before training."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from affectkit.config import setting
 from affectkit.corruptions import parse as parse_corruption
 from affectkit.runners.settings import DATA, RUN, Runtime, check_shard, clip_file, rating_range
+from affectkit.runners.settings_codes import published_mask, published_mode
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +22,8 @@ class Tested(Runtime):
     )
     rating_range: str | None = rating_range("the model's")
     clip_weights: str | None = clip_file()
+    mode: str | None = published_mode()
+    mask: str | None = published_mask()
     split: str = setting(
         "test",
         "Split to test on; all takes a --labels table whole, as is one without a split column.",
@@ -32,6 +35,10 @@ class Tested(Runtime):
     def rules(self) -> list[str]:
         """Faults between settings."""
         return [f"--{name} is needed." for name in ("checkpoint", "data") if getattr(self, name) is None]
+
+    def of_file(self) -> dict[str, str | None]:
+        """What the checkpoint file leaves open, for ``load_model``."""
+        return {"clip_weights": self.clip_weights, "mode": self.mode, "mask": self.mask}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +84,8 @@ class InferSettings(Runtime):
     )
     rating_range: str | None = rating_range("the model's")
     clip_weights: str | None = clip_file()
+    mode: str | None = published_mode()
+    mask: str | None = published_mask()
     format: str = setting("csv", "Format of the rows.", choices=("csv", "jsonl", "parquet"), group=DATA)
     recursive: bool = setting(False, "Look into sub-folders too.", group=DATA)
     shard: str | None = setting(
@@ -89,6 +98,10 @@ class InferSettings(Runtime):
     resume: bool = setting(False, "Continue the table that an interrupted run left in --results.", group=DATA)
     force: bool = setting(False, "Replace the table in --results.", group=DATA)
     on_error: str = setting("skip", "What a bad image does.", choices=("fail", "skip"), group=DATA)
+
+    def of_file(self) -> dict[str, str | None]:
+        """What the checkpoint file leaves open, for ``load_model``."""
+        return {"clip_weights": self.clip_weights, "mode": self.mode, "mask": self.mask}
 
     def rules(self) -> list[str]:
         """Faults between settings."""

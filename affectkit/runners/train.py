@@ -24,6 +24,7 @@ from affectkit.data.loading import (
     epoch_batches,
     refuse_failures,
 )
+from affectkit.data.media import noun_of
 from affectkit.errors import CheckpointError, RunError, Stopped
 from affectkit.reports import plots
 from affectkit.runners.checkpoint import (
@@ -91,6 +92,7 @@ class Trainer:
         self.reporter = reporter
         self.at = Position()
         self.learner = Learner(training, reporter=reporter)
+        self.noun = noun_of(training.task.spec)
         self.losses = LossSum(self.place.device.torch_name)
         self.every = interval(self.settings.checkpoint_every)
         self._saved = (0, time.monotonic())
@@ -115,7 +117,7 @@ class Trainer:
             self.keys.set(at.epoch, [self._own(batch) for batch in batches[at.batch :]])
             targets = self.task.targets(self.training.train, epoch=at.epoch)
             learner.train()
-            self.reporter.start(f"epoch {at.epoch + 1}/{settings.epochs}", len(self.training.train), "images")
+            self.reporter.start(f"epoch {at.epoch + 1}/{settings.epochs}", len(self.training.train), self.noun)
             self.reporter.advance(sum(map(len, batches[: at.batch])))
             began, seen = time.monotonic(), 0
             for raw in self.loader:
@@ -221,11 +223,12 @@ class Trainer:
         metrics = self.task.metrics(results)
         lr = self.learner.optimizer.param_groups[0]["lr"]
         row = {"epoch": at.epoch + 1, "lr": lr, "train_loss": at.loss_sum / max(at.images, 1)}
+        row |= {f"train_{name}": total.read() / max(at.images, 1) for name, total in self.learner.parts.items()}
         row |= {f"valid_{name}": value for name, value in metrics.items()}
         at.history.append(row)
         at.timing.append({"epoch": at.epoch + 1, "train_images_per_second": rate})
         better = self.task.better[settings.monitor]
-        value = metrics[settings.monitor]
+        value = metrics.get(settings.monitor, math.nan)
         signed = value if better == "min" else -value
         self.training.schedule.observe(signed)
         improved = math.isfinite(value) and (at.best is None or signed < (at.best if better == "min" else -at.best))
@@ -235,15 +238,16 @@ class Trainer:
             at.waited += 1
         self.group.together(lambda: self._write_epoch(metrics, improved))
         at.epoch, at.batch, at.loss_sum, at.images = at.epoch + 1, 0, 0.0, 0
-        self.losses.set(0.0)
+        for total in (self.losses, *self.learner.parts.values()):
+            total.set(0.0)
         trackers.log(at.epoch, {key: float(value) for key, value in row.items() if key != "epoch"})
         if self._due_at_epoch():
             self._save()
-        told = ", ".join(f"{name} {metrics[name]:.4f}" for name in self.task.headline)
+        told = ", ".join(f"{name} {metrics[name]:.4f}" for name in self.task.headline if name in metrics)
         mark = " (best)" if at.waited == 0 else ""
         self.reporter.note(
             f"epoch {at.epoch}/{settings.epochs}: train loss {row['train_loss']:.4f}; valid {told}{mark}; "
-            f"lr {lr:.3g}, {rate:.0f} images/s"
+            f"lr {lr:.3g}, {rate:.0f} {self.noun}/s"
         )
 
     def _write_epoch(self, metrics: dict[str, float], improved: bool) -> None:
@@ -344,6 +348,8 @@ class Trainer:
             monitor=self.settings.monitor,
             best_epoch=self.at.best_epoch,
         )
+        for file, draw in task.course(self.at.history).items():
+            draw(self.run.plots / file)
 
 
 def write_history(path: Path, history: list[dict[str, Any]]) -> None:

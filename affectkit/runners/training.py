@@ -18,6 +18,7 @@ from affectkit.core.randomness import address
 from affectkit.core.spec import InputSpec
 from affectkit.data.layouts import Labels, Source, find
 from affectkit.data.loading import Held, choose_cache, hold_images, needs_whole, refuse_failures
+from affectkit.data.media import noun_of
 from affectkit.data.scales import RATINGS, parse_scale
 from affectkit.data.split import Split, split_off
 from affectkit.errors import DataError, UsageError
@@ -25,8 +26,8 @@ from affectkit.models.registry import build, family, last_layer, recipe
 from affectkit.runners.backends import Compiled
 from affectkit.runners.checkpoint import Header, find_checkpoint, make_task
 from affectkit.runners.device import prepare_model
-from affectkit.runners.evaluate import Place
 from affectkit.runners.features import encoder_of
+from affectkit.runners.place import Place
 from affectkit.runners.processes import Group
 from affectkit.runners.settings import TrainSettings
 from affectkit.schedules.curves import Schedule, Shape
@@ -126,6 +127,7 @@ def make_plan(settings: TrainSettings, *, group: Group, reporter: Reporter) -> P
     train, valid = training_splits(source, settings, reporter=reporter)
     options = builder.configured(plain(settings))
     spec = input_spec(settings, builder, options, task_name(settings, train), source.classes)
+    spec = clip_spec(spec, settings, builder, options, train)
     task = make_task(spec, plain(settings))
     train = usable(task, train, reporter, training=True)
     task.fit(train)
@@ -151,7 +153,7 @@ def prepare(settings: TrainSettings, *, reporter: Reporter, restored: bool = Fal
         model = build(settings.model, spec, **options)
     else:
         model = place.group.in_turn(lambda: initial_model(settings, plan.builder, spec, options, reporter=reporter))
-    tuned = freeze_but_last(settings.model, model) if settings.tune == "last" else None
+    tuned = freeze_but_last(settings.model, model) if settings.tune == "last" else staged(settings, model)
     if tuned is not None and not restored:
         warn_of_random_start(settings, plan.builder, reporter)
     options = getattr(model, "options", options)
@@ -159,11 +161,12 @@ def prepare(settings: TrainSettings, *, reporter: Reporter, restored: bool = Fal
     held = (None, None)
     if not (encoded and settings.views):
         held = hold(settings, spec, train, valid, group=place.group, reporter=reporter)
-    workers, why = place.workers(settings.workers, held=held[0] is not None)
+    stored = train.store is not None
+    workers, why = place.workers(settings.workers, held=held[0] is not None or stored)
     model = prepare_model(model, place.device, channels_last=place.device.channels_last)
     reporter.note(
-        f"{source.layout} in {source.root}: {len(train):,} training and {len(valid):,} validation images, "
-        + task.described()
+        f"{source.layout} in {source.root}: {len(train):,} training and {len(valid):,} validation "
+        f"{noun_of(spec)}, " + task.described()
     )
     reporter.note(
         f"{settings.model}, {told_parameters(model, tuned)}{told_encoder(model)}, "
@@ -174,6 +177,8 @@ def prepare(settings: TrainSettings, *, reporter: Reporter, restored: bool = Fal
         images = "; training images decoded each time, validation images held in memory"
     if encoded and settings.views:
         images = "; features computed once"
+    if stored:
+        images = "; clips read from their store"
     reporter.note(place.describe(settings.batch_size, f"{workers} ({why})", accumulate=settings.accumulate) + images)
     return Training(
         settings,
@@ -309,6 +314,48 @@ def input_spec(
     return spec
 
 
+def clip_spec(
+    spec: InputSpec, settings: TrainSettings, builder: Any, options: dict[str, Any], train: Split
+) -> InputSpec:
+    """``spec`` with what the store of ``train`` says of clips, where the model looks at those; else as it is.
+
+    Raises:
+        UsageError: the model takes clips and the data holds images, or the augmentation crops from whole images.
+    """
+    store = train.store
+    if store is not None and needs_whole(settings.augment):
+        raise UsageError(
+            f"--augment {settings.augment} crops from whole images; clips are stored at {store.width}x{store.height}.",
+            "Choose another --augment.",
+        )
+    needs = getattr(builder, "needs", None)
+    if needs is None:
+        return spec
+    if store is None:
+        raise UsageError(
+            f"{settings.model} takes clips, and {settings.data} holds images.",
+            "Prepare clips first: affectkit prep cremad CLONE --output DIR, then --data DIR.",
+        )
+    if settings.image_size not in (None, store.height):
+        raise UsageError(
+            f"--image-size {settings.image_size}: the clips are stored at {store.width}x{store.height}.",
+            "Leave it out, or prepare them again with another --size.",
+        )
+    return spec.with_(height=store.height, width=store.width, clip=replace(store.spec, needs=needs(options)))
+
+
+def staged(settings: TrainSettings, model: nn.Module) -> nn.Module | None:
+    """The part of ``model`` that learns in ``--stage``; None: all of it."""
+    if settings.stage == "joint" or not hasattr(model, "stage"):
+        return None
+    model.stage = settings.stage
+    last = last_layer(settings.model, model)
+    if settings.stage == "solver":
+        return freeze_but_last(settings.model, model)
+    last.requires_grad_(False)
+    return None
+
+
 def monitor_of(settings: TrainSettings, task: Task, valid: Split, reporter: Reporter) -> str:
     """The metric of ``--monitor``; in place of a recipe's that the task does not have, its nearest, or the loss.
 
@@ -355,6 +402,8 @@ def hold(
 ) -> tuple[Held | None, Held | None]:
     """The images decoded once where they fit; None for each split where they are decoded each time."""
     # Each process of this machine holds a copy, and all hold or none does, so that they meet bad images alike.
+    if train.store is not None:  # which is read at the speed of memory
+        return None, None
     splits = held_splits(settings, train, valid)
     wanted = choose_cache(settings.cache, sum(map(len, splits.values())) * group.local, spec)
     if group.largest([int(not wanted)])[0]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -26,11 +26,15 @@ class Results:
         split: the items, in the order of the rows below.
         outputs: (N, K) float32, what the model gave.
         fields: the targets of the task by name, each (N, ...).
+        more: what else was collected of each item, each (N, ...); see ``Task.examined``.
+        again: what ``Task.shown`` gives for the items at some indices of the evaluated split; the model is asked anew.
     """
 
     split: Split
     outputs: np.ndarray
     fields: dict[str, np.ndarray]
+    more: dict[str, np.ndarray] = field(default_factory=dict)
+    again: Callable[[Sequence[int]], dict[str, np.ndarray]] | None = None
 
 
 class Collector:
@@ -40,35 +44,42 @@ class Collector:
     """
 
     def __init__(self) -> None:
-        self._index: list[np.ndarray] = []
-        self._outputs: list[np.ndarray] = []
+        self._taken: dict[str, list[np.ndarray]] = {}
 
-    def update(self, index: torch.Tensor, outputs: torch.Tensor) -> None:
-        """Take in the ``outputs`` (B, ...) of the items ``index`` (B,)."""
-        self._index.append(index.cpu().numpy())
-        self._outputs.append(outputs.detach().float().cpu().numpy())
+    def update(self, index: torch.Tensor, outputs: torch.Tensor | Mapping[str, torch.Tensor]) -> None:
+        """Take in the ``outputs`` (B, ...) of the items ``index`` (B,), or several by name, ``outputs`` among them."""
+        values = outputs if isinstance(outputs, Mapping) else {"outputs": outputs.float()}
+        for name, value in {"index": index, **values}.items():
+            self._taken.setdefault(name, []).append(value.detach().cpu().numpy())
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """What was taken in: ``index`` (n,) and ``outputs`` (n, ...); empty where nothing was."""
-        if not self._index:
-            return {}
-        return {"index": np.concatenate(self._index), "outputs": np.concatenate(self._outputs)}
+        """What was taken in: ``index`` (n,), ``outputs`` (n, ...) and what came with it; empty where nothing did."""
+        return {name: np.concatenate(values) for name, values in self._taken.items()}
 
     @staticmethod
-    def results(parts: Sequence[dict[str, np.ndarray]], split: Split, targets: Mapping[str, torch.Tensor]) -> Results:
+    def results(
+        parts: Sequence[dict[str, np.ndarray]],
+        split: Split,
+        targets: Mapping[str, torch.Tensor],
+        *,
+        again: Callable[[Sequence[int]], dict[str, np.ndarray]] | None = None,
+    ) -> Results:
         """The ``arrays`` of several collectors in the order of ``split``, items that none has left out of it.
 
         Args:
-            targets: of all items of ``split``, by field name.
+            targets: of all items of ``split``, by field name. again: see ``Results``, by indices of ``split``.
         """
         filled = [part for part in parts if part]
         index = np.concatenate([part["index"] for part in filled])
         order = np.argsort(index, kind="stable")
         index = index[order]
+        taken = {name: np.concatenate([part[name] for part in filled])[order] for name in filled[0] if name != "index"}
         return Results(
             split=split.select(index),
-            outputs=np.concatenate([part["outputs"] for part in filled])[order],
+            outputs=taken.pop("outputs"),
             fields={name: values.numpy()[index] for name, values in targets.items()},
+            more=taken,
+            again=None if again is None else lambda chosen: again([int(index[place]) for place in chosen]),
         )
 
 
@@ -88,6 +99,10 @@ class Task(ABC):
     """The metrics by which a model under corruptions is compared with itself, the first of them first."""
     accuracy: ClassVar[str] = ""
     """The metric that is a share of right answers, whose complement is an error; empty where there is none."""
+    parts: ClassVar[tuple[str, ...]] = ()
+    """The parts of the training loss that the history has a column for, where an epoch has them."""
+    several: ClassVar[bool] = True
+    """Whether it can be trained in several processes."""
     rated: ClassVar[bool] = False
     """Whether its targets are ratings of valence and arousal, which a table may hold beside others."""
     figures_folder: ClassVar[str] = "plots"
@@ -158,9 +173,25 @@ class Task(ABC):
     def rows(self, outputs: torch.Tensor) -> list[list[Any]]:
         """The values of those columns, a list an image."""
 
-    def inputs(self, batch: Batch) -> tuple[torch.Tensor, ...]:
-        """What the model is called with."""
+    def inputs(self, batch: Batch) -> tuple[torch.Tensor | None, ...]:
+        """What the model is called with; None for what it does not look at."""
         return (batch["image"],)
+
+    def predicted(self, model: Callable[..., Any], *inputs: torch.Tensor | None) -> torch.Tensor:
+        """The outputs (B, ...) that ``rows`` reads."""
+        return model(*inputs)
+
+    def examined(self, model: Callable[..., Any], *inputs: torch.Tensor | None) -> Any:
+        """What an evaluation collects, sample by sample: the outputs (B, ...), or those and more by name."""
+        return model(*inputs)
+
+    def shown(self, model: Callable[..., Any], batch: Batch) -> dict[str, torch.Tensor]:
+        """What pictures show of a few items beside their outputs, by name, (B, ...) each."""
+        return {}
+
+    def course(self, history: Sequence[Mapping[str, Any]]) -> dict[str, Figure]:
+        """Pictures of a training's course by file name, beside the curves of loss and metrics."""
+        return {}
 
     def described(self) -> str:
         """What the outputs are, in a few words."""

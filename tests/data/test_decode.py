@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from affectkit.core.spec import InputSpec
-from affectkit.data.decode import IMAGE_EXTENSIONS, list_images, load_for, read_image, resize
+from affectkit.data.decode import IMAGE_EXTENSIONS, is_image_name, list_files, load_for, read_image, resize
 from affectkit.errors import DataError, UsageError
 
 
@@ -305,9 +305,9 @@ def test_list_images(tmp_path: Path) -> None:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     (tmp_path / "sub" / "loop").symlink_to(tmp_path)
-    names = [path.relative_to(tmp_path).as_posix() for path in list_images(tmp_path, recursive=True)]
+    names = [path.relative_to(tmp_path).as_posix() for path in list_files(tmp_path, is_image_name, recursive=True)]
     assert names == ["a.png", "b.JPG", "sub/c.webp", "sub/z/d.gif"]
-    assert [path.name for path in list_images(tmp_path)] == ["a.png", "b.JPG"]
+    assert [path.name for path in list_files(tmp_path, is_image_name)] == ["a.png", "b.JPG"]
     for wrong, reason in ((tmp_path / "no", "does not exist"), (tmp_path / "a.png", "not a folder")):
         with pytest.raises(DataError, match=reason):
-            list_images(wrong)
+            list_files(wrong, is_image_name)

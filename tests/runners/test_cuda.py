@@ -23,8 +23,9 @@ from affectkit.models.backbones import Backbone
 from affectkit.runners.backends import compile_model, set_up_backends
 from affectkit.runners.checkpoint import Header, save_checkpoint
 from affectkit.runners.device import prepare_model, resolve_device, resolve_precision
-from affectkit.runners.evaluate import Place, forward
+from affectkit.runners.forwarding import forward
 from affectkit.runners.infer import infer
+from affectkit.runners.place import Place
 from affectkit.runners.runs import train
 from affectkit.runners.settings_tested import InferSettings
 

@@ -16,8 +16,10 @@ from affectkit.core.progress import Silent
 from affectkit.data.transforms import normalise
 from affectkit.errors import DataError, DeviceError, UsageError
 from affectkit.runners import runs
-from affectkit.runners.evaluate import Place, evaluate, forward, forward_in_blocks, parse_thresholds
+from affectkit.runners.evaluate import evaluate, parse_thresholds
 from affectkit.runners.evaluate import test as run_test
+from affectkit.runners.forwarding import forward, forward_in_blocks
+from affectkit.runners.place import Place
 from affectkit.runners.settings_tested import TestSettings
 from affectkit.tasks.distribution import DistributionTask
 

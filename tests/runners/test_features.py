@@ -20,9 +20,9 @@ from affectkit.data.loading import EVALUATION
 from affectkit.errors import RunError, Stopped
 from affectkit.models import clip
 from affectkit.runners import feature_store
-from affectkit.runners.evaluate import Place
 from affectkit.runners.feature_store import FeatureStore, digest, stores
 from affectkit.runners.features import Encoding, open_store
+from affectkit.runners.place import Place
 from affectkit.runners.processes import joined
 
 SPEC = InputSpec(task="ratings", height=32, width=32, mean=(0.0,) * 3, std=(1.0,) * 3, fit="stretch")

@@ -1,0 +1,1 @@
+"""CM-VQVAE: audio-visual emotion from quantised codes of both modalities, divided into private and shared ones."""

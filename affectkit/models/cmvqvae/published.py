@@ -1,0 +1,124 @@
+"""Checkpoints of CM-VQVAE as the study's code saves them: bare tensors, told apart by their names and shapes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from affectkit.core.clipspec import CREMAD
+from affectkit.core.spec import InputSpec
+from affectkit.errors import UsageError
+from affectkit.models.cmvqvae import family
+from affectkit.models.cmvqvae.solver import MODES
+from affectkit.models.published_files import Choices, Contents, Family, Published, differences
+
+EMOTIONS = ("anger", "disgust", "fear", "happiness", "neutral", "sadness")
+"""Of CREMA-D, in the order of their codes (ANG DIS FEA HAP NEU SAD)."""
+COUNTER = "num_batches_tracked"
+FIRST, LAST, MASK = "_classifier._conv1.weight", "_classifier._fc2.weight", "_classifier.private_shared_mask"
+BOOK, SIZES = "_vq_vae_image._embedding.weight", "_vq_vae_image._ema_cluster_size"
+SIZE = 128
+
+
+def _faults(contents: Contents) -> list[str]:
+    state = contents.state
+    name = _name(state)
+    if name is None:
+        return ["no solver (_classifier._conv1) and no pair of ResNet-18 (_resnet18_1, _resnet18_2)"]
+    last = state.get(_last(name))
+    if last is None or last.dim() != 2:
+        return [f"no last layer: no {_last(name)}"]
+    if name != family.RESNETS and state[FIRST].dim() != 4:
+        return [f"{FIRST} is no convolution"]
+    weights = {key: value for key, value in state.items() if not key.endswith(COUNTER)}
+    try:
+        wanted = _shapes(name, state, len(last))
+    except (UsageError, KeyError, IndexError) as error:
+        return [f"its shapes are those of no such model: {error}"]
+    return differences(weights, wanted)
+
+
+def _read(contents: Contents, choices: Choices) -> Published:
+    state = dict(contents.state)
+    name = _name(state)
+    options = _options(name, state, choices)
+    count = len(state[_last(name)])
+    spec = _spec(count, family.needs(options))
+    state |= {
+        f"{key.removesuffix('.running_mean')}.{COUNTER}": torch.tensor(0)
+        for key in state
+        if key.endswith(".running_mean") and f"{key.removesuffix('.running_mean')}.{COUNTER}" not in state
+    }
+    return Published(
+        family="cmvqvae",
+        title=f"{name}, {options['mode']}, {count} classes",
+        model=name,
+        options=options,
+        spec=spec,
+        state=state,
+        summary={},
+        precision="single",
+    )
+
+
+def _name(state: Mapping[str, torch.Tensor]) -> str | None:
+    """The registry's name of the model whose tensors these are."""
+    if any(key.startswith("_resnet18_1.") for key in state):
+        return family.RESNETS
+    if FIRST not in state:
+        return None
+    quantised, masked = BOOK in state, MASK in state
+    if quantised:
+        return family.FULL if masked else "cmvqvae-baseline2"
+    return "cmvqvae-baseline3" if masked else "cmvqvae-baseline1"
+
+
+def _last(name: str) -> str:
+    return "_fc2.weight" if name == family.RESNETS else LAST
+
+
+def _options(name: str, state: Mapping[str, torch.Tensor], choices: Choices) -> dict[str, Any]:
+    """What shows in the tensors, and what ``choices`` say of what does not."""
+    found: dict[str, Any] = {"mask": choices.mask or "binarizer"}
+    if name == family.RESNETS:
+        single = state["_fc1.weight"].shape[1] == 512
+    else:
+        size = state["_pre_vq_conv_image.weight"].shape[0]
+        single = state[FIRST].shape[1] == size
+        hidden, narrow = (state[f"_encoder_image.{key}"].shape[0] for key in ("_conv_3.weight", _NARROW))
+        layers = {key.split(".")[3] for key in state if key.startswith("_encoder_image._residual_stack._layers.")}
+        found |= {"code_size": size, "hidden": hidden, "residual_hidden": narrow, "residual_layers": len(layers)}
+    if BOOK in state:
+        found |= {"codes": len(state[BOOK]), "quantizer": "ema" if SIZES in state else "plain"}
+    mode = choices.mode or ("image-only" if single else "multimodal")
+    first, last = MODES[mode]
+    if (last - first == 1) != single:
+        raise UsageError(
+            f"--mode {mode} does not go with the file: its solver looks at {'one modality' if single else 'both'}.",
+            f"Use --mode {'image-only or audio-only' if single else 'multimodal'}.",
+        )
+    return {**found, "mode": mode}
+
+
+_NARROW = "_residual_stack._layers.0._block.2.weight"
+
+
+def _shapes(name: str, state: Mapping[str, torch.Tensor], outputs: int) -> dict[str, tuple[int, ...]]:
+    options = _options(name, state, Choices())
+    with torch.device("meta"):
+        model = family.build(name, _spec(outputs, family.needs(options)), **options)
+    wanted = {key: tuple(value.shape) for key, value in model.state_dict().items()}
+    return {key: shape for key, shape in wanted.items() if not key.endswith(COUNTER)}
+
+
+def _spec(outputs: int, needs: str) -> InputSpec:
+    classes = EMOTIONS if outputs == len(EMOTIONS) else tuple(map(str, range(outputs)))
+    zeros, ones = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
+    clip = replace(CREMAD, needs=needs)
+    return InputSpec("audiovisual", SIZE, SIZE, mean=zeros, std=ones, classes=classes, clip=clip)
+
+
+FAMILY = Family("CM-VQVAE", _faults, _read)

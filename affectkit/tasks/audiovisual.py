@@ -1,0 +1,288 @@
+"""Emotion from clips: one label from image and sound, reconstructions of both, and codes that they share or do not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+
+from affectkit.core.spec import InputSpec
+from affectkit.data.split import Split
+from affectkit.errors import DataError
+from affectkit.metrics import raters
+from affectkit.metrics.codes import code_counts, perplexity, private_shared
+from affectkit.tasks.base import Batch, Figure, Results
+from affectkit.tasks.categorical import CategoricalOptions, one_hot, spread
+from affectkit.tasks.classification import ClassificationTask
+
+MODALITIES = ("image", "audio")
+SHOWN = 6
+"""Clips whose reconstructions are drawn."""
+VOTES = {"voice": "sound alone", "face": "picture alone", "both": "picture and sound"}
+"""What raters were shown, by the name of their votes in ``Split.facts``."""
+
+
+@dataclass(frozen=True)
+class AudiovisualOptions:
+    """How the task is trained beside what every task over classes has.
+
+    Attributes:
+        stage: ``joint``, ``autoencoder`` or ``solver``: what learns.
+        mask_penalty: weight of the sum of the mask. codes: size of each codebook.
+        recon_scale: ``variance``: reconstruction errors are divided by that of their modality in the training split.
+        variance: of image and sound, where that is known.
+    """
+
+    stage: str = "joint"
+    mask_penalty: float = 1e-4
+    codes: int = 512
+    recon_scale: str = "none"
+    variance: tuple[float, float] | None = None
+
+
+class AudiovisualTask(ClassificationTask):
+    """Targets are labels, or the votes of those who saw and heard the clip; the loss is that of CM-VQVAE.
+
+    loss = MSE(image) + MSE(audio) + cross-entropy + both VQ losses + penalty * sum(mask), of which models and stages
+    without a part have none.
+    """
+
+    name = "audiovisual"
+    headline: ClassVar[tuple[str, ...]] = ("loss", "accuracy", "balanced_accuracy", "reconstruction")
+    parts: ClassVar[tuple[str, ...]] = (
+        "classification", "recon_image", "recon_audio", "vq_image", "vq_audio", "perplexity_image", "perplexity_audio",
+    )  # fmt: skip
+    several: ClassVar[bool] = False
+    better: ClassVar[Mapping[str, str]] = {
+        **ClassificationTask.better, "reconstruction": "min", "recon_image": "min", "recon_audio": "min",
+        "vq_image": "min", "vq_audio": "min", "perplexity_image": "max", "perplexity_audio": "max",
+    }  # fmt: skip
+
+    def __init__(
+        self, spec: InputSpec, options: CategoricalOptions | None = None, more: AudiovisualOptions | None = None
+    ) -> None:
+        super().__init__(spec, options)
+        self.more = more or AudiovisualOptions()
+        self.variance = self.more.variance
+
+    @classmethod
+    def configured(cls, spec: InputSpec, options: Mapping[str, Any]) -> AudiovisualTask:
+        base = super().configured(spec, options)
+        known = {entry.name for entry in fields(AudiovisualOptions)}
+        found = {name: value for name, value in options.items() if name in known}
+        if found.get("variance") is not None:
+            found["variance"] = tuple(found["variance"])
+        return cls(spec, base.options, AudiovisualOptions(**found))
+
+    def recorded(self) -> dict[str, Any]:
+        chosen = {entry.name: getattr(self.more, entry.name) for entry in fields(AudiovisualOptions)}
+        return {**super().recorded(), **chosen, "variance": None if self.variance is None else list(self.variance)}
+
+    def fit(self, split: Split) -> None:
+        super().fit(split)
+        if self.more.recon_scale == "variance":
+            found = split.store.variance
+            self.variance = (float(found["image"]), float(found["audio"]))
+
+    def monitors(self, split: Split) -> list[str]:
+        names = super().monitors(split)
+        autoencoding = [name for name in self.better if name not in ClassificationTask.better]
+        return autoencoding if self.more.stage == "autoencoder" else names
+
+    def usable(self, split: Split, *, training: bool = False) -> tuple[Split, str]:
+        if split.store is None:
+            raise DataError(
+                f"{split.root} holds images, and the model takes clips: picture and sound.",
+                "Prepare clips first: affectkit prep cremad CLONE --output DIR, then --data DIR.",
+            )
+        wanted, there = self.shapes(), split.store.shapes()
+        differing = [f"{name} {there[name]}, not {wanted[name]}" for name in wanted if there[name] != wanted[name]]
+        if differing:
+            raise DataError(
+                f"the clips in {split.root} have other shapes than the model takes: {'; '.join(differing)}.",
+                "Prepare them again as those that it was trained on.",
+            )
+        if split.distribution is None and split.labels is None:
+            raise DataError(f"the {split.name} split of {split.root} has neither labels nor votes.")
+        return split.matched(self.spec.classes), ""
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shapes of what the model looks at, by modality."""
+        clip = self.spec.clip
+        if clip.features is not None:
+            found = dict(zip(MODALITIES, clip.features, strict=True))
+        else:
+            found = {
+                "image": (self.spec.height, self.spec.width),
+                "audio": (clip.sound.height, clip.sound.width),
+            }
+        return {name: shape for name, shape in found.items() if clip.needs in ("both", name)}
+
+    def target_of(self, split: Split) -> np.ndarray:
+        return one_hot(split.labels, len(self.spec.classes)) if split.labels is not None else split.distribution
+
+    # --- model ------------------------------------------------------------------------------------------------------
+
+    def inputs(self, batch: Batch) -> tuple[torch.Tensor | None, ...]:
+        return tuple(batch.get(name) for name in MODALITIES)
+
+    def predicted(self, model: Callable[..., Any], *inputs: torch.Tensor | None) -> torch.Tensor:
+        return _plain(model).classify(*inputs)
+
+    def examined(self, model: Callable[..., Any], *inputs: torch.Tensor | None) -> dict[str, torch.Tensor]:
+        return _plain(model).examine(*inputs)
+
+    def shown(self, model: Callable[..., Any], batch: Batch) -> dict[str, torch.Tensor]:
+        if self.spec.clip.features is not None:
+            return {}
+        inputs = self.inputs(batch)
+        found = _plain(model).reconstruct(*inputs)
+        values = {}
+        for name, before, after in zip(MODALITIES, inputs, found, strict=True):
+            if after is not None:
+                values |= {f"original_{name}": before, f"made_{name}": after}
+        return values
+
+    def loss(self, outputs: Any, batch: Batch, progress: float) -> dict[str, torch.Tensor]:
+        found: dict[str, torch.Tensor] = {}
+        if outputs.logits is not None:
+            found["classification"] = super().loss(outputs.logits, batch, progress)["loss"]
+        for place, name in enumerate(MODALITIES):
+            made = getattr(outputs, name)
+            if made is not None:
+                found[f"recon_{name}"] = torch.nn.functional.mse_loss(made, batch[name]) / self._scale(place)
+            if (vq := getattr(outputs, f"vq_loss_{name}")) is not None:
+                found[f"vq_{name}"] = vq
+        if outputs.shared_loss is not None and self.more.mask_penalty:
+            found["mask"] = self.more.mask_penalty * outputs.shared_loss
+        told = {
+            f"perplexity_{name}": value
+            for name in MODALITIES
+            if (value := getattr(outputs, f"perplexity_{name}")) is not None
+        }
+        return {"loss": torch.stack(list(found.values())).sum(), **found, **told}
+
+    def _scale(self, place: int) -> float:
+        return 1.0 if self.variance is None else self.variance[place]
+
+    # --- results ----------------------------------------------------------------------------------------------------
+
+    def metrics(self, results: Results) -> dict[str, float]:
+        found = {} if self.more.stage == "autoencoder" else super().metrics(results)
+        return found | self.code_metrics(results) | self.mask_metrics(results)
+
+    def code_metrics(self, results: Results) -> dict[str, float]:
+        """Mean errors of the reconstructions and of quantising, and how the codebooks are used over all items."""
+        more, found = results.more, {}
+        names = [name for name in MODALITIES if f"recon_{name}" in more]
+        for name in names:
+            found[f"recon_{name}"] = float(more[f"recon_{name}"].astype(np.float64).mean())
+        if names:
+            scaled = (found[f"recon_{name}"] / self._scale(MODALITIES.index(name)) for name in names)
+            found["reconstruction"] = sum(scaled)
+        for name in MODALITIES:
+            if f"vq_{name}" in more:
+                found[f"vq_{name}"] = float(more[f"vq_{name}"].astype(np.float64).mean())
+        for name in MODALITIES:
+            if (counts := self.counts(results, name)) is not None:
+                found[f"perplexity_{name}"] = perplexity(counts)
+                found[f"codes_used_{name}"] = float((counts > 0).sum())
+                found[f"dead_codes_{name}"] = float((counts == 0).sum())
+        return found
+
+    def counts(self, results: Results, name: str) -> np.ndarray | None:
+        """How often each code of a modality stands in all items; None for a model without."""
+        codes = results.more.get(f"codes_{name}")
+        return None if codes is None else code_counts(codes, self.more.codes)
+
+    def mask_metrics(self, results: Results) -> dict[str, float]:
+        """Private and shared channels in percent, and complementarity; empty for a model without a mask."""
+        mask = results.more.get("mask")
+        return {} if mask is None or self.more.stage == "autoencoder" else private_shared(mask[0])
+
+    def rater_metrics(self, results: Results) -> dict[str, float]:
+        """Beside those of every task: how many raters told the intended emotion, and the best that a single label
+        could do, by what they were shown."""
+        found, target = super().rater_metrics(results), results.fields["target"].argmax(1)
+        for name in VOTES:
+            votes = results.split.facts.get(f"votes_{name}")
+            known = None if votes is None else votes.sum(1) > 0
+            if known is None or not known.any():
+                continue
+            votes = votes[known].astype(np.float64)
+            shares = votes / votes.sum(1, keepdims=True)
+            found[f"human_accuracy_{name}"] = float(shares[np.arange(len(shares)), target[known]].mean())
+            found[f"human_ceiling_{name}"] = float(raters.rater_ceiling(votes).mean())
+            if name != "both":
+                p = self.probabilities(results)[known]
+                found[f"rater_agreement_{name}"] = float(raters.expected_agreement(p, votes).mean())
+        return found
+
+    def table(self, results: Results) -> dict[str, Any]:
+        columns = super().table(results)
+        return columns | {
+            f"{kind}_{name}": results.more[f"{kind}_{name}"].astype(np.float64)
+            for kind in ("recon", "vq")
+            for name in MODALITIES
+            if f"{kind}_{name}" in results.more
+        }
+
+    def tables(self, results: Results) -> dict[str, dict[str, Any]]:
+        found = super().tables(results)
+        for name in MODALITIES:
+            if (counts := self.counts(results, name)) is not None:
+                found[f"codes_{name}.csv"] = {"code": list(range(len(counts))), "count": counts.tolist()}
+        mask = results.more.get("mask")
+        if mask is not None:
+            half = mask.shape[1] // 2
+            found["mask.csv"] = {
+                "modality": ["image"] * half + ["audio"] * half,
+                "channel": [*range(half), *range(half)],
+                "mask": mask[0].tolist(),
+            }
+        return found
+
+    def figures(self, results: Results, image: Callable[[int], np.ndarray]) -> dict[str, Figure]:
+        from affectkit.reports import audiovisual
+
+        drawn = {} if self.spec.clip.needs == "audio" or self.spec.clip.features else super().figures(results, image)
+        if not drawn:  # there are no pictures of the items to draw
+            drawn = {
+                name: figure
+                for name, figure in super().figures(results, image).items()
+                if name not in ("bars.png", "worst.png")
+            }
+        if self.more.stage == "autoencoder":
+            drawn = {}
+        mask = results.more.get("mask")
+        if mask is not None and self.more.stage != "autoencoder":
+            drawn["spaces.png"] = lambda path: audiovisual.spaces(path, mask=mask[0])
+        counts = {name: found for name in MODALITIES if (found := self.counts(results, name)) is not None}
+        if counts:
+            drawn["codes.png"] = lambda path: audiovisual.code_use(path, counts=counts)
+        chosen = spread(len(results.split), SHOWN)
+        values = results.again(chosen) if results.again is not None else {}
+        if values:
+            names = [results.split.ids[number] for number in chosen]
+            drawn["reconstructions.png"] = lambda path: audiovisual.reconstructions(path, values=values, names=names)
+            drawn["reconstructions.safetensors"] = lambda path: audiovisual.save(path, values)
+        return drawn
+
+    def course(self, history: Sequence[Mapping[str, Any]]) -> dict[str, Figure]:
+        from affectkit.reports import audiovisual
+
+        found = {}
+        losses = [name for name in self.parts if not name.startswith("perplexity")]
+        for file, names in (("losses.png", losses), ("perplexity.png", ["perplexity_image", "perplexity_audio"])):
+            there = [name for name in names if f"train_{name}" in history[0]]
+            if there:
+                found[file] = lambda path, there=there: audiovisual.course(path, history=history, names=there)
+        return found
+
+
+def _plain(model: Any) -> Any:
+    """The model itself: what is compiled is its training pass alone."""
+    return getattr(model, "module", model)
