@@ -1,0 +1,223 @@
+"""Prepared clips: frames and spectrograms of many clips in a few arrays on the disk, read at the speed of memory."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from affectkit.core.clipspec import ClipSpec
+from affectkit.core.files import read_json
+from affectkit.data.split import Split, some
+from affectkit.errors import AffectkitError, DataError
+
+FORMAT = 1
+KIND = "clips"
+MANIFEST, STORE = "manifest.json", "store"
+SPLITS = ("train", "valid", "test")
+SHOWN_TO = ("voice", "face", "both")
+"""What raters were shown, as the columns of their votes begin."""
+AGAIN = "Prepare the clips again: the same command goes on with what is there."
+
+
+class ClipStore:
+    """Frames and sounds of clips, by name. Opened arrays are mapped, not read, and travel to workers as paths.
+
+    Attributes:
+        root: the prepared folder. manifest: its record. spec: which frames, what part of them, which spectrogram.
+        height, width: of a frame. frames: how many there are of a clip. classes: in the order of labels.
+        variance: of the training split: ``image`` on [0, 1], ``audio`` in dB squared.
+    """
+
+    def __init__(self, root: Path, manifest: Mapping[str, Any]) -> None:
+        self.root, self.manifest = Path(root), dict(manifest)
+        self.spec = ClipSpec.from_dict(manifest["clip"])
+        self.height, self.width, self.frames = (int(manifest[name]) for name in ("height", "width", "frames"))
+        self.classes: tuple[str, ...] = tuple(manifest["classes"])
+        self.variance: dict[str, float] = dict(manifest["variance"])
+        self._place = {
+            name: (shard, row) for shard, names in manifest["shards"].items() for row, name in enumerate(names)
+        }
+        self._open: dict[tuple[str, str], np.ndarray] = {}
+
+    @classmethod
+    def open(cls, root: Path) -> ClipStore:
+        """The store in ``root``.
+
+        Raises:
+            DataError: it is not complete, damaged, or of a newer affectkit.
+        """
+        path = Path(root) / MANIFEST
+        manifest = read_json(path)
+        if not isinstance(manifest, Mapping) or manifest.get("kind") != KIND:
+            raise DataError(f"{path} is not the record of prepared clips.", AGAIN)
+        if manifest.get("format") != FORMAT:
+            raise DataError(
+                f"{path} has format {manifest.get('format')}; this affectkit reads format {FORMAT}.",
+                "Upgrade with pip install -U affectkit.",
+            )
+        try:
+            return cls(Path(root), manifest)
+        except (KeyError, TypeError, ValueError, AffectkitError) as error:
+            raise DataError(f"{path} is damaged: {type(error).__name__} {error}.", AGAIN) from error
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_open": {}}
+
+    def __len__(self) -> int:
+        return len(self._place)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._place
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shape of a frame (height, width) and of a spectrogram, or of the features, by modality."""
+        if self.spec.features is not None:
+            return dict(zip(("image", "audio"), self.spec.features, strict=True))
+        sound = self.spec.sound
+        return {"image": (self.height, self.width), "audio": (sound.height, sound.width)}
+
+    def images(self, names: Sequence[str], frames: Sequence[int]) -> np.ndarray:
+        """Frame ``frames[i]`` of clip ``names[i]``: uint8 (B, height, width, 3); of features, half (B, ...)."""
+        return self._taken(names, "frames", frames)
+
+    def sounds(self, names: Sequence[str]) -> np.ndarray:
+        """The spectrograms of ``names``: int16 (B, height, width) in 1/256 dB; of features, half (B, ...)."""
+        return self._taken(names, "sound", None)
+
+    def fingerprint(self, names: Sequence[str]) -> str:
+        """A hash over what the clips were made from and how, for ``names``."""
+        digest = hashlib.sha256(repr(self.spec).encode())
+        digest.update(f"{self.height}x{self.width}x{self.frames}".encode())
+        sources = self.manifest.get("sources", {})
+        for name in names:
+            digest.update(f"{name}\x1f{sources.get(name, '')}\x1e".encode("utf-8", "surrogateescape"))
+        return digest.hexdigest()
+
+    def _taken(self, names: Sequence[str], kind: str, frames: Sequence[int] | None) -> np.ndarray:
+        places = [self._place_of(name) for name in names]
+        first = self._array(places[0][0] if places else next(iter(self.manifest["shards"])), kind)
+        shape = first.shape[1:] if frames is None else first.shape[2:]
+        found = np.empty((len(names), *shape), dtype=first.dtype)
+        for position, (shard, row) in enumerate(places):
+            array = self._array(shard, kind)
+            found[position] = array[row] if frames is None else array[row, frames[position]]
+        return found
+
+    def _place_of(self, name: str) -> tuple[str, int]:
+        if name not in self._place:
+            raise DataError(f"{self.root} holds no clip {name}.", AGAIN)
+        return self._place[name]
+
+    def _array(self, shard: str, kind: str) -> np.ndarray:
+        if (shard, kind) in self._open:
+            return self._open[shard, kind]
+        path = self.root / STORE / f"{shard}.{kind}.npy"
+        try:
+            array = np.load(path, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError) as error:
+            raise DataError(f"{path} cannot be read: {error}.", AGAIN) from error
+        wanted = self._shape(shard, kind)
+        if array.shape != wanted:
+            raise DataError(f"{path} holds {array.shape}, not {wanted}.", AGAIN)
+        # As a plain array: a memory map's own indexing is ten times slower.
+        self._open[shard, kind] = np.asarray(array)
+        return self._open[shard, kind]
+
+    def _shape(self, shard: str, kind: str) -> tuple[int, ...]:
+        count = len(self.manifest["shards"][shard])
+        shapes = self.shapes()
+        if kind == "sound":
+            return (count, *shapes["audio"])
+        return (count, self.frames, *shapes["image"], *(() if self.spec.features is not None else (3,)))
+
+
+def is_prepared(root: Path) -> bool:
+    """Whether ``root`` holds prepared clips, complete or not."""
+    if (root / STORE).is_dir():
+        return True
+    path = root / MANIFEST
+    if not path.is_file():
+        return False
+    try:
+        found = read_json(path)
+    except DataError:
+        return False
+    return isinstance(found, Mapping) and found.get("kind") == KIND
+
+
+def read_prepared(root: Path) -> tuple[dict[str, Split], tuple[str, ...], list[str]]:
+    """The splits of prepared clips, their classes, and notes.
+
+    Labels are the intended emotions; where the clips were prepared with ``--labels votes``, shares of the votes of
+    those who saw and heard them. All votes are in ``Split.facts`` as ``votes_voice``, ``votes_face``, ``votes_both``.
+
+    Raises:
+        DataError: the preparation was not finished, or a table does not go with the store.
+    """
+    if not (root / MANIFEST).is_file():
+        raise DataError(f"the clips in {root} are not completely prepared.", AGAIN)
+    store = ClipStore.open(root)
+    splits = {}
+    for name in SPLITS:
+        path = root / f"{name}.csv"
+        if path.is_file():
+            splits[name] = _split(name, path, store)
+    if not splits:
+        raise DataError(
+            f"{root} holds prepared clips and none of {', '.join(f'{name}.csv' for name in SPLITS)}.", AGAIN
+        )
+    return splits, store.classes, []
+
+
+def _split(name: str, path: Path, store: ClipStore) -> Split:
+    header, *rows = _rows(path)
+    lacking = [column for column in ("filename", "label") if column not in header]
+    if lacking:
+        raise DataError(f"{path} has no column {' and '.join(lacking)}.", AGAIN)
+    columns = {column: [row[place] for row in rows] for place, column in enumerate(header)}
+    ids = columns["filename"]
+    strange = [clip for clip in ids if clip not in store]
+    unknown = sorted({label for label in columns["label"] if unicodedata.normalize("NFC", label) not in store.classes})
+    if strange or unknown or len(set(ids)) != len(ids):
+        told = f"clips that are not in the store: {some(strange)}" if strange else f"unknown labels: {some(unknown)}"
+        raise DataError(f"{path} does not go with its store: {told if strange or unknown else 'clips repeat'}.", AGAIN)
+    order = {label: number for number, label in enumerate(store.classes)}
+    labels = np.array([order[unicodedata.normalize("NFC", label)] for label in columns["label"]], dtype=np.int64)
+    facts = {
+        f"votes_{shown}": _votes([columns[f"{shown}_{label}"] for label in store.classes])
+        for shown in SHOWN_TO
+        if all(f"{shown}_{label}" in columns for label in store.classes)
+    }
+    facts = {key: votes for key, votes in facts.items() if votes.any()}
+    both = facts.get("votes_both")
+    voted = both is not None and bool(both.sum(1).all())
+    split = Split(name, store.root, ids, store.classes, labels=labels, store=store, facts=facts)
+    split = replace(split, votes=both) if voted else split
+    if store.manifest.get("labels") != "votes":
+        return split
+    if not voted:
+        raise DataError(f"{path} has clips without votes, and the clips were prepared with --labels votes.", AGAIN)
+    return replace(split, labels=None, distribution=both / both.sum(1, keepdims=True))
+
+
+def _rows(path: Path) -> list[list[str]]:
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            rows = [row for row in csv.reader(stream, strict=True) if row]
+    except (OSError, ValueError, csv.Error) as error:
+        raise DataError(f"{path} cannot be read as a table: {error}.", AGAIN) from error
+    if len(rows) < 2 or any(len(row) != len(rows[0]) for row in rows):
+        raise DataError(f"{path} is empty, or its rows are of several lengths.", AGAIN)
+    return rows
+
+
+def _votes(columns: Sequence[Sequence[str]]) -> np.ndarray:
+    """float32 (N, C); empty cells are 0."""
+    return np.array([[float(value or 0) for value in column] for column in columns], dtype=np.float32).T

@@ -1,0 +1,132 @@
+"""Mel spectrograms in decibels, as a model gets them, and sound from them again for listening."""
+
+from __future__ import annotations
+
+import functools
+import wave
+from pathlib import Path
+
+import numpy as np
+import torch
+import torchaudio
+
+from affectkit.core.clipspec import DECIBELS, SoundSpec
+from affectkit.core.files import whole_file
+
+LEAST = 1e-10
+"""Power below which all is -100 dB."""
+
+
+def mel_power(sound: np.ndarray, spec: SoundSpec) -> torch.Tensor:
+    """The mel power spectrogram (mels, 1 + samples // hop), float32, of a sound (samples,) at ``spec.rate``.
+
+    Short-time spectra of ``n_fft`` samples, padded with zeros at both ends, a Hann window of ``window`` samples in
+    their middle; Slaney's mel scale, bands of unit area. As ``librosa.feature.melspectrogram`` (McFee et al. 2015).
+    """
+    return _transform(spec)(torch.from_numpy(np.ascontiguousarray(sound, dtype=np.float32)))
+
+
+def mel_decibels(sound: np.ndarray, spec: SoundSpec) -> np.ndarray:
+    """The spectrogram (height, width) of ``sound`` in decibels, float32: 10 log10 of the power, at least ``top_db``
+    below its maximum, brought to the width that ``spec`` says."""
+    if spec.seconds is not None:
+        sound = central(sound, round(spec.seconds * spec.rate))
+    power = mel_power(sound, spec)
+    level = 10 * torch.log10(power.clamp(min=LEAST))
+    level = torch.maximum(level, level.max() - spec.top_db)
+    if spec.fit == "resize":
+        size = (spec.height, spec.width)
+        return torch.nn.functional.interpolate(
+            level[None, None], size=size, mode="bilinear", antialias=True, align_corners=False
+        )[0, 0].numpy()
+    return to_width(level.numpy(), spec.width)
+
+
+def central(sound: np.ndarray, count: int) -> np.ndarray:
+    """The ``count`` samples in the middle; all where there are fewer."""
+    begin = max((len(sound) - count) // 2, 0)
+    return sound[begin : begin + count]
+
+
+def to_width(values: np.ndarray, width: int) -> np.ndarray:
+    """The ``width`` columns in the middle of (rows, n), or as many by reflection at both ends where there are fewer."""
+    missing = width - values.shape[1]
+    if missing <= 0:
+        begin = -missing // 2
+        return np.ascontiguousarray(values[:, begin : begin + width])
+    left = missing // 2
+    return np.pad(values, ((0, 0), (left, missing - left)), mode="reflect" if values.shape[1] > 1 else "edge")
+
+
+def to_store(decibels: np.ndarray) -> np.ndarray:
+    """int16 in steps of 1/256 dB: within 0.002 dB, from -128 to 128 dB."""
+    return np.clip(np.rint(decibels * DECIBELS), -32768, 32767).astype(np.int16)
+
+
+def from_store(stored: np.ndarray) -> np.ndarray:
+    """Decibels, float32, of ``to_store``."""
+    return stored.astype(np.float32) / DECIBELS
+
+
+def to_sound(decibels: np.ndarray, spec: SoundSpec, *, rounds: int = 32, seed: int = 0) -> np.ndarray:
+    """A sound (samples,), float32, whose spectrogram is about ``decibels`` (mels, columns); phases are not known.
+
+    The power of the bands is spread over the frequencies that they cover (least squares, none below 0), then phases are
+    looked for by Griffin and Lim's algorithm ("Signal estimation from modified short-time Fourier transform", 1984).
+
+    Args:
+        rounds: of that algorithm. seed: of the first phases.
+    """
+    bank = torchaudio.functional.melscale_fbanks(
+        spec.n_fft // 2 + 1, 0.0, spec.rate / 2, spec.mels, spec.rate, norm="slaney", mel_scale="slaney"
+    )
+    power = torch.from_numpy(10 ** (decibels.astype(np.float64) / 10)).float()
+    if power.shape[0] != spec.mels:  # the spectrogram was resized
+        power = torch.nn.functional.interpolate(power[None, None], size=(spec.mels, power.shape[1]), mode="bilinear")[
+            0, 0
+        ]
+    linear = torch.linalg.lstsq(bank.t(), power, driver="gelsd").solution.clamp(min=0)
+    generator_state = torch.random.get_rng_state()
+    try:
+        torch.manual_seed(seed)
+        return torchaudio.functional.griffinlim(
+            linear,
+            torch.hann_window(spec.window),
+            spec.n_fft,
+            spec.hop,
+            spec.window,
+            power=2.0,
+            n_iter=rounds,
+            momentum=0.99,
+            length=None,
+            rand_init=True,
+        ).numpy()
+    finally:
+        torch.random.set_rng_state(generator_state)
+
+
+def write_wav(path: Path, sound: np.ndarray, rate: int) -> None:
+    """16-bit mono WAV, whole or not at all; what is louder than full scale is made quieter as a whole."""
+    peak = max(float(np.abs(sound).max()), 1.0) if sound.size else 1.0
+    samples = np.rint(sound / peak * 32767).astype("<i2")
+    with whole_file(path) as part, wave.open(str(part), "wb") as stream:
+        stream.setnchannels(1)
+        stream.setsampwidth(2)
+        stream.setframerate(rate)
+        stream.writeframes(samples.tobytes())
+
+
+@functools.lru_cache(maxsize=8)
+def _transform(spec: SoundSpec) -> torchaudio.transforms.MelSpectrogram:
+    return torchaudio.transforms.MelSpectrogram(
+        sample_rate=spec.rate,
+        n_fft=spec.n_fft,
+        win_length=spec.window,
+        hop_length=spec.hop,
+        n_mels=spec.mels,
+        power=2.0,
+        norm="slaney",
+        mel_scale="slaney",
+        center=True,
+        pad_mode="constant",
+    )

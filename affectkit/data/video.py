@@ -1,0 +1,253 @@
+"""Clips, strictly decoded: the frames around the middle and the sound, or one clear reason why not."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import torch
+from av.error import FFmpegError
+
+from affectkit.core.clipspec import ClipSpec
+from affectkit.errors import DataError
+
+VIDEO_EXTENSIONS = (".flv", ".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv")
+POINTER = b"version https://git-lfs.github.com/spec"
+SILENT = 1e-3
+"""Peak, of full scale, below which a sound is none: -60 dB."""
+CUT = 0.5
+"""Seconds that a stream may end before the duration that its container states."""
+LOW = 240
+
+REASONS = {
+    "pointer": "a git-lfs pointer in place of the clip",
+    "missing": "not there",
+    "empty": "an empty file",
+    "undecodable": "damaged, or no video",
+    "no-video": "without a picture",
+    "truncated": "cut short",
+    "no-sound": "without a sound track",
+    "silent": "with a silent sound track",
+    "over-long": "longer than clips are",
+}
+
+
+class ClipFault(DataError):
+    """A clip that cannot be used; ``reason`` is a key of ``REASONS``."""
+
+    def __init__(self, reason: str, message: str, hint: str = "") -> None:
+        super().__init__(message, hint)
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class Clip:
+    """What was read of a clip.
+
+    Attributes:
+        frames: uint8 (F, size, size, 3), RGB; None where they were not asked for.
+        sound: float32 (samples,) in [-1, 1], channels averaged, at ``rate`` samples a second; None likewise.
+        seconds: from the first picture, or sample, to the end of the last.
+    """
+
+    frames: np.ndarray | None
+    sound: np.ndarray | None
+    rate: int
+    seconds: float
+
+
+def is_video_name(name: str) -> bool:
+    """Whether a file is a video by its extension."""
+    return os.path.splitext(name)[1].lower() in VIDEO_EXTENSIONS
+
+
+def check_clip_file(path: Path) -> None:
+    """Refuse what can be told to be no clip without decoding.
+
+    Raises:
+        ClipFault: missing, empty, or a git-lfs pointer.
+    """
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as stream:
+            head = stream.read(len(POINTER))
+    except OSError as error:
+        raise ClipFault("missing", f"clip {path}: {error.strerror or error}.") from error
+    if size == 0:
+        raise ClipFault("empty", f"clip {path}: the file is empty.")
+    if head == POINTER:
+        raise ClipFault(
+            "pointer",
+            f"clip {path}: a git-lfs pointer of {size} bytes, not the clip.",
+            "Fetch the clips: git lfs install && git lfs pull, in the clone.",
+        )
+
+
+def read_clip(
+    path: Path,
+    spec: ClipSpec,
+    *,
+    size: int,
+    reach: int | None = None,
+    frames: bool = True,
+    sound: bool = True,
+    longest: float | None = None,
+) -> Clip:
+    """The frames around the middle one, and the sound, of the clip ``path``.
+
+    Args:
+        spec: which square of a frame is cut out, and at what rate the sound is wanted.
+        size: height and width to which the square is brought (bilinear, antialiased).
+        reach: frames either side of the middle; None: as ``spec`` says. Short clips repeat their first and last one, so
+            there are always 2 reach + 1; the middle one of n is number n // 2.
+        frames, sound: whether they are wanted; a clip need not have what is not.
+        longest: seconds above which a clip is refused.
+
+    Raises:
+        ClipFault: the clip cannot be read to its end, is cut short, or lacks what is wanted.
+    """
+    path = Path(path)
+    check_clip_file(path)
+    reach = spec.reach if reach is None else reach
+    try:
+        with av.open(str(path)) as container:
+            return _read(container, path, spec, _Wanted(size, reach, frames, sound, longest))
+    except FFmpegError as error:
+        told = (error.strerror or str(error)).lower()
+        raise ClipFault("undecodable", f"clip {path}: cannot be decoded ({told}).") from error
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """What of a clip is read; see ``read_clip``."""
+
+    size: int
+    reach: int
+    frames: bool
+    sound: bool
+    longest: float | None
+
+
+def _read(container: Any, path: Path, spec: ClipSpec, wanted: _Wanted) -> Clip:
+    video = container.streams.video[0] if container.streams.video else None
+    audio = container.streams.audio[0] if container.streams.audio else None
+    if wanted.frames and video is None:
+        raise ClipFault("no-video", f"clip {path}: has no picture.")
+    if wanted.sound and audio is None:
+        raise ClipFault("no-sound", f"clip {path}: has no sound track.")
+    stated = container.duration / av.time_base if container.duration else None
+    if wanted.longest is not None and stated is not None and stated > wanted.longest:
+        raise ClipFault("over-long", f"clip {path}: {stated:.1f} s long, at most {wanted.longest:g} s are expected.")
+    streams = [stream for stream, use in ((video, wanted.frames), (audio, wanted.sound)) if use]
+    pictures, samples, end = _decoded(container, path, streams, wanted.longest)
+    if wanted.frames and not pictures:
+        raise ClipFault("undecodable", f"clip {path}: not one picture can be decoded.")
+    if stated is not None and end < stated - CUT:
+        raise ClipFault("truncated", f"clip {path}: ends after {end:.1f} s of the {stated:.1f} s that it states.")
+    rate = spec.sound.rate if spec.sound is not None else 0
+    heard = _sound(path, samples, audio.rate, rate) if wanted.sound else None
+    frames = _around(pictures, spec, wanted.size, wanted.reach) if wanted.frames else None
+    return Clip(frames, heard, rate, end)
+
+
+def _decoded(
+    container: Any, path: Path, streams: Sequence[Any], longest: float | None
+) -> tuple[list[Any], list[np.ndarray], float]:
+    """All pictures and sounds of ``streams``, and where the longest of these ends, in seconds."""
+    pictures: list[Any] = []
+    samples: list[np.ndarray] = []
+    end = 0.0
+    for stream in streams:
+        stream.thread_count = 1  # clips are read side by side, each by one
+    for packet in container.demux(streams):
+        if packet.is_corrupt:
+            raise ClipFault("truncated", f"clip {path}: damaged or cut short after {end:.1f} s.")
+        for frame in packet.decode():
+            if getattr(frame, "is_corrupt", False):
+                raise ClipFault("undecodable", f"clip {path}: a picture at {frame.time or 0:.1f} s is damaged.")
+            if packet.stream.type == "video":
+                pictures.append(frame)
+                end = max(end, (frame.time or 0.0) + _seconds_of(frame, packet.stream))
+            else:
+                samples.append(_mono(frame))
+                end = max(end, (frame.time or 0.0) + frame.samples / frame.sample_rate)
+        if longest is not None and end > longest:
+            raise ClipFault("over-long", f"clip {path}: goes on after {longest:g} s, the longest that is expected.")
+    return pictures, samples, end
+
+
+def _seconds_of(frame: Any, stream: Any) -> float:
+    if frame.duration and frame.time_base:
+        return float(frame.duration * frame.time_base)
+    return float(1 / stream.average_rate) if stream.average_rate else 0.0
+
+
+def _mono(frame: Any) -> np.ndarray:
+    """The samples of a decoded piece of sound, channels averaged: float32 in [-1, 1]."""
+    values = frame.to_ndarray()
+    channels = len(frame.layout.channels)
+    if not frame.format.is_planar:  # one row, channels in turn
+        values = values.reshape(-1, channels).T
+    if values.dtype.kind in "iu":
+        limit = float(np.iinfo(values.dtype).max) + 1
+        values = (values.astype(np.float64) - (limit / 2 if values.dtype.kind == "u" else 0)) / (
+            limit / 2 if values.dtype.kind == "u" else limit
+        )
+    return values.astype(np.float32).mean(axis=0)
+
+
+def _sound(path: Path, samples: Sequence[np.ndarray], rate: int, wanted: int) -> np.ndarray:
+    """The whole sound at ``wanted`` samples a second."""
+    whole = np.concatenate(samples) if samples else np.zeros(0, dtype=np.float32)
+    if not whole.size:
+        raise ClipFault("no-sound", f"clip {path}: its sound track holds no samples.")
+    if not np.isfinite(whole).all():
+        raise ClipFault("undecodable", f"clip {path}: its sound holds values that are no numbers.")
+    peak = float(np.abs(whole).max())
+    if peak < SILENT:
+        raise ClipFault("silent", f"clip {path}: its sound is silent (peak {peak:.1e} of full scale).")
+    if rate != wanted:
+        import torchaudio
+
+        whole = torchaudio.functional.resample(torch.from_numpy(whole), rate, wanted).numpy()
+    return whole
+
+
+def _around(pictures: Sequence[Any], spec: ClipSpec, size: int, reach: int) -> np.ndarray:
+    """uint8 (2 reach + 1, size, size, 3): the frames around the middle, each cut and resized once."""
+    middle, last = len(pictures) // 2, len(pictures) - 1
+    numbers = [min(max(number, 0), last) for number in range(middle - reach, middle + reach + 1)]
+    squares = {number: _square(pictures[number], spec) for number in dict.fromkeys(numbers)}
+    made = {}
+    for some in _alike(squares):
+        values = torch.from_numpy(np.stack([squares[number] for number in some])).permute(0, 3, 1, 2)
+        small = torch.nn.functional.interpolate(values, size=(size, size), mode="bilinear", antialias=True)
+        made |= dict(zip(some, small.permute(0, 2, 3, 1).numpy(), strict=True))
+    return np.stack([made[number] for number in numbers])
+
+
+def _alike(squares: dict[int, np.ndarray]) -> Iterator[list[int]]:
+    """The numbers of squares of one size each: a stream may change its size."""
+    by_shape: dict[tuple[int, ...], list[int]] = {}
+    for number, square in squares.items():
+        by_shape.setdefault(square.shape, []).append(number)
+    yield from by_shape.values()
+
+
+def _square(picture: Any, spec: ClipSpec) -> np.ndarray:
+    """The square of a frame, uint8 (side, side, 3); the shorter side of the frame where that is less than the crop, and
+    the whole frame, whatever its shape, where there is no crop."""
+    whole = picture.to_ndarray(format="rgb24")
+    height, width = whole.shape[:2]
+    crop = spec.crop_low if height == LOW and spec.crop_low is not None else spec.crop
+    if crop is None:
+        return whole
+    side = min(crop, height, width)
+    top = 0 if spec.anchor == "top" else (height - side) // 2
+    left = (width - side) // 2
+    return whole[top : top + side, left : left + side]
