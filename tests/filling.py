@@ -1,4 +1,4 @@
-"""Inputs and parameters behind the golden numbers of V1 and CM-VQVAE, as their makers gave them: functions of a name."""
+"""Inputs and parameters behind the golden numbers of V1 and CM-VQVAE, as their makers gave them, by name."""
 
 from __future__ import annotations
 

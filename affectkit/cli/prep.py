@@ -8,6 +8,7 @@ from typing import Any
 
 import typer
 
+from affectkit.cli import prep_clips
 from affectkit.cli._console import Console
 from affectkit.cli._options import command
 from affectkit.config import Resolved, setting
@@ -69,6 +70,7 @@ def register(app: typer.Typer) -> None:
         context_settings={"help_option_names": ["--help", "-h"]},
     )
     app.add_typer(prep, name="prep")
+    prep_clips.register(prep)
 
     @command(prep, "ferplus", FerplusSettings, slurm=PREP)
     def ferplus(resolved: Resolved[FerplusSettings], console: Console) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from affectkit.core.progress import Reporter, Silent
-from affectkit.data import affectnet, tinyimagenet
+from affectkit.data import affectnet, clips, tinyimagenet
 from affectkit.data.decode import is_hidden, is_image_name
 from affectkit.data.scales import Scale
 from affectkit.data.split import Split, some
@@ -47,7 +47,8 @@ LOOKED_FOR = """looked for:
   - tables: train.csv, valid.csv or test.csv, or one CSV file, with a 'filename' column
   - class folders: train/<class>/*.jpg, valid/<class>/*.jpg, test/<class>/*.jpg, or <class>/*.jpg (two or more)
   - Tiny-ImageNet: train/<class>/images/*.JPEG, val/images/*.JPEG with val/val_annotations.txt
-  - AffectNetFused: train_set/ and val_set/ with images/ and annotations/"""
+  - AffectNetFused: train_set/ and val_set/ with images/ and annotations/
+  - prepared clips: manifest.json and store/, as of affectkit prep cremad"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +57,7 @@ class Source:
 
     Attributes:
         root: its folder.
-        layout: "tables", "AffectNetFused", "Tiny-ImageNet" or "class folders".
+        layout: "tables", "AffectNetFused", "Tiny-ImageNet", "class folders" or "prepared clips".
         splits: by name, in the order train, valid, test, all; all have the same classes in the same order.
         classes: class names in that order.
         notes: what a user should know (folders without images, files passed over, ...).
@@ -90,6 +91,9 @@ def find(root: Path, *, labels: Labels | None = None, reporter: Reporter | None 
     if not root.is_dir():
         raise DataError(f"dataset {root} is not a folder.", "Name the folder that holds the images or tables.")
     labels = labels or Labels()
+    if clips.is_prepared(root):
+        splits, classes, found = clips.read_prepared(root)
+        return Source(root, "prepared clips", splits, classes, tuple(found))
     if labels.file is not None:
         splits, found = read_tables(
             {labels.alone: labels.file}, root=root, ratings=labels.ratings, scale=labels.scale, whole=labels.whole

@@ -31,6 +31,13 @@ WITHOUT: dict[str, dict[str, bool]] = {
 """What each model does without."""
 NEEDS = {"multimodal": "both", "image-only": "image", "audio-only": "audio"}
 LAST = "_classifier"
+EMOTIONS = ("anger", "disgust", "fear", "happiness", "neutral", "sadness")
+"""Of CREMA-D, in the order of their codes (ANG DIS FEA HAP NEU SAD)."""
+
+
+def named(count: int) -> tuple[str, ...]:
+    """The classes of a published file with ``count`` outputs: ``EMOTIONS`` where these are as many, else numbers."""
+    return EMOTIONS if count == len(EMOTIONS) else tuple(map(str, range(count)))
 
 
 def build(name: str, spec: InputSpec, **options: Any) -> nn.Module:
@@ -115,19 +122,23 @@ def load_weights(model: nn.Module, path: Path, *, classes: tuple[str, ...] = ())
     """Copy encoders, decoders and codebooks from a checkpoint, ours or published; returns a sentence on what was taken.
 
     Args:
-        classes: class names of ``model``; the solver of an affectkit checkpoint is taken, too, where it has the same
-            ones in the same order, a published one where it fits.
+        classes: class names of ``model``; the solver, mask included, is taken too where the file has the same ones in
+            the same order; of a published file they are known by their number alone, see ``named``.
 
     Raises:
         CheckpointError: the file cannot be read, or lacks weights of this network.
     """
     given = read_state(path)
+    top = "_fc2." if isinstance(model, TwoResNets) else f"{LAST}."
     own = classes_of(path) if path.suffix == ".safetensors" else None
+    if own is None:
+        outputs = given.get("_fc2.weight", given.get(f"{LAST}._fc2.weight", given.get(f"{LAST}._fc.weight")))
+        own = named(len(outputs)) if outputs is not None and outputs.dim() else None
     state = model.state_dict()
-    differing = any(name in given and given[name].shape != state[name].shape for name in state if name.startswith(LAST))
-    if differing or (own is not None and own != classes):
-        given = {name: value for name, value in given.items() if not name.startswith(f"{LAST}.")}
+    differing = any(name in given and given[name].shape != state[name].shape for name in state if name.startswith(top))
+    if differing or own != classes:
+        given = {name: value for name, value in given.items() if not name.startswith(top)}
     if not set(given) & set(state):
         raise CheckpointError(f"{path} holds nothing of a CM-VQVAE.", "Name a run of --model cmvqvae, or a model.pt.")
     hint = "Name the --model, --hidden, --codes and --quantizer that the file was made with."
-    return copy_weights(model, given, path, top=f"{LAST}.", what="network", hint=hint)
+    return copy_weights(model, given, path, top=top, what="network", hint=hint)

@@ -10,11 +10,19 @@ from torch import nn
 
 from affectkit.errors import UsageError
 from affectkit.models.cmvqvae.coders import Decoder, Encoder
+from affectkit.models.cmvqvae.mask import ATTENTION, BINARIZER, RANDOMIZER, TERNARIZER
 from affectkit.models.cmvqvae.quantiser import EmaQuantiser, Quantised, Quantiser
 from affectkit.models.cmvqvae.solver import MODES, Solver
 
 IMAGE_STEPS = 2
-JOINT, AUTOENCODER, SOLVER = "joint", "autoencoder", "solver"
+STAGES = JOINT, AUTOENCODER, SOLVER = "joint", "autoencoder", "solver"
+CHOICES = {
+    "mode": tuple(MODES),
+    "mask": (BINARIZER, TERNARIZER, ATTENTION, RANDOMIZER),
+    "mask_init": ("1s", "uniform"),
+    "quantizer": ("ema", "plain"),
+}
+"""What fields of ``Shape`` may be."""
 
 
 class Output(NamedTuple):
@@ -43,6 +51,9 @@ class Shape:
         mode: see ``solver.MODES``. mask, mask_init, mask_scale, mask_threshold: see ``mask.Masked``.
         quantizer: ``ema`` or ``plain``. codes, code_size: of each codebook. hidden, residual_hidden, residual_layers:
             of encoders and decoders. quantised, decoded, masked: whether there are quantisers, decoders, a mask.
+
+    Raises:
+        UsageError: a word is none of ``CHOICES``.
     """
 
     mode: str = "multimodal"
@@ -63,6 +74,11 @@ class Shape:
     decoded: bool = True
     masked: bool = True
 
+    def __post_init__(self) -> None:
+        for name, known in CHOICES.items():
+            if getattr(self, name) not in known:
+                raise UsageError(f"--{name.replace('_', '-')} must be {_listed(known)}; got {getattr(self, name)!r}.")
+
 
 class Parts(nn.Module):
     """What a model of both modalities shares, whatever its bottleneck: quantisers, stages, outputs by sample.
@@ -70,8 +86,7 @@ class Parts(nn.Module):
     A subclass has ``_classifier`` with ``size``; ``_maps``: the maps to be quantised, and ``_decoded``.
     """
 
-    stage: str = JOINT
-    """What is computed in ``forward``: all; without the solver; or the solver alone, on codes that do not learn."""
+    _stage: str = JOINT
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
@@ -85,6 +100,31 @@ class Parts(nn.Module):
         if shape.quantizer == "ema":
             return EmaQuantiser(shape.codes, shape.code_size, shape.commitment, shape.decay)
         return Quantiser(shape.codes, shape.code_size, shape.commitment)
+
+    @property
+    def stage(self) -> str:
+        """What ``forward`` computes: ``joint``: all; ``autoencoder``: no logits; ``solver``: nothing but logits, on
+        encoders and codes that stay as they are: no gradient, no running statistics, no moving averages.
+
+        Raises:
+            UsageError: set to another word, or to ``autoencoder`` where none could learn.
+        """
+        return self._stage
+
+    @stage.setter
+    def stage(self, value: str) -> None:
+        check_stage(value)
+        if value == AUTOENCODER and not self.shape.decoded:
+            raise UsageError(f"--stage {value}: this model has no decoders.", "Use --model cmvqvae, or --stage joint.")
+        self._stage = value
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> Parts:
+        """As of every module; in the stage ``solver`` of the solver alone."""
+        super().train(mode)
+        for name, child in self.named_children() if self._stage == SOLVER else ():
+            child.train(mode and name == "_classifier")
+        return self
 
     @property
     def looks_at(self) -> tuple[str, ...]:
@@ -102,10 +142,10 @@ class Parts(nn.Module):
     def quantise(self, image: torch.Tensor | None, audio: torch.Tensor | None) -> dict[str, Quantised]:
         """The quantised codes by modality; of a model without quantisers the maps as they are, without the rest."""
         found = {}
-        for name, inputs in (("image", image), ("audio", audio)):
-            if name not in self.looks_at:
-                continue
-            maps = self._maps(name, inputs)
+        given = {"image": image, "audio": audio}
+        check_given(self.looks_at, given)
+        for name in self.looks_at:
+            maps = self._maps(name, given[name])
             quantised = getattr(self, f"_vq_vae_{name}")(maps) if self.shape.quantised else None
             found[name] = quantised or Quantised(maps, None, None, None)
         return found
@@ -126,8 +166,9 @@ class Parts(nn.Module):
         made: dict[str, torch.Tensor] = {}
         if self.shape.decoded and self.stage != SOLVER:
             made = {name: self._decoded(name, quantised.vectors) for name, quantised in found.items()}
-        losses = {name: q.losses.mean() for name, q in found.items() if q.losses is not None and self.stage != SOLVER}
-        used = {name: q.perplexity for name, q in found.items() if q.perplexity is not None}
+        told = {} if self.stage == SOLVER or not self.shape.quantised else found
+        losses = {name: quantised.losses.mean() for name, quantised in told.items()}
+        used = {name: quantised.perplexity for name, quantised in told.items()}
         solving = self.stage != AUTOENCODER
         return Output(
             self._solved(found) if solving else None,
@@ -230,6 +271,26 @@ class Network(Parts):
         return getattr(self, f"_decoder_{name}")(codes)
 
 
+def check_stage(value: str) -> None:
+    """A UsageError where ``value`` is no stage."""
+    if value not in STAGES:
+        raise UsageError(f"--stage must be {_listed(STAGES)}; got {value!r}.")
+
+
+def check_given(names: tuple[str, ...], given: dict[str, torch.Tensor | None]) -> None:
+    """A UsageError where a modality of ``names`` is not ``given``."""
+    missing = [name for name in names if given[name] is None]
+    if missing:
+        raise UsageError(
+            f"the model looks at {' and '.join(names)}, and no {' and no '.join(missing)} was given.",
+            "A model of --mode image-only or --mode audio-only needs one of them alone.",
+        )
+
+
+def _listed(words: tuple[str, ...]) -> str:
+    return f"{', '.join(words[:-1])} or {words[-1]}"
+
+
 def sound_steps(height: int, width: int, sound: tuple[int, int]) -> int:
     """How often a spectrogram of size ``sound`` is halved to be as large as the map of codes of an image.
 
@@ -243,7 +304,7 @@ def sound_steps(height: int, width: int, sound: tuple[int, int]) -> int:
         )
     side = height >> IMAGE_STEPS
     steps = (sound[0] // side).bit_length() - 1
-    if sound[0] != sound[1] or sound[0] != side << steps or steps < 2:
+    if sound[0] != sound[1] or steps < 2 or sound[0] != side << steps:
         raise UsageError(
             f"spectrograms of {sound[0]}x{sound[1]} do not go with images of {height}x{width}: their sides must be "
             f"{side} (a quarter of the image's) times 4, 8, 16, ...",

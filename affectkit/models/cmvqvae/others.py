@@ -7,8 +7,9 @@ import torch
 from torch import nn
 from torchvision.models import resnet18
 
+from affectkit.errors import UsageError
 from affectkit.models.cmvqvae.mask import Masked
-from affectkit.models.cmvqvae.network import Output, Parts, Shape
+from affectkit.models.cmvqvae.network import AUTOENCODER, JOINT, Output, Parts, Shape, check_given, check_stage
 from affectkit.models.cmvqvae.solver import MODES
 
 FEATURES = 256
@@ -36,9 +37,25 @@ class TwoResNets(nn.Module):
         self._dropout = nn.Dropout(shape.dropout)
         self._fc2 = nn.Linear(FEATURES, outputs)
 
+    @property
+    def stage(self) -> str:
+        """``joint``: there is no autoencoder to be trained apart, and setting another stage is a UsageError."""
+        return JOINT
+
+    @stage.setter
+    def stage(self, value: str) -> None:
+        check_stage(value)
+        if value != JOINT:
+            raise UsageError(f"--stage {value}: this model has no autoencoder.", "Leave it out.")
+
+    def reset_mask(self) -> None:
+        """A UsageError: there is no mask."""
+        raise UsageError("--reset-mask: this model has no mask.", "Leave it out.")
+
     def classify(self, image: torch.Tensor | None, audio: torch.Tensor | None) -> torch.Tensor:
         """Logits (B, classes)."""
         first, last = MODES[self.shape.mode]
+        check_given(("image", "audio")[first:last], {"image": image, "audio": audio})
         pairs = ((self._resnet18_1, image), (self._resnet18_2, audio))[first:last]
         x = torch.cat([tower(inputs) for tower, inputs in pairs], 1)
         return self._fc2(self._dropout(torch.relu(self._bn(self._fc1(x)))))
@@ -115,6 +132,16 @@ class FeatureNetwork(Parts):
         super().__init__(shape)
         self.shapes = dict(zip(("image", "audio"), shapes, strict=True))
         self._classifier = FeatureSolver(shape, outputs, shapes)
+
+    @Parts.stage.setter
+    def stage(self, value: str) -> None:
+        """See ``Parts.stage``; codes that follow averages have no gradients to learn by."""
+        if value == AUTOENCODER and self.shape.quantizer == "ema":
+            raise UsageError(
+                f"--stage {value}: nothing of this model but its codes would learn, and these learn by no gradients.",
+                "Use --quantizer plain, or --stage joint.",
+            )
+        Parts.stage.fset(self, value)
 
     def _maps(self, name: str, inputs: torch.Tensor) -> torch.Tensor:
         return inputs.reshape(len(inputs), self.shape.code_size, SIDE, SIDE)

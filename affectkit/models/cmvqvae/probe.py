@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 
 from affectkit.errors import UsageError
-from affectkit.models.cmvqvae.mask import binarized
 from affectkit.models.cmvqvae.network import Parts
 
 KINDS = ("all", "shared", "private", "mixed")
@@ -37,7 +36,7 @@ def probe(
 ) -> tuple[torch.Tensor | None, torch.Tensor | None]:
     """Reconstructions of both modalities from the codes that ``kind`` keeps; see ``masked``.
 
-    The channels that the mask holds for shared are those above its threshold, whatever it was trained as.
+    Shared channels are those that are counted as such: a ternarizer's -1 too, and of ``attention`` the binarized ones.
 
     Raises:
         UsageError: the model reconstructs nothing, or has no mask.
@@ -49,7 +48,7 @@ def probe(
         raise UsageError("this model has no mask, so its codes are neither shared nor private.", "Use --codes all.")
     mask = None
     if shape.masked:
-        mask = binarized(model._classifier.private_shared_mask, model._classifier.threshold)
+        mask = model._classifier.told().ne(0).float()[:, None, None]
     made = {}
     for name, quantised in model.quantise(image, audio).items():
         half = slice(0, shape.code_size) if name == "image" else slice(shape.code_size, None)

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-CHUNK = 16384
-"""Vectors whose distances to all codes are held at once: 32 MB at 512 codes."""
+CHUNK = 4096
+"""Vectors whose distances to all codes are held at once: 8 MB at 512 codes, which caches can hold."""
 
 
 class Quantised(NamedTuple):

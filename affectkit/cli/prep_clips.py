@@ -1,0 +1,145 @@
+"""``affectkit prep cremad`` and the preparations of other audio-visual datasets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from affectkit.cli._console import Console
+from affectkit.cli._options import command
+from affectkit.config import Resolved, setting
+from affectkit.errors import EXIT_PARTIAL, UsageError
+from affectkit.runners.batch import PREP
+
+if TYPE_CHECKING:
+    from affectkit.prep.clips_finishing import ClipReport
+
+SPLIT_FILE = "or a CSV file with the columns filename and split."
+
+
+def check_sizes(text: str) -> None:
+    """Refuse what is not three whole numbers above 0."""
+    parse_sizes(text)
+
+
+def parse_sizes(text: str | None) -> tuple[int, ...] | None:
+    """``"5954,744,744"`` as three numbers; None for None."""
+    if text is None:
+        return None
+    parts = [part.strip() for part in text.split(",")]
+    if len(parts) != 3 or not all(part.isdigit() and int(part) for part in parts):
+        raise UsageError(f"must be three sizes above 0, of train, valid and test, as 5954,744,744; got {text!r}.")
+    return tuple(map(int, parts))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClipSettings:
+    """What the preparations of clips share."""
+
+    source: Path | None = setting(None, "Folder with the dataset as it was downloaded.", argument=True)
+    output: Path | None = setting(None, "Folder to make: tables, statistics and the store of clips.")
+    seed: int = setting(0, "The split follows from it.", low=0)
+    workers: int | None = setting(None, "Processes that decode clips.", low=1, high=256, default_text="one a processor")
+    on_error: str = setting("fail", "What a clip that cannot be used does.", choices=("fail", "skip"))
+
+    def rules(self) -> list[str]:
+        """Faults between settings."""
+        missing = [] if self.source is not None else ["SOURCE is needed: the folder with the dataset."]
+        return missing + ([] if self.output is not None else ["--output is needed."])
+
+
+@dataclass(frozen=True, kw_only=True)
+class CremadSettings(ClipSettings):
+    """Settings of ``affectkit prep cremad``."""
+
+    split: str = setting(
+        "actor",
+        "actor: no actor in two parts; random; published-sizes: 5954, 744 and 744 at random; " + SPLIT_FILE,
+        metavar="actor|random|published-sizes|FILE",
+    )
+    sizes: str | None = setting(
+        None, "Sizes of the parts for published-sizes.", check=check_sizes, metavar="TRAIN,VALID,TEST"
+    )
+    keep_faulty: bool = setting(False, "Also take the four clips that are known to be faulty.")
+    frames: str = setting(
+        "window", "window: the 31 frames around the middle; middle: that one alone.", choices=("window", "middle")
+    )
+    labels: str = setting(
+        "intended",
+        "intended: the emotion that was acted; votes: shares of the votes of those who saw and heard it.",
+        choices=("intended", "votes"),
+    )
+    size: int = setting(128, "Height and width of the stored frames in pixels.", low=8, high=1024)
+
+
+def register(prep: typer.Typer) -> None:
+    """Add the commands to ``prep``."""
+
+    @command(prep, "cremad", CremadSettings, slurm=PREP)
+    def cremad(resolved: Resolved[CremadSettings], console: Console) -> None:
+        """CREMA-D: clips of actors, with the emotion acted and the votes of those who watched and listened.
+
+        SOURCE is the clone as it comes (git lfs pull fetches the clips). Every clip is checked and decoded once; what
+        is kept lies in a store that train reads at the speed of memory. The same command goes on after an
+        interruption; with another --split, --seed or --labels it does not decode again.
+
+        Example: affectkit prep cremad CREMA-D --output data/cremad
+        """
+        from affectkit.prep.cremad import prepare_cremad
+
+        s = resolved.settings
+        report = prepare_cremad(
+            s.source,
+            s.output,
+            split=s.split,
+            sizes=parse_sizes(s.sizes),
+            seed=s.seed,
+            keep_faulty=s.keep_faulty,
+            frames=s.frames,
+            labels=s.labels,
+            workers=s.workers,
+            on_error=s.on_error,
+            size=s.size,
+            reporter=console,
+        )
+        render(report, s.output, console)
+
+
+def render(report: ClipReport, output: Path, console: Console) -> None:
+    """Clips by class and split, what was left out and why, and the exit code that follows."""
+    from affectkit.data.video import REASONS
+
+    console.result(report.to_dict())
+    splits = list(report.counts)
+    classes = list(next(iter(report.counts.values())))
+    rows = [[name, *(f"{report.counts[split][name]:,}" for split in splits)] for name in classes]
+    rows.append(["all", *(f"{sum(report.counts[split].values()):,}" for split in splits)])
+    for name in ("actors", "users", "speakers"):
+        if name in report.statistics[splits[0]]:
+            rows.append([name, *(f"{report.statistics[split][name]:,}" for split in splits)])
+    if "sex" in report.statistics[splits[0]]:
+        kinds = report.statistics[splits[0]]["sex"]
+        rows += [[kind, *(f"{report.statistics[s]['sex'][kind]['percent']:.1f}%" for s in splits)] for kind in kinds]
+    console.table(["clips", *splits], rows)
+    by_reason: dict[str, list[str]] = {}
+    for fault in report.faults:
+        by_reason.setdefault(fault.reason, []).append(fault.name)
+    for reason, names in by_reason.items():
+        more = f" and {len(names) - 3:,} more" if len(names) > 3 else ""
+        told = {**REASONS, "known-faulty": "known to be faulty", "no-votes": "without votes"}.get(reason, reason)
+        console.note(f"left out, {told}: {len(names):,} ({', '.join(names[:3])}{more})")
+    for text in report.notes:
+        console.note(text)
+    for text in report.warnings:
+        console.warn(text)
+    console.note(
+        f"variance of the training clips: image {report.variance['image']:.5f}, sound "
+        f"{report.variance['audio']:.1f} dB^2; {report.bytes_per_clip / 1e6:.2f} MB a clip"
+    )
+    console.note(f"{output} is complete; nothing to do." if report.done else f"tables, statistics and store: {output}")
+    if report.broken:
+        console.warn(f"{len(report.broken):,} clip(s) left out; {output / 'report.csv'} names each with its reason.")
+        raise typer.Exit(EXIT_PARTIAL)

@@ -1,0 +1,199 @@
+"""The end of a preparation of clips: tables of the splits, statistics, a report on every clip, the record."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from affectkit import __version__
+from affectkit.core.files import read_json, write_json, write_text
+from affectkit.data.clips import FORMAT, KIND, MANIFEST, SPLITS
+from affectkit.errors import DataError
+from affectkit.prep.clips_writing import Fault, Recipe, Written, variance_of
+
+Row = dict[str, str]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What a preparation is to write beside its store.
+
+    Attributes:
+        dataset: its name. classes: of the labels, in order. labels: ``intended`` or ``votes``.
+        rows: of each clip of a split, in order, without its name: ``label`` first.
+        sides: the split of each clip. described: columns whose values are counted in the statistics.
+        settings: what the user chose. people: the column that names who is seen, for the statistics; empty: none.
+    """
+
+    dataset: str
+    classes: tuple[str, ...]
+    labels: str
+    rows: Mapping[str, Row]
+    sides: Mapping[str, str]
+    described: tuple[str, ...]
+    settings: dict[str, Any]
+    people: str = ""
+
+
+@dataclass
+class ClipReport:
+    """What a preparation did: counts by split and class, the clips that were left out, notes and warnings.
+
+    ``made``: clips that were read now. ``done``: there was nothing to do.
+    """
+
+    dataset: str
+    counts: dict[str, dict[str, int]]
+    faults: list[Fault]
+    variance: dict[str, float]
+    bytes_per_clip: float
+    statistics: dict[str, Any]
+    notes: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    made: int = 0
+    done: bool = False
+
+    @property
+    def broken(self) -> list[Fault]:
+        """The faults that were not expected."""
+        return [fault for fault in self.faults if fault.reason not in EXPECTED]
+
+    def to_dict(self) -> dict[str, Any]:
+        """For ``--json``."""
+        return {
+            "dataset": self.dataset,
+            "clips": {name: sum(found.values()) for name, found in self.counts.items()},
+            "classes": self.counts,
+            "left_out": [vars(fault) for fault in self.faults],
+            "variance": self.variance,
+            "bytes_per_clip": self.bytes_per_clip,
+            "statistics": self.statistics,
+            "notes": self.notes,
+            "warnings": self.warnings,
+            "clips_read": self.made,
+            "already_done": self.done,
+        }
+
+
+EXPECTED = ("known-faulty", "no-votes", "not-listed")
+"""Reasons for which a clip is left out although it may be whole."""
+
+
+def finish(
+    output: Path, prepared: Prepared, recipe: Recipe, written: Written, left_out: Sequence[Fault], *, frames: int
+) -> ClipReport:
+    """Write tables, statistics and report, and the manifest last; returns the report.
+
+    Raises:
+        DataError: a split would be empty.
+    """
+    rows, sides = prepared.rows, prepared.sides
+    members = {split: [name for name in rows if sides.get(name) == split] for split in SPLITS}
+    for split in ("train", "valid"):
+        if not members[split]:
+            raise DataError(f"no clip is left for the {split} split.", "Choose another --split, or mend the clips.")
+    members = {split: names for split, names in members.items() if names}
+    faults = [*left_out, *written.faults]
+    statistics = {split: _statistics(names, prepared) for split, names in members.items()}
+    variance = variance_of(written.facts[name] for name in members["train"])
+    manifest = {
+        "affectkit": __version__,
+        "format": FORMAT,
+        "kind": KIND,
+        "dataset": prepared.dataset,
+        "clip": recipe.clip.to_dict(),
+        "height": recipe.size,
+        "width": recipe.size,
+        "frames": frames,
+        "classes": list(prepared.classes),
+        "labels": prepared.labels,
+        "splits": {split: len(names) for split, names in members.items()},
+        "variance": variance,
+        "bytes_per_clip": round(written.bytes_per_clip(output)),
+        "settings": prepared.settings,
+        "left_out": [vars(fault) for fault in faults],
+        "shards": {shard: names for shard, names in written.shards.items() if names},
+        "sources": {name: fact["digest"] for name, fact in written.facts.items()},
+    }
+    if recipe.clip.features is not None:
+        manifest |= dict(zip(("height", "width"), recipe.clip.features[0], strict=True))
+    report = ClipReport(
+        prepared.dataset,
+        {split: _counts(names, rows, "label", prepared.classes) for split, names in members.items()},
+        faults,
+        variance,
+        manifest["bytes_per_clip"],
+        statistics,
+        made=written.made,
+    )
+    if not written.made and _is_same(output / MANIFEST, manifest):
+        report.done = True
+        return report
+    (output / MANIFEST).unlink(missing_ok=True)
+    for split in SPLITS:
+        if split in members:
+            _write_rows(output / f"{split}.csv", [{"filename": name, **rows[name]} for name in members[split]])
+        else:
+            (output / f"{split}.csv").unlink(missing_ok=True)
+    kept = [{"clip": name, "split": sides.get(name, ""), "reason": "", "message": ""} for name in rows]
+    lost = [{"clip": f.name, "split": "", "reason": f.reason, "message": f.message} for f in faults]
+    _write_rows(output / "report.csv", sorted(kept + lost, key=lambda row: row["clip"]))
+    write_json(output / "statistics.json", statistics)
+    write_text(output / "statistics.txt", statistics_text(statistics))
+    write_json(output / MANIFEST, manifest)
+    return report
+
+
+def begin_again(output: Path) -> None:
+    """Take away the mark of a complete preparation before anything of it changes."""
+    (output / MANIFEST).unlink(missing_ok=True)
+
+
+def _is_same(path: Path, manifest: Mapping[str, Any]) -> bool:
+    return path.is_file() and read_json(path) == manifest
+
+
+def _counts(names: Sequence[str], rows: Mapping[str, Row], column: str, kinds: Sequence[str]) -> dict[str, int]:
+    found = Counter(rows[name][column] for name in names)
+    return {kind: found[kind] for kind in kinds}
+
+
+def _statistics(names: Sequence[str], prepared: Prepared) -> dict[str, Any]:
+    """Of a split: how many clips and people, and counts and shares by class of each described column."""
+    rows = prepared.rows
+    found: dict[str, Any] = {"clips": len(names)}
+    if prepared.people:
+        found[f"{prepared.people}s"] = len({rows[name][prepared.people] for name in names})
+    for column in prepared.described:
+        kinds = sorted({row[column] for row in rows.values()})
+        counts = _counts(names, rows, column, kinds)
+        found[column] = {kind: {"count": n, "percent": round(100 * n / len(names), 2)} for kind, n in counts.items()}
+    return found
+
+
+def statistics_text(statistics: Mapping[str, Any]) -> str:
+    """The statistics for reading: a block a split, a line a class."""
+    lines = []
+    for split, found in statistics.items():
+        whole = [f"{name} {value:,}" for name, value in found.items() if isinstance(value, int)]
+        lines.append(f"{split}: {', '.join(whole)}")
+        for column, kinds in found.items():
+            if isinstance(kinds, int):
+                continue
+            lines.append(f"  {column}")
+            lines += [f"    {kind:<18} {value['count']:>6,} {value['percent']:>6.2f}%" for kind, value in kinds.items()]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _write_rows(path: Path, rows: Sequence[Mapping[str, str]]) -> None:
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, fieldnames=list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(path, buffer.getvalue())

@@ -1,0 +1,347 @@
+"""CREMA-D: 7,442 clips of 91 actors who say twelve sentences in six emotions, and the votes of those who watched.
+
+Cao et al., "CREMA-D: Crowd-sourced Emotional Multimodal Actors Dataset" (IEEE Trans. Affective Computing 2014).
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from affectkit.core.clipspec import CREMAD
+from affectkit.core.files import fresh_folder
+from affectkit.core.progress import Reporter
+from affectkit.data.clips import is_prepared
+from affectkit.data.sound import mel_decibels, to_store
+from affectkit.data.split import some
+from affectkit.data.video import ClipFault, check_clip_file, read_clip
+from affectkit.errors import DataError, UsageError
+from affectkit.prep import clips_splitting as splitting
+from affectkit.prep.clips_finishing import ClipReport, Prepared, begin_again, finish
+from affectkit.prep.clips_writing import Fault, Item, Recipe, refuse_faults, write_store
+
+EMOTIONS = {
+    "ANG": "anger", "DIS": "disgust", "FEA": "fear", "HAP": "happiness", "NEU": "neutral", "SAD": "sadness",
+}  # fmt: skip
+LETTERS = dict(zip("ADFHNS", EMOTIONS.values(), strict=True))
+"""The columns of votes."""
+SENTENCES = {
+    "IEO": "It's eleven o'clock", "TIE": "That is exactly what happened", "IOM": "I'm on my way to the meeting",
+    "IWW": "I wonder what this is about", "TAI": "The airplane is almost full", "MTI": "Maybe tomorrow it will be cold",
+    "IWL": "I would like a new alarm clock", "ITH": "I think I have a doctor's appointment",
+    "DFA": "Don't forget a jacket", "ITS": "I think I've seen this before", "TSI": "The surface is slick",
+    "WSI": "We'll stop in a couple of minutes",
+}  # fmt: skip
+LEVELS = {"LO": "low", "MD": "medium", "HI": "high", "XX": "unspecified", "X": "unspecified"}
+SHOWN = {"1": "voice", "2": "face", "3": "both"}
+"""The leading digit of a row's number in the table of votes. With it, the class with most votes is that of the columns
+VoiceVote, FaceVote and MultiModalVote of summaryTable.csv for all 7,442 clips; with another digit for 3,373 to 5,359 of them."""
+KNOWN_FAULTY = ("1064_IEO_DIS_MD", "1064_TIE_SAD_XX", "1076_MTI_NEU_XX", "1076_MTI_SAD_XX")
+"""Clips that the published code passes over as unusable."""
+LONGEST = 15.0
+"""Seconds; the longest clip of CREMA-D takes about five."""
+PUBLISHED_SIZES = (5954, 744, 744)
+FOLDER, PEOPLE, LIST, VOTES = "VideoFlash", "VideoDemographics.csv", "SentenceFilenames.csv", "tabulatedVotes.csv"
+DESCRIBED = ("emotion", "sentence", "level", "age", "sex", "race", "ethnicity")
+
+
+@dataclass(frozen=True)
+class Clone:
+    """What the tables of a clone say.
+
+    Attributes:
+        rows: by clip, in the order of the list: its columns in the prepared tables. votes: whether there are votes.
+    """
+
+    root: Path
+    rows: dict[str, dict[str, str]]
+    votes: bool
+
+
+def prepare_cremad(
+    source: Path,
+    output: Path,
+    *,
+    split: str = "actor",
+    sizes: Sequence[int] | None = None,
+    seed: int = 0,
+    keep_faulty: bool = False,
+    frames: str = "window",
+    labels: str = "intended",
+    workers: int | None = None,
+    on_error: str = "fail",
+    size: int = 128,
+    reporter: Reporter,
+) -> ClipReport:
+    """Decode the clips of a clone of CREMA-D once and write store, tables and statistics; see ``data.clips``.
+
+    Args:
+        source: the clone. output: the folder to make, or to complete.
+        split: ``actor`` (no actor in two parts), ``random`` (80, 10, 10%), ``published-sizes``, or a CSV file with
+            the columns filename and split. sizes: of the three parts, for ``published-sizes``.
+        keep_faulty: also take the four clips that are known to be faulty.
+        frames: ``window``: the 31 around the middle, one of which a training draws; ``middle``: that one alone.
+        labels: ``intended``, or ``votes``: shares of the votes of those who saw and heard a clip.
+        on_error: ``fail`` where a clip cannot be used, or ``skip`` it. size: height and width of the stored frames.
+
+    Raises:
+        DataError: tables are missing or damaged, or clips cannot be used and ``on_error`` is ``fail``.
+        UsageError: settings do not go together.
+    """
+    clone = read_clone(source)
+    if labels == "votes" and not clone.votes:
+        raise DataError(
+            f"--labels votes needs processedResults/{VOTES}, which is not in {source}.", "Use --labels intended."
+        )
+    files = clip_files(clone)
+    left_out = [] if keep_faulty else _known_faulty(clone.rows)
+    refused = {fault.name for fault in left_out}
+    items = [None if name in refused else Item(name, files[name]) for name in clone.rows]
+    _check_files(items, on_error, reporter)
+    if not is_prepared(output):
+        fresh_folder(output, force=False, name="--output")
+    reach = CREMAD.reach if frames == "window" else 0
+    recipe = Recipe(read_av, replace(CREMAD, reach=reach), size, LONGEST)
+    sound = CREMAD.sound
+    each = (2 * reach + 1) * size * size * 3 + sound.height * sound.width * 2
+    output.mkdir(parents=True, exist_ok=True)
+    written = write_store(items, output, recipe, workers=workers, bytes_each=each, reporter=reporter)
+    if written.made:
+        begin_again(output)
+    refuse_faults(written.faults, on_error)
+    rows = {name: clone.rows[name] for names in written.shards.values() for name in names}
+    if not rows:
+        raise DataError(f"none of the {len(clone.rows):,} clips in {source} can be used.", "See their reasons above.")
+    sides, notes, warnings = _sides(rows, split, sizes, seed)
+    prepared = Prepared(
+        dataset="cremad",
+        classes=tuple(EMOTIONS.values()),
+        labels=labels,
+        rows=rows,
+        sides=sides,
+        described=DESCRIBED,
+        people="actor",
+        settings={
+            "split": str(split), "sizes": list(sizes or ()), "seed": seed, "keep_faulty": keep_faulty, "frames": frames,
+            "labels": labels, "size": size,
+        },
+    )  # fmt: skip
+    report = finish(output, prepared, recipe, written, left_out, frames=2 * reach + 1)
+    if not clone.votes:
+        notes.append(f"no processedResults/{VOTES}: raters' votes are not known")
+    report.notes, report.warnings = notes, warnings
+    return report
+
+
+def read_av(path: Path, recipe: Recipe) -> tuple[np.ndarray, np.ndarray]:
+    """Frames and spectrogram of a clip as a store holds them."""
+    clip = read_clip(path, recipe.clip, size=recipe.size, longest=recipe.longest)
+    return clip.frames, to_store(mel_decibels(clip.sound, recipe.clip.sound))
+
+
+# --- tables ----------------------------------------------------------------------------------------------------------
+
+
+def read_clone(root: Path) -> Clone:
+    """The tables of a clone of CREMA-D.
+
+    Raises:
+        DataError: one is missing or damaged, or names do not go together.
+    """
+    if not root.is_dir():
+        raise DataError(f"{root} is not a folder.", "Name the folder of the cloned repository of CREMA-D.")
+    people = {row["ActorID"]: row for row in _table(root / PEOPLE, ("ActorID", "Age", "Sex", "Race", "Ethnicity"))}
+    names = [row["Filename"] for row in _table(root / LIST, ("Filename",))]
+    repeated = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) != len(names) else []
+    if repeated:
+        raise DataError(f"{root / LIST} names clips twice: {some(repeated, 5)}.")
+    found = next((path for path in (root / "processedResults" / VOTES, root / VOTES) if path.is_file()), None)
+    votes = read_votes(found, set(names)) if found else {}
+    return Clone(root, {name: _row(root, name, people, votes) for name in names}, bool(votes))
+
+
+def _table(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
+    if not path.is_file():
+        raise DataError(
+            f"{path} is not there.", "Clone the dataset: git clone https://github.com/CheyneyComputerScience/CREMA-D"
+        )
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            rows = list(csv.DictReader(stream, strict=True))
+    except (OSError, ValueError, csv.Error) as error:
+        raise DataError(f"{path} cannot be read as a table: {error}.") from error
+    lacking = [name for name in columns if not rows or name not in rows[0]]
+    if lacking:
+        raise DataError(
+            f"{path} is empty, or has no column {', '.join(lacking)}.", "Restore it: git checkout, in the clone."
+        )
+    return rows
+
+
+def parse_name(name: str) -> tuple[str, str, str, str]:
+    """Actor, sentence, emotion and level that a clip's name says, as codes.
+
+    Raises:
+        DataError: it is not ACTOR_SENTENCE_EMOTION_LEVEL with known codes.
+
+    >>> parse_name("1001_DFA_ANG_XX")
+    ('1001', 'DFA', 'ANG', 'XX')
+    """
+    match = re.fullmatch(r"(\d{4})_([A-Z]{3})_([A-Z]{3})_([A-Z]{1,2})", name)
+    if not match or match[2] not in SENTENCES or match[3] not in EMOTIONS or match[4] not in LEVELS:
+        raise DataError(f"{name!r} is not the name of a clip of CREMA-D, as 1001_DFA_ANG_XX.")
+    return match[1], match[2], match[3], match[4]
+
+
+def _row(
+    root: Path, name: str, people: Mapping[str, Mapping[str, str]], votes: Mapping[str, Mapping[str, Mapping[str, str]]]
+) -> dict[str, str]:
+    actor, sentence, emotion, level = parse_name(name)
+    if actor not in people:
+        raise DataError(f"{root / LIST}: {name} is of actor {actor}, who is not in {PEOPLE}.")
+    person = people[actor]
+    row = {
+        "label": EMOTIONS[emotion],
+        "actor": actor,
+        "sentence": sentence,
+        "emotion": EMOTIONS[emotion],
+        "level": LEVELS[level],
+        "age": age_class(root, person),
+        "sex": person["Sex"].strip().lower(),
+        "race": person["Race"].strip(),
+        "ethnicity": person["Ethnicity"].strip(),
+    }
+    for shown in SHOWN.values():
+        given = votes.get(name, {}).get(shown)
+        row |= {f"{shown}_{label}": given[letter] if given else "" for letter, label in LETTERS.items()}
+    return row
+
+
+def age_class(root: Path, person: Mapping[str, str]) -> str:
+    """The decade of an actor's age, from its beginning: 46 is in the 40s; 60 and above are the 60s."""
+    try:
+        age = int(person["Age"])
+    except ValueError:
+        raise DataError(f"{root / PEOPLE}: the age of actor {person['ActorID']} is {person['Age']!r}.") from None
+    return f"{min(age // 10 * 10, 60)}s"
+
+
+def read_votes(path: Path, known: set[str]) -> dict[str, dict[str, dict[str, str]]]:
+    """Counts of votes by clip, by what raters were shown, by letter of the emotion.
+
+    Raises:
+        DataError: a row has an unknown number, counts that do not sum to its responses, or comes twice.
+    """
+    found: dict[str, dict[str, dict[str, str]]] = {}
+    faults = []
+    for number, row in enumerate(_table(path, ("", *LETTERS, "fileName", "numResponses")), 2):
+        name, shown = row["fileName"], SHOWN.get(row[""][:1])
+        counts = [row[letter] for letter in LETTERS]
+        if shown is None or len(row[""]) != len("100001"):
+            faults.append(f"line {number}: its number {row['']!r} begins with none of {', '.join(SHOWN)}")
+        elif not all(count.isdigit() for count in counts) or str(sum(map(int, counts))) != row["numResponses"]:
+            faults.append(f"line {number}: votes {'+'.join(counts)} are not {row['numResponses']} responses")
+        elif shown in found.get(name, {}):
+            faults.append(f"line {number}: {name} has come before")
+        elif name in known:
+            found.setdefault(name, {})[shown] = {letter: row[letter] for letter in LETTERS}
+    if faults:
+        raise DataError(f"{path}: {some(faults, 5)}.", "Restore it: git checkout, in the clone.")
+    return found
+
+
+# --- clips -----------------------------------------------------------------------------------------------------------
+
+
+def clip_files(clone: Clone) -> dict[str, Path]:
+    """The file of each clip; one is spelt _X where the list has _XX."""
+    folder = clone.root / FOLDER
+    if not folder.is_dir():
+        raise DataError(f"{folder} is not there.", "Name the folder of the cloned repository of CREMA-D.")
+    found = {}
+    for name in clone.rows:
+        path = folder / f"{name}.flv"
+        shorter = folder / f"{name.removesuffix('X')}.flv"
+        found[name] = shorter if name.endswith("_XX") and not path.exists() and shorter.exists() else path
+    return found
+
+
+def _known_faulty(rows: Mapping[str, Any]) -> list[Fault]:
+    told = "is known to be faulty; --keep-faulty takes it"
+    return [Fault(name, "known-faulty", f"clip {name}: {told}") for name in KNOWN_FAULTY if name in rows]
+
+
+def _check_files(items: Sequence[Item | None], on_error: str, reporter: Reporter) -> None:
+    """Find what needs no decoding, before anything is: missing and empty files, and pointers of git-lfs.
+
+    Raises:
+        DataError: there are such and ``on_error`` is ``fail``, or there is nothing else.
+    """
+    wanted = [item for item in items if item is not None]
+    faults: dict[str, list[ClipFault]] = {}
+    for item in wanted:
+        try:
+            check_clip_file(item.path)
+        except ClipFault as error:
+            faults.setdefault(error.reason, []).append(error)
+    count = sum(map(len, faults.values()))
+    if not count or (on_error == "skip" and count < len(wanted)):
+        return
+    what = {"pointer": "git-lfs pointers, not clips", "missing": "not there", "empty": "empty"}
+    listed = "\n".join(
+        f"  - {len(found):,} {'is' if len(found) == 1 else 'are'} {what[reason]}: {found[0].message}"
+        for reason, found in faults.items()
+    )
+    hint = (
+        "Fetch the clips: git lfs install && git lfs pull, in the clone."
+        if "pointer" in faults
+        else ("Restore them: git checkout, and git lfs pull, in the clone.")
+    )
+    more = "" if count == len(wanted) else " Or leave them out: --on-error skip."
+    raise DataError(f"{count:,} of {len(wanted):,} clips cannot be used:\n{listed}", hint + more)
+
+
+def _sides(
+    rows: Mapping[str, Mapping[str, str]], split: str, sizes: Sequence[int] | None, seed: int
+) -> tuple[dict[str, str], list[str], list[str]]:
+    """The split of each clip, notes and warnings."""
+    if sizes is not None and split != "published-sizes":
+        raise UsageError(f"--sizes has no effect with --split {split}.", "Use it with --split published-sizes.")
+    if split == "actor":
+        return splitting.by_group(rows, group="actor", strata="sex", classes="emotion", seed=seed), [], []
+    if split not in ("random", "published-sizes"):
+        sides = splitting.of_table(Path(split), list(rows))
+        lacking = len(rows) - len(sides)
+        notes = [f"{lacking:,} clips that {split} does not name are in no split"] if lacking else []
+        return sides, notes, _mixed(rows, sides)
+    notes = []
+    if split == "published-sizes" and sizes is None:
+        sizes = PUBLISHED_SIZES
+        if sum(sizes) > len(rows):
+            share = len(rows) / sum(sizes)
+            few = [round(number * share) for number in sizes[1:]]
+            sizes = (len(rows) - sum(few), *few)
+            told = ", ".join(map(str, PUBLISHED_SIZES))
+            notes.append(f"published sizes ({told}) brought to {len(rows):,} clips: {', '.join(map(str, sizes))}")
+    sides = splitting.at_random(list(rows), sizes=sizes if split == "published-sizes" else None, seed=seed)
+    return sides, notes, _mixed(rows, sides)
+
+
+def _mixed(rows: Mapping[str, Mapping[str, str]], sides: Mapping[str, str]) -> list[str]:
+    """A warning where actors stand in more than one split."""
+    seen: dict[str, set[str]] = {}
+    for name, side in sides.items():
+        seen.setdefault(rows[name]["actor"], set()).add(side)
+    mixed = sum(len(found) > 1 for found in seen.values())
+    if not mixed:
+        return []
+    return [
+        f"{mixed} of {len(seen)} actors have clips in more than one split: a model is tested on people that it was "
+        "trained on, and its accuracy says little about others. --split actor keeps them apart."
+    ]
