@@ -41,7 +41,7 @@ SENTENCES = {
 LEVELS = {"LO": "low", "MD": "medium", "HI": "high", "XX": "unspecified", "X": "unspecified"}
 SHOWN = {"1": "voice", "2": "face", "3": "both"}
 """The leading digit of a row's number in the table of votes. With it, the class with most votes is that of the columns
-VoiceVote, FaceVote and MultiModalVote of summaryTable.csv for all 7,442 clips; with another digit for 3,373 to 5,359 of them."""
+VoiceVote, FaceVote and MultiModalVote of summaryTable.csv for all 7,442 clips; with another one for 5,359 at most."""
 KNOWN_FAULTY = ("1064_IEO_DIS_MD", "1064_TIE_SAD_XX", "1076_MTI_NEU_XX", "1076_MTI_SAD_XX")
 """Clips that the published code passes over as unusable."""
 LONGEST = 15.0

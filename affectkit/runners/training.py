@@ -394,6 +394,8 @@ def initial_model(
     if settings.init is not None:
         taken = builder.load_weights(model, find_checkpoint(settings.init), classes=spec.classes)
         reporter.note(f"initial weights: {taken}")
+        if settings.reset_mask and hasattr(model, "reset_mask"):
+            model.reset_mask()
     return model
 
 

@@ -21,6 +21,8 @@ from affectkit.tasks.classification import ClassificationTask
 MODALITIES = ("image", "audio")
 SHOWN = 6
 """Clips whose reconstructions are drawn."""
+OF_PICTURES = ("bars.png", "worst.png")
+"""Figures that show the items themselves."""
 VOTES = {"voice": "sound alone", "face": "picture alone", "both": "picture and sound"}
 """What raters were shown, by the name of their votes in ``Split.facts``."""
 
@@ -248,17 +250,12 @@ class AudiovisualTask(ClassificationTask):
     def figures(self, results: Results, image: Callable[[int], np.ndarray]) -> dict[str, Figure]:
         from affectkit.reports import audiovisual
 
-        drawn = {} if self.spec.clip.needs == "audio" or self.spec.clip.features else super().figures(results, image)
-        if not drawn:  # there are no pictures of the items to draw
-            drawn = {
-                name: figure
-                for name, figure in super().figures(results, image).items()
-                if name not in ("bars.png", "worst.png")
-            }
-        if self.more.stage == "autoencoder":
-            drawn = {}
+        solving = self.more.stage != "autoencoder"
+        drawn = super().figures(results, image) if solving else {}
+        if self.spec.clip.needs == "audio" or self.spec.clip.features is not None:
+            drawn = {name: figure for name, figure in drawn.items() if name not in OF_PICTURES}
         mask = results.more.get("mask")
-        if mask is not None and self.more.stage != "autoencoder":
+        if mask is not None and solving:
             drawn["spaces.png"] = lambda path: audiovisual.spaces(path, mask=mask[0])
         counts = {name: found for name in MODALITIES if (found := self.counts(results, name)) is not None}
         if counts:
@@ -268,7 +265,7 @@ class AudiovisualTask(ClassificationTask):
         if values:
             names = [results.split.ids[number] for number in chosen]
             drawn["reconstructions.png"] = lambda path: audiovisual.reconstructions(path, values=values, names=names)
-            drawn["reconstructions.safetensors"] = lambda path: audiovisual.save(path, values)
+            drawn["reconstructions.safetensors"] = lambda path: audiovisual.save_values(path, values)
         return drawn
 
     def course(self, history: Sequence[Mapping[str, Any]]) -> dict[str, Figure]:
