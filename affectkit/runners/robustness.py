@@ -18,7 +18,6 @@ from affectkit.corruptions import several
 from affectkit.corruptions.base import scale_of
 from affectkit.data.loading import (
     Held,
-    SplitImages,
     choose_cache,
     close_loader,
     hold_images,
@@ -87,12 +86,13 @@ class Sweep:
         self.settings, self.place, self.reporter = settings, place, reporter
         self.steps = self._steps()
         path = find_checkpoint(settings.checkpoint)
-        self.model = load_model(path, device=settings.device, clip_weights=settings.clip_weights)
+        self.model = load_model(path, device=settings.device, **settings.of_file())
         self.network: nn.Module = place.network(self.model, compiled=settings.compile, reporter=reporter)
         self.task = make_task(self.model.spec, self.model.header.training.get("task_options"))
         self.thresholds = parse_thresholds(settings.fail_under, self._bounds())
         self.baseline = self._baseline()
         self.source, self.split = tested(place, self.task, settings, reporter=reporter)
+        self._check_clips()
         self.scale = settings.scale
         if self.scale == "auto":
             self.scale = scale_of((self.task.spec.height, self.task.spec.width))
@@ -125,6 +125,22 @@ class Sweep:
         return summary
 
     # --- before --------------------------------------------------------------------------------------------------
+
+    def _check_clips(self) -> None:
+        """Refuse what there is for image files and not for clips, of which the frames are corrupted as they are read."""
+        if self.split.store is None:
+            return
+        clip = self.task.spec.clip
+        if clip is not None and (clip.needs == "audio" or clip.features is not None):
+            raise UsageError(
+                "corruptions are of images, and this model looks at none.", "Name a checkpoint that looks at images."
+            )
+        for name in ("corrupted_root", "save_images"):
+            if getattr(self.settings, name) is not None:
+                option = name.replace("_", "-")
+                raise UsageError(
+                    f"--{option} is for image files; {self.source.root} holds prepared clips.", "Leave it out."
+                )
 
     def _steps(self) -> list[Step]:
         names, levels = several(self.settings.corruptions), parse_severities(self.settings.severities)
@@ -228,7 +244,11 @@ class Sweep:
     def _held(self, left: Sequence[Step]) -> Held | None:
         """The images in memory, where several rows are made of them and they fit."""
         made = sum(step.folder is None for step in left)
-        if made < 2 or not choose_cache(self.settings.cache, len(self.split), self._colour_spec()):
+        if (
+            self.split.store is not None
+            or made < 2
+            or not choose_cache(self.settings.cache, len(self.split), self._colour_spec())
+        ):
             return None
         held = hold_images(self.split, self._colour_spec(), reporter=self.reporter)
         refuse_failures(list(held.failures.values()), self.settings.on_error)
@@ -248,7 +268,7 @@ class Sweep:
         spec = self._colour_spec() if made else self.task.spec
         kept = held if step.folder is None and spec.channels == self._colour_spec().channels else None
         loader = evaluation_loader(
-            SplitImages(split, spec, held=kept),
+            items_of(split, spec, held=kept),
             place=self.place,
             batch_size=self.settings.batch_size,
             workers=0 if kept is not None else workers,

@@ -9,16 +9,16 @@ from typing import Any
 import torch
 
 from affectkit.core.clipspec import CREMAD
+from affectkit.core.clipspec import FEATURES as FEATURE_CLIPS
 from affectkit.core.spec import InputSpec
 from affectkit.errors import UsageError
 from affectkit.models.cmvqvae import family
 from affectkit.models.cmvqvae.solver import MODES
 from affectkit.models.published_files import Choices, Contents, Family, Published, differences
 
-EMOTIONS = ("anger", "disgust", "fear", "happiness", "neutral", "sadness")
-"""Of CREMA-D, in the order of their codes (ANG DIS FEA HAP NEU SAD)."""
 COUNTER = "num_batches_tracked"
 FIRST, LAST, MASK = "_classifier._conv1.weight", "_classifier._fc2.weight", "_classifier.private_shared_mask"
+RECURRENT, RESNET = "_classifier._lstm.weight_ih_l0", "_fc1.weight"
 BOOK, SIZES = "_vq_vae_image._embedding.weight", "_vq_vae_image._ema_cluster_size"
 SIZE = 128
 
@@ -27,17 +27,17 @@ def _faults(contents: Contents) -> list[str]:
     state = contents.state
     name = _name(state)
     if name is None:
-        return ["no solver (_classifier._conv1) and no pair of ResNet-18 (_resnet18_1, _resnet18_2)"]
+        return ["no solver (_classifier._conv1 or ._lstm) and no pair of ResNet-18 (_resnet18_1, _resnet18_2)"]
     last = state.get(_last(name))
     if last is None or last.dim() != 2:
         return [f"no last layer: no {_last(name)}"]
-    if name != family.RESNETS and state[FIRST].dim() != 4:
-        return [f"{FIRST} is no convolution"]
     weights = {key: value for key, value in state.items() if not key.endswith(COUNTER)}
     try:
         wanted = _shapes(name, state, len(last))
-    except (UsageError, KeyError, IndexError) as error:
-        return [f"its shapes are those of no such model: {error}"]
+    except KeyError as error:
+        return [f"no {error.args[0]}"]
+    except (UsageError, IndexError, ValueError, ArithmeticError) as error:
+        return [f"its shapes are those of no {name}: {error}"]
     return differences(weights, wanted)
 
 
@@ -46,7 +46,7 @@ def _read(contents: Contents, choices: Choices) -> Published:
     name = _name(state)
     options = _options(name, state, choices)
     count = len(state[_last(name)])
-    spec = _spec(count, family.needs(options))
+    spec = _spec(name, count, family.needs(options))
     state |= {
         f"{key.removesuffix('.running_mean')}.{COUNTER}": torch.tensor(0)
         for key in state
@@ -68,6 +68,8 @@ def _name(state: Mapping[str, torch.Tensor]) -> str | None:
     """The registry's name of the model whose tensors these are."""
     if any(key.startswith("_resnet18_1.") for key in state):
         return family.RESNETS
+    if RECURRENT in state:
+        return family.FEATURES
     if FIRST not in state:
         return None
     quantised, masked = BOOK in state, MASK in state
@@ -77,14 +79,17 @@ def _name(state: Mapping[str, torch.Tensor]) -> str | None:
 
 
 def _last(name: str) -> str:
-    return "_fc2.weight" if name == family.RESNETS else LAST
+    return {family.RESNETS: "_fc2.weight", family.FEATURES: "_classifier._fc.weight"}.get(name, LAST)
 
 
 def _options(name: str, state: Mapping[str, torch.Tensor], choices: Choices) -> dict[str, Any]:
     """What shows in the tensors, and what ``choices`` say of what does not."""
     found: dict[str, Any] = {"mask": choices.mask or "binarizer"}
     if name == family.RESNETS:
-        single = state["_fc1.weight"].shape[1] == 512
+        single = state[RESNET].shape[1] == 512
+    elif name == family.FEATURES:
+        single = state[RECURRENT].shape[1] == 512
+        found["code_size"] = state[BOOK].shape[1]
     else:
         size = state["_pre_vq_conv_image.weight"].shape[0]
         single = state[FIRST].shape[1] == size
@@ -94,6 +99,8 @@ def _options(name: str, state: Mapping[str, torch.Tensor], choices: Choices) -> 
     if BOOK in state:
         found |= {"codes": len(state[BOOK]), "quantizer": "ema" if SIZES in state else "plain"}
     mode = choices.mode or ("image-only" if single else "multimodal")
+    if mode not in MODES:
+        raise UsageError(f"--mode must be one of {', '.join(MODES)}; got {mode!r}.")
     first, last = MODES[mode]
     if (last - first == 1) != single:
         raise UsageError(
@@ -109,16 +116,15 @@ _NARROW = "_residual_stack._layers.0._block.2.weight"
 def _shapes(name: str, state: Mapping[str, torch.Tensor], outputs: int) -> dict[str, tuple[int, ...]]:
     options = _options(name, state, Choices())
     with torch.device("meta"):
-        model = family.build(name, _spec(outputs, family.needs(options)), **options)
+        model = family.build(name, _spec(name, outputs, family.needs(options)), **options)
     wanted = {key: tuple(value.shape) for key, value in model.state_dict().items()}
     return {key: shape for key, shape in wanted.items() if not key.endswith(COUNTER)}
 
 
-def _spec(outputs: int, needs: str) -> InputSpec:
-    classes = EMOTIONS if outputs == len(EMOTIONS) else tuple(map(str, range(outputs)))
+def _spec(name: str, outputs: int, needs: str) -> InputSpec:
     zeros, ones = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
-    clip = replace(CREMAD, needs=needs)
-    return InputSpec("audiovisual", SIZE, SIZE, mean=zeros, std=ones, classes=classes, clip=clip)
+    clip = replace(FEATURE_CLIPS if name == family.FEATURES else CREMAD, needs=needs)
+    return InputSpec("audiovisual", SIZE, SIZE, mean=zeros, std=ones, classes=family.named(outputs), clip=clip)
 
 
 FAMILY = Family("CM-VQVAE", _faults, _read)

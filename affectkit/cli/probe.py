@@ -1,0 +1,36 @@
+"""``affectkit probe``."""
+
+from __future__ import annotations
+
+import typer
+
+from affectkit.cli._console import Console, shown
+from affectkit.cli._options import command
+from affectkit.config import Resolved
+from affectkit.runners.settings_probe import ProbeSettings
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to ``app``."""
+
+    @command(app, "probe", ProbeSettings)
+    def probe(resolved: Resolved[ProbeSettings], console: Console) -> None:
+        """Reconstruct clips from the shared and the private codes of an audio-visual model alone.
+
+        Draws a few clips beside what the model makes of all codes, the shared ones, the private ones, and its shared
+        ones with the private ones of another clip; the table holds the errors over the whole split.
+
+        Example: affectkit probe --checkpoint runs/av --data data/cremad --results probe --sound
+        """
+        from affectkit.runners.probe import probe as run
+
+        summary = run(resolved.settings, reporter=console)
+        console.result(summary)
+        names = list(summary["errors"]["all"])
+        rows = [[kind, *(shown(found[name]) for name in names)] for kind, found in summary["errors"].items()]
+        console.table(
+            [f"codes, {summary['split']}, n = {summary['clips']:,}", *(f"MSE {name}" for name in names)], rows
+        )
+        told = [f"{name.replace('_', ' ')} {value:.1f}%" for name, value in summary["channels"].items() if "_" in name]
+        console.note(f"channels: {', '.join(told)}")
+        console.note(f"results: {resolved.settings.results}")
