@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,12 +33,13 @@ from affectkit.tasks.audiovisual import MODALITIES
 from affectkit.tasks.base import Task
 from affectkit.tasks.categorical import spread
 
-TITLES = {"image": "Image", "audio": "Sound"}
+DRAWN = {"image": ("Image", "image.png"), "audio": ("Sound", "sound.png")}
+"""Title and file of the picture of each modality."""
 SAID = {
     "all": "all codes",
     "shared": "shared codes",
     "private": "private codes",
-    "mixed": "shared, with the private\nof the row above",
+    "mixed": "shared, with the\nprivate of another",
 }
 
 
@@ -46,7 +47,8 @@ def probe(settings: ProbeSettings, *, reporter: Reporter) -> dict[str, Any]:
     """Reconstruct a split from all, shared and private codes, and from shared ones with another clip's private ones.
 
     Writes ``probe.csv`` (mean squared errors over the split), ``image.png`` and ``sound.png`` (a row a clip),
-    ``probe.safetensors`` (what is drawn), ``probe.json`` and, where asked for, ``sounds/``.
+    ``probe.safetensors`` (what is drawn), ``probe.json`` and, where asked for, ``sounds/``. Another clip is the one
+    before it in the split, or in the picture; of the first the last.
 
     Returns:
         The summary: errors by codes and modality, and the shares of private and shared channels.
@@ -59,27 +61,28 @@ def probe(settings: ProbeSettings, *, reporter: Reporter) -> dict[str, Any]:
     place = Place.choose(settings.device, settings.precision)
     with set_up_backends(place.device, place.precision):
         model = load_model(path, device=settings.device, **settings.of_file())
-        task = make_task(model.spec, model.header.training.get("task_options"))
         check_probed(model, model.header.model)
         folder = fresh_folder(settings.results, force=settings.force, name="--results")
+        task = make_task(model.spec, model.header.training.get("task_options"))
         source, split = tested(place, task, settings, reporter=reporter)
+        prober = Prober(model, task, place, reporter)
         with StopFlag(reporter) as stopping:
-            errors = _errors(model, task, split, place, settings.batch_size, stopping, reporter)
+            errors = prober.errors(split, settings.batch_size, stopping)
         shares = private_shared(_mask_of(model))
-        for name in MODALITIES:
-            if name in model.looks_at and not shares[f"private_{name}"]:
+        for name in model.looks_at:
+            if not shares[f"private_{name}"]:
                 reporter.warn(f"no channel of the {name} is private: what is made of its private codes shows nothing.")
-        summary = {
-            "checkpoint": str(path),
-            "checkpoint_sha256": model.checkpoint_hash,
-            "affectkit": __version__,
-            "data": str(source.root),
-            "split": split.name,
-            "clips": len(split),
-            "errors": errors,
-            "channels": shares,
-        }
-        _write(folder, model, task, split, place, settings, errors, reporter)
+        prober.write(folder, split.select(spread(len(split), settings.clips)), errors, sound=settings.sound)
+    summary = {
+        "checkpoint": str(path),
+        "checkpoint_sha256": model.checkpoint_hash,
+        "affectkit": __version__,
+        "data": str(source.root),
+        "split": split.name,
+        "clips": len(split),
+        "errors": errors,
+        "channels": shares,
+    }
     write_json(folder / "probe.json", summary)
     return summary
 
@@ -103,88 +106,81 @@ def _mask_of(model: Parts) -> np.ndarray:
     return (classifier.private_shared_mask.detach().flatten() > classifier.threshold).cpu().numpy()
 
 
-def _batches(task: Task, split: Split, place: Place, size: int) -> Iterator[dict[str, Any]]:
-    """The clips of ``split`` in order, each batch with the clip before its first one at its head (before the very first
-    the last), so that mixing does not depend on the size of the batches."""
-    items = SplitClips(split, task.spec)
-    for begin in range(0, len(split), size):
-        wanted = [begin - 1 if begin else len(split) - 1, *range(begin, min(begin + size, len(split)))]
-        yield place.images(items.__getitems__([(EVALUATION, index) for index in wanted]), task.spec)
+class Prober:
+    """A model that is asked for reconstructions from a part of its codes."""
 
+    def __init__(self, model: Parts, task: Task, place: Place, reporter: Reporter) -> None:
+        self.model, self.task, self.place, self.reporter = model, task, place, reporter
 
-@torch.inference_mode()
-def _errors(
-    model: Parts, task: Task, split: Split, place: Place, size: int, stopping: StopFlag, reporter: Reporter
-) -> dict[str, dict[str, float]]:
-    """Mean squared errors by codes and modality over all clips."""
-    sums: dict[str, dict[str, float]] = {kind: {} for kind in KINDS}
-    reporter.start("probing", len(split), "clips")
-    for batch in _batches(task, split, place, size):
-        inputs = dict(zip(MODALITIES, task.inputs(batch), strict=True))
-        for kind in KINDS:
-            with place.precision.autocast():
-                made = dict(zip(MODALITIES, probed(model, *inputs.values(), kind=kind), strict=True))
-            for name, values in made.items():
-                if values is not None:
-                    found = (values.float() - inputs[name])[1:].double().square().flatten(1).mean(1).sum()
+    @torch.inference_mode()
+    def errors(self, split: Split, size: int, stopping: StopFlag) -> dict[str, dict[str, float]]:
+        """Mean squared errors by codes and modality over all clips, ``size`` of them at a time.
+
+        Raises:
+            Stopped: a signal came.
+        """
+        sums: dict[str, dict[str, float]] = {kind: {} for kind in KINDS}
+        self.reporter.start("probing", len(split), "clips")
+        for inputs in self._batches(split, size):
+            for kind in KINDS:
+                for name, values in self._made(inputs, kind).items():
+                    found = (values - inputs[name])[1:].double().square().flatten(1).mean(1).sum()
                     sums[kind][name] = sums[kind].get(name, 0.0) + float(found)
-        reporter.advance(len(batch["index"]) - 1)
-        if stopping.requested:
-            raise stopping.error("nothing was written.", "Run the same command again.", resumable=False)
-    reporter.finish()
-    return {kind: {name: total / len(split) for name, total in found.items()} for kind, found in sums.items()}
+            self.reporter.advance(len(next(iter(inputs.values()))) - 1)
+            if stopping.requested:
+                raise stopping.error("nothing was written.", "Run the same command again.", resumable=False)
+        self.reporter.finish()
+        return {kind: {name: total / len(split) for name, total in found.items()} for kind, found in sums.items()}
 
+    @torch.inference_mode()
+    def write(self, folder: Path, shown: Split, errors: dict[str, dict[str, float]], *, sound: bool) -> None:
+        """The table, and the clips of ``shown`` as pictures, arrays and, with ``sound``, sounds."""
+        inputs = self._inputs(shown, range(len(shown)))
+        made = {"original": inputs, **{kind: self._made(inputs, kind) for kind in KINDS}}
+        names = [name.rsplit("/", 1)[-1] for name in shown.ids]
+        values = {}
+        for name, (title, file) in DRAWN.items():
+            if name not in inputs:
+                continue
+            arrays = {kind: found[name].float().cpu().numpy() for kind, found in made.items()}
+            values |= {f"{kind}_{name}": array for kind, array in arrays.items()}
+            columns = [(title, SAID.get(kind, kind), array) for kind, array in arrays.items()]
+            audiovisual.grid(folder / file, columns=columns, names=names)
+        audiovisual.save_values(folder / "probe.safetensors", values)
+        table: dict[str, Any] = {"codes": list(KINDS)}
+        table |= {f"mse_{name}": [errors[kind][name] for kind in KINDS] for name in errors["all"]}
+        write_table(folder / "probe.csv", table)
+        if sound:
+            self._write_sounds(folder / "sounds", values, names)
 
-@torch.inference_mode()
-def _write(
-    folder: Path,
-    model: Parts,
-    task: Task,
-    split: Split,
-    place: Place,
-    settings: ProbeSettings,
-    errors: dict[str, dict[str, float]],
-    reporter: Reporter,
-) -> None:
-    chosen = spread(len(split), settings.clips)
-    shown = split.select(chosen)
-    batch = place.images(
-        SplitClips(shown, task.spec).__getitems__([(EVALUATION, k) for k in range(len(shown))]), task.spec
-    )
-    inputs = task.inputs(batch)
-    made = {kind: probed(model, *inputs, kind=kind) for kind in KINDS}
-    values = {}
-    names = [name.rsplit("/", 1)[-1] for name in shown.ids]
-    for place_of, name in enumerate(MODALITIES):
-        if made["all"][place_of] is None:
-            continue
-        columns = {"original": inputs[place_of], **{kind: made[kind][place_of] for kind in KINDS}}
-        arrays = {kind: value.float().cpu().numpy() for kind, value in columns.items()}
-        values |= {f"{kind}_{name}": array for kind, array in arrays.items()}
-        file = folder / ("image.png" if name == "image" else "sound.png")
-        drawn = [(TITLES[name], SAID.get(kind, kind), array) for kind, array in arrays.items()]
-        audiovisual.grid(file, columns=drawn, names=names)
-    audiovisual.save_values(folder / "probe.safetensors", values)
-    table = {"codes": list(KINDS)}
-    for name in errors["all"]:
-        table[f"mse_{name}"] = [errors[kind][name] for kind in KINDS]
-    write_table(folder / "probe.csv", table)
-    if settings.sound:
-        _write_sounds(folder / "sounds", values, names, task, reporter)
+    def _made(self, inputs: dict[str, torch.Tensor], kind: str) -> dict[str, torch.Tensor]:
+        with self.place.precision.autocast():
+            found = probed(self.model, *(inputs.get(name) for name in MODALITIES), kind=kind)
+        return {name: value.float() for name, value in zip(MODALITIES, found, strict=True) if value is not None}
 
+    def _inputs(self, split: Split, index: Iterable[int]) -> dict[str, torch.Tensor]:
+        items = SplitClips(split, self.task.spec)
+        batch = self.place.images(items.__getitems__([(EVALUATION, number) for number in index]), self.task.spec)
+        found = zip(MODALITIES, self.task.inputs(batch), strict=True)
+        return {name: value for name, value in found if value is not None}
 
-def _write_sounds(
-    folder: Path, values: dict[str, np.ndarray], names: list[str], task: Task, reporter: Reporter
-) -> None:
-    spec = task.spec.clip.sound
-    kinds = [kind for kind in ("original", *KINDS) if f"{kind}_audio" in values]
-    if not kinds:
-        reporter.warn("--sound has no effect: the model does not look at sound.")
-        return
-    folder.mkdir(exist_ok=True)
-    reporter.start("making sounds", len(names) * len(kinds), "sounds")
-    for row, name in enumerate(names):
-        for kind in kinds:
-            write_wav(folder / f"{name}-{kind}.wav", to_sound(values[f"{kind}_audio"][row, 0], spec), spec.rate)
-            reporter.advance()
-    reporter.finish()
+    def _batches(self, split: Split, size: int) -> Iterator[dict[str, torch.Tensor]]:
+        """The clips in order, each batch with the one before its first at its head (before the very first the last), so
+        that mixing does not depend on the size of the batches."""
+        for begin in range(0, len(split), size):
+            before = begin - 1 if begin else len(split) - 1
+            yield self._inputs(split, [before, *range(begin, min(begin + size, len(split)))])
+
+    def _write_sounds(self, folder: Path, values: dict[str, np.ndarray], names: list[str]) -> None:
+        spec = self.task.spec.clip.sound
+        kinds = [kind for kind in ("original", *KINDS) if f"{kind}_audio" in values]
+        if not kinds:
+            self.reporter.warn("--sound has no effect: the model does not look at sound.")
+            return
+        folder.mkdir(exist_ok=True)
+        self.reporter.start("making sounds", len(names) * len(kinds), "sounds")
+        for row, name in enumerate(names):
+            for kind in kinds:
+                write_wav(folder / f"{name}-{kind}.wav", to_sound(values[f"{kind}_audio"][row, 0], spec), spec.rate)
+                self.reporter.advance()
+        self.reporter.finish()

@@ -23,6 +23,7 @@ from affectkit.data.loading import (
     hold_images,
     refuse_failures,
 )
+from affectkit.data.media import items_of
 from affectkit.errors import DataError, Stopped, UsageError
 from affectkit.metrics import robustness as measures
 from affectkit.runners.backends import set_up_backends
@@ -127,7 +128,7 @@ class Sweep:
     # --- before --------------------------------------------------------------------------------------------------
 
     def _check_clips(self) -> None:
-        """Refuse what there is for image files and not for clips, of which the frames are corrupted as they are read."""
+        """Refuse what there is for image files alone: frames of clips are corrupted as they are read."""
         if self.split.store is None:
             return
         clip = self.task.spec.clip

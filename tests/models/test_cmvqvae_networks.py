@@ -56,8 +56,11 @@ def total(output: Output, image: torch.Tensor, audio: torch.Tensor) -> torch.Ten
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_model_has_what_it_should_and_says_the_same_everywhere(name):
-    model, (image, audio) = made(name, mask_init="uniform").eval(), clips(name)
+    model, (image, audio) = made(name).eval(), clips(name)
     with torch.no_grad():
+        if name in MASKED:
+            mask = model._classifier.private_shared_mask
+            mask.copy_(torch.linspace(-0.01, 0.02, mask.numel()).view_as(mask))
         output, told, again = model(image, audio), model.examine(image, audio), model.reconstruct(image, audio)
         torch.testing.assert_close(model.classify(image, audio), output.logits)
     assert output.logits.shape == (4, 3)

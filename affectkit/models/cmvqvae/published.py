@@ -13,6 +13,7 @@ from affectkit.core.clipspec import FEATURES as FEATURE_CLIPS
 from affectkit.core.spec import InputSpec
 from affectkit.errors import UsageError
 from affectkit.models.cmvqvae import family
+from affectkit.models.cmvqvae.network import Shape
 from affectkit.models.cmvqvae.solver import MODES
 from affectkit.models.published_files import Choices, Contents, Family, Published, differences
 
@@ -99,8 +100,9 @@ def _options(name: str, state: Mapping[str, torch.Tensor], choices: Choices) -> 
     if BOOK in state:
         found |= {"codes": len(state[BOOK]), "quantizer": "ema" if SIZES in state else "plain"}
     mode = choices.mode or ("image-only" if single else "multimodal")
-    if mode not in MODES:
-        raise UsageError(f"--mode must be one of {', '.join(MODES)}; got {mode!r}.")
+    Shape(mode=mode, mask=found["mask"])  # which has known words only
+    if choices.mask and MASK not in state:
+        raise UsageError(f"--mask {choices.mask} has no effect: the file is of a {name}, without mask.", "Leave it out.")
     first, last = MODES[mode]
     if (last - first == 1) != single:
         raise UsageError(
