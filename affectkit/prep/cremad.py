@@ -15,16 +15,14 @@ from typing import Any
 import numpy as np
 
 from affectkit.core.clipspec import CREMAD
-from affectkit.core.files import fresh_folder
 from affectkit.core.progress import Reporter
-from affectkit.data.clips import is_prepared
 from affectkit.data.sound import mel_decibels, to_store
 from affectkit.data.split import some
-from affectkit.data.video import ClipFault, check_clip_file, read_clip
-from affectkit.errors import DataError, UsageError
-from affectkit.prep import clips_splitting as splitting
-from affectkit.prep.clips_finishing import ClipReport, Prepared, begin_again, finish
-from affectkit.prep.clips_writing import Fault, Item, Recipe, refuse_faults, write_store
+from affectkit.data.video import check_clip_file, read_clip
+from affectkit.errors import DataError
+from affectkit.prep.clips_finishing import ClipReport
+from affectkit.prep.clips_running import Dataset, divided, run
+from affectkit.prep.clips_writing import Fault, Recipe
 
 EMOTIONS = {
     "ANG": "anger", "DIS": "disgust", "FEA": "fear", "HAP": "happiness", "NEU": "neutral", "SAD": "sadness",
@@ -99,43 +97,40 @@ def prepare_cremad(
         raise DataError(
             f"--labels votes needs processedResults/{VOTES}, which is not in {source}.", "Use --labels intended."
         )
-    files = clip_files(clone)
-    left_out = [] if keep_faulty else _known_faulty(clone.rows)
-    refused = {fault.name for fault in left_out}
-    items = [None if name in refused else Item(name, files[name]) for name in clone.rows]
-    _check_files(items, on_error, reporter)
-    if not is_prepared(output):
-        fresh_folder(output, force=False, name="--output")
     reach = CREMAD.reach if frames == "window" else 0
-    recipe = Recipe(read_av, replace(CREMAD, reach=reach), size, LONGEST)
     sound = CREMAD.sound
-    each = (2 * reach + 1) * size * size * 3 + sound.height * sound.width * 2
-    output.mkdir(parents=True, exist_ok=True)
-    written = write_store(items, output, recipe, workers=workers, bytes_each=each, reporter=reporter)
-    if written.made:
-        begin_again(output)
-    refuse_faults(written.faults, on_error)
-    rows = {name: clone.rows[name] for names in written.shards.values() for name in names}
-    if not rows:
-        raise DataError(f"none of the {len(clone.rows):,} clips in {source} can be used.", "See their reasons above.")
-    sides, notes, warnings = _sides(rows, split, sizes, seed)
-    prepared = Prepared(
-        dataset="cremad",
-        classes=tuple(EMOTIONS.values()),
-        labels=labels,
-        rows=rows,
-        sides=sides,
-        described=DESCRIBED,
+    lfs = "git lfs install && git lfs pull, in the clone."
+    dataset = Dataset(
+        "cremad",
+        tuple(EMOTIONS.values()),
+        clone.rows,
+        clip_files(clone),
+        check_clip_file,
+        DESCRIBED,
         people="actor",
+        labels=labels,
+        left_out=[] if keep_faulty else _known_faulty(clone.rows),
+        fetch={"pointer": f"Fetch the clips: {lfs}", "missing": f"Restore them: git checkout . && {lfs}"},
+    )
+    report = run(
+        dataset,
+        output,
+        Recipe(read_av, replace(CREMAD, reach=reach), size, LONGEST),
+        lambda rows: divided(
+            rows, split, group="actor", strata="sex", sizes=sizes, published=PUBLISHED_SIZES, seed=seed
+        ),
+        frames=2 * reach + 1,
+        bytes_each=(2 * reach + 1) * size * size * 3 + sound.height * sound.width * 2,
         settings={
-            "split": str(split), "sizes": list(sizes or ()), "seed": seed, "keep_faulty": keep_faulty, "frames": frames,
+            "split": split, "sizes": list(sizes or ()), "seed": seed, "keep_faulty": keep_faulty, "frames": frames,
             "labels": labels, "size": size,
         },
+        workers=workers,
+        on_error=on_error,
+        reporter=reporter,
     )  # fmt: skip
-    report = finish(output, prepared, recipe, written, left_out, frames=2 * reach + 1)
     if not clone.votes:
-        notes.append(f"no processedResults/{VOTES}: raters' votes are not known")
-    report.notes, report.warnings = notes, warnings
+        report.notes.append(f"no processedResults/{VOTES}: raters' votes are not known")
     return report
 
 
@@ -275,73 +270,3 @@ def clip_files(clone: Clone) -> dict[str, Path]:
 def _known_faulty(rows: Mapping[str, Any]) -> list[Fault]:
     told = "is known to be faulty; --keep-faulty takes it"
     return [Fault(name, "known-faulty", f"clip {name}: {told}") for name in KNOWN_FAULTY if name in rows]
-
-
-def _check_files(items: Sequence[Item | None], on_error: str, reporter: Reporter) -> None:
-    """Find what needs no decoding, before anything is: missing and empty files, and pointers of git-lfs.
-
-    Raises:
-        DataError: there are such and ``on_error`` is ``fail``, or there is nothing else.
-    """
-    wanted = [item for item in items if item is not None]
-    faults: dict[str, list[ClipFault]] = {}
-    for item in wanted:
-        try:
-            check_clip_file(item.path)
-        except ClipFault as error:
-            faults.setdefault(error.reason, []).append(error)
-    count = sum(map(len, faults.values()))
-    if not count or (on_error == "skip" and count < len(wanted)):
-        return
-    what = {"pointer": "git-lfs pointers, not clips", "missing": "not there", "empty": "empty"}
-    listed = "\n".join(
-        f"  - {len(found):,} {'is' if len(found) == 1 else 'are'} {what[reason]}: {found[0].message}"
-        for reason, found in faults.items()
-    )
-    hint = (
-        "Fetch the clips: git lfs install && git lfs pull, in the clone."
-        if "pointer" in faults
-        else ("Restore them: git checkout, and git lfs pull, in the clone.")
-    )
-    more = "" if count == len(wanted) else " Or leave them out: --on-error skip."
-    raise DataError(f"{count:,} of {len(wanted):,} clips cannot be used:\n{listed}", hint + more)
-
-
-def _sides(
-    rows: Mapping[str, Mapping[str, str]], split: str, sizes: Sequence[int] | None, seed: int
-) -> tuple[dict[str, str], list[str], list[str]]:
-    """The split of each clip, notes and warnings."""
-    if sizes is not None and split != "published-sizes":
-        raise UsageError(f"--sizes has no effect with --split {split}.", "Use it with --split published-sizes.")
-    if split == "actor":
-        return splitting.by_group(rows, group="actor", strata="sex", classes="emotion", seed=seed), [], []
-    if split not in ("random", "published-sizes"):
-        sides = splitting.of_table(Path(split), list(rows))
-        lacking = len(rows) - len(sides)
-        notes = [f"{lacking:,} clips that {split} does not name are in no split"] if lacking else []
-        return sides, notes, _mixed(rows, sides)
-    notes = []
-    if split == "published-sizes" and sizes is None:
-        sizes = PUBLISHED_SIZES
-        if sum(sizes) > len(rows):
-            share = len(rows) / sum(sizes)
-            few = [round(number * share) for number in sizes[1:]]
-            sizes = (len(rows) - sum(few), *few)
-            told = ", ".join(map(str, PUBLISHED_SIZES))
-            notes.append(f"published sizes ({told}) brought to {len(rows):,} clips: {', '.join(map(str, sizes))}")
-    sides = splitting.at_random(list(rows), sizes=sizes if split == "published-sizes" else None, seed=seed)
-    return sides, notes, _mixed(rows, sides)
-
-
-def _mixed(rows: Mapping[str, Mapping[str, str]], sides: Mapping[str, str]) -> list[str]:
-    """A warning where actors stand in more than one split."""
-    seen: dict[str, set[str]] = {}
-    for name, side in sides.items():
-        seen.setdefault(rows[name]["actor"], set()).add(side)
-    mixed = sum(len(found) > 1 for found in seen.values())
-    if not mixed:
-        return []
-    return [
-        f"{mixed} of {len(seen)} actors have clips in more than one split: a model is tested on people that it was "
-        "trained on, and its accuracy says little about others. --split actor keeps them apart."
-    ]

@@ -19,7 +19,7 @@ from affectkit.models.cmvqvae.quantiser import EmaQuantiser
 pytestmark = pytest.mark.benchmark
 BATCH, SIZE, SIDE, CODES = 128, 64, 32, 512
 AT_LEAST = 1.3
-REPEATED = 5
+REPEATED = 7
 
 
 class OneHot(nn.Module):

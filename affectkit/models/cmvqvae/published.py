@@ -102,7 +102,9 @@ def _options(name: str, state: Mapping[str, torch.Tensor], choices: Choices) -> 
     mode = choices.mode or ("image-only" if single else "multimodal")
     Shape(mode=mode, mask=found["mask"])  # which has known words only
     if choices.mask and MASK not in state:
-        raise UsageError(f"--mask {choices.mask} has no effect: the file is of a {name}, without mask.", "Leave it out.")
+        raise UsageError(
+            f"--mask {choices.mask} has no effect: the file is of a {name}, without mask.", "Leave it out."
+        )
     first, last = MODES[mode]
     if (last - first == 1) != single:
         raise UsageError(

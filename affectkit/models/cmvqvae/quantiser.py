@@ -102,10 +102,10 @@ class Quantiser(nn.Module):
         if self.training:
             with torch.no_grad():
                 self._learn(flat, numbers, counts)
-        losses = self._losses(found, flat).view(count, -1).mean(1)
+        losses = self._losses(found, flat).reshape(count, -1).mean(1)
         straight = _StraightThrough.apply(flat, found.detach())
-        vectors = straight.view(count, height, width, size).permute(0, 3, 1, 2)
-        return Quantised(vectors, losses, perplexity(counts), numbers.view(count, height, width))
+        vectors = straight.reshape(count, height, width, size).permute(0, 3, 1, 2)
+        return Quantised(vectors, losses, perplexity(counts), numbers.reshape(count, height, width))
 
     def _losses(self, found: torch.Tensor, flat: torch.Tensor) -> torch.Tensor:
         """Of each vector: (N,)."""
