@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -75,6 +75,50 @@ class CremadSettings(ClipSettings):
     size: int = setting(128, "Height and width of the stored frames in pixels.", low=8, high=1024)
 
 
+@dataclass(frozen=True, kw_only=True)
+class RmlSettings(ClipSettings):
+    """Settings of ``affectkit prep rml``."""
+
+    split: str = setting("user", "user: nobody in two parts; random; " + SPLIT_FILE, metavar="user|random|FILE")
+    modify: str = setting(
+        "none",
+        "Give each clip a skin hue, a pitch, or both, drawn by its name: features that say nothing of the emotion.",
+        choices=("none", "skin", "pitch", "both"),
+    )
+    label: str = setting("emotion", "What is to be told.", choices=("emotion", "skin", "pitch", "user"))
+    sound: str = setting(
+        "rml",
+        "rml: 256x256 of the central 2.5 s; pretrained: 512x512 and whole frames, as of models of EmoVoxCeleb.",
+        choices=("rml", "pretrained"),
+    )
+    size: int = setting(128, "Height and width of the stored frames in pixels.", low=8, high=1024)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmoVoxCelebSettings(ClipSettings):
+    """Settings of ``affectkit prep emovoxceleb``."""
+
+    split: str = setting(
+        "speaker", "speaker: nobody in two parts; random; " + SPLIT_FILE, metavar="speaker|random|FILE"
+    )
+    values: str = setting(
+        "auto", "What labels.csv holds; auto: shares where all rows are such.", choices=("auto", "logits", "shares")
+    )
+    size: int = setting(128, "Height and width of the stored frames in pixels.", low=8, high=1024)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureSettings(ClipSettings):
+    """Settings of ``affectkit prep av-features``."""
+
+    split: str = setting(
+        "table",
+        "table: the column split of features.csv; user: nobody in two parts; random; " + SPLIT_FILE,
+        metavar="table|user|random|FILE",
+    )
+    layer: int = setting(7, "Layer of the audio features, from 1, where a file holds several.", low=1, high=1000)
+
+
 def register(prep: typer.Typer) -> None:
     """Add the commands to ``prep``."""
 
@@ -90,22 +134,52 @@ def register(prep: typer.Typer) -> None:
         """
         from affectkit.prep.cremad import prepare_cremad
 
-        s = resolved.settings
-        report = prepare_cremad(
-            s.source,
-            s.output,
-            split=s.split,
-            sizes=parse_sizes(s.sizes),
-            seed=s.seed,
-            keep_faulty=s.keep_faulty,
-            frames=s.frames,
-            labels=s.labels,
-            workers=s.workers,
-            on_error=s.on_error,
-            size=s.size,
-            reporter=console,
-        )
-        render(report, s.output, console)
+        given = {**_given(resolved.settings), "sizes": parse_sizes(resolved.settings.sizes)}
+        render(prepare_cremad(**given, reporter=console), resolved.settings.output, console)
+
+    @command(prep, "rml", RmlSettings, slurm=PREP)
+    def rml(resolved: Resolved[RmlSettings], console: Console) -> None:
+        """RML: acted emotions of eight people in several languages.
+
+        SOURCE holds <user>/<language>/<emotion>N.avi. With --modify each clip gets another skin hue or pitch, for
+        studies of what a model takes for shared; the columns skin and pitch of the tables say which.
+
+        Example: affectkit prep rml RML --output data/rml --modify skin
+        """
+        from affectkit.prep.rml import prepare_rml
+
+        render(prepare_rml(**_given(resolved.settings), reporter=console), resolved.settings.output, console)
+
+    @command(prep, "emovoxceleb", EmoVoxCelebSettings, slurm=PREP)
+    def emovoxceleb(resolved: Resolved[EmoVoxCelebSettings], console: Console) -> None:
+        """EmoVoxCeleb: extracted frames and sounds, with a soft label a frame.
+
+        SOURCE holds frames/<utterance>/000001.jpg, audio/<utterance>.wav and labels.csv (utterance, frame, and the
+        eight emotions). Train with --loss mse, as published.
+
+        Example: affectkit prep emovoxceleb EmoVoxCeleb --output data/emovox
+        """
+        from affectkit.prep.emovoxceleb import prepare_emovoxceleb
+
+        render(prepare_emovoxceleb(**_given(resolved.settings), reporter=console), resolved.settings.output, console)
+
+    @command(prep, "av-features", FeatureSettings, slurm=PREP)
+    def av_features(resolved: Resolved[FeatureSettings], console: Console) -> None:
+        """Features of images and speech that were computed elsewhere, for --model cmvqvae-features.
+
+        SOURCE holds features.csv (filename, label, and split or user) and for each filename a .safetensors or .npz
+        file with image (16, 4096) and audio (64, 1024) or (layers, 64, 1024).
+
+        Example: affectkit prep av-features features --output data/features --layer 7
+        """
+        from affectkit.prep.av_features import prepare_features
+
+        render(prepare_features(**_given(resolved.settings), reporter=console), resolved.settings.output, console)
+
+
+def _given(settings: ClipSettings) -> dict[str, Any]:
+    """The settings by name, as the preparations take them."""
+    return {entry.name: getattr(settings, entry.name) for entry in fields(settings)}
 
 
 def render(report: ClipReport, output: Path, console: Console) -> None:

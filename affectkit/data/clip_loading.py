@@ -12,8 +12,9 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from affectkit.core.randomness import address, numpy_generator
+from affectkit.core.randomness import numpy_generator
 from affectkit.core.spec import InputSpec
+from affectkit.data.clips import drawn_frames
 from affectkit.data.loading import EVALUATION, Failure
 from affectkit.data.sound import mel_decibels, to_store
 from affectkit.data.split import Split
@@ -68,10 +69,8 @@ class SplitClips(Dataset):
         return self.store.spec.features is not None
 
     def _images(self, names: list[str], epoch: int) -> np.ndarray:
-        count = self.store.frames
-        middle = [count // 2] * len(names)
-        drawn = [address(self.seed, "frame", name, epoch) % count for name in names] if epoch != EVALUATION else middle
-        images = self.store.images(names, drawn)
+        asked = None if epoch == EVALUATION else epoch
+        images = self.store.images(names, drawn_frames(names, self.store.frames, seed=self.seed, epoch=asked))
         if self._features:
             return images
         height, width, channels = self.spec.height, self.spec.width, self.spec.channels

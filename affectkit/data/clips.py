@@ -14,6 +14,7 @@ import numpy as np
 
 from affectkit.core.clipspec import ClipSpec
 from affectkit.core.files import read_json
+from affectkit.core.randomness import address
 from affectkit.data.split import Split, some
 from affectkit.errors import AffectkitError, DataError
 
@@ -21,6 +22,8 @@ FORMAT = 1
 KIND = "clips"
 MANIFEST, STORE = "manifest.json", "store"
 SPLITS = ("train", "valid", "test")
+FRAME_LABELS = "frame_labels.npy"
+"""Shares of the classes for each stored frame, float32 (clips, frames, C), where labels change within a clip."""
 SHOWN_TO = ("voice", "face", "both")
 """What raters were shown, as the columns of their votes begin."""
 AGAIN = "Prepare the clips again: the same command goes on with what is there."
@@ -91,6 +94,18 @@ class ClipStore:
         """The spectrograms of ``names``: int16 (B, height, width) in 1/256 dB; of features, half (B, ...)."""
         return self._taken(names, "sound", None)
 
+    def frame_labels(self, names: Sequence[str]) -> np.ndarray:
+        """Shares of the classes for each frame of ``names``: float32 (B, frames, C)."""
+        path = self.root / FRAME_LABELS
+        try:
+            whole = np.load(path, allow_pickle=False)
+        except (OSError, ValueError) as error:
+            raise DataError(f"{path} cannot be read: {error}.", AGAIN) from error
+        if whole.shape != (len(self), self.frames, len(self.classes)):
+            raise DataError(f"{path} holds {whole.shape}, and not a row a clip, a frame and a class.", AGAIN)
+        order = {name: number for number, name in enumerate(self._place)}
+        return whole[[order[name] for name in names]]
+
     def fingerprint(self, names: Sequence[str]) -> str:
         """A hash over what the clips were made from and how, for ``names``."""
         digest = hashlib.sha256(repr(self.spec).encode())
@@ -136,6 +151,13 @@ class ClipStore:
         if kind == "sound":
             return (count, *shapes["audio"])
         return (count, self.frames, *shapes["image"], *(() if self.spec.features is not None else (3,)))
+
+
+def drawn_frames(names: Sequence[str], count: int, *, seed: int, epoch: int | None) -> list[int]:
+    """Which of ``count`` frames each clip shows: drawn by (seed, clip, epoch) in training, else (None) the middle one."""
+    if epoch is None:
+        return [count // 2] * len(names)
+    return [address(seed, "frame", name, epoch) % count for name in names]
 
 
 def is_prepared(root: Path) -> bool:
@@ -196,6 +218,11 @@ def _split(name: str, path: Path, store: ClipStore) -> Split:
         if all(f"{shown}_{label}" in columns for label in store.classes)
     }
     facts = {key: votes for key, votes in facts.items() if votes.any()}
+    if (store.root / FRAME_LABELS).is_file():
+        facts["frame_labels"] = store.frame_labels(ids)
+        shares = facts["frame_labels"].mean(1, dtype=np.float64)
+        shares = (shares / shares.sum(1, keepdims=True)).astype(np.float32)
+        return Split(name, store.root, ids, store.classes, distribution=shares, store=store, facts=facts)
     both = facts.get("votes_both")
     voted = both is not None and bool(both.sum(1).all())
     split = Split(name, store.root, ids, store.classes, labels=labels, store=store, facts=facts)

@@ -9,7 +9,7 @@ from typing import Any
 
 from affectkit.core.files import fresh_folder
 from affectkit.core.progress import Reporter
-from affectkit.data.clips import is_prepared
+from affectkit.data.clips import MANIFEST, is_prepared
 from affectkit.data.video import ClipFault
 from affectkit.errors import DataError, UsageError
 from affectkit.prep import clips_splitting as splitting
@@ -63,12 +63,14 @@ def run(
     workers: int | None,
     on_error: str,
     reporter: Reporter,
+    beside: Callable[[list[str]], None] | None = None,
 ) -> ClipReport:
     """Prepare ``dataset`` into ``output``.
 
     Args:
         recipe: how a clip is read. divide: the split of the clips that could be read.
         frames, bytes_each: of a stored clip. settings: for the record.
+        beside: writes what else belongs to the stored clips, given their names in the order of the store.
 
     Raises:
         DataError: clips cannot be used and ``on_error`` is ``fail``, none can, or ``output`` holds something else.
@@ -91,6 +93,9 @@ def run(
     prepared = Prepared(
         dataset.name, dataset.classes, dataset.labels, rows, sides.of, dataset.described, settings, dataset.people
     )
+    if beside is not None and (written.made or not (output / MANIFEST).is_file()):
+        begin_again(output)
+        beside(list(rows))
     report = finish(output, prepared, recipe, written, dataset.left_out, frames=frames)
     report.notes, report.warnings = list(sides.notes), list(sides.warnings)
     return report

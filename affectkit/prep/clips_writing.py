@@ -42,13 +42,13 @@ class Recipe:
     """How a clip is prepared; two equal recipes make the same bytes.
 
     Attributes:
-        read: a function at the top of a module: (path, recipe) to frames uint8 (F, H, W, 3) and sound int16 (h, w), or
+        read: a function at the top of a module: (item, recipe) to frames uint8 (F, H, W, 3) and sound int16 (h, w), or
             to arrays of features. It raises ClipFault.
         clip: which frames, what part of them, which spectrogram. size: height and width of a stored frame.
         longest: seconds above which a clip is refused; None: never. more: what else ``read`` wants to know.
     """
 
-    read: Callable[[Path, Recipe], tuple[np.ndarray, np.ndarray]]
+    read: Callable[[Item, Recipe], tuple[np.ndarray, np.ndarray]]
     clip: ClipSpec
     size: int
     longest: float | None = None
@@ -225,7 +225,7 @@ def make_shard(folder: Path, name: str, chunk: Sequence[Item], recipe: Recipe) -
     clips: dict[str, dict[str, Any]] = {}
     for item in chunk:
         try:
-            image, sound = recipe.read(item.path, recipe)
+            image, sound = recipe.read(item, recipe)
         except ClipFault as error:
             faults.append(asdict(Fault(item.name, error.reason, error.message)))
             continue

@@ -22,7 +22,7 @@ from affectkit.data.video import check_clip_file, read_clip
 from affectkit.errors import DataError
 from affectkit.prep.clips_finishing import ClipReport
 from affectkit.prep.clips_running import Dataset, divided, run
-from affectkit.prep.clips_writing import Fault, Recipe
+from affectkit.prep.clips_writing import Fault, Item, Recipe
 
 EMOTIONS = {
     "ANG": "anger", "DIS": "disgust", "FEA": "fear", "HAP": "happiness", "NEU": "neutral", "SAD": "sadness",
@@ -134,9 +134,9 @@ def prepare_cremad(
     return report
 
 
-def read_av(path: Path, recipe: Recipe) -> tuple[np.ndarray, np.ndarray]:
+def read_av(item: Item, recipe: Recipe) -> tuple[np.ndarray, np.ndarray]:
     """Frames and spectrogram of a clip as a store holds them."""
-    clip = read_clip(path, recipe.clip, size=recipe.size, longest=recipe.longest)
+    clip = read_clip(item.path, recipe.clip, size=recipe.size, longest=recipe.longest)
     return clip.frames, to_store(mel_decibels(clip.sound, recipe.clip.sound))
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from affectkit.core.spec import InputSpec
+from affectkit.data.clips import drawn_frames
 from affectkit.data.split import Split
 from affectkit.errors import DataError
 from affectkit.metrics import raters
@@ -125,6 +126,14 @@ class AudiovisualTask(ClassificationTask):
 
     def target_of(self, split: Split) -> np.ndarray:
         return one_hot(split.labels, len(self.spec.classes)) if split.labels is not None else split.distribution
+
+    def targets(self, split: Split, *, epoch: int | None = None) -> dict[str, torch.Tensor]:
+        found = super().targets(split, epoch=epoch)
+        by_frame = split.facts.get("frame_labels")
+        if by_frame is not None:  # that of the frame which is shown
+            seen = drawn_frames(split.ids, by_frame.shape[1], seed=self.options.seed, epoch=epoch)
+            found["target"] = torch.from_numpy(by_frame[np.arange(len(split)), seen])
+        return found
 
     # --- model ------------------------------------------------------------------------------------------------------
 

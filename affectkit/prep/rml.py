@@ -1,0 +1,181 @@
+"""RML: acted emotions of eight people in several languages, and copies with another skin hue or another pitch.
+
+Wang and Guan, "Recognizing Human Emotional State from Audiovisual Signals" (IEEE Trans. Multimedia 2008). The changed
+copies carry a feature that says nothing of the emotion, for studies of what a model takes for shared.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+
+from affectkit.core.clipspec import RML, RML_PRETRAINED
+from affectkit.core.progress import Reporter
+from affectkit.core.randomness import address
+from affectkit.data.decode import list_files
+from affectkit.data.sound import mel_decibels, to_store
+from affectkit.data.split import some
+from affectkit.data.video import check_clip_file, is_video_name, read_clip
+from affectkit.errors import DataError
+from affectkit.prep.clips_finishing import ClipReport
+from affectkit.prep.clips_running import Dataset, divided, run
+from affectkit.prep.clips_writing import Item, Recipe
+
+EMOTIONS = ("anger", "disgust", "fear", "happiness", "sadness", "surprise")
+LONGEST = 60.0
+SKIN = {"original": 0, "green": 60, "blue": 120}
+"""Hues, in degrees, by which skin is turned."""
+PITCH = {"low": -4, "original": 0, "high": 4}
+"""Semitones by which a voice is moved."""
+MODIFY = {"none": (False, False), "skin": (True, False), "pitch": (False, True), "both": (True, True)}
+LABELS = {"emotion": EMOTIONS, "skin": tuple(SKIN), "pitch": tuple(PITCH), "user": ()}
+
+
+def prepare_rml(
+    source: Path,
+    output: Path,
+    *,
+    split: str = "user",
+    seed: int = 0,
+    modify: str = "none",
+    label: str = "emotion",
+    sound: str = "rml",
+    workers: int | None = None,
+    on_error: str = "fail",
+    size: int = 128,
+    reporter: Reporter,
+) -> ClipReport:
+    """Decode the clips ``<user>/<language>/<emotion>N.avi`` once and write store, tables and statistics.
+
+    Args:
+        split: ``user`` (nobody in two parts), ``random``, or a table with the columns filename and split.
+        modify: ``none``, ``skin``, ``pitch`` or ``both``: what is changed, each clip to a variant drawn by its name and
+            ``seed``; the columns skin and pitch say which.
+        label: what a model is to tell: ``emotion``, ``skin``, ``pitch`` or ``user``.
+        sound: ``rml``: 256x256 of the central 2.5 s; ``pretrained``: 512x512 of all, and whole frames, for models that
+            were trained on EmoVoxCeleb.
+
+    Raises:
+        DataError: there are no such clips, or some cannot be used and ``on_error`` is ``fail``.
+    """
+    spec = RML if sound == "rml" else RML_PRETRAINED
+    files = clip_files(source)
+    rows = {name: _row(name, modify, seed) for name in files}
+    for row in rows.values():
+        row["label"] = row[label]
+    classes = LABELS[label] or tuple(sorted({row["user"] for row in rows.values()}))
+    frames, heard = 2 * spec.reach + 1, spec.sound
+    dataset = Dataset(
+        "rml", classes, rows, files, check_clip_file, ("emotion", "language", "user", "skin", "pitch"), people="user"
+    )
+    return run(
+        dataset,
+        output,
+        Recipe(read_changed, spec, size, LONGEST, more=(("modify", modify), ("seed", seed))),
+        lambda chosen: divided(chosen, split, group="user", seed=seed),
+        frames=frames,
+        bytes_each=frames * size * size * 3 + heard.height * heard.width * 2,
+        settings={
+            "split": split, "seed": seed, "modify": modify, "label": label, "sound": sound, "size": size,
+        },
+        workers=workers,
+        on_error=on_error,
+        reporter=reporter,
+    )  # fmt: skip
+
+
+def clip_files(root: Path) -> dict[str, Path]:
+    """The clips below ``root`` by name, ``user/language/emotionN``, in order.
+
+    Raises:
+        DataError: there is none, or a name says no emotion.
+    """
+    found = {}
+    strange = []
+    for path in list_files(root, is_video_name, recursive=True):
+        parts = path.relative_to(root).with_suffix("").parts
+        if len(parts) < 2 or emotion_of(parts[-1]) is None:
+            strange.append(path.relative_to(root).as_posix())
+        else:
+            found["/".join(parts)] = path
+    if strange:
+        raise DataError(
+            f"{root}: {len(strange):,} videos are not <user>/<language>/<emotion>N.avi: {some(strange, 5)}.",
+            f"Names begin with {', '.join(EMOTIONS)}, or with two letters or more of one of these.",
+        )
+    if not found:
+        raise DataError(f"{root} holds no videos.", "Name the folder whose sub-folders are the users.")
+    return dict(sorted(found.items()))
+
+
+def emotion_of(name: str) -> str | None:
+    """The emotion that a file name begins with, by two letters of it or more; None where it says none.
+
+    >>> emotion_of("happy3"), emotion_of("an1"), emotion_of("x2")
+    ('happiness', 'anger', None)
+    """
+    letters = re.match(r"[a-z]*", name.lower())[0]
+    if len(letters) < 2:
+        return None
+    found = [emotion for emotion in EMOTIONS if letters[:2] == emotion[:2]]
+    return found[0] if found else None
+
+
+def _row(name: str, modify: str, seed: int) -> dict[str, str]:
+    parts = name.split("/")
+    skin, pitch = variants(name, modify, seed)
+    return {
+        "label": "",
+        "emotion": emotion_of(parts[-1]) or "",
+        "user": parts[0],
+        "language": parts[1] if len(parts) > 2 else "",
+        "skin": skin,
+        "pitch": pitch,
+    }
+
+
+def variants(name: str, modify: str, seed: int) -> tuple[str, str]:
+    """Which skin hue and which pitch a clip gets, drawn by (seed, name) where they are changed."""
+    drawn = [
+        list(kinds)[address(seed, what, name) % len(kinds)] if changed else "original"
+        for what, kinds, changed in zip(("skin", "pitch"), (SKIN, PITCH), MODIFY[modify], strict=True)
+    ]
+    return drawn[0], drawn[1]
+
+
+def read_changed(item: Item, recipe: Recipe) -> tuple[np.ndarray, np.ndarray]:
+    """Frames and spectrogram of a clip, changed as the recipe says."""
+    more = dict(recipe.more)
+    skin, pitch = variants(item.name, more["modify"], more["seed"])
+    clip = read_clip(item.path, recipe.clip, size=recipe.size, longest=recipe.longest)
+    frames, sound = clip.frames, clip.sound
+    if SKIN[skin]:
+        frames = np.stack([turn_skin(frame, SKIN[skin]) for frame in frames])
+    if PITCH[pitch]:
+        sound = move_pitch(sound, clip.rate, PITCH[pitch])
+    return frames, to_store(mel_decibels(sound, recipe.clip.sound))
+
+
+def turn_skin(image: np.ndarray, degrees: float) -> np.ndarray:
+    """``image`` uint8 (H, W, 3) with the hue of its skin turned by ``degrees``; other pixels stay.
+
+    Skin is what lies in 133 <= Cr <= 173, 77 <= Cb <= 127 (Chai and Ngan, "Face segmentation using skin-color map in
+    videophone applications", 1999).
+    """
+    ycrcb = cv2.cvtColor(image, cv2.COLOR_RGB2YCrCb)
+    skin = cv2.inRange(ycrcb, np.array([0, 133, 77]), np.array([255, 173, 127])) > 0
+    hsv = cv2.cvtColor(image, cv2.COLOR_RGB2HSV_FULL)
+    hsv[..., 0] = (hsv[..., 0].astype(int) + round(degrees / 360 * 256)) % 256
+    turned = cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB_FULL)
+    return np.where(skin[..., None], turned, image)
+
+
+def move_pitch(sound: np.ndarray, rate: int, semitones: int) -> np.ndarray:
+    """``sound`` (samples,) as long as before, ``semitones`` higher, by a phase vocoder."""
+    import torchaudio
+
+    return torchaudio.functional.pitch_shift(torch.from_numpy(sound)[None], rate, semitones)[0].numpy()
