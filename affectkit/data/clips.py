@@ -154,7 +154,7 @@ class ClipStore:
 
 
 def drawn_frames(names: Sequence[str], count: int, *, seed: int, epoch: int | None) -> list[int]:
-    """Which of ``count`` frames each clip shows: drawn by (seed, clip, epoch) in training, else (None) the middle one."""
+    """Which of ``count`` frames each clip shows: drawn by (seed, clip, epoch), or the middle one where that is None."""
     if epoch is None:
         return [count // 2] * len(names)
     return [address(seed, "frame", name, epoch) % count for name in names]

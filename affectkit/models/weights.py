@@ -102,7 +102,10 @@ def copy_weights(
         raise CheckpointError(f"{path} holds NaN or infinity in {', '.join(unfinite[:5])}.")
     model.load_state_dict(taken, strict=False)
     left = sorted(set(wanted) - set(taken))
-    return f"{len(taken)} tensors from {path}" + (f"; left at their initial values: {', '.join(left)}" if left else "")
+    if not left:
+        return f"{len(taken)} tensors from {path}"
+    more = f" and {len(left) - 4} more" if len(left) > 4 else ""
+    return f"{len(taken)} tensors from {path}; left at their initial values: {', '.join(left[:4])}{more}"
 
 
 def without_clip(options: Mapping[str, Any], clip_weights: str | None) -> dict[str, Any]:

@@ -29,8 +29,8 @@ EMOTIONS = ("anger", "disgust", "fear", "happiness", "sadness", "surprise")
 LONGEST = 60.0
 SKIN = {"original": 0, "green": 60, "blue": 120}
 """Hues, in degrees, by which skin is turned."""
-PITCH = {"low": -4, "original": 0, "high": 4}
-"""Semitones by which a voice is moved."""
+PITCH = {"low": (50, 63), "original": (1, 1), "high": (63, 50)}
+"""What a voice's pitch is multiplied by: 63/50 is four semitones and a tenth of a cent."""
 MODIFY = {"none": (False, False), "skin": (True, False), "pitch": (False, True), "both": (True, True)}
 LABELS = {"emotion": EMOTIONS, "skin": tuple(SKIN), "pitch": tuple(PITCH), "user": ()}
 
@@ -155,8 +155,8 @@ def read_changed(item: Item, recipe: Recipe) -> tuple[np.ndarray, np.ndarray]:
     frames, sound = clip.frames, clip.sound
     if SKIN[skin]:
         frames = np.stack([turn_skin(frame, SKIN[skin]) for frame in frames])
-    if PITCH[pitch]:
-        sound = move_pitch(sound, clip.rate, PITCH[pitch])
+    if pitch != "original":
+        sound = move_pitch(sound, *PITCH[pitch])
     return frames, to_store(mel_decibels(sound, recipe.clip.sound))
 
 
@@ -174,8 +174,19 @@ def turn_skin(image: np.ndarray, degrees: float) -> np.ndarray:
     return np.where(skin[..., None], turned, image)
 
 
-def move_pitch(sound: np.ndarray, rate: int, semitones: int) -> np.ndarray:
-    """``sound`` (samples,) as long as before, ``semitones`` higher, by a phase vocoder."""
+def move_pitch(sound: np.ndarray, up: int, down: int) -> np.ndarray:
+    """``sound`` (samples,) as long as before, its pitch times ``up / down``.
+
+    It is stretched by a phase vocoder (Flanagan and Golden 1966) and played faster by as much; whole numbers, since
+    resampling by a ratio of large ones takes seconds.
+    """
     import torchaudio
 
-    return torchaudio.functional.pitch_shift(torch.from_numpy(sound)[None], rate, semitones)[0].numpy()
+    size = 1024
+    window = torch.hann_window(size)
+    spectrum = torch.stft(torch.from_numpy(sound), size, size // 4, window=window, return_complex=True)
+    advance = torch.linspace(0, torch.pi * size // 4, size // 2 + 1)[:, None]
+    stretched = torchaudio.functional.phase_vocoder(spectrum, down / up, advance)
+    longer = torch.istft(stretched, size, size // 4, window=window, length=round(len(sound) * up / down))
+    moved = torchaudio.functional.resample(longer, up, down)[: len(sound)]
+    return torch.nn.functional.pad(moved, (0, len(sound) - len(moved))).numpy()

@@ -241,6 +241,18 @@ def test_stages_that_cannot_be():
         assert made(name).stage == "joint"
 
 
+def test_where_dropout_stands():
+    model, (image, audio) = made(dropout=0.25).train(), clips()
+    shapes = []
+    model._classifier._dropout.register_forward_hook(lambda _, inputs, output: shapes.append(tuple(output.shape)))
+    model(image, audio)
+    assert shapes == [(4, 32, 2, 2), (4, 256)]
+    model = made("cmvqvae-features", dropout=0.25).train()
+    model._classifier._dropout.register_forward_hook(lambda _, inputs, output: shapes.append(tuple(output.shape)))
+    model(*clips("cmvqvae-features"))
+    assert shapes[2:] == [(4, 4, 1024), (4, 4, 512), (4, 4, 512), (4, 256)]
+
+
 # --- masks and probes ------------------------------------------------------------------------------------------------
 
 
@@ -327,7 +339,7 @@ def test_quantising_stays_in_single_precision():
 
 
 @pytest.mark.parametrize(
-    ("side", "sound", "steps"), [(128, 256, 3), (128, 512, 4), (256, 256, 2), (32, 64, 3), (32, 32, 2), (48, 96, 3)]
+    ("side", "sound", "steps"), [(128, 256, 3), (128, 512, 4), (256, 256, 2), (32, 64, 3), (32, 32, 2), (36, 72, 3)]
 )
 def test_sizes_that_fit(side, sound, steps):
     assert sound_steps(side, side, (sound, sound)) == steps
@@ -375,7 +387,9 @@ def test_what_cannot_be_built():
 
 
 def test_features_as_defined():
-    model, (image, audio) = made(family.FEATURES, mask_init="uniform").eval(), clips(family.FEATURES)
+    model, (image, audio) = made(family.FEATURES).eval(), clips(family.FEATURES)
+    with torch.no_grad():
+        model._classifier.private_shared_mask.copy_(torch.tensor([0.01, 0.0, 0.0, 0.01]).view(4, 1, 1))
     part, taken = model._classifier, [0, 5, 10, 15]
     with torch.no_grad():
         mask = (part.private_shared_mask > 0.005).float()

@@ -237,6 +237,7 @@ def test_old_files_other_classes_and_the_published_size(tmp_path):
     shapes = {key: shape for key, shape in layout(outputs=8).items() if not key.endswith(COUNTER)}
     wrapped = {f"module.{key}": value for key, value in filled(shapes).items()}
     found, _ = loaded(saved(tmp_path / "model.pt", wrapped))
+    assert set(found.state) == set(layout(outputs=8))
     assert found.spec.classes == tuple("01234567")
     # Names and shapes of the parts as the golden numbers list them, at the published size.
     whole = layout(hidden=128)
