@@ -8,8 +8,8 @@ _affectkit_command() {
     case $1 in
         '')
             commands=(
-                datasplit relabel train verify-resume test eval-corruptions corruptions infer merge quantiles
-                convert models pull cache demo doctor completions prep pipeline
+                datasplit relabel train verify-resume test eval-corruptions corruptions probe infer merge
+                quantiles convert models pull cache demo doctor completions prep pipeline
             )
             options=(--version --help -h)
             ;;
@@ -31,45 +31,47 @@ _affectkit_command() {
             ;;
         train)
             options=(
-                --device --precision --compile --batch-size --workers --data --labels --test-data
-                --test-labels --rating-range --output --resume --force --val-fraction --augment --fit --cache
-                --on-error --model --task --pretrained --no-pretrained --init --tune --image-size --channels
-                --dropout --top --v1 --clip --clip-weights --clip-activation --clip-normalise --include-clip
-                --outputs --views --epochs --loss --optimizer --lr --momentum --weight-decay --schedule
-                --warmup --lr-min --lr-peak --lr-cycle-end --lr-patience --step-size --milestones --gamma
-                --accumulate --clip-norm --draw-labels --mixup --label-smoothing --class-weights --ema
-                --early-stop --seed --monitor --deterministic --checkpoint-every --keep-epochs --keep-every
-                --keep --calibrate --repeat --track --print-config --slurm --config --json --quiet -q --debug
-                --help -h
+                --device --precision --compile --batch-size --workers --mode --mask --mask-init --mask-scale
+                --mask-threshold --mask-penalty --quantizer --codes --hidden --stage --recon-scale
+                --reset-mask --data --labels --test-data --test-labels --rating-range --output --resume
+                --force --val-fraction --augment --fit --cache --on-error --model --task --pretrained
+                --no-pretrained --init --tune --image-size --channels --dropout --top --v1 --clip
+                --clip-weights --clip-activation --clip-normalise --include-clip --outputs --views --epochs
+                --loss --optimizer --lr --momentum --weight-decay --schedule --warmup --lr-min --lr-peak
+                --lr-cycle-end --lr-patience --step-size --milestones --gamma --accumulate --clip-norm
+                --draw-labels --mixup --label-smoothing --class-weights --ema --early-stop --seed --monitor
+                --deterministic --checkpoint-every --keep-epochs --keep-every --keep --calibrate --repeat
+                --track --print-config --slurm --config --json --quiet -q --debug --help -h
             )
             ;;
         verify-resume)
             options=(
-                --device --precision --compile --batch-size --workers --data --labels --test-data
-                --test-labels --rating-range --output --resume --force --val-fraction --augment --fit --cache
-                --on-error --model --task --pretrained --no-pretrained --init --tune --image-size --channels
-                --dropout --top --v1 --clip --clip-weights --clip-activation --clip-normalise --include-clip
-                --outputs --views --epochs --loss --optimizer --lr --momentum --weight-decay --schedule
-                --warmup --lr-min --lr-peak --lr-cycle-end --lr-patience --step-size --milestones --gamma
-                --accumulate --clip-norm --draw-labels --mixup --label-smoothing --class-weights --ema
-                --early-stop --seed --monitor --deterministic --checkpoint-every --keep-epochs --keep-every
-                --keep --calibrate --repeat --track --steps --images --keep-files --config --json --quiet -q
-                --debug --help -h
+                --device --precision --compile --batch-size --workers --mode --mask --mask-init --mask-scale
+                --mask-threshold --mask-penalty --quantizer --codes --hidden --stage --recon-scale
+                --reset-mask --data --labels --test-data --test-labels --rating-range --output --resume
+                --force --val-fraction --augment --fit --cache --on-error --model --task --pretrained
+                --no-pretrained --init --tune --image-size --channels --dropout --top --v1 --clip
+                --clip-weights --clip-activation --clip-normalise --include-clip --outputs --views --epochs
+                --loss --optimizer --lr --momentum --weight-decay --schedule --warmup --lr-min --lr-peak
+                --lr-cycle-end --lr-patience --step-size --milestones --gamma --accumulate --clip-norm
+                --draw-labels --mixup --label-smoothing --class-weights --ema --early-stop --seed --monitor
+                --deterministic --checkpoint-every --keep-epochs --keep-every --keep --calibrate --repeat
+                --track --steps --images --keep-files --config --json --quiet -q --debug --help -h
             )
             ;;
         test)
             options=(
                 --device --precision --compile --batch-size --workers --checkpoint --data --labels
-                --rating-range --clip-weights --split --on-error --alter --results --force --fail-under
-                --slurm --config --json --quiet -q --debug --help -h
+                --rating-range --clip-weights --mode --mask --split --on-error --alter --results --force
+                --fail-under --slurm --config --json --quiet -q --debug --help -h
             )
             ;;
         eval-corruptions)
             options=(
                 --device --precision --compile --batch-size --workers --checkpoint --data --labels
-                --rating-range --clip-weights --split --on-error --cache --corruptions --severities --scale
-                --corrupted-root --frost-textures --save-images --seed --baseline --results --force
-                --fail-under --slurm --config --json --quiet -q --debug --help -h
+                --rating-range --clip-weights --mode --mask --split --on-error --cache --corruptions
+                --severities --scale --corrupted-root --frost-textures --save-images --seed --baseline
+                --results --force --fail-under --slurm --config --json --quiet -q --debug --help -h
             )
             ;;
         corruptions)
@@ -79,11 +81,18 @@ _affectkit_command() {
             )
             arguments=(files)
             ;;
+        probe)
+            options=(
+                --device --precision --compile --batch-size --workers --checkpoint --data --labels
+                --rating-range --clip-weights --mode --mask --split --on-error --results --force --clips
+                --sound --config --json --quiet -q --debug --help -h
+            )
+            ;;
         infer)
             options=(
                 --device --precision --compile --batch-size --workers --checkpoint --results --labels
-                --rating-range --clip-weights --format --recursive --shard --resume --force --on-error --slurm
-                --config --json --quiet -q --debug --help -h
+                --rating-range --clip-weights --mode --mask --format --recursive --shard --resume --force
+                --on-error --slurm --config --json --quiet -q --debug --help -h
             )
             rest=files
             ;;
@@ -122,8 +131,36 @@ _affectkit_command() {
             arguments=('words 1')
             ;;
         prep)
-            commands=(ferplus affectnet-fused schematic)
+            commands=(cremad rml emovoxceleb av-features ferplus affectnet-fused schematic)
             options=(--help -h)
+            ;;
+        'prep cremad')
+            options=(
+                --output --seed --workers --on-error --split --sizes --keep-faulty --frames --labels --size
+                --slurm --config --json --quiet -q --debug --help -h
+            )
+            arguments=(files)
+            ;;
+        'prep rml')
+            options=(
+                --output --seed --workers --on-error --split --modify --label --sound --size --slurm --config
+                --json --quiet -q --debug --help -h
+            )
+            arguments=(files)
+            ;;
+        'prep emovoxceleb')
+            options=(
+                --output --seed --workers --on-error --split --values --size --slurm --config --json --quiet
+                -q --debug --help -h
+            )
+            arguments=(files)
+            ;;
+        'prep av-features')
+            options=(
+                --output --seed --workers --on-error --split --layer --slurm --config --json --quiet -q
+                --debug --help -h
+            )
+            arguments=(files)
             ;;
         'prep ferplus')
             options=(--output --link --shard --target --slurm --config --json --quiet -q --debug --help -h)
@@ -172,28 +209,35 @@ _affectkit_option() {
         'eval-corruptions --corrupted-root' | 'eval-corruptions --frost-textures' | \
         'eval-corruptions --save-images' | 'eval-corruptions --baseline' | 'eval-corruptions --results' | \
         'eval-corruptions --config' | 'corruptions --preview' | 'corruptions --frost-textures' | \
-        'corruptions --config' | 'infer --checkpoint' | 'infer --results' | 'infer --labels' | \
-        'infer --clip-weights' | 'infer --config' | 'merge --config' | 'quantiles --results' | \
-        'quantiles --config' | 'convert --clip-weights' | 'convert --config' | 'models --checkpoint' | \
-        'models --config' | 'pull --output' | 'pull --config' | 'cache --config' | 'demo --config' | \
-        'doctor --config' | 'completions --write' | 'completions --config' | 'prep ferplus --output' | \
-        'prep ferplus --config' | 'prep affectnet-fused --output' | 'prep affectnet-fused --config' | \
-        'prep schematic --config' | 'pipeline show --config' | 'pipeline save --config')
+        'corruptions --config' | 'probe --checkpoint' | 'probe --data' | 'probe --labels' | \
+        'probe --clip-weights' | 'probe --results' | 'probe --config' | 'infer --checkpoint' | \
+        'infer --results' | 'infer --labels' | 'infer --clip-weights' | 'infer --config' | 'merge --config' | \
+        'quantiles --results' | 'quantiles --config' | 'convert --clip-weights' | 'convert --config' | \
+        'models --checkpoint' | 'models --config' | 'pull --output' | 'pull --config' | 'cache --config' | \
+        'demo --config' | 'doctor --config' | 'completions --write' | 'completions --config' | \
+        'prep cremad --output' | 'prep cremad --config' | 'prep rml --output' | 'prep rml --config' | \
+        'prep emovoxceleb --output' | 'prep emovoxceleb --config' | 'prep av-features --output' | \
+        'prep av-features --config' | 'prep ferplus --output' | 'prep ferplus --config' | \
+        'prep affectnet-fused --output' | 'prep affectnet-fused --config' | 'prep schematic --config' | \
+        'pipeline show --config' | 'pipeline save --config')
             takes=1 kind=files
             ;;
         'datasplit --train-split' | 'datasplit --seed' | 'datasplit --group-by' | \
         'datasplit --global-multiplier' | 'datasplit --quality' | 'datasplit --label-col' | \
         'datasplit --filename-col' | 'datasplit --workers' | 'datasplit --scheduler' | 'datasplit --slurm' | \
-        'relabel --slurm' | 'train --batch-size' | 'train --workers' | 'train --rating-range' | \
-        'train --val-fraction' | 'train --image-size' | 'train --channels' | 'train --dropout' | \
-        'train --v1' | 'train --views' | 'train --epochs' | 'train --lr' | 'train --momentum' | \
-        'train --weight-decay' | 'train --warmup' | 'train --lr-min' | 'train --lr-peak' | \
-        'train --lr-cycle-end' | 'train --lr-patience' | 'train --step-size' | 'train --milestones' | \
-        'train --gamma' | 'train --accumulate' | 'train --clip-norm' | 'train --mixup' | \
-        'train --label-smoothing' | 'train --class-weights' | 'train --ema' | 'train --early-stop' | \
-        'train --seed' | 'train --monitor' | 'train --checkpoint-every' | 'train --keep-every' | \
-        'train --keep' | 'train --repeat' | 'train --slurm' | 'verify-resume --batch-size' | \
-        'verify-resume --workers' | 'verify-resume --rating-range' | 'verify-resume --val-fraction' | \
+        'relabel --slurm' | 'train --batch-size' | 'train --workers' | 'train --mask-scale' | \
+        'train --mask-threshold' | 'train --mask-penalty' | 'train --codes' | 'train --hidden' | \
+        'train --rating-range' | 'train --val-fraction' | 'train --image-size' | 'train --channels' | \
+        'train --dropout' | 'train --v1' | 'train --views' | 'train --epochs' | 'train --lr' | \
+        'train --momentum' | 'train --weight-decay' | 'train --warmup' | 'train --lr-min' | \
+        'train --lr-peak' | 'train --lr-cycle-end' | 'train --lr-patience' | 'train --step-size' | \
+        'train --milestones' | 'train --gamma' | 'train --accumulate' | 'train --clip-norm' | \
+        'train --mixup' | 'train --label-smoothing' | 'train --class-weights' | 'train --ema' | \
+        'train --early-stop' | 'train --seed' | 'train --monitor' | 'train --checkpoint-every' | \
+        'train --keep-every' | 'train --keep' | 'train --repeat' | 'train --slurm' | \
+        'verify-resume --batch-size' | 'verify-resume --workers' | 'verify-resume --mask-scale' | \
+        'verify-resume --mask-threshold' | 'verify-resume --mask-penalty' | 'verify-resume --codes' | \
+        'verify-resume --hidden' | 'verify-resume --rating-range' | 'verify-resume --val-fraction' | \
         'verify-resume --image-size' | 'verify-resume --channels' | 'verify-resume --dropout' | \
         'verify-resume --v1' | 'verify-resume --views' | 'verify-resume --epochs' | 'verify-resume --lr' | \
         'verify-resume --momentum' | 'verify-resume --weight-decay' | 'verify-resume --warmup' | \
@@ -208,10 +252,17 @@ _affectkit_option() {
         'test --fail-under' | 'test --slurm' | 'eval-corruptions --batch-size' | \
         'eval-corruptions --workers' | 'eval-corruptions --rating-range' | 'eval-corruptions --severities' | \
         'eval-corruptions --seed' | 'eval-corruptions --fail-under' | 'eval-corruptions --slurm' | \
-        'corruptions --size' | 'corruptions --seed' | 'infer --batch-size' | 'infer --workers' | \
+        'corruptions --size' | 'corruptions --seed' | 'probe --batch-size' | 'probe --workers' | \
+        'probe --rating-range' | 'probe --clips' | 'infer --batch-size' | 'infer --workers' | \
         'infer --rating-range' | 'infer --shard' | 'infer --slurm' | 'quantiles --actual' | \
         'quantiles --predicted' | 'quantiles --bins' | 'quantiles --fail-under' | 'pull --file' | \
-        'pull --checksum' | 'cache --older-than' | 'demo --epochs' | 'prep ferplus --shard' | \
+        'pull --checksum' | 'cache --older-than' | 'demo --epochs' | 'prep cremad --seed' | \
+        'prep cremad --workers' | 'prep cremad --split' | 'prep cremad --sizes' | 'prep cremad --size' | \
+        'prep cremad --slurm' | 'prep rml --seed' | 'prep rml --workers' | 'prep rml --split' | \
+        'prep rml --size' | 'prep rml --slurm' | 'prep emovoxceleb --seed' | 'prep emovoxceleb --workers' | \
+        'prep emovoxceleb --split' | 'prep emovoxceleb --size' | 'prep emovoxceleb --slurm' | \
+        'prep av-features --seed' | 'prep av-features --workers' | 'prep av-features --split' | \
+        'prep av-features --layer' | 'prep av-features --slurm' | 'prep ferplus --shard' | \
         'prep ferplus --slurm' | 'prep affectnet-fused --shard' | 'prep affectnet-fused --slurm' | \
         'prep schematic --train' | 'prep schematic --valid' | 'prep schematic --test' | \
         'prep schematic --size' | 'prep schematic --seed' | 'prep schematic --shard' | \
@@ -219,88 +270,127 @@ _affectkit_option() {
             takes=1 kind=none
             ;;
         'datasplit --on-error' | 'train --on-error' | 'verify-resume --on-error' | 'test --on-error' | \
-        'eval-corruptions --on-error' | 'infer --on-error')
+        'eval-corruptions --on-error' | 'probe --on-error' | 'infer --on-error' | 'prep cremad --on-error' | \
+        'prep rml --on-error' | 'prep emovoxceleb --on-error' | 'prep av-features --on-error')
             takes=1 kind='words 2'
             ;;
         'datasplit --link')
             takes=1 kind='words 3'
             ;;
         'train --device' | 'verify-resume --device' | 'test --device' | 'eval-corruptions --device' | \
-        'infer --device' | 'demo --device')
+        'probe --device' | 'infer --device' | 'demo --device')
             takes=1 kind='words 4'
             ;;
         'train --precision' | 'verify-resume --precision' | 'test --precision' | \
-        'eval-corruptions --precision' | 'infer --precision')
+        'eval-corruptions --precision' | 'probe --precision' | 'infer --precision')
             takes=1 kind='words 5'
             ;;
-        'train --augment' | 'verify-resume --augment')
+        'train --mode' | 'verify-resume --mode' | 'test --mode' | 'eval-corruptions --mode' | 'probe --mode' | \
+        'infer --mode')
             takes=1 kind='words 6'
             ;;
-        'train --fit' | 'verify-resume --fit')
+        'train --mask' | 'verify-resume --mask' | 'test --mask' | 'eval-corruptions --mask' | 'probe --mask' | \
+        'infer --mask')
             takes=1 kind='words 7'
             ;;
-        'train --cache' | 'verify-resume --cache' | 'eval-corruptions --cache')
+        'train --mask-init' | 'verify-resume --mask-init')
             takes=1 kind='words 8'
             ;;
-        'train --model' | 'verify-resume --model')
+        'train --quantizer' | 'verify-resume --quantizer')
             takes=1 kind='words 9'
             ;;
-        'train --task' | 'verify-resume --task')
+        'train --stage' | 'verify-resume --stage')
             takes=1 kind='words 10'
             ;;
-        'train --tune' | 'verify-resume --tune')
+        'train --recon-scale' | 'verify-resume --recon-scale')
             takes=1 kind='words 11'
             ;;
-        'train --top' | 'verify-resume --top')
+        'train --augment' | 'verify-resume --augment')
             takes=1 kind='words 12'
             ;;
-        'train --clip' | 'verify-resume --clip')
+        'train --fit' | 'verify-resume --fit')
             takes=1 kind='words 13'
             ;;
-        'train --clip-activation' | 'verify-resume --clip-activation')
+        'train --cache' | 'verify-resume --cache' | 'eval-corruptions --cache')
             takes=1 kind='words 14'
             ;;
-        'train --outputs' | 'verify-resume --outputs')
+        'train --model' | 'verify-resume --model')
             takes=1 kind='words 15'
             ;;
-        'train --loss' | 'verify-resume --loss')
+        'train --task' | 'verify-resume --task')
             takes=1 kind='words 16'
             ;;
-        'train --optimizer' | 'verify-resume --optimizer')
+        'train --tune' | 'verify-resume --tune')
             takes=1 kind='words 17'
             ;;
-        'train --schedule' | 'verify-resume --schedule')
+        'train --top' | 'verify-resume --top')
             takes=1 kind='words 18'
             ;;
-        'train --calibrate' | 'verify-resume --calibrate')
+        'train --clip' | 'verify-resume --clip')
             takes=1 kind='words 19'
             ;;
-        'train --track' | 'verify-resume --track')
+        'train --clip-activation' | 'verify-resume --clip-activation')
             takes=1 kind='words 20'
             ;;
-        'test --split' | 'eval-corruptions --split')
+        'train --outputs' | 'verify-resume --outputs')
             takes=1 kind='words 21'
             ;;
-        'test --alter')
+        'train --loss' | 'verify-resume --loss')
             takes=1 kind='words 22'
             ;;
-        'eval-corruptions --corruptions' | 'corruptions --corruptions')
+        'train --optimizer' | 'verify-resume --optimizer')
             takes=1 kind='words 23'
             ;;
-        'eval-corruptions --scale' | 'corruptions --scale')
+        'train --schedule' | 'verify-resume --schedule')
             takes=1 kind='words 24'
             ;;
-        'infer --format')
+        'train --calibrate' | 'verify-resume --calibrate')
             takes=1 kind='words 25'
             ;;
-        'convert --outputs')
+        'train --track' | 'verify-resume --track')
             takes=1 kind='words 26'
             ;;
-        'prep ferplus --link' | 'prep affectnet-fused --link')
+        'test --split' | 'eval-corruptions --split' | 'probe --split')
             takes=1 kind='words 27'
             ;;
-        'prep ferplus --target')
+        'test --alter')
             takes=1 kind='words 28'
+            ;;
+        'eval-corruptions --corruptions' | 'corruptions --corruptions')
+            takes=1 kind='words 29'
+            ;;
+        'eval-corruptions --scale' | 'corruptions --scale')
+            takes=1 kind='words 30'
+            ;;
+        'infer --format')
+            takes=1 kind='words 31'
+            ;;
+        'convert --outputs')
+            takes=1 kind='words 32'
+            ;;
+        'prep cremad --frames')
+            takes=1 kind='words 33'
+            ;;
+        'prep cremad --labels')
+            takes=1 kind='words 34'
+            ;;
+        'prep rml --modify')
+            takes=1 kind='words 35'
+            ;;
+        'prep rml --label')
+            takes=1 kind='words 36'
+            ;;
+        'prep rml --sound')
+            takes=1 kind='words 37'
+            ;;
+        'prep emovoxceleb --values')
+            takes=1 kind='words 38'
+            ;;
+        'prep ferplus --link' | 'prep affectnet-fused --link')
+            takes=1 kind='words 39'
+            ;;
+        'prep ferplus --target')
+            takes=1 kind='words 40'
             ;;
     esac
 }
@@ -313,7 +403,7 @@ _affectkit_words() {
             words=(bash zsh fish powershell)
             ;;
         2)
-            words=(skip fail)
+            words=(fail skip)
             ;;
         3)
             words=(copy hardlink symlink reflink)
@@ -325,87 +415,124 @@ _affectkit_words() {
             words=(auto fp32 tf32 bf16 fp16)
             ;;
         6)
-            words=(none flip face face-strong imagenet vca)
+            words=(multimodal image-only audio-only)
             ;;
         7)
-            words=(stretch crop imagenet pad)
+            words=(binarizer ternarizer attention randomizer)
             ;;
         8)
-            words=(auto ram none)
+            words=(1s uniform)
             ;;
         9)
+            words=(ema plain)
+            ;;
+        10)
+            words=(joint autoencoder solver)
+            ;;
+        11)
+            words=(none variance)
+            ;;
+        12)
+            words=(none flip face face-strong imagenet vca)
+            ;;
+        13)
+            words=(stretch crop imagenet pad)
+            ;;
+        14)
+            words=(auto ram none)
+            ;;
+        15)
             words=(
                 resnet18 resnet34 resnet50 resnet101 resnet152 efficientnet_b0 mobilenetv3_small_100
                 convnext_tiny vit_small_patch16_224 vit_base_patch16_224 vca resnet50_plain
                 resnet50_center_surround resnet50_local_rf resnet50_cortical_magnification resnet50_tuned_norm
                 resnet50_div_norm resnet50_composite_a resnet50_composite_b resnet50_composite_c
                 resnet50_composite_d resnet50_composite_e resnet50_composite_f resnet50_composite_g
-                resnet50_v1
+                resnet50_v1 cmvqvae cmvqvae-baseline1 cmvqvae-baseline2 cmvqvae-baseline3 cmvqvae-baseline4
+                cmvqvae-features
             )
             ;;
-        10)
-            words=(auto distribution classification ratings)
-            ;;
-        11)
-            words=(all last)
-            ;;
-        12)
-            words=(linear vgg vgg-avg)
-            ;;
-        13)
-            words=(ViT-L-14 ViT-B-32)
-            ;;
-        14)
-            words=(auto quickgelu gelu)
-            ;;
-        15)
-            words=(both arousal valence)
-            ;;
         16)
-            words=(mse l1 kl ce js vca ccc)
+            words=(auto distribution classification audiovisual ratings)
             ;;
         17)
-            words=(sgd adam adamw)
+            words=(all last)
             ;;
         18)
-            words=(constant step multistep cosine plateau cyclic cyclic_plateau)
+            words=(linear vgg vgg-avg)
             ;;
         19)
-            words=(auto labels none)
+            words=(ViT-L-14 ViT-B-32)
             ;;
         20)
-            words=(none wandb)
+            words=(auto quickgelu gelu)
             ;;
         21)
-            words=(train valid test all)
+            words=(both arousal valence)
             ;;
         22)
+            words=(mse l1 kl ce js vca ccc)
+            ;;
+        23)
+            words=(sgd adam adamw)
+            ;;
+        24)
+            words=(constant step multistep cosine plateau cyclic cyclic_plateau)
+            ;;
+        25)
+            words=(auto labels none)
+            ;;
+        26)
+            words=(none wandb)
+            ;;
+        27)
+            words=(train valid test all)
+            ;;
+        28)
             words=(
                 gaussian_noise shot_noise impulse_noise defocus_blur glass_blur motion_blur zoom_blur snow
                 frost fog brightness contrast elastic_transform pixelate jpeg_compression speckle_noise
                 gaussian_blur spatter saturate noise color lighting grayscale
             )
             ;;
-        23)
+        29)
             words=(
                 benchmark validation all alterations gaussian_noise shot_noise impulse_noise defocus_blur
                 glass_blur motion_blur zoom_blur snow frost fog brightness contrast elastic_transform pixelate
                 jpeg_compression speckle_noise gaussian_blur spatter saturate noise color lighting grayscale
             )
             ;;
-        24)
+        30)
             words=(auto cifar tiny imagenet)
             ;;
-        25)
+        31)
             words=(csv jsonl parquet)
             ;;
-        26)
+        32)
             words=(valence arousal)
             ;;
-        27)
+        33)
+            words=(window middle)
+            ;;
+        34)
+            words=(intended votes)
+            ;;
+        35)
+            words=(none skin pitch both)
+            ;;
+        36)
+            words=(emotion skin pitch user)
+            ;;
+        37)
+            words=(rml pretrained)
+            ;;
+        38)
+            words=(auto logits shares)
+            ;;
+        39)
             words=(copy hardlink)
             ;;
-        28)
+        40)
             words=(distribution majority)
             ;;
     esac

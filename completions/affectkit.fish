@@ -11,20 +11,26 @@ function __affectkit_takes
             'datasplit --filename-col' 'datasplit --workers' 'datasplit --scheduler' 'datasplit --slurm' \
             'datasplit --config' 'relabel --labels-csv' 'relabel --output-path' 'relabel --slurm' \
             'relabel --config' 'train --device' 'train --precision' 'train --batch-size' 'train --workers' \
-            'train --data' 'train --labels' 'train --test-data' 'train --test-labels' 'train --rating-range' \
-            'train --output' 'train --resume' 'train --val-fraction' 'train --augment' 'train --fit' \
-            'train --cache' 'train --on-error' 'train --model' 'train --task' 'train --init' 'train --tune' \
-            'train --image-size' 'train --channels' 'train --dropout' 'train --top' 'train --v1' \
-            'train --clip' 'train --clip-weights' 'train --clip-activation' 'train --outputs' \
-            'train --views' 'train --epochs' 'train --loss' 'train --optimizer' 'train --lr' \
-            'train --momentum' 'train --weight-decay' 'train --schedule' 'train --warmup' 'train --lr-min' \
-            'train --lr-peak' 'train --lr-cycle-end' 'train --lr-patience' 'train --step-size' \
-            'train --milestones' 'train --gamma' 'train --accumulate' 'train --clip-norm' 'train --mixup' \
-            'train --label-smoothing' 'train --class-weights' 'train --ema' 'train --early-stop' \
-            'train --seed' 'train --monitor' 'train --checkpoint-every' 'train --keep-every' 'train --keep' \
-            'train --calibrate' 'train --repeat' 'train --track' 'train --slurm' 'train --config' \
-            'verify-resume --device' 'verify-resume --precision' 'verify-resume --batch-size' \
-            'verify-resume --workers' 'verify-resume --data' 'verify-resume --labels' \
+            'train --mode' 'train --mask' 'train --mask-init' 'train --mask-scale' 'train --mask-threshold' \
+            'train --mask-penalty' 'train --quantizer' 'train --codes' 'train --hidden' 'train --stage' \
+            'train --recon-scale' 'train --data' 'train --labels' 'train --test-data' 'train --test-labels' \
+            'train --rating-range' 'train --output' 'train --resume' 'train --val-fraction' \
+            'train --augment' 'train --fit' 'train --cache' 'train --on-error' 'train --model' \
+            'train --task' 'train --init' 'train --tune' 'train --image-size' 'train --channels' \
+            'train --dropout' 'train --top' 'train --v1' 'train --clip' 'train --clip-weights' \
+            'train --clip-activation' 'train --outputs' 'train --views' 'train --epochs' 'train --loss' \
+            'train --optimizer' 'train --lr' 'train --momentum' 'train --weight-decay' 'train --schedule' \
+            'train --warmup' 'train --lr-min' 'train --lr-peak' 'train --lr-cycle-end' 'train --lr-patience' \
+            'train --step-size' 'train --milestones' 'train --gamma' 'train --accumulate' \
+            'train --clip-norm' 'train --mixup' 'train --label-smoothing' 'train --class-weights' \
+            'train --ema' 'train --early-stop' 'train --seed' 'train --monitor' 'train --checkpoint-every' \
+            'train --keep-every' 'train --keep' 'train --calibrate' 'train --repeat' 'train --track' \
+            'train --slurm' 'train --config' 'verify-resume --device' 'verify-resume --precision' \
+            'verify-resume --batch-size' 'verify-resume --workers' 'verify-resume --mode' \
+            'verify-resume --mask' 'verify-resume --mask-init' 'verify-resume --mask-scale' \
+            'verify-resume --mask-threshold' 'verify-resume --mask-penalty' 'verify-resume --quantizer' \
+            'verify-resume --codes' 'verify-resume --hidden' 'verify-resume --stage' \
+            'verify-resume --recon-scale' 'verify-resume --data' 'verify-resume --labels' \
             'verify-resume --test-data' 'verify-resume --test-labels' 'verify-resume --rating-range' \
             'verify-resume --output' 'verify-resume --resume' 'verify-resume --val-fraction' \
             'verify-resume --augment' 'verify-resume --fit' 'verify-resume --cache' \
@@ -45,26 +51,42 @@ function __affectkit_takes
             'verify-resume --track' 'verify-resume --steps' 'verify-resume --images' \
             'verify-resume --keep-files' 'verify-resume --config' 'test --device' 'test --precision' \
             'test --batch-size' 'test --workers' 'test --checkpoint' 'test --data' 'test --labels' \
-            'test --rating-range' 'test --clip-weights' 'test --split' 'test --on-error' 'test --alter' \
-            'test --results' 'test --fail-under' 'test --slurm' 'test --config' 'eval-corruptions --device' \
-            'eval-corruptions --precision' 'eval-corruptions --batch-size' 'eval-corruptions --workers' \
-            'eval-corruptions --checkpoint' 'eval-corruptions --data' 'eval-corruptions --labels' \
-            'eval-corruptions --rating-range' 'eval-corruptions --clip-weights' 'eval-corruptions --split' \
-            'eval-corruptions --on-error' 'eval-corruptions --cache' 'eval-corruptions --corruptions' \
-            'eval-corruptions --severities' 'eval-corruptions --scale' 'eval-corruptions --corrupted-root' \
-            'eval-corruptions --frost-textures' 'eval-corruptions --save-images' 'eval-corruptions --seed' \
-            'eval-corruptions --baseline' 'eval-corruptions --results' 'eval-corruptions --fail-under' \
-            'eval-corruptions --slurm' 'eval-corruptions --config' 'corruptions --preview' \
-            'corruptions --corruptions' 'corruptions --scale' 'corruptions --size' 'corruptions --seed' \
-            'corruptions --frost-textures' 'corruptions --config' 'infer --device' 'infer --precision' \
+            'test --rating-range' 'test --clip-weights' 'test --mode' 'test --mask' 'test --split' \
+            'test --on-error' 'test --alter' 'test --results' 'test --fail-under' 'test --slurm' \
+            'test --config' 'eval-corruptions --device' 'eval-corruptions --precision' \
+            'eval-corruptions --batch-size' 'eval-corruptions --workers' 'eval-corruptions --checkpoint' \
+            'eval-corruptions --data' 'eval-corruptions --labels' 'eval-corruptions --rating-range' \
+            'eval-corruptions --clip-weights' 'eval-corruptions --mode' 'eval-corruptions --mask' \
+            'eval-corruptions --split' 'eval-corruptions --on-error' 'eval-corruptions --cache' \
+            'eval-corruptions --corruptions' 'eval-corruptions --severities' 'eval-corruptions --scale' \
+            'eval-corruptions --corrupted-root' 'eval-corruptions --frost-textures' \
+            'eval-corruptions --save-images' 'eval-corruptions --seed' 'eval-corruptions --baseline' \
+            'eval-corruptions --results' 'eval-corruptions --fail-under' 'eval-corruptions --slurm' \
+            'eval-corruptions --config' 'corruptions --preview' 'corruptions --corruptions' \
+            'corruptions --scale' 'corruptions --size' 'corruptions --seed' 'corruptions --frost-textures' \
+            'corruptions --config' 'probe --device' 'probe --precision' 'probe --batch-size' \
+            'probe --workers' 'probe --checkpoint' 'probe --data' 'probe --labels' 'probe --rating-range' \
+            'probe --clip-weights' 'probe --mode' 'probe --mask' 'probe --split' 'probe --on-error' \
+            'probe --results' 'probe --clips' 'probe --config' 'infer --device' 'infer --precision' \
             'infer --batch-size' 'infer --workers' 'infer --checkpoint' 'infer --results' 'infer --labels' \
-            'infer --rating-range' 'infer --clip-weights' 'infer --format' 'infer --shard' \
-            'infer --on-error' 'infer --slurm' 'infer --config' 'merge --config' 'quantiles --actual' \
-            'quantiles --predicted' 'quantiles --bins' 'quantiles --results' 'quantiles --fail-under' \
-            'quantiles --config' 'convert --outputs' 'convert --clip-weights' 'convert --config' \
-            'models --checkpoint' 'models --config' 'pull --output' 'pull --file' 'pull --checksum' \
-            'pull --config' 'cache --older-than' 'cache --config' 'demo --epochs' 'demo --device' \
-            'demo --config' 'doctor --config' 'completions --write' 'completions --config' \
+            'infer --rating-range' 'infer --clip-weights' 'infer --mode' 'infer --mask' 'infer --format' \
+            'infer --shard' 'infer --on-error' 'infer --slurm' 'infer --config' 'merge --config' \
+            'quantiles --actual' 'quantiles --predicted' 'quantiles --bins' 'quantiles --results' \
+            'quantiles --fail-under' 'quantiles --config' 'convert --outputs' 'convert --clip-weights' \
+            'convert --config' 'models --checkpoint' 'models --config' 'pull --output' 'pull --file' \
+            'pull --checksum' 'pull --config' 'cache --older-than' 'cache --config' 'demo --epochs' \
+            'demo --device' 'demo --config' 'doctor --config' 'completions --write' 'completions --config' \
+            'prep cremad --output' 'prep cremad --seed' 'prep cremad --workers' 'prep cremad --on-error' \
+            'prep cremad --split' 'prep cremad --sizes' 'prep cremad --frames' 'prep cremad --labels' \
+            'prep cremad --size' 'prep cremad --slurm' 'prep cremad --config' 'prep rml --output' \
+            'prep rml --seed' 'prep rml --workers' 'prep rml --on-error' 'prep rml --split' \
+            'prep rml --modify' 'prep rml --label' 'prep rml --sound' 'prep rml --size' 'prep rml --slurm' \
+            'prep rml --config' 'prep emovoxceleb --output' 'prep emovoxceleb --seed' \
+            'prep emovoxceleb --workers' 'prep emovoxceleb --on-error' 'prep emovoxceleb --split' \
+            'prep emovoxceleb --values' 'prep emovoxceleb --size' 'prep emovoxceleb --slurm' \
+            'prep emovoxceleb --config' 'prep av-features --output' 'prep av-features --seed' \
+            'prep av-features --workers' 'prep av-features --on-error' 'prep av-features --split' \
+            'prep av-features --layer' 'prep av-features --slurm' 'prep av-features --config' \
             'prep ferplus --output' 'prep ferplus --link' 'prep ferplus --shard' 'prep ferplus --target' \
             'prep ferplus --slurm' 'prep ferplus --config' 'prep affectnet-fused --output' \
             'prep affectnet-fused --link' 'prep affectnet-fused --shard' 'prep affectnet-fused --slurm' \
@@ -96,7 +118,7 @@ function __affectkit_at
             set ended 1
         else if string match -qr -- '^-.' $token
             set skip (__affectkit_takes "$path" $token)
-        else if contains -- (string trim -- "$path $token") datasplit relabel train verify-resume test eval-corruptions corruptions infer merge quantiles convert models pull cache demo doctor completions prep 'prep ferplus' 'prep affectnet-fused' 'prep schematic' pipeline 'pipeline show' 'pipeline save'
+        else if contains -- (string trim -- "$path $token") datasplit relabel train verify-resume test eval-corruptions corruptions probe infer merge quantiles convert models pull cache demo doctor completions prep 'prep cremad' 'prep rml' 'prep emovoxceleb' 'prep av-features' 'prep ferplus' 'prep affectnet-fused' 'prep schematic' pipeline 'pipeline show' 'pipeline save'
             set path (string trim -- "$path $token")
             set position 0
         else
@@ -111,7 +133,7 @@ end
 
 function __affectkit_words_1
     printf '%s\n' \
-        skip fail
+        fail skip
 end
 
 function __affectkit_words_2
@@ -131,128 +153,189 @@ end
 
 function __affectkit_words_5
     printf '%s\n' \
-        none flip face face-strong imagenet vca
+        multimodal image-only audio-only
 end
 
 function __affectkit_words_6
     printf '%s\n' \
-        stretch crop imagenet pad
+        binarizer ternarizer attention randomizer
 end
 
 function __affectkit_words_7
     printf '%s\n' \
-        auto ram none
+        1s uniform
 end
 
 function __affectkit_words_8
+    printf '%s\n' \
+        ema plain
+end
+
+function __affectkit_words_9
+    printf '%s\n' \
+        joint autoencoder solver
+end
+
+function __affectkit_words_10
+    printf '%s\n' \
+        none variance
+end
+
+function __affectkit_words_11
+    printf '%s\n' \
+        none flip face face-strong imagenet vca
+end
+
+function __affectkit_words_12
+    printf '%s\n' \
+        stretch crop imagenet pad
+end
+
+function __affectkit_words_13
+    printf '%s\n' \
+        auto ram none
+end
+
+function __affectkit_words_14
     printf '%s\n' \
         resnet18 resnet34 resnet50 resnet101 resnet152 efficientnet_b0 mobilenetv3_small_100 convnext_tiny \
         vit_small_patch16_224 vit_base_patch16_224 vca resnet50_plain resnet50_center_surround \
         resnet50_local_rf resnet50_cortical_magnification resnet50_tuned_norm resnet50_div_norm \
         resnet50_composite_a resnet50_composite_b resnet50_composite_c resnet50_composite_d \
-        resnet50_composite_e resnet50_composite_f resnet50_composite_g resnet50_v1
-end
-
-function __affectkit_words_9
-    printf '%s\n' \
-        auto distribution classification ratings
-end
-
-function __affectkit_words_10
-    printf '%s\n' \
-        all last
-end
-
-function __affectkit_words_11
-    printf '%s\n' \
-        linear vgg vgg-avg
-end
-
-function __affectkit_words_12
-    printf '%s\n' \
-        ViT-L-14 ViT-B-32
-end
-
-function __affectkit_words_13
-    printf '%s\n' \
-        auto quickgelu gelu
-end
-
-function __affectkit_words_14
-    printf '%s\n' \
-        both arousal valence
+        resnet50_composite_e resnet50_composite_f resnet50_composite_g resnet50_v1 cmvqvae cmvqvae-baseline1 \
+        cmvqvae-baseline2 cmvqvae-baseline3 cmvqvae-baseline4 cmvqvae-features
 end
 
 function __affectkit_words_15
     printf '%s\n' \
-        mse l1 kl ce js vca ccc
+        auto distribution classification audiovisual ratings
 end
 
 function __affectkit_words_16
     printf '%s\n' \
-        sgd adam adamw
+        all last
 end
 
 function __affectkit_words_17
     printf '%s\n' \
-        constant step multistep cosine plateau cyclic cyclic_plateau
+        linear vgg vgg-avg
 end
 
 function __affectkit_words_18
     printf '%s\n' \
-        auto labels none
+        ViT-L-14 ViT-B-32
 end
 
 function __affectkit_words_19
     printf '%s\n' \
-        none wandb
+        auto quickgelu gelu
 end
 
 function __affectkit_words_20
     printf '%s\n' \
-        train valid test all
+        both arousal valence
 end
 
 function __affectkit_words_21
+    printf '%s\n' \
+        mse l1 kl ce js vca ccc
+end
+
+function __affectkit_words_22
+    printf '%s\n' \
+        sgd adam adamw
+end
+
+function __affectkit_words_23
+    printf '%s\n' \
+        constant step multistep cosine plateau cyclic cyclic_plateau
+end
+
+function __affectkit_words_24
+    printf '%s\n' \
+        auto labels none
+end
+
+function __affectkit_words_25
+    printf '%s\n' \
+        none wandb
+end
+
+function __affectkit_words_26
+    printf '%s\n' \
+        train valid test all
+end
+
+function __affectkit_words_27
     printf '%s\n' \
         gaussian_noise shot_noise impulse_noise defocus_blur glass_blur motion_blur zoom_blur snow frost fog \
         brightness contrast elastic_transform pixelate jpeg_compression speckle_noise gaussian_blur spatter \
         saturate noise color lighting grayscale
 end
 
-function __affectkit_words_22
+function __affectkit_words_28
     printf '%s\n' \
         benchmark validation all alterations gaussian_noise shot_noise impulse_noise defocus_blur glass_blur \
         motion_blur zoom_blur snow frost fog brightness contrast elastic_transform pixelate jpeg_compression \
         speckle_noise gaussian_blur spatter saturate noise color lighting grayscale
 end
 
-function __affectkit_words_23
+function __affectkit_words_29
     printf '%s\n' \
         auto cifar tiny imagenet
 end
 
-function __affectkit_words_24
+function __affectkit_words_30
     printf '%s\n' \
         csv jsonl parquet
 end
 
-function __affectkit_words_25
+function __affectkit_words_31
     printf '%s\n' \
         valence arousal
 end
 
-function __affectkit_words_26
+function __affectkit_words_32
     printf '%s\n' \
         bash zsh fish powershell
 end
 
-function __affectkit_words_27
+function __affectkit_words_33
+    printf '%s\n' \
+        window middle
+end
+
+function __affectkit_words_34
+    printf '%s\n' \
+        intended votes
+end
+
+function __affectkit_words_35
+    printf '%s\n' \
+        none skin pitch both
+end
+
+function __affectkit_words_36
+    printf '%s\n' \
+        emotion skin pitch user
+end
+
+function __affectkit_words_37
+    printf '%s\n' \
+        rml pretrained
+end
+
+function __affectkit_words_38
+    printf '%s\n' \
+        auto logits shares
+end
+
+function __affectkit_words_39
     printf '%s\n' \
         copy hardlink
 end
 
-function __affectkit_words_28
+function __affectkit_words_40
     printf '%s\n' \
         distribution majority
 end
@@ -267,6 +350,7 @@ complete -c affectkit -n '__affectkit_at "" 0 0' -a verify-resume -d 'Prove that
 complete -c affectkit -n '__affectkit_at "" 0 0' -a test -d 'Test a checkpoint on labelled images'
 complete -c affectkit -n '__affectkit_at "" 0 0' -a eval-corruptions -d 'Test a checkpoint on labelled images as they are and corrupted, at five...'
 complete -c affectkit -n '__affectkit_at "" 0 0' -a corruptions -d 'List the corruptions of eval-corruptions, or draw what they do to an image'
+complete -c affectkit -n '__affectkit_at "" 0 0' -a probe -d 'Reconstruct clips from the shared and the private codes of an audio-visual...'
 complete -c affectkit -n '__affectkit_at "" 0 0' -a infer -d 'Predict images: files, folders, glob patterns, or a list on standard input (-)'
 complete -c affectkit -n '__affectkit_at "" 0 0' -a merge -d 'Put the parts of --shard 1/N to N/N together, into the bytes that one run...'
 complete -c affectkit -n '__affectkit_at "" 0 0' -a quantiles -d 'Average predicted and actual values in bins of equal count, and compare...'
@@ -332,6 +416,18 @@ complete -c affectkit -n '__affectkit_at "train"' -l precision -x -a '(__affectk
 complete -c affectkit -n '__affectkit_at "train"' -l compile -d 'Compile the model with torch\'s compiler before the first batch'
 complete -c affectkit -n '__affectkit_at "train"' -l batch-size -x -d 'Images in a batch, over all processes. Default: 32'
 complete -c affectkit -n '__affectkit_at "train"' -l workers -x -d 'Workers that decode images, for each process. Default: chosen by the data'
+complete -c affectkit -n '__affectkit_at "train"' -l mode -x -a '(__affectkit_words_5)' -d 'Modalities that emotions are told by. Default: multimodal'
+complete -c affectkit -n '__affectkit_at "train"' -l mask -x -a '(__affectkit_words_6)' -d 'What the mask over the code channels is turned into: 0 private and 1...'
+complete -c affectkit -n '__affectkit_at "train"' -l mask-init -x -a '(__affectkit_words_7)' -d 'Where the mask starts: all at --mask-scale, or uniform either side of 0'
+complete -c affectkit -n '__affectkit_at "train"' -l mask-scale -x -d 'Size of the mask\'s first values. Default: 0.01'
+complete -c affectkit -n '__affectkit_at "train"' -l mask-threshold -x -d 'Above it a channel is shared. Default: 0.005'
+complete -c affectkit -n '__affectkit_at "train"' -l mask-penalty -x -d 'Weight of the sum of the mask in the loss; 0: off. Default: 0.0001'
+complete -c affectkit -n '__affectkit_at "train"' -l quantizer -x -a '(__affectkit_words_8)' -d 'Codes as moving averages of what they stand for, or learned (plain)'
+complete -c affectkit -n '__affectkit_at "train"' -l codes -x -d 'Codes of each modality. Default: 512'
+complete -c affectkit -n '__affectkit_at "train"' -l hidden -x -d 'Channels of the encoders and decoders. Default: 128'
+complete -c affectkit -n '__affectkit_at "train"' -l stage -x -a '(__affectkit_words_9)' -d 'What is trained: all together; the autoencoders alone; the solver alone...'
+complete -c affectkit -n '__affectkit_at "train"' -l recon-scale -x -a '(__affectkit_words_10)' -d 'What reconstruction errors are divided by: nothing, as published, or the...'
+complete -c affectkit -n '__affectkit_at "train"' -l reset-mask -d 'With --init: put the mask back to its first values'
 complete -c affectkit -n '__affectkit_at "train"' -l data -r -F -d 'Folder with the dataset; its layout is found by looking'
 complete -c affectkit -n '__affectkit_at "train"' -l labels -r -F -d 'Table of labels or ratings of the images in --data, if it does not lie there'
 complete -c affectkit -n '__affectkit_at "train"' -l test-data -r -F -d 'Images to test on after training. Default: --data, with --test-labels'
@@ -341,35 +437,35 @@ complete -c affectkit -n '__affectkit_at "train"' -l output -r -F -d 'Run folder
 complete -c affectkit -n '__affectkit_at "train"' -l resume -r -F -d 'Continue this run folder; needs nothing else'
 complete -c affectkit -n '__affectkit_at "train"' -l force -d 'Write into an --output that is not empty'
 complete -c affectkit -n '__affectkit_at "train"' -l val-fraction -x -d 'Share of the training images held out where the data has no validation split'
-complete -c affectkit -n '__affectkit_at "train"' -l augment -x -a '(__affectkit_words_5)' -d 'Augmentation preset. Default: face'
-complete -c affectkit -n '__affectkit_at "train"' -l fit -x -a '(__affectkit_words_6)' -d 'How an image is brought to the input size. Default: crop'
-complete -c affectkit -n '__affectkit_at "train"' -l cache -x -a '(__affectkit_words_7)' -d 'Hold decoded images in memory; auto: where they fit in a quarter of what...'
+complete -c affectkit -n '__affectkit_at "train"' -l augment -x -a '(__affectkit_words_11)' -d 'Augmentation preset. Default: face'
+complete -c affectkit -n '__affectkit_at "train"' -l fit -x -a '(__affectkit_words_12)' -d 'How an image is brought to the input size. Default: crop'
+complete -c affectkit -n '__affectkit_at "train"' -l cache -x -a '(__affectkit_words_13)' -d 'Hold decoded images in memory; auto: where they fit in a quarter of what...'
 complete -c affectkit -n '__affectkit_at "train"' -l on-error -x -a '(__affectkit_words_1)' -d 'What a bad image does. Default: fail'
-complete -c affectkit -n '__affectkit_at "train"' -l model -x -a '(__affectkit_words_8)' -d 'Model name; any timm backbone; vca, with the defaults of its study'
-complete -c affectkit -n '__affectkit_at "train"' -l task -x -a '(__affectkit_words_9)' -d 'What is predicted; auto: classification where the data has labels...'
+complete -c affectkit -n '__affectkit_at "train"' -l model -x -a '(__affectkit_words_14)' -d 'Model name; any timm backbone; vca, with the defaults of its study'
+complete -c affectkit -n '__affectkit_at "train"' -l task -x -a '(__affectkit_words_15)' -d 'What is predicted; auto: classification where the data has labels...'
 complete -c affectkit -n '__affectkit_at "train"' -l pretrained -d 'Start from the weights on timm\'s hub (downloaded once). Default: yes'
 complete -c affectkit -n '__affectkit_at "train"' -l no-pretrained -d 'Start from the weights on timm\'s hub (downloaded once). Default: yes'
 complete -c affectkit -n '__affectkit_at "train"' -l init -r -F -d 'Start from the weights in this file, or run folder, instead'
-complete -c affectkit -n '__affectkit_at "train"' -l tune -x -a '(__affectkit_words_10)' -d 'What learns: all; last: the classifier alone, on a network that stays as...'
+complete -c affectkit -n '__affectkit_at "train"' -l tune -x -a '(__affectkit_words_16)' -d 'What learns: all; last: the classifier alone, on a network that stays as...'
 complete -c affectkit -n '__affectkit_at "train"' -l image-size -x -d 'Input height and width in pixels. Default: the model\'s own'
 complete -c affectkit -n '__affectkit_at "train"' -l channels -x -d '3 for RGB, 1 for gray input. Default: 3'
 complete -c affectkit -n '__affectkit_at "train"' -l dropout -x -d 'Dropout in front of the last layer. Default: 0.3'
-complete -c affectkit -n '__affectkit_at "train"' -l top -x -a '(__affectkit_words_11)' -d 'Classifier on the backbone: linear; vgg: 4096-4096 on the flattened map...'
+complete -c affectkit -n '__affectkit_at "train"' -l top -x -a '(__affectkit_words_17)' -d 'Classifier on the backbone: linear; vgg: 4096-4096 on the flattened map...'
 complete -c affectkit -n '__affectkit_at "train"' -l v1 -x -d 'Components of resnet50_v1: center-surround, local-rf, tuned-norm or...'
-complete -c affectkit -n '__affectkit_at "train"' -l clip -x -a '(__affectkit_words_12)' -d 'CLIP of vca: ViT-L-14, ViT-B-32, any name of open_clip, or a .json...'
+complete -c affectkit -n '__affectkit_at "train"' -l clip -x -a '(__affectkit_words_18)' -d 'CLIP of vca: ViT-L-14, ViT-B-32, any name of open_clip, or a .json...'
 complete -c affectkit -n '__affectkit_at "train"' -l clip-weights -r -F -d 'CLIP\'s weights: a tag of open_clip (fetched once), a file, or random'
-complete -c affectkit -n '__affectkit_at "train"' -l clip-activation -x -a '(__affectkit_words_13)' -d 'Activation that CLIP was trained with; a file does not tell. Default: auto'
+complete -c affectkit -n '__affectkit_at "train"' -l clip-activation -x -a '(__affectkit_words_19)' -d 'Activation that CLIP was trained with; a file does not tell. Default: auto'
 complete -c affectkit -n '__affectkit_at "train"' -l clip-normalise -d 'Normalise images by CLIP\'s mean and std, which the published VCA does not'
 complete -c affectkit -n '__affectkit_at "train"' -l include-clip -d 'Save CLIP\'s weights in checkpoints, not their name and hash alone'
-complete -c affectkit -n '__affectkit_at "train"' -l outputs -x -a '(__affectkit_words_14)' -d 'Which ratings are predicted. Default: both'
+complete -c affectkit -n '__affectkit_at "train"' -l outputs -x -a '(__affectkit_words_20)' -d 'Which ratings are predicted. Default: both'
 complete -c affectkit -n '__affectkit_at "train"' -l views -x -d 'Augmented views of each training image whose CLIP features are computed...'
 complete -c affectkit -n '__affectkit_at "train"' -l epochs -x -d 'Passes over the training images. Default: 20'
-complete -c affectkit -n '__affectkit_at "train"' -l loss -x -a '(__affectkit_words_15)' -d 'One of mse, l1, kl, ce, js, for ratings vca, mse, l1, ccc; or a weighted...'
-complete -c affectkit -n '__affectkit_at "train"' -l optimizer -x -a '(__affectkit_words_16)' -d 'Optimiser. Default: adam'
+complete -c affectkit -n '__affectkit_at "train"' -l loss -x -a '(__affectkit_words_21)' -d 'One of mse, l1, kl, ce, js, for ratings vca, mse, l1, ccc; or a weighted...'
+complete -c affectkit -n '__affectkit_at "train"' -l optimizer -x -a '(__affectkit_words_22)' -d 'Optimiser. Default: adam'
 complete -c affectkit -n '__affectkit_at "train"' -l lr -x -d 'Learning rate. Default: 0.001'
 complete -c affectkit -n '__affectkit_at "train"' -l momentum -x -d 'Momentum of SGD. Default: 0.9'
 complete -c affectkit -n '__affectkit_at "train"' -l weight-decay -x -d 'Weight decay (L2 for SGD and Adam, decoupled for AdamW). Default: 0'
-complete -c affectkit -n '__affectkit_at "train"' -l schedule -x -a '(__affectkit_words_17)' -d 'How the learning rate moves. Default: plateau'
+complete -c affectkit -n '__affectkit_at "train"' -l schedule -x -a '(__affectkit_words_23)' -d 'How the learning rate moves. Default: plateau'
 complete -c affectkit -n '__affectkit_at "train"' -l warmup -x -d 'Epochs of linear growth from 0 before the schedule counts fully. Default: 0'
 complete -c affectkit -n '__affectkit_at "train"' -l lr-min -x -d 'Where cosine and cyclic_plateau end; the floor of plateau. Default: 0'
 complete -c affectkit -n '__affectkit_at "train"' -l lr-peak -x -d 'Epoch at which the cyclic ones reach --lr. Default: a tenth of the epochs'
@@ -393,9 +489,9 @@ complete -c affectkit -n '__affectkit_at "train"' -l checkpoint-every -x -d 'Als
 complete -c affectkit -n '__affectkit_at "train"' -l keep-epochs -d 'Keep the checkpoint of every epoch, that before training (epoch 0) included'
 complete -c affectkit -n '__affectkit_at "train"' -l keep-every -x -d 'Keep the checkpoint of every N-th epoch. Default: none'
 complete -c affectkit -n '__affectkit_at "train"' -l keep -x -d 'Saved states that are kept, the newest. Default: 2'
-complete -c affectkit -n '__affectkit_at "train"' -l calibrate -x -a '(__affectkit_words_18)' -d 'What the temperature is fitted to on the validation split: auto (targets)...'
+complete -c affectkit -n '__affectkit_at "train"' -l calibrate -x -a '(__affectkit_words_24)' -d 'What the temperature is fitted to on the validation split: auto (targets)...'
 complete -c affectkit -n '__affectkit_at "train"' -l repeat -x -d 'Train this many times with seeds SEED, SEED+1, ... Default: 1'
-complete -c affectkit -n '__affectkit_at "train"' -l track -x -a '(__affectkit_words_19)' -d 'Also log to Weights & Biases. Default: none'
+complete -c affectkit -n '__affectkit_at "train"' -l track -x -a '(__affectkit_words_25)' -d 'Also log to Weights & Biases. Default: none'
 complete -c affectkit -n '__affectkit_at "train"' -l print-config -d 'Print every setting and where it came from, and stop'
 complete -c affectkit -n '__affectkit_at "train"' -l slurm -x -d 'Submit this command as a Slurm job: time=4:00:00,partition=gpu,gpus=1...'
 complete -c affectkit -n '__affectkit_at "train"' -l config -r -F -d 'YAML file with settings; flags win over it'
@@ -410,6 +506,18 @@ complete -c affectkit -n '__affectkit_at "verify-resume"' -l precision -x -a '(_
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l compile -d 'Compile the model with torch\'s compiler before the first batch'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l batch-size -x -d 'Images in a batch, over all processes. Default: 32'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l workers -x -d 'Workers that decode images, for each process. Default: chosen by the data'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l mode -x -a '(__affectkit_words_5)' -d 'Modalities that emotions are told by. Default: multimodal'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l mask -x -a '(__affectkit_words_6)' -d 'What the mask over the code channels is turned into: 0 private and 1...'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l mask-init -x -a '(__affectkit_words_7)' -d 'Where the mask starts: all at --mask-scale, or uniform either side of 0'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l mask-scale -x -d 'Size of the mask\'s first values. Default: 0.01'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l mask-threshold -x -d 'Above it a channel is shared. Default: 0.005'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l mask-penalty -x -d 'Weight of the sum of the mask in the loss; 0: off. Default: 0.0001'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l quantizer -x -a '(__affectkit_words_8)' -d 'Codes as moving averages of what they stand for, or learned (plain)'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l codes -x -d 'Codes of each modality. Default: 512'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l hidden -x -d 'Channels of the encoders and decoders. Default: 128'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l stage -x -a '(__affectkit_words_9)' -d 'What is trained: all together; the autoencoders alone; the solver alone...'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l recon-scale -x -a '(__affectkit_words_10)' -d 'What reconstruction errors are divided by: nothing, as published, or the...'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l reset-mask -d 'With --init: put the mask back to its first values'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l data -r -F -d 'Folder with the dataset; its layout is found by looking'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l labels -r -F -d 'Table of labels or ratings of the images in --data, if it does not lie there'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l test-data -r -F -d 'Images to test on after training. Default: --data, with --test-labels'
@@ -419,35 +527,35 @@ complete -c affectkit -n '__affectkit_at "verify-resume"' -l output -r -F -d 'Wi
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l resume -r -F -d 'Without effect here'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l force -d 'Without effect here'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l val-fraction -x -d 'Share of the training images held out where the data has no validation split'
-complete -c affectkit -n '__affectkit_at "verify-resume"' -l augment -x -a '(__affectkit_words_5)' -d 'Augmentation preset. Default: face'
-complete -c affectkit -n '__affectkit_at "verify-resume"' -l fit -x -a '(__affectkit_words_6)' -d 'How an image is brought to the input size. Default: crop'
-complete -c affectkit -n '__affectkit_at "verify-resume"' -l cache -x -a '(__affectkit_words_7)' -d 'Hold decoded images in memory; auto: where they fit in a quarter of what...'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l augment -x -a '(__affectkit_words_11)' -d 'Augmentation preset. Default: face'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l fit -x -a '(__affectkit_words_12)' -d 'How an image is brought to the input size. Default: crop'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l cache -x -a '(__affectkit_words_13)' -d 'Hold decoded images in memory; auto: where they fit in a quarter of what...'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l on-error -x -a '(__affectkit_words_1)' -d 'What a bad image does. Default: fail'
-complete -c affectkit -n '__affectkit_at "verify-resume"' -l model -x -a '(__affectkit_words_8)' -d 'Model name; any timm backbone; vca, with the defaults of its study'
-complete -c affectkit -n '__affectkit_at "verify-resume"' -l task -x -a '(__affectkit_words_9)' -d 'What is predicted; auto: classification where the data has labels...'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l model -x -a '(__affectkit_words_14)' -d 'Model name; any timm backbone; vca, with the defaults of its study'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l task -x -a '(__affectkit_words_15)' -d 'What is predicted; auto: classification where the data has labels...'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l pretrained -d 'Start from the weights on timm\'s hub (downloaded once). Default: yes'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l no-pretrained -d 'Start from the weights on timm\'s hub (downloaded once). Default: yes'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l init -r -F -d 'Start from the weights in this file, or run folder, instead'
-complete -c affectkit -n '__affectkit_at "verify-resume"' -l tune -x -a '(__affectkit_words_10)' -d 'What learns: all; last: the classifier alone, on a network that stays as...'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l tune -x -a '(__affectkit_words_16)' -d 'What learns: all; last: the classifier alone, on a network that stays as...'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l image-size -x -d 'Input height and width in pixels. Default: the model\'s own'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l channels -x -d '3 for RGB, 1 for gray input. Default: 3'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l dropout -x -d 'Dropout in front of the last layer. Default: 0.3'
-complete -c affectkit -n '__affectkit_at "verify-resume"' -l top -x -a '(__affectkit_words_11)' -d 'Classifier on the backbone: linear; vgg: 4096-4096 on the flattened map...'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l top -x -a '(__affectkit_words_17)' -d 'Classifier on the backbone: linear; vgg: 4096-4096 on the flattened map...'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l v1 -x -d 'Components of resnet50_v1: center-surround, local-rf, tuned-norm or...'
-complete -c affectkit -n '__affectkit_at "verify-resume"' -l clip -x -a '(__affectkit_words_12)' -d 'CLIP of vca: ViT-L-14, ViT-B-32, any name of open_clip, or a .json...'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l clip -x -a '(__affectkit_words_18)' -d 'CLIP of vca: ViT-L-14, ViT-B-32, any name of open_clip, or a .json...'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l clip-weights -r -F -d 'CLIP\'s weights: a tag of open_clip (fetched once), a file, or random'
-complete -c affectkit -n '__affectkit_at "verify-resume"' -l clip-activation -x -a '(__affectkit_words_13)' -d 'Activation that CLIP was trained with; a file does not tell. Default: auto'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l clip-activation -x -a '(__affectkit_words_19)' -d 'Activation that CLIP was trained with; a file does not tell. Default: auto'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l clip-normalise -d 'Normalise images by CLIP\'s mean and std, which the published VCA does not'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l include-clip -d 'Save CLIP\'s weights in checkpoints, not their name and hash alone'
-complete -c affectkit -n '__affectkit_at "verify-resume"' -l outputs -x -a '(__affectkit_words_14)' -d 'Which ratings are predicted. Default: both'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l outputs -x -a '(__affectkit_words_20)' -d 'Which ratings are predicted. Default: both'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l views -x -d 'Augmented views of each training image whose CLIP features are computed...'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l epochs -x -d 'Without effect here. Default: 2, always'
-complete -c affectkit -n '__affectkit_at "verify-resume"' -l loss -x -a '(__affectkit_words_15)' -d 'One of mse, l1, kl, ce, js, for ratings vca, mse, l1, ccc; or a weighted...'
-complete -c affectkit -n '__affectkit_at "verify-resume"' -l optimizer -x -a '(__affectkit_words_16)' -d 'Optimiser. Default: adam'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l loss -x -a '(__affectkit_words_21)' -d 'One of mse, l1, kl, ce, js, for ratings vca, mse, l1, ccc; or a weighted...'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l optimizer -x -a '(__affectkit_words_22)' -d 'Optimiser. Default: adam'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l lr -x -d 'Learning rate. Default: 0.001'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l momentum -x -d 'Momentum of SGD. Default: 0.9'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l weight-decay -x -d 'Weight decay (L2 for SGD and Adam, decoupled for AdamW). Default: 0'
-complete -c affectkit -n '__affectkit_at "verify-resume"' -l schedule -x -a '(__affectkit_words_17)' -d 'How the learning rate moves. Default: plateau'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l schedule -x -a '(__affectkit_words_23)' -d 'How the learning rate moves. Default: plateau'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l warmup -x -d 'Epochs of linear growth from 0 before the schedule counts fully. Default: 0'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l lr-min -x -d 'Where cosine and cyclic_plateau end; the floor of plateau. Default: 0'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l lr-peak -x -d 'Epoch at which the cyclic ones reach --lr. Default: a tenth of the epochs'
@@ -471,9 +579,9 @@ complete -c affectkit -n '__affectkit_at "verify-resume"' -l checkpoint-every -x
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l keep-epochs -d 'Keep the checkpoint of every epoch, that before training (epoch 0) included'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l keep-every -x -d 'Keep the checkpoint of every N-th epoch. Default: none'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l keep -x -d 'Without effect here. Default: 2'
-complete -c affectkit -n '__affectkit_at "verify-resume"' -l calibrate -x -a '(__affectkit_words_18)' -d 'What the temperature is fitted to on the validation split: auto (targets)...'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l calibrate -x -a '(__affectkit_words_24)' -d 'What the temperature is fitted to on the validation split: auto (targets)...'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l repeat -x -d 'Without effect here. Default: 1'
-complete -c affectkit -n '__affectkit_at "verify-resume"' -l track -x -a '(__affectkit_words_19)' -d 'Without effect here. Default: none'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l track -x -a '(__affectkit_words_25)' -d 'Without effect here. Default: none'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l steps -x -d 'Optimiser steps of each short run, over two epochs. Default: 6'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l images -x -d 'At most so many training images. Default: what the steps need'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l keep-files -r -F -d 'Keep the folders of the short runs in this new folder'
@@ -494,9 +602,11 @@ complete -c affectkit -n '__affectkit_at "test"' -l data -r -F -d 'Folder with t
 complete -c affectkit -n '__affectkit_at "test"' -l labels -r -F -d 'Table of labels or ratings of the images in --data, if it does not lie there'
 complete -c affectkit -n '__affectkit_at "test"' -l rating-range -x -d 'Least and greatest rating that can be given, as 1,9; others are refused'
 complete -c affectkit -n '__affectkit_at "test"' -l clip-weights -r -F -d 'File with the CLIP weights of a vca checkpoint; they must be the ones that...'
-complete -c affectkit -n '__affectkit_at "test"' -l split -x -a '(__affectkit_words_20)' -d 'Split to test on; all takes a --labels table whole, as is one without a...'
+complete -c affectkit -n '__affectkit_at "test"' -l mode -x -a '(__affectkit_words_5)' -d 'Modalities of a published CM-VQVAE, whose file does not hold it'
+complete -c affectkit -n '__affectkit_at "test"' -l mask -x -a '(__affectkit_words_6)' -d 'Mask of a published CM-VQVAE, whose file does not hold it. Default: binarizer'
+complete -c affectkit -n '__affectkit_at "test"' -l split -x -a '(__affectkit_words_26)' -d 'Split to test on; all takes a --labels table whole, as is one without a...'
 complete -c affectkit -n '__affectkit_at "test"' -l on-error -x -a '(__affectkit_words_1)' -d 'What a bad image does. Default: fail'
-complete -c affectkit -n '__affectkit_at "test"' -l alter -x -a '(__affectkit_words_21)' -d 'Corrupt the images first: any name of affectkit corruptions, as fog:3...'
+complete -c affectkit -n '__affectkit_at "test"' -l alter -x -a '(__affectkit_words_27)' -d 'Corrupt the images first: any name of affectkit corruptions, as fog:3...'
 complete -c affectkit -n '__affectkit_at "test"' -l results -r -F -d 'Folder for tables and pictures'
 complete -c affectkit -n '__affectkit_at "test"' -l force -d 'Write into a --results that is not empty'
 complete -c affectkit -n '__affectkit_at "test"' -l fail-under -x -d 'Exit 3 where a metric is worse: metric=value,metric=value'
@@ -518,12 +628,14 @@ complete -c affectkit -n '__affectkit_at "eval-corruptions"' -l data -r -F -d 'F
 complete -c affectkit -n '__affectkit_at "eval-corruptions"' -l labels -r -F -d 'Table of labels or ratings of the images in --data, if it does not lie there'
 complete -c affectkit -n '__affectkit_at "eval-corruptions"' -l rating-range -x -d 'Least and greatest rating that can be given, as 1,9; others are refused'
 complete -c affectkit -n '__affectkit_at "eval-corruptions"' -l clip-weights -r -F -d 'File with the CLIP weights of a vca checkpoint; they must be the ones that...'
-complete -c affectkit -n '__affectkit_at "eval-corruptions"' -l split -x -a '(__affectkit_words_20)' -d 'Split to test on; all takes a --labels table whole, as is one without a...'
+complete -c affectkit -n '__affectkit_at "eval-corruptions"' -l mode -x -a '(__affectkit_words_5)' -d 'Modalities of a published CM-VQVAE, whose file does not hold it'
+complete -c affectkit -n '__affectkit_at "eval-corruptions"' -l mask -x -a '(__affectkit_words_6)' -d 'Mask of a published CM-VQVAE, whose file does not hold it. Default: binarizer'
+complete -c affectkit -n '__affectkit_at "eval-corruptions"' -l split -x -a '(__affectkit_words_26)' -d 'Split to test on; all takes a --labels table whole, as is one without a...'
 complete -c affectkit -n '__affectkit_at "eval-corruptions"' -l on-error -x -a '(__affectkit_words_1)' -d 'What a bad image does. Default: fail'
-complete -c affectkit -n '__affectkit_at "eval-corruptions"' -l cache -x -a '(__affectkit_words_7)' -d 'Hold decoded images in memory; auto: where they fit in a quarter of what...'
-complete -c affectkit -n '__affectkit_at "eval-corruptions"' -l corruptions -x -a '(__affectkit_words_22)' -d 'benchmark (the fifteen), validation (the four held out), all (both)...'
+complete -c affectkit -n '__affectkit_at "eval-corruptions"' -l cache -x -a '(__affectkit_words_13)' -d 'Hold decoded images in memory; auto: where they fit in a quarter of what...'
+complete -c affectkit -n '__affectkit_at "eval-corruptions"' -l corruptions -x -a '(__affectkit_words_28)' -d 'benchmark (the fifteen), validation (the four held out), all (both)...'
 complete -c affectkit -n '__affectkit_at "eval-corruptions"' -l severities -x -d 'Severities, as 1-5 or 1,3,5. Default: 1-5'
-complete -c affectkit -n '__affectkit_at "eval-corruptions"' -l scale -x -a '(__affectkit_words_23)' -d 'Benchmark whose parameters are taken; auto: by the shorter side of the...'
+complete -c affectkit -n '__affectkit_at "eval-corruptions"' -l scale -x -a '(__affectkit_words_29)' -d 'Benchmark whose parameters are taken; auto: by the shorter side of the...'
 complete -c affectkit -n '__affectkit_at "eval-corruptions"' -l corrupted-root -r -F -d 'Read images already corrupted: CORRUPTION/SEVERITY/CLASS/*, as Tiny-ImageNet-C'
 complete -c affectkit -n '__affectkit_at "eval-corruptions"' -l frost-textures -r -F -d 'Folder with photographs of frost. Default: textures that are computed'
 complete -c affectkit -n '__affectkit_at "eval-corruptions"' -l save-images -r -F -d 'Also write the corrupted images there, as --corrupted-root reads them (PNG)'
@@ -541,8 +653,8 @@ complete -c affectkit -n '__affectkit_at "eval-corruptions"' -l help -s h -d 'Sh
 
 # affectkit corruptions
 complete -c affectkit -n '__affectkit_at "corruptions"' -l preview -r -F -d 'Draw IMAGE under each corruption at five severities: a PNG file'
-complete -c affectkit -n '__affectkit_at "corruptions"' -l corruptions -x -a '(__affectkit_words_22)' -d 'benchmark (the fifteen), validation (the four held out), all (both)...'
-complete -c affectkit -n '__affectkit_at "corruptions"' -l scale -x -a '(__affectkit_words_23)' -d 'Benchmark whose parameters are taken; auto: by --size. Default: auto'
+complete -c affectkit -n '__affectkit_at "corruptions"' -l corruptions -x -a '(__affectkit_words_28)' -d 'benchmark (the fifteen), validation (the four held out), all (both)...'
+complete -c affectkit -n '__affectkit_at "corruptions"' -l scale -x -a '(__affectkit_words_29)' -d 'Benchmark whose parameters are taken; auto: by --size. Default: auto'
 complete -c affectkit -n '__affectkit_at "corruptions"' -l size -x -d 'Side in pixels that IMAGE is brought to first. Default: 224'
 complete -c affectkit -n '__affectkit_at "corruptions"' -l seed -x -d 'Everything random follows from it. Default: 0'
 complete -c affectkit -n '__affectkit_at "corruptions"' -l frost-textures -r -F -d 'Folder with photographs of frost. Default: textures that are computed'
@@ -553,6 +665,31 @@ complete -c affectkit -n '__affectkit_at "corruptions"' -l quiet -s q -d 'No pro
 complete -c affectkit -n '__affectkit_at "corruptions"' -l debug -d 'Show the traceback of an error'
 complete -c affectkit -n '__affectkit_at "corruptions"' -l help -s h -d 'Show this message and exit'
 complete -c affectkit -n '__affectkit_at "corruptions" 0 0' -F
+
+# affectkit probe
+complete -c affectkit -n '__affectkit_at "probe"' -l device -x -a '(__affectkit_words_3)' -d 'auto, cpu, cuda, cuda:N or mps. One that is absent is an error. Default: auto'
+complete -c affectkit -n '__affectkit_at "probe"' -l precision -x -a '(__affectkit_words_4)' -d 'Number format of the forward pass. Default: auto'
+complete -c affectkit -n '__affectkit_at "probe"' -l compile -d 'Compile the model with torch\'s compiler before the first batch'
+complete -c affectkit -n '__affectkit_at "probe"' -l batch-size -x -d 'Images in a batch, over all processes. Default: 32'
+complete -c affectkit -n '__affectkit_at "probe"' -l workers -x -d 'Workers that decode images, for each process. Default: chosen by the data'
+complete -c affectkit -n '__affectkit_at "probe"' -l checkpoint -r -F -d 'Checkpoint file, or a run folder (its best model)'
+complete -c affectkit -n '__affectkit_at "probe"' -l data -r -F -d 'Folder with the dataset; its layout is found by looking'
+complete -c affectkit -n '__affectkit_at "probe"' -l labels -r -F -d 'Table of labels or ratings of the images in --data, if it does not lie there'
+complete -c affectkit -n '__affectkit_at "probe"' -l rating-range -x -d 'Least and greatest rating that can be given, as 1,9; others are refused'
+complete -c affectkit -n '__affectkit_at "probe"' -l clip-weights -r -F -d 'File with the CLIP weights of a vca checkpoint; they must be the ones that...'
+complete -c affectkit -n '__affectkit_at "probe"' -l mode -x -a '(__affectkit_words_5)' -d 'Modalities of a published CM-VQVAE, whose file does not hold it'
+complete -c affectkit -n '__affectkit_at "probe"' -l mask -x -a '(__affectkit_words_6)' -d 'Mask of a published CM-VQVAE, whose file does not hold it. Default: binarizer'
+complete -c affectkit -n '__affectkit_at "probe"' -l split -x -a '(__affectkit_words_26)' -d 'Split to test on; all takes a --labels table whole, as is one without a...'
+complete -c affectkit -n '__affectkit_at "probe"' -l on-error -x -a '(__affectkit_words_1)' -d 'What a bad image does. Default: fail'
+complete -c affectkit -n '__affectkit_at "probe"' -l results -r -F -d 'Folder for the pictures, the table and the sounds'
+complete -c affectkit -n '__affectkit_at "probe"' -l force -d 'Write into a --results that is not empty'
+complete -c affectkit -n '__affectkit_at "probe"' -l clips -x -d 'Clips that are drawn, evenly over the split. Default: 8'
+complete -c affectkit -n '__affectkit_at "probe"' -l sound -d 'Also write what the spectrograms of those clips sound like (Griffin-Lim...'
+complete -c affectkit -n '__affectkit_at "probe"' -l config -r -F -d 'YAML file with settings; flags win over it'
+complete -c affectkit -n '__affectkit_at "probe"' -l json -d 'Print one JSON object as the result'
+complete -c affectkit -n '__affectkit_at "probe"' -l quiet -s q -d 'No progress and no notes; warnings stay'
+complete -c affectkit -n '__affectkit_at "probe"' -l debug -d 'Show the traceback of an error'
+complete -c affectkit -n '__affectkit_at "probe"' -l help -s h -d 'Show this message and exit'
 
 # affectkit infer
 complete -c affectkit -n '__affectkit_at "infer"' -l device -x -a '(__affectkit_words_3)' -d 'auto, cpu, cuda, cuda:N or mps. One that is absent is an error. Default: auto'
@@ -565,7 +702,9 @@ complete -c affectkit -n '__affectkit_at "infer"' -l results -r -F -d 'Folder fo
 complete -c affectkit -n '__affectkit_at "infer"' -l labels -r -F -d 'Table of labels or ratings of the images of one folder: they are tested, too'
 complete -c affectkit -n '__affectkit_at "infer"' -l rating-range -x -d 'Least and greatest rating that can be given, as 1,9; others are refused'
 complete -c affectkit -n '__affectkit_at "infer"' -l clip-weights -r -F -d 'File with the CLIP weights of a vca checkpoint; they must be the ones that...'
-complete -c affectkit -n '__affectkit_at "infer"' -l format -x -a '(__affectkit_words_24)' -d 'Format of the rows. Default: csv'
+complete -c affectkit -n '__affectkit_at "infer"' -l mode -x -a '(__affectkit_words_5)' -d 'Modalities of a published CM-VQVAE, whose file does not hold it'
+complete -c affectkit -n '__affectkit_at "infer"' -l mask -x -a '(__affectkit_words_6)' -d 'Mask of a published CM-VQVAE, whose file does not hold it. Default: binarizer'
+complete -c affectkit -n '__affectkit_at "infer"' -l format -x -a '(__affectkit_words_30)' -d 'Format of the rows. Default: csv'
 complete -c affectkit -n '__affectkit_at "infer"' -l recursive -d 'Look into sub-folders too'
 complete -c affectkit -n '__affectkit_at "infer"' -l shard -x -d 'Predict every N-th image alone, as the I-th of N runs; affectkit merge...'
 complete -c affectkit -n '__affectkit_at "infer"' -l resume -d 'Continue the table that an interrupted run left in --results'
@@ -603,7 +742,7 @@ complete -c affectkit -n '__affectkit_at "quantiles"' -l debug -d 'Show the trac
 complete -c affectkit -n '__affectkit_at "quantiles"' -l help -s h -d 'Show this message and exit'
 
 # affectkit convert
-complete -c affectkit -n '__affectkit_at "convert"' -l outputs -x -a '(__affectkit_words_25)' -d 'What a model with one output was trained on; its file does not say'
+complete -c affectkit -n '__affectkit_at "convert"' -l outputs -x -a '(__affectkit_words_31)' -d 'What a model with one output was trained on; its file does not say'
 complete -c affectkit -n '__affectkit_at "convert"' -l clip-weights -r -F -d 'What the CLIP in the file is compared with: openai (fetched where need...'
 complete -c affectkit -n '__affectkit_at "convert"' -l force -d 'Replace OUTPUT'
 complete -c affectkit -n '__affectkit_at "convert"' -l config -r -F -d 'YAML file with settings; flags win over it'
@@ -667,19 +806,91 @@ complete -c affectkit -n '__affectkit_at "completions"' -l json -d 'Print one JS
 complete -c affectkit -n '__affectkit_at "completions"' -l quiet -s q -d 'No progress and no notes; warnings stay'
 complete -c affectkit -n '__affectkit_at "completions"' -l debug -d 'Show the traceback of an error'
 complete -c affectkit -n '__affectkit_at "completions"' -l help -s h -d 'Show this message and exit'
-complete -c affectkit -n '__affectkit_at "completions" 0 0' -a '(__affectkit_words_26)'
+complete -c affectkit -n '__affectkit_at "completions" 0 0' -a '(__affectkit_words_32)'
 
 # affectkit prep
+complete -c affectkit -n '__affectkit_at "prep" 0 0' -a cremad -d 'CREMA-D: clips of actors, with the emotion acted and the votes of those...'
+complete -c affectkit -n '__affectkit_at "prep" 0 0' -a rml -d 'RML: acted emotions of eight people in several languages'
+complete -c affectkit -n '__affectkit_at "prep" 0 0' -a emovoxceleb -d 'EmoVoxCeleb: extracted frames and sounds, with a soft label a frame'
+complete -c affectkit -n '__affectkit_at "prep" 0 0' -a av-features -d 'Features of images and speech that were computed elsewhere, for --model...'
 complete -c affectkit -n '__affectkit_at "prep" 0 0' -a ferplus -d 'FER+: ten raters\' votes on the faces of FER-2013, by its authors\' rules'
 complete -c affectkit -n '__affectkit_at "prep" 0 0' -a affectnet-fused -d 'AffectNetFused: probabilities of thirteen emotions, a small text file an image'
 complete -c affectkit -n '__affectkit_at "prep" 0 0' -a schematic -d 'Schematic faces, drawn: a dataset for trying things out without a download'
 complete -c affectkit -n '__affectkit_at "prep"' -l help -s h -d 'Show this message and exit'
 
+# affectkit prep cremad
+complete -c affectkit -n '__affectkit_at "prep cremad"' -l output -r -F -d 'Folder to make: tables, statistics and the store of clips'
+complete -c affectkit -n '__affectkit_at "prep cremad"' -l seed -x -d 'The split follows from it. Default: 0'
+complete -c affectkit -n '__affectkit_at "prep cremad"' -l workers -x -d 'Processes that decode clips. Default: one a processor'
+complete -c affectkit -n '__affectkit_at "prep cremad"' -l on-error -x -a '(__affectkit_words_1)' -d 'What a clip that cannot be used does. Default: fail'
+complete -c affectkit -n '__affectkit_at "prep cremad"' -l split -x -d 'actor: no actor in two parts; random; published-sizes: 5954, 744 and 744...'
+complete -c affectkit -n '__affectkit_at "prep cremad"' -l sizes -x -d 'Sizes of the parts for published-sizes'
+complete -c affectkit -n '__affectkit_at "prep cremad"' -l keep-faulty -d 'Also take the four clips that are known to be faulty'
+complete -c affectkit -n '__affectkit_at "prep cremad"' -l frames -x -a '(__affectkit_words_33)' -d 'window: the 31 frames around the middle; middle: that one alone'
+complete -c affectkit -n '__affectkit_at "prep cremad"' -l labels -x -a '(__affectkit_words_34)' -d 'intended: the emotion that was acted; votes: shares of the votes of those...'
+complete -c affectkit -n '__affectkit_at "prep cremad"' -l size -x -d 'Height and width of the stored frames in pixels. Default: 128'
+complete -c affectkit -n '__affectkit_at "prep cremad"' -l slurm -x -d 'Submit this command as a Slurm job: time=4:00:00,partition=gpu,gpus=1...'
+complete -c affectkit -n '__affectkit_at "prep cremad"' -l config -r -F -d 'YAML file with settings; flags win over it'
+complete -c affectkit -n '__affectkit_at "prep cremad"' -l json -d 'Print one JSON object as the result'
+complete -c affectkit -n '__affectkit_at "prep cremad"' -l quiet -s q -d 'No progress and no notes; warnings stay'
+complete -c affectkit -n '__affectkit_at "prep cremad"' -l debug -d 'Show the traceback of an error'
+complete -c affectkit -n '__affectkit_at "prep cremad"' -l help -s h -d 'Show this message and exit'
+complete -c affectkit -n '__affectkit_at "prep cremad" 0 0' -F
+
+# affectkit prep rml
+complete -c affectkit -n '__affectkit_at "prep rml"' -l output -r -F -d 'Folder to make: tables, statistics and the store of clips'
+complete -c affectkit -n '__affectkit_at "prep rml"' -l seed -x -d 'The split follows from it. Default: 0'
+complete -c affectkit -n '__affectkit_at "prep rml"' -l workers -x -d 'Processes that decode clips. Default: one a processor'
+complete -c affectkit -n '__affectkit_at "prep rml"' -l on-error -x -a '(__affectkit_words_1)' -d 'What a clip that cannot be used does. Default: fail'
+complete -c affectkit -n '__affectkit_at "prep rml"' -l split -x -d 'user: nobody in two parts; random; or a CSV file with the columns filename...'
+complete -c affectkit -n '__affectkit_at "prep rml"' -l modify -x -a '(__affectkit_words_35)' -d 'Give each clip a skin hue, a pitch, or both, drawn by its name: features...'
+complete -c affectkit -n '__affectkit_at "prep rml"' -l label -x -a '(__affectkit_words_36)' -d 'What is to be told. Default: emotion'
+complete -c affectkit -n '__affectkit_at "prep rml"' -l sound -x -a '(__affectkit_words_37)' -d 'rml: 256x256 of the central 2.5 s; pretrained: 512x512 and whole frames...'
+complete -c affectkit -n '__affectkit_at "prep rml"' -l size -x -d 'Height and width of the stored frames in pixels. Default: 128'
+complete -c affectkit -n '__affectkit_at "prep rml"' -l slurm -x -d 'Submit this command as a Slurm job: time=4:00:00,partition=gpu,gpus=1...'
+complete -c affectkit -n '__affectkit_at "prep rml"' -l config -r -F -d 'YAML file with settings; flags win over it'
+complete -c affectkit -n '__affectkit_at "prep rml"' -l json -d 'Print one JSON object as the result'
+complete -c affectkit -n '__affectkit_at "prep rml"' -l quiet -s q -d 'No progress and no notes; warnings stay'
+complete -c affectkit -n '__affectkit_at "prep rml"' -l debug -d 'Show the traceback of an error'
+complete -c affectkit -n '__affectkit_at "prep rml"' -l help -s h -d 'Show this message and exit'
+complete -c affectkit -n '__affectkit_at "prep rml" 0 0' -F
+
+# affectkit prep emovoxceleb
+complete -c affectkit -n '__affectkit_at "prep emovoxceleb"' -l output -r -F -d 'Folder to make: tables, statistics and the store of clips'
+complete -c affectkit -n '__affectkit_at "prep emovoxceleb"' -l seed -x -d 'The split follows from it. Default: 0'
+complete -c affectkit -n '__affectkit_at "prep emovoxceleb"' -l workers -x -d 'Processes that decode clips. Default: one a processor'
+complete -c affectkit -n '__affectkit_at "prep emovoxceleb"' -l on-error -x -a '(__affectkit_words_1)' -d 'What a clip that cannot be used does. Default: fail'
+complete -c affectkit -n '__affectkit_at "prep emovoxceleb"' -l split -x -d 'speaker: nobody in two parts; random; or a CSV file with the columns...'
+complete -c affectkit -n '__affectkit_at "prep emovoxceleb"' -l values -x -a '(__affectkit_words_38)' -d 'What labels.csv holds; auto: shares where all rows are such. Default: auto'
+complete -c affectkit -n '__affectkit_at "prep emovoxceleb"' -l size -x -d 'Height and width of the stored frames in pixels. Default: 128'
+complete -c affectkit -n '__affectkit_at "prep emovoxceleb"' -l slurm -x -d 'Submit this command as a Slurm job: time=4:00:00,partition=gpu,gpus=1...'
+complete -c affectkit -n '__affectkit_at "prep emovoxceleb"' -l config -r -F -d 'YAML file with settings; flags win over it'
+complete -c affectkit -n '__affectkit_at "prep emovoxceleb"' -l json -d 'Print one JSON object as the result'
+complete -c affectkit -n '__affectkit_at "prep emovoxceleb"' -l quiet -s q -d 'No progress and no notes; warnings stay'
+complete -c affectkit -n '__affectkit_at "prep emovoxceleb"' -l debug -d 'Show the traceback of an error'
+complete -c affectkit -n '__affectkit_at "prep emovoxceleb"' -l help -s h -d 'Show this message and exit'
+complete -c affectkit -n '__affectkit_at "prep emovoxceleb" 0 0' -F
+
+# affectkit prep av-features
+complete -c affectkit -n '__affectkit_at "prep av-features"' -l output -r -F -d 'Folder to make: tables, statistics and the store of clips'
+complete -c affectkit -n '__affectkit_at "prep av-features"' -l seed -x -d 'The split follows from it. Default: 0'
+complete -c affectkit -n '__affectkit_at "prep av-features"' -l workers -x -d 'Processes that decode clips. Default: one a processor'
+complete -c affectkit -n '__affectkit_at "prep av-features"' -l on-error -x -a '(__affectkit_words_1)' -d 'What a clip that cannot be used does. Default: fail'
+complete -c affectkit -n '__affectkit_at "prep av-features"' -l split -x -d 'table: the column split of features.csv; user: nobody in two parts...'
+complete -c affectkit -n '__affectkit_at "prep av-features"' -l layer -x -d 'Layer of the audio features, from 1, where a file holds several. Default: 7'
+complete -c affectkit -n '__affectkit_at "prep av-features"' -l slurm -x -d 'Submit this command as a Slurm job: time=4:00:00,partition=gpu,gpus=1...'
+complete -c affectkit -n '__affectkit_at "prep av-features"' -l config -r -F -d 'YAML file with settings; flags win over it'
+complete -c affectkit -n '__affectkit_at "prep av-features"' -l json -d 'Print one JSON object as the result'
+complete -c affectkit -n '__affectkit_at "prep av-features"' -l quiet -s q -d 'No progress and no notes; warnings stay'
+complete -c affectkit -n '__affectkit_at "prep av-features"' -l debug -d 'Show the traceback of an error'
+complete -c affectkit -n '__affectkit_at "prep av-features"' -l help -s h -d 'Show this message and exit'
+complete -c affectkit -n '__affectkit_at "prep av-features" 0 0' -F
+
 # affectkit prep ferplus
 complete -c affectkit -n '__affectkit_at "prep ferplus"' -l output -r -F -d 'Folder to make: tables and images'
-complete -c affectkit -n '__affectkit_at "prep ferplus"' -l link -x -a '(__affectkit_words_27)' -d 'How image files get there. Default: copy'
+complete -c affectkit -n '__affectkit_at "prep ferplus"' -l link -x -a '(__affectkit_words_39)' -d 'How image files get there. Default: copy'
 complete -c affectkit -n '__affectkit_at "prep ferplus"' -l shard -x -d 'Write every N-th image alone, as the I-th of N runs; affectkit merge...'
-complete -c affectkit -n '__affectkit_at "prep ferplus"' -l target -x -a '(__affectkit_words_28)' -d 'distribution: remaining votes of eight emotions; majority: images with a...'
+complete -c affectkit -n '__affectkit_at "prep ferplus"' -l target -x -a '(__affectkit_words_40)' -d 'distribution: remaining votes of eight emotions; majority: images with a...'
 complete -c affectkit -n '__affectkit_at "prep ferplus"' -l slurm -x -d 'Submit this command as a Slurm job: time=4:00:00,partition=gpu,gpus=1...'
 complete -c affectkit -n '__affectkit_at "prep ferplus"' -l config -r -F -d 'YAML file with settings; flags win over it'
 complete -c affectkit -n '__affectkit_at "prep ferplus"' -l json -d 'Print one JSON object as the result'
@@ -690,7 +901,7 @@ complete -c affectkit -n '__affectkit_at "prep ferplus" 0 0' -F
 
 # affectkit prep affectnet-fused
 complete -c affectkit -n '__affectkit_at "prep affectnet-fused"' -l output -r -F -d 'Folder to make: tables and images'
-complete -c affectkit -n '__affectkit_at "prep affectnet-fused"' -l link -x -a '(__affectkit_words_27)' -d 'How image files get there. Default: copy'
+complete -c affectkit -n '__affectkit_at "prep affectnet-fused"' -l link -x -a '(__affectkit_words_39)' -d 'How image files get there. Default: copy'
 complete -c affectkit -n '__affectkit_at "prep affectnet-fused"' -l shard -x -d 'Write every N-th image alone, as the I-th of N runs; affectkit merge...'
 complete -c affectkit -n '__affectkit_at "prep affectnet-fused"' -l slurm -x -d 'Submit this command as a Slurm job: time=4:00:00,partition=gpu,gpus=1...'
 complete -c affectkit -n '__affectkit_at "prep affectnet-fused"' -l config -r -F -d 'YAML file with settings; flags win over it'

@@ -15,6 +15,7 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
         'test Test a checkpoint on labelled images',
         'eval-corruptions Test a checkpoint on labelled images as they are and corrupted, at five...',
         'corruptions List the corruptions of eval-corruptions, or draw what they do to an image',
+        'probe Reconstruct clips from the shared and the private codes of an audio-visual...',
         'infer Predict images: files, folders, glob patterns, or a list on standard input (-)',
         'merge Put the parts of --shard 1/N to N/N together, into the bytes that one run...',
         'quantiles Average predicted and actual values in bins of equal count, and compare...',
@@ -28,6 +29,10 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
         'prep Bring a dataset as it is downloaded into the layout that train reads',
         'pipeline Show the pipeline that augments images, or save it as a file to start from')
     $commands['prep'] = @(
+        'cremad CREMA-D: clips of actors, with the emotion acted and the votes of those...',
+        'rml RML: acted emotions of eight people in several languages',
+        'emovoxceleb EmoVoxCeleb: extracted frames and sounds, with a soft label a frame',
+        'av-features Features of images and speech that were computed elsewhere, for --model...',
         'ferplus FER+: ten raters'' votes on the faces of FER-2013, by its authors'' rules',
         'affectnet-fused AffectNetFused: probabilities of thirteen emotions, a small text file an image',
         'schematic Schematic faces, drawn: a dataset for trying things out without a download')
@@ -89,6 +94,18 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
         '--compile Compile the model with torch''s compiler before the first batch',
         '--batch-size Images in a batch, over all processes. Default: 32',
         '--workers Workers that decode images, for each process. Default: chosen by the data',
+        '--mode Modalities that emotions are told by. Default: multimodal',
+        '--mask What the mask over the code channels is turned into: 0 private and 1...',
+        '--mask-init Where the mask starts: all at --mask-scale, or uniform either side of 0',
+        '--mask-scale Size of the mask''s first values. Default: 0.01',
+        '--mask-threshold Above it a channel is shared. Default: 0.005',
+        '--mask-penalty Weight of the sum of the mask in the loss; 0: off. Default: 0.0001',
+        '--quantizer Codes as moving averages of what they stand for, or learned (plain)',
+        '--codes Codes of each modality. Default: 512',
+        '--hidden Channels of the encoders and decoders. Default: 128',
+        '--stage What is trained: all together; the autoencoders alone; the solver alone...',
+        '--recon-scale What reconstruction errors are divided by: nothing, as published, or the...',
+        '--reset-mask With --init: put the mask back to its first values',
         '--data Folder with the dataset; its layout is found by looking',
         '--labels Table of labels or ratings of the images in --data, if it does not lie there',
         '--test-data Images to test on after training. Default: --data, with --test-labels',
@@ -168,6 +185,18 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
         '--compile Compile the model with torch''s compiler before the first batch',
         '--batch-size Images in a batch, over all processes. Default: 32',
         '--workers Workers that decode images, for each process. Default: chosen by the data',
+        '--mode Modalities that emotions are told by. Default: multimodal',
+        '--mask What the mask over the code channels is turned into: 0 private and 1...',
+        '--mask-init Where the mask starts: all at --mask-scale, or uniform either side of 0',
+        '--mask-scale Size of the mask''s first values. Default: 0.01',
+        '--mask-threshold Above it a channel is shared. Default: 0.005',
+        '--mask-penalty Weight of the sum of the mask in the loss; 0: off. Default: 0.0001',
+        '--quantizer Codes as moving averages of what they stand for, or learned (plain)',
+        '--codes Codes of each modality. Default: 512',
+        '--hidden Channels of the encoders and decoders. Default: 128',
+        '--stage What is trained: all together; the autoencoders alone; the solver alone...',
+        '--recon-scale What reconstruction errors are divided by: nothing, as published, or the...',
+        '--reset-mask With --init: put the mask back to its first values',
         '--data Folder with the dataset; its layout is found by looking',
         '--labels Table of labels or ratings of the images in --data, if it does not lie there',
         '--test-data Images to test on after training. Default: --data, with --test-labels',
@@ -253,6 +282,8 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
         '--labels Table of labels or ratings of the images in --data, if it does not lie there',
         '--rating-range Least and greatest rating that can be given, as 1,9; others are refused',
         '--clip-weights File with the CLIP weights of a vca checkpoint; they must be the ones that...',
+        '--mode Modalities of a published CM-VQVAE, whose file does not hold it',
+        '--mask Mask of a published CM-VQVAE, whose file does not hold it. Default: binarizer',
         '--split Split to test on; all takes a --labels table whole, as is one without a...',
         '--on-error What a bad image does. Default: fail',
         '--alter Corrupt the images first: any name of affectkit corruptions, as fog:3...',
@@ -278,6 +309,8 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
         '--labels Table of labels or ratings of the images in --data, if it does not lie there',
         '--rating-range Least and greatest rating that can be given, as 1,9; others are refused',
         '--clip-weights File with the CLIP weights of a vca checkpoint; they must be the ones that...',
+        '--mode Modalities of a published CM-VQVAE, whose file does not hold it',
+        '--mask Mask of a published CM-VQVAE, whose file does not hold it. Default: binarizer',
         '--split Split to test on; all takes a --labels table whole, as is one without a...',
         '--on-error What a bad image does. Default: fail',
         '--cache Hold decoded images in memory; auto: where they fit in a quarter of what...',
@@ -315,6 +348,32 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
         '--debug Show the traceback of an error',
         '--help Show this message and exit',
         '-h Show this message and exit')
+    $options['probe'] = @(
+        '--device auto, cpu, cuda, cuda:N or mps. One that is absent is an error. Default: auto',
+        '--precision Number format of the forward pass. Default: auto',
+        '--compile Compile the model with torch''s compiler before the first batch',
+        '--batch-size Images in a batch, over all processes. Default: 32',
+        '--workers Workers that decode images, for each process. Default: chosen by the data',
+        '--checkpoint Checkpoint file, or a run folder (its best model)',
+        '--data Folder with the dataset; its layout is found by looking',
+        '--labels Table of labels or ratings of the images in --data, if it does not lie there',
+        '--rating-range Least and greatest rating that can be given, as 1,9; others are refused',
+        '--clip-weights File with the CLIP weights of a vca checkpoint; they must be the ones that...',
+        '--mode Modalities of a published CM-VQVAE, whose file does not hold it',
+        '--mask Mask of a published CM-VQVAE, whose file does not hold it. Default: binarizer',
+        '--split Split to test on; all takes a --labels table whole, as is one without a...',
+        '--on-error What a bad image does. Default: fail',
+        '--results Folder for the pictures, the table and the sounds',
+        '--force Write into a --results that is not empty',
+        '--clips Clips that are drawn, evenly over the split. Default: 8',
+        '--sound Also write what the spectrograms of those clips sound like (Griffin-Lim...',
+        '--config YAML file with settings; flags win over it',
+        '--json Print one JSON object as the result',
+        '--quiet No progress and no notes; warnings stay',
+        '-q No progress and no notes; warnings stay',
+        '--debug Show the traceback of an error',
+        '--help Show this message and exit',
+        '-h Show this message and exit')
     $options['infer'] = @(
         '--device auto, cpu, cuda, cuda:N or mps. One that is absent is an error. Default: auto',
         '--precision Number format of the forward pass. Default: auto',
@@ -326,6 +385,8 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
         '--labels Table of labels or ratings of the images of one folder: they are tested, too',
         '--rating-range Least and greatest rating that can be given, as 1,9; others are refused',
         '--clip-weights File with the CLIP weights of a vca checkpoint; they must be the ones that...',
+        '--mode Modalities of a published CM-VQVAE, whose file does not hold it',
+        '--mask Mask of a published CM-VQVAE, whose file does not hold it. Default: binarizer',
         '--format Format of the rows. Default: csv',
         '--recursive Look into sub-folders too',
         '--shard Predict every N-th image alone, as the I-th of N runs; affectkit merge...',
@@ -435,6 +496,74 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
         '--help Show this message and exit',
         '-h Show this message and exit')
     $options['prep'] = @('--help Show this message and exit', '-h Show this message and exit')
+    $options['prep cremad'] = @(
+        '--output Folder to make: tables, statistics and the store of clips',
+        '--seed The split follows from it. Default: 0',
+        '--workers Processes that decode clips. Default: one a processor',
+        '--on-error What a clip that cannot be used does. Default: fail',
+        '--split actor: no actor in two parts; random; published-sizes: 5954, 744 and 744...',
+        '--sizes Sizes of the parts for published-sizes',
+        '--keep-faulty Also take the four clips that are known to be faulty',
+        '--frames window: the 31 frames around the middle; middle: that one alone',
+        '--labels intended: the emotion that was acted; votes: shares of the votes of those...',
+        '--size Height and width of the stored frames in pixels. Default: 128',
+        '--slurm Submit this command as a Slurm job: time=4:00:00,partition=gpu,gpus=1...',
+        '--config YAML file with settings; flags win over it',
+        '--json Print one JSON object as the result',
+        '--quiet No progress and no notes; warnings stay',
+        '-q No progress and no notes; warnings stay',
+        '--debug Show the traceback of an error',
+        '--help Show this message and exit',
+        '-h Show this message and exit')
+    $options['prep rml'] = @(
+        '--output Folder to make: tables, statistics and the store of clips',
+        '--seed The split follows from it. Default: 0',
+        '--workers Processes that decode clips. Default: one a processor',
+        '--on-error What a clip that cannot be used does. Default: fail',
+        '--split user: nobody in two parts; random; or a CSV file with the columns filename...',
+        '--modify Give each clip a skin hue, a pitch, or both, drawn by its name: features...',
+        '--label What is to be told. Default: emotion',
+        '--sound rml: 256x256 of the central 2.5 s; pretrained: 512x512 and whole frames...',
+        '--size Height and width of the stored frames in pixels. Default: 128',
+        '--slurm Submit this command as a Slurm job: time=4:00:00,partition=gpu,gpus=1...',
+        '--config YAML file with settings; flags win over it',
+        '--json Print one JSON object as the result',
+        '--quiet No progress and no notes; warnings stay',
+        '-q No progress and no notes; warnings stay',
+        '--debug Show the traceback of an error',
+        '--help Show this message and exit',
+        '-h Show this message and exit')
+    $options['prep emovoxceleb'] = @(
+        '--output Folder to make: tables, statistics and the store of clips',
+        '--seed The split follows from it. Default: 0',
+        '--workers Processes that decode clips. Default: one a processor',
+        '--on-error What a clip that cannot be used does. Default: fail',
+        '--split speaker: nobody in two parts; random; or a CSV file with the columns...',
+        '--values What labels.csv holds; auto: shares where all rows are such. Default: auto',
+        '--size Height and width of the stored frames in pixels. Default: 128',
+        '--slurm Submit this command as a Slurm job: time=4:00:00,partition=gpu,gpus=1...',
+        '--config YAML file with settings; flags win over it',
+        '--json Print one JSON object as the result',
+        '--quiet No progress and no notes; warnings stay',
+        '-q No progress and no notes; warnings stay',
+        '--debug Show the traceback of an error',
+        '--help Show this message and exit',
+        '-h Show this message and exit')
+    $options['prep av-features'] = @(
+        '--output Folder to make: tables, statistics and the store of clips',
+        '--seed The split follows from it. Default: 0',
+        '--workers Processes that decode clips. Default: one a processor',
+        '--on-error What a clip that cannot be used does. Default: fail',
+        '--split table: the column split of features.csv; user: nobody in two parts...',
+        '--layer Layer of the audio features, from 1, where a file holds several. Default: 7',
+        '--slurm Submit this command as a Slurm job: time=4:00:00,partition=gpu,gpus=1...',
+        '--config YAML file with settings; flags win over it',
+        '--json Print one JSON object as the result',
+        '--quiet No progress and no notes; warnings stay',
+        '-q No progress and no notes; warnings stay',
+        '--debug Show the traceback of an error',
+        '--help Show this message and exit',
+        '-h Show this message and exit')
     $options['prep ferplus'] = @(
         '--output Folder to make: tables and images',
         '--link How image files get there. Default: copy',
@@ -519,6 +648,17 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
     $valued['train --precision'] = @(1, 'words 4')
     $valued['train --batch-size'] = @(1, 'none')
     $valued['train --workers'] = @(1, 'none')
+    $valued['train --mode'] = @(1, 'words 5')
+    $valued['train --mask'] = @(1, 'words 6')
+    $valued['train --mask-init'] = @(1, 'words 7')
+    $valued['train --mask-scale'] = @(1, 'none')
+    $valued['train --mask-threshold'] = @(1, 'none')
+    $valued['train --mask-penalty'] = @(1, 'none')
+    $valued['train --quantizer'] = @(1, 'words 8')
+    $valued['train --codes'] = @(1, 'none')
+    $valued['train --hidden'] = @(1, 'none')
+    $valued['train --stage'] = @(1, 'words 9')
+    $valued['train --recon-scale'] = @(1, 'words 10')
     $valued['train --data'] = @(1, 'files')
     $valued['train --labels'] = @(1, 'files')
     $valued['train --test-data'] = @(1, 'files')
@@ -527,31 +667,31 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
     $valued['train --output'] = @(1, 'files')
     $valued['train --resume'] = @(1, 'files')
     $valued['train --val-fraction'] = @(1, 'none')
-    $valued['train --augment'] = @(1, 'words 5')
-    $valued['train --fit'] = @(1, 'words 6')
-    $valued['train --cache'] = @(1, 'words 7')
+    $valued['train --augment'] = @(1, 'words 11')
+    $valued['train --fit'] = @(1, 'words 12')
+    $valued['train --cache'] = @(1, 'words 13')
     $valued['train --on-error'] = @(1, 'words 1')
-    $valued['train --model'] = @(1, 'words 8')
-    $valued['train --task'] = @(1, 'words 9')
+    $valued['train --model'] = @(1, 'words 14')
+    $valued['train --task'] = @(1, 'words 15')
     $valued['train --init'] = @(1, 'files')
-    $valued['train --tune'] = @(1, 'words 10')
+    $valued['train --tune'] = @(1, 'words 16')
     $valued['train --image-size'] = @(1, 'none')
     $valued['train --channels'] = @(1, 'none')
     $valued['train --dropout'] = @(1, 'none')
-    $valued['train --top'] = @(1, 'words 11')
+    $valued['train --top'] = @(1, 'words 17')
     $valued['train --v1'] = @(1, 'none')
-    $valued['train --clip'] = @(1, 'words 12')
+    $valued['train --clip'] = @(1, 'words 18')
     $valued['train --clip-weights'] = @(1, 'files')
-    $valued['train --clip-activation'] = @(1, 'words 13')
-    $valued['train --outputs'] = @(1, 'words 14')
+    $valued['train --clip-activation'] = @(1, 'words 19')
+    $valued['train --outputs'] = @(1, 'words 20')
     $valued['train --views'] = @(1, 'none')
     $valued['train --epochs'] = @(1, 'none')
-    $valued['train --loss'] = @(1, 'words 15')
-    $valued['train --optimizer'] = @(1, 'words 16')
+    $valued['train --loss'] = @(1, 'words 21')
+    $valued['train --optimizer'] = @(1, 'words 22')
     $valued['train --lr'] = @(1, 'none')
     $valued['train --momentum'] = @(1, 'none')
     $valued['train --weight-decay'] = @(1, 'none')
-    $valued['train --schedule'] = @(1, 'words 17')
+    $valued['train --schedule'] = @(1, 'words 23')
     $valued['train --warmup'] = @(1, 'none')
     $valued['train --lr-min'] = @(1, 'none')
     $valued['train --lr-peak'] = @(1, 'none')
@@ -572,15 +712,26 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
     $valued['train --checkpoint-every'] = @(1, 'none')
     $valued['train --keep-every'] = @(1, 'none')
     $valued['train --keep'] = @(1, 'none')
-    $valued['train --calibrate'] = @(1, 'words 18')
+    $valued['train --calibrate'] = @(1, 'words 24')
     $valued['train --repeat'] = @(1, 'none')
-    $valued['train --track'] = @(1, 'words 19')
+    $valued['train --track'] = @(1, 'words 25')
     $valued['train --slurm'] = @(1, 'none')
     $valued['train --config'] = @(1, 'files')
     $valued['verify-resume --device'] = @(1, 'words 3')
     $valued['verify-resume --precision'] = @(1, 'words 4')
     $valued['verify-resume --batch-size'] = @(1, 'none')
     $valued['verify-resume --workers'] = @(1, 'none')
+    $valued['verify-resume --mode'] = @(1, 'words 5')
+    $valued['verify-resume --mask'] = @(1, 'words 6')
+    $valued['verify-resume --mask-init'] = @(1, 'words 7')
+    $valued['verify-resume --mask-scale'] = @(1, 'none')
+    $valued['verify-resume --mask-threshold'] = @(1, 'none')
+    $valued['verify-resume --mask-penalty'] = @(1, 'none')
+    $valued['verify-resume --quantizer'] = @(1, 'words 8')
+    $valued['verify-resume --codes'] = @(1, 'none')
+    $valued['verify-resume --hidden'] = @(1, 'none')
+    $valued['verify-resume --stage'] = @(1, 'words 9')
+    $valued['verify-resume --recon-scale'] = @(1, 'words 10')
     $valued['verify-resume --data'] = @(1, 'files')
     $valued['verify-resume --labels'] = @(1, 'files')
     $valued['verify-resume --test-data'] = @(1, 'files')
@@ -589,31 +740,31 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
     $valued['verify-resume --output'] = @(1, 'files')
     $valued['verify-resume --resume'] = @(1, 'files')
     $valued['verify-resume --val-fraction'] = @(1, 'none')
-    $valued['verify-resume --augment'] = @(1, 'words 5')
-    $valued['verify-resume --fit'] = @(1, 'words 6')
-    $valued['verify-resume --cache'] = @(1, 'words 7')
+    $valued['verify-resume --augment'] = @(1, 'words 11')
+    $valued['verify-resume --fit'] = @(1, 'words 12')
+    $valued['verify-resume --cache'] = @(1, 'words 13')
     $valued['verify-resume --on-error'] = @(1, 'words 1')
-    $valued['verify-resume --model'] = @(1, 'words 8')
-    $valued['verify-resume --task'] = @(1, 'words 9')
+    $valued['verify-resume --model'] = @(1, 'words 14')
+    $valued['verify-resume --task'] = @(1, 'words 15')
     $valued['verify-resume --init'] = @(1, 'files')
-    $valued['verify-resume --tune'] = @(1, 'words 10')
+    $valued['verify-resume --tune'] = @(1, 'words 16')
     $valued['verify-resume --image-size'] = @(1, 'none')
     $valued['verify-resume --channels'] = @(1, 'none')
     $valued['verify-resume --dropout'] = @(1, 'none')
-    $valued['verify-resume --top'] = @(1, 'words 11')
+    $valued['verify-resume --top'] = @(1, 'words 17')
     $valued['verify-resume --v1'] = @(1, 'none')
-    $valued['verify-resume --clip'] = @(1, 'words 12')
+    $valued['verify-resume --clip'] = @(1, 'words 18')
     $valued['verify-resume --clip-weights'] = @(1, 'files')
-    $valued['verify-resume --clip-activation'] = @(1, 'words 13')
-    $valued['verify-resume --outputs'] = @(1, 'words 14')
+    $valued['verify-resume --clip-activation'] = @(1, 'words 19')
+    $valued['verify-resume --outputs'] = @(1, 'words 20')
     $valued['verify-resume --views'] = @(1, 'none')
     $valued['verify-resume --epochs'] = @(1, 'none')
-    $valued['verify-resume --loss'] = @(1, 'words 15')
-    $valued['verify-resume --optimizer'] = @(1, 'words 16')
+    $valued['verify-resume --loss'] = @(1, 'words 21')
+    $valued['verify-resume --optimizer'] = @(1, 'words 22')
     $valued['verify-resume --lr'] = @(1, 'none')
     $valued['verify-resume --momentum'] = @(1, 'none')
     $valued['verify-resume --weight-decay'] = @(1, 'none')
-    $valued['verify-resume --schedule'] = @(1, 'words 17')
+    $valued['verify-resume --schedule'] = @(1, 'words 23')
     $valued['verify-resume --warmup'] = @(1, 'none')
     $valued['verify-resume --lr-min'] = @(1, 'none')
     $valued['verify-resume --lr-peak'] = @(1, 'none')
@@ -634,9 +785,9 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
     $valued['verify-resume --checkpoint-every'] = @(1, 'none')
     $valued['verify-resume --keep-every'] = @(1, 'none')
     $valued['verify-resume --keep'] = @(1, 'none')
-    $valued['verify-resume --calibrate'] = @(1, 'words 18')
+    $valued['verify-resume --calibrate'] = @(1, 'words 24')
     $valued['verify-resume --repeat'] = @(1, 'none')
-    $valued['verify-resume --track'] = @(1, 'words 19')
+    $valued['verify-resume --track'] = @(1, 'words 25')
     $valued['verify-resume --steps'] = @(1, 'none')
     $valued['verify-resume --images'] = @(1, 'none')
     $valued['verify-resume --keep-files'] = @(1, 'files')
@@ -650,9 +801,11 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
     $valued['test --labels'] = @(1, 'files')
     $valued['test --rating-range'] = @(1, 'none')
     $valued['test --clip-weights'] = @(1, 'files')
-    $valued['test --split'] = @(1, 'words 20')
+    $valued['test --mode'] = @(1, 'words 5')
+    $valued['test --mask'] = @(1, 'words 6')
+    $valued['test --split'] = @(1, 'words 26')
     $valued['test --on-error'] = @(1, 'words 1')
-    $valued['test --alter'] = @(1, 'words 21')
+    $valued['test --alter'] = @(1, 'words 27')
     $valued['test --results'] = @(1, 'files')
     $valued['test --fail-under'] = @(1, 'none')
     $valued['test --slurm'] = @(1, 'none')
@@ -666,12 +819,14 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
     $valued['eval-corruptions --labels'] = @(1, 'files')
     $valued['eval-corruptions --rating-range'] = @(1, 'none')
     $valued['eval-corruptions --clip-weights'] = @(1, 'files')
-    $valued['eval-corruptions --split'] = @(1, 'words 20')
+    $valued['eval-corruptions --mode'] = @(1, 'words 5')
+    $valued['eval-corruptions --mask'] = @(1, 'words 6')
+    $valued['eval-corruptions --split'] = @(1, 'words 26')
     $valued['eval-corruptions --on-error'] = @(1, 'words 1')
-    $valued['eval-corruptions --cache'] = @(1, 'words 7')
-    $valued['eval-corruptions --corruptions'] = @(1, 'words 22')
+    $valued['eval-corruptions --cache'] = @(1, 'words 13')
+    $valued['eval-corruptions --corruptions'] = @(1, 'words 28')
     $valued['eval-corruptions --severities'] = @(1, 'none')
-    $valued['eval-corruptions --scale'] = @(1, 'words 23')
+    $valued['eval-corruptions --scale'] = @(1, 'words 29')
     $valued['eval-corruptions --corrupted-root'] = @(1, 'files')
     $valued['eval-corruptions --frost-textures'] = @(1, 'files')
     $valued['eval-corruptions --save-images'] = @(1, 'files')
@@ -682,12 +837,28 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
     $valued['eval-corruptions --slurm'] = @(1, 'none')
     $valued['eval-corruptions --config'] = @(1, 'files')
     $valued['corruptions --preview'] = @(1, 'files')
-    $valued['corruptions --corruptions'] = @(1, 'words 22')
-    $valued['corruptions --scale'] = @(1, 'words 23')
+    $valued['corruptions --corruptions'] = @(1, 'words 28')
+    $valued['corruptions --scale'] = @(1, 'words 29')
     $valued['corruptions --size'] = @(1, 'none')
     $valued['corruptions --seed'] = @(1, 'none')
     $valued['corruptions --frost-textures'] = @(1, 'files')
     $valued['corruptions --config'] = @(1, 'files')
+    $valued['probe --device'] = @(1, 'words 3')
+    $valued['probe --precision'] = @(1, 'words 4')
+    $valued['probe --batch-size'] = @(1, 'none')
+    $valued['probe --workers'] = @(1, 'none')
+    $valued['probe --checkpoint'] = @(1, 'files')
+    $valued['probe --data'] = @(1, 'files')
+    $valued['probe --labels'] = @(1, 'files')
+    $valued['probe --rating-range'] = @(1, 'none')
+    $valued['probe --clip-weights'] = @(1, 'files')
+    $valued['probe --mode'] = @(1, 'words 5')
+    $valued['probe --mask'] = @(1, 'words 6')
+    $valued['probe --split'] = @(1, 'words 26')
+    $valued['probe --on-error'] = @(1, 'words 1')
+    $valued['probe --results'] = @(1, 'files')
+    $valued['probe --clips'] = @(1, 'none')
+    $valued['probe --config'] = @(1, 'files')
     $valued['infer --device'] = @(1, 'words 3')
     $valued['infer --precision'] = @(1, 'words 4')
     $valued['infer --batch-size'] = @(1, 'none')
@@ -697,7 +868,9 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
     $valued['infer --labels'] = @(1, 'files')
     $valued['infer --rating-range'] = @(1, 'none')
     $valued['infer --clip-weights'] = @(1, 'files')
-    $valued['infer --format'] = @(1, 'words 24')
+    $valued['infer --mode'] = @(1, 'words 5')
+    $valued['infer --mask'] = @(1, 'words 6')
+    $valued['infer --format'] = @(1, 'words 30')
     $valued['infer --shard'] = @(1, 'none')
     $valued['infer --on-error'] = @(1, 'words 1')
     $valued['infer --slurm'] = @(1, 'none')
@@ -709,7 +882,7 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
     $valued['quantiles --results'] = @(1, 'files')
     $valued['quantiles --fail-under'] = @(1, 'none')
     $valued['quantiles --config'] = @(1, 'files')
-    $valued['convert --outputs'] = @(1, 'words 25')
+    $valued['convert --outputs'] = @(1, 'words 31')
     $valued['convert --clip-weights'] = @(1, 'files')
     $valued['convert --config'] = @(1, 'files')
     $valued['models --checkpoint'] = @(1, 'files')
@@ -726,14 +899,53 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
     $valued['doctor --config'] = @(1, 'files')
     $valued['completions --write'] = @(1, 'files')
     $valued['completions --config'] = @(1, 'files')
+    $valued['prep cremad --output'] = @(1, 'files')
+    $valued['prep cremad --seed'] = @(1, 'none')
+    $valued['prep cremad --workers'] = @(1, 'none')
+    $valued['prep cremad --on-error'] = @(1, 'words 1')
+    $valued['prep cremad --split'] = @(1, 'none')
+    $valued['prep cremad --sizes'] = @(1, 'none')
+    $valued['prep cremad --frames'] = @(1, 'words 33')
+    $valued['prep cremad --labels'] = @(1, 'words 34')
+    $valued['prep cremad --size'] = @(1, 'none')
+    $valued['prep cremad --slurm'] = @(1, 'none')
+    $valued['prep cremad --config'] = @(1, 'files')
+    $valued['prep rml --output'] = @(1, 'files')
+    $valued['prep rml --seed'] = @(1, 'none')
+    $valued['prep rml --workers'] = @(1, 'none')
+    $valued['prep rml --on-error'] = @(1, 'words 1')
+    $valued['prep rml --split'] = @(1, 'none')
+    $valued['prep rml --modify'] = @(1, 'words 35')
+    $valued['prep rml --label'] = @(1, 'words 36')
+    $valued['prep rml --sound'] = @(1, 'words 37')
+    $valued['prep rml --size'] = @(1, 'none')
+    $valued['prep rml --slurm'] = @(1, 'none')
+    $valued['prep rml --config'] = @(1, 'files')
+    $valued['prep emovoxceleb --output'] = @(1, 'files')
+    $valued['prep emovoxceleb --seed'] = @(1, 'none')
+    $valued['prep emovoxceleb --workers'] = @(1, 'none')
+    $valued['prep emovoxceleb --on-error'] = @(1, 'words 1')
+    $valued['prep emovoxceleb --split'] = @(1, 'none')
+    $valued['prep emovoxceleb --values'] = @(1, 'words 38')
+    $valued['prep emovoxceleb --size'] = @(1, 'none')
+    $valued['prep emovoxceleb --slurm'] = @(1, 'none')
+    $valued['prep emovoxceleb --config'] = @(1, 'files')
+    $valued['prep av-features --output'] = @(1, 'files')
+    $valued['prep av-features --seed'] = @(1, 'none')
+    $valued['prep av-features --workers'] = @(1, 'none')
+    $valued['prep av-features --on-error'] = @(1, 'words 1')
+    $valued['prep av-features --split'] = @(1, 'none')
+    $valued['prep av-features --layer'] = @(1, 'none')
+    $valued['prep av-features --slurm'] = @(1, 'none')
+    $valued['prep av-features --config'] = @(1, 'files')
     $valued['prep ferplus --output'] = @(1, 'files')
-    $valued['prep ferplus --link'] = @(1, 'words 27')
+    $valued['prep ferplus --link'] = @(1, 'words 39')
     $valued['prep ferplus --shard'] = @(1, 'none')
-    $valued['prep ferplus --target'] = @(1, 'words 28')
+    $valued['prep ferplus --target'] = @(1, 'words 40')
     $valued['prep ferplus --slurm'] = @(1, 'none')
     $valued['prep ferplus --config'] = @(1, 'files')
     $valued['prep affectnet-fused --output'] = @(1, 'files')
-    $valued['prep affectnet-fused --link'] = @(1, 'words 27')
+    $valued['prep affectnet-fused --link'] = @(1, 'words 39')
     $valued['prep affectnet-fused --shard'] = @(1, 'none')
     $valued['prep affectnet-fused --slurm'] = @(1, 'none')
     $valued['prep affectnet-fused --config'] = @(1, 'files')
@@ -760,21 +972,31 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
     $arguments['pull'] = @('none')
     $arguments['cache'] = @('none*')
     $arguments['demo'] = @('files')
-    $arguments['completions'] = @('words 26')
+    $arguments['completions'] = @('words 32')
+    $arguments['prep cremad'] = @('files')
+    $arguments['prep rml'] = @('files')
+    $arguments['prep emovoxceleb'] = @('files')
+    $arguments['prep av-features'] = @('files')
     $arguments['prep ferplus'] = @('files')
     $arguments['prep affectnet-fused'] = @('files')
     $arguments['prep schematic'] = @('files')
     $arguments['pipeline show'] = @('files')
     $arguments['pipeline save'] = @('files')
     $words = New-Object 'System.Collections.Generic.Dictionary[string,object]'
-    $words['1'] = @('skip', 'fail')
+    $words['1'] = @('fail', 'skip')
     $words['2'] = @('copy', 'hardlink', 'symlink', 'reflink')
     $words['3'] = @('auto', 'cpu', 'cuda', 'mps')
     $words['4'] = @('auto', 'fp32', 'tf32', 'bf16', 'fp16')
-    $words['5'] = @('none', 'flip', 'face', 'face-strong', 'imagenet', 'vca')
-    $words['6'] = @('stretch', 'crop', 'imagenet', 'pad')
-    $words['7'] = @('auto', 'ram', 'none')
-    $words['8'] = @(
+    $words['5'] = @('multimodal', 'image-only', 'audio-only')
+    $words['6'] = @('binarizer', 'ternarizer', 'attention', 'randomizer')
+    $words['7'] = @('1s', 'uniform')
+    $words['8'] = @('ema', 'plain')
+    $words['9'] = @('joint', 'autoencoder', 'solver')
+    $words['10'] = @('none', 'variance')
+    $words['11'] = @('none', 'flip', 'face', 'face-strong', 'imagenet', 'vca')
+    $words['12'] = @('stretch', 'crop', 'imagenet', 'pad')
+    $words['13'] = @('auto', 'ram', 'none')
+    $words['14'] = @(
         'resnet18',
         'resnet34',
         'resnet50',
@@ -799,16 +1021,22 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
         'resnet50_composite_e',
         'resnet50_composite_f',
         'resnet50_composite_g',
-        'resnet50_v1')
-    $words['9'] = @('auto', 'distribution', 'classification', 'ratings')
-    $words['10'] = @('all', 'last')
-    $words['11'] = @('linear', 'vgg', 'vgg-avg')
-    $words['12'] = @('ViT-L-14', 'ViT-B-32')
-    $words['13'] = @('auto', 'quickgelu', 'gelu')
-    $words['14'] = @('both', 'arousal', 'valence')
-    $words['15'] = @('mse', 'l1', 'kl', 'ce', 'js', 'vca', 'ccc')
-    $words['16'] = @('sgd', 'adam', 'adamw')
-    $words['17'] = @(
+        'resnet50_v1',
+        'cmvqvae',
+        'cmvqvae-baseline1',
+        'cmvqvae-baseline2',
+        'cmvqvae-baseline3',
+        'cmvqvae-baseline4',
+        'cmvqvae-features')
+    $words['15'] = @('auto', 'distribution', 'classification', 'audiovisual', 'ratings')
+    $words['16'] = @('all', 'last')
+    $words['17'] = @('linear', 'vgg', 'vgg-avg')
+    $words['18'] = @('ViT-L-14', 'ViT-B-32')
+    $words['19'] = @('auto', 'quickgelu', 'gelu')
+    $words['20'] = @('both', 'arousal', 'valence')
+    $words['21'] = @('mse', 'l1', 'kl', 'ce', 'js', 'vca', 'ccc')
+    $words['22'] = @('sgd', 'adam', 'adamw')
+    $words['23'] = @(
         'constant',
         'step',
         'multistep',
@@ -816,10 +1044,10 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
         'plateau',
         'cyclic',
         'cyclic_plateau')
-    $words['18'] = @('auto', 'labels', 'none')
-    $words['19'] = @('none', 'wandb')
-    $words['20'] = @('train', 'valid', 'test', 'all')
-    $words['21'] = @(
+    $words['24'] = @('auto', 'labels', 'none')
+    $words['25'] = @('none', 'wandb')
+    $words['26'] = @('train', 'valid', 'test', 'all')
+    $words['27'] = @(
         'gaussian_noise',
         'shot_noise',
         'impulse_noise',
@@ -843,7 +1071,7 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
         'color',
         'lighting',
         'grayscale')
-    $words['22'] = @(
+    $words['28'] = @(
         'benchmark',
         'validation',
         'all',
@@ -871,12 +1099,18 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
         'color',
         'lighting',
         'grayscale')
-    $words['23'] = @('auto', 'cifar', 'tiny', 'imagenet')
-    $words['24'] = @('csv', 'jsonl', 'parquet')
-    $words['25'] = @('valence', 'arousal')
-    $words['26'] = @('bash', 'zsh', 'fish', 'powershell')
-    $words['27'] = @('copy', 'hardlink')
-    $words['28'] = @('distribution', 'majority')
+    $words['29'] = @('auto', 'cifar', 'tiny', 'imagenet')
+    $words['30'] = @('csv', 'jsonl', 'parquet')
+    $words['31'] = @('valence', 'arousal')
+    $words['32'] = @('bash', 'zsh', 'fish', 'powershell')
+    $words['33'] = @('window', 'middle')
+    $words['34'] = @('intended', 'votes')
+    $words['35'] = @('none', 'skin', 'pitch', 'both')
+    $words['36'] = @('emotion', 'skin', 'pitch', 'user')
+    $words['37'] = @('rml', 'pretrained')
+    $words['38'] = @('auto', 'logits', 'shares')
+    $words['39'] = @('copy', 'hardlink')
+    $words['40'] = @('distribution', 'majority')
 
     $path = ''
     $position = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import Any
 import av
 import numpy as np
 import torch
+import torchaudio
 from av.error import FFmpegError
 
 from affectkit.core.clipspec import ClipSpec
@@ -211,11 +213,13 @@ def _sound(path: Path, samples: Sequence[np.ndarray], rate: int, wanted: int) ->
     peak = float(np.abs(whole).max())
     if peak < SILENT:
         raise ClipFault("silent", f"clip {path}: its sound is silent (peak {peak:.1e} of full scale).")
-    if rate != wanted:
-        import torchaudio
+    return whole if rate == wanted else _resampler(rate, wanted)(torch.from_numpy(whole)).numpy()
 
-        whole = torchaudio.functional.resample(torch.from_numpy(whole), rate, wanted).numpy()
-    return whole
+
+@functools.lru_cache(maxsize=8)
+def _resampler(rate: int, wanted: int) -> torchaudio.transforms.Resample:
+    """Its kernel takes longer to compute than a clip to resample."""
+    return torchaudio.transforms.Resample(rate, wanted)
 
 
 def _around(pictures: Sequence[Any], spec: ClipSpec, size: int, reach: int) -> np.ndarray:

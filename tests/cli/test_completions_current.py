@@ -34,8 +34,8 @@ printf '%s\\n' "${{COMPREPLY[@]}}"
     ("line", "expected"),
     [
         ("affectkit tr", {"train"}),
-        ("affectkit prep ", {"ferplus", "affectnet-fused", "schematic"}),
-        ("affectkit train --task ", {"auto", "distribution", "classification", "ratings"}),
+        ("affectkit prep a", {"affectnet-fused", "av-features"}),
+        ("affectkit train --task ", {"auto", "distribution", "classification", "ratings", "audiovisual"}),
         ("affectkit train --schedule c", {"constant", "cosine", "cyclic", "cyclic_plateau"}),
         ("affectkit train --model resnet1", {"resnet18", "resnet101", "resnet152"}),
         ("affectkit train --loss ", {"mse", "l1", "kl", "ce", "js", "vca", "ccc"}),

@@ -478,7 +478,6 @@ def test_transfer(tmp_path):
         model = made(seed=6, spec=replace(SPEC, classes=classes))
         told = family.load_weights(model, path, classes=classes)
         assert "left at their initial values" in told
-        assert "private_shared_mask" in told
         assert taken_from(model, source) == AUTOENCODERS
         assert taken_from(model, made(seed=6, spec=replace(SPEC, classes=classes))) == {"_classifier"}
     model = made(seed=6, mode="image-only")

@@ -172,7 +172,7 @@ def test_a_batch_too_large_for_memory_is_halved():
         assert torch.equal(forward(model, (images,), place, heard), images.flatten(1)[:, :3])
     assert model.calls == [7, 4, 2, 2, 2, 1, 2, 2, 2, 1], "what fits is remembered"
     assert [text.split(": ")[1] for text in heard.warnings] == ["going on with 4.", "going on with 2."]
-    with pytest.raises(DeviceError, match="single image"):
+    with pytest.raises(DeviceError, match="with one sample"):
         forward(Hungry(0), (images,), Place.choose("cpu", "fp32"))
 
 
