@@ -42,7 +42,7 @@ def test_a_checkpoint_is_all_that_loading_needs(saved):
     loaded = affectkit.load(path)
     images = torch.randn(2, 3, 24, 24)
     assert not loaded.training and loaded.spec == SPEC and loaded.header.training == {"epoch": 3}
-    assert torch.equal(loaded(images), model(images))
+    torch.testing.assert_close(loaded(images), model(images))  # layouts in memory may differ
     assert len(loaded.checkpoint_hash) == 64
 
 
