@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import warnings
 import wave
 from pathlib import Path
 
@@ -118,6 +119,13 @@ def write_wav(path: Path, sound: np.ndarray, rate: int) -> None:
 
 @functools.lru_cache(maxsize=8)
 def _transform(spec: SoundSpec) -> torchaudio.transforms.MelSpectrogram:
+    with warnings.catch_warnings():
+        # Published settings have more bands than frequencies at the low end; such bands stay at the floor.
+        warnings.filterwarnings("ignore", message="At least one mel filterbank")
+        return _made(spec)
+
+
+def _made(spec: SoundSpec) -> torchaudio.transforms.MelSpectrogram:
     return torchaudio.transforms.MelSpectrogram(
         sample_rate=spec.rate,
         n_fft=spec.n_fft,

@@ -14,7 +14,7 @@ from clips import COLOURS, EMOTIONS, SHARED, make_cremad, write_clip
 from support import Heard
 
 from affectkit.core.progress import Silent
-from affectkit.data.clips import ClipStore
+from affectkit.data.clips import SPLITS, ClipStore
 from affectkit.data.layouts import find
 from affectkit.errors import DataError, UsageError
 from affectkit.prep import clips_writing, cremad
@@ -74,7 +74,8 @@ def test_clips_labels_tables_and_records(clone, tmp_path):
     assert [row[f"voice_{name}"] for name in NAMES] == ["1", "1", "1", "2", "1", "1"]
     assert [row[f"both_{name}"] for name in NAMES] == ["1", "1", "1", "4", "1", "1"]
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
-    assert manifest["frames"] == 31 and manifest["splits"] == {
+    counts = Counter(row["split"] for row in rows.values())
+    assert manifest["frames"] == 31 and manifest["splits"] == counts
         s: len([r for r in rows.values() if r["split"] == s]) for s in people
     }
     statistics = json.loads((tmp_path / "out" / "statistics.json").read_text())
@@ -316,15 +317,15 @@ def test_the_actors_of_the_real_dataset_are_divided_evenly():
     sides = cremad.divided(rows, "actor", group="actor", strata="sex", seed=0)
     assert not sides.warnings
     actors = {
-        side: {rows[name]["actor"] for name in rows if sides.of[name] == side} for side in ("train", "valid", "test")
+        side: {rows[name]["actor"] for name in rows if sides.of[name] == side} for side in SPLITS
     }
     assert sum(map(len, actors.values())) == 91
     for column in ("label", "sex"):
         for kind in {row[column] for row in rows.values()}:
             chosen = [name for name in rows if rows[name][column] == kind]
             share = Counter(sides.of[name] for name in chosen)
-            assert share["train"] / len(chosen) == pytest.approx(0.8, abs=0.01)
-            assert share["valid"] / len(chosen) == pytest.approx(0.1, abs=0.01)
+            assert share["train"] / len(chosen) == pytest.approx(0.8, abs=0.02)  # an actor is a percent
+            assert share["valid"] / len(chosen) == pytest.approx(0.1, abs=0.02)
     assert sides.of != cremad.divided(rows, "actor", group="actor", strata="sex", seed=1).of
 
 
