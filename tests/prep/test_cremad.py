@@ -76,8 +76,6 @@ def test_clips_labels_tables_and_records(clone, tmp_path):
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
     counts = Counter(row["split"] for row in rows.values())
     assert manifest["frames"] == 31 and manifest["splits"] == counts
-        s: len([r for r in rows.values() if r["split"] == s]) for s in people
-    }
     statistics = json.loads((tmp_path / "out" / "statistics.json").read_text())
     train = [row for row in rows.values() if row["split"] == "train"]
     count = sum(row["sex"] == "male" for row in train)
@@ -316,9 +314,7 @@ def test_the_actors_of_the_real_dataset_are_divided_evenly():
     rows = read_clone(SHARED).rows
     sides = cremad.divided(rows, "actor", group="actor", strata="sex", seed=0)
     assert not sides.warnings
-    actors = {
-        side: {rows[name]["actor"] for name in rows if sides.of[name] == side} for side in SPLITS
-    }
+    actors = {side: {rows[name]["actor"] for name in rows if sides.of[name] == side} for side in SPLITS}
     assert sum(map(len, actors.values())) == 91
     for column in ("label", "sex"):
         for kind in {row[column] for row in rows.values()}:
