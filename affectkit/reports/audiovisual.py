@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 from safetensors.numpy import save_file
 
@@ -161,6 +162,7 @@ def course(path: Path, *, history: Sequence[Mapping[str, Any]], names: Sequence[
                 axes.plot(epochs, [float(row[key]) for row in history], color=colour, label=label, marker=marker)
         heading(axes, NAMES.get(name, name))
         axes.set_xlabel("epoch", fontsize=LABEL)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         if number == 0:
             legend(axes)
     return save_figure(figure, path)

@@ -53,7 +53,7 @@ class ClassificationTask(CategoricalTask):
             "accuracy": classification.accuracy(counts),
             "balanced_accuracy": classification.balanced_accuracy(counts),
             "macro_f1": classification.macro_f1(counts),
-            "nll": float(-np.log(np.maximum(p[np.arange(len(p)), truth], np.finfo(float).tiny)).mean()),
+            "nll": float(-np.log(np.maximum(p[np.arange(len(p)), truth], np.finfo(float).tiny)).mean()) + 0.0,
             **self.calibration_metrics(results),
             **self.rater_metrics(results),
         }
