@@ -14,7 +14,7 @@ from support import invoke, make_folders
 
 from affectkit.errors import EXIT_PARTIAL
 
-TINY = ("--hidden", 16, "--codes", 32, "--batch-size", 6)
+TINY = ("--hidden", 16, "--codes", 32, "--batch-size", 12, "--quantizer", "plain")
 NAMES = ("anger", "disgust", "fear", "happiness", "neutral", "sadness")
 
 
