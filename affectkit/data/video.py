@@ -14,6 +14,7 @@ import numpy as np
 import torch
 import torchaudio
 from av.error import FFmpegError
+from av.video.reformatter import VideoReformatter
 
 from affectkit.core.clipspec import ClipSpec
 from affectkit.errors import DataError
@@ -226,7 +227,9 @@ def _around(pictures: Sequence[Any], spec: ClipSpec, size: int, reach: int) -> n
     """uint8 (2 reach + 1, size, size, 3): the frames around the middle, each cut and resized once."""
     middle, last = len(pictures) // 2, len(pictures) - 1
     numbers = [min(max(number, 0), last) for number in range(middle - reach, middle + reach + 1)]
-    squares = {number: _square(pictures[number], spec) for number in dict.fromkeys(numbers)}
+    # One for all: a frame by itself would make a context, and threads for it, of its own.
+    converter = VideoReformatter()
+    squares = {number: _square(pictures[number], spec, converter) for number in dict.fromkeys(numbers)}
     made = {}
     for some in _alike(squares):
         values = torch.from_numpy(np.stack([squares[number] for number in some])).permute(0, 3, 1, 2)
@@ -243,10 +246,10 @@ def _alike(squares: dict[int, np.ndarray]) -> Iterator[list[int]]:
     yield from by_shape.values()
 
 
-def _square(picture: Any, spec: ClipSpec) -> np.ndarray:
+def _square(picture: Any, spec: ClipSpec, converter: VideoReformatter) -> np.ndarray:
     """The square of a frame, uint8 (side, side, 3); the shorter side of the frame where that is less than the crop, and
     the whole frame, whatever its shape, where there is no crop."""
-    whole = picture.to_ndarray(format="rgb24")
+    whole = converter.reformat(picture, format="rgb24", threads=1).to_ndarray()
     height, width = whole.shape[:2]
     crop = spec.crop_low if height == LOW and spec.crop_low is not None else spec.crop
     if crop is None:

@@ -17,7 +17,7 @@ import numpy as np
 
 from affectkit.core.clipspec import DECIBELS, ClipSpec
 from affectkit.core.files import read_json, to_json, whole_file, write_json
-from affectkit.core.process import end_with_parent
+from affectkit.core.process import end_with_parent, keep_freed_memory
 from affectkit.core.progress import Reporter
 from affectkit.data.clips import FORMAT, STORE
 from affectkit.data.loading import processors
@@ -214,6 +214,7 @@ def _start_worker() -> None:
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent answers, and the shard in work is finished
     torch.set_num_threads(1)
+    keep_freed_memory()
     if sys.platform == "linux":
         end_with_parent(signal.SIGKILL)
 
@@ -253,13 +254,14 @@ def _facts(image: np.ndarray, sound: np.ndarray) -> dict[str, Any]:
 
 def _sums(values: np.ndarray, scale: float) -> dict[str, float]:
     """Count, sum, sum of squares and maximum of ``values / scale``, exact for whole numbers."""
-    if values.dtype == np.uint8:  # by how often each occurs: ten times as fast
+    if values.dtype == np.uint8:  # by how often each occurs: as exact, and faster
         counts = np.bincount(values.reshape(-1), minlength=256)
         levels = np.arange(256)
         total, squares = int((counts * levels).sum()), int((counts * levels * levels).sum())
     else:
-        flat = values.reshape(-1).astype(np.float64)
-        total, squares = float(flat.sum()), float(flat @ flat)
+        # No product of vectors: BLAS would start a thread a processor in each of the processes.
+        exact = np.int64 if values.dtype.kind == "i" else np.float64
+        total, squares = values.sum(dtype=exact).item(), np.square(values, dtype=exact).sum().item()
     return {
         "count": int(values.size),
         "sum": total / scale,
