@@ -107,7 +107,9 @@ _affectkit_command() {
             )
             ;;
         convert)
-            options=(--outputs --clip-weights --force --config --json --quiet -q --debug --help -h)
+            options=(
+                --outputs --clip-weights --mode --mask --force --config --json --quiet -q --debug --help -h
+            )
             arguments=(files files)
             ;;
         models)
@@ -286,11 +288,11 @@ _affectkit_option() {
             takes=1 kind='words 5'
             ;;
         'train --mode' | 'verify-resume --mode' | 'test --mode' | 'eval-corruptions --mode' | 'probe --mode' | \
-        'infer --mode')
+        'infer --mode' | 'convert --mode')
             takes=1 kind='words 6'
             ;;
         'train --mask' | 'verify-resume --mask' | 'test --mask' | 'eval-corruptions --mask' | 'probe --mask' | \
-        'infer --mask')
+        'infer --mask' | 'convert --mask')
             takes=1 kind='words 7'
             ;;
         'train --mask-init' | 'verify-resume --mask-init')

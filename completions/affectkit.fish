@@ -73,25 +73,26 @@ function __affectkit_takes
             'infer --shard' 'infer --on-error' 'infer --slurm' 'infer --config' 'merge --config' \
             'quantiles --actual' 'quantiles --predicted' 'quantiles --bins' 'quantiles --results' \
             'quantiles --fail-under' 'quantiles --config' 'convert --outputs' 'convert --clip-weights' \
-            'convert --config' 'models --checkpoint' 'models --config' 'pull --output' 'pull --file' \
-            'pull --checksum' 'pull --config' 'cache --older-than' 'cache --config' 'demo --epochs' \
-            'demo --device' 'demo --config' 'doctor --config' 'completions --write' 'completions --config' \
-            'prep cremad --output' 'prep cremad --seed' 'prep cremad --workers' 'prep cremad --on-error' \
-            'prep cremad --split' 'prep cremad --sizes' 'prep cremad --frames' 'prep cremad --labels' \
-            'prep cremad --size' 'prep cremad --slurm' 'prep cremad --config' 'prep rml --output' \
-            'prep rml --seed' 'prep rml --workers' 'prep rml --on-error' 'prep rml --split' \
-            'prep rml --modify' 'prep rml --label' 'prep rml --sound' 'prep rml --size' 'prep rml --slurm' \
-            'prep rml --config' 'prep emovoxceleb --output' 'prep emovoxceleb --seed' \
-            'prep emovoxceleb --workers' 'prep emovoxceleb --on-error' 'prep emovoxceleb --split' \
-            'prep emovoxceleb --values' 'prep emovoxceleb --size' 'prep emovoxceleb --slurm' \
-            'prep emovoxceleb --config' 'prep av-features --output' 'prep av-features --seed' \
-            'prep av-features --workers' 'prep av-features --on-error' 'prep av-features --split' \
-            'prep av-features --layer' 'prep av-features --slurm' 'prep av-features --config' \
-            'prep ferplus --output' 'prep ferplus --link' 'prep ferplus --shard' 'prep ferplus --target' \
-            'prep ferplus --slurm' 'prep ferplus --config' 'prep affectnet-fused --output' \
-            'prep affectnet-fused --link' 'prep affectnet-fused --shard' 'prep affectnet-fused --slurm' \
-            'prep affectnet-fused --config' 'prep schematic --train' 'prep schematic --valid' \
-            'prep schematic --test' 'prep schematic --size' 'prep schematic --seed' 'prep schematic --shard' \
+            'convert --mode' 'convert --mask' 'convert --config' 'models --checkpoint' 'models --config' \
+            'pull --output' 'pull --file' 'pull --checksum' 'pull --config' 'cache --older-than' \
+            'cache --config' 'demo --epochs' 'demo --device' 'demo --config' 'doctor --config' \
+            'completions --write' 'completions --config' 'prep cremad --output' 'prep cremad --seed' \
+            'prep cremad --workers' 'prep cremad --on-error' 'prep cremad --split' 'prep cremad --sizes' \
+            'prep cremad --frames' 'prep cremad --labels' 'prep cremad --size' 'prep cremad --slurm' \
+            'prep cremad --config' 'prep rml --output' 'prep rml --seed' 'prep rml --workers' \
+            'prep rml --on-error' 'prep rml --split' 'prep rml --modify' 'prep rml --label' \
+            'prep rml --sound' 'prep rml --size' 'prep rml --slurm' 'prep rml --config' \
+            'prep emovoxceleb --output' 'prep emovoxceleb --seed' 'prep emovoxceleb --workers' \
+            'prep emovoxceleb --on-error' 'prep emovoxceleb --split' 'prep emovoxceleb --values' \
+            'prep emovoxceleb --size' 'prep emovoxceleb --slurm' 'prep emovoxceleb --config' \
+            'prep av-features --output' 'prep av-features --seed' 'prep av-features --workers' \
+            'prep av-features --on-error' 'prep av-features --split' 'prep av-features --layer' \
+            'prep av-features --slurm' 'prep av-features --config' 'prep ferplus --output' \
+            'prep ferplus --link' 'prep ferplus --shard' 'prep ferplus --target' 'prep ferplus --slurm' \
+            'prep ferplus --config' 'prep affectnet-fused --output' 'prep affectnet-fused --link' \
+            'prep affectnet-fused --shard' 'prep affectnet-fused --slurm' 'prep affectnet-fused --config' \
+            'prep schematic --train' 'prep schematic --valid' 'prep schematic --test' \
+            'prep schematic --size' 'prep schematic --seed' 'prep schematic --shard' \
             'prep schematic --slurm' 'prep schematic --config' 'pipeline show --config' \
             'pipeline save --config'
             echo 1
@@ -354,7 +355,7 @@ complete -c affectkit -n '__affectkit_at "" 0 0' -a probe -d 'Reconstruct clips 
 complete -c affectkit -n '__affectkit_at "" 0 0' -a infer -d 'Predict images: files, folders, glob patterns, or a list on standard input (-)'
 complete -c affectkit -n '__affectkit_at "" 0 0' -a merge -d 'Put the parts of --shard 1/N to N/N together, into the bytes that one run...'
 complete -c affectkit -n '__affectkit_at "" 0 0' -a quantiles -d 'Average predicted and actual values in bins of equal count, and compare...'
-complete -c affectkit -n '__affectkit_at "" 0 0' -a convert -d 'Turn a checkpoint that its authors published (VCA, V1 networks) into one...'
+complete -c affectkit -n '__affectkit_at "" 0 0' -a convert -d 'Turn a checkpoint that its authors published (VCA, V1 networks, CM-VQVAE)...'
 complete -c affectkit -n '__affectkit_at "" 0 0' -a models -d 'List the models that train takes, or show what a checkpoint holds'
 complete -c affectkit -n '__affectkit_at "" 0 0' -a pull -d 'Fetch the files of a Zenodo record, or one file, with checksum and resume'
 complete -c affectkit -n '__affectkit_at "" 0 0' -a cache -d 'Show or clear the features of frozen encoders that train keeps on disk'
@@ -744,6 +745,8 @@ complete -c affectkit -n '__affectkit_at "quantiles"' -l help -s h -d 'Show this
 # affectkit convert
 complete -c affectkit -n '__affectkit_at "convert"' -l outputs -x -a '(__affectkit_words_31)' -d 'What a model with one output was trained on; its file does not say'
 complete -c affectkit -n '__affectkit_at "convert"' -l clip-weights -r -F -d 'What the CLIP in the file is compared with: openai (fetched where need...'
+complete -c affectkit -n '__affectkit_at "convert"' -l mode -x -a '(__affectkit_words_5)' -d 'Modalities of a published CM-VQVAE, whose file does not hold it'
+complete -c affectkit -n '__affectkit_at "convert"' -l mask -x -a '(__affectkit_words_6)' -d 'Mask of a published CM-VQVAE, whose file does not hold it. Default: binarizer'
 complete -c affectkit -n '__affectkit_at "convert"' -l force -d 'Replace OUTPUT'
 complete -c affectkit -n '__affectkit_at "convert"' -l config -r -F -d 'YAML file with settings; flags win over it'
 complete -c affectkit -n '__affectkit_at "convert"' -l json -d 'Print one JSON object as the result'

@@ -19,7 +19,7 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
         'infer Predict images: files, folders, glob patterns, or a list on standard input (-)',
         'merge Put the parts of --shard 1/N to N/N together, into the bytes that one run...',
         'quantiles Average predicted and actual values in bins of equal count, and compare...',
-        'convert Turn a checkpoint that its authors published (VCA, V1 networks) into one...',
+        'convert Turn a checkpoint that its authors published (VCA, V1 networks, CM-VQVAE)...',
         'models List the models that train takes, or show what a checkpoint holds',
         'pull Fetch the files of a Zenodo record, or one file, with checksum and resume',
         'cache Show or clear the features of frozen encoders that train keeps on disk',
@@ -428,6 +428,8 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
     $options['convert'] = @(
         '--outputs What a model with one output was trained on; its file does not say',
         '--clip-weights What the CLIP in the file is compared with: openai (fetched where need...',
+        '--mode Modalities of a published CM-VQVAE, whose file does not hold it',
+        '--mask Mask of a published CM-VQVAE, whose file does not hold it. Default: binarizer',
         '--force Replace OUTPUT',
         '--config YAML file with settings; flags win over it',
         '--json Print one JSON object as the result',
@@ -884,6 +886,8 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
     $valued['quantiles --config'] = @(1, 'files')
     $valued['convert --outputs'] = @(1, 'words 31')
     $valued['convert --clip-weights'] = @(1, 'files')
+    $valued['convert --mode'] = @(1, 'words 5')
+    $valued['convert --mask'] = @(1, 'words 6')
     $valued['convert --config'] = @(1, 'files')
     $valued['models --checkpoint'] = @(1, 'files')
     $valued['models --config'] = @(1, 'files')

@@ -11,6 +11,7 @@ import typer
 from affectkit.cli._console import Console
 from affectkit.cli._options import command
 from affectkit.config import Resolved, setting
+from affectkit.runners.settings_codes import published_mask, published_mode
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +30,8 @@ class ConvertSettings:
         metavar="openai|FILE|keep",
         default_text="OpenAI's, where they are on this machine",
     )
+    mode: str | None = published_mode()
+    mask: str | None = published_mask()
     force: bool = setting(False, "Replace OUTPUT.")
 
     def rules(self) -> list[str]:
@@ -42,7 +45,7 @@ def register(app: typer.Typer) -> None:
 
     @command(app, "convert", ConvertSettings)
     def convert(resolved: Resolved[ConvertSettings], console: Console) -> None:
-        """Turn a checkpoint that its authors published (VCA, V1 networks) into one of affectkit's.
+        """Turn a checkpoint that its authors published (VCA, V1 networks, CM-VQVAE) into one of affectkit's.
 
         The file is told by its keys and shapes, and no code in it is run. Where its CLIP is OpenAI's, the head alone
         is written (tens of MB), and CLIP referred to by hash; else CLIP's image tower too. Commands that take a
@@ -59,6 +62,8 @@ def register(app: typer.Typer) -> None:
             s.output,
             outputs=s.outputs,
             clip_weights=s.clip_weights,
+            mode=s.mode,
+            mask=s.mask,
             force=s.force,
             reporter=console,
         )

@@ -132,7 +132,7 @@ def read_header(path: str | Path) -> Header:
     except (SafetensorError, OSError) as error:
         raise CheckpointError(
             f"{path} is not a checkpoint of affectkit: {error}.",
-            "Checkpoints are .safetensors files of affectkit train, and published ones of VCA and the V1 networks.",
+            "Checkpoints are .safetensors files of affectkit train, and published ones of VCA, V1 networks, CM-VQVAE.",
         ) from error
     if KEY not in metadata:
         raise CheckpointError(
@@ -166,11 +166,7 @@ def load_model(
     """
     path = find_checkpoint(path)
     published = read_published(path, mode=mode, mask=mask) if is_published(path) else None
-    if (mode or mask) and (published is None or published.family != "cmvqvae"):
-        raise UsageError(
-            f"--mode and --mask are for published CM-VQVAE files, which do not hold them; {path} is none.",
-            "Leave them out.",
-        )
+    check_choices(published, path, mode, mask)
     header = published_header(published) if published else read_header(path)
     target = resolve_device(device)
     try:
@@ -190,6 +186,19 @@ def load_model(
     model.header = header
     model.checkpoint_hash = sha256(path)
     return prepare_model(model, target, channels_last=target.channels_last).eval()
+
+
+def check_choices(published: Published | None, path: Path, mode: str | None, mask: str | None) -> None:
+    """Refuse ``mode`` and ``mask`` for a file that is no published CM-VQVAE.
+
+    Raises:
+        UsageError: one is given for another.
+    """
+    if (mode or mask) and (published is None or published.family != "cmvqvae"):
+        raise UsageError(
+            f"--mode and --mask are for published CM-VQVAE files, which do not hold them; {path} is none.",
+            "Leave them out.",
+        )
 
 
 def load_tensors(model: nn.Module, path: Path) -> None:

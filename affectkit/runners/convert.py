@@ -15,7 +15,7 @@ from affectkit.errors import UsageError
 from affectkit.models import clip, published
 from affectkit.models.published import HEAD
 from affectkit.models.published_files import Published
-from affectkit.runners.checkpoint import find_checkpoint, published_header, save_checkpoint
+from affectkit.runners.checkpoint import check_choices, find_checkpoint, published_header, save_checkpoint
 
 KEEP = "keep"
 """The word of ``--clip-weights`` for: write CLIP's weights too, whatever they are."""
@@ -50,6 +50,8 @@ def convert(
     *,
     outputs: str | None = None,
     clip_weights: str | None = None,
+    mode: str | None = None,
+    mask: str | None = None,
     force: bool = False,
     reporter: Reporter,
 ) -> dict[str, Any]:
@@ -60,6 +62,7 @@ def convert(
         outputs: ``valence`` or ``arousal``, for a file with one output.
         clip_weights: what CLIP is compared with: ``openai`` (fetched where they are not here), a file with OpenAI's,
             ``keep`` for no comparison; None compares where OpenAI's are on this machine.
+        mode, mask: of a CM-VQVAE, whose file does not hold them.
         force: replace ``output``.
 
     Raises:
@@ -75,7 +78,8 @@ def convert(
             f"--clip-weights {clip_weights} is not a file.",
             f"It is a file with OpenAI's weights, {clip.OPENAI} to fetch them, or {KEEP}.",
         )
-    found = published.read_published(source, outputs)
+    found = published.read_published(source, outputs, mode=mode, mask=mask)
+    check_choices(found, source, mode, mask)
     reporter.note(f"{source}: {found.title}{_told(found.summary)}")
     compared = _compared(found, clip_weights, reporter)
     head_only = compared is not None and compared.equal
@@ -145,7 +149,7 @@ def _checked_source(source: Path) -> Path:
         head = stream.read(9)
     if head[8:] == b"{" and not published.is_published(path):
         raise UsageError(
-            f"{path} is a safetensors file: convert reads published files of VCA and of the V1 networks.",
+            f"{path} is a safetensors file: convert reads published files of VCA, V1 networks and CM-VQVAE.",
             "A checkpoint of affectkit is used as it is; weights of a backbone go to affectkit train --init FILE.",
         )
     return path

@@ -1,0 +1,232 @@
+"""RML with its contradictory copies, EmoVoxCeleb with a label a frame, and features that were computed elsewhere."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import numpy as np
+import pytest
+from clips import pictures, tone, write_clip
+from PIL import Image
+from safetensors.numpy import save_file
+from support import invoke
+
+from affectkit.core.progress import Silent
+from affectkit.core.spec import InputSpec
+from affectkit.data.clips import ClipStore, drawn_frames
+from affectkit.data.layouts import find
+from affectkit.data.sound import write_wav
+from affectkit.errors import DataError
+from affectkit.prep import av_features, emovoxceleb, rml
+from affectkit.tasks.audiovisual import AudiovisualTask
+
+USERS = ("s1", "s2", "s3", "s4")
+
+
+def rows(output):
+    return [row for name in ("train", "valid", "test") for row in csv.DictReader((output / f"{name}.csv").open())]
+
+
+# --- RML -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def rml_root(tmp_path_factory):
+    root = tmp_path_factory.mktemp("rml")
+    for number, (user, name) in enumerate((user, name) for user in USERS for name in ("an1", "happy2", "su3")):
+        write_clip(
+            root / user / "English" / f"{name}.avi", number % 6, seconds=0.2, size=(160, 120), seed=number,
+            codecs=("mpeg4", "libmp3lame"),
+        )  # fmt: skip
+    return root
+
+
+def test_rml(rml_root, tmp_path):
+    report = rml.prepare_rml(rml_root, tmp_path / "out", size=16, workers=1, reporter=Silent())
+    assert sum(sum(found.values()) for found in report.counts.values()) == 12
+    people = {
+        name: {row["user"] for row in csv.DictReader((tmp_path / "out" / f"{name}.csv").open())}
+        for name in report.counts
+    }
+    assert sum(map(len, people.values())) == 4
+    row = next(row for row in rows(tmp_path / "out") if row["filename"] == "s2/English/happy2")
+    assert (row["label"], row["language"], row["skin"], row["pitch"]) == (
+        "happiness",
+        "English",
+        "original",
+        "original",
+    )
+    store = ClipStore.open(tmp_path / "out")
+    assert store.frames == 45 and store.spec.sound.rate == 32000 and store.classes == rml.EMOTIONS
+    wide = rml.prepare_rml(rml_root, tmp_path / "wide", size=16, workers=1, sound="pretrained", reporter=Silent())
+    assert wide.made == 12 and ClipStore.open(tmp_path / "wide").shapes()["audio"] == (512, 512)
+
+
+def test_rml_changed(rml_root, tmp_path):
+    whole = rml.prepare_rml(rml_root, tmp_path / "a", size=16, workers=1, reporter=Silent())
+    rml.prepare_rml(rml_root, tmp_path / "b", size=16, workers=1, modify="both", label="pitch", reporter=Silent())
+    before, after = ClipStore.open(tmp_path / "a"), ClipStore.open(tmp_path / "b")
+    assert after.classes == ("low", "original", "high") and whole.made == 12
+    changed = {"skin": 0, "pitch": 0}
+    for row in rows(tmp_path / "b"):
+        assert row["label"] == row["pitch"] and row["emotion"] in rml.EMOTIONS
+        same = np.array_equal(before.sounds([row["filename"]]), after.sounds([row["filename"]]))
+        assert same == (row["pitch"] == "original")
+        changed["pitch"] += not same
+        changed["skin"] += row["skin"] != "original"
+    assert min(changed.values()) >= 4
+
+
+def test_skin_turns_and_nothing_else():
+    image = np.full((4, 4, 3), (40, 90, 200), dtype=np.uint8)
+    image[1:3, 1:3] = (224, 172, 140)
+    turned = rml.turn_skin(image, 120)
+    assert np.array_equal(turned[0], image[0])
+    red, green, blue = turned[1, 1].astype(int)
+    assert (green > red and green > blue) or (blue > red and blue > green)
+    assert abs(int(turned[1, 1].max()) - 224) <= 2
+
+
+@pytest.mark.parametrize(("name", "factor"), [("low", 50 / 63), ("high", 63 / 50)])
+def test_pitch_moves_and_length_does_not(name, factor):
+    time = np.arange(16000) / 16000
+    sound = (0.4 * np.sin(2 * np.pi * 400 * time)).astype(np.float32)
+    moved = rml.move_pitch(sound, *rml.PITCH[name])
+    assert moved.shape == sound.shape
+    spectrum = np.abs(np.fft.rfft(moved[2000:-2000] * np.hanning(12000)))
+    assert spectrum.argmax() * 16000 / 12000 == pytest.approx(400 * factor, rel=0.01)
+
+
+def test_rml_names(tmp_path):
+    with pytest.raises(DataError, match="no videos"):
+        rml.clip_files(tmp_path)
+    write_clip(tmp_path / "s1" / "English" / "clip1.avi", seconds=0.1, size=(64, 48), codecs=("mpeg4", "libmp3lame"))
+    with pytest.raises(DataError, match="clip1.avi"):
+        rml.clip_files(tmp_path)
+
+
+# --- EmoVoxCeleb -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def emo_root(tmp_path_factory):
+    root = tmp_path_factory.mktemp("emo")
+    rng = np.random.default_rng(0)
+    lines = ["utterance,frame," + ",".join(emovoxceleb.EMOTIONS)]
+    for number in range(8):
+        name = f"id{number // 2}/v/{number:05}"
+        (root / "frames" / name).mkdir(parents=True)
+        for frame, image in enumerate(pictures(number % 6, 5, size=(48, 48), seed=number), 1):
+            Image.fromarray(image).save(root / "frames" / name / f"{frame:06}.jpg")
+            lines.append(f"{name},{frame}," + ",".join(f"{value:.4f}" for value in rng.normal(0, 2, 8)))
+        path = root / "audio" / f"{name}.wav"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_wav(path, tone(number % 6, 0.4, rate=16000, seed=number), 16000)
+    (root / "labels.csv").write_text("\n".join(lines) + "\n")
+    return root
+
+
+def test_emovoxceleb_has_a_label_a_frame(emo_root, tmp_path):
+    report = emovoxceleb.prepare_emovoxceleb(emo_root, tmp_path / "out", size=16, workers=1, reporter=Silent())
+    assert sum(sum(found.values()) for found in report.counts.values()) == 8
+    split = find(tmp_path / "out").splits["train"]
+    assert split.labels is None and split.facts["frame_labels"].shape == (len(split), 31, 8)
+    given = {(row["utterance"], int(row["frame"])): row for row in csv.DictReader((emo_root / "labels.csv").open())}
+    frames = np.linspace(0, 4, 31).round().astype(int) + 1
+    checked = 0
+    for name, labels in zip(split.ids, split.facts["frame_labels"], strict=True):
+        for frame, found in zip(frames, labels, strict=True):
+            powers = np.exp([float(given[name, int(frame)][emotion]) for emotion in emovoxceleb.EMOTIONS])
+            np.testing.assert_allclose(found, powers / powers.sum(), rtol=1e-4)
+            checked += 1
+    assert checked == 31 * len(split)
+    spec = InputSpec("audiovisual", 16, 16, classes=split.classes, clip=split.store.spec)
+    task = AudiovisualTask.configured(spec, {"seed": 5, "loss": "mse"})
+    for epoch in (None, 0, 3):
+        chosen = drawn_frames(split.ids, 31, seed=5, epoch=epoch)
+        wanted = split.facts["frame_labels"][np.arange(len(split)), chosen]
+        assert np.array_equal(task.targets(split, epoch=epoch)["target"].numpy(), wanted)
+    assert emovoxceleb.prepare_emovoxceleb(emo_root, tmp_path / "out", size=16, workers=1, reporter=Silent()).done
+
+
+def test_emovoxceleb_faults(emo_root, tmp_path):
+    with pytest.raises(DataError, match="do not sum to 1"):
+        emovoxceleb.read_labels(emo_root / "labels.csv", "shares")
+    text = (emo_root / "labels.csv").read_text().splitlines()
+    (tmp_path / "labels.csv").write_text("\n".join([text[0], text[1].rsplit(",", 1)[0] + ",x"]))
+    with pytest.raises(DataError, match="line 2"):
+        emovoxceleb.read_labels(tmp_path / "labels.csv", "auto")
+    (tmp_path / "labels.csv").write_text("utterance,frame,neutral\n")
+    with pytest.raises(DataError, match="no column happiness"):
+        emovoxceleb.read_labels(tmp_path / "labels.csv", "auto")
+    (tmp_path / "labels.csv").write_text("\n".join([text[0], text[1].replace(text[1].split(",")[0], "../../x")]))
+    with pytest.raises(DataError, match="leaves the folder"):
+        emovoxceleb.prepare_emovoxceleb(tmp_path, tmp_path / "out", reporter=Silent())
+
+
+# --- features --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def feature_root(tmp_path_factory):
+    root = tmp_path_factory.mktemp("features")
+    rng = np.random.default_rng(0)
+    lines = ["filename,label,user,split"]
+    for number in range(9):
+        kind = number % 3
+        values = {
+            "image": rng.normal(kind, 1, (16, 4096)).astype(np.float32),
+            "audio": np.stack([np.full((64, 1024), layer + 10 * number, np.float32) for layer in range(1, 9)]),
+        }
+        if number % 2:
+            np.savez(root / f"c{number}.npz", **values)
+        else:
+            save_file(values, root / f"c{number}.safetensors")
+        lines.append(f"c{number},{'abc'[kind]},u{kind},{'train' if number < 5 else 'valid' if number < 7 else 'test'}")
+    (root / "features.csv").write_text("\n".join(lines) + "\n")
+    return root
+
+
+def test_features_of_the_seventh_layer(feature_root, tmp_path):
+    report = av_features.prepare_features(feature_root, tmp_path / "out", workers=1, reporter=Silent())
+    assert {name: sum(found.values()) for name, found in report.counts.items()} == {"train": 5, "valid": 2, "test": 2}
+    store = ClipStore.open(tmp_path / "out")
+    assert store.sounds(["c3"]).shape == (1, 64, 1024) and (store.sounds(["c3"]) == 37).all()
+    stored = np.load(feature_root / "c3.npz")["image"]
+    assert np.array_equal(store.images(["c3"], [0])[0], stored)
+    av_features.prepare_features(feature_root, tmp_path / "out", layer=2, workers=1, reporter=Silent())
+    assert (ClipStore.open(tmp_path / "out").sounds(["c3"]) == 32).all()
+    with pytest.raises(DataError, match="8 layers, not 9"):
+        av_features.prepare_features(feature_root, tmp_path / "out", layer=9, workers=1, reporter=Silent())
+
+
+def test_features_train(feature_root, tmp_path):
+    av_features.prepare_features(feature_root, tmp_path / "out", workers=1, reporter=Silent())
+    found = invoke(
+        "train", "--model", "cmvqvae-features", "--data", tmp_path / "out", "--output", tmp_path / "run", "--epochs", 1,
+        "--codes", 8, "--json",
+    )  # fmt: skip
+    assert found.returncode == 0, found.stderr
+    assert "perplexity_audio" in json.loads(found.stdout)["valid"]
+    refused = invoke("probe", "--checkpoint", tmp_path / "run", "--data", tmp_path / "out", "--results", tmp_path / "p")
+    assert refused.returncode == 2 and "no mask over codes of clips" in refused.stderr
+
+
+def test_damaged_features(feature_root, tmp_path):
+    (tmp_path / "features.csv").write_text("filename,label\nx,a\n")
+    np.savez(tmp_path / "x.npz", image=np.zeros((16, 4096), np.float32))
+    with pytest.raises(DataError, match="has no column split"):
+        av_features.prepare_features(tmp_path, tmp_path / "out", reporter=Silent())
+    with pytest.raises(DataError, match="holds no audio"):
+        av_features.prepare_features(tmp_path, tmp_path / "out", split="random", reporter=Silent())
+    np.savez(tmp_path / "x.npz", image=np.zeros((16, 4095), np.float32), audio=np.zeros((64, 1024), np.float32))
+    with pytest.raises(DataError, match=r"image is \(16, 4095\), not \(16, 4096\)"):
+        av_features.prepare_features(tmp_path, tmp_path / "out", split="random", reporter=Silent())
+    np.savez(tmp_path / "x.npz", image=np.array([{"a": 1}], dtype=object))
+    with pytest.raises(DataError, match="cannot be read"):
+        av_features.prepare_features(tmp_path, tmp_path / "out", split="random", reporter=Silent())
+    for name, told in (("../y", "leaves the folder"), ("", "empty")):
+        (tmp_path / "features.csv").write_text(f"filename,label\n{name},a\n")
+        with pytest.raises(DataError, match=told):
+            av_features.prepare_features(tmp_path, tmp_path / "out", split="random", reporter=Silent())
