@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,8 @@ SILENT = 1e-3
 """Peak, of full scale, below which a sound is none: -60 dB."""
 CUT = 0.5
 """Seconds that a stream may end before the duration that its container states."""
+SPARE = 4
+"""Pictures kept on either side of those that are expected to be wanted."""
 LOW = 240
 
 REASONS = {
@@ -117,9 +119,12 @@ def read_clip(
     path = Path(path)
     check_clip_file(path)
     reach = spec.reach if reach is None else reach
+    wanted = _Wanted(size, reach, frames, sound, longest)
     try:
-        with av.open(str(path)) as container:
-            return _read(container, path, spec, _Wanted(size, reach, frames, sound, longest))
+        heard = _pass(path, wanted, _expected(path) if frames else 0)
+        if frames and heard.count // 2 not in range(heard.middle - SPARE, heard.middle + SPARE + 1):
+            heard = _pass(path, wanted, heard.count)  # packets are not always frames
+        return _clip(path, heard, spec, wanted)
     except FFmpegError as error:
         told = (error.strerror or str(error)).lower()
         raise ClipFault("undecodable", f"clip {path}: cannot be decoded ({told}).") from error
@@ -136,52 +141,85 @@ class _Wanted:
     longest: float | None
 
 
-def _read(container: Any, path: Path, spec: ClipSpec, wanted: _Wanted) -> Clip:
-    video = container.streams.video[0] if container.streams.video else None
-    audio = container.streams.audio[0] if container.streams.audio else None
-    if wanted.frames and video is None:
-        raise ClipFault("no-video", f"clip {path}: has no picture.")
-    if wanted.sound and audio is None:
-        raise ClipFault("no-sound", f"clip {path}: has no sound track.")
-    stated = container.duration / av.time_base if container.duration else None
-    if wanted.longest is not None and stated is not None and stated > wanted.longest:
-        raise ClipFault("over-long", f"clip {path}: {stated:.1f} s long, at most {wanted.longest:g} s are expected.")
-    streams = [stream for stream, use in ((video, wanted.frames), (audio, wanted.sound)) if use]
-    pictures, samples, end = _decoded(container, path, streams, wanted.longest)
-    if wanted.frames and not pictures:
-        raise ClipFault("undecodable", f"clip {path}: not one picture can be decoded.")
-    if stated is not None and end < stated - CUT:
-        raise ClipFault("truncated", f"clip {path}: ends after {end:.1f} s of the {stated:.1f} s that it states.")
-    rate = spec.sound.rate if spec.sound is not None else 0
-    heard = _sound(path, samples, audio.rate, rate) if wanted.sound else None
-    frames = _around(pictures, spec, wanted.size, wanted.reach) if wanted.frames else None
-    return Clip(frames, heard, rate, end)
+@dataclass
+class _Heard:
+    """What one pass over a clip gave: pictures around ``middle`` by number, and how many there were in all."""
+
+    middle: int
+    count: int = 0
+    end: float = 0.0
+    rate: int = 0
+    pictures: dict[int, Any] = field(default_factory=dict)
+    samples: list[np.ndarray] = field(default_factory=list)
 
 
-def _decoded(
-    container: Any, path: Path, streams: Sequence[Any], longest: float | None
-) -> tuple[list[Any], list[np.ndarray], float]:
-    """All pictures and sounds of ``streams``, and where the longest of these ends, in seconds."""
-    pictures: list[Any] = []
-    samples: list[np.ndarray] = []
-    end = 0.0
+def _expected(path: Path) -> int:
+    """About how many pictures there are: as the container says, or its packets counted, without decoding."""
+    with av.open(str(path)) as container:
+        if not container.streams.video:
+            return 0
+        video = container.streams.video[0]
+        return video.frames or sum(packet.size > 0 for packet in container.demux(video))
+
+
+def _pass(path: Path, wanted: _Wanted, expected: int) -> _Heard:
+    """Decode the clip once, to its end; of the pictures those around the middle of ``expected`` are kept, so that a
+    long film takes no more memory than a short clip."""
+    with av.open(str(path)) as container:
+        video = container.streams.video[0] if container.streams.video else None
+        audio = container.streams.audio[0] if container.streams.audio else None
+        if wanted.frames and video is None:
+            raise ClipFault("no-video", f"clip {path}: has no picture.")
+        if wanted.sound and audio is None:
+            raise ClipFault("no-sound", f"clip {path}: has no sound track.")
+        stated = container.duration / av.time_base if container.duration else None
+        if wanted.longest is not None and stated is not None and stated > wanted.longest:
+            raise ClipFault(
+                "over-long", f"clip {path}: {stated:.1f} s long, at most {wanted.longest:g} s are expected."
+            )
+        streams = [stream for stream, use in ((video, wanted.frames), (audio, wanted.sound)) if use]
+        heard = _Heard(expected // 2, rate=audio.rate if wanted.sound else 0)
+        _decode(container, path, streams, wanted, heard)
+        if wanted.frames and not heard.count:
+            raise ClipFault("undecodable", f"clip {path}: not one picture can be decoded.")
+        # Of the one that is not read the stated duration may be.
+        if stated is not None and len(streams) == len(container.streams) and heard.end < stated - CUT:
+            raise ClipFault(
+                "truncated", f"clip {path}: ends after {heard.end:.1f} s of the {stated:.1f} s that it states."
+            )
+    return heard
+
+
+def _decode(container: Any, path: Path, streams: Sequence[Any], wanted: _Wanted, heard: _Heard) -> None:
+    """All pictures and sounds of ``streams`` into ``heard``."""
+    low, high = heard.middle - wanted.reach - SPARE, heard.middle + wanted.reach + SPARE
     for stream in streams:
         stream.thread_count = 1  # clips are read side by side, each by one
     for packet in container.demux(streams):
         if packet.is_corrupt:
-            raise ClipFault("truncated", f"clip {path}: damaged or cut short after {end:.1f} s.")
+            raise ClipFault("truncated", f"clip {path}: damaged or cut short after {heard.end:.1f} s.")
         for frame in packet.decode():
             if getattr(frame, "is_corrupt", False):
                 raise ClipFault("undecodable", f"clip {path}: a picture at {frame.time or 0:.1f} s is damaged.")
             if packet.stream.type == "video":
-                pictures.append(frame)
-                end = max(end, (frame.time or 0.0) + _seconds_of(frame, packet.stream))
+                if low <= heard.count <= high:
+                    heard.pictures[heard.count] = frame
+                heard.count += 1
+                heard.end = max(heard.end, (frame.time or 0.0) + _seconds_of(frame, packet.stream))
             else:
-                samples.append(_mono(frame))
-                end = max(end, (frame.time or 0.0) + frame.samples / frame.sample_rate)
-        if longest is not None and end > longest:
-            raise ClipFault("over-long", f"clip {path}: goes on after {longest:g} s, the longest that is expected.")
-    return pictures, samples, end
+                heard.samples.append(_mono(frame))
+                heard.end = max(heard.end, (frame.time or 0.0) + frame.samples / frame.sample_rate)
+        if wanted.longest is not None and heard.end > wanted.longest:
+            raise ClipFault(
+                "over-long", f"clip {path}: goes on after {wanted.longest:g} s, the longest that is expected."
+            )
+
+
+def _clip(path: Path, heard: _Heard, spec: ClipSpec, wanted: _Wanted) -> Clip:
+    rate = spec.sound.rate if spec.sound is not None else 0
+    sound = _sound(path, heard.samples, heard.rate, rate) if wanted.sound else None
+    frames = _around(heard, spec, wanted) if wanted.frames else None
+    return Clip(frames, sound, rate, heard.end)
 
 
 def _seconds_of(frame: Any, stream: Any) -> float:
@@ -223,13 +261,14 @@ def _resampler(rate: int, wanted: int) -> torchaudio.transforms.Resample:
     return torchaudio.transforms.Resample(rate, wanted)
 
 
-def _around(pictures: Sequence[Any], spec: ClipSpec, size: int, reach: int) -> np.ndarray:
+def _around(heard: _Heard, spec: ClipSpec, wanted: _Wanted) -> np.ndarray:
     """uint8 (2 reach + 1, size, size, 3): the frames around the middle, each cut and resized once."""
-    middle, last = len(pictures) // 2, len(pictures) - 1
+    size, reach = wanted.size, wanted.reach
+    middle, last = heard.count // 2, heard.count - 1
     numbers = [min(max(number, 0), last) for number in range(middle - reach, middle + reach + 1)]
     # One for all: a frame by itself would make a context, and threads for it, of its own.
     converter = VideoReformatter()
-    squares = {number: _square(pictures[number], spec, converter) for number in dict.fromkeys(numbers)}
+    squares = {number: _square(heard.pictures[number], spec, converter) for number in dict.fromkeys(numbers)}
     made = {}
     for some in _alike(squares):
         values = torch.from_numpy(np.stack([squares[number] for number in some])).permute(0, 3, 1, 2)

@@ -12,6 +12,7 @@ from clips import pictures, tone, write_clip
 from torchvision.transforms import functional as vision
 
 from affectkit.core.clipspec import CREMAD, RML, ClipSpec, SoundSpec
+from affectkit.data import video
 from affectkit.data.video import ClipFault, is_video_name, read_clip
 
 SIZE = 24
@@ -141,3 +142,19 @@ def test_what_is_not_wanted_need_not_be_there(tmp_path, clip):
 def test_names_of_videos():
     assert is_video_name("a.FLV") and is_video_name("b.mp4") and not is_video_name("c.wav") and not is_video_name("d")
     assert len(pictures(0, 3, size=(64, 48))) == 3
+
+
+def test_few_pictures_are_kept_and_a_wrong_guess_of_their_number_does_not_matter(tmp_path, monkeypatch):
+    path = write_clip(tmp_path / "long.flv", 2, seconds=4.0, size=(64, 48), seed=1)
+    wanted = read_clip(path, CREMAD, size=SIZE, reach=2).frames
+    kept = []
+    whole = video._pass
+    monkeypatch.setattr(video, "_pass", lambda *args: kept.append(whole(*args)) or kept[-1])
+    for guess, passes in ((video._expected(path), 1), (110, 2), (3, 2), (124, 1)):
+        monkeypatch.setattr(video, "_expected", lambda _, guess=guess: guess)
+        kept.clear()
+        assert np.array_equal(read_clip(path, CREMAD, size=SIZE, reach=2).frames, wanted)
+        assert len(kept) == passes and kept[-1].count == 120
+        assert max(len(heard.pictures) for heard in kept) <= 2 * (2 + video.SPARE) + 1
+    frame = decoded(path)[60]
+    assert np.abs(wanted[2] - expected(frame, (0, 8, 48), SIZE)).max() <= 1
