@@ -49,7 +49,8 @@ class Split:
         scale: the least and greatest rating that can be given.
         sources: of augmented copies the id of their original, of others their own; None where there are no copies.
         store: what holds the items where they are clips, by id, rather than image files; None where they are files.
-        facts: what else is known of each item, (N, ...) by name, as the votes of raters who saw one modality alone.
+        facts: what else is known of each item by class, (N, ..., C) by name, as the votes of raters who saw one modality
+            alone.
     """
 
     name: str
@@ -153,8 +154,8 @@ class Split:
         def reorder(values: np.ndarray | None) -> np.ndarray | None:
             if values is None:
                 return None
-            result = np.zeros((len(self), len(wanted)), dtype=values.dtype)
-            result[:, target] = values[:, kept]
+            result = np.zeros((*values.shape[:-1], len(wanted)), dtype=values.dtype)
+            result[..., target] = values[..., kept]
             return result
 
         labels = self.labels
@@ -163,7 +164,12 @@ class Split:
             new[kept] = target
             labels = new[labels]
         return replace(
-            self, classes=wanted, labels=labels, distribution=reorder(self.distribution), votes=reorder(self.votes)
+            self,
+            classes=wanted,
+            labels=labels,
+            distribution=reorder(self.distribution),
+            votes=reorder(self.votes),
+            facts={name: reorder(values) for name, values in self.facts.items()},
         )
 
     def _difference(self, wanted: tuple[str, ...], extra: list[str]) -> str:

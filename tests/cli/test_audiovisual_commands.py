@@ -283,7 +283,16 @@ def test_all_actors_of_crema_d_with_clips_of_moviepy(tmp_path):
     for number, name in enumerate(names):
         path = clone / "VideoFlash" / f"{name}.flv"
         write_clip_moviepy(path, list(EMOTIONS).index(name[9:12]), seconds=0.5, seed=number)
-    run("prep", "cremad", clone, "--output", tmp_path / "data", "--size", 32)
+    folder = clone / "VideoFlash"
+    (folder / f"{names[0]}.flv").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
+    (folder / f"{names[7]}.flv").write_bytes((folder / f"{names[7]}.flv").read_bytes()[:20_000])
+    write_clip(folder / f"{names[14]}.flv", silent=True)
+    write_clip(folder / f"{names[21]}.flv", sound=False)
+    prepared = ("prep", "cremad", clone, "--output", tmp_path / "data", "--size", 32, "--on-error", "skip", "--json")
+    left_out = json.loads(run(*prepared, code=EXIT_PARTIAL).stdout)["left_out"]
+    assert {fault["name"]: fault["reason"] for fault in left_out if fault["reason"] != "known-faulty"} == {
+        names[0]: "pointer", names[7]: "truncated", names[14]: "silent", names[21]: "no-sound"
+    }  # fmt: skip
     run("train", "--model", "cmvqvae", "--data", tmp_path / "data", "--output", tmp_path / "run", "--epochs", 12,
         "--hidden", 16, "--codes", 64, "--batch-size", 32)  # fmt: skip
     found = run("test", "--checkpoint", tmp_path / "run", "--data", tmp_path / "data", "--json")

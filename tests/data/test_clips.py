@@ -101,6 +101,15 @@ def test_a_file_is_read_as_it_was_stored(prepared):
         assert np.array_equal(found["image"], stored["image"][0]) and np.array_equal(found["audio"], stored["audio"][0])
 
 
+def test_votes_go_with_the_classes(prepared):
+    split = find(prepared / "data").splits["train"]
+    order = [3, 0, 5, 1, 2, 4]
+    turned = split.matched([split.classes[k] for k in order])
+    assert np.array_equal(turned.facts["votes_voice"], split.facts["votes_voice"][:, order])
+    assert [turned.classes[k] for k in turned.labels] == [split.classes[k] for k in split.labels]
+    assert turned.store is split.store
+
+
 @pytest.fixture
 def own(prepared, tmp_path):
     return shutil.copytree(prepared / "data", tmp_path / "data")
