@@ -49,8 +49,7 @@ class Split:
         scale: the least and greatest rating that can be given.
         sources: of augmented copies the id of their original, of others their own; None where there are no copies.
         store: what holds the items where they are clips, by id, rather than image files; None where they are files.
-        facts: what else is known of each item by class, (N, ..., C) by name, as the votes of raters who saw one modality
-            alone.
+        facts: what else is known of each item by class, (N, ..., C) by name, as votes of raters who only heard it.
     """
 
     name: str

@@ -24,13 +24,13 @@ from affectkit.core.files import fresh_folder, sha256
 from affectkit.core.progress import Reporter, Silent
 from affectkit.errors import AffectkitError, RunError, UsageError
 from affectkit.runners.device import resolve_device
+from affectkit.runners.planning import make_plan
 from affectkit.runners.processes import current, launched
 from affectkit.runners.proof import EPOCHS, FILES, Proof, differ, difference
 from affectkit.runners.rehearsal import TRAINER, Part, perform
 from affectkit.runners.runfolder import RunFolder
 from affectkit.runners.runs import absolute
 from affectkit.runners.settings import TrainSettings
-from affectkit.runners.training import make_plan
 
 NEUTRAL: dict[str, Any] = {
     "compile": False, "precision": "fp32", "workers": 0, "augment": "none", "draw_labels": False, "mixup": 0.0,

@@ -13,10 +13,10 @@ from affectkit.models.registry import build, family
 from affectkit.runners import runs
 from affectkit.runners.checkpoint import find_checkpoint, load_model
 from affectkit.runners.evaluate import test as run_test
+from affectkit.runners.planning import make_plan
 from affectkit.runners.processes import current
 from affectkit.runners.settings import TrainSettings
 from affectkit.runners.settings_tested import TestSettings
-from affectkit.runners.training import make_plan
 
 
 def test_the_recipe_is_the_studys_and_flags_win(tmp_path):
