@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
 import av
 import numpy as np
+
+from affectkit.core.progress import Silent
+from affectkit.data.clips import ClipStore
+from affectkit.prep.cremad import prepare_cremad
 
 SHARED = Path(__file__).parents[2] / "shared" / "data" / "cremad"
 """CREMA-D's tables, where they lie beside the checkout."""
@@ -18,6 +23,9 @@ EMOTIONS = {
     "SAD": (5, 1500.0),
 }
 COLOURS = np.array([[200, 60, 60], [60, 200, 60], [60, 60, 200], [200, 200, 60], [130, 130, 130], [60, 200, 200]])
+LABELS = ("anger", "disgust", "fear", "happiness", "neutral", "sadness")
+STORED_SIDE = 16
+"""Height and width of the frames that ``prepare`` stores."""
 SENTENCES = ("IEO", "TIE", "IOM", "IWW", "TAI", "MTI", "IWL", "ITH", "DFA", "ITS", "TSI", "WSI")
 
 
@@ -88,8 +96,8 @@ def write_clip(
 
 
 def make_cremad(root: Path, *, actors: int = 6, sentences: int = 1, seconds: float = 0.5, **changes) -> Path:
-    """A clone of CREMA-D of a few actors, each with all six emotions: clips that ``write_clip`` wrote, the tables of
-    the real one where it lies beside the checkout, else invented ones."""
+    """A clone of CREMA-D of a few actors, each with all six emotions: clips that ``write_clip`` wrote, and tables of
+    the form of the real ones (whose clips would be too many: tests of the tables themselves read ``SHARED``)."""
     folder = root / "VideoFlash"
     folder.mkdir(parents=True)
     names = [
@@ -134,6 +142,33 @@ def write_clip_moviepy(path: Path, kind: int = 0, *, seconds: float = 0.6, seed:
     clip = ImageSequenceClip(list(images), fps=30)
     clip = clip.with_audio(AudioArrayClip(np.stack([wave, wave], axis=1), fps=44100))
     clip.write_videofile(
-        str(path), codec="flv", audio_codec="libmp3lame", audio_fps=44100, bitrate="2000k", logger=None
-    )
+        str(path), codec="flv", audio_codec="libmp3lame", audio_fps=44100, bitrate="2000k", logger=None,
+        temp_audiofile_path=str(path.parent),  # else where the tests are run
+    )  # fmt: skip
     return path
+
+
+def prepare(source, output, **changes):
+    return prepare_cremad(source, output, **{"size": STORED_SIDE, "workers": 1, "reporter": Silent(), **changes})
+
+
+def table(path):
+    with path.open(newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def rows_of(output):
+    return {row["filename"]: {**row, "split": split} for split in ("train", "valid", "test")
+            if (output / f"{split}.csv").is_file() for row in table(output / f"{split}.csv")}  # fmt: skip
+
+
+def check_together(output):
+    """The colour of each stored clip is that of its label, whatever was left out; returns how many were checked."""
+    store, rows = ClipStore.open(output), rows_of(output)
+    for name, row in rows.items():
+        frames = store.images([name] * store.frames, list(range(store.frames)))
+        near = slice(STORED_SIDE // 2 - 1, STORED_SIDE // 2 + 2)
+        middle = frames[:, near, near].mean((0, 1, 2))
+        nearest = np.abs(COLOURS / COLOURS.sum(1, keepdims=True) - middle / middle.sum()).sum(1).argmin()
+        assert LABELS[nearest] == row["label"] == LABELS[list(EMOTIONS).index(name[9:12])]
+    return len(rows)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -26,6 +27,10 @@ FRAME_LABELS = "frame_labels.npy"
 """Shares of the classes for each stored frame, float32 (clips, frames, C), where labels change within a clip."""
 SHOWN_TO = ("voice", "face", "both")
 """What raters were shown, as the columns of their votes begin."""
+STORED = re.compile(r"\d{4,}\.(frames\.npy|sound\.npy|json)")
+"""Names of the files of a store; whatever else lies there is not ours."""
+PARTIAL = re.compile(r"\.\d{4,}\..*\.part")
+"""Names of such files while they are written."""
 AGAIN = "Prepare the clips again: the same command goes on with what is there."
 
 
@@ -163,7 +168,10 @@ def drawn_frames(names: Sequence[str], count: int, *, seed: int, epoch: int | No
 def is_prepared(root: Path) -> bool:
     """Whether ``root`` holds prepared clips, complete or not."""
     if (root / STORE).is_dir():
-        return True
+        names = [path.name for path in (root / STORE).iterdir()]
+        # Killed before its first file a store is empty; with files of others alone it is a folder of that name.
+        if any(map(STORED.fullmatch, names)) or all(map(PARTIAL.fullmatch, names)):
+            return True
     path = root / MANIFEST
     if not path.is_file():
         return False

@@ -16,6 +16,8 @@ from affectkit.core.files import whole_file
 
 LEAST = 1e-10
 """Power below which all is -100 dB."""
+TOGETHER = 32
+"""Bands that are computed at once."""
 
 
 def mel_power(sound: np.ndarray, spec: SoundSpec) -> torch.Tensor:
@@ -24,7 +26,13 @@ def mel_power(sound: np.ndarray, spec: SoundSpec) -> torch.Tensor:
     Short-time spectra of ``n_fft`` samples, padded with zeros at both ends, a Hann window of ``window`` samples in
     their middle; Slaney's mel scale, bands of unit area. As ``librosa.feature.melspectrogram`` (McFee et al. 2015).
     """
-    return _transform(spec)(torch.from_numpy(np.ascontiguousarray(sound, dtype=np.float32)))
+    transform = _transform(spec)
+    spectrum = transform.spectrogram(torch.from_numpy(np.ascontiguousarray(sound, dtype=np.float32)))
+    power = spectrum.real.square() + spectrum.imag.square()
+    found = power.new_empty(spec.mels, power.shape[1])
+    for rows, bins, weights in _bands(spec):
+        torch.mm(weights, power[bins], out=found[rows])
+    return found
 
 
 def mel_decibels(sound: np.ndarray, spec: SoundSpec) -> np.ndarray:
@@ -118,6 +126,20 @@ def write_wav(path: Path, sound: np.ndarray, rate: int) -> None:
 
 
 @functools.lru_cache(maxsize=8)
+def _bands(spec: SoundSpec) -> tuple[tuple[slice, slice, torch.Tensor], ...]:
+    """The bank of filters, some bands at a time, each with the few frequencies that it covers: rows, columns, weights
+    (rows, columns). The whole is nearly all zeros, and its product takes five times as long."""
+    bank = _transform(spec).mel_scale.fb.t()
+    found = []
+    for first in range(0, spec.mels, TOGETHER):
+        rows = slice(first, min(first + TOGETHER, spec.mels))
+        covered = bank[rows].any(0).nonzero()[:, 0]
+        low, high = (int(covered[0]), int(covered[-1]) + 1) if len(covered) else (0, 1)
+        found.append((rows, slice(low, high), bank[rows, low:high].contiguous()))
+    return tuple(found)
+
+
+@functools.lru_cache(maxsize=8)
 def _transform(spec: SoundSpec) -> torchaudio.transforms.MelSpectrogram:
     with warnings.catch_warnings():
         # Published settings have more bands than frequencies at the low end; such bands stay at the floor.
@@ -132,7 +154,7 @@ def _made(spec: SoundSpec) -> torchaudio.transforms.MelSpectrogram:
         win_length=spec.window,
         hop_length=spec.hop,
         n_mels=spec.mels,
-        power=2.0,
+        power=None,  # the complex spectrum
         norm="slaney",
         mel_scale="slaney",
         center=True,

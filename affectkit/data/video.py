@@ -120,6 +120,8 @@ def read_clip(
     check_clip_file(path)
     reach = spec.reach if reach is None else reach
     wanted = _Wanted(size, reach, frames, sound, longest)
+    if (lacking := _lacking(path)) is not None:
+        raise ClipFault("truncated", f"clip {path}: the file is cut short; its last piece lacks {lacking:,} bytes.")
     try:
         heard = _pass(path, wanted, _expected(path) if frames else 0)
         if frames and heard.count // 2 not in range(heard.middle - SPARE, heard.middle + SPARE + 1):
@@ -128,6 +130,40 @@ def read_clip(
     except FFmpegError as error:
         told = (error.strerror or str(error)).lower()
         raise ClipFault("undecodable", f"clip {path}: cannot be decoded ({told}).") from error
+
+
+def _lacking(path: Path) -> int | None:
+    """Bytes that an FLV file lacks of the last of its tags, by the lengths that these state; None where it is whole.
+
+    FFmpeg passes over half a tag in silence. A file that is not made as tags should be is left to FFmpeg to judge.
+    """
+    end = path.stat().st_size
+    with path.open("rb") as stream:
+        head = stream.read(9)
+        if len(head) < 9 or head[:4] != b"FLV\x01":
+            return None
+        place = int.from_bytes(head[5:]) + 4
+        while place < end:
+            stream.seek(place)
+            tag = stream.read(11)
+            if tag[0] not in (8, 9, 18):  # sound, picture, script
+                return None
+            if len(tag) < 11:
+                return 11 - len(tag)
+            after = place + 11 + int.from_bytes(tag[1:4])
+            if after > end:
+                return after - end
+            stream.seek(after)
+            size = stream.read(4)
+            if len(size) == 4 and int.from_bytes(size) != after - place:
+                return None
+            place = after + 4
+    return None
+
+
+def _opened(path: Path) -> Any:
+    """The container; titles and the like in other encodings than UTF-8 are no fault of a clip."""
+    return av.open(str(path), metadata_errors="replace")
 
 
 @dataclass(frozen=True)
@@ -150,12 +186,12 @@ class _Heard:
     end: float = 0.0
     rate: int = 0
     pictures: dict[int, Any] = field(default_factory=dict)
-    samples: list[np.ndarray] = field(default_factory=list)
+    sounds: list[Any] = field(default_factory=list)
 
 
 def _expected(path: Path) -> int:
     """About how many pictures there are: as the container says, or its packets counted, without decoding."""
-    with av.open(str(path)) as container:
+    with _opened(path) as container:
         if not container.streams.video:
             return 0
         video = container.streams.video[0]
@@ -165,7 +201,7 @@ def _expected(path: Path) -> int:
 def _pass(path: Path, wanted: _Wanted, expected: int) -> _Heard:
     """Decode the clip once, to its end; of the pictures those around the middle of ``expected`` are kept, so that a
     long film takes no more memory than a short clip."""
-    with av.open(str(path)) as container:
+    with _opened(path) as container:
         video = container.streams.video[0] if container.streams.video else None
         audio = container.streams.audio[0] if container.streams.audio else None
         if wanted.frames and video is None:
@@ -207,7 +243,7 @@ def _decode(container: Any, path: Path, streams: Sequence[Any], wanted: _Wanted,
                 heard.count += 1
                 heard.end = max(heard.end, (frame.time or 0.0) + _seconds_of(frame, packet.stream))
             else:
-                heard.samples.append(_mono(frame))
+                heard.sounds.append(frame)
                 heard.end = max(heard.end, (frame.time or 0.0) + frame.samples / frame.sample_rate)
         if wanted.longest is not None and heard.end > wanted.longest:
             raise ClipFault(
@@ -217,7 +253,7 @@ def _decode(container: Any, path: Path, streams: Sequence[Any], wanted: _Wanted,
 
 def _clip(path: Path, heard: _Heard, spec: ClipSpec, wanted: _Wanted) -> Clip:
     rate = spec.sound.rate if spec.sound is not None else 0
-    sound = _sound(path, heard.samples, heard.rate, rate) if wanted.sound else None
+    sound = _sound(path, _mono(heard.sounds), heard.rate, rate) if wanted.sound else None
     frames = _around(heard, spec, wanted) if wanted.frames else None
     return Clip(frames, sound, rate, heard.end)
 
@@ -228,23 +264,30 @@ def _seconds_of(frame: Any, stream: Any) -> float:
     return float(1 / stream.average_rate) if stream.average_rate else 0.0
 
 
-def _mono(frame: Any) -> np.ndarray:
-    """The samples of a decoded piece of sound, channels averaged: float32 in [-1, 1]."""
-    values = frame.to_ndarray()
-    channels = len(frame.layout.channels)
-    if not frame.format.is_planar:  # one row, channels in turn
+def _mono(sounds: Sequence[Any]) -> np.ndarray:
+    """The samples of decoded pieces of sound, channels averaged: float32 (samples,) in [-1, 1]."""
+    alike: dict[tuple[Any, ...], list[Any]] = {}
+    for sound in sounds:
+        alike.setdefault((sound.format.name, len(sound.layout.channels)), []).append(sound)
+    if len(alike) > 1:  # a stream may change its form; what is alike is averaged at once, as it is faster
+        return np.concatenate([_mono([sound]) for sound in sounds])
+    if not sounds:
+        return np.zeros(0, dtype=np.float32)
+    pieces = [sound.to_ndarray() for sound in sounds]
+    values, channels = np.concatenate(pieces, axis=1), len(sounds[0].layout.channels)
+    if not sounds[0].format.is_planar:  # one row, channels in turn
         values = values.reshape(-1, channels).T
     if values.dtype.kind in "iu":
         limit = float(np.iinfo(values.dtype).max) + 1
         values = (values.astype(np.float64) - (limit / 2 if values.dtype.kind == "u" else 0)) / (
             limit / 2 if values.dtype.kind == "u" else limit
         )
-    return values.astype(np.float32).mean(axis=0)
+    values = values.astype(np.float32, copy=False)
+    return values.mean(axis=0) if channels > 1 else values[0]
 
 
-def _sound(path: Path, samples: Sequence[np.ndarray], rate: int, wanted: int) -> np.ndarray:
+def _sound(path: Path, whole: np.ndarray, rate: int, wanted: int) -> np.ndarray:
     """The whole sound at ``wanted`` samples a second."""
-    whole = np.concatenate(samples) if samples else np.zeros(0, dtype=np.float32)
     if not whole.size:
         raise ClipFault("no-sound", f"clip {path}: its sound track holds no samples.")
     if not np.isfinite(whole).all():

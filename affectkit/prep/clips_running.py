@@ -10,6 +10,7 @@ from typing import Any
 from affectkit.core.files import fresh_folder
 from affectkit.core.progress import Reporter
 from affectkit.data.clips import MANIFEST, is_prepared
+from affectkit.data.split import some
 from affectkit.data.video import ClipFault
 from affectkit.errors import DataError, UsageError
 from affectkit.prep import clips_splitting as splitting
@@ -79,12 +80,10 @@ def run(
     items = [None if name in refused else Item(name, dataset.files[name]) for name in dataset.rows]
     _check_files([item for item in items if item is not None], dataset, on_error)
     if not is_prepared(output):
-        fresh_folder(output, force=False, name="--output")
+        fresh_folder(output, name="--output", hint="Name another folder, or one that was prepared before.")
     output.mkdir(parents=True, exist_ok=True)
     written = write_store(items, output, recipe, workers=workers, bytes_each=bytes_each, reporter=reporter)
-    if written.made:
-        begin_again(output)
-    refuse_faults(written.faults, on_error)
+    refuse_faults(written.faults if on_error == "fail" else [], output)
     rows = {name: dataset.rows[name] for names in written.shards.values() for name in names}
     if not rows:
         listed = "\n".join(f"  - {fault.message}" for fault in written.faults[:5])
@@ -162,17 +161,20 @@ def _check_files(items: Sequence[Item], dataset: Dataset, on_error: str) -> None
         DataError: there are such and ``on_error`` is ``fail``, or there is nothing else.
     """
     faults: dict[str, list[ClipFault]] = {}
+    names: dict[str, list[str]] = {}
     for item in items:
         try:
             dataset.check(item.path)
         except ClipFault as error:
             faults.setdefault(error.reason, []).append(error)
+            names.setdefault(error.reason, []).append(item.name)
     count = sum(map(len, faults.values()))
     if not count or (on_error == "skip" and count < len(items)):
         return
     what = {"pointer": "git-lfs pointers", "missing": "missing", "empty": "empty"}
     listed = "\n".join(
-        f"  - {what.get(reason, reason)}: {len(found):,}, as {found[0].message}" for reason, found in faults.items()
+        f"  - {what.get(reason, reason)}: {len(found):,} ({some(names[reason])}), as {found[0].message}"
+        for reason, found in faults.items()
     )
     hints = [text for reason, text in dataset.fetch.items() if reason in faults] or ["Restore these files."]
     more = "" if count == len(items) else " Or leave them out: --on-error skip."

@@ -10,7 +10,6 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -85,7 +84,8 @@ def prepare_cremad(
             the columns filename and split. sizes: of the three parts, for ``published-sizes``.
         keep_faulty: also take the four clips that are known to be faulty.
         frames: ``window``: the 31 around the middle, one of which a training draws; ``middle``: that one alone.
-        labels: ``intended``, or ``votes``: shares of the votes of those who saw and heard a clip.
+        labels: ``intended``, or ``votes``: shares of the votes of those who saw and heard a clip; clips without such
+            votes are left out.
         on_error: ``fail`` where a clip cannot be used, or ``skip`` it. size: height and width of the stored frames.
 
     Raises:
@@ -99,7 +99,8 @@ def prepare_cremad(
         )
     reach = CREMAD.reach if frames == "window" else 0
     sound = CREMAD.sound
-    lfs = "git lfs install && git lfs pull, in the clone."
+    # The sounds, which lie beside the clips once more, are not needed.
+    lfs = f"git lfs install && git lfs pull --include '{FOLDER}/*', in the clone."
     dataset = Dataset(
         "cremad",
         tuple(EMOTIONS.values()),
@@ -109,7 +110,7 @@ def prepare_cremad(
         DESCRIBED,
         people="actor",
         labels=labels,
-        left_out=[] if keep_faulty else _known_faulty(clone.rows),
+        left_out=_left_out(clone.rows, keep_faulty=keep_faulty, voted=labels == "votes"),
         fetch={"pointer": f"Fetch the clips: {lfs}", "missing": f"Restore them: git checkout . && {lfs}"},
     )
     report = run(
@@ -267,6 +268,15 @@ def clip_files(clone: Clone) -> dict[str, Path]:
     return found
 
 
-def _known_faulty(rows: Mapping[str, Any]) -> list[Fault]:
-    told = "is known to be faulty; --keep-faulty takes it"
-    return [Fault(name, "known-faulty", f"clip {name}: {told}") for name in KNOWN_FAULTY if name in rows]
+def _left_out(rows: Mapping[str, Mapping[str, str]], *, keep_faulty: bool, voted: bool) -> list[Fault]:
+    """Clips that are not wanted: those known to be faulty, and where votes are the labels those without any."""
+    told = "is known to be faulty; --keep-faulty takes it."
+    found = [
+        Fault(name, "known-faulty", f"clip {name}: {told}") for name in KNOWN_FAULTY if name in rows and not keep_faulty
+    ]
+    known = {fault.name for fault in found}
+    none = "nobody who saw and heard it voted; --labels intended takes it."
+    for name, row in rows.items():
+        if voted and name not in known and not any(int(row[f"both_{label}"] or 0) for label in LETTERS.values()):
+            found.append(Fault(name, "no-votes", f"clip {name}: {none}"))
+    return found

@@ -158,3 +158,46 @@ def test_few_pictures_are_kept_and_a_wrong_guess_of_their_number_does_not_matter
         assert max(len(heard.pictures) for heard in kept) <= 2 * (2 + video.SPARE) + 1
     frame = decoded(path)[60]
     assert np.abs(wanted[2] - expected(frame, (0, 8, 48), SIZE)).max() <= 1
+
+
+def test_a_clip_that_is_cut_anywhere_is_cut_short(tmp_path, clip):
+    raw = clip.read_bytes()
+    path = tmp_path / "cut.flv"
+    checked = 0
+    for end in np.linspace(len(raw) // 20, len(raw) - 5, 40).astype(int):
+        path.write_bytes(raw[:end])
+        with pytest.raises(ClipFault, match="truncated|cut short|lacks") as caught:
+            read_clip(path, CREMAD, size=8, reach=0)
+        assert caught.value.reason == "truncated"
+        checked += 1
+    assert checked == 40
+    whole = read_clip(clip, CREMAD, size=8)
+    # The length of the last tag, at the end, is no part of it; and what is no chain of tags is FFmpeg's to judge.
+    for odd in (raw[:-4], raw[:-2], raw + bytes(100)):
+        path.write_bytes(odd)
+        assert np.array_equal(read_clip(path, CREMAD, size=8).frames, whole.frames)
+
+
+def test_titles_in_other_encodings_are_no_fault(tmp_path, clip):
+    raw = clip.read_bytes()
+    assert raw.count(b"Lavf") == 1
+    path = tmp_path / "latin.flv"
+    path.write_bytes(raw.replace(b"Lavf", b"L\xe9vf"))
+    assert np.array_equal(read_clip(path, CREMAD, size=8).frames, read_clip(clip, CREMAD, size=8).frames)
+
+
+def test_damaged_bytes_are_told_as_faults_and_nothing_else(tmp_path, clip):
+    raw, path = clip.read_bytes(), tmp_path / "damaged.flv"
+    rng = np.random.default_rng(0)
+    refused = 0
+    for number in range(60):
+        spoilt = np.frombuffer(raw, np.uint8).copy()
+        places = rng.integers(0, 600 if number % 2 else len(raw), 3)
+        spoilt[places] = rng.integers(0, 256, 3)
+        path.write_bytes(spoilt.tobytes())
+        try:
+            read_clip(path, CREMAD, size=8, reach=0)
+        except ClipFault as fault:
+            assert "damaged.flv" in fault.message
+            refused += 1
+    assert refused > 10

@@ -10,17 +10,24 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from clips import COLOURS, EMOTIONS, SHARED, make_cremad, write_clip
+from clips import (
+    EMOTIONS,
+    SHARED,
+    check_together,
+    make_cremad,
+    prepare,
+    rows_of,
+    table,
+    write_clip,
+)  # fmt: skip
 from support import Heard
 
-from affectkit.core.progress import Silent
 from affectkit.data.clips import SPLITS, ClipStore
 from affectkit.data.layouts import find
 from affectkit.errors import DataError, UsageError
 from affectkit.prep import clips_writing, cremad
-from affectkit.prep.cremad import parse_name, prepare_cremad, read_clone
+from affectkit.prep.cremad import parse_name, read_clone
 
-SIZE = 16
 NAMES = ("anger", "disgust", "fear", "happiness", "neutral", "sadness")
 
 
@@ -33,31 +40,6 @@ def clone(tmp_path_factory):
 def own(clone, tmp_path):
     """A clone that a test may damage."""
     return Path(shutil.copytree(clone, tmp_path / "clone"))
-
-
-def prepare(source, output, **changes):
-    return prepare_cremad(source, output, **{"size": SIZE, "workers": 1, "reporter": Silent(), **changes})
-
-
-def table(path):
-    with path.open(newline="") as stream:
-        return list(csv.DictReader(stream))
-
-
-def rows_of(output):
-    return {row["filename"]: {**row, "split": split} for split in ("train", "valid", "test")
-            if (output / f"{split}.csv").is_file() for row in table(output / f"{split}.csv")}  # fmt: skip
-
-
-def check_together(output):
-    """The colour of each stored clip is that of its label, whatever was left out; returns how many were checked."""
-    store, rows = ClipStore.open(output), rows_of(output)
-    for name, row in rows.items():
-        frames = store.images([name] * store.frames, list(range(store.frames)))
-        middle = frames[:, SIZE // 2 - 1 : SIZE // 2 + 2, SIZE // 2 - 1 : SIZE // 2 + 2].mean((0, 1, 2))
-        nearest = np.abs(COLOURS / COLOURS.sum(1, keepdims=True) - middle / middle.sum()).sum(1).argmin()
-        assert NAMES[nearest] == row["label"] == NAMES[list(EMOTIONS).index(name[9:12])]
-    return len(rows)
 
 
 def test_clips_labels_tables_and_records(clone, tmp_path):
