@@ -133,9 +133,12 @@ def register(prep: typer.Typer) -> None:
         Example: affectkit prep cremad CREMA-D --output data/cremad
         """
         from affectkit.prep.cremad import prepare_cremad
+        from affectkit.runners.signals import StopFlag
 
         given = {**_given(resolved.settings), "sizes": parse_sizes(resolved.settings.sizes)}
-        render(prepare_cremad(**given, reporter=console), resolved.settings.output, console)
+        with StopFlag(console) as stopping:
+            report = prepare_cremad(**given, reporter=console, stopping=stopping)
+        render(report, resolved.settings.output, console)
 
     @command(prep, "rml", RmlSettings, slurm=PREP)
     def rml(resolved: Resolved[RmlSettings], console: Console) -> None:

@@ -16,6 +16,7 @@ from affectkit.errors import DataError, UsageError
 from affectkit.prep import clips_splitting as splitting
 from affectkit.prep.clips_finishing import ClipReport, Prepared, Row, begin_again, finish
 from affectkit.prep.clips_writing import Fault, Item, Recipe, refuse_faults, write_store
+from affectkit.prep.placing import Stopping
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Dataset:
         files: of each clip. left_out: clips that are not wanted, with the reason.
         described: columns that the statistics count. people: the column that says who is seen; empty: none.
         check: raises a ClipFault for a file that can be told to be no clip without decoding.
-        noun: what a clip is called. fetch: the next step where files are missing; by reason.
+        fetch: the next step where files are no clips, by reason; of several that apply the last is told.
     """
 
     name: str
@@ -64,17 +65,19 @@ def run(
     workers: int | None,
     on_error: str,
     reporter: Reporter,
+    stopping: Stopping | None = None,
     beside: Callable[[list[str]], None] | None = None,
 ) -> ClipReport:
     """Prepare ``dataset`` into ``output``.
 
     Args:
         recipe: how a clip is read. divide: the split of the clips that could be read.
-        frames, bytes_each: of a stored clip. settings: for the record.
+        frames, bytes_each: of a stored clip. settings: for the record. stopping: says when to end early.
         beside: writes what else belongs to the stored clips, given their names in the order of the store.
 
     Raises:
         DataError: clips cannot be used and ``on_error`` is ``fail``, none can, or ``output`` holds something else.
+        Stopped: ``stopping`` said so.
     """
     refused = {fault.name for fault in dataset.left_out}
     items = [None if name in refused else Item(name, dataset.files[name]) for name in dataset.rows]
@@ -82,7 +85,9 @@ def run(
     if not is_prepared(output):
         fresh_folder(output, name="--output", hint="Name another folder, or one that was prepared before.")
     output.mkdir(parents=True, exist_ok=True)
-    written = write_store(items, output, recipe, workers=workers, bytes_each=bytes_each, reporter=reporter)
+    written = write_store(
+        items, output, recipe, workers=workers, bytes_each=bytes_each, reporter=reporter, stopping=stopping
+    )
     refuse_faults(written.faults if on_error == "fail" else [], output)
     rows = {name: dataset.rows[name] for names in written.shards.values() for name in names}
     if not rows:
@@ -173,9 +178,9 @@ def _check_files(items: Sequence[Item], dataset: Dataset, on_error: str) -> None
         return
     what = {"pointer": "git-lfs pointers", "missing": "missing", "empty": "empty"}
     listed = "\n".join(
-        f"  - {what.get(reason, reason)}: {len(found):,} ({some(names[reason])}), as {found[0].message}"
+        f"  - {what.get(reason, reason)}: {len(found):,} ({some(names[reason], 3)}), as {found[0].message}"
         for reason, found in faults.items()
     )
     hints = [text for reason, text in dataset.fetch.items() if reason in faults] or ["Restore these files."]
-    more = "" if count == len(items) else " Or leave them out: --on-error skip."
-    raise DataError(f"{count:,} of {len(items):,} clips cannot be used:\n{listed}", hints[0] + more)
+    more = "" if 2 * count > len(items) else " Or leave them out: --on-error skip."
+    raise DataError(f"{count:,} of {len(items):,} clips cannot be used:\n{listed}", hints[-1] + more)

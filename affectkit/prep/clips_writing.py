@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import itertools
 import multiprocessing
 import shutil
 import signal
@@ -25,9 +26,12 @@ from affectkit.data.clips import FORMAT, MANIFEST, PARTIAL, STORE, STORED
 from affectkit.data.loading import processors
 from affectkit.data.video import ClipFault
 from affectkit.errors import DataError, RunError
+from affectkit.prep.placing import Never, Stopping
 
 SHARD = 32
 """Clips of one file: small enough that little is lost where a run is killed, large enough that files stay few."""
+POLL = 0.2
+"""Seconds after which it is asked whether to stop."""
 FAULTS = "faults.csv"
 """Every clip that stands in the way, where ``--on-error fail`` ends a preparation."""
 
@@ -101,35 +105,44 @@ def write_store(
     workers: int | None = None,
     bytes_each: int = 0,
     reporter: Reporter,
+    stopping: Stopping | None = None,
 ) -> Written:
     """Prepare ``items`` into ``output/store``.
 
     Args:
         items: None for one that is left out on purpose, so that the others keep their places.
         workers: processes; None: one a processor. bytes_each: of a clip in the store, for the check of the disk.
+        stopping: says when to end early, after the files in work.
 
     Raises:
         RunError: the disk is too small, or a worker process was killed.
+        Stopped: ``stopping`` said so.
     """
+    stopping = stopping or Never()
     folder = output / STORE
     folder.mkdir(parents=True, exist_ok=True)
     shards = {f"{number:04}": chunk for number, chunk in enumerate(_chunks(items))}
     records = {name: _there(folder, name, chunk, recipe) for name, chunk in shards.items()}
     wanted = [name for name, record in records.items() if record is None]
-    count = sum(len(shards[name]) for name in wanted)
+    count, total = sum(len(shards[name]) for name in wanted), sum(map(len, shards.values()))
     _check_disk(output, count * bytes_each)
     if wanted:
         # The mark of a complete preparation goes before anything of it changes.
         (output / MANIFEST).unlink(missing_ok=True)
-        reporter.note(f"the store takes up to {sum(map(len, shards.values())) * bytes_each / 1e9:.2f} GB")
+        reporter.note(f"the store takes up to {total * bytes_each / 1e9:.2f} GB")
     if wanted and len(wanted) < len(shards):
-        reporter.note(f"{sum(map(len, shards.values())) - count:,} clips are prepared already")
+        reporter.note(f"{total - count:,} clips are prepared already")
     if wanted:
         reporter.start("preparing clips", count, "clips")
-        for name, record in _made(wanted, shards, folder, recipe, workers):
+        for name, record in _made(wanted, shards, folder=folder, recipe=recipe, workers=workers, stopping=stopping):
             records[name] = record
             reporter.advance(len(shards[name]))
         reporter.finish()
+        ready = sum(len(shards[name]) for name, record in records.items() if record is not None)
+        if ready < total:
+            raise stopping.error(
+                f"{ready:,} of {total:,} clips are prepared and kept.", "Run the same command again: it goes on."
+            )
     _sweep(folder, set(shards))
     faults = [Fault(**fault) for record in records.values() for fault in record["faults"]]
     facts = {clip: found for record in records.values() for clip, found in record["clips"].items()}
@@ -207,25 +220,40 @@ def _rows_of(path: Path) -> int:
 
 
 def _made(
-    wanted: Sequence[str], shards: dict[str, list[Item]], folder: Path, recipe: Recipe, workers: int | None
+    wanted: Sequence[str],
+    shards: dict[str, list[Item]],
+    *,
+    folder: Path,
+    recipe: Recipe,
+    workers: int | None,
+    stopping: Stopping,
 ) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The names and records of ``wanted`` as they are made; fewer where ``stopping`` says so."""
     count = min(workers or processors(), len(wanted))
     if count <= 1:
         for name in wanted:
+            if stopping.requested:
+                return
             yield name, make_shard(folder, name, shards[name], recipe)
         return
     # Forked where that is how things are done: a fresh process imports torch for seconds.
     context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
     pool = ProcessPoolExecutor(count, mp_context=context, initializer=_start_worker)
     try:
-        waiting: dict[Future[dict[str, Any]], str] = {
-            pool.submit(make_shard, folder, name, shards[name], recipe): name for name in wanted
-        }
-        while waiting:
-            done, _ = wait(waiting, return_when=FIRST_COMPLETED)
+        left = iter(wanted)
+        waiting: dict[Future[dict[str, Any]], str] = {}
+        while True:
+            # As many as there are workers: none has to be taken back where it is time to stop.
+            for name in () if stopping.requested else itertools.islice(left, count - len(waiting)):
+                waiting[pool.submit(make_shard, folder, name, shards[name], recipe)] = name
+            if not waiting:
+                return
+            done, _ = wait(waiting, timeout=POLL, return_when=FIRST_COMPLETED)
             for future in done:
                 yield waiting.pop(future), future.result()
     except BrokenProcessPool as error:
+        if stopping.requested:  # whoever stopped this process stopped its workers as well
+            return
         raise RunError(
             "a worker process was killed, perhaps by the system for want of memory. Finished parts are kept.",
             "Run the same command again: it goes on. With --workers 1 it needs least memory.",
@@ -238,6 +266,9 @@ def _start_worker() -> None:
     import torch
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent answers, and the shard in work is finished
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the pool ends its workers by it; the parent's answer is inherited
+    if hasattr(signal, "SIGUSR1"):
+        signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     torch.set_num_threads(1)
     keep_freed_memory()
     if sys.platform == "linux":

@@ -22,6 +22,7 @@ from affectkit.errors import DataError
 from affectkit.prep.clips_finishing import ClipReport
 from affectkit.prep.clips_running import Dataset, divided, run
 from affectkit.prep.clips_writing import Fault, Item, Recipe
+from affectkit.prep.placing import Stopping
 
 EMOTIONS = {
     "ANG": "anger", "DIS": "disgust", "FEA": "fear", "HAP": "happiness", "NEU": "neutral", "SAD": "sadness",
@@ -75,6 +76,7 @@ def prepare_cremad(
     on_error: str = "fail",
     size: int = 128,
     reporter: Reporter,
+    stopping: Stopping | None = None,
 ) -> ClipReport:
     """Decode the clips of a clone of CREMA-D once and write store, tables and statistics; see ``data.clips``.
 
@@ -87,10 +89,12 @@ def prepare_cremad(
         labels: ``intended``, or ``votes``: shares of the votes of those who saw and heard a clip; clips without such
             votes are left out.
         on_error: ``fail`` where a clip cannot be used, or ``skip`` it. size: height and width of the stored frames.
+        stopping: says when to end early.
 
     Raises:
         DataError: tables are missing or damaged, or clips cannot be used and ``on_error`` is ``fail``.
         UsageError: settings do not go together.
+        Stopped: ``stopping`` said so; the same call goes on.
     """
     clone = read_clone(source)
     if labels == "votes" and not clone.votes:
@@ -129,6 +133,7 @@ def prepare_cremad(
         workers=workers,
         on_error=on_error,
         reporter=reporter,
+        stopping=stopping,
     )  # fmt: skip
     if not clone.votes:
         report.notes.append(f"no processedResults/{VOTES}: raters' votes are not known")

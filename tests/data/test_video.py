@@ -201,3 +201,12 @@ def test_damaged_bytes_are_told_as_faults_and_nothing_else(tmp_path, clip):
             assert "damaged.flv" in fault.message
             refused += 1
     assert refused > 10
+
+
+def test_pieces_of_sound_of_several_forms_follow_each_other():
+    left = av.AudioFrame.from_ndarray(np.array([[16384, 0, -16384, 0]], np.int16), format="s16", layout="stereo")
+    right = av.AudioFrame.from_ndarray(np.array([[0.5, 0.25]], np.float32), format="fltp", layout="mono")
+    eight = av.AudioFrame.from_ndarray(np.array([[128, 192]], np.uint8), format="u8", layout="mono")
+    assert video._mono([left, left]).tolist() == [0.25, -0.25, 0.25, -0.25]
+    assert video._mono([left, right, eight]).tolist() == [0.25, -0.25, 0.5, 0.25, 0.0, 0.5]
+    assert video._mono([right]).dtype == video._mono([]).dtype == np.float32

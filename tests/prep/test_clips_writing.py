@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ import pytest
 from clips import check_together, make_cremad, prepare, table, write_clip
 
 from affectkit.data.layouts import find
-from affectkit.errors import DataError, RunError, UsageError
+from affectkit.errors import DataError, RunError, Stopped, UsageError
 from affectkit.prep import clips_writing, cremad
 
 
@@ -112,8 +113,12 @@ def test_a_killed_worker_is_told_and_what_is_finished_kept(clone, tmp_path, monk
         return read(item, recipe)
 
     monkeypatch.setattr(cremad, "read_av", posing("read_av", killing))
-    with pytest.raises(RunError, match="worker process was killed"):
-        prepare(clone, tmp_path / "out", workers=2)
+    before = signal.signal(signal.SIGTERM, lambda number, frame: None)  # as the command line does; workers inherit it
+    try:
+        with pytest.raises(RunError, match="worker process was killed"):
+            prepare(clone, tmp_path / "out", workers=2)
+    finally:
+        signal.signal(signal.SIGTERM, before)
     monkeypatch.setattr(cremad, "read_av", read)
     assert prepare(clone, tmp_path / "out").made < 36
     assert check_together(tmp_path / "out") == 36
@@ -129,3 +134,53 @@ def test_every_fault_is_in_a_table(own, tmp_path):
     assert len(listed) == 18 and {row["reason"] for row in listed} == {"undecodable"}
     prepare(own, tmp_path / "out", on_error="skip")
     assert not (tmp_path / "out" / "faults.csv").exists()
+
+
+class Asked:
+    """Says that the work shall end, from the time on that ``path`` is there."""
+
+    def __init__(self, path):
+        self.path = path
+
+    @property
+    def requested(self):
+        return self.path.exists()
+
+    def error(self, saved, hint):
+        return Stopped(saved, hint)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_preparation_that_is_asked_to_stop_finishes_its_files_and_goes_on_later(
+    clone, tmp_path, monkeypatch, workers
+):
+    monkeypatch.setattr(clips_writing, "SHARD", 3)
+    read = cremad.read_av
+
+    def slow(item, recipe):
+        (tmp_path / "begun").touch()
+        time.sleep(0.05)
+        return read(item, recipe)
+
+    monkeypatch.setattr(cremad, "read_av", posing("read_av", slow))
+    with pytest.raises(Stopped, match=r"\d+ of 36 clips are prepared and kept") as caught:
+        prepare(clone, tmp_path / "out", workers=workers, stopping=Asked(tmp_path / "begun"))
+    kept = int(caught.value.message.split()[0])
+    assert 0 < kept < 36 and kept == 3 * len(list((tmp_path / "out" / "store").glob("*.json")))
+    monkeypatch.setattr(cremad, "read_av", read)
+    assert prepare(clone, tmp_path / "out").made == 36 - kept
+    assert check_together(tmp_path / "out") == 36
+
+
+@pytest.mark.parametrize("shape", [(3, 4, 5, 3), (7, 3), (1,)])
+def test_sums_are_exact(shape):
+    rng = np.random.default_rng(sum(shape))
+    for values, scale in (
+        (rng.integers(0, 256, shape).astype(np.uint8), 255),
+        (rng.integers(-32768, 32768, shape).astype(np.int16), 256),
+    ):
+        found = clips_writing._sums(values, scale)
+        exact = [int(value) for value in values.reshape(-1)]
+        assert found["count"] == len(exact) and found["max"] == max(exact) / scale
+        assert found["sum"] == sum(exact) / scale
+        assert found["squares"] == sum(value * value for value in exact) / scale**2
