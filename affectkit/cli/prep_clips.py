@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -133,12 +134,9 @@ def register(prep: typer.Typer) -> None:
         Example: affectkit prep cremad CREMA-D --output data/cremad
         """
         from affectkit.prep.cremad import prepare_cremad
-        from affectkit.runners.signals import StopFlag
 
-        given = {**_given(resolved.settings), "sizes": parse_sizes(resolved.settings.sizes)}
-        with StopFlag(console) as stopping:
-            report = prepare_cremad(**given, reporter=console, stopping=stopping)
-        render(report, resolved.settings.output, console)
+        sizes = parse_sizes(resolved.settings.sizes)
+        _run(prepare_cremad, {**_given(resolved.settings), "sizes": sizes}, console)
 
     @command(prep, "rml", RmlSettings, slurm=PREP)
     def rml(resolved: Resolved[RmlSettings], console: Console) -> None:
@@ -151,7 +149,7 @@ def register(prep: typer.Typer) -> None:
         """
         from affectkit.prep.rml import prepare_rml
 
-        render(prepare_rml(**_given(resolved.settings), reporter=console), resolved.settings.output, console)
+        _run(prepare_rml, _given(resolved.settings), console)
 
     @command(prep, "emovoxceleb", EmoVoxCelebSettings, slurm=PREP)
     def emovoxceleb(resolved: Resolved[EmoVoxCelebSettings], console: Console) -> None:
@@ -164,7 +162,7 @@ def register(prep: typer.Typer) -> None:
         """
         from affectkit.prep.emovoxceleb import prepare_emovoxceleb
 
-        render(prepare_emovoxceleb(**_given(resolved.settings), reporter=console), resolved.settings.output, console)
+        _run(prepare_emovoxceleb, _given(resolved.settings), console)
 
     @command(prep, "av-features", FeatureSettings, slurm=PREP)
     def av_features(resolved: Resolved[FeatureSettings], console: Console) -> None:
@@ -177,7 +175,16 @@ def register(prep: typer.Typer) -> None:
         """
         from affectkit.prep.av_features import prepare_features
 
-        render(prepare_features(**_given(resolved.settings), reporter=console), resolved.settings.output, console)
+        _run(prepare_features, _given(resolved.settings), console)
+
+
+def _run(prepare: Callable[..., ClipReport], given: dict[str, Any], console: Console) -> None:
+    """Prepare as ``given`` says, until the end or a signal, and tell."""
+    from affectkit.runners.signals import StopFlag
+
+    with StopFlag(console) as stopping:
+        report = prepare(**given, reporter=console, stopping=stopping)
+    render(report, given["output"], console)
 
 
 def _given(settings: ClipSettings) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from affectkit.errors import DataError
 from affectkit.prep.clips_finishing import ClipReport
 from affectkit.prep.clips_running import Dataset, Sides, divided, run
 from affectkit.prep.clips_writing import Item, Recipe
+from affectkit.prep.placing import Stopping
 
 TABLE = "features.csv"
 ENDINGS = (".safetensors", ".npz")
@@ -37,6 +38,7 @@ def prepare_features(
     workers: int | None = None,
     on_error: str = "fail",
     reporter: Reporter,
+    stopping: Stopping | None = None,
 ) -> ClipReport:
     """Bring features into a store.
 
@@ -75,6 +77,7 @@ def prepare_features(
         workers=workers,
         on_error=on_error,
         reporter=reporter,
+        stopping=stopping,
     )
 
 

@@ -25,6 +25,7 @@ from affectkit.errors import DataError
 from affectkit.prep.clips_finishing import ClipReport
 from affectkit.prep.clips_running import Dataset, divided, run
 from affectkit.prep.clips_writing import Item, Recipe
+from affectkit.prep.placing import Stopping
 
 EMOTIONS = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt")
 FRAMES, AUDIO, TABLE = "frames", "audio", "labels.csv"
@@ -45,6 +46,7 @@ def prepare_emovoxceleb(
     on_error: str = "fail",
     size: int = 128,
     reporter: Reporter,
+    stopping: Stopping | None = None,
 ) -> ClipReport:
     """Bring extracted frames and sounds with soft labels into a store.
 
@@ -75,6 +77,7 @@ def prepare_emovoxceleb(
         workers=workers,
         on_error=on_error,
         reporter=reporter,
+        stopping=stopping,
         beside=lambda names: _write_frame_labels(output / FRAME_LABELS, names, files, labels),
     )
     report.notes.append("labels are soft, one a frame; the column label is the class with the largest mean")

@@ -24,6 +24,7 @@ from affectkit.errors import DataError
 from affectkit.prep.clips_finishing import ClipReport
 from affectkit.prep.clips_running import Dataset, divided, run
 from affectkit.prep.clips_writing import Item, Recipe
+from affectkit.prep.placing import Stopping
 
 EMOTIONS = ("anger", "disgust", "fear", "happiness", "sadness", "surprise")
 LONGEST = 60.0
@@ -48,6 +49,7 @@ def prepare_rml(
     on_error: str = "fail",
     size: int = 128,
     reporter: Reporter,
+    stopping: Stopping | None = None,
 ) -> ClipReport:
     """Decode the clips ``<user>/<language>/<emotion>N.avi`` once and write store, tables and statistics.
 
@@ -85,6 +87,7 @@ def prepare_rml(
         workers=workers,
         on_error=on_error,
         reporter=reporter,
+        stopping=stopping,
     )  # fmt: skip
 
 

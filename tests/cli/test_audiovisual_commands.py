@@ -58,7 +58,7 @@ def trained(clone, tmp_path_factory):
         1,
         code=EXIT_PARTIAL,
     )
-    run("train", "--model", "cmvqvae", "--data", root / "data", "--output", root / "run", "--epochs", 14, *TINY)
+    run("train", "--model", "cmvqvae", "--data", root / "data", "--output", root / "run", "--epochs", 20, *TINY)
     return root
 
 
@@ -121,7 +121,7 @@ def test_the_history_has_every_part(trained):
         f"train_{name}" for name in ("classification", "recon_image", "recon_audio", "vq_image", "perplexity_audio")
     }
     wanted |= {f"valid_{name}" for name in ("dead_codes_image", "codes_used_audio", "private_image", "complementarity")}
-    assert len(history) == 14 and wanted <= set(history[0])
+    assert len(history) == 20 and wanted <= set(history[0])
     last = history[-1]
     total = sum(
         float(last[f"train_{name}"])
