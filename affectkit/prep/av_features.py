@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import zipfile
+import zlib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -153,7 +155,7 @@ def read_features(item: Item, recipe: Recipe) -> tuple[np.ndarray, np.ndarray]:
                 found = {name: stored[name] for name in stored.files}
         else:
             found = load_file(path)
-    except (OSError, ValueError, SafetensorError) as error:
+    except (OSError, EOFError, ValueError, SafetensorError, zipfile.BadZipFile, zlib.error) as error:
         raise ClipFault("undecodable", f"features {path}: cannot be read ({error}).") from error
     taken = {}
     for name, shape in SHAPES.items():

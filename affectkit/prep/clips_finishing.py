@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from affectkit import __version__
-from affectkit.core.files import read_json, write_json, write_text
+from affectkit.core.files import read_json, to_json, write_json, write_text
 from affectkit.data.clips import FORMAT, KIND, MANIFEST, SPLITS
 from affectkit.errors import DataError
 from affectkit.prep.clips_writing import Fault, Recipe, Written, variance_of
@@ -119,6 +120,7 @@ def finish(
         "left_out": [vars(fault) for fault in faults],
         "shards": {shard: names for shard, names in written.shards.items() if names},
         "sources": {name: fact["digest"] for name, fact in written.facts.items()},
+        "tables": _mark_of({split: [[name, rows[name]] for name in names] for split, names in members.items()}),
     }
     if recipe.clip.features is not None:
         manifest |= dict(zip(("height", "width"), recipe.clip.features[0], strict=True))
@@ -131,7 +133,8 @@ def finish(
         statistics,
         made=written.made,
     )
-    if not written.made and _is_same(output / MANIFEST, manifest):
+    there = all((output / f"{split}.csv").is_file() == (split in members) for split in SPLITS)
+    if not written.made and there and _is_same(output / MANIFEST, manifest):
         report.done = True
         return report
     (output / MANIFEST).unlink(missing_ok=True)
@@ -156,6 +159,11 @@ def begin_again(output: Path) -> None:
 
 def _is_same(path: Path, manifest: Mapping[str, Any]) -> bool:
     return path.is_file() and read_json(path) == manifest
+
+
+def _mark_of(tables: Mapping[str, Any]) -> str:
+    """A hash of what the tables of the splits say: votes or sides may change where no clip does."""
+    return hashlib.sha256(to_json(tables, None).encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
 def _counts(names: Sequence[str], rows: Mapping[str, Row], column: str, kinds: Sequence[str]) -> dict[str, int]:

@@ -9,12 +9,12 @@ from typing import Any
 
 from affectkit.core.files import fresh_folder
 from affectkit.core.progress import Reporter
-from affectkit.data.clips import MANIFEST, is_prepared
+from affectkit.data.clips import is_prepared
 from affectkit.data.split import some
 from affectkit.data.video import ClipFault
 from affectkit.errors import DataError, UsageError
 from affectkit.prep import clips_splitting as splitting
-from affectkit.prep.clips_finishing import ClipReport, Prepared, Row, begin_again, finish
+from affectkit.prep.clips_finishing import ClipReport, Prepared, Row, finish
 from affectkit.prep.clips_writing import Fault, Item, Recipe, refuse_faults, write_store
 from affectkit.prep.placing import Stopping
 
@@ -38,6 +38,7 @@ class Dataset:
         files: of each clip. left_out: clips that are not wanted, with the reason.
         described: columns that the statistics count. people: the column that says who is seen; empty: none.
         check: raises a ClipFault for a file that can be told to be no clip without decoding.
+        sounds: files of the sounds, where these are not in ``files``.
         fetch: the next step where files are no clips, by reason; of several that apply the last is told.
     """
 
@@ -50,6 +51,7 @@ class Dataset:
     people: str = ""
     labels: str = "intended"
     left_out: Sequence[Fault] = ()
+    sounds: Mapping[str, Path] = field(default_factory=dict)
     fetch: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -73,14 +75,17 @@ def run(
     Args:
         recipe: how a clip is read. divide: the split of the clips that could be read.
         frames, bytes_each: of a stored clip. settings: for the record. stopping: says when to end early.
-        beside: writes what else belongs to the stored clips, given their names in the order of the store.
+        beside: writes what else belongs to the stored clips, given their names in the order of the store; where it
+            changes anything it takes away the mark of a complete preparation before (``begin_again``).
 
     Raises:
         DataError: clips cannot be used and ``on_error`` is ``fail``, none can, or ``output`` holds something else.
         Stopped: ``stopping`` said so.
     """
     refused = {fault.name for fault in dataset.left_out}
-    items = [None if name in refused else Item(name, dataset.files[name]) for name in dataset.rows]
+    items = [
+        None if name in refused else Item(name, dataset.files[name], dataset.sounds.get(name)) for name in dataset.rows
+    ]
     _check_files([item for item in items if item is not None], dataset, on_error)
     if not is_prepared(output):
         fresh_folder(output, name="--output", hint="Name another folder, or one that was prepared before.")
@@ -97,8 +102,7 @@ def run(
     prepared = Prepared(
         dataset.name, dataset.classes, dataset.labels, rows, sides.of, dataset.described, settings, dataset.people
     )
-    if beside is not None and (written.made or not (output / MANIFEST).is_file()):
-        begin_again(output)
+    if beside is not None:  # which may change where no clip does
         beside(list(rows))
     report = finish(output, prepared, recipe, written, dataset.left_out, frames=frames)
     report.notes, report.warnings = list(sides.notes), list(sides.warnings)

@@ -117,7 +117,10 @@ def of_table(path: Path, names: Sequence[str]) -> dict[str, str]:
     alias = {"val": "valid", "validation": "valid"}
     known = set(names)
     for number, row in enumerate(rows, 2):
-        name = Path(row["filename"] or "").stem
+        name = (row["filename"] or "").strip()
+        if name not in known:  # with an ending, and perhaps a folder
+            shorter = name.removesuffix(Path(name).suffix), Path(name).stem
+            name = next((part for part in shorter if part in known), name)
         split = alias.get((row["split"] or "").strip().lower(), (row["split"] or "").strip().lower())
         if split not in SPLITS:
             faults.append(f"line {number}: split {row['split']!r} is none of {', '.join(SPLITS)}")

@@ -38,10 +38,12 @@ FAULTS = "faults.csv"
 
 @dataclass(frozen=True)
 class Item:
-    """A clip to be prepared: its name, by which it is known from now on, and its file or folder."""
+    """A clip to be prepared: its name, by which it is known from now on, its file or folder, and the file of its sound
+    where that is another."""
 
     name: str
     path: Path
+    sound: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -192,12 +194,18 @@ def _chunks(items: Sequence[Item | None]) -> Iterator[list[Item]]:
 
 
 def _state_of(item: Item) -> list[Any]:
-    """Name, size and time of change: what tells whether a clip is still the one that was read."""
-    try:
-        status = item.path.stat()
-    except OSError:
-        return [item.name, -1, 0]
-    return [item.name, status.st_size, status.st_mtime_ns]
+    """Name, and of each file size and time of change: what tells whether a clip is still the one that was read."""
+    found: list[Any] = [item.name]
+    for path in (item.path, item.sound):
+        if path is None:
+            continue
+        try:
+            status = path.stat()
+        except OSError:
+            found += [-1, 0]
+        else:
+            found += [status.st_size, status.st_mtime_ns]
+    return found
 
 
 def _there(folder: Path, name: str, chunk: Sequence[Item], recipe: Recipe) -> dict[str, Any] | None:

@@ -174,7 +174,7 @@ def _table(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
         )
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
-            rows = list(csv.DictReader(stream, strict=True))
+            rows = list(csv.DictReader(stream, strict=True, restval=""))
     except (OSError, ValueError, csv.Error) as error:
         raise DataError(f"{path} cannot be read as a table: {error}.") from error
     lacking = [name for name in columns if not rows or name not in rows[0]]

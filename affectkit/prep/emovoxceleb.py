@@ -22,7 +22,7 @@ from affectkit.data.sound import mel_decibels, to_store
 from affectkit.data.split import some
 from affectkit.data.video import ClipFault, check_clip_file, read_clip
 from affectkit.errors import DataError
-from affectkit.prep.clips_finishing import ClipReport
+from affectkit.prep.clips_finishing import ClipReport, begin_again
 from affectkit.prep.clips_running import Dataset, divided, run
 from affectkit.prep.clips_writing import Item, Recipe
 from affectkit.prep.placing import Stopping
@@ -64,12 +64,15 @@ def prepare_emovoxceleb(
     labels = read_labels(source / TABLE, values)
     rows = {name: _row(name, found) for name, found in sorted(labels.items())}
     files = {name: inside(source / FRAMES, name) for name in rows}
-    dataset = Dataset("emovoxceleb", EMOTIONS, rows, files, _check_folder, ("label", "speaker"), people="speaker")
+    sounds = {name: sound_of(source / AUDIO, name) for name in rows}
+    dataset = Dataset(
+        "emovoxceleb", EMOTIONS, rows, files, _check_folder, ("label", "speaker"), people="speaker", sounds=sounds
+    )
     sound = EMOVOXCELEB.sound
     report = run(
         dataset,
         output,
-        Recipe(read_utterance, EMOVOXCELEB, size, more=(("audio", str(source / AUDIO)),)),
+        Recipe(read_utterance, EMOVOXCELEB, size),
         lambda chosen: divided(chosen, split, group="speaker", seed=seed),
         frames=KEPT,
         bytes_each=KEPT * size * size * 3 + sound.height * sound.width * 2,
@@ -144,6 +147,12 @@ def chosen_frames(folder: Path) -> list[Path]:
     return [there[place] for place in places]
 
 
+def sound_of(root: Path, name: str) -> Path:
+    """The sound of an utterance below ``root``; where there is none, the first place that it is looked for."""
+    paths = [inside(root, name + ending) for ending in SOUNDS]
+    return next((path for path in paths if path.is_file()), paths[0])
+
+
 def _check_folder(folder: Path) -> None:
     if not folder.is_dir() or not chosen_frames(folder):
         raise ClipFault("missing", f"utterance {folder}: no folder with frames as 000001.jpg.")
@@ -168,11 +177,8 @@ def read_utterance(item: Item, recipe: Recipe) -> tuple[np.ndarray, np.ndarray]:
             small = torch.nn.functional.interpolate(whole, size=size, mode="bilinear", antialias=True)
             made[path] = small[0].permute(1, 2, 0).numpy()
     frames = np.stack([made[path] for path in chosen_frames(item.path)])
-    root = Path(dict(recipe.more)["audio"])
-    sounds = [inside(root, item.name + ending) for ending in SOUNDS]
-    sound = next((path for path in sounds if path.is_file()), sounds[0])
-    check_clip_file(sound)
-    heard = read_clip(sound, recipe.clip, size=recipe.size, frames=False)
+    check_clip_file(item.sound)
+    heard = read_clip(item.sound, recipe.clip, size=recipe.size, frames=False)
     return frames, to_store(mel_decibels(heard.sound, recipe.clip.sound))
 
 
@@ -183,5 +189,13 @@ def _write_frame_labels(path: Path, names: list[str], files: Mapping[str, Path],
         known = np.array(sorted(labels[name]))
         numbers = [int(frame.stem) for frame in chosen_frames(files[name])]
         rows.append([labels[name][int(known[np.abs(known - number).argmin()])] for number in numbers])
+    found = np.array(rows, dtype=np.float32)
+    try:
+        same = np.array_equal(np.load(path, allow_pickle=False), found)
+    except (OSError, ValueError):
+        same = False
+    if same:
+        return
+    begin_again(path.parent)
     with whole_file(path) as part, part.open("wb") as stream:
-        np.save(stream, np.array(rows, dtype=np.float32), allow_pickle=False)
+        np.save(stream, found, allow_pickle=False)

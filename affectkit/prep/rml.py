@@ -28,8 +28,8 @@ from affectkit.prep.placing import Stopping
 
 EMOTIONS = ("anger", "disgust", "fear", "happiness", "sadness", "surprise")
 LONGEST = 60.0
-SKIN = {"original": 0, "green": 60, "blue": 120}
-"""Hues, in degrees, by which skin is turned."""
+SKIN = {"original": 0, "green": 120, "blue": 240}
+"""Degrees by which the hue of skin, itself at about 20, is turned."""
 PITCH = {"low": (50, 63), "original": (1, 1), "high": (63, 50)}
 """What a voice's pitch is multiplied by: 63/50 is four semitones and a tenth of a cent."""
 MODIFY = {"none": (False, False), "skin": (True, False), "pitch": (False, True), "both": (True, True)}

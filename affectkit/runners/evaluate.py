@@ -177,6 +177,7 @@ def _test_at(
             f"Its metrics are {', '.join(task.better)}.",
         )
     if settings.alter:
+        check_looks(task.spec, "--alter")
         place.alter = alteration(settings.alter, task.spec)
         reporter.note(f"images altered: {parse(settings.alter)}")
     folder = settings.results
@@ -241,6 +242,19 @@ def tested(place: Place, task: Task, settings: Tested, *, reporter: Reporter) ->
             f"the order {some(source.classes, 3)}."
         )
     return source, split
+
+
+def check_looks(spec: InputSpec, what: str) -> None:
+    """Refuse to corrupt images where the model gets none.
+
+    Raises:
+        UsageError: it takes sounds alone, or features.
+    """
+    if spec.clip is not None and (spec.clip.needs == "audio" or spec.clip.features is not None):
+        raise UsageError(
+            f"{what}: corruptions are of images, and this model looks at none.",
+            "Name a checkpoint that looks at images.",
+        )
 
 
 def alteration(text: str, spec: InputSpec) -> Callable[[torch.Tensor], torch.Tensor]:

@@ -24,7 +24,7 @@ from affectkit.core.shards import Listing, Shard
 from affectkit.data.decode import is_image_name, list_files
 from affectkit.data.loading import Failure, close_loader, make_loader, refuse_failures
 from affectkit.data.media import files_of, names_of, noun_of
-from affectkit.errors import DataError
+from affectkit.errors import DataError, UsageError
 from affectkit.runners.backends import set_up_backends
 from affectkit.runners.checkpoint import find_checkpoint, load_model, make_task
 from affectkit.runners.evaluate import gather_failures, share_of
@@ -223,6 +223,11 @@ def _infer(settings: InferSettings, *, reporter: Reporter, listed: IO[str], stdo
     place = Place.choose(settings.device, settings.precision)
     group = place.group
     model = load_model(path, device=settings.device, **settings.of_file())
+    if (model.header.training.get("task_options") or {}).get("stage") == "autoencoder":
+        raise UsageError(
+            f"{path} is of autoencoders alone (--stage autoencoder): what tells emotions has learned nothing.",
+            "Train it on them: affectkit train --stage solver --init, with this checkpoint.",
+        )
     task = make_task(model.spec)
     workers, why = place.workers(settings.workers)
     reporter.note(

@@ -156,6 +156,7 @@ class Learner:
             full = False
             try:
                 # Dropout is addressed by the batch, so that a resumed run draws what the first would have drawn.
+                before = {name: total.copied() for name, total in self.parts.items()}
                 loss = self._loss(part, (len(rows),), seed=seed + int(rows[0]), progress=progress)
                 self._accumulate(loss * (len(rows) / count) / share)
             except torch.OutOfMemoryError:
@@ -165,6 +166,8 @@ class Learner:
                 waiting.pop(0)
                 continue
             # Outside the except block, so that the failed attempt's tensors are free.
+            for name, value in before.items():  # its parts come again
+                self.parts[name].set(value)
             self._take_fewer(len(rows))
             waiting = list(torch.cat(waiting).split(self.fits))
         return total
@@ -271,7 +274,11 @@ class LossSum:
         """The sum so far."""
         return float(self._sum)
 
-    def set(self, value: float) -> None:
+    def copied(self) -> torch.Tensor:
+        """The sum so far, where it lies."""
+        return self._sum.clone()
+
+    def set(self, value: float | torch.Tensor) -> None:
         """Begin from ``value``."""
         self._sum.fill_(value)
 

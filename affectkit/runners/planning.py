@@ -149,6 +149,10 @@ def clip_spec(
         )
     needs = getattr(builder, "needs", None)
     if needs is None:
+        if store is not None and store.spec.features is not None:
+            raise UsageError(
+                f"{settings.model} takes images, and {settings.data} holds features.", "Use --model cmvqvae-features."
+            )
         return spec
     if store is None:
         raise UsageError(

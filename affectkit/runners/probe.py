@@ -102,8 +102,7 @@ def check_probed(model: Any, name: str) -> None:
 
 
 def _mask_of(model: Parts) -> np.ndarray:
-    classifier = model._classifier
-    return (classifier.private_shared_mask.detach().flatten() > classifier.threshold).cpu().numpy()
+    return model._classifier.told().cpu().numpy()
 
 
 class Prober:
@@ -151,7 +150,8 @@ class Prober:
         table |= {f"mse_{name}": [errors[kind][name] for kind in KINDS] for name in errors["all"]}
         write_table(folder / "probe.csv", table)
         if sound:
-            self._write_sounds(folder / "sounds", values, names)
+            # Whole ids: clips of several people may be called alike.
+            self._write_sounds(folder / "sounds", values, [name.replace("/", "_") for name in shown.ids])
 
     def _made(self, inputs: dict[str, torch.Tensor], kind: str) -> dict[str, torch.Tensor]:
         with self.place.precision.autocast():

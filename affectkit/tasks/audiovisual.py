@@ -159,17 +159,20 @@ class AudiovisualTask(ClassificationTask):
 
     def loss(self, outputs: Any, batch: Batch, progress: float) -> dict[str, torch.Tensor]:
         found: dict[str, torch.Tensor] = {}
+        told: dict[str, torch.Tensor] = {}
         if outputs.logits is not None:
             found["classification"] = super().loss(outputs.logits, batch, progress)["loss"]
         for place, name in enumerate(MODALITIES):
             made = getattr(outputs, name)
             if made is not None:
-                found[f"recon_{name}"] = torch.nn.functional.mse_loss(made, batch[name]) / self._scale(place)
+                # Told as it is, in the units of its column for the validation split; summed as it is scaled.
+                told[f"recon_{name}"] = torch.nn.functional.mse_loss(made, batch[name])
+                found[f"recon_{name}"] = told[f"recon_{name}"] / self._scale(place)
             if (vq := getattr(outputs, f"vq_loss_{name}")) is not None:
                 found[f"vq_{name}"] = vq
         if outputs.shared_loss is not None and self.more.mask_penalty:
             found["mask"] = self.more.mask_penalty * outputs.shared_loss
-        told = {
+        told |= {
             f"perplexity_{name}": value
             for name in MODALITIES
             if (value := getattr(outputs, f"perplexity_{name}")) is not None
@@ -225,7 +228,8 @@ class AudiovisualTask(ClassificationTask):
                 continue
             votes = votes[known].astype(np.float64)
             shares = votes / votes.sum(1, keepdims=True)
-            found[f"human_accuracy_{name}"] = float(shares[np.arange(len(shares)), target[known]].mean())
+            if results.split.labels is not None:  # else the target is what most raters told, not what was meant
+                found[f"human_accuracy_{name}"] = float(shares[np.arange(len(shares)), target[known]].mean())
             found[f"human_ceiling_{name}"] = float(raters.rater_ceiling(votes).mean())
             if name != "both":
                 p = self.probabilities(results)[known]
@@ -233,7 +237,9 @@ class AudiovisualTask(ClassificationTask):
         return found
 
     def table(self, results: Results) -> dict[str, Any]:
-        columns = super().table(results)
+        # Of autoencoders alone the solver has learned nothing.
+        alone = self.more.stage == "autoencoder"
+        columns = {"Image Name": results.split.ids} if alone else super().table(results)
         return columns | {
             f"{kind}_{name}": results.more[f"{kind}_{name}"].astype(np.float64)
             for kind in ("recon", "vq")
@@ -242,12 +248,13 @@ class AudiovisualTask(ClassificationTask):
         }
 
     def tables(self, results: Results) -> dict[str, dict[str, Any]]:
-        found = super().tables(results)
+        alone = self.more.stage == "autoencoder"
+        found = {} if alone else super().tables(results)
         for name in MODALITIES:
             if (counts := self.counts(results, name)) is not None:
                 found[f"codes_{name}.csv"] = {"code": list(range(len(counts))), "count": counts.tolist()}
         mask = results.more.get("mask")
-        if mask is not None:
+        if mask is not None and not alone:
             half = mask.shape[1] // 2
             found["mask.csv"] = {
                 "modality": ["image"] * half + ["audio"] * half,

@@ -221,6 +221,8 @@ def test_baselines_stages_and_transfer(trained, tmp_path, monkeypatch):
         assert "accuracy" in json.loads((tmp_path / model / "metrics.json").read_text())["valid"]
     one = ("train", "--model", "cmvqvae", "--data", data, "--epochs", 1, *TINY)
     run(*one, "--output", tmp_path / "auto", "--stage", "autoencoder")
+    refused = invoke("infer", data, "--checkpoint", tmp_path / "auto")
+    assert refused.returncode == 2 and "has learned nothing" in refused.stderr
     valid = json.loads((tmp_path / "auto" / "metrics.json").read_text())["valid"]
     assert "accuracy" not in valid and "reconstruction" in valid
     found = run(*one, "--output", tmp_path / "solver", "--stage", "solver", "--init", tmp_path / "auto")

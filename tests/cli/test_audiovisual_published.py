@@ -39,6 +39,8 @@ def test_every_command_takes_it(root, tmp_path):
     common = ("--checkpoint", root / "model.pt", "--data", root / "data")
     first = json.loads(run("test", *common, "--json").stdout)
     assert first["classes"] == list(NAMES) and "accuracy" in first["metrics"]
+    for name in ("image", "audio"):  # of the file's 16, not of as many as are usual
+        assert first["metrics"][f"codes_used_{name}"] + first["metrics"][f"dead_codes_{name}"] == 16
     signed = json.loads(run("test", *common, "--mask", "ternarizer", "--json").stdout)
     assert signed["metrics"]["shared_image"] > first["metrics"]["shared_image"]
     found = run("convert", root / "model.pt", tmp_path / "ours.safetensors", "--mask", "ternarizer", "--json")
@@ -55,6 +57,9 @@ def test_every_command_takes_it(root, tmp_path):
     assert len(rows) == 19 and rows[0].startswith("Image Name,Predicted Label,Confidence,anger")
     errors = json.loads(run("probe", *common, "--results", tmp_path / "p", "--clips", 2, "--json").stdout)["errors"]
     assert errors["all"]["image"] == pytest.approx(first["metrics"]["recon_image"], rel=1e-5)
+    found = run("probe", *common, "--mask", "ternarizer", "--results", tmp_path / "s", "--clips", 2, "--json")
+    channels = json.loads(found.stdout)["channels"]
+    assert channels == {name: pytest.approx(signed["metrics"][name], nan_ok=True) for name in channels}
     assert "cmvqvae" in run("models", "--checkpoint", root / "model.pt").stdout
     refused = run("test", *common, "--mode", "image-only", code=2)
     assert "--mode image-only does not go with the file" in refused.stderr

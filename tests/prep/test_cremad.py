@@ -158,6 +158,38 @@ def test_what_is_there_is_not_read_again(own, tmp_path, monkeypatch):
     assert ClipStore.open(out).frames == 1
 
 
+def test_changed_tables_are_written_where_no_clip_changes(own, tmp_path):
+    out, votes = tmp_path / "out", own / "processedResults" / "tabulatedVotes.csv"
+    given = votes.read_text()
+    votes.unlink()
+    prepare(own, out)
+    assert {row["voice_anger"] for row in rows_of(out).values()} == {""}
+    votes.write_text(given)
+    report = prepare(own, out)
+    assert report.made == 0 and not report.done and rows_of(out)["1003_IEO_HAP_XX"]["both_happiness"] == "4"
+    split = {name: row["split"] for name, row in rows_of(out).items()}
+    sides = tmp_path / "sides.csv"
+    sides.write_text("filename,split\n" + "".join(f"{name}.flv,{side}\n" for name, side in split.items()))
+    prepare(own, out, split=str(sides))
+    swapped = {"valid": "test", "test": "valid"}  # as many in each, and the same training clips
+    sides.write_text(
+        "filename,split\n" + "".join(f"{name},{swapped.get(side, side)}\n" for name, side in split.items())
+    )
+    assert not prepare(own, out, split=str(sides)).done
+    found = rows_of(out)
+    assert all(found[name]["split"] == swapped.get(side, side) for name, side in split.items()) and len(split) == 36
+    assert prepare(own, out, split=str(sides)).done
+    (out / "test.csv").unlink()
+    assert not prepare(own, out, split=str(sides)).done and (out / "test.csv").is_file()
+
+
+def test_a_row_of_votes_that_is_cut_short_is_told(own, tmp_path):
+    path = own / "processedResults" / "tabulatedVotes.csv"
+    path.write_text(path.read_text() + "300099,1,2\n")
+    with pytest.raises(DataError, match="responses"):
+        prepare(own, tmp_path / "out")
+
+
 def test_a_killed_preparation_goes_on(own, tmp_path, monkeypatch):
     monkeypatch.setattr(clips_writing, "SHARD", 6)
     whole = prepare(own, tmp_path / "whole")

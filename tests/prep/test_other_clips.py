@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -14,11 +15,12 @@ from support import invoke
 
 from affectkit.core.progress import Silent
 from affectkit.core.spec import InputSpec
-from affectkit.data.clips import ClipStore, drawn_frames
+from affectkit.data.clips import SPLITS, ClipStore, drawn_frames
 from affectkit.data.layouts import find
 from affectkit.data.sound import write_wav
 from affectkit.errors import DataError
 from affectkit.prep import av_features, emovoxceleb, rml
+from affectkit.prep.clips_splitting import of_table
 from affectkit.tasks.audiovisual import AudiovisualTask
 
 USERS = ("s1", "s2", "s3", "s4")
@@ -106,6 +108,23 @@ def test_rml_names(tmp_path):
         rml.clip_files(tmp_path)
 
 
+def test_skin_turns_to_the_hue_that_its_column_names():
+    image = np.full((2, 2, 3), (224, 172, 150), np.uint8)
+    assert {name: int(rml.turn_skin(image, degrees)[0, 0].argmax()) for name, degrees in rml.SKIN.items()} == {
+        "original": 0, "green": 1, "blue": 2,
+    }  # fmt: skip
+    assert rml.turn_skin(image, rml.SKIN["blue"])[0, 0, 2] - 20 > rml.turn_skin(image, rml.SKIN["blue"])[0, 0, 1]
+
+
+@pytest.mark.parametrize("ending", ["", ".avi"])
+def test_a_table_of_splits_names_clips_in_folders(tmp_path, ending):
+    names = ["s1/English/an1", "s2/English/an1", "s3/a.b"]
+    (tmp_path / "t.csv").write_text(
+        "filename,split\n" + "".join(f"{n}{ending},{s}\n" for n, s in zip(names, SPLITS, strict=True))
+    )
+    assert of_table(tmp_path / "t.csv", names) == dict(zip(names, SPLITS, strict=True))
+
+
 # --- EmoVoxCeleb -----------------------------------------------------------------------------------------------------
 
 
@@ -148,6 +167,31 @@ def test_emovoxceleb_has_a_label_a_frame(emo_root, tmp_path):
         wanted = split.facts["frame_labels"][np.arange(len(split)), chosen]
         assert np.array_equal(task.targets(split, epoch=epoch)["target"].numpy(), wanted)
     assert emovoxceleb.prepare_emovoxceleb(emo_root, tmp_path / "out", size=16, workers=1, reporter=Silent()).done
+
+
+def test_emovoxceleb_follows_labels_and_sounds_that_change(emo_root, tmp_path):
+    root, out = tmp_path / "own", tmp_path / "out"
+    shutil.copytree(emo_root, root)
+    sound = root / "audio" / "id0" / "v" / "00000.wav"
+    given = sound.read_bytes()
+    sound.unlink()
+
+    def prepared():
+        return emovoxceleb.prepare_emovoxceleb(
+            root, out, split="random", on_error="skip", size=16, workers=1, reporter=Silent()
+        )
+
+    assert [fault.name for fault in prepared().faults] == ["id0/v/00000"]
+    sound.write_bytes(given)  # mended as the message says
+    assert not prepared().faults
+    head, *lines = (root / "labels.csv").read_text().splitlines()
+    sure = [f"{','.join(line.split(',')[:2])},0,0,0,0,0,0,0,9" for line in lines]
+    (root / "labels.csv").write_text("\n".join([head, *sure]) + "\n")
+    report = prepared()
+    assert report.made == 0 and not report.done
+    split = find(out).splits["train"]
+    assert len(split) and (split.facts["frame_labels"].argmax(-1) == 7).all()
+    assert prepared().done
 
 
 def test_emovoxceleb_faults(emo_root, tmp_path):
@@ -230,3 +274,8 @@ def test_damaged_features(feature_root, tmp_path):
         (tmp_path / "features.csv").write_text(f"filename,label\n{name},a\n")
         with pytest.raises(DataError, match=told):
             av_features.prepare_features(tmp_path, tmp_path / "out", split="random", reporter=Silent())
+    (tmp_path / "features.csv").write_text("filename,label\nx,a\n")
+    np.savez(tmp_path / "x.npz", image=np.zeros((16, 4096), np.float32), audio=np.zeros((64, 1024), np.float32))
+    (tmp_path / "x.npz").write_bytes((tmp_path / "x.npz").read_bytes()[:5000])
+    with pytest.raises(DataError, match="cannot be read"):
+        av_features.prepare_features(tmp_path, tmp_path / "out", split="random", reporter=Silent())

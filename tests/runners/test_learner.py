@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from support import settings
@@ -12,7 +14,7 @@ from affectkit.data.transforms import normalise
 from affectkit.models import backbones
 from affectkit.runners import runs
 from affectkit.runners.checkpoint import load_model
-from affectkit.runners.learner import Learner
+from affectkit.runners.learner import Learner, LossSum
 from affectkit.runners.state import read_state, save_state
 from affectkit.runners.train import Trainer
 from affectkit.runners.training import initial_model, prepare
@@ -80,3 +82,26 @@ def test_the_state_of_channels_last_weights_comes_back_in_their_layout(votes, tm
     assert any(p.dim() == 4 and not p.is_contiguous() for p in whole.parameters()), "channels-last weights"
     for name, value in whole.state_dict().items():
         assert torch.equal(value, resumed.state_dict()[name]), name
+
+
+def test_parts_of_the_loss_count_once_where_memory_ends(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
+    learner = object.__new__(Learner)
+    learner.fits, learner.parts, learner.reporter = None, {"recon": LossSum("cpu")}, Silent()
+    learner.place = SimpleNamespace(device=SimpleNamespace(torch_name="cpu"))
+    sizes = []
+
+    def loss(part, counts, *, seed, progress):
+        learner.parts["recon"].add(part["value"].mean(), *counts)
+        sizes.append(*counts)
+        return part["value"].mean()
+
+    def accumulate(value):
+        if sizes[-1] > 3:
+            raise torch.OutOfMemoryError("full")
+
+    learner._loss, learner._accumulate = loss, accumulate
+    values = torch.arange(8.0)
+    found = learner._in_parts({"index": torch.arange(8), "value": values}, seed=0, progress=0.0, share=1)
+    assert sizes == [8, 4, 2, 2, 2, 2] and float(found) == values.mean()
+    assert learner.parts["recon"].read() == values.sum()
