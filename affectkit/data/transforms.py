@@ -57,6 +57,10 @@ RANGES = {
     "face-strong": Preset(
         rotation=20, scale=0.15, shift=0.15, brightness=0.35, contrast=0.35, blur=0.1, noise=6.0, erase=0.25
     ),
+    # For crops by a detector, whose margins differ more than their centres do.
+    "face-crop": Preset(
+        rotation=15, scale=0.15, shift=0.08, brightness=0.15, contrast=0.25, blur=0.1, noise=5.0, erase=0.3
+    ),
     # Szegedy et al., "Going deeper with convolutions", CVPR 2015, section 6; as torchvision's RandomResizedCrop.
     "imagenet": Preset(crop=(0.08, 1.0)),
     "vca": Preset(rotation=20, rotated=0.5, blur=0.2, sigmas=(0.1, 2.0)),

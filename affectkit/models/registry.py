@@ -30,6 +30,8 @@ MODELS.add("vit_base_patch16_224", BACKBONES, "ViT-B/16, 86 M parameters, ImageN
 
 MODELS.add("vca", "affectkit.models.vca:build", "valence and arousal on frozen CLIP features (VCA)")
 
+MODELS.add("face-seresnet", "affectkit.models.faces:build", "SE-ResNet for 48-pixel face crops, 4 M parameters")
+
 V1 = "affectkit.models.v1.family:build"
 for _name, _summary in (
     ("resnet50_plain", "the 64-pixel ResNet-50 of the V1 study, without constraint"),

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from timm.utils import ModelEmaV3
 from torch import nn
+from torch.nn import functional
 from torch.nn.modules.batchnorm import _NormBase
 
 from affectkit.core.progress import Reporter
@@ -52,7 +53,7 @@ class Learner:
                 "Start train without torchrun; test, infer and the preparations run in several.",
             )
         self._width = self._output_shape() if self.group.several else ()
-        self.parts = {name: LossSum(self.place.device.torch_name) for name in self.task.parts}
+        self.parts: dict[str, LossSum] = {}  # of those that the loss of this model has
 
     def train(self) -> None:
         """Training mode for what learns. What is frozen stays in evaluation mode: its batch norm goes by the statistics
@@ -85,6 +86,8 @@ class Learner:
         batch = self.place.images(raw, self.task.spec) if len(raw["index"]) else self.place.move(raw)
         if self.settings.mixup and len(raw["index"]):
             batch = mixup(batch, self.settings.mixup, seed=self.settings.seed, epoch=epoch, number=number)
+        if self.settings.start_size is not None and len(raw["index"]):
+            batch["image"] = growing(batch["image"], start=self.settings.start_size, progress=progress)
         self._pending = True
         self._uneven |= 0 in counts
         seed = address(self.settings.seed, "batch", epoch, number, *([self.group.rank] if self.group.rank else []))
@@ -141,7 +144,7 @@ class Learner:
             self.scaler.load_state_dict(tree["scaler"])
         self.fits = tree["fits"]
         for name, value in tree.get("parts", {}).items():
-            self.parts[name].set(value)
+            self._part(name).set(value)
 
     # --- one batch -------------------------------------------------------------------------------------------------
 
@@ -166,8 +169,8 @@ class Learner:
                 waiting.pop(0)
                 continue
             # Outside the except block, so that the failed attempt's tensors are free.
-            for name, value in before.items():  # its parts come again
-                self.parts[name].set(value)
+            for name, counted in self.parts.items():  # they come again
+                counted.set(before.get(name, 0.0))
             self._take_fewer(len(rows))
             waiting = list(torch.cat(waiting).split(self.fits))
         return total
@@ -202,10 +205,14 @@ class Learner:
             }
             outputs = self.group.gather_rows(outputs, counts)
         found = self.task.loss(outputs, batch, progress)
-        for name, total in self.parts.items():
+        for name in self.task.parts:
             if name in found:
-                total.add(found[name].detach(), len(batch["index"]))
+                self._part(name).add(found[name].detach(), len(batch["index"]))
         return found["loss"]
+
+    def _part(self, name: str) -> LossSum:
+        """The sum of a part of the loss, from its first value on."""
+        return self.parts.setdefault(name, LossSum(self.place.device.torch_name))
 
     def _forward(self, batch: dict[str, Any]) -> Any:
         try:
@@ -301,6 +308,29 @@ def _in_single(outputs: Any) -> Any:
 
 def _tensors(batch: dict[str, Any]) -> dict[str, torch.Tensor]:
     return {name: value for name, value in batch.items() if isinstance(value, torch.Tensor)}
+
+
+GROWN = 0.75
+"""Share of a training after which images have the input size."""
+GROWTH = 8
+"""Pixels by which they grow at once; a fourteenth of large ones, for each size is a graph of its own."""
+
+
+def growing(images: torch.Tensor, *, start: int, progress: float) -> torch.Tensor:
+    """Images (B, C, H, W) shrunk to where growth from ``start`` pixels on the shorter side stands at ``progress``.
+
+    As in progressive learning (Tan and Le, "EfficientNetV2", ICML 2021, section 4): early epochs need no detail, and
+    arithmetic goes by the square of the side.
+    """
+    height, width = images.shape[2:]
+    full = min(height, width)
+    step = max(GROWTH, full // 14 // GROWTH * GROWTH)
+    side = start + (full - start) * min(progress / GROWN, 1.0)
+    side = min(start + int((side - start) / step + 1e-9) * step, full) if progress < GROWN else full
+    if side == full:
+        return images
+    size = (round(height * side / full), round(width * side / full))
+    return functional.interpolate(images, size, mode="bilinear", antialias=True, align_corners=False)
 
 
 def mixup(batch: dict[str, Any], alpha: float, *, seed: int, epoch: int, number: int) -> dict[str, Any]:

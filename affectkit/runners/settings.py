@@ -145,6 +145,15 @@ class TrainSettings(Codes, Runtime):
     image_size: int | None = setting(
         None, "Input height and width in pixels.", low=8, high=4096, group=MODEL, default_text="the model's own"
     )
+    start_size: int | None = setting(
+        None,
+        "Shorter side of training images at first; it grows to the input size over three quarters of the epochs.",
+        low=8,
+        high=4096,
+        group=MODEL,
+        metavar="PIXELS",
+        default_text="the input size",
+    )
     channels: int = setting(3, "3 for RGB, 1 for gray input.", low=1, high=3, group=MODEL)
     dropout: float = setting(0.3, "Dropout in front of the last layer.", low=0, below=1, group=MODEL)
     top: str = setting(

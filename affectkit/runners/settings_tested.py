@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from affectkit.config import setting
 from affectkit.corruptions import parse as parse_corruption
+from affectkit.errors import UsageError
 from affectkit.runners.settings import DATA, RUN, Runtime, check_shard, clip_file, rating_range
 from affectkit.runners.settings_codes import published_mask, published_mode
 
@@ -65,13 +67,34 @@ class TestSettings(Tested):
         return super().rules() + (["--force needs --results."] if self.force and self.results is None else [])
 
 
+FACES = "Faces and films"
+
+
+def parse_faces(text: str) -> tuple[str, Path | None]:
+    """``"yunet:FILE"`` as ("yunet", FILE); ``auto``, ``haar`` and ``none`` with None."""
+    if text in ("auto", "none", "haar"):
+        return text, None
+    kind, _, file = text.partition(":")
+    if kind != "yunet" or not file:
+        raise UsageError(f"must be auto, none, haar or yunet:FILE.onnx; got {text!r}.")
+    return kind, Path(file).expanduser()
+
+
+def parse_every(text: str) -> tuple[float, int]:
+    """``"0.5s"`` as (0.5 seconds, 0), ``"15"`` as (0.0, 15 frames)."""
+    match = re.fullmatch(r"(\d+)|(\d+(?:\.\d+)?)s", text.strip())
+    if match is None or not float(match[1] or match[2]):
+        raise UsageError(f"must be seconds, as 0.5s, or a number of frames, as 15; got {text!r}.")
+    return (0.0, int(match[1])) if match[1] else (float(match[2]), 0)
+
+
 @dataclass(frozen=True, kw_only=True)
 class InferSettings(Runtime):
     """Settings of ``affectkit infer``."""
 
     paths: tuple[str, ...] = setting(
         (),
-        "Images, folders, glob patterns, or - for a list of paths on standard input.",
+        "Images, films, folders, glob patterns, or - for a list of paths on standard input.",
         argument=True,
         metavar="PATH...",
     )
@@ -86,6 +109,35 @@ class InferSettings(Runtime):
     clip_weights: str | None = clip_file()
     mode: str | None = published_mode()
     mask: str | None = published_mask()
+    faces: str | None = setting(
+        None,
+        "Find faces and predict each: auto (a picture that is a face crop is taken whole), haar (OpenCV's cascade), "
+        "yunet:FILE.onnx; none: each picture whole.",
+        check=parse_faces,
+        group=FACES,
+        metavar="auto|none|haar|yunet:FILE",
+        default_text="auto for the built-in model, else none",
+    )
+    annotate: Path | None = setting(
+        None,
+        "Draw faces and predictions: into this folder, for a film into this file or folder.",
+        group=FACES,
+        metavar="DIR|FILE",
+    )
+    every: str = setting(
+        "0.5s",
+        "How often a film is looked at: seconds, as 0.5s, or frames, as 15.",
+        check=parse_every,
+        group=FACES,
+        metavar="SECONDS|FRAMES",
+    )
+    smooth: float = setting(
+        0.0, "Seconds over which the outputs of a face in a film are averaged; 0: not at all.", low=0, group=FACES
+    )
+    camera: int | None = setting(None, "Look at this camera, until Ctrl-C.", low=0, group=FACES, metavar="N")
+    seconds: float | None = setting(
+        None, "End after so long, of a camera or of each film.", above=0, group=FACES, default_text="all"
+    )
     format: str = setting("csv", "Format of the rows.", choices=("csv", "jsonl", "parquet"), group=DATA)
     recursive: bool = setting(False, "Look into sub-folders too.", group=DATA)
     shard: str | None = setting(
