@@ -15,6 +15,7 @@ from dataclasses import MISSING, Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from affectkit.core.assets import config_file
 from affectkit.core.registry import unknown_name
 from affectkit.errors import UsageError
 
@@ -145,11 +146,12 @@ def resolve(kind: type[Settings], *, flags: Mapping[str, Any], file: Path | None
 def read_settings_file(path: Path) -> dict[str, Any]:
     """The mapping in a YAML file; the ``settings`` part of a run folder's ``config.yaml``.
 
-    Plain values only: no tags, anchors or aliases, no key twice.
+    Plain values only: no tags, anchors or aliases, no key twice. ``affectkit:NAME`` is a recipe of the package.
 
     Raises:
         UsageError: the file is missing, too large, not YAML or not a mapping.
     """
+    path = config_file(path)
     try:
         if path.stat().st_size > MAX_CONFIG_BYTES:
             raise UsageError(f"{path} has {path.stat().st_size:,} bytes; a configuration file has at most 1,000,000.")

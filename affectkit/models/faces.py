@@ -19,6 +19,8 @@ from affectkit.core.spec import InputSpec
 from affectkit.models.weights import classes_of, copy_weights, read_state, without_clip
 
 SETTINGS = ("channels", "image_size", "dropout")
+FACES = True
+"""Its models take face crops; see ``registry.takes_faces``."""
 WIDTHS = (32, 96, 192, 256)
 BLOCKS = 2
 """Residual blocks in each of the four stages."""

@@ -104,6 +104,11 @@ def family(name: str) -> ModuleType:
     return importlib.import_module(target.partition(":")[0])
 
 
+def takes_faces(name: str) -> bool:
+    """Whether a model is one of face crops, so that faces are to be found first in pictures that are none."""
+    return getattr(family(name), "FACES", False)
+
+
 CLASSIFIERS = ("fc", "classifier", "head")
 """How the last layer is called in a family that has no ``last_layer`` of its own."""
 

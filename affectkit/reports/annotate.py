@@ -5,11 +5,14 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-COLOURS = ("#3d9be9", "#f28e2b", "#59a14f", "#e15759", "#b07aa1", "#edc948", "#76b7b2", "#ff9da7")
+# Of Okabe and Ito (2008), as in other pictures; white letters are read on all of them.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#B8860B", "#56789A", "#7A5195", "#6B6B6B")
 INK, PAPER, TRACK = (255, 255, 255, 255), (16, 20, 24, 190), (255, 255, 255, 60)
 
 
@@ -88,4 +91,5 @@ def _draw_bars(draw: ImageDraw.ImageDraw, mark: Mark, room: tuple[int, int], siz
 
 @functools.lru_cache(maxsize=16)
 def _font(size: int) -> ImageFont.FreeTypeFont:
-    return ImageFont.load_default(size)
+    # Pillow's own has ASCII alone; class names are in any language.
+    return ImageFont.truetype(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf", size)

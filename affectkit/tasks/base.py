@@ -173,6 +173,10 @@ class Task(ABC):
     def rows(self, outputs: torch.Tensor) -> list[list[Any]]:
         """The values of those columns, a list an image."""
 
+    def told(self, row: Sequence[Any]) -> tuple[str, tuple[tuple[str, float], ...]]:
+        """What a picture says of one of ``rows``: a title, and bars by name with values in [0, 1]."""
+        return "", ()
+
     def inputs(self, batch: Batch) -> tuple[torch.Tensor | None, ...]:
         """What the model is called with; None for what it does not look at."""
         return (batch["image"],)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
@@ -197,6 +197,10 @@ class CategoricalTask(Task):
     def rows(self, outputs: torch.Tensor) -> list[list[Any]]:
         p = calibration.softmax(outputs.float().cpu().numpy(), self.spec.temperature)
         return [[self.spec.classes[row.argmax()], float(row.max()), *map(float, row)] for row in p]
+
+    def told(self, row: Sequence[Any]) -> tuple[str, tuple[tuple[str, float], ...]]:
+        label, confidence, *shares = row
+        return f"{label} {confidence:.0%}", tuple(zip(self.spec.classes, shares, strict=True))
 
     def _drawn(self, split: Split, epoch: int) -> np.ndarray:
         """One-hot labels drawn from each item's distribution, addressed by (seed, item, epoch)."""

@@ -238,6 +238,15 @@ class RatingsTask(Task):
         order = [self.spec.classes.index(name) for name in self.shown]
         return outputs.float().cpu().numpy()[:, order].astype(np.float64).tolist()
 
+    def told(self, row: Sequence[Any]) -> tuple[str, tuple[tuple[str, float], ...]]:
+        title = ", ".join(f"{name} {value:.2f}" for name, value in zip(self.shown, row, strict=True))
+        if self.scale is None:
+            return title, ()
+        low, high = self.scale
+        return title, tuple(
+            (name, (value - low) / (high - low)) for name, value in zip(self.shown, row, strict=True)
+        )
+
     def described(self) -> str:
         outputs = " and ".join(self.spec.classes)
         return outputs + (f" on a scale of {scale_text(self.scale)}" if self.scale else "")

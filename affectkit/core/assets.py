@@ -1,0 +1,50 @@
+"""What is shipped with the package, by name. Importing this loads nothing heavy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from affectkit.core.registry import unknown_name
+from affectkit.errors import UsageError
+
+FOLDER = Path(__file__).resolve().parent.parent / "assets"
+PREFIX = "affectkit:"
+BUILTIN = "builtin"
+BUILTIN_MODEL = "ferplus-small"
+"""What ``builtin`` stands for."""
+MODELS = {BUILTIN_MODEL: "eight emotions of FER+ as a distribution, from 48-pixel gray face crops, 4 M parameters"}
+
+
+def model_file(name: str | Path) -> Path | None:
+    """The checkpoint that ``builtin`` or ``affectkit:NAME`` stands for; None for any other text.
+
+    Raises:
+        UsageError: there is no such model.
+    """
+    text = str(name)
+    if text != BUILTIN and not text.startswith(PREFIX):
+        return None
+    return FOLDER / f"{_known(text, 'built-in model')}.safetensors"
+
+
+def config_file(path: Path) -> Path:
+    """``path``, or the recipe that ``affectkit:NAME`` stands for.
+
+    Raises:
+        UsageError: there is no such recipe.
+    """
+    text = str(path)
+    return FOLDER / f"{_known(text, 'recipe')}.yaml" if text.startswith(PREFIX) else path
+
+
+def card_file(name: str) -> Path:
+    """The model card of a built-in model."""
+    return FOLDER / f"{_known(name, 'built-in model')}.md"
+
+
+def _known(text: str, kind: str) -> str:
+    name = text.removeprefix(PREFIX)
+    name = BUILTIN_MODEL if name == BUILTIN else name
+    if name not in MODELS:
+        raise UsageError(unknown_name(kind, name, list(MODELS)))
+    return name
