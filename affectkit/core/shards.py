@@ -305,10 +305,13 @@ def _groups(parts: Sequence[Part], value_of: Callable[[Part], Any]) -> list[tupl
     return groups
 
 
-def merged(folder: Path, parts: Sequence[Part]) -> Iterator[tuple[str, list[Any]]]:
+def merged(folder: Path, parts: Sequence[Part], *, several: bool = False) -> Iterator[tuple[str, list[Any]]]:
     """The rows of all tables of ``parts``, in the order of their positions: (name of the table, row without position).
 
     The first column after the position is the item's name. Memory does not grow with the number of rows.
+
+    Args:
+        several: whether an item may have several rows, which stand together in one table under one name.
 
     Raises:
         DataError: after the last row, where a position stands twice, nowhere or in another shard's part, or where the
@@ -318,10 +321,14 @@ def merged(folder: Path, parts: Sequence[Part]) -> Iterator[tuple[str, list[Any]
     block = max(16, _HELD // max(1, len(tables)))
     listing, faults = Listing(), 0
     told: list[str] = []
-    last = -1
+    last, before = -1, None
     for position, part, name, row in heapq.merge(*(_placed(*table, block) for table in tables), key=itemgetter(0)):
-        fault = ""
-        if position <= last:
+        fault, item = "", (position, part.folder, name, row[0])
+        again = several and item == before
+        before = item
+        if again:
+            pass
+        elif position <= last:
             fault = f"position {position} stands twice, again in {part.folder.name}/{name}"
         elif not part.shard.mine(position):
             fault = f"position {position} stands in {part.folder.name}/{name}, but is not shard {part.shard}'s"
@@ -331,7 +338,8 @@ def merged(folder: Path, parts: Sequence[Part]) -> Iterator[tuple[str, list[Any]
         faults += bool(fault)
         if fault and len(told) < _SHOWN:
             told.append(fault)
-        listing.add(str(row[0]))
+        if not again:
+            listing.add(str(row[0]))
         if not faults:
             yield name, row
     listed, fingerprint = parts[0].record["listed"], parts[0].record["fingerprint"]

@@ -43,7 +43,11 @@ _TURNS = {
 
 
 def read_image(
-    path: Path, *, channels: int = 3, max_pixels: int = MAX_PIXELS, draft: tuple[int, int] | None = None
+    path: Path,
+    *,
+    channels: int = 3,
+    max_pixels: int = MAX_PIXELS,
+    draft: tuple[int, int] | Callable[[int, int], tuple[int, int]] | None = None,
 ) -> np.ndarray:
     """The image in a file, upright, uint8 (H, W, channels) in [0, 255], C-contiguous and writable.
 
@@ -54,7 +58,8 @@ def read_image(
         path: a JPEG, PNG, WebP, BMP, GIF, TIFF or PPM file, told by its bytes and not by its name.
         channels: 3 (RGB) or 1 (gray, ITU-R 601-2 luma).
         max_pixels: largest width x height; Pillow's own limit (``Image.MAX_IMAGE_PIXELS``) holds beside it.
-        draft: (height, width); a JPEG may be decoded at 1/2, 1/4 or 1/8 of its size, at least as large as this.
+        draft: (height, width); a JPEG may be decoded at 1/2, 1/4 or 1/8 of its size, at least as large as this. Or
+            what gives them, called for a JPEG with the height and width of the upright image.
 
     Raises:
         DataError: the file is missing, not an image, damaged, too large, or of a kind that has no 8-bit meaning.

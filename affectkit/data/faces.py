@@ -81,6 +81,11 @@ class Finder:
         self.how, self.file, self.margin = how, file, margin
         self._detect: Any = None
 
+    @property
+    def described(self) -> str:
+        """How it was asked for."""
+        return f"{self.how}:{self.file}" if self.file is not None else self.how
+
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_detect": None}  # OpenCV's detectors cannot be sent
 

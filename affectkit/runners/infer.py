@@ -8,7 +8,7 @@ import hashlib
 import itertools
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from operator import itemgetter
@@ -21,18 +21,22 @@ from affectkit import __version__
 from affectkit.core.files import read_json
 from affectkit.core.progress import Reporter
 from affectkit.core.shards import Listing, Shard
+from affectkit.core.spec import InputSpec
 from affectkit.data.decode import is_image_name, list_files
+from affectkit.data.face_loading import PathFaces, collate_faces
+from affectkit.data.faces import Face, Finder
 from affectkit.data.loading import Failure, close_loader, make_loader, refuse_failures
 from affectkit.data.media import files_of, names_of, noun_of
 from affectkit.errors import DataError, UsageError
+from affectkit.models.registry import takes_faces
 from affectkit.runners.backends import set_up_backends
 from affectkit.runners.checkpoint import find_checkpoint, load_model, make_task
 from affectkit.runners.evaluate import gather_failures, share_of
 from affectkit.runners.forwarding import forward, forward_in_blocks
 from affectkit.runners.place import Place
 from affectkit.runners.processes import Group, joined
-from affectkit.runners.rows import NAME, Output
-from affectkit.runners.settings_tested import InferSettings
+from affectkit.runners.rows import FACE_COLUMNS, NAME, Output
+from affectkit.runners.settings_tested import InferSettings, parse_faces
 from affectkit.runners.signals import StopFlag
 from affectkit.tasks.base import Task
 
@@ -163,30 +167,57 @@ def predict(
     workers: int,
     place: Place,
     exact: bool = True,
+    finder: Finder | None = None,
     reporter: Reporter | None = None,
 ) -> Iterator[tuple[list[list[Any]], list[Failure]]]:
     """For each batch, in order: rows (position, image name, the task's columns), and the images that failed.
 
     Args:
         items: no two at the same position, which a failure carries as its index.
+        finder: finds faces, for a row each (see ``face_rows``); None: a row an image.
         exact: on the CPU, rows do not depend on the batches to the last bit, at the cost of filling up small ones.
     """
     run, call = forward_in_blocks if exact else forward, partial(task.predicted, model)
     keys = Keys(items, batch_size)
-    files, collate = files_of(task.spec)
+    if finder is None:
+        files, collate = files_of(task.spec)
+    else:
+        files, collate = PathFaces(task.spec, finder), collate_faces
     loader = make_loader(files, keys, workers=workers, pin=place.pins, collate_fn=collate)
     try:
         for raw in loader:
             failures = [Failure(f.index, keys.names.pop(f.index), f.reason) for f in raw["failures"]]
             positions = [int(position) for position in raw["index"]]
-            rows: list[list[Any]] = []
-            if positions:
+            found: list[list[Any]] = []
+            if len(raw["image"]):
                 outputs = run(call, task.inputs(place.images(raw, task.spec)), place, reporter)
-                values = zip(positions, task.rows(outputs), strict=True)
-                rows = [[position, keys.names.pop(position), *columns] for position, columns in values]
+                found = task.rows(outputs)
+            named = [(position, keys.names.pop(position)) for position in positions]
+            if finder is None:
+                rows = [[*name, *columns] for name, columns in zip(named, found, strict=True)]
+            else:
+                rows = face_rows(named, raw["faces"], found, len(task.columns()))
             yield rows, failures
     finally:
         close_loader(loader)
+
+
+def face_rows(
+    named: Sequence[tuple[int, str]], faces: Sequence[Sequence[Face]], found: Sequence[list[Any]], width: int
+) -> list[list[Any]]:
+    """Rows (position, image name, ``FACE_COLUMNS``, the task's ``width`` columns), one a face; empty without one.
+
+    Args:
+        named: position and name of each image. faces: of each image. found: the task's columns of all faces in turn.
+    """
+    rows, values = [], iter(found)
+    for name, own in zip(named, faces, strict=True):
+        if not own:
+            rows.append([*name, *[None] * (len(FACE_COLUMNS) + width)])
+        for number, face in enumerate(own, 1):
+            box = [round(value, 1) for value in face.box]
+            rows.append([*name, number, *box, face.score, *next(values)])
+    return rows
 
 
 def predict_rows(model: nn.Module, paths: Iterable[str | Path], *, batch_size: int) -> Iterator[dict[str, Any]]:
@@ -244,6 +275,10 @@ def _infer(settings: InferSettings, *, reporter: Reporter, listed: IO[str], stdo
         "paths": list(settings.paths),
         "recursive": settings.recursive,
     }
+    finder = finder_of(settings, model.header.model, task.spec)
+    if finder is not None:
+        summary["faces_by"] = finder.described
+        reporter.note(f"faces: {finder.described}")
     noun = noun_of(task.spec)
     items = find_items(
         settings.paths,
@@ -253,7 +288,8 @@ def _infer(settings: InferSettings, *, reporter: Reporter, listed: IO[str], stdo
         noun=noun.removesuffix("s"),
     )
     listing = Listing()
-    output = Output(settings, summary, [NAME, *task.columns()], stdout, precision=place.precision.name)
+    header = [NAME, *(FACE_COLUMNS if finder is not None else ()), *task.columns()]
+    output = Output(settings, summary, header, stdout, precision=place.precision.name)
     with contextlib.ExitStack() as stack:
         stack.enter_context(set_up_backends(place.device, place.precision))
         stopping = stack.enter_context(StopFlag(reporter))
@@ -269,11 +305,31 @@ def _infer(settings: InferSettings, *, reporter: Reporter, listed: IO[str], stdo
             remaining, count = spread(remaining, group)
         size = share_of(settings.batch_size, place)
         network = place.network(model, compiled=settings.compile, reporter=reporter)
-        batches = predict(network, task, remaining, batch_size=size, workers=workers, place=place, reporter=reporter)
+        batches = predict(
+            network,
+            task,
+            remaining,
+            batch_size=size,
+            workers=workers,
+            place=place,
+            finder=finder,
+            reporter=reporter,
+        )
         if group.several:
             batches = gathered(batches, -(-count // (size * group.world)), group)
         _write(batches, output, on_error=settings.on_error, stopping=stopping, group=group, reporter=reporter)
     return group.together(lambda: _conclude(output, listing))
+
+
+def finder_of(settings: InferSettings, model: str, spec: InputSpec) -> Finder | None:
+    """What finds faces, as ``settings`` say; None where images are taken whole."""
+    asked = settings.faces
+    if spec.clip is not None:
+        if asked not in (None, "none"):
+            raise UsageError(f"--faces {asked}: this model takes clips, which are framed as its study did.")
+        return None
+    how, file = parse_faces(asked or ("auto" if takes_faces(model) else "none"))
+    return None if how == "none" else Finder(how, file)
 
 
 def _open(output: Output, stack: contextlib.ExitStack) -> int | None:

@@ -15,6 +15,7 @@ from affectkit.core.progress import Reporter
 from affectkit.core.shards import Part, merged, read_parts
 from affectkit.errors import DataError, UsageError
 from affectkit.runners.rows import (
+    FACE_COLUMNS,
     FIRST,
     RESULTS_RECORD,
     ROWS,
@@ -69,19 +70,24 @@ def _put_together(folder: Path, made: Path, parts: Sequence[Part], reporter: Rep
     form = parts[0].record["identity"]["format"]
     lines = made / f"{ROWS}.{_form_of(parts)}"
     columns = next(told["columns"] for name, told in parts[0].record["tables"].items() if name == lines.name)
-    counts = {lines.name: 0, SKIPPED: 0}
+    faced, last = FACE_COLUMNS[0] in columns, None
+    images = faces = left_out = 0
     reasons: list[dict[str, str]] = []
     reporter.start("merging", parts[0].record["listed"], "images")
     with open_text(lines, "w") as stream, open_text(made / SKIPPED, "w") as skips:
         table = Rows(stream, columns, lines.suffix[1:], begun=False)
         skips.write(csv_line(list(SKIPPED_COLUMNS)))
-        for block in _blocks(merged(folder, parts)):
-            table.add([row for name, row in block if name == lines.name])
+        for block in _blocks(merged(folder, parts, several=faced)):
+            rows = [row for name, row in block if name == lines.name]
+            table.add(rows)
+            for row in rows:
+                images += row[0] != last
+                last = row[0]
+                faces += faced and row[1] not in ("", None)
             skipped = [row for name, row in block if name == SKIPPED]
             skips.writelines(map(csv_line, skipped))
             reasons += [{"image": row[0], "reason": row[1]} for row in skipped[: FIRST - len(reasons)]]
-            counts[SKIPPED] += len(skipped)
-            counts[lines.name] += len(block) - len(skipped)
+            left_out += len(skipped)
             reporter.advance(len(block))
     reporter.finish()
     final = folder / f"{ROWS}.{form}"
@@ -90,12 +96,13 @@ def _put_together(folder: Path, made: Path, parts: Sequence[Part], reporter: Rep
         lines.unlink()
     record = {
         **parts[0].record["summary"],
-        "images": counts[lines.name],
-        "skipped": counts[SKIPPED],
+        "images": images,
+        **({"faces": faces} if faced else {}),
+        "skipped": left_out,
         "skipped_first": reasons,
         "results": str(final),
     }
-    if counts[SKIPPED]:
+    if left_out:
         record["skipped_list"] = str(folder / SKIPPED)
     else:
         (made / SKIPPED).unlink()

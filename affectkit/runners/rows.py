@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import json
 import os
+from operator import itemgetter
 from pathlib import Path
 from typing import IO, Any
 
@@ -30,6 +32,8 @@ from affectkit.runners.settings_tested import InferSettings
 from affectkit.runners.tables import number
 
 NAME = "Image Name"
+FACE_COLUMNS = ("Face", "x", "y", "width", "height", "Detector Score")
+"""Number of a face in its image, the largest first; its box in pixels of the upright image, as the detector gave it."""
 ROWS = "inference_results"
 SKIPPED = "skipped.csv"
 SKIPPED_COLUMNS = (NAME, "Reason")
@@ -105,7 +109,8 @@ class Output:
         self.identity = {**summary, "format": settings.format, "precision": precision}
         del self.identity["checkpoint"]  # the path; its hash stays
         self.form = "jsonl" if settings.format == "parquet" else settings.format
-        self.rows = self.skipped = 0
+        self.faced = FACE_COLUMNS[0] in header
+        self.rows = self.images = self.faces = self.skipped = 0
         self.reasons: list[dict[str, str]] = []
         self.done: set[str] | dict[int, str] | None = set()
         self.final = self.record = self.part = self.skips = None
@@ -119,7 +124,7 @@ class Output:
     @property
     def count(self) -> int:
         """Images accounted for."""
-        return self.rows + self.skipped
+        return self.images + self.skipped
 
     def has(self, position: int, name: str) -> bool:
         """Whether an earlier run has accounted for an image.
@@ -174,7 +179,7 @@ class Output:
     def add(self, rows: list[list[Any]], failures: list[Failure]) -> None:
         """Write a batch: rows as ``predict`` gives them, position first, and images that failed."""
         self.table.add(rows if self.shard else [row[1:] for row in rows])
-        self.rows += len(rows)
+        self._count([row[1:] for row in rows])
         self.skipped += len(failures)
         self.reasons += [{"image": f.name, "reason": f.reason} for f in failures[: max(0, FIRST - len(self.reasons))]]
         if self.skip_stream is not None and failures:
@@ -182,13 +187,21 @@ class Output:
             self.skip_stream.writelines(csv_line(row if self.shard else row[1:]) for row in placed)
             self.skip_stream.flush()
 
+    def _count(self, rows: list[list[Any]]) -> None:
+        """Take in ``rows``, name first, as many images whole."""
+        self.rows += len(rows)
+        self.images += sum(1 for _ in itertools.groupby(rows, key=itemgetter(0)))
+        if self.faced:
+            self.faces += sum(row[1] not in ("", None) for row in rows)
+
     def conclude(self, listing: Listing) -> dict[str, Any]:
         """Write the record and give the table its final name; returns the record.
 
         Args:
             listing: all images, those of other shards too.
         """
-        record = {**self.summary, "images": self.rows, "skipped": self.skipped, "skipped_first": self.reasons}
+        counts = {"images": self.images, **({"faces": self.faces} if self.faced else {}), "skipped": self.skipped}
+        record = {**self.summary, **counts, "skipped_first": self.reasons}
         if self.final is None:
             return record
         if self.shard is not None and self.done and max(self.done) >= listing.count:
@@ -269,8 +282,10 @@ class Output:
                 f"the rows in {self.folder} were made with another checkpoint.",
                 "Name that checkpoint, another --results folder, or --force.",
             )
-        if (before["paths"], before["recursive"]) != (self.summary["paths"], self.summary["recursive"]):
+        same = ("paths", "recursive", "faces_by")
+        if [before.get(key) for key in same] != [self.summary.get(key) for key in same]:
             was = " ".join(before["paths"]) + (" --recursive" if before["recursive"] else "")
+            was += f" --faces {before['faces_by']}" if before.get("faces_by") else ""
             raise UsageError(
                 f"the rows in {self.folder} are those of: {was}.",
                 "Name the same images, another --results folder, or --force.",
@@ -283,6 +298,17 @@ class Output:
             raise UsageError(
                 f"the rows in {self.folder} were made otherwise: {said}.", "Add --force to run this shard again."
             )
+
+    def _without_last(self, rows: list[list[Any]], whole: bytes) -> list[list[Any]]:
+        """Cut the rows of the last image off the table, whose bytes are ``whole``; returns those before them."""
+        place = self.header.index(NAME)
+        kept = list(itertools.takewhile(lambda row: row[place] != rows[-1][place], rows))
+        if self.form == "csv":
+            lost = len("".join(map(csv_line, rows[len(kept) :])).encode("utf-8", "surrogateescape"))
+        else:
+            lost = sum(len(line) for line in whole.splitlines(keepends=True)[len(kept) :])
+        self.part.write_bytes(whole[: len(whole) - lost])
+        return kept
 
     def _changed(self, how: str) -> DataError:
         return DataError(
@@ -306,9 +332,13 @@ class Output:
                 rows = list(csv.reader(line + "\n" for line in lines))[1:]
             else:
                 rows = [list(json.loads(line).values()) for line in lines]
-            setattr(self, kind, len(rows))
+            if kind == "rows":
+                if self.faced and rows:  # of the last image rows may be missing: it is done anew
+                    rows = self._without_last(rows, whole)
+                self._count([row[self.shard is not None :] for row in rows])
             found += rows
             if kind == "skipped":
+                self.skipped = len(rows)
                 self.reasons = [{"image": row[-2], "reason": row[-1]} for row in rows[:FIRST]]
         if self.shard is None:
             return {row[0] for row in found}

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from affectkit.config import setting
+from affectkit.core.assets import BUILTIN
 from affectkit.corruptions import parse as parse_corruption
 from affectkit.errors import UsageError
 from affectkit.runners.settings import DATA, RUN, Runtime, check_shard, clip_file, rating_range
@@ -17,7 +18,7 @@ from affectkit.runners.settings_codes import published_mask, published_mode
 class Tested(Runtime):
     """What is tested on what, for every command that tests."""
 
-    checkpoint: Path | None = setting(None, "Checkpoint file, or a run folder (its best model).", group=DATA)
+    checkpoint: Path | None = setting(None, "Checkpoint file, a run folder (its best model), or builtin.", group=DATA)
     data: Path | None = setting(None, "Folder with the dataset; its layout is found by looking.", group=DATA)
     labels: Path | None = setting(
         None, "Table of labels or ratings of the images in --data, if it does not lie there.", group=DATA
@@ -98,7 +99,7 @@ class InferSettings(Runtime):
         argument=True,
         metavar="PATH...",
     )
-    checkpoint: Path | None = setting(None, "Checkpoint file, or a run folder (its best model).", group=DATA)
+    checkpoint: Path = setting(Path(BUILTIN), "Checkpoint file, a run folder (its best model), or builtin.", group=DATA)
     results: Path | None = setting(
         None, "Folder for the result table.", group=DATA, default_text="rows go to standard output"
     )
@@ -160,13 +161,13 @@ class InferSettings(Runtime):
         faults = []
         if not self.paths:
             faults.append("PATHS is needed: images, folders, glob patterns, or - for a list on standard input.")
-        if self.checkpoint is None:
-            faults.append("--checkpoint is needed.")
         if self.labels is not None:
             faults += ["--labels needs --results."] if self.results is None else []
             faults += [
                 f"--labels and --{name} exclude each other." for name in ("shard", "resume") if getattr(self, name)
             ]
+            if self.faces not in (None, "none"):
+                faults.append(f"--labels and --faces {self.faces} exclude each other: labels are of whole images.")
             if len(self.paths) != 1 or not Path(self.paths[0]).is_dir():
                 faults.append("--labels needs one folder of images.")
             if self.format != "csv":

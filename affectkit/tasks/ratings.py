@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -243,9 +243,7 @@ class RatingsTask(Task):
         if self.scale is None:
             return title, ()
         low, high = self.scale
-        return title, tuple(
-            (name, (value - low) / (high - low)) for name, value in zip(self.shown, row, strict=True)
-        )
+        return title, tuple((name, (value - low) / (high - low)) for name, value in zip(self.shown, row, strict=True))
 
     def described(self) -> str:
         outputs = " and ".join(self.spec.classes)
