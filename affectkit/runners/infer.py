@@ -31,6 +31,7 @@ from affectkit.errors import DataError, UsageError
 from affectkit.models.registry import takes_faces
 from affectkit.runners.backends import set_up_backends
 from affectkit.runners.checkpoint import find_checkpoint, load_model, make_task
+from affectkit.runners.drawing import Drawer
 from affectkit.runners.evaluate import gather_failures, share_of
 from affectkit.runners.forwarding import forward, forward_in_blocks
 from affectkit.runners.place import Place
@@ -288,6 +289,9 @@ def _infer(settings: InferSettings, *, reporter: Reporter, listed: IO[str], stdo
         noun=noun.removesuffix("s"),
     )
     listing = Listing()
+    drawer = None
+    if settings.annotate is not None:
+        drawer = Drawer(settings.annotate, task, settings, faced=finder is not None)
     header = [NAME, *(FACE_COLUMNS if finder is not None else ()), *task.columns()]
     output = Output(settings, summary, header, stdout, precision=place.precision.name)
     with contextlib.ExitStack() as stack:
@@ -303,6 +307,8 @@ def _infer(settings: InferSettings, *, reporter: Reporter, listed: IO[str], stdo
         remaining = (item for item in own if not output.has(item.position, item.name))
         if group.several:
             remaining, count = spread(remaining, group)
+        if drawer is not None:
+            remaining = drawer.watched(remaining)
         size = share_of(settings.batch_size, place)
         network = place.network(model, compiled=settings.compile, reporter=reporter)
         batches = predict(
@@ -315,6 +321,8 @@ def _infer(settings: InferSettings, *, reporter: Reporter, listed: IO[str], stdo
             finder=finder,
             reporter=reporter,
         )
+        if drawer is not None:
+            batches = drawer.drawn(batches)
         if group.several:
             batches = gathered(batches, -(-count // (size * group.world)), group)
         _write(batches, output, on_error=settings.on_error, stopping=stopping, group=group, reporter=reporter)

@@ -173,7 +173,9 @@ class InferSettings(Runtime):
             if self.format != "csv":
                 faults.append("--labels writes CSV; leave --format out.")
         if self.results is None:
-            faults += [f"--{name} needs --results." for name in ("resume", "force", "shard") if getattr(self, name)]
+            faults += [f"--{name} needs --results." for name in ("resume", "shard") if getattr(self, name)]
+            if self.force and self.annotate is None:
+                faults.append("--force needs --results or --annotate.")
             if self.format == "parquet":
                 faults.append("--format parquet needs --results.")
         elif self.resume and self.force:

@@ -1,0 +1,105 @@
+"""Pictures of an inference: each image again, with its faces and what was predicted of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from PIL import Image
+
+from affectkit.core.files import whole_file
+from affectkit.data.face_loading import read_picture
+from affectkit.data.loading import Failure
+from affectkit.errors import DataError, RunError, UsageError
+from affectkit.reports.annotate import Mark, annotated
+from affectkit.runners.rows import FACE_COLUMNS
+from affectkit.runners.settings_tested import InferSettings
+from affectkit.tasks.base import Task
+
+SAVED = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WEBP"}
+"""Formats that a picture keeps; others become PNG, under their whole name and ``.png``."""
+
+Batches = Iterator[tuple[list[list[Any]], list[Failure]]]
+
+
+class Drawer:
+    """Writes a picture an image into ``folder``, under the image's name.
+
+    Args:
+        faced: whether rows tell of faces; they are of whole images otherwise.
+
+    Raises:
+        UsageError: ``folder`` holds files already, or the images themselves.
+    """
+
+    def __init__(self, folder: Path, task: Task, settings: InferSettings, *, faced: bool) -> None:
+        self.folder, self.task, self.faced = folder, task, faced
+        self._paths: dict[int, Path] = {}
+        if folder.exists() and not folder.is_dir():
+            raise UsageError(f"--annotate {folder} is a file; of images it is a folder.")
+        for text in settings.paths:
+            given = Path(text).expanduser()
+            if given.is_dir() and (
+                folder.resolve() == given.resolve()
+                or (settings.recursive and given.resolve() in folder.resolve().parents)
+            ):
+                raise UsageError(f"--annotate {folder} lies among the images in {text}.", "Name a folder elsewhere.")
+        if folder.is_dir() and any(folder.iterdir()) and not (settings.force or settings.resume):
+            raise UsageError(f"--annotate {folder} is not empty.", "Name another folder, or add --force.")
+
+    def watched(self, items: Iterable[Any]) -> Iterator[Any]:
+        """``items`` as they are, their files remembered until they are drawn."""
+        for item in items:
+            self._paths[item.position] = item.path
+            yield item
+
+    def drawn(self, batches: Batches) -> Batches:
+        """``batches`` as they are, each with its pictures on disk."""
+        for rows, failures in batches:
+            for failure in failures:
+                self._paths.pop(failure.index, None)
+            by_image: dict[int, list[list[Any]]] = {}
+            for row in rows:
+                by_image.setdefault(row[0], []).append(row)
+            for position, own in by_image.items():
+                self._draw(self._paths.pop(position), own)
+            yield rows, failures
+
+    def _draw(self, path: Path, rows: Sequence[list[Any]]) -> None:
+        target = self.folder / inner_name(rows[0][1])
+        if target.exists() and target.samefile(path):
+            raise DataError(
+                f"the annotated picture {target} would replace the image itself.", "Name another --annotate."
+            )
+        picture, scale = read_picture(path)
+        height, width = picture.shape[:2]
+        marks = []
+        for row in rows:
+            if not self.faced:
+                marks.append(Mark((0, 0, width, height), *self.task.told(row[2:])))
+            elif row[2] is not None:
+                number, *box, _ = row[2 : 2 + len(FACE_COLUMNS)]
+                title, bars = self.task.told(row[2 + len(FACE_COLUMNS) :])
+                title = f"{number} · {title}" if len(rows) > 1 else title
+                marks.append(Mark(tuple(value / scale for value in box), title, bars, number - 1))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with whole_file(target) as part:
+                form = SAVED.get(target.suffix.lower(), "PNG")
+                Image.fromarray(annotated(picture, marks)).save(part, format=form, quality=92)
+        except OSError as error:
+            raise RunError(
+                f"cannot write {target}: {error.strerror or error}.", "Check the disk and --annotate."
+            ) from error
+
+
+def inner_name(name: str) -> PurePosixPath:
+    """Where in the folder the picture of the image ``name`` stands; never outside of it.
+
+    >>> str(inner_name("../a/./b.jpg")), str(inner_name("/data/scan.tif"))
+    ('a/b.jpg', 'data/scan.tif.png')
+    """
+    parts = [part for part in PurePosixPath(name.replace("\\", "/")).parts if part not in ("/", "..", ".")]
+    inner = PurePosixPath(*parts)
+    return inner if inner.suffix.lower() in SAVED else inner.with_name(inner.name + ".png")
