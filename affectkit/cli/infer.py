@@ -50,7 +50,10 @@ def register(app: typer.Typer) -> None:
         for item in summary["skipped_first"]:
             console.warn(f"skipped: {item['reason']}")
         where = f" in {summary['results']}" if "results" in summary else ""
-        console.note(f"{summary['images']:,} images predicted{where}")
+        faces = f", {summary['faces']:,} faces," if "faces" in summary else ""
+        console.note(f"{summary['images']:,} images{faces} predicted{where}")
+        if summary.get("faces_by") == "auto" and summary["faces"] < summary["images"]:
+            console.note("Where no face is found a row is empty; --faces none takes every image whole.")
         if "shard" in summary:
             console.note(
                 f"shard {summary['shard']} of {summary['listed']:,} images; once all are done: "

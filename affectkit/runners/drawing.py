@@ -69,9 +69,7 @@ class Drawer:
     def _draw(self, path: Path, rows: Sequence[list[Any]]) -> None:
         target = self.folder / inner_name(rows[0][1])
         if target.exists() and target.samefile(path):
-            raise DataError(
-                f"the annotated picture {target} would replace the image itself.", "Name another --annotate."
-            )
+            raise DataError(f"the annotated picture {target} is the image itself.", "Name another --annotate.")
         picture, scale = read_picture(path)
         height, width = picture.shape[:2]
         marks = []
@@ -89,9 +87,8 @@ class Drawer:
                 form = SAVED.get(target.suffix.lower(), "PNG")
                 Image.fromarray(annotated(picture, marks)).save(part, format=form, quality=92)
         except OSError as error:
-            raise RunError(
-                f"cannot write {target}: {error.strerror or error}.", "Check the disk and --annotate."
-            ) from error
+            told = f"cannot write {target}: {error.strerror or error}."
+            raise RunError(told, "Check the disk and --annotate.") from error
 
 
 def inner_name(name: str) -> PurePosixPath:

@@ -216,7 +216,7 @@ def face_rows(
         if not own:
             rows.append([*name, *[None] * (len(FACE_COLUMNS) + width)])
         for number, face in enumerate(own, 1):
-            box = [round(value, 1) for value in face.box]
+            box = [round(value) for value in face.box]
             rows.append([*name, number, *box, face.score, *next(values)])
     return rows
 
@@ -387,7 +387,7 @@ def _write(
         refuse_failures(failures, on_error)
         if group.first:
             output.add(rows, failures)
-        reporter.advance(len(rows) + len(failures))
+        reporter.advance(len({row[0] for row in rows}) + len(failures))
         if stopping.agreed(group):
             reporter.finish()
             kept = output.final is not None
