@@ -39,6 +39,8 @@ SCORE = 0.6
 """YuNet's least score, in [0, 1]."""
 OVERLAP = 0.4
 """Intersection over union above which two boxes are of one face."""
+INNER = 0.7
+"""Share of the smaller of two boxes that must lie in the other for the two to be of one face."""
 YUNET_SIDES = (1280, 320)
 """YuNet sees faces of 10 to 300 pixels: the picture is searched at these longer sides."""
 
@@ -269,18 +271,28 @@ def inside(found: Iterable[Found], shape: Sequence[int]) -> list[Found]:
 
 
 def once(found: Iterable[Found]) -> list[Found]:
-    """Of boxes that overlap by more than ``OVERLAP`` the surest alone."""
+    """Of boxes that overlap by more than ``OVERLAP``, or of which one lies in the other, the surest alone."""
     kept: list[Found] = []
-    for face in sorted(found, key=lambda face: -face[1]):
-        if all(overlap(face[0], other[0]) <= OVERLAP for other in kept):
+    for face in sorted(found, key=lambda face: (-face[1], -face[0][2] * face[0][3])):
+        if all(overlap(face[0], other[0]) <= OVERLAP and not _within(face[0], other[0]) for other in kept):
             kept.append(face)
     return kept
 
 
 def overlap(one: Box, other: Box) -> float:
     """Intersection over union of two boxes (left, top, width, height), in [0, 1]."""
-    across = min(one[0] + one[2], other[0] + other[2]) - max(one[0], other[0])
-    down = min(one[1] + one[3], other[1] + other[3]) - max(one[1], other[1])
-    shared = max(across, 0.0) * max(down, 0.0)
+    shared = _shared(one, other)
     union = one[2] * one[3] + other[2] * other[3] - shared
     return shared / union if union > 0 else 0.0
+
+
+def _within(one: Box, other: Box) -> bool:
+    """Whether most of the smaller of two boxes lies in the other."""
+    return _shared(one, other) > INNER * min(one[2] * one[3], other[2] * other[3])
+
+
+def _shared(one: Box, other: Box) -> float:
+    """The area that two boxes have in common."""
+    across = min(one[0] + one[2], other[0] + other[2]) - max(one[0], other[0])
+    down = min(one[1] + one[3], other[1] + other[3]) - max(one[1], other[1])
+    return max(across, 0.0) * max(down, 0.0)

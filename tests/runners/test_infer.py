@@ -161,7 +161,7 @@ def test_results_that_exist_are_refused_and_other_checkpoints_too(trained, image
 
 
 def test_settings_that_cannot_work_are_named_together():
-    with pytest.raises(UsageError, match="4 settings are wrong"):
+    with pytest.raises(UsageError, match="3 settings are wrong"):
         resolve(InferSettings, flags={"resume": True, "format": "parquet"})
 
 
