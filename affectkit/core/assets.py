@@ -12,6 +12,8 @@ PREFIX = "affectkit:"
 BUILTIN = "builtin"
 BUILTIN_MODEL = "ferplus-small"
 """What ``builtin`` stands for."""
+BUILTIN_NETWORK = "face-seresnet"
+"""What it is, for ``train --model``."""
 MODELS = {BUILTIN_MODEL: "eight emotions of FER+ as a distribution, from 48-pixel gray face crops, 4 M parameters"}
 
 

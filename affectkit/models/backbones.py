@@ -16,7 +16,7 @@ from affectkit.models import hub
 from affectkit.models.weights import classes_of, copy_weights, read_state, without_clip
 
 VGG_WIDTH = 4096
-SETTINGS = ("pretrained", "channels", "image_size", "dropout", "top")
+SETTINGS = ("pretrained", "channels", "image_size", "start_size", "dropout", "top")
 """Settings of a training that mean nothing to other families of models."""
 
 

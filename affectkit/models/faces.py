@@ -18,7 +18,7 @@ from torch.nn import functional
 from affectkit.core.spec import InputSpec
 from affectkit.models.weights import classes_of, copy_weights, read_state, without_clip
 
-SETTINGS = ("channels", "image_size", "dropout")
+SETTINGS = ("channels", "image_size", "start_size", "dropout")
 FACES = True
 """Its models take face crops; see ``registry.takes_faces``."""
 WIDTHS = (32, 96, 192, 256)

@@ -82,6 +82,8 @@ RECIPES: dict[str, dict[str, Any]] = {
         "lr": 1e-3, "weight_decay": 1e-4, "schedule": "cyclic_plateau", "lr_min": 1e-5, "monitor": "r2_fitted",
         "early_stop": 0,
     },
+    # As the built-in model is trained: gray crops, whose framing differs more than their light counts.
+    "face-seresnet": {"channels": 1, "augment": "face-crop", "fit": "stretch"},
     **{name: _V1_RECIPE for name, entry in MODELS.items() if entry.target == V1},
     **{name: _CODES_RECIPE for name, entry in MODELS.items() if entry.target == CODES},
 }  # fmt: skip

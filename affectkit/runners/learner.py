@@ -15,13 +15,13 @@ from typing import Any
 import torch
 from timm.utils import ModelEmaV3
 from torch import nn
-from torch.nn import functional
 from torch.nn.modules.batchnorm import _NormBase
 
 from affectkit.core.progress import Reporter
 from affectkit.core.randomness import address, numpy_generator
 from affectkit.errors import RunError, UsageError
 from affectkit.runners.backends import compile_faults
+from affectkit.runners.growth import first_size, growing
 from affectkit.runners.training import Training
 
 
@@ -53,6 +53,7 @@ class Learner:
                 "Start train without torchrun; test, infer and the preparations run in several.",
             )
         self._width = self._output_shape() if self.group.several else ()
+        self.start_size = first_size(self.settings, self.task.spec, self.model)
         self.parts: dict[str, LossSum] = {}  # of those that the loss of this model has
 
     def train(self) -> None:
@@ -86,8 +87,8 @@ class Learner:
         batch = self.place.images(raw, self.task.spec) if len(raw["index"]) else self.place.move(raw)
         if self.settings.mixup and len(raw["index"]):
             batch = mixup(batch, self.settings.mixup, seed=self.settings.seed, epoch=epoch, number=number)
-        if self.settings.start_size is not None and len(raw["index"]):
-            batch["image"] = growing(batch["image"], start=self.settings.start_size, progress=progress)
+        if self.start_size is not None and len(raw["index"]):
+            batch["image"] = growing(batch["image"], start=self.start_size, progress=progress)
         self._pending = True
         self._uneven |= 0 in counts
         seed = address(self.settings.seed, "batch", epoch, number, *([self.group.rank] if self.group.rank else []))
@@ -308,29 +309,6 @@ def _in_single(outputs: Any) -> Any:
 
 def _tensors(batch: dict[str, Any]) -> dict[str, torch.Tensor]:
     return {name: value for name, value in batch.items() if isinstance(value, torch.Tensor)}
-
-
-GROWN = 0.75
-"""Share of a training after which images have the input size."""
-GROWTH = 8
-"""Pixels by which they grow at once; a fourteenth of large ones, for each size is a graph of its own."""
-
-
-def growing(images: torch.Tensor, *, start: int, progress: float) -> torch.Tensor:
-    """Images (B, C, H, W) shrunk to where growth from ``start`` pixels on the shorter side stands at ``progress``.
-
-    As in progressive learning (Tan and Le, "EfficientNetV2", ICML 2021, section 4): early epochs need no detail, and
-    arithmetic goes by the square of the side.
-    """
-    height, width = images.shape[2:]
-    full = min(height, width)
-    step = max(GROWTH, full // 14 // GROWTH * GROWTH)
-    side = start + (full - start) * min(progress / GROWN, 1.0)
-    side = min(start + int((side - start) / step + 1e-9) * step, full) if progress < GROWN else full
-    if side == full:
-        return images
-    size = (round(height * side / full), round(width * side / full))
-    return functional.interpolate(images, size, mode="bilinear", antialias=True, align_corners=False)
 
 
 def mixup(batch: dict[str, Any], alpha: float, *, seed: int, epoch: int, number: int) -> dict[str, Any]:

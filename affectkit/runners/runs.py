@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from affectkit.config import plain, resolve
+from affectkit.core.assets import model_file
 from affectkit.core.files import fresh_folder, read_json, write_json
 from affectkit.core.progress import Reporter
 from affectkit.errors import AffectkitError, Stopped, UsageError
@@ -108,6 +109,8 @@ def absolute(settings: TrainSettings) -> TrainSettings:
     names = ("data", "labels", "test_data", "test_labels", "output", "init")
     paths = {name: getattr(settings, name) for name in names}
     changes: dict[str, Any] = {name: path and path.absolute() for name, path in paths.items()}
+    if settings.init is not None and model_file(settings.init):  # a name, not a path
+        changes["init"] = settings.init
     if is_file(settings.clip_weights):
         changes["clip_weights"] = str(Path(settings.clip_weights).expanduser().absolute())
     if settings.clip.endswith(".json"):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from affectkit.config import setting
+from affectkit.core.assets import BUILTIN_NETWORK, model_file
 from affectkit.core.spec import FITS
 from affectkit.data.presets import PRESETS
 from affectkit.data.scales import RATINGS, parse_scale
@@ -135,7 +136,9 @@ class TrainSettings(Codes, Runtime):
         group=MODEL,
     )
     pretrained: bool = setting(True, "Start from the weights on timm's hub (downloaded once).", group=MODEL)
-    init: Path | None = setting(None, "Start from the weights in this file, or run folder, instead.", group=MODEL)
+    init: Path | None = setting(
+        None, "Start from the weights in this file, run folder, or builtin, instead.", group=MODEL
+    )
     tune: str = setting(
         "all",
         "What learns: all; last: the classifier alone, on a network that stays as it is (needs weights to start from).",
@@ -322,6 +325,9 @@ class TrainSettings(Codes, Runtime):
     def implied(values: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
         """The defaults that come with a model, and where they are from."""
         name = values.get("model", TrainSettings.model)
+        if "model" not in values and values.get("init") is not None and model_file(values["init"]):
+            name = BUILTIN_NETWORK
+            return f"{values['init']}, a {name}", {"model": name, **recipe(name)}
         found = recipe(name)
         if values.get("stage") == "autoencoder" and "monitor" in found:
             found = {**found, "monitor": "reconstruction"}

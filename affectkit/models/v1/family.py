@@ -15,7 +15,7 @@ from affectkit.models.v1.parts import parse_parts
 from affectkit.models.v1.states import renamed
 from affectkit.models.weights import classes_of, copy_weights, read_state, without_clip
 
-SETTINGS = ("channels", "image_size", "dropout", "v1")
+SETTINGS = ("channels", "image_size", "start_size", "dropout", "v1")
 INPUT = {"height": 64, "width": 64, "mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)}
 
 
