@@ -32,12 +32,19 @@ class ConvertSettings:
     )
     mode: str | None = published_mode()
     mask: str | None = published_mask()
+    half: bool = setting(False, "Of affectkit's own checkpoint: write its weights in half precision.")
     force: bool = setting(False, "Replace OUTPUT.")
 
     def rules(self) -> list[str]:
         """Faults between settings."""
         named = {"PUBLISHED, the file to read": self.published, "OUTPUT, the file to write": self.output}
-        return [f"{name}, is needed." for name, value in named.items() if value is None]
+        faults = [f"{name}, is needed." for name, value in named.items() if value is None]
+        others = [name for name in ("outputs", "clip_weights", "mode", "mask") if getattr(self, name) is not None]
+        if self.half and others:
+            faults.append(
+                f"--half and --{others[0].replace('_', '-')} exclude each other: published files alone have it."
+            )
+        return faults
 
 
 def register(app: typer.Typer) -> None:
@@ -51,12 +58,18 @@ def register(app: typer.Typer) -> None:
         is written (tens of MB), and CLIP referred to by hash; else CLIP's image tower too. Commands that take a
         --checkpoint also take the published file as it is.
 
+        With --half a checkpoint of affectkit's own is written in half precision, at half its size.
+
         Example: affectkit convert VCA.pth vca.safetensors
         """
         from affectkit.runners.convert import convert as run
-        from affectkit.runners.convert import megabytes
 
         s = resolved.settings
+        if s.half:
+            from affectkit.runners.halving import halve
+
+            _show(halve(s.published, s.output, force=s.force), console)
+            return
         summary = run(
             s.published,
             s.output,
@@ -67,15 +80,22 @@ def register(app: typer.Typer) -> None:
             force=s.force,
             reporter=console,
         )
-        console.result(summary)
-        rows = [
-            ["file", summary["output"]],
-            ["recognised", summary["recognised"]],
-            *([name, str(value)] for name, value in summary["published"].items()),
-            *_clip(summary),
-            ["size", f"{megabytes(summary['bytes_after'])}, from {megabytes(summary['bytes_before'])}"],
-        ]
-        console.table(["checkpoint", ""], rows)
+        _show(summary, console)
+
+
+def _show(summary: dict[str, Any], console: Console) -> None:
+    """What was written, and from what."""
+    from affectkit.runners.convert import megabytes
+
+    console.result(summary)
+    rows = [
+        ["file", summary["output"]],
+        ["recognised", summary["recognised"]],
+        *([name, str(value)] for name, value in summary["published"].items()),
+        *_clip(summary),
+        ["size", f"{megabytes(summary['bytes_after'])}, from {megabytes(summary['bytes_before'])}"],
+    ]
+    console.table(["checkpoint", ""], rows)
 
 
 def _clip(summary: dict[str, Any]) -> list[list[str]]:

@@ -51,6 +51,8 @@ for _name, _place, _summary in (
     ("color", "alterations:COLOR", "hue turned by a share of the circle (VCA)"),
     ("lighting", "alterations:LIGHTING", "multiplied, saturating (VCA)"),
     ("grayscale", "alterations:GRAYSCALE", "colour taken out (VCA)"),
+    ("mirror", "framing:MIRROR", "left and right exchanged"),
+    ("framing", "framing:FRAMING", "nearer (framing=1.25) or farther (framing=0.75)"),
 ):
     CORRUPTIONS.add(_name, f"affectkit.corruptions.{_place}", _summary)
 
@@ -59,7 +61,7 @@ GROUPS = {
     "benchmark": _NAMES[:15],
     "validation": _NAMES[15:19],
     "all": _NAMES[:19],
-    "alterations": _NAMES[19:],
+    "alterations": _NAMES[19:23],
 }
 """Names for several."""
 

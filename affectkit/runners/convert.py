@@ -72,7 +72,7 @@ def convert(
         DownloadError: OpenAI's weights were asked for and cannot be fetched.
     """
     source = _checked_source(source)
-    _check_output(output, source, force=force)
+    check_output(output, source, force=force)
     if clip_weights is not None and clip_weights not in (clip.OPENAI, KEEP) and not Path(clip_weights).is_file():
         raise UsageError(
             f"--clip-weights {clip_weights} is not a file.",
@@ -150,12 +150,14 @@ def _checked_source(source: Path) -> Path:
     if head[8:] == b"{" and not published.is_published(path):
         raise UsageError(
             f"{path} is a safetensors file: convert reads published files of VCA, V1 networks and CM-VQVAE.",
-            "A checkpoint of affectkit is used as it is; weights of a backbone go to affectkit train --init FILE.",
+            "A checkpoint of affectkit is used as it is (--half writes it smaller); weights of a backbone go to "
+            "affectkit train --init FILE.",
         )
     return path
 
 
-def _check_output(output: Path, source: Path, *, force: bool) -> None:
+def check_output(output: Path, source: Path, *, force: bool) -> None:
+    """Refuse an ``output`` that is not a new .safetensors file, or replaces another without ``force``."""
     if output.suffix != ".safetensors":
         raise UsageError(f"{output} must end in .safetensors.", f"For example {output.with_suffix('.safetensors')}.")
     if output.is_dir():
