@@ -1,4 +1,4 @@
-"""Percentile bootstrap intervals of ratings' measures (Efron and Tibshirani 1993, ch. 13), addressed by a seed.
+"""Percentile bootstrap intervals of measures (Efron and Tibshirani 1993, ch. 13), addressed by a seed.
 
 An interval over items says how far a measure would vary with other items of the same kind, for this one trained
 model; an interval over repeats, how far it varies with split and initialisation. Neither contains the other.
@@ -7,12 +7,14 @@ model; an interval over repeats, how far it varies with split and initialisation
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from affectkit.core.randomness import numpy_generator
 from affectkit.errors import UsageError
+from affectkit.metrics.classification import per_class
 from affectkit.metrics.distribution import Floats, check_vector
 from affectkit.metrics.ratings import EQUAL, MEASURES, check_ratings
 
@@ -73,6 +75,53 @@ def mean_interval(values: ArrayLike, *, level: float = 0.95, draws: int = 2000, 
     if len(array) < 2 or not np.isfinite(array).all():
         return _NOWHERE
     return _interval(_resampled_means(array[None], draws, seed)[:, 0], level)
+
+
+def mean_intervals(
+    values: Mapping[str, ArrayLike], *, level: float = 0.95, draws: int = 2000, seed: int = 0
+) -> dict[str, Interval]:
+    """An interval for the mean of each of ``values`` (N,), one an item, all from the same resamples of the items.
+
+    Returns and raises as ``mean_interval``.
+    """
+    arrays = {name: check_vector(array, name, each="items") for name, array in values.items()}
+    _check(level, draws)
+    usable = {name: array for name, array in arrays.items() if len(array) > 1 and np.isfinite(array).all()}
+    found = dict.fromkeys(arrays, _NOWHERE)
+    if usable:
+        means = _resampled_means(np.stack(list(usable.values())), draws, seed)
+        found |= {name: _interval(column, level) for name, column in zip(usable, means.T, strict=True)}
+    return found
+
+
+def confusion_intervals(
+    confusion: ArrayLike, *, level: float = 0.95, draws: int = 2000, seed: int = 0
+) -> dict[str, Interval]:
+    """An interval each for ``accuracy``, ``balanced_accuracy`` and ``macro_f1`` of a confusion matrix (C, C).
+
+    To resample N items with replacement is to draw N times from the cells with their shares: the time taken depends on
+    the number of classes alone.
+
+    Raises:
+        DataError: ``confusion`` is not square, or not counts. UsageError: ``level`` or ``draws`` is out of range.
+    """
+    per_class(confusion)  # which checks it
+    counts = np.asarray(confusion, dtype=np.int64)
+    _check(level, draws)
+    total, classes = int(counts.sum()), len(counts)
+    if total < 2:
+        return dict.fromkeys(("accuracy", "balanced_accuracy", "macro_f1"), _NOWHERE)
+    rng = numpy_generator(seed, "bootstrap of a confusion matrix", total)
+    drawn = rng.multinomial(total, counts.ravel() / total, size=draws).reshape(draws, classes, classes)
+    hits, true, predicted = np.diagonal(drawn, axis1=1, axis2=2), drawn.sum(2), drawn.sum(1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        recall, f1 = hits / true, 2 * hits / (true + predicted)
+    found = {
+        "accuracy": hits.sum(1) / total,
+        "balanced_accuracy": np.nanmean(recall, axis=1),
+        "macro_f1": np.nanmean(f1, axis=1),
+    }
+    return {name: _interval(values, level) for name, values in found.items()}
 
 
 def _check(level: float, draws: int) -> None:

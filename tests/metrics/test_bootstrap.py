@@ -13,7 +13,7 @@ from scipy.stats import bootstrap
 from affectkit.core.randomness import numpy_generator
 from affectkit.errors import DataError, UsageError
 from affectkit.metrics import bootstrap as module
-from affectkit.metrics.bootstrap import mean_interval, rating_intervals
+from affectkit.metrics.bootstrap import confusion_intervals, mean_interval, mean_intervals, rating_intervals
 from affectkit.metrics.ratings import MEASURES, agreement, pearson_r
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -125,3 +125,42 @@ def test_faults_are_refused():
         rating_intervals([1, math.nan], [1, 2])
     with pytest.raises(DataError, match="shape"):
         mean_interval([[1, 2]])
+
+
+def test_means_of_several_measures_share_their_resamples():
+    rng = np.random.default_rng(2)
+    values = {"kl": rng.exponential(size=80), "top1": (rng.random(80) < 0.7).astype(float)}
+    found = mean_intervals(values)
+    for name, array in values.items():
+        assert found[name] == pytest.approx(mean_interval(array), rel=1e-12)
+        expected = bootstrap((array,), np.mean, n_resamples=4000, method="percentile", rng=1).confidence_interval
+        width = expected[1] - expected[0]
+        assert np.abs(np.subtract(found[name], expected)).max() < 0.1 * width
+    gone = mean_intervals({"kl": [1.0, math.nan], "top1": [0.0, 1.0]})
+    assert math.isnan(gone["kl"][0]) and not math.isnan(gone["top1"][0])
+
+
+def test_intervals_of_a_confusion_matrix_agree_with_resampled_items():
+    """Items of 4 classes, one of them rare, resampled in a loop and measured by scikit-learn."""
+    from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
+
+    rng = np.random.default_rng(4)
+    truth = rng.choice(4, size=150, p=[0.5, 0.3, 0.16, 0.04])
+    guess = np.where(rng.random(150) < 0.65, truth, rng.integers(0, 4, 150))
+    counts = np.zeros((4, 4), int)
+    np.add.at(counts, (truth, guess), 1)
+    found = confusion_intervals(counts)
+    rows = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for _ in range(1500):
+            drawn = rng.integers(0, 150, 150)
+            pair = truth[drawn], guess[drawn]
+            rows.append((accuracy_score(*pair), balanced_accuracy_score(*pair), f1_score(*pair, average="macro")))
+    for name, values in zip(("accuracy", "balanced_accuracy", "macro_f1"), np.transpose(rows), strict=True):
+        low, high = np.quantile(values, [0.025, 0.975])
+        assert np.abs(np.subtract(found[name], (low, high))).max() < 0.12 * (high - low), name
+    assert confusion_intervals(counts) == found != confusion_intervals(counts, seed=1)
+    assert all(math.isnan(bound) for bound in confusion_intervals([[1, 0], [0, 0]])["accuracy"])
+    with pytest.raises(DataError):
+        confusion_intervals([[1, 2]])
