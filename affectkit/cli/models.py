@@ -9,6 +9,8 @@ import typer
 from affectkit.cli._console import Console
 from affectkit.cli._options import command
 from affectkit.config import Resolved, setting
+from affectkit.core import assets
+from affectkit.core.assets import BUILTIN, BUILTIN_MODEL, PREFIX, card_file, model_file
 from affectkit.errors import UsageError
 
 
@@ -27,21 +29,48 @@ def register(app: typer.Typer) -> None:
 
     @command(app, "models", ModelsSettings)
     def models(resolved: Resolved[ModelsSettings], console: Console) -> None:
-        """List the models that train takes, or show what a checkpoint holds.
+        """List the models that train takes, or show what a checkpoint holds; builtin: the card of the built-in model.
 
-        Example: affectkit models 'efficientnet*'
+        Example: affectkit models 'efficientnet*'; affectkit models builtin
         """
         settings = resolved.settings
+        if settings.pattern and _built_in(settings.pattern):
+            _show_card(settings.pattern, console)
+            return
         if settings.checkpoint is not None:
             _show_checkpoint(settings.checkpoint, console)
             return
         rows = _named(settings.pattern)
         if settings.pattern and not rows:
             raise UsageError(f"no model matches {settings.pattern!r}.", "affectkit models lists the common ones.")
-        console.result({"models": [{"name": name, "summary": summary} for name, summary in rows]})
+        ready = [(f"{PREFIX}{name}", summary) for name, summary in assets.MODELS.items() if not settings.pattern]
+        console.result(
+            {
+                "models": [{"name": name, "summary": summary} for name, summary in rows],
+                "built_in": [{"name": name, "summary": summary} for name, summary in ready],
+            }
+        )
+        if ready:
+            console.table(["ready to use", "what it is"], [list(row) for row in ready])
+            console.note(
+                f"{BUILTIN} is {PREFIX}{BUILTIN_MODEL}: infer takes it unless --checkpoint names another; its card: "
+                f"affectkit models {BUILTIN}"
+            )
         console.table(["model", "what it is"], [list(row) for row in rows])
         if not settings.pattern:
             console.note("Any other timm backbone is taken too: affectkit models PATTERN searches them.")
+
+
+def _built_in(text: str) -> bool:
+    return text == BUILTIN or text.startswith(PREFIX)
+
+
+def _show_card(name: str, console: Console) -> None:
+    """The model card, as it stands in its file, and what the checkpoint says."""
+    text = card_file(name).read_text(encoding="utf-8")
+    console.result({"name": name, "file": str(model_file(name)), "card": text})
+    if not console.json:
+        console.line(text.rstrip())
 
 
 def _named(pattern: str | None) -> list[tuple[str, str]]:
