@@ -120,7 +120,7 @@ def read_clip(
     check_clip_file(path)
     reach = spec.reach if reach is None else reach
     wanted = _Wanted(size, reach, frames, sound, longest)
-    if (lacking := _lacking(path)) is not None:
+    if (lacking := lacking_bytes(path)) is not None:
         raise ClipFault("truncated", f"clip {path}: the file is cut short; its last piece lacks {lacking:,} bytes.")
     try:
         heard = _pass(path, wanted, _expected(path) if frames else 0)
@@ -132,7 +132,7 @@ def read_clip(
         raise ClipFault("undecodable", f"clip {path}: cannot be decoded ({told}).") from error
 
 
-def _lacking(path: Path) -> int | None:
+def lacking_bytes(path: Path) -> int | None:
     """Bytes that an FLV file lacks of the last of its tags, by the lengths that these state; None where it is whole.
 
     FFmpeg passes over half a tag in silence. A file that is not made as tags should be is left to FFmpeg to judge.
@@ -161,7 +161,7 @@ def _lacking(path: Path) -> int | None:
     return None
 
 
-def _opened(path: Path) -> Any:
+def opened(path: Path) -> Any:
     """The container; titles and the like in other encodings than UTF-8 are no fault of a clip."""
     return av.open(str(path), metadata_errors="replace")
 
@@ -191,7 +191,7 @@ class _Heard:
 
 def _expected(path: Path) -> int:
     """About how many pictures there are: as the container says, or its packets counted, without decoding."""
-    with _opened(path) as container:
+    with opened(path) as container:
         if not container.streams.video:
             return 0
         video = container.streams.video[0]
@@ -201,7 +201,7 @@ def _expected(path: Path) -> int:
 def _pass(path: Path, wanted: _Wanted, expected: int) -> _Heard:
     """Decode the clip once, to its end; of the pictures those around the middle of ``expected`` are kept, so that a
     long film takes no more memory than a short clip."""
-    with _opened(path) as container:
+    with opened(path) as container:
         video = container.streams.video[0] if container.streams.video else None
         audio = container.streams.audio[0] if container.streams.audio else None
         if wanted.frames and video is None:
@@ -241,7 +241,7 @@ def _decode(container: Any, path: Path, streams: Sequence[Any], wanted: _Wanted,
                 if low <= heard.count <= high:
                     heard.pictures[heard.count] = frame
                 heard.count += 1
-                heard.end = max(heard.end, (frame.time or 0.0) + _seconds_of(frame, packet.stream))
+                heard.end = max(heard.end, (frame.time or 0.0) + seconds_of(frame, packet.stream))
             else:
                 heard.sounds.append(frame)
                 heard.end = max(heard.end, (frame.time or 0.0) + frame.samples / frame.sample_rate)
@@ -258,7 +258,8 @@ def _clip(path: Path, heard: _Heard, spec: ClipSpec, wanted: _Wanted) -> Clip:
     return Clip(frames, sound, rate, heard.end)
 
 
-def _seconds_of(frame: Any, stream: Any) -> float:
+def seconds_of(frame: Any, stream: Any) -> float:
+    """How long a picture is shown; 0 where neither it nor its stream tells."""
     if frame.duration and frame.time_base:
         return float(frame.duration * frame.time_base)
     return float(1 / stream.average_rate) if stream.average_rate else 0.0
