@@ -47,6 +47,10 @@ class InputSpec:
         """A copy with ``changes``."""
         return replace(self, **changes)
 
+    def in_colour(self) -> InputSpec:
+        """The same input with three channels, where it has one."""
+        return self if self.channels == 3 else self.with_(channels=3, mean=(0.5,) * 3, std=(0.5,) * 3)
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON and YAML."""
         found = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}

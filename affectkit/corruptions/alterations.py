@@ -24,6 +24,11 @@ LUMA = (0.299, 0.587, 0.114)
 """Weights of red, green and blue in the luma of ITU-R BT.601."""
 
 
+def luma(images: torch.Tensor) -> torch.Tensor:
+    """(B, 1, H, W) of colour images (B, 3, H, W)."""
+    return (images * images.new_tensor(LUMA).view(1, 3, 1, 1)).sum(1, keepdim=True)
+
+
 class Noise(Corruption):
     """Gaussian noise of variance ``level``, independent in each value."""
 
@@ -85,9 +90,7 @@ class Grayscale(Corruption):
     random = False
 
     def apply(self, images: torch.Tensor, level: float, drawn: Mapping[str, torch.Tensor]) -> torch.Tensor:
-        weights = images.new_tensor(LUMA).view(1, 3, 1, 1)
-        luma = (images * weights).sum(1, keepdim=True).expand_as(images)
-        return images.lerp(luma, level)
+        return images.lerp(luma(images).expand_as(images), level)
 
 
 NOISE, COLOR, LIGHTING, GRAYSCALE = Noise(), Color(), Lighting(), Grayscale()

@@ -14,7 +14,7 @@ import torch
 from affectkit.core.progress import Reporter, Silent
 from affectkit.core.spec import InputSpec
 from affectkit.corruptions import base
-from affectkit.corruptions.alterations import LUMA
+from affectkit.corruptions.alterations import luma
 from affectkit.data.decode import is_image_name
 from affectkit.data.layouts import find
 from affectkit.data.split import Split, some
@@ -89,8 +89,7 @@ class Corrupting:
             if self.save is not None:
                 self.save(numbers, made.cpu())
             if self.spec.channels == 1:
-                weights = torch.tensor(LUMA, device=made.device).view(1, 3, 1, 1)
-                made = (made.float() * weights).sum(1, keepdim=True).round().to(torch.uint8)
+                made = luma(made.float()).round().to(torch.uint8)
             # Kernels differ by the order in memory, and with them the last digits: as clean images come.
             yield {**raw, "image": made.contiguous(memory_format=torch.channels_last)}
 

@@ -20,6 +20,7 @@ from affectkit.core.files import fresh_folder, write_json
 from affectkit.core.progress import Reporter
 from affectkit.core.spec import InputSpec
 from affectkit.corruptions import CORRUPTIONS, corrupt, parse
+from affectkit.corruptions.alterations import luma
 from affectkit.corruptions.base import check_strength
 from affectkit.data.layouts import Labels, Source, find
 from affectkit.data.loading import (
@@ -186,7 +187,8 @@ def _test_at(
     source, split = tested(place, task, settings, reporter=reporter)
     workers, why = place.workers(settings.workers, held=split.store is not None)
     reporter.note(place.describe(settings.batch_size, f"{workers} ({why})"))
-    loader = evaluation_loader(items_of(split, task.spec), place=place, batch_size=settings.batch_size, workers=workers)
+    seen = task.spec.in_colour() if settings.alter else task.spec
+    loader = evaluation_loader(items_of(split, seen), place=place, batch_size=settings.batch_size, workers=workers)
     try:
         with StopFlag(reporter) as stopping:
             found = evaluate(network, task, split, loader, place=place, reporter=reporter, stopping=stopping)
@@ -258,15 +260,16 @@ def check_looks(spec: InputSpec, what: str) -> None:
 
 
 def alteration(text: str, spec: InputSpec) -> Callable[[torch.Tensor], torch.Tensor]:
-    """What ``--alter`` means, on images (B, 3, H, W) in [0, 1]."""
-    if spec.channels != 3:
-        raise UsageError(
-            f"--alter {text}: alterations are of colour images, and the model takes {spec.channels} channel."
-        )
+    """What ``--alter`` means, on colour images (B, 3, H, W) in [0, 1]; where ``spec`` is of gray ones, their luma."""
     chosen = parse(text)
     if chosen.strength is not None:  # now, not when the first batch comes
         check_strength(CORRUPTIONS.resolve(chosen.name), chosen.name, chosen.strength)
-    return lambda images: corrupt(images, chosen.name, chosen.severity, strength=chosen.strength)
+
+    def alter(images: torch.Tensor) -> torch.Tensor:
+        made = corrupt(images, chosen.name, chosen.severity, strength=chosen.strength)
+        return luma(made) if spec.channels == 1 else made
+
+    return alter
 
 
 def _write_test(folder: Path, task: Task, results: Results, summary: dict[str, Any], *, reporter: Reporter) -> None:

@@ -248,17 +248,12 @@ class Sweep:
         if (
             self.split.store is not None
             or made < 2
-            or not choose_cache(self.settings.cache, len(self.split), self._colour_spec())
+            or not choose_cache(self.settings.cache, len(self.split), self.task.spec.in_colour())
         ):
             return None
-        held = hold_images(self.split, self._colour_spec(), reporter=self.reporter)
+        held = hold_images(self.split, self.task.spec.in_colour(), reporter=self.reporter)
         refuse_failures(list(held.failures.values()), self.settings.on_error)
         return held
-
-    def _colour_spec(self) -> Any:
-        """The input with three channels: corruptions are of colour images."""
-        spec = self.task.spec
-        return spec if spec.channels == 3 else spec.with_(channels=3, mean=(0.5,) * 3, std=(0.5,) * 3)
 
     def _compute_row(self, step: Step, held: Held | None, workers: int, stopping: StopFlag) -> None:
         split = self.split
@@ -266,8 +261,8 @@ class Sweep:
             split, _ = self.task.usable(split_below(step.folder, split, reporter=Within(self.reporter)))
         made = step.folder is None and step.severity > 0
         # A clean row of a gray model reads gray images, as test does.
-        spec = self._colour_spec() if made else self.task.spec
-        kept = held if step.folder is None and spec.channels == self._colour_spec().channels else None
+        spec = self.task.spec.in_colour() if made else self.task.spec
+        kept = held if step.folder is None and spec.channels == self.task.spec.in_colour().channels else None
         loader = evaluation_loader(
             items_of(split, spec, held=kept),
             place=self.place,

@@ -1,0 +1,141 @@
+"""The model that comes with the package, by name, in every command that takes one."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pytest
+from PIL import Image
+from support import affectkit, invoke
+
+import affectkit as package
+from affectkit.config import resolve
+from affectkit.core.assets import BUILTIN_NETWORK, card_file, config_file, model_file
+from affectkit.errors import UsageError
+from affectkit.prep.faces import PARAMETERS, draw_face, draw_look
+from affectkit.runners.checkpoint import read_header
+from affectkit.runners.settings import TrainSettings
+
+EMOTIONS = ["neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt"]
+PHOTOGRAPH = Path(matplotlib.get_data_path()) / "sample_data" / "grace_hopper.jpg"
+SEEDS = {"neutral": 6, "happiness": 20, "surprise": 23}
+
+
+def rows_of(text):
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+@pytest.fixture
+def crops(tmp_path):
+    """Class folders of schematic face crops, of three of the model's eight classes."""
+    for split in ("train", "valid", "test"):
+        for label, seed in SEEDS.items():
+            folder = tmp_path / "crops" / split / label
+            folder.mkdir(parents=True)
+            for number in range(6):
+                expression = np.random.default_rng([seed, number]).uniform(-1, 1, len(PARAMETERS)).clip(0)
+                face = draw_face(expression, draw_look(np.random.default_rng(seed)), size=64)
+                Image.fromarray(face).save(folder / f"{number}.png")
+    return tmp_path / "crops"
+
+
+def test_infer_answers_at_once(tmp_path):
+    """On a fresh machine: no checkpoint, no network, a photograph as it is."""
+    offline = {"HF_HUB_OFFLINE": "1", "HTTPS_PROXY": "http://127.0.0.1:9", "HOME": str(tmp_path)}
+    done = affectkit("infer", PHOTOGRAPH, "--workers", "0", "--annotate", tmp_path / "drawn", **offline)
+    assert done.returncode == 0, done.stderr
+    (row,) = rows_of(done.stdout)
+    assert row["Image Name"] == str(PHOTOGRAPH) and row["Face"] == "1" and 200 < float(row["width"]) < 250
+    shares = [float(row[name]) for name in EMOTIONS]
+    assert sum(shares) == pytest.approx(1, abs=1e-4) and row["Predicted Label"] == EMOTIONS[int(np.argmax(shares))]
+    assert len(list((tmp_path / "drawn").rglob("grace_hopper.jpg"))) == 1
+
+
+def test_its_file_is_small_and_says_what_it_is():
+    path = model_file("builtin")
+    assert path == model_file("affectkit:ferplus-small") and path.stat().st_size <= 10_000_000
+    header = read_header("builtin")
+    assert header.model == BUILTIN_NETWORK and list(header.spec.classes) == EMOTIONS and header.spec.channels == 1
+    assert (header.spec.height, header.spec.width) == (48, 48) and header.spec.temperature != 1
+    with pytest.raises(UsageError, match="ferplus-small"):
+        model_file("affectkit:ferplus-smal")
+
+
+def test_its_recipe_trains_the_network_that_is_shipped():
+    chosen = resolve(
+        TrainSettings, flags={"data": Path("d"), "output": Path("o")}, file=Path("affectkit:ferplus-small")
+    ).settings
+    header = read_header("builtin")
+    assert (chosen.model, chosen.channels, chosen.image_size) == (header.model, 1, 48)
+    assert (chosen.fit, chosen.seed, chosen.monitor) == (
+        header.spec.fit,
+        header.training["seed"],
+        header.training["monitor"],
+    )
+    assert 1 <= header.training["epoch"] <= chosen.epochs and config_file(Path("x.yaml")) == Path("x.yaml")
+
+
+def test_its_card_is_listed_and_tells_the_truth():
+    listed = json.loads(invoke("models", "--json").stdout)
+    assert [entry["name"] for entry in listed["built_in"]] == ["affectkit:ferplus-small"]
+    text = invoke("models", "builtin").stdout
+    assert text.rstrip() == card_file("builtin").read_text().rstrip()
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    for wanted in ("Intended use", "Data", "Training", "Validation", "Calibration", "Limits and biases"):
+        assert any(wanted in heading for heading in headings), wanted
+    header = read_header("builtin")
+    assert f"temperature {header.spec.temperature:.3f}" in text
+    assert f"{header.training['valid']['kl']:.4f}" in text  # KL on the validation split, as training told it
+    assert json.loads(invoke("models", "builtin", "--json").stdout)["card"] == card_file("builtin").read_text()
+
+
+def test_test_takes_it_by_name(crops, tmp_path):
+    done = invoke("test", "--checkpoint", "builtin", "--data", crops, "--workers", "0", "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["images"] == 18 and 0 <= found["metrics"]["top1"] <= 1
+    low, high = found["intervals"]["top1"]
+    assert low <= found["metrics"]["top1"] <= high
+    altered = [
+        json.loads(
+            invoke(
+                "test", "--checkpoint", "builtin", "--data", crops, "--workers", "0", "--json", "--alter", alter
+            ).stdout
+        )["metrics"]
+        for alter in ("mirror", "framing=1")
+    ]
+    assert altered[0] == pytest.approx(altered[1], abs=1e-4)  # a face and its mirror image get the same answer
+    assert altered[0]["kl"] == pytest.approx(found["metrics"]["kl"], abs=0.02)  # luma before or after resizing
+
+
+def test_eval_corruptions_takes_it_by_name(crops, tmp_path):
+    done = invoke(
+        "eval-corruptions", "--checkpoint", "builtin", "--data", crops, "--results", tmp_path / "r",
+        "--corruptions", "fog,jpeg_compression", "--workers", "0", "--json",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+
+def test_training_starts_from_it(crops, tmp_path):
+    done = invoke(
+        "train", "--init", "builtin", "--data", crops, "--output", tmp_path / "run", "--epochs", "1",
+        "--batch-size", "6", "--workers", "0", "--tune", "last",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "initial weights" in done.stderr and "head.1" in done.stderr
+    tuned, origin = package.load(tmp_path / "run"), package.load("builtin")
+    assert list(tuned.spec.classes) == sorted(SEEDS) and tuned.header.model == BUILTIN_NETWORK
+    for name, value in origin.state_dict().items():
+        if not name.startswith("head."):
+            assert (tuned.state_dict()[name] == value).all(), name
+    # Faces are found for it, too, as it takes face crops.
+    again = invoke("infer", PHOTOGRAPH, "--checkpoint", tmp_path / "run", "--workers", "0")
+    assert rows_of(again.stdout)[0]["Face"] == "1"
+    resumed = invoke("train", "--resume", tmp_path / "run")
+    assert resumed.returncode == 0 and "nothing to do" in resumed.stderr
