@@ -96,6 +96,7 @@ def without_effect(settings: TrainSettings, given: frozenset[str]) -> list[str]:
         "lr_cycle_end": schedule != "cyclic_plateau" and f"--schedule {schedule}",
         "dropout": top != "linear" and f"--top {top}, whose dropout is 0.5",
         "keep_every": settings.keep_epochs and "--keep-epochs, which keeps them all",
+        "teacher_share": not settings.teacher and "no --teacher",
         "pretrained": settings.init is not None and settings.pretrained and "--init",
     }
     idle |= dict.fromkeys(settings_of_others(settings.model), f"--model {settings.model}")
@@ -109,6 +110,9 @@ def absolute(settings: TrainSettings) -> TrainSettings:
     names = ("data", "labels", "test_data", "test_labels", "output", "init")
     paths = {name: getattr(settings, name) for name in names}
     changes: dict[str, Any] = {name: path and path.absolute() for name, path in paths.items()}
+    changes["teacher"] = tuple(
+        name if model_file(name) else str(Path(name).expanduser().absolute()) for name in settings.teacher
+    )
     if settings.init is not None and model_file(settings.init):  # a name, not a path
         changes["init"] = settings.init
     if is_file(settings.clip_weights):

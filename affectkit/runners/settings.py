@@ -248,6 +248,13 @@ class TrainSettings(Codes, Runtime):
         False, "Train on a label drawn from each image's distribution, anew each epoch.", group=LEARNING
     )
 
+    teacher: tuple[str, ...] = setting(
+        (),
+        "Checkpoints whose mean prediction is mixed into the training targets (distillation), as RUN,RUN.",
+        group=REGULAR,
+        metavar="CHECKPOINT,...",
+    )
+    teacher_share: float = setting(0.5, "Share of the targets that teachers have.", above=0, high=1, group=REGULAR)
     mixup: float = setting(0.0, "Alpha of mixup's Beta distribution; 0: off.", low=0, group=REGULAR)
     label_smoothing: float = setting(
         0.0, "Share of each target spread over all classes.", low=0, below=1, group=REGULAR

@@ -115,7 +115,7 @@ class Trainer:
         while not self._ended:
             batches = epoch_batches(len(self.training.train), settings.batch_size, seed=settings.seed, epoch=at.epoch)
             self.keys.set(at.epoch, [self._own(batch) for batch in batches[at.batch :]])
-            targets = self.task.targets(self.training.train, epoch=at.epoch)
+            targets = self.training.targets(at.epoch)
             learner.train()
             self.reporter.start(f"epoch {at.epoch + 1}/{settings.epochs}", len(self.training.train), self.noun)
             self.reporter.advance(sum(map(len, batches[: at.batch])))

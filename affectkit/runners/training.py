@@ -29,6 +29,7 @@ from affectkit.runners.place import Place
 from affectkit.runners.planning import make_plan, test_split
 from affectkit.runners.processes import Group
 from affectkit.runners.settings import TrainSettings
+from affectkit.runners.teaching import mixed, soft_targets
 from affectkit.schedules.curves import Schedule, Shape
 from affectkit.tasks.base import Task
 
@@ -42,6 +43,7 @@ class Training:
         network: what a batch is passed through: the model, or what was compiled from it.
         test: what the best epoch is tested on at the end.
         tuned: the part of the model that learns; None: all of it.
+        soft: what teachers predict for the training images (N, C); None without teachers.
     """
 
     settings: TrainSettings
@@ -59,6 +61,7 @@ class Training:
     network: nn.Module | Compiled
     test: Split | None = None
     tuned: nn.Module | None = None
+    soft: torch.Tensor | None = None
 
     def header(self, **summary: Any) -> Header:
         """The checkpoint header of this run's model."""
@@ -73,6 +76,10 @@ class Training:
                 **summary,
             },
         )
+
+    def targets(self, epoch: int) -> dict[str, torch.Tensor]:
+        """The targets of all training images in an epoch."""
+        return mixed(self.task.targets(self.train, epoch=epoch), self.soft, self.settings.teacher_share)
 
     def record(self) -> dict[str, Any]:
         """What ``config.yaml`` says: settings that ``--config`` reads back, versions, and what the data is."""
@@ -159,6 +166,7 @@ def prepare(settings: TrainSettings, *, reporter: Reporter, restored: bool = Fal
         place.network(model, compiled=settings.compile, reporter=reporter),
         test,
         tuned,
+        soft_targets(settings, task, train, place=place, reporter=reporter),
     )
 
 
