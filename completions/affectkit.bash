@@ -35,13 +35,14 @@ _affectkit_command() {
                 --mask-threshold --mask-penalty --quantizer --codes --hidden --stage --recon-scale
                 --reset-mask --data --labels --test-data --test-labels --rating-range --output --resume
                 --force --val-fraction --augment --fit --cache --on-error --model --task --pretrained
-                --no-pretrained --init --tune --image-size --channels --dropout --top --v1 --clip
+                --no-pretrained --init --tune --image-size --start-size --channels --dropout --top --v1 --clip
                 --clip-weights --clip-activation --clip-normalise --include-clip --outputs --views --epochs
                 --loss --optimizer --lr --momentum --weight-decay --schedule --warmup --lr-min --lr-peak
                 --lr-cycle-end --lr-patience --step-size --milestones --gamma --accumulate --clip-norm
-                --draw-labels --mixup --label-smoothing --class-weights --ema --early-stop --seed --monitor
-                --deterministic --checkpoint-every --keep-epochs --keep-every --keep --calibrate --repeat
-                --track --print-config --slurm --config --json --quiet -q --debug --help -h
+                --draw-labels --teacher --teacher-share --mixup --label-smoothing --class-weights --ema
+                --early-stop --seed --monitor --deterministic --checkpoint-every --keep-epochs --keep-every
+                --keep --calibrate --repeat --track --print-config --slurm --config --json --quiet -q --debug
+                --help -h
             )
             ;;
         verify-resume)
@@ -50,13 +51,14 @@ _affectkit_command() {
                 --mask-threshold --mask-penalty --quantizer --codes --hidden --stage --recon-scale
                 --reset-mask --data --labels --test-data --test-labels --rating-range --output --resume
                 --force --val-fraction --augment --fit --cache --on-error --model --task --pretrained
-                --no-pretrained --init --tune --image-size --channels --dropout --top --v1 --clip
+                --no-pretrained --init --tune --image-size --start-size --channels --dropout --top --v1 --clip
                 --clip-weights --clip-activation --clip-normalise --include-clip --outputs --views --epochs
                 --loss --optimizer --lr --momentum --weight-decay --schedule --warmup --lr-min --lr-peak
                 --lr-cycle-end --lr-patience --step-size --milestones --gamma --accumulate --clip-norm
-                --draw-labels --mixup --label-smoothing --class-weights --ema --early-stop --seed --monitor
-                --deterministic --checkpoint-every --keep-epochs --keep-every --keep --calibrate --repeat
-                --track --steps --images --keep-files --config --json --quiet -q --debug --help -h
+                --draw-labels --teacher --teacher-share --mixup --label-smoothing --class-weights --ema
+                --early-stop --seed --monitor --deterministic --checkpoint-every --keep-epochs --keep-every
+                --keep --calibrate --repeat --track --steps --images --keep-files --config --json --quiet -q
+                --debug --help -h
             )
             ;;
         test)
@@ -91,8 +93,9 @@ _affectkit_command() {
         infer)
             options=(
                 --device --precision --compile --batch-size --workers --checkpoint --results --labels
-                --rating-range --clip-weights --mode --mask --format --recursive --shard --resume --force
-                --on-error --slurm --config --json --quiet -q --debug --help -h
+                --rating-range --clip-weights --mode --mask --faces --annotate --every --smooth --camera
+                --seconds --format --recursive --shard --resume --force --on-error --slurm --config --json
+                --quiet -q --debug --help -h
             )
             rest=files
             ;;
@@ -108,7 +111,8 @@ _affectkit_command() {
             ;;
         convert)
             options=(
-                --outputs --clip-weights --mode --mask --force --config --json --quiet -q --debug --help -h
+                --outputs --clip-weights --mode --mask --half --force --config --json --quiet -q --debug
+                --help -h
             )
             arguments=(files files)
             ;;
@@ -213,15 +217,16 @@ _affectkit_option() {
         'eval-corruptions --config' | 'corruptions --preview' | 'corruptions --frost-textures' | \
         'corruptions --config' | 'probe --checkpoint' | 'probe --data' | 'probe --labels' | \
         'probe --clip-weights' | 'probe --results' | 'probe --config' | 'infer --checkpoint' | \
-        'infer --results' | 'infer --labels' | 'infer --clip-weights' | 'infer --config' | 'merge --config' | \
-        'quantiles --results' | 'quantiles --config' | 'convert --clip-weights' | 'convert --config' | \
-        'models --checkpoint' | 'models --config' | 'pull --output' | 'pull --config' | 'cache --config' | \
-        'demo --config' | 'doctor --config' | 'completions --write' | 'completions --config' | \
-        'prep cremad --output' | 'prep cremad --config' | 'prep rml --output' | 'prep rml --config' | \
-        'prep emovoxceleb --output' | 'prep emovoxceleb --config' | 'prep av-features --output' | \
-        'prep av-features --config' | 'prep ferplus --output' | 'prep ferplus --config' | \
-        'prep affectnet-fused --output' | 'prep affectnet-fused --config' | 'prep schematic --config' | \
-        'pipeline show --config' | 'pipeline save --config')
+        'infer --results' | 'infer --labels' | 'infer --clip-weights' | 'infer --annotate' | \
+        'infer --config' | 'merge --config' | 'quantiles --results' | 'quantiles --config' | \
+        'convert --clip-weights' | 'convert --config' | 'models --checkpoint' | 'models --config' | \
+        'pull --output' | 'pull --config' | 'cache --config' | 'demo --config' | 'doctor --config' | \
+        'completions --write' | 'completions --config' | 'prep cremad --output' | 'prep cremad --config' | \
+        'prep rml --output' | 'prep rml --config' | 'prep emovoxceleb --output' | \
+        'prep emovoxceleb --config' | 'prep av-features --output' | 'prep av-features --config' | \
+        'prep ferplus --output' | 'prep ferplus --config' | 'prep affectnet-fused --output' | \
+        'prep affectnet-fused --config' | 'prep schematic --config' | 'pipeline show --config' | \
+        'pipeline save --config')
             takes=1 kind=files
             ;;
         'datasplit --train-split' | 'datasplit --seed' | 'datasplit --group-by' | \
@@ -229,34 +234,36 @@ _affectkit_option() {
         'datasplit --filename-col' | 'datasplit --workers' | 'datasplit --scheduler' | 'datasplit --slurm' | \
         'relabel --slurm' | 'train --batch-size' | 'train --workers' | 'train --mask-scale' | \
         'train --mask-threshold' | 'train --mask-penalty' | 'train --codes' | 'train --hidden' | \
-        'train --rating-range' | 'train --val-fraction' | 'train --image-size' | 'train --channels' | \
-        'train --dropout' | 'train --v1' | 'train --views' | 'train --epochs' | 'train --lr' | \
-        'train --momentum' | 'train --weight-decay' | 'train --warmup' | 'train --lr-min' | \
+        'train --rating-range' | 'train --val-fraction' | 'train --image-size' | 'train --start-size' | \
+        'train --channels' | 'train --dropout' | 'train --v1' | 'train --views' | 'train --epochs' | \
+        'train --lr' | 'train --momentum' | 'train --weight-decay' | 'train --warmup' | 'train --lr-min' | \
         'train --lr-peak' | 'train --lr-cycle-end' | 'train --lr-patience' | 'train --step-size' | \
         'train --milestones' | 'train --gamma' | 'train --accumulate' | 'train --clip-norm' | \
-        'train --mixup' | 'train --label-smoothing' | 'train --class-weights' | 'train --ema' | \
-        'train --early-stop' | 'train --seed' | 'train --monitor' | 'train --checkpoint-every' | \
-        'train --keep-every' | 'train --keep' | 'train --repeat' | 'train --slurm' | \
-        'verify-resume --batch-size' | 'verify-resume --workers' | 'verify-resume --mask-scale' | \
-        'verify-resume --mask-threshold' | 'verify-resume --mask-penalty' | 'verify-resume --codes' | \
-        'verify-resume --hidden' | 'verify-resume --rating-range' | 'verify-resume --val-fraction' | \
-        'verify-resume --image-size' | 'verify-resume --channels' | 'verify-resume --dropout' | \
-        'verify-resume --v1' | 'verify-resume --views' | 'verify-resume --epochs' | 'verify-resume --lr' | \
+        'train --teacher' | 'train --teacher-share' | 'train --mixup' | 'train --label-smoothing' | \
+        'train --class-weights' | 'train --ema' | 'train --early-stop' | 'train --seed' | 'train --monitor' | \
+        'train --checkpoint-every' | 'train --keep-every' | 'train --keep' | 'train --repeat' | \
+        'train --slurm' | 'verify-resume --batch-size' | 'verify-resume --workers' | \
+        'verify-resume --mask-scale' | 'verify-resume --mask-threshold' | 'verify-resume --mask-penalty' | \
+        'verify-resume --codes' | 'verify-resume --hidden' | 'verify-resume --rating-range' | \
+        'verify-resume --val-fraction' | 'verify-resume --image-size' | 'verify-resume --start-size' | \
+        'verify-resume --channels' | 'verify-resume --dropout' | 'verify-resume --v1' | \
+        'verify-resume --views' | 'verify-resume --epochs' | 'verify-resume --lr' | \
         'verify-resume --momentum' | 'verify-resume --weight-decay' | 'verify-resume --warmup' | \
         'verify-resume --lr-min' | 'verify-resume --lr-peak' | 'verify-resume --lr-cycle-end' | \
         'verify-resume --lr-patience' | 'verify-resume --step-size' | 'verify-resume --milestones' | \
         'verify-resume --gamma' | 'verify-resume --accumulate' | 'verify-resume --clip-norm' | \
-        'verify-resume --mixup' | 'verify-resume --label-smoothing' | 'verify-resume --class-weights' | \
-        'verify-resume --ema' | 'verify-resume --early-stop' | 'verify-resume --seed' | \
-        'verify-resume --monitor' | 'verify-resume --checkpoint-every' | 'verify-resume --keep-every' | \
-        'verify-resume --keep' | 'verify-resume --repeat' | 'verify-resume --steps' | \
-        'verify-resume --images' | 'test --batch-size' | 'test --workers' | 'test --rating-range' | \
-        'test --fail-under' | 'test --slurm' | 'eval-corruptions --batch-size' | \
-        'eval-corruptions --workers' | 'eval-corruptions --rating-range' | 'eval-corruptions --severities' | \
-        'eval-corruptions --seed' | 'eval-corruptions --fail-under' | 'eval-corruptions --slurm' | \
-        'corruptions --size' | 'corruptions --seed' | 'probe --batch-size' | 'probe --workers' | \
-        'probe --rating-range' | 'probe --clips' | 'infer --batch-size' | 'infer --workers' | \
-        'infer --rating-range' | 'infer --shard' | 'infer --slurm' | 'quantiles --actual' | \
+        'verify-resume --teacher' | 'verify-resume --teacher-share' | 'verify-resume --mixup' | \
+        'verify-resume --label-smoothing' | 'verify-resume --class-weights' | 'verify-resume --ema' | \
+        'verify-resume --early-stop' | 'verify-resume --seed' | 'verify-resume --monitor' | \
+        'verify-resume --checkpoint-every' | 'verify-resume --keep-every' | 'verify-resume --keep' | \
+        'verify-resume --repeat' | 'verify-resume --steps' | 'verify-resume --images' | 'test --batch-size' | \
+        'test --workers' | 'test --rating-range' | 'test --fail-under' | 'test --slurm' | \
+        'eval-corruptions --batch-size' | 'eval-corruptions --workers' | 'eval-corruptions --rating-range' | \
+        'eval-corruptions --severities' | 'eval-corruptions --seed' | 'eval-corruptions --fail-under' | \
+        'eval-corruptions --slurm' | 'corruptions --size' | 'corruptions --seed' | 'probe --batch-size' | \
+        'probe --workers' | 'probe --rating-range' | 'probe --clips' | 'infer --batch-size' | \
+        'infer --workers' | 'infer --rating-range' | 'infer --faces' | 'infer --every' | 'infer --smooth' | \
+        'infer --camera' | 'infer --seconds' | 'infer --shard' | 'infer --slurm' | 'quantiles --actual' | \
         'quantiles --predicted' | 'quantiles --bins' | 'quantiles --fail-under' | 'pull --file' | \
         'pull --checksum' | 'cache --older-than' | 'demo --epochs' | 'prep cremad --seed' | \
         'prep cremad --workers' | 'prep cremad --split' | 'prep cremad --sizes' | 'prep cremad --size' | \
@@ -435,7 +442,7 @@ _affectkit_words() {
             words=(none variance)
             ;;
         12)
-            words=(none flip face face-strong imagenet vca)
+            words=(none flip face face-strong face-crop imagenet vca)
             ;;
         13)
             words=(stretch crop imagenet pad)
@@ -446,7 +453,7 @@ _affectkit_words() {
         15)
             words=(
                 resnet18 resnet34 resnet50 resnet101 resnet152 efficientnet_b0 mobilenetv3_small_100
-                convnext_tiny vit_small_patch16_224 vit_base_patch16_224 vca resnet50_plain
+                convnext_tiny vit_small_patch16_224 vit_base_patch16_224 vca face-seresnet resnet50_plain
                 resnet50_center_surround resnet50_local_rf resnet50_cortical_magnification resnet50_tuned_norm
                 resnet50_div_norm resnet50_composite_a resnet50_composite_b resnet50_composite_c
                 resnet50_composite_d resnet50_composite_e resnet50_composite_f resnet50_composite_g
@@ -494,7 +501,7 @@ _affectkit_words() {
             words=(
                 gaussian_noise shot_noise impulse_noise defocus_blur glass_blur motion_blur zoom_blur snow
                 frost fog brightness contrast elastic_transform pixelate jpeg_compression speckle_noise
-                gaussian_blur spatter saturate noise color lighting grayscale
+                gaussian_blur spatter saturate noise color lighting grayscale mirror framing
             )
             ;;
         29)
@@ -502,6 +509,7 @@ _affectkit_words() {
                 benchmark validation all alterations gaussian_noise shot_noise impulse_noise defocus_blur
                 glass_blur motion_blur zoom_blur snow frost fog brightness contrast elastic_transform pixelate
                 jpeg_compression speckle_noise gaussian_blur spatter saturate noise color lighting grayscale
+                mirror framing
             )
             ;;
         30)

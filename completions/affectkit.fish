@@ -16,13 +16,14 @@ function __affectkit_takes
             'train --recon-scale' 'train --data' 'train --labels' 'train --test-data' 'train --test-labels' \
             'train --rating-range' 'train --output' 'train --resume' 'train --val-fraction' \
             'train --augment' 'train --fit' 'train --cache' 'train --on-error' 'train --model' \
-            'train --task' 'train --init' 'train --tune' 'train --image-size' 'train --channels' \
-            'train --dropout' 'train --top' 'train --v1' 'train --clip' 'train --clip-weights' \
-            'train --clip-activation' 'train --outputs' 'train --views' 'train --epochs' 'train --loss' \
-            'train --optimizer' 'train --lr' 'train --momentum' 'train --weight-decay' 'train --schedule' \
-            'train --warmup' 'train --lr-min' 'train --lr-peak' 'train --lr-cycle-end' 'train --lr-patience' \
-            'train --step-size' 'train --milestones' 'train --gamma' 'train --accumulate' \
-            'train --clip-norm' 'train --mixup' 'train --label-smoothing' 'train --class-weights' \
+            'train --task' 'train --init' 'train --tune' 'train --image-size' 'train --start-size' \
+            'train --channels' 'train --dropout' 'train --top' 'train --v1' 'train --clip' \
+            'train --clip-weights' 'train --clip-activation' 'train --outputs' 'train --views' \
+            'train --epochs' 'train --loss' 'train --optimizer' 'train --lr' 'train --momentum' \
+            'train --weight-decay' 'train --schedule' 'train --warmup' 'train --lr-min' 'train --lr-peak' \
+            'train --lr-cycle-end' 'train --lr-patience' 'train --step-size' 'train --milestones' \
+            'train --gamma' 'train --accumulate' 'train --clip-norm' 'train --teacher' \
+            'train --teacher-share' 'train --mixup' 'train --label-smoothing' 'train --class-weights' \
             'train --ema' 'train --early-stop' 'train --seed' 'train --monitor' 'train --checkpoint-every' \
             'train --keep-every' 'train --keep' 'train --calibrate' 'train --repeat' 'train --track' \
             'train --slurm' 'train --config' 'verify-resume --device' 'verify-resume --precision' \
@@ -35,15 +36,16 @@ function __affectkit_takes
             'verify-resume --output' 'verify-resume --resume' 'verify-resume --val-fraction' \
             'verify-resume --augment' 'verify-resume --fit' 'verify-resume --cache' \
             'verify-resume --on-error' 'verify-resume --model' 'verify-resume --task' 'verify-resume --init' \
-            'verify-resume --tune' 'verify-resume --image-size' 'verify-resume --channels' \
-            'verify-resume --dropout' 'verify-resume --top' 'verify-resume --v1' 'verify-resume --clip' \
-            'verify-resume --clip-weights' 'verify-resume --clip-activation' 'verify-resume --outputs' \
-            'verify-resume --views' 'verify-resume --epochs' 'verify-resume --loss' \
-            'verify-resume --optimizer' 'verify-resume --lr' 'verify-resume --momentum' \
-            'verify-resume --weight-decay' 'verify-resume --schedule' 'verify-resume --warmup' \
-            'verify-resume --lr-min' 'verify-resume --lr-peak' 'verify-resume --lr-cycle-end' \
-            'verify-resume --lr-patience' 'verify-resume --step-size' 'verify-resume --milestones' \
-            'verify-resume --gamma' 'verify-resume --accumulate' 'verify-resume --clip-norm' \
+            'verify-resume --tune' 'verify-resume --image-size' 'verify-resume --start-size' \
+            'verify-resume --channels' 'verify-resume --dropout' 'verify-resume --top' 'verify-resume --v1' \
+            'verify-resume --clip' 'verify-resume --clip-weights' 'verify-resume --clip-activation' \
+            'verify-resume --outputs' 'verify-resume --views' 'verify-resume --epochs' \
+            'verify-resume --loss' 'verify-resume --optimizer' 'verify-resume --lr' \
+            'verify-resume --momentum' 'verify-resume --weight-decay' 'verify-resume --schedule' \
+            'verify-resume --warmup' 'verify-resume --lr-min' 'verify-resume --lr-peak' \
+            'verify-resume --lr-cycle-end' 'verify-resume --lr-patience' 'verify-resume --step-size' \
+            'verify-resume --milestones' 'verify-resume --gamma' 'verify-resume --accumulate' \
+            'verify-resume --clip-norm' 'verify-resume --teacher' 'verify-resume --teacher-share' \
             'verify-resume --mixup' 'verify-resume --label-smoothing' 'verify-resume --class-weights' \
             'verify-resume --ema' 'verify-resume --early-stop' 'verify-resume --seed' \
             'verify-resume --monitor' 'verify-resume --checkpoint-every' 'verify-resume --keep-every' \
@@ -69,30 +71,31 @@ function __affectkit_takes
             'probe --clip-weights' 'probe --mode' 'probe --mask' 'probe --split' 'probe --on-error' \
             'probe --results' 'probe --clips' 'probe --config' 'infer --device' 'infer --precision' \
             'infer --batch-size' 'infer --workers' 'infer --checkpoint' 'infer --results' 'infer --labels' \
-            'infer --rating-range' 'infer --clip-weights' 'infer --mode' 'infer --mask' 'infer --format' \
-            'infer --shard' 'infer --on-error' 'infer --slurm' 'infer --config' 'merge --config' \
-            'quantiles --actual' 'quantiles --predicted' 'quantiles --bins' 'quantiles --results' \
-            'quantiles --fail-under' 'quantiles --config' 'convert --outputs' 'convert --clip-weights' \
-            'convert --mode' 'convert --mask' 'convert --config' 'models --checkpoint' 'models --config' \
-            'pull --output' 'pull --file' 'pull --checksum' 'pull --config' 'cache --older-than' \
-            'cache --config' 'demo --epochs' 'demo --device' 'demo --config' 'doctor --config' \
-            'completions --write' 'completions --config' 'prep cremad --output' 'prep cremad --seed' \
-            'prep cremad --workers' 'prep cremad --on-error' 'prep cremad --split' 'prep cremad --sizes' \
-            'prep cremad --frames' 'prep cremad --labels' 'prep cremad --size' 'prep cremad --slurm' \
-            'prep cremad --config' 'prep rml --output' 'prep rml --seed' 'prep rml --workers' \
-            'prep rml --on-error' 'prep rml --split' 'prep rml --modify' 'prep rml --label' \
-            'prep rml --sound' 'prep rml --size' 'prep rml --slurm' 'prep rml --config' \
-            'prep emovoxceleb --output' 'prep emovoxceleb --seed' 'prep emovoxceleb --workers' \
-            'prep emovoxceleb --on-error' 'prep emovoxceleb --split' 'prep emovoxceleb --values' \
-            'prep emovoxceleb --size' 'prep emovoxceleb --slurm' 'prep emovoxceleb --config' \
-            'prep av-features --output' 'prep av-features --seed' 'prep av-features --workers' \
-            'prep av-features --on-error' 'prep av-features --split' 'prep av-features --layer' \
-            'prep av-features --slurm' 'prep av-features --config' 'prep ferplus --output' \
-            'prep ferplus --link' 'prep ferplus --shard' 'prep ferplus --target' 'prep ferplus --slurm' \
-            'prep ferplus --config' 'prep affectnet-fused --output' 'prep affectnet-fused --link' \
-            'prep affectnet-fused --shard' 'prep affectnet-fused --slurm' 'prep affectnet-fused --config' \
-            'prep schematic --train' 'prep schematic --valid' 'prep schematic --test' \
-            'prep schematic --size' 'prep schematic --seed' 'prep schematic --shard' \
+            'infer --rating-range' 'infer --clip-weights' 'infer --mode' 'infer --mask' 'infer --faces' \
+            'infer --annotate' 'infer --every' 'infer --smooth' 'infer --camera' 'infer --seconds' \
+            'infer --format' 'infer --shard' 'infer --on-error' 'infer --slurm' 'infer --config' \
+            'merge --config' 'quantiles --actual' 'quantiles --predicted' 'quantiles --bins' \
+            'quantiles --results' 'quantiles --fail-under' 'quantiles --config' 'convert --outputs' \
+            'convert --clip-weights' 'convert --mode' 'convert --mask' 'convert --config' \
+            'models --checkpoint' 'models --config' 'pull --output' 'pull --file' 'pull --checksum' \
+            'pull --config' 'cache --older-than' 'cache --config' 'demo --epochs' 'demo --device' \
+            'demo --config' 'doctor --config' 'completions --write' 'completions --config' \
+            'prep cremad --output' 'prep cremad --seed' 'prep cremad --workers' 'prep cremad --on-error' \
+            'prep cremad --split' 'prep cremad --sizes' 'prep cremad --frames' 'prep cremad --labels' \
+            'prep cremad --size' 'prep cremad --slurm' 'prep cremad --config' 'prep rml --output' \
+            'prep rml --seed' 'prep rml --workers' 'prep rml --on-error' 'prep rml --split' \
+            'prep rml --modify' 'prep rml --label' 'prep rml --sound' 'prep rml --size' 'prep rml --slurm' \
+            'prep rml --config' 'prep emovoxceleb --output' 'prep emovoxceleb --seed' \
+            'prep emovoxceleb --workers' 'prep emovoxceleb --on-error' 'prep emovoxceleb --split' \
+            'prep emovoxceleb --values' 'prep emovoxceleb --size' 'prep emovoxceleb --slurm' \
+            'prep emovoxceleb --config' 'prep av-features --output' 'prep av-features --seed' \
+            'prep av-features --workers' 'prep av-features --on-error' 'prep av-features --split' \
+            'prep av-features --layer' 'prep av-features --slurm' 'prep av-features --config' \
+            'prep ferplus --output' 'prep ferplus --link' 'prep ferplus --shard' 'prep ferplus --target' \
+            'prep ferplus --slurm' 'prep ferplus --config' 'prep affectnet-fused --output' \
+            'prep affectnet-fused --link' 'prep affectnet-fused --shard' 'prep affectnet-fused --slurm' \
+            'prep affectnet-fused --config' 'prep schematic --train' 'prep schematic --valid' \
+            'prep schematic --test' 'prep schematic --size' 'prep schematic --seed' 'prep schematic --shard' \
             'prep schematic --slurm' 'prep schematic --config' 'pipeline show --config' \
             'pipeline save --config'
             echo 1
@@ -184,7 +187,7 @@ end
 
 function __affectkit_words_11
     printf '%s\n' \
-        none flip face face-strong imagenet vca
+        none flip face face-strong face-crop imagenet vca
 end
 
 function __affectkit_words_12
@@ -200,7 +203,7 @@ end
 function __affectkit_words_14
     printf '%s\n' \
         resnet18 resnet34 resnet50 resnet101 resnet152 efficientnet_b0 mobilenetv3_small_100 convnext_tiny \
-        vit_small_patch16_224 vit_base_patch16_224 vca resnet50_plain resnet50_center_surround \
+        vit_small_patch16_224 vit_base_patch16_224 vca face-seresnet resnet50_plain resnet50_center_surround \
         resnet50_local_rf resnet50_cortical_magnification resnet50_tuned_norm resnet50_div_norm \
         resnet50_composite_a resnet50_composite_b resnet50_composite_c resnet50_composite_d \
         resnet50_composite_e resnet50_composite_f resnet50_composite_g resnet50_v1 cmvqvae cmvqvae-baseline1 \
@@ -271,14 +274,14 @@ function __affectkit_words_27
     printf '%s\n' \
         gaussian_noise shot_noise impulse_noise defocus_blur glass_blur motion_blur zoom_blur snow frost fog \
         brightness contrast elastic_transform pixelate jpeg_compression speckle_noise gaussian_blur spatter \
-        saturate noise color lighting grayscale
+        saturate noise color lighting grayscale mirror framing
 end
 
 function __affectkit_words_28
     printf '%s\n' \
         benchmark validation all alterations gaussian_noise shot_noise impulse_noise defocus_blur glass_blur \
         motion_blur zoom_blur snow frost fog brightness contrast elastic_transform pixelate jpeg_compression \
-        speckle_noise gaussian_blur spatter saturate noise color lighting grayscale
+        speckle_noise gaussian_blur spatter saturate noise color lighting grayscale mirror framing
 end
 
 function __affectkit_words_29
@@ -356,7 +359,7 @@ complete -c affectkit -n '__affectkit_at "" 0 0' -a infer -d 'Predict images: fi
 complete -c affectkit -n '__affectkit_at "" 0 0' -a merge -d 'Put the parts of --shard 1/N to N/N together, into the bytes that one run...'
 complete -c affectkit -n '__affectkit_at "" 0 0' -a quantiles -d 'Average predicted and actual values in bins of equal count, and compare...'
 complete -c affectkit -n '__affectkit_at "" 0 0' -a convert -d 'Turn a checkpoint that its authors published (VCA, V1 networks, CM-VQVAE)...'
-complete -c affectkit -n '__affectkit_at "" 0 0' -a models -d 'List the models that train takes, or show what a checkpoint holds'
+complete -c affectkit -n '__affectkit_at "" 0 0' -a models -d 'List the models that train takes, or show what a checkpoint holds...'
 complete -c affectkit -n '__affectkit_at "" 0 0' -a pull -d 'Fetch the files of a Zenodo record, or one file, with checksum and resume'
 complete -c affectkit -n '__affectkit_at "" 0 0' -a cache -d 'Show or clear the features of frozen encoders that train keeps on disk'
 complete -c affectkit -n '__affectkit_at "" 0 0' -a demo -d 'Draw schematic faces, then train, test and infer on them, without any download'
@@ -446,9 +449,10 @@ complete -c affectkit -n '__affectkit_at "train"' -l model -x -a '(__affectkit_w
 complete -c affectkit -n '__affectkit_at "train"' -l task -x -a '(__affectkit_words_15)' -d 'What is predicted; auto: classification where the data has labels...'
 complete -c affectkit -n '__affectkit_at "train"' -l pretrained -d 'Start from the weights on timm\'s hub (downloaded once). Default: yes'
 complete -c affectkit -n '__affectkit_at "train"' -l no-pretrained -d 'Start from the weights on timm\'s hub (downloaded once). Default: yes'
-complete -c affectkit -n '__affectkit_at "train"' -l init -r -F -d 'Start from the weights in this file, or run folder, instead'
+complete -c affectkit -n '__affectkit_at "train"' -l init -r -F -d 'Start from the weights in this file, run folder, or builtin, instead'
 complete -c affectkit -n '__affectkit_at "train"' -l tune -x -a '(__affectkit_words_16)' -d 'What learns: all; last: the classifier alone, on a network that stays as...'
 complete -c affectkit -n '__affectkit_at "train"' -l image-size -x -d 'Input height and width in pixels. Default: the model\'s own'
+complete -c affectkit -n '__affectkit_at "train"' -l start-size -x -d 'Shorter side of training images at first; it grows to the input size over...'
 complete -c affectkit -n '__affectkit_at "train"' -l channels -x -d '3 for RGB, 1 for gray input. Default: 3'
 complete -c affectkit -n '__affectkit_at "train"' -l dropout -x -d 'Dropout in front of the last layer. Default: 0.3'
 complete -c affectkit -n '__affectkit_at "train"' -l top -x -a '(__affectkit_words_17)' -d 'Classifier on the backbone: linear; vgg: 4096-4096 on the flattened map...'
@@ -478,6 +482,8 @@ complete -c affectkit -n '__affectkit_at "train"' -l gamma -x -d 'Factor of a re
 complete -c affectkit -n '__affectkit_at "train"' -l accumulate -x -d 'Batches whose gradients make one step. Default: 1'
 complete -c affectkit -n '__affectkit_at "train"' -l clip-norm -x -d 'Largest norm of the gradient'
 complete -c affectkit -n '__affectkit_at "train"' -l draw-labels -d 'Train on a label drawn from each image\'s distribution, anew each epoch'
+complete -c affectkit -n '__affectkit_at "train"' -l teacher -x -d 'Checkpoints whose mean prediction is mixed into the training targets...'
+complete -c affectkit -n '__affectkit_at "train"' -l teacher-share -x -d 'Share of the targets that teachers have. Default: 0.5'
 complete -c affectkit -n '__affectkit_at "train"' -l mixup -x -d 'Alpha of mixup\'s Beta distribution; 0: off. Default: 0'
 complete -c affectkit -n '__affectkit_at "train"' -l label-smoothing -x -d 'Share of each target spread over all classes. Default: 0'
 complete -c affectkit -n '__affectkit_at "train"' -l class-weights -x -d 'balanced (inverse frequency), none, or name=weight,name=weight. Default: none'
@@ -536,9 +542,10 @@ complete -c affectkit -n '__affectkit_at "verify-resume"' -l model -x -a '(__aff
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l task -x -a '(__affectkit_words_15)' -d 'What is predicted; auto: classification where the data has labels...'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l pretrained -d 'Start from the weights on timm\'s hub (downloaded once). Default: yes'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l no-pretrained -d 'Start from the weights on timm\'s hub (downloaded once). Default: yes'
-complete -c affectkit -n '__affectkit_at "verify-resume"' -l init -r -F -d 'Start from the weights in this file, or run folder, instead'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l init -r -F -d 'Start from the weights in this file, run folder, or builtin, instead'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l tune -x -a '(__affectkit_words_16)' -d 'What learns: all; last: the classifier alone, on a network that stays as...'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l image-size -x -d 'Input height and width in pixels. Default: the model\'s own'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l start-size -x -d 'Shorter side of training images at first; it grows to the input size over...'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l channels -x -d '3 for RGB, 1 for gray input. Default: 3'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l dropout -x -d 'Dropout in front of the last layer. Default: 0.3'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l top -x -a '(__affectkit_words_17)' -d 'Classifier on the backbone: linear; vgg: 4096-4096 on the flattened map...'
@@ -568,6 +575,8 @@ complete -c affectkit -n '__affectkit_at "verify-resume"' -l gamma -x -d 'Factor
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l accumulate -x -d 'Batches whose gradients make one step. Default: 1'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l clip-norm -x -d 'Largest norm of the gradient'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l draw-labels -d 'Train on a label drawn from each image\'s distribution, anew each epoch'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l teacher -x -d 'Checkpoints whose mean prediction is mixed into the training targets...'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l teacher-share -x -d 'Share of the targets that teachers have. Default: 0.5'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l mixup -x -d 'Alpha of mixup\'s Beta distribution; 0: off. Default: 0'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l label-smoothing -x -d 'Share of each target spread over all classes. Default: 0'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l class-weights -x -d 'balanced (inverse frequency), none, or name=weight,name=weight. Default: none'
@@ -598,7 +607,7 @@ complete -c affectkit -n '__affectkit_at "test"' -l precision -x -a '(__affectki
 complete -c affectkit -n '__affectkit_at "test"' -l compile -d 'Compile the model with torch\'s compiler before the first batch'
 complete -c affectkit -n '__affectkit_at "test"' -l batch-size -x -d 'Images in a batch, over all processes. Default: 32'
 complete -c affectkit -n '__affectkit_at "test"' -l workers -x -d 'Workers that decode images, for each process. Default: chosen by the data'
-complete -c affectkit -n '__affectkit_at "test"' -l checkpoint -r -F -d 'Checkpoint file, or a run folder (its best model)'
+complete -c affectkit -n '__affectkit_at "test"' -l checkpoint -r -F -d 'Checkpoint file, a run folder (its best model), or builtin'
 complete -c affectkit -n '__affectkit_at "test"' -l data -r -F -d 'Folder with the dataset; its layout is found by looking'
 complete -c affectkit -n '__affectkit_at "test"' -l labels -r -F -d 'Table of labels or ratings of the images in --data, if it does not lie there'
 complete -c affectkit -n '__affectkit_at "test"' -l rating-range -x -d 'Least and greatest rating that can be given, as 1,9; others are refused'
@@ -624,7 +633,7 @@ complete -c affectkit -n '__affectkit_at "eval-corruptions"' -l precision -x -a 
 complete -c affectkit -n '__affectkit_at "eval-corruptions"' -l compile -d 'Compile the model with torch\'s compiler before the first batch'
 complete -c affectkit -n '__affectkit_at "eval-corruptions"' -l batch-size -x -d 'Images in a batch, over all processes. Default: 32'
 complete -c affectkit -n '__affectkit_at "eval-corruptions"' -l workers -x -d 'Workers that decode images, for each process. Default: chosen by the data'
-complete -c affectkit -n '__affectkit_at "eval-corruptions"' -l checkpoint -r -F -d 'Checkpoint file, or a run folder (its best model)'
+complete -c affectkit -n '__affectkit_at "eval-corruptions"' -l checkpoint -r -F -d 'Checkpoint file, a run folder (its best model), or builtin'
 complete -c affectkit -n '__affectkit_at "eval-corruptions"' -l data -r -F -d 'Folder with the dataset; its layout is found by looking'
 complete -c affectkit -n '__affectkit_at "eval-corruptions"' -l labels -r -F -d 'Table of labels or ratings of the images in --data, if it does not lie there'
 complete -c affectkit -n '__affectkit_at "eval-corruptions"' -l rating-range -x -d 'Least and greatest rating that can be given, as 1,9; others are refused'
@@ -673,7 +682,7 @@ complete -c affectkit -n '__affectkit_at "probe"' -l precision -x -a '(__affectk
 complete -c affectkit -n '__affectkit_at "probe"' -l compile -d 'Compile the model with torch\'s compiler before the first batch'
 complete -c affectkit -n '__affectkit_at "probe"' -l batch-size -x -d 'Images in a batch, over all processes. Default: 32'
 complete -c affectkit -n '__affectkit_at "probe"' -l workers -x -d 'Workers that decode images, for each process. Default: chosen by the data'
-complete -c affectkit -n '__affectkit_at "probe"' -l checkpoint -r -F -d 'Checkpoint file, or a run folder (its best model)'
+complete -c affectkit -n '__affectkit_at "probe"' -l checkpoint -r -F -d 'Checkpoint file, a run folder (its best model), or builtin'
 complete -c affectkit -n '__affectkit_at "probe"' -l data -r -F -d 'Folder with the dataset; its layout is found by looking'
 complete -c affectkit -n '__affectkit_at "probe"' -l labels -r -F -d 'Table of labels or ratings of the images in --data, if it does not lie there'
 complete -c affectkit -n '__affectkit_at "probe"' -l rating-range -x -d 'Least and greatest rating that can be given, as 1,9; others are refused'
@@ -698,13 +707,19 @@ complete -c affectkit -n '__affectkit_at "infer"' -l precision -x -a '(__affectk
 complete -c affectkit -n '__affectkit_at "infer"' -l compile -d 'Compile the model with torch\'s compiler before the first batch'
 complete -c affectkit -n '__affectkit_at "infer"' -l batch-size -x -d 'Images in a batch, over all processes. Default: 32'
 complete -c affectkit -n '__affectkit_at "infer"' -l workers -x -d 'Workers that decode images, for each process. Default: chosen by the data'
-complete -c affectkit -n '__affectkit_at "infer"' -l checkpoint -r -F -d 'Checkpoint file, or a run folder (its best model)'
+complete -c affectkit -n '__affectkit_at "infer"' -l checkpoint -r -F -d 'Checkpoint file, a run folder (its best model), or builtin. Default: builtin'
 complete -c affectkit -n '__affectkit_at "infer"' -l results -r -F -d 'Folder for the result table. Default: rows go to standard output'
 complete -c affectkit -n '__affectkit_at "infer"' -l labels -r -F -d 'Table of labels or ratings of the images of one folder: they are tested, too'
 complete -c affectkit -n '__affectkit_at "infer"' -l rating-range -x -d 'Least and greatest rating that can be given, as 1,9; others are refused'
 complete -c affectkit -n '__affectkit_at "infer"' -l clip-weights -r -F -d 'File with the CLIP weights of a vca checkpoint; they must be the ones that...'
 complete -c affectkit -n '__affectkit_at "infer"' -l mode -x -a '(__affectkit_words_5)' -d 'Modalities of a published CM-VQVAE, whose file does not hold it'
 complete -c affectkit -n '__affectkit_at "infer"' -l mask -x -a '(__affectkit_words_6)' -d 'Mask of a published CM-VQVAE, whose file does not hold it. Default: binarizer'
+complete -c affectkit -n '__affectkit_at "infer"' -l faces -x -d 'Find faces and predict each: auto (a picture that is a face crop is taken...'
+complete -c affectkit -n '__affectkit_at "infer"' -l annotate -r -F -d 'Draw faces and predictions: into this folder, for a film into this file or...'
+complete -c affectkit -n '__affectkit_at "infer"' -l every -x -d 'How often a film is looked at: seconds, as 0.5s, or frames, as 15'
+complete -c affectkit -n '__affectkit_at "infer"' -l smooth -x -d 'Seconds over which the outputs of a face in a film are averaged; 0: not at all'
+complete -c affectkit -n '__affectkit_at "infer"' -l camera -x -d 'Look at this camera, until Ctrl-C'
+complete -c affectkit -n '__affectkit_at "infer"' -l seconds -x -d 'End after so long, of a camera or of each film. Default: all'
 complete -c affectkit -n '__affectkit_at "infer"' -l format -x -a '(__affectkit_words_30)' -d 'Format of the rows. Default: csv'
 complete -c affectkit -n '__affectkit_at "infer"' -l recursive -d 'Look into sub-folders too'
 complete -c affectkit -n '__affectkit_at "infer"' -l shard -x -d 'Predict every N-th image alone, as the I-th of N runs; affectkit merge...'
@@ -747,6 +762,7 @@ complete -c affectkit -n '__affectkit_at "convert"' -l outputs -x -a '(__affectk
 complete -c affectkit -n '__affectkit_at "convert"' -l clip-weights -r -F -d 'What the CLIP in the file is compared with: openai (fetched where need...'
 complete -c affectkit -n '__affectkit_at "convert"' -l mode -x -a '(__affectkit_words_5)' -d 'Modalities of a published CM-VQVAE, whose file does not hold it'
 complete -c affectkit -n '__affectkit_at "convert"' -l mask -x -a '(__affectkit_words_6)' -d 'Mask of a published CM-VQVAE, whose file does not hold it. Default: binarizer'
+complete -c affectkit -n '__affectkit_at "convert"' -l half -d 'Of affectkit\'s own checkpoint: write its weights in half precision'
 complete -c affectkit -n '__affectkit_at "convert"' -l force -d 'Replace OUTPUT'
 complete -c affectkit -n '__affectkit_at "convert"' -l config -r -F -d 'YAML file with settings; flags win over it'
 complete -c affectkit -n '__affectkit_at "convert"' -l json -d 'Print one JSON object as the result'

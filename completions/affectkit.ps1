@@ -20,7 +20,7 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
         'merge Put the parts of --shard 1/N to N/N together, into the bytes that one run...',
         'quantiles Average predicted and actual values in bins of equal count, and compare...',
         'convert Turn a checkpoint that its authors published (VCA, V1 networks, CM-VQVAE)...',
-        'models List the models that train takes, or show what a checkpoint holds',
+        'models List the models that train takes, or show what a checkpoint holds...',
         'pull Fetch the files of a Zenodo record, or one file, with checksum and resume',
         'cache Show or clear the features of frozen encoders that train keeps on disk',
         'demo Draw schematic faces, then train, test and infer on them, without any download',
@@ -123,9 +123,10 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
         '--task What is predicted; auto: classification where the data has labels...',
         '--pretrained Start from the weights on timm''s hub (downloaded once). Default: yes',
         '--no-pretrained Start from the weights on timm''s hub (downloaded once). Default: yes',
-        '--init Start from the weights in this file, or run folder, instead',
+        '--init Start from the weights in this file, run folder, or builtin, instead',
         '--tune What learns: all; last: the classifier alone, on a network that stays as...',
         '--image-size Input height and width in pixels. Default: the model''s own',
+        '--start-size Shorter side of training images at first; it grows to the input size over...',
         '--channels 3 for RGB, 1 for gray input. Default: 3',
         '--dropout Dropout in front of the last layer. Default: 0.3',
         '--top Classifier on the backbone: linear; vgg: 4096-4096 on the flattened map...',
@@ -155,6 +156,8 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
         '--accumulate Batches whose gradients make one step. Default: 1',
         '--clip-norm Largest norm of the gradient',
         '--draw-labels Train on a label drawn from each image''s distribution, anew each epoch',
+        '--teacher Checkpoints whose mean prediction is mixed into the training targets...',
+        '--teacher-share Share of the targets that teachers have. Default: 0.5',
         '--mixup Alpha of mixup''s Beta distribution; 0: off. Default: 0',
         '--label-smoothing Share of each target spread over all classes. Default: 0',
         '--class-weights balanced (inverse frequency), none, or name=weight,name=weight. Default: none',
@@ -214,9 +217,10 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
         '--task What is predicted; auto: classification where the data has labels...',
         '--pretrained Start from the weights on timm''s hub (downloaded once). Default: yes',
         '--no-pretrained Start from the weights on timm''s hub (downloaded once). Default: yes',
-        '--init Start from the weights in this file, or run folder, instead',
+        '--init Start from the weights in this file, run folder, or builtin, instead',
         '--tune What learns: all; last: the classifier alone, on a network that stays as...',
         '--image-size Input height and width in pixels. Default: the model''s own',
+        '--start-size Shorter side of training images at first; it grows to the input size over...',
         '--channels 3 for RGB, 1 for gray input. Default: 3',
         '--dropout Dropout in front of the last layer. Default: 0.3',
         '--top Classifier on the backbone: linear; vgg: 4096-4096 on the flattened map...',
@@ -246,6 +250,8 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
         '--accumulate Batches whose gradients make one step. Default: 1',
         '--clip-norm Largest norm of the gradient',
         '--draw-labels Train on a label drawn from each image''s distribution, anew each epoch',
+        '--teacher Checkpoints whose mean prediction is mixed into the training targets...',
+        '--teacher-share Share of the targets that teachers have. Default: 0.5',
         '--mixup Alpha of mixup''s Beta distribution; 0: off. Default: 0',
         '--label-smoothing Share of each target spread over all classes. Default: 0',
         '--class-weights balanced (inverse frequency), none, or name=weight,name=weight. Default: none',
@@ -277,7 +283,7 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
         '--compile Compile the model with torch''s compiler before the first batch',
         '--batch-size Images in a batch, over all processes. Default: 32',
         '--workers Workers that decode images, for each process. Default: chosen by the data',
-        '--checkpoint Checkpoint file, or a run folder (its best model)',
+        '--checkpoint Checkpoint file, a run folder (its best model), or builtin',
         '--data Folder with the dataset; its layout is found by looking',
         '--labels Table of labels or ratings of the images in --data, if it does not lie there',
         '--rating-range Least and greatest rating that can be given, as 1,9; others are refused',
@@ -304,7 +310,7 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
         '--compile Compile the model with torch''s compiler before the first batch',
         '--batch-size Images in a batch, over all processes. Default: 32',
         '--workers Workers that decode images, for each process. Default: chosen by the data',
-        '--checkpoint Checkpoint file, or a run folder (its best model)',
+        '--checkpoint Checkpoint file, a run folder (its best model), or builtin',
         '--data Folder with the dataset; its layout is found by looking',
         '--labels Table of labels or ratings of the images in --data, if it does not lie there',
         '--rating-range Least and greatest rating that can be given, as 1,9; others are refused',
@@ -354,7 +360,7 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
         '--compile Compile the model with torch''s compiler before the first batch',
         '--batch-size Images in a batch, over all processes. Default: 32',
         '--workers Workers that decode images, for each process. Default: chosen by the data',
-        '--checkpoint Checkpoint file, or a run folder (its best model)',
+        '--checkpoint Checkpoint file, a run folder (its best model), or builtin',
         '--data Folder with the dataset; its layout is found by looking',
         '--labels Table of labels or ratings of the images in --data, if it does not lie there',
         '--rating-range Least and greatest rating that can be given, as 1,9; others are refused',
@@ -380,13 +386,19 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
         '--compile Compile the model with torch''s compiler before the first batch',
         '--batch-size Images in a batch, over all processes. Default: 32',
         '--workers Workers that decode images, for each process. Default: chosen by the data',
-        '--checkpoint Checkpoint file, or a run folder (its best model)',
+        '--checkpoint Checkpoint file, a run folder (its best model), or builtin. Default: builtin',
         '--results Folder for the result table. Default: rows go to standard output',
         '--labels Table of labels or ratings of the images of one folder: they are tested, too',
         '--rating-range Least and greatest rating that can be given, as 1,9; others are refused',
         '--clip-weights File with the CLIP weights of a vca checkpoint; they must be the ones that...',
         '--mode Modalities of a published CM-VQVAE, whose file does not hold it',
         '--mask Mask of a published CM-VQVAE, whose file does not hold it. Default: binarizer',
+        '--faces Find faces and predict each: auto (a picture that is a face crop is taken...',
+        '--annotate Draw faces and predictions: into this folder, for a film into this file or...',
+        '--every How often a film is looked at: seconds, as 0.5s, or frames, as 15',
+        '--smooth Seconds over which the outputs of a face in a film are averaged; 0: not at all',
+        '--camera Look at this camera, until Ctrl-C',
+        '--seconds End after so long, of a camera or of each film. Default: all',
         '--format Format of the rows. Default: csv',
         '--recursive Look into sub-folders too',
         '--shard Predict every N-th image alone, as the I-th of N runs; affectkit merge...',
@@ -430,6 +442,7 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
         '--clip-weights What the CLIP in the file is compared with: openai (fetched where need...',
         '--mode Modalities of a published CM-VQVAE, whose file does not hold it',
         '--mask Mask of a published CM-VQVAE, whose file does not hold it. Default: binarizer',
+        '--half Of affectkit''s own checkpoint: write its weights in half precision',
         '--force Replace OUTPUT',
         '--config YAML file with settings; flags win over it',
         '--json Print one JSON object as the result',
@@ -678,6 +691,7 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
     $valued['train --init'] = @(1, 'files')
     $valued['train --tune'] = @(1, 'words 16')
     $valued['train --image-size'] = @(1, 'none')
+    $valued['train --start-size'] = @(1, 'none')
     $valued['train --channels'] = @(1, 'none')
     $valued['train --dropout'] = @(1, 'none')
     $valued['train --top'] = @(1, 'words 17')
@@ -704,6 +718,8 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
     $valued['train --gamma'] = @(1, 'none')
     $valued['train --accumulate'] = @(1, 'none')
     $valued['train --clip-norm'] = @(1, 'none')
+    $valued['train --teacher'] = @(1, 'none')
+    $valued['train --teacher-share'] = @(1, 'none')
     $valued['train --mixup'] = @(1, 'none')
     $valued['train --label-smoothing'] = @(1, 'none')
     $valued['train --class-weights'] = @(1, 'none')
@@ -751,6 +767,7 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
     $valued['verify-resume --init'] = @(1, 'files')
     $valued['verify-resume --tune'] = @(1, 'words 16')
     $valued['verify-resume --image-size'] = @(1, 'none')
+    $valued['verify-resume --start-size'] = @(1, 'none')
     $valued['verify-resume --channels'] = @(1, 'none')
     $valued['verify-resume --dropout'] = @(1, 'none')
     $valued['verify-resume --top'] = @(1, 'words 17')
@@ -777,6 +794,8 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
     $valued['verify-resume --gamma'] = @(1, 'none')
     $valued['verify-resume --accumulate'] = @(1, 'none')
     $valued['verify-resume --clip-norm'] = @(1, 'none')
+    $valued['verify-resume --teacher'] = @(1, 'none')
+    $valued['verify-resume --teacher-share'] = @(1, 'none')
     $valued['verify-resume --mixup'] = @(1, 'none')
     $valued['verify-resume --label-smoothing'] = @(1, 'none')
     $valued['verify-resume --class-weights'] = @(1, 'none')
@@ -872,6 +891,12 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
     $valued['infer --clip-weights'] = @(1, 'files')
     $valued['infer --mode'] = @(1, 'words 5')
     $valued['infer --mask'] = @(1, 'words 6')
+    $valued['infer --faces'] = @(1, 'none')
+    $valued['infer --annotate'] = @(1, 'files')
+    $valued['infer --every'] = @(1, 'none')
+    $valued['infer --smooth'] = @(1, 'none')
+    $valued['infer --camera'] = @(1, 'none')
+    $valued['infer --seconds'] = @(1, 'none')
     $valued['infer --format'] = @(1, 'words 30')
     $valued['infer --shard'] = @(1, 'none')
     $valued['infer --on-error'] = @(1, 'words 1')
@@ -997,7 +1022,7 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
     $words['8'] = @('ema', 'plain')
     $words['9'] = @('joint', 'autoencoder', 'solver')
     $words['10'] = @('none', 'variance')
-    $words['11'] = @('none', 'flip', 'face', 'face-strong', 'imagenet', 'vca')
+    $words['11'] = @('none', 'flip', 'face', 'face-strong', 'face-crop', 'imagenet', 'vca')
     $words['12'] = @('stretch', 'crop', 'imagenet', 'pad')
     $words['13'] = @('auto', 'ram', 'none')
     $words['14'] = @(
@@ -1012,6 +1037,7 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
         'vit_small_patch16_224',
         'vit_base_patch16_224',
         'vca',
+        'face-seresnet',
         'resnet50_plain',
         'resnet50_center_surround',
         'resnet50_local_rf',
@@ -1074,7 +1100,9 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
         'noise',
         'color',
         'lighting',
-        'grayscale')
+        'grayscale',
+        'mirror',
+        'framing')
     $words['28'] = @(
         'benchmark',
         'validation',
@@ -1102,7 +1130,9 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
         'noise',
         'color',
         'lighting',
-        'grayscale')
+        'grayscale',
+        'mirror',
+        'framing')
     $words['29'] = @('auto', 'cifar', 'tiny', 'imagenet')
     $words['30'] = @('csv', 'jsonl', 'parquet')
     $words['31'] = @('valence', 'arousal')
