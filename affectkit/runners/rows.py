@@ -7,6 +7,7 @@ import io
 import itertools
 import json
 import os
+from collections.abc import Iterator
 from operator import itemgetter
 from pathlib import Path
 from typing import IO, Any
@@ -363,21 +364,38 @@ def to_parquet(source: Path, target: Path, rows: int = 50_000) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    with whole_file(target) as part, open_text(source, "r") as stream:
-        writer = None
-        group: list[dict[str, Any]] = []
-        for line in stream:
-            group.append(json.loads(line))
-            if len(group) == rows:
-                writer = _write_group(pa, pq, writer, part, group)
-                group = []
-        if group or writer is None:
-            writer = _write_group(pa, pq, writer, part, group)
+    writer = None
+    with whole_file(target) as part:
+        for group in _groups(source, rows):
+            table = pa.Table.from_pylist(group, schema=writer.schema if writer else None)
+            empty = [name for name in table.column_names if pa.types.is_null(table.schema.field(name).type)]
+            if writer is None and empty:  # what a column holds shows further down, where a face was found
+                table = table.cast(_typed(pa, table.schema, source, empty, rows))
+            writer = writer or pq.ParquetWriter(part, table.schema)
+            writer.write_table(table)
         writer.close()
 
 
-def _write_group(pa: Any, pq: Any, writer: Any, path: Path, group: list[dict[str, Any]]) -> Any:
-    table = pa.Table.from_pylist(group, schema=writer.schema if writer else None)
-    writer = writer or pq.ParquetWriter(path, table.schema)
-    writer.write_table(table)
-    return writer
+def _groups(source: Path, rows: int) -> Iterator[list[dict[str, Any]]]:
+    """The rows of a JSON-lines table, ``rows`` at a time; one group without any where there are none."""
+    with open_text(source, "r") as stream:
+        lines = map(json.loads, stream)
+        first = True
+        while (group := list(itertools.islice(lines, rows))) or first:
+            first = False
+            yield group
+
+
+def _typed(pa: Any, schema: Any, source: Path, names: list[str], rows: int) -> Any:
+    """``schema`` with the types that the columns ``names`` have anywhere in the table; null where nowhere."""
+    left = set(names)
+    for group in _groups(source, rows):
+        for name in sorted(left):
+            values = [row[name] for row in group if row[name] is not None]
+            if values:
+                place = schema.get_field_index(name)
+                schema = schema.set(place, pa.field(name, pa.array(values).type))
+                left.remove(name)
+        if not left:
+            break
+    return schema

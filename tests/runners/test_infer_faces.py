@@ -23,6 +23,7 @@ from affectkit.runners import infer as module
 from affectkit.runners.drawing import inner_name
 from affectkit.runners.infer import infer
 from affectkit.runners.merging import merge
+from affectkit.runners.rows import to_parquet
 from affectkit.runners.settings_tested import InferSettings, parse_every, parse_faces
 
 BOX = ["Face", "x", "y", "width", "height", "Detector Score"]
@@ -161,6 +162,18 @@ def test_rows_without_a_face_are_null_in_parquet(trained, images, tmp_path):
     assert found["Face"] == [None, 1] and found["Predicted Label"][0] is None and found["anger"][0] is None
     run(trained, images / "b-none.png", results=tmp_path / "n", format="parquet")
     assert pq.read_table(tmp_path / "n" / "inference_results.parquet").num_rows == 1
+
+
+def test_parquet_knows_columns_whose_first_rows_are_empty(tmp_path):
+    import pyarrow.parquet as pq
+
+    lines = [{"name": f"{k}", "Face": None if k < 7 else k, "label": None if k < 9 else "x"} for k in range(10)]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    to_parquet(tmp_path / "rows.jsonl", tmp_path / "rows.parquet", rows=3)
+    assert pq.read_table(tmp_path / "rows.parquet").to_pylist() == lines
+    (tmp_path / "rows.jsonl").write_text("")
+    to_parquet(tmp_path / "rows.jsonl", tmp_path / "rows.parquet")
+    assert pq.read_table(tmp_path / "rows.parquet").num_rows == 0
 
 
 def test_annotated_pictures(trained, images, tmp_path):
