@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -28,6 +29,8 @@ def register(app: typer.Typer) -> None:
         inference_results.csv there. Images that cannot be read are skipped, named, and make the exit code 4.
         With --shard I/N every N-th image alone is predicted, into a folder of its own in --results.
 
+        Films are looked at every half second (--every), each face followed; --camera N looks at a camera.
+
         With --labels TABLE the images of a folder that stand in it are compared with their labels, as by test.
 
         Example: affectkit infer ./images --checkpoint runs/first --results results/images
@@ -47,6 +50,9 @@ def register(app: typer.Typer) -> None:
             stream.reconfigure(errors="surrogateescape")
         summary = run(settings, reporter=console, listed=sys.stdin, stdout=sys.stdout)
         console.result(summary)
+        if "films" in summary:
+            _films(summary, console)
+            return
         for item in summary["skipped_first"]:
             console.warn(f"skipped: {item['reason']}")
         where = f" in {summary['results']}" if "results" in summary else ""
@@ -63,6 +69,26 @@ def register(app: typer.Typer) -> None:
             listed = f"; see {summary['skipped_list']}" if "skipped_list" in summary else ""
             console.warn(f"{summary['skipped']:,} image(s) skipped{listed}")
             raise typer.Exit(EXIT_PARTIAL)
+
+
+def _films(summary: dict[str, Any], console: Console) -> None:
+    """What films came to; with rows on standard output, as notes on standard error."""
+    for film in summary["films_first"]:
+        shares = ", ".join(f"{name} {share:.0%}" for name, share in list(film.get("time", {}).items())[:3])
+        means = ", ".join(f"{name} {value:.2f}" for name, value in film["mean"].items()) if not shares else ""
+        told = f": {shares or means}" if shares or means else ""
+        looks = f"{film['looks']:,} looks, {film['looks_without_face']:,} without a face, {film['faces']:,} faces"
+        console.note(f"{film['film']}, {film['seconds']:.1f} s, {looks}{told}")
+    if summary["films"] > len(summary["films_first"]):
+        console.note(f"and {summary['films'] - len(summary['films_first']):,} more films")
+    where = f" in {summary['results']}" if "results" in summary else ""
+    console.note(f"{summary['rows']:,} rows{where}")
+    for name, what in (("films_table", "summary of each film and face"), ("timelines", "timelines")):
+        if name in summary:
+            console.note(f"{what}: {summary[name]}")
+    if summary["skipped"]:
+        console.warn(f"{summary['skipped']:,} of {summary['films']:,} broke off; their rows so far stand")
+        raise typer.Exit(EXIT_PARTIAL)
 
 
 def _test(settings: InferSettings, console: Console) -> None:

@@ -20,6 +20,7 @@ FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")  # MPO, what some
 IMAGE_EXTENSIONS = (
     ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".pbm",
 )  # fmt: skip
+VIDEO_EXTENSIONS = (".flv", ".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv")
 SYSTEM_NAMES = frozenset({"__MACOSX", "Thumbs.db", "desktop.ini", "@eaDir", "$RECYCLE.BIN"})
 MAX_PIXELS = 100_000_000
 
@@ -247,6 +248,11 @@ def _to_array(picture: Image.Image, channels: int) -> np.ndarray:
 def is_image_name(name: str) -> bool:
     """Whether a file name ends like an image's."""
     return os.path.splitext(name)[1].lower() in IMAGE_EXTENSIONS
+
+
+def is_video_name(name: str) -> bool:
+    """Whether a file name ends like a film's."""
+    return os.path.splitext(name)[1].lower() in VIDEO_EXTENSIONS
 
 
 def is_hidden(name: str) -> bool:

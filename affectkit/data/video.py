@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +18,6 @@ from av.video.reformatter import VideoReformatter
 from affectkit.core.clipspec import ClipSpec
 from affectkit.errors import DataError
 
-VIDEO_EXTENSIONS = (".flv", ".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv")
 POINTER = b"version https://git-lfs.github.com/spec"
 SILENT = 1e-3
 """Peak, of full scale, below which a sound is none: -60 dB."""
@@ -64,11 +62,6 @@ class Clip:
     sound: np.ndarray | None
     rate: int
     seconds: float
-
-
-def is_video_name(name: str) -> bool:
-    """Whether a file is a video by its extension."""
-    return os.path.splitext(name)[1].lower() in VIDEO_EXTENSIONS
 
 
 def check_clip_file(path: Path) -> None:

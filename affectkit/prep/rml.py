@@ -16,10 +16,10 @@ import torch
 from affectkit.core.clipspec import RML, RML_PRETRAINED
 from affectkit.core.progress import Reporter
 from affectkit.core.randomness import address
-from affectkit.data.decode import list_files
+from affectkit.data.decode import is_video_name, list_files
 from affectkit.data.sound import mel_decibels, to_store
 from affectkit.data.split import some
-from affectkit.data.video import check_clip_file, is_video_name, read_clip
+from affectkit.data.video import check_clip_file, read_clip
 from affectkit.errors import DataError
 from affectkit.prep.clips_finishing import ClipReport
 from affectkit.prep.clips_running import Dataset, divided, run

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import glob
-import hashlib
 import itertools
 import json
-import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from operator import itemgetter
 from pathlib import Path
@@ -20,13 +16,14 @@ from torch import nn
 from affectkit import __version__
 from affectkit.core.files import read_json
 from affectkit.core.progress import Reporter
-from affectkit.core.shards import Listing, Shard
+from affectkit.core.shards import Listing
 from affectkit.core.spec import InputSpec
-from affectkit.data.decode import is_image_name, list_files
+from affectkit.data.decode import is_video_name
 from affectkit.data.face_loading import PathFaces, collate_faces
 from affectkit.data.faces import Face, Finder
 from affectkit.data.loading import Failure, close_loader, make_loader, refuse_failures
 from affectkit.data.media import files_of, names_of, noun_of
+from affectkit.data.split import some
 from affectkit.errors import DataError, UsageError
 from affectkit.models.registry import takes_faces
 from affectkit.runners.backends import set_up_backends
@@ -34,21 +31,13 @@ from affectkit.runners.checkpoint import find_checkpoint, load_model, make_task
 from affectkit.runners.drawing import Drawer
 from affectkit.runners.evaluate import gather_failures, share_of
 from affectkit.runners.forwarding import forward, forward_in_blocks
+from affectkit.runners.listing import Item, find_items, numbered, of_films
 from affectkit.runners.place import Place
 from affectkit.runners.processes import Group, joined
 from affectkit.runners.rows import FACE_COLUMNS, NAME, Output
 from affectkit.runners.settings_tested import InferSettings, parse_faces
 from affectkit.runners.signals import StopFlag
 from affectkit.tasks.base import Task
-
-
-@dataclass(frozen=True)
-class Item:
-    """An image to predict: its name in the result table, its file, and its place in the listing, from 0."""
-
-    name: str
-    path: Path
-    position: int = 0
 
 
 class Keys:
@@ -69,94 +58,6 @@ class Keys:
                 batch = []
         if batch:
             yield batch
-
-
-def find_items(
-    paths: Iterable[str],
-    *,
-    recursive: bool,
-    listed: IO[str] | None = None,
-    wanted: Callable[[str], bool] = is_image_name,
-    noun: str = "image",
-) -> Iterator[Item]:
-    """The images that ``paths`` name, in a fixed order.
-
-    A single folder's images are named relative to it; all others as they were written, joined with what was found.
-
-    Args:
-        paths: files, folders, glob patterns, or ``-`` for a path a line on ``listed``.
-        wanted: whether a file of a folder is one of them, by its name. noun: what they are.
-
-    Raises:
-        DataError: a path does not exist, a pattern matches nothing, or a folder holds no image.
-    """
-    paths = list(paths)
-    for text in paths:
-        path = Path(text).expanduser()
-        if text != "-" and not path.exists():
-            if not glob.has_magic(text):
-                raise DataError(f"{text} does not exist.")
-            if not next(glob.iglob(os.path.expanduser(text), recursive=True), None):
-                raise DataError(f"nothing matches {text}.")
-        elif path.is_dir() and next(list_files(path, wanted, recursive=recursive), None) is None:
-            hint = "" if recursive else "Add --recursive to look into its sub-folders too."
-            raise DataError(f"{text} holds no {noun}.", hint)
-    items = _items(paths, wanted, recursive=recursive, listed=listed)
-    # The images of one folder cannot repeat; of a list, a number for each name is kept.
-    return items if len(paths) == 1 and paths[0] != "-" else _once(items)
-
-
-def _once(items: Iterator[Item]) -> Iterator[Item]:
-    """``items`` without those whose name has come before: a table has one row a name."""
-    seen: set[int] = set()
-    for item in items:
-        # Of the bytes, which need not be text.
-        key = int.from_bytes(hashlib.blake2b(os.fsencode(item.name), digest_size=8).digest(), "big")
-        if key not in seen:
-            seen.add(key)
-            yield item
-
-
-def _items(
-    paths: list[str], wanted: Callable[[str], bool], *, recursive: bool, listed: IO[str] | None
-) -> Iterator[Item]:
-    for text in paths:
-        path = Path(text).expanduser()
-        if text == "-":
-            for line in listed or ():
-                if name := line.rstrip("\r\n"):
-                    yield Item(name, Path(name))
-        elif path.is_dir():
-            yield from _folder_items(path, text, wanted, recursive=recursive, relative=len(paths) == 1)
-        elif path.exists():
-            yield Item(text, path)
-        else:
-            yield from _glob_items(text, wanted, recursive=recursive)
-
-
-def _folder_items(
-    path: Path, text: str, wanted: Callable[[str], bool], *, recursive: bool, relative: bool
-) -> Iterator[Item]:
-    for image in list_files(path, wanted, recursive=recursive):
-        inner = image.relative_to(path)
-        yield Item((inner if relative else Path(text) / inner).as_posix(), image)
-
-
-def _glob_items(text: str, wanted: Callable[[str], bool], *, recursive: bool) -> Iterator[Item]:
-    for match in sorted(glob.glob(os.path.expanduser(text), recursive=True)):
-        path = Path(match)
-        if path.is_dir():
-            yield from (Item(image.as_posix(), image) for image in list_files(path, wanted, recursive=recursive))
-        else:
-            yield Item(match, path)
-
-
-def numbered(items: Iterable[Item], listing: Listing, shard: Shard | None) -> Iterator[Item]:
-    """``items`` with their positions, counted in ``listing`` as they are met; of a shard, its own alone."""
-    for item in items:
-        position = listing.add(item.name)
-        if shard is None or shard.mine(position):
-            yield Item(item.name, item.path, position)
 
 
 def predict(
@@ -280,6 +181,12 @@ def _infer(settings: InferSettings, *, reporter: Reporter, listed: IO[str], stdo
     if finder is not None:
         summary["faces_by"] = finder.described
         reporter.note(f"faces: {finder.described}")
+    if settings.camera is not None or (
+        task.spec.clip is None and of_films(settings.paths, recursive=settings.recursive)
+    ):
+        return _infer_films(
+            settings, model, task, place, finder=finder, summary=summary, stdout=stdout, reporter=reporter
+        )
     noun = noun_of(task.spec)
     items = find_items(
         settings.paths,
@@ -327,6 +234,39 @@ def _infer(settings: InferSettings, *, reporter: Reporter, listed: IO[str], stdo
             batches = gathered(batches, -(-count // (size * group.world)), group)
         _write(batches, output, on_error=settings.on_error, stopping=stopping, group=group, reporter=reporter)
     return group.together(lambda: _conclude(output, listing))
+
+
+def _infer_films(
+    settings: InferSettings,
+    model: nn.Module,
+    task: Task,
+    place: Place,
+    *,
+    finder: Finder | None,
+    summary: dict[str, Any],
+    stdout: IO[str],
+    reporter: Reporter,
+) -> dict[str, Any]:
+    """``infer`` on films, or on a camera."""
+    from affectkit.runners.films import infer_films
+
+    films: list[Item] = []
+    if settings.camera is None:
+        films = list(find_items(settings.paths, recursive=settings.recursive, wanted=is_video_name, noun="film"))
+        if others := [film.name for film in films if not is_video_name(film.name)]:
+            raise UsageError(f"images and films in one command: {some(others, 3)}.", "Name images or films, not both.")
+    with set_up_backends(place.device, place.precision):
+        return infer_films(
+            settings,
+            films,
+            network=place.network(model, compiled=settings.compile, reporter=reporter),
+            task=task,
+            place=place,
+            finder=finder or Finder("none"),
+            summary={**summary, "camera": settings.camera} if settings.camera is not None else summary,
+            stdout=stdout,
+            reporter=reporter,
+        )
 
 
 def finder_of(settings: InferSettings, model: str, spec: InputSpec) -> Finder | None:

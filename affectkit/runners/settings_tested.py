@@ -159,8 +159,12 @@ class InferSettings(Runtime):
     def rules(self) -> list[str]:
         """Faults between settings."""
         faults = []
-        if not self.paths:
-            faults.append("PATHS is needed: images, folders, glob patterns, or - for a list on standard input.")
+        if not self.paths and self.camera is None:
+            faults.append("PATHS is needed: images, films, folders, glob patterns, or - for a list on standard input.")
+        if self.camera is not None:
+            others = [name for name in ("labels", "shard", "resume") if getattr(self, name)]
+            faults += [f"--camera and --{name} exclude each other." for name in others]
+            faults += ["--camera and PATHS exclude each other."] if self.paths else []
         if self.labels is not None:
             faults += ["--labels needs --results."] if self.results is None else []
             faults += [

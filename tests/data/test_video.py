@@ -13,7 +13,8 @@ from torchvision.transforms import functional as vision
 
 from affectkit.core.clipspec import CREMAD, RML, ClipSpec, SoundSpec
 from affectkit.data import video
-from affectkit.data.video import ClipFault, is_video_name, read_clip
+from affectkit.data.decode import is_video_name
+from affectkit.data.video import ClipFault, read_clip
 
 SIZE = 24
 

@@ -13,7 +13,8 @@ from affectkit.config import resolve
 from affectkit.core.progress import Silent
 from affectkit.errors import CheckpointError, DataError, Stopped, UsageError
 from affectkit.runners import infer as module
-from affectkit.runners.infer import find_items, infer
+from affectkit.runners.infer import infer
+from affectkit.runners.listing import find_items
 from affectkit.runners.settings_tested import InferSettings
 
 HEADER = ["Image Name", "Predicted Label", "Confidence", *CLASSES]
