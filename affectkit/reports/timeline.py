@@ -77,7 +77,7 @@ def timeline(
     Args:
         path: the PNG file.
         edges: (L + 1,) time of each look in seconds, rising, and the end of the film: a look stands until the next one.
-        lanes: faces, from the top; those beyond the first ``MOST_LANES`` are left out, and the title says so.
+        lanes: faces, from the top, at most ``MOST_LANES``.
         names: of the K predictions.
         shares: whether predictions are shares of classes, drawn as stacked areas over a strip in the colour of the
             largest; else ratings, a line each.
@@ -90,12 +90,12 @@ def timeline(
     edges = numbers(edges, "edges", (None,))
     if len(edges) < 1 or (np.diff(edges) < 0).any():
         raise DataError("edges must be rising times, those of the looks and then the end.")
-    checked = [_checked(lane, len(edges) - 1, len(names)) for lane in lanes]
-    shown = checked[:MOST_LANES]
+    if len(lanes) > MOST_LANES:
+        raise DataError(f"a timeline has {MOST_LANES} lanes at most; got {len(lanes)}.")
+    shown = [_checked(lane, len(edges) - 1, len(names)) for lane in lanes]
     height = 1.5 if len(shown) > 1 else 2.2
     figure = new_figure(10.5, 1.35 + height * max(len(shown), 1))
     figure.get_layout_engine().set(h_pad=0.06, w_pad=0.06)
-    more = f" · {len(shown)} of {len(checked)} faces, the longest seen" if len(checked) > len(shown) else ""
     colours = _colours(len(names), shares=shares)
     end = max(edges[-1], edges[0] + 1e-3)
     if shown:
@@ -117,7 +117,7 @@ def timeline(
         grid[0].text(
             0.5, 0.5, "no face was seen", transform=grid[0].transAxes, ha="center", color=MUTED, fontsize=TITLE
         )
-    heading(grid[0], plain(title, 100) + more, size=TITLE - 0.5)
+    heading(grid[0], plain(title, 110), size=TITLE - 0.5)
     _time_axis(grid[-1], edges[0], end)
     return save(figure, path)
 
@@ -253,11 +253,12 @@ def clock(seconds: float, end: float, step: float = 1) -> str:
 def described(*, looks: int, faces: int, seconds: float) -> str:
     """What a timeline's title says of a film.
 
-    >>> described(looks=120, faces=1, seconds=60.0)
-    '1:00 min, 120 looks, 1 face'
+    >>> described(looks=120, faces=1, seconds=60.0), described(looks=6, faces=8, seconds=3.0)
+    ('1:00 min, 120 looks, 1 face', '3.0 s, 6 looks, 8 faces (the 6 longest seen)')
     """
     length = f"{seconds:.1f} s" if seconds < 60 else f"{clock(seconds, seconds)} {'min' if seconds < 3600 else 'h'}"
-    return f"{length}, {looks:,} look{'s' * (looks != 1)}, {faces:,} face{'s' * (faces != 1)}"
+    more = f" (the {MOST_LANES} longest seen)" if faces > MOST_LANES else ""
+    return f"{length}, {looks:,} look{'s' * (looks != 1)}, {faces:,} face{'s' * (faces != 1)}{more}"
 
 
 def named(number: int, time: dict[str, float] | None) -> str:

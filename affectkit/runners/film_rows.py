@@ -44,7 +44,8 @@ class FilmOutput:
         summary: what the record says from the start. columns: the task's.
 
     Attributes:
-        done: names of the films that an earlier run has done, after entering; None where everything is.
+        done: names of the films that an earlier run has done, after entering; None where everything is, and ``before``
+            is its record then.
     """
 
     def __init__(self, settings: InferSettings, summary: dict[str, Any], columns: Columns, stdout: IO[str]) -> None:
@@ -55,6 +56,7 @@ class FilmOutput:
         self.first: list[dict[str, Any]] = []
         self.reasons: list[dict[str, str]] = []
         self.done: set[str] | None = set()
+        self.before: dict[str, Any] = {}
         self.folder = settings.results
         self.final = self.part = None
         if self.folder is not None:
@@ -69,7 +71,8 @@ class FilmOutput:
         self.folder.mkdir(parents=True, exist_ok=True)
         if self.settings.resume and self.final.exists():
             self._check_record()
-            self.done = None
+            self.done, self.before = None, read_json(self.record)
+            self.journal.unlink(missing_ok=True)
             return self
         if self.settings.resume and self.part.exists():
             self._check_record()

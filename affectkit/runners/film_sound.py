@@ -29,8 +29,9 @@ def write_sound(source: Path, target: Path, *, start: float, seconds: float) -> 
     with av.open(str(target), "w", format="ipod") as container:
         stream = container.add_stream("aac", rate=RATE, layout="stereo")
         written = 0
-        for piece in _pieces(_placed(source, start), round(seconds * RATE)):
-            frame = av.AudioFrame.from_ndarray(piece, format="fltp", layout="stereo")
+        wanted = round(seconds * RATE)
+        for piece in _pieces(_filled(_placed(source, start), wanted), wanted):
+            frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(piece), format="fltp", layout="stereo")
             frame.sample_rate, frame.time_base, frame.pts = RATE, Fraction(1, RATE), written
             written += piece.shape[1]
             container.mux(stream.encode(frame))
@@ -64,25 +65,25 @@ def _resampled(resampler: Any, frame: Any) -> Iterator[np.ndarray]:
     yield from (piece.to_ndarray() for piece in resampler.resample(frame))
 
 
-def _pieces(placed: Iterator[tuple[int, np.ndarray]], wanted: int) -> Iterator[np.ndarray]:
-    """``wanted`` samples from 0 on, in pieces of ``PIECE``: (2, n) float32."""
-    held, count, first = np.zeros((2, 0), np.float32), 0, True
+def _filled(placed: Iterator[tuple[int, np.ndarray]], wanted: int) -> Iterator[np.ndarray]:
+    """The pieces one after the other, silence between them where one is missing; none before sample 0."""
+    there = 0
     for place, piece in placed:
-        first = False
-        there = count + held.shape[1]
-        if place < there:
-            piece = piece[:, there - place :]  # noqa: PLW2901 - heard before the first picture, or twice
-        while place > there and count < wanted:  # a second of silence at most at a time: gaps may be long
-            silence = np.zeros((2, min(place - there, RATE)), np.float32)
-            held, there = np.concatenate([held, silence], axis=1), there + silence.shape[1]
-            while held.shape[1] >= PIECE and count < wanted:
-                yield held[:, :PIECE][:, : wanted - count]
-                held, count = held[:, PIECE:], count + PIECE
-        held = np.concatenate([held, piece], axis=1)
-        while held.shape[1] >= PIECE and count < wanted:
-            yield held[:, :PIECE][:, : wanted - count]
-            held, count = held[:, PIECE:], count + PIECE
-        if count >= wanted:
+        for begin in range(there, min(place, wanted), RATE):  # a second at most at a time: gaps may be long
+            yield np.zeros((2, min(RATE, min(place, wanted) - begin)), np.float32)
+        yield piece[:, max(there - place, 0) :]
+        there = max(there, place + piece.shape[1])
+        if there >= wanted:
             return
-    if not first and held.shape[1]:
-        yield held[:, : wanted - count]
+
+
+def _pieces(parts: Iterator[np.ndarray], wanted: int) -> Iterator[np.ndarray]:
+    """The first ``wanted`` samples of ``parts`` in pieces of ``PIECE``, (2, n), the last one shorter."""
+    held, count = np.zeros((2, 0), np.float32), 0
+    for part in parts:
+        held = np.concatenate([held, part], axis=1)[:, : wanted - count]
+        while held.shape[1] >= PIECE:
+            yield held[:, :PIECE]
+            held, count = held[:, PIECE:], count + PIECE
+    if held.shape[1]:
+        yield held

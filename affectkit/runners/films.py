@@ -1,256 +1,345 @@
-"""Inference on films and cameras: a row a face and look, as they are made; then summary, timeline, annotated film."""
+"""``infer`` on films and cameras: rows stream out as they are made, in the same memory whatever the length.
+
+A picture every so often is looked at (``data.film.Sampler`` says which), its faces found and cut out in a thread ahead
+of the network, predicted with those of other looks, and followed from look to look (``data.tracks``). What a film comes
+to goes to ``films.csv`` and a timeline, all its frames with what was seen to an annotated film.
+"""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
 import numpy as np
 from torch import nn
 
-from affectkit.core.files import read_json
 from affectkit.core.progress import Reporter
+from affectkit.core.spec import InputSpec
 from affectkit.data.camera import Camera
 from affectkit.data.faces import Finder
 from affectkit.data.film import Film
 from affectkit.errors import DataError, DeviceError, UsageError
-from affectkit.reports.timeline import Lane, described, named, timeline
-from affectkit.runners.film_drawing import FORMATS, CameraFilm, Targets, marks_of, write_annotated
+from affectkit.runners.backends import set_up_backends
+from affectkit.runners.film_drawing import CameraFilm, Targets, marks_of, write_annotated
 from affectkit.runners.film_looks import Follower, Look, Seen, ahead, batched, looks
-from affectkit.runners.film_rows import FACE_COLUMNS, FilmOutput, inner
+from affectkit.runners.film_rows import FilmOutput, longest
 from affectkit.runners.film_sums import PLACES, Columns, Log, Sums
 from affectkit.runners.place import Place
+from affectkit.runners.processes import Group
 from affectkit.runners.settings_tested import InferSettings, parse_every
 from affectkit.runners.signals import StopFlag
 from affectkit.tasks.base import Task
 
-AHEAD = 4
-"""Looks that are decoded, searched and cut out before the network wants them."""
+DEPTH = 64
+"""Looks, without their pictures, that the thread may be ahead of the network."""
+EVERY = "0.5s"
 
 
-@dataclass(frozen=True)
-class Watching:
-    """What films are looked at with.
+class Named(Protocol):
+    """A film to look at: its name in the table, and its file."""
 
-    Attributes:
-        network: what is called with batches of faces. finder: finds them; ``Finder("none")`` takes pictures whole.
-        columns: the task's.
-    """
+    name: str
+    path: Path
+
+
+@dataclass
+class Run:
+    """What all films of a command share."""
 
     settings: InferSettings
-    network: nn.Module
+    network: Callable[..., Any]
     task: Task
     place: Place
     finder: Finder
-    columns: Columns
+    reporter: Reporter
     output: FilmOutput
     stopping: StopFlag
-    reporter: Reporter
+    columns: Columns
+    targets: Targets | None = None
 
     def follower(self) -> Follower:
-        """What predicts and follows the faces of one film."""
+        """Predicts the faces of a film."""
         return Follower(self.network, self.task, self.place, smooth=self.settings.smooth, reporter=self.reporter)
 
 
-def check_films(settings: InferSettings, task: Task, place: Place) -> None:
-    """Refuse what cannot be done with films.
+@dataclass
+class Course:
+    """One film on its way: what was seen of it so far."""
 
-    Raises:
-        UsageError: shards, several processes, or a model for clips.
-    """
-    what = "a camera" if settings.camera is not None else "films"
-    if task.spec.clip is not None:
-        raise UsageError(f"the model takes clips as a whole, and cannot look at {what}.", "Leave --camera out.")
-    if settings.shard:
-        raise UsageError(f"--shard and {what} exclude each other.", "Name other films in each run instead.")
-    if place.group.several:
-        raise UsageError(f"{what} are looked at in one process.", "Start infer without torchrun.")
+    name: str
+    columns: Columns
+    log: Log
+    rows: int = 0
+    sums: Sums = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.sums = Sums(self.columns)
+
+    def take(self, look: Look, found: list[Seen]) -> list[list[Any]]:
+        """The rows of a look: one a face, or an empty one."""
+        self.sums.add(look.time, found)
+        self.log.add(look.time, found)
+        begin = [self.name, look.number, float(look.time)]
+        rows = [
+            [*begin, one.number, *(round(value) for value in one.face.box), one.face.score, *one.row] for one in found
+        ]
+        rows = rows or [[*begin, *[None] * (6 + len(self.columns.names))]]
+        self.rows += len(rows)
+        return rows
+
+
+def refuse(settings: InferSettings, spec: InputSpec, group: Group) -> None:
+    """Raise a UsageError where films, or a camera, cannot be looked at as asked."""
+    if spec.clip is not None:
+        given = [f"--{name}" for name in ("camera", "seconds", "annotate") if getattr(settings, name) is not None]
+        given += [f"--every {settings.every}"] if settings.every != EVERY else []
+        given += ["--smooth"] if settings.smooth else []
+        raise UsageError(
+            f"{', '.join(given) or 'looking at films picture by picture'}: this model takes clips whole, picture and "
+            "sound together.",
+            "Leave these options out for a row a clip, or name a model of images with --checkpoint.",
+        )
+    if settings.shard is not None:
+        raise UsageError(
+            "--shard takes images, not films: a film is followed from its beginning to its end.",
+            "Start a command for some of the films each, with --results folders of their own.",
+        )
+    if group.several:
+        raise UsageError(
+            f"films are looked at by one process; there are {group.world}.", "Start affectkit without torchrun."
+        )
 
 
 def infer_films(
     settings: InferSettings,
-    films: Sequence[Any],
+    films: Iterable[Named],
     *,
-    network: nn.Module,
+    model: nn.Module,
     task: Task,
     place: Place,
-    finder: Finder,
-    summary: dict[str, Any],
-    stdout: IO[str],
+    finder: Finder | None,
     reporter: Reporter,
+    stdout: IO[str],
+    summary: dict[str, Any],
 ) -> dict[str, Any]:
-    """Look at ``films`` (``name`` and ``path`` each), or with none of them at the camera of ``settings``.
+    """Predict the faces of ``films``; returns a summary with counts and what was skipped.
 
-    Rows go to ``stdout``, or to ``results/inference_results.<format>``, beside ``films.csv`` and ``timelines/``;
-    annotated films to ``--annotate``. A film that breaks keeps its rows so far, is named with the reason, and the next
-    one goes on.
+    Rows go to ``stdout``, or to ``results/inference_results.<format>``, which carries ``.part`` until it is complete;
+    there ``films.csv`` has a row a film and one for each of its faces, and ``timelines`` a picture a film. Of a film
+    that breaks the rows so far stand; it is named in ``skipped.csv`` and counted as ``skipped``.
 
     Args:
-        summary: what the record says from the start.
-
-    Returns:
-        the record: counts (``films``, ``looks``, ``faces``, ``rows``, ``skipped``), ``films_first`` (a summary each),
-        ``skipped_first``, and where files are.
+        films: no two of one name. model: on the device of ``place``; ``settings.compile`` is seen to here.
+        finder: None takes each picture whole.
+        summary: what the record says from the start, ``checkpoint_sha256`` and ``paths`` among it.
 
     Raises:
-        Stopped: a signal came; ``--resume`` goes on after the last whole film. (A camera ends in peace.)
-        DataError: with ``on_error="fail"`` a film broke. DeviceError: there is no such camera.
-        UsageError: see ``check_films``, and ``film_drawing.Targets``.
+        UsageError: what is asked for cannot be done with films. DataError: there is no film, or with
+            ``on_error="fail"`` one is broken. Stopped: a signal came; ``--resume`` goes on with the next film.
     """
-    check_films(settings, task, place)
-    columns = Columns.of(task)
-    summary = {**summary, "every": settings.every, "smooth": settings.smooth, "seconds": settings.seconds}
-    targets = Targets(settings, films) if settings.annotate is not None and films else None
-    output = FilmOutput(settings, summary, columns, stdout)
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(output)
-        if output.done is None:
-            reporter.note(f"{output.final} is complete; nothing to do.")
-            return read_json(output.record)
-        stopping = stack.enter_context(StopFlag(reporter))
-        watching = Watching(settings, network, task, place, finder, columns, output, stopping, reporter)
-        if not films:
-            _camera(watching)
+    refuse(settings, task.spec, place.group)
+    films = list(films)
+    if not films:
+        raise DataError("there was no film to predict.")
+    targets = Targets(settings, films) if settings.annotate is not None else None
+    given = {"model": model, "task": task, "place": place, "finder": finder, "reporter": reporter}
+    with _running(settings, **given, stdout=stdout, summary=summary) as run:
+        if run.output.done is None:
+            reporter.note(f"{run.output.final} is complete; nothing to do.")
+            return run.output.before
+        run.targets = targets
+        if run.output.done:
+            reporter.note(f"going on after {len(run.output.done):,} films")
         for film in films:
-            if film.name not in output.done:
-                _film(watching, film.name, film.path, targets.of(film.name) if targets is not None else None)
-        return output.conclude()
+            if film.name not in run.output.done:
+                _infer_film(run, film)
+        return run.output.conclude()
 
 
-def _film(watching: Watching, name: str, path: Path, target: Path | None) -> None:
-    """All of one film: rows, then its summary, timeline and annotated film."""
-    settings, output = watching.settings, watching.output
-    film = Film(path, every=parse_every(settings.every), seconds=settings.seconds)
-    sums, rows, fault = Sums(watching.columns), 0, None
-    with Log(watching.columns) as log:
-        watching.reporter.start(f"looking at {name}", None, "looks")
-        try:
-            for look, seen in _seen(watching, looks(film, watching.finder, watching.task.spec)):
-                made = _rows(name, look, seen, len(watching.columns.names))
-                output.add(made)
-                rows += len(made)
-                sums.add(look.time, seen)
-                log.add(look.time, seen)
-                watching.reporter.advance()
-                if watching.stopping.requested:
-                    kept = output.final is not None
-                    told = f"{look.time:.1f} s of {name} are done."
-                    raise watching.stopping.error(told, output.how_to_go_on(), resumable=kept)
-        except DataError as error:
-            if settings.on_error == "fail":
-                raise
-            fault = error
-            watching.reporter.warn(f"{error.message} {error.hint}".strip())
-        finally:
-            watching.reporter.finish()
-        told = {"film": name, **sums.told(film.end), **({"reason": fault.message} if fault else {})}
-        if sums.looks:
-            _draw_timeline(watching, name, told, log)
-            if target is not None:
-                several = len(log.faces) > 1
-                drawn = ((time, marks_of(watching.task, found, several=several)) for time, found in log.looks())
-                write_annotated(
-                    target, path, drawn, seconds=film.end, stopping=watching.stopping, reporter=watching.reporter
-                )
-    output.end_film(told, rows)
+def infer_camera(
+    settings: InferSettings,
+    *,
+    model: nn.Module,
+    task: Task,
+    place: Place,
+    finder: Finder | None,
+    reporter: Reporter,
+    stdout: IO[str],
+    summary: dict[str, Any],
+    open_camera: Callable[[int], Any] | None = None,
+) -> dict[str, Any]:
+    """Predict the faces that the camera ``settings.camera`` sees, until ``settings.seconds`` or a signal, which is the
+    usual end; as ``infer_films`` otherwise.
+
+    Raises:
+        UsageError: what is asked for cannot be done with a camera. DeviceError: it is not there.
+    """
+    refuse(settings, task.spec, place.group)
+    if settings.resume:
+        raise UsageError("--resume and --camera exclude each other: what was not seen is gone.", "Use --force.")
+    name = f"camera {settings.camera}"
+    targets = None
+    if settings.annotate is not None:
+        targets = Targets(settings, [Item(name, Path(name))])
+    given = {"model": model, "task": task, "place": place, "finder": finder, "reporter": reporter}
+    with _running(settings, **given, stdout=stdout, summary=summary) as run:
+        run.targets = targets
+        made = {} if open_camera is None else {"open_camera": open_camera}
+        camera = Camera(
+            settings.camera,
+            every=parse_every(settings.every),
+            seconds=settings.seconds,
+            stopped=lambda: run.stopping.requested,
+            **made,
+        )
+        _watch(run, name, camera)
+        return run.output.conclude()
 
 
-def _camera(watching: Watching) -> None:
-    """The camera until its time is over or a signal comes, each look predicted at once."""
-    settings, output = watching.settings, watching.output
-    name = f"camera-{settings.camera}"
-    camera = Camera(
-        settings.camera,
-        every=parse_every(settings.every),
-        seconds=settings.seconds,
-        stopped=lambda: watching.stopping.requested,
-    )
-    sums, rows, fault = Sums(watching.columns), 0, None
-    follow = watching.follower()
+@dataclass(frozen=True)
+class Item:
+    """A ``Named``."""
+
+    name: str
+    path: Path
+
+
+@contextlib.contextmanager
+def _running(
+    settings: InferSettings,
+    *,
+    model: nn.Module,
+    task: Task,
+    place: Place,
+    finder: Finder | None,
+    reporter: Reporter,
+    stdout: IO[str],
+    summary: dict[str, Any],
+) -> Iterator[Run]:
+    options = {"every": settings.every, "smooth": settings.smooth, "seconds": settings.seconds}
+    columns = Columns.of(task)
+    output = FilmOutput(settings, {**summary, **options}, columns, stdout)
     with contextlib.ExitStack() as stack:
-        log = stack.enter_context(Log(watching.columns))
-        drawn = None
-        if settings.annotate is not None:
-            drawn = stack.enter_context(CameraFilm(_camera_target(settings, name)))
-        watching.reporter.start(f"looking at camera {settings.camera}; Ctrl-C ends", None, "looks")
+        stack.enter_context(set_up_backends(place.device, place.precision))
+        stopping = stack.enter_context(StopFlag(reporter))
+        stack.enter_context(output)
+        network = model
+        if output.done is not None:
+            network = place.network(model, compiled=settings.compile, reporter=reporter)
+        yield Run(settings, network, task, place, finder or Finder("none"), reporter, output, stopping, columns)
+
+
+def _infer_film(run: Run, film: Named) -> None:
+    """Rows, summary, timeline and annotated film of one film."""
+    settings, spec = run.settings, run.task.spec
+    reader = Film(film.path, every=parse_every(settings.every), seconds=settings.seconds)
+    follower, fault = run.follower(), None
+    with Log(run.columns) as log:
+        course = Course(film.name, run.columns, log)
+        run.reporter.start(film.name, None, "looks")
+        with contextlib.closing(ahead(looks(iter(reader), run.finder, spec), DEPTH)) as stream:
+            try:
+                for batch in batched(stream, settings.batch_size):
+                    found = follower(batch)
+                    run.output.add(
+                        [row for look, own in zip(batch, found, strict=True) for row in course.take(look, own)]
+                    )
+                    run.reporter.advance(len(batch))
+                    if run.stopping.requested:
+                        raise _stopped(run, film.name)
+            except DataError as error:
+                fault = error
+        run.reporter.finish()
+        _refuse(run, fault)
+        told = _told(course, reader.end, fault)
+        _draw_timeline(run, course, told)
+        if run.targets is not None and told["looks"]:
+            several = len(log.faces) > 1
+            write_annotated(
+                run.targets.of(film.name),
+                film.path,
+                ((time, marks_of(run.task, seen, several=several)) for time, seen in log.looks()),
+                seconds=reader.end,
+                stopping=run.stopping,
+                reporter=run.reporter,
+            )
+        run.output.end_film(told, course.rows)
+
+
+def _watch(run: Run, name: str, camera: Camera) -> None:
+    """Rows, summary, timeline and annotated film of a camera: each look is predicted before the next one."""
+    follower, fault = run.follower(), None
+    with contextlib.ExitStack() as stack:
+        log = stack.enter_context(Log(run.columns))
+        course = Course(name, run.columns, log)
+        drawn = stack.enter_context(CameraFilm(run.targets.of(name))) if run.targets is not None else None
+        run.reporter.start(name, None, "looks")
         try:
-            for look in looks(camera, watching.finder, watching.task.spec, keep=drawn is not None):
-                (seen,) = follow([look])
-                made = _rows(name, look, seen, len(watching.columns.names))
-                output.add(made)
-                rows += len(made)
-                sums.add(look.time, seen)
-                log.add(look.time, seen)
-                watching.reporter.advance()
+            pictures = stack.enter_context(contextlib.closing(iter(camera)))
+            for look in looks(pictures, run.finder, run.task.spec, keep=drawn is not None):
+                (found,) = follower([look])
+                run.output.add(course.take(look, found))
+                run.reporter.advance()
                 if drawn is not None:
-                    found = [(one.number, one.face.box, one.row) for one in seen]
-                    several = len(log.faces) > 1
-                    drawn.add(look.time, look.pixels, marks_of(watching.task, found, several=several))
+                    seen = [(one.number, one.face.box, one.row) for one in found]
+                    drawn.add(look.time, look.pixels, marks_of(run.task, seen, several=True))
         except DeviceError as error:
-            if not sums.looks:
+            if not course.sums.looks:
                 raise
             fault = error
-            watching.reporter.warn(f"{error.message} {error.hint}".strip())
-        finally:
-            watching.reporter.finish()
-        told = {"film": name, **sums.told(camera.end), **({"reason": fault.message} if fault else {})}
-        if sums.looks:
-            _draw_timeline(watching, name, told, log)
-    output.end_film(told, rows)
+        run.reporter.finish()
+        told = _told(course, camera.end, fault)
+        _draw_timeline(run, course, told)
+        run.output.end_film(told, course.rows)
 
 
-def _camera_target(settings: InferSettings, name: str) -> Path:
-    """Where the annotated film of a camera goes."""
-    target = settings.annotate
-    if target.suffix.lower() not in FORMATS:
-        target = target / inner(name, ".mp4")
-    if target.exists() and not settings.force:
-        raise UsageError(f"--annotate {target} exists.", "Name another file, or add --force.")
-    return target
+def _stopped(run: Run, name: str) -> Exception:
+    run.reporter.finish()
+    done = run.output.totals["films"]
+    films = f"{done:,} film{'s are' if done != 1 else ' is'} done, {name} in part."
+    return run.stopping.error(films, run.output.how_to_go_on(), resumable=run.output.final is not None)
 
 
-def _seen(watching: Watching, stream: Iterator[Look]) -> Iterator[tuple[Look, list[Seen]]]:
-    """Each look with its faces predicted, several looks at a time; what there is comes before an error does."""
-    follow = watching.follower()
-    with contextlib.closing(ahead(stream, AHEAD)) as made:
-        for batch in batched(made, watching.settings.batch_size):
-            yield from zip(batch, follow(batch), strict=True)
+def _refuse(run: Run, fault: DataError | None) -> None:
+    """Raise what broke a film where the command shall fail then."""
+    if fault is not None and run.settings.on_error == "fail":
+        raise DataError(fault.message, fault.hint or "Mend or remove it, or leave out --on-error fail.")
 
 
-def _rows(name: str, look: Look, seen: Sequence[Seen], width: int) -> list[list[Any]]:
-    """The rows of a look: one a face, or one with nothing in it."""
-    place = [name, look.number, look.time]
-    if not seen:
-        return [[*place, *[None] * (len(FACE_COLUMNS) + width)]]
-    return [[*place, one.number, *(round(value) for value in one.face.box), one.face.score, *one.row] for one in seen]
+def _told(course: Course, end: float, fault: DataError | DeviceError | None) -> dict[str, Any]:
+    told = {"film": course.name, **course.sums.told(end)}
+    return told if fault is None else {**told, "reason": fault.message}
 
 
-def _draw_timeline(watching: Watching, name: str, told: dict[str, Any], log: Log) -> None:
-    """The timeline of a film, where there is a folder for results; the faces that were seen the longest first."""
-    target = watching.output.timeline(name)
-    if target is None:
+def _draw_timeline(run: Run, course: Course, told: dict[str, Any]) -> None:
+    """The picture of a film, where there are results and something was seen."""
+    from affectkit.reports import timeline
+
+    path = run.output.timeline(course.name)
+    if path is None or not told["looks"]:
         return
-    records = log.records()
+    records = course.log.records()
     times, place = np.unique(records[:, 0], return_inverse=True)
-    wanted = watching.columns.shares or range(len(watching.columns.names))
+    columns = run.columns
+    wanted = list(columns.shares) or [k for k, name in enumerate(columns.names) if name in told["mean"]]
     lanes = []
-    for one in sorted(told["by_face"], key=lambda one: -one["seconds_seen"]):
+    for one in longest(told["by_face"], timeline.MOST_LANES):
         own = records[:, 1] == one["face"]
         values = records[own][:, [PLACES + column for column in wanted]]
-        lanes.append(Lane(named(one["face"], one.get("time")), place[own], values))
-    low, high = watching.task.scale or (None, None)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    size = described(looks=told["looks"], faces=told["faces"], seconds=told["seconds"])
-    timeline(
-        target,
-        title=f"{name} · {size}",
-        edges=[*times, max(told["seconds"], times[-1])],
+        lanes.append(timeline.Lane(timeline.named(one["face"], one.get("time")), place[own], values))
+    low, high = run.task.scale or (None, None)
+    end = max(told["seconds"], float(times[-1]))
+    described = timeline.described(looks=told["looks"], faces=told["faces"], seconds=told["seconds"])
+    timeline.timeline(
+        path,
+        title=f"{course.name} · {described}",
+        edges=[*times, end],
         lanes=lanes,
-        names=[watching.columns.names[column] for column in wanted],
-        shares=bool(watching.columns.shares),
+        names=[columns.names[column] for column in wanted] or columns.names,
+        shares=bool(columns.shares),
         low=low,
         high=high,
     )

@@ -248,25 +248,15 @@ def _infer_films(
     reporter: Reporter,
 ) -> dict[str, Any]:
     """``infer`` on films, or on a camera."""
-    from affectkit.runners.films import infer_films
+    from affectkit.runners.films import infer_camera, infer_films
 
-    films: list[Item] = []
-    if settings.camera is None:
-        films = list(find_items(settings.paths, recursive=settings.recursive, wanted=is_video_name, noun="film"))
-        if others := [film.name for film in films if not is_video_name(film.name)]:
-            raise UsageError(f"images and films in one command: {some(others, 3)}.", "Name images or films, not both.")
-    with set_up_backends(place.device, place.precision):
-        return infer_films(
-            settings,
-            films,
-            network=place.network(model, compiled=settings.compile, reporter=reporter),
-            task=task,
-            place=place,
-            finder=finder or Finder("none"),
-            summary={**summary, "camera": settings.camera} if settings.camera is not None else summary,
-            stdout=stdout,
-            reporter=reporter,
-        )
+    shared = {"model": model, "task": task, "place": place, "finder": finder, "reporter": reporter, "stdout": stdout}
+    if settings.camera is not None:
+        return infer_camera(settings, **shared, summary={**summary, "camera": settings.camera})
+    films = list(find_items(settings.paths, recursive=settings.recursive, wanted=is_video_name, noun="film"))
+    if others := [film.name for film in films if not is_video_name(film.name)]:
+        raise UsageError(f"images and films in one command: {some(others, 3)}.", "Name images or films, not both.")
+    return infer_films(settings, films, **shared, summary=summary)
 
 
 def finder_of(settings: InferSettings, model: str, spec: InputSpec) -> Finder | None:
