@@ -178,8 +178,6 @@ def infer_camera(
         UsageError: what is asked for cannot be done with a camera. DeviceError: it is not there.
     """
     refuse(settings, task.spec, place.group)
-    if settings.resume:
-        raise UsageError("--resume and --camera exclude each other: what was not seen is gone.", "Use --force.")
     name = f"camera {settings.camera}"
     targets = None
     if settings.annotate is not None:
