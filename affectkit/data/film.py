@@ -21,6 +21,8 @@ TICK = 1e-6
 STATING = {"mov", "mp4", "matroska", "webm", "flv", "avi", "asf"}
 """Containers that state how long the film is; of others FFmpeg guesses it."""
 MOST_THREADS = 4
+LARGE = 640 * 480
+"""Pixels of a picture up to which one thread decodes: handing small ones from thread to thread takes longer."""
 SQUARE = (0.25, 4.0)
 """Width of a pixel, in heights of it, that is believed."""
 
@@ -109,7 +111,9 @@ class Film:
         streams = [video for video in container.streams.video if not video.disposition & Disposition.attached_pic]
         if not streams:
             raise ClipFault("no-video", f"film {self.path}: has no moving picture.")
-        streams[0].thread_type, streams[0].thread_count = "AUTO", min(MOST_THREADS, processors())
+        large = streams[0].width * streams[0].height > LARGE
+        threads = max(min(MOST_THREADS, processors() // 2), 1) if large else 1  # the rest are the network's
+        streams[0].thread_type, streams[0].thread_count = "AUTO", threads
         self.rate = float(streams[0].average_rate or streams[0].guessed_rate or 0)
         self.sounds = bool(container.streams.audio)
         return streams[0]
