@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import resource
 import signal
 import threading
 import time
@@ -22,9 +23,10 @@ from torch import nn
 from affectkit.config import resolve
 from affectkit.core.progress import Silent
 from affectkit.core.spec import InputSpec
-from affectkit.data.faces import Face
+from affectkit.data.faces import Face, Finder
 from affectkit.data.film import Film
 from affectkit.errors import DataError, DeviceError, Stopped, UsageError
+from affectkit.prep.faces import PARAMETERS, draw_face, draw_look
 from affectkit.runners import film_drawing
 from affectkit.runners import films as module
 from affectkit.runners.films import infer_camera, infer_films
@@ -406,3 +408,45 @@ def test_a_camera_that_goes_one_that_is_not_there_and_ctrl_c(tmp_path):
     summary = watch(tmp_path / "3", Capture(1000))
     assert summary["skipped"] == 0 and summary["looks"] > 3  # Ctrl-C is how one ends it
     assert chosen().every == module.EVERY
+
+
+def minute(number):
+    """Two schematic faces at 24 pictures a second: one rests, the other one walks past it and back; a flash at 40 s."""
+    picture = np.full((240, 320, 3), 120, np.uint8)
+    if number == 960:
+        return np.full_like(picture, 255)
+    for place, (left, top) in enumerate(((20, 60), (180 + round(30 * np.sin(number / 60)), 70))):
+        face = FACES[place]
+        picture[top : top + len(face), left : left + len(face)] = face
+    return picture
+
+
+FACES = [
+    draw_face(np.zeros(len(PARAMETERS)), draw_look(np.random.default_rng(seed)), size=110) for seed in (6, 20)
+]  # fmt: skip
+
+
+@pytest.mark.slow
+def test_a_minute_with_sound_and_a_real_detector(tmp_path):
+    film = write_film(tmp_path / "minute.mp4", 1440, fps=24, draw=minute, clicks=[40.0])
+    options = {"finder": Finder("haar")}
+    run(tmp_path, "minute.mp4", seconds=5.0, results=tmp_path / "5", annotate=tmp_path / "5.mp4", options=options)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    options = {"finder": Finder("haar")}
+    summary, _ = run(tmp_path, "minute.mp4", results=tmp_path / "r", annotate=tmp_path / "out.mp4", options=options)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 60_000  # KiB; a minute of pictures is 330,000
+    rows = table(tmp_path / "r" / "inference_results.csv")
+    assert sorted({int(row["Frame"]) for row in rows}) == list(range(0, 1440, 12))
+    assert all(float(row["Time"]) == pytest.approx(int(row["Frame"]) / 24, abs=1e-3) for row in rows)
+    assert summary["looks"] == 120 and summary["skipped"] == 0
+    still = [row for row in rows if row["Face"] and int(row["x"]) + int(row["width"]) / 2 < 130]
+    walks = [row for row in rows if row["Face"] and int(row["x"]) + int(row["width"]) / 2 >= 130]
+    assert len(still) > 100 and len(walks) > 90
+    assert len({row["Face"] for row in still}) == len({row["Face"] for row in walks}) == 1
+    frames = seen(tmp_path / "out.mp4")
+    assert len(frames) == 1440 and frames[-1][0] == pytest.approx(1439 / 24, abs=1 / 24)
+    flash = max(frames, key=lambda pair: pair[1].mean())[0]
+    assert flash == pytest.approx(40.0, abs=1 / 24) and loud_at(tmp_path / "out.mp4") == pytest.approx(
+        flash, abs=1 / 24
+    )
+    assert loud_at(film) == pytest.approx(40.0, abs=0.03)
