@@ -91,7 +91,7 @@ def test_its_card_is_listed_and_tells_the_truth():
         assert any(wanted in heading for heading in headings), wanted
     header = read_header("builtin")
     assert f"temperature {header.spec.temperature:.3f}" in text
-    assert f"{header.training['valid']['kl']:.4f}" in text  # KL on the validation split, as training told it
+    assert f"KL {header.training['valid']['kl']:.3f}" in text  # on the validation split, as training told it
     assert json.loads(invoke("models", "builtin", "--json").stdout)["card"] == card_file("builtin").read_text()
 
 
