@@ -56,8 +56,8 @@ def register(app: typer.Typer) -> None:
         for item in summary["skipped_first"]:
             console.warn(f"skipped: {item['reason']}")
         where = f" in {summary['results']}" if "results" in summary else ""
-        faces = f", {summary['faces']:,} faces," if "faces" in summary else ""
-        console.note(f"{summary['images']:,} images{faces} predicted{where}")
+        faces = f"{summary['faces']:,} faces in " if "faces" in summary else ""
+        console.note(f"{faces}{summary['images']:,} images predicted{where}")
         if summary.get("faces_by") == "auto" and summary["faces"] < summary["images"]:
             console.note("Where no face is found a row is empty; --faces none takes every image whole.")
         if "shard" in summary:
