@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from affectkit.config import option_name
+from affectkit.core.assets import model_file
 from affectkit.core.files import fresh_folder
 from affectkit.core.progress import Reporter
 from affectkit.core.shards import Shard, is_complete
@@ -51,7 +52,7 @@ def check_places(batch: Batch, settings: Any, reporter: Reporter) -> None:
     for entry in fields(settings):
         value = getattr(settings, entry.name)
         named = value if entry.name == "paths" else [value] if isinstance(value, Path) else []
-        if entry.name in ("output", "results"):
+        if entry.name in ("output", "results", "annotate"):
             continue
         for path in map(Path, named):
             _check_input(path, option_name(entry), reporter)
@@ -59,7 +60,7 @@ def check_places(batch: Batch, settings: Any, reporter: Reporter) -> None:
 
 
 def _check_input(path: Path, name: str, reporter: Reporter) -> None:
-    if path.exists() or re.search(r"[*?\[]", str(path)):
+    if path.exists() or re.search(r"[*?\[]", str(path)) or model_file(path):
         return
     if not path.is_absolute():
         raise DataError(f"{name} {path} does not exist in {Path.cwd()}, where the job would run.")

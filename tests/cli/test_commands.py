@@ -59,7 +59,7 @@ def test_json_is_one_object_and_quiet_is_quiet(votes, tmp_path):
         (["train", "--config", "{tmp}/none.yaml"], 2, ["none.yaml"]),
         (["train", "--resume", "{tmp}"], 1, ["is not a run folder"]),
         (["test", "--checkpoint", "/none.safetensors", "--data", "/x"], 1, ["does not exist"]),
-        (["infer", "x.png"], 2, ["--checkpoint is needed"]),
+        (["infer", "x.png"], 1, ["x.png does not exist"]),
         (["infer", "x.png", "--checkpoint", "{run}", "--device", "cuda:7"], 1, ["cuda:7"]),
         (["infer", "x.png", "--checkpoint", "{run}", "--device", "gpu"], 2, ["gpu"]),
         (["infer", "x.png", "--checkpoint", "{run}", "--precision", "fp16", "--device", "cpu"], 1, ["fp16"]),
