@@ -50,17 +50,22 @@ def load(
     return load_model(checkpoint, device=device, clip_weights=clip_weights, mode=mode, mask=mask)
 
 
-def predict(model: nn.Module, paths: Iterable[str | Path], *, batch_size: int = 32) -> Iterator[dict[str, Any]]:
-    """The rows that ``affectkit infer`` writes, one a readable image, in the order of ``paths``.
+def predict(
+    model: nn.Module, paths: Iterable[str | Path], *, batch_size: int = 32, faces: str | None = None
+) -> Iterator[dict[str, Any]]:
+    """The rows that ``affectkit infer`` writes, in the order of ``paths``: one an image, or one a face where faces are
+    looked for.
 
     Args:
         model: what ``affectkit.load`` gave.
         paths: image files; video files for a model of clips.
         batch_size: images in one forward pass.
+        faces: as ``infer --faces``: ``"auto"``, ``"haar"``, ``"none"``, ``"yunet:FILE.onnx"``; None: ``"auto"`` for a
+            model of face crops, as the built-in one, else ``"none"``.
 
     Raises:
         DataError: an image cannot be read; the message names it.
     """
     from affectkit.runners.infer import predict_rows
 
-    return predict_rows(model, paths, batch_size=batch_size)
+    return predict_rows(model, paths, batch_size=batch_size, faces=faces)

@@ -86,8 +86,11 @@ def _films(summary: dict[str, Any], console: Console) -> None:
     for name, what in (("films_table", "summary of each film and face"), ("timelines", "timelines")):
         if name in summary:
             console.note(f"{what}: {summary[name]}")
+    for item in summary["skipped_first"]:
+        console.warn(f"{item['image']}: {item['reason']}")
     if summary["skipped"]:
-        console.warn(f"{summary['skipped']:,} of {summary['films']:,} broke off; their rows so far stand")
+        listed = f"; see {summary['skipped_list']}" if "skipped_list" in summary else ""
+        console.warn(f"{summary['skipped']:,} of {summary['films']:,} broke off; their rows so far stand{listed}")
         raise typer.Exit(EXIT_PARTIAL)
 
 

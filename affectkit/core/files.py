@@ -7,8 +7,8 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Collection, Iterator
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from affectkit.errors import DataError, UsageError
@@ -33,6 +33,20 @@ def whole_file(path: Path) -> Iterator[Path]:
         sync(path.parent)
     finally:
         part.unlink(missing_ok=True)
+
+
+def inner_path(name: str, endings: Collection[str], ending: str) -> PurePosixPath:
+    """Where in a folder the file made of an item stands: below it under the item's ``name``, never outside.
+
+    Args:
+        endings: those that the name keeps, in lower case; after any other, ``ending`` is added.
+
+    >>> str(inner_path("../a/./b.JPG", (".jpg",), ".png")), str(inner_path("/data/c.tif", (".jpg",), ".png"))
+    ('a/b.JPG', 'data/c.tif.png')
+    """
+    parts = [part for part in PurePosixPath(name.replace("\\", "/")).parts if part not in ("/", "..", ".")]
+    inner = PurePosixPath(*parts)
+    return inner if inner.suffix.lower() in endings else inner.with_name(inner.name + ending)
 
 
 def write_text(path: Path, text: str) -> None:

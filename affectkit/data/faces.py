@@ -16,11 +16,11 @@ from typing import Any
 import cv2
 import numpy as np
 
+from affectkit.core.boxes import Box, overlap, shared_area
 from affectkit.core.spec import InputSpec
 from affectkit.data.decode import resize
 from affectkit.errors import CheckpointError, DataError
 
-Box = tuple[float, float, float, float]
 Frame = tuple[float, float, float, float]
 
 MARGIN = 1.04
@@ -279,20 +279,6 @@ def once(found: Iterable[Found]) -> list[Found]:
     return kept
 
 
-def overlap(one: Box, other: Box) -> float:
-    """Intersection over union of two boxes (left, top, width, height), in [0, 1]."""
-    shared = _shared(one, other)
-    union = one[2] * one[3] + other[2] * other[3] - shared
-    return shared / union if union > 0 else 0.0
-
-
 def _within(one: Box, other: Box) -> bool:
     """Whether most of the smaller of two boxes lies in the other."""
-    return _shared(one, other) > INNER * min(one[2] * one[3], other[2] * other[3])
-
-
-def _shared(one: Box, other: Box) -> float:
-    """The area that two boxes have in common."""
-    across = min(one[0] + one[2], other[0] + other[2]) - max(one[0], other[0])
-    down = min(one[1] + one[3], other[1] + other[3]) - max(one[1], other[1])
-    return max(across, 0.0) * max(down, 0.0)
+    return shared_area(one, other) > INNER * min(one[2] * one[3], other[2] * other[3])

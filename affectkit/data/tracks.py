@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.optimize import linear_sum_assignment
 
-from affectkit.data.faces import Box, overlap
+from affectkit.core.boxes import Box, overlap
 
 LEAST = 0.15
 """Intersection over union below which two boxes are not of one face."""
@@ -117,51 +118,6 @@ def centre(box: Box) -> tuple[float, float]:
 
 
 def assign(gains: np.ndarray) -> list[tuple[int, int]]:
-    """Pairs (row, column) of ``gains`` (M, N), at most one for each, whose sum is largest; min(M, N) of them.
-
-    The Hungarian method with potentials, a row at a time along shortest paths: O(min(M, N)^2 max(M, N)) (Kuhn 1955;
-    Jonker and Volgenant 1987).
-    """
-    rows, columns = gains.shape
-    if not rows or not columns:
-        return []
-    if rows > columns:
-        return sorted((row, column) for column, row in assign(gains.T))
-    costs = -gains.astype(np.float64)
-    row_potential, column_potential = np.zeros(rows), np.zeros(columns)
-    owner = np.full(columns, -1)
-    for row in range(rows):
-        _grow(costs, row, row_potential, column_potential, owner)
-    return sorted((int(row), column) for column, row in enumerate(owner) if row >= 0)
-
-
-def _grow(costs: np.ndarray, start: int, rows: np.ndarray, columns: np.ndarray, owner: np.ndarray) -> None:
-    """Give the row ``start`` a column, others moved along the shortest path of reduced costs; all but ``costs`` are
-    changed in place."""
-    distance = np.full(len(columns), np.inf)
-    before = np.full(len(columns), -1)  # the row from which a column is reached
-    done = np.zeros(len(columns), bool)
-    visited, row, reached, end = [start], start, 0.0, -1
-    while end < 0:
-        through = reached + costs[row] - rows[row] - columns
-        shorter = ~done & (through < distance)
-        distance[shorter], before[shorter] = through[shorter], row
-        nearest = int(np.argmin(np.where(done, np.inf, distance)))
-        reached = distance[nearest]
-        done[nearest] = True
-        if owner[nearest] < 0:
-            end = nearest
-        else:
-            row = int(owner[nearest])
-            visited.append(row)
-    # Potentials keep the reduced costs of pairs at 0 and of all others at 0 or more.
-    rows[start] += reached
-    for column in np.flatnonzero(done):
-        if owner[column] >= 0:
-            rows[owner[column]] += reached - distance[column]
-        columns[column] -= reached - distance[column]
-    while end >= 0:
-        row = int(before[end])
-        following = np.flatnonzero(owner == row)
-        owner[end] = row
-        end = int(following[0]) if len(following) and row != start else -1
+    """Pairs (row, column) of ``gains`` (M, N), at most one for each, whose sum is largest; min(M, N) of them."""
+    rows, columns = linear_sum_assignment(gains, maximize=True)
+    return list(zip(rows.tolist(), columns.tolist(), strict=True))

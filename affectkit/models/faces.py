@@ -16,7 +16,7 @@ from torch import nn
 from torch.nn import functional
 
 from affectkit.core.spec import InputSpec
-from affectkit.models.weights import classes_of, copy_weights, read_state, without_clip
+from affectkit.models.weights import copy_own, read_state, without_clip
 
 SETTINGS = ("channels", "image_size", "start_size", "dropout")
 FACES = True
@@ -160,14 +160,10 @@ def load_weights(model: FaceNet, path: Path, *, classes: tuple[str, ...] = ()) -
     """Copy weights from a checkpoint by name; returns a sentence on what was taken.
 
     Args:
-        classes: class names of ``model``; the last layer is taken only where the checkpoint has the same ones in the
-            same order.
+        classes: class names of ``model``; see ``weights.copy_own`` on when the last layer is taken.
 
     Raises:
         CheckpointError: the file cannot be read, or lacks weights of this network.
     """
-    given = read_state(path)
-    if path.suffix == ".safetensors" and classes_of(path) != classes:
-        given = {name: value for name, value in given.items() if not name.startswith("head.")}
     hint = "Name the --model that the file was made with."
-    return copy_weights(model, given, path, top="head.", what="network", hint=hint)
+    return copy_own(model, read_state(path), path, classes=classes, top="head.", hint=hint)

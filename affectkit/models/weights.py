@@ -86,7 +86,7 @@ def copy_weights(
             tensor = tensor.sum(1, keepdim=True)
         if tensor.shape == value.shape:
             taken[name] = tensor
-        else:
+        elif not name.startswith(top):  # a classifier of another size is no fault
             wrong.append(f"{name} {tuple(tensor.shape)} for {tuple(value.shape)}")
     needed = [name for name in wanted if not name.startswith(top) and not name.endswith("num_batches_tracked")]
     missing = sorted(set(needed) - set(taken))
@@ -106,6 +106,21 @@ def copy_weights(
         return f"{len(taken)} tensors from {path}"
     more = f" and {len(left) - 4} more" if len(left) > 4 else ""
     return f"{len(taken)} tensors from {path}; left at their initial values: {', '.join(left[:4])}{more}"
+
+
+def copy_own(
+    model: nn.Module, given: Mapping[str, torch.Tensor], path: Path, *, classes: tuple[str, ...], top: str, hint: str
+) -> str:
+    """``copy_weights`` of a network that is ours as a whole: of an affectkit checkpoint the classifier is taken only
+    where it has the same ``classes`` in the same order, of another file where it has as many outputs.
+
+    Raises:
+        CheckpointError: as ``copy_weights``.
+    """
+    own = classes_of(path) if path.suffix == ".safetensors" else None
+    if own is not None and own != classes:
+        given = {name: value for name, value in given.items() if not name.startswith(top)}
+    return copy_weights(model, given, path, top=top, what="network", hint=hint)
 
 
 def without_clip(options: Mapping[str, Any], clip_weights: str | None) -> dict[str, Any]:

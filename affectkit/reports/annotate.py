@@ -11,9 +11,17 @@ import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from affectkit.core.boxes import Box, shared_area
+
 # Of Okabe and Ito (2008), as in other pictures; white letters are read on all of them.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#B8860B", "#56789A", "#7A5195", "#6B6B6B")
 INK, PAPER, TRACK = (255, 255, 255, 255), (16, 20, 24, 190), (255, 255, 255, 60)
+
+
+TITLE_ROW, ROW, LENGTH = 1.45, 1.35, 5.0
+"""Heights of a title and of a row of bars, and the length of a full bar, in letter sizes."""
+HIDDEN = 0.15
+"""Share of a face, or of other bars, that bars may cover."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +33,7 @@ class Mark:
         bars: name and value in [0, 1] of each bar, from the top. number: of its colour.
     """
 
-    box: tuple[float, float, float, float]
+    box: Box
     title: str
     bars: tuple[tuple[str, float], ...] = ()
     number: int = 0
@@ -34,8 +42,9 @@ class Mark:
 def annotated(picture: np.ndarray, marks: Sequence[Mark]) -> np.ndarray:
     """A copy of ``picture``, uint8 (H, W, 3) RGB, with ``marks`` drawn; the first one lies on top.
 
-    Letters and lines go by the picture's size. Bars stand right of the box, left of it where there is more room, and
-    are left out where they are wider or taller than the picture.
+    Letters and lines go by the picture's size. Bars stand right of the box, left, below or above it, wherever they
+    cover least of other faces and bars; where that is more than a share (``HIDDEN``) of one, or where they are wider
+    or taller than the picture, they are left out.
     """
     canvas = Image.fromarray(picture)
     height, width = picture.shape[:2]
@@ -43,49 +52,81 @@ def annotated(picture: np.ndarray, marks: Sequence[Mark]) -> np.ndarray:
     draw = ImageDraw.Draw(canvas, "RGBA")  # half-transparent fillings are mixed with what lies below
     for mark in reversed(marks):
         _draw(draw, mark, (width, height), size)
+    small, panels = max(round(size * 0.8), 9), []
+    for mark in marks:
+        others = [other.box for other in marks if other is not mark]
+        place = _place(mark, _extent(mark, small), (width, height), others, panels) if mark.bars else None
+        if place is not None:
+            panels.append(place)
+            _draw_bars(draw, mark, place, small)
     return np.array(canvas)
 
 
 def _draw(draw: ImageDraw.ImageDraw, mark: Mark, room: tuple[int, int], size: int) -> None:
+    """The box and the title."""
     colour, font = COLOURS[mark.number % len(COLOURS)], _font(size)
     left, top, width, height = mark.box
     line = max(size // 7, 2)
     draw.rectangle((left, top, left + width, top + height), outline=colour, width=line)
     if mark.title:
-        wide, tall = font.getlength(mark.title) + size * 0.8, size * 1.45
+        wide, tall = font.getlength(mark.title) + size * 0.8, size * TITLE_ROW
         x = min(max(left, 0), max(room[0] - wide, 0))
         y = top - tall if top - tall >= 0 else min(top + height, room[1] - tall)
         draw.rectangle((x, y, x + wide, y + tall), fill=colour)
         draw.text((x + size * 0.4, y + tall / 2), mark.title, fill=INK, font=font, anchor="lm")
-    if mark.bars:
-        _draw_bars(draw, mark, room, max(round(size * 0.8), 9), colour)
 
 
-def _draw_bars(draw: ImageDraw.ImageDraw, mark: Mark, room: tuple[int, int], size: int, colour: str) -> None:
-    """A panel with a row a bar: name, bar, value in percent."""
-    font, pad, row = _font(size), size * 0.5, size * 1.35
+def _extent(mark: Mark, size: int) -> tuple[float, float]:
+    """Width and height of the panel of bars."""
+    font = _font(size)
     names = max(font.getlength(name) for name, _ in mark.bars)
-    length, values = size * 5.0, font.getlength("100%")
-    wide, tall = names + length + values + pad * 4, row * len(mark.bars) + pad
-    left, top, width, _ = mark.box
-    right_room, left_room = room[0] - (left + width), left
-    if wide > max(right_room, left_room, width) or tall > room[1]:
-        return
-    if wide <= right_room:
-        x = left + width + pad
-    elif wide <= left_room:
-        x = left - wide - pad
-    else:  # on the face itself, at its lower edge
-        x, top = left, top + mark.box[3] - tall
-    x, y = min(max(x, 0), room[0] - wide), min(max(top, 0), room[1] - tall)
+    return names + font.getlength("100%") + size * (LENGTH + 2), size * (ROW * len(mark.bars) + 0.5)
+
+
+def _place(
+    mark: Mark, extent: tuple[float, float], room: tuple[int, int], others: Sequence[Box], panels: Sequence[Box]
+) -> Box | None:
+    """Where the panel of ``mark`` stands: left, top, width, height; None where there is no good place."""
+    (wide, tall), (left, top, width, height) = extent, mark.box
+    if wide > room[0] or tall > room[1]:
+        return None
+    gap = min(wide, tall) * 0.04
+    above = top - tall - gap * 8  # over the title
+    found = []
+    for rank, (x, y) in enumerate(
+        [
+            (left + width + gap, top),
+            (left - wide - gap, top),
+            (left, top + height + gap),
+            (left + width - wide, top + height + gap),
+            (left, above),
+            (left + width - wide, above),
+            (left, top + height - tall),  # on the face itself, at its lower edge
+        ]
+    ):
+        x, y = min(max(x, 0), room[0] - wide), min(max(y, 0), room[1] - tall)  # noqa: PLW2901 - into the picture
+        panel = (x, y, wide, tall)
+        hidden = max((shared_area(panel, box) / max(box[2] * box[3], 1) for box in others), default=0.0)
+        own = shared_area(panel, mark.box) / max(width * height, 1)
+        crowded = sum(shared_area(panel, other) for other in panels) / (wide * tall)
+        found.append((round(hidden + crowded + own / 4, 2), rank, max(hidden, crowded), own, panel))
+    _, _, hidden, own, panel = min(found)
+    return panel if hidden <= HIDDEN and (own <= HIDDEN or wide <= width) else None
+
+
+def _draw_bars(draw: ImageDraw.ImageDraw, mark: Mark, place: Box, size: int) -> None:
+    """A panel with a row a bar: name, bar, value in percent."""
+    font, pad, colour = _font(size), size * 0.5, COLOURS[mark.number % len(COLOURS)]
+    x, y, wide, tall = place
     draw.rectangle((x, y, x + wide, y + tall), fill=PAPER)
-    for place, (name, value) in enumerate(mark.bars):
-        middle = y + pad / 2 + row * (place + 0.5)
-        begin = x + pad * 2 + names
+    names = max(font.getlength(name) for name, _ in mark.bars)
+    for row, (name, value) in enumerate(mark.bars):
+        middle = y + pad / 2 + size * ROW * (row + 0.5)
+        begin, end = x + pad * 2 + names, x + pad * 2 + names + size * LENGTH
         draw.text((x + pad, middle), name, fill=INK, font=font, anchor="lm")
-        draw.rectangle((begin, middle - size * 0.4, begin + length, middle + size * 0.4), fill=TRACK)
-        end = begin + length * min(max(value, 0.0), 1.0)
-        draw.rectangle((begin, middle - size * 0.4, end, middle + size * 0.4), fill=colour)
+        draw.rectangle((begin, middle - size * 0.4, end, middle + size * 0.4), fill=TRACK)
+        reached = begin + (end - begin) * min(max(value, 0.0), 1.0)
+        draw.rectangle((begin, middle - size * 0.4, reached, middle + size * 0.4), fill=colour)
         draw.text((x + wide - pad, middle), f"{value:.0%}", fill=INK, font=font, anchor="rm")
 
 

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from affectkit import __version__
-from affectkit.core.assets import model_file
+from affectkit.core.assets import BUILTIN_MODEL, PREFIX, model_file
 from affectkit.core.files import sha256, whole_file
 from affectkit.core.spec import InputSpec
 from affectkit.errors import CheckpointError, RunError, UsageError
@@ -103,6 +103,11 @@ def save_tensors(path: Path, tensors: dict[str, torch.Tensor], header: Header) -
 def find_checkpoint(path: str | Path) -> Path:
     """The checkpoint file that ``path`` names: itself, ``best.safetensors`` of a run folder, or a built-in model's."""
     built_in = model_file(path)
+    if built_in is not None and Path(path).exists():
+        raise UsageError(
+            f"{path} is a model that comes with affectkit, and also a file or folder here.",
+            f"Name the one as {PREFIX}{BUILTIN_MODEL}, the other by its absolute path.",
+        )
     path = built_in or Path(path).expanduser()
     if path.is_dir():
         found = path / "best.safetensors"

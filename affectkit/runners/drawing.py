@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
-from affectkit.core.files import whole_file
+from affectkit.core.files import inner_path, whole_file
 from affectkit.data.face_loading import read_picture
 from affectkit.data.loading import Failure
 from affectkit.errors import DataError, RunError, UsageError
@@ -67,7 +67,7 @@ class Drawer:
             yield rows, failures
 
     def _draw(self, path: Path, rows: Sequence[list[Any]]) -> None:
-        target = self.folder / inner_name(rows[0][1])
+        target = self.folder / inner_path(rows[0][1], SAVED, ".png")
         if target.exists() and target.samefile(path):
             raise DataError(f"the annotated picture {target} is the image itself.", "Name another --annotate.")
         picture, scale = read_picture(path)
@@ -89,14 +89,3 @@ class Drawer:
         except OSError as error:
             told = f"cannot write {target}: {error.strerror or error}."
             raise RunError(told, "Check the disk and --annotate.") from error
-
-
-def inner_name(name: str) -> PurePosixPath:
-    """Where in the folder the picture of the image ``name`` stands; never outside of it.
-
-    >>> str(inner_name("../a/./b.jpg")), str(inner_name("/data/scan.tif"))
-    ('a/b.jpg', 'data/scan.tif.png')
-    """
-    parts = [part for part in PurePosixPath(name.replace("\\", "/")).parts if part not in ("/", "..", ".")]
-    inner = PurePosixPath(*parts)
-    return inner if inner.suffix.lower() in SAVED else inner.with_name(inner.name + ".png")

@@ -15,13 +15,12 @@ import cv2
 import numpy as np
 from av.error import FFmpegError
 
-from affectkit.core.files import whole_file
+from affectkit.core.boxes import Box
+from affectkit.core.files import inner_path, whole_file
 from affectkit.core.progress import Reporter
-from affectkit.data.faces import Box
 from affectkit.data.film import TICK, Film, Picture
 from affectkit.errors import DataError, RunError, UsageError
 from affectkit.reports.annotate import Mark, annotated
-from affectkit.runners.film_rows import inner
 from affectkit.runners.film_sound import write_sound
 from affectkit.runners.settings_tested import InferSettings
 from affectkit.runners.signals import StopFlag
@@ -69,7 +68,7 @@ class Targets:
 
     def of(self, name: str) -> Path:
         """The annotated film of the film ``name``."""
-        return self.path if self.is_file else self.path / inner(name, ".mp4")
+        return self.path if self.is_file else self.path / inner_path(name, (".mp4",), ".mp4")
 
 
 def marks_of(task: Task, seen: Sequence[tuple[int, Box, list[Any]]], *, several: bool) -> list[Mark]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from affectkit.core.files import read_json, sync, to_json, whole_file, write_json
+from affectkit.core.files import inner_path, read_json, to_json, whole_file, write_json
 from affectkit.errors import CheckpointError, UsageError
 from affectkit.runners.film_sums import Columns
 from affectkit.runners.rows import (
@@ -19,8 +19,8 @@ from affectkit.runners.rows import (
     SKIPPED,
     Rows,
     csv_line,
+    end_table,
     open_text,
-    to_parquet,
 )
 from affectkit.runners.settings_tested import InferSettings
 from affectkit.runners.tables import number
@@ -104,7 +104,7 @@ class FilmOutput:
 
     def timeline(self, name: str) -> Path | None:
         """Where the timeline of the film ``name`` stands; None without results."""
-        return None if self.folder is None else self.folder / TIMELINES / inner(name, ".png")
+        return None if self.folder is None else self.folder / TIMELINES / inner_path(name, (".png",), ".png")
 
     def conclude(self) -> dict[str, Any]:
         """Write the table of films and the record, give the table of rows its final name; returns the record."""
@@ -121,12 +121,7 @@ class FilmOutput:
             record["skipped_list"] = str(self.folder / SKIPPED)
         # The record first: once the table has its final name, a rerun reads the record and does nothing.
         write_json(self.record, record)
-        if self.final.suffix == ".parquet":
-            to_parquet(self.part, self.final)
-            self.part.unlink()
-        else:
-            sync(self.part)
-            os.replace(self.part, self.final)
+        end_table(self.part, self.final)
         self.journal.unlink()
         return record
 
@@ -230,14 +225,3 @@ def longest(faces: list[dict[str, Any]], most: int = FIRST) -> list[dict[str, An
 def readable(text: str) -> str:
     """``text`` for a record in JSON: what is not UTF-8 of a file's name is replaced."""
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-
-
-def inner(name: str, suffix: str) -> Path:
-    """Where in a folder the file of the film ``name`` stands, with ``suffix`` added unless it has it; never outside.
-
-    >>> inner("../a/./b.mov", ".png").as_posix(), inner("/data/c.mp4", ".mp4").as_posix()
-    ('a/b.mov.png', 'data/c.mp4')
-    """
-    parts = [part for part in Path(name.replace("\\", "/")).parts if part not in ("/", "..", ".")]
-    path = Path(*parts)
-    return path if path.suffix.lower() == suffix else path.with_name(path.name + suffix)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from affectkit.data.faces import Box
+from affectkit.core.boxes import Box
 from affectkit.runners.film_looks import Seen
 from affectkit.tasks.base import Task
 

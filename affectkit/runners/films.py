@@ -11,7 +11,7 @@ import contextlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, Any
 
 import numpy as np
 from torch import nn
@@ -27,6 +27,7 @@ from affectkit.runners.film_drawing import CameraFilm, Targets, marks_of, write_
 from affectkit.runners.film_looks import Follower, Look, Seen, ahead, batched, looks
 from affectkit.runners.film_rows import FilmOutput, longest
 from affectkit.runners.film_sums import PLACES, Columns, Log, Sums
+from affectkit.runners.listing import Item
 from affectkit.runners.place import Place
 from affectkit.runners.processes import Group
 from affectkit.runners.settings_tested import InferSettings, parse_every
@@ -38,11 +39,23 @@ DEPTH = 64
 EVERY = "0.5s"
 
 
-class Named(Protocol):
-    """A film to look at: its name in the table, and its file."""
+@dataclass(frozen=True)
+class Means:
+    """What is looked with, whatever is looked at.
 
-    name: str
-    path: Path
+    Attributes:
+        model: on the device of ``place``; ``settings.compile`` is seen to here. finder: None takes pictures whole.
+        stdout: where rows go without results.
+        summary: what the record says from the start, ``checkpoint_sha256`` and ``paths`` among it.
+    """
+
+    model: nn.Module
+    task: Task
+    place: Place
+    finder: Finder | None
+    stdout: IO[str]
+    summary: dict[str, Any]
+    reporter: Reporter
 
 
 @dataclass
@@ -115,15 +128,8 @@ def refuse(settings: InferSettings, spec: InputSpec, group: Group) -> None:
 
 def infer_films(
     settings: InferSettings,
-    films: Iterable[Named],
-    *,
-    model: nn.Module,
-    task: Task,
-    place: Place,
-    finder: Finder | None,
-    reporter: Reporter,
-    stdout: IO[str],
-    summary: dict[str, Any],
+    films: Iterable[Item],
+    means: Means,
 ) -> dict[str, Any]:
     """Predict the faces of ``films``; returns a summary with counts and what was skipped.
 
@@ -132,27 +138,24 @@ def infer_films(
     that breaks the rows so far stand; it is named in ``skipped.csv`` and counted as ``skipped``.
 
     Args:
-        films: no two of one name. model: on the device of ``place``; ``settings.compile`` is seen to here.
-        finder: None takes each picture whole.
-        summary: what the record says from the start, ``checkpoint_sha256`` and ``paths`` among it.
+        films: no two of one name.
 
     Raises:
         UsageError: what is asked for cannot be done with films. DataError: there is no film, or with
             ``on_error="fail"`` one is broken. Stopped: a signal came; ``--resume`` goes on with the next film.
     """
-    refuse(settings, task.spec, place.group)
+    refuse(settings, means.task.spec, means.place.group)
     films = list(films)
     if not films:
         raise DataError("there was no film to predict.")
     targets = Targets(settings, films) if settings.annotate is not None else None
-    given = {"model": model, "task": task, "place": place, "finder": finder, "reporter": reporter}
-    with _running(settings, **given, stdout=stdout, summary=summary) as run:
+    with _running(settings, means) as run:
         if run.output.done is None:
-            reporter.note(f"{run.output.final} is complete; nothing to do.")
+            means.reporter.note(f"{run.output.final} is complete; nothing to do.")
             return run.output.before
         run.targets = targets
         if run.output.done:
-            reporter.note(f"going on after {len(run.output.done):,} films")
+            means.reporter.note(f"going on after {len(run.output.done):,} films")
         for film in films:
             if film.name not in run.output.done:
                 _infer_film(run, film)
@@ -161,14 +164,8 @@ def infer_films(
 
 def infer_camera(
     settings: InferSettings,
+    means: Means,
     *,
-    model: nn.Module,
-    task: Task,
-    place: Place,
-    finder: Finder | None,
-    reporter: Reporter,
-    stdout: IO[str],
-    summary: dict[str, Any],
     open_camera: Callable[[int], Any] | None = None,
 ) -> dict[str, Any]:
     """Predict the faces that the camera ``settings.camera`` sees, until ``settings.seconds`` or a signal, which is the
@@ -177,13 +174,12 @@ def infer_camera(
     Raises:
         UsageError: what is asked for cannot be done with a camera. DeviceError: it is not there.
     """
-    refuse(settings, task.spec, place.group)
+    refuse(settings, means.task.spec, means.place.group)
     name = f"camera {settings.camera}"
     targets = None
     if settings.annotate is not None:
         targets = Targets(settings, [Item(name, Path(name))])
-    given = {"model": model, "task": task, "place": place, "finder": finder, "reporter": reporter}
-    with _running(settings, **given, stdout=stdout, summary=summary) as run:
+    with _running(settings, means) as run:
         run.targets = targets
         made = {} if open_camera is None else {"open_camera": open_camera}
         camera = Camera(
@@ -197,40 +193,23 @@ def infer_camera(
         return run.output.conclude()
 
 
-@dataclass(frozen=True)
-class Item:
-    """A ``Named``."""
-
-    name: str
-    path: Path
-
-
 @contextlib.contextmanager
-def _running(
-    settings: InferSettings,
-    *,
-    model: nn.Module,
-    task: Task,
-    place: Place,
-    finder: Finder | None,
-    reporter: Reporter,
-    stdout: IO[str],
-    summary: dict[str, Any],
-) -> Iterator[Run]:
+def _running(settings: InferSettings, means: Means) -> Iterator[Run]:
     options = {"every": settings.every, "smooth": settings.smooth, "seconds": settings.seconds}
-    columns = Columns.of(task)
-    output = FilmOutput(settings, {**summary, **options}, columns, stdout)
+    columns = Columns.of(means.task)
+    output = FilmOutput(settings, {**means.summary, **options}, columns, means.stdout)
     with contextlib.ExitStack() as stack:
-        stack.enter_context(set_up_backends(place.device, place.precision))
-        stopping = stack.enter_context(StopFlag(reporter))
+        stack.enter_context(set_up_backends(means.place.device, means.place.precision))
+        stopping = stack.enter_context(StopFlag(means.reporter))
         stack.enter_context(output)
-        network = model
+        network = means.model
         if output.done is not None:
-            network = place.network(model, compiled=settings.compile, reporter=reporter)
-        yield Run(settings, network, task, place, finder or Finder("none"), reporter, output, stopping, columns)
+            network = means.place.network(network, compiled=settings.compile, reporter=means.reporter)
+        finder = means.finder or Finder("none")
+        yield Run(settings, network, means.task, means.place, finder, means.reporter, output, stopping, columns)
 
 
-def _infer_film(run: Run, film: Named) -> None:
+def _infer_film(run: Run, film: Item) -> None:
     """Rows, summary, timeline and annotated film of one film."""
     settings, spec = run.settings, run.task.spec
     reader = Film(film.path, every=parse_every(settings.every), seconds=settings.seconds)

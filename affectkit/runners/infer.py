@@ -91,7 +91,7 @@ def predict(
             failures = [Failure(f.index, keys.names.pop(f.index), f.reason) for f in raw["failures"]]
             positions = [int(position) for position in raw["index"]]
             found: list[list[Any]] = []
-            if len(raw["image"]):
+            if positions if finder is None else any(raw["faces"]):
                 outputs = run(call, task.inputs(place.images(raw, task.spec)), place, reporter)
                 found = task.rows(outputs)
             named = [(position, keys.names.pop(position)) for position in positions]
@@ -122,13 +122,17 @@ def face_rows(
     return rows
 
 
-def predict_rows(model: nn.Module, paths: Iterable[str | Path], *, batch_size: int) -> Iterator[dict[str, Any]]:
+def predict_rows(
+    model: nn.Module, paths: Iterable[str | Path], *, batch_size: int, faces: str | None = None
+) -> Iterator[dict[str, Any]]:
     """What ``affectkit.predict`` gives."""
     task = make_task(model.spec)
     place = Place.choose(str(next(model.parameters()).device), "fp32")
     items = (Item(str(path), Path(path), position) for position, path in enumerate(paths))
-    header = [NAME, *task.columns()]
-    for rows, failures in predict(model, task, items, batch_size=batch_size, workers=0, place=place, exact=False):
+    finder = finder_of(faces, model.header.model, task.spec)
+    header = [NAME, *(FACE_COLUMNS if finder is not None else ()), *task.columns()]
+    shared = {"batch_size": batch_size, "workers": 0, "place": place, "exact": False, "finder": finder}
+    for rows, failures in predict(model, task, items, **shared):
         refuse_failures(failures, "fail")
         for _, *row in rows:
             yield dict(zip(header, row, strict=True))
@@ -154,7 +158,6 @@ def infer(settings: InferSettings, *, reporter: Reporter, listed: IO[str], stdou
 def _infer(settings: InferSettings, *, reporter: Reporter, listed: IO[str], stdout: IO[str]) -> dict[str, Any]:
     path = find_checkpoint(settings.checkpoint)
     place = Place.choose(settings.device, settings.precision)
-    group = place.group
     model = load_model(path, device=settings.device, **settings.of_file())
     if (model.header.training.get("task_options") or {}).get("stage") == "autoencoder":
         raise UsageError(
@@ -162,12 +165,10 @@ def _infer(settings: InferSettings, *, reporter: Reporter, listed: IO[str], stdo
             "Train it on them: affectkit train --stage solver --init, with this checkpoint.",
         )
     task = make_task(model.spec)
-    workers, why = place.workers(settings.workers)
     reporter.note(
         f"{path}: {model.header.model}, task {task.name}, {task.described()}, "
         f"{task.spec.height}x{task.spec.width}x{task.spec.channels}"
     )
-    reporter.note(place.describe(settings.batch_size, f"{workers} ({why})"))
     summary = {
         "checkpoint": str(path),
         "checkpoint_sha256": model.checkpoint_hash,
@@ -177,30 +178,53 @@ def _infer(settings: InferSettings, *, reporter: Reporter, listed: IO[str], stdo
         "paths": list(settings.paths),
         "recursive": settings.recursive,
     }
-    finder = finder_of(settings, model.header.model, task.spec)
+    finder = finder_of(settings.faces, model.header.model, task.spec)
     if finder is not None:
         summary["faces_by"] = finder.described
         reporter.note(f"faces: {finder.described}")
-    if settings.camera is not None or (
-        task.spec.clip is None and of_films(settings.paths, recursive=settings.recursive)
-    ):
-        return _infer_films(
-            settings, model, task, place, finder=finder, summary=summary, stdout=stdout, reporter=reporter
-        )
-    noun = noun_of(task.spec)
-    items = find_items(
-        settings.paths,
-        recursive=settings.recursive,
-        listed=listed,
-        wanted=names_of(task.spec),
-        noun=noun.removesuffix("s"),
-    )
-    listing = Listing()
+    films = task.spec.clip is None and of_films(settings.paths, recursive=settings.recursive)
+    if films or settings.camera is not None:
+        from affectkit.runners.films import Means
+
+        return _infer_films(settings, Means(model, task, place, finder, stdout, summary, reporter))
+    if idle := settings.of_films_alone():
+        reporter.warn(f"{', '.join(idle)} has no effect here: it is for films and cameras.")
+    if settings.annotate is not None and task.spec.clip is not None:
+        raise UsageError("--annotate draws on pictures, and this model takes clips whole.", "Leave it out.")
     drawer = None
     if settings.annotate is not None:
         drawer = Drawer(settings.annotate, task, settings, faced=finder is not None)
     header = [NAME, *(FACE_COLUMNS if finder is not None else ()), *task.columns()]
     output = Output(settings, summary, header, stdout, precision=place.precision.name)
+    return _infer_images(
+        settings, model, task, place, finder=finder, drawer=drawer, output=output, listed=listed, reporter=reporter
+    )
+
+
+def _infer_images(
+    settings: InferSettings,
+    model: nn.Module,
+    task: Task,
+    place: Place,
+    *,
+    finder: Finder | None,
+    drawer: Drawer | None,
+    output: Output,
+    listed: IO[str],
+    reporter: Reporter,
+) -> dict[str, Any]:
+    """``infer`` on images, or clips as a whole, into ``output``."""
+    group = place.group
+    workers, why = place.workers(settings.workers)
+    reporter.note(place.describe(settings.batch_size, f"{workers} ({why})"))
+    items = find_items(
+        settings.paths,
+        recursive=settings.recursive,
+        listed=listed,
+        wanted=names_of(task.spec),
+        noun=noun_of(task.spec).removesuffix("s"),
+    )
+    listing = Listing()
     with contextlib.ExitStack() as stack:
         stack.enter_context(set_up_backends(place.device, place.precision))
         stopping = stack.enter_context(StopFlag(reporter))
@@ -218,16 +242,8 @@ def _infer(settings: InferSettings, *, reporter: Reporter, listed: IO[str], stdo
             remaining = drawer.watched(remaining)
         size = share_of(settings.batch_size, place)
         network = place.network(model, compiled=settings.compile, reporter=reporter)
-        batches = predict(
-            network,
-            task,
-            remaining,
-            batch_size=size,
-            workers=workers,
-            place=place,
-            finder=finder,
-            reporter=reporter,
-        )
+        shared = {"batch_size": size, "workers": workers, "place": place, "finder": finder, "reporter": reporter}
+        batches = predict(network, task, remaining, **shared)
         if drawer is not None:
             batches = drawer.drawn(batches)
         if group.several:
@@ -236,32 +252,22 @@ def _infer(settings: InferSettings, *, reporter: Reporter, listed: IO[str], stdo
     return group.together(lambda: _conclude(output, listing))
 
 
-def _infer_films(
-    settings: InferSettings,
-    model: nn.Module,
-    task: Task,
-    place: Place,
-    *,
-    finder: Finder | None,
-    summary: dict[str, Any],
-    stdout: IO[str],
-    reporter: Reporter,
-) -> dict[str, Any]:
-    """``infer`` on films, or on a camera."""
+def _infer_films(settings: InferSettings, means: Any) -> dict[str, Any]:
+    """``infer`` on films, or on a camera, with the ``films.Means``."""
     from affectkit.runners.films import infer_camera, infer_films
 
-    shared = {"model": model, "task": task, "place": place, "finder": finder, "reporter": reporter, "stdout": stdout}
+    means.reporter.note(means.place.describe(settings.batch_size, "0 (films are decoded in a thread)"))
     if settings.camera is not None:
-        return infer_camera(settings, **shared, summary={**summary, "camera": settings.camera})
+        means.summary["camera"] = settings.camera
+        return infer_camera(settings, means)
     films = list(find_items(settings.paths, recursive=settings.recursive, wanted=is_video_name, noun="film"))
     if others := [film.name for film in films if not is_video_name(film.name)]:
         raise UsageError(f"images and films in one command: {some(others, 3)}.", "Name images or films, not both.")
-    return infer_films(settings, films, **shared, summary=summary)
+    return infer_films(settings, films, means)
 
 
-def finder_of(settings: InferSettings, model: str, spec: InputSpec) -> Finder | None:
-    """What finds faces, as ``settings`` say; None where images are taken whole."""
-    asked = settings.faces
+def finder_of(asked: str | None, model: str, spec: InputSpec) -> Finder | None:
+    """What finds faces, as ``--faces`` says, by default as ``model`` wants; None where images are taken whole."""
     if spec.clip is not None:
         if asked not in (None, "none"):
             raise UsageError(f"--faces {asked}: this model takes clips, which are framed as its study did.")

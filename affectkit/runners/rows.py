@@ -214,12 +214,7 @@ class Output:
             record |= {"shard": str(self.shard), "listed": listing.count, "fingerprint": listing.fingerprint}
         # The record first: once the table has its final name, a rerun reads the record and does nothing.
         write_json(self.record, record)
-        if self.final.suffix == ".parquet":
-            to_parquet(self.part, self.final)
-            self.part.unlink()
-        else:
-            sync(self.part)
-            os.replace(self.part, self.final)
+        end_table(self.part, self.final)
         if self.shard is not None:
             self._end_part(listing)
         return record
@@ -357,6 +352,16 @@ def csv_line(values: list[Any]) -> str:
     buffer = io.StringIO()
     csv.writer(buffer, lineterminator="\n", quoting=csv.QUOTE_ALL if odd else csv.QUOTE_MINIMAL).writerow(values)
     return buffer.getvalue()
+
+
+def end_table(part: Path, final: Path) -> None:
+    """Give a growing table that is complete its final name, and form."""
+    if final.suffix == ".parquet":
+        to_parquet(part, final)
+        part.unlink()
+    else:
+        sync(part)
+        os.replace(part, final)
 
 
 def to_parquet(source: Path, target: Path, rows: int = 50_000) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from affectkit.config import setting
-from affectkit.core.assets import BUILTIN
+from affectkit.core.assets import BUILTIN, BUILTIN_MODEL, PREFIX
 from affectkit.corruptions import parse as parse_corruption
 from affectkit.errors import UsageError
 from affectkit.runners.settings import DATA, RUN, Runtime, check_shard, clip_file, rating_range
@@ -99,7 +99,12 @@ class InferSettings(Runtime):
         argument=True,
         metavar="PATH...",
     )
-    checkpoint: Path = setting(Path(BUILTIN), "Checkpoint file, a run folder (its best model), or builtin.", group=DATA)
+    checkpoint: Path = setting(
+        Path(f"{PREFIX}{BUILTIN_MODEL}"),
+        "Checkpoint file, a run folder (its best model), or builtin.",
+        group=DATA,
+        default_text=BUILTIN,
+    )
     results: Path | None = setting(
         None, "Folder for the result table.", group=DATA, default_text="rows go to standard output"
     )
@@ -155,6 +160,12 @@ class InferSettings(Runtime):
     def of_file(self) -> dict[str, str | None]:
         """What the checkpoint file leaves open, for ``load_model``."""
         return {"clip_weights": self.clip_weights, "mode": self.mode, "mask": self.mask}
+
+    def of_films_alone(self) -> list[str]:
+        """The options of films that are not at their defaults."""
+        default = InferSettings()
+        names = ("every", "smooth", "seconds")
+        return [f"--{name}" for name in names if getattr(self, name) != getattr(default, name)]
 
     def rules(self) -> list[str]:
         """Faults between settings."""

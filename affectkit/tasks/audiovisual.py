@@ -236,6 +236,9 @@ class AudiovisualTask(ClassificationTask):
                 found[f"rater_agreement_{name}"] = float(raters.expected_agreement(p, votes).mean())
         return found
 
+    def intervals(self, results: Results) -> dict[str, tuple[float, float]]:
+        return {} if self.more.stage == "autoencoder" else super().intervals(results)
+
     def table(self, results: Results) -> dict[str, Any]:
         # Of autoencoders alone the solver has learned nothing.
         alone = self.more.stage == "autoencoder"

@@ -57,6 +57,29 @@ def test_infer_answers_at_once(tmp_path):
     assert len(list((tmp_path / "drawn").rglob("grace_hopper.jpg"))) == 1
 
 
+def test_predict_finds_faces_as_infer_does():
+    model = package.load("builtin")
+    (row,) = package.predict(model, [PHOTOGRAPH])
+    (told,) = rows_of(invoke("infer", PHOTOGRAPH, "--workers", "0").stdout)
+    assert row["Face"] == 1 and [str(row[name]) for name in ("x", "width")] == [told["x"], told["width"]]
+    assert [row[name] for name in EMOTIONS] == pytest.approx([float(told[name]) for name in EMOTIONS], abs=1e-5)
+    (whole,) = package.predict(model, [PHOTOGRAPH], faces="none")
+    assert "Face" not in whole and whole["happiness"] != pytest.approx(row["happiness"], abs=1e-4)
+
+
+def test_a_path_of_its_name_is_not_passed_over_in_silence(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "builtin").mkdir()
+    done = invoke("infer", PHOTOGRAPH, "--checkpoint", "builtin", "--workers", "0")
+    assert done.returncode == 2 and "also a file or folder here" in done.stderr and "affectkit:ferplus" in done.stderr
+    assert invoke("infer", PHOTOGRAPH, "--workers", "0").returncode == 0
+
+
+def test_options_of_films_are_told_to_be_idle_on_images():
+    done = invoke("infer", PHOTOGRAPH, "--smooth", "1", "--every", "2s", "--workers", "0")
+    assert done.returncode == 0 and "--every, --smooth has no effect here" in done.stderr
+
+
 def test_its_file_is_small_and_says_what_it_is():
     path = model_file("builtin")
     assert path == model_file("affectkit:ferplus-small") and path.stat().st_size <= 10_000_000

@@ -12,9 +12,10 @@ import pytest
 from onnx_files import write_yunet
 from PIL import Image
 
+from affectkit.core.boxes import overlap
 from affectkit.core.spec import InputSpec
 from affectkit.data.face_loading import PathFaces, collate_faces, enlarged, read_picture
-from affectkit.data.faces import EYES, MARGIN, Face, Finder, covered, cut, framed, once, overlap
+from affectkit.data.faces import EYES, MARGIN, Face, Finder, covered, cut, framed, once
 from affectkit.data.loading import Failure
 from affectkit.errors import CheckpointError, DataError
 from affectkit.prep.faces import PARAMETERS, draw_face, draw_look

@@ -6,7 +6,6 @@ import itertools
 
 import numpy as np
 import pytest
-from scipy.optimize import linear_sum_assignment
 
 from affectkit.data.tracks import Smoother, Tracker, assign
 
@@ -34,14 +33,6 @@ def test_the_assignment_is_the_best_of_all():
             checked += 1
     assert checked == 150
     assert assign(np.zeros((0, 3))) == assign(np.zeros((3, 0))) == []
-
-
-def test_large_assignments_as_scipy_makes_them():
-    rng = np.random.default_rng(1)
-    for shape in ((40, 40), (30, 55), (55, 30)):
-        gains = rng.random(shape) ** 3
-        rows, columns = linear_sum_assignment(gains, maximize=True)
-        assert sum(gains[pair] for pair in assign(gains)) == pytest.approx(gains[rows, columns].sum())
 
 
 def test_greedy_choices_are_not_made():

@@ -54,6 +54,16 @@ def test_what_does_not_fit_is_left_out():
     assert tiny.shape == (8, 8)
 
 
+def test_bars_leave_the_faces_beside_them_to_be_seen():
+    boxes = [(20, 60, 100, 100), (130, 60, 100, 100), (60, 180, 50, 50)]
+    where, _ = changed([Mark(box, "happiness 75%", BARS, number=k) for k, box in enumerate(boxes)], 240, 320)
+    for left, top, width, height in boxes:
+        inner = where[top + 4 : top + height - 4, left + 4 : left + width - 4]
+        assert inner.mean() < 0.35, inner.mean()  # a title may lie on it
+    alone, _ = changed(Mark(boxes[0], "", BARS), 240, 320)
+    assert alone[:, 130:].any()  # where there is room the bars are drawn
+
+
 def test_marks_have_their_own_colours_and_the_first_lies_on_top():
     _, made = changed([Mark((100, 100, 50, 50), "", number=0), Mark((100, 100, 50, 50), "", number=2)])
     assert tuple(made[100, 120]) == colour(0)

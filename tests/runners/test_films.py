@@ -29,7 +29,7 @@ from affectkit.errors import DataError, DeviceError, Stopped, UsageError
 from affectkit.prep.faces import PARAMETERS, draw_face, draw_look
 from affectkit.runners import film_drawing
 from affectkit.runners import films as module
-from affectkit.runners.films import infer_camera, infer_films
+from affectkit.runners.films import Means, infer_camera, infer_films
 from affectkit.runners.place import Place
 from affectkit.runners.settings_tested import InferSettings
 from affectkit.tasks.classification import ClassificationTask
@@ -125,7 +125,7 @@ def items(folder, *names):
 
 def run(folder, *names, options=None, **changes):
     arguments = given(**(options or {}))
-    summary = infer_films(chosen(**changes), items(folder, *names), **arguments)
+    summary = infer_films(chosen(**changes), items(folder, *names), Means(**arguments))
     return summary, arguments["stdout"].getvalue()
 
 
@@ -381,7 +381,7 @@ class Capture:
 
 def watch(tmp_path, capture, **changes):
     settings = chosen(**{"camera": 0, "every": "1", "results": tmp_path / "r", **changes})
-    return infer_camera(settings, **given(), open_camera=lambda _: capture)
+    return infer_camera(settings, Means(**given()), open_camera=lambda _: capture)
 
 
 def test_a_camera_until_it_ends(tmp_path):

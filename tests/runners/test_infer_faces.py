@@ -14,13 +14,14 @@ from support import CLASSES
 
 import affectkit
 from affectkit.config import resolve
+from affectkit.core.files import inner_path
 from affectkit.core.progress import Silent
 from affectkit.data.faces import Finder, cut
 from affectkit.data.transforms import normalise
 from affectkit.errors import DataError, Stopped, UsageError
 from affectkit.prep.faces import PARAMETERS, draw_face, draw_look
 from affectkit.runners import infer as module
-from affectkit.runners.drawing import inner_name
+from affectkit.runners.drawing import SAVED
 from affectkit.runners.infer import infer
 from affectkit.runners.merging import merge
 from affectkit.runners.rows import to_parquet
@@ -215,7 +216,7 @@ def test_annotating_never_touches_the_images(trained, images, tmp_path, monkeypa
     ],
 )
 def test_names_stay_in_the_folder(name, inner):
-    assert str(inner_name(name)) == inner
+    assert str(inner_path(name, SAVED, ".png")) == inner
 
 
 def test_options_of_faces():

@@ -13,7 +13,7 @@ from affectkit.errors import UsageError
 from affectkit.models.v1.network import ANY, VARIANTS, V1ResNet, Variant
 from affectkit.models.v1.parts import parse_parts
 from affectkit.models.v1.states import renamed
-from affectkit.models.weights import classes_of, copy_weights, read_state, without_clip
+from affectkit.models.weights import copy_own, read_state, without_clip
 
 SETTINGS = ("channels", "image_size", "start_size", "dropout", "v1")
 INPUT = {"height": 64, "width": 64, "mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)}
@@ -84,9 +84,5 @@ def load_weights(model: V1ResNet, path: Path, *, classes: tuple[str, ...] = ()) 
     Raises:
         CheckpointError: the file cannot be read, or lacks weights of this network.
     """
-    given = renamed(read_state(path))
-    own = classes_of(path) if path.suffix == ".safetensors" else None
-    if own is not None and own != classes:
-        given = {name: value for name, value in given.items() if not name.startswith("fc.")}
     hint = "Name the --model, and the --image-size, that the file was made with."
-    return copy_weights(model, given, path, top="fc.", what="network", hint=hint)
+    return copy_own(model, renamed(read_state(path)), path, classes=classes, top="fc.", hint=hint)
