@@ -159,8 +159,4 @@ def check_model(name: str) -> str:
 
 def build(name: str, spec: InputSpec, **options: Any) -> nn.Module:
     """The network called ``name`` for ``spec``, with randomly initialised weights."""
-    check_model(name)
-    from affectkit.models import backbones
-
-    builder = MODELS.resolve(name) if name in MODELS else backbones.build
-    return builder(name, spec, **options)
+    return family(name).build(name, spec, **options)

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
@@ -133,4 +132,6 @@ def _draw_bars(draw: ImageDraw.ImageDraw, mark: Mark, place: Box, size: int) -> 
 @functools.lru_cache(maxsize=16)
 def _font(size: int) -> ImageFont.FreeTypeFont:
     # Pillow's own has ASCII alone; class names are in any language.
+    import matplotlib  # for its font alone
+
     return ImageFont.truetype(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf", size)

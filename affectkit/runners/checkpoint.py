@@ -18,7 +18,7 @@ from affectkit.core.assets import BUILTIN_MODEL, PREFIX, model_file
 from affectkit.core.files import sha256, whole_file
 from affectkit.core.spec import InputSpec
 from affectkit.errors import CheckpointError, RunError, UsageError
-from affectkit.models.published import is_published, read_published
+from affectkit.models.pickled import is_pickled
 from affectkit.models.published_files import Published
 from affectkit.models.registry import family
 from affectkit.runners.device import prepare_model, resolve_device
@@ -132,8 +132,8 @@ def published_header(published: Published) -> Header:
 def read_header(path: str | Path) -> Header:
     """The header of a checkpoint, without its tensors; of a published one, what it would be."""
     path = find_checkpoint(path)
-    if is_published(path):
-        return published_header(read_published(path))
+    if is_pickled(path):
+        return published_header(_published(path))
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
@@ -173,7 +173,7 @@ def load_model(
         DeviceError: the device is not there.
     """
     path = find_checkpoint(path)
-    published = read_published(path, mode=mode, mask=mask) if is_published(path) else None
+    published = _published(path, mode=mode, mask=mask) if is_pickled(path) else None
     check_choices(published, path, mode, mask)
     header = published_header(published) if published else read_header(path)
     target = resolve_device(device)
@@ -194,6 +194,12 @@ def load_model(
     model.header = header
     model.checkpoint_hash = sha256(path)
     return prepare_model(model, target, channels_last=target.channels_last).eval()
+
+
+def _published(path: Path, **choices: str | None) -> Published:
+    from affectkit.models.published import read_published  # with it come all families, and torchvision: seconds
+
+    return read_published(path, **choices)
 
 
 def check_choices(published: Published | None, path: Path, mode: str | None, mask: str | None) -> None:

@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from timm.utils import ModelEmaV3
 from torch import nn
 from torch.nn.modules.batchnorm import _NormBase
 
@@ -45,7 +44,7 @@ class Learner:
         self.scaler = training.place.precision.grad_scaler()
         self.parameters = [value for value in self.model.parameters() if value.requires_grad]
         self.group.take_from_first([*self.model.parameters(), *self.model.buffers()])
-        self.ema = ModelEmaV3(self.model, decay=self.settings.ema, use_warmup=True) if self.settings.ema else None
+        self.ema = _averaged(self.model, self.settings.ema) if self.settings.ema else None
         self._pending = self._uneven = False
         if self.group.several and not self.task.several:
             raise UsageError(
@@ -289,6 +288,13 @@ class LossSum:
     def set(self, value: float | torch.Tensor) -> None:
         """Begin from ``value``."""
         self._sum.fill_(value)
+
+
+def _averaged(model: nn.Module, decay: float) -> Any:
+    """What keeps the moving average of the weights of ``model``."""
+    from timm.utils import ModelEmaV3  # seconds to import, and few trainings need it
+
+    return ModelEmaV3(model, decay=decay, use_warmup=True)
 
 
 def _laid_out(value: torch.Tensor, like: torch.Tensor) -> torch.Tensor:

@@ -6,6 +6,8 @@ import csv
 import io
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import matplotlib
@@ -55,6 +57,21 @@ def test_infer_answers_at_once(tmp_path):
     shares = [float(row[name]) for name in EMOTIONS]
     assert sum(shares) == pytest.approx(1, abs=1e-4) and row["Predicted Label"] == EMOTIONS[int(np.argmax(shares))]
     assert len(list((tmp_path / "drawn").rglob("grace_hopper.jpg"))) == 1
+
+
+def test_infer_waits_for_no_library_that_it_does_not_use():
+    """torchvision brings torch's compiler with it: more than all the rest that infer imports."""
+    script = (
+        "import runpy, sys\n"
+        f"sys.argv = ['affectkit', 'infer', {str(PHOTOGRAPH)!r}, '--workers', '0']\n"
+        "try:\n    runpy.run_module('affectkit', run_name='__main__')\n"
+        "except SystemExit as end:\n    assert not end.code, end.code\n"
+        "unused = {'torchvision', 'torch._dynamo', 'timm', 'open_clip', 'albumentations', 'matplotlib', 'moviepy'}\n"
+        "assert not unused & set(sys.modules), unused & set(sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert len(rows_of(done.stdout)) == 1
 
 
 def test_predict_finds_faces_as_infer_does():

@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import json
 
+import pytest
 from PIL import Image
 from support import affectkit, invoke
 
@@ -25,6 +26,7 @@ def test_the_demo_runs_the_commands_it_prints_and_a_second_run_finds_them_done(t
     assert found["test"]["images"] == 160 and found["train"]["best_epoch"] == 1
 
 
+@pytest.mark.slow
 def test_a_failing_step_ends_the_demo_with_its_exit_code(tmp_path):
     done = affectkit("demo", tmp_path / "demo", "--epochs", "1", "--device", "cuda:9")
     assert done.returncode == 1 and "affectkit train ended with exit code 1" in done.stderr

@@ -58,7 +58,9 @@ def test_several_processes_print_what_one_prints(trained, votes, tmp_path):
         assert (tmp_path / "two" / name).read_bytes() == (tmp_path / "one" / name).read_bytes()
 
 
-@pytest.mark.parametrize("how", ["SIGTERM to the launcher", "kill -9 of a process"])
+@pytest.mark.parametrize(
+    "how", ["SIGTERM to the launcher", pytest.param("kill -9 of a process", marks=pytest.mark.slow)]
+)
 def test_all_processes_end_with_a_reason_and_leave_no_orphans(votes, tmp_path, how):
     run = tmp_path / "run"
     process = torchrun(2, *TRAIN, "--data", votes, "--output", run, "--epochs", "5000")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import torch
 from torch import nn
-from torchvision.models import resnet18
 
 from affectkit.errors import UsageError
 from affectkit.models.cmvqvae.mask import Masked
@@ -24,6 +23,8 @@ class TwoResNets(nn.Module):
     """
 
     def __init__(self, shape: Shape, outputs: int) -> None:
+        from torchvision.models import resnet18  # seconds to import, for all that infer does
+
         super().__init__()
         self.shape = shape
         self._resnet18_1 = resnet18(weights=None)
