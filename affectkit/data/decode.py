@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image
 
 from affectkit.core.spec import FITS, InputSpec
+from affectkit.data.extent import Box, Extent, scale_for
 from affectkit.errors import DataError, UsageError
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")  # MPO, what some cameras write, opens as JPEG
@@ -24,10 +25,13 @@ VIDEO_EXTENSIONS = (".flv", ".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".m
 SYSTEM_NAMES = frozenset({"__MACOSX", "Thumbs.db", "desktop.ini", "@eaDir", "$RECYCLE.BIN"})
 MAX_PIXELS = 100_000_000
 
-Box = tuple[float, float, float, float]
-"""Left, top, right and bottom edge in pixels of the upright image, (0, 0) being its upper left corner."""
+DECODING = 2
+"""Raised when ``load_for`` gives other pixels for a file than before: what was computed from these is kept under it."""
+
 Part = Callable[[int, int], Box]
 """The box to take of an image of (height, width)."""
+Wanted = Callable[[int, int], tuple[float, float]]
+"""The least (height, width) to decode an upright JPEG of (height, width) at."""
 IMAGENET = (256, 224)
 """The shorter side that ImageNet's images are resized to for evaluation, and the side of the square that is cut out."""
 
@@ -43,13 +47,7 @@ _TURNS = {
 }
 
 
-def read_image(
-    path: Path,
-    *,
-    channels: int = 3,
-    max_pixels: int = MAX_PIXELS,
-    draft: tuple[int, int] | Callable[[int, int], tuple[int, int]] | None = None,
-) -> np.ndarray:
+def read_image(path: Path, *, channels: int = 3, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     """The image in a file, upright, uint8 (H, W, channels) in [0, 255], C-contiguous and writable.
 
     The EXIF orientation is applied, transparency is laid on white, 16-bit gray is brought to 8 bits (value / 257,
@@ -59,21 +57,33 @@ def read_image(
         path: a JPEG, PNG, WebP, BMP, GIF, TIFF or PPM file, told by its bytes and not by its name.
         channels: 3 (RGB) or 1 (gray, ITU-R 601-2 luma).
         max_pixels: largest width x height; Pillow's own limit (``Image.MAX_IMAGE_PIXELS``) holds beside it.
-        draft: (height, width); a JPEG may be decoded at 1/2, 1/4 or 1/8 of its size, at least as large as this. Or
-            what gives them, called for a JPEG with the height and width of the upright image.
 
     Raises:
         DataError: the file is missing, not an image, damaged, too large, or of a kind that has no 8-bit meaning.
+    """
+    return read_reduced(path, None, channels=channels, max_pixels=max_pixels)[0]
+
+
+def read_reduced(
+    path: Path, wanted: Wanted | None, *, channels: int = 3, max_pixels: int = MAX_PIXELS
+) -> tuple[np.ndarray, Extent]:
+    """``read_image``, of a JPEG at 1/2, 1/4 or 1/8 where that suffices; and where the picture lies in the array.
+
+    Args:
+        wanted: gives the least size to decode at; called for JPEGs alone, others are decoded whole.
+
+    Raises:
+        DataError: as ``read_image``.
     """
     if channels not in (1, 3):
         raise UsageError(f"channels must be 1 or 3, got {channels}.")
     path = Path(path)
     with telling(path):
-        picture = _open(path, channels=channels, max_pixels=max_pixels, draft=draft)
-        return _to_array(picture, channels)
+        picture, extent = _open(path, channels=channels, max_pixels=max_pixels, wanted=wanted)
+        return _to_array(picture, channels), extent
 
 
-def resize(image: np.ndarray, height: int, width: int, fit: str) -> np.ndarray:
+def resize(image: np.ndarray, height: int, width: int, fit: str, *, extent: Extent | None = None) -> np.ndarray:
     """``image`` at (height, width), antialiased bilinear; the same bytes where it has that size already.
 
     Args:
@@ -81,12 +91,14 @@ def resize(image: np.ndarray, height: int, width: int, fit: str) -> np.ndarray:
         height, width: new size in pixels.
         fit: one of ``core.spec.FITS``: "stretch", "crop" (shorter side fitted, centre cut out), "imagenet" (7/8 of
             that) or "pad" (longer side fitted, the rest black).
+        extent: where the picture lies in ``image``, as ``read_reduced`` told; None: it fills it.
     """
     _check_fit(fit)
-    if image.shape[:2] == (height, width) and fit != "imagenet":
+    extent = extent or Extent(*image.shape[:2])
+    if extent.scale == 1 and image.shape[:2] == (height, width) and fit != "imagenet":
         return image
     picture = Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image)
-    return _to_array(_resized(picture, height, width, fit), image.shape[2])
+    return _to_array(_resized(picture, extent, height, width, fit), image.shape[2])
 
 
 def load_for(path: Path, spec: InputSpec, *, part: Part | None = None, max_pixels: int = MAX_PIXELS) -> np.ndarray:
@@ -104,34 +116,25 @@ def load_for(path: Path, spec: InputSpec, *, part: Part | None = None, max_pixel
     height, width = spec.height, spec.width
     if part is None and spec.fit == "imagenet":
         part = functools.partial(_imagenet, height, width)
-    with telling(path):
-        if part is not None:
-            return _to_array(_part_of(path, spec, part, max_pixels=max_pixels), spec.channels)
-        # Twice the size that is needed: the last halving is left to the antialiased resize, which shows no difference.
-        picture = _open(path, channels=spec.channels, max_pixels=max_pixels, draft=(2 * height, 2 * width))
-        # A gray picture is resized as one channel: the three would come out the same.
-        picture = _resized(picture, height, width, spec.fit)
-        return _to_array(picture, spec.channels)
 
-
-def _part_of(path: Path, spec: InputSpec, part: Part, *, max_pixels: int) -> Image.Image:
-    """The box that ``part`` names of the image in ``path``, at the size of ``spec``."""
-    whole: tuple[int, int] | None = None
-
-    def draft(height: int, width: int) -> tuple[int, int]:
-        nonlocal whole
-        whole = height, width
-        left, top, right, bottom = part(height, width)
+    def wanted(old_height: int, old_width: int) -> tuple[float, float]:
+        if part is None:
+            # Twice the size that is needed: the last halving is left to the antialiased resize, which shows no
+            # difference.
+            return 2 * height, 2 * width
+        left, top, right, bottom = part(old_height, old_width)
         # Four times the size that is needed, or more: published accuracies were measured on fully decoded images, and
         # at twice the size pixels would differ from those by 1.3 of 255 in the mean, at four times by 0.4.
-        return math.ceil(height * 4 * spec.height / (bottom - top)), math.ceil(width * 4 * spec.width / (right - left))
+        return old_height * 4 * height / (bottom - top), old_width * 4 * width / (right - left)
 
-    picture = _open(path, channels=spec.channels, max_pixels=max_pixels, draft=draft)
-    height, width = whole or (picture.height, picture.width)
-    # The box is one of the whole image, whatever size that was decoded at.
-    down, across = picture.height / height, picture.width / width
-    left, top, right, bottom = part(height, width)
-    return _cut(picture, spec.height, spec.width, (left * across, top * down, right * across, bottom * down))
+    with telling(path):
+        picture, extent = _open(path, channels=spec.channels, max_pixels=max_pixels, wanted=wanted)
+        # A gray picture is resized as one channel: the three would come out the same.
+        if part is None:
+            picture = _resized(picture, extent, height, width, spec.fit)
+        else:
+            picture = _cut(picture, height, width, extent.inner(part(extent.height, extent.width)))
+        return _to_array(picture, spec.channels)
 
 
 def _check_fit(fit: str) -> None:
@@ -151,50 +154,54 @@ def telling(path: Path) -> Iterator[None]:
         raise DataError(_reason(path, error)) from error
 
 
-def _open(
-    path: Path,
-    *,
-    channels: int,
-    max_pixels: int,
-    draft: tuple[int, int] | Callable[[int, int], tuple[int, int]] | None,
-) -> Image.Image:
-    """The picture in a file, upright: mode "L", or "RGB" where it has colour and ``channels`` is 3.
-
-    Args:
-        draft: (height, width) as of ``read_image``, or what gives them when told those of an upright JPEG.
-    """
+def _open(path: Path, *, channels: int, max_pixels: int, wanted: Wanted | None) -> tuple[Image.Image, Extent]:
+    """The picture in a file, upright: mode "L", or "RGB" where it has colour and ``channels`` is 3; where it lies."""
     check_file(path)
     with Image.open(path, formats=FORMATS) as image:
         check_size(path, image.size, max_pixels)
-        if draft is not None and image.format in ("JPEG", "MPO"):
-            lying = orientation_of(image) >= 5
-            if callable(draft):
-                draft = draft(*(image.size if lying else image.size[::-1]))
-            height, width = draft[::-1] if lying else draft
-            image.draft(None, (max(width, 1), max(height, 1)))
+        size, scale = image.size, 1
+        if wanted is not None and image.format in ("JPEG", "MPO"):
+            scale = _reduce(image, wanted, max_pixels)
         image.load()
         # After load: TIFF has been turned by Pillow by now, and a PNG may carry its EXIF behind the pixels.
-        turn = _TURNS.get(orientation_of(image))
+        orientation = orientation_of(image)
+        extent = Extent.of(size if scale > 1 else image.size, scale, orientation)
+        turn = _TURNS.get(orientation)
         picture = _to_eight_bits(path, image, "RGB" if channels == 3 else "L")
-        return picture if turn is None else picture.transpose(turn)
+        return (picture if turn is None else picture.transpose(turn)), extent
 
 
-def _resized(picture: Image.Image, height: int, width: int, fit: str) -> Image.Image:
-    """``picture``, of mode "L" or "RGB", at (height, width); itself where it has that size already."""
-    old_width, old_height = picture.size
-    if (old_height, old_width) == (height, width) and fit != "imagenet":
+def _reduce(image: Image.Image, wanted: Wanted, limit: int) -> int:
+    """Have a JPEG decoded as small as ``wanted`` allows, of its upright size; returns the scale."""
+    width, height = image.size
+    lying = orientation_of(image) >= 5
+    least = wanted(width, height) if lying else wanted(height, width)[::-1]
+    scale = scale_for((width, height), (math.ceil(least[0]), math.ceil(least[1])), limit)
+    # Pillow takes a size, and of 1, 2, 4 and 8 the largest scale at which both sides are as long: this one, as
+    # width // (width // scale) is below twice the scale.
+    if scale == 1 or image.draft(None, (max(width // scale, 1), max(height // scale, 1))) is None:
+        return 1
+    return scale
+
+
+def _resized(picture: Image.Image, extent: Extent, height: int, width: int, fit: str) -> Image.Image:
+    """What ``extent`` says of ``picture``, of mode "L" or "RGB", at (height, width); itself where that is its size."""
+    old_height, old_width = extent.height, extent.width
+    if extent.scale == 1 and (old_height, old_width) == (height, width) and fit != "imagenet":
         return picture
     bilinear = Image.Resampling.BILINEAR
     if fit == "imagenet":
-        return _cut(picture, height, width, _imagenet(height, width, old_height, old_width))
+        return _cut(picture, height, width, extent.inner(_imagenet(height, width, old_height, old_width)))
     if fit == "crop":
-        return picture.resize((width, height), bilinear, box=_centre(height, width, 1, old_height, old_width))
+        box = extent.inner(_centre(height, width, 1, old_height, old_width))
+        return picture.resize((width, height), bilinear, box=box)
     if fit == "stretch":
-        return picture.resize((width, height), bilinear)
+        return picture.resize((width, height), bilinear, box=extent.box)
     scale = min(height / old_height, width / old_width)
     inner = min(max(round(old_width * scale), 1), width), min(max(round(old_height * scale), 1), height)
     canvas = Image.new(picture.mode, (width, height))
-    canvas.paste(picture.resize(inner, bilinear), ((width - inner[0]) // 2, (height - inner[1]) // 2))
+    made = picture.resize(inner, bilinear, box=extent.box)
+    canvas.paste(made, ((width - inner[0]) // 2, (height - inner[1]) // 2))
     return canvas
 
 

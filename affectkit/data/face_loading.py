@@ -12,7 +12,8 @@ import torch
 from torch.utils.data import Dataset
 
 from affectkit.core.spec import InputSpec
-from affectkit.data.decode import read_image
+from affectkit.data.decode import read_reduced
+from affectkit.data.extent import Extent
 from affectkit.data.faces import LONGEST, Face, Finder, cut
 from affectkit.data.loading import Failure
 from affectkit.errors import DataError
@@ -39,38 +40,36 @@ class PathFaces(Dataset):
     def __getitem__(self, key: tuple[int, str]) -> Found | Failure:
         position, path = key
         try:
-            picture, scale = read_picture(Path(path))
-            faces = self.finder(picture)
+            picture, extent = read_picture(Path(path))
+            faces = self.finder(picture, extent)
             crops = [torch.from_numpy(cut(picture, face, self.spec)).permute(2, 0, 1) for face in faces]
         except DataError as error:
             return Failure(position, path, error.message)
         shape = (0, self.spec.channels, self.spec.height, self.spec.width)
         stacked = torch.stack(crops) if crops else torch.empty(shape, dtype=torch.uint8)
-        return Found(position, tuple(enlarged(face, scale) for face in faces), stacked)
+        return Found(position, tuple(in_file(face, extent) for face in faces), stacked)
 
 
-def read_picture(path: Path) -> tuple[np.ndarray, float]:
-    """The picture in a file, upright, uint8 (H, W, 3); and how many pixels of the file one of its pixels stands for.
+def read_picture(path: Path) -> tuple[np.ndarray, Extent]:
+    """The picture in a file, upright, uint8 (H, W, 3); and where it lies in that.
 
     A large JPEG is decoded at 1/2, 1/4 or 1/8 of its size, which takes a fraction of the time.
 
     Raises:
         DataError: as ``decode.read_image``.
     """
-    whole: list[int] = []
 
-    def wanted(height: int, width: int) -> tuple[int, int]:
-        whole.append(width)
+    def wanted(height: int, width: int) -> tuple[float, float]:
         share = min(1.0, DETAIL * LONGEST / max(height, width))
         return round(height * share), round(width * share)
 
-    picture = read_image(path, draft=wanted)
-    return picture, whole[0] / picture.shape[1] if whole else 1.0
+    return read_reduced(path, wanted)
 
 
-def enlarged(face: Face, scale: float) -> Face:
-    """``face`` in pixels of the file, of which ``scale`` make one of the picture that was searched."""
-    return replace(face, box=tuple(value * scale for value in face.box))
+def in_file(face: Face, extent: Extent) -> Face:
+    """``face``, found in a picture that was decoded to ``extent``, with its box in pixels of the file."""
+    left, top, width, height = face.box
+    return replace(face, box=(*extent.outer(left, top), width * extent.scale, height * extent.scale))
 
 
 def collate_faces(items: Sequence[Found | Failure]) -> dict[str, Any]:

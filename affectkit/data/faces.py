@@ -19,6 +19,7 @@ import numpy as np
 from affectkit.core.boxes import Box, overlap, shared_area
 from affectkit.core.spec import InputSpec
 from affectkit.data.decode import resize
+from affectkit.data.extent import Extent
 from affectkit.errors import CheckpointError, DataError
 
 Frame = tuple[float, float, float, float]
@@ -56,12 +57,14 @@ class Face:
         points: eyes, nose and corners of the mouth (x, y), where the detector finds them: right eye first, left in the
             picture.
         frame: centre (x, y), side and angle in radians of the square that is cut out; None: the picture whole.
+        extent: where that lies in the pixels, of a picture taken whole that was decoded smaller.
     """
 
     box: Box
     score: float | None = None
     points: tuple[tuple[float, float], ...] = ()
     frame: Frame | None = None
+    extent: Extent | None = None
 
 
 class Finder:
@@ -91,10 +94,15 @@ class Finder:
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_detect": None}  # OpenCV's detectors cannot be sent
 
-    def __call__(self, picture: np.ndarray) -> list[Face]:
-        """The faces of ``picture``, uint8 (H, W, 3) RGB or (H, W, 1), the largest first; empty where there is none."""
+    def __call__(self, picture: np.ndarray, extent: Extent | None = None) -> list[Face]:
+        """The faces of ``picture``, uint8 (H, W, 3) RGB or (H, W, 1), the largest first; empty where there is none.
+
+        Args:
+            extent: where the picture lies in these pixels, as ``decode.read_reduced`` told; None: it fills them.
+        """
         height, width = picture.shape[:2]
-        whole = Face((0.0, 0.0, float(width), float(height)))
+        left, top, right, bottom = (extent or Extent(height, width)).box
+        whole = Face((left, top, right - left, bottom - top), extent=extent)
         if self.how == "none" or (self.how == "auto" and min(height, width) < TINY):
             return [whole]
         if self._detect is None:
@@ -142,7 +150,7 @@ def cut(picture: np.ndarray, face: Face, spec: InputSpec) -> np.ndarray:
     Beyond the edges of ``picture``, uint8 (H, W, 3) or (H, W, 1), its outermost pixels are continued.
     """
     if face.frame is None:
-        return resize(_in_channels(picture, spec.channels), spec.height, spec.width, spec.fit)
+        return resize(_in_channels(picture, spec.channels), spec.height, spec.width, spec.fit, extent=face.extent)
     x, y, side, angle = face.frame
     # No more of the picture than the turned square needs, and that no finer than four times the input size.
     reach = side / 2 * (abs(math.cos(angle)) + abs(math.sin(angle))) + 2
@@ -198,7 +206,7 @@ class _Cascade:
         self.cascade = cv2.CascadeClassifier(str(Path(cv2.data.haarcascades) / "haarcascade_frontalface_alt2.xml"))
 
     def __call__(self, picture: np.ndarray) -> list[Found]:
-        gray, scale = _at_most(_in_channels(picture, 1), LONGEST)
+        gray, across, down = _at_most(_in_channels(picture, 1), LONGEST)
         # Faces that touch an edge are found where there is something beyond it.
         border = max(round(0.15 * min(gray.shape[:2])), 1)
         gray = cv2.copyMakeBorder(gray, border, border, border, border, cv2.BORDER_REPLICATE)
@@ -206,8 +214,8 @@ class _Cascade:
             gray, scaleFactor=1.1, minNeighbors=4, minSize=(LEAST, LEAST), outputRejectLevels=True
         )
         found = [
-            (tuple(float(value) * scale for value in (x - border, y - border, width, height)), float(weight), ())
-            for (x, y, width, height), weight in zip(boxes, np.ravel(weights), strict=True)
+            (((x - border) * across, (y - border) * down, width * across, height * down), float(weight), ())
+            for (x, y, width, height), weight in zip(np.asarray(boxes).tolist(), np.ravel(weights), strict=True)
         ]
         return once(inside(found, picture.shape))
 
@@ -237,25 +245,27 @@ class _Yunet:
         return once(inside(found, picture.shape))
 
     def _search(self, picture: np.ndarray, longest: int) -> list[Found]:
-        small, scale = _at_most(picture, longest)
+        small, across, down = _at_most(picture, longest)
         self.network.setInputSize((small.shape[1], small.shape[0]))
         _, rows = self.network.detect(cv2.cvtColor(small, cv2.COLOR_RGB2BGR))
         found: list[Found] = []
         for row in rows if rows is not None else ():
-            values = [float(value) * scale for value in row[:14]]
+            # x, y, width and height, then x and y of each point.
+            values = [float(value) * (down if place % 2 else across) for place, value in enumerate(row[:14])]
             points = tuple(zip(values[4::2], values[5::2], strict=True))
             found.append((tuple(values[:4]), float(row[14]), points))
         return found
 
 
-def _at_most(picture: np.ndarray, longest: int) -> tuple[np.ndarray, float]:
-    """``picture`` with no side above ``longest``, and how many of its pixels one of the smaller picture stands for."""
+def _at_most(picture: np.ndarray, longest: int) -> tuple[np.ndarray, float, float]:
+    """``picture`` with no side above ``longest``, and how many of its pixels, across and down, one then stands for."""
     height, width = picture.shape[:2]
     scale = max(height, width) / longest
     if scale <= 1:
-        return np.ascontiguousarray(picture), 1.0
+        return np.ascontiguousarray(picture), 1.0, 1.0
     size = (max(round(width / scale), 1), max(round(height / scale), 1))
-    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA), scale
+    # By the sides as rounded: of a flat picture they are not quite what ``scale`` says.
+    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA), width / size[0], height / size[1]
 
 
 def inside(found: Iterable[Found], shape: Sequence[int]) -> list[Found]:

@@ -16,7 +16,7 @@ import torch
 
 from affectkit.core.clipspec import DECIBELS
 from affectkit.core.spec import InputSpec
-from affectkit.data.decode import Box
+from affectkit.data.extent import Box
 
 TRIES = 10
 """Candidates of a random crop."""

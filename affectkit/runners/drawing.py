@@ -8,7 +8,9 @@ from typing import Any
 
 from PIL import Image
 
+from affectkit.core.boxes import Box
 from affectkit.core.files import inner_path, whole_file
+from affectkit.data.extent import Extent
 from affectkit.data.face_loading import read_picture
 from affectkit.data.loading import Failure
 from affectkit.errors import DataError, RunError, UsageError
@@ -70,17 +72,16 @@ class Drawer:
         target = self.folder / inner_path(rows[0][1], SAVED, ".png")
         if target.exists() and target.samefile(path):
             raise DataError(f"the annotated picture {target} is the image itself.", "Name another --annotate.")
-        picture, scale = read_picture(path)
-        height, width = picture.shape[:2]
+        picture, extent = read_picture(path)
         marks = []
         for row in rows:
             if not self.faced:
-                marks.append(Mark((0, 0, width, height), *self.task.told(row[2:])))
+                marks.append(Mark(_shown((0, 0, extent.width, extent.height), extent), *self.task.told(row[2:])))
             elif row[2] is not None:
                 number, *box, _ = row[2 : 2 + len(FACE_COLUMNS)]
                 title, bars = self.task.told(row[2 + len(FACE_COLUMNS) :])
                 title = f"{number} · {title}" if len(rows) > 1 else title
-                marks.append(Mark(tuple(value / scale for value in box), title, bars, number - 1))
+                marks.append(Mark(_shown(box, extent), title, bars, number - 1))
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
             with whole_file(target) as part:
@@ -89,3 +90,10 @@ class Drawer:
         except OSError as error:
             told = f"cannot write {target}: {error.strerror or error}."
             raise RunError(told, "Check the disk and --annotate.") from error
+
+
+def _shown(box: Sequence[float], extent: Extent) -> Box:
+    """A box (left, top, width, height) of the picture in the file, in the pixels that are drawn on."""
+    left, top, width, height = box
+    left, top, right, bottom = extent.inner((left, top, left + width, top + height))
+    return left, top, right - left, bottom - top

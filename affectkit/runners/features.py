@@ -15,7 +15,7 @@ from torch.utils.data import Dataset
 from affectkit.core.progress import Reporter
 from affectkit.core.randomness import address, numpy_generator
 from affectkit.core.spec import InputSpec
-from affectkit.data.decode import load_for
+from affectkit.data.decode import DECODING, load_for
 from affectkit.data.loading import (
     EVALUATION,
     Failure,
@@ -140,6 +140,7 @@ def open_store(encoder: nn.Module, spec: InputSpec, place: Place) -> FeatureStor
             "precision": place.precision.name,
             "device": place.device.kind,
             "version": 1,
+            "decoding": DECODING,
         },
         encoder.width,
         title=encoder.described,

@@ -13,7 +13,16 @@ import pytest
 from PIL import Image
 
 from affectkit.core.spec import InputSpec
-from affectkit.data.decode import IMAGE_EXTENSIONS, is_image_name, list_files, load_for, read_image, resize
+from affectkit.data.decode import (
+    IMAGE_EXTENSIONS,
+    is_image_name,
+    list_files,
+    load_for,
+    read_image,
+    read_reduced,
+    resize,
+)
+from affectkit.data.extent import Extent
 from affectkit.errors import DataError, UsageError
 
 
@@ -170,9 +179,10 @@ def test_exif_orientations(tmp_path: Path, suffix: str, orientation: int) -> Non
     path = tmp_path / f"a{suffix}"
     Image.fromarray(np.ascontiguousarray(stored)).save(path, exif=exif, **extra)
     for draft in (None, (16, 24)):
-        found = read_image(path, draft=draft)
+        found, extent = read_reduced(path, draft and (lambda height, width, draft=draft: draft))
         half = draft is not None and suffix == ".jpg"
         assert found.shape == ((16, 24, 3) if half else (32, 48, 3))
+        assert extent == Extent(32, 48, 2 if half else 1)
         wanted = upright[::2, ::2] if half else upright
         assert np.abs(found.astype(int) - wanted).max() <= 12
 
@@ -185,8 +195,10 @@ def test_damaged_exif_does_not_lose_the_image(tmp_path: Path) -> None:
 
 def test_draft_is_at_least_as_large_as_asked(tmp_path: Path) -> None:
     Image.fromarray(np.full((400, 600, 3), 90, np.uint8)).save(tmp_path / "a.jpg")
-    shapes = {ask: read_image(tmp_path / "a.jpg", draft=ask).shape[:2] for ask in [(400, 600), (150, 100), (50, 75)]}
-    assert shapes == {(400, 600): (400, 600), (150, 100): (200, 300), (50, 75): (50, 75)}
+    shapes = {}
+    for ask in ((400, 600), (150, 100), (50, 75), (50.1, 75)):
+        shapes[ask] = read_reduced(tmp_path / "a.jpg", lambda height, width, ask=ask: ask)[0].shape[:2]
+    assert shapes == {(400, 600): (400, 600), (150, 100): (200, 300), (50, 75): (50, 75), (50.1, 75): (100, 150)}
 
 
 def test_bomb_is_refused_by_its_header(tmp_path: Path) -> None:

@@ -241,6 +241,22 @@ def test_segments_of_one_process_are_joined_and_those_of_others_seen(tmp_path, m
     assert second.sound([digest("y")]) == [False]
 
 
+def test_features_of_pixels_that_are_decoded_otherwise_are_others(data, tmp_path, monkeypatch):
+    """A store that was filled before JPEGs were decoded as they are today is not read: it names no decoding."""
+    split, made = split_of(data), encoder()
+    encoding(made).features(split)
+    (now,) = stores()
+    before = {name: value for name, value in now["identity"].items() if name != "decoding"}
+    old = FeatureStore(before, made.width)
+    assert before != now["identity"] and str(old.folder) != now["folder"] and len(old) == 0
+    seen = made.seen
+    encoding(made).features(split)
+    assert made.seen == seen > 0  # found again
+    monkeypatch.setattr("affectkit.runners.features.DECODING", 99)
+    encoding(made).features(split)
+    assert made.seen == 2 * seen
+
+
 def test_processes_share_the_work(data, tmp_path):
     split = split_of(data)
     expected = encoding(encoder()).features(split, augment="vca", views=2).of(2, seed=0)
