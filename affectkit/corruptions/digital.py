@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Mapping
 from typing import ClassVar
@@ -11,6 +10,7 @@ import cv2
 import numpy as np
 import torch
 
+from affectkit.core.cached import cached_tensors
 from affectkit.corruptions.base import Corruption, in_threads
 from affectkit.corruptions.colours import eight_bit
 
@@ -41,7 +41,7 @@ class Pixelate(Corruption):
         return small.index_select(2, rows).index_select(3, columns)
 
 
-@functools.lru_cache(maxsize=64)
+@cached_tensors(64)
 def _boxes(size: int, smaller: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
     """For a side of ``size`` pixels made ``smaller``: which pixels each new one sums up (smaller, size), ones and
     zeros, and which of the smaller picture stands at each pixel after enlarging (size,).

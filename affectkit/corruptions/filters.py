@@ -7,7 +7,6 @@ the CPU each image is filtered by OpenCV, one to a thread, or by sums and produc
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Callable
 
@@ -16,6 +15,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from affectkit.core.cached import cached_tensors
 from affectkit.corruptions.base import in_threads
 
 BORDERS = {"nearest": cv2.BORDER_REPLICATE, "reflect": cv2.BORDER_REFLECT, "mirror": cv2.BORDER_REFLECT_101}
@@ -92,7 +92,7 @@ def separable(
     return down @ (images @ across)
 
 
-@functools.lru_cache(maxsize=64)
+@cached_tensors(64)
 def banded(size: int, taps: tuple[float, ...], mode: str) -> torch.Tensor:
     """The matrix (size, size), float32, that correlates a line of ``size`` with ``taps``, the border folded in."""
     radius = len(taps) // 2

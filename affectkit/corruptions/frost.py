@@ -6,7 +6,6 @@ computed, which is a deviation; ``textures`` takes a folder of photographs in th
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
+from affectkit.core.cached import cached_tensors
 from affectkit.core.randomness import numpy_generator
 from affectkit.corruptions.base import Corruption, Drawn, Draws
 from affectkit.corruptions.weather import plasma
@@ -70,7 +70,7 @@ def _crop(known: tuple[torch.Tensor, ...], size: tuple[int, int], unit: list[flo
     return part.flip(2) if unit[3] < 0.5 else part
 
 
-@functools.lru_cache(maxsize=4)
+@cached_tensors(4)
 def _photographs(folder: Path) -> tuple[torch.Tensor, ...]:
     if not folder.is_dir():
         raise DataError(f"frost textures: {folder} is not a folder.", "Name a folder with photographs of frost.")
@@ -89,7 +89,7 @@ def _photograph(path: Path) -> torch.Tensor:
     return torch.from_numpy(pixels).permute(2, 0, 1).float() / 255
 
 
-@functools.lru_cache(maxsize=1)
+@cached_tensors(1)
 def _computed() -> tuple[torch.Tensor, ...]:
     return tuple(torch.from_numpy(texture(number)) for number in range(COUNT))
 

@@ -162,7 +162,7 @@ def _to_cache(path: Path, stamp: str, values: np.ndarray, reporter: Reporter) ->
     about = {"format": _FORMAT, "stamp": stamp, "sha256": _content(values)}
     try:
         with whole_file(path) as part:
-            save_file({"probabilities": values}, part, metadata=about)
+            save_file({"probabilities": np.ascontiguousarray(values)}, part, metadata=about)
     except Exception as error:  # without a cache the next start is slower, and nothing else
         reporter.warn(f"the annotations could not be cached in {path}: {error}")
 

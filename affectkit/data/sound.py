@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import functools
 import warnings
 import wave
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-import torchaudio
 
+from affectkit.core.cached import cached_tensors
 from affectkit.core.clipspec import DECIBELS, SoundSpec
 from affectkit.core.files import whole_file
 
@@ -86,7 +86,9 @@ def to_sound(decibels: np.ndarray, spec: SoundSpec, *, rounds: int = 32, seed: i
     Args:
         rounds: of that algorithm. seed: of the first phases.
     """
-    bank = torchaudio.functional.melscale_fbanks(
+    from torchaudio import functional
+
+    bank = functional.melscale_fbanks(
         spec.n_fft // 2 + 1, 0.0, spec.rate / 2, spec.mels, spec.rate, norm="slaney", mel_scale="slaney"
     )
     power = torch.from_numpy(10 ** (decibels.astype(np.float64) / 10)).float()
@@ -98,7 +100,7 @@ def to_sound(decibels: np.ndarray, spec: SoundSpec, *, rounds: int = 32, seed: i
     generator_state = torch.random.get_rng_state()
     try:
         torch.manual_seed(seed)
-        return torchaudio.functional.griffinlim(
+        return functional.griffinlim(
             linear,
             torch.hann_window(spec.window),
             spec.n_fft,
@@ -125,7 +127,7 @@ def write_wav(path: Path, sound: np.ndarray, rate: int) -> None:
         stream.writeframes(samples.tobytes())
 
 
-@functools.lru_cache(maxsize=8)
+@cached_tensors(8)
 def _bands(spec: SoundSpec) -> tuple[tuple[slice, slice, torch.Tensor], ...]:
     """The bank of filters, some bands at a time, each with the few frequencies that it covers: rows, columns, weights
     (rows, columns). The whole is nearly all zeros, and its product takes five times as long."""
@@ -139,16 +141,19 @@ def _bands(spec: SoundSpec) -> tuple[tuple[slice, slice, torch.Tensor], ...]:
     return tuple(found)
 
 
-@functools.lru_cache(maxsize=8)
-def _transform(spec: SoundSpec) -> torchaudio.transforms.MelSpectrogram:
+@cached_tensors(8)
+def _transform(spec: SoundSpec) -> Any:
+    """torchaudio's ``MelSpectrogram``; the package is imported where sound is computed, and nowhere else."""
     with warnings.catch_warnings():
         # Published settings have more bands than frequencies at the low end; such bands stay at the floor.
         warnings.filterwarnings("ignore", message="At least one mel filterbank")
         return _made(spec)
 
 
-def _made(spec: SoundSpec) -> torchaudio.transforms.MelSpectrogram:
-    return torchaudio.transforms.MelSpectrogram(
+def _made(spec: SoundSpec) -> Any:
+    from torchaudio.transforms import MelSpectrogram
+
+    return MelSpectrogram(
         sample_rate=spec.rate,
         n_fft=spec.n_fft,
         win_length=spec.window,

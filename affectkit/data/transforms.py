@@ -6,7 +6,6 @@ is taken of the whole image while that is brought to the input size, which is it
 
 from __future__ import annotations
 
-import functools
 import math
 from dataclasses import dataclass
 
@@ -14,6 +13,7 @@ import cv2
 import numpy as np
 import torch
 
+from affectkit.core.cached import cached_tensors
 from affectkit.core.clipspec import DECIBELS
 from affectkit.core.spec import InputSpec
 from affectkit.data.extent import Box
@@ -219,9 +219,8 @@ def normalise(images: torch.Tensor, spec: InputSpec) -> torch.Tensor:
     return images.float().div_(255).sub_(mean).div_(std)
 
 
-@functools.lru_cache(maxsize=16)
+@cached_tensors(16)
 def _constant(values: tuple[float, ...], size: tuple[int, int], device: torch.device) -> torch.Tensor:
     """(1, C, *size) on ``device``, channels-last, made once: each copy to a GPU would wait for all that it is doing."""
-    with torch.inference_mode(False):
-        one = torch.tensor(values, device=device).view(1, -1, 1, 1).expand(1, -1, *size)
-        return one.contiguous(memory_format=torch.channels_last)
+    one = torch.tensor(values, device=device).view(1, -1, 1, 1).expand(1, -1, *size)
+    return one.contiguous(memory_format=torch.channels_last)

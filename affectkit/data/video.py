@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,10 +10,10 @@ from typing import Any
 import av
 import numpy as np
 import torch
-import torchaudio
 from av.error import FFmpegError
 from av.video.reformatter import VideoReformatter
 
+from affectkit.core.cached import cached_tensors
 from affectkit.core.clipspec import ClipSpec
 from affectkit.errors import DataError
 
@@ -292,10 +291,12 @@ def _sound(path: Path, whole: np.ndarray, rate: int, wanted: int) -> np.ndarray:
     return whole if rate == wanted else _resampler(rate, wanted)(torch.from_numpy(whole)).numpy()
 
 
-@functools.lru_cache(maxsize=8)
-def _resampler(rate: int, wanted: int) -> torchaudio.transforms.Resample:
-    """Its kernel takes longer to compute than a clip to resample."""
-    return torchaudio.transforms.Resample(rate, wanted)
+@cached_tensors(8)
+def _resampler(rate: int, wanted: int) -> Any:
+    """torchaudio's ``Resample``, imported where sound is computed; its kernel takes longer than a clip to resample."""
+    from torchaudio.transforms import Resample
+
+    return Resample(rate, wanted)
 
 
 def _around(heard: _Heard, spec: ClipSpec, wanted: _Wanted) -> np.ndarray:

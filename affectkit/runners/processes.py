@@ -91,12 +91,15 @@ class Group:
         return [json.loads(data) for data in self.gather(json.dumps(value).encode())] if self.several else [value]
 
     def gather_arrays(self, arrays: dict[str, np.ndarray]) -> list[dict[str, np.ndarray]]:
-        """The ``arrays`` of every process; shapes may differ."""
+        """The ``arrays`` of every process; shapes may differ, and each may lie in memory in any order."""
         if not self.several:
             return [arrays]
+        import numpy as np
         from safetensors.numpy import load, save
 
-        return [load(data) for data in self.gather(save(arrays))]
+        # safetensors 0.8.0 writes the memory of an array from its first number on, whatever its strides are.
+        laid = {name: np.asarray(array, order="C") for name, array in arrays.items()}
+        return [load(data) for data in self.gather(save(laid))]
 
     def gather_rows(self, tensor: torch.Tensor, counts: Sequence[int]) -> torch.Tensor:
         """The rows of ``tensor`` of all processes, one below the other; gradients flow into this one's own rows.

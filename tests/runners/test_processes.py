@@ -55,6 +55,14 @@ def test_what_processes_tell_each_other(tmp_path):
             assert group.gather_values({"rank": group.rank})[2] == {"rank": 2}
             arrays = {"a": np.full((group.rank, 2), group.rank)} if group.rank else {}
             assert [part.get("a", np.empty(0)).shape for part in group.gather_arrays(arrays)] == [(0,), (1, 2), (2, 2)]
+            rows = np.arange(6.0).reshape(2, 3) + 10 * group.rank
+            shapes = {"turned": rows.T, "steps": rows[:, ::2], "backwards": rows[::-1], "one": rows[1, 2]}
+            for rank, part in enumerate(group.gather_arrays(shapes | {"spread": np.broadcast_to(rows[0], (2, 3))})):
+                own = np.arange(6.0).reshape(2, 3) + 10 * rank
+                assert np.array_equal(part["turned"], own.transpose()) and part["one"].shape == ()
+                assert part["steps"].tolist() == [[own[0, 0], own[0, 2]], [own[1, 0], own[1, 2]]]
+                assert part["backwards"].tolist() == [own[1].tolist(), own[0].tolist()] and part["one"] == own[1, 2]
+                assert part["spread"].tolist() == [own[0].tolist()] * 2
             one, two = torch.full((2, 2), group.rank + 1.0), torch.tensor([group.rank], dtype=torch.float64)
             group.add_up([one, two])
             assert one.tolist() == [[6.0, 6.0]] * 2 and two.tolist() == [3.0]

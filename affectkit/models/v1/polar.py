@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 
 import numpy as np
@@ -10,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from affectkit.core.cached import cached_tensors
 from affectkit.errors import UsageError
 
 SIDE = 32
@@ -73,7 +73,7 @@ def edges(side: int) -> np.ndarray:
     return np.array(EDGES) * (side / SIDE)
 
 
-@functools.lru_cache(maxsize=8)
+@cached_tensors(8)
 def masks(side: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Masks (rings, angles, side**2) and their sums (rings, angles), 1 where 0; float32, rounded to half precision."""
     ring, angle = bins(side)
@@ -90,7 +90,7 @@ def masks(side: int) -> tuple[torch.Tensor, torch.Tensor]:
     return found.half().float(), torch.where(total == 0, 1.0, total).half().float()
 
 
-@functools.lru_cache(maxsize=8)
+@cached_tensors(8)
 def _matrix(side: int) -> torch.Tensor:
     """The map (side**2 / 4, side**2) of pixels to the resampled field."""
     weights, total = masks(side)
