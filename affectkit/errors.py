@@ -7,6 +7,7 @@ AffectkitError                 base; never raised itself
 ├── DeviceError                a device or precision is not there                 exit 1
 ├── RunError                   a run cannot go on (the loss is not finite)         exit 1
 │   └── PeerLost               another process of the run has ended               exit 1
+├── LibraryError               a package is not installed or does not load         exit 1
 ├── DownloadError              weights are not on this machine and not reachable  exit 1
 ├── ThresholdError             a ``--fail-under`` threshold was missed            exit 3
 └── Stopped                    a signal ended the run after it was saved          exit 75, or 130 for Ctrl-C
@@ -82,6 +83,10 @@ class RunError(AffectkitError):
 
 class PeerLost(RunError):
     """Another process of the same run has ended."""
+
+
+class LibraryError(AffectkitError):
+    """A package that affectkit needs is missing, or does not load beside the others."""
 
 
 class DownloadError(AffectkitError):

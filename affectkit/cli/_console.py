@@ -168,12 +168,8 @@ class Console:
             self._fail(f"stopped by {stopped} before anything could be saved.", "", errors.EXIT_TERMINATED)
         except typer.Exit:
             raise
-        except OSError as error:
-            where = f" ({error.filename})" if error.filename else ""
-            self._fail(f"{error.strerror or error}{where}.", "Check the disk and the permissions.", errors.EXIT_FAILED)
         except Exception as error:
-            text = f"{type(error).__name__}: {error}".strip()
-            self._fail(f"unexpected {text}", "This is a fault of affectkit; --debug shows where.", errors.EXIT_FAILED)
+            self._fail(*_meaning(error), errors.EXIT_FAILED)
         finally:
             self.finish()
             for number, handler in before.items():
@@ -209,6 +205,19 @@ def _rich(*, stderr: bool) -> Any:
 
     # FORCE_COLOR would otherwise win over NO_COLOR.
     return RichConsole(stderr=stderr, no_color=bool(os.environ.get("NO_COLOR")) or None, highlight=False)
+
+
+def _meaning(error: Exception) -> tuple[str, str]:
+    """What an error that nobody foresaw means, and the next step."""
+    from affectkit.core.libraries import library_error
+
+    if (fault := library_error(error)) is not None:
+        return fault.message, fault.hint
+    if isinstance(error, OSError):
+        where = f" ({error.filename})" if error.filename else ""
+        return f"{error.strerror or error}{where}.", "Check the disk and the permissions."
+    text = f"{type(error).__name__}: {error}".strip()
+    return f"unexpected {text}", "This is a fault of affectkit; --debug shows where."
 
 
 def _is_number(text: str) -> bool:

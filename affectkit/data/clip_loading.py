@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from affectkit.core.libraries import load_library
 from affectkit.core.randomness import numpy_generator
 from affectkit.core.spec import InputSpec
 from affectkit.data.clips import drawn_frames
@@ -95,6 +96,8 @@ class PathClips(Dataset):
 
     def __init__(self, spec: InputSpec) -> None:
         self.spec = spec
+        if spec.clip is not None and spec.clip.needs != "image":
+            load_library("torchaudio")  # what does not load is told here, and not by each of the loader's processes
 
     def __getitem__(self, key: tuple[int, str]) -> tuple[int, dict[str, torch.Tensor]] | Failure:
         position, path = key

@@ -13,6 +13,7 @@ import torch
 from affectkit.core.cached import cached_tensors
 from affectkit.core.clipspec import DECIBELS, SoundSpec
 from affectkit.core.files import whole_file
+from affectkit.core.libraries import load_library
 
 LEAST = 1e-10
 """Power below which all is -100 dB."""
@@ -86,8 +87,7 @@ def to_sound(decibels: np.ndarray, spec: SoundSpec, *, rounds: int = 32, seed: i
     Args:
         rounds: of that algorithm. seed: of the first phases.
     """
-    from torchaudio import functional
-
+    functional = load_library("torchaudio.functional")
     bank = functional.melscale_fbanks(
         spec.n_fft // 2 + 1, 0.0, spec.rate / 2, spec.mels, spec.rate, norm="slaney", mel_scale="slaney"
     )
@@ -151,9 +151,7 @@ def _transform(spec: SoundSpec) -> Any:
 
 
 def _made(spec: SoundSpec) -> Any:
-    from torchaudio.transforms import MelSpectrogram
-
-    return MelSpectrogram(
+    return load_library("torchaudio.transforms").MelSpectrogram(
         sample_rate=spec.rate,
         n_fft=spec.n_fft,
         win_length=spec.window,

@@ -15,6 +15,7 @@ from av.video.reformatter import VideoReformatter
 
 from affectkit.core.cached import cached_tensors
 from affectkit.core.clipspec import ClipSpec
+from affectkit.core.libraries import load_library
 from affectkit.errors import DataError
 
 POINTER = b"version https://git-lfs.github.com/spec"
@@ -294,9 +295,7 @@ def _sound(path: Path, whole: np.ndarray, rate: int, wanted: int) -> np.ndarray:
 @cached_tensors(8)
 def _resampler(rate: int, wanted: int) -> Any:
     """torchaudio's ``Resample``, imported where sound is computed; its kernel takes longer than a clip to resample."""
-    from torchaudio.transforms import Resample
-
-    return Resample(rate, wanted)
+    return load_library("torchaudio.transforms").Resample(rate, wanted)
 
 
 def _around(heard: _Heard, spec: ClipSpec, wanted: _Wanted) -> np.ndarray:

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from affectkit.core.clipspec import RML, RML_PRETRAINED
+from affectkit.core.libraries import load_library
 from affectkit.core.progress import Reporter
 from affectkit.core.randomness import address
 from affectkit.data.decode import is_video_name, list_files
@@ -183,13 +184,12 @@ def move_pitch(sound: np.ndarray, up: int, down: int) -> np.ndarray:
     It is stretched by a phase vocoder (Flanagan and Golden 1966) and played faster by as much; whole numbers, since
     resampling by a ratio of large ones takes seconds.
     """
-    import torchaudio
-
+    functional = load_library("torchaudio.functional")
     size = 1024
     window = torch.hann_window(size)
     spectrum = torch.stft(torch.from_numpy(sound), size, size // 4, window=window, return_complex=True)
     advance = torch.linspace(0, torch.pi * size // 4, size // 2 + 1)[:, None]
-    stretched = torchaudio.functional.phase_vocoder(spectrum, down / up, advance)
+    stretched = functional.phase_vocoder(spectrum, down / up, advance)
     longer = torch.istft(stretched, size, size // 4, window=window, length=round(len(sound) * up / down))
-    moved = torchaudio.functional.resample(longer, up, down)[: len(sound)]
+    moved = functional.resample(longer, up, down)[: len(sound)]
     return torch.nn.functional.pad(moved, (0, len(sound) - len(moved))).numpy()

@@ -5,17 +5,14 @@ from __future__ import annotations
 import importlib.metadata
 import platform
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from affectkit import __version__
+from affectkit.core.libraries import BUILT_AGAINST_TORCH, OPENCV, advice, trio_of
 
-# All OpenCV distributions bring the module cv2; the recommended one first.
-OPENCV = (
-    "opencv-python-headless", "opencv-python", "opencv-contrib-python-headless", "opencv-contrib-python",
-)  # fmt: skip
 # What the report lists, in its order; the last four are optional.
 SHOWN = (
     "torch", "torchvision", "torchaudio", "timm", "open_clip_torch", "albumentations", *OPENCV, "moviepy",
@@ -23,8 +20,6 @@ SHOWN = (
     "psutil", "huggingface_hub", "typer", "rich", "submitit", "dask", "joblib", "wandb",
 )  # fmt: skip
 
-# torch's minor version: those of torchvision and torchaudio that were built against it.
-TRIO = {"2.11": ("0.26", "2.11"), "2.12": ("0.27", "2.11")}
 # Bounds that the project sets for a reason worth telling: package, allowed versions, severity, why.
 REASONS = {
     "typer": ("<0.29", "warning", "0.29 imports pydantic at start, which makes every command about 0.1 s slower"),
@@ -78,11 +73,15 @@ def known_versions(installed: Mapping[str, list[str]]) -> dict[str, str | None]:
     return found
 
 
-def package_problems(installed: Mapping[str, list[str]]) -> list[Problem]:
-    """Problems that the versions alone show; ``installed`` is what ``installed_versions`` gave."""
+def package_problems(installed: Mapping[str, list[str]], told: Collection[str] = ()) -> list[Problem]:
+    """Problems that the versions alone show.
+
+    Args:
+        installed: what ``installed_versions`` gave. told: packages that were tried and did not load, which is said.
+    """
     return [
         *_torn(installed),
-        *_trio(installed),
+        *_trio(installed, told),
         *_opencv(installed),
         *_albumentationsx(installed),
         *_bounds(installed),
@@ -103,22 +102,20 @@ def _torn(installed: Mapping[str, list[str]]) -> list[Problem]:
     ]
 
 
-def _trio(installed: Mapping[str, list[str]]) -> list[Problem]:
-    torch = _minor(installed.get("torch"))
-    wanted = dict(zip(("torchvision", "torchaudio"), TRIO.get(torch, ()), strict=False))
-    faults = {name: minor for name, minor in wanted.items() if _minor(installed.get(name)) not in ("", minor)}
+def _trio(installed: Mapping[str, list[str]], told: Collection[str]) -> list[Problem]:
+    versions = first_versions(installed)
+    trio = trio_of(versions.get("torch"))
+    faults = [name for name in (trio.misfits(versions) if trio else ()) if name not in told]
     if not faults:
         return []
-    there = ", ".join(f"{name} {installed[name][0]}" for name in ("torch", *faults))
-    pins = " ".join(f'"{name}=={minor}.*"' for name, minor in {"torch": torch, **wanted}.items())
-    return [
-        Problem(
-            "error",
-            f"{there} do not belong together",
-            "their compiled parts are built against one torch and fail, or crash, beside another",
-            f"pip install {pins}",
-        )
-    ]
+    there = ", ".join(f"{name} {versions[name]}" for name in ("torch", *faults))
+    why = "their compiled parts are built against one torch and fail, or crash, beside another"
+    return [Problem("error", f"{there} do not belong together", why, advice(versions))]
+
+
+def first_versions(installed: Mapping[str, list[str]]) -> dict[str, str]:
+    """The version of each package that is imported."""
+    return {name: versions[0] for name, versions in installed.items()}
 
 
 def _minor(versions: list[str] | None) -> str:
@@ -200,8 +197,11 @@ def _bounds(installed: Mapping[str, list[str]]) -> list[Problem]:
     for name, (bound, _, _) in REASONS.items():
         if name != "opencv":  # looked at apart, since it has several names
             wanted.setdefault(name, Requirement(f"{name}{bound}"))
+    known = trio_of(installed.get("torch", [None])[0]) is not None
     for name, item in wanted.items():
         version = installed.get(name, [None])[0]
+        if known and version and name in ("torch", *BUILT_AGAINST_TORCH):
+            continue  # older than pip takes today, but they work together, or it is said already that they do not
         if version is not None and _allowed(item.specifier, version):
             continue
         if name == "opencv-python-headless" and version and version.startswith("5."):

@@ -15,6 +15,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from affectkit.core.libraries import reason_of
+
 SECONDS = 180
 MARK = "affectkit-trial "
 CASCADE = "haarcascade_frontalface_default.xml"
@@ -89,8 +91,7 @@ def main(names: Sequence[str]) -> None:
         try:
             result = TRIALS[name]()
         except Exception as error:  # whatever a broken build raises is the finding
-            text = " ".join(str(error).split())
-            result = {"error": f"{type(error).__name__}: {text[:500]}"}
+            result = {"error": f"{type(error).__name__}: {reason_of(error)}"}
         _say({name: result})
 
 

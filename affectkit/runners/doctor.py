@@ -21,7 +21,14 @@ from pathlib import Path
 from typing import Any
 
 from affectkit.core.files import cache_folder
-from affectkit.runners._doctor_packages import OPENCV, Problem, installed_versions, known_versions, package_problems
+from affectkit.core.libraries import BUILT_AGAINST_TORCH, INSTALLED_AS, fault_of
+from affectkit.runners._doctor_packages import (
+    Problem,
+    first_versions,
+    installed_versions,
+    known_versions,
+    package_problems,
+)
 from affectkit.runners._doctor_trials import TRIALS, run_trials
 
 __all__ = ["CachePlace", "Examination", "Problem", "cache_places", "examine"]
@@ -34,9 +41,6 @@ OFFLINE = (
 DEVICE_KEYS = (
     "auto", "description", "reason", "precision", "precision_reason", "arithmetic", "built_for",
 )  # fmt: skip
-# The distributions that bring the module of a trial, the recommended one first.
-PACKAGE_OF = {"cv2": OPENCV}
-NEEDS_TORCH = ("torchvision", "torchaudio")
 CACHE_VARIABLES = {"affectkit": "AFFECTKIT_CACHE", "Hugging Face hub": "HF_HOME", "torch hub": "TORCH_HOME"}
 CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
 SMALL_SHARED_MEMORY = 64 * 2**20  # Docker's default, and too little
@@ -115,8 +119,9 @@ def examine() -> Examination:
         caches=[_cache_place(name, path) for name, path in cache_places().items()],
         offline=offline,
     )
+    failed = [] if torch.get("error") else [name for name, result in trials.items() if result.get("error")]
     problems = [
-        *package_problems(installed),
+        *package_problems(installed, failed),
         *_trial_problems(trials, installed),
         *_device_problems(torch),
         *_video_problems(found.ffmpeg, trials.get("cv2", {})),
@@ -130,23 +135,16 @@ def examine() -> Examination:
 # ------------------------------------------------------------------------------------- what the trials came to
 
 
-def _trial_problems(trials: Mapping[str, Mapping[str, Any]], installed: Mapping[str, Sequence[str]]) -> list[Problem]:
-    problems = []
+def _trial_problems(trials: Mapping[str, Mapping[str, Any]], installed: Mapping[str, list[str]]) -> list[Problem]:
+    problems, versions = [], first_versions(installed)
     for name, result in trials.items():
         error = result.get("error")
-        package = PACKAGE_OF.get(name, (name,))
-        if not error or not any(known in installed for known in package):
+        if not error or not any(known in versions for known in INSTALLED_AS.get(name, (name,))):
             continue  # a package that is not there has its own problem
-        if name in NEEDS_TORCH and trials.get("torch", {}).get("error"):
+        if name in BUILT_AGAINST_TORCH and trials.get("torch", {}).get("error"):
             continue  # it fails because torch does
-        why, mend = "what needs it will fail", f"pip install --force-reinstall --no-deps {package[0]}"
-        if name in NEEDS_TORCH:
-            why = "its compiled part does not fit the torch that is installed"
-            mend = "Install torch, torchvision and torchaudio together and from one index, in one pip command."
-        if name == "cv2" and re.search(r"lib(GL|gthread|SM|Xext|X11)", error):
-            why = "the plain OpenCV needs graphics libraries that this machine lacks"
-            mend = f"pip uninstall -y {' '.join(package[1:])}, then pip install --force-reinstall {package[0]}"
-        problems.append(Problem("error", f"{name} does not work: {error}", why, mend))
+        fault = fault_of(name, error, versions)
+        problems.append(Problem("error", fault.message.rstrip("."), "what needs it will fail", fault.hint))
     return problems
 
 

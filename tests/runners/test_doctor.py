@@ -2,13 +2,16 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from support import affectkit
 
+from affectkit.core import libraries
 from affectkit.runners import _doctor_packages as packages
 from affectkit.runners import _doctor_trials as trials_module
 from affectkit.runners import doctor
@@ -17,9 +20,9 @@ from affectkit.runners.doctor import Problem, examine
 
 REQUIRES = [
     "typer<0.29,>=0.26",
-    "torch<2.13,>=2.11",
-    "torchvision<0.28,>=0.26",
-    "torchaudio<2.12,>=2.11",
+    "torch<2.15,>=2.13",
+    "torchvision<0.30,>=0.28",
+    "torchaudio<2.12,>=2.11.1",
     "albumentations==2.0.8",
     "opencv-python-headless<5,>=4.10",
     "numpy<3,>=2.0",
@@ -28,9 +31,9 @@ REQUIRES = [
 ]
 GOOD = {
     "typer": ["0.28.0"],
-    "torch": ["2.12.1+cu130"],
-    "torchvision": ["0.27.1+cu130"],
-    "torchaudio": ["2.11.0"],
+    "torch": ["2.14.1+cu130"],
+    "torchvision": ["0.29.1+cu130"],
+    "torchaudio": ["2.11.1"],
     "albumentations": ["2.0.8"],
     "opencv-python-headless": ["4.12.0.88"],
     "numpy": ["2.4.1"],
@@ -55,14 +58,25 @@ def problems_of(**changes: str | None) -> list[Problem]:
 
 def test_a_good_environment_has_no_package_problem() -> None:
     assert problems_of() == []
-    assert problems_of(torch="2.11.0", torchvision="0.26.0") == []
+    # Older than pip takes today, and whole: what a machine comes with is not called broken.
+    for trio in (("2.11.0", "0.26.0", "2.11.0"), ("2.12.1", "0.27.1", "2.11.0"), ("2.13.0", "0.28.0", "2.11.1")):
+        assert problems_of(**dict(zip(("torch", "torchvision", "torchaudio"), trio, strict=True))) == []
+    assert problems_of(torch="2.11.0a0+e1c0.nv26.2", torchvision="0.26.0a0", torchaudio="2.11.0a0+1") == []
 
 
 @pytest.mark.parametrize(
     ("changes", "severity", "what", "mend"),
     [
-        ({"torchvision": "0.26.0"}, "error", "torchvision 0.26.0 do not belong together", '"torchvision==0.27.*"'),
-        ({"torch": "2.11.0"}, "error", "torch 2.11.0, torchvision 0.27.1", '"torchvision==0.26.*"'),
+        ({"torchvision": "0.26.0"}, "error", "torchvision 0.26.0 do not belong together", '"torchvision==0.29.*"'),
+        ({"torch": "2.13.0"}, "error", "torch 2.13.0, torchvision 0.29.1", '"torchvision==0.28.*"'),
+        ({"torch": "2.11.0"}, "error", "torch 2.11.0, torchvision 0.29.1+cu130, torchaudio 2.11.1", "0.26.*"),
+        (
+            {"torch": "2.12.1", "torchvision": "0.27.1"},
+            "error",
+            "torch 2.12.1, torchaudio 2.11.1",
+            "torchaudio==2.11.0",
+        ),
+        ({"torch": None}, "error", "torch is not installed", '"torch<2.15,>=2.13"'),
         ({"typer": "0.29.1"}, "warning", "typer 0.29.1", '"typer<0.29,>=0.26"'),
         ({"typer": "0.20.0"}, "error", "typer 0.20.0", '"typer<0.29,>=0.26"'),
         ({"albumentations": "2.0.9"}, "error", "albumentations 2.0.9", '"albumentations==2.0.8"'),
@@ -73,7 +87,7 @@ def test_a_good_environment_has_no_package_problem() -> None:
         ({"opencv_python": "4.12.0.88"}, "warning", "several OpenCV", "pip uninstall -y opencv-python-headless"),
         ({"numpy": "1.26.4"}, "error", "numpy 1.26.4", '"numpy<3,>=2.0"'),
         ({"numpy": None}, "error", "numpy is not installed", '"numpy<3,>=2.0"'),
-        ({"torch": "2.13.0"}, "error", "torch 2.13.0", '"torch<2.13,>=2.11"'),
+        ({"torch": "2.15.0"}, "error", "torch 2.15.0", '"torch<2.15,>=2.13"'),
     ],
 )
 def test_one_fault_is_one_problem(changes: dict[str, str | None], severity: str, what: str, mend: str) -> None:
@@ -85,12 +99,14 @@ def test_one_fault_is_one_problem(changes: dict[str, str | None], severity: str,
     assert found[0].why
 
 
-def test_torchaudio_2_11_is_the_one_beside_both_torches() -> None:
-    found = problems_of(torchaudio="2.12.0")
-    assert [problem.what for problem in found] == [
-        "torch 2.12.1+cu130, torchaudio 2.12.0 do not belong together",
-        "torchaudio 2.12.0 is installed",
-    ]
+def test_advice_keeps_the_torch_that_is_there_and_names_the_newest() -> None:
+    (found,) = problems_of(torch="2.12.1", torchvision="0.27.1")
+    newest, keep = found.mend.splitlines()
+    assert newest.endswith('pip install "torch==2.14.*" "torchvision==0.29.*" torchaudio==2.11.1')
+    assert keep == ('Those that fit torch 2.12: pip install "torch==2.12.*" "torchvision==0.27.*" torchaudio==2.11.0')
+    (found,) = problems_of(torchaudio="2.12.0")
+    assert found.what == "torch 2.14.1+cu130, torchaudio 2.12.0 do not belong together"
+    assert found.mend.count("pip install") == 1 and "torchaudio==2.11.1" in found.mend
 
 
 def test_python_out_of_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -206,11 +222,11 @@ def test_trial_problems() -> None:
         "av": {"error": "ModuleNotFoundError: No module named 'av'"},  # not installed: said elsewhere
     }
     found = doctor._trial_problems(trials, installed)
-    assert [problem.what.split()[0] for problem in found] == ["torch", "cv2"]
-    assert "graphics" in found[1].why
-    alone = doctor._trial_problems({"torch": {}, "torchvision": trials["torchvision"]}, installed)
-    assert ["nms" in problem.what for problem in alone] == [True]
-    assert "together" in alone[0].mend
+    assert [problem.what.split()[0] for problem in found] == ["torch", "opencv-python-headless"]
+    assert "graphics" in found[1].what and "pip uninstall -y" in found[1].mend
+    (alone,) = doctor._trial_problems({"torch": {}, "torchvision": trials["torchvision"]}, installed)
+    assert "torchvision 0.29.1+cu130 does not fit torch 2.14.1+cu130" in alone.what and "nms" in alone.what
+    assert "one index" in alone.mend  # by their numbers they fit
 
 
 def test_device_problems(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -351,11 +367,76 @@ def test_examine(monkeypatch: pytest.MonkeyPatch) -> None:
     severities = [problem.severity for problem in found.problems]
     assert severities == sorted(severities)  # errors first
     assert {"torchvision", "typer"} <= {problem.what.split()[0] for problem in found.problems}
+    assert sum("torchvision" in problem.what for problem in found.problems) == 1
     assert not found.ok
     told = json.loads(json.dumps(found.to_dict()))
     assert told["ok"] is False
     assert told["versions"]["wandb"] is None
     assert len(told["problems"]) == len(found.problems) >= 2
+
+
+def pretended(folder: Path, versions: dict[str, str], *, breaks: str, how: str) -> dict[str, str]:
+    """An environment in which packages say that they are those ``versions`` and the import of one fails."""
+    for name, version in versions.items():
+        info = folder / f"{name}-{version}.dist-info"
+        info.mkdir(parents=True)
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+    package = folder / breaks
+    package.mkdir()
+    (package / "__init__.py").write_text(how)
+    (package / "transforms.py").touch()
+    return {"PYTHONPATH": str(folder)}
+
+
+UNDEFINED = """
+cause = OSError("/env/site-packages/torchaudio/lib/libtorchaudio.so: undefined symbol: torch_exception_get_what")
+raise OSError("Could not load this library: /env/site-packages/torchaudio/lib/libtorchaudio.so") from cause
+"""
+
+
+def test_a_pretended_bad_pair(tmp_path: Path) -> None:
+    """What pip gave a fresh machine on 28 November 2026; the advice holds versions that fit by the table."""
+    versions = {"torch": "2.12.1", "torchvision": "0.27.1", "torchaudio": "2.11.1"}
+    environment = pretended(tmp_path / "env", versions, breaks="torchaudio", how=UNDEFINED)
+    done = affectkit("doctor", "--json", **environment)
+    told = [one for one in json.loads(done.stdout)["problems"] if "torch" in one["what"]]
+    assert done.returncode == 1 and len(told) == 1
+    assert told[0]["severity"] == "error"
+    assert told[0]["what"].startswith(
+        "torchaudio 2.11.1 does not fit torch 2.12.1: OSError: libtorchaudio.so: undefined"
+    )
+    commands = re.findall(
+        r'pip install "torch==([\d.]+)\.\*" "torchvision==([\d.]+)\.\*" torchaudio==(\S+)', told[0]["mend"]
+    )
+    assert len(commands) == 2 and commands[1] == ("2.12", "0.27", "2.11.0")
+    for torch, vision, audio in commands:
+        trio = {"torch": f"{torch}.0", "torchvision": f"{vision}.0", "torchaudio": audio}
+        assert libraries.trio_of(trio["torch"]).misfits(trio) == []
+        assert problems_of(**trio) == []
+
+
+def test_a_film_with_a_bad_pair_says_so(tmp_path: Path) -> None:
+    """The command line's error is that of doctor."""
+    versions = {"torch": "2.12.1", "torchvision": "0.27.1", "torchaudio": "2.11.1"}
+    environment = pretended(tmp_path / "env", versions, breaks="torchaudio", how=UNDEFINED)
+    script = (
+        "from affectkit.cli._console import Console\n"
+        "from affectkit.core.clipspec import SoundSpec\n"
+        "import numpy\n"
+        "with Console().guard():\n"
+        "    from affectkit.data.sound import mel_decibels\n"
+        "    mel_decibels(numpy.zeros(9, 'f'), SoundSpec())\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, env={**os.environ, **environment}
+    )
+    assert "Error: torchaudio 2.11.1 does not fit torch 2.12.1: libtorchaudio.so: undefined symbol" in done.stderr
+    assert 'pip install "torch==2.12.*" "torchvision==0.27.*" torchaudio==2.11.0' in done.stderr
+    assert (
+        "disk" not in done.stderr
+        and "fault of affectkit" not in done.stderr
+        and "Traceback" not in done.stderr.split("Error:")[0]
+    )
 
 
 def test_the_module_is_light() -> None:

@@ -1,0 +1,227 @@
+"""Compiled packages that do not load: which two do not fit, which versions do. Importing this loads nothing heavy."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from affectkit.errors import LibraryError
+
+
+@dataclass(frozen=True)
+class Trio:
+    """Releases that work together: torch's minor version, torchvision's, and torchaudio's releases, the best first."""
+
+    torch: str
+    torchvision: str
+    torchaudio: tuple[str, ...]
+
+    @property
+    def command(self) -> str:
+        """The pip command that installs it."""
+        return (
+            f'pip install "torch=={self.torch}.*" "torchvision=={self.torchvision}.*" torchaudio=={self.torchaudio[0]}'
+        )
+
+    def misfits(self, versions: Mapping[str, str]) -> list[str]:
+        """Which of torchvision and torchaudio, where installed, are not of this trio."""
+        wanted = {"torchvision": (self.torchvision,), "torchaudio": self.torchaudio}
+        there = [name for name in wanted if name in versions]
+        return [name for name in there if not any(_is(versions[name], release) for release in wanted[name])]
+
+
+# Each was imported, and a compiled function of it called, on the CPU on 28 November 2026; tests/environments.py runs
+# tests beside the newest and the oldest that pyproject.toml allows. torchaudio 2.11.1 asks for torch>=2.11 in its
+# metadata, but calls torch_exception_get_what_without_backtrace, which torch has from 2.13 on.
+TRIOS = (
+    Trio("2.14", "0.29", ("2.11.1", "2.11.0")),
+    Trio("2.13", "0.28", ("2.11.1", "2.11.0")),
+    Trio("2.12", "0.27", ("2.11.0",)),
+    Trio("2.11", "0.26", ("2.11.0",)),
+)
+"""The newest first."""
+BUILT_AGAINST_TORCH = ("torchvision", "torchaudio")
+OPENCV = (
+    "opencv-python-headless", "opencv-python", "opencv-contrib-python-headless", "opencv-contrib-python",
+)  # fmt: skip
+"""The distributions that bring the module cv2, the recommended one first."""
+INSTALLED_AS = {"cv2": OPENCV, "PIL": ("pillow",), "yaml": ("pyyaml",), "skimage": ("scikit-image",)}
+SIGNS = re.compile(
+    r"undefined symbol|symbol not found|Symbol not found|cannot open shared object file|Could not load this library"
+    r"|DLL load failed|The specified (?:module|procedure) could not be found|Library not loaded|invalid ELF header"
+    r"|wrong ELF class|\.so[\w.]*: file too short|static TLS block|version `\w+_[\d.]+' not found"
+    r"|operator \w+::\w+ does not exist|load custom C\+\+ ops"
+    r"|numpy\.\w+ size changed|compiled using NumPy 1|_ARRAY_API not found|multiarray failed to import"
+)
+"""What loaders of Linux, macOS and Windows, and torch and NumPy, say of a compiled file that does not fit."""
+GRAPHICS = re.compile(r"lib(GL|EGL|gthread|SM|Xext|X11|xcb)\b")
+
+
+def load_library(name: str) -> Any:
+    """The module ``name``, which holds compiled code.
+
+    Raises:
+        LibraryError: it is not installed, or does not load; names the versions that do not fit and those that do.
+    """
+    try:
+        return importlib.import_module(name)
+    except Exception as error:
+        raise fault_of(name.partition(".")[0], reason_of(error)) from error
+
+
+def library_error(error: BaseException) -> LibraryError | None:
+    """``error`` as one of a package that is missing or does not load; None where it is of another kind."""
+    told = list(_told(error))
+    for one in reversed(told):  # the first cause knows most
+        if isinstance(one, ModuleNotFoundError) and one.name and one.name.partition(".")[0] in _own_packages():
+            return fault_of(one.name.partition(".")[0], f"No module named {one.name!r}")
+    if not any(_is_sign(one) for one in told):
+        return None
+    module = _module_of(told)
+    return fault_of(module, reason_of(error)) if module else None
+
+
+def reason_of(error: BaseException) -> str:
+    """What the loader says, in one line: the deepest message that says it, folders left out."""
+    told = list(_told(error))
+    deepest = next((one for one in reversed(told) if _is_sign(one)), told[0])
+    text = " ".join(next((line for line in _lines(deepest) if SIGNS.search(line)), str(deepest)).split())[:500]
+    return re.sub(r"[^\s'\"(]*[/\\]([^\s/\\:]+)", r"\1", text)
+
+
+def fault_of(module: str, reason: str, versions: Mapping[str, str] | None = None) -> LibraryError:
+    """The error of a ``module`` that does not load for that ``reason``.
+
+    Args:
+        versions: by distribution; None: those that are installed.
+    """
+    names = INSTALLED_AS.get(module, (module,))
+    versions = installed(*names, "torch", *BUILT_AGAINST_TORCH) if versions is None else versions
+    name = next((one for one in names if one in versions), None)
+    if name is None:
+        return LibraryError(f"{names[0]} is not installed ({reason}).", f"pip install {names[0]}")
+    this = f"{name} {versions[name]}"
+    if module in BUILT_AGAINST_TORCH and "torch" in versions:
+        return _torch_fault(name, reason, versions)
+    if module == "cv2" and GRAPHICS.search(reason):
+        return LibraryError(
+            f"{this} needs graphics libraries that this machine lacks: {reason}.",
+            f"pip uninstall -y {' '.join(names)}, then pip install --force-reinstall {names[0]}",
+        )
+    if "numpy" in reason.lower() and module != "numpy" and (numpy := installed("numpy").get("numpy")):
+        return LibraryError(
+            f"{this} was built for another NumPy than {numpy}: {reason}.",
+            f"Install the two together: pip install --upgrade {name} numpy",
+        )
+    again = f"pip install --force-reinstall --no-deps {name}"
+    return LibraryError(f"{this} cannot be loaded: {reason}.", f"{again}; affectkit doctor looks at all packages.")
+
+
+def _torch_fault(name: str, reason: str, versions: Mapping[str, str]) -> LibraryError:
+    pair = f"{name} {versions[name]} does not fit torch {versions['torch']}: {reason}."
+    return LibraryError(pair, advice(versions))
+
+
+def advice(versions: Mapping[str, str]) -> str:
+    """How to come by a torch, a torchvision and a torchaudio that fit, from the installed ``versions`` of them."""
+    newest, own = TRIOS[0], trio_of(versions.get("torch"))
+    if own is None:
+        return f"Install three that fit: {newest.command}"
+    if not own.misfits(versions):  # by their numbers they fit
+        return (
+            "They are of one release, but of different builds (CPU, CUDA) or damaged. Install them together, from one "
+            f"index: {own.command} --force-reinstall"
+        )
+    keep = f"Those that fit torch {own.torch}: {own.command}"
+    return keep if own in _allowed() else f"Install three that fit: {newest.command}\n{keep}"
+
+
+def trio_of(torch: str | None) -> Trio | None:
+    """The trio of a version of torch; None where none is known."""
+    return next((trio for trio in TRIOS if torch is not None and _is(torch, trio.torch)), None)
+
+
+def installed(*names: str) -> dict[str, str]:
+    """The versions of those distributions that are installed."""
+    found = {}
+    for name in names:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except (importlib.metadata.PackageNotFoundError, OSError, TypeError, KeyError):
+            continue
+    return found
+
+
+def _allowed() -> list[Trio]:
+    """The trios that affectkit's own metadata allows; all where it cannot be read."""
+    try:
+        from packaging.requirements import Requirement
+
+        lines = importlib.metadata.requires("affectkit") or []
+        own = next(item for item in map(Requirement, lines) if item.name == "torch")
+    except (ImportError, importlib.metadata.PackageNotFoundError, StopIteration, ValueError):
+        return list(TRIOS)
+    return [trio for trio in TRIOS if own.specifier.contains(f"{trio.torch}.9", prereleases=True)]
+
+
+def _is(version: str, release: str) -> bool:
+    """Whether ``version`` (``2.12.1+cu130``) is ``release`` (``2.12``) or one of it."""
+    match = re.match(r"\d+(?:\.\d+)*", version)
+    return bool(match) and f"{match[0]}.".startswith(f"{release}.")
+
+
+def _told(error: BaseException | None) -> Iterator[BaseException]:
+    """``error`` and its causes, the last first."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+
+
+def _lines(error: BaseException) -> list[str]:
+    """The message; of an error that a loader's process passed on with its traceback, those of its causes in order."""
+    text = str(error)
+    if "Original Traceback" in text:
+        return [line for line in text.splitlines() if re.match(r"[\w.]+(Error|Exception): ", line)]
+    return [text]
+
+
+def _is_sign(error: BaseException) -> bool:
+    kinds = (ImportError, OSError, RuntimeError, AttributeError, ValueError)
+    # An error of the operating system about a file has a number; those of its loader have none.
+    return isinstance(error, kinds) and getattr(error, "errno", None) is None and bool(SIGNS.search(str(error)))
+
+
+def _module_of(told: list[BaseException]) -> str | None:
+    """The package whose compiled part it is: by the file that is named, the operator, or the file that was imported."""
+    text = " ".join(line for one in reversed(told) for line in _lines(one))
+    for pattern in (r"site-packages[/\\](\w+?)(?:[/\\]|\.libs|-)", r"[/\\](torchvision|torchaudio|cv2|torch|av)[/\\]"):
+        if found := re.search(pattern, text):
+            return found[1]
+    if found := re.search(r"operator (\w+)::", text):
+        return found[1]
+    for one in reversed(told):
+        place, files = one.__traceback__, []
+        while place is not None:
+            files.append(place.tb_frame.f_code.co_filename)
+            place = place.tb_next
+        for file in reversed(files):
+            if found := re.search(r"site-packages[/\\](\w+)[/\\]", file):
+                return found[1]
+    return None
+
+
+def _own_packages() -> set[str]:
+    """The modules that affectkit's requirements bring, extras left out."""
+    try:
+        lines = importlib.metadata.requires("affectkit") or []
+    except importlib.metadata.PackageNotFoundError:
+        return set()
+    names = {re.match(r"[\w.-]+", line)[0].lower().replace("-", "_") for line in lines if "extra ==" not in line}
+    of_names = {name.replace("-", "_"): module for module, known in INSTALLED_AS.items() for name in known}
+    return {of_names.get(name, {"open_clip_torch": "open_clip"}.get(name, name)) for name in names}
