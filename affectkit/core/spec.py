@@ -28,6 +28,8 @@ class InputSpec:
         mean, std: one number a channel, on images in [0, 1]: the model sees ``(image - mean) / std``.
         fit: how an image of another shape is brought to the size, one of ``FITS``.
         classes: class names in the order of the model's outputs.
+        named: whether these are the names of the classes. False: the outputs' numbers stand for them, since the
+            published file that the model is from holds no names.
         temperature: logits are divided by it before the softmax (1 where nothing was fitted).
         clip: of an audio-visual model: how an image and a spectrogram come from a clip; None: it takes images.
     """
@@ -40,6 +42,7 @@ class InputSpec:
     std: tuple[float, ...] = (0.5, 0.5, 0.5)
     fit: str = "crop"
     classes: tuple[str, ...] = ()
+    named: bool = True
     temperature: float = 1.0
     clip: ClipSpec | None = None
 
@@ -55,6 +58,8 @@ class InputSpec:
         """Plain values for JSON and YAML."""
         found = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
         del found["clip"]
+        if self.named:  # as in checkpoints from before there was this entry, which older versions read
+            del found["named"]
         return found if self.clip is None else {**found, "clip": self.clip.to_dict()}
 
     @classmethod

@@ -28,11 +28,6 @@ def some(items: Sequence[object], limit: int = 10) -> str:
     return f"{shown} and {len(items) - limit:,} more" if len(items) > limit else shown
 
 
-def numbered(classes: Sequence[str]) -> bool:
-    """Whether class names are mere numbers from 0 on, as of a published checkpoint that holds no names."""
-    return len(classes) > 1 and tuple(classes) == tuple(map(str, range(len(classes))))
-
-
 @dataclass(frozen=True, eq=False)
 class Split:
     """Images of one part of a dataset, with what is known of each.
@@ -128,20 +123,24 @@ class Split:
                 used |= (values > 0).any(axis=0)
         return used
 
-    def matched(self, classes: Sequence[str]) -> Split:
+    def matched(self, classes: Sequence[str], *, named: bool = True) -> Split:
         """This split with its columns and labels in the order of ``classes``, matched by name.
 
-        Classes that this split lacks get columns of zeros; classes of its own without any item are left out. Where the
-        ``classes`` are ``numbered``, for their names are not known, as many classes are taken in the order they have.
+        Classes that this split lacks get columns of zeros; classes of its own without any item are left out.
+
+        Args:
+            named: False: the names of the ``classes`` are not known (``InputSpec.named``), and this split must have as
+                many, which are taken in the order that they have here.
 
         Raises:
-            DataError: items belong to a class that is not in ``classes``; the difference is spelled out.
+            DataError: items belong to a class that is not in ``classes``, and the difference is spelled out; or, not
+                ``named``, there are more classes or fewer.
         """
         wanted = tuple(classes)
+        if not named:
+            return self._by_order(wanted)
         if wanted == self.classes:
             return self
-        if numbered(wanted) and len(wanted) == len(self.classes):
-            return replace(self, classes=wanted)
         used = self.used()
         extra = [name for name, flag in zip(self.classes, used, strict=True) if flag and name not in wanted]
         if extra:
@@ -170,6 +169,16 @@ class Split:
             votes=reorder(self.votes),
             facts={name: reorder(values) for name, values in self.facts.items()},
         )
+
+    def _by_order(self, wanted: tuple[str, ...]) -> Split:
+        if len(wanted) != len(self.classes):
+            raise DataError(
+                f"the checkpoint holds no class names, so that its {len(wanted):,} outputs can only be matched in "
+                f"order, and the {self.name} split in {self.root} has {len(self.classes):,} classes: "
+                f"{some(self.classes)}.",
+                "Test it on data with exactly its classes: a folder each, or named with --classes for a table.",
+            )
+        return replace(self, classes=wanted)
 
     def _difference(self, wanted: tuple[str, ...], extra: list[str]) -> str:
         """One text that says which classes are too many here, which lack, and which may be the same."""

@@ -56,10 +56,13 @@ def unwrapped(found: Any, path: Path) -> tuple[dict[str, torch.Tensor], dict[str
 
 
 def classes_of(path: Path) -> tuple[str, ...] | None:
-    """The class names in an affectkit checkpoint's header; None where there is none."""
+    """The class names in an affectkit checkpoint's header; None where there is none, or the names are not known."""
     with safe_open(path, framework="pt") as file:
         text = (file.metadata() or {}).get("affectkit")
-    return tuple(json.loads(text)["spec"]["classes"]) if text else None
+    if not text:
+        return None
+    spec = json.loads(text)["spec"]
+    return tuple(spec["classes"]) if spec.get("named", True) else None
 
 
 def copy_weights(

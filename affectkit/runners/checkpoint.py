@@ -72,12 +72,21 @@ class Header:
             return cls(
                 model=str(values["model"]["name"]),
                 options=dict(values["model"]["options"]),
-                spec=InputSpec.from_dict(values["spec"]),
+                spec=InputSpec.from_dict(_with_named(values["spec"], values["training"])),
                 training=dict(values["training"]),
                 version=str(values["version"]),
             )
         except (ValueError, KeyError, TypeError) as error:
             raise CheckpointError(f"the header is damaged: {type(error).__name__} {error}.") from error
+
+
+def _with_named(spec: Mapping[str, Any], training: Mapping[str, Any]) -> Mapping[str, Any]:
+    """``spec`` with ``named`` where ``convert`` wrote it before there was that entry: numbers for names it gave to the
+    classes of published files alone, which ``training`` tells from those that were trained here."""
+    if "published" not in training or "named" in spec:
+        return spec
+    classes = list(spec["classes"])
+    return {**spec, "named": classes != [str(number) for number in range(len(classes))]}
 
 
 def save_checkpoint(path: Path, model: nn.Module, header: Header) -> None:

@@ -175,14 +175,20 @@ def rows_there(root: Path) -> dict[str, list[int]]:
     return found
 
 
-def split_below(folder: Path, clean: Split, *, reporter: Reporter | None = None) -> Split:
+def split_below(
+    folder: Path, clean: Split, *, classes: Sequence[str] | None = None, reporter: Reporter | None = None
+) -> Split:
     """The items of ``clean`` as they lie corrupted in ``folder``, or what lies there in class folders.
 
     Images are matched by place and name, without suffix; where none of them is found, class folders are read, whose
     names are matched to the classes.
 
+    Args:
+        classes: of the dataset that ``clean`` is from, where the model knows no names: the folders must be theirs.
+
     Raises:
-        DataError: some of the images are missing, or there are neither these nor class folders.
+        DataError: some of the images are missing, or there are neither these nor class folders, or folders are of
+            other classes.
     """
     files: dict[PurePosixPath, str] = {}
     for below, names, leaves in os.walk(folder):
@@ -208,4 +214,5 @@ def split_below(folder: Path, clean: Split, *, reporter: Reporter | None = None)
         )
     found = find(folder, reporter=reporter or Silent())
     split = found.splits[next(iter(found.splits))]
-    return split.with_name(clean.name)
+    split = split.with_name(clean.name)
+    return split if classes is None else split.matched(classes)

@@ -34,7 +34,7 @@ from affectkit.data.loading import (
 )
 from affectkit.data.media import collate_of, items_of, noun_of, picture_of
 from affectkit.data.scales import parse_scale
-from affectkit.data.split import Split, numbered, some
+from affectkit.data.split import Split, some
 from affectkit.errors import DataError, UsageError
 from affectkit.runners.backends import set_up_backends
 from affectkit.runners.checkpoint import find_checkpoint, load_model, make_task
@@ -238,10 +238,11 @@ def tested(place: Place, task: Task, settings: Tested, *, reporter: Reporter) ->
     reporter.note(f"{source.layout} in {source.root}, {split.name} split: {len(split):,} {noun_of(task.spec)}")
     for text in filter(None, (*source.notes, note)):
         reporter.note(text)
-    if numbered(task.spec.classes) and source.classes != task.spec.classes:
+    if not task.spec.named:
+        taken = [f"output {number} is {name!r}" for number, name in enumerate(source.classes)]
         reporter.warn(
-            f"the checkpoint holds no class names: its {len(task.spec.classes)} outputs are taken to be the classes in "
-            f"the order {some(source.classes, 3)}."
+            f"the checkpoint holds no class names: its {len(taken)} outputs are taken to be the classes in sorted "
+            f"order: {some(taken, 3)}."
         )
     return source, split
 

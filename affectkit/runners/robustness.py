@@ -258,7 +258,9 @@ class Sweep:
     def _compute_row(self, step: Step, held: Held | None, workers: int, stopping: StopFlag) -> None:
         split = self.split
         if step.folder is not None:
-            split, _ = self.task.usable(split_below(step.folder, split, reporter=Within(self.reporter)))
+            names = None if self.task.spec.named else self.source.classes
+            below = split_below(step.folder, split, classes=names, reporter=Within(self.reporter))
+            split, _ = self.task.usable(below)
         made = step.folder is None and step.severity > 0
         # A clean row of a gray model reads gray images, as test does.
         spec = self.task.spec.in_colour() if made else self.task.spec

@@ -55,6 +55,12 @@ def _told(
     path = find_checkpoint(name)
     model = load_model(path, device=settings.device)
     spec, classes = model.spec, task.spec.classes
+    if not spec.named:
+        raise UsageError(
+            f"--teacher {name} is of a published file that holds no class names: which of its {len(spec.classes)} "
+            f"outputs are {', '.join(classes)} is not known.",
+            "Name a teacher that was trained on these classes.",
+        )
     if spec.task not in TAUGHT or set(spec.classes) != set(classes) or spec.clip is not None:
         raise UsageError(
             f"--teacher {name} predicts {', '.join(spec.classes)} ({spec.task}); here the classes are "

@@ -110,7 +110,7 @@ class AudiovisualTask(ClassificationTask):
             )
         if split.distribution is None and split.labels is None:
             raise DataError(f"the {split.name} split of {split.root} has neither labels nor votes.")
-        return split.matched(self.spec.classes), ""
+        return split.matched(self.spec.classes, named=self.spec.named), ""
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """The shapes of what the model looks at, by modality."""

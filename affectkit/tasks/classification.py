@@ -33,7 +33,7 @@ class ClassificationTask(CategoricalTask):
     def usable(self, split: Split, *, training: bool = False) -> tuple[Split, str]:
         if split.distribution is None and split.labels is None:
             raise DataError(f"the {split.name} split of {split.root} has neither labels nor distributions.")
-        split = split.matched(self.spec.classes)
+        split = split.matched(self.spec.classes, named=self.spec.named)
         if split.labels is not None or (training and self.options.draw_labels):
             return split, ""
         top = split.distribution.max(1, keepdims=True)

@@ -32,7 +32,7 @@ class DistributionTask(CategoricalTask):
     def usable(self, split: Split, *, training: bool = False) -> tuple[Split, str]:
         if split.distribution is None and split.labels is None:
             raise DataError(f"the {split.name} split of {split.root} has neither labels nor distributions.")
-        return split.matched(self.spec.classes), ""
+        return split.matched(self.spec.classes, named=self.spec.named), ""
 
     def target_of(self, split: Split) -> np.ndarray:
         if split.distribution is not None:

@@ -141,14 +141,30 @@ def test_some() -> None:
     assert some(list(range(12))).endswith("9 and 2 more")
 
 
-def test_numbers_for_names_are_matched_in_order(tmp_path):
+def test_classes_are_matched_in_order_only_where_names_are_not_known(tmp_path):
     """A published checkpoint that holds no class names."""
     split = Split("test", tmp_path, ["a", "b", "c"], ("n01", "n02", "n07"), labels=np.array([2, 0, 1]))
-    found = split.matched(("0", "1", "2"))
+    found = split.matched(("0", "1", "2"), named=False)
     assert found.classes == ("0", "1", "2") and found.labels.tolist() == [2, 0, 1]
-    for classes in (("0", "1"), ("0", "2", "1"), ("1", "2", "3"), ("0", "1", "x")):
-        with pytest.raises(DataError, match="classes go by name|n01"):
+    with pytest.raises(DataError, match="its 2 outputs can only be matched in order, and .* has 3 classes: n01"):
+        split.matched(("0", "1"), named=False)
+    for classes in (("0", "1", "2"), ("0", "1"), ("0", "2", "1"), ("0", "1", "x")):
+        with pytest.raises(DataError, match=r"do not match[\s\S]*n01"):
             split.matched(classes)
+
+
+def test_classes_that_are_numbers_are_names(tmp_path):
+    """Class 4 of a validation split is not the fourth of the classes 0, 1, 2, 3."""
+    wanted = ("0", "1", "2", "3")
+    valid = Split("valid", tmp_path, ["a", "b"], ("0", "1", "2", "4"), labels=np.array([3, 1]))
+    with pytest.raises(DataError, match=r"extra here: '4' \(1 items\)[\s\S]*missing here: '3'"):
+        valid.matched(wanted)
+    fewer = Split("valid", tmp_path, ["a", "b"], ("3", "1"), labels=np.array([0, 1]))
+    assert fewer.matched(wanted).labels.tolist() == [3, 1]
+    # As text 10 comes before 2; matched by name it is still class 10.
+    text = tuple(sorted(map(str, range(12))))
+    ordered = Split("test", tmp_path, ["a", "b"], tuple(map(str, range(12))), labels=np.array([10, 2]))
+    assert [text[label] for label in ordered.matched(text).labels] == ["10", "2"]
 
 
 def test_copies_of_an_image_stay_on_one_side(tmp_path):

@@ -128,7 +128,10 @@ def _shapes(name: str, state: Mapping[str, torch.Tensor], outputs: int) -> dict[
 def _spec(name: str, outputs: int, needs: str) -> InputSpec:
     zeros, ones = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
     clip = replace(FEATURE_CLIPS if name == family.FEATURES else CREMAD, needs=needs)
-    return InputSpec("audiovisual", SIZE, SIZE, mean=zeros, std=ones, classes=family.named(outputs), clip=clip)
+    named = outputs == len(family.EMOTIONS)
+    return InputSpec(
+        "audiovisual", SIZE, SIZE, mean=zeros, std=ones, classes=family.named(outputs), named=named, clip=clip
+    )
 
 
 FAMILY = Family("CM-VQVAE", _faults, _read)

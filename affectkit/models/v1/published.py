@@ -44,7 +44,8 @@ def _read(contents: Contents, choices: Choices) -> Published:
     state = renamed(contents.state)
     name = _model_type(contents) or _fitting(contents.state, state)[0]
     count = len(state["fc.weight"])
-    spec = InputSpec(task="classification", fit="imagenet", classes=_classes(count), **INPUT)
+    named = count == IMAGENET_CLASSES
+    spec = InputSpec(task="classification", fit="imagenet", classes=_classes(count), named=named, **INPUT)
     known = {
         key: contents.beside[key] for key in ("current_epoch", "valid_acc", "valid_loss") if key in contents.beside
     }
