@@ -10,7 +10,9 @@ import typer
 from affectkit.cli._console import Console
 from affectkit.cli._options import command
 from affectkit.config import Resolved, setting
+from affectkit.core.pixels import pixels_up_to
 from affectkit.corruptions import CORRUPTIONS, GROUPS, SCALES, several
+from affectkit.runners.settings import pixel_limit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +33,7 @@ class CorruptionsSettings:
     frost_textures: Path | None = setting(
         None, "Folder with photographs of frost.", default_text="textures that are computed"
     )
+    max_pixels: str | None = pixel_limit("Options")
     force: bool = setting(False, "Replace the file of --preview.")
 
     def rules(self) -> list[str]:
@@ -61,17 +64,18 @@ def register(app: typer.Typer) -> None:
             return
         from affectkit.runners.corruption_sheet import draw_sheet
 
-        scale = draw_sheet(
-            s.image,
-            s.preview,
-            corruptions=s.corruptions,
-            scale=s.scale,
-            seed=s.seed,
-            size=s.size,
-            textures=s.frost_textures,
-            force=s.force,
-            reporter=console,
-        )
+        with pixels_up_to(s.max_pixels):
+            scale = draw_sheet(
+                s.image,
+                s.preview,
+                corruptions=s.corruptions,
+                scale=s.scale,
+                seed=s.seed,
+                size=s.size,
+                textures=s.frost_textures,
+                force=s.force,
+                reporter=console,
+            )
         console.result({"preview": str(s.preview), "scale": scale, "corruptions": list(names)})
         console.note(f"preview: {s.preview}")
 

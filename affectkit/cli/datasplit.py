@@ -11,8 +11,10 @@ import typer
 from affectkit.cli._console import Console
 from affectkit.cli._options import command
 from affectkit.config import Resolved, setting
+from affectkit.core.pixels import pixels_up_to
 from affectkit.errors import EXIT_PARTIAL
 from affectkit.runners.batch import PREP
+from affectkit.runners.settings import pixel_limit
 
 LINKS = ("copy", "hardlink", "symlink", "reflink")
 
@@ -55,6 +57,7 @@ class DatasplitSettings:
     filename_col: str = setting("filename", "Column of the files in train.csv and test.csv.", group="Tables")
     plain_csv: bool = setting(False, "Those two columns alone: no source and draw of made files.", group="Tables")
     workers: int | None = setting(None, "Processes.", low=1, high=1024, default_text="one a processor")
+    max_pixels: str | None = pixel_limit("Options")
     scheduler: str | None = setting(None, "Dask scheduler whose workers do the work.", metavar="tcp://HOST:PORT")
     dry_run: bool = setting(False, "Show what would happen; change nothing.")
     undo: bool = setting(False, "Put every original back and remove what was made.")
@@ -90,7 +93,7 @@ def register(app: typer.Typer) -> None:
         """
         from affectkit.runners.signals import StopFlag
 
-        with StopFlag(console) as stopping:
+        with StopFlag(console) as stopping, pixels_up_to(resolved.settings.max_pixels):
             if resolved.settings.undo:
                 _undo(resolved.settings, console, stopping)
             else:

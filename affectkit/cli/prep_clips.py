@@ -12,8 +12,10 @@ import typer
 from affectkit.cli._console import Console
 from affectkit.cli._options import command
 from affectkit.config import Resolved, setting
+from affectkit.core.pixels import pixels_up_to
 from affectkit.errors import EXIT_PARTIAL, UsageError
 from affectkit.runners.batch import PREP
+from affectkit.runners.settings import pixel_limit
 
 if TYPE_CHECKING:
     from affectkit.prep.clips_finishing import ClipReport
@@ -106,6 +108,7 @@ class EmoVoxCelebSettings(ClipSettings):
         "auto", "What labels.csv holds; auto: shares where all rows are such.", choices=("auto", "logits", "shares")
     )
     size: int = setting(128, "Height and width of the stored frames in pixels.", low=8, high=1024)
+    max_pixels: str | None = pixel_limit("Options")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,7 +185,7 @@ def _run(prepare: Callable[..., ClipReport], given: dict[str, Any], console: Con
     """Prepare as ``given`` says, until the end or a signal, and tell."""
     from affectkit.runners.signals import StopFlag
 
-    with StopFlag(console) as stopping:
+    with StopFlag(console) as stopping, pixels_up_to(given.pop("max_pixels", None)):
         report = prepare(**given, reporter=console, stopping=stopping)
     render(report, given["output"], console)
 

@@ -84,7 +84,7 @@ def _photograph(path: Path) -> torch.Tensor:
     try:
         with Image.open(path, formats=("JPEG", "PNG", "WEBP")) as image:
             pixels = np.array(image.convert("RGB"))
-    except (OSError, ValueError, SyntaxError) as error:
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise DataError(f"frost textures: {path} cannot be read: {error}.", "Mend it, or take it out.") from error
     return torch.from_numpy(pixels).permute(2, 0, 1).float() / 255
 

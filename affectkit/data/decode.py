@@ -6,7 +6,6 @@ import contextlib
 import functools
 import math
 import os
-import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,16 +13,13 @@ import numpy as np
 from PIL import Image
 
 from affectkit.core.spec import FITS, InputSpec
-from affectkit.data.extent import Box, Extent, scale_for
+from affectkit.data.extent import Box, Extent, pixels_at, scale_for
+from affectkit.data.formats import IMAGE_EXTENSIONS, open_picture, refuse_raw, what_it_is
+from affectkit.data.limits import check_file, check_size, in_one_scan, limit_of, plain
 from affectkit.errors import DataError, UsageError
 
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")  # MPO, what some cameras write, opens as JPEG
-IMAGE_EXTENSIONS = (
-    ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".pbm",
-)  # fmt: skip
 VIDEO_EXTENSIONS = (".flv", ".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv")
 SYSTEM_NAMES = frozenset({"__MACOSX", "Thumbs.db", "desktop.ini", "@eaDir", "$RECYCLE.BIN"})
-MAX_PIXELS = 100_000_000
 
 DECODING = 2
 """Raised when ``load_for`` gives other pixels for a file than before: what was computed from these is kept under it."""
@@ -47,16 +43,16 @@ _TURNS = {
 }
 
 
-def read_image(path: Path, *, channels: int = 3, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+def read_image(path: Path, *, channels: int = 3, max_pixels: int | None = None) -> np.ndarray:
     """The image in a file, upright, uint8 (H, W, channels) in [0, 255], C-contiguous and writable.
 
     The EXIF orientation is applied, transparency is laid on white, 16-bit gray is brought to 8 bits (value / 257,
     rounded), a float image in [0, 1] is scaled by 255, and of an animation the first frame is taken.
 
     Args:
-        path: a JPEG, PNG, WebP, BMP, GIF, TIFF or PPM file, told by its bytes and not by its name.
+        path: a file of one of ``formats.FORMATS``, told by its bytes and not by its name.
         channels: 3 (RGB) or 1 (gray, ITU-R 601-2 luma).
-        max_pixels: largest width x height; Pillow's own limit (``Image.MAX_IMAGE_PIXELS``) holds beside it.
+        max_pixels: largest width x height; None: what ``core.pixels`` says.
 
     Raises:
         DataError: the file is missing, not an image, damaged, too large, or of a kind that has no 8-bit meaning.
@@ -65,12 +61,13 @@ def read_image(path: Path, *, channels: int = 3, max_pixels: int = MAX_PIXELS) -
 
 
 def read_reduced(
-    path: Path, wanted: Wanted | None, *, channels: int = 3, max_pixels: int = MAX_PIXELS
+    path: Path, wanted: Wanted | None, *, channels: int = 3, max_pixels: int | None = None
 ) -> tuple[np.ndarray, Extent]:
     """``read_image``, of a JPEG at 1/2, 1/4 or 1/8 where that suffices; and where the picture lies in the array.
 
     Args:
-        wanted: gives the least size to decode at; called for JPEGs alone, others are decoded whole.
+        wanted: gives the least size to decode at; called for JPEGs alone, others are decoded whole. A JPEG of more
+            than ``max_pixels`` may be decoded smaller than this.
 
     Raises:
         DataError: as ``read_image``.
@@ -101,12 +98,14 @@ def resize(image: np.ndarray, height: int, width: int, fit: str, *, extent: Exte
     return _to_array(_resized(picture, extent, height, width, fit), image.shape[2])
 
 
-def load_for(path: Path, spec: InputSpec, *, part: Part | None = None, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+def load_for(path: Path, spec: InputSpec, *, part: Part | None = None, max_pixels: int | None = None) -> np.ndarray:
     """The image in ``path`` as a model takes it: uint8 (spec.height, spec.width, spec.channels), C-contiguous.
 
     Args:
         part: the box of the whole image that is resized to the input size, antialiased bilinear, in one pass; None:
             what ``spec.fit`` says.
+        max_pixels: largest width x height, of a JPEG those of the size at which it is decoded; None: what
+            ``core.pixels`` says.
 
     Raises:
         DataError: as ``read_image``.
@@ -154,14 +153,20 @@ def telling(path: Path) -> Iterator[None]:
         raise DataError(_reason(path, error)) from error
 
 
-def _open(path: Path, *, channels: int, max_pixels: int, wanted: Wanted | None) -> tuple[Image.Image, Extent]:
+def _open(path: Path, *, channels: int, max_pixels: int | None, wanted: Wanted | None) -> tuple[Image.Image, Extent]:
     """The picture in a file, upright: mode "L", or "RGB" where it has colour and ``channels`` is 3; where it lies."""
     check_file(path)
-    with Image.open(path, formats=FORMATS) as image:
-        check_size(path, image.size, max_pixels)
+    limit = limit_of(max_pixels)
+    with path.open("rb") as stream, open_picture(stream) as image:
+        refuse_raw(path, image)
         size, scale = image.size, 1
         if wanted is not None and image.format in ("JPEG", "MPO"):
-            scale = _reduce(image, wanted, max_pixels)
+            scale = _reduce(image, wanted, limit)
+        if scale == 1 or pixels_at(size, 1) <= limit or not in_one_scan(path):
+            # What comes in several scans, as progressive files do, is held whole, whatever the size it ends at.
+            check_size(path, size, limit)
+        else:
+            check_size(path, image.size, limit)
         image.load()
         # After load: TIFF has been turned by Pillow by now, and a PNG may carry its EXIF behind the pixels.
         orientation = orientation_of(image)
@@ -302,30 +307,6 @@ def _walk(folder: Path, wanted: Callable[[str], bool], recursive: bool, seen: se
                 yield from _walk(folder / entry.name, wanted, recursive, seen)
 
 
-def check_file(path: Path) -> None:
-    """Refuse what is not a readable file, before Pillow opens it (a pipe would block)."""
-    try:
-        status = path.stat()
-    except (OSError, ValueError) as error:
-        raise DataError(f"image {path}: {_plain(error)}.") from error
-    if stat.S_ISDIR(status.st_mode):
-        raise DataError(f"image {path}: is a folder.")
-    if not stat.S_ISREG(status.st_mode):
-        raise DataError(f"image {path}: is not a regular file.")
-    if status.st_size == 0:
-        raise DataError(f"image {path}: is empty (0 bytes).")
-
-
-def check_size(path: Path, size: tuple[int, int], max_pixels: int) -> None:
-    """Raise a DataError where an image of ``size`` (width, height) has more than ``max_pixels``."""
-    # Pillow warns above MAX_IMAGE_PIXELS. The same bound as an error here needs no warning filter, and filters are
-    # shared by all threads.
-    limit = min(max_pixels, Image.MAX_IMAGE_PIXELS or max_pixels)
-    width, height = size
-    if width * height > limit:
-        raise DataError(f"image {path}: {width} x {height} pixels are more than the limit of {limit:,}.")
-
-
 def orientation_of(image: Image.Image) -> int:
     """The EXIF orientation, 1 to 8; 1 where there is none or where the EXIF block is damaged."""
     try:
@@ -372,32 +353,11 @@ def _from_float(path: Path, values: np.ndarray) -> Image.Image:
 
 def _reason(path: Path, error: Exception) -> str:
     if isinstance(error, Image.UnidentifiedImageError):
-        return f"image {path}: {_what_it_is(path)}; known are {', '.join(FORMATS)}."
+        return f"image {path}: {what_it_is(path)}."
     if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
-        return f"image {path}: has more pixels than the limit ({_plain(error)})."
+        return f"image {path}: has more pixels than the limit ({plain(error)})."
     if isinstance(error, MemoryError):
         return f"image {path}: too large for this machine's memory."
     if isinstance(error, PermissionError):
-        return f"image {path}: {_plain(error)}."
-    return f"image {path}: is damaged or cut short ({_plain(error)})."
-
-
-def _what_it_is(path: Path) -> str:
-    try:
-        with path.open("rb") as stream:
-            start = stream.read(64)
-    except OSError:
-        start = b""
-    if start.startswith(b"version https://git-lfs"):
-        return "is a git-lfs pointer, not the image (fetch it with git lfs pull)"
-    return "is not an image of a known format, or its header is damaged"
-
-
-def _plain(error: Exception) -> str:
-    """An exception as one line without the path, which stands before it."""
-    if isinstance(error, FileNotFoundError):
-        return "does not exist"
-    if isinstance(error, PermissionError):
-        return "may not be read (no permission)"
-    text = (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
-    return " ".join(text.split()).rstrip(".")
+        return f"image {path}: {plain(error)}."
+    return f"image {path}: is damaged or cut short ({plain(error)})."

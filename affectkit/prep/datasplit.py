@@ -341,6 +341,7 @@ class _Run(Survey):
 
     def draw_preview(self) -> None:
         """A row for each of up to twelve classes: the original of which most copies were made, and six of them."""
+        from affectkit.prep.pictures import read_picture
         from affectkit.reports.contact import preview_sheet
 
         journal = _found(self.root)
@@ -359,5 +360,5 @@ class _Run(Survey):
             (self.root / now[own[0].source], [(self.root / row.target, f"draw {row.draw}") for row in own[:6]])
             for own in list(best.values())[:12]
         ]
-        preview_sheet(self.options.preview, rows)
+        preview_sheet(self.options.preview, rows, read=lambda path: read_picture(path).pixels)
         self.reporter.note(f"preview: {self.options.preview}")

@@ -19,7 +19,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image, JpegImagePlugin
 
-from affectkit.data.decode import FORMATS, MAX_PIXELS, check_file, check_size, orientation_of, telling
+from affectkit.data.decode import orientation_of, telling
+from affectkit.data.formats import open_picture, refuse_raw
+from affectkit.data.limits import check_file, check_size, limit_of
 from affectkit.errors import DataError, UsageError
 from affectkit.prep.journal import digest_bytes
 from affectkit.prep.jpegs import plain_header
@@ -38,7 +40,7 @@ _EIGHT_BITS = {
 _FACTORS = {0: 0x111111, 1: 0x211111, 2: 0x221111}
 """OpenCV's names of Pillow's chroma subsamplings."""
 _MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
-_ALPHA_FORMATS = ("PNG", "WEBP", "TIFF", "GIF")
+_ALPHA_FORMATS = ("PNG", "WEBP", "TIFF", "GIF", "JPEG2000", "AVIF", "HEIF")
 # EXIF orientation as (transpose, flip up-down, flip left-right) of the stored rows and columns.
 _TURNS = {
     1: (False, False, False),
@@ -58,7 +60,7 @@ class Picture:
 
     Args:
         pixels: uint8 or uint16, C-contiguous: (H, W) gray, (H, W, 2) gray and alpha, (H, W, 3) RGB, (H, W, 4) RGBA.
-        format: Pillow's name of the file format: JPEG, PNG, WEBP, BMP, GIF, TIFF or PPM.
+        format: Pillow's name of the file format, one of ``formats.FORMATS``.
         notes: what the pixels are that the file was not ("8-bit palette read as RGB"); empty where nothing was lost.
         options: for Pillow's encoder: an ICC profile, chroma subsampling, losslessness.
         tables: a JPEG's quantisation tables; empty elsewhere.
@@ -71,11 +73,12 @@ class Picture:
     tables: tuple[tuple[int, ...], ...] = ()
 
 
-def read_picture(path: Path, *, max_pixels: int = MAX_PIXELS) -> Picture:
+def read_picture(path: Path, *, max_pixels: int | None = None) -> Picture:
     """The image in a file with its own depth and channels, told by its bytes and not by its name.
 
     Args:
-        max_pixels: largest width x height, judged by the header before a pixel is decoded.
+        max_pixels: largest width x height, judged by the header before a pixel is decoded; None: what ``core.pixels``
+            says.
 
     Raises:
         DataError: the file is missing, not an image, damaged, cut short, too large, or of a kind that has no 8-bit or
@@ -84,11 +87,12 @@ def read_picture(path: Path, *, max_pixels: int = MAX_PIXELS) -> Picture:
     path = Path(path)
     with telling(path):
         check_file(path)
-        data = path.read_bytes()
-        if (plain := _plain_jpeg(data, max_pixels)) is not None:
+        data, limit = path.read_bytes(), limit_of(max_pixels)
+        if (plain := _plain_jpeg(data, limit)) is not None:
             return plain
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            check_size(path, image.size, max_pixels)
+        with open_picture(io.BytesIO(data)) as image:
+            refuse_raw(path, image)
+            check_size(path, image.size, limit)
             turn = image.format != "TIFF"  # Pillow turns a TIFF itself
             deep = _deep(path, image)
             image.load()
@@ -105,15 +109,17 @@ def read_picture(path: Path, *, max_pixels: int = MAX_PIXELS) -> Picture:
 def write_picture(path: Path, pixels: np.ndarray, picture: Picture, *, quality: int | None = QUALITY) -> bytes:
     """Write ``pixels`` in the format of ``picture``; the same pixels give the same bytes.
 
-    PNG, BMP, TIFF and PPM are lossless, and a lossless WebP stays so. Nothing is flushed, and a kill can leave a part
-    under the name: flushing each of many small files costs three times their making (5 ms of 7 here), so a caller keeps
-    a record of what was made, makes anew what it lacks, and flushes the file system once, before its manifest.
+    PNG, BMP, TIFF, PPM and JPEG 2000 are lossless, and a lossless WebP stays so. Nothing is flushed, and a kill can
+    leave a part under the name: flushing each of many small files costs three times their making (5 ms of 7 here), so a
+    caller keeps a record of what was made, makes anew what it lacks, and flushes the file system once, before its
+    manifest.
 
     Args:
         path: the file; its name is not looked at.
         pixels: as ``Picture.pixels``.
         picture: what the copy is to be like.
-        quality: of a JPEG or a lossy WebP, 1 to 100; None takes a JPEG's own quantisation tables, and 95 for a WebP.
+        quality: of a JPEG, a lossy WebP, AVIF or HEIC, 1 to 100; None takes a JPEG's own quantisation tables, and 95
+            for the others.
 
     Returns:
         What was written.
@@ -265,7 +271,7 @@ def _encoding(
     options: dict[str, Any] = {}
     tables: tuple[tuple[int, ...], ...] = ()
     profile = image.info.get("icc_profile")
-    if profile and kind in ("JPEG", "PNG", "WEBP", "TIFF") and image.mode != "CMYK":
+    if profile and kind in ("JPEG", "PNG", "WEBP", "TIFF", "AVIF", "HEIF") and image.mode != "CMYK":
         options["icc_profile"] = profile
     if kind == "JPEG":
         sampling = JpegImagePlugin.get_sampling(image) if image.mode in ("RGB", "YCbCr") else -1  # type: ignore[arg-type]
@@ -275,6 +281,8 @@ def _encoding(
         tables = tuple(tuple(found[key]) for key in sorted(found))
     if kind == "WEBP":
         options["lossless"] = _lossless_webp(path)
+    if kind == "JPEG2000":
+        options["no_jp2"] = getattr(image, "codec", "jp2") == "j2k"  # a bare codestream stays one
     if kind == "TIFF" and image.info.get("compression") in ("tiff_lzw", "tiff_adobe_deflate", "packbits"):
         options["compression"] = image.info["compression"]
     return tuple(options.items()), tables
@@ -311,7 +319,7 @@ def encode(pixels: np.ndarray, picture: Picture, *, quality: int | None = QUALIT
         raise DataError(f"a {kind} file holds no alpha channel.")
     if pixels.dtype == np.uint16 and channels > 1:
         return _encode_deep(pixels, kind)
-    if pixels.dtype == np.uint16 and kind not in ("PNG", "TIFF", "PPM"):
+    if pixels.dtype == np.uint16 and kind not in ("PNG", "TIFF", "PPM", "JPEG2000"):
         raise DataError(f"a {kind} file holds 8 bits a channel, not 16.")
     options = dict(picture.options)
     if kind == "JPEG":
@@ -322,12 +330,16 @@ def encode(pixels: np.ndarray, picture: Picture, *, quality: int | None = QUALIT
         options |= {"quality": 80, "exact": True} if options.get("lossless") else {"quality": quality or QUALITY}
     elif kind == "PNG":
         options["compress_level"] = PNG_LEVEL
+    elif kind in ("AVIF", "HEIF"):
+        options["quality"] = quality or QUALITY
     if kind == "JPEG" and (data := _encode_plain(pixels, options)) is not None:
         return data
     image = Image.fromarray(pixels)
     if kind == "GIF":
         image = image if channels == 1 else image.convert("RGBA" if channels in (2, 4) else "RGB")
     stream = io.BytesIO()
+    if kind not in Image.SAVE:
+        raise DataError(f"a {kind} file cannot be written: the codec here reads alone.", "Convert them to PNG first.")
     image.save(stream, kind, **options)
     return stream.getvalue()
 

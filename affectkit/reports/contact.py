@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont, ImageOps
+from PIL import Image, ImageDraw, ImageFont
 
 from affectkit.core.files import whole_file
 from affectkit.errors import DataError
@@ -18,7 +18,10 @@ SMALL_FONT, HEAD_FONT = 11, 13
 MAX_ROWS, MAX_COLUMNS = 200, 24
 
 
-def preview_sheet(path: Path, rows: Sequence[tuple[Path, Sequence[tuple[Path, str]]]]) -> None:
+Rows = Sequence[tuple[Path, Sequence[tuple[Path, str]]]]
+
+
+def preview_sheet(path: Path, rows: Rows, *, read: Callable[[Path], np.ndarray]) -> None:
     """Write a picture (PNG) with a row an original: the original with its class and name, then its augmentations.
 
     Transparent parts are laid on a grey chequerboard, and 16-bit images are shown at 8 bits.
@@ -26,9 +29,11 @@ def preview_sheet(path: Path, rows: Sequence[tuple[Path, Sequence[tuple[Path, st
     Args:
         path: the file to write.
         rows: (original, (augmentation, caption) of each); a row may have none.
+        read: gives a file's picture, upright, uint8 or uint16: (H, W) gray, (H, W, 2) gray and alpha, (H, W, 3) RGB,
+            (H, W, 4) RGBA.
 
     Raises:
-        DataError: there are no rows, too many, or a picture cannot be read.
+        DataError: there are no rows, or too many. Others: as ``read``.
     """
     if not rows:
         raise DataError("a preview needs at least one original.", "Balance the classes, or leave --preview out.")
@@ -52,16 +57,16 @@ def preview_sheet(path: Path, rows: Sequence[tuple[Path, Sequence[tuple[Path, st
     for number, (original, made) in enumerate(rows):
         top = MARGIN + HEAD + tall * number
         lines = ((original.parent.name, MUTED), (original.name, TEXT))
-        _place(sheet, original, (lefts[0], top), small, lines)
+        _place(sheet, read(original), (lefts[0], top), small, lines)
         for column, (file, caption) in enumerate(made, start=1):
-            _place(sheet, file, (lefts[column], top), small, ((caption, MUTED),))
+            _place(sheet, read(file), (lefts[column], top), small, ((caption, MUTED),))
     with whole_file(Path(path)) as part:
         sheet.save(part, "PNG")
 
 
 def _place(
     sheet: Image.Image,
-    file: Path,
+    pixels: np.ndarray,
     corner: tuple[int, int],
     font: ImageFont.ImageFont,
     lines: Sequence[tuple[str, str]],
@@ -69,7 +74,7 @@ def _place(
     """One picture, centred in its cell, with lines (text, colour) below."""
     left, top = corner
     draw = ImageDraw.Draw(sheet)
-    picture = _fitted(_loaded(file))
+    picture = _fitted(_shown(pixels))
     at = left + (CELL - picture.width) // 2, top + (CELL - picture.height) // 2
     sheet.paste(picture, at)
     draw.rectangle((at[0] - 1, at[1] - 1, at[0] + picture.width, at[1] + picture.height), outline=RULE)
@@ -77,19 +82,14 @@ def _place(
         draw.text((left, top + CELL + 4 + number * (SMALL_FONT + 3)), _short(text, font), font=font, fill=ink)
 
 
-def _loaded(file: Path) -> Image.Image:
-    """The picture in a file, upright, 8-bit RGB."""
-    try:
-        with Image.open(file) as image:
-            image.load()
-            picture = ImageOps.exif_transpose(image)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise DataError(f"the preview cannot show {file}: {error}.") from error
-    if picture.mode == "I" or picture.mode.startswith("I;16"):
-        return Image.fromarray((np.asarray(picture).astype(np.uint32) // 257).astype(np.uint8)).convert("RGB")
-    if picture.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in picture.info:
-        return _on_chequers(picture.convert("RGBA"))
-    return picture.convert("RGB")
+def _shown(pixels: np.ndarray) -> Image.Image:
+    """8-bit RGB of what ``read`` gives."""
+    picture = Image.fromarray((pixels // 257).astype(np.uint8) if pixels.dtype == np.uint16 else pixels)
+    return (
+        _on_chequers(picture.convert("RGBA"))
+        if pixels.ndim == 3 and pixels.shape[2] in (2, 4)
+        else (picture.convert("RGB"))
+    )
 
 
 def _on_chequers(picture: Image.Image) -> Image.Image:

@@ -8,9 +8,10 @@ import numpy as np
 import torch
 
 from affectkit.core.progress import Reporter
+from affectkit.core.spec import InputSpec
 from affectkit.corruptions import SEVERITIES, corrupt, several
 from affectkit.corruptions.base import scale_of
-from affectkit.data.decode import read_image, resize
+from affectkit.data.decode import load_for
 from affectkit.errors import UsageError
 
 
@@ -39,7 +40,7 @@ def draw_sheet(
     if output.exists() and not force:
         raise UsageError(f"--preview {output} is there already.", "Name another file, or add --force to replace it.")
     names = several(corruptions)
-    pixels = resize(read_image(image, channels=3), size, size, "crop")
+    pixels = load_for(image, InputSpec("", size, size))
     batch = torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 255
     chosen = scale_of((size, size)) if scale == "auto" else scale
     rows: dict[str, list[np.ndarray]] = {}

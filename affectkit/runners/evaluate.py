@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader
 
 from affectkit import __version__
 from affectkit.core.files import fresh_folder, write_json
+from affectkit.core.pixels import pixels_up_to
 from affectkit.core.progress import Reporter
 from affectkit.core.spec import InputSpec
 from affectkit.corruptions import CORRUPTIONS, corrupt, parse
@@ -109,7 +110,8 @@ def evaluate(
     parts = place.group.gather_arrays(collector.arrays())
     failures = gather_failures(failures, place.group)
     if len(failures) == len(split):
-        raise DataError(f"none of the {len(split)} {noun_of(task.spec)} of {split.name} can be read.")
+        first = f" The first: {failures[0].reason}" if failures else ""
+        raise DataError(f"none of the {len(split)} {noun_of(task.spec)} of {split.name} can be read.{first}")
     again = partial(look_again, model, task, getattr(loader, "dataset", None), place)
     return Collector.results(parts, split, targets, again=again), failures
 
@@ -153,7 +155,7 @@ def test(settings: TestSettings, *, reporter: Reporter) -> dict[str, Any]:
     Returns:
         The summary, whose ``"missed"`` names every threshold of ``fail_under`` that was missed.
     """
-    with joined(settings.device):
+    with joined(settings.device), pixels_up_to(settings.max_pixels):
         return _test(settings, reporter=reporter)
 
 

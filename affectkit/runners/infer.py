@@ -15,6 +15,7 @@ from torch import nn
 
 from affectkit import __version__
 from affectkit.core.files import read_json
+from affectkit.core.pixels import pixels_up_to
 from affectkit.core.progress import Reporter
 from affectkit.core.shards import Listing
 from affectkit.core.spec import InputSpec
@@ -151,7 +152,7 @@ def infer(settings: InferSettings, *, reporter: Reporter, listed: IO[str], stdou
         Stopped: a signal came; ``--resume`` goes on.
         DataError: nothing could be read, or with ``on_error="fail"`` one image could not.
     """
-    with joined(settings.device):
+    with joined(settings.device), pixels_up_to(settings.max_pixels):
         return _infer(settings, reporter=reporter, listed=listed, stdout=stdout)
 
 

@@ -13,6 +13,7 @@ from torch import nn
 
 from affectkit import __version__
 from affectkit.core.files import fresh_folder, read_json, write_json
+from affectkit.core.pixels import pixels_up_to
 from affectkit.core.progress import Reporter, Silent
 from affectkit.corruptions import several
 from affectkit.corruptions.base import scale_of
@@ -65,7 +66,7 @@ def eval_corruptions(settings: RobustnessSettings, *, reporter: Reporter) -> dic
         UsageError, DataError, CheckpointError, DeviceError: an input is not as it must be. Stopped: a signal came; the
             rows so far are in ``results``.
     """
-    with joined(settings.device):
+    with joined(settings.device), pixels_up_to(settings.max_pixels):
         place = Place.choose(settings.device, settings.precision)
         with set_up_backends(place.device, place.precision):
             return Sweep(settings, place, reporter).run()

@@ -17,6 +17,7 @@ import torch
 from affectkit.config import plain, resolve
 from affectkit.core.assets import model_file
 from affectkit.core.files import fresh_folder, read_json, write_json
+from affectkit.core.pixels import pixels_up_to
 from affectkit.core.progress import Reporter
 from affectkit.errors import AffectkitError, Stopped, UsageError
 from affectkit.metrics.bootstrap import mean_interval
@@ -35,7 +36,7 @@ from affectkit.runners.tracking import Trackers
 from affectkit.runners.train import Trainer
 from affectkit.runners.training import Training, prepare
 
-RESUMABLE = ("device", "workers", "cache", "data", "checkpoint_every", "keep")
+RESUMABLE = ("device", "workers", "max_pixels", "cache", "data", "checkpoint_every", "keep")
 """Settings that ``--resume`` may change: they do not change what is computed."""
 
 
@@ -55,7 +56,7 @@ def train(settings: TrainSettings, *, given: frozenset[str] = frozenset(), repor
         settings = absolute(settings)
         for text in without_effect(settings, given):
             reporter.warn(text)
-    with joined(settings.device) as group:
+    with joined(settings.device) as group, pixels_up_to(settings.max_pixels):
         resuming = resuming or group.together(lambda: is_done_or_fresh(settings))
         run = train_repeats if settings.repeat > 1 else train_once
         return run(settings, settings.output, resuming=resuming, reporter=reporter)

@@ -10,6 +10,7 @@ from typing import Any
 
 from affectkit.config import setting
 from affectkit.core.assets import BUILTIN_NETWORK, model_file
+from affectkit.core.pixels import parse_pixels
 from affectkit.core.spec import FITS
 from affectkit.data.presets import PRESETS
 from affectkit.data.scales import RATINGS, parse_scale
@@ -72,6 +73,18 @@ def clip_file() -> Any:
     )
 
 
+def pixel_limit(group: str = DATA) -> Any:
+    """The option ``--max-pixels`` of commands that decode pictures."""
+    return setting(
+        None,
+        "Largest width x height of a picture, as 200M. Of a JPEG that is decoded smaller, the smaller size counts.",
+        check=parse_pixels,
+        group=group,
+        metavar="N",
+        default_text="89M, as Pillow",
+    )
+
+
 @dataclass(frozen=True, kw_only=True)
 class Runtime:
     """What every run on a device shares."""
@@ -88,6 +101,7 @@ class Runtime:
         group=RUN,
         default_text="chosen by the data",
     )
+    max_pixels: str | None = pixel_limit(RUN)
 
 
 @dataclass(frozen=True, kw_only=True)
