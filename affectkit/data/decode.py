@@ -136,6 +136,21 @@ def load_for(path: Path, spec: InputSpec, *, part: Part | None = None, max_pixel
         return _to_array(picture, spec.channels)
 
 
+def pixels_of(image: Image.Image, name: str) -> np.ndarray:
+    """The pixels of a Pillow image as ``read_image`` gives those of a file: uint8 (H, W, 3), gray (H, W, 1), upright.
+
+    Raises:
+        DataError: they have no 8-bit meaning, or the file that it was opened from is damaged.
+    """
+    path = Path(name)
+    with telling(path):
+        image.load()
+        turn = _TURNS.get(orientation_of(image))
+        picture = _to_eight_bits(path, image, "RGB")
+        picture = picture if turn is None else picture.transpose(turn)
+        return _to_array(picture, 1 if picture.mode == "L" else 3)
+
+
 def _check_fit(fit: str) -> None:
     if fit not in FITS:
         raise UsageError(f"fit must be one of {', '.join(FITS)}, got {fit!r}.")

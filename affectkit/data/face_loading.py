@@ -15,6 +15,7 @@ from affectkit.core.spec import InputSpec
 from affectkit.data.decode import read_reduced
 from affectkit.data.extent import Extent
 from affectkit.data.faces import LONGEST, Face, Finder, cut
+from affectkit.data.given import Given
 from affectkit.data.loading import Failure
 from affectkit.errors import DataError
 
@@ -32,19 +33,22 @@ class Found:
 
 
 class PathFaces(Dataset):
-    """The faces of pictures by path, for inference: the key is (position, path). One picture is held at a time."""
+    """The faces of pictures by path, or as they are given, for inference: the key is (position, path or picture).
+
+    One picture is held at a time.
+    """
 
     def __init__(self, spec: InputSpec, finder: Finder) -> None:
         self.spec, self.finder = spec, finder
 
-    def __getitem__(self, key: tuple[int, str]) -> Found | Failure:
-        position, path = key
+    def __getitem__(self, key: tuple[int, str | Given]) -> Found | Failure:
+        position, source = key
         try:
-            picture, extent = read_picture(Path(path))
+            picture, extent = source.whole() if isinstance(source, Given) else read_picture(Path(source))
             faces = self.finder(picture, extent)
             crops = [torch.from_numpy(cut(picture, face, self.spec)).permute(2, 0, 1) for face in faces]
         except DataError as error:
-            return Failure(position, path, error.message)
+            return Failure(position, str(source), error.message)
         shape = (0, self.spec.channels, self.spec.height, self.spec.width)
         stacked = torch.stack(crops) if crops else torch.empty(shape, dtype=torch.uint8)
         return Found(position, tuple(in_file(face, extent) for face in faces), stacked)

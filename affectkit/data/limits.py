@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from affectkit.core.pixels import MAX_PIXELS, OPTION, asked_pixels
+from affectkit.core.pixels import MAX_PIXELS, OPTION, VARIABLE, asked_pixels
 from affectkit.errors import DataError
 
 
@@ -39,7 +39,8 @@ def check_size(path: Path, size: tuple[int, int], limit: int) -> None:
     width, height = size
     if width * height > limit:
         raise DataError(
-            f"image {path}: {width} x {height} pixels are more than the limit of {limit:,} ({OPTION} raises it)."
+            f"image {path}: {width} x {height} pixels are more than the limit of {limit:,} "
+            f"({OPTION} or {VARIABLE} raises it)."
         )
     own = Image.MAX_IMAGE_PIXELS
     if own is not None and width * height > max(own, MAX_PIXELS):

@@ -24,6 +24,7 @@ from affectkit.core.progress import Reporter
 from affectkit.core.randomness import numpy_generator
 from affectkit.core.spec import InputSpec
 from affectkit.data.decode import load_for
+from affectkit.data.given import Given
 from affectkit.data.split import Split
 from affectkit.data.transforms import RANGES, apply, draw
 from affectkit.errors import DataError, UsageError
@@ -95,17 +96,18 @@ class SplitImages(Dataset):
 
 
 class PathImages(Dataset):
-    """Images by path, for inference: the key is (position, path)."""
+    """Images by path, or as they are given, for inference: the key is (position, path or picture)."""
 
     def __init__(self, spec: InputSpec) -> None:
         self.spec = spec
 
-    def __getitem__(self, key: tuple[int, str]) -> tuple[int, torch.Tensor] | Failure:
-        position, path = key
+    def __getitem__(self, key: tuple[int, str | Given]) -> tuple[int, torch.Tensor] | Failure:
+        position, source = key
         try:
-            image = load_for(Path(path), self.spec)
+            given = isinstance(source, Given)
+            image = source.fitted(self.spec) if given else load_for(Path(source), self.spec)
         except DataError as error:
-            return Failure(position, path, error.message)
+            return Failure(position, str(source), error.message)
         return position, torch.from_numpy(image).permute(2, 0, 1)
 
 
@@ -259,14 +261,17 @@ def hold_images(split: Split, spec: InputSpec, *, reporter: Reporter) -> Held:
     return Held(pixels, dict(sorted(failures.items())))
 
 
-def refuse_failures(failures: Sequence[Failure], on_error: str) -> None:
+SKIPPING = "Mend or remove them, or add --on-error skip to go on without them."
+
+
+def refuse_failures(failures: Sequence[Failure], on_error: str, *, hint: str = SKIPPING) -> None:
     """Raise a DataError that names ``failures`` unless bad images are to be skipped."""
     if failures and on_error == "fail":
         listed = "\n".join(f"  - {failure.reason}" for failure in failures[:10])
         more = f"\n  and {len(failures) - 10} more" if len(failures) > 10 else ""
         raise DataError(
             f"{len(failures)} image(s) cannot be read:\n{listed}{more}",
-            "Mend or remove them, or add --on-error skip to go on without them.",
+            hint,
         )
 
 

@@ -95,13 +95,17 @@ class Course:
         """The rows of a look: one a face, or an empty one."""
         self.sums.add(look.time, found)
         self.log.add(look.time, found)
-        begin = [self.name, look.number, float(look.time)]
-        rows = [
-            [*begin, one.number, *(round(value) for value in one.face.box), one.face.score, *one.row] for one in found
-        ]
-        rows = rows or [[*begin, *[None] * (6 + len(self.columns.names))]]
+        rows = rows_of(self.name, look, found, len(self.columns.names))
         self.rows += len(rows)
         return rows
+
+
+def rows_of(name: str, look: Look, found: list[Seen], width: int) -> list[list[Any]]:
+    """The rows of a look at the film ``name`` (``FILM_COLUMNS``, the task's ``width`` columns): one a face, or an empty
+    one."""
+    begin = [name, look.number, float(look.time)]
+    rows = [[*begin, one.number, *(round(value) for value in one.face.box), one.face.score, *one.row] for one in found]
+    return rows or [[*begin, *[None] * (6 + width)]]
 
 
 def refuse(settings: InferSettings, spec: InputSpec, group: Group) -> None:

@@ -22,6 +22,7 @@ from affectkit.core.spec import InputSpec
 from affectkit.data.decode import is_video_name
 from affectkit.data.face_loading import PathFaces, collate_faces
 from affectkit.data.faces import Face, Finder
+from affectkit.data.given import Given
 from affectkit.data.loading import Failure, close_loader, make_loader, refuse_failures
 from affectkit.data.media import files_of, names_of, noun_of
 from affectkit.data.split import some
@@ -49,11 +50,11 @@ class Keys:
         self.batch_size = batch_size
         self.names: dict[int, str] = {}
 
-    def __iter__(self) -> Iterator[list[tuple[int, str]]]:
+    def __iter__(self) -> Iterator[list[tuple[int, str | Given]]]:
         batch = []
         for item in self.items:
             self.names[item.position] = item.name
-            batch.append((item.position, str(item.path)))
+            batch.append((item.position, item.path if isinstance(item.path, Given) else str(item.path)))
             if len(batch) == self.batch_size:
                 yield batch
                 batch = []
@@ -121,22 +122,6 @@ def face_rows(
             box = [round(value) for value in face.box]
             rows.append([*name, number, *box, face.score, *next(values)])
     return rows
-
-
-def predict_rows(
-    model: nn.Module, paths: Iterable[str | Path], *, batch_size: int, faces: str | None = None
-) -> Iterator[dict[str, Any]]:
-    """What ``affectkit.predict`` gives."""
-    task = make_task(model.spec)
-    place = Place.choose(str(next(model.parameters()).device), "fp32")
-    items = (Item(str(path), Path(path), position) for position, path in enumerate(paths))
-    finder = finder_of(faces, model.header.model, task.spec)
-    header = [NAME, *(FACE_COLUMNS if finder is not None else ()), *task.columns()]
-    shared = {"batch_size": batch_size, "workers": 0, "place": place, "exact": False, "finder": finder}
-    for rows, failures in predict(model, task, items, **shared):
-        refuse_failures(failures, "fail")
-        for _, *row in rows:
-            yield dict(zip(header, row, strict=True))
 
 
 def infer(settings: InferSettings, *, reporter: Reporter, listed: IO[str], stdout: IO[str]) -> dict[str, Any]:

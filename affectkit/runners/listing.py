@@ -12,15 +12,19 @@ from typing import IO
 
 from affectkit.core.shards import Listing, Shard
 from affectkit.data.decode import is_image_name, is_video_name, list_files
+from affectkit.data.given import Given
 from affectkit.errors import DataError
 
 
 @dataclass(frozen=True)
 class Item:
-    """An image to predict: its name in the result table, its file, and its place in the listing, from 0."""
+    """An image to predict: its name in the result table, its file, and its place in the listing, from 0.
+
+    A program may give a picture in place of a file.
+    """
 
     name: str
-    path: Path
+    path: Path | Given
     position: int = 0
 
 

@@ -47,7 +47,7 @@ def test_pictures_above_the_limit_are_refused(faces, tmp_path, command):
     done = invoke(*arguments, *FEW)
     assert done.returncode == 1, done.stderr
     told = " ".join(done.stderr.split())
-    assert "32 x 40 pixels are more than the limit of 1,000 (--max-pixels raises it)" in told
+    assert "32 x 40 pixels are more than the limit of 1,000 (--max-pixels or AFFECTKIT_MAX_PIXELS raises it)" in told
     assert VARIABLE not in os.environ
 
 
