@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +22,12 @@ from affectkit.metrics.distribution import (
 
 TEMPERATURES = (0.05, 20.0)
 """The range in which ``fit_temperature`` looks."""
+FEWEST = 20
+"""Samples below which ``calibrate`` fits nothing."""
+PENALTY = 4.0
+"""Strength with which ``calibrate`` holds the temperature towards 1: it weighs as much as a few samples."""
+FOLDS = 5
+"""Parts of the cross-validation in ``calibrate``."""
 
 _ROUNDING = 1e-6  # how far float32 arithmetic may carry a share out of [0, 1]
 
@@ -126,15 +133,97 @@ def softmax(logits: ArrayLike, temperature: float = 1.0) -> Floats:
     return weights / weights.sum(axis=1, keepdims=True)
 
 
-def fit_temperature(logits: ArrayLike, target: ArrayLike) -> float:
+@dataclass(frozen=True)
+class Calibration:
+    """A temperature, and what speaks for it.
+
+    Attributes:
+        temperature: 1.0 where none was fitted.
+        fitted: whether it was. reason: why not; empty where it was.
+        samples: how many there were to fit it on.
+        nll: cross-validated mean cross-entropy with a fitted temperature, whether it was taken or not; None where the
+            fit did not come so far. nll_before: the same with temperature 1.
+    """
+
+    temperature: float
+    fitted: bool
+    reason: str
+    samples: int
+    nll: float | None = None
+    nll_before: float | None = None
+
+
+def calibrate(logits: ArrayLike, target: ArrayLike) -> Calibration:
+    """The temperature of ``fit_temperature`` as far as the samples bear it out, else 1.
+
+    The minimum over few samples can lie anywhere, and a temperature far off makes every probability wrong. So
+
+    - fewer than ``FEWEST`` samples fit nothing;
+    - a cross-entropy that is lowest at a bound of ``TEMPERATURES`` has no minimum, and fits nothing, however many
+      samples say so: all of them are right, or the logits tell nothing of the targets;
+    - ``PENALTY`` (1 / T - 1 + log T) is added to the sum of the cross-entropies, which is to say that 1 / T has a
+      gamma prior with mode 1. It is convex in 1 / T, near T = 1 it is PENALTY / 2 (log T)^2, and it fades with the
+      number of samples;
+    - fitted without each fifth of the samples in turn (sample i in part i modulo 5), the temperatures must lower the
+      mean cross-entropy of the parts that were left out.
+
+    On fresh data of many kinds (``tests/metrics/test_calibration.py``) the mean nll over seeds never rose by more than
+    0.03 for 20 samples, 0.005 for 200 and 0.0005 for 5,000; that of the plain minimum rises by up to 4 for 20. Samples
+    that are copies of each other, or frames of one film, speak for each other in the cross-validation.
+
+    Args, Raises: as ``fit_temperature``.
+    """
+    below = _below_largest(logits)
+    target = check_distributions(target, "target")
+    check_same_shape(below, target, names=("logits", "target"))
+    count = len(below)
+    if count < FEWEST:
+        return Calibration(1.0, False, f"{count:,} samples are too few: a temperature needs at least {FEWEST}", count)
+    plain = fit_temperature(below, target)
+    if plain in TEMPERATURES:
+        return Calibration(1.0, False, _AT_A_BOUND[TEMPERATURES.index(plain)], count)
+    part = np.arange(count) % FOLDS
+    before = _cross_entropies(below, target, 1.0)
+    after = np.empty(count)
+    for number in range(FOLDS):
+        out = part == number
+        after[out] = _cross_entropies(below[out], target[out], _penalised(below[~out], target[~out]))
+    nll, nll_before = float(after.mean()), float(before.mean())
+    if not nll < nll_before:
+        reason = f"cross-validated, the nll is not lower with a temperature ({nll:.4f}) than without ({nll_before:.4f})"
+        return Calibration(1.0, False, reason, count, nll, nll_before)
+    return Calibration(_penalised(below, target), True, "", count, nll, nll_before)
+
+
+_AT_A_BOUND = (
+    f"the fit ran to its bound, {TEMPERATURES[0]:g}: every prediction is right, and a lower temperature always better",
+    f"the fit ran to its bound, {TEMPERATURES[1]:g}: the outputs tell nothing of the targets",
+)
+
+
+def _penalised(logits: Floats, target: Floats) -> float:
+    return fit_temperature(logits, target, penalty=PENALTY)
+
+
+def _cross_entropies(below: Floats, target: Floats, temperature: float) -> Floats:
+    """-sum q log softmax(z / T) of each row (N,), of logits whose largest is 0."""
+    with np.errstate(over="ignore"):
+        scaled = below / temperature
+    scaled = np.maximum(scaled, -np.finfo(np.float64).max)
+    return np.log(np.exp(scaled).sum(axis=1)) - (target * scaled).sum(axis=1)
+
+
+def fit_temperature(logits: ArrayLike, target: ArrayLike, *, penalty: float = 0.0) -> float:
     """The T in [0.05, 20] that minimises the mean cross-entropy -sum q log softmax(z / T) (Guo et al. 2017, sec. 4.2).
 
-    Fit it on samples that were not trained on. The cross-entropy is convex in 1 / T; the zero of its slope is found
-    by Newton's method held in a bracket, to a relative 1e-10, always the same for the same input.
+    Fit it on samples that were not trained on, and on enough of them: ``calibrate`` takes care of that. The
+    cross-entropy is convex in 1 / T; the zero of its slope is found by Newton's method held in a bracket, to a relative
+    1e-10, always the same for the same input.
 
     Args:
         logits: (N, C), finite.
         target: (N, C), soft or one-hot distributions q.
+        penalty: times (1 / T - 1 + log T) is added to the sum of the N cross-entropies; see ``calibrate``.
 
     Returns:
         T. With no samples, or where the cross-entropy is flat at T = 1 to the last bit (all logits of each sample
@@ -144,30 +233,39 @@ def fit_temperature(logits: ArrayLike, target: ArrayLike) -> float:
 
     Raises:
         DataError: shapes differ, logits are not finite, or target rows are not distributions.
+        UsageError: ``penalty`` is not a finite number from 0.
     """
+    if not 0 <= penalty < math.inf:
+        raise UsageError(f"'penalty' must be a finite number of at least 0; got {penalty!r}.")
     below = _below_largest(logits)
     target = check_distributions(target, "target")
     check_same_shape(below, target, names=("logits", "target"))
     if not len(below):
         return 1.0
     expected = float((target * below).sum(axis=1).mean())
+    weight = penalty / len(below)
+
+    def slope(b: float) -> tuple[float, float]:
+        first, second = _slope(below, b, expected)
+        return first + weight * (1 - 1 / b), second + weight / (b * b)
+
     # The search is over b = 1 / T.
     low, high = 1 / TEMPERATURES[1], 1 / TEMPERATURES[0]
-    if _slope(below, 1.0, expected)[0] == 0:
+    if slope(1.0)[0] == 0:
         return 1.0
-    if _slope(below, low, expected)[0] >= 0:
+    if slope(low)[0] >= 0:
         return TEMPERATURES[1]
-    if _slope(below, high, expected)[0] <= 0:
+    if slope(high)[0] <= 0:
         return TEMPERATURES[0]
-    return 1 / _newton(below, low, high, expected)
+    return 1 / _newton(slope, low, high)
 
 
-def _newton(below: Floats, low: float, high: float, expected: float) -> float:
+def _newton(slope_at: Callable[[float], tuple[float, float]], low: float, high: float) -> float:
     """The b in (low, high) where the rising slope is 0: Newton steps, the bracket halved where they stall."""
     b = 1.0
     last_step = high - low
     for _ in range(200):
-        slope, curvature = _slope(below, b, expected)
+        slope, curvature = slope_at(b)
         if slope == 0:
             break
         low, high = (low, b) if slope > 0 else (b, high)

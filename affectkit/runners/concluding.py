@@ -45,7 +45,10 @@ def conclude(trainer: Trainer, stopping: StopFlag) -> dict[str, Any]:
         )
     except Stopped:  # the last epoch's end was saved; the model now holds the best epoch's weights
         trainer.stop(stopping, save=False)
-    task.spec = task.calibrated(results, trainer.settings.calibrate)
+    task.spec, calibration = task.calibrated(results, trainer.settings.calibrate)
+    if calibration and trainer.settings.calibrate != "none":
+        trainer.reporter.note(told_calibration(task.spec.temperature, calibration))
+    recorded = {"calibration": calibration} if calibration else {}
     metrics = task.metrics(results)
     for text in task.remarks(results):
         trainer.reporter.warn(f"validation: {text}")
@@ -56,13 +59,14 @@ def conclude(trainer: Trainer, stopping: StopFlag) -> dict[str, Any]:
         "monitor": trainer.settings.monitor,
         "seed": trainer.settings.seed,
         "temperature": task.spec.temperature,
+        **recorded,
         "valid": metrics,
         **tested,
         "skipped": [{"image": name, "reason": reason} for name, reason in trainer.at.skipped.items()],
     }
 
     def write() -> None:
-        told = replace(header, spec=task.spec, training={**header.training, "valid": metrics})
+        told = replace(header, spec=task.spec, training={**header.training, **recorded, "valid": metrics})
         save_checkpoint(trainer.run.best, model, told)
         trainer.draw(task, results)
         write_json(trainer.run.metrics, summary)
@@ -70,6 +74,17 @@ def conclude(trainer: Trainer, stopping: StopFlag) -> dict[str, Any]:
 
     trainer.group.together(write)
     return summary
+
+
+def told_calibration(temperature: float, calibration: dict[str, Any]) -> str:
+    """What ``Task.calibrated`` did, in a line."""
+    if not calibration["fitted"]:
+        return f"temperature 1, not fitted: {calibration['reason']}"
+    now, before = (calibration[f"cross_validated_nll{end}"] for end in ("", "_uncalibrated"))
+    return (
+        f"temperature {temperature:.3f}, fitted on {calibration['n']:,} validation {calibration['to']}: "
+        f"cross-validated nll {now:.4f}, without it {before:.4f}"
+    )
 
 
 def _test(trainer: Trainer, model: nn.Module, task: Task, stopping: StopFlag) -> dict[str, Any]:

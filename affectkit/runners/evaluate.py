@@ -214,6 +214,7 @@ def _test_at(
         "skipped": [{"image": failure.name, "reason": failure.reason} for failure in failures],
         "classes": list(task.spec.classes),
         "temperature": task.spec.temperature,
+        "calibration": model.header.training.get("calibration"),
         "device": place.device.torch_name,
         "precision": place.precision.name,
         **({"altered": settings.alter} if settings.alter else {}),

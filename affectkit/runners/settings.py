@@ -303,7 +303,8 @@ class TrainSettings(Codes, Runtime):
     keep: int = setting(2, "Saved states that are kept, the newest.", low=1, group=RUN)
     calibrate: str = setting(
         "auto",
-        "What the temperature is fitted to on the validation split: auto (targets), labels, none.",
+        "What the temperature is fitted to on the validation split, as far as its images bear it out: auto (targets), "
+        "labels, none.",
         choices=("auto", "labels", "none"),
         group=RUN,
     )

@@ -209,6 +209,7 @@ class Task(ABC):
         """95% intervals of metrics by name, of the items being another sample (bootstrap)."""
         return {}
 
-    def calibrated(self, results: Results, mode: str) -> InputSpec:
-        """The input specification with what can be fitted on validation results (a temperature)."""
-        return self.spec
+    def calibrated(self, results: Results, mode: str) -> tuple[InputSpec, dict[str, Any]]:
+        """The input specification with what can be fitted on validation results (a temperature), and what a record
+        says of the fit: whether it was ``fitted``, the ``reason`` where not, on how many (``n``); empty for none."""
+        return self.spec, {}

@@ -102,13 +102,19 @@ class CategoricalTask(Task):
         target = torch.from_numpy(results.fields["target"].astype(np.float64))
         return float(self.losses(outputs, target)["loss"].mean())
 
-    def calibrated(self, results: Results, mode: str) -> InputSpec:
-        if mode == "none":
-            return self.spec
+    def calibrated(self, results: Results, mode: str) -> tuple[InputSpec, dict[str, Any]]:
         target = results.fields["target"]
-        if mode == "labels":
-            target = top_labels(target)
-        return self.spec.with_(temperature=calibration.fit_temperature(results.outputs, target))
+        if mode == "none":
+            return self.spec, {"fitted": False, "reason": "--calibrate none", "n": len(target)}
+        found = calibration.calibrate(results.outputs, top_labels(target) if mode == "labels" else target)
+        return self.spec.with_(temperature=found.temperature), {
+            "fitted": found.fitted,
+            "reason": found.reason,
+            "n": found.samples,
+            "to": "labels" if mode == "labels" else "targets",
+            "cross_validated_nll": found.nll,
+            "cross_validated_nll_uncalibrated": found.nll_before,
+        }
 
     def calibration_metrics(self, results: Results) -> dict[str, float]:
         """ECE and Brier score of the predictions, with the temperature and without it.

@@ -209,3 +209,124 @@ def test_temperature_refuses():
         calibration.fit_temperature(np.zeros((1, 2)), [[1.5, -0.5]])
     with pytest.raises(DataError, match="logits must be finite"):
         calibration.fit_temperature([[np.inf, 0]], [[1.0, 0]])
+
+
+# --- fitted as far as the samples bear it out ------------------------------------------------------------------------
+
+
+def drawn(kind, count, classes, scale, rng):
+    """Logits (N, C) at ``scale`` and one-hot targets: ``true``: drawn from the logits' own probabilities (the true
+    temperature is ``scale``); ``noisy``: on top of noise; ``random``: nothing to do with each other; ``separable``:
+    always the largest; ``nearly``: the largest but for one in 25."""
+    label = rng.integers(classes, size=count)
+    if kind == "true":
+        logits = rng.normal(size=(count, classes)) * 2
+        label = (scipy_softmax(logits, axis=1).cumsum(axis=1) > rng.random((count, 1))).argmax(axis=1)
+    elif kind == "noisy":
+        logits = np.eye(classes)[label] * 3 + rng.normal(size=(count, classes)) * 2
+    elif kind == "random":
+        logits = rng.normal(size=(count, classes)) * 2
+    else:
+        off = (rng.random(count) < 0.04) & (kind == "nearly")
+        logits = np.eye(classes)[np.where(off, (label + 1) % classes, label)] * 4
+        logits += np.clip(rng.normal(size=(count, classes)) * 0.3, -0.9, 0.9)
+    return logits * scale, np.eye(classes)[label]
+
+
+KINDS = ("true", "noisy", "random", "separable", "nearly")
+
+
+@pytest.mark.parametrize(
+    ("count", "mean_margin", "margin"),
+    [(5, 0, 0), (10, 0, 0), (18, 0, 0), (20, 0.03, 0.15), (50, 0.03, 0.15), (200, 0.005, 0.02), (1000, 0.002, 0.005),
+     (5000, 0.0005, 0.001)],
+)  # fmt: skip
+def test_nll_on_fresh_data_is_never_made_much_worse(count, mean_margin, margin):
+    """``mean_margin``: of the mean over seeds, for each kind of data; ``margin``: of every single fit."""
+    fits, seeds = 0, 8 if count < 1000 else 2
+    for kind in KINDS:
+        for classes in (2, 3, 10):
+            for scale in (0.2, 0.5, 1.0, 2.0, 5.0) if count < 1000 else (0.2, 1.0, 5.0):
+                changes = []
+                for seed in range(seeds):
+                    rng = np.random.default_rng([seed, count, classes, int(10 * scale), KINDS.index(kind)])
+                    found = calibration.calibrate(*drawn(kind, count, classes, scale, rng))
+                    assert found.fitted == (found.reason == "") and found.samples == count
+                    assert found.fitted or found.temperature == 1
+                    fits += found.fitted
+                    fresh = drawn(kind, 2000, classes, scale, rng)
+                    changes.append(cross_entropy(*fresh, found.temperature) - cross_entropy(*fresh, 1.0))
+                assert np.mean(changes) <= mean_margin, (kind, classes, scale, changes)
+                assert max(changes) <= margin, (kind, classes, scale, changes)
+    assert (fits == 0) == (count < calibration.FEWEST)
+    assert fits == 0 or fits > 20
+
+
+@pytest.mark.parametrize("true", (0.3, 0.7, 1.5, 4.0))
+@pytest.mark.parametrize("classes", (2, 8))
+def test_many_samples_recover_the_true_temperature(true, classes):
+    rng = np.random.default_rng([int(true * 10), classes])
+    logits, target = drawn("true", 10_000, classes, true, rng)
+    found = calibration.calibrate(logits, target)
+    assert found.fitted and found.temperature == pytest.approx(true, rel=0.06)
+    # What holds it towards 1 weighs as much as a few samples.
+    assert found.temperature == pytest.approx(calibration.fit_temperature(logits, target), rel=5e-3)
+
+
+def test_what_eighteen_images_allow():
+    """Three classes of 60 images, a tenth of them for validation: what ended at 0.05, and at 20."""
+    for kind in ("separable", "random"):
+        found = calibration.calibrate(*drawn(kind, 18, 3, 0.3, np.random.default_rng(0)))
+        assert found.temperature == 1 and not found.fitted and "18 samples are too few" in found.reason
+
+
+def test_a_bound_is_a_failure_and_says_which():
+    rng = np.random.default_rng(1)
+    for count in (calibration.FEWEST, 500):
+        logits, target = drawn("separable", count, 3, 0.3, rng)
+        found = calibration.calibrate(logits, target)
+        assert (found.temperature, found.fitted) == (1, False) and "its bound, 0.05" in found.reason
+        found = calibration.calibrate(-logits, target)
+        assert (found.temperature, found.fitted) == (1, False) and "its bound, 20" in found.reason
+    flat = calibration.calibrate(np.zeros((50, 3)), np.eye(3)[rng.integers(3, size=50)])
+    assert not flat.fitted and flat.temperature == 1
+
+
+def penalised(logits, target, b):
+    """The sum of cross-entropies and penalty at b = 1 / T, written out."""
+    return len(logits) * cross_entropy(logits, target, 1 / b) + calibration.PENALTY * (b - 1 - math.log(b))
+
+
+def test_the_fit_is_the_penalised_minimum_and_the_check_its_cross_validation():
+    fitted = refused = 0
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        logits, target = drawn("true", 40, 4, (0.5, 1.0, 2.0)[seed % 3], rng)
+        held_out = np.zeros(40)
+        for part in range(5):
+            own, rest = np.arange(40) % 5 == part, np.arange(40) % 5 != part
+            best = minimize_scalar(
+                lambda b, z=logits[rest], q=target[rest]: penalised(z, q, b),
+                bounds=(0.05, 20), method="bounded", options={"xatol": 1e-9},
+            )  # fmt: skip
+            held_out[own] = -(target[own] * log_softmax(logits[own] * best.x, axis=1)).sum(axis=1)
+        found = calibration.calibrate(logits, target)
+        assert found.nll == pytest.approx(held_out.mean(), rel=1e-6)
+        assert found.nll_before == pytest.approx(cross_entropy(logits, target, 1.0), rel=1e-12)
+        assert found.fitted == (held_out.mean() < found.nll_before)
+        if found.fitted:
+            fitted += 1
+            values = [penalised(logits, target, factor / found.temperature) for factor in (0.999, 1.0, 1.001)]
+            assert values[1] == min(values)
+        else:
+            refused += 1
+            assert "cross-validated" in found.reason
+    assert fitted > 2 and refused > 0
+
+
+def test_penalty_is_checked():
+    for penalty in (-1, math.nan, math.inf):
+        with pytest.raises(UsageError, match="'penalty' must be"):
+            calibration.fit_temperature(np.zeros((1, 2)), [[1.0, 0]], penalty=penalty)
+    with pytest.raises(DataError, match="same shape"):
+        calibration.calibrate(np.zeros((2, 3)), np.full((2, 2), 0.5))

@@ -54,11 +54,32 @@ def test_a_run_learns_and_leaves_what_it_promises(trained):
     metrics = json.loads((trained / "metrics.json").read_text())
     assert metrics["best_epoch"] == 1 + int(np.argmin([float(row["valid_loss"]) for row in history]))
     assert metrics["temperature"] == read_header(trained).spec.temperature != 1
+    told = metrics["calibration"]
+    assert (told["fitted"], told["reason"], told["n"], told["to"]) == (True, "", 36, "targets")
+    assert told["cross_validated_nll"] < told["cross_validated_nll_uncalibrated"]
+    assert read_header(trained).training["calibration"] == told
     assert {path.name for path in (trained / "plots").iterdir()} == {
         "curves.png", "reliability.png", "confusion.png", "recall.png", "bars.png", "worst.png",
     }  # fmt: skip
     assert json.loads((trained / "status.json").read_text())["state"] == "done"
     assert len(states(trained / "state")) == 2
+
+
+def test_what_cannot_be_calibrated_is_told(votes, tmp_path):
+    few = make_folders(tmp_path / "few")
+    for name, data, calibrate, reason in (
+        ("few", few, "auto", "12 samples are too few: a temperature needs at least 20"),
+        ("none", votes, "none", "--calibrate none"),
+    ):
+        heard, run = Heard(), tmp_path / f"run-{name}"
+        runs.train(settings(data, run, epochs=1, calibrate=calibrate), reporter=heard)
+        metrics, header = json.loads((run / "metrics.json").read_text()), read_header(run)
+        assert metrics["temperature"] == header.spec.temperature == 1
+        assert metrics["calibration"] == header.training["calibration"]
+        assert metrics["calibration"]["fitted"] is False and metrics["calibration"]["reason"] == reason
+        assert metrics["calibration"]["n"] == (12 if data is few else 36)
+        notes = [text for text in heard.notes if "temperature" in text]
+        assert notes == ([f"temperature 1, not fitted: {reason}"] if calibrate == "auto" else [])
 
 
 def test_tensorboard_reads_the_events(trained):
