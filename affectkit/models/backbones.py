@@ -1,8 +1,9 @@
-"""timm backbones with a dropout and a classifier on top."""
+"""timm backbones with a classifier on top."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +14,20 @@ from torch import nn
 from affectkit.core.spec import InputSpec
 from affectkit.errors import DownloadError, UsageError
 from affectkit.models import hub
-from affectkit.models.weights import classes_of, copy_weights, read_state, without_clip
+from affectkit.models import published_distributions as distributions
+from affectkit.models.weights import classes_of, copy_weights, form_of, read_weights, without_clip
+from affectkit.models.wrapping import Weights
 
 VGG_WIDTH = 4096
-SETTINGS = ("pretrained", "channels", "image_size", "start_size", "dropout", "top")
+OWN = "features."
+"""What is in front of the names of a timm network in a ``Backbone``."""
+TOPS = ("linear", "mlp", "vgg", "vgg-avg")
+SETTINGS = ("pretrained", "channels", "image_size", "start_size", "dropout", "top", "top_width")
 """Settings of a training that mean nothing to other families of models."""
 
 
 class Backbone(nn.Module):
-    """A timm feature extractor, then dropout and one linear layer, or a VGG-like top.
+    """A timm feature extractor, then dropout and one linear layer, or another top.
 
     Input (B, channels, H, W), normalised; output logits (B, classes).
 
@@ -31,8 +37,10 @@ class Backbone(nn.Module):
         height, width: input size; needed by transformers and by the flattened VGG-like top.
         channels: 1 or 3.
         dropout: probability in front of the last linear layer.
-        top: ``linear``; ``vgg``: two layers of 4096 with dropout 0.5 on the flattened feature map; ``vgg-avg``: the
-            same on its average over positions.
+        top: ``linear``; ``mlp``: a layer of ``top_width`` with ReLU before dropout and the last one, as published for
+            emotion distributions (seed 001); ``vgg``: two layers of 4096 with dropout 0.5 on the flattened feature
+            map; ``vgg-avg``: the same on its average over positions.
+        top_width: of the hidden layer of ``mlp``.
         pretrained: load timm's weights from the hub.
     """
 
@@ -46,6 +54,7 @@ class Backbone(nn.Module):
         channels: int = 3,
         dropout: float = 0.3,
         top: str = "linear",
+        top_width: int = distributions.HIDDEN,
         pretrained: bool = False,
     ) -> None:
         super().__init__()
@@ -55,6 +64,10 @@ class Backbone(nn.Module):
         self.top: nn.Module
         if top == "linear":
             self.top = nn.Sequential(nn.Dropout(dropout), nn.Linear(inner, classes))
+        elif top == "mlp":
+            self.top = nn.Sequential(
+                nn.Linear(inner, top_width), nn.ReLU(), nn.Dropout(dropout), nn.Linear(top_width, classes)
+            )
         else:
             self.top = _vgg_top(inner, classes)
 
@@ -88,13 +101,14 @@ def build(name: str, spec: InputSpec, **options: Any) -> Backbone:
 
 
 def last_layer(model: Backbone) -> nn.Module:
-    """What stands on the backbone: its dropout and linear layer, or all layers of a VGG-like top."""
+    """What stands on the backbone: its dropout and linear layer, or all layers of another top."""
     return model.top
 
 
 def configured(settings: Mapping[str, Any]) -> dict[str, Any]:
     """The options of ``build`` that a training's settings mean."""
-    return {"dropout": settings["dropout"], "top": settings["top"]}
+    width = {"top_width": settings["top_width"]} if settings["top"] == "mlp" else {}
+    return {"dropout": settings["dropout"], "top": settings["top"], **width}
 
 
 def default_input(name: str, options: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -134,27 +148,40 @@ def hub_source(name: str) -> str:
     return f"{config.hf_hub_id} on huggingface.co" if config.hf_hub_id else str(config.url or config.file)
 
 
-def load_weights(model: Backbone, path: Path, *, classes: tuple[str, ...] = ()) -> str:
+def load_weights(model: Backbone, path: Path, *, classes: tuple[str, ...] = (), key: str | None = None) -> str:
     """Copy weights from ``path`` into ``model`` by name; returns a sentence on what was taken.
 
     Args:
         path: a ``.safetensors`` file (affectkit's own among them), or a ``.pth``/``.pt``/``.bin`` state dict, which
-            is read with ``weights_only=True``. Names may carry a ``module.`` prefix; a classifier of another size is
-            left out, a 3-channel stem is summed for a 1-channel model.
-        classes: class names of ``model``; the classifier of an affectkit checkpoint is taken only where it has the
-            same ones in the same order.
+            is read with ``weights_only=True``, wrapped in any way that ``wrapping.unwrap`` knows. A classifier of
+            another size is left out, a 3-channel stem is summed for a 1-channel model.
+        classes: class names of ``model``; the classifier of an affectkit checkpoint, or of one that seed 001
+            published, is taken only where it has the same ones in the same order.
+        key: which set of weights is taken, see ``wrapping.unwrap``.
 
     Raises:
         CheckpointError: the file cannot be read, or does not hold every weight of the backbone.
     """
-    given = read_state(path)
-    own = any(name.startswith("features.") for name in given)
-    if own and path.suffix == ".safetensors" and classes_of(path) != classes:
+    found = read_weights(path, forms=(form_of(model.features),), key=key)
+    given, names = found.state, None
+    head = distributions.head_of(given)
+    if found.prefix.endswith(OWN):
+        found = replace(found, prefix=found.prefix.removesuffix(OWN))
+        given, names = found.state, classes_of(path) if path.suffix == ".safetensors" else classes
+    elif head is not None:
+        given, names = distributions.renamed(given, head), distributions.CLASSES
+    return _copied(model, given, found, top_too=names == classes)
+
+
+def _copied(model: Backbone, given: Mapping[str, torch.Tensor], found: Weights, *, top_too: bool) -> str:
+    """Copy ``given``: of the whole model where they have its names, else of its feature extractor."""
+    whole = any(name.startswith(OWN) for name in given)
+    if whole and not top_too:
         given = {name: value for name, value in given.items() if not name.startswith("top.")}
     return copy_weights(
-        model if own else model.features,
+        model if whole else model.features,
         given,
-        path,
+        found,
         top="top.",
         what="backbone",
         hint="Name the --model that the file was made with.",

@@ -16,7 +16,7 @@ from torch import nn
 from torch.nn import functional
 
 from affectkit.core.spec import InputSpec
-from affectkit.models.weights import copy_own, read_state, without_clip
+from affectkit.models.weights import copy_own, form_of, read_weights, without_clip
 
 SETTINGS = ("channels", "image_size", "start_size", "dropout")
 FACES = True
@@ -156,14 +156,16 @@ def fetching(name: str, options: Mapping[str, Any]) -> str:
     return ""
 
 
-def load_weights(model: FaceNet, path: Path, *, classes: tuple[str, ...] = ()) -> str:
+def load_weights(model: FaceNet, path: Path, *, classes: tuple[str, ...] = (), key: str | None = None) -> str:
     """Copy weights from a checkpoint by name; returns a sentence on what was taken.
 
     Args:
         classes: class names of ``model``; see ``weights.copy_own`` on when the last layer is taken.
+        key: which set of weights is taken, see ``wrapping.unwrap``.
 
     Raises:
         CheckpointError: the file cannot be read, or lacks weights of this network.
     """
     hint = "Name the --model that the file was made with."
-    return copy_own(model, read_state(path), path, classes=classes, top="head.", hint=hint)
+    found = read_weights(path, forms=(form_of(model),), key=key)
+    return copy_own(model, found.state, found, classes=classes, top="head.", hint=hint)

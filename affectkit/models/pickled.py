@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import pickletools
 import zipfile
@@ -37,24 +38,32 @@ def is_pickled(path: Path) -> bool:
 def load_pickled(path: Path) -> Any:
     """The object in a file that ``torch.save`` made, its tensors on the CPU and, where the format allows it, mapped.
 
-    Beyond what torch allows by itself, NumPy's floating-point scalars are read.
+    Beyond what torch allows by itself, NumPy's floating-point scalars are read, and what argparse makes of a command
+    line, which holds plain values and stands beside the weights in many files.
 
     Raises:
         CheckpointError: the file is missing, empty, damaged, of another format, or asks for code.
     """
     zipped = _check_looks(path)
     try:
-        with torch.serialization.safe_globals(_numpy_scalars()):
+        with torch.serialization.safe_globals(_allowed()):
             wanted = _code_in_zip(path) if zipped else _code_in_legacy(path)
             if not wanted:
-                return torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
+                return _loaded(path, mapped=zipped)
     except Exception as error:
         raise _explained(path, error) from error
     raise CheckpointError(f"{path} asks for code to be run or objects to be made: {', '.join(wanted)}.", NO_CODE)
 
 
-def _numpy_scalars() -> list[Any]:
-    """NumPy's floating-point scalars, under the module names of NumPy 1 and 2."""
+def _loaded(path: Path, *, mapped: bool) -> Any:
+    if path.suffix != ".safetensors":
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+    with path.open("rb") as stream:  # torch 2.14 goes by the name of a path, whatever is in it
+        return torch.load(stream, map_location="cpu", weights_only=True)
+
+
+def _allowed() -> list[Any]:
+    """NumPy's floating-point scalars, under the module names of NumPy 1 and 2, and the values of a command line."""
     from _codecs import encode
 
     from numpy._core.multiarray import scalar
@@ -66,6 +75,7 @@ def _numpy_scalars() -> list[Any]:
         np.dtypes.Float64DType,
         np.dtypes.Float32DType,
         encode,
+        argparse.Namespace,
     ]
 
 
@@ -109,7 +119,7 @@ def _code_in_legacy(path: Path) -> list[str]:
     """What a file of the older format names beyond torch's own tensors and what is allowed; nothing is run."""
     allowed = {f"{kind.__module__}.{kind.__qualname__}" for kind in (np.dtype, np.dtypes.Float64DType)}
     allowed |= {"numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar", "numpy.dtypes.Float32DType"}
-    allowed |= {"_codecs.encode", "collections.OrderedDict", "torch.Size", "torch.device"}
+    allowed |= {"_codecs.encode", "argparse.Namespace", "collections.OrderedDict", "torch.Size", "torch.device"}
     with path.open("rb") as stream:
         found = [name for _ in range(_LEGACY_BEGINNING + 1) for name in _named(stream)]
     tensors = ("torch._utils._rebuild_", "torch._tensor._rebuild_")

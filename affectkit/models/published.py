@@ -7,8 +7,8 @@ further families are further entries of ``FAMILIES``.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from torch import nn
 
 from affectkit.core.spec import InputSpec
 from affectkit.errors import CheckpointError, UsageError
-from affectkit.models import vca
+from affectkit.models import published_distributions, vca
 from affectkit.models.clip import OPENAI, ClipChoice, tower_hash
 from affectkit.models.cmvqvae import published as published_codes
 from affectkit.models.pickled import is_pickled, load_pickled
@@ -32,7 +32,7 @@ from affectkit.models.published_files import (
     numbers,
 )
 from affectkit.models.v1 import published as published_v1
-from affectkit.models.weights import unwrapped
+from affectkit.models.wrapping import unwrap
 
 VISUAL = "clip_model.visual."
 TEXT = ("transformer.", "token_embedding.", "positional_embedding", "ln_final.", "text_projection", "logit_scale")
@@ -115,20 +115,40 @@ def read_published(
             has one output and ``outputs`` is None. UsageError: ``outputs`` for a model with two.
     """
     contents = _contents(Path(path))
-    tried = []
-    for family in FAMILIES.values():
-        faults = family.faults(contents)
-        if not faults:
-            return family.read(contents, Choices(outputs, mode, mask))
-        more = f"; and {len(faults) - 5} more" if len(faults) > 5 else ""
-        tried.append(f"{family.title}: {'; '.join(faults[:5])}{more}")
+    tried: dict[str, list[str]] = {}
+    for one in _stripped(contents):
+        for family in FAMILIES.values():
+            faults = family.faults(one)
+            if not faults:
+                found = family.read(one, Choices(outputs, mode, mask))
+                return replace(found, notes=(*found.notes, *([f"weights{one.told}"] if one.told else [])))
+            if len(faults) > len(tried.get(family.title, [])):  # a file is the nearer to a family the more it tells
+                tried[family.title] = faults
     names = sorted(contents.state)
     raise CheckpointError(
         f"{path} is none of the published checkpoints that affectkit reads.\n"
-        + "\n".join(f"  - not {text}." for text in tried)
-        + f"\n  Tensors it holds ({len(names)}): {', '.join(names[:4])}{', ...' if len(names) > 4 else ''}.",
+        + "\n".join(f"  - not {title}: {_some_faults(faults)}." for title, faults in tried.items())
+        + f"\n  Tensors it holds ({len(names)}){contents.told}: {', '.join(names[:4])}"
+        + f"{', ...' if len(names) > 4 else ''}.",
         "Weights of a backbone go to affectkit train --init FILE.",
     )
+
+
+def _some_faults(faults: list[str]) -> str:
+    more = f"; and {len(faults) - 5} more" if len(faults) > 5 else ""
+    return "; ".join(faults[:5]) + more
+
+
+def _stripped(contents: Contents) -> Iterator[Contents]:
+    """``contents``, then the same without what stands in front of all names, as of a network that another holds."""
+    yield contents
+    prefix, state = "", contents.state
+    while len(fronts := {name.partition(".")[0] for name in state}) == 1 and all("." in name for name in state):
+        front = f"{fronts.pop()}."
+        prefix += front
+        state = {name.removeprefix(front): value for name, value in state.items()}
+        told = f"{contents.told}, names without {prefix}" if contents.told else f" (names without {prefix})"
+        yield replace(contents, state=state, told=told)
 
 
 class Loose(nn.Module):
@@ -149,7 +169,8 @@ def tower_state(published: Published) -> dict[str, torch.Tensor]:
 
 
 def _contents(path: Path) -> Contents:
-    return Contents(path, *unwrapped(load_pickled(path), path))
+    found = unwrap(load_pickled(path), path)
+    return Contents(path, found.state, found.beside, found.told() if found.others or found.marks else "")
 
 
 # --- VCA -------------------------------------------------------------------------------------------------------------
@@ -254,4 +275,5 @@ FAMILIES: dict[str, Family] = {
     "vca": Family("VCA", _vca_faults, _read_vca),
     "v1": published_v1.FAMILY,
     "cmvqvae": published_codes.FAMILY,
+    "distribution": published_distributions.FAMILY,
 }

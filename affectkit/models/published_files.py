@@ -28,6 +28,7 @@ class Published:
         state: tensors as they are in the file, by the names of our module.
         summary: the plain numbers beside them (epoch, best_R, ...).
         precision: ``half``, ``bfloat16`` or ``single``, of the frozen part.
+        notes: what a user should know of how it was read: which weights, and why images are fitted as they are.
     """
 
     family: str
@@ -38,15 +39,21 @@ class Published:
     state: dict[str, torch.Tensor] = field(repr=False)
     summary: dict[str, Any]
     precision: str
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Contents:
-    """A file as it was read: its tensors by name, without ``module.``, and what stands beside them."""
+    """A file as it was read: its tensors by name, without marks, and what stands beside them.
+
+    Attributes:
+        told: which of several sets of tensors was taken, under which names; see ``wrapping.Weights.told``.
+    """
 
     path: Path
     state: dict[str, torch.Tensor]
     beside: dict[str, Any]
+    told: str = ""
 
 
 @dataclass(frozen=True)

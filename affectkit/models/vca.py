@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from affectkit.core.spec import InputSpec
 from affectkit.errors import CheckpointError, UsageError
 from affectkit.models import clip
-from affectkit.models.weights import read_state
+from affectkit.models.weights import form_of, listed_names, read_weights
 
 FEED_FORWARD = 512
 BRANCH = 256
@@ -215,25 +215,31 @@ def fetching(name: str, options: Mapping[str, Any]) -> str:
     return f"CLIP {choice.name} ({choice.weights}) from {clip.source_of(choice)} (once)"
 
 
-def load_weights(model: VCA, path: Path, *, classes: tuple[str, ...] = ()) -> str:
+def load_weights(model: VCA, path: Path, *, classes: tuple[str, ...] = (), key: str | None = None) -> str:
     """Copy a head from a checkpoint (ours, or published) into ``model``; returns a sentence on what was taken.
 
     The last layer is taken where it has as many outputs.
+
+    Args:
+        key: which set of weights is taken, see ``wrapping.unwrap``.
 
     Raises:
         CheckpointError: the file cannot be read, or holds no head for CLIP features of this width.
     """
     # Those of CLIP, under other names, are passed over.
-    given = {name.removeprefix("head."): value.float() for name, value in read_state(path).items()}
+    found = read_weights(path, forms=(form_of(model.head),), key=key)
+    given = {name: value.float() for name, value in found.state.items()}
     wanted = model.head.state_dict()
     taken = {name: given[name] for name, value in wanted.items() if name in given and given[name].shape == value.shape}
     missing = [name for name in wanted if name not in taken and not name.startswith("LastFC.")]
     if missing:
         raise CheckpointError(
             f"{path} holds no VCA head for {model.options['clip_model']['name']}: {len(missing)} of {len(wanted)} "
-            f"tensors are not there or of another shape ({', '.join(missing[:3])}).",
+            f"tensors are not there or of another shape ({', '.join(missing[:3])}). It holds {len(found.tensors)} "
+            f"tensors{found.told()}: {listed_names(found.tensors)}.",
             "Name the --clip that the file was made with.",
         )
     model.head.load_state_dict(taken, strict=False)
     left = [name for name in wanted if name not in taken]
-    return f"{len(taken)} tensors from {path}" + (f"; left at their initial values: {', '.join(left)}" if left else "")
+    told = f"{len(taken)} tensors from {path}{found.told('head.')}"
+    return told + (f"; left at their initial values: {', '.join(left)}" if left else "")

@@ -133,6 +133,7 @@ def find_checkpoint(path: str | Path) -> Path:
 def published_header(published: Published) -> Header:
     """What our header would say of a checkpoint that its authors published."""
     found = {"family": published.family, "title": published.title, "precision": published.precision}
+    found |= {"notes": list(published.notes)} if published.notes else {}
     counted = {"codes": published.options["codes"]} if "codes" in published.options else {}
     training = {"published": {**found, **published.summary}, "task_options": counted}
     return Header(published.model, published.options, published.spec, training)

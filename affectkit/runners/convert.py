@@ -81,6 +81,8 @@ def convert(
     found = published.read_published(source, outputs, mode=mode, mask=mask)
     check_choices(found, source, mode, mask)
     reporter.note(f"{source}: {found.title}{_told(found.summary)}")
+    for text in found.notes:
+        reporter.note(text)
     compared = _compared(found, clip_weights, reporter)
     head_only = compared is not None and compared.equal
     if head_only:
@@ -96,6 +98,8 @@ def convert(
         **_clip_of(found, head_only),
         "precision": found.precision,
         "published": found.summary,
+        "fit": found.spec.fit,
+        "notes": list(found.notes),
         "compared": _described(compared),
         "tensors": len(found.state),
         "bytes_before": sizes[0],

@@ -153,6 +153,14 @@ class TrainSettings(Codes, Runtime):
     init: Path | None = setting(
         None, "Start from the weights in this file, run folder, or builtin, instead.", group=MODEL
     )
+    init_key: str | None = setting(
+        None,
+        "Which weights of the --init file are taken, where it holds several: a key, as model_ema, or what stands in "
+        "front of their names, as teacher.",
+        group=MODEL,
+        metavar="KEY",
+        default_text="those averaged over training, else the others",
+    )
     tune: str = setting(
         "all",
         "What learns: all; last: the classifier alone, on a network that stays as it is (needs weights to start from).",
@@ -175,10 +183,12 @@ class TrainSettings(Codes, Runtime):
     dropout: float = setting(0.3, "Dropout in front of the last layer.", low=0, below=1, group=MODEL)
     top: str = setting(
         "linear",
-        "Classifier on the backbone: linear; vgg: 4096-4096 on the flattened map; vgg-avg: on its average.",
-        choices=("linear", "vgg", "vgg-avg"),
+        "Classifier on the backbone: linear; mlp: a hidden layer of --top-width before it; vgg: 4096-4096 on the "
+        "flattened map; vgg-avg: on its average.",
+        choices=("linear", "mlp", "vgg", "vgg-avg"),
         group=MODEL,
     )
+    top_width: int = setting(512, "Width of the hidden layer of --top mlp.", low=1, high=65536, group=MODEL)
 
     v1: str | None = setting(
         None,

@@ -230,7 +230,8 @@ def initial_model(
         reporter.note(f"fetching {source}")
     model = build(settings.model, spec, **options)
     if settings.init is not None:
-        taken = builder.load_weights(model, find_checkpoint(settings.init), classes=spec.classes)
+        file, key = find_checkpoint(settings.init), settings.init_key
+        taken = builder.load_weights(model, file, classes=spec.classes, key=key)
         reporter.note(f"initial weights: {taken}")
         if settings.reset_mask and hasattr(model, "reset_mask"):
             model.reset_mask()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import fractions
 import os
 import pickle
 import zipfile
@@ -34,6 +35,16 @@ def test_tensors_and_numpy_scalars_are_read(tmp_path, zipped):
     assert is_pickled(path)
     assert (found["R"], found["rmse"], found["epoch"]) == (0.5, 0.25, 3)
     assert torch.equal(found["w"], PLAIN["w"]) and found["h"].dtype == torch.float16
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_the_values_of_a_command_line_are_read(tmp_path, zipped):
+    path = tmp_path / "x.pth"
+    torch.save({**PLAIN, "args": argparse.Namespace(lr=0.1, tags=["a"])}, path, _use_new_zipfile_serialization=zipped)
+    assert load_pickled(path)["args"] == argparse.Namespace(lr=0.1, tags=["a"])
+    torch.save({"args": argparse.Namespace(run=Runs("false"))}, path, _use_new_zipfile_serialization=zipped)
+    with pytest.raises(CheckpointError, match=r"posix\.system"):
+        load_pickled(path)
 
 
 def test_the_module_names_of_numpy_1_are_read(tmp_path):
@@ -77,11 +88,11 @@ def test_code_in_a_file_is_refused_and_not_run(tmp_path, kind):
 def test_everything_that_a_file_wants_is_listed(tmp_path):
     for zipped in (True, False):
         path = tmp_path / f"{zipped}.pth"
-        things = {"args": argparse.Namespace(a=1), "array": np.arange(3.0), "layer": torch.nn.Linear(1, 1)}
+        things = {"step": fractions.Fraction(1, 3), "array": np.arange(3.0), "layer": torch.nn.Linear(1, 1)}
         torch.save(things, path, _use_new_zipfile_serialization=zipped)
         with pytest.raises(CheckpointError) as caught:
             load_pickled(path)
-        for name in ("argparse.Namespace", "numpy.ndarray", "torch.nn.modules.linear.Linear"):
+        for name in ("fractions.Fraction", "numpy.ndarray", "torch.nn.modules.linear.Linear"):
             assert name in caught.value.message
         assert "runs no code" in caught.value.hint
 

@@ -13,7 +13,7 @@ from affectkit.core.spec import InputSpec
 from affectkit.errors import CheckpointError, UsageError
 from affectkit.models.cmvqvae.network import Network, Shape
 from affectkit.models.cmvqvae.others import SIDE, FeatureNetwork, TwoResNets
-from affectkit.models.weights import classes_of, copy_weights, read_state, without_clip
+from affectkit.models.weights import classes_of, copy_weights, form_of, listed_names, read_weights, without_clip
 
 SETTINGS = (
     "mode", "mask", "mask_init", "mask_scale", "mask_threshold", "mask_penalty", "quantizer", "codes", "hidden",
@@ -118,17 +118,19 @@ def fetching(name: str, options: Mapping[str, Any]) -> str:
     return ""
 
 
-def load_weights(model: nn.Module, path: Path, *, classes: tuple[str, ...] = ()) -> str:
+def load_weights(model: nn.Module, path: Path, *, classes: tuple[str, ...] = (), key: str | None = None) -> str:
     """Copy encoders, decoders and codebooks from a checkpoint, ours or published; returns a sentence on what was taken.
 
     Args:
         classes: class names of ``model``; the solver, mask included, is taken too where the file has the same ones in
             the same order; of a published file they are known by their number alone, see ``named``.
+        key: which set of weights is taken, see ``wrapping.unwrap``.
 
     Raises:
         CheckpointError: the file cannot be read, or lacks weights of this network.
     """
-    given = read_state(path)
+    found = read_weights(path, forms=(form_of(model),), key=key)
+    given = found.state
     top = "_fc2." if isinstance(model, TwoResNets) else f"{LAST}."
     own = classes_of(path) if path.suffix == ".safetensors" else None
     if own is None:
@@ -139,6 +141,9 @@ def load_weights(model: nn.Module, path: Path, *, classes: tuple[str, ...] = ())
     if differing or own != classes:
         given = {name: value for name, value in given.items() if not name.startswith(top)}
     if not set(given) & set(state):
-        raise CheckpointError(f"{path} holds nothing of a CM-VQVAE.", "Name a run of --model cmvqvae, or a model.pt.")
+        held = f"It holds {len(found.tensors)} tensors{found.told()}: {listed_names(found.tensors)}."
+        raise CheckpointError(
+            f"{path} holds nothing of a CM-VQVAE. {held}", "Name a run of --model cmvqvae, or a model.pt."
+        )
     hint = "Name the --model, --hidden, --codes and --quantizer that the file was made with."
-    return copy_weights(model, given, path, top=top, what="network", hint=hint)
+    return copy_weights(model, given, found, top=top, what="network", hint=hint)

@@ -12,8 +12,8 @@ from affectkit.core.spec import InputSpec
 from affectkit.errors import UsageError
 from affectkit.models.v1.network import ANY, VARIANTS, V1ResNet, Variant
 from affectkit.models.v1.parts import parse_parts
-from affectkit.models.v1.states import renamed
-from affectkit.models.weights import copy_own, read_state, without_clip
+from affectkit.models.v1.states import as_sequence, renamed
+from affectkit.models.weights import copy_own, form_of, read_weights, without_clip
 
 SETTINGS = ("channels", "image_size", "start_size", "dropout", "v1")
 INPUT = {"height": 64, "width": 64, "mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)}
@@ -74,15 +74,19 @@ def fetching(name: str, options: Mapping[str, Any]) -> str:
     return ""
 
 
-def load_weights(model: V1ResNet, path: Path, *, classes: tuple[str, ...] = ()) -> str:
+def load_weights(model: V1ResNet, path: Path, *, classes: tuple[str, ...] = (), key: str | None = None) -> str:
     """Copy weights from a checkpoint, ours or published, by name; returns a sentence on what was taken.
 
     Args:
         classes: class names of ``model``; the last layer of an affectkit checkpoint is taken only where it has the
             same ones in the same order, a published one where it has as many outputs.
+        key: which set of weights is taken, see ``wrapping.unwrap``.
 
     Raises:
         CheckpointError: the file cannot be read, or lacks weights of this network.
     """
     hint = "Name the --model, and the --image-size, that the file was made with."
-    return copy_own(model, renamed(read_state(path)), path, classes=classes, top="fc.", hint=hint)
+    form = form_of(model)
+    sequence = {as_sequence(name): shape for name, shape in form.items()}
+    found = read_weights(path, forms=(form, sequence), key=key)
+    return copy_own(model, renamed(found.state), found, classes=classes, top="fc.", hint=hint)

@@ -13,7 +13,10 @@ from affectkit.models.v1.network import PLAIN, VARIANTS, V1ResNet
 from affectkit.models.v1.parts import CENTER_SURROUND, DIV_NORM, LOCAL_RF, MAGNIFICATION, TUNED_NORM
 from affectkit.models.v1.states import is_sequence, renamed
 
-IMAGENET_CLASSES = 1000
+IMAGENET_CLASSES, IMAGENET_FIT = 1000, "imagenet"
+TINY_CLASSES, TINY_FIT = 200, "crop"
+"""Tiny-ImageNet's; of an image that has the size of the input, the crop is the image."""
+TINY_NAMES = ("tinyimagenet", "tinyimagenet-c")
 PLAIN_TYPE = "resnet50"
 TOLD = ("current_epoch", "valid_acc", "valid_loss")
 COUNTER = "num_batches_tracked"
@@ -44,8 +47,9 @@ def _read(contents: Contents, choices: Choices) -> Published:
     state = renamed(contents.state)
     name = _model_type(contents) or _fitting(contents.state, state)[0]
     count = len(state["fc.weight"])
+    fit, why = _fit(contents, count)
     named = count == IMAGENET_CLASSES
-    spec = InputSpec(task="classification", fit="imagenet", classes=_classes(count), named=named, **INPUT)
+    spec = InputSpec(task="classification", fit=fit, classes=_classes(count), named=named, **INPUT)
     known = {
         key: contents.beside[key] for key in ("current_epoch", "valid_acc", "valid_loss") if key in contents.beside
     }
@@ -60,13 +64,37 @@ def _read(contents: Contents, choices: Choices) -> Published:
         state=state,
         summary=numbers(known),
         precision="single",
+        notes=(f"fit {fit}: {why}",),
     )
 
 
+def _fit(contents: Contents, count: int) -> tuple[str, str]:
+    """How images are brought to 64 pixels, and how that is known.
+
+    The study takes Tiny-ImageNet's images, which have 64 pixels, as they are, and of ImageNet's the usual crop; which
+    of them a file is for stands in ``args["dataset"]``. Source: main.py of the study's code, seed 002.
+    """
+    named = _argument(contents, "dataset")
+    if named is not None:
+        known = {**dict.fromkeys(TINY_NAMES, TINY_FIT), "imagenet": IMAGENET_FIT}
+        if named.lower() in known:
+            return known[named.lower()], f"args['dataset'] is {named}"
+    why = "the file names no dataset" if named is None else f"args['dataset'], {named}, is none of the study's"
+    if count == TINY_CLASSES:
+        return TINY_FIT, f"{why}, and {count} outputs are Tiny-ImageNet's"
+    return IMAGENET_FIT, f"{why}, and {count} outputs are not the {TINY_CLASSES} of Tiny-ImageNet"
+
+
 def _model_type(contents: Contents) -> str | None:
+    found = _argument(contents, "model_type")
+    return PLAIN if found == PLAIN_TYPE else found
+
+
+def _argument(contents: Contents, name: str) -> str | None:
+    """What the command line that made the file said of ``name``."""
     args = contents.beside.get("args")
-    found = args.get("model_type") if isinstance(args, Mapping) else None
-    return PLAIN if found == PLAIN_TYPE else str(found) if found is not None else None
+    found = args.get(name) if isinstance(args, Mapping) else None
+    return None if found is None else str(found)
 
 
 def _fitting(given: Mapping[str, torch.Tensor], state: Mapping[str, torch.Tensor]) -> list[str]:

@@ -12,11 +12,18 @@ UNUSED = ("dog_conv.bias",)
 """Stored, and never read by the published code."""
 # The cortical-magnification network was saved as a plain sequence.
 _SEQUENCE = {"0": "conv1", "1": "bn1", "4": "layer1", "5": "layer2", "6": "layer3", "7": "layer4", "10": "fc"}
+_PLACES = {name: place for place, name in _SEQUENCE.items()}
 
 
 def is_sequence(state: Mapping[str, torch.Tensor]) -> bool:
     """Whether the names are those of a plain sequence."""
     return "0.weight" in state and "10.weight" in state
+
+
+def as_sequence(name: str) -> str:
+    """A name of ``V1ResNet`` as the plain sequence has it."""
+    head, _, rest = name.partition(".")
+    return f"{_PLACES[head]}.{rest}" if head in _PLACES else name
 
 
 def renamed(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
