@@ -45,16 +45,19 @@ def load(
     clip_weights: str | None = None,
     mode: str | None = None,
     mask: str | None = None,
+    fit: str | None = None,
 ) -> nn.Module:
     """The model of a checkpoint, in evaluation mode, with its ``spec`` (task, input size, mean, std, classes).
 
     Args:
         checkpoint: a ``.safetensors`` file written by ``affectkit train``, a run folder (its best model), or a
-            published checkpoint of VCA, of a V1 network or of a CM-VQVAE.
+            published checkpoint of VCA, of a V1 network, of a CM-VQVAE or of emotion distributions.
         device: ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"`` or ``"auto"``.
         clip_weights: file with the weights of the CLIP that a ``vca`` checkpoint names.
         mode, mask: of a published CM-VQVAE, whose file does not hold them; ``"multimodal"``, ``"binarizer"`` unless
             given.
+        fit: how images are brought to the input size: ``"stretch"``, ``"crop"``, ``"imagenet"`` or ``"pad"``; None: as
+            the checkpoint says.
 
     Raises:
         CheckpointError: the file is missing, damaged or not one of affectkit's, or CLIP's weights are others.
@@ -62,7 +65,7 @@ def load(
     """
     from affectkit.runners.checkpoint import load_model
 
-    return load_model(checkpoint, device=device, clip_weights=clip_weights, mode=mode, mask=mask)
+    return load_model(checkpoint, device=device, clip_weights=clip_weights, mode=mode, mask=mask, fit=fit)
 
 
 def predict(

@@ -99,8 +99,8 @@ def option_name(entry: Field[Any]) -> str:
 def resolve(kind: type[Settings], *, flags: Mapping[str, Any], file: Path | None = None) -> Resolved[Settings]:
     """Defaults, then ``file``, then ``flags``; everything checked, all faults in one UsageError.
 
-    A settings class may have a static method ``implied(values) -> (source, defaults)``: other defaults that follow
-    from what was given.
+    A settings class may have a static method ``implied(values) -> [(source, defaults), ...]``: other defaults that
+    follow from what was given, the first ones winning.
 
     Args:
         kind: a settings dataclass.
@@ -129,10 +129,10 @@ def resolve(kind: type[Settings], *, flags: Mapping[str, Any], file: Path | None
                 sources[name] = source
     implied = getattr(kind, "implied", None)
     if implied is not None:
-        source, defaults = implied(values)
-        for name, value in defaults.items():
-            if name not in values:
-                values[name], sources[name] = value, source
+        for source, defaults in implied(dict(values)):
+            for name, value in defaults.items():
+                if name not in values:
+                    values[name], sources[name] = value, source
     settings = kind(**values)
     faults += [fault for name, entry in entries.items() if (fault := _broken_rule(entry, getattr(settings, name)))]
     rules = getattr(settings, "rules", None)

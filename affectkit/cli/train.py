@@ -34,6 +34,8 @@ def register(app: typer.Typer) -> None:
         if console.extra["print_config"]:
             _print_config(_stored(resolved), console)
             return
+        for text in _by_data(resolved):
+            console.note(text)
         from affectkit.runners.runs import train as run
 
         result = run(resolved.settings, given=_given(resolved), reporter=console)
@@ -48,6 +50,15 @@ def register(app: typer.Typer) -> None:
 def _given(resolved: Resolved[TrainSettings]) -> frozenset[str]:
     """Names of the settings that the user gave, by flag or file."""
     return frozenset(name for name, source in resolved.sources.items() if source.startswith(("flag", "file")))
+
+
+def _by_data(resolved: Resolved[TrainSettings]) -> list[str]:
+    """What the recipe of a model has set as its study does for this dataset."""
+    found: dict[str, list[str]] = {}
+    for name, source in resolved.sources.items():
+        if source.startswith("recipe of") and " for " in source:
+            found.setdefault(source, []).append(f"--{name.replace('_', '-')} {getattr(resolved.settings, name)}")
+    return [f"{source}: {', '.join(options)}" for source, options in found.items()]
 
 
 def _stored(resolved: Resolved[TrainSettings]) -> Resolved[TrainSettings]:

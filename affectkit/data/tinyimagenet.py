@@ -36,6 +36,15 @@ def is_annotated(folder: Path) -> bool:
     return (folder / TABLE).is_file() and (folder / IMAGES).is_dir() and bool(_images(folder / IMAGES))
 
 
+def is_tiny_imagenet(root: Path) -> bool:
+    """Whether ``root`` holds Tiny-ImageNet, by its looks: training images in ``images`` folders below the ids of its
+    list, or validation images beside their table, which is gone where they have been sorted into class folders."""
+    if is_annotated(root / "val"):
+        return True
+    listed = listed_classes(root)
+    return bool(listed) and all((root / "train" / name / IMAGES).is_dir() for name in listed)
+
+
 def listed_classes(root: Path) -> tuple[str, ...]:
     """The WordNet ids in ``root``/wnids.txt, sorted; empty where there is no such file."""
     path = root / WNIDS

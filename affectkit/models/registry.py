@@ -89,9 +89,20 @@ RECIPES: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
-def recipe(name: str) -> dict[str, Any]:
-    """The training settings that a model brings in place of the general defaults, by name."""
-    return RECIPES.get(name, {})
+TINY_IMAGENET = "Tiny-ImageNet"
+# As the study trains on it: images as they are, flipped; main.py of the study's code (seed 002).
+_V1_TINY = {"augment": "flip", "fit": "crop"}
+
+DATA_RECIPES: dict[tuple[str, str], dict[str, Any]] = {
+    (name, TINY_IMAGENET): _V1_TINY for name, entry in MODELS.items() if entry.target == V1
+}
+"""What changes of a recipe on a dataset that a study trains on otherwise, by model and layout."""
+
+
+def recipe(name: str, layout: str | None = None) -> dict[str, Any]:
+    """The training settings that a model brings in place of the general defaults, by name; with ``layout`` those
+    alone that it brings for data of that kind."""
+    return RECIPES.get(name, {}) if layout is None else DATA_RECIPES.get((name, layout), {})
 
 
 def family(name: str) -> ModuleType:

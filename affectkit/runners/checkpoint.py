@@ -16,7 +16,7 @@ from torch import nn
 from affectkit import __version__
 from affectkit.core.assets import BUILTIN_MODEL, PREFIX, model_file
 from affectkit.core.files import sha256, whole_file
-from affectkit.core.spec import InputSpec
+from affectkit.core.spec import FITS, InputSpec
 from affectkit.errors import CheckpointError, RunError, UsageError
 from affectkit.models.pickled import is_pickled
 from affectkit.models.published_files import Published
@@ -170,15 +170,19 @@ def load_model(
     clip_weights: str | None = None,
     mode: str | None = None,
     mask: str | None = None,
+    fit: str | None = None,
 ) -> nn.Module:
     """The model of a checkpoint, in evaluation mode, with ``spec``, ``header`` and ``checkpoint_hash`` attributes.
 
     Args:
         clip_weights: file with the weights of a frozen CLIP, where they are not where the checkpoint says.
         mode, mask: of a published CM-VQVAE, whose file does not hold them.
+        fit: how images are brought to the input size, one of ``core.spec.FITS``; None: as the header says, which
+            keeps what the checkpoint says.
 
     Raises:
-        UsageError: ``mode`` or ``mask`` is given for another checkpoint, which says it itself.
+        UsageError: ``mode`` or ``mask`` is given for another checkpoint, which says it itself; ``fit`` for a model
+            that takes clips.
         CheckpointError: missing, damaged, NaN in a weight, or a name that this affectkit does not know.
         DeviceError: the device is not there.
     """
@@ -186,6 +190,7 @@ def load_model(
     published = _published(path, mode=mode, mask=mask) if is_pickled(path) else None
     check_choices(published, path, mode, mask)
     header = published_header(published) if published else read_header(path)
+    spec = fitted(header.spec, fit)
     target = resolve_device(device)
     try:
         builder = family(header.model)
@@ -200,10 +205,43 @@ def load_model(
         model.load_state_dict(published.state)
     else:
         load_tensors(model, path)
-    model.spec = header.spec
+    model.spec = spec
     model.header = header
     model.checkpoint_hash = sha256(path)
     return prepare_model(model, target, channels_last=target.channels_last).eval()
+
+
+def fitted(spec: InputSpec, fit: str | None) -> InputSpec:
+    """``spec`` with images fitted as ``--fit`` says; itself for None.
+
+    Raises:
+        UsageError: there is no such fit, or the model takes clips, which are framed as its study did.
+    """
+    if fit is None:
+        return spec
+    if fit not in FITS:
+        raise UsageError(f"--fit must be one of {', '.join(FITS)}; got {fit!r}.")
+    if spec.clip is not None:
+        raise UsageError(
+            f"--fit {fit} has no effect: this model takes clips, which are framed as its study did.", "Leave it out."
+        )
+    return spec.with_(fit=fit)
+
+
+def told_fit(model: nn.Module) -> dict[str, str]:
+    """How images are fitted to the input of a loaded ``model``, for a record; also what its checkpoint says, where
+    that is another."""
+    own = model.header.spec.fit
+    return {"fit": model.spec.fit, **({"checkpoint_fit": own} if own != model.spec.fit else {})}
+
+
+def notes_on(model: nn.Module) -> list[str]:
+    """What a user should know of how a checkpoint was read."""
+    told, published = told_fit(model), model.header.training.get("published", {})
+    notes = [str(note) for note in published.get("notes", ())]
+    if "checkpoint_fit" in told:
+        notes.append(f"images are fitted by --fit {told['fit']}; the checkpoint says {told['checkpoint_fit']}")
+    return notes
 
 
 def _published(path: Path, **choices: str | None) -> Published:

@@ -38,7 +38,7 @@ from affectkit.data.scales import parse_scale
 from affectkit.data.split import Split, some
 from affectkit.errors import DataError, UsageError
 from affectkit.runners.backends import set_up_backends
-from affectkit.runners.checkpoint import find_checkpoint, load_model, make_task
+from affectkit.runners.checkpoint import find_checkpoint, load_model, make_task, notes_on, told_fit
 from affectkit.runners.forwarding import forward_in_blocks
 from affectkit.runners.place import Place
 from affectkit.runners.processes import Group, joined
@@ -170,7 +170,9 @@ def _test(settings: TestSettings, *, reporter: Reporter) -> dict[str, Any]:
 def _test_at(
     place: Place, path: Path, thresholds: dict[str, float], settings: TestSettings, *, reporter: Reporter
 ) -> dict[str, Any]:
-    model = load_model(path, device=settings.device, **settings.of_file())
+    model = load_model(path, device=settings.device, fit=settings.fit, **settings.of_file())
+    for text in notes_on(model):
+        reporter.note(text)
     network = place.network(model, compiled=settings.compile, reporter=reporter)
     task = make_task(model.spec, model.header.training.get("task_options"))
     unknown = [name for name in thresholds if name not in task.better]
@@ -187,6 +189,8 @@ def _test_at(
     if folder is not None:
         place.group.together(lambda: str(fresh_folder(folder, force=settings.force, name="--results")))
     source, split = tested(place, task, settings, reporter=reporter)
+    if settings.fit and split.store is not None:
+        raise UsageError(f"--fit is for image files; {source.root} holds prepared clips.", "Leave it out.")
     workers, why = place.workers(settings.workers, held=split.store is not None)
     reporter.note(place.describe(settings.batch_size, f"{workers} ({why})"))
     seen = task.spec.in_colour() if settings.alter else task.spec
@@ -213,6 +217,7 @@ def _test_at(
         "images": len(results.split),
         "skipped": [{"image": failure.name, "reason": failure.reason} for failure in failures],
         "classes": list(task.spec.classes),
+        **told_fit(model),
         "temperature": task.spec.temperature,
         "calibration": model.header.training.get("calibration"),
         "device": place.device.torch_name,

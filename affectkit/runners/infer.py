@@ -29,7 +29,7 @@ from affectkit.data.split import some
 from affectkit.errors import DataError, UsageError
 from affectkit.models.registry import takes_faces
 from affectkit.runners.backends import set_up_backends
-from affectkit.runners.checkpoint import find_checkpoint, load_model, make_task
+from affectkit.runners.checkpoint import find_checkpoint, load_model, make_task, notes_on, told_fit
 from affectkit.runners.drawing import Drawer
 from affectkit.runners.evaluate import gather_failures, share_of
 from affectkit.runners.forwarding import forward, forward_in_blocks
@@ -144,7 +144,7 @@ def infer(settings: InferSettings, *, reporter: Reporter, listed: IO[str], stdou
 def _infer(settings: InferSettings, *, reporter: Reporter, listed: IO[str], stdout: IO[str]) -> dict[str, Any]:
     path = find_checkpoint(settings.checkpoint)
     place = Place.choose(settings.device, settings.precision)
-    model = load_model(path, device=settings.device, **settings.of_file())
+    model = load_model(path, device=settings.device, fit=settings.fit, **settings.of_file())
     if (model.header.training.get("task_options") or {}).get("stage") == "autoencoder":
         raise UsageError(
             f"{path} is of autoencoders alone (--stage autoencoder): what tells emotions has learned nothing.",
@@ -155,12 +155,15 @@ def _infer(settings: InferSettings, *, reporter: Reporter, listed: IO[str], stdo
         f"{path}: {model.header.model}, task {task.name}, {task.described()}, "
         f"{task.spec.height}x{task.spec.width}x{task.spec.channels}"
     )
+    for text in notes_on(model):
+        reporter.note(text)
     summary = {
         "checkpoint": str(path),
         "checkpoint_sha256": model.checkpoint_hash,
         "affectkit": __version__,
         "task": task.name,
         "classes": list(task.spec.classes),
+        **told_fit(model),
         "paths": list(settings.paths),
         "recursive": settings.recursive,
     }

@@ -29,7 +29,7 @@ from affectkit.errors import DataError, Stopped, UsageError
 from affectkit.metrics import robustness as measures
 from affectkit.runners.backends import set_up_backends
 from affectkit.runners.baseline import CLEAN, Baseline, read_baseline
-from affectkit.runners.checkpoint import find_checkpoint, load_model, make_task
+from affectkit.runners.checkpoint import find_checkpoint, load_model, make_task, notes_on, told_fit
 from affectkit.runners.corrupted import Corrupting, Recipe, Saver, places_of, rows_there, split_below
 from affectkit.runners.evaluate import evaluate, evaluation_loader, tested
 from affectkit.runners.place import Place
@@ -88,7 +88,9 @@ class Sweep:
         self.settings, self.place, self.reporter = settings, place, reporter
         self.steps = self._steps()
         path = find_checkpoint(settings.checkpoint)
-        self.model = load_model(path, device=settings.device, **settings.of_file())
+        self.model = load_model(path, device=settings.device, fit=settings.fit, **settings.of_file())
+        for text in notes_on(self.model):
+            reporter.note(text)
         self.network: nn.Module = place.network(self.model, compiled=settings.compile, reporter=reporter)
         self.task = make_task(self.model.spec, self.model.header.training.get("task_options"))
         self.thresholds = parse_thresholds(settings.fail_under, self._bounds())
@@ -137,7 +139,7 @@ class Sweep:
             raise UsageError(
                 "corruptions are of images, and this model looks at none.", "Name a checkpoint that looks at images."
             )
-        for name in ("corrupted_root", "save_images"):
+        for name in ("corrupted_root", "save_images", "fit"):
             if getattr(self.settings, name) is not None:
                 option = name.replace("_", "-")
                 raise UsageError(
@@ -186,6 +188,7 @@ class Sweep:
             "checkpoint_sha256": self.model.checkpoint_hash,
             "affectkit": __version__,
             "task": self.task.name,
+            **told_fit(self.model),
             "data": str(self.settings.data),
             "split": self.split.name,
             "data_fingerprint": self.split.fingerprint(),

@@ -278,10 +278,11 @@ class Output:
                 f"the rows in {self.folder} were made with another checkpoint.",
                 "Name that checkpoint, another --results folder, or --force.",
             )
-        same = ("paths", "recursive", "faces_by")
+        same = ("paths", "recursive", "faces_by", "fit")
         if [before.get(key) for key in same] != [self.summary.get(key) for key in same]:
             was = " ".join(before["paths"]) + (" --recursive" if before["recursive"] else "")
             was += f" --faces {before['faces_by']}" if before.get("faces_by") else ""
+            was += f" --fit {before['fit']}" if before.get("fit") else ", made before --fit was recorded"
             raise UsageError(
                 f"the rows in {self.folder} are those of: {was}.",
                 "Name the same images, another --results folder, or --force.",

@@ -16,7 +16,7 @@ from affectkit.data.presets import PRESETS
 from affectkit.data.scales import RATINGS, parse_scale
 from affectkit.errors import UsageError
 from affectkit.losses import LOSSES, RATING_LOSSES, parse_loss
-from affectkit.models.registry import recipe
+from affectkit.models.registry import TINY_IMAGENET, recipe
 from affectkit.models.v1.parts import parse_parts
 from affectkit.runners.settings_codes import Codes
 from affectkit.schedules import SCHEDULES
@@ -59,6 +59,17 @@ def rating_range(default_text: str) -> Any:
         group=DATA,
         metavar="LOW,HIGH",
         default_text=default_text,
+    )
+
+
+def fitting() -> Any:
+    """The option ``--fit`` of commands that take a checkpoint."""
+    return setting(
+        None,
+        "How an image is brought to the input size.",
+        choices=tuple(FITS),
+        group=DATA,
+        default_text="the checkpoint's",
     )
 
 
@@ -354,16 +365,22 @@ class TrainSettings(Codes, Runtime):
         return faults
 
     @staticmethod
-    def implied(values: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-        """The defaults that come with a model, and where they are from."""
+    def implied(values: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+        """The defaults that come with a model, and with a dataset that its study trained it on; where they are from."""
         name = values.get("model", TrainSettings.model)
         if "model" not in values and values.get("init") is not None and model_file(values["init"]):
             name = BUILTIN_NETWORK
-            return f"{values['init']}, a {name}", {"model": name, **recipe(name)}
+            return [(f"{values['init']}, a {name}", {"model": name, **recipe(name)})]
         found = recipe(name)
         if values.get("stage") == "autoencoder" and "monitor" in found:
             found = {**found, "monitor": "reconstruction"}
-        return f"recipe of {name}", found
+        layers = [(f"recipe of {name}", found)]
+        if (tiny := recipe(name, TINY_IMAGENET)) and values.get("data") is not None:
+            from affectkit.data.tinyimagenet import is_tiny_imagenet  # which loads NumPy
+
+            if is_tiny_imagenet(values["data"]):
+                layers.insert(0, (f"recipe of {name} for {TINY_IMAGENET}", tiny))
+        return layers
 
     def keeps(self, epoch: int) -> bool:
         """Whether the checkpoint of that epoch is kept under its number; 0 is before training."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from affectkit.config import setting
 from affectkit.corruptions import SCALES, SEVERITIES, several
 from affectkit.errors import UsageError
-from affectkit.runners.settings import DATA, RUN
+from affectkit.runners.settings import DATA, RUN, fitting
 from affectkit.runners.settings_tested import Tested
 
 CORRUPTION = "Corruptions"
@@ -42,6 +42,7 @@ class RobustnessSettings(Tested):
         choices=("auto", "ram", "none"),
         group=DATA,
     )
+    fit: str | None = fitting()
     corruptions: str = setting(
         "benchmark",
         "benchmark (the fifteen), validation (the four held out), all (both), alterations (VCA's), or names.",

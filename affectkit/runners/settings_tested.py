@@ -10,7 +10,7 @@ from affectkit.config import setting
 from affectkit.core.assets import BUILTIN, BUILTIN_MODEL, PREFIX
 from affectkit.corruptions import parse as parse_corruption
 from affectkit.errors import UsageError
-from affectkit.runners.settings import DATA, RUN, Runtime, check_shard, clip_file, rating_range
+from affectkit.runners.settings import DATA, RUN, Runtime, check_shard, clip_file, fitting, rating_range
 from affectkit.runners.settings_codes import published_mask, published_mode
 
 
@@ -57,6 +57,7 @@ class TestSettings(Tested):
         group=DATA,
         metavar="NAME[:SEVERITY|=STRENGTH]",
     )
+    fit: str | None = fitting()
     results: Path | None = setting(None, "Folder for tables and pictures.", group=DATA)
     force: bool = setting(False, "Write into a --results that is not empty.", group=DATA)
     fail_under: str | None = setting(
@@ -115,6 +116,7 @@ class InferSettings(Runtime):
     clip_weights: str | None = clip_file()
     mode: str | None = published_mode()
     mask: str | None = published_mask()
+    fit: str | None = fitting()
     faces: str | None = setting(
         None,
         "Find faces and predict each: auto (a picture that is a face crop is taken whole), haar (OpenCV's cascade), "
