@@ -103,7 +103,8 @@ def _read(contents: Contents, choices: Choices) -> Published:
     head = head_of(inner)
     name = next(name for name in NETWORKS[head] if not _differences(name, inner, head))
     hidden, outputs = len(inner[f"{head}.{FIRST}.weight"]), len(inner[f"{head}.{LAST}.weight"])
-    classes = CLASSES if outputs == len(CLASSES) else tuple(map(str, range(outputs)))
+    named = outputs == len(CLASSES)
+    classes = CLASSES if named else tuple(map(str, range(outputs)))
     state = renamed(inner, head)
     state |= {
         key: torch.tensor(0)
@@ -116,7 +117,7 @@ def _read(contents: Contents, choices: Choices) -> Published:
         title=f"emotion distribution, {name}, {outputs} classes",
         model=name,
         options={"dropout": DROPOUT, "top": "mlp", "top_width": hidden},
-        spec=InputSpec("distribution", SIDE, SIDE, mean=MEAN, std=STD, fit="stretch", classes=classes),
+        spec=InputSpec("distribution", SIDE, SIDE, mean=MEAN, std=STD, fit="stretch", classes=classes, named=named),
         state=state,
         summary=numbers(told),
         precision="single",

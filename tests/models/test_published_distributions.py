@@ -90,7 +90,7 @@ def test_a_published_file_predicts_as_its_network_does(published, name):
     found = affectkit.load(path)
     header = read_header(path)
     assert (header.model, header.options) == (name, {"dropout": 0.3, "top": "mlp", "top_width": 512})
-    assert found.spec.classes == CLASSES == affectnet.CLASSES
+    assert found.spec.classes == CLASSES == affectnet.CLASSES and found.spec.named
     assert (found.spec.fit, found.spec.height, found.spec.mean, found.spec.std) == ("stretch", 224, MEAN, STD)
     assert header.training["published"]["epoch"] == 7 and header.training["published"]["best_val_loss"] == 0.15
     images = torch.randn(1, 3, 224, 224, generator=torch.Generator().manual_seed(1))
@@ -152,7 +152,7 @@ def test_every_network_of_the_study_is_told_from_the_others():
             given = Contents(affectnet.Path("c.pth"), state, {})
             assert FAMILY.faults(given) == [], name
             found = FAMILY.read(given, None)
-            assert found.model == name and found.spec.classes == tuple("01234")
+            assert found.model == name and found.spec.classes == tuple("01234") and not found.spec.named
             done.append(name)
     assert len(done) == len(set(done)) == 13
 
