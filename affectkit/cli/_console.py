@@ -232,8 +232,10 @@ def _terminate(number: int, frame: FrameType | None) -> None:
     raise Terminated(signal.Signals(number).name)
 
 
-def shown(value: Any) -> str:
-    """A metric for a table: four decimals, a dash for what is not a number."""
+def shown(value: Any, note: str = "") -> str:
+    """A metric for a table: four decimals, a dash for what is not a number; a ``note`` behind it in brackets."""
+    if note:
+        return f"{shown(value)} ({note})"
     if value is None:  # what was not a number, read back from JSON
         return "-"
     if isinstance(value, float):

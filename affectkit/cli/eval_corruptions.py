@@ -43,14 +43,15 @@ def register(app: typer.Typer) -> None:
 def render(summary: dict[str, Any], console: Console) -> None:
     """The rows, the means by corruption, and what sums them up."""
     console.result(summary)
-    metrics = summary["shown"]
+    metrics, over = summary["shown"], summary["over_classes"]
+    headings = [f"{name} ({over[name]})" if name in over else name for name in metrics]
     rows = [
         [row["corruption"], str(row["severity"] or ""), f"{row['images']:,}", *_cells(row["metrics"], metrics)]
         for row in summary["rows"]
     ]
-    console.table(["corruption", "severity", "images", *metrics], rows)
+    console.table(["corruption", "severity", "images", *headings], rows)
     compared = "ce" in summary
-    title = ["mean over severities", *metrics, *(["CE"] if compared else [])]
+    title = ["mean over severities", *headings, *(["CE"] if compared else [])]
     means = [
         [name, *_cells(values, metrics), *([shown(summary["ce"][name])] if compared else [])]
         for name, values in summary["means"].items()

@@ -37,7 +37,8 @@ def render(summary: dict[str, Any], console: Console, *, results: Path | None) -
     """The metrics, what was skipped, and the exit code that follows from them."""
     console.result(summary)
     columns = [summary["task"], f"{summary['split']}, n = {summary['images']:,}"]
-    rows = [[name, shown(value)] for name, value in summary["metrics"].items()]
+    over = summary["over_classes"]
+    rows = [[name, shown(value, over.get(name, ""))] for name, value in summary["metrics"].items()]
     if intervals := summary["intervals"]:
         columns.append("95% interval")
         rows = [[*row, span(intervals[row[0]]) if row[0] in intervals else ""] for row in rows]

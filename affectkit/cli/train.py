@@ -81,12 +81,19 @@ def render(result: dict[str, Any], console: Console) -> None:
         if part not in result:
             continue
         values = result[part]
+        over = result.get("repeats", [result])[0].get(f"{part}_over_classes", {})
         if "repeats" in result:
             spread, interval = result[f"{prefix}sd"], result[f"{prefix}interval"]
-            rows = [[name, shown(values[name]), shown(spread[name]), span(interval[name])] for name in values]
+            rows = [
+                [name, shown(values[name], over.get(name, "")), shown(spread[name]), span(interval[name])]
+                for name in values
+            ]
             console.table([title, "mean", "sd", "95% of the mean"], rows, title=f"{len(result['repeats'])} repeats")
             continue
-        columns, rows = [title, f"epoch {result['best_epoch']}"], [[name, shown(values[name])] for name in values]
+        columns, rows = (
+            [title, f"epoch {result['best_epoch']}"],
+            [[name, shown(values[name], over.get(name, ""))] for name in values],
+        )
         if intervals := result.get(f"{part}_intervals"):
             columns.append("95% interval")
             rows = [[*row, span(intervals[row[0]]) if row[0] in intervals else ""] for row in rows]

@@ -16,6 +16,8 @@ import numpy as np
 
 from affectkit.core.progress import Reporter, Silent
 from affectkit.data import affectnet, clips, tinyimagenet
+from affectkit.data.class_columns import Choice
+from affectkit.data.class_names import check_numbers
 from affectkit.data.decode import is_hidden, is_image_name
 from affectkit.data.scales import Scale
 from affectkit.data.split import Split, some
@@ -33,6 +35,7 @@ class Labels:
         scale: of the ratings; None: the likely one.
         alone: what the items of ``file`` are called where it has no ``split`` column.
         whole: pass over that column of ``file``.
+        choice: what is said of the columns of tables.
     """
 
     file: Path | None = None
@@ -40,6 +43,7 @@ class Labels:
     scale: Scale | None = None
     alone: str = "all"
     whole: bool = False
+    choice: Choice = field(default_factory=Choice)
 
 
 TABLE_NAMES = {"train": ("train",), "valid": ("valid", "val", "validation"), "test": ("test",)}
@@ -92,18 +96,26 @@ def find(root: Path, *, labels: Labels | None = None, reporter: Reporter | None 
         raise DataError(f"dataset {root} is not a folder.", "Name the folder that holds the images or tables.")
     labels = labels or Labels()
     if clips.is_prepared(root):
+        _refuse_choice(root, "prepared clips", labels.choice)
         splits, classes, found = clips.read_prepared(root)
         return Source(root, "prepared clips", splits, classes, tuple(found))
     if labels.file is not None:
         splits, found = read_tables(
-            {labels.alone: labels.file}, root=root, ratings=labels.ratings, scale=labels.scale, whole=labels.whole
+            {labels.alone: labels.file},
+            root=root,
+            ratings=labels.ratings,
+            scale=labels.scale,
+            whole=labels.whole,
+            choice=labels.choice,
         )
-        return Source(root, f"{labels.file.name} on the images", splits, next(iter(splits.values())).classes, (*found,))
+        classes = next(iter(splits.values())).classes
+        check_numbers(classes, f"table {labels.file}")
+        return Source(root, f"{labels.file.name} on the images", splits, classes, (*found,))
     notes: list[str] = []
     folders = _class_folders(root)
     tables = _tables(root, notes, strict=not folders and not affectnet.fits(root))
     if tables:
-        splits, found = read_tables(tables, ratings=labels.ratings, scale=labels.scale)
+        splits, found = read_tables(tables, ratings=labels.ratings, scale=labels.scale, choice=labels.choice)
         layout = "tables"
         if folders:
             notes.append("class folders are here as well: the tables are used")
@@ -116,7 +128,17 @@ def find(root: Path, *, labels: Labels | None = None, reporter: Reporter | None 
         layout = "Tiny-ImageNet" if any(map(tinyimagenet.is_annotated, folders.values())) else "class folders"
     else:
         raise DataError(f"no dataset found in {root}.\n{LOOKED_FOR}\nfound: {_contents(root)}.", _advice(root))
-    return Source(root, layout, splits, next(iter(splits.values())).classes, (*notes, *found))
+    if layout != "tables":
+        _refuse_choice(root, layout, labels.choice)
+    classes = next(iter(splits.values())).classes
+    check_numbers(classes, f"{layout} in {root}")
+    return Source(root, layout, splits, classes, (*notes, *found))
+
+
+def _refuse_choice(root: Path, layout: str, choice: Choice) -> None:
+    if choice.classes or choice.ignored:
+        option = "--classes" if choice.classes else "--ignore-columns"
+        raise DataError(f"{option} is for tables, and {root} holds {layout}.", "Leave it out.")
 
 
 def _visible(folder: Path, wanted: Callable[[os.DirEntry[str]], bool]) -> list[str]:

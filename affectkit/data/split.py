@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from affectkit.core.randomness import address
-from affectkit.core.registry import nearest
+from affectkit.data.class_names import likely
 from affectkit.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -193,7 +193,7 @@ class Split:
         text += some([f"{name!r} ({numbers[name]:,} items)" for name in extra])
         text += f"\n  missing here: {some([repr(name) for name in missing]) if missing else 'none'}"
         text += f"\n  wanted: {some(wanted, 30)}"
-        guesses = [(name, nearest(name, missing) or nearest(name, list(wanted))) for name in extra]
+        guesses = [(name, likely(name, missing) or likely(name, wanted)) for name in extra]
         meant = [f"{name!r} -> {' or '.join(map(repr, near))}" for name, near in guesses if near]
         return text + (f"\n  did you mean {some(meant)}?" if meant else "")
 

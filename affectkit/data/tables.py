@@ -1,37 +1,31 @@
-"""CSV tables of images: a ``filename`` column with a ``label``, one column an emotion, or ratings; or several."""
+"""CSV tables of images: a ``filename`` column with a ``label``, one column a class, or ratings; or several."""
 
 from __future__ import annotations
 
 import contextlib
 import csv
 import itertools
-import os
-import posixpath
-import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from affectkit.core.files import inside
-from affectkit.core.registry import nearest
-from affectkit.data.ratings import check_scale, rating_numbers
+from affectkit.data.class_columns import Choice, check_choice, ignoring, kinds
+from affectkit.data.class_names import likely
+from affectkit.data.ratings import check_scale
 from affectkit.data.scales import HEADERLESS, RATINGS, Scale
 from affectkit.data.split import Split, some
+from affectkit.data.table_cells import INDEX_COLUMNS, RESERVED, Cells, column_name
 from affectkit.data.table_faults import Faults, check_files, check_repeats
 from affectkit.errors import DataError
 
-RESERVED = frozenset(
-    {"filename", "extension", "label", "split", *RATINGS, "subject", "source", "draw", "face", "id", "usage"}
-)
-SPLIT_VALUES = {"train": "train", "valid": "valid", "val": "valid", "validation": "valid", "test": "test"}
-SUM_TOLERANCE = 1e-3
 # Rows that sum to 1 within this are taken as they are, so that float32 shares survive being written and read.
 EXACT_TOLERANCE = 1e-6
-_INDEX_COLUMNS = frozenset({"", "unnamed: 0"})  # what pandas writes for its row index
+TARGETS = (
+    "A table needs 'filename' and 'label', 'valence' and 'arousal', or one column for each of two or more emotions."
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +34,7 @@ class Table:
 
     Attributes:
         path: the CSV file. root: the folder that file names are relative to.
-        emotions: names of the emotion columns, in their order; empty where there are none.
+        emotions: names of the columns that are classes, in their order; empty where there are none.
         ids: posix paths relative to ``root``, (N,).
         lines: the rows' line numbers in the file, the header being line 1, (N,).
         labels: class names (N,), or None without a label column.
@@ -50,6 +44,7 @@ class Table:
         sources: of copies, as datasplit makes them, the id of their original, and of others their own (N,); None
             without columns ``source`` and ``draw``.
         every: whether a fault names all of its lines.
+        columns: the names of all columns. others: those that are neither classes nor of ``RESERVED``, and why.
     """
 
     path: Path
@@ -63,6 +58,8 @@ class Table:
     ratings: np.ndarray | None = field(default=None, repr=False)
     sources: list[str] | None = field(default=None, repr=False)
     every: bool = False
+    columns: tuple[str, ...] = ()
+    others: dict[str, str] = field(default_factory=dict, repr=False)
 
     def faults(self) -> Faults:
         """An empty list of faults of this table."""
@@ -97,11 +94,13 @@ def header_of(path: Path) -> list[str]:
     """
     with _reader(path) as reader:
         for row in reader:
-            return [_column(cell) for cell in row]
+            return [column_name(cell) for cell in row]
     raise DataError(f"table {path} is empty; a header line with 'filename' is needed.")
 
 
-def read_table(path: Path, *, root: Path | None = None, ratings: bool | None = False) -> Table:
+def read_table(
+    path: Path, *, root: Path | None = None, ratings: bool | None = False, choice: Choice | None = None
+) -> Table:
     """The cells of one table, checked for form; files are not looked for yet.
 
     Args:
@@ -109,31 +108,58 @@ def read_table(path: Path, *, root: Path | None = None, ratings: bool | None = F
             have no header line (its columns are then ``HEADERLESS``), and its faults name all lines. None: the
             table's own folder.
         ratings: whether the columns of ``RATINGS`` are read; None: where the table has no other target.
+        choice: what the user says of the columns; without, see ``class_columns.decide``.
 
     Raises:
-        DataError: a header that is not complete, or rows that are malformed, listed by line.
+        DataError: a header that is not complete, columns of which it cannot be told whether they are classes, or rows
+            that are malformed, listed by line.
     """
-    apart = root is not None
+    apart, choice = root is not None, choice or Choice()
     header = header_of(path)
     bare = apart and is_headerless(header)
     header = list(HEADERLESS) if bare else header
-    emotions = _check_header(path, header, ratings=ratings)
-    places = {name: index for index, name in enumerate(header)}
-    if ratings is None:
-        ratings = not emotions and "label" not in places
-    cells = _Cells(path, root or path.parent, places, emotions, rated=bool(ratings), every=apart)
+    candidates = _check_header(path, header, ratings=ratings, choice=choice)
+    places = {name: index for index, name in enumerate(header) if name not in choice.ignored}
+    rated = ratings is not False and any(name in places for name in RATINGS)
+    rated = rated and bool(ratings or "label" not in places)
+    cells = Cells(path, root or path.parent, places, candidates, rated=rated, every=apart)
     with _reader(path) as reader:
         for row in reader if bare else itertools.islice(reader, 1, None):
             if row:
                 cells.add(row, reader.line_num, width=len(header))
-    others = ", ".join(sorted(RESERVED))
-    hint = f"Every column that is not one of {others} is read as an emotion." if emotions else ""
+    emotions, others, rated = cells.settle(choice, ratings=ratings)
+    hint = "Columns that are no classes: --ignore-columns NAME,..." if emotions else ""
     if bare:
         hint = f"Without a header line the columns are {', '.join(HEADERLESS)}."
     cells.faults.check(hint)
     if not cells.ids:
         raise DataError(f"table {path} has a header and no rows.")
-    return cells.table()
+    if len(emotions) < 2 and "label" not in places and not rated:
+        raise DataError(
+            f"table {path} has no label, and no columns that are classes: {'; '.join(others.values())}.", TARGETS
+        )
+    if choice.classes:
+        others |= {name: f"{name}: not in --classes" for name in header if _is_free(name) and name not in emotions}
+    return Table(
+        path,
+        cells.root,
+        emotions,
+        cells.ids,
+        cells.lines,
+        cells.labels if "label" in places else None,
+        cells.splits if "split" in places else None,
+        cells.columns.of(emotions),
+        np.array(cells.ratings, dtype=np.float64).reshape(-1, len(RATINGS)) if rated else None,
+        cells.sources,
+        apart,
+        tuple(header),
+        {name: why for name, why in others.items() if name not in choice.ignored},
+    )
+
+
+def _is_free(name: str) -> bool:
+    """Whether the column ``name`` may be a class."""
+    return name not in RESERVED and name.lower() not in INDEX_COLUMNS
 
 
 def is_headerless(first: Sequence[str]) -> bool:
@@ -147,64 +173,6 @@ def is_headerless(first: Sequence[str]) -> bool:
     return True
 
 
-class _Cells:
-    """Takes rows apart, and keeps what is wrong with them."""
-
-    def __init__(
-        self, path: Path, root: Path, places: dict[str, int], emotions: tuple[str, ...], *, rated: bool, every: bool
-    ) -> None:
-        self.path, self.root, self.places, self.emotions, self.every = path, root, places, emotions, every
-        self.pick = itemgetter(*(places[name] for name in emotions)) if emotions else None
-        self.rated = rated
-        self.ids: list[str] = []
-        self.lines: list[int] = []
-        self.labels: list[str] = []
-        self.splits: list[str] = []
-        self.values: list[list[float]] = []
-        self.ratings: list[list[float]] = []
-        self.sources: list[str] | None = [] if {"source", "draw"} <= places.keys() else None
-        self.faults = Faults(path, every=every)
-
-    def add(self, row: list[str], line: int, *, width: int) -> None:
-        """One row; a fault where it is malformed."""
-        if len(row) != width:
-            self.faults.add(f"rows must have {width} columns", line, str(len(row)))
-            return
-        places = self.places
-        name = row[places["filename"]]
-        if (at := places.get("extension")) is not None and name and row[at].strip():
-            name = f"{name.strip()}.{row[at].strip().lstrip('.')}"
-        self.ids.append(_identity(self.root, name, self.faults, line))
-        self.lines.append(line)
-        if (at := places.get("label")) is not None:
-            self.labels.append(_label(row[at], self.faults, line))
-        if (at := places.get("split")) is not None:
-            self.splits.append(_split_value(row[at], self.faults, line))
-        if self.pick is not None:
-            self.values.append(_numbers(self.pick(row), self.emotions, self.faults, line))
-        if self.sources is not None:
-            self.sources.append(row[places["source"]].strip() or self.ids[-1])
-        if self.rated:
-            cells = [row[places[name]] if name in places else None for name in RATINGS]
-            self.ratings.append(rating_numbers(cells, self.faults, line))
-
-    def table(self) -> Table:
-        """All of it."""
-        return Table(
-            self.path,
-            self.root,
-            self.emotions,
-            self.ids,
-            self.lines,
-            self.labels if "label" in self.places else None,
-            self.splits if "split" in self.places else None,
-            np.array(self.values, dtype=np.float64).reshape(len(self.ids), len(self.emotions)),
-            np.array(self.ratings, dtype=np.float64).reshape(-1, len(RATINGS)) if self.rated else None,
-            self.sources,
-            self.every,
-        )
-
-
 def read_tables(
     paths: Mapping[str, Path],
     *,
@@ -212,15 +180,16 @@ def read_tables(
     ratings: bool | None = False,
     scale: Scale | None = None,
     whole: bool = False,
+    choice: Choice | None = None,
 ) -> tuple[dict[str, Split], list[str]]:
     """The splits in tables, ``{"train": Path, ...}``; a table that is alone may hold several in a ``split`` column.
 
     Rows that all sum to 1 (within 1e-3) are shares; otherwise non-negative whole numbers are votes. Without a
-    ``label`` column there are no labels, without emotion columns no distribution. The classes are the first split's
-    emotion columns, or its sorted labels, and the other splits are matched to them by name.
+    ``label`` column there are no labels, without columns that are classes no distribution. The classes are the first
+    split's columns, or its sorted labels, or those of ``choice``; the other splits are matched to them by name.
 
     Args:
-        root, ratings: see ``read_table``. scale: of the ratings; None for the likely one.
+        root, ratings, choice: see ``read_table``. scale: of the ratings; None for the likely one.
         whole: pass over a ``split`` column.
 
     Returns:
@@ -230,9 +199,13 @@ def read_tables(
         DataError: rows that are malformed (by line), files that are missing, named twice, in two splits, or outside
             the table's folder, classes that do not match, ratings outside their scale.
     """
+    choice = choice or Choice()
+    wanted, passed = (tuple(map(column_name, names)) for names in (choice.classes, choice.ignored))
+    choice = replace(choice, classes=wanted, ignored=passed)
+    read = {name: read_table(path, root=root, ratings=ratings, choice=choice) for name, path in paths.items()}
+    check_choice(read, choice)
     found: dict[str, Table] = {}
-    for name, path in paths.items():
-        table = read_table(path, root=root, ratings=ratings)
+    for name, table in read.items():
         if len(paths) == 1 and table.splits is not None and not whole:
             found.update({part: table.part(part) for part in dict.fromkeys(table.splits)})
         else:
@@ -243,16 +216,20 @@ def read_tables(
         check_files(table)
     if any(table.ratings is not None for table in tables.values()):
         scale = check_scale(tables.values(), scale)
-    kinds = _kinds(tables)
+    held = kinds(tables)
     splits: dict[str, Split] = {}
     for name, table in tables.items():
-        split = _to_split(name, table, kinds.get(name))
+        split = _to_split(name, table, held.get(name), choice.classes)
         if table.ratings is not None:
             split = replace(split, ratings=table.ratings, scale=scale)
         splits[name] = split.matched(next(iter(splits.values())).classes) if splits else split
-    notes = []
-    if len(set(kinds.values())) > 1:
-        notes.append("some tables hold votes and others shares: " + ", ".join(f"{k} {v}" for k, v in kinds.items()))
+    notes = [
+        f"{table.path.name}: columns that are no classes: {'; '.join(table.others.values())}"
+        for table in read.values()
+        if table.others
+    ]
+    if len(set(held.values())) > 1:
+        notes.append("some tables hold votes and others shares: " + ", ".join(f"{k} {v}" for k, v in held.items()))
     return splits, notes
 
 
@@ -269,18 +246,8 @@ def _reader(path: Path) -> Iterator[Any]:
         raise DataError(f"cannot read table {path}: {error.strerror or error}.") from error
 
 
-def _column(cell: str) -> str:
-    name = _text(cell)
-    return name.lower() if name.lower() in RESERVED else name
-
-
-def _text(cell: str) -> str:
-    """A class or column name: without spaces around, and composed, as file systems differ in that."""
-    return unicodedata.normalize("NFC", cell.strip())
-
-
-def _check_header(path: Path, header: list[str], *, ratings: bool | None) -> tuple[str, ...]:
-    """The emotion columns, or a DataError about the header."""
+def _check_header(path: Path, header: list[str], *, ratings: bool | None, choice: Choice) -> tuple[str, ...]:
+    """The columns that may be classes, or a DataError about the header."""
     twice = [name for name in dict.fromkeys(header) if name and header.count(name) > 1]
     if twice:
         raise DataError(f"table {path}: columns named twice: {some(twice)}.")
@@ -293,111 +260,32 @@ def _check_header(path: Path, header: list[str], *, ratings: bool | None) -> tup
                 "This is the label file of FER+: prepare the dataset first: affectkit prep ferplus FOLDER --output NEW."
             )
         raise DataError(f"table {path} has no 'filename' column; its columns are {some(header)}.", hint)
-    emotions = tuple(name for name in header if name not in RESERVED and name.lower() not in _INDEX_COLUMNS)
-    rated = ratings is not False and not emotions and any(name in header for name in RATINGS)
-    if len(emotions) < 2 and ("label" not in header or emotions) and not rated:
-        what = f"one emotion column only, {emotions[0]!r}" if emotions else "neither 'label' nor emotion columns"
-        raise DataError(
-            f"table {path} has {what}; its columns are {some(header)}.",
-            "A table needs 'filename' and 'label', 'valence' and 'arousal', or one column for each of two or more "
-            "emotions.",
-        )
-    return emotions
+    there = [name for name in header if name not in choice.ignored]
+    candidates = tuple(name for name in there if _is_free(name))
+    if choice.classes:
+        candidates = tuple(name for name in choice.classes if name in there)
+    rated = ratings is not False and any(name in there for name in RATINGS)
+    if len(candidates) < 2 and "label" not in there and not rated:
+        what = f"one emotion column only, {candidates[0]!r}" if candidates else "neither 'label' nor emotion columns"
+        raise DataError(f"table {path} has {what}; its columns are {some(header)}.", TARGETS)
+    return candidates
 
 
-def _identity(root: Path, name: str, faults: Faults, line: int) -> str:
-    """``name`` as the item's identity; what cannot be a file under ``root`` is a fault. Links are judged later."""
-    if not name:
-        faults.add("filename is empty", line)
-        return name
-    suspicious = name[0] == "/" or "\\" in name or "\x00" in name or (os.name == "nt" and ":" in name)
-    if suspicious or (".." in name and ".." in name.split("/")):
-        try:
-            inside(root, name)
-        except DataError:
-            faults.add("file names must be relative to the table's folder and stay in it", line, repr(name))
-            return name
-    return posixpath.normpath(name) if "//" in name or "./" in name or name.endswith("/") else name
-
-
-def _label(cell: str, faults: Faults, line: int) -> str:
-    label = _text(cell)
-    if not label:
-        faults.add("label is empty", line)
-    return label
-
-
-def _split_value(cell: str, faults: Faults, line: int) -> str:
-    value = SPLIT_VALUES.get(cell.strip().lower())
-    if value is None:
-        faults.add(f"split must be one of {', '.join(SPLIT_VALUES)}", line, repr(cell))
-        return ""
-    return value
-
-
-def _numbers(cells: tuple[str, ...], emotions: tuple[str, ...], faults: Faults, line: int) -> list[float]:
-    try:
-        numbers = [float(cell) for cell in cells]
-        # inf - inf and NaN are not 0, so one test covers a whole row.
-        if sum(numbers) * 0 == 0 and min(numbers) >= 0:
-            return numbers
-    except ValueError:
-        pass
-    for name, cell in zip(emotions, cells, strict=True):
-        try:
-            good = 0 <= float(cell) < float("inf")
-        except ValueError:
-            good = False
-        if not good:
-            faults.add("emotion columns must hold numbers of at least 0", line, f"{name}: {cell!r}")
-    return [0.0] * len(cells)
-
-
-def _kinds(tables: Mapping[str, Table]) -> dict[str, str]:
-    """Whether each table with emotion columns holds "shares" or "votes"; a DataError lists rows that are neither."""
-    kinds, whole = {}, {}
-    for name, table in tables.items():
-        if not table.emotions:
-            continue
-        sums = table.values.sum(axis=1)
-        is_share = np.abs(sums - 1) <= SUM_TOLERANCE
-        is_whole = (table.values == np.floor(table.values)).all(axis=1)
-        whole[name] = bool(is_whole.all())
-        if is_share.all():
-            kinds[name] = "shares"
-            continue
-        if not whole[name]:
-            by_share = is_share.sum() >= is_whole.sum()
-            rule = "rows of shares must sum to 1 (within 0.001)" if by_share else "votes must be whole numbers"
-            rows = np.flatnonzero(~(is_share if by_share else is_whole))
-            raise DataError(
-                f"table {table.path}: {rule}: {table.where(rows)}.",
-                "Emotion columns hold either shares that sum to 1 in every row, or raters' counts.",
-            )
-        if (sums == 0).any():
-            raise DataError(
-                f"table {table.path}: a row needs at least one vote: {table.where(np.flatnonzero(sums == 0))}.",
-                "Leave out items that no rater gave an emotion.",
-            )
-        kinds[name] = "votes"
-    if "votes" in kinds.values():  # single votes sum to 1 as well: next to a table of votes they are votes
-        kinds = {name: "votes" if whole[name] else kind for name, kind in kinds.items()}
-    return kinds
-
-
-def _to_split(name: str, table: Table, kind: str | None) -> Split:
-    classes = table.emotions or tuple(sorted(set(table.labels or ())))
+def _to_split(name: str, table: Table, kind: str | None, chosen: tuple[str, ...]) -> Split:
+    classes = table.emotions or chosen or tuple(sorted(set(table.labels or ())))
     labels = None
     if table.labels is not None:
         position = {label: index for index, label in enumerate(classes)}
         unknown = [label for label in dict.fromkeys(table.labels) if label not in position]
         if unknown:
-            guesses = [f"{label!r} -> {' or '.join(near)}" for label in unknown if (near := nearest(label, [*classes]))]
+            guesses = [f"{label!r} -> {' or '.join(near)}" for label in unknown if (near := likely(label, classes))]
             rows = [row for row, label in enumerate(table.labels) if label not in position]
+            columns = bool(table.emotions)
             raise DataError(
-                f"table {table.path}: labels {some([*map(repr, unknown)])} are not among the emotion columns "
-                f"({some(classes, 30)}): {table.where(rows)}.",
-                f"Did you mean {some(guesses)}?" if guesses else "Labels must be names of the emotion columns.",
+                f"table {table.path}: labels {some([*map(repr, unknown)])} are not among "
+                f"{'the emotion columns' if columns else '--classes'} ({some(classes, 30)}): {table.where(rows)}.",
+                (f"Did you mean {some(guesses)}? " if guesses else "")
+                + (f"To go by the labels alone: {ignoring(classes)}." if columns else "Name all classes, or none."),
             )
         labels = np.array([position[label] for label in table.labels], dtype=np.int64)
     distribution = votes = None

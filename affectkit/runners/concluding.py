@@ -12,6 +12,7 @@ from affectkit.core.files import write_json
 from affectkit.data.loading import close_loader
 from affectkit.errors import RunError, Stopped
 from affectkit.runners.checkpoint import load_tensors, make_task, read_header, save_checkpoint
+from affectkit.runners.class_counts import counted, judged
 from affectkit.runners.evaluate import evaluate, write_results
 from affectkit.runners.feeding import test_loader
 from affectkit.runners.signals import StopFlag
@@ -50,7 +51,8 @@ def conclude(trainer: Trainer, stopping: StopFlag) -> dict[str, Any]:
         trainer.reporter.note(told_calibration(task.spec.temperature, calibration))
     recorded = {"calibration": calibration} if calibration else {}
     metrics = task.metrics(results)
-    for text in task.remarks(results):
+    told = judged(task, results, "valid_")
+    for text in told["valid_remarks"]:
         trainer.reporter.warn(f"validation: {text}")
     tested = _test(trainer, model, task, stopping)
     summary = {
@@ -60,7 +62,9 @@ def conclude(trainer: Trainer, stopping: StopFlag) -> dict[str, Any]:
         "seed": trainer.settings.seed,
         "temperature": task.spec.temperature,
         **recorded,
+        **counted(task, trainer.training.splits()),
         "valid": metrics,
+        **told,
         **tested,
         "skipped": [{"image": name, "reason": reason} for name, reason in trainer.at.skipped.items()],
     }
@@ -102,12 +106,14 @@ def _test(trainer: Trainer, model: nn.Module, task: Task, stopping: StopFlag) ->
     finally:
         close_loader(loader)
     trainer.skip(failures)
-    for text in task.remarks(results):
+    told = judged(task, results, "test_")
+    for text in told["test_remarks"]:
         reporter.warn(f"test: {text}")
     found = {
         "test": task.metrics(results),
         "test_intervals": {name: list(pair) for name, pair in task.intervals(results).items()},
         "test_images": len(results.split),
+        **told,
     }
 
     def write() -> None:

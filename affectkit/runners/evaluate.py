@@ -23,6 +23,7 @@ from affectkit.core.spec import InputSpec
 from affectkit.corruptions import CORRUPTIONS, corrupt, parse
 from affectkit.corruptions.alterations import luma
 from affectkit.corruptions.base import check_strength
+from affectkit.data.class_columns import Choice
 from affectkit.data.layouts import Labels, Source, find
 from affectkit.data.loading import (
     EVALUATION,
@@ -39,6 +40,7 @@ from affectkit.data.split import Split, some
 from affectkit.errors import DataError, UsageError
 from affectkit.runners.backends import set_up_backends
 from affectkit.runners.checkpoint import find_checkpoint, load_model, make_task, notes_on, told_fit
+from affectkit.runners.class_counts import judged
 from affectkit.runners.forwarding import forward_in_blocks
 from affectkit.runners.place import Place
 from affectkit.runners.processes import Group, joined
@@ -203,7 +205,8 @@ def _test_at(
     results, failures = found
     refuse_failures(failures, settings.on_error)
     metrics = task.metrics(results)
-    for text in task.remarks(results):
+    told = judged(task, results)
+    for text in told["remarks"]:
         reporter.warn(text)
     summary = {
         "checkpoint": str(path),
@@ -218,6 +221,8 @@ def _test_at(
         "skipped": [{"image": failure.name, "reason": failure.reason} for failure in failures],
         "classes": list(task.spec.classes),
         **told_fit(model),
+        "class_counts": {} if task.rated else results.split.counts(),
+        **told,
         "temperature": task.spec.temperature,
         "calibration": model.header.training.get("calibration"),
         "device": place.device.torch_name,
@@ -240,10 +245,13 @@ def tested(place: Place, task: Task, settings: Tested, *, reporter: Reporter) ->
         scale=parse_scale(settings.rating_range) if settings.rating_range else task.scale,
         alone=settings.split,
         whole=settings.split == "all",
+        choice=Choice(settings.classes, settings.ignore_columns, known=task.spec.classes if task.spec.named else ()),
     )
     source = place.group.in_turn(lambda: find(settings.data, labels=labels, reporter=reporter))
     split, note = task.usable(find_split(source, settings.split))
-    reporter.note(f"{source.layout} in {source.root}, {split.name} split: {len(split):,} {noun_of(task.spec)}")
+    reporter.note(
+        f"{source.layout} in {source.root}, {split.name} split: {len(split):,} {noun_of(task.spec)}; {task.described()}"
+    )
     for text in filter(None, (*source.notes, note)):
         reporter.note(text)
     if not task.spec.named:

@@ -8,6 +8,7 @@ from typing import Any
 from affectkit.config import plain
 from affectkit.core.progress import Reporter
 from affectkit.core.spec import InputSpec
+from affectkit.data.class_columns import Choice
 from affectkit.data.layouts import Labels, Source, find
 from affectkit.data.loading import needs_whole
 from affectkit.data.scales import RATINGS, parse_scale
@@ -62,6 +63,7 @@ def wanted_labels(settings: TrainSettings) -> Labels:
         settings.labels,
         ratings=None if settings.task == "auto" else TASKS.resolve(settings.task).rated,
         scale=parse_scale(settings.rating_range) if settings.rating_range else None,
+        choice=Choice(settings.classes, settings.ignore_columns),
     )
 
 
@@ -71,7 +73,10 @@ def test_split(settings: TrainSettings, source: Source, task: Task, reporter: Re
         test = source.splits.get("test") if settings.labels is not None else None
     else:
         wanted = wanted_labels(settings)
-        labels = replace(wanted, file=settings.test_labels, alone="test", scale=wanted.scale or task.scale)
+        choice = replace(wanted.choice, known=task.spec.classes, strict=False)
+        labels = replace(
+            wanted, file=settings.test_labels, alone="test", scale=wanted.scale or task.scale, choice=choice
+        )
         found = find(settings.test_data or settings.data, labels=labels, reporter=reporter)
         test = found.splits.get("test") or found.splits.get("all")
         if test is None:

@@ -329,6 +329,7 @@ class Sweep:
             "device": self.place.device.torch_name,
             "layout": self.source.layout,
             "classes": list(self.task.spec.classes),
+            "over_classes": self.task.over_classes(self.split),
             "shown": list(self.task.compared),
             "computed": computed,
             "seconds": seconds,

@@ -76,7 +76,8 @@ def is_this_run(run: RunFolder, settings: TrainSettings) -> bool:
     """Whether ``run`` is complete and was made with these very settings, so that there is nothing to do."""
     if run.status().get("state") != "done" or not run.config.is_file():
         return False
-    stored, now = run.read_config()["settings"], plain(settings)
+    # A run from before there was a setting had its default.
+    stored, now = {**plain(TrainSettings()), **run.read_config()["settings"]}, plain(settings)
     free = {"force", "precision", *RESUMABLE}
     return all(stored.get(name) == value for name, value in now.items() if name not in free)
 

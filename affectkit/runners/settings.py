@@ -19,10 +19,10 @@ from affectkit.losses import LOSSES, RATING_LOSSES, parse_loss
 from affectkit.models.registry import TINY_IMAGENET, recipe
 from affectkit.models.v1.parts import parse_parts
 from affectkit.runners.settings_codes import Codes
+from affectkit.runners.settings_tables import DATA, chosen_classes, ignored_columns
 from affectkit.schedules import SCHEDULES
 from affectkit.tasks import TASKS
 
-DATA = "Data"
 MODEL = "Model"
 LEARNING = "Learning"
 REGULAR = "Regularisation"
@@ -127,6 +127,8 @@ class TrainSettings(Codes, Runtime):
         None, "Images to test on after training.", group=DATA, default_text="--data, with --test-labels"
     )
     test_labels: Path | None = setting(None, "Table of the labels or ratings of --test-data.", group=DATA)
+    classes: tuple[str, ...] = chosen_classes()
+    ignore_columns: tuple[str, ...] = ignored_columns()
     rating_range: str | None = rating_range("1,9 where the median is above 1, else -1,1")
     output: Path | None = setting(None, "Run folder to make.", group=DATA)
     resume: Path | None = setting(None, "Continue this run folder; needs nothing else.", group=DATA)

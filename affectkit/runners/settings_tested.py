@@ -10,8 +10,17 @@ from affectkit.config import setting
 from affectkit.core.assets import BUILTIN, BUILTIN_MODEL, PREFIX
 from affectkit.corruptions import parse as parse_corruption
 from affectkit.errors import UsageError
-from affectkit.runners.settings import DATA, RUN, Runtime, check_shard, clip_file, fitting, rating_range
+from affectkit.runners.settings import (
+    DATA,
+    RUN,
+    Runtime,
+    check_shard,
+    clip_file,
+    fitting,
+    rating_range,
+)
 from affectkit.runners.settings_codes import published_mask, published_mode
+from affectkit.runners.settings_tables import chosen_classes, ignored_columns
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +32,8 @@ class Tested(Runtime):
     labels: Path | None = setting(
         None, "Table of labels or ratings of the images in --data, if it does not lie there.", group=DATA
     )
+    classes: tuple[str, ...] = chosen_classes()
+    ignore_columns: tuple[str, ...] = ignored_columns()
     rating_range: str | None = rating_range("the model's")
     clip_weights: str | None = clip_file()
     mode: str | None = published_mode()
@@ -112,6 +123,8 @@ class InferSettings(Runtime):
     labels: Path | None = setting(
         None, "Table of labels or ratings of the images of one folder: they are tested, too.", group=DATA
     )
+    classes: tuple[str, ...] = chosen_classes()
+    ignore_columns: tuple[str, ...] = ignored_columns()
     rating_range: str | None = rating_range("the model's")
     clip_weights: str | None = clip_file()
     mode: str | None = published_mode()
@@ -178,7 +191,10 @@ class InferSettings(Runtime):
             others = [name for name in ("labels", "shard", "resume") if getattr(self, name)]
             faults += [f"--camera and --{name} exclude each other." for name in others]
             faults += ["--camera and PATHS exclude each other."] if self.paths else []
-        if self.labels is not None:
+        if self.labels is None:
+            chosen = {"classes": self.classes, "ignore-columns": self.ignore_columns}
+            faults += [f"--{name} needs --labels: it is for tables." for name, value in chosen.items() if value]
+        else:
             faults += ["--labels needs --results."] if self.results is None else []
             faults += [
                 f"--labels and --{name} exclude each other." for name in ("shard", "resume") if getattr(self, name)

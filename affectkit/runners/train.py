@@ -243,7 +243,12 @@ class Trainer:
         trackers.log(at.epoch, {key: float(value) for key, value in row.items() if key != "epoch"})
         if self._due_at_epoch():
             self._save()
-        told = ", ".join(f"{name} {metrics[name]:.4f}" for name in self.task.headline if name in metrics)
+        over = self.task.over_classes(results.split)
+        told = ", ".join(
+            f"{name} {metrics[name]:.4f}" + (f" ({over[name]})" if name in over else "")
+            for name in self.task.headline
+            if name in metrics
+        )
         mark = " (best)" if at.waited == 0 else ""
         self.reporter.note(
             f"epoch {at.epoch}/{settings.epochs}: train loss {row['train_loss']:.4f}; valid {told}{mark}; "

@@ -23,6 +23,7 @@ from affectkit.data.split import Split
 from affectkit.models.registry import build, last_layer
 from affectkit.runners.backends import Compiled
 from affectkit.runners.checkpoint import Header, find_checkpoint
+from affectkit.runners.class_counts import tell_classes
 from affectkit.runners.device import prepare_model
 from affectkit.runners.features import encoder_of
 from affectkit.runners.place import Place
@@ -77,6 +78,10 @@ class Training:
             },
         )
 
+    def splits(self) -> dict[str, Split]:
+        """The splits by name; ``test`` where there is one."""
+        return {"train": self.train, "valid": self.valid, **({} if self.test is None else {"test": self.test})}
+
     def targets(self, epoch: int) -> dict[str, torch.Tensor]:
         """The targets of all training images in an epoch."""
         return mixed(self.task.targets(self.train, epoch=epoch), self.soft, self.settings.teacher_share)
@@ -119,6 +124,8 @@ def prepare(settings: TrainSettings, *, reporter: Reporter, restored: bool = Fal
     spec = task.spec
     task.targets(train.select(np.arange(1)), epoch=0)  # an option that the data cannot serve fails here
     test = test_split(settings, source, task, reporter)
+    measured = {"valid": valid} if test is None else {"valid": valid, "test": test}
+    tell_classes(task, {"train": train, **measured}, reporter)
     if restored:
         model = build(settings.model, spec, **options)
     else:

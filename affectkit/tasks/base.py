@@ -99,6 +99,8 @@ class Task(ABC):
     """The metrics by which a model under corruptions is compared with itself, the first of them first."""
     accuracy: ClassVar[str] = ""
     """The metric that is a share of right answers, whose complement is an error; empty where there is none."""
+    by_class: ClassVar[tuple[str, ...]] = ()
+    """The metrics that say nothing of classes without an image in the split, and look as if they did."""
     parts: ClassVar[tuple[str, ...]] = ()
     """The parts of the training loss that the history has a column for, where an epoch has them."""
     several: ClassVar[bool] = True
@@ -200,6 +202,10 @@ class Task(ABC):
     def described(self) -> str:
         """What the outputs are, in a few words."""
         return f"{len(self.spec.classes)} classes"
+
+    def over_classes(self, split: Split) -> dict[str, str]:
+        """For each of ``by_class`` how many of the classes it is over, where ``split`` lacks some: "3 of 4 classes"."""
+        return {}
 
     def remarks(self, results: Results) -> list[str]:
         """What a user should know before relying on the metrics of ``results``."""

@@ -11,7 +11,7 @@ import torch
 
 from affectkit.core.randomness import address
 from affectkit.core.spec import InputSpec
-from affectkit.data.split import Split
+from affectkit.data.split import Split, some
 from affectkit.errors import DataError, UsageError
 from affectkit.losses import LOSSES, parse_loss
 from affectkit.losses.distribution import weighted_sum
@@ -91,6 +91,26 @@ class CategoricalTask(Task):
         if weights is None:
             return {name: values.mean() for name, values in parts.items()}
         return {name: (values * weights).sum() / weights.sum() for name, values in parts.items()}
+
+    def described(self) -> str:
+        if not self.spec.named:
+            return f"{len(self.spec.classes)} classes whose names are not known"
+        return f"{len(self.spec.classes)} classes ({some(self.spec.classes, 30)})"
+
+    def over_classes(self, split: Split) -> dict[str, str]:
+        there, count = len(np.unique(split.top())), len(self.spec.classes)
+        return dict.fromkeys(self.by_class, f"{there} of {count} classes") if there < count else {}
+
+    def remarks(self, results: Results) -> list[str]:
+        counts = results.split.counts()
+        absent = [name for name, number in counts.items() if not number]
+        if not absent:
+            return []
+        told = f"no image of {len(absent)} of {len(counts)} classes: {some(absent)}."
+        there = [name for name, number in counts.items() if number]
+        if len(there) == 1:
+            return [f"{told} Every image is of {there[0]!r}: {', '.join(self.by_class)} say nothing of the others."]
+        return [f"{told} {', '.join(self.by_class)} are over the other {len(there)}."]
 
     def probabilities(self, results: Results) -> np.ndarray:
         """Predicted distributions (N, C), float64, with the temperature that the specification holds."""

@@ -24,6 +24,7 @@ class ClassificationTask(CategoricalTask):
     headline: ClassVar[tuple[str, ...]] = ("loss", "accuracy", "balanced_accuracy")
     compared: ClassVar[tuple[str, ...]] = ("accuracy", "balanced_accuracy", "ece")
     accuracy = "accuracy"
+    by_class: ClassVar[tuple[str, ...]] = ("accuracy", "balanced_accuracy", "macro_f1")
     better: ClassVar[Mapping[str, str]] = {
         "loss": "min", "accuracy": "max", "balanced_accuracy": "max", "macro_f1": "max", "nll": "min", "ece": "min",
         "ece_top1": "min", "brier": "min", "ece_uncalibrated": "min", "ece_top1_uncalibrated": "min",

@@ -23,6 +23,7 @@ class DistributionTask(CategoricalTask):
     headline: ClassVar[tuple[str, ...]] = ("loss", "kl", "top1")
     compared: ClassVar[tuple[str, ...]] = ("kl", "top1", "ece")
     accuracy = "top1"
+    by_class: ClassVar[tuple[str, ...]] = ("top1", "balanced_accuracy")
     better: ClassVar[Mapping[str, str]] = {
         "loss": "min", "mse": "min", "total_variation": "min", "kl": "min", "js": "min", "emd": "min", "top1": "max",
         "balanced_accuracy": "max", "ece": "min", "ece_top1": "min", "brier": "min", "ece_uncalibrated": "min",

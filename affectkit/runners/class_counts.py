@@ -1,0 +1,74 @@
+"""Classes that a split has few images of, or none: told before a training, and beside the metrics they mislead."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from affectkit.core.progress import Reporter
+from affectkit.data.split import Split, some
+from affectkit.tasks.base import Results, Task
+
+FEW = 5
+"""A class with fewer images is told before training."""
+CALLED = {"train": "training", "valid": "validation"}
+
+
+def tell_classes(task: Task, splits: Mapping[str, Split], reporter: Reporter) -> None:
+    """Say which classes training or the other ``splits`` lack or have fewer than ``FEW`` images of, with counts.
+
+    Args:
+        splits: ``train``, and what is measured on, by name.
+    """
+    counts = {name: split.counts() for name, split in splits.items()} if not task.rated else {}
+    counts = {name: found for name, found in counts.items() if found}
+    if not counts:
+        return
+    if alike := _but_for_case(task.spec.classes):
+        reporter.warn(f"classes that differ in small and capital letters alone: {alike}. Are they one?")
+    train = counts.pop("train")
+    by_top = " (by the largest share)" if splits["train"].labels is None else ""
+    if none := [name for name, number in train.items() if not number]:
+        reporter.warn(f"no training image{by_top} of {len(none)} of {len(train)} classes: {some(none)}.")
+    if few := _few("training", by_top, train):
+        reporter.warn(few)
+    for name, found in counts.items():
+        what = CALLED.get(name, name)
+        alone = [f"{one} ({train[one]:,})" for one, number in found.items() if not number and train[one]]
+        if alone:
+            reporter.warn(
+                f"no {what} image{by_top} of {len(alone)} of {len(train)} classes, which stand in training only: "
+                f"{some(alone)}. {_told(task, found)}"
+            )
+        if few := _few(what, by_top, found):
+            reporter.note(few)
+
+
+def counted(task: Task, splits: Mapping[str, Split]) -> dict[str, Any]:
+    """For a record: the classes in order, and how many images of each the ``splits`` have, where they are labelled."""
+    counts = {} if task.rated else {name: found for name, split in splits.items() if (found := split.counts())}
+    return {"classes": list(task.spec.classes), "class_counts": counts}
+
+
+def judged(task: Task, results: Results, prefix: str = "") -> dict[str, Any]:
+    """For a record: what to know of the metrics of ``results``, and which are over some classes only, keys with a
+    ``prefix``."""
+    return {f"{prefix}remarks": task.remarks(results), f"{prefix}over_classes": task.over_classes(results.split)}
+
+
+def _few(what: str, by_top: str, counts: Mapping[str, int]) -> str:
+    few = [f"{name} ({number})" for name, number in counts.items() if 0 < number < FEW]
+    return f"fewer than {FEW} {what} images{by_top} of {len(few)} of {len(counts)} classes: {some(few)}." if few else ""
+
+
+def _told(task: Task, counts: Mapping[str, int]) -> str:
+    names = [name for name in task.by_class if name in task.better]
+    there = sum(number > 0 for number in counts.values())
+    return f"{', '.join(names)}: over the other {there} only." if names else ""
+
+
+def _but_for_case(classes: tuple[str, ...]) -> str:
+    folded: dict[str, list[str]] = {}
+    for name in classes:
+        folded.setdefault(name.casefold(), []).append(name)
+    return some([" and ".join(map(repr, same)) for same in folded.values() if len(same) > 1])
