@@ -52,7 +52,8 @@ def register(app: typer.Typer) -> None:
 
     @command(app, "convert", ConvertSettings)
     def convert(resolved: Resolved[ConvertSettings], console: Console) -> None:
-        """Turn a checkpoint that its authors published (VCA, V1 networks, CM-VQVAE) into one of affectkit's.
+        """Turn a checkpoint that its authors published (VCA, V1 networks, CM-VQVAE, emotion distributions) into one of
+        affectkit's.
 
         The file is told by its keys and shapes, and no code in it is run. Where its CLIP is OpenAI's, the head alone
         is written (tens of MB), and CLIP referred to by hash; else CLIP's image tower too. Commands that take a
@@ -93,6 +94,7 @@ def _show(summary: dict[str, Any], console: Console) -> None:
         ["recognised", summary["recognised"]],
         *([name, str(value)] for name, value in summary["published"].items()),
         *_clip(summary),
+        *([["fit", summary["fit"]]] if "fit" in summary else []),
         ["size", f"{megabytes(summary['bytes_after'])}, from {megabytes(summary['bytes_before'])}"],
     ]
     console.table(["checkpoint", ""], rows)

@@ -150,7 +150,8 @@ def read_header(path: str | Path) -> Header:
     except (SafetensorError, OSError) as error:
         raise CheckpointError(
             f"{path} is not a checkpoint of affectkit: {error}.",
-            "Checkpoints are .safetensors files of affectkit train, and published ones of VCA, V1 networks, CM-VQVAE.",
+            "Checkpoints are .safetensors files of affectkit train, and published ones of VCA, V1 networks, CM-VQVAE, "
+            "emotion distributions.",
         ) from error
     if KEY not in metadata:
         raise CheckpointError(
@@ -230,7 +231,9 @@ def fitted(spec: InputSpec, fit: str | None) -> InputSpec:
 
 def told_fit(model: nn.Module) -> dict[str, str]:
     """How images are fitted to the input of a loaded ``model``, for a record; also what its checkpoint says, where
-    that is another."""
+    that is another. Empty where it takes clips."""
+    if model.spec.clip is not None:
+        return {}
     own = model.header.spec.fit
     return {"fit": model.spec.fit, **({"checkpoint_fit": own} if own != model.spec.fit else {})}
 

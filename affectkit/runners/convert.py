@@ -153,7 +153,8 @@ def _checked_source(source: Path) -> Path:
         head = stream.read(9)
     if head[8:] == b"{" and not published.is_published(path):
         raise UsageError(
-            f"{path} is a safetensors file: convert reads published files of VCA, V1 networks and CM-VQVAE.",
+            f"{path} is a safetensors file: convert reads published files of VCA, V1 networks, CM-VQVAE and "
+            "emotion distributions.",
             "A checkpoint of affectkit is used as it is (--half writes it smaller); weights of a backbone go to "
             "affectkit train --init FILE.",
         )

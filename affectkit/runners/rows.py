@@ -282,7 +282,8 @@ class Output:
         if [before.get(key) for key in same] != [self.summary.get(key) for key in same]:
             was = " ".join(before["paths"]) + (" --recursive" if before["recursive"] else "")
             was += f" --faces {before['faces_by']}" if before.get("faces_by") else ""
-            was += f" --fit {before['fit']}" if before.get("fit") else ", made before --fit was recorded"
+            if "fit" in self.summary:
+                was += f" --fit {before['fit']}" if "fit" in before else ", made before the fit was recorded"
             raise UsageError(
                 f"the rows in {self.folder} are those of: {was}.",
                 "Name the same images, another --results folder, or --force.",

@@ -6,12 +6,15 @@ import pytest
 import timm
 import torch
 from safetensors.torch import save_file
+from support import Heard, settings
 
 from affectkit.core.spec import InputSpec
 from affectkit.errors import CheckpointError
 from affectkit.models.registry import build, family
 from affectkit.models.weights import form_of, read_weights
 from affectkit.models.wrapping import unwrap
+from affectkit.runners import runs
+from affectkit.runners.checkpoint import load_model
 
 NAME = "test_resnet"
 SPEC = InputSpec("classification", 32, 32, classes=("a", "b"))
@@ -200,6 +203,21 @@ def test_a_plain_sequence_within_another_is_found(tmp_path):
     family("resnet50_cortical_magnification").load_weights(model, tmp_path / "w.pth")
     assert torch.equal(model.layer4[2].conv3.weight, source.layer4[2].conv3.weight)
     assert torch.equal(model.fc.weight, source.fc.weight)
+
+
+def test_a_training_says_what_it_starts_from_and_takes_the_set_that_is_named(weights, folders, tmp_path):
+    one, other = weights
+    torch.save({"model": named(one, "_orig_mod.{}"), "model_ema": other}, tmp_path / "w.pth")
+    shared = {"top": "mlp", "top_width": 8, "epochs": 1, "init": tmp_path / "w.pth", "keep_epochs": True}
+    for key, state, told in ((None, other, "its model_ema, not: model"), ("model", one, "its model, not: model_ema")):
+        heard, root = Heard(), tmp_path / f"run-{key}"
+        runs.train(settings(folders, root, **shared, init_key=key), reporter=heard)
+        assert any(f"w.pth ({told}" in note for note in heard.notes), heard.notes
+        start = load_model(root / "epochs" / "epoch-000.safetensors")
+        assert start.header.options == {"dropout": 0.3, "top": "mlp", "top_width": 8} and holds(start, state)
+    found = settings(folders, tmp_path / "x", init_key="model", top_width=8)
+    told = runs.without_effect(found, frozenset({"init_key", "top_width"}))
+    assert told == ["--top-width has no effect with --top linear.", "--init-key has no effect with no --init."]
 
 
 @pytest.mark.parametrize(

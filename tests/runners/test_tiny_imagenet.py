@@ -13,6 +13,7 @@ from support import invoke
 
 import affectkit
 from affectkit.config import resolve
+from affectkit.core.clipspec import CREMAD
 from affectkit.core.spec import InputSpec
 from affectkit.corruptions.base import content_of, corrupt
 from affectkit.data.tinyimagenet import is_tiny_imagenet
@@ -20,7 +21,7 @@ from affectkit.errors import UsageError
 from affectkit.models.published_files import Contents
 from affectkit.models.registry import build
 from affectkit.models.v1.published import FAMILY
-from affectkit.runners.checkpoint import read_header
+from affectkit.runners.checkpoint import fitted, read_header
 from affectkit.runners.settings import TrainSettings
 
 WNIDS = ("n01443537", "n02124075", "n07734744")
@@ -157,6 +158,13 @@ def test_the_fit_is_converted_and_loaded(files, tmp_path):
     assert changed.spec.fit == "pad" and changed.header.spec.fit == "imagenet"
     with pytest.raises(UsageError, match="--fit must be one of stretch"):
         affectkit.load(files["imagenet"], fit="none")
+
+
+def test_clips_are_framed_as_their_study_did():
+    spec = InputSpec("audiovisual", 128, 128, classes=("a", "b"), clip=CREMAD)
+    assert fitted(spec, None) is spec
+    with pytest.raises(UsageError, match="--fit pad has no effect: this model takes clips"):
+        fitted(spec, "pad")
 
 
 @pytest.mark.parametrize(
