@@ -32,6 +32,7 @@ from affectkit.models.published_files import (
     numbers,
 )
 from affectkit.models.v1 import published as published_v1
+from affectkit.models.weights import listed_names
 from affectkit.models.wrapping import unwrap
 
 VISUAL = "clip_model.visual."
@@ -121,6 +122,7 @@ def read_published(
             faults = family.faults(one)
             if not faults:
                 found = family.read(one, Choices(outputs, mode, mask))
+                _check_finite(found.state, contents.path)
                 return replace(found, notes=(*found.notes, *([f"weights{one.told}"] if one.told else [])))
             if len(faults) > len(tried.get(family.title, [])):  # a file is the nearer to a family the more it tells
                 tried[family.title] = faults
@@ -132,6 +134,13 @@ def read_published(
         + f"{', ...' if len(names) > 4 else ''}.",
         "Weights of a backbone go to affectkit train --init FILE.",
     )
+
+
+def _check_finite(state: Mapping[str, torch.Tensor], path: Path) -> None:
+    # In double precision no sum of these overflows; several times faster than asking every number.
+    unfinite = [name for name, value in state.items() if not math.isfinite(value.sum(dtype=torch.float64))]
+    if unfinite:
+        raise CheckpointError(f"{path} holds NaN or infinity in {listed_names(unfinite)}.")
 
 
 def _some_faults(faults: list[str]) -> str:
@@ -235,11 +244,6 @@ def _read_vca(contents: Contents, choices: Choices) -> Published:
     entry = TOWERS[joined - 2 * vca.BRANCH]
     classes = _classes(contents.path, count, choices.outputs)
     state = {ENCODER + name: value for name, value in tower.items()} | {HEAD + k: v for k, v in head.items()}
-    # In double precision no sum of these overflows; several times faster than asking every number.
-    unfinite = [name for name, value in state.items() if not math.isfinite(value.sum(dtype=torch.float64))]
-    if unfinite:
-        more = f" and {len(unfinite) - 4} more" if len(unfinite) > 4 else ""
-        raise CheckpointError(f"{contents.path} holds NaN or infinity in {', '.join(unfinite[:4])}{more}.")
     # OpenAI keeps biases and norms in single precision even where all the rest is half.
     precision = PRECISIONS[tower["conv1.weight"].dtype]
     numerus = "output" if count == 1 else "outputs"

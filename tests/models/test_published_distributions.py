@@ -170,6 +170,10 @@ def test_files_that_are_none(published, tmp_path):
     assert "aux.weight is not known" in faults(lambda s: s.update({"aux.weight": torch.ones(1)}))
     assert "no two linear layers" in faults(lambda s: s.pop("backbone.fc.3.weight"))
     assert "no network: nothing under backbone." in faults(lambda s: s.clear())
+    broken = {**state, "backbone.fc.0.bias": torch.full((512,), torch.nan)}
+    torch.save({"model_state_dict": broken}, tmp_path / "nan.pth")
+    with pytest.raises(CheckpointError, match=r"holds NaN or infinity in top\.0\.bias"):
+        read_published(tmp_path / "nan.pth")
     odd = {name: value for name, value in state.items() if "layer4" not in name}
     torch.save({"model_state_dict": odd}, tmp_path / "odd.pth")
     with pytest.raises(CheckpointError, match=r"not emotion distributions: its network is none of resnet18, resnet34"):
