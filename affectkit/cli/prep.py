@@ -76,7 +76,8 @@ def register(app: typer.Typer) -> None:
     def ferplus(resolved: Resolved[FerplusSettings], console: Console) -> None:
         """FER+: ten raters' votes on the faces of FER-2013, by its authors' rules.
 
-        SOURCE holds fer2013new.csv, and fer2013.csv (pixels) or the fer#######.png files in any sub-folders.
+        SOURCE holds fer2013new.csv, and the pixels (fer2013.csv or icml_face_data.csv) or the fer#######.png files in
+        any sub-folders.
 
         Example: affectkit prep ferplus downloads/ferplus --output data/ferplus --target majority
         """

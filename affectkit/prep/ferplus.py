@@ -15,7 +15,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,9 @@ RULES = {
     "distribution": "single votes count as zero; the remaining votes of the eight emotions are kept if there are any",
 }
 LABEL_FILE = "fer2013new.csv"
-PIXEL_FILE = "fer2013.csv"
+PIXEL_FILES = ("fer2013.csv", "icml_face_data.csv")
+"""Names under which FER-2013's images are shared as a table, the first of them first where there are several."""
+PIXEL_COLUMNS = ("emotion", "pixels", "Usage")
 SIDE = 48
 
 UNNAMED = "no image name in the label file"
@@ -148,7 +150,8 @@ def prepare_ferplus(
     that several rows of a split name is written once.
 
     Args:
-        source: folder with fer2013new.csv (in it or one level down) and fer2013.csv or the fer#######.png files.
+        source: folder with fer2013new.csv (in it or one level down) and FER-2013's images: fer2013.csv,
+            icml_face_data.csv, another CSV file with the columns of these, or fer#######.png files.
         output: folder to write; absent, empty, or left by the same command.
         target: "distribution" or "majority".
         link: "copy", or "hardlink" to save space (copies where links cannot be made).
@@ -167,12 +170,13 @@ def prepare_ferplus(
     if label_file is None:
         raise DataError(f"{LABEL_FILE} is not in {source}, nor one level down.", "It is part of the FER+ project.")
     labels = read_labels(label_file)
-    pixel_file = _find(source, PIXEL_FILE, output)
+    pixel_file, note = _find_pixels(source, output)
     images = {} if pixel_file else _find_images(source, output)
     if pixel_file is None and not images:
         raise DataError(
-            f"{source} holds neither {PIXEL_FILE} nor fer#######.png files.",
-            "Put FER-2013's fer2013.csv there, or unpack the images.",
+            f"{source} holds neither {' nor '.join(PIXEL_FILES)}, no other CSV file with the columns "
+            f"{', '.join(PIXEL_COLUMNS)}, and no fer#######.png files.",
+            "Put one of the two files of FER-2013 there, or unpack the images.",
         )
     if pixel_file:
         _check_order(pixel_file, labels)
@@ -192,7 +196,11 @@ def prepare_ferplus(
     tops = top if target == "majority" else None
     _write(folder, labels, kept, tops=tops, pictures=pixel_file or images, reporter=reporter)
     report = _report(folder, labels, target, top, reasons)
+    if note:
+        report = replace(report, notes=(*report.notes, note))
     about = {"source": str(source.resolve()), "target": target, "rule": RULES[target], "label_file": label_file.name}
+    if pixel_file:
+        about["pixel_file"] = pixel_file.name
     return folder.end(report, about=about)
 
 
@@ -277,6 +285,33 @@ def _report(folder: Output, labels: Labels, target: str, top: np.ndarray, reason
     return PrepReport("ferplus", folder.folder, target, kept, by_rule, dropped, images, notes=tuple(notes))
 
 
+def _find_pixels(source: Path, output: Path) -> tuple[Path | None, str]:
+    """The table of FER-2013's pixels in ``source`` or one level down, and a note where it was chosen or guessed."""
+    named = [path for path in (_find(source, name, output) for name in PIXEL_FILES) if path]
+    if named:
+        others = f"{named[0].name} was read, not {some([path.name for path in named[1:]])}"
+        return named[0], others if len(named) > 1 else ""
+    places = [
+        path for path in sorted([*source.glob("*.csv"), *source.glob("*/*.csv")]) if not _same(path.parent, output)
+    ]
+    found = [path for path in places if path.name != LABEL_FILE and set(PIXEL_COLUMNS) <= set(_header(path))]
+    if len(found) > 1:
+        raise DataError(
+            f"several files in {source} have the columns {', '.join(PIXEL_COLUMNS)}: {some(found)}.",
+            f"Name the right one {PIXEL_FILES[0]}.",
+        )
+    return (found[0], f"{found[0].name} has FER-2013's columns and was read") if found else (None, "")
+
+
+def _header(path: Path) -> list[str]:
+    """The column names of a CSV file without blanks around them; none where it cannot be read as one."""
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as stream:
+            return [cell.strip() for cell in next(csv.reader(stream), [])]
+    except (OSError, UnicodeDecodeError, csv.Error):  # some other file, which is not asked for
+        return []
+
+
 def _find(source: Path, name: str, output: Path) -> Path | None:
     """``name`` in ``source``, or in one of its folders (not the output)."""
     if (source / name).is_file():
@@ -320,12 +355,12 @@ def _images_hash(images: dict[str, Path]) -> str:
 
 
 def _pixel_rows(path: Path) -> Iterator[tuple[int, str, str]]:
-    """(line, usage, pixels) of ``fer2013.csv``."""
+    """(line, usage, pixels) of a table of pixels, whatever the order of its columns."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as stream:
             reader = csv.reader(stream)
             header = [cell.strip() for cell in next(reader, [])]
-            lacking = [name for name in ("emotion", "pixels", "Usage") if name not in header]
+            lacking = [name for name in PIXEL_COLUMNS if name not in header]
             if lacking:
                 raise DataError(f"{path}: no column {', '.join(lacking)}; its columns are {', '.join(header[:10])}.")
             pixels, usage = header.index("pixels"), header.index("Usage")
@@ -356,7 +391,7 @@ def _check_order(path: Path, labels: Labels) -> None:
 
 
 def _drawn(path: Path, rows: set[int]) -> Iterator[tuple[int, bytes]]:
-    """(row, PNG bytes) of the given rows of ``fer2013.csv``."""
+    """(row, PNG bytes) of the given rows of a table of pixels."""
     for row, (line, _, text) in enumerate(_pixel_rows(path)):
         if row not in rows:
             continue

@@ -25,7 +25,7 @@ from affectkit.data.loading import (
     refuse_failures,
 )
 from affectkit.data.media import noun_of
-from affectkit.errors import CheckpointError, RunError, Stopped
+from affectkit.errors import CheckpointError, Stopped
 from affectkit.reports import plots
 from affectkit.runners.checkpoint import (
     Header,
@@ -33,6 +33,7 @@ from affectkit.runners.checkpoint import (
     save_checkpoint,
     save_tensors,
 )
+from affectkit.runners.divergence import broken_outputs, diverged
 from affectkit.runners.evaluate import draw_figures, evaluate, gather_failures
 from affectkit.runners.features import encoder_hash
 from affectkit.runners.feeding import Feed, no_features, training_loader, validation_loader
@@ -185,10 +186,23 @@ class Trainer:
         """Bring the sum of losses up to date; it must be a number."""
         self.at.loss_sum = self.losses.read()
         if not math.isfinite(self.at.loss_sum):
-            raise RunError(
-                f"the loss became {self.at.loss_sum} in epoch {self.at.epoch + 1}, at or before batch {self.at.batch}.",
-                f"Lower --lr (now {self.settings.lr:g}), or add --clip-norm 1. Saved states: {self.run.state}.",
-            )
+            self._end_diverged(f"the loss became {self.at.loss_sum}")
+
+    def _end_diverged(self, what: str) -> NoReturn:
+        """End a run whose numbers are no longer finite; checkpoints of the epochs before are kept."""
+        self.reporter.finish()
+        self.group.together(self._write_waiting)
+        at = self.at
+        kept = "No epoch was completed before."
+        if at.best is not None:
+            kept = f"The best epoch before, {at.best_epoch}, is kept in {self.run.best}."
+        raise diverged(
+            what,
+            where=f"epoch {at.epoch + 1}, at or before batch {at.batch} (step {at.step})",
+            rate=self.learner.optimizer.param_groups[0]["lr"],
+            settings=self.settings,
+            kept=kept,
+        )
 
     def _stop_or_save(self, stopping: StopFlag) -> None:
         """After an optimiser step: end where a signal has come to any process, save where it is time."""
@@ -220,6 +234,8 @@ class Trainer:
         except Stopped:  # the epoch's steps are done: resuming validates and goes on
             self.stop(stopping)
         self.skip(failures)
+        if broken := broken_outputs(results):
+            self._end_diverged(broken)
         metrics = self.task.metrics(results)
         lr = self.learner.optimizer.param_groups[0]["lr"]
         row = {"epoch": at.epoch + 1, "lr": lr, "train_loss": at.loss_sum / max(at.images, 1)}

@@ -166,6 +166,45 @@ def test_from_pixels(source: Path, tmp_path: Path) -> None:
     assert torn.read_bytes() == whole
 
 
+@pytest.mark.parametrize("name", ["icml_face_data.csv", "icml_face_data/icml_face_data.csv", "faces.csv"])
+def test_the_other_file_of_the_same_rows(source: Path, tmp_path: Path, name: str) -> None:
+    """Its columns stand in another order, with blanks in the header; a file of another name is known by its columns."""
+    plain, other = tmp_path / "plain", tmp_path / "other"
+    for root in (plain, other):
+        root.mkdir()
+        write_labels(root)
+    write_pixels(plain)
+    _, *rows = (plain / "fer2013.csv").read_text().splitlines()
+    lines = ["emotion, Usage, pixels"]
+    for row in rows:
+        emotion, pixels, usage = row.split(",")
+        lines.append(f"{emotion},{usage},{pixels}")
+    (other / name).parent.mkdir(exist_ok=True)
+    (other / name).write_text("\n".join(lines) + "\n")
+    (other / "notes.csv").write_bytes(b"\xff\xfe not a table")
+    prepare_ferplus(plain, tmp_path / "a", target="majority")
+    report = prepare_ferplus(other, tmp_path / "b", target="majority")
+    one, two = contents(tmp_path / "a"), contents(tmp_path / "b")
+    assert json.loads(two.pop("manifest.json"))["pixel_file"] == Path(name).name and one.pop("manifest.json")
+    assert one == two and len(one) > 3
+    assert any("faces.csv" in note for note in report.notes) == (name == "faces.csv")
+
+
+def test_of_several_files_with_pixels_one_is_read_and_named(source: Path, tmp_path: Path) -> None:
+    both, two = tmp_path / "both", tmp_path / "two"
+    for root, copies in ((both, ["icml_face_data.csv"]), (two, ["b.csv"])):
+        root.mkdir()
+        write_labels(root)
+        write_pixels(root)
+        for name in copies:
+            shutil.copy(root / "fer2013.csv", root / name)
+    report = prepare_ferplus(both, tmp_path / "a")
+    assert "fer2013.csv was read, not icml_face_data.csv" in report.notes
+    (two / "fer2013.csv").rename(two / "a.csv")
+    with pytest.raises(DataError, match=r"several files in .*a\.csv, .*b\.csv"):
+        prepare_ferplus(two, tmp_path / "b")
+
+
 def test_pixels_in_another_order_are_refused(source: Path, tmp_path: Path) -> None:
     write_pixels(source, [*ROWS[:-2], ROWS[-1], ROWS[-2]])
     with pytest.raises(DataError, match=r"usage differs from the label file's at lines 11, 12"):
@@ -293,7 +332,7 @@ def test_sources_that_are_not_complete(source: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"fer2013new\.csv is not in"):
         prepare_ferplus(bare, out)
     write_labels(bare)
-    with pytest.raises(DataError, match=r"neither fer2013\.csv nor fer#######\.png"):
+    with pytest.raises(DataError, match=r"neither fer2013\.csv nor icml_face_data\.csv, .* and no fer#######\.png"):
         prepare_ferplus(bare, out)
     assert not out.exists()
 
