@@ -17,6 +17,7 @@ from affectkit.core.pixels import pixels_up_to
 from affectkit.core.progress import Reporter, Silent
 from affectkit.corruptions import several
 from affectkit.corruptions.base import scale_of
+from affectkit.data.decode import DECODING
 from affectkit.data.loading import (
     Held,
     choose_cache,
@@ -187,6 +188,7 @@ class Sweep:
             "checkpoint": str(path),
             "checkpoint_sha256": self.model.checkpoint_hash,
             "affectkit": __version__,
+            "decoding": DECODING,
             "task": self.task.name,
             **told_fit(self.model),
             "data": str(self.settings.data),
