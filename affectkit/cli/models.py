@@ -105,6 +105,7 @@ def _show_checkpoint(path: str, console: Console) -> None:
         "options": header.options,
         "task": spec.task,
         "classes": list(spec.classes),
+        "class_names_known": spec.named,
         "input": f"{spec.height}x{spec.width}x{spec.channels}, {spec.fit}",
         "mean": list(spec.mean),
         "std": list(spec.std),

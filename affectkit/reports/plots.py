@@ -136,13 +136,14 @@ def reliability_diagram(
     return save(figure, path)
 
 
-def confusion_matrix(path: Path, *, counts: ArrayLike, classes: Sequence[str]) -> Path:
+def confusion_matrix(path: Path, *, counts: ArrayLike, classes: Sequence[str], part: str = "") -> Path:
     """True classes in rows, predicted ones in columns, coloured by the share of the row.
 
     Args:
         path: the PNG file.
         counts: (C, C), at least 0; a row without samples is left gray.
         classes: (C,) names. Up to 15 classes, cells hold percent of the row and the count.
+        part: what the samples are of ("validation"), in the heading.
 
     Raises:
         DataError: shapes do not fit, or a count is negative or not finite.
@@ -178,18 +179,18 @@ def confusion_matrix(path: Path, *, counts: ArrayLike, classes: Sequence[str]) -
     bar.outline.set_visible(False)
     bar.ax.tick_params(labelsize=TICK, length=0, labelcolor=TEXT)
     bar.set_label("share of the true class", fontsize=LABEL, color=MUTED)
-    heading(axes, f"Confusion matrix, n = {int(counts.sum()):,}")
+    heading(axes, f"Confusion matrix{part and f', {part}'}, n = {int(counts.sum()):,}")
     return save(figure, path)
 
 
-def class_recall(path: Path, *, recall: ArrayLike, support: ArrayLike, classes: Sequence[str]) -> Path:
+def class_recall(path: Path, *, recall: ArrayLike, support: ArrayLike, classes: Sequence[str], part: str = "") -> Path:
     """Recall of each class as a bar with its 95% interval (Wilson 1927), in the order of the classes.
 
     Args:
         path: the PNG file.
         recall: (C,) in [0, 1]; NaN for a class without samples.
         support: (C,) samples of each class.
-        classes: (C,) names.
+        classes: (C,) names. part: as in ``confusion_matrix``.
 
     Raises:
         DataError: shapes do not fit together.
@@ -220,7 +221,7 @@ def class_recall(path: Path, *, recall: ArrayLike, support: ArrayLike, classes: 
     axes.set_xlim(0, 1)
     axes.xaxis.set_major_formatter(PercentFormatter(1.0))
     axes.set_xlabel("recall (lines: 95% interval)", fontsize=LABEL, color=MUTED)
-    heading(axes, f"Recall by class, n = {int(support.sum()):,}")
+    heading(axes, f"Recall by class{part and f', {part}'}, n = {int(support.sum()):,}")
     return save(figure, path)
 
 

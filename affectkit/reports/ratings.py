@@ -38,6 +38,10 @@ from affectkit.reports.style import (
 )
 
 RED, GRAY = "#D7191C", "#8B919C"
+MEASURES = {
+    "r": "r", "ccc": "CCC", "r2": "R²", "rmse": "RMSE", "r2_fitted": "R² fitted", "rmse_fitted": "RMSE fitted",
+}  # fmt: skip
+"""What a scatter plot tells, by its name in tables. ``fitted``: after the line from predicted to actual."""
 MOST_POINTS = 2000
 """Up to so many items are drawn one by one, more as the density of cells."""
 MOST_JOINED = 60
@@ -69,6 +73,7 @@ def scatter(
     measures: Mapping[str, float],
     low: float | None = None,
     high: float | None = None,
+    part: str = "",
 ) -> Path:
     """Predicted over actual ratings, with the identity, the least-squares line through the points, and the measures.
 
@@ -78,9 +83,10 @@ def scatter(
     Args:
         path: the PNG file.
         actual, predicted: (N,), finite, N at least 1. More than ``MOST_POINTS`` are drawn as a density.
-        name: what is rated, in the heading.
-        measures: ``r``, ``ccc`` and ``rmse``, printed; a dash for NaN and what is missing.
+        name: what is rated, in the heading and on the axes.
+        measures: those of ``MEASURES``, printed; a dash for NaN and what is missing.
         low, high: ends of the scale; axes go from one to the other, and further where a value does. None: the values'.
+        part: what the items are of ("validation"), in the heading.
 
     Raises:
         DataError: the arrays are not as above.
@@ -93,15 +99,21 @@ def scatter(
     _draw_identity(axes, ends)
     _draw_items(figure, axes, q, p, ends)
     _draw_fit(axes, q, p, ends)
-    lines = [_told("r", measures.get("r")), _told("CCC", measures.get("ccc")), _told("RMSE", measures.get("rmse"))]
-    _corners(axes, q, p, lines)
-    _labels(axes, "actual", "predicted")
-    heading(axes, f"{_named(name)}, n = {len(q):,}")
+    _corners(axes, q, p, [_told(title, measures.get(key)) for key, title in MEASURES.items()])
+    of = plain(name, 40)
+    _labels(axes, f"actual {of}{_scaled(low, high)}", f"predicted {of}{_scaled(low, high)}")
+    heading(axes, _titled(_named(name), part, len(q)))
     return save(figure, path)
 
 
 def plane(
-    path: Path, *, actual: ArrayLike, predicted: ArrayLike, low: float | None = None, high: float | None = None
+    path: Path,
+    *,
+    actual: ArrayLike,
+    predicted: ArrayLike,
+    low: float | None = None,
+    high: float | None = None,
+    part: str = "",
 ) -> Path:
     """Predicted points (red) on actual ones (gray) in the plane of valence (across) and arousal (up).
 
@@ -110,7 +122,7 @@ def plane(
     Args:
         path: the PNG file.
         actual, predicted: (N, 2), finite, columns arousal and valence, as models put them out; N at least 1.
-        low, high: as in ``scatter``.
+        low, high, part: as in ``scatter``.
 
     Raises:
         DataError: the arrays are not as above.
@@ -139,17 +151,25 @@ def plane(
         handles=handles, loc="upper right", bbox_to_anchor=(1.01, -0.055), ncols=2, frameon=False, fontsize=LABEL,
         handletextpad=0.1, columnspacing=1.0, borderaxespad=0.2,
     )  # fmt: skip
-    _labels(axes, "valence", "arousal")
-    heading(axes, f"Valence and arousal, n = {count:,}")
+    _labels(axes, f"valence{_scaled(low, high)}", f"arousal{_scaled(low, high)}")
+    heading(axes, _titled("Valence and arousal", part, count))
     return save(figure, path)
 
 
-def quantile_figure(path: Path, *, quantiles: Mapping[str, Bins]) -> Path:
+def quantile_figure(
+    path: Path,
+    *,
+    quantiles: Mapping[str, Bins],
+    low: float | None = None,
+    high: float | None = None,
+    part: str = "",
+) -> Path:
     """Mean prediction over mean rating in each quantile bin, with the identity; a panel a name.
 
     Args:
         path: the PNG file.
         quantiles: at least one, by name; the first ``MOST_PANELS`` are drawn.
+        low, high: ends of the scale, told on the axes; None: not known. part: as in ``scatter``.
 
     Raises:
         DataError: there are none.
@@ -162,18 +182,19 @@ def quantile_figure(path: Path, *, quantiles: Mapping[str, Bins]) -> Path:
     figure = new_figure(max(4.3 * across, 4.6), 4.45 * down + 0.45)
     grid = figure.subplots(down, across, squeeze=False).ravel()
     for axes, (name, found) in zip(grid, shown.items(), strict=False):
-        _quantile_panel(axes, name, found)
+        _quantile_panel(axes, name, found, _scaled(low, high))
     for axes in grid[len(shown) :]:
         axes.set_visible(False)
     some = f", {len(shown)} of {len(quantiles)} shown" if len(shown) < len(quantiles) else ""
+    of = f", {part}" if part else ""
     figure.suptitle(
-        f"Means of quantile bins{some}", fontsize=TITLE + 1, fontweight="bold", color=TEXT, x=0.02, ha="left"
+        f"Means of quantile bins{of}{some}", fontsize=TITLE + 1, fontweight="bold", color=TEXT, x=0.02, ha="left"
     )
     figure.get_layout_engine().set(h_pad=0.09, w_pad=0.09)
     return save(figure, path)
 
 
-def _quantile_panel(axes: Axes, name: str, found: Bins) -> None:
+def _quantile_panel(axes: Axes, name: str, found: Bins, scaled: str) -> None:
     tidy(axes, grid="both")
     ends = _limits(axes, np.concatenate([found.actual, found.predicted]), None, None)
     _draw_identity(axes, ends)
@@ -185,7 +206,8 @@ def _quantile_panel(axes: Axes, name: str, found: Bins) -> None:
     _corners(axes, found.actual, found.predicted, lines)
     left = len(found.count)
     bins = f"{left} bin{'s' * (left > 1)}" if left == found.asked else f"{left} of {found.asked} bins"
-    _labels(axes, f"mean actual ({bins}, n = {int(found.count.sum()):,})", "mean predicted")
+    told = f"({bins}, n = {int(found.count.sum()):,})"
+    _labels(axes, f"mean actual{scaled}{chr(10) if scaled else ' '}{told}", f"mean predicted{scaled}")
     heading(axes, _named(name, 44), size=LABEL + 0.5, pad=7)
 
 
@@ -284,6 +306,15 @@ def _corners(axes: Axes, q: Floats, p: Floats, lines: list[tuple[str, str]]) -> 
 
 def _told(name: str, value: float | None) -> tuple[str, str]:
     return name, "-" if value is None or not math.isfinite(value) else f"{value:.4f}"
+
+
+def _scaled(low: float | None, high: float | None) -> str:
+    """The ends of the scale as an axis tells them; nothing where they are not known."""
+    return "" if low is None or high is None else f" (scale {low:g} to {high:g})"
+
+
+def _titled(what: str, part: str, count: int) -> str:
+    return f"{what}{part and f', {part}'}, n = {count:,}"
 
 
 def _labels(axes: Axes, across: str, up: str) -> None:

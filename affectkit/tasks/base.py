@@ -18,6 +18,15 @@ Batch = dict[str, Any]
 Figure = Callable[[Path], object]
 
 
+def shown_as(split: Split) -> tuple[str, str]:
+    """How the names of files about ``split`` begin where they name it, and what pictures call it.
+
+    A table or folder that is tested as a whole ("all") has no split of its own: its files are those of a test.
+    """
+    known = {"train": ("train", "training"), "valid": ("valid", "validation"), "all": ("test", "all items")}
+    return known.get(split.name, ("test", "test"))
+
+
 @dataclass(frozen=True)
 class Results:
     """A model's outputs on a split, in the order of the split's items whatever the batches were.

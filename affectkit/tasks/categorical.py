@@ -16,7 +16,7 @@ from affectkit.errors import DataError, UsageError
 from affectkit.losses import LOSSES, parse_loss
 from affectkit.losses.distribution import weighted_sum
 from affectkit.metrics import calibration, classification, distribution, raters
-from affectkit.tasks.base import Batch, Figure, Results, Task
+from affectkit.tasks.base import Batch, Figure, Results, Task, shown_as
 
 UNIT = 2.0**63
 
@@ -207,11 +207,12 @@ class CategoricalTask(Task):
 
         matrix = self.confusion(results)
         by_class = classification.per_class(matrix)
+        facts = {"classes": self.spec.classes, "part": shown_as(results.split)[1]}
         return {
             "reliability.png": lambda path: self._reliability(path, results),
-            "confusion.png": lambda path: plots.confusion_matrix(path, counts=matrix, classes=self.spec.classes),
+            "confusion.png": lambda path: plots.confusion_matrix(path, counts=matrix, **facts),
             "recall.png": lambda path: plots.class_recall(
-                path, recall=by_class["recall"], support=by_class["support"], classes=self.spec.classes
+                path, recall=by_class["recall"], support=by_class["support"], **facts
             ),
             "bars.png": lambda path: self._bars(path, results, image, spread(len(results.split))),
             "worst.png": lambda path: self._bars(path, results, image, self._worst(results)),
@@ -257,7 +258,7 @@ class CategoricalTask(Task):
             agreement=now.agreement,
             edges=now.edges,
             ece=bins["now ece"],
-            title=f"Reliability, n = {len(results.split):,}",
+            title=f"Reliability, {shown_as(results.split)[1]}, n = {len(results.split):,}",
             second=None
             if self.spec.temperature == 1
             else {

@@ -18,7 +18,7 @@ from affectkit.losses.ratings import arousal_weight
 from affectkit.metrics import ratings
 from affectkit.metrics.bootstrap import rating_intervals
 from affectkit.metrics.quantiles import Quantiles, quantile_means
-from affectkit.tasks.base import Batch, Figure, Results, Task
+from affectkit.tasks.base import Batch, Figure, Results, Task, shown_as
 
 MEASURES = {"ccc": "max", "r": "max", "r2": "max", "rmse": "min", "r2_fitted": "max", "rmse_fitted": "min"}
 BINS = 25
@@ -196,8 +196,9 @@ class RatingsTask(Task):
 
     def tables(self, results: Results) -> dict[str, dict[str, Any]]:
         found: dict[str, dict[str, Any]] = {}
+        first, _ = shown_as(results.split)
         for name, predicted, actual in self.pairs(results):
-            found[f"test_{name.title()}_actual_predicted.csv"] = {"Actual": actual, "Predicted": predicted}
+            found[f"{first}_{name.title()}_actual_predicted.csv"] = {"Actual": actual, "Predicted": predicted}
         rows: dict[str, list[Any]] = {key: [] for key in ("dimension", "low", "high", "count", "actual", "predicted")}
         for name, quantiles in self.quantiles(results).items():
             bins = zip(
@@ -216,19 +217,23 @@ class RatingsTask(Task):
     def figures(self, results: Results, image: Callable[[int], np.ndarray]) -> dict[str, Figure]:
         from affectkit.reports import ratings as drawings
 
-        low, high = self.scale or (None, None)
+        first, part = shown_as(results.split)
+        prefix = "" if first == "test" else f"{first}_"
+        facts = {**dict(zip(("low", "high"), self.scale or (None, None), strict=True)), "part": part}
         found: dict[str, Figure] = {}
         for name, predicted, actual in self.pairs(results):
-            found[f"test_{name.title()}_scatter_plot.png"] = lambda path, name=name, p=predicted, q=actual: (
-                drawings.scatter(path, actual=q, predicted=p, name=name, measures=_agreement(p, q), low=low, high=high)
+            found[f"{first}_{name.title()}_scatter_plot.png"] = lambda path, name=name, p=predicted, q=actual: (
+                drawings.scatter(path, actual=q, predicted=p, name=name, measures=_agreement(p, q), **facts)
             )
         if len(self.shown) == 2:
             # Both with arousal first.
             outputs, actual = results.outputs.astype(np.float64), self.actual(results.split)
-            found["valence_arousal.png"] = lambda path: drawings.plane(
-                path, actual=actual, predicted=outputs, low=low, high=high
+            found[f"{prefix}valence_arousal.png"] = lambda path: drawings.plane(
+                path, actual=actual, predicted=outputs, **facts
             )
-        found["quantiles.png"] = lambda path: drawings.quantile_figure(path, quantiles=self.quantiles(results))
+        found[f"{prefix}quantiles.png"] = lambda path: drawings.quantile_figure(
+            path, quantiles=self.quantiles(results), **facts
+        )
         return found
 
     def columns(self) -> list[str]:

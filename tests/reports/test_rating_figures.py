@@ -52,13 +52,19 @@ def made(n: int, seed: int = 0):
 @pytest.mark.parametrize("n", [1, 50, 5000])
 def test_scatter_shows_items_line_and_measures(n, drawn, tmp_path):
     q, p = (values[:, 0] for values in made(n))
-    measures = {"r": 0.87654, "ccc": math.nan, "rmse": 12.5}
-    path = drawings.scatter(tmp_path / "s.png", actual=q, predicted=p, name="arousal", measures=measures, low=1, high=9)
+    measures = {"r": 0.87654, "ccc": math.nan, "rmse": 12.5, "r2": -0.25, "r2_fitted": 0.7683}
+    facts = {"actual": q, "predicted": p, "name": "arousal", "measures": measures, "low": 1, "high": 9}
+    path = drawings.scatter(tmp_path / "s.png", part="validation", **facts)
     (figure,) = drawn
     check_inside(figure)
     text = words(figure)
-    assert f"Arousal, n = {n:,}" in text and re.search(r"r    = +0\.8765\nCCC  = +-\nRMSE = 12\.5000", text)
+    assert f"Arousal, validation, n = {n:,}" in text
+    told = dict(re.findall(r"^(?:.*\| )?([A-Za-z²]+(?: fitted)?) += +(\S+)$", text.replace(" | ", "\n"), re.MULTILINE))
+    wanted = {"r": "0.8765", "CCC": "-", "R²": "-0.2500", "RMSE": "12.5000", "R² fitted": "0.7683", "RMSE fitted": "-"}
+    assert {name: told.get(name) for name in wanted} == wanted
     axes = figure.axes[0]
+    assert axes.get_xlabel() == "actual arousal (scale 1 to 9)"
+    assert axes.get_ylabel() == "predicted arousal (scale 1 to 9)"
     assert axes.get_xlim() == axes.get_ylim() and axes.get_xlim()[0] < 1 and axes.get_xlim()[1] > 9
     if n == 5000:
         (cells,) = [item for item in axes.collections if isinstance(item, PolyCollection)]
@@ -90,7 +96,8 @@ def test_plane_has_valence_across_and_predictions_in_red_on_top(n, drawn, tmp_pa
     (figure,) = drawn
     check_inside(figure)
     axes = figure.axes[0]
-    assert (axes.get_xlabel(), axes.get_ylabel()) == ("valence", "arousal") and axes.get_aspect() == 1
+    assert axes.get_xlabel() == "valence (scale 1 to 9)" and axes.get_ylabel() == "arousal (scale 1 to 9)"
+    assert axes.get_aspect() == 1 and f"Valence and arousal, n = {n:,}" in words(figure)
     gray, red = sorted(
         (item for item in axes.collections if isinstance(item, PathCollection)), key=lambda item: item.get_zorder()
     )

@@ -112,6 +112,32 @@ def test_one_output(tmp_path):
     assert "valence_arousal.png" not in task.figures(found, lambda index: None)
 
 
+def test_files_say_the_split_and_pictures_the_measures_of_the_table(tmp_path, monkeypatch):
+    from affectkit.reports import ratings as drawings
+
+    given = {}
+    for kind in ("scatter", "plane", "quantile_figure"):
+        monkeypatch.setattr(drawings, kind, lambda path, **facts: given.__setitem__(path.name, facts))
+    task = RatingsTask(spec(), scale=(1.0, 9.0))
+    parts = {"train": "training", "valid": "validation", "test": "test", "all": "all items"}
+    for name, part in parts.items():
+        first = f"{name}_" if name in ("train", "valid") else ""
+        found = results_of(split(tmp_path).with_name(name))
+        tables = {f"{first or 'test_'}{one}_actual_predicted.csv" for one in ("Valence", "Arousal")}
+        assert set(task.tables(found)) == {"quantiles.csv", *tables}
+        given.clear()
+        for file, draw in task.figures(found, lambda index: None).items():
+            draw(tmp_path / file)
+        scatters = {one: f"{first or 'test_'}{one.title()}_scatter_plot.png" for one in ("valence", "arousal")}
+        assert set(given) == {*scatters.values(), f"{first}valence_arousal.png", f"{first}quantiles.png"}
+        assert all((facts["part"], facts["low"], facts["high"]) == (part, 1, 9) for facts in given.values())
+        metrics = task.metrics(found)
+        for one, file in scatters.items():
+            measures = given[file]["measures"]
+            assert set(measures) == set(drawings.MEASURES)
+            assert all(measures[key] == metrics[f"{one}_{key}"] for key in drawings.MEASURES)
+
+
 def test_constant_predictions_are_told_and_give_no_number(tmp_path):
     data = split(tmp_path)
     task = RatingsTask(spec())
