@@ -1,4 +1,4 @@
-"""Datasets and runs that the tests share, made small enough for two processors."""
+"""Datasets and runs that the tests share, made small enough for two processors; which tests are quick."""
 
 from __future__ import annotations
 
@@ -6,6 +6,37 @@ from pathlib import Path
 
 import pytest
 from support import make_folders, make_votes, settings
+
+# The tests of `pytest -m quick`: every room of the package, in under a minute on two processors. The files here start
+# no process, train nothing and decode no film; tests/test_quick.py holds them to that.
+QUICK = (
+    "test_config", "test_quick", "cli/test_pipeline_command", "core/test_core", "core/test_libraries",
+    "core/test_shards",
+    "corruptions/test_framing", "corruptions/test_glass", "data/test_affectnet", "data/test_clips", "data/test_decode",
+    "data/test_layouts", "data/test_ratings_tables", "data/test_split", "data/test_tables", "data/test_tinyimagenet",
+    "data/test_tracks", "data/test_transforms", "losses/test_rating_losses", "metrics/test_calibration",
+    "metrics/test_classification_metrics", "metrics/test_distribution_metrics", "metrics/test_raters",
+    "metrics/test_ratings_metrics", "metrics/test_robustness_metrics", "models/test_cmvqvae_modules", "models/test_hub",
+    "models/test_pickled", "models/test_v1_components", "prep/test_affectnet_fused", "prep/test_pictures",
+    "prep/test_pipelines_v1", "reports/test_annotate", "reports/test_contact",
+    "runners/test_state", "schedules/test_curves", "tasks/test_audiovisual_task", "tasks/test_ratings_task",
+)  # fmt: skip
+
+
+def pytest_terminal_summary(terminalreporter, config: pytest.Config) -> None:
+    """Say the seed of the order, which pytest-randomly says in a header that -q leaves out."""
+    seed = config.getoption("randomly_seed", None)
+    if isinstance(seed, int) and config.pluginmanager.hasplugin("randomly"):
+        terminalreporter.write_line(f"order of the tests: --randomly-seed={seed}")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of ``QUICK``."""
+    here = Path(__file__).parent
+    quick = {here / f"{name}.py" for name in QUICK}
+    for item in items:
+        if item.path in quick and not any(item.iter_markers(name="slow")):
+            item.add_marker("quick")
 
 
 @pytest.fixture(scope="session")

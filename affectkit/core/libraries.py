@@ -115,7 +115,7 @@ def fault_of(module: str, reason: str, versions: Mapping[str, str] | None = None
     if "numpy" in reason.lower() and module != "numpy" and (numpy := installed("numpy").get("numpy")):
         return LibraryError(
             f"{this} was built for another NumPy than {numpy}: {reason}.",
-            f"Install the two together: pip install --upgrade {name} numpy",
+            f"Install the two together: pip install --upgrade {requirement_of(name)} {requirement_of('numpy')}",
         )
     again = f"pip install --force-reinstall --no-deps {name}"
     return LibraryError(f"{this} cannot be loaded: {reason}.", f"{again}; affectkit doctor looks at all packages.")
@@ -145,6 +145,23 @@ def trio_of(torch: str | None) -> Trio | None:
     return next((trio for trio in TRIOS if torch is not None and _is(torch, trio.torch)), None)
 
 
+def requirement_of(name: str) -> str:
+    """What affectkit's own metadata asks of the distribution ``name``, quoted for a shell; else its name."""
+    for line in own_requirements():
+        match = re.match(r"[A-Za-z0-9._-]+", line)
+        if match and re.sub(r"[-_.]+", "-", match[0]).lower() == name and "extra" not in line:
+            return f'"{line.partition(";")[0].strip()}"'
+    return name
+
+
+def own_requirements() -> list[str]:
+    """affectkit's requirements; empty where its source is run without an installation."""
+    try:
+        return importlib.metadata.requires("affectkit") or []
+    except (importlib.metadata.PackageNotFoundError, OSError, TypeError, KeyError):
+        return []
+
+
 def installed(*names: str) -> dict[str, str]:
     """The versions of those distributions that are installed."""
     found = {}
@@ -161,9 +178,8 @@ def _allowed() -> list[Trio]:
     try:
         from packaging.requirements import Requirement
 
-        lines = importlib.metadata.requires("affectkit") or []
-        own = next(item for item in map(Requirement, lines) if item.name == "torch")
-    except (ImportError, importlib.metadata.PackageNotFoundError, StopIteration, ValueError):
+        own = next(item for item in map(Requirement, own_requirements()) if item.name == "torch")
+    except (ImportError, StopIteration, ValueError):
         return list(TRIOS)
     return [trio for trio in TRIOS if own.specifier.contains(f"{trio.torch}.9", prereleases=True)]
 
@@ -218,10 +234,7 @@ def _module_of(told: list[BaseException]) -> str | None:
 
 def _own_packages() -> set[str]:
     """The modules that affectkit's requirements bring, extras left out."""
-    try:
-        lines = importlib.metadata.requires("affectkit") or []
-    except importlib.metadata.PackageNotFoundError:
-        return set()
-    names = {re.match(r"[\w.-]+", line)[0].lower().replace("-", "_") for line in lines if "extra ==" not in line}
+    lines = [line for line in own_requirements() if "extra ==" not in line]
+    names = {re.match(r"[\w.-]+", line)[0].lower().replace("-", "_") for line in lines}
     of_names = {name.replace("-", "_"): module for module, known in INSTALLED_AS.items() for name in known}
     return {of_names.get(name, {"open_clip_torch": "open_clip"}.get(name, name)) for name in names}

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from affectkit import __version__
-from affectkit.core.libraries import BUILT_AGAINST_TORCH, OPENCV, advice, trio_of
+from affectkit.core.libraries import BUILT_AGAINST_TORCH, OPENCV, advice, requirement_of, trio_of
 
 # What the report lists, in its order; the last four are optional.
 SHOWN = (
@@ -134,7 +134,7 @@ def _opencv(installed: Mapping[str, list[str]]) -> list[Problem]:
                 "error" if len(versions) > 1 else "warning",
                 "several OpenCV packages are installed: " + ", ".join(f"{name} {installed[name][0]}" for name in there),
                 "they write the same files, so which build is imported depends on the order of installation",
-                f"pip uninstall -y {' '.join(there)}, then pip install {_requirement('opencv-python-headless')}",
+                f"pip uninstall -y {' '.join(there)}, then pip install {requirement_of('opencv-python-headless')}",
             )
         )
     five = [name for name in there if int((_minor(installed[name]) or "0").partition(".")[0]) >= 5]
@@ -144,7 +144,7 @@ def _opencv(installed: Mapping[str, list[str]]) -> list[Problem]:
                 "error",
                 f"{five[0]} {installed[five[0]][0]} is installed",
                 REASONS["opencv"][2],
-                f"pip install {_requirement('opencv-python-headless')}",
+                f"pip install {requirement_of('opencv-python-headless')}",
             )
         )
     return problems
@@ -161,15 +161,6 @@ def _albumentationsx(installed: Mapping[str, list[str]]) -> list[Problem]:
             "pip uninstall -y albumentationsx albumentations, then pip install albumentations==2.0.8",
         )
     ]
-
-
-def _requirement(name: str) -> str:
-    """What affectkit's own metadata asks of ``name``, quoted for a shell."""
-    for line in _own_metadata()[0]:
-        match = re.match(r"[A-Za-z0-9._-]+", line)
-        if match and _normal(match[0]) == _normal(name) and "extra" not in line:
-            return f'"{line.partition(";")[0].strip()}"'
-    return name
 
 
 def _own_metadata() -> tuple[list[str], str]:

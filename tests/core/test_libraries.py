@@ -96,7 +96,7 @@ CASES = [
             ValueError("numpy.dtype size changed, may indicate binary incompatibility."),
         ),
         "pandas 2.2.2 was built for another NumPy than 2.4.1",
-        "pip install --upgrade pandas numpy",
+        'pip install --upgrade pandas "numpy<3,>=2',
     ),
     (
         OSError(

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 import torch
-from support import TINY
+from support import TINY, in_ranks
 
 from affectkit.core.spec import InputSpec
 from affectkit.errors import DeviceError
@@ -97,29 +97,34 @@ def tiny() -> torch.nn.Module:
 
 
 def test_a_compiled_model_is_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
-    # The eager backend: what is around the compiler, without a minute of compiling.
-    whole = torch.compile
-    asked = []
+    """In a process of its own: once torch.compile has run, autograd refuses to work in processes forked afterwards."""
 
-    def eager(function, **options):
-        asked.append(options)
-        return whole(function, backend="eager", **options)
+    def work() -> None:
+        # The eager backend: what is around the compiler, without a minute of compiling.
+        whole = torch.compile
+        asked = []
 
-    monkeypatch.setattr(torch, "compile", eager)
-    model = tiny()
-    plain = copy.deepcopy(model)
-    compiled = compile_model(model, device=CPU)
-    assert compiled.module is model
-    assert asked[-1] == {"dynamic": True}  # the size of a batch must not enter the code
-    assert list(model.state_dict()) == list(plain.state_dict())
-    x = torch.randn(4, 3, 24, 24)
-    assert compiled.training
-    assert torch.equal(compiled(x), plain(x))
-    compiled.eval()
-    assert not model.training and not compiled.training
-    assert torch.equal(compiled(x), plain.eval()(x))
-    assert torch.equal(copy.deepcopy(compiled.module)(x), plain(x))
-    assert compiled.train().training and model.training
+        def eager(function, **options):
+            asked.append(options)
+            return whole(function, backend="eager", **options)
+
+        monkeypatch.setattr(torch, "compile", eager)
+        model = tiny()
+        plain = copy.deepcopy(model)
+        compiled = compile_model(model, device=CPU)
+        assert compiled.module is model
+        assert asked[-1] == {"dynamic": True}  # the size of a batch must not enter the code
+        assert list(model.state_dict()) == list(plain.state_dict())
+        x = torch.randn(4, 3, 24, 24)
+        assert compiled.training
+        assert torch.equal(compiled(x), plain(x))
+        compiled.eval()
+        assert not model.training and not compiled.training
+        assert torch.equal(compiled(x), plain.eval()(x))
+        assert torch.equal(copy.deepcopy(compiled.module)(x), plain(x))
+        assert compiled.train().training and model.training
+
+    assert in_ranks(1, work) == [0]
 
 
 def test_no_compiler(tmp_path) -> None:
@@ -182,13 +187,16 @@ def test_compiled_bits_do_not_depend_on_the_batches_before() -> None:
             found[count] = [value.grad.clone() for value in model.parameters()]
         return found
 
-    one, other = gradients((8, 7, 9)), gradients((9, 8, 7))
-    plain = tiny()
-    plain(torch.randn(8, 3, 24, 24, generator=torch.Generator().manual_seed(8))).square().sum().backward()
-    for count in (7, 8, 9):
-        assert all(torch.equal(a, b) for a, b in zip(one[count], other[count], strict=True))
-    for a, b in zip(one[8], plain.parameters(), strict=True):
-        torch.testing.assert_close(a, b.grad, rtol=1e-3, atol=1e-4)
+    def work() -> None:
+        one, other = gradients((8, 7, 9)), gradients((9, 8, 7))
+        plain = tiny()
+        plain(torch.randn(8, 3, 24, 24, generator=torch.Generator().manual_seed(8))).square().sum().backward()
+        for count in (7, 8, 9):
+            assert all(torch.equal(a, b) for a, b in zip(one[count], other[count], strict=True))
+        for a, b in zip(one[8], plain.parameters(), strict=True):
+            torch.testing.assert_close(a, b.grad, rtol=1e-3, atol=1e-4)
+
+    assert in_ranks(1, work, timeout=900) == [0]
 
 
 def test_the_module_is_light() -> None:

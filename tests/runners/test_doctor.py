@@ -44,6 +44,7 @@ MACHINE = {"shared_memory": 2**34, "open_files": 65536}
 @pytest.fixture(autouse=True)
 def own_metadata(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(packages, "_own_metadata", lambda: (REQUIRES, ">=3.11"))
+    monkeypatch.setattr(libraries, "own_requirements", lambda: REQUIRES)
 
 
 def problems_of(**changes: str | None) -> list[Problem]:
