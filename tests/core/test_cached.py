@@ -33,6 +33,9 @@ CACHES = {
     "corruptions.frost._computed": (),
 }
 
+PLAIN = {"models.published_distributions._shapes"}
+"""Caches that ask torch for plain numbers and keep those."""
+
 
 @contextlib.contextmanager
 def numbers(dtype: torch.dtype) -> Iterator[None]:
@@ -71,7 +74,7 @@ def test_every_cache_of_tensors_is_tried_here_and_no_other_keeps_any():
         name: node for name, (node, by) in found.items() if "cached_tensors" not in by and ("cache" in by.lower())
     }
     assert len(others) >= 5, sorted(others)
-    assert [name for name, node in others.items() if "torch" in ast.unparse(node)] == []
+    assert {name for name, node in others.items() if "torch" in ast.unparse(node)} <= PLAIN
 
 
 def test_no_module_makes_tensors_as_it_is_imported():
