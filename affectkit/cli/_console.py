@@ -244,5 +244,6 @@ def shown(value: Any, note: str = "") -> str:
 
 
 def span(pair: Sequence[Any]) -> str:
-    """An interval for a table."""
-    return f"{shown(pair[0])} to {shown(pair[1])}"
+    """An interval for a table; a dash for one that is not defined."""
+    ends = [shown(end) for end in pair]
+    return "-" if ends == ["-", "-"] else " to ".join(ends)

@@ -222,8 +222,9 @@ def render(report: ClipReport, output: Path, console: Console) -> None:
         console.note(text)
     for text in report.warnings:
         console.warn(text)
+    count = sum(report.counts["train"].values())
     console.note(
-        f"variance of the training clips: image {report.variance['image']:.5f}, sound "
+        f"variance of the {count:,} training clips: image {report.variance['image']:.5f}, sound "
         f"{report.variance['audio']:.1f} dB^2; {report.bytes_per_clip / 1e6:.2f} MB a clip"
     )
     console.note(f"{output} is complete; nothing to do." if report.done else f"tables, statistics and store: {output}")

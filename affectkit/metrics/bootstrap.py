@@ -82,7 +82,8 @@ def mean_intervals(
 ) -> dict[str, Interval]:
     """An interval for the mean of each of ``values`` (N,), one an item, all from the same resamples of the items.
 
-    Returns and raises as ``mean_interval``.
+    Returns and raises as ``mean_interval``, but (NaN, NaN) where all values are equal: every resample has the same
+    mean, which tells nothing of other items.
     """
     arrays = {name: check_vector(array, name, each="items") for name, array in values.items()}
     _check(level, draws)
@@ -90,7 +91,8 @@ def mean_intervals(
     found = dict.fromkeys(arrays, _NOWHERE)
     if usable:
         means = _resampled_means(np.stack(list(usable.values())), draws, seed)
-        found |= {name: _interval(column, level) for name, column in zip(usable, means.T, strict=True)}
+        for (name, array), column in zip(usable.items(), means.T, strict=True):
+            found[name] = _NOWHERE if np.ptp(array) == 0 else _interval(column, level)
     return found
 
 
@@ -98,6 +100,8 @@ def confusion_intervals(
     confusion: ArrayLike, *, level: float = 0.95, draws: int = 2000, seed: int = 0
 ) -> dict[str, Interval]:
     """An interval each for ``accuracy``, ``balanced_accuracy`` and ``macro_f1`` of a confusion matrix (C, C).
+
+    (NaN, NaN) where every resample gives the same, as where all items are right: that tells nothing of other items.
 
     To resample N items with replacement is to draw N times from the cells with their shares: the time taken depends on
     the number of classes alone.
@@ -121,7 +125,7 @@ def confusion_intervals(
         "balanced_accuracy": np.nanmean(recall, axis=1),
         "macro_f1": np.nanmean(f1, axis=1),
     }
-    return {name: _interval(values, level) for name, values in found.items()}
+    return {name: _NOWHERE if np.ptp(values) == 0 else _interval(values, level) for name, values in found.items()}
 
 
 def _check(level: float, draws: int) -> None:

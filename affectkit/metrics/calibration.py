@@ -22,6 +22,8 @@ from affectkit.metrics.distribution import (
 
 TEMPERATURES = (0.05, 20.0)
 """The range in which ``fit_temperature`` looks."""
+BINS = 15
+"""Of equal width, over the confidence."""
 FEWEST = 20
 """Samples below which ``calibrate`` fits nothing."""
 PENALTY = 4.0
@@ -49,7 +51,7 @@ class ReliabilityBins:
     agreement: Floats
 
 
-def reliability(confidence: ArrayLike, agreement: ArrayLike, bins: int = 15) -> ReliabilityBins:
+def reliability(confidence: ArrayLike, agreement: ArrayLike, bins: int = BINS) -> ReliabilityBins:
     """Mean confidence and mean agreement in bins of equal width over the confidence.
 
     Args:
@@ -81,7 +83,7 @@ def reliability(confidence: ArrayLike, agreement: ArrayLike, bins: int = 15) -> 
     )
 
 
-def expected_calibration_error(confidence: ArrayLike, agreement: ArrayLike, bins: int = 15) -> float:
+def expected_calibration_error(confidence: ArrayLike, agreement: ArrayLike, bins: int = BINS) -> float:
     """Mean over samples of |mean agreement - mean confidence| of the sample's bin, in [0, 1] (Guo et al. 2017, eq. 3).
 
     Arguments and errors as in ``reliability``. NaN without samples. It depends on ``bins``: report them beside it.
@@ -90,7 +92,7 @@ def expected_calibration_error(confidence: ArrayLike, agreement: ArrayLike, bins
     return float((filled / filled.sum() * gap).sum()) if len(filled) else float("nan")
 
 
-def maximum_calibration_error(confidence: ArrayLike, agreement: ArrayLike, bins: int = 15) -> float:
+def maximum_calibration_error(confidence: ArrayLike, agreement: ArrayLike, bins: int = BINS) -> float:
     """Largest |mean agreement - mean confidence| of a bin that holds samples, in [0, 1] (Guo et al. 2017, eq. 5).
 
     Arguments and errors as in ``reliability``. NaN without samples. A bin of one sample counts like any other.

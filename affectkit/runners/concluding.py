@@ -111,7 +111,7 @@ def _test(trainer: Trainer, model: nn.Module, task: Task, stopping: StopFlag) ->
         reporter.warn(f"test: {text}")
     found = {
         "test": task.metrics(results),
-        "test_intervals": {name: list(pair) for name, pair in task.intervals(results).items()},
+        "test_intervals": task.told_intervals(results),
         "test_images": len(results.split),
         **told,
     }

@@ -229,7 +229,7 @@ def _test_at(
         "precision": place.precision.name,
         **({"altered": settings.alter} if settings.alter else {}),
         "metrics": metrics,
-        "intervals": {name: list(pair) for name, pair in task.intervals(results).items()},
+        "intervals": task.told_intervals(results),
         "missed": missed_thresholds(thresholds, metrics, task.better),
     }
     if folder is not None:

@@ -52,7 +52,8 @@ def make_plan(settings: TrainSettings, *, group: Group, reporter: Reporter) -> P
     spec = clip_spec(spec, settings, builder, options, train)
     task = make_task(spec, plain(settings))
     train = usable(task, train, reporter, training=True)
-    task.fit(train)
+    for text in task.fit(train):
+        reporter.note(text)
     valid = usable(task, valid, reporter)
     return Plan(builder, options, source, task, train, valid, monitor_of(settings, task, valid, reporter))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar
@@ -12,10 +13,10 @@ import torch
 from affectkit.core.spec import InputSpec
 from affectkit.data.clips import drawn_frames
 from affectkit.data.split import Split
-from affectkit.errors import DataError
+from affectkit.errors import DataError, UsageError
 from affectkit.metrics import raters
 from affectkit.metrics.codes import code_counts, perplexity, private_shared
-from affectkit.tasks.base import Batch, Figure, Results
+from affectkit.tasks.base import Batch, Figure, Results, Task
 from affectkit.tasks.categorical import CategoricalOptions, one_hot, spread
 from affectkit.tasks.classification import ClassificationTask
 
@@ -84,11 +85,22 @@ class AudiovisualTask(ClassificationTask):
         chosen = {entry.name: getattr(self.more, entry.name) for entry in fields(AudiovisualOptions)}
         return {**super().recorded(), **chosen, "variance": None if self.variance is None else list(self.variance)}
 
-    def fit(self, split: Split) -> None:
-        super().fit(split)
+    def fit(self, split: Split) -> list[str]:
+        told = super().fit(split)
         if self.more.recon_scale == "variance":
             found = split.store.variance
             self.variance = (float(found["image"]), float(found["audio"]))
+            if not all(0 < value < math.inf for value in self.variance):
+                raise UsageError(
+                    f"--recon-scale variance: of the training clips in {split.root} the variance of images is "
+                    f"{self.variance[0]:g} and that of sounds {self.variance[1]:g}; errors cannot be divided by that.",
+                    "Leave --recon-scale out.",
+                )
+            told.append(
+                f"reconstruction errors are divided by the variance of {len(split):,} training clips: image "
+                f"{self.variance[0]:.5g}, sound {self.variance[1]:.5g} dB^2"
+            )
+        return told
 
     def monitors(self, split: Split) -> list[str]:
         names = super().monitors(split)
@@ -238,6 +250,15 @@ class AudiovisualTask(ClassificationTask):
 
     def intervals(self, results: Results) -> dict[str, tuple[float, float]]:
         return {} if self.more.stage == "autoencoder" else super().intervals(results)
+
+    def remarks(self, results: Results) -> list[str]:
+        return Task.remarks(self, results) if self.more.stage == "autoencoder" else super().remarks(results)
+
+    def calibrated(self, results: Results, mode: str) -> tuple[InputSpec, dict[str, Any]]:
+        if self.more.stage == "autoencoder" and mode != "none":
+            told = {"fitted": False, "reason": "--stage autoencoder trains no classifier", "n": len(results.split)}
+            return self.spec, told
+        return super().calibrated(results, mode)
 
     def table(self, results: Results) -> dict[str, Any]:
         # Of autoencoders alone the solver has learned nothing.

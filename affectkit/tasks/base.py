@@ -14,6 +14,9 @@ import torch
 from affectkit.core.spec import InputSpec
 from affectkit.data.split import Split
 
+FEWEST = 10
+"""Items below which metrics have no intervals: resamples of so few differ too little."""
+
 Batch = dict[str, Any]
 Figure = Callable[[Path], object]
 
@@ -138,8 +141,10 @@ class Task(ABC):
         """The metrics that can be monitored on ``split``."""
         return list(self.better)
 
-    def fit(self, split: Split) -> None:  # noqa: B027 - most tasks have nothing to take
-        """Take what depends on the training targets (class weights) from the training split."""
+    def fit(self, split: Split) -> list[str]:
+        """Take what depends on the training targets (class weights) from the training split; what a user should know
+        of it."""
+        return []
 
     @abstractmethod
     def usable(self, split: Split, *, training: bool = False) -> tuple[Split, str]:
@@ -218,11 +223,18 @@ class Task(ABC):
 
     def remarks(self, results: Results) -> list[str]:
         """What a user should know before relying on the metrics of ``results``."""
-        return []
+        count = len(results.split)
+        return [f"metrics of {count} items, too few for intervals (at least {FEWEST})."] if count < FEWEST else []
 
     def intervals(self, results: Results) -> dict[str, tuple[float, float]]:
-        """95% intervals of metrics by name, of the items being another sample (bootstrap)."""
+        """95% intervals of metrics by name, of the items being another sample (bootstrap); for at least ``FEWEST``."""
         return {}
+
+    def told_intervals(self, results: Results) -> dict[str, list[float]]:
+        """``intervals`` as records hold them; none of fewer than ``FEWEST`` items, which ``remarks`` says."""
+        if len(results.split) < FEWEST:
+            return {}
+        return {name: list(pair) for name, pair in self.intervals(results).items()}
 
     def calibrated(self, results: Results, mode: str) -> tuple[InputSpec, dict[str, Any]]:
         """The input specification with what can be fitted on validation results (a temperature), and what a record

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar
@@ -19,6 +20,8 @@ from affectkit.metrics import calibration, classification, distribution, raters
 from affectkit.tasks.base import Batch, Figure, Results, Task, shown_as
 
 UNIT = 2.0**63
+FEW = 5
+"""Images of a class below which a weight by their number is worth a remark."""
 
 
 @dataclass(frozen=True)
@@ -74,10 +77,11 @@ class CategoricalTask(Task):
         """The target distributions (N, C), float32."""
         raise NotImplementedError
 
-    def fit(self, split: Split) -> None:
+    def fit(self, split: Split) -> list[str]:
         drawn = self.options.draw_labels and split.distribution is not None
         expected = split.distribution if drawn else self.target_of(split)
         self.weights = class_weights(self.options.class_weights, self.spec.classes, expected)
+        return [] if self.weights is None else [told_weights(self.spec.classes, self.weights.numpy(), expected)]
 
     def loss(self, outputs: torch.Tensor, batch: Batch, progress: float) -> dict[str, torch.Tensor]:
         target = batch["target"]
@@ -122,6 +126,17 @@ class CategoricalTask(Task):
         target = torch.from_numpy(results.fields["target"].astype(np.float64))
         return float(self.losses(outputs, target)["loss"].mean())
 
+    def remarks(self, results: Results) -> list[str]:
+        found, count, bins = super().remarks(results), len(results.split), calibration.BINS
+        if count < bins:
+            found.append(f"ece: {count} items in {bins} bins; errors of so few are large by chance alone.")
+        if self.spec.temperature in calibration.TEMPERATURES:  # of checkpoints before ``calibration.calibrate``
+            found.append(
+                f"the checkpoint's temperature, {self.spec.temperature:g}, is a bound at which its fit failed: "
+                "confidences and nll mean nothing; read *_uncalibrated, or train it again."
+            )
+        return found
+
     def calibrated(self, results: Results, mode: str) -> tuple[InputSpec, dict[str, Any]]:
         target = results.fields["target"]
         if mode == "none":
@@ -159,11 +174,12 @@ class CategoricalTask(Task):
         votes = results.fields.get("votes")
         if votes is None:
             return {}
-        p = self.probabilities(results)
+        p, others = self.probabilities(results), raters.leave_one_out_agreement(votes)
+        several = ~np.isnan(others)
         return {
             "rater_agreement": float(raters.expected_agreement(p, votes).mean()),
             "rater_ceiling": float(raters.rater_ceiling(votes).mean()),
-            "rater_leave_one_out": float(np.nanmean(raters.leave_one_out_agreement(votes))),
+            "rater_leave_one_out": float(others[several].mean()) if several.any() else math.nan,
         }
 
     def table(self, results: Results) -> dict[str, Any]:
@@ -308,6 +324,17 @@ def top_labels(target: np.ndarray) -> np.ndarray:
     return top / top.sum(1, keepdims=True)
 
 
+def told_weights(classes: Sequence[str], weights: np.ndarray, target: np.ndarray) -> str:
+    """The weights of the classes, the images (or sums of shares) that each has, and what rests on few of them."""
+    mass = target.sum(0, dtype=np.float64)
+    each = [f"{name} {w:.3g} ({m:.4g})" for name, w, m in zip(classes, weights, mass, strict=True)]
+    few = [name for name, value in zip(classes, mass, strict=True) if value < FEW]
+    text = f"class weights, and images in brackets: {', '.join(each)}"
+    return text + (
+        f"; fewer than {FEW} images of {', '.join(few)}: their weights rest on next to nothing" if few else ""
+    )
+
+
 def spread(count: int, most: int = 12) -> np.ndarray:
     """Up to ``most`` positions, evenly spread over ``count``."""
     return np.unique(np.linspace(0, count - 1, min(most, count)).round().astype(int)) if count else np.arange(0)
@@ -321,16 +348,18 @@ def class_weights(option: str, classes: tuple[str, ...], target: np.ndarray) -> 
             classes that are not named weigh 1.
 
     Raises:
-        UsageError: a name is unknown, or a weight is not a number above 0.
+        UsageError: a name is unknown, a weight is not a number above 0, or a class to be balanced has less than one
+            image in all.
     """
     if option == "none":
         return None
     if option == "balanced":
-        mass = target.sum(0)
-        absent = [name for name, value in zip(classes, mass, strict=True) if value == 0]
+        mass = target.sum(0, dtype=np.float64)
+        # Shares of raters can add up to next to nothing, and a weight to anything.
+        absent = [f"{name} ({value:.3g})" for name, value in zip(classes, mass, strict=True) if value < 1 - 1e-4]
         if absent:
             raise UsageError(
-                f"--class-weights balanced: no training image of {', '.join(absent)}.",
+                f"--class-weights balanced: the training images hold less than one image of {', '.join(absent)}.",
                 "Name the weights yourself: --class-weights name=weight,...",
             )
         return torch.from_numpy((len(target) / (len(classes) * mass)).astype(np.float32))

@@ -90,8 +90,9 @@ class RatingsTask(Task):
     def recorded(self) -> dict[str, Any]:
         return {"loss": self.expression, **({"scale": list(self.scale)} if self.scale else {})}
 
-    def fit(self, split: Split) -> None:
+    def fit(self, split: Split) -> list[str]:
         self.scale = split.scale
+        return []
 
     def usable(self, split: Split, *, training: bool = False) -> tuple[Split, str]:
         if split.ratings is None:
@@ -165,7 +166,7 @@ class RatingsTask(Task):
             return {name: quantile_means(q, p, BINS) for name, p, q in self.pairs(results)}
 
     def remarks(self, results: Results) -> list[str]:
-        found = []
+        found = super().remarks(results)
         for name, predicted, actual in self.pairs(results):
             r = _agreement(predicted, actual)["r"]
             if r < 0:

@@ -298,7 +298,7 @@ def test_class_weights_balance_and_smoothing_are_as_defined():
     expected = compute_class_weight("balanced", classes=np.arange(3), y=labels)
     assert np.allclose(class_weights("balanced", SPEC.classes, target), expected)
     assert class_weights("b=2", SPEC.classes, target).tolist() == [1, 2, 1]
-    with pytest.raises(UsageError, match="no training image of c"):
+    with pytest.raises(UsageError, match="less than one image of c"):
         class_weights("balanced", SPEC.classes, target[:5])
     with pytest.raises(UsageError, match="2 settings are wrong"):
         class_weights("d=1,a=-1", SPEC.classes, target)
