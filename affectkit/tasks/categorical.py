@@ -105,17 +105,6 @@ class CategoricalTask(Task):
         there, count = len(np.unique(split.top())), len(self.spec.classes)
         return dict.fromkeys(self.by_class, f"{there} of {count} classes") if there < count else {}
 
-    def remarks(self, results: Results) -> list[str]:
-        counts = results.split.counts()
-        absent = [name for name, number in counts.items() if not number]
-        if not absent:
-            return []
-        told = f"no image of {len(absent)} of {len(counts)} classes: {some(absent)}."
-        there = [name for name, number in counts.items() if number]
-        if len(there) == 1:
-            return [f"{told} Every image is of {there[0]!r}: {', '.join(self.by_class)} say nothing of the others."]
-        return [f"{told} {', '.join(self.by_class)} are over the other {len(there)}."]
-
     def probabilities(self, results: Results) -> np.ndarray:
         """Predicted distributions (N, C), float64, with the temperature that the specification holds."""
         return calibration.softmax(results.outputs, self.spec.temperature)
@@ -135,7 +124,17 @@ class CategoricalTask(Task):
                 f"the checkpoint's temperature, {self.spec.temperature:g}, is a bound at which its fit failed: "
                 "confidences and nll mean nothing; read *_uncalibrated, or train it again."
             )
-        return found
+        return found + self._of_absent_classes(results.split.counts())
+
+    def _of_absent_classes(self, counts: Mapping[str, int]) -> list[str]:
+        absent = [name for name, number in counts.items() if not number]
+        if not absent:
+            return []
+        told = f"no image of {len(absent)} of {len(counts)} classes: {some(absent)}."
+        there = [name for name, number in counts.items() if number]
+        if len(there) == 1:
+            return [f"{told} Every image is of {there[0]!r}: {', '.join(self.by_class)} say nothing of the others."]
+        return [f"{told} {', '.join(self.by_class)} are over the other {len(there)}."]
 
     def calibrated(self, results: Results, mode: str) -> tuple[InputSpec, dict[str, Any]]:
         target = results.fields["target"]
