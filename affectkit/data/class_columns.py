@@ -96,6 +96,8 @@ class Columns:
 
     def of(self, names: Sequence[str]) -> np.ndarray:
         """The values (N, k) of some columns."""
+        if tuple(names) == self.names:
+            return self.values
         return self.values[:, [self.names.index(name) for name in names]]
 
     def samples(self, name: str) -> str:

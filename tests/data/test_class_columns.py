@@ -84,9 +84,9 @@ def test_names_in_any_language_where_rows_sum_to_one_number(tmp_path):
         assert all(any(name in note for note in notes) for name in ("alter", "bild", "fest"))
 
 
-@pytest.mark.parametrize("extra", ["age", "frame", "face_x", "gender", "bored_level", "Alter"])
+@pytest.mark.parametrize("extra", ["age", "frame", "face_x", "gender", "brille", "bored_level", "Alter"])
 def test_votes_of_raters_whose_number_varies_beside_other_numbers_are_refused(tmp_path, extra):
-    values = {**BESIDE, "bored_level": np.arange(ROWS) % 4, "Alter": AGES}[extra]
+    values = {**BESIDE, "brille": np.arange(ROWS) // 2 % 2, "bored_level": np.arange(ROWS) % 4, "Alter": AGES}[extra]
     path = write(tmp_path, {**votes(), extra: values})
     if extra == "bored_level":  # an emotion by its name
         assert read(path)[0].classes == (*EMOTIONS, extra)
