@@ -20,6 +20,7 @@ from affectkit.runners.settings import pixel_limit
 if TYPE_CHECKING:
     from affectkit.prep.clips_finishing import ClipReport
 
+SOUND_LEVEL = "As the published code reads the sound, or unit: full scale 1, for models trained before there was this."
 SPLIT_FILE = "or a CSV file with the columns filename and split."
 
 
@@ -75,6 +76,7 @@ class CremadSettings(ClipSettings):
         "intended: the emotion that was acted; votes: shares of the votes of those who saw and heard it.",
         choices=("intended", "votes"),
     )
+    sound_level: str = setting("published", SOUND_LEVEL, choices=("published", "unit"))
     size: int = setting(128, "Height and width of the stored frames in pixels.", low=8, high=1024)
 
 
@@ -94,6 +96,7 @@ class RmlSettings(ClipSettings):
         "rml: 256x256 of the central 2.5 s; pretrained: 512x512 and whole frames, as of models of EmoVoxCeleb.",
         choices=("rml", "pretrained"),
     )
+    sound_level: str = setting("published", SOUND_LEVEL, choices=("published", "unit"))
     size: int = setting(128, "Height and width of the stored frames in pixels.", low=8, high=1024)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from affectkit.errors import CheckpointError
@@ -11,6 +11,14 @@ from affectkit.errors import CheckpointError
 ANCHORS = ("top", "centre")
 FITS = ("crop", "resize")
 NEEDS = ("both", "image", "audio")
+LEVELS = {
+    "unit": "channels averaged, full scale 1",
+    "moviepy": "two channels of 16 bits as moviepy reads them, averaged: one channel is 3.01 dB quieter than at unit",
+    "counts": "channels averaged, full scale 32768 as 16-bit samples are counted: 90.31 dB louder than at unit",
+}
+"""How sound becomes one channel, and its scale: by the readers of CM-VQVAE's code, where they are not ``unit``."""
+COUNTS = 32768
+"""Full scale at the level ``counts``."""
 DECIBELS = 256
 """Steps a decibel in which stored spectrograms are rounded (16-bit integers, so from -128 to 128 dB)."""
 
@@ -28,6 +36,10 @@ class SoundSpec:
             are too few; then ``mels`` is the height), or ``resize`` (bilinear, to ``height`` x ``width``).
         height, width: of what the model gets.
         top_db: decibels below the largest value at which small ones are cut off; 1e-10 is the least power.
+        level: one of ``LEVELS``. The published code of CREMA-D reads sound through moviepy, that of RML through
+            torchvision's ``read_video``, which leaves 16-bit samples as they are, that of EmoVoxCeleb through
+            ``torchaudio.load`` (full scale 1). Stores and checkpoints from before there was this entry are ``unit``,
+            and an odd column of reflected padding is on the right there, at the other levels on the left, as published.
     """
 
     rate: int = 44100
@@ -40,6 +52,14 @@ class SoundSpec:
     height: int = 256
     width: int = 256
     top_db: float = 80.0
+    level: str = "unit"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values; ``unit`` is left out, as in files from before there were levels, which older versions read."""
+        found = asdict(self)
+        if self.level == "unit":
+            del found["level"]
+        return found
 
 
 @dataclass(frozen=True)
@@ -68,6 +88,8 @@ class ClipSpec:
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON and YAML."""
         found = asdict(self)
+        if self.sound is not None:
+            found["sound"] = self.sound.to_dict()
         if self.features is not None:
             found["features"] = [list(shape) for shape in self.features]
         return found
@@ -102,6 +124,7 @@ class ClipSpec:
         rules = {
             f"anchor must be one of {', '.join(ANCHORS)}, got {self.anchor!r}": self.anchor in ANCHORS,
             f"fit of the sound must be one of {', '.join(FITS)}, got {sound.fit!r}": sound.fit in FITS,
+            f"level of the sound must be one of {', '.join(LEVELS)}, got {sound.level!r}": sound.level in LEVELS,
             f"needs must be one of {', '.join(NEEDS)}, got {self.needs!r}": self.needs in NEEDS,
             f"reach must be at least 0, got {self.reach}": self.reach >= 0,
             f"crop must be at least 1, got {self.crop}": self.crop is None or self.crop >= 1,
@@ -118,9 +141,24 @@ class ClipSpec:
             raise CheckpointError("the clip specification is wrong: " + "; ".join(broken) + ".")
 
 
-CREMAD = ClipSpec()
-RML = ClipSpec(crop=380, crop_low=190, anchor="centre", reach=22, sound=SoundSpec(rate=32000, seconds=2.5))
-RESIZED = SoundSpec(rate=32000, n_fft=512, window=400, hop=160, mels=128, fit="resize", height=512, width=512)
+def levels_told(there: str, wanted: str) -> str:
+    """Two levels of ``LEVELS`` with what they are, for a message."""
+    return f"{there!r} ({LEVELS[there]}), not {wanted!r} ({LEVELS[wanted]})"
+
+
+def at_level(spec: ClipSpec, name: str) -> ClipSpec:
+    """``spec``, whose sound is at the published level, for ``--sound-level``: itself for ``published``, else at
+    ``unit``."""
+    return spec if name == "published" else replace(spec, sound=replace(spec.sound, level="unit"))
+
+
+CREMAD = ClipSpec(sound=SoundSpec(level="moviepy"))
+RML = ClipSpec(
+    crop=380, crop_low=190, anchor="centre", reach=22, sound=SoundSpec(rate=32000, seconds=2.5, level="counts")
+)
+RESIZED = SoundSpec(
+    rate=32000, n_fft=512, window=400, hop=160, mels=128, fit="resize", height=512, width=512, level="counts"
+)
 """The spectrogram of models that were trained on EmoVoxCeleb before."""
 RML_PRETRAINED = ClipSpec(crop=None, anchor="centre", reach=22, sound=RESIZED)
 EMOVOXCELEB = ClipSpec(

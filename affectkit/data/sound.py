@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from affectkit.core.cached import cached_tensors
-from affectkit.core.clipspec import DECIBELS, SoundSpec
+from affectkit.core.clipspec import COUNTS, DECIBELS, SoundSpec
 from affectkit.core.files import whole_file
 from affectkit.core.libraries import load_library
 
@@ -49,7 +49,7 @@ def mel_decibels(sound: np.ndarray, spec: SoundSpec) -> np.ndarray:
         return torch.nn.functional.interpolate(
             level[None, None], size=size, mode="bilinear", antialias=True, align_corners=False
         )[0, 0].numpy()
-    return to_width(level.numpy(), spec.width)
+    return to_width(level.numpy(), spec.width, odd="right" if spec.level == "unit" else "left")
 
 
 def central(sound: np.ndarray, count: int) -> np.ndarray:
@@ -58,13 +58,18 @@ def central(sound: np.ndarray, count: int) -> np.ndarray:
     return sound[begin : begin + count]
 
 
-def to_width(values: np.ndarray, width: int) -> np.ndarray:
-    """The ``width`` columns in the middle of (rows, n), or as many by reflection at both ends where there are fewer."""
+def to_width(values: np.ndarray, width: int, *, odd: str = "left") -> np.ndarray:
+    """The ``width`` columns in the middle of (rows, n), or as many by reflection at both ends where there are fewer.
+
+    Args:
+        odd: the side of which one column more is added, or, on the right, cut off, where they cannot be shared evenly.
+            The code of CM-VQVAE adds it on the left, and cuts it off on the right.
+    """
     missing = width - values.shape[1]
     if missing <= 0:
         begin = -missing // 2
         return np.ascontiguousarray(values[:, begin : begin + width])
-    left = missing // 2
+    left = missing // 2 if odd == "right" else missing - missing // 2
     return np.pad(values, ((0, 0), (left, missing - left)), mode="reflect" if values.shape[1] > 1 else "edge")
 
 
@@ -79,7 +84,8 @@ def from_store(stored: np.ndarray) -> np.ndarray:
 
 
 def to_sound(decibels: np.ndarray, spec: SoundSpec, *, rounds: int = 32, seed: int = 0) -> np.ndarray:
-    """A sound (samples,), float32, whose spectrogram is about ``decibels`` (mels, columns); phases are not known.
+    """A sound (samples,), float32, full scale 1, whose spectrogram is about ``decibels`` (mels, columns), at the level
+    ``counts`` 32768 times as large; phases are not known.
 
     The power of the bands is spread over the frequencies that they cover (least squares, none below 0), then phases are
     looked for by Griffin and Lim's algorithm ("Signal estimation from modified short-time Fourier transform", 1984).
@@ -91,7 +97,8 @@ def to_sound(decibels: np.ndarray, spec: SoundSpec, *, rounds: int = 32, seed: i
     bank = functional.melscale_fbanks(
         spec.n_fft // 2 + 1, 0.0, spec.rate / 2, spec.mels, spec.rate, norm="slaney", mel_scale="slaney"
     )
-    power = torch.from_numpy(10 ** (decibels.astype(np.float64) / 10)).float()
+    full = COUNTS if spec.level == "counts" else 1
+    power = torch.from_numpy(10 ** (decibels.astype(np.float64) / 10) / full**2).float()
     if power.shape[0] != spec.mels:  # the spectrogram was resized
         power = torch.nn.functional.interpolate(power[None, None], size=(spec.mels, power.shape[1]), mode="bilinear")[
             0, 0

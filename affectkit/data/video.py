@@ -13,9 +13,8 @@ import torch
 from av.error import FFmpegError
 from av.video.reformatter import VideoReformatter
 
-from affectkit.core.cached import cached_tensors
-from affectkit.core.clipspec import ClipSpec
-from affectkit.core.libraries import load_library
+from affectkit.core.clipspec import ClipSpec, SoundSpec
+from affectkit.data.waveforms import at_level, averaged
 from affectkit.errors import DataError
 
 POINTER = b"version https://git-lfs.github.com/spec"
@@ -54,7 +53,8 @@ class Clip:
 
     Attributes:
         frames: uint8 (F, size, size, 3), RGB; None where they were not asked for.
-        sound: float32 (samples,) in [-1, 1], channels averaged, at ``rate`` samples a second; None likewise.
+        sound: float32 (samples,), one channel at the level of the specification (``core.clipspec.LEVELS``), at
+            ``rate`` samples a second; None likewise.
         seconds: from the first picture, or sample, to the end of the last.
     """
 
@@ -99,7 +99,7 @@ def read_clip(
     """The frames around the middle one, and the sound, of the clip ``path``.
 
     Args:
-        spec: which square of a frame is cut out, and at what rate the sound is wanted.
+        spec: which square of a frame is cut out, and at what rate and level the sound is wanted.
         size: height and width to which the square is brought (bilinear, antialiased).
         reach: frames either side of the middle; None: as ``spec`` says. Short clips repeat their first and last one, so
             there are always 2 reach + 1; the middle one of n is number n // 2.
@@ -172,12 +172,16 @@ class _Wanted:
 
 @dataclass
 class _Heard:
-    """What one pass over a clip gave: pictures around ``middle`` by number, and how many there were in all."""
+    """What one pass over a clip gave: pictures around ``middle`` by number, and how many there were in all.
+
+    ``stated``: the duration of the file in microseconds, as its container says.
+    """
 
     middle: int
     count: int = 0
     end: float = 0.0
     rate: int = 0
+    stated: int | None = None
     pictures: dict[int, Any] = field(default_factory=dict)
     sounds: list[Any] = field(default_factory=list)
 
@@ -207,7 +211,7 @@ def _pass(path: Path, wanted: _Wanted, expected: int) -> _Heard:
                 "over-long", f"clip {path}: {stated:.1f} s long, at most {wanted.longest:g} s are expected."
             )
         streams = [stream for stream, use in ((video, wanted.frames), (audio, wanted.sound)) if use]
-        heard = _Heard(expected // 2, rate=audio.rate if wanted.sound else 0)
+        heard = _Heard(expected // 2, rate=audio.rate if wanted.sound else 0, stated=container.duration or None)
         _decode(container, path, streams, wanted, heard)
         if wanted.frames and not heard.count:
             raise ClipFault("undecodable", f"clip {path}: not one picture can be decoded.")
@@ -246,7 +250,7 @@ def _decode(container: Any, path: Path, streams: Sequence[Any], wanted: _Wanted,
 
 def _clip(path: Path, heard: _Heard, spec: ClipSpec, wanted: _Wanted) -> Clip:
     rate = spec.sound.rate if spec.sound is not None else 0
-    sound = _sound(path, _mono(heard.sounds), heard.rate, rate) if wanted.sound else None
+    sound = _sound(path, heard, spec.sound) if wanted.sound else None
     frames = _around(heard, spec, wanted) if wanted.frames else None
     return Clip(frames, sound, rate, heard.end)
 
@@ -258,30 +262,13 @@ def seconds_of(frame: Any, stream: Any) -> float:
     return float(1 / stream.average_rate) if stream.average_rate else 0.0
 
 
-def _mono(sounds: Sequence[Any]) -> np.ndarray:
-    """The samples of decoded pieces of sound, channels averaged: float32 (samples,) in [-1, 1]."""
-    alike: dict[tuple[Any, ...], list[Any]] = {}
-    for sound in sounds:
-        alike.setdefault((sound.format.name, len(sound.layout.channels)), []).append(sound)
-    if len(alike) > 1:  # a stream may change its form; what is alike is averaged at once, as it is faster
-        return np.concatenate([_mono([sound]) for sound in sounds])
-    if not sounds:
-        return np.zeros(0, dtype=np.float32)
-    pieces = [sound.to_ndarray() for sound in sounds]
-    values, channels = np.concatenate(pieces, axis=1), len(sounds[0].layout.channels)
-    if not sounds[0].format.is_planar:  # one row, channels in turn
-        values = values.reshape(-1, channels).T
-    if values.dtype.kind in "iu":
-        limit = float(np.iinfo(values.dtype).max) + 1
-        values = (values.astype(np.float64) - (limit / 2 if values.dtype.kind == "u" else 0)) / (
-            limit / 2 if values.dtype.kind == "u" else limit
-        )
-    values = values.astype(np.float32, copy=False)
-    return values.mean(axis=0) if channels > 1 else values[0]
+def _sound(path: Path, heard: _Heard, spec: SoundSpec) -> np.ndarray:
+    """The whole sound as ``spec`` says.
 
-
-def _sound(path: Path, whole: np.ndarray, rate: int, wanted: int) -> np.ndarray:
-    """The whole sound at ``wanted`` samples a second."""
+    Raises:
+        ClipFault: there is none, or it is silent or damaged.
+    """
+    whole = averaged(heard.sounds)
     if not whole.size:
         raise ClipFault("no-sound", f"clip {path}: its sound track holds no samples.")
     if not np.isfinite(whole).all():
@@ -289,13 +276,7 @@ def _sound(path: Path, whole: np.ndarray, rate: int, wanted: int) -> np.ndarray:
     peak = float(np.abs(whole).max())
     if peak < SILENT:
         raise ClipFault("silent", f"clip {path}: its sound is silent (peak {peak:.1e} of full scale).")
-    return whole if rate == wanted else _resampler(rate, wanted)(torch.from_numpy(whole)).numpy()
-
-
-@cached_tensors(8)
-def _resampler(rate: int, wanted: int) -> Any:
-    """torchaudio's ``Resample``, imported where sound is computed; its kernel takes longer than a clip to resample."""
-    return load_library("torchaudio.transforms").Resample(rate, wanted)
+    return at_level(heard.sounds, whole, heard.rate, spec, heard.stated)
 
 
 def _around(heard: _Heard, spec: ClipSpec, wanted: _Wanted) -> np.ndarray:

@@ -49,12 +49,22 @@ def form_of(model: nn.Module) -> Form:
 
 def classes_of(path: Path) -> tuple[str, ...] | None:
     """The class names in an affectkit checkpoint's header; None where there is none, or the names are not known."""
+    spec = _spec_of(path)
+    return tuple(spec["classes"]) if spec is not None and spec.get("named", True) else None
+
+
+def sound_level_of(path: Path) -> str | None:
+    """The level of the sound that an affectkit checkpoint takes; None where it hears none, or has no header."""
+    clip = (_spec_of(path) or {}).get("clip") if path.suffix == ".safetensors" else None
+    if not clip or not clip.get("sound") or clip.get("needs") == "image":
+        return None
+    return clip["sound"].get("level", "unit")
+
+
+def _spec_of(path: Path) -> dict[str, Any] | None:
     with safe_open(path, framework="pt") as file:
         text = (file.metadata() or {}).get("affectkit")
-    if not text:
-        return None
-    spec = json.loads(text)["spec"]
-    return tuple(spec["classes"]) if spec.get("named", True) else None
+    return json.loads(text)["spec"] if text else None
 
 
 def copy_weights(

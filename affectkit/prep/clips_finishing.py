@@ -108,6 +108,7 @@ def finish(
         "kind": KIND,
         "dataset": prepared.dataset,
         "clip": recipe.clip.to_dict(),
+        "sound_level": None if recipe.clip.sound is None else recipe.clip.sound.level,
         "height": recipe.size,
         "width": recipe.size,
         "frames": frames,

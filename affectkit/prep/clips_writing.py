@@ -134,6 +134,8 @@ def write_store(
         reporter.note(f"the store takes up to {total * bytes_each / 1e9:.2f} GB")
     if wanted and len(wanted) < len(shards):
         reporter.note(f"{total - count:,} clips are prepared already")
+    if older := sum(len(shards[name]) for name in wanted if _other_recipe(folder / f"{name}.json", recipe)):
+        reporter.note(f"{older:,} clips were prepared by other settings or an older affectkit: they are prepared again")
     if wanted:
         reporter.start("preparing clips", count, "clips")
         for name, record in _made(wanted, shards, folder=folder, recipe=recipe, workers=workers, stopping=stopping):
@@ -220,6 +222,14 @@ def _there(folder: Path, name: str, chunk: Sequence[Item], recipe: Recipe) -> di
     except (DataError, OSError, ValueError, KeyError, TypeError):
         return None
     return record if same and whole else None
+
+
+def _other_recipe(path: Path, recipe: Recipe) -> bool:
+    """Whether ``path`` is the record of a shard that was made by another recipe."""
+    try:
+        return path.is_file() and read_json(path)["recipe"] != recipe.mark()
+    except (DataError, KeyError, TypeError):
+        return False
 
 
 def _rows_of(path: Path) -> int:

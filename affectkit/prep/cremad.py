@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from affectkit.core.clipspec import CREMAD
+from affectkit.core.clipspec import CREMAD, at_level
 from affectkit.core.progress import Reporter
 from affectkit.data.sound import mel_decibels, to_store
 from affectkit.data.split import some
@@ -72,6 +72,7 @@ def prepare_cremad(
     keep_faulty: bool = False,
     frames: str = "window",
     labels: str = "intended",
+    sound_level: str = "published",
     workers: int | None = None,
     on_error: str = "fail",
     size: int = 128,
@@ -88,6 +89,8 @@ def prepare_cremad(
         frames: ``window``: the 31 around the middle, one of which a training draws; ``middle``: that one alone.
         labels: ``intended``, or ``votes``: shares of the votes of those who saw and heard a clip; clips without such
             votes are left out.
+        sound_level: ``published``: as moviepy reads the sound, two channels of 16 bits, averaged, which takes 3.01 dB
+            from a single channel; ``unit``: channels averaged, full scale 1; see ``core.clipspec.LEVELS``.
         on_error: ``fail`` where a clip cannot be used, or ``skip`` it. size: height and width of the stored frames.
         stopping: says when to end early.
 
@@ -102,7 +105,7 @@ def prepare_cremad(
             f"--labels votes needs processedResults/{VOTES}, which is not in {source}.", "Use --labels intended."
         )
     reach = CREMAD.reach if frames == "window" else 0
-    sound = CREMAD.sound
+    clip = at_level(replace(CREMAD, reach=reach), sound_level)
     # The sounds, which lie beside the clips once more, are not needed.
     lfs = f"git lfs install && git lfs pull --include '{FOLDER}/*', in the clone."
     dataset = Dataset(
@@ -120,15 +123,15 @@ def prepare_cremad(
     report = run(
         dataset,
         output,
-        Recipe(read_av, replace(CREMAD, reach=reach), size, LONGEST),
+        Recipe(read_av, clip, size, LONGEST),
         lambda rows: divided(
             rows, split, group="actor", strata="sex", sizes=sizes, published=PUBLISHED_SIZES, seed=seed
         ),
         frames=2 * reach + 1,
-        bytes_each=(2 * reach + 1) * size * size * 3 + sound.height * sound.width * 2,
+        bytes_each=(2 * reach + 1) * size * size * 3 + clip.sound.height * clip.sound.width * 2,
         settings={
             "split": split, "sizes": list(sizes or ()), "seed": seed, "keep_faulty": keep_faulty, "frames": frames,
-            "labels": labels, "size": size,
+            "labels": labels, "sound_level": sound_level, "size": size,
         },
         workers=workers,
         on_error=on_error,

@@ -52,7 +52,7 @@ def prepare_emovoxceleb(
 
     ``source`` holds ``frames/<utterance>/000001.jpg``, ..., ``audio/<utterance>.wav`` (or m4a, flac, mp3, ogg), and
     labels.csv with the columns utterance, frame and the eight emotions. The first part of an utterance's path is its
-    speaker.
+    speaker. Sound is at the level ``unit``, full scale 1, as ``torchaudio.load`` gives it to the published code.
 
     Args:
         split: ``speaker`` (nobody in two parts), ``random``, or a table with the columns filename and split.

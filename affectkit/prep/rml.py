@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import torch
 
-from affectkit.core.clipspec import RML, RML_PRETRAINED
+from affectkit.core.clipspec import RML, RML_PRETRAINED, at_level
 from affectkit.core.libraries import load_library
 from affectkit.core.progress import Reporter
 from affectkit.core.randomness import address
@@ -46,6 +46,7 @@ def prepare_rml(
     modify: str = "none",
     label: str = "emotion",
     sound: str = "rml",
+    sound_level: str = "published",
     workers: int | None = None,
     on_error: str = "fail",
     size: int = 128,
@@ -61,11 +62,15 @@ def prepare_rml(
         label: what a model is to tell: ``emotion``, ``skin``, ``pitch`` or ``user``.
         sound: ``rml``: 256x256 of the central 2.5 s; ``pretrained``: 512x512 of all, and whole frames, for models that
             were trained on EmoVoxCeleb.
+        sound_level: ``published``: 16-bit samples as they are counted, as torchvision's ``read_video`` gives them,
+            90.31 dB above ``unit``: channels averaged, full scale 1, the level of EmoVoxCeleb. (The published code
+            takes channels in turn for one of twice the rate, which also dampens high tones, 1.5 dB at 16 kHz of
+            44.1 kHz; that is not repeated.)
 
     Raises:
         DataError: there are no such clips, or some cannot be used and ``on_error`` is ``fail``.
     """
-    spec = RML if sound == "rml" else RML_PRETRAINED
+    spec = at_level(RML if sound == "rml" else RML_PRETRAINED, sound_level)
     files = clip_files(source)
     rows = {name: _row(name, modify, seed) for name in files}
     for row in rows.values():
@@ -83,7 +88,8 @@ def prepare_rml(
         frames=frames,
         bytes_each=frames * size * size * 3 + heard.height * heard.width * 2,
         settings={
-            "split": split, "seed": seed, "modify": modify, "label": label, "sound": sound, "size": size,
+            "split": split, "seed": seed, "modify": modify, "label": label, "sound": sound,
+            "sound_level": sound_level, "size": size,
         },
         workers=workers,
         on_error=on_error,

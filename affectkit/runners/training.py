@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from torch import nn
 
 from affectkit import __version__
 from affectkit.config import plain
+from affectkit.core.clipspec import levels_told
 from affectkit.core.progress import Reporter
 from affectkit.core.randomness import address
 from affectkit.core.spec import InputSpec
@@ -20,7 +22,9 @@ from affectkit.data.layouts import Source
 from affectkit.data.loading import Held, choose_cache, hold_images, needs_whole, refuse_failures
 from affectkit.data.media import noun_of
 from affectkit.data.split import Split
+from affectkit.errors import UsageError
 from affectkit.models.registry import build, last_layer
+from affectkit.models.weights import sound_level_of
 from affectkit.runners.backends import Compiled
 from affectkit.runners.checkpoint import Header, find_checkpoint
 from affectkit.runners.class_counts import tell_classes
@@ -240,9 +244,28 @@ def initial_model(
         file, key = find_checkpoint(settings.init), settings.init_key
         taken = builder.load_weights(model, file, classes=spec.classes, key=key)
         reporter.note(f"initial weights: {taken}")
+        check_initial_level(settings, spec, file, reporter)
         if settings.reset_mask and hasattr(model, "reset_mask"):
             model.reset_mask()
     return model
+
+
+def check_initial_level(settings: TrainSettings, spec: InputSpec, file: Path, reporter: Reporter) -> None:
+    """Warn where the weights of ``file`` were trained on sound of another level; refuse where they do not learn.
+
+    Raises:
+        UsageError: they stay as they are, by ``--stage solver`` or ``--tune``.
+    """
+    if spec.clip is None or spec.clip.sound is None or spec.clip.needs == "image":
+        return
+    there, wanted = sound_level_of(file), spec.clip.sound.level
+    if there in (None, wanted):
+        return
+    text = f"{file} was trained on sound at the level {levels_told(there, wanted)}, as that of the clips."
+    hint = "Prepare the clips of both at one level: --sound-level of the prep command."
+    if settings.stage == "solver" or settings.tune != "all":
+        raise UsageError(text, hint)
+    reporter.warn(f"{text} {hint}")
 
 
 def hold(

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
+from affectkit.core.clipspec import ClipSpec, levels_told
 from affectkit.core.spec import InputSpec
 from affectkit.data.clips import drawn_frames
 from affectkit.data.split import Split
@@ -120,6 +121,7 @@ class AudiovisualTask(ClassificationTask):
                 f"the clips in {split.root} have other shapes than the model takes: {'; '.join(differing)}.",
                 "Prepare them again as those that it was trained on.",
             )
+        _check_level(split, self.spec.clip)
         if split.distribution is None and split.labels is None:
             raise DataError(f"the {split.name} split of {split.root} has neither labels nor votes.")
         return split.matched(self.spec.classes, named=self.spec.named), ""
@@ -318,6 +320,27 @@ class AudiovisualTask(ClassificationTask):
             if there:
                 found[file] = lambda path, there=there: audiovisual.course(path, history=history, names=there)
         return found
+
+
+def _check_level(split: Split, clip: ClipSpec) -> None:
+    """Refuse sounds of another level than the model takes: they cannot be brought to it, for that depends on how many
+    channels each had.
+
+    Raises:
+        DataError: the level of the store is another one, and the model hears.
+    """
+    if clip.needs == "image" or clip.sound is None or split.store.spec.sound is None:
+        return
+    there, wanted = split.store.spec.sound.level, clip.sound.level
+    if there == wanted:
+        return
+    raise DataError(
+        f"the sound of the clips in {split.root} is at the level {levels_told(there, wanted)}, as the model takes it.",
+        "Prepare the clips again, by the same command: an older affectkit had another level."
+        if wanted != "unit"
+        else "Prepare the clips for this model with --sound-level unit, into another --output; or train it again, or, "
+        "if it was converted from a published file, convert it again.",
+    )
 
 
 def _plain(model: Any) -> Any:

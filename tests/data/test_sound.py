@@ -43,7 +43,7 @@ def test_decibels_as_a_model_gets_them(seconds):
         begin = (columns - 256) // 2
         wanted = level[:, begin : begin + 256]
     else:
-        left = (256 - columns) // 2
+        left = (256 - columns + 1) // 2  # the code of CM-VQVAE: an odd column goes to the left
         wanted = np.pad(level, ((0, 0), (left, 256 - columns - left)), mode="reflect")
     found = mel_decibels(sound, spec)
     assert found.shape == (256, 256) and found.dtype == np.float32
@@ -73,6 +73,9 @@ def test_resized_spectrograms():
 def test_columns_are_reflected_as_often_as_it_takes():
     found = to_width(np.arange(4)[None], 8)
     assert found.tolist() == np.pad(np.arange(4)[None], ((0, 0), (2, 2)), mode="reflect").tolist()
+    assert to_width(np.arange(4)[None], 7).tolist() == [[2, 1, 0, 1, 2, 3, 2]]  # an odd one on the left
+    assert to_width(np.arange(4)[None], 5, odd="left").tolist() == [[1, 0, 1, 2, 3]]
+    assert to_width(np.arange(4)[None], 5, odd="right").tolist() == [[0, 1, 2, 3, 2]]
     assert to_width(np.array([[5]]), 3).tolist() == [[5, 5, 5]]
     assert to_width(np.arange(7)[None], 4).tolist() == [[1, 2, 3, 4]]
 

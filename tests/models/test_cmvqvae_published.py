@@ -181,6 +181,7 @@ def test_published_files_predict_as_their_arithmetic(name, tmp_path):
     spec = found.spec
     assert (spec.task, spec.height, spec.width, spec.mean, spec.std) == ("audiovisual", 128, 128, (0,) * 3, (1,) * 3)
     assert (spec.classes, spec.clip.needs, spec.clip.sound.width) == (EMOTIONS, "both", 256)
+    assert spec.clip.sound.level == "moviepy"
     plain, (image, audio) = Straight(state), clips()
     with torch.no_grad():
         codes = [plain.quantised(plain.maps(x, key), key) for key, x in (("image", image), ("audio", audio))]
