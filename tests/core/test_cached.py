@@ -24,7 +24,7 @@ CACHES = {
     "models.v1.polar.masks": (32,),
     "models.v1.polar._matrix": (32,),
     "data.transforms._constant": ((0.5, 0.4, 0.3), (2, 2), torch.device("cpu")),
-    "data.video._resampler": (44100, 16000),
+    "data.waveforms._resampler": (44100, 16000),
     "data.sound._transform": (SOUND,),
     "data.sound._bands": (SOUND,),
     "corruptions.filters.banded": (7, (0.25, 0.5, 0.25), "mirror"),
