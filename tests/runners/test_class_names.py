@@ -22,6 +22,7 @@ from affectkit.errors import DataError, UsageError
 from affectkit.models.registry import build
 from affectkit.runners.checkpoint import KEY, Header, load_model, read_header, save_checkpoint
 from affectkit.runners.class_counts import tell_classes
+from affectkit.runners.corrupted import split_below
 from affectkit.runners.evaluate import test as run_test
 from affectkit.runners.robustness import eval_corruptions
 from affectkit.runners.runs import train
@@ -100,6 +101,18 @@ def test_names_that_are_not_known_are_recorded(data, tmp_path):
             settings(data / "names" / "test", tmp_path / "run", teacher=str(path), task="classification"),
             reporter=Silent(),
         )
+
+
+def test_corrupted_folders_are_of_the_classes_that_outputs_were_taken_for(tmp_path):
+    """As many folders of other names would be taken in order, where the checkpoint knows no names."""
+    clean = Split("test", tmp_path, ["test/a/x.png", "test/b/y.png"], ("0", "1"), labels=np.array([0, 1]))
+    for root, names in (("same", ("a", "b")), ("other", ("c", "d"))):
+        for name, gray in zip(names, GRAYS, strict=False):
+            flat(tmp_path / root / name, gray, 2)
+    assert split_below(tmp_path / "same", clean, classes=("a", "b")).labels.tolist() == [0, 0, 1, 1]
+    assert split_below(tmp_path / "other", clean).classes == ("c", "d")
+    with pytest.raises(DataError, match=r"extra here: 'c' \(2 items\)"):
+        split_below(tmp_path / "other", clean, classes=("a", "b"))
 
 
 def test_a_header_says_what_is_known_and_old_ones_are_read(tmp_path):
