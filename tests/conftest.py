@@ -39,6 +39,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("quick")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory):
+    """Nothing is remembered in the user's cache, nor taken from it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AFFECTKIT_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def folders(tmp_path_factory) -> Path:
     return make_folders(tmp_path_factory.mktemp("folders"))

@@ -26,6 +26,9 @@ class PrepSettings:
     source: Path | None = setting(None, "Folder with the dataset as it was downloaded.", argument=True)
     output: Path | None = setting(None, "Folder to make: tables and images.")
     link: str = setting("copy", "How image files get there.", choices=LINKS)
+    drop_copies: bool = setting(
+        False, "Leave images out of validation and test that are exact copies of images in an earlier split."
+    )
     shard: str | None = setting(None, SHARD, check=check_shard, metavar="I/N")
 
     def rules(self) -> list[str]:
@@ -84,7 +87,15 @@ def register(app: typer.Typer) -> None:
         from affectkit.prep.ferplus import prepare_ferplus
 
         s = resolved.settings
-        report = prepare_ferplus(s.source, s.output, target=s.target, link=s.link, shard=_shard(s), reporter=console)
+        report = prepare_ferplus(
+            s.source,
+            s.output,
+            target=s.target,
+            link=s.link,
+            drop_copies=s.drop_copies,
+            shard=_shard(s),
+            reporter=console,
+        )
         _render(report, s.output, console)
 
     @command(prep, "affectnet-fused", PrepSettings, slurm=PREP)
@@ -98,7 +109,9 @@ def register(app: typer.Typer) -> None:
         from affectkit.prep.affectnet_fused import prepare_affectnet_fused
 
         s = resolved.settings
-        report = prepare_affectnet_fused(s.source, s.output, link=s.link, shard=_shard(s), reporter=console)
+        report = prepare_affectnet_fused(
+            s.source, s.output, link=s.link, drop_copies=s.drop_copies, shard=_shard(s), reporter=console
+        )
         _render(report, s.output, console)
 
     @command(prep, "schematic", SchematicSettings, slurm=PREP)

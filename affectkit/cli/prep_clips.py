@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from affectkit.prep.clips_finishing import ClipReport
 
 SOUND_LEVEL = "As the published code reads the sound, or unit: full scale 1, for models trained before there was this."
+COPIES = "copies of clips in an earlier split"
 SPLIT_FILE = "or a CSV file with the columns filename and split."
 
 
@@ -48,6 +49,9 @@ class ClipSettings:
     seed: int = setting(0, "The split follows from it.", low=0)
     workers: int | None = setting(None, "Processes that decode clips.", low=1, high=256, default_text="one a processor")
     on_error: str = setting("fail", "What a clip that cannot be used does.", choices=("fail", "skip"))
+    drop_copies: bool = setting(
+        False, "Leave clips out of validation and test that are exact copies of clips in an earlier split."
+    )
 
     def rules(self) -> list[str]:
         """Faults between settings."""
@@ -219,7 +223,9 @@ def render(report: ClipReport, output: Path, console: Console) -> None:
         by_reason.setdefault(fault.reason, []).append(fault.name)
     for reason, names in by_reason.items():
         more = f" and {len(names) - 3:,} more" if len(names) > 3 else ""
-        told = {**REASONS, "known-faulty": "known to be faulty", "no-votes": "without votes"}.get(reason, reason)
+        told = {**REASONS, "known-faulty": "known to be faulty", "no-votes": "without votes", "copy": COPIES}.get(
+            reason, reason
+        )
         console.note(f"left out, {told}: {len(names):,} ({', '.join(names[:3])}{more})")
     for text in report.notes:
         console.note(text)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,8 @@ from affectkit.errors import DataError
 
 ORDER = ("train", "valid", "test")
 """A split is compared with those before it."""
+COPY = "copy of an image in an earlier split"
+"""Why an image is dropped."""
 TAIL = 4096
 """Bytes at the end of a file that are compared first; smaller files are compared whole by that."""
 KEY_BYTES = 16
@@ -51,13 +53,15 @@ class Copies:
         """How many are copies, by name of the other split."""
         return {name: int(flags.sum()) for name, flags in self.of.items()}
 
-    def told(self, noun: str = "images") -> str:
-        """The counts in a sentence; empty where there are none."""
+    def told(self, noun: str = "images", *, dropped: bool) -> str:
+        """The counts in a sentence, with what was done or can be; empty where there are none."""
         there = [(name, count) for name, count in self.counts().items() if count]
         if not there:
             return ""
         each = " and ".join(name if len(there) == 1 else f"{name} ({count:,})" for name, count in there)
-        return f"{self.split}: {int(self.any().sum()):,} of {len(self.any()):,} {noun} are copies of {each} {noun}"
+        total = f"{int(self.any().sum()):,} of {len(self.any()):,} {noun}"
+        ending = ": left out" if dropped else "; --drop-copies leaves them out"
+        return f"{self.split}: {total} are copies of {each} {noun}{ending}"
 
     def record(self, *, dropped: bool) -> dict[str, Any]:
         """What metrics.json and manifests hold: items, copies by other split and in all, and whether they were left
@@ -90,14 +94,6 @@ def find_copies(contents: Mapping[str, Sequence[Hashable]]) -> dict[str, Copies]
         for number, name in enumerate(names)
         if number
     }
-
-
-def across(items: Iterable[tuple[str, Hashable, str]]) -> list[list[tuple[str, str]]]:
-    """Sets of (side, name) of equal content that stand on more than one side, of (side, content, name)."""
-    sets: dict[Hashable, list[tuple[str, str]]] = {}
-    for side, content, name in items:
-        sets.setdefault(content, []).append((side, name))
-    return [found for found in sets.values() if len({side for side, _ in found}) > 1]
 
 
 def contents_of(splits: Mapping[str, Split], *, reporter: Reporter) -> dict[str, list[bytes]]:
@@ -273,11 +269,20 @@ def apart(
     if not compared:
         return split, {}
     copies = find_copies(contents_of({**compared, split.name: split}, reporter=reporter))[split.name]
-    if text := copies.told(noun):
-        reporter.warn(text + (": left out" if drop else "; --drop-copies leaves them out"))
+    if text := copies.told(noun, dropped=drop):
+        reporter.warn(text)
     kept = split.select(~copies.any()) if drop and copies.any().any() else split
     if not len(kept):
-        raise DataError(
-            f"{text}: nothing is left of the {split.name} split of {split.root}.", "Leave --drop-copies out."
-        )
+        raise DataError(f"{text}; nothing else is there in {split.root}.", "Leave --drop-copies out.")
     return kept, copies.record(dropped=drop)
+
+
+def all_apart(
+    splits: Mapping[str, Split], *, drop: bool, noun: str, reporter: Reporter
+) -> tuple[dict[str, Split], dict[str, Any]]:
+    """``apart`` for each of ``splits`` but train; what is left of them, and the records, by split."""
+    kept, records = dict(splits), {}
+    for name in splits:
+        if name != "train":
+            kept[name], records[name] = apart(splits[name], splits, drop=drop, noun=noun, reporter=reporter)
+    return kept, records

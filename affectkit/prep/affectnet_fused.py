@@ -7,9 +7,10 @@ from pathlib import Path, PurePosixPath
 from affectkit.core.progress import Reporter, Silent
 from affectkit.core.shards import Shard
 from affectkit.data.affectnet import CLASSES, FOLDERS, fits, notes_on, read_affectnet
+from affectkit.data.copies import COPY, contents_of, find_copies
 from affectkit.data.split import Split
 from affectkit.errors import DataError
-from affectkit.prep.writing import Output, PrepReport
+from affectkit.prep.writing import Output, PrepReport, with_copies
 
 RULE = "every image with an annotation; its 13 probabilities as annotated, as float32"
 
@@ -19,6 +20,7 @@ def prepare_affectnet_fused(
     output: Path,
     *,
     link: str = "copy",
+    drop_copies: bool = False,
     shard: Shard | None = None,
     reporter: Reporter | None = None,
 ) -> PrepReport:
@@ -28,6 +30,7 @@ def prepare_affectnet_fused(
         source: folder with train_set and val_set, or one of them.
         output: folder to write; absent, empty, or left by the same command.
         link: "copy", or "hardlink" to save space (copies where links cannot be made).
+        drop_copies: leave images out of valid that are exact copies of images in train.
         shard: write this share of the images and a part; ``merging.merge`` makes the tables of all parts.
 
     Raises:
@@ -48,9 +51,17 @@ def prepare_affectnet_fused(
         "target": "distribution",
         **{name: split.fingerprint() for name, split in splits.items()},
     }
+    if drop_copies:
+        identity["drop_copies"] = True
     folder = Output(output, "prep affectnet-fused", identity, link=link, shard=shard)
     if (done := folder.begin(reporter)) is not None:
         return folder.report(done)
+    by_rule = {name: len(split) for name, split in splits.items()}
+    copies = find_copies(contents_of(splits, reporter=reporter))
+    if drop_copies:
+        for name, found in copies.items():
+            splits[name] = splits[name].select(~found.any())
+            left_out = {**left_out, name: {**left_out.get(name, {}), COPY: int(found.any().sum())}}
     rows = {name: _rows(name, split) for name, split in splits.items()}
     own = {name: folder.share(name, [row[0] for row in rows[name]]) for name in splits}
     for name, split in splits.items():
@@ -64,11 +75,12 @@ def prepare_affectnet_fused(
         output=output,
         target="distribution",
         kept={name: split.counts() for name, split in splits.items()},
-        by_rule={name: len(split) for name, split in splits.items()},
+        by_rule=by_rule,
         dropped=left_out,
         images=sum(len(split) for split in splits.values()),
         notes=notes,
     )
+    report = with_copies(report, copies, dropped=drop_copies)
     return folder.end(report, about={"source": str(source.resolve()), "target": "distribution", "rule": RULE})
 
 

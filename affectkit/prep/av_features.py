@@ -39,6 +39,7 @@ def prepare_features(
     layer: int = 7,
     workers: int | None = None,
     on_error: str = "fail",
+    drop_copies: bool = False,
     reporter: Reporter,
     stopping: Stopping | None = None,
 ) -> ClipReport:
@@ -78,6 +79,7 @@ def prepare_features(
         settings={"split": split, "seed": seed, "layer": layer},
         workers=workers,
         on_error=on_error,
+        drop_copies=drop_copies,
         reporter=reporter,
         stopping=stopping,
     )

@@ -14,6 +14,7 @@ from typing import Any
 from affectkit import __version__
 from affectkit.core.files import read_json, to_json, write_json, write_text
 from affectkit.data.clips import FORMAT, KIND, MANIFEST, SPLITS
+from affectkit.data.copies import find_copies
 from affectkit.errors import DataError
 from affectkit.prep.clips_writing import Fault, Recipe, Written, variance_of
 
@@ -45,7 +46,8 @@ class Prepared:
 class ClipReport:
     """What a preparation did: counts by split and class, the clips that were left out, notes and warnings.
 
-    ``made``: clips that were read now. ``done``: there was nothing to do.
+    ``copies``: exact copies across splits, see ``data.copies.Copies.record``. ``made``: clips that were read now.
+    ``done``: there was nothing to do.
     """
 
     dataset: str
@@ -56,6 +58,7 @@ class ClipReport:
     statistics: dict[str, Any]
     notes: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    copies: dict[str, Any] = field(default_factory=dict)
     made: int = 0
     done: bool = False
 
@@ -76,30 +79,48 @@ class ClipReport:
             "statistics": self.statistics,
             "notes": self.notes,
             "warnings": self.warnings,
+            "copies": self.copies,
             "clips_read": self.made,
             "already_done": self.done,
         }
 
 
-EXPECTED = ("known-faulty", "no-votes", "not-listed")
+EXPECTED = ("known-faulty", "no-votes", "not-listed", "copy")
 """Reasons for which a clip is left out although it may be whole."""
 
 
 def finish(
-    output: Path, prepared: Prepared, recipe: Recipe, written: Written, left_out: Sequence[Fault], *, frames: int
+    output: Path,
+    prepared: Prepared,
+    recipe: Recipe,
+    written: Written,
+    left_out: Sequence[Fault],
+    *,
+    frames: int,
+    drop_copies: bool = False,
 ) -> ClipReport:
     """Write tables, statistics and report, and the manifest last; returns the report.
+
+    Copies across splits are counted by what is stored of the clips, and left out of valid and test with
+    ``drop_copies``.
 
     Raises:
         DataError: a split would be empty.
     """
     rows, sides = prepared.rows, prepared.sides
     members = {split: [name for name in rows if sides.get(name) == split] for split in SPLITS}
+    copies = find_copies({s: [written.facts[name]["digest"] for name in names] for s, names in members.items()})
+    dropped: list[Fault] = []
+    for split in copies if drop_copies else ():
+        flags = dict(zip(members[split], copies[split].any(), strict=True))
+        gone = [name for name in flags if flags[name]]
+        dropped += [Fault(name, "copy", f"{name} is a copy of a clip in an earlier split.") for name in gone]
+        members[split] = [name for name in members[split] if not flags[name]]
     for split in ("train", "valid"):
         if not members[split]:
             raise DataError(f"no clip is left for the {split} split.", "Choose another --split, or mend the clips.")
     members = {split: names for split, names in members.items() if names}
-    faults = [*left_out, *written.faults]
+    faults = [*left_out, *written.faults, *dropped]
     statistics = {split: _statistics(names, prepared) for split, names in members.items()}
     variance = variance_of(written.facts[name] for name in members["train"])
     manifest = {
@@ -120,6 +141,7 @@ def finish(
         "settings": prepared.settings,
         "left_out": [vars(fault) for fault in faults],
         "shards": {shard: names for shard, names in written.shards.items() if names},
+        "copies": {split: found.record(dropped=drop_copies) for split, found in copies.items()},
         "sources": {name: fact["digest"] for name, fact in written.facts.items()},
         "tables": _mark_of({split: [[name, rows[name]] for name in names] for split, names in members.items()}),
     }
@@ -132,6 +154,8 @@ def finish(
         variance,
         manifest["bytes_per_clip"],
         statistics,
+        copies=manifest["copies"],
+        warnings=[text for found in copies.values() if (text := found.told("clips", dropped=drop_copies))],
         made=written.made,
     )
     there = all((output / f"{split}.csv").is_file() == (split in members) for split in SPLITS)
@@ -144,7 +168,10 @@ def finish(
             _write_rows(output / f"{split}.csv", [{"filename": name, **rows[name]} for name in members[split]])
         else:
             (output / f"{split}.csv").unlink(missing_ok=True)
-    kept = [{"clip": name, "split": sides.get(name, ""), "reason": "", "message": ""} for name in rows]
+    gone = {fault.name for fault in dropped}
+    kept = [
+        {"clip": name, "split": sides.get(name, ""), "reason": "", "message": ""} for name in rows if name not in gone
+    ]
     lost = [{"clip": f.name, "split": "", "reason": f.reason, "message": f.message} for f in faults]
     _write_rows(output / "report.csv", sorted(kept + lost, key=lambda row: row["clip"]))
     write_json(output / "statistics.json", statistics)

@@ -66,6 +66,7 @@ def run(
     settings: dict[str, Any],
     workers: int | None,
     on_error: str,
+    drop_copies: bool = False,
     reporter: Reporter,
     stopping: Stopping | None = None,
     beside: Callable[[list[str]], None] | None = None,
@@ -75,6 +76,7 @@ def run(
     Args:
         recipe: how a clip is read. divide: the split of the clips that could be read.
         frames, bytes_each: of a stored clip. settings: for the record. stopping: says when to end early.
+        drop_copies: leave clips out of valid and test that are exact copies of clips in the splits before.
         beside: writes what else belongs to the stored clips, given their names in the order of the store; where it
             changes anything it takes away the mark of a complete preparation before (``begin_again``).
 
@@ -104,8 +106,8 @@ def run(
     )
     if beside is not None:  # which may change where no clip does
         beside(list(rows))
-    report = finish(output, prepared, recipe, written, dataset.left_out, frames=frames)
-    report.notes, report.warnings = list(sides.notes), list(sides.warnings)
+    report = finish(output, prepared, recipe, written, dataset.left_out, frames=frames, drop_copies=drop_copies)
+    report.notes, report.warnings = list(sides.notes), [*sides.warnings, *report.warnings]
     return report
 
 

@@ -75,6 +75,7 @@ def prepare_cremad(
     sound_level: str = "published",
     workers: int | None = None,
     on_error: str = "fail",
+    drop_copies: bool = False,
     size: int = 128,
     reporter: Reporter,
     stopping: Stopping | None = None,
@@ -135,6 +136,7 @@ def prepare_cremad(
         },
         workers=workers,
         on_error=on_error,
+        drop_copies=drop_copies,
         reporter=reporter,
         stopping=stopping,
     )  # fmt: skip

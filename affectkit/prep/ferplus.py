@@ -10,7 +10,6 @@ from __future__ import annotations
 import csv
 import filecmp
 import hashlib
-import io
 import os
 import re
 from collections import Counter
@@ -20,18 +19,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from affectkit.core.files import sha256
 from affectkit.core.progress import Reporter, Silent
 from affectkit.core.shards import Shard
+from affectkit.data.copies import COPY, Copies, contents_of_files, find_copies
 from affectkit.data.split import some
 from affectkit.errors import DataError, UsageError
-from affectkit.prep.writing import Output, PrepReport
+from affectkit.prep.ferplus_pixels import PIXEL_COLUMNS, USAGES, check_order, drawn
+from affectkit.prep.writing import Output, PrepReport, with_copies
 
 EMOTIONS = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt")
 COLUMNS = (*EMOTIONS, "unknown", "NF")
-USAGES = {"Training": "train", "PublicTest": "valid", "PrivateTest": "test"}
 RULES = {
     "majority": "single votes count as zero; the top class is kept if it has more than half of the remaining votes "
     "and is one of the eight emotions",
@@ -40,8 +39,6 @@ RULES = {
 LABEL_FILE = "fer2013new.csv"
 PIXEL_FILES = ("fer2013.csv", "icml_face_data.csv")
 """Names under which FER-2013's images are shared as a table, the first of them first where there are several."""
-PIXEL_COLUMNS = ("emotion", "pixels", "Usage")
-SIDE = 48
 
 UNNAMED = "no image name in the label file"
 NO_VOTES = "no class has more than one vote"
@@ -141,6 +138,7 @@ def prepare_ferplus(
     *,
     target: str = "distribution",
     link: str = "copy",
+    drop_copies: bool = False,
     shard: Shard | None = None,
     reporter: Reporter | None = None,
 ) -> PrepReport:
@@ -155,6 +153,7 @@ def prepare_ferplus(
         output: folder to write; absent, empty, or left by the same command.
         target: "distribution" or "majority".
         link: "copy", or "hardlink" to save space (copies where links cannot be made).
+        drop_copies: leave images out of valid and test that are exact copies of images in the splits before.
         shard: write this share of the images and a part; ``merging.merge`` makes the tables of all parts.
 
     Raises:
@@ -178,24 +177,26 @@ def prepare_ferplus(
             f"{', '.join(PIXEL_COLUMNS)}, and no fer#######.png files.",
             "Put one of the two files of FER-2013 there, or unpack the images.",
         )
-    if pixel_file:
-        _check_order(pixel_file, labels)
+    pixels = check_order(pixel_file, labels.splits) if pixel_file else []
     identity = {
         "preparation": "ferplus",
         "target": target,
         "labels": sha256(label_file),
         "images": sha256(pixel_file) if pixel_file else _images_hash(images),
     }
+    if drop_copies:
+        identity["drop_copies"] = True
     folder = Output(output, "prep ferplus", identity, link=link, shard=shard)
     if (done := folder.begin(reporter)) is not None:
         return folder.report(done)
     top, reasons = _select(labels, target, None if pixel_file else images)
+    copies = _copies(labels, reasons, pixels or images, drop=drop_copies, reporter=reporter)
     kept = [row for row, reason in enumerate(reasons) if not reason]
     if not kept:
         raise DataError(f"no row of {label_file} has an image in {source}.")
     tops = top if target == "majority" else None
     _write(folder, labels, kept, tops=tops, pictures=pixel_file or images, reporter=reporter)
-    report = _report(folder, labels, target, top, reasons)
+    report = with_copies(_report(folder, labels, target, top, reasons), copies, dropped=drop_copies)
     if note:
         report = replace(report, notes=(*report.notes, note))
     about = {"source": str(source.resolve()), "target": target, "rule": RULES[target], "label_file": label_file.name}
@@ -222,6 +223,30 @@ def _select(labels: Labels, target: str, images: dict[str, Path] | None) -> tupl
     return top, reasons
 
 
+def _copies(
+    labels: Labels, reasons: list[str], pictures: list[bytes] | dict[str, Path], *, drop: bool, reporter: Reporter
+) -> dict[str, Copies]:
+    """The exact copies across splits among the kept rows; with ``drop`` they get a reason.
+
+    Args:
+        pictures: image files by name, whose bytes count, or what stands for the pixels of each row.
+    """
+    rows: dict[str, list[int]] = {}
+    for row, reason in enumerate(reasons):
+        if not reason:
+            rows.setdefault(labels.splits[row], []).append(row)
+    if isinstance(pictures, dict):
+        files = {split: [pictures[labels.names[row]] for row in own] for split, own in rows.items()}
+        found = find_copies(contents_of_files(files, reporter=reporter))
+    else:
+        found = find_copies({split: [pictures[row] for row in own] for split, own in rows.items()})
+    if drop:
+        for split, copies in found.items():
+            for place in np.flatnonzero(copies.any()):
+                reasons[rows[split][place]] = COPY
+    return found
+
+
 def _write(
     folder: Output,
     labels: Labels,
@@ -242,7 +267,7 @@ def _write(
         if isinstance(pictures, dict):
             items: Iterator[tuple[str, Any]] = ((_file(labels, row), pictures[labels.names[row]]) for row in rows)
         else:
-            items = ((_file(labels, row), data) for row, data in _drawn(pictures, set(rows)))
+            items = ((_file(labels, row), data) for row, data in drawn(pictures, set(rows)))
         folder.place_all(split, items, len(rows), reporter)
     header = ["filename", *([] if tops is None else ["label"]), *EMOTIONS]
     for split, rows in own.items():
@@ -267,7 +292,7 @@ def _report(folder: Output, labels: Labels, target: str, top: np.ndarray, reason
         if numbers:
             kept[split] = {name: numbers[index] for index, name in enumerate(EMOTIONS)}
         dropped[split] = dict(Counter(reasons[row] for row in rows[split] if reasons[row]))
-        by_rule[split] = sum(reasons[row] in ("", REPEATED, REPEATED_OTHER, MISSING) for row in rows[split])
+        by_rule[split] = sum(reasons[row] in ("", REPEATED, REPEATED_OTHER, MISSING, COPY) for row in rows[split])
     notes = []
     for reason in (REPEATED, REPEATED_OTHER, MISSING):
         names = [labels.names[row] for row, why in enumerate(reasons) if why == reason]
@@ -352,55 +377,3 @@ def _images_hash(images: dict[str, Path]) -> str:
     for name in sorted(images):
         digest.update(f"{name} {images[name].stat().st_size}\n".encode())
     return digest.hexdigest()
-
-
-def _pixel_rows(path: Path) -> Iterator[tuple[int, str, str]]:
-    """(line, usage, pixels) of a table of pixels, whatever the order of its columns."""
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as stream:
-            reader = csv.reader(stream)
-            header = [cell.strip() for cell in next(reader, [])]
-            lacking = [name for name in PIXEL_COLUMNS if name not in header]
-            if lacking:
-                raise DataError(f"{path}: no column {', '.join(lacking)}; its columns are {', '.join(header[:10])}.")
-            pixels, usage = header.index("pixels"), header.index("Usage")
-            for row in filter(None, reader):
-                if len(row) != len(header):
-                    raise DataError(f"{path}: line {reader.line_num} has {len(row)} columns, not {len(header)}.")
-                yield reader.line_num, row[usage].strip(), row[pixels]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"cannot read {path}: {error}.") from error
-
-
-def _check_order(path: Path, labels: Labels) -> None:
-    """The rows of both files belong together by position alone: refuse another order or length before writing."""
-    count, differ = 0, []
-    for line, usage, _ in _pixel_rows(path):
-        if count < len(labels.splits) and USAGES.get(usage) != labels.splits[count]:
-            differ.append(line)
-        count += 1
-    if differ:
-        raise DataError(
-            f"{path}: the usage differs from the label file's at lines {some(differ)}.",
-            "Both files must be the originals: rows belong together by their position.",
-        )
-    if count < len(labels.splits):
-        raise DataError(
-            f"{path} has {count:,} rows, the label file {len(labels.splits):,}.", "Was it downloaded completely?"
-        )
-
-
-def _drawn(path: Path, rows: set[int]) -> Iterator[tuple[int, bytes]]:
-    """(row, PNG bytes) of the given rows of a table of pixels."""
-    for row, (line, _, text) in enumerate(_pixel_rows(path)):
-        if row not in rows:
-            continue
-        try:
-            pixels = bytes(map(int, text.split()))
-        except ValueError:
-            pixels = b""
-        if len(pixels) != SIDE * SIDE:
-            raise DataError(f"{path}: line {line} does not hold {SIDE * SIDE} values from 0 to 255.")
-        stream = io.BytesIO()
-        Image.frombytes("L", (SIDE, SIDE), pixels).save(stream, "PNG")
-        yield row, stream.getvalue()

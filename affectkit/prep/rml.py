@@ -49,6 +49,7 @@ def prepare_rml(
     sound_level: str = "published",
     workers: int | None = None,
     on_error: str = "fail",
+    drop_copies: bool = False,
     size: int = 128,
     reporter: Reporter,
     stopping: Stopping | None = None,
@@ -93,6 +94,7 @@ def prepare_rml(
         },
         workers=workers,
         on_error=on_error,
+        drop_copies=drop_copies,
         reporter=reporter,
         stopping=stopping,
     )  # fmt: skip

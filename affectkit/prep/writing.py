@@ -26,6 +26,7 @@ from affectkit import __version__
 from affectkit.core.files import read_json, sha256, write_json, write_text
 from affectkit.core.progress import Reporter
 from affectkit.core.shards import POSITION, Listing, Part, Shard, Table, begin_part, end_part, read_record
+from affectkit.data.copies import Copies
 from affectkit.errors import DataError, UsageError
 from affectkit.prep.parts import MANIFEST, MARKER, census, census_of, clear, is_leftover, part_is_whole, seal
 
@@ -48,6 +49,7 @@ class PrepReport:
         files_written: images and tables written by this run; the rest was there already.
         already_done: whether an earlier run had finished and nothing was done.
         notes: what a user should know.
+        copies: exact copies across splits, by split; see ``data.copies.Copies.record``.
         shard: "2/4" where only this share was written; the numbers are those of the whole all the same.
     """
 
@@ -61,11 +63,19 @@ class PrepReport:
     files_written: int = 0
     already_done: bool = False
     notes: tuple[str, ...] = ()
+    copies: dict[str, Any] = field(default_factory=dict)
     shard: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         return {**asdict(self), "output": str(self.output), "notes": list(self.notes)}
+
+
+def with_copies(report: PrepReport, copies: Mapping[str, Copies], *, dropped: bool) -> PrepReport:
+    """``report`` with what is to be told of the copies across splits."""
+    notes = [text for found in copies.values() if (text := found.told(dropped=dropped))]
+    records = {split: found.record(dropped=dropped) for split, found in copies.items()}
+    return replace(report, notes=(*report.notes, *notes), copies=records)
 
 
 @dataclass

@@ -62,6 +62,7 @@ def conclude(trainer: Trainer, stopping: StopFlag) -> dict[str, Any]:
         "seed": trainer.settings.seed,
         "temperature": task.spec.temperature,
         **recorded,
+        "copies": trainer.training.copies,
         **counted(task, trainer.training.splits()),
         "valid": metrics,
         **told,

@@ -24,6 +24,7 @@ from affectkit.corruptions import CORRUPTIONS, corrupt, parse
 from affectkit.corruptions.alterations import luma
 from affectkit.corruptions.base import check_strength
 from affectkit.data.class_columns import Choice
+from affectkit.data.copies import apart
 from affectkit.data.layouts import Labels, Source, find
 from affectkit.data.loading import (
     EVALUATION,
@@ -191,6 +192,11 @@ def _test_at(
     if folder is not None:
         place.group.together(lambda: str(fresh_folder(folder, force=settings.force, name="--results")))
     source, split = tested(place, task, settings, reporter=reporter)
+    split, copies = place.group.in_turn(
+        lambda: apart(split, source.splits, drop=settings.drop_copies, noun=noun_of(task.spec), reporter=reporter)
+    )
+    if settings.drop_copies and not copies:
+        reporter.warn(f"--drop-copies: {source.root} has no split before {split.name} that could hold copies.")
     if settings.fit and split.store is not None:
         raise UsageError(f"--fit is for image files; {source.root} holds prepared clips.", "Leave it out.")
     workers, why = place.workers(settings.workers, held=split.store is not None)
@@ -218,6 +224,7 @@ def _test_at(
         "split": split.name,
         "data_fingerprint": split.fingerprint(),
         "images": len(results.split),
+        "copies": copies,
         "skipped": [{"image": failure.name, "reason": failure.reason} for failure in failures],
         "classes": list(task.spec.classes),
         **told_fit(model),

@@ -140,6 +140,11 @@ class TrainSettings(Codes, Runtime):
         below=1,
         group=DATA,
     )
+    drop_copies: bool = setting(
+        False,
+        "Leave images out of validation and test that are exact copies of images in an earlier split.",
+        group=DATA,
+    )
     augment: str = setting("face", "Augmentation preset.", choices=tuple(PRESETS), group=DATA)
     fit: str = setting("crop", "How an image is brought to the input size.", choices=tuple(FITS), group=DATA)
     cache: str = setting(

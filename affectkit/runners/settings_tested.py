@@ -69,6 +69,9 @@ class TestSettings(Tested):
         metavar="NAME[:SEVERITY|=STRENGTH]",
     )
     fit: str | None = fitting()
+    drop_copies: bool = setting(
+        False, "Leave images out that are exact copies of images in an earlier split of --data.", group=DATA
+    )
     results: Path | None = setting(None, "Folder for tables and pictures.", group=DATA)
     force: bool = setting(False, "Write into a --results that is not empty.", group=DATA)
     fail_under: str | None = setting(

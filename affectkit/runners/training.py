@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from affectkit.core.clipspec import levels_told
 from affectkit.core.progress import Reporter
 from affectkit.core.randomness import address
 from affectkit.core.spec import InputSpec
+from affectkit.data.copies import all_apart
 from affectkit.data.layouts import Source
 from affectkit.data.loading import Held, choose_cache, hold_images, needs_whole, refuse_failures
 from affectkit.data.media import noun_of
@@ -49,6 +50,7 @@ class Training:
         test: what the best epoch is tested on at the end.
         tuned: the part of the model that learns; None: all of it.
         soft: what teachers predict for the training images (N, C); None without teachers.
+        copies: what is known of exact copies across the splits, by split; see ``data.copies.Copies.record``.
     """
 
     settings: TrainSettings
@@ -67,6 +69,7 @@ class Training:
     test: Split | None = None
     tuned: nn.Module | None = None
     soft: torch.Tensor | None = None
+    copies: dict[str, Any] = field(default_factory=dict)
 
     def header(self, **summary: Any) -> Header:
         """The checkpoint header of this run's model."""
@@ -129,6 +132,12 @@ def prepare(settings: TrainSettings, *, reporter: Reporter, restored: bool = Fal
     task.targets(train.select(np.arange(1)), epoch=0)  # an option that the data cannot serve fails here
     test = test_split(settings, source, task, reporter)
     measured = {"valid": valid} if test is None else {"valid": valid, "test": test}
+    measured, copies = place.group.in_turn(
+        lambda: all_apart(
+            {"train": train, **measured}, drop=settings.drop_copies, noun=noun_of(spec), reporter=reporter
+        )
+    )
+    valid, test = measured["valid"], measured.get("test")
     tell_classes(task, {"train": train, **measured}, reporter)
     if restored:
         model = build(settings.model, spec, **options)
@@ -178,6 +187,7 @@ def prepare(settings: TrainSettings, *, reporter: Reporter, restored: bool = Fal
         test,
         tuned,
         soft_targets(settings, task, train, place=place, reporter=reporter),
+        copies,
     )
 
 

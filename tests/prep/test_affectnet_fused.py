@@ -81,3 +81,18 @@ def test_sources_that_are_something_else(source: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"100_prob_rank\.txt \(3 values\)"):
         prepare_affectnet_fused(source, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("drop", [False, True])
+def test_copies_across_splits_are_counted_or_left_out(source: Path, tmp_path: Path, drop: bool) -> None:
+    splits = find(source).splits
+    for number in (1, 4):
+        splits["valid"].path(number).write_bytes(splits["train"].path(number).read_bytes())
+    report = prepare_affectnet_fused(source, tmp_path / "out", drop_copies=drop)
+    assert any(note.startswith("valid: 2 of 7 images are copies of train images") for note in report.notes)
+    assert report.copies["valid"]["copies_of"] == {"train": 2} and report.copies["valid"]["dropped"] == drop
+    kept = [k for k in range(7) if not (drop and k in (1, 4))]
+    found = find(tmp_path / "out").splits
+    assert [Path(name).name for name in found["valid"].ids] == [splits["valid"].path(k).name for k in kept]
+    assert len(found["train"]) == 40 and report.images == 40 + len(kept)
+    assert report.dropped["valid"] == ({"copy of an image in an earlier split": 2} if drop else {})

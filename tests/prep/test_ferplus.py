@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from affectkit.data.copies import COPY
 from affectkit.data.decode import read_image
 from affectkit.data.layouts import find
 from affectkit.errors import DataError, UsageError
@@ -380,10 +381,69 @@ def test_progress_counts_every_image(source: Path, tmp_path: Path) -> None:
         def finish(self) -> None: ...
 
         def start(self, label: str, total: int | None, unit: str = "") -> None:
-            told.append(("start", total or 0))
+            self.writing = label.startswith("writing")
+            told.append(("start", (total or 0) * self.writing))
 
         def advance(self, count: int = 1, text: str = "") -> None:
-            told.append(("advance", count))
+            told.append(("advance", count * self.writing))
 
     prepare_ferplus(source, tmp_path / "out", reporter=Counting())
     assert sum(n for kind, n in told if kind == "start") == sum(n for kind, n in told if kind == "advance") == 6
+
+
+def copied_rows() -> list:
+    """Twelve training images, six of validation and four of test, each with votes of its own class."""
+    usages = ["Training"] * 12 + ["PublicTest"] * 6 + ["PrivateTest"] * 4
+    return [(usage, f"fer{number:07}.png", [9 if k == number % 8 else 0 for k in range(10)])
+            for number, usage in enumerate(usages)]  # fmt: skip
+
+
+# Of validation 12 and 13 are images 0 and 1 of train; of test 18 is 2 of train, 19 is 14 of validation.
+SAME_AS = {12: 0, 13: 1, 18: 2, 19: 14}
+
+
+@pytest.mark.parametrize("form", ["images", "pixels"])
+@pytest.mark.parametrize("drop", [False, True])
+def test_copies_across_splits_are_counted_or_left_out(tmp_path: Path, form: str, drop: bool) -> None:
+    root, rows = tmp_path / "source", copied_rows()
+    root.mkdir()
+    write_labels(root, rows)
+    pixels = {number: picture(SAME_AS.get(number, number)) for number in range(len(rows))}
+    if form == "images":
+        for number, values in pixels.items():
+            Image.fromarray(values).save(root / rows[number][1])
+    else:
+        lines = [f"0,{' '.join(map(str, pixels[n].ravel()))},{usage}" for n, (usage, _, _) in enumerate(rows)]
+        (root / "fer2013.csv").write_text("\n".join(["emotion,pixels,Usage", *lines]) + "\n")
+    report = prepare_ferplus(root, tmp_path / "out", target="majority", drop_copies=drop)
+    ending = ": left out" if drop else "; --drop-copies leaves them out"
+    assert [note for note in report.notes if "copies of" in note] == [
+        f"valid: 2 of 6 images are copies of train images{ending}",
+        f"test: 2 of 4 images are copies of train (1) and valid (1) images{ending}",
+    ]
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    assert manifest["report"]["copies"] == report.copies
+    assert report.copies["test"] == {
+        "compared_with": ["train", "valid"], "items": 4, "copies_of": {"train": 1, "valid": 1}, "copies": 2,
+        "dropped": drop,
+    }  # fmt: skip
+    found = find(tmp_path / "out").splits
+    gone = set(SAME_AS) if drop else set()
+    for split, numbers in (("train", range(12)), ("valid", range(12, 18)), ("test", range(18, 22))):
+        kept = [number for number in numbers if number not in gone]
+        assert [Path(name).stem for name in found[split].ids] == [f"fer{number:07}" for number in kept]
+        assert report.by_rule[split] == len(numbers)
+        assert report.dropped[split].get(COPY, 0) == len(numbers) - len(kept)
+    again = prepare_ferplus(root, tmp_path / "out", target="majority", drop_copies=drop)
+    assert again.already_done and again.copies == report.copies
+    with pytest.raises(UsageError, match="drop_copies"):
+        prepare_ferplus(root, tmp_path / "out", target="majority", drop_copies=not drop)
+
+
+def test_a_preparation_of_before_copies_were_counted_is_done(source: Path, tmp_path: Path) -> None:
+    prepare_ferplus(source, tmp_path / "out")
+    path = tmp_path / "out" / "manifest.json"
+    manifest = json.loads(path.read_text())
+    del manifest["report"]["copies"]
+    path.write_text(json.dumps(manifest))
+    assert prepare_ferplus(source, tmp_path / "out").already_done

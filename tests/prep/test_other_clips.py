@@ -245,6 +245,33 @@ def test_features_of_the_seventh_layer(feature_root, tmp_path):
         av_features.prepare_features(feature_root, tmp_path / "out", layer=9, workers=1, reporter=Silent())
 
 
+@pytest.mark.parametrize("drop", [False, True])
+def test_copies_of_clips_across_splits(feature_root, tmp_path, drop):
+    """Of the validation clips c5 and c6 the first, and of the test clips c7 and c8 both, are stored alike."""
+    root = tmp_path / "source"
+    shutil.copytree(feature_root, root)
+    for name, like in (("c5", "c1"), ("c7", "c3"), ("c8", "c0")):
+        for path in root.glob(f"{name}.*"):
+            path.unlink()
+        (like_path,) = root.glob(f"{like}.*")
+        shutil.copy(like_path, root / f"{name}{like_path.suffix}")
+    given = {"workers": 1, "reporter": Silent(), "drop_copies": drop}
+    if drop:  # nothing would be left of test
+        lines = (root / "features.csv").read_text().replace("c8,c,u2,test", "c8,c,u2,train")
+        (root / "features.csv").write_text(lines.replace("c4,b,u1,train", "c4,b,u1,test"))
+    report = av_features.prepare_features(root, tmp_path / "out", **given)
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    assert manifest["copies"] == report.copies
+    assert report.copies["valid"]["copies_of"] == {"train": 1} and report.copies["valid"]["dropped"] == drop
+    assert report.copies["test"]["copies"] == (1 if drop else 2)
+    ending = ": left out" if drop else "; --drop-copies leaves them out"
+    assert f"valid: 1 of 2 clips are copies of train clips{ending}" in report.warnings
+    ids = {name: split.ids for name, split in find(tmp_path / "out").splits.items()}
+    assert ids["valid"] == (["c6"] if drop else ["c5", "c6"]) and ids["test"] == (["c4"] if drop else ["c7", "c8"])
+    assert [fault.name for fault in report.faults] == (["c5", "c7"] if drop else []) and not report.broken
+    assert av_features.prepare_features(root, tmp_path / "out", **given).done
+
+
 def test_features_train(feature_root, tmp_path):
     av_features.prepare_features(feature_root, tmp_path / "out", workers=1, reporter=Silent())
     found = invoke(

@@ -1,0 +1,77 @@
+"""The pixels of FER-2013 in a table: a row a face, which belongs to the row of FER+'s label file at the same place."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from PIL import Image
+
+from affectkit.data.split import some
+from affectkit.errors import DataError
+
+USAGES = {"Training": "train", "PublicTest": "valid", "PrivateTest": "test"}
+SIDE = 48
+PIXEL_COLUMNS = ("emotion", "pixels", "Usage")
+
+
+def pixel_rows(path: Path) -> Iterator[tuple[int, str, str]]:
+    """(line, usage, pixels) of a table of pixels, whatever the order of its columns."""
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as stream:
+            reader = csv.reader(stream)
+            header = [cell.strip() for cell in next(reader, [])]
+            lacking = [name for name in PIXEL_COLUMNS if name not in header]
+            if lacking:
+                raise DataError(f"{path}: no column {', '.join(lacking)}; its columns are {', '.join(header[:10])}.")
+            pixels, usage = header.index("pixels"), header.index("Usage")
+            for row in filter(None, reader):
+                if len(row) != len(header):
+                    raise DataError(f"{path}: line {reader.line_num} has {len(row)} columns, not {len(header)}.")
+                yield reader.line_num, row[usage].strip(), row[pixels]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"cannot read {path}: {error}.") from error
+
+
+def check_order(path: Path, splits: Sequence[str]) -> list[bytes]:
+    """The rows of both files belong together by position alone: refuse another order or length before writing.
+
+    Args:
+        splits: the split of each row of the label file.
+
+    Returns:
+        what stands for the pixels of each row.
+    """
+    count, differ, contents = 0, [], []
+    for line, usage, text in pixel_rows(path):
+        contents.append(hashlib.blake2b(text.strip().encode(), digest_size=16).digest())
+        if count < len(splits) and USAGES.get(usage) != splits[count]:
+            differ.append(line)
+        count += 1
+    if differ:
+        raise DataError(
+            f"{path}: the usage differs from the label file's at lines {some(differ)}.",
+            "Both files must be the originals: rows belong together by their position.",
+        )
+    if count < len(splits):
+        raise DataError(f"{path} has {count:,} rows, the label file {len(splits):,}.", "Was it downloaded completely?")
+    return contents
+
+
+def drawn(path: Path, rows: set[int]) -> Iterator[tuple[int, bytes]]:
+    """(row, PNG bytes) of the given rows of a table of pixels."""
+    for row, (line, _, text) in enumerate(pixel_rows(path)):
+        if row not in rows:
+            continue
+        try:
+            pixels = bytes(map(int, text.split()))
+        except ValueError:
+            pixels = b""
+        if len(pixels) != SIDE * SIDE:
+            raise DataError(f"{path}: line {line} does not hold {SIDE * SIDE} values from 0 to 255.")
+        stream = io.BytesIO()
+        Image.frombytes("L", (SIDE, SIDE), pixels).save(stream, "PNG")
+        yield row, stream.getvalue()
