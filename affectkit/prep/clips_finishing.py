@@ -14,7 +14,7 @@ from typing import Any
 from affectkit import __version__
 from affectkit.core.files import read_json, to_json, write_json, write_text
 from affectkit.data.clips import FORMAT, KIND, MANIFEST, SPLITS
-from affectkit.data.copies import find_copies
+from affectkit.data.copies import Copies, find_copies
 from affectkit.errors import DataError
 from affectkit.prep.clips_writing import Fault, Recipe, Written, variance_of
 
@@ -109,13 +109,7 @@ def finish(
     """
     rows, sides = prepared.rows, prepared.sides
     members = {split: [name for name in rows if sides.get(name) == split] for split in SPLITS}
-    copies = find_copies({s: [written.facts[name]["digest"] for name in names] for s, names in members.items()})
-    dropped: list[Fault] = []
-    for split in copies if drop_copies else ():
-        flags = dict(zip(members[split], copies[split].any(), strict=True))
-        gone = [name for name in flags if flags[name]]
-        dropped += [Fault(name, "copy", f"{name} is a copy of a clip in an earlier split.") for name in gone]
-        members[split] = [name for name in members[split] if not flags[name]]
+    members, copies, dropped = _apart(members, written, drop=drop_copies)
     for split in ("train", "valid"):
         if not members[split]:
             raise DataError(f"no clip is left for the {split} split.", "Choose another --split, or mend the clips.")
@@ -168,16 +162,38 @@ def finish(
             _write_rows(output / f"{split}.csv", [{"filename": name, **rows[name]} for name in members[split]])
         else:
             (output / f"{split}.csv").unlink(missing_ok=True)
-    gone = {fault.name for fault in dropped}
-    kept = [
-        {"clip": name, "split": sides.get(name, ""), "reason": "", "message": ""} for name in rows if name not in gone
-    ]
-    lost = [{"clip": f.name, "split": "", "reason": f.reason, "message": f.message} for f in faults]
-    _write_rows(output / "report.csv", sorted(kept + lost, key=lambda row: row["clip"]))
+    _write_rows(output / "report.csv", _report_rows(prepared, faults))
     write_json(output / "statistics.json", statistics)
     write_text(output / "statistics.txt", statistics_text(statistics))
     write_json(output / MANIFEST, manifest)
     return report
+
+
+def _report_rows(prepared: Prepared, faults: Sequence[Fault]) -> list[dict[str, str]]:
+    """A row a clip: the split that it is in, or why it was left out."""
+    lost = [{"clip": f.name, "split": "", "reason": f.reason, "message": f.message} for f in faults]
+    gone = {fault.name for fault in faults}
+    kept = [
+        {"clip": name, "split": prepared.sides.get(name, ""), "reason": "", "message": ""}
+        for name in prepared.rows
+        if name not in gone
+    ]
+    return sorted(kept + lost, key=lambda row: row["clip"])
+
+
+def _apart(
+    members: Mapping[str, list[str]], written: Written, *, drop: bool
+) -> tuple[dict[str, list[str]], dict[str, Copies], list[Fault]]:
+    """The clips of the splits without copies of clips in earlier ones where ``drop`` says so, and the copies."""
+    kept, dropped = dict(members), []
+    digests = {split: [written.facts[name]["digest"] for name in names] for split, names in members.items() if names}
+    found = find_copies(digests)
+    for split in found if drop else ():
+        flags = dict(zip(members[split], found[split].any(), strict=True))
+        gone = [name for name in flags if flags[name]]
+        dropped += [Fault(name, "copy", f"{name} is a copy of a clip in an earlier split.") for name in gone]
+        kept[split] = [name for name in members[split] if not flags[name]]
+    return kept, found, dropped
 
 
 def begin_again(output: Path) -> None:

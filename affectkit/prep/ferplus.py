@@ -183,9 +183,8 @@ def prepare_ferplus(
         "target": target,
         "labels": sha256(label_file),
         "images": sha256(pixel_file) if pixel_file else _images_hash(images),
+        **({"drop_copies": True} if drop_copies else {}),
     }
-    if drop_copies:
-        identity["drop_copies"] = True
     folder = Output(output, "prep ferplus", identity, link=link, shard=shard)
     if (done := folder.begin(reporter)) is not None:
         return folder.report(done)

@@ -192,11 +192,7 @@ def _test_at(
     if folder is not None:
         place.group.together(lambda: str(fresh_folder(folder, force=settings.force, name="--results")))
     source, split = tested(place, task, settings, reporter=reporter)
-    split, copies = place.group.in_turn(
-        lambda: apart(split, source.splits, drop=settings.drop_copies, noun=noun_of(task.spec), reporter=reporter)
-    )
-    if settings.drop_copies and not copies:
-        reporter.warn(f"--drop-copies: {source.root} has no split before {split.name} that could hold copies.")
+    split, copies = place.group.in_turn(lambda: without_copies(source, split, task, settings, reporter=reporter))
     if settings.fit and split.store is not None:
         raise UsageError(f"--fit is for image files; {source.root} holds prepared clips.", "Leave it out.")
     workers, why = place.workers(settings.workers, held=split.store is not None)
@@ -268,6 +264,17 @@ def tested(place: Place, task: Task, settings: Tested, *, reporter: Reporter) ->
             f"order: {some(taken, 3)}."
         )
     return source, split
+
+
+def without_copies(
+    source: Source, split: Split, task: Task, settings: TestSettings, *, reporter: Reporter
+) -> tuple[Split, dict[str, Any]]:
+    """``data.copies.apart`` for a split that is tested on, against those that the dataset has before it."""
+    drop, noun = settings.drop_copies, noun_of(task.spec)
+    kept, copies = apart(split, source.splits, drop=drop, noun=noun, reporter=reporter)
+    if drop and not copies:
+        reporter.warn(f"--drop-copies: {source.root} has no split before {split.name} that could hold copies.")
+    return kept, copies
 
 
 def check_looks(spec: InputSpec, what: str) -> None:

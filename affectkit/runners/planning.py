@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -9,6 +10,7 @@ from affectkit.config import plain
 from affectkit.core.progress import Reporter
 from affectkit.core.spec import InputSpec
 from affectkit.data.class_columns import Choice
+from affectkit.data.copies import all_apart
 from affectkit.data.layouts import Labels, Source, find
 from affectkit.data.loading import needs_whole
 from affectkit.data.scales import RATINGS, parse_scale
@@ -187,6 +189,13 @@ def monitor_of(settings: TrainSettings, task: Task, valid: Split, reporter: Repo
     other = task.accuracy if task.accuracy in known else "loss"
     reporter.note(f"best epoch by {other}: the recipe of {settings.model} goes by {name}, which {task.name} has not")
     return other
+
+
+def apart_from_training(
+    splits: Mapping[str, Split], settings: TrainSettings, *, group: Group, noun: str, reporter: Reporter
+) -> tuple[dict[str, Split], dict[str, Any]]:
+    """``splits``, without copies of images in earlier ones where ``--drop-copies`` says so, and what a record says."""
+    return group.in_turn(lambda: all_apart(splits, drop=settings.drop_copies, noun=noun, reporter=reporter))
 
 
 def usable(task: Task, split: Split, reporter: Reporter, *, training: bool = False) -> Split:

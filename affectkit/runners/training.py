@@ -18,7 +18,6 @@ from affectkit.core.clipspec import levels_told
 from affectkit.core.progress import Reporter
 from affectkit.core.randomness import address
 from affectkit.core.spec import InputSpec
-from affectkit.data.copies import all_apart
 from affectkit.data.layouts import Source
 from affectkit.data.loading import Held, choose_cache, hold_images, needs_whole, refuse_failures
 from affectkit.data.media import noun_of
@@ -32,7 +31,7 @@ from affectkit.runners.class_counts import tell_classes
 from affectkit.runners.device import prepare_model
 from affectkit.runners.features import encoder_of
 from affectkit.runners.place import Place
-from affectkit.runners.planning import make_plan, test_split
+from affectkit.runners.planning import apart_from_training, make_plan, test_split
 from affectkit.runners.processes import Group
 from affectkit.runners.settings import TrainSettings
 from affectkit.runners.teaching import mixed, soft_targets
@@ -131,14 +130,10 @@ def prepare(settings: TrainSettings, *, reporter: Reporter, restored: bool = Fal
     spec = task.spec
     task.targets(train.select(np.arange(1)), epoch=0)  # an option that the data cannot serve fails here
     test = test_split(settings, source, task, reporter)
-    measured = {"valid": valid} if test is None else {"valid": valid, "test": test}
-    measured, copies = place.group.in_turn(
-        lambda: all_apart(
-            {"train": train, **measured}, drop=settings.drop_copies, noun=noun_of(spec), reporter=reporter
-        )
-    )
-    valid, test = measured["valid"], measured.get("test")
-    tell_classes(task, {"train": train, **measured}, reporter)
+    splits = {"train": train, "valid": valid, **({} if test is None else {"test": test})}
+    splits, copies = apart_from_training(splits, settings, group=place.group, noun=noun_of(spec), reporter=reporter)
+    valid, test = splits["valid"], splits.get("test")
+    tell_classes(task, splits, reporter)
     if restored:
         model = build(settings.model, spec, **options)
     else:
