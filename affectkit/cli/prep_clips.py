@@ -114,6 +114,9 @@ class EmoVoxCelebSettings(ClipSettings):
     values: str = setting(
         "auto", "What labels.csv holds; auto: shares where all rows are such.", choices=("auto", "logits", "shares")
     )
+    follow_links: bool = setting(
+        False, "Read files through links that lead out of the folder; those of git-annex and DVC need it not."
+    )
     size: int = setting(128, "Height and width of the stored frames in pixels.", low=8, high=1024)
     max_pixels: str | None = pixel_limit("Options")
 
@@ -126,6 +129,9 @@ class FeatureSettings(ClipSettings):
         "table",
         "table: the column split of features.csv; user: nobody in two parts; random; " + SPLIT_FILE,
         metavar="table|user|random|FILE",
+    )
+    follow_links: bool = setting(
+        False, "Read files through links that lead out of the folder; those of git-annex and DVC need it not."
     )
     layer: int = setting(7, "Layer of the audio features, from 1, where a file holds several.", low=1, high=1000)
 

@@ -124,15 +124,24 @@ def inside(root: Path, name: str) -> Path:
     Raises:
         DataError: ``name`` is absolute, climbs out with ``..``, holds a NUL, or is a link that leads out of ``root``.
     """
+    path = root / relative(root, name)
+    if not path.resolve().is_relative_to(root.resolve()):
+        raise DataError(f"{name!r} is a link that leads out of the folder {root}.")
+    return path
+
+
+def relative(root: Path, name: str) -> Path:
+    """``name`` as a path below ``root``, by its text; links are not looked at.
+
+    Raises:
+        DataError: it is absolute, climbs out with ``..``, or holds a NUL.
+    """
     if not name or "\x00" in name or ("\\" in name and os.sep != "\\" and ".." in name):
         raise DataError(f"{name!r} is not a file name.")
     pure = Path(name)
     if pure.is_absolute() or ".." in pure.parts:
         raise DataError(f"{name!r} leaves the folder {root}: names must be relative to it, without '..'.")
-    path = root / pure
-    if not path.resolve().is_relative_to(root.resolve()):
-        raise DataError(f"{name!r} is a link that leads out of the folder {root}.")
-    return path
+    return pure
 
 
 def cache_folder() -> Path:

@@ -36,6 +36,7 @@ class Labels:
         alone: what the items of ``file`` are called where it has no ``split`` column.
         whole: pass over that column of ``file``.
         choice: what is said of the columns of tables.
+        follow_links: whether links that lead out of a table's folder are read, whoever made them.
     """
 
     file: Path | None = None
@@ -44,6 +45,7 @@ class Labels:
     alone: str = "all"
     whole: bool = False
     choice: Choice = field(default_factory=Choice)
+    follow_links: bool = False
 
 
 TABLE_NAMES = {"train": ("train",), "valid": ("valid", "val", "validation"), "test": ("test",)}
@@ -107,6 +109,7 @@ def find(root: Path, *, labels: Labels | None = None, reporter: Reporter | None 
             scale=labels.scale,
             whole=labels.whole,
             choice=labels.choice,
+            follow_links=labels.follow_links,
         )
         classes = next(iter(splits.values())).classes
         check_numbers(classes, f"table {labels.file}")
@@ -115,7 +118,13 @@ def find(root: Path, *, labels: Labels | None = None, reporter: Reporter | None 
     folders = _class_folders(root)
     tables = _tables(root, notes, strict=not folders and not affectnet.fits(root))
     if tables:
-        splits, found = read_tables(tables, ratings=labels.ratings, scale=labels.scale, choice=labels.choice)
+        splits, found = read_tables(
+            tables,
+            ratings=labels.ratings,
+            scale=labels.scale,
+            choice=labels.choice,
+            follow_links=labels.follow_links,
+        )
         layout = "tables"
         if folders:
             notes.append("class folders are here as well: the tables are used")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from affectkit.core.files import inside
+from affectkit.core.files import relative
 from affectkit.data.class_columns import Choice, Columns, decide, refuse
 from affectkit.data.ratings import rating_numbers
 from affectkit.data.scales import RATINGS
@@ -150,7 +150,7 @@ def _identity(root: Path, name: str, faults: Faults, line: int) -> str:
     suspicious = name[0] == "/" or "\\" in name or "\x00" in name or (os.name == "nt" and ":" in name)
     if suspicious or (".." in name and ".." in name.split("/")):
         try:
-            inside(root, name)
+            relative(root, name)
         except DataError:
             faults.add("file names must be relative to the table's folder and stay in it", line, repr(name))
             return name

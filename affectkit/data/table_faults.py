@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from affectkit.core.files import inside
+from affectkit.data.links import HINT, INSIDE, Links, not_there
 from affectkit.data.split import some
 from affectkit.errors import DataError
 
 if TYPE_CHECKING:
     from affectkit.data.tables import Table
 
+OUTSIDE = "links that lead out of the table's folder"
 _SCAN_FROM = 32
 """From so many files of one folder on, the folder is listed once; below, each file is asked for."""
 
@@ -84,34 +85,43 @@ def check_repeats(tables: Mapping[str, Table]) -> None:
         raise DataError("; ".join(texts) + ".", "A file may be in one split only, or results would be too good.")
 
 
-def check_files(table: Table) -> None:
-    """Refuse rows whose file is missing or is a link that leads out of the table's folder."""
-    root, faults = table.root, table.faults()
+def check_files(table: Table, *, follow: bool = False) -> Counter[str]:
+    """Refuse rows whose file is missing or is a link that leads out of the table's folder; see ``data.links``.
+
+    Returns:
+        how many links out of it are followed, by what allows it.
+    """
+    root, faults, links = table.root, table.faults(), Links(table.root, follow=follow)
     folders: dict[str, list[int]] = defaultdict(list)
     for row, identity in enumerate(table.ids):
         folders[identity.rpartition("/")[0]].append(row)
-    missing, outside = "files are missing", "links that lead out of the table's folder"
+    ways: Counter[str] = Counter()
+    outside: list[str] = []
     for folder, rows in folders.items():
-        try:
-            place = inside(root, folder) if folder else root
-        except DataError:
-            for row in rows:
-                faults.add(outside, table.lines[row], repr(table.ids[row]))
-            continue
+        out = bool(folder) and links.way(folder) != INSIDE  # then each file in it is judged, as one that is a link
+        place = os.path.join(root, folder)
         there = _files_in(place, [table.ids[row].rpartition("/")[2] for row in rows])
         for row in rows:
-            is_link = there.get(table.ids[row].rpartition("/")[2])
+            identity = table.ids[row]
+            is_link = there.get(identity.rpartition("/")[2])
+            if is_link or out:
+                way = links.way(identity)
+                if way is None:
+                    faults.add(OUTSIDE, table.lines[row], repr(identity))
+                    outside.append(identity)
+                    continue
+                ways[way] += is_link is not None and way != INSIDE
             if is_link is None:
-                faults.add(missing, table.lines[row], repr(table.ids[row]))
-            elif is_link:
-                try:
-                    inside(root, table.ids[row])
-                except DataError:
-                    faults.add(outside, table.lines[row], repr(table.ids[row]))
-    faults.check(f"File names are relative to {root}.")
+                faults.add(not_there(os.path.join(root, identity)), table.lines[row], repr(identity))
+    hint = f"File names are relative to {root}."
+    if outside:
+        target = os.path.realpath(os.path.join(root, outside[0]))
+        hint = f"The first leads to {target}. {HINT}"
+    faults.check(hint)
+    return +ways
 
 
-def _files_in(folder: Path, names: list[str]) -> dict[str, bool]:
+def _files_in(folder: str, names: list[str]) -> dict[str, bool]:
     """Which of ``names`` are files in ``folder``, and whether each is a link."""
     try:
         if len(names) >= _SCAN_FROM:
@@ -119,6 +129,5 @@ def _files_in(folder: Path, names: list[str]) -> dict[str, bool]:
                 return {entry.name: entry.is_symlink() for entry in entries if entry.is_file()}
     except OSError:
         return {}
-    prefix = str(folder)
-    paths = {name: os.path.join(prefix, name) for name in names}
+    paths = {name: os.path.join(folder, name) for name in names}
     return {name: os.path.islink(path) for name, path in paths.items() if os.path.isfile(path)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import itertools
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -181,6 +182,7 @@ def read_tables(
     scale: Scale | None = None,
     whole: bool = False,
     choice: Choice | None = None,
+    follow_links: bool = False,
 ) -> tuple[dict[str, Split], list[str]]:
     """The splits in tables, ``{"train": Path, ...}``; a table that is alone may hold several in a ``split`` column.
 
@@ -190,7 +192,7 @@ def read_tables(
 
     Args:
         root, ratings, choice: see ``read_table``. scale: of the ratings; None for the likely one.
-        whole: pass over a ``split`` column.
+        whole: pass over a ``split`` column. follow_links: read links that lead out of the table's folder.
 
     Returns:
         the splits in the order train, valid, test, all; and notes for the user.
@@ -212,8 +214,9 @@ def read_tables(
             found[name] = table
     tables = {name: found[name] for name in ("train", "valid", "test", "all") if name in found}
     check_repeats(tables)
+    ways: Counter[str] = Counter()
     for table in tables.values():
-        check_files(table)
+        ways += check_files(table, follow=follow_links)
     if any(table.ratings is not None for table in tables.values()):
         scale = check_scale(tables.values(), scale)
     held = kinds(tables)
@@ -228,6 +231,9 @@ def read_tables(
         for table in read.values()
         if table.others
     ]
+    if ways:
+        told = ", ".join(f"{count:,} ({way})" for way, count in ways.items())
+        notes.append(f"links that lead out of the table's folder are followed: {told}")
     if len(set(held.values())) > 1:
         notes.append("some tables hold votes and others shares: " + ", ".join(f"{k} {v}" for k, v in held.items()))
     return splits, notes

@@ -14,8 +14,8 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from affectkit.core.clipspec import FEATURES
-from affectkit.core.files import inside
 from affectkit.core.progress import Reporter
+from affectkit.data.links import Links
 from affectkit.data.split import some
 from affectkit.data.video import ClipFault
 from affectkit.errors import DataError
@@ -37,6 +37,7 @@ def prepare_features(
     split: str = "table",
     seed: int = 0,
     layer: int = 7,
+    follow_links: bool = False,
     workers: int | None = None,
     on_error: str = "fail",
     drop_copies: bool = False,
@@ -51,7 +52,7 @@ def prepare_features(
 
     Args:
         split: ``table`` (its column), ``user`` (nobody in two parts), ``random``, or another table.
-        layer: which of the audio layers is taken, from 1.
+        layer: which of the audio layers is taken, from 1. follow_links: read links that lead out of ``source``.
 
     Raises:
         DataError: the table is missing or damaged, or files cannot be used and ``on_error`` is ``fail``.
@@ -61,7 +62,8 @@ def prepare_features(
         raise DataError(f"{source / TABLE} has no column split, or empty cells in it.", "Use --split user or random.")
     if split == "user" and not all(row.get("user") for row in rows.values()):
         raise DataError(f"{source / TABLE} has no column user, or empty cells in it.", "Use --split random.")
-    files = {name: _file(source, name) for name in rows}
+    links = Links(source, follow=follow_links)
+    files = {name: _file(links, name) for name in rows}
     classes = tuple(sorted({row["label"] for row in rows.values()}))
     for row in rows.values():
         row.setdefault("user", "")
@@ -124,9 +126,9 @@ def read_features_table(path: Path) -> dict[str, dict[str, str]]:
     return found
 
 
-def _file(root: Path, name: str) -> Path:
-    """The file of ``name``, which must not leave ``root``."""
-    paths = [inside(root, name + ending) for ending in ENDINGS]
+def _file(links: Links, name: str) -> Path:
+    """The file of ``name``, which must not leave the folder; see ``data.links``."""
+    paths = [links.path(name + ending) for ending in ENDINGS]
     return next((path for path in paths if path.is_file()), paths[0])
 
 

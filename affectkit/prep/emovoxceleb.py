@@ -14,10 +14,11 @@ import numpy as np
 import torch
 
 from affectkit.core.clipspec import EMOVOXCELEB
-from affectkit.core.files import inside, whole_file
+from affectkit.core.files import whole_file
 from affectkit.core.progress import Reporter
 from affectkit.data.clips import FRAME_LABELS
 from affectkit.data.decode import is_image_name, list_files, read_image
+from affectkit.data.links import Links
 from affectkit.data.sound import mel_decibels, to_store
 from affectkit.data.split import some
 from affectkit.data.video import ClipFault, check_clip_file, read_clip
@@ -42,6 +43,7 @@ def prepare_emovoxceleb(
     split: str = "speaker",
     seed: int = 0,
     values: str = "auto",
+    follow_links: bool = False,
     workers: int | None = None,
     on_error: str = "fail",
     drop_copies: bool = False,
@@ -58,14 +60,16 @@ def prepare_emovoxceleb(
     Args:
         split: ``speaker`` (nobody in two parts), ``random``, or a table with the columns filename and split.
         values: ``logits``, ``shares``, or ``auto``: shares where all rows are such.
+        follow_links: read links that lead out of ``frames`` and ``audio``.
 
     Raises:
         DataError: tables or folders are missing or damaged, or utterances cannot be used and ``on_error`` is ``fail``.
     """
     labels = read_labels(source / TABLE, values)
     rows = {name: _row(name, found) for name, found in sorted(labels.items())}
-    files = {name: inside(source / FRAMES, name) for name in rows}
-    sounds = {name: sound_of(source / AUDIO, name) for name in rows}
+    pictures, heard = (Links(source / name, follow=follow_links) for name in (FRAMES, AUDIO))
+    files = {name: pictures.path(name) for name in rows}
+    sounds = {name: sound_of(heard, name) for name in rows}
     dataset = Dataset(
         "emovoxceleb", EMOTIONS, rows, files, _check_folder, ("label", "speaker"), people="speaker", sounds=sounds
     )
@@ -149,9 +153,9 @@ def chosen_frames(folder: Path) -> list[Path]:
     return [there[place] for place in places]
 
 
-def sound_of(root: Path, name: str) -> Path:
-    """The sound of an utterance below ``root``; where there is none, the first place that it is looked for."""
-    paths = [inside(root, name + ending) for ending in SOUNDS]
+def sound_of(links: Links, name: str) -> Path:
+    """The sound of an utterance in a folder; where there is none, the first place that it is looked for."""
+    paths = [links.path(name + ending) for ending in SOUNDS]
     return next((path for path in paths if path.is_file()), paths[0])
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from affectkit.data.links import INSIDE, Links
 from affectkit.errors import DataError, UsageError
 from affectkit.prep.journal import digest_bytes
 
@@ -36,7 +37,8 @@ class Listing:
 def list_classes(root: Path, *, in_place: bool) -> Listing:
     """The images in ``root``/train/<label>, or in ``root``/<label> where there is no folder train.
 
-    Links that lead out of ``root`` are faults; so are all links where files are to be moved.
+    Links that lead out of ``root`` are faults, but for those of git-annex and DVC (``data.links``); so are all links
+    where files are to be moved.
 
     Raises:
         UsageError: ``root`` is no folder. DataError: it has no class folders, or holds a split already.
@@ -110,10 +112,10 @@ def _list_class(listing: Listing, folder: os.DirEntry[str], in_place: bool) -> d
 def _bad_link(path: Path, root: Path, in_place: bool) -> str:
     if in_place:
         return "a link, and moving it may break it; use --output-path"
-    there = path.resolve()
-    if not there.is_relative_to(root.resolve()):
+    links, there = Links(root), os.path.realpath(path)
+    if links.way(path.relative_to(root).as_posix()) not in (INSIDE, "git-annex", "DVC"):
         return f"a link that leads out of the folder, to {there}"
-    return "" if there.is_file() else "a link to what is not a file"
+    return "" if os.path.isfile(there) else "a link to what is not a file"
 
 
 def _is_text(name: str) -> bool:

@@ -249,6 +249,7 @@ def tested(place: Place, task: Task, settings: Tested, *, reporter: Reporter) ->
         alone=settings.split,
         whole=settings.split == "all",
         choice=Choice(settings.classes, settings.ignore_columns, known=task.spec.classes if task.spec.named else ()),
+        follow_links=settings.follow_links,
     )
     source = place.group.in_turn(lambda: find(settings.data, labels=labels, reporter=reporter))
     split, note = task.usable(find_split(source, settings.split))

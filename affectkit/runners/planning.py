@@ -67,6 +67,7 @@ def wanted_labels(settings: TrainSettings) -> Labels:
         ratings=None if settings.task == "auto" else TASKS.resolve(settings.task).rated,
         scale=parse_scale(settings.rating_range) if settings.rating_range else None,
         choice=Choice(settings.classes, settings.ignore_columns),
+        follow_links=settings.follow_links,
     )
 
 

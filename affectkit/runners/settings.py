@@ -19,7 +19,7 @@ from affectkit.losses import LOSSES, RATING_LOSSES, parse_loss
 from affectkit.models.registry import TINY_IMAGENET, recipe
 from affectkit.models.v1.parts import parse_parts
 from affectkit.runners.settings_codes import Codes
-from affectkit.runners.settings_tables import DATA, chosen_classes, ignored_columns
+from affectkit.runners.settings_tables import DATA, chosen_classes, followed_links, ignored_columns
 from affectkit.schedules import SCHEDULES
 from affectkit.tasks import TASKS
 
@@ -129,6 +129,7 @@ class TrainSettings(Codes, Runtime):
     test_labels: Path | None = setting(None, "Table of the labels or ratings of --test-data.", group=DATA)
     classes: tuple[str, ...] = chosen_classes()
     ignore_columns: tuple[str, ...] = ignored_columns()
+    follow_links: bool = followed_links()
     rating_range: str | None = rating_range("1,9 where the median is above 1, else -1,1")
     output: Path | None = setting(None, "Run folder to make.", group=DATA)
     resume: Path | None = setting(None, "Continue this run folder; needs nothing else.", group=DATA)

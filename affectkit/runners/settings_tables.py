@@ -1,4 +1,4 @@
-"""Settings of every command that reads tables: which of their columns are classes."""
+"""Settings of every command that reads tables: which of their columns are classes, which links are followed."""
 
 from __future__ import annotations
 
@@ -24,3 +24,13 @@ def chosen_classes() -> Any:
 def ignored_columns() -> Any:
     """The option ``--ignore-columns``."""
     return setting((), "Columns of a table that are passed over.", group=DATA, metavar="NAME,...", default_text="none")
+
+
+def followed_links() -> Any:
+    """The option ``--follow-links``."""
+    return setting(
+        False,
+        "Read files of a table through links that lead out of its folder; those of datasplit, git-annex and DVC need "
+        "it not.",
+        group=DATA,
+    )

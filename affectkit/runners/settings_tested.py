@@ -20,7 +20,7 @@ from affectkit.runners.settings import (
     rating_range,
 )
 from affectkit.runners.settings_codes import published_mask, published_mode
-from affectkit.runners.settings_tables import chosen_classes, ignored_columns
+from affectkit.runners.settings_tables import chosen_classes, followed_links, ignored_columns
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +34,7 @@ class Tested(Runtime):
     )
     classes: tuple[str, ...] = chosen_classes()
     ignore_columns: tuple[str, ...] = ignored_columns()
+    follow_links: bool = followed_links()
     rating_range: str | None = rating_range("the model's")
     clip_weights: str | None = clip_file()
     mode: str | None = published_mode()
@@ -128,6 +129,7 @@ class InferSettings(Runtime):
     )
     classes: tuple[str, ...] = chosen_classes()
     ignore_columns: tuple[str, ...] = ignored_columns()
+    follow_links: bool = followed_links()
     rating_range: str | None = rating_range("the model's")
     clip_weights: str | None = clip_file()
     mode: str | None = published_mode()
@@ -195,7 +197,9 @@ class InferSettings(Runtime):
             faults += [f"--camera and --{name} exclude each other." for name in others]
             faults += ["--camera and PATHS exclude each other."] if self.paths else []
         if self.labels is None:
-            chosen = {"classes": self.classes, "ignore-columns": self.ignore_columns}
+            chosen = {
+                "classes": self.classes, "ignore-columns": self.ignore_columns, "follow-links": self.follow_links,
+            }  # fmt: skip
             faults += [f"--{name} needs --labels: it is for tables." for name, value in chosen.items() if value]
         else:
             faults += ["--labels needs --results."] if self.results is None else []

@@ -154,7 +154,7 @@ def test_links_out_of_the_folder_are_refused(tmp_path: Path, number: int) -> Non
     assert "line 2 ('linked/1.png')" in refusal(write(root, "filename,label\nlinked/1.png,x\n"))
     (root / names[0]).unlink()
     (root / names[0]).symlink_to(root / "nowhere.png")
-    assert "files are missing: line 2" in refusal(write(root, "filename,label\n" + rows))
+    assert "files are missing (links to nothing): line 2" in refusal(write(root, "filename,label\n" + rows))
     (root / names[0]).unlink()
     (root / names[0]).mkdir()
     assert "files are missing: line 2" in refusal(write(root, "filename,label\n" + rows))

@@ -1,0 +1,138 @@
+"""Links in a dataset that lead out of its folder: which of them are followed, and why.
+
+A table, or an archive that was unpacked, must not make a command read files that have nothing to do with it. A link
+that leads out of the folder is therefore followed in these cases alone:
+
+- the user says so, by ``--follow-links``;
+- datasplit's manifest in the folder vouches for it: the link leads to the very file of the source that the manifest
+  names for it;
+- git-annex or DVC made it: the file lies in the ``annex/objects`` of the innermost ``.git``, or in the innermost
+  ``.dvc/cache``, around the folder. These are real folders of the tree in which the dataset itself lies, and hold
+  nothing but what was added to its repository. Caches elsewhere need ``--follow-links``.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
+
+from affectkit.core.files import read_json, relative
+from affectkit.errors import DataError
+
+INSIDE, TOLD = "inside", "--follow-links"
+MANIFEST = "manifest.json"
+HINT = "Where that is meant, --follow-links follows such links."
+ANNEX = ("annex", "objects")
+
+
+class Links:
+    """Judges the links below ``root``.
+
+    Args:
+        follow: whether the user has allowed all of them.
+    """
+
+    def __init__(self, root: Path, *, follow: bool = False) -> None:
+        self.root, self.follow = Path(root), follow
+        self.real = os.path.realpath(root)
+
+    def way(self, name: str) -> str | None:
+        """Why the file or folder ``name``, a relative path without ``..``, is read although links may stand in it:
+        ``INSIDE``, ``TOLD``, "datasplit", "git-annex" or "DVC"; None where it is not."""
+        target = os.path.realpath(os.path.join(self.root, name))
+        if _below(target, self.real):
+            return INSIDE
+        if self.follow:
+            return TOLD
+        if self._vouched.get(os.path.normpath(name)) == target:
+            return "datasplit"
+        return self.store_of(target)
+
+    def path(self, name: str) -> Path:
+        """The file or folder that a table calls ``name``.
+
+        Raises:
+            DataError: it is no name of something below the folder, or a link that is not followed.
+        """
+        path = self.root / relative(self.root, name)
+        if self.way(name) is None:
+            raise DataError(f"{name!r} is a link that leads out of the folder {self.root}, to {path.resolve()}.", HINT)
+        return path
+
+    def store_of(self, target: str) -> str | None:
+        """ "git-annex" or "DVC" where the real path ``target`` lies in such a store of a repository around the folder;
+        else None."""
+        for kind, store in self._stores:
+            if _below(target, store) and (kind == "DVC" or _holds(os.path.relpath(target, store), ANNEX)):
+                return kind
+        return None
+
+    @cached_property
+    def _stores(self) -> list[tuple[str, str]]:
+        """The innermost ``.git`` and ``.dvc`` around the folder that are real folders: that of a submodule is a file or
+        a link, and its files lie in ``.git/modules`` of the repository around it."""
+        around = (self.real, *map(str, Path(self.real).parents))
+        found = []
+        for kind, name, inner in (("git-annex", ".git", ""), ("DVC", ".dvc", "cache")):
+            places = (os.path.join(folder, name) for folder in around)
+            place = next((p for p in places if os.path.isdir(p) and not os.path.islink(p)), None)
+            if place is not None:
+                found.append((kind, os.path.join(place, inner)))
+        return found
+
+    @cached_property
+    def _vouched(self) -> dict[str, str]:
+        """The real paths of the files that datasplit linked, by the names of their links."""
+        try:
+            manifest = read_json(self.root / MANIFEST)
+        except DataError:
+            return {}
+        return dict(_linked(manifest))
+
+
+def _linked(manifest: object) -> Iterator[tuple[str, str]]:
+    """Names and real paths in a manifest of datasplit; none where it is something else.
+
+    Files that are themselves links out of the source are those of its git-annex or DVC repository, which datasplit
+    reads as well; others are not vouched for.
+    """
+    settings = manifest.get("settings") if isinstance(manifest, Mapping) else None
+    if not isinstance(settings, Mapping) or manifest.get("command") != "datasplit" or settings.get("link") != "symlink":
+        return
+    source, rows = settings.get("source"), manifest.get("files")
+    if not isinstance(source, str) or not os.path.isabs(source) or not isinstance(rows, list):
+        return
+    there = Links(Path(source))
+    for row in rows:
+        if not isinstance(row, list) or len(row) < 5 or row[3] != "symlinked":
+            continue
+        name, own = row[0], row[4]
+        if not isinstance(name, str) or not isinstance(own, str) or os.path.isabs(own) or ".." in own.split("/"):
+            continue
+        target = os.path.realpath(os.path.join(source, own))
+        if _below(target, there.real) or there.store_of(target):
+            yield name, target
+
+
+def not_there(path: str) -> str:
+    """Why there is no file ``path``: where it is a link, what would bring its content."""
+    if not os.path.islink(path):
+        return "files are missing"
+    target = os.readlink(path)
+    if _holds(target, ANNEX):
+        return "files whose content is not here (git annex get fetches it)"
+    if _holds(target, (".dvc", "cache")) or _holds(target, ("files", "md5")):
+        return "files whose content is not here (dvc pull fetches it)"
+    return "files are missing (links to nothing)"
+
+
+def _below(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(folder.rstrip(os.sep) + os.sep)
+
+
+def _holds(path: str, names: tuple[str, ...]) -> bool:
+    """Whether the folders ``names`` follow each other in ``path``."""
+    parts = tuple(path.split(os.sep))
+    return any(parts[at : at + len(names)] == names for at in range(len(parts)))
