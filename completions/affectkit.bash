@@ -17,8 +17,8 @@ _affectkit_command() {
             options=(
                 --output-path --train-split --seed --group-by --on-error --balance --balance-train
                 --balance-test --global-multiplier --pipeline-yaml --quality --preview --link --label-col
-                --filename-col --plain-csv --workers --scheduler --dry-run --undo --force --slurm --config
-                --json --quiet -q --debug --help -h
+                --filename-col --plain-csv --workers --max-pixels --scheduler --dry-run --undo --force --slurm
+                --config --json --quiet -q --debug --help -h
             )
             arguments=(files)
             ;;
@@ -31,71 +31,76 @@ _affectkit_command() {
             ;;
         train)
             options=(
-                --device --precision --compile --batch-size --workers --mode --mask --mask-init --mask-scale
-                --mask-threshold --mask-penalty --quantizer --codes --hidden --stage --recon-scale
-                --reset-mask --data --labels --test-data --test-labels --rating-range --output --resume
-                --force --val-fraction --augment --fit --cache --on-error --model --task --pretrained
-                --no-pretrained --init --tune --image-size --start-size --channels --dropout --top --v1 --clip
-                --clip-weights --clip-activation --clip-normalise --include-clip --outputs --views --epochs
-                --loss --optimizer --lr --momentum --weight-decay --schedule --warmup --lr-min --lr-peak
-                --lr-cycle-end --lr-patience --step-size --milestones --gamma --accumulate --clip-norm
-                --draw-labels --teacher --teacher-share --mixup --label-smoothing --class-weights --ema
-                --early-stop --seed --monitor --deterministic --checkpoint-every --keep-epochs --keep-every
-                --keep --calibrate --repeat --track --print-config --slurm --config --json --quiet -q --debug
-                --help -h
+                --device --precision --compile --batch-size --workers --max-pixels --mode --mask --mask-init
+                --mask-scale --mask-threshold --mask-penalty --quantizer --codes --hidden --stage
+                --recon-scale --reset-mask --data --labels --test-data --test-labels --classes
+                --ignore-columns --follow-links --rating-range --output --resume --force --val-fraction
+                --drop-copies --augment --fit --cache --on-error --model --task --pretrained --no-pretrained
+                --init --init-key --tune --image-size --start-size --channels --dropout --top --top-width --v1
+                --clip --clip-weights --clip-activation --clip-normalise --include-clip --outputs --views
+                --epochs --loss --optimizer --lr --momentum --weight-decay --schedule --warmup --lr-min
+                --lr-peak --lr-cycle-end --lr-patience --step-size --milestones --gamma --accumulate
+                --clip-norm --draw-labels --teacher --teacher-share --mixup --label-smoothing --class-weights
+                --ema --early-stop --seed --monitor --deterministic --checkpoint-every --keep-epochs
+                --keep-every --keep --calibrate --repeat --track --print-config --slurm --config --json
+                --quiet -q --debug --help -h
             )
             ;;
         verify-resume)
             options=(
-                --device --precision --compile --batch-size --workers --mode --mask --mask-init --mask-scale
-                --mask-threshold --mask-penalty --quantizer --codes --hidden --stage --recon-scale
-                --reset-mask --data --labels --test-data --test-labels --rating-range --output --resume
-                --force --val-fraction --augment --fit --cache --on-error --model --task --pretrained
-                --no-pretrained --init --tune --image-size --start-size --channels --dropout --top --v1 --clip
-                --clip-weights --clip-activation --clip-normalise --include-clip --outputs --views --epochs
-                --loss --optimizer --lr --momentum --weight-decay --schedule --warmup --lr-min --lr-peak
-                --lr-cycle-end --lr-patience --step-size --milestones --gamma --accumulate --clip-norm
-                --draw-labels --teacher --teacher-share --mixup --label-smoothing --class-weights --ema
-                --early-stop --seed --monitor --deterministic --checkpoint-every --keep-epochs --keep-every
-                --keep --calibrate --repeat --track --steps --images --keep-files --config --json --quiet -q
-                --debug --help -h
+                --device --precision --compile --batch-size --workers --max-pixels --mode --mask --mask-init
+                --mask-scale --mask-threshold --mask-penalty --quantizer --codes --hidden --stage
+                --recon-scale --reset-mask --data --labels --test-data --test-labels --classes
+                --ignore-columns --follow-links --rating-range --output --resume --force --val-fraction
+                --drop-copies --augment --fit --cache --on-error --model --task --pretrained --no-pretrained
+                --init --init-key --tune --image-size --start-size --channels --dropout --top --top-width --v1
+                --clip --clip-weights --clip-activation --clip-normalise --include-clip --outputs --views
+                --epochs --loss --optimizer --lr --momentum --weight-decay --schedule --warmup --lr-min
+                --lr-peak --lr-cycle-end --lr-patience --step-size --milestones --gamma --accumulate
+                --clip-norm --draw-labels --teacher --teacher-share --mixup --label-smoothing --class-weights
+                --ema --early-stop --seed --monitor --deterministic --checkpoint-every --keep-epochs
+                --keep-every --keep --calibrate --repeat --track --steps --images --keep-files --config --json
+                --quiet -q --debug --help -h
             )
             ;;
         test)
             options=(
-                --device --precision --compile --batch-size --workers --checkpoint --data --labels
-                --rating-range --clip-weights --mode --mask --split --on-error --alter --results --force
-                --fail-under --slurm --config --json --quiet -q --debug --help -h
+                --device --precision --compile --batch-size --workers --max-pixels --checkpoint --data
+                --labels --classes --ignore-columns --follow-links --rating-range --clip-weights --mode --mask
+                --split --on-error --alter --fit --drop-copies --results --force --fail-under --slurm --config
+                --json --quiet -q --debug --help -h
             )
             ;;
         eval-corruptions)
             options=(
-                --device --precision --compile --batch-size --workers --checkpoint --data --labels
-                --rating-range --clip-weights --mode --mask --split --on-error --cache --corruptions
-                --severities --scale --corrupted-root --frost-textures --save-images --seed --baseline
-                --results --force --fail-under --slurm --config --json --quiet -q --debug --help -h
+                --device --precision --compile --batch-size --workers --max-pixels --checkpoint --data
+                --labels --classes --ignore-columns --follow-links --rating-range --clip-weights --mode --mask
+                --split --on-error --cache --fit --corruptions --severities --scale --corrupted-root
+                --frost-textures --save-images --seed --baseline --results --force --fail-under --slurm
+                --config --json --quiet -q --debug --help -h
             )
             ;;
         corruptions)
             options=(
-                --preview --corruptions --scale --size --seed --frost-textures --force --config --json --quiet
-                -q --debug --help -h
+                --preview --corruptions --scale --size --seed --frost-textures --max-pixels --force --config
+                --json --quiet -q --debug --help -h
             )
             arguments=(files)
             ;;
         probe)
             options=(
-                --device --precision --compile --batch-size --workers --checkpoint --data --labels
-                --rating-range --clip-weights --mode --mask --split --on-error --results --force --clips
-                --sound --config --json --quiet -q --debug --help -h
+                --device --precision --compile --batch-size --workers --max-pixels --checkpoint --data
+                --labels --classes --ignore-columns --follow-links --rating-range --clip-weights --mode --mask
+                --split --on-error --results --force --clips --sound --config --json --quiet -q --debug --help
+                -h
             )
             ;;
         infer)
             options=(
-                --device --precision --compile --batch-size --workers --checkpoint --results --labels
-                --rating-range --clip-weights --mode --mask --faces --annotate --every --smooth --camera
-                --seconds --format --recursive --shard --resume --force --on-error --slurm --config --json
-                --quiet -q --debug --help -h
+                --device --precision --compile --batch-size --workers --max-pixels --checkpoint --results
+                --labels --classes --ignore-columns --follow-links --rating-range --clip-weights --mode --mask
+                --fit --faces --annotate --every --smooth --camera --seconds --format --recursive --shard
+                --resume --force --on-error --slurm --config --json --quiet -q --debug --help -h
             )
             rest=files
             ;;
@@ -142,38 +147,43 @@ _affectkit_command() {
             ;;
         'prep cremad')
             options=(
-                --output --seed --workers --on-error --split --sizes --keep-faulty --frames --labels --size
-                --slurm --config --json --quiet -q --debug --help -h
+                --output --seed --workers --on-error --drop-copies --split --sizes --keep-faulty --frames
+                --labels --sound-level --size --slurm --config --json --quiet -q --debug --help -h
             )
             arguments=(files)
             ;;
         'prep rml')
             options=(
-                --output --seed --workers --on-error --split --modify --label --sound --size --slurm --config
-                --json --quiet -q --debug --help -h
+                --output --seed --workers --on-error --drop-copies --split --modify --label --sound
+                --sound-level --size --slurm --config --json --quiet -q --debug --help -h
             )
             arguments=(files)
             ;;
         'prep emovoxceleb')
             options=(
-                --output --seed --workers --on-error --split --values --size --slurm --config --json --quiet
-                -q --debug --help -h
+                --output --seed --workers --on-error --drop-copies --split --values --follow-links --size
+                --max-pixels --slurm --config --json --quiet -q --debug --help -h
             )
             arguments=(files)
             ;;
         'prep av-features')
             options=(
-                --output --seed --workers --on-error --split --layer --slurm --config --json --quiet -q
-                --debug --help -h
+                --output --seed --workers --on-error --drop-copies --split --follow-links --layer --slurm
+                --config --json --quiet -q --debug --help -h
             )
             arguments=(files)
             ;;
         'prep ferplus')
-            options=(--output --link --shard --target --slurm --config --json --quiet -q --debug --help -h)
+            options=(
+                --output --link --drop-copies --shard --target --slurm --config --json --quiet -q --debug
+                --help -h
+            )
             arguments=(files)
             ;;
         'prep affectnet-fused')
-            options=(--output --link --shard --slurm --config --json --quiet -q --debug --help -h)
+            options=(
+                --output --link --drop-copies --shard --slurm --config --json --quiet -q --debug --help -h
+            )
             arguments=(files)
             ;;
         'prep schematic')
@@ -231,51 +241,59 @@ _affectkit_option() {
             ;;
         'datasplit --train-split' | 'datasplit --seed' | 'datasplit --group-by' | \
         'datasplit --global-multiplier' | 'datasplit --quality' | 'datasplit --label-col' | \
-        'datasplit --filename-col' | 'datasplit --workers' | 'datasplit --scheduler' | 'datasplit --slurm' | \
-        'relabel --slurm' | 'train --batch-size' | 'train --workers' | 'train --mask-scale' | \
-        'train --mask-threshold' | 'train --mask-penalty' | 'train --codes' | 'train --hidden' | \
-        'train --rating-range' | 'train --val-fraction' | 'train --image-size' | 'train --start-size' | \
-        'train --channels' | 'train --dropout' | 'train --v1' | 'train --views' | 'train --epochs' | \
-        'train --lr' | 'train --momentum' | 'train --weight-decay' | 'train --warmup' | 'train --lr-min' | \
+        'datasplit --filename-col' | 'datasplit --workers' | 'datasplit --max-pixels' | \
+        'datasplit --scheduler' | 'datasplit --slurm' | 'relabel --slurm' | 'train --batch-size' | \
+        'train --workers' | 'train --max-pixels' | 'train --mask-scale' | 'train --mask-threshold' | \
+        'train --mask-penalty' | 'train --codes' | 'train --hidden' | 'train --classes' | \
+        'train --ignore-columns' | 'train --rating-range' | 'train --val-fraction' | 'train --init-key' | \
+        'train --image-size' | 'train --start-size' | 'train --channels' | 'train --dropout' | \
+        'train --top-width' | 'train --v1' | 'train --views' | 'train --epochs' | 'train --lr' | \
+        'train --momentum' | 'train --weight-decay' | 'train --warmup' | 'train --lr-min' | \
         'train --lr-peak' | 'train --lr-cycle-end' | 'train --lr-patience' | 'train --step-size' | \
         'train --milestones' | 'train --gamma' | 'train --accumulate' | 'train --clip-norm' | \
         'train --teacher' | 'train --teacher-share' | 'train --mixup' | 'train --label-smoothing' | \
         'train --class-weights' | 'train --ema' | 'train --early-stop' | 'train --seed' | 'train --monitor' | \
         'train --checkpoint-every' | 'train --keep-every' | 'train --keep' | 'train --repeat' | \
         'train --slurm' | 'verify-resume --batch-size' | 'verify-resume --workers' | \
-        'verify-resume --mask-scale' | 'verify-resume --mask-threshold' | 'verify-resume --mask-penalty' | \
-        'verify-resume --codes' | 'verify-resume --hidden' | 'verify-resume --rating-range' | \
-        'verify-resume --val-fraction' | 'verify-resume --image-size' | 'verify-resume --start-size' | \
-        'verify-resume --channels' | 'verify-resume --dropout' | 'verify-resume --v1' | \
-        'verify-resume --views' | 'verify-resume --epochs' | 'verify-resume --lr' | \
-        'verify-resume --momentum' | 'verify-resume --weight-decay' | 'verify-resume --warmup' | \
-        'verify-resume --lr-min' | 'verify-resume --lr-peak' | 'verify-resume --lr-cycle-end' | \
-        'verify-resume --lr-patience' | 'verify-resume --step-size' | 'verify-resume --milestones' | \
-        'verify-resume --gamma' | 'verify-resume --accumulate' | 'verify-resume --clip-norm' | \
-        'verify-resume --teacher' | 'verify-resume --teacher-share' | 'verify-resume --mixup' | \
-        'verify-resume --label-smoothing' | 'verify-resume --class-weights' | 'verify-resume --ema' | \
-        'verify-resume --early-stop' | 'verify-resume --seed' | 'verify-resume --monitor' | \
-        'verify-resume --checkpoint-every' | 'verify-resume --keep-every' | 'verify-resume --keep' | \
-        'verify-resume --repeat' | 'verify-resume --steps' | 'verify-resume --images' | 'test --batch-size' | \
-        'test --workers' | 'test --rating-range' | 'test --fail-under' | 'test --slurm' | \
-        'eval-corruptions --batch-size' | 'eval-corruptions --workers' | 'eval-corruptions --rating-range' | \
+        'verify-resume --max-pixels' | 'verify-resume --mask-scale' | 'verify-resume --mask-threshold' | \
+        'verify-resume --mask-penalty' | 'verify-resume --codes' | 'verify-resume --hidden' | \
+        'verify-resume --classes' | 'verify-resume --ignore-columns' | 'verify-resume --rating-range' | \
+        'verify-resume --val-fraction' | 'verify-resume --init-key' | 'verify-resume --image-size' | \
+        'verify-resume --start-size' | 'verify-resume --channels' | 'verify-resume --dropout' | \
+        'verify-resume --top-width' | 'verify-resume --v1' | 'verify-resume --views' | \
+        'verify-resume --epochs' | 'verify-resume --lr' | 'verify-resume --momentum' | \
+        'verify-resume --weight-decay' | 'verify-resume --warmup' | 'verify-resume --lr-min' | \
+        'verify-resume --lr-peak' | 'verify-resume --lr-cycle-end' | 'verify-resume --lr-patience' | \
+        'verify-resume --step-size' | 'verify-resume --milestones' | 'verify-resume --gamma' | \
+        'verify-resume --accumulate' | 'verify-resume --clip-norm' | 'verify-resume --teacher' | \
+        'verify-resume --teacher-share' | 'verify-resume --mixup' | 'verify-resume --label-smoothing' | \
+        'verify-resume --class-weights' | 'verify-resume --ema' | 'verify-resume --early-stop' | \
+        'verify-resume --seed' | 'verify-resume --monitor' | 'verify-resume --checkpoint-every' | \
+        'verify-resume --keep-every' | 'verify-resume --keep' | 'verify-resume --repeat' | \
+        'verify-resume --steps' | 'verify-resume --images' | 'test --batch-size' | 'test --workers' | \
+        'test --max-pixels' | 'test --classes' | 'test --ignore-columns' | 'test --rating-range' | \
+        'test --fail-under' | 'test --slurm' | 'eval-corruptions --batch-size' | \
+        'eval-corruptions --workers' | 'eval-corruptions --max-pixels' | 'eval-corruptions --classes' | \
+        'eval-corruptions --ignore-columns' | 'eval-corruptions --rating-range' | \
         'eval-corruptions --severities' | 'eval-corruptions --seed' | 'eval-corruptions --fail-under' | \
-        'eval-corruptions --slurm' | 'corruptions --size' | 'corruptions --seed' | 'probe --batch-size' | \
-        'probe --workers' | 'probe --rating-range' | 'probe --clips' | 'infer --batch-size' | \
-        'infer --workers' | 'infer --rating-range' | 'infer --faces' | 'infer --every' | 'infer --smooth' | \
-        'infer --camera' | 'infer --seconds' | 'infer --shard' | 'infer --slurm' | 'quantiles --actual' | \
-        'quantiles --predicted' | 'quantiles --bins' | 'quantiles --fail-under' | 'pull --file' | \
-        'pull --checksum' | 'cache --older-than' | 'demo --epochs' | 'prep cremad --seed' | \
+        'eval-corruptions --slurm' | 'corruptions --size' | 'corruptions --seed' | \
+        'corruptions --max-pixels' | 'probe --batch-size' | 'probe --workers' | 'probe --max-pixels' | \
+        'probe --classes' | 'probe --ignore-columns' | 'probe --rating-range' | 'probe --clips' | \
+        'infer --batch-size' | 'infer --workers' | 'infer --max-pixels' | 'infer --classes' | \
+        'infer --ignore-columns' | 'infer --rating-range' | 'infer --faces' | 'infer --every' | \
+        'infer --smooth' | 'infer --camera' | 'infer --seconds' | 'infer --shard' | 'infer --slurm' | \
+        'quantiles --actual' | 'quantiles --predicted' | 'quantiles --bins' | 'quantiles --fail-under' | \
+        'pull --file' | 'pull --checksum' | 'cache --older-than' | 'demo --epochs' | 'prep cremad --seed' | \
         'prep cremad --workers' | 'prep cremad --split' | 'prep cremad --sizes' | 'prep cremad --size' | \
         'prep cremad --slurm' | 'prep rml --seed' | 'prep rml --workers' | 'prep rml --split' | \
         'prep rml --size' | 'prep rml --slurm' | 'prep emovoxceleb --seed' | 'prep emovoxceleb --workers' | \
-        'prep emovoxceleb --split' | 'prep emovoxceleb --size' | 'prep emovoxceleb --slurm' | \
-        'prep av-features --seed' | 'prep av-features --workers' | 'prep av-features --split' | \
-        'prep av-features --layer' | 'prep av-features --slurm' | 'prep ferplus --shard' | \
-        'prep ferplus --slurm' | 'prep affectnet-fused --shard' | 'prep affectnet-fused --slurm' | \
-        'prep schematic --train' | 'prep schematic --valid' | 'prep schematic --test' | \
-        'prep schematic --size' | 'prep schematic --seed' | 'prep schematic --shard' | \
-        'prep schematic --slurm')
+        'prep emovoxceleb --split' | 'prep emovoxceleb --size' | 'prep emovoxceleb --max-pixels' | \
+        'prep emovoxceleb --slurm' | 'prep av-features --seed' | 'prep av-features --workers' | \
+        'prep av-features --split' | 'prep av-features --layer' | 'prep av-features --slurm' | \
+        'prep ferplus --shard' | 'prep ferplus --slurm' | 'prep affectnet-fused --shard' | \
+        'prep affectnet-fused --slurm' | 'prep schematic --train' | 'prep schematic --valid' | \
+        'prep schematic --test' | 'prep schematic --size' | 'prep schematic --seed' | \
+        'prep schematic --shard' | 'prep schematic --slurm')
             takes=1 kind=none
             ;;
         'datasplit --on-error' | 'train --on-error' | 'verify-resume --on-error' | 'test --on-error' | \
@@ -317,7 +335,7 @@ _affectkit_option() {
         'train --augment' | 'verify-resume --augment')
             takes=1 kind='words 12'
             ;;
-        'train --fit' | 'verify-resume --fit')
+        'train --fit' | 'verify-resume --fit' | 'test --fit' | 'eval-corruptions --fit' | 'infer --fit')
             takes=1 kind='words 13'
             ;;
         'train --cache' | 'verify-resume --cache' | 'eval-corruptions --cache')
@@ -383,23 +401,26 @@ _affectkit_option() {
         'prep cremad --labels')
             takes=1 kind='words 34'
             ;;
-        'prep rml --modify')
+        'prep cremad --sound-level' | 'prep rml --sound-level')
             takes=1 kind='words 35'
             ;;
-        'prep rml --label')
+        'prep rml --modify')
             takes=1 kind='words 36'
             ;;
-        'prep rml --sound')
+        'prep rml --label')
             takes=1 kind='words 37'
             ;;
-        'prep emovoxceleb --values')
+        'prep rml --sound')
             takes=1 kind='words 38'
             ;;
-        'prep ferplus --link' | 'prep affectnet-fused --link')
+        'prep emovoxceleb --values')
             takes=1 kind='words 39'
             ;;
-        'prep ferplus --target')
+        'prep ferplus --link' | 'prep affectnet-fused --link')
             takes=1 kind='words 40'
+            ;;
+        'prep ferplus --target')
+            takes=1 kind='words 41'
             ;;
     esac
 }
@@ -468,7 +489,7 @@ _affectkit_words() {
             words=(all last)
             ;;
         18)
-            words=(linear vgg vgg-avg)
+            words=(linear mlp vgg vgg-avg)
             ;;
         19)
             words=(ViT-L-14 ViT-B-32)
@@ -528,21 +549,24 @@ _affectkit_words() {
             words=(intended votes)
             ;;
         35)
-            words=(none skin pitch both)
+            words=(published unit)
             ;;
         36)
-            words=(emotion skin pitch user)
+            words=(none skin pitch both)
             ;;
         37)
-            words=(rml pretrained)
+            words=(emotion skin pitch user)
             ;;
         38)
-            words=(auto logits shares)
+            words=(rml pretrained)
             ;;
         39)
-            words=(copy hardlink)
+            words=(auto logits shares)
             ;;
         40)
+            words=(copy hardlink)
+            ;;
+        41)
             words=(distribution majority)
             ;;
     esac

@@ -8,36 +8,39 @@ function __affectkit_takes
             'datasplit --output-path' 'datasplit --train-split' 'datasplit --seed' 'datasplit --group-by' \
             'datasplit --on-error' 'datasplit --global-multiplier' 'datasplit --pipeline-yaml' \
             'datasplit --quality' 'datasplit --preview' 'datasplit --link' 'datasplit --label-col' \
-            'datasplit --filename-col' 'datasplit --workers' 'datasplit --scheduler' 'datasplit --slurm' \
-            'datasplit --config' 'relabel --labels-csv' 'relabel --output-path' 'relabel --slurm' \
-            'relabel --config' 'train --device' 'train --precision' 'train --batch-size' 'train --workers' \
-            'train --mode' 'train --mask' 'train --mask-init' 'train --mask-scale' 'train --mask-threshold' \
+            'datasplit --filename-col' 'datasplit --workers' 'datasplit --max-pixels' \
+            'datasplit --scheduler' 'datasplit --slurm' 'datasplit --config' 'relabel --labels-csv' \
+            'relabel --output-path' 'relabel --slurm' 'relabel --config' 'train --device' \
+            'train --precision' 'train --batch-size' 'train --workers' 'train --max-pixels' 'train --mode' \
+            'train --mask' 'train --mask-init' 'train --mask-scale' 'train --mask-threshold' \
             'train --mask-penalty' 'train --quantizer' 'train --codes' 'train --hidden' 'train --stage' \
             'train --recon-scale' 'train --data' 'train --labels' 'train --test-data' 'train --test-labels' \
-            'train --rating-range' 'train --output' 'train --resume' 'train --val-fraction' \
-            'train --augment' 'train --fit' 'train --cache' 'train --on-error' 'train --model' \
-            'train --task' 'train --init' 'train --tune' 'train --image-size' 'train --start-size' \
-            'train --channels' 'train --dropout' 'train --top' 'train --v1' 'train --clip' \
-            'train --clip-weights' 'train --clip-activation' 'train --outputs' 'train --views' \
-            'train --epochs' 'train --loss' 'train --optimizer' 'train --lr' 'train --momentum' \
-            'train --weight-decay' 'train --schedule' 'train --warmup' 'train --lr-min' 'train --lr-peak' \
-            'train --lr-cycle-end' 'train --lr-patience' 'train --step-size' 'train --milestones' \
-            'train --gamma' 'train --accumulate' 'train --clip-norm' 'train --teacher' \
-            'train --teacher-share' 'train --mixup' 'train --label-smoothing' 'train --class-weights' \
-            'train --ema' 'train --early-stop' 'train --seed' 'train --monitor' 'train --checkpoint-every' \
-            'train --keep-every' 'train --keep' 'train --calibrate' 'train --repeat' 'train --track' \
-            'train --slurm' 'train --config' 'verify-resume --device' 'verify-resume --precision' \
-            'verify-resume --batch-size' 'verify-resume --workers' 'verify-resume --mode' \
+            'train --classes' 'train --ignore-columns' 'train --rating-range' 'train --output' \
+            'train --resume' 'train --val-fraction' 'train --augment' 'train --fit' 'train --cache' \
+            'train --on-error' 'train --model' 'train --task' 'train --init' 'train --init-key' \
+            'train --tune' 'train --image-size' 'train --start-size' 'train --channels' 'train --dropout' \
+            'train --top' 'train --top-width' 'train --v1' 'train --clip' 'train --clip-weights' \
+            'train --clip-activation' 'train --outputs' 'train --views' 'train --epochs' 'train --loss' \
+            'train --optimizer' 'train --lr' 'train --momentum' 'train --weight-decay' 'train --schedule' \
+            'train --warmup' 'train --lr-min' 'train --lr-peak' 'train --lr-cycle-end' 'train --lr-patience' \
+            'train --step-size' 'train --milestones' 'train --gamma' 'train --accumulate' \
+            'train --clip-norm' 'train --teacher' 'train --teacher-share' 'train --mixup' \
+            'train --label-smoothing' 'train --class-weights' 'train --ema' 'train --early-stop' \
+            'train --seed' 'train --monitor' 'train --checkpoint-every' 'train --keep-every' 'train --keep' \
+            'train --calibrate' 'train --repeat' 'train --track' 'train --slurm' 'train --config' \
+            'verify-resume --device' 'verify-resume --precision' 'verify-resume --batch-size' \
+            'verify-resume --workers' 'verify-resume --max-pixels' 'verify-resume --mode' \
             'verify-resume --mask' 'verify-resume --mask-init' 'verify-resume --mask-scale' \
             'verify-resume --mask-threshold' 'verify-resume --mask-penalty' 'verify-resume --quantizer' \
             'verify-resume --codes' 'verify-resume --hidden' 'verify-resume --stage' \
             'verify-resume --recon-scale' 'verify-resume --data' 'verify-resume --labels' \
-            'verify-resume --test-data' 'verify-resume --test-labels' 'verify-resume --rating-range' \
-            'verify-resume --output' 'verify-resume --resume' 'verify-resume --val-fraction' \
-            'verify-resume --augment' 'verify-resume --fit' 'verify-resume --cache' \
-            'verify-resume --on-error' 'verify-resume --model' 'verify-resume --task' 'verify-resume --init' \
-            'verify-resume --tune' 'verify-resume --image-size' 'verify-resume --start-size' \
-            'verify-resume --channels' 'verify-resume --dropout' 'verify-resume --top' 'verify-resume --v1' \
+            'verify-resume --test-data' 'verify-resume --test-labels' 'verify-resume --classes' \
+            'verify-resume --ignore-columns' 'verify-resume --rating-range' 'verify-resume --output' \
+            'verify-resume --resume' 'verify-resume --val-fraction' 'verify-resume --augment' \
+            'verify-resume --fit' 'verify-resume --cache' 'verify-resume --on-error' 'verify-resume --model' \
+            'verify-resume --task' 'verify-resume --init' 'verify-resume --init-key' 'verify-resume --tune' \
+            'verify-resume --image-size' 'verify-resume --start-size' 'verify-resume --channels' \
+            'verify-resume --dropout' 'verify-resume --top' 'verify-resume --top-width' 'verify-resume --v1' \
             'verify-resume --clip' 'verify-resume --clip-weights' 'verify-resume --clip-activation' \
             'verify-resume --outputs' 'verify-resume --views' 'verify-resume --epochs' \
             'verify-resume --loss' 'verify-resume --optimizer' 'verify-resume --lr' \
@@ -52,42 +55,47 @@ function __affectkit_takes
             'verify-resume --keep' 'verify-resume --calibrate' 'verify-resume --repeat' \
             'verify-resume --track' 'verify-resume --steps' 'verify-resume --images' \
             'verify-resume --keep-files' 'verify-resume --config' 'test --device' 'test --precision' \
-            'test --batch-size' 'test --workers' 'test --checkpoint' 'test --data' 'test --labels' \
-            'test --rating-range' 'test --clip-weights' 'test --mode' 'test --mask' 'test --split' \
-            'test --on-error' 'test --alter' 'test --results' 'test --fail-under' 'test --slurm' \
-            'test --config' 'eval-corruptions --device' 'eval-corruptions --precision' \
-            'eval-corruptions --batch-size' 'eval-corruptions --workers' 'eval-corruptions --checkpoint' \
-            'eval-corruptions --data' 'eval-corruptions --labels' 'eval-corruptions --rating-range' \
+            'test --batch-size' 'test --workers' 'test --max-pixels' 'test --checkpoint' 'test --data' \
+            'test --labels' 'test --classes' 'test --ignore-columns' 'test --rating-range' \
+            'test --clip-weights' 'test --mode' 'test --mask' 'test --split' 'test --on-error' \
+            'test --alter' 'test --fit' 'test --results' 'test --fail-under' 'test --slurm' 'test --config' \
+            'eval-corruptions --device' 'eval-corruptions --precision' 'eval-corruptions --batch-size' \
+            'eval-corruptions --workers' 'eval-corruptions --max-pixels' 'eval-corruptions --checkpoint' \
+            'eval-corruptions --data' 'eval-corruptions --labels' 'eval-corruptions --classes' \
+            'eval-corruptions --ignore-columns' 'eval-corruptions --rating-range' \
             'eval-corruptions --clip-weights' 'eval-corruptions --mode' 'eval-corruptions --mask' \
             'eval-corruptions --split' 'eval-corruptions --on-error' 'eval-corruptions --cache' \
-            'eval-corruptions --corruptions' 'eval-corruptions --severities' 'eval-corruptions --scale' \
-            'eval-corruptions --corrupted-root' 'eval-corruptions --frost-textures' \
-            'eval-corruptions --save-images' 'eval-corruptions --seed' 'eval-corruptions --baseline' \
-            'eval-corruptions --results' 'eval-corruptions --fail-under' 'eval-corruptions --slurm' \
-            'eval-corruptions --config' 'corruptions --preview' 'corruptions --corruptions' \
-            'corruptions --scale' 'corruptions --size' 'corruptions --seed' 'corruptions --frost-textures' \
-            'corruptions --config' 'probe --device' 'probe --precision' 'probe --batch-size' \
-            'probe --workers' 'probe --checkpoint' 'probe --data' 'probe --labels' 'probe --rating-range' \
-            'probe --clip-weights' 'probe --mode' 'probe --mask' 'probe --split' 'probe --on-error' \
-            'probe --results' 'probe --clips' 'probe --config' 'infer --device' 'infer --precision' \
-            'infer --batch-size' 'infer --workers' 'infer --checkpoint' 'infer --results' 'infer --labels' \
-            'infer --rating-range' 'infer --clip-weights' 'infer --mode' 'infer --mask' 'infer --faces' \
-            'infer --annotate' 'infer --every' 'infer --smooth' 'infer --camera' 'infer --seconds' \
-            'infer --format' 'infer --shard' 'infer --on-error' 'infer --slurm' 'infer --config' \
-            'merge --config' 'quantiles --actual' 'quantiles --predicted' 'quantiles --bins' \
-            'quantiles --results' 'quantiles --fail-under' 'quantiles --config' 'convert --outputs' \
-            'convert --clip-weights' 'convert --mode' 'convert --mask' 'convert --config' \
-            'models --checkpoint' 'models --config' 'pull --output' 'pull --file' 'pull --checksum' \
-            'pull --config' 'cache --older-than' 'cache --config' 'demo --epochs' 'demo --device' \
-            'demo --config' 'doctor --config' 'completions --write' 'completions --config' \
+            'eval-corruptions --fit' 'eval-corruptions --corruptions' 'eval-corruptions --severities' \
+            'eval-corruptions --scale' 'eval-corruptions --corrupted-root' \
+            'eval-corruptions --frost-textures' 'eval-corruptions --save-images' 'eval-corruptions --seed' \
+            'eval-corruptions --baseline' 'eval-corruptions --results' 'eval-corruptions --fail-under' \
+            'eval-corruptions --slurm' 'eval-corruptions --config' 'corruptions --preview' \
+            'corruptions --corruptions' 'corruptions --scale' 'corruptions --size' 'corruptions --seed' \
+            'corruptions --frost-textures' 'corruptions --max-pixels' 'corruptions --config' \
+            'probe --device' 'probe --precision' 'probe --batch-size' 'probe --workers' 'probe --max-pixels' \
+            'probe --checkpoint' 'probe --data' 'probe --labels' 'probe --classes' 'probe --ignore-columns' \
+            'probe --rating-range' 'probe --clip-weights' 'probe --mode' 'probe --mask' 'probe --split' \
+            'probe --on-error' 'probe --results' 'probe --clips' 'probe --config' 'infer --device' \
+            'infer --precision' 'infer --batch-size' 'infer --workers' 'infer --max-pixels' \
+            'infer --checkpoint' 'infer --results' 'infer --labels' 'infer --classes' \
+            'infer --ignore-columns' 'infer --rating-range' 'infer --clip-weights' 'infer --mode' \
+            'infer --mask' 'infer --fit' 'infer --faces' 'infer --annotate' 'infer --every' 'infer --smooth' \
+            'infer --camera' 'infer --seconds' 'infer --format' 'infer --shard' 'infer --on-error' \
+            'infer --slurm' 'infer --config' 'merge --config' 'quantiles --actual' 'quantiles --predicted' \
+            'quantiles --bins' 'quantiles --results' 'quantiles --fail-under' 'quantiles --config' \
+            'convert --outputs' 'convert --clip-weights' 'convert --mode' 'convert --mask' \
+            'convert --config' 'models --checkpoint' 'models --config' 'pull --output' 'pull --file' \
+            'pull --checksum' 'pull --config' 'cache --older-than' 'cache --config' 'demo --epochs' \
+            'demo --device' 'demo --config' 'doctor --config' 'completions --write' 'completions --config' \
             'prep cremad --output' 'prep cremad --seed' 'prep cremad --workers' 'prep cremad --on-error' \
             'prep cremad --split' 'prep cremad --sizes' 'prep cremad --frames' 'prep cremad --labels' \
-            'prep cremad --size' 'prep cremad --slurm' 'prep cremad --config' 'prep rml --output' \
-            'prep rml --seed' 'prep rml --workers' 'prep rml --on-error' 'prep rml --split' \
-            'prep rml --modify' 'prep rml --label' 'prep rml --sound' 'prep rml --size' 'prep rml --slurm' \
-            'prep rml --config' 'prep emovoxceleb --output' 'prep emovoxceleb --seed' \
-            'prep emovoxceleb --workers' 'prep emovoxceleb --on-error' 'prep emovoxceleb --split' \
-            'prep emovoxceleb --values' 'prep emovoxceleb --size' 'prep emovoxceleb --slurm' \
+            'prep cremad --sound-level' 'prep cremad --size' 'prep cremad --slurm' 'prep cremad --config' \
+            'prep rml --output' 'prep rml --seed' 'prep rml --workers' 'prep rml --on-error' \
+            'prep rml --split' 'prep rml --modify' 'prep rml --label' 'prep rml --sound' \
+            'prep rml --sound-level' 'prep rml --size' 'prep rml --slurm' 'prep rml --config' \
+            'prep emovoxceleb --output' 'prep emovoxceleb --seed' 'prep emovoxceleb --workers' \
+            'prep emovoxceleb --on-error' 'prep emovoxceleb --split' 'prep emovoxceleb --values' \
+            'prep emovoxceleb --size' 'prep emovoxceleb --max-pixels' 'prep emovoxceleb --slurm' \
             'prep emovoxceleb --config' 'prep av-features --output' 'prep av-features --seed' \
             'prep av-features --workers' 'prep av-features --on-error' 'prep av-features --split' \
             'prep av-features --layer' 'prep av-features --slurm' 'prep av-features --config' \
@@ -222,7 +230,7 @@ end
 
 function __affectkit_words_17
     printf '%s\n' \
-        linear vgg vgg-avg
+        linear mlp vgg vgg-avg
 end
 
 function __affectkit_words_18
@@ -316,30 +324,35 @@ end
 
 function __affectkit_words_35
     printf '%s\n' \
-        none skin pitch both
+        published unit
 end
 
 function __affectkit_words_36
     printf '%s\n' \
-        emotion skin pitch user
+        none skin pitch both
 end
 
 function __affectkit_words_37
     printf '%s\n' \
-        rml pretrained
+        emotion skin pitch user
 end
 
 function __affectkit_words_38
     printf '%s\n' \
-        auto logits shares
+        rml pretrained
 end
 
 function __affectkit_words_39
     printf '%s\n' \
-        copy hardlink
+        auto logits shares
 end
 
 function __affectkit_words_40
+    printf '%s\n' \
+        copy hardlink
+end
+
+function __affectkit_words_41
     printf '%s\n' \
         distribution majority
 end
@@ -358,7 +371,7 @@ complete -c affectkit -n '__affectkit_at "" 0 0' -a probe -d 'Reconstruct clips 
 complete -c affectkit -n '__affectkit_at "" 0 0' -a infer -d 'Predict images: files, folders, glob patterns, or a list on standard input (-)'
 complete -c affectkit -n '__affectkit_at "" 0 0' -a merge -d 'Put the parts of --shard 1/N to N/N together, into the bytes that one run...'
 complete -c affectkit -n '__affectkit_at "" 0 0' -a quantiles -d 'Average predicted and actual values in bins of equal count, and compare...'
-complete -c affectkit -n '__affectkit_at "" 0 0' -a convert -d 'Turn a checkpoint that its authors published (VCA, V1 networks, CM-VQVAE)...'
+complete -c affectkit -n '__affectkit_at "" 0 0' -a convert -d 'Turn a checkpoint that its authors published (VCA, V1 networks, CM-VQVAE...'
 complete -c affectkit -n '__affectkit_at "" 0 0' -a models -d 'List the models that train takes, or show what a checkpoint holds...'
 complete -c affectkit -n '__affectkit_at "" 0 0' -a pull -d 'Fetch the files of a Zenodo record, or one file, with checksum and resume'
 complete -c affectkit -n '__affectkit_at "" 0 0' -a cache -d 'Show or clear the features of frozen encoders that train keeps on disk'
@@ -388,6 +401,7 @@ complete -c affectkit -n '__affectkit_at "datasplit"' -l label-col -x -d 'Column
 complete -c affectkit -n '__affectkit_at "datasplit"' -l filename-col -x -d 'Column of the files in train.csv and test.csv. Default: filename'
 complete -c affectkit -n '__affectkit_at "datasplit"' -l plain-csv -d 'Those two columns alone: no source and draw of made files'
 complete -c affectkit -n '__affectkit_at "datasplit"' -l workers -x -d 'Processes. Default: one a processor'
+complete -c affectkit -n '__affectkit_at "datasplit"' -l max-pixels -x -d 'Largest width x height of a picture, as 200M'
 complete -c affectkit -n '__affectkit_at "datasplit"' -l scheduler -x -d 'Dask scheduler whose workers do the work'
 complete -c affectkit -n '__affectkit_at "datasplit"' -l dry-run -d 'Show what would happen; change nothing'
 complete -c affectkit -n '__affectkit_at "datasplit"' -l undo -d 'Put every original back and remove what was made'
@@ -420,6 +434,7 @@ complete -c affectkit -n '__affectkit_at "train"' -l precision -x -a '(__affectk
 complete -c affectkit -n '__affectkit_at "train"' -l compile -d 'Compile the model with torch\'s compiler before the first batch'
 complete -c affectkit -n '__affectkit_at "train"' -l batch-size -x -d 'Images in a batch, over all processes. Default: 32'
 complete -c affectkit -n '__affectkit_at "train"' -l workers -x -d 'Workers that decode images, for each process. Default: chosen by the data'
+complete -c affectkit -n '__affectkit_at "train"' -l max-pixels -x -d 'Largest width x height of a picture, as 200M'
 complete -c affectkit -n '__affectkit_at "train"' -l mode -x -a '(__affectkit_words_5)' -d 'Modalities that emotions are told by. Default: multimodal'
 complete -c affectkit -n '__affectkit_at "train"' -l mask -x -a '(__affectkit_words_6)' -d 'What the mask over the code channels is turned into: 0 private and 1...'
 complete -c affectkit -n '__affectkit_at "train"' -l mask-init -x -a '(__affectkit_words_7)' -d 'Where the mask starts: all at --mask-scale, or uniform either side of 0'
@@ -436,11 +451,15 @@ complete -c affectkit -n '__affectkit_at "train"' -l data -r -F -d 'Folder with 
 complete -c affectkit -n '__affectkit_at "train"' -l labels -r -F -d 'Table of labels or ratings of the images in --data, if it does not lie there'
 complete -c affectkit -n '__affectkit_at "train"' -l test-data -r -F -d 'Images to test on after training. Default: --data, with --test-labels'
 complete -c affectkit -n '__affectkit_at "train"' -l test-labels -r -F -d 'Table of the labels or ratings of --test-data'
+complete -c affectkit -n '__affectkit_at "train"' -l classes -x -d 'The classes, of a table that does not tell them by what it holds: its...'
+complete -c affectkit -n '__affectkit_at "train"' -l ignore-columns -x -d 'Columns of a table that are passed over. Default: none'
+complete -c affectkit -n '__affectkit_at "train"' -l follow-links -d 'Read files of a table through links that lead out of its folder; those of...'
 complete -c affectkit -n '__affectkit_at "train"' -l rating-range -x -d 'Least and greatest rating that can be given, as 1,9; others are refused'
 complete -c affectkit -n '__affectkit_at "train"' -l output -r -F -d 'Run folder to make'
 complete -c affectkit -n '__affectkit_at "train"' -l resume -r -F -d 'Continue this run folder; needs nothing else'
 complete -c affectkit -n '__affectkit_at "train"' -l force -d 'Write into an --output that is not empty'
 complete -c affectkit -n '__affectkit_at "train"' -l val-fraction -x -d 'Share of the training images held out where the data has no validation split'
+complete -c affectkit -n '__affectkit_at "train"' -l drop-copies -d 'Leave images out of validation and test that are exact copies of images in...'
 complete -c affectkit -n '__affectkit_at "train"' -l augment -x -a '(__affectkit_words_11)' -d 'Augmentation preset. Default: face'
 complete -c affectkit -n '__affectkit_at "train"' -l fit -x -a '(__affectkit_words_12)' -d 'How an image is brought to the input size. Default: crop'
 complete -c affectkit -n '__affectkit_at "train"' -l cache -x -a '(__affectkit_words_13)' -d 'Hold decoded images in memory; auto: where they fit in a quarter of what...'
@@ -450,12 +469,14 @@ complete -c affectkit -n '__affectkit_at "train"' -l task -x -a '(__affectkit_wo
 complete -c affectkit -n '__affectkit_at "train"' -l pretrained -d 'Start from the weights on timm\'s hub (downloaded once). Default: yes'
 complete -c affectkit -n '__affectkit_at "train"' -l no-pretrained -d 'Start from the weights on timm\'s hub (downloaded once). Default: yes'
 complete -c affectkit -n '__affectkit_at "train"' -l init -r -F -d 'Start from the weights in this file, run folder, or builtin, instead'
+complete -c affectkit -n '__affectkit_at "train"' -l init-key -x -d 'Which weights of the --init file are taken, where it holds several: a key...'
 complete -c affectkit -n '__affectkit_at "train"' -l tune -x -a '(__affectkit_words_16)' -d 'What learns: all; last: the classifier alone, on a network that stays as...'
 complete -c affectkit -n '__affectkit_at "train"' -l image-size -x -d 'Input height and width in pixels. Default: the model\'s own'
 complete -c affectkit -n '__affectkit_at "train"' -l start-size -x -d 'Shorter side of training images at first; it grows to the input size over...'
 complete -c affectkit -n '__affectkit_at "train"' -l channels -x -d '3 for RGB, 1 for gray input. Default: 3'
 complete -c affectkit -n '__affectkit_at "train"' -l dropout -x -d 'Dropout in front of the last layer. Default: 0.3'
-complete -c affectkit -n '__affectkit_at "train"' -l top -x -a '(__affectkit_words_17)' -d 'Classifier on the backbone: linear; vgg: 4096-4096 on the flattened map...'
+complete -c affectkit -n '__affectkit_at "train"' -l top -x -a '(__affectkit_words_17)' -d 'Classifier on the backbone: linear; mlp: a hidden layer of --top-width...'
+complete -c affectkit -n '__affectkit_at "train"' -l top-width -x -d 'Width of the hidden layer of --top mlp. Default: 512'
 complete -c affectkit -n '__affectkit_at "train"' -l v1 -x -d 'Components of resnet50_v1: center-surround, local-rf, tuned-norm or...'
 complete -c affectkit -n '__affectkit_at "train"' -l clip -x -a '(__affectkit_words_18)' -d 'CLIP of vca: ViT-L-14, ViT-B-32, any name of open_clip, or a .json...'
 complete -c affectkit -n '__affectkit_at "train"' -l clip-weights -r -F -d 'CLIP\'s weights: a tag of open_clip (fetched once), a file, or random'
@@ -496,7 +517,7 @@ complete -c affectkit -n '__affectkit_at "train"' -l checkpoint-every -x -d 'Als
 complete -c affectkit -n '__affectkit_at "train"' -l keep-epochs -d 'Keep the checkpoint of every epoch, that before training (epoch 0) included'
 complete -c affectkit -n '__affectkit_at "train"' -l keep-every -x -d 'Keep the checkpoint of every N-th epoch. Default: none'
 complete -c affectkit -n '__affectkit_at "train"' -l keep -x -d 'Saved states that are kept, the newest. Default: 2'
-complete -c affectkit -n '__affectkit_at "train"' -l calibrate -x -a '(__affectkit_words_24)' -d 'What the temperature is fitted to on the validation split: auto (targets)...'
+complete -c affectkit -n '__affectkit_at "train"' -l calibrate -x -a '(__affectkit_words_24)' -d 'What the temperature is fitted to on the validation split, as far as its...'
 complete -c affectkit -n '__affectkit_at "train"' -l repeat -x -d 'Train this many times with seeds SEED, SEED+1, ... Default: 1'
 complete -c affectkit -n '__affectkit_at "train"' -l track -x -a '(__affectkit_words_25)' -d 'Also log to Weights & Biases. Default: none'
 complete -c affectkit -n '__affectkit_at "train"' -l print-config -d 'Print every setting and where it came from, and stop'
@@ -513,6 +534,7 @@ complete -c affectkit -n '__affectkit_at "verify-resume"' -l precision -x -a '(_
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l compile -d 'Compile the model with torch\'s compiler before the first batch'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l batch-size -x -d 'Images in a batch, over all processes. Default: 32'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l workers -x -d 'Workers that decode images, for each process. Default: chosen by the data'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l max-pixels -x -d 'Largest width x height of a picture, as 200M'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l mode -x -a '(__affectkit_words_5)' -d 'Modalities that emotions are told by. Default: multimodal'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l mask -x -a '(__affectkit_words_6)' -d 'What the mask over the code channels is turned into: 0 private and 1...'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l mask-init -x -a '(__affectkit_words_7)' -d 'Where the mask starts: all at --mask-scale, or uniform either side of 0'
@@ -529,11 +551,15 @@ complete -c affectkit -n '__affectkit_at "verify-resume"' -l data -r -F -d 'Fold
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l labels -r -F -d 'Table of labels or ratings of the images in --data, if it does not lie there'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l test-data -r -F -d 'Images to test on after training. Default: --data, with --test-labels'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l test-labels -r -F -d 'Table of the labels or ratings of --test-data'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l classes -x -d 'The classes, of a table that does not tell them by what it holds: its...'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l ignore-columns -x -d 'Columns of a table that are passed over. Default: none'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l follow-links -d 'Read files of a table through links that lead out of its folder; those of...'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l rating-range -x -d 'Least and greatest rating that can be given, as 1,9; others are refused'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l output -r -F -d 'Without effect here'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l resume -r -F -d 'Without effect here'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l force -d 'Without effect here'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l val-fraction -x -d 'Share of the training images held out where the data has no validation split'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l drop-copies -d 'Leave images out of validation and test that are exact copies of images in...'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l augment -x -a '(__affectkit_words_11)' -d 'Augmentation preset. Default: face'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l fit -x -a '(__affectkit_words_12)' -d 'How an image is brought to the input size. Default: crop'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l cache -x -a '(__affectkit_words_13)' -d 'Hold decoded images in memory; auto: where they fit in a quarter of what...'
@@ -543,12 +569,14 @@ complete -c affectkit -n '__affectkit_at "verify-resume"' -l task -x -a '(__affe
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l pretrained -d 'Start from the weights on timm\'s hub (downloaded once). Default: yes'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l no-pretrained -d 'Start from the weights on timm\'s hub (downloaded once). Default: yes'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l init -r -F -d 'Start from the weights in this file, run folder, or builtin, instead'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l init-key -x -d 'Which weights of the --init file are taken, where it holds several: a key...'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l tune -x -a '(__affectkit_words_16)' -d 'What learns: all; last: the classifier alone, on a network that stays as...'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l image-size -x -d 'Input height and width in pixels. Default: the model\'s own'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l start-size -x -d 'Shorter side of training images at first; it grows to the input size over...'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l channels -x -d '3 for RGB, 1 for gray input. Default: 3'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l dropout -x -d 'Dropout in front of the last layer. Default: 0.3'
-complete -c affectkit -n '__affectkit_at "verify-resume"' -l top -x -a '(__affectkit_words_17)' -d 'Classifier on the backbone: linear; vgg: 4096-4096 on the flattened map...'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l top -x -a '(__affectkit_words_17)' -d 'Classifier on the backbone: linear; mlp: a hidden layer of --top-width...'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l top-width -x -d 'Width of the hidden layer of --top mlp. Default: 512'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l v1 -x -d 'Components of resnet50_v1: center-surround, local-rf, tuned-norm or...'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l clip -x -a '(__affectkit_words_18)' -d 'CLIP of vca: ViT-L-14, ViT-B-32, any name of open_clip, or a .json...'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l clip-weights -r -F -d 'CLIP\'s weights: a tag of open_clip (fetched once), a file, or random'
@@ -589,7 +617,7 @@ complete -c affectkit -n '__affectkit_at "verify-resume"' -l checkpoint-every -x
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l keep-epochs -d 'Keep the checkpoint of every epoch, that before training (epoch 0) included'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l keep-every -x -d 'Keep the checkpoint of every N-th epoch. Default: none'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l keep -x -d 'Without effect here. Default: 2'
-complete -c affectkit -n '__affectkit_at "verify-resume"' -l calibrate -x -a '(__affectkit_words_24)' -d 'What the temperature is fitted to on the validation split: auto (targets)...'
+complete -c affectkit -n '__affectkit_at "verify-resume"' -l calibrate -x -a '(__affectkit_words_24)' -d 'What the temperature is fitted to on the validation split, as far as its...'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l repeat -x -d 'Without effect here. Default: 1'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l track -x -a '(__affectkit_words_25)' -d 'Without effect here. Default: none'
 complete -c affectkit -n '__affectkit_at "verify-resume"' -l steps -x -d 'Optimiser steps of each short run, over two epochs. Default: 6'
@@ -607,9 +635,13 @@ complete -c affectkit -n '__affectkit_at "test"' -l precision -x -a '(__affectki
 complete -c affectkit -n '__affectkit_at "test"' -l compile -d 'Compile the model with torch\'s compiler before the first batch'
 complete -c affectkit -n '__affectkit_at "test"' -l batch-size -x -d 'Images in a batch, over all processes. Default: 32'
 complete -c affectkit -n '__affectkit_at "test"' -l workers -x -d 'Workers that decode images, for each process. Default: chosen by the data'
+complete -c affectkit -n '__affectkit_at "test"' -l max-pixels -x -d 'Largest width x height of a picture, as 200M'
 complete -c affectkit -n '__affectkit_at "test"' -l checkpoint -r -F -d 'Checkpoint file, a run folder (its best model), or builtin'
 complete -c affectkit -n '__affectkit_at "test"' -l data -r -F -d 'Folder with the dataset; its layout is found by looking'
 complete -c affectkit -n '__affectkit_at "test"' -l labels -r -F -d 'Table of labels or ratings of the images in --data, if it does not lie there'
+complete -c affectkit -n '__affectkit_at "test"' -l classes -x -d 'The classes, of a table that does not tell them by what it holds: its...'
+complete -c affectkit -n '__affectkit_at "test"' -l ignore-columns -x -d 'Columns of a table that are passed over. Default: none'
+complete -c affectkit -n '__affectkit_at "test"' -l follow-links -d 'Read files of a table through links that lead out of its folder; those of...'
 complete -c affectkit -n '__affectkit_at "test"' -l rating-range -x -d 'Least and greatest rating that can be given, as 1,9; others are refused'
 complete -c affectkit -n '__affectkit_at "test"' -l clip-weights -r -F -d 'File with the CLIP weights of a vca checkpoint; they must be the ones that...'
 complete -c affectkit -n '__affectkit_at "test"' -l mode -x -a '(__affectkit_words_5)' -d 'Modalities of a published CM-VQVAE, whose file does not hold it'
@@ -617,6 +649,8 @@ complete -c affectkit -n '__affectkit_at "test"' -l mask -x -a '(__affectkit_wor
 complete -c affectkit -n '__affectkit_at "test"' -l split -x -a '(__affectkit_words_26)' -d 'Split to test on; all takes a --labels table whole, as is one without a...'
 complete -c affectkit -n '__affectkit_at "test"' -l on-error -x -a '(__affectkit_words_1)' -d 'What a bad image does. Default: fail'
 complete -c affectkit -n '__affectkit_at "test"' -l alter -x -a '(__affectkit_words_27)' -d 'Corrupt the images first: any name of affectkit corruptions, as fog:3...'
+complete -c affectkit -n '__affectkit_at "test"' -l fit -x -a '(__affectkit_words_12)' -d 'How an image is brought to the input size. Default: the checkpoint\'s'
+complete -c affectkit -n '__affectkit_at "test"' -l drop-copies -d 'Leave images out that are exact copies of images in an earlier split of --data'
 complete -c affectkit -n '__affectkit_at "test"' -l results -r -F -d 'Folder for tables and pictures'
 complete -c affectkit -n '__affectkit_at "test"' -l force -d 'Write into a --results that is not empty'
 complete -c affectkit -n '__affectkit_at "test"' -l fail-under -x -d 'Exit 3 where a metric is worse: metric=value,metric=value'
@@ -633,9 +667,13 @@ complete -c affectkit -n '__affectkit_at "eval-corruptions"' -l precision -x -a 
 complete -c affectkit -n '__affectkit_at "eval-corruptions"' -l compile -d 'Compile the model with torch\'s compiler before the first batch'
 complete -c affectkit -n '__affectkit_at "eval-corruptions"' -l batch-size -x -d 'Images in a batch, over all processes. Default: 32'
 complete -c affectkit -n '__affectkit_at "eval-corruptions"' -l workers -x -d 'Workers that decode images, for each process. Default: chosen by the data'
+complete -c affectkit -n '__affectkit_at "eval-corruptions"' -l max-pixels -x -d 'Largest width x height of a picture, as 200M'
 complete -c affectkit -n '__affectkit_at "eval-corruptions"' -l checkpoint -r -F -d 'Checkpoint file, a run folder (its best model), or builtin'
 complete -c affectkit -n '__affectkit_at "eval-corruptions"' -l data -r -F -d 'Folder with the dataset; its layout is found by looking'
 complete -c affectkit -n '__affectkit_at "eval-corruptions"' -l labels -r -F -d 'Table of labels or ratings of the images in --data, if it does not lie there'
+complete -c affectkit -n '__affectkit_at "eval-corruptions"' -l classes -x -d 'The classes, of a table that does not tell them by what it holds: its...'
+complete -c affectkit -n '__affectkit_at "eval-corruptions"' -l ignore-columns -x -d 'Columns of a table that are passed over. Default: none'
+complete -c affectkit -n '__affectkit_at "eval-corruptions"' -l follow-links -d 'Read files of a table through links that lead out of its folder; those of...'
 complete -c affectkit -n '__affectkit_at "eval-corruptions"' -l rating-range -x -d 'Least and greatest rating that can be given, as 1,9; others are refused'
 complete -c affectkit -n '__affectkit_at "eval-corruptions"' -l clip-weights -r -F -d 'File with the CLIP weights of a vca checkpoint; they must be the ones that...'
 complete -c affectkit -n '__affectkit_at "eval-corruptions"' -l mode -x -a '(__affectkit_words_5)' -d 'Modalities of a published CM-VQVAE, whose file does not hold it'
@@ -643,6 +681,7 @@ complete -c affectkit -n '__affectkit_at "eval-corruptions"' -l mask -x -a '(__a
 complete -c affectkit -n '__affectkit_at "eval-corruptions"' -l split -x -a '(__affectkit_words_26)' -d 'Split to test on; all takes a --labels table whole, as is one without a...'
 complete -c affectkit -n '__affectkit_at "eval-corruptions"' -l on-error -x -a '(__affectkit_words_1)' -d 'What a bad image does. Default: fail'
 complete -c affectkit -n '__affectkit_at "eval-corruptions"' -l cache -x -a '(__affectkit_words_13)' -d 'Hold decoded images in memory; auto: where they fit in a quarter of what...'
+complete -c affectkit -n '__affectkit_at "eval-corruptions"' -l fit -x -a '(__affectkit_words_12)' -d 'How an image is brought to the input size. Default: the checkpoint\'s'
 complete -c affectkit -n '__affectkit_at "eval-corruptions"' -l corruptions -x -a '(__affectkit_words_28)' -d 'benchmark (the fifteen), validation (the four held out), all (both)...'
 complete -c affectkit -n '__affectkit_at "eval-corruptions"' -l severities -x -d 'Severities, as 1-5 or 1,3,5. Default: 1-5'
 complete -c affectkit -n '__affectkit_at "eval-corruptions"' -l scale -x -a '(__affectkit_words_29)' -d 'Benchmark whose parameters are taken; auto: by the shorter side of the...'
@@ -668,6 +707,7 @@ complete -c affectkit -n '__affectkit_at "corruptions"' -l scale -x -a '(__affec
 complete -c affectkit -n '__affectkit_at "corruptions"' -l size -x -d 'Side in pixels that IMAGE is brought to first. Default: 224'
 complete -c affectkit -n '__affectkit_at "corruptions"' -l seed -x -d 'Everything random follows from it. Default: 0'
 complete -c affectkit -n '__affectkit_at "corruptions"' -l frost-textures -r -F -d 'Folder with photographs of frost. Default: textures that are computed'
+complete -c affectkit -n '__affectkit_at "corruptions"' -l max-pixels -x -d 'Largest width x height of a picture, as 200M'
 complete -c affectkit -n '__affectkit_at "corruptions"' -l force -d 'Replace the file of --preview'
 complete -c affectkit -n '__affectkit_at "corruptions"' -l config -r -F -d 'YAML file with settings; flags win over it'
 complete -c affectkit -n '__affectkit_at "corruptions"' -l json -d 'Print one JSON object as the result'
@@ -682,9 +722,13 @@ complete -c affectkit -n '__affectkit_at "probe"' -l precision -x -a '(__affectk
 complete -c affectkit -n '__affectkit_at "probe"' -l compile -d 'Compile the model with torch\'s compiler before the first batch'
 complete -c affectkit -n '__affectkit_at "probe"' -l batch-size -x -d 'Images in a batch, over all processes. Default: 32'
 complete -c affectkit -n '__affectkit_at "probe"' -l workers -x -d 'Workers that decode images, for each process. Default: chosen by the data'
+complete -c affectkit -n '__affectkit_at "probe"' -l max-pixels -x -d 'Largest width x height of a picture, as 200M'
 complete -c affectkit -n '__affectkit_at "probe"' -l checkpoint -r -F -d 'Checkpoint file, a run folder (its best model), or builtin'
 complete -c affectkit -n '__affectkit_at "probe"' -l data -r -F -d 'Folder with the dataset; its layout is found by looking'
 complete -c affectkit -n '__affectkit_at "probe"' -l labels -r -F -d 'Table of labels or ratings of the images in --data, if it does not lie there'
+complete -c affectkit -n '__affectkit_at "probe"' -l classes -x -d 'The classes, of a table that does not tell them by what it holds: its...'
+complete -c affectkit -n '__affectkit_at "probe"' -l ignore-columns -x -d 'Columns of a table that are passed over. Default: none'
+complete -c affectkit -n '__affectkit_at "probe"' -l follow-links -d 'Read files of a table through links that lead out of its folder; those of...'
 complete -c affectkit -n '__affectkit_at "probe"' -l rating-range -x -d 'Least and greatest rating that can be given, as 1,9; others are refused'
 complete -c affectkit -n '__affectkit_at "probe"' -l clip-weights -r -F -d 'File with the CLIP weights of a vca checkpoint; they must be the ones that...'
 complete -c affectkit -n '__affectkit_at "probe"' -l mode -x -a '(__affectkit_words_5)' -d 'Modalities of a published CM-VQVAE, whose file does not hold it'
@@ -707,13 +751,18 @@ complete -c affectkit -n '__affectkit_at "infer"' -l precision -x -a '(__affectk
 complete -c affectkit -n '__affectkit_at "infer"' -l compile -d 'Compile the model with torch\'s compiler before the first batch'
 complete -c affectkit -n '__affectkit_at "infer"' -l batch-size -x -d 'Images in a batch, over all processes. Default: 32'
 complete -c affectkit -n '__affectkit_at "infer"' -l workers -x -d 'Workers that decode images, for each process. Default: chosen by the data'
+complete -c affectkit -n '__affectkit_at "infer"' -l max-pixels -x -d 'Largest width x height of a picture, as 200M'
 complete -c affectkit -n '__affectkit_at "infer"' -l checkpoint -r -F -d 'Checkpoint file, a run folder (its best model), or builtin. Default: builtin'
 complete -c affectkit -n '__affectkit_at "infer"' -l results -r -F -d 'Folder for the result table. Default: rows go to standard output'
 complete -c affectkit -n '__affectkit_at "infer"' -l labels -r -F -d 'Table of labels or ratings of the images of one folder: they are tested, too'
+complete -c affectkit -n '__affectkit_at "infer"' -l classes -x -d 'The classes, of a table that does not tell them by what it holds: its...'
+complete -c affectkit -n '__affectkit_at "infer"' -l ignore-columns -x -d 'Columns of a table that are passed over. Default: none'
+complete -c affectkit -n '__affectkit_at "infer"' -l follow-links -d 'Read files of a table through links that lead out of its folder; those of...'
 complete -c affectkit -n '__affectkit_at "infer"' -l rating-range -x -d 'Least and greatest rating that can be given, as 1,9; others are refused'
 complete -c affectkit -n '__affectkit_at "infer"' -l clip-weights -r -F -d 'File with the CLIP weights of a vca checkpoint; they must be the ones that...'
 complete -c affectkit -n '__affectkit_at "infer"' -l mode -x -a '(__affectkit_words_5)' -d 'Modalities of a published CM-VQVAE, whose file does not hold it'
 complete -c affectkit -n '__affectkit_at "infer"' -l mask -x -a '(__affectkit_words_6)' -d 'Mask of a published CM-VQVAE, whose file does not hold it. Default: binarizer'
+complete -c affectkit -n '__affectkit_at "infer"' -l fit -x -a '(__affectkit_words_12)' -d 'How an image is brought to the input size. Default: the checkpoint\'s'
 complete -c affectkit -n '__affectkit_at "infer"' -l faces -x -d 'Find faces and predict each: auto (a picture that is a face crop is taken...'
 complete -c affectkit -n '__affectkit_at "infer"' -l annotate -r -F -d 'Draw faces and predictions: into this folder, for a film into this file or...'
 complete -c affectkit -n '__affectkit_at "infer"' -l every -x -d 'How often a film is looked at: seconds, as 0.5s, or frames, as 15'
@@ -842,11 +891,13 @@ complete -c affectkit -n '__affectkit_at "prep cremad"' -l output -r -F -d 'Fold
 complete -c affectkit -n '__affectkit_at "prep cremad"' -l seed -x -d 'The split follows from it. Default: 0'
 complete -c affectkit -n '__affectkit_at "prep cremad"' -l workers -x -d 'Processes that decode clips. Default: one a processor'
 complete -c affectkit -n '__affectkit_at "prep cremad"' -l on-error -x -a '(__affectkit_words_1)' -d 'What a clip that cannot be used does. Default: fail'
+complete -c affectkit -n '__affectkit_at "prep cremad"' -l drop-copies -d 'Leave clips out of validation and test that are exact copies of clips in...'
 complete -c affectkit -n '__affectkit_at "prep cremad"' -l split -x -d 'actor: no actor in two parts; random; published-sizes: 5954, 744 and 744...'
 complete -c affectkit -n '__affectkit_at "prep cremad"' -l sizes -x -d 'Sizes of the parts for published-sizes'
 complete -c affectkit -n '__affectkit_at "prep cremad"' -l keep-faulty -d 'Also take the four clips that are known to be faulty'
 complete -c affectkit -n '__affectkit_at "prep cremad"' -l frames -x -a '(__affectkit_words_33)' -d 'window: the 31 frames around the middle; middle: that one alone'
 complete -c affectkit -n '__affectkit_at "prep cremad"' -l labels -x -a '(__affectkit_words_34)' -d 'intended: the emotion that was acted; votes: shares of the votes of those...'
+complete -c affectkit -n '__affectkit_at "prep cremad"' -l sound-level -x -a '(__affectkit_words_35)' -d 'As the published code reads the sound, or unit: full scale 1, for models...'
 complete -c affectkit -n '__affectkit_at "prep cremad"' -l size -x -d 'Height and width of the stored frames in pixels. Default: 128'
 complete -c affectkit -n '__affectkit_at "prep cremad"' -l slurm -x -d 'Submit this command as a Slurm job: time=4:00:00,partition=gpu,gpus=1...'
 complete -c affectkit -n '__affectkit_at "prep cremad"' -l config -r -F -d 'YAML file with settings; flags win over it'
@@ -861,10 +912,12 @@ complete -c affectkit -n '__affectkit_at "prep rml"' -l output -r -F -d 'Folder 
 complete -c affectkit -n '__affectkit_at "prep rml"' -l seed -x -d 'The split follows from it. Default: 0'
 complete -c affectkit -n '__affectkit_at "prep rml"' -l workers -x -d 'Processes that decode clips. Default: one a processor'
 complete -c affectkit -n '__affectkit_at "prep rml"' -l on-error -x -a '(__affectkit_words_1)' -d 'What a clip that cannot be used does. Default: fail'
+complete -c affectkit -n '__affectkit_at "prep rml"' -l drop-copies -d 'Leave clips out of validation and test that are exact copies of clips in...'
 complete -c affectkit -n '__affectkit_at "prep rml"' -l split -x -d 'user: nobody in two parts; random; or a CSV file with the columns filename...'
-complete -c affectkit -n '__affectkit_at "prep rml"' -l modify -x -a '(__affectkit_words_35)' -d 'Give each clip a skin hue, a pitch, or both, drawn by its name: features...'
-complete -c affectkit -n '__affectkit_at "prep rml"' -l label -x -a '(__affectkit_words_36)' -d 'What is to be told. Default: emotion'
-complete -c affectkit -n '__affectkit_at "prep rml"' -l sound -x -a '(__affectkit_words_37)' -d 'rml: 256x256 of the central 2.5 s; pretrained: 512x512 and whole frames...'
+complete -c affectkit -n '__affectkit_at "prep rml"' -l modify -x -a '(__affectkit_words_36)' -d 'Give each clip a skin hue, a pitch, or both, drawn by its name: features...'
+complete -c affectkit -n '__affectkit_at "prep rml"' -l label -x -a '(__affectkit_words_37)' -d 'What is to be told. Default: emotion'
+complete -c affectkit -n '__affectkit_at "prep rml"' -l sound -x -a '(__affectkit_words_38)' -d 'rml: 256x256 of the central 2.5 s; pretrained: 512x512 and whole frames...'
+complete -c affectkit -n '__affectkit_at "prep rml"' -l sound-level -x -a '(__affectkit_words_35)' -d 'As the published code reads the sound, or unit: full scale 1, for models...'
 complete -c affectkit -n '__affectkit_at "prep rml"' -l size -x -d 'Height and width of the stored frames in pixels. Default: 128'
 complete -c affectkit -n '__affectkit_at "prep rml"' -l slurm -x -d 'Submit this command as a Slurm job: time=4:00:00,partition=gpu,gpus=1...'
 complete -c affectkit -n '__affectkit_at "prep rml"' -l config -r -F -d 'YAML file with settings; flags win over it'
@@ -879,9 +932,12 @@ complete -c affectkit -n '__affectkit_at "prep emovoxceleb"' -l output -r -F -d 
 complete -c affectkit -n '__affectkit_at "prep emovoxceleb"' -l seed -x -d 'The split follows from it. Default: 0'
 complete -c affectkit -n '__affectkit_at "prep emovoxceleb"' -l workers -x -d 'Processes that decode clips. Default: one a processor'
 complete -c affectkit -n '__affectkit_at "prep emovoxceleb"' -l on-error -x -a '(__affectkit_words_1)' -d 'What a clip that cannot be used does. Default: fail'
+complete -c affectkit -n '__affectkit_at "prep emovoxceleb"' -l drop-copies -d 'Leave clips out of validation and test that are exact copies of clips in...'
 complete -c affectkit -n '__affectkit_at "prep emovoxceleb"' -l split -x -d 'speaker: nobody in two parts; random; or a CSV file with the columns...'
-complete -c affectkit -n '__affectkit_at "prep emovoxceleb"' -l values -x -a '(__affectkit_words_38)' -d 'What labels.csv holds; auto: shares where all rows are such. Default: auto'
+complete -c affectkit -n '__affectkit_at "prep emovoxceleb"' -l values -x -a '(__affectkit_words_39)' -d 'What labels.csv holds; auto: shares where all rows are such. Default: auto'
+complete -c affectkit -n '__affectkit_at "prep emovoxceleb"' -l follow-links -d 'Read files through links that lead out of the folder; those of git-annex...'
 complete -c affectkit -n '__affectkit_at "prep emovoxceleb"' -l size -x -d 'Height and width of the stored frames in pixels. Default: 128'
+complete -c affectkit -n '__affectkit_at "prep emovoxceleb"' -l max-pixels -x -d 'Largest width x height of a picture, as 200M'
 complete -c affectkit -n '__affectkit_at "prep emovoxceleb"' -l slurm -x -d 'Submit this command as a Slurm job: time=4:00:00,partition=gpu,gpus=1...'
 complete -c affectkit -n '__affectkit_at "prep emovoxceleb"' -l config -r -F -d 'YAML file with settings; flags win over it'
 complete -c affectkit -n '__affectkit_at "prep emovoxceleb"' -l json -d 'Print one JSON object as the result'
@@ -895,7 +951,9 @@ complete -c affectkit -n '__affectkit_at "prep av-features"' -l output -r -F -d 
 complete -c affectkit -n '__affectkit_at "prep av-features"' -l seed -x -d 'The split follows from it. Default: 0'
 complete -c affectkit -n '__affectkit_at "prep av-features"' -l workers -x -d 'Processes that decode clips. Default: one a processor'
 complete -c affectkit -n '__affectkit_at "prep av-features"' -l on-error -x -a '(__affectkit_words_1)' -d 'What a clip that cannot be used does. Default: fail'
+complete -c affectkit -n '__affectkit_at "prep av-features"' -l drop-copies -d 'Leave clips out of validation and test that are exact copies of clips in...'
 complete -c affectkit -n '__affectkit_at "prep av-features"' -l split -x -d 'table: the column split of features.csv; user: nobody in two parts...'
+complete -c affectkit -n '__affectkit_at "prep av-features"' -l follow-links -d 'Read files through links that lead out of the folder; those of git-annex...'
 complete -c affectkit -n '__affectkit_at "prep av-features"' -l layer -x -d 'Layer of the audio features, from 1, where a file holds several. Default: 7'
 complete -c affectkit -n '__affectkit_at "prep av-features"' -l slurm -x -d 'Submit this command as a Slurm job: time=4:00:00,partition=gpu,gpus=1...'
 complete -c affectkit -n '__affectkit_at "prep av-features"' -l config -r -F -d 'YAML file with settings; flags win over it'
@@ -907,9 +965,10 @@ complete -c affectkit -n '__affectkit_at "prep av-features" 0 0' -F
 
 # affectkit prep ferplus
 complete -c affectkit -n '__affectkit_at "prep ferplus"' -l output -r -F -d 'Folder to make: tables and images'
-complete -c affectkit -n '__affectkit_at "prep ferplus"' -l link -x -a '(__affectkit_words_39)' -d 'How image files get there. Default: copy'
+complete -c affectkit -n '__affectkit_at "prep ferplus"' -l link -x -a '(__affectkit_words_40)' -d 'How image files get there. Default: copy'
+complete -c affectkit -n '__affectkit_at "prep ferplus"' -l drop-copies -d 'Leave images out of validation and test that are exact copies of images in...'
 complete -c affectkit -n '__affectkit_at "prep ferplus"' -l shard -x -d 'Write every N-th image alone, as the I-th of N runs; affectkit merge...'
-complete -c affectkit -n '__affectkit_at "prep ferplus"' -l target -x -a '(__affectkit_words_40)' -d 'distribution: remaining votes of eight emotions; majority: images with a...'
+complete -c affectkit -n '__affectkit_at "prep ferplus"' -l target -x -a '(__affectkit_words_41)' -d 'distribution: remaining votes of eight emotions; majority: images with a...'
 complete -c affectkit -n '__affectkit_at "prep ferplus"' -l slurm -x -d 'Submit this command as a Slurm job: time=4:00:00,partition=gpu,gpus=1...'
 complete -c affectkit -n '__affectkit_at "prep ferplus"' -l config -r -F -d 'YAML file with settings; flags win over it'
 complete -c affectkit -n '__affectkit_at "prep ferplus"' -l json -d 'Print one JSON object as the result'
@@ -920,7 +979,8 @@ complete -c affectkit -n '__affectkit_at "prep ferplus" 0 0' -F
 
 # affectkit prep affectnet-fused
 complete -c affectkit -n '__affectkit_at "prep affectnet-fused"' -l output -r -F -d 'Folder to make: tables and images'
-complete -c affectkit -n '__affectkit_at "prep affectnet-fused"' -l link -x -a '(__affectkit_words_39)' -d 'How image files get there. Default: copy'
+complete -c affectkit -n '__affectkit_at "prep affectnet-fused"' -l link -x -a '(__affectkit_words_40)' -d 'How image files get there. Default: copy'
+complete -c affectkit -n '__affectkit_at "prep affectnet-fused"' -l drop-copies -d 'Leave images out of validation and test that are exact copies of images in...'
 complete -c affectkit -n '__affectkit_at "prep affectnet-fused"' -l shard -x -d 'Write every N-th image alone, as the I-th of N runs; affectkit merge...'
 complete -c affectkit -n '__affectkit_at "prep affectnet-fused"' -l slurm -x -d 'Submit this command as a Slurm job: time=4:00:00,partition=gpu,gpus=1...'
 complete -c affectkit -n '__affectkit_at "prep affectnet-fused"' -l config -r -F -d 'YAML file with settings; flags win over it'

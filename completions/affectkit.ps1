@@ -19,7 +19,7 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
         'infer Predict images: files, folders, glob patterns, or a list on standard input (-)',
         'merge Put the parts of --shard 1/N to N/N together, into the bytes that one run...',
         'quantiles Average predicted and actual values in bins of equal count, and compare...',
-        'convert Turn a checkpoint that its authors published (VCA, V1 networks, CM-VQVAE)...',
+        'convert Turn a checkpoint that its authors published (VCA, V1 networks, CM-VQVAE...',
         'models List the models that train takes, or show what a checkpoint holds...',
         'pull Fetch the files of a Zenodo record, or one file, with checksum and resume',
         'cache Show or clear the features of frozen encoders that train keeps on disk',
@@ -62,6 +62,7 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
         '--filename-col Column of the files in train.csv and test.csv. Default: filename',
         '--plain-csv Those two columns alone: no source and draw of made files',
         '--workers Processes. Default: one a processor',
+        '--max-pixels Largest width x height of a picture, as 200M',
         '--scheduler Dask scheduler whose workers do the work',
         '--dry-run Show what would happen; change nothing',
         '--undo Put every original back and remove what was made',
@@ -94,6 +95,7 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
         '--compile Compile the model with torch''s compiler before the first batch',
         '--batch-size Images in a batch, over all processes. Default: 32',
         '--workers Workers that decode images, for each process. Default: chosen by the data',
+        '--max-pixels Largest width x height of a picture, as 200M',
         '--mode Modalities that emotions are told by. Default: multimodal',
         '--mask What the mask over the code channels is turned into: 0 private and 1...',
         '--mask-init Where the mask starts: all at --mask-scale, or uniform either side of 0',
@@ -110,11 +112,15 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
         '--labels Table of labels or ratings of the images in --data, if it does not lie there',
         '--test-data Images to test on after training. Default: --data, with --test-labels',
         '--test-labels Table of the labels or ratings of --test-data',
+        '--classes The classes, of a table that does not tell them by what it holds: its...',
+        '--ignore-columns Columns of a table that are passed over. Default: none',
+        '--follow-links Read files of a table through links that lead out of its folder; those of...',
         '--rating-range Least and greatest rating that can be given, as 1,9; others are refused',
         '--output Run folder to make',
         '--resume Continue this run folder; needs nothing else',
         '--force Write into an --output that is not empty',
         '--val-fraction Share of the training images held out where the data has no validation split',
+        '--drop-copies Leave images out of validation and test that are exact copies of images in...',
         '--augment Augmentation preset. Default: face',
         '--fit How an image is brought to the input size. Default: crop',
         '--cache Hold decoded images in memory; auto: where they fit in a quarter of what...',
@@ -124,12 +130,14 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
         '--pretrained Start from the weights on timm''s hub (downloaded once). Default: yes',
         '--no-pretrained Start from the weights on timm''s hub (downloaded once). Default: yes',
         '--init Start from the weights in this file, run folder, or builtin, instead',
+        '--init-key Which weights of the --init file are taken, where it holds several: a key...',
         '--tune What learns: all; last: the classifier alone, on a network that stays as...',
         '--image-size Input height and width in pixels. Default: the model''s own',
         '--start-size Shorter side of training images at first; it grows to the input size over...',
         '--channels 3 for RGB, 1 for gray input. Default: 3',
         '--dropout Dropout in front of the last layer. Default: 0.3',
-        '--top Classifier on the backbone: linear; vgg: 4096-4096 on the flattened map...',
+        '--top Classifier on the backbone: linear; mlp: a hidden layer of --top-width...',
+        '--top-width Width of the hidden layer of --top mlp. Default: 512',
         '--v1 Components of resnet50_v1: center-surround, local-rf, tuned-norm or...',
         '--clip CLIP of vca: ViT-L-14, ViT-B-32, any name of open_clip, or a .json...',
         '--clip-weights CLIP''s weights: a tag of open_clip (fetched once), a file, or random',
@@ -170,7 +178,7 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
         '--keep-epochs Keep the checkpoint of every epoch, that before training (epoch 0) included',
         '--keep-every Keep the checkpoint of every N-th epoch. Default: none',
         '--keep Saved states that are kept, the newest. Default: 2',
-        '--calibrate What the temperature is fitted to on the validation split: auto (targets)...',
+        '--calibrate What the temperature is fitted to on the validation split, as far as its...',
         '--repeat Train this many times with seeds SEED, SEED+1, ... Default: 1',
         '--track Also log to Weights & Biases. Default: none',
         '--print-config Print every setting and where it came from, and stop',
@@ -188,6 +196,7 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
         '--compile Compile the model with torch''s compiler before the first batch',
         '--batch-size Images in a batch, over all processes. Default: 32',
         '--workers Workers that decode images, for each process. Default: chosen by the data',
+        '--max-pixels Largest width x height of a picture, as 200M',
         '--mode Modalities that emotions are told by. Default: multimodal',
         '--mask What the mask over the code channels is turned into: 0 private and 1...',
         '--mask-init Where the mask starts: all at --mask-scale, or uniform either side of 0',
@@ -204,11 +213,15 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
         '--labels Table of labels or ratings of the images in --data, if it does not lie there',
         '--test-data Images to test on after training. Default: --data, with --test-labels',
         '--test-labels Table of the labels or ratings of --test-data',
+        '--classes The classes, of a table that does not tell them by what it holds: its...',
+        '--ignore-columns Columns of a table that are passed over. Default: none',
+        '--follow-links Read files of a table through links that lead out of its folder; those of...',
         '--rating-range Least and greatest rating that can be given, as 1,9; others are refused',
         '--output Without effect here',
         '--resume Without effect here',
         '--force Without effect here',
         '--val-fraction Share of the training images held out where the data has no validation split',
+        '--drop-copies Leave images out of validation and test that are exact copies of images in...',
         '--augment Augmentation preset. Default: face',
         '--fit How an image is brought to the input size. Default: crop',
         '--cache Hold decoded images in memory; auto: where they fit in a quarter of what...',
@@ -218,12 +231,14 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
         '--pretrained Start from the weights on timm''s hub (downloaded once). Default: yes',
         '--no-pretrained Start from the weights on timm''s hub (downloaded once). Default: yes',
         '--init Start from the weights in this file, run folder, or builtin, instead',
+        '--init-key Which weights of the --init file are taken, where it holds several: a key...',
         '--tune What learns: all; last: the classifier alone, on a network that stays as...',
         '--image-size Input height and width in pixels. Default: the model''s own',
         '--start-size Shorter side of training images at first; it grows to the input size over...',
         '--channels 3 for RGB, 1 for gray input. Default: 3',
         '--dropout Dropout in front of the last layer. Default: 0.3',
-        '--top Classifier on the backbone: linear; vgg: 4096-4096 on the flattened map...',
+        '--top Classifier on the backbone: linear; mlp: a hidden layer of --top-width...',
+        '--top-width Width of the hidden layer of --top mlp. Default: 512',
         '--v1 Components of resnet50_v1: center-surround, local-rf, tuned-norm or...',
         '--clip CLIP of vca: ViT-L-14, ViT-B-32, any name of open_clip, or a .json...',
         '--clip-weights CLIP''s weights: a tag of open_clip (fetched once), a file, or random',
@@ -264,7 +279,7 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
         '--keep-epochs Keep the checkpoint of every epoch, that before training (epoch 0) included',
         '--keep-every Keep the checkpoint of every N-th epoch. Default: none',
         '--keep Without effect here. Default: 2',
-        '--calibrate What the temperature is fitted to on the validation split: auto (targets)...',
+        '--calibrate What the temperature is fitted to on the validation split, as far as its...',
         '--repeat Without effect here. Default: 1',
         '--track Without effect here. Default: none',
         '--steps Optimiser steps of each short run, over two epochs. Default: 6',
@@ -283,9 +298,13 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
         '--compile Compile the model with torch''s compiler before the first batch',
         '--batch-size Images in a batch, over all processes. Default: 32',
         '--workers Workers that decode images, for each process. Default: chosen by the data',
+        '--max-pixels Largest width x height of a picture, as 200M',
         '--checkpoint Checkpoint file, a run folder (its best model), or builtin',
         '--data Folder with the dataset; its layout is found by looking',
         '--labels Table of labels or ratings of the images in --data, if it does not lie there',
+        '--classes The classes, of a table that does not tell them by what it holds: its...',
+        '--ignore-columns Columns of a table that are passed over. Default: none',
+        '--follow-links Read files of a table through links that lead out of its folder; those of...',
         '--rating-range Least and greatest rating that can be given, as 1,9; others are refused',
         '--clip-weights File with the CLIP weights of a vca checkpoint; they must be the ones that...',
         '--mode Modalities of a published CM-VQVAE, whose file does not hold it',
@@ -293,6 +312,8 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
         '--split Split to test on; all takes a --labels table whole, as is one without a...',
         '--on-error What a bad image does. Default: fail',
         '--alter Corrupt the images first: any name of affectkit corruptions, as fog:3...',
+        '--fit How an image is brought to the input size. Default: the checkpoint''s',
+        '--drop-copies Leave images out that are exact copies of images in an earlier split of --data',
         '--results Folder for tables and pictures',
         '--force Write into a --results that is not empty',
         '--fail-under Exit 3 where a metric is worse: metric=value,metric=value',
@@ -310,9 +331,13 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
         '--compile Compile the model with torch''s compiler before the first batch',
         '--batch-size Images in a batch, over all processes. Default: 32',
         '--workers Workers that decode images, for each process. Default: chosen by the data',
+        '--max-pixels Largest width x height of a picture, as 200M',
         '--checkpoint Checkpoint file, a run folder (its best model), or builtin',
         '--data Folder with the dataset; its layout is found by looking',
         '--labels Table of labels or ratings of the images in --data, if it does not lie there',
+        '--classes The classes, of a table that does not tell them by what it holds: its...',
+        '--ignore-columns Columns of a table that are passed over. Default: none',
+        '--follow-links Read files of a table through links that lead out of its folder; those of...',
         '--rating-range Least and greatest rating that can be given, as 1,9; others are refused',
         '--clip-weights File with the CLIP weights of a vca checkpoint; they must be the ones that...',
         '--mode Modalities of a published CM-VQVAE, whose file does not hold it',
@@ -320,6 +345,7 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
         '--split Split to test on; all takes a --labels table whole, as is one without a...',
         '--on-error What a bad image does. Default: fail',
         '--cache Hold decoded images in memory; auto: where they fit in a quarter of what...',
+        '--fit How an image is brought to the input size. Default: the checkpoint''s',
         '--corruptions benchmark (the fifteen), validation (the four held out), all (both)...',
         '--severities Severities, as 1-5 or 1,3,5. Default: 1-5',
         '--scale Benchmark whose parameters are taken; auto: by the shorter side of the...',
@@ -346,6 +372,7 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
         '--size Side in pixels that IMAGE is brought to first. Default: 224',
         '--seed Everything random follows from it. Default: 0',
         '--frost-textures Folder with photographs of frost. Default: textures that are computed',
+        '--max-pixels Largest width x height of a picture, as 200M',
         '--force Replace the file of --preview',
         '--config YAML file with settings; flags win over it',
         '--json Print one JSON object as the result',
@@ -360,9 +387,13 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
         '--compile Compile the model with torch''s compiler before the first batch',
         '--batch-size Images in a batch, over all processes. Default: 32',
         '--workers Workers that decode images, for each process. Default: chosen by the data',
+        '--max-pixels Largest width x height of a picture, as 200M',
         '--checkpoint Checkpoint file, a run folder (its best model), or builtin',
         '--data Folder with the dataset; its layout is found by looking',
         '--labels Table of labels or ratings of the images in --data, if it does not lie there',
+        '--classes The classes, of a table that does not tell them by what it holds: its...',
+        '--ignore-columns Columns of a table that are passed over. Default: none',
+        '--follow-links Read files of a table through links that lead out of its folder; those of...',
         '--rating-range Least and greatest rating that can be given, as 1,9; others are refused',
         '--clip-weights File with the CLIP weights of a vca checkpoint; they must be the ones that...',
         '--mode Modalities of a published CM-VQVAE, whose file does not hold it',
@@ -386,13 +417,18 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
         '--compile Compile the model with torch''s compiler before the first batch',
         '--batch-size Images in a batch, over all processes. Default: 32',
         '--workers Workers that decode images, for each process. Default: chosen by the data',
+        '--max-pixels Largest width x height of a picture, as 200M',
         '--checkpoint Checkpoint file, a run folder (its best model), or builtin. Default: builtin',
         '--results Folder for the result table. Default: rows go to standard output',
         '--labels Table of labels or ratings of the images of one folder: they are tested, too',
+        '--classes The classes, of a table that does not tell them by what it holds: its...',
+        '--ignore-columns Columns of a table that are passed over. Default: none',
+        '--follow-links Read files of a table through links that lead out of its folder; those of...',
         '--rating-range Least and greatest rating that can be given, as 1,9; others are refused',
         '--clip-weights File with the CLIP weights of a vca checkpoint; they must be the ones that...',
         '--mode Modalities of a published CM-VQVAE, whose file does not hold it',
         '--mask Mask of a published CM-VQVAE, whose file does not hold it. Default: binarizer',
+        '--fit How an image is brought to the input size. Default: the checkpoint''s',
         '--faces Find faces and predict each: auto (a picture that is a face crop is taken...',
         '--annotate Draw faces and predictions: into this folder, for a film into this file or...',
         '--every How often a film is looked at: seconds, as 0.5s, or frames, as 15',
@@ -516,11 +552,13 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
         '--seed The split follows from it. Default: 0',
         '--workers Processes that decode clips. Default: one a processor',
         '--on-error What a clip that cannot be used does. Default: fail',
+        '--drop-copies Leave clips out of validation and test that are exact copies of clips in...',
         '--split actor: no actor in two parts; random; published-sizes: 5954, 744 and 744...',
         '--sizes Sizes of the parts for published-sizes',
         '--keep-faulty Also take the four clips that are known to be faulty',
         '--frames window: the 31 frames around the middle; middle: that one alone',
         '--labels intended: the emotion that was acted; votes: shares of the votes of those...',
+        '--sound-level As the published code reads the sound, or unit: full scale 1, for models...',
         '--size Height and width of the stored frames in pixels. Default: 128',
         '--slurm Submit this command as a Slurm job: time=4:00:00,partition=gpu,gpus=1...',
         '--config YAML file with settings; flags win over it',
@@ -535,10 +573,12 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
         '--seed The split follows from it. Default: 0',
         '--workers Processes that decode clips. Default: one a processor',
         '--on-error What a clip that cannot be used does. Default: fail',
+        '--drop-copies Leave clips out of validation and test that are exact copies of clips in...',
         '--split user: nobody in two parts; random; or a CSV file with the columns filename...',
         '--modify Give each clip a skin hue, a pitch, or both, drawn by its name: features...',
         '--label What is to be told. Default: emotion',
         '--sound rml: 256x256 of the central 2.5 s; pretrained: 512x512 and whole frames...',
+        '--sound-level As the published code reads the sound, or unit: full scale 1, for models...',
         '--size Height and width of the stored frames in pixels. Default: 128',
         '--slurm Submit this command as a Slurm job: time=4:00:00,partition=gpu,gpus=1...',
         '--config YAML file with settings; flags win over it',
@@ -553,9 +593,12 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
         '--seed The split follows from it. Default: 0',
         '--workers Processes that decode clips. Default: one a processor',
         '--on-error What a clip that cannot be used does. Default: fail',
+        '--drop-copies Leave clips out of validation and test that are exact copies of clips in...',
         '--split speaker: nobody in two parts; random; or a CSV file with the columns...',
         '--values What labels.csv holds; auto: shares where all rows are such. Default: auto',
+        '--follow-links Read files through links that lead out of the folder; those of git-annex...',
         '--size Height and width of the stored frames in pixels. Default: 128',
+        '--max-pixels Largest width x height of a picture, as 200M',
         '--slurm Submit this command as a Slurm job: time=4:00:00,partition=gpu,gpus=1...',
         '--config YAML file with settings; flags win over it',
         '--json Print one JSON object as the result',
@@ -569,7 +612,9 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
         '--seed The split follows from it. Default: 0',
         '--workers Processes that decode clips. Default: one a processor',
         '--on-error What a clip that cannot be used does. Default: fail',
+        '--drop-copies Leave clips out of validation and test that are exact copies of clips in...',
         '--split table: the column split of features.csv; user: nobody in two parts...',
+        '--follow-links Read files through links that lead out of the folder; those of git-annex...',
         '--layer Layer of the audio features, from 1, where a file holds several. Default: 7',
         '--slurm Submit this command as a Slurm job: time=4:00:00,partition=gpu,gpus=1...',
         '--config YAML file with settings; flags win over it',
@@ -582,6 +627,7 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
     $options['prep ferplus'] = @(
         '--output Folder to make: tables and images',
         '--link How image files get there. Default: copy',
+        '--drop-copies Leave images out of validation and test that are exact copies of images in...',
         '--shard Write every N-th image alone, as the I-th of N runs; affectkit merge...',
         '--target distribution: remaining votes of eight emotions; majority: images with a...',
         '--slurm Submit this command as a Slurm job: time=4:00:00,partition=gpu,gpus=1...',
@@ -595,6 +641,7 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
     $options['prep affectnet-fused'] = @(
         '--output Folder to make: tables and images',
         '--link How image files get there. Default: copy',
+        '--drop-copies Leave images out of validation and test that are exact copies of images in...',
         '--shard Write every N-th image alone, as the I-th of N runs; affectkit merge...',
         '--slurm Submit this command as a Slurm job: time=4:00:00,partition=gpu,gpus=1...',
         '--config YAML file with settings; flags win over it',
@@ -652,6 +699,7 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
     $valued['datasplit --label-col'] = @(1, 'none')
     $valued['datasplit --filename-col'] = @(1, 'none')
     $valued['datasplit --workers'] = @(1, 'none')
+    $valued['datasplit --max-pixels'] = @(1, 'none')
     $valued['datasplit --scheduler'] = @(1, 'none')
     $valued['datasplit --slurm'] = @(1, 'none')
     $valued['datasplit --config'] = @(1, 'files')
@@ -663,6 +711,7 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
     $valued['train --precision'] = @(1, 'words 4')
     $valued['train --batch-size'] = @(1, 'none')
     $valued['train --workers'] = @(1, 'none')
+    $valued['train --max-pixels'] = @(1, 'none')
     $valued['train --mode'] = @(1, 'words 5')
     $valued['train --mask'] = @(1, 'words 6')
     $valued['train --mask-init'] = @(1, 'words 7')
@@ -678,6 +727,8 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
     $valued['train --labels'] = @(1, 'files')
     $valued['train --test-data'] = @(1, 'files')
     $valued['train --test-labels'] = @(1, 'files')
+    $valued['train --classes'] = @(1, 'none')
+    $valued['train --ignore-columns'] = @(1, 'none')
     $valued['train --rating-range'] = @(1, 'none')
     $valued['train --output'] = @(1, 'files')
     $valued['train --resume'] = @(1, 'files')
@@ -689,12 +740,14 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
     $valued['train --model'] = @(1, 'words 14')
     $valued['train --task'] = @(1, 'words 15')
     $valued['train --init'] = @(1, 'files')
+    $valued['train --init-key'] = @(1, 'none')
     $valued['train --tune'] = @(1, 'words 16')
     $valued['train --image-size'] = @(1, 'none')
     $valued['train --start-size'] = @(1, 'none')
     $valued['train --channels'] = @(1, 'none')
     $valued['train --dropout'] = @(1, 'none')
     $valued['train --top'] = @(1, 'words 17')
+    $valued['train --top-width'] = @(1, 'none')
     $valued['train --v1'] = @(1, 'none')
     $valued['train --clip'] = @(1, 'words 18')
     $valued['train --clip-weights'] = @(1, 'files')
@@ -739,6 +792,7 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
     $valued['verify-resume --precision'] = @(1, 'words 4')
     $valued['verify-resume --batch-size'] = @(1, 'none')
     $valued['verify-resume --workers'] = @(1, 'none')
+    $valued['verify-resume --max-pixels'] = @(1, 'none')
     $valued['verify-resume --mode'] = @(1, 'words 5')
     $valued['verify-resume --mask'] = @(1, 'words 6')
     $valued['verify-resume --mask-init'] = @(1, 'words 7')
@@ -754,6 +808,8 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
     $valued['verify-resume --labels'] = @(1, 'files')
     $valued['verify-resume --test-data'] = @(1, 'files')
     $valued['verify-resume --test-labels'] = @(1, 'files')
+    $valued['verify-resume --classes'] = @(1, 'none')
+    $valued['verify-resume --ignore-columns'] = @(1, 'none')
     $valued['verify-resume --rating-range'] = @(1, 'none')
     $valued['verify-resume --output'] = @(1, 'files')
     $valued['verify-resume --resume'] = @(1, 'files')
@@ -765,12 +821,14 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
     $valued['verify-resume --model'] = @(1, 'words 14')
     $valued['verify-resume --task'] = @(1, 'words 15')
     $valued['verify-resume --init'] = @(1, 'files')
+    $valued['verify-resume --init-key'] = @(1, 'none')
     $valued['verify-resume --tune'] = @(1, 'words 16')
     $valued['verify-resume --image-size'] = @(1, 'none')
     $valued['verify-resume --start-size'] = @(1, 'none')
     $valued['verify-resume --channels'] = @(1, 'none')
     $valued['verify-resume --dropout'] = @(1, 'none')
     $valued['verify-resume --top'] = @(1, 'words 17')
+    $valued['verify-resume --top-width'] = @(1, 'none')
     $valued['verify-resume --v1'] = @(1, 'none')
     $valued['verify-resume --clip'] = @(1, 'words 18')
     $valued['verify-resume --clip-weights'] = @(1, 'files')
@@ -817,9 +875,12 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
     $valued['test --precision'] = @(1, 'words 4')
     $valued['test --batch-size'] = @(1, 'none')
     $valued['test --workers'] = @(1, 'none')
+    $valued['test --max-pixels'] = @(1, 'none')
     $valued['test --checkpoint'] = @(1, 'files')
     $valued['test --data'] = @(1, 'files')
     $valued['test --labels'] = @(1, 'files')
+    $valued['test --classes'] = @(1, 'none')
+    $valued['test --ignore-columns'] = @(1, 'none')
     $valued['test --rating-range'] = @(1, 'none')
     $valued['test --clip-weights'] = @(1, 'files')
     $valued['test --mode'] = @(1, 'words 5')
@@ -827,6 +888,7 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
     $valued['test --split'] = @(1, 'words 26')
     $valued['test --on-error'] = @(1, 'words 1')
     $valued['test --alter'] = @(1, 'words 27')
+    $valued['test --fit'] = @(1, 'words 12')
     $valued['test --results'] = @(1, 'files')
     $valued['test --fail-under'] = @(1, 'none')
     $valued['test --slurm'] = @(1, 'none')
@@ -835,9 +897,12 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
     $valued['eval-corruptions --precision'] = @(1, 'words 4')
     $valued['eval-corruptions --batch-size'] = @(1, 'none')
     $valued['eval-corruptions --workers'] = @(1, 'none')
+    $valued['eval-corruptions --max-pixels'] = @(1, 'none')
     $valued['eval-corruptions --checkpoint'] = @(1, 'files')
     $valued['eval-corruptions --data'] = @(1, 'files')
     $valued['eval-corruptions --labels'] = @(1, 'files')
+    $valued['eval-corruptions --classes'] = @(1, 'none')
+    $valued['eval-corruptions --ignore-columns'] = @(1, 'none')
     $valued['eval-corruptions --rating-range'] = @(1, 'none')
     $valued['eval-corruptions --clip-weights'] = @(1, 'files')
     $valued['eval-corruptions --mode'] = @(1, 'words 5')
@@ -845,6 +910,7 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
     $valued['eval-corruptions --split'] = @(1, 'words 26')
     $valued['eval-corruptions --on-error'] = @(1, 'words 1')
     $valued['eval-corruptions --cache'] = @(1, 'words 13')
+    $valued['eval-corruptions --fit'] = @(1, 'words 12')
     $valued['eval-corruptions --corruptions'] = @(1, 'words 28')
     $valued['eval-corruptions --severities'] = @(1, 'none')
     $valued['eval-corruptions --scale'] = @(1, 'words 29')
@@ -863,14 +929,18 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
     $valued['corruptions --size'] = @(1, 'none')
     $valued['corruptions --seed'] = @(1, 'none')
     $valued['corruptions --frost-textures'] = @(1, 'files')
+    $valued['corruptions --max-pixels'] = @(1, 'none')
     $valued['corruptions --config'] = @(1, 'files')
     $valued['probe --device'] = @(1, 'words 3')
     $valued['probe --precision'] = @(1, 'words 4')
     $valued['probe --batch-size'] = @(1, 'none')
     $valued['probe --workers'] = @(1, 'none')
+    $valued['probe --max-pixels'] = @(1, 'none')
     $valued['probe --checkpoint'] = @(1, 'files')
     $valued['probe --data'] = @(1, 'files')
     $valued['probe --labels'] = @(1, 'files')
+    $valued['probe --classes'] = @(1, 'none')
+    $valued['probe --ignore-columns'] = @(1, 'none')
     $valued['probe --rating-range'] = @(1, 'none')
     $valued['probe --clip-weights'] = @(1, 'files')
     $valued['probe --mode'] = @(1, 'words 5')
@@ -884,13 +954,17 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
     $valued['infer --precision'] = @(1, 'words 4')
     $valued['infer --batch-size'] = @(1, 'none')
     $valued['infer --workers'] = @(1, 'none')
+    $valued['infer --max-pixels'] = @(1, 'none')
     $valued['infer --checkpoint'] = @(1, 'files')
     $valued['infer --results'] = @(1, 'files')
     $valued['infer --labels'] = @(1, 'files')
+    $valued['infer --classes'] = @(1, 'none')
+    $valued['infer --ignore-columns'] = @(1, 'none')
     $valued['infer --rating-range'] = @(1, 'none')
     $valued['infer --clip-weights'] = @(1, 'files')
     $valued['infer --mode'] = @(1, 'words 5')
     $valued['infer --mask'] = @(1, 'words 6')
+    $valued['infer --fit'] = @(1, 'words 12')
     $valued['infer --faces'] = @(1, 'none')
     $valued['infer --annotate'] = @(1, 'files')
     $valued['infer --every'] = @(1, 'none')
@@ -936,6 +1010,7 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
     $valued['prep cremad --sizes'] = @(1, 'none')
     $valued['prep cremad --frames'] = @(1, 'words 33')
     $valued['prep cremad --labels'] = @(1, 'words 34')
+    $valued['prep cremad --sound-level'] = @(1, 'words 35')
     $valued['prep cremad --size'] = @(1, 'none')
     $valued['prep cremad --slurm'] = @(1, 'none')
     $valued['prep cremad --config'] = @(1, 'files')
@@ -944,9 +1019,10 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
     $valued['prep rml --workers'] = @(1, 'none')
     $valued['prep rml --on-error'] = @(1, 'words 1')
     $valued['prep rml --split'] = @(1, 'none')
-    $valued['prep rml --modify'] = @(1, 'words 35')
-    $valued['prep rml --label'] = @(1, 'words 36')
-    $valued['prep rml --sound'] = @(1, 'words 37')
+    $valued['prep rml --modify'] = @(1, 'words 36')
+    $valued['prep rml --label'] = @(1, 'words 37')
+    $valued['prep rml --sound'] = @(1, 'words 38')
+    $valued['prep rml --sound-level'] = @(1, 'words 35')
     $valued['prep rml --size'] = @(1, 'none')
     $valued['prep rml --slurm'] = @(1, 'none')
     $valued['prep rml --config'] = @(1, 'files')
@@ -955,8 +1031,9 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
     $valued['prep emovoxceleb --workers'] = @(1, 'none')
     $valued['prep emovoxceleb --on-error'] = @(1, 'words 1')
     $valued['prep emovoxceleb --split'] = @(1, 'none')
-    $valued['prep emovoxceleb --values'] = @(1, 'words 38')
+    $valued['prep emovoxceleb --values'] = @(1, 'words 39')
     $valued['prep emovoxceleb --size'] = @(1, 'none')
+    $valued['prep emovoxceleb --max-pixels'] = @(1, 'none')
     $valued['prep emovoxceleb --slurm'] = @(1, 'none')
     $valued['prep emovoxceleb --config'] = @(1, 'files')
     $valued['prep av-features --output'] = @(1, 'files')
@@ -968,13 +1045,13 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
     $valued['prep av-features --slurm'] = @(1, 'none')
     $valued['prep av-features --config'] = @(1, 'files')
     $valued['prep ferplus --output'] = @(1, 'files')
-    $valued['prep ferplus --link'] = @(1, 'words 39')
+    $valued['prep ferplus --link'] = @(1, 'words 40')
     $valued['prep ferplus --shard'] = @(1, 'none')
-    $valued['prep ferplus --target'] = @(1, 'words 40')
+    $valued['prep ferplus --target'] = @(1, 'words 41')
     $valued['prep ferplus --slurm'] = @(1, 'none')
     $valued['prep ferplus --config'] = @(1, 'files')
     $valued['prep affectnet-fused --output'] = @(1, 'files')
-    $valued['prep affectnet-fused --link'] = @(1, 'words 39')
+    $valued['prep affectnet-fused --link'] = @(1, 'words 40')
     $valued['prep affectnet-fused --shard'] = @(1, 'none')
     $valued['prep affectnet-fused --slurm'] = @(1, 'none')
     $valued['prep affectnet-fused --config'] = @(1, 'files')
@@ -1060,7 +1137,7 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
         'cmvqvae-features')
     $words['15'] = @('auto', 'distribution', 'classification', 'audiovisual', 'ratings')
     $words['16'] = @('all', 'last')
-    $words['17'] = @('linear', 'vgg', 'vgg-avg')
+    $words['17'] = @('linear', 'mlp', 'vgg', 'vgg-avg')
     $words['18'] = @('ViT-L-14', 'ViT-B-32')
     $words['19'] = @('auto', 'quickgelu', 'gelu')
     $words['20'] = @('both', 'arousal', 'valence')
@@ -1139,12 +1216,13 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
     $words['32'] = @('bash', 'zsh', 'fish', 'powershell')
     $words['33'] = @('window', 'middle')
     $words['34'] = @('intended', 'votes')
-    $words['35'] = @('none', 'skin', 'pitch', 'both')
-    $words['36'] = @('emotion', 'skin', 'pitch', 'user')
-    $words['37'] = @('rml', 'pretrained')
-    $words['38'] = @('auto', 'logits', 'shares')
-    $words['39'] = @('copy', 'hardlink')
-    $words['40'] = @('distribution', 'majority')
+    $words['35'] = @('published', 'unit')
+    $words['36'] = @('none', 'skin', 'pitch', 'both')
+    $words['37'] = @('emotion', 'skin', 'pitch', 'user')
+    $words['38'] = @('rml', 'pretrained')
+    $words['39'] = @('auto', 'logits', 'shares')
+    $words['40'] = @('copy', 'hardlink')
+    $words['41'] = @('distribution', 'majority')
 
     $path = ''
     $position = 0
