@@ -6,16 +6,16 @@ the contents do not settle it, nothing is guessed: the columns in doubt are name
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from affectkit.core.registry import nearest
+from affectkit.data.class_words import EMOTIONS, OTHERS, is_emotion, words_of
 from affectkit.data.split import some
 from affectkit.errors import DataError
 
@@ -29,22 +29,6 @@ TORN = 0.2
 """Share of cells without a number up to which a column is taken for one of numbers with slips in it."""
 SOLVED = 4000
 """Rows among which columns that sum to one number are looked for; all are then checked."""
-_EMOTIONS = """
-neutral neutrality calm happy happiness joy joyful sad sadness anger angry fear fearful afraid scared disgust disgusted
-surprise surprised contempt contemptuous unknown uncertain nf none other noface boredom bored excited excitement
-frustrated frustration amused amusement awe content contentment pain painful shame ashamed shy embarrassment embarrassed
-guilt pride proud love affection trust anticipation confused confusion interest relief sleepy tired anxiety anxious
-nervous hate hatred desire disappointment disappointed serious worried worry ang dis fea hap neu sur con
-"""
-_OTHERS = """
-age id index idx row frame frames time timestamp year date weight height width size face faces image img x y w h top
-left bottom right x1 x2 y1 y2 box score confidence conf quality gender sex male female race ethnicity subject person
-actor fold group batch glasses beard yaw pitch roll raters votes total count num number of n
-"""
-EMOTIONS = frozenset(_EMOTIONS.split())
-"""Words for classes of emotion data sets; a column with one in its name is taken for what its numbers allow."""
-OTHERS = frozenset(_OTHERS.split())
-"""Words for what else stands in tables: a column called by them alone is in doubt, never dropped for it."""
 
 
 @dataclass(frozen=True)
@@ -110,21 +94,13 @@ class Columns:
         return f"{name} ({', '.join(shown)}, ...)" if shown else name
 
 
-def is_emotion(name: str, known: Sequence[str] = ()) -> bool:
-    """Whether ``name`` is one of ``known``, or has a word for an emotion in it.
-
-    >>> is_emotion("votes_happy"), is_emotion("age")
-    (True, False)
-    """
-    return name in known or bool(EMOTIONS & _words(name))
-
-
 def decide(columns: Columns, known: Sequence[str] = ()) -> Decision:
     """Which of ``columns`` are classes.
 
     All, where all rows sum to 1, or where all hold whole numbers and are called after emotions or all rows sum to the
     same number. Else those that do so without the others; ``known`` are names of classes. Votes by numbers of raters
-    that vary can be told from other whole numbers by names and sizes alone: a column that stands out is in doubt.
+    that vary can be told from other whole numbers by names and sizes alone: a column that stands out is in doubt. So
+    are columns that have the emotions of others once more, as votes and intensities have.
     """
     names = columns.names
     if len(names) < 2:
@@ -134,7 +110,16 @@ def decide(columns: Columns, known: Sequence[str] = ()) -> Decision:
         if not named and not _convincing(columns, known):
             return Decision((), {name: "no label is called so, nor do rows sum to 1" for name in names})
         known = (*known, *named)
-    if not columns.bad and (sums_to_one(columns.values).all() or _votes_of_emotions(columns, names, known)):
+    if idle := _idle(columns, known):
+        rest = [name for name in names if name not in idle]
+        inner = replace(columns, names=tuple(rest), values=columns.of(rest))
+        found = decide(inner, known)
+        return replace(found, others=found.others | dict.fromkeys(idle, "0 in every row, and by its name no class"))
+    if not columns.bad and sums_to_one(columns.values).all():
+        return Decision(names)
+    if twice := _once_more(columns, known):
+        return Decision((), {}, twice)
+    if not columns.bad and _votes_of_emotions(columns, names, known):
         return Decision(names)
     return _sifted(columns, known)
 
@@ -231,10 +216,6 @@ def _listed(names: Sequence[str]) -> str:
     return shlex.quote(",".join(names))
 
 
-def _words(name: str) -> set[str]:
-    return set(re.split(r"[^a-z0-9]+", name.lower())) - {""}
-
-
 def _convincing(columns: Columns, known: Sequence[str]) -> bool:
     """Whether columns are classes although no label is called as they are."""
     clean = [name for name in columns.names if name not in columns.bad]
@@ -242,6 +223,41 @@ def _convincing(columns: Columns, known: Sequence[str]) -> bool:
     if len(emotions) > 1 and (sums_to_one(columns.of(emotions)).all() or whole(columns.of(emotions)).all()):
         return True
     return len(clean) > 1 and bool(sums_to_one(columns.of(clean)).all())
+
+
+def _idle(columns: Columns, known: Sequence[str]) -> list[str]:
+    """Columns of zeros that are called by a word for another thing, beside two or more that are not so called."""
+    named = [name for name in columns.names if name in known or not words_of(name) <= OTHERS or len(name) == 1]
+    if len(named) < 2:
+        return []
+    return [
+        name
+        for name, filled in zip(columns.names, columns.values.any(axis=0), strict=True)
+        if not filled and name not in named
+    ]
+
+
+def _once_more(columns: Columns, known: Sequence[str]) -> dict[str, str]:
+    """Columns of two or more emotions that others are of too, as votes and intensities are: those that come later.
+
+    Of happy_votes, sad_votes, happy_intensity and sad_intensity the last two; what is ``known`` comes first.
+    """
+    groups: dict[frozenset[str], dict[frozenset[str], str]] = {}
+    for name in sorted(columns.names, key=lambda name: name not in known):
+        words = words_of(name)
+        if is_emotion(name) and 2 * columns.count.get(name, 0) <= len(columns.values):
+            groups.setdefault(frozenset(words - EMOTIONS), {})[frozenset(words & EMOTIONS)] = name
+    found: dict[str, str] = {}
+    kept: list[dict[frozenset[str], str]] = []
+    for group in groups.values():
+        same = next((first for first in kept if len(first.keys() & group.keys()) > 1), None)
+        if same is None:
+            kept.append(group)
+            continue
+        both = next(emotion for emotion in group if emotion in same)
+        why = f"{same[both]} and {group[both]} are of one emotion"
+        found |= {name: why for name in group.values() if name not in known}
+    return found
 
 
 def _votes_of_emotions(columns: Columns, names: Sequence[str], known: Sequence[str]) -> bool:
@@ -282,6 +298,8 @@ def _sifted(columns: Columns, known: Sequence[str]) -> Decision:
     values = columns.of(rest)
     fitting = max(sums_to_one(values).mean(), whole(values).mean())
     doubtful = _standing_out(columns, rest, beside)
+    if not doubtful and np.ptp(values.sum(axis=1)) == 0 and _several(values):
+        doubtful = dict.fromkeys(beside, "more than one group of columns sums to one number")
     if not doubtful and several and not sums_to_one(values).mean() > 0.5:
         doubtful = {name: "votes, or numbers of another kind" for name in beside}
     if doubtful or (beside and fitting < 0.5):
@@ -297,16 +315,25 @@ def _consistent(columns: Columns, clean: list[str], emotions: list[str]) -> set[
     sums = values.sum(axis=1)
     steady = (np.ptp(values, axis=0) == 0) & (values[0] > 0)  # no class has the same votes in every row
     same_raters = len(values) >= FEW and np.ptp(sums) == 0 and sums[0] >= 1 and not steady.any()
-    if sums_to_one(values).all() or (same_raters and whole(values).all()):
+    if sums_to_one(values).all():
+        return set(clean)
+    own = columns.of(emotions)
+    if len(emotions) > 1 and sums_to_one(own).all():
+        return set(emotions)
+    if same_raters and whole(values).all() and not _several(values):
         return set(clean)
     if len(emotions) > 1:
-        own = columns.of(emotions)
-        if sums_to_one(own).all():
-            return set(emotions)
         fractional = {name for name in clean if not whole(columns.of([name])).all()}
         if whole(own).all() and set(clean) - set(emotions) == fractional:
             return set(emotions)
     return _solved(columns, clean, emotions)
+
+
+def _several(values: np.ndarray) -> bool:
+    """Whether of columns whose rows all sum to one number some may do so alone, as of two groups of one-hot ones."""
+    rows = np.unique(np.linspace(0, len(values) - 1, min(len(values), SOLVED)).astype(int))
+    moving = values[rows][:, values.any(axis=0)]
+    return len(moving) >= moving.shape[1] + FEW and np.linalg.matrix_rank(moving) < moving.shape[1]
 
 
 def _solved(columns: Columns, clean: list[str], emotions: list[str]) -> set[str]:
@@ -354,11 +381,13 @@ def _standing_out(columns: Columns, names: Sequence[str], beside: Sequence[str])
             why = "the same in every row"
         elif count >= FEW and own.max() > 5 * max(rest.max(), 1):
             why = "far larger than the others"
+        elif count > 1 and len(names) > 2 and np.array_equal(own, rest):
+            why = "the sum of the others"
         elif count >= SEVERAL and len(np.unique(own)) == count:
             why = "another value in every row"
         elif count >= SEVERAL and own.min() > 0:
             why = "never 0, while rows sum to different numbers"
-        elif _words(name) <= OTHERS and len(name) > 1:
+        elif words_of(name) <= OTHERS and len(name) > 1:
             why = "by its name no class"
         else:
             continue

@@ -229,3 +229,70 @@ def test_one_number_written_in_two_ways(tmp_path):
     with pytest.raises(DataError, match="class folders in .*: classes that are the same number: '01' and '1'"):
         find(tmp_path / "folders")
     assert likely("sad", ("Sad", "sat")) == ["Sad"] and likely("4", ("3", "14")) == []
+
+
+@pytest.mark.parametrize("names", [EMOTIONS, ("freude", "trauer", "wut", "ruhe")], ids=["known", "any language"])
+def test_two_groups_of_one_hot_columns_are_not_one_distribution(tmp_path, names):
+    """All rows sum to 2 then, as votes of two raters would: half the mass would be on a gender."""
+    male = np.arange(ROWS) // 3 % 2
+    path = write(tmp_path, {**one_hot(names), "male": male, "female": 1 - male})
+    if names == EMOTIONS:
+        split, notes = read(path)
+        assert split.classes == EMOTIONS and "male" in notes[0] and "female" in notes[0]
+        np.testing.assert_array_equal(split.distribution, np.eye(4)[np.arange(ROWS) % 4])
+        return
+    with pytest.raises(
+        DataError, match=r"In doubt: male .*female[\s\S]*--ignore-columns male,female, or --classes fre"
+    ):
+        read(path)
+    worn = {**one_hot(names), "brille": male, "ohne": 1 - male}
+    with pytest.raises(DataError, match="more than one group of columns sums to one number"):
+        read(write(tmp_path / "worn", worn))
+    assert read(write(tmp_path / "few", votes((10, 11), classes=names)))[0].classes == names
+
+
+@pytest.mark.parametrize("ends", [("_votes", "_intensity"), ("", "_rt"), ("_true", "_pred")])
+@pytest.mark.parametrize("labelled", [False, True])
+def test_columns_of_the_same_emotions_once_more_are_in_doubt(tmp_path, ends, labelled):
+    own, more = ({f"{name}{end}": values for name, values in votes(seed=end == "_rt").items()} for end in ends)
+    label = {"label": [f"{EMOTIONS[number % 4]}{ends[0]}" for number in range(ROWS)]} if labelled else {}
+    path = write(tmp_path, {**label, **own, **more})
+    with pytest.raises(DataError, match=rf"anger{ends[0]} and anger{ends[1]} are of one emotion") as caught:
+        read(path)
+    assert f"--ignore-columns {','.join(more)}, or --classes {','.join(own)}." in str(caught.value)
+    split, _ = read(path, choice=Choice(ignored=tuple(more)))
+    np.testing.assert_array_equal(split.votes, np.stack(list(own.values()), axis=1))
+    # The compound emotions share words and are no such pair.
+    pairs = ("happily surprised", "sadly surprised", "happily disgusted", "sadly disgusted")
+    assert read(write(tmp_path / "pairs", votes(classes=pairs)))[0].classes == pairs
+
+
+def test_words_for_emotions_in_names_of_other_things(tmp_path):
+    with pytest.raises(DataError, match=r"In doubt: content_id \(100, 101"):
+        read(write(tmp_path, {**votes(), "content_id": np.arange(100, 100 + ROWS)}))
+
+
+def test_a_column_of_zeros_that_is_called_after_another_thing_is_no_class(tmp_path):
+    for number, own in enumerate((shares(), votes((10, 11)), votes(), shares(classes=("alpha", "beta")))):
+        path = write(tmp_path / str(number), {**own, "fold": np.zeros(ROWS, int)})
+        split, notes = read(path)
+        assert split.classes == tuple(own)
+        assert "fold (0, ...): 0 in every row, and by its name no class" in notes[0]
+        assert read(path, choice=Choice(known=(*own, "fold")))[0].classes == (*own, "fold")
+    nobody = {**votes(), "contempt": np.zeros(ROWS, int), "klasse 7": np.zeros(ROWS, int)}
+    assert "contempt" in read(write(tmp_path / "nobody", nobody), choice=Choice(known=("klasse 7",)))[0].classes
+    one = {"male": np.ones(ROWS, int), "female": np.zeros(ROWS, int)}
+    assert read(write(tmp_path / "one", one))[0].classes == ("male", "female")
+
+
+def test_the_sum_of_the_others_is_in_doubt_in_few_rows_too(tmp_path):
+    own = votes(classes=("alpha", "beta", "gamma"))
+    path = write(tmp_path, {**own, "annotateurs": sum(own.values())})
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:4]))
+    with pytest.raises(DataError, match=r"In doubt: annotateurs \(.*\): the sum of the others"):
+        read(path)
+
+
+def test_names_in_other_scripts_are_no_names_of_other_things(tmp_path):
+    names = ("愤怒", "悲伤", "고통")
+    assert read(write(tmp_path, votes(classes=names)))[0].classes == names
