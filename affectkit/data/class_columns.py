@@ -145,7 +145,12 @@ def refuse(path: Path, columns: Columns, decision: Decision) -> None:
         f"table {path}: which of its columns are classes cannot be told from what they hold. In doubt: {told}{more}.",
         (f"If these are no classes: {either}, or --classes {_listed(rest)}. " if len(rest) > 1 else "")
         + f"If all are classes: --classes {_listed((*rest, *doubtful))}."
-        + ("" if len(rest) > 1 else f" Those that are none are passed over by --ignore-columns, as {either}."),
+        + (
+            ""
+            if len(rest) > 1
+            else f" Those that are none are passed over by --ignore-columns, as {either}."
+            " A column that holds a class in each row must be called 'label'."
+        ),
     )
 
 

@@ -25,7 +25,8 @@ from affectkit.errors import DataError
 # Rows that sum to 1 within this are taken as they are, so that float32 shares survive being written and read.
 EXACT_TOLERANCE = 1e-6
 TARGETS = (
-    "A table needs 'filename' and 'label', 'valence' and 'arousal', or one column for each of two or more emotions."
+    "A table needs 'filename' and 'label' (a class a row), 'valence' and 'arousal', or one column for each of two or "
+    "more emotions."
 )
 
 

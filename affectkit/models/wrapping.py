@@ -105,9 +105,11 @@ def unwrap(found: Any, path: Path, *, forms: Sequence[Form] = (), key: str | Non
         return replace(chosen, others=tuple(one.key for one in clean if one.key not in ("", chosen.key)))
     fitted = [(_fitted(one, forms), one) for one in clean]
     best = max(share for (share, _), _ in fitted)
-    number = next(index for index, ((share, _), _) in enumerate(fitted) if share == best)
-    (_, prefixes), chosen = fitted[number]
-    others = [one.key for one in clean if one is not chosen]
+    equal = [(prefixes, one) for (share, prefixes), one in fitted if share == best]
+    prefixes, chosen = equal[0]
+    if best and len(equal) > 1 and not _is_known(chosen.key):
+        raise _several(path, [one.key for _, one in equal])
+    others = [one.key for (share, _), one in fitted if one is not chosen and (share or _is_known(one.key))]
     prefix, more = _chosen_prefix(chosen, prefixes)
     return replace(chosen, prefix=prefix, others=(*others, *more))
 
@@ -117,13 +119,26 @@ def _sets(found: Any, path: Path, key: str = "", beside: dict[str, Any] | None =
     if not isinstance(found, Mapping) or not found:
         return
     known = [name for name in (*AVERAGED, *PLAIN) if isinstance(found.get(name), Mapping) and found[name]]
-    if not known and not key and _strange(found):
-        known = [name for name, value in found.items() if _could_be(name, value)]
+    if _strange(found):
+        known += [name for name, value in found.items() if name not in known and _could_be(name, value)]
     if not known:
         yield Weights(path, dict(found), key, beside=dict(beside or {}))
     for name in known:
         around = {str(other): _plain(value) for other, value in found.items() if other != name}
         yield from _sets(found[name], path, f"{key}/{name}" if key else str(name), {**(beside or {}), **around})
+
+
+def _is_known(key: str) -> bool:
+    """Whether it is known which of several sets the one under ``key`` is."""
+    return not key or any(part in AVERAGED or part in PLAIN for part in key.split("/"))
+
+
+def _several(path: Path, fronts: Sequence[str]) -> CheckpointError:
+    return CheckpointError(
+        f"{path} holds these weights {len(fronts)} times: under {', '.join(fronts)}.",
+        f"Say which: --init-key {fronts[0]}, or another of these"
+        + (f" ({BARE}: names with nothing in front)." if BARE in fronts else "."),
+    )
 
 
 def _could_be(name: Any, value: Any) -> bool:
@@ -215,12 +230,9 @@ def _chosen_prefix(one: Weights, prefixes: Sequence[str]) -> tuple[str, list[str
     """One of ``prefixes``, and the others in words; a CheckpointError where none of them is known to be the one."""
     if len(prefixes) == 1:
         return prefixes[0], []
-    averaged = [prefix for prefix in prefixes if prefix.rstrip(".").rpartition(".")[2] in AVERAGED]
+    averaged = [prefix for prefix in prefixes if not set(AVERAGED).isdisjoint(prefix.split("."))]
     if len(averaged) != 1:
-        raise CheckpointError(
-            f"{one.path} holds these weights {len(prefixes)} times: under {', '.join(map(_front, prefixes))}.",
-            f"Say which: --init-key {_front(prefixes[0])}, or another of these ({BARE}: names with nothing in front).",
-        )
+        raise _several(one.path, [*map(_front, prefixes)])
     return averaged[0], [_front(prefix) for prefix in prefixes if prefix != averaged[0]]
 
 

@@ -122,6 +122,31 @@ def test_sets_that_differ_in_front_of_their_names(weights, tmp_path):
     assert holds(loaded(tmp_path / "w.pth", twice, key="copy")[0], other)
 
 
+def test_an_average_that_is_wrapped_itself_comes_first_too(weights, tmp_path):
+    one, other = weights
+    both = {**named(one, "model.{}"), **named(other, "model_ema.module.{}")}
+    model, said = loaded(tmp_path / "w.pth", {"state_dict": both})
+    assert holds(model, other) and "its state_dict, not: model; names without model_ema.module." in said
+    model, said = loaded(tmp_path / "w.pth", {"model": one, "ema": {"decay": 0.999, "shadow": other}})
+    assert holds(model, other) and "(its ema/shadow, not: model)" in said
+    assert holds(loaded(tmp_path / "w.pth", {"model": one, "ema": {"decay": 1, "shadow": other}}, key="model")[0], one)
+
+
+def test_sets_under_keys_that_say_nothing_are_told_or_refused(weights, tmp_path):
+    """As where their names differ: which of a student and a teacher is meant is not known."""
+    one, other = weights
+    pair = {"student": named(one, "backbone.{}"), "teacher": named(other, "backbone.{}"), "epoch": 3}
+    with pytest.raises(CheckpointError, match=r"2 times: under student, teacher\.") as got:
+        loaded(tmp_path / "w.pth", pair)
+    assert "--init-key student" in got.value.hint
+    assert holds(loaded(tmp_path / "w.pth", pair, key="teacher")[0], other)
+    # Beside a key that is known they are named; what is of no such network is not.
+    beside = {"state_dict": one, "swa_state_dict": other, "class_weights": {"a": torch.ones(1)}, "epoch": 3}
+    model, said = loaded(tmp_path / "w.pth", beside)
+    assert holds(model, one) and "(its state_dict, not: swa_state_dict)" in said
+    assert holds(loaded(tmp_path / "w.pth", beside, key="swa_state_dict")[0], other)
+
+
 def test_a_set_that_lacks_weights_does_not_win(weights, tmp_path):
     """An average over parameters alone has no running means of a batch norm."""
     one, other = weights
