@@ -16,6 +16,8 @@ from affectkit.data.extent import Extent
 from affectkit.errors import DataError
 
 SHAPES = "(H, W, 3), (N, H, W, 3), (H, W, 1), (N, H, W, 1) or (H, W)"
+SLIP = 0.25
+"""How far beyond [0, 1] floats may go that were in it before they were resized."""
 TENSOR_SHAPES = "(3, H, W), (N, 3, H, W), (1, H, W), (N, 1, H, W) or (H, W)"
 
 
@@ -120,11 +122,15 @@ def _in_255ths(picture: np.ndarray, name: str) -> np.ndarray:
     if picture.dtype.kind != "f":
         raise DataError(
             f"{name}: values of type {picture.dtype}; they must be uint8, or floats in [0, 1].",
-            "Convert them: pixels.astype(numpy.uint8), where they lie in [0, 255].",
+            "Black and white is pixels * numpy.uint8(255)."
+            if picture.dtype.kind == "b"
+            else "Convert them: pixels.astype(numpy.uint8), where they lie in [0, 255].",
         )
     low, high = float(picture.min()), float(picture.max())
     if not low >= 0 or not high <= 1:  # NaN is neither
-        told = "NaN or infinity" if not np.isfinite(picture).all() else f"values from {low:g} to {high:g}"
-        hint = "Divide by 255." if low >= 0 and 1 < high <= 255 else "Give the picture before it is normalised."
+        told = "NaN or infinity" if not np.isfinite(picture).all() else f"values from {low:.9g} to {high:.9g}"
+        hint = "Divide by 255." if low >= 0 and 2 < high <= 255 else "Give the picture before it is normalised."
+        if low >= -SLIP and high <= 1 + SLIP:  # divided by 255, all would be black
+            hint = "Where a resize or rounding went beyond, clip it: pixels.clip(0, 1)."
         raise DataError(f"{name}: holds {told}; floats must lie in [0, 1].", hint)
     return np.rint(picture.astype(np.float64) * 255).astype(np.uint8)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from affectkit.core.spec import InputSpec
@@ -142,6 +143,7 @@ class _Door:
         while True:
             with contextlib.ExitStack() as stack:
                 stack.enter_context(evaluation_mode(self.model))
+                stack.enter_context(torch.autocast(self.place.device.kind, enabled=False))  # the caller's own
                 if self.place.device.kind == "cuda":
                     stack.enter_context(set_up_backends(self.place.device, self.place.precision))
                 step = next(steps, done)
@@ -209,9 +211,7 @@ def _of_element(one: Any, place: int, spec: InputSpec) -> Iterator[Item]:
 
 
 def _of_path(path: str | os.PathLike[str], spec: InputSpec, *, alone: bool) -> Iterator[Item]:
-    text = os.fspath(path)
-    if isinstance(text, bytes):
-        text = os.fsdecode(text)
+    text = str(os.fsdecode(path))  # NumPy's strings are a kind of their own
     if not text:
         raise UsageError(f"{X}: an empty path.", "Name a file, a folder or a pattern.")
     text = "./-" if text == "-" else text  # no standard input here
@@ -234,8 +234,9 @@ def _refuse_picture(name: str, spec: InputSpec) -> None:
 
 
 def _no_picture(value: Any, name: str) -> UsageError:
+    rest = "or a Pillow image" if name != X else "a Pillow image, or a list"
     return UsageError(
-        f"{name} is of type {type(value).__name__}; it must be a path, an array, a tensor, a Pillow image, or a list.",
+        f"{name} is of type {type(value).__name__}; it must be a path, an array, a tensor, {rest}.",
         "Open what is no file with PIL.Image.open, and give that.",
     )
 

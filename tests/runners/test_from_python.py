@@ -291,6 +291,31 @@ def test_what_is_no_picture_is_told_at_once(model, x, kind, words):
             list(affectkit.predict(model, [PICTURE, x]))
 
 
+@pytest.mark.parametrize(
+    ("x", "words"),
+    [
+        # Divided by 255, what a resize took just beyond 1 would be black; so would be True and False as 1 and 0.
+        (np.full((9, 9, 3), 1.0000001), r"from 1\.0000001 to 1\.0000001; .*\nWhere a resize .* pixels\.clip\(0, 1\)"),
+        (np.full((9, 9, 3), -0.01), r"pixels\.clip\(0, 1\)"),
+        (np.full((9, 9, 3), -1.0), r"before it is normalised"),
+        (np.full((9, 9, 3), True), r"pixels \* numpy\.uint8\(255\)"),
+    ],
+)
+def test_the_next_step_gives_the_picture_that_was_meant(model, x, words):
+    with pytest.raises(DataError, match=words):
+        affectkit.predict(model, x)
+
+
+def test_names_are_plain_text_and_a_callers_autocast_changes_no_digit(model, folder):
+    path = next(iter(sorted(folder.glob("*.png"))))
+    (wanted,) = affectkit.predict(model, path)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        (found,) = affectkit.predict(model, np.array([str(path)]))
+        assert torch.is_autocast_enabled("cpu")
+    assert found == wanted
+    assert type(found["Image Name"]) is str
+
+
 def test_what_is_no_picture_in_a_list(model, folder):
     for x, words in (
         ([], "holds no picture"), (iter(()), "holds no picture"), ([7], r"x\[0\] is of type int"),
