@@ -26,7 +26,7 @@ from affectkit.core.shards import Shard
 from affectkit.data.copies import COPY, Copies, contents_of_files, find_copies
 from affectkit.data.split import some
 from affectkit.errors import DataError, UsageError
-from affectkit.prep.ferplus_pixels import PIXEL_COLUMNS, USAGES, check_order, drawn
+from affectkit.prep.ferplus_pixels import PIXEL_COLUMNS, USAGES, check_order, differs, drawn
 from affectkit.prep.writing import Output, PrepReport, with_copies
 
 EMOTIONS = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt")
@@ -169,7 +169,7 @@ def prepare_ferplus(
     if label_file is None:
         raise DataError(f"{LABEL_FILE} is not in {source}, nor one level down.", "It is part of the FER+ project.")
     labels = read_labels(label_file)
-    pixel_file, note = _find_pixels(source, output)
+    pixel_file, note = _find_pixels(source, output, labels.splits)
     images = {} if pixel_file else _find_images(source, output)
     if pixel_file is None and not images:
         raise DataError(
@@ -309,12 +309,13 @@ def _report(folder: Output, labels: Labels, target: str, top: np.ndarray, reason
     return PrepReport("ferplus", folder.folder, target, kept, by_rule, dropped, images, notes=tuple(notes))
 
 
-def _find_pixels(source: Path, output: Path) -> tuple[Path | None, str]:
-    """The table of FER-2013's pixels in ``source`` or one level down, and a note where it was chosen or guessed."""
+def _find_pixels(source: Path, output: Path, splits: Sequence[str]) -> tuple[Path | None, str]:
+    """The table of FER-2013's pixels in ``source`` or one level down, and a note where it was chosen, with how
+    the other one differs from ``splits``, those of the label file's rows, or guessed."""
     named = [path for path in (_find(source, name, output) for name in PIXEL_FILES) if path]
     if named:
-        others = f"{named[0].name} was read, not {some([path.name for path in named[1:]])}"
-        return named[0], others if len(named) > 1 else ""
+        told = [f"{path.name}{f', and {why}' if (why := differs(path, splits)) else ''}" for path in named[1:]]
+        return named[0], f"{named[0].name} was read, not {'; '.join(told)}" if told else ""
     places = [
         path for path in sorted([*source.glob("*.csv"), *source.glob("*/*.csv")]) if not _same(path.parent, output)
     ]

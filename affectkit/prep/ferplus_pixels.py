@@ -61,6 +61,18 @@ def check_order(path: Path, splits: Sequence[str]) -> list[bytes]:
     return contents
 
 
+def differs(path: Path, splits: Sequence[str]) -> str:
+    """How the rows of a table of pixels that is not read differ from the label file's, in words; empty where not."""
+    try:
+        found = [USAGES.get(usage) for _, usage, _ in pixel_rows(path)]
+    except DataError as error:
+        return f"it cannot be read: {error.message}"
+    if len(found) != len(splits):
+        return f"it has {len(found):,} rows, the label file {len(splits):,}"
+    wrong = sum(own != split for own, split in zip(found, splits, strict=True))
+    return f"its usage differs from the label file's in {wrong:,} rows" if wrong else ""
+
+
 def drawn(path: Path, rows: set[int]) -> Iterator[tuple[int, bytes]]:
     """(row, PNG bytes) of the given rows of a table of pixels."""
     for row, (line, _, text) in enumerate(pixel_rows(path)):

@@ -34,10 +34,13 @@ def diverged(what: str, *, where: str, rate: float, settings: TrainSettings, kep
 
 
 def broken_outputs(results: Results) -> str:
-    """How many items of ``results`` have outputs that are NaN or infinite, in words; empty where none has."""
-    outputs = results.outputs.reshape(len(results.outputs), -1)
-    broken = ~np.isfinite(outputs).all(axis=1)
-    if not broken.any():
-        return ""
-    kind = "NaN" if np.isnan(outputs).any() else "infinite"
-    return f"the outputs of {int(broken.sum()):,} of {len(broken):,} {results.split.name} items became {kind}"
+    """How many items of ``results`` have outputs, or what else was collected of them (errors of reconstruction, say),
+    that are NaN or infinite, in words; empty where none has."""
+    for name, values in (("the outputs", results.outputs), *results.more.items()):
+        if values.dtype.kind != "f":
+            continue
+        broken = ~np.isfinite(values).reshape(len(values), -1).all(axis=1)
+        if broken.any():
+            kind = "NaN" if np.isnan(values).any() else "infinite"
+            return f"{name} of {int(broken.sum()):,} of {len(broken):,} {results.split.name} items became {kind}"
+    return ""

@@ -237,6 +237,8 @@ class Trainer:
         if broken := broken_outputs(results):
             self._end_diverged(broken)
         metrics = self.task.metrics(results)
+        if not math.isfinite(loss := metrics.get("loss", 0.0)):
+            self._end_diverged(f"the loss on {results.split.name} became {loss}")
         lr = self.learner.optimizer.param_groups[0]["lr"]
         row = {"epoch": at.epoch + 1, "lr": lr, "train_loss": at.loss_sum / max(at.images, 1)}
         row |= {f"train_{name}": total.read() / max(at.images, 1) for name, total in self.learner.parts.items()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -201,6 +202,18 @@ def test_of_several_files_with_pixels_one_is_read_and_named(source: Path, tmp_pa
             shutil.copy(root / "fer2013.csv", root / name)
     report = prepare_ferplus(both, tmp_path / "a")
     assert "fer2013.csv was read, not icml_face_data.csv" in report.notes
+    lines = (both / "icml_face_data.csv").read_text().splitlines()
+    usages = ("Training", "PublicTest", "PrivateTest")
+    last = next(usage for usage in usages if usage in lines[-1])
+    changed = lines[-1].replace(last, next(usage for usage in usages if usage != last))
+    for name, rows, why in (
+        ("shorter", lines[:-1], "it has 10 rows, the label file 11"),
+        ("other", [*lines[:-1], changed], "its usage differs from the label file's in 1 rows"),
+        ("bare", ["emotion,pixels"], "it cannot be read: .*no column Usage"),
+    ):
+        (both / "icml_face_data.csv").write_text("\n".join(rows) + "\n")
+        notes = prepare_ferplus(both, tmp_path / name).notes
+        assert any(re.match(f"fer2013.csv was read, not icml_face_data.csv, and {why}", note) for note in notes), notes
     (two / "fer2013.csv").rename(two / "a.csv")
     with pytest.raises(DataError, match=r"several files in .*a\.csv, .*b\.csv"):
         prepare_ferplus(two, tmp_path / "b")

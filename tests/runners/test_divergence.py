@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from clips import make_cremad
+from clips import make_cremad, prepare
 from support import make_folders, make_ratings, make_votes, settings, vca_settings
 
 from affectkit.core.progress import Silent
@@ -18,6 +18,7 @@ from affectkit.runners.checkpoint import load_model
 from affectkit.runners.divergence import broken_outputs, diverged
 from affectkit.runners.train import Trainer
 from affectkit.tasks.base import Results
+from affectkit.tasks.classification import ClassificationTask
 
 
 def check(error: RunError, root, lr: float) -> None:
@@ -46,15 +47,47 @@ def test_ratings(tmp_path):
     check(caught.value, tmp_path / "run", 1e30)
 
 
-def test_clips(tmp_path):
-    from clips import prepare
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory):
+    root = tmp_path_factory.mktemp("clips")
+    prepare(make_cremad(root / "clone", actors=6, seconds=0.25, size=(240, 180)), root / "data", size=32)
+    return root / "data"
 
-    prepare(make_cremad(tmp_path / "clone", actors=6, seconds=0.25, size=(240, 180)), tmp_path / "data", size=32)
+
+def test_clips(tmp_path, clips):
     values = {"model": "cmvqvae", "hidden": 16, "codes": 32, "quantizer": "plain", "image_size": None, "lr": 1e20}
-    chosen = settings(tmp_path / "data", tmp_path / "run", optimizer="sgd", augment="none", **values)
+    chosen = settings(clips, tmp_path / "run", optimizer="sgd", augment="none", **values)
     with pytest.raises(RunError) as caught:
         runs.train(chosen, reporter=Silent())
     check(caught.value, tmp_path / "run", 1e20)
+
+
+@pytest.mark.parametrize(("stage", "lr"), [("autoencoder", 1e3), ("autoencoder", 1e20), ("joint", 1e3)])
+def test_reconstructions_that_are_not_finite(tmp_path, clips, stage, lr):
+    """With one step an epoch the training's own loss is never seen to break."""
+    values = {"model": "cmvqvae", "hidden": 16, "codes": 32, "quantizer": "plain", "image_size": None, "stage": stage}
+    chosen = settings(
+        clips, tmp_path / "run", optimizer="sgd", augment="none", lr=lr, epochs=1, batch_size=99, **values
+    )
+    with pytest.raises(RunError, match="of 6 of 6 valid items became (infinite|NaN) in epoch 1, ") as caught:
+        runs.train(chosen, reporter=Silent())
+    check(caught.value, tmp_path / "run", lr)
+    assert not (tmp_path / "run" / "best.safetensors").exists()
+
+
+def test_a_validation_loss_that_is_not_finite(tmp_path, monkeypatch):
+    """Outputs may be finite and a loss of them not; ``best`` and ``last`` are of the epoch before."""
+    data = make_folders(tmp_path / "data")
+    plain, losses = ClassificationTask.metrics, iter((None, float("inf")))
+    monkeypatch.setattr(
+        ClassificationTask,
+        "metrics",
+        lambda self, results: {**plain(self, results), **({"loss": own} if (own := next(losses)) else {})},
+    )
+    with pytest.raises(RunError, match="the loss on valid became inf in epoch 2, ") as caught:
+        runs.train(settings(data, tmp_path / "run", task="classification", epochs=3), reporter=Silent())
+    assert "The best epoch before, 1, is kept" in caught.value.hint
+    assert load_model(tmp_path / "run" / "best.safetensors") and load_model(tmp_path / "run" / "last.safetensors")
 
 
 def test_outputs_of_a_validation_that_are_not_finite(tmp_path, monkeypatch):
@@ -86,6 +119,9 @@ def test_items_without_finite_outputs_are_counted():
     assert broken_outputs(Results(split, outputs, {})) == "the outputs of 1 of 3 valid items became infinite"
     outputs[2, 1] = np.nan
     assert broken_outputs(Results(split, outputs, {})) == "the outputs of 2 of 3 valid items became NaN"
+    more = {"codes_image": np.zeros((3, 4), np.int16), "recon_audio": np.array([1, np.inf, 2], np.float32)}
+    found = broken_outputs(Results(split, np.zeros((3, 2), np.float32), {}, more))
+    assert found == "recon_audio of 1 of 3 valid items became infinite"
 
 
 def test_advice_goes_by_the_settings(tmp_path):
