@@ -9,6 +9,7 @@ import typer
 from affectkit.cli._console import Console, shown
 from affectkit.cli._options import command
 from affectkit.config import Resolved
+from affectkit.core.names import counted
 from affectkit.errors import EXIT_PARTIAL, ThresholdError
 from affectkit.runners.batch import CORRUPTIONS
 from affectkit.runners.settings_robustness import RobustnessSettings
@@ -79,7 +80,7 @@ def _conclude(summary: dict[str, Any], console: Console) -> None:
     if summary["skipped"]:
         for item in summary["skipped"][:20]:
             console.warn(f"skipped: {item['reason']}")
-        console.warn(f"{len(summary['skipped'])} image(s) skipped in every row.")
+        console.warn(f"{counted(len(summary['skipped']), 'image')} skipped in every row.")
     if summary["missed"]:
         raise ThresholdError("Over the corruptions: " + "; ".join(summary["missed"]) + ".")
     if summary["skipped"]:

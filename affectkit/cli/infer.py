@@ -13,6 +13,7 @@ from affectkit.cli._console import Console
 from affectkit.cli._options import command
 from affectkit.cli.test import render
 from affectkit.config import Resolved
+from affectkit.core.names import counted
 from affectkit.errors import EXIT_PARTIAL, UsageError
 from affectkit.runners.batch import INFER
 from affectkit.runners.settings_tested import InferSettings, TestSettings
@@ -46,29 +47,50 @@ def register(app: typer.Typer) -> None:
             return
         from affectkit.runners.infer import infer as run
 
-        for stream in (sys.stdin, sys.stdout):  # file names need not be UTF-8
-            stream.reconfigure(errors="surrogateescape")
         summary = run(settings, reporter=console, listed=sys.stdin, stdout=sys.stdout)
         console.result(summary)
         if "films" in summary:
             _films(summary, console)
-            return
+        else:
+            _images(summary, settings, console)
+        if "film_results" in summary:
+            console.note("films:")
+            _films(summary["film_results"], console)
         for item in summary["skipped_first"]:
             console.warn(f"skipped: {item['reason']}")
-        where = f" in {summary['results']}" if "results" in summary else ""
-        faces = f"{summary['faces']:,} faces in " if "faces" in summary else ""
-        console.note(f"{faces}{summary['images']:,} images predicted{where}")
-        if summary.get("faces_by") == "auto" and summary["faces"] < summary["images"]:
-            console.note("Where no face is found a row is empty; --faces none takes every image whole.")
-        if "shard" in summary:
-            console.note(
-                f"shard {summary['shard']} of {summary['listed']:,} images; once all are done: "
-                f"affectkit merge {settings.results}"
-            )
         if summary["skipped"]:
             listed = f"; see {summary['skipped_list']}" if "skipped_list" in summary else ""
-            console.warn(f"{summary['skipped']:,} image(s) skipped{listed}")
+            console.warn(f"{_skipped(summary)}{listed}")
             raise typer.Exit(EXIT_PARTIAL)
+
+
+def _images(summary: dict[str, Any], settings: InferSettings, console: Console) -> None:
+    """What images came to."""
+    where = f" in {summary['results']}" if "results" in summary else ""
+    images = counted(summary["images"], "image")
+    faces = f"{counted(summary['faces'], 'face')} in " if "faces" in summary else ""
+    console.note(f"{faces}{images} predicted{where}")
+    if summary.get("faces_by") == "auto" and summary["faces"] < summary["images"]:
+        console.note("Where no face is found a row is empty; --faces none takes every image whole.")
+    if more := summary.get("more_frames"):
+        console.note(
+            f"{counted(more['images'], 'of these has more than one frame', 'of these have more than one frame')}: "
+            f"the first was looked at, {counted(more['frames_not_looked_at'], 'other')} not; --every looks at them."
+        )
+    if "shard" in summary:
+        console.note(
+            f"shard {summary['shard']} of {counted(summary['listed'], 'image')}; once all are done: "
+            f"affectkit merge {settings.results}"
+        )
+
+
+def _skipped(summary: dict[str, Any]) -> str:
+    """How many were skipped, or broke off."""
+    if "films" in summary:
+        return f"{summary['skipped']:,} of {counted(summary['films'], 'film')} broke off; rows so far stand"
+    if "film_results" in summary:
+        return f"{counted(summary['skipped'], 'image or film', 'images or films')} skipped, or broken off"
+    return f"{counted(summary['skipped'], 'image')} skipped"
 
 
 def _films(summary: dict[str, Any], console: Console) -> None:
@@ -77,21 +99,16 @@ def _films(summary: dict[str, Any], console: Console) -> None:
         shares = ", ".join(f"{name} {share:.0%}" for name, share in list(film.get("time", {}).items())[:3])
         means = ", ".join(f"{name} {value:.2f}" for name, value in film["mean"].items()) if not shares else ""
         told = f": {shares or means}" if shares or means else ""
-        looks = f"{film['looks']:,} looks, {film['looks_without_face']:,} without a face, {film['faces']:,} faces"
-        console.note(f"{film['film']}, {film['seconds']:.1f} s, {looks}{told}")
+        looks = f"{counted(film['looks'], 'look')}, {film['looks_without_face']:,} without a face, "
+        length = f"{film['seconds']:.1f} s" if film["seconds"] is not None else "pages"
+        console.note(f"{film['film']}, {length}, {looks}{counted(film['faces'], 'face')}{told}")
     if summary["films"] > len(summary["films_first"]):
-        console.note(f"and {summary['films'] - len(summary['films_first']):,} more films")
+        console.note(f"and {counted(summary['films'] - len(summary['films_first']), 'more film')}")
     where = f" in {summary['results']}" if "results" in summary else ""
-    console.note(f"{summary['rows']:,} rows{where}")
+    console.note(f"{counted(summary['rows'], 'row')}{where}")
     for name, what in (("films_table", "summary of each film and face"), ("timelines", "timelines")):
         if name in summary:
             console.note(f"{what}: {summary[name]}")
-    for item in summary["skipped_first"]:
-        console.warn(f"{item['image']}: {item['reason']}")
-    if summary["skipped"]:
-        listed = f"; see {summary['skipped_list']}" if "skipped_list" in summary else ""
-        console.warn(f"{summary['skipped']:,} of {summary['films']:,} broke off; their rows so far stand{listed}")
-        raise typer.Exit(EXIT_PARTIAL)
 
 
 def _test(settings: InferSettings, console: Console) -> None:

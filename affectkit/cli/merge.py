@@ -11,6 +11,7 @@ import typer
 from affectkit.cli._console import Console
 from affectkit.cli._options import command
 from affectkit.config import Resolved, setting
+from affectkit.core.names import counted
 from affectkit.errors import EXIT_PARTIAL, DataError, UsageError
 
 FINISHED = {
@@ -88,7 +89,7 @@ def _render_inference(record: dict[str, Any], console: Console) -> None:
     else:
         console.note(f"{record['images']:,} images of {record['parts']} parts in {record['results']}")
     if record["skipped"]:
-        console.warn(f"{record['skipped']:,} image(s) skipped; see {record['skipped_list']}")
+        console.warn(f"{counted(record['skipped'], 'image')} skipped; see {record['skipped_list']}")
         raise typer.Exit(EXIT_PARTIAL)
 
 

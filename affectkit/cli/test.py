@@ -10,6 +10,7 @@ import typer
 from affectkit.cli._console import Console, shown, span
 from affectkit.cli._options import command
 from affectkit.config import Resolved
+from affectkit.core.names import counted
 from affectkit.errors import EXIT_PARTIAL, ThresholdError
 from affectkit.runners.batch import TEST
 from affectkit.runners.settings_tested import TestSettings
@@ -49,7 +50,7 @@ def render(summary: dict[str, Any], console: Console, *, results: Path | None) -
         for item in summary["skipped"][:20]:
             console.warn(f"skipped: {item['reason']}")
         console.warn(
-            f"{len(summary['skipped'])} image(s) skipped; the metrics are over the other {summary['images']:,}."
+            f"{counted(len(summary['skipped']), 'image')} skipped; metrics are over the other {summary['images']:,}."
         )
     if summary["missed"]:
         raise ThresholdError("; ".join(summary["missed"]) + ".")

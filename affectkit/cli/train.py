@@ -9,6 +9,7 @@ import typer
 from affectkit.cli._console import Console, shown, span
 from affectkit.cli._options import OUTPUT, command
 from affectkit.config import Resolved, option_name, plain
+from affectkit.core.names import counted
 from affectkit.errors import EXIT_PARTIAL
 from affectkit.runners.batch import TRAIN
 from affectkit.runners.settings import TrainSettings
@@ -42,7 +43,7 @@ def register(app: typer.Typer) -> None:
         render(result, console)
         if result["skipped"]:
             console.warn(
-                f"{len(result['skipped'])} image(s) could not be read and were skipped; metrics.json names them."
+                f"{counted(len(result['skipped']), 'image')} could not be read; metrics.json names what was skipped."
             )
             raise typer.Exit(EXIT_PARTIAL)
 

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from affectkit.core.names import SEPARATOR, readable
 from affectkit.errors import DataError, UsageError
 
 
@@ -44,15 +45,15 @@ def inner_path(name: str, endings: Collection[str], ending: str) -> PurePosixPat
     >>> str(inner_path("../a/./b.JPG", (".jpg",), ".png")), str(inner_path("/data/c.tif", (".jpg",), ".png"))
     ('a/b.JPG', 'data/c.tif.png')
     """
-    parts = [part for part in PurePosixPath(name.replace("\\", "/")).parts if part not in ("/", "..", ".")]
+    parts = [part for part in PurePosixPath(SEPARATOR.sub("/", name)).parts if part not in ("/", "..", ".")]
     inner = PurePosixPath(*parts)
     return inner if inner.suffix.lower() in endings else inner.with_name(inner.name + ending)
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write ``text`` (UTF-8) whole or not at all."""
+    """Write ``text`` (UTF-8; see ``names.readable`` for what is none) whole or not at all."""
     with whole_file(path) as part:
-        part.write_text(text, encoding="utf-8", newline="\n")
+        part.write_text(readable(text), encoding="utf-8", newline="\n")
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -61,15 +62,19 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def to_json(value: Any, indent: int | None = 2) -> str:
-    """``value`` as strict JSON: NaN and infinity as null, paths as text."""
-    return json.dumps(_finite(value), indent=indent, ensure_ascii=False, allow_nan=False, default=str)
+    """``value`` as strict JSON: NaN and infinity as null, paths as text, bytes that are no text as ``\\xff``."""
+    return json.dumps(
+        _finite(value), indent=indent, ensure_ascii=False, allow_nan=False, default=lambda other: readable(str(other))
+    )
 
 
 def _finite(value: Any) -> Any:
     if isinstance(value, dict):
-        return {str(key): _finite(item) for key, item in value.items()}
+        return {readable(str(key)): _finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_finite(item) for item in value]
+    if isinstance(value, str):
+        return readable(value)
     if isinstance(value, float) and not (float("-inf") < value < float("inf")):
         return None
     return value

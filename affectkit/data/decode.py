@@ -18,7 +18,6 @@ from affectkit.data.formats import IMAGE_EXTENSIONS, open_picture, refuse_raw, w
 from affectkit.data.limits import check_file, check_size, in_one_scan, limit_of, plain
 from affectkit.errors import DataError, UsageError
 
-VIDEO_EXTENSIONS = (".flv", ".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv")
 SYSTEM_NAMES = frozenset({"__MACOSX", "Thumbs.db", "desktop.ini", "@eaDir", "$RECYCLE.BIN"})
 
 DECODING = 2
@@ -182,13 +181,28 @@ def _open(path: Path, *, channels: int, max_pixels: int | None, wanted: Wanted |
             check_size(path, size, limit)
         else:
             check_size(path, image.size, limit)
-        image.load()
-        # After load: TIFF has been turned by Pillow by now, and a PNG may carry its EXIF behind the pixels.
-        orientation = orientation_of(image)
-        extent = Extent.of(size if scale > 1 else image.size, scale, orientation)
-        turn = _TURNS.get(orientation)
-        picture = _to_eight_bits(path, image, "RGB" if channels == 3 else "L")
-        return (picture if turn is None else picture.transpose(turn)), extent
+        picture, orientation = _loaded(path, image, channels)
+        return picture, Extent.of(size if scale > 1 else image.size, scale, orientation)
+
+
+def _loaded(path: Path, image: Image.Image, channels: int) -> tuple[Image.Image, int]:
+    """The picture that ``image`` stands at, decoded and upright, and the orientation that it had."""
+    image.load()
+    # After load: TIFF has been turned by Pillow by now, and a PNG may carry its EXIF behind the pixels.
+    orientation = orientation_of(image)
+    turn = _TURNS.get(orientation)
+    picture = _to_eight_bits(path, image, "RGB" if channels == 3 else "L")
+    return (picture if turn is None else picture.transpose(turn)), orientation
+
+
+def frame_pixels(path: Path, image: Image.Image) -> np.ndarray:
+    """The frame that ``image``, of the file ``path``, stands at: uint8 (H, W, 3), as ``read_image`` gives the first.
+
+    Raises:
+        DataError: it has more pixels than are allowed. Others: what a decoder makes of damaged bytes.
+    """
+    check_size(path, image.size, limit_of())
+    return _to_array(_loaded(path, image, 3)[0], 3)
 
 
 def _reduce(image: Image.Image, wanted: Wanted, limit: int) -> int:
@@ -277,49 +291,9 @@ def is_image_name(name: str) -> bool:
     return os.path.splitext(name)[1].lower() in IMAGE_EXTENSIONS
 
 
-def is_video_name(name: str) -> bool:
-    """Whether a file name ends like a film's."""
-    return os.path.splitext(name)[1].lower() in VIDEO_EXTENSIONS
-
-
 def is_hidden(name: str) -> bool:
     """Whether a name is hidden or left by a system (``.DS_Store``, ``._face.jpg``, ``__MACOSX``, ``Thumbs.db``)."""
     return name.startswith(".") or name in SYSTEM_NAMES
-
-
-def list_files(folder: Path, wanted: Callable[[str], bool], *, recursive: bool = False) -> Iterator[Path]:
-    """Files in ``folder`` whose names are ``wanted``, one after the other: a folder's sorted, then its sub-folders.
-
-    Hidden and system files are passed over. Links to folders are followed, each folder once.
-
-    Raises:
-        DataError: ``folder`` is missing or is not a folder (raised at once, before the first file is asked for).
-    """
-    folder = Path(folder)
-    if not folder.exists():
-        raise DataError(f"folder {folder} does not exist.")
-    if not folder.is_dir():
-        raise DataError(f"{folder} is not a folder.")
-    return _walk(folder, wanted, recursive, set())
-
-
-def _walk(folder: Path, wanted: Callable[[str], bool], recursive: bool, seen: set[tuple[int, int]]) -> Iterator[Path]:
-    try:
-        status = folder.stat()
-        if (status.st_dev, status.st_ino) in seen:
-            return
-        seen.add((status.st_dev, status.st_ino))
-        with os.scandir(folder) as entries:
-            visible = sorted((entry for entry in entries if not is_hidden(entry.name)), key=lambda entry: entry.name)
-    except OSError as error:
-        raise DataError(f"cannot list {folder}: {error.strerror or error}.") from error
-    for entry in visible:
-        if wanted(entry.name) and entry.is_file():
-            yield folder / entry.name
-    if recursive:
-        for entry in visible:
-            if entry.is_dir():
-                yield from _walk(folder / entry.name, wanted, recursive, seen)
 
 
 def orientation_of(image: Image.Image) -> int:

@@ -6,8 +6,9 @@ ITU-T T.81 (JPEG), ISO/IEC 14496-12 (``ftyp`` boxes: HEIF, AVIF, CR3), TIFF 6.0 
 
 from __future__ import annotations
 
+import contextlib
 import functools
-import importlib
+import importlib.metadata
 import os
 import struct
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from PIL import Image
 
+from affectkit.data.limits import limit_of
 from affectkit.errors import DataError
 
 if TYPE_CHECKING:
@@ -78,6 +80,14 @@ def _available(name: str) -> bool:
     except ImportError:
         return False
     return name in Image.OPEN
+
+
+def read_by() -> str:
+    """What reads pictures here: versions, and the limit of pixels; a picture that one cannot read another may."""
+    found = [f"Pillow {importlib.metadata.version('pillow')}"]
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+        found.append(f"pillow-heif {importlib.metadata.version('pillow-heif')}")
+    return ", ".join([*found, f"up to {limit_of():,} pixels"])
 
 
 def refuse_raw(path: Path, image: Image.Image) -> None:

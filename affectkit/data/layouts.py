@@ -19,6 +19,8 @@ from affectkit.data import affectnet, clips, tinyimagenet
 from affectkit.data.class_columns import Choice
 from affectkit.data.class_names import check_numbers
 from affectkit.data.decode import is_hidden, is_image_name
+from affectkit.data.file_kinds import PassedOver
+from affectkit.data.folders import broken_links, is_file, is_folder
 from affectkit.data.scales import Scale
 from affectkit.data.split import Split, some
 from affectkit.data.tables import header_of, read_tables
@@ -166,7 +168,7 @@ def _contents(root: Path) -> str:
 
 def _advice(root: Path) -> str:
     """The next step for folders that are nearly a dataset."""
-    subfolders = _visible(root, lambda entry: entry.is_dir())
+    subfolders = _visible(root, is_folder)
     if _visible(root, lambda entry: entry.name.lower().endswith((".zip", ".tar", ".gz", ".7z", ".rar"))):
         return "Unpack the archive first."
     if len(subfolders) == 1:
@@ -176,7 +178,7 @@ def _advice(root: Path) -> str:
 
 def _tables(root: Path, notes: list[str], *, strict: bool) -> dict[str, Path]:
     """The tables of a dataset by split. Unless ``strict``, those without a ``filename`` column are passed over."""
-    files = _visible(root, lambda entry: entry.name.lower().endswith(".csv") and entry.is_file())
+    files = _visible(root, lambda entry: entry.name.lower().endswith(".csv") and is_file(entry))
     stems: dict[str, list[str]] = {}
     for name in files:
         stems.setdefault(os.path.splitext(name)[0].lower(), []).append(name)
@@ -202,7 +204,7 @@ def _tables(root: Path, notes: list[str], *, strict: bool) -> dict[str, Path]:
 
 def _class_folders(root: Path) -> dict[str, Path]:
     """Folders that hold class folders, by split; ``{"all": root}`` without split folders; empty where none fits."""
-    subfolders = _visible(root, lambda entry: entry.is_dir())
+    subfolders = _visible(root, is_folder)
     by_name: dict[str, list[str]] = {}
     for name in subfolders:
         by_name.setdefault(name.lower(), []).append(name)
@@ -232,7 +234,7 @@ def _has_image(folder: Path) -> bool:
 
 def _has_classes(folder: Path, number: int = 1, *, inner: bool = False) -> bool:
     """Whether at least ``number`` folders in ``folder`` hold images; ``inner``: or do so in their folder ``images``."""
-    for name in _visible(folder, lambda entry: entry.is_dir()):
+    for name in _visible(folder, is_folder):
         deeper = folder / name / tinyimagenet.IMAGES
         number -= _has_image(folder / name) or (inner and deeper.is_dir() and _has_image(deeper))
         if number == 0:
@@ -294,10 +296,10 @@ def _read_split(name: str, root: Path, folder: Path) -> tuple[Split, list[str], 
     """The split in ``folder/<class>/*``, its classes without images, and notes."""
     where = _relative(root, folder)
     prefix = "" if folder == root else f"{folder.name}/"
-    ids, labels, notes, others = [], [], [], 0
+    ids, labels, notes, others = [], [], [], PassedOver()
     classes: dict[str, str] = {}
     empty: list[str] = []
-    for entry in _visible(folder, lambda entry: entry.is_dir()):
+    for entry in _visible(folder, is_folder):
         inside, images, strange = _class_images(folder, entry, inner=name != "all")
         if not images and name == "all":
             notes.append(f"{entry}/ holds no images: not a class")
@@ -308,21 +310,24 @@ def _read_split(name: str, root: Path, folder: Path) -> tuple[Split, list[str], 
         classes[label] = entry
         if not images:
             empty.append(label)
-        others += strange
+        for other in strange:
+            others.add(other)
         ids += [f"{prefix}{inside}/{image}" for image in images]
         labels += [label] * len(images)
     if empty:
         notes.append(f"{where}: no images in {some(empty)}")
-    if others:
-        notes.append(f"{where}: {others:,} files or folders that are no images passed over")
+    if others.count:
+        notes.append(f"{where}: {others.count:,} files or folders that are no images passed over ({others.told})")
+    if broken := broken_links(folder):
+        notes.append(f"{where}: links that cannot be followed: {some(broken)}")
     names = tuple(sorted(classes))
     position = {label: index for index, label in enumerate(names)}
     numbers = np.array([position[label] for label in labels], dtype=np.int64)
     return Split(name, root, ids, names, labels=numbers), empty, notes
 
 
-def _class_images(folder: Path, entry: str, *, inner: bool) -> tuple[str, list[str], int]:
-    """Where in ``folder`` the images of the class folder ``entry`` lie, their names, and how many other files do.
+def _class_images(folder: Path, entry: str, *, inner: bool) -> tuple[str, list[str], list[str]]:
+    """Where in ``folder`` the images of the class folder ``entry`` lie, their names, and those of what else does.
 
     Args:
         inner: look into its folder ``images`` where it has none itself.
@@ -330,8 +335,8 @@ def _class_images(folder: Path, entry: str, *, inner: bool) -> tuple[str, list[s
     files = _visible(folder / entry, lambda entry: True)
     images = [file for file in files if is_image_name(file)]
     if images or not inner or not (folder / entry / tinyimagenet.IMAGES).is_dir():
-        return entry, images, len(files) - len(images)
-    beside = sum(file != tinyimagenet.IMAGES and not file.endswith(tinyimagenet.BOXES) for file in files)
+        return entry, images, [file for file in files if not is_image_name(file)]
+    beside = [file for file in files if file != tinyimagenet.IMAGES and not file.endswith(tinyimagenet.BOXES)]
     inside, images, strange = _class_images(folder, f"{entry}/{tinyimagenet.IMAGES}", inner=False)
     return inside, images, strange + beside
 

@@ -19,6 +19,7 @@ import psutil
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from affectkit.core.names import counted
 from affectkit.core.process import end_with_parent, keep_freed_memory
 from affectkit.core.progress import Reporter
 from affectkit.core.randomness import numpy_generator
@@ -270,7 +271,7 @@ def refuse_failures(failures: Sequence[Failure], on_error: str, *, hint: str = S
         listed = "\n".join(f"  - {failure.reason}" for failure in failures[:10])
         more = f"\n  and {len(failures) - 10} more" if len(failures) > 10 else ""
         raise DataError(
-            f"{len(failures)} image(s) cannot be read:\n{listed}{more}",
+            f"{counted(len(failures), 'image')} cannot be read:\n{listed}{more}",
             hint,
         )
 

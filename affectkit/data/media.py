@@ -9,7 +9,7 @@ import numpy as np
 from torch.utils.data import Dataset
 
 from affectkit.core.spec import InputSpec
-from affectkit.data.decode import is_image_name, is_video_name, load_for
+from affectkit.data.decode import load_for
 from affectkit.data.loading import Held, PathImages, SplitImages, collate
 from affectkit.data.split import Split
 
@@ -51,13 +51,6 @@ def files_of(spec: InputSpec) -> tuple[Dataset, Callable[[Any], dict[str, Any]]]
     from affectkit.data.clip_loading import PathClips, collate_clips
 
     return PathClips(spec), collate_clips
-
-
-def names_of(spec: InputSpec) -> Callable[[str], bool]:
-    """Whether a file is one that a model of ``spec`` takes, by its name."""
-    if spec.clip is None:
-        return is_image_name
-    return is_video_name
 
 
 def noun_of(spec: InputSpec) -> str:

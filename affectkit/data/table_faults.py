@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from affectkit.data.folders import is_file
 from affectkit.data.links import HINT, INSIDE, Links, not_there
 from affectkit.data.split import some
 from affectkit.errors import DataError
@@ -126,7 +127,7 @@ def _files_in(folder: str, names: list[str]) -> dict[str, bool]:
     try:
         if len(names) >= _SCAN_FROM:
             with os.scandir(folder) as entries:
-                return {entry.name: entry.is_symlink() for entry in entries if entry.is_file()}
+                return {entry.name: entry.is_symlink() for entry in entries if is_file(entry)}
     except OSError:
         return {}
     paths = {name: os.path.join(folder, name) for name in names}

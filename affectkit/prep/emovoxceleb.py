@@ -17,7 +17,8 @@ from affectkit.core.clipspec import EMOVOXCELEB
 from affectkit.core.files import whole_file
 from affectkit.core.progress import Reporter
 from affectkit.data.clips import FRAME_LABELS
-from affectkit.data.decode import is_image_name, list_files, read_image
+from affectkit.data.decode import is_image_name, read_image
+from affectkit.data.folders import list_files
 from affectkit.data.links import Links
 from affectkit.data.sound import mel_decibels, to_store
 from affectkit.data.split import some

@@ -17,7 +17,8 @@ from affectkit.core.clipspec import RML, RML_PRETRAINED, at_level
 from affectkit.core.libraries import load_library
 from affectkit.core.progress import Reporter
 from affectkit.core.randomness import address
-from affectkit.data.decode import is_video_name, list_files
+from affectkit.data.file_kinds import is_video_name
+from affectkit.data.folders import list_files
 from affectkit.data.sound import mel_decibels, to_store
 from affectkit.data.split import some
 from affectkit.data.video import check_clip_file, read_clip

@@ -46,13 +46,14 @@ def list_classes(root: Path, *, in_place: bool) -> Listing:
     if not root.is_dir():
         raise UsageError(f"PATH {root} is not a folder." if root.exists() else f"PATH {root} does not exist.")
     from affectkit.data.decode import is_hidden
+    from affectkit.data.folders import is_folder, link_fault
 
     base = "train/" if (root / "train").is_dir() else ""
     top = root / "train" if base else root
     _check_folder(top, root, in_place)
     with os.scandir(top) as entries:
         found = sorted((entry for entry in entries if not is_hidden(entry.name)), key=lambda entry: entry.name)
-    folders = [entry for entry in found if entry.is_dir()]
+    folders = [entry for entry in found if is_folder(entry)]
     if not base and any(entry.name in _SPLITS for entry in folders):
         there = ", ".join(entry.name for entry in folders if entry.name in _SPLITS)
         raise DataError(f"PATH {root} has no folder train, but {there}: it seems to be split already.")
@@ -61,7 +62,11 @@ def list_classes(root: Path, *, in_place: bool) -> Listing:
             f"there are no class folders in {top}.", "Images are looked for in PATH/train/<label>, or PATH/<label>."
         )
     listing = Listing(root, base)
-    listing.passed += [base + entry.name for entry in found if not entry.is_dir() and entry.name != "manifest.json"]
+    for entry in found:
+        if entry.is_symlink() and (why := link_fault(Path(entry.path))):
+            listing.faults.append((base + entry.name, why))
+        elif entry not in folders and entry.name != "manifest.json":
+            listing.passed.append(base + entry.name)
     for entry in folders:
         if not _is_text(entry.name):
             raise DataError(f"the class folder {entry.name!a} in {top} has a name that is not UTF-8.", "Rename it.")
@@ -112,10 +117,12 @@ def _list_class(listing: Listing, folder: os.DirEntry[str], in_place: bool) -> d
 def _bad_link(path: Path, root: Path, in_place: bool) -> str:
     if in_place:
         return "a link, and moving it may break it; use --output-path"
+    from affectkit.data.folders import link_fault
+
     links, there = Links(root), os.path.realpath(path)
     if links.way(path.relative_to(root).as_posix()) not in (INSIDE, "git-annex", "DVC"):
         return f"a link that leads out of the folder, to {there}"
-    return "" if os.path.isfile(there) else "a link to what is not a file"
+    return "" if os.path.isfile(there) else link_fault(path) or "a link to what is not a file"
 
 
 def _is_text(name: str) -> bool:

@@ -22,7 +22,7 @@ from affectkit.tasks.base import Task
 SAVED = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WEBP"}
 """Formats that a picture keeps; others become PNG, under their whole name and ``.png``."""
 
-Batches = Iterator[tuple[list[list[Any]], list[Failure]]]
+Batches = Iterator[tuple[list[list[Any]], list[Failure], dict[int, Any]]]
 
 
 class Drawer:
@@ -58,15 +58,16 @@ class Drawer:
 
     def drawn(self, batches: Batches) -> Batches:
         """``batches`` as they are, each with its pictures on disk."""
-        for rows, failures in batches:
-            for failure in failures:
+        for batch in batches:
+            rows = batch[0]
+            for failure in batch[1]:
                 self._paths.pop(failure.index, None)
             by_image: dict[int, list[list[Any]]] = {}
             for row in rows:
                 by_image.setdefault(row[0], []).append(row)
             for position, own in by_image.items():
                 self._draw(self._paths.pop(position), own)
-            yield rows, failures
+            yield batch
 
     def _draw(self, path: Path, rows: Sequence[list[Any]]) -> None:
         target = self.folder / inner_path(rows[0][1], SAVED, ".png")

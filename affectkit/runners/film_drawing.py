@@ -18,7 +18,8 @@ from av.error import FFmpegError
 from affectkit.core.boxes import Box
 from affectkit.core.files import inner_path, whole_file
 from affectkit.core.progress import Reporter
-from affectkit.data.film import TICK, Film, Picture
+from affectkit.data.film import TICK, Picture
+from affectkit.data.moving import reader_of
 from affectkit.errors import DataError, RunError, UsageError
 from affectkit.reports.annotate import Mark, annotated
 from affectkit.runners.film_sound import write_sound
@@ -103,7 +104,7 @@ def write_annotated(
     """
     from moviepy import VideoClip
 
-    film = Film(source)
+    film = reader_of(source)
     with contextlib.closing(iter(film)) as pictures:
         frames = _Frames(pictures, looks, stopping)
         if not frames.begin():

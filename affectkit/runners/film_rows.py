@@ -2,33 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
 from affectkit.core.files import inner_path, read_json, to_json, whole_file, write_json
+from affectkit.core.names import counted, readable
+from affectkit.data.identity import mark_of
 from affectkit.errors import CheckpointError, UsageError
 from affectkit.runners.film_sums import Columns
-from affectkit.runners.rows import (
-    FACE_COLUMNS,
-    FIRST,
-    RESULTS_RECORD,
-    ROWS,
-    SKIPPED,
-    Rows,
-    csv_line,
-    end_table,
-    open_text,
-)
+from affectkit.runners.journal import Journal, finished_items
+from affectkit.runners.listing import Item
+from affectkit.runners.planning_rows import Plan, plan
+from affectkit.runners.row_files import Rows, csv_line, open_text, rows_text
+from affectkit.runners.rows import FACE_COLUMNS, FILM_PLACE, FIRST, RESULTS_RECORD, ROWS, SKIPPED
 from affectkit.runners.settings_tested import InferSettings
 from affectkit.runners.tables import number
 
 VIDEO = "Video Name"
-FILM_COLUMNS = (VIDEO, "Frame", "Time", *FACE_COLUMNS)
-"""Frame from 0, seconds since the first one, then the face's number in the film and its box in the upright picture."""
+FILM_COLUMNS = (VIDEO, *FILM_PLACE, *FACE_COLUMNS)
+"""Frame from 0, seconds since the first one (empty for pages), then the face's number in the film and its box in the
+upright picture."""
 FILMS = "films.csv"
+KEPT = "films.jsonl"
+"""What is known of each film: its counts, means and shares, and what marks its file."""
 JOURNAL = "films.jsonl.part"
 TIMELINES = "timelines"
 SHARED = ("paths", "recursive", "faces_by", "every", "smooth", "seconds")
@@ -38,68 +37,78 @@ SHARED = ("paths", "recursive", "faces_by", "every", "smooth", "seconds")
 class FilmOutput:
     """Where the rows of films go, and what is known of those films.
 
-    The journal has a line a film that is done, with the length of the table after it: a rerun cuts the table there.
-
     Args:
-        summary: what the record says from the start. columns: the task's.
+        summary: what the record says from the start. columns: the task's. films: all of them, in order.
+        table: where rows go without results, after those of images; None: a table of their own on ``stdout``.
 
     Attributes:
-        done: names of the films that an earlier run has done, after entering; None where everything is, and ``before``
-            is its record then.
+        plan: what an earlier run has done and what is left, after entering; None where nothing is, and ``before`` is
+            its record then.
+        notes: what a user should know, after entering.
     """
 
-    def __init__(self, settings: InferSettings, summary: dict[str, Any], columns: Columns, stdout: IO[str]) -> None:
-        self.settings, self.summary, self.columns, self.stdout = settings, summary, columns, stdout
+    def __init__(
+        self,
+        settings: InferSettings,
+        summary: dict[str, Any],
+        columns: Columns,
+        stdout: IO[str],
+        *,
+        films: Sequence[Item] = (),
+        table: Rows | None = None,
+    ) -> None:
+        self.settings, self.summary, self.columns, self.films = settings, summary, columns, films
         self.header = [*FILM_COLUMNS, *columns.names]
         self.form = "jsonl" if settings.format == "parquet" else settings.format
-        self.totals = dict.fromkeys(("films", "looks", "faces", "rows", "skipped"), 0)
-        self.first: list[dict[str, Any]] = []
-        self.reasons: list[dict[str, str]] = []
-        self.done: set[str] | None = set()
+        self._clear_counts()
+        self.plan: Plan | None = Plan()
         self.before: dict[str, Any] = {}
+        self.notes: list[str] = []
         self.folder = settings.results
         self.final = self.part = None
+        self.table = table or Rows(stdout, self.header, self.form, begun=False)
         if self.folder is not None:
             self.final = self.folder / f"{ROWS}.{settings.format}"
             self.part = self.folder / f"{ROWS}.{self.form}.part"
-            self.journal, self.record = self.folder / JOURNAL, self.folder / RESULTS_RECORD
+            self.record = self.folder / RESULTS_RECORD
+            line = csv_line(self.header) if self.form == "csv" else ""
+            self.journal = Journal(self.part, self.folder / JOURNAL, line)
 
     def __enter__(self) -> FilmOutput:
         if self.final is None:
-            self.table = Rows(self.stdout, self.header, self.form, begun=False)
             return self
         self.folder.mkdir(parents=True, exist_ok=True)
-        if self.settings.resume and self.final.exists():
-            self._check_record()
-            self.done, self.before = None, read_json(self.record)
-            self.journal.unlink(missing_ok=True)
-            return self
-        if self.settings.resume and self.part.exists():
-            self._check_record()
-            self._recover()
-        else:
+        if not self.settings.resume or not self._goes_on():
             self._clear()
             write_json(self.record, self.summary)
-        self.stream, self.lines = open_text(self.part, "a"), open_text(self.journal, "a")
-        self.table = Rows(self.stream, self.header, self.form, begun=self.part.stat().st_size > 0)
+            self.journal.begin()
+        if self.plan is not None:
+            self.journal.open()
         return self
 
     def __exit__(self, *error: object) -> None:
-        if self.final is not None and self.done is not None:
-            self.stream.close()
-            self.lines.close()
+        if self.final is not None and self.plan is not None:
+            self.journal.close()
+
+    def has(self, film: Item) -> bool:
+        """Whether the rows of ``film`` stand already."""
+        return film.name in self.plan.kept
 
     def add(self, rows: list[list[Any]]) -> None:
         """Append rows of a film."""
-        self.table.add(rows)
+        if self.final is None:
+            self.table.add(rows)
+        else:
+            self.journal.write(rows_text(rows, self.header, self.form))
+            self.journal.rows.flush()
 
-    def end_film(self, told: dict[str, Any], rows: int) -> None:
+    def end_film(self, film: Item, told: dict[str, Any], rows: int) -> None:
         """A film is done: ``told`` of it, which has a ``reason`` where it broke, and how many rows it has."""
+        if "reason" in told:
+            told = {**told, "reason": readable(told["reason"])}
         if self.final is not None:
-            self.stream.flush()
-            length = os.fstat(self.stream.fileno()).st_size
-            self.lines.write(to_json({"bytes": length, "rows": rows, "film": told}, indent=None) + "\n")
-            self.lines.flush()
+            self.journal.end(film.name, {"rows": rows, "mark": mark_of(film.path), "film": told})
+            self.journal.flush()
         self._count(told, rows)
 
     def timeline(self, name: str) -> Path | None:
@@ -108,22 +117,28 @@ class FilmOutput:
 
     def conclude(self) -> dict[str, Any]:
         """Write the table of films and the record, give the table of rows its final name; returns the record."""
-        record = {**self.summary, **self.totals, "skipped_first": self.reasons, "films_first": self.first}
         if self.final is None:
-            return record
-        self.table.add([])  # the header, where no film had a picture
+            return self._told()
+        self.journal.close()
+        self._clear_counts()
+        for entry in self._entries():
+            self._count(entry["film"], entry["rows"])
         with whole_file(self.folder / FILMS) as part, open_text(part, "w") as stream:
             stream.writelines(csv_line([number(value) for value in row]) for row in self._film_rows())
-        record |= {"results": str(self.final), "films_table": str(self.folder / FILMS)}
+        with whole_file(self.folder / KEPT) as part, open_text(part, "w") as stream:
+            kept = ({key: value for key, value in entry.items() if key != "end"} for entry in self._entries())
+            stream.writelines(to_json(entry, indent=None) + "\n" for entry in kept)
+        record = self._told() | {"results": str(self.final), "films_table": str(self.folder / FILMS)}
         record |= {"timelines": str(self.folder / TIMELINES)} if (self.folder / TIMELINES).is_dir() else {}
         if self.totals["skipped"]:
             self._write_skipped()
             record["skipped_list"] = str(self.folder / SKIPPED)
-        # The record first: once the table has its final name, a rerun reads the record and does nothing.
+        else:
+            (self.folder / SKIPPED).unlink(missing_ok=True)
+        # The record first: a table under its final name is never without it.
         write_json(self.record, record)
-        end_table(self.part, self.final)
-        self.journal.unlink()
-        return record
+        self.journal.finish(self._names(), self.final)
+        return record | self.plan.told()
 
     def how_to_go_on(self) -> str:
         """The next step after a stop."""
@@ -131,21 +146,66 @@ class FilmOutput:
             return "Name --results DIR to be able to go on with --resume."
         return f"Go on with the same command and --resume; the rows so far are in {self.part}."
 
+    def _names(self) -> Iterator[str]:
+        return (film.name for film in self.films)
+
+    def _entries(self) -> Iterator[dict[str, Any]]:
+        return self.journal.told(self._names())
+
+    def _told(self) -> dict[str, Any]:
+        return {**self.summary, **self.totals, "skipped_first": self.reasons, "films_first": self.first}
+
+    def _clear_counts(self) -> None:
+        self.totals = dict.fromkeys(("films", "looks", "faces", "rows", "skipped"), 0)
+        self.first: list[dict[str, Any]] = []
+        self.reasons: list[dict[str, str]] = []
+
     def _count(self, told: dict[str, Any], rows: int) -> None:
         found = {"films": 1, "looks": told["looks"], "faces": told["faces"], "rows": rows}
         for name, value in {**found, "skipped": "reason" in told}.items():
             self.totals[name] += int(value)
-        name = readable(told["film"])
         if len(self.first) < FIRST:
-            self.first.append({**told, "film": name, "by_face": longest(told["by_face"])})
+            self.first.append({**told, "by_face": longest(told["by_face"])})
         if "reason" in told and len(self.reasons) < FIRST:
-            self.reasons.append({"image": name, "reason": readable(told["reason"])})
+            self.reasons.append({"image": told["film"], "reason": told["reason"]})
+
+    def _goes_on(self) -> bool:
+        """Take in what an earlier run has done; False where there is none."""
+        if self.part.exists() and (self.folder / JOURNAL).exists():
+            self._check_record()
+            self.journal.recover()
+            with contextlib.closing(self.journal.known()) as known:
+                self.plan = plan(self.films, known, finished=False)
+            said = f"; since then: {self.plan.described}" if self.plan.described else ""
+            self.notes.append(f"going on after {counted(len(self.plan.kept), 'film')}{said}")
+        elif self.final.exists() and (self.folder / KEPT).exists():
+            self._check_record()
+            with open_text(self.folder / KEPT, "r") as stream:
+                known = {told["name"]: told for told in map(json.loads, stream)}
+            self.plan = plan(self.films, known, finished=True)
+            if self.plan.is_idle:
+                self.journal.clear()
+                self.plan, self.before = None, read_json(self.record)
+                return True
+            self.notes.append(f"since {self.final} was written: {self.plan.described}")
+            items = finished_items(self.final, self.header, known.values(), 0)
+            self.journal.rebuild((told, raw) for told, _, raw in items if told["name"] in self.plan.kept)
+            for name in self.plan.gone:
+                self.timeline(name).unlink(missing_ok=True)
+        else:
+            if self.final.exists() or self.part.exists():
+                self._check_record()
+                self.notes.append("the rows there do not say which films they are of: all are predicted anew")
+            return False
+        return True
 
     def _clear(self) -> None:
-        names = (self.final, self.part, self.journal, self.folder / FILMS, self.folder / SKIPPED)
+        names = (self.final, self.part, *(self.folder / name for name in (JOURNAL, KEPT, FILMS, SKIPPED)))
         before = [path for path in names if path.exists()]
-        if before and not self.settings.force:
-            raise UsageError(f"{before[0]} exists.", "Add --resume to go on with it, or --force to replace it.")
+        if before and not (self.settings.force or self.settings.resume):
+            raise UsageError(
+                f"{before[0]} exists.", "Add --resume to go on with it, or to bring it up to date; --force replaces it."
+            )
         for path in before:
             path.unlink()
         for path in (self.folder / TIMELINES).rglob("*.png"):
@@ -166,24 +226,6 @@ class FilmOutput:
                 "Give the same options, another --results folder, or --force.",
             )
 
-    def _recover(self) -> None:
-        """Take in the films of the journal, and cut the table after the last of them."""
-        whole = self.journal.read_bytes() if self.journal.exists() else b""
-        whole = whole[: whole.rfind(b"\n") + 1]
-        self.journal.write_bytes(whole)
-        length = 0
-        for entry in self._entries():
-            length = entry["bytes"]
-            self.done.add(entry["film"]["film"])
-            self._count(entry["film"], entry["rows"])
-        with self.part.open("r+b") as stream:
-            stream.truncate(length)
-
-    def _entries(self) -> Iterator[dict[str, Any]]:
-        with open_text(self.journal, "r") as stream:
-            for line in stream:
-                yield json.loads(line)
-
     def _film_rows(self) -> Iterator[list[Any]]:
         """The header and rows of ``films.csv``: one a film, then one for each of its faces."""
         names: dict[str, None] = {}
@@ -199,10 +241,11 @@ class FilmOutput:
             film = entry["film"]
             for one in (film, *film["by_face"]):
                 whole = one is film
+                begin = (0.0 if film["seconds"] is not None else None) if whole else one["from"]
                 time = one.get("time", {})
                 yield [
                     film["film"],
-                    *(None if whole else one["face"], 0.0 if whole else one["from"]),
+                    *(None if whole else one["face"], begin),
                     *(film["seconds"] if whole else one["to"], one["seconds_seen"], one["looks"]),
                     *([film["looks_without_face"], film["faces"], film.get("reason")] if whole else [None] * 3),
                     *(one["mean"].get(name) for name in names),
@@ -219,9 +262,6 @@ class FilmOutput:
 
 def longest(faces: list[dict[str, Any]], most: int = FIRST) -> list[dict[str, Any]]:
     """Those of ``faces`` that were seen the longest, in the order of their numbers."""
-    return sorted(sorted(faces, key=lambda one: -one["seconds_seen"])[:most], key=lambda one: one["face"])
-
-
-def readable(text: str) -> str:
-    """``text`` for a record in JSON: what is not UTF-8 of a file's name is replaced."""
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return sorted(
+        sorted(faces, key=lambda one: -(one["seconds_seen"] or one["looks"]))[:most], key=lambda one: one["face"]
+    )

@@ -114,6 +114,13 @@ class Sums:
                     entry.labels[label] = entry.labels.get(label, 0.0) + passed
 
 
+def without_times(told: dict[str, Any]) -> dict[str, Any]:
+    """``Sums.told`` of pages, which have no times: shares are of looks."""
+    empty = {"seconds": None, "seconds_seen": None}
+    faces = [{**one, "seconds_seen": None, "from": None, "to": None} for one in told["by_face"]]
+    return {**told, **empty, "by_face": faces}
+
+
 class Log:
     """All that was seen of a film, in a file that is gone when this is closed: memory does not grow with the film."""
 

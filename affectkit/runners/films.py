@@ -8,28 +8,30 @@ to goes to ``films.csv`` and a timeline, all its frames with what was seen to an
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
-from torch import nn
 
+from affectkit.core.names import counted
 from affectkit.core.progress import Reporter
 from affectkit.core.spec import InputSpec
 from affectkit.data.camera import Camera
 from affectkit.data.faces import Finder
-from affectkit.data.film import Film
+from affectkit.data.moving import reader_of
 from affectkit.errors import DataError, DeviceError, UsageError
 from affectkit.runners.backends import set_up_backends
 from affectkit.runners.film_drawing import CameraFilm, Targets, marks_of, write_annotated
 from affectkit.runners.film_looks import Follower, Look, Seen, ahead, batched, looks
 from affectkit.runners.film_rows import FilmOutput, longest
-from affectkit.runners.film_sums import PLACES, Columns, Log, Sums
+from affectkit.runners.film_sums import PLACES, Columns, Log, Sums, without_times
 from affectkit.runners.listing import Item
+from affectkit.runners.means import Means
 from affectkit.runners.place import Place
 from affectkit.runners.processes import Group
+from affectkit.runners.row_files import Rows
 from affectkit.runners.settings_tested import InferSettings, parse_every
 from affectkit.runners.signals import StopFlag
 from affectkit.tasks.base import Task
@@ -37,25 +39,6 @@ from affectkit.tasks.base import Task
 DEPTH = 64
 """Looks, without their pictures, that the thread may be ahead of the network."""
 EVERY = "0.5s"
-
-
-@dataclass(frozen=True)
-class Means:
-    """What is looked with, whatever is looked at.
-
-    Attributes:
-        model: on the device of ``place``; ``settings.compile`` is seen to here. finder: None takes pictures whole.
-        stdout: where rows go without results.
-        summary: what the record says from the start, ``checkpoint_sha256`` and ``paths`` among it.
-    """
-
-    model: nn.Module
-    task: Task
-    place: Place
-    finder: Finder | None
-    stdout: IO[str]
-    summary: dict[str, Any]
-    reporter: Reporter
 
 
 @dataclass
@@ -85,25 +68,31 @@ class Course:
     name: str
     columns: Columns
     log: Log
+    reader: Any
     rows: int = 0
     sums: Sums = field(init=False)
 
     def __post_init__(self) -> None:
         self.sums = Sums(self.columns)
 
+    @property
+    def timed(self) -> bool:
+        """Whether frames have times, which the pages of a picture have not."""
+        return getattr(self.reader, "timed", True)
+
     def take(self, look: Look, found: list[Seen]) -> list[list[Any]]:
         """The rows of a look: one a face, or an empty one."""
         self.sums.add(look.time, found)
         self.log.add(look.time, found)
-        rows = rows_of(self.name, look, found, len(self.columns.names))
+        rows = rows_of(self.name, look, found, len(self.columns.names), timed=self.timed)
         self.rows += len(rows)
         return rows
 
 
-def rows_of(name: str, look: Look, found: list[Seen], width: int) -> list[list[Any]]:
+def rows_of(name: str, look: Look, found: list[Seen], width: int, *, timed: bool = True) -> list[list[Any]]:
     """The rows of a look at the film ``name`` (``FILM_COLUMNS``, the task's ``width`` columns): one a face, or an empty
-    one."""
-    begin = [name, look.number, float(look.time)]
+    one; without a time where it is not ``timed``."""
+    begin = [name, look.number, float(look.time) if timed else None]
     rows = [[*begin, one.number, *(round(value) for value in one.face.box), one.face.score, *one.row] for one in found]
     return rows or [[*begin, *[None] * (6 + width)]]
 
@@ -112,7 +101,7 @@ def refuse(settings: InferSettings, spec: InputSpec, group: Group) -> None:
     """Raise a UsageError where films, or a camera, cannot be looked at as asked."""
     if spec.clip is not None:
         given = [f"--{name}" for name in ("camera", "seconds", "annotate") if getattr(settings, name) is not None]
-        given += [f"--every {settings.every}"] if settings.every != EVERY else []
+        given += [f"--every {settings.every}"] if settings.every is not None else []
         given += ["--smooth"] if settings.smooth else []
         raise UsageError(
             f"{', '.join(given) or 'looking at films picture by picture'}: this model takes clips whole, picture and "
@@ -134,6 +123,9 @@ def infer_films(
     settings: InferSettings,
     films: Iterable[Item],
     means: Means,
+    *,
+    table: Rows | None = None,
+    targets: Targets | None = None,
 ) -> dict[str, Any]:
     """Predict the faces of ``films``; returns a summary with counts and what was skipped.
 
@@ -142,7 +134,8 @@ def infer_films(
     that breaks the rows so far stand; it is named in ``skipped.csv`` and counted as ``skipped``.
 
     Args:
-        films: no two of one name.
+        films: no two of one name. table: where rows go without results, after those of images.
+        targets: where annotated films go, if that is known already.
 
     Raises:
         UsageError: what is asked for cannot be done with films. DataError: there is no film, or with
@@ -152,16 +145,17 @@ def infer_films(
     films = list(films)
     if not films:
         raise DataError("there was no film to predict.")
-    targets = Targets(settings, films) if settings.annotate is not None else None
-    with _running(settings, means) as run:
-        if run.output.done is None:
+    if settings.annotate is not None and targets is None:
+        targets = Targets(settings, films)
+    with _running(settings, means, films, table) as run:
+        for text in run.output.notes:
+            means.reporter.note(text)
+        if run.output.plan is None:
             means.reporter.note(f"{run.output.final} is complete; nothing to do.")
             return run.output.before
         run.targets = targets
-        if run.output.done:
-            means.reporter.note(f"going on after {len(run.output.done):,} films")
         for film in films:
-            if film.name not in run.output.done:
+            if not run.output.has(film):
                 _infer_film(run, film)
         return run.output.conclude()
 
@@ -183,31 +177,32 @@ def infer_camera(
     targets = None
     if settings.annotate is not None:
         targets = Targets(settings, [Item(name, Path(name))])
-    with _running(settings, means) as run:
+    film = Item(name, Path(name))
+    with _running(settings, means, [film]) as run:
         run.targets = targets
         made = {} if open_camera is None else {"open_camera": open_camera}
         camera = Camera(
             settings.camera,
-            every=parse_every(settings.every),
+            every=parse_every(settings.every or EVERY),
             seconds=settings.seconds,
             stopped=lambda: run.stopping.requested,
             **made,
         )
-        _watch(run, name, camera)
+        _watch(run, film, camera)
         return run.output.conclude()
 
 
 @contextlib.contextmanager
-def _running(settings: InferSettings, means: Means) -> Iterator[Run]:
-    options = {"every": settings.every, "smooth": settings.smooth, "seconds": settings.seconds}
+def _running(settings: InferSettings, means: Means, films: Sequence[Item], table: Rows | None = None) -> Iterator[Run]:
+    options = {"every": settings.every or EVERY, "smooth": settings.smooth, "seconds": settings.seconds}
     columns = Columns.of(means.task)
-    output = FilmOutput(settings, {**means.summary, **options}, columns, means.stdout)
+    output = FilmOutput(settings, {**means.summary, **options}, columns, means.stdout, films=films, table=table)
     with contextlib.ExitStack() as stack:
         stack.enter_context(set_up_backends(means.place.device, means.place.precision))
         stopping = stack.enter_context(StopFlag(means.reporter))
         stack.enter_context(output)
         network = means.model
-        if output.done is not None:
+        if output.plan is not None:
             network = means.place.network(network, compiled=settings.compile, reporter=means.reporter)
         finder = means.finder or Finder("none")
         yield Run(settings, network, means.task, means.place, finder, means.reporter, output, stopping, columns)
@@ -216,10 +211,10 @@ def _running(settings: InferSettings, means: Means) -> Iterator[Run]:
 def _infer_film(run: Run, film: Item) -> None:
     """Rows, summary, timeline and annotated film of one film."""
     settings, spec = run.settings, run.task.spec
-    reader = Film(film.path, every=parse_every(settings.every), seconds=settings.seconds)
+    reader = reader_of(film.path, every=parse_every(settings.every or EVERY), seconds=settings.seconds)
     follower, fault = run.follower(), None
     with Log(run.columns) as log:
-        course = Course(film.name, run.columns, log)
+        course = Course(film.name, run.columns, log, reader)
         run.reporter.start(film.name, None, "looks")
         with contextlib.closing(ahead(looks(iter(reader), run.finder, spec), DEPTH)) as stream:
             try:
@@ -236,7 +231,8 @@ def _infer_film(run: Run, film: Item) -> None:
         run.reporter.finish()
         _refuse(run, fault)
         told = _told(course, reader.end, fault)
-        _draw_timeline(run, course, told)
+        if course.timed:
+            _draw_timeline(run, course, told)
         if run.targets is not None and told["looks"]:
             several = len(log.faces) > 1
             write_annotated(
@@ -247,15 +243,15 @@ def _infer_film(run: Run, film: Item) -> None:
                 stopping=run.stopping,
                 reporter=run.reporter,
             )
-        run.output.end_film(told, course.rows)
+        run.output.end_film(film, told, course.rows)
 
 
-def _watch(run: Run, name: str, camera: Camera) -> None:
+def _watch(run: Run, film: Item, camera: Camera) -> None:
     """Rows, summary, timeline and annotated film of a camera: each look is predicted before the next one."""
-    follower, fault = run.follower(), None
+    follower, fault, name = run.follower(), None, film.name
     with contextlib.ExitStack() as stack:
         log = stack.enter_context(Log(run.columns))
-        course = Course(name, run.columns, log)
+        course = Course(name, run.columns, log, camera)
         drawn = stack.enter_context(CameraFilm(run.targets.of(name))) if run.targets is not None else None
         run.reporter.start(name, None, "looks")
         try:
@@ -274,13 +270,13 @@ def _watch(run: Run, name: str, camera: Camera) -> None:
         run.reporter.finish()
         told = _told(course, camera.end, fault)
         _draw_timeline(run, course, told)
-        run.output.end_film(told, course.rows)
+        run.output.end_film(film, told, course.rows)
 
 
 def _stopped(run: Run, name: str) -> Exception:
     run.reporter.finish()
     done = run.output.totals["films"]
-    films = f"{done:,} film{'s are' if done != 1 else ' is'} done, {name} in part."
+    films = f"{counted(done, 'film is', 'films are')} done, {name} in part."
     return run.stopping.error(films, run.output.how_to_go_on(), resumable=run.output.final is not None)
 
 
@@ -291,7 +287,7 @@ def _refuse(run: Run, fault: DataError | None) -> None:
 
 
 def _told(course: Course, end: float, fault: DataError | DeviceError | None) -> dict[str, Any]:
-    told = {"film": course.name, **course.sums.told(end)}
+    told = {"film": course.name, **(course.sums.told(end) if course.timed else without_times(course.sums.told(end)))}
     return told if fault is None else {**told, "reason": fault.message}
 
 

@@ -15,15 +15,15 @@ import torch
 from torch import nn
 
 from affectkit.core.spec import InputSpec
-from affectkit.data.decode import is_image_name, is_video_name
 from affectkit.data.faces import Finder
+from affectkit.data.file_kinds import FILM, PICTURE, is_video_name
 from affectkit.data.given import is_picture, pictures_of
 from affectkit.data.loading import refuse_failures
 from affectkit.errors import DataError, UsageError
 from affectkit.runners.backends import set_up_backends
 from affectkit.runners.checkpoint import make_task
 from affectkit.runners.infer import finder_of, predict
-from affectkit.runners.listing import Item, find_items
+from affectkit.runners.listing import Item, find_inputs
 from affectkit.runners.place import Place
 from affectkit.runners.rows import FACE_COLUMNS, NAME
 from affectkit.runners.settings_tested import parse_every
@@ -102,7 +102,7 @@ class _Door:
         shared = {"batch_size": self.batch_size, "workers": 0, "place": self.place, "exact": self.exact}
         batches = predict(self.model, self.task, items, finder=self.finder, **shared)
         with contextlib.closing(batches):
-            for rows, failures in self._evaluating(batches):
+            for rows, failures, _ in self._evaluating(batches):
                 refuse_failures(failures, self.on_error, hint=SKIPPING)
                 for failure in failures:
                     warnings.warn(f"left out: {failure.reason}", stacklevel=2)
@@ -195,7 +195,7 @@ def items_of(x: Any, spec: InputSpec) -> Iterator[Item]:
 
 def numbered(items: Iterator[Item]) -> Iterator[Item]:
     """``items`` with their places in the whole."""
-    return (Item(item.name, item.path, position) for position, item in enumerate(items))
+    return (Item(item.name, item.path, position, item.fault) for position, item in enumerate(items))
 
 
 def _of_element(one: Any, place: int, spec: InputSpec) -> Iterator[Item]:
@@ -215,15 +215,14 @@ def _of_path(path: str | os.PathLike[str], spec: InputSpec, *, alone: bool) -> I
     if not text:
         raise UsageError(f"{X}: an empty path.", "Name a file, a folder or a pattern.")
     text = "./-" if text == "-" else text  # no standard input here
-    taken = is_video_name if spec.clip is not None else _is_taken
-    items = find_items([text], recursive=False, wanted=taken, noun="image" if spec.clip is None else "clip")
+    inputs = find_inputs([text], recursive=False)
+    kinds = (PICTURE, FILM) if spec.clip is None else (FILM,)
+    if not any(map(inputs.count, kinds)):
+        raise DataError(f"{text} holds no clip.", "This model takes clips, picture and sound together.")
+    items = itertools.chain.from_iterable(map(inputs.items, kinds))
     if alone or not Path(text).expanduser().is_dir():
-        return iter(items)
-    return (Item((Path(text) / item.name).as_posix(), item.path) for item in items)
-
-
-def _is_taken(name: str) -> bool:
-    return is_image_name(name) or is_video_name(name)
+        return items
+    return (Item((Path(text) / item.name).as_posix(), item.path, fault=item.fault) for item in items)
 
 
 def _refuse_picture(name: str, spec: InputSpec) -> None:

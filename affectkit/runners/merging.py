@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import shutil
@@ -12,19 +13,20 @@ from typing import Any
 
 from affectkit.core.files import read_json, sha256, sync, to_json, write_json
 from affectkit.core.progress import Reporter
-from affectkit.core.shards import Part, merged, read_parts
+from affectkit.core.shards import POSITION, Part, merged, read_parts
 from affectkit.errors import DataError, UsageError
+from affectkit.runners.journal import INPUTS_COLUMNS, input_values, read_inputs
+from affectkit.runners.row_files import Rows, csv_line, open_text, to_parquet
 from affectkit.runners.rows import (
     FACE_COLUMNS,
     FIRST,
+    INPUTS,
+    NAME,
     RESULTS_RECORD,
     ROWS,
     SKIPPED,
     SKIPPED_COLUMNS,
-    Rows,
-    csv_line,
-    open_text,
-    to_parquet,
+    Counts,
 )
 
 _BLOCK = 500
@@ -71,7 +73,7 @@ def _put_together(folder: Path, made: Path, parts: Sequence[Part], reporter: Rep
     lines = made / f"{ROWS}.{_form_of(parts)}"
     columns = next(told["columns"] for name, told in parts[0].record["tables"].items() if name == lines.name)
     faced, last = FACE_COLUMNS[0] in columns, None
-    images = faces = left_out = 0
+    counts = Counts()
     reasons: list[dict[str, str]] = []
     reporter.start("merging", parts[0].record["listed"], "images")
     with open_text(lines, "w") as stream, open_text(made / SKIPPED, "w") as skips:
@@ -81,33 +83,61 @@ def _put_together(folder: Path, made: Path, parts: Sequence[Part], reporter: Rep
             rows = [row for name, row in block if name == lines.name]
             table.add(rows)
             for row in rows:
-                images += row[0] != last
+                counts.images += row[0] != last
                 last = row[0]
-                faces += faced and row[1] not in ("", None)
+                counts.faces += faced and row[1] not in ("", None)
             skipped = [row for name, row in block if name == SKIPPED]
             skips.writelines(map(csv_line, skipped))
             reasons += [{"image": row[0], "reason": row[1]} for row in skipped[: FIRST - len(reasons)]]
-            left_out += len(skipped)
+            counts.skipped += len(skipped)
             reporter.advance(len(block))
     reporter.finish()
     final = folder / f"{ROWS}.{form}"
     if form == "parquet":
         to_parquet(lines, made / final.name)
         lines.unlink()
+    _merge_inputs(parts, made / INPUTS, counts)
     record = {
         **parts[0].record["summary"],
-        "images": images,
-        **({"faces": faces} if faced else {}),
-        "skipped": left_out,
+        **counts.told(faced=faced),
         "skipped_first": reasons,
         "results": str(final),
     }
-    if left_out:
+    if counts.skipped:
         record["skipped_list"] = str(folder / SKIPPED)
     else:
         (made / SKIPPED).unlink()
     write_json(made / RESULTS_RECORD, record)
     return record
+
+
+def _merge_inputs(parts: Sequence[Part], target: Path, counts: Counts) -> None:
+    """What marks the files of all parts, in the order of their positions, of which each part has every N-th."""
+    blocks = [_inputs_of(part) for part in parts]
+    with open_text(target, "w") as stream:
+        stream.write(csv_line([NAME, *INPUTS_COLUMNS]))
+        for position in range(parts[0].record["listed"]):
+            told = next(blocks[position % len(parts)], None)
+            if told is None or told["position"] != position:
+                raise DataError(
+                    f"{parts[position % len(parts)].folder / INPUTS} is not as it was written.",
+                    "Run this shard again with --force.",
+                )
+            if told["rows"]:
+                counts.add_frames(told["frames"])
+            stream.write(csv_line([told["name"], *input_values(told)]))
+
+
+def _inputs_of(part: Part) -> Iterator[dict[str, Any]]:
+    """What marks the files of a part, some hundreds at a time; none where an earlier version wrote it."""
+    path, taken = part.folder / INPUTS, 0
+    while path.exists():
+        with contextlib.closing(read_inputs(path, [POSITION, NAME])) as found:
+            block = list(itertools.islice(found, taken, taken + _BLOCK))
+        yield from block
+        taken += len(block)
+        if len(block) < _BLOCK:
+            return
 
 
 def _form_of(parts: Sequence[Part]) -> str:
@@ -123,7 +153,7 @@ def _blocks(rows: Iterator[tuple[str, list[Any]]]) -> Iterator[list[tuple[str, l
 
 def _same(folder: Path, made: Path, table: str) -> bool:
     """Whether ``folder`` holds what is in ``made`` already; paths in the record may be written otherwise."""
-    for name in (table, SKIPPED):
+    for name in (table, SKIPPED, INPUTS):
         if _hash(folder / name) != _hash(made / name):
             return False
     try:
@@ -155,7 +185,7 @@ def _install(folder: Path, made: Path, table: str) -> None:
     """Move the files from ``made`` into ``folder``, the table last."""
     if not (made / SKIPPED).exists():
         (folder / SKIPPED).unlink(missing_ok=True)
-    for name in (SKIPPED, RESULTS_RECORD, table):
+    for name in (SKIPPED, INPUTS, RESULTS_RECORD, table):
         if (made / name).exists():
             sync(made / name)
             os.replace(made / name, folder / name)

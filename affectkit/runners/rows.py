@@ -1,18 +1,18 @@
-"""The growing table of an inference: flushed as it is made, continued after a stop, whole under its final name."""
+"""The table of an inference on images: flushed as it grows, continued after a stop, whole under its final name."""
 
 from __future__ import annotations
 
+import contextlib
 import csv
-import io
 import itertools
-import json
-import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from operator import itemgetter
 from pathlib import Path
 from typing import IO, Any
 
 from affectkit.core.files import read_json, sync, whole_file, write_json
+from affectkit.core.names import counted, readable
 from affectkit.core.shards import (
     PART_RECORD,
     POSITION,
@@ -27,15 +27,24 @@ from affectkit.core.shards import (
     read_record,
     refuse_other_counts,
 )
+from affectkit.data.file_kinds import PassedOver
+from affectkit.data.formats import read_by
+from affectkit.data.identity import Mark
 from affectkit.data.loading import Failure
 from affectkit.errors import CheckpointError, DataError, UsageError
+from affectkit.runners.journal import INPUTS_COLUMNS, Journal, finished_items, input_values, read_inputs
+from affectkit.runners.listing import Item
+from affectkit.runners.planning_rows import Plan, plan
+from affectkit.runners.row_files import Rows, csv_line, open_text, rows_text
 from affectkit.runners.settings_tested import InferSettings
-from affectkit.runners.tables import number
 
 NAME = "Image Name"
 FACE_COLUMNS = ("Face", "x", "y", "width", "height", "Detector Score")
 """Number of a face in its image, the largest first; its box in pixels of the upright image, as the detector gave it."""
+FILM_PLACE = ("Frame", "Time")
 ROWS = "inference_results"
+INPUTS = "inputs.csv"
+JOURNAL = "images.jsonl.part"
 SKIPPED = "skipped.csv"
 SKIPPED_COLUMNS = (NAME, "Reason")
 RESULTS_RECORD = "inference.json"
@@ -44,39 +53,28 @@ FIRST = 20
 """Skipped images that the record names."""
 
 
-class Rows:
-    """A growing table in CSV or JSON lines: what is flushed stays, a torn last line is cut when it is continued.
+@dataclass
+class Counts:
+    """What a run came to: images with rows, their faces and rows, images skipped, those with frames not looked at."""
 
-    Args:
-        stream: where text goes. header: column names. form: ``csv`` or ``jsonl``.
-        begun: whether the header line stands already; it is written with the first rows, so that a command that
-            fails before them has printed nothing.
-    """
+    images: int = 0
+    faces: int = 0
+    rows: int = 0
+    skipped: int = 0
+    moving: int = 0
+    frames: int = 0
 
-    def __init__(self, stream: IO[str], header: list[str], form: str, *, begun: bool) -> None:
-        self.stream, self.header, self.form = stream, header, form
-        self.begun = begun or form != "csv"
+    def told(self, *, faced: bool) -> dict[str, Any]:
+        """As records have them."""
+        found = {"images": self.images, **({"faces": self.faces} if faced else {}), "skipped": self.skipped}
+        if self.moving:
+            found["more_frames"] = {"images": self.moving, "frames_not_looked_at": self.frames}
+        return found
 
-    def add(self, rows: list[list[Any]]) -> None:
-        """Append ``rows`` and flush."""
-        if not self.begun:
-            self.stream.write(csv_line(self.header))
-            self.begun = True
-        if self.form == "csv":
-            self.stream.writelines(csv_line([number(value) for value in row]) for row in rows)
-        else:
-            self.stream.writelines(
-                json.dumps(
-                    {
-                        key: round(value, 6) if isinstance(value, float) else value
-                        for key, value in zip(self.header, row, strict=True)
-                    },
-                    ensure_ascii=False,
-                )
-                + "\n"
-                for row in rows
-            )
-        self.stream.flush()
+    def add_frames(self, frames: int) -> None:
+        """Count an image that has so many frames, the first of which was looked at."""
+        self.moving += frames > 1
+        self.frames += frames - 1
 
 
 class Output:
@@ -87,11 +85,14 @@ class Output:
 
     Args:
         summary: what the record says from the start. header: columns of the table, the image name first.
+        items: gives all images of this run, in order, anew each time; ``listing`` those of all shards.
         precision: the number format of the forward pass, which all shards must share.
+        passed: files that were neither pictures nor films.
+        wide: rows leave room for the columns of films, which come into the same table.
 
     Attributes:
-        done: what an earlier run has accounted for, after entering: names, or for a shard names by position; None
-            where the table is complete.
+        notes: what a user should know, after entering.
+        plan: what an earlier run has done of ``items`` and what is left, after entering; None where nothing is.
     """
 
     def __init__(
@@ -101,144 +102,120 @@ class Output:
         header: list[str],
         stdout: IO[str],
         *,
+        items: Callable[[], Iterable[Item]] = tuple,
+        listing: Callable[[], Listing] = Listing,
         precision: str = "fp32",
+        passed: PassedOver | None = None,
+        wide: bool = False,
     ) -> None:
         self.settings, self.summary, self.stdout = settings, summary, stdout
+        self.items, self.listing = items, listing
         self.shard = Shard.parse(settings.shard) if settings.shard else None
+        self.faced, self.wide = FACE_COLUMNS[0] in header, wide
+        if wide:
+            header = [NAME, *FILM_PLACE, *FACE_COLUMNS, *header[1 + len(FACE_COLUMNS) * self.faced :]]
         self.columns = header
         self.header = header if self.shard is None else [POSITION, *header]
         self.identity = {**summary, "format": settings.format, "precision": precision}
         del self.identity["checkpoint"]  # the path; its hash stays
+        self.beside = {"read_by": read_by()}
+        self.beside |= {"passed_over": dict(passed.endings)} if passed is not None and passed.count else {}
         self.form = "jsonl" if settings.format == "parquet" else settings.format
-        self.faced = FACE_COLUMNS[0] in header
-        self.rows = self.images = self.faces = self.skipped = 0
+        self.counts = Counts()
         self.reasons: list[dict[str, str]] = []
-        self.done: set[str] | dict[int, str] | None = set()
-        self.final = self.record = self.part = self.skips = None
+        self.notes: list[str] = []
+        self.plan: Plan | None = Plan()
+        self.final = None
+        self.table = Rows(stdout, self.header, self.form, begun=False)
         if settings.results is not None:
             self.folder = settings.results / (self.shard.folder if self.shard else "")
             self.final = self.folder / f"{ROWS}.{self.form if self.shard else settings.format}"
-            self.record = self.folder / RESULTS_RECORD
+            self.record, self.skips = self.folder / RESULTS_RECORD, self.folder / SKIPPED
             self.part = self.folder / f"{ROWS}.{self.form}.part"
-            self.skips = self.folder / SKIPPED
+            line = csv_line(self.header) if self.form == "csv" else ""
+            self.journal = Journal(self.part, self.folder / JOURNAL, line)
 
     @property
     def count(self) -> int:
-        """Images accounted for."""
-        return self.images + self.skipped
+        """Images accounted for, by earlier runs too."""
+        return self.counts.images + self.counts.skipped + (len(self.plan.kept) if self.plan is not None else 0)
 
-    def has(self, position: int, name: str) -> bool:
-        """Whether an earlier run has accounted for an image.
-
-        Raises:
-            DataError: in a shard, that run saw another image at this position.
-        """
-        if self.shard is None:
-            return name in self.done
-        before = self.done.get(position) if self.done else None
-        if before not in (None, name):
-            raise self._changed(f"image {position} was {before!r} then and is {name!r} now")
-        return before is not None
+    def has(self, item: Item) -> bool:
+        """Whether the rows of an image stand already."""
+        return item.name in self.plan.kept
 
     def __enter__(self) -> Output:
         if self.final is None:
-            self._open(self.stdout, None)
             return self
         if self.shard is not None:
             refuse_other_counts(self.settings.results, self.shard)
         self.folder.mkdir(parents=True, exist_ok=True)
-        if self._is_complete():
-            self._check_record()
-            self.done = None
+        if not self._go_on():
             return self
-        if self.settings.resume:
-            if self.shard is not None and self.final.exists():  # ended before the part's record was written
-                os.replace(self.final, self.part)
-            if self.part.exists():
-                self._check_record()
-                self.done = self._recover()
-                self._open(open_text(self.part, "a"), open_text(self.skips, "a"))
-                return self
-        before = [path for path in (self.final, self.part, self.skips) if path.exists()]
-        if before and not self.settings.force:
-            raise UsageError(f"{before[0]} exists.", "Add --resume to go on with it, or --force to replace it.")
-        if self.shard is not None:  # first, so that no record ever tells of other files than stand beside it
-            (self.folder / PART_RECORD).unlink(missing_ok=True)
-        for path in before:
-            path.unlink()
-        if self.shard is not None:
-            begin_part(self.folder, self.shard, command=COMMAND, identity=self.identity)
-        write_json(self.record, self.summary)
-        self._open(open_text(self.part, "w"), open_text(self.skips, "w"))
+        self.journal.open()
         return self
 
     def __exit__(self, *error: object) -> None:
-        if self.final is not None and self.done is not None:
-            self.stream.close()
-            self.skip_stream.close()
+        if self.final is not None and self.plan is not None:
+            self.journal.close()
 
-    def add(self, rows: list[list[Any]], failures: list[Failure]) -> None:
-        """Write a batch: rows as ``predict`` gives them, position first, and images that failed."""
-        self.table.add(rows if self.shard else [row[1:] for row in rows])
-        self._count([row[1:] for row in rows])
-        self.skipped += len(failures)
-        self.reasons += [{"image": f.name, "reason": f.reason} for f in failures[: max(0, FIRST - len(self.reasons))]]
-        if self.skip_stream is not None and failures:
-            placed = ([f.index, f.name, f.reason] for f in failures)
-            self.skip_stream.writelines(csv_line(row if self.shard else row[1:]) for row in placed)
-            self.skip_stream.flush()
-
-    def _count(self, rows: list[list[Any]]) -> None:
-        """Take in ``rows``, name first, as many images whole."""
-        self.rows += len(rows)
-        self.images += sum(1 for _ in itertools.groupby(rows, key=itemgetter(0)))
-        if self.faced:
-            self.faces += sum(row[1] not in ("", None) for row in rows)
-
-    def conclude(self, listing: Listing) -> dict[str, Any]:
-        """Write the record and give the table its final name; returns the record.
+    def add(
+        self, rows: list[list[Any]], failures: list[Failure], marks: Mapping[int, tuple[Mark | None, int]] | None = None
+    ) -> None:
+        """Write a batch: rows as ``predict`` gives them, position first, and images that failed.
 
         Args:
-            listing: all images, those of other shards too.
+            marks: by position, what marks the file and how many frames it has.
         """
-        counts = {"images": self.images, **({"faces": self.faces} if self.faced else {}), "skipped": self.skipped}
-        record = {**self.summary, **counts, "skipped_first": self.reasons}
+        marks = marks or {}
+        done = [(own[0][0], own[0][1], own, "") for own in _images(rows)]
+        done += [(f.index, f.name, [], readable(f.reason)) for f in failures]
+        for position, name, own, reason in sorted(done, key=itemgetter(0)):
+            mark, frames = marks.get(position, (None, 1))
+            faces = sum(row[2] not in ("", None) for row in own) if self.faced else 0
+            self._count(name, len(own), faces, frames, reason)
+            if self.final is None:
+                continue
+            written = self._written(own) if self.shard else [row[1:] for row in self._written(own)]
+            self.journal.write(rows_text(written, self.header, self.form))
+            told = {"rows": len(own), "mark": mark, "frames": frames, "position": position}
+            told |= {"faces": faces} if self.faced else {}
+            self.journal.end(name, {**told, **({"reason": reason} if reason else {})})
         if self.final is None:
-            return record
-        if self.shard is not None and self.done and max(self.done) >= listing.count:
-            raise self._changed(f"there were more than {max(self.done)} images then and are {listing.count} now")
-        if not self.skipped:
-            self.skips.unlink(missing_ok=True)
-        record |= {"results": str(self.final)} | ({"skipped_list": str(self.skips)} if self.skipped else {})
-        if self.shard is not None:
-            record |= {"shard": str(self.shard), "listed": listing.count, "fingerprint": listing.fingerprint}
-        # The record first: once the table has its final name, a rerun reads the record and does nothing.
-        write_json(self.record, record)
-        end_table(self.part, self.final)
-        if self.shard is not None:
-            self._end_part(listing)
-        return record
+            self.table.add([row[1:] for row in self._written(rows)])
+        else:
+            self.journal.flush()
 
-    def _end_part(self, listing: Listing) -> None:
-        tables = [Table(self.final.name, self.columns, self.rows)]
-        if self.skipped:
-            sync(self.skips)
-            tables.append(Table(SKIPPED, SKIPPED_COLUMNS, self.skipped))
-        end_part(
-            self.folder,
-            self.shard,
-            command=COMMAND,
-            identity=self.identity,
-            listing=listing,
-            tables=tables,
-            more={"summary": self.summary},
-        )
+    def conclude(self) -> dict[str, Any]:
+        """Write the record and give the table its final name; returns the record, and what had changed since before."""
+        if self.final is None:
+            return self._told()
+        self.counts, self.reasons = Counts(), []
+        with whole_file(self.folder / INPUTS) as part, whole_file(self.skips) as skips:
+            self._write_lists(part, skips)
+        if not self.counts.skipped:
+            self.skips.unlink(missing_ok=True)
+        record = self._told() | {"results": str(self.final)}
+        record |= {"skipped_list": str(self.skips)} if self.counts.skipped else {}
+        listing = self.listing() if self.shard is not None else None
+        if listing is not None:
+            record |= {"shard": str(self.shard), "listed": listing.count, "fingerprint": listing.fingerprint}
+        # The record first: a table under its final name is never without it.
+        write_json(self.record, record)
+        self.journal.finish(self._names(), self.final)
+        if listing is not None:
+            self._end_part(listing)
+        return record | self.plan.told()
 
     def discard(self) -> None:
         """Remove what was begun, where there turned out to be nothing to do."""
-        for path in filter(None, (self.part, self.skips, self.record)):
+        if self.final is None:
+            return
+        self.journal.close()
+        self.plan = None
+        for path in (self.part, self.folder / JOURNAL, self.record):
             path.unlink(missing_ok=True)
-        if self.final is not None and self.shard is not None:
+        if self.shard is not None:
             (self.folder / PART_RECORD).unlink(missing_ok=True)
             self.folder.rmdir()
 
@@ -248,21 +225,154 @@ class Output:
             return "Name --results DIR to be able to go on with --resume."
         return f"Go on with the same command and --resume; the rows so far are in {self.part}."
 
-    def _open(self, stream: IO[str], skips: IO[str] | None) -> None:
-        self.stream, self.skip_stream = stream, skips
-        begun = self.part is not None and self.part.stat().st_size > 0
-        if self.skips is not None and self.skips.stat().st_size == 0:
-            skips.write(csv_line([*self.header[: self.header.index(NAME)], *SKIPPED_COLUMNS]))
-            skips.flush()
-        self.table = Rows(stream, self.header, self.form, begun=begun)
-        if self.shard is not None:
-            self.table.add([])  # the header, for a shard may have no image
+    def _names(self) -> Iterator[str]:
+        return (item.name for item in self.items())
 
-    def _is_complete(self) -> bool:
-        """Whether there is nothing to do; of a shard also without ``--resume``, for it is known what belongs there."""
-        if self.shard is None:
-            return self.settings.resume and self.final.exists()
-        if self.settings.force or not is_complete(self.folder):
+    def _told(self) -> dict[str, Any]:
+        return {**self.summary, **self.beside, **self.counts.told(faced=self.faced), "skipped_first": self.reasons}
+
+    def _written(self, rows: Sequence[list[Any]]) -> list[list[Any]]:
+        """``rows`` as the table has them, position first."""
+        if not self.wide:
+            return list(rows)
+        place = 2 + len(FACE_COLUMNS) * self.faced
+        none = [None] * len(FACE_COLUMNS)
+        return [[*row[:2], None, None, *(row[2:place] or none), *row[place:]] for row in rows]
+
+    def _count(self, name: str, rows: int, faces: int, frames: int, reason: str) -> None:
+        counts = self.counts
+        counts.rows += rows
+        counts.faces += faces
+        if reason:
+            counts.skipped += 1
+            self.reasons += [{"image": name, "reason": reason}] if len(self.reasons) < FIRST else []
+        else:
+            counts.images += 1
+            counts.add_frames(frames)
+
+    def _write_lists(self, inputs: Path, skips: Path) -> None:
+        """What marks each file, and what was skipped, in the order of the images; counts them."""
+        begin = self.header[: self.header.index(NAME)]
+        with open_text(inputs, "w") as listed, open_text(skips, "w") as skipped:
+            listed.write(csv_line([*begin, NAME, *INPUTS_COLUMNS]))
+            skipped.write(csv_line([*begin, *SKIPPED_COLUMNS]))
+            for told in self.journal.told(self._names()):
+                reason = told.get("reason", "")
+                self._count(told["name"], told["rows"], told.get("faces", 0), told["frames"], reason)
+                name = [told["position"], told["name"]] if begin else [told["name"]]
+                listed.write(csv_line([*name, *input_values(told)]))
+                if reason:
+                    skipped.write(csv_line([*name, reason]))
+
+    def _end_part(self, listing: Listing) -> None:
+        tables = [Table(self.final.name, self.columns, self.counts.rows)]
+        if self.counts.skipped:
+            sync(self.skips)
+            tables.append(Table(SKIPPED, SKIPPED_COLUMNS, self.counts.skipped))
+        end_part(
+            self.folder,
+            self.shard,
+            command=COMMAND,
+            identity=self.identity,
+            listing=listing,
+            tables=tables,
+            more={"summary": {**self.summary, **self.beside}},
+        )
+
+    def _go_on(self) -> bool:
+        """Make the journal ready, with what an earlier run has done in it; False where that was everything."""
+        whole = self.shard is not None and not self.settings.force and self._is_whole()
+        if whole:
+            self._check_record()
+        if self.settings.resume or whole:
+            if self.part.exists() and (self.folder / JOURNAL).exists():
+                self._check_record()
+                self.journal.recover()
+                with contextlib.closing(self.journal.known()) as known:
+                    return self._goes_on(known, finished=False)
+            if self.final.exists() and (self.folder / INPUTS).exists():
+                self._check_record()
+                columns = [*self.header[: self.header.index(NAME)], NAME]
+                known = {told["name"]: told for told in read_inputs(self.folder / INPUTS, columns)}
+                return self._goes_on(known, finished=True, whole=whole or self.shard is None)
+        self._begin()
+        return True
+
+    def _goes_on(self, known: Mapping[str, dict[str, Any]], *, finished: bool, whole: bool = False) -> bool:
+        """``_go_on`` where an earlier run has done the images ``known``; ``whole``: its record says that it ended."""
+        retry = read_json(self.record).get("read_by") != self.beside["read_by"]
+        self.plan = plan(self.items(), known, finished=finished, retry=retry, positions=self.shard is not None)
+        nothing = self.plan.is_idle or (self.plan.is_as_it_was and not self.settings.resume)
+        if finished and whole and nothing:
+            self.journal.clear()
+            self.plan = None
+            return False
+        if finished and not self.settings.resume:
+            raise UsageError(
+                f"{self.folder} is complete, but {self.plan.described}.",
+                "Add --resume to bring it up to date, or --force to run this shard again.",
+            )
+        if finished and self.plan.described:
+            self.notes.append(f"since {self.final} was written: {self.plan.described}")
+        elif not finished:
+            said = f"; since then: {self.plan.described}" if self.plan.described else ""
+            self.notes.append(f"going on after {counted(len(self.plan.kept), 'image')}{said}")
+        if self.shard is not None:  # first, so that no record ever tells of other files than stand beside it
+            begin_part(self.folder, self.shard, command=COMMAND, identity=self.identity)
+        if finished:
+            place = self.header.index(NAME)
+            items = finished_items(self.final, self.header, known.values(), place)
+            reasons = self._reasons()
+            self.journal.rebuild(
+                (self._told_of(told, rows, place, reasons), raw)
+                for told, rows, raw in items
+                if told["name"] in self.plan.kept
+            )
+        return True
+
+    def _reasons(self) -> dict[str, str]:
+        """Why images were skipped, by name, as the finished list says."""
+        if not self.skips.exists():
+            return {}
+        with open_text(self.skips, "r") as stream:
+            return {row[-2]: row[-1] for row in csv.reader(stream)}
+
+    def _told_of(
+        self, told: dict[str, Any], rows: list[list[Any]], place: int, reasons: Mapping[str, str]
+    ) -> dict[str, Any]:
+        """What the journal says of an image of a finished table."""
+        if not rows:
+            return {**told, "reason": reasons.get(told["name"], "could not be read")}
+        faces = {"faces": sum(row[place + 1] not in ("", None) for row in rows)} if self.faced else {}
+        return {**told, **faces}
+
+    def _begin(self) -> None:
+        """Start afresh, where that is allowed."""
+        names = (self.final, self.part, self.skips, self.folder / JOURNAL, self.folder / INPUTS)
+        before = [path for path in names if path.exists()]
+        if before and not (self.settings.force or self.settings.resume):
+            raise UsageError(
+                f"{before[0]} exists.", "Add --resume to go on with it, or to bring it up to date; --force replaces it."
+            )
+        if before and not self.settings.force:
+            self._check_record()
+            self.notes.append(f"{before[0]} does not say which files its rows are of: all are predicted anew")
+        if self.shard is not None:  # first, so that no record ever tells of other files than stand beside it
+            (self.folder / PART_RECORD).unlink(missing_ok=True)
+        for path in before:
+            path.unlink()
+        if self.shard is not None:
+            begin_part(self.folder, self.shard, command=COMMAND, identity=self.identity)
+        write_json(self.record, {**self.summary, **self.beside})
+        self.journal.begin()
+
+    def _is_whole(self) -> bool:
+        """Whether the part of this shard says that it is complete.
+
+        Raises:
+            DataError: it is damaged.
+        """
+        if not is_complete(self.folder):
             return False
         if lost := damage(Part(self.shard, self.folder, read_record(self.folder))):
             raise DataError(
@@ -297,112 +407,7 @@ class Output:
                 f"the rows in {self.folder} were made otherwise: {said}.", "Add --force to run this shard again."
             )
 
-    def _without_last(self, rows: list[list[Any]], whole: bytes) -> list[list[Any]]:
-        """Cut the rows of the last image off the table, whose bytes are ``whole``; returns those before them."""
-        place = self.header.index(NAME)
-        kept = list(itertools.takewhile(lambda row: row[place] != rows[-1][place], rows))
-        if self.form == "csv":
-            lost = len("".join(map(csv_line, rows[len(kept) :])).encode("utf-8", "surrogateescape"))
-        else:
-            lost = sum(len(line) for line in whole.splitlines(keepends=True)[len(kept) :])
-        self.part.write_bytes(whole[: len(whole) - lost])
-        return kept
 
-    def _changed(self, how: str) -> DataError:
-        return DataError(
-            f"the images have changed since {self.folder} was begun: {how}.",
-            "Add --force to run this shard again; affectkit merge will say whether others must be too.",
-        )
-
-    def _recover(self) -> set[str] | dict[int, str]:
-        """Cut a torn last line off the table and the skipped list, and return what is accounted for."""
-        found: list[list[Any]] = []
-        for path, form, kind in ((self.part, self.form, "rows"), (self.skips, "csv", "skipped")):
-            whole = path.read_bytes() if path.exists() else b""
-            whole = whole[: whole.rfind(b"\n") + 1]
-            while form == "csv" and whole.count(b'"') % 2:  # torn at the end of a line that a name holds
-                whole = whole[: whole.rfind(b"\n", 0, -1) + 1]
-            with path.open("wb") as stream:
-                stream.write(whole)
-            # Not splitlines: names may hold what Unicode counts as the end of a line.
-            lines = whole.decode("utf-8", "surrogateescape").split("\n")[:-1]
-            if form == "csv":
-                rows = list(csv.reader(line + "\n" for line in lines))[1:]
-            else:
-                rows = [list(json.loads(line).values()) for line in lines]
-            if kind == "rows":
-                if self.faced and rows:  # of the last image rows may be missing: it is done anew
-                    rows = self._without_last(rows, whole)
-                self._count([row[self.shard is not None :] for row in rows])
-            found += rows
-            if kind == "skipped":
-                self.skipped = len(rows)
-                self.reasons = [{"image": row[-2], "reason": row[-1]} for row in rows[:FIRST]]
-        if self.shard is None:
-            return {row[0] for row in found}
-        return {int(row[0]): row[1] for row in found}
-
-
-def open_text(path: Path, mode: str) -> IO[str]:
-    """A table file; names that are not UTF-8 go through it unchanged."""
-    return path.open(mode, encoding="utf-8", errors="surrogateescape", newline="")
-
-
-def csv_line(values: list[Any]) -> str:
-    """One line; where a value holds the end of one, all are quoted."""
-    odd = any(isinstance(value, str) and ("\r" in value or "\n" in value) for value in values)
-    buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="\n", quoting=csv.QUOTE_ALL if odd else csv.QUOTE_MINIMAL).writerow(values)
-    return buffer.getvalue()
-
-
-def end_table(part: Path, final: Path) -> None:
-    """Give a growing table that is complete its final name, and form."""
-    if final.suffix == ".parquet":
-        to_parquet(part, final)
-        part.unlink()
-    else:
-        sync(part)
-        os.replace(part, final)
-
-
-def to_parquet(source: Path, target: Path, rows: int = 50_000) -> None:
-    """Rewrite a JSON-lines table as Parquet, a row group at a time, whole or not at all."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    writer = None
-    with whole_file(target) as part:
-        for group in _groups(source, rows):
-            table = pa.Table.from_pylist(group, schema=writer.schema if writer else None)
-            empty = [name for name in table.column_names if pa.types.is_null(table.schema.field(name).type)]
-            if writer is None and empty:  # what a column holds shows further down, where a face was found
-                table = table.cast(_typed(pa, table.schema, source, empty, rows))
-            writer = writer or pq.ParquetWriter(part, table.schema)
-            writer.write_table(table)
-        writer.close()
-
-
-def _groups(source: Path, rows: int) -> Iterator[list[dict[str, Any]]]:
-    """The rows of a JSON-lines table, ``rows`` at a time; one group without any where there are none."""
-    with open_text(source, "r") as stream:
-        lines = map(json.loads, stream)
-        first = True
-        while (group := list(itertools.islice(lines, rows))) or first:
-            first = False
-            yield group
-
-
-def _typed(pa: Any, schema: Any, source: Path, names: list[str], rows: int) -> Any:
-    """``schema`` with the types that the columns ``names`` have anywhere in the table; null where nowhere."""
-    left = set(names)
-    for group in _groups(source, rows):
-        for name in sorted(left):
-            values = [row[name] for row in group if row[name] is not None]
-            if values:
-                place = schema.get_field_index(name)
-                schema = schema.set(place, pa.field(name, pa.array(values).type))
-                left.remove(name)
-        if not left:
-            break
-    return schema
+def _images(rows: Iterable[list[Any]]) -> Iterator[list[list[Any]]]:
+    """The rows of each image together."""
+    return (list(own) for _, own in itertools.groupby(rows, key=itemgetter(0)))

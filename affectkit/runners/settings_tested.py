@@ -150,12 +150,13 @@ class InferSettings(Runtime):
         group=FACES,
         metavar="DIR|FILE",
     )
-    every: str = setting(
-        "0.5s",
-        "How often a film is looked at: seconds, as 0.5s, or frames, as 15.",
+    every: str | None = setting(
+        None,
+        "How often a film is looked at: seconds, as 0.5s, or frames, as 15; given, animations and pages too.",
         check=parse_every,
         group=FACES,
         metavar="SECONDS|FRAMES",
+        default_text="0.5s; of animations the first frame",
     )
     smooth: float = setting(
         0.0, "Seconds over which the outputs of a face in a film are averaged; 0: not at all.", low=0, group=FACES

@@ -15,8 +15,6 @@ from PIL import Image
 from affectkit.core.spec import InputSpec
 from affectkit.data.decode import (
     IMAGE_EXTENSIONS,
-    is_image_name,
-    list_files,
     load_for,
     read_image,
     read_reduced,
@@ -310,16 +308,3 @@ def test_load_for(tmp_path: Path) -> None:
     spec = InputSpec("classification", 32, 32)
     full = resize(read_image(tmp_path / "b.jpg"), 32, 32, "crop")
     assert np.abs(load_for(tmp_path / "b.jpg", spec).astype(int) - full).max() <= 4
-
-
-def test_list_images(tmp_path: Path) -> None:
-    for name in ("b.JPG", "a.png", ".hidden.png", "._a.png", "note.txt", "sub/c.webp", "sub/z/d.gif", "__MACOSX/e.png"):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).touch()
-    (tmp_path / "sub" / "loop").symlink_to(tmp_path)
-    names = [path.relative_to(tmp_path).as_posix() for path in list_files(tmp_path, is_image_name, recursive=True)]
-    assert names == ["a.png", "b.JPG", "sub/c.webp", "sub/z/d.gif"]
-    assert [path.name for path in list_files(tmp_path, is_image_name)] == ["a.png", "b.JPG"]
-    for wrong, reason in ((tmp_path / "no", "does not exist"), (tmp_path / "a.png", "not a folder")):
-        with pytest.raises(DataError, match=reason):
-            list_files(wrong, is_image_name)

@@ -13,7 +13,7 @@ from torchvision.transforms import functional as vision
 
 from affectkit.core.clipspec import CREMAD, RML, ClipSpec, SoundSpec, at_level
 from affectkit.data import video
-from affectkit.data.decode import is_video_name
+from affectkit.data.file_kinds import is_video_name
 from affectkit.data.video import ClipFault, read_clip
 from affectkit.data.waveforms import averaged
 

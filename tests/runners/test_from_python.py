@@ -25,7 +25,7 @@ from affectkit.data.given import pictures_of
 from affectkit.errors import AffectkitError, DataError, UsageError
 from affectkit.prep.faces import PARAMETERS, draw_face, draw_look
 from affectkit.runners.infer import infer
-from affectkit.runners.rows import Rows
+from affectkit.runners.row_files import Rows
 from affectkit.runners.settings_tested import InferSettings
 
 README = Path(__file__).parent.parent.parent / "README.md"

@@ -14,7 +14,7 @@ from affectkit.core.progress import Silent
 from affectkit.errors import CheckpointError, DataError, Stopped, UsageError
 from affectkit.runners import infer as module
 from affectkit.runners.infer import infer
-from affectkit.runners.listing import find_items
+from affectkit.runners.listing import find_inputs
 from affectkit.runners.settings_tested import InferSettings
 
 HEADER = ["Image Name", "Predicted Label", "Confidence", *CLASSES]
@@ -65,7 +65,8 @@ def test_all_ways_of_naming_images(images, monkeypatch):
     monkeypatch.chdir(images)
 
     def names(*paths, listed="", recursive=False):
-        return [item.name for item in find_items(paths, recursive=recursive, listed=io.StringIO(listed))]
+        found = find_inputs(paths, recursive=recursive, listed=io.StringIO(listed))
+        return [item.name for item in found.items("picture")]
 
     assert names(str(images)) == [f"{k:03}.png" for k in range(12)]
     assert names("000.png", "001.png") == ["000.png", "001.png"]
@@ -87,7 +88,11 @@ def test_formats_hold_the_same_values(trained, images, tmp_path):
     for form in ("csv", "jsonl", "parquet"):
         summary, text = run(trained, images, format=form, results=tmp_path / form)
         assert text == "" and summary["results"].endswith(f"inference_results.{form}")
-        assert sorted(p.name for p in (tmp_path / form).iterdir()) == ["inference.json", f"inference_results.{form}"]
+        assert sorted(p.name for p in (tmp_path / form).iterdir()) == [
+            "inference.json",
+            f"inference_results.{form}",
+            "inputs.csv",
+        ]
     with (tmp_path / "csv" / "inference_results.csv").open(newline="") as stream:
         found["csv"] = list(csv.DictReader(stream))
     lines = (tmp_path / "jsonl" / "inference_results.jsonl").read_text().splitlines()

@@ -24,7 +24,7 @@ from affectkit.runners import infer as module
 from affectkit.runners.drawing import SAVED
 from affectkit.runners.infer import infer
 from affectkit.runners.merging import merge
-from affectkit.runners.rows import to_parquet
+from affectkit.runners.row_files import to_parquet
 from affectkit.runners.settings_tested import InferSettings, parse_every, parse_faces
 
 BOX = ["Face", "x", "y", "width", "height", "Detector Score"]

@@ -239,9 +239,6 @@ def test_what_films_cannot_be_is_refused(trained, finding, tmp_path):
     film = write_film(tmp_path / "a.mp4", 5)
     with pytest.raises(UsageError, match="--shard takes images, not films"):
         run(trained, film, results=tmp_path / "r", shard="1/2")
-    (tmp_path / "b.png").write_bytes(b"x")
-    with pytest.raises(UsageError, match="images and films"):
-        run(trained, film, tmp_path / "b.png")
     for others in ({"paths": [str(film)]}, {"resume": True, "results": tmp_path / "r"}):
         with pytest.raises(UsageError, match="--camera and"):
             resolve(InferSettings, flags={"checkpoint": trained, "camera": 0, **others})
