@@ -152,7 +152,7 @@ def test_clips_are_predicted_as_they_were_tested(trained, clone, tmp_path):
     )
     assert json.loads(one.stdout)["Predicted Label"] == predicted["1001_IEO_SAD_XX"]["Predicted Label"]
     (tmp_path / "empty").mkdir()
-    assert "holds no clip" in run("infer", tmp_path / "empty", "--checkpoint", trained / "run", code=1).stderr
+    assert "holds no image or film" in run("infer", tmp_path / "empty", "--checkpoint", trained / "run", code=1).stderr
 
 
 def test_probe(trained, tmp_path):
@@ -221,7 +221,8 @@ def test_baselines_stages_and_transfer(trained, tmp_path, monkeypatch):
         assert "accuracy" in json.loads((tmp_path / model / "metrics.json").read_text())["valid"]
     one = ("train", "--model", "cmvqvae", "--data", data, "--epochs", 1, *TINY)
     run(*one, "--output", tmp_path / "auto", "--stage", "autoencoder")
-    refused = invoke("infer", data, "--checkpoint", tmp_path / "auto")
+    clip = trained / "clone" / "VideoFlash" / "1001_IEO_SAD_XX.flv"
+    refused = invoke("infer", clip, "--checkpoint", tmp_path / "auto")
     assert refused.returncode == 2 and "has learned nothing" in refused.stderr
     valid = json.loads((tmp_path / "auto" / "metrics.json").read_text())["valid"]
     assert "accuracy" not in valid and "reconstruction" in valid
