@@ -213,7 +213,7 @@ def test_one_modality_alone(trained, clone, tmp_path, monkeypatch, mode):
     assert len(found.stdout.splitlines()) == (4 if mode == "image-only" else 2)
 
 
-def test_baselines_stages_and_transfer(trained, tmp_path, monkeypatch):
+def test_baselines_stages_and_transfer(clone, trained, tmp_path, monkeypatch):
     monkeypatch.setattr("affectkit.runners.train.Trainer.draw", lambda *_: None)  # pictures are not looked at
     data = trained / "data"
     for model in ("cmvqvae-baseline1", "cmvqvae-baseline2", "cmvqvae-baseline3", "cmvqvae-baseline4"):
@@ -221,7 +221,7 @@ def test_baselines_stages_and_transfer(trained, tmp_path, monkeypatch):
         assert "accuracy" in json.loads((tmp_path / model / "metrics.json").read_text())["valid"]
     one = ("train", "--model", "cmvqvae", "--data", data, "--epochs", 1, *TINY)
     run(*one, "--output", tmp_path / "auto", "--stage", "autoencoder")
-    clip = trained / "clone" / "VideoFlash" / "1001_IEO_SAD_XX.flv"
+    clip = clone / "VideoFlash" / "1001_IEO_SAD_XX.flv"
     refused = invoke("infer", clip, "--checkpoint", tmp_path / "auto")
     assert refused.returncode == 2 and "has learned nothing" in refused.stderr
     valid = json.loads((tmp_path / "auto" / "metrics.json").read_text())["valid"]
