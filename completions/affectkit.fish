@@ -765,7 +765,7 @@ complete -c affectkit -n '__affectkit_at "infer"' -l mask -x -a '(__affectkit_wo
 complete -c affectkit -n '__affectkit_at "infer"' -l fit -x -a '(__affectkit_words_12)' -d 'How an image is brought to the input size. Default: the checkpoint\'s'
 complete -c affectkit -n '__affectkit_at "infer"' -l faces -x -d 'Find faces and predict each: auto (a picture that is a face crop is taken...'
 complete -c affectkit -n '__affectkit_at "infer"' -l annotate -r -F -d 'Draw faces and predictions: into this folder, for a film into this file or...'
-complete -c affectkit -n '__affectkit_at "infer"' -l every -x -d 'How often a film is looked at: seconds, as 0.5s, or frames, as 15'
+complete -c affectkit -n '__affectkit_at "infer"' -l every -x -d 'How often a film is looked at: seconds, as 0.5s, or frames, as 15; given...'
 complete -c affectkit -n '__affectkit_at "infer"' -l smooth -x -d 'Seconds over which the outputs of a face in a film are averaged; 0: not at all'
 complete -c affectkit -n '__affectkit_at "infer"' -l camera -x -d 'Look at this camera, until Ctrl-C'
 complete -c affectkit -n '__affectkit_at "infer"' -l seconds -x -d 'End after so long, of a camera or of each film. Default: all'

@@ -431,7 +431,7 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
         '--fit How an image is brought to the input size. Default: the checkpoint''s',
         '--faces Find faces and predict each: auto (a picture that is a face crop is taken...',
         '--annotate Draw faces and predictions: into this folder, for a film into this file or...',
-        '--every How often a film is looked at: seconds, as 0.5s, or frames, as 15',
+        '--every How often a film is looked at: seconds, as 0.5s, or frames, as 15; given...',
         '--smooth Seconds over which the outputs of a face in a film are averaged; 0: not at all',
         '--camera Look at this camera, until Ctrl-C',
         '--seconds End after so long, of a camera or of each film. Default: all',
