@@ -19,6 +19,7 @@ from typing import Any
 import typer
 
 from affectkit import errors
+from affectkit.core.names import readable
 from affectkit.errors import AffectkitError
 from affectkit.runners import processes
 
@@ -118,7 +119,7 @@ class Console:
     def line(self, text: str = "") -> None:
         """A line of the result, as it is: no wrapping, no markup."""
         if not self.mute:
-            sys.stdout.write(text + "\n")
+            sys.stdout.write(readable(text) + "\n")
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]], *, title: str = "") -> None:
         """A table on stdout: drawn on a terminal, aligned text elsewhere; nothing with ``--json``."""
@@ -186,6 +187,7 @@ class Console:
         raise typer.Exit(code) from None
 
     def _say(self, text: str, colour: str = "", below: str = "") -> None:
+        text, below = readable(text), readable(below)
         if self._bar is not None:
             from rich.text import Text
 

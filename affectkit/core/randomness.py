@@ -23,7 +23,7 @@ def address(seed: int, *parts: str | int) -> int:
     False
     """
     text = "\x1f".join(f"{type(part).__name__}:{part}" for part in (seed, *parts))
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big") >> 1
+    return int.from_bytes(hashlib.blake2b(text.encode(errors="surrogateescape"), digest_size=8).digest(), "big") >> 1
 
 
 def numpy_generator(seed: int, *parts: str | int) -> np.random.Generator:

@@ -174,7 +174,7 @@ class InferSettings(Runtime):
         group=DATA,
         metavar="I/N",
     )
-    resume: bool = setting(False, "Continue the table that an interrupted run left in --results.", group=DATA)
+    resume: bool = setting(False, "Continue the table in --results, or bring a finished one up to date.", group=DATA)
     force: bool = setting(False, "Replace the table in --results.", group=DATA)
     on_error: str = setting("skip", "What a bad image does.", choices=("fail", "skip"), group=DATA)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from affectkit.core.files import write_text
+from affectkit.core.names import written_name
 
 
 def number(value: Any) -> Any:
@@ -29,9 +30,10 @@ def write_table(path: Path, columns: Mapping[str, Sequence[Any]]) -> None:
 
 
 def table_text(columns: Mapping[str, Sequence[Any]]) -> str:
-    """``columns`` as CSV."""
+    """``columns`` as CSV; names of files are as ``core.names.written_name`` writes them."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(columns)
-    writer.writerows([number(value) for value in row] for row in zip(*columns.values(), strict=True))
+    for row in zip(*columns.values(), strict=True):
+        writer.writerow([written_name(value) if isinstance(value, str) else number(value) for value in row])
     return buffer.getvalue()

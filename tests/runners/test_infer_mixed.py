@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from films import write_film
 from PIL import Image
-from support import CLASSES, Heard, invoke
+from support import CLASSES, TINY, Heard, invoke
 
 from affectkit.config import resolve
 from affectkit.core.progress import Silent
@@ -295,3 +295,24 @@ def test_a_name_that_is_no_text_goes_through_every_output(trained, tmp_path, for
     assert sorted(path.name for path in (tmp_path / "drawn").iterdir()) == [r"a\x5cxff.png", r"a\xff.png"]
     again = invoke("infer", tmp_path / "im", *options, "--results", tmp_path / "r", "--resume")
     assert again.returncode == 4 and "nothing to do" in again.stderr
+
+
+def test_a_name_that_is_no_text_can_be_trained_and_tested_on(tmp_path):
+    for split, label in ((s, c) for s in ("train", "valid", "test") for c in ("a", "b")):
+        folder = tmp_path / "data" / split / label
+        folder.mkdir(parents=True)
+        for number, picture in enumerate(pictures(3, 24)):
+            picture.save(tmp_path / "x.png")
+            shutil.move(os.fsencode(tmp_path / "x.png"), os.fsencode(folder) + b"/x\xff%d.png" % number)
+    with open(os.fsencode(tmp_path / "data/test/a") + b"/bad\xfe.png", "wb") as stream:
+        stream.write(b"broken")
+    shared = ("--data", tmp_path / "data", "--workers", "0")
+    options = ("--no-pretrained", "--epochs", "1", "--image-size", "24", "--output", tmp_path / "run")
+    done = invoke("train", "--model", TINY, *options, *shared, "--on-error", "skip")
+    assert done.returncode == 0, done.stderr
+    tested = ("--checkpoint", tmp_path / "run", "--results", tmp_path / "t", "--on-error", "skip", "--json")
+    done = invoke("test", *tested, *shared)
+    assert done.returncode == 4 and r"bad\xfe.png" in done.stderr
+    assert json.loads(done.stdout)["skipped"][0]["image"] == r"test/a/bad\xfe.png"
+    names = [row["Image Name"] for row in rows_of((tmp_path / "t" / "test_results.csv").read_text(encoding="utf-8"))]
+    assert names == [rf"test/{label}/x\xff{k}.png" for label in "ab" for k in range(3)]
