@@ -10,13 +10,13 @@ from typing import IO, Any
 
 from affectkit.core.files import inner_path, read_json, to_json, whole_file, write_json
 from affectkit.core.names import counted, readable
-from affectkit.data.identity import mark_of
+from affectkit.data.identity import Mark
 from affectkit.errors import CheckpointError, UsageError
 from affectkit.runners.film_sums import Columns
-from affectkit.runners.journal import Journal, finished_items
+from affectkit.runners.journal import Journal, anew, finished_items, is_of
 from affectkit.runners.listing import Item
 from affectkit.runners.planning_rows import Plan, plan
-from affectkit.runners.row_files import Rows, csv_line, open_text, rows_text
+from affectkit.runners.row_files import GROWING, Rows, csv_line, growing_form, open_text, rows_text
 from affectkit.runners.rows import FACE_COLUMNS, FILM_PLACE, FIRST, RESULTS_RECORD, ROWS, SKIPPED
 from affectkit.runners.settings_tested import InferSettings
 from affectkit.runners.tables import number
@@ -59,7 +59,7 @@ class FilmOutput:
     ) -> None:
         self.settings, self.summary, self.columns, self.films = settings, summary, columns, films
         self.header = [*FILM_COLUMNS, *columns.names]
-        self.form = "jsonl" if settings.format == "parquet" else settings.format
+        self.form = growing_form(settings.format)
         self._clear_counts()
         self.plan: Plan | None = Plan()
         self.before: dict[str, Any] = {}
@@ -80,7 +80,7 @@ class FilmOutput:
         self.folder.mkdir(parents=True, exist_ok=True)
         if not self.settings.resume or not self._goes_on():
             self._clear()
-            write_json(self.record, self.summary)
+            write_json(self.record, {**self.summary, "format": self.settings.format})
             self.journal.begin()
         if self.plan is not None:
             self.journal.open()
@@ -102,12 +102,13 @@ class FilmOutput:
             self.journal.write(rows_text(rows, self.header, self.form))
             self.journal.rows.flush()
 
-    def end_film(self, film: Item, told: dict[str, Any], rows: int) -> None:
-        """A film is done: ``told`` of it, which has a ``reason`` where it broke, and how many rows it has."""
+    def end_film(self, film: Item, told: dict[str, Any], rows: int, mark: Mark | None = None) -> None:
+        """A film is done: ``told`` of it, which has a ``reason`` where it broke, how many rows it has, and what marked
+        its file before it was read."""
         if "reason" in told:
             told = {**told, "reason": readable(told["reason"])}
         if self.final is not None:
-            self.journal.end(film.name, {"rows": rows, "mark": mark_of(film.path), "film": told})
+            self.journal.end(film.name, {"rows": rows, "mark": mark, "film": told})
             self.journal.flush()
         self._count(told, rows)
 
@@ -128,7 +129,8 @@ class FilmOutput:
         with whole_file(self.folder / KEPT) as part, open_text(part, "w") as stream:
             kept = ({key: value for key, value in entry.items() if key != "end"} for entry in self._entries())
             stream.writelines(to_json(entry, indent=None) + "\n" for entry in kept)
-        record = self._told() | {"results": str(self.final), "films_table": str(self.folder / FILMS)}
+        record = self._told() | {"format": self.settings.format, "results": str(self.final)}
+        record |= {"films_table": str(self.folder / FILMS)}
         record |= {"timelines": str(self.folder / TIMELINES)} if (self.folder / TIMELINES).is_dir() else {}
         if self.totals["skipped"]:
             self._write_skipped()
@@ -171,14 +173,16 @@ class FilmOutput:
 
     def _goes_on(self) -> bool:
         """Take in what an earlier run has done; False where there is none."""
-        if self.part.exists() and (self.folder / JOURNAL).exists():
+        grown = is_of(self.record, self.settings.format, growing=True)
+        own = is_of(self.record, self.settings.format)
+        if grown and self.part.exists() and (self.folder / JOURNAL).exists():
             self._check_record()
             self.journal.recover()
             with contextlib.closing(self.journal.known()) as known:
                 self.plan = plan(self.films, known, finished=False)
             said = f"; since then: {self.plan.described}" if self.plan.described else ""
             self.notes.append(f"going on after {counted(len(self.plan.kept), 'film')}{said}")
-        elif self.final.exists() and (self.folder / KEPT).exists():
+        elif own and self.final.exists() and (self.folder / KEPT).exists():
             self._check_record()
             with open_text(self.folder / KEPT, "r") as stream:
                 known = {told["name"]: told for told in map(json.loads, stream)}
@@ -193,14 +197,15 @@ class FilmOutput:
             for name in self.plan.gone:
                 self.timeline(name).unlink(missing_ok=True)
         else:
-            if self.final.exists() or self.part.exists():
+            if self.final.exists() or self.part.exists() or not own:
                 self._check_record()
-                self.notes.append("the rows there do not say which films they are of: all are predicted anew")
+                self.notes.append(anew(self.record, self.settings.format, str(self.folder)))
             return False
         return True
 
     def _clear(self) -> None:
-        names = (self.final, self.part, *(self.folder / name for name in (JOURNAL, KEPT, FILMS, SKIPPED)))
+        parts = [self.folder / f"{ROWS}.{form}.part" for form in GROWING]
+        names = (self.final, *parts, *(self.folder / name for name in (JOURNAL, KEPT, FILMS, SKIPPED)))
         before = [path for path in names if path.exists()]
         if before and not (self.settings.force or self.settings.resume):
             raise UsageError(
@@ -217,6 +222,11 @@ class FilmOutput:
             raise CheckpointError(
                 f"the rows in {self.folder} were made with another checkpoint.",
                 "Name that checkpoint, another --results folder, or --force.",
+            )
+        if "every" not in before:
+            raise UsageError(
+                f"the rows in {self.folder} are those of pictures, and now there are films alone.",
+                "Name another --results folder.",
             )
         now = json.loads(to_json(self.summary))
         if other := [key for key in SHARED if before.get(key) != now.get(key)]:

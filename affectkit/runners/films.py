@@ -20,6 +20,7 @@ from affectkit.core.progress import Reporter
 from affectkit.core.spec import InputSpec
 from affectkit.data.camera import Camera
 from affectkit.data.faces import Finder
+from affectkit.data.identity import mark_of
 from affectkit.data.moving import reader_of
 from affectkit.errors import DataError, DeviceError, UsageError
 from affectkit.runners.backends import set_up_backends
@@ -134,7 +135,8 @@ def infer_films(
     that breaks the rows so far stand; it is named in ``skipped.csv`` and counted as ``skipped``.
 
     Args:
-        films: no two of one name. table: where rows go without results, after those of images.
+        films: no two of one name; with a ``table`` none will do, where those of an earlier run have gone.
+        table: where rows go without results, after those of images.
         targets: where annotated films go, if that is known already.
 
     Raises:
@@ -143,9 +145,9 @@ def infer_films(
     """
     refuse(settings, means.task.spec, means.place.group)
     films = list(films)
-    if not films:
+    if not films and table is None:
         raise DataError("there was no film to predict.")
-    if settings.annotate is not None and targets is None:
+    if films and settings.annotate is not None and targets is None:
         targets = Targets(settings, films)
     with _running(settings, means, films, table) as run:
         for text in run.output.notes:
@@ -213,6 +215,7 @@ def _infer_film(run: Run, film: Item) -> None:
     settings, spec = run.settings, run.task.spec
     reader = reader_of(film.path, every=parse_every(settings.every or EVERY), seconds=settings.seconds)
     follower, fault = run.follower(), None
+    mark = mark_of(film.path) if run.output.final is not None else None  # before the pictures: a later change must show
     with Log(run.columns) as log:
         course = Course(film.name, run.columns, log, reader)
         run.reporter.start(film.name, None, "looks")
@@ -243,7 +246,7 @@ def _infer_film(run: Run, film: Item) -> None:
                 stopping=run.stopping,
                 reporter=run.reporter,
             )
-        run.output.end_film(film, told, course.rows)
+        run.output.end_film(film, told, course.rows, mark)
 
 
 def _watch(run: Run, film: Item, camera: Camera) -> None:

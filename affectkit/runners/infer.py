@@ -224,10 +224,10 @@ def _infer(settings: InferSettings, *, reporter: Reporter, listed: IO[str], stdo
         passed=named.inputs.passed,
         wide=named.films and settings.results is None,
     )
-    if not named.films:
-        return _infer_images(means, settings, drawer=drawer, output=output)
-    from affectkit.runners.mixed import infer_mixed
+    from affectkit.runners.mixed import has_films, infer_mixed
 
+    if not named.films and (named.alone or not has_films(settings)):
+        return _infer_images(means, settings, drawer=drawer, output=output)
     return infer_mixed(
         settings, named.inputs, means, output, lambda: _infer_images(means, settings, drawer=drawer, output=output)
     )

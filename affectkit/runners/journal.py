@@ -19,13 +19,30 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from affectkit.core.files import sync, to_json, whole_file
+from affectkit.core.files import read_json, sync, to_json, whole_file
 from affectkit.errors import DataError
-from affectkit.runners.row_files import open_text, rows_text, to_parquet
+from affectkit.runners.row_files import growing_form, open_text, rows_text, to_parquet
 
 INPUTS_COLUMNS = ("Size", "Modified", "Changed", "SHA-256", "Frames", "Rows")
 """Bytes; times in nanoseconds since 1970, of the content and of the entry; of the file; and rows in the table."""
 _HINT = "Add --force to predict everything anew."
+
+
+def is_of(record: Path, form: str, *, growing: bool = False) -> bool:
+    """Whether what stands beside ``record`` belongs to a table in the format ``form``, or that grows as one does.
+
+    The journal, and what marks the files, are of the last run alone; a table in another format may be older.
+    """
+    was = read_json(record).get("format", form) if record.exists() else form
+    return growing_form(was) == growing_form(form) if growing else was == form
+
+
+def anew(record: Path, form: str, what: str) -> str:
+    """Why nothing of an earlier run is kept for a table in the format ``form``; ``what`` stands there."""
+    if not is_of(record, form):
+        was = read_json(record)["format"]
+        return f"the last run there made {was}, its table stays as it is: all are predicted anew for {form}"
+    return f"{what} does not say which files its rows are of: all are predicted anew"
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,6 +101,7 @@ def _put_together(folder: Path, made: Path, parts: Sequence[Part], reporter: Rep
         **parts[0].record["summary"],
         **counts.told(faced=faced),
         "skipped_first": reasons,
+        "format": form,
         "results": str(final),
     }
     if counts.skipped:

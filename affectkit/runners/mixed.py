@@ -17,11 +17,16 @@ from affectkit.runners.journal import read_inputs
 from affectkit.runners.listing import Inputs
 from affectkit.runners.means import Means
 from affectkit.runners.row_files import csv_line, open_text
-from affectkit.runners.rows import FIRST, INPUTS, NAME, SKIPPED_COLUMNS, Output
+from affectkit.runners.rows import FIRST, INPUTS, NAME, RESULTS_RECORD, SKIPPED_COLUMNS, Output
 from affectkit.runners.settings_tested import InferSettings
 
 FOLDER = "films"
 """Where in the results those of films are, as a command for films alone would have left them."""
+
+
+def has_films(settings: InferSettings) -> bool:
+    """Whether an earlier run on pictures and films left results, which are to lose the films that have gone."""
+    return settings.results is not None and (settings.results / FOLDER / RESULTS_RECORD).exists()
 
 
 def infer_mixed(
@@ -37,7 +42,7 @@ def infer_mixed(
     """
     films = list(inputs.items(FILM))
     targets = None
-    if settings.annotate is not None:
+    if films and settings.annotate is not None:
         targets = Targets(settings, films)
         if targets.is_file:
             raise UsageError(

@@ -13,6 +13,9 @@ from typing import IO, Any
 from affectkit.core.files import whole_file
 from affectkit.runners.tables import number
 
+GROWING = ("csv", "jsonl")
+"""Formats in which tables grow."""
+
 
 class Rows:
     """A growing table in CSV or JSON lines: what is flushed stays, a torn last line is cut when it is continued.
@@ -34,6 +37,11 @@ class Rows:
             self.begun = True
         self.stream.write(rows_text(rows, self.header, self.form))
         self.stream.flush()
+
+
+def growing_form(form: str) -> str:
+    """The format in which a table grows that is to be ``form`` in the end."""
+    return "jsonl" if form == "parquet" else form
 
 
 def rows_text(rows: list[list[Any]], header: list[str], form: str) -> str:

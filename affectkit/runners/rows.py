@@ -32,10 +32,10 @@ from affectkit.data.formats import read_by
 from affectkit.data.identity import Mark
 from affectkit.data.loading import Failure
 from affectkit.errors import CheckpointError, DataError, UsageError
-from affectkit.runners.journal import INPUTS_COLUMNS, Journal, finished_items, input_values, read_inputs
+from affectkit.runners.journal import INPUTS_COLUMNS, Journal, anew, finished_items, input_values, is_of, read_inputs
 from affectkit.runners.listing import Item
 from affectkit.runners.planning_rows import Plan, plan
-from affectkit.runners.row_files import Rows, csv_line, open_text, rows_text
+from affectkit.runners.row_files import GROWING, Rows, csv_line, growing_form, open_text, rows_text
 from affectkit.runners.settings_tested import InferSettings
 
 NAME = "Image Name"
@@ -118,9 +118,9 @@ class Output:
         self.header = header if self.shard is None else [POSITION, *header]
         self.identity = {**summary, "format": settings.format, "precision": precision}
         del self.identity["checkpoint"]  # the path; its hash stays
-        self.beside = {"read_by": read_by()}
-        self.beside |= {"passed_over": dict(passed.endings)} if passed is not None and passed.count else {}
-        self.form = "jsonl" if settings.format == "parquet" else settings.format
+        told = {"passed_over": dict(passed.endings)} if passed is not None and passed.count else {}
+        self.beside = {"read_by": read_by(), **told}
+        self.form = growing_form(settings.format)
         self.counts = Counts()
         self.reasons: list[dict[str, str]] = []
         self.notes: list[str] = []
@@ -195,7 +195,7 @@ class Output:
             self._write_lists(part, skips)
         if not self.counts.skipped:
             self.skips.unlink(missing_ok=True)
-        record = self._told() | {"results": str(self.final)}
+        record = self._told() | {"format": self.settings.format, "results": str(self.final)}
         record |= {"skipped_list": str(self.skips)} if self.counts.skipped else {}
         listing = self.listing() if self.shard is not None else None
         if listing is not None:
@@ -285,12 +285,14 @@ class Output:
         if whole:
             self._check_record()
         if self.settings.resume or whole:
-            if self.part.exists() and (self.folder / JOURNAL).exists():
+            grown = is_of(self.record, self.settings.format, growing=True)
+            if grown and self.part.exists() and (self.folder / JOURNAL).exists():
                 self._check_record()
                 self.journal.recover()
                 with contextlib.closing(self.journal.known()) as known:
                     return self._goes_on(known, finished=False)
-            if self.final.exists() and (self.folder / INPUTS).exists():
+            own = self.shard is not None or is_of(self.record, self.settings.format)
+            if own and self.final.exists() and (self.folder / INPUTS).exists():
                 self._check_record()
                 columns = [*self.header[: self.header.index(NAME)], NAME]
                 known = {told["name"]: told for told in read_inputs(self.folder / INPUTS, columns)}
@@ -348,7 +350,8 @@ class Output:
 
     def _begin(self) -> None:
         """Start afresh, where that is allowed."""
-        names = (self.final, self.part, self.skips, self.folder / JOURNAL, self.folder / INPUTS)
+        parts = [self.folder / f"{ROWS}.{form}.part" for form in GROWING]
+        names = (self.final, *parts, self.skips, self.folder / JOURNAL, self.folder / INPUTS)
         before = [path for path in names if path.exists()]
         if before and not (self.settings.force or self.settings.resume):
             raise UsageError(
@@ -356,14 +359,14 @@ class Output:
             )
         if before and not self.settings.force:
             self._check_record()
-            self.notes.append(f"{before[0]} does not say which files its rows are of: all are predicted anew")
+            self.notes.append(anew(self.record, self.settings.format, str(before[0])))
         if self.shard is not None:  # first, so that no record ever tells of other files than stand beside it
             (self.folder / PART_RECORD).unlink(missing_ok=True)
         for path in before:
             path.unlink()
         if self.shard is not None:
             begin_part(self.folder, self.shard, command=COMMAND, identity=self.identity)
-        write_json(self.record, {**self.summary, **self.beside})
+        write_json(self.record, {**self.summary, **self.beside, "format": self.settings.format})
         self.journal.begin()
 
     def _is_whole(self) -> bool:
@@ -388,6 +391,9 @@ class Output:
                 f"the rows in {self.folder} were made with another checkpoint.",
                 "Name that checkpoint, another --results folder, or --force.",
             )
+        if "every" in before:
+            why = f"the rows in {self.folder} are those of films alone, and now there are pictures, too."
+            raise UsageError(why, "Name another --results folder.")
         same = ("paths", "recursive", "faces_by", "fit")
         if [before.get(key) for key in same] != [self.summary.get(key) for key in same]:
             was = " ".join(before["paths"]) + (" --recursive" if before["recursive"] else "")

@@ -316,3 +316,99 @@ def test_a_name_that_is_no_text_can_be_trained_and_tested_on(tmp_path):
     assert json.loads(done.stdout)["skipped"][0]["image"] == r"test/a/bad\xfe.png"
     names = [row["Image Name"] for row in rows_of((tmp_path / "t" / "test_results.csv").read_text(encoding="utf-8"))]
     assert names == [rf"test/{label}/x\xff{k}.png" for label in "ab" for k in range(3)]
+
+
+def told_of(folder) -> dict[str, bytes]:
+    """The tables in ``folder``."""
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*.*") if p.suffix != ".json"}
+
+
+def test_results_lose_films_that_have_all_gone(trained, phone, tmp_path):
+    results = tmp_path / "r"
+    run(trained, phone, results=results)
+    for name in ("clip.mp4", "old.3gp", "cut.mp4"):
+        (phone / name).unlink()
+    heard = Heard()
+    summary, _ = run(trained, phone, results=results, resume=True, reporter=heard)
+    assert any("3 (clip.mp4, cut.mp4, old.3gp) gone" in note for note in heard.notes)
+    assert summary["film_results"]["films"] == 0 and summary["film_results"]["skipped"] == 0
+    assert rows_of((results / "films" / "inference_results.csv").read_text()) == []
+    assert not list(results.rglob("*.mp4.png"))
+    run(trained, phone, results=tmp_path / "fresh")
+    for name in ("inference_results.csv", "skipped.csv"):
+        assert (results / name).read_bytes() == (tmp_path / "fresh" / name).read_bytes(), name
+    run(trained, phone, results=results, resume=True)  # and again
+    assert json.loads((results / "inference.json").read_text())["skipped"] == summary["skipped"]
+
+
+def test_results_of_films_alone_are_not_taken_for_those_of_pictures(trained, phone, tmp_path):
+    films = tmp_path / "films"
+    films.mkdir()
+    shutil.move(phone / "clip.mp4", films / "clip.mp4")
+    run(trained, films, results=tmp_path / "f")
+    before = told_of(tmp_path / "f")
+    shutil.copy(phone / "IMG_0.png", films)
+    with pytest.raises(UsageError, match="films alone"):
+        run(trained, films, results=tmp_path / "f", resume=True)
+    assert told_of(tmp_path / "f") == before
+    run(trained, films, results=tmp_path / "both")
+    (films / "IMG_0.png").unlink()
+    with pytest.raises(UsageError, match="those of pictures"):
+        run(trained, films, results=tmp_path / "both", resume=True)
+
+
+def test_a_table_in_another_format_is_not_vouched_for_by_the_marks_of_a_later_run(trained, phone, tmp_path):
+    results = tmp_path / "r"
+    run(trained, phone, results=results)
+    pictures(3)[2].save(phone / "IMG_0.png")
+    write_film(phone / "clip.mp4", 7)
+    run(trained, phone, results=results, resume=True, format="parquet")
+    heard = Heard()
+    run(trained, phone, results=results, resume=True, reporter=heard)
+    assert sum("anew for csv" in note for note in heard.notes) == 2
+    run(trained, phone, results=tmp_path / "fresh")
+    for name in ("inference_results.csv", "films/inference_results.csv"):
+        assert (results / name).read_bytes() == (tmp_path / "fresh" / name).read_bytes(), name
+
+
+def test_a_growing_table_in_another_format_is_not_gone_on_with(trained, phone, tmp_path, monkeypatch):
+    from affectkit.runners import infer as module
+
+    results = tmp_path / "r"
+    real = module.predict
+
+    def broken(*args, **options):
+        for batch in real(*args, **options):
+            yield batch
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "predict", broken)
+        for form in ("csv", "jsonl"):
+            with pytest.raises(KeyboardInterrupt):
+                run(trained, phone, results=results, resume=form != "csv", format=form, batch_size=1)
+            assert (results / f"inference_results.{form}.part").exists()
+    run(trained, phone, results=results, resume=True)
+    run(trained, phone, results=tmp_path / "fresh")
+    for name in ("inference_results.csv", "skipped.csv"):
+        assert (results / name).read_bytes() == (tmp_path / "fresh" / name).read_bytes(), name
+    assert not list(results.rglob("*.part"))
+
+
+def test_a_film_that_changes_while_it_is_looked_at_is_looked_at_again(trained, phone, tmp_path, monkeypatch):
+    from affectkit.runners import films as module
+
+    results = tmp_path / "r"
+    real = module._told
+
+    def changed(*args):
+        write_film(phone / "clip.mp4", 7)
+        return real(*args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "_told", changed)
+        run(trained, phone / "clip.mp4", every="2", results=results)
+    run(trained, phone / "clip.mp4", every="2", results=results, resume=True)
+    run(trained, phone / "clip.mp4", every="2", results=tmp_path / "fresh")
+    name = "inference_results.csv"
+    assert (results / name).read_bytes() == (tmp_path / "fresh" / name).read_bytes()
