@@ -39,7 +39,8 @@ from affectkit.runners.listing import Inputs, Item, find_inputs
 from affectkit.runners.means import Means
 from affectkit.runners.place import Place
 from affectkit.runners.processes import Group, joined
-from affectkit.runners.rows import FACE_COLUMNS, NAME, Output
+from affectkit.runners.row_files import FILMS_FOLDER
+from affectkit.runners.rows import FACE_COLUMNS, NAME, RESULTS_RECORD, Output
 from affectkit.runners.settings_tested import InferSettings, parse_faces
 from affectkit.runners.signals import StopFlag
 from affectkit.tasks.base import Task
@@ -224,10 +225,12 @@ def _infer(settings: InferSettings, *, reporter: Reporter, listed: IO[str], stdo
         passed=named.inputs.passed,
         wide=named.films and settings.results is None,
     )
-    from affectkit.runners.mixed import has_films, infer_mixed
-
-    if not named.films and (named.alone or not has_films(settings)):
+    # Films that have all gone since lose their rows, too.
+    had_films = settings.results is not None and (settings.results / FILMS_FOLDER / RESULTS_RECORD).exists()
+    if not named.films and (named.alone or not had_films):
         return _infer_images(means, settings, drawer=drawer, output=output)
+    from affectkit.runners.mixed import infer_mixed
+
     return infer_mixed(
         settings, named.inputs, means, output, lambda: _infer_images(means, settings, drawer=drawer, output=output)
     )

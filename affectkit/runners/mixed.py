@@ -16,17 +16,9 @@ from affectkit.runners.films import infer_films
 from affectkit.runners.journal import read_inputs
 from affectkit.runners.listing import Inputs
 from affectkit.runners.means import Means
-from affectkit.runners.row_files import csv_line, open_text
-from affectkit.runners.rows import FIRST, INPUTS, NAME, RESULTS_RECORD, SKIPPED_COLUMNS, Output
+from affectkit.runners.row_files import FILMS_FOLDER, csv_line, open_text
+from affectkit.runners.rows import FIRST, INPUTS, NAME, SKIPPED_COLUMNS, Output
 from affectkit.runners.settings_tested import InferSettings
-
-FOLDER = "films"
-"""Where in the results those of films are, as a command for films alone would have left them."""
-
-
-def has_films(settings: InferSettings) -> bool:
-    """Whether an earlier run on pictures and films left results, which are to lose the films that have gone."""
-    return settings.results is not None and (settings.results / FOLDER / RESULTS_RECORD).exists()
 
 
 def infer_mixed(
@@ -49,7 +41,7 @@ def infer_mixed(
                 f"--annotate {settings.annotate} is a file, and there are pictures and films.", "Name a folder."
             )
     found = infer_images()
-    apart = settings if settings.results is None else replace(settings, results=settings.results / FOLDER)
+    apart = settings if settings.results is None else replace(settings, results=settings.results / FILMS_FOLDER)
     told = infer_films(apart, films, means, table=output.table, targets=targets)
     return _together(found, told, output)
 

@@ -15,6 +15,8 @@ from affectkit.runners.tables import number
 
 GROWING = ("csv", "jsonl")
 """Formats in which tables grow."""
+FILMS_FOLDER = "films"
+"""Where in the results of pictures and films those of films are, as a command for films alone would have left them."""
 
 
 class Rows:
