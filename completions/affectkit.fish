@@ -772,7 +772,7 @@ complete -c affectkit -n '__affectkit_at "infer"' -l seconds -x -d 'End after so
 complete -c affectkit -n '__affectkit_at "infer"' -l format -x -a '(__affectkit_words_30)' -d 'Format of the rows. Default: csv'
 complete -c affectkit -n '__affectkit_at "infer"' -l recursive -d 'Look into sub-folders too'
 complete -c affectkit -n '__affectkit_at "infer"' -l shard -x -d 'Predict every N-th image alone, as the I-th of N runs; affectkit merge...'
-complete -c affectkit -n '__affectkit_at "infer"' -l resume -d 'Continue the table that an interrupted run left in --results'
+complete -c affectkit -n '__affectkit_at "infer"' -l resume -d 'Continue the table in --results, or bring a finished one up to date'
 complete -c affectkit -n '__affectkit_at "infer"' -l force -d 'Replace the table in --results'
 complete -c affectkit -n '__affectkit_at "infer"' -l on-error -x -a '(__affectkit_words_1)' -d 'What a bad image does. Default: skip'
 complete -c affectkit -n '__affectkit_at "infer"' -l slurm -x -d 'Submit this command as a Slurm job: time=4:00:00,partition=gpu,gpus=1...'

@@ -438,7 +438,7 @@ Register-ArgumentCompleter -Native -CommandName 'affectkit', 'affectkit.exe' -Sc
         '--format Format of the rows. Default: csv',
         '--recursive Look into sub-folders too',
         '--shard Predict every N-th image alone, as the I-th of N runs; affectkit merge...',
-        '--resume Continue the table that an interrupted run left in --results',
+        '--resume Continue the table in --results, or bring a finished one up to date',
         '--force Replace the table in --results',
         '--on-error What a bad image does. Default: skip',
         '--slurm Submit this command as a Slurm job: time=4:00:00,partition=gpu,gpus=1...',

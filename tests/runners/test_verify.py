@@ -192,7 +192,7 @@ def test_an_error_of_a_process_is_raised_here_and_nothing_is_left(tmp_path, monk
         prove(data, images=3)
     (data / "images" / "train" / "003.png").write_bytes(b"no image")
     for cache in ("ram", "none"):
-        with pytest.raises(DataError, match="1 image.s. cannot be read") as caught:
+        with pytest.raises(DataError, match="1 image cannot be read") as caught:
             prove(data, steps=6, cache=cache)
         assert "--on-error skip" in caught.value.hint
     heard = Heard()
