@@ -5,7 +5,7 @@ of the command line, under ``affectkit.errors``.
 
 >>> import affectkit
 >>> import numpy as np
->>> from affectkit.prep.faces import PARAMETERS, draw_face, draw_look
+>>> from affectkit.prep.images.schematic_face import PARAMETERS, draw_face, draw_look
 >>> smile = [name in ("mouth_curve", "cheek_raise") for name in PARAMETERS]
 >>> picture = draw_face(smile, draw_look(np.random.default_rng(1)), size=96)
 >>> picture.shape, picture.dtype
@@ -25,6 +25,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from affectkit import errors
+from affectkit.core.version import VERSION as __version__
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     import pandas
     from torch import nn
 
-__version__ = "0.1.0"
 __all__ = ["__version__", "errors", "load", "predict", "to_pandas"]
 
 
@@ -63,7 +63,7 @@ def load(
         CheckpointError: the file is missing, damaged or not one of affectkit's, or CLIP's weights are others.
         DeviceError: the device is not there.
     """
-    from affectkit.runners.checkpoint import load_model
+    from affectkit.checkpoints.checkpoint import load_model
 
     return load_model(checkpoint, device=device, clip_weights=clip_weights, mode=mode, mask=mask, fit=fit)
 
@@ -115,7 +115,7 @@ def predict(
         DataError: a path does not exist, or an array is no picture; at once where it is ``x`` itself. A file cannot be
             read; the message names it.
     """
-    from affectkit.runners.from_python import predict_rows
+    from affectkit.inference.python_api import predict_rows
 
     return predict_rows(
         model, x, batch_size=batch_size, faces=faces, every=every, smooth=smooth, on_error=on_error, exact=exact
@@ -128,6 +128,6 @@ def to_pandas(rows: Iterable[Mapping[str, Any]]) -> pandas.DataFrame:
     Raises:
         UsageError: pandas is not installed, or ``rows`` are none.
     """
-    from affectkit.runners.from_python import to_pandas as as_table
+    from affectkit.inference.python_api import to_pandas as as_table
 
     return as_table(rows)

@@ -9,8 +9,8 @@ from unittest import mock
 import numpy as np
 import torch
 
-from affectkit.runners import learner
-from affectkit.runners.rehearsal import Rehearsal
+from affectkit.training import training_step
+from affectkit.training.resume_check.killed_run import Rehearsal
 
 
 class StreamedDropout(Rehearsal):
@@ -33,7 +33,7 @@ class StreamedMixup(Rehearsal):
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         rng = np.random.default_rng(0)
-        learner.numpy_generator = lambda *address: rng
+        training_step.numpy_generator = lambda *address: rng
 
 
 class StreamedBoth(StreamedDropout, StreamedMixup):
@@ -45,7 +45,7 @@ class UnseededMixup(Rehearsal):
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
-        learner.numpy_generator = lambda *address: np.random.default_rng()
+        training_step.numpy_generator = lambda *address: np.random.default_rng()
 
 
 class Forgetful(Rehearsal):

@@ -9,8 +9,8 @@ import av
 import numpy as np
 
 from affectkit.core.progress import Silent
-from affectkit.data.clips import ClipStore
-from affectkit.prep.cremad import prepare_cremad
+from affectkit.data.layouts.clip_store import ClipStore
+from affectkit.prep.clips.cremad import prepare_cremad
 
 SHARED = Path(__file__).parents[2] / "shared" / "data" / "cremad"
 """CREMA-D's tables, where they lie beside the checkout."""

@@ -10,16 +10,18 @@ from support import make_folders, make_votes, settings
 # The tests of `pytest -m quick`: every room of the package, in under a minute on two processors. The files here start
 # no process, train nothing and decode no film; tests/test_quick.py holds them to that.
 QUICK = (
-    "test_config", "test_quick", "cli/test_pipeline_command", "core/test_core", "core/test_libraries",
-    "core/test_shards",
-    "corruptions/test_framing", "corruptions/test_glass", "data/test_affectnet", "data/test_clips", "data/test_decode",
-    "data/test_layouts", "data/test_ratings_tables", "data/test_split", "data/test_tables", "data/test_tinyimagenet",
-    "data/test_tracks", "data/test_transforms", "losses/test_rating_losses", "metrics/test_calibration",
-    "metrics/test_classification_metrics", "metrics/test_distribution_metrics", "metrics/test_raters",
-    "metrics/test_ratings_metrics", "metrics/test_robustness_metrics", "models/test_cmvqvae_modules", "models/test_hub",
-    "models/test_pickled", "models/test_v1_components", "prep/test_affectnet_fused", "prep/test_pictures",
-    "prep/test_pipelines_v1", "reports/test_annotate", "reports/test_contact",
-    "runners/test_state", "schedules/test_curves", "tasks/test_audiovisual_task", "tasks/test_ratings_task",
+    "cli/test_pipeline_command", "core/test_core", "core/test_libraries", "core/test_shards",
+    "corruptions/test_framing", "corruptions/test_glass", "data/faces/test_tracking",
+    "data/layouts/test_affectnet_fused", "data/layouts/test_clip_store", "data/layouts/test_discovery",
+    "data/layouts/test_ratings_tables", "data/layouts/test_tables", "data/layouts/test_tinyimagenet",
+    "data/loading/test_transforms", "data/media/test_images", "data/test_split", "losses/test_rating_losses",
+    "metrics/test_calibration", "metrics/test_classification_metrics", "metrics/test_distribution_metrics",
+    "metrics/test_raters", "metrics/test_ratings_metrics", "metrics/test_robustness_metrics",
+    "models/external/test_hub", "models/external/test_restricted_pickle", "models/test_cmvqvae_modules",
+    "models/test_v1_components", "prep/augmentation/test_albumentations_v1",
+    "prep/augmentation/test_lossless_images", "prep/images/test_affectnet_fused", "reports/test_contact_sheet",
+    "reports/test_face_overlay", "schedules/test_curves", "tasks/test_audiovisual_task", "tasks/test_ratings_task",
+    "test_config", "test_quick", "training/test_resume_state",
 )  # fmt: skip
 
 
@@ -61,7 +63,7 @@ def votes(tmp_path_factory) -> Path:
 def trained(votes, tmp_path_factory) -> Path:
     """A run folder of the distribution task."""
     from affectkit.core.progress import Silent
-    from affectkit.runners.runs import train
+    from affectkit.training.run import train
 
     root = tmp_path_factory.mktemp("trained") / "run"
     train(settings(votes, root, task="distribution", epochs=8, lr=5e-3, seed=1, schedule="cosine"), reporter=Silent())

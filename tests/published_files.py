@@ -10,7 +10,7 @@ from support import CLIP_CONFIG
 from torch.nn import functional as F
 
 from affectkit.models import clip, vca
-from affectkit.models.published import TOWERS, Tower
+from affectkit.models.external.published import TOWERS, Tower
 
 TINY_TOWER = Tower("tiny", embed=64, width=64, layers=2, patch=8, size=32, config=CLIP_CONFIG)
 SCALARS = {"epoch": 31, "best_R": np.float64(0.81), "best_R2": np.float64(0.65), "best_rmse": np.float32(0.75)}

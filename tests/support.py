@@ -106,7 +106,7 @@ def clip_config(root: Path) -> Path:
 def vca_settings(data: Path, output: Path, **changes):
     """Settings of a VCA training that takes two seconds."""
     from affectkit.config import resolve
-    from affectkit.runners.settings import TrainSettings
+    from affectkit.settings.training import TrainSettings
 
     values = {
         "model": "vca", "data": data / "images", "labels": data / "ratings.csv", "output": output,
@@ -119,7 +119,7 @@ def vca_settings(data: Path, output: Path, **changes):
 def settings(data: Path, output: Path, **changes):
     """Settings of a training that takes a second."""
     from affectkit.config import resolve
-    from affectkit.runners.settings import TrainSettings
+    from affectkit.settings.training import TrainSettings
 
     values = {
         "data": data, "output": output, "model": TINY, "pretrained": False, "image_size": 24, "batch_size": 8,

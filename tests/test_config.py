@@ -7,7 +7,7 @@ import pytest
 
 from affectkit.config import dump_yaml, load_yaml, plain, resolve, setting
 from affectkit.errors import UsageError
-from affectkit.runners.settings import TrainSettings
+from affectkit.settings.training import TrainSettings
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import typer
 
-from affectkit import __version__
 from affectkit.cli import (
     cache,
     completions,
@@ -27,6 +26,7 @@ from affectkit.cli import (
     train,
     verify_resume,
 )
+from affectkit.core.version import VERSION
 
 HELP = """Train, test and run emotion models.
 
@@ -46,7 +46,7 @@ app = typer.Typer(
 
 def _version(asked: bool) -> None:
     if asked:
-        typer.echo(f"affectkit {__version__}")
+        typer.echo(f"affectkit {VERSION}")
         raise typer.Exit
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import typer
 
-from affectkit.cli._console import Console
-from affectkit.cli._options import command
+from affectkit.cli.console import Console
+from affectkit.cli.options import command
 from affectkit.config import Resolved, setting
 
 
@@ -36,7 +36,7 @@ def register(app: typer.Typer) -> None:
         Example: affectkit cache --clear --older-than 30
         """
         from affectkit.errors import UsageError
-        from affectkit.runners.feature_store import clear, root, stores
+        from affectkit.features.store import clear, root, stores
 
         s = resolved.settings
         found = stores()

@@ -8,8 +8,8 @@ from typing import Any
 
 import typer
 
-from affectkit.cli._console import Console
-from affectkit.cli._options import command
+from affectkit.cli.console import Console
+from affectkit.cli.options import command
 from affectkit.config import Resolved, setting
 from affectkit.errors import UsageError
 

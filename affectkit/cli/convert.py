@@ -8,10 +8,10 @@ from typing import Any
 
 import typer
 
-from affectkit.cli._console import Console
-from affectkit.cli._options import command
+from affectkit.cli.console import Console
+from affectkit.cli.options import command
 from affectkit.config import Resolved, setting
-from affectkit.runners.settings_codes import published_mask, published_mode
+from affectkit.settings.audiovisual import published_mask, published_mode
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,11 +63,11 @@ def register(app: typer.Typer) -> None:
 
         Example: affectkit convert VCA.pth vca.safetensors
         """
-        from affectkit.runners.convert import convert as run
+        from affectkit.checkpoints.convert import convert as run
 
         s = resolved.settings
         if s.half:
-            from affectkit.runners.halving import halve
+            from affectkit.checkpoints.half_precision import halve
 
             _show(halve(s.published, s.output, force=s.force), console)
             return
@@ -86,7 +86,7 @@ def register(app: typer.Typer) -> None:
 
 def _show(summary: dict[str, Any], console: Console) -> None:
     """What was written, and from what."""
-    from affectkit.runners.convert import megabytes
+    from affectkit.checkpoints.convert import megabytes
 
     console.result(summary)
     rows = [

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import typer
 
-from affectkit.cli._console import Console
-from affectkit.cli._options import command
+from affectkit.cli.console import Console
+from affectkit.cli.options import command
 from affectkit.config import Resolved, setting
 from affectkit.core.pixels import pixels_up_to
 from affectkit.corruptions import CORRUPTIONS, GROUPS, SCALES, several
-from affectkit.runners.settings import pixel_limit
+from affectkit.settings.training import pixel_limit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +62,7 @@ def register(app: typer.Typer) -> None:
             console.result({"corruptions": listed})
             console.table(["corruption", "group", "what it is"], [list(one.values()) for one in listed])
             return
-        from affectkit.runners.corruption_sheet import draw_sheet
+        from affectkit.robustness.preview import draw_sheet
 
         with pixels_up_to(s.max_pixels):
             scale = draw_sheet(

@@ -8,20 +8,20 @@ from typing import Any
 
 import typer
 
-from affectkit.cli._console import Console
-from affectkit.cli._options import command
+from affectkit.cli.console import Console
+from affectkit.cli.options import command
 from affectkit.config import Resolved, setting
 from affectkit.core.pixels import pixels_up_to
 from affectkit.errors import EXIT_PARTIAL
-from affectkit.runners.batch import PREP
-from affectkit.runners.settings import pixel_limit
+from affectkit.settings.training import pixel_limit
+from affectkit.slurm.job_policy import PREP
 
 LINKS = ("copy", "hardlink", "symlink", "reflink")
 
 
 def check_pattern(pattern: str) -> None:
     """Refuse what is no regular expression with one group."""
-    from affectkit.prep.split_groups import check_pattern
+    from affectkit.prep.datasplit.groups import check_pattern
 
     check_pattern(pattern)
 
@@ -91,7 +91,7 @@ def register(app: typer.Typer) -> None:
 
         Example: affectkit datasplit faces --output-path faces-split --balance --seed 27
         """
-        from affectkit.runners.signals import StopFlag
+        from affectkit.runtime.shutdown import StopFlag
 
         with StopFlag(console) as stopping, pixels_up_to(resolved.settings.max_pixels):
             if resolved.settings.undo:
@@ -101,7 +101,7 @@ def register(app: typer.Typer) -> None:
 
 
 def _undo(s: DatasplitSettings, console: Console, stopping: Any) -> None:
-    from affectkit.prep.datasplit import undo_split
+    from affectkit.prep.datasplit.split import undo_split
 
     root = s.output_path or s.path
     done = undo_split(root, force=s.force, dry_run=s.dry_run, reporter=console, stopping=stopping)
@@ -122,9 +122,9 @@ def render_undo(done: Any, root: Path, dry_run: bool, console: Console) -> None:
 
 
 def _split(resolved: Resolved[DatasplitSettings], console: Console, stopping: Any) -> None:
-    from affectkit.prep.datasplit import Options, split_folder
-    from affectkit.prep.pipelines import load_pipeline
-    from affectkit.prep.split_plan import Rules
+    from affectkit.prep.augmentation.pipeline import load_pipeline
+    from affectkit.prep.datasplit.plan import Rules
+    from affectkit.prep.datasplit.split import Options, split_folder
 
     s = resolved.settings
     train, test = s.balance or s.balance_train, s.balance or s.balance_test

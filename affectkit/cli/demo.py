@@ -13,8 +13,8 @@ from typing import Any
 
 import typer
 
-from affectkit.cli._console import Console, Terminated
-from affectkit.cli._options import command
+from affectkit.cli.console import Console, Terminated
+from affectkit.cli.options import command
 from affectkit.config import Resolved, setting
 from affectkit.errors import AffectkitError, UsageError
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import typer
 
-from affectkit.cli._console import Console
-from affectkit.cli._options import command
+from affectkit.cli.console import Console
+from affectkit.cli.options import command
 from affectkit.config import Resolved
 from affectkit.errors import EXIT_FAILED
 
@@ -29,7 +29,7 @@ def register(app: typer.Typer) -> None:
 
         Example: affectkit doctor
         """
-        from affectkit.runners.doctor import examine
+        from affectkit.doctor.environment import examine
 
         found = examine()
         console.result(found.to_dict())

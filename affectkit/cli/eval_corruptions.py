@@ -6,13 +6,13 @@ from typing import Any
 
 import typer
 
-from affectkit.cli._console import Console, shown
-from affectkit.cli._options import command
+from affectkit.cli.console import Console, shown
+from affectkit.cli.options import command
 from affectkit.config import Resolved
 from affectkit.core.names import counted
 from affectkit.errors import EXIT_PARTIAL, ThresholdError
-from affectkit.runners.batch import CORRUPTIONS
-from affectkit.runners.settings_robustness import RobustnessSettings
+from affectkit.settings.robustness import RobustnessSettings
+from affectkit.slurm.job_policy import CORRUPTIONS
 
 
 def register(app: typer.Typer) -> None:
@@ -29,7 +29,7 @@ def register(app: typer.Typer) -> None:
         Example: affectkit eval-corruptions --checkpoint runs/first --data faces --results robust --baseline
         other/corruptions.csv
         """
-        from affectkit.runners.robustness import eval_corruptions as run
+        from affectkit.robustness.sweep import eval_corruptions as run
 
         settings = resolved.settings
         summary = run(settings, reporter=console)

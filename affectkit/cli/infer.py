@@ -9,14 +9,14 @@ from typing import Any
 
 import typer
 
-from affectkit.cli._console import Console
-from affectkit.cli._options import command
+from affectkit.cli.console import Console
+from affectkit.cli.options import command
 from affectkit.cli.test import render
 from affectkit.config import Resolved
 from affectkit.core.names import counted
 from affectkit.errors import EXIT_PARTIAL, UsageError
-from affectkit.runners.batch import INFER
-from affectkit.runners.settings_tested import InferSettings, TestSettings
+from affectkit.settings.evaluation import InferSettings, TestSettings
+from affectkit.slurm.job_policy import INFER
 
 
 def register(app: typer.Typer) -> None:
@@ -45,7 +45,7 @@ def register(app: typer.Typer) -> None:
         if settings.labels is not None:
             _test(settings, console)
             return
-        from affectkit.runners.infer import infer as run
+        from affectkit.inference.infer import infer as run
 
         summary = run(settings, reporter=console, listed=sys.stdin, stdout=sys.stdout)
         console.result(summary)
@@ -113,7 +113,7 @@ def _films(summary: dict[str, Any], console: Console) -> None:
 
 def _test(settings: InferSettings, console: Console) -> None:
     """``--labels``: the tables and metrics of a test."""
-    from affectkit.runners.evaluate import test
+    from affectkit.evaluation.evaluate import test
 
     shared = {entry.name for entry in fields(TestSettings)} & {entry.name for entry in fields(InferSettings)}
     values = {name: getattr(settings, name) for name in shared}

@@ -8,8 +8,8 @@ from typing import Any
 
 import typer
 
-from affectkit.cli._console import Console
-from affectkit.cli._options import command
+from affectkit.cli.console import Console
+from affectkit.cli.options import command
 from affectkit.config import Resolved, setting
 from affectkit.core.names import counted
 from affectkit.errors import EXIT_PARTIAL, DataError, UsageError
@@ -56,11 +56,11 @@ def register(app: typer.Typer) -> None:
         if kind is None:
             _say_finished(s.folder, console)
         elif kind == "infer":
-            from affectkit.runners.merging import merge as run
+            from affectkit.inference.merge import merge as run
 
             _render_inference(run(s.folder, force=s.force, remove_parts=s.remove_parts, reporter=console), console)
         elif kind.startswith("prep "):
-            from affectkit.prep.merging import merge as run
+            from affectkit.prep.images.merge import merge as run
 
             _render_preparation(run(s.folder, reporter=console), console)
         else:

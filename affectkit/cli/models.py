@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import typer
 
-from affectkit.cli._console import Console
-from affectkit.cli._options import command
+from affectkit.cli.console import Console
+from affectkit.cli.options import command
 from affectkit.config import Resolved, setting
 from affectkit.core import assets
 from affectkit.core.assets import BUILTIN, BUILTIN_MODEL, PREFIX, card_file, model_file
@@ -92,8 +92,8 @@ def _named(pattern: str | None) -> list[tuple[str, str]]:
 
 
 def _show_checkpoint(path: str, console: Console) -> None:
+    from affectkit.checkpoints.checkpoint import find_checkpoint, read_header
     from affectkit.core.files import sha256
-    from affectkit.runners.checkpoint import find_checkpoint, read_header
 
     file = find_checkpoint(path)
     header = read_header(file)

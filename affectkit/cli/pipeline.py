@@ -9,8 +9,8 @@ from typing import Any
 
 import typer
 
-from affectkit.cli._console import Console
-from affectkit.cli._options import command
+from affectkit.cli.console import Console
+from affectkit.cli.options import command
 from affectkit.config import Resolved, setting
 
 HEADER = """\
@@ -63,7 +63,7 @@ def register(app: typer.Typer) -> None:
 
         Example: affectkit pipeline show mine.yaml
         """
-        from affectkit.prep.pipelines import load_pipeline
+        from affectkit.prep.augmentation.pipeline import load_pipeline
 
         pipeline = load_pipeline(resolved.settings.file)
         console.result(
@@ -88,7 +88,7 @@ def register(app: typer.Typer) -> None:
         from affectkit.config import dump_yaml
         from affectkit.core.files import write_text
         from affectkit.errors import UsageError
-        from affectkit.prep.pipelines import load_pipeline
+        from affectkit.prep.augmentation.pipeline import load_pipeline
 
         path = resolved.settings.output
         pipeline = load_pipeline(None)

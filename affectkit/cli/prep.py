@@ -9,11 +9,11 @@ from typing import Any
 import typer
 
 from affectkit.cli import prep_clips
-from affectkit.cli._console import Console
-from affectkit.cli._options import command
+from affectkit.cli.console import Console
+from affectkit.cli.options import command
 from affectkit.config import Resolved, setting
-from affectkit.runners.batch import PREP
-from affectkit.runners.settings import check_shard
+from affectkit.settings.training import check_shard
+from affectkit.slurm.job_policy import PREP
 
 LINKS = ("copy", "hardlink")
 SHARD = "Write every N-th image alone, as the I-th of N runs; affectkit merge OUTPUT then makes the tables."
@@ -84,7 +84,7 @@ def register(app: typer.Typer) -> None:
 
         Example: affectkit prep ferplus downloads/ferplus --output data/ferplus --target majority
         """
-        from affectkit.prep.ferplus import prepare_ferplus
+        from affectkit.prep.images.ferplus import prepare_ferplus
 
         s = resolved.settings
         report = prepare_ferplus(
@@ -106,7 +106,7 @@ def register(app: typer.Typer) -> None:
 
         Example: affectkit prep affectnet-fused downloads/AffectNetFused --output data/affectnet --link hardlink
         """
-        from affectkit.prep.affectnet_fused import prepare_affectnet_fused
+        from affectkit.prep.images.affectnet_fused import prepare_affectnet_fused
 
         s = resolved.settings
         report = prepare_affectnet_fused(
@@ -122,7 +122,7 @@ def register(app: typer.Typer) -> None:
 
         Example: affectkit prep schematic data/schematic
         """
-        from affectkit.prep.schematic import prepare_schematic
+        from affectkit.prep.images.schematic_dataset import prepare_schematic
 
         s = resolved.settings
         counts = {"train": s.train, "valid": s.valid, "test": s.test}

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from affectkit.cli._console import Console
-from affectkit.cli._options import command
+from affectkit.cli.console import Console
+from affectkit.cli.options import command
 from affectkit.config import Resolved, setting
 from affectkit.core.pixels import pixels_up_to
 from affectkit.errors import EXIT_PARTIAL, UsageError
-from affectkit.runners.batch import PREP
-from affectkit.runners.settings import pixel_limit
+from affectkit.settings.training import pixel_limit
+from affectkit.slurm.job_policy import PREP
 
 if TYPE_CHECKING:
-    from affectkit.prep.clips_finishing import ClipReport
+    from affectkit.prep.clips.manifest import ClipReport
 
 SOUND_LEVEL = "As the published code reads the sound, or unit: full scale 1, for models trained before there was this."
 COPIES = "copies of clips in an earlier split"
@@ -149,7 +149,7 @@ def register(prep: typer.Typer) -> None:
 
         Example: affectkit prep cremad CREMA-D --output data/cremad
         """
-        from affectkit.prep.cremad import prepare_cremad
+        from affectkit.prep.clips.cremad import prepare_cremad
 
         sizes = parse_sizes(resolved.settings.sizes)
         _run(prepare_cremad, {**_given(resolved.settings), "sizes": sizes}, console)
@@ -163,7 +163,7 @@ def register(prep: typer.Typer) -> None:
 
         Example: affectkit prep rml RML --output data/rml --modify skin
         """
-        from affectkit.prep.rml import prepare_rml
+        from affectkit.prep.clips.rml import prepare_rml
 
         _run(prepare_rml, _given(resolved.settings), console)
 
@@ -176,7 +176,7 @@ def register(prep: typer.Typer) -> None:
 
         Example: affectkit prep emovoxceleb EmoVoxCeleb --output data/emovox
         """
-        from affectkit.prep.emovoxceleb import prepare_emovoxceleb
+        from affectkit.prep.clips.emovoxceleb import prepare_emovoxceleb
 
         _run(prepare_emovoxceleb, _given(resolved.settings), console)
 
@@ -189,14 +189,14 @@ def register(prep: typer.Typer) -> None:
 
         Example: affectkit prep av-features features --output data/features --layer 7
         """
-        from affectkit.prep.av_features import prepare_features
+        from affectkit.prep.clips.precomputed_features import prepare_features
 
         _run(prepare_features, _given(resolved.settings), console)
 
 
 def _run(prepare: Callable[..., ClipReport], given: dict[str, Any], console: Console) -> None:
     """Prepare as ``given`` says, until the end or a signal, and tell."""
-    from affectkit.runners.signals import StopFlag
+    from affectkit.runtime.shutdown import StopFlag
 
     with StopFlag(console) as stopping, pixels_up_to(given.pop("max_pixels", None)):
         report = prepare(**given, reporter=console, stopping=stopping)
@@ -210,7 +210,7 @@ def _given(settings: ClipSettings) -> dict[str, Any]:
 
 def render(report: ClipReport, output: Path, console: Console) -> None:
     """Clips by class and split, what was left out and why, and the exit code that follows."""
-    from affectkit.data.video import REASONS
+    from affectkit.data.media.video_clip import REASONS
 
     console.result(report.to_dict())
     splits = list(report.counts)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import typer
 
-from affectkit.cli._console import Console, shown
-from affectkit.cli._options import command
+from affectkit.cli.console import Console, shown
+from affectkit.cli.options import command
 from affectkit.config import Resolved
-from affectkit.runners.settings_probe import ProbeSettings
+from affectkit.settings.reconstruction import ProbeSettings
 
 
 def register(app: typer.Typer) -> None:
@@ -22,7 +22,7 @@ def register(app: typer.Typer) -> None:
 
         Example: affectkit probe --checkpoint runs/av --data data/cremad --results probe --sound
         """
-        from affectkit.runners.probe import probe as run
+        from affectkit.evaluation.reconstruction import probe as run
 
         summary = run(resolved.settings, reporter=console)
         console.result(summary)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import typer
 
-from affectkit.cli._console import Console
-from affectkit.cli._options import command
+from affectkit.cli.console import Console
+from affectkit.cli.options import command
 from affectkit.config import Resolved, setting
 
 
@@ -46,8 +46,8 @@ def register(app: typer.Typer) -> None:
 
         Example: affectkit pull zenodo:18736264 --output weights
         """
-        from affectkit.runners.pull import choose, look_up, size_text
-        from affectkit.runners.pull import pull as run
+        from affectkit.download.zenodo import choose, look_up, size_text
+        from affectkit.download.zenodo import pull as run
 
         s = resolved.settings
         if s.show:

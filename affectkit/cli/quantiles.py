@@ -10,8 +10,8 @@ from typing import Any
 
 import typer
 
-from affectkit.cli._console import Console, shown
-from affectkit.cli._options import command
+from affectkit.cli.console import Console, shown
+from affectkit.cli.options import command
 from affectkit.config import Resolved, setting
 from affectkit.errors import ThresholdError
 
@@ -54,7 +54,7 @@ def register(app: typer.Typer) -> None:
 
         Example: affectkit quantiles results/first/test_Arousal_actual_predicted.csv --fail-under r=0.9
         """
-        from affectkit.runners.quantiles import analyse
+        from affectkit.evaluation.quantiles import analyse
 
         s = resolved.settings
         summary = analyse(

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import typer
 
-from affectkit.cli._console import Console
-from affectkit.cli._options import command
+from affectkit.cli.console import Console
 from affectkit.cli.datasplit import render_undo
+from affectkit.cli.options import command
 from affectkit.config import Resolved, setting
-from affectkit.runners.batch import PREP
+from affectkit.slurm.job_policy import PREP
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,8 +44,8 @@ def register(app: typer.Typer) -> None:
 
         Example: affectkit relabel faces --labels-csv corrections.csv
         """
-        from affectkit.prep import relabel as work
-        from affectkit.runners.signals import StopFlag
+        from affectkit.prep.datasplit import relabel as work
+        from affectkit.runtime.shutdown import StopFlag
 
         s = resolved.settings
         with StopFlag(console) as stopping:

@@ -7,13 +7,13 @@ from typing import Any
 
 import typer
 
-from affectkit.cli._console import Console, shown, span
-from affectkit.cli._options import command
+from affectkit.cli.console import Console, shown, span
+from affectkit.cli.options import command
 from affectkit.config import Resolved
 from affectkit.core.names import counted
 from affectkit.errors import EXIT_PARTIAL, ThresholdError
-from affectkit.runners.batch import TEST
-from affectkit.runners.settings_tested import TestSettings
+from affectkit.settings.evaluation import TestSettings
+from affectkit.slurm.job_policy import TEST
 
 
 def register(app: typer.Typer) -> None:
@@ -28,7 +28,7 @@ def register(app: typer.Typer) -> None:
 
         Example: affectkit test --checkpoint runs/first --data faces --results results/first
         """
-        from affectkit.runners.evaluate import test as run
+        from affectkit.evaluation.evaluate import test as run
 
         summary = run(resolved.settings, reporter=console)
         render(summary, console, results=resolved.settings.results)

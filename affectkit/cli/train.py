@@ -6,13 +6,13 @@ from typing import Any
 
 import typer
 
-from affectkit.cli._console import Console, shown, span
-from affectkit.cli._options import OUTPUT, command
+from affectkit.cli.console import Console, shown, span
+from affectkit.cli.options import OUTPUT, command
 from affectkit.config import Resolved, option_name, plain
 from affectkit.core.names import counted
 from affectkit.errors import EXIT_PARTIAL
-from affectkit.runners.batch import TRAIN
-from affectkit.runners.settings import TrainSettings
+from affectkit.settings.training import TrainSettings
+from affectkit.slurm.job_policy import TRAIN
 
 PRINT_CONFIG = typer.Option(
     False, "--print-config", help="Print every setting and where it came from, and stop.", rich_help_panel=OUTPUT
@@ -37,7 +37,7 @@ def register(app: typer.Typer) -> None:
             return
         for text in _by_data(resolved):
             console.note(text)
-        from affectkit.runners.runs import train as run
+        from affectkit.training.run import train as run
 
         result = run(resolved.settings, given=_given(resolved), reporter=console)
         render(result, console)
@@ -67,7 +67,7 @@ def _stored(resolved: Resolved[TrainSettings]) -> Resolved[TrainSettings]:
     root = resolved.settings.resume
     if root is None:
         return resolved
-    from affectkit.runners.runs import resumed_settings
+    from affectkit.training.run import resumed_settings
 
     given = _given(resolved)
     settings = resumed_settings(resolved.settings, given)

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import typer
 
-from affectkit.cli._console import Console
-from affectkit.cli._options import command
+from affectkit.cli.console import Console
+from affectkit.cli.options import command
 from affectkit.config import Resolved, option_name, setting
-from affectkit.runners.settings import DATA, LEARNING, RUN, TrainSettings
+from affectkit.settings.training import DATA, LEARNING, RUN, TrainSettings
 
 UNUSED = "Without effect here."
 PROOF = "Proof"
@@ -54,7 +54,7 @@ def register(app: typer.Typer) -> None:
 
         Example: affectkit verify-resume --data faces --model resnet18 --mixup 0.2 --ema 0.99
         """
-        from affectkit.runners.verify import verify
+        from affectkit.training.resume_check.verify import verify
 
         settings = resolved.settings
         for entry in fields(settings):

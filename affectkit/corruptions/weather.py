@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 import torch
 
-from affectkit.corruptions.alterations import LUMA
 from affectkit.corruptions.base import Corruption, Drawn, Draws, in_threads
 from affectkit.corruptions.filters import gaussian_taps, motion
+from affectkit.corruptions.vca_study import LUMA
 
 WIBBLE = 100.0
 WATER, MUD = (175 / 255, 238 / 255, 238 / 255), (63 / 255, 42 / 255, 20 / 255)

@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from affectkit.core.randomness import address
-from affectkit.data.class_names import likely
+from affectkit.data.layouts.class_names import likely
 from affectkit.errors import DataError, UsageError
 
 if TYPE_CHECKING:
-    from affectkit.data.clips import ClipStore
+    from affectkit.data.layouts.clip_store import ClipStore
 
 NAMES = ("train", "valid", "test", "all")
 

@@ -13,10 +13,10 @@ from torch import nn
 
 from affectkit.core.spec import InputSpec
 from affectkit.errors import DownloadError, UsageError
-from affectkit.models import hub
-from affectkit.models import published_distributions as distributions
-from affectkit.models.weights import classes_of, copy_weights, form_of, read_weights, without_clip
-from affectkit.models.wrapping import Weights
+from affectkit.models.external import hub
+from affectkit.models.external import published_distributions as distributions
+from affectkit.models.external.state_dicts import Weights
+from affectkit.models.external.weights import classes_of, copy_weights, form_of, read_weights, without_clip
 
 VGG_WIDTH = 4096
 OWN = "features."

@@ -19,8 +19,8 @@ from torch import nn
 from affectkit.core.randomness import address
 from affectkit.core.registry import unknown_name
 from affectkit.errors import CheckpointError, DownloadError, UsageError
-from affectkit.models import hub
-from affectkit.models.weights import read_state
+from affectkit.models.external import hub
+from affectkit.models.external.weights import read_state
 
 RANDOM = "random"
 OPENAI = "openai"

@@ -30,7 +30,7 @@ MODELS.add("vit_base_patch16_224", BACKBONES, "ViT-B/16, 86 M parameters, ImageN
 
 MODELS.add("vca", "affectkit.models.vca:build", "valence and arousal on frozen CLIP features (VCA)")
 
-MODELS.add("face-seresnet", "affectkit.models.faces:build", "SE-ResNet for 48-pixel face crops, 4 M parameters")
+MODELS.add("face-seresnet", "affectkit.models.face_seresnet:build", "SE-ResNet for 48-pixel face crops, 4 M parameters")
 
 V1 = "affectkit.models.v1.family:build"
 for _name, _summary in (
@@ -109,7 +109,7 @@ def family(name: str) -> ModuleType:
     """The module that builds ``name``, after ``check_model``.
 
     It has ``build``; ``SETTINGS``; and ``configured``, ``starting``, ``loading``, ``default_input``, ``fetching`` and
-    ``load_weights``, through which runners ask of a model what they need not know by name. It may have ``last_layer``,
+    ``load_weights``, through which runs ask of a model what they need not know by name. It may have ``last_layer``,
     for ``last_layer`` below, and ``needs`` where its models take clips: what of a clip they look at.
     """
     check_model(name)

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from affectkit.core.spec import InputSpec
 from affectkit.errors import CheckpointError, UsageError
 from affectkit.models import clip
-from affectkit.models.weights import form_of, listed_names, read_weights
+from affectkit.models.external.weights import form_of, listed_names, read_weights
 
 FEED_FORWARD = 512
 BRANCH = 256

@@ -12,7 +12,7 @@ import torch
 
 from affectkit.core.clipspec import ClipSpec, levels_told
 from affectkit.core.spec import InputSpec
-from affectkit.data.clips import drawn_frames
+from affectkit.data.layouts.clip_store import drawn_frames
 from affectkit.data.split import Split
 from affectkit.errors import DataError, UsageError
 from affectkit.metrics import raters

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from affectkit.core.spec import InputSpec
-from affectkit.data.scales import RATINGS, Scale, scale_text
+from affectkit.data.layouts.rating_scale import RATINGS, Scale, scale_text
 from affectkit.data.split import Split
 from affectkit.errors import DataError, UsageError
 from affectkit.losses import RATING_LOSSES, parse_loss

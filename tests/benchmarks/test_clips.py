@@ -21,9 +21,9 @@ from clips import make_cremad, pictures, tone, write_clip
 
 from affectkit.core.progress import Silent
 from affectkit.core.spec import InputSpec
-from affectkit.data.clip_loading import SplitClips
-from affectkit.data.layouts import find
-from affectkit.prep.cremad import prepare_cremad
+from affectkit.data.layouts.discovery import find
+from affectkit.data.loading.clips import SplitClips
+from affectkit.prep.clips.cremad import prepare_cremad
 
 pytestmark = pytest.mark.benchmark
 ACTORS, SLOW = 22, 24

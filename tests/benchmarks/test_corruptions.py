@@ -17,11 +17,11 @@ from support import settings
 from affectkit.config import resolve
 from affectkit.core.progress import Silent
 from affectkit.corruptions import GROUPS, corrupt
-from affectkit.runners import runs
-from affectkit.runners.evaluate import test as run_test
-from affectkit.runners.robustness import eval_corruptions
-from affectkit.runners.settings_robustness import RobustnessSettings
-from affectkit.runners.settings_tested import TestSettings
+from affectkit.evaluation.evaluate import test as run_test
+from affectkit.robustness.sweep import eval_corruptions
+from affectkit.settings.evaluation import TestSettings
+from affectkit.settings.robustness import RobustnessSettings
+from affectkit.training import run
 
 sys.path.insert(0, str(Path(__file__).parent))
 import naive_corruptions as naive
@@ -75,7 +75,7 @@ def test_a_batch_beside_one_image_at_a_time(size, capsys):
 @pytest.mark.parametrize("size", [64, 224])
 def test_a_sweep_beside_as_many_clean_passes(size, tmp_path, capsys):
     data = ferplus(tmp_path / "fer", train=64, valid=500)
-    runs.train(
+    run.train(
         settings(data, tmp_path / "run", model="resnet18", image_size=size, epochs=1, task="distribution"),
         reporter=Silent(),
     )

@@ -61,8 +61,8 @@ def files(root: Path) -> dict[str, int]:
 
 def per_image(source: Path) -> dict[str, float]:
     """Microseconds in one process for each step on one image."""
-    from affectkit.prep.pictures import encode, read_picture
-    from affectkit.prep.pipelines import load_pipeline
+    from affectkit.prep.augmentation.lossless_images import encode, read_picture
+    from affectkit.prep.augmentation.pipeline import load_pipeline
 
     pipeline = load_pipeline(None)
     paths = sorted((source / "train" / "happy").iterdir())[:400]

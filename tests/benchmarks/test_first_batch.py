@@ -17,11 +17,11 @@ pytestmark = pytest.mark.benchmark
 # The command line as it is, but for a reporter that ends the process when the first batch is done.
 SCRIPT = """
 import os, sys
-from affectkit.cli import _console
+from affectkit.cli import console
 def ended(self, *arguments):
     print("first batch", flush=True)
     os._exit(0)
-_console.Console.advance = ended
+console.Console.advance = ended
 from affectkit.__main__ import main
 main()
 """

@@ -9,7 +9,7 @@ import pytest
 import timm
 import torch
 
-from affectkit.runners.checkpoint import load_model
+from affectkit.checkpoints.checkpoint import load_model
 
 pytestmark = pytest.mark.benchmark
 ROUNDS = 15

@@ -16,9 +16,9 @@ import torch
 from benchmarks.measuring import show
 from PIL import Image
 
+from affectkit.checkpoints.checkpoint import Header, save_checkpoint
 from affectkit.core.spec import InputSpec
 from affectkit.models.backbones import Backbone
-from affectkit.runners.checkpoint import Header, save_checkpoint
 
 pytestmark = pytest.mark.benchmark
 

@@ -25,8 +25,8 @@ from benchmarks.test_memory import tiny_checkpoint
 from PIL import Image
 
 from affectkit.config import resolve
-from affectkit.runners.infer import infer
-from affectkit.runners.settings_tested import InferSettings
+from affectkit.inference.infer import infer
+from affectkit.settings.evaluation import InferSettings
 
 pytestmark = [pytest.mark.slow, pytest.mark.benchmark]
 

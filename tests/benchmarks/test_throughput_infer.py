@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from benchmarks.measuring import Bare, Clock, ferplus, paired, photographs, show
 
+from affectkit.checkpoints.checkpoint import Header, save_checkpoint
 from affectkit.config import resolve
 from affectkit.core.spec import InputSpec
-from affectkit.runners.checkpoint import Header, save_checkpoint
-from affectkit.runners.infer import infer
-from affectkit.runners.settings_tested import InferSettings
+from affectkit.inference.infer import infer
+from affectkit.settings.evaluation import InferSettings
 
 pytestmark = pytest.mark.benchmark
 

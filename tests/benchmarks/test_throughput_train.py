@@ -8,8 +8,8 @@ import pytest
 from benchmarks.measuring import Bare, Clock, ferplus, paired, photographs, show
 
 from affectkit.config import resolve
-from affectkit.runners.runs import train
-from affectkit.runners.settings import TrainSettings
+from affectkit.settings.training import TrainSettings
+from affectkit.training.run import train
 
 pytestmark = pytest.mark.benchmark
 

@@ -22,10 +22,10 @@ from torch import nn
 
 from affectkit.config import resolve
 from affectkit.core.progress import Silent
+from affectkit.inference.infer import infer
 from affectkit.models import clip
-from affectkit.runners import runs
-from affectkit.runners.infer import infer
-from affectkit.runners.settings_tested import InferSettings
+from affectkit.settings.evaluation import InferSettings
+from affectkit.training import run
 
 pytestmark = pytest.mark.benchmark
 
@@ -125,7 +125,7 @@ def test_training(tmp_path, monkeypatch, capsys):
     seconds = []
     for name in ("cold", "warm"):
         began = time.perf_counter()
-        runs.train(settings(data, tmp_path / name), reporter=Silent())
+        run.train(settings(data, tmp_path / name), reporter=Silent())
         seconds.append(time.perf_counter() - began)
     after = published_epochs(data, tower, 1)
     whole = EPOCHS * (before * timed + after) / (timed + 1)
@@ -142,7 +142,7 @@ def test_inference(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("AFFECTKIT_CACHE", str(tmp_path / "cache"))
     data = make_data(tmp_path / "data")
     chosen = vca_settings(data, tmp_path / "run", clip="ViT-B-32", views=1, epochs=1, batch_size=128)
-    runs.train(chosen, reporter=Silent())
+    run.train(chosen, reporter=Silent())
     values = {"paths": (str(data / "images"),), "checkpoint": tmp_path / "run", "recursive": True}
     settings = resolve(InferSettings, flags=values).settings
     tower = clip.build_tower(clip.choose("ViT-B-32", "random")).eval()

@@ -186,7 +186,7 @@ def test_corruptions_of_the_pictures_alone(trained):
 
 @pytest.mark.parametrize("mode", ["image-only", "audio-only"])
 def test_one_modality_alone(trained, clone, tmp_path, monkeypatch, mode):
-    monkeypatch.setattr("affectkit.runners.train.Trainer.draw", lambda *_: None)
+    monkeypatch.setattr("affectkit.training.trainer.Trainer.draw", lambda *_: None)
     data = trained / "data"
     run(
         "train",
@@ -214,7 +214,7 @@ def test_one_modality_alone(trained, clone, tmp_path, monkeypatch, mode):
 
 
 def test_baselines_stages_and_transfer(clone, trained, tmp_path, monkeypatch):
-    monkeypatch.setattr("affectkit.runners.train.Trainer.draw", lambda *_: None)  # pictures are not looked at
+    monkeypatch.setattr("affectkit.training.trainer.Trainer.draw", lambda *_: None)  # pictures are not looked at
     data = trained / "data"
     for model in ("cmvqvae-baseline1", "cmvqvae-baseline2", "cmvqvae-baseline3", "cmvqvae-baseline4"):
         run("train", "--model", model, "--data", data, "--output", tmp_path / model, "--epochs", 1, *TINY)

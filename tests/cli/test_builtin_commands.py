@@ -17,12 +17,12 @@ from PIL import Image
 from support import affectkit, invoke
 
 import affectkit as package
+from affectkit.checkpoints.checkpoint import read_header
 from affectkit.config import resolve
 from affectkit.core.assets import BUILTIN_NETWORK, card_file, config_file, model_file
 from affectkit.errors import UsageError
-from affectkit.prep.faces import PARAMETERS, draw_face, draw_look
-from affectkit.runners.checkpoint import read_header
-from affectkit.runners.settings import TrainSettings
+from affectkit.prep.images.schematic_face import PARAMETERS, draw_face, draw_look
+from affectkit.settings.training import TrainSettings
 
 EMOTIONS = ["neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt"]
 PHOTOGRAPH = Path(matplotlib.get_data_path()) / "sample_data" / "grace_hopper.jpg"

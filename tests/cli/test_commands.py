@@ -162,7 +162,7 @@ def test_signals_save_the_run_and_it_can_be_resumed(votes, tmp_path, number, cod
 
 
 def test_sigterm_before_anything_can_be_saved_exits_143(tmp_path):
-    reader = "import sys, signal, os; from affectkit.cli._console import Console\n"
+    reader = "import sys, signal, os; from affectkit.cli.console import Console\n"
     script = reader + "with Console().guard(): os.kill(os.getpid(), signal.SIGTERM); import time; time.sleep(5)"
     text = "import typer\ntry:\n" + "".join(f"    {line}\n" for line in script.splitlines())
     text += "except typer.Exit as error:\n    sys.exit(error.exit_code)\n"
@@ -182,7 +182,7 @@ def test_a_closed_pipe_ends_without_a_traceback(trained, tmp_path):
 
 def test_off_a_terminal_progress_is_plain_lines(votes, tmp_path):
     script = (
-        "from affectkit.cli import _console\n_console.SECONDS_BETWEEN_LINES = 0\n"
+        "from affectkit.cli import console\nconsole.SECONDS_BETWEEN_LINES = 0\n"
         "from affectkit.cli.app import app\n"
         f"app(['train', '--data', {str(votes)!r}, '--output', {str(tmp_path / 'r')!r}, '--epochs', '1', "
         + ", ".join(repr(word) for word in FAST)

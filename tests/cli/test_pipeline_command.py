@@ -6,7 +6,7 @@ import json
 
 from support import invoke
 
-from affectkit.prep.pipelines import load_pipeline
+from affectkit.prep.augmentation.pipeline import load_pipeline
 
 
 def test_show_tells_the_built_in_pipeline():

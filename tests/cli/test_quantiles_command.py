@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from affectkit.cli.app import app
 from affectkit.cli.quantiles import _shorten, _width
 from affectkit.errors import UsageError
-from affectkit.runners.thresholds import missed_thresholds, parse_thresholds
+from affectkit.evaluation.thresholds import missed_thresholds, parse_thresholds
 
 GOOD = "test_Arousal_actual_predicted.csv"
 

@@ -250,7 +250,7 @@ def test_a_preempted_training_goes_on_to_the_same_bytes(votes, tmp_path):
     import torch
 
     from affectkit.core.progress import Silent
-    from affectkit.runners.runs import train as run
+    from affectkit.training.run import train as run
 
     threads = torch.get_num_threads()
     torch.set_num_threads(1)

@@ -24,8 +24,11 @@ from support import TINY, make_folders, settings
 
 from affectkit.cli.app import app
 from affectkit.core.progress import Silent
-from affectkit.runners import concluding, evaluate, infer, runs
-from affectkit.runners.learner import Learner
+from affectkit.evaluation import evaluate
+from affectkit.inference import infer
+from affectkit.training import final_evaluation
+from affectkit.training import run as runs
+from affectkit.training.training_step import Learner
 
 TRAIN = ("train", "--model", TINY, "--no-pretrained", "--image-size", "24", "--batch-size", "8", "--cache", "none",
          "--epochs", "500", "--early-stop", "0")  # fmt: skip
@@ -39,14 +42,14 @@ def faces(tmp_path_factory) -> Path:
 
 @pytest.fixture(autouse=True)
 def _no_pictures(monkeypatch):
-    monkeypatch.setattr("affectkit.runners.train.Trainer.draw", lambda *args: None)
+    monkeypatch.setattr("affectkit.training.trainer.Trainer.draw", lambda *args: None)
 
 
 @pytest.fixture(scope="module")
 def trained_on_faces(faces, tmp_path_factory) -> Path:
     root = tmp_path_factory.mktemp("trained") / "run"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("affectkit.runners.train.Trainer.draw", lambda *args: None)
+        patch.setattr("affectkit.training.trainer.Trainer.draw", lambda *args: None)
         runs.train(settings(faces, root, epochs=1), reporter=Silent())
     return root
 
@@ -157,8 +160,8 @@ def test_a_stop_while_the_end_is_computed_is_answered_and_loses_nothing(faces, t
     assert Command(tmp_path, *short, "--output", whole).end()[0] == 0
 
     def stop_at_the_end() -> None:
-        real = concluding.load_tensors
-        concluding.load_tensors = lambda *args: (real(*args), os.kill(os.getpid(), signal.SIGTERM))
+        real = final_evaluation.load_tensors
+        final_evaluation.load_tensors = lambda *args: (real(*args), os.kill(os.getpid(), signal.SIGTERM))
 
     code, told = Command(tmp_path, *short, "--output", cut, prepare=stop_at_the_end).end()
     assert code == 75 and "--resume" in told, told
@@ -179,7 +182,7 @@ def test_a_stop_among_repeats_names_the_run_of_all(faces, tmp_path, moment):
     def stop() -> None:
         owner, name = (Learner, "step")
         if moment == "between":
-            owner, name = concluding, "write_json"
+            owner, name = final_evaluation, "write_json"
         real = getattr(owner, name)
         setattr(owner, name, lambda *args: (os.kill(os.getpid(), signal.SIGTERM), real(*args))[1])
 

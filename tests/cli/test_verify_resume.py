@@ -11,7 +11,7 @@ from support import TINY, affectkit
 from typer.testing import CliRunner
 
 from affectkit.cli.app import app
-from affectkit.runners import verify
+from affectkit.training.resume_check import verify
 
 SMALL = ("--model", TINY, "--no-pretrained", "--image-size", "24", "--batch-size", "8", "--workers", "0")
 
@@ -21,7 +21,7 @@ def call(monkeypatch):
     """The command in this process, with forked processes for the proof and, if wanted, a broken trainer in them."""
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)
 
-    def run(*arguments, trainer="affectkit.runners.rehearsal:Rehearsal"):
+    def run(*arguments, trainer="affectkit.training.resume_check.killed_run:Rehearsal"):
         real = functools.partial(verify_function, start="fork", trainer=trainer)
         monkeypatch.setattr(verify, "verify", real)
         return CliRunner().invoke(app, ["verify-resume", *map(str, arguments)])

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from affectkit.cli._console import Console
+from affectkit.cli.console import Console
 from affectkit.core import libraries
 from affectkit.core.libraries import TRIOS, advice, fault_of, library_error, load_library, reason_of, trio_of
 from affectkit.errors import LibraryError

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from affectkit.data.layouts.tables import read_tables
 from affectkit.data.split import Split, some, split_off
-from affectkit.data.tables import read_tables
 from affectkit.errors import DataError, UsageError
 
 

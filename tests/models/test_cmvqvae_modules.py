@@ -15,8 +15,8 @@ from affectkit.metrics.codes import code_counts, private_shared
 from affectkit.metrics.codes import perplexity as perplexity_of
 from affectkit.models.cmvqvae.coders import Decoder, Encoder
 from affectkit.models.cmvqvae.mask import Masked
-from affectkit.models.cmvqvae.probe import masked
 from affectkit.models.cmvqvae.quantiser import EmaQuantiser, Quantiser, nearest
+from affectkit.models.cmvqvae.reconstruction import masked
 from affectkit.models.cmvqvae.solver import Solver
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "cmvqvae_modules.json").read_text())

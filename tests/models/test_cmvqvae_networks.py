@@ -17,7 +17,7 @@ from affectkit.errors import CheckpointError, UsageError
 from affectkit.metrics.codes import private_shared
 from affectkit.models.cmvqvae import family
 from affectkit.models.cmvqvae.network import Output, sound_steps
-from affectkit.models.cmvqvae.probe import KINDS, probe
+from affectkit.models.cmvqvae.reconstruction import KINDS, probe
 
 CLASSES = ("anger", "fear", "neutral")
 SPEC = InputSpec(
@@ -419,7 +419,7 @@ def test_features_as_defined():
 # --- family ----------------------------------------------------------------------------------------------------------
 
 
-def test_what_runners_ask_of_the_family():
+def test_what_training_asks_of_the_family():
     settings = {"mode": "image-only", "hidden": 16, "dropout": 0.25, "codes": 32, "lr": 0.1, "mask": "attention"}
     options = family.configured(settings)
     assert options == {

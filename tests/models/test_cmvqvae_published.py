@@ -15,7 +15,7 @@ from affectkit.core.clipspec import FEATURES
 from affectkit.core.spec import InputSpec
 from affectkit.errors import CheckpointError, UsageError
 from affectkit.models.cmvqvae import family
-from affectkit.models.published import read_published
+from affectkit.models.external.published import read_published
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "cmvqvae_modules.json").read_text())
 EMOTIONS = ("anger", "disgust", "fear", "happiness", "neutral", "sadness")

@@ -10,17 +10,17 @@ from support import Heard, invoke
 from torchvision.models import resnet50
 
 import affectkit
+from affectkit.checkpoints.checkpoint import load_model, read_header
+from affectkit.checkpoints.convert import convert
 from affectkit.core.spec import InputSpec
 from affectkit.errors import CheckpointError, UsageError
-from affectkit.models.published import read_published
-from affectkit.models.published_files import Contents
+from affectkit.models.external.published import read_published
+from affectkit.models.external.published_files import Contents
+from affectkit.models.external.weights import unwrapped
 from affectkit.models.registry import MODELS, build, family, last_layer, recipe, settings_of_others
 from affectkit.models.v1.network import VARIANTS, V1ResNet, Variant
 from affectkit.models.v1.parts import COMPONENTS, parse_parts
 from affectkit.models.v1.published import FAMILY
-from affectkit.models.weights import unwrapped
-from affectkit.runners.checkpoint import load_model, read_header
-from affectkit.runners.convert import convert
 
 SPEC = InputSpec(task="classification", height=64, width=64, classes=tuple("abcdefg"))
 DOG = ("sigma1", "sigma2_scale", "total_scale")

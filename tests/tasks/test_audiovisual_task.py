@@ -10,10 +10,10 @@ from affectkit.core.clipspec import ClipSpec
 from affectkit.core.spec import InputSpec
 from affectkit.data.split import Split
 from affectkit.errors import UsageError
+from affectkit.evaluation.evaluate import check_looks
+from affectkit.evaluation.reconstruction import _mask_of
 from affectkit.models.cmvqvae.mask import Masked
 from affectkit.models.cmvqvae.network import Output
-from affectkit.runners.evaluate import check_looks
-from affectkit.runners.probe import _mask_of
 from affectkit.tasks.audiovisual import AudiovisualTask
 from affectkit.tasks.base import Results
 

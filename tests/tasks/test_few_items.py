@@ -12,16 +12,16 @@ import numpy as np
 import pytest
 from support import Heard, make_folders, settings
 
-from affectkit.cli._console import span
+from affectkit.cli.console import span
 from affectkit.core.spec import InputSpec
 from affectkit.data.split import Split
 from affectkit.errors import UsageError
 from affectkit.metrics.bootstrap import confusion_intervals, mean_intervals
-from affectkit.runners import runs
 from affectkit.tasks.audiovisual import AudiovisualTask
 from affectkit.tasks.base import Results
 from affectkit.tasks.categorical import CategoricalOptions, class_weights
 from affectkit.tasks.classification import ClassificationTask
+from affectkit.training import run
 
 CLASSES = ("a", "b", "c")
 SPEC = InputSpec("classification", 24, 24, classes=CLASSES)
@@ -115,10 +115,10 @@ def test_a_stage_without_a_classifier_fits_no_temperature():
 
 
 def test_a_run_tells_its_weights_and_what_is_too_little(tmp_path, monkeypatch):
-    monkeypatch.setattr("affectkit.runners.train.draw_figures", lambda *args, **kwargs: None)
-    monkeypatch.setattr("affectkit.runners.train.plots.training_curves", lambda *args, **kwargs: None)
+    monkeypatch.setattr("affectkit.training.trainer.draw_figures", lambda *args, **kwargs: None)
+    monkeypatch.setattr("affectkit.training.trainer.plots.training_curves", lambda *args, **kwargs: None)
     data, heard = make_folders(tmp_path / "data", train=12, valid=6), Heard()
-    runs.train(settings(data, tmp_path / "run", epochs=1, class_weights="balanced"), reporter=heard)
+    run.train(settings(data, tmp_path / "run", epochs=1, class_weights="balanced"), reporter=heard)
     assert any("class weights" in text and "sadness 1 (4)" in text for text in heard.notes)
     assert any("metrics of 6 items" in text for text in heard.warnings)
     assert json.loads((tmp_path / "run" / "metrics.json").read_text())["calibration"]["n"] == 6

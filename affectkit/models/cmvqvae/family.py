@@ -1,4 +1,4 @@
-"""What the registry and the runners ask of CM-VQVAE; see ``models.registry.family``."""
+"""What the registry and the runs ask of CM-VQVAE; see ``models.registry.family``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,14 @@ from affectkit.core.spec import InputSpec
 from affectkit.errors import CheckpointError, UsageError
 from affectkit.models.cmvqvae.network import Network, Shape
 from affectkit.models.cmvqvae.others import SIDE, FeatureNetwork, TwoResNets
-from affectkit.models.weights import classes_of, copy_weights, form_of, listed_names, read_weights, without_clip
+from affectkit.models.external.weights import (
+    classes_of,
+    copy_weights,
+    form_of,
+    listed_names,
+    read_weights,
+    without_clip,
+)
 
 SETTINGS = (
     "mode", "mask", "mask_init", "mask_scale", "mask_threshold", "mask_penalty", "quantizer", "codes", "hidden",

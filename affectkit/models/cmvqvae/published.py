@@ -15,7 +15,7 @@ from affectkit.errors import UsageError
 from affectkit.models.cmvqvae import family
 from affectkit.models.cmvqvae.network import Shape
 from affectkit.models.cmvqvae.solver import MODES
-from affectkit.models.published_files import Choices, Contents, Family, Published, differences
+from affectkit.models.external.published_files import Choices, Contents, Family, Published, differences
 
 COUNTER = "num_batches_tracked"
 FIRST, LAST, MASK = "_classifier._conv1.weight", "_classifier._fc2.weight", "_classifier.private_shared_mask"

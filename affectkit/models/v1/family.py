@@ -1,4 +1,4 @@
-"""What the registry and the runners ask of the V1 networks; see ``models.registry.family``."""
+"""What the registry and the runs ask of the V1 networks; see ``models.registry.family``."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from torch import nn
 
 from affectkit.core.spec import InputSpec
 from affectkit.errors import UsageError
+from affectkit.models.external.weights import copy_own, form_of, read_weights, without_clip
 from affectkit.models.v1.network import ANY, VARIANTS, V1ResNet, Variant
 from affectkit.models.v1.parts import parse_parts
 from affectkit.models.v1.states import as_sequence, renamed
-from affectkit.models.weights import copy_own, form_of, read_weights, without_clip
 
 SETTINGS = ("channels", "image_size", "start_size", "dropout", "v1")
 INPUT = {"height": 64, "width": 64, "mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)}

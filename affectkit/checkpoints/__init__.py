@@ -1,0 +1,1 @@
+"""Read, write and convert checkpoints in the format of affectkit."""

@@ -1,0 +1,251 @@
+"""What a user sees: results on stdout, everything else on stderr; errors as text and exit codes.
+
+rich is imported where a terminal is drawn on, so that pipes and jobs do not wait for it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Iterator, Sequence
+from types import FrameType
+from typing import Any
+
+import typer
+
+from affectkit import errors
+from affectkit.core.names import readable
+from affectkit.errors import AffectkitError
+from affectkit.runtime import distributed
+
+SECONDS_BETWEEN_LINES = 5.0
+
+
+class Terminated(BaseException):
+    """SIGTERM, or Slurm's warning SIGUSR1, came where nothing was there to be saved."""
+
+
+class Console:
+    """Draws progress, tables and errors; a Reporter for the libraries.
+
+    Args:
+        json: stdout carries one JSON object and nothing else. quiet: no progress, no notes. debug: tracebacks.
+        extra: options of the command that are not settings.
+
+    Of several processes the first alone says anything, but for errors: each is said once, by whom it meets first.
+    """
+
+    def __init__(
+        self, *, json: bool = False, quiet: bool = False, debug: bool = False, extra: dict[str, Any] | None = None
+    ) -> None:
+        self.mute = distributed.rank() > 0
+        self.json, self.quiet, self.debug = json, quiet or self.mute, debug
+        self.extra = extra or {}
+        self._bar: Any = None
+        self._label, self._unit = "", ""
+        self._done, self._total = 0, None
+        self._began = self._told = 0.0
+
+    # --- what libraries call -------------------------------------------------------------------------------------
+
+    def note(self, text: str) -> None:
+        """A line on stderr."""
+        if not self.quiet:
+            self._say(text)
+
+    def warn(self, text: str) -> None:
+        """A line on stderr that ``--quiet`` does not hide."""
+        if not self.mute:
+            self._say(f"Warning: {text}", "yellow")
+
+    def start(self, label: str, total: int | None, unit: str = "") -> None:
+        """Begin a bar on a terminal, or plain lines elsewhere."""
+        self.finish()
+        self._label, self._unit, self._total, self._done = label, unit, total, 0
+        self._began = self._told = time.monotonic()
+        if self.quiet:
+            return
+        if sys.stderr.isatty():
+            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+            self._bar = Progress(
+                TextColumn("{task.description}", markup=False),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TextColumn("{task.fields[rate]}", markup=False),
+                TextColumn("{task.fields[text]}", markup=False),
+                TimeRemainingColumn(),
+                console=_rich(stderr=True),
+                transient=True,
+            )
+            self._bar.start()
+            self._bar.add_task(label, total=total, text="", rate="")
+
+    def advance(self, count: int = 1, text: str = "") -> None:
+        """Move the bar, or print a line when some seconds have passed."""
+        self._done += count
+        now = time.monotonic()
+        if self._bar is not None:
+            self._bar.update(0, completed=self._done, rate=self._rate(now), **({"text": text} if text else {}))
+        elif not self.quiet and now - self._told >= SECONDS_BETWEEN_LINES:
+            self._told = now
+            of = f"/{self._total:,}" if self._total is not None else ""
+            self._say(f"{self._label}: {self._done:,}{of} {self._unit}, {self._rate(now)}{', ' + text if text else ''}")
+
+    def finish(self) -> None:
+        """Take the bar away."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+    def _rate(self, now: float) -> str:
+        rate = self._done / max(now - self._began, 1e-9)
+        return f"{rate:.0f}/s" if rate >= 10 else f"{rate:.2g}/s" if self._done else ""
+
+    # --- results -------------------------------------------------------------------------------------------------
+
+    def result(self, value: dict[str, Any]) -> None:
+        """The JSON object of ``--json``; nothing without it."""
+        if self.json:
+            from affectkit.core.files import to_json
+
+            self.line(to_json(value))
+
+    def line(self, text: str = "") -> None:
+        """A line of the result, as it is: no wrapping, no markup."""
+        if not self.mute:
+            sys.stdout.write(readable(text) + "\n")
+
+    def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]], *, title: str = "") -> None:
+        """A table on stdout: drawn on a terminal, aligned text elsewhere; nothing with ``--json``."""
+        if self.json or self.mute:
+            return
+        numeric = [all(_is_number(row[k]) for row in rows) for k in range(len(columns))]
+        if sys.stdout.isatty():
+            from rich.table import Table
+            from rich.text import Text
+
+            table = Table(title=Text(title) if title else None, title_justify="left")
+            for name, right in zip(columns, numeric, strict=True):
+                table.add_column(Text(name), justify="right" if right else "left")
+            for row in rows:
+                table.add_row(*(Text(cell) for cell in row))
+            _rich(stderr=False).print(table)
+            return
+        if title:
+            self.line(title)
+        widths = [max(map(len, column)) for column in zip(columns, *rows, strict=True)]
+        for row in (columns, *rows):
+            cells = [
+                cell.rjust(width) if right else cell.ljust(width)
+                for cell, width, right in zip(row, widths, numeric, strict=True)
+            ]
+            self.line("  ".join(cells).rstrip())
+
+    # --- errors --------------------------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def guard(self) -> Iterator[None]:
+        """Turn what happens inside into text on stderr and an exit code."""
+        numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGUSR1") if hasattr(signal, name)]
+        before = {number: signal.signal(number, _terminate) for number in numbers}
+        try:
+            yield
+            sys.stdout.flush()
+        except AffectkitError as error:
+            self._fail(error.message, error.hint, error.exit_code)
+        except BrokenPipeError:
+            # The reader of a pipe has gone: what is still buffered must not raise again at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(errors.EXIT_PIPE) from None
+        except KeyboardInterrupt:
+            self._fail("Interrupted.", "", errors.EXIT_INTERRUPTED, prefix="")
+        except Terminated as stopped:
+            self._fail(f"stopped by {stopped} before anything could be saved.", "", errors.EXIT_TERMINATED)
+        except typer.Exit:
+            raise
+        except Exception as error:
+            self._fail(*_meaning(error), errors.EXIT_FAILED)
+        finally:
+            self.finish()
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _fail(self, message: str, hint: str, code: int, *, prefix: str = "Error: ") -> None:
+        self.finish()
+        if self.debug:
+            traceback.print_exc()
+        text = prefix + message
+        distributed.leave_word(text)
+        if distributed.first_to_say(text):
+            self._say(text, "red", hint)
+        raise typer.Exit(code) from None
+
+    def _say(self, text: str, colour: str = "", below: str = "") -> None:
+        text, below = readable(text), readable(below)
+        if self._bar is not None:
+            from rich.text import Text
+
+            self._bar.console.print(Text(text, style=colour), soft_wrap=True)
+            return
+        if colour and sys.stderr.isatty() and not os.environ.get("NO_COLOR"):
+            text = typer.style(text, fg=colour)
+        # A closed stderr must not hide the exit code.
+        with contextlib.suppress(BrokenPipeError):
+            # In one piece, so that lines of several processes do not mix.
+            sys.stderr.write(f"{text}\n{below}\n" if below else f"{text}\n")
+            sys.stderr.flush()
+
+
+def _rich(*, stderr: bool) -> Any:
+    from rich.console import Console as RichConsole
+
+    # FORCE_COLOR would otherwise win over NO_COLOR.
+    return RichConsole(stderr=stderr, no_color=bool(os.environ.get("NO_COLOR")) or None, highlight=False)
+
+
+def _meaning(error: Exception) -> tuple[str, str]:
+    """What an error that nobody foresaw means, and the next step."""
+    from affectkit.core.libraries import library_error
+
+    if (fault := library_error(error)) is not None:
+        return fault.message, fault.hint
+    if isinstance(error, OSError):
+        where = f" ({error.filename})" if error.filename else ""
+        return f"{error.strerror or error}{where}.", "Check the disk and the permissions."
+    text = f"{type(error).__name__}: {error}".strip()
+    return f"unexpected {text}", "This is a fault of affectkit; --debug shows where."
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text.replace(",", "").rstrip("%") or "0")
+    except ValueError:
+        return False
+    return True
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    raise Terminated(signal.Signals(number).name)
+
+
+def shown(value: Any, note: str = "") -> str:
+    """A metric for a table: four decimals, a dash for what is not a number; a ``note`` behind it in brackets."""
+    if note:
+        return f"{shown(value)} ({note})"
+    if value is None:  # what was not a number, read back from JSON
+        return "-"
+    if isinstance(value, float):
+        return "-" if math.isnan(value) else f"{value:.4f}"
+    return str(value)
+
+
+def span(pair: Sequence[Any]) -> str:
+    """An interval for a table; a dash for one that is not defined."""
+    ends = [shown(end) for end in pair]
+    return "-" if ends == ["-", "-"] else " to ".join(ends)

@@ -1,0 +1,152 @@
+"""Commands from settings: one definition of an option serves its flag, its file key and its help."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import Field, fields
+from pathlib import Path
+from typing import Any, Literal, Optional
+
+import typer
+
+from affectkit.cli.console import Console
+from affectkit.config import Resolved, default_of, field_type, option_name, resolve
+from affectkit.errors import UsageError
+from affectkit.runtime.distributed import launched
+from affectkit.slurm.job_policy import Batch
+
+OUTPUT = "Output"
+
+SLURM = typer.Option(
+    None,
+    "--slurm",
+    metavar="KEY=VALUE,...",
+    help="Submit this command as a Slurm job: time=4:00:00,partition=gpu,gpus=1; cluster=local tries it here.",
+    rich_help_panel="Cluster",
+)
+
+SHARED: dict[str, tuple[Any, Any]] = {
+    "config": (
+        Optional[Path],  # noqa: UP045 - typer reads this at run time
+        typer.Option(None, "--config", help="YAML file with settings; flags win over it.", rich_help_panel=OUTPUT),
+    ),
+    "json": (bool, typer.Option(False, "--json", help="Print one JSON object as the result.", rich_help_panel=OUTPUT)),
+    "quiet": (
+        bool,
+        typer.Option(False, "--quiet", "-q", help="No progress and no notes; warnings stay.", rich_help_panel=OUTPUT),
+    ),
+    "debug": (bool, typer.Option(False, "--debug", help="Show the traceback of an error.", rich_help_panel=OUTPUT)),
+}
+
+Body = Callable[[Resolved[Any], Console], None]
+
+
+def command(
+    app: typer.Typer,
+    name: str,
+    settings: type,
+    *,
+    extra: dict[str, tuple[Any, Any]] | None = None,
+    slurm: Batch | None = None,
+) -> Callable[[Body], Body]:
+    """Register a function of (resolved settings, console) as the command ``name``.
+
+    Args:
+        settings: a settings dataclass; each field becomes an option or argument.
+        extra: further options by parameter name, as (type, typer.Option); the console holds them in ``extra``.
+        slurm: how the command behaves as a job; gives it the option ``--slurm``.
+    """
+    extra = (extra or {}) | ({"slurm": (Optional[str], SLURM)} if slurm else {})  # noqa: UP045
+
+    def register(body: Body) -> Body:
+        def run(**given: Any) -> None:
+            shared = {key: given.pop(key) for key in SHARED}
+            more = {key: given.pop(key) for key in extra}
+            asked = more.pop("slurm", None)
+            console = Console(json=shared["json"], quiet=shared["quiet"], debug=shared["debug"], extra=more)
+            with console.guard():
+                if slurm is None or not slurm.several:
+                    _refuse_several(name)
+                flags = {key: value or None if isinstance(value, list) else value for key, value in given.items()}
+                resolved = resolve(settings, flags=flags, file=shared["config"])
+                if asked is None or more.get("print_config"):
+                    body(resolved, console)
+                else:
+                    _submit(asked, name, slurm, resolved, console)
+
+        parameters = [_parameter(entry, settings) for entry in fields(settings)]
+        parameters += [
+            inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, default=option, annotation=kind)
+            for key, (kind, option) in {**extra, **SHARED}.items()
+        ]
+        run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        run.__annotations__ = {item.name: item.annotation for item in parameters}
+        app.command(name, help=_unwrapped(inspect.getdoc(body) or ""))(run)
+        return body
+
+    return register
+
+
+def _refuse_several(name: str) -> None:
+    if launched() > 1 and "RANK" in os.environ:
+        raise UsageError(
+            f"{name} does not run in several processes (WORLD_SIZE is {launched()}).",
+            "Start it without torchrun; --shard i/N divides the work of a preparation.",
+        )
+
+
+def _submit(asked: str, name: str, batch: Batch, resolved: Resolved[Any], console: Console) -> None:
+    """Hand the command to a scheduler instead of running it, and say how to follow it."""
+    from affectkit.slurm.submit import submit
+
+    job = submit(
+        asked,
+        sys.argv[1:],
+        name=name,
+        batch=batch,
+        settings=resolved.settings,
+        reporter=console,
+        forced_by_file=resolved.sources.get("force", "").startswith("file"),
+    )
+    console.result(job)
+    if not console.json:
+        for key in ("job", "stdout", "stderr", "follow", "status", "cancel"):
+            console.line(f"{key:<8}{job[key]}")
+
+
+def _parameter(entry: Field[Any], owner: type) -> inspect.Parameter:
+    """A settings field as a parameter that Typer understands; unset is None, so that a file's value can show."""
+    kind, _ = field_type(entry, owner)
+    data = entry.metadata
+    choices = data["choices"]
+    if getattr(kind, "__origin__", None) is tuple:
+        kind = list[str] if data["argument"] else str
+    elif choices:
+        kind = Literal[choices]
+    if data["argument"]:
+        option = typer.Argument(None, help=data["help"], metavar=data["metavar"], show_default=False)
+    else:
+        names = [option_name(entry)]
+        if kind is bool:
+            names = [names[0] + ("/--no-" + names[0].removeprefix("--") if default_of(entry) is True else "")]
+        option = typer.Option(
+            None, *names, help=_help(entry), rich_help_panel=data["group"], show_default=False, metavar=data["metavar"]
+        )
+    return inspect.Parameter(entry.name, inspect.Parameter.KEYWORD_ONLY, default=option, annotation=Optional[kind])  # noqa: UP045
+
+
+def _help(entry: Field[Any]) -> str:
+    """The help text with the default behind it (Typer's own form puts text defaults in double brackets)."""
+    default = default_of(entry)
+    text = entry.metadata["default_text"]
+    if not text and default is not None and default is not False and default != ():
+        text = "yes" if default is True else f"{default:g}" if isinstance(default, float) else str(default)
+    return entry.metadata["help"] + (f" Default: {text}." if text else "")
+
+
+def _unwrapped(text: str) -> str:
+    """A docstring with each paragraph on one line, for a terminal to wrap at its own width."""
+    return "\n\n".join(" ".join(part.split()) for part in text.split("\n\n"))

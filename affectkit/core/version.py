@@ -1,0 +1,3 @@
+"""The version of affectkit, for records and messages of every room."""
+
+VERSION = "0.1.0"

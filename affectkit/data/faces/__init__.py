@@ -1,0 +1,1 @@
+"""Detect faces in pictures, crop them and follow them through a video."""

@@ -1,0 +1,1 @@
+"""Find out how a dataset lies on the disk and read its tables: classes, distributions, ratings, clips."""

@@ -1,0 +1,345 @@
+"""How a dataset lies on the disk, found by looking: tables, AffectNetFused, or a folder a class.
+
+ImageNet is of the last kind, and so is Tiny-ImageNet, whose class folders hold an ``images`` folder and whose
+validation images lie in one folder with a table beside it.
+"""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from affectkit.core.folders import broken_links, is_file, is_folder, is_hidden
+from affectkit.core.progress import Reporter, Silent
+from affectkit.data.layouts import affectnet_fused, clip_store, tinyimagenet
+from affectkit.data.layouts.class_columns import Choice
+from affectkit.data.layouts.class_names import check_numbers
+from affectkit.data.layouts.rating_scale import Scale
+from affectkit.data.layouts.tables import header_of, read_tables
+from affectkit.data.media.file_kinds import PassedOver
+from affectkit.data.media.images import is_image_name
+from affectkit.data.split import Split, some
+from affectkit.errors import DataError
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Which targets are wanted, and where they stand.
+
+    Attributes:
+        file: a table with the labels of the images in the dataset folder; None: what the folder holds.
+        ratings: whether valence and arousal are read; None: where there is no other target.
+        scale: of the ratings; None: the likely one.
+        alone: what the items of ``file`` are called where it has no ``split`` column.
+        whole: pass over that column of ``file``.
+        choice: what is said of the columns of tables.
+        follow_links: whether links that lead out of a table's folder are read, whoever made them.
+    """
+
+    file: Path | None = None
+    ratings: bool | None = None
+    scale: Scale | None = None
+    alone: str = "all"
+    whole: bool = False
+    choice: Choice = field(default_factory=Choice)
+    follow_links: bool = False
+
+
+TABLE_NAMES = {"train": ("train",), "valid": ("valid", "val", "validation"), "test": ("test",)}
+LOOKED_FOR = """looked for:
+  - tables: train.csv, valid.csv or test.csv, or one CSV file, with a 'filename' column
+  - class folders: train/<class>/*.jpg, valid/<class>/*.jpg, test/<class>/*.jpg, or <class>/*.jpg (two or more)
+  - Tiny-ImageNet: train/<class>/images/*.JPEG, val/images/*.JPEG with val/val_annotations.txt
+  - AffectNetFused: train_set/ and val_set/ with images/ and annotations/
+  - prepared clips: manifest.json and store/, as of affectkit prep cremad"""
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """A dataset as it was found.
+
+    Attributes:
+        root: its folder.
+        layout: "tables", "AffectNetFused", "Tiny-ImageNet", "class folders" or "prepared clips".
+        splits: by name, in the order train, valid, test, all; all have the same classes in the same order.
+        classes: class names in that order.
+        notes: what a user should know (folders without images, files passed over, ...).
+    """
+
+    root: Path
+    layout: str
+    splits: dict[str, Split] = field(repr=False)
+    classes: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+
+def find(root: Path, *, labels: Labels | None = None, reporter: Reporter | None = None) -> Source:
+    """The dataset in ``root``.
+
+    Tables win over AffectNetFused's layout, and that over class folders. Class names are those of the train split
+    (or of the first one there is), in its order; the other splits are matched to them by name.
+
+    Args:
+        root: folder with the dataset.
+        labels: which targets are wanted, and where they stand, if not in ``root``.
+        reporter: told about long reading.
+
+    Raises:
+        DataError: the folder is missing, fits no layout (what was looked for and found is listed), or its contents
+            break the layout's rules.
+    """
+    root, reporter = Path(root), reporter or Silent()
+    if not root.exists():
+        raise DataError(f"dataset folder {root} does not exist.")
+    if not root.is_dir():
+        raise DataError(f"dataset {root} is not a folder.", "Name the folder that holds the images or tables.")
+    labels = labels or Labels()
+    if clip_store.is_prepared(root):
+        _refuse_choice(root, "prepared clips", labels.choice)
+        splits, classes, found = clip_store.read_prepared(root)
+        return Source(root, "prepared clips", splits, classes, tuple(found))
+    if labels.file is not None:
+        splits, found = read_tables(
+            {labels.alone: labels.file},
+            root=root,
+            ratings=labels.ratings,
+            scale=labels.scale,
+            whole=labels.whole,
+            choice=labels.choice,
+            follow_links=labels.follow_links,
+        )
+        classes = next(iter(splits.values())).classes
+        check_numbers(classes, f"table {labels.file}")
+        return Source(root, f"{labels.file.name} on the images", splits, classes, (*found,))
+    notes: list[str] = []
+    folders = _class_folders(root)
+    tables = _tables(root, notes, strict=not folders and not affectnet_fused.fits(root))
+    if tables:
+        splits, found = read_tables(
+            tables,
+            ratings=labels.ratings,
+            scale=labels.scale,
+            choice=labels.choice,
+            follow_links=labels.follow_links,
+        )
+        layout = "tables"
+        if folders:
+            notes.append("class folders are here as well: the tables are used")
+    elif affectnet_fused.fits(root):
+        splits, left_out = affectnet_fused.read_affectnet(root, reporter=reporter)
+        found = affectnet_fused.notes_on(left_out)
+        layout = "AffectNetFused"
+    elif folders:
+        splits, found = _read_folders(root, folders)
+        layout = "Tiny-ImageNet" if any(map(tinyimagenet.is_annotated, folders.values())) else "class folders"
+    else:
+        raise DataError(f"no dataset found in {root}.\n{LOOKED_FOR}\nfound: {_contents(root)}.", _advice(root))
+    if layout != "tables":
+        _refuse_choice(root, layout, labels.choice)
+    classes = next(iter(splits.values())).classes
+    check_numbers(classes, f"{layout} in {root}")
+    return Source(root, layout, splits, classes, (*notes, *found))
+
+
+def _refuse_choice(root: Path, layout: str, choice: Choice) -> None:
+    if choice.classes or choice.ignored:
+        option = "--classes" if choice.classes else "--ignore-columns"
+        raise DataError(f"{option} is for tables, and {root} holds {layout}.", "Leave it out.")
+
+
+def _visible(folder: Path, wanted: Callable[[os.DirEntry[str]], bool]) -> list[str]:
+    """Sorted names in ``folder`` that are neither hidden nor a system's and that ``wanted`` holds for."""
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entry.name for entry in entries if not is_hidden(entry.name) and wanted(entry))
+    except OSError as error:
+        raise DataError(f"cannot list {folder}: {error.strerror or error}.") from error
+
+
+def _contents(root: Path) -> str:
+    names = _visible(root, lambda entry: True)
+    return some([name + "/" if (root / name).is_dir() else name for name in names]) if names else "nothing"
+
+
+def _advice(root: Path) -> str:
+    """The next step for folders that are nearly a dataset."""
+    subfolders = _visible(root, is_folder)
+    if _visible(root, lambda entry: entry.name.lower().endswith((".zip", ".tar", ".gz", ".7z", ".rar"))):
+        return "Unpack the archive first."
+    if len(subfolders) == 1:
+        return f"Is the dataset one level down, in {root / subfolders[0]}?"
+    return "Name the folder that holds one of these."
+
+
+def _tables(root: Path, notes: list[str], *, strict: bool) -> dict[str, Path]:
+    """The tables of a dataset by split. Unless ``strict``, those without a ``filename`` column are passed over."""
+    files = _visible(root, lambda entry: entry.name.lower().endswith(".csv") and is_file(entry))
+    stems: dict[str, list[str]] = {}
+    for name in files:
+        stems.setdefault(os.path.splitext(name)[0].lower(), []).append(name)
+    chosen: dict[str, Path] = {}
+    for split, names in TABLE_NAMES.items():
+        fitting = [file for name in names for file in stems.get(name, [])]
+        if len(fitting) > 1:
+            raise DataError(f"{root} has several tables for the {split} split: {some(fitting)}.", "Keep one of them.")
+        if fitting:
+            chosen[split] = root / fitting[0]
+    if not chosen and len(files) == 1:
+        chosen["all"] = root / files[0]
+    if not strict:
+        without = [path.name for path in chosen.values() if "filename" not in header_of(path)]
+        if without:
+            notes.append(f"no 'filename' column in {some(without)}: not used")
+            return {}
+    others = [name for name in files if root / name not in chosen.values()]
+    if chosen and others:
+        notes.append(f"other tables are not used: {some(others)}")
+    return chosen
+
+
+def _class_folders(root: Path) -> dict[str, Path]:
+    """Folders that hold class folders, by split; ``{"all": root}`` without split folders; empty where none fits."""
+    subfolders = _visible(root, is_folder)
+    by_name: dict[str, list[str]] = {}
+    for name in subfolders:
+        by_name.setdefault(name.lower(), []).append(name)
+    chosen: dict[str, Path] = {}
+    for split, names in TABLE_NAMES.items():
+        fitting = [
+            folder for name in names for folder in by_name.get(name, []) if _has_classes(root / folder, inner=True)
+        ]
+        if len(fitting) > 1:
+            raise DataError(f"{root} has several folders for the {split} split: {some(fitting)}.", "Keep one of them.")
+        if fitting:
+            chosen[split] = root / fitting[0]
+    if chosen:
+        # One folder of images ("train/images") is no set of classes.
+        first = next(iter(chosen.values()))
+        return chosen if tinyimagenet.is_annotated(first) or _has_classes(first, 2, inner=True) else {}
+    return {"all": root} if _has_classes(root, 2) else {}
+
+
+def _has_image(folder: Path) -> bool:
+    try:
+        with os.scandir(folder) as entries:
+            return any(is_image_name(entry.name) and not is_hidden(entry.name) for entry in entries)
+    except OSError as error:
+        raise DataError(f"cannot list {folder}: {error.strerror or error}.") from error
+
+
+def _has_classes(folder: Path, number: int = 1, *, inner: bool = False) -> bool:
+    """Whether at least ``number`` folders in ``folder`` hold images; ``inner``: or do so in their folder ``images``."""
+    for name in _visible(folder, is_folder):
+        deeper = folder / name / tinyimagenet.IMAGES
+        number -= _has_image(folder / name) or (inner and deeper.is_dir() and _has_image(deeper))
+        if number == 0:
+            return True
+    return False
+
+
+def _read_folders(root: Path, folders: dict[str, Path]) -> tuple[dict[str, Split], list[str]]:
+    splits: dict[str, Split] = {}
+    notes: list[str] = []
+    for name, folder in folders.items():
+        classes = next(iter(splits.values())).classes if splits else ()
+        if tinyimagenet.is_annotated(folder):
+            splits[name] = tinyimagenet.read_annotated(name, root, folder, classes)
+            continue
+        split, empty, found = _read_split(name, root, folder)
+        if splits and split.classes == (tinyimagenet.IMAGES,) and tinyimagenet.IMAGES not in classes:
+            notes.append(_unlabelled(root, folder, split))
+            continue
+        notes += found
+        if not splits:
+            splits[name] = split
+            continue
+        # An empty folder has no item that could be misread, but it is a difference all the same.
+        strange = [label for label in empty if label not in classes]
+        if strange:
+            notes.append(f"{_relative(root, folder)}: empty folders that are no class of train: {some(strange)}")
+        missing = [label for label in classes if label not in split.classes]
+        if missing:
+            notes.append(f"{_relative(root, folder)} has no folder for {some(missing)}")
+        splits[name] = split.matched(classes)
+    return splits, [*notes, *_on_wnids(root, next(iter(splits.values())).classes)]
+
+
+def _unlabelled(root: Path, folder: Path, split: Split) -> str:
+    """A note on a split that is one folder of images; a DataError where that is the validation split."""
+    told = f"{_relative(root, folder)}/{tinyimagenet.IMAGES}: {len(split):,} images without labels are not used"
+    if split.name != "valid":
+        return told
+    raise DataError(
+        f"{folder / tinyimagenet.IMAGES} holds {len(split):,} images, and {folder / tinyimagenet.TABLE}, which says "
+        "what they show, is not there.",
+        f"Put it there, or sort the images into class folders in {folder}.",
+    )
+
+
+def _on_wnids(root: Path, classes: tuple[str, ...]) -> list[str]:
+    """Notes on classes in wnids.txt that the dataset lacks, or has beside them."""
+    listed = tinyimagenet.listed_classes(root)
+    if not listed or listed == classes:
+        return []
+    lacking, beside = sorted(set(listed) - set(classes)), sorted(set(classes) - set(listed))
+    differences = {f"have no folder, of those in {tinyimagenet.WNIDS}": lacking}
+    differences[f"have one and are not in {tinyimagenet.WNIDS}"] = beside
+    return [f"classes that {what}: {len(names):,} ({some(names)})" for what, names in differences.items() if names]
+
+
+def _read_split(name: str, root: Path, folder: Path) -> tuple[Split, list[str], list[str]]:
+    """The split in ``folder/<class>/*``, its classes without images, and notes."""
+    where = _relative(root, folder)
+    prefix = "" if folder == root else f"{folder.name}/"
+    ids, labels, notes, others = [], [], [], PassedOver()
+    classes: dict[str, str] = {}
+    empty: list[str] = []
+    for entry in _visible(folder, is_folder):
+        inside, images, strange = _class_images(folder, entry, inner=name != "all")
+        if not images and name == "all":
+            notes.append(f"{entry}/ holds no images: not a class")
+            continue
+        label = unicodedata.normalize("NFC", entry)
+        if label in classes:
+            raise DataError(f"{folder} has two folders for the class {label!r}.", "Merge them.")
+        classes[label] = entry
+        if not images:
+            empty.append(label)
+        for other in strange:
+            others.add(other)
+        ids += [f"{prefix}{inside}/{image}" for image in images]
+        labels += [label] * len(images)
+    if empty:
+        notes.append(f"{where}: no images in {some(empty)}")
+    if others.count:
+        notes.append(f"{where}: {others.count:,} files or folders that are no images passed over ({others.told})")
+    if broken := broken_links(folder):
+        notes.append(f"{where}: links that cannot be followed: {some(broken)}")
+    names = tuple(sorted(classes))
+    position = {label: index for index, label in enumerate(names)}
+    numbers = np.array([position[label] for label in labels], dtype=np.int64)
+    return Split(name, root, ids, names, labels=numbers), empty, notes
+
+
+def _class_images(folder: Path, entry: str, *, inner: bool) -> tuple[str, list[str], list[str]]:
+    """Where in ``folder`` the images of the class folder ``entry`` lie, their names, and those of what else does.
+
+    Args:
+        inner: look into its folder ``images`` where it has none itself.
+    """
+    files = _visible(folder / entry, lambda entry: True)
+    images = [file for file in files if is_image_name(file)]
+    if images or not inner or not (folder / entry / tinyimagenet.IMAGES).is_dir():
+        return entry, images, [file for file in files if not is_image_name(file)]
+    beside = [file for file in files if file != tinyimagenet.IMAGES and not file.endswith(tinyimagenet.BOXES)]
+    inside, images, strange = _class_images(folder, f"{entry}/{tinyimagenet.IMAGES}", inner=False)
+    return inside, images, strange + beside
+
+
+def _relative(root: Path, folder: Path) -> str:
+    return folder.name if folder != root else str(root)

@@ -1,0 +1,134 @@
+"""Faults of tables, told by line and all together; the files that tables name."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from affectkit.core.folders import is_file
+from affectkit.data.layouts.links import HINT, INSIDE, Links, not_there
+from affectkit.data.split import some
+from affectkit.errors import DataError
+
+if TYPE_CHECKING:
+    from affectkit.data.layouts.tables import Table
+
+OUTSIDE = "links that lead out of the table's folder"
+_SCAN_FROM = 32
+"""From so many files of one folder on, the folder is listed once; below, each file is asked for."""
+
+
+class Faults:
+    """Faults of a table by kind, told together.
+
+    Args:
+        every: name every line, not the first ten alone.
+    """
+
+    def __init__(self, path: Path, *, every: bool = False) -> None:
+        self.path = path
+        self.every = every
+        self.found: dict[str, list[str]] = defaultdict(list)
+        self.lines: dict[str, list[int]] = defaultdict(list)
+
+    def add(self, kind: str, line: int, what: str = "") -> None:
+        """One more fault; ``kind`` is the rule that is broken, ``what`` the value."""
+        self.found[kind].append(f"{line} ({what})" if what else str(line))
+        self.lines[kind].append(line)
+
+    def take(self, other: Faults) -> None:
+        """Those of ``other``, too."""
+        for kind, texts in other.found.items():
+            self.found[kind] += texts
+            self.lines[kind] += other.lines[kind]
+
+    def check(self, hint: str = "") -> None:
+        """Raise a DataError that lists all faults, if there are any."""
+        if self.found:
+            kinds = [
+                f"{kind}: line{'s' * (len(at) > 1)} {some(at)}{self._all(kind)}" for kind, at in self.found.items()
+            ]
+            text = kinds[0] if len(kinds) == 1 else "\n  - " + "\n  - ".join(kinds)
+            raise DataError(f"table {self.path}: {text}.", hint)
+
+    def _all(self, kind: str) -> str:
+        """Every line of a fault, where not all have been named, with neighbours folded."""
+        lines = sorted(set(self.lines[kind]))
+        if not self.every or len(self.lines[kind]) <= 10:
+            return ""
+        spans: list[list[int]] = []
+        for line in lines:
+            if spans and line == spans[-1][1] + 1:
+                spans[-1][1] = line
+            else:
+                spans.append([line, line])
+        return " (all: " + ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in spans) + ")"
+
+
+def check_repeats(tables: Mapping[str, Table]) -> None:
+    """Refuse a file that is named twice in a split, or in two splits."""
+    owners: dict[str, tuple[str, int]] = {}
+    shared: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for name, table in tables.items():
+        faults = table.faults()
+        for row, identity in enumerate(table.ids):
+            owner, first = owners.setdefault(identity, (name, table.lines[row]))
+            if owner != name:
+                shared[owner, name].append(identity)
+            elif first != table.lines[row]:
+                faults.add("a file is named twice", table.lines[row], f"{identity!r} as in line {first}")
+        faults.check("Keep one row a file.")
+    if shared:
+        texts = [f"{len(names):,} files are in both {a} and {b}: {some(names)}" for (a, b), names in shared.items()]
+        raise DataError("; ".join(texts) + ".", "A file may be in one split only, or results would be too good.")
+
+
+def check_files(table: Table, *, follow: bool = False) -> Counter[str]:
+    """Refuse rows whose file is missing or is a link that leads out of the table's folder; see ``data.layouts.links``.
+
+    Returns:
+        how many links out of it are followed, by what allows it.
+    """
+    root, faults, links = table.root, table.faults(), Links(table.root, follow=follow)
+    folders: dict[str, list[int]] = defaultdict(list)
+    for row, identity in enumerate(table.ids):
+        folders[identity.rpartition("/")[0]].append(row)
+    ways: Counter[str] = Counter()
+    outside: list[str] = []
+    for folder, rows in folders.items():
+        out = bool(folder) and links.way(folder) != INSIDE  # then each file in it is judged, as one that is a link
+        place = os.path.join(root, folder)
+        there = _files_in(place, [table.ids[row].rpartition("/")[2] for row in rows])
+        for row in rows:
+            identity = table.ids[row]
+            is_link = there.get(identity.rpartition("/")[2])
+            if is_link or out:
+                way = links.way(identity)
+                if way is None:
+                    faults.add(OUTSIDE, table.lines[row], repr(identity))
+                    outside.append(identity)
+                    continue
+                ways[way] += is_link is not None and way != INSIDE
+            if is_link is None:
+                faults.add(not_there(os.path.join(root, identity)), table.lines[row], repr(identity))
+    hint = f"File names are relative to {root}."
+    if outside:
+        target = os.path.realpath(os.path.join(root, outside[0]))
+        hint = f"The first leads to {target}. {HINT}"
+    faults.check(hint)
+    return +ways
+
+
+def _files_in(folder: str, names: list[str]) -> dict[str, bool]:
+    """Which of ``names`` are files in ``folder``, and whether each is a link."""
+    try:
+        if len(names) >= _SCAN_FROM:
+            with os.scandir(folder) as entries:
+                return {entry.name: entry.is_symlink() for entry in entries if is_file(entry)}
+    except OSError:
+        return {}
+    paths = {name: os.path.join(folder, name) for name in names}
+    return {name: os.path.islink(path) for name, path in paths.items() if os.path.isfile(path)}

@@ -1,0 +1,92 @@
+"""Pictures with any number of faces as batches of face crops."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from affectkit.core.spec import InputSpec
+from affectkit.data.faces.detection import LONGEST, Face, Finder, cut
+from affectkit.data.loading.loaders import Failure
+from affectkit.data.media.images import read_reduced
+from affectkit.data.media.in_memory import Given
+from affectkit.data.media.reduced_decoding import Extent
+from affectkit.errors import DataError
+
+DETAIL = 2
+"""A JPEG is decoded at so many times the size at which it is searched, or more; at its own, if that is smaller."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """The faces of the picture at ``position``: where they are, and their crops uint8 (F, C, H, W)."""
+
+    position: int
+    faces: tuple[Face, ...]
+    crops: torch.Tensor
+
+
+class PathFaces(Dataset):
+    """The faces of pictures by path, or as they are given, for inference: the key is (position, path or picture).
+
+    One picture is held at a time.
+    """
+
+    def __init__(self, spec: InputSpec, finder: Finder) -> None:
+        self.spec, self.finder = spec, finder
+
+    def __getitem__(self, key: tuple[int, str | Given]) -> Found | Failure:
+        position, source = key
+        try:
+            picture, extent = source.whole() if isinstance(source, Given) else read_picture(Path(source))
+            faces = self.finder(picture, extent)
+            crops = [torch.from_numpy(cut(picture, face, self.spec)).permute(2, 0, 1) for face in faces]
+        except DataError as error:
+            return Failure(position, str(source), error.message)
+        shape = (0, self.spec.channels, self.spec.height, self.spec.width)
+        stacked = torch.stack(crops) if crops else torch.empty(shape, dtype=torch.uint8)
+        return Found(position, tuple(in_file(face, extent) for face in faces), stacked)
+
+
+def read_picture(path: Path) -> tuple[np.ndarray, Extent]:
+    """The picture in a file, upright, uint8 (H, W, 3); and where it lies in that.
+
+    A large JPEG is decoded at 1/2, 1/4 or 1/8 of its size, which takes a fraction of the time.
+
+    Raises:
+        DataError: as ``decode.read_image``.
+    """
+
+    def wanted(height: int, width: int) -> tuple[float, float]:
+        share = min(1.0, DETAIL * LONGEST / max(height, width))
+        return round(height * share), round(width * share)
+
+    return read_reduced(path, wanted)
+
+
+def in_file(face: Face, extent: Extent) -> Face:
+    """``face``, found in a picture that was decoded to ``extent``, with its box in pixels of the file."""
+    left, top, width, height = face.box
+    return replace(face, box=(*extent.outer(left, top), width * extent.scale, height * extent.scale))
+
+
+def collate_faces(items: Sequence[Found | Failure]) -> dict[str, Any]:
+    """``{"index": (B,), "faces": B tuples, "image": (sum of faces, C, H, W) uint8, "failures": [...]}``.
+
+    Crops stand in the order of their pictures, channels-last in memory.
+    """
+    good = [item for item in items if isinstance(item, Found)]
+    return {
+        "index": torch.tensor([item.position for item in good], dtype=torch.long),
+        "faces": [item.faces for item in good],
+        "image": torch.cat([item.crops for item in good]).contiguous(memory_format=torch.channels_last)
+        if good
+        else torch.empty(0, dtype=torch.uint8),
+        "failures": [item for item in items if isinstance(item, Failure)],
+    }

@@ -1,0 +1,319 @@
+"""Batches of images: order addressed by epoch, augmentation by item, decoded images held where they fit."""
+
+from __future__ import annotations
+
+import atexit
+import multiprocessing
+import os
+import signal
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import psutil
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from affectkit.core.names import counted
+from affectkit.core.process import end_with_parent, keep_freed_memory
+from affectkit.core.progress import Reporter
+from affectkit.core.randomness import numpy_generator
+from affectkit.core.spec import InputSpec
+from affectkit.data.loading.transforms import RANGES, apply, draw
+from affectkit.data.media.images import load_for
+from affectkit.data.media.in_memory import Given
+from affectkit.data.split import Split
+from affectkit.errors import DataError, UsageError
+
+_OPEN: weakref.WeakSet[DataLoader] = weakref.WeakSet()
+
+WORKER_KEEPS = 64 * 2**20
+"""Bytes of freed memory that a worker keeps: enough for usual images, and a huge one is given back."""
+
+EVALUATION = -1
+"""The epoch number that means: no augmentation."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An image that could not be read, in place of its pixels."""
+
+    index: int
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Held:
+    """A split's images in memory: uint8 (N, H, W, C), and the failures by index (their pixels are black)."""
+
+    pixels: np.ndarray
+    failures: dict[int, Failure]
+
+
+class SplitImages(Dataset):
+    """Images of a split by (epoch, index), as uint8 tensors (C, H, W) of the input size.
+
+    The key carries the epoch, so that workers hold no state that a resumed run would have to restore.
+    """
+
+    def __init__(
+        self, split: Split, spec: InputSpec, *, augment: str = "none", seed: int = 0, held: Held | None = None
+    ) -> None:
+        self.split = split
+        self.spec = spec
+        self.preset = RANGES[augment]
+        self.seed = seed
+        self.held = held
+
+    def __len__(self) -> int:
+        return len(self.split)
+
+    def __getitem__(self, key: tuple[int, int]) -> tuple[int, torch.Tensor] | Failure:
+        epoch, index = key
+        if self.held is not None and index in self.held.failures:
+            return self.held.failures[index]
+        try:
+            image = self.plain(index) if epoch == EVALUATION or self.preset is None else self._changed(index, epoch)
+        except DataError as error:
+            return Failure(index, self.split.ids[index], error.message)
+        return index, torch.from_numpy(image).permute(2, 0, 1)
+
+    def plain(self, index: int) -> np.ndarray:
+        """The image at the input size, uint8 (H, W, C), without augmentation."""
+        return self.held.pixels[index] if self.held is not None else load_for(self.split.path(index), self.spec)
+
+    def _changed(self, index: int, epoch: int) -> np.ndarray:
+        change = draw(self.preset, numpy_generator(self.seed, "augment", self.split.ids[index], epoch))
+        if change.crop is None:
+            return apply(self.plain(index), change)
+        # Of the whole image: what is held has been cut to the input size.
+        return apply(load_for(self.split.path(index), self.spec, part=change.crop.box), change)
+
+
+class PathImages(Dataset):
+    """Images by path, or as they are given, for inference: the key is (position, path or picture)."""
+
+    def __init__(self, spec: InputSpec) -> None:
+        self.spec = spec
+
+    def __getitem__(self, key: tuple[int, str | Given]) -> tuple[int, torch.Tensor] | Failure:
+        position, source = key
+        try:
+            given = isinstance(source, Given)
+            image = source.fitted(self.spec) if given else load_for(Path(source), self.spec)
+        except DataError as error:
+            return Failure(position, str(source), error.message)
+        return position, torch.from_numpy(image).permute(2, 0, 1)
+
+
+def collate(items: Sequence[tuple[int, torch.Tensor] | Failure]) -> dict[str, Any]:
+    """``{"index": (B,), "image": (B, C, H, W) uint8, "failures": [...]}``; unreadable images are set apart.
+
+    Pixels stay in the order in which they were decoded, which torch calls channels-last: nothing is turned, and
+    convolutions like it best.
+    """
+    good = [item for item in items if not isinstance(item, Failure)]
+    pixels = [image.permute(1, 2, 0) for _, image in good]
+    return {
+        "index": torch.tensor([index for index, _ in good], dtype=torch.long),
+        "image": torch.stack(pixels).permute(0, 3, 1, 2) if good else torch.empty(0, dtype=torch.uint8),
+        "failures": [item for item in items if isinstance(item, Failure)],
+    }
+
+
+def epoch_batches(count: int, batch_size: int, *, seed: int, epoch: int) -> list[np.ndarray]:
+    """The batches of one training epoch: a permutation addressed by (seed, epoch), cut into nearly equal parts.
+
+    Parts differ in size by one at most, so no image is dropped; unless ``batch_size`` is 1, none has a single image,
+    which batch norm could not take (one may then have ``batch_size`` + 1).
+    """
+    order = numpy_generator(seed, "order", epoch).permutation(count)
+    return np.array_split(order, batch_count(count, batch_size))
+
+
+def batch_count(count: int, batch_size: int) -> int:
+    """How many batches ``epoch_batches`` cuts ``count`` images into."""
+    wanted = -(-count // batch_size)
+    return max(min(wanted, count // 2) if batch_size > 1 else wanted, 1)
+
+
+class TrainingKeys:
+    """Keys of the batches of an epoch, from any batch on; set before each pass of a loader."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[tuple[int, int]]] = []
+
+    def set(self, epoch: int, batches: Sequence[np.ndarray]) -> None:
+        """The next pass gives ``batches`` of indices, augmented as of ``epoch``."""
+        self.batches = [[(epoch, int(index)) for index in batch] for batch in batches]
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        return iter(self.batches)
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+
+def evaluation_keys(count: int, batch_size: int, *, first: int = 0, step: int = 1) -> TrainingKeys:
+    """Keys for one pass over the items ``first``, ``first + step``, ... of ``count``, without augmentation."""
+    keys = TrainingKeys()
+    own = np.arange(first, count, step)
+    keys.set(EVALUATION, [own[begin : begin + batch_size] for begin in range(0, len(own), batch_size)])
+    return keys
+
+
+def make_loader(
+    dataset: Dataset,
+    keys: Any,
+    *,
+    workers: int,
+    pin: bool = False,
+    seed: int = 0,
+    collate_fn: Callable[[Sequence[Any]], dict[str, Any]] = collate,
+) -> DataLoader:
+    """A loader over batches of ``keys``; its base seed comes from a generator of its own."""
+    # Without one, iterating draws from torch's global stream, and a resumed run would see another model randomness.
+    generator = torch.Generator().manual_seed(seed)
+    loader = DataLoader(
+        dataset,
+        batch_sampler=keys,
+        collate_fn=collate_fn,
+        num_workers=workers,
+        pin_memory=pin,
+        generator=generator,
+        worker_init_fn=start_worker,
+        persistent_workers=workers > 0,
+    )
+    _OPEN.add(loader)
+    return loader
+
+
+def close_loader(loader: DataLoader) -> None:
+    """End the workers of ``loader``; nothing where it has none."""
+    iterator, loader._iterator = loader._iterator, None
+    if iterator is not None:
+        iterator._shutdown_workers()
+
+
+@atexit.register
+def _close_all() -> None:
+    # Workers are deaf to SIGTERM, with which multiprocessing would end them at exit, and then wait for ever.
+    for loader in list(_OPEN):
+        close_loader(loader)
+
+
+def start_worker(_: int) -> None:
+    """Prepare a worker process: one thread each, deaf to the signals that the parent answers, dead once it is."""
+    # SIGTERM and SIGINT reach the whole process group; a dead worker would end the run before it is saved.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(signal, "SIGUSR1"):
+        signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+    cv2.setNumThreads(0)
+    torch.set_num_threads(1)
+    keep_freed_memory(WORKER_KEEPS)
+    _end_with_parent()
+
+
+def _end_with_parent() -> None:
+    """Have the system kill this process once the run has ended; where it cannot, DataLoader's own watch does."""
+    parent = multiprocessing.parent_process()
+    if parent is None or multiprocessing.get_start_method() == "forkserver":
+        return  # a fork server, not the run, is the parent of its processes
+    end_with_parent(signal.SIGKILL)
+    if os.getppid() != parent.pid:  # it ended before the system was asked
+        os._exit(1)
+
+
+def fits_in_memory(count: int, spec: InputSpec) -> bool:
+    """Whether ``count`` decoded images take at most a quarter of the free memory."""
+    return count * spec.height * spec.width * spec.channels <= psutil.virtual_memory().available / 4
+
+
+def needs_whole(augment: str) -> bool:
+    """Whether an augmentation preset crops from whole images, so that holding them at the input size is no use."""
+    preset = RANGES[augment]
+    return preset is not None and preset.crop is not None
+
+
+def hold_images(split: Split, spec: InputSpec, *, reporter: Reporter) -> Held:
+    """All images of ``split`` decoded once, in threads; those that cannot be read are told apart."""
+    dataset = SplitImages(split, spec)
+    pixels = np.zeros((len(split), spec.height, spec.width, spec.channels), dtype=np.uint8)
+    failures: dict[int, Failure] = {}
+
+    def fill(index: int) -> None:
+        try:
+            pixels[index] = dataset.plain(index)
+        except DataError as error:
+            failures[index] = Failure(index, split.ids[index], error.message)
+
+    reporter.start(f"decoding {split.name}", len(split), "images")
+    with ThreadPoolExecutor(processors()) as pool:
+        for _ in pool.map(fill, range(len(split)), chunksize=64):
+            reporter.advance()
+    reporter.finish()
+    return Held(pixels, dict(sorted(failures.items())))
+
+
+SKIPPING = "Mend or remove them, or add --on-error skip to go on without them."
+
+
+def refuse_failures(failures: Sequence[Failure], on_error: str, *, hint: str = SKIPPING) -> None:
+    """Raise a DataError that names ``failures`` unless bad images are to be skipped."""
+    if failures and on_error == "fail":
+        listed = "\n".join(f"  - {failure.reason}" for failure in failures[:10])
+        more = f"\n  and {len(failures) - 10} more" if len(failures) > 10 else ""
+        raise DataError(
+            f"{counted(len(failures), 'image')} cannot be read:\n{listed}{more}",
+            hint,
+        )
+
+
+def choose_workers(asked: int | None, *, held: bool, on_cpu: bool = False, processes: int = 1) -> tuple[int, str]:
+    """How many processes decode, and why: as asked; none where images are held; else a share of the processors.
+
+    That is half of them, 8 workers at most. Where the network computes on them too it is a quarter, and may be none:
+    on two processors a worker costs inference at 64 pixels a tenth, for it stops a thread that the other waits for.
+
+    Args:
+        on_cpu: whether the network computes on the same processors.
+        processes: how many processes of the run share this machine, each with decoding workers of its own.
+    """
+    if asked is not None:
+        return asked, "asked for"
+    if held:
+        return 0, "none needed"
+    if on_cpu:
+        return min(8, processors() // (4 * processes)), f"the network has most of {processors()} processors"
+    return min(8, max(1, processors() // (2 * processes))), f"of {processors()} processors"
+
+
+def processors() -> int:
+    """Processors that this process may use, which under Slurm are fewer than the machine has."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+def choose_cache(asked: str, count: int, spec: InputSpec) -> bool:
+    """Whether decoded images are held in memory.
+
+    Raises:
+        UsageError: ``ram`` was asked for and the images do not fit in the free memory.
+    """
+    if asked == "none":
+        return False
+    need = count * spec.height * spec.width * spec.channels
+    free = psutil.virtual_memory().available
+    if asked == "ram" and need > 0.9 * free:
+        raise UsageError(
+            f"--cache ram needs {need / 2**30:.1f} GiB for {count:,} images; {free / 2**30:.1f} GiB are free.",
+            "Use --cache none, or a smaller --image-size.",
+        )
+    return asked == "ram" or fits_in_memory(count, spec)

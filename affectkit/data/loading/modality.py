@@ -1,0 +1,58 @@
+"""Images or clips: where a split or a model takes the one or the other, the readers that go with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from torch.utils.data import Dataset
+
+from affectkit.core.spec import InputSpec
+from affectkit.data.loading.loaders import Held, PathImages, SplitImages, collate
+from affectkit.data.media.images import load_for
+from affectkit.data.split import Split
+
+if TYPE_CHECKING:
+    from affectkit.data.loading.clips import SplitClips
+
+
+def items_of(
+    split: Split, spec: InputSpec, *, augment: str = "none", seed: int = 0, held: Held | None = None
+) -> SplitImages | SplitClips:
+    """The items of ``split`` as a model of ``spec`` takes them."""
+    if split.store is None:
+        return SplitImages(split, spec, augment=augment, seed=seed, held=held)
+    from affectkit.data.loading.clips import SplitClips
+
+    return SplitClips(split, spec, augment=augment, seed=seed)
+
+
+def collate_of(split: Split) -> Callable[[Any], dict[str, Any]]:
+    """How items of ``items_of`` become a batch."""
+    if split.store is None:
+        return collate
+    from affectkit.data.loading.clips import as_it_is
+
+    return as_it_is
+
+
+def picture_of(split: Split, spec: InputSpec, index: int) -> np.ndarray:
+    """What is shown of an item: uint8 (H, W, C)."""
+    if split.store is None:
+        return load_for(split.path(index), spec)
+    return items_of(split, spec).plain(index)
+
+
+def files_of(spec: InputSpec) -> tuple[Dataset, Callable[[Any], dict[str, Any]]]:
+    """What reads files for inference, by path, and how they become a batch."""
+    if spec.clip is None:
+        return PathImages(spec), collate
+    from affectkit.data.loading.clips import PathClips, collate_clips
+
+    return PathClips(spec), collate_clips
+
+
+def noun_of(spec: InputSpec) -> str:
+    """What its items are called."""
+    return "images" if spec.clip is None else "clips"

@@ -1,0 +1,1 @@
+"""Decode images, animations, videos, audio and camera pictures, strictly and upright."""

@@ -1,0 +1,1 @@
+"""Examine the installation and the machine, and report what will go wrong."""

@@ -1,0 +1,1 @@
+"""Download files of a Zenodo record or an address, resumed where cut and checked whole."""

@@ -1,0 +1,312 @@
+"""One file over HTTP: continued where it was cut, checked whole, and only then under its name.
+
+pooch places a file by downloading into a temporary one with a random name, which a kill leaves behind and no later
+run finds again. So what has arrived stands here in a ``.part`` file whose name follows from the checksum, and pooch
+computes the checksum of the whole.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+from urllib.parse import urlsplit
+
+import pooch
+import requests
+from requests.exceptions import RequestException
+
+from affectkit.core.files import sync
+from affectkit.core.progress import Reporter
+from affectkit.core.version import VERSION
+from affectkit.errors import DownloadError, UsageError
+
+TIMEOUT = (10.0, 30.0)
+"""Seconds to wait for a connection, and for the next bytes."""
+CHUNK = 1 << 16
+TRIES = 5
+"""How often in a row a transfer that was cut is taken up without a byte gained."""
+PAUSE = 1.0
+"""Seconds before a transfer is taken up, times the number of the try."""
+HEADERS = {"User-Agent": f"affectkit/{VERSION}", "Accept-Encoding": "identity"}
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """A file to fetch.
+
+    Attributes:
+        name: under which it is kept, relative to the output folder.
+        size: bytes; None where only the transfer will tell.
+        checksum: ``"md5:..."`` or of another algorithm of hashlib; empty where none is known.
+    """
+
+    name: str
+    url: str
+    size: int | None = None
+    checksum: str = ""
+
+
+class _Cut(Exception):
+    """The connection ended before the file did."""
+
+
+def size_text(count: int | None) -> str:
+    """A number of bytes for reading."""
+    if count is None:
+        return "size unknown"
+    return f"{count / 1e6:,.1f} MB" if count >= 100_000 else f"{count:,} bytes"
+
+
+def host(url: str) -> str:
+    """The host of a URL, with its port."""
+    return urlsplit(url).netloc
+
+
+def matches(path: Path, checksum: str) -> bool:
+    """Whether the file's content has the checksum ``"algorithm:hexadecimal"``."""
+    algorithm, _, digest = checksum.partition(":")
+    return pooch.file_hash(str(path), alg=algorithm) == digest.lower()
+
+
+def part_of(final: Path, remote: RemoteFile) -> Path:
+    """Where what has arrived of ``final`` stands: beside it, named after the checksum, so that another version of the
+    file, or a browser's ``.part``, is never continued."""
+    mark = remote.checksum.partition(":")[2] or hashlib.sha256(remote.url.encode()).hexdigest()
+    return final.with_name(f"{final.name}.{mark[:8].lower()}.part")
+
+
+def get(url: str, *, offline: str, headers: dict[str, str] | None = None, stream: bool = False) -> Any:
+    """The response to a GET request, whatever its status.
+
+    Raises:
+        DownloadError: the host cannot be reached; its hint is ``offline``.
+    """
+    try:
+        return requests.get(url, headers={**HEADERS, **(headers or {})}, stream=stream, timeout=TIMEOUT)
+    except (RequestException, ValueError) as error:
+        raise DownloadError(f"{host(url) or url} cannot be reached: {reason(error)}.", offline) from error
+
+
+def fetch(remote: RemoteFile, final: Path, *, offline: str, reporter: Reporter) -> str:
+    """Fetch ``remote`` to ``final``; ``"fetched"``, or ``"continued"`` where an earlier run had fetched a part.
+
+    A file without a checksum is never continued: nothing tells whether its end belongs to that beginning.
+
+    Raises:
+        DownloadError: it did not arrive whole; what did arrive is kept, unless it is known to be wrong.
+        UsageError: another process fetches the same file.
+    """
+    final.parent.mkdir(parents=True, exist_ok=True)
+    part = part_of(final, remote)
+    keep = bool(remote.checksum)
+    try:
+        with _alone(part) as stream:
+            if not keep:
+                stream.truncate(0)
+            before = stream.seek(0, os.SEEK_END)
+            _transfer(remote, stream, offline=offline, reporter=reporter)
+            reporter.finish()
+            os.fsync(stream.fileno())
+            _check(remote, part)
+    except BaseException as error:
+        reporter.finish()
+        if not isinstance(error, UsageError):
+            _leave(part, keep, error, reporter)
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DownloadError(
+                f"the disk of {final.parent} is full after {size_text(_size(part))} of {remote.name}.",
+                "Make room and run the same command: it goes on from there." if keep else "Make room and run it again.",
+            ) from error
+        raise
+    os.replace(part, final)
+    sync(final.parent)
+    return "continued" if before else "fetched"
+
+
+def _leave(part: Path, keep: bool, error: BaseException, reporter: Reporter) -> None:
+    """Remove what cannot be continued, and say what can."""
+    if not part.exists():
+        return
+    if not keep or not _size(part):
+        part.unlink()
+    elif isinstance(error, DownloadError):
+        reporter.note(f"{size_text(_size(part))} are kept in {part}; the same command goes on from there.")
+
+
+def _check(remote: RemoteFile, part: Path) -> None:
+    """Remove ``part`` and raise a DownloadError where it is not what was announced."""
+    if not remote.checksum or matches(part, remote.checksum):
+        return
+    algorithm = remote.checksum.partition(":")[0]
+    found = f"{algorithm}:{pooch.file_hash(str(part), alg=algorithm)}"
+    part.unlink()
+    raise DownloadError(
+        f"{remote.name} arrived from {host(remote.url)} with the checksum {found}, not {remote.checksum}; what had "
+        "arrived was removed.",
+        "Run the command again. If that ends the same, the file there is another one, or something on the way changes "
+        "it: a proxy, or a network that wants a login.",
+    )
+
+
+def _transfer(remote: RemoteFile, stream: BinaryIO, *, offline: str, reporter: Reporter) -> None:
+    """Fill ``stream`` up to the end of the file, taking the transfer up where it is cut."""
+    tries, gained = 0, stream.seek(0, os.SEEK_END)
+    if remote.size is not None and gained > remote.size:
+        stream.truncate(0)
+    while True:
+        have = stream.seek(0, os.SEEK_END)
+        if remote.size is not None and have == remote.size:
+            return
+        try:
+            _stream(remote, stream, have, offline=offline, reporter=reporter)
+            return
+        except _Cut as cut:
+            reporter.finish()
+            have = stream.seek(0, os.SEEK_END)
+            tries, gained = (1, have) if have > gained else (tries + 1, gained)
+            if tries >= TRIES or not remote.checksum:
+                again = "Run the same command: it goes on from there." if remote.checksum else "Run the command again."
+                of = f" of {size_text(remote.size)}" if remote.size is not None else ""
+                raise DownloadError(
+                    f"{host(remote.url)} was cut off at {size_text(have)}{of} of {remote.name}: {cut}.", again
+                ) from cut
+            reporter.note(f"{host(remote.url)} was cut off at {size_text(have)} of {remote.name}; going on.")
+            time.sleep(PAUSE * tries)
+
+
+def _stream(remote: RemoteFile, stream: BinaryIO, have: int, *, offline: str, reporter: Reporter) -> None:
+    """One request, written behind the ``have`` bytes that are there."""
+    wanted = {"Range": f"bytes={have}-"} if have else {}
+    with get(remote.url, offline=offline, headers=wanted, stream=True) as response:
+        begin, total = _answer(response, remote, have)
+        if begin is None and total == have and remote.size is None:  # all was there, which only the server could say
+            return
+        if begin != have:
+            reporter.note(f"{host(remote.url)} does not continue {remote.name} at {size_text(have)}: it begins again.")
+            stream.truncate(0)
+        if begin not in (have, 0):
+            response.close()
+            _stream(remote, stream, 0, offline=offline, reporter=reporter)
+            return
+        left = None if total is None else max((total - begin + 999_999) // 1_000_000, 1)
+        reporter.start(f"{remote.name} (from {size_text(begin)})" if begin else remote.name, left, "MB")
+        place, told = begin, 0
+        try:
+            for chunk in response.iter_content(CHUNK):
+                place += len(chunk)
+                if total is not None and place > total:
+                    stream.truncate(0)  # what came before is not of that file either
+                    raise _wrong_size(remote, f"more than {total:,}", total)
+                stream.write(chunk)
+                if (place - begin) // 1_000_000 > told:
+                    reporter.advance((place - begin) // 1_000_000 - told)
+                    told = (place - begin) // 1_000_000
+        except RequestException as error:
+            raise _Cut(_cut(error)) from error
+        if total is not None and place < total:
+            raise _Cut("the connection was closed")
+        reporter.finish()
+
+
+def _answer(response: Any, remote: RemoteFile, have: int) -> tuple[int | None, int | None]:
+    """Where the bytes of a response begin (None: it has none behind ``have``), and the file's size if known."""
+    span = re.fullmatch(r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)", response.headers.get("Content-Range", ""))
+    begin = int(span[1]) if span and span[1] else None
+    whole = int(span[2]) if span and span[2] != "*" else None
+    if response.status_code == 416 and have:
+        begin = None
+    elif response.status_code == 206 and have:
+        begin = -1 if begin is None else begin
+    elif response.status_code == 200:
+        begin = 0
+        length = response.headers.get("Content-Length", "")
+        whole = int(length) if length.isdigit() and "Content-Encoding" not in response.headers else None
+    else:
+        raise refused(response, f"fetch {remote.name}")
+    if remote.size is not None and whole is not None and whole != remote.size:
+        raise _wrong_size(remote, f"{whole:,}", remote.size)
+    return begin, remote.size if remote.size is not None else whole
+
+
+def _wrong_size(remote: RemoteFile, found: str, expected: int) -> DownloadError:
+    return DownloadError(
+        f"{host(remote.url)} sends {found} bytes for {remote.name}, which was announced with {expected:,}; none of "
+        "them was taken.",
+        "The file there has changed, or something on the way answers in its place: a proxy, or a network that wants a "
+        "login.",
+    )
+
+
+def refused(response: Any, what: str) -> DownloadError:
+    """The error for a status that is no success; ``what`` was asked (``"fetch vca.pth"``)."""
+    code, where = response.status_code, host(response.url)
+    told = {
+        401: "it wants a login",
+        403: "access is restricted",
+        404: "it is not there",
+        410: "it was withdrawn",
+        429: "too many requests",
+    }.get(code, response.reason or "no reason given")
+    after = response.headers.get("Retry-After", "")
+    hint = ""
+    if code in (401, 403):
+        hint = "Ask its authors for access, and fetch it in a browser where you are logged in."
+    elif code in (404, 410):
+        hint = "Check the number or the address in a browser."
+    elif code == 429 or code >= 500:
+        hint = f"Try again {f'in {after} seconds' if after.isdigit() else 'later'}."
+    return DownloadError(f"{where} refuses to {what}: {code}, {told}.", hint)
+
+
+def reason(error: BaseException) -> str:
+    """Why a request failed, in a few words: what the operating system said, where it said something."""
+    seen: list[BaseException] = []
+    inner: Any = error
+    while isinstance(inner, BaseException) and inner not in seen:
+        seen.append(inner)
+        if isinstance(inner, OSError) and inner.strerror and not isinstance(inner, RequestException):
+            return inner.strerror
+        inner = getattr(inner, "reason", None) or next(
+            (item for item in (*inner.args, inner.__cause__, inner.__context__) if isinstance(item, BaseException)),
+            None,
+        )
+    if isinstance(error, requests.exceptions.Timeout):
+        return "no answer in time"
+    return " ".join(str(seen[-1]).split())[:160].rstrip(".") or type(error).__name__
+
+
+def _cut(error: RequestException) -> str:
+    if "timed out" in str(error).lower():
+        return f"nothing came for {TIMEOUT[1]:g} s"
+    said = reason(error)
+    return "the connection was closed" if "IncompleteRead" in said or "Broken" in said else said
+
+
+@contextlib.contextmanager
+def _alone(part: Path) -> Iterator[BinaryIO]:
+    """``part``, opened unbuffered, so that a kill loses nothing, and locked for this process."""
+    with open(part, "a+b", buffering=0) as stream:
+        try:
+            import fcntl
+
+            fcntl.lockf(stream.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+            mine = part.exists() and part.stat().st_ino == os.fstat(stream.fileno()).st_ino
+        except ImportError:  # Windows: no advisory lock, one writer is on trust
+            mine = True
+        except OSError:
+            mine = False
+        if not mine:
+            raise UsageError(f"{part} is being written by another process.", "Wait for it to end, or stop it.")
+        yield stream
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0

@@ -1,0 +1,1 @@
+"""Run a model over a split: outputs, metrics, tables, thresholds, quantiles and reconstructions."""

@@ -1,0 +1,1 @@
+"""Compute the features of frozen encoders once and cache them on disk."""

@@ -1,0 +1,100 @@
+"""Pictures of an inference: each image again, with its faces and what was predicted of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from affectkit.core.boxes import Box
+from affectkit.core.files import inner_path, whole_file
+from affectkit.data.loading.face_crops import read_picture
+from affectkit.data.loading.loaders import Failure
+from affectkit.data.media.reduced_decoding import Extent
+from affectkit.errors import DataError, RunError, UsageError
+from affectkit.inference.prediction_table import FACE_COLUMNS
+from affectkit.reports.face_overlay import Mark, annotated
+from affectkit.settings.evaluation import InferSettings
+from affectkit.tasks.base import Task
+
+SAVED = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WEBP"}
+"""Formats that a picture keeps; others become PNG, under their whole name and ``.png``."""
+
+Batches = Iterator[tuple[list[list[Any]], list[Failure], dict[int, Any]]]
+
+
+class Drawer:
+    """Writes a picture an image into ``folder``, under the image's name.
+
+    Args:
+        faced: whether rows tell of faces; they are of whole images otherwise.
+
+    Raises:
+        UsageError: ``folder`` holds files already, or the images themselves.
+    """
+
+    def __init__(self, folder: Path, task: Task, settings: InferSettings, *, faced: bool) -> None:
+        self.folder, self.task, self.faced = folder, task, faced
+        self._paths: dict[int, Path] = {}
+        if folder.exists() and not folder.is_dir():
+            raise UsageError(f"--annotate {folder} is a file; of images it is a folder.")
+        for text in settings.paths:
+            given = Path(text).expanduser()
+            if given.is_dir() and (
+                folder.resolve() == given.resolve()
+                or (settings.recursive and given.resolve() in folder.resolve().parents)
+            ):
+                raise UsageError(f"--annotate {folder} lies among the images in {text}.", "Name a folder elsewhere.")
+        if folder.is_dir() and any(folder.iterdir()) and not (settings.force or settings.resume):
+            raise UsageError(f"--annotate {folder} is not empty.", "Name another folder, or add --force.")
+
+    def watched(self, items: Iterable[Any]) -> Iterator[Any]:
+        """``items`` as they are, their files remembered until they are drawn."""
+        for item in items:
+            self._paths[item.position] = item.path
+            yield item
+
+    def drawn(self, batches: Batches) -> Batches:
+        """``batches`` as they are, each with its pictures on disk."""
+        for batch in batches:
+            rows = batch[0]
+            for failure in batch[1]:
+                self._paths.pop(failure.index, None)
+            by_image: dict[int, list[list[Any]]] = {}
+            for row in rows:
+                by_image.setdefault(row[0], []).append(row)
+            for position, own in by_image.items():
+                self._draw(self._paths.pop(position), own)
+            yield batch
+
+    def _draw(self, path: Path, rows: Sequence[list[Any]]) -> None:
+        target = self.folder / inner_path(rows[0][1], SAVED, ".png")
+        if target.exists() and target.samefile(path):
+            raise DataError(f"the annotated picture {target} is the image itself.", "Name another --annotate.")
+        picture, extent = read_picture(path)
+        marks = []
+        for row in rows:
+            if not self.faced:
+                marks.append(Mark(_shown((0, 0, extent.width, extent.height), extent), *self.task.told(row[2:])))
+            elif row[2] is not None:
+                number, *box, _ = row[2 : 2 + len(FACE_COLUMNS)]
+                title, bars = self.task.told(row[2 + len(FACE_COLUMNS) :])
+                title = f"{number} · {title}" if len(rows) > 1 else title
+                marks.append(Mark(_shown(box, extent), title, bars, number - 1))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with whole_file(target) as part:
+                form = SAVED.get(target.suffix.lower(), "PNG")
+                Image.fromarray(annotated(picture, marks)).save(part, format=form, quality=92)
+        except OSError as error:
+            told = f"cannot write {target}: {error.strerror or error}."
+            raise RunError(told, "Check the disk and --annotate.") from error
+
+
+def _shown(box: Sequence[float], extent: Extent) -> Box:
+    """A box (left, top, width, height) of the picture in the file, in the pixels that are drawn on."""
+    left, top, width, height = box
+    left, top, right, bottom = extent.inner((left, top, left + width, top + height))
+    return left, top, right - left, bottom - top

@@ -1,0 +1,247 @@
+"""The pictures and films that a user names: files, folders, patterns, a list; listed once, in a fixed order."""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+from typing import IO
+
+from affectkit.core.folders import Fault, walk
+from affectkit.core.names import readable, written_name
+from affectkit.core.shards import Listing, Shard
+from affectkit.data.media.file_kinds import FILM, OTHER, PICTURE, PassedOver, kind_of
+from affectkit.data.media.in_memory import Given
+from affectkit.errors import DataError
+from affectkit.inference.path_lists import read_list
+
+
+@dataclass(frozen=True)
+class Item:
+    """A file to predict: its name in the result table, its path, and its place among its kind, from 0.
+
+    A program may give a picture in place of a file.
+
+    Attributes:
+        name: as ``core.names.written_name`` writes it. fault: why it cannot be read, where that is known already.
+    """
+
+    name: str
+    path: Path | Given
+    position: int = 0
+    fault: str = ""
+
+
+@dataclass
+class Inputs:
+    """What was named, by kind; of a folder names alone are held.
+
+    Args:
+        moving: whether a picture's frames are to be looked at like a film's.
+
+    Attributes:
+        passed: files of folders that are neither pictures nor films.
+    """
+
+    moving: Callable[[Path, str], bool] | None = None
+    passed: PassedOver = field(default_factory=PassedOver)
+    _runs: dict[str, list[tuple[str, Path, list[str]]]] = field(default_factory=lambda: {PICTURE: [], FILM: []})
+    _faults: dict[tuple[str, str], str] = field(default_factory=dict)
+
+    def items(self, kind: str) -> Iterator[Item]:
+        """Those of ``kind`` (``PICTURE`` or ``FILM``), numbered; each time anew."""
+        position = 0
+        for prefix, folder, names in self._runs[kind]:
+            for name in names:
+                fault = self._faults.get((prefix, name), "") if self._faults else ""
+                yield Item(written_name(prefix + name), folder / name, position, fault)
+                position += 1
+
+    def count(self, kind: str) -> int:
+        """How many are of ``kind``."""
+        return sum(len(names) for _, _, names in self._runs[kind])
+
+    def own(self, kind: str, shard: Shard | None) -> Iterator[Item]:
+        """``items``, of a ``shard`` its own alone."""
+        return (item for item in self.items(kind) if shard is None or shard.mine(item.position))
+
+    def listing(self, kind: str) -> Listing:
+        """What all shards must see alike."""
+        found = Listing()
+        for item in self.items(kind):
+            found.add(item.name)
+        return found
+
+    def refuse(self, kind: str, reason: str) -> None:
+        """Make all of ``kind`` items of the other kind, behind those that it has, that cannot be read."""
+        for prefix, folder, names in self._runs[kind]:
+            for name in names:
+                self._faults.setdefault((prefix, name), readable(f"{kind} {folder / name}: {reason}."))
+        self._runs[PICTURE if kind == FILM else FILM] += self._runs[kind]
+        self._runs[kind] = []
+
+    def add(self, kind: str, prefix: str, folder: Path, names: list[str]) -> None:
+        """Files of a folder, which are called ``prefix`` and their own names."""
+        runs = self._runs[kind]
+        if runs and runs[-1][0] == prefix:
+            runs[-1][2].extend(names)
+        elif names:
+            runs.append((prefix, folder, names))
+
+    def kind(self, folder: Path, name: str) -> str:
+        """The kind that a file is taken as: a picture that moves is a film where its frames are wanted."""
+        kind = kind_of(folder, name)
+        return FILM if kind == PICTURE and self.moving is not None and self.moving(folder, name) else kind
+
+    def add_file(self, text: str, path: Path) -> None:
+        """A file that was named by itself: whatever it is, it is to be predicted."""
+        kind = FILM if self.kind(path.parent, path.name) == FILM else PICTURE
+        # The name is what was written; only its end is that of the path.
+        self.add(kind, text[: len(text) - len(path.name)], path.parent, [path.name])
+
+    def add_fault(self, prefix: str, fault: Fault) -> None:
+        """What could not be reached below a folder that is called ``prefix``."""
+        self._faults[prefix, fault.path.name] = readable(f"{fault.path}: {fault.reason}.")
+        self.add(PICTURE, prefix, fault.path.parent, [fault.path.name])
+
+
+def find_inputs(
+    paths: Iterable[str],
+    *,
+    recursive: bool,
+    listed: IO[str] | None = None,
+    moving: Callable[[Path, str], bool] | None = None,
+) -> Inputs:
+    """The pictures and films that ``paths`` name, in a fixed order.
+
+    A single folder's files are named relative to it; all others as they were written, joined with what was found. What
+    exists as it is written is no pattern. Of folders, files that are neither pictures nor films are counted; what is
+    named by itself, by a pattern or in a list is taken for a picture where its name does not say that it is a film.
+
+    Args:
+        paths: files, folders, glob patterns, or ``-`` for the list ``listed`` (see ``path_lists.read_list``).
+        moving: as of ``Inputs``.
+
+    Raises:
+        DataError: a path does not exist, a pattern matches nothing, or a folder holds neither pictures nor films.
+    """
+    paths = list(paths)
+    inputs = Inputs(moving)
+    # The files of one folder cannot repeat; of a list, a number for each name is kept.
+    once = None if len(paths) == 1 and paths[0] != "-" else _Once()
+    for text in paths:
+        path = Path(text).expanduser()
+        if text == "-":
+            for name in read_list(listed) if listed is not None else ():
+                _add_file(inputs, name, once)
+        elif path.is_dir():
+            if not _add_folder(inputs, path, "" if len(paths) == 1 else text, recursive, once):
+                hint = "" if recursive else "Add --recursive to look into its sub-folders too."
+                raise DataError(f"{text} holds no image or film{_beside(inputs)}.", hint)
+        elif os.path.lexists(path):
+            _add_file(inputs, text, once)
+        elif not glob.has_magic(text):
+            raise _missing(text, path)
+        elif not _add_matches(inputs, text, recursive, once):
+            raise DataError(f"nothing matches {text}.", "Patterns are *, ? and [abc]; ** looks into sub-folders.")
+    return inputs
+
+
+class _Once:
+    """Whether a name comes for the first time: a table has one row a name."""
+
+    def __init__(self) -> None:
+        self._seen: set[int] = set()
+
+    def __call__(self, name: str) -> bool:
+        # Of the bytes, which need not be text.
+        key = int.from_bytes(hashlib.blake2b(name.encode(errors="surrogatepass"), digest_size=8).digest(), "big")
+        new = key not in self._seen
+        self._seen.add(key)
+        return new
+
+
+def _add_file(inputs: Inputs, text: str, once: _Once | None) -> None:
+    path = Path(text).expanduser()
+    if not path.name or not text.endswith(path.name):  # "a/." and the like: named as it is looked up
+        text = path.as_posix()
+    if once is None or once(text):
+        inputs.add_file(text, path)
+
+
+def _add_folder(inputs: Inputs, top: Path, called: str, recursive: bool, once: _Once | None) -> int:
+    """Take in ``top``, whose files are named below ``called`` ("": relative to it); how many there were."""
+    faults: list[Fault] = []
+    found = 0
+
+    def prefix_of(folder: Path) -> str:
+        begin = (Path(called) / folder.relative_to(top)).as_posix()
+        return "" if begin == "." else begin.rstrip("/") + "/"
+
+    for folder, names in walk(top, recursive=recursive, faults=faults):
+        prefix = prefix_of(folder)
+        kinds: dict[str, list[str]] = {PICTURE: [], FILM: []}
+        for name in names:
+            kind = inputs.kind(folder, name)
+            if kind == OTHER:
+                inputs.passed.add(name)
+            elif once is None or once(prefix + name):
+                kinds[kind].append(name)
+                found += 1
+            else:
+                found += 1
+        for kind, own in kinds.items():
+            inputs.add(kind, prefix, folder, own)
+        for fault in faults:
+            inputs.add_fault(prefix_of(fault.path.parent), fault)
+            found += 1
+        faults.clear()
+    for fault in faults:
+        inputs.add_fault(prefix_of(fault.path.parent), fault)
+        found += 1
+    return found
+
+
+def _add_matches(inputs: Inputs, text: str, recursive: bool, once: _Once | None) -> int:
+    found = 0
+    for match in sorted(glob.glob(_pattern(os.path.expanduser(text)), recursive=True)):
+        path = Path(match)
+        if path.is_dir():
+            found += max(_add_folder(inputs, path, match, recursive, once), 1)
+        else:
+            _add_file(inputs, match, once)
+            found += 1
+    return found
+
+
+def _pattern(text: str) -> str:
+    """``text`` as a pattern in which folders that exist as they are written stand for themselves."""
+    parts = Path(text).parts
+    for count in range(len(parts), 0, -1):
+        literal = Path(*parts[:count])
+        if os.path.lexists(literal):
+            return os.path.join(glob.escape(str(literal)), *parts[count:])
+    return text
+
+
+def _beside(inputs: Inputs) -> str:
+    return f" ({inputs.passed.told})" if inputs.passed.count else ""
+
+
+def _missing(text: str, path: Path) -> DataError:
+    """That ``path`` is not there, and what may have been meant."""
+    there = next(parent for parent in (path.absolute(), *path.absolute().parents) if os.path.lexists(parent))
+    wanted = path.absolute().relative_to(there).parts[0]
+    try:
+        near = get_close_matches(wanted, os.listdir(there), 3, 0.6) if there.is_dir() else []
+    except OSError:
+        near = []
+    if near:
+        hint = f"In {there} there is {' or '.join(near)}."
+    else:
+        hint = f"There is nothing called {wanted} in {there}; names are looked up from {Path.cwd()}."
+    return DataError(readable(f"{text} does not exist."), readable(hint))

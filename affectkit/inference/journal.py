@@ -1,0 +1,301 @@
+"""A growing table and a journal of the items in it, from which a stopped or finished run goes on.
+
+Rows are appended to ``inference_results.csv.part``, in whatever order items are done; the journal beside it has a line
+an item: how long the table is after its rows, what marks the content of its file, why it was skipped. A line counts
+where the table holds its rows, the last one of a name before others; so a run may be killed at any moment. Once all is
+done, the table is put into the order of the listing, and what marks the files is kept in ``inputs.csv``: a later run
+builds both again from these two, and predicts what is new or has changed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import itertools
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from affectkit.core.files import read_json, sync, to_json, whole_file
+from affectkit.errors import DataError
+from affectkit.inference.table_files import growing_form, open_text, rows_text, to_parquet
+
+INPUTS_COLUMNS = ("Size", "Modified", "Changed", "SHA-256", "Frames", "Rows")
+"""Bytes; times in nanoseconds since 1970, of the content and of the entry; of the file; and rows in the table."""
+_HINT = "Add --force to predict everything anew."
+
+
+def is_of(record: Path, form: str, *, growing: bool = False) -> bool:
+    """Whether what stands beside ``record`` belongs to a table in the format ``form``, or that grows as one does.
+
+    The journal, and what marks the files, are of the last run alone; a table in another format may be older.
+    """
+    was = read_json(record).get("format", form) if record.exists() else form
+    return growing_form(was) == growing_form(form) if growing else was == form
+
+
+def anew(record: Path, form: str, what: str) -> str:
+    """Why nothing of an earlier run is kept for a table in the format ``form``; ``what`` stands there."""
+    if not is_of(record, form):
+        was = read_json(record)["format"]
+        return f"the last run there made {was}, its table stays as it is: all are predicted anew for {form}"
+    return f"{what} does not say which files its rows are of: all are predicted anew"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Where the rows of an item begin and end in the table, and where its line begins in the journal."""
+
+    begin: int
+    end: int
+    line: int
+
+
+class Journal:
+    """The growing table at ``table`` with the journal ``lines``.
+
+    Args:
+        header: the table's first line; empty for JSON lines.
+
+    Attributes:
+        entries: of the items that earlier runs have done, and of all that are done since; not kept (None) where there
+            was no earlier run, for then all stand in the order of the listing.
+    """
+
+    def __init__(self, table: Path, lines: Path, header: str) -> None:
+        self.table, self.lines, self.header = table, lines, header.encode()
+        self.entries: dict[str, Entry] | None = None
+        self._clear()
+
+    def _clear(self) -> None:
+        self._begin = self._end = len(self.header)
+        self._line = 0
+
+    def begin(self) -> None:
+        """Start empty."""
+        self.lines.unlink(missing_ok=True)
+        self.table.write_bytes(self.header)
+        self.lines.touch()
+        self._clear()
+
+    def recover(self) -> bool:
+        """Take in what an interrupted run left, and cut what is torn; False where there is nothing to go on with."""
+        if not self.table.exists() or not self.lines.exists():
+            return False
+        self.entries = {}
+        self._clear()
+        size = self.table.stat().st_size
+        if size < len(self.header):
+            self.begin()
+            return True
+        with self.lines.open("rb") as stream:
+            for line in stream:
+                told = _read_line(line)
+                if told is None or told["end"] > size:
+                    break
+                self.entries[told["name"]] = Entry(self._end, told["end"], self._line)
+                self._end, self._line = told["end"], self._line + len(line)
+        self._begin = self._end
+        os.truncate(self.lines, self._line)
+        os.truncate(self.table, self._end)
+        return True
+
+    def rebuild(self, items: Iterable[tuple[dict[str, Any], bytes]]) -> None:
+        """Write both anew, of the items of a finished table: what is told of each, and its rows."""
+        self.lines.unlink(missing_ok=True)  # a table without it counts for nothing
+        length = len(self.header)
+        with contextlib.ExitStack() as stack:
+            parts = [stack.enter_context(whole_file(path)) for path in (self.lines, self.table)]
+            lines = stack.enter_context(parts[0].open("w", encoding="utf-8"))
+            table = stack.enter_context(parts[1].open("wb"))
+            table.write(self.header)
+            for told, rows in items:
+                table.write(rows)
+                length += len(rows)
+                lines.write(_line({**told, "end": length}))
+        self.recover()
+
+    def open(self) -> None:
+        """Be ready for more."""
+        self.rows, self.ends = open_text(self.table, "a"), self.lines.open("a", encoding="utf-8")
+
+    def close(self) -> None:
+        """Close both files; what is not flushed counts as not done."""
+        self.rows.close()
+        self.ends.close()
+
+    def write(self, text: str) -> None:
+        """Append rows of the item that ``end`` will name."""
+        self.rows.write(text)
+        self._end += len(text.encode())
+
+    def end(self, name: str, told: dict[str, Any]) -> None:
+        """The item of the rows since the last call is done; ``told`` is kept of it."""
+        line = _line({"name": name, **told, "end": self._end})
+        if self.entries is not None:
+            self.entries[name] = Entry(self._begin, self._end, self._line)
+        self._begin = self._end
+        self.ends.write(line)
+        self._line += len(line.encode())
+
+    def flush(self) -> None:
+        """Rows first: rows without their line are cut."""
+        self.rows.flush()
+        self.ends.flush()
+
+    def told(self, names: Iterable[str]) -> Iterator[dict[str, Any]]:
+        """What was told of ``names``, in their order; without an earlier run of all, whatever the names."""
+        with self.lines.open("rb") as stream:
+            if self.entries is None:
+                yield from map(json.loads, stream)
+                return
+            for name in names:
+                stream.seek(self.entries[name].line)
+                yield json.loads(stream.readline())
+
+    def known(self) -> Known:
+        """What was told of ``entries``, each read as it is asked for."""
+        return Known(self)
+
+    def finish(self, names: Iterable[str], final: Path) -> None:
+        """Give the table the order of ``names``, its final form, and its final name; the journal is gone then."""
+        ordered = self.table
+        if self.entries is not None:
+            ordered = self._ordered
+            self._copy(names, ordered)
+        if final.suffix == ".parquet":
+            to_parquet(ordered, final)
+        else:
+            sync(ordered)
+            os.replace(ordered, final)
+        self.clear()
+
+    def clear(self) -> None:
+        """Remove what is left of a run whose table has its final name."""
+        for path in (self._ordered, self.table, self.lines):
+            path.unlink(missing_ok=True)
+
+    @property
+    def _ordered(self) -> Path:
+        return self.table.with_name(self.table.name + ".ordered")
+
+    def _copy(self, names: Iterable[str], target: Path) -> None:
+        with self.table.open("rb") as source, target.open("wb") as stream:
+            stream.write(self.header)
+            for name in names:
+                entry = self.entries[name]
+                source.seek(entry.begin)
+                stream.write(source.read(entry.end - entry.begin))
+
+
+class Known(Mapping[str, dict[str, Any]]):
+    """The lines of a journal by name; memory holds where they begin alone."""
+
+    def __init__(self, journal: Journal) -> None:
+        self.journal = journal
+        self.stream = journal.lines.open("rb")
+
+    def __getitem__(self, name: str) -> dict[str, Any]:
+        self.stream.seek(self.journal.entries[name].line)
+        return json.loads(self.stream.readline())
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.journal.entries)
+
+    def __len__(self) -> int:
+        return len(self.journal.entries)
+
+    def close(self) -> None:
+        """Nothing more is asked for."""
+        self.stream.close()
+
+
+def _read_line(line: bytes) -> dict[str, Any] | None:
+    """What a line of a journal tells; None where it is torn."""
+    try:
+        told = json.loads(line) if line.endswith(b"\n") else None
+    except ValueError:
+        return None
+    return told if isinstance(told, dict) and {"name", "end"} <= told.keys() else None
+
+
+def _line(told: dict[str, Any]) -> str:
+    return to_json(told, indent=None) + "\n"
+
+
+def read_inputs(path: Path, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """What ``inputs.csv`` tells of each item, in order: ``name``, ``mark``, ``frames``, ``rows``, ``position``.
+
+    Args:
+        columns: the first ones, a position and the name or the name alone.
+
+    Raises:
+        DataError: it is not as it was written.
+    """
+    with open_text(path, "r") as stream:
+        reader = csv.reader(stream)
+        if next(reader, None) != [*columns, *INPUTS_COLUMNS]:
+            raise DataError(f"{path} is not as it was written.", _HINT)
+        for row in reader:
+            *begin, name, size, modified, changed, digest, frames, rows = row
+            mark = (int(size), int(modified), int(changed), digest) if digest else None
+            told = {"name": name, "mark": mark, "frames": int(frames), "rows": int(rows)}
+            yield {**told, "position": int(begin[0]) if begin else 0}
+
+
+def input_values(told: dict[str, Any]) -> list[Any]:
+    """The ``INPUTS_COLUMNS`` of an item in the journal."""
+    return [*(told["mark"] or [None] * 4), told.get("frames", 1), told["rows"]]
+
+
+def finished_items(
+    table: Path, header: Sequence[str], told: Iterable[dict[str, Any]], place: int
+) -> Iterator[tuple[dict[str, Any], list[list[Any]], bytes]]:
+    """The items of a finished table: what is ``told`` of each, its rows, and their bytes as in a growing table.
+
+    Args:
+        place: the column that names the item.
+
+    Raises:
+        DataError: the table does not hold the rows that are told of.
+    """
+    rows = _parquet_rows(table) if table.suffix == ".parquet" else _text_rows(table, header)
+    for item in told:
+        own = list(itertools.islice(rows, item["rows"]))
+        if len(own) < item["rows"] or any(row[place] != item["name"] for row, _ in own):
+            raise DataError(f"{table} is not as it was written: the rows of {item['name']} are not there.", _HINT)
+        yield item, [row for row, _ in own], b"".join(raw for _, raw in own)
+    if next(rows, None) is not None:
+        raise DataError(f"{table} is not as it was written: it has rows that no run made.", _HINT)
+
+
+def _text_rows(path: Path, header: Sequence[str]) -> Iterator[tuple[list[Any], bytes]]:
+    with path.open("rb") as stream:
+        if path.suffix == ".jsonl":
+            for line in stream:
+                yield list(json.loads(line).values()), line
+            return
+        taken: list[bytes] = []
+
+        def lines() -> Iterator[str]:
+            for line in stream:
+                taken.append(line)
+                yield line.decode("utf-8", "surrogateescape")
+
+        for number, row in enumerate(csv.reader(lines())):  # which takes no line more than a row needs
+            if number or row != list(header):
+                yield row, b"".join(taken)
+            taken.clear()
+
+
+def _parquet_rows(path: Path) -> Iterator[tuple[list[Any], bytes]]:
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path) as file:
+        for group in file.iter_batches():
+            for row in group.to_pylist():
+                values = list(row.values())
+                yield values, rows_text([values], list(row), "jsonl").encode()

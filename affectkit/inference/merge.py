@@ -1,0 +1,193 @@
+"""The parts of an inference put together into what one run would have written."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from affectkit.core.files import read_json, sha256, sync, to_json, write_json
+from affectkit.core.progress import Reporter
+from affectkit.core.shards import POSITION, Part, merged, read_parts
+from affectkit.errors import DataError, UsageError
+from affectkit.inference.journal import INPUTS_COLUMNS, input_values, read_inputs
+from affectkit.inference.prediction_table import (
+    FACE_COLUMNS,
+    FIRST,
+    INPUTS,
+    NAME,
+    RESULTS_RECORD,
+    ROWS,
+    SKIPPED,
+    SKIPPED_COLUMNS,
+    Counts,
+)
+from affectkit.inference.table_files import Rows, csv_line, open_text, to_parquet
+
+_BLOCK = 500
+_TEMPORARY = ".merging-"
+
+
+def merge(folder: Path, *, force: bool = False, remove_parts: bool = False, reporter: Reporter) -> dict[str, Any]:
+    """Write the result table, the skipped list and the record of all parts in ``folder`` into it.
+
+    The bytes are those that the unsharded command would have written there. Memory does not grow with the number of
+    images. Nothing is written before all parts have been checked and read to their ends; the table comes last.
+
+    Args:
+        force: replace another result that stands in ``folder``.
+        remove_parts: remove the parts once their result stands there.
+
+    Returns:
+        the record, with ``"parts"`` and ``"already_done"``.
+
+    Raises:
+        DataError: the parts cannot be put together; all reasons are listed.
+        UsageError: another result stands in ``folder``.
+    """
+    reporter.note("checking the parts")
+    parts = read_parts(folder, finish=" --resume", redo=" --force")
+    with tempfile.TemporaryDirectory(prefix=_TEMPORARY, dir=folder, ignore_cleanup_errors=True) as made:
+        record = _put_together(folder, Path(made), parts, reporter)
+        table = Path(record["results"])
+        already = _same(folder, Path(made), table.name)
+        if not already:
+            _clear((table, folder / f"{ROWS}.{_form_of(parts)}.part"), force)
+            _install(folder, Path(made), table.name)
+    if remove_parts:
+        for part in parts:
+            shutil.rmtree(part.folder)
+    for left in folder.glob(f"{_TEMPORARY}*"):  # of merges that were killed
+        shutil.rmtree(left, ignore_errors=True)
+    return {**record, "parts": len(parts), "already_done": already}
+
+
+def _put_together(folder: Path, made: Path, parts: Sequence[Part], reporter: Reporter) -> dict[str, Any]:
+    """Write the files into ``made``, under their final names; returns the record, with the paths of the results."""
+    form = parts[0].record["identity"]["format"]
+    lines = made / f"{ROWS}.{_form_of(parts)}"
+    columns = next(told["columns"] for name, told in parts[0].record["tables"].items() if name == lines.name)
+    faced, last = FACE_COLUMNS[0] in columns, None
+    counts = Counts()
+    reasons: list[dict[str, str]] = []
+    reporter.start("merging", parts[0].record["listed"], "images")
+    with open_text(lines, "w") as stream, open_text(made / SKIPPED, "w") as skips:
+        table = Rows(stream, columns, lines.suffix[1:], begun=False)
+        skips.write(csv_line(list(SKIPPED_COLUMNS)))
+        for block in _blocks(merged(folder, parts, several=faced)):
+            rows = [row for name, row in block if name == lines.name]
+            table.add(rows)
+            for row in rows:
+                counts.images += row[0] != last
+                last = row[0]
+                counts.faces += faced and row[1] not in ("", None)
+            skipped = [row for name, row in block if name == SKIPPED]
+            skips.writelines(map(csv_line, skipped))
+            reasons += [{"image": row[0], "reason": row[1]} for row in skipped[: FIRST - len(reasons)]]
+            counts.skipped += len(skipped)
+            reporter.advance(len(block))
+    reporter.finish()
+    final = folder / f"{ROWS}.{form}"
+    if form == "parquet":
+        to_parquet(lines, made / final.name)
+        lines.unlink()
+    _merge_inputs(parts, made / INPUTS, counts)
+    record = {
+        **parts[0].record["summary"],
+        **counts.told(faced=faced),
+        "skipped_first": reasons,
+        "format": form,
+        "results": str(final),
+    }
+    if counts.skipped:
+        record["skipped_list"] = str(folder / SKIPPED)
+    else:
+        (made / SKIPPED).unlink()
+    write_json(made / RESULTS_RECORD, record)
+    return record
+
+
+def _merge_inputs(parts: Sequence[Part], target: Path, counts: Counts) -> None:
+    """What marks the files of all parts, in the order of their positions, of which each part has every N-th."""
+    blocks = [_inputs_of(part) for part in parts]
+    with open_text(target, "w") as stream:
+        stream.write(csv_line([NAME, *INPUTS_COLUMNS]))
+        for position in range(parts[0].record["listed"]):
+            told = next(blocks[position % len(parts)], None)
+            if told is None or told["position"] != position:
+                raise DataError(
+                    f"{parts[position % len(parts)].folder / INPUTS} is not as it was written.",
+                    "Run this shard again with --force.",
+                )
+            if told["rows"]:
+                counts.add_frames(told["frames"])
+            stream.write(csv_line([told["name"], *input_values(told)]))
+
+
+def _inputs_of(part: Part) -> Iterator[dict[str, Any]]:
+    """What marks the files of a part, some hundreds at a time; none where an earlier version wrote it."""
+    path, taken = part.folder / INPUTS, 0
+    while path.exists():
+        with contextlib.closing(read_inputs(path, [POSITION, NAME])) as found:
+            block = list(itertools.islice(found, taken, taken + _BLOCK))
+        yield from block
+        taken += len(block)
+        if len(block) < _BLOCK:
+            return
+
+
+def _form_of(parts: Sequence[Part]) -> str:
+    """The form of the parts' tables: Parquet is made at the end alone."""
+    form = parts[0].record["identity"]["format"]
+    return "jsonl" if form == "parquet" else form
+
+
+def _blocks(rows: Iterator[tuple[str, list[Any]]]) -> Iterator[list[tuple[str, list[Any]]]]:
+    while block := list(itertools.islice(rows, _BLOCK)):
+        yield block
+
+
+def _same(folder: Path, made: Path, table: str) -> bool:
+    """Whether ``folder`` holds what is in ``made`` already; paths in the record may be written otherwise."""
+    for name in (table, SKIPPED, INPUTS):
+        if _hash(folder / name) != _hash(made / name):
+            return False
+    try:
+        records = [read_json(place / RESULTS_RECORD) for place in (folder, made)]
+    except DataError:
+        return False
+    for record in records:
+        for key in ("results", "skipped_list"):
+            record.pop(key, None)
+    return to_json(records[0]) == to_json(records[1])
+
+
+def _hash(path: Path) -> str | None:
+    return sha256(path) if path.is_file() else None
+
+
+def _clear(paths: Sequence[Path], force: bool) -> None:
+    """Make room, or refuse; a record without a table, finished or not, is that of a killed merge."""
+    before = [path for path in paths if path.exists()]
+    if before and not force:
+        raise UsageError(
+            f"{before[0]} exists, and is not what the parts make.", "Move it away, or add --force to replace it."
+        )
+    for path in before:
+        path.unlink()
+
+
+def _install(folder: Path, made: Path, table: str) -> None:
+    """Move the files from ``made`` into ``folder``, the table last."""
+    if not (made / SKIPPED).exists():
+        (folder / SKIPPED).unlink(missing_ok=True)
+    for name in (SKIPPED, INPUTS, RESULTS_RECORD, table):
+        if (made / name).exists():
+            sync(made / name)
+            os.replace(made / name, folder / name)
+    sync(folder)

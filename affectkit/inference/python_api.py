@@ -1,0 +1,254 @@
+"""``affectkit.predict``: what a program holds, files, folders, films, arrays, as rows like those of ``infer``."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from affectkit.checkpoints.checkpoint import make_task
+from affectkit.core.spec import InputSpec
+from affectkit.data.faces.detection import Finder
+from affectkit.data.loading.loaders import refuse_failures
+from affectkit.data.media.file_kinds import FILM, PICTURE, is_video_name
+from affectkit.data.media.in_memory import is_picture, pictures_of
+from affectkit.errors import DataError, UsageError
+from affectkit.inference.infer import finder_of, predict
+from affectkit.inference.inputs import Item, find_inputs
+from affectkit.inference.prediction_table import FACE_COLUMNS, NAME
+from affectkit.runtime.context import Place
+from affectkit.runtime.torch_backends import set_up_backends
+from affectkit.settings.evaluation import parse_every
+from affectkit.tasks.base import Task
+
+X = "x"
+SKIPPING = 'Mend them or leave them out, or pass on_error="skip", which warns of each.'
+
+
+def predict_rows(
+    model: nn.Module,
+    x: Any,
+    *,
+    batch_size: int = 32,
+    faces: str | None = None,
+    every: str = "0.5s",
+    smooth: float = 0.0,
+    on_error: str = "fail",
+    exact: bool = True,
+) -> Iterator[dict[str, Any]]:
+    """What ``affectkit.predict`` gives; faults of the arguments are raised at once, those of files as they are met."""
+    spec = getattr(model, "spec", None)
+    if not isinstance(spec, InputSpec):
+        raise UsageError(
+            f"model: {type(model).__name__} is not what affectkit.load gives.", 'For example affectkit.load("builtin").'
+        )
+    if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
+        raise UsageError(f"batch_size must be a whole number from 1 on, got {batch_size!r}.")
+    if on_error not in ("fail", "skip"):
+        raise UsageError(f'on_error must be "fail" or "skip", got {on_error!r}.')
+    if not 0 <= smooth < float("inf"):
+        raise UsageError(f"smooth must be seconds, 0 or more, got {smooth!r}.")
+    try:
+        rate = parse_every(every)
+    except UsageError as error:
+        raise UsageError(f"every {error.message}") from error
+    task = make_task(spec)
+    place = Place.choose(str(next(model.parameters()).device), "fp32")
+    finder = finder_of(faces, model.header.model, spec)
+    door = _Door(
+        model=model, task=task, place=place, finder=finder, batch_size=batch_size, on_error=on_error, exact=exact,
+        every=rate, smooth=smooth,
+    )  # fmt: skip
+    return door.rows(numbered(items_of(x, spec)))
+
+
+@dataclass(frozen=True)
+class _Door:
+    """The arguments of a call of ``predict``, once they have been found to be in order."""
+
+    model: nn.Module
+    task: Task
+    place: Place
+    finder: Finder | None
+    batch_size: int
+    on_error: str
+    exact: bool
+    every: tuple[float, int]
+    smooth: float
+
+    def rows(self, items: Iterator[Item]) -> Iterator[dict[str, Any]]:
+        """Rows of all ``items``, in their order."""
+        first = next(items, None)
+        if first is None:
+            raise DataError(f"{X} holds no picture.", "Give a path, a list of paths, an array, a tensor or an image.")
+        # Lazily: an iterator may go on for ever, and what comes before a film is predicted before it.
+        for films, own in itertools.groupby(itertools.chain([first], items), self._is_film):
+            rows = self._of_films if films else self._of_images
+            yield from rows(own)
+
+    def _is_film(self, item: Item) -> bool:
+        return self.task.spec.clip is None and isinstance(item.path, Path) and is_video_name(item.path.name)
+
+    def _of_images(self, items: Iterable[Item]) -> Iterator[dict[str, Any]]:
+        header = [NAME, *(FACE_COLUMNS if self.finder is not None else ()), *self.task.columns()]
+        shared = {"batch_size": self.batch_size, "workers": 0, "place": self.place, "exact": self.exact}
+        batches = predict(self.model, self.task, items, finder=self.finder, **shared)
+        with contextlib.closing(batches):
+            for rows, failures, _ in self._evaluating(batches):
+                refuse_failures(failures, self.on_error, hint=SKIPPING)
+                for failure in failures:
+                    warnings.warn(f"left out: {failure.reason}", stacklevel=2)
+                for _, *row in rows:
+                    yield dict(zip(header, row, strict=True))
+
+    def _of_films(self, items: Iterable[Item]) -> Iterator[dict[str, Any]]:
+        """Of a film that breaks, the rows so far come before the error, or the warning."""
+        for item in items:
+            try:
+                yield from self._of_film(item)
+            except DataError as error:
+                if self.on_error == "fail":
+                    raise
+                warnings.warn(f"broken off: {error.message}", stacklevel=2)
+
+    def _of_film(self, item: Item) -> Iterator[dict[str, Any]]:
+        from affectkit.data.media.video_stream import Film
+        from affectkit.inference.video.infer import DEPTH, rows_of
+        from affectkit.inference.video.prediction_table import FILM_COLUMNS
+        from affectkit.inference.video.sampled_frames import Follower, ahead, batched, looks
+
+        columns = self.task.columns()
+        header = [*FILM_COLUMNS, *columns]
+        reader = Film(item.path, every=self.every, seconds=None)
+        follower = Follower(self.model, self.task, self.place, smooth=self.smooth)
+        seen = looks(iter(reader), self.finder or Finder("none"), self.task.spec)
+        with contextlib.closing(ahead(seen, DEPTH)) as stream:
+            steps = ((batch, follower(batch)) for batch in batched(stream, self.batch_size))
+            for batch, found in self._evaluating(steps):
+                for look, own in zip(batch, found, strict=True):
+                    for row in rows_of(item.name, look, own, len(columns)):
+                        yield dict(zip(header, row, strict=True))
+
+    def _evaluating(self, steps: Iterator[Any]) -> Iterator[Any]:
+        """``steps``, each made with the model in evaluation mode, which is then as it was, whoever stops when."""
+        done = object()
+        while True:
+            with contextlib.ExitStack() as stack:
+                stack.enter_context(evaluation_mode(self.model))
+                stack.enter_context(torch.autocast(self.place.device.kind, enabled=False))  # the caller's own
+                if self.place.device.kind == "cuda":
+                    stack.enter_context(set_up_backends(self.place.device, self.place.precision))
+                step = next(steps, done)
+            if step is done:
+                return
+            yield step
+
+
+@contextlib.contextmanager
+def evaluation_mode(model: nn.Module) -> Iterator[None]:
+    """``model`` in evaluation mode; afterwards each of its parts is in the mode that it was in."""
+    training = [part for part in model.modules() if part.training]
+    if not training:
+        yield
+        return
+    model.eval()
+    try:
+        yield
+    finally:
+        for part in training:  # not train(), which would also set what was frozen below it
+            part.training = True
+
+
+# --- what there is to predict ----------------------------------------------------------------------------------------
+
+
+def items_of(x: Any, spec: InputSpec) -> Iterator[Item]:
+    """The pictures, films or clips that ``x`` names or holds.
+
+    A path stands for a file, for a folder's files, or for what matches a pattern; these are named as ``infer`` names
+    them. Pictures in memory are named by their place: ``"0"``, ``"1"``; those of a batch in a list ``"3[0]"``, ...
+
+    Raises:
+        UsageError: ``x`` is of another type. DataError: a path does not exist, an array is no picture.
+    """
+    if isinstance(x, str | os.PathLike):
+        return _of_path(x, spec, alone=True)
+    if is_picture(x):
+        _refuse_picture(X, spec)
+        return (Item(str(place), given) for place, given in enumerate(list(pictures_of(x, X))))
+    if (
+        isinstance(x, bytes | bytearray | Mapping | set | frozenset)
+        or not isinstance(x, Iterable)
+        or hasattr(x, "read")
+    ):
+        raise _no_picture(x, X)
+    return itertools.chain.from_iterable(_of_element(one, place, spec) for place, one in enumerate(x))
+
+
+def numbered(items: Iterator[Item]) -> Iterator[Item]:
+    """``items`` with their places in the whole."""
+    return (Item(item.name, item.path, position, item.fault) for position, item in enumerate(items))
+
+
+def _of_element(one: Any, place: int, spec: InputSpec) -> Iterator[Item]:
+    name = f"{X}[{place}]"
+    if isinstance(one, str | os.PathLike):
+        yield from _of_path(one, spec, alone=False)
+    elif is_picture(one):
+        _refuse_picture(name, spec)
+        for given in pictures_of(one, name):
+            yield Item(f"{place}{given.name.removeprefix(name)}", given)
+    else:
+        raise _no_picture(one, name)
+
+
+def _of_path(path: str | os.PathLike[str], spec: InputSpec, *, alone: bool) -> Iterator[Item]:
+    text = str(os.fsdecode(path))  # NumPy's strings are a kind of their own
+    if not text:
+        raise UsageError(f"{X}: an empty path.", "Name a file, a folder or a pattern.")
+    text = "./-" if text == "-" else text  # no standard input here
+    inputs = find_inputs([text], recursive=False)
+    kinds = (PICTURE, FILM) if spec.clip is None else (FILM,)
+    if not any(map(inputs.count, kinds)):
+        raise DataError(f"{text} holds no clip.", "This model takes clips, picture and sound together.")
+    items = itertools.chain.from_iterable(map(inputs.items, kinds))
+    if alone or not Path(text).expanduser().is_dir():
+        return items
+    return (Item((Path(text) / item.name).as_posix(), item.path, fault=item.fault) for item in items)
+
+
+def _refuse_picture(name: str, spec: InputSpec) -> None:
+    if spec.clip is not None:
+        raise UsageError(
+            f"{name}: a picture, and this model takes clips, picture and sound together.", "Give paths of video files."
+        )
+
+
+def _no_picture(value: Any, name: str) -> UsageError:
+    rest = "or a Pillow image" if name != X else "a Pillow image, or a list"
+    return UsageError(
+        f"{name} is of type {type(value).__name__}; it must be a path, an array, a tensor, {rest}.",
+        "Open what is no file with PIL.Image.open, and give that.",
+    )
+
+
+def to_pandas(rows: Iterable[Mapping[str, Any]]) -> Any:
+    """A ``pandas.DataFrame`` of ``rows``; see ``affectkit.to_pandas``."""
+    try:
+        import pandas as pd
+    except ImportError as error:
+        raise UsageError("to_pandas needs pandas, which is not installed.", "pip install pandas") from error
+    if isinstance(rows, Mapping | str) or not isinstance(rows, Iterable):
+        raise UsageError(
+            f"rows is of type {type(rows).__name__}; it must be the rows that affectkit.predict gives.",
+            "affectkit.to_pandas(affectkit.predict(model, x)).",
+        )
+    return pd.DataFrame(list(rows))

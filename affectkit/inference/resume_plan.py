@@ -1,0 +1,99 @@
+"""What is left to do where an earlier run has left rows: told by the content of the files, not by their names alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from affectkit.data.media.file_identity import is_same
+from affectkit.inference.inputs import Item
+
+
+@dataclass
+class Plan:
+    """What an earlier run has done.
+
+    Attributes:
+        kept: names of items whose rows stand. new: how many it has not seen. changed, gone: names whose content has
+            changed since, and that are not listed any more. unread: how many could not be read then. again: how many of
+            these are tried again.
+        moved: whether those that stand are listed in another order now. finished: whether it had come to its end.
+    """
+
+    kept: set[str] = field(default_factory=set)
+    new: int = 0
+    changed: list[str] = field(default_factory=list)
+    gone: list[str] = field(default_factory=list)
+    again: int = 0
+    unread: int = 0
+    moved: bool = False
+    finished: bool = False
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is left to do."""
+        return not (self.new or self.changed or self.gone or self.again or self.moved)
+
+    @property
+    def described(self) -> str:
+        """What has changed since then; empty where nothing has."""
+        said = [f"{self.new:,} new"] if self.new and self.finished else []
+        said += [f"{_some(self.changed)} changed"] if self.changed else []
+        said += [f"{_some(self.gone)} gone"] if self.gone else []
+        said += ["the order has changed"] if self.moved and not said else []
+        said += [f"{self.again:,} to be tried again"] if self.again and self.finished else []
+        return ", ".join(said)
+
+    @property
+    def is_as_it_was(self) -> bool:
+        """Whether nothing has changed since that run came to its end."""
+        return self.finished and not (self.new or self.changed or self.gone or self.moved)
+
+    def told(self) -> dict[str, Any]:
+        """What a summary says of it; nothing where there was no earlier run, or nothing has changed."""
+        if not (self.changed or self.gone or (self.finished and self.new)):
+            return {}
+        counts = {"new": self.new} if self.finished else {}
+        return {"since_before": {**counts, "kept": len(self.kept), "changed": self.changed, "gone": self.gone}}
+
+
+def plan(
+    items: Iterable[Item], known: Mapping[str, Any], *, finished: bool, retry: bool = False, positions: bool = False
+) -> Plan:
+    """What of ``items`` stands, and what is to be done.
+
+    What could not be opened then is tried again: what was in the way may have been put right beside the file.
+
+    Args:
+        known: what an earlier run says of each that it has done: ``mark``, ``rows`` and ``position``; in its order
+            where it is ``finished``.
+        retry: whether what was opened and could not be read is tried again, too.
+        positions: rows stand for a place in the listing, and are of no use at another one.
+    """
+    found = Plan(finished=finished)
+    listed = set()
+    order = iter(known) if finished else None
+    for item in items:
+        listed.add(item.name)
+        before = known.get(item.name)
+        found.unread += before is not None and not before["rows"]
+        if order is not None and next(order, None) != item.name:
+            found.moved = True
+        if before is None or (positions and before["position"] != item.position):
+            found.new += 1
+        elif before["mark"] is None:
+            found.again += 1
+        elif not is_same(before["mark"], item.path):
+            found.changed.append(item.name)
+        elif retry and not before["rows"]:
+            found.again += 1
+        else:
+            found.kept.add(item.name)
+    found.gone = [name for name in known if name not in listed]
+    return found
+
+
+def _some(names: list[str], most: int = 3) -> str:
+    shown = ", ".join(names[:most]) + (f" and {len(names) - most:,} more" if len(names) > most else "")
+    return f"{len(names):,} ({shown})"

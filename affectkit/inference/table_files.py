@@ -1,0 +1,112 @@
+"""Tables of rows as files: CSV, JSON lines that grow, Parquet made of these at the end."""
+
+from __future__ import annotations
+
+import csv
+import io
+import itertools
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from affectkit.core.csv_tables import number
+from affectkit.core.files import whole_file
+
+GROWING = ("csv", "jsonl")
+"""Formats in which tables grow."""
+FILMS_FOLDER = "films"
+"""Where in the results of pictures and films those of films are, as a command for films alone would have left them."""
+
+
+class Rows:
+    """A growing table in CSV or JSON lines: what is flushed stays, a torn last line is cut when it is continued.
+
+    Args:
+        stream: where text goes. header: column names. form: ``csv`` or ``jsonl``.
+        begun: whether the header line stands already; it is written with the first rows, so that a command that
+            fails before them has printed nothing.
+    """
+
+    def __init__(self, stream: IO[str], header: list[str], form: str, *, begun: bool) -> None:
+        self.stream, self.header, self.form = stream, header, form
+        self.begun = begun or form != "csv"
+
+    def add(self, rows: list[list[Any]]) -> None:
+        """Append ``rows`` and flush."""
+        if not self.begun:
+            self.stream.write(csv_line(self.header))
+            self.begun = True
+        self.stream.write(rows_text(rows, self.header, self.form))
+        self.stream.flush()
+
+
+def growing_form(form: str) -> str:
+    """The format in which a table grows that is to be ``form`` in the end."""
+    return "jsonl" if form == "parquet" else form
+
+
+def rows_text(rows: list[list[Any]], header: list[str], form: str) -> str:
+    """``rows`` as lines of a table in ``csv`` or ``jsonl``."""
+    if form == "csv":
+        return "".join(csv_line([number(value) for value in row]) for row in rows)
+    lines = []
+    for row in rows:
+        values = (round(value, 6) if isinstance(value, float) else value for value in row)
+        lines.append(json.dumps(dict(zip(header, values, strict=True)), ensure_ascii=False) + "\n")
+    return "".join(lines)
+
+
+def open_text(path: Path, mode: str) -> IO[str]:
+    """A table file. Names in it are as ``core.names`` writes them; tables of old may hold bytes that are no text."""
+    return path.open(mode, encoding="utf-8", errors="surrogateescape", newline="")
+
+
+def csv_line(values: list[Any]) -> str:
+    """One line; where a value holds the end of one, all are quoted."""
+    odd = any(isinstance(value, str) and ("\r" in value or "\n" in value) for value in values)
+    buffer = io.StringIO()
+    csv.writer(buffer, lineterminator="\n", quoting=csv.QUOTE_ALL if odd else csv.QUOTE_MINIMAL).writerow(values)
+    return buffer.getvalue()
+
+
+def to_parquet(source: Path, target: Path, rows: int = 50_000) -> None:
+    """Rewrite a JSON-lines table as Parquet, a row group at a time, whole or not at all."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    writer = None
+    with whole_file(target) as part:
+        for group in _groups(source, rows):
+            table = pa.Table.from_pylist(group, schema=writer.schema if writer else None)
+            empty = [name for name in table.column_names if pa.types.is_null(table.schema.field(name).type)]
+            if writer is None and empty:  # what a column holds shows further down, where a face was found
+                table = table.cast(_typed(pa, table.schema, source, empty, rows))
+            writer = writer or pq.ParquetWriter(part, table.schema)
+            writer.write_table(table)
+        writer.close()
+
+
+def _groups(source: Path, rows: int) -> Iterator[list[dict[str, Any]]]:
+    """The rows of a JSON-lines table, ``rows`` at a time; one group without any where there are none."""
+    with open_text(source, "r") as stream:
+        lines = map(json.loads, stream)
+        first = True
+        while (group := list(itertools.islice(lines, rows))) or first:
+            first = False
+            yield group
+
+
+def _typed(pa: Any, schema: Any, source: Path, names: list[str], rows: int) -> Any:
+    """``schema`` with the types that the columns ``names`` have anywhere in the table; null where nowhere."""
+    left = set(names)
+    for group in _groups(source, rows):
+        for name in sorted(left):
+            values = [row[name] for row in group if row[name] is not None]
+            if values:
+                place = schema.get_field_index(name)
+                schema = schema.set(place, pa.field(name, pa.array(values).type))
+                left.remove(name)
+        if not left:
+            break
+    return schema

@@ -1,0 +1,1 @@
+"""Predict videos and cameras: sampled frames, face tracks, prediction tables, annotated videos."""

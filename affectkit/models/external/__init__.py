@@ -1,0 +1,1 @@
+"""Read weight files of other codes: papers' checkpoints, torch files without running code, state dicts."""

@@ -1,0 +1,188 @@
+"""Tensors from weight files, without running code from them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file
+from torch import nn
+
+from affectkit.errors import CheckpointError, UsageError
+from affectkit.models.external.restricted_pickle import load_pickled
+from affectkit.models.external.state_dicts import Form, Weights, unwrap
+
+
+def read_weights(path: Path, *, forms: Sequence[Form] = (), key: str | None = None) -> Weights:
+    """The tensors of a ``.safetensors`` file, or of what a training script saved with torch; see ``wrapping.unwrap``.
+
+    Raises:
+        CheckpointError: the file is missing, damaged, asks for code, or holds something else.
+    """
+    found = _load_safetensors(path) if path.suffix == ".safetensors" else load_pickled(path)
+    return unwrap(found, path, forms=forms, key=key)
+
+
+def read_state(path: Path) -> dict[str, torch.Tensor]:
+    """The tensors of ``read_weights`` by name, where the network that they are for is not known."""
+    return read_weights(path).state
+
+
+def unwrapped(found: Any, path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """The tensors in what a training script saved, by name without marks, and what stands beside them.
+
+    Raises:
+        CheckpointError: ``found`` is not a state dict of plain tensors on the CPU, nor holds one.
+    """
+    weights = unwrap(found, path)
+    return weights.state, weights.beside
+
+
+def form_of(model: nn.Module) -> Form:
+    """The tensors of ``model``, as their shapes by name."""
+    return {name: value.shape for name, value in model.state_dict().items()}
+
+
+def classes_of(path: Path) -> tuple[str, ...] | None:
+    """The class names in an affectkit checkpoint's header; None where there is none, or the names are not known."""
+    spec = _spec_of(path)
+    return tuple(spec["classes"]) if spec is not None and spec.get("named", True) else None
+
+
+def sound_level_of(path: Path) -> str | None:
+    """The level of the sound that an affectkit checkpoint takes; None where it hears none, or has no header."""
+    clip = (_spec_of(path) or {}).get("clip") if path.suffix == ".safetensors" else None
+    if not clip or not clip.get("sound") or clip.get("needs") == "image":
+        return None
+    return clip["sound"].get("level", "unit")
+
+
+def _spec_of(path: Path) -> dict[str, Any] | None:
+    with safe_open(path, framework="pt") as file:
+        text = (file.metadata() or {}).get("affectkit")
+    return json.loads(text)["spec"] if text else None
+
+
+def copy_weights(
+    model: nn.Module, given: Mapping[str, torch.Tensor], source: Weights, *, top: str, what: str, hint: str
+) -> str:
+    """Copy tensors into ``model`` by name; returns a sentence on what was taken.
+
+    A 3-channel stem is summed for a 1-channel model; the classifier is left out where it is of another size.
+
+    Args:
+        given: out of ``source``, by the names of ``model``. top: how the names of the classifier begin.
+        what: the model, and hint: the next step, for the error.
+
+    Raises:
+        CheckpointError: a weight below the classifier is missing, of another shape, or not finite; or the file is of
+            a deeper network of the same kind.
+    """
+    wanted = model.state_dict()
+    taken, wrong = {}, []
+    for name, value in wanted.items():
+        tensor = given.get(name)
+        if tensor is None:
+            continue
+        if tensor.shape != value.shape and tensor.dim() == 4 and tensor.shape[1] == 3 and value.shape[1] == 1:
+            tensor = tensor.sum(1, keepdim=True)
+        if tensor.shape == value.shape:
+            taken[name] = tensor
+        elif not name.startswith(top):  # a classifier of another size is no fault
+            wrong.append(f"{name} {tuple(tensor.shape)} for {tuple(value.shape)}")
+    needed = [name for name in wanted if not name.startswith(top) and not name.endswith("num_batches_tracked")]
+    missing = sorted(set(needed) - set(taken))
+    if missing:
+        listed = "; ".join((wrong or [f"no {name}" for name in missing])[:5])
+        raise CheckpointError(
+            f"{source.path} does not hold the weights of this {what}: {len(missing)} of {len(needed)} are not there "
+            f"({listed}). It holds {len(source.tensors)} tensors{source.told()}: {listed_names(source.tensors)}.",
+            hint,
+        )
+    _check_depth(given, wanted, source, top=top, what=what, hint=hint)
+    unfinite = [name for name, tensor in taken.items() if tensor.is_floating_point() and not tensor.isfinite().all()]
+    if unfinite:
+        raise CheckpointError(f"{source.path} holds NaN or infinity in {', '.join(unfinite[:5])}.")
+    model.load_state_dict(taken, strict=False)
+    left = sorted(set(wanted) - set(taken))
+    told = f"{len(taken)} tensors from {source.path}{source.told()}"
+    told += f"; left at their initial values: {listed_names(left)}" if left else ""
+    idle = sorted(set(given) - set(taken))
+    told += f"; not used: {listed_names(idle)}" if idle else ""
+    return told + ("; --init-key takes another of its sets" if source.others else "")
+
+
+def listed_names(names: Collection[str]) -> str:
+    """The first four of ``names``, and how many more there are."""
+    more = f" and {len(names) - 4} more" if len(names) > 4 else ""
+    return ", ".join(sorted(names)[:4]) + more
+
+
+def _check_depth(
+    given: Mapping[str, torch.Tensor], wanted: Mapping[str, Any], source: Weights, *, top: str, what: str, hint: str
+) -> None:
+    """Raise a CheckpointError where ``given`` are of a deeper network: further blocks of a row that is ``wanted``.
+
+    All of ResNet-18 stands in a ResNet-34 under the same names, in the same shapes.
+    """
+    beyond = []
+    for name in given:
+        if name in wanted or name.startswith(top):
+            continue
+        parts = name.split(".")
+        for place, part in enumerate(parts):
+            before = [".".join([*parts[:place], str(k), *parts[place + 1 :]]) for k in range(_number(part))]
+            if any(other in wanted for other in before):
+                beyond.append(name)
+                break
+    if beyond:
+        raise CheckpointError(
+            f"{source.path} is of a deeper network than this {what}: it has {len(beyond)} more tensors of the same "
+            f"kind ({listed_names(beyond)}).",
+            hint,
+        )
+
+
+def _number(part: str) -> int:
+    return int(part) if part.isascii() and part.isdigit() and len(part) < 4 else 0
+
+
+def copy_own(
+    model: nn.Module,
+    given: Mapping[str, torch.Tensor],
+    source: Weights,
+    *,
+    classes: tuple[str, ...],
+    top: str,
+    hint: str,
+) -> str:
+    """``copy_weights`` of a network that is ours as a whole: of an affectkit checkpoint the classifier is taken only
+    where it has the same ``classes`` in the same order, of another file where it has as many outputs.
+
+    Raises:
+        CheckpointError: as ``copy_weights``.
+    """
+    own = classes_of(source.path) if source.path.suffix == ".safetensors" else None
+    if own is not None and own != classes:
+        given = {name: value for name, value in given.items() if not name.startswith(top)}
+    return copy_weights(model, given, source, top=top, what="network", hint=hint)
+
+
+def without_clip(options: Mapping[str, Any], clip_weights: str | None) -> dict[str, Any]:
+    """``options`` of a model that is not on CLIP; a UsageError where weights for one are named."""
+    if clip_weights:
+        raise UsageError("--clip-weights has no effect: the model of the checkpoint is not on CLIP.")
+    return dict(options)
+
+
+def _load_safetensors(path: Path) -> dict[str, torch.Tensor]:
+    if not path.is_file():
+        raise CheckpointError(f"{path} does not exist.")
+    try:
+        return load_file(path)
+    except Exception as error:
+        raise CheckpointError(f"{path} cannot be read as weights: {' '.join(str(error).split())[:300]}") from error

@@ -1,0 +1,292 @@
+"""CREMA-D: 7,442 clips of 91 actors who say twelve sentences in six emotions, and the votes of those who watched.
+
+Cao et al., "CREMA-D: Crowd-sourced Emotional Multimodal Actors Dataset" (IEEE Trans. Affective Computing 2014).
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from affectkit.core.clipspec import CREMAD, at_level
+from affectkit.core.progress import Reporter
+from affectkit.data.media.spectrograms import mel_decibels, to_store
+from affectkit.data.media.video_clip import check_clip_file, read_clip
+from affectkit.data.split import some
+from affectkit.errors import DataError
+from affectkit.prep.clips.manifest import ClipReport
+from affectkit.prep.clips.prepare import Dataset, divided, run
+from affectkit.prep.clips.store_writer import Fault, Item, Recipe
+from affectkit.prep.datasplit.file_moves import Stopping
+
+EMOTIONS = {
+    "ANG": "anger", "DIS": "disgust", "FEA": "fear", "HAP": "happiness", "NEU": "neutral", "SAD": "sadness",
+}  # fmt: skip
+LETTERS = dict(zip("ADFHNS", EMOTIONS.values(), strict=True))
+"""The columns of votes."""
+SENTENCES = {
+    "IEO": "It's eleven o'clock", "TIE": "That is exactly what happened", "IOM": "I'm on my way to the meeting",
+    "IWW": "I wonder what this is about", "TAI": "The airplane is almost full", "MTI": "Maybe tomorrow it will be cold",
+    "IWL": "I would like a new alarm clock", "ITH": "I think I have a doctor's appointment",
+    "DFA": "Don't forget a jacket", "ITS": "I think I've seen this before", "TSI": "The surface is slick",
+    "WSI": "We'll stop in a couple of minutes",
+}  # fmt: skip
+LEVELS = {"LO": "low", "MD": "medium", "HI": "high", "XX": "unspecified", "X": "unspecified"}
+SHOWN = {"1": "voice", "2": "face", "3": "both"}
+"""The leading digit of a row's number in the table of votes. With it, the class with most votes is that of the columns
+VoiceVote, FaceVote and MultiModalVote of summaryTable.csv for all 7,442 clips; with another one for 5,359 at most."""
+KNOWN_FAULTY = ("1064_IEO_DIS_MD", "1064_TIE_SAD_XX", "1076_MTI_NEU_XX", "1076_MTI_SAD_XX")
+"""Clips that the published code passes over as unusable."""
+LONGEST = 15.0
+"""Seconds; the longest clip of CREMA-D takes about five."""
+PUBLISHED_SIZES = (5954, 744, 744)
+FOLDER, PEOPLE, LIST, VOTES = "VideoFlash", "VideoDemographics.csv", "SentenceFilenames.csv", "tabulatedVotes.csv"
+DESCRIBED = ("emotion", "sentence", "level", "age", "sex", "race", "ethnicity")
+
+
+@dataclass(frozen=True)
+class Clone:
+    """What the tables of a clone say.
+
+    Attributes:
+        rows: by clip, in the order of the list: its columns in the prepared tables. votes: whether there are votes.
+    """
+
+    root: Path
+    rows: dict[str, dict[str, str]]
+    votes: bool
+
+
+def prepare_cremad(
+    source: Path,
+    output: Path,
+    *,
+    split: str = "actor",
+    sizes: Sequence[int] | None = None,
+    seed: int = 0,
+    keep_faulty: bool = False,
+    frames: str = "window",
+    labels: str = "intended",
+    sound_level: str = "published",
+    workers: int | None = None,
+    on_error: str = "fail",
+    drop_copies: bool = False,
+    size: int = 128,
+    reporter: Reporter,
+    stopping: Stopping | None = None,
+) -> ClipReport:
+    """Decode the clips of a clone of CREMA-D once and write store (``data.layouts.clip_store``), tables and statistics.
+
+    Args:
+        source: the clone. output: the folder to make, or to complete.
+        split: ``actor`` (no actor in two parts), ``random`` (80, 10, 10%), ``published-sizes``, or a CSV file with
+            the columns filename and split. sizes: of the three parts, for ``published-sizes``.
+        keep_faulty: also take the four clips that are known to be faulty.
+        frames: ``window``: the 31 around the middle, one of which a training draws; ``middle``: that one alone.
+        labels: ``intended``, or ``votes``: shares of the votes of those who saw and heard a clip; clips without such
+            votes are left out.
+        sound_level: ``published``: as moviepy reads the sound, two channels of 16 bits, averaged, which takes 3.01 dB
+            from a single channel; ``unit``: channels averaged, full scale 1; see ``core.clipspec.LEVELS``.
+        on_error: ``fail`` where a clip cannot be used, or ``skip`` it. size: height and width of the stored frames.
+        stopping: says when to end early.
+
+    Raises:
+        DataError: tables are missing or damaged, or clips cannot be used and ``on_error`` is ``fail``.
+        UsageError: settings do not go together.
+        Stopped: ``stopping`` said so; the same call goes on.
+    """
+    clone = read_clone(source)
+    if labels == "votes" and not clone.votes:
+        raise DataError(
+            f"--labels votes needs processedResults/{VOTES}, which is not in {source}.", "Use --labels intended."
+        )
+    reach = CREMAD.reach if frames == "window" else 0
+    clip = at_level(replace(CREMAD, reach=reach), sound_level)
+    # The sounds, which lie beside the clips once more, are not needed.
+    lfs = f"git lfs install && git lfs pull --include '{FOLDER}/*', in the clone."
+    dataset = Dataset(
+        "cremad",
+        tuple(EMOTIONS.values()),
+        clone.rows,
+        clip_files(clone),
+        check_clip_file,
+        DESCRIBED,
+        people="actor",
+        labels=labels,
+        left_out=_left_out(clone.rows, keep_faulty=keep_faulty, voted=labels == "votes"),
+        fetch={"pointer": f"Fetch the clips: {lfs}", "missing": f"Restore them: git checkout . && {lfs}"},
+    )
+    report = run(
+        dataset,
+        output,
+        Recipe(read_av, clip, size, LONGEST),
+        lambda rows: divided(
+            rows, split, group="actor", strata="sex", sizes=sizes, published=PUBLISHED_SIZES, seed=seed
+        ),
+        frames=2 * reach + 1,
+        bytes_each=(2 * reach + 1) * size * size * 3 + clip.sound.height * clip.sound.width * 2,
+        settings={
+            "split": split, "sizes": list(sizes or ()), "seed": seed, "keep_faulty": keep_faulty, "frames": frames,
+            "labels": labels, "sound_level": sound_level, "size": size,
+        },
+        workers=workers,
+        on_error=on_error,
+        drop_copies=drop_copies,
+        reporter=reporter,
+        stopping=stopping,
+    )  # fmt: skip
+    if not clone.votes:
+        report.notes.append(f"no processedResults/{VOTES}: raters' votes are not known")
+    return report
+
+
+def read_av(item: Item, recipe: Recipe) -> tuple[np.ndarray, np.ndarray]:
+    """Frames and spectrogram of a clip as a store holds them."""
+    clip = read_clip(item.path, recipe.clip, size=recipe.size, longest=recipe.longest)
+    return clip.frames, to_store(mel_decibels(clip.sound, recipe.clip.sound))
+
+
+# --- tables ----------------------------------------------------------------------------------------------------------
+
+
+def read_clone(root: Path) -> Clone:
+    """The tables of a clone of CREMA-D.
+
+    Raises:
+        DataError: one is missing or damaged, or names do not go together.
+    """
+    if not root.is_dir():
+        raise DataError(f"{root} is not a folder.", "Name the folder of the cloned repository of CREMA-D.")
+    people = {row["ActorID"]: row for row in _table(root / PEOPLE, ("ActorID", "Age", "Sex", "Race", "Ethnicity"))}
+    names = [row["Filename"] for row in _table(root / LIST, ("Filename",))]
+    repeated = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) != len(names) else []
+    if repeated:
+        raise DataError(f"{root / LIST} names clips twice: {some(repeated, 5)}.")
+    found = next((path for path in (root / "processedResults" / VOTES, root / VOTES) if path.is_file()), None)
+    votes = read_votes(found, set(names)) if found else {}
+    return Clone(root, {name: _row(root, name, people, votes) for name in names}, bool(votes))
+
+
+def _table(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
+    if not path.is_file():
+        raise DataError(
+            f"{path} is not there.", "Clone the dataset: git clone https://github.com/CheyneyComputerScience/CREMA-D"
+        )
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            rows = list(csv.DictReader(stream, strict=True, restval=""))
+    except (OSError, ValueError, csv.Error) as error:
+        raise DataError(f"{path} cannot be read as a table: {error}.") from error
+    lacking = [name for name in columns if not rows or name not in rows[0]]
+    if lacking:
+        raise DataError(
+            f"{path} is empty, or has no column {', '.join(lacking)}.", "Restore it: git checkout, in the clone."
+        )
+    return rows
+
+
+def parse_name(name: str) -> tuple[str, str, str, str]:
+    """Actor, sentence, emotion and level that a clip's name says, as codes.
+
+    Raises:
+        DataError: it is not ACTOR_SENTENCE_EMOTION_LEVEL with known codes.
+
+    >>> parse_name("1001_DFA_ANG_XX")
+    ('1001', 'DFA', 'ANG', 'XX')
+    """
+    match = re.fullmatch(r"(\d{4})_([A-Z]{3})_([A-Z]{3})_([A-Z]{1,2})", name)
+    if not match or match[2] not in SENTENCES or match[3] not in EMOTIONS or match[4] not in LEVELS:
+        raise DataError(f"{name!r} is not the name of a clip of CREMA-D, as 1001_DFA_ANG_XX.")
+    return match[1], match[2], match[3], match[4]
+
+
+def _row(
+    root: Path, name: str, people: Mapping[str, Mapping[str, str]], votes: Mapping[str, Mapping[str, Mapping[str, str]]]
+) -> dict[str, str]:
+    actor, sentence, emotion, level = parse_name(name)
+    if actor not in people:
+        raise DataError(f"{root / LIST}: {name} is of actor {actor}, who is not in {PEOPLE}.")
+    person = people[actor]
+    row = {
+        "label": EMOTIONS[emotion],
+        "actor": actor,
+        "sentence": sentence,
+        "emotion": EMOTIONS[emotion],
+        "level": LEVELS[level],
+        "age": age_class(root, person),
+        "sex": person["Sex"].strip().lower(),
+        "race": person["Race"].strip(),
+        "ethnicity": person["Ethnicity"].strip(),
+    }
+    for shown in SHOWN.values():
+        given = votes.get(name, {}).get(shown)
+        row |= {f"{shown}_{label}": given[letter] if given else "" for letter, label in LETTERS.items()}
+    return row
+
+
+def age_class(root: Path, person: Mapping[str, str]) -> str:
+    """The decade of an actor's age, from its beginning: 46 is in the 40s; 60 and above are the 60s."""
+    try:
+        age = int(person["Age"])
+    except ValueError:
+        raise DataError(f"{root / PEOPLE}: the age of actor {person['ActorID']} is {person['Age']!r}.") from None
+    return f"{min(age // 10 * 10, 60)}s"
+
+
+def read_votes(path: Path, known: set[str]) -> dict[str, dict[str, dict[str, str]]]:
+    """Counts of votes by clip, by what raters were shown, by letter of the emotion.
+
+    Raises:
+        DataError: a row has an unknown number, counts that do not sum to its responses, or comes twice.
+    """
+    found: dict[str, dict[str, dict[str, str]]] = {}
+    faults = []
+    for number, row in enumerate(_table(path, ("", *LETTERS, "fileName", "numResponses")), 2):
+        name, shown = row["fileName"], SHOWN.get(row[""][:1])
+        counts = [row[letter] for letter in LETTERS]
+        if shown is None or len(row[""]) != len("100001"):
+            faults.append(f"line {number}: its number {row['']!r} begins with none of {', '.join(SHOWN)}")
+        elif not all(count.isdigit() for count in counts) or str(sum(map(int, counts))) != row["numResponses"]:
+            faults.append(f"line {number}: votes {'+'.join(counts)} are not {row['numResponses']} responses")
+        elif shown in found.get(name, {}):
+            faults.append(f"line {number}: {name} has come before")
+        elif name in known:
+            found.setdefault(name, {})[shown] = {letter: row[letter] for letter in LETTERS}
+    if faults:
+        raise DataError(f"{path}: {some(faults, 5)}.", "Restore it: git checkout, in the clone.")
+    return found
+
+
+# --- clips -----------------------------------------------------------------------------------------------------------
+
+
+def clip_files(clone: Clone) -> dict[str, Path]:
+    """The file of each clip; one is spelt _X where the list has _XX."""
+    folder = clone.root / FOLDER
+    if not folder.is_dir():
+        raise DataError(f"{folder} is not there.", "Name the folder of the cloned repository of CREMA-D.")
+    found = {}
+    for name in clone.rows:
+        path = folder / f"{name}.flv"
+        shorter = folder / f"{name.removesuffix('X')}.flv"
+        found[name] = shorter if name.endswith("_XX") and not path.exists() and shorter.exists() else path
+    return found
+
+
+def _left_out(rows: Mapping[str, Mapping[str, str]], *, keep_faulty: bool, voted: bool) -> list[Fault]:
+    """Clips that are not wanted: those known to be faulty, and where votes are the labels those without any."""
+    told = "is known to be faulty; --keep-faulty takes it."
+    found = [
+        Fault(name, "known-faulty", f"clip {name}: {told}") for name in KNOWN_FAULTY if name in rows and not keep_faulty
+    ]
+    known = {fault.name for fault in found}
+    none = "nobody who saw and heard it voted; --labels intended takes it."
+    for name, row in rows.items():
+        if voted and name not in known and not any(int(row[f"both_{label}"] or 0) for label in LETTERS.values()):
+            found.append(Fault(name, "no-votes", f"clip {name}: {none}"))
+    return found

@@ -1,0 +1,208 @@
+"""EmoVoxCeleb: faces and voices of celebrities, with soft emotion labels that a teacher gave each frame.
+
+Albanie et al., "Emotion Recognition in Speech using Cross-Modal Transfer in the Wild" (ACM Multimedia 2018).
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from affectkit.core.clipspec import EMOVOXCELEB
+from affectkit.core.files import whole_file
+from affectkit.core.folders import list_files
+from affectkit.core.progress import Reporter
+from affectkit.data.layouts.clip_store import FRAME_LABELS
+from affectkit.data.layouts.links import Links
+from affectkit.data.media.images import is_image_name, read_image
+from affectkit.data.media.spectrograms import mel_decibels, to_store
+from affectkit.data.media.video_clip import ClipFault, check_clip_file, read_clip
+from affectkit.data.split import some
+from affectkit.errors import DataError
+from affectkit.prep.clips.manifest import ClipReport, begin_again
+from affectkit.prep.clips.prepare import Dataset, divided, run
+from affectkit.prep.clips.store_writer import Item, Recipe
+from affectkit.prep.datasplit.file_moves import Stopping
+
+EMOTIONS = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt")
+FRAMES, AUDIO, TABLE = "frames", "audio", "labels.csv"
+SOUNDS = (".wav", ".m4a", ".flac", ".mp3", ".ogg")
+KEPT = 31
+"""Frames of an utterance that are kept, evenly over it."""
+Labels = dict[str, dict[int, np.ndarray]]
+
+
+def prepare_emovoxceleb(
+    source: Path,
+    output: Path,
+    *,
+    split: str = "speaker",
+    seed: int = 0,
+    values: str = "auto",
+    follow_links: bool = False,
+    workers: int | None = None,
+    on_error: str = "fail",
+    drop_copies: bool = False,
+    size: int = 128,
+    reporter: Reporter,
+    stopping: Stopping | None = None,
+) -> ClipReport:
+    """Bring extracted frames and sounds with soft labels into a store.
+
+    ``source`` holds ``frames/<utterance>/000001.jpg``, ..., ``audio/<utterance>.wav`` (or m4a, flac, mp3, ogg), and
+    labels.csv with the columns utterance, frame and the eight emotions. The first part of an utterance's path is its
+    speaker. Sound is at the level ``unit``, full scale 1, as ``torchaudio.load`` gives it to the published code.
+
+    Args:
+        split: ``speaker`` (nobody in two parts), ``random``, or a table with the columns filename and split.
+        values: ``logits``, ``shares``, or ``auto``: shares where all rows are such.
+        follow_links: read links that lead out of ``frames`` and ``audio``.
+
+    Raises:
+        DataError: tables or folders are missing or damaged, or utterances cannot be used and ``on_error`` is ``fail``.
+    """
+    labels = read_labels(source / TABLE, values)
+    rows = {name: _row(name, found) for name, found in sorted(labels.items())}
+    pictures, heard = (Links(source / name, follow=follow_links) for name in (FRAMES, AUDIO))
+    files = {name: pictures.path(name) for name in rows}
+    sounds = {name: sound_of(heard, name) for name in rows}
+    dataset = Dataset(
+        "emovoxceleb", EMOTIONS, rows, files, _check_folder, ("label", "speaker"), people="speaker", sounds=sounds
+    )
+    sound = EMOVOXCELEB.sound
+    report = run(
+        dataset,
+        output,
+        Recipe(read_utterance, EMOVOXCELEB, size),
+        lambda chosen: divided(chosen, split, group="speaker", seed=seed),
+        frames=KEPT,
+        bytes_each=KEPT * size * size * 3 + sound.height * sound.width * 2,
+        settings={"split": split, "seed": seed, "values": values, "size": size},
+        workers=workers,
+        on_error=on_error,
+        drop_copies=drop_copies,
+        reporter=reporter,
+        stopping=stopping,
+        beside=lambda names: _write_frame_labels(output / FRAME_LABELS, names, files, labels),
+    )
+    report.notes.append("labels are soft, one a frame; the column label is the class with the largest mean")
+    return report
+
+
+def read_labels(path: Path, values: str) -> Labels:
+    """Shares of the eight emotions, float32 (8,), by utterance and number of the frame.
+
+    Raises:
+        DataError: the table is missing, lacks a column, or holds what is no number; or rows are no shares and were said
+            to be.
+    """
+    if not path.is_file():
+        raise DataError(f"{path} is not there.", f"Columns utterance, frame, {', '.join(EMOTIONS)}; a row a frame.")
+    found: Labels = {}
+    faults: list[str] = []
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            reader = csv.DictReader(stream, strict=True)
+            lacking = [name for name in ("utterance", "frame", *EMOTIONS) if name not in (reader.fieldnames or ())]
+            if lacking:
+                raise DataError(f"{path} has no column {', '.join(lacking)}.")
+            for row in reader:
+                try:
+                    numbers = np.array([float(row[name]) for name in EMOTIONS], dtype=np.float64)
+                    frame = int(row["frame"])
+                except (TypeError, ValueError):
+                    faults.append(f"line {reader.line_num}")
+                    continue
+                if not np.isfinite(numbers).all():
+                    faults.append(f"line {reader.line_num}")
+                found.setdefault(row["utterance"].strip("/"), {})[frame] = numbers
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path} cannot be read as a table: {error}.") from error
+    if faults or not found:
+        raise DataError(f"{path} holds what is no number, or nothing: {some(faults, 5) or 'no row'}.")
+    return _as_shares(found, path, values)
+
+
+def _as_shares(found: Labels, path: Path, values: str) -> Labels:
+    every = np.stack([numbers for frames in found.values() for numbers in frames.values()])
+    shares = bool((every >= 0).all() and np.allclose(every.sum(1), 1, atol=1e-3))
+    if values == "shares" and not shares:
+        raise DataError(f"{path} holds rows that are below 0 or do not sum to 1.", "Use --values logits.")
+    logits = values == "logits" or not shares
+
+    def share(numbers: np.ndarray) -> np.ndarray:
+        powers = np.exp(numbers - numbers.max()) if logits else numbers
+        return (powers / powers.sum()).astype(np.float32)
+
+    return {name: {frame: share(numbers) for frame, numbers in frames.items()} for name, frames in found.items()}
+
+
+def _row(name: str, labels: Mapping[int, np.ndarray]) -> dict[str, str]:
+    mean = np.mean(list(labels.values()), axis=0)
+    return {"label": EMOTIONS[int(mean.argmax())], "speaker": name.split("/", maxsplit=1)[0]}
+
+
+def chosen_frames(folder: Path) -> list[Path]:
+    """``KEPT`` pictures of an utterance, evenly from the first to the last; repeated where there are fewer."""
+    there = [path for path in list_files(folder, is_image_name) if path.stem.isdigit()]
+    places = np.linspace(0, len(there) - 1, KEPT).round().astype(int) if there else []
+    return [there[place] for place in places]
+
+
+def sound_of(links: Links, name: str) -> Path:
+    """The sound of an utterance in a folder; where there is none, the first place that it is looked for."""
+    paths = [links.path(name + ending) for ending in SOUNDS]
+    return next((path for path in paths if path.is_file()), paths[0])
+
+
+def _check_folder(folder: Path) -> None:
+    if not folder.is_dir() or not chosen_frames(folder):
+        raise ClipFault("missing", f"utterance {folder}: no folder with frames as 000001.jpg.")
+
+
+def read_utterance(item: Item, recipe: Recipe) -> tuple[np.ndarray, np.ndarray]:
+    """The kept frames of an utterance, each brought to the size whole, and its spectrogram.
+
+    Raises:
+        ClipFault: there are no frames, one is damaged, or the sound is missing, damaged or silent.
+    """
+    _check_folder(item.path)
+    made: dict[Path, np.ndarray] = {}
+    for path in chosen_frames(item.path):
+        if path not in made:
+            try:
+                image = read_image(path)
+            except DataError as error:
+                raise ClipFault("undecodable", error.message) from error
+            whole = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None]
+            size = (recipe.size, recipe.size)
+            small = torch.nn.functional.interpolate(whole, size=size, mode="bilinear", antialias=True)
+            made[path] = small[0].permute(1, 2, 0).numpy()
+    frames = np.stack([made[path] for path in chosen_frames(item.path)])
+    check_clip_file(item.sound)
+    heard = read_clip(item.sound, recipe.clip, size=recipe.size, frames=False)
+    return frames, to_store(mel_decibels(heard.sound, recipe.clip.sound))
+
+
+def _write_frame_labels(path: Path, names: list[str], files: Mapping[str, Path], labels: Labels) -> None:
+    """float32 (clips, KEPT, 8): of each kept frame the shares of the nearest one that has a label."""
+    rows: list[Any] = []
+    for name in names:
+        known = np.array(sorted(labels[name]))
+        numbers = [int(frame.stem) for frame in chosen_frames(files[name])]
+        rows.append([labels[name][int(known[np.abs(known - number).argmin()])] for number in numbers])
+    found = np.array(rows, dtype=np.float32)
+    try:
+        same = np.array_equal(np.load(path, allow_pickle=False), found)
+    except (OSError, ValueError):
+        same = False
+    if same:
+        return
+    begin_again(path.parent)
+    with whole_file(path) as part, part.open("wb") as stream:
+        np.save(stream, found, allow_pickle=False)

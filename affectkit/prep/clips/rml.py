@@ -1,0 +1,204 @@
+"""RML: acted emotions of eight people in several languages, and copies with another skin hue or another pitch.
+
+Wang and Guan, "Recognizing Human Emotional State from Audiovisual Signals" (IEEE Trans. Multimedia 2008). The changed
+copies carry a feature that says nothing of the emotion, for studies of what a model takes for shared.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+
+from affectkit.core.clipspec import RML, RML_PRETRAINED, at_level
+from affectkit.core.folders import list_files
+from affectkit.core.libraries import load_library
+from affectkit.core.progress import Reporter
+from affectkit.core.randomness import address
+from affectkit.data.media.file_kinds import is_video_name
+from affectkit.data.media.spectrograms import mel_decibels, to_store
+from affectkit.data.media.video_clip import check_clip_file, read_clip
+from affectkit.data.split import some
+from affectkit.errors import DataError
+from affectkit.prep.clips.manifest import ClipReport
+from affectkit.prep.clips.prepare import Dataset, divided, run
+from affectkit.prep.clips.store_writer import Item, Recipe
+from affectkit.prep.datasplit.file_moves import Stopping
+
+EMOTIONS = ("anger", "disgust", "fear", "happiness", "sadness", "surprise")
+LONGEST = 60.0
+SKIN = {"original": 0, "green": 120, "blue": 240}
+"""Degrees by which the hue of skin, itself at about 20, is turned."""
+PITCH = {"low": (50, 63), "original": (1, 1), "high": (63, 50)}
+"""What a voice's pitch is multiplied by: 63/50 is four semitones and a tenth of a cent."""
+MODIFY = {"none": (False, False), "skin": (True, False), "pitch": (False, True), "both": (True, True)}
+LABELS = {"emotion": EMOTIONS, "skin": tuple(SKIN), "pitch": tuple(PITCH), "user": ()}
+
+
+def prepare_rml(
+    source: Path,
+    output: Path,
+    *,
+    split: str = "user",
+    seed: int = 0,
+    modify: str = "none",
+    label: str = "emotion",
+    sound: str = "rml",
+    sound_level: str = "published",
+    workers: int | None = None,
+    on_error: str = "fail",
+    drop_copies: bool = False,
+    size: int = 128,
+    reporter: Reporter,
+    stopping: Stopping | None = None,
+) -> ClipReport:
+    """Decode the clips ``<user>/<language>/<emotion>N.avi`` once and write store, tables and statistics.
+
+    Args:
+        split: ``user`` (nobody in two parts), ``random``, or a table with the columns filename and split.
+        modify: ``none``, ``skin``, ``pitch`` or ``both``: what is changed, each clip to a variant drawn by its name and
+            ``seed``; the columns skin and pitch say which.
+        label: what a model is to tell: ``emotion``, ``skin``, ``pitch`` or ``user``.
+        sound: ``rml``: 256x256 of the central 2.5 s; ``pretrained``: 512x512 of all, and whole frames, for models that
+            were trained on EmoVoxCeleb.
+        sound_level: ``published``: 16-bit samples as they are counted, as torchvision's ``read_video`` gives them,
+            90.31 dB above ``unit``: channels averaged, full scale 1, the level of EmoVoxCeleb. (The published code
+            takes channels in turn for one of twice the rate, which also dampens high tones, 1.5 dB at 16 kHz of
+            44.1 kHz; that is not repeated.)
+
+    Raises:
+        DataError: there are no such clips, or some cannot be used and ``on_error`` is ``fail``.
+    """
+    spec = at_level(RML if sound == "rml" else RML_PRETRAINED, sound_level)
+    files = clip_files(source)
+    rows = {name: _row(name, modify, seed) for name in files}
+    for row in rows.values():
+        row["label"] = row[label]
+    classes = LABELS[label] or tuple(sorted({row["user"] for row in rows.values()}))
+    frames, heard = 2 * spec.reach + 1, spec.sound
+    dataset = Dataset(
+        "rml", classes, rows, files, check_clip_file, ("emotion", "language", "user", "skin", "pitch"), people="user"
+    )
+    return run(
+        dataset,
+        output,
+        Recipe(read_changed, spec, size, LONGEST, more=(("modify", modify), ("seed", seed))),
+        lambda chosen: divided(chosen, split, group="user", seed=seed),
+        frames=frames,
+        bytes_each=frames * size * size * 3 + heard.height * heard.width * 2,
+        settings={
+            "split": split, "seed": seed, "modify": modify, "label": label, "sound": sound,
+            "sound_level": sound_level, "size": size,
+        },
+        workers=workers,
+        on_error=on_error,
+        drop_copies=drop_copies,
+        reporter=reporter,
+        stopping=stopping,
+    )  # fmt: skip
+
+
+def clip_files(root: Path) -> dict[str, Path]:
+    """The clips below ``root`` by name, ``user/language/emotionN``, in order.
+
+    Raises:
+        DataError: there is none, or a name says no emotion.
+    """
+    found = {}
+    strange = []
+    for path in list_files(root, is_video_name, recursive=True):
+        parts = path.relative_to(root).with_suffix("").parts
+        if len(parts) < 2 or emotion_of(parts[-1]) is None:
+            strange.append(path.relative_to(root).as_posix())
+        else:
+            found["/".join(parts)] = path
+    if strange:
+        raise DataError(
+            f"{root}: {len(strange):,} videos are not <user>/<language>/<emotion>N.avi: {some(strange, 5)}.",
+            f"Names begin with {', '.join(EMOTIONS)}, or with two letters or more of one of these.",
+        )
+    if not found:
+        raise DataError(f"{root} holds no videos.", "Name the folder whose sub-folders are the users.")
+    return dict(sorted(found.items()))
+
+
+def emotion_of(name: str) -> str | None:
+    """The emotion that a file name begins with, by two letters of it or more; None where it says none.
+
+    >>> emotion_of("happy3"), emotion_of("an1"), emotion_of("x2")
+    ('happiness', 'anger', None)
+    """
+    letters = re.match(r"[a-z]*", name.lower())[0]
+    if len(letters) < 2:
+        return None
+    found = [emotion for emotion in EMOTIONS if letters[:2] == emotion[:2]]
+    return found[0] if found else None
+
+
+def _row(name: str, modify: str, seed: int) -> dict[str, str]:
+    parts = name.split("/")
+    skin, pitch = variants(name, modify, seed)
+    return {
+        "label": "",
+        "emotion": emotion_of(parts[-1]) or "",
+        "user": parts[0],
+        "language": parts[1] if len(parts) > 2 else "",
+        "skin": skin,
+        "pitch": pitch,
+    }
+
+
+def variants(name: str, modify: str, seed: int) -> tuple[str, str]:
+    """Which skin hue and which pitch a clip gets, drawn by (seed, name) where they are changed."""
+    drawn = [
+        list(kinds)[address(seed, what, name) % len(kinds)] if changed else "original"
+        for what, kinds, changed in zip(("skin", "pitch"), (SKIN, PITCH), MODIFY[modify], strict=True)
+    ]
+    return drawn[0], drawn[1]
+
+
+def read_changed(item: Item, recipe: Recipe) -> tuple[np.ndarray, np.ndarray]:
+    """Frames and spectrogram of a clip, changed as the recipe says."""
+    more = dict(recipe.more)
+    skin, pitch = variants(item.name, more["modify"], more["seed"])
+    clip = read_clip(item.path, recipe.clip, size=recipe.size, longest=recipe.longest)
+    frames, sound = clip.frames, clip.sound
+    if SKIN[skin]:
+        frames = np.stack([turn_skin(frame, SKIN[skin]) for frame in frames])
+    if pitch != "original":
+        sound = move_pitch(sound, *PITCH[pitch])
+    return frames, to_store(mel_decibels(sound, recipe.clip.sound))
+
+
+def turn_skin(image: np.ndarray, degrees: float) -> np.ndarray:
+    """``image`` uint8 (H, W, 3) with the hue of its skin turned by ``degrees``; other pixels stay.
+
+    Skin is what lies in 133 <= Cr <= 173, 77 <= Cb <= 127 (Chai and Ngan, "Face segmentation using skin-color map in
+    videophone applications", 1999).
+    """
+    ycrcb = cv2.cvtColor(image, cv2.COLOR_RGB2YCrCb)
+    skin = cv2.inRange(ycrcb, np.array([0, 133, 77]), np.array([255, 173, 127])) > 0
+    hsv = cv2.cvtColor(image, cv2.COLOR_RGB2HSV_FULL)
+    hsv[..., 0] = (hsv[..., 0].astype(int) + round(degrees / 360 * 256)) % 256
+    turned = cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB_FULL)
+    return np.where(skin[..., None], turned, image)
+
+
+def move_pitch(sound: np.ndarray, up: int, down: int) -> np.ndarray:
+    """``sound`` (samples,) as long as before, its pitch times ``up / down``.
+
+    It is stretched by a phase vocoder (Flanagan and Golden 1966) and played faster by as much; whole numbers, since
+    resampling by a ratio of large ones takes seconds.
+    """
+    functional = load_library("torchaudio.functional")
+    size = 1024
+    window = torch.hann_window(size)
+    spectrum = torch.stft(torch.from_numpy(sound), size, size // 4, window=window, return_complex=True)
+    advance = torch.linspace(0, torch.pi * size // 4, size // 2 + 1)[:, None]
+    stretched = functional.phase_vocoder(spectrum, down / up, advance)
+    longer = torch.istft(stretched, size, size // 4, window=window, length=round(len(sound) * up / down))
+    moved = functional.resample(longer, up, down)[: len(sound)]
+    return torch.nn.functional.pad(moved, (0, len(sound) - len(moved))).numpy()

@@ -1,0 +1,380 @@
+"""Clips into a store: decoded once, in parallel, a few dozen a file; what is there already is not made again."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import itertools
+import multiprocessing
+import shutil
+import signal
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from affectkit.core.clipspec import DECIBELS, ClipSpec
+from affectkit.core.files import read_json, to_json, whole_file, write_json
+from affectkit.core.process import end_with_parent, keep_freed_memory
+from affectkit.core.progress import Reporter
+from affectkit.data.layouts.clip_store import FORMAT, MANIFEST, PARTIAL, STORE, STORED
+from affectkit.data.loading.loaders import processors
+from affectkit.data.media.video_clip import ClipFault
+from affectkit.errors import DataError, RunError
+from affectkit.prep.datasplit.file_moves import Never, Stopping
+
+SHARD = 32
+"""Clips of one file: small enough that little is lost where a run is killed, large enough that files stay few."""
+POLL = 0.2
+"""Seconds after which it is asked whether to stop."""
+FAULTS = "faults.csv"
+"""Every clip that stands in the way, where ``--on-error fail`` ends a preparation."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """A clip to be prepared: its name, by which it is known from now on, its file or folder, and the file of its sound
+    where that is another."""
+
+    name: str
+    path: Path
+    sound: Path | None = None
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a clip is prepared; two equal recipes make the same bytes.
+
+    Attributes:
+        read: a function at the top of a module: (item, recipe) to frames uint8 (F, H, W, 3) and sound int16 (h, w), or
+            to arrays of features. It raises ClipFault.
+        clip: which frames, what part of them, which spectrogram. size: height and width of a stored frame.
+        longest: seconds above which a clip is refused; None: never. more: what else ``read`` wants to know.
+    """
+
+    read: Callable[[Item, Recipe], tuple[np.ndarray, np.ndarray]]
+    clip: ClipSpec
+    size: int
+    longest: float | None = None
+    more: tuple[tuple[str, Any], ...] = ()
+
+    def mark(self) -> str:
+        """A hash of all of it."""
+        told = [f"{self.read.__module__}.{self.read.__qualname__}", self.clip.to_dict(), self.size, self.longest]
+        return hashlib.sha256(to_json([FORMAT, *told, list(self.more)], None).encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A clip that was left out: ``reason`` is a key of ``data.media.video_clip.REASONS``."""
+
+    name: str
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Written:
+    """What a store holds.
+
+    Attributes:
+        shards: names of the clips of each, in order. faults: of those that were left out, in the order of the items.
+        facts: by clip: digest, and sum, sum of squares and maximum of image ([0, 1]) and sound (dB), and their counts.
+        made: clips that were read now; the others were there.
+    """
+
+    shards: dict[str, list[str]]
+    faults: list[Fault]
+    facts: dict[str, dict[str, Any]]
+    made: int
+
+    def bytes_per_clip(self, output: Path) -> float:
+        """Of the arrays on the disk."""
+        total = sum(path.stat().st_size for path in (output / STORE).glob("*.npy"))
+        return total / max(sum(map(len, self.shards.values())), 1)
+
+
+def write_store(
+    items: Sequence[Item | None],
+    output: Path,
+    recipe: Recipe,
+    *,
+    workers: int | None = None,
+    bytes_each: int = 0,
+    reporter: Reporter,
+    stopping: Stopping | None = None,
+) -> Written:
+    """Prepare ``items`` into ``output/store``.
+
+    Args:
+        items: None for one that is left out on purpose, so that the others keep their places.
+        workers: processes; None: one a processor. bytes_each: of a clip in the store, for the check of the disk.
+        stopping: says when to end early, after the files in work.
+
+    Raises:
+        RunError: the disk is too small, or a worker process was killed.
+        Stopped: ``stopping`` said so.
+    """
+    stopping = stopping or Never()
+    folder = output / STORE
+    folder.mkdir(parents=True, exist_ok=True)
+    shards = {f"{number:04}": chunk for number, chunk in enumerate(_chunks(items))}
+    records = {name: _there(folder, name, chunk, recipe) for name, chunk in shards.items()}
+    wanted = [name for name, record in records.items() if record is None]
+    count, total = sum(len(shards[name]) for name in wanted), sum(map(len, shards.values()))
+    _check_disk(output, count * bytes_each)
+    if wanted:
+        # The mark of a complete preparation goes before anything of it changes.
+        (output / MANIFEST).unlink(missing_ok=True)
+        reporter.note(f"the store takes up to {total * bytes_each / 1e9:.2f} GB")
+    if wanted and len(wanted) < len(shards):
+        reporter.note(f"{total - count:,} clips are prepared already")
+    if older := sum(len(shards[name]) for name in wanted if _other_recipe(folder / f"{name}.json", recipe)):
+        reporter.note(f"{older:,} clips were prepared by other settings or an older affectkit: they are prepared again")
+    if wanted:
+        reporter.start("preparing clips", count, "clips")
+        for name, record in _made(wanted, shards, folder=folder, recipe=recipe, workers=workers, stopping=stopping):
+            records[name] = record
+            reporter.advance(len(shards[name]))
+        reporter.finish()
+        ready = sum(len(shards[name]) for name, record in records.items() if record is not None)
+        if ready < total:
+            raise stopping.error(
+                f"{ready:,} of {total:,} clips are prepared and kept.", "Run the same command again: it goes on."
+            )
+    _sweep(folder, set(shards))
+    faults = [Fault(**fault) for record in records.values() for fault in record["faults"]]
+    facts = {clip: found for record in records.values() for clip, found in record["clips"].items()}
+    return Written({name: list(record["clips"]) for name, record in records.items()}, faults, facts, count)
+
+
+def refuse_faults(faults: Sequence[Fault], output: Path) -> None:
+    """Raise a DataError where there are ``faults``; all of them are in ``output/faults.csv`` then, else it goes."""
+    path = output / FAULTS
+    if not faults:
+        path.unlink(missing_ok=True)
+        return
+    with whole_file(path) as part, part.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(["clip", "reason", "message"])
+        writer.writerows([fault.name, fault.reason, fault.message] for fault in faults)
+    listed = "\n".join(f"  - {fault.message}" for fault in faults[:10])
+    more = f"\n  and {len(faults) - 10:,} more; {path} has them all" if len(faults) > 10 else ""
+    raise DataError(
+        f"{len(faults):,} clip(s) cannot be used:\n{listed}{more}",
+        "Mend them, or add --on-error skip to leave them out; clips that were prepared are kept.",
+    )
+
+
+def variance_of(facts: Iterable[dict[str, Any]]) -> dict[str, float]:
+    """Variance and maximum of images and sounds over all that is stored of some clips: ``image``, ``audio``,
+    ``image_max``, ``audio_max``."""
+    found = {}
+    chosen = list(facts)
+    for name in ("image", "audio"):
+        count = sum(fact[name]["count"] for fact in chosen)
+        mean = sum(fact[name]["sum"] for fact in chosen) / max(count, 1)
+        squares = sum(fact[name]["squares"] for fact in chosen) / max(count, 1)
+        found[name] = max(squares - mean * mean, 0.0)
+        found[f"{name}_max"] = max((fact[name]["max"] for fact in chosen), default=float("nan"))
+    return found
+
+
+# --- shards ----------------------------------------------------------------------------------------------------------
+
+
+def _chunks(items: Sequence[Item | None]) -> Iterator[list[Item]]:
+    for begin in range(0, len(items), SHARD):
+        chunk = [item for item in items[begin : begin + SHARD] if item is not None]
+        if chunk:
+            yield chunk
+
+
+def _state_of(item: Item) -> list[Any]:
+    """Name, and of each file size and time of change: what tells whether a clip is still the one that was read."""
+    found: list[Any] = [item.name]
+    for path in (item.path, item.sound):
+        if path is None:
+            continue
+        try:
+            status = path.stat()
+        except OSError:
+            found += [-1, 0]
+        else:
+            found += [status.st_size, status.st_mtime_ns]
+    return found
+
+
+def _there(folder: Path, name: str, chunk: Sequence[Item], recipe: Recipe) -> dict[str, Any] | None:
+    """The record of a shard that need not be made again; None of one that must."""
+    path = folder / f"{name}.json"
+    if not path.is_file() or not all((folder / f"{name}.{kind}.npy").is_file() for kind in ("frames", "sound")):
+        return None
+    try:
+        record = read_json(path)
+        same = record["recipe"] == recipe.mark() and record["items"] == [_state_of(item) for item in chunk]
+        whole = all(_rows_of(folder / f"{name}.{kind}.npy") == len(record["clips"]) for kind in ("frames", "sound"))
+    except (DataError, OSError, ValueError, KeyError, TypeError):
+        return None
+    return record if same and whole else None
+
+
+def _other_recipe(path: Path, recipe: Recipe) -> bool:
+    """Whether ``path`` is the record of a shard that was made by another recipe."""
+    try:
+        return path.is_file() and read_json(path)["recipe"] != recipe.mark()
+    except (DataError, KeyError, TypeError):
+        return False
+
+
+def _rows_of(path: Path) -> int:
+    """Clips that an array on the disk holds; a ValueError where the file is shorter than its head says."""
+    return len(np.load(path, mmap_mode="r", allow_pickle=False))
+
+
+def _made(
+    wanted: Sequence[str],
+    shards: dict[str, list[Item]],
+    *,
+    folder: Path,
+    recipe: Recipe,
+    workers: int | None,
+    stopping: Stopping,
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The names and records of ``wanted`` as they are made; fewer where ``stopping`` says so."""
+    count = min(workers or processors(), len(wanted))
+    if count <= 1:
+        for name in wanted:
+            if stopping.requested:
+                return
+            yield name, make_shard(folder, name, shards[name], recipe)
+        return
+    # Forked where that is how things are done: a fresh process imports torch for seconds.
+    context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
+    pool = ProcessPoolExecutor(count, mp_context=context, initializer=_start_worker)
+    try:
+        left = iter(wanted)
+        waiting: dict[Future[dict[str, Any]], str] = {}
+        while True:
+            # As many as there are workers: none has to be taken back where it is time to stop.
+            for name in () if stopping.requested else itertools.islice(left, count - len(waiting)):
+                waiting[pool.submit(make_shard, folder, name, shards[name], recipe)] = name
+            if not waiting:
+                return
+            done, _ = wait(waiting, timeout=POLL, return_when=FIRST_COMPLETED)
+            for future in done:
+                yield waiting.pop(future), future.result()
+    except BrokenProcessPool as error:
+        if stopping.requested:  # whoever stopped this process stopped its workers as well
+            return
+        raise RunError(
+            "a worker process was killed, perhaps by the system for want of memory. Finished parts are kept.",
+            "Run the same command again: it goes on. With --workers 1 it needs least memory.",
+        ) from error
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _start_worker() -> None:
+    import torch
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent answers, and the shard in work is finished
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the pool ends its workers by it; the parent's answer is inherited
+    if hasattr(signal, "SIGUSR1"):
+        signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+    torch.set_num_threads(1)
+    keep_freed_memory()
+    if sys.platform == "linux":
+        end_with_parent(signal.SIGKILL)
+
+
+def make_shard(folder: Path, name: str, chunk: Sequence[Item], recipe: Recipe) -> dict[str, Any]:
+    """Read the clips of ``chunk`` and write their arrays, then their record, which is returned."""
+    states = [_state_of(item) for item in chunk]
+    frames, sounds, faults = [], [], []
+    clips: dict[str, dict[str, Any]] = {}
+    for item in chunk:
+        try:
+            image, sound = recipe.read(item, recipe)
+        except ClipFault as error:
+            faults.append(asdict(Fault(item.name, error.reason, error.message)))
+            continue
+        frames.append(image)
+        sounds.append(sound)
+        clips[item.name] = _facts(image, sound)
+    _write_array(folder / f"{name}.frames.npy", frames)
+    _write_array(folder / f"{name}.sound.npy", sounds)
+    record = {"recipe": recipe.mark(), "items": states, "clips": clips, "faults": faults}
+    write_json(folder / f"{name}.json", record)
+    return record
+
+
+def _facts(image: np.ndarray, sound: np.ndarray) -> dict[str, Any]:
+    digest = hashlib.blake2b(digest_size=12)
+    digest.update(np.ascontiguousarray(image))
+    digest.update(np.ascontiguousarray(sound))
+    image_scale, sound_scale = (255 if image.dtype == np.uint8 else 1), (DECIBELS if sound.dtype == np.int16 else 1)
+    return {
+        "digest": digest.hexdigest(),
+        "image": _sums(image, image_scale),
+        "audio": _sums(sound, sound_scale),
+    }
+
+
+def _sums(values: np.ndarray, scale: float) -> dict[str, float]:
+    """Count, sum, sum of squares and maximum of ``values / scale``, exact for whole numbers."""
+    if values.dtype == np.uint8:  # by how often each occurs: as exact, and faster
+        counts = _occurrences(values)
+        levels = np.arange(256)
+        total, squares = int((counts * levels).sum()), int((counts * levels * levels).sum())
+    else:
+        # No product of vectors: BLAS would start a thread a processor in each of the processes.
+        exact = np.int64 if values.dtype.kind == "i" else np.float64
+        total, squares = values.sum(dtype=exact).item(), np.square(values, dtype=exact).sum().item()
+    return {
+        "count": int(values.size),
+        "sum": total / scale,
+        "squares": squares / scale**2,
+        "max": float(values.max()) / scale,
+    }
+
+
+def _occurrences(values: np.ndarray) -> np.ndarray:
+    """How often each of 0 to 255 occurs in uint8 ``values``: two at a time, which takes half as long."""
+    flat = np.ascontiguousarray(values).reshape(-1)
+    even = flat.size // 2 * 2
+    pairs = np.bincount(flat[:even].view(np.uint16), minlength=2**16).reshape(256, 256)
+    return pairs.sum(0) + pairs.sum(1) + np.bincount(flat[even:], minlength=256)
+
+
+def _write_array(path: Path, arrays: Sequence[np.ndarray]) -> None:
+    with whole_file(path) as part, part.open("wb") as stream:
+        if not arrays:
+            np.save(stream, np.zeros(0, dtype=np.uint8))
+            return
+        head = {"descr": np.lib.format.dtype_to_descr(arrays[0].dtype), "fortran_order": False}
+        np.lib.format.write_array_header_1_0(stream, {**head, "shape": (len(arrays), *arrays[0].shape)})
+        for array in arrays:  # one after the other: together they would be copied once more
+            stream.write(np.ascontiguousarray(array).data)
+
+
+def _check_disk(output: Path, wanted: int) -> None:
+    free = shutil.disk_usage(output).free
+    if wanted > free:
+        raise RunError(
+            f"{output} needs {wanted / 2**30:.1f} GiB for the clips, and {free / 2**30:.1f} GiB are free.",
+            "Name an --output on a larger disk, or keep fewer frames: --frames middle.",
+        )
+
+
+def _sweep(folder: Path, names: set[str]) -> None:
+    """Remove shards of an earlier preparation that had more, and what a killed one was writing; nothing else."""
+    for path in folder.iterdir():
+        old = STORED.fullmatch(path.name) and path.name.split(".")[0] not in names
+        if old or PARTIAL.fullmatch(path.name):
+            path.unlink()

@@ -1,0 +1,364 @@
+"""Class folders split into train and test, balanced by augmentation, without ever losing an image.
+
+What is done in which order: every file is read and judged, the split is planned, the plan goes into a journal on the
+disk, augmented files are made of the originals where they are, then the originals are copied or moved, then come the
+tables and last the manifest. Each step may be done again on top of itself; until the originals move, a fault takes
+everything back.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from affectkit.core.files import sync, write_text
+from affectkit.core.progress import Reporter, Silent
+from affectkit.errors import DataError, UsageError
+from affectkit.prep.datasplit import file_moves
+from affectkit.prep.datasplit.file_moves import Stopping
+from affectkit.prep.datasplit.journal import Journal, Lock, Made, digest_bytes, digest_of, find_journal
+from affectkit.prep.datasplit.plan import SIDES, Rules, make_plan
+from affectkit.prep.datasplit.report import MANIFEST, SplitReport, class_rows, manifest, straddling, tables
+from affectkit.prep.datasplit.scan import COMMAND, Options, Survey, check_output_place
+from affectkit.prep.datasplit.undo import Undone, undo
+from affectkit.prep.datasplit.workers import Task, augment_chunk, dealt, place_chunk
+
+if TYPE_CHECKING:
+    from affectkit.prep.augmentation.pipeline import Pipeline
+
+_AGAIN = "Run the same command again: it goes on where it was. --undo puts everything back."
+_SAFE = "No image is lost."
+_NOTED_EVERY = 2.0  # seconds between lines of the journal on what was made
+_FEW = 300  # images that are made before processes have started
+
+
+def split_folder(
+    path: Path,
+    *,
+    rules: Rules,
+    options: Options,
+    pipeline: Pipeline,
+    reporter: Reporter,
+    stopping: Stopping | None = None,
+) -> SplitReport:
+    """Split ``path``; an earlier run of the same split is finished, or found done.
+
+    Raises:
+        UsageError: the folder holds another split, or ``options.output`` something else.
+        DataError: files cannot be taken (unless ``options.skip``), or the disk refuses; nothing is lost.
+        Stopped: by a signal, at a safe place.
+    """
+    run = _Run(path, rules, options, pipeline, reporter, stopping or file_moves.Never())
+    if options.output is not None:
+        check_output_place(path, options.output)
+    if not path.is_dir():
+        raise UsageError(f"PATH {path} is not a folder." if path.exists() else f"PATH {path} does not exist.")
+    with run.crew:
+        if options.dry_run:
+            report = run.dry()
+        else:
+            with file_moves.telling(run.root, _SAFE), Lock(run.root, COMMAND):
+                report = run.real()
+                if options.preview is not None:
+                    run.draw_preview()
+    return report
+
+
+def undo_split(root: Path, *, force: bool, dry_run: bool = False, reporter: Reporter, stopping: Stopping) -> Undone:
+    """Put every original of the split in ``root`` back, and remove what was made.
+
+    Raises:
+        UsageError: there is no split. DataError: files have changed since; nothing was touched.
+    """
+    if find_journal(root, COMMAND) is None:
+        raise UsageError(f"{root} holds no split of affectkit datasplit: there is nothing to undo.")
+    if dry_run:
+        journal = _found(root)
+        moved = sum(item.source != item.target for item in journal.originals) if _source(journal) is None else 0
+        copied = len(journal.originals) if _source(journal) else 0
+        return Undone(moved, copied + len(journal.made) + len(journal.tables))
+    with file_moves.telling(root, _SAFE), Lock(root, COMMAND):
+        return _undo(_found(root), force, reporter, stopping)
+
+
+def _found(root: Path) -> Journal:
+    journal = find_journal(root, COMMAND)
+    if journal is None:
+        raise UsageError(f"{root} holds no split any more.")
+    return journal
+
+
+def _undo(journal: Journal, force: bool, reporter: Reporter, stopping: Stopping) -> Undone:
+    source = _source(journal)
+    hint = "Run the same command with --undo again: it goes on."
+    return undo(journal, copied=source, force=force, reporter=reporter, stopping=stopping, hint=hint)
+
+
+def _source(journal: Journal) -> Path | None:
+    return Path(journal.header["source"]) if journal.header["source"] else None
+
+
+@dataclass
+class _Run(Survey):
+    """One call of ``split_folder``."""
+
+    # --- the two ways --------------------------------------------------------------------------------------------
+
+    def dry(self) -> SplitReport:
+        earlier = find_journal(self.root, COMMAND)
+        if earlier is not None and self.agrees(earlier):
+            return self._report(earlier, already_done="done" in earlier.stages, dry_run=True)
+        if earlier is not None:
+            raise self.another(earlier, "undo it first, with --undo.")
+        self.check_output_empty()
+        return self._report(self.planned(), dry_run=True)
+
+    def real(self) -> SplitReport:
+        journal = find_journal(self.root, COMMAND)
+        if journal is not None and "undoing" in journal.stages:
+            raise UsageError(f"an undo of the split in {self.root} was interrupted.", "Finish it with --undo.")
+        if journal is not None and not self.agrees(journal):
+            if not self.options.force:
+                raise self.another(journal, "Undo it with --undo, or add --force to undo it and split anew.")
+            _undo(journal, False, self.reporter, self.stopping)
+            journal = None
+            self.root.mkdir(parents=True, exist_ok=True)
+        if journal is None:
+            self.check_output_empty()
+            journal = self.planned()
+            self.check_room(journal)
+            with self.clock("journal"):
+                journal.folder.mkdir(parents=True, exist_ok=True)
+                journal.write()
+        else:
+            with self.clock("reading"):
+                self.check_unchanged(journal)
+                if "done" in journal.stages and self.complete(journal):
+                    return self._report(journal, already_done=True)
+            self.reporter.note(f"going on with the split begun in {self.root}")
+            file_moves.sweep(journal)
+            self._forget_damaged(journal)
+        return self._carry_out(journal)
+
+    def _forget_damaged(self, journal: Journal) -> None:
+        """Files whose loss of bytes a power failure may have caused, before the one flush of all, are made again."""
+        if "done" in journal.stages:
+            return
+        for name, digest in list(journal.digests.items()):
+            with contextlib.suppress(FileNotFoundError):
+                if digest_of(self.root / name) != digest:
+                    del journal.digests[name]
+
+    def _carry_out(self, journal: Journal) -> SplitReport:
+        file_moves.make_folders(self.root, journal.header["folders"])
+        journal = self._augment_all(journal)
+        with self.clock("moving" if self.in_place else "copying"):
+            self._place(journal)
+        with self.clock("tables"):
+            self._write_tables(journal)
+        return self._report(journal)
+
+    # --- carrying out --------------------------------------------------------------------------------------------
+
+    def _augment_all(self, journal: Journal) -> Journal:
+        """Make all augmented files; images that cannot be augmented are left out and the rest planned anew.
+
+        Returns:
+            The journal, or that of the new plan.
+        """
+        while True:
+            with self.clock("augmenting"):
+                bad = self._augment(journal)
+            if not bad:
+                return journal
+            if "made all" in journal.stages:
+                raise DataError(f"cannot make again what is missing: {bad[0][0]}: {bad[0][1]}.", "Undo with --undo.")
+            try:
+                self.judge(bad)
+                journal = self._replan(journal, bad)
+            except (DataError, UsageError):
+                _undo(journal, True, Silent(), file_moves.Never())
+                raise
+
+    def _augment(self, journal: Journal) -> list[tuple[str, str]]:
+        """Make what is not there yet; (original, why) of those that cannot be augmented."""
+        waiting: dict[str, list[Made]] = {}
+        root = str(self.root)
+        for row in journal.made:
+            if row.target not in journal.digests or not os.path.lexists(os.path.join(root, row.target)):
+                waiting.setdefault(row.source, []).append(row)
+        bad = self._make(journal, waiting) if waiting else []
+        if self.stopping.requested:
+            raise self.stopping.error("no original was moved yet.", _AGAIN)
+        if not bad and "made all" not in journal.stages:
+            journal.add("made all")
+        return sorted(bad)
+
+    def _make(self, journal: Journal, waiting: dict[str, list[Made]]) -> list[tuple[str, str]]:
+        """Make the rows of each original, and note them in the journal every few seconds."""
+        count = sum(map(len, waiting.values()))
+        tasks, back = self._tasks(journal, waiting)
+        size = max(1, min(32, len(tasks) // (8 * self.crew.workers)))
+        work = (
+            (part, self.pipeline, self.rules.seed, self.options.quality)
+            for part in dealt(tasks, size, self.crew.workers)
+        )
+        bad: list[tuple[str, str]] = []
+        lost: dict[str, list[str]] = {}
+        fresh: list[tuple[str, str]] = []
+        noted = time.monotonic()
+        self.reporter.start("augmenting", count, "images")
+        try:
+            for results in self.crew.run(augment_chunk, work, alone=count < _FEW and self.options.scheduler is None):
+                for place, outcome in results:
+                    source = back[place]
+                    if isinstance(outcome, str):
+                        bad.append((source, outcome))
+                        continue
+                    digests, notes = outcome
+                    for text in notes:
+                        lost.setdefault(text, []).append(source)
+                    fresh += [(row.target, digest) for row, digest in zip(waiting[source], digests, strict=True)]
+                    self.written += len(digests)
+                    self.reporter.advance(len(digests))
+                if time.monotonic() - noted > _NOTED_EVERY:
+                    journal.add("made", fresh)
+                    fresh, noted = [], time.monotonic()
+        finally:
+            if fresh:
+                journal.add("made", fresh)
+        self.reporter.finish()
+        for text, sources in sorted(lost.items()):
+            told = f"{text} ({len(sources):,} originals, such as {min(sources)})"
+            self.reporter.warn(f"augmented copies are not of their originals' kind: {told}")
+        return bad
+
+    def _tasks(self, journal: Journal, waiting: dict[str, list[Made]]) -> tuple[list[Task], dict[str, str]]:
+        """Tasks, and the original of each by the path it is read from now."""
+        now = {item.source: item.target for item in journal.originals}
+        tasks, back = [], {}
+        # As text: pathlib takes 10 us to join two paths, and there may be a million.
+        base, root = str(self.path.resolve()), str(self.root.resolve())
+        for source, rows in waiting.items():
+            place = os.path.join(base, source)
+            if self.in_place and not os.path.lexists(place):
+                place = os.path.join(root, now[source])
+            name = source.removeprefix(journal.header["base"])
+            tasks.append(Task(place, name, tuple((os.path.join(root, row.target), row.draw) for row in rows)))
+            back[place] = source
+        return tasks, back
+
+    def _replan(self, journal: Journal, bad: Sequence[tuple[str, str]]) -> Journal:
+        """Plan anew as if the ``bad`` originals were not there; what was made for the old plan alone is removed."""
+        out = {source for source, _ in bad}
+        facts = {item.source: (item.size, item.digest) for item in journal.originals if item.source not in out}
+        base = journal.header["base"]
+        classes: dict[str, list[str]] = {item.label: [] for item in journal.originals}
+        for source in facts:
+            label, name = source.removeprefix(base).split("/", 1)
+            classes[label].append(name)
+        plan = make_plan(classes, self.rules, tag=self.tag())
+        old = {row.target for row in journal.made}
+        fresh = self.journal_of(plan, base, facts, sorted([*journal.left, *bad]))
+        wanted = {row.target for row in fresh.made}
+        for name in sorted(old - wanted):
+            (self.root / name).unlink(missing_ok=True)
+        # Folders that the first plan made are still to be removed by an undo.
+        fresh.header["folders"] = sorted({*journal.header["folders"], *fresh.header["folders"]})
+        fresh.digests = {name: digest for name, digest in journal.digests.items() if name in wanted}
+        fresh.write()
+        file_moves.make_folders(self.root, fresh.header["folders"])
+        return fresh
+
+    def _place(self, journal: Journal) -> None:
+        if self.in_place:
+            self.written += file_moves.move_all(journal, self.reporter, self.stopping, _AGAIN)
+            for folder in {os.path.dirname(item.source) for item in journal.originals}:
+                with contextlib.suppress(OSError):  # emptied, and no folder of the split
+                    if journal.header["base"] == "":
+                        (self.root / folder).rmdir()
+        else:
+            base, root = str(self.path.resolve()), str(self.root.resolve())
+            items = [
+                (os.path.join(base, item.source), os.path.join(root, item.target), item.digest)
+                for item in journal.originals
+                if "moved" not in journal.stages or not os.path.lexists(os.path.join(root, item.target))
+            ]
+            self.reporter.start("copying", len(items), "images")
+            work = ((part, self.options.link) for part in dealt(items, 200, self.crew.workers))
+            for count in self.crew.run(place_chunk, work, alone=len(items) < 2000 or self.options.link == "symlink"):
+                self.written += count
+                self.reporter.advance(count)
+            self.reporter.finish()
+            if self.stopping.requested:
+                raise self.stopping.error("the copies made so far are whole.", _AGAIN)
+        if "moved" not in journal.stages:
+            journal.add("moved")
+
+    def _write_tables(self, journal: Journal) -> None:
+        texts = tables(journal)
+        hashes = {name: digest_bytes(text.encode()) for name, text in texts.items()}
+        texts[MANIFEST] = manifest(journal, hashes)
+        journal.add("tables", hashes | {MANIFEST: digest_bytes(texts[MANIFEST].encode())})
+        if hasattr(os, "sync"):
+            os.sync()  # one flush for all images instead of one each, before the manifest vouches for them
+        for name, text in texts.items():
+            if not (self.root / name).is_file() or (self.root / name).read_text(encoding="utf-8") != text:
+                write_text(self.root / name, text)
+        sync(self.root)
+        if "done" not in journal.stages:
+            journal.add("done")
+
+    # --- telling -------------------------------------------------------------------------------------------------
+
+    def _report(self, journal: Journal, *, already_done: bool = False, dry_run: bool = False) -> SplitReport:
+        copies = not self.in_place and self.options.link == "copy"
+        duplicates = straddling(journal)
+        if duplicates:
+            files = sum(map(len, duplicates))
+            pair = " = ".join(next(name for name in duplicates[0] if name.startswith(f"{side}/")) for side in SIDES)
+            self.reporter.warn(
+                f"{len(duplicates):,} images stand on both sides with the same bytes (in {files:,} files), such as "
+                f"{pair}. The test side then measures what was trained on; the manifest lists them."
+            )
+        return SplitReport(
+            self.root,
+            self.in_place,
+            class_rows(journal, copies=copies, block=file_moves.block_size(self.root)),
+            skipped=tuple(journal.left),
+            duplicates=duplicates,
+            notes=tuple(journal.header["notes"]),
+            images_written=self.written,
+            already_done=already_done,
+            dry_run=dry_run,
+            seconds={stage: round(value, 3) for stage, value in self.seconds.items()},
+        )
+
+    def draw_preview(self) -> None:
+        """A row for each of up to twelve classes: the original of which most copies were made, and six of them."""
+        from affectkit.prep.augmentation.lossless_images import read_picture
+        from affectkit.reports.contact_sheet import preview_sheet
+
+        journal = _found(self.root)
+        now = {item.source: item.target for item in journal.originals}
+        by_source: dict[tuple[str, str], list[Made]] = {}
+        for row in journal.made:
+            by_source.setdefault((row.label, row.source), []).append(row)
+        best: dict[str, list[Made]] = {}
+        for (label, _), rows in by_source.items():
+            if len(rows) > len(best.get(label, ())):
+                best[label] = rows
+        if not best:
+            self.reporter.warn(f"nothing was augmented, so there is no preview to draw in {self.options.preview}")
+            return
+        rows = [
+            (self.root / now[own[0].source], [(self.root / row.target, f"draw {row.draw}") for row in own[:6]])
+            for own in list(best.values())[:12]
+        ]
+        preview_sheet(self.options.preview, rows, read=lambda path: read_picture(path).pixels)
+        self.reporter.note(f"preview: {self.options.preview}")

@@ -1,0 +1,1 @@
+"""Prepare image datasets: FER+, AffectNetFused and synthetic faces, as images and tables."""

@@ -1,0 +1,1 @@
+"""Sweep a model over corruptions and severities, with baselines and previews."""

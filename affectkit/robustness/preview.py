@@ -1,0 +1,56 @@
+"""What a corruption does to an image, for looking at."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from affectkit.core.progress import Reporter
+from affectkit.core.spec import InputSpec
+from affectkit.corruptions import SEVERITIES, corrupt, several
+from affectkit.corruptions.base import scale_of
+from affectkit.data.media.images import load_for
+from affectkit.errors import UsageError
+
+
+def draw_sheet(
+    image: Path,
+    output: Path,
+    *,
+    corruptions: str = "all",
+    scale: str = "auto",
+    seed: int = 0,
+    size: int = 224,
+    textures: Path | None = None,
+    force: bool = False,
+    reporter: Reporter,
+) -> str:
+    """Write a contact sheet of ``corruptions`` at all severities; returns the scale whose parameters were taken.
+
+    Args:
+        image: the file, whose centre is brought to ``size`` pixels. output: a PNG file.
+
+    Raises:
+        UsageError: ``output`` is there already, or is no PNG. DataError: the image cannot be read.
+    """
+    if output.suffix.lower() != ".png":
+        raise UsageError(f"--preview {output} must end in .png.", f"For example {output.with_suffix('.png')}.")
+    if output.exists() and not force:
+        raise UsageError(f"--preview {output} is there already.", "Name another file, or add --force to replace it.")
+    names = several(corruptions)
+    pixels = load_for(image, InputSpec("", size, size))
+    batch = torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 255
+    chosen = scale_of((size, size)) if scale == "auto" else scale
+    rows: dict[str, list[np.ndarray]] = {}
+    reporter.start("corrupting", len(names), "corruptions")
+    for name in names:
+        made = [corrupt(batch, name, severity, chosen, seed, textures=textures) for severity in SEVERITIES]
+        rows[name] = [one[0].mul(255).round().byte().permute(1, 2, 0).numpy() for one in made]
+        reporter.advance()
+    reporter.finish()
+    from affectkit.reports.corruption_sheet import contact_sheet
+
+    contact_sheet(output, pixels, rows, f"{image.name}, {size} x {size} pixels, parameters for {chosen}, seed {seed}")
+    return chosen

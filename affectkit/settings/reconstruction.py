@@ -1,0 +1,26 @@
+"""Settings of ``affectkit probe``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from affectkit.config import setting
+from affectkit.settings.evaluation import Tested
+from affectkit.settings.training import DATA
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProbeSettings(Tested):
+    """Settings of ``affectkit probe``."""
+
+    results: Path | None = setting(None, "Folder for the pictures, the table and the sounds.", group=DATA)
+    force: bool = setting(False, "Write into a --results that is not empty.", group=DATA)
+    clips: int = setting(8, "Clips that are drawn, evenly over the split.", low=1, high=64, group=DATA)
+    sound: bool = setting(
+        False, "Also write what the spectrograms of those clips sound like (Griffin-Lim; seconds a clip).", group=DATA
+    )
+
+    def rules(self) -> list[str]:
+        """Faults between settings."""
+        return super().rules() + ([] if self.results is not None else ["--results is needed."])

@@ -1,0 +1,289 @@
+"""``--slurm KEY=VALUE,...``: the same command as a job, through submitit (extra ``slurm``).
+
+submitit keeps a job in a folder of its own (``logs``, by default ./slurm): the batch script, the logs, and pickles,
+which it alone writes and reads. Only its own files in that folder are unpickled, so the folder must not be one where
+anybody can write. ``_slurm_request`` reads the value of the option, ``_slurm_job`` is what the job does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import re
+import shlex
+import shutil
+import stat
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from affectkit.config import option_name
+from affectkit.core.assets import model_file
+from affectkit.core.files import fresh_folder
+from affectkit.core.progress import Reporter
+from affectkit.core.shards import Shard, is_complete
+from affectkit.errors import DataError, RunError, UsageError
+from affectkit.runtime.distributed import launched
+from affectkit.slurm.job import Job, Work, modified
+from affectkit.slurm.job_policy import Batch
+from affectkit.slurm.request import Request, parse_request
+from affectkit.training.run_folder import RunFolder
+
+
+def check_places(batch: Batch, settings: Any, reporter: Reporter) -> None:
+    """What the job would find hours later: inputs that are not there, an output that is taken, no place for results.
+
+    The job runs in this folder, so what is named relative to it must be there; an absolute path may exist on the
+    nodes alone, which is said.
+
+    Raises:
+        UsageError, DataError, CheckpointError: as the command itself would.
+    """
+    if batch.goes_on == "resume":
+        if getattr(settings, batch.place) is None:
+            raise UsageError(
+                f"--slurm needs --{batch.place}: the standard output of a job is its log.", "Name a folder with it."
+            )
+        if "-" in getattr(settings, "paths", ()):
+            raise UsageError("--slurm: a job has no standard input to read a list from (-).", "Name a folder.")
+    for entry in fields(settings):
+        value = getattr(settings, entry.name)
+        named = value if entry.name == "paths" else [value] if isinstance(value, Path) else []
+        if entry.name in ("output", "results", "annotate"):
+            continue
+        for path in map(Path, named):
+            _check_input(path, option_name(entry), reporter)
+    _check_output(batch, settings)
+
+
+def _check_input(path: Path, name: str, reporter: Reporter) -> None:
+    if path.exists() or re.search(r"[*?\[]", str(path)) or model_file(path):
+        return
+    if not path.is_absolute():
+        raise DataError(f"{name} {path} does not exist in {Path.cwd()}, where the job would run.")
+    reporter.warn(f"{name} {path} does not exist on this machine; the job fails unless its nodes have it.")
+
+
+def _check_output(batch: Batch, settings: Any) -> None:
+    resume = getattr(settings, "resume", None)
+    place = _place(batch, settings)
+    if batch.goes_on == "run" and resume is not None:
+        RunFolder(resume).read_config()
+    elif place is None or resume or settings.force:
+        return
+    elif batch.goes_on == "resume":
+        if not (place / batch.record).exists() or is_complete(place):
+            return
+        raise UsageError(f"{place} holds results.", "Add --resume to go on with them, or --force to replace them.")
+    elif batch.goes_on == "force" or (batch.goes_on == "run" and RunFolder(place).status().get("state") != "done"):
+        taken = batch.goes_on == "run" and (place / batch.record).is_file()
+        hint = f"Go on with it: --resume {place} instead of --output; or add --force." if taken else ""
+        fresh_folder(place, name=f"--{batch.place}", hint=hint)
+
+
+def _place(batch: Batch, settings: Any) -> Path | None:
+    """The folder that the command writes into: of a shard, its own."""
+    place = getattr(settings, batch.place) if batch.place else None
+    shard = getattr(settings, "shard", None)
+    return place if place is None or not shard else place / Shard.parse(shard).folder
+
+
+def without_slurm(argv: Sequence[str]) -> tuple[str, ...]:
+    """``argv`` without ``--slurm`` and its value."""
+    kept: list[str] = []
+    rest = iter(argv)
+    for word in rest:
+        if word == "--":
+            return (*kept, word, *rest)
+        if word == "--slurm":
+            next(rest, None)
+        elif not word.startswith("--slurm="):
+            kept.append(word)
+    return tuple(kept)
+
+
+def make_work(
+    argv: Sequence[str],
+    *,
+    name: str,
+    batch: Batch,
+    settings: Any,
+    forced_by_file: bool = False,
+    patience: float = 100.0,
+) -> Work:
+    """The command and how it goes on after a stop.
+
+    Args:
+        argv: arguments of affectkit with ``--slurm``. name: the command's last word.
+        forced_by_file: ``--force`` comes from a configuration file, whence ``--resume`` cannot take it away: then the
+            command starts over.
+        patience: seconds that it has to save.
+    """
+    argv = without_slurm(argv)
+    at = argv.index(name) + 1
+    head, tail = argv[:at], argv[at:]
+    place, record = _place(batch, settings), ""
+    again = argv
+    if batch.goes_on == "run" and settings.resume is None:
+        shown = [word for word in tail if word in ("--json", "--quiet", "-q", "--debug")]
+        again = (*head, "--resume", str(place.absolute()), *shown)
+        record = str(place.absolute() / batch.record)
+    elif batch.goes_on == "resume" and not settings.resume and not forced_by_file:
+        end = tail.index("--") if "--" in tail else len(tail)
+        again = (*head, "--resume", *(word for word in tail[:end] if word != "--force"), *tail[end:])
+        record = str(place.absolute() / batch.record)
+    elif batch.goes_on == "force" and place is not None and not settings.force:
+        again = (*head, "--force", *tail)
+    stamp = modified(Path(record)) if record else None
+    return Work(argv, again, os.getcwd(), record, stamp, patience)
+
+
+def submit(
+    text: str,
+    argv: Sequence[str],
+    *,
+    name: str,
+    batch: Batch,
+    settings: Any,
+    reporter: Reporter,
+    forced_by_file: bool = False,
+) -> dict[str, Any]:
+    """Submit the command as a job instead of running it.
+
+    Args:
+        text: the value of ``--slurm``. argv: arguments of affectkit, ``--slurm`` among them.
+        name: the command's last word. batch: how it behaves as a job. settings: resolved and checked.
+        forced_by_file: see ``make_work``.
+
+    Returns:
+        ``job`` (id), ``name``, ``cluster``, ``command``, ``folder``, ``stdout``, ``stderr`` (logs of the first task),
+        and the commands ``follow``, ``status`` and ``cancel``.
+
+    Raises:
+        UsageError: the value is wrong, submitit or sbatch is missing, or the command cannot run as it is asked to.
+        RunError: sbatch refused the job.
+    """
+    request = parse_request(text)
+    tasks = request.nodes * request.tasks
+    if tasks > 1 and not batch.several:
+        raise UsageError(
+            f"--slurm: {name} runs in one process; nodes and tasks must be 1, got {request.nodes} and {request.tasks}.",
+            "Split the work over an array of jobs with --shard I/N instead.",
+        )
+    if launched() > 1:
+        raise UsageError("--slurm starts the processes itself (tasks, nodes); here torchrun has started several.")
+    check_places(batch, settings, reporter)
+    if isinstance(request.gpus, int) and request.gpus > request.tasks:
+        more = f"; add tasks={request.gpus} for one each" if batch.several else ""
+        reporter.warn(f"gpus={request.gpus} with tasks={request.tasks}: a process uses one GPU{more}.")
+    patience = max(request.signal_delay - 20.0, request.signal_delay / 2)
+    work = make_work(argv, name=name, batch=batch, settings=settings, forced_by_file=forced_by_file, patience=patience)
+    title = request.name or f"affectkit-{name}"
+    job = _submit(Job(work), _executor(request, title, reporter))
+    return {
+        "job": job.job_id,
+        "name": title,
+        "cluster": request.cluster,
+        "command": shlex.join(["affectkit", *work.argv]),
+        "folder": work.folder,
+        "stdout": str(job.paths.stdout),
+        "stderr": str(job.paths.stderr),
+        "follow": shlex.join(["tail", "-F", str(job.paths.stderr)]),
+        "status": f"squeue -j {job.job_id}" if request.cluster == "slurm" else f"ps -p {job.job_id}",
+        "cancel": f"scancel {job.job_id}" if request.cluster == "slurm" else f"kill {job.job_id}",
+    }
+
+
+def _executor(request: Request, title: str, reporter: Reporter) -> Any:
+    """submitit's executor for ``request``; its folder is made."""
+    try:
+        import submitit
+    except ImportError as error:
+        raise UsageError(
+            "--slurm needs submitit, which is not installed.", 'Install it: pip install "affectkit[slurm]"'
+        ) from error
+    absent = [name for name in ("sbatch", "srun") if shutil.which(name) is None]
+    if request.cluster == "slurm" and absent:
+        raise UsageError(
+            f"there is no {' and no '.join(absent)} on this machine.",
+            "Submit where the cluster's Slurm commands are, or try the job here with --slurm cluster=local.",
+        )
+    _make_folder(request.logs)
+    kind = submitit.SlurmExecutor if request.cluster == "slurm" else submitit.LocalExecutor
+    executor = kind(folder=request.logs, max_num_timeout=request.requeues)
+    if request.cluster == "local":
+        executor.update_parameters(
+            timeout_min=request.minutes,
+            signal_delay_s=request.signal_delay,
+            tasks_per_node=request.tasks,
+            gpus_per_node=request.gpus or 0,
+        )
+        idle = [key for key in ("partition", "cpus", "mem", "account", "qos", "constraint", "exclude", "gres")
+                if getattr(request, key) is not None]  # fmt: skip
+        if idle:
+            reporter.note(f"cluster=local has no use for {', '.join(idle)}.")
+        return executor
+    same = ("partition", "time", "nodes", "mem", "account", "qos", "constraint", "exclude", "gres")
+    values = {key: getattr(request, key) for key in (*same, "mail_user", "mail_type")}
+    executor.update_parameters(
+        **{key: value for key, value in values.items() if value is not None},
+        job_name=title,
+        ntasks_per_node=request.tasks,
+        cpus_per_task=request.cpus,
+        gpus_per_node=request.gpus,
+        signal_delay_s=request.signal_delay,
+        wckey=None,  # submitit's own word, which a cluster that checks them refuses
+        additional_parameters={"requeue": True},
+    )
+    return executor
+
+
+def _make_folder(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"--slurm logs {path} cannot be made: {error.strerror}.") from error
+    if path.stat().st_mode & stat.S_IWOTH:
+        raise UsageError(
+            f"--slurm logs {path} can be written by everybody; the job itself is read from it.",
+            f"Name another folder, or: chmod o-w {shlex.quote(str(path))}",
+        )
+
+
+def _submit(job: Job, executor: Any) -> Any:
+    from submitit.core.utils import FailedJobError, FailedSubmissionError
+
+    try:
+        with _alone(), contextlib.redirect_stderr(io.StringIO()):  # submitit prints what it then raises
+            return executor.submit(job)
+    except (FailedJobError, FailedSubmissionError) as error:
+        raise RunError(
+            f"sbatch refused the job: {' '.join(str(error).split()) or 'it said nothing'}",
+            f"The script that it was given is the newest .submission_file_*.sh in {executor.folder}.",
+        ) from error
+
+
+@contextlib.contextmanager
+def _alone() -> Iterator[None]:
+    """Nothing of a job around this one, nor the ends of a pipe, reaches the new job.
+
+    submitit has clean_env for the former, which also hides SLURM_CONF and the user's SBATCH_ defaults.
+    """
+    kept = {"SLURM_CONF", "SLURM_CLUSTERS", "SUBMITIT_PREEMPT_SIGNAL", "SUBMITIT_LOG_LEVEL"}
+    prefixes = ("SLURM_", "SLURMD_", "SRUN_", "SUBMITIT_")
+    hidden = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith(prefixes) and name not in kept}
+    with open(os.devnull, "r+b") as nothing:
+        sys.stdout.flush()
+        before = {number: os.dup(number) for number in (0, 1, 2)}
+        try:
+            for number in before:
+                os.dup2(nothing.fileno(), number)
+            yield
+        finally:
+            for number, copy in before.items():
+                os.dup2(copy, number)
+                os.close(copy)
+            os.environ.update(hidden)

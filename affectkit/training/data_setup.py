@@ -1,0 +1,209 @@
+"""What is to be learned from what: splits, task, input and the metric that says which epoch is best."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from affectkit.checkpoints.checkpoint import make_task
+from affectkit.config import plain
+from affectkit.core.progress import Reporter
+from affectkit.core.spec import InputSpec
+from affectkit.data.layouts.class_columns import Choice
+from affectkit.data.layouts.discovery import Labels, Source, find
+from affectkit.data.layouts.duplicates import all_apart
+from affectkit.data.layouts.rating_scale import RATINGS, parse_scale
+from affectkit.data.loading.loaders import needs_whole
+from affectkit.data.split import Split, split_off
+from affectkit.errors import DataError, UsageError
+from affectkit.models.registry import family, recipe
+from affectkit.runtime.distributed import Group
+from affectkit.settings.training import TrainSettings
+from affectkit.tasks import TASKS
+from affectkit.tasks.base import Task
+
+
+@dataclass
+class Plan:
+    """What is to be learned from what.
+
+    Attributes:
+        builder: the module of the model's family. options: with which it builds the model.
+        monitor: the validation metric that says which epoch is best.
+    """
+
+    builder: Any
+    options: dict[str, Any]
+    source: Source
+    task: Task
+    train: Split
+    valid: Split
+    monitor: str
+
+
+def make_plan(settings: TrainSettings, *, group: Group, reporter: Reporter) -> Plan:
+    """The data that ``settings`` name and the task on it; nothing is built or decoded."""
+    builder = family(settings.model)
+    source = group.in_turn(lambda: find(settings.data, labels=wanted_labels(settings), reporter=reporter))
+    for text in source.notes:
+        reporter.note(text)
+    train, valid = training_splits(source, settings, reporter=reporter)
+    options = builder.configured(plain(settings))
+    spec = input_spec(settings, builder, options, task_name(settings, train), source.classes)
+    spec = clip_spec(spec, settings, builder, options, train)
+    task = make_task(spec, plain(settings))
+    train = usable(task, train, reporter, training=True)
+    for text in task.fit(train):
+        reporter.note(text)
+    valid = usable(task, valid, reporter)
+    return Plan(builder, options, source, task, train, valid, monitor_of(settings, task, valid, reporter))
+
+
+def wanted_labels(settings: TrainSettings) -> Labels:
+    """Which targets the settings ask for."""
+    return Labels(
+        settings.labels,
+        ratings=None if settings.task == "auto" else TASKS.resolve(settings.task).rated,
+        scale=parse_scale(settings.rating_range) if settings.rating_range else None,
+        choice=Choice(settings.classes, settings.ignore_columns),
+        follow_links=settings.follow_links,
+    )
+
+
+def test_split(settings: TrainSettings, source: Source, task: Task, reporter: Reporter) -> Split | None:
+    """What is tested on at the end: ``--test-data``, ``--test-labels``, or the test rows of ``--labels``."""
+    if settings.test_data is None and settings.test_labels is None:
+        test = source.splits.get("test") if settings.labels is not None else None
+    else:
+        wanted = wanted_labels(settings)
+        choice = replace(wanted.choice, known=task.spec.classes, strict=False)
+        labels = replace(
+            wanted, file=settings.test_labels, alone="test", scale=wanted.scale or task.scale, choice=choice
+        )
+        found = find(settings.test_data or settings.data, labels=labels, reporter=reporter)
+        test = found.splits.get("test") or found.splits.get("all")
+        if test is None:
+            raise DataError(
+                f"{found.root} has neither a test split nor a single one; it has {', '.join(found.splits)}."
+            )
+    return usable(task, test.with_name("test"), reporter) if test is not None else None
+
+
+def training_splits(source: Source, settings: TrainSettings, *, reporter: Reporter) -> tuple[Split, Split]:
+    """The training and validation splits; part of the former is held out where there is no latter."""
+    train = source.splits.get("train") or source.splits.get("all")
+    if train is None:
+        raise DataError(f"{source.root} has no train split; it has {', '.join(source.splits)}.")
+    valid = source.splits.get("valid")
+    if valid is not None and settings.val_fraction != TrainSettings.val_fraction:
+        reporter.warn(f"--val-fraction {settings.val_fraction:g} has no effect: {source.root} has a validation split.")
+    if valid is None:
+        train, valid = split_off(train, settings.val_fraction, settings.seed)
+        reporter.note(
+            f"no validation split: {len(valid):,} of {len(train) + len(valid):,} training images held out "
+            f"(--val-fraction {settings.val_fraction:g}, by seed and file name"
+            + (", copies of an image on one side)" if train.sources is not None else ")")
+        )
+    return train, valid
+
+
+def task_name(settings: TrainSettings, train: Split) -> str:
+    """The task asked for; ``auto`` goes by what the data holds."""
+    if settings.task != "auto":
+        return settings.task
+    if train.ratings is not None:
+        return "ratings"
+    return "distribution" if train.distribution is not None and train.labels is None else "classification"
+
+
+def input_spec(
+    settings: TrainSettings, builder: Any, options: dict[str, Any], task: str, classes: tuple[str, ...]
+) -> InputSpec:
+    """The input specification: the model's own size, mean and std, unless settings say otherwise."""
+    own = builder.default_input(settings.model, options, plain(settings))
+    if TASKS.resolve(task).rated:
+        classes = RATINGS if settings.outputs == "both" else (settings.outputs,)
+    mean, std = own["mean"], own["std"]
+    if settings.channels == 1:
+        mean, std = (sum(mean) / len(mean),), (sum(std) / len(std),)
+    size = settings.image_size
+    spec = InputSpec(
+        task=task,
+        height=size or own["height"],
+        width=size or own["width"],
+        channels=settings.channels,
+        mean=mean,
+        std=std,
+        fit=settings.fit,
+        classes=tuple(classes),
+    )
+    spec.check()
+    return spec
+
+
+def clip_spec(
+    spec: InputSpec, settings: TrainSettings, builder: Any, options: dict[str, Any], train: Split
+) -> InputSpec:
+    """``spec`` with what the store of ``train`` says of clips, where the model looks at those; else as it is.
+
+    Raises:
+        UsageError: the model takes clips and the data holds images, or the augmentation crops from whole images.
+    """
+    store = train.store
+    if store is not None and needs_whole(settings.augment):
+        raise UsageError(
+            f"--augment {settings.augment} crops from whole images; clips are stored at {store.width}x{store.height}.",
+            "Choose another --augment.",
+        )
+    needs = getattr(builder, "needs", None)
+    if needs is None:
+        if store is not None and store.spec.features is not None:
+            raise UsageError(
+                f"{settings.model} takes images, and {settings.data} holds features.", "Use --model cmvqvae-features."
+            )
+        return spec
+    if store is None:
+        raise UsageError(
+            f"{settings.model} takes clips, and {settings.data} holds images.",
+            "Prepare clips first: affectkit prep cremad CLONE --output DIR, then --data DIR.",
+        )
+    if settings.image_size not in (None, store.height):
+        raise UsageError(
+            f"--image-size {settings.image_size}: the clips are stored at {store.width}x{store.height}.",
+            "Leave it out, or prepare them again with another --size.",
+        )
+    return spec.with_(height=store.height, width=store.width, clip=replace(store.spec, needs=needs(options)))
+
+
+def monitor_of(settings: TrainSettings, task: Task, valid: Split, reporter: Reporter) -> str:
+    """The metric of ``--monitor``; in place of a recipe's that the task does not have, its nearest, or the loss.
+
+    Raises:
+        UsageError: it is not the recipe's, and the task does not have it on the validation split.
+    """
+    name, known = settings.monitor, task.monitors(valid)
+    if name in known:
+        return name
+    if name != recipe(settings.model).get("monitor"):
+        raise UsageError(f"--monitor: the task {task.name} has no metric {name!r} here; it has {', '.join(known)}.")
+    other = task.accuracy if task.accuracy in known else "loss"
+    reporter.note(f"best epoch by {other}: the recipe of {settings.model} goes by {name}, which {task.name} has not")
+    return other
+
+
+def apart_from_training(
+    splits: Mapping[str, Split], settings: TrainSettings, *, group: Group, noun: str, reporter: Reporter
+) -> tuple[dict[str, Split], dict[str, Any]]:
+    """``splits``, without copies of images in earlier ones where ``--drop-copies`` says so, and what a record says."""
+    return group.in_turn(lambda: all_apart(splits, drop=settings.drop_copies, noun=noun, reporter=reporter))
+
+
+def usable(task: Task, split: Split, reporter: Reporter, *, training: bool = False) -> Split:
+    """``split`` as the task can use it; what was left out is said, an empty rest is an error."""
+    found, note = task.usable(split, training=training)
+    if note:
+        reporter.note(note)
+    if not len(found):
+        raise DataError(f"the {split.name} split of {split.root} has no image with a target for {task.name}.")
+    return found

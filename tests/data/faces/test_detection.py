@@ -1,0 +1,199 @@
+from __future__ import annotations
+
+import math
+import pickle
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import matplotlib
+import numpy as np
+import pytest
+from onnx_files import write_yunet
+from PIL import Image
+
+from affectkit.core.boxes import overlap
+from affectkit.core.spec import InputSpec
+from affectkit.data.faces.detection import EYES, MARGIN, Face, Finder, covered, cut, framed, once
+from affectkit.data.loading.face_crops import PathFaces, collate_faces, in_file, read_picture
+from affectkit.data.loading.loaders import Failure
+from affectkit.data.media.reduced_decoding import Extent
+from affectkit.errors import CheckpointError, DataError
+from affectkit.prep.images.schematic_face import PARAMETERS, draw_face, draw_look
+
+GRAY = InputSpec("distribution", 48, 48, 1, (0.0,), (1.0,))
+COLOUR = InputSpec("distribution", 32, 32)
+SEEN = (6, 20, 23)
+"""Seeds of schematic faces in which OpenCV's cascade sees a face; it does not in all."""
+PHOTOGRAPH = Path(matplotlib.get_data_path()) / "sample_data" / "grace_hopper.jpg"
+"""Of the United States Navy, in the public domain; matplotlib ships it."""
+
+
+def face(seed, size):
+    return draw_face(np.zeros(len(PARAMETERS)), draw_look(np.random.default_rng(seed)), size=size)
+
+
+def scene(places, height=500, width=700):
+    """Schematic faces (seed, left, top, size) on a plain ground."""
+    picture = np.full((height, width, 3), 120, np.uint8)
+    for seed, left, top, size in places:
+        picture[top : top + size, left : left + size] = face(seed, size)
+    return picture
+
+
+def test_a_photograph_has_its_face_whatever_its_size():
+    picture = np.array(Image.open(PHOTOGRAPH))
+    for factor in (0.5, 1, 4):
+        scaled = cv2.resize(picture, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA if factor < 1 else 1)
+        (found,) = Finder("haar")(scaled)
+        x, y, width, height = (value / factor for value in found.box)
+        # Of the face as it is seen: brows at 165, chin at 320, ears at 165 and 360.
+        assert 140 < x < 175 and 90 < y < 125 and 205 < width < 245 and width == pytest.approx(height, rel=1e-3)
+        assert found.score > 20
+
+
+def test_several_faces_come_the_largest_first():
+    picture = scene([(6, 10, 20, 160), (20, 200, 40, 300), (23, 520, 250, 120)])
+    found = Finder("haar")(picture)
+    assert len(found) == 3
+    for own, (left, top, size) in zip(found, [(200, 40, 300), (10, 20, 160), (520, 250, 120)], strict=True):
+        x, y, width, height = own.box
+        assert left < x < x + width < left + size and top < y < y + height < top + size
+    assert Finder("haar")(np.full((300, 400, 3), 90, np.uint8)) == []
+
+
+def test_auto_takes_face_crops_whole():
+    finder = Finder("auto")
+    assert finder(face(6, 99)) == [Face((0, 0, 99, 99))]  # too small for a face in a scene
+    (crop,) = finder(scene([(20, 30, 20, 250)], 280, 300)[70:250, 90:250])
+    assert crop.score is None and crop.frame is None and crop.box == (0, 0, 160, 180)
+    (inner,) = finder(scene([(20, 30, 20, 250)]))
+    assert inner.score is not None
+    assert len(finder(scene([(20, 10, 20, 200), (23, 220, 20, 200)], 240, 430))) == 2  # two are no crop
+    assert finder(np.full((300, 300, 3), 90, np.uint8)) == []
+    assert Finder("none")(np.zeros((300, 200, 3), np.uint8)) == [Face((0, 0, 200, 300))]
+
+
+def test_the_crop_is_framed_as_fer_frames_faces():
+    assert framed((100, 50, 80, 80)) == pytest.approx((140, 90, 80 * MARGIN, 0))
+    assert framed((100, 50, 80, 80), margin=2.0)[2] == 160
+    assert covered((50, 50, 60, 0), 100, 100) == pytest.approx(0.36)
+    assert covered((0, 50, 60, 0), 100, 100) == pytest.approx(0.18)  # half of it lies outside
+
+
+@pytest.mark.parametrize("angle", [0.0, 0.4, -0.7])
+def test_eyes_set_the_square_and_turn_it(angle):
+    """Eyes painted where a turned face has them come out level, where FER's are, at its distance."""
+    picture = np.full((400, 400, 3), 40, np.uint8)
+    middle, apart = np.array([210.0, 170.0]), 76.0
+    along = np.array([math.cos(angle), math.sin(angle)])
+    right, left = middle - along * apart / 2, middle + along * apart / 2
+    for eye in (right, left):
+        cv2.circle(picture, tuple(round(value * 16) for value in eye - 0.5), 6 * 16, (255,) * 3, -1, cv2.LINE_AA, 4)
+    box = (120, 100, 180, 180)
+    frame = framed(box, (tuple(right), tuple(left)))
+    made = cut(picture, Face(box, 0.9, (), frame), replace(GRAY, height=200, width=200))[:, :, 0] > 150
+    rows, columns = np.nonzero(made)
+    assert rows.mean() / 200 == pytest.approx(EYES[1], abs=0.01)
+    first, second = columns[columns < 98].mean() / 200, columns[columns >= 98].mean() / 200
+    assert (first + second) / 2 == pytest.approx(EYES[0], abs=0.01)
+    assert second - first == pytest.approx(EYES[2], abs=0.01)
+    assert np.ptp([rows[columns < 98].mean(), rows[columns >= 98].mean()]) < 1
+
+
+def test_a_profile_whose_eyes_coincide_goes_by_its_box():
+    assert framed((0, 0, 100, 100), ((50, 40), (55, 40))) == framed((0, 0, 100, 100))
+
+
+@pytest.mark.parametrize("side", [30, 96, 900])
+def test_a_cut_is_that_part_of_the_picture(side):
+    """Against Pillow's resize of the same box; a turn by nothing must not move or blur."""
+    rng = np.random.default_rng(0)
+    small = cv2.GaussianBlur(rng.integers(0, 256, (120, 160, 3), dtype=np.uint8), (0, 0), 3)
+    picture = cv2.resize(small, (1600, 1200), interpolation=cv2.INTER_CUBIC)
+    left, top = 300, 200
+    frame = (left + side / 2, top + side / 2, float(side), 0.0)
+    made = cut(picture, Face((left, top, side, side), 1.0, (), frame), COLOUR)
+    whole = Image.fromarray(picture).resize(
+        (32, 32), Image.Resampling.BILINEAR, box=(left, top, left + side, top + side)
+    )
+    assert np.abs(made.astype(int) - np.array(whole).astype(int)).mean() < 1.0
+
+
+def test_beyond_the_edge_the_outermost_pixels_go_on():
+    picture = np.zeros((100, 100, 3), np.uint8)
+    picture[:, :50] = (200, 100, 50)
+    made = cut(picture, Face((-40, 30, 80, 80), 1.0, (), (0.0, 70.0, 80.0, 0.0)), COLOUR)
+    assert np.abs(made.astype(int) - np.array((200, 100, 50))).max() <= 1
+    gray = cut(picture[:, :, :1], Face((10, 10, 20, 20), 1.0, (), (20.0, 20.0, 20.0, 0.0)), COLOUR)
+    assert gray.shape == (32, 32, 3) and np.abs(gray.astype(int) - 200).max() <= 1
+    with pytest.raises(DataError, match="outside of its picture"):
+        cut(picture, Face((500, 500, 9, 9), 1.0, (), (504.0, 504.0, 9.0, 0.0)), COLOUR)
+
+
+def test_gray_is_as_where_images_are_decoded(tmp_path):
+    picture = np.random.default_rng(1).integers(0, 256, (48, 48, 3), dtype=np.uint8)
+    Image.fromarray(picture).save(tmp_path / "a.png")
+    from affectkit.data.media.images import load_for
+
+    whole = cut(picture, Face((0, 0, 48, 48)), GRAY)
+    assert np.abs(whole.astype(int) - load_for(tmp_path / "a.png", GRAY).astype(int)).max() <= 1
+
+
+def test_overlap_and_once():
+    assert overlap((0, 0, 10, 10), (5, 0, 10, 10)) == pytest.approx(1 / 3)
+    assert overlap((0, 0, 10, 10), (10, 0, 10, 10)) == 0
+    found = [((0, 0, 100, 100), 5.0, ()), ((5, 5, 100, 100), 9.0, ()), ((300, 0, 50, 50), 1.0, ())]
+    assert [box for box, _, _ in once([*found, ((320, 20, 20, 20), 0.5, ())])] == [(5, 5, 100, 100), (300, 0, 50, 50)]
+
+
+def test_yunet_by_a_network_of_our_own(tmp_path):
+    finder = Finder("yunet", write_yunet(tmp_path / "bright.onnx"))
+    picture = np.zeros((320, 480, 3), np.uint8)
+    picture[96:128, 160:192] = 255
+    (found,) = finder(picture)
+    assert found.box == pytest.approx((144, 80, 64, 64)) and 0.99 < found.score <= 1 and len(found.points) == 5
+    assert found.points[0] == pytest.approx((160, 96)) and found.points[1] == pytest.approx((192, 96))
+    assert found.frame[2] == pytest.approx(32 / EYES[2]) and found.frame[3] == 0
+    big = np.zeros((1280, 1920, 3), np.uint8)  # searched at two smaller sizes, told in its own pixels
+    big[384:512, 640:768] = 255
+    (found,) = finder(big)
+    x, y, width, height = found.box
+    assert 570 < x + width / 2 < 840 and 320 < y + height / 2 < 580 and width > 100
+    assert finder(np.zeros((200, 200, 3), np.uint8)) == []
+    again = pickle.loads(pickle.dumps(finder))
+    assert again(picture)[0].box == pytest.approx((144, 80, 64, 64))
+
+
+def test_a_file_that_is_no_yunet(tmp_path):
+    with pytest.raises(CheckpointError, match="does not exist"):
+        Finder("yunet", tmp_path / "none.onnx")(np.zeros((200, 200, 3), np.uint8))
+    (tmp_path / "torn.onnx").write_bytes(write_yunet(tmp_path / "a.onnx").read_bytes()[:5000])
+    with pytest.raises(CheckpointError, match="not a YuNet"):
+        Finder("yunet", tmp_path / "torn.onnx")(np.zeros((200, 200, 3), np.uint8))
+
+
+def test_boxes_are_in_pixels_of_the_upright_file(tmp_path):
+    """A phone's picture lies on its side and says so; a huge JPEG is decoded smaller."""
+    picture = scene([(20, 200, 40, 300)])
+    lying, exif = Image.fromarray(picture).rotate(90, expand=True), Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(picture).save(tmp_path / "plain.png")
+    lying.save(tmp_path / "phone.jpg", exif=exif, quality=95)
+    Image.fromarray(picture).resize((7000, 5000)).save(tmp_path / "huge.jpg")
+    shown, extent = read_picture(tmp_path / "huge.jpg")
+    assert shown.shape == (2500, 3500, 3) and extent.scale == 2
+    (tmp_path / "torn.jpg").write_bytes((tmp_path / "phone.jpg").read_bytes()[:4000])
+    dataset = PathFaces(GRAY, Finder("haar"))
+    items = [
+        dataset[k, str(tmp_path / name)] for k, name in enumerate(["plain.png", "phone.jpg", "huge.jpg", "torn.jpg"])
+    ]
+    plain, phone, huge = (np.array(item.faces[0].box) for item in items[:3])
+    assert np.abs(plain - phone).max() < 6 and np.abs(plain * 10 - huge).max() < 60
+    for item in items[1:3]:
+        assert (item.crops.float() - items[0].crops.float()).abs().mean() < 12
+    assert isinstance(items[3], Failure) and "torn.jpg" in items[3].reason
+    batch = collate_faces(items)
+    assert batch["index"].tolist() == [0, 1, 2] and batch["image"].shape == (3, 1, 48, 48)
+    assert [len(faces) for faces in batch["faces"]] == [1, 1, 1] and len(batch["failures"]) == 1
+    assert in_file(Face((1, 2, 3, 4)), Extent(20, 20, 2)).box == (2, 4, 6, 8)
