@@ -26,7 +26,11 @@ from affectkit.cli import (
     train,
     verify_resume,
 )
+from affectkit.cli.completion_values import PRESSED
 from affectkit.core.version import VERSION
+
+if PRESSED:
+    from affectkit.cli import completion_shells  # noqa: F401 - makes the shells known to Typer
 
 HELP = """Train, test and run emotion models.
 
@@ -44,8 +48,8 @@ app = typer.Typer(
 )
 
 
-def _version(asked: bool) -> None:
-    if asked:
+def _version(context: typer.Context, asked: bool) -> None:
+    if asked and not context.resilient_parsing:  # nothing is said while a line is completed
         typer.echo(f"affectkit {VERSION}")
         raise typer.Exit
 

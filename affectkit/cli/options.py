@@ -12,6 +12,7 @@ from typing import Any, Literal, Optional
 
 import typer
 
+from affectkit.cli.completion_values import offered
 from affectkit.cli.console import Console
 from affectkit.config import Resolved, default_of, field_type, option_name, resolve
 from affectkit.errors import UsageError
@@ -31,7 +32,13 @@ SLURM = typer.Option(
 SHARED: dict[str, tuple[Any, Any]] = {
     "config": (
         Optional[Path],  # noqa: UP045 - typer reads this at run time
-        typer.Option(None, "--config", help="YAML file with settings; flags win over it.", rich_help_panel=OUTPUT),
+        typer.Option(
+            None,
+            "--config",
+            help="YAML file with settings; flags win over it.",
+            rich_help_panel=OUTPUT,
+            autocompletion=offered("config", Path),
+        ),
     ),
     "json": (bool, typer.Option(False, "--json", help="Print one JSON object as the result.", rich_help_panel=OUTPUT)),
     "quiet": (
@@ -122,18 +129,27 @@ def _parameter(entry: Field[Any], owner: type) -> inspect.Parameter:
     kind, _ = field_type(entry, owner)
     data = entry.metadata
     choices = data["choices"]
+    values = None if choices else offered(entry.name, kind)
     if getattr(kind, "__origin__", None) is tuple:
         kind = list[str] if data["argument"] else str
     elif choices:
         kind = Literal[choices]
     if data["argument"]:
-        option = typer.Argument(None, help=data["help"], metavar=data["metavar"], show_default=False)
+        option = typer.Argument(
+            None, help=data["help"], metavar=data["metavar"], show_default=False, autocompletion=values
+        )
     else:
         names = [option_name(entry)]
         if kind is bool:
             names = [names[0] + ("/--no-" + names[0].removeprefix("--") if default_of(entry) is True else "")]
         option = typer.Option(
-            None, *names, help=_help(entry), rich_help_panel=data["group"], show_default=False, metavar=data["metavar"]
+            None,
+            *names,
+            help=_help(entry),
+            rich_help_panel=data["group"],
+            show_default=False,
+            metavar=data["metavar"],
+            autocompletion=values,
         )
     return inspect.Parameter(entry.name, inspect.Parameter.KEYWORD_ONLY, default=option, annotation=Optional[kind])  # noqa: UP045
 
