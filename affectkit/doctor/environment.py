@@ -357,15 +357,15 @@ def _folder_size(root: Path) -> tuple[int, bool]:
     return size, True
 
 
-def _cache_problems(place: CachePlace) -> list[Problem]:
-    variable = CACHE_VARIABLES[place.name]
-    if not place.writable:
-        own = place.name == "affectkit"
+def _cache_problems(context: CachePlace) -> list[Problem]:
+    variable = CACHE_VARIABLES[context.name]
+    if not context.writable:
+        own = context.name == "affectkit"
         why = "affectkit keeps there what it has read once" if own else "weights cannot be downloaded into it"
         mend = f"Set {variable} to a folder that can be written."
-        return [Problem("error" if own else "warning", f"{place.path} cannot be written", why, mend)]
-    if place.free is not None and place.free < MIN_FREE_DISK:
-        what = f"{_size(place.free)} are free on the disk of {place.path}"
+        return [Problem("error" if own else "warning", f"{context.path} cannot be written", why, mend)]
+    if context.free is not None and context.free < MIN_FREE_DISK:
+        what = f"{_size(context.free)} are free on the disk of {context.path}"
         why = "weights of one model take 50 MiB to 2 GiB"
         return [Problem("warning", what, why, f"Free some, or set {variable} to a folder on another disk.")]
     return []

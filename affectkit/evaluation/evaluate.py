@@ -29,7 +29,7 @@ from affectkit.data.layouts.duplicates import apart
 from affectkit.data.layouts.rating_scale import parse_scale
 from affectkit.data.loading.loaders import (
     EVALUATION,
-    Failure,
+    ReadFailure,
     SplitImages,
     close_loader,
     evaluation_keys,
@@ -41,7 +41,7 @@ from affectkit.data.split import Split, some
 from affectkit.errors import DataError, UsageError
 from affectkit.evaluation.class_counts import judged
 from affectkit.evaluation.thresholds import missed_thresholds, parse_thresholds
-from affectkit.runtime.context import Place, gather_failures
+from affectkit.runtime.context import RunContext, gather_failures
 from affectkit.runtime.distributed import joined
 from affectkit.runtime.forward import forward_in_blocks
 from affectkit.runtime.shutdown import StopFlag
@@ -53,11 +53,13 @@ if TYPE_CHECKING:
     from affectkit.data.loading.clips import SplitClips
 
 
-def evaluation_loader(dataset: SplitImages | SplitClips, *, place: Place, batch_size: int, workers: int) -> DataLoader:
+def evaluation_loader(
+    dataset: SplitImages | SplitClips, *, context: RunContext, batch_size: int, workers: int
+) -> DataLoader:
     """A loader over this process's share of a split: item rank, rank + world, ...; none twice and none left out."""
-    group = place.group
-    keys = evaluation_keys(len(dataset), place.share_of(batch_size), first=group.rank, step=group.world)
-    return make_loader(dataset, keys, workers=workers, pin=place.pins, collate_fn=collate_of(dataset.split))
+    group = context.group
+    keys = evaluation_keys(len(dataset), context.share_of(batch_size), first=group.rank, step=group.world)
+    return make_loader(dataset, keys, workers=workers, pin=context.pins, collate_fn=collate_of(dataset.split))
 
 
 def evaluate(
@@ -66,10 +68,10 @@ def evaluate(
     split: Split,
     loader: DataLoader,
     *,
-    place: Place,
+    context: RunContext,
     reporter: Reporter,
     stopping: StopFlag | None = None,
-) -> tuple[Results, list[Failure]]:
+) -> tuple[Results, list[ReadFailure]]:
     """Outputs of ``model`` (in evaluation mode while it runs) on all of ``split``, and the images that failed.
 
     With several processes each goes over the share that ``loader`` gives it, and all return the same.
@@ -80,41 +82,41 @@ def evaluate(
     """
     targets, call = task.targets(split), partial(task.examined, model)
     collector = Collector()
-    failures: list[Failure] = []
+    failures: list[ReadFailure] = []
     done = 0
     training = model.training
     model.eval()
     # All processes go through as many rounds, so that they can agree on stopping in each.
-    (rounds,) = place.group.largest([len(loader)])
+    (rounds,) = context.group.largest([len(loader)])
     reporter.start(f"evaluating {split.name}", len(split), noun_of(task.spec))
     try:
         for raw in itertools.islice(itertools.chain(loader, itertools.repeat(None)), rounds):
             if raw is not None:
                 failures += raw["failures"]
                 if len(raw["index"]):
-                    batch = place.images(raw, task.spec)
-                    outputs = forward_in_blocks(call, task.inputs(batch), place, reporter)
+                    batch = context.images(raw, task.spec)
+                    outputs = forward_in_blocks(call, task.inputs(batch), context, reporter)
                     collector.update(raw["index"], outputs)
-                seen = (len(raw["index"]) + len(raw["failures"])) * place.group.world
+                seen = (len(raw["index"]) + len(raw["failures"])) * context.group.world
                 reporter.advance(min(seen, len(split) - done))
                 done += seen
-            if stopping is not None and stopping.agreed(place.group):
+            if stopping is not None and stopping.agreed(context.group):
                 raise stopping.error("nothing was written.", "Run the same command again.", resumable=False)
     finally:
         reporter.finish()
         model.train(training)
-    parts = place.group.gather_arrays(collector.arrays())
-    failures = gather_failures(failures, place.group)
+    parts = context.group.gather_arrays(collector.arrays())
+    failures = gather_failures(failures, context.group)
     if len(failures) == len(split):
         first = f" The first: {failures[0].reason}" if failures else ""
         raise DataError(f"none of the {len(split)} {noun_of(task.spec)} of {split.name} can be read.{first}")
-    again = partial(look_again, model, task, getattr(loader, "dataset", None), place)
+    again = partial(look_again, model, task, getattr(loader, "dataset", None), context)
     return Collector.results(parts, split, targets, again=again), failures
 
 
 @torch.inference_mode()
 def look_again(
-    model: nn.Module, task: Task, items: SplitImages | SplitClips | None, place: Place, index: Sequence[int]
+    model: nn.Module, task: Task, items: SplitImages | SplitClips | None, context: RunContext, index: Sequence[int]
 ) -> dict[str, np.ndarray]:
     """What ``task`` shows of the items at ``index`` beside their outputs, such as reconstructions; see ``Task.shown``.
 
@@ -126,7 +128,9 @@ def look_again(
     model.eval()
     try:
         batch = items.__getitems__([(EVALUATION, int(number)) for number in index])
-        return {name: value.cpu().numpy() for name, value in task.shown(model, place.images(batch, task.spec)).items()}
+        return {
+            name: value.cpu().numpy() for name, value in task.shown(model, context.images(batch, task.spec)).items()
+        }
     finally:
         model.train(training)
 
@@ -152,18 +156,18 @@ def test(settings: TestSettings, *, reporter: Reporter) -> dict[str, Any]:
 def _test(settings: TestSettings, *, reporter: Reporter) -> dict[str, Any]:
     path = find_checkpoint(settings.checkpoint)
     thresholds = parse_thresholds(settings.fail_under)
-    place = Place.choose(settings.device, settings.precision)
-    with set_up_backends(place.device, place.precision):
-        return _test_at(place, path, thresholds, settings, reporter=reporter)
+    context = RunContext.choose(settings.device, settings.precision)
+    with set_up_backends(context.device, context.precision):
+        return _test_at(context, path, thresholds, settings, reporter=reporter)
 
 
 def _test_at(
-    place: Place, path: Path, thresholds: dict[str, float], settings: TestSettings, *, reporter: Reporter
+    context: RunContext, path: Path, thresholds: dict[str, float], settings: TestSettings, *, reporter: Reporter
 ) -> dict[str, Any]:
     model = load_model(path, device=settings.device, fit=settings.fit, **settings.of_file())
     for text in notes_on(model):
         reporter.note(text)
-    network = place.network(model, compiled=settings.compile, reporter=reporter)
+    network = context.network(model, compiled=settings.compile, reporter=reporter)
     task = make_task(model.spec, model.header.training.get("task_options"))
     unknown = [name for name in thresholds if name not in task.better]
     if unknown:
@@ -173,22 +177,22 @@ def _test_at(
         )
     if settings.alter:
         check_looks(task.spec, "--alter")
-        place.alter = alteration(settings.alter, task.spec)
+        context.input_transform = alteration(settings.alter, task.spec)
         reporter.note(f"images altered: {parse(settings.alter)}")
     folder = settings.results
     if folder is not None:
-        place.group.together(lambda: str(fresh_folder(folder, force=settings.force, name="--results")))
-    source, split = tested(place, task, settings, reporter=reporter)
-    split, copies = place.group.in_turn(lambda: without_copies(source, split, task, settings, reporter=reporter))
+        context.group.together(lambda: str(fresh_folder(folder, force=settings.force, name="--results")))
+    source, split = tested(context, task, settings, reporter=reporter)
+    split, copies = context.group.in_turn(lambda: without_copies(source, split, task, settings, reporter=reporter))
     if settings.fit and split.store is not None:
         raise UsageError(f"--fit is for image files; {source.root} holds prepared clips.", "Leave it out.")
-    workers, why = place.workers(settings.workers, held=split.store is not None)
-    reporter.note(place.describe(settings.batch_size, f"{workers} ({why})"))
+    workers, why = context.workers(settings.workers, held=split.store is not None)
+    reporter.note(context.describe(settings.batch_size, f"{workers} ({why})"))
     seen = task.spec.in_colour() if settings.alter else task.spec
-    loader = evaluation_loader(items_of(split, seen), place=place, batch_size=settings.batch_size, workers=workers)
+    loader = evaluation_loader(items_of(split, seen), context=context, batch_size=settings.batch_size, workers=workers)
     try:
         with StopFlag(reporter) as stopping:
-            found = evaluate(network, task, split, loader, place=place, reporter=reporter, stopping=stopping)
+            found = evaluate(network, task, split, loader, context=context, reporter=reporter, stopping=stopping)
     finally:
         close_loader(loader)
     results, failures = found
@@ -215,19 +219,19 @@ def _test_at(
         **told,
         "temperature": task.spec.temperature,
         "calibration": model.header.training.get("calibration"),
-        "device": place.device.torch_name,
-        "precision": place.precision.name,
+        "device": context.device.torch_name,
+        "precision": context.precision.name,
         **({"altered": settings.alter} if settings.alter else {}),
         "metrics": metrics,
         "intervals": task.told_intervals(results),
         "missed": missed_thresholds(thresholds, metrics, task.better),
     }
     if folder is not None:
-        place.group.together(lambda: _write_test(folder, task, results, summary, reporter=reporter))
+        context.group.together(lambda: _write_test(folder, task, results, summary, reporter=reporter))
     return summary
 
 
-def tested(place: Place, task: Task, settings: Tested, *, reporter: Reporter) -> tuple[Source, Split]:
+def tested(context: RunContext, task: Task, settings: Tested, *, reporter: Reporter) -> tuple[Source, Split]:
     """The dataset and the split of it that are tested on, with what a user should know of them said."""
     labels = Labels(
         settings.labels,
@@ -238,7 +242,7 @@ def tested(place: Place, task: Task, settings: Tested, *, reporter: Reporter) ->
         choice=Choice(settings.classes, settings.ignore_columns, known=task.spec.classes if task.spec.named else ()),
         follow_links=settings.follow_links,
     )
-    source = place.group.in_turn(lambda: find(settings.data, labels=labels, reporter=reporter))
+    source = context.group.in_turn(lambda: find(settings.data, labels=labels, reporter=reporter))
     split, note = task.usable(find_split(source, settings.split))
     reporter.note(
         f"{source.layout} in {source.root}, {split.name} split: {len(split):,} {noun_of(task.spec)}; {task.described()}"

@@ -25,7 +25,7 @@ from affectkit.models.cmvqvae.network import Parts
 from affectkit.models.cmvqvae.reconstruction import KINDS
 from affectkit.models.cmvqvae.reconstruction import probe as probed
 from affectkit.reports import audiovisual
-from affectkit.runtime.context import Place
+from affectkit.runtime.context import RunContext
 from affectkit.runtime.shutdown import StopFlag
 from affectkit.runtime.torch_backends import set_up_backends
 from affectkit.settings.reconstruction import ProbeSettings
@@ -58,14 +58,14 @@ def probe(settings: ProbeSettings, *, reporter: Reporter) -> dict[str, Any]:
         Stopped: a signal came; nothing has been written.
     """
     path = find_checkpoint(settings.checkpoint)
-    place = Place.choose(settings.device, settings.precision)
-    with set_up_backends(place.device, place.precision):
+    context = RunContext.choose(settings.device, settings.precision)
+    with set_up_backends(context.device, context.precision):
         model = load_model(path, device=settings.device, **settings.of_file())
         check_probed(model, model.header.model)
         folder = fresh_folder(settings.results, force=settings.force, name="--results")
         task = make_task(model.spec, model.header.training.get("task_options"))
-        source, split = tested(place, task, settings, reporter=reporter)
-        prober = Prober(model, task, place, reporter)
+        source, split = tested(context, task, settings, reporter=reporter)
+        prober = Prober(model, task, context, reporter)
         with StopFlag(reporter) as stopping:
             errors = prober.errors(split, settings.batch_size, stopping)
         shares = private_shared(_mask_of(model))
@@ -108,8 +108,8 @@ def _mask_of(model: Parts) -> np.ndarray:
 class Prober:
     """A model that is asked for reconstructions from a part of its codes."""
 
-    def __init__(self, model: Parts, task: Task, place: Place, reporter: Reporter) -> None:
-        self.model, self.task, self.place, self.reporter = model, task, place, reporter
+    def __init__(self, model: Parts, task: Task, context: RunContext, reporter: Reporter) -> None:
+        self.model, self.task, self.context, self.reporter = model, task, context, reporter
 
     @torch.inference_mode()
     def errors(self, split: Split, size: int, stopping: StopFlag) -> dict[str, dict[str, float]]:
@@ -154,13 +154,13 @@ class Prober:
             self._write_sounds(folder / "sounds", values, [name.replace("/", "_") for name in shown.ids])
 
     def _made(self, inputs: dict[str, torch.Tensor], kind: str) -> dict[str, torch.Tensor]:
-        with self.place.precision.autocast():
+        with self.context.precision.autocast():
             found = probed(self.model, *(inputs.get(name) for name in MODALITIES), kind=kind)
         return {name: value.float() for name, value in zip(MODALITIES, found, strict=True) if value is not None}
 
     def _inputs(self, split: Split, index: Iterable[int]) -> dict[str, torch.Tensor]:
         items = SplitClips(split, self.task.spec)
-        batch = self.place.images(items.__getitems__([(EVALUATION, number) for number in index]), self.task.spec)
+        batch = self.context.images(items.__getitems__([(EVALUATION, number) for number in index]), self.task.spec)
         found = zip(MODALITIES, self.task.inputs(batch), strict=True)
         return {name: value for name, value in found if value is not None}
 

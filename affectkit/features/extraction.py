@@ -17,7 +17,7 @@ from affectkit.core.randomness import address, numpy_generator
 from affectkit.core.spec import InputSpec
 from affectkit.data.loading.loaders import (
     EVALUATION,
-    Failure,
+    ReadFailure,
     TrainingKeys,
     close_loader,
     make_loader,
@@ -28,7 +28,7 @@ from affectkit.data.media.images import DECODING, load_for
 from affectkit.data.split import Split
 from affectkit.errors import DataError
 from affectkit.features.store import FeatureStore, digest
-from affectkit.runtime.context import Place, gather_failures
+from affectkit.runtime.context import RunContext, gather_failures
 from affectkit.runtime.forward import forward_in_blocks
 from affectkit.runtime.shutdown import StopFlag
 
@@ -49,7 +49,7 @@ class Features:
     store: FeatureStore
     split: Split
     places: np.ndarray
-    failures: dict[int, Failure] = field(default_factory=dict)
+    failures: dict[int, ReadFailure] = field(default_factory=dict)
 
     def of(self, epoch: int, *, seed: int) -> np.ndarray:
         """(N, width) float32: for each item the view that is drawn for it in ``epoch``; zeros where it failed."""
@@ -92,13 +92,13 @@ class Views(Dataset):
     def __init__(self, split: Split, spec: InputSpec, contents: Sequence[bytes], preset: str) -> None:
         self.split, self.spec, self.contents, self.preset = split, spec, contents, RANGES[preset]
 
-    def __getitem__(self, key: tuple[int, tuple[str, ...]]) -> tuple[int, torch.Tensor] | Failure:
+    def __getitem__(self, key: tuple[int, tuple[str, ...]]) -> tuple[int, torch.Tensor] | ReadFailure:
         index, labels = key
         try:
             image = load_for(self.split.path(index), self.spec)
             views = [image if label == PLAIN else self._changed(image, index, label) for label in labels]
         except DataError as error:
-            return Failure(index, self.split.ids[index], error.message)
+            return ReadFailure(index, self.split.ids[index], error.message)
         return index, torch.from_numpy(np.stack(views)).permute(0, 3, 1, 2)
 
     def _changed(self, image: np.ndarray, index: int, label: str) -> np.ndarray:
@@ -110,15 +110,15 @@ class Views(Dataset):
         return apply(image, change)
 
 
-def collate_views(items: Sequence[tuple[int, torch.Tensor] | Failure]) -> dict[str, Any]:
+def collate_views(items: Sequence[tuple[int, torch.Tensor] | ReadFailure]) -> dict[str, Any]:
     """``{"index": (B,), "image": all views (sum, C, H, W), "failures": [...]}``."""
-    good = [item for item in items if not isinstance(item, Failure)]
+    good = [item for item in items if not isinstance(item, ReadFailure)]
     # Kept as they were decoded, which torch calls channels-last.
     pixels = [views.permute(0, 2, 3, 1) for _, views in good]
     return {
         "index": torch.tensor([index for index, _ in good], dtype=torch.long),
         "image": torch.cat(pixels).permute(0, 3, 1, 2) if good else torch.empty(0, dtype=torch.uint8),
-        "failures": [item for item in items if isinstance(item, Failure)],
+        "failures": [item for item in items if isinstance(item, ReadFailure)],
     }
 
 
@@ -127,8 +127,8 @@ def view_labels(augment: str, views: int) -> tuple[str, ...]:
     return (PLAIN,) if RANGES[augment] is None else tuple(f"{augment}/{number}" for number in range(views))
 
 
-def open_store(encoder: nn.Module, spec: InputSpec, place: Place) -> FeatureStore:
-    """The store of the features that ``encoder`` gives on ``place`` for images as ``spec`` says."""
+def open_store(encoder: nn.Module, spec: InputSpec, context: RunContext) -> FeatureStore:
+    """The store of the features that ``encoder`` gives on ``context`` for images as ``spec`` says."""
     return FeatureStore(
         {
             "encoder": encoder.identity,
@@ -136,8 +136,8 @@ def open_store(encoder: nn.Module, spec: InputSpec, place: Place) -> FeatureStor
             "fit": spec.fit,
             "mean": list(spec.mean),
             "std": list(spec.std),
-            "precision": place.precision.name,
-            "device": place.device.kind,
+            "precision": context.precision.name,
+            "device": context.device.kind,
             "version": 1,
             "decoding": DECODING,
         },
@@ -159,7 +159,7 @@ class Encoding:
     encoder: nn.Module
     store: FeatureStore
     spec: InputSpec
-    place: Place
+    context: RunContext
     workers: int
     reporter: Reporter
     stopping: StopFlag | None = None
@@ -190,7 +190,7 @@ class Encoding:
         return Features(self.store, split, places, failures)
 
     def _missing(
-        self, keys: list[list[bytes]], labels: tuple[str, ...], unreadable: dict[int, Failure]
+        self, keys: list[list[bytes]], labels: tuple[str, ...], unreadable: dict[int, ReadFailure]
     ) -> dict[int, tuple[str, ...]]:
         """The views to compute, by item; of items with the same bytes, for one of them."""
         every = sorted({key for row in keys for key in row})
@@ -202,20 +202,20 @@ class Encoding:
                 wanted.append((index, missing))
                 good |= dict.fromkeys(row, True)
         # Of the first process: one that looked later may have seen what another run has added by then.
-        told = self.place.group.gather_values(wanted)[0]
+        told = self.context.group.gather_values(wanted)[0]
         return {index: tuple(missing) for index, missing in told}
 
-    def _compute(self, views: Views, wanted: dict[int, tuple[str, ...]]) -> dict[int, Failure]:
+    def _compute(self, views: Views, wanted: dict[int, tuple[str, ...]]) -> dict[int, ReadFailure]:
         """Compute what is ``wanted`` (views by item) into the store; returns the items that failed."""
-        group, place = self.place.group, self.place
+        group, context = self.context.group, self.context
         order = list(wanted.items())
         own = order[group.rank :: group.world]
         size = max(1, TOGETHER // max(len(labels) for labels in wanted.values()))
         batches = [own[begin : begin + size] for begin in range(0, len(own), size)]
-        loader = make_loader(views, batches, workers=self.workers, pin=place.pins, collate_fn=collate_views)
+        loader = make_loader(views, batches, workers=self.workers, pin=context.pins, collate_fn=collate_views)
         total, done = sum(len(labels) for _, labels in order), 0
         self.reporter.start(f"features of {views.split.name}", total, "views")
-        failures: list[Failure] = []
+        failures: list[ReadFailure] = []
         steps = iter(loader)
         try:
             for _ in range(-(-len(order[:: group.world]) // size)):
@@ -239,33 +239,33 @@ class Encoding:
         """One batch into the store; how many views it had."""
         if not len(raw["index"]):
             return 0
-        images = self.place.images(raw, self.spec)["image"]
-        values = forward_in_blocks(self.encoder, (images,), self.place, self.reporter).cpu().numpy()
+        images = self.context.images(raw, self.spec)["image"]
+        values = forward_in_blocks(self.encoder, (images,), self.context, self.reporter).cpu().numpy()
         names = [(int(index), label) for index in raw["index"] for label in wanted[int(index)]]
         self.store.add([digest(views.contents[index], label) for index, label in names], values)
         return len(names)
 
 
-def _failed_like(contents: list[bytes], failures: dict[int, Failure], split: Split) -> dict[int, Failure]:
+def _failed_like(contents: list[bytes], failures: dict[int, ReadFailure], split: Split) -> dict[int, ReadFailure]:
     """``failures``, and those of items with the same bytes, of which one alone was tried."""
     by_content = {contents[index]: failure for index, failure in failures.items() if contents[index]}
     found = dict(failures)
     for index, content in enumerate(contents):
         if index not in found and content in by_content:
-            found[index] = Failure(index, split.ids[index], by_content[content].reason)
+            found[index] = ReadFailure(index, split.ids[index], by_content[content].reason)
     return dict(sorted(found.items()))
 
 
-def _contents(split: Split) -> tuple[list[bytes], dict[int, Failure]]:
+def _contents(split: Split) -> tuple[list[bytes], dict[int, ReadFailure]]:
     """A digest of each item's file, and the items whose file cannot be read at all (their digest is empty)."""
-    failures: dict[int, Failure] = {}
+    failures: dict[int, ReadFailure] = {}
 
     def read(index: int) -> bytes:
         try:
             return digest(split.path(index).read_bytes())
         except OSError as error:
             reason = f"image {split.path(index)}: {error.strerror or error}."
-            failures[index] = Failure(index, split.ids[index], reason)
+            failures[index] = ReadFailure(index, split.ids[index], reason)
             return b""
 
     with ThreadPoolExecutor(processors()) as pool:

@@ -11,7 +11,7 @@ from PIL import Image
 from affectkit.core.boxes import Box
 from affectkit.core.files import inner_path, whole_file
 from affectkit.data.loading.face_crops import read_picture
-from affectkit.data.loading.loaders import Failure
+from affectkit.data.loading.loaders import ReadFailure
 from affectkit.data.media.reduced_decoding import Extent
 from affectkit.errors import DataError, RunError, UsageError
 from affectkit.inference.prediction_table import FACE_COLUMNS
@@ -22,7 +22,7 @@ from affectkit.tasks.base import Task
 SAVED = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WEBP"}
 """Formats that a picture keeps; others become PNG, under their whole name and ``.png``."""
 
-Batches = Iterator[tuple[list[list[Any]], list[Failure], dict[int, Any]]]
+Batches = Iterator[tuple[list[list[Any]], list[ReadFailure], dict[int, Any]]]
 
 
 class Drawer:

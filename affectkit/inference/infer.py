@@ -23,7 +23,7 @@ from affectkit.core.spec import InputSpec
 from affectkit.core.version import VERSION
 from affectkit.data.faces.detection import Face, Finder
 from affectkit.data.loading.face_crops import PathFaces, collate_faces
-from affectkit.data.loading.loaders import Failure, close_loader, make_loader, refuse_failures
+from affectkit.data.loading.loaders import ReadFailure, close_loader, make_loader, refuse_failures
 from affectkit.data.loading.modality import files_of
 from affectkit.data.media.animations import may_move
 from affectkit.data.media.file_identity import Mark, Marked, collate_marked
@@ -36,8 +36,8 @@ from affectkit.inference.prediction_table import FACE_COLUMNS, NAME, RESULTS_REC
 from affectkit.inference.predictor import Means
 from affectkit.inference.table_files import FILMS_FOLDER
 from affectkit.models.registry import takes_faces
-from affectkit.runtime.context import Place, gather_failures
-from affectkit.runtime.distributed import Group, joined
+from affectkit.runtime.context import RunContext, gather_failures
+from affectkit.runtime.distributed import ProcessGroup, joined
 from affectkit.runtime.forward import forward, forward_in_blocks
 from affectkit.runtime.shutdown import StopFlag
 from affectkit.runtime.torch_backends import set_up_backends
@@ -71,9 +71,9 @@ class Keys:
         if batch:
             yield batch
 
-    def failure(self, found: Failure) -> Failure:
+    def failure(self, found: ReadFailure) -> ReadFailure:
         """``found`` under the name of its item, with the reason that was known before."""
-        return Failure(found.index, self.names.pop(found.index), self.faults.pop(found.index, found.reason))
+        return ReadFailure(found.index, self.names.pop(found.index), self.faults.pop(found.index, found.reason))
 
 
 class Batch(NamedTuple):
@@ -81,7 +81,7 @@ class Batch(NamedTuple):
     what marks a file and how many frames it has."""
 
     rows: list[list[Any]]
-    failures: list[Failure]
+    failures: list[ReadFailure]
     marks: dict[int, tuple[Mark | None, int]] = {}  # noqa: RUF012 - never written to
 
 
@@ -92,7 +92,7 @@ def predict(
     *,
     batch_size: int,
     workers: int,
-    place: Place,
+    context: RunContext,
     exact: bool = True,
     finder: Finder | None = None,
     reporter: Reporter | None = None,
@@ -114,14 +114,14 @@ def predict(
         files, collate = PathFaces(task.spec, finder), collate_faces
     if marks is not None:
         files, collate = Marked(files, marks=marks), collate_marked(collate)
-    loader = make_loader(files, keys, workers=workers, pin=place.pins, collate_fn=collate)
+    loader = make_loader(files, keys, workers=workers, pin=context.pins, collate_fn=collate)
     try:
         for raw in loader:
             failures = [keys.failure(one) for one in raw["failures"]]
             positions = [int(position) for position in raw["index"]]
             found: list[list[Any]] = []
             if positions if finder is None else any(raw["faces"]):
-                outputs = run(call, task.inputs(place.images(raw, task.spec)), place, reporter)
+                outputs = run(call, task.inputs(context.images(raw, task.spec)), context, reporter)
                 found = task.rows(outputs)
             named = [(position, keys.names.pop(position)) for position in positions]
             if finder is None:
@@ -170,8 +170,8 @@ def infer(settings: InferSettings, *, reporter: Reporter, listed: IO[str], stdou
 
 def _infer(settings: InferSettings, *, reporter: Reporter, listed: IO[str], stdout: IO[str]) -> dict[str, Any]:
     path = find_checkpoint(settings.checkpoint)
-    place = Place.choose(settings.device, settings.precision)
-    named = Named(settings, listed, place.group)
+    context = RunContext.choose(settings.device, settings.precision)
+    named = Named(settings, listed, context.group)
     model = load_model(path, device=settings.device, fit=settings.fit, **settings.of_file())
     if (model.header.training.get("task_options") or {}).get("stage") == "autoencoder":
         raise UsageError(
@@ -202,7 +202,7 @@ def _infer(settings: InferSettings, *, reporter: Reporter, listed: IO[str], stdo
     named.sort(clips=task.spec.clip is not None)
     if said := named.inputs.passed.told:
         reporter.note(f"passed over, neither pictures nor films: {said}")
-    means = Means(model, task, place, finder, stdout, summary, reporter)
+    means = Means(model, task, context, finder, stdout, summary, reporter)
     if (named.films and not named.images) or settings.camera is not None:
         return _infer_films(settings, means, named)
     if not named.films and (idle := settings.of_films_alone()):
@@ -220,7 +220,7 @@ def _infer(settings: InferSettings, *, reporter: Reporter, listed: IO[str], stdo
         stdout,
         items=lambda: named.own(settings),
         listing=lambda: named.inputs.listing(named.kind),
-        precision=place.precision.name,
+        precision=context.precision.name,
         passed=named.inputs.passed,
         wide=named.films and settings.results is None,
     )
@@ -243,7 +243,7 @@ class Named:
         kind: of what is predicted as pictures are, which for a model of clips are films.
     """
 
-    def __init__(self, settings: InferSettings, listed: IO[str], group: Group) -> None:
+    def __init__(self, settings: InferSettings, listed: IO[str], group: ProcessGroup) -> None:
         self.inputs, self.kind = Inputs(), PICTURE
         self.alone = ""
         if settings.shard is not None:
@@ -280,11 +280,11 @@ class Named:
 
 def _infer_images(means: Means, settings: InferSettings, *, drawer: Drawer | None, output: Output) -> dict[str, Any]:
     """``infer`` on images, or clips as a whole, into ``output``."""
-    place, reporter, group = means.place, means.reporter, means.place.group
-    workers, why = place.workers(settings.workers)
-    reporter.note(place.describe(settings.batch_size, f"{workers} ({why})"))
+    context, reporter, group = means.context, means.reporter, means.context.group
+    workers, why = context.workers(settings.workers)
+    reporter.note(context.describe(settings.batch_size, f"{workers} ({why})"))
     with contextlib.ExitStack() as stack:
-        stack.enter_context(set_up_backends(place.device, place.precision))
+        stack.enter_context(set_up_backends(context.device, context.precision))
         stopping = stack.enter_context(StopFlag(reporter))
         idle, notes = group.together(lambda: _open(output, stack))
         for text in notes:
@@ -297,9 +297,15 @@ def _infer_images(means: Means, settings: InferSettings, *, drawer: Drawer | Non
             remaining, count = spread(remaining, group)
         if drawer is not None:
             remaining = drawer.watched(remaining)
-        size = place.share_of(settings.batch_size)
-        network = place.network(means.model, compiled=settings.compile, reporter=reporter)
-        shared = {"batch_size": size, "workers": workers, "place": place, "finder": means.finder, "reporter": reporter}
+        size = context.share_of(settings.batch_size)
+        network = context.network(means.model, compiled=settings.compile, reporter=reporter)
+        shared = {
+            "batch_size": size,
+            "workers": workers,
+            "context": context,
+            "finder": means.finder,
+            "reporter": reporter,
+        }
         batches = predict(network, means.task, remaining, marks=output.final is not None, **shared)
         if drawer is not None:
             batches = drawer.drawn(batches)
@@ -316,7 +322,7 @@ def _infer_films(settings: InferSettings, means: Means, named: Named) -> dict[st
     """``infer`` on films alone, or on a camera."""
     from affectkit.inference.video.infer import infer_camera, infer_films
 
-    means.reporter.note(means.place.describe(settings.batch_size, "0 (films are decoded in a thread)"))
+    means.reporter.note(means.context.describe(settings.batch_size, "0 (films are decoded in a thread)"))
     if settings.camera is not None:
         means.summary["camera"] = settings.camera
         return infer_camera(settings, means)
@@ -348,7 +354,7 @@ def _conclude(output: Output) -> dict[str, Any]:
     return output.conclude()
 
 
-def spread(items: Iterable[Item], group: Group) -> tuple[Iterator[Item], int]:
+def spread(items: Iterable[Item], group: ProcessGroup) -> tuple[Iterator[Item], int]:
     """This process's share of the ``items`` of the first process, which alone lists them, and how many all have."""
     told = b""
     if group.first:
@@ -358,7 +364,7 @@ def spread(items: Iterable[Item], group: Group) -> tuple[Iterator[Item], int]:
     return (Item(name, Path(path), position, fault) for name, path, position, fault in mine), len(found)
 
 
-def gathered(batches: Iterator[Batch], rounds: int, group: Group) -> Iterator[Batch]:
+def gathered(batches: Iterator[Batch], rounds: int, group: ProcessGroup) -> Iterator[Batch]:
     """The batches of all processes put together in the order of the listing, for as many ``rounds`` as the longest."""
     for rows, failures, marks in itertools.islice(itertools.chain(batches, itertools.repeat(Batch([], []))), rounds):
         together = sorted((row for part in group.gather_values(rows) for row in part), key=itemgetter(0))
@@ -373,7 +379,7 @@ def _write(
     *,
     on_error: str,
     stopping: StopFlag,
-    group: Group,
+    group: ProcessGroup,
     reporter: Reporter,
 ) -> None:
     """Rows and failures into ``output``, batch by batch, until the last one or a signal."""

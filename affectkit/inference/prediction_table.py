@@ -27,7 +27,7 @@ from affectkit.core.shards import (
     read_record,
     refuse_other_counts,
 )
-from affectkit.data.loading.loaders import Failure
+from affectkit.data.loading.loaders import ReadFailure
 from affectkit.data.media.file_identity import Mark
 from affectkit.data.media.file_kinds import PassedOver
 from affectkit.data.media.image_formats import read_by
@@ -160,7 +160,10 @@ class Output:
             self.journal.close()
 
     def add(
-        self, rows: list[list[Any]], failures: list[Failure], marks: Mapping[int, tuple[Mark | None, int]] | None = None
+        self,
+        rows: list[list[Any]],
+        failures: list[ReadFailure],
+        marks: Mapping[int, tuple[Mark | None, int]] | None = None,
     ) -> None:
         """Write a batch: rows as ``predict`` gives them, position first, and images that failed.
 

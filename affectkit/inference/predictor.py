@@ -9,7 +9,7 @@ from torch import nn
 
 from affectkit.core.progress import Reporter
 from affectkit.data.faces.detection import Finder
-from affectkit.runtime.context import Place
+from affectkit.runtime.context import RunContext
 from affectkit.tasks.base import Task
 
 
@@ -18,14 +18,14 @@ class Means:
     """What is looked with, whatever is looked at.
 
     Attributes:
-        model: on the device of ``place``; ``settings.compile`` is seen to here. finder: None takes pictures whole.
+        model: on the device of ``context``; ``settings.compile`` is seen to here. finder: None takes pictures whole.
         stdout: where rows go without results.
         summary: what the record says from the start, ``checkpoint_sha256`` and ``paths`` among it.
     """
 
     model: nn.Module
     task: Task
-    place: Place
+    context: RunContext
     finder: Finder | None
     stdout: IO[str]
     summary: dict[str, Any]

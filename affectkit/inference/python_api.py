@@ -24,7 +24,7 @@ from affectkit.errors import DataError, UsageError
 from affectkit.inference.infer import finder_of, predict
 from affectkit.inference.inputs import Item, find_inputs
 from affectkit.inference.prediction_table import FACE_COLUMNS, NAME
-from affectkit.runtime.context import Place
+from affectkit.runtime.context import RunContext
 from affectkit.runtime.torch_backends import set_up_backends
 from affectkit.settings.evaluation import parse_every
 from affectkit.tasks.base import Task
@@ -61,10 +61,10 @@ def predict_rows(
     except UsageError as error:
         raise UsageError(f"every {error.message}") from error
     task = make_task(spec)
-    place = Place.choose(str(next(model.parameters()).device), "fp32")
+    context = RunContext.choose(str(next(model.parameters()).device), "fp32")
     finder = finder_of(faces, model.header.model, spec)
     door = _Door(
-        model=model, task=task, place=place, finder=finder, batch_size=batch_size, on_error=on_error, exact=exact,
+        model=model, task=task, context=context, finder=finder, batch_size=batch_size, on_error=on_error, exact=exact,
         every=rate, smooth=smooth,
     )  # fmt: skip
     return door.rows(numbered(items_of(x, spec)))
@@ -76,7 +76,7 @@ class _Door:
 
     model: nn.Module
     task: Task
-    place: Place
+    context: RunContext
     finder: Finder | None
     batch_size: int
     on_error: str
@@ -99,7 +99,7 @@ class _Door:
 
     def _of_images(self, items: Iterable[Item]) -> Iterator[dict[str, Any]]:
         header = [NAME, *(FACE_COLUMNS if self.finder is not None else ()), *self.task.columns()]
-        shared = {"batch_size": self.batch_size, "workers": 0, "place": self.place, "exact": self.exact}
+        shared = {"batch_size": self.batch_size, "workers": 0, "context": self.context, "exact": self.exact}
         batches = predict(self.model, self.task, items, finder=self.finder, **shared)
         with contextlib.closing(batches):
             for rows, failures, _ in self._evaluating(batches):
@@ -128,7 +128,7 @@ class _Door:
         columns = self.task.columns()
         header = [*FILM_COLUMNS, *columns]
         reader = Film(item.path, every=self.every, seconds=None)
-        follower = Follower(self.model, self.task, self.place, smooth=self.smooth)
+        follower = Follower(self.model, self.task, self.context, smooth=self.smooth)
         seen = looks(iter(reader), self.finder or Finder("none"), self.task.spec)
         with contextlib.closing(ahead(seen, DEPTH)) as stream:
             steps = ((batch, follower(batch)) for batch in batched(stream, self.batch_size))
@@ -143,9 +143,9 @@ class _Door:
         while True:
             with contextlib.ExitStack() as stack:
                 stack.enter_context(evaluation_mode(self.model))
-                stack.enter_context(torch.autocast(self.place.device.kind, enabled=False))  # the caller's own
-                if self.place.device.kind == "cuda":
-                    stack.enter_context(set_up_backends(self.place.device, self.place.precision))
+                stack.enter_context(torch.autocast(self.context.device.kind, enabled=False))  # the caller's own
+                if self.context.device.kind == "cuda":
+                    stack.enter_context(set_up_backends(self.context.device, self.context.precision))
                 step = next(steps, done)
             if step is done:
                 return

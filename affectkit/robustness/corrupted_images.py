@@ -19,7 +19,7 @@ from affectkit.data.layouts.discovery import find
 from affectkit.data.media.images import is_image_name
 from affectkit.data.split import Split, some
 from affectkit.errors import DataError
-from affectkit.runtime.context import Place
+from affectkit.runtime.context import RunContext
 
 
 @dataclass
@@ -68,11 +68,11 @@ class Corrupting:
         *,
         name: str,
         severity: int,
-        place: Place,
+        context: RunContext,
         spec: InputSpec,
         save: Callable[[list[int], torch.Tensor], None] | None = None,
     ) -> None:
-        self.loader, self.recipe, self.place, self.spec, self.save = loader, recipe, place, spec, save
+        self.loader, self.recipe, self.context, self.spec, self.save = loader, recipe, context, spec, save
         self.name, self.severity = name, severity
 
     def __len__(self) -> int:
@@ -84,7 +84,7 @@ class Corrupting:
                 yield raw
                 continue
             numbers = raw["index"].tolist()
-            images = self.place.move({"image": raw["image"]})["image"]
+            images = self.context.move({"image": raw["image"]})["image"]
             made = self.recipe.corrupted(images, numbers, self.name, self.severity)
             if self.save is not None:
                 self.save(numbers, made.cpu())

@@ -34,7 +34,7 @@ from affectkit.evaluation.thresholds import missed_thresholds, parse_thresholds
 from affectkit.metrics import robustness as measures
 from affectkit.robustness.baseline import CLEAN, Baseline, read_baseline
 from affectkit.robustness.corrupted_images import Corrupting, Recipe, Saver, places_of, rows_there, split_below
-from affectkit.runtime.context import Place
+from affectkit.runtime.context import RunContext
 from affectkit.runtime.distributed import joined
 from affectkit.runtime.shutdown import StopFlag
 from affectkit.runtime.torch_backends import set_up_backends
@@ -68,9 +68,9 @@ def eval_corruptions(settings: RobustnessSettings, *, reporter: Reporter) -> dic
             rows so far are in ``results``.
     """
     with joined(settings.device), pixels_up_to(settings.max_pixels):
-        place = Place.choose(settings.device, settings.precision)
-        with set_up_backends(place.device, place.precision):
-            return Sweep(settings, place, reporter).run()
+        context = RunContext.choose(settings.device, settings.precision)
+        with set_up_backends(context.device, context.precision):
+            return Sweep(settings, context, reporter).run()
 
 
 @dataclass(frozen=True)
@@ -85,25 +85,25 @@ class Step:
 class Sweep:
     """One run of ``eval_corruptions``."""
 
-    def __init__(self, settings: RobustnessSettings, place: Place, reporter: Reporter) -> None:
-        self.settings, self.place, self.reporter = settings, place, reporter
+    def __init__(self, settings: RobustnessSettings, context: RunContext, reporter: Reporter) -> None:
+        self.settings, self.context, self.reporter = settings, context, reporter
         self.steps = self._steps()
         path = find_checkpoint(settings.checkpoint)
         self.model = load_model(path, device=settings.device, fit=settings.fit, **settings.of_file())
         for text in notes_on(self.model):
             reporter.note(text)
-        self.network: nn.Module = place.network(self.model, compiled=settings.compile, reporter=reporter)
+        self.network: nn.Module = context.network(self.model, compiled=settings.compile, reporter=reporter)
         self.task = make_task(self.model.spec, self.model.header.training.get("task_options"))
         self.thresholds = parse_thresholds(settings.fail_under, self._bounds())
         self.baseline = self._baseline()
-        self.source, self.split = tested(place, self.task, settings, reporter=reporter)
+        self.source, self.split = tested(context, self.task, settings, reporter=reporter)
         self._check_clips()
         self.scale = settings.scale
         if self.scale == "auto":
             self.scale = scale_of((self.task.spec.height, self.task.spec.width))
         self.identity = self._identity(path)
         self.skipped: list[dict[str, str]] = []
-        self.rows: list[Row] = place.group.in_turn(self._taken_up)
+        self.rows: list[Row] = context.group.in_turn(self._taken_up)
         self.recipe = Recipe(self.scale, settings.seed, settings.frost_textures)
         self.saver = Saver(settings.save_images, self.split) if settings.save_images is not None else None
         if settings.corrupted_root is not None:
@@ -126,7 +126,7 @@ class Sweep:
         )
         summary = self._summary(chosen, computed=len(left), seconds=time.monotonic() - began)
         if self.settings.results is not None:
-            self.place.group.together(lambda: self._write(chosen, summary))
+            self.context.group.together(lambda: self._write(chosen, summary))
         return summary
 
     # --- before --------------------------------------------------------------------------------------------------
@@ -198,8 +198,8 @@ class Sweep:
             "seed": self.settings.seed,
             "corrupted_root": str(root) if root is not None else None,
             "frost_textures": str(self.settings.frost_textures) if self.settings.frost_textures is not None else None,
-            "device": self.place.device.kind,
-            "precision": self.place.precision.name,
+            "device": self.context.device.kind,
+            "precision": self.context.precision.name,
             "on_error": self.settings.on_error,
         }
 
@@ -231,18 +231,18 @@ class Sweep:
     # --- the rows ------------------------------------------------------------------------------------------------
 
     def _compute(self, left: Sequence[Step]) -> None:
-        workers, why = self.place.workers(self.settings.workers)
+        workers, why = self.context.workers(self.settings.workers)
         held = self._held(left)
         if held is not None and self.settings.workers is None:
             workers, why = 0, "images are held in memory"
-        self.reporter.note(self.place.describe(self.settings.batch_size, f"{workers} ({why})"))
+        self.reporter.note(self.context.describe(self.settings.batch_size, f"{workers} ({why})"))
         told = "read" if self.settings.corrupted_root is not None else f"made with parameters for {self.scale}"
         self.reporter.note(f"rows to compute: {len(left)}; corrupted images are {told}")
         self.reporter.start("corruptions", len(left) * len(self.split), "images")
         try:
             with StopFlag(self.reporter) as stopping:
                 for step in left:
-                    if stopping.agreed(self.place.group):
+                    if stopping.agreed(self.context.group):
                         raise self._stopped(stopping)
                     self._compute_row(step, held, workers, stopping)
         finally:
@@ -273,7 +273,7 @@ class Sweep:
         kept = held if step.folder is None and spec.channels == self.task.spec.in_colour().channels else None
         loader = evaluation_loader(
             items_of(split, spec, held=kept),
-            place=self.place,
+            context=self.context,
             batch_size=self.settings.batch_size,
             workers=0 if kept is not None else workers,
         )
@@ -284,13 +284,13 @@ class Sweep:
                 self.recipe,
                 name=step.name,
                 severity=step.severity,
-                place=self.place,
+                context=self.context,
                 spec=self.task.spec,
                 save=self.saver.row(step.name, step.severity) if self.saver is not None else None,
             )
         try:
             results, failures = evaluate(
-                self.network, self.task, split, batches, place=self.place, reporter=Within(self.reporter),
+                self.network, self.task, split, batches, context=self.context, reporter=Within(self.reporter),
                 stopping=stopping,
             )  # fmt: skip
         except Stopped as stopped:
@@ -311,7 +311,7 @@ class Sweep:
         self.rows.append(row)
         if self.settings.results is not None:
             record = {**self.identity, "skipped": self.skipped, "rows": self.rows}
-            self.place.group.together(lambda: write_json(self.settings.results / RECORD, record))
+            self.context.group.together(lambda: write_json(self.settings.results / RECORD, record))
 
     def _stopped(self, stopping: StopFlag) -> Exception:
         if self.settings.results is None:
@@ -328,7 +328,7 @@ class Sweep:
         mean = _means([{"metrics": values} for values in means.values()])
         summary = {
             **self.identity,
-            "device": self.place.device.torch_name,
+            "device": self.context.device.torch_name,
             "layout": self.source.layout,
             "classes": list(self.task.spec.classes),
             "over_classes": self.task.over_classes(self.split),

@@ -13,32 +13,32 @@ from torch import nn
 
 from affectkit.core.progress import Reporter
 from affectkit.core.spec import InputSpec
-from affectkit.data.loading.loaders import Failure, choose_workers
+from affectkit.data.loading.loaders import ReadFailure, choose_workers
 from affectkit.data.loading.transforms import in_single, normalise
 from affectkit.errors import DeviceError
 from affectkit.runtime.device import Device, Precision, resolve_device, resolve_precision, to_device
-from affectkit.runtime.distributed import Group, current
+from affectkit.runtime.distributed import ProcessGroup, current
 from affectkit.runtime.torch_backends import Compiled, compile_model
 
 
 @dataclass
-class Place:
+class RunContext:
     """Where the arithmetic happens.
 
     Attributes:
-        group: the processes that share it. fits: how many samples fit in the memory of the device at once, once a
+        group: the processes that share it. max_batch: how many samples fit in the memory of the device at once, once a
             forward pass has run out of it.
-        alter: what is done to images (B, C, H, W) in [0, 1] before a model sees them.
+        input_transform: what is done to images (B, C, H, W) in [0, 1] before a model sees them.
     """
 
     device: Device
     precision: Precision
-    group: Group = field(default_factory=current)
-    fits: int | None = None
-    alter: Callable[[torch.Tensor], torch.Tensor] | None = None
+    group: ProcessGroup = field(default_factory=current)
+    max_batch: int | None = None
+    input_transform: Callable[[torch.Tensor], torch.Tensor] | None = None
 
     @classmethod
-    def choose(cls, device: str, precision: str) -> Place:
+    def choose(cls, device: str, precision: str) -> RunContext:
         """Resolve both names; errors where one is not there, or where two processes would share a GPU."""
         found = resolve_device(device)
         place = cls(found, resolve_precision(precision, found))
@@ -65,8 +65,8 @@ class Place:
         if "image" not in moved or moved["image"].dim() == 2 or (spec.clip and spec.clip.features):
             return moved
         images = moved["image"]
-        if self.alter is not None:
-            images = self.alter(images.float() / 255)
+        if self.input_transform is not None:
+            images = self.input_transform(images.float() / 255)
         images = normalise(images, spec)
         if self.device.channels_last:
             images = images.contiguous(memory_format=torch.channels_last)
@@ -117,7 +117,7 @@ class Place:
             )
 
 
-def gather_failures(failures: Sequence[Failure], group: Group) -> list[Failure]:
+def gather_failures(failures: Sequence[ReadFailure], group: ProcessGroup) -> list[ReadFailure]:
     """The failures of all processes, in the order of their items."""
     parts = group.gather_values([asdict(failure) for failure in failures])
-    return sorted((Failure(**failure) for part in parts for failure in part), key=attrgetter("index"))
+    return sorted((ReadFailure(**failure) for part in parts for failure in part), key=attrgetter("index"))

@@ -37,7 +37,7 @@ PATIENCE = 2 * 60 * 60
 
 
 @dataclass(frozen=True)
-class Group:
+class ProcessGroup:
     """The processes of a run.
 
     Attributes:
@@ -195,12 +195,12 @@ class Group:
             ) from error
 
 
-_group = Group()
+_group = ProcessGroup()
 _store: Any = None
 _parent = 0
 
 
-def current() -> Group:
+def current() -> ProcessGroup:
     """The processes that were joined, or the only one."""
     return _group
 
@@ -218,7 +218,7 @@ def rank() -> int:
 
 
 @contextlib.contextmanager
-def joined(device: str = "auto") -> Iterator[Group]:
+def joined(device: str = "auto") -> Iterator[ProcessGroup]:
     """The processes that the environment names, connected while the block runs; one alone needs no connection.
 
     Args:
@@ -256,12 +256,12 @@ def joined(device: str = "auto") -> Iterator[Group]:
     except (RuntimeError, ValueError) as error:
         raise PeerLost(f"process {rank() + 1} of {launched()} cannot reach the others: {error}") from error
     local = os.environ.get("LOCAL_WORLD_SIZE", "")
-    _group = Group(rank(), launched(), int(local) if local.isdigit() else launched())
+    _group = ProcessGroup(rank(), launched(), int(local) if local.isdigit() else launched())
     try:
         yield _group
         _group.wait()  # the first hosts what the others talk through, so it must not leave before they are done
     finally:
-        _group = Group()
+        _group = ProcessGroup()
         dist.destroy_process_group()  # without it, some exits abort
 
 

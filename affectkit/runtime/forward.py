@@ -8,7 +8,7 @@ import torch
 
 from affectkit.core.progress import Reporter
 from affectkit.errors import DeviceError
-from affectkit.runtime.context import Place
+from affectkit.runtime.context import RunContext
 
 BLOCK, SMALL_BLOCK, SMALL = 16, 32, 112 * 112
 """Samples of a forward pass when a model is evaluated on the CPU; more where images have at most so many pixels."""
@@ -19,33 +19,37 @@ Outputs = torch.Tensor | dict[str, torch.Tensor]
 
 
 @torch.inference_mode()
-def forward(call: Callable[..., Outputs], inputs: Inputs, place: Place, reporter: Reporter | None = None) -> Outputs:
+def forward(
+    call: Callable[..., Outputs], inputs: Inputs, context: RunContext, reporter: Reporter | None = None
+) -> Outputs:
     """``call(*inputs)`` (on the device already), in parts where the device's memory does not hold them at once.
 
-    What fits is remembered in ``place`` and told to ``reporter``.
+    What fits is remembered in ``context`` and told to ``reporter``.
     """
     count = len(_first(inputs))
-    if place.fits is not None and count > place.fits:
-        return _joined([forward(call, part, place, reporter) for part in _in_parts(inputs, place.fits)])
+    if context.max_batch is not None and count > context.max_batch:
+        return _joined([forward(call, part, context, reporter) for part in _in_parts(inputs, context.max_batch)])
     try:
-        with place.precision.autocast():
+        with context.precision.autocast():
             return _as_float(call(*inputs))
     except torch.OutOfMemoryError as error:
         if count == 1:
             raise DeviceError(
-                f"{place.device.torch_name} is out of memory with one sample of {tuple(_first(inputs).shape[1:])}.",
+                f"{context.device.torch_name} is out of memory with one sample of {tuple(_first(inputs).shape[1:])}.",
                 "Use another --device, or free the memory of this one.",
             ) from error
     # Outside the except block, so that the failed attempt's tensors are free.
     torch.cuda.empty_cache()
-    place.fits = -(-count // 2)
+    context.max_batch = -(-count // 2)
     if reporter is not None:
-        reporter.warn(f"out of memory on {place.device.torch_name} with {count} images: going on with {place.fits}.")
-    return forward(call, inputs, place, reporter)
+        reporter.warn(
+            f"out of memory on {context.device.torch_name} with {count} images: going on with {context.max_batch}."
+        )
+    return forward(call, inputs, context, reporter)
 
 
 def forward_in_blocks(
-    call: Callable[..., Outputs], inputs: Inputs, place: Place, reporter: Reporter | None = None
+    call: Callable[..., Outputs], inputs: Inputs, context: RunContext, reporter: Reporter | None = None
 ) -> Outputs:
     """``forward`` in which a sample's outputs do not depend, to the last bit, on the batch that it came in.
 
@@ -53,8 +57,8 @@ def forward_in_blocks(
     as many samples (``BLOCK``), the last one filled up; there a sample's place within the block makes no difference.
     On other devices the batch is passed as it is, and results agree to about six digits.
     """
-    if place.device.kind != "cpu":
-        return forward(call, inputs, place, reporter)
+    if context.device.kind != "cpu":
+        return forward(call, inputs, context, reporter)
     first = _first(inputs)
     count = len(first)
     # Features in blocks of the size in which the images would have come, for the same last digit.
@@ -64,7 +68,7 @@ def forward_in_blocks(
     # Filled up by indexing, which keeps the order in memory (channels-last): other orders have other kernels.
     rows = [*range(count), *[-1] * spare]
     filled = tuple(value[rows] if spare and value is not None else value for value in inputs)
-    found = _joined([forward(call, block, place) for block in _in_parts(filled, size)])
+    found = _joined([forward(call, block, context) for block in _in_parts(filled, size)])
     return {name: value[:count] for name, value in found.items()} if isinstance(found, dict) else found[:count]
 
 

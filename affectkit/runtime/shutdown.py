@@ -10,7 +10,7 @@ from typing import Any
 
 from affectkit.core.progress import Reporter, Silent
 from affectkit.errors import EXIT_TERMINATED, Stopped
-from affectkit.runtime.distributed import Group, current
+from affectkit.runtime.distributed import ProcessGroup, current
 
 SIGNALS = ("SIGINT", "SIGTERM", "SIGUSR1")
 SECOND = 1.0
@@ -39,7 +39,7 @@ class StopFlag:
         """Whether a signal has come to this process."""
         return self.number is not None
 
-    def agreed(self, group: Group | None = None) -> bool:
+    def agreed(self, group: ProcessGroup | None = None) -> bool:
         """Whether a signal has come to any process; all must ask at the same place."""
         group = group or current()
         if group.several:

@@ -18,7 +18,7 @@ from affectkit.data.loading.loaders import needs_whole
 from affectkit.data.split import Split, split_off
 from affectkit.errors import DataError, UsageError
 from affectkit.models.registry import family, recipe
-from affectkit.runtime.distributed import Group
+from affectkit.runtime.distributed import ProcessGroup
 from affectkit.settings.training import TrainSettings
 from affectkit.tasks import TASKS
 from affectkit.tasks.base import Task
@@ -42,7 +42,7 @@ class Plan:
     monitor: str
 
 
-def make_plan(settings: TrainSettings, *, group: Group, reporter: Reporter) -> Plan:
+def make_plan(settings: TrainSettings, *, group: ProcessGroup, reporter: Reporter) -> Plan:
     """The data that ``settings`` name and the task on it; nothing is built or decoded."""
     builder = family(settings.model)
     source = group.in_turn(lambda: find(settings.data, labels=wanted_labels(settings), reporter=reporter))
@@ -193,7 +193,7 @@ def monitor_of(settings: TrainSettings, task: Task, valid: Split, reporter: Repo
 
 
 def apart_from_training(
-    splits: Mapping[str, Split], settings: TrainSettings, *, group: Group, noun: str, reporter: Reporter
+    splits: Mapping[str, Split], settings: TrainSettings, *, group: ProcessGroup, noun: str, reporter: Reporter
 ) -> tuple[dict[str, Split], dict[str, Any]]:
     """``splits``, without copies of images in earlier ones where ``--drop-copies`` says so, and what a record says."""
     return group.in_turn(lambda: all_apart(splits, drop=settings.drop_copies, noun=noun, reporter=reporter))

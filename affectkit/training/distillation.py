@@ -17,7 +17,7 @@ from affectkit.data.split import Split
 from affectkit.errors import UsageError
 from affectkit.evaluation.evaluate import evaluation_loader
 from affectkit.metrics.calibration import softmax
-from affectkit.runtime.context import Place
+from affectkit.runtime.context import RunContext
 from affectkit.runtime.forward import forward_in_blocks
 from affectkit.settings.training import TrainSettings
 from affectkit.tasks.base import Task
@@ -27,7 +27,7 @@ TAUGHT = ("distribution", "classification")
 
 
 def soft_targets(
-    settings: TrainSettings, task: Task, train: Split, *, place: Place, reporter: Reporter
+    settings: TrainSettings, task: Task, train: Split, *, context: RunContext, reporter: Reporter
 ) -> torch.Tensor | None:
     """The mean distribution (N, C) that the teachers of ``settings`` predict for ``train``, in the order of the task's
     classes; None without a teacher. An image that cannot be read has zeros, for training meets it again.
@@ -40,16 +40,16 @@ def soft_targets(
     if task.name not in TAUGHT or settings.draw_labels:
         what = "--draw-labels" if settings.draw_labels else f"the task {task.name}"
         raise UsageError(f"--teacher: {what} has no targets into which predictions could be mixed.")
-    if place.group.several:
+    if context.group.several:
         raise UsageError("--teacher: teachers are asked in one process.", "Start train without torchrun.")
     total = np.zeros((len(train), len(task.spec.classes)))
     for name in settings.teacher:
-        total += _told(name, settings, task, train, place=place, reporter=reporter)
+        total += _told(name, settings, task, train, context=context, reporter=reporter)
     return torch.from_numpy((total / len(settings.teacher)).astype(np.float32))
 
 
 def _told(
-    name: str, settings: TrainSettings, task: Task, train: Split, *, place: Place, reporter: Reporter
+    name: str, settings: TrainSettings, task: Task, train: Split, *, context: RunContext, reporter: Reporter
 ) -> np.ndarray:
     """What one teacher predicts."""
     path = find_checkpoint(name)
@@ -69,14 +69,14 @@ def _told(
         )
     order = [spec.classes.index(one) for one in classes]
     found = np.zeros((len(train), len(classes)))
-    workers, _ = place.workers(settings.workers)
-    loader = evaluation_loader(items_of(train, spec), place=place, batch_size=128, workers=workers)
+    workers, _ = context.workers(settings.workers)
+    loader = evaluation_loader(items_of(train, spec), context=context, batch_size=128, workers=workers)
     reporter.start(f"asking {path.name}", len(train), "images")
     try:
         for raw in loader:
             if len(raw["index"]):
-                images = place.images(raw, spec)["image"]
-                outputs = forward_in_blocks(model, (images,), place).cpu().numpy()
+                images = context.images(raw, spec)["image"]
+                outputs = forward_in_blocks(model, (images,), context).cpu().numpy()
                 found[raw["index"].numpy()] = softmax(outputs, spec.temperature)[:, order]
             reporter.advance(len(raw["index"]) + len(raw["failures"]))
     finally:

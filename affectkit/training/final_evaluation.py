@@ -40,7 +40,7 @@ def conclude(trainer: Trainer, stopping: StopFlag) -> dict[str, Any]:
             task,
             trainer.training.valid,
             trainer.valid_loader,
-            place=trainer.place,
+            context=trainer.context,
             reporter=trainer.reporter,
             stopping=stopping,
         )
@@ -100,7 +100,7 @@ def _test(trainer: Trainer, model: nn.Module, task: Task, stopping: StopFlag) ->
     loader = test_loader(trainer.training, trainer.fed)
     try:
         results, failures = evaluate(
-            model, task, split, loader, place=trainer.place, reporter=reporter, stopping=stopping
+            model, task, split, loader, context=trainer.context, reporter=reporter, stopping=stopping
         )
     except Stopped:
         trainer.stop(stopping, save=False)

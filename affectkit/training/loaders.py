@@ -49,8 +49,8 @@ def feed(training: Training, *, stopping: StopFlag | None, reporter: Reporter) -
     if encoder is None:
         return Feed()
     settings, spec = training.settings, training.task.spec
-    store = open_store(encoder, spec, training.place)
-    encoding = Encoding(encoder, store, spec, training.place, training.workers, reporter, stopping)
+    store = open_store(encoder, spec, training.context)
+    encoding = Encoding(encoder, store, spec, training.context, training.workers, reporter, stopping)
     found = Feed(valid=encoding.features(training.valid))
     if training.test is not None:
         found.test = encoding.features(training.test)
@@ -71,7 +71,7 @@ def training_loader(training: Training, fed: Feed, keys: TrainingKeys) -> Loader
         items,
         keys,
         workers=training.workers,
-        pin=training.place.pins,
+        pin=training.context.pins,
         seed=settings.seed,
         collate_fn=collate_of(training.train),
     )
@@ -89,8 +89,8 @@ def test_loader(training: Training, fed: Feed) -> Loader:
 
 
 def _once(training: Training, items: SplitImages | SplitClips, features: Features | None) -> Loader:
-    size, place = training.settings.batch_size, training.place
+    size, context = training.settings.batch_size, training.context
     if features is None:
-        return evaluation_loader(items, place=place, batch_size=size, workers=training.workers)
-    first, step = place.group.rank, place.group.world
-    return FeatureLoader(features, evaluation_keys(len(items), place.share_of(size), first=first, step=step))
+        return evaluation_loader(items, context=context, batch_size=size, workers=training.workers)
+    first, step = context.group.rank, context.group.world
+    return FeatureLoader(features, evaluation_keys(len(items), context.share_of(size), first=first, step=step))

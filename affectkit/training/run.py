@@ -166,8 +166,8 @@ def train_once(
     with contextlib.ExitStack() as stack:
         stopping = stack.enter_context(stopping or StopFlag(reporter))
         group.together(lambda: begin(run, training, stack, resuming=resuming))
-        place = training.place
-        stack.enter_context(set_up_backends(place.device, place.precision, deterministic=settings.deterministic))
+        context = training.context
+        stack.enter_context(set_up_backends(context.device, context.precision, deterministic=settings.deterministic))
         trainer = make(training, run, reporter=reporter, fed=partial(fed_or_stopped, run, stopping, reporter))
         stack.callback(trainer.close)
         if tree is not None:
@@ -194,7 +194,7 @@ def fed_or_stopped(run: RunFolder, stopping: StopFlag, reporter: Reporter, train
         return feed(training, stopping=stopping, reporter=reporter)
     except Stopped as error:
         error.hint = f"Go on with: affectkit train --resume {run.root}"
-        if training.place.group.first:
+        if training.context.group.first:
             run.write_status("stopped", epoch=0, batch=0, reason=error.message)
         raise
 

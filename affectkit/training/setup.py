@@ -28,9 +28,9 @@ from affectkit.evaluation.class_counts import tell_classes
 from affectkit.features.extraction import encoder_of
 from affectkit.models.external.weights import sound_level_of
 from affectkit.models.registry import build, last_layer
-from affectkit.runtime.context import Place
+from affectkit.runtime.context import RunContext
 from affectkit.runtime.device import prepare_model
-from affectkit.runtime.distributed import Group
+from affectkit.runtime.distributed import ProcessGroup
 from affectkit.runtime.torch_backends import Compiled
 from affectkit.schedules.curves import Schedule, Shape
 from affectkit.settings.training import TrainSettings
@@ -61,7 +61,7 @@ class Training:
     valid: Split
     held: tuple[Held | None, Held | None]
     workers: int
-    place: Place
+    context: RunContext
     optimizer: torch.optim.Optimizer
     schedule: Schedule
     network: nn.Module | Compiled
@@ -99,9 +99,9 @@ class Training:
             "affectkit": VERSION,
             "versions": {"python": platform.python_version(), "torch": str(torch.__version__), "numpy": np.__version__},
             "place": {
-                "device": self.place.device.description,
-                "precision": self.place.precision.name,
-                "processes": self.place.group.world,
+                "device": self.context.device.description,
+                "precision": self.context.precision.name,
+                "processes": self.context.group.world,
             },
             "model": {
                 "parameters": sum(value.numel() for value in self.model.parameters()),
@@ -122,22 +122,22 @@ def prepare(settings: TrainSettings, *, reporter: Reporter, restored: bool = Fal
     Args:
         restored: the weights will come from a state, so neither the hub nor ``--init`` is asked for them.
     """
-    place = Place.choose(settings.device, settings.precision)
-    settings = replace(settings, precision=place.precision.name)  # so that a resumed run computes in the same format
-    plan = make_plan(settings, group=place.group, reporter=reporter)
+    context = RunContext.choose(settings.device, settings.precision)
+    settings = replace(settings, precision=context.precision.name)  # so that a resumed run computes in the same format
+    plan = make_plan(settings, group=context.group, reporter=reporter)
     settings = replace(settings, monitor=plan.monitor)
     source, task, train, valid, options = plan.source, plan.task, plan.train, plan.valid, plan.options
     spec = task.spec
     task.targets(train.select(np.arange(1)), epoch=0)  # an option that the data cannot serve fails here
     test = test_split(settings, source, task, reporter)
     splits = {"train": train, "valid": valid, **({} if test is None else {"test": test})}
-    splits, copies = apart_from_training(splits, settings, group=place.group, noun=noun_of(spec), reporter=reporter)
+    splits, copies = apart_from_training(splits, settings, group=context.group, noun=noun_of(spec), reporter=reporter)
     valid, test = splits["valid"], splits.get("test")
     tell_classes(task, splits, reporter)
     if restored:
         model = build(settings.model, spec, **options)
     else:
-        model = place.group.in_turn(lambda: initial_model(settings, plan.builder, spec, options, reporter=reporter))
+        model = context.group.in_turn(lambda: initial_model(settings, plan.builder, spec, options, reporter=reporter))
     tuned = freeze_but_last(settings.model, model) if settings.tune == "last" else staged(settings, model)
     if tuned is not None and not restored:
         warn_of_random_start(settings, plan.builder, reporter)
@@ -145,10 +145,10 @@ def prepare(settings: TrainSettings, *, reporter: Reporter, restored: bool = Fal
     encoded = encoder_of(model) is not None
     held = (None, None)
     if not (encoded and settings.views):
-        held = hold(settings, spec, train, valid, group=place.group, reporter=reporter)
+        held = hold(settings, spec, train, valid, group=context.group, reporter=reporter)
     stored = train.store is not None
-    workers, why = place.workers(settings.workers, held=held[0] is not None or stored)
-    model = prepare_model(model, place.device, channels_last=place.device.channels_last)
+    workers, why = context.workers(settings.workers, held=held[0] is not None or stored)
+    model = prepare_model(model, context.device, channels_last=context.device.channels_last)
     reporter.note(
         f"{source.layout} in {source.root}: {len(train):,} training and {len(valid):,} validation "
         f"{noun_of(spec)}, " + task.described()
@@ -164,7 +164,7 @@ def prepare(settings: TrainSettings, *, reporter: Reporter, restored: bool = Fal
         images = "; features computed once"
     if stored:
         images = "; clips read from their store"
-    reporter.note(place.describe(settings.batch_size, f"{workers} ({why})", accumulate=settings.accumulate) + images)
+    reporter.note(context.describe(settings.batch_size, f"{workers} ({why})", accumulate=settings.accumulate) + images)
     return Training(
         settings,
         source,
@@ -175,13 +175,13 @@ def prepare(settings: TrainSettings, *, reporter: Reporter, restored: bool = Fal
         valid,
         held,
         workers,
-        place,
+        context,
         make_optimizer(settings, model),
         make_schedule(settings),
-        place.network(model, compiled=settings.compile, reporter=reporter),
+        context.network(model, compiled=settings.compile, reporter=reporter),
         test,
         tuned,
-        soft_targets(settings, task, train, place=place, reporter=reporter),
+        soft_targets(settings, task, train, context=context, reporter=reporter),
         copies,
     )
 
@@ -274,7 +274,7 @@ def check_initial_level(settings: TrainSettings, spec: InputSpec, file: Path, re
 
 
 def hold(
-    settings: TrainSettings, spec: InputSpec, train: Split, valid: Split, *, group: Group, reporter: Reporter
+    settings: TrainSettings, spec: InputSpec, train: Split, valid: Split, *, group: ProcessGroup, reporter: Reporter
 ) -> tuple[Held | None, Held | None]:
     """The images decoded once where they fit; None for each split where they are decoded each time."""
     # Each process of this machine holds a copy, and all hold or none does, so that they meet bad images alike.

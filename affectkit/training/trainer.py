@@ -24,7 +24,7 @@ from affectkit.core.csv_tables import write_table
 from affectkit.core.files import write_text
 from affectkit.core.progress import Reporter
 from affectkit.data.loading.loaders import (
-    Failure,
+    ReadFailure,
     TrainingKeys,
     batch_count,
     close_loader,
@@ -88,14 +88,14 @@ class Trainer:
         self.training = training
         self.settings = training.settings
         self.task = training.task
-        self.place = training.place
-        self.group = training.place.group
+        self.context = training.context
+        self.group = training.context.group
         self.run = run
         self.reporter = reporter
         self.at = Position()
         self.learner = Learner(training, reporter=reporter)
         self.noun = noun_of(training.task.spec)
-        self.losses = LossSum(self.place.device.torch_name)
+        self.losses = LossSum(self.context.device.torch_name)
         self.every = interval(self.settings.checkpoint_every)
         self._saved = (0, time.monotonic())
         self.keys = TrainingKeys()
@@ -170,7 +170,7 @@ class Trainer:
             self.skip(gather_failures(failures, self.group))
         return counts
 
-    def skip(self, failures: list[Failure]) -> None:
+    def skip(self, failures: list[ReadFailure]) -> None:
         """Refuse images that could not be read, or note each once."""
         refuse_failures(failures, self.settings.on_error)
         for failure in failures:
@@ -228,7 +228,7 @@ class Trainer:
                 self.task,
                 self.training.valid,
                 self.valid_loader,
-                place=self.place,
+                context=self.context,
                 reporter=self.reporter,
                 stopping=stopping,
             )
@@ -314,7 +314,7 @@ class Trainer:
             "plateau": asdict(self.training.schedule.observed),
             "data": [self.training.train.fingerprint(), self.training.valid.fingerprint()],
             "processes": self.group.world,
-            "device": self.place.device.description,
+            "device": self.context.device.description,
             "encoder": encoder_hash(self.training.model),
         }
         step = at.epoch * (batch_count(len(self.training.train), self.settings.batch_size) + 1) + at.batch
@@ -342,7 +342,7 @@ class Trainer:
             self.reporter.note("all epochs are done; only the end is left")
         else:
             self.reporter.note(f"going on in epoch {self.at.epoch + 1}, batch {self.at.batch + 1}")
-        before, now = tree.get("device"), self.place.device.description
+        before, now = tree.get("device"), self.context.device.description
         if tree["processes"] != self.group.world:
             before, now = f"{tree['processes']} process(es)", str(self.group.world)
         if before and before != now:

@@ -36,12 +36,12 @@ class Learner:
         self.settings = training.settings
         self.task = training.task
         self.model = training.model
-        self.place = training.place
-        self.group = training.place.group
+        self.context = training.context
+        self.group = training.context.group
         self.reporter = reporter
         self.fits: int | None = None
         self.optimizer = training.optimizer
-        self.scaler = training.place.precision.grad_scaler()
+        self.scaler = training.context.precision.grad_scaler()
         self.parameters = [value for value in self.model.parameters() if value.requires_grad]
         self.group.take_from_first([*self.model.parameters(), *self.model.buffers()])
         self.ema = _averaged(self.model, self.settings.ema) if self.settings.ema else None
@@ -83,7 +83,7 @@ class Learner:
             epoch, number: of the batch, at which its dropout and mixup are addressed.
             progress: from 0 to 1 over the training. share: how many batches make the step.
         """
-        batch = self.place.images(raw, self.task.spec) if len(raw["index"]) else self.place.move(raw)
+        batch = self.context.images(raw, self.task.spec) if len(raw["index"]) else self.context.move(raw)
         if self.settings.mixup and len(raw["index"]):
             batch = mixup(batch, self.settings.mixup, seed=self.settings.seed, epoch=epoch, number=number)
         if self.start_size is not None and len(raw["index"]):
@@ -152,7 +152,7 @@ class Learner:
         """The batch at once, or in parts that fit; their losses are weighted by their sizes."""
         count = len(batch["index"])
         waiting = list(torch.arange(count).split(self.fits or count))
-        total = torch.zeros((), device=self.place.device.torch_name)
+        total = torch.zeros((), device=self.context.device.torch_name)
         while waiting:
             rows = waiting[0]
             part = batch if len(rows) == count else {name: value[rows] for name, value in _tensors(batch).items()}
@@ -179,13 +179,13 @@ class Learner:
         """From now on compute half of ``count`` images at once, and say so."""
         if count == 1:
             raise RunError(
-                f"{self.place.device.torch_name} is out of memory with a single image.",
+                f"{self.context.device.torch_name} is out of memory with a single image.",
                 "Choose a smaller --image-size or model, or another --device.",
             )
         torch.cuda.empty_cache()
         self.fits = -(-count // 2)
         self.reporter.warn(
-            f"out of memory on {self.place.device.torch_name} with {count} images: from here on a batch is computed "
+            f"out of memory on {self.context.device.torch_name} with {count} images: from here on a batch is computed "
             f"{self.fits} images at a time (same gradients; batch norm sees these alone). "
             "A smaller --batch-size avoids it."
         )
@@ -196,7 +196,7 @@ class Learner:
         if len(batch["index"]):
             outputs = self._forward(batch)
         else:
-            outputs = torch.zeros(0, *self._width, device=self.place.device.torch_name)
+            outputs = torch.zeros(0, *self._width, device=self.context.device.torch_name)
         if self.group.several:
             batch = {
                 name: self.group.gather_rows(value, counts)
@@ -212,11 +212,11 @@ class Learner:
 
     def _part(self, name: str) -> LossSum:
         """The sum of a part of the loss, from its first value on."""
-        return self.parts.setdefault(name, LossSum(self.place.device.torch_name))
+        return self.parts.setdefault(name, LossSum(self.context.device.torch_name))
 
     def _forward(self, batch: dict[str, Any]) -> Any:
         try:
-            with self.place.precision.autocast():
+            with self.context.precision.autocast():
                 return _in_single(self.training.network(*self.task.inputs(batch)))
         except ValueError as error:
             if "more than 1 value per channel" not in str(error):
@@ -260,7 +260,7 @@ class Learner:
     def _output_shape(self) -> tuple[int, ...]:
         """The shape of one image's outputs, for a process that has no image of a batch."""
         spec = self.task.spec
-        images = torch.zeros(1, spec.channels, spec.height, spec.width, device=self.place.device.torch_name)
+        images = torch.zeros(1, spec.channels, spec.height, spec.width, device=self.context.device.torch_name)
         self.model.eval()
         with torch.no_grad():
             return tuple(self.model(*self.task.inputs({"image": images})).shape[1:])

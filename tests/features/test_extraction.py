@@ -22,7 +22,7 @@ from affectkit.features import store as feature_store
 from affectkit.features.extraction import Encoding, open_store
 from affectkit.features.store import FeatureStore, digest, stores
 from affectkit.models import clip
-from affectkit.runtime.context import Place
+from affectkit.runtime.context import RunContext
 from affectkit.runtime.distributed import joined
 
 SPEC = InputSpec(task="ratings", height=32, width=32, mean=(0.0,) * 3, std=(1.0,) * 3, fit="stretch")
@@ -57,9 +57,9 @@ def encoder(*, quick_gelu: bool = True) -> Counting:
 
 
 def encoding(made: Counting, *, reporter=None, stopping=None, spec: InputSpec = SPEC) -> Encoding:
-    place = Place.choose("cpu", "auto")
-    store = open_store(made, spec, place)
-    return Encoding(made, store, spec, place, 0, reporter or Silent(), stopping)
+    context = RunContext.choose("cpu", "auto")
+    store = open_store(made, spec, context)
+    return Encoding(made, store, spec, context, 0, reporter or Silent(), stopping)
 
 
 def split_of(data, name: str = "ratings.csv"):

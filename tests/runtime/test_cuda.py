@@ -22,7 +22,7 @@ from affectkit.core.spec import InputSpec
 from affectkit.errors import DeviceError
 from affectkit.inference.infer import infer
 from affectkit.models.backbones import Backbone
-from affectkit.runtime.context import Place
+from affectkit.runtime.context import RunContext
 from affectkit.runtime.device import prepare_model, resolve_device, resolve_precision
 from affectkit.runtime.forward import forward
 from affectkit.runtime.torch_backends import compile_model, set_up_backends
@@ -36,10 +36,10 @@ pytestmark = [
 FORMATS = ("fp32", "tf32", "bf16", "fp16")
 
 
-def place(name: str = "auto") -> Place:
+def place(name: str = "auto") -> RunContext:
     """The GPU with a precision; a skip where this GPU does not have it."""
     try:
-        return Place.choose("cuda", name)
+        return RunContext.choose("cuda", name)
     except DeviceError as error:
         pytest.skip(error.message)
 
@@ -129,7 +129,7 @@ def test_compiled_agrees(tmp_path):
 class CudaBare(Bare):
     """The bare model on the GPU: channels-last, in a number format, waited for."""
 
-    def __init__(self, found: Place, **options: int) -> None:
+    def __init__(self, found: RunContext, **options: int) -> None:
         super().__init__("resnet18", **options)
         self.found = found
         self.model = prepare_model(self.model, found.device, channels_last=True)

@@ -19,7 +19,7 @@ from affectkit.config import resolve
 from affectkit.core.progress import Silent
 from affectkit.errors import AffectkitError, DataError, PeerLost, RunError, Stopped, UsageError
 from affectkit.evaluation.evaluate import test as run_test
-from affectkit.runtime.distributed import Group, current, joined
+from affectkit.runtime.distributed import ProcessGroup, current, joined
 from affectkit.settings.evaluation import TestSettings
 from affectkit.training import run as runs
 from affectkit.training.resume_state import newest_state
@@ -287,7 +287,7 @@ def test_an_environment_that_does_not_say_enough_is_refused(monkeypatch):
     monkeypatch.delenv("MASTER_ADDR", raising=False)
     with pytest.raises(UsageError, match="WORLD_SIZE is 2, but RANK, MASTER_ADDR, MASTER_PORT are not set"), joined():
         pass
-    assert current() == Group()
+    assert current() == ProcessGroup()
 
 
 @pytest.mark.parametrize("count", [1, 3, 17])

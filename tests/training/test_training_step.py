@@ -88,7 +88,7 @@ def test_parts_of_the_loss_count_once_where_memory_ends(monkeypatch):
     monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
     learner = object.__new__(Learner)
     learner.fits, learner.parts, learner.reporter = None, {"recon": LossSum("cpu")}, Silent()
-    learner.place = SimpleNamespace(device=SimpleNamespace(torch_name="cpu"))
+    learner.context = SimpleNamespace(device=SimpleNamespace(torch_name="cpu"))
     sizes = []
 
     def loss(part, counts, *, seed, progress):

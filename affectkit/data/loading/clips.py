@@ -16,7 +16,7 @@ from affectkit.core.libraries import load_library
 from affectkit.core.randomness import numpy_generator
 from affectkit.core.spec import InputSpec
 from affectkit.data.layouts.clip_store import drawn_frames
-from affectkit.data.loading.loaders import EVALUATION, Failure
+from affectkit.data.loading.loaders import EVALUATION, ReadFailure
 from affectkit.data.loading.transforms import RANGES, apply, draw
 from affectkit.data.media.spectrograms import mel_decibels, to_store
 from affectkit.data.media.video_clip import read_clip
@@ -99,12 +99,12 @@ class PathClips(Dataset):
         if spec.clip is not None and spec.clip.needs != "image":
             load_library("torchaudio")  # what does not load is told here, and not by each of the loader's processes
 
-    def __getitem__(self, key: tuple[int, str]) -> tuple[int, dict[str, torch.Tensor]] | Failure:
+    def __getitem__(self, key: tuple[int, str]) -> tuple[int, dict[str, torch.Tensor]] | ReadFailure:
         position, path = key
         try:
             return position, read_inputs(Path(path), self.spec)
         except DataError as error:
-            return Failure(position, path, error.message)
+            return ReadFailure(position, path, error.message)
 
 
 def read_inputs(path: Path, spec: InputSpec) -> dict[str, torch.Tensor]:
@@ -129,14 +129,14 @@ def read_inputs(path: Path, spec: InputSpec) -> dict[str, torch.Tensor]:
     return inputs
 
 
-def collate_clips(items: Sequence[tuple[int, dict[str, torch.Tensor]] | Failure]) -> dict[str, Any]:
+def collate_clips(items: Sequence[tuple[int, dict[str, torch.Tensor]] | ReadFailure]) -> dict[str, Any]:
     """A batch as of ``SplitClips``; clips that could not be read are set apart."""
-    good = [item for item in items if not isinstance(item, Failure)]
+    good = [item for item in items if not isinstance(item, ReadFailure)]
     names = good[0][1] if good else ()
     return {
         "index": torch.tensor([index for index, _ in good], dtype=torch.long),
         **{name: torch.stack([values[name] for _, values in good]) for name in names},
-        "failures": [item for item in items if isinstance(item, Failure)],
+        "failures": [item for item in items if isinstance(item, ReadFailure)],
     }
 
 

@@ -13,7 +13,7 @@ from torch.utils.data import Dataset
 
 from affectkit.core.spec import InputSpec
 from affectkit.data.faces.detection import LONGEST, Face, Finder, cut
-from affectkit.data.loading.loaders import Failure
+from affectkit.data.loading.loaders import ReadFailure
 from affectkit.data.media.images import read_reduced
 from affectkit.data.media.in_memory import Given
 from affectkit.data.media.reduced_decoding import Extent
@@ -41,14 +41,14 @@ class PathFaces(Dataset):
     def __init__(self, spec: InputSpec, finder: Finder) -> None:
         self.spec, self.finder = spec, finder
 
-    def __getitem__(self, key: tuple[int, str | Given]) -> Found | Failure:
+    def __getitem__(self, key: tuple[int, str | Given]) -> Found | ReadFailure:
         position, source = key
         try:
             picture, extent = source.whole() if isinstance(source, Given) else read_picture(Path(source))
             faces = self.finder(picture, extent)
             crops = [torch.from_numpy(cut(picture, face, self.spec)).permute(2, 0, 1) for face in faces]
         except DataError as error:
-            return Failure(position, str(source), error.message)
+            return ReadFailure(position, str(source), error.message)
         shape = (0, self.spec.channels, self.spec.height, self.spec.width)
         stacked = torch.stack(crops) if crops else torch.empty(shape, dtype=torch.uint8)
         return Found(position, tuple(in_file(face, extent) for face in faces), stacked)
@@ -76,7 +76,7 @@ def in_file(face: Face, extent: Extent) -> Face:
     return replace(face, box=(*extent.outer(left, top), width * extent.scale, height * extent.scale))
 
 
-def collate_faces(items: Sequence[Found | Failure]) -> dict[str, Any]:
+def collate_faces(items: Sequence[Found | ReadFailure]) -> dict[str, Any]:
     """``{"index": (B,), "faces": B tuples, "image": (sum of faces, C, H, W) uint8, "failures": [...]}``.
 
     Crops stand in the order of their pictures, channels-last in memory.
@@ -88,5 +88,5 @@ def collate_faces(items: Sequence[Found | Failure]) -> dict[str, Any]:
         "image": torch.cat([item.crops for item in good]).contiguous(memory_format=torch.channels_last)
         if good
         else torch.empty(0, dtype=torch.uint8),
-        "failures": [item for item in items if isinstance(item, Failure)],
+        "failures": [item for item in items if isinstance(item, ReadFailure)],
     }

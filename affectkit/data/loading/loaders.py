@@ -40,7 +40,7 @@ EVALUATION = -1
 
 
 @dataclass(frozen=True)
-class Failure:
+class ReadFailure:
     """An image that could not be read, in place of its pixels."""
 
     index: int
@@ -53,7 +53,7 @@ class Held:
     """A split's images in memory: uint8 (N, H, W, C), and the failures by index (their pixels are black)."""
 
     pixels: np.ndarray
-    failures: dict[int, Failure]
+    failures: dict[int, ReadFailure]
 
 
 class SplitImages(Dataset):
@@ -74,14 +74,14 @@ class SplitImages(Dataset):
     def __len__(self) -> int:
         return len(self.split)
 
-    def __getitem__(self, key: tuple[int, int]) -> tuple[int, torch.Tensor] | Failure:
+    def __getitem__(self, key: tuple[int, int]) -> tuple[int, torch.Tensor] | ReadFailure:
         epoch, index = key
         if self.held is not None and index in self.held.failures:
             return self.held.failures[index]
         try:
             image = self.plain(index) if epoch == EVALUATION or self.preset is None else self._changed(index, epoch)
         except DataError as error:
-            return Failure(index, self.split.ids[index], error.message)
+            return ReadFailure(index, self.split.ids[index], error.message)
         return index, torch.from_numpy(image).permute(2, 0, 1)
 
     def plain(self, index: int) -> np.ndarray:
@@ -102,28 +102,28 @@ class PathImages(Dataset):
     def __init__(self, spec: InputSpec) -> None:
         self.spec = spec
 
-    def __getitem__(self, key: tuple[int, str | Given]) -> tuple[int, torch.Tensor] | Failure:
+    def __getitem__(self, key: tuple[int, str | Given]) -> tuple[int, torch.Tensor] | ReadFailure:
         position, source = key
         try:
             given = isinstance(source, Given)
             image = source.fitted(self.spec) if given else load_for(Path(source), self.spec)
         except DataError as error:
-            return Failure(position, str(source), error.message)
+            return ReadFailure(position, str(source), error.message)
         return position, torch.from_numpy(image).permute(2, 0, 1)
 
 
-def collate(items: Sequence[tuple[int, torch.Tensor] | Failure]) -> dict[str, Any]:
+def collate(items: Sequence[tuple[int, torch.Tensor] | ReadFailure]) -> dict[str, Any]:
     """``{"index": (B,), "image": (B, C, H, W) uint8, "failures": [...]}``; unreadable images are set apart.
 
     Pixels stay in the order in which they were decoded, which torch calls channels-last: nothing is turned, and
     convolutions like it best.
     """
-    good = [item for item in items if not isinstance(item, Failure)]
+    good = [item for item in items if not isinstance(item, ReadFailure)]
     pixels = [image.permute(1, 2, 0) for _, image in good]
     return {
         "index": torch.tensor([index for index, _ in good], dtype=torch.long),
         "image": torch.stack(pixels).permute(0, 3, 1, 2) if good else torch.empty(0, dtype=torch.uint8),
-        "failures": [item for item in items if isinstance(item, Failure)],
+        "failures": [item for item in items if isinstance(item, ReadFailure)],
     }
 
 
@@ -246,13 +246,13 @@ def hold_images(split: Split, spec: InputSpec, *, reporter: Reporter) -> Held:
     """All images of ``split`` decoded once, in threads; those that cannot be read are told apart."""
     dataset = SplitImages(split, spec)
     pixels = np.zeros((len(split), spec.height, spec.width, spec.channels), dtype=np.uint8)
-    failures: dict[int, Failure] = {}
+    failures: dict[int, ReadFailure] = {}
 
     def fill(index: int) -> None:
         try:
             pixels[index] = dataset.plain(index)
         except DataError as error:
-            failures[index] = Failure(index, split.ids[index], error.message)
+            failures[index] = ReadFailure(index, split.ids[index], error.message)
 
     reporter.start(f"decoding {split.name}", len(split), "images")
     with ThreadPoolExecutor(processors()) as pool:
@@ -265,7 +265,7 @@ def hold_images(split: Split, spec: InputSpec, *, reporter: Reporter) -> Held:
 SKIPPING = "Mend or remove them, or add --on-error skip to go on without them."
 
 
-def refuse_failures(failures: Sequence[Failure], on_error: str, *, hint: str = SKIPPING) -> None:
+def refuse_failures(failures: Sequence[ReadFailure], on_error: str, *, hint: str = SKIPPING) -> None:
     """Raise a DataError that names ``failures`` unless bad images are to be skipped."""
     if failures and on_error == "fail":
         listed = "\n".join(f"  - {failure.reason}" for failure in failures[:10])

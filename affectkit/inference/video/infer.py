@@ -30,8 +30,8 @@ from affectkit.inference.video.annotated_video import CameraFilm, Targets, marks
 from affectkit.inference.video.prediction_table import FilmOutput, longest
 from affectkit.inference.video.sampled_frames import Follower, Look, Seen, ahead, batched, looks
 from affectkit.inference.video.summary import PLACES, Columns, Log, Sums, without_times
-from affectkit.runtime.context import Place
-from affectkit.runtime.distributed import Group
+from affectkit.runtime.context import RunContext
+from affectkit.runtime.distributed import ProcessGroup
 from affectkit.runtime.shutdown import StopFlag
 from affectkit.runtime.torch_backends import set_up_backends
 from affectkit.settings.evaluation import InferSettings, parse_every
@@ -49,7 +49,7 @@ class Run:
     settings: InferSettings
     network: Callable[..., Any]
     task: Task
-    place: Place
+    context: RunContext
     finder: Finder
     reporter: Reporter
     output: FilmOutput
@@ -59,7 +59,7 @@ class Run:
 
     def follower(self) -> Follower:
         """Predicts the faces of a film."""
-        return Follower(self.network, self.task, self.place, smooth=self.settings.smooth, reporter=self.reporter)
+        return Follower(self.network, self.task, self.context, smooth=self.settings.smooth, reporter=self.reporter)
 
 
 @dataclass
@@ -98,7 +98,7 @@ def rows_of(name: str, look: Look, found: list[Seen], width: int, *, timed: bool
     return rows or [[*begin, *[None] * (6 + width)]]
 
 
-def refuse(settings: InferSettings, spec: InputSpec, group: Group) -> None:
+def refuse(settings: InferSettings, spec: InputSpec, group: ProcessGroup) -> None:
     """Raise a UsageError where films, or a camera, cannot be looked at as asked."""
     if spec.clip is not None:
         given = [f"--{name}" for name in ("camera", "seconds", "annotate") if getattr(settings, name) is not None]
@@ -143,7 +143,7 @@ def infer_films(
         UsageError: what is asked for cannot be done with films. DataError: there is no film, or with
             ``on_error="fail"`` one is broken. Stopped: a signal came; ``--resume`` goes on with the next film.
     """
-    refuse(settings, means.task.spec, means.place.group)
+    refuse(settings, means.task.spec, means.context.group)
     films = list(films)
     if not films and table is None:
         raise DataError("there was no film to predict.")
@@ -174,7 +174,7 @@ def infer_camera(
     Raises:
         UsageError: what is asked for cannot be done with a camera. DeviceError: it is not there.
     """
-    refuse(settings, means.task.spec, means.place.group)
+    refuse(settings, means.task.spec, means.context.group)
     name = f"camera {settings.camera}"
     targets = None
     if settings.annotate is not None:
@@ -200,14 +200,14 @@ def _running(settings: InferSettings, means: Means, films: Sequence[Item], table
     columns = Columns.of(means.task)
     output = FilmOutput(settings, {**means.summary, **options}, columns, means.stdout, films=films, table=table)
     with contextlib.ExitStack() as stack:
-        stack.enter_context(set_up_backends(means.place.device, means.place.precision))
+        stack.enter_context(set_up_backends(means.context.device, means.context.precision))
         stopping = stack.enter_context(StopFlag(means.reporter))
         stack.enter_context(output)
         network = means.model
         if output.plan is not None:
-            network = means.place.network(network, compiled=settings.compile, reporter=means.reporter)
+            network = means.context.network(network, compiled=settings.compile, reporter=means.reporter)
         finder = means.finder or Finder("none")
-        yield Run(settings, network, means.task, means.place, finder, means.reporter, output, stopping, columns)
+        yield Run(settings, network, means.task, means.context, finder, means.reporter, output, stopping, columns)
 
 
 def _infer_film(run: Run, film: Item) -> None:

@@ -17,7 +17,7 @@ from affectkit.data.faces.detection import Face, Finder, cut
 from affectkit.data.faces.tracking import Smoother, Tracker
 from affectkit.data.media.video_stream import Picture
 from affectkit.errors import AffectkitError
-from affectkit.runtime.context import Place
+from affectkit.runtime.context import RunContext
 from affectkit.runtime.forward import forward_in_blocks
 from affectkit.tasks.base import Task
 
@@ -132,9 +132,15 @@ class Follower:
     """
 
     def __init__(
-        self, network: Callable[..., Any], task: Task, place: Place, *, smooth: float, reporter: Reporter | None = None
+        self,
+        network: Callable[..., Any],
+        task: Task,
+        context: RunContext,
+        *,
+        smooth: float,
+        reporter: Reporter | None = None,
     ) -> None:
-        self.network, self.task, self.place, self.reporter = network, task, place, reporter
+        self.network, self.task, self.context, self.reporter = network, task, context, reporter
         self.tracker, self.smoother = Tracker(), Smoother(smooth)
 
     def __call__(self, batch: Sequence[Look]) -> list[list[Seen]]:
@@ -160,9 +166,9 @@ class Follower:
         if not len(crops):
             return np.zeros((0, 1), np.float32)
         raw = {"image": crops.contiguous(memory_format=torch.channels_last)}
-        inputs = self.task.inputs(self.place.images(raw, self.task.spec))
+        inputs = self.task.inputs(self.context.images(raw, self.task.spec))
 
         def call(*some: torch.Tensor | None) -> Any:
             return self.task.predicted(self.network, *some)
 
-        return forward_in_blocks(call, inputs, self.place, self.reporter).float().cpu().numpy()
+        return forward_in_blocks(call, inputs, self.context, self.reporter).float().cpu().numpy()

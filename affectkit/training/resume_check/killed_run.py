@@ -107,7 +107,7 @@ def cut(training: Training, part: Part, *, reporter: Reporter) -> Training:
     stored = training.train.store is not None
     if not encoded and not stored and choose_cache(part.cache, whole, spec):
         held = hold_splits(settings, spec, held_splits(settings, train, valid), reporter=reporter)
-    workers, _ = training.place.workers(part.workers, held=held[0] is not None or stored)
+    workers, _ = training.context.workers(part.workers, held=held[0] is not None or stored)
     return replace(training, train=train, valid=valid, held=held, workers=workers, test=None)
 
 

@@ -16,7 +16,7 @@ from affectkit.core.boxes import overlap
 from affectkit.core.spec import InputSpec
 from affectkit.data.faces.detection import EYES, MARGIN, Face, Finder, covered, cut, framed, once
 from affectkit.data.loading.face_crops import PathFaces, collate_faces, in_file, read_picture
-from affectkit.data.loading.loaders import Failure
+from affectkit.data.loading.loaders import ReadFailure
 from affectkit.data.media.reduced_decoding import Extent
 from affectkit.errors import CheckpointError, DataError
 from affectkit.prep.images.schematic_face import PARAMETERS, draw_face, draw_look
@@ -192,7 +192,7 @@ def test_boxes_are_in_pixels_of_the_upright_file(tmp_path):
     assert np.abs(plain - phone).max() < 6 and np.abs(plain * 10 - huge).max() < 60
     for item in items[1:3]:
         assert (item.crops.float() - items[0].crops.float()).abs().mean() < 12
-    assert isinstance(items[3], Failure) and "torn.jpg" in items[3].reason
+    assert isinstance(items[3], ReadFailure) and "torn.jpg" in items[3].reason
     batch = collate_faces(items)
     assert batch["index"].tolist() == [0, 1, 2] and batch["image"].shape == (3, 1, 48, 48)
     assert [len(faces) for faces in batch["faces"]] == [1, 1, 1] and len(batch["failures"]) == 1
