@@ -17,8 +17,8 @@ FILES = "<files>"
 """The answer where a path is due."""
 PATHS = ("checkpoint", "clip_weights", "files", "paths")
 """Settings of type text that name files."""
-NAMES = ("model", "loss", "alter", "corruptions", "clip", "device")
-LISTS = {"corruptions": ",", "loss": "+"}
+NAMES = ("model", "pattern", "v1", "clip", "loss", "alter", "corruptions", "faces", "device")
+LISTS = {"v1": ",", "loss": "+", "corruptions": ","}
 """Settings of several names, and what stands between them."""
 
 
@@ -44,13 +44,18 @@ def known_names() -> dict[str, dict[str, str]]:
     from affectkit.corruptions import CORRUPTIONS, GROUPS
     from affectkit.losses import LOSSES, RATING_LOSSES
     from affectkit.models.registry import MODELS
+    from affectkit.models.v1.parts import COMPONENTS
 
     corruptions = {name: entry.summary for name, entry in CORRUPTIONS.items()}
+    models = {name: entry.summary for name, entry in MODELS.items()}
     return {
-        "model": {name: entry.summary for name, entry in MODELS.items()},
+        "model": models,
+        "pattern": models,
+        "v1": dict.fromkeys(COMPONENTS, ""),
+        "clip": dict.fromkeys(("ViT-L-14", "ViT-B-32"), ""),
         "loss": {name: entry.summary for name, entry in {**RATING_LOSSES, **LOSSES}.items()},
         "alter": corruptions,
         "corruptions": {**{name: ", ".join(members) for name, members in GROUPS.items()}, **corruptions},
-        "clip": dict.fromkeys(("ViT-L-14", "ViT-B-32"), ""),
+        "faces": dict.fromkeys(("auto", "haar", "none"), ""),
         "device": dict.fromkeys(("auto", "cpu", "cuda", "mps"), ""),
     }

@@ -1,7 +1,8 @@
-"""How long a user waits for --help, beside a bare Typer application with as many commands and options."""
+"""How long a user waits for --help, beside a bare Typer application with as many commands and options; and for Tab."""
 
 from __future__ import annotations
 
+import os
 import statistics
 import subprocess
 import sys
@@ -36,10 +37,10 @@ def bare_app() -> str:
     return "\n".join([*lines, "app()"])
 
 
-def seconds(command: list[str]) -> float:
+def seconds(command: list[str], word: str = "Usage", **environment: str) -> float:
     began = time.perf_counter()
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0 and "Usage" in done.stdout, done.stderr
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **environment})
+    assert done.returncode == 0 and word in done.stdout, done.stderr
     return time.perf_counter() - began
 
 
@@ -56,3 +57,14 @@ def test_help_takes_at_most_one_and_a_half_times_a_bare_app(arguments, tmp_path,
         print(f"\naffectkit {' '.join(arguments):14} {1000 * statistics.median(ours):5.0f} ms"
               f"   bare {1000 * statistics.median(theirs):5.0f} ms   ratio {ratio:.2f}")  # fmt: skip
     assert ratio <= 1.5
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish", "powershell"])
+def test_tab_takes_about_as_long_as_the_version(shell, capsys):
+    program = [sys.executable, "-m", "affectkit"]
+    asked = {"_AFFECTKIT_COMPLETE": f"complete_{shell}", "_TYPER_COMPLETE_ARGS": "affectkit train --mod"}
+    pairs = [(seconds(program, "--model", **asked), seconds([*program, "--version"], "affectkit")) for _ in range(15)]
+    ratio = statistics.median(tab / version for tab, version in pairs)
+    with capsys.disabled():
+        print(f"\nTab in {shell:10} {1000 * statistics.median(tab for tab, _ in pairs):5.0f} ms   ratio {ratio:.2f}")
+    assert ratio <= 1.25

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import select
 import shlex
 import shutil
@@ -11,7 +12,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,6 +25,8 @@ from affectkit.cli.completion_values import NAMES, PATHS, SHELLS, known_names
 from affectkit.corruptions import parse, several
 from affectkit.losses import parse_loss
 from affectkit.models.registry import check_model
+from affectkit.models.v1.parts import parse_parts
+from affectkit.settings.evaluation import parse_faces
 
 KEPT = Path(__file__).parent.parent.parent / "completions"
 
@@ -72,6 +74,9 @@ ANSWERS = {
     ("bash", "infer --clip-weights "): FILES,
     ("bash", "infer --format "): ["csv", "jsonl", "parquet"],
     ("bash", "test --alter fr"): ["frost", "framing"],
+    ("bash", "train --v1 local-rf,t"): ["local-rf,tuned-norm"],
+    ("bash", "infer --faces "): ["auto", "haar", "none"],
+    ("bash", "models vc"): ["vca"],
     ("bash", "eval-corruptions --corruptions al"): ["all", "alterations"],
     ("bash", "eval-corruptions --corruptions fog,snow,sn"): [""],
     ("bash", "eval-corruptions --corruptions fog,sn"): ["fog,snow"],
@@ -114,6 +119,7 @@ def test_what_is_offered(answers, asked):
 
 def test_no_name_is_offered_that_is_refused():
     check = {"model": check_model, "loss": parse_loss, "alter": parse, "corruptions": several}
+    check |= {"v1": parse_parts, "faces": parse_faces}
     known = known_names()
     assert set(known) == set(NAMES) > set(check)
     assert len([rule(name) for setting, rule in check.items() for name in known[setting]]) > 70
@@ -202,40 +208,38 @@ class Typist:
         raise AssertionError("the shell did not answer within a minute")
 
 
-@pytest.fixture
-def typist(request: pytest.FixtureRequest, place: Path, tmp_path: Path) -> Iterator[Typist]:
-    root, way = shlex.quote(str(place.parent)), request.param
-    if way == "bash":
-        argv = ["bash", "--norc", "--noprofile", "-i"]
-        setup = f"source {root}/affectkit.bash; dump() {{ printf '%s\\0' \"$READLINE_LINE\" >>$OUT; }}; "
-        setup += "bind -x '\"\\C-x\\C-x\": dump'; bind 'set bell-style none'"
-    else:
-        argv = ["zsh", "-f", "-i"]
-        setup = "setopt nobeep; dump() { printf '%s\\0' \"$BUFFER\" >>$OUT }; zle -N dump; bindkey '^X^X' dump; "
-        setup += f"fpath=({root} $fpath); " if way == "zsh" else ""
-        setup += "autoload -Uz compinit; compinit -u -D" + (
-            f"; source {root}/_affectkit" if way == "zsh sourced" else ""
-        )
-    typist = Typist(argv, setup, place, tmp_path)
-    yield typist
-    os.kill(typist.pid, signal.SIGKILL)
-    os.waitpid(typist.pid, 0)
-    os.close(typist.terminal)
+DUMP = {
+    "bash": "dump() { printf '%s\\0' \"$READLINE_LINE\" >>$OUT; }; bind -x '\"\\C-x\\C-x\": dump'",
+    "zsh": "dump() { printf '%s\\0' \"$BUFFER\" >>$OUT }; zle -N dump; bindkey '^X^X' dump; setopt nobeep",
+}
 
 
 @pytest.mark.parametrize(
-    ("typist", "lines"),
+    ("argv", "setup", "lines"),
     [
-        pytest.param("bash", TYPED, marks=needs("bash")),
-        pytest.param("zsh", TYPED, marks=needs("zsh")),
-        pytest.param("zsh sourced", {"tr": "train "}, marks=needs("zsh")),
+        pytest.param("bash --norc -i", "source {}/affectkit.bash", TYPED, marks=needs("bash")),
+        pytest.param(
+            "zsh -f -i", "fpath=({} $fpath); autoload -Uz compinit; compinit -u -D", TYPED, marks=needs("zsh")
+        ),
+        pytest.param(
+            "zsh -f -i",
+            "autoload -Uz compinit; compinit -u -D; source {}/_affectkit",
+            {"tr": "train "},
+            marks=needs("zsh"),
+        ),
     ],
-    indirect=["typist"],
+    ids=["bash", "zsh", "zsh sourced"],
 )
-def test_a_line_as_it_is_typed(typist, lines):
-    assert {keys: typist.complete(f"affectkit {keys}\t") for keys in lines} == {
-        keys: f"affectkit {line}" for keys, line in lines.items()
-    }
+def test_a_line_as_it_is_typed(argv, setup, lines, place, tmp_path):
+    argv = argv.split()
+    typist = Typist(argv, f"{DUMP[argv[0]]}; {setup.format(shlex.quote(str(place.parent)))}", place, tmp_path)
+    try:
+        found = {keys: typist.complete(f"affectkit {keys}\t") for keys in lines}
+    finally:
+        os.kill(typist.pid, signal.SIGKILL)
+        os.waitpid(typist.pid, 0)
+        os.close(typist.terminal)
+    assert found == {keys: f"affectkit {line}" for keys, line in lines.items()}
 
 
 FOUND = {
@@ -245,35 +249,30 @@ FOUND = {
     "affectkit train --lr ": set(),
     "affectkit infer fa": {"face.jpg"},
     "affectkit train --output=data/": {"--output=data/x.yaml"},
-    "affectkit infer a sub": {"sub dir/"},
 }
 
 
-@needs("fish")
-def test_fish(place):
-    code = f"source {shlex.quote(str(place.parent / 'affectkit.fish'))}\n" + "".join(
-        f"complete -C {shlex.quote(line)}; echo ---\n" for line in FOUND
-    )
+POWERSHELL = (
+    "(TabExpansion2 -inputScript '{0}' -cursorColumn {1}).CompletionMatches | % {{ $_.CompletionText }}; '---'\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("argv", "each"),
+    [
+        pytest.param("fish --no-config -c", "complete -C '{0}'; echo ---\n", marks=needs("fish")),
+        pytest.param("pwsh -NoProfile -Command", POWERSHELL, marks=needs("pwsh")),
+    ],
+    ids=["fish", "powershell"],
+)
+def test_what_is_found(argv, each, place):
+    shell = argv.split()[0]
+    code = f". '{place.parent / SHELLS[{'pwsh': 'powershell'}.get(shell, shell)]}'\n"
+    code += "".join(each.format(line, len(line)) for line in FOUND)
     environment = {**os.environ, "PATH": f"{place.parent / 'bin'}:{os.environ['PATH']}"}
-    done = subprocess.run(
-        ["fish", "--no-config", "-c", code], capture_output=True, text=True, cwd=place, env=environment
-    )
+    done = subprocess.run([*argv.split(), code], capture_output=True, text=True, cwd=place, env=environment)
     assert done.stderr == ""
     blocks = [block.splitlines() for block in done.stdout.split("---\n")[:-1]]
-    assert {
-        line: {row.split("\t")[0] for row in rows} for line, rows in zip(FOUND, blocks, strict=True)
-    } == FOUND  # fmt: skip
-    assert blocks[0][0].split("\t")[1].startswith("Train a model")
-
-
-@needs("pwsh")
-def test_powershell(place):
-    code = f". '{place.parent / 'affectkit.ps1'}'\n" + "".join(
-        f"(TabExpansion2 -inputScript '{line}' -cursorColumn {len(line)}).CompletionMatches"
-        " | ForEach-Object { $_.CompletionText }; '---'\n"
-        for line in list(FOUND)[:5]
-    )
-    environment = {**os.environ, "PATH": f"{place.parent / 'bin'}:{os.environ['PATH']}"}
-    done = subprocess.run(["pwsh", "-NoProfile", "-Command", code], capture_output=True, text=True, env=environment)
-    blocks = [set(filter(None, block.splitlines())) for block in done.stdout.split("---\n")[:-1]]
-    assert dict(zip(FOUND, blocks, strict=False)) == dict(list(FOUND.items())[:5]), done.stderr
+    found = [{re.sub(r"^\.[/\\]|\t.*", "", row) for row in rows if row} for rows in blocks]
+    assert dict(zip(FOUND, found, strict=True)) == FOUND
+    assert shell == "pwsh" or "\tTrain a model" in blocks[0][0]
