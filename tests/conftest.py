@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # one core each: more threads would wait for each other
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import pytest
+from allowed_skips import is_allowed
 from support import make_folders, make_votes, settings
 
 # The tests of `pytest -m quick`: every room of the package, in under a minute on two processors. The files here start
@@ -25,11 +30,46 @@ QUICK = (
 )  # fmt: skip
 
 
-def pytest_terminal_summary(terminalreporter, config: pytest.Config) -> None:
-    """Say the seed of the order, which pytest-randomly says in a header that -q leaves out."""
-    seed = config.getoption("randomly_seed", None)
-    if isinstance(seed, int) and config.pluginmanager.hasplugin("randomly"):
-        terminalreporter.write_line(f"order of the tests: --randomly-seed={seed}")
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add ``--only-allowed-skips``, which ``.ci/run`` gives."""
+    parser.addoption("--only-allowed-skips", action="store_true", help="fail on skips that allowed_skips.py lacks")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep what was skipped, in the process that reports."""
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Skips(only_allowed=config.getoption("only_allowed_skips")))
+
+
+class Skips:
+    """What was skipped and why; with ``only_allowed`` a skip that is not listed fails the session."""
+
+    def __init__(self, *, only_allowed: bool) -> None:
+        self.only_allowed = only_allowed
+        self.unlisted: dict[str, list[str]] = {}
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Keep the reason of a skip that is not listed."""
+        if report.skipped and not hasattr(report, "wasxfail") and isinstance(report.longrepr, tuple):
+            reason = report.longrepr[2].removeprefix("Skipped: ")
+            if not is_allowed(reason):
+                self.unlisted.setdefault(reason, []).append(report.nodeid)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Fail where something was skipped that is not listed."""
+        if self.only_allowed and self.unlisted and not session.exitstatus:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(self, terminalreporter, config: pytest.Config) -> None:
+        """Report the seed of the order, which -q leaves out, and the skips that are not listed."""
+        seed = config.getoption("randomly_seed", None)
+        if isinstance(seed, int) and config.pluginmanager.hasplugin("randomly"):
+            terminalreporter.write_line(f"order of the tests: --randomly-seed={seed}")
+        for reason, tests in self.unlisted.items():
+            terminalreporter.write_line(
+                f"skipped, and not listed in allowed_skips.py: {reason} ({', '.join(tests[:3])})"
+            )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
