@@ -94,6 +94,20 @@ class ClipSpec:
             found["features"] = [list(shape) for shape in self.features]
         return found
 
+    def as_text(self) -> str:
+        """The text that runs hash into the fingerprint of their data.
+
+        The words before the brackets are literal, and ``unit`` is left out as in ``to_dict``, so that runs begun by an
+        older version still find their data unchanged; ``repr`` would follow the names of the classes.
+        """
+        parts = {entry.name: repr(getattr(self, entry.name)) for entry in fields(self)}
+        if self.sound is not None:
+            heard = {entry.name: repr(getattr(self.sound, entry.name)) for entry in fields(self.sound)}
+            if self.sound.level == "unit":
+                del heard["level"]
+            parts["sound"] = _listed("SoundSpec", heard)
+        return _listed("ClipSpec", parts)
+
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> ClipSpec:
         """The inverse of ``to_dict``; a CheckpointError names what is missing, unknown or out of range."""
@@ -167,3 +181,7 @@ EMOVOXCELEB = ClipSpec(
     sound=SoundSpec(rate=16000, n_fft=512, window=400, hop=160, mels=128, fit="resize", height=512, width=512),
 )
 FEATURES = ClipSpec(crop=None, reach=0, sound=None, features=((16, 4096), (64, 1024)))
+
+
+def _listed(name: str, parts: Mapping[str, str]) -> str:
+    return f"{name}({', '.join(f'{key}={value}' for key, value in parts.items())})"

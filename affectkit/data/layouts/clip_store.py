@@ -113,8 +113,7 @@ class ClipStore:
 
     def fingerprint(self, names: Sequence[str]) -> str:
         """A hash over what the clips were made from and how, for ``names``."""
-        # Without the level where it is the first there was, so that runs on older stores go on.
-        digest = hashlib.sha256(repr(self.spec).replace(", level='unit'", "").encode())
+        digest = hashlib.sha256(self.spec.as_text().encode())
         digest.update(f"{self.height}x{self.width}x{self.frames}".encode())
         sources = self.manifest.get("sources", {})
         for name in names:

@@ -34,6 +34,9 @@ FRAMES, AUDIO, TABLE = "frames", "audio", "labels.csv"
 SOUNDS = (".wav", ".m4a", ".flac", ".mp3", ".ogg")
 KEPT = 31
 """Frames of an utterance that are kept, evenly over it."""
+READER = "affectkit.prep.emovoxceleb.read_utterance"
+"""Names the reader in the marks of stores: literal, so that stores stay good wherever the function stands."""
+
 Labels = dict[str, dict[int, np.ndarray]]
 
 
@@ -78,7 +81,7 @@ def prepare_emovoxceleb(
     report = run(
         dataset,
         output,
-        Recipe(read_utterance, EMOVOXCELEB, size),
+        Recipe(read_utterance, EMOVOXCELEB, size, reader=READER),
         lambda chosen: divided(chosen, split, group="speaker", seed=seed),
         frames=KEPT,
         bytes_each=KEPT * size * size * 3 + sound.height * sound.width * 2,

@@ -27,6 +27,8 @@ from affectkit.prep.datasplit.file_moves import Stopping
 TABLE = "features.csv"
 ENDINGS = (".safetensors", ".npz")
 LAYERS = 24
+READER = "affectkit.prep.av_features.read_features"
+"""Names the reader in the marks of stores: literal, so that stores stay good wherever the function stands."""
 SHAPES = {"image": FEATURES.features[0], "audio": FEATURES.features[1]}
 
 
@@ -74,7 +76,7 @@ def prepare_features(
     return run(
         dataset,
         output,
-        Recipe(read_features, replace(FEATURES), 0, more=(("layer", layer),)),
+        Recipe(read_features, replace(FEATURES), 0, more=(("layer", layer),), reader=READER),
         lambda chosen: _given(chosen) if split == "table" else divided(chosen, split, group="user", seed=seed),
         frames=1,
         bytes_each=sum(int(np.prod(shape)) * 4 for shape in SHAPES.values()),

@@ -30,6 +30,8 @@ from affectkit.prep.datasplit.file_moves import Stopping
 
 EMOTIONS = ("anger", "disgust", "fear", "happiness", "sadness", "surprise")
 LONGEST = 60.0
+READER = "affectkit.prep.rml.read_changed"
+"""Names the reader in the marks of stores: literal, so that stores stay good wherever the function stands."""
 SKIN = {"original": 0, "green": 120, "blue": 240}
 """Degrees by which the hue of skin, itself at about 20, is turned."""
 PITCH = {"low": (50, 63), "original": (1, 1), "high": (63, 50)}
@@ -85,7 +87,7 @@ def prepare_rml(
     return run(
         dataset,
         output,
-        Recipe(read_changed, spec, size, LONGEST, more=(("modify", modify), ("seed", seed))),
+        Recipe(read_changed, spec, size, LONGEST, more=(("modify", modify), ("seed", seed)), reader=READER),
         lambda chosen: divided(chosen, split, group="user", seed=seed),
         frames=frames,
         bytes_each=frames * size * size * 3 + heard.height * heard.width * 2,

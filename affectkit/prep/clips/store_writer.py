@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +53,8 @@ class Recipe:
     Attributes:
         read: a function at the top of a module: (item, recipe) to frames uint8 (F, H, W, 3) and sound int16 (h, w), or
             to arrays of features. It raises ClipFault.
+        reader: the literal name of ``read`` in the marks of stores. It stays as it is wherever ``read`` moves; another
+            one means that the same clips are now read otherwise, and has them all decoded again.
         clip: which frames, what part of them, which spectrogram. size: height and width of a stored frame.
         longest: seconds above which a clip is refused; None: never. more: what else ``read`` wants to know.
     """
@@ -62,10 +64,11 @@ class Recipe:
     size: int
     longest: float | None = None
     more: tuple[tuple[str, Any], ...] = ()
+    reader: str = field(kw_only=True)
 
     def mark(self) -> str:
         """A hash of all of it."""
-        told = [f"{self.read.__module__}.{self.read.__qualname__}", self.clip.to_dict(), self.size, self.longest]
+        told = [self.reader, self.clip.to_dict(), self.size, self.longest]
         return hashlib.sha256(to_json([FORMAT, *told, list(self.more)], None).encode()).hexdigest()[:16]
 
 
