@@ -29,6 +29,12 @@ def own(clone, tmp_path):
     return Path(shutil.copytree(clone, tmp_path / "clone"))
 
 
+def posing(name, function):
+    """``function`` under the name of that reader, by which the pickles of worker processes refer to it."""
+    function.__module__, function.__qualname__ = cremad.__name__, name
+    return function
+
+
 def test_no_record_stands_beside_a_store_in_change(own, tmp_path, monkeypatch):
     prepare(own, tmp_path / "out")
     write_clip(own / "VideoFlash" / "1003_IEO_HAP_XX.flv", 3, seconds=0.3, seed=99)
@@ -36,7 +42,7 @@ def test_no_record_stands_beside_a_store_in_change(own, tmp_path, monkeypatch):
     def dying(item, recipe):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cremad, "read_av", dying)
+    monkeypatch.setattr(cremad, "read_av", posing("read_av", dying))
     with pytest.raises(KeyboardInterrupt):
         prepare(own, tmp_path / "out")
     with pytest.raises(DataError, match="not completely prepared"):
@@ -106,8 +112,7 @@ def test_a_killed_worker_is_told_and_what_is_finished_kept(clone, tmp_path, monk
             os.kill(os.getpid(), signal.SIGKILL)
         return read(item, recipe)
 
-    killing.__module__, killing.__qualname__ = cremad.__name__, "read_av"  # by which the workers' pickles name it
-    monkeypatch.setattr(cremad, "read_av", killing)
+    monkeypatch.setattr(cremad, "read_av", posing("read_av", killing))
     before = signal.signal(signal.SIGTERM, lambda number, frame: None)  # as the command line does; workers inherit it
     try:
         with pytest.raises(RunError, match="worker process was killed"):
@@ -157,7 +162,7 @@ def test_a_preparation_that_is_asked_to_stop_finishes_its_files_and_goes_on_late
         time.sleep(0.05)
         return read(item, recipe)
 
-    monkeypatch.setattr(cremad, "read_av", slow)
+    monkeypatch.setattr(cremad, "read_av", posing("read_av", slow))
     with pytest.raises(Stopped, match=r"\d+ of 36 clips are prepared and kept") as caught:
         prepare(clone, tmp_path / "out", workers=workers, stopping=Asked(tmp_path / "begun"))
     kept = int(caught.value.message.split()[0])
