@@ -11,7 +11,7 @@ from affectkit.cli.console import Console
 from affectkit.cli.options import command
 from affectkit.config import Resolved, setting
 from affectkit.core.pixels import pixels_up_to
-from affectkit.corruptions import CORRUPTIONS, GROUPS, SCALES, several
+from affectkit.corruptions import CORRUPTIONS, GROUPS, SCALES, parse_corruptions
 from affectkit.settings.training import pixel_limit
 
 
@@ -24,7 +24,7 @@ class CorruptionsSettings:
     corruptions: str = setting(
         "all",
         "benchmark (the fifteen), validation (the four held out), all (both), alterations (VCA's), or names.",
-        check=several,
+        check=parse_corruptions,
         metavar="GROUP|NAME,...",
     )
     scale: str = setting("auto", "Benchmark whose parameters are taken; auto: by --size.", choices=SCALES)
@@ -53,7 +53,7 @@ def register(app: typer.Typer) -> None:
         Example: affectkit corruptions face.jpg --preview sheet.png --size 64
         """
         s = resolved.settings
-        names = several(s.corruptions)
+        names = parse_corruptions(s.corruptions)
         if s.preview is None:
             groups = {
                 name: next(group for group in GROUPS if group != "all" and name in GROUPS[group]) for name in names

@@ -9,7 +9,7 @@ import typer
 from affectkit.cli.console import Console, shown
 from affectkit.cli.options import command
 from affectkit.config import Resolved
-from affectkit.core.names import counted
+from affectkit.core.text import counted
 from affectkit.errors import EXIT_PARTIAL, ThresholdError
 from affectkit.settings.robustness import RobustnessSettings
 from affectkit.slurm.job_policy import CORRUPTIONS

@@ -13,7 +13,7 @@ from affectkit.cli.console import Console
 from affectkit.cli.options import command
 from affectkit.cli.test import render
 from affectkit.config import Resolved
-from affectkit.core.names import counted
+from affectkit.core.text import counted
 from affectkit.errors import EXIT_PARTIAL, UsageError
 from affectkit.settings.evaluation import InferSettings, TestSettings
 from affectkit.slurm.job_policy import INFER

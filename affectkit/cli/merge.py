@@ -11,7 +11,7 @@ import typer
 from affectkit.cli.console import Console
 from affectkit.cli.options import command
 from affectkit.config import Resolved, setting
-from affectkit.core.names import counted
+from affectkit.core.text import counted
 from affectkit.errors import EXIT_PARTIAL, DataError, UsageError
 
 FINISHED = {
@@ -50,7 +50,7 @@ def register(app: typer.Typer) -> None:
         s = resolved.settings
         if not s.folder.is_dir():
             raise UsageError(f"{s.folder} is not a folder.", "Name the folder in which the shards wrote their parts.")
-        from affectkit.core.shards import command_of
+        from affectkit.core.shard_parts import command_of
 
         kind = command_of(s.folder)
         if kind is None:

@@ -9,7 +9,7 @@ import typer
 from affectkit.cli.console import Console, shown, span
 from affectkit.cli.options import OUTPUT, command
 from affectkit.config import Resolved, option_name, plain
-from affectkit.core.names import counted
+from affectkit.core.text import counted
 from affectkit.errors import EXIT_PARTIAL
 from affectkit.settings.training import TrainSettings
 from affectkit.slurm.job_policy import TRAIN

@@ -98,10 +98,34 @@ def sync(path: Path) -> None:
             os.close(descriptor)
 
 
-def sha256(path: Path) -> str:
-    """The SHA-256 of a file's bytes, in hexadecimal."""
+def checksum(path: Path, algorithm: str) -> str:
+    """Compute the checksum of a file's bytes, in hexadecimal.
+
+    Args:
+        path: the file.
+        algorithm: one that ``hashlib`` knows, as "md5".
+    """
     with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+        return hashlib.file_digest(stream, algorithm).hexdigest()
+
+
+def sha256(path: Path) -> str:
+    """Compute the SHA-256 of a file's bytes, in hexadecimal."""
+    return checksum(path, "sha256")
+
+
+def digest_of(path: Path) -> str:
+    """Compute the content hash of a file: BLAKE2b with 128 bits, in hexadecimal."""
+    hashed = hashlib.blake2b(digest_size=16)
+    with open(path, "rb", buffering=0) as stream:
+        while data := stream.read(1 << 20):
+            hashed.update(data)
+    return hashed.hexdigest()
+
+
+def digest_bytes(data: bytes) -> str:
+    """Compute what ``digest_of`` gives for a file that holds ``data``."""
+    return hashlib.blake2b(data, digest_size=16).hexdigest()
 
 
 def fresh_folder(path: Path, *, force: bool = False, name: str = "--output", hint: str = "") -> Path:

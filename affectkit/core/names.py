@@ -53,12 +53,3 @@ def readable(text: str) -> str:
         text = "".join(rf"\x{ord(c) - 0xDC00:02x}" if 0xDC80 <= ord(c) <= 0xDCFF else c for c in text)
         return text.encode(errors="backslashreplace").decode()
     return text
-
-
-def counted(count: int, noun: str, plural: str = "") -> str:
-    """``count`` and ``noun``, in the plural but for one.
-
-    >>> counted(1, "face"), counted(2_000, "image"), counted(0, "foot", "feet")
-    ('1 face', '2,000 images', '0 feet')
-    """
-    return f"{count:,} {noun if count == 1 else plural or noun + 's'}"

@@ -1,14 +1,21 @@
-"""What a process asks of the operating system for itself: to end with its parent, to keep memory it has freed."""
+"""Ask the operating system for this process: its processors, an end with its parent, memory that it has freed."""
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
+import os
 import sys
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h of glibc
 _LARGEST_MMAP_THRESHOLD = 32 * 2**20  # glibc takes no larger one on 64 bits
+
+
+def processors() -> int:
+    """Count the processors that this process may use, which under Slurm are fewer than the machine has."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 def end_with_parent(number: int) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from affectkit.core.randomness import address, numpy_generator
-from affectkit.corruptions import CORRUPTIONS, SCALES, SEVERITIES
+from affectkit.corruptions.registry import CORRUPTIONS, SCALES, SEVERITIES
 from affectkit.errors import UsageError
 
 Drawn = dict[str, torch.Tensor]

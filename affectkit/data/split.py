@@ -7,25 +7,53 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from affectkit.core.clipspec import ClipSpec
 from affectkit.core.randomness import address
+from affectkit.core.text import some
 from affectkit.data.layouts.class_names import likely
 from affectkit.errors import DataError, UsageError
-
-if TYPE_CHECKING:
-    from affectkit.data.layouts.clip_store import ClipStore
 
 NAMES = ("train", "valid", "test", "all")
 
 
-def some(items: Sequence[object], limit: int = 10) -> str:
-    """``items`` as text, the first ``limit`` of them and how many more there are."""
-    shown = ", ".join(str(item) for item in items[:limit])
-    return f"{shown} and {len(items) - limit:,} more" if len(items) > limit else shown
+class Store(Protocol):
+    """Holds the items of splits that are clips; ``layouts.clip_store.ClipStore`` is one.
+
+    Attributes:
+        spec: which frames, what part of them, which spectrogram.
+        manifest: the record of the preparation.
+        height: of a stored frame.
+        width: of a stored frame.
+        frames: how many are stored of a clip.
+        variance: of the training split, by modality.
+    """
+
+    spec: ClipSpec
+    manifest: dict[str, Any]
+    height: int
+    width: int
+    frames: int
+    variance: dict[str, float]
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Give the shape of an item by modality."""
+
+    def images(self, names: Sequence[str], frames: Sequence[int]) -> np.ndarray:
+        """Read frame ``frames[i]`` of clip ``names[i]``."""
+
+    def sounds(self, names: Sequence[str]) -> np.ndarray:
+        """Read the spectrograms of ``names``."""
+
+    def frame_labels(self, names: Sequence[str]) -> np.ndarray:
+        """Read shares of the classes for each frame of ``names``."""
+
+    def fingerprint(self, names: Sequence[str]) -> str:
+        """Hash what the clips called ``names`` were made from and how."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +85,7 @@ class Split:
     ratings: np.ndarray | None = field(default=None, repr=False)
     scale: tuple[float, float] | None = None
     sources: list[str] | None = field(default=None, repr=False)
-    store: ClipStore | None = field(default=None, repr=False)
+    store: Store | None = field(default=None, repr=False)
     facts: dict[str, np.ndarray] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:

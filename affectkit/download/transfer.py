@@ -1,8 +1,7 @@
 """One file over HTTP: continued where it was cut, checked whole, and only then under its name.
 
-pooch places a file by downloading into a temporary one with a random name, which a kill leaves behind and no later
-run finds again. So what has arrived stands here in a ``.part`` file whose name follows from the checksum, and pooch
-computes the checksum of the whole.
+What has arrived stands in a ``.part`` file whose name follows from the checksum, so that a run after a kill finds it
+and continues.
 """
 
 from __future__ import annotations
@@ -19,10 +18,10 @@ from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
-import pooch
 import requests
 from requests.exceptions import RequestException
 
+from affectkit.core.files import checksum as file_checksum
 from affectkit.core.files import sync
 from affectkit.core.progress import Reporter
 from affectkit.core.version import VERSION
@@ -73,7 +72,7 @@ def host(url: str) -> str:
 def matches(path: Path, checksum: str) -> bool:
     """Whether the file's content has the checksum ``"algorithm:hexadecimal"``."""
     algorithm, _, digest = checksum.partition(":")
-    return pooch.file_hash(str(path), alg=algorithm) == digest.lower()
+    return file_checksum(path, algorithm) == digest.lower()
 
 
 def part_of(final: Path, remote: RemoteFile) -> Path:
@@ -146,7 +145,7 @@ def _check(remote: RemoteFile, part: Path) -> None:
     if not remote.checksum or matches(part, remote.checksum):
         return
     algorithm = remote.checksum.partition(":")[0]
-    found = f"{algorithm}:{pooch.file_hash(str(part), alg=algorithm)}"
+    found = f"{algorithm}:{file_checksum(part, algorithm)}"
     part.unlink()
     raise DownloadError(
         f"{remote.name} arrived from {host(remote.url)} with the checksum {found}, not {remote.checksum}; what had "

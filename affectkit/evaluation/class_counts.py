@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from affectkit.core.progress import Reporter
-from affectkit.data.split import Split, some
+from affectkit.core.text import some
+from affectkit.data.split import Split
 from affectkit.tasks.base import Results, Task
 
 FEW = 5

@@ -19,8 +19,9 @@ from affectkit.core.files import fresh_folder, write_json
 from affectkit.core.pixels import pixels_up_to
 from affectkit.core.progress import Reporter
 from affectkit.core.spec import InputSpec
+from affectkit.core.text import some
 from affectkit.core.version import VERSION
-from affectkit.corruptions import CORRUPTIONS, corrupt, parse
+from affectkit.corruptions import CORRUPTIONS, corrupt, parse_corruption
 from affectkit.corruptions.base import check_strength
 from affectkit.corruptions.vca_study import luma
 from affectkit.data.layouts.class_columns import Choice
@@ -37,7 +38,7 @@ from affectkit.data.loading.loaders import (
     refuse_failures,
 )
 from affectkit.data.loading.modality import collate_of, items_of, noun_of, picture_of
-from affectkit.data.split import Split, some
+from affectkit.data.split import Split
 from affectkit.errors import DataError, UsageError
 from affectkit.evaluation.class_counts import judged
 from affectkit.evaluation.thresholds import missed_thresholds, parse_thresholds
@@ -178,7 +179,7 @@ def _test_at(
     if settings.alter:
         check_looks(task.spec, "--alter")
         context.input_transform = alteration(settings.alter, task.spec)
-        reporter.note(f"images altered: {parse(settings.alter)}")
+        reporter.note(f"images altered: {parse_corruption(settings.alter)}")
     folder = settings.results
     if folder is not None:
         context.group.together(lambda: str(fresh_folder(folder, force=settings.force, name="--results")))
@@ -284,7 +285,7 @@ def check_looks(spec: InputSpec, what: str) -> None:
 
 def alteration(text: str, spec: InputSpec) -> Callable[[torch.Tensor], torch.Tensor]:
     """What ``--alter`` means, on colour images (B, 3, H, W) in [0, 1]; where ``spec`` is of gray ones, their luma."""
-    chosen = parse(text)
+    chosen = parse_corruption(text)
     if chosen.strength is not None:  # now, not when the first batch comes
         check_strength(CORRUPTIONS.resolve(chosen.name), chosen.name, chosen.strength)
 

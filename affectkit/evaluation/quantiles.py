@@ -17,9 +17,9 @@ from affectkit.core.csv_tables import write_table
 from affectkit.core.files import fresh_folder, write_json
 from affectkit.core.progress import Reporter
 from affectkit.core.registry import nearest
+from affectkit.core.text import some
 from affectkit.core.version import VERSION
-from affectkit.data.layouts.table_checks import Faults
-from affectkit.data.split import some
+from affectkit.data.layouts.table_errors import TableErrors
 from affectkit.errors import DataError, UsageError
 from affectkit.evaluation.thresholds import missed_thresholds, parse_thresholds
 from affectkit.metrics.quantiles import Quantiles, quantile_means
@@ -170,7 +170,7 @@ def _place(path: Path, header: list[str], name: str) -> int:
 
 def _read_rows(path: Path, reader: Any, places: list[int], *, width: int) -> Pairs:
     """The rows after the header, two numbers kept of each."""
-    faults = Faults(path, every=True)
+    faults = TableErrors(path, every=True)
     columns, left_out = (array("d"), array("d")), []
     for row in reader:
         if not row:
@@ -191,7 +191,7 @@ def _read_rows(path: Path, reader: Any, places: list[int], *, width: int) -> Pai
     return Pairs(path, actual, predicted, left_out)
 
 
-def _number(cell: str, faults: Faults, line: int) -> float:
+def _number(cell: str, faults: TableErrors, line: int) -> float:
     """The number in a cell; NaN where it is empty, and where it is a fault."""
     if cell.lower() in EMPTY:
         return math.nan

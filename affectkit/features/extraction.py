@@ -12,17 +12,11 @@ import torch
 from torch import nn
 from torch.utils.data import Dataset
 
+from affectkit.core.process import processors
 from affectkit.core.progress import Reporter
 from affectkit.core.randomness import address, numpy_generator
 from affectkit.core.spec import InputSpec
-from affectkit.data.loading.loaders import (
-    EVALUATION,
-    ReadFailure,
-    TrainingKeys,
-    close_loader,
-    make_loader,
-    processors,
-)
+from affectkit.data.loading.loaders import EVALUATION, ReadFailure, TrainingKeys, close_loader, make_loader
 from affectkit.data.loading.transforms import RANGES, apply, draw
 from affectkit.data.media.images import DECODING, load_for
 from affectkit.data.split import Split

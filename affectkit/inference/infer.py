@@ -15,11 +15,12 @@ from torch import nn
 
 from affectkit.checkpoints.checkpoint import find_checkpoint, load_model, make_task, notes_on, told_fit
 from affectkit.core.files import read_json
-from affectkit.core.names import counted, readable
+from affectkit.core.names import readable
 from affectkit.core.pixels import pixels_up_to
 from affectkit.core.progress import Reporter
 from affectkit.core.shards import Shard
 from affectkit.core.spec import InputSpec
+from affectkit.core.text import counted
 from affectkit.core.version import VERSION
 from affectkit.data.faces.detection import Face, Finder
 from affectkit.data.loading.face_crops import PathFaces, collate_faces

@@ -13,7 +13,8 @@ from typing import Any
 
 from affectkit.core.files import read_json, sha256, sync, to_json, write_json
 from affectkit.core.progress import Reporter
-from affectkit.core.shards import POSITION, Part, merged, read_parts
+from affectkit.core.shard_parts import Part, merged, read_parts
+from affectkit.core.shards import POSITION
 from affectkit.errors import DataError, UsageError
 from affectkit.inference.journal import INPUTS_COLUMNS, input_values, read_inputs
 from affectkit.inference.prediction_table import (

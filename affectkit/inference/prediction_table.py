@@ -12,13 +12,10 @@ from pathlib import Path
 from typing import IO, Any
 
 from affectkit.core.files import read_json, sync, whole_file, write_json
-from affectkit.core.names import counted, readable
-from affectkit.core.shards import (
+from affectkit.core.names import readable
+from affectkit.core.shard_parts import (
     PART_RECORD,
-    POSITION,
-    Listing,
     Part,
-    Shard,
     Table,
     begin_part,
     damage,
@@ -27,6 +24,8 @@ from affectkit.core.shards import (
     read_record,
     refuse_other_counts,
 )
+from affectkit.core.shards import POSITION, Listing, Shard
+from affectkit.core.text import counted
 from affectkit.data.loading.loaders import ReadFailure
 from affectkit.data.media.file_identity import Mark
 from affectkit.data.media.file_kinds import PassedOver

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from affectkit.data.split import some
+from affectkit.core.text import some
 from affectkit.errors import DataError, UsageError
 
 PUBLISHED = ("corruption_type", "difficulty", "valid_acc")

@@ -13,11 +13,12 @@ import torch
 
 from affectkit.core.progress import Reporter, Silent
 from affectkit.core.spec import InputSpec
+from affectkit.core.text import some
 from affectkit.corruptions import base
 from affectkit.corruptions.vca_study import luma
 from affectkit.data.layouts.discovery import find
 from affectkit.data.media.images import is_image_name
-from affectkit.data.split import Split, some
+from affectkit.data.split import Split
 from affectkit.errors import DataError
 from affectkit.runtime.context import RunContext
 

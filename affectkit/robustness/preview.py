@@ -9,7 +9,7 @@ import torch
 
 from affectkit.core.progress import Reporter
 from affectkit.core.spec import InputSpec
-from affectkit.corruptions import SEVERITIES, corrupt, several
+from affectkit.corruptions import SEVERITIES, corrupt, parse_corruptions
 from affectkit.corruptions.base import scale_of
 from affectkit.data.media.images import load_for
 from affectkit.errors import UsageError
@@ -39,7 +39,7 @@ def draw_sheet(
         raise UsageError(f"--preview {output} must end in .png.", f"For example {output.with_suffix('.png')}.")
     if output.exists() and not force:
         raise UsageError(f"--preview {output} is there already.", "Name another file, or add --force to replace it.")
-    names = several(corruptions)
+    names = parse_corruptions(corruptions)
     pixels = load_for(image, InputSpec("", size, size))
     batch = torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 255
     chosen = scale_of((size, size)) if scale == "auto" else scale

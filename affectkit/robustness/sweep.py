@@ -17,7 +17,7 @@ from affectkit.core.files import fresh_folder, read_json, write_json
 from affectkit.core.pixels import pixels_up_to
 from affectkit.core.progress import Reporter, Silent
 from affectkit.core.version import VERSION
-from affectkit.corruptions import several
+from affectkit.corruptions import parse_corruptions
 from affectkit.corruptions.base import scale_of
 from affectkit.data.loading.loaders import (
     Held,
@@ -148,7 +148,7 @@ class Sweep:
                 )
 
     def _steps(self) -> list[Step]:
-        names, levels = several(self.settings.corruptions), parse_severities(self.settings.severities)
+        names, levels = parse_corruptions(self.settings.corruptions), parse_severities(self.settings.severities)
         root = self.settings.corrupted_root
         if root is None:
             return [Step(name, level) for name in names for level in levels]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from affectkit.config import setting
 from affectkit.core.assets import BUILTIN, BUILTIN_MODEL, PREFIX
-from affectkit.corruptions import parse as parse_corruption
+from affectkit.corruptions import parse_corruption
 from affectkit.errors import UsageError
 from affectkit.settings.audiovisual import published_mask, published_mode
 from affectkit.settings.label_tables import chosen_classes, followed_links, ignored_columns

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from affectkit.config import setting
-from affectkit.corruptions import SCALES, SEVERITIES, several
+from affectkit.corruptions import SCALES, SEVERITIES, parse_corruptions
 from affectkit.errors import UsageError
 from affectkit.settings.evaluation import Tested
 from affectkit.settings.training import DATA, RUN, fitting
@@ -46,7 +46,7 @@ class RobustnessSettings(Tested):
     corruptions: str = setting(
         "benchmark",
         "benchmark (the fifteen), validation (the four held out), all (both), alterations (VCA's), or names.",
-        check=several,
+        check=parse_corruptions,
         group=CORRUPTION,
         metavar="GROUP|NAME,...",
     )

@@ -24,7 +24,8 @@ from affectkit.config import option_name
 from affectkit.core.assets import model_file
 from affectkit.core.files import fresh_folder
 from affectkit.core.progress import Reporter
-from affectkit.core.shards import Shard, is_complete
+from affectkit.core.shard_parts import is_complete
+from affectkit.core.shards import Shard
 from affectkit.errors import DataError, RunError, UsageError
 from affectkit.runtime.distributed import launched
 from affectkit.slurm.job import Job, Work, modified

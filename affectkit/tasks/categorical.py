@@ -12,7 +12,8 @@ import torch
 
 from affectkit.core.randomness import address
 from affectkit.core.spec import InputSpec
-from affectkit.data.split import Split, some
+from affectkit.core.text import some
+from affectkit.data.split import Split
 from affectkit.errors import DataError, UsageError
 from affectkit.losses import LOSSES, parse_loss
 from affectkit.losses.distribution import weighted_sum

@@ -22,7 +22,7 @@ from test_architecture import HEAVY
 from affectkit.cli.app import app
 from affectkit.cli.completion_shells import script
 from affectkit.cli.completion_values import NAMES, PATHS, SHELLS, known_names
-from affectkit.corruptions import parse, several
+from affectkit.corruptions import parse_corruption, parse_corruptions
 from affectkit.losses import parse_loss
 from affectkit.models.registry import check_model
 from affectkit.models.v1.parts import parse_parts
@@ -118,7 +118,7 @@ def test_what_is_offered(answers, asked):
 
 
 def test_no_name_is_offered_that_is_refused():
-    check = {"model": check_model, "loss": parse_loss, "alter": parse, "corruptions": several}
+    check = {"model": check_model, "loss": parse_loss, "alter": parse_corruption, "corruptions": parse_corruptions}
     check |= {"v1": parse_parts, "faces": parse_faces}
     known = known_names()
     assert set(known) == set(NAMES) > set(check)

@@ -9,7 +9,8 @@ import random
 import pytest
 
 from affectkit.core.files import inner_path, to_json, write_text
-from affectkit.core.names import counted, read_name, readable, written_name
+from affectkit.core.names import read_name, readable, written_name
+from affectkit.core.text import counted
 
 NAMES = [
     b"plain.png",

@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from affectkit.corruptions import CORRUPTIONS, GROUPS, Chosen, corrupt, parse
+from affectkit.corruptions import CORRUPTIONS, GROUPS, CorruptionChoice, corrupt, parse_corruption
 from affectkit.corruptions.base import scale_of
 from affectkit.corruptions.vca_study import COLOR, GRAYSCALE, LIGHTING, NOISE
 from affectkit.errors import UsageError
@@ -101,9 +101,15 @@ def test_severities_grow():
 
 
 def test_names_severities_and_strengths_from_text():
-    assert parse("noise") == Chosen("noise", 3) and parse(" color:5 ") == Chosen("color", 5)
-    assert parse("lighting=1.7") == Chosen("lighting", 3, 1.7)
-    assert [str(parse(text)) for text in ("noise", "color:1", "noise=0.02")] == ["noise:3", "color:1", "noise=0.02"]
+    assert parse_corruption("noise") == CorruptionChoice("noise", 3) and parse_corruption(
+        " color:5 "
+    ) == CorruptionChoice("color", 5)
+    assert parse_corruption("lighting=1.7") == CorruptionChoice("lighting", 3, 1.7)
+    assert [str(parse_corruption(text)) for text in ("noise", "color:1", "noise=0.02")] == [
+        "noise:3",
+        "color:1",
+        "noise=0.02",
+    ]
     assert set(GROUPS["alterations"]) <= set(CORRUPTIONS)
     for text, told in {
         "nois": "did you mean noise",
@@ -113,7 +119,7 @@ def test_names_severities_and_strengths_from_text():
         "": "unknown corruption",
     }.items():
         with pytest.raises(UsageError, match=told):
-            parse(text)
+            parse_corruption(text)
 
 
 def test_what_is_no_image_or_no_level_is_refused():

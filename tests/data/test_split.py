@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from affectkit.core.text import some
 from affectkit.data.layouts.tables import read_tables
-from affectkit.data.split import Split, some, split_off
+from affectkit.data.split import Split, split_off
 from affectkit.errors import DataError, UsageError
 
 

@@ -306,7 +306,7 @@ def test_options_of_other_models_are_told(place, tmp_path):
 @pytest.mark.parametrize("alter", ["noise=0.01", "color:2", "lighting", "grayscale"])
 def test_altered_images_are_what_the_model_sees(run, place, alter):
     """Against the same alteration of each image by itself, straight through the model."""
-    from affectkit.corruptions import corrupt, parse
+    from affectkit.corruptions import corrupt, parse_corruption
 
     root, result = run
     chosen = TestSettings(
@@ -314,7 +314,7 @@ def test_altered_images_are_what_the_model_sees(run, place, alter):
     )
     summary = run_test(chosen, reporter=Silent())
     assert summary["altered"] == alter and summary["metrics"]["rmse"] != result["test"]["rmse"]
-    model, how = affectkit.load(root), parse(alter)
+    model, how = affectkit.load(root), parse_corruption(alter)
     errors = []
     for row in rows_of(place / "ratings.csv"):
         if row["split"] != "test":

@@ -21,9 +21,10 @@ from safetensors.numpy import save_file
 from affectkit.core.files import cache_folder, whole_file
 from affectkit.core.folders import is_hidden
 from affectkit.core.progress import Reporter, Silent
+from affectkit.core.text import some
 from affectkit.data.layouts.tables import EXACT_TOLERANCE
 from affectkit.data.media.images import is_image_name
-from affectkit.data.split import Split, some
+from affectkit.data.split import Split
 from affectkit.errors import DataError
 
 CLASSES = (

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from affectkit.core.registry import nearest
+from affectkit.core.text import some
 from affectkit.data.layouts.class_words import EMOTIONS, OTHERS, is_emotion, words_of
-from affectkit.data.split import some
 from affectkit.errors import DataError
 
 if TYPE_CHECKING:
-    from affectkit.data.layouts.tables import Table
+    from affectkit.data.layouts.table import Table
 
 SUM_TOLERANCE = 1e-3
 FEW, SEVERAL = 5, 10

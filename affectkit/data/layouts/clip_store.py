@@ -16,7 +16,8 @@ import numpy as np
 from affectkit.core.clipspec import ClipSpec
 from affectkit.core.files import read_json
 from affectkit.core.randomness import address
-from affectkit.data.split import Split, some
+from affectkit.core.text import some
+from affectkit.data.split import Split
 from affectkit.errors import AffectkitError, DataError
 
 FORMAT = 1

@@ -16,6 +16,7 @@ import numpy as np
 
 from affectkit.core.folders import broken_links, is_file, is_folder, is_hidden
 from affectkit.core.progress import Reporter, Silent
+from affectkit.core.text import some
 from affectkit.data.layouts import affectnet_fused, clip_store, tinyimagenet
 from affectkit.data.layouts.class_columns import Choice
 from affectkit.data.layouts.class_names import check_numbers
@@ -23,7 +24,7 @@ from affectkit.data.layouts.rating_scale import Scale
 from affectkit.data.layouts.tables import header_of, read_tables
 from affectkit.data.media.file_kinds import PassedOver
 from affectkit.data.media.images import is_image_name
-from affectkit.data.split import Split, some
+from affectkit.data.split import Split
 from affectkit.errors import DataError
 
 

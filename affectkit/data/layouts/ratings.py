@@ -11,11 +11,11 @@ import numpy as np
 from affectkit.data.layouts.rating_scale import RATINGS, SAM, SIGNED, Scale, scale_text
 
 if TYPE_CHECKING:
-    from affectkit.data.layouts.table_checks import Faults
-    from affectkit.data.layouts.tables import Table
+    from affectkit.data.layouts.table import Table
+    from affectkit.data.layouts.table_errors import TableErrors
 
 
-def rating_numbers(cells: Sequence[str | None], faults: Faults, line: int) -> list[float]:
+def rating_numbers(cells: Sequence[str | None], faults: TableErrors, line: int) -> list[float]:
     """The ratings of a row in the order of ``RATINGS``; NaN for a dimension without a column (None).
 
     What is empty or not a finite number is a fault.

@@ -16,7 +16,7 @@ from affectkit.core.files import relative
 from affectkit.data.layouts.class_columns import Choice, Columns, decide, refuse
 from affectkit.data.layouts.rating_scale import RATINGS
 from affectkit.data.layouts.ratings import rating_numbers
-from affectkit.data.layouts.table_checks import Faults
+from affectkit.data.layouts.table_errors import TableErrors
 from affectkit.errors import DataError
 
 RESERVED = frozenset(
@@ -53,9 +53,9 @@ class Cells:
         self.values: list[list[float]] = []
         self.bad: dict[str, list[tuple[int, str]]] = {}
         self.ratings: list[list[float]] = []
-        self.of_ratings = Faults(path, every=every)
+        self.of_ratings = TableErrors(path, every=every)
         self.sources: list[str] | None = [] if {"source", "draw"} <= places.keys() else None
-        self.faults = Faults(path, every=every)
+        self.faults = TableErrors(path, every=every)
 
     def add(self, row: list[str], line: int, *, width: int) -> None:
         """One row; a fault where it is malformed."""
@@ -142,7 +142,7 @@ class Cells:
         return classes, {name: f"{columns.samples(name)}: {why}" for name, why in others.items()}, counted
 
 
-def _identity(root: Path, name: str, faults: Faults, line: int) -> str:
+def _identity(root: Path, name: str, faults: TableErrors, line: int) -> str:
     """``name`` as the item's identity; what cannot be a file under ``root`` is a fault. Links are judged later."""
     if not name:
         faults.add("filename is empty", line)
@@ -157,14 +157,14 @@ def _identity(root: Path, name: str, faults: Faults, line: int) -> str:
     return posixpath.normpath(name) if "//" in name or "./" in name or name.endswith("/") else name
 
 
-def _label(cell: str, faults: Faults, line: int) -> str:
+def _label(cell: str, faults: TableErrors, line: int) -> str:
     label = text_of(cell)
     if not label:
         faults.add("label is empty", line)
     return label
 
 
-def _split_value(cell: str, faults: Faults, line: int) -> str:
+def _split_value(cell: str, faults: TableErrors, line: int) -> str:
     value = SPLIT_VALUES.get(cell.strip().lower())
     if value is None:
         faults.add(f"split must be one of {', '.join(SPLIT_VALUES)}", line, repr(cell))

@@ -1,71 +1,23 @@
-"""Faults of tables, told by line and all together; the files that tables name."""
+"""TableErrors of tables, told by line and all together; the files that tables name."""
 
 from __future__ import annotations
 
 import os
 from collections import Counter, defaultdict
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from affectkit.core.folders import is_file
+from affectkit.core.text import some
 from affectkit.data.layouts.links import HINT, INSIDE, Links, not_there
-from affectkit.data.split import some
 from affectkit.errors import DataError
 
 if TYPE_CHECKING:
-    from affectkit.data.layouts.tables import Table
+    from affectkit.data.layouts.table import Table
 
 OUTSIDE = "links that lead out of the table's folder"
 _SCAN_FROM = 32
 """From so many files of one folder on, the folder is listed once; below, each file is asked for."""
-
-
-class Faults:
-    """Faults of a table by kind, told together.
-
-    Args:
-        every: name every line, not the first ten alone.
-    """
-
-    def __init__(self, path: Path, *, every: bool = False) -> None:
-        self.path = path
-        self.every = every
-        self.found: dict[str, list[str]] = defaultdict(list)
-        self.lines: dict[str, list[int]] = defaultdict(list)
-
-    def add(self, kind: str, line: int, what: str = "") -> None:
-        """One more fault; ``kind`` is the rule that is broken, ``what`` the value."""
-        self.found[kind].append(f"{line} ({what})" if what else str(line))
-        self.lines[kind].append(line)
-
-    def take(self, other: Faults) -> None:
-        """Those of ``other``, too."""
-        for kind, texts in other.found.items():
-            self.found[kind] += texts
-            self.lines[kind] += other.lines[kind]
-
-    def check(self, hint: str = "") -> None:
-        """Raise a DataError that lists all faults, if there are any."""
-        if self.found:
-            kinds = [
-                f"{kind}: line{'s' * (len(at) > 1)} {some(at)}{self._all(kind)}" for kind, at in self.found.items()
-            ]
-            text = kinds[0] if len(kinds) == 1 else "\n  - " + "\n  - ".join(kinds)
-            raise DataError(f"table {self.path}: {text}.", hint)
-
-    def _all(self, kind: str) -> str:
-        """Every line of a fault, where not all have been named, with neighbours folded."""
-        lines = sorted(set(self.lines[kind]))
-        if not self.every or len(self.lines[kind]) <= 10:
-            return ""
-        spans: list[list[int]] = []
-        for line in lines:
-            if spans and line == spans[-1][1] + 1:
-                spans[-1][1] = line
-            else:
-                spans.append([line, line])
-        return " (all: " + ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in spans) + ")"
 
 
 def check_repeats(tables: Mapping[str, Table]) -> None:

@@ -19,9 +19,10 @@ from pathlib import Path
 import numpy as np
 
 from affectkit.core.folders import is_hidden
-from affectkit.data.layouts.table_checks import Faults
+from affectkit.core.text import some
+from affectkit.data.layouts.table_errors import TableErrors
 from affectkit.data.media.images import is_image_name
-from affectkit.data.split import Split, some
+from affectkit.data.split import Split
 from affectkit.errors import DataError
 
 TABLE = "val_annotations.txt"
@@ -69,7 +70,7 @@ def read_annotated(name: str, root: Path, folder: Path, classes: Sequence[str] =
     rows = [(number, line.split("\t")) for number, line in enumerate(_lines(table), 1) if line.strip()]
     classes = tuple(classes) or listed_classes(root) or tuple(sorted({row[1] for _, row in rows if len(row) > 1}))
     position = {label: index for index, label in enumerate(classes)}
-    faults = Faults(table)
+    faults = TableErrors(table)
     labels: dict[str, int] = {}
     named: dict[str, int] = {}
     for number, row in rows:
@@ -94,7 +95,7 @@ def read_annotated(name: str, root: Path, folder: Path, classes: Sequence[str] =
     return Split(name, root, [f"{prefix}/{IMAGES}/{image}" for image in images], classes, labels=numbers)
 
 
-def _refuse(faults: Faults, without: list[str], folder: Path, classes: int) -> None:
+def _refuse(faults: TableErrors, without: list[str], folder: Path, classes: int) -> None:
     """Raise a DataError with everything that is wrong, if anything is."""
     count = sum(map(len, faults.found.values()))
     if not count and not without:

@@ -19,11 +19,11 @@ import psutil
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from affectkit.core.names import counted
-from affectkit.core.process import end_with_parent, keep_freed_memory
+from affectkit.core.process import end_with_parent, keep_freed_memory, processors
 from affectkit.core.progress import Reporter
 from affectkit.core.randomness import numpy_generator
 from affectkit.core.spec import InputSpec
+from affectkit.core.text import counted
 from affectkit.data.loading.transforms import RANGES, apply, draw
 from affectkit.data.media.images import load_for
 from affectkit.data.media.in_memory import Given
@@ -293,12 +293,6 @@ def choose_workers(asked: int | None, *, held: bool, on_cpu: bool = False, proce
     if on_cpu:
         return min(8, processors() // (4 * processes)), f"the network has most of {processors()} processors"
     return min(8, max(1, processors() // (2 * processes))), f"of {processors()} processors"
-
-
-def processors() -> int:
-    """Processors that this process may use, which under Slurm are fewer than the machine has."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 def choose_cache(asked: str, count: int, spec: InputSpec) -> bool:

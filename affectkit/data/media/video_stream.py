@@ -13,7 +13,7 @@ from av.error import FFmpegError
 from av.stream import Disposition
 from av.video.reformatter import VideoReformatter
 
-from affectkit.data.loading.loaders import processors
+from affectkit.core.process import processors
 from affectkit.data.media.video_clip import CUT, ClipFault, check_clip_file, lacking_bytes, opened, seconds_of
 
 TICK = 1e-6

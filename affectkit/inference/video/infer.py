@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from affectkit.core.names import counted
 from affectkit.core.progress import Reporter
 from affectkit.core.spec import InputSpec
+from affectkit.core.text import counted
 from affectkit.data.faces.detection import Finder
 from affectkit.data.media.animation_stream import reader_of
 from affectkit.data.media.camera import Camera

@@ -10,7 +10,8 @@ from typing import IO, Any
 
 from affectkit.core.csv_tables import number
 from affectkit.core.files import inner_path, read_json, to_json, whole_file, write_json
-from affectkit.core.names import counted, readable
+from affectkit.core.names import readable
+from affectkit.core.text import counted
 from affectkit.data.media.file_identity import Mark
 from affectkit.errors import CheckpointError, UsageError
 from affectkit.inference.inputs import Item

@@ -24,7 +24,7 @@ import numpy as np
 
 from affectkit.errors import DataError, UsageError
 from affectkit.prep.augmentation import allowed_transforms as rules
-from affectkit.prep.augmentation.pipeline import FULL, walk
+from affectkit.prep.augmentation.specification import FULL, walk
 
 _importing = threading.Lock()
 

@@ -19,13 +19,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image, JpegImagePlugin
 
+from affectkit.core.files import digest_bytes
 from affectkit.data.media.image_formats import open_picture, refuse_raw
 from affectkit.data.media.images import orientation_of, telling
 from affectkit.data.media.pixel_limits import check_file, check_size, limit_of
 from affectkit.errors import DataError, UsageError
 from affectkit.prep.augmentation.jpeg_headers import plain_header
-from affectkit.prep.augmentation.pipeline import FULL
-from affectkit.prep.datasplit.journal import digest_bytes
+from affectkit.prep.augmentation.specification import FULL
 
 if TYPE_CHECKING:
     from affectkit.prep.augmentation.pipeline import Pipeline
@@ -163,7 +163,7 @@ def augment_many(
         quality: as ``write_picture``.
 
     Returns:
-        The content hash of each copy (``journal.digest_of``), and what the copies do not keep of the original, in
+        The content hash of each copy (``files.digest_of``), and what the copies do not keep of the original, in
         phrases: none for all but palettes, CMYK, 1-bit images and animations.
 
     Raises:

@@ -21,14 +21,12 @@ from typing import TYPE_CHECKING, Any
 from affectkit.core.randomness import address
 from affectkit.errors import DataError
 from affectkit.prep.augmentation import allowed_transforms as rules
+from affectkit.prep.augmentation.specification import BUILT_IN, FULL, canonical, kind_of, walk
 
 if TYPE_CHECKING:
     import numpy as np
 
     from affectkit.prep.augmentation.building import Ready
-
-BUILT_IN = "built-in"
-FULL = {"uint8": 255, "uint16": 65535}
 
 _here = threading.local()  # built pipelines by identity; the objects hold their random state, so a thread has its own
 
@@ -54,7 +52,7 @@ class Pipeline:
         Two pipelines of one identity give the same pixels.
         """
         versions = [importlib.metadata.version("albumentations"), importlib.metadata.version("numpy").split(".")[0]]
-        text = json.dumps([_canonical(self.spec["transform"]), *versions], sort_keys=True, separators=(",", ":"))
+        text = json.dumps([canonical(self.spec["transform"]), *versions], sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
 
     def apply(self, pixels: np.ndarray, *, seed: int, name: str, draw: int) -> np.ndarray:
@@ -95,7 +93,9 @@ class Pipeline:
         yield from walk(self.spec["transform"])
 
     def _check_sixteen_bit(self, name: str) -> None:
-        found = [f"{place} {kind}" for place, _, node in self.transforms() if (kind := _kind(node)) in rules.EIGHT_BIT]
+        found = [
+            f"{place} {kind}" for place, _, node in self.transforms() if (kind := kind_of(node)) in rules.EIGHT_BIT
+        ]
         if found:
             raise DataError(
                 f"{name} has 16 bits a channel, and {', '.join(found)} (pipeline {self.source}) works on 8 bits.",
@@ -126,26 +126,3 @@ def load_pipeline(path: Path | None) -> Pipeline:
 
     spec, notes = read_pipeline(Path(path))
     return Pipeline(spec, source=str(path), notes=notes)
-
-
-def walk(node: dict[str, Any], place: str = "transform", depth: int = 0) -> Iterator[tuple[str, int, dict[str, Any]]]:
-    """(place, depth, node) of ``node`` and all below it, such as ``("transforms[2].OneOf[0]", 2, {...})``."""
-    yield place, depth, node
-    for number, child in enumerate(node.get("transforms", ())):
-        inner = f"transforms[{number}]" if depth == 0 else f"{place}.{_kind(node)}[{number}]"
-        yield from walk(child, inner, depth + 1)
-
-
-def _kind(node: dict[str, Any]) -> str:
-    return node["__class_fullname__"]
-
-
-def _canonical(value: Any) -> Any:
-    """Whole floats as integers: 1 and 1.0 are the same probability."""
-    if isinstance(value, dict):
-        return {key: _canonical(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_canonical(item) for item in value]
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    return value

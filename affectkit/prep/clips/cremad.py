@@ -15,14 +15,14 @@ import numpy as np
 
 from affectkit.core.clipspec import CREMAD, at_level
 from affectkit.core.progress import Reporter
+from affectkit.core.stopping import Stopping
+from affectkit.core.text import some
 from affectkit.data.media.spectrograms import mel_decibels, to_store
 from affectkit.data.media.video_clip import check_clip_file, read_clip
-from affectkit.data.split import some
 from affectkit.errors import DataError
 from affectkit.prep.clips.manifest import ClipReport
 from affectkit.prep.clips.prepare import Dataset, divided, run
 from affectkit.prep.clips.store_writer import Fault, Item, Recipe
-from affectkit.prep.datasplit.file_moves import Stopping
 
 EMOTIONS = {
     "ANG": "anger", "DIS": "disgust", "FEA": "fear", "HAP": "happiness", "NEU": "neutral", "SAD": "sadness",

@@ -17,17 +17,17 @@ from affectkit.core.clipspec import EMOVOXCELEB
 from affectkit.core.files import whole_file
 from affectkit.core.folders import list_files
 from affectkit.core.progress import Reporter
+from affectkit.core.stopping import Stopping
+from affectkit.core.text import some
 from affectkit.data.layouts.clip_store import FRAME_LABELS
 from affectkit.data.layouts.links import Links
 from affectkit.data.media.images import is_image_name, read_image
 from affectkit.data.media.spectrograms import mel_decibels, to_store
 from affectkit.data.media.video_clip import ClipFault, check_clip_file, read_clip
-from affectkit.data.split import some
 from affectkit.errors import DataError
 from affectkit.prep.clips.manifest import ClipReport, begin_again
 from affectkit.prep.clips.prepare import Dataset, divided, run
 from affectkit.prep.clips.store_writer import Item, Recipe
-from affectkit.prep.datasplit.file_moves import Stopping
 
 EMOTIONS = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt")
 FRAMES, AUDIO, TABLE = "frames", "audio", "labels.csv"

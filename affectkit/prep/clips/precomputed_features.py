@@ -15,14 +15,14 @@ from safetensors.numpy import load_file
 
 from affectkit.core.clipspec import FEATURES
 from affectkit.core.progress import Reporter
+from affectkit.core.stopping import Stopping
+from affectkit.core.text import some
 from affectkit.data.layouts.links import Links
 from affectkit.data.media.video_clip import ClipFault
-from affectkit.data.split import some
 from affectkit.errors import DataError
 from affectkit.prep.clips.manifest import ClipReport
 from affectkit.prep.clips.prepare import Dataset, Sides, divided, run
 from affectkit.prep.clips.store_writer import Item, Recipe
-from affectkit.prep.datasplit.file_moves import Stopping
 
 TABLE = "features.csv"
 ENDINGS = (".safetensors", ".npz")

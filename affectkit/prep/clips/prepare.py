@@ -9,14 +9,14 @@ from typing import Any
 
 from affectkit.core.files import fresh_folder
 from affectkit.core.progress import Reporter
+from affectkit.core.stopping import Stopping
+from affectkit.core.text import some
 from affectkit.data.layouts.clip_store import is_prepared
 from affectkit.data.media.video_clip import ClipFault
-from affectkit.data.split import some
 from affectkit.errors import DataError, UsageError
 from affectkit.prep.clips import split as splitting
 from affectkit.prep.clips.manifest import ClipReport, Prepared, Row, finish
 from affectkit.prep.clips.store_writer import Fault, Item, Recipe, refuse_faults, write_store
-from affectkit.prep.datasplit.file_moves import Stopping
 
 
 @dataclass(frozen=True)

@@ -18,15 +18,15 @@ from affectkit.core.folders import list_files
 from affectkit.core.libraries import load_library
 from affectkit.core.progress import Reporter
 from affectkit.core.randomness import address
+from affectkit.core.stopping import Stopping
+from affectkit.core.text import some
 from affectkit.data.media.file_kinds import is_video_name
 from affectkit.data.media.spectrograms import mel_decibels, to_store
 from affectkit.data.media.video_clip import check_clip_file, read_clip
-from affectkit.data.split import some
 from affectkit.errors import DataError
 from affectkit.prep.clips.manifest import ClipReport
 from affectkit.prep.clips.prepare import Dataset, divided, run
 from affectkit.prep.clips.store_writer import Item, Recipe
-from affectkit.prep.datasplit.file_moves import Stopping
 
 EMOTIONS = ("anger", "disgust", "fear", "happiness", "sadness", "surprise")
 LONGEST = 60.0

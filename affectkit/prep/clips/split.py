@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from affectkit.core.randomness import address, numpy_generator
+from affectkit.core.text import some
 from affectkit.data.layouts.clip_store import SPLITS
-from affectkit.data.split import some
 from affectkit.errors import DataError, UsageError
 
 SHARES = (0.8, 0.1, 0.1)

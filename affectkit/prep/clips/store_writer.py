@@ -20,13 +20,12 @@ import numpy as np
 
 from affectkit.core.clipspec import DECIBELS, ClipSpec
 from affectkit.core.files import read_json, to_json, whole_file, write_json
-from affectkit.core.process import end_with_parent, keep_freed_memory
+from affectkit.core.process import end_with_parent, keep_freed_memory, processors
 from affectkit.core.progress import Reporter
+from affectkit.core.stopping import Never, Stopping
 from affectkit.data.layouts.clip_store import FORMAT, MANIFEST, PARTIAL, STORE, STORED
-from affectkit.data.loading.loaders import processors
 from affectkit.data.media.video_clip import ClipFault
 from affectkit.errors import DataError, RunError
-from affectkit.prep.datasplit.file_moves import Never, Stopping
 
 SHARD = 32
 """Clips of one file: small enough that little is lost where a run is killed, large enough that files stay few."""

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from affectkit.core.files import digest_bytes
 from affectkit.data.layouts.links import INSIDE, Links
 from affectkit.errors import DataError, UsageError
-from affectkit.prep.datasplit.journal import digest_bytes
 
 _ENDS = {b"\xff\xd8\xff": b"\xff\xd9", b"\x89PNG\r\n\x1a\n": b"IEND\xaeB`\x82"}  # of a whole JPEG and PNG
 _SPLITS = ("train", "test", "valid", "val", "validation")

@@ -12,12 +12,13 @@ import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
-from affectkit.core.files import sync
+from affectkit.core.files import digest_bytes, digest_of, sync
 from affectkit.core.progress import Reporter
-from affectkit.errors import AffectkitError, DataError, UsageError
-from affectkit.prep.datasplit.journal import Journal, Original, digest_bytes, digest_of, sweep_parts
+from affectkit.core.stopping import Stopping
+from affectkit.errors import DataError, UsageError
+from affectkit.prep.datasplit.journal import Journal, Original, sweep_parts
 
 _Row = TypeVar("_Row")
 LINKS = ("copy", "hardlink", "symlink", "reflink")
@@ -26,27 +27,6 @@ _STEP = 500
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 STAGE = "stage"
 _FULL = (errno.ENOSPC, errno.EDQUOT)
-
-
-class Stopping(Protocol):
-    """What says that the work shall end at the next safe place; ``runtime.shutdown.StopFlag`` is one."""
-
-    @property
-    def requested(self) -> bool:
-        """Whether it shall."""
-
-    def error(self, saved: str, hint: str) -> AffectkitError:
-        """The error to raise once it is safe."""
-
-
-class Never:
-    """Work that nothing stops."""
-
-    requested = False
-
-    def error(self, saved: str, hint: str) -> AffectkitError:
-        """Never asked for."""
-        raise NotImplementedError
 
 
 # --- one file --------------------------------------------------------------------------------------------------------

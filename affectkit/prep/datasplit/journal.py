@@ -16,7 +16,6 @@ itself, so that a run killed at any moment is finished by the same command; and 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 from collections.abc import Iterable, Mapping
@@ -240,20 +239,6 @@ class Lock:
                 if self._new:
                     self._root.rmdir()
         self._stream.close()
-
-
-def digest_of(path: Path) -> str:
-    """The content hash of a file: BLAKE2b with 128 bits, in hexadecimal."""
-    hashed = hashlib.blake2b(digest_size=16)
-    with open(path, "rb", buffering=0) as stream:
-        while data := stream.read(1 << 20):
-            hashed.update(data)
-    return hashed.hexdigest()
-
-
-def digest_bytes(data: bytes) -> str:
-    """``digest_of`` of a file that holds ``data``."""
-    return hashlib.blake2b(data, digest_size=16).hexdigest()
 
 
 def differences(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:

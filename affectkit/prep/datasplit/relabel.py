@@ -9,14 +9,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from affectkit.core.files import inside, sync
+from affectkit.core.files import digest_of, inside, sync
 from affectkit.core.progress import Reporter
+from affectkit.core.stopping import Stopping
 from affectkit.core.version import VERSION
 from affectkit.errors import DataError, UsageError
 from affectkit.prep.datasplit import file_moves, split
 from affectkit.prep.datasplit.class_folders import ignores_case
-from affectkit.prep.datasplit.file_moves import Stopping
-from affectkit.prep.datasplit.journal import Journal, Lock, Original, digest_of, find_journal
+from affectkit.prep.datasplit.journal import Journal, Lock, Original, find_journal
 from affectkit.prep.datasplit.plan import fold
 from affectkit.prep.datasplit.report import some
 from affectkit.prep.datasplit.scan import check_output_place

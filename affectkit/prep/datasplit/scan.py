@@ -12,13 +12,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from affectkit.core.files import digest_bytes
 from affectkit.core.progress import Reporter
+from affectkit.core.stopping import Stopping
 from affectkit.core.version import VERSION
 from affectkit.errors import DataError, UsageError
 from affectkit.prep.datasplit import file_moves
 from affectkit.prep.datasplit.class_folders import Listing, examine, ignores_case, list_classes, twins
-from affectkit.prep.datasplit.file_moves import Stopping
-from affectkit.prep.datasplit.journal import Journal, Made, Original, differences, digest_bytes
+from affectkit.prep.datasplit.journal import Journal, Made, Original, differences
 from affectkit.prep.datasplit.plan import SIDES, Plan, Rules, make_plan
 from affectkit.prep.datasplit.report import MANIFEST, class_rows, some
 from affectkit.prep.datasplit.workers import Crew, chunked

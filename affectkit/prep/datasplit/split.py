@@ -16,12 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from affectkit.core.files import sync, write_text
+from affectkit.core.files import digest_bytes, digest_of, sync, write_text
 from affectkit.core.progress import Reporter, Silent
+from affectkit.core.stopping import Never, Stopping
 from affectkit.errors import DataError, UsageError
 from affectkit.prep.datasplit import file_moves
-from affectkit.prep.datasplit.file_moves import Stopping
-from affectkit.prep.datasplit.journal import Journal, Lock, Made, digest_bytes, digest_of, find_journal
+from affectkit.prep.datasplit.journal import Journal, Lock, Made, find_journal
 from affectkit.prep.datasplit.plan import SIDES, Rules, make_plan
 from affectkit.prep.datasplit.report import MANIFEST, SplitReport, class_rows, manifest, straddling, tables
 from affectkit.prep.datasplit.scan import COMMAND, Options, Survey, check_output_place
@@ -53,7 +53,7 @@ def split_folder(
         DataError: files cannot be taken (unless ``options.skip``), or the disk refuses; nothing is lost.
         Stopped: by a signal, at a safe place.
     """
-    run = _Run(path, rules, options, pipeline, reporter, stopping or file_moves.Never())
+    run = _Run(path, rules, options, pipeline, reporter, stopping or Never())
     if options.output is not None:
         check_output_place(path, options.output)
     if not path.is_dir():
@@ -182,7 +182,7 @@ class _Run(Survey):
                 self.judge(bad)
                 journal = self._replan(journal, bad)
             except (DataError, UsageError):
-                _undo(journal, True, Silent(), file_moves.Never())
+                _undo(journal, True, Silent(), Never())
                 raise
 
     def _augment(self, journal: Journal) -> list[tuple[str, str]]:

@@ -9,10 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+from affectkit.core.files import digest_of
 from affectkit.core.progress import Reporter
+from affectkit.core.stopping import Stopping
 from affectkit.errors import DataError
-from affectkit.prep.datasplit.file_moves import STAGE, Stopping, is_beginning, sweep, tick, transfer
-from affectkit.prep.datasplit.journal import Journal, Original, digest_of
+from affectkit.prep.datasplit.file_moves import STAGE, is_beginning, sweep, tick, transfer
+from affectkit.prep.datasplit.journal import Journal, Original
 
 _STEP = 500
 _Row = TypeVar("_Row")

@@ -16,9 +16,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from affectkit.core.process import processors
+from affectkit.core.stopping import Stopping
 from affectkit.core.version import VERSION
 from affectkit.errors import DataError, RunError, UsageError
-from affectkit.prep.datasplit.file_moves import Stopping, place
+from affectkit.prep.datasplit.file_moves import place
 
 CLUSTER_SECONDS = 20
 _WATCH_SECONDS = 0.2
@@ -188,12 +190,6 @@ class Crew:
             if self.stopping.requested:
                 return
             yield chunk
-
-
-def processors() -> int:
-    """Processors that this process may use."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 def chunked(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:

@@ -23,8 +23,8 @@ import numpy as np
 from affectkit.core.files import sha256
 from affectkit.core.progress import Reporter, Silent
 from affectkit.core.shards import Shard
+from affectkit.core.text import some
 from affectkit.data.layouts.duplicates import COPY, Copies, contents_of_files, find_copies
-from affectkit.data.split import some
 from affectkit.errors import DataError, UsageError
 from affectkit.prep.images.ferplus_pixels import PIXEL_COLUMNS, USAGES, check_order, differs, drawn
 from affectkit.prep.images.output_folder import Output, PrepReport, with_copies

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from affectkit.data.split import some
+from affectkit.core.text import some
 from affectkit.errors import DataError
 
 USAGES = {"Training": "train", "PublicTest": "valid", "PrivateTest": "test"}

@@ -11,7 +11,7 @@ from typing import Any
 
 from affectkit.core.files import read_json, whole_file, write_json
 from affectkit.core.progress import Reporter
-from affectkit.core.shards import Part, find_parts, merged, read_parts
+from affectkit.core.shard_parts import Part, find_parts, merged, read_parts
 from affectkit.errors import DataError
 from affectkit.prep.images.output_parts import MANIFEST, census, clear, part_is_whole, seal
 

@@ -24,7 +24,8 @@ from typing import Any
 
 from affectkit.core.files import read_json, sha256, write_json, write_text
 from affectkit.core.progress import Reporter
-from affectkit.core.shards import POSITION, Listing, Part, Shard, Table, begin_part, end_part, read_record
+from affectkit.core.shard_parts import Part, Table, begin_part, end_part, read_record
+from affectkit.core.shards import POSITION, Listing, Shard
 from affectkit.core.version import VERSION
 from affectkit.data.layouts.duplicates import Copies
 from affectkit.errors import DataError, UsageError

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from affectkit.core.files import sha256
-from affectkit.core.shards import Part, damage, find_parts, rows_of
+from affectkit.core.shard_parts import Part, damage, find_parts, rows_of
 
 MANIFEST = "manifest.json"
 MARKER = ".affectkit-preparing.json"

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from affectkit.core.files import digest_of
 from affectkit.errors import DataError, UsageError
 from affectkit.prep.augmentation.lossless_images import augment_many, encode, read_picture, write_picture
 from affectkit.prep.augmentation.pipeline import load_pipeline
-from affectkit.prep.datasplit.journal import digest_of
 
 
 def noise(shape, kind=np.uint8):

@@ -10,8 +10,8 @@ import pytest
 from splitting import class_folders, in_child, tree
 
 from affectkit.core.progress import Silent
+from affectkit.core.stopping import Never
 from affectkit.errors import DataError, UsageError
-from affectkit.prep.datasplit.file_moves import Never
 from affectkit.prep.datasplit.relabel import relabel, undo_relabel
 
 SIZES = {"a": 6, "b": 5, "c": 2}

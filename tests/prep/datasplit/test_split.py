@@ -17,13 +17,14 @@ from PIL import Image
 from splitting import PUBLISHED, class_folders, in_child, picture, tree
 from support import Heard
 
+from affectkit.core.files import digest_of
 from affectkit.core.progress import Silent
+from affectkit.core.stopping import Never
 from affectkit.errors import DataError, Stopped, UsageError
 from affectkit.prep.augmentation.pipeline import load_pipeline
 from affectkit.prep.datasplit import file_moves, scan
 from affectkit.prep.datasplit import split as datasplit
 from affectkit.prep.datasplit import workers as split_workers
-from affectkit.prep.datasplit.journal import digest_of
 from affectkit.prep.datasplit.plan import Rules
 from affectkit.prep.datasplit.split import Options, split_folder, undo_split
 
@@ -46,7 +47,7 @@ def split(path: Path, output: Path | None = None, *, reporter=None, stopping=Non
 
 
 def undo(root: Path, **how):
-    return undo_split(root, **({"force": False} | how), reporter=Silent(), stopping=file_moves.Never())
+    return undo_split(root, **({"force": False} | how), reporter=Silent(), stopping=Never())
 
 
 def rows(path: Path) -> list[dict[str, str]]:
