@@ -155,6 +155,36 @@ def test_no_command_imports_another():
     assert len(commands) > 15
 
 
+RUNNERS = ("training", "evaluation", "inference", "robustness", "features", "runtime", "checkpoints")
+"""Rooms that ask tasks and models what they need, and know none by name."""
+
+
+def strings(path: Path) -> list[tuple[int, str]]:
+    """The string constants of a file with their lines, those in f-strings and ``match`` too, docstrings left out."""
+    tree = ast.parse(path.read_text())
+    parts = [node for node in ast.walk(tree) if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)]
+    apart = {id(node.value) for node in parts}
+    return [
+        (node.lineno, node.value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in apart
+    ]
+
+
+def test_no_runner_knows_a_task_or_a_model_by_name():
+    from affectkit.models.registry import MODELS
+    from affectkit.tasks import TASKS
+
+    names, faults, seen = {*TASKS, *MODELS}, [], 0
+    for name, path in modules().items():
+        if room(name) in RUNNERS:
+            found = strings(path)
+            seen += len(found)
+            faults += [f"{name}:{line}: {text!r}" for line, text in found if text in names]
+    assert faults == []
+    assert len(names) > 30 and seen > 2000, f"only {seen} strings were read"
+
+
 def commands() -> list[list[str]]:
     import typer
 

@@ -194,12 +194,12 @@ def load_model(
     spec = fitted(header.spec, fit)
     target = resolve_device(device)
     try:
-        builder = family(header.model)
+        found = family(header.model)
     except UsageError as error:
         raise CheckpointError(f"{path}: the model {header.model!r} cannot be built: {error}") from error
-    options = builder.loading(header.options, clip_weights=clip_weights)
+    options = found.checkpoint_options(header.options, {"clip_weights": clip_weights})
     try:
-        model = builder.build(header.model, header.spec, **options)
+        model = found.build(header.model, header.spec, **options)
     except (UsageError, TypeError) as error:
         raise CheckpointError(f"{path}: the model {header.model!r} cannot be built: {error}") from error
     if published:
@@ -261,7 +261,7 @@ def check_choices(published: Published | None, path: Path, mode: str | None, mas
     Raises:
         UsageError: one is given for another.
     """
-    if (mode or mask) and (published is None or published.family != "cmvqvae"):
+    if (mode or mask) and (published is None or "mode" not in published.choices):
         raise UsageError(
             f"--mode and --mask are for published CM-VQVAE files, which do not hold them; {path} is none.",
             "Leave them out.",

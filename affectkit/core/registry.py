@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import difflib
 import importlib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from affectkit.errors import UsageError
@@ -13,10 +13,24 @@ from affectkit.errors import UsageError
 
 @dataclass(frozen=True)
 class Entry:
-    """Where an object lives (``"package.module:attribute"``) and one line on what it is."""
+    """Where an object lives, and what is to be known of it without importing it.
+
+    Attributes:
+        target: ``"package.module:attribute"``.
+        summary: one line on what it is.
+        settings: settings of a run that mean something to it, and nothing to others of its kind.
+        defaults: settings that it brings in place of the general defaults.
+    """
 
     target: str
     summary: str
+    settings: tuple[str, ...] = ()
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+
+    def load(self) -> Any:
+        """Import and return the object."""
+        module, _, attribute = self.target.partition(":")
+        return getattr(importlib.import_module(module), attribute)
 
 
 class Registry(Mapping[str, Entry]):
@@ -35,11 +49,23 @@ class Registry(Mapping[str, Entry]):
         self.kind = kind
         self._entries: dict[str, Entry] = {}
 
-    def add(self, name: str, target: str, summary: str) -> None:
-        """Enter ``name``; a second entry of the same name is an error in the program."""
+    def add(
+        self,
+        name: str,
+        target: str,
+        summary: str,
+        *,
+        settings: tuple[str, ...] = (),
+        defaults: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Enter ``name``, see ``Entry``; a second entry of the same name is an error in the program."""
         if name in self._entries:
             raise ValueError(f"{self.kind} {name!r} is registered twice: {self._entries[name].target} and {target}")
-        self._entries[name] = Entry(target, summary)
+        self._entries[name] = Entry(target, summary, settings, defaults or {})
+
+    def remove(self, name: str) -> None:
+        """Take ``name`` out again: an extension that is switched off."""
+        del self._entries[self.check(name)]
 
     def __getitem__(self, name: str) -> Entry:
         return self._entries[name]
@@ -58,8 +84,11 @@ class Registry(Mapping[str, Entry]):
 
     def resolve(self, name: str) -> Any:
         """Import and return the object called ``name``."""
-        module, _, attribute = self._entries[self.check(name)].target.partition(":")
-        return getattr(importlib.import_module(module), attribute)
+        return self._entries[self.check(name)].load()
+
+    def foreign_settings(self, own: Collection[str]) -> list[str]:
+        """List the settings that mean something to entries that do not have them among their ``own``."""
+        return sorted({setting for entry in self._entries.values() for setting in entry.settings} - set(own))
 
 
 def nearest(name: str, known: Mapping[str, Any] | list[str]) -> list[str]:

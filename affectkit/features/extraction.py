@@ -22,6 +22,7 @@ from affectkit.data.media.images import DECODING, load_for
 from affectkit.data.split import Split
 from affectkit.errors import DataError
 from affectkit.features.store import FeatureStore, digest
+from affectkit.models.family import FrozenEncoderModel
 from affectkit.runtime.context import RunContext, gather_failures
 from affectkit.runtime.forward import forward_in_blocks
 from affectkit.runtime.shutdown import StopFlag
@@ -269,7 +270,7 @@ def _contents(split: Split) -> tuple[list[bytes], dict[int, ReadFailure]]:
 
 def encoder_of(model: nn.Module) -> nn.Module | None:
     """The frozen encoder of a model that has one."""
-    return getattr(model, "encoder", None)
+    return model.encoder if isinstance(model, FrozenEncoderModel) else None
 
 
 def encoder_hash(model: nn.Module) -> str:

@@ -174,12 +174,8 @@ def _infer(settings: InferSettings, *, reporter: Reporter, listed: IO[str], stdo
     context = RunContext.choose(settings.device, settings.precision)
     named = Named(settings, listed, context.group)
     model = load_model(path, device=settings.device, fit=settings.fit, **settings.of_file())
-    if (model.header.training.get("task_options") or {}).get("stage") == "autoencoder":
-        raise UsageError(
-            f"{path} is of autoencoders alone (--stage autoencoder): what tells emotions has learned nothing.",
-            "Train it on them: affectkit train --stage solver --init, with this checkpoint.",
-        )
     task = make_task(model.spec)
+    task.check_predicts(model.header.training.get("task_options") or {}, path=path)
     reporter.note(
         f"{path}: {model.header.model}, task {task.name}, {task.described()}, "
         f"{task.spec.height}x{task.spec.width}x{task.spec.channels}"

@@ -16,14 +16,13 @@ from affectkit.errors import DownloadError, UsageError
 from affectkit.models.external import hub
 from affectkit.models.external import published_distributions as distributions
 from affectkit.models.external.state_dicts import Weights
-from affectkit.models.external.weights import classes_of, copy_weights, form_of, read_weights, without_clip
+from affectkit.models.external.weights import classes_of, copy_weights, form_of, read_weights
+from affectkit.models.family import Family
 
 VGG_WIDTH = 4096
 OWN = "features."
 """What is in front of the names of a timm network in a ``Backbone``."""
 TOPS = ("linear", "mlp", "vgg", "vgg-avg")
-SETTINGS = ("pretrained", "channels", "image_size", "start_size", "dropout", "top", "top_width")
-"""Settings of a training that mean nothing to other families of models."""
 
 
 class Backbone(nn.Module):
@@ -95,82 +94,12 @@ class Backbone(nn.Module):
         return inner.shape[1]
 
 
-def build(name: str, spec: InputSpec, **options: Any) -> Backbone:
-    """The registry's builder: a ``Backbone`` for ``spec``."""
-    return Backbone(name, len(spec.classes), height=spec.height, width=spec.width, channels=spec.channels, **options)
-
-
-def last_layer(model: Backbone) -> nn.Module:
-    """What stands on the backbone: its dropout and linear layer, or all layers of another top."""
-    return model.top
-
-
-def configured(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The options of ``build`` that a training's settings mean."""
-    width = {"top_width": settings["top_width"]} if settings["top"] == "mlp" else {}
-    return {"dropout": settings["dropout"], "top": settings["top"], **width}
-
-
-def default_input(name: str, options: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Height, width, mean and std that timm's configuration names for ``name``."""
-    config = timm.get_pretrained_cfg(name)
-    _, height, width = config.input_size if config else (3, 224, 224)
-    mean, std = (config.mean, config.std) if config else ((0.5,) * 3, (0.5,) * 3)
-    return {"height": height, "width": width, "mean": tuple(mean), "std": tuple(std)}
-
-
-def starting(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Further options of ``build`` for a model that is about to be trained, not loaded."""
-    return {"pretrained": True} if settings["pretrained"] and settings["init"] is None else {}
-
-
-def loading(options: Mapping[str, Any], *, clip_weights: str | None = None) -> dict[str, Any]:
-    """The options of ``build`` for a model whose weights are about to be copied from a checkpoint with ``options``.
-
-    Raises:
-        UsageError: ``clip_weights`` are given, and there is no CLIP.
-    """
-    return without_clip(options, clip_weights)
-
-
-def fetching(name: str, options: Mapping[str, Any]) -> str:
-    """What building with these ``options`` will fetch from where; empty where all is on this machine."""
-    if not options.get("pretrained") or is_cached(name):
-        return ""
-    return f"{hub_source(name)} (once; --no-pretrained trains from scratch)"
-
-
 def hub_source(name: str) -> str:
     """Where timm would fetch the weights of ``name`` from, in words."""
     config = timm.get_pretrained_cfg(name)
     if config is None or not config.has_weights:
         return ""
     return f"{config.hf_hub_id} on huggingface.co" if config.hf_hub_id else str(config.url or config.file)
-
-
-def load_weights(model: Backbone, path: Path, *, classes: tuple[str, ...] = (), key: str | None = None) -> str:
-    """Copy weights from ``path`` into ``model`` by name; returns a sentence on what was taken.
-
-    Args:
-        path: a ``.safetensors`` file (affectkit's own among them), or a ``.pth``/``.pt``/``.bin`` state dict, which
-            is read with ``weights_only=True``, wrapped in any way that ``wrapping.unwrap`` knows. A classifier of
-            another size is left out, a 3-channel stem is summed for a 1-channel model.
-        classes: class names of ``model``; the classifier of an affectkit checkpoint, or of one that seed 001
-            published, is taken only where it has the same ones in the same order.
-        key: which set of weights is taken, see ``wrapping.unwrap``.
-
-    Raises:
-        CheckpointError: the file cannot be read, or does not hold every weight of the backbone.
-    """
-    found = read_weights(path, forms=(form_of(model.features),), key=key)
-    given, names = found.state, None
-    head = distributions.head_of(given)
-    if found.prefix.endswith(OWN):
-        found = replace(found, prefix=found.prefix.removesuffix(OWN))
-        given, names = found.state, classes_of(path) if path.suffix == ".safetensors" else classes
-    elif head is not None:
-        given, names = distributions.renamed(given, head), distributions.CLASSES
-    return _copied(model, given, found, top_too=names == classes)
 
 
 def _copied(model: Backbone, given: Mapping[str, torch.Tensor], found: Weights, *, top_too: bool) -> str:
@@ -239,3 +168,65 @@ def _vgg_top(width: int, classes: int) -> nn.Sequential:
         nn.Dropout(0.5),
         nn.Linear(VGG_WIDTH, classes),
     )
+
+
+class BackboneFamily(Family):
+    """timm's feature extractors with a classifier on top."""
+
+    def build(self, name: str, spec: InputSpec, **options: Any) -> Backbone:
+        """Build a ``Backbone`` for ``spec``."""
+        return Backbone(
+            name, len(spec.classes), height=spec.height, width=spec.width, channels=spec.channels, **options
+        )
+
+    def default_input(self, name: str, options: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+        """See ``Family.default_input``: what timm's configuration names."""
+        config = timm.get_pretrained_cfg(name)
+        _, height, width = config.input_size if config else (3, 224, 224)
+        mean, std = (config.mean, config.std) if config else ((0.5,) * 3, (0.5,) * 3)
+        return {"height": height, "width": width, "mean": tuple(mean), "std": tuple(std)}
+
+    def load_weights(
+        self, model: Backbone, path: Path, *, classes: tuple[str, ...] = (), key: str | None = None
+    ) -> str:
+        """See ``Family.load_weights``; a 3-channel stem is summed for a 1-channel model.
+
+        Args:
+            model: as ``build`` made it.
+            path: a ``.safetensors`` file (affectkit's own among them), or a ``.pth``/``.pt``/``.bin`` state dict, which
+                is read with ``weights_only=True``, wrapped in any way that ``external.state_dicts.unwrap`` knows.
+            classes: class names of ``model``; the classifier of an affectkit checkpoint, or of one that seed 001
+                published, is taken only where it has the same ones in the same order and size.
+            key: which set of weights is taken.
+
+        Raises:
+            CheckpointError: the file cannot be read, or does not hold every weight of the backbone.
+        """
+        found = read_weights(path, forms=(form_of(model.features),), key=key)
+        given, names = found.state, None
+        head = distributions.head_of(given)
+        if found.prefix.endswith(OWN):
+            found = replace(found, prefix=found.prefix.removesuffix(OWN))
+            given, names = found.state, classes_of(path) if path.suffix == ".safetensors" else classes
+        elif head is not None:
+            given, names = distributions.renamed(given, head), distributions.CLASSES
+        return _copied(model, given, found, top_too=names == classes)
+
+    def last_layer(self, model: Backbone) -> nn.Module:
+        """Return what stands on the backbone: its dropout and linear layer, or all layers of another top."""
+        return model.top
+
+    def build_options(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """See ``Family.build_options``."""
+        width = {"top_width": settings["top_width"]} if settings["top"] == "mlp" else {}
+        return {"dropout": settings["dropout"], "top": settings["top"], **width}
+
+    def initial_options(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """See ``Family.initial_options``: weights of the hub, unless others are named."""
+        return {"pretrained": True} if settings["pretrained"] and settings["init"] is None else {}
+
+    def download_source(self, name: str, options: Mapping[str, Any]) -> str:
+        """See ``Family.download_source``."""
+        if not options.get("pretrained") or is_cached(name):
+            return ""
+        return f"{hub_source(name)} (once; --no-pretrained trains from scratch)"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -20,7 +19,7 @@ from affectkit.core.randomness import address
 from affectkit.core.registry import unknown_name
 from affectkit.errors import CheckpointError, DownloadError, UsageError
 from affectkit.models.external import hub
-from affectkit.models.external.weights import read_state
+from affectkit.models.external.weights import is_weights_file, read_state
 
 RANDOM = "random"
 OPENAI = "openai"
@@ -126,7 +125,7 @@ def choose(name: str, weights: str, *, activation: str = "auto") -> ClipChoice:
         asked = activation == "quickgelu"
     elif weights == RANDOM:
         asked = own or both
-    elif is_file(weights):
+    elif is_weights_file(weights):
         if both and not own:
             raise UsageError(
                 f"the file {weights} does not tell which activation its weights were trained with.",
@@ -135,14 +134,9 @@ def choose(name: str, weights: str, *, activation: str = "auto") -> ClipChoice:
         asked = own
     else:
         asked = own
-    if weights != RANDOM and not is_file(weights):
+    if weights != RANDOM and not is_weights_file(weights):
         asked = _tag_activation(plain if config is None else name, weights, activation, own=own)
-    return ClipChoice(name, "file" if is_file(weights) else weights, asked, config)
-
-
-def is_file(weights: str) -> bool:
-    """Whether ``--clip-weights`` names a file, by its looks."""
-    return os.sep in weights or Path(weights).suffix in (".safetensors", ".pt", ".pth", ".bin")
+    return ClipChoice(name, "file" if is_weights_file(weights) else weights, asked, config)
 
 
 def _tag_activation(name: str, tag: str, activation: str, *, own: bool) -> bool:

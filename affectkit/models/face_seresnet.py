@@ -16,11 +16,9 @@ from torch import nn
 from torch.nn import functional
 
 from affectkit.core.spec import InputSpec
-from affectkit.models.external.weights import copy_own, form_of, read_weights, without_clip
+from affectkit.models.external.weights import copy_own, form_of, read_weights
+from affectkit.models.family import Family
 
-SETTINGS = ("channels", "image_size", "start_size", "dropout")
-FACES = True
-"""Its models take face crops; see ``registry.takes_faces``."""
 WIDTHS = (32, 96, 192, 256)
 BLOCKS = 2
 """Residual blocks in each of the four stages."""
@@ -117,55 +115,29 @@ def standardised(images: torch.Tensor) -> torch.Tensor:
     return centred / (deviation + FAINTEST)
 
 
-def build(name: str, spec: InputSpec, *, dropout: float = 0.3, mirror: bool = True) -> FaceNet:
-    """The registry's builder: a ``FaceNet`` for ``spec``, with random weights."""
-    return FaceNet(len(spec.classes), channels=spec.channels, dropout=dropout, mirror=mirror)
+class FaceSEResNetFamily(Family):
+    """The compact residual network for face crops."""
 
+    takes_faces = True
 
-def last_layer(model: FaceNet) -> nn.Module:
-    """Dropout and the linear layer from the averaged maps to the outputs."""
-    return model.head
+    def build(self, name: str, spec: InputSpec, *, dropout: float = 0.3, mirror: bool = True) -> FaceNet:
+        """Build a ``FaceNet`` for ``spec``, with random weights."""
+        return FaceNet(len(spec.classes), channels=spec.channels, dropout=dropout, mirror=mirror)
 
+    def default_input(self, name: str, options: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+        """See ``Family.default_input``: 48 pixels, values in [0, 1]; the network standardises by itself."""
+        return {"height": SIDE, "width": SIDE, "mean": (0.0,) * 3, "std": (1.0,) * 3}
 
-def configured(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The options of ``build`` that a training's settings mean."""
-    return {"dropout": settings["dropout"]}
+    def load_weights(self, model: FaceNet, path: Path, *, classes: tuple[str, ...] = (), key: str | None = None) -> str:
+        """See ``Family.load_weights``, and ``external.weights.copy_own`` on when the last layer is taken."""
+        hint = "Name the --model that the file was made with."
+        found = read_weights(path, forms=(form_of(model),), key=key)
+        return copy_own(model, found.state, found, classes=classes, top="head.", hint=hint)
 
+    def last_layer(self, model: FaceNet) -> nn.Module:
+        """Return dropout and the linear layer from the averaged maps to the outputs."""
+        return model.head
 
-def starting(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Nothing: no hub has weights of this network."""
-    return {}
-
-
-def loading(options: Mapping[str, Any], *, clip_weights: str | None = None) -> dict[str, Any]:
-    """The options of ``build`` for a model whose weights are about to be copied from a checkpoint with ``options``.
-
-    Raises:
-        UsageError: ``clip_weights`` are given, and there is no CLIP.
-    """
-    return without_clip(options, clip_weights)
-
-
-def default_input(name: str, options: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
-    """48 pixels, values in [0, 1]: the network standardises by itself."""
-    return {"height": SIDE, "width": SIDE, "mean": (0.0,) * 3, "std": (1.0,) * 3}
-
-
-def fetching(name: str, options: Mapping[str, Any]) -> str:
-    """Nothing."""
-    return ""
-
-
-def load_weights(model: FaceNet, path: Path, *, classes: tuple[str, ...] = (), key: str | None = None) -> str:
-    """Copy weights from a checkpoint by name; returns a sentence on what was taken.
-
-    Args:
-        classes: class names of ``model``; see ``weights.copy_own`` on when the last layer is taken.
-        key: which set of weights is taken, see ``wrapping.unwrap``.
-
-    Raises:
-        CheckpointError: the file cannot be read, or lacks weights of this network.
-    """
-    hint = "Name the --model that the file was made with."
-    found = read_weights(path, forms=(form_of(model),), key=key)
-    return copy_own(model, found.state, found, classes=classes, top="head.", hint=hint)
+    def build_options(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """See ``Family.build_options``."""
+        return {"dropout": settings["dropout"]}

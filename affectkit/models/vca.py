@@ -19,13 +19,12 @@ from affectkit.core.spec import InputSpec
 from affectkit.errors import CheckpointError, UsageError
 from affectkit.models import clip
 from affectkit.models.external.weights import form_of, listed_names, read_weights
+from affectkit.models.family import Family, FrozenEncoderModel
 
 FEED_FORWARD = 512
 BRANCH = 256
 INPUT = {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)}
 """The published weights were trained on images in [0, 1] as they are."""
-SETTINGS = ("clip", "clip_weights", "clip_activation", "clip_normalise", "include_clip", "views")
-"""Settings of a training that mean nothing to other families of models."""
 
 
 class Layer(nn.TransformerEncoderLayer):
@@ -96,7 +95,7 @@ class Head(nn.Module):
         return self.LastFC(self.CE(torch.cat([la, self.BA(la), self.BL(la)], 1)))
 
 
-class VCA(nn.Module):
+class VCA(FrozenEncoderModel):
     """A frozen CLIP and the ``Head`` on its features; what is trained, saved and averaged is the head.
 
     Attributes:
@@ -116,130 +115,123 @@ class VCA(nn.Module):
         return self.head(features)
 
 
-def build(
-    name: str,
-    spec: InputSpec,
-    *,
-    clip_model: Mapping[str, Any],
-    clip_weights: str | None = None,
-    carried: bool = False,
-    empty: bool = False,
-) -> VCA:
-    """A ``VCA`` for ``spec`` whose head is random and whose CLIP has its weights.
+class VCAFamily(Family):
+    """Heads on frozen CLIP image towers."""
 
-    Args:
-        clip_model: the fields of a ``clip.ClipChoice``.
-        clip_weights: file with CLIP's weights, for a choice that says ``file``, or in place of a download.
-        carried: CLIP's weights are saved with the model.
-        empty: leave CLIP's weights random, for they are about to be copied from the checkpoint that carries them.
+    overrides = ("clip_weights",)
 
-    Raises:
-        CheckpointError: CLIP's weights have another hash than the choice names.
-    """
-    choice = clip.ClipChoice(**clip_model)
-    if (spec.height, spec.width) != (clip.image_size(choice),) * 2 or spec.channels != 3:
-        raise UsageError(
-            f"{choice.name} takes images of {clip.image_size(choice)}x{clip.image_size(choice)}x3, "
-            f"not {spec.height}x{spec.width}x{spec.channels}.",
-            "Leave --image-size and --channels out.",
-        )
-    if carried and empty:
-        tower, found = clip.build_tower(choice), choice.sha256
-    else:
-        tower = clip.load_tower(choice, clip_weights)
-        found = clip.tower_hash(tower)
-    if choice.sha256 and found != choice.sha256:
-        raise CheckpointError(
-            f"the weights of {choice.name} ({clip_weights or choice.weights}) are not those that the model was trained "
-            f"with: SHA-256 {found[:12]}... and {choice.sha256[:12]}...",
-            "Name the file with the right ones: --clip-weights FILE.",
-        )
-    choice = replace(choice, sha256=found)
-    options: dict[str, Any] = {"clip_model": choice.to_dict()}
-    if carried:
-        options["carried"] = True
-    elif choice.weights == "file":
-        options["clip_weights"] = str(clip_weights)
-    encoder = clip.Encoder(tower, choice, carried=carried)
-    return VCA(encoder, Head(clip.width(choice), len(spec.classes)), options)
+    def build(
+        self,
+        name: str,
+        spec: InputSpec,
+        *,
+        clip_model: Mapping[str, Any],
+        clip_weights: str | None = None,
+        carried: bool = False,
+        empty: bool = False,
+    ) -> VCA:
+        """Build a ``VCA`` for ``spec`` whose head is random and whose CLIP has its weights.
 
+        Args:
+            clip_model: the fields of a ``clip.ClipChoice``.
+            clip_weights: file with CLIP's weights, for a choice that says ``file``, or in place of a download.
+            carried: CLIP's weights are saved with the model.
+            empty: leave CLIP's weights random, for they are about to be copied from the checkpoint that carries them.
 
-def last_layer(model: VCA) -> nn.Module:
-    """The linear layer from the central nucleus to the ratings."""
-    return model.head.LastFC
+        Raises:
+            CheckpointError: CLIP's weights have another hash than the choice names.
+        """
+        choice = clip.ClipChoice(**clip_model)
+        if (spec.height, spec.width) != (clip.image_size(choice),) * 2 or spec.channels != 3:
+            raise UsageError(
+                f"{choice.name} takes images of {clip.image_size(choice)}x{clip.image_size(choice)}x3, "
+                f"not {spec.height}x{spec.width}x{spec.channels}.",
+                "Leave --image-size and --channels out.",
+            )
+        if carried and empty:
+            tower, found = clip.build_tower(choice), choice.sha256
+        else:
+            tower = clip.load_tower(choice, clip_weights)
+            found = clip.tower_hash(tower)
+        if choice.sha256 and found != choice.sha256:
+            raise CheckpointError(
+                f"the weights of {choice.name} ({clip_weights or choice.weights}) are not those that the model was "
+                f"trained with: SHA-256 {found[:12]}... and {choice.sha256[:12]}...",
+                "Name the file with the right ones: --clip-weights FILE.",
+            )
+        choice = replace(choice, sha256=found)
+        options: dict[str, Any] = {"clip_model": choice.to_dict()}
+        if carried:
+            options["carried"] = True
+        elif choice.weights == "file":
+            options["clip_weights"] = str(clip_weights)
+        encoder = clip.Encoder(tower, choice, carried=carried)
+        return VCA(encoder, Head(clip.width(choice), len(spec.classes)), options)
 
+    def default_input(self, name: str, options: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+        """See ``Family.default_input``: as CLIP takes them, normalised only where ``--clip-normalise`` says so."""
+        choice = clip.ClipChoice(**options["clip_model"])
+        size = clip.image_size(choice)
+        mean, std = clip.image_statistics(choice) if settings["clip_normalise"] else (INPUT["mean"], INPUT["std"])
+        return {"height": size, "width": size, "mean": mean, "std": std}
 
-def starting(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Further options of ``build`` for a model that is about to be trained, not loaded."""
-    return {}
+    def load_weights(self, model: VCA, path: Path, *, classes: tuple[str, ...] = (), key: str | None = None) -> str:
+        """See ``Family.load_weights``; a head is taken, its last layer where it has as many outputs.
 
+        Raises:
+            CheckpointError: the file cannot be read, or holds no head for CLIP features of this width.
+        """
+        # Those of CLIP, under other names, are passed over.
+        found = read_weights(path, forms=(form_of(model.head),), key=key)
+        given = {name: value.float() for name, value in found.state.items()}
+        wanted = model.head.state_dict()
+        taken = {
+            name: given[name] for name, value in wanted.items() if name in given and given[name].shape == value.shape
+        }
+        missing = [name for name in wanted if name not in taken and not name.startswith("LastFC.")]
+        if missing:
+            raise CheckpointError(
+                f"{path} holds no VCA head for {model.options['clip_model']['name']}: {len(missing)} of {len(wanted)} "
+                f"tensors are not there or of another shape ({', '.join(missing[:3])}). It holds {len(found.tensors)} "
+                f"tensors{found.told()}: {listed_names(found.tensors)}.",
+                "Name the --clip that the file was made with.",
+            )
+        model.head.load_state_dict(taken, strict=False)
+        left = [name for name in wanted if name not in taken]
+        told = f"{len(taken)} tensors from {path}{found.told('head.')}"
+        return told + (f"; left at their initial values: {', '.join(left)}" if left else "")
 
-def loading(options: Mapping[str, Any], *, clip_weights: str | None = None) -> dict[str, Any]:
-    """The options of ``build`` for a model whose weights are about to be copied from a checkpoint with ``options``.
+    def last_layer(self, model: VCA) -> nn.Module:
+        """Return the linear layer from the central nucleus to the ratings."""
+        return model.head.LastFC
 
-    Raises:
-        UsageError: ``clip_weights`` are given, and the checkpoint carries CLIP's.
-    """
-    if options.get("carried"):
-        if clip_weights:
+    def build_options(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """See ``Family.build_options``."""
+        weights = settings["clip_weights"]
+        choice = clip.choose(settings["clip"], weights, activation=settings["clip_activation"])
+        options: dict[str, Any] = {"clip_model": choice.to_dict()}
+        if choice.weights == "file":
+            options["clip_weights"] = weights
+        if settings["include_clip"]:
+            options["carried"] = True
+        return options
+
+    def built_options(self, model: VCA, options: Mapping[str, Any]) -> dict[str, Any]:
+        """See ``Family.built_options``: with the hash of CLIP's weights."""
+        return model.options
+
+    def checkpoint_options(self, options: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+        """See ``Family.checkpoint_options``; weights that the checkpoint carries are not given anew."""
+        found = super().checkpoint_options(options, given)
+        if not options.get("carried"):
+            return found
+        if given.get("clip_weights"):
             raise UsageError("--clip-weights has no effect: the checkpoint holds CLIP's weights itself.")
-        return {**options, "empty": True}
-    return {**options, "clip_weights": clip_weights} if clip_weights else dict(options)
+        return {**found, "empty": True}
 
-
-def configured(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The options of ``build`` that a training's settings mean."""
-    weights = settings["clip_weights"]
-    choice = clip.choose(settings["clip"], weights, activation=settings["clip_activation"])
-    options: dict[str, Any] = {"clip_model": choice.to_dict()}
-    if choice.weights == "file":
-        options["clip_weights"] = weights
-    if settings["include_clip"]:
-        options["carried"] = True
-    return options
-
-
-def default_input(name: str, options: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Height, width, mean and std of the images that a model with these ``options`` takes."""
-    choice = clip.ClipChoice(**options["clip_model"])
-    size = clip.image_size(choice)
-    mean, std = clip.image_statistics(choice) if settings["clip_normalise"] else (INPUT["mean"], INPUT["std"])
-    return {"height": size, "width": size, "mean": mean, "std": std}
-
-
-def fetching(name: str, options: Mapping[str, Any]) -> str:
-    """What building with these ``options`` will fetch from where; empty where all is on this machine."""
-    choice = clip.ClipChoice(**options["clip_model"])
-    if clip.is_cached(choice):
-        return ""
-    return f"CLIP {choice.name} ({choice.weights}) from {clip.source_of(choice)} (once)"
-
-
-def load_weights(model: VCA, path: Path, *, classes: tuple[str, ...] = (), key: str | None = None) -> str:
-    """Copy a head from a checkpoint (ours, or published) into ``model``; returns a sentence on what was taken.
-
-    The last layer is taken where it has as many outputs.
-
-    Args:
-        key: which set of weights is taken, see ``wrapping.unwrap``.
-
-    Raises:
-        CheckpointError: the file cannot be read, or holds no head for CLIP features of this width.
-    """
-    # Those of CLIP, under other names, are passed over.
-    found = read_weights(path, forms=(form_of(model.head),), key=key)
-    given = {name: value.float() for name, value in found.state.items()}
-    wanted = model.head.state_dict()
-    taken = {name: given[name] for name, value in wanted.items() if name in given and given[name].shape == value.shape}
-    missing = [name for name in wanted if name not in taken and not name.startswith("LastFC.")]
-    if missing:
-        raise CheckpointError(
-            f"{path} holds no VCA head for {model.options['clip_model']['name']}: {len(missing)} of {len(wanted)} "
-            f"tensors are not there or of another shape ({', '.join(missing[:3])}). It holds {len(found.tensors)} "
-            f"tensors{found.told()}: {listed_names(found.tensors)}.",
-            "Name the --clip that the file was made with.",
-        )
-    model.head.load_state_dict(taken, strict=False)
-    left = [name for name in wanted if name not in taken]
-    told = f"{len(taken)} tensors from {path}{found.told('head.')}"
-    return told + (f"; left at their initial values: {', '.join(left)}" if left else "")
+    def download_source(self, name: str, options: Mapping[str, Any]) -> str:
+        """See ``Family.download_source``."""
+        choice = clip.ClipChoice(**options["clip_model"])
+        if clip.is_cached(choice):
+            return ""
+        return f"CLIP {choice.name} ({choice.weights}) from {clip.source_of(choice)} (once)"

@@ -2,10 +2,35 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from affectkit.core.registry import Registry
+from affectkit.errors import DataError
+
+if TYPE_CHECKING:
+    from affectkit.data.split import Split
 
 TASKS = Registry("task")
 TASKS.add("distribution", "affectkit.tasks.distribution:DistributionTask", "a probability for every emotion")
 TASKS.add("classification", "affectkit.tasks.classification:ClassificationTask", "one emotion label")
 TASKS.add("audiovisual", "affectkit.tasks.audiovisual:AudiovisualTask", "one emotion label, from clips")
-TASKS.add("ratings", "affectkit.tasks.ratings:RatingsTask", "valence and arousal, a number each")
+TASKS.add(
+    "ratings",
+    "affectkit.tasks.ratings:RatingsTask",
+    "valence and arousal, a number each",
+    settings=("outputs", "rating_range"),
+)
+
+
+def choose_task(split: Split) -> str:
+    """Return the name of the task that the targets of ``split`` are for: the first in ``TASKS`` that claims them.
+
+    Raises:
+        DataError: no task does.
+    """
+    for name in TASKS:
+        if TASKS.resolve(name).claims(split):
+            return name
+    raise DataError(
+        f"the {split.name} split of {split.root} has targets of no known kind.", f"Name one: --task {'|'.join(TASKS)}."
+    )

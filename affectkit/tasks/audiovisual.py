@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -61,6 +62,7 @@ class AudiovisualTask(ClassificationTask):
         "classification", "recon_image", "recon_audio", "vq_image", "vq_audio", "perplexity_image", "perplexity_audio",
     )  # fmt: skip
     several: ClassVar[bool] = False
+    teachable: ClassVar[bool] = False
     better: ClassVar[Mapping[str, str]] = {
         **ClassificationTask.better, "reconstruction": "min", "recon_image": "min", "recon_audio": "min",
         "vq_image": "min", "vq_audio": "min", "perplexity_image": "max", "perplexity_audio": "max",
@@ -81,6 +83,18 @@ class AudiovisualTask(ClassificationTask):
         if found.get("variance") is not None:
             found["variance"] = tuple(found["variance"])
         return cls(spec, base.options, AudiovisualOptions(**found))
+
+    @classmethod
+    def claims(cls, split: Split) -> bool:
+        return False
+
+    @classmethod
+    def check_predicts(cls, recorded: Mapping[str, Any], *, path: Path) -> None:
+        if recorded.get("stage") == "autoencoder":
+            raise UsageError(
+                f"{path} is of autoencoders alone (--stage autoencoder): what tells emotions has learned nothing.",
+                "Train it on them: affectkit train --stage solver --init, with this checkpoint.",
+            )
 
     def recorded(self) -> dict[str, Any]:
         chosen = {entry.name: getattr(self.more, entry.name) for entry in fields(AudiovisualOptions)}

@@ -117,6 +117,8 @@ class Task(ABC):
     """The parts of the training loss that the history has a column for, where an epoch has them."""
     several: ClassVar[bool] = True
     """Whether it can be trained in several processes."""
+    teachable: ClassVar[bool] = False
+    """Whether its targets are shares of classes, with which predictions of teachers can be mixed (distillation)."""
     rated: ClassVar[bool] = False
     """Whether its targets are ratings of valence and arousal, which a table may hold beside others."""
     figures_folder: ClassVar[str] = "plots"
@@ -132,6 +134,23 @@ class Task(ABC):
     def configured(cls, spec: InputSpec, options: Mapping[str, Any]) -> Task:
         """The task with what it reads from ``options`` (settings of a run, or those recorded in a checkpoint)."""
         return cls(spec)
+
+    @classmethod
+    def claims(cls, split: Split) -> bool:
+        """Tell whether ``--task auto`` means this task for the targets of ``split``."""
+        return False
+
+    @classmethod  # noqa: B027 - most refuse nothing
+    def check_predicts(cls, recorded: Mapping[str, Any], *, path: Path) -> None:
+        """Refuse to predict with a checkpoint whose classifier has not been trained.
+
+        Args:
+            recorded: the options that ``recorded`` gave when it was written.
+            path: the checkpoint, for the message.
+
+        Raises:
+            UsageError: its predictions would mean nothing.
+        """
 
     def recorded(self) -> dict[str, Any]:
         """The options that a checkpoint must record for ``test`` to report what training reported."""

@@ -24,12 +24,17 @@ class ClassificationTask(CategoricalTask):
     headline: ClassVar[tuple[str, ...]] = ("loss", "accuracy", "balanced_accuracy")
     compared: ClassVar[tuple[str, ...]] = ("accuracy", "balanced_accuracy", "ece")
     accuracy = "accuracy"
+    teachable: ClassVar[bool] = True
     by_class: ClassVar[tuple[str, ...]] = ("accuracy", "balanced_accuracy", "macro_f1")
     better: ClassVar[Mapping[str, str]] = {
         "loss": "min", "accuracy": "max", "balanced_accuracy": "max", "macro_f1": "max", "nll": "min", "ece": "min",
         "ece_top1": "min", "brier": "min", "ece_uncalibrated": "min", "ece_top1_uncalibrated": "min",
         "brier_uncalibrated": "min", "rater_agreement": "max",
     }  # fmt: skip
+
+    @classmethod
+    def claims(cls, split: Split) -> bool:
+        return split.ratings is None and (split.labels is not None or split.distribution is None)
 
     def usable(self, split: Split, *, training: bool = False) -> tuple[Split, str]:
         if split.distribution is None and split.labels is None:

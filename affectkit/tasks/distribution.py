@@ -23,12 +23,17 @@ class DistributionTask(CategoricalTask):
     headline: ClassVar[tuple[str, ...]] = ("loss", "kl", "top1")
     compared: ClassVar[tuple[str, ...]] = ("kl", "top1", "ece")
     accuracy = "top1"
+    teachable: ClassVar[bool] = True
     by_class: ClassVar[tuple[str, ...]] = ("top1", "balanced_accuracy")
     better: ClassVar[Mapping[str, str]] = {
         "loss": "min", "mse": "min", "total_variation": "min", "kl": "min", "js": "min", "emd": "min", "top1": "max",
         "balanced_accuracy": "max", "ece": "min", "ece_top1": "min", "brier": "min", "ece_uncalibrated": "min",
         "ece_top1_uncalibrated": "min", "brier_uncalibrated": "min", "rater_agreement": "max",
     }  # fmt: skip
+
+    @classmethod
+    def claims(cls, split: Split) -> bool:
+        return split.ratings is None and split.labels is None and split.distribution is not None
 
     def usable(self, split: Split, *, training: bool = False) -> tuple[Split, str]:
         if split.distribution is None and split.labels is None:

@@ -87,6 +87,10 @@ class RatingsTask(Task):
             scale=(float(scale[0]), float(scale[1])) if scale else None,
         )
 
+    @classmethod
+    def claims(cls, split: Split) -> bool:
+        return split.ratings is not None
+
     def recorded(self) -> dict[str, Any]:
         return {"loss": self.expression, **({"scale": list(self.scale)} if self.scale else {})}
 

@@ -17,10 +17,12 @@ from affectkit.data.layouts.rating_scale import RATINGS, parse_scale
 from affectkit.data.loading.loaders import needs_whole
 from affectkit.data.split import Split, split_off
 from affectkit.errors import DataError, UsageError
-from affectkit.models.registry import family, recipe
+from affectkit.models.family import Family
+from affectkit.models.registry import family as family_of
+from affectkit.models.registry import recipe
 from affectkit.runtime.distributed import ProcessGroup
 from affectkit.settings.training import TrainSettings
-from affectkit.tasks import TASKS
+from affectkit.tasks import TASKS, choose_task
 from affectkit.tasks.base import Task
 
 
@@ -29,11 +31,12 @@ class Plan:
     """What is to be learned from what.
 
     Attributes:
-        builder: the module of the model's family. options: with which it builds the model.
+        family: of the model.
+        options: with which it builds the model.
         monitor: the validation metric that says which epoch is best.
     """
 
-    builder: Any
+    family: Family
     options: dict[str, Any]
     source: Source
     task: Task
@@ -44,20 +47,21 @@ class Plan:
 
 def make_plan(settings: TrainSettings, *, group: ProcessGroup, reporter: Reporter) -> Plan:
     """The data that ``settings`` name and the task on it; nothing is built or decoded."""
-    builder = family(settings.model)
+    family = family_of(settings.model)
     source = group.in_turn(lambda: find(settings.data, labels=wanted_labels(settings), reporter=reporter))
     for text in source.notes:
         reporter.note(text)
     train, valid = training_splits(source, settings, reporter=reporter)
-    options = builder.configured(plain(settings))
-    spec = input_spec(settings, builder, options, task_name(settings, train), source.classes)
-    spec = clip_spec(spec, settings, builder, options, train)
+    options = family.build_options(plain(settings))
+    name = choose_task(train) if settings.task == "auto" else settings.task
+    spec = input_spec(settings, family, options, name, source.classes)
+    spec = clip_spec(spec, settings, family, options, train)
     task = make_task(spec, plain(settings))
     train = usable(task, train, reporter, training=True)
     for text in task.fit(train):
         reporter.note(text)
     valid = usable(task, valid, reporter)
-    return Plan(builder, options, source, task, train, valid, monitor_of(settings, task, valid, reporter))
+    return Plan(family, options, source, task, train, valid, monitor_of(settings, task, valid, reporter))
 
 
 def wanted_labels(settings: TrainSettings) -> Labels:
@@ -108,20 +112,11 @@ def training_splits(source: Source, settings: TrainSettings, *, reporter: Report
     return train, valid
 
 
-def task_name(settings: TrainSettings, train: Split) -> str:
-    """The task asked for; ``auto`` goes by what the data holds."""
-    if settings.task != "auto":
-        return settings.task
-    if train.ratings is not None:
-        return "ratings"
-    return "distribution" if train.distribution is not None and train.labels is None else "classification"
-
-
 def input_spec(
-    settings: TrainSettings, builder: Any, options: dict[str, Any], task: str, classes: tuple[str, ...]
+    settings: TrainSettings, family: Family, options: dict[str, Any], task: str, classes: tuple[str, ...]
 ) -> InputSpec:
     """The input specification: the model's own size, mean and std, unless settings say otherwise."""
-    own = builder.default_input(settings.model, options, plain(settings))
+    own = family.default_input(settings.model, options, plain(settings))
     if TASKS.resolve(task).rated:
         classes = RATINGS if settings.outputs == "both" else (settings.outputs,)
     mean, std = own["mean"], own["std"]
@@ -143,7 +138,7 @@ def input_spec(
 
 
 def clip_spec(
-    spec: InputSpec, settings: TrainSettings, builder: Any, options: dict[str, Any], train: Split
+    spec: InputSpec, settings: TrainSettings, family: Family, options: dict[str, Any], train: Split
 ) -> InputSpec:
     """``spec`` with what the store of ``train`` says of clips, where the model looks at those; else as it is.
 
@@ -156,7 +151,7 @@ def clip_spec(
             f"--augment {settings.augment} crops from whole images; clips are stored at {store.width}x{store.height}.",
             "Choose another --augment.",
         )
-    needs = getattr(builder, "needs", None)
+    needs = family.clip_needs(options)
     if needs is None:
         if store is not None and store.spec.features is not None:
             raise UsageError(
@@ -173,7 +168,7 @@ def clip_spec(
             f"--image-size {settings.image_size}: the clips are stored at {store.width}x{store.height}.",
             "Leave it out, or prepare them again with another --size.",
         )
-    return spec.with_(height=store.height, width=store.width, clip=replace(store.spec, needs=needs(options)))
+    return spec.with_(height=store.height, width=store.width, clip=replace(store.spec, needs=needs))
 
 
 def monitor_of(settings: TrainSettings, task: Task, valid: Split, reporter: Reporter) -> str:

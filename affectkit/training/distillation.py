@@ -20,10 +20,8 @@ from affectkit.metrics.calibration import softmax
 from affectkit.runtime.context import RunContext
 from affectkit.runtime.forward import forward_in_blocks
 from affectkit.settings.training import TrainSettings
+from affectkit.tasks import TASKS
 from affectkit.tasks.base import Task
-
-TAUGHT = ("distribution", "classification")
-"""Tasks whose targets are shares of classes."""
 
 
 def soft_targets(
@@ -37,7 +35,7 @@ def soft_targets(
     """
     if not settings.teacher:
         return None
-    if task.name not in TAUGHT or settings.draw_labels:
+    if not task.teachable or settings.draw_labels:
         what = "--draw-labels" if settings.draw_labels else f"the task {task.name}"
         raise UsageError(f"--teacher: {what} has no targets into which predictions could be mixed.")
     if context.group.several:
@@ -61,7 +59,7 @@ def _told(
             f"outputs are {', '.join(classes)} is not known.",
             "Name a teacher that was trained on these classes.",
         )
-    if spec.task not in TAUGHT or set(spec.classes) != set(classes) or spec.clip is not None:
+    if not TASKS.resolve(spec.task).teachable or set(spec.classes) != set(classes) or spec.clip is not None:
         raise UsageError(
             f"--teacher {name} predicts {', '.join(spec.classes)} ({spec.task}); here the classes are "
             f"{', '.join(classes)}.",

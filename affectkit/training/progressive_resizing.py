@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from affectkit.core.spec import InputSpec
 from affectkit.errors import UsageError
-from affectkit.models.registry import family
+from affectkit.models.registry import own_settings
 from affectkit.settings.training import TrainSettings
 
 GROWN = 0.75
@@ -52,7 +52,7 @@ def first_size(settings: TrainSettings, spec: InputSpec, model: nn.Module) -> in
         UsageError: that is no smaller than the input, or ``model`` takes no other size than it.
     """
     start, full = settings.start_size, min(spec.height, spec.width)
-    if start is None or "start_size" not in family(settings.model).SETTINGS or spec.clip is not None:
+    if start is None or "start_size" not in own_settings(settings.model) or spec.clip is not None:
         return None
     if start >= full:
         raise UsageError(

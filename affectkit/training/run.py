@@ -22,12 +22,13 @@ from affectkit.core.pixels import pixels_up_to
 from affectkit.core.progress import Reporter
 from affectkit.errors import AffectkitError, Stopped, UsageError
 from affectkit.metrics.bootstrap import mean_interval
-from affectkit.models.clip import is_file
+from affectkit.models.external.weights import is_weights_file
 from affectkit.models.registry import settings_of_others
 from affectkit.runtime.distributed import current, joined
 from affectkit.runtime.shutdown import StopFlag
 from affectkit.runtime.torch_backends import set_up_backends, without_determinism
 from affectkit.settings.training import TrainSettings
+from affectkit.tasks import TASKS
 from affectkit.training.final_evaluation import conclude
 from affectkit.training.loaders import Feed, feed
 from affectkit.training.loggers import Trackers
@@ -92,8 +93,6 @@ def without_effect(settings: TrainSettings, given: frozenset[str]) -> list[str]:
         "step_size": schedule != "step" and f"--schedule {schedule}",
         "milestones": schedule != "multistep" and f"--schedule {schedule}",
         "gamma": schedule in ("constant", "cosine", "cyclic", "cyclic_plateau") and f"--schedule {schedule}",
-        "outputs": settings.task not in ("ratings", "auto") and f"--task {settings.task}",
-        "rating_range": settings.task not in ("ratings", "auto") and f"--task {settings.task}",
         "lr_peak": schedule not in ("cyclic", "cyclic_plateau") and f"--schedule {schedule}",
         "lr_cycle_end": schedule != "cyclic_plateau" and f"--schedule {schedule}",
         "dropout": top.startswith("vgg") and f"--top {top}, whose dropout is 0.5",
@@ -103,6 +102,9 @@ def without_effect(settings: TrainSettings, given: frozenset[str]) -> list[str]:
         "teacher_share": not settings.teacher and "no --teacher",
         "pretrained": settings.init is not None and settings.pretrained and "--init",
     }
+    if settings.task in TASKS:
+        own = TASKS[settings.task].settings
+        idle |= dict.fromkeys(TASKS.foreign_settings(own), f"--task {settings.task}")
     idle |= dict.fromkeys(settings_of_others(settings.model), f"--model {settings.model}")
     return [
         f"--{name.replace('_', '-')} has no effect with {why}." for name, why in idle.items() if why and name in given
@@ -119,7 +121,7 @@ def absolute(settings: TrainSettings) -> TrainSettings:
     )
     if settings.init is not None and model_file(settings.init):  # a name, not a path
         changes["init"] = settings.init
-    if is_file(settings.clip_weights):
+    if is_weights_file(settings.clip_weights):
         changes["clip_weights"] = str(Path(settings.clip_weights).expanduser().absolute())
     if settings.clip.endswith(".json"):
         changes["clip"] = str(Path(settings.clip).expanduser().absolute())

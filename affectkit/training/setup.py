@@ -27,6 +27,7 @@ from affectkit.errors import UsageError
 from affectkit.evaluation.class_counts import tell_classes
 from affectkit.features.extraction import encoder_of
 from affectkit.models.external.weights import sound_level_of
+from affectkit.models.family import Family, StagedModel
 from affectkit.models.registry import build, last_layer
 from affectkit.runtime.context import RunContext
 from affectkit.runtime.device import prepare_model
@@ -137,11 +138,11 @@ def prepare(settings: TrainSettings, *, reporter: Reporter, restored: bool = Fal
     if restored:
         model = build(settings.model, spec, **options)
     else:
-        model = context.group.in_turn(lambda: initial_model(settings, plan.builder, spec, options, reporter=reporter))
+        model = context.group.in_turn(lambda: initial_model(settings, plan.family, spec, options, reporter=reporter))
     tuned = freeze_but_last(settings.model, model) if settings.tune == "last" else staged(settings, model)
     if tuned is not None and not restored:
-        warn_of_random_start(settings, plan.builder, reporter)
-    options = getattr(model, "options", options)
+        warn_of_random_start(settings, plan.family, reporter)
+    options = plan.family.built_options(model, options)
     encoded = encoder_of(model) is not None
     held = (None, None)
     if not (encoded and settings.views):
@@ -198,9 +199,9 @@ def freeze_but_last(name: str, model: nn.Module) -> nn.Module:
     return last
 
 
-def warn_of_random_start(settings: TrainSettings, builder: Any, reporter: Reporter) -> None:
+def warn_of_random_start(settings: TrainSettings, family: Family, reporter: Reporter) -> None:
     """Say where a classifier alone would learn on a network whose weights come from neither a file nor a hub."""
-    if settings.init is None and not builder.starting(plain(settings)).get("pretrained"):
+    if settings.init is None and not family.initial_options(plain(settings)).get("pretrained"):
         reporter.warn(
             f"--tune last trains a classifier on a {settings.model} with random weights: name the file with its "
             "weights by --init FILE" + (", or leave --no-pretrained out." if not settings.pretrained else ".")
@@ -226,7 +227,7 @@ def told_encoder(model: nn.Module) -> str:
 
 def staged(settings: TrainSettings, model: nn.Module) -> nn.Module | None:
     """The part of ``model`` that learns in ``--stage``; None: all of it."""
-    if settings.stage == "joint" or not hasattr(model, "stage"):
+    if settings.stage == "joint" or not isinstance(model, StagedModel):
         return None
     model.stage = settings.stage
     last = last_layer(settings.model, model)
@@ -237,20 +238,20 @@ def staged(settings: TrainSettings, model: nn.Module) -> nn.Module | None:
 
 
 def initial_model(
-    settings: TrainSettings, builder: Any, spec: InputSpec, options: dict[str, Any], *, reporter: Reporter
+    settings: TrainSettings, family: Family, spec: InputSpec, options: dict[str, Any], *, reporter: Reporter
 ) -> nn.Module:
     """The model at its start: seeded, from the hub, or from a file."""
     torch.manual_seed(address(settings.seed, "initial weights"))
-    options = {**options, **builder.starting(plain(settings))}
-    if source := builder.fetching(settings.model, options):
+    options = {**options, **family.initial_options(plain(settings))}
+    if source := family.download_source(settings.model, options):
         reporter.note(f"fetching {source}")
     model = build(settings.model, spec, **options)
     if settings.init is not None:
         file, key = find_checkpoint(settings.init), settings.init_key
-        taken = builder.load_weights(model, file, classes=spec.classes, key=key)
+        taken = family.load_weights(model, file, classes=spec.classes, key=key)
         reporter.note(f"initial weights: {taken}")
         check_initial_level(settings, spec, file, reporter)
-        if settings.reset_mask and hasattr(model, "reset_mask"):
+        if settings.reset_mask and isinstance(model, StagedModel):
             model.reset_mask()
     return model
 

@@ -7,7 +7,7 @@ from safetensors.torch import save_file
 
 from affectkit.core.spec import InputSpec
 from affectkit.errors import CheckpointError, DownloadError, UsageError
-from affectkit.models.backbones import Backbone, default_input, hub_source, load_weights
+from affectkit.models.backbones import Backbone, BackboneFamily, hub_source
 from affectkit.models.registry import BACKBONES, MODELS, build, check_model
 
 CLASSES = tuple("abcde")
@@ -56,7 +56,7 @@ def test_names_are_found_near_and_far():
         check_model("resnet81")
     backbones = [name for name, entry in MODELS.items() if entry.target == BACKBONES]
     assert len(backbones) > 8 and all(timm.is_model(name) for name in backbones)
-    own = default_input("resnet18", {}, {})
+    own = BackboneFamily().default_input("resnet18", {}, {})
     assert (own["height"], own["width"]) == (224, 224)
 
 
@@ -68,7 +68,7 @@ def test_weights_from_a_file_by_name(tmp_path):
     save_file(state, tmp_path / "w.safetensors")
     for file in ("w.pth", "w.safetensors"):
         model = build("test_resnet", spec())
-        told = load_weights(model, tmp_path / file)
+        told = BackboneFamily().load_weights(model, tmp_path / file)
         assert "left at their initial values" not in told
         for name, value in model.features.state_dict().items():
             assert torch.equal(value, state[name]), name
@@ -78,7 +78,7 @@ def test_a_gray_model_takes_the_sum_of_a_colour_stem(tmp_path):
     source = timm.create_model("test_resnet", num_classes=0)
     save_file(source.state_dict(), tmp_path / "w.safetensors")
     model = build("test_resnet", spec(32, 1)).eval()
-    load_weights(model, tmp_path / "w.safetensors")
+    BackboneFamily().load_weights(model, tmp_path / "w.safetensors")
     gray = torch.randn(2, 1, 32, 32)
     assert torch.allclose(model.features(gray), source.eval()(gray.expand(-1, 3, -1, -1)), atol=1e-5)
 
@@ -88,17 +88,17 @@ def test_files_that_are_not_these_weights_are_refused(tmp_path):
     wrong = timm.create_model("test_efficientnet", num_classes=0)
     torch.save(wrong.state_dict(), tmp_path / "wrong.pth")
     with pytest.raises(CheckpointError, match="does not hold the weights of this backbone"):
-        load_weights(model, tmp_path / "wrong.pth")
+        BackboneFamily().load_weights(model, tmp_path / "wrong.pth")
     state = timm.create_model("test_resnet", num_classes=0).state_dict()
     state["conv1.0.weight" if "conv1.0.weight" in state else "conv1.weight"][0] = float("inf")
     torch.save(state, tmp_path / "inf.pth")
     with pytest.raises(CheckpointError, match="NaN or infinity"):
-        load_weights(model, tmp_path / "inf.pth")
+        BackboneFamily().load_weights(model, tmp_path / "inf.pth")
     with pytest.raises(CheckpointError, match="does not exist"):
-        load_weights(model, tmp_path / "none.pth")
+        BackboneFamily().load_weights(model, tmp_path / "none.pth")
     torch.save({"epoch": 3}, tmp_path / "odd.pth")
     with pytest.raises(CheckpointError, match="not a state dict"):
-        load_weights(model, tmp_path / "odd.pth")
+        BackboneFamily().load_weights(model, tmp_path / "odd.pth")
 
 
 class Exploding:
@@ -111,7 +111,7 @@ class Exploding:
 def test_code_in_a_weights_file_is_not_run(tmp_path):
     torch.save({"state_dict": Exploding()}, tmp_path / "evil.pth")
     with pytest.raises(CheckpointError, match="asks for code"):
-        load_weights(build("test_resnet", spec()), tmp_path / "evil.pth")
+        BackboneFamily().load_weights(build("test_resnet", spec()), tmp_path / "evil.pth")
 
 
 def test_hub_weights_without_a_network_are_refused_at_once(monkeypatch, tmp_path):

@@ -28,6 +28,7 @@ FEATURE_SPEC = InputSpec("audiovisual", 32, 32, classes=CLASSES, clip=FEATURES)
 SMALL_FEATURES = replace(FEATURE_SPEC, clip=replace(FEATURES, features=((4, 512), (16, 128))))
 DECODED = ("cmvqvae", "cmvqvae-baseline2", "cmvqvae-features")
 MASKED = ("cmvqvae", "cmvqvae-baseline3", "cmvqvae-features")
+FAMILY = family.CMVQVAEFamily()
 NAMES = list(family.WITHOUT)
 
 
@@ -37,7 +38,7 @@ def made(name: str = "cmvqvae", *, spec: InputSpec | None = None, seed: int = 0,
         spec, size = spec or SMALL_FEATURES, {"code_size": 2}
     else:
         spec, size = spec or SPEC, TINY
-    return family.build(name, spec, **{**size, "codes": 32, **options})
+    return FAMILY.build(name, spec, **{**size, "codes": 32, **options})
 
 
 def clips(name: str = "cmvqvae", count: int = 4, *, seed: int = 1) -> tuple[torch.Tensor, torch.Tensor]:
@@ -410,7 +411,7 @@ def test_features_as_defined():
         torch.testing.assert_close(model.classify(image, audio), expected, rtol=1e-4, atol=1e-5)
         torch.testing.assert_close(model.reconstruct(image, audio)[1], codes[1].reshape(4, 16, 128))
     with torch.device("meta"):
-        whole = family.build(family.FEATURES, FEATURE_SPEC)
+        whole = FAMILY.build(family.FEATURES, FEATURE_SPEC)
     assert whole._classifier.taken == [0, 4, 8, 13, 17, 21, 25, 29, 34, 38, 42, 46, 50, 55, 59, 63]
     assert whole._classifier._fc_image_1.in_features == 4096
     assert whole._classifier._lstm.input_size == 1024
@@ -421,22 +422,22 @@ def test_features_as_defined():
 
 def test_what_training_asks_of_the_family():
     settings = {"mode": "image-only", "hidden": 16, "dropout": 0.25, "codes": 32, "lr": 0.1, "mask": "attention"}
-    options = family.configured(settings)
+    options = FAMILY.build_options(settings)
     assert options == {
         "mode": "image-only", "hidden": 16, "dropout": 0.25, "codes": 32, "mask": "attention", "residual_hidden": 4
     }  # fmt: skip
-    model = family.build("cmvqvae", SPEC, **options)
+    model = FAMILY.build("cmvqvae", SPEC, **options)
     assert (model.shape.hidden, model.shape.residual_hidden, model._classifier.kind) == (16, 4, "attention")
     assert model._classifier._dropout.p == 0.25
-    assert family.last_layer(model) is model._classifier
-    assert any(value is model._classifier.private_shared_mask for value in family.last_layer(model).parameters())
-    assert family.last_layer(made("cmvqvae-baseline4")).out_features == 3
-    assert [family.needs({"mode": mode}) for mode in family.NEEDS] == ["both", "image", "audio"]
-    assert family.needs({}) == "both"
-    found = family.default_input("cmvqvae", {}, {})
+    assert FAMILY.last_layer(model) is model._classifier
+    assert any(value is model._classifier.private_shared_mask for value in FAMILY.last_layer(model).parameters())
+    assert FAMILY.last_layer(made("cmvqvae-baseline4")).out_features == 3
+    assert [FAMILY.clip_needs({"mode": mode}) for mode in family.NEEDS] == ["both", "image", "audio"]
+    assert FAMILY.clip_needs({}) == "both"
+    found = FAMILY.default_input("cmvqvae", {}, {})
     assert found == {"height": 128, "width": 128, "mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)}
-    assert family.starting({}) == {}
-    assert family.loading(options) == options
+    assert FAMILY.initial_options({}) == {}
+    assert FAMILY.checkpoint_options(options, {}) == options
 
 
 def kept(path, model, classes=None):
@@ -469,19 +470,19 @@ def test_transfer(tmp_path):
     source(*clips())  # so that running statistics and averages are no longer those of a new model
     path = kept(tmp_path / "a.safetensors", source, CLASSES)
     model = made(seed=6)
-    assert "tensors from" in family.load_weights(model, path, classes=CLASSES)
+    assert "tensors from" in FAMILY.load_weights(model, path, classes=CLASSES)
     assert taken_from(model, source) == AUTOENCODERS | {"_classifier"}
     model.reset_mask()
     assert taken_from(model, source) == AUTOENCODERS
     # Other classes, whether as many or not: the solver, mask included, stays at its first values.
     for classes in (("fear", "anger", "neutral"), ("joy", "anger")):
         model = made(seed=6, spec=replace(SPEC, classes=classes))
-        told = family.load_weights(model, path, classes=classes)
+        told = FAMILY.load_weights(model, path, classes=classes)
         assert "left at their initial values" in told
         assert taken_from(model, source) == AUTOENCODERS
         assert taken_from(model, made(seed=6, spec=replace(SPEC, classes=classes))) == {"_classifier"}
     model = made(seed=6, mode="image-only")
-    family.load_weights(model, path, classes=CLASSES)
+    FAMILY.load_weights(model, path, classes=CLASSES)
     assert taken_from(model, source) == AUTOENCODERS
 
 
@@ -491,18 +492,18 @@ def test_transfer_from_a_published_file(tmp_path):
     numbered = ("0", "1", "2")
     for classes, parts in ((numbered, AUTOENCODERS | {"_classifier"}), (CLASSES, AUTOENCODERS)):
         model = made(seed=6, spec=replace(SPEC, classes=classes))
-        family.load_weights(model, path, classes=classes)
+        FAMILY.load_weights(model, path, classes=classes)
         assert taken_from(model, source) == parts
     assert family.named(6)[3] == "happiness"
     resnets = kept(tmp_path / "b.safetensors", made("cmvqvae-baseline4", seed=5), ("a", "b", "c"))
     model = made("cmvqvae-baseline4", seed=6)
-    assert "_fc2.weight" in family.load_weights(model, resnets, classes=CLASSES)
+    assert "_fc2.weight" in FAMILY.load_weights(model, resnets, classes=CLASSES)
 
 
 def test_transfer_of_what_is_not_there(tmp_path):
     path = kept(tmp_path / "a.safetensors", made(seed=5, quantizer="plain"), CLASSES)
     with pytest.raises(CheckpointError, match="(?s)_ema_.*--quantizer"):
-        family.load_weights(made(), path, classes=CLASSES)
+        FAMILY.load_weights(made(), path, classes=CLASSES)
     save_file({"fc.weight": torch.zeros(2, 2)}, tmp_path / "b.safetensors")
     with pytest.raises(CheckpointError, match="nothing of a CM-VQVAE"):
-        family.load_weights(made(), tmp_path / "b.safetensors", classes=CLASSES)
+        FAMILY.load_weights(made(), tmp_path / "b.safetensors", classes=CLASSES)

@@ -18,6 +18,7 @@ from affectkit.models.cmvqvae import family
 from affectkit.models.external.published import read_published
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "cmvqvae_modules.json").read_text())
+FAMILY = family.CMVQVAEFamily()
 EMOTIONS = ("anger", "disgust", "fear", "happiness", "neutral", "sadness")
 HIDDEN, CODES = 16, 24
 COUNTER = "num_batches_tracked"
@@ -94,7 +95,7 @@ def saved(path: Path, state: dict[str, torch.Tensor]) -> Path:
 
 def loaded(path: Path, **choices: str):
     found = read_published(path, **choices)
-    model = family.build(found.model, found.spec, **found.options)
+    model = FAMILY.build(found.model, found.spec, **found.options)
     model.load_state_dict(found.state, strict=True)
     return found, model.eval()
 
@@ -248,7 +249,7 @@ def test_old_files_other_classes_and_the_published_size(tmp_path):
         own = {key.removeprefix(prefix): list(shape) for key, shape in whole.items() if key.startswith(prefix)}
         assert own == GOLDEN[part]["params"]
     with torch.device("meta"):
-        model = family.build("cmvqvae", found.spec.with_(classes=EMOTIONS), codes=CODES)
+        model = FAMILY.build("cmvqvae", found.spec.with_(classes=EMOTIONS), codes=CODES)
     assert {key: tuple(value.shape) for key, value in model.state_dict().items()} == whole
 
 
@@ -276,7 +277,7 @@ def test_two_resnets(tmp_path):
 def test_features(mode, tmp_path):
     spec = InputSpec("audiovisual", 128, 128, classes=EMOTIONS, clip=FEATURES)
     torch.manual_seed(0)
-    source = family.build("cmvqvae-features", spec, codes=CODES, mode=mode).eval()
+    source = FAMILY.build("cmvqvae-features", spec, codes=CODES, mode=mode).eval()
     chosen = {} if mode == "multimodal" else {"mode": mode}
     found, model = loaded(saved(tmp_path / "model.pt", source.state_dict()), **chosen)
     assert found.model == "cmvqvae-features"

@@ -74,11 +74,11 @@ def test_weights_of_a_checkpoint_without_its_classes(network, tmp_path):
     save_file(network.state_dict(), tmp_path / "plain.safetensors")
     other = build("face-seresnet", SPEC.with_(classes=("x", "y")), dropout=0.0)
     before = other.head[1].weight.clone()
-    taken = face_seresnet.load_weights(other, tmp_path / "plain.safetensors", classes=("x", "y"))
+    taken = face_seresnet.FaceSEResNetFamily().load_weights(other, tmp_path / "plain.safetensors", classes=("x", "y"))
     assert "head.1" in taken and torch.equal(other.head[1].weight, before)
     assert torch.equal(other.stem[0].weight, network.stem[0].weight)
     half = {name: value.half() if value.is_floating_point() else value for name, value in network.state_dict().items()}
     del half["stem.0.weight"]
     save_file(half, tmp_path / "torn.safetensors")
     with pytest.raises(CheckpointError, match=r"no stem\.0\.weight"):
-        face_seresnet.load_weights(other, tmp_path / "torn.safetensors")
+        face_seresnet.FaceSEResNetFamily().load_weights(other, tmp_path / "torn.safetensors")

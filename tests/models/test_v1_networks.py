@@ -20,7 +20,7 @@ from affectkit.models.external.weights import unwrapped
 from affectkit.models.registry import MODELS, build, family, last_layer, recipe, settings_of_others
 from affectkit.models.v1.network import VARIANTS, V1ResNet, Variant
 from affectkit.models.v1.parts import COMPONENTS, parse_parts
-from affectkit.models.v1.published import FAMILY
+from affectkit.models.v1.published import FORMAT
 
 SPEC = InputSpec(task="classification", height=64, width=64, classes=tuple("abcdefg"))
 DOG = ("sigma1", "sigma2_scale", "total_scale")
@@ -178,8 +178,8 @@ def test_published_checkpoints_of_all_variants(models, tmp_path, monkeypatch):
     for name, model in models.items():
         whole = contents(model, name, prefix="module." if name[-1] in "ag" else "")
         given = Contents(tmp_path / "c.pth", *unwrapped(whole, tmp_path))
-        assert FAMILY.faults(given) == []
-        found = FAMILY.read(given, None)
+        assert FORMAT.faults(given) == []
+        found = FORMAT.read(given, None)
         assert found.model == name and found.spec.classes == tuple("0123456") and found.spec.fit == "imagenet"
         assert found.summary["valid_acc"] == 0.61
         loaded = build(name, SPEC).eval()
@@ -253,11 +253,11 @@ def test_files_that_are_none(models, tmp_path):
         ({"change": put("layer9.weight", 1)}, "layer9.weight is not known"),
         ({"change": put("conv1.weight", 64, 3, 3, 3)}, "conv1.weight is"),
     ):
-        faults = FAMILY.faults(given(**options))
+        faults = FORMAT.faults(given(**options))
         assert any(re.search(told, fault) for fault in faults), (told, faults)
     # Without a name, where the tensors tell: the sequence, and what no other variant has.
     for name in ("resnet50_cortical_magnification", "resnet50_local_rf", "resnet50_div_norm"):
-        assert FAMILY.read(given(name, named=False), None).model == name
+        assert FORMAT.read(given(name, named=False), None).model == name
 
 
 def test_weights_to_start_from(models, tmp_path):

@@ -18,6 +18,7 @@ from affectkit.core.spec import InputSpec
 from affectkit.errors import CheckpointError, DownloadError, UsageError
 from affectkit.models import clip, vca
 
+FAMILY = vca.VCAFamily()
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "vca_head.json").read_text())
 
 
@@ -99,7 +100,7 @@ def test_equal_layers_at_the_start_and_another_model_for_another_seed():
 
 def build(config: str, **changes) -> vca.VCA:
     choice = clip.choose(config, "random")
-    return vca.build("vca", spec(), clip_model=choice.to_dict(), **changes)
+    return FAMILY.build("vca", spec(), clip_model=choice.to_dict(), **changes)
 
 
 def test_clip_is_frozen_and_neither_trained_saved_averaged_nor_copied(config):
@@ -144,17 +145,17 @@ def test_weights_with_another_hash_are_refused(config, tmp_path):
     assert choice.sha256 == model.encoder.sha256 == clip.tower_hash(model.encoder.tower)
     state = {f"visual.{name}": value.clone() for name, value in model.encoder.tower.state_dict().items()}
     save_file(state, tmp_path / "same.safetensors")
-    again = vca.build("vca", spec(), clip_model=choice.to_dict(), clip_weights=str(tmp_path / "same.safetensors"))
+    again = FAMILY.build("vca", spec(), clip_model=choice.to_dict(), clip_weights=str(tmp_path / "same.safetensors"))
     assert again.encoder.sha256 == choice.sha256
     state["visual.proj"][0, 0] += 1e-3
     save_file(state, tmp_path / "other.safetensors")
     with pytest.raises(CheckpointError) as caught:
-        vca.build("vca", spec(), clip_model=choice.to_dict(), clip_weights=str(tmp_path / "other.safetensors"))
+        FAMILY.build("vca", spec(), clip_model=choice.to_dict(), clip_weights=str(tmp_path / "other.safetensors"))
     assert choice.sha256[:12] in caught.value.message and "--clip-weights" in caught.value.hint
     del state["visual.proj"]
     save_file(state, tmp_path / "short.safetensors")
     with pytest.raises(CheckpointError, match="no proj"):
-        vca.build("vca", spec(), clip_model=choice.to_dict(), clip_weights=str(tmp_path / "short.safetensors"))
+        FAMILY.build("vca", spec(), clip_model=choice.to_dict(), clip_weights=str(tmp_path / "short.safetensors"))
 
 
 def test_carried_weights_are_part_of_the_model(config):
@@ -169,7 +170,7 @@ def test_carried_weights_are_part_of_the_model(config):
 
 def test_another_input_size_is_refused(config):
     with pytest.raises(UsageError, match="32x32x3"):
-        vca.build("vca", spec(64), clip_model=clip.choose(config, "random").to_dict())
+        FAMILY.build("vca", spec(64), clip_model=clip.choose(config, "random").to_dict())
 
 
 def test_random_weights_are_the_same_each_time_and_leave_torchs_stream_alone(config):
@@ -226,12 +227,12 @@ def test_a_head_starts_from_another_checkpoint(config, tmp_path):
     first, second = build(config), build(config)
     save_file(first.state_dict(), tmp_path / "first.safetensors")
     assert not torch.equal(first.head.LastFC.weight, second.head.LastFC.weight)
-    told = vca.load_weights(second, tmp_path / "first.safetensors")
+    told = FAMILY.load_weights(second, tmp_path / "first.safetensors")
     assert str(tmp_path) in told
     assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
     save_file({"x": torch.zeros(1)}, tmp_path / "none.safetensors")
     with pytest.raises(CheckpointError, match="no VCA head"):
-        vca.load_weights(second, tmp_path / "none.safetensors")
+        FAMILY.load_weights(second, tmp_path / "none.safetensors")
 
 
 def test_the_golden_inputs_are_made_as_the_reference_says():

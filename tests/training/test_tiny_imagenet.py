@@ -21,7 +21,7 @@ from affectkit.data.layouts.tinyimagenet import is_tiny_imagenet
 from affectkit.errors import UsageError
 from affectkit.models.external.published_files import Contents
 from affectkit.models.registry import build
-from affectkit.models.v1.published import FAMILY
+from affectkit.models.v1.published import FORMAT
 from affectkit.settings.training import TrainSettings
 
 WNIDS = ("n01443537", "n02124075", "n07734744")
@@ -182,8 +182,8 @@ def test_clips_are_framed_as_their_study_did():
 def test_what_a_file_says_or_its_outputs_do(model, tmp_path, args, outputs, fit, told):
     state = {**model.state_dict(), "fc.weight": torch.zeros(outputs, 2048), "fc.bias": torch.zeros(outputs)}
     given = Contents(tmp_path / "c.pt", state, {"args": {"model_type": "resnet50", **args}})
-    assert FAMILY.faults(given) == []
-    found = FAMILY.read(given, None)
+    assert FORMAT.faults(given) == []
+    found = FORMAT.read(given, None)
     assert found.spec.fit == fit and told in found.notes[0] and found.notes[0].startswith(f"fit {fit}: ")
     assert (found.spec.mean, found.spec.std, found.spec.height) == ((0.5,) * 3, (0.5,) * 3, 64)
 

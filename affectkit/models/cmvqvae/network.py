@@ -13,6 +13,7 @@ from affectkit.models.cmvqvae.coders import Decoder, Encoder
 from affectkit.models.cmvqvae.mask import ATTENTION, BINARIZER, RANDOMIZER, TERNARIZER
 from affectkit.models.cmvqvae.quantiser import EmaQuantiser, Quantised, Quantiser
 from affectkit.models.cmvqvae.solver import MODES, Solver
+from affectkit.models.family import StagedModel
 
 IMAGE_STEPS = 2
 STAGES = JOINT, AUTOENCODER, SOLVER = "joint", "autoencoder", "solver"
@@ -80,7 +81,7 @@ class Shape:
                 raise UsageError(f"--{name.replace('_', '-')} must be {_listed(known)}; got {getattr(self, name)!r}.")
 
 
-class Parts(nn.Module):
+class Parts(StagedModel):
     """What a model of both modalities shares, whatever its bottleneck: quantisers, stages, outputs by sample.
 
     A subclass has ``_classifier`` with ``size``; ``_maps``: the maps to be quantised, and ``_decoded``.

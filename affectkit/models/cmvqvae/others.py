@@ -10,13 +10,14 @@ from affectkit.errors import UsageError
 from affectkit.models.cmvqvae.mask import Masked
 from affectkit.models.cmvqvae.network import AUTOENCODER, JOINT, Output, Parts, Shape, check_given, check_stage
 from affectkit.models.cmvqvae.solver import MODES
+from affectkit.models.family import StagedModel
 
 FEATURES = 256
 SIDE = 32
 """Rows and columns into which features are laid as a map of codes."""
 
 
-class TwoResNets(nn.Module):
+class TwoResNets(StagedModel):
     """Baseline 4: a ResNet-18 for each modality, their features side by side, linear, BN, ReLU, dropout, linear.
 
     As the backbone of Peng et al., "Balanced Multimodal Learning via On-the-fly Gradient Modulation" (CVPR 2022).

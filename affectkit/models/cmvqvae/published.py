@@ -15,8 +15,9 @@ from affectkit.errors import UsageError
 from affectkit.models.cmvqvae import family
 from affectkit.models.cmvqvae.network import Shape
 from affectkit.models.cmvqvae.solver import MODES
-from affectkit.models.external.published_files import Choices, Contents, Family, Published, differences
+from affectkit.models.external.published_files import Choices, Contents, Published, PublishedFormat, differences
 
+FAMILY = family.CMVQVAEFamily()
 COUNTER = "num_batches_tracked"
 FIRST, LAST, MASK = "_classifier._conv1.weight", "_classifier._fc2.weight", "_classifier.private_shared_mask"
 RECURRENT, RESNET = "_classifier._lstm.weight_ih_l0", "_fc1.weight"
@@ -47,7 +48,7 @@ def _read(contents: Contents, choices: Choices) -> Published:
     name = _name(state)
     options = _options(name, state, choices)
     count = len(state[_last(name)])
-    spec = _spec(name, count, family.needs(options))
+    spec = _spec(name, count, FAMILY.clip_needs(options))
     state |= {
         f"{key.removesuffix('.running_mean')}.{COUNTER}": torch.tensor(0)
         for key in state
@@ -55,6 +56,7 @@ def _read(contents: Contents, choices: Choices) -> Published:
     }
     return Published(
         family="cmvqvae",
+        choices=("mode", "mask"),
         title=f"{name}, {options['mode']}, {count} classes",
         model=name,
         options=options,
@@ -120,7 +122,7 @@ _NARROW = "_residual_stack._layers.0._block.2.weight"
 def _shapes(name: str, state: Mapping[str, torch.Tensor], outputs: int) -> dict[str, tuple[int, ...]]:
     options = _options(name, state, Choices())
     with torch.device("meta"):
-        model = family.build(name, _spec(name, outputs, family.needs(options)), **options)
+        model = FAMILY.build(name, _spec(name, outputs, FAMILY.clip_needs(options)), **options)
     wanted = {key: tuple(value.shape) for key, value in model.state_dict().items()}
     return {key: shape for key, shape in wanted.items() if not key.endswith(COUNTER)}
 
@@ -134,4 +136,5 @@ def _spec(name: str, outputs: int, needs: str) -> InputSpec:
     )
 
 
-FAMILY = Family("CM-VQVAE", _faults, _read)
+FAMILY = family.CMVQVAEFamily()
+FORMAT = PublishedFormat("CM-VQVAE", _faults, _read)

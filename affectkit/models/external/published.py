@@ -1,7 +1,7 @@
 """Checkpoint files as the papers' authors share them, told apart by their keys and shapes.
 
-A ``Family`` says whether a file is one of its own and reads it into what ``affectkit.models.registry.build`` takes;
-further families are further entries of ``FAMILIES``.
+A ``PublishedFormat`` says whether a file is one of its own and reads it into what ``models.registry.build`` takes;
+further formats are further entries of ``FORMATS``.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from affectkit.models.external.published_files import (
     PRECISIONS,
     Choices,
     Contents,
-    Family,
     Published,
+    PublishedFormat,
     Shapes,
     differences,
     numbers,
@@ -119,7 +119,7 @@ def read_published(
     contents = _contents(Path(path))
     tried: dict[str, list[str]] = {}
     for one in _stripped(contents):
-        for family in FAMILIES.values():
+        for family in FORMATS.values():
             faults = family.faults(one)
             if not faults:
                 found = family.read(one, Choices(outputs, mode, mask))
@@ -276,9 +276,9 @@ def _classes(path: Path, count: int, outputs: str | None) -> tuple[str, ...]:
     return (outputs,)
 
 
-FAMILIES: dict[str, Family] = {
-    "vca": Family("VCA", _vca_faults, _read_vca),
-    "v1": published_v1.FAMILY,
-    "cmvqvae": published_codes.FAMILY,
-    "distribution": published_distributions.FAMILY,
+FORMATS: dict[str, PublishedFormat] = {
+    "vca": PublishedFormat("VCA", _vca_faults, _read_vca),
+    "v1": published_v1.FORMAT,
+    "cmvqvae": published_codes.FORMAT,
+    "distribution": published_distributions.FORMAT,
 }

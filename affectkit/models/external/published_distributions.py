@@ -16,7 +16,15 @@ from collections.abc import Mapping
 import torch
 
 from affectkit.core.spec import InputSpec
-from affectkit.models.external.published_files import Choices, Contents, Family, Published, Shapes, differences, numbers
+from affectkit.models.external.published_files import (
+    Choices,
+    Contents,
+    Published,
+    PublishedFormat,
+    Shapes,
+    differences,
+    numbers,
+)
 
 CLASSES = (
     "neutral", "happy", "sad", "surprised", "fear", "disgust", "angry", "contempt", "serene", "contemplative",
@@ -124,4 +132,4 @@ def _read(contents: Contents, choices: Choices) -> Published:
     )
 
 
-FAMILY = Family("emotion distributions", _faults, _read)
+FORMAT = PublishedFormat("emotion distributions", _faults, _read)

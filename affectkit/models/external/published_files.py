@@ -23,12 +23,16 @@ class Published:
     """What a published file holds, in our terms.
 
     Attributes:
-        family: its key in ``FAMILIES``. title: one line on what was recognised.
-        model: the registry's name. options: for its builder. spec: input and outputs.
+        family: its key in ``FORMATS``.
+        title: one line on what was recognised.
+        model: the registry's name.
+        options: for its builder.
+        spec: input and outputs.
         state: tensors as they are in the file, by the names of our module.
         summary: the plain numbers beside them (epoch, best_R, ...).
         precision: ``half``, ``bfloat16`` or ``single``, of the frozen part.
         notes: what a user should know of how it was read: which weights, and why images are fitted as they are.
+        choices: of ``Choices``, those that a file of this format leaves open.
     """
 
     family: str
@@ -40,6 +44,7 @@ class Published:
     summary: dict[str, Any]
     precision: str
     notes: tuple[str, ...] = ()
+    choices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -71,7 +76,7 @@ class Choices:
 
 
 @dataclass(frozen=True)
-class Family:
+class PublishedFormat:
     """A kind of published checkpoint.
 
     Attributes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import nn
 
-from affectkit.errors import CheckpointError, UsageError
+from affectkit.errors import CheckpointError
 from affectkit.models.external.restricted_pickle import load_pickled
 from affectkit.models.external.state_dicts import Form, Weights, unwrap
 
@@ -40,6 +41,11 @@ def unwrapped(found: Any, path: Path) -> tuple[dict[str, torch.Tensor], dict[str
     """
     weights = unwrap(found, path)
     return weights.state, weights.beside
+
+
+def is_weights_file(text: str) -> bool:
+    """Whether ``text`` names a file with weights, by its looks, not a tag of a library."""
+    return os.sep in text or Path(text).suffix in (".safetensors", ".pt", ".pth", ".bin")
 
 
 def form_of(model: nn.Module) -> Form:
@@ -170,13 +176,6 @@ def copy_own(
     if own is not None and own != classes:
         given = {name: value for name, value in given.items() if not name.startswith(top)}
     return copy_weights(model, given, source, top=top, what="network", hint=hint)
-
-
-def without_clip(options: Mapping[str, Any], clip_weights: str | None) -> dict[str, Any]:
-    """``options`` of a model that is not on CLIP; a UsageError where weights for one are named."""
-    if clip_weights:
-        raise UsageError("--clip-weights has no effect: the model of the checkpoint is not on CLIP.")
-    return dict(options)
 
 
 def _load_safetensors(path: Path) -> dict[str, torch.Tensor]:

@@ -7,7 +7,14 @@ from collections.abc import Mapping
 import torch
 
 from affectkit.core.spec import InputSpec
-from affectkit.models.external.published_files import Choices, Contents, Family, Published, differences, numbers
+from affectkit.models.external.published_files import (
+    Choices,
+    Contents,
+    Published,
+    PublishedFormat,
+    differences,
+    numbers,
+)
 from affectkit.models.v1.family import INPUT
 from affectkit.models.v1.network import PLAIN, VARIANTS, V1ResNet
 from affectkit.models.v1.parts import CENTER_SURROUND, DIV_NORM, LOCAL_RF, MAGNIFICATION, TUNED_NORM
@@ -138,4 +145,4 @@ def _classes(count: int) -> tuple[str, ...]:
     return tuple(map(str, range(count)))
 
 
-FAMILY = Family("V1 networks", _faults, _read)
+FORMAT = PublishedFormat("V1 networks", _faults, _read)

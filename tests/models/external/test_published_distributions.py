@@ -19,7 +19,7 @@ from affectkit.core.spec import InputSpec
 from affectkit.data.layouts import affectnet_fused
 from affectkit.errors import CheckpointError
 from affectkit.models.external.published import read_published
-from affectkit.models.external.published_distributions import CLASSES, FAMILY, MEAN, NETWORKS, STD
+from affectkit.models.external.published_distributions import CLASSES, FORMAT, MEAN, NETWORKS, STD
 from affectkit.models.external.published_files import Contents
 from affectkit.models.external.weights import form_of
 from affectkit.models.registry import build, family
@@ -150,8 +150,8 @@ def test_every_network_of_the_study_is_told_from_the_others():
                 form = form_of(Published(timm.create_model(name), last, outputs=5))
             state = {key: torch.empty(()).expand(shape) for key, shape in form.items()}
             given = Contents(affectnet_fused.Path("c.pth"), state, {})
-            assert FAMILY.faults(given) == [], name
-            found = FAMILY.read(given, None)
+            assert FORMAT.faults(given) == [], name
+            found = FORMAT.read(given, None)
             assert found.model == name and found.spec.classes == tuple("01234") and not found.spec.named
             done.append(name)
     assert len(done) == len(set(done)) == 13
@@ -163,7 +163,7 @@ def test_files_that_are_none(published, tmp_path):
     def faults(change):
         changed = dict(state)
         change(changed)
-        return " ".join(FAMILY.faults(Contents(tmp_path, changed, {})))
+        return " ".join(FORMAT.faults(Contents(tmp_path, changed, {})))
 
     assert faults(lambda s: None) == ""
     assert "no backbone.layer4.1.conv2.weight" in faults(lambda s: s.pop("backbone.layer4.1.conv2.weight"))

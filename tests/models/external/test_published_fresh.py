@@ -134,14 +134,14 @@ def clip_networks(root: Path) -> None:
         loaded(name, saved(root / "cm.pt", state), expected, *given, **choices)
     spec = InputSpec("audiovisual", 128, 128, classes=tuple("abcdef"), clip=SPEC)
     for mode in FEATURES:
-        source = family.build("cmvqvae-features", spec, codes=24, mode=mode).eval()
+        source = family.CMVQVAEFamily().build("cmvqvae-features", spec, codes=24, mode=mode).eval()
         given = chosen(mode, torch.randn(2, 16, 4096), torch.randn(2, 64, 1024))
         with torch.no_grad():
             expected = source.classify(*given)
         loaded("cmvqvae-features", saved(root / "cm.pt", source.state_dict()), expected, *given, mode=mode)
     for number in range(2):
         state = filled(resnets(6 + number))
-        source = family.build(
+        source = family.CMVQVAEFamily().build(
             "cmvqvae-baseline4",
             InputSpec("audiovisual", 128, 128, classes=tuple("abcdefgh")[: 6 + number], clip=CREMAD),
         )
