@@ -19,6 +19,7 @@ from affectkit.data.media.images import load_for
 from affectkit.errors import Stopped, UsageError
 from affectkit.features.extraction import Views
 from affectkit.models import registry
+from affectkit.models.family import Family
 from affectkit.training import run
 from affectkit.training.setup import prepare
 from affectkit.training.training_step import Learner
@@ -149,7 +150,8 @@ class Plain(nn.Module):
 
 
 def test_a_family_without_a_word_on_it_is_looked_through(monkeypatch):
-    monkeypatch.setattr(registry, "family", lambda name: object())
+    bare = type("Bare", (Family,), dict.fromkeys(Family.__abstractmethods__))
+    monkeypatch.setattr(registry, "family", lambda name: bare())
     one = Plain("conv", "fc", "head")
     assert registry.last_layer("x", one) is one.body.fc
     assert registry.last_layer("x", two := Plain("classifier")) is two.body.classifier
