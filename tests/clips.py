@@ -10,7 +10,7 @@ import numpy as np
 
 from affectkit.core.progress import Silent
 from affectkit.data.layouts.clip_store import ClipStore
-from affectkit.prep.clips.cremad import prepare_cremad
+from affectkit.prep.clips.cremad import CremadOptions, prepare_cremad
 
 SHARED = Path(__file__).parents[2] / "shared" / "data" / "cremad"
 """CREMA-D's tables, where they lie beside the checkout."""
@@ -148,8 +148,9 @@ def write_clip_moviepy(path: Path, kind: int = 0, *, seconds: float = 0.6, seed:
     return path
 
 
-def prepare(source, output, **changes):
-    return prepare_cremad(source, output, **{"size": STORED_SIDE, "workers": 1, "reporter": Silent(), **changes})
+def prepare(source, output, *, reporter=None, stopping=None, **changes):
+    options = CremadOptions(**{"size": STORED_SIDE, "workers": 1, **changes})
+    return prepare_cremad(source, output, options, reporter=reporter or Silent(), stopping=stopping)
 
 
 def table(path):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
@@ -18,7 +18,10 @@ from affectkit.settings.training import pixel_limit
 from affectkit.slurm.job_policy import PREP
 
 if TYPE_CHECKING:
+    from affectkit.prep.clips.dataset import PrepareOptions
     from affectkit.prep.clips.manifest import ClipReport
+
+Options = TypeVar("Options", bound="PrepareOptions")
 
 SOUND_LEVEL = "As the published code reads the sound, or unit: full scale 1, for models trained before there was this."
 COPIES = "copies of clips in an earlier split"
@@ -30,10 +33,10 @@ def check_sizes(text: str) -> None:
     parse_sizes(text)
 
 
-def parse_sizes(text: str | None) -> tuple[int, ...] | None:
-    """``"5954,744,744"`` as three numbers; None for None."""
+def parse_sizes(text: str | None) -> tuple[int, ...]:
+    """Read ``"5954,744,744"`` as three numbers; None as no number."""
     if text is None:
-        return None
+        return ()
     parts = [part.strip() for part in text.split(",")]
     if len(parts) != 3 or not all(part.isdigit() and int(part) for part in parts):
         raise UsageError(f"must be three sizes above 0, of train, valid and test, as 5954,744,744; got {text!r}.")
@@ -42,7 +45,7 @@ def parse_sizes(text: str | None) -> tuple[int, ...] | None:
 
 @dataclass(frozen=True, kw_only=True)
 class ClipSettings:
-    """What the preparations of clips share."""
+    """Settings that the preparations of clips share."""
 
     source: Path | None = setting(None, "Folder with the dataset as it was downloaded.", argument=True)
     output: Path | None = setting(None, "Folder to make: tables, statistics and the store of clips.")
@@ -54,7 +57,7 @@ class ClipSettings:
     )
 
     def rules(self) -> list[str]:
-        """Faults between settings."""
+        """List the faults between settings."""
         missing = [] if self.source is not None else ["SOURCE is needed: the folder with the dataset."]
         return missing + ([] if self.output is not None else ["--output is needed."])
 
@@ -149,10 +152,10 @@ def register(prep: typer.Typer) -> None:
 
         Example: affectkit prep cremad CREMA-D --output data/cremad
         """
-        from affectkit.prep.clips.cremad import prepare_cremad
+        from affectkit.prep.clips.cremad import CremadOptions, prepare_cremad
 
         sizes = parse_sizes(resolved.settings.sizes)
-        _run(prepare_cremad, {**_given(resolved.settings), "sizes": sizes}, console)
+        _run(prepare_cremad, resolved.settings, _options(CremadOptions, resolved.settings, sizes=sizes), console)
 
     @command(prep, "rml", RmlSettings, slurm=PREP)
     def rml(resolved: Resolved[RmlSettings], console: Console) -> None:
@@ -163,9 +166,9 @@ def register(prep: typer.Typer) -> None:
 
         Example: affectkit prep rml RML --output data/rml --modify skin
         """
-        from affectkit.prep.clips.rml import prepare_rml
+        from affectkit.prep.clips.rml import RmlOptions, prepare_rml
 
-        _run(prepare_rml, _given(resolved.settings), console)
+        _run(prepare_rml, resolved.settings, _options(RmlOptions, resolved.settings), console)
 
     @command(prep, "emovoxceleb", EmoVoxCelebSettings, slurm=PREP)
     def emovoxceleb(resolved: Resolved[EmoVoxCelebSettings], console: Console) -> None:
@@ -176,9 +179,9 @@ def register(prep: typer.Typer) -> None:
 
         Example: affectkit prep emovoxceleb EmoVoxCeleb --output data/emovox
         """
-        from affectkit.prep.clips.emovoxceleb import prepare_emovoxceleb
+        from affectkit.prep.clips.emovoxceleb import EmoVoxCelebOptions, prepare_emovoxceleb
 
-        _run(prepare_emovoxceleb, _given(resolved.settings), console)
+        _run(prepare_emovoxceleb, resolved.settings, _options(EmoVoxCelebOptions, resolved.settings), console)
 
     @command(prep, "av-features", FeatureSettings, slurm=PREP)
     def av_features(resolved: Resolved[FeatureSettings], console: Console) -> None:
@@ -189,27 +192,28 @@ def register(prep: typer.Typer) -> None:
 
         Example: affectkit prep av-features features --output data/features --layer 7
         """
-        from affectkit.prep.clips.precomputed_features import prepare_features
+        from affectkit.prep.clips.precomputed_features import FeatureOptions, prepare_features
 
-        _run(prepare_features, _given(resolved.settings), console)
+        _run(prepare_features, resolved.settings, _options(FeatureOptions, resolved.settings), console)
 
 
-def _run(prepare: Callable[..., ClipReport], given: dict[str, Any], console: Console) -> None:
-    """Prepare as ``given`` says, until the end or a signal, and tell."""
+def _run(prepare: Callable[..., ClipReport], settings: ClipSettings, options: PrepareOptions, console: Console) -> None:
+    """Prepare until the end or a signal, and report."""
     from affectkit.runtime.shutdown import StopFlag
 
-    with StopFlag(console) as stopping, pixels_up_to(given.pop("max_pixels", None)):
-        report = prepare(**given, reporter=console, stopping=stopping)
-    render(report, given["output"], console)
+    with StopFlag(console) as stopping, pixels_up_to(getattr(settings, "max_pixels", None)):
+        report = prepare(settings.source, settings.output, options, reporter=console, stopping=stopping)
+    render(report, settings.output, console)
 
 
-def _given(settings: ClipSettings) -> dict[str, Any]:
-    """The settings by name, as the preparations take them."""
-    return {entry.name: getattr(settings, entry.name) for entry in fields(settings)}
+def _options(kind: type[Options], settings: ClipSettings, **parsed: Any) -> Options:
+    """Give the settings that a preparation takes, those that are ``parsed`` in their parsed form."""
+    names = [entry.name for entry in fields(kind) if entry.name not in parsed]
+    return kind(**{name: getattr(settings, name) for name in names}, **parsed)
 
 
 def render(report: ClipReport, output: Path, console: Console) -> None:
-    """Clips by class and split, what was left out and why, and the exit code that follows."""
+    """Print clips by class and split, what was left out and why, and raise the exit code that follows."""
     from affectkit.data.media.video_clip import REASONS
 
     console.result(report.to_dict())
@@ -225,14 +229,14 @@ def render(report: ClipReport, output: Path, console: Console) -> None:
         rows += [[kind, *(f"{report.statistics[s]['sex'][kind]['percent']:.1f}%" for s in splits)] for kind in kinds]
     console.table(["clips", *splits], rows)
     by_reason: dict[str, list[str]] = {}
-    for fault in report.faults:
-        by_reason.setdefault(fault.reason, []).append(fault.name)
+    for clip in report.skipped:
+        by_reason.setdefault(clip.reason, []).append(clip.name)
     for reason, names in by_reason.items():
         more = f" and {len(names) - 3:,} more" if len(names) > 3 else ""
-        told = {**REASONS, "known-faulty": "known to be faulty", "no-votes": "without votes", "copy": COPIES}.get(
+        why = {**REASONS, "known-faulty": "known to be faulty", "no-votes": "without votes", "copy": COPIES}.get(
             reason, reason
         )
-        console.note(f"left out, {told}: {len(names):,} ({', '.join(names[:3])}{more})")
+        console.note(f"left out, {why}: {len(names):,} ({', '.join(names[:3])}{more})")
     for text in report.notes:
         console.note(text)
     for text in report.warnings:

@@ -20,9 +20,11 @@ from affectkit.core.text import some
 from affectkit.data.media.spectrograms import mel_decibels, to_store
 from affectkit.data.media.video_clip import check_clip_file, read_clip
 from affectkit.errors import DataError
+from affectkit.prep.clips.dataset import ClipDataset, PrepareOptions, SkippedClip
 from affectkit.prep.clips.manifest import ClipReport
-from affectkit.prep.clips.prepare import Dataset, divided, run
-from affectkit.prep.clips.store_writer import Fault, Item, Recipe
+from affectkit.prep.clips.prepare import prepare_clips
+from affectkit.prep.clips.split import assign_splits
+from affectkit.prep.clips.store_writer import ClipRecipe, ClipSource
 
 EMOTIONS = {
     "ANG": "anger", "DIS": "disgust", "FEA": "fear", "HAP": "happiness", "NEU": "neutral", "SAD": "sadness",
@@ -51,12 +53,42 @@ FOLDER, PEOPLE, LIST, VOTES = "VideoFlash", "VideoDemographics.csv", "SentenceFi
 DESCRIBED = ("emotion", "sentence", "level", "age", "sex", "race", "ethnicity")
 
 
-@dataclass(frozen=True)
-class Clone:
-    """What the tables of a clone say.
+@dataclass(frozen=True, kw_only=True)
+class CremadOptions(PrepareOptions):
+    """Choose what is made of CREMA-D.
 
     Attributes:
-        rows: by clip, in the order of the list: its columns in the prepared tables. votes: whether there are votes.
+        split: ``actor`` (no actor in two splits), ``random`` (80, 10, 10%), ``published-sizes``, or a CSV file with
+            the columns filename and split.
+        sizes: of the three splits, for ``published-sizes``; empty: those of the paper.
+        seed: the split follows from it.
+        keep_faulty: also take the four clips that are known to be faulty.
+        frames: ``window``: the 31 around the middle, one of which a training draws; ``middle``: that one alone.
+        labels: ``intended``, or ``votes``: shares of the votes of those who saw and heard a clip; clips without such
+            votes are left out.
+        sound_level: ``published``: as moviepy reads the sound, two channels of 16 bits, averaged, which takes 3.01 dB
+            from a single channel; ``unit``: channels averaged, full scale 1; see ``core.clipspec.LEVELS``.
+        size: height and width of the stored frames in pixels.
+    """
+
+    split: str = "actor"
+    sizes: tuple[int, ...] = ()
+    seed: int = 0
+    keep_faulty: bool = False
+    frames: str = "window"
+    labels: str = "intended"
+    sound_level: str = "published"
+    size: int = 128
+
+
+@dataclass(frozen=True)
+class Clone:
+    """Hold what the tables of a clone say.
+
+    Attributes:
+        root: the folder of the clone.
+        rows: by clip, in the order of the list: its columns in the prepared tables.
+        votes: whether there are votes.
     """
 
     root: Path
@@ -67,89 +99,84 @@ class Clone:
 def prepare_cremad(
     source: Path,
     output: Path,
+    options: CremadOptions | None = None,
     *,
-    split: str = "actor",
-    sizes: Sequence[int] | None = None,
-    seed: int = 0,
-    keep_faulty: bool = False,
-    frames: str = "window",
-    labels: str = "intended",
-    sound_level: str = "published",
-    workers: int | None = None,
-    on_error: str = "fail",
-    drop_copies: bool = False,
-    size: int = 128,
     reporter: Reporter,
     stopping: Stopping | None = None,
 ) -> ClipReport:
     """Decode the clips of a clone of CREMA-D once and write store (``data.layouts.clip_store``), tables and statistics.
 
     Args:
-        source: the clone. output: the folder to make, or to complete.
-        split: ``actor`` (no actor in two parts), ``random`` (80, 10, 10%), ``published-sizes``, or a CSV file with
-            the columns filename and split. sizes: of the three parts, for ``published-sizes``.
-        keep_faulty: also take the four clips that are known to be faulty.
-        frames: ``window``: the 31 around the middle, one of which a training draws; ``middle``: that one alone.
-        labels: ``intended``, or ``votes``: shares of the votes of those who saw and heard a clip; clips without such
-            votes are left out.
-        sound_level: ``published``: as moviepy reads the sound, two channels of 16 bits, averaged, which takes 3.01 dB
-            from a single channel; ``unit``: channels averaged, full scale 1; see ``core.clipspec.LEVELS``.
-        on_error: ``fail`` where a clip cannot be used, or ``skip`` it. size: height and width of the stored frames.
-        stopping: says when to end early.
+        source: the clone.
+        output: the folder to make, or to complete.
+        options: what is made; None: the defaults.
+        reporter: gets progress and notes.
+        stopping: a request to end early.
 
     Raises:
-        DataError: tables are missing or damaged, or clips cannot be used and ``on_error`` is ``fail``.
-        UsageError: settings do not go together.
-        Stopped: ``stopping`` said so; the same call goes on.
+        DataError: tables are missing or damaged, or clips cannot be used and ``options.on_error`` is ``fail``.
+        UsageError: options do not go together.
+        Stopped: ``stopping`` was requested; the same call resumes.
     """
+    options = options or CremadOptions()
     clone = read_clone(source)
-    if labels == "votes" and not clone.votes:
+    if options.labels == "votes" and not clone.votes:
         raise DataError(
             f"--labels votes needs processedResults/{VOTES}, which is not in {source}.", "Use --labels intended."
         )
-    reach = CREMAD.reach if frames == "window" else 0
-    clip = at_level(replace(CREMAD, reach=reach), sound_level)
-    # The sounds, which lie beside the clips once more, are not needed.
-    lfs = f"git lfs install && git lfs pull --include '{FOLDER}/*', in the clone."
-    dataset = Dataset(
-        "cremad",
-        tuple(EMOTIONS.values()),
-        clone.rows,
-        clip_files(clone),
-        check_clip_file,
-        DESCRIBED,
-        people="actor",
-        labels=labels,
-        left_out=_left_out(clone.rows, keep_faulty=keep_faulty, voted=labels == "votes"),
-        fetch={"pointer": f"Fetch the clips: {lfs}", "missing": f"Restore them: git checkout . && {lfs}"},
-    )
-    report = run(
-        dataset,
-        output,
-        Recipe(read_av, clip, size, LONGEST, reader=READER),
-        lambda rows: divided(
-            rows, split, group="actor", strata="sex", sizes=sizes, published=PUBLISHED_SIZES, seed=seed
-        ),
+    reach = CREMAD.reach if options.frames == "window" else 0
+    recipe = ClipRecipe(
+        read=read_av,
+        reader=READER,
+        clip=at_level(replace(CREMAD, reach=reach), options.sound_level),
+        size=options.size,
         frames=2 * reach + 1,
-        bytes_each=(2 * reach + 1) * size * size * 3 + clip.sound.height * clip.sound.width * 2,
-        settings={
-            "split": split, "sizes": list(sizes or ()), "seed": seed, "keep_faulty": keep_faulty, "frames": frames,
-            "labels": labels, "sound_level": sound_level, "size": size,
-        },
-        workers=workers,
-        on_error=on_error,
-        drop_copies=drop_copies,
+        longest=LONGEST,
+    )
+    report = prepare_clips(
+        _dataset(clone, options),
+        output,
+        recipe,
+        assign=lambda rows: assign_splits(
+            rows,
+            options.split,
+            group="actor",
+            strata="sex",
+            sizes=options.sizes or None,
+            published=PUBLISHED_SIZES,
+            seed=options.seed,
+        ),
+        options=options,
         reporter=reporter,
         stopping=stopping,
-    )  # fmt: skip
+    )
     if not clone.votes:
         report.notes.append(f"no processedResults/{VOTES}: raters' votes are not known")
     return report
 
 
-def read_av(item: Item, recipe: Recipe) -> tuple[np.ndarray, np.ndarray]:
-    """Frames and spectrogram of a clip as a store holds them."""
-    clip = read_clip(item.path, recipe.clip, size=recipe.size, longest=recipe.longest)
+def _dataset(clone: Clone, options: CremadOptions) -> ClipDataset:
+    """Describe a clone in the terms of all preparations."""
+    # The sounds, which lie beside the clips once more, are not needed.
+    lfs = f"git lfs install && git lfs pull --include '{FOLDER}/*', in the clone."
+    return ClipDataset(
+        name="cremad",
+        classes=tuple(EMOTIONS.values()),
+        rows=clone.rows,
+        files=clip_files(clone),
+        check=check_clip_file,
+        described=DESCRIBED,
+        people="actor",
+        labels=options.labels,
+        settings={**options.record(), "sizes": list(options.sizes)},
+        left_out=_left_out(clone.rows, keep_faulty=options.keep_faulty, voted=options.labels == "votes"),
+        next_steps={"pointer": f"Fetch the clips: {lfs}", "missing": f"Restore them: git checkout . && {lfs}"},
+    )
+
+
+def read_av(source: ClipSource, recipe: ClipRecipe) -> tuple[np.ndarray, np.ndarray]:
+    """Read frames and spectrogram of a clip as a store holds them."""
+    clip = read_clip(source.path, recipe.clip, size=recipe.size, longest=recipe.longest)
     return clip.frames, to_store(mel_decibels(clip.sound, recipe.clip.sound))
 
 
@@ -157,7 +184,7 @@ def read_av(item: Item, recipe: Recipe) -> tuple[np.ndarray, np.ndarray]:
 
 
 def read_clone(root: Path) -> Clone:
-    """The tables of a clone of CREMA-D.
+    """Read the tables of a clone of CREMA-D.
 
     Raises:
         DataError: one is missing or damaged, or names do not go together.
@@ -193,7 +220,7 @@ def _table(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
 
 
 def parse_name(name: str) -> tuple[str, str, str, str]:
-    """Actor, sentence, emotion and level that a clip's name says, as codes.
+    """Read actor, sentence, emotion and level from a clip's name, as codes.
 
     Raises:
         DataError: it is not ACTOR_SENTENCE_EMOTION_LEVEL with known codes.
@@ -232,7 +259,7 @@ def _row(
 
 
 def age_class(root: Path, person: Mapping[str, str]) -> str:
-    """The decade of an actor's age, from its beginning: 46 is in the 40s; 60 and above are the 60s."""
+    """Give the decade of an actor's age, from its beginning: 46 is in the 40s; 60 and above are the 60s."""
     try:
         age = int(person["Age"])
     except ValueError:
@@ -241,7 +268,7 @@ def age_class(root: Path, person: Mapping[str, str]) -> str:
 
 
 def read_votes(path: Path, known: set[str]) -> dict[str, dict[str, dict[str, str]]]:
-    """Counts of votes by clip, by what raters were shown, by letter of the emotion.
+    """Read counts of votes by clip, by what raters were shown, by letter of the emotion.
 
     Raises:
         DataError: a row has an unknown number, counts that do not sum to its responses, or comes twice.
@@ -268,7 +295,7 @@ def read_votes(path: Path, known: set[str]) -> dict[str, dict[str, dict[str, str
 
 
 def clip_files(clone: Clone) -> dict[str, Path]:
-    """The file of each clip; one is spelt _X where the list has _XX."""
+    """Find the file of each clip; one is spelt _X where the list has _XX."""
     folder = clone.root / FOLDER
     if not folder.is_dir():
         raise DataError(f"{folder} is not there.", "Name the folder of the cloned repository of CREMA-D.")
@@ -280,15 +307,17 @@ def clip_files(clone: Clone) -> dict[str, Path]:
     return found
 
 
-def _left_out(rows: Mapping[str, Mapping[str, str]], *, keep_faulty: bool, voted: bool) -> list[Fault]:
-    """Clips that are not wanted: those known to be faulty, and where votes are the labels those without any."""
-    told = "is known to be faulty; --keep-faulty takes it."
+def _left_out(rows: Mapping[str, Mapping[str, str]], *, keep_faulty: bool, voted: bool) -> list[SkippedClip]:
+    """List clips that are not wanted: those known to be faulty, and where votes are the labels those without any."""
+    faulty = "is known to be faulty; --keep-faulty takes it."
     found = [
-        Fault(name, "known-faulty", f"clip {name}: {told}") for name in KNOWN_FAULTY if name in rows and not keep_faulty
+        SkippedClip(name, "known-faulty", f"clip {name}: {faulty}")
+        for name in KNOWN_FAULTY
+        if name in rows and not keep_faulty
     ]
-    known = {fault.name for fault in found}
+    known = {clip.name for clip in found}
     none = "nobody who saw and heard it voted; --labels intended takes it."
     for name, row in rows.items():
         if voted and name not in known and not any(int(row[f"both_{label}"] or 0) for label in LETTERS.values()):
-            found.append(Fault(name, "no-votes", f"clip {name}: {none}"))
+            found.append(SkippedClip(name, "no-votes", f"clip {name}: {none}"))
     return found

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +26,11 @@ from affectkit.data.media.images import is_image_name, read_image
 from affectkit.data.media.spectrograms import mel_decibels, to_store
 from affectkit.data.media.video_clip import ClipFault, check_clip_file, read_clip
 from affectkit.errors import DataError
-from affectkit.prep.clips.manifest import ClipReport, begin_again
-from affectkit.prep.clips.prepare import Dataset, divided, run
-from affectkit.prep.clips.store_writer import Item, Recipe
+from affectkit.prep.clips.dataset import ClipDataset, PrepareOptions, Row
+from affectkit.prep.clips.manifest import ClipReport, discard_manifest
+from affectkit.prep.clips.prepare import prepare_clips
+from affectkit.prep.clips.split import assign_splits
+from affectkit.prep.clips.store_writer import ClipRecipe, ClipSource
 
 EMOTIONS = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt")
 FRAMES, AUDIO, TABLE = "frames", "audio", "labels.csv"
@@ -40,18 +43,30 @@ READER = "affectkit.prep.emovoxceleb.read_utterance"
 Labels = dict[str, dict[int, np.ndarray]]
 
 
+@dataclass(frozen=True, kw_only=True)
+class EmoVoxCelebOptions(PrepareOptions):
+    """Choose what is made of EmoVoxCeleb.
+
+    Attributes:
+        split: ``speaker`` (nobody in two splits), ``random``, or a table with the columns filename and split.
+        seed: the split follows from it.
+        values: what labels.csv holds: ``logits``, ``shares``, or ``auto``: shares where all rows are such.
+        follow_links: read links that lead out of ``frames`` and ``audio``.
+        size: height and width of the stored frames in pixels.
+    """
+
+    split: str = "speaker"
+    seed: int = 0
+    values: str = "auto"
+    follow_links: bool = False
+    size: int = 128
+
+
 def prepare_emovoxceleb(
     source: Path,
     output: Path,
+    options: EmoVoxCelebOptions | None = None,
     *,
-    split: str = "speaker",
-    seed: int = 0,
-    values: str = "auto",
-    follow_links: bool = False,
-    workers: int | None = None,
-    on_error: str = "fail",
-    drop_copies: bool = False,
-    size: int = 128,
     reporter: Reporter,
     stopping: Stopping | None = None,
 ) -> ClipReport:
@@ -62,43 +77,55 @@ def prepare_emovoxceleb(
     speaker. Sound is at the level ``unit``, full scale 1, as ``torchaudio.load`` gives it to the published code.
 
     Args:
-        split: ``speaker`` (nobody in two parts), ``random``, or a table with the columns filename and split.
-        values: ``logits``, ``shares``, or ``auto``: shares where all rows are such.
-        follow_links: read links that lead out of ``frames`` and ``audio``.
+        source: the folder with ``frames``, ``audio`` and labels.csv.
+        output: the folder to make, or to complete.
+        options: what is made; None: the defaults.
+        reporter: gets progress and notes.
+        stopping: a request to end early.
 
     Raises:
-        DataError: tables or folders are missing or damaged, or utterances cannot be used and ``on_error`` is ``fail``.
+        DataError: tables or folders are missing or damaged, or utterances cannot be used and ``options.on_error`` is
+            ``fail``.
+        Stopped: ``stopping`` was requested; the same call resumes.
     """
-    labels = read_labels(source / TABLE, values)
+    options = options or EmoVoxCelebOptions()
+    labels = read_labels(source / TABLE, options.values)
     rows = {name: _row(name, found) for name, found in sorted(labels.items())}
-    pictures, heard = (Links(source / name, follow=follow_links) for name in (FRAMES, AUDIO))
-    files = {name: pictures.path(name) for name in rows}
-    sounds = {name: sound_of(heard, name) for name in rows}
-    dataset = Dataset(
-        "emovoxceleb", EMOTIONS, rows, files, _check_folder, ("label", "speaker"), people="speaker", sounds=sounds
-    )
-    sound = EMOVOXCELEB.sound
-    report = run(
+    dataset = _dataset(source, rows, labels, options)
+    recipe = ClipRecipe(read=read_utterance, reader=READER, clip=EMOVOXCELEB, size=options.size, frames=KEPT)
+    report = prepare_clips(
         dataset,
         output,
-        Recipe(read_utterance, EMOVOXCELEB, size, reader=READER),
-        lambda chosen: divided(chosen, split, group="speaker", seed=seed),
-        frames=KEPT,
-        bytes_each=KEPT * size * size * 3 + sound.height * sound.width * 2,
-        settings={"split": split, "seed": seed, "values": values, "size": size},
-        workers=workers,
-        on_error=on_error,
-        drop_copies=drop_copies,
+        recipe,
+        assign=lambda chosen: assign_splits(chosen, options.split, group="speaker", seed=options.seed),
+        options=options,
         reporter=reporter,
         stopping=stopping,
-        beside=lambda names: _write_frame_labels(output / FRAME_LABELS, names, files, labels),
     )
     report.notes.append("labels are soft, one a frame; the column label is the class with the largest mean")
     return report
 
 
+def _dataset(source: Path, rows: dict[str, Row], labels: Labels, options: EmoVoxCelebOptions) -> ClipDataset:
+    """Describe the folder in the terms of all preparations."""
+    images, sounds = (Links(source / name, follow=options.follow_links) for name in (FRAMES, AUDIO))
+    files = {name: images.path(name) for name in rows}
+    return ClipDataset(
+        name="emovoxceleb",
+        classes=EMOTIONS,
+        rows=rows,
+        files=files,
+        check=_check_folder,
+        described=("label", "speaker"),
+        people="speaker",
+        settings=options.record(),
+        sounds={name: sound_of(sounds, name) for name in rows},
+        write_more=lambda output, names: _write_frame_labels(output / FRAME_LABELS, names, files, labels),
+    )
+
+
 def read_labels(path: Path, values: str) -> Labels:
-    """Shares of the eight emotions, float32 (8,), by utterance and number of the frame.
+    """Read shares of the eight emotions, float32 (8,), by utterance and number of the frame.
 
     Raises:
         DataError: the table is missing, lacks a column, or holds what is no number; or rows are no shares and were said
@@ -151,14 +178,14 @@ def _row(name: str, labels: Mapping[int, np.ndarray]) -> dict[str, str]:
 
 
 def chosen_frames(folder: Path) -> list[Path]:
-    """``KEPT`` pictures of an utterance, evenly from the first to the last; repeated where there are fewer."""
+    """Choose ``KEPT`` images of an utterance, evenly from the first to the last; repeated where there are fewer."""
     there = [path for path in list_files(folder, is_image_name) if path.stem.isdigit()]
     places = np.linspace(0, len(there) - 1, KEPT).round().astype(int) if there else []
     return [there[place] for place in places]
 
 
 def sound_of(links: Links, name: str) -> Path:
-    """The sound of an utterance in a folder; where there is none, the first place that it is looked for."""
+    """Find the sound of an utterance; where there is none, give the first place that it is looked for."""
     paths = [links.path(name + ending) for ending in SOUNDS]
     return next((path for path in paths if path.is_file()), paths[0])
 
@@ -168,15 +195,15 @@ def _check_folder(folder: Path) -> None:
         raise ClipFault("missing", f"utterance {folder}: no folder with frames as 000001.jpg.")
 
 
-def read_utterance(item: Item, recipe: Recipe) -> tuple[np.ndarray, np.ndarray]:
-    """The kept frames of an utterance, each brought to the size whole, and its spectrogram.
+def read_utterance(source: ClipSource, recipe: ClipRecipe) -> tuple[np.ndarray, np.ndarray]:
+    """Read the kept frames of an utterance, each resized whole, and its spectrogram.
 
     Raises:
         ClipFault: there are no frames, one is damaged, or the sound is missing, damaged or silent.
     """
-    _check_folder(item.path)
+    _check_folder(source.path)
     made: dict[Path, np.ndarray] = {}
-    for path in chosen_frames(item.path):
+    for path in chosen_frames(source.path):
         if path not in made:
             try:
                 image = read_image(path)
@@ -186,14 +213,14 @@ def read_utterance(item: Item, recipe: Recipe) -> tuple[np.ndarray, np.ndarray]:
             size = (recipe.size, recipe.size)
             small = torch.nn.functional.interpolate(whole, size=size, mode="bilinear", antialias=True)
             made[path] = small[0].permute(1, 2, 0).numpy()
-    frames = np.stack([made[path] for path in chosen_frames(item.path)])
-    check_clip_file(item.sound)
-    heard = read_clip(item.sound, recipe.clip, size=recipe.size, frames=False)
+    frames = np.stack([made[path] for path in chosen_frames(source.path)])
+    check_clip_file(source.sound)
+    heard = read_clip(source.sound, recipe.clip, size=recipe.size, frames=False)
     return frames, to_store(mel_decibels(heard.sound, recipe.clip.sound))
 
 
 def _write_frame_labels(path: Path, names: list[str], files: Mapping[str, Path], labels: Labels) -> None:
-    """float32 (clips, KEPT, 8): of each kept frame the shares of the nearest one that has a label."""
+    """Write float32 (clips, KEPT, 8): of each kept frame the shares of the nearest one that has a label."""
     rows: list[Any] = []
     for name in names:
         known = np.array(sorted(labels[name]))
@@ -206,6 +233,6 @@ def _write_frame_labels(path: Path, names: list[str], files: Mapping[str, Path],
         same = False
     if same:
         return
-    begin_again(path.parent)
+    discard_manifest(path.parent)
     with whole_file(path) as part, part.open("wb") as stream:
         np.save(stream, found, allow_pickle=False)

@@ -1,4 +1,4 @@
-"""The end of a preparation of clips: tables of the splits, statistics, a report on every clip, the record."""
+"""Results of a preparation of clips: tables of the splits, statistics, a report on every clip, the manifest last."""
 
 from __future__ import annotations
 
@@ -16,44 +16,31 @@ from affectkit.core.version import VERSION
 from affectkit.data.layouts.clip_store import FORMAT, KIND, MANIFEST, SPLITS
 from affectkit.data.layouts.duplicates import Copies, find_copies
 from affectkit.errors import DataError
-from affectkit.prep.clips.store_writer import Fault, Recipe, Written, variance_of
-
-Row = dict[str, str]
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """What a preparation is to write beside its store.
-
-    Attributes:
-        dataset: its name. classes: of the labels, in order. labels: ``intended`` or ``votes``.
-        rows: of each clip of a split, in order, without its name: ``label`` first.
-        sides: the split of each clip. described: columns whose values are counted in the statistics.
-        settings: what the user chose. people: the column that names who is seen, for the statistics; empty: none.
-    """
-
-    dataset: str
-    classes: tuple[str, ...]
-    labels: str
-    rows: Mapping[str, Row]
-    sides: Mapping[str, str]
-    described: tuple[str, ...]
-    settings: dict[str, Any]
-    people: str = ""
+from affectkit.prep.clips.dataset import EXPECTED, ClipDataset, Row, SkippedClip, SplitAssignment
+from affectkit.prep.clips.store_writer import ClipRecipe, StoredClips, variance_of
 
 
 @dataclass
 class ClipReport:
-    """What a preparation did: counts by split and class, the clips that were left out, notes and warnings.
+    """Report what a preparation of clips did.
 
-    ``copies``: exact copies across splits, see ``data.layouts.duplicates.Copies.record``.
-    ``made``: clips that were read now.
-    ``done``: there was nothing to do.
+    Attributes:
+        dataset: as the command is called.
+        counts: clips by split and class.
+        skipped: clips that were left out.
+        variance: of the training clips, as ``store_writer.variance_of``.
+        bytes_per_clip: of the arrays on the disk.
+        statistics: by split, see ``statistics_text``.
+        notes: what a user should know.
+        warnings: what makes results doubtful.
+        copies: exact copies across splits, see ``data.layouts.duplicates.Copies.record``.
+        made: clips that were read now.
+        done: there was nothing to do.
     """
 
     dataset: str
     counts: dict[str, dict[str, int]]
-    faults: list[Fault]
+    skipped: list[SkippedClip]
     variance: dict[str, float]
     bytes_per_clip: float
     statistics: dict[str, Any]
@@ -64,17 +51,17 @@ class ClipReport:
     done: bool = False
 
     @property
-    def broken(self) -> list[Fault]:
-        """The faults that were not expected."""
-        return [fault for fault in self.faults if fault.reason not in EXPECTED]
+    def broken(self) -> list[SkippedClip]:
+        """Clips that were left out for a reason that is not expected."""
+        return [clip for clip in self.skipped if clip.reason not in EXPECTED]
 
     def to_dict(self) -> dict[str, Any]:
-        """For ``--json``."""
+        """Give plain values for ``--json``."""
         return {
             "dataset": self.dataset,
             "clips": {name: sum(found.values()) for name, found in self.counts.items()},
             "classes": self.counts,
-            "left_out": [vars(fault) for fault in self.faults],
+            "left_out": [vars(clip) for clip in self.skipped],
             "variance": self.variance,
             "bytes_per_clip": self.bytes_per_clip,
             "statistics": self.statistics,
@@ -86,119 +73,148 @@ class ClipReport:
         }
 
 
-EXPECTED = ("known-faulty", "no-votes", "not-listed", "copy")
-"""Reasons for which a clip is left out although it may be whole."""
-
-
-def finish(
+def write_results(
     output: Path,
-    prepared: Prepared,
-    recipe: Recipe,
-    written: Written,
-    left_out: Sequence[Fault],
+    dataset: ClipDataset,
+    assignment: SplitAssignment,
+    recipe: ClipRecipe,
+    store: StoredClips,
     *,
-    frames: int,
     drop_copies: bool = False,
 ) -> ClipReport:
-    """Write tables, statistics and report, and the manifest last; returns the report.
+    """Write tables, statistics and report of a store, and the manifest last.
 
-    Copies across splits are counted by what is stored of the clips, and left out of valid and test with
-    ``drop_copies``.
+    Copies across splits are counted by what is stored of the clips.
+
+    Args:
+        output: the folder that holds the store.
+        dataset: its ``rows`` are those of the stored clips, in order.
+        assignment: the split of each.
+        recipe: how they were read.
+        store: what was stored.
+        drop_copies: leave copies out of valid and test.
 
     Raises:
         DataError: a split would be empty.
     """
-    rows, sides = prepared.rows, prepared.sides
-    members = {split: [name for name in rows if sides.get(name) == split] for split in SPLITS}
-    members, copies, dropped = _apart(members, written, drop=drop_copies)
+    members = {split: [name for name in dataset.rows if assignment.split_of.get(name) == split] for split in SPLITS}
+    members, copies, dropped = _apart(members, store, drop=drop_copies)
     for split in ("train", "valid"):
         if not members[split]:
-            raise DataError(f"no clip is left for the {split} split.", "Choose another --split, or mend the clips.")
+            raise DataError(f"no clip is left for the {split} split.", "Choose another --split, or fix the clips.")
     members = {split: names for split, names in members.items() if names}
-    faults = [*left_out, *written.faults, *dropped]
-    statistics = {split: _statistics(names, prepared) for split, names in members.items()}
-    variance = variance_of(written.facts[name] for name in members["train"])
-    manifest = {
-        "affectkit": VERSION,
-        "format": FORMAT,
-        "kind": KIND,
-        "dataset": prepared.dataset,
-        "clip": recipe.clip.to_dict(),
-        "sound_level": None if recipe.clip.sound is None else recipe.clip.sound.level,
-        "height": recipe.size,
-        "width": recipe.size,
-        "frames": frames,
-        "classes": list(prepared.classes),
-        "labels": prepared.labels,
-        "splits": {split: len(names) for split, names in members.items()},
-        "variance": variance,
-        "bytes_per_clip": round(written.bytes_per_clip(output)),
-        "settings": prepared.settings,
-        "left_out": [vars(fault) for fault in faults],
-        "shards": {shard: names for shard, names in written.shards.items() if names},
-        "copies": {split: found.record(dropped=drop_copies) for split, found in copies.items()},
-        "sources": {name: fact["digest"] for name, fact in written.facts.items()},
-        "tables": _mark_of({split: [[name, rows[name]] for name in names] for split, names in members.items()}),
-    }
-    if recipe.clip.features is not None:
-        manifest |= dict(zip(("height", "width"), recipe.clip.features[0], strict=True))
+    skipped = [*dataset.left_out, *store.skipped, *dropped]
+    records = {split: found.record(dropped=drop_copies) for split, found in copies.items()}
+    manifest = _manifest(output, dataset, members, skipped, records, recipe=recipe, store=store)
     report = ClipReport(
-        prepared.dataset,
-        {split: _counts(names, rows, "label", prepared.classes) for split, names in members.items()},
-        faults,
-        variance,
+        dataset.name,
+        {split: _counts(names, dataset.rows, "label", dataset.classes) for split, names in members.items()},
+        skipped,
+        manifest["variance"],
         manifest["bytes_per_clip"],
-        statistics,
-        copies=manifest["copies"],
-        warnings=[text for found in copies.values() if (text := found.told("clips", dropped=drop_copies))],
-        made=written.made,
+        {split: _statistics(names, dataset) for split, names in members.items()},
+        notes=list(assignment.notes),
+        warnings=[
+            *assignment.warnings,
+            *(text for found in copies.values() if (text := found.told("clips", dropped=drop_copies))),
+        ],
+        copies=records,
+        made=store.made,
     )
     there = all((output / f"{split}.csv").is_file() == (split in members) for split in SPLITS)
-    if not written.made and there and _is_same(output / MANIFEST, manifest):
+    if not store.made and there and _is_same(output / MANIFEST, manifest):
         report.done = True
         return report
-    (output / MANIFEST).unlink(missing_ok=True)
-    for split in SPLITS:
-        if split in members:
-            _write_rows(output / f"{split}.csv", [{"filename": name, **rows[name]} for name in members[split]])
-        else:
-            (output / f"{split}.csv").unlink(missing_ok=True)
-    _write_rows(output / "report.csv", _report_rows(prepared, faults))
-    write_json(output / "statistics.json", statistics)
-    write_text(output / "statistics.txt", statistics_text(statistics))
+    discard_manifest(output)
+    _write_tables(output, dataset, members)
+    _write_rows(output / "report.csv", _report_rows(dataset, assignment, skipped))
+    write_json(output / "statistics.json", report.statistics)
+    write_text(output / "statistics.txt", statistics_text(report.statistics))
     write_json(output / MANIFEST, manifest)
     return report
 
 
-def _report_rows(prepared: Prepared, faults: Sequence[Fault]) -> list[dict[str, str]]:
-    """A row a clip: the split that it is in, or why it was left out."""
-    lost = [{"clip": f.name, "split": "", "reason": f.reason, "message": f.message} for f in faults]
-    gone = {fault.name for fault in faults}
+def _manifest(
+    output: Path,
+    dataset: ClipDataset,
+    members: Mapping[str, list[str]],
+    skipped: Sequence[SkippedClip],
+    copies: Mapping[str, Any],
+    *,
+    recipe: ClipRecipe,
+    store: StoredClips,
+) -> dict[str, Any]:
+    """Make the manifest: what the output is made of, and hashes by which a later run sees that nothing changed."""
+    tables = {split: [[name, dataset.rows[name]] for name in names] for split, names in members.items()}
+    sizes = (recipe.size, recipe.size) if recipe.clip.features is None else recipe.clip.features[0]
+    return {
+        "affectkit": VERSION,
+        "format": FORMAT,
+        "kind": KIND,
+        "dataset": dataset.name,
+        "clip": recipe.clip.to_dict(),
+        "sound_level": None if recipe.clip.sound is None else recipe.clip.sound.level,
+        **dict(zip(("height", "width"), sizes, strict=True)),
+        "frames": recipe.frames,
+        "classes": list(dataset.classes),
+        "labels": dataset.labels,
+        "splits": {split: len(names) for split, names in members.items()},
+        "variance": variance_of(store.facts[name] for name in members["train"]),
+        "bytes_per_clip": round(store.bytes_per_clip(output)),
+        "settings": dict(dataset.settings),
+        "left_out": [vars(clip) for clip in skipped],
+        "shards": {shard: names for shard, names in store.shards.items() if names},
+        "copies": dict(copies),
+        "sources": {name: fact["digest"] for name, fact in store.facts.items()},
+        "tables": _hash_of(tables),
+    }
+
+
+def _write_tables(output: Path, dataset: ClipDataset, members: Mapping[str, list[str]]) -> None:
+    """Write the table of each split; that of a split without a clip goes."""
+    for split in SPLITS:
+        if split in members:
+            rows = [{"filename": name, **dataset.rows[name]} for name in members[split]]
+            _write_rows(output / f"{split}.csv", rows)
+        else:
+            (output / f"{split}.csv").unlink(missing_ok=True)
+
+
+def _report_rows(
+    dataset: ClipDataset, assignment: SplitAssignment, skipped: Sequence[SkippedClip]
+) -> list[dict[str, str]]:
+    """Give a row a clip: the split that it is in, or why it was left out."""
+    lost = [{"clip": clip.name, "split": "", "reason": clip.reason, "message": clip.message} for clip in skipped]
+    gone = {clip.name for clip in skipped}
     kept = [
-        {"clip": name, "split": prepared.sides.get(name, ""), "reason": "", "message": ""}
-        for name in prepared.rows
+        {"clip": name, "split": assignment.split_of.get(name, ""), "reason": "", "message": ""}
+        for name in dataset.rows
         if name not in gone
     ]
     return sorted(kept + lost, key=lambda row: row["clip"])
 
 
 def _apart(
-    members: Mapping[str, list[str]], written: Written, *, drop: bool
-) -> tuple[dict[str, list[str]], dict[str, Copies], list[Fault]]:
-    """The clips of the splits without copies of clips in earlier ones where ``drop`` says so, and the copies."""
+    members: Mapping[str, list[str]], store: StoredClips, *, drop: bool
+) -> tuple[dict[str, list[str]], dict[str, Copies], list[SkippedClip]]:
+    """Find the copies of clips in earlier splits, and leave them out where ``drop`` says so.
+
+    Returns:
+        The clips of each split, the copies found in each, and the clips that were left out.
+    """
     kept, dropped = dict(members), []
-    digests = {split: [written.facts[name]["digest"] for name in names] for split, names in members.items() if names}
+    digests = {split: [store.facts[name]["digest"] for name in names] for split, names in members.items() if names}
     found = find_copies(digests)
     for split in found if drop else ():
         flags = dict(zip(members[split], found[split].any(), strict=True))
         gone = [name for name in flags if flags[name]]
-        dropped += [Fault(name, "copy", f"{name} is a copy of a clip in an earlier split.") for name in gone]
+        dropped += [SkippedClip(name, "copy", f"{name} is a copy of a clip in an earlier split.") for name in gone]
         kept[split] = [name for name in members[split] if not flags[name]]
     return kept, found, dropped
 
 
-def begin_again(output: Path) -> None:
-    """Take away the mark of a complete preparation before anything of it changes."""
+def discard_manifest(output: Path) -> None:
+    """Remove the mark of a complete preparation, before anything of it changes."""
     (output / MANIFEST).unlink(missing_ok=True)
 
 
@@ -206,8 +222,8 @@ def _is_same(path: Path, manifest: Mapping[str, Any]) -> bool:
     return path.is_file() and read_json(path) == manifest
 
 
-def _mark_of(tables: Mapping[str, Any]) -> str:
-    """A hash of what the tables of the splits say: votes or sides may change where no clip does."""
+def _hash_of(tables: Mapping[str, Any]) -> str:
+    """Hash what the tables of the splits say: votes or splits may change where no clip does."""
     return hashlib.sha256(to_json(tables, None).encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
@@ -216,13 +232,13 @@ def _counts(names: Sequence[str], rows: Mapping[str, Row], column: str, kinds: S
     return {kind: found[kind] for kind in kinds}
 
 
-def _statistics(names: Sequence[str], prepared: Prepared) -> dict[str, Any]:
-    """Of a split: how many clips and people, and counts and shares by class of each described column."""
-    rows = prepared.rows
+def _statistics(names: Sequence[str], dataset: ClipDataset) -> dict[str, Any]:
+    """Count the clips and people of a split, and by class those of each described column, with shares."""
+    rows = dataset.rows
     found: dict[str, Any] = {"clips": len(names)}
-    if prepared.people:
-        found[f"{prepared.people}s"] = len({rows[name][prepared.people] for name in names})
-    for column in prepared.described:
+    if dataset.people:
+        found[f"{dataset.people}s"] = len({rows[name][dataset.people] for name in names})
+    for column in dataset.described:
         kinds = sorted({row[column] for row in rows.values()})
         counts = _counts(names, rows, column, kinds)
         found[column] = {kind: {"count": n, "percent": round(100 * n / len(names), 2)} for kind, n in counts.items()}
@@ -230,7 +246,7 @@ def _statistics(names: Sequence[str], prepared: Prepared) -> dict[str, Any]:
 
 
 def statistics_text(statistics: Mapping[str, Any]) -> str:
-    """The statistics for reading: a block a split, a line a class."""
+    """Give the statistics for reading: a block a split, a line a class."""
     lines = []
     for split, found in statistics.items():
         whole = [f"{name} {value:,}" for name, value in found.items() if isinstance(value, int)]

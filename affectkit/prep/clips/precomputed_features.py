@@ -5,9 +5,9 @@ from __future__ import annotations
 import csv
 import zipfile
 import zlib
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError
@@ -20,9 +20,11 @@ from affectkit.core.text import some
 from affectkit.data.layouts.links import Links
 from affectkit.data.media.video_clip import ClipFault
 from affectkit.errors import DataError
+from affectkit.prep.clips.dataset import ClipDataset, PrepareOptions, SplitAssignment
 from affectkit.prep.clips.manifest import ClipReport
-from affectkit.prep.clips.prepare import Dataset, Sides, divided, run
-from affectkit.prep.clips.store_writer import Item, Recipe
+from affectkit.prep.clips.prepare import prepare_clips
+from affectkit.prep.clips.split import assign_splits
+from affectkit.prep.clips.store_writer import ClipRecipe, ClipSource
 
 TABLE = "features.csv"
 ENDINGS = (".safetensors", ".npz")
@@ -32,17 +34,28 @@ READER = "affectkit.prep.av_features.read_features"
 SHAPES = {"image": FEATURES.features[0], "audio": FEATURES.features[1]}
 
 
+@dataclass(frozen=True, kw_only=True)
+class FeatureOptions(PrepareOptions):
+    """Choose what is made of precomputed features.
+
+    Attributes:
+        split: ``table`` (its column), ``user`` (nobody in two splits), ``random``, or another table.
+        seed: the split follows from it.
+        layer: which of the audio layers is taken, from 1.
+        follow_links: read links that lead out of the folder.
+    """
+
+    split: str = "table"
+    seed: int = 0
+    layer: int = 7
+    follow_links: bool = False
+
+
 def prepare_features(
     source: Path,
     output: Path,
+    options: FeatureOptions | None = None,
     *,
-    split: str = "table",
-    seed: int = 0,
-    layer: int = 7,
-    follow_links: bool = False,
-    workers: int | None = None,
-    on_error: str = "fail",
-    drop_copies: bool = False,
     reporter: Reporter,
     stopping: Stopping | None = None,
 ) -> ClipReport:
@@ -53,49 +66,59 @@ def prepare_features(
     ``audio`` (64, 1024), or (layers, 64, 1024).
 
     Args:
-        split: ``table`` (its column), ``user`` (nobody in two parts), ``random``, or another table.
-        layer: which of the audio layers is taken, from 1. follow_links: read links that lead out of ``source``.
+        source: the folder with features.csv.
+        output: the folder to make, or to complete.
+        options: what is made; None: the defaults.
+        reporter: gets progress and notes.
+        stopping: a request to end early.
 
     Raises:
-        DataError: the table is missing or damaged, or files cannot be used and ``on_error`` is ``fail``.
+        DataError: the table is missing or damaged, or files cannot be used and ``options.on_error`` is ``fail``.
+        Stopped: ``stopping`` was requested; the same call resumes.
     """
+    options = options or FeatureOptions()
     rows = read_features_table(source / TABLE)
-    if split == "table" and not all(row.get("split") for row in rows.values()):
-        raise DataError(f"{source / TABLE} has no column split, or empty cells in it.", "Use --split user or random.")
-    if split == "user" and not all(row.get("user") for row in rows.values()):
-        raise DataError(f"{source / TABLE} has no column user, or empty cells in it.", "Use --split random.")
-    links = Links(source, follow=follow_links)
+    _check_column(source / TABLE, rows, options.split)
+    links = Links(source, follow=options.follow_links)
     files = {name: _file(links, name) for name in rows}
-    classes = tuple(sorted({row["label"] for row in rows.values()}))
     for row in rows.values():
         row.setdefault("user", "")
-    told = tuple(column for column in ("label", "user") if any(row[column] for row in rows.values()))
-    dataset = Dataset(
-        "av-features", classes, rows, files, check_features_file, told, people="user" if "user" in told else ""
-    )
-    return run(
-        dataset,
-        output,
-        Recipe(read_features, replace(FEATURES), 0, more=(("layer", layer),), reader=READER),
-        lambda chosen: _given(chosen) if split == "table" else divided(chosen, split, group="user", seed=seed),
-        frames=1,
-        bytes_each=sum(int(np.prod(shape)) * 4 for shape in SHAPES.values()),
-        settings={"split": split, "seed": seed, "layer": layer},
-        workers=workers,
-        on_error=on_error,
-        drop_copies=drop_copies,
-        reporter=reporter,
-        stopping=stopping,
+    described = tuple(column for column in ("label", "user") if any(row[column] for row in rows.values()))
+    dataset = ClipDataset(
+        name="av-features",
+        classes=tuple(sorted({row["label"] for row in rows.values()})),
+        rows=rows,
+        files=files,
+        check=check_features_file,
+        described=described,
+        people="user" if "user" in described else "",
+        settings=options.record(),
     )
 
+    def assign(chosen: Mapping[str, Mapping[str, str]]) -> SplitAssignment:
+        if options.split == "table":
+            return _assign_by_column(chosen)
+        return assign_splits(chosen, options.split, group="user", seed=options.seed)
 
-def _given(rows: Any) -> Sides:
+    recipe = ClipRecipe(read=read_features, reader=READER, clip=FEATURES, size=0, extra=(("layer", options.layer),))
+    return prepare_clips(dataset, output, recipe, assign=assign, options=options, reporter=reporter, stopping=stopping)
+
+
+def _check_column(path: Path, rows: Mapping[str, Mapping[str, str]], split: str) -> None:
+    """Raise a DataError where the column that ``split`` goes by is missing or has empty cells."""
+    column, instead = {"table": ("split", "user or random"), "user": ("user", "random")}.get(split, ("", ""))
+    if column and not all(row.get(column) for row in rows.values()):
+        raise DataError(f"{path} has no column {column}, or empty cells in it.", f"Use --split {instead}.")
+
+
+def _assign_by_column(rows: Mapping[str, Mapping[str, str]]) -> SplitAssignment:
+    """Assign clips by the column ``split`` of their rows."""
     alias = {"val": "valid", "validation": "valid"}
-    return Sides({name: alias.get(row["split"], row["split"]) for name, row in rows.items()})
+    return SplitAssignment({name: alias.get(row["split"], row["split"]) for name, row in rows.items()})
 
 
 def read_features_table(path: Path) -> dict[str, dict[str, str]]:
-    """The rows of features.csv by filename without ending.
+    """Read the rows of features.csv by filename without ending.
 
     Raises:
         DataError: it is missing, damaged, or names a file twice.
@@ -129,7 +152,7 @@ def read_features_table(path: Path) -> dict[str, dict[str, str]]:
 
 
 def _file(links: Links, name: str) -> Path:
-    """The file of ``name``, which must not leave the folder; see ``data.layouts.links``."""
+    """Find the file of ``name``, which must not leave the folder; see ``data.layouts.links``."""
     paths = [links.path(name + ending) for ending in ENDINGS]
     return next((path for path in paths if path.is_file()), paths[0])
 
@@ -146,15 +169,15 @@ def check_features_file(path: Path) -> None:
         raise ClipFault("empty", f"features {path}: the file is empty.")
 
 
-def read_features(item: Item, recipe: Recipe) -> tuple[np.ndarray, np.ndarray]:
-    """Image features (1, 16, 4096) and those of the chosen audio layer (64, 1024), float32.
+def read_features(source: ClipSource, recipe: ClipRecipe) -> tuple[np.ndarray, np.ndarray]:
+    """Read image features (1, 16, 4096) and those of the chosen audio layer (64, 1024), float32.
 
     Raises:
         ClipFault: the file is damaged, lacks one, or holds another shape or values that are no numbers.
     """
-    path = item.path
+    path = source.path
     check_features_file(path)
-    layer = dict(recipe.more)["layer"]
+    layer = dict(recipe.extra)["layer"]
     try:
         if path.suffix == ".npz":
             with np.load(path, allow_pickle=False) as stored:

@@ -7,6 +7,7 @@ copies carry a feature that says nothing of the emotion, for studies of what a m
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -24,9 +25,11 @@ from affectkit.data.media.file_kinds import is_video_name
 from affectkit.data.media.spectrograms import mel_decibels, to_store
 from affectkit.data.media.video_clip import check_clip_file, read_clip
 from affectkit.errors import DataError
+from affectkit.prep.clips.dataset import ClipDataset, PrepareOptions
 from affectkit.prep.clips.manifest import ClipReport
-from affectkit.prep.clips.prepare import Dataset, divided, run
-from affectkit.prep.clips.store_writer import Item, Recipe
+from affectkit.prep.clips.prepare import prepare_clips
+from affectkit.prep.clips.split import assign_splits
+from affectkit.prep.clips.store_writer import ClipRecipe, ClipSource
 
 EMOTIONS = ("anger", "disgust", "fear", "happiness", "sadness", "surprise")
 LONGEST = 60.0
@@ -40,71 +43,93 @@ MODIFY = {"none": (False, False), "skin": (True, False), "pitch": (False, True),
 LABELS = {"emotion": EMOTIONS, "skin": tuple(SKIN), "pitch": tuple(PITCH), "user": ()}
 
 
-def prepare_rml(
-    source: Path,
-    output: Path,
-    *,
-    split: str = "user",
-    seed: int = 0,
-    modify: str = "none",
-    label: str = "emotion",
-    sound: str = "rml",
-    sound_level: str = "published",
-    workers: int | None = None,
-    on_error: str = "fail",
-    drop_copies: bool = False,
-    size: int = 128,
-    reporter: Reporter,
-    stopping: Stopping | None = None,
-) -> ClipReport:
-    """Decode the clips ``<user>/<language>/<emotion>N.avi`` once and write store, tables and statistics.
+@dataclass(frozen=True, kw_only=True)
+class RmlOptions(PrepareOptions):
+    """Choose what is made of RML.
 
-    Args:
-        split: ``user`` (nobody in two parts), ``random``, or a table with the columns filename and split.
+    Attributes:
+        split: ``user`` (nobody in two splits), ``random``, or a table with the columns filename and split.
+        seed: split and variants follow from it.
         modify: ``none``, ``skin``, ``pitch`` or ``both``: what is changed, each clip to a variant drawn by its name and
             ``seed``; the columns skin and pitch say which.
-        label: what a model is to tell: ``emotion``, ``skin``, ``pitch`` or ``user``.
+        label: what a model is to predict: ``emotion``, ``skin``, ``pitch`` or ``user``.
         sound: ``rml``: 256x256 of the central 2.5 s; ``pretrained``: 512x512 of all, and whole frames, for models that
             were trained on EmoVoxCeleb.
         sound_level: ``published``: 16-bit samples as they are counted, as torchvision's ``read_video`` gives them,
             90.31 dB above ``unit``: channels averaged, full scale 1, the level of EmoVoxCeleb. (The published code
             takes channels in turn for one of twice the rate, which also dampens high tones, 1.5 dB at 16 kHz of
             44.1 kHz; that is not repeated.)
+        size: height and width of the stored frames in pixels.
+    """
+
+    split: str = "user"
+    seed: int = 0
+    modify: str = "none"
+    label: str = "emotion"
+    sound: str = "rml"
+    sound_level: str = "published"
+    size: int = 128
+
+
+def prepare_rml(
+    source: Path,
+    output: Path,
+    options: RmlOptions | None = None,
+    *,
+    reporter: Reporter,
+    stopping: Stopping | None = None,
+) -> ClipReport:
+    """Decode the clips ``<user>/<language>/<emotion>N.avi`` once and write store, tables and statistics.
+
+    Args:
+        source: the folder of the users.
+        output: the folder to make, or to complete.
+        options: what is made; None: the defaults.
+        reporter: gets progress and notes.
+        stopping: a request to end early.
 
     Raises:
-        DataError: there are no such clips, or some cannot be used and ``on_error`` is ``fail``.
+        DataError: there are no such clips, or some cannot be used and ``options.on_error`` is ``fail``.
+        Stopped: ``stopping`` was requested; the same call resumes.
     """
-    spec = at_level(RML if sound == "rml" else RML_PRETRAINED, sound_level)
+    options = options or RmlOptions()
+    spec = at_level(RML if options.sound == "rml" else RML_PRETRAINED, options.sound_level)
     files = clip_files(source)
-    rows = {name: _row(name, modify, seed) for name in files}
+    rows = {name: _row(name, options.modify, options.seed) for name in files}
     for row in rows.values():
-        row["label"] = row[label]
-    classes = LABELS[label] or tuple(sorted({row["user"] for row in rows.values()}))
-    frames, heard = 2 * spec.reach + 1, spec.sound
-    dataset = Dataset(
-        "rml", classes, rows, files, check_clip_file, ("emotion", "language", "user", "skin", "pitch"), people="user"
+        row["label"] = row[options.label]
+    dataset = ClipDataset(
+        name="rml",
+        classes=LABELS[options.label] or tuple(sorted({row["user"] for row in rows.values()})),
+        rows=rows,
+        files=files,
+        check=check_clip_file,
+        described=("emotion", "language", "user", "skin", "pitch"),
+        people="user",
+        settings=options.record(),
     )
-    return run(
+    recipe = ClipRecipe(
+        read=read_changed,
+        reader=READER,
+        clip=spec,
+        size=options.size,
+        frames=2 * spec.reach + 1,
+        longest=LONGEST,
+        extra=(("modify", options.modify), ("seed", options.seed)),
+    )
+    return prepare_clips(
         dataset,
         output,
-        Recipe(read_changed, spec, size, LONGEST, more=(("modify", modify), ("seed", seed)), reader=READER),
-        lambda chosen: divided(chosen, split, group="user", seed=seed),
-        frames=frames,
-        bytes_each=frames * size * size * 3 + heard.height * heard.width * 2,
-        settings={
-            "split": split, "seed": seed, "modify": modify, "label": label, "sound": sound,
-            "sound_level": sound_level, "size": size,
-        },
-        workers=workers,
-        on_error=on_error,
-        drop_copies=drop_copies,
+        recipe,
+        assign=lambda chosen: assign_splits(chosen, options.split, group="user", seed=options.seed),
+        options=options,
         reporter=reporter,
         stopping=stopping,
-    )  # fmt: skip
+    )
 
 
 def clip_files(root: Path) -> dict[str, Path]:
-    """The clips below ``root`` by name, ``user/language/emotionN``, in order.
+    """Find the clips below ``root`` by name, ``user/language/emotionN``, in order.
 
     Raises:
         DataError: there is none, or a name says no emotion.
@@ -128,7 +153,7 @@ def clip_files(root: Path) -> dict[str, Path]:
 
 
 def emotion_of(name: str) -> str | None:
-    """The emotion that a file name begins with, by two letters of it or more; None where it says none.
+    """Read the emotion that a file name begins with, by two letters of it or more; None where it says none.
 
     >>> emotion_of("happy3"), emotion_of("an1"), emotion_of("x2")
     ('happiness', 'anger', None)
@@ -154,7 +179,7 @@ def _row(name: str, modify: str, seed: int) -> dict[str, str]:
 
 
 def variants(name: str, modify: str, seed: int) -> tuple[str, str]:
-    """Which skin hue and which pitch a clip gets, drawn by (seed, name) where they are changed."""
+    """Choose the skin hue and the pitch that a clip gets, drawn by (seed, name) where they are changed."""
     drawn = [
         list(kinds)[address(seed, what, name) % len(kinds)] if changed else "original"
         for what, kinds, changed in zip(("skin", "pitch"), (SKIN, PITCH), MODIFY[modify], strict=True)
@@ -162,11 +187,11 @@ def variants(name: str, modify: str, seed: int) -> tuple[str, str]:
     return drawn[0], drawn[1]
 
 
-def read_changed(item: Item, recipe: Recipe) -> tuple[np.ndarray, np.ndarray]:
-    """Frames and spectrogram of a clip, changed as the recipe says."""
-    more = dict(recipe.more)
-    skin, pitch = variants(item.name, more["modify"], more["seed"])
-    clip = read_clip(item.path, recipe.clip, size=recipe.size, longest=recipe.longest)
+def read_changed(source: ClipSource, recipe: ClipRecipe) -> tuple[np.ndarray, np.ndarray]:
+    """Read frames and spectrogram of a clip, changed as the recipe says."""
+    extra = dict(recipe.extra)
+    skin, pitch = variants(source.name, extra["modify"], extra["seed"])
+    clip = read_clip(source.path, recipe.clip, size=recipe.size, longest=recipe.longest)
     frames, sound = clip.frames, clip.sound
     if SKIN[skin]:
         frames = np.stack([turn_skin(frame, SKIN[skin]) for frame in frames])
@@ -176,7 +201,7 @@ def read_changed(item: Item, recipe: Recipe) -> tuple[np.ndarray, np.ndarray]:
 
 
 def turn_skin(image: np.ndarray, degrees: float) -> np.ndarray:
-    """``image`` uint8 (H, W, 3) with the hue of its skin turned by ``degrees``; other pixels stay.
+    """Turn the hue of skin in ``image``, uint8 (H, W, 3), by ``degrees``; other pixels stay.
 
     Skin is what lies in 133 <= Cr <= 173, 77 <= Cb <= 127 (Chai and Ngan, "Face segmentation using skin-color map in
     videophone applications", 1999).
@@ -190,7 +215,7 @@ def turn_skin(image: np.ndarray, degrees: float) -> np.ndarray:
 
 
 def move_pitch(sound: np.ndarray, up: int, down: int) -> np.ndarray:
-    """``sound`` (samples,) as long as before, its pitch times ``up / down``.
+    """Multiply the pitch of ``sound`` (samples,) by ``up / down``; it stays as long as before.
 
     It is stretched by a phase vocoder (Flanagan and Golden 1966) and played faster by as much; whole numbers, since
     resampling by a ratio of large ones takes seconds.

@@ -1,4 +1,4 @@
-"""Clips into a store: decoded once, in parallel, a few dozen a file; what is there already is not made again."""
+"""Write clips into a store: decoded once, in parallel, a few dozen a file; what is stored is not made again."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from affectkit.core.stopping import Never, Stopping
 from affectkit.data.layouts.clip_store import FORMAT, MANIFEST, PARTIAL, STORE, STORED
 from affectkit.data.media.video_clip import ClipFault
 from affectkit.errors import DataError, RunError
+from affectkit.prep.clips.dataset import SkippedClip
 
 SHARD = 32
 """Clips of one file: small enough that little is lost where a run is killed, large enough that files stay few."""
@@ -36,107 +37,118 @@ FAULTS = "faults.csv"
 
 
 @dataclass(frozen=True)
-class Item:
-    """A clip to be prepared: its name, by which it is known from now on, its file or folder, and the file of its sound
-    where that is another."""
+class ClipSource:
+    """Say where a clip comes from.
+
+    Attributes:
+        name: by which the clip is known from now on.
+        path: its file or folder.
+        sound: the file of its sound, where that is another.
+    """
 
     name: str
     path: Path
     sound: Path | None = None
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """How a clip is prepared; two equal recipes make the same bytes.
+@dataclass(frozen=True, kw_only=True)
+class ClipRecipe:
+    """Say how a clip is read; two equal recipes make the same bytes.
 
     Attributes:
-        read: a function at the top of a module: (item, recipe) to frames uint8 (F, H, W, 3) and sound int16 (h, w), or
-            to arrays of features. It raises ClipFault.
+        read: a function at the top of a module: (source, recipe) to frames uint8 (F, H, W, 3) and sound int16 (h, w),
+            or to arrays of features. It raises ClipFault.
         reader: the literal name of ``read`` in the marks of stores. It stays as it is wherever ``read`` moves; another
             one means that the same clips are now read otherwise, and has them all decoded again.
-        clip: which frames, what part of them, which spectrogram. size: height and width of a stored frame.
-        longest: seconds above which a clip is refused; None: never. more: what else ``read`` wants to know.
+        clip: which frames, what part of them, which spectrogram.
+        size: height and width of a stored frame; 0 for features.
+        frames: how many are stored of a clip.
+        longest: seconds above which a clip is refused; None: never.
+        extra: what else ``read`` wants to know.
     """
 
-    read: Callable[[Item, Recipe], tuple[np.ndarray, np.ndarray]]
+    read: Callable[[ClipSource, ClipRecipe], tuple[np.ndarray, np.ndarray]]
+    reader: str
     clip: ClipSpec
     size: int
+    frames: int = 1
     longest: float | None = None
-    more: tuple[tuple[str, Any], ...] = ()
-    reader: str = field(kw_only=True)
+    extra: tuple[tuple[str, Any], ...] = ()
 
     def mark(self) -> str:
-        """A hash of all of it."""
-        told = [self.reader, self.clip.to_dict(), self.size, self.longest]
-        return hashlib.sha256(to_json([FORMAT, *told, list(self.more)], None).encode()).hexdigest()[:16]
+        """Hash what the bytes of a stored clip depend on."""
+        parts = [FORMAT, self.reader, self.clip.to_dict(), self.size, self.longest, list(self.extra)]
+        return hashlib.sha256(to_json(parts, None).encode()).hexdigest()[:16]
+
+    @property
+    def bytes_per_clip(self) -> int:
+        """Bytes that a clip takes in the store."""
+        if self.clip.features is not None:
+            return sum(int(np.prod(shape)) * np.dtype(np.float32).itemsize for shape in self.clip.features)
+        sound = self.clip.sound
+        return self.frames * self.size**2 * 3 + sound.height * sound.width * np.dtype(np.int16).itemsize
 
 
 @dataclass(frozen=True)
-class Fault:
-    """A clip that was left out: ``reason`` is a key of ``data.media.video_clip.REASONS``."""
-
-    name: str
-    reason: str
-    message: str
-
-
-@dataclass(frozen=True)
-class Written:
-    """What a store holds.
+class StoredClips:
+    """Describe what a store holds.
 
     Attributes:
-        shards: names of the clips of each, in order. faults: of those that were left out, in the order of the items.
+        shards: names of the clips of each, in order.
+        skipped: clips that were left out, in the order of the sources.
         facts: by clip: digest, and sum, sum of squares and maximum of image ([0, 1]) and sound (dB), and their counts.
         made: clips that were read now; the others were there.
     """
 
     shards: dict[str, list[str]]
-    faults: list[Fault]
+    skipped: list[SkippedClip]
     facts: dict[str, dict[str, Any]]
     made: int
 
     def bytes_per_clip(self, output: Path) -> float:
-        """Of the arrays on the disk."""
+        """Measure the arrays on the disk."""
         total = sum(path.stat().st_size for path in (output / STORE).glob("*.npy"))
         return total / max(sum(map(len, self.shards.values())), 1)
 
 
 def write_store(
-    items: Sequence[Item | None],
+    sources: Sequence[ClipSource | None],
     output: Path,
-    recipe: Recipe,
+    recipe: ClipRecipe,
     *,
     workers: int | None = None,
-    bytes_each: int = 0,
     reporter: Reporter,
     stopping: Stopping | None = None,
-) -> Written:
-    """Prepare ``items`` into ``output/store``.
+) -> StoredClips:
+    """Read clips and store them in ``output/store``; those that are stored already are not read again.
 
     Args:
-        items: None for one that is left out on purpose, so that the others keep their places.
-        workers: processes; None: one a processor. bytes_each: of a clip in the store, for the check of the disk.
-        stopping: says when to end early, after the files in work.
+        sources: the clips; None for one that is left out on purpose, so that the others keep their places.
+        output: the folder that holds the store.
+        recipe: how a clip is read.
+        workers: processes; None: one a processor.
+        reporter: gets progress and notes.
+        stopping: a request to end early, after the files in work.
 
     Raises:
         RunError: the disk is too small, or a worker process was killed.
-        Stopped: ``stopping`` said so.
+        Stopped: ``stopping`` was requested.
     """
     stopping = stopping or Never()
     folder = output / STORE
     folder.mkdir(parents=True, exist_ok=True)
-    shards = {f"{number:04}": chunk for number, chunk in enumerate(_chunks(items))}
-    records = {name: _there(folder, name, chunk, recipe) for name, chunk in shards.items()}
+    shards = {f"{number:04}": chunk for number, chunk in enumerate(_chunks(sources))}
+    records = {name: _read_record(folder, name, chunk, recipe) for name, chunk in shards.items()}
     wanted = [name for name, record in records.items() if record is None]
     count, total = sum(len(shards[name]) for name in wanted), sum(map(len, shards.values()))
-    _check_disk(output, count * bytes_each)
+    _check_disk(output, count * recipe.bytes_per_clip)
     if wanted:
         # The mark of a complete preparation goes before anything of it changes.
         (output / MANIFEST).unlink(missing_ok=True)
-        reporter.note(f"the store takes up to {total * bytes_each / 1e9:.2f} GB")
+        reporter.note(f"the store takes up to {total * recipe.bytes_per_clip / 1e9:.2f} GB")
     if wanted and len(wanted) < len(shards):
         reporter.note(f"{total - count:,} clips are prepared already")
-    if older := sum(len(shards[name]) for name in wanted if _other_recipe(folder / f"{name}.json", recipe)):
+    if older := sum(len(shards[name]) for name in wanted if _has_other_recipe(folder / f"{name}.json", recipe)):
         reporter.note(f"{older:,} clips were prepared by other settings or an older affectkit: they are prepared again")
     if wanted:
         reporter.start("preparing clips", count, "clips")
@@ -147,35 +159,38 @@ def write_store(
         ready = sum(len(shards[name]) for name, record in records.items() if record is not None)
         if ready < total:
             raise stopping.error(
-                f"{ready:,} of {total:,} clips are prepared and kept.", "Run the same command again: it goes on."
+                f"{ready:,} of {total:,} clips are prepared and kept.", "Run the same command again: it resumes."
             )
     _sweep(folder, set(shards))
-    faults = [Fault(**fault) for record in records.values() for fault in record["faults"]]
+    skipped = [SkippedClip(**clip) for record in records.values() for clip in record["faults"]]
     facts = {clip: found for record in records.values() for clip, found in record["clips"].items()}
-    return Written({name: list(record["clips"]) for name, record in records.items()}, faults, facts, count)
+    return StoredClips({name: list(record["clips"]) for name, record in records.items()}, skipped, facts, count)
 
 
-def refuse_faults(faults: Sequence[Fault], output: Path) -> None:
-    """Raise a DataError where there are ``faults``; all of them are in ``output/faults.csv`` then, else it goes."""
+def refuse_skipped(skipped: Sequence[SkippedClip], output: Path) -> None:
+    """Raise a DataError where clips were left out; all of them are in ``output/faults.csv`` then, else it goes."""
     path = output / FAULTS
-    if not faults:
+    if not skipped:
         path.unlink(missing_ok=True)
         return
     with whole_file(path) as part, part.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(["clip", "reason", "message"])
-        writer.writerows([fault.name, fault.reason, fault.message] for fault in faults)
-    listed = "\n".join(f"  - {fault.message}" for fault in faults[:10])
-    more = f"\n  and {len(faults) - 10:,} more; {path} has them all" if len(faults) > 10 else ""
+        writer.writerows([clip.name, clip.reason, clip.message] for clip in skipped)
+    listed = "\n".join(f"  - {clip.message}" for clip in skipped[:10])
+    more = f"\n  and {len(skipped) - 10:,} more; {path} has them all" if len(skipped) > 10 else ""
     raise DataError(
-        f"{len(faults):,} clip(s) cannot be used:\n{listed}{more}",
-        "Mend them, or add --on-error skip to leave them out; clips that were prepared are kept.",
+        f"{len(skipped):,} clip(s) cannot be used:\n{listed}{more}",
+        "Fix them, or add --on-error skip to leave them out; clips that were prepared are kept.",
     )
 
 
 def variance_of(facts: Iterable[dict[str, Any]]) -> dict[str, float]:
-    """Variance and maximum of images and sounds over all that is stored of some clips: ``image``, ``audio``,
-    ``image_max``, ``audio_max``."""
+    """Compute variance and maximum of images and sounds over all that is stored of some clips.
+
+    Returns:
+        ``image`` and ``audio`` (variances, in units of [0, 1] and of dB), ``image_max`` and ``audio_max``.
+    """
     found = {}
     chosen = list(facts)
     for name in ("image", "audio"):
@@ -190,17 +205,18 @@ def variance_of(facts: Iterable[dict[str, Any]]) -> dict[str, float]:
 # --- shards ----------------------------------------------------------------------------------------------------------
 
 
-def _chunks(items: Sequence[Item | None]) -> Iterator[list[Item]]:
-    for begin in range(0, len(items), SHARD):
-        chunk = [item for item in items[begin : begin + SHARD] if item is not None]
+def _chunks(sources: Sequence[ClipSource | None]) -> Iterator[list[ClipSource]]:
+    """Give the clips of each shard that has any."""
+    for begin in range(0, len(sources), SHARD):
+        chunk = [source for source in sources[begin : begin + SHARD] if source is not None]
         if chunk:
             yield chunk
 
 
-def _state_of(item: Item) -> list[Any]:
-    """Name, and of each file size and time of change: what tells whether a clip is still the one that was read."""
-    found: list[Any] = [item.name]
-    for path in (item.path, item.sound):
+def _state_of(source: ClipSource) -> list[Any]:
+    """Give the name, and of each file size and time of change: these show whether a clip is still the one read."""
+    found: list[Any] = [source.name]
+    for path in (source.path, source.sound):
         if path is None:
             continue
         try:
@@ -212,22 +228,22 @@ def _state_of(item: Item) -> list[Any]:
     return found
 
 
-def _there(folder: Path, name: str, chunk: Sequence[Item], recipe: Recipe) -> dict[str, Any] | None:
-    """The record of a shard that need not be made again; None of one that must."""
+def _read_record(folder: Path, name: str, chunk: Sequence[ClipSource], recipe: ClipRecipe) -> dict[str, Any] | None:
+    """Read the record of a shard that need not be made again; None of one that must."""
     path = folder / f"{name}.json"
     if not path.is_file() or not all((folder / f"{name}.{kind}.npy").is_file() for kind in ("frames", "sound")):
         return None
     try:
         record = read_json(path)
-        same = record["recipe"] == recipe.mark() and record["items"] == [_state_of(item) for item in chunk]
+        same = record["recipe"] == recipe.mark() and record["items"] == [_state_of(source) for source in chunk]
         whole = all(_rows_of(folder / f"{name}.{kind}.npy") == len(record["clips"]) for kind in ("frames", "sound"))
     except (DataError, OSError, ValueError, KeyError, TypeError):
         return None
     return record if same and whole else None
 
 
-def _other_recipe(path: Path, recipe: Recipe) -> bool:
-    """Whether ``path`` is the record of a shard that was made by another recipe."""
+def _has_other_recipe(path: Path, recipe: ClipRecipe) -> bool:
+    """Say whether ``path`` is the record of a shard that was made by another recipe."""
     try:
         return path.is_file() and read_json(path)["recipe"] != recipe.mark()
     except (DataError, KeyError, TypeError):
@@ -235,16 +251,16 @@ def _other_recipe(path: Path, recipe: Recipe) -> bool:
 
 
 def _rows_of(path: Path) -> int:
-    """Clips that an array on the disk holds; a ValueError where the file is shorter than its head says."""
+    """Count the clips of an array on the disk; a ValueError where the file is shorter than its header says."""
     return len(np.load(path, mmap_mode="r", allow_pickle=False))
 
 
 def _made(
     wanted: Sequence[str],
-    shards: dict[str, list[Item]],
+    shards: dict[str, list[ClipSource]],
     *,
     folder: Path,
-    recipe: Recipe,
+    recipe: ClipRecipe,
     workers: int | None,
     stopping: Stopping,
 ) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -295,23 +311,23 @@ def _start_worker() -> None:
         end_with_parent(signal.SIGKILL)
 
 
-def make_shard(folder: Path, name: str, chunk: Sequence[Item], recipe: Recipe) -> dict[str, Any]:
+def make_shard(folder: Path, name: str, chunk: Sequence[ClipSource], recipe: ClipRecipe) -> dict[str, Any]:
     """Read the clips of ``chunk`` and write their arrays, then their record, which is returned."""
-    states = [_state_of(item) for item in chunk]
-    frames, sounds, faults = [], [], []
+    states = [_state_of(source) for source in chunk]
+    frames, sounds, skipped = [], [], []
     clips: dict[str, dict[str, Any]] = {}
-    for item in chunk:
+    for source in chunk:
         try:
-            image, sound = recipe.read(item, recipe)
+            image, sound = recipe.read(source, recipe)
         except ClipFault as error:
-            faults.append(asdict(Fault(item.name, error.reason, error.message)))
+            skipped.append(asdict(SkippedClip(source.name, error.reason, error.message)))
             continue
         frames.append(image)
         sounds.append(sound)
-        clips[item.name] = _facts(image, sound)
+        clips[source.name] = _facts(image, sound)
     _write_array(folder / f"{name}.frames.npy", frames)
     _write_array(folder / f"{name}.sound.npy", sounds)
-    record = {"recipe": recipe.mark(), "items": states, "clips": clips, "faults": faults}
+    record = {"recipe": recipe.mark(), "items": states, "clips": clips, "faults": skipped}
     write_json(folder / f"{name}.json", record)
     return record
 
@@ -329,7 +345,7 @@ def _facts(image: np.ndarray, sound: np.ndarray) -> dict[str, Any]:
 
 
 def _sums(values: np.ndarray, scale: float) -> dict[str, float]:
-    """Count, sum, sum of squares and maximum of ``values / scale``, exact for whole numbers."""
+    """Compute count, sum, sum of squares and maximum of ``values / scale``, exact for whole numbers."""
     if values.dtype == np.uint8:  # by how often each occurs: as exact, and faster
         counts = _occurrences(values)
         levels = np.arange(256)
@@ -347,7 +363,7 @@ def _sums(values: np.ndarray, scale: float) -> dict[str, float]:
 
 
 def _occurrences(values: np.ndarray) -> np.ndarray:
-    """How often each of 0 to 255 occurs in uint8 ``values``: two at a time, which takes half as long."""
+    """Count how often each of 0 to 255 occurs in uint8 ``values``: two at a time, which takes half as long."""
     flat = np.ascontiguousarray(values).reshape(-1)
     even = flat.size // 2 * 2
     pairs = np.bincount(flat[:even].view(np.uint16), minlength=2**16).reshape(256, 256)

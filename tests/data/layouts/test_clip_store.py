@@ -19,7 +19,7 @@ from affectkit.data.loading.loaders import EVALUATION
 from affectkit.data.loading.modality import collate_of, items_of, picture_of
 from affectkit.errors import DataError
 from affectkit.prep.clips import store_writer
-from affectkit.prep.clips.cremad import prepare_cremad
+from affectkit.prep.clips.cremad import CremadOptions, prepare_cremad
 
 SIZE = 16
 
@@ -30,7 +30,7 @@ def prepared(tmp_path_factory):
     make_cremad(root / "clone", actors=3, seconds=0.2, size=(160, 120))
     store_writer.SHARD, kept = 4, store_writer.SHARD
     try:
-        prepare_cremad(root / "clone", root / "data", size=SIZE, workers=1, reporter=Silent())
+        prepare_cremad(root / "clone", root / "data", CremadOptions(size=SIZE, workers=1), reporter=Silent())
     finally:
         store_writer.SHARD = kept
     return root

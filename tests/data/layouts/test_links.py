@@ -19,7 +19,7 @@ from affectkit.data.layouts.links import Links
 from affectkit.data.layouts.tables import read_tables
 from affectkit.errors import DataError
 from affectkit.prep.augmentation.pipeline import load_pipeline
-from affectkit.prep.clips.precomputed_features import prepare_features
+from affectkit.prep.clips.precomputed_features import FeatureOptions, prepare_features
 from affectkit.prep.datasplit.plan import Rules
 from affectkit.prep.datasplit.split import Options, split_folder
 
@@ -312,9 +312,10 @@ def test_names_in_tables_of_features(tmp_path):
         lines.append(f"{number},{'ab'[number % 2]},{'train' if number < 2 else 'valid'}")
     (tmp_path / "data" / "features.csv").write_text("\n".join(lines) + "\n")
     with pytest.raises(DataError, match="link that leads out of the folder") as found:
-        prepare_features(tmp_path / "data", tmp_path / "out", workers=1, reporter=Silent())
+        prepare_features(tmp_path / "data", tmp_path / "out", FeatureOptions(workers=1), reporter=Silent())
     assert "--follow-links" in found.value.hint
-    report = prepare_features(tmp_path / "data", tmp_path / "out", follow_links=True, workers=1, reporter=Silent())
+    options = FeatureOptions(follow_links=True, workers=1)
+    report = prepare_features(tmp_path / "data", tmp_path / "out", options, reporter=Silent())
     assert report.made == 4
     with pytest.raises(DataError, match="leaves the folder"):
         Links(tmp_path / "data", follow=True).path("../0.npz")

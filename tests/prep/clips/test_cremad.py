@@ -27,6 +27,7 @@ from affectkit.data.layouts.discovery import find
 from affectkit.errors import DataError, UsageError
 from affectkit.prep.clips import cremad, store_writer
 from affectkit.prep.clips.cremad import parse_name, read_clone
+from affectkit.prep.clips.split import assign_splits
 
 NAMES = ("anger", "disgust", "fear", "happiness", "neutral", "sadness")
 
@@ -110,7 +111,7 @@ def spoil(root):
 def test_faulty_clips_are_left_out_with_their_reasons(own, tmp_path):
     wrong = spoil(own)
     report = prepare(own, tmp_path / "out", on_error="skip")
-    assert {fault.name: fault.reason for fault in report.faults} == wrong and len(report.broken) == 6
+    assert {fault.name: fault.reason for fault in report.skipped} == wrong and len(report.broken) == 6
     assert check_together(tmp_path / "out") == 30
     listed = {row["clip"]: row["reason"] for row in table(tmp_path / "out" / "report.csv") if row["reason"]}
     assert listed == wrong
@@ -195,11 +196,11 @@ def test_a_killed_preparation_goes_on(own, tmp_path, monkeypatch):
     whole = prepare(own, tmp_path / "whole")
     seen = []
 
-    def dying(item, recipe):
-        seen.append(item.name)
+    def dying(source, recipe):
+        seen.append(source.name)
         if len(seen) > 20:
             raise KeyboardInterrupt
-        return read(item, recipe)
+        return read(source, recipe)
 
     read = cremad.read_av
     dying.__module__, dying.__qualname__ = read.__module__, read.__qualname__
@@ -255,9 +256,9 @@ def test_known_faulty_clips_keep_their_neighbours_labels(tmp_path, monkeypatch):
     monkeypatch.setattr(cremad, "KNOWN_FAULTY", ("1001_IEO_FEA_XX", "1002_IEO_ANG_XX"))
     clone = make_cremad(tmp_path / "clone", actors=4, seconds=0.2)
     report = prepare(clone, tmp_path / "out")
-    assert not report.broken and {fault.reason for fault in report.faults} == {"known-faulty"}
+    assert not report.broken and {fault.reason for fault in report.skipped} == {"known-faulty"}
     assert check_together(tmp_path / "out") == 22
-    assert prepare(clone, tmp_path / "out", keep_faulty=True).faults == []
+    assert prepare(clone, tmp_path / "out", keep_faulty=True).skipped == []
     assert check_together(tmp_path / "out") == 24
 
 
@@ -326,17 +327,17 @@ def test_the_real_tables():
 @pytest.mark.skipif(not SHARED.is_dir(), reason="CREMA-D's tables are not beside the checkout")
 def test_the_actors_of_the_real_dataset_are_divided_evenly():
     rows = read_clone(SHARED).rows
-    sides = cremad.divided(rows, "actor", group="actor", strata="sex", seed=0)
+    sides = assign_splits(rows, "actor", group="actor", strata="sex", seed=0)
     assert not sides.warnings
-    actors = {side: {rows[name]["actor"] for name in rows if sides.of[name] == side} for side in SPLITS}
+    actors = {side: {rows[name]["actor"] for name in rows if sides.split_of[name] == side} for side in SPLITS}
     assert sum(map(len, actors.values())) == 91
     for column in ("label", "sex"):
         for kind in {row[column] for row in rows.values()}:
             chosen = [name for name in rows if rows[name][column] == kind]
-            share = Counter(sides.of[name] for name in chosen)
+            share = Counter(sides.split_of[name] for name in chosen)
             assert share["train"] / len(chosen) == pytest.approx(0.8, abs=0.02)  # an actor is a percent
             assert share["valid"] / len(chosen) == pytest.approx(0.1, abs=0.02)
-    assert sides.of != cremad.divided(rows, "actor", group="actor", strata="sex", seed=1).of
+    assert sides.split_of != assign_splits(rows, "actor", group="actor", strata="sex", seed=1).split_of
 
 
 def test_progress_is_told(clone, tmp_path):

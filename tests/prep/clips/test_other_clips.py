@@ -20,7 +20,7 @@ from affectkit.data.layouts.discovery import find
 from affectkit.data.media.spectrograms import write_wav
 from affectkit.errors import DataError
 from affectkit.prep.clips import emovoxceleb, precomputed_features, rml
-from affectkit.prep.clips.split import of_table
+from affectkit.prep.clips.split import read_assignment
 from affectkit.tasks.audiovisual import AudiovisualTask
 
 USERS = ("s1", "s2", "s3", "s4")
@@ -28,6 +28,20 @@ USERS = ("s1", "s2", "s3", "s4")
 
 def rows(output):
     return [row for name in ("train", "valid", "test") for row in csv.DictReader((output / f"{name}.csv").open())]
+
+
+def prepare_rml(source, output, **options):
+    return rml.prepare_rml(source, output, rml.RmlOptions(workers=1, **options), reporter=Silent())
+
+
+def prepare_emovoxceleb(source, output, **options):
+    given = emovoxceleb.EmoVoxCelebOptions(workers=1, **options)
+    return emovoxceleb.prepare_emovoxceleb(source, output, given, reporter=Silent())
+
+
+def prepare_features(source, output, **options):
+    given = precomputed_features.FeatureOptions(workers=1, **options)
+    return precomputed_features.prepare_features(source, output, given, reporter=Silent())
 
 
 # --- RML -------------------------------------------------------------------------------------------------------------
@@ -45,7 +59,7 @@ def rml_root(tmp_path_factory):
 
 
 def test_rml(rml_root, tmp_path):
-    report = rml.prepare_rml(rml_root, tmp_path / "out", size=16, workers=1, reporter=Silent())
+    report = prepare_rml(rml_root, tmp_path / "out", size=16)
     assert sum(sum(found.values()) for found in report.counts.values()) == 12
     people = {
         name: {row["user"] for row in csv.DictReader((tmp_path / "out" / f"{name}.csv").open())}
@@ -61,13 +75,13 @@ def test_rml(rml_root, tmp_path):
     )
     store = ClipStore.open(tmp_path / "out")
     assert store.frames == 45 and store.spec.sound.rate == 32000 and store.classes == rml.EMOTIONS
-    wide = rml.prepare_rml(rml_root, tmp_path / "wide", size=16, workers=1, sound="pretrained", reporter=Silent())
+    wide = prepare_rml(rml_root, tmp_path / "wide", size=16, sound="pretrained")
     assert wide.made == 12 and ClipStore.open(tmp_path / "wide").shapes()["audio"] == (512, 512)
 
 
 def test_rml_changed(rml_root, tmp_path):
-    whole = rml.prepare_rml(rml_root, tmp_path / "a", size=16, workers=1, reporter=Silent())
-    rml.prepare_rml(rml_root, tmp_path / "b", size=16, workers=1, modify="both", label="pitch", reporter=Silent())
+    whole = prepare_rml(rml_root, tmp_path / "a", size=16)
+    prepare_rml(rml_root, tmp_path / "b", size=16, modify="both", label="pitch")
     before, after = ClipStore.open(tmp_path / "a"), ClipStore.open(tmp_path / "b")
     assert after.classes == ("low", "original", "high") and whole.made == 12
     changed = {"skin": 0, "pitch": 0}
@@ -122,7 +136,7 @@ def test_a_table_of_splits_names_clips_in_folders(tmp_path, ending):
     (tmp_path / "t.csv").write_text(
         "filename,split\n" + "".join(f"{n}{ending},{s}\n" for n, s in zip(names, SPLITS, strict=True))
     )
-    assert of_table(tmp_path / "t.csv", names) == dict(zip(names, SPLITS, strict=True))
+    assert read_assignment(tmp_path / "t.csv", names) == dict(zip(names, SPLITS, strict=True))
 
 
 # --- EmoVoxCeleb -----------------------------------------------------------------------------------------------------
@@ -147,7 +161,7 @@ def emo_root(tmp_path_factory):
 
 
 def test_emovoxceleb_has_a_label_a_frame(emo_root, tmp_path):
-    report = emovoxceleb.prepare_emovoxceleb(emo_root, tmp_path / "out", size=16, workers=1, reporter=Silent())
+    report = prepare_emovoxceleb(emo_root, tmp_path / "out", size=16)
     assert sum(sum(found.values()) for found in report.counts.values()) == 8
     split = find(tmp_path / "out").splits["train"]
     assert split.labels is None and split.facts["frame_labels"].shape == (len(split), 31, 8)
@@ -166,7 +180,7 @@ def test_emovoxceleb_has_a_label_a_frame(emo_root, tmp_path):
         chosen = drawn_frames(split.ids, 31, seed=5, epoch=epoch)
         wanted = split.facts["frame_labels"][np.arange(len(split)), chosen]
         assert np.array_equal(task.targets(split, epoch=epoch)["target"].numpy(), wanted)
-    assert emovoxceleb.prepare_emovoxceleb(emo_root, tmp_path / "out", size=16, workers=1, reporter=Silent()).done
+    assert prepare_emovoxceleb(emo_root, tmp_path / "out", size=16).done
 
 
 def test_emovoxceleb_follows_labels_and_sounds_that_change(emo_root, tmp_path):
@@ -177,13 +191,11 @@ def test_emovoxceleb_follows_labels_and_sounds_that_change(emo_root, tmp_path):
     sound.unlink()
 
     def prepared():
-        return emovoxceleb.prepare_emovoxceleb(
-            root, out, split="random", on_error="skip", size=16, workers=1, reporter=Silent()
-        )
+        return prepare_emovoxceleb(root, out, split="random", on_error="skip", size=16)
 
-    assert [fault.name for fault in prepared().faults] == ["id0/v/00000"]
+    assert [fault.name for fault in prepared().skipped] == ["id0/v/00000"]
     sound.write_bytes(given)  # mended as the message says
-    assert not prepared().faults
+    assert not prepared().skipped
     head, *lines = (root / "labels.csv").read_text().splitlines()
     sure = [f"{','.join(line.split(',')[:2])},0,0,0,0,0,0,0,9" for line in lines]
     (root / "labels.csv").write_text("\n".join([head, *sure]) + "\n")
@@ -206,7 +218,7 @@ def test_emovoxceleb_faults(emo_root, tmp_path):
         emovoxceleb.read_labels(tmp_path / "labels.csv", "auto")
     (tmp_path / "labels.csv").write_text("\n".join([text[0], text[1].replace(text[1].split(",")[0], "../../x")]))
     with pytest.raises(DataError, match="leaves the folder"):
-        emovoxceleb.prepare_emovoxceleb(tmp_path, tmp_path / "out", reporter=Silent())
+        prepare_emovoxceleb(tmp_path, tmp_path / "out")
 
 
 # --- features --------------------------------------------------------------------------------------------------------
@@ -233,16 +245,16 @@ def feature_root(tmp_path_factory):
 
 
 def test_features_of_the_seventh_layer(feature_root, tmp_path):
-    report = precomputed_features.prepare_features(feature_root, tmp_path / "out", workers=1, reporter=Silent())
+    report = prepare_features(feature_root, tmp_path / "out")
     assert {name: sum(found.values()) for name, found in report.counts.items()} == {"train": 5, "valid": 2, "test": 2}
     store = ClipStore.open(tmp_path / "out")
     assert store.sounds(["c3"]).shape == (1, 64, 1024) and (store.sounds(["c3"]) == 37).all()
     stored = np.load(feature_root / "c3.npz")["image"]
     assert np.array_equal(store.images(["c3"], [0])[0], stored)
-    precomputed_features.prepare_features(feature_root, tmp_path / "out", layer=2, workers=1, reporter=Silent())
+    prepare_features(feature_root, tmp_path / "out", layer=2)
     assert (ClipStore.open(tmp_path / "out").sounds(["c3"]) == 32).all()
     with pytest.raises(DataError, match="8 layers, not 9"):
-        precomputed_features.prepare_features(feature_root, tmp_path / "out", layer=9, workers=1, reporter=Silent())
+        prepare_features(feature_root, tmp_path / "out", layer=9)
 
 
 @pytest.mark.parametrize("drop", [False, True])
@@ -255,11 +267,10 @@ def test_copies_of_clips_across_splits(feature_root, tmp_path, drop):
             path.unlink()
         (like_path,) = root.glob(f"{like}.*")
         shutil.copy(like_path, root / f"{name}{like_path.suffix}")
-    given = {"workers": 1, "reporter": Silent(), "drop_copies": drop}
     if drop:  # nothing would be left of test
         lines = (root / "features.csv").read_text().replace("c8,c,u2,test", "c8,c,u2,train")
         (root / "features.csv").write_text(lines.replace("c4,b,u1,train", "c4,b,u1,test"))
-    report = precomputed_features.prepare_features(root, tmp_path / "out", **given)
+    report = prepare_features(root, tmp_path / "out", drop_copies=drop)
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
     assert manifest["copies"] == report.copies
     assert report.copies["valid"]["copies_of"] == {"train": 1} and report.copies["valid"]["dropped"] == drop
@@ -268,12 +279,12 @@ def test_copies_of_clips_across_splits(feature_root, tmp_path, drop):
     assert f"valid: 1 of 2 clips are copies of train clips{ending}" in report.warnings
     ids = {name: split.ids for name, split in find(tmp_path / "out").splits.items()}
     assert ids["valid"] == (["c6"] if drop else ["c5", "c6"]) and ids["test"] == (["c4"] if drop else ["c7", "c8"])
-    assert [fault.name for fault in report.faults] == (["c5", "c7"] if drop else []) and not report.broken
-    assert precomputed_features.prepare_features(root, tmp_path / "out", **given).done
+    assert [fault.name for fault in report.skipped] == (["c5", "c7"] if drop else []) and not report.broken
+    assert prepare_features(root, tmp_path / "out", drop_copies=drop).done
 
 
 def test_features_train(feature_root, tmp_path):
-    precomputed_features.prepare_features(feature_root, tmp_path / "out", workers=1, reporter=Silent())
+    prepare_features(feature_root, tmp_path / "out")
     found = invoke(
         "train", "--model", "cmvqvae-features", "--data", tmp_path / "out", "--output", tmp_path / "run", "--epochs", 1,
         "--codes", 8, "--json",
@@ -288,21 +299,21 @@ def test_damaged_features(feature_root, tmp_path):
     (tmp_path / "features.csv").write_text("filename,label\nx,a\n")
     np.savez(tmp_path / "x.npz", image=np.zeros((16, 4096), np.float32))
     with pytest.raises(DataError, match="has no column split"):
-        precomputed_features.prepare_features(tmp_path, tmp_path / "out", reporter=Silent())
+        prepare_features(tmp_path, tmp_path / "out")
     with pytest.raises(DataError, match="holds no audio"):
-        precomputed_features.prepare_features(tmp_path, tmp_path / "out", split="random", reporter=Silent())
+        prepare_features(tmp_path, tmp_path / "out", split="random")
     np.savez(tmp_path / "x.npz", image=np.zeros((16, 4095), np.float32), audio=np.zeros((64, 1024), np.float32))
     with pytest.raises(DataError, match=r"image is \(16, 4095\), not \(16, 4096\)"):
-        precomputed_features.prepare_features(tmp_path, tmp_path / "out", split="random", reporter=Silent())
+        prepare_features(tmp_path, tmp_path / "out", split="random")
     np.savez(tmp_path / "x.npz", image=np.array([{"a": 1}], dtype=object))
     with pytest.raises(DataError, match="cannot be read"):
-        precomputed_features.prepare_features(tmp_path, tmp_path / "out", split="random", reporter=Silent())
+        prepare_features(tmp_path, tmp_path / "out", split="random")
     for name, told in (("../y", "leaves the folder"), ("", "empty")):
         (tmp_path / "features.csv").write_text(f"filename,label\n{name},a\n")
         with pytest.raises(DataError, match=told):
-            precomputed_features.prepare_features(tmp_path, tmp_path / "out", split="random", reporter=Silent())
+            prepare_features(tmp_path, tmp_path / "out", split="random")
     (tmp_path / "features.csv").write_text("filename,label\nx,a\n")
     np.savez(tmp_path / "x.npz", image=np.zeros((16, 4096), np.float32), audio=np.zeros((64, 1024), np.float32))
     (tmp_path / "x.npz").write_bytes((tmp_path / "x.npz").read_bytes()[:5000])
     with pytest.raises(DataError, match="cannot be read"):
-        precomputed_features.prepare_features(tmp_path, tmp_path / "out", split="random", reporter=Silent())
+        prepare_features(tmp_path, tmp_path / "out", split="random")

@@ -23,7 +23,7 @@ from affectkit.errors import DataError
 from affectkit.models.external.weights import sound_level_of
 from affectkit.models.registry import build
 from affectkit.prep.clips.cremad import LONGEST, READER, read_av
-from affectkit.prep.clips.store_writer import Recipe
+from affectkit.prep.clips.store_writer import ClipRecipe
 from affectkit.tasks.audiovisual import AudiovisualTask
 
 TINY = ("--model", "cmvqvae", "--hidden", 16, "--codes", 32, "--batch-size", 12, "--quantizer", "plain", "--epochs", 1)
@@ -76,7 +76,7 @@ def test_older_stores_are_those_of_unit_and_are_prepared_again(root, tmp_path):
     assert "level" not in json.dumps(clip.to_dict())
     shutil.copytree(root / "unit", tmp_path / "data")
     record = json.loads((tmp_path / "data" / "store" / "0000.json").read_text())
-    assert record["recipe"] == Recipe(read_av, clip, SIDE, LONGEST, reader=READER).mark()
+    assert record["recipe"] == ClipRecipe(read=read_av, reader=READER, clip=clip, size=SIDE, longest=LONGEST).mark()
     noting = Noting()
     report = prepare(root / "clone", tmp_path / "data", frames="middle", size=SIDE, reporter=noting)
     assert report.made == 24 and any("24 clips were prepared by other settings or an older" in n for n in noting.notes)

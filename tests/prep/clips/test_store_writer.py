@@ -39,7 +39,7 @@ def test_no_record_stands_beside_a_store_in_change(own, tmp_path, monkeypatch):
     prepare(own, tmp_path / "out")
     write_clip(own / "VideoFlash" / "1003_IEO_HAP_XX.flv", 3, seconds=0.3, seed=99)
 
-    def dying(item, recipe):
+    def dying(source, recipe):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(cremad, "read_av", posing("read_av", dying))
@@ -95,9 +95,9 @@ def test_clips_without_votes_where_votes_are_the_labels(own, tmp_path):
     votes = own / "processedResults" / "tabulatedVotes.csv"
     lines = votes.read_text().splitlines()
     votes.write_text("\n".join(line for line in lines if not (line[0] == "3" and "1002_IEO_FEA_XX" in line)) + "\n")
-    assert not prepare(own, tmp_path / "out").faults
+    assert not prepare(own, tmp_path / "out").skipped
     report = prepare(own, tmp_path / "out", labels="votes")
-    assert [(fault.name, fault.reason) for fault in report.faults] == [("1002_IEO_FEA_XX", "no-votes")]
+    assert [(fault.name, fault.reason) for fault in report.skipped] == [("1002_IEO_FEA_XX", "no-votes")]
     assert not report.broken and check_together(tmp_path / "out") == 35
     assert sum(len(split) for split in find(tmp_path / "out").splits.values()) == 35
 
@@ -107,10 +107,10 @@ def test_a_killed_worker_is_told_and_what_is_finished_kept(clone, tmp_path, monk
     monkeypatch.setattr(store_writer, "SHARD", 6)
     read = cremad.read_av
 
-    def killing(item, recipe):
-        if item.name.startswith("1005"):
+    def killing(source, recipe):
+        if source.name.startswith("1005"):
             os.kill(os.getpid(), signal.SIGKILL)
-        return read(item, recipe)
+        return read(source, recipe)
 
     monkeypatch.setattr(cremad, "read_av", posing("read_av", killing))
     before = signal.signal(signal.SIGTERM, lambda number, frame: None)  # as the command line does; workers inherit it
@@ -157,10 +157,10 @@ def test_a_preparation_that_is_asked_to_stop_finishes_its_files_and_goes_on_late
     monkeypatch.setattr(store_writer, "SHARD", 3)
     read = cremad.read_av
 
-    def slow(item, recipe):
+    def slow(source, recipe):
         (tmp_path / "begun").touch()
         time.sleep(0.05)
-        return read(item, recipe)
+        return read(source, recipe)
 
     monkeypatch.setattr(cremad, "read_av", posing("read_av", slow))
     with pytest.raises(Stopped, match=r"\d+ of 36 clips are prepared and kept") as caught:
