@@ -1,4 +1,4 @@
-"""The command line as a subprocess: streams, exit codes, messages."""
+"""The command line: streams, exit codes, messages; in a process of its own where that is the point."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ import time
 import pytest
 from support import TINY, affectkit, invoke, make_folders
 
+from affectkit.cli import console
+
 FAST = ("--model", TINY, "--no-pretrained", "--image-size", "24", "--batch-size", "8", "--workers", "0")
 
 
@@ -24,16 +26,16 @@ def test_train_test_infer_as_a_user_would(votes, tmp_path):
     assert done.returncode == 0, done.stderr
     assert "epoch 2/2" in done.stderr and "run folder" in done.stderr and "epoch" not in done.stdout.splitlines()[1]
     assert done.stdout.startswith("validation")
-    tested = affectkit("test", "--checkpoint", run, "--data", votes, "--json", "--workers", "0")
+    tested = invoke("test", "--checkpoint", run, "--data", votes, "--json", "--workers", "0")
     assert tested.returncode == 0 and json.loads(tested.stdout)["images"] == 12
-    inferred = affectkit("infer", votes / "images" / "test", "--checkpoint", run, "--workers", "0")
+    inferred = invoke("infer", votes / "images" / "test", "--checkpoint", run, "--workers", "0")
     rows = list(csv.reader(io.StringIO(inferred.stdout)))
     assert (
         inferred.returncode == 0 and len(rows) == 13 and rows[0][:3] == ["Image Name", "Predicted Label", "Confidence"]
     )
-    again = affectkit("train", "--resume", run)
+    again = invoke("train", "--resume", run)
     assert again.returncode == 0 and "nothing to do" in again.stderr
-    shown = affectkit("models", "--checkpoint", run, "--json")
+    shown = invoke("models", "--checkpoint", run, "--json")
     assert json.loads(shown.stdout)["task"] == "distribution"
 
 
@@ -85,7 +87,7 @@ def test_errors_are_one_message_with_their_exit_code(arguments, code, words, tra
 
 
 def test_debug_shows_the_traceback(tmp_path):
-    done = affectkit("train", "--resume", tmp_path, "--debug")
+    done = invoke("train", "--resume", tmp_path, "--debug")
     assert done.returncode == 1 and "Traceback" in done.stderr and "is not a run folder" in done.stderr
 
 
@@ -100,17 +102,17 @@ def test_partly_done_exits_4_with_a_report(trained, votes, tmp_path):
 
 def test_files_and_flags_are_told_apart_by_print_config(tmp_path):
     (tmp_path / "c.yaml").write_text("epochs: 7\nlr: 1e-2\ndata: d\noutput: o\n")
-    done = affectkit("train", "--config", tmp_path / "c.yaml", "--lr", "0.5", "--print-config", "--json")
+    done = invoke("train", "--config", tmp_path / "c.yaml", "--lr", "0.5", "--print-config", "--json")
     found = json.loads(done.stdout)
     assert found["epochs"] == {"value": 7, "source": f"file {tmp_path / 'c.yaml'}"}
     assert found["lr"] == {"value": 0.5, "source": "flag"} and found["seed"]["source"] == "default"
-    plain = affectkit("train", "--config", tmp_path / "c.yaml", "--print-config")
+    plain = invoke("train", "--config", tmp_path / "c.yaml", "--print-config")
     assert re.search(r"--epochs +7 +file ", plain.stdout) and re.search(r"--seed +0 +default", plain.stdout)
 
 
 def test_paths_with_brackets_and_long_lines_are_printed_as_they_are(votes, tmp_path):
     run = tmp_path / "[bold]run[/bold] with a long name that would be wrapped at eighty columns by rich"
-    done = affectkit("train", "--data", votes, "--output", run, "--epochs", "1", *FAST)
+    done = invoke("train", "--data", votes, "--output", run, "--epochs", "1", *FAST)
     assert done.returncode == 0 and f"run folder: {run}" in done.stderr.splitlines()
 
 
@@ -180,15 +182,9 @@ def test_a_closed_pipe_ends_without_a_traceback(trained, tmp_path):
     assert done.stdout.count("\n") == 2 and done.stderr == "" and done.returncode == 141
 
 
-def test_off_a_terminal_progress_is_plain_lines(votes, tmp_path):
-    script = (
-        "from affectkit.cli import console\nconsole.SECONDS_BETWEEN_LINES = 0\n"
-        "from affectkit.cli.app import app\n"
-        f"app(['train', '--data', {str(votes)!r}, '--output', {str(tmp_path / 'r')!r}, '--epochs', '1', "
-        + ", ".join(repr(word) for word in FAST)
-        + "])"
-    )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
+def test_off_a_terminal_progress_is_plain_lines(votes, tmp_path, monkeypatch):
+    monkeypatch.setattr(console, "SECONDS_BETWEEN_LINES", 0)
+    done = invoke("train", "--data", votes, "--output", tmp_path / "r", "--epochs", "1", *FAST)
     assert done.returncode == 0, done.stderr
     assert re.search(r"^epoch 1/1: \d+/48 images, [\d.]+/s, loss \d\.\d+$", done.stderr, re.M), done.stderr
     assert "\x1b" not in done.stderr + done.stdout
@@ -236,5 +232,5 @@ def test_print_config_of_a_resume_shows_the_run(trained):
 
 
 def test_a_full_or_forbidden_disk_is_said_in_words(trained, votes, tmp_path):
-    done = affectkit("infer", votes / "images" / "test", "--checkpoint", trained, "--results", "/proc/none", "-q")
+    done = invoke("infer", votes / "images" / "test", "--checkpoint", trained, "--results", "/proc/none", "-q")
     assert done.returncode == 1 and "Check the disk" in done.stderr and "fault of affectkit" not in done.stderr
