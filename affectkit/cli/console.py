@@ -43,7 +43,7 @@ class Console:
     def __init__(
         self, *, json: bool = False, quiet: bool = False, debug: bool = False, extra: dict[str, Any] | None = None
     ) -> None:
-        self.mute = distributed.rank() > 0
+        self.mute = distributed.launched_rank() > 0
         self.json, self.quiet, self.debug = json, quiet or self.mute, debug
         self.extra = extra or {}
         self._bar: Any = None
@@ -181,8 +181,8 @@ class Console:
         if self.debug:
             traceback.print_exc()
         text = prefix + message
-        distributed.leave_word(text)
-        if distributed.first_to_say(text):
+        distributed.write_torchrun_error(text)
+        if distributed.is_first_report(text):
             self._say(text, "red", hint)
         raise typer.Exit(code) from None
 

@@ -16,7 +16,7 @@ from affectkit.cli.completion_values import offered
 from affectkit.cli.console import Console
 from affectkit.config import Resolved, default_of, field_type, option_name, resolve
 from affectkit.errors import UsageError
-from affectkit.runtime.distributed import launched
+from affectkit.runtime.distributed import launched_processes
 from affectkit.slurm.job_policy import Batch
 
 OUTPUT = "Output"
@@ -98,9 +98,9 @@ def command(
 
 
 def _refuse_several(name: str) -> None:
-    if launched() > 1 and "RANK" in os.environ:
+    if launched_processes() > 1 and "RANK" in os.environ:
         raise UsageError(
-            f"{name} does not run in several processes (WORLD_SIZE is {launched()}).",
+            f"{name} does not run in several processes (WORLD_SIZE is {launched_processes()}).",
             "Start it without torchrun; --shard i/N divides the work of a preparation.",
         )
 

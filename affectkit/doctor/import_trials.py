@@ -107,11 +107,13 @@ def try_torch() -> dict[str, Any]:
     """What ``auto`` takes, all CUDA devices, and whether a product of small whole numbers comes out exact there."""
     import torch
 
-    from affectkit.runtime import device as devices
+    from affectkit.runtime.available_devices import cuda_devices, why_no_cuda
+    from affectkit.runtime.device import resolve_device
+    from affectkit.runtime.precision import resolve_precision
 
-    cuda = devices._cuda_devices()
-    device = devices.resolve_device("auto")
-    precision = devices.resolve_precision("auto", device)
+    cuda = cuda_devices()
+    device = resolve_device("auto")
+    precision = resolve_precision("auto", device)
     with torch.no_grad(), precision.autocast():
         ones = torch.ones(64, 64, device=device.torch_name)
         exact = bool((ones @ ones == 64).all())
@@ -124,7 +126,7 @@ def try_torch() -> dict[str, Any]:
         "arithmetic": exact,
         "built_for": torch.version.cuda or torch.version.hip or "cpu",
         "cuda": [{**asdict(entry), "description": entry.description} for entry in cuda],
-        "why_no_cuda": "" if cuda else devices._why_no_cuda()[0],
+        "why_no_cuda": "" if cuda else why_no_cuda()[0],
     }
 
 

@@ -43,7 +43,7 @@ from affectkit.errors import DataError, UsageError
 from affectkit.evaluation.class_counts import judged
 from affectkit.evaluation.thresholds import missed_thresholds, parse_thresholds
 from affectkit.runtime.context import RunContext, gather_failures
-from affectkit.runtime.distributed import joined
+from affectkit.runtime.distributed import init_process_group
 from affectkit.runtime.forward import forward_in_blocks
 from affectkit.runtime.shutdown import StopFlag
 from affectkit.runtime.torch_backends import set_up_backends
@@ -59,8 +59,8 @@ def evaluation_loader(
 ) -> DataLoader:
     """A loader over this process's share of a split: item rank, rank + world, ...; none twice and none left out."""
     group = context.group
-    keys = evaluation_keys(len(dataset), context.share_of(batch_size), first=group.rank, step=group.world)
-    return make_loader(dataset, keys, workers=workers, pin=context.pins, collate_fn=collate_of(dataset.split))
+    keys = evaluation_keys(len(dataset), context.batch_per_process(batch_size), first=group.rank, step=group.world_size)
+    return make_loader(dataset, keys, workers=workers, pin=context.pin_memory, collate_fn=collate_of(dataset.split))
 
 
 def evaluate(
@@ -88,25 +88,25 @@ def evaluate(
     training = model.training
     model.eval()
     # All processes go through as many rounds, so that they can agree on stopping in each.
-    (rounds,) = context.group.largest([len(loader)])
+    (rounds,) = context.group.all_reduce_max([len(loader)])
     reporter.start(f"evaluating {split.name}", len(split), noun_of(task.spec))
     try:
         for raw in itertools.islice(itertools.chain(loader, itertools.repeat(None)), rounds):
             if raw is not None:
                 failures += raw["failures"]
                 if len(raw["index"]):
-                    batch = context.images(raw, task.spec)
+                    batch = context.prepare_batch(raw, task.spec)
                     outputs = forward_in_blocks(call, task.inputs(batch), context, reporter)
                     collector.update(raw["index"], outputs)
-                seen = (len(raw["index"]) + len(raw["failures"])) * context.group.world
+                seen = (len(raw["index"]) + len(raw["failures"])) * context.group.world_size
                 reporter.advance(min(seen, len(split) - done))
                 done += seen
-            if stopping is not None and stopping.agreed(context.group):
+            if stopping is not None and stopping.requested_anywhere(context.group):
                 raise stopping.error("nothing was written.", "Run the same command again.", resumable=False)
     finally:
         reporter.finish()
         model.train(training)
-    parts = context.group.gather_arrays(collector.arrays())
+    parts = context.group.all_gather_arrays(collector.arrays())
     failures = gather_failures(failures, context.group)
     if len(failures) == len(split):
         first = f" The first: {failures[0].reason}" if failures else ""
@@ -130,7 +130,8 @@ def look_again(
     try:
         batch = items.__getitems__([(EVALUATION, int(number)) for number in index])
         return {
-            name: value.cpu().numpy() for name, value in task.shown(model, context.images(batch, task.spec)).items()
+            name: value.cpu().numpy()
+            for name, value in task.shown(model, context.prepare_batch(batch, task.spec)).items()
         }
     finally:
         model.train(training)
@@ -150,14 +151,14 @@ def test(settings: TestSettings, *, reporter: Reporter) -> dict[str, Any]:
     Returns:
         The summary, whose ``"missed"`` names every threshold of ``fail_under`` that was missed.
     """
-    with joined(settings.device), pixels_up_to(settings.max_pixels):
+    with init_process_group(settings.device), pixels_up_to(settings.max_pixels):
         return _test(settings, reporter=reporter)
 
 
 def _test(settings: TestSettings, *, reporter: Reporter) -> dict[str, Any]:
     path = find_checkpoint(settings.checkpoint)
     thresholds = parse_thresholds(settings.fail_under)
-    context = RunContext.choose(settings.device, settings.precision)
+    context = RunContext.resolve(settings.device, settings.precision)
     with set_up_backends(context.device, context.precision):
         return _test_at(context, path, thresholds, settings, reporter=reporter)
 
@@ -168,7 +169,7 @@ def _test_at(
     model = load_model(path, device=settings.device, fit=settings.fit, **settings.of_file())
     for text in notes_on(model):
         reporter.note(text)
-    network = context.network(model, compiled=settings.compile, reporter=reporter)
+    network = context.maybe_compile(model, enabled=settings.compile, reporter=reporter)
     task = make_task(model.spec, model.header.training.get("task_options"))
     unknown = [name for name in thresholds if name not in task.better]
     if unknown:
@@ -182,12 +183,14 @@ def _test_at(
         reporter.note(f"images altered: {parse_corruption(settings.alter)}")
     folder = settings.results
     if folder is not None:
-        context.group.together(lambda: str(fresh_folder(folder, force=settings.force, name="--results")))
+        context.group.run_on_main(lambda: str(fresh_folder(folder, force=settings.force, name="--results")))
     source, split = tested(context, task, settings, reporter=reporter)
-    split, copies = context.group.in_turn(lambda: without_copies(source, split, task, settings, reporter=reporter))
+    split, copies = context.group.run_main_first(
+        lambda: without_copies(source, split, task, settings, reporter=reporter)
+    )
     if settings.fit and split.store is not None:
         raise UsageError(f"--fit is for image files; {source.root} holds prepared clips.", "Leave it out.")
-    workers, why = context.workers(settings.workers, held=split.store is not None)
+    workers, why = context.choose_workers(settings.workers, held=split.store is not None)
     reporter.note(context.describe(settings.batch_size, f"{workers} ({why})"))
     seen = task.spec.in_colour() if settings.alter else task.spec
     loader = evaluation_loader(items_of(split, seen), context=context, batch_size=settings.batch_size, workers=workers)
@@ -228,7 +231,7 @@ def _test_at(
         "missed": missed_thresholds(thresholds, metrics, task.better),
     }
     if folder is not None:
-        context.group.together(lambda: _write_test(folder, task, results, summary, reporter=reporter))
+        context.group.run_on_main(lambda: _write_test(folder, task, results, summary, reporter=reporter))
     return summary
 
 
@@ -243,7 +246,7 @@ def tested(context: RunContext, task: Task, settings: Tested, *, reporter: Repor
         choice=Choice(settings.classes, settings.ignore_columns, known=task.spec.classes if task.spec.named else ()),
         follow_links=settings.follow_links,
     )
-    source = context.group.in_turn(lambda: find(settings.data, labels=labels, reporter=reporter))
+    source = context.group.run_main_first(lambda: find(settings.data, labels=labels, reporter=reporter))
     split, note = task.usable(find_split(source, settings.split))
     reporter.note(
         f"{source.layout} in {source.root}, {split.name} split: {len(split):,} {noun_of(task.spec)}; {task.described()}"

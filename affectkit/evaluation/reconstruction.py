@@ -58,7 +58,7 @@ def probe(settings: ProbeSettings, *, reporter: Reporter) -> dict[str, Any]:
         Stopped: a signal came; nothing has been written.
     """
     path = find_checkpoint(settings.checkpoint)
-    context = RunContext.choose(settings.device, settings.precision)
+    context = RunContext.resolve(settings.device, settings.precision)
     with set_up_backends(context.device, context.precision):
         model = load_model(path, device=settings.device, **settings.of_file())
         check_probed(model, model.header.model)
@@ -160,7 +160,9 @@ class Prober:
 
     def _inputs(self, split: Split, index: Iterable[int]) -> dict[str, torch.Tensor]:
         items = SplitClips(split, self.task.spec)
-        batch = self.context.images(items.__getitems__([(EVALUATION, number) for number in index]), self.task.spec)
+        batch = self.context.prepare_batch(
+            items.__getitems__([(EVALUATION, number) for number in index]), self.task.spec
+        )
         found = zip(MODALITIES, self.task.inputs(batch), strict=True)
         return {name: value for name, value in found if value is not None}
 

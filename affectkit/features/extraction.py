@@ -197,36 +197,36 @@ class Encoding:
                 wanted.append((index, missing))
                 good |= dict.fromkeys(row, True)
         # Of the first process: one that looked later may have seen what another run has added by then.
-        told = self.context.group.gather_values(wanted)[0]
+        told = self.context.group.all_gather_values(wanted)[0]
         return {index: tuple(missing) for index, missing in told}
 
     def _compute(self, views: Views, wanted: dict[int, tuple[str, ...]]) -> dict[int, ReadFailure]:
         """Compute what is ``wanted`` (views by item) into the store; returns the items that failed."""
         group, context = self.context.group, self.context
         order = list(wanted.items())
-        own = order[group.rank :: group.world]
+        own = order[group.rank :: group.world_size]
         size = max(1, TOGETHER // max(len(labels) for labels in wanted.values()))
         batches = [own[begin : begin + size] for begin in range(0, len(own), size)]
-        loader = make_loader(views, batches, workers=self.workers, pin=context.pins, collate_fn=collate_views)
+        loader = make_loader(views, batches, workers=self.workers, pin=context.pin_memory, collate_fn=collate_views)
         total, done = sum(len(labels) for _, labels in order), 0
         self.reporter.start(f"features of {views.split.name}", total, "views")
         failures: list[ReadFailure] = []
         steps = iter(loader)
         try:
-            for _ in range(-(-len(order[:: group.world]) // size)):
+            for _ in range(-(-len(order[:: group.world_size]) // size)):
                 raw = next(steps, None)
                 if raw is not None:
                     failures += raw["failures"]
-                    seen = self._encode(raw, views, wanted) * group.world
+                    seen = self._encode(raw, views, wanted) * group.world_size
                     self.reporter.advance(min(seen, total - done))
                     done += seen
-                if self.stopping is not None and self.stopping.agreed(group):
+                if self.stopping is not None and self.stopping.requested_anywhere(group):
                     raise self.stopping.error("the features so far are kept in the cache.", "")
         finally:
             close_loader(loader)
             self.store.join()
             self.reporter.finish()
-        group.wait()
+        group.barrier()
         self.store.refresh()
         return {failure.index: failure for failure in gather_failures(failures, group)}
 
@@ -234,7 +234,7 @@ class Encoding:
         """One batch into the store; how many views it had."""
         if not len(raw["index"]):
             return 0
-        images = self.context.images(raw, self.spec)["image"]
+        images = self.context.prepare_batch(raw, self.spec)["image"]
         values = forward_in_blocks(self.encoder, (images,), self.context, self.reporter).cpu().numpy()
         names = [(int(index), label) for index in raw["index"] for label in wanted[int(index)]]
         self.store.add([digest(views.contents[index], label) for index, label in names], values)

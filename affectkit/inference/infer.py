@@ -38,7 +38,7 @@ from affectkit.inference.predictor import Means
 from affectkit.inference.table_files import FILMS_FOLDER
 from affectkit.models.registry import takes_faces
 from affectkit.runtime.context import RunContext, gather_failures
-from affectkit.runtime.distributed import ProcessGroup, joined
+from affectkit.runtime.distributed import ProcessGroup, init_process_group
 from affectkit.runtime.forward import forward, forward_in_blocks
 from affectkit.runtime.shutdown import StopFlag
 from affectkit.runtime.torch_backends import set_up_backends
@@ -115,14 +115,14 @@ def predict(
         files, collate = PathFaces(task.spec, finder), collate_faces
     if marks is not None:
         files, collate = Marked(files, marks=marks), collate_marked(collate)
-    loader = make_loader(files, keys, workers=workers, pin=context.pins, collate_fn=collate)
+    loader = make_loader(files, keys, workers=workers, pin=context.pin_memory, collate_fn=collate)
     try:
         for raw in loader:
             failures = [keys.failure(one) for one in raw["failures"]]
             positions = [int(position) for position in raw["index"]]
             found: list[list[Any]] = []
             if positions if finder is None else any(raw["faces"]):
-                outputs = run(call, task.inputs(context.images(raw, task.spec)), context, reporter)
+                outputs = run(call, task.inputs(context.prepare_batch(raw, task.spec)), context, reporter)
                 found = task.rows(outputs)
             named = [(position, keys.names.pop(position)) for position in positions]
             if finder is None:
@@ -165,13 +165,13 @@ def infer(settings: InferSettings, *, reporter: Reporter, listed: IO[str], stdou
         Stopped: a signal came; ``--resume`` goes on.
         DataError: nothing could be read, or with ``on_error="fail"`` one image could not.
     """
-    with joined(settings.device), pixels_up_to(settings.max_pixels):
+    with init_process_group(settings.device), pixels_up_to(settings.max_pixels):
         return _infer(settings, reporter=reporter, listed=listed, stdout=stdout)
 
 
 def _infer(settings: InferSettings, *, reporter: Reporter, listed: IO[str], stdout: IO[str]) -> dict[str, Any]:
     path = find_checkpoint(settings.checkpoint)
-    context = RunContext.choose(settings.device, settings.precision)
+    context = RunContext.resolve(settings.device, settings.precision)
     named = Named(settings, listed, context.group)
     model = load_model(path, device=settings.device, fit=settings.fit, **settings.of_file())
     task = make_task(model.spec)
@@ -245,8 +245,10 @@ class Named:
         self.alone = ""
         if settings.shard is not None:
             self.alone = "is a film, which --shard does not share out: predict films in a command of their own"
-        elif group.several:
-            self.alone = f"is a film, which one process looks at, and there are {group.world}: start without torchrun"
+        elif group.is_distributed:
+            self.alone = (
+                f"is a film, which one process looks at, and there are {group.world_size}: start without torchrun"
+            )
 
         def find() -> list[int]:
             self.inputs = find_inputs(
@@ -257,7 +259,7 @@ class Named:
             )
             return [self.inputs.count(PICTURE), self.inputs.count(FILM)]
 
-        pictures, films = group.together(find) if settings.camera is None else (0, 0)
+        pictures, films = group.run_on_main(find) if settings.camera is None else (0, 0)
         self.images, self.films = pictures > 0, films > 0
 
     def sort(self, *, clips: bool) -> None:
@@ -278,24 +280,24 @@ class Named:
 def _infer_images(means: Means, settings: InferSettings, *, drawer: Drawer | None, output: Output) -> dict[str, Any]:
     """``infer`` on images, or clips as a whole, into ``output``."""
     context, reporter, group = means.context, means.reporter, means.context.group
-    workers, why = context.workers(settings.workers)
+    workers, why = context.choose_workers(settings.workers)
     reporter.note(context.describe(settings.batch_size, f"{workers} ({why})"))
     with contextlib.ExitStack() as stack:
         stack.enter_context(set_up_backends(context.device, context.precision))
         stopping = stack.enter_context(StopFlag(reporter))
-        idle, notes = group.together(lambda: _open(output, stack))
+        idle, notes = group.run_on_main(lambda: _open(output, stack))
         for text in notes:
             reporter.note(text)
         if idle:
             reporter.note(f"{output.final} is complete; nothing to do.")
-            return group.together(lambda: read_json(output.record))
+            return group.run_on_main(lambda: read_json(output.record))
         remaining = (item for item in output.items() if not output.has(item))
-        if group.several:
+        if group.is_distributed:
             remaining, count = spread(remaining, group)
         if drawer is not None:
             remaining = drawer.watched(remaining)
-        size = context.share_of(settings.batch_size)
-        network = context.network(means.model, compiled=settings.compile, reporter=reporter)
+        size = context.batch_per_process(settings.batch_size)
+        network = context.maybe_compile(means.model, enabled=settings.compile, reporter=reporter)
         shared = {
             "batch_size": size,
             "workers": workers,
@@ -306,10 +308,10 @@ def _infer_images(means: Means, settings: InferSettings, *, drawer: Drawer | Non
         batches = predict(network, means.task, remaining, marks=output.final is not None, **shared)
         if drawer is not None:
             batches = drawer.drawn(batches)
-        if group.several:
-            batches = gathered(batches, -(-count // (size * group.world)), group)
+        if group.is_distributed:
+            batches = gathered(batches, -(-count // (size * group.world_size)), group)
         _write(batches, output, on_error=settings.on_error, stopping=stopping, group=group, reporter=reporter)
-    found = group.together(lambda: _conclude(output))
+    found = group.run_on_main(lambda: _conclude(output))
     if output.plan is not None and output.plan.is_as_it_was and output.counts.skipped == output.plan.unread:
         reporter.note(f"{output.final} is complete; nothing to do.")
     return found
@@ -354,19 +356,19 @@ def _conclude(output: Output) -> dict[str, Any]:
 def spread(items: Iterable[Item], group: ProcessGroup) -> tuple[Iterator[Item], int]:
     """This process's share of the ``items`` of the first process, which alone lists them, and how many all have."""
     told = b""
-    if group.first:
+    if group.is_main:
         told = json.dumps([[item.name, str(item.path), item.position, item.fault] for item in items]).encode()
-    found = json.loads(group.gather(told)[0])
-    mine = found[group.rank :: group.world]
+    found = json.loads(group.all_gather_bytes(told)[0])
+    mine = found[group.rank :: group.world_size]
     return (Item(name, Path(path), position, fault) for name, path, position, fault in mine), len(found)
 
 
 def gathered(batches: Iterator[Batch], rounds: int, group: ProcessGroup) -> Iterator[Batch]:
     """The batches of all processes put together in the order of the listing, for as many ``rounds`` as the longest."""
     for rows, failures, marks in itertools.islice(itertools.chain(batches, itertools.repeat(Batch([], []))), rounds):
-        together = sorted((row for part in group.gather_values(rows) for row in part), key=itemgetter(0))
+        together = sorted((row for part in group.all_gather_values(rows) for row in part), key=itemgetter(0))
         told = [[position, *told] for position, told in marks.items()]
-        every = {place: (mark, count) for part in group.gather_values(told) for place, mark, count in part}
+        every = {place: (mark, count) for part in group.all_gather_values(told) for place, mark, count in part}
         yield Batch(together, gather_failures(failures, group), every)
 
 
@@ -383,10 +385,10 @@ def _write(
     reporter.start("predicting", None, "images")
     for rows, failures, marks in batches:
         refuse_failures(failures, on_error)
-        if group.first:
+        if group.is_main:
             output.add(rows, failures, marks)
         reporter.advance(len({row[0] for row in rows}) + len(failures))
-        if stopping.agreed(group):
+        if stopping.requested_anywhere(group):
             reporter.finish()
             kept = output.final is not None
             done = counted(output.count, "image is", "images are")

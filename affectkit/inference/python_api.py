@@ -61,7 +61,7 @@ def predict_rows(
     except UsageError as error:
         raise UsageError(f"every {error.message}") from error
     task = make_task(spec)
-    context = RunContext.choose(str(next(model.parameters()).device), "fp32")
+    context = RunContext.resolve(str(next(model.parameters()).device), "fp32")
     finder = finder_of(faces, model.header.model, spec)
     door = _Door(
         model=model, task=task, context=context, finder=finder, batch_size=batch_size, on_error=on_error, exact=exact,

@@ -85,7 +85,7 @@ class Corrupting:
                 yield raw
                 continue
             numbers = raw["index"].tolist()
-            images = self.context.move({"image": raw["image"]})["image"]
+            images = self.context.to_device({"image": raw["image"]})["image"]
             made = self.recipe.corrupted(images, numbers, self.name, self.severity)
             if self.save is not None:
                 self.save(numbers, made.cpu())

@@ -35,7 +35,7 @@ from affectkit.metrics import robustness as measures
 from affectkit.robustness.baseline import CLEAN, Baseline, read_baseline
 from affectkit.robustness.corrupted_images import Corrupting, Recipe, Saver, places_of, rows_there, split_below
 from affectkit.runtime.context import RunContext
-from affectkit.runtime.distributed import joined
+from affectkit.runtime.distributed import init_process_group
 from affectkit.runtime.shutdown import StopFlag
 from affectkit.runtime.torch_backends import set_up_backends
 from affectkit.settings.robustness import RobustnessSettings, parse_severities
@@ -67,8 +67,8 @@ def eval_corruptions(settings: RobustnessSettings, *, reporter: Reporter) -> dic
         UsageError, DataError, CheckpointError, DeviceError: an input is not as it must be. Stopped: a signal came; the
             rows so far are in ``results``.
     """
-    with joined(settings.device), pixels_up_to(settings.max_pixels):
-        context = RunContext.choose(settings.device, settings.precision)
+    with init_process_group(settings.device), pixels_up_to(settings.max_pixels):
+        context = RunContext.resolve(settings.device, settings.precision)
         with set_up_backends(context.device, context.precision):
             return Sweep(settings, context, reporter).run()
 
@@ -92,7 +92,7 @@ class Sweep:
         self.model = load_model(path, device=settings.device, fit=settings.fit, **settings.of_file())
         for text in notes_on(self.model):
             reporter.note(text)
-        self.network: nn.Module = context.network(self.model, compiled=settings.compile, reporter=reporter)
+        self.network: nn.Module = context.maybe_compile(self.model, enabled=settings.compile, reporter=reporter)
         self.task = make_task(self.model.spec, self.model.header.training.get("task_options"))
         self.thresholds = parse_thresholds(settings.fail_under, self._bounds())
         self.baseline = self._baseline()
@@ -103,7 +103,7 @@ class Sweep:
             self.scale = scale_of((self.task.spec.height, self.task.spec.width))
         self.identity = self._identity(path)
         self.skipped: list[dict[str, str]] = []
-        self.rows: list[Row] = context.group.in_turn(self._taken_up)
+        self.rows: list[Row] = context.group.run_main_first(self._taken_up)
         self.recipe = Recipe(self.scale, settings.seed, settings.frost_textures)
         self.saver = Saver(settings.save_images, self.split) if settings.save_images is not None else None
         if settings.corrupted_root is not None:
@@ -126,7 +126,7 @@ class Sweep:
         )
         summary = self._summary(chosen, computed=len(left), seconds=time.monotonic() - began)
         if self.settings.results is not None:
-            self.context.group.together(lambda: self._write(chosen, summary))
+            self.context.group.run_on_main(lambda: self._write(chosen, summary))
         return summary
 
     # --- before --------------------------------------------------------------------------------------------------
@@ -231,7 +231,7 @@ class Sweep:
     # --- the rows ------------------------------------------------------------------------------------------------
 
     def _compute(self, left: Sequence[Step]) -> None:
-        workers, why = self.context.workers(self.settings.workers)
+        workers, why = self.context.choose_workers(self.settings.workers)
         held = self._held(left)
         if held is not None and self.settings.workers is None:
             workers, why = 0, "images are held in memory"
@@ -242,7 +242,7 @@ class Sweep:
         try:
             with StopFlag(self.reporter) as stopping:
                 for step in left:
-                    if stopping.agreed(self.context.group):
+                    if stopping.requested_anywhere(self.context.group):
                         raise self._stopped(stopping)
                     self._compute_row(step, held, workers, stopping)
         finally:
@@ -311,7 +311,7 @@ class Sweep:
         self.rows.append(row)
         if self.settings.results is not None:
             record = {**self.identity, "skipped": self.skipped, "rows": self.rows}
-            self.context.group.together(lambda: write_json(self.settings.results / RECORD, record))
+            self.context.group.run_on_main(lambda: write_json(self.settings.results / RECORD, record))
 
     def _stopped(self, stopping: StopFlag) -> Exception:
         if self.settings.results is None:

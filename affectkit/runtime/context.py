@@ -1,4 +1,4 @@
-"""Where the arithmetic of a run happens: device, number format, processes."""
+"""The run context: the device, precision and process group that a run computes with."""
 
 from __future__ import annotations
 
@@ -16,50 +16,53 @@ from affectkit.core.spec import InputSpec
 from affectkit.data.loading.loaders import ReadFailure, choose_workers
 from affectkit.data.loading.transforms import in_single, normalise
 from affectkit.errors import DeviceError
-from affectkit.runtime.device import Device, Precision, resolve_device, resolve_precision, to_device
-from affectkit.runtime.distributed import ProcessGroup, current
+from affectkit.runtime.device import Device, resolve_device, to_device
+from affectkit.runtime.distributed import ProcessGroup, current_group
+from affectkit.runtime.precision import Precision, resolve_precision
 from affectkit.runtime.torch_backends import Compiled, compile_model
 
 
 @dataclass
 class RunContext:
-    """Where the arithmetic happens.
+    """Hold what a run computes with, resolved once and handed on.
 
     Attributes:
-        group: the processes that share it. max_batch: how many samples fit in the memory of the device at once, once a
-            forward pass has run out of it.
-        input_transform: what is done to images (B, C, H, W) in [0, 1] before a model sees them.
+        device: where tensors lie.
+        precision: number format of forward passes.
+        group: the processes of the run.
+        max_batch: how many samples fit in the memory of the device at once, once a forward pass has run out of it.
+        input_transform: applied to images (B, C, H, W) in [0, 1] before a model sees them.
     """
 
     device: Device
     precision: Precision
-    group: ProcessGroup = field(default_factory=current)
+    group: ProcessGroup = field(default_factory=current_group)
     max_batch: int | None = None
     input_transform: Callable[[torch.Tensor], torch.Tensor] | None = None
 
     @classmethod
-    def choose(cls, device: str, precision: str) -> RunContext:
+    def resolve(cls, device: str, precision: str) -> RunContext:
         """Resolve both names; errors where one is not there, or where two processes would share a GPU."""
         found = resolve_device(device)
-        place = cls(found, resolve_precision(precision, found))
-        place._check_apart()
-        return place
+        context = cls(found, resolve_precision(precision, found))
+        context._check_one_device_each()
+        return context
 
     @property
-    def pins(self) -> bool:
+    def pin_memory(self) -> bool:
         """Whether batches are made in pinned memory, from which copies to the device need not be waited for."""
         return self.device.kind == "cuda"
 
-    def move(self, batch: dict[str, Any]) -> dict[str, Any]:
-        """``batch`` on the device."""
+    def to_device(self, batch: dict[str, Any]) -> dict[str, Any]:
+        """Move the tensors of ``batch`` to the device."""
         return to_device(batch, self.device)
 
-    def images(self, batch: dict[str, Any], spec: InputSpec) -> dict[str, Any]:
-        """``batch`` on the device, its images altered where that is asked for, and normalised; sounds in decibels.
+    def prepare_batch(self, batch: dict[str, Any], spec: InputSpec) -> dict[str, Any]:
+        """Move ``batch`` to the device, apply ``input_transform`` to its images and normalise them; sounds in decibels.
 
-        What a frozen encoder has made of images, (B, width), is left as it is; stored features become single precision.
+        Features of a frozen encoder, (B, width), are left as they are; stored features become single precision.
         """
-        moved = self.move(batch)
+        moved = self.to_device(batch)
         if spec.clip is not None:
             moved |= {name: in_single(moved[name]) for name in ("image", "audio") if name in moved}
         if "image" not in moved or moved["image"].dim() == 2 or (spec.clip and spec.clip.features):
@@ -72,39 +75,39 @@ class RunContext:
             images = images.contiguous(memory_format=torch.channels_last)
         return {**moved, "image": images}
 
-    def network(self, model: nn.Module, *, compiled: bool, reporter: Reporter) -> nn.Module | Compiled:
-        """``model``, or its forward pass ``compiled``, with the model's own parameters."""
-        if not compiled:
+    def maybe_compile(self, model: nn.Module, *, enabled: bool, reporter: Reporter) -> nn.Module | Compiled:
+        """Compile the forward pass of ``model``, which keeps its parameters; ``model`` itself where not ``enabled``."""
+        if not enabled:
             return model
         reporter.note("compiling the model: the first batches take a minute, on a CPU several")
         return compile_model(model, device=self.device)
 
-    def workers(self, asked: int | None, *, held: bool = False) -> tuple[int, str]:
-        """How many processes decode for this one, and why."""
-        return choose_workers(asked, held=held, on_cpu=self.device.kind == "cpu", processes=self.group.local)
+    def choose_workers(self, asked: int | None, *, held: bool = False) -> tuple[int, str]:
+        """Choose how many worker processes decode for this one, and say why."""
+        return choose_workers(asked, held=held, on_cpu=self.device.kind == "cpu", processes=self.group.local_world_size)
 
-    def share_of(self, batch_size: int) -> int:
-        """How many samples of a batch one process takes."""
-        return -(-batch_size // self.group.world)
+    def batch_per_process(self, batch_size: int) -> int:
+        """Return how many samples of a batch one process takes."""
+        return -(-batch_size // self.group.world_size)
 
     def describe(self, batch_size: int, workers: str, *, accumulate: int = 1) -> str:
-        """One line for the header of a run: device, precision, batch, workers, and why."""
+        """Describe device, precision, batch and workers, and why, in one line for the header of a run."""
         steps = f" x {accumulate}" if accumulate > 1 else ""
         shared = ""
-        if self.group.several:
-            shared = f" over {self.group.world} processes ({self.share_of(batch_size)} each)"
+        if self.group.is_distributed:
+            shared = f" over {self.group.world_size} processes ({self.batch_per_process(batch_size)} each)"
         return (
             f"{self.device.description} ({self.device.reason}); {self.precision.name} ({self.precision.reason}); "
             f"batch {batch_size}{steps}{shared}; decoding workers: {workers}"
         )
 
-    def _check_apart(self) -> None:
-        if not self.group.several:
+    def _check_one_device_each(self) -> None:
+        if not self.group.is_distributed:
             return
         own = ""
         if self.device.kind == "cuda":
             own = f"{socket.gethostname()} {torch.cuda.get_device_properties(self.device.index).uuid}"
-        names = self.group.gather_values([self.device.kind, own])
+        names = self.group.all_gather_values([self.device.kind, own])
         if len({kind for kind, _ in names}) > 1:
             raise DeviceError(
                 f"the processes chose different devices: {', '.join(kind for kind, _ in names)}.",
@@ -118,6 +121,6 @@ class RunContext:
 
 
 def gather_failures(failures: Sequence[ReadFailure], group: ProcessGroup) -> list[ReadFailure]:
-    """The failures of all processes, in the order of their items."""
-    parts = group.gather_values([asdict(failure) for failure in failures])
+    """Return the failures of all processes, in the order of their items."""
+    parts = group.all_gather_values([asdict(failure) for failure in failures])
     return sorted((ReadFailure(**failure) for part in parts for failure in part), key=attrgetter("index"))

@@ -1,13 +1,13 @@
-"""Several processes of one run, as torchrun (or Slurm) starts them: which one this is, and what they tell each other.
+"""Process groups: the processes of one run, as torchrun (or Slurm) starts them, and what they exchange.
 
 torch's own environment says who is who: RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR, MASTER_PORT. Tensors on CUDA go
 over NCCL, everything else, control among it, over gloo, so that a flag never waits for a GPU. Nothing is pickled:
 values travel as JSON, arrays as safetensors. With one process every method here is the obvious one, without torch's
 distributed package.
 
-The rules that a run keeps: all processes take the same decisions from the same numbers; the first alone writes and
-prints; what only one process can know (a signal, an unreadable image, an error of the first) is told to all before
-it counts, so that they end together.
+The rules that a run keeps: all processes take the same decisions from the same numbers; the main one alone writes and
+prints; what only one process can know (a signal, an unreadable image, an error of the main one) is exchanged before it
+counts, so that they end together.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
 Value = TypeVar("Value")
 
-PATIENCE = 2 * 60 * 60
-"""Seconds for which one process waits for another that is alive: the first may be reading a large dataset."""
+TIMEOUT = 2 * 60 * 60
+"""Seconds for which one process waits for another that is alive: the main one may be reading a large dataset."""
 
 
 @dataclass(frozen=True)
@@ -41,89 +41,96 @@ class ProcessGroup:
     """The processes of a run.
 
     Attributes:
-        rank: number of this process, from 0. world: how many there are. local: how many of them on this machine.
+        rank: number of this process, from 0.
+        world_size: how many there are.
+        local_world_size: how many of them run on this machine.
     """
 
     rank: int = 0
-    world: int = 1
-    local: int = 1
+    world_size: int = 1
+    local_world_size: int = 1
 
     @property
-    def first(self) -> bool:
-        """Whether this is the process that writes and prints."""
+    def is_main(self) -> bool:
+        """Whether this is the process that writes and prints: rank 0."""
         return self.rank == 0
 
     @property
-    def several(self) -> bool:
-        """Whether there is more than one."""
-        return self.world > 1
+    def is_distributed(self) -> bool:
+        """Whether there is more than one process."""
+        return self.world_size > 1
 
-    def largest(self, values: Sequence[int]) -> list[int]:
-        """The largest of each of ``values`` over all processes."""
-        if not self.several:
+    def all_reduce_max(self, values: Sequence[int]) -> list[int]:
+        """Return the largest of each of ``values`` over all processes."""
+        if not self.is_distributed:
             return list(values)
         import torch
         import torch.distributed as dist
 
         shared = torch.tensor(values, dtype=torch.int64)
-        with self._talking():
+        with self._communicating():
             dist.all_reduce(shared, dist.ReduceOp.MAX)
         return shared.tolist()
 
-    def gather(self, data: bytes) -> list[bytes]:
-        """The ``data`` of every process, in the order of their ranks."""
-        if not self.several:
+    def all_gather_bytes(self, data: bytes) -> list[bytes]:
+        """Return the ``data`` of every process, in the order of their ranks."""
+        if not self.is_distributed:
             return [data]
         import torch
         import torch.distributed as dist
 
-        lengths = self.largest([len(data) if number == self.rank else 0 for number in range(self.world)])
+        lengths = self.all_reduce_max([len(data) if number == self.rank else 0 for number in range(self.world_size)])
         padded = torch.zeros(max(*lengths, 1), dtype=torch.uint8)
         if data:
             padded[: len(data)] = torch.frombuffer(bytearray(data), dtype=torch.uint8)
-        found = [torch.empty_like(padded) for _ in range(self.world)]
-        with self._talking():
+        found = [torch.empty_like(padded) for _ in range(self.world_size)]
+        with self._communicating():
             dist.all_gather(found, padded)
         return [part[:length].numpy().tobytes() for part, length in zip(found, lengths, strict=True)]
 
-    def gather_values(self, value: Any) -> list[Any]:
-        """The plain ``value`` of every process (anything that JSON holds)."""
-        return [json.loads(data) for data in self.gather(json.dumps(value).encode())] if self.several else [value]
+    def all_gather_values(self, value: Any) -> list[Any]:
+        """Return the plain ``value`` of every process (anything that JSON holds)."""
+        return (
+            [json.loads(data) for data in self.all_gather_bytes(json.dumps(value).encode())]
+            if self.is_distributed
+            else [value]
+        )
 
-    def gather_arrays(self, arrays: dict[str, np.ndarray]) -> list[dict[str, np.ndarray]]:
-        """The ``arrays`` of every process; shapes may differ, and each may lie in memory in any order."""
-        if not self.several:
+    def all_gather_arrays(self, arrays: dict[str, np.ndarray]) -> list[dict[str, np.ndarray]]:
+        """Return the ``arrays`` of every process; shapes may differ, and each may lie in memory in any order."""
+        if not self.is_distributed:
             return [arrays]
         import numpy as np
         from safetensors.numpy import load, save
 
         # safetensors 0.8.0 writes the memory of an array from its first number on, whatever its strides are.
         laid = {name: np.asarray(array, order="C") for name, array in arrays.items()}
-        return [load(data) for data in self.gather(save(laid))]
+        return [load(data) for data in self.all_gather_bytes(save(laid))]
 
-    def gather_rows(self, tensor: torch.Tensor, counts: Sequence[int]) -> torch.Tensor:
-        """The rows of ``tensor`` of all processes, one below the other; gradients flow into this one's own rows.
+    def all_gather_rows(self, tensor: torch.Tensor, counts: Sequence[int]) -> torch.Tensor:
+        """Concatenate the rows of ``tensor`` of all processes; gradients flow into this one's own rows.
 
         Args:
-            tensor: (n, ...). counts: n of each process, which may be 0.
+            tensor: (n, ...).
+            counts: n of each process, which may be 0.
         """
-        if not self.several:
+        if not self.is_distributed:
             return tensor
         import torch
         import torch.distributed as dist
 
         padded = tensor.new_zeros((max(counts), *tensor.shape[1:]))
         padded[: len(tensor)] = tensor.detach()
-        found = [torch.empty_like(padded) for _ in range(self.world)]
-        with self._talking():
+        found = [torch.empty_like(padded) for _ in range(self.world_size)]
+        with self._communicating():
             dist.all_gather(found, padded)
         parts = [part[:count] for part, count in zip(found, counts, strict=True)]
         parts[self.rank] = tensor
         return torch.cat(parts)
 
-    def add_up(self, tensors: Sequence[torch.Tensor]) -> None:
+    def all_reduce_sum(self, tensors: Sequence[torch.Tensor]) -> None:
         """Replace each of ``tensors`` by its sum over all processes, in one exchange a number format."""
-        if not self.several:
+        if not self.is_distributed:
             return
         import torch
         import torch.distributed as dist
@@ -131,64 +138,64 @@ class ProcessGroup:
         for dtype in sorted({tensor.dtype for tensor in tensors}, key=str):
             chosen = [tensor for tensor in tensors if tensor.dtype == dtype]
             flat = torch.cat([tensor.reshape(-1) for tensor in chosen])
-            with self._talking():
+            with self._communicating():
                 dist.all_reduce(flat)
-            _spread(flat, chosen)
+            _copy_back(flat, chosen)
 
-    def take_from_first(self, tensors: Sequence[torch.Tensor]) -> None:
-        """Replace each of ``tensors`` by that of the first process."""
-        if not self.several:
+    def broadcast_from_main(self, tensors: Sequence[torch.Tensor]) -> None:
+        """Replace each of ``tensors`` by that of the main process."""
+        if not self.is_distributed:
             return
         import torch.distributed as dist
 
         for tensor in tensors:
             whole = tensor.detach().contiguous()
-            with self._talking():
+            with self._communicating():
                 dist.broadcast(whole, 0)
             tensor.detach().copy_(whole)
 
-    def together(self, work: Callable[[], Value]) -> Value:
-        """What ``work`` gives, or raises, in the first process, which alone does it. It must be a plain value."""
-        if not self.several:
+    def run_on_main(self, work: Callable[[], Value]) -> Value:
+        """Call ``work`` in the main process alone; all return its plain value, or raise its error."""
+        if not self.is_distributed:
             return work()
         failure: BaseException | None = None
-        told = b""
-        if self.first:
+        report = b""
+        if self.is_main:
             try:
-                told = json.dumps({"value": work()}).encode()
-            except (AffectkitError, OSError) as error:  # told to the others, then raised again
+                report = json.dumps({"value": work()}).encode()
+            except (AffectkitError, OSError) as error:  # sent to the others, then raised again
                 failure = error
-                told = json.dumps(_describe(error)).encode()
-        answer = json.loads(self.gather(told)[0])
+                report = json.dumps(_error_to_dict(error)).encode()
+        answer = json.loads(self.all_gather_bytes(report)[0])
         if failure is not None:
             raise failure
         if "error" in answer:
-            raise _as_told(answer)
+            raise _error_from_dict(answer)
         return answer["value"]
 
-    def in_turn(self, work: Callable[[], Value]) -> Value:
-        """``work`` in the first process, then in the others: what it fetches or caches is done once."""
-        if not self.several:
+    def run_main_first(self, work: Callable[[], Value]) -> Value:
+        """Call ``work`` in the main process, then in the others: what it fetches or caches is done once."""
+        if not self.is_distributed:
             return work()
         found: list[Value] = []
-        self.together(lambda: found.append(work()))
-        if not self.first:
+        self.run_on_main(lambda: found.append(work()))
+        if not self.is_main:
             found.append(work())
         return found[0]
 
-    def wait(self) -> None:
-        """Until every process has come here."""
-        self.largest([0])
+    def barrier(self) -> None:
+        """Wait until every process has come here."""
+        self.all_reduce_max([0])
 
     @contextlib.contextmanager
-    def _talking(self) -> Iterator[None]:
+    def _communicating(self) -> Iterator[None]:
         try:
             yield
         except RuntimeError as error:
             # The same words in all processes, so that they are printed once: no addresses of theirs.
             known = re.search("closed|reset|broken pipe", str(error), re.IGNORECASE)
             raise PeerLost(
-                f"one of the {self.world} processes of this run has ended, so all end"
+                f"one of the {self.world_size} processes of this run has ended, so all end"
                 + ("." if known else f": {' '.join(str(error).split())[:200]}"),
                 "If it said why, that stands above; else it was killed (was there memory enough?). What was saved is "
                 "intact: start again with train --resume RUN, or with the same command.",
@@ -200,26 +207,26 @@ _store: Any = None
 _parent = 0
 
 
-def current() -> ProcessGroup:
-    """The processes that were joined, or the only one."""
+def current_group() -> ProcessGroup:
+    """Return the group that was initialised, or that of the only process."""
     return _group
 
 
-def launched() -> int:
-    """How many processes the environment says there are."""
+def launched_processes() -> int:
+    """Return how many processes the environment says there are."""
     text = os.environ.get("WORLD_SIZE", "1")
     return int(text) if text.isdigit() else 1
 
 
-def rank() -> int:
-    """The number of this process, as the environment says."""
+def launched_rank() -> int:
+    """Return the rank of this process, as the environment says."""
     text = os.environ.get("RANK", "0")
-    return int(text) if launched() > 1 and text.isdigit() else 0
+    return int(text) if launched_processes() > 1 and text.isdigit() else 0
 
 
 @contextlib.contextmanager
-def joined(device: str = "auto") -> Iterator[ProcessGroup]:
-    """The processes that the environment names, connected while the block runs; one alone needs no connection.
+def init_process_group(device: str = "auto") -> Iterator[ProcessGroup]:
+    """Connect the processes that the environment names while the block runs; one alone needs no connection.
 
     Args:
         device: the device asked for; where it is not the CPU and CUDA is there, tensors on it go over NCCL.
@@ -229,7 +236,7 @@ def joined(device: str = "auto") -> Iterator[ProcessGroup]:
         PeerLost: another process has not come.
     """
     global _group, _store, _parent  # noqa: PLW0603 - torch's own group is a fact of the process, too
-    if launched() == 1 or _group.several:
+    if launched_processes() == 1 or _group.is_distributed:
         yield _group
         return
     from datetime import timedelta
@@ -239,66 +246,67 @@ def joined(device: str = "auto") -> Iterator[ProcessGroup]:
 
     from affectkit.core.process import end_with_parent
 
+    rank, world_size = launched_rank(), launched_processes()
     lacking = [name for name in ("RANK", "MASTER_ADDR", "MASTER_PORT") if not os.environ.get(name)]
-    if lacking or not 0 <= rank() < launched():
+    if lacking or not 0 <= rank < world_size:
         raise UsageError(
-            f"WORLD_SIZE is {launched()}, but {', '.join(lacking) or 'RANK'} "
+            f"WORLD_SIZE is {world_size}, but {', '.join(lacking) or 'RANK'} "
             f"{'are not set' if len(lacking) > 1 else 'is not set' if lacking else 'is out of range'}.",
             "Start several processes with torchrun --nproc-per-node N -m -- affectkit ..., or unset WORLD_SIZE.",
         )
     _parent = os.getppid()
     end_with_parent(signal.SIGTERM)  # the launcher: nothing is left running without it
-    patience = timedelta(seconds=PATIENCE)
+    timeout = timedelta(seconds=TIMEOUT)
     backend = "cpu:gloo,cuda:nccl" if device != "cpu" and torch.cuda.is_available() else "gloo"
     try:
-        _store = next(dist.rendezvous("env://", timeout=patience))[0]
-        dist.init_process_group(backend, store=_store, rank=rank(), world_size=launched(), timeout=patience)
+        _store = next(dist.rendezvous("env://", timeout=timeout))[0]
+        dist.init_process_group(backend, store=_store, rank=rank, world_size=world_size, timeout=timeout)
     except (RuntimeError, ValueError) as error:
-        raise PeerLost(f"process {rank() + 1} of {launched()} cannot reach the others: {error}") from error
+        raise PeerLost(f"process {rank + 1} of {world_size} cannot reach the others: {error}") from error
     local = os.environ.get("LOCAL_WORLD_SIZE", "")
-    _group = ProcessGroup(rank(), launched(), int(local) if local.isdigit() else launched())
+    _group = ProcessGroup(rank, world_size, int(local) if local.isdigit() else world_size)
     try:
         yield _group
-        _group.wait()  # the first hosts what the others talk through, so it must not leave before they are done
+        _group.barrier()  # the main process hosts the store of the others, so it must not leave before they are done
     finally:
         _group = ProcessGroup()
         dist.destroy_process_group()  # without it, some exits abort
 
 
-def leave_word(text: str) -> None:
-    """Put ``text`` where torchrun looks for the reason of a failure, for its own report; nothing without torchrun."""
+def write_torchrun_error(text: str) -> None:
+    """Write ``text`` where torchrun looks for the reason of a failure, for its own report; nothing without torchrun."""
     path = os.environ.get("TORCHELASTIC_ERROR_FILE")
     if path:
-        told = {"message": {"message": text, "extraInfo": {"py_callstack": "", "timestamp": str(int(time.time()))}}}
+        report = {"message": {"message": text, "extraInfo": {"py_callstack": "", "timestamp": str(int(time.time()))}}}
         with contextlib.suppress(OSError):
-            Path(path).write_text(json.dumps(told), encoding="utf-8")
+            Path(path).write_text(json.dumps(report), encoding="utf-8")
 
 
-def first_to_say(text: str) -> bool:
-    """Whether no other process has said ``text`` yet: an error that all meet is printed once."""
-    if launched() == 1:
+def is_first_report(text: str) -> bool:
+    """Return whether no other process has reported ``text`` yet: an error that all meet is printed once."""
+    if launched_processes() == 1:
         return True
     if _store is None or os.getppid() != _parent:
         # Not connected yet, so that what is wrong is wrong in all; or the launcher, which keeps count, has gone.
-        return rank() == 0
+        return launched_rank() == 0
     from affectkit.core.randomness import address
 
     try:
-        return int(_store.add(f"affectkit said {address(0, text)}", 1)) == 1
+        return int(_store.add(f"affectkit reported {address(0, text)}", 1)) == 1
     except RuntimeError:  # who kept count has gone
         return True
 
 
-def _spread(flat: torch.Tensor, tensors: Sequence[torch.Tensor]) -> None:
+def _copy_back(flat: torch.Tensor, tensors: Sequence[torch.Tensor]) -> None:
     begin = 0
     for tensor in tensors:
         tensor.copy_(flat[begin : begin + tensor.numel()].view_as(tensor))
         begin += tensor.numel()
 
 
-def _describe(error: AffectkitError | OSError) -> dict[str, Any]:
+def _error_to_dict(error: AffectkitError | OSError) -> dict[str, Any]:
     kind = type(error).__name__ if isinstance(error, AffectkitError) else "RunError"
-    message = error.message if isinstance(error, AffectkitError) else f"the first process failed: {error}"
+    message = error.message if isinstance(error, AffectkitError) else f"the main process failed: {error}"
     return {
         "error": kind,
         "message": message,
@@ -307,7 +315,7 @@ def _describe(error: AffectkitError | OSError) -> dict[str, Any]:
     }
 
 
-def _as_told(answer: dict[str, Any]) -> AffectkitError:
+def _error_from_dict(answer: dict[str, Any]) -> AffectkitError:
     error = getattr(errors, answer["error"])(answer["message"], answer["hint"])
     error.exit_code = answer["code"]
     return error

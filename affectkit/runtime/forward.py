@@ -1,4 +1,4 @@
-"""Forward passes without gradients: in parts that fit, and with outputs that do not depend on the batch."""
+"""Run forward passes without gradients: in parts that fit, and with outputs that do not depend on the batch."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ BLOCK, SMALL_BLOCK, SMALL = 16, 32, 112 * 112
 
 Inputs = tuple[torch.Tensor | None, ...]
 Outputs = torch.Tensor | dict[str, torch.Tensor]
-"""What a forward pass gives, sample by sample: one tensor (B, ...), or several by name."""
+"""Outputs of a forward pass, sample by sample: one tensor (B, ...), or several by name."""
 
 
 @torch.inference_mode()
 def forward(
     call: Callable[..., Outputs], inputs: Inputs, context: RunContext, reporter: Reporter | None = None
 ) -> Outputs:
-    """``call(*inputs)`` (on the device already), in parts where the device's memory does not hold them at once.
+    """Return ``call(*inputs)`` (on the device already), in parts where its memory does not hold them at once.
 
-    What fits is remembered in ``context`` and told to ``reporter``.
+    The size that fits is remembered in ``context`` and reported.
     """
     count = len(_first(inputs))
     if context.max_batch is not None and count > context.max_batch:
-        return _joined([forward(call, part, context, reporter) for part in _in_parts(inputs, context.max_batch)])
+        return _concatenate([forward(call, part, context, reporter) for part in _in_parts(inputs, context.max_batch)])
     try:
         with context.precision.autocast():
             return _as_float(call(*inputs))
@@ -43,7 +43,7 @@ def forward(
     context.max_batch = -(-count // 2)
     if reporter is not None:
         reporter.warn(
-            f"out of memory on {context.device.torch_name} with {count} images: going on with {context.max_batch}."
+            f"out of memory on {context.device.torch_name} with {count} images: continuing with {context.max_batch}."
         )
     return forward(call, inputs, context, reporter)
 
@@ -51,10 +51,10 @@ def forward(
 def forward_in_blocks(
     call: Callable[..., Outputs], inputs: Inputs, context: RunContext, reporter: Reporter | None = None
 ) -> Outputs:
-    """``forward`` in which a sample's outputs do not depend, to the last bit, on the batch that it came in.
+    """Run ``forward`` so that a sample's outputs do not depend, to the last bit, on the batch that it came in.
 
     Kernels are chosen by the size of a batch, and differ in the last digits. On the CPU every pass therefore has
-    as many samples (``BLOCK``), the last one filled up; there a sample's place within the block makes no difference.
+    as many samples (``BLOCK``), the last one filled up; there a sample's position within the block makes no difference.
     On other devices the batch is passed as it is, and results agree to about six digits.
     """
     if context.device.kind != "cpu":
@@ -68,30 +68,30 @@ def forward_in_blocks(
     # Filled up by indexing, which keeps the order in memory (channels-last): other orders have other kernels.
     rows = [*range(count), *[-1] * spare]
     filled = tuple(value[rows] if spare and value is not None else value for value in inputs)
-    found = _joined([forward(call, block, context) for block in _in_parts(filled, size)])
+    found = _concatenate([forward(call, block, context) for block in _in_parts(filled, size)])
     return {name: value[:count] for name, value in found.items()} if isinstance(found, dict) else found[:count]
 
 
 def _first(inputs: Inputs) -> torch.Tensor:
-    """The first that is there: a model of two kinds of input may look at one alone."""
+    """Return the first input that is there: a model of two kinds of input may take one alone."""
     return next(value for value in inputs if value is not None)
 
 
 def _in_parts(inputs: Inputs, size: int) -> Iterator[Inputs]:
-    """``inputs``, ``size`` samples at a time."""
+    """Yield ``inputs``, ``size`` samples at a time."""
     for begin in range(0, len(_first(inputs)), size):
         yield tuple(None if value is None else value[begin : begin + size] for value in inputs)
 
 
 def _as_float(outputs: Outputs) -> Outputs:
-    """Single precision in place of less; whole numbers as they are."""
+    """Convert floating-point outputs to single precision; whole numbers stay as they are."""
     if isinstance(outputs, dict):
         return {name: value.float() if value.is_floating_point() else value for name, value in outputs.items()}
     return outputs.float()
 
 
-def _joined(parts: Sequence[Outputs]) -> Outputs:
-    """The outputs of ``parts`` one below the other."""
+def _concatenate(parts: Sequence[Outputs]) -> Outputs:
+    """Concatenate the outputs of ``parts``."""
     if isinstance(parts[0], dict):
         return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
     return torch.cat(list(parts))

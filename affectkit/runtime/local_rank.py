@@ -1,4 +1,4 @@
-"""Which CUDA device belongs to this process where a launcher started several on one machine."""
+"""Choose the CUDA device of this process where a launcher started several on one machine."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 from affectkit.errors import DeviceError, UsageError
 
 if TYPE_CHECKING:
-    from affectkit.runtime.device import CudaDevice
+    from affectkit.runtime.available_devices import CudaDevice
 
 
 @dataclass(frozen=True)
 class LocalProcess:
-    """This process among those of the same run on this machine.
+    """Place this process among those of the same run on this machine.
 
     Attributes:
-        number: LOCAL_RANK, from 0; None where the launcher did not say.
+        number: LOCAL_RANK, from 0; None where the launcher did not set it.
         count: LOCAL_WORLD_SIZE, how many there are; 1 where there is no launcher.
         shared: whether all of them see the same devices, as under torchrun with CUDA_VISIBLE_DEVICES left alone.
     """
@@ -28,8 +28,8 @@ class LocalProcess:
     shared: bool = False
 
     @classmethod
-    def of(cls, environment: Mapping[str, str] = os.environ) -> LocalProcess:
-        """What the environment of torchrun (or of a Slurm job that sets the same names) says."""
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> LocalProcess:
+        """Read the environment that torchrun (or a Slurm job that sets the same names) gives."""
         world, number = environment.get("WORLD_SIZE", ""), environment.get("LOCAL_RANK", "")
         if "RANK" not in environment or not world.isdecimal() or int(world) < 2:
             return cls()
@@ -42,11 +42,11 @@ class LocalProcess:
 
 
 def own_device(usable: Sequence[CudaDevice], local: LocalProcess) -> CudaDevice:
-    """The device of ``usable`` (not empty) that belongs to ``local``: the one bound to it, else that of its number.
+    """Return the device of ``usable`` (not empty) for ``local``: the one bound to it, else that of its number.
 
     Raises:
         DeviceError: there are fewer devices than processes.
-        UsageError: the launcher did not say which process this is.
+        UsageError: the launcher did not set LOCAL_RANK.
     """
     # A batch system that binds one device to each task shows every process its own, under the number 0.
     if len(usable) == 1 and not local.shared:

@@ -1,4 +1,4 @@
-"""Signals as flags: work stops at the next safe place, and a second Ctrl-C forces it."""
+"""Shut down gracefully: a signal sets a flag, work stops at the next safe place, and a second Ctrl-C forces it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from affectkit.core.progress import Reporter, Silent
 from affectkit.errors import EXIT_TERMINATED, Stopped
-from affectkit.runtime.distributed import ProcessGroup, current
+from affectkit.runtime.distributed import ProcessGroup, current_group
 
 SIGNALS = ("SIGINT", "SIGTERM", "SIGUSR1")
 SECOND = 1.0
@@ -18,10 +18,11 @@ SECOND = 1.0
 
 
 class StopFlag:
-    """While entered, SIGINT, SIGTERM and SIGUSR1 only set ``number``; poll ``requested`` or ``agreed`` at a safe place.
+    """While entered, SIGINT, SIGTERM and SIGUSR1 only set ``number``; poll ``requested`` or
+    ``requested_anywhere`` at a safe place.
 
     Args:
-        reporter: told at once what will happen.
+        reporter: gets a note of what will happen, at once.
 
     >>> with StopFlag() as stopping:
     ...     stopping.requested
@@ -36,18 +37,18 @@ class StopFlag:
 
     @property
     def requested(self) -> bool:
-        """Whether a signal has come to this process."""
+        """Whether this process has received a signal."""
         return self.number is not None
 
-    def agreed(self, group: ProcessGroup | None = None) -> bool:
-        """Whether a signal has come to any process; all must ask at the same place."""
-        group = group or current()
-        if group.several:
-            self.number = group.largest([self.number or 0])[0] or None
+    def requested_anywhere(self, group: ProcessGroup | None = None) -> bool:
+        """Return whether any process has received a signal; all must ask at the same place."""
+        group = group or current_group()
+        if group.is_distributed:
+            self.number = group.all_reduce_max([self.number or 0])[0] or None
         return self.requested
 
     def error(self, saved: str, hint: str, *, resumable: bool = True) -> Stopped:
-        """The exception to raise once ``saved`` is true; without ``resumable`` there was nothing to save."""
+        """Return the exception to raise once ``saved`` is true; without ``resumable`` there was nothing to save."""
         name = signal.Signals(self.number).name if self.number else "a signal"
         stopped = Stopped(f"stopped by {name}; {saved}", hint, interrupted=self.number == signal.SIGINT)
         if not resumable and self.number != signal.SIGINT:

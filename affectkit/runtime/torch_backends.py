@@ -1,4 +1,4 @@
-"""How torch computes during a run: TF32, cuDNN's choice of kernels, deterministic kernels, compiled models.
+"""Set how torch computes during a run: TF32, cuDNN's choice of kernels, deterministic kernels, compiled models.
 
 Importing this loads nothing heavy; torch comes with the first call.
 """
@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from affectkit.core.process import keep_freed_memory
 from affectkit.errors import DeviceError, RunError
-from affectkit.runtime.device import Device, Precision
+from affectkit.runtime.device import Device
+from affectkit.runtime.precision import Precision
 
 if TYPE_CHECKING:
     import torch
@@ -28,12 +29,12 @@ FIXED_WORKSPACES = (":4096:8", ":16:8")
 
 @contextlib.contextmanager
 def set_up_backends(device: Device, precision: Precision, *, deterministic: bool = False) -> Iterator[None]:
-    """While entered, torch computes on ``device`` as ``precision`` says; afterwards all is as it was.
+    """Have torch compute on ``device`` as ``precision`` says while entered; afterwards all is as it was.
 
     On CUDA, products of matrices and convolutions are TF32 with precision ``tf32`` and true fp32 with the others
     (torch's own default is TF32 for convolutions alone), and cuDNN times its kernels and keeps the fastest. It must be
     entered before the first product on the device: cuBLAS reads its workspace once. Elsewhere no switch of torch is
-    touched; on the CPU the process keeps the memory that it frees from batch to batch, and goes on doing so.
+    touched; on the CPU the process keeps the memory that it frees from batch to batch, and continues to do so.
 
     Args:
         deterministic: on CUDA, only kernels whose results repeat to the last bit; an operation that has none raises
@@ -69,7 +70,7 @@ def set_up_backends(device: Device, precision: Precision, *, deterministic: bool
 
 
 def _fp32_formats() -> tuple[str, str, str]:
-    """How CUDA multiplies fp32 in products of matrices, convolutions and recurrent layers: tf32, ieee or none."""
+    """Return how CUDA multiplies fp32 in matrix products, convolutions and recurrent layers: tf32, ieee or none."""
     backends: Any = _backends()
     found = backends.cuda.matmul.fp32_precision, backends.cudnn.conv.fp32_precision, backends.cudnn.rnn.fp32_precision
     return tuple(map(str, found))  # type: ignore[return-value]
@@ -95,7 +96,7 @@ def _backends() -> Any:
 
 
 def without_determinism(error: RuntimeError) -> RunError | None:
-    """The error that names the operation which has no deterministic kernel; None where ``error`` is another one."""
+    """Return the error that names the operation without a deterministic kernel; None where ``error`` is another one."""
     text = str(error)
     match = re.match(r"\s*(\S+) does not have a deterministic implementation", text)
     if match is None and "deterministic" not in text:
@@ -103,12 +104,12 @@ def without_determinism(error: RuntimeError) -> RunError | None:
     what = f"{match[1]} has no deterministic kernel on CUDA" if match else text.strip().splitlines()[0][:200]
     return RunError(
         f"this run cannot repeat to the last bit: {what}.",
-        "Choose a model without this operation, compute on --device cpu, or go on without deterministic kernels.",
+        "Choose a model without this operation, compute on --device cpu, or run without deterministic kernels.",
     )
 
 
 class Compiled:
-    """A model whose forward pass is compiled at the first call; weights, mode and state are those of ``module``.
+    """Wrap a model whose forward pass is compiled at the first call; weights, mode and state are those of ``module``.
 
     Attributes:
         module: the model itself, for ``state_dict``, the optimiser and copies (a deep copy of it is not compiled).
@@ -119,8 +120,8 @@ class Compiled:
         self._compiled = compiled
 
     def __call__(self, *inputs: torch.Tensor) -> torch.Tensor:
-        """Outputs for ``inputs``; a DeviceError where they cannot be compiled."""
-        with compile_faults():
+        """Return the outputs for ``inputs``; a DeviceError where they cannot be compiled."""
+        with compile_errors():
             return self._compiled(*inputs)
 
     @property
@@ -139,7 +140,7 @@ class Compiled:
 
 
 def compile_model(model: nn.Module, *, device: Device) -> Compiled:
-    """``model`` behind torch's compiler, after a trial that it works on ``device``.
+    """Compile the forward pass of ``model``, after a trial that it works on ``device``.
 
     The number of images is a variable of the compiled code from the start: otherwise the code, and with it the last
     bits of a result, would depend on the sizes that came before, and no resumed run would repeat.
@@ -149,9 +150,9 @@ def compile_model(model: nn.Module, *, device: Device) -> Compiled:
     """
     import torch
 
-    # It says in the log that there is no CUDA, to which nobody needs to listen on a CPU.
+    # It says in the log that there is no CUDA, which matters to nobody on a CPU.
     logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
-    with compile_faults(), torch.inference_mode(False), torch.enable_grad():
+    with compile_errors(), torch.inference_mode(False), torch.enable_grad():
         x = torch.ones(8, device=device.torch_name, requires_grad=True)
         torch.compile(_trial)(x).backward()
     if x.grad is None or not bool((x.grad == 2 * x).all()):
@@ -164,20 +165,20 @@ def _trial(x: torch.Tensor) -> torch.Tensor:
 
 
 @contextlib.contextmanager
-def compile_faults() -> Iterator[None]:
-    """What torch's compiler raises inside, as a DeviceError. Also needed around the first ``backward``."""
+def compile_errors() -> Iterator[None]:
+    """Turn what torch's compiler raises inside into a DeviceError. Also needed around the first ``backward``."""
     try:
         yield
     except Exception as error:
-        # The compiler's errors have no common class, and none is public; their modules tell them.
+        # The compiler's errors have no common class, and none is public; their modules identify them.
         kinds = {kind.__module__.split(".")[1] for kind in type(error).__mro__ if kind.__module__.startswith("torch.")}
         refused = type(error) is RuntimeError and "compile" in str(error) and "not supported" in str(error)
         if not refused and not kinds & {"_dynamo", "_inductor", "_functorch"}:
             raise
-        raise DeviceError(f"torch.compile failed: {_compiler_says(error)}", _compile_hint(error)) from error
+        raise DeviceError(f"torch.compile failed: {_compiler_message(error)}", _compile_hint(error)) from error
 
 
-def _compiler_says(error: Exception) -> str:
+def _compiler_message(error: Exception) -> str:
     lines = [line.strip() for line in str(error).strip().splitlines() if line.strip()]
     return f"{lines[0][:300].rstrip('.')}." if lines else f"{type(error).__name__}."
 

@@ -18,7 +18,7 @@ from affectkit.errors import UsageError
 from affectkit.losses import LOSSES, RATING_LOSSES, parse_loss
 from affectkit.models.registry import TINY_IMAGENET, recipe
 from affectkit.models.v1.parts import parse_parts
-from affectkit.runtime.device import PRECISIONS
+from affectkit.runtime.precision import PRECISIONS
 from affectkit.schedules import SCHEDULES
 from affectkit.settings.audiovisual import Codes
 from affectkit.settings.label_tables import DATA, chosen_classes, followed_links, ignored_columns

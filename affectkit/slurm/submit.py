@@ -27,7 +27,7 @@ from affectkit.core.progress import Reporter
 from affectkit.core.shard_parts import is_complete
 from affectkit.core.shards import Shard
 from affectkit.errors import DataError, RunError, UsageError
-from affectkit.runtime.distributed import launched
+from affectkit.runtime.distributed import launched_processes
 from affectkit.slurm.job import Job, Work, modified
 from affectkit.slurm.job_policy import Batch
 from affectkit.slurm.request import Request, parse_request
@@ -174,7 +174,7 @@ def submit(
             f"--slurm: {name} runs in one process; nodes and tasks must be 1, got {request.nodes} and {request.tasks}.",
             "Split the work over an array of jobs with --shard I/N instead.",
         )
-    if launched() > 1:
+    if launched_processes() > 1:
         raise UsageError("--slurm starts the processes itself (tasks, nodes); here torchrun has started several.")
     check_places(batch, settings, reporter)
     if isinstance(request.gpus, int) and request.gpus > request.tasks:

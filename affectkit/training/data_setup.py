@@ -48,7 +48,7 @@ class Plan:
 def make_plan(settings: TrainSettings, *, group: ProcessGroup, reporter: Reporter) -> Plan:
     """The data that ``settings`` name and the task on it; nothing is built or decoded."""
     family = family_of(settings.model)
-    source = group.in_turn(lambda: find(settings.data, labels=wanted_labels(settings), reporter=reporter))
+    source = group.run_main_first(lambda: find(settings.data, labels=wanted_labels(settings), reporter=reporter))
     for text in source.notes:
         reporter.note(text)
     train, valid = training_splits(source, settings, reporter=reporter)
@@ -191,7 +191,7 @@ def apart_from_training(
     splits: Mapping[str, Split], settings: TrainSettings, *, group: ProcessGroup, noun: str, reporter: Reporter
 ) -> tuple[dict[str, Split], dict[str, Any]]:
     """``splits``, without copies of images in earlier ones where ``--drop-copies`` says so, and what a record says."""
-    return group.in_turn(lambda: all_apart(splits, drop=settings.drop_copies, noun=noun, reporter=reporter))
+    return group.run_main_first(lambda: all_apart(splits, drop=settings.drop_copies, noun=noun, reporter=reporter))
 
 
 def usable(task: Task, split: Split, reporter: Reporter, *, training: bool = False) -> Split:

@@ -38,7 +38,7 @@ def soft_targets(
     if not task.teachable or settings.draw_labels:
         what = "--draw-labels" if settings.draw_labels else f"the task {task.name}"
         raise UsageError(f"--teacher: {what} has no targets into which predictions could be mixed.")
-    if context.group.several:
+    if context.group.is_distributed:
         raise UsageError("--teacher: teachers are asked in one process.", "Start train without torchrun.")
     total = np.zeros((len(train), len(task.spec.classes)))
     for name in settings.teacher:
@@ -67,13 +67,13 @@ def _told(
         )
     order = [spec.classes.index(one) for one in classes]
     found = np.zeros((len(train), len(classes)))
-    workers, _ = context.workers(settings.workers)
+    workers, _ = context.choose_workers(settings.workers)
     loader = evaluation_loader(items_of(train, spec), context=context, batch_size=128, workers=workers)
     reporter.start(f"asking {path.name}", len(train), "images")
     try:
         for raw in loader:
             if len(raw["index"]):
-                images = context.images(raw, spec)["image"]
+                images = context.prepare_batch(raw, spec)["image"]
                 outputs = forward_in_blocks(model, (images,), context).cpu().numpy()
                 found[raw["index"].numpy()] = softmax(outputs, spec.temperature)[:, order]
             reporter.advance(len(raw["index"]) + len(raw["failures"]))

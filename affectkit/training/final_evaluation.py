@@ -77,7 +77,7 @@ def conclude(trainer: Trainer, stopping: StopFlag) -> dict[str, Any]:
         write_json(trainer.run.metrics, summary)
         trainer.run.write_status("done", **summary)
 
-    trainer.group.together(write)
+    trainer.group.run_on_main(write)
     return summary
 
 
@@ -121,5 +121,5 @@ def _test(trainer: Trainer, model: nn.Module, task: Task, stopping: StopFlag) ->
         write_results(trainer.run.test, task, results, reporter=reporter)
         write_json(trainer.run.test / "results.json", found)
 
-    trainer.group.together(write)
+    trainer.group.run_on_main(write)
     return found

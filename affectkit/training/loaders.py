@@ -71,7 +71,7 @@ def training_loader(training: Training, fed: Feed, keys: TrainingKeys) -> Loader
         items,
         keys,
         workers=training.workers,
-        pin=training.context.pins,
+        pin=training.context.pin_memory,
         seed=settings.seed,
         collate_fn=collate_of(training.train),
     )
@@ -92,5 +92,5 @@ def _once(training: Training, items: SplitImages | SplitClips, features: Feature
     size, context = training.settings.batch_size, training.context
     if features is None:
         return evaluation_loader(items, context=context, batch_size=size, workers=training.workers)
-    first, step = context.group.rank, context.group.world
-    return FeatureLoader(features, evaluation_keys(len(items), context.share_of(size), first=first, step=step))
+    first, step = context.group.rank, context.group.world_size
+    return FeatureLoader(features, evaluation_keys(len(items), context.batch_per_process(size), first=first, step=step))

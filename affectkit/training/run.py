@@ -24,7 +24,7 @@ from affectkit.errors import AffectkitError, Stopped, UsageError
 from affectkit.metrics.bootstrap import mean_interval
 from affectkit.models.external.weights import is_weights_file
 from affectkit.models.registry import settings_of_others
-from affectkit.runtime.distributed import current, joined
+from affectkit.runtime.distributed import current_group, init_process_group
 from affectkit.runtime.shutdown import StopFlag
 from affectkit.runtime.torch_backends import set_up_backends, without_determinism
 from affectkit.settings.training import TrainSettings
@@ -57,8 +57,8 @@ def train(settings: TrainSettings, *, given: frozenset[str] = frozenset(), repor
         settings = absolute(settings)
         for text in without_effect(settings, given):
             reporter.warn(text)
-    with joined(settings.device) as group, pixels_up_to(settings.max_pixels):
-        resuming = resuming or group.together(lambda: is_done_or_fresh(settings))
+    with init_process_group(settings.device) as group, pixels_up_to(settings.max_pixels):
+        resuming = resuming or group.run_on_main(lambda: is_done_or_fresh(settings))
         run = train_repeats if settings.repeat > 1 else train_once
         return run(settings, settings.output, resuming=resuming, reporter=reporter)
 
@@ -158,16 +158,16 @@ def train_once(
     Args:
         make: the trainer. stopping: entered while there is something to be saved; the caller's, to be asked afterwards.
     """
-    run, group = RunFolder(root), current()
-    if resuming and group.together(lambda: run.status().get("state")) == "done":
+    run, group = RunFolder(root), current_group()
+    if resuming and group.run_on_main(lambda: run.status().get("state")) == "done":
         reporter.note(f"{root} is complete; nothing to do.")
-        return {"run": str(root), **group.together(lambda: read_json(run.metrics))}
+        return {"run": str(root), **group.run_on_main(lambda: read_json(run.metrics))}
     tree = find_state(run, reporter) if resuming else None
     training = prepare(settings, reporter=reporter, restored=tree is not None)
     # From here on a signal saves; before, there is nothing to be saved.
     with contextlib.ExitStack() as stack:
         stopping = stack.enter_context(stopping or StopFlag(reporter))
-        group.together(lambda: begin(run, training, stack, resuming=resuming))
+        group.run_on_main(lambda: begin(run, training, stack, resuming=resuming))
         context = training.context
         stack.enter_context(set_up_backends(context.device, context.precision, deterministic=settings.deterministic))
         trainer = make(training, run, reporter=reporter, fed=partial(fed_or_stopped, run, stopping, reporter))
@@ -184,7 +184,7 @@ def train_once(
                 raise told from error
             raise
         except (AffectkitError, OSError) as error:
-            if group.first and not isinstance(error, Stopped):
+            if group.is_main and not isinstance(error, Stopped):
                 with contextlib.suppress(OSError):  # on a full disk that error would hide the one that says so
                     run.write_status("failed", reason=getattr(error, "message", str(error)))
             raise
@@ -196,7 +196,7 @@ def fed_or_stopped(run: RunFolder, stopping: StopFlag, reporter: Reporter, train
         return feed(training, stopping=stopping, reporter=reporter)
     except Stopped as error:
         error.hint = f"Go on with: affectkit train --resume {run.root}"
-        if training.context.group.first:
+        if training.context.group.is_main:
             run.write_status("stopped", epoch=0, batch=0, reason=error.message)
         raise
 
@@ -214,7 +214,7 @@ def start_trackers(trainer: Trainer, settings: TrainSettings) -> Trackers:
     """Where numbers are logged, by the first process alone."""
     done = trainer.at.epoch
     return Trackers(
-        trainer.run.events if trainer.group.first else None,
+        trainer.run.events if trainer.group.is_main else None,
         first_epoch=done + 1 if done else 0,
         service=settings.track,
         name=trainer.run.root.name,
@@ -231,7 +231,7 @@ def find_state(run: RunFolder, reporter: Reporter) -> dict[str, Any] | None:
         found.append(tree)
         return [str(path or ""), damaged]
 
-    path, damaged = current().together(find)
+    path, damaged = current_group().run_on_main(find)
     for text in damaged:
         reporter.warn(f"passed over a damaged state: {text}")
     if not path:
@@ -247,23 +247,23 @@ def train_repeats(settings: TrainSettings, root: Path, *, resuming: bool, report
 
     Each has a seed of its own; where validation images are held out of the training images, these differ too.
     """
-    top, group = RunFolder(root), current()
+    top, group = RunFolder(root), current_group()
     if not resuming:
-        group.together(top.clear)
-        group.together(lambda: top.write_config({"settings": plain(settings)}))
+        group.run_on_main(top.clear)
+        group.run_on_main(lambda: top.write_config({"settings": plain(settings)}))
     rows: list[dict[str, Any]] = []
-    group.together(lambda: top.write_status("running", host=socket.gethostname(), pid=os.getpid()))
+    group.run_on_main(lambda: top.write_status("running", host=socket.gethostname(), pid=os.getpid()))
     try:
         while len(rows) < settings.repeat:
             stopping = StopFlag(reporter)
             rows.append(train_repeat(settings, root, len(rows) + 1, stopping=stopping, reporter=reporter))
             # A signal that came while the last files of a repeat were written has not been answered.
-            if len(rows) < settings.repeat and stopping.agreed(group):
+            if len(rows) < settings.repeat and stopping.requested_anywhere(group):
                 raise stopping.error(f"{len(rows)} of {settings.repeat} repeats are done.", "")
     except (AffectkitError, OSError) as error:
         if isinstance(error, Stopped):  # of this repeat it named the folder
             error.hint = f"Go on with: affectkit train --resume {root}"
-        if group.first:
+        if group.is_main:
             with contextlib.suppress(OSError):
                 state = "stopped" if isinstance(error, Stopped) else "failed"
                 top.write_status(state, done=len(rows), reason=getattr(error, "message", str(error)))
@@ -272,7 +272,7 @@ def train_repeats(settings: TrainSettings, root: Path, *, resuming: bool, report
     result = {"run": str(root), "repeats": rows, **summarise(rows, "valid"), "skipped": list(skipped.values())}
     if "test" in rows[0]:
         result |= {f"test_{name}" if name != "test" else name: value for name, value in summarise(rows, "test").items()}
-    group.together(lambda: write_repeats(top, result))
+    group.run_on_main(lambda: write_repeats(top, result))
     return result
 
 
@@ -283,7 +283,7 @@ def train_repeat(
     folder = root / f"repeat-{number}"
     reporter.note(f"repeat {number}/{settings.repeat}")
     one = replace(settings, repeat=1, seed=settings.seed + number - 1, output=folder)
-    begun = current().together((folder / "config.yaml").is_file)
+    begun = current_group().run_on_main((folder / "config.yaml").is_file)
     return train_once(one, folder, resuming=begun, reporter=reporter, stopping=stopping)
 
 

@@ -102,7 +102,7 @@ class Training:
             "place": {
                 "device": self.context.device.description,
                 "precision": self.context.precision.name,
-                "processes": self.context.group.world,
+                "processes": self.context.group.world_size,
             },
             "model": {
                 "parameters": sum(value.numel() for value in self.model.parameters()),
@@ -123,7 +123,7 @@ def prepare(settings: TrainSettings, *, reporter: Reporter, restored: bool = Fal
     Args:
         restored: the weights will come from a state, so neither the hub nor ``--init`` is asked for them.
     """
-    context = RunContext.choose(settings.device, settings.precision)
+    context = RunContext.resolve(settings.device, settings.precision)
     settings = replace(settings, precision=context.precision.name)  # so that a resumed run computes in the same format
     plan = make_plan(settings, group=context.group, reporter=reporter)
     settings = replace(settings, monitor=plan.monitor)
@@ -138,7 +138,9 @@ def prepare(settings: TrainSettings, *, reporter: Reporter, restored: bool = Fal
     if restored:
         model = build(settings.model, spec, **options)
     else:
-        model = context.group.in_turn(lambda: initial_model(settings, plan.family, spec, options, reporter=reporter))
+        model = context.group.run_main_first(
+            lambda: initial_model(settings, plan.family, spec, options, reporter=reporter)
+        )
     tuned = freeze_but_last(settings.model, model) if settings.tune == "last" else staged(settings, model)
     if tuned is not None and not restored:
         warn_of_random_start(settings, plan.family, reporter)
@@ -148,7 +150,7 @@ def prepare(settings: TrainSettings, *, reporter: Reporter, restored: bool = Fal
     if not (encoded and settings.views):
         held = hold(settings, spec, train, valid, group=context.group, reporter=reporter)
     stored = train.store is not None
-    workers, why = context.workers(settings.workers, held=held[0] is not None or stored)
+    workers, why = context.choose_workers(settings.workers, held=held[0] is not None or stored)
     model = prepare_model(model, context.device, channels_last=context.device.channels_last)
     reporter.note(
         f"{source.layout} in {source.root}: {len(train):,} training and {len(valid):,} validation "
@@ -179,7 +181,7 @@ def prepare(settings: TrainSettings, *, reporter: Reporter, restored: bool = Fal
         context,
         make_optimizer(settings, model),
         make_schedule(settings),
-        context.network(model, compiled=settings.compile, reporter=reporter),
+        context.maybe_compile(model, enabled=settings.compile, reporter=reporter),
         test,
         tuned,
         soft_targets(settings, task, train, context=context, reporter=reporter),
@@ -282,8 +284,8 @@ def hold(
     if train.store is not None:  # which is read at the speed of memory
         return None, None
     splits = held_splits(settings, train, valid)
-    wanted = choose_cache(settings.cache, sum(map(len, splits.values())) * group.local, spec)
-    if group.largest([int(not wanted)])[0]:
+    wanted = choose_cache(settings.cache, sum(map(len, splits.values())) * group.local_world_size, spec)
+    if group.all_reduce_max([int(not wanted)])[0]:
         return None, None
     if settings.cache == "ram" and "train" not in splits:
         reporter.note(

@@ -113,7 +113,7 @@ class Trainer:
         """The loop: batch, forward, loss, step, log; then validate, keep the best, save."""
         settings, at, learner = self.settings, self.at, self.learner
         if settings.keeps(0) and at.step == 0:
-            self.group.together(lambda: self._keep_epoch(0))
+            self.group.run_on_main(lambda: self._keep_epoch(0))
         while not self._ended:
             batches = epoch_batches(len(self.training.train), settings.batch_size, seed=settings.seed, epoch=at.epoch)
             self.keys.set(at.epoch, [self._own(batch) for batch in batches[at.batch :]])
@@ -158,14 +158,14 @@ class Trainer:
 
     def _own(self, batch: np.ndarray) -> np.ndarray:
         """This process's share of a batch."""
-        return np.array_split(batch, self.group.world)[self.group.rank]
+        return np.array_split(batch, self.group.world_size)[self.group.rank]
 
     def _take(self, raw: dict[str, Any]) -> list[int]:
         """How many images each process has of a batch; those that could not be read are refused, or noted once."""
         failures = raw["failures"]
-        counts = [0] * self.group.world
+        counts = [0] * self.group.world_size
         counts[self.group.rank] = len(raw["index"])
-        *counts, failed = self.group.largest([*counts, len(failures)])
+        *counts, failed = self.group.all_reduce_max([*counts, len(failures)])
         if failed:
             self.skip(gather_failures(failures, self.group))
         return counts
@@ -192,7 +192,7 @@ class Trainer:
     def _end_diverged(self, what: str) -> NoReturn:
         """End a run whose numbers are no longer finite; checkpoints of the epochs before are kept."""
         self.reporter.finish()
-        self.group.together(self._write_waiting)
+        self.group.run_on_main(self._write_waiting)
         at = self.at
         kept = "No epoch was completed before."
         if at.best is not None:
@@ -210,9 +210,9 @@ class Trainer:
         steps, seconds = self.every
         due = bool(steps and self.at.step - self._saved[0] >= steps)
         # The clock of the first process counts: those of others may differ.
-        due |= bool(seconds and self.group.first and time.monotonic() - self._saved[1] >= seconds)
-        if self.group.several:
-            number, due_anywhere = self.group.largest([stopping.number or 0, int(due)])
+        due |= bool(seconds and self.group.is_main and time.monotonic() - self._saved[1] >= seconds)
+        if self.group.is_distributed:
+            number, due_anywhere = self.group.all_reduce_max([stopping.number or 0, int(due)])
             stopping.number, due = number or None, bool(due_anywhere)
         if stopping.requested:
             self.stop(stopping)
@@ -255,7 +255,7 @@ class Trainer:
             at.best, at.best_epoch, at.waited = value, at.epoch + 1, 0
         else:
             at.waited += 1
-        self.group.together(lambda: self._write_epoch(metrics, improved))
+        self.group.run_on_main(lambda: self._write_epoch(metrics, improved))
         at.epoch, at.batch, at.loss_sum, at.images = at.epoch + 1, 0, 0.0, 0
         for total in (self.losses, *self.learner.parts.values()):
             total.set(0.0)
@@ -300,25 +300,25 @@ class Trainer:
         if self.fed.train is None or self._ended:
             return True
         # The clock of the first process counts.
-        waited = time.monotonic() - self._saved[1] if self.group.first else 0
-        return bool(self.group.largest([int(waited >= SHORT)])[0])
+        waited = time.monotonic() - self._saved[1] if self.group.is_main else 0
+        return bool(self.group.all_reduce_max([int(waited >= SHORT)])[0])
 
     def _save(self) -> None:
         """The checkpoints that wait, then the state, which refers to their epochs."""
         self._read_loss()
-        self.group.together(self._write_waiting)
+        self.group.run_on_main(self._write_waiting)
         at = self.at
         tree = {
             "position": asdict(at),
             **self.learner.state(),
             "plateau": asdict(self.training.schedule.observed),
             "data": [self.training.train.fingerprint(), self.training.valid.fingerprint()],
-            "processes": self.group.world,
+            "processes": self.group.world_size,
             "device": self.context.device.description,
             "encoder": encoder_hash(self.training.model),
         }
         step = at.epoch * (batch_count(len(self.training.train), self.settings.batch_size) + 1) + at.batch
-        self.group.together(lambda: str(save_state(self.run.state, tree, step=step, keep=self.settings.keep)))
+        self.group.run_on_main(lambda: str(save_state(self.run.state, tree, step=step, keep=self.settings.keep)))
         self._saved = (at.step, time.monotonic())
 
     def restore(self, tree: dict[str, Any]) -> None:
@@ -343,8 +343,8 @@ class Trainer:
         else:
             self.reporter.note(f"going on in epoch {self.at.epoch + 1}, batch {self.at.batch + 1}")
         before, now = tree.get("device"), self.context.device.description
-        if tree["processes"] != self.group.world:
-            before, now = f"{tree['processes']} process(es)", str(self.group.world)
+        if tree["processes"] != self.group.world_size:
+            before, now = f"{tree['processes']} process(es)", str(self.group.world_size)
         if before and before != now:
             self.reporter.warn(
                 f"the run had {before} and has {now} now: it goes on with the same batches and learning rates, but not "
@@ -359,7 +359,7 @@ class Trainer:
         error = stopping.error(
             f"the run is saved in {self.run.root}.", f"Go on with: affectkit train --resume {self.run.root}"
         )
-        if self.group.first:
+        if self.group.is_main:
             self.run.write_status("stopped", epoch=self.at.epoch, batch=self.at.batch, reason=error.message)
         raise error
 

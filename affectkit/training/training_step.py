@@ -19,7 +19,7 @@ from torch.nn.modules.batchnorm import _NormBase
 from affectkit.core.progress import Reporter
 from affectkit.core.randomness import address, numpy_generator
 from affectkit.errors import RunError, UsageError
-from affectkit.runtime.torch_backends import compile_faults
+from affectkit.runtime.torch_backends import compile_errors
 from affectkit.training.progressive_resizing import first_size, growing
 from affectkit.training.setup import Training
 
@@ -43,15 +43,15 @@ class Learner:
         self.optimizer = training.optimizer
         self.scaler = training.context.precision.grad_scaler()
         self.parameters = [value for value in self.model.parameters() if value.requires_grad]
-        self.group.take_from_first([*self.model.parameters(), *self.model.buffers()])
+        self.group.broadcast_from_main([*self.model.parameters(), *self.model.buffers()])
         self.ema = _averaged(self.model, self.settings.ema) if self.settings.ema else None
         self._pending = self._uneven = False
-        if self.group.several and not self.task.several:
+        if self.group.is_distributed and not self.task.several:
             raise UsageError(
-                f"the task {self.task.name} is trained in one process, and {self.group.world} were started.",
+                f"the task {self.task.name} is trained in one process, and {self.group.world_size} were started.",
                 "Start train without torchrun; test, infer and the preparations run in several.",
             )
-        self._width = self._output_shape() if self.group.several else ()
+        self._width = self._output_shape() if self.group.is_distributed else ()
         self.start_size = first_size(self.settings, self.task.spec, self.model)
         self.parts: dict[str, LossSum] = {}  # of those that the loss of this model has
 
@@ -83,7 +83,7 @@ class Learner:
             epoch, number: of the batch, at which its dropout and mixup are addressed.
             progress: from 0 to 1 over the training. share: how many batches make the step.
         """
-        batch = self.context.images(raw, self.task.spec) if len(raw["index"]) else self.context.move(raw)
+        batch = self.context.prepare_batch(raw, self.task.spec) if len(raw["index"]) else self.context.to_device(raw)
         if self.settings.mixup and len(raw["index"]):
             batch = mixup(batch, self.settings.mixup, seed=self.settings.seed, epoch=epoch, number=number)
         if self.start_size is not None and len(raw["index"]):
@@ -91,7 +91,7 @@ class Learner:
         self._pending = True
         self._uneven |= 0 in counts
         seed = address(self.settings.seed, "batch", epoch, number, *([self.group.rank] if self.group.rank else []))
-        if not self.group.several:
+        if not self.group.is_distributed:
             return self._in_parts(batch, seed=seed, progress=progress, share=share)
         try:
             loss = self._loss(batch, counts, seed=seed, progress=progress)
@@ -99,7 +99,7 @@ class Learner:
                 self._accumulate(loss / share)
         except torch.OutOfMemoryError as error:
             raise RunError(
-                f"process {self.group.rank + 1} of {self.group.world} is out of memory with its "
+                f"process {self.group.rank + 1} of {self.group.world_size} is out of memory with its "
                 f"{len(raw['index'])} images of the batch.",
                 f"Lower --batch-size (now {self.settings.batch_size} over all processes), and raise --accumulate.",
             ) from error
@@ -107,7 +107,7 @@ class Learner:
 
     def step(self, number: int) -> None:
         """The optimiser step, the ``number``-th, of the gradients added so far."""
-        if self.group.several and self._pending:
+        if self.group.is_distributed and self._pending:
             self._add_up()
         if self.settings.clip_norm is not None:
             self.scaler.unscale_(self.optimizer)
@@ -197,13 +197,13 @@ class Learner:
             outputs = self._forward(batch)
         else:
             outputs = torch.zeros(0, *self._width, device=self.context.device.torch_name)
-        if self.group.several:
+        if self.group.is_distributed:
             batch = {
-                name: self.group.gather_rows(value, counts)
+                name: self.group.all_gather_rows(value, counts)
                 for name, value in _tensors(batch).items()
                 if name != "image"
             }
-            outputs = self.group.gather_rows(outputs, counts)
+            outputs = self.group.all_gather_rows(outputs, counts)
         found = self.task.loss(outputs, batch, progress)
         for name in self.task.parts:
             if name in found:
@@ -229,7 +229,7 @@ class Learner:
 
     def _accumulate(self, loss: torch.Tensor) -> None:
         """Add the gradients of ``loss``: all of them or, where memory ends on the way, none."""
-        with compile_faults() if self.settings.compile else contextlib.nullcontext():
+        with compile_errors() if self.settings.compile else contextlib.nullcontext():
             found = torch.autograd.grad(self.scaler.scale(loss), self.parameters, allow_unused=True)
         for parameter, gradient in zip(self.parameters, found, strict=True):
             if gradient is not None:
@@ -242,7 +242,7 @@ class Learner:
         """Sum the gradients over the processes and average batch norm's running statistics, in one exchange."""
         used = [parameter.grad is not None for parameter in self.parameters]
         if self._uneven:  # a process without an image does not know which parameters the others used
-            used = [bool(value) for value in self.group.largest([int(value) for value in used])]
+            used = [bool(value) for value in self.group.all_reduce_max([int(value) for value in used])]
         for parameter, wanted in zip(self.parameters, used, strict=True):
             if wanted and parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)
@@ -254,8 +254,8 @@ class Learner:
             for value in (module.running_mean, module.running_var)
         ]
         for value in statistics:
-            value.div_(self.group.world)
-        self.group.add_up([*gradients, *statistics])
+            value.div_(self.group.world_size)
+        self.group.all_reduce_sum([*gradients, *statistics])
 
     def _output_shape(self) -> tuple[int, ...]:
         """The shape of one image's outputs, for a process that has no image of a batch."""

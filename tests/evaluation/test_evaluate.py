@@ -168,13 +168,13 @@ class Hungry(torch.nn.Module):
 def test_a_batch_too_large_for_memory_is_halved():
     images = torch.rand(7, 3, 2, 2)
     model = Hungry(2)
-    context, heard = RunContext.choose("cpu", "fp32"), Heard()
+    context, heard = RunContext.resolve("cpu", "fp32"), Heard()
     for _ in range(2):
         assert torch.equal(forward(model, (images,), context, heard), images.flatten(1)[:, :3])
     assert model.calls == [7, 4, 2, 2, 2, 1, 2, 2, 2, 1], "what fits is remembered"
-    assert [text.split(": ")[1] for text in heard.warnings] == ["going on with 4.", "going on with 2."]
+    assert [text.split(": ")[1] for text in heard.warnings] == ["continuing with 4.", "continuing with 2."]
     with pytest.raises(DeviceError, match="with one sample"):
-        forward(Hungry(0), (images,), RunContext.choose("cpu", "fp32"))
+        forward(Hungry(0), (images,), RunContext.resolve("cpu", "fp32"))
 
 
 @pytest.mark.parametrize("name", ["test_resnet", "test_efficientnet", "test_vit", "mobilenetv3_small_100"])
@@ -182,7 +182,7 @@ def test_outputs_of_an_evaluation_do_not_depend_on_the_batch_to_the_last_bit(nam
     import timm
 
     torch.manual_seed(0)
-    context = RunContext.choose("cpu", "fp32")
+    context = RunContext.resolve("cpu", "fp32")
     model = timm.create_model(name, num_classes=3, **({"img_size": 32} if "vit" in name else {})).eval()
     # Kernels are chosen by the order in memory too, which filling up a block must keep: batches come channels-last.
     images, order = torch.rand(40, 3, 32, 32).contiguous(memory_format=torch.channels_last), torch.randperm(40)
@@ -202,5 +202,5 @@ def test_evaluation_leaves_the_training_mode_as_it_was(trained, votes):
     split = find(votes).splits["test"]
     heard = Heard()
     loader = make_loader(SplitImages(split, model.spec), evaluation_keys(12, 5), workers=0)
-    results, failures = evaluate(model, task, split, loader, context=RunContext.choose("cpu", "fp32"), reporter=heard)
+    results, failures = evaluate(model, task, split, loader, context=RunContext.resolve("cpu", "fp32"), reporter=heard)
     assert model.training and failures == [] and heard.done == 12 and results.split.ids == split.ids

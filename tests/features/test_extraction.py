@@ -23,7 +23,7 @@ from affectkit.features.extraction import Encoding, open_store
 from affectkit.features.store import FeatureStore, digest, stores
 from affectkit.models import clip
 from affectkit.runtime.context import RunContext
-from affectkit.runtime.distributed import joined
+from affectkit.runtime.distributed import init_process_group
 
 SPEC = InputSpec(task="ratings", height=32, width=32, mean=(0.0,) * 3, std=(1.0,) * 3, fit="stretch")
 
@@ -57,7 +57,7 @@ def encoder(*, quick_gelu: bool = True) -> Counting:
 
 
 def encoding(made: Counting, *, reporter=None, stopping=None, spec: InputSpec = SPEC) -> Encoding:
-    context = RunContext.choose("cpu", "auto")
+    context = RunContext.resolve("cpu", "auto")
     store = open_store(made, spec, context)
     return Encoding(made, store, spec, context, 0, reporter or Silent(), stopping)
 
@@ -170,7 +170,7 @@ class Stopping:
     def __init__(self, after: int) -> None:
         self.left = after
 
-    def agreed(self, group) -> bool:
+    def requested_anywhere(self, group) -> bool:
         self.left -= 1
         return self.left < 0
 
@@ -264,10 +264,10 @@ def test_processes_share_the_work(data, tmp_path):
 
     def work() -> None:
         made = encoder()
-        with joined("cpu") as group:
+        with init_process_group("cpu") as group:
             found = encoding(made).features(split, augment="vca", views=2)
             assert np.array_equal(found.of(2, seed=0), expected)
-            counts = group.gather_values([made.seen])
+            counts = group.all_gather_values([made.seen])
             assert sum(made for (made,) in counts) > 0 and all(made > 0 for (made,) in counts)
 
     assert in_ranks(2, work) == [0, 0]

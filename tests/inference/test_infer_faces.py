@@ -115,7 +115,7 @@ def test_stopped_and_resumed_and_not_otherwise(trained, images, tmp_path, monkey
     expected = run(trained, images, results=tmp_path / "whole")[0]
 
     class Stops(module.StopFlag):
-        def agreed(self, group):
+        def requested_anywhere(self, group):
             self.number = 15
             return True
 

@@ -23,8 +23,9 @@ from affectkit.errors import DeviceError
 from affectkit.inference.infer import infer
 from affectkit.models.backbones import Backbone
 from affectkit.runtime.context import RunContext
-from affectkit.runtime.device import prepare_model, resolve_device, resolve_precision
+from affectkit.runtime.device import prepare_model, resolve_device
 from affectkit.runtime.forward import forward
+from affectkit.runtime.precision import resolve_precision
 from affectkit.runtime.torch_backends import compile_model, set_up_backends
 from affectkit.settings.evaluation import InferSettings
 from affectkit.training.run import train
@@ -36,17 +37,17 @@ pytestmark = [
 FORMATS = ("fp32", "tf32", "bf16", "fp16")
 
 
-def place(name: str = "auto") -> RunContext:
+def run_context(name: str = "auto") -> RunContext:
     """The GPU with a precision; a skip where this GPU does not have it."""
     try:
-        return RunContext.choose("cuda", name)
+        return RunContext.resolve("cuda", name)
     except DeviceError as error:
         pytest.skip(error.message)
 
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_every_precision_learns(tmp_path, name):
-    place(name)
+    run_context(name)
     data = make_folders(tmp_path / "data", train=48)
     changes = {"device": "cuda", "precision": name, "epochs": 8, "lr": 5e-3, "schedule": "cosine"}
     heard = Heard()
@@ -57,7 +58,7 @@ def test_every_precision_learns(tmp_path, name):
 
 def test_fp32_is_fp32_and_tf32_is_not():
     """Against float64 on the CPU: fp32 is right to 1e-6 or so, TF32 to 1e-3, in products and in convolutions."""
-    found = place("tf32")
+    found = run_context("tf32")
     torch.manual_seed(0)
     a, weight = torch.randn(64, 64, 16, 16), torch.randn(64, 64, 3, 3)
     exact = torch.nn.functional.conv2d(a.double(), weight.double()), a.flatten(1).double() @ a.flatten(1).double().T
@@ -75,7 +76,7 @@ def test_fp32_is_fp32_and_tf32_is_not():
 
 
 def test_a_batch_that_does_not_fit_is_halved():
-    found = place("fp32")
+    found = run_context("fp32")
 
     class Hungry(torch.nn.Module):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -115,7 +116,7 @@ def test_a_killed_run_ends_with_the_same_bytes(tmp_path):
 
 
 def test_compiled_agrees(tmp_path):
-    found = place("fp32")
+    found = run_context("fp32")
     torch.manual_seed(0)
     model = prepare_model(Backbone("resnet18", 8, height=64, width=64), found.device, channels_last=True).eval()
     with set_up_backends(found.device, found.precision):
@@ -155,7 +156,7 @@ class CudaBare(Bare):
 @pytest.mark.parametrize("name", FORMATS)
 def test_images_per_second_and_memory(tmp_path, capsys, name):
     """The table of the note: train and infer against the bare model, and the most memory that training took."""
-    found = place(name)
+    found = run_context(name)
     data = photographs(tmp_path / "data", count=int(os.environ.get("AFFECTKIT_CUDA_IMAGES", "4000")))
     images = len(list((data / "train").rglob("*.jpg")))
     bare = CudaBare(found, size=224, batch=64, classes=2)

@@ -7,16 +7,10 @@ import pytest
 import torch
 
 from affectkit.errors import DeviceError, UsageError
-from affectkit.runtime import device as devices
-from affectkit.runtime.device import (
-    PRECISIONS,
-    CudaDevice,
-    Device,
-    prepare_model,
-    resolve_device,
-    resolve_precision,
-    to_device,
-)
+from affectkit.runtime import available_devices as devices
+from affectkit.runtime.available_devices import CudaDevice
+from affectkit.runtime.device import Device, prepare_model, resolve_device, to_device
+from affectkit.runtime.precision import PRECISIONS, resolve_precision
 
 GIB = 2**30
 H100 = CudaDevice(0, "NVIDIA H100", 78 * GIB, (9, 0), True)
@@ -33,11 +27,11 @@ def as_device(entry: CudaDevice) -> Device:
 def machine(monkeypatch: pytest.MonkeyPatch):
     """Pretend to be a machine with these devices."""
 
-    def pretend(*cuda: CudaDevice, mps: bool = False, why: tuple[str, str] = ("no driver", "Mend it.")) -> None:
-        monkeypatch.setattr(devices, "_cuda_devices", lambda: list(cuda))
-        monkeypatch.setattr(devices, "_why_no_cuda", lambda: why)
-        monkeypatch.setattr(devices, "_why_no_mps", lambda: "" if mps else "MPS is Apple's")
-        monkeypatch.setattr(devices, "_mps_bf16", lambda: False)
+    def pretend(*cuda: CudaDevice, mps: bool = False, why: tuple[str, str] = ("no driver", "Fix it.")) -> None:
+        monkeypatch.setattr(devices, "cuda_devices", lambda: list(cuda))
+        monkeypatch.setattr(devices, "why_no_cuda", lambda: why)
+        monkeypatch.setattr(devices, "why_no_mps", lambda: "" if mps else "MPS is Apple's")
+        monkeypatch.setattr(devices, "mps_has_bf16", lambda: False)
 
     return pretend
 
@@ -231,19 +225,19 @@ class TestWhyNoCuda:
     def test_a_cpu_build(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(torch.version, "cuda", None)
         monkeypatch.setattr(torch.version, "hip", None)
-        assert "built for CPUs only" in devices._why_no_cuda()[0]
+        assert "built for CPUs only" in devices.why_no_cuda()[0]
 
     def test_no_driver(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(torch.version, "cuda", "13.0")
         monkeypatch.setattr(devices, "_driver_present", lambda: False)
-        assert devices._why_no_cuda()[0] == "no NVIDIA driver was found"
+        assert devices.why_no_cuda()[0] == "no NVIDIA driver was found"
 
     @pytest.mark.parametrize("value", ["", "-1", "none"])
     def test_hidden_devices(self, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
         monkeypatch.setattr(torch.version, "cuda", "13.0")
         monkeypatch.setattr(devices, "_driver_present", lambda: True)
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", value)
-        assert devices._why_no_cuda()[0] == f"CUDA_VISIBLE_DEVICES={value!r} hides every GPU"
+        assert devices.why_no_cuda()[0] == f"CUDA_VISIBLE_DEVICES={value!r} hides every GPU"
 
     def test_what_the_driver_says(self, monkeypatch: pytest.MonkeyPatch) -> None:
         def init() -> None:
@@ -253,9 +247,9 @@ class TestWhyNoCuda:
         monkeypatch.setattr(torch.cuda, "init", init)
         monkeypatch.setattr(devices, "_driver_present", lambda: True)
         monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-        why, mend = devices._why_no_cuda()
+        why, fix = devices.why_no_cuda()
         assert why.endswith("too old (found version 12020)")
-        assert "nvidia-smi" in mend
+        assert "nvidia-smi" in fix
 
 
 def test_cuda_that_fails_to_start_is_no_device(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -266,10 +260,10 @@ def test_cuda_that_fails_to_start_is_no_device(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     monkeypatch.setattr(torch.cuda, "get_arch_list", lambda: ["sm_90"])
     monkeypatch.setattr(torch.cuda, "get_device_properties", broken)
-    assert devices._cuda_devices() == []
+    assert devices.cuda_devices() == []
 
 
-def test_cuda_devices_as_torch_tells_them(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cuda_devices_as_torch_reports_them(monkeypatch: pytest.MonkeyPatch) -> None:
     class Properties:
         def __init__(self, name: str, major: int, minor: int) -> None:
             self.name, self.major, self.minor, self.total_memory = name, major, minor, 16 * GIB
@@ -280,7 +274,7 @@ def test_cuda_devices_as_torch_tells_them(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(torch.cuda, "device_count", lambda: len(cards))
     monkeypatch.setattr(torch.cuda, "get_arch_list", lambda: ["sm_75", "sm_90"])
     monkeypatch.setattr(torch.cuda, "get_device_properties", cards.__getitem__)
-    found = devices._cuda_devices()
+    found = devices.cuda_devices()
     assert [(entry.index, entry.name, entry.bf16, bool(entry.fault)) for entry in found] == [
         (0, "A", True, False),
         (1, "B", False, False),
@@ -402,6 +396,7 @@ def test_prepare_model_orders_the_weights() -> None:
 
 
 def test_the_module_is_light() -> None:
-    code = "import sys, affectkit.runtime.device; print([m for m in ('torch', 'numpy') if m in sys.modules])"
+    code = "import sys, affectkit.runtime.precision, affectkit.runtime.device; "
+    code += "print([m for m in ('torch', 'numpy') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -19,7 +19,7 @@ from affectkit.config import resolve
 from affectkit.core.progress import Silent
 from affectkit.errors import AffectkitError, DataError, PeerLost, RunError, Stopped, UsageError
 from affectkit.evaluation.evaluate import test as run_test
-from affectkit.runtime.distributed import ProcessGroup, current, joined
+from affectkit.runtime.distributed import ProcessGroup, current_group, init_process_group
 from affectkit.settings.evaluation import TestSettings
 from affectkit.training import run as runs
 from affectkit.training.resume_state import newest_state
@@ -48,54 +48,58 @@ def same_files(one: Path, two: Path, names) -> None:
 
 def test_what_processes_tell_each_other(tmp_path):
     def work():
-        with joined("cpu") as group:
-            assert (group.world, group.several, group.first) == (3, True, group.rank == 0)
-            assert group.largest([group.rank, -group.rank]) == [2, 0]
-            assert group.gather(b"x" * group.rank) == [b"", b"x", b"xx"]
-            assert group.gather_values({"rank": group.rank})[2] == {"rank": 2}
+        with init_process_group("cpu") as group:
+            assert (group.world_size, group.is_distributed, group.is_main) == (3, True, group.rank == 0)
+            assert group.all_reduce_max([group.rank, -group.rank]) == [2, 0]
+            assert group.all_gather_bytes(b"x" * group.rank) == [b"", b"x", b"xx"]
+            assert group.all_gather_values({"rank": group.rank})[2] == {"rank": 2}
             arrays = {"a": np.full((group.rank, 2), group.rank)} if group.rank else {}
-            assert [part.get("a", np.empty(0)).shape for part in group.gather_arrays(arrays)] == [(0,), (1, 2), (2, 2)]
+            assert [part.get("a", np.empty(0)).shape for part in group.all_gather_arrays(arrays)] == [
+                (0,),
+                (1, 2),
+                (2, 2),
+            ]
             rows = np.arange(6.0).reshape(2, 3) + 10 * group.rank
             shapes = {"turned": rows.T, "steps": rows[:, ::2], "backwards": rows[::-1], "one": rows[1, 2]}
-            for rank, part in enumerate(group.gather_arrays(shapes | {"spread": np.broadcast_to(rows[0], (2, 3))})):
+            for rank, part in enumerate(group.all_gather_arrays(shapes | {"spread": np.broadcast_to(rows[0], (2, 3))})):
                 own = np.arange(6.0).reshape(2, 3) + 10 * rank
                 assert np.array_equal(part["turned"], own.transpose()) and part["one"].shape == ()
                 assert part["steps"].tolist() == [[own[0, 0], own[0, 2]], [own[1, 0], own[1, 2]]]
                 assert part["backwards"].tolist() == [own[1].tolist(), own[0].tolist()] and part["one"] == own[1, 2]
                 assert part["spread"].tolist() == [own[0].tolist()] * 2
             one, two = torch.full((2, 2), group.rank + 1.0), torch.tensor([group.rank], dtype=torch.float64)
-            group.add_up([one, two])
+            group.all_reduce_sum([one, two])
             assert one.tolist() == [[6.0, 6.0]] * 2 and two.tolist() == [3.0]
             begun = torch.full((3,), float(group.rank))
-            group.take_from_first([begun])
+            group.broadcast_from_main([begun])
             assert begun.tolist() == [0.0] * 3
             order = tmp_path / "order"
-            group.in_turn(lambda: order.open("a").write(f"{group.rank}\n") and None)
-            group.wait()
+            group.run_main_first(lambda: order.open("a").write(f"{group.rank}\n") and None)
+            group.barrier()
             assert order.read_text()[0] == "0" and len(order.read_text().split()) == 3
-            assert group.together(lambda: f"of {group.rank}") == "of 0"
+            assert group.run_on_main(lambda: f"of {group.rank}") == "of 0"
 
     assert in_ranks(3, work) == [0, 0, 0]
 
 
 def test_an_error_of_the_first_reaches_all_with_its_kind_and_hint():
     def work():
-        with joined("cpu") as group:
+        with init_process_group("cpu") as group:
             with pytest.raises(DataError, match="bad table") as caught:
-                group.together(lambda: (_ for _ in ()).throw(DataError("bad table", "mend it")))
+                group.run_on_main(lambda: (_ for _ in ()).throw(DataError("bad table", "mend it")))
             assert caught.value.hint == "mend it"
-            with pytest.raises(OSError if group.first else RunError, match="No space"):
-                group.together(lambda: (_ for _ in ()).throw(OSError(28, "No space left")))
+            with pytest.raises(OSError if group.is_main else RunError, match="No space"):
+                group.run_on_main(lambda: (_ for _ in ()).throw(OSError(28, "No space left")))
 
     assert in_ranks(2, work) == [0, 0]
 
 
 def test_gathered_rows_carry_gradients_to_their_own_process():
     def work():
-        with joined("cpu") as group:
+        with init_process_group("cpu") as group:
             counts = [2, 0, 1]
             own = torch.arange(counts[group.rank] * 2.0).reshape(-1, 2).add_(10 * group.rank).requires_grad_()
-            whole = group.gather_rows(own, counts)
+            whole = group.all_gather_rows(own, counts)
             assert whole.tolist() == [[0, 1], [2, 3], [20, 21]]
             # A loss that is no mean over samples: the variance of all values.
             gradients = torch.autograd.grad(whole.var(), own, allow_unused=True)[0]
@@ -156,14 +160,14 @@ def test_batch_norm_keeps_the_average_of_the_processes_statistics(votes, tmp_pat
     class Watched(Learner):
         def step(self, number):
             own = self.model.features.bn1.running_mean.clone()
-            shares = self.group.gather_arrays({"mean": own.numpy()})
+            shares = self.group.all_gather_arrays({"mean": own.numpy()})
             super().step(number)
             mean = sum(part["mean"] for part in shares) / len(shares)
             assert len({part["mean"].tobytes() for part in shares}) == 2, (
                 "shares differ, so there is something to average"
             )
             assert np.allclose(self.model.features.bn1.running_mean.numpy(), mean, atol=1e-6)
-            told = self.group.gather_arrays(dict(sorted(_plain(self.model).items())))
+            told = self.group.all_gather_arrays(dict(sorted(_plain(self.model).items())))
             assert all(np.array_equal(told[0][name], told[1][name]) for name in told[0]), "equal after every step"
 
     def _plain(model):
@@ -186,7 +190,7 @@ def test_stopped_processes_go_on_to_the_same_bytes(votes, tmp_path):
 
         def counted(self, number):
             step(self, number)
-            if number == 4 and current().rank == 1:
+            if number == 4 and current_group().rank == 1:
                 os.kill(os.getpid(), signal.SIGTERM)
 
         Learner.step = counted
@@ -234,9 +238,9 @@ def test_bad_images_are_met_by_all_processes_alike(tmp_path, on_error):
     def work():
         rank = os.environ["RANK"]
         try:
-            found = runs.train(settings(data, tmp_path / f"run{current().world}", **chosen), reporter=Silent())[
-                "skipped"
-            ]
+            found = runs.train(
+                settings(data, tmp_path / f"run{current_group().world_size}", **chosen), reporter=Silent()
+            )["skipped"]
         except AffectkitError as error:
             found = error.message
         (results / rank).write_text(json.dumps(found))
@@ -257,7 +261,7 @@ def test_a_process_that_dies_ends_the_others_with_a_reason(votes, tmp_path):
         step = Learner.step
 
         def counted(self, number):
-            if number == 2 and current().rank == 1:
+            if number == 2 and current_group().rank == 1:
                 os.kill(os.getpid(), signal.SIGKILL)
             step(self, number)
 
@@ -285,9 +289,12 @@ def test_memory_that_does_not_suffice_ends_several_processes_in_words(votes, tmp
 def test_an_environment_that_does_not_say_enough_is_refused(monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.delenv("MASTER_ADDR", raising=False)
-    with pytest.raises(UsageError, match="WORLD_SIZE is 2, but RANK, MASTER_ADDR, MASTER_PORT are not set"), joined():
+    with (
+        pytest.raises(UsageError, match="WORLD_SIZE is 2, but RANK, MASTER_ADDR, MASTER_PORT are not set"),
+        init_process_group(),
+    ):
         pass
-    assert current() == ProcessGroup()
+    assert current_group() == ProcessGroup()
 
 
 @pytest.mark.parametrize("count", [1, 3, 17])
@@ -343,7 +350,7 @@ def test_a_stopped_inference_of_several_processes_goes_on_to_the_same_rows(train
 
         def interrupted(*args):
             for number, batch in enumerate(gathered(*args)):
-                if number == 1 and current().rank == 1:
+                if number == 1 and current_group().rank == 1:
                     os.kill(os.getpid(), signal.SIGUSR1)
                 yield batch
 

@@ -12,10 +12,11 @@ from support import TINY, in_ranks
 from affectkit.core.spec import InputSpec
 from affectkit.errors import DeviceError
 from affectkit.models.registry import build
-from affectkit.runtime.device import Device, Precision
+from affectkit.runtime.device import Device
+from affectkit.runtime.precision import Precision
 from affectkit.runtime.torch_backends import (
     WORKSPACE,
-    compile_faults,
+    compile_errors,
     compile_model,
     set_up_backends,
     without_determinism,
@@ -156,16 +157,16 @@ except DeviceError as error:
 def test_only_the_compilers_faults_are_its_own() -> None:
     from torch._dynamo.exc import Unsupported
 
-    with pytest.raises(DeviceError, match=r"torch.compile failed: a graph break."), compile_faults():
+    with pytest.raises(DeviceError, match=r"torch.compile failed: a graph break."), compile_errors():
         raise Unsupported("a graph break\n\nFrom user code: ...")
-    with pytest.raises(DeviceError, match="not supported on Python 3.99"), compile_faults():
+    with pytest.raises(DeviceError, match="not supported on Python 3.99"), compile_errors():
         raise RuntimeError("torch.compile is not supported on Python 3.99+")
     for error in (
         torch.OutOfMemoryError("CUDA out of memory"),
         ValueError("Expected more than 1 value"),
         RuntimeError("x"),
     ):
-        with pytest.raises(type(error), match=str(error)), compile_faults():
+        with pytest.raises(type(error), match=str(error)), compile_errors():
             raise error
 
 

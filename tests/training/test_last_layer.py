@@ -32,7 +32,7 @@ class Quiet(run.Trainer):
 
 
 def train(chosen, *, resuming=False, make=Quiet, reporter=None):
-    with run.joined("cpu"):
+    with run.init_process_group("cpu"):
         chosen = run.absolute(chosen)
         return run.train_once(chosen, chosen.output, resuming=resuming, reporter=reporter or Silent(), make=make)
 

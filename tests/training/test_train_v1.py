@@ -12,7 +12,7 @@ from affectkit.core.progress import Silent
 from affectkit.errors import UsageError
 from affectkit.evaluation.evaluate import test as run_test
 from affectkit.models.registry import build, family
-from affectkit.runtime.distributed import current
+from affectkit.runtime.distributed import current_group
 from affectkit.settings.evaluation import TestSettings
 from affectkit.settings.training import TrainSettings
 from affectkit.training import run
@@ -55,7 +55,7 @@ def test_the_best_epoch_is_by_accuracy_or_what_comes_nearest(votes, folders):
             data, data / "none", **{"model": "resnet50_plain", "task": task, "monitor": "accuracy", **changes}
         )
         heard = Heard()
-        return make_plan(found, group=current(), reporter=heard).monitor, heard.notes
+        return make_plan(found, group=current_group(), reporter=heard).monitor, heard.notes
 
     name, notes = chosen("classification", folders)
     assert name == "accuracy" and not any("best epoch" in note for note in notes)

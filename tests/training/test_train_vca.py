@@ -120,7 +120,7 @@ def test_a_stop_while_features_are_computed_leaves_a_run_that_goes_on(place, tmp
     monkeypatch.setattr(extraction, "TOGETHER", 4)
     with monkeypatch.context() as patch:
         seen = []
-        patch.setattr(StopFlag, "agreed", lambda self, group: len(seen) > 3 or seen.append(1))
+        patch.setattr(StopFlag, "requested_anywhere", lambda self, group: len(seen) > 3 or seen.append(1))
         with pytest.raises(Stopped) as caught:
             runs.train(vca_settings(place, tmp_path / "run"), reporter=Silent())
     assert f"--resume {tmp_path / 'run'}" in caught.value.hint

@@ -114,9 +114,9 @@ def refuse(settings: InferSettings, spec: InputSpec, group: ProcessGroup) -> Non
             "--shard takes images, not films: a film is followed from its beginning to its end.",
             "Start a command for some of the films each, with --results folders of their own.",
         )
-    if group.several:
+    if group.is_distributed:
         raise UsageError(
-            f"films are looked at by one process; there are {group.world}.", "Start affectkit without torchrun."
+            f"films are looked at by one process; there are {group.world_size}.", "Start affectkit without torchrun."
         )
 
 
@@ -205,7 +205,7 @@ def _running(settings: InferSettings, means: Means, films: Sequence[Item], table
         stack.enter_context(output)
         network = means.model
         if output.plan is not None:
-            network = means.context.network(network, compiled=settings.compile, reporter=means.reporter)
+            network = means.context.maybe_compile(network, enabled=settings.compile, reporter=means.reporter)
         finder = means.finder or Finder("none")
         yield Run(settings, network, means.task, means.context, finder, means.reporter, output, stopping, columns)
 

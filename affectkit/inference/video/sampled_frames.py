@@ -166,7 +166,7 @@ class Follower:
         if not len(crops):
             return np.zeros((0, 1), np.float32)
         raw = {"image": crops.contiguous(memory_format=torch.channels_last)}
-        inputs = self.task.inputs(self.context.images(raw, self.task.spec))
+        inputs = self.task.inputs(self.context.prepare_batch(raw, self.task.spec))
 
         def call(*some: torch.Tensor | None) -> Any:
             return self.task.predicted(self.network, *some)

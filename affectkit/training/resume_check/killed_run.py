@@ -29,7 +29,7 @@ from affectkit.data.loading.loaders import choose_cache
 from affectkit.data.split import Split
 from affectkit.errors import AffectkitError
 from affectkit.features.extraction import encoder_of
-from affectkit.runtime.distributed import joined
+from affectkit.runtime.distributed import init_process_group
 from affectkit.runtime.shutdown import StopFlag
 from affectkit.settings.training import TrainSettings
 from affectkit.tasks.base import Results, Task
@@ -107,7 +107,7 @@ def cut(training: Training, part: Part, *, reporter: Reporter) -> Training:
     stored = training.train.store is not None
     if not encoded and not stored and choose_cache(part.cache, whole, spec):
         held = hold_splits(settings, spec, held_splits(settings, train, valid), reporter=reporter)
-    workers, _ = training.context.workers(part.workers, held=held[0] is not None or stored)
+    workers, _ = training.context.choose_workers(part.workers, held=held[0] is not None or stored)
     return replace(training, train=train, valid=valid, held=held, workers=workers, test=None)
 
 
@@ -127,7 +127,7 @@ def perform(part: Part, told: Connection) -> None:
         settings = replace(part.settings, output=part.root)
         if resuming:  # as a user would: from what the run recorded
             settings = resumed_settings(replace(settings, resume=part.root), frozenset({"resume"}))
-        with named_kernels(part.kernels) as kernels, joined(settings.device):
+        with named_kernels(part.kernels) as kernels, init_process_group(settings.device):
             train_once(settings, part.root, resuming=resuming, reporter=heard, make=make)
     except (AffectkitError, OSError) as error:
         message = getattr(error, "message", str(error))

@@ -24,7 +24,7 @@ from affectkit.core.files import fresh_folder, sha256
 from affectkit.core.progress import Reporter, Silent
 from affectkit.errors import AffectkitError, RunError, UsageError
 from affectkit.runtime.device import resolve_device
-from affectkit.runtime.distributed import current, launched
+from affectkit.runtime.distributed import current_group, launched_processes
 from affectkit.settings.training import TrainSettings
 from affectkit.training.data_setup import make_plan
 from affectkit.training.resume_check.killed_run import TRAINER, Part, perform
@@ -62,7 +62,7 @@ def verify(
     Raises:
         UsageError: there are too few images for so many steps, or this process is one of several.
     """
-    if launched() > 1:
+    if launched_processes() > 1:
         raise UsageError("verify-resume starts its own processes, one at a time.", "Start it without torchrun.")
     if keep is not None:
         fresh_folder(keep, name="--keep-files")
@@ -79,7 +79,7 @@ def verify(
 
 def count_images(settings: TrainSettings) -> tuple[int, int]:
     """How many training and validation images a run with ``settings`` has."""
-    plan = make_plan(settings, group=current(), reporter=Silent())
+    plan = make_plan(settings, group=current_group(), reporter=Silent())
     return len(plan.train), len(plan.valid)
 
 

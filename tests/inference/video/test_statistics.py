@@ -30,6 +30,7 @@ from affectkit.inference.video import annotated_video
 from affectkit.inference.video.infer import Means, infer_camera, infer_films
 from affectkit.prep.images.schematic_face import PARAMETERS, draw_face, draw_look
 from affectkit.runtime.context import RunContext
+from affectkit.runtime.distributed import ProcessGroup
 from affectkit.settings.evaluation import InferSettings
 from affectkit.tasks.classification import ClassificationTask
 from affectkit.tasks.ratings import RatingsTask
@@ -112,7 +113,7 @@ def chosen(**changes):
 
 def given(**changes):
     return {
-        "model": Brightness().eval(), "task": ClassificationTask(SPEC), "context": RunContext.choose("cpu", "fp32"),
+        "model": Brightness().eval(), "task": ClassificationTask(SPEC), "context": RunContext.resolve("cpu", "fp32"),
         "finder": Squares(), "reporter": Silent(), "stdout": io.StringIO(),
         "summary": {"checkpoint": "x", "checkpoint_sha256": "0", "paths": ["x"], "recursive": False}, **changes,
     }  # fmt: skip
@@ -264,8 +265,8 @@ def test_what_cannot_be_done_is_refused(folder, tmp_path):
     clips = ClassificationTask(SPEC.with_(clip=ClipSpec()))
     with pytest.raises(UsageError, match=r"--every 2s.*takes clips whole"):
         run(folder, "a.mp4", every="2s", options={"task": clips})
-    context = RunContext.choose("cpu", "fp32")
-    context.group = type("Two", (), {"several": True, "world": 2})()
+    context = RunContext.resolve("cpu", "fp32")
+    context.group = ProcessGroup(world_size=2)
     with pytest.raises(UsageError, match="there are 2"):
         run(folder, "a.mp4", options={"context": context})
     with pytest.raises(DataError, match="no film"):

@@ -1,0 +1,151 @@
+"""List the devices of this machine as torch sees them, and say why one is absent.
+
+Importing this loads nothing heavy; torch comes with the first call. Other modules call these functions through the
+module (``available_devices.cuda_devices()``), so that a test can pretend to be another machine.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from affectkit.errors import DeviceError
+
+INSTALL_HINT = "Install a CUDA build of torch (https://pytorch.org/get-started/locally), or use --device cpu."
+DRIVER_FILE = Path("/proc/driver/nvidia/version")
+
+
+@dataclass(frozen=True)
+class CudaDevice:
+    """Describe one CUDA device as torch does; ``memory`` in bytes, ``fault`` says why it cannot be used, if so."""
+
+    index: int
+    name: str
+    memory: int
+    capability: tuple[int, int]
+    bf16: bool
+    fault: str = ""
+
+    @property
+    def description(self) -> str:
+        """``NVIDIA H100 (78 GiB)``."""
+        return f"{self.name} ({self.memory / 2**30:.0f} GiB)"
+
+
+def device_list() -> str:
+    """Return the devices of this machine in one line."""
+    lines = [f"cuda:{entry.index} {entry.description}" for entry in cuda_devices()]
+    if not why_no_mps():
+        lines.append("mps Apple GPU")
+    threads = cpu_threads()
+    return ", ".join([*lines, f"cpu ({threads} thread{'s' * (threads != 1)})"])
+
+
+def _torch() -> Any:
+    try:
+        import torch
+    except Exception as error:  # a broken build raises OSError, ImportError, AttributeError, ...
+        raise DeviceError(
+            f"torch cannot be imported: {type(error).__name__}: {error}", "affectkit doctor says more."
+        ) from error
+    return torch
+
+
+def cpu_threads() -> int:
+    """Return how many threads torch computes with on the CPU."""
+    return int(_torch().get_num_threads())
+
+
+def cuda_devices() -> list[CudaDevice]:
+    """Return the CUDA devices that torch sees, in its order; empty where CUDA does not start."""
+    torch = _torch()
+    found: list[CudaDevice] = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # why_no_cuda reports what the warnings report
+        if not torch.cuda.is_available():
+            return found
+        try:
+            architectures = list(torch.cuda.get_arch_list())
+            for index in range(torch.cuda.device_count()):
+                properties = torch.cuda.get_device_properties(index)
+                capability = (properties.major, properties.minor)
+                fault = _architecture_fault(capability, architectures)
+                bf16 = bool(torch.version.hip) or properties.major >= 8
+                found.append(CudaDevice(index, properties.name, properties.total_memory, capability, bf16, fault))
+        except RuntimeError:  # the driver is there and does not start; why_no_cuda repeats what it says
+            return []
+    return found
+
+
+def _architecture_fault(capability: tuple[int, int], architectures: list[str]) -> str:
+    """Return why a build for ``architectures`` (``sm_75``, ``compute_90``) has no code for ``capability``; else "".
+
+    Machine code runs on its own major version from its minor version up; PTX (``compute_``) on everything newer.
+    """
+    known = [match for name in architectures if (match := re.fullmatch(r"(sm|compute)_(\d+)(\d)([af]?)", name))]
+    if not known:  # an AMD build names its architectures otherwise
+        return ""
+    for match in known:
+        built = (int(match[2]), int(match[3]))
+        if built == capability:
+            return ""
+        if match[4]:
+            continue  # code for one architecture alone
+        if built < capability and (match[1] == "compute" or built[0] == capability[0]):
+            return ""
+    wanted = f"{capability[0]}.{capability[1]}"
+    return f"it has compute capability {wanted}, and this build of torch is for {', '.join(sorted(architectures))}"
+
+
+def why_no_cuda() -> tuple[str, str]:
+    """Return why torch has no CUDA device, and what to do about it."""
+    torch = _torch()
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if torch.version.cuda is None and torch.version.hip is None:
+        return f"this torch ({torch.__version__}) is built for CPUs only", INSTALL_HINT
+    if not torch.version.hip and not _driver_present():
+        return "no NVIDIA driver was found", "Install the driver, or use --device cpu."
+    if visible is not None and not re.match(r"\s*(\d|GPU-|MIG-)", visible):
+        return f"CUDA_VISIBLE_DEVICES={visible!r} hides every GPU", "Unset it, or use --device cpu."
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            torch.cuda.init()
+            message = str(caught[0].message) if caught else "torch sees no CUDA device"
+        except (RuntimeError, AssertionError) as error:
+            message = str(error)
+    message = message.strip().splitlines()[0].rstrip(".") if message.strip() else "torch.cuda.init() failed"
+    return f"CUDA does not start: {message}", "Fix the driver (does nvidia-smi work?), or use --device cpu."
+
+
+def _driver_present() -> bool:
+    return shutil.which("nvidia-smi") is not None or DRIVER_FILE.exists()
+
+
+def cuda_has_bf16(index: int) -> bool:
+    """Return whether the CUDA device computes in bf16."""
+    return any(entry.bf16 for entry in cuda_devices() if entry.index == index)
+
+
+def cuda_has_tf32(index: int) -> bool:
+    """Return whether the CUDA device multiplies in TF32."""
+    new = any(entry.capability >= (8, 0) for entry in cuda_devices() if entry.index == index)
+    return new and not _torch().version.hip  # AMD numbers its devices otherwise
+
+
+def why_no_mps() -> str:
+    """Return why MPS cannot be used; empty where it can."""
+    mps = _torch().backends.mps
+    if not mps.is_built():
+        return "MPS is Apple's GPU interface and this torch is built without it"
+    return "" if mps.is_available() else "MPS needs an Apple GPU and macOS 12.3 or newer"
+
+
+def mps_has_bf16() -> bool:
+    """Return whether MPS computes in bf16."""
+    return bool(_torch().backends.mps.is_macos_or_newer(14, 0))
