@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import importlib.util
 import json
 import os
 import shutil
@@ -297,6 +298,7 @@ def test_a_balanced_split_cut_halfway_is_finished_by_the_same_albumentations(sce
 # --- Slurm -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.skipif(importlib.util.find_spec("submitit") is None, reason="needs submitit")
 def test_a_queued_job_is_run(tmp_path_factory):
     short = tmp_path_factory.mktemp("q")
     left = len(MADE_AT) - len(str(short)) - 1
@@ -309,8 +311,9 @@ def test_a_queued_job_is_run(tmp_path_factory):
     assert b"affectkit.runners._slurm_job" in data and MADE_AT.encode() in data
     pickle.write_bytes(data.replace(MADE_AT.encode(), str(folder).encode()))
     outside = {key: value for key, value in os.environ.items() if not key.startswith(("SLURM_", "SUBMITIT_"))}
-    job = {"SLURM_JOB_ID": "4242", "SLURM_NTASKS": "1", "SLURM_JOB_NUM_NODES": "1", "SLURM_NODEID": "0",
-           "SLURM_PROCID": "0", "SLURM_LOCALID": "0", "SLURM_JOB_NODELIST": "n1", "SUBMITIT_EXECUTOR": "slurm"}  # fmt: skip
+    numbers = {"SLURM_JOB_ID": 4242, "SLURM_NTASKS": 1, "SLURM_JOB_NUM_NODES": 1, "SLURM_NODEID": 0, "SLURM_PROCID": 0}
+    job = {key: str(value) for key, value in numbers.items()}
+    job |= {"SLURM_LOCALID": "0", "SLURM_JOB_NODELIST": "n1", "SUBMITIT_EXECUTOR": "slurm"}
     done = subprocess.run(
         [sys.executable, "-m", "submitit.core._submit", str(root / "logs")],
         env={**outside, **job}, capture_output=True, text=True, timeout=120,

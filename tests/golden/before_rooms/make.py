@@ -4,22 +4,21 @@ They were made once, by that code, and are not made again: tests/test_compatibil
 archive is a folder of synthetic data and of what the commands in ``SCENES`` wrote there, with the times of its files.
 To repeat it:
 
-    git worktree add before 1f2b7bd && python -m venv before.venv && before.venv/bin/pip install -e './before[test,slurm]'
-    OMP_NUM_THREADS=1 PYTHONPATH=before/tests before.venv/bin/python tests/golden/before_rooms/make.py tests/golden/before_rooms
+    git worktree add before 1f2b7bd && python -m venv before.venv
+    before.venv/bin/pip install -e './before[test,slurm]'
+    cd tests/golden/before_rooms
+    OMP_NUM_THREADS=1 PYTHONPATH=../../../before/tests ../../../before.venv/bin/python make.py .
 
 A run that is cut kills itself (SIGKILL) after the first file whose name ends as ``after`` says has been renamed to its
-place, or before the first is opened whose name ends as ``at`` says. It names no module of affectkit but the command line.
+place, or before the first is opened whose name ends as ``at`` says.
 """
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import tarfile
 import tempfile
@@ -30,7 +29,7 @@ import numpy as np
 from PIL import Image
 
 ROOT = Path("/tmp/affectkit-before-rooms") / ("r" * 100)
-"""Where everything was made: as long as no test's folder, so that a path in a pickle can be replaced by one of its length."""
+"""Where all was made: longer than a test's folder, which can then replace it in a pickle with as many letters."""
 TIME = 1_750_000_000
 """Seconds since 1970 at which all data were last changed."""
 
@@ -241,7 +240,8 @@ def features(root: Path) -> None:
 
 VCA = (
     "train", "--model", "vca", "--data", "data/images", "--labels", "data/ratings.csv", "--clip", "tiny.json",
-    "--clip-weights", "./tower.safetensors", "--monitor", "loss", "--views", 2, "--batch-size", 8, "--workers", 0, "--device", "cpu",
+    "--clip-weights", "./tower.safetensors", "--monitor", "loss", "--views", 2, "--batch-size", 8, "--workers", 0,
+    "--device", "cpu",
 )  # fmt: skip
 
 
@@ -380,13 +380,6 @@ SCENES: dict[str, Callable[[Path], None]] = {
 
 
 def main(folder: Path, names: list[str]) -> None:
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"],
-        cwd=Path(sys.modules["support"].__file__).parent,
-        capture_output=True,
-        text=True,
-    )
-    print("made by", commit.stdout.strip())
     for name in names or list(SCENES):
         root = ROOT / name
         shutil.rmtree(root, ignore_errors=True)
@@ -405,6 +398,4 @@ def owned(member: tarfile.TarInfo) -> tarfile.TarInfo:
 
 
 if __name__ == "__main__":
-    import support  # noqa: F401 - of the code before
-
     main(Path(sys.argv[1]).resolve(), sys.argv[2:])
