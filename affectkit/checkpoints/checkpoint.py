@@ -292,4 +292,4 @@ def load_tensors(model: nn.Module, path: Path) -> None:
 
 def make_task(spec: InputSpec, options: Mapping[str, Any] | None = None) -> Task:
     """The task that ``spec`` names, with what it reads from ``options``."""
-    return TASKS.resolve(spec.task).configured(spec, options or {})
+    return TASKS.resolve(spec.task).from_options(spec, options or {})

@@ -21,7 +21,7 @@ def tell_classes(task: Task, splits: Mapping[str, Split], reporter: Reporter) ->
     Args:
         splits: ``train``, and what is measured on, by name.
     """
-    counts = {name: split.counts() for name, split in splits.items()} if not task.rated else {}
+    counts = {name: split.counts() for name, split in splits.items()} if not task.predicts_ratings else {}
     counts = {name: found for name, found in counts.items() if found}
     if not counts:
         return
@@ -47,14 +47,15 @@ def tell_classes(task: Task, splits: Mapping[str, Split], reporter: Reporter) ->
 
 def counted(task: Task, splits: Mapping[str, Split]) -> dict[str, Any]:
     """For a record: the classes in order, and how many images of each the ``splits`` have, where they are labelled."""
-    counts = {} if task.rated else {name: found for name, split in splits.items() if (found := split.counts())}
+    known = {} if task.predicts_ratings else {name: split.counts() for name, split in splits.items()}
+    counts = {name: found for name, found in known.items() if found}
     return {"classes": list(task.spec.classes), "class_counts": counts}
 
 
 def judged(task: Task, results: Results, prefix: str = "") -> dict[str, Any]:
     """For a record: what to know of the metrics of ``results``, and which are over some classes only, keys with a
     ``prefix``."""
-    return {f"{prefix}remarks": task.remarks(results), f"{prefix}over_classes": task.over_classes(results.split)}
+    return {f"{prefix}remarks": task.warnings(results), f"{prefix}over_classes": task.class_coverage(results.split)}
 
 
 def _few(what: str, by_top: str, counts: Mapping[str, int]) -> str:
@@ -63,7 +64,7 @@ def _few(what: str, by_top: str, counts: Mapping[str, int]) -> str:
 
 
 def _told(task: Task, counts: Mapping[str, int]) -> str:
-    names = [name for name in task.by_class if name in task.better]
+    names = [name for name in task.class_metrics if name in task.metric_direction]
     there = sum(number > 0 for number in counts.values())
     return f"{', '.join(names)}: over the other {there} only." if names else ""
 

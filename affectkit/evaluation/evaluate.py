@@ -37,7 +37,7 @@ from affectkit.data.loading.loaders import (
     make_loader,
     refuse_failures,
 )
-from affectkit.data.loading.modality import collate_of, items_of, noun_of, picture_of
+from affectkit.data.loading.modality import collate_of, item_name, items_of, picture_of
 from affectkit.data.split import Split
 from affectkit.errors import DataError, UsageError
 from affectkit.evaluation.class_counts import judged
@@ -81,7 +81,7 @@ def evaluate(
         DataError: nothing could be read.
         Stopped: a signal came; nothing has been written.
     """
-    targets, call = task.targets(split), partial(task.examined, model)
+    targets, call = task.targets(split), partial(task.evaluation_outputs, model)
     collector = Collector()
     failures: list[ReadFailure] = []
     done = 0
@@ -89,7 +89,7 @@ def evaluate(
     model.eval()
     # All processes go through as many rounds, so that they can agree on stopping in each.
     (rounds,) = context.group.all_reduce_max([len(loader)])
-    reporter.start(f"evaluating {split.name}", len(split), noun_of(task.spec))
+    reporter.start(f"evaluating {split.name}", len(split), item_name(task.spec))
     try:
         for raw in itertools.islice(itertools.chain(loader, itertools.repeat(None)), rounds):
             if raw is not None:
@@ -110,16 +110,16 @@ def evaluate(
     failures = gather_failures(failures, context.group)
     if len(failures) == len(split):
         first = f" The first: {failures[0].reason}" if failures else ""
-        raise DataError(f"none of the {len(split)} {noun_of(task.spec)} of {split.name} can be read.{first}")
-    again = partial(look_again, model, task, getattr(loader, "dataset", None), context)
-    return Collector.results(parts, split, targets, again=again), failures
+        raise DataError(f"none of the {len(split)} {item_name(task.spec)} of {split.name} can be read.{first}")
+    recompute = partial(recompute_items, model, task, getattr(loader, "dataset", None), context)
+    return Collector.results(parts, split, targets, recompute=recompute), failures
 
 
 @torch.inference_mode()
-def look_again(
+def recompute_items(
     model: nn.Module, task: Task, items: SplitImages | SplitClips | None, context: RunContext, index: Sequence[int]
 ) -> dict[str, np.ndarray]:
-    """What ``task`` shows of the items at ``index`` beside their outputs, such as reconstructions; see ``Task.shown``.
+    """Run ``model`` anew on the items at ``index``, for what pictures show; see ``Task.visual_outputs``.
 
     The model is asked as it is now, in evaluation mode.
     """
@@ -131,7 +131,7 @@ def look_again(
         batch = items.__getitems__([(EVALUATION, int(number)) for number in index])
         return {
             name: value.cpu().numpy()
-            for name, value in task.shown(model, context.prepare_batch(batch, task.spec)).items()
+            for name, value in task.visual_outputs(model, context.prepare_batch(batch, task.spec)).items()
         }
     finally:
         model.train(training)
@@ -171,11 +171,11 @@ def _test_at(
         reporter.note(text)
     network = context.maybe_compile(model, enabled=settings.compile, reporter=reporter)
     task = make_task(model.spec, model.header.training.get("task_options"))
-    unknown = [name for name in thresholds if name not in task.better]
+    unknown = [name for name in thresholds if name not in task.metric_direction]
     if unknown:
         raise UsageError(
             f"--fail-under: the task {task.name} has no metric {', '.join(unknown)}.",
-            f"Its metrics are {', '.join(task.better)}.",
+            f"Its metrics are {', '.join(task.metric_direction)}.",
         )
     if settings.alter:
         check_looks(task.spec, "--alter")
@@ -219,7 +219,7 @@ def _test_at(
         "skipped": [{"image": failure.name, "reason": failure.reason} for failure in failures],
         "classes": list(task.spec.classes),
         **told_fit(model),
-        "class_counts": {} if task.rated else results.split.counts(),
+        "class_counts": {} if task.predicts_ratings else results.split.counts(),
         **told,
         "temperature": task.spec.temperature,
         "calibration": model.header.training.get("calibration"),
@@ -227,8 +227,8 @@ def _test_at(
         "precision": context.precision.name,
         **({"altered": settings.alter} if settings.alter else {}),
         "metrics": metrics,
-        "intervals": task.told_intervals(results),
-        "missed": missed_thresholds(thresholds, metrics, task.better),
+        "intervals": task.recorded_intervals(results),
+        "missed": missed_thresholds(thresholds, metrics, task.metric_direction),
     }
     if folder is not None:
         context.group.run_on_main(lambda: _write_test(folder, task, results, summary, reporter=reporter))
@@ -239,7 +239,7 @@ def tested(context: RunContext, task: Task, settings: Tested, *, reporter: Repor
     """The dataset and the split of it that are tested on, with what a user should know of them said."""
     labels = Labels(
         settings.labels,
-        ratings=task.rated,
+        ratings=task.predicts_ratings,
         scale=parse_scale(settings.rating_range) if settings.rating_range else task.scale,
         alone=settings.split,
         whole=settings.split == "all",
@@ -247,9 +247,10 @@ def tested(context: RunContext, task: Task, settings: Tested, *, reporter: Repor
         follow_links=settings.follow_links,
     )
     source = context.group.run_main_first(lambda: find(settings.data, labels=labels, reporter=reporter))
-    split, note = task.usable(find_split(source, settings.split))
+    split, note = task.select_items(find_split(source, settings.split))
     reporter.note(
-        f"{source.layout} in {source.root}, {split.name} split: {len(split):,} {noun_of(task.spec)}; {task.described()}"
+        f"{source.layout} in {source.root}, {split.name} split: {len(split):,} {item_name(task.spec)}; "
+        f"{task.description()}"
     )
     for text in filter(None, (*source.notes, note)):
         reporter.note(text)
@@ -266,7 +267,7 @@ def without_copies(
     source: Source, split: Split, task: Task, settings: TestSettings, *, reporter: Reporter
 ) -> tuple[Split, dict[str, Any]]:
     """``data.layouts.duplicates.apart`` for a split that is tested on, against those that the dataset has before it."""
-    drop, noun = settings.drop_copies, noun_of(task.spec)
+    drop, noun = settings.drop_copies, item_name(task.spec)
     kept, copies = apart(split, source.splits, drop=drop, noun=noun, reporter=reporter)
     if drop and not copies:
         reporter.warn(f"--drop-copies: {source.root} has no split before {split.name} that could hold copies.")

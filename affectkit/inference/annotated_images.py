@@ -77,10 +77,11 @@ class Drawer:
         marks = []
         for row in rows:
             if not self.faced:
-                marks.append(Mark(_shown((0, 0, extent.width, extent.height), extent), *self.task.told(row[2:])))
+                box = _shown((0, 0, extent.width, extent.height), extent)
+                marks.append(Mark(box, *self.task.describe_row(row[2:])))
             elif row[2] is not None:
                 number, *box, _ = row[2 : 2 + len(FACE_COLUMNS)]
-                title, bars = self.task.told(row[2 + len(FACE_COLUMNS) :])
+                title, bars = self.task.describe_row(row[2 + len(FACE_COLUMNS) :])
                 title = f"{number} · {title}" if len(rows) > 1 else title
                 marks.append(Mark(_shown(box, extent), title, bars, number - 1))
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -107,7 +107,7 @@ def predict(
         exact: on the CPU, rows do not depend on the batches to the last bit, at the cost of filling up small ones.
         marks: whether files are marked; None: nor are their frames counted.
     """
-    run, call = forward_in_blocks if exact else forward, partial(task.predicted, model)
+    run, call = forward_in_blocks if exact else forward, partial(task.predict_step, model)
     keys = Keys(items, batch_size)
     if finder is None:
         files, collate = files_of(task.spec)
@@ -175,9 +175,9 @@ def _infer(settings: InferSettings, *, reporter: Reporter, listed: IO[str], stdo
     named = Named(settings, listed, context.group)
     model = load_model(path, device=settings.device, fit=settings.fit, **settings.of_file())
     task = make_task(model.spec)
-    task.check_predicts(model.header.training.get("task_options") or {}, path=path)
+    task.check_can_predict(model.header.training.get("task_options") or {}, path=path)
     reporter.note(
-        f"{path}: {model.header.model}, task {task.name}, {task.described()}, "
+        f"{path}: {model.header.model}, task {task.name}, {task.description()}, "
         f"{task.spec.height}x{task.spec.width}x{task.spec.channels}"
     )
     for text in notes_on(model):

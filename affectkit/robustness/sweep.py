@@ -166,19 +166,21 @@ class Sweep:
         return [Step(name, level, root / name / str(level)) for name in names for level in levels]
 
     def _bounds(self) -> dict[str, str]:
-        errors = {"mean_error": "min"} if self.task.accuracy else {}
-        return {**self.task.better, **errors, **(dict.fromkeys(MCE, "min") if self.settings.baseline else {})}
+        errors = {"mean_error": "min"} if self.task.accuracy_metric else {}
+        return {**self.task.metric_direction, **errors, **(dict.fromkeys(MCE, "min") if self.settings.baseline else {})}
 
     def _baseline(self) -> Baseline | None:
         if self.settings.baseline is None:
             return None
-        if not self.task.accuracy:
+        if not self.task.accuracy_metric:
             raise UsageError(
                 f"--baseline: mCE compares classification errors, and the task {self.task.name} has none.",
                 "Leave --baseline out; the means over corruptions are told without it.",
             )
         return read_baseline(
-            self.settings.baseline, [(step.name, step.severity) for step in self.steps], accuracy=self.task.accuracy
+            self.settings.baseline,
+            [(step.name, step.severity) for step in self.steps],
+            accuracy=self.task.accuracy_metric,
         )
 
     def _identity(self, path: Path) -> dict[str, Any]:
@@ -266,7 +268,7 @@ class Sweep:
         if step.folder is not None:
             names = None if self.task.spec.named else self.source.classes
             below = split_below(step.folder, split, classes=names, reporter=Within(self.reporter))
-            split, _ = self.task.usable(below)
+            split, _ = self.task.select_items(below)
         made = step.folder is None and step.severity > 0
         # A clean row of a gray model reads gray images, as test does.
         spec = self.task.spec.in_colour() if made else self.task.spec
@@ -300,7 +302,7 @@ class Sweep:
         refuse_failures(failures, self.settings.on_error)
         if step.name == CLEAN:
             self.skipped = [{"image": failure.name, "reason": failure.reason} for failure in failures]
-            for text in self.task.remarks(results):
+            for text in self.task.warnings(results):
                 self.reporter.warn(f"clean: {text}")
         row = {
             "corruption": step.name,
@@ -331,8 +333,8 @@ class Sweep:
             "device": self.context.device.torch_name,
             "layout": self.source.layout,
             "classes": list(self.task.spec.classes),
-            "over_classes": self.task.over_classes(self.split),
-            "shown": list(self.task.compared),
+            "over_classes": self.task.class_coverage(self.split),
+            "shown": list(self.task.robustness_metrics),
             "computed": computed,
             "seconds": seconds,
             "skipped": self.skipped,
@@ -347,7 +349,7 @@ class Sweep:
 
     def _errors(self, clean: Row, rest: Sequence[Row]) -> dict[str, Any]:
         """The mean error and what follows from a baseline, for tasks with labels."""
-        key = self.task.accuracy
+        key = self.task.accuracy_metric
         if not key:
             return {}
         errors = {name: [1 - row["metrics"][key] for row in rest if row["corruption"] == name] for name in _names(rest)}
@@ -370,12 +372,12 @@ class Sweep:
         folder = self.settings.results
         write_json(folder / RECORD, {**summary, **self.identity, "rows": self.rows})
         write_table(folder / TABLE, _columns(rows))
-        if self.task.accuracy and self.settings.corrupted_root is not None:
+        if self.task.accuracy_metric and self.settings.corrupted_root is not None:
             rest = rows[1:]
             published = {
                 "corruption_type": [row["corruption"] for row in rest],
                 "difficulty": [row["severity"] for row in rest],
-                "valid_acc": [row["metrics"][self.task.accuracy] for row in rest],
+                "valid_acc": [row["metrics"][self.task.accuracy_metric] for row in rest],
             }
             write_table(folder / PUBLISHED_TABLE, published)
         self._draw(folder, rows)
@@ -385,12 +387,12 @@ class Sweep:
 
         names, levels = _names(rows[1:]), sorted({row["severity"] for row in rows[1:]})
         at = {(row["corruption"], row["severity"]): row["metrics"] for row in rows}
-        self.reporter.start("drawing", 2 * len(self.task.compared), "pictures")
-        for metric in self.task.compared:
+        self.reporter.start("drawing", 2 * len(self.task.robustness_metrics), "pictures")
+        for metric in self.task.robustness_metrics:
             values = [[at[name, level][metric] for level in levels] for name in names]
             facts = {
                 "values": values, "corruptions": names, "severities": levels, "clean": rows[0]["metrics"][metric],
-                "metric": metric, "better": self.task.better[metric],
+                "metric": metric, "better": self.task.metric_direction[metric],
             }  # fmt: skip
             heat_map(folder / f"heat_map_{metric}.png", **facts)
             curves(folder / f"curves_{metric}.png", **facts)

@@ -29,7 +29,7 @@ def choose_task(split: Split) -> str:
         DataError: no task does.
     """
     for name in TASKS:
-        if TASKS.resolve(name).claims(split):
+        if TASKS.resolve(name).is_default_for(split):
             return name
     raise DataError(
         f"the {split.name} split of {split.root} has targets of no known kind.", f"Name one: --task {'|'.join(TASKS)}."

@@ -57,14 +57,14 @@ class AudiovisualTask(ClassificationTask):
     """
 
     name = "audiovisual"
-    headline: ClassVar[tuple[str, ...]] = ("loss", "accuracy", "balanced_accuracy", "reconstruction")
-    parts: ClassVar[tuple[str, ...]] = (
+    headline_metrics: ClassVar[tuple[str, ...]] = ("loss", "accuracy", "balanced_accuracy", "reconstruction")
+    loss_parts: ClassVar[tuple[str, ...]] = (
         "classification", "recon_image", "recon_audio", "vq_image", "vq_audio", "perplexity_image", "perplexity_audio",
     )  # fmt: skip
-    several: ClassVar[bool] = False
-    teachable: ClassVar[bool] = False
-    better: ClassVar[Mapping[str, str]] = {
-        **ClassificationTask.better, "reconstruction": "min", "recon_image": "min", "recon_audio": "min",
+    supports_distributed: ClassVar[bool] = False
+    supports_distillation: ClassVar[bool] = False
+    metric_direction: ClassVar[Mapping[str, str]] = {
+        **ClassificationTask.metric_direction, "reconstruction": "min", "recon_image": "min", "recon_audio": "min",
         "vq_image": "min", "vq_audio": "min", "perplexity_image": "max", "perplexity_audio": "max",
     }  # fmt: skip
 
@@ -72,12 +72,12 @@ class AudiovisualTask(ClassificationTask):
         self, spec: InputSpec, options: CategoricalOptions | None = None, more: AudiovisualOptions | None = None
     ) -> None:
         super().__init__(spec, options)
-        self.more = more or AudiovisualOptions()
-        self.variance = self.more.variance
+        self.av_options = more or AudiovisualOptions()
+        self.variance = self.av_options.variance
 
     @classmethod
-    def configured(cls, spec: InputSpec, options: Mapping[str, Any]) -> AudiovisualTask:
-        base = super().configured(spec, options)
+    def from_options(cls, spec: InputSpec, options: Mapping[str, Any]) -> AudiovisualTask:
+        base = super().from_options(spec, options)
         known = {entry.name for entry in fields(AudiovisualOptions)}
         found = {name: value for name, value in options.items() if name in known}
         if found.get("variance") is not None:
@@ -85,24 +85,25 @@ class AudiovisualTask(ClassificationTask):
         return cls(spec, base.options, AudiovisualOptions(**found))
 
     @classmethod
-    def claims(cls, split: Split) -> bool:
+    def is_default_for(cls, split: Split) -> bool:
         return False
 
     @classmethod
-    def check_predicts(cls, recorded: Mapping[str, Any], *, path: Path) -> None:
+    def check_can_predict(cls, recorded: Mapping[str, Any], *, path: Path) -> None:
         if recorded.get("stage") == "autoencoder":
             raise UsageError(
                 f"{path} is of autoencoders alone (--stage autoencoder): what tells emotions has learned nothing.",
                 "Train it on them: affectkit train --stage solver --init, with this checkpoint.",
             )
 
-    def recorded(self) -> dict[str, Any]:
-        chosen = {entry.name: getattr(self.more, entry.name) for entry in fields(AudiovisualOptions)}
-        return {**super().recorded(), **chosen, "variance": None if self.variance is None else list(self.variance)}
+    def recorded_options(self) -> dict[str, Any]:
+        chosen = {entry.name: getattr(self.av_options, entry.name) for entry in fields(AudiovisualOptions)}
+        variance = None if self.variance is None else list(self.variance)
+        return {**super().recorded_options(), **chosen, "variance": variance}
 
     def fit(self, split: Split) -> list[str]:
         told = super().fit(split)
-        if self.more.recon_scale == "variance":
+        if self.av_options.recon_scale == "variance":
             found = split.store.variance
             self.variance = (float(found["image"]), float(found["audio"]))
             if not all(0 < value < math.inf for value in self.variance):
@@ -119,10 +120,10 @@ class AudiovisualTask(ClassificationTask):
 
     def monitors(self, split: Split) -> list[str]:
         names = super().monitors(split)
-        autoencoding = [name for name in self.better if name not in ClassificationTask.better]
-        return autoencoding if self.more.stage == "autoencoder" else names
+        autoencoding = [name for name in self.metric_direction if name not in ClassificationTask.metric_direction]
+        return autoencoding if self.av_options.stage == "autoencoder" else names
 
-    def usable(self, split: Split, *, training: bool = False) -> tuple[Split, str]:
+    def select_items(self, split: Split, *, training: bool = False) -> tuple[Split, str]:
         if split.store is None:
             raise DataError(
                 f"{split.root} holds images, and the model takes clips: picture and sound.",
@@ -168,13 +169,13 @@ class AudiovisualTask(ClassificationTask):
     def inputs(self, batch: Batch) -> tuple[torch.Tensor | None, ...]:
         return tuple(batch.get(name) for name in MODALITIES)
 
-    def predicted(self, model: Callable[..., Any], *inputs: torch.Tensor | None) -> torch.Tensor:
+    def predict_step(self, model: Callable[..., Any], *inputs: torch.Tensor | None) -> torch.Tensor:
         return _plain(model).classify(*inputs)
 
-    def examined(self, model: Callable[..., Any], *inputs: torch.Tensor | None) -> dict[str, torch.Tensor]:
+    def evaluation_outputs(self, model: Callable[..., Any], *inputs: torch.Tensor | None) -> dict[str, torch.Tensor]:
         return _plain(model).examine(*inputs)
 
-    def shown(self, model: Callable[..., Any], batch: Batch) -> dict[str, torch.Tensor]:
+    def visual_outputs(self, model: Callable[..., Any], batch: Batch) -> dict[str, torch.Tensor]:
         if self.spec.clip.features is not None:
             return {}
         inputs = self.inputs(batch)
@@ -198,8 +199,8 @@ class AudiovisualTask(ClassificationTask):
                 found[f"recon_{name}"] = told[f"recon_{name}"] / self._scale(place)
             if (vq := getattr(outputs, f"vq_loss_{name}")) is not None:
                 found[f"vq_{name}"] = vq
-        if outputs.shared_loss is not None and self.more.mask_penalty:
-            found["mask"] = self.more.mask_penalty * outputs.shared_loss
+        if outputs.shared_loss is not None and self.av_options.mask_penalty:
+            found["mask"] = self.av_options.mask_penalty * outputs.shared_loss
         told |= {
             f"perplexity_{name}": value
             for name in MODALITIES
@@ -213,12 +214,12 @@ class AudiovisualTask(ClassificationTask):
     # --- results ----------------------------------------------------------------------------------------------------
 
     def metrics(self, results: Results) -> dict[str, float]:
-        found = {} if self.more.stage == "autoencoder" else super().metrics(results)
+        found = {} if self.av_options.stage == "autoencoder" else super().metrics(results)
         return found | self.code_metrics(results) | self.mask_metrics(results)
 
     def code_metrics(self, results: Results) -> dict[str, float]:
         """Mean errors of the reconstructions and of quantising, and how the codebooks are used over all items."""
-        more, found = results.more, {}
+        more, found = results.extras, {}
         names = [name for name in MODALITIES if f"recon_{name}" in more]
         for name in names:
             found[f"recon_{name}"] = float(more[f"recon_{name}"].astype(np.float64).mean())
@@ -237,13 +238,13 @@ class AudiovisualTask(ClassificationTask):
 
     def counts(self, results: Results, name: str) -> np.ndarray | None:
         """How often each code of a modality stands in all items; None for a model without."""
-        codes = results.more.get(f"codes_{name}")
-        return None if codes is None else code_counts(codes, self.more.codes)
+        codes = results.extras.get(f"codes_{name}")
+        return None if codes is None else code_counts(codes, self.av_options.codes)
 
     def mask_metrics(self, results: Results) -> dict[str, float]:
         """Private and shared channels in percent, and complementarity; empty for a model without a mask."""
-        mask = results.more.get("mask")
-        return {} if mask is None or self.more.stage == "autoencoder" else private_shared(mask[0])
+        mask = results.extras.get("mask")
+        return {} if mask is None or self.av_options.stage == "autoencoder" else private_shared(mask[0])
 
     def rater_metrics(self, results: Results) -> dict[str, float]:
         """Beside those of every task: how many raters told the intended emotion, and the best that a single label
@@ -265,35 +266,35 @@ class AudiovisualTask(ClassificationTask):
         return found
 
     def intervals(self, results: Results) -> dict[str, tuple[float, float]]:
-        return {} if self.more.stage == "autoencoder" else super().intervals(results)
+        return {} if self.av_options.stage == "autoencoder" else super().intervals(results)
 
-    def remarks(self, results: Results) -> list[str]:
-        return Task.remarks(self, results) if self.more.stage == "autoencoder" else super().remarks(results)
+    def warnings(self, results: Results) -> list[str]:
+        return Task.warnings(self, results) if self.av_options.stage == "autoencoder" else super().warnings(results)
 
-    def calibrated(self, results: Results, mode: str) -> tuple[InputSpec, dict[str, Any]]:
-        if self.more.stage == "autoencoder" and mode != "none":
+    def calibrate(self, results: Results, mode: str) -> tuple[InputSpec, dict[str, Any]]:
+        if self.av_options.stage == "autoencoder" and mode != "none":
             told = {"fitted": False, "reason": "--stage autoencoder trains no classifier", "n": len(results.split)}
             return self.spec, told
-        return super().calibrated(results, mode)
+        return super().calibrate(results, mode)
 
     def table(self, results: Results) -> dict[str, Any]:
         # Of autoencoders alone the solver has learned nothing.
-        alone = self.more.stage == "autoencoder"
+        alone = self.av_options.stage == "autoencoder"
         columns = {"Image Name": results.split.ids} if alone else super().table(results)
         return columns | {
-            f"{kind}_{name}": results.more[f"{kind}_{name}"].astype(np.float64)
+            f"{kind}_{name}": results.extras[f"{kind}_{name}"].astype(np.float64)
             for kind in ("recon", "vq")
             for name in MODALITIES
-            if f"{kind}_{name}" in results.more
+            if f"{kind}_{name}" in results.extras
         }
 
     def tables(self, results: Results) -> dict[str, dict[str, Any]]:
-        alone = self.more.stage == "autoencoder"
+        alone = self.av_options.stage == "autoencoder"
         found = {} if alone else super().tables(results)
         for name in MODALITIES:
             if (counts := self.counts(results, name)) is not None:
                 found[f"codes_{name}.csv"] = {"code": list(range(len(counts))), "count": counts.tolist()}
-        mask = results.more.get("mask")
+        mask = results.extras.get("mask")
         if mask is not None and not alone:
             half = mask.shape[1] // 2
             found["mask.csv"] = {
@@ -306,29 +307,29 @@ class AudiovisualTask(ClassificationTask):
     def figures(self, results: Results, image: Callable[[int], np.ndarray]) -> dict[str, Figure]:
         from affectkit.reports import audiovisual
 
-        solving = self.more.stage != "autoencoder"
+        solving = self.av_options.stage != "autoencoder"
         drawn = super().figures(results, image) if solving else {}
         if self.spec.clip.needs == "audio" or self.spec.clip.features is not None:
             drawn = {name: figure for name, figure in drawn.items() if name not in OF_PICTURES}
-        mask = results.more.get("mask")
+        mask = results.extras.get("mask")
         if mask is not None and solving:
             drawn["spaces.png"] = lambda path: audiovisual.spaces(path, mask=mask[0])
         counts = {name: found for name in MODALITIES if (found := self.counts(results, name)) is not None}
         if counts:
             drawn["codes.png"] = lambda path: audiovisual.code_use(path, counts=counts)
         chosen = spread(len(results.split), SHOWN)
-        values = results.again(chosen) if results.again is not None else {}
+        values = results.recompute(chosen) if results.recompute is not None else {}
         if values:
             names = [results.split.ids[number] for number in chosen]
             drawn["reconstructions.png"] = lambda path: audiovisual.reconstructions(path, values=values, names=names)
             drawn["reconstructions.safetensors"] = lambda path: audiovisual.save_values(path, values)
         return drawn
 
-    def course(self, history: Sequence[Mapping[str, Any]]) -> dict[str, Figure]:
+    def training_curves(self, history: Sequence[Mapping[str, Any]]) -> dict[str, Figure]:
         from affectkit.reports import audiovisual
 
         found = {}
-        losses = [name for name in self.parts if not name.startswith("perplexity")]
+        losses = [name for name in self.loss_parts if not name.startswith("perplexity")]
         for file, names in (("losses.png", losses), ("perplexity.png", ["perplexity_image", "perplexity_audio"])):
             there = [name for name in names if f"train_{name}" in history[0]]
             if there:

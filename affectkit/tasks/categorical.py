@@ -56,15 +56,15 @@ class CategoricalTask(Task):
         self.weights: torch.Tensor | None = None
 
     @classmethod
-    def configured(cls, spec: InputSpec, options: Mapping[str, Any]) -> CategoricalTask:
+    def from_options(cls, spec: InputSpec, options: Mapping[str, Any]) -> CategoricalTask:
         known = {entry.name for entry in fields(CategoricalOptions)}
         return cls(spec, CategoricalOptions(**{name: value for name, value in options.items() if name in known}))
 
-    def recorded(self) -> dict[str, Any]:
+    def recorded_options(self) -> dict[str, Any]:
         return {"loss": self.options.loss or self.own_loss}
 
     def monitors(self, split: Split) -> list[str]:
-        return [name for name in self.better if split.votes is not None or not name.startswith("rater_")]
+        return [name for name in self.metric_direction if split.votes is not None or not name.startswith("rater_")]
 
     def targets(self, split: Split, *, epoch: int | None = None) -> dict[str, torch.Tensor]:
         drawing = epoch is not None and self.options.draw_labels
@@ -97,14 +97,14 @@ class CategoricalTask(Task):
             return {name: values.mean() for name, values in parts.items()}
         return {name: (values * weights).sum() / weights.sum() for name, values in parts.items()}
 
-    def described(self) -> str:
+    def description(self) -> str:
         if not self.spec.named:
             return f"{len(self.spec.classes)} classes whose names are not known"
         return f"{len(self.spec.classes)} classes ({some(self.spec.classes, 30)})"
 
-    def over_classes(self, split: Split) -> dict[str, str]:
+    def class_coverage(self, split: Split) -> dict[str, str]:
         there, count = len(np.unique(split.top())), len(self.spec.classes)
-        return dict.fromkeys(self.by_class, f"{there} of {count} classes") if there < count else {}
+        return dict.fromkeys(self.class_metrics, f"{there} of {count} classes") if there < count else {}
 
     def probabilities(self, results: Results) -> np.ndarray:
         """Predicted distributions (N, C), float64, with the temperature that the specification holds."""
@@ -116,8 +116,8 @@ class CategoricalTask(Task):
         target = torch.from_numpy(results.fields["target"].astype(np.float64))
         return float(self.losses(outputs, target)["loss"].mean())
 
-    def remarks(self, results: Results) -> list[str]:
-        found, count, bins = super().remarks(results), len(results.split), calibration.BINS
+    def warnings(self, results: Results) -> list[str]:
+        found, count, bins = super().warnings(results), len(results.split), calibration.BINS
         if count < bins:
             found.append(f"ece: {count} items in {bins} bins; errors of so few are large by chance alone.")
         if self.spec.temperature in calibration.TEMPERATURES:  # of checkpoints before ``calibration.calibrate``
@@ -132,12 +132,12 @@ class CategoricalTask(Task):
         if not absent:
             return []
         told = f"no image of {len(absent)} of {len(counts)} classes: {some(absent)}."
-        there = [name for name, number in counts.items() if number]
+        there, names = [name for name, number in counts.items() if number], ", ".join(self.class_metrics)
         if len(there) == 1:
-            return [f"{told} Every image is of {there[0]!r}: {', '.join(self.by_class)} say nothing of the others."]
-        return [f"{told} {', '.join(self.by_class)} are over the other {len(there)}."]
+            return [f"{told} Every image is of {there[0]!r}: {names} say nothing of the others."]
+        return [f"{told} {names} are over the other {len(there)}."]
 
-    def calibrated(self, results: Results, mode: str) -> tuple[InputSpec, dict[str, Any]]:
+    def calibrate(self, results: Results, mode: str) -> tuple[InputSpec, dict[str, Any]]:
         target = results.fields["target"]
         if mode == "none":
             return self.spec, {"fitted": False, "reason": "--calibrate none", "n": len(target)}
@@ -241,7 +241,7 @@ class CategoricalTask(Task):
         p = calibration.softmax(outputs.float().cpu().numpy(), self.spec.temperature)
         return [[self.spec.classes[row.argmax()], float(row.max()), *map(float, row)] for row in p]
 
-    def told(self, row: Sequence[Any]) -> tuple[str, tuple[tuple[str, float], ...]]:
+    def describe_row(self, row: Sequence[Any]) -> tuple[str, tuple[tuple[str, float], ...]]:
         label, confidence, *shares = row
         return f"{label} {confidence:.0%}", tuple(zip(self.spec.classes, shares, strict=True))
 

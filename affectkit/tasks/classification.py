@@ -21,22 +21,22 @@ class ClassificationTask(CategoricalTask):
 
     name = "classification"
     own_loss = "ce"
-    headline: ClassVar[tuple[str, ...]] = ("loss", "accuracy", "balanced_accuracy")
-    compared: ClassVar[tuple[str, ...]] = ("accuracy", "balanced_accuracy", "ece")
-    accuracy = "accuracy"
-    teachable: ClassVar[bool] = True
-    by_class: ClassVar[tuple[str, ...]] = ("accuracy", "balanced_accuracy", "macro_f1")
-    better: ClassVar[Mapping[str, str]] = {
+    headline_metrics: ClassVar[tuple[str, ...]] = ("loss", "accuracy", "balanced_accuracy")
+    robustness_metrics: ClassVar[tuple[str, ...]] = ("accuracy", "balanced_accuracy", "ece")
+    accuracy_metric = "accuracy"
+    supports_distillation: ClassVar[bool] = True
+    class_metrics: ClassVar[tuple[str, ...]] = ("accuracy", "balanced_accuracy", "macro_f1")
+    metric_direction: ClassVar[Mapping[str, str]] = {
         "loss": "min", "accuracy": "max", "balanced_accuracy": "max", "macro_f1": "max", "nll": "min", "ece": "min",
         "ece_top1": "min", "brier": "min", "ece_uncalibrated": "min", "ece_top1_uncalibrated": "min",
         "brier_uncalibrated": "min", "rater_agreement": "max",
     }  # fmt: skip
 
     @classmethod
-    def claims(cls, split: Split) -> bool:
+    def is_default_for(cls, split: Split) -> bool:
         return split.ratings is None and (split.labels is not None or split.distribution is None)
 
-    def usable(self, split: Split, *, training: bool = False) -> tuple[Split, str]:
+    def select_items(self, split: Split, *, training: bool = False) -> tuple[Split, str]:
         if split.distribution is None and split.labels is None:
             raise DataError(f"the {split.name} split of {split.root} has neither labels nor distributions.")
         split = split.matched(self.spec.classes, named=self.spec.named)

@@ -20,22 +20,22 @@ class DistributionTask(CategoricalTask):
 
     name = "distribution"
     own_loss = "kl"
-    headline: ClassVar[tuple[str, ...]] = ("loss", "kl", "top1")
-    compared: ClassVar[tuple[str, ...]] = ("kl", "top1", "ece")
-    accuracy = "top1"
-    teachable: ClassVar[bool] = True
-    by_class: ClassVar[tuple[str, ...]] = ("top1", "balanced_accuracy")
-    better: ClassVar[Mapping[str, str]] = {
+    headline_metrics: ClassVar[tuple[str, ...]] = ("loss", "kl", "top1")
+    robustness_metrics: ClassVar[tuple[str, ...]] = ("kl", "top1", "ece")
+    accuracy_metric = "top1"
+    supports_distillation: ClassVar[bool] = True
+    class_metrics: ClassVar[tuple[str, ...]] = ("top1", "balanced_accuracy")
+    metric_direction: ClassVar[Mapping[str, str]] = {
         "loss": "min", "mse": "min", "total_variation": "min", "kl": "min", "js": "min", "emd": "min", "top1": "max",
         "balanced_accuracy": "max", "ece": "min", "ece_top1": "min", "brier": "min", "ece_uncalibrated": "min",
         "ece_top1_uncalibrated": "min", "brier_uncalibrated": "min", "rater_agreement": "max",
     }  # fmt: skip
 
     @classmethod
-    def claims(cls, split: Split) -> bool:
+    def is_default_for(cls, split: Split) -> bool:
         return split.ratings is None and split.labels is None and split.distribution is not None
 
-    def usable(self, split: Split, *, training: bool = False) -> tuple[Split, str]:
+    def select_items(self, split: Split, *, training: bool = False) -> tuple[Split, str]:
         if split.distribution is None and split.labels is None:
             raise DataError(f"the {split.name} split of {split.root} has neither labels nor distributions.")
         return split.matched(self.spec.classes, named=self.spec.named), ""

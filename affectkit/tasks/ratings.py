@@ -39,9 +39,9 @@ class RatingsTask(Task):
     """
 
     name = "ratings"
-    headline: ClassVar[tuple[str, ...]] = ("loss", "ccc", "r")
-    compared: ClassVar[tuple[str, ...]] = ("ccc", "r", "rmse")
-    rated: ClassVar[bool] = True
+    headline_metrics: ClassVar[tuple[str, ...]] = ("loss", "ccc", "r")
+    robustness_metrics: ClassVar[tuple[str, ...]] = ("ccc", "r", "rmse")
+    predicts_ratings: ClassVar[bool] = True
     figures_folder: ClassVar[str] = ""
 
     def __init__(
@@ -54,25 +54,25 @@ class RatingsTask(Task):
                 f"the task ratings has the outputs {', '.join(RATINGS)}; got {', '.join(strange) or 'none'}."
             )
         self.columns_of = [RATINGS.index(name) for name in spec.classes]
-        self.shown = [name for name in SHOWN if name in spec.classes]
+        self.dimensions = [name for name in SHOWN if name in spec.classes]
         self.expression = loss or "vca"
         self.losses = parse_loss(self.expression, RATING_LOSSES)
         self.epochs = epochs
         self.scale = scale
 
     @property
-    def better(self) -> Mapping[str, str]:  # type: ignore[override]
+    def metric_direction(self) -> Mapping[str, str]:  # type: ignore[override]
         """The mean of each measure over the outputs, then each output's own."""
         found = {"loss": "min", **MEASURES}
-        if len(self.shown) > 1:
+        if len(self.dimensions) > 1:
             # Measure by measure, so that the dimensions stand side by side.
-            found |= {f"{dimension}_{name}": better for name, better in MEASURES.items() for dimension in self.shown}
-        for dimension in self.shown:
+            found |= {f"{own}_{name}": direction for name, direction in MEASURES.items() for own in self.dimensions}
+        for dimension in self.dimensions:
             found |= {f"{dimension}_quantile_{name}": MEASURES[name] for name in ("r", "r2", "rmse")}
         return found
 
     @classmethod
-    def configured(cls, spec: InputSpec, options: Mapping[str, Any]) -> RatingsTask:
+    def from_options(cls, spec: InputSpec, options: Mapping[str, Any]) -> RatingsTask:
         idle = [name for name, value in IDLE.items() if options.get(name, value) != value]
         if idle:
             raise UsageError(
@@ -88,17 +88,17 @@ class RatingsTask(Task):
         )
 
     @classmethod
-    def claims(cls, split: Split) -> bool:
+    def is_default_for(cls, split: Split) -> bool:
         return split.ratings is not None
 
-    def recorded(self) -> dict[str, Any]:
+    def recorded_options(self) -> dict[str, Any]:
         return {"loss": self.expression, **({"scale": list(self.scale)} if self.scale else {})}
 
     def fit(self, split: Split) -> list[str]:
         self.scale = split.scale
         return []
 
-    def usable(self, split: Split, *, training: bool = False) -> tuple[Split, str]:
+    def select_items(self, split: Split, *, training: bool = False) -> tuple[Split, str]:
         if split.ratings is None:
             raise DataError(
                 f"the {split.name} split of {split.root} has no ratings of valence and arousal.",
@@ -161,16 +161,16 @@ class RatingsTask(Task):
         actual = self.actual(results.split)
         at = {name: index for index, name in enumerate(self.spec.classes)}
         outputs = results.outputs.astype(np.float64)
-        return [(name, outputs[:, at[name]], actual[:, at[name]]) for name in self.shown]
+        return [(name, outputs[:, at[name]], actual[:, at[name]]) for name in self.dimensions]
 
     def quantiles(self, results: Results) -> dict[str, Quantiles]:
         """The quantile analysis of each dimension."""
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ratings.ConstantWarning)  # ``remarks`` says it
+            warnings.simplefilter("ignore", ratings.ConstantWarning)  # ``warnings`` says it
             return {name: quantile_means(q, p, BINS) for name, p, q in self.pairs(results)}
 
-    def remarks(self, results: Results) -> list[str]:
-        found = super().remarks(results)
+    def warnings(self, results: Results) -> list[str]:
+        found = super().warnings(results)
         for name, predicted, actual in self.pairs(results):
             r = _agreement(predicted, actual)["r"]
             if r < 0:
@@ -189,7 +189,7 @@ class RatingsTask(Task):
     def intervals(self, results: Results) -> dict[str, tuple[float, float]]:
         found: dict[str, tuple[float, float]] = {}
         for name, predicted, actual in self.pairs(results):
-            prefix = f"{name}_" if len(self.shown) > 1 else ""
+            prefix = f"{name}_" if len(self.dimensions) > 1 else ""
             found |= {f"{prefix}{key}": value for key, value in rating_intervals(predicted, actual).items()}
         return found
 
@@ -230,7 +230,7 @@ class RatingsTask(Task):
             found[f"{first}_{name.title()}_scatter_plot.png"] = lambda path, name=name, p=predicted, q=actual: (
                 drawings.scatter(path, actual=q, predicted=p, name=name, measures=_agreement(p, q), **facts)
             )
-        if len(self.shown) == 2:
+        if len(self.dimensions) == 2:
             # Both with arousal first.
             outputs, actual = results.outputs.astype(np.float64), self.actual(results.split)
             found[f"{prefix}valence_arousal.png"] = lambda path: drawings.plane(
@@ -242,25 +242,26 @@ class RatingsTask(Task):
         return found
 
     def columns(self) -> list[str]:
-        return [f"Predicted {name.title()}" for name in self.shown]
+        return [f"Predicted {name.title()}" for name in self.dimensions]
 
     def rows(self, outputs: torch.Tensor) -> list[list[Any]]:
-        order = [self.spec.classes.index(name) for name in self.shown]
+        order = [self.spec.classes.index(name) for name in self.dimensions]
         return outputs.float().cpu().numpy()[:, order].astype(np.float64).tolist()
 
-    def told(self, row: Sequence[Any]) -> tuple[str, tuple[tuple[str, float], ...]]:
-        title = ", ".join(f"{name} {value:.2f}" for name, value in zip(self.shown, row, strict=True))
+    def describe_row(self, row: Sequence[Any]) -> tuple[str, tuple[tuple[str, float], ...]]:
+        title = ", ".join(f"{name} {value:.2f}" for name, value in zip(self.dimensions, row, strict=True))
         if self.scale is None:
             return title, ()
         low, high = self.scale
-        return title, tuple((name, (value - low) / (high - low)) for name, value in zip(self.shown, row, strict=True))
+        shares = [(value - low) / (high - low) for value in row]
+        return title, tuple(zip(self.dimensions, shares, strict=True))
 
-    def described(self) -> str:
+    def description(self) -> str:
         outputs = " and ".join(self.spec.classes)
         return outputs + (f" on a scale of {scale_text(self.scale)}" if self.scale else "")
 
 
 def _agreement(predicted: np.ndarray, actual: np.ndarray) -> dict[str, float]:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ratings.ConstantWarning)  # ``remarks`` says it
+        warnings.simplefilter("ignore", ratings.ConstantWarning)  # ``warnings`` says it
         return ratings.agreement(predicted, actual)

@@ -68,7 +68,7 @@ def wanted_labels(settings: TrainSettings) -> Labels:
     """Which targets the settings ask for."""
     return Labels(
         settings.labels,
-        ratings=None if settings.task == "auto" else TASKS.resolve(settings.task).rated,
+        ratings=None if settings.task == "auto" else TASKS.resolve(settings.task).predicts_ratings,
         scale=parse_scale(settings.rating_range) if settings.rating_range else None,
         choice=Choice(settings.classes, settings.ignore_columns),
         follow_links=settings.follow_links,
@@ -117,7 +117,7 @@ def input_spec(
 ) -> InputSpec:
     """The input specification: the model's own size, mean and std, unless settings say otherwise."""
     own = family.default_input(settings.model, options, plain(settings))
-    if TASKS.resolve(task).rated:
+    if TASKS.resolve(task).predicts_ratings:
         classes = RATINGS if settings.outputs == "both" else (settings.outputs,)
     mean, std = own["mean"], own["std"]
     if settings.channels == 1:
@@ -182,7 +182,7 @@ def monitor_of(settings: TrainSettings, task: Task, valid: Split, reporter: Repo
         return name
     if name != recipe(settings.model).get("monitor"):
         raise UsageError(f"--monitor: the task {task.name} has no metric {name!r} here; it has {', '.join(known)}.")
-    other = task.accuracy if task.accuracy in known else "loss"
+    other = task.accuracy_metric if task.accuracy_metric in known else "loss"
     reporter.note(f"best epoch by {other}: the recipe of {settings.model} goes by {name}, which {task.name} has not")
     return other
 
@@ -196,7 +196,7 @@ def apart_from_training(
 
 def usable(task: Task, split: Split, reporter: Reporter, *, training: bool = False) -> Split:
     """``split`` as the task can use it; what was left out is said, an empty rest is an error."""
-    found, note = task.usable(split, training=training)
+    found, note = task.select_items(split, training=training)
     if note:
         reporter.note(note)
     if not len(found):

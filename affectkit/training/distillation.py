@@ -35,7 +35,7 @@ def soft_targets(
     """
     if not settings.teacher:
         return None
-    if not task.teachable or settings.draw_labels:
+    if not task.supports_distillation or settings.draw_labels:
         what = "--draw-labels" if settings.draw_labels else f"the task {task.name}"
         raise UsageError(f"--teacher: {what} has no targets into which predictions could be mixed.")
     if context.group.is_distributed:
@@ -59,7 +59,7 @@ def _told(
             f"outputs are {', '.join(classes)} is not known.",
             "Name a teacher that was trained on these classes.",
         )
-    if not TASKS.resolve(spec.task).teachable or set(spec.classes) != set(classes) or spec.clip is not None:
+    if not TASKS.resolve(spec.task).supports_distillation or set(spec.classes) != set(classes) or spec.clip is not None:
         raise UsageError(
             f"--teacher {name} predicts {', '.join(spec.classes)} ({spec.task}); here the classes are "
             f"{', '.join(classes)}.",

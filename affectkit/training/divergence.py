@@ -36,7 +36,7 @@ def diverged(what: str, *, where: str, rate: float, settings: TrainSettings, kep
 def broken_outputs(results: Results) -> str:
     """How many items of ``results`` have outputs, or what else was collected of them (errors of reconstruction, say),
     that are NaN or infinite, in words; empty where none has."""
-    for name, values in (("the outputs", results.outputs), *results.more.items()):
+    for name, values in (("the outputs", results.outputs), *results.extras.items()):
         if values.dtype.kind != "f":
             continue
         broken = ~np.isfinite(values).reshape(len(values), -1).all(axis=1)

@@ -32,7 +32,7 @@ def conclude(trainer: Trainer, stopping: StopFlag) -> dict[str, Any]:
     model = trainer.learner.evaluated
     load_tensors(model, trainer.run.best)
     header = read_header(trainer.run.best)
-    options = {**plain(trainer.settings), **trainer.task.recorded()}
+    options = {**plain(trainer.settings), **trainer.task.recorded_options()}
     task = make_task(header.spec.with_(temperature=1.0), options)
     try:
         results, _ = evaluate(
@@ -46,7 +46,7 @@ def conclude(trainer: Trainer, stopping: StopFlag) -> dict[str, Any]:
         )
     except Stopped:  # the last epoch's end was saved; the model now holds the best epoch's weights
         trainer.stop(stopping, save=False)
-    task.spec, calibration = task.calibrated(results, trainer.settings.calibrate)
+    task.spec, calibration = task.calibrate(results, trainer.settings.calibrate)
     if calibration and trainer.settings.calibrate != "none":
         trainer.reporter.note(told_calibration(task.spec.temperature, calibration))
     recorded = {"calibration": calibration} if calibration else {}
@@ -82,7 +82,7 @@ def conclude(trainer: Trainer, stopping: StopFlag) -> dict[str, Any]:
 
 
 def told_calibration(temperature: float, calibration: dict[str, Any]) -> str:
-    """What ``Task.calibrated`` did, in a line."""
+    """What ``Task.calibrate`` did, in a line."""
     if not calibration["fitted"]:
         return f"temperature 1, not fitted: {calibration['reason']}"
     now, before = (calibration[f"cross_validated_nll{end}"] for end in ("", "_uncalibrated"))
@@ -112,7 +112,7 @@ def _test(trainer: Trainer, model: nn.Module, task: Task, stopping: StopFlag) ->
         reporter.warn(f"test: {text}")
     found = {
         "test": task.metrics(results),
-        "test_intervals": task.told_intervals(results),
+        "test_intervals": task.recorded_intervals(results),
         "test_images": len(results.split),
         **told,
     }

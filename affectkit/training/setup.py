@@ -21,7 +21,7 @@ from affectkit.core.spec import InputSpec
 from affectkit.core.version import VERSION
 from affectkit.data.layouts.discovery import Source
 from affectkit.data.loading.loaders import Held, choose_cache, hold_images, needs_whole, refuse_failures
-from affectkit.data.loading.modality import noun_of
+from affectkit.data.loading.modality import item_name
 from affectkit.data.split import Split
 from affectkit.errors import UsageError
 from affectkit.evaluation.class_counts import tell_classes
@@ -80,7 +80,7 @@ class Training:
             training={
                 "data_fingerprint": self.train.fingerprint(),
                 "seed": self.settings.seed,
-                "task_options": self.task.recorded(),
+                "task_options": self.task.recorded_options(),
                 **summary,
             },
         )
@@ -132,7 +132,7 @@ def prepare(settings: TrainSettings, *, reporter: Reporter, restored: bool = Fal
     task.targets(train.select(np.arange(1)), epoch=0)  # an option that the data cannot serve fails here
     test = test_split(settings, source, task, reporter)
     splits = {"train": train, "valid": valid, **({} if test is None else {"test": test})}
-    splits, copies = apart_from_training(splits, settings, group=context.group, noun=noun_of(spec), reporter=reporter)
+    splits, copies = apart_from_training(splits, settings, group=context.group, noun=item_name(spec), reporter=reporter)
     valid, test = splits["valid"], splits.get("test")
     tell_classes(task, splits, reporter)
     if restored:
@@ -154,7 +154,7 @@ def prepare(settings: TrainSettings, *, reporter: Reporter, restored: bool = Fal
     model = prepare_model(model, context.device, channels_last=context.device.channels_last)
     reporter.note(
         f"{source.layout} in {source.root}: {len(train):,} training and {len(valid):,} validation "
-        f"{noun_of(spec)}, " + task.described()
+        f"{item_name(spec)}, " + task.description()
     )
     reporter.note(
         f"{settings.model}, {told_parameters(model, tuned)}{told_encoder(model)}, "

@@ -31,7 +31,7 @@ from affectkit.data.loading.loaders import (
     epoch_batches,
     refuse_failures,
 )
-from affectkit.data.loading.modality import noun_of
+from affectkit.data.loading.modality import item_name
 from affectkit.errors import CheckpointError, Stopped
 from affectkit.evaluation.evaluate import draw_figures, evaluate
 from affectkit.features.extraction import encoder_hash
@@ -94,7 +94,7 @@ class Trainer:
         self.reporter = reporter
         self.at = Position()
         self.learner = Learner(training, reporter=reporter)
-        self.noun = noun_of(training.task.spec)
+        self.noun = item_name(training.task.spec)
         self.losses = LossSum(self.context.device.torch_name)
         self.every = interval(self.settings.checkpoint_every)
         self._saved = (0, time.monotonic())
@@ -246,7 +246,7 @@ class Trainer:
         row |= {f"valid_{name}": value for name, value in metrics.items()}
         at.history.append(row)
         at.timing.append({"epoch": at.epoch + 1, "train_images_per_second": rate})
-        better = self.task.better[settings.monitor]
+        better = self.task.metric_direction[settings.monitor]
         value = metrics.get(settings.monitor, math.nan)
         signed = value if better == "min" else -value
         self.training.schedule.observe(signed)
@@ -262,10 +262,10 @@ class Trainer:
         trackers.log(at.epoch, {key: float(value) for key, value in row.items() if key != "epoch"})
         if self._due_at_epoch():
             self._save()
-        over = self.task.over_classes(results.split)
+        over = self.task.class_coverage(results.split)
         told = ", ".join(
             f"{name} {metrics[name]:.4f}" + (f" ({over[name]})" if name in over else "")
-            for name in self.task.headline
+            for name in self.task.headline_metrics
             if name in metrics
         )
         mark = " (best)" if at.waited == 0 else ""
@@ -372,7 +372,7 @@ class Trainer:
             monitor=self.settings.monitor,
             best_epoch=self.at.best_epoch,
         )
-        for file, draw in task.course(self.at.history).items():
+        for file, draw in task.training_curves(self.at.history).items():
             draw(self.run.plots / file)
 
 

@@ -46,7 +46,7 @@ class Learner:
         self.group.broadcast_from_main([*self.model.parameters(), *self.model.buffers()])
         self.ema = _averaged(self.model, self.settings.ema) if self.settings.ema else None
         self._pending = self._uneven = False
-        if self.group.is_distributed and not self.task.several:
+        if self.group.is_distributed and not self.task.supports_distributed:
             raise UsageError(
                 f"the task {self.task.name} is trained in one process, and {self.group.world_size} were started.",
                 "Start train without torchrun; test, infer and the preparations run in several.",
@@ -205,7 +205,7 @@ class Learner:
             }
             outputs = self.group.all_gather_rows(outputs, counts)
         found = self.task.loss(outputs, batch, progress)
-        for name in self.task.parts:
+        for name in self.task.loss_parts:
             if name in found:
                 self._part(name).add(found[name].detach(), len(batch["index"]))
         return found["loss"]

@@ -21,7 +21,7 @@ SPEC = InputSpec("audiovisual", 8, 8, classes=("a", "b"), clip=ClipSpec())
 
 
 def test_reconstruction_errors_of_both_splits_have_one_unit(tmp_path):
-    task = AudiovisualTask.configured(SPEC, {"recon_scale": "variance", "variance": (0.5, 4.0), "mask_penalty": 0.0})
+    task = AudiovisualTask.from_options(SPEC, {"recon_scale": "variance", "variance": (0.5, 4.0), "mask_penalty": 0.0})
     batch = {"image": torch.zeros(2, 3, 8, 8), "audio": torch.zeros(2, 1, 8, 8), "target": torch.eye(2)}
     made = torch.full((2, 3, 8, 8), 1.0), torch.full((2, 1, 8, 8), 3.0)
     found = task.loss(Output(None, *made, None, None, None, None, None), batch, 0.0)
@@ -39,7 +39,7 @@ def test_how_many_raters_told_the_intended_emotion_needs_that(tmp_path, labelled
     shares = votes / votes.sum(1, keepdims=True)
     known = {"labels": np.array([0, 0])} if labelled else {"distribution": shares}
     split = Split("test", tmp_path, ["x", "y"], SPEC.classes, votes=votes, facts={"votes_both": votes}, **known)
-    task = AudiovisualTask.configured(SPEC, {})
+    task = AudiovisualTask.from_options(SPEC, {})
     fields = {name: value.numpy() for name, value in task.targets(split).items()}
     found = task.rater_metrics(Results(split, np.zeros((2, 2), np.float32), fields))
     assert found["human_ceiling_both"] == pytest.approx((3 / 4 + 1) / 2)
@@ -47,7 +47,7 @@ def test_how_many_raters_told_the_intended_emotion_needs_that(tmp_path, labelled
 
 
 def test_autoencoders_alone_have_no_predictions_in_their_tables(tmp_path):
-    task = AudiovisualTask.configured(SPEC, {"stage": "autoencoder", "codes": 4})
+    task = AudiovisualTask.from_options(SPEC, {"stage": "autoencoder", "codes": 4})
     split = Split("test", tmp_path, ["x", "y"], SPEC.classes, labels=np.array([0, 1]))
     more = {"recon_image": np.ones(2), "codes_image": np.array([[0], [3]]), "mask": np.ones((2, 8))}
     results = Results(split, np.zeros((2, 2), np.float32), {"target": np.eye(2, dtype=np.float32)}, more)

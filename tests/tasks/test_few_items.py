@@ -64,10 +64,10 @@ def test_a_class_of_less_than_an_image_has_no_balanced_weight():
 @pytest.mark.parametrize("count", range(1, 21))
 def test_few_items_have_neither_intervals_nor_a_silent_ece(count):
     task, results = ClassificationTask(SPEC), results_of(count)
-    told, intervals = task.remarks(results), task.told_intervals(results)
+    told, intervals = task.warnings(results), task.recorded_intervals(results)
     assert any("too few for intervals" in text for text in told) == (intervals == {}) == (count < 10)
     assert any(text.startswith("ece:") for text in told) == (count < 15)
-    assert set(task.metrics(results)) <= set(task.better)
+    assert set(task.metrics(results)) <= set(task.metric_direction)
 
 
 def test_an_interval_without_width_is_none():
@@ -81,7 +81,7 @@ def test_an_interval_without_width_is_none():
 
 def test_a_temperature_at_a_bound_in_an_old_checkpoint_is_told():
     for temperature, told in ((0.05, True), (20.0, True), (1.0, False), (0.681, False)):
-        remarks = ClassificationTask(SPEC.with_(temperature=temperature)).remarks(results_of(30))
+        remarks = ClassificationTask(SPEC.with_(temperature=temperature)).warnings(results_of(30))
         assert any(f"temperature, {temperature:g}, is a bound" in text for text in remarks) == told
 
 
@@ -98,7 +98,7 @@ def test_raters_who_were_alone_agree_with_nobody():
 
 @pytest.mark.parametrize("variance", [(0.0, 3.0), (0.1, 0.0), (0.1, math.nan)])
 def test_errors_are_not_divided_by_a_variance_of_nothing(variance):
-    task = AudiovisualTask.configured(SPEC, {"recon_scale": "variance"})
+    task = AudiovisualTask.from_options(SPEC, {"recon_scale": "variance"})
     split = labelled(3, 2, 1)
     image, audio = variance
     object.__setattr__(split, "store", SimpleNamespace(variance={"image": image, "audio": audio}))
@@ -109,8 +109,8 @@ def test_errors_are_not_divided_by_a_variance_of_nothing(variance):
 
 
 def test_a_stage_without_a_classifier_fits_no_temperature():
-    task = AudiovisualTask.configured(SPEC, {"stage": "autoencoder"})
-    spec, told = task.calibrated(results_of(100), "auto")
+    task = AudiovisualTask.from_options(SPEC, {"stage": "autoencoder"})
+    spec, told = task.calibrate(results_of(100), "auto")
     assert spec.temperature == 1 and told["fitted"] is False and "autoencoder" in told["reason"]
 
 

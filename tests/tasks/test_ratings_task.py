@@ -87,7 +87,7 @@ def test_metrics_agree_with_scipy_scikit_learn_and_pandas(tmp_path):
     for key in ("ccc", "r", "r2", "rmse", "r2_fitted", "rmse_fitted"):
         assert metrics[key] == pytest.approx((single["arousal"][key] + single["valence"][key]) / 2, rel=1e-9)
     assert checked == 18
-    assert list(metrics) == list(task.better)
+    assert list(metrics) == list(task.metric_direction)
     assert set(task.intervals(found)) <= set(metrics)
 
 
@@ -105,7 +105,8 @@ def test_one_output(tmp_path):
     task = RatingsTask(spec("valence"))
     found = results_of(data, classes=(1,))
     metrics = task.metrics(found)
-    assert list(metrics) == list(task.better) and "valence_r" not in metrics and "arousal_quantile_r" not in metrics
+    assert list(metrics) == list(task.metric_direction)
+    assert "valence_r" not in metrics and "arousal_quantile_r" not in metrics
     assert metrics["r"] == pytest.approx(stats.pearsonr(found.outputs[:, 0], data.ratings[:, 1]).statistic, rel=1e-6)
     assert list(task.table(found)) == ["Image Name", "Actual Valence", "Predicted Valence"]
     assert float(task.loss(torch.tensor([[3.0]]), {"target": torch.tensor([[1.0]])}, 0.0)["loss"]) == 4
@@ -146,7 +147,7 @@ def test_constant_predictions_are_told_and_give_no_number(tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         metrics = task.metrics(found)
-        told = task.remarks(found)
+        told = task.warnings(found)
     assert np.isnan([metrics["arousal_r"], metrics["arousal_ccc"], metrics["r"]]).all()
     assert np.isfinite([metrics["valence_r"], metrics["arousal_rmse"]]).all()
     assert any("arousal: every prediction is 4.25" in text for text in told)
@@ -156,23 +157,23 @@ def test_what_is_not_there_is_refused(tmp_path):
     data = split(tmp_path)
     data.ratings[:, 0] = np.nan
     with pytest.raises(DataError, match="no column arousal") as caught:
-        RatingsTask(spec()).usable(data, training=True)
+        RatingsTask(spec()).select_items(data, training=True)
     assert "--outputs valence" in caught.value.hint
-    RatingsTask(spec("valence")).usable(data)
+    RatingsTask(spec("valence")).select_items(data)
     with pytest.raises(DataError, match="no ratings"):
-        RatingsTask(spec()).usable(Split("train", tmp_path, data.ids, ("a", "b"), labels=np.zeros(60, np.int64)))
+        RatingsTask(spec()).select_items(Split("train", tmp_path, data.ids, ("a", "b"), labels=np.zeros(60, np.int64)))
     with pytest.raises(DataError, match="scale of 1 to 9.*trained on -1 to 1"):
-        RatingsTask(spec("valence"), scale=(-1, 1)).usable(data)
+        RatingsTask(spec("valence"), scale=(-1, 1)).select_items(data)
     with pytest.raises(UsageError, match="joy"):
         RatingsTask(spec("valence", "joy"))
     with pytest.raises(UsageError, match="--label-smoothing"):
-        RatingsTask.configured(spec(), {"label_smoothing": 0.1})
+        RatingsTask.from_options(spec(), {"label_smoothing": 0.1})
 
 
 def test_what_a_checkpoint_records_makes_the_same_task(tmp_path):
     task = RatingsTask(spec(), loss="mse+ccc:0.5", epochs=7)
     task.fit(split(tmp_path))
-    again = RatingsTask.configured(spec(), task.recorded())
+    again = RatingsTask.from_options(spec(), task.recorded_options())
     assert again.scale == (1, 9) and again.expression == "mse+ccc:0.5"
     found = results_of(split(tmp_path))
     assert again.metrics(found) == task.metrics(found)

@@ -53,6 +53,6 @@ def files_of(spec: InputSpec) -> tuple[Dataset, Callable[[Any], dict[str, Any]]]
     return PathClips(spec), collate_clips
 
 
-def noun_of(spec: InputSpec) -> str:
+def item_name(spec: InputSpec) -> str:
     """What its items are called."""
     return "images" if spec.clip is None else "clips"

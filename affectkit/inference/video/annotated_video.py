@@ -76,7 +76,7 @@ def marks_of(task: Task, seen: Sequence[tuple[int, Box, list[Any]]], *, several:
     """What is drawn of faces (number, box, row); with ``several`` in the film each carries its number."""
     marks = []
     for number, box, row in seen:
-        title, bars = task.told(row)
+        title, bars = task.describe_row(row)
         marks.append(Mark(box, f"{number} · {title}" if several else title, bars, number - 1))
     return marks
 

@@ -169,6 +169,6 @@ class Follower:
         inputs = self.task.inputs(self.context.prepare_batch(raw, self.task.spec))
 
         def call(*some: torch.Tensor | None) -> Any:
-            return self.task.predicted(self.network, *some)
+            return self.task.predict_step(self.network, *some)
 
         return forward_in_blocks(call, inputs, self.context, self.reporter).float().cpu().numpy()

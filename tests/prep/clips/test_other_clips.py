@@ -175,7 +175,7 @@ def test_emovoxceleb_has_a_label_a_frame(emo_root, tmp_path):
             checked += 1
     assert checked == 31 * len(split)
     spec = InputSpec("audiovisual", 16, 16, classes=split.classes, clip=split.store.spec)
-    task = AudiovisualTask.configured(spec, {"seed": 5, "loss": "mse"})
+    task = AudiovisualTask.from_options(spec, {"seed": 5, "loss": "mse"})
     for epoch in (None, 0, 3):
         chosen = drawn_frames(split.ids, 31, seed=5, epoch=epoch)
         wanted = split.facts["frame_labels"][np.arange(len(split)), chosen]

@@ -106,16 +106,16 @@ def test_runs_on_older_stores_go_on(root):
 def test_levels_do_not_mix(root, data, model):
     split = read_prepared(root / data)[0]["train"]
     other = ClipStore.open(root / model)
-    task = AudiovisualTask.configured(spec_of(other), {})
+    task = AudiovisualTask.from_options(spec_of(other), {})
     with pytest.raises(DataError) as found:
-        task.usable(split)
+        task.select_items(split)
     levels = {"published": "moviepy", "unit": "unit"}
     assert f"at the level {levels[data]!r} (" in found.value.message
     assert f"not {levels[model]!r} (" in found.value.message and "3.01 dB" in found.value.message
     assert ("--sound-level unit" in found.value.hint) == (model == "unit")
     assert ("again, by the same command" in found.value.hint) == (model == "published")
-    assert AudiovisualTask.configured(spec_of(ClipStore.open(root / data)), {}).usable(split)
-    assert AudiovisualTask.configured(spec_of(other, needs="image"), {}).usable(split)  # which hears nothing
+    assert AudiovisualTask.from_options(spec_of(ClipStore.open(root / data)), {}).select_items(split)
+    assert AudiovisualTask.from_options(spec_of(other, needs="image"), {}).select_items(split)  # which hears nothing
 
 
 @pytest.mark.parametrize("level", ["published", "unit"])
