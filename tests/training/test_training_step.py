@@ -12,7 +12,7 @@ from affectkit.checkpoints.checkpoint import load_model
 from affectkit.core.progress import Silent
 from affectkit.data.loading.loaders import SplitImages, collate, epoch_batches
 from affectkit.data.loading.transforms import normalise
-from affectkit.models import backbones
+from affectkit.models.backbones import BackboneFamily
 from affectkit.training import run
 from affectkit.training.resume_state import read_state, save_state
 from affectkit.training.setup import initial_model, prepare
@@ -38,7 +38,7 @@ def test_training_takes_the_steps_of_a_plain_loop(votes, tmp_path, monkeypatch, 
     run.train(chosen, reporter=Silent())
     training = prepare(chosen, reporter=Silent())
     split, spec = training.train, training.task.spec
-    plain = initial_model(chosen, backbones, spec, training.options, reporter=Silent()).train()
+    plain = initial_model(chosen, BackboneFamily(), spec, training.options, reporter=Silent()).train()
     kinds = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
     rest = {"momentum": 0.9} if optimizer == "sgd" else {}
     steps = kinds[optimizer](plain.parameters(), lr=1e-2, weight_decay=0.01, foreach=False, fused=False, **rest)
@@ -49,7 +49,7 @@ def test_training_takes_the_steps_of_a_plain_loop(votes, tmp_path, monkeypatch, 
         torch.nn.functional.cross_entropy(plain(normalise(batch["image"], spec)), target[batch["index"]]).backward()
         steps.step()
     found = load_model(tmp_path / "run" / "last.safetensors").state_dict()
-    begun = initial_model(chosen, backbones, spec, training.options, reporter=Silent()).state_dict()
+    begun = initial_model(chosen, BackboneFamily(), spec, training.options, reporter=Silent()).state_dict()
     for name, value in plain.named_parameters():
         moved, gap = (value - begun[name]).norm(), (value - found[name]).norm()
         assert moved > 0 and gap < 0.05 * moved + 1e-6, f"{name} moved by {moved} and differs by {gap}"
