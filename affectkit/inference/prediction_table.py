@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from affectkit.core.files import read_json, sync, whole_file, write_json
+from affectkit.core.identity import check_same
 from affectkit.core.names import readable
 from affectkit.core.shard_parts import (
     PART_RECORD,
@@ -44,6 +45,8 @@ FILM_PLACE = ("Frame", "Time")
 ROWS = "inference_results"
 INPUTS = "inputs.csv"
 JOURNAL = "images.jsonl.part"
+SHARED = ("paths", "recursive", "faces_by", "fit")
+"""Entries of the record that must be alike for a rerun to resume."""
 SKIPPED = "skipped.csv"
 SKIPPED_COLUMNS = (NAME, "Reason")
 RESULTS_RECORD = "inference.json"
@@ -396,24 +399,23 @@ class Output:
         if "every" in before:
             why = f"the rows in {self.folder} are those of films alone, and now there are pictures, too."
             raise UsageError(why, "Name another --results folder.")
-        same = ("paths", "recursive", "faces_by", "fit")
-        if [before.get(key) for key in same] != [self.summary.get(key) for key in same]:
-            was = " ".join(before["paths"]) + (" --recursive" if before["recursive"] else "")
-            was += f" --faces {before['faces_by']}" if before.get("faces_by") else ""
-            if "fit" in self.summary:
-                was += f" --fit {before['fit']}" if "fit" in before else ", made before the fit was recorded"
-            raise UsageError(
-                f"the rows in {self.folder} are those of: {was}.",
-                "Name the same images, another --results folder, or --force.",
-            )
+        check_same(
+            before,
+            self.summary,
+            keys=SHARED,
+            what=f"the rows in {self.folder} were made otherwise",
+            hint="Name the same images, another --results folder, or --force.",
+        )
         if self.shard is None:
             return
         found = (read_record(self.folder) or {}).get("identity", {})
-        if other := [key for key, value in self.identity.items() if found.get(key) != value]:
-            said = ", ".join(f"{key} {found.get(key)} there, {self.identity[key]} now" for key in other)
-            raise UsageError(
-                f"the rows in {self.folder} were made otherwise: {said}.", "Add --force to run this shard again."
-            )
+        check_same(
+            found,
+            self.identity,
+            keys=self.identity,
+            what=f"the rows in {self.folder} were made otherwise",
+            hint="Add --force to run this shard again.",
+        )
 
 
 def _images(rows: Iterable[list[Any]]) -> Iterator[list[list[Any]]]:

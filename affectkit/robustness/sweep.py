@@ -14,6 +14,7 @@ from torch import nn
 from affectkit.checkpoints.checkpoint import find_checkpoint, load_model, make_task, notes_on, told_fit
 from affectkit.core.csv_tables import write_table
 from affectkit.core.files import fresh_folder, read_json, write_json
+from affectkit.core.identity import check_same
 from affectkit.core.pixels import pixels_up_to
 from affectkit.core.progress import Reporter, Silent
 from affectkit.core.version import VERSION
@@ -218,13 +219,13 @@ class Sweep:
         if not isinstance(kept, dict) or not isinstance(kept.get("rows"), list):
             raise DataError(f"{record} is no record of eval-corruptions.", "Name another --results, or add --force.")
         paths = ("checkpoint", "data")  # what lies there is compared, not where it lies
-        keys = [key for key in self.identity if key not in paths and kept.get(key) != self.identity[key]]
-        if keys:
-            told = "; ".join(f"{key} {kept.get(key)} there, {self.identity[key]} now" for key in keys)
-            raise UsageError(
-                f"--results {folder} holds rows of another evaluation ({told}).",
-                "Name another --results, or add --force to replace them.",
-            )
+        check_same(
+            kept,
+            self.identity,
+            keys=[key for key in self.identity if key not in paths],
+            what=f"--results {folder} holds rows of another evaluation",
+            hint="Name another --results, or add --force to replace them.",
+        )
         self.skipped = kept.get("skipped", [])
         for row in kept["rows"]:  # JSON has no NaN
             row["metrics"] = {name: math.nan if value is None else value for name, value in row["metrics"].items()}

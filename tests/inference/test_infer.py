@@ -213,7 +213,7 @@ def test_odd_file_names_survive_the_table_and_a_resume(trained, images, tmp_path
 
 def test_a_resume_with_other_images_is_refused(trained, images, tmp_path):
     run(trained, images, results=tmp_path / "r")
-    with pytest.raises(UsageError, match="are those of"):
+    with pytest.raises(UsageError, match="were made otherwise: inputs"):
         run(trained, images / "000.png", results=tmp_path / "r", resume=True)
 
 
