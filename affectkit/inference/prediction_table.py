@@ -11,6 +11,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import IO, Any
 
+from affectkit.config import value_of
 from affectkit.core.files import read_json, sync, whole_file, write_json
 from affectkit.core.identity import check_same
 from affectkit.core.names import readable
@@ -25,7 +26,7 @@ from affectkit.core.shard_parts import (
     read_record,
     refuse_other_counts,
 )
-from affectkit.core.shards import POSITION, Listing, Shard
+from affectkit.core.shards import POSITION, Listing
 from affectkit.core.text import counted
 from affectkit.data.loading.loaders import ReadFailure
 from affectkit.data.media.file_identity import Mark
@@ -36,7 +37,7 @@ from affectkit.inference.inputs import Item
 from affectkit.inference.journal import INPUTS_COLUMNS, Journal, anew, finished_items, input_values, is_of, read_inputs
 from affectkit.inference.resume_plan import Plan, plan
 from affectkit.inference.table_files import GROWING, Rows, csv_line, growing_form, open_text, rows_text
-from affectkit.settings.evaluation import InferSettings
+from affectkit.settings.inference import InferSettings
 
 NAME = "Image Name"
 FACE_COLUMNS = ("Face", "x", "y", "width", "height", "Detector Score")
@@ -112,7 +113,7 @@ class Output:
     ) -> None:
         self.settings, self.summary, self.stdout = settings, summary, stdout
         self.items, self.listing = items, listing
-        self.shard = Shard.parse(settings.shard) if settings.shard else None
+        self.shard = value_of(settings.shard)
         self.faced, self.wide = FACE_COLUMNS[0] in header, wide
         if wide:
             header = [NAME, *FILM_PLACE, *FACE_COLUMNS, *header[1 + len(FACE_COLUMNS) * self.faced :]]

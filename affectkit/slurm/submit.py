@@ -20,12 +20,11 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from affectkit.config import option_name
+from affectkit.config import option_name, value_of
 from affectkit.core.assets import model_file
 from affectkit.core.files import fresh_folder
 from affectkit.core.progress import Reporter
 from affectkit.core.shard_parts import is_complete
-from affectkit.core.shards import Shard
 from affectkit.errors import DataError, RunError, UsageError
 from affectkit.runtime.distributed import launched_processes
 from affectkit.slurm.job import Job, Work, modified
@@ -88,8 +87,8 @@ def _check_output(batch: Batch, settings: Any) -> None:
 def _place(batch: Batch, settings: Any) -> Path | None:
     """The folder that the command writes into: of a shard, its own."""
     place = getattr(settings, batch.place) if batch.place else None
-    shard = getattr(settings, "shard", None)
-    return place if place is None or not shard else place / Shard.parse(shard).folder
+    shard = value_of(getattr(settings, "shard", None))
+    return place if place is None or shard is None else place / shard.folder
 
 
 def without_slurm(argv: Sequence[str]) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from affectkit.errors import CheckpointError, DataError, Stopped, UsageError
 from affectkit.inference import infer as module
 from affectkit.inference.infer import infer
 from affectkit.inference.inputs import find_inputs
-from affectkit.settings.evaluation import InferSettings
+from affectkit.settings.inference import InferSettings
 
 HEADER = ["Image Name", "Predicted Label", "Confidence", *CLASSES]
 

@@ -22,7 +22,7 @@ from affectkit.inference import infer as module
 from affectkit.inference import merge as merging
 from affectkit.inference.infer import infer
 from affectkit.inference.merge import merge
-from affectkit.settings.evaluation import InferSettings
+from affectkit.settings.inference import InferSettings
 
 ODD = ["a\u2028b.png", "c\x85d.png", "e\rf.png", "l\nm.png", 'g",h.png', "trailing .png"]
 

@@ -21,7 +21,7 @@ from affectkit.inference.prediction_table import FACE_COLUMNS, FILM_PLACE, FIRST
 from affectkit.inference.resume_plan import Plan, plan
 from affectkit.inference.table_files import GROWING, Rows, csv_line, growing_form, open_text, rows_text
 from affectkit.inference.video.summary import Columns
-from affectkit.settings.evaluation import InferSettings
+from affectkit.settings.inference import InferSettings
 
 VIDEO = "Video Name"
 FILM_COLUMNS = (VIDEO, *FILM_PLACE, *FACE_COLUMNS)
