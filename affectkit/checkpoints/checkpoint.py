@@ -1,4 +1,4 @@
-"""Checkpoints: one ``.safetensors`` file whose header says how to build the model. Loading runs no code from it."""
+"""Save and load checkpoints: a ``.safetensors`` file whose header describes the model. Loading runs no code from it."""
 
 from __future__ import annotations
 
@@ -31,10 +31,12 @@ KEY = "affectkit"
 
 @dataclass(frozen=True)
 class Header:
-    """What a checkpoint says about its model.
+    """Describe the model of a checkpoint.
 
     Attributes:
-        model: registry name. options: keyword arguments it was built with. spec: input, task and classes.
+        model: registry name.
+        options: keyword arguments it was built with.
+        spec: input, task and classes.
         training: summary of the run that made it (epoch, monitored metric, data fingerprint, ...).
         version: affectkit that wrote it.
     """
@@ -46,7 +48,7 @@ class Header:
     version: str = VERSION
 
     def to_text(self) -> str:
-        """The header as JSON."""
+        """Return the header as JSON."""
         return json.dumps(
             {
                 "format": FORMAT,
@@ -60,7 +62,7 @@ class Header:
 
     @classmethod
     def from_text(cls, text: str) -> Header:
-        """The inverse of ``to_text``; a CheckpointError says what is wrong."""
+        """Read what ``to_text`` gave; a CheckpointError names what is wrong."""
         try:
             values = json.loads(text)
             form = values["format"]
@@ -82,7 +84,7 @@ class Header:
 
 def _with_named(spec: Mapping[str, Any], training: Mapping[str, Any]) -> Mapping[str, Any]:
     """``spec`` with ``named`` where ``convert`` wrote it before there was that entry: numbers for names it gave to the
-    classes of published files alone, which ``training`` tells from those that were trained here."""
+    classes of published files alone, which ``training`` tells apart from those that were trained here."""
     if "published" not in training or "named" in spec:
         return spec
     classes = list(spec["classes"])
@@ -91,17 +93,17 @@ def _with_named(spec: Mapping[str, Any], training: Mapping[str, Any]) -> Mapping
 
 def save_checkpoint(path: Path, model: nn.Module, header: Header) -> None:
     """Write ``model`` and ``header`` to ``path``, whole or not at all."""
-    save_tensors(path, copied_tensors(model), header)
+    save_tensors(path, state_copy(model), header)
 
 
-def copied_tensors(model: nn.Module) -> dict[str, torch.Tensor]:
-    """What a checkpoint of ``model`` holds, in memory of its own."""
+def state_copy(model: nn.Module) -> dict[str, torch.Tensor]:
+    """Return what a checkpoint of ``model`` holds, in memory of its own."""
     # Clones, since safetensors refuses tensors that share memory.
     return {name: value.detach().cpu().contiguous().clone() for name, value in model.state_dict().items()}
 
 
 def save_tensors(path: Path, tensors: dict[str, torch.Tensor], header: Header) -> None:
-    """Write ``copied_tensors`` and ``header`` to ``path``, whole or not at all."""
+    """Write the result of ``state_copy`` and ``header`` to ``path``, whole or not at all."""
     with whole_file(path) as part:
         try:
             save_file(tensors, str(part), metadata={KEY: header.to_text()})
@@ -110,7 +112,7 @@ def save_tensors(path: Path, tensors: dict[str, torch.Tensor], header: Header) -
 
 
 def find_checkpoint(path: str | Path) -> Path:
-    """The checkpoint file that ``path`` names: itself, ``best.safetensors`` of a run folder, or a built-in model's."""
+    """Find the checkpoint of ``path``: the file, ``best.safetensors`` of a run folder, or a built-in model's."""
     built_in = model_file(path)
     if built_in is not None and Path(path).exists():
         raise UsageError(
@@ -131,7 +133,7 @@ def find_checkpoint(path: str | Path) -> Path:
 
 
 def published_header(published: Published) -> Header:
-    """What our header would say of a checkpoint that its authors published."""
+    """Return the header of ours for a checkpoint that its authors published."""
     found = {"family": published.family, "title": published.title, "precision": published.precision}
     found |= {"notes": list(published.notes)} if published.notes else {}
     counted = {"codes": published.options["codes"]} if "codes" in published.options else {}
@@ -140,7 +142,7 @@ def published_header(published: Published) -> Header:
 
 
 def read_header(path: str | Path) -> Header:
-    """The header of a checkpoint, without its tensors; of a published one, what it would be."""
+    """Read the header of a checkpoint, without its tensors; of a published one, make it."""
     path = find_checkpoint(path)
     if is_pickled(path):
         return published_header(_published(path))
@@ -173,23 +175,23 @@ def load_model(
     mask: str | None = None,
     fit: str | None = None,
 ) -> nn.Module:
-    """The model of a checkpoint, in evaluation mode, with ``spec``, ``header`` and ``checkpoint_hash`` attributes.
+    """Load the model of a checkpoint, in evaluation mode, with ``spec``, ``header`` and ``checkpoint_hash`` attributes.
 
     Args:
-        clip_weights: file with the weights of a frozen CLIP, where they are not where the checkpoint says.
+        clip_weights: file with the weights of a frozen CLIP, where they are not where the checkpoint has them.
         mode, mask: of a published CM-VQVAE, whose file does not hold them.
-        fit: how images are brought to the input size, one of ``core.spec.FITS``; None: as the header says, which
-            keeps what the checkpoint says.
+        fit: how images are brought to the input size, one of ``core.spec.FITS``; None: as in training;
+            the header keeps that.
 
     Raises:
-        UsageError: ``mode`` or ``mask`` is given for another checkpoint, which says it itself; ``fit`` for a model
+        UsageError: ``mode`` or ``mask`` is given for another checkpoint, which records it itself; ``fit`` for a model
             that takes clips.
         CheckpointError: missing, damaged, NaN in a weight, or a name that this affectkit does not know.
         DeviceError: the device is not there.
     """
     path = find_checkpoint(path)
     published = _published(path, mode=mode, mask=mask) if is_pickled(path) else None
-    check_choices(published, path, mode, mask)
+    refuse_idle_choices(published, path, mode, mask)
     header = published_header(published) if published else read_header(path)
     spec = fitted(header.spec, fit)
     target = resolve_device(device)
@@ -213,7 +215,7 @@ def load_model(
 
 
 def fitted(spec: InputSpec, fit: str | None) -> InputSpec:
-    """``spec`` with images fitted as ``--fit`` says; itself for None.
+    """Return ``spec`` with images fitted as ``--fit`` asks; itself for None.
 
     Raises:
         UsageError: there is no such fit, or the model takes clips, which are framed as its study did.
@@ -229,21 +231,21 @@ def fitted(spec: InputSpec, fit: str | None) -> InputSpec:
     return spec.with_(fit=fit)
 
 
-def told_fit(model: nn.Module) -> dict[str, str]:
-    """How images are fitted to the input of a loaded ``model``, for a record; also what its checkpoint says, where
-    that is another. Empty where it takes clips."""
+def fit_record(model: nn.Module) -> dict[str, str]:
+    """Return how images are fitted to the input of a loaded ``model``, for a record; also the fit of its checkpoint,
+    where that is another. Empty where it takes clips."""
     if model.spec.clip is not None:
         return {}
     own = model.header.spec.fit
     return {"fit": model.spec.fit, **({"checkpoint_fit": own} if own != model.spec.fit else {})}
 
 
-def notes_on(model: nn.Module) -> list[str]:
-    """What a user should know of how a checkpoint was read."""
-    told, published = told_fit(model), model.header.training.get("published", {})
+def checkpoint_notes(model: nn.Module) -> list[str]:
+    """Return notes for the user on how a checkpoint was read."""
+    fit, published = fit_record(model), model.header.training.get("published", {})
     notes = [str(note) for note in published.get("notes", ())]
-    if "checkpoint_fit" in told:
-        notes.append(f"images are fitted by --fit {told['fit']}; the checkpoint says {told['checkpoint_fit']}")
+    if "checkpoint_fit" in fit:
+        notes.append(f"images are fitted by --fit {fit['fit']}; the checkpoint has {fit['checkpoint_fit']}")
     return notes
 
 
@@ -255,7 +257,7 @@ def _published(path: Path, **choices: str | None) -> Published:
     return read_published(path, **choices)
 
 
-def check_choices(published: Published | None, path: Path, mode: str | None, mask: str | None) -> None:
+def refuse_idle_choices(published: Published | None, path: Path, mode: str | None, mask: str | None) -> None:
     """Refuse ``mode`` and ``mask`` for a file that is no published CM-VQVAE.
 
     Raises:
@@ -291,5 +293,5 @@ def load_tensors(model: nn.Module, path: Path) -> None:
 
 
 def make_task(spec: InputSpec, options: Mapping[str, Any] | None = None) -> Task:
-    """The task that ``spec`` names, with what it reads from ``options``."""
+    """Build the task that ``spec`` names, with what it reads from ``options``."""
     return TASKS.resolve(spec.task).from_options(spec, options or {})

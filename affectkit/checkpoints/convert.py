@@ -1,4 +1,4 @@
-"""From a checkpoint that a paper's authors share to one of ours: the head alone where its CLIP is OpenAI's."""
+"""Convert a checkpoint that a paper's authors share to one of ours: the head alone where its CLIP is OpenAI's."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from affectkit.checkpoints.checkpoint import check_choices, find_checkpoint, published_header, save_checkpoint
+from affectkit.checkpoints.checkpoint import find_checkpoint, published_header, refuse_idle_choices, save_checkpoint
 from affectkit.core.progress import Reporter
 from affectkit.errors import UsageError
 from affectkit.models import clip
@@ -24,12 +24,15 @@ KEEP = "keep"
 
 @dataclass(frozen=True)
 class Comparison:
-    """How the image tower in a file compares with OpenAI's.
+    """Compare the image tower in a file with OpenAI's.
 
     Attributes:
-        source: where OpenAI's were read. sha256: of theirs.
-        exact: tensors that are the same numbers. rounded: those that are OpenAI's after rounding to the precision of
-            the file. different: the names of the others. greatest: difference of any number among those.
+        source: where OpenAI's were read.
+        sha256: of theirs.
+        exact: tensors that are the same numbers.
+        rounded: those that are OpenAI's after rounding to the precision of the file.
+        different: the names of the others.
+        greatest: difference of any number among those.
     """
 
     source: str
@@ -67,8 +70,7 @@ def convert(
         force: replace ``output``.
 
     Raises:
-        UsageError: ``output`` exists, or has another ending; ``clip_weights`` is no file.
-            ``clip_weights`` for a model without CLIP.
+        UsageError: ``output`` exists, or has another ending; ``clip_weights`` is no file, or for a model without CLIP.
         CheckpointError: ``source`` is no published checkpoint that we know, or is damaged.
         DownloadError: OpenAI's weights were asked for and cannot be fetched.
     """
@@ -80,11 +82,11 @@ def convert(
             f"It is a file with OpenAI's weights, {clip.OPENAI} to fetch them, or {KEEP}.",
         )
     found = published.read_published(source, outputs, mode=mode, mask=mask)
-    check_choices(found, source, mode, mask)
-    reporter.note(f"{source}: {found.title}{_told(found.summary)}")
+    refuse_idle_choices(found, source, mode, mask)
+    reporter.note(f"{source}: {found.title}{_summary_text(found.summary)}")
     for text in found.notes:
         reporter.note(text)
-    compared = _compared(found, clip_weights, reporter)
+    compared = _compare_tower(found, clip_weights, reporter)
     head_only = compared is not None and compared.equal
     if head_only:
         found = _without_tower(found, compared)
@@ -96,20 +98,20 @@ def convert(
         "recognised": found.title,
         "family": found.family,
         "outputs": list(found.spec.classes),
-        **_clip_of(found, head_only),
+        **_clip_record(found, head_only),
         "precision": found.precision,
         "published": found.summary,
         "fit": found.spec.fit,
         "notes": list(found.notes),
-        "compared": _described(compared),
+        "compared": _comparison_record(compared),
         "tensors": len(found.state),
         "bytes_before": sizes[0],
         "bytes_after": sizes[1],
     }
 
 
-def _clip_of(found: Published, head_only: bool) -> dict[str, Any]:
-    """What is told of the CLIP in a published checkpoint, where it has one."""
+def _clip_record(found: Published, head_only: bool) -> dict[str, Any]:
+    """Return what is recorded of the CLIP in a published checkpoint, where it has one."""
     model = found.options.get("clip_model")
     return (
         {} if model is None else {"clip": model["name"], "clip_sha256": model["sha256"], "clip_carried": not head_only}
@@ -117,7 +119,7 @@ def _clip_of(found: Published, head_only: bool) -> dict[str, Any]:
 
 
 def compare(given: Mapping[str, torch.Tensor], openai: Mapping[str, torch.Tensor]) -> Comparison:
-    """How the tensors ``given`` compare with OpenAI's, in single precision, of the same names.
+    """Compare the tensors ``given`` with OpenAI's, in single precision, of the same names.
 
     A tensor in half precision is OpenAI's where it is theirs rounded to half; one in single precision where it is
     theirs to the last bit, or theirs rounded to half and back.
@@ -140,7 +142,7 @@ def compare(given: Mapping[str, torch.Tensor], openai: Mapping[str, torch.Tensor
 
 
 def megabytes(count: int) -> str:
-    """A number of bytes for reading."""
+    """Format a number of bytes for reading."""
     return f"{count / 1e6:,.1f} MB"
 
 
@@ -177,13 +179,13 @@ def check_output(output: Path, source: Path, *, force: bool) -> None:
         raise UsageError(f"{output} cannot be made: {there} cannot be written to.")
 
 
-def _told(summary: Mapping[str, Any]) -> str:
-    """The numbers beside the weights, in words."""
+def _summary_text(summary: Mapping[str, Any]) -> str:
+    """Describe the numbers beside the weights in words."""
     return "".join(f", {name} {value}" for name, value in summary.items() if not isinstance(value, list))
 
 
-def _compared(found: Published, clip_weights: str | None, reporter: Reporter) -> Comparison | None:
-    """The comparison with OpenAI's tower that was asked for, with a note on it; None where there is none."""
+def _compare_tower(found: Published, clip_weights: str | None, reporter: Reporter) -> Comparison | None:
+    """Return the comparison with OpenAI's tower that was asked for, with a note on it; None where there is none."""
     if "clip_model" not in found.options:
         if clip_weights is not None:
             raise UsageError(f"--clip-weights has no effect: {found.title} is not on CLIP.", "Leave it out.")
@@ -206,11 +208,11 @@ def _compared(found: Published, clip_weights: str | None, reporter: Reporter) ->
     state = {name: value.detach().float() for name, value in tower.state_dict().items()}
     source = where or f"open_clip's {clip.OPENAI}"
     result = replace(compare(published.tower_state(found), state), source=source, sha256=clip.tower_hash(tower))
-    _tell(result, choice.name, reporter)
+    _report(result, choice.name, reporter)
     return result
 
 
-def _tell(result: Comparison, name: str, reporter: Reporter) -> None:
+def _report(result: Comparison, name: str, reporter: Reporter) -> None:
     count = result.exact + result.rounded + len(result.different)
     what = f"OpenAI's {name} ({result.source})"
     if result.equal:
@@ -229,13 +231,13 @@ def _tell(result: Comparison, name: str, reporter: Reporter) -> None:
 
 
 def _without_tower(found: Published, compared: Comparison) -> Published:
-    """The same model, with CLIP by name and hash."""
+    """Return the same model, with CLIP by name and hash."""
     choice = replace(clip.ClipChoice(**found.options["clip_model"]), sha256=compared.sha256)
     head = {name: value for name, value in found.state.items() if name.startswith(HEAD)}
     return replace(found, state=head, options={"clip_model": choice.to_dict()})
 
 
-def _described(compared: Comparison | None) -> dict[str, Any] | None:
+def _comparison_record(compared: Comparison | None) -> dict[str, Any] | None:
     if compared is None:
         return None
     return {

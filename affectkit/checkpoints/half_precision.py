@@ -1,4 +1,4 @@
-"""A checkpoint in half precision: half the bytes, the same network to about three digits of each weight."""
+"""Write a checkpoint in half precision: half the bytes, the same network to about three digits of each weight."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ def halve(source: Path, output: Path, *, force: bool = False) -> dict[str, Any]:
     """Write the checkpoint ``source`` with its weights rounded to half precision; computing stays in single.
 
     Args:
-        source: a checkpoint of affectkit, or a run folder. output: a ``.safetensors`` file. force: replace it.
+        source: a checkpoint of affectkit, or a run folder.
+        output: a ``.safetensors`` file.
+        force: replace it.
 
     Returns:
         what was done: paths, sizes in bytes, and the greatest change of a weight in shares of its tensor's greatest.

@@ -100,4 +100,4 @@ def _verdict(problems: list[Any]) -> str:
     """What is wrong, in words."""
     if not problems:
         return "Nothing is wrong with this environment."
-    return "\n".join(f"{p.severity}: {p.what}\n  why:  {p.why}\n  mend: {p.mend}" for p in problems)
+    return "\n".join(f"{p.severity}: {p.what}\n  why:  {p.why}\n  fix:  {p.fix}" for p in problems)

@@ -17,7 +17,7 @@ from affectkit.cli.console import Console
 from affectkit.config import Resolved, default_of, field_type, option_name, resolve
 from affectkit.errors import UsageError
 from affectkit.runtime.distributed import launched_processes
-from affectkit.slurm.job_policy import Batch
+from affectkit.slurm.job_policy import JobPolicy
 
 OUTPUT = "Output"
 
@@ -57,7 +57,7 @@ def command(
     settings: type,
     *,
     extra: dict[str, tuple[Any, Any]] | None = None,
-    slurm: Batch | None = None,
+    slurm: JobPolicy | None = None,
 ) -> Callable[[Body], Body]:
     """Register a function of (resolved settings, console) as the command ``name``.
 
@@ -75,7 +75,7 @@ def command(
             asked = more.pop("slurm", None)
             console = Console(json=shared["json"], quiet=shared["quiet"], debug=shared["debug"], extra=more)
             with console.guard():
-                if slurm is None or not slurm.several:
+                if slurm is None or not slurm.supports_distributed:
                     _refuse_several(name)
                 flags = {key: value or None if isinstance(value, list) else value for key, value in given.items()}
                 resolved = resolve(settings, flags=flags, file=shared["config"])
@@ -85,7 +85,6 @@ def command(
                     _submit(asked, name, slurm, resolved, console)
 
         parameters = [_parameter(entry, settings) for entry in fields(settings)]
-        parameters += [_older_option(entry, settings) for entry in fields(settings) if entry.metadata["older"]]
         parameters += [
             inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, default=option, annotation=kind)
             for key, (kind, option) in {**extra, **SHARED}.items()
@@ -106,7 +105,7 @@ def _refuse_several(name: str) -> None:
         )
 
 
-def _submit(asked: str, name: str, batch: Batch, resolved: Resolved[Any], console: Console) -> None:
+def _submit(asked: str, name: str, policy: JobPolicy, resolved: Resolved[Any], console: Console) -> None:
     """Hand the command to a scheduler instead of running it, and say how to follow it."""
     from affectkit.slurm.submit import submit
 
@@ -114,7 +113,7 @@ def _submit(asked: str, name: str, batch: Batch, resolved: Resolved[Any], consol
         asked,
         sys.argv[1:],
         name=name,
-        batch=batch,
+        policy=policy,
         settings=resolved.settings,
         reporter=console,
         forced_by_file=resolved.sources.get("force", "").startswith("file"),
@@ -153,13 +152,6 @@ def _parameter(entry: Field[Any], owner: type) -> inspect.Parameter:
             autocompletion=values,
         )
     return inspect.Parameter(entry.name, inspect.Parameter.KEYWORD_ONLY, default=option, annotation=Optional[kind])  # noqa: UP045
-
-
-def _older_option(entry: Field[Any], owner: type) -> inspect.Parameter:
-    """Take an option under the name that it had before, which help does not show."""
-    name, (kind, _) = entry.metadata["older"], field_type(entry, owner)
-    option = typer.Option(None, "--" + name.replace("_", "-"), hidden=True)
-    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=option, annotation=Optional[kind])  # noqa: UP045
 
 
 def _help(entry: Field[Any]) -> str:

@@ -42,24 +42,24 @@ def register(app: typer.Typer) -> None:
         """Fetch the files of a Zenodo record, or one file, with checksum and resume.
 
         A file has its name only when it is whole and its checksum fits; what was cut off stands beside it as .part, and
-        the same command goes on from there. Files that are there already are not fetched again.
+        the same command resumes it. Files that are there already are not fetched again.
 
         Example: affectkit pull zenodo:18736264 --output weights
         """
-        from affectkit.download.zenodo import choose, look_up, size_text
-        from affectkit.download.zenodo import pull as run
+        from affectkit.download.transfer import size_text
+        from affectkit.download.zenodo import download, resolve_source, select_files
 
         s = resolved.settings
         if s.show:
-            found = look_up(s.source, checksum=s.checksum, reporter=console)
-            files = choose(found, s.file)
+            found = resolve_source(s.source, checksum=s.checksum, reporter=console)
+            files = select_files(found, s.file)
             rows = [{"name": one.name, "size": one.size, "checksum": one.checksum or None, "url": one.url}
                     for one in files]  # fmt: skip
             console.result({"source": found.source, "title": found.title, "page": found.page, "files": rows})
             cells = [[one.name, size_text(one.size), one.checksum or "none known"] for one in files]
             console.table(["file", "size", "checksum"], cells, title=f"{found.source}: {found.title or found.page}")
             return
-        summary = run(s.source, s.output, names=s.file, checksum=s.checksum, force=s.force, reporter=console)
+        summary = download(s.source, s.output, names=s.file, checksum=s.checksum, force=s.force, reporter=console)
         console.result(summary)
         cells = [[row["path"], size_text(row["size"]), row["checksum"], row["status"]] for row in summary["files"]]
         console.table(["file", "size", "checksum", ""], cells)

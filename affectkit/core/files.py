@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import json
 import os
-import shutil
 import tempfile
 from collections.abc import Collection, Iterator
 from pathlib import Path, PurePosixPath
@@ -17,57 +16,24 @@ from affectkit.errors import DataError, UsageError
 
 
 @contextlib.contextmanager
-def whole_file(path: Path, *, alone: bool = False, durable: bool = True) -> Iterator[Path]:
-    """Give a temporary path beside ``path``, which is renamed onto it when the block ends well.
-
-    Args:
-        path: the file to be made; its folder is made where it is not there.
-        alone: no other process writes this file meanwhile. The temporary path then has one name, under which nothing
-            stands yet, so that what a kill leaves is replaced by the next run.
-        durable: flush file and folder to the disk, which for thousands of small files takes most of the time.
+def whole_file(path: Path) -> Iterator[Path]:
+    """A temporary path beside ``path``; renamed onto it, after a flush to disk, when the block ends well.
 
     >>> with whole_file(Path("table.csv")) as part:             # doctest: +SKIP
     ...     part.write_text("a,b")
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    if alone:
-        part = path.with_name(f".{path.name}.part")
-        part.unlink(missing_ok=True)
-    else:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-        os.close(handle)
-        part = Path(name)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    os.close(handle)
+    part = Path(name)
     try:
         yield part
-        if not alone:  # mkstemp's files are for their owner alone
-            part.chmod(0o666 & ~_umask())
-        if durable:
-            sync(part)
-        os.replace(part, path)
-        if durable:
-            sync(path.parent)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def whole_folder(path: Path) -> Iterator[Path]:
-    """Give a new folder beside ``path``, which is renamed to it, its files flushed, when the block ends well.
-
-    Args:
-        path: the folder to be made; it must not be there, or be empty.
-    """
-    part = path.with_name(f".{path.name}.part-{os.getpid()}")
-    try:
-        part.mkdir(parents=True)
-        yield part
-        for file in part.iterdir():
-            sync(file)
+        part.chmod(0o666 & ~_umask())
         sync(part)
         os.replace(part, path)
         sync(path.parent)
     finally:
-        shutil.rmtree(part, ignore_errors=True)
+        part.unlink(missing_ok=True)
 
 
 def inner_path(name: str, endings: Collection[str], ending: str) -> PurePosixPath:

@@ -1,4 +1,4 @@
-"""The environment check behind ``affectkit doctor``: what is installed, what is there, what will go wrong.
+"""Check the environment for ``affectkit doctor``: what is installed, what is there, what will go wrong.
 
 Importing this loads nothing heavy, and ``examine`` does not either: everything that loads compiled code (torch,
 torchvision, torchaudio, cv2, av) is tried in a process of its own, so that a build that takes Python down with it
@@ -22,7 +22,7 @@ from typing import Any
 
 from affectkit.core.files import cache_folder
 from affectkit.core.libraries import BUILT_AGAINST_TORCH, INSTALLED_AS, fault_of
-from affectkit.doctor.import_trials import TRIALS, run_trials
+from affectkit.doctor.import_checks import CHECKS, run_checks
 from affectkit.doctor.packages import (
     Problem,
     first_versions,
@@ -31,7 +31,7 @@ from affectkit.doctor.packages import (
     package_problems,
 )
 
-__all__ = ["CachePlace", "Examination", "Problem", "cache_places", "examine"]
+__all__ = ["CacheFolder", "EnvironmentReport", "Problem", "cache_folders", "examine"]
 
 OFFLINE = (
     "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE", "WANDB_MODE", "HF_HUB_DISABLE_TELEMETRY",
@@ -50,8 +50,8 @@ MAX_ENTRIES = 200_000
 
 
 @dataclass(frozen=True)
-class CachePlace:
-    """A folder in which files are kept between runs; sizes in bytes (``complete`` is False where counting stopped)."""
+class CacheFolder:
+    """Describe a folder of files kept between runs; sizes in bytes, ``complete`` False where counting stopped."""
 
     name: str
     path: str
@@ -63,8 +63,8 @@ class CachePlace:
 
 
 @dataclass
-class Examination:
-    """What ``examine`` found.
+class EnvironmentReport:
+    """Hold what ``examine`` found.
 
     Attributes:
         versions: version of each package; None where it is not installed.
@@ -86,7 +86,7 @@ class Examination:
     ffmpeg: dict[str, Any] = field(default_factory=dict)
     pyav: dict[str, str] = field(default_factory=dict)
     cascade: dict[str, Any] = field(default_factory=dict)
-    caches: list[CachePlace] = field(default_factory=list)
+    caches: list[CacheFolder] = field(default_factory=list)
     offline: dict[str, str] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
 
@@ -96,52 +96,50 @@ class Examination:
         return not any(problem.severity == "error" for problem in self.problems)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON, with ``ok``."""
-        return {**asdict(self), "ok": self.ok}
+        """Return plain values for JSON, with ``ok``; each problem's ``fix`` also under its former name ``mend``."""
+        problems = [{**asdict(problem), "mend": problem.fix} for problem in self.problems]
+        return {**asdict(self), "problems": problems, "ok": self.ok}
 
 
-def examine() -> Examination:
-    """Look at this environment; takes about as long as importing torch. Never raises for what it finds."""
+def examine() -> EnvironmentReport:
+    """Examine this environment; takes about as long as importing torch. Never raises for what it finds."""
     offline = {name: os.environ[name] for name in OFFLINE if name in os.environ}
     # Albumentations asks the package index for news on import; nothing that is started here shall.
     os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
     installed = installed_versions()
-    trials = run_trials(tuple(TRIALS))
-    torch = trials.get("torch", {})
-    found = Examination(
+    checks = run_checks(tuple(CHECKS))
+    torch = checks.get("torch", {})
+    found = EnvironmentReport(
         versions=known_versions(installed),
         machine=_machine(),
         device={key: torch[key] for key in DEVICE_KEYS if key in torch},
         cuda=torch.get("cuda", []),
         ffmpeg=_ffmpeg(),
-        pyav=trials.get("av", {}).get("libraries", {}),
-        cascade=trials.get("cv2", {}).get("cascade", {}),
-        caches=[_cache_place(name, path) for name, path in cache_places().items()],
+        pyav=checks.get("av", {}).get("libraries", {}),
+        cascade=checks.get("cv2", {}).get("cascade", {}),
+        caches=[_cache_folder(name, path) for name, path in cache_folders().items()],
         offline=offline,
     )
-    failed = [] if torch.get("error") else [name for name, result in trials.items() if result.get("error")]
+    failed = [] if torch.get("error") else [name for name, result in checks.items() if result.get("error")]
     problems = [
         *package_problems(installed, failed),
-        *_trial_problems(trials, installed),
+        *_import_problems(checks, installed),
         *_device_problems(torch),
-        *_video_problems(found.ffmpeg, trials.get("cv2", {})),
+        *_video_problems(found.ffmpeg, checks.get("cv2", {})),
         *_machine_problems(found.machine),
-        *(problem for place in found.caches for problem in _cache_problems(place)),
+        *(problem for cache in found.caches for problem in _cache_problems(cache)),
     ]
     found.problems = sorted(problems, key=lambda problem: problem.severity != "error")
     return found
 
 
-# ------------------------------------------------------------------------------------- what the trials came to
-
-
-def _trial_problems(trials: Mapping[str, Mapping[str, Any]], installed: Mapping[str, list[str]]) -> list[Problem]:
+def _import_problems(checks: Mapping[str, Mapping[str, Any]], installed: Mapping[str, list[str]]) -> list[Problem]:
     problems, versions = [], first_versions(installed)
-    for name, result in trials.items():
+    for name, result in checks.items():
         error = result.get("error")
         if not error or not any(known in versions for known in INSTALLED_AS.get(name, (name,))):
             continue  # a package that is not there has its own problem
-        if name in BUILT_AGAINST_TORCH and trials.get("torch", {}).get("error"):
+        if name in BUILT_AGAINST_TORCH and checks.get("torch", {}).get("error"):
             continue  # it fails because torch does
         fault = fault_of(name, error, versions)
         problems.append(Problem("error", fault.message.rstrip("."), "what needs it will fail", fault.hint))
@@ -162,17 +160,17 @@ def _device_problems(torch: Mapping[str, Any]) -> list[Problem]:
     if torch.get("arithmetic") is False:
         what = f"{torch['auto']} computes wrongly in {torch['precision']}"
         why = "a product of small whole numbers did not come out exact"
-        problems.append(Problem("error", what, why, "Mend the driver, or use --device cpu."))
+        problems.append(Problem("error", what, why, "Fix the driver, or use --device cpu."))
     graphics = _nvidia_smi() if torch and not torch.get("cuda") and not torch.get("error") else 0
     if graphics:
         what = f"nvidia-smi lists {graphics} GPU{'s' * (graphics > 1)}, torch uses none"
-        mend = "Install a CUDA build of torch for this driver (https://pytorch.org/get-started/locally)."
-        problems.append(Problem("warning", what, torch.get("why_no_cuda", ""), mend))
+        fix = "Install a CUDA build of torch for this driver (https://pytorch.org/get-started/locally)."
+        problems.append(Problem("warning", what, torch.get("why_no_cuda", ""), fix))
     return problems
 
 
 def _nvidia_smi() -> int:
-    """The number of GPUs that nvidia-smi lists; 0 where it is missing or fails."""
+    """Return the number of GPUs that nvidia-smi lists; 0 where it is missing or fails."""
     path = shutil.which("nvidia-smi")
     output = _output([path, "-L"]) if path else ""
     return len(re.findall(r"^GPU \d+:", output, flags=re.MULTILINE))
@@ -182,7 +180,7 @@ def _nvidia_smi() -> int:
 
 
 def _ffmpeg() -> dict[str, Any]:
-    """The ffmpeg that moviepy starts: $FFMPEG_BINARY, else what imageio-ffmpeg brings or finds."""
+    """Return the ffmpeg that moviepy starts: $FFMPEG_BINARY, else what imageio-ffmpeg brings or finds."""
     asked = os.environ.get("FFMPEG_BINARY", "ffmpeg-imageio")
     source = "$FFMPEG_BINARY"
     if asked == "ffmpeg-imageio":
@@ -205,7 +203,7 @@ def _ffmpeg() -> dict[str, Any]:
 
 
 def _output(command: Sequence[str]) -> str:
-    """What ``command`` prints; empty where it fails or hangs."""
+    """Return what ``command`` prints; empty where it fails or hangs."""
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, errors="replace", timeout=15, stdin=subprocess.DEVNULL, check=True
@@ -218,14 +216,14 @@ def _output(command: Sequence[str]) -> str:
 def _video_problems(ffmpeg: Mapping[str, Any], cv2: Mapping[str, Any]) -> list[Problem]:
     problems = []
     if ffmpeg["problem"]:
-        mend = "pip install --force-reinstall imageio-ffmpeg, or set FFMPEG_BINARY to an ffmpeg program."
-        problems.append(Problem("warning", f"no ffmpeg: {ffmpeg['problem']}", "moviepy needs it for sound", mend))
+        fix = "pip install --force-reinstall imageio-ffmpeg, or set FFMPEG_BINARY to an ffmpeg program."
+        problems.append(Problem("warning", f"no ffmpeg: {ffmpeg['problem']}", "moviepy needs it for sound", fix))
     cascade = cv2.get("cascade")
     if cascade and not cascade["loads"]:
         what = "OpenCV's face cascade " + ("does not load" if cascade["exists"] else "is missing")
         detail = cascade.get("problem") or str(cascade["path"])
-        mend = 'pip install --force-reinstall "opencv-python-headless>=4.10,<5"'
-        problems.append(Problem("error", f"{what} ({detail})", "faces in videos are found with it", mend))
+        fix = 'pip install --force-reinstall "opencv-python-headless>=4.10,<5"'
+        problems.append(Problem("error", f"{what} ({detail})", "faces in videos are found with it", fix))
     return problems
 
 
@@ -246,19 +244,19 @@ def _machine() -> dict[str, Any]:
 
 
 def _cpus() -> int:
-    """Processors that this process may use, which a container or a scheduler can make fewer than there are."""
+    """Count the processors that this process may use: in a container or a job fewer than there are."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def _memory() -> tuple[int | None, int | None]:
-    """Memory of the machine or the container and what is free of the machine's, in bytes."""
+    """Return the memory of the machine or the container and what is free of the machine's, in bytes."""
     try:
         import psutil
 
         memory = psutil.virtual_memory()
-    except Exception:  # the report says already that psutil is missing
+    except Exception:  # the report lists psutil as missing already
         return None, None
     total, available = int(memory.total), int(memory.available)
     with contextlib.suppress(OSError, ValueError):  # "max" where there is no limit
@@ -267,7 +265,7 @@ def _memory() -> tuple[int | None, int | None]:
 
 
 def _shared_memory() -> int | None:
-    """Size of /dev/shm in bytes; 0 where Linux has none, None on other systems."""
+    """Return the size of /dev/shm in bytes; 0 where Linux has none, None on other systems."""
     if not sys.platform.startswith("linux"):
         return None
     try:
@@ -277,7 +275,7 @@ def _shared_memory() -> int | None:
 
 
 def _open_files() -> int | None:
-    """How many files a process may open; None where there is no such limit."""
+    """Return how many files a process may open; None where there is no such limit."""
     try:
         import resource
     except ImportError:  # Windows
@@ -313,8 +311,8 @@ def _machine_problems(machine: Mapping[str, Any]) -> list[Problem]:
 # ------------------------------------------------------------------------------------------------------- caches
 
 
-def cache_places() -> dict[str, Path]:
-    """Where downloads and other things that can be made again are kept, by name."""
+def cache_folders() -> dict[str, Path]:
+    """Return the folders of downloads and other things that can be made again, by name."""
     base = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
     home = Path(os.environ.get("HF_HOME") or base / "huggingface").expanduser()
     hub = os.environ.get("HF_HUB_CACHE") or os.environ.get("HUGGINGFACE_HUB_CACHE") or home / "hub"
@@ -325,10 +323,10 @@ def cache_places() -> dict[str, Path]:
     }
 
 
-def _cache_place(name: str, path: Path) -> CachePlace:
+def _cache_folder(name: str, path: Path) -> CacheFolder:
     exists = path.is_dir()
     size, complete = _folder_size(path) if exists else (0, True)
-    # The folder is not made just to look at it: what counts is the nearest one that is there.
+    # The folder is not made for the check: what counts is the nearest one that is there.
     nearest = next((parent for parent in (path, *path.absolute().parents) if parent.exists()), Path("/"))
     writable = False
     with contextlib.suppress(OSError), tempfile.TemporaryFile(dir=nearest):
@@ -336,11 +334,11 @@ def _cache_place(name: str, path: Path) -> CachePlace:
     free = None
     with contextlib.suppress(OSError):
         free = shutil.disk_usage(nearest).free
-    return CachePlace(name, str(path), exists, size, complete, free, writable)
+    return CacheFolder(name, str(path), exists, size, complete, free, writable)
 
 
 def _folder_size(root: Path) -> tuple[int, bool]:
-    """Bytes of the files below ``root``, links not followed, and whether all were counted."""
+    """Count the bytes of the files below ``root``, links not followed, and whether all were counted."""
     size = count = 0
     pending = [str(root)]
     while pending:
@@ -357,15 +355,15 @@ def _folder_size(root: Path) -> tuple[int, bool]:
     return size, True
 
 
-def _cache_problems(context: CachePlace) -> list[Problem]:
-    variable = CACHE_VARIABLES[context.name]
-    if not context.writable:
-        own = context.name == "affectkit"
+def _cache_problems(cache: CacheFolder) -> list[Problem]:
+    variable = CACHE_VARIABLES[cache.name]
+    if not cache.writable:
+        own = cache.name == "affectkit"
         why = "affectkit keeps there what it has read once" if own else "weights cannot be downloaded into it"
-        mend = f"Set {variable} to a folder that can be written."
-        return [Problem("error" if own else "warning", f"{context.path} cannot be written", why, mend)]
-    if context.free is not None and context.free < MIN_FREE_DISK:
-        what = f"{_size(context.free)} are free on the disk of {context.path}"
+        fix = f"Set {variable} to a folder that can be written."
+        return [Problem("error" if own else "warning", f"{cache.path} cannot be written", why, fix)]
+    if cache.free is not None and cache.free < MIN_FREE_DISK:
+        what = f"{_size(cache.free)} are free on the disk of {cache.path}"
         why = "weights of one model take 50 MiB to 2 GiB"
         return [Problem("warning", what, why, f"Free some, or set {variable} to a folder on another disk.")]
     return []

@@ -1,4 +1,4 @@
-"""What the versions of the installed packages show. Reads metadata alone and imports none of the packages."""
+"""Check the versions of the installed packages. Reads metadata alone and imports none of the packages."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SHOWN = (
     "psutil", "huggingface_hub", "typer", "rich", "submitit", "dask", "joblib", "wandb",
 )  # fmt: skip
 
-# Bounds that the project sets for a reason worth telling: package, allowed versions, severity, why.
+# Bounds that the project sets for a reason that is reported: package, allowed versions, severity, why.
 REASONS = {
     "typer": ("<0.29", "warning", "0.29 imports pydantic at start, which makes every command about 0.1 s slower"),
     "albumentations": ("==2.0.8", "error", "other versions draw other augmentations under the same names"),
@@ -30,16 +30,16 @@ REASONS = {
 
 @dataclass(frozen=True)
 class Problem:
-    """Something to look at: ``severity`` (``"error"`` or ``"warning"``), what it is, why it matters, how to mend it."""
+    """Describe a problem: ``severity`` (``"error"`` or ``"warning"``), what it is, why it matters, how to fix it."""
 
     severity: str
     what: str
     why: str
-    mend: str
+    fix: str
 
 
 def installed_versions() -> dict[str, list[str]]:
-    """Versions by normalised package name, the one that is imported first; more than one where metadata is torn.
+    """Return versions by normalised package name, the one that is imported first; more than one where metadata is torn.
 
     A copy in a folder further down ``sys.path`` is hidden by the first and does not count.
     """
@@ -66,22 +66,23 @@ def _normal(name: str) -> str:
 
 
 def known_versions(installed: Mapping[str, list[str]]) -> dict[str, str | None]:
-    """The version of Python, affectkit and each package of ``SHOWN``; None where it is not installed."""
+    """Return the version of Python, affectkit and each package of ``SHOWN``; None where it is not installed."""
     found: dict[str, str | None] = {"python": platform.python_version(), "affectkit": VERSION}
     for name in SHOWN:
         found[name] = installed.get(_normal(name), [None])[0]
     return found
 
 
-def package_problems(installed: Mapping[str, list[str]], told: Collection[str] = ()) -> list[Problem]:
-    """Problems that the versions alone show.
+def package_problems(installed: Mapping[str, list[str]], failed: Collection[str] = ()) -> list[Problem]:
+    """Return the problems that the versions alone show.
 
     Args:
-        installed: what ``installed_versions`` gave. told: packages that were tried and did not load, which is said.
+        installed: what ``installed_versions`` gave.
+        failed: packages that were imported and did not load, which is reported apart.
     """
     return [
         *_torn(installed),
-        *_trio(installed, told),
+        *_trio(installed, failed),
         *_opencv(installed),
         *_albumentationsx(installed),
         *_bounds(installed),
@@ -94,18 +95,18 @@ def _torn(installed: Mapping[str, list[str]]) -> list[Problem]:
         Problem(
             "warning",
             f"{name} is recorded in several versions: {', '.join(versions)}",
-            "an upgrade was cut off, and nobody can tell which files are there",
-            f"pip uninstall -y {name} (until it says that it is not installed), then pip install {name}",
+            "an upgrade was cut off, and nothing shows which files are there",
+            f"pip uninstall -y {name} (until it reports that it is not installed), then pip install {name}",
         )
         for name, versions in installed.items()
         if len(versions) > 1 and name in shown
     ]
 
 
-def _trio(installed: Mapping[str, list[str]], told: Collection[str]) -> list[Problem]:
+def _trio(installed: Mapping[str, list[str]], failed: Collection[str]) -> list[Problem]:
     versions = first_versions(installed)
     trio = trio_of(versions.get("torch"))
-    faults = [name for name in (trio.misfits(versions) if trio else ()) if name not in told]
+    faults = [name for name in (trio.misfits(versions) if trio else ()) if name not in failed]
     if not faults:
         return []
     there = ", ".join(f"{name} {versions[name]}" for name in ("torch", *faults))
@@ -114,12 +115,12 @@ def _trio(installed: Mapping[str, list[str]], told: Collection[str]) -> list[Pro
 
 
 def first_versions(installed: Mapping[str, list[str]]) -> dict[str, str]:
-    """The version of each package that is imported."""
+    """Return the version of each package that is imported."""
     return {name: versions[0] for name, versions in installed.items()}
 
 
 def _minor(versions: list[str] | None) -> str:
-    """``2.12`` of ``2.12.1+cu130``; empty where there is none."""
+    """Return ``2.12`` of ``2.12.1+cu130``; empty where there is none."""
     match = re.match(r"\d+\.\d+", versions[0]) if versions else None
     return match[0] if match else ""
 
@@ -164,7 +165,7 @@ def _albumentationsx(installed: Mapping[str, list[str]]) -> list[Problem]:
 
 
 def _own_metadata() -> tuple[list[str], str]:
-    """affectkit's requirements and the Pythons it is for; empty where its source is run without an installation."""
+    """Return affectkit's requirements and the Pythons it is for; empty where it runs without an installation."""
     try:
         own = importlib.metadata.distribution("affectkit")
         return own.requires or [], own.metadata["Requires-Python"] or ""
@@ -177,8 +178,8 @@ def _bounds(installed: Mapping[str, list[str]]) -> list[Problem]:
         from packaging.requirements import Requirement
         from packaging.specifiers import SpecifierSet
     except ImportError:
-        mend = "pip install packaging"
-        return [Problem("error", "packaging is not installed", "matplotlib and huggingface_hub need it", mend)]
+        fix = "pip install packaging"
+        return [Problem("error", "packaging is not installed", "matplotlib and huggingface_hub need it", fix)]
     lines, pythons = _own_metadata()
     problems = []
     if not SpecifierSet(pythons).contains(platform.python_version(), prereleases=True):
@@ -186,17 +187,17 @@ def _bounds(installed: Mapping[str, list[str]]) -> list[Problem]:
         problems.append(Problem("error", what, f"affectkit is for Python {pythons}", "install it under one of these"))
     wanted = {_normal(item.name): item for item in map(Requirement, lines) if _applies(item)}
     for name, (bound, _, _) in REASONS.items():
-        if name != "opencv":  # looked at apart, since it has several names
+        if name != "opencv":  # checked apart, since it has several names
             wanted.setdefault(name, Requirement(f"{name}{bound}"))
     known = trio_of(installed.get("torch", [None])[0]) is not None
     for name, item in wanted.items():
         version = installed.get(name, [None])[0]
         if known and version and name in ("torch", *BUILT_AGAINST_TORCH):
-            continue  # older than pip takes today, but they work together, or it is said already that they do not
+            continue  # older than pip takes today, but they work together, or it is reported already that they do not
         if version is not None and _allowed(item.specifier, version):
             continue
         if name == "opencv-python-headless" and version and version.startswith("5."):
-            continue  # said already
+            continue  # reported already
         problems.append(_bound_problem(item, name, version))
     return problems
 
@@ -214,10 +215,10 @@ def _allowed(specifier: Any, version: str) -> bool:
 
 def _bound_problem(item: Any, name: str, version: str | None) -> Problem:
     bound, severity, why = REASONS.get(name, ("", "error", ""))
-    mend = f'pip install "{item.name}{item.specifier}"'
+    fix = f'pip install "{item.name}{item.specifier}"'
     if version is None:
-        return Problem("error", f"{name} is not installed", f"affectkit needs {item.name}{item.specifier}", mend)
-    # The told reason is about the told bound: typer 0.25 is too old, and nothing is slow about it.
+        return Problem("error", f"{name} is not installed", f"affectkit needs {item.name}{item.specifier}", fix)
+    # The reason given is about the bound given: typer 0.25 is too old, and nothing is slow about it.
     if not bound or _allowed(type(item.specifier)(bound), version):
         severity, why = "error", f"affectkit is made for and tested with {item.name}{item.specifier}"
-    return Problem(severity, f"{name} {version or '(no version)'} is installed", why, mend)
+    return Problem(severity, f"{name} {version or '(no version)'} is installed", why, fix)

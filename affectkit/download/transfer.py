@@ -1,4 +1,4 @@
-"""One file over HTTP: continued where it was cut, checked whole, and only then under its name.
+"""Download one file over HTTP: continued where it was cut, checked whole, and only then under its name.
 
 What has arrived stands in a ``.part`` file whose name follows from the checksum, so that a run after a kill finds it
 and continues.
@@ -31,19 +31,19 @@ TIMEOUT = (10.0, 30.0)
 """Seconds to wait for a connection, and for the next bytes."""
 CHUNK = 1 << 16
 TRIES = 5
-"""How often in a row a transfer that was cut is taken up without a byte gained."""
+"""How often in a row a transfer that was cut is resumed without a byte gained."""
 PAUSE = 1.0
-"""Seconds before a transfer is taken up, times the number of the try."""
+"""Seconds before a transfer is resumed, times the number of the try."""
 HEADERS = {"User-Agent": f"affectkit/{VERSION}", "Accept-Encoding": "identity"}
 
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """A file to fetch.
+    """Describe a file to download.
 
     Attributes:
         name: under which it is kept, relative to the output folder.
-        size: bytes; None where only the transfer will tell.
+        size: bytes; None where only the transfer shows it.
         checksum: ``"md5:..."`` or of another algorithm of hashlib; empty where none is known.
     """
 
@@ -53,37 +53,37 @@ class RemoteFile:
     checksum: str = ""
 
 
-class _Cut(Exception):
+class _ConnectionLost(Exception):
     """The connection ended before the file did."""
 
 
 def size_text(count: int | None) -> str:
-    """A number of bytes for reading."""
+    """Format a number of bytes for reading."""
     if count is None:
         return "size unknown"
     return f"{count / 1e6:,.1f} MB" if count >= 100_000 else f"{count:,} bytes"
 
 
 def host(url: str) -> str:
-    """The host of a URL, with its port."""
+    """Return the host of a URL, with its port."""
     return urlsplit(url).netloc
 
 
-def matches(path: Path, checksum: str) -> bool:
-    """Whether the file's content has the checksum ``"algorithm:hexadecimal"``."""
+def matches_checksum(path: Path, checksum: str) -> bool:
+    """Return whether the file's content has the checksum ``"algorithm:hexadecimal"``."""
     algorithm, _, digest = checksum.partition(":")
     return file_checksum(path, algorithm) == digest.lower()
 
 
-def part_of(final: Path, remote: RemoteFile) -> Path:
-    """Where what has arrived of ``final`` stands: beside it, named after the checksum, so that another version of the
-    file, or a browser's ``.part``, is never continued."""
+def part_path(final: Path, remote: RemoteFile) -> Path:
+    """Return the path of what has arrived of ``final``: beside it, named after the checksum, so that neither another
+    version of the file nor a browser's ``.part`` is ever continued."""
     mark = remote.checksum.partition(":")[2] or hashlib.sha256(remote.url.encode()).hexdigest()
     return final.with_name(f"{final.name}.{mark[:8].lower()}.part")
 
 
-def get(url: str, *, offline: str, headers: dict[str, str] | None = None, stream: bool = False) -> Any:
-    """The response to a GET request, whatever its status.
+def http_get(url: str, *, offline: str, headers: dict[str, str] | None = None, stream: bool = False) -> Any:
+    """Return the response to a GET request, whatever its status.
 
     Raises:
         DownloadError: the host cannot be reached; its hint is ``offline``.
@@ -91,38 +91,38 @@ def get(url: str, *, offline: str, headers: dict[str, str] | None = None, stream
     try:
         return requests.get(url, headers={**HEADERS, **(headers or {})}, stream=stream, timeout=TIMEOUT)
     except (RequestException, ValueError) as error:
-        raise DownloadError(f"{host(url) or url} cannot be reached: {reason(error)}.", offline) from error
+        raise DownloadError(f"{host(url) or url} cannot be reached: {failure_reason(error)}.", offline) from error
 
 
-def fetch(remote: RemoteFile, final: Path, *, offline: str, reporter: Reporter) -> str:
-    """Fetch ``remote`` to ``final``; ``"fetched"``, or ``"continued"`` where an earlier run had fetched a part.
+def download_file(remote: RemoteFile, final: Path, *, offline: str, reporter: Reporter) -> str:
+    """Download ``remote`` to ``final``; returns ``"fetched"``, or ``"continued"`` where an earlier run left a part.
 
-    A file without a checksum is never continued: nothing tells whether its end belongs to that beginning.
+    A file without a checksum is never continued: nothing shows whether its end belongs to that beginning.
 
     Raises:
         DownloadError: it did not arrive whole; what did arrive is kept, unless it is known to be wrong.
-        UsageError: another process fetches the same file.
+        UsageError: another process downloads the same file.
     """
     final.parent.mkdir(parents=True, exist_ok=True)
-    part = part_of(final, remote)
+    part = part_path(final, remote)
     keep = bool(remote.checksum)
     try:
-        with _alone(part) as stream:
+        with _locked(part) as stream:
             if not keep:
                 stream.truncate(0)
             before = stream.seek(0, os.SEEK_END)
-            _transfer(remote, stream, offline=offline, reporter=reporter)
+            _download_rest(remote, stream, offline=offline, reporter=reporter)
             reporter.finish()
             os.fsync(stream.fileno())
-            _check(remote, part)
+            _verify(remote, part)
     except BaseException as error:
         reporter.finish()
         if not isinstance(error, UsageError):
-            _leave(part, keep, error, reporter)
+            _keep_or_remove(part, keep, error, reporter)
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise DownloadError(
                 f"the disk of {final.parent} is full after {size_text(_size(part))} of {remote.name}.",
-                "Make room and run the same command: it goes on from there." if keep else "Make room and run it again.",
+                "Make room and run the same command: it resumes there." if keep else "Make room and run it again.",
             ) from error
         raise
     os.replace(part, final)
@@ -130,19 +130,19 @@ def fetch(remote: RemoteFile, final: Path, *, offline: str, reporter: Reporter) 
     return "continued" if before else "fetched"
 
 
-def _leave(part: Path, keep: bool, error: BaseException, reporter: Reporter) -> None:
-    """Remove what cannot be continued, and say what can."""
+def _keep_or_remove(part: Path, keep: bool, error: BaseException, reporter: Reporter) -> None:
+    """Remove a part that cannot be continued, and report one that can."""
     if not part.exists():
         return
     if not keep or not _size(part):
         part.unlink()
     elif isinstance(error, DownloadError):
-        reporter.note(f"{size_text(_size(part))} are kept in {part}; the same command goes on from there.")
+        reporter.note(f"{size_text(_size(part))} are kept in {part}; the same command resumes there.")
 
 
-def _check(remote: RemoteFile, part: Path) -> None:
+def _verify(remote: RemoteFile, part: Path) -> None:
     """Remove ``part`` and raise a DownloadError where it is not what was announced."""
-    if not remote.checksum or matches(part, remote.checksum):
+    if not remote.checksum or matches_checksum(part, remote.checksum):
         return
     algorithm = remote.checksum.partition(":")[0]
     found = f"{algorithm}:{file_checksum(part, algorithm)}"
@@ -155,8 +155,8 @@ def _check(remote: RemoteFile, part: Path) -> None:
     )
 
 
-def _transfer(remote: RemoteFile, stream: BinaryIO, *, offline: str, reporter: Reporter) -> None:
-    """Fill ``stream`` up to the end of the file, taking the transfer up where it is cut."""
+def _download_rest(remote: RemoteFile, stream: BinaryIO, *, offline: str, reporter: Reporter) -> None:
+    """Fill ``stream`` up to the end of the file, resuming the transfer where it is cut."""
     tries, gained = 0, stream.seek(0, os.SEEK_END)
     if remote.size is not None and gained > remote.size:
         stream.truncate(0)
@@ -165,27 +165,27 @@ def _transfer(remote: RemoteFile, stream: BinaryIO, *, offline: str, reporter: R
         if remote.size is not None and have == remote.size:
             return
         try:
-            _stream(remote, stream, have, offline=offline, reporter=reporter)
+            _request(remote, stream, have, offline=offline, reporter=reporter)
             return
-        except _Cut as cut:
+        except _ConnectionLost as cut:
             reporter.finish()
             have = stream.seek(0, os.SEEK_END)
             tries, gained = (1, have) if have > gained else (tries + 1, gained)
             if tries >= TRIES or not remote.checksum:
-                again = "Run the same command: it goes on from there." if remote.checksum else "Run the command again."
+                again = "Run the same command: it resumes there." if remote.checksum else "Run the command again."
                 of = f" of {size_text(remote.size)}" if remote.size is not None else ""
                 raise DownloadError(
                     f"{host(remote.url)} was cut off at {size_text(have)}{of} of {remote.name}: {cut}.", again
                 ) from cut
-            reporter.note(f"{host(remote.url)} was cut off at {size_text(have)} of {remote.name}; going on.")
+            reporter.note(f"{host(remote.url)} was cut off at {size_text(have)} of {remote.name}; resuming.")
             time.sleep(PAUSE * tries)
 
 
-def _stream(remote: RemoteFile, stream: BinaryIO, have: int, *, offline: str, reporter: Reporter) -> None:
-    """One request, written behind the ``have`` bytes that are there."""
+def _request(remote: RemoteFile, stream: BinaryIO, have: int, *, offline: str, reporter: Reporter) -> None:
+    """Send one request; its content is written behind the ``have`` bytes that are there."""
     wanted = {"Range": f"bytes={have}-"} if have else {}
-    with get(remote.url, offline=offline, headers=wanted, stream=True) as response:
-        begin, total = _answer(response, remote, have)
+    with http_get(remote.url, offline=offline, headers=wanted, stream=True) as response:
+        begin, total = _response_range(response, remote, have)
         if begin is None and total == have and remote.size is None:  # all was there, which only the server could say
             return
         if begin != have:
@@ -193,30 +193,30 @@ def _stream(remote: RemoteFile, stream: BinaryIO, have: int, *, offline: str, re
             stream.truncate(0)
         if begin not in (have, 0):
             response.close()
-            _stream(remote, stream, 0, offline=offline, reporter=reporter)
+            _request(remote, stream, 0, offline=offline, reporter=reporter)
             return
         left = None if total is None else max((total - begin + 999_999) // 1_000_000, 1)
         reporter.start(f"{remote.name} (from {size_text(begin)})" if begin else remote.name, left, "MB")
-        place, told = begin, 0
+        end, reported = begin, 0
         try:
             for chunk in response.iter_content(CHUNK):
-                place += len(chunk)
-                if total is not None and place > total:
+                end += len(chunk)
+                if total is not None and end > total:
                     stream.truncate(0)  # what came before is not of that file either
                     raise _wrong_size(remote, f"more than {total:,}", total)
                 stream.write(chunk)
-                if (place - begin) // 1_000_000 > told:
-                    reporter.advance((place - begin) // 1_000_000 - told)
-                    told = (place - begin) // 1_000_000
+                if (end - begin) // 1_000_000 > reported:
+                    reporter.advance((end - begin) // 1_000_000 - reported)
+                    reported = (end - begin) // 1_000_000
         except RequestException as error:
-            raise _Cut(_cut(error)) from error
-        if total is not None and place < total:
-            raise _Cut("the connection was closed")
+            raise _ConnectionLost(_why_cut(error)) from error
+        if total is not None and end < total:
+            raise _ConnectionLost("the connection was closed")
         reporter.finish()
 
 
-def _answer(response: Any, remote: RemoteFile, have: int) -> tuple[int | None, int | None]:
-    """Where the bytes of a response begin (None: it has none behind ``have``), and the file's size if known."""
+def _response_range(response: Any, remote: RemoteFile, have: int) -> tuple[int | None, int | None]:
+    """Return where the bytes of a response begin (None: none behind ``have``), and the file's size if known."""
     span = re.fullmatch(r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)", response.headers.get("Content-Range", ""))
     begin = int(span[1]) if span and span[1] else None
     whole = int(span[2]) if span and span[2] != "*" else None
@@ -229,7 +229,7 @@ def _answer(response: Any, remote: RemoteFile, have: int) -> tuple[int | None, i
         length = response.headers.get("Content-Length", "")
         whole = int(length) if length.isdigit() and "Content-Encoding" not in response.headers else None
     else:
-        raise refused(response, f"fetch {remote.name}")
+        raise status_error(response, f"fetch {remote.name}")
     if remote.size is not None and whole is not None and whole != remote.size:
         raise _wrong_size(remote, f"{whole:,}", remote.size)
     return begin, remote.size if remote.size is not None else whole
@@ -244,10 +244,10 @@ def _wrong_size(remote: RemoteFile, found: str, expected: int) -> DownloadError:
     )
 
 
-def refused(response: Any, what: str) -> DownloadError:
-    """The error for a status that is no success; ``what`` was asked (``"fetch vca.pth"``)."""
+def status_error(response: Any, what: str) -> DownloadError:
+    """Return the error for a status that is no success; ``what`` was asked (``"fetch vca.pth"``)."""
     code, where = response.status_code, host(response.url)
-    told = {
+    meaning = {
         401: "it wants a login",
         403: "access is restricted",
         404: "it is not there",
@@ -257,16 +257,16 @@ def refused(response: Any, what: str) -> DownloadError:
     after = response.headers.get("Retry-After", "")
     hint = ""
     if code in (401, 403):
-        hint = "Ask its authors for access, and fetch it in a browser where you are logged in."
+        hint = "Ask its authors for access, and download it in a browser where you are logged in."
     elif code in (404, 410):
         hint = "Check the number or the address in a browser."
     elif code == 429 or code >= 500:
         hint = f"Try again {f'in {after} seconds' if after.isdigit() else 'later'}."
-    return DownloadError(f"{where} refuses to {what}: {code}, {told}.", hint)
+    return DownloadError(f"{where} refuses to {what}: {code}, {meaning}.", hint)
 
 
-def reason(error: BaseException) -> str:
-    """Why a request failed, in a few words: what the operating system said, where it said something."""
+def failure_reason(error: BaseException) -> str:
+    """Return why a request failed, in a few words: those of the operating system where it gave any."""
     seen: list[BaseException] = []
     inner: Any = error
     while isinstance(inner, BaseException) and inner not in seen:
@@ -282,16 +282,16 @@ def reason(error: BaseException) -> str:
     return " ".join(str(seen[-1]).split())[:160].rstrip(".") or type(error).__name__
 
 
-def _cut(error: RequestException) -> str:
+def _why_cut(error: RequestException) -> str:
     if "timed out" in str(error).lower():
         return f"nothing came for {TIMEOUT[1]:g} s"
-    said = reason(error)
-    return "the connection was closed" if "IncompleteRead" in said or "Broken" in said else said
+    text = failure_reason(error)
+    return "the connection was closed" if "IncompleteRead" in text or "Broken" in text else text
 
 
 @contextlib.contextmanager
-def _alone(part: Path) -> Iterator[BinaryIO]:
-    """``part``, opened unbuffered, so that a kill loses nothing, and locked for this process."""
+def _locked(part: Path) -> Iterator[BinaryIO]:
+    """Open ``part`` unbuffered, so that a kill loses nothing, and lock it for this process."""
     with open(part, "a+b", buffering=0) as stream:
         try:
             import fcntl

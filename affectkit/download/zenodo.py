@@ -1,4 +1,4 @@
-"""Files of a Zenodo record, or one file by its address, fetched with checksum and resume.
+"""Download files of a Zenodo record, or one file by its address, with checksum and resume.
 
 The environment variable ``AFFECTKIT_ZENODO`` names another server with Zenodo's interface (``http://127.0.0.1:8000``),
 for a mirror and for tests.
@@ -31,12 +31,15 @@ RECORD = re.compile(
 
 
 @dataclass(frozen=True)
-class Found:
-    """What a source stands for.
+class ResolvedSource:
+    """Hold the files that a source stands for.
 
     Attributes:
-        source: ``zenodo:ID`` or the address. title: of the record. page: where a browser shows it.
-        files: what can be fetched. chosen: names that the source itself chose; empty for all.
+        source: ``zenodo:ID`` or the address.
+        title: of the record.
+        page: where a browser shows it.
+        files: what can be downloaded.
+        chosen: names that the source itself chose; empty for all.
     """
 
     source: str
@@ -47,7 +50,7 @@ class Found:
 
 
 def check_checksum(text: str) -> str:
-    """``text`` as ``"algorithm:hexadecimal"`` in lower case; a UsageError where it is not that."""
+    """Return ``text`` as ``"algorithm:hexadecimal"`` in lower case; a UsageError where it is not that."""
     algorithm, _, digest = text.strip().lower().partition(":")
     known = {"md5": 32, "sha1": 40, "sha256": 64, "sha512": 128}
     if len(digest) != known.get(algorithm) or not re.fullmatch("[0-9a-f]+", digest):
@@ -58,8 +61,8 @@ def check_checksum(text: str) -> str:
     return f"{algorithm}:{digest}"
 
 
-def look_up(source: str, *, checksum: str | None = None, reporter: Reporter | None = None) -> Found:
-    """The files of ``source``, with sizes and checksums; nothing is fetched but the record's description.
+def resolve_source(source: str, *, checksum: str | None = None, reporter: Reporter | None = None) -> ResolvedSource:
+    """Return the files of ``source``, with sizes and checksums; only the record's description is downloaded.
 
     Args:
         source: ``zenodo:ID``, a record's page or DOI, or ``https://...`` of one file.
@@ -71,14 +74,14 @@ def look_up(source: str, *, checksum: str | None = None, reporter: Reporter | No
     """
     record = RECORD.fullmatch(source.strip())
     if record is None:
-        return _single(source.strip(), checksum)
+        return _resolve_url(source.strip(), checksum)
     if checksum is not None:
         raise UsageError("--checksum is for a file named by its address; a record brings its own checksums.")
     chosen = (unquote(record["file"]),) if record["file"] else ()
-    return _record(record["id"], chosen, reporter or Silent())
+    return _resolve_record(record["id"], chosen, reporter or Silent())
 
 
-def pull(
+def download(
     source: str,
     output: Path,
     *,
@@ -87,18 +90,18 @@ def pull(
     force: bool = False,
     reporter: Reporter | None = None,
 ) -> dict[str, Any]:
-    """Fetch the files of ``source`` into ``output``; what is there with the right checksum is left as it is.
+    """Download the files of ``source`` into ``output``; what is there with the right checksum is left as it is.
 
     A file has its name only when it is whole and its checksum fits. What was cut off stands beside it as ``.part``
     and is continued by the same call.
 
     Args:
-        source: as for ``look_up``.
+        source: as for ``resolve_source``.
         output: folder, made where it is missing.
-        names: files of the record to fetch; all by default.
-        checksum: as for ``look_up``.
+        names: files of the record to download; all by default.
+        checksum: as for ``resolve_source``.
         force: replace files of other content.
-        reporter: hears what will be fetched, and progress in MB.
+        reporter: gets what will be downloaded, and progress in MB.
 
     Returns:
         ``source``, ``title``, ``page``, ``output``, ``bytes_fetched`` and ``files``: for each its name, path, size,
@@ -107,38 +110,38 @@ def pull(
     Raises:
         UsageError: a name is not in the record, or a file of other content is in the way.
         DataError: a name in the record leads out of ``output``.
-        DownloadError: something could not be fetched; the message says what, and what is kept.
+        DownloadError: something could not be downloaded; the message names it, and what is kept.
         Stopped: Ctrl-C or a signal; what has arrived is kept.
     """
     reporter = reporter or Silent()
     fresh_folder(output, force=True)
-    found = look_up(source, checksum=checksum, reporter=reporter)
-    wanted = choose(found, names)
-    paths = {remote.name: _place(output, remote.name) for remote in wanted}
-    present = _present(wanted, paths, force=force)
+    found = resolve_source(source, checksum=checksum, reporter=reporter)
+    wanted = select_files(found, names)
+    paths = {remote.name: _path_inside(output, remote.name) for remote in wanted}
+    present = _already_downloaded(wanted, paths, force=force)
     missing = [remote for remote in wanted if remote.name not in present]
-    kept = {remote.name: _kept(transfer.part_of(paths[remote.name], remote)) for remote in missing}
+    kept = {remote.name: _bytes_kept(transfer.part_path(paths[remote.name], remote)) for remote in missing}
     _announce(found, wanted, missing=missing, kept=kept, output=output, reporter=reporter)
-    _room(missing, kept, output)
-    offline = _offline(found)
+    _check_free_space(missing, kept, output)
+    offline = _offline_hint(found)
     rows = []
     for remote in wanted:
         path, status = paths[remote.name], "present"
         if remote.name not in present:
             try:
-                status = transfer.fetch(remote, path, offline=offline, reporter=reporter)
+                status = transfer.download_file(remote, path, offline=offline, reporter=reporter)
             except BaseException as stop:  # Ctrl-C, and SIGTERM as the command line raises it
                 if isinstance(stop, Exception | SystemExit):
                     raise
                 raise _stopped(remote, path, f"{len(rows)} of {len(wanted)} files are whole", stop) from stop
-        rows.append(_row(remote, path, status, reporter))
+        rows.append(_summary_row(remote, path, status, reporter))
     return {
         "source": found.source, "title": found.title, "page": found.page, "output": str(output),
         "bytes_fetched": sum(row["size"] for row in rows if row["status"] != "present"), "files": rows,
     }  # fmt: skip
 
 
-def _row(remote: RemoteFile, path: Path, status: str, reporter: Reporter) -> dict[str, Any]:
+def _summary_row(remote: RemoteFile, path: Path, status: str, reporter: Reporter) -> dict[str, Any]:
     checksum = remote.checksum
     if status != "present" and not checksum:
         checksum = f"sha256:{sha256(path)}"
@@ -151,15 +154,15 @@ def _row(remote: RemoteFile, path: Path, status: str, reporter: Reporter) -> dic
 
 
 def _stopped(remote: RemoteFile, path: Path, whole: str, stop: BaseException) -> Stopped:
-    part = transfer.part_of(path, remote)
+    part = transfer.part_path(path, remote)
     kept = f", and {size_text(part.stat().st_size)} of {remote.name} are in {part}" if part.exists() else ""
     pressed = isinstance(stop, KeyboardInterrupt)
     by = "Ctrl-C" if pressed else str(stop) or "a signal"
-    return Stopped(f"stopped by {by}; {whole}{kept}.", "The same command goes on.", interrupted=pressed)
+    return Stopped(f"stopped by {by}; {whole}{kept}.", "The same command resumes it.", interrupted=pressed)
 
 
-def choose(found: Found, names: Iterable[str] = ()) -> list[RemoteFile]:
-    """The files called ``names``, in the record's order; all where none is named, by caller or source."""
+def select_files(found: ResolvedSource, names: Iterable[str] = ()) -> list[RemoteFile]:
+    """Return the files called ``names``, in the record's order; all where none is named, by caller or source."""
     names = list(dict.fromkeys(names)) or list(found.chosen)
     known = [remote.name for remote in found.files]
     faults = [unknown_name("file", name, known) for name in names if name not in known]
@@ -168,10 +171,7 @@ def choose(found: Found, names: Iterable[str] = ()) -> list[RemoteFile]:
     return [remote for remote in found.files if not names or remote.name in names]
 
 
-# --- what a source stands for ------------------------------------------------------------------------------------
-
-
-def _single(url: str, checksum: str | None) -> Found:
+def _resolve_url(url: str, checksum: str | None) -> ResolvedSource:
     parts = urlsplit(url)
     if parts.scheme not in ("https", "http") or not parts.netloc:
         raise UsageError(
@@ -184,16 +184,18 @@ def _single(url: str, checksum: str | None) -> Found:
     if not name:
         raise UsageError(f"{url} names no file: its path ends with '/'.")
     remote = RemoteFile(name, url, checksum=check_checksum(checksum) if checksum is not None else "")
-    return Found(url, "", url, (remote,))
+    return ResolvedSource(url, "", url, (remote,))
 
 
-def _record(number: str, chosen: tuple[str, ...], reporter: Reporter) -> Found:
+def _resolve_record(number: str, chosen: tuple[str, ...], reporter: Reporter) -> ResolvedSource:
     base = os.environ.get("AFFECTKIT_ZENODO", "https://zenodo.org").rstrip("/")
     page = f"{base}/records/{number}"
-    offline = _offline(Found("", "", page, ()))
-    response = transfer.get(f"{base}/api/records/{number}", offline=offline, headers={"Accept": "application/json"})
+    offline = _offline_hint(ResolvedSource("", "", page, ()))
+    response = transfer.http_get(
+        f"{base}/api/records/{number}", offline=offline, headers={"Accept": "application/json"}
+    )
     if response.status_code != 200:
-        raise transfer.refused(response, f"describe record {number}")
+        raise transfer.status_error(response, f"describe record {number}")
     try:
         record = response.json()
     except ValueError:
@@ -208,7 +210,7 @@ def _record(number: str, chosen: tuple[str, ...], reporter: Reporter) -> Found:
     if actual != number and actual.isdigit():
         reporter.note(f"zenodo:{number} stands for all versions of a record; the newest is zenodo:{actual}.")
         number, page = actual, f"{base}/records/{actual}"
-    files = tuple(_remote(entry, base, number) for entry in _entries(record))
+    files = tuple(_remote_file(entry, base, number) for entry in _entries(record))
     title = _metadata(record).get("title") or record.get("title") or ""
     if not files:
         raise DownloadError(
@@ -218,7 +220,7 @@ def _record(number: str, chosen: tuple[str, ...], reporter: Reporter) -> Found:
     twice = sorted({remote.name for remote in files if [other.name for other in files].count(remote.name) > 1})
     if twice:
         raise DownloadError(f"zenodo:{number} lists {', '.join(map(repr, twice))} twice.", f"Look at {page}.")
-    return Found(f"zenodo:{number}", " ".join(str(title).split()), page, files, chosen)
+    return ResolvedSource(f"zenodo:{number}", " ".join(str(title).split()), page, files, chosen)
 
 
 def _metadata(record: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -227,14 +229,14 @@ def _metadata(record: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _access(record: Mapping[str, Any]) -> str:
-    """What a record says of access, as old and new servers write it."""
+    """Return what a record states about access, as old and new servers write it."""
     new = record.get("access")
     word = _metadata(record).get("access_right") or (new.get("files") if isinstance(new, dict) else None)
     return f" (access: {word})" if word and word not in ("open", "public") else ""
 
 
 def _entries(record: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The list of files: a list of its own, or the values of ``files.entries`` as InvenioRDM writes it."""
+    """Return the list of files: a list of its own, or the values of ``files.entries`` as InvenioRDM writes it."""
     files = record.get("files") or []
     if isinstance(files, dict):
         entries = files.get("entries") or []
@@ -242,8 +244,8 @@ def _entries(record: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [entry for entry in files if isinstance(entry, dict)]
 
 
-def _remote(entry: Mapping[str, Any], base: str, number: str) -> RemoteFile:
-    """One file of a record. Names and size have had two spellings, a checksum comes with or without ``md5:``."""
+def _remote_file(entry: Mapping[str, Any], base: str, number: str) -> RemoteFile:
+    """Read one file of a record. Names and size have had two spellings, a checksum comes with or without ``md5:``."""
     name = entry.get("key") or entry.get("filename")
     size = entry.get("size", entry.get("filesize"))
     if not isinstance(name, str) or not (size is None or (isinstance(size, int) and size >= 0)):
@@ -258,25 +260,22 @@ def _remote(entry: Mapping[str, Any], base: str, number: str) -> RemoteFile:
     return RemoteFile(name, url or f"{base}/api/records/{number}/files/{quote(name)}/content", size, checksum)
 
 
-def _offline(found: Found) -> str:
+def _offline_hint(found: ResolvedSource) -> str:
     if not found.source.startswith("http"):
         return f"Without a network: download from {found.page} in a browser elsewhere, and use the files as they are."
     return "Without a network: download that address in a browser elsewhere, and use the file as it is."
 
 
-# --- where files go ----------------------------------------------------------------------------------------------
-
-
-def _place(output: Path, name: str) -> Path:
-    """The path of a file in ``output``; a DataError where its name leads out of it."""
+def _path_inside(output: Path, name: str) -> Path:
+    """Return the path of a file in ``output``; a DataError where its name leads out of it."""
     path = inside(output, name)
     if path == output or not name.isprintable():
         raise DataError(f"{name!r} is not a file name.")
     return path
 
 
-def _present(wanted: Sequence[RemoteFile], paths: Mapping[str, Path], *, force: bool) -> set[str]:
-    """Names of files that are there as they should be; a UsageError names all that are there and other."""
+def _already_downloaded(wanted: Sequence[RemoteFile], paths: Mapping[str, Path], *, force: bool) -> set[str]:
+    """Return names of files that are there as they should be; a UsageError names all that have other content."""
     present, faults = set(), []
     for remote in wanted:
         path = paths[remote.name]
@@ -284,23 +283,27 @@ def _present(wanted: Sequence[RemoteFile], paths: Mapping[str, Path], *, force: 
             faults.append(f"{path} is a folder, and a file of that name is to be fetched.")
         elif not path.exists():
             continue
-        elif remote.checksum and remote.size in (None, path.stat().st_size) and transfer.matches(path, remote.checksum):
+        elif (
+            remote.checksum
+            and remote.size in (None, path.stat().st_size)
+            and transfer.matches_checksum(path, remote.checksum)
+        ):
             present.add(remote.name)
         elif not force:
             known = "has other content than the file to be fetched" if remote.checksum else "is there, and no checksum"
-            faults.append(f"{path} {known}{'' if remote.checksum else ' tells whether it is the same file'}.")
+            faults.append(f"{path} {known}{'' if remote.checksum else ' shows whether it is the same file'}.")
     if faults:
         raise UsageError("\n".join(faults), "Name another folder with --output, or add --force to replace files.")
     return present
 
 
-def _kept(part: Path) -> int:
-    """Bytes of a file that an earlier run fetched."""
+def _bytes_kept(part: Path) -> int:
+    """Return how many bytes of a file an earlier run downloaded."""
     return part.stat().st_size if part.is_file() else 0
 
 
 def _announce(
-    found: Found,
+    found: ResolvedSource,
     wanted: Sequence[RemoteFile],
     *,
     missing: Sequence[RemoteFile],
@@ -325,8 +328,8 @@ def _announce(
             reporter.note(f"  {remote.name}, {size_text(remote.size)}{part}")
 
 
-def _room(missing: Sequence[RemoteFile], kept: Mapping[str, int], output: Path) -> None:
-    """A DownloadError before the first byte where the disk cannot hold what is still to come."""
+def _check_free_space(missing: Sequence[RemoteFile], kept: Mapping[str, int], output: Path) -> None:
+    """Raise a DownloadError before the first byte where the disk cannot hold what is still to come."""
     needed = sum(max((remote.size or 0) - kept[remote.name], 0) for remote in missing)
     folder = next(parent for parent in (output, *output.absolute().parents) if parent.exists())
     free = shutil.disk_usage(folder).free

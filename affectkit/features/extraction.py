@@ -1,4 +1,4 @@
-"""Features of a frozen encoder, computed once: of every image as it is, and of augmented views of training images."""
+"""Extract features of a frozen encoder once: of every image as it is, and of augmented views of training images."""
 
 from __future__ import annotations
 
@@ -28,39 +28,42 @@ from affectkit.runtime.forward import forward_in_blocks
 from affectkit.runtime.shutdown import StopFlag
 
 PLAIN = "plain"
-TOGETHER = 64
-"""Pictures that are decoded and encoded at once."""
+BATCH = 64
+"""Images that are decoded and encoded at once."""
 
 
 @dataclass
 class Features:
-    """Where the features of a split's items lie.
+    """Locate the features of a split's items in a store.
 
     Attributes:
-        places: (N, V, 2) int64, of each item's views (or of the item as it is, V = 1); -1 where an image failed.
+        store: holds the features.
+        split: the items.
+        positions: (N, V, 2) int64, segment and row of each item's views (of the item as it is, V = 1); -1 where an
+            image failed.
         failures: by item.
     """
 
     store: FeatureStore
     split: Split
-    places: np.ndarray
+    positions: np.ndarray
     failures: dict[int, ReadFailure] = field(default_factory=dict)
 
     def of(self, epoch: int, *, seed: int) -> np.ndarray:
-        """(N, width) float32: for each item the view that is drawn for it in ``epoch``; zeros where it failed."""
-        views = self.places.shape[1]
+        """Return (N, width) float32: of each item the view drawn for it in ``epoch``; zeros where it failed."""
+        views = self.positions.shape[1]
         drawn = np.zeros(len(self.split), dtype=np.int64)
         if views > 1:
             drawn = np.array([address(seed, "view", name, epoch) % views for name in self.split.ids], dtype=np.int64)
-        places = self.places[np.arange(len(self.split)), drawn]
-        found = np.zeros((len(places), self.store.width), dtype=np.float32)
-        good = places[:, 0] >= 0
-        found[good] = self.store.take(places[good])
+        positions = self.positions[np.arange(len(self.split)), drawn]
+        found = np.zeros((len(positions), self.store.width), dtype=np.float32)
+        good = positions[:, 0] >= 0
+        found[good] = self.store.read(positions[good])
         return found
 
 
 class FeatureLoader:
-    """Batches of features in place of images, an epoch in memory; the keys are those of a loader of images."""
+    """Yield batches of features in place of images, an epoch in memory; the keys are those of a loader of images."""
 
     _iterator = None  # no worker has to be ended
 
@@ -81,7 +84,7 @@ class FeatureLoader:
             yield {"index": good, "image": values[good], "failures": failures}
 
 
-class Views(Dataset):
+class ViewDataset(Dataset):
     """Views of images: the key is (index, labels of the views); an item is the index and uint8 (V, C, H, W)."""
 
     def __init__(self, split: Split, spec: InputSpec, contents: Sequence[bytes], preset: str) -> None:
@@ -91,12 +94,12 @@ class Views(Dataset):
         index, labels = key
         try:
             image = load_for(self.split.path(index), self.spec)
-            views = [image if label == PLAIN else self._changed(image, index, label) for label in labels]
+            views = [image if label == PLAIN else self._augmented(image, index, label) for label in labels]
         except DataError as error:
             return ReadFailure(index, self.split.ids[index], error.message)
         return index, torch.from_numpy(np.stack(views)).permute(0, 3, 1, 2)
 
-    def _changed(self, image: np.ndarray, index: int, label: str) -> np.ndarray:
+    def _augmented(self, image: np.ndarray, index: int, label: str) -> np.ndarray:
         # By content, not by name or by the seed of a run: the view serves every run in which the image occurs.
         rng = numpy_generator(0, "view", self.contents[index].hex(), label)
         change = draw(self.preset, rng)
@@ -106,7 +109,7 @@ class Views(Dataset):
 
 
 def collate_views(items: Sequence[tuple[int, torch.Tensor] | ReadFailure]) -> dict[str, Any]:
-    """``{"index": (B,), "image": all views (sum, C, H, W), "failures": [...]}``."""
+    """Collate to ``{"index": (B,), "image": all views (sum, C, H, W), "failures": [...]}``."""
     good = [item for item in items if not isinstance(item, ReadFailure)]
     # Kept as they were decoded, which torch calls channels-last.
     pixels = [views.permute(0, 2, 3, 1) for _, views in good]
@@ -118,12 +121,12 @@ def collate_views(items: Sequence[tuple[int, torch.Tensor] | ReadFailure]) -> di
 
 
 def view_labels(augment: str, views: int) -> tuple[str, ...]:
-    """The views of a training image: ``views`` of them, or the image as it is where nothing is changed."""
+    """Name the views of a training image: ``views`` of them, or the image as it is where nothing is changed."""
     return (PLAIN,) if RANGES[augment] is None else tuple(f"{augment}/{number}" for number in range(views))
 
 
 def open_store(encoder: nn.Module, spec: InputSpec, context: RunContext) -> FeatureStore:
-    """The store of the features that ``encoder`` gives on ``context`` for images as ``spec`` says."""
+    """Open the store of the features that ``encoder`` gives on ``context`` for images as ``spec`` describes."""
     return FeatureStore(
         {
             "encoder": encoder.identity,
@@ -142,13 +145,19 @@ def open_store(encoder: nn.Module, spec: InputSpec, context: RunContext) -> Feat
 
 
 @dataclass
-class Encoding:
-    """Finds the features of splits in a store, and computes those that are not there.
+class FeatureExtractor:
+    """Find the features of splits in a store, and compute those that are not there.
 
     With several processes each computes a share of what is missing.
 
     Args:
-        workers: processes that decode images. stopping: asked after each batch.
+        encoder: the frozen network.
+        store: where features are kept.
+        spec: input of the encoder.
+        context: device, precision and processes.
+        workers: processes that decode images.
+        reporter: gets progress, and warnings of damaged rows.
+        stopping: polled after each batch.
     """
 
     encoder: nn.Module
@@ -160,7 +169,7 @@ class Encoding:
     stopping: StopFlag | None = None
 
     def features(self, split: Split, *, augment: str = "none", views: int = 1) -> Features:
-        """The features of ``views`` augmented views of all items; of the items as they are with ``augment="none"``.
+        """Return features of ``views`` augmented views of all items; of the items as they are with ``augment="none"``.
 
         Raises:
             Stopped: a signal came; what was computed is kept.
@@ -171,41 +180,41 @@ class Encoding:
         wanted = self._missing(keys, labels, unreadable)
         failures = dict(unreadable)
         if wanted:
-            failures |= self._compute(Views(split, self.spec, contents, augment), wanted)
+            failures |= self._compute(ViewDataset(split, self.spec, contents, augment), wanted)
         if self.store.damaged:
             self.reporter.warn(
                 f"{self.store.damaged} damaged rows or files in {self.store.folder} were left out, and computed again."
             )
             self.store.damaged = 0
-        failures = _failed_like(contents, failures, split)
-        places = np.full((len(split), len(labels), 2), -1, dtype=np.int64)
+        failures = _with_same_content(contents, failures, split)
+        positions = np.full((len(split), len(labels), 2), -1, dtype=np.int64)
         for index, row in enumerate(keys):
             if index not in failures:
-                places[index] = self.store.places(row)
-        return Features(self.store, split, places, failures)
+                positions[index] = self.store.positions(row)
+        return Features(self.store, split, positions, failures)
 
     def _missing(
         self, keys: list[list[bytes]], labels: tuple[str, ...], unreadable: dict[int, ReadFailure]
     ) -> dict[int, tuple[str, ...]]:
-        """The views to compute, by item; of items with the same bytes, for one of them."""
+        """Return the views to compute, by item; of items with the same bytes, for one of them."""
         every = sorted({key for row in keys for key in row})
-        good = dict(zip(every, self.store.sound(every), strict=True))
+        good = dict(zip(every, self.store.intact(every), strict=True))
         wanted: list[tuple[int, list[str]]] = []
         for index, row in enumerate(keys):
             missing = [label for label, key in zip(labels, row, strict=True) if not good[key]]
             if missing and index not in unreadable:
                 wanted.append((index, missing))
                 good |= dict.fromkeys(row, True)
-        # Of the first process: one that looked later may have seen what another run has added by then.
-        told = self.context.group.all_gather_values(wanted)[0]
-        return {index: tuple(missing) for index, missing in told}
+        # Of the main process: one that read the store later may have found what another run has added by then.
+        agreed = self.context.group.all_gather_values(wanted)[0]
+        return {index: tuple(missing) for index, missing in agreed}
 
-    def _compute(self, views: Views, wanted: dict[int, tuple[str, ...]]) -> dict[int, ReadFailure]:
+    def _compute(self, views: ViewDataset, wanted: dict[int, tuple[str, ...]]) -> dict[int, ReadFailure]:
         """Compute what is ``wanted`` (views by item) into the store; returns the items that failed."""
         group, context = self.context.group, self.context
         order = list(wanted.items())
         own = order[group.rank :: group.world_size]
-        size = max(1, TOGETHER // max(len(labels) for labels in wanted.values()))
+        size = max(1, BATCH // max(len(labels) for labels in wanted.values()))
         batches = [own[begin : begin + size] for begin in range(0, len(own), size)]
         loader = make_loader(views, batches, workers=self.workers, pin=context.pin_memory, collate_fn=collate_views)
         total, done = sum(len(labels) for _, labels in order), 0
@@ -224,14 +233,14 @@ class Encoding:
                     raise self.stopping.error("the features so far are kept in the cache.", "")
         finally:
             close_loader(loader)
-            self.store.join()
+            self.store.merge_segments()
             self.reporter.finish()
         group.barrier()
         self.store.refresh()
         return {failure.index: failure for failure in gather_failures(failures, group)}
 
-    def _encode(self, raw: dict[str, Any], views: Views, wanted: dict[int, tuple[str, ...]]) -> int:
-        """One batch into the store; how many views it had."""
+    def _encode(self, raw: dict[str, Any], views: ViewDataset, wanted: dict[int, tuple[str, ...]]) -> int:
+        """Encode one batch into the store; returns how many views it had."""
         if not len(raw["index"]):
             return 0
         images = self.context.prepare_batch(raw, self.spec)["image"]
@@ -241,8 +250,8 @@ class Encoding:
         return len(names)
 
 
-def _failed_like(contents: list[bytes], failures: dict[int, ReadFailure], split: Split) -> dict[int, ReadFailure]:
-    """``failures``, and those of items with the same bytes, of which one alone was tried."""
+def _with_same_content(contents: list[bytes], failures: dict[int, ReadFailure], split: Split) -> dict[int, ReadFailure]:
+    """Return ``failures``, and those of items with the same bytes, of which one alone was tried."""
     by_content = {contents[index]: failure for index, failure in failures.items() if contents[index]}
     found = dict(failures)
     for index, content in enumerate(contents):
@@ -252,7 +261,7 @@ def _failed_like(contents: list[bytes], failures: dict[int, ReadFailure], split:
 
 
 def _contents(split: Split) -> tuple[list[bytes], dict[int, ReadFailure]]:
-    """A digest of each item's file, and the items whose file cannot be read at all (their digest is empty)."""
+    """Return a digest of each item's file, and the items whose file cannot be read at all (their digest is empty)."""
     failures: dict[int, ReadFailure] = {}
 
     def read(index: int) -> bytes:
@@ -268,12 +277,12 @@ def _contents(split: Split) -> tuple[list[bytes], dict[int, ReadFailure]]:
     return found, failures
 
 
-def encoder_of(model: nn.Module) -> nn.Module | None:
-    """The frozen encoder of a model that has one."""
+def frozen_encoder(model: nn.Module) -> nn.Module | None:
+    """Return the frozen encoder of a model that has one."""
     return model.encoder if isinstance(model, FrozenEncoderModel) else None
 
 
-def encoder_hash(model: nn.Module) -> str:
-    """The hash of all that its features depend on; empty where there is none."""
-    encoder = encoder_of(model)
+def frozen_encoder_hash(model: nn.Module) -> str:
+    """Return the hash of all that its features depend on; empty where there is no frozen encoder."""
+    encoder = frozen_encoder(model)
     return encoder.identity if encoder is not None else ""

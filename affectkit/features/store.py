@@ -1,4 +1,4 @@
-"""Features of images on disk, found by what they depend on: image bytes, transform, encoder weights, number format.
+"""Store features on disk, found by what they depend on: image bytes, transform, encoder weights, number format.
 
 A store is a folder of segments, each a ``.npy`` file that appears whole; runs that fill one store at the same time each
 write segments of their own, and what a killed run had finished is found by the next one.
@@ -26,16 +26,16 @@ SEGMENT_ROWS, SEGMENT_SECONDS = 4096, 30.0
 """A segment is written when it has so many rows, or is so old: what a kill can cost."""
 RECORD = "store.json"
 STALE = 24 * 3600.0
-"""Seconds after which a file that was never finished is taken for one that a killed run left."""
+"""Seconds after which an unfinished file counts as left by a killed run."""
 
 
 def root() -> Path:
-    """The folder of all stores."""
+    """Return the folder of all stores."""
     return cache_folder() / "features"
 
 
 def digest(*parts: bytes | str) -> bytes:
-    """A key of ``KEY_BYTES`` bytes of ``parts``."""
+    """Return a key of ``KEY_BYTES`` bytes of ``parts``."""
     found = hashlib.blake2b(digest_size=KEY_BYTES)
     for part in parts:
         data = part.encode() if isinstance(part, str) else part
@@ -44,11 +44,12 @@ def digest(*parts: bytes | str) -> bytes:
 
 
 class FeatureStore:
-    """The features that one encoder gave for one transform.
+    """Store the features that one encoder gave for one transform.
 
     Args:
         identity: everything that features depend on beside the image and its change; names the folder.
-        width: numbers an image. title: of the encoder, for people.
+        width: numbers an image.
+        title: of the encoder, for people.
         folder: where; None for a folder of the cache.
 
     Raises:
@@ -65,8 +66,8 @@ class FeatureStore:
         self.damaged = 0
         self._segments: list[np.ndarray] = []
         self._files: list[Path] = []
-        self._places: dict[bytes, tuple[int, int]] = {}
-        self._waiting: dict[bytes, np.ndarray] = {}
+        self._positions: dict[bytes, tuple[int, int]] = {}
+        self._buffer: dict[bytes, np.ndarray] = {}
         self._own: list[Path] = []
         self._since = time.monotonic()
         try:
@@ -74,34 +75,34 @@ class FeatureStore:
         except OSError as error:
             raise RunError(
                 f"the cache of features in {self.folder} cannot be used: {error.strerror or error}.",
-                "AFFECTKIT_CACHE names another place for it.",
+                "AFFECTKIT_CACHE names another folder for it.",
             ) from error
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self._positions)
 
     def __contains__(self, key: bytes) -> bool:
-        return key in self._places
+        return key in self._positions
 
     def add(self, keys: Sequence[bytes], values: np.ndarray) -> None:
-        """Take in ``values`` (n, width) under ``keys``; on the disk once a segment is full, or with ``flush``."""
-        self._waiting.update(zip(keys, np.asarray(values, dtype=np.float32), strict=True))
-        if len(self._waiting) >= SEGMENT_ROWS or time.monotonic() - self._since >= SEGMENT_SECONDS:
+        """Add ``values`` (n, width) under ``keys``; on the disk once a segment is full, or with ``flush``."""
+        self._buffer.update(zip(keys, np.asarray(values, dtype=np.float32), strict=True))
+        if len(self._buffer) >= SEGMENT_ROWS or time.monotonic() - self._since >= SEGMENT_SECONDS:
             self.flush()
 
     def flush(self) -> None:
-        """Write what waits."""
+        """Write what is buffered."""
         self._since = time.monotonic()
-        if not self._waiting:
+        if not self._buffer:
             return
-        segment = np.empty(len(self._waiting), dtype=self.dtype)
-        for row, (key, values) in enumerate(self._waiting.items()):
+        segment = np.empty(len(self._buffer), dtype=self.dtype)
+        for row, (key, values) in enumerate(self._buffer.items()):
             segment[row] = (np.void(key), zlib.crc32(values.tobytes()), values)
-        self._waiting.clear()
+        self._buffer.clear()
         self._own.append(self._write([segment]))
 
-    def join(self) -> None:
-        """Write what waits, and put the segments that this process wrote into one."""
+    def merge_segments(self) -> None:
+        """Write what is buffered, and merge the segments that this process wrote into one."""
         self.flush()
         if len(self._own) > 1:
             parts = [np.load(path, mmap_mode="r") for path in self._own]
@@ -113,31 +114,31 @@ class FeatureStore:
         """Find the segments that other processes have written since."""
         self._open()
 
-    def sound(self, keys: Sequence[bytes]) -> list[bool]:
-        """Whether each of ``keys`` is here with the numbers that were written; damaged ones are forgotten."""
+    def intact(self, keys: Sequence[bytes]) -> list[bool]:
+        """Return whether each of ``keys`` is here with the numbers that were written; damaged ones are forgotten."""
         found = []
         for key in keys:
-            place = self._places.get(key)
+            position = self._positions.get(key)
             good = False
-            if place is not None:
-                row = self._segments[place[0]][place[1]]
+            if position is not None:
+                row = self._segments[position[0]][position[1]]
                 good = zlib.crc32(row["values"].tobytes()) == int(row["check"])
                 if not good:
                     self.damaged += 1
-                    del self._places[key]
+                    del self._positions[key]
             found.append(good)
         return found
 
-    def places(self, keys: Sequence[bytes]) -> np.ndarray:
-        """(n, 2) int64: segment and row of each key, for ``take``."""
-        return np.array([self._places[key] for key in keys], dtype=np.int64).reshape(-1, 2)
+    def positions(self, keys: Sequence[bytes]) -> np.ndarray:
+        """Return (n, 2) int64: segment and row of each key, for ``read``."""
+        return np.array([self._positions[key] for key in keys], dtype=np.int64).reshape(-1, 2)
 
-    def take(self, places: np.ndarray) -> np.ndarray:
-        """The features (n, width), float32, at ``places``."""
-        found = np.empty((len(places), self.width), dtype=np.float32)
-        for number in np.unique(places[:, 0]):
-            rows = np.flatnonzero(places[:, 0] == number)
-            found[rows] = self._segments[number]["values"][places[rows, 1]]
+    def read(self, positions: np.ndarray) -> np.ndarray:
+        """Return the features (n, width), float32, at ``positions``."""
+        found = np.empty((len(positions), self.width), dtype=np.float32)
+        for number in np.unique(positions[:, 0]):
+            rows = np.flatnonzero(positions[:, 0] == number)
+            found[rows] = self._segments[number]["values"][positions[rows, 1]]
         return found
 
     def _open(self) -> None:
@@ -170,10 +171,10 @@ class FeatureStore:
         self._segments.append(segment)
         self._files.append(path)
         for row, key in enumerate(segment["key"].tolist()):
-            self._places.setdefault(key, (number, row))
+            self._positions.setdefault(key, (number, row))
 
     def _write(self, parts: Sequence[np.ndarray]) -> Path:
-        """One segment of several, without holding them in memory together."""
+        """Write one segment of several, without holding them in memory together."""
         path = self.folder / f"segment-{uuid.uuid4().hex}.npy"
         form = {"descr": np.lib.format.dtype_to_descr(self.dtype), "fortran_order": False}
         with whole_file(path) as part, part.open("wb") as stream:
@@ -185,23 +186,23 @@ class FeatureStore:
 
 
 def stores() -> list[dict[str, Any]]:
-    """What lies in the cache: a dict a store with ``folder``, ``title``, ``identity``, ``rows``, ``bytes`` and ``used``
-    (seconds since the epoch), the one used last first."""
+    """List the stores of the cache, the one used last first: a dict each with ``folder``, ``title``, ``identity``,
+    ``rows``, ``bytes`` and ``used`` (seconds since the epoch)."""
     found = []
     for record in root().glob(f"*/{RECORD}"):
         files = [path for path in record.parent.iterdir() if path.is_file()]
         try:
-            told = read_json(record)
-            width = int(told["width"])
+            entry = read_json(record)
+            width = int(entry["width"])
         except (DataError, KeyError, ValueError, TypeError):
-            told, width = {"identity": {}}, 0
+            entry, width = {"identity": {}}, 0
         row = KEY_BYTES + 4 + 4 * width
         sizes = [path.stat().st_size for path in files if path.suffix == ".npy"]
         found.append(
             {
                 "folder": str(record.parent),
-                "title": told.get("title", ""),
-                "identity": told["identity"],
+                "title": entry.get("title", ""),
+                "identity": entry["identity"],
                 "rows": sum(size // row for size in sizes) if width else 0,
                 "bytes": sum(path.stat().st_size for path in files),
                 "used": record.stat().st_mtime,

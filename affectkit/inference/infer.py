@@ -13,12 +13,12 @@ from typing import IO, Any, NamedTuple
 
 from torch import nn
 
-from affectkit.checkpoints.checkpoint import find_checkpoint, load_model, make_task, notes_on, told_fit
-from affectkit.config import value_of
+from affectkit.checkpoints.checkpoint import checkpoint_notes, find_checkpoint, fit_record, load_model, make_task
 from affectkit.core.files import read_json
 from affectkit.core.names import readable
 from affectkit.core.pixels import pixels_up_to
 from affectkit.core.progress import Reporter
+from affectkit.core.shards import Shard
 from affectkit.core.spec import InputSpec
 from affectkit.core.text import counted
 from affectkit.core.version import VERSION
@@ -42,8 +42,7 @@ from affectkit.runtime.distributed import ProcessGroup, init_process_group
 from affectkit.runtime.forward import forward, forward_in_blocks
 from affectkit.runtime.shutdown import StopFlag
 from affectkit.runtime.torch_backends import set_up_backends
-from affectkit.settings.inference import InferSettings
-from affectkit.settings.values import Faces
+from affectkit.settings.evaluation import InferSettings, parse_faces
 from affectkit.tasks.base import Task
 
 NO_FILE = "."
@@ -166,7 +165,7 @@ def infer(settings: InferSettings, *, reporter: Reporter, listed: IO[str], stdou
         Stopped: a signal came; ``--resume`` goes on.
         DataError: nothing could be read, or with ``on_error="fail"`` one image could not.
     """
-    with init_process_group(settings.device), pixels_up_to(value_of(settings.max_pixels)):
+    with init_process_group(settings.device), pixels_up_to(settings.max_pixels):
         return _infer(settings, reporter=reporter, listed=listed, stdout=stdout)
 
 
@@ -181,7 +180,7 @@ def _infer(settings: InferSettings, *, reporter: Reporter, listed: IO[str], stdo
         f"{path}: {model.header.model}, task {task.name}, {task.description()}, "
         f"{task.spec.height}x{task.spec.width}x{task.spec.channels}"
     )
-    for text in notes_on(model):
+    for text in checkpoint_notes(model):
         reporter.note(text)
     summary = {
         "checkpoint": str(path),
@@ -189,11 +188,11 @@ def _infer(settings: InferSettings, *, reporter: Reporter, listed: IO[str], stdo
         "affectkit": VERSION,
         "task": task.name,
         "classes": list(task.spec.classes),
-        **told_fit(model),
+        **fit_record(model),
         "paths": [readable(text) for text in settings.paths],
         "recursive": settings.recursive,
     }
-    finder = finder_of(value_of(settings.faces), model.header.model, task.spec)
+    finder = finder_of(settings.faces, model.header.model, task.spec)
     if finder is not None:
         summary["faces_by"] = finder.described
         reporter.note(f"faces: {finder.described}")
@@ -275,7 +274,7 @@ class Named:
 
     def own(self, settings: InferSettings) -> Iterator[Item]:
         """What this run predicts as pictures."""
-        return self.inputs.own(self.kind, value_of(settings.shard))
+        return self.inputs.own(self.kind, Shard.parse(settings.shard) if settings.shard else None)
 
 
 def _infer_images(means: Means, settings: InferSettings, *, drawer: Drawer | None, output: Output) -> dict[str, Any]:
@@ -331,13 +330,13 @@ def _infer_films(settings: InferSettings, means: Means, named: Named) -> dict[st
     return infer_films(settings, list(named.inputs.items(FILM)), means)
 
 
-def finder_of(asked: Faces | None, model: str, spec: InputSpec) -> Finder | None:
+def finder_of(asked: str | None, model: str, spec: InputSpec) -> Finder | None:
     """What finds faces, as ``--faces`` says, by default as ``model`` wants; None where images are taken whole."""
     if spec.clip is not None:
-        if asked is not None and asked.detector != "none":
-            raise UsageError(f"--faces {asked.detector}: this model takes clips, which are framed as its study did.")
+        if asked not in (None, "none"):
+            raise UsageError(f"--faces {asked}: this model takes clips, which are framed as its study did.")
         return None
-    how, file = asked or Faces("auto" if takes_faces(model) else "none", None)
+    how, file = parse_faces(asked or ("auto" if takes_faces(model) else "none"))
     return None if how == "none" else Finder(how, file)
 
 

@@ -1,4 +1,4 @@
-"""What a submitted job does on its machine: run affectkit as a child, have it save when time is up, go on later.
+"""Run affectkit as the child of a submitted job: have it save when time is up, and resume it later.
 
 Read in submitit 1.5's source (core/job_environment.py, slurm/slurm.py, local/local.py):
 
@@ -47,7 +47,7 @@ MEANING = {
 }
 TORCH = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 GLANCE = 0.05
-"""Seconds between looks at the child."""
+"""Seconds between two polls of the child."""
 LINGER = 2.0
 """Seconds in which the warning that follows SIGTERM at a preemption can still come."""
 END = 3.0
@@ -56,13 +56,13 @@ END = 3.0
 
 @dataclass(frozen=True)
 class Work:
-    """A command, and how it goes on.
+    """Hold a command, and how it resumes.
 
     Attributes:
         argv: arguments of affectkit at the first start.
         again: arguments at every later start.
         folder: working directory.
-        record: file that exists once there is something to go on with; empty where ``again`` always holds.
+        record: file that exists once there is something to resume; empty where ``again`` always holds.
         stamp: modification time of ``record`` in ns when the job was submitted, None where it was not there. One that
             has not changed since belongs to an earlier run.
         patience: seconds that the child has to save what it has done.
@@ -76,13 +76,13 @@ class Work:
     patience: float = 100.0
 
     def arguments(self, *, restarted: bool) -> tuple[str, ...]:
-        """What to run at a first or a later start."""
+        """Return what to run at a first or a later start."""
         begun = not self.record or modified(Path(self.record)) not in (None, self.stamp)
         return self.again if restarted and begun else self.argv
 
 
 def modified(path: Path) -> int | None:
-    """The modification time of ``path`` in ns; None where there is no such file."""
+    """Return the modification time of ``path`` in ns; None where there is no such file."""
     try:
         return path.stat().st_mtime_ns
     except OSError:
@@ -97,14 +97,16 @@ class Job:
     """What submitit pickles, calls in the job, and asks for a checkpoint; ``job.result()`` is 0 or raises.
 
     Args:
-        work: what to run. attempt: how often it was requeued after a checkpoint.
+        work: what to run.
+        attempt: how often it was requeued after a checkpoint.
     """
+
+    _stop_sent = False
 
     def __init__(self, work: Work, attempt: int = 0) -> None:
         self.work, self.attempt = work, attempt
         self._child: subprocess.Popen[bytes] | None = None
         self._code: int | None = None
-        self._told = False
 
     def __call__(self) -> int:
         """Run the command to its end; signals go to it.
@@ -126,16 +128,16 @@ class Job:
                     time.sleep(LINGER)
             finally:
                 self._clear_up()
-                signal.signal(_warning(), signal.SIG_IGN)  # from here on there is nothing to go on with
+                signal.signal(_warning(), signal.SIG_IGN)  # from here on there is nothing to resume
         if not first and self._stopped():
-            raise SystemExit(0)  # the first task requeues, or tells; an error here could end it before
+            raise SystemExit(0)  # the first task requeues, or reports; an error here could end it before
         return self._judge(arguments)
 
     def checkpoint(self) -> Any:
         """Have the child save; called by submitit in its signal handler.
 
         Returns:
-            the ``DelayedSubmission`` that goes on with the work.
+            the ``DelayedSubmission`` that resumes the work.
         """
         from submitit.helpers import DelayedSubmission
 
@@ -143,7 +145,7 @@ class Job:
         if self._child is not None and self._code is None:
             log.info("affectkit saves at the end of this step")
             # Not SIGUSR1, which would kill a command that has nothing to save; SIGTERM ends that in order.
-            self._tell()
+            self._send_stop()
             self._until_ended(self.work.patience)
         if self._code is not None and not self._stopped():
             raise _Ended
@@ -176,13 +178,13 @@ class Job:
             time.sleep(GLANCE)
 
     def _stopped(self) -> bool:
-        """Whether the child ended because it was told to: where several end, the error of one may be the others'."""
-        return self._code in STOPPED or (self._told and self._code not in FINAL)
+        """Return whether a signal ended the child: where several end, the error of one may be the others'."""
+        return self._code in STOPPED or (self._stop_sent and self._code not in FINAL)
 
-    def _tell(self, number: int = signal.SIGTERM) -> None:
-        """Tell the child to stop: once, for a second signal would interrupt its way out."""
-        if self._child is not None and not self._told:
-            self._told = True
+    def _send_stop(self, number: int = signal.SIGTERM) -> None:
+        """Send the child a signal to stop: once, for a second signal would interrupt its way out."""
+        if self._child is not None and not self._stop_sent:
+            self._stop_sent = True
             self._child.send_signal(number)
 
     @contextlib.contextmanager
@@ -190,7 +192,7 @@ class Job:
         """Signals that end a job reach the child; in tasks that submitit does not ask, its warning too."""
 
         def pass_on(number: int, frame: FrameType | None) -> None:
-            self._tell(signal.SIGTERM if number == _warning() else number)
+            self._send_stop(signal.SIGTERM if number == _warning() else number)
 
         numbers = {signal.SIGTERM, signal.SIGINT, signal.SIGUSR1} - {_warning()}
         before = {number: signal.signal(number, pass_on) for number in numbers}
@@ -207,7 +209,7 @@ class Job:
         if self._child is None:
             return
         if self._code is None:
-            self._tell()
+            self._send_stop()
             self._until_ended(END)
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._child.pid, signal.SIGKILL)
@@ -223,18 +225,18 @@ class Job:
             raise RunError(
                 f"{command} was stopped by a signal that did not come as Slurm's warning (scancel, or one sent to the "
                 f"process itself), so it was not queued again. {saved} (exit code {code}).",
-                f"Go on with: affectkit {' '.join(self.work.arguments(restarted=True))}",
+                f"Resume with: affectkit {' '.join(self.work.arguments(restarted=True))}",
             )
         how = f"was killed by signal {-code}" if code is not None and code < 0 else f"ended with exit code {code}"
         why = "out of memory?" if code == -signal.SIGKILL else MEANING.get(code, "")
-        raise RunError(f"{command} {how}{f' ({why})' if why else ''}.", "What it said stands in the job's log (.err).")
+        raise RunError(f"{command} {how}{f' ({why})' if why else ''}.", "Its messages stand in the job's log (.err).")
 
 
 def child_environment(around: Mapping[str, str], environment: Any) -> dict[str, str]:
-    """The variables of the child: those of the job, and torch's where it has several tasks.
+    """Return the variables of the child: those of the job, and torch's where it has several tasks.
 
     Args:
-        around: the variables of this process. What a launcher left of torch's in them is dropped.
+        around: the variables of this process; those that a launcher set for torch are dropped.
         environment: submitit's JobEnvironment.
     """
     own = {name: value for name, value in around.items() if name not in TORCH and not name.startswith("TORCHELASTIC_")}
@@ -250,13 +252,13 @@ def child_environment(around: Mapping[str, str], environment: Any) -> dict[str, 
 
 
 def _restarts(environment: Any) -> int:
-    """How often Slurm itself has started the job anew."""
+    """Return how often Slurm itself has started the job anew."""
     text = os.environ.get("SLURM_RESTART_COUNT", "") if environment.name() == "slurm" else ""
     return int(text) if text.isdigit() else 0
 
 
 def _warning() -> signal.Signals:
-    """The signal with which submitit is told that time is up."""
+    """Return the signal that warns submitit that time is up."""
     return getattr(signal, "SIG" + os.environ.get("SUBMITIT_PREEMPT_SIGNAL", "USR2"))
 
 

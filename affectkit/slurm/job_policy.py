@@ -1,4 +1,4 @@
-"""How commands behave as batch jobs (``--slurm``). Importing this loads nothing."""
+"""Define how each command behaves as a batch job (``--slurm``). Importing this loads nothing."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Batch:
-    """How a command behaves as a job.
+class JobPolicy:
+    """Define how a command behaves as a job.
 
     Attributes:
-        several: whether it runs in several processes.
-        goes_on: what continues it: ``"same"``, the command itself; ``"run"``, ``--resume`` with its run folder alone;
+        supports_distributed: whether it runs in several processes.
+        resumes_by: what resumes it: ``"same"``, the command itself; ``"run"``, ``--resume`` with its run folder alone;
             ``"resume"``, ``--resume`` added; ``"force"``, ``--force`` added, to replace what it left half-written.
-        place: name of the setting with its output folder.
+        output_setting: name of the setting with its output folder.
         record: file in that folder that exists once there is something to continue.
     """
 
-    several: bool = False
-    goes_on: str = "same"
-    place: str = ""
+    supports_distributed: bool = False
+    resumes_by: str = "same"
+    output_setting: str = ""
     record: str = ""
 
 
-TRAIN = Batch(several=True, goes_on="run", place="output", record="config.yaml")
-INFER = Batch(several=True, goes_on="resume", place="results", record="inference.json")
-TEST = Batch(several=True, goes_on="force", place="results")
-PREP = Batch()
-CORRUPTIONS = Batch(several=True, goes_on="same", place="results")
+TRAIN = JobPolicy(supports_distributed=True, resumes_by="run", output_setting="output", record="config.yaml")
+INFER = JobPolicy(supports_distributed=True, resumes_by="resume", output_setting="results", record="inference.json")
+TEST = JobPolicy(supports_distributed=True, resumes_by="force", output_setting="results")
+PREP = JobPolicy()
+CORRUPTIONS = JobPolicy(supports_distributed=True, resumes_by="same", output_setting="results")

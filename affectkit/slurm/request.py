@@ -1,4 +1,4 @@
-"""The value of ``--slurm``: what is asked of the scheduler, key by key, with all faults in one error."""
+"""Read the value of ``--slurm``: what is asked of the scheduler, key by key, with all faults in one error."""
 
 from __future__ import annotations
 
@@ -110,13 +110,17 @@ KEYS: dict[str, Callable[[str], Any]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What is asked of the scheduler.
+    """Hold what is asked of the scheduler.
 
     Attributes:
-        time: limit in minutes. gpus, tasks: a node. cpus: a task. mem: a node, ``"32G"``.
+        time: limit in minutes.
+        gpus, tasks: a node.
+        cpus: a task.
+        mem: a node, ``"32G"``.
         signal_delay: seconds before the limit at which Slurm warns; it may do so up to a minute earlier.
         requeues: how often a job that ran into its limit is queued again; one that was preempted, always.
-        logs: folder of logs and of submitit's own files. cluster: ``"slurm"``, or ``"local"`` for this machine.
+        logs: folder of logs and of submitit's own files.
+        cluster: ``"slurm"``, or ``"local"`` for this machine.
         partition, account, qos, constraint, exclude, gres, name, mail_user, mail_type: as sbatch has them.
     """
 
@@ -151,7 +155,7 @@ class Request:
         if self.time is None and self.cluster == "slurm":
             found.append(
                 "--slurm time is needed: how long the job may run, such as time=4:00:00. Where that ends, it saves, "
-                "is queued again and goes on."
+                "is queued again and resumes."
             )
         if self.signal_delay >= self.minutes * 60:
             found.append(

@@ -1,8 +1,8 @@
-"""``--slurm KEY=VALUE,...``: the same command as a job, through submitit (extra ``slurm``).
+"""Submit a command as a job with ``--slurm KEY=VALUE,...``, through submitit (extra ``slurm``).
 
 submitit keeps a job in a folder of its own (``logs``, by default ./slurm): the batch script, the logs, and pickles,
 which it alone writes and reads. Only its own files in that folder are unpickled, so the folder must not be one where
-anybody can write. ``_slurm_request`` reads the value of the option, ``_slurm_job`` is what the job does.
+anybody can write. ``slurm.request`` reads the value of the option, ``slurm.job`` is what the job does.
 """
 
 from __future__ import annotations
@@ -20,32 +20,34 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from affectkit.config import option_name, value_of
+from affectkit.config import option_name
 from affectkit.core.assets import model_file
 from affectkit.core.files import fresh_folder
 from affectkit.core.progress import Reporter
 from affectkit.core.shard_parts import is_complete
+from affectkit.core.shards import Shard
 from affectkit.errors import DataError, RunError, UsageError
 from affectkit.runtime.distributed import launched_processes
 from affectkit.slurm.job import Job, Work, modified
-from affectkit.slurm.job_policy import Batch
+from affectkit.slurm.job_policy import JobPolicy
 from affectkit.slurm.request import Request, parse_request
 from affectkit.training.run_folder import RunFolder
 
 
-def check_places(batch: Batch, settings: Any, reporter: Reporter) -> None:
-    """What the job would find hours later: inputs that are not there, an output that is taken, no place for results.
+def check_paths(policy: JobPolicy, settings: Any, reporter: Reporter) -> None:
+    """Refuse what the job would find hours later: inputs that are not there, an output that is taken or missing.
 
     The job runs in this folder, so what is named relative to it must be there; an absolute path may exist on the
-    nodes alone, which is said.
+    nodes alone, which is reported.
 
     Raises:
         UsageError, DataError, CheckpointError: as the command itself would.
     """
-    if batch.goes_on == "resume":
-        if getattr(settings, batch.place) is None:
+    if policy.resumes_by == "resume":
+        if getattr(settings, policy.output_setting) is None:
             raise UsageError(
-                f"--slurm needs --{batch.place}: the standard output of a job is its log.", "Name a folder with it."
+                f"--slurm needs --{policy.output_setting}: the standard output of a job is its log.",
+                "Name a folder with it.",
             )
         if "-" in getattr(settings, "paths", ()):
             raise UsageError("--slurm: a job has no standard input to read a list from (-).", "Name a folder.")
@@ -56,7 +58,7 @@ def check_places(batch: Batch, settings: Any, reporter: Reporter) -> None:
             continue
         for path in map(Path, named):
             _check_input(path, option_name(entry), reporter)
-    _check_output(batch, settings)
+    _check_output(policy, settings)
 
 
 def _check_input(path: Path, name: str, reporter: Reporter) -> None:
@@ -67,32 +69,34 @@ def _check_input(path: Path, name: str, reporter: Reporter) -> None:
     reporter.warn(f"{name} {path} does not exist on this machine; the job fails unless its nodes have it.")
 
 
-def _check_output(batch: Batch, settings: Any) -> None:
+def _check_output(policy: JobPolicy, settings: Any) -> None:
     resume = getattr(settings, "resume", None)
-    place = _place(batch, settings)
-    if batch.goes_on == "run" and resume is not None:
+    output = _output_folder(policy, settings)
+    if policy.resumes_by == "run" and resume is not None:
         RunFolder(resume).read_config()
-    elif place is None or resume or settings.force:
+    elif output is None or resume or settings.force:
         return
-    elif batch.goes_on == "resume":
-        if not (place / batch.record).exists() or is_complete(place):
+    elif policy.resumes_by == "resume":
+        if not (output / policy.record).exists() or is_complete(output):
             return
-        raise UsageError(f"{place} holds results.", "Add --resume to go on with them, or --force to replace them.")
-    elif batch.goes_on == "force" or (batch.goes_on == "run" and RunFolder(place).status().get("state") != "done"):
-        taken = batch.goes_on == "run" and (place / batch.record).is_file()
-        hint = f"Go on with it: --resume {place} instead of --output; or add --force." if taken else ""
-        fresh_folder(place, name=f"--{batch.place}", hint=hint)
+        raise UsageError(f"{output} holds results.", "Add --resume to continue them, or --force to replace them.")
+    elif policy.resumes_by == "force" or (
+        policy.resumes_by == "run" and RunFolder(output).status().get("state") != "done"
+    ):
+        taken = policy.resumes_by == "run" and (output / policy.record).is_file()
+        hint = f"Resume it: --resume {output} instead of --output; or add --force." if taken else ""
+        fresh_folder(output, name=f"--{policy.output_setting}", hint=hint)
 
 
-def _place(batch: Batch, settings: Any) -> Path | None:
-    """The folder that the command writes into: of a shard, its own."""
-    place = getattr(settings, batch.place) if batch.place else None
-    shard = value_of(getattr(settings, "shard", None))
-    return place if place is None or shard is None else place / shard.folder
+def _output_folder(policy: JobPolicy, settings: Any) -> Path | None:
+    """Return the folder that the command writes into: of a shard, its own."""
+    output = getattr(settings, policy.output_setting) if policy.output_setting else None
+    shard = getattr(settings, "shard", None)
+    return output if output is None or not shard else output / Shard.parse(shard).folder
 
 
 def without_slurm(argv: Sequence[str]) -> tuple[str, ...]:
-    """``argv`` without ``--slurm`` and its value."""
+    """Return ``argv`` without ``--slurm`` and its value."""
     kept: list[str] = []
     rest = iter(argv)
     for word in rest:
@@ -109,15 +113,18 @@ def make_work(
     argv: Sequence[str],
     *,
     name: str,
-    batch: Batch,
+    policy: JobPolicy,
     settings: Any,
     forced_by_file: bool = False,
     patience: float = 100.0,
 ) -> Work:
-    """The command and how it goes on after a stop.
+    """Return the command and how it resumes after a stop.
 
     Args:
-        argv: arguments of affectkit with ``--slurm``. name: the command's last word.
+        argv: arguments of affectkit with ``--slurm``.
+        name: the command's last word.
+        policy: how it behaves as a job.
+        settings: resolved and checked.
         forced_by_file: ``--force`` comes from a configuration file, whence ``--resume`` cannot take it away: then the
             command starts over.
         patience: seconds that it has to save.
@@ -125,17 +132,17 @@ def make_work(
     argv = without_slurm(argv)
     at = argv.index(name) + 1
     head, tail = argv[:at], argv[at:]
-    place, record = _place(batch, settings), ""
+    output, record = _output_folder(policy, settings), ""
     again = argv
-    if batch.goes_on == "run" and settings.resume is None:
+    if policy.resumes_by == "run" and settings.resume is None:
         shown = [word for word in tail if word in ("--json", "--quiet", "-q", "--debug")]
-        again = (*head, "--resume", str(place.absolute()), *shown)
-        record = str(place.absolute() / batch.record)
-    elif batch.goes_on == "resume" and not settings.resume and not forced_by_file:
+        again = (*head, "--resume", str(output.absolute()), *shown)
+        record = str(output.absolute() / policy.record)
+    elif policy.resumes_by == "resume" and not settings.resume and not forced_by_file:
         end = tail.index("--") if "--" in tail else len(tail)
         again = (*head, "--resume", *(word for word in tail[:end] if word != "--force"), *tail[end:])
-        record = str(place.absolute() / batch.record)
-    elif batch.goes_on == "force" and place is not None and not settings.force:
+        record = str(output.absolute() / policy.record)
+    elif policy.resumes_by == "force" and output is not None and not settings.force:
         again = (*head, "--force", *tail)
     stamp = modified(Path(record)) if record else None
     return Work(argv, again, os.getcwd(), record, stamp, patience)
@@ -146,7 +153,7 @@ def submit(
     argv: Sequence[str],
     *,
     name: str,
-    batch: Batch,
+    policy: JobPolicy,
     settings: Any,
     reporter: Reporter,
     forced_by_file: bool = False,
@@ -154,8 +161,12 @@ def submit(
     """Submit the command as a job instead of running it.
 
     Args:
-        text: the value of ``--slurm``. argv: arguments of affectkit, ``--slurm`` among them.
-        name: the command's last word. batch: how it behaves as a job. settings: resolved and checked.
+        text: the value of ``--slurm``.
+        argv: arguments of affectkit, ``--slurm`` among them.
+        name: the command's last word.
+        policy: how it behaves as a job.
+        settings: resolved and checked.
+        reporter: gets warnings.
         forced_by_file: see ``make_work``.
 
     Returns:
@@ -168,19 +179,21 @@ def submit(
     """
     request = parse_request(text)
     tasks = request.nodes * request.tasks
-    if tasks > 1 and not batch.several:
+    if tasks > 1 and not policy.supports_distributed:
         raise UsageError(
             f"--slurm: {name} runs in one process; nodes and tasks must be 1, got {request.nodes} and {request.tasks}.",
             "Split the work over an array of jobs with --shard I/N instead.",
         )
     if launched_processes() > 1:
         raise UsageError("--slurm starts the processes itself (tasks, nodes); here torchrun has started several.")
-    check_places(batch, settings, reporter)
+    check_paths(policy, settings, reporter)
     if isinstance(request.gpus, int) and request.gpus > request.tasks:
-        more = f"; add tasks={request.gpus} for one each" if batch.several else ""
+        more = f"; add tasks={request.gpus} for one each" if policy.supports_distributed else ""
         reporter.warn(f"gpus={request.gpus} with tasks={request.tasks}: a process uses one GPU{more}.")
     patience = max(request.signal_delay - 20.0, request.signal_delay / 2)
-    work = make_work(argv, name=name, batch=batch, settings=settings, forced_by_file=forced_by_file, patience=patience)
+    work = make_work(
+        argv, name=name, policy=policy, settings=settings, forced_by_file=forced_by_file, patience=patience
+    )
     title = request.name or f"affectkit-{name}"
     job = _submit(Job(work), _executor(request, title, reporter))
     return {
@@ -198,7 +211,7 @@ def submit(
 
 
 def _executor(request: Request, title: str, reporter: Reporter) -> Any:
-    """submitit's executor for ``request``; its folder is made."""
+    """Return submitit's executor for ``request``; its folder is made."""
     try:
         import submitit
     except ImportError as error:
@@ -257,18 +270,18 @@ def _submit(job: Job, executor: Any) -> Any:
     from submitit.core.utils import FailedJobError, FailedSubmissionError
 
     try:
-        with _alone(), contextlib.redirect_stderr(io.StringIO()):  # submitit prints what it then raises
+        with _clean_surroundings(), contextlib.redirect_stderr(io.StringIO()):  # submitit prints what it then raises
             return executor.submit(job)
     except (FailedJobError, FailedSubmissionError) as error:
         raise RunError(
-            f"sbatch refused the job: {' '.join(str(error).split()) or 'it said nothing'}",
+            f"sbatch refused the job: {' '.join(str(error).split()) or 'without a message'}",
             f"The script that it was given is the newest .submission_file_*.sh in {executor.folder}.",
         ) from error
 
 
 @contextlib.contextmanager
-def _alone() -> Iterator[None]:
-    """Nothing of a job around this one, nor the ends of a pipe, reaches the new job.
+def _clean_surroundings() -> Iterator[None]:
+    """Keep variables of a job around this one, and the ends of a pipe, from the new job.
 
     submitit has clean_env for the former, which also hides SLURM_CONF and the user's SBATCH_ defaults.
     """

@@ -11,7 +11,7 @@ from affectkit.core.progress import Reporter
 from affectkit.data.loading.loaders import SplitImages, TrainingKeys, evaluation_keys, make_loader
 from affectkit.data.loading.modality import collate_of, items_of
 from affectkit.evaluation.evaluate import evaluation_loader
-from affectkit.features.extraction import Encoding, FeatureLoader, Features, encoder_of, open_store
+from affectkit.features.extraction import FeatureExtractor, FeatureLoader, Features, frozen_encoder, open_store
 from affectkit.runtime.shutdown import StopFlag
 from affectkit.training.setup import Training
 
@@ -45,12 +45,12 @@ def feed(training: Training, *, stopping: StopFlag | None, reporter: Reporter) -
     Raises:
         Stopped: a signal came; what was computed is kept.
     """
-    encoder = encoder_of(training.model)
+    encoder = frozen_encoder(training.model)
     if encoder is None:
         return Feed()
     settings, spec = training.settings, training.task.spec
     store = open_store(encoder, spec, training.context)
-    encoding = Encoding(encoder, store, spec, training.context, training.workers, reporter, stopping)
+    encoding = FeatureExtractor(encoder, store, spec, training.context, training.workers, reporter, stopping)
     found = Feed(valid=encoding.features(training.valid))
     if training.test is not None:
         found.test = encoding.features(training.test)

@@ -25,7 +25,7 @@ from affectkit.data.loading.modality import item_name
 from affectkit.data.split import Split
 from affectkit.errors import UsageError
 from affectkit.evaluation.class_counts import tell_classes
-from affectkit.features.extraction import encoder_of
+from affectkit.features.extraction import frozen_encoder
 from affectkit.models.external.weights import sound_level_of
 from affectkit.models.family import Family, StagedModel
 from affectkit.models.registry import build, last_layer
@@ -145,7 +145,7 @@ def prepare(settings: TrainSettings, *, reporter: Reporter, restored: bool = Fal
     if tuned is not None and not restored:
         warn_of_random_start(settings, plan.family, reporter)
     options = plan.family.built_options(model, options)
-    encoded = encoder_of(model) is not None
+    encoded = frozen_encoder(model) is not None
     held = (None, None)
     if not (encoded and settings.views):
         held = hold(settings, spec, train, valid, group=context.group, reporter=reporter)
@@ -220,7 +220,7 @@ def told_parameters(model: nn.Module, tuned: nn.Module | None) -> str:
 
 def told_encoder(model: nn.Module) -> str:
     """A frozen encoder in words."""
-    encoder = encoder_of(model)
+    encoder = frozen_encoder(model)
     if encoder is None:
         return ""
     count = sum(value.numel() for value in encoder.tower.parameters())

@@ -16,11 +16,10 @@ import torch
 
 from affectkit.checkpoints.checkpoint import (
     Header,
-    copied_tensors,
     save_checkpoint,
     save_tensors,
+    state_copy,
 )
-from affectkit.config import value_of
 from affectkit.core.csv_tables import write_table
 from affectkit.core.files import write_text
 from affectkit.core.progress import Reporter
@@ -35,11 +34,12 @@ from affectkit.data.loading.loaders import (
 from affectkit.data.loading.modality import item_name
 from affectkit.errors import CheckpointError, Stopped
 from affectkit.evaluation.evaluate import draw_figures, evaluate
-from affectkit.features.extraction import encoder_hash
+from affectkit.features.extraction import frozen_encoder_hash
 from affectkit.reports import plots
 from affectkit.runtime.context import gather_failures
 from affectkit.runtime.shutdown import StopFlag
 from affectkit.schedules.curves import Plateau
+from affectkit.settings.training import interval
 from affectkit.tasks.base import Results, Task
 from affectkit.training.divergence import broken_outputs, diverged
 from affectkit.training.loaders import Feed, no_features, training_loader, validation_loader
@@ -96,7 +96,7 @@ class Trainer:
         self.learner = Learner(training, reporter=reporter)
         self.noun = item_name(training.task.spec)
         self.losses = LossSum(self.context.device.torch_name)
-        self.every = value_of(self.settings.checkpoint_every, (0, 0.0))
+        self.every = interval(self.settings.checkpoint_every)
         self._saved = (0, time.monotonic())
         self.keys = TrainingKeys()
         self.fed = fed(training)
@@ -277,7 +277,7 @@ class Trainer:
     def _write_epoch(self, metrics: dict[str, float], improved: bool) -> None:
         """The checkpoints and tables of an epoch."""
         header = self.training.header(epoch=self.at.epoch + 1, monitor=self.settings.monitor, valid=metrics)
-        tensors = copied_tensors(self.learner.evaluated)
+        tensors = state_copy(self.learner.evaluated)
         self._waiting |= {path: (tensors, header) for path in ([self.run.best] * improved + [self.run.last])}
         if self.settings.keeps(self.at.epoch + 1):
             self._keep_epoch(self.at.epoch + 1, valid=metrics)
@@ -315,7 +315,7 @@ class Trainer:
             "data": [self.training.train.fingerprint(), self.training.valid.fingerprint()],
             "processes": self.group.world_size,
             "device": self.context.device.description,
-            "encoder": encoder_hash(self.training.model),
+            "encoder": frozen_encoder_hash(self.training.model),
         }
         step = at.epoch * (batch_count(len(self.training.train), self.settings.batch_size) + 1) + at.batch
         self.group.run_on_main(lambda: str(save_state(self.run.state, tree, step=step, keep=self.settings.keep)))
@@ -328,7 +328,7 @@ class Trainer:
                 f"the data in {self.settings.data} has changed since {self.run.root} was started.",
                 "Resuming on other data would mix two runs: restore the data, or start a new run.",
             )
-        if tree.get("encoder", "") != encoder_hash(self.training.model):
+        if tree.get("encoder", "") != frozen_encoder_hash(self.training.model):
             raise CheckpointError(
                 f"the frozen encoder has other weights than when {self.run.root} was started.",
                 "Restore the weights that config.yaml names.",

@@ -62,7 +62,7 @@ def test_a_stopped_run_leaves_a_part_and_goes_on(web, tmp_path, number, code):
     (part,) = tmp_path.iterdir()
     assert part.suffix == ".part" and part.read_bytes() == BODY[: part.stat().st_size]
     if number != signal.SIGKILL:
-        assert "0 of 1 files are whole, and 0.2 MB of vca.pth are in" in told and "same command goes on" in told
+        assert "0 of 1 files are whole, and 0.2 MB of vca.pth are in" in told and "same command resumes it" in told
     kept = part.stat().st_size
     web.asked.clear()
     done = affectkit("pull", "zenodo:7", "--output", tmp_path, "--file", "vca.pth", "--json",

@@ -13,10 +13,10 @@ from support import affectkit
 
 from affectkit.core import libraries
 from affectkit.doctor import environment as doctor
-from affectkit.doctor import import_trials as trials_module
+from affectkit.doctor import import_checks as checks_module
 from affectkit.doctor import packages
 from affectkit.doctor.environment import Problem, examine
-from affectkit.doctor.import_trials import TRIALS, run_trials
+from affectkit.doctor.import_checks import CHECKS, run_checks
 
 REQUIRES = [
     "typer<0.29,>=0.26",
@@ -66,7 +66,7 @@ def test_a_good_environment_has_no_package_problem() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "severity", "what", "mend"),
+    ("changes", "severity", "what", "fix"),
     [
         ({"torchvision": "0.26.0"}, "error", "torchvision 0.26.0 do not belong together", '"torchvision==0.29.*"'),
         ({"torch": "2.13.0"}, "error", "torch 2.13.0, torchvision 0.29.1", '"torchvision==0.28.*"'),
@@ -91,23 +91,23 @@ def test_a_good_environment_has_no_package_problem() -> None:
         ({"torch": "2.15.0"}, "error", "torch 2.15.0", '"torch<2.15,>=2.13"'),
     ],
 )
-def test_one_fault_is_one_problem(changes: dict[str, str | None], severity: str, what: str, mend: str) -> None:
+def test_one_fault_is_one_problem(changes: dict[str, str | None], severity: str, what: str, fix: str) -> None:
     found = problems_of(**changes)
     assert len(found) == 1, found
     assert found[0].severity == severity
     assert what in found[0].what
-    assert mend in found[0].mend
+    assert fix in found[0].fix
     assert found[0].why
 
 
 def test_advice_keeps_the_torch_that_is_there_and_names_the_newest() -> None:
     (found,) = problems_of(torch="2.12.1", torchvision="0.27.1")
-    newest, keep = found.mend.splitlines()
+    newest, keep = found.fix.splitlines()
     assert newest.endswith('pip install "torch==2.14.*" "torchvision==0.29.*" torchaudio==2.11.1')
     assert keep == ('Those that fit torch 2.12: pip install "torch==2.12.*" "torchvision==0.27.*" torchaudio==2.11.0')
     (found,) = problems_of(torchaudio="2.12.0")
     assert found.what == "torch 2.14.1+cu130, torchaudio 2.12.0 do not belong together"
-    assert found.mend.count("pip install") == 1 and "torchaudio==2.11.1" in found.mend
+    assert found.fix.count("pip install") == 1 and "torchaudio==2.11.1" in found.fix
 
 
 def test_python_out_of_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -165,28 +165,28 @@ def test_metadata_that_cannot_be_read_is_passed_over(monkeypatch: pytest.MonkeyP
     assert packages.installed_versions() == {}
 
 
-class TestTrials:
-    """The process that loads compiled code; toy trials are carried into it by a module of their own."""
+class TestImportChecks:
+    """The process that loads compiled code; toy checks are carried into it by a module of their own."""
 
     @pytest.fixture
     def toys(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        (tmp_path / "toy_trials.py").write_text(
+        (tmp_path / "toy_checks.py").write_text(
             "import os, time\n"
-            "from affectkit.doctor import import_trials as t\n"
+            "from affectkit.doctor import import_checks as t\n"
             "def fine(): print('chatter'); return {'x': 1}\n"
             "def broken(): raise OSError('undefined symbol:\\n foo')\n"
             "def crash(): os.abort()\n"
             "def leave(): os._exit(7)\n"
             "def hang(): time.sleep(60)\n"
-            "t.TRIALS = {'fine': fine, 'broken': broken, 'crash': crash, 'leave': leave, 'hang': hang, 'last': fine}\n"
+            "t.CHECKS = {'fine': fine, 'broken': broken, 'crash': crash, 'leave': leave, 'hang': hang, 'last': fine}\n"
             "main = t.main\n"
         )
         monkeypatch.syspath_prepend(str(tmp_path))
-        monkeypatch.setattr(trials_module, "__name__", "toy_trials")
+        monkeypatch.setattr(checks_module, "__name__", "toy_checks")
 
     @pytest.mark.skipif(os.name == "nt", reason="signals")
     def test_a_crash_is_a_line_and_not_the_end(self, toys: None) -> None:
-        assert run_trials(["fine", "broken", "crash", "leave", "last"]) == {
+        assert run_checks(["fine", "broken", "crash", "leave", "last"]) == {
             "fine": {"x": 1},
             "broken": {"error": "OSError: undefined symbol: foo"},
             "crash": {"error": f"it ended Python with {signal.SIGABRT.name}"},
@@ -194,18 +194,18 @@ class TestTrials:
             "last": {"x": 1},
         }
 
-    def test_a_trial_that_hangs(self, toys: None) -> None:
-        found = run_trials(["hang", "last"], seconds=3)
+    def test_a_check_that_hangs(self, toys: None) -> None:
+        found = run_checks(["hang", "last"], seconds=3)
         assert found == {"hang": {"error": "it did not answer within 3 seconds"}, "last": {"x": 1}}
 
     def test_a_process_that_never_begins_ends_the_loop(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(sys, "executable", "/no/such/python")
-        found = run_trials(["torch", "av"])
+        found = run_checks(["torch", "av"])
         assert set(found) == {"torch", "av"}
         assert all("/no/such/python cannot be started" in result["error"] for result in found.values())
 
-    def test_the_real_trials_find_what_is_here(self) -> None:
-        found = {name: trial() for name, trial in TRIALS.items()}
+    def test_the_real_checks_find_what_is_here(self) -> None:
+        found = {name: check() for name, check in CHECKS.items()}
         assert set(found) == {"torch", "torchvision", "torchaudio", "cv2", "av"}
         assert not [name for name, result in found.items() if "error" in result]
         assert found["torch"]["arithmetic"] is True
@@ -214,20 +214,20 @@ class TestTrials:
         assert "libavcodec" in found["av"]["libraries"]
 
 
-def test_trial_problems() -> None:
+def test_import_problems() -> None:
     installed = {**GOOD, "opencv-python": ["4.12.0.88"]}
-    trials = {
+    checks = {
         "torch": {"error": "OSError: libcudart"},
         "torchvision": {"error": "RuntimeError: operator torchvision::nms does not exist"},
         "cv2": {"error": "ImportError: libGL.so.1: cannot open shared object file"},
         "av": {"error": "ModuleNotFoundError: No module named 'av'"},  # not installed: said elsewhere
     }
-    found = doctor._trial_problems(trials, installed)
+    found = doctor._import_problems(checks, installed)
     assert [problem.what.split()[0] for problem in found] == ["torch", "opencv-python-headless"]
-    assert "graphics" in found[1].what and "pip uninstall -y" in found[1].mend
-    (alone,) = doctor._trial_problems({"torch": {}, "torchvision": trials["torchvision"]}, installed)
+    assert "graphics" in found[1].what and "pip uninstall -y" in found[1].fix
+    (alone,) = doctor._import_problems({"torch": {}, "torchvision": checks["torchvision"]}, installed)
     assert "torchvision 0.29.1+cu130 does not fit torch 2.14.1+cu130" in alone.what and "nms" in alone.what
-    assert "one index" in alone.mend  # by their numbers they fit
+    assert "one index" in alone.fix  # by their numbers they fit
 
 
 def test_device_problems(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -257,7 +257,7 @@ def test_machine_problems() -> None:
     assert doctor._machine_problems(MACHINE) == []
     assert doctor._machine_problems({"shared_memory": None, "open_files": None}) == []
     for shared in (0, 64 * 2**20):  # Docker's default is exactly 64 MiB
-        assert "--shm-size" in doctor._machine_problems({**MACHINE, "shared_memory": shared})[0].mend
+        assert "--shm-size" in doctor._machine_problems({**MACHINE, "shared_memory": shared})[0].fix
     assert "256 files" in doctor._machine_problems({**MACHINE, "open_files": 256})[0].what
 
 
@@ -303,14 +303,14 @@ def test_cache_places_follow_the_environment(monkeypatch: pytest.MonkeyPatch, tm
     for name in ("HF_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "TORCH_HOME", "AFFECTKIT_CACHE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert list(doctor.cache_places().values()) == [
+    assert list(doctor.cache_folders().values()) == [
         tmp_path / "affectkit",
         tmp_path / "huggingface/hub",
         tmp_path / "torch/hub",
     ]
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "th"))
-    assert list(doctor.cache_places().values())[1:] == [tmp_path / "hf/hub", tmp_path / "th/hub"]
+    assert list(doctor.cache_folders().values())[1:] == [tmp_path / "hf/hub", tmp_path / "th/hub"]
 
 
 def test_cache_size_does_not_follow_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -328,7 +328,7 @@ def test_cache_size_does_not_follow_links(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_an_absent_cache_is_not_made(tmp_path: Path) -> None:
-    place = doctor._cache_place("torch hub", tmp_path / "a/b")
+    place = doctor._cache_folder("torch hub", tmp_path / "a/b")
     assert (place.exists, place.size, place.writable) == (False, 0, True)
     assert place.free > 0
     assert list(tmp_path.iterdir()) == []
@@ -338,15 +338,15 @@ def test_an_absent_cache_is_not_made(tmp_path: Path) -> None:
 def test_a_cache_that_cannot_be_written(tmp_path: Path) -> None:
     # /proc refuses new files from everyone, root included.
     blocked = Path("/proc") if Path("/proc").is_dir() else tmp_path
-    place = doctor._cache_place("affectkit", blocked / "affectkit")
+    place = doctor._cache_folder("affectkit", blocked / "affectkit")
     if blocked == tmp_path:
         pytest.skip("no folder here that root cannot write")
     assert not place.writable
     (problem,) = doctor._cache_problems(place)
     assert problem.severity == "error"
-    assert "AFFECTKIT_CACHE" in problem.mend
-    other = doctor._cache_place("Hugging Face hub", blocked / "hub")
-    assert [(p.severity, "HF_HOME" in p.mend) for p in doctor._cache_problems(other)] == [("warning", True)]
+    assert "AFFECTKIT_CACHE" in problem.fix
+    other = doctor._cache_folder("Hugging Face hub", blocked / "hub")
+    assert [(p.severity, "HF_HOME" in p.fix) for p in doctor._cache_problems(other)] == [("warning", True)]
 
 
 def test_examine(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -356,7 +356,7 @@ def test_examine(monkeypatch: pytest.MonkeyPatch) -> None:
         "cv2": {"cascade": {"path": "c.xml", "exists": True, "loads": True}},
         "av": {"libraries": {"libavutil": "1.2.3"}},
     }
-    monkeypatch.setattr(doctor, "run_trials", lambda names: fake)
+    monkeypatch.setattr(doctor, "run_checks", lambda names: fake)
     monkeypatch.setattr(doctor, "installed_versions", lambda: {**GOOD, "typer": ["0.30.0"]})
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.delenv("NO_ALBUMENTATIONS_UPDATE", raising=False)
@@ -374,6 +374,7 @@ def test_examine(monkeypatch: pytest.MonkeyPatch) -> None:
     assert told["ok"] is False
     assert told["versions"]["wandb"] is None
     assert len(told["problems"]) == len(found.problems) >= 2
+    assert all(one["mend"] == one["fix"] for one in told["problems"])  # the former name is kept
 
 
 def pretended(folder: Path, versions: dict[str, str], *, breaks: str, how: str) -> dict[str, str]:
@@ -407,7 +408,7 @@ def test_a_pretended_bad_pair(tmp_path: Path) -> None:
         "torchaudio 2.11.1 does not fit torch 2.12.1: OSError: libtorchaudio.so: undefined"
     )
     commands = re.findall(
-        r'pip install "torch==([\d.]+)\.\*" "torchvision==([\d.]+)\.\*" torchaudio==(\S+)', told[0]["mend"]
+        r'pip install "torch==([\d.]+)\.\*" "torchvision==([\d.]+)\.\*" torchaudio==(\S+)', told[0]["fix"]
     )
     assert len(commands) == 2 and commands[1] == ("2.12", "0.27", "2.11.0")
     for torch, vision, audio in commands:

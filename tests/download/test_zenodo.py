@@ -19,7 +19,7 @@ from support import Heard
 from web import serving
 
 from affectkit.download import transfer
-from affectkit.download.zenodo import RECORD, look_up, pull
+from affectkit.download.zenodo import RECORD, download, resolve_source
 from affectkit.errors import DataError, DownloadError, Stopped, UsageError
 
 BODY = random.Random(5).randbytes(300_000)
@@ -46,7 +46,7 @@ def ranges(web) -> list[str | None]:
 
 def test_a_record_is_fetched_whole_and_only_once(web, tmp_path):
     heard = Heard()
-    done = pull("zenodo:7", tmp_path / "w", reporter=heard)
+    done = download("zenodo:7", tmp_path / "w", reporter=heard)
     assert (tmp_path / "w" / "vca.pth").read_bytes() == BODY and left(tmp_path / "w") == {"vca.pth", "notes.txt"}
     assert [(row["name"], row["status"], row["size"]) for row in done["files"]] == [
         ("vca.pth", "fetched", 300_000), ("notes.txt", "fetched", 8),
@@ -55,7 +55,7 @@ def test_a_record_is_fetched_whole_and_only_once(web, tmp_path):
     host = web.url.removeprefix("http://")
     assert heard.notes[0] == f"zenodo:7 (Weights of a study): 2 files, 0.3 MB, from {host} into {tmp_path / 'w'}"
     web.asked.clear()
-    again = pull("zenodo:7", tmp_path / "w", reporter=heard)
+    again = download("zenodo:7", tmp_path / "w", reporter=heard)
     assert [row["status"] for row in again["files"]] == ["present", "present"] and again["bytes_fetched"] == 0
     assert ranges(web) == [] and "nothing to do" in heard.notes[-1]
     mode = (tmp_path / "w" / "vca.pth").stat().st_mode & 0o777
@@ -67,11 +67,11 @@ def test_a_record_is_fetched_whole_and_only_once(web, tmp_path):
 @pytest.mark.parametrize("layout", ["now", "between", "rdm"])
 def test_every_layout_of_a_record_is_read(web, tmp_path, layout):
     web.record = web.described(layout)
-    found = look_up("zenodo:7")
+    found = resolve_source("zenodo:7")
     assert [(one.name, one.size, one.checksum) for one in found.files] == [
         (name, len(body), f"md5:{hashlib.md5(body).hexdigest()}") for name, body in web.files.items()
     ]
-    pull("zenodo:7", tmp_path, names=["notes.txt"])
+    download("zenodo:7", tmp_path, names=["notes.txt"])
     assert left(tmp_path) == {"notes.txt"}
 
 
@@ -80,38 +80,38 @@ def test_sources_are_told_apart(web, tmp_path):
         "zenodo:7", "https://zenodo.org/records/7", "https://zenodo.org/record/7/", "10.5281/zenodo.7",
         "https://doi.org/10.5281/zenodo.7", "https://zenodo.org/records/7?preview=1",
     ):  # fmt: skip
-        assert look_up(text).source == "zenodo:7", text
+        assert resolve_source(text).source == "zenodo:7", text
     copied = RECORD.fullmatch("https://zenodo.org/records/7/files/vca.pth?download=1")
     assert copied["id"] == "7" and copied["file"] == "vca.pth"
-    pull("https://zenodo.org/records/7/files/notes.txt?download=1", tmp_path)
+    download("https://zenodo.org/records/7/files/notes.txt?download=1", tmp_path)
     assert left(tmp_path) == {"notes.txt"}
     for text, told in {"zenod:7": "neither", "ftp://a/b": "neither", "http://a/b": "http can be changed",
                        "https://a.example/b/": "names no file"}.items():  # fmt: skip
         with pytest.raises(UsageError, match=told):
-            look_up(text)
+            resolve_source(text)
     with pytest.raises(UsageError, match="brings its own"):
-        look_up("zenodo:7", checksum="md5:" + "0" * 32)
+        resolve_source("zenodo:7", checksum="md5:" + "0" * 32)
     for text in ("0" * 64, "sha256:12", "crc:12345678", "sha256:" + "g" * 64):
         with pytest.raises(UsageError, match="ALGORITHM:HEX"):
-            look_up("https://a.example/b", checksum=text)
+            resolve_source("https://a.example/b", checksum=text)
     with pytest.raises(UsageError, match="did you mean vca.pth"):
-        pull("zenodo:7", tmp_path, names=["vca.pt"])
+        download("zenodo:7", tmp_path, names=["vca.pt"])
 
 
 def test_a_cut_transfer_is_taken_up_at_once(web, tmp_path):
     heard = Heard()
     web.cuts = [140_000, 100_000]
-    done = pull("zenodo:7", tmp_path, names=["vca.pth"], reporter=heard)
+    done = download("zenodo:7", tmp_path, names=["vca.pth"], reporter=heard)
     assert (tmp_path / "vca.pth").read_bytes() == BODY and done["files"][0]["status"] == "fetched"
     asked = ranges(web)
     assert len(asked) == 3 and asked[0] is None and asked[1].startswith("bytes=") and asked[2] > asked[1]
-    assert sum("going on" in note for note in heard.notes) == 2
+    assert sum("resuming" in note for note in heard.notes) == 2
 
 
 def test_a_transfer_that_is_cut_often_but_moves_on_is_not_given_up(web, tmp_path, monkeypatch):
     monkeypatch.setattr(transfer, "TRIES", 2)
     web.cuts = [70_000] * 4
-    pull("zenodo:7", tmp_path, names=["vca.pth"])
+    download("zenodo:7", tmp_path, names=["vca.pth"])
     assert (tmp_path / "vca.pth").read_bytes() == BODY and len(ranges(web)) == 5
 
 
@@ -123,15 +123,15 @@ def test_a_connection_that_stays_cut_leaves_a_part_which_the_next_run_continues(
     with pytest.raises(
         DownloadError, match=r"was cut off at 0\.1 MB of 0\.3 MB of vca\.pth: the connection was"
     ) as error:
-        pull("zenodo:7", tmp_path, names=["vca.pth"], reporter=heard)
-    assert "goes on from there" in error.value.hint and len(ranges(web)) == transfer.TRIES
+        download("zenodo:7", tmp_path, names=["vca.pth"], reporter=heard)
+    assert "resumes there" in error.value.hint and len(ranges(web)) == transfer.TRIES
     (part,) = left(tmp_path)
     assert part.endswith(".part") and part in heard.notes[-1]
     kept = (tmp_path / part).read_bytes()
     assert 70_000 < len(kept) <= 140_000 and kept == BODY[: len(kept)]
     web.cuts.clear()
     web.asked.clear()
-    done = pull("zenodo:7", tmp_path, names=["vca.pth"], reporter=heard)
+    done = download("zenodo:7", tmp_path, names=["vca.pth"], reporter=heard)
     assert heard.notes[-1] == "  vca.pth, 0.3 MB, 0.1 MB of it from an earlier run"
     assert ranges(web) == [f"bytes={len(kept)}-"] and done["files"][0]["status"] == "continued"
     assert left(tmp_path) == {"vca.pth"} and (tmp_path / "vca.pth").read_bytes() == BODY
@@ -139,8 +139,8 @@ def test_a_connection_that_stays_cut_leaves_a_part_which_the_next_run_continues(
 
 def begun(folder: Path, count: int, body: bytes = BODY) -> Path:
     """A part that an earlier run left."""
-    remote = next(one for one in look_up("zenodo:7").files if one.name == "vca.pth")
-    part = transfer.part_of(folder / "vca.pth", remote)
+    remote = next(one for one in resolve_source("zenodo:7").files if one.name == "vca.pth")
+    part = transfer.part_path(folder / "vca.pth", remote)
     part.write_bytes((body + body)[:count])
     return part
 
@@ -149,7 +149,7 @@ def test_a_server_without_ranges_begins_again(web, tmp_path):
     heard = Heard()
     begun(tmp_path, 100_000)
     web.ranges = False
-    pull("zenodo:7", tmp_path, names=["vca.pth"], reporter=heard)
+    download("zenodo:7", tmp_path, names=["vca.pth"], reporter=heard)
     assert ranges(web) == ["bytes=100000-"] and any("begins again" in note for note in heard.notes)
     assert left(tmp_path) == {"vca.pth"} and (tmp_path / "vca.pth").read_bytes() == BODY
 
@@ -157,7 +157,7 @@ def test_a_server_without_ranges_begins_again(web, tmp_path):
 @pytest.mark.parametrize(("count", "asked"), [(300_000, []), (400_000, [None])])
 def test_a_part_that_is_whole_or_too_long(web, tmp_path, count, asked):
     begun(tmp_path, count)
-    pull("zenodo:7", tmp_path, names=["vca.pth"])
+    download("zenodo:7", tmp_path, names=["vca.pth"])
     assert ranges(web) == asked and left(tmp_path) == {"vca.pth"}
     assert (tmp_path / "vca.pth").read_bytes() == BODY
 
@@ -165,7 +165,7 @@ def test_a_part_that_is_whole_or_too_long(web, tmp_path, count, asked):
 def test_a_wrong_checksum_leaves_nothing(web, tmp_path):
     begun(tmp_path, 100_000, bytes(100_000))
     with pytest.raises(DownloadError, match="with the checksum md5:.*not md5:.*what had arrived was removed") as error:
-        pull("zenodo:7", tmp_path, names=["vca.pth"])
+        download("zenodo:7", tmp_path, names=["vca.pth"])
     assert left(tmp_path) == set() and "again" in error.value.hint
 
 
@@ -176,7 +176,7 @@ def test_a_server_that_answers_another_size(web, tmp_path, have, length):
     web.record, web.length = web.described(), length
     web.files["vca.pth"] = BODY + b"more"
     with pytest.raises(DownloadError, match=r"sends (300,004|more than 300,000) bytes .* announced with 300,000"):
-        pull("zenodo:7", tmp_path, names=["vca.pth"])
+        download("zenodo:7", tmp_path, names=["vca.pth"])
     assert "vca.pth" not in left(tmp_path) and sum((tmp_path / name).stat().st_size for name in left(tmp_path)) == have
 
 
@@ -184,14 +184,14 @@ def test_what_is_there_with_other_content_is_not_replaced_unasked(web, tmp_path)
     (tmp_path / "vca.pth").write_bytes(b"mine")
     (tmp_path / "notes.txt").write_bytes(b"also me!")  # of the right size
     with pytest.raises(UsageError, match=r"vca\.pth has other content(.|\n)*notes\.txt has other content") as error:
-        pull("zenodo:7", tmp_path)
+        download("zenodo:7", tmp_path)
     assert "--force" in error.value.hint and ranges(web) == [] and (tmp_path / "vca.pth").read_bytes() == b"mine"
     web.cuts = [1000, *[0] * 9]
     with pytest.raises(DownloadError):
-        pull("zenodo:7", tmp_path, force=True)
+        download("zenodo:7", tmp_path, force=True)
     assert (tmp_path / "vca.pth").read_bytes() == b"mine"  # until the new one is whole
     web.cuts.clear()
-    pull("zenodo:7", tmp_path, force=True)
+    download("zenodo:7", tmp_path, force=True)
     assert (tmp_path / "vca.pth").read_bytes() == BODY and left(tmp_path) == set(web.files)
 
 
@@ -200,13 +200,13 @@ def test_names_do_not_leave_the_folder(web, tmp_path, name):
     web.record = web.described()
     web.record["files"][0]["key"] = name
     with pytest.raises(DataError, match="leaves the folder|is not a file name"):
-        pull("zenodo:7", tmp_path / "in" / "here")
+        download("zenodo:7", tmp_path / "in" / "here")
     assert left(tmp_path) == set() and ranges(web) == []
 
 
 def test_names_with_folders_are_kept(web, tmp_path):
     web.files = {"sub/a.txt": b"a"}
-    pull("zenodo:7", tmp_path)
+    download("zenodo:7", tmp_path)
     assert left(tmp_path) == {"sub/a.txt"}
 
 
@@ -228,7 +228,7 @@ def test_names_with_folders_are_kept(web, tmp_path):
 def test_records_that_cannot_be_had(web, tmp_path, status, record, told):
     web.status, web.record = status, record
     with pytest.raises(DownloadError, match=told) as error:
-        pull("zenodo:7", tmp_path)
+        download("zenodo:7", tmp_path)
     assert error.value.hint or "form" in told or "kind" in told
     assert left(tmp_path) == set()
 
@@ -236,13 +236,13 @@ def test_records_that_cannot_be_had(web, tmp_path, status, record, told):
 def test_a_file_that_is_refused(web, tmp_path):
     web.file_status = 403
     with pytest.raises(DownloadError, match="refuses to fetch vca.pth: 403") as error:
-        pull("zenodo:7", tmp_path)
+        download("zenodo:7", tmp_path)
     assert "access" in error.value.hint and left(tmp_path) == set()
 
 
 def test_the_newest_of_all_versions_is_named(web):
     heard = Heard()
-    assert look_up("zenodo:6", reporter=heard).source == "zenodo:7"
+    assert resolve_source("zenodo:6", reporter=heard).source == "zenodo:7"
     assert "the newest is zenodo:7" in heard.notes[0]
 
 
@@ -253,7 +253,7 @@ def test_offline_is_said_within_a_second(monkeypatch, tmp_path):
     monkeypatch.setenv("AFFECTKIT_ZENODO", f"http://{where}")
     began = time.monotonic()
     with pytest.raises(DownloadError, match=f"{where} cannot be reached: Connection refused") as error:
-        pull("zenodo:7", tmp_path)
+        download("zenodo:7", tmp_path)
     assert time.monotonic() - began < 1
     assert f"http://{where}/records/7 in a browser" in error.value.hint
 
@@ -263,19 +263,19 @@ def test_a_single_file(web, tmp_path):
     digest = hashlib.sha256(BODY).hexdigest()
     address = f"{web.url}/files/vca.pth?download=1"
     with pytest.raises(UsageError, match="http can be changed"):
-        pull(address, tmp_path)
+        download(address, tmp_path)
     web.cuts = [140_000]
-    done = pull(address, tmp_path, checksum=f"SHA256:{digest.upper()}", reporter=heard)
+    done = download(address, tmp_path, checksum=f"SHA256:{digest.upper()}", reporter=heard)
     assert done["files"][0]["checksum"] == f"sha256:{digest}" and (tmp_path / "vca.pth").read_bytes() == BODY
     assert heard.warnings == [] and "size unknown" in heard.notes[0]
     # A part that is whole, of a size that only the server knows.
     (tmp_path / "vca.pth").rename(tmp_path / f"vca.pth.{digest[:8]}.part")
     web.asked.clear()
-    pull(address, tmp_path, checksum=f"sha256:{digest}")
+    download(address, tmp_path, checksum=f"sha256:{digest}")
     assert ranges(web) == ["bytes=300000-"] and left(tmp_path) == {"vca.pth"}
     (tmp_path / "vca.pth").write_bytes(BODY * 2)
     (tmp_path / "vca.pth").rename(tmp_path / f"vca.pth.{digest[:8]}.part")
-    pull(address, tmp_path, checksum=f"sha256:{digest}")
+    download(address, tmp_path, checksum=f"sha256:{digest}")
     assert left(tmp_path) == {"vca.pth"} and (tmp_path / "vca.pth").read_bytes() == BODY
 
 
@@ -284,17 +284,17 @@ def test_without_a_checksum_nothing_is_continued_and_a_warning_names_it(web, tmp
     remote = transfer.RemoteFile("vca.pth", f"{web.url}/files/vca.pth")
     web.cuts = [140_000]
     with pytest.raises(DownloadError, match="was cut off"):
-        transfer.fetch(remote, tmp_path / "vca.pth", offline="", reporter=heard)
+        transfer.download_file(remote, tmp_path / "vca.pth", offline="", reporter=heard)
     assert left(tmp_path) == set() and len(ranges(web)) == 1
-    transfer.part_of(tmp_path / "vca.pth", remote).write_bytes(bytes(1000))  # left by a kill
+    transfer.part_path(tmp_path / "vca.pth", remote).write_bytes(bytes(1000))  # left by a kill
     web.record = web.described()
     del web.record["files"][0]["checksum"]
-    done = pull("zenodo:7", tmp_path, names=["vca.pth"], reporter=heard)
+    done = download("zenodo:7", tmp_path, names=["vca.pth"], reporter=heard)
     digest = f"sha256:{hashlib.sha256(BODY).hexdigest()}"
     assert done["files"][0]["checksum"] == digest and digest in heard.warnings[0]
     assert (tmp_path / "vca.pth").read_bytes() == BODY and left(tmp_path) == {"vca.pth"}
-    with pytest.raises(UsageError, match="no checksum tells whether it is the same"):
-        pull("zenodo:7", tmp_path, names=["vca.pth"])
+    with pytest.raises(UsageError, match="no checksum shows whether it is the same"):
+        download("zenodo:7", tmp_path, names=["vca.pth"])
 
 
 def test_a_full_disk_is_said_before_or_when_it_happens(web, tmp_path, monkeypatch):
@@ -302,7 +302,7 @@ def test_a_full_disk_is_said_before_or_when_it_happens(web, tmp_path, monkeypatc
     with monkeypatch.context() as patch:
         patch.setattr(shutil, "disk_usage", lambda path: usage(10, 9, 1000))
         with pytest.raises(DownloadError, match=r"0\.3 MB are still to be fetched, .* has 1,000 bytes free"):
-            pull("zenodo:7", tmp_path)
+            download("zenodo:7", tmp_path)
     assert ranges(web) == []
 
     def full(descriptor: int) -> None:
@@ -311,9 +311,9 @@ def test_a_full_disk_is_said_before_or_when_it_happens(web, tmp_path, monkeypatc
     with monkeypatch.context() as patch:
         patch.setattr(transfer.os, "fsync", full)
         with pytest.raises(DownloadError, match=r"the disk of .* is full after 0\.3 MB of vca\.pth") as error:
-            pull("zenodo:7", tmp_path)
-    assert "goes on" in error.value.hint and [name.endswith(".part") for name in left(tmp_path)] == [True]
-    pull("zenodo:7", tmp_path)
+            download("zenodo:7", tmp_path)
+    assert "resumes" in error.value.hint and [name.endswith(".part") for name in left(tmp_path)] == [True]
+    download("zenodo:7", tmp_path)
     assert left(tmp_path) == {"vca.pth", "notes.txt"}
 
 
@@ -325,23 +325,23 @@ def test_ctrl_c_keeps_what_has_come(web, tmp_path):
 
     heard = Pressed()
     with pytest.raises(Stopped, match="1 of 2 files are whole") as error:
-        pull("zenodo:7", tmp_path, reporter=heard)
+        download("zenodo:7", tmp_path, reporter=heard)
     assert error.value.exit_code == 130 and left(tmp_path) == {"vca.pth"}
 
 
 def test_two_runs_do_not_write_one_part(web, tmp_path):
-    remote = look_up("zenodo:7").files[0]
-    part = transfer.part_of(tmp_path / "vca.pth", remote)
+    remote = resolve_source("zenodo:7").files[0]
+    part = transfer.part_path(tmp_path / "vca.pth", remote)
     holder = f"import fcntl, sys; f = open({str(part)!r}, 'ab'); fcntl.lockf(f, fcntl.LOCK_EX); print(1, flush=True)"
     other = subprocess.Popen([sys.executable, "-c", holder + "; sys.stdin.read()"], stdin=-1, stdout=-1)
     try:
         assert other.stdout.readline()
         with pytest.raises(UsageError, match="is being written by another process"):
-            pull("zenodo:7", tmp_path)
+            download("zenodo:7", tmp_path)
         assert part.exists()
     finally:
         other.communicate(timeout=10)
-    pull("zenodo:7", tmp_path)
+    download("zenodo:7", tmp_path)
     assert os.listdir(tmp_path).count("vca.pth") == 1
 
 
@@ -351,7 +351,7 @@ def test_a_transfer_that_stands_still_is_given_up(web, tmp_path, monkeypatch):
     web.stall = 0
     try:
         with pytest.raises(DownloadError, match=r"nothing came for 0\.1 s"):
-            pull("zenodo:7", tmp_path, names=["vca.pth"])
+            download("zenodo:7", tmp_path, names=["vca.pth"])
     finally:
         web.stall = None
     assert left(tmp_path) == set()

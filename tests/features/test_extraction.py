@@ -19,7 +19,7 @@ from affectkit.data.layouts.discovery import Labels, find
 from affectkit.data.loading.loaders import EVALUATION
 from affectkit.errors import RunError, Stopped
 from affectkit.features import store as feature_store
-from affectkit.features.extraction import Encoding, open_store
+from affectkit.features.extraction import FeatureExtractor, open_store
 from affectkit.features.store import FeatureStore, digest, stores
 from affectkit.models import clip
 from affectkit.runtime.context import RunContext
@@ -56,10 +56,10 @@ def encoder(*, quick_gelu: bool = True) -> Counting:
     return Counting(tower, replace(choice, sha256=clip.tower_hash(tower)))
 
 
-def encoding(made: Counting, *, reporter=None, stopping=None, spec: InputSpec = SPEC) -> Encoding:
+def encoding(made: Counting, *, reporter=None, stopping=None, spec: InputSpec = SPEC) -> FeatureExtractor:
     context = RunContext.resolve("cpu", "auto")
     store = open_store(made, spec, context)
-    return Encoding(made, store, spec, context, 0, reporter or Silent(), stopping)
+    return FeatureExtractor(made, store, spec, context, 0, reporter or Silent(), stopping)
 
 
 def split_of(data, name: str = "ratings.csv"):
@@ -87,8 +87,8 @@ def test_values_do_not_depend_on_what_was_computed_with_them(data, tmp_path, mon
     for index in (7, 2):
         part = encoding(encoder()).features(split.select([index]), augment="vca", views=2)
         for view in range(2):
-            mine = part.store.take(part.places[:, view])[0]
-            assert np.array_equal(mine, whole.store.take(whole.places[index : index + 1, view])[0])
+            mine = part.store.read(part.positions[:, view])[0]
+            assert np.array_equal(mine, whole.store.read(whole.positions[index : index + 1, view])[0])
 
 
 def test_more_views_reuse_the_first_ones_and_each_epoch_draws_one(data):
@@ -97,8 +97,8 @@ def test_more_views_reuse_the_first_ones_and_each_epoch_draws_one(data):
     store = encoding(made).store
     assert len(store) == 20
     found = encoding(made).features(split, augment="vca", views=5)
-    assert len(found.store) == 50 and found.places.shape == (10, 5, 2)
-    every = found.store.take(found.places.reshape(-1, 2)).reshape(10, 5, 64)
+    assert len(found.store) == 50 and found.positions.shape == (10, 5, 2)
+    every = found.store.read(found.positions.reshape(-1, 2)).reshape(10, 5, 64)
     drawn = set()
     for epoch in range(40):
         values = found.of(epoch, seed=3)
@@ -179,7 +179,7 @@ class Stopping:
 
 
 def test_a_stop_keeps_what_was_computed(data, monkeypatch):
-    monkeypatch.setattr("affectkit.features.extraction.TOGETHER", 4)
+    monkeypatch.setattr("affectkit.features.extraction.BATCH", 4)
     made, split = encoder(), split_of(data)
     with pytest.raises(Stopped, match="kept in the cache"):
         encoding(made, stopping=Stopping(1)).features(split)
@@ -233,12 +233,12 @@ def test_segments_of_one_process_are_joined_and_those_of_others_seen(tmp_path, m
     for key, row in zip(keys, rows, strict=True):
         first.add([key], row[None])
     assert len(list((tmp_path / "s").glob("*.npy"))) == 2
-    first.join()
+    first.merge_segments()
     assert len(list((tmp_path / "s").glob("*.npy"))) == 1
-    assert np.array_equal(first.take(first.places(keys)), rows)
+    assert np.array_equal(first.read(first.positions(keys)), rows)
     second.refresh()
-    assert second.sound(keys) == [True] * 5 and np.array_equal(second.take(second.places(keys[::-1])), rows[::-1])
-    assert second.sound([digest("y")]) == [False]
+    assert second.intact(keys) == [True] * 5 and np.array_equal(second.read(second.positions(keys[::-1])), rows[::-1])
+    assert second.intact([digest("y")]) == [False]
 
 
 def test_features_of_pixels_that_are_decoded_otherwise_are_others(data, tmp_path, monkeypatch):

@@ -14,14 +14,12 @@ from pathlib import Path
 import pytest
 from support import Heard
 
-from affectkit.config import Parsed
-from affectkit.core.shards import Shard
 from affectkit.errors import CheckpointError, DataError, RunError, UsageError
 from affectkit.slurm import job as _slurm_job
 from affectkit.slurm.job import Job, Work, child_environment
 from affectkit.slurm.job_policy import INFER, PREP, TEST, TRAIN
 from affectkit.slurm.request import KEYS, Request, parse_request
-from affectkit.slurm.submit import check_places, make_work, without_slurm
+from affectkit.slurm.submit import check_paths, make_work, without_slurm
 
 needs_submitit = pytest.mark.skipif(importlib.util.find_spec("submitit") is None, reason="needs submitit")
 
@@ -106,7 +104,7 @@ def test_no_value_can_leave_its_line_of_the_script():
     assert checked == 11 * 18
 
 
-# --- the command, and what goes on with it ---
+# --- the command, and what resumes it ---
 
 
 @pytest.mark.parametrize(
@@ -137,7 +135,7 @@ class Asked:
 def test_train_goes_on_with_its_run_once_there_is_one(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     argv = ["train", "--data", "d", "--output", "r", "--config", "c.yaml", "-q", "--slurm", "time=60"]
-    work = make_work(argv, name="train", batch=TRAIN, settings=Asked(output=Path("r")))
+    work = make_work(argv, name="train", policy=TRAIN, settings=Asked(output=Path("r")))
     plain = ("train", "--data", "d", "--output", "r", "--config", "c.yaml", "-q")
     assert work.argv == plain and work.folder == str(tmp_path)
     assert work.arguments(restarted=False) == work.arguments(restarted=True) == plain
@@ -151,7 +149,7 @@ def test_a_run_from_before_the_job_is_not_gone_on_with(tmp_path):
     record = tmp_path / "config.yaml"
     record.touch()
     argv = ["train", "--output", str(tmp_path), "--force"]
-    work = make_work(argv, name="train", batch=TRAIN, settings=Asked(output=tmp_path, force=True))
+    work = make_work(argv, name="train", policy=TRAIN, settings=Asked(output=tmp_path, force=True))
     assert work.arguments(restarted=True) == tuple(argv)
     os.utime(record, ns=(1, record.stat().st_mtime_ns + 1))
     assert work.arguments(restarted=True) == ("train", "--resume", str(tmp_path))
@@ -159,32 +157,32 @@ def test_a_run_from_before_the_job_is_not_gone_on_with(tmp_path):
 
 def test_a_resumed_run_goes_on_with_the_same_command(tmp_path):
     argv = ["train", "--resume", str(tmp_path), "--workers", "2"]
-    work = make_work(argv, name="train", batch=TRAIN, settings=Asked(resume=tmp_path))
+    work = make_work(argv, name="train", policy=TRAIN, settings=Asked(resume=tmp_path))
     assert work.arguments(restarted=True) == tuple(argv)
 
 
 @pytest.mark.parametrize("shard", [None, "2/3"])
 def test_infer_goes_on_with_resume_in_place_of_force(tmp_path, shard):
     argv = ["infer", "--force", "x", "--results", str(tmp_path), "--", "--force"]
-    settings = Asked(results=tmp_path, force=True, shard=shard and Parsed(shard, Shard.parse(shard)))
-    work = make_work(argv, name="infer", batch=INFER, settings=settings)
+    settings = Asked(results=tmp_path, force=True, shard=shard)
+    work = make_work(argv, name="infer", policy=INFER, settings=settings)
     assert work.arguments(restarted=True) == tuple(argv)
     folder = tmp_path / "shard-2-of-3" if shard else tmp_path
     folder.mkdir(exist_ok=True)
     (folder / "inference.json").touch()
     again = ("infer", "--resume", "x", "--results", str(tmp_path), "--", "--force")
     assert work.arguments(restarted=True) == again and work.arguments(restarted=False) == tuple(argv)
-    stubborn = make_work(argv, name="infer", batch=INFER, settings=settings, forced_by_file=True)
+    stubborn = make_work(argv, name="infer", policy=INFER, settings=settings, forced_by_file=True)
     assert stubborn.arguments(restarted=True) == tuple(argv)
 
 
 def test_test_replaces_what_it_left_and_prep_is_the_same(tmp_path):
     argv = ["test", "--results", "r"]
-    work = make_work(argv, name="test", batch=TEST, settings=Asked(results=tmp_path))
+    work = make_work(argv, name="test", policy=TEST, settings=Asked(results=tmp_path))
     assert work.arguments(restarted=True) == ("test", "--force", "--results", "r") and work.argv == tuple(argv)
-    assert make_work(["test"], name="test", batch=TEST, settings=Asked()).again == ("test",)
+    assert make_work(["test"], name="test", policy=TEST, settings=Asked()).again == ("test",)
     prep = ["prep", "schematic", "schematic"]
-    assert make_work(prep, name="schematic", batch=PREP, settings=Asked(output=tmp_path)).again == tuple(prep)
+    assert make_work(prep, name="schematic", policy=PREP, settings=Asked(output=tmp_path)).again == tuple(prep)
 
 
 # --- checks before submission ---
@@ -199,7 +197,7 @@ def train_settings(**values):
 
 def infer_settings(**values):
     from affectkit.config import resolve
-    from affectkit.settings.inference import InferSettings
+    from affectkit.settings.evaluation import InferSettings
 
     base = {"paths": ["."], "checkpoint": Path("."), "results": Path("r")}
     return resolve(InferSettings, flags={**base, **values}).settings
@@ -208,14 +206,14 @@ def infer_settings(**values):
 def test_inputs_must_be_there_unless_only_the_nodes_can_have_them(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     heard = Heard()
-    check_places(TRAIN, train_settings(), heard)
-    check_places(INFER, infer_settings(paths=["*.png", "/scratch/*.png"]), heard)
+    check_paths(TRAIN, train_settings(), heard)
+    check_paths(INFER, infer_settings(paths=["*.png", "/scratch/*.png"]), heard)
     assert heard.warnings == []
     with pytest.raises(DataError, match="--data faes does not exist in"):
-        check_places(TRAIN, train_settings(data=Path("faes")), heard)
+        check_paths(TRAIN, train_settings(data=Path("faes")), heard)
     with pytest.raises(DataError, match="PATHS pics does not exist"):
-        check_places(INFER, infer_settings(paths=[".", "pics"]), heard)
-    check_places(TRAIN, train_settings(data=Path("/scratch/faces")), heard)
+        check_paths(INFER, infer_settings(paths=[".", "pics"]), heard)
+    check_paths(TRAIN, train_settings(data=Path("/scratch/faces")), heard)
     assert len(heard.warnings) == 1 and "--data /scratch/faces does not exist on this machine" in heard.warnings[0]
 
 
@@ -225,29 +223,29 @@ def test_outputs_that_are_taken_are_met_before_the_queue(tmp_path, monkeypatch):
     run.mkdir()
     (run / "config.yaml").write_text("settings: {}\n")
     with pytest.raises(UsageError, match="--output o is not empty") as caught:
-        check_places(TRAIN, train_settings(), Heard())
+        check_paths(TRAIN, train_settings(), Heard())
     assert "--resume o" in caught.value.hint
-    check_places(TRAIN, train_settings(force=True), Heard())
-    check_places(TRAIN, train_settings(resume=Path("o"), output=None, data=None), Heard())
+    check_paths(TRAIN, train_settings(force=True), Heard())
+    check_paths(TRAIN, train_settings(resume=Path("o"), output=None, data=None), Heard())
     (run / "status.json").write_text('{"state": "done"}')  # train itself says whether there is nothing to do
-    check_places(TRAIN, train_settings(), Heard())
+    check_paths(TRAIN, train_settings(), Heard())
     with pytest.raises(CheckpointError, match="is not a run folder"):
-        check_places(TRAIN, train_settings(resume=tmp_path), Heard())
+        check_paths(TRAIN, train_settings(resume=tmp_path), Heard())
     (tmp_path / "r").mkdir()
     (tmp_path / "r" / "other.txt").touch()
-    check_places(INFER, infer_settings(), Heard())
+    check_paths(INFER, infer_settings(), Heard())
     (tmp_path / "r" / "inference.json").write_text("{}")
     with pytest.raises(UsageError, match="r holds results"):
-        check_places(INFER, infer_settings(), Heard())
-    check_places(INFER, infer_settings(resume=True), Heard())
-    check_places(INFER, infer_settings(force=True), Heard())
+        check_paths(INFER, infer_settings(), Heard())
+    check_paths(INFER, infer_settings(resume=True), Heard())
+    check_paths(INFER, infer_settings(force=True), Heard())
 
 
 def test_infer_needs_files_on_both_sides():
     with pytest.raises(UsageError, match="--slurm needs --results"):
-        check_places(INFER, infer_settings(results=None), Heard())
+        check_paths(INFER, infer_settings(results=None), Heard())
     with pytest.raises(UsageError, match="no standard input"):
-        check_places(INFER, infer_settings(paths=["-"]), Heard())
+        check_paths(INFER, infer_settings(paths=["-"]), Heard())
 
 
 # --- the job ---

@@ -17,7 +17,7 @@ from affectkit.data.layouts.discovery import find
 from affectkit.data.loading.transforms import RANGES, draw
 from affectkit.data.media.images import load_for
 from affectkit.errors import Stopped, UsageError
-from affectkit.features.extraction import Views
+from affectkit.features.extraction import ViewDataset
 from affectkit.models import registry
 from affectkit.models.family import Family
 from affectkit.training import run
@@ -213,7 +213,7 @@ def test_crops_are_the_same_whatever_is_held(place, tmp_path):
 def test_views_for_a_frozen_encoder_are_crops_of_the_whole_image(place):
     split = find(place).splits["train"]
     spec = InputSpec("ratings", 16, 16)
-    views = Views(split, spec, [b"one"] * len(split), "imagenet")
+    views = ViewDataset(split, spec, [b"one"] * len(split), "imagenet")
     _, images = views[3, ("plain", "imagenet/0", "imagenet/1")]
     for number, label in enumerate(("imagenet/0", "imagenet/1"), 1):
         change = draw(RANGES["imagenet"], numpy_generator(0, "view", b"one".hex(), label))

@@ -28,7 +28,7 @@ from affectkit.core.randomness import numpy_generator
 from affectkit.data.loading.loaders import choose_cache
 from affectkit.data.split import Split
 from affectkit.errors import AffectkitError
-from affectkit.features.extraction import encoder_of
+from affectkit.features.extraction import frozen_encoder
 from affectkit.runtime.distributed import init_process_group
 from affectkit.runtime.shutdown import StopFlag
 from affectkit.settings.training import TrainSettings
@@ -103,7 +103,7 @@ def cut(training: Training, part: Part, *, reporter: Reporter) -> Training:
     train = draw_part(training.train, part.train, settings.seed)
     valid = draw_part(training.valid, part.valid, settings.seed)
     held = (None, None)
-    encoded = encoder_of(training.model) is not None and settings.views
+    encoded = frozen_encoder(training.model) is not None and settings.views
     stored = training.train.store is not None
     if not encoded and not stored and choose_cache(part.cache, whole, spec):
         held = hold_splits(settings, spec, held_splits(settings, train, valid), reporter=reporter)

@@ -1,7 +1,7 @@
-"""Trying the packages that load compiled code, in a process of its own.
+"""Import the packages that load compiled code, in a process of its own, and run a small check of each.
 
-Such a package can end Python without an exception. The process says which trial it begins and what came of each;
-where it dies, the trial that had begun is to blame, and another process goes on with the rest.
+Such a package can end Python without an exception. The process reports which check it begins and what came of each;
+where it dies, the check that had begun is to blame, and another process continues with the rest.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from typing import Any
 from affectkit.core.libraries import reason_of
 
 SECONDS = 180
-MARK = "affectkit-trial "
+MARK = "affectkit-check "
 CASCADE = "haarcascade_frontalface_default.xml"
 
 
-def run_trials(names: Sequence[str], *, seconds: float = SECONDS) -> dict[str, dict[str, Any]]:
-    """What came of each trial of ``TRIALS``: its findings, or ``{"error": text}``.
+def run_checks(names: Sequence[str], *, seconds: float = SECONDS) -> dict[str, dict[str, Any]]:
+    """Return what came of each check of ``CHECKS``: its findings, or ``{"error": text}``.
 
     Args:
-        names: the trials, in the order in which they run.
-        seconds: how long one process may take before the trial it is in counts as hung.
+        names: the checks, in the order in which they run.
+        seconds: how long one process may take before the check it is in counts as hung.
     """
     results: dict[str, dict[str, Any]] = {}
     pending = list(names)
@@ -37,14 +37,14 @@ def run_trials(names: Sequence[str], *, seconds: float = SECONDS) -> dict[str, d
         for line in output.splitlines():
             if not line.startswith(MARK):
                 continue  # what a package prints on import
-            said = json.loads(line.removeprefix(MARK))
-            if "begin" in said:
-                begun = said["begin"]
+            report = json.loads(line.removeprefix(MARK))
+            if "begin" in report:
+                begun = report["begin"]
             else:
-                results.update(said)
+                results.update(report)
         if all(name in results for name in pending):
             break
-        # A process that did not even begin blames the first trial, so that the loop ends.
+        # A process that did not even begin blames the first check, so that the loop ends.
         results.setdefault(begun if begun not in (None, *results) else _first(pending, results), {"error": ending})
         pending = [name for name in pending if name not in results]
     return results
@@ -55,7 +55,7 @@ def _first(names: Sequence[str], done: dict[str, Any]) -> str:
 
 
 def _process(names: Sequence[str], seconds: float) -> tuple[str, str]:
-    """The output of a process that runs ``names``, and how it ended."""
+    """Return the output of a process that runs ``names``, and how it ended."""
     # The same import path as here, in whatever way this process came by it.
     code = f"import sys; sys.path[:] = {sys.path!r}; from {__name__} import main; main(sys.argv[1:])"
     try:
@@ -85,26 +85,23 @@ def _signal(number: int) -> str:
 
 
 def main(names: Sequence[str]) -> None:
-    """Run the trials ``names`` in this process; write each beginning and each outcome as a line of JSON."""
+    """Run the checks ``names`` in this process; write each beginning and each outcome as a line of JSON."""
     for name in names:
-        _say({"begin": name})
+        _report({"begin": name})
         try:
-            result = TRIALS[name]()
+            result = CHECKS[name]()
         except Exception as error:  # whatever a broken build raises is the finding
             result = {"error": f"{type(error).__name__}: {reason_of(error)}"}
-        _say({name: result})
+        _report({name: result})
 
 
-def _say(value: dict[str, Any]) -> None:
+def _report(value: dict[str, Any]) -> None:
     sys.stdout.write(f"\n{MARK}{json.dumps(value)}\n")
     sys.stdout.flush()
 
 
-# ------------------------------------------------------------------------------------------------------- trials
-
-
-def try_torch() -> dict[str, Any]:
-    """What ``auto`` takes, all CUDA devices, and whether a product of small whole numbers comes out exact there."""
+def check_torch() -> dict[str, Any]:
+    """Return what ``auto`` takes, all CUDA devices, and whether a product of small whole numbers is exact there."""
     import torch
 
     from affectkit.runtime.available_devices import cuda_devices, why_no_cuda
@@ -130,8 +127,8 @@ def try_torch() -> dict[str, Any]:
     }
 
 
-def try_torchvision() -> dict[str, Any]:
-    """Calls a compiled operator: of two boxes that nearly coincide one must be dropped."""
+def check_torchvision() -> dict[str, Any]:
+    """Call a compiled operator: of two boxes that nearly coincide one must be dropped."""
     import torch
     from torchvision.ops import nms
 
@@ -140,8 +137,8 @@ def try_torchvision() -> dict[str, Any]:
     return {} if kept == [0, 2] else {"error": f"torchvision.ops.nms kept boxes {kept} instead of [0, 2]"}
 
 
-def try_torchaudio() -> dict[str, Any]:
-    """Calls a compiled operator: a filter whose coefficients change nothing must change nothing."""
+def check_torchaudio() -> dict[str, Any]:
+    """Call a compiled operator: a filter whose coefficients change nothing must change nothing."""
     import torch
     from torchaudio.functional import lfilter
 
@@ -150,8 +147,8 @@ def try_torchaudio() -> dict[str, Any]:
     return {} if torch.equal(same, wave) else {"error": "torchaudio.functional.lfilter changed a wave it must keep"}
 
 
-def try_cv2() -> dict[str, Any]:
-    """Loads OpenCV's frontal-face cascade."""
+def check_cv2() -> dict[str, Any]:
+    """Load OpenCV's frontal-face cascade."""
     import cv2
 
     cascade: dict[str, Any] = {"path": None, "exists": False, "loads": False}
@@ -164,17 +161,17 @@ def try_cv2() -> dict[str, Any]:
     return {"version": cv2.__version__, "cascade": cascade}
 
 
-def try_av() -> dict[str, Any]:
-    """Versions of the libraries inside PyAV."""
+def check_av() -> dict[str, Any]:
+    """Return the versions of the libraries inside PyAV."""
     import av
 
     return {"libraries": {name: ".".join(map(str, version)) for name, version in av.library_versions.items()}}
 
 
-TRIALS: dict[str, Callable[[], dict[str, Any]]] = {
-    "torch": try_torch,
-    "torchvision": try_torchvision,
-    "torchaudio": try_torchaudio,
-    "cv2": try_cv2,
-    "av": try_av,
+CHECKS: dict[str, Callable[[], dict[str, Any]]] = {
+    "torch": check_torch,
+    "torchvision": check_torchvision,
+    "torchaudio": check_torchaudio,
+    "cv2": check_cv2,
+    "av": check_av,
 }
