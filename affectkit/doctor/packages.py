@@ -17,7 +17,7 @@ from affectkit.core.version import VERSION
 SHOWN = (
     "torch", "torchvision", "torchaudio", "timm", "open_clip_torch", "albumentations", *OPENCV, "moviepy",
     "imageio-ffmpeg", "av", "numpy", "pillow", "safetensors", "pyyaml", "matplotlib", "tensorboard", "pyarrow",
-    "psutil", "huggingface_hub", "typer", "rich", "submitit", "dask", "joblib", "wandb",
+    "psutil", "huggingface_hub", "typer", "rich", "submitit", "dask", "wandb",
 )  # fmt: skip
 
 # Bounds that the project sets for a reason that is reported: package, allowed versions, severity, why.

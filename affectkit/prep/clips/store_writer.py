@@ -4,14 +4,8 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import itertools
-import multiprocessing
 import shutil
-import signal
-import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,18 +14,17 @@ import numpy as np
 
 from affectkit.core.clipspec import DECIBELS, ClipSpec
 from affectkit.core.files import read_json, to_json, whole_file, write_json
-from affectkit.core.process import end_with_parent, keep_freed_memory, processors
+from affectkit.core.process import keep_freed_memory, processors
 from affectkit.core.progress import Reporter
 from affectkit.core.stopping import Never, Stopping
 from affectkit.data.layouts.clip_store import FORMAT, MANIFEST, PARTIAL, STORE, STORED
 from affectkit.data.media.video_clip import ClipFault
 from affectkit.errors import DataError, RunError
 from affectkit.prep.clips.dataset import SkippedClip
+from affectkit.prep.worker_pool import WorkerPool
 
 SHARD = 32
 """Clips of one file: small enough that little is lost where a run is killed, large enough that files stay few."""
-POLL = 0.2
-"""Seconds after which it is asked whether to stop."""
 FAULTS = "faults.csv"
 """Every clip that stands in the way, where ``--on-error fail`` ends a preparation."""
 
@@ -152,9 +145,11 @@ def write_store(
         reporter.note(f"{older:,} clips were prepared by other settings or an older affectkit: they are prepared again")
     if wanted:
         reporter.start("preparing clips", count, "clips")
-        for name, record in _made(wanted, shards, folder=folder, recipe=recipe, workers=workers, stopping=stopping):
-            records[name] = record
-            reporter.advance(len(shards[name]))
+        chunks = ((folder, name, shards[name], recipe) for name in wanted)
+        with WorkerPool(min(workers or processors(), len(wanted)), stopping, prepare=_limit_worker) as pool:
+            for name, record in pool.run(write_shard, chunks):
+                records[name] = record
+                reporter.advance(len(shards[name]))
         reporter.finish()
         ready = sum(len(shards[name]) for name, record in records.items() if record is not None)
         if ready < total:
@@ -255,64 +250,16 @@ def _rows_of(path: Path) -> int:
     return len(np.load(path, mmap_mode="r", allow_pickle=False))
 
 
-def _made(
-    wanted: Sequence[str],
-    shards: dict[str, list[ClipSource]],
-    *,
-    folder: Path,
-    recipe: ClipRecipe,
-    workers: int | None,
-    stopping: Stopping,
-) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The names and records of ``wanted`` as they are made; fewer where ``stopping`` says so."""
-    count = min(workers or processors(), len(wanted))
-    if count <= 1:
-        for name in wanted:
-            if stopping.requested:
-                return
-            yield name, make_shard(folder, name, shards[name], recipe)
-        return
-    # Forked where that is how things are done: a fresh process imports torch for seconds.
-    context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
-    pool = ProcessPoolExecutor(count, mp_context=context, initializer=_start_worker)
-    try:
-        left = iter(wanted)
-        waiting: dict[Future[dict[str, Any]], str] = {}
-        while True:
-            # As many as there are workers: none has to be taken back where it is time to stop.
-            for name in () if stopping.requested else itertools.islice(left, count - len(waiting)):
-                waiting[pool.submit(make_shard, folder, name, shards[name], recipe)] = name
-            if not waiting:
-                return
-            done, _ = wait(waiting, timeout=POLL, return_when=FIRST_COMPLETED)
-            for future in done:
-                yield waiting.pop(future), future.result()
-    except BrokenProcessPool as error:
-        if stopping.requested:  # whoever stopped this process stopped its workers as well
-            return
-        raise RunError(
-            "a worker process was killed, perhaps by the system for want of memory. Finished parts are kept.",
-            "Run the same command again: it goes on. With --workers 1 it needs least memory.",
-        ) from error
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _start_worker() -> None:
+def _limit_worker() -> None:
+    """Have a worker compute in one thread and keep the memory that it has freed."""
     import torch
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent answers, and the shard in work is finished
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the pool ends its workers by it; the parent's answer is inherited
-    if hasattr(signal, "SIGUSR1"):
-        signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     torch.set_num_threads(1)
     keep_freed_memory()
-    if sys.platform == "linux":
-        end_with_parent(signal.SIGKILL)
 
 
-def make_shard(folder: Path, name: str, chunk: Sequence[ClipSource], recipe: ClipRecipe) -> dict[str, Any]:
-    """Read the clips of ``chunk`` and write their arrays, then their record, which is returned."""
+def write_shard(folder: Path, name: str, chunk: Sequence[ClipSource], recipe: ClipRecipe) -> tuple[str, dict[str, Any]]:
+    """Read the clips of ``chunk`` and write their arrays, then their record; give ``name`` and the record."""
     states = [_state_of(source) for source in chunk]
     frames, sounds, skipped = [], [], []
     clips: dict[str, dict[str, Any]] = {}
@@ -329,7 +276,7 @@ def make_shard(folder: Path, name: str, chunk: Sequence[ClipSource], recipe: Cli
     _write_array(folder / f"{name}.sound.npy", sounds)
     record = {"recipe": recipe.mark(), "items": states, "clips": clips, "faults": skipped}
     write_json(folder / f"{name}.json", record)
-    return record
+    return name, record
 
 
 def _facts(image: np.ndarray, sound: np.ndarray) -> dict[str, Any]:

@@ -18,11 +18,12 @@ from affectkit.core.stopping import Stopping
 from affectkit.core.version import VERSION
 from affectkit.errors import DataError, UsageError
 from affectkit.prep.datasplit import file_moves
+from affectkit.prep.datasplit.chunks import chunked, import_albumentations
 from affectkit.prep.datasplit.class_folders import Listing, examine, ignores_case, list_classes, twins
 from affectkit.prep.datasplit.journal import Journal, Made, Original, differences
 from affectkit.prep.datasplit.plan import SIDES, Plan, Rules, make_plan
 from affectkit.prep.datasplit.report import MANIFEST, class_rows, some
-from affectkit.prep.datasplit.workers import Crew, chunked
+from affectkit.prep.worker_pool import WorkerPool
 
 if TYPE_CHECKING:
     from affectkit.prep.augmentation.pipeline import Pipeline
@@ -87,7 +88,7 @@ class Survey:
     def __post_init__(self) -> None:
         self.in_place = self.options.output is None
         self.root = self.options.output or self.path
-        self.crew = Crew(self.options.workers, self.options.scheduler, self.stopping)
+        self.pool = WorkerPool(self.options.workers, self.stopping, scheduler=self.options.scheduler)
 
     @contextlib.contextmanager
     def clock(self, stage: str) -> Iterator[None]:
@@ -125,7 +126,7 @@ class Survey:
             listing = list_classes(self.path, in_place=self.in_place)
         many = sum(map(len, listing.classes.values())) > _MANY
         if many and (self.rules.balance_train or self.rules.balance_test) and not self.options.dry_run:
-            self.crew.warm()
+            self.pool.warm(import_albumentations)
         with self.clock("reading"):
             digests = self._examined(listing)
         empty = [label for label, files in listing.classes.items() if not files]
@@ -175,8 +176,8 @@ class Survey:
     def _read(self, work: Iterator[tuple[Any, ...]], *, alone: bool) -> Iterator[tuple[int, list[tuple[str, str]]]]:
         """``_examine_numbered`` of all chunks: here while the processes import, then there."""
         for chunk in work:
-            if not self.crew.warming:
-                yield from self.crew.run(_examine_numbered, itertools.chain([chunk], work), alone=alone)
+            if not self.pool.warming:
+                yield from self.pool.run(_examine_numbered, itertools.chain([chunk], work), ahead=True, alone=alone)
                 return
             if self.stopping.requested:
                 return

@@ -21,12 +21,12 @@ from affectkit.core.progress import Reporter, Silent
 from affectkit.core.stopping import Never, Stopping
 from affectkit.errors import DataError, UsageError
 from affectkit.prep.datasplit import file_moves
+from affectkit.prep.datasplit.chunks import AugmentJob, augment_chunk, dealt, place_chunk
 from affectkit.prep.datasplit.journal import Journal, Lock, Made, find_journal
 from affectkit.prep.datasplit.plan import SIDES, Rules, make_plan
 from affectkit.prep.datasplit.report import MANIFEST, SplitReport, class_rows, manifest, straddling, tables
 from affectkit.prep.datasplit.scan import COMMAND, Options, Survey, check_output_place
 from affectkit.prep.datasplit.undo import Undone, undo
-from affectkit.prep.datasplit.workers import Task, augment_chunk, dealt, place_chunk
 
 if TYPE_CHECKING:
     from affectkit.prep.augmentation.pipeline import Pipeline
@@ -58,7 +58,7 @@ def split_folder(
         check_output_place(path, options.output)
     if not path.is_dir():
         raise UsageError(f"PATH {path} is not a folder." if path.exists() else f"PATH {path} does not exist.")
-    with run.crew:
+    with run.pool:
         if options.dry_run:
             report = run.dry()
         else:
@@ -203,10 +203,10 @@ class _Run(Survey):
         """Make the rows of each original, and note them in the journal every few seconds."""
         count = sum(map(len, waiting.values()))
         tasks, back = self._tasks(journal, waiting)
-        size = max(1, min(32, len(tasks) // (8 * self.crew.workers)))
+        size = max(1, min(32, len(tasks) // (8 * self.pool.workers)))
         work = (
             (part, self.pipeline, self.rules.seed, self.options.quality)
-            for part in dealt(tasks, size, self.crew.workers)
+            for part in dealt(tasks, size, self.pool.workers)
         )
         bad: list[tuple[str, str]] = []
         lost: dict[str, list[str]] = {}
@@ -214,7 +214,8 @@ class _Run(Survey):
         noted = time.monotonic()
         self.reporter.start("augmenting", count, "images")
         try:
-            for results in self.crew.run(augment_chunk, work, alone=count < _FEW and self.options.scheduler is None):
+            few = count < _FEW and self.options.scheduler is None
+            for results in self.pool.run(augment_chunk, work, ahead=True, alone=few):
                 for place, outcome in results:
                     source = back[place]
                     if isinstance(outcome, str):
@@ -238,7 +239,7 @@ class _Run(Survey):
             self.reporter.warn(f"augmented copies are not of their originals' kind: {told}")
         return bad
 
-    def _tasks(self, journal: Journal, waiting: dict[str, list[Made]]) -> tuple[list[Task], dict[str, str]]:
+    def _tasks(self, journal: Journal, waiting: dict[str, list[Made]]) -> tuple[list[AugmentJob], dict[str, str]]:
         """Tasks, and the original of each by the path it is read from now."""
         now = {item.source: item.target for item in journal.originals}
         tasks, back = [], {}
@@ -249,7 +250,7 @@ class _Run(Survey):
             if self.in_place and not os.path.lexists(place):
                 place = os.path.join(root, now[source])
             name = source.removeprefix(journal.header["base"])
-            tasks.append(Task(place, name, tuple((os.path.join(root, row.target), row.draw) for row in rows)))
+            tasks.append(AugmentJob(place, name, tuple((os.path.join(root, row.target), row.draw) for row in rows)))
             back[place] = source
         return tasks, back
 
@@ -290,8 +291,9 @@ class _Run(Survey):
                 if "moved" not in journal.stages or not os.path.lexists(os.path.join(root, item.target))
             ]
             self.reporter.start("copying", len(items), "images")
-            work = ((part, self.options.link) for part in dealt(items, 200, self.crew.workers))
-            for count in self.crew.run(place_chunk, work, alone=len(items) < 2000 or self.options.link == "symlink"):
+            work = ((part, self.options.link) for part in dealt(items, 200, self.pool.workers))
+            few = len(items) < 2000 or self.options.link == "symlink"
+            for count in self.pool.run(place_chunk, work, ahead=True, alone=few):
                 self.written += count
                 self.reporter.advance(count)
             self.reporter.finish()

@@ -21,10 +21,10 @@ from affectkit.core.files import digest_of
 from affectkit.core.progress import Silent
 from affectkit.core.stopping import Never
 from affectkit.errors import DataError, Stopped, UsageError
+from affectkit.prep import dask_cluster
 from affectkit.prep.augmentation.pipeline import load_pipeline
-from affectkit.prep.datasplit import file_moves, scan
+from affectkit.prep.datasplit import chunks, file_moves, scan
 from affectkit.prep.datasplit import split as datasplit
-from affectkit.prep.datasplit import workers as split_workers
 from affectkit.prep.datasplit.plan import Rules
 from affectkit.prep.datasplit.split import Options, split_folder, undo_split
 
@@ -373,8 +373,8 @@ def test_a_copy_that_was_cut_short_is_made_anew_and_any_other_file_stays(tmp_pat
 
 @pytest.mark.parametrize(("count", "size", "hands"), [(0, 4, 2), (1, 4, 2), (40, 4, 2), (41, 4, 3), (9, 1, 16)])
 def test_work_is_dealt_so_that_workers_are_in_different_parts(count, size, hands):
-    runs = list(split_workers.dealt(range(count), size, hands))
-    assert sorted(runs, key=lambda run: run[0]) == list(split_workers.chunked(range(count), size))
+    runs = list(chunks.dealt(range(count), size, hands))
+    assert sorted(runs, key=lambda run: run[0]) == list(chunks.chunked(range(count), size))
     if count == 40:
         assert [run[0] for run in runs[:4]] == [0, 20, 4, 24]
 
@@ -534,9 +534,7 @@ def test_a_full_disk_loses_nothing_and_is_told(tmp_path, monkeypatch):
     for stage, name in (("augment", "write_picture"), ("copy", "place")):
         count = 0
         module = (
-            __import__("affectkit.prep.augmentation.lossless_images", fromlist=["x"])
-            if stage == "augment"
-            else split_workers
+            __import__("affectkit.prep.augmentation.lossless_images", fromlist=["x"]) if stage == "augment" else chunks
         )
         real = getattr(module, name)
 
@@ -747,7 +745,7 @@ def test_a_dask_cluster_of_two_workers_makes_the_same(tmp_path):
 
 def test_no_cluster(tmp_path, monkeypatch):
     pytest.importorskip("distributed")
-    monkeypatch.setattr(split_workers, "CLUSTER_SECONDS", 0.5)
+    monkeypatch.setattr(dask_cluster, "ANSWERS_WITHIN", 0.5)
     source = class_folders(tmp_path / "source", SIZES)
     with pytest.raises(UsageError, match="no Dask scheduler answers at tcp://127.0.0.1:1"):
         split(source, tmp_path / "out", scheduler="tcp://127.0.0.1:1")
