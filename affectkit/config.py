@@ -1,7 +1,8 @@
 """Settings: frozen dataclasses whose fields carry help, choices and ranges; files and flags are resolved onto them.
 
 One definition serves the command line, the configuration file, ``--print-config`` and the completion scripts.
-Precedence: flag, then file, then default. All faults are reported together.
+Precedence: flag, then file, then default. All faults are reported together. Text that stands for something else
+(``10m``, ``2/4``, ``fog:3``) is read once, here, and the settings hold what it means beside it: ``Parsed``.
 """
 
 from __future__ import annotations
@@ -13,14 +14,41 @@ import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, overload
 
 from affectkit.core.assets import config_file
 from affectkit.core.registry import unknown_name
 from affectkit.errors import UsageError
 
 Settings = TypeVar("Settings")
+Value = TypeVar("Value")
+Default = TypeVar("Default")
 MAX_CONFIG_BYTES = 1_000_000
+
+
+@dataclass(frozen=True)
+class Parsed(Generic[Value]):
+    """A setting that is written as text and means something else; two are equal where their texts are.
+
+    Attributes:
+        text: as the user wrote it, which records and configuration files hold.
+        value: what it means.
+    """
+
+    text: str
+    value: Value = field(compare=False)
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@overload
+def value_of(setting: Parsed[Value] | None) -> Value | None: ...
+@overload
+def value_of(setting: Parsed[Value] | None, default: Default) -> Value | Default: ...
+def value_of(setting: Any, default: Any = None) -> Any:
+    """Return what a setting means, and ``default`` where it is not set."""
+    return default if setting is None else setting.value
 
 
 def setting(  # the keyword arguments are the vocabulary in which settings are written
@@ -33,36 +61,44 @@ def setting(  # the keyword arguments are the vocabulary in which settings are w
     high: float | None = None,
     above: float | None = None,
     below: float | None = None,
-    check: Callable[[Any], object] | None = None,
+    parse: Callable[[str], Any] | None = None,
     argument: bool = False,
     metavar: str | None = None,
     default_text: str | None = None,
     flag: str | None = None,
+    older: str | None = None,
 ) -> Any:
-    """A dataclass field of a settings class.
+    """Make a dataclass field of a settings class.
 
     Args:
         default: value when neither flag nor file names it; ``None`` means not set.
         help: one sentence for ``--help``.
         group: heading under which ``--help`` lists it.
         choices: the allowed words.
-        low, high: inclusive bounds. above, below: exclusive bounds.
-        check: called with the value; raises a UsageError that says the rule.
+        low: inclusive lower bound.
+        high: inclusive upper bound.
+        above: exclusive lower bound.
+        below: exclusive upper bound.
+        parse: gives what a text means, or raises a UsageError that says the rule; the field is a ``Parsed``.
         argument: a positional argument, not an option.
         metavar: the placeholder shown in ``--help``.
         default_text: shown instead of the default.
         flag: another option name than the field's own with dashes.
+        older: the field's name in earlier versions, which flags and files may still use.
     """
+    if parse is not None and default is not None:
+        default = Parsed(default, parse(default))
     metadata = {
         "help": help,
         "group": group,
         "choices": tuple(choices) if choices is not None else None,
         "bounds": (low, high, above, below),
-        "check": check,
+        "parse": parse,
         "argument": argument,
         "metavar": metavar,
         "default_text": default_text,
         "flag": flag,
+        "older": older,
     }
     return field(default=default, metadata=metadata)
 
@@ -76,12 +112,11 @@ class Resolved(Generic[Settings]):
 
 
 def field_type(entry: Field[Any], owner: type) -> tuple[Any, bool]:
-    """The plain type of a settings field and whether it may be None."""
-    hint = _hints(owner)[entry.name]
+    """Return the type in which a settings field is written (text, where it is parsed) and whether it may be None."""
+    hint, optional = _hints(owner)[entry.name], False
     if typing.get_origin(hint) in (types.UnionType, typing.Union):
-        members = [member for member in typing.get_args(hint) if member is not type(None)]
-        return members[0], True
-    return hint, False
+        hint, optional = next(member for member in typing.get_args(hint) if member is not type(None)), True
+    return (str if entry.metadata.get("parse") else hint), optional
 
 
 @functools.cache
@@ -90,14 +125,14 @@ def _hints(owner: type) -> dict[str, Any]:
 
 
 def option_name(entry: Field[Any]) -> str:
-    """How a user writes the setting: ``--batch-size``, or ``PATHS`` for an argument."""
+    """Return how a user writes the setting: ``--batch-size``, or ``PATHS`` for an argument."""
     if entry.metadata.get("argument"):
         return entry.name.upper()
     return entry.metadata.get("flag") or "--" + entry.name.replace("_", "-")
 
 
 def resolve(kind: type[Settings], *, flags: Mapping[str, Any], file: Path | None = None) -> Resolved[Settings]:
-    """Defaults, then ``file``, then ``flags``; everything checked, all faults in one UsageError.
+    """Lay ``flags`` over ``file`` over defaults; everything is checked and parsed, all faults are in one UsageError.
 
     A settings class may have a static method ``implied(values) -> [(source, defaults), ...]``: other defaults that
     follow from what was given, the first ones winning.
@@ -116,25 +151,20 @@ def resolve(kind: type[Settings], *, flags: Mapping[str, Any], file: Path | None
         layers.append((f"file {file}", read_settings_file(file)))
     layers.append(("flag", {name: value for name, value in flags.items() if value is not None}))
     for source, layer in layers:
-        for raw_name, value in layer.items():
-            name = str(raw_name).replace("-", "_")
-            if name not in entries:
-                faults.append(f"{source}: {unknown_name('setting', str(raw_name), list(entries))}")
-                continue
-            converted, fault = _convert(entries[name], kind, value)
-            if fault:
-                faults.append(fault if source == "flag" else f"{source}: {fault}")
-            else:
-                values[name] = converted
-                sources[name] = source
+        found, wrong = _read_layer(kind, entries, layer)
+        faults += wrong if source == "flag" else [f"{source}: {fault}" for fault in wrong]
+        values |= found
+        sources |= dict.fromkeys(found, source)
     implied = getattr(kind, "implied", None)
     if implied is not None:
         for source, defaults in implied(dict(values)):
             for name, value in defaults.items():
                 if name not in values:
                     values[name], sources[name] = value, source
+    for name, entry in entries.items():
+        values[name], fault = _checked(entry, values.get(name, default_of(entry)))
+        faults += [fault] if fault else []
     settings = kind(**values)
-    faults += [fault for name, entry in entries.items() if (fault := _broken_rule(entry, getattr(settings, name)))]
     rules = getattr(settings, "rules", None)
     if not faults and rules is not None:
         faults += rules()
@@ -143,8 +173,32 @@ def resolve(kind: type[Settings], *, flags: Mapping[str, Any], file: Path | None
     return Resolved(settings, sources)
 
 
+def _read_layer(
+    kind: type, entries: Mapping[str, Field[Any]], layer: Mapping[str, Any]
+) -> tuple[dict[str, Any], list[str]]:
+    """Return the values of a file or of the flags in their fields' types, and what is wrong with the others."""
+    current = {entry.metadata.get("older"): name for name, entry in entries.items()}
+    values: dict[str, Any] = {}
+    faults = []
+    for raw_name, value in layer.items():
+        written = str(raw_name).replace("-", "_")
+        name = current.get(written, written)
+        if name not in entries:
+            faults.append(unknown_name("setting", str(raw_name), list(entries)))
+            continue
+        if name in values:
+            faults.append(f"{option_name(entries[name])} is given twice, once by its older name.")
+            continue
+        converted, fault = _convert(entries[name], kind, value)
+        if fault:
+            faults.append(fault)
+        else:
+            values[name] = converted
+    return values, faults
+
+
 def read_settings_file(path: Path) -> dict[str, Any]:
-    """The mapping in a YAML file; the ``settings`` part of a run folder's ``config.yaml``.
+    """Return the mapping in a YAML file; the ``settings`` part of a run folder's ``config.yaml``.
 
     Plain values only: no tags, anchors or aliases, no key twice. ``affectkit:NAME`` is a recipe of the package.
 
@@ -171,7 +225,7 @@ def read_settings_file(path: Path) -> dict[str, Any]:
 
 
 def load_yaml(text: str, name: str) -> Any:
-    """Plain YAML values; tags, aliases and repeated keys are refused."""
+    """Read plain YAML values; tags, aliases and repeated keys are refused."""
     import yaml
 
     class Loader(yaml.SafeLoader):
@@ -196,19 +250,19 @@ def load_yaml(text: str, name: str) -> Any:
 
 
 def dump_yaml(value: Any) -> str:
-    """``value`` as YAML, keys in their order."""
+    """Write ``value`` as YAML, keys in their order."""
     import yaml
 
     return yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=110)
 
 
 def plain(settings: Any) -> dict[str, Any]:
-    """Settings as plain values that ``resolve`` reads back."""
+    """Return settings as plain values that ``resolve`` reads back."""
     return {entry.name: _plain_value(getattr(settings, entry.name)) for entry in fields(settings)}
 
 
 def _plain_value(value: Any) -> Any:
-    if isinstance(value, Path):
+    if isinstance(value, Path | Parsed):
         return str(value)
     if isinstance(value, tuple):
         return [_plain_value(item) for item in value]
@@ -216,7 +270,7 @@ def _plain_value(value: Any) -> Any:
 
 
 def _convert(entry: Field[Any], owner: type, value: Any) -> tuple[Any, str]:
-    """``value`` in the field's type, or a sentence on why that cannot be."""
+    """Return ``value`` in the field's type, or a sentence on why that cannot be."""
     wanted, optional = field_type(entry, owner)
     name = option_name(entry)
     if value is None:
@@ -250,7 +304,7 @@ def _convert(entry: Field[Any], owner: type, value: Any) -> tuple[Any, str]:
 
 
 def _convert_list(name: str, inner: type, value: Any) -> tuple[Any, str]:
-    """A list, or text with commas between its items, as a tuple of ``inner``."""
+    """Return a list, or text with commas between its items, as a tuple of ``inner``."""
     if isinstance(value, str):
         value = [item.strip() for item in value.split(",") if item.strip()]
     fault = f"{name} must be a list of {'whole numbers' if inner is int else 'texts'}, got {value!r}."
@@ -268,10 +322,19 @@ def _article(wanted: type) -> str:
     return {int: "a whole number", float: "a number", Path: "a path"}.get(wanted, "text")
 
 
+def _checked(entry: Field[Any], value: Any) -> tuple[Any, str]:
+    """Return ``value``, parsed where its field is, and the sentence for one that its rule refuses."""
+    parse = entry.metadata.get("parse")
+    if value is None or parse is None or isinstance(value, Parsed):
+        return value, "" if value is None else _broken_rule(entry, value)
+    try:
+        return Parsed(value, parse(value)), ""
+    except UsageError as error:
+        return None, f"{option_name(entry)}: {error.message}"
+
+
 def _broken_rule(entry: Field[Any], value: Any) -> str:
-    """The sentence for a value outside its choices or bounds; empty when all is well."""
-    if value is None:
-        return ""
+    """Return the sentence for a value outside its choices or bounds; empty when all is well."""
     name = option_name(entry)
     choices = entry.metadata.get("choices")
     if choices and value not in choices:
@@ -289,12 +352,6 @@ def _broken_rule(entry: Field[Any], value: Any) -> str:
         )
         if not inside or not math.isfinite(item):
             return f"{name} must be {_range_text(low, high, above, below)}; got {item:g}."
-    check = entry.metadata.get("check")
-    if check is not None:
-        try:
-            check(value)
-        except UsageError as error:
-            return f"{name}: {error.message}"
     return ""
 
 
@@ -305,5 +362,5 @@ def _range_text(low: float | None, high: float | None, above: float | None, belo
 
 
 def default_of(entry: Field[Any]) -> Any:
-    """The default of a settings field."""
+    """Return the default of a settings field."""
     return None if entry.default is MISSING else entry.default

@@ -17,7 +17,7 @@ FILES = "<files>"
 """The answer where a path is due."""
 PATHS = ("checkpoint", "clip_weights", "files", "paths")
 """Settings of type text that name files."""
-NAMES = ("model", "pattern", "v1", "clip", "loss", "alter", "corruptions", "faces", "device")
+NAMES = ("model", "pattern", "v1", "clip", "loss", "corrupt", "corruptions", "faces", "device")
 LISTS = {"v1": ",", "loss": "+", "corruptions": ","}
 """Settings of several names, and what stands between them."""
 
@@ -54,7 +54,7 @@ def known_names() -> dict[str, dict[str, str]]:
         "v1": dict.fromkeys(COMPONENTS, ""),
         "clip": dict.fromkeys(("ViT-L-14", "ViT-B-32"), ""),
         "loss": {name: entry.summary for name, entry in {**RATING_LOSSES, **LOSSES}.items()},
-        "alter": corruptions,
+        "corrupt": corruptions,
         "corruptions": {**{name: ", ".join(members) for name, members in GROUPS.items()}, **corruptions},
         "faces": dict.fromkeys(("auto", "haar", "none"), ""),
         "device": dict.fromkeys(("auto", "cpu", "cuda", "mps"), ""),

@@ -9,10 +9,10 @@ import typer
 
 from affectkit.cli.console import Console
 from affectkit.cli.options import command
-from affectkit.config import Resolved, setting
+from affectkit.config import Parsed, Resolved, setting, value_of
 from affectkit.core.pixels import pixels_up_to
 from affectkit.corruptions import CORRUPTIONS, GROUPS, SCALES, parse_corruptions
-from affectkit.settings.training import pixel_limit
+from affectkit.settings.common import pixel_limit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,10 +21,10 @@ class CorruptionsSettings:
 
     image: Path | None = setting(None, "Image to show them on, with --preview.", argument=True)
     preview: Path | None = setting(None, "Draw IMAGE under each corruption at five severities: a PNG file.")
-    corruptions: str = setting(
+    corruptions: Parsed[tuple[str, ...]] = setting(
         "all",
         "benchmark (the fifteen), validation (the four held out), all (both), alterations (VCA's), or names.",
-        check=parse_corruptions,
+        parse=parse_corruptions,
         metavar="GROUP|NAME,...",
     )
     scale: str = setting("auto", "Benchmark whose parameters are taken; auto: by --size.", choices=SCALES)
@@ -33,7 +33,7 @@ class CorruptionsSettings:
     frost_textures: Path | None = setting(
         None, "Folder with photographs of frost.", default_text="textures that are computed"
     )
-    max_pixels: str | None = pixel_limit("Options")
+    max_pixels: Parsed[int] | None = pixel_limit("Options")
     force: bool = setting(False, "Replace the file of --preview.")
 
     def rules(self) -> list[str]:
@@ -53,7 +53,7 @@ def register(app: typer.Typer) -> None:
         Example: affectkit corruptions face.jpg --preview sheet.png --size 64
         """
         s = resolved.settings
-        names = parse_corruptions(s.corruptions)
+        names = s.corruptions.value
         if s.preview is None:
             groups = {
                 name: next(group for group in GROUPS if group != "all" and name in GROUPS[group]) for name in names
@@ -64,11 +64,11 @@ def register(app: typer.Typer) -> None:
             return
         from affectkit.robustness.preview import draw_sheet
 
-        with pixels_up_to(s.max_pixels):
+        with pixels_up_to(value_of(s.max_pixels)):
             scale = draw_sheet(
                 s.image,
                 s.preview,
-                corruptions=s.corruptions,
+                corruptions=names,
                 scale=s.scale,
                 seed=s.seed,
                 size=s.size,

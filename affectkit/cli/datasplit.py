@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,20 +11,20 @@ import typer
 
 from affectkit.cli.console import Console
 from affectkit.cli.options import command
-from affectkit.config import Resolved, setting
+from affectkit.config import Parsed, Resolved, setting, value_of
 from affectkit.core.pixels import pixels_up_to
 from affectkit.errors import EXIT_PARTIAL
-from affectkit.settings.training import pixel_limit
+from affectkit.settings.common import pixel_limit
 from affectkit.slurm.job_policy import PREP
 
 LINKS = ("copy", "hardlink", "symlink", "reflink")
 
 
-def check_pattern(pattern: str) -> None:
-    """Refuse what is no regular expression with one group."""
+def parse_pattern(pattern: str) -> re.Pattern[str]:
+    """Compile a regular expression with one group; help and completion need not wait for what does it."""
     from affectkit.prep.datasplit.groups import check_pattern
 
-    check_pattern(pattern)
+    return check_pattern(pattern)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,10 +35,10 @@ class DatasplitSettings:
     output_path: Path | None = setting(None, "Folder to make; without it PATH is changed in place, by a journal.")
     train_split: float = setting(0.8, "Share of each class that trains, above 0.5 and below 1.", above=0.5, below=1)
     seed: int = setting(0, "Everything random follows from it.", low=0)
-    group_by: str | None = setting(
+    group_by: Parsed[re.Pattern[str]] | None = setting(
         None,
         "Regular expression with one group, searched in file names; a group stays on one side.",
-        check=check_pattern,
+        parse=parse_pattern,
         metavar="REGEX",
     )
     on_error: str = setting("fail", "Of files that cannot be read.", choices=("skip", "fail"))
@@ -57,7 +58,7 @@ class DatasplitSettings:
     filename_col: str = setting("filename", "Column of the files in train.csv and test.csv.", group="Tables")
     plain_csv: bool = setting(False, "Those two columns alone: no source and draw of made files.", group="Tables")
     workers: int | None = setting(None, "Processes.", low=1, high=1024, default_text="one a processor")
-    max_pixels: str | None = pixel_limit("Options")
+    max_pixels: Parsed[int] | None = pixel_limit("Options")
     scheduler: str | None = setting(None, "Dask scheduler whose workers do the work.", metavar="tcp://HOST:PORT")
     dry_run: bool = setting(False, "Show what would happen; change nothing.")
     undo: bool = setting(False, "Put every original back and remove what was made.")
@@ -93,7 +94,7 @@ def register(app: typer.Typer) -> None:
         """
         from affectkit.runtime.shutdown import StopFlag
 
-        with StopFlag(console) as stopping, pixels_up_to(resolved.settings.max_pixels):
+        with StopFlag(console) as stopping, pixels_up_to(value_of(resolved.settings.max_pixels)):
             if resolved.settings.undo:
                 _undo(resolved.settings, console, stopping)
             else:
@@ -137,7 +138,7 @@ def _split(resolved: Resolved[DatasplitSettings], console: Console, stopping: An
                 )
     rules = Rules(
         train_split=s.train_split, seed=s.seed, balance_train=train, balance_test=test,
-        multiplier=s.global_multiplier, group_by=s.group_by,
+        multiplier=s.global_multiplier, group_by=s.group_by and s.group_by.text,
     )  # fmt: skip
     options = Options(
         output=s.output_path, link=s.link or "copy", label_col=s.label_col, filename_col=s.filename_col,

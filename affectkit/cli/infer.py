@@ -15,7 +15,8 @@ from affectkit.cli.test import render
 from affectkit.config import Resolved
 from affectkit.core.text import counted
 from affectkit.errors import EXIT_PARTIAL, UsageError
-from affectkit.settings.evaluation import InferSettings, TestSettings
+from affectkit.settings.evaluation import TestSettings
+from affectkit.settings.inference import InferSettings
 from affectkit.slurm.job_policy import INFER
 
 

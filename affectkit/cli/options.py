@@ -85,6 +85,7 @@ def command(
                     _submit(asked, name, slurm, resolved, console)
 
         parameters = [_parameter(entry, settings) for entry in fields(settings)]
+        parameters += [_older_option(entry, settings) for entry in fields(settings) if entry.metadata["older"]]
         parameters += [
             inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, default=option, annotation=kind)
             for key, (kind, option) in {**extra, **SHARED}.items()
@@ -152,6 +153,13 @@ def _parameter(entry: Field[Any], owner: type) -> inspect.Parameter:
             autocompletion=values,
         )
     return inspect.Parameter(entry.name, inspect.Parameter.KEYWORD_ONLY, default=option, annotation=Optional[kind])  # noqa: UP045
+
+
+def _older_option(entry: Field[Any], owner: type) -> inspect.Parameter:
+    """Take an option under the name that it had before, which help does not show."""
+    name, (kind, _) = entry.metadata["older"], field_type(entry, owner)
+    option = typer.Option(None, "--" + name.replace("_", "-"), hidden=True)
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=option, annotation=Optional[kind])  # noqa: UP045
 
 
 def _help(entry: Field[Any]) -> str:

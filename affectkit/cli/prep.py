@@ -11,8 +11,9 @@ import typer
 from affectkit.cli import prep_clips
 from affectkit.cli.console import Console
 from affectkit.cli.options import command
-from affectkit.config import Resolved, setting
-from affectkit.settings.training import check_shard
+from affectkit.config import Parsed, Resolved, setting, value_of
+from affectkit.core.shards import Shard
+from affectkit.settings.common import shard_option
 from affectkit.slurm.job_policy import PREP
 
 LINKS = ("copy", "hardlink")
@@ -29,7 +30,7 @@ class PrepSettings:
     drop_copies: bool = setting(
         False, "Leave images out of validation and test that are exact copies of images in an earlier split."
     )
-    shard: str | None = setting(None, SHARD, check=check_shard, metavar="I/N")
+    shard: Parsed[Shard] | None = shard_option(SHARD)
 
     def rules(self) -> list[str]:
         """Faults between settings."""
@@ -58,7 +59,7 @@ class SchematicSettings:
     test: int = setting(160, "Test faces.", low=8, high=1_000_000)
     size: int = setting(64, "Height and width in pixels.", low=24, high=1024)
     seed: int = setting(0, "Everything random follows from it.", low=0)
-    shard: str | None = setting(None, SHARD, check=check_shard, metavar="I/N")
+    shard: Parsed[Shard] | None = shard_option(SHARD)
 
     def rules(self) -> list[str]:
         """Faults between settings."""
@@ -93,7 +94,7 @@ def register(app: typer.Typer) -> None:
             target=s.target,
             link=s.link,
             drop_copies=s.drop_copies,
-            shard=_shard(s),
+            shard=value_of(s.shard),
             reporter=console,
         )
         _render(report, s.output, console)
@@ -110,7 +111,7 @@ def register(app: typer.Typer) -> None:
 
         s = resolved.settings
         report = prepare_affectnet_fused(
-            s.source, s.output, link=s.link, drop_copies=s.drop_copies, shard=_shard(s), reporter=console
+            s.source, s.output, link=s.link, drop_copies=s.drop_copies, shard=value_of(s.shard), reporter=console
         )
         _render(report, s.output, console)
 
@@ -126,7 +127,9 @@ def register(app: typer.Typer) -> None:
 
         s = resolved.settings
         counts = {"train": s.train, "valid": s.valid, "test": s.test}
-        report = prepare_schematic(s.output, **counts, size=s.size, seed=s.seed, shard=_shard(s), reporter=console)
+        report = prepare_schematic(
+            s.output, **counts, size=s.size, seed=s.seed, shard=value_of(s.shard), reporter=console
+        )
         console.result(report)
         part = report.get("shard")
         if report["already_done"]:
@@ -135,12 +138,6 @@ def register(app: typer.Typer) -> None:
             console.note(f"shard {part} of the faces in {s.output}; once all are done: affectkit merge {s.output}")
         else:
             console.note(f"{s.train:,} training, {s.valid:,} validation and {s.test:,} test faces in {s.output}")
-
-
-def _shard(settings: Any) -> Any:
-    from affectkit.core.shards import Shard
-
-    return Shard.parse(settings.shard) if settings.shard else None
 
 
 def _nothing_to_do(output: Path, shard: str | None) -> str:

@@ -11,10 +11,10 @@ import typer
 
 from affectkit.cli.console import Console
 from affectkit.cli.options import command
-from affectkit.config import Resolved, setting
+from affectkit.config import Parsed, Resolved, setting, value_of
 from affectkit.core.pixels import pixels_up_to
 from affectkit.errors import EXIT_PARTIAL, UsageError
-from affectkit.settings.training import pixel_limit
+from affectkit.settings.common import pixel_limit
 from affectkit.slurm.job_policy import PREP
 
 if TYPE_CHECKING:
@@ -28,15 +28,8 @@ COPIES = "copies of clips in an earlier split"
 SPLIT_FILE = "or a CSV file with the columns filename and split."
 
 
-def check_sizes(text: str) -> None:
-    """Refuse what is not three whole numbers above 0."""
-    parse_sizes(text)
-
-
-def parse_sizes(text: str | None) -> tuple[int, ...]:
-    """Read ``"5954,744,744"`` as three numbers; None as no number."""
-    if text is None:
-        return ()
+def parse_sizes(text: str) -> tuple[int, ...]:
+    """Read ``"5954,744,744"`` as three whole numbers above 0."""
     parts = [part.strip() for part in text.split(",")]
     if len(parts) != 3 or not all(part.isdigit() and int(part) for part in parts):
         raise UsageError(f"must be three sizes above 0, of train, valid and test, as 5954,744,744; got {text!r}.")
@@ -71,8 +64,8 @@ class CremadSettings(ClipSettings):
         "actor: no actor in two parts; random; published-sizes: 5954, 744 and 744 at random; " + SPLIT_FILE,
         metavar="actor|random|published-sizes|FILE",
     )
-    sizes: str | None = setting(
-        None, "Sizes of the parts for published-sizes.", check=check_sizes, metavar="TRAIN,VALID,TEST"
+    sizes: Parsed[tuple[int, ...]] | None = setting(
+        None, "Sizes of the parts for published-sizes.", parse=parse_sizes, metavar="TRAIN,VALID,TEST"
     )
     keep_faulty: bool = setting(False, "Also take the four clips that are known to be faulty.")
     frames: str = setting(
@@ -121,7 +114,7 @@ class EmoVoxCelebSettings(ClipSettings):
         False, "Read files through links that lead out of the folder; those of git-annex and DVC need it not."
     )
     size: int = setting(128, "Height and width of the stored frames in pixels.", low=8, high=1024)
-    max_pixels: str | None = pixel_limit("Options")
+    max_pixels: Parsed[int] | None = pixel_limit("Options")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,7 +147,7 @@ def register(prep: typer.Typer) -> None:
         """
         from affectkit.prep.clips.cremad import CremadOptions, prepare_cremad
 
-        sizes = parse_sizes(resolved.settings.sizes)
+        sizes = value_of(resolved.settings.sizes, ())
         _run(prepare_cremad, resolved.settings, _options(CremadOptions, resolved.settings, sizes=sizes), console)
 
     @command(prep, "rml", RmlSettings, slurm=PREP)
@@ -201,7 +194,7 @@ def _run(prepare: Callable[..., ClipReport], settings: ClipSettings, options: Pr
     """Prepare until the end or a signal, and report."""
     from affectkit.runtime.shutdown import StopFlag
 
-    with StopFlag(console) as stopping, pixels_up_to(getattr(settings, "max_pixels", None)):
+    with StopFlag(console) as stopping, pixels_up_to(value_of(getattr(settings, "max_pixels", None))):
         report = prepare(settings.source, settings.output, options, reporter=console, stopping=stopping)
     render(report, settings.output, console)
 

@@ -7,14 +7,14 @@ import typer
 from affectkit.cli.console import Console, shown
 from affectkit.cli.options import command
 from affectkit.config import Resolved
-from affectkit.settings.reconstruction import ProbeSettings
+from affectkit.settings.reconstruction import ReconstructSettings
 
 
 def register(app: typer.Typer) -> None:
     """Add the command to ``app``."""
 
-    @command(app, "probe", ProbeSettings)
-    def probe(resolved: Resolved[ProbeSettings], console: Console) -> None:
+    @command(app, "probe", ReconstructSettings)
+    def probe(resolved: Resolved[ReconstructSettings], console: Console) -> None:
         """Reconstruct clips from the shared and the private codes of an audio-visual model alone.
 
         Draws a few clips beside what the model makes of all codes, the shared ones, the private ones, and its shared

@@ -12,8 +12,9 @@ import typer
 
 from affectkit.cli.console import Console, shown
 from affectkit.cli.options import command
-from affectkit.config import Resolved, setting
+from affectkit.config import Parsed, Resolved, setting, value_of
 from affectkit.errors import ThresholdError
+from affectkit.settings.common import fail_under
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,10 +29,10 @@ class QuantilesSettings:
     bins: int = setting(25, "Bins of equal count.", low=2, high=100_000)
     results: Path | None = setting(None, "Folder for quantiles.csv, quantiles.png and summary.json.")
     force: bool = setting(False, "Write into a --results that is not empty.")
-    fail_under: str | None = setting(
-        None,
+    fail_under: Parsed[dict[str, float]] | None = fail_under(
         "Exit 3 where a file misses a bound over its bin means: r and r2 at least, rmse at most. NaN misses.",
         metavar="METRIC=VALUE,...",
+        example="r=0.9",
     )
 
     def rules(self) -> list[str]:
@@ -64,7 +65,7 @@ def register(app: typer.Typer) -> None:
             bins=s.bins,
             results=s.results,
             force=s.force,
-            fail_under=s.fail_under,
+            thresholds=value_of(s.fail_under),
             reporter=console,
         )
         _render(summary, console)

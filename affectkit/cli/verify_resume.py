@@ -9,8 +9,10 @@ import typer
 
 from affectkit.cli.console import Console
 from affectkit.cli.options import command
-from affectkit.config import Resolved, option_name, setting
-from affectkit.settings.training import DATA, LEARNING, RUN, TrainSettings
+from affectkit.config import Parsed, Resolved, option_name, setting
+from affectkit.settings.common import DATA, LEARNING, RUN
+from affectkit.settings.training import TrainSettings
+from affectkit.settings.values import Interval, parse_interval
 
 UNUSED = "Without effect here."
 PROOF = "Proof"
@@ -24,7 +26,9 @@ class VerifySettings(TrainSettings):
     resume: Path | None = setting(None, UNUSED, group=DATA)
     force: bool = setting(False, UNUSED, group=DATA)
     epochs: int = setting(20, UNUSED, low=1, group=LEARNING, default_text="2, always")
-    checkpoint_every: str | None = setting(None, UNUSED, group=RUN, default_text="1, always")
+    checkpoint_every: Parsed[Interval] | None = setting(
+        None, UNUSED, parse=parse_interval, group=RUN, default_text="1, always"
+    )
     keep: int = setting(2, UNUSED, low=1, group=RUN)
     repeat: int = setting(1, UNUSED, low=1, group=RUN)
     track: str = setting("none", UNUSED, choices=("none", "wandb"), group=RUN)

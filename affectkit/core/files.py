@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Collection, Iterator
 from pathlib import Path, PurePosixPath
@@ -16,24 +17,57 @@ from affectkit.errors import DataError, UsageError
 
 
 @contextlib.contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
-    """A temporary path beside ``path``; renamed onto it, after a flush to disk, when the block ends well.
+def whole_file(path: Path, *, alone: bool = False, durable: bool = True) -> Iterator[Path]:
+    """Give a temporary path beside ``path``, which is renamed onto it when the block ends well.
+
+    Args:
+        path: the file to be made; its folder is made where it is not there.
+        alone: no other process writes this file meanwhile. The temporary path then has one name, under which nothing
+            stands yet, so that what a kill leaves is replaced by the next run.
+        durable: flush file and folder to the disk, which for thousands of small files takes most of the time.
 
     >>> with whole_file(Path("table.csv")) as part:             # doctest: +SKIP
     ...     part.write_text("a,b")
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-    os.close(handle)
-    part = Path(name)
+    if alone:
+        part = path.with_name(f".{path.name}.part")
+        part.unlink(missing_ok=True)
+    else:
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+        os.close(handle)
+        part = Path(name)
     try:
         yield part
-        part.chmod(0o666 & ~_umask())
+        if not alone:  # mkstemp's files are for their owner alone
+            part.chmod(0o666 & ~_umask())
+        if durable:
+            sync(part)
+        os.replace(part, path)
+        if durable:
+            sync(path.parent)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """Give a new folder beside ``path``, which is renamed to it, its files flushed, when the block ends well.
+
+    Args:
+        path: the folder to be made; it must not be there, or be empty.
+    """
+    part = path.with_name(f".{path.name}.part-{os.getpid()}")
+    try:
+        part.mkdir(parents=True)
+        yield part
+        for file in part.iterdir():
+            sync(file)
         sync(part)
         os.replace(part, path)
         sync(path.parent)
     finally:
-        part.unlink(missing_ok=True)
+        shutil.rmtree(part, ignore_errors=True)
 
 
 def inner_path(name: str, endings: Collection[str], ending: str) -> PurePosixPath:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from affectkit.core.files import read_json, sha256, write_json
+from affectkit.core.identity import name_of, shown
 from affectkit.core.shards import POSITION, Listing, Shard
 from affectkit.core.text import some
 from affectkit.errors import DataError, UsageError
@@ -205,8 +206,8 @@ def _differences(parts: Sequence[Part], redo: str) -> list[str]:
     for key in keys:
         groups = _groups(parts, lambda part, key=key: part.record["identity"].get(key))
         if len(groups) > 1:
-            said = "; ".join(f"{_short(value)} in {_shards(shards)}" for value, shards in groups)
-            faults.append(f"different {key.replace('_', ' ')}: {said}")
+            each = "; ".join(f"{shown(value)} in {_shards(shards)}" for value, shards in groups)
+            faults.append(f"different {name_of(key)}: {each}")
     groups = _groups(parts, lambda part: (part.record["listed"], part.record["fingerprint"]))
     if len(groups) > 1:
         seen = [f"{listed:,} items (names {mark[:8]}) in {_shards(shards)}" for (listed, mark), shards in groups]
@@ -328,7 +329,7 @@ def rows_of(part: Part, name: str, *, block: int = 1000) -> Iterator[list[Any]]:
             raise _refusal(part.folder, [f"{name}: its columns are not {', '.join(columns)}"])
         begun = True
         if odd := next((row for row in rows if len(row) != len(columns)), None):
-            raise _refusal(part.folder, [f"{name}: a row has {len(odd)} values, not {len(columns)}: {_short(odd)}"])
+            raise _refusal(part.folder, [f"{name}: a row has {len(odd)} values, not {len(columns)}: {shown(odd)}"])
         yield from rows
 
 
@@ -338,8 +339,3 @@ def _shards(shards: Sequence[Shard]) -> str:
 
 def _and(shards: Sequence[Shard]) -> str:
     return ", and so on." if len(shards) > 1 else "."
-
-
-def _short(value: Any) -> str:
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-    return text if len(text) <= 60 else text[:24] + "..." + text[-24:]

@@ -14,6 +14,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from affectkit.checkpoints.checkpoint import checkpoint_notes, find_checkpoint, fit_record, load_model, make_task
+from affectkit.config import value_of
 from affectkit.core.csv_tables import write_table
 from affectkit.core.files import fresh_folder, write_json
 from affectkit.core.pixels import pixels_up_to
@@ -21,13 +22,12 @@ from affectkit.core.progress import Reporter
 from affectkit.core.spec import InputSpec
 from affectkit.core.text import some
 from affectkit.core.version import VERSION
-from affectkit.corruptions import CORRUPTIONS, corrupt, parse_corruption
+from affectkit.corruptions import CORRUPTIONS, CorruptionChoice, corrupt
 from affectkit.corruptions.base import check_strength
 from affectkit.corruptions.vca_study import luma
 from affectkit.data.layouts.class_columns import Choice
 from affectkit.data.layouts.discovery import Labels, Source, find
 from affectkit.data.layouts.duplicates import apart
-from affectkit.data.layouts.rating_scale import parse_scale
 from affectkit.data.loading.loaders import (
     EVALUATION,
     ReadFailure,
@@ -41,7 +41,7 @@ from affectkit.data.loading.modality import collate_of, item_name, items_of, pic
 from affectkit.data.split import Split
 from affectkit.errors import DataError, UsageError
 from affectkit.evaluation.class_counts import judged
-from affectkit.evaluation.thresholds import missed_thresholds, parse_thresholds
+from affectkit.evaluation.thresholds import missed_thresholds
 from affectkit.runtime.context import RunContext, gather_failures
 from affectkit.runtime.distributed import init_process_group
 from affectkit.runtime.forward import forward_in_blocks
@@ -151,13 +151,13 @@ def test(settings: TestSettings, *, reporter: Reporter) -> dict[str, Any]:
     Returns:
         The summary, whose ``"missed"`` names every threshold of ``fail_under`` that was missed.
     """
-    with init_process_group(settings.device), pixels_up_to(settings.max_pixels):
+    with init_process_group(settings.device), pixels_up_to(value_of(settings.max_pixels)):
         return _test(settings, reporter=reporter)
 
 
 def _test(settings: TestSettings, *, reporter: Reporter) -> dict[str, Any]:
     path = find_checkpoint(settings.checkpoint)
-    thresholds = parse_thresholds(settings.fail_under)
+    thresholds = value_of(settings.fail_under, {})
     context = RunContext.resolve(settings.device, settings.precision)
     with set_up_backends(context.device, context.precision):
         return _test_at(context, path, thresholds, settings, reporter=reporter)
@@ -177,10 +177,10 @@ def _test_at(
             f"--fail-under: the task {task.name} has no metric {', '.join(unknown)}.",
             f"Its metrics are {', '.join(task.metric_direction)}.",
         )
-    if settings.alter:
-        check_looks(task.spec, "--alter")
-        context.input_transform = alteration(settings.alter, task.spec)
-        reporter.note(f"images altered: {parse_corruption(settings.alter)}")
+    if settings.corrupt:
+        check_looks(task.spec, "--corrupt")
+        context.input_transform = corrupting(settings.corrupt.value, task.spec)
+        reporter.note(f"images corrupted: {settings.corrupt.value}")
     folder = settings.results
     if folder is not None:
         context.group.run_on_main(lambda: str(fresh_folder(folder, force=settings.force, name="--results")))
@@ -192,7 +192,7 @@ def _test_at(
         raise UsageError(f"--fit is for image files; {source.root} holds prepared clips.", "Leave it out.")
     workers, why = context.choose_workers(settings.workers, held=split.store is not None)
     reporter.note(context.describe(settings.batch_size, f"{workers} ({why})"))
-    seen = task.spec.in_colour() if settings.alter else task.spec
+    seen = task.spec.in_colour() if settings.corrupt else task.spec
     loader = evaluation_loader(items_of(split, seen), context=context, batch_size=settings.batch_size, workers=workers)
     try:
         with StopFlag(reporter) as stopping:
@@ -225,7 +225,7 @@ def _test_at(
         "calibration": model.header.training.get("calibration"),
         "device": context.device.torch_name,
         "precision": context.precision.name,
-        **({"altered": settings.alter} if settings.alter else {}),
+        **({"altered": str(settings.corrupt)} if settings.corrupt else {}),
         "metrics": metrics,
         "intervals": task.recorded_intervals(results),
         "missed": missed_thresholds(thresholds, metrics, task.metric_direction),
@@ -240,7 +240,7 @@ def tested(context: RunContext, task: Task, settings: Tested, *, reporter: Repor
     labels = Labels(
         settings.labels,
         ratings=task.predicts_ratings,
-        scale=parse_scale(settings.rating_range) if settings.rating_range else task.scale,
+        scale=value_of(settings.rating_range, task.scale),
         alone=settings.split,
         whole=settings.split == "all",
         choice=Choice(settings.classes, settings.ignore_columns, known=task.spec.classes if task.spec.named else ()),
@@ -287,17 +287,16 @@ def check_looks(spec: InputSpec, what: str) -> None:
         )
 
 
-def alteration(text: str, spec: InputSpec) -> Callable[[torch.Tensor], torch.Tensor]:
-    """What ``--alter`` means, on colour images (B, 3, H, W) in [0, 1]; where ``spec`` is of gray ones, their luma."""
-    chosen = parse_corruption(text)
+def corrupting(chosen: CorruptionChoice, spec: InputSpec) -> Callable[[torch.Tensor], torch.Tensor]:
+    """Return what ``--corrupt`` does to colour images (B, 3, H, W) in [0, 1]; where ``spec`` is gray, their luma."""
     if chosen.strength is not None:  # now, not when the first batch comes
         check_strength(CORRUPTIONS.resolve(chosen.name), chosen.name, chosen.strength)
 
-    def alter(images: torch.Tensor) -> torch.Tensor:
+    def corrupted(images: torch.Tensor) -> torch.Tensor:
         made = corrupt(images, chosen.name, chosen.severity, strength=chosen.strength)
         return luma(made) if spec.channels == 1 else made
 
-    return alter
+    return corrupted
 
 
 def _write_test(folder: Path, task: Task, results: Results, summary: dict[str, Any], *, reporter: Reporter) -> None:

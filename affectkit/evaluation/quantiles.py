@@ -6,7 +6,7 @@ import csv
 import math
 import warnings
 from array import array
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from affectkit.core.text import some
 from affectkit.core.version import VERSION
 from affectkit.data.layouts.table_errors import TableErrors
 from affectkit.errors import DataError, UsageError
-from affectkit.evaluation.thresholds import missed_thresholds, parse_thresholds
+from affectkit.evaluation.thresholds import check_thresholds, missed_thresholds
 from affectkit.metrics.quantiles import Quantiles, quantile_means
 from affectkit.metrics.ratings import ConstantWarning, agreement
 
@@ -81,7 +81,7 @@ def analyse(
     bins: int = 25,
     results: Path | None = None,
     force: bool = False,
-    fail_under: str | None = None,
+    thresholds: Mapping[str, float] | None = None,
     reporter: Reporter,
 ) -> dict[str, Any]:
     """The quantile analysis of each file; writes tables and a figure where ``results`` is given.
@@ -91,7 +91,7 @@ def analyse(
         bins: of equal count, in each file.
         results: folder for ``quantiles.csv``, ``quantiles.png`` and ``summary.json``.
         force: write into a folder that holds something.
-        fail_under: bounds of ``BETTER``, over the bin means, as text.
+        thresholds: bounds by measure of ``BETTER``, over the bin means.
 
     Returns:
         ``"files"``, a dict a file: ``file``, ``n`` (rows with both values), ``left_out`` (rows without),
@@ -99,10 +99,10 @@ def analyse(
         those of the single items; and ``"missed"``, a sentence for each threshold that a file missed.
 
     Raises:
-        UsageError: a file is named twice, or ``results`` or ``fail_under`` is not as above.
+        UsageError: a file is named twice, or ``results`` or ``thresholds`` is not as above.
         DataError: files cannot be used; all are named.
     """
-    thresholds = parse_thresholds(fail_under, BETTER)
+    thresholds = check_thresholds(thresholds or {}, BETTER)
     paths = [Path(file) for file in files]
     twice = [str(path) for index, path in enumerate(paths) if path in paths[:index]]
     if twice:

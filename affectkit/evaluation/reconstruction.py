@@ -28,7 +28,7 @@ from affectkit.reports import audiovisual
 from affectkit.runtime.context import RunContext
 from affectkit.runtime.shutdown import StopFlag
 from affectkit.runtime.torch_backends import set_up_backends
-from affectkit.settings.reconstruction import ProbeSettings
+from affectkit.settings.reconstruction import ReconstructSettings
 from affectkit.tasks.audiovisual import MODALITIES
 from affectkit.tasks.base import Task
 from affectkit.tasks.categorical import spread
@@ -43,7 +43,7 @@ SAID = {
 }
 
 
-def probe(settings: ProbeSettings, *, reporter: Reporter) -> dict[str, Any]:
+def probe(settings: ReconstructSettings, *, reporter: Reporter) -> dict[str, Any]:
     """Reconstruct a split from all, shared and private codes, and from shared ones with another clip's private ones.
 
     Writes ``probe.csv`` (mean squared errors over the split), ``image.png`` and ``sound.png`` (a row a clip),

@@ -16,7 +16,7 @@ from affectkit.data.media.reduced_decoding import Extent
 from affectkit.errors import DataError, RunError, UsageError
 from affectkit.inference.prediction_table import FACE_COLUMNS
 from affectkit.reports.face_overlay import Mark, annotated
-from affectkit.settings.evaluation import InferSettings
+from affectkit.settings.inference import InferSettings
 from affectkit.tasks.base import Task
 
 SAVED = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WEBP"}

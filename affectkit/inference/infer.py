@@ -14,11 +14,11 @@ from typing import IO, Any, NamedTuple
 from torch import nn
 
 from affectkit.checkpoints.checkpoint import checkpoint_notes, find_checkpoint, fit_record, load_model, make_task
+from affectkit.config import value_of
 from affectkit.core.files import read_json
 from affectkit.core.names import readable
 from affectkit.core.pixels import pixels_up_to
 from affectkit.core.progress import Reporter
-from affectkit.core.shards import Shard
 from affectkit.core.spec import InputSpec
 from affectkit.core.text import counted
 from affectkit.core.version import VERSION
@@ -42,7 +42,8 @@ from affectkit.runtime.distributed import ProcessGroup, init_process_group
 from affectkit.runtime.forward import forward, forward_in_blocks
 from affectkit.runtime.shutdown import StopFlag
 from affectkit.runtime.torch_backends import set_up_backends
-from affectkit.settings.evaluation import InferSettings, parse_faces
+from affectkit.settings.inference import InferSettings
+from affectkit.settings.values import Faces
 from affectkit.tasks.base import Task
 
 NO_FILE = "."
@@ -165,7 +166,7 @@ def infer(settings: InferSettings, *, reporter: Reporter, listed: IO[str], stdou
         Stopped: a signal came; ``--resume`` goes on.
         DataError: nothing could be read, or with ``on_error="fail"`` one image could not.
     """
-    with init_process_group(settings.device), pixels_up_to(settings.max_pixels):
+    with init_process_group(settings.device), pixels_up_to(value_of(settings.max_pixels)):
         return _infer(settings, reporter=reporter, listed=listed, stdout=stdout)
 
 
@@ -192,7 +193,7 @@ def _infer(settings: InferSettings, *, reporter: Reporter, listed: IO[str], stdo
         "paths": [readable(text) for text in settings.paths],
         "recursive": settings.recursive,
     }
-    finder = finder_of(settings.faces, model.header.model, task.spec)
+    finder = finder_of(value_of(settings.faces), model.header.model, task.spec)
     if finder is not None:
         summary["faces_by"] = finder.described
         reporter.note(f"faces: {finder.described}")
@@ -274,7 +275,7 @@ class Named:
 
     def own(self, settings: InferSettings) -> Iterator[Item]:
         """What this run predicts as pictures."""
-        return self.inputs.own(self.kind, Shard.parse(settings.shard) if settings.shard else None)
+        return self.inputs.own(self.kind, value_of(settings.shard))
 
 
 def _infer_images(means: Means, settings: InferSettings, *, drawer: Drawer | None, output: Output) -> dict[str, Any]:
@@ -330,13 +331,13 @@ def _infer_films(settings: InferSettings, means: Means, named: Named) -> dict[st
     return infer_films(settings, list(named.inputs.items(FILM)), means)
 
 
-def finder_of(asked: str | None, model: str, spec: InputSpec) -> Finder | None:
+def finder_of(asked: Faces | None, model: str, spec: InputSpec) -> Finder | None:
     """What finds faces, as ``--faces`` says, by default as ``model`` wants; None where images are taken whole."""
     if spec.clip is not None:
-        if asked not in (None, "none"):
-            raise UsageError(f"--faces {asked}: this model takes clips, which are framed as its study did.")
+        if asked is not None and asked.detector != "none":
+            raise UsageError(f"--faces {asked.detector}: this model takes clips, which are framed as its study did.")
         return None
-    how, file = parse_faces(asked or ("auto" if takes_faces(model) else "none"))
+    how, file = asked or Faces("auto" if takes_faces(model) else "none", None)
     return None if how == "none" else Finder(how, file)
 
 

@@ -18,7 +18,7 @@ from affectkit.inference.predictor import Means
 from affectkit.inference.table_files import FILMS_FOLDER, csv_line, open_text
 from affectkit.inference.video.annotated_video import Targets
 from affectkit.inference.video.infer import infer_films
-from affectkit.settings.evaluation import InferSettings
+from affectkit.settings.inference import InferSettings
 
 
 def infer_mixed(

@@ -11,7 +11,9 @@ from operator import itemgetter
 from pathlib import Path
 from typing import IO, Any
 
+from affectkit.config import value_of
 from affectkit.core.files import read_json, sync, whole_file, write_json
+from affectkit.core.identity import check_same
 from affectkit.core.names import readable
 from affectkit.core.shard_parts import (
     PART_RECORD,
@@ -24,7 +26,7 @@ from affectkit.core.shard_parts import (
     read_record,
     refuse_other_counts,
 )
-from affectkit.core.shards import POSITION, Listing, Shard
+from affectkit.core.shards import POSITION, Listing
 from affectkit.core.text import counted
 from affectkit.data.loading.loaders import ReadFailure
 from affectkit.data.media.file_identity import Mark
@@ -35,7 +37,7 @@ from affectkit.inference.inputs import Item
 from affectkit.inference.journal import INPUTS_COLUMNS, Journal, anew, finished_items, input_values, is_of, read_inputs
 from affectkit.inference.resume_plan import Plan, plan
 from affectkit.inference.table_files import GROWING, Rows, csv_line, growing_form, open_text, rows_text
-from affectkit.settings.evaluation import InferSettings
+from affectkit.settings.inference import InferSettings
 
 NAME = "Image Name"
 FACE_COLUMNS = ("Face", "x", "y", "width", "height", "Detector Score")
@@ -44,6 +46,8 @@ FILM_PLACE = ("Frame", "Time")
 ROWS = "inference_results"
 INPUTS = "inputs.csv"
 JOURNAL = "images.jsonl.part"
+SHARED = ("paths", "recursive", "faces_by", "fit")
+"""Entries of the record that must be alike for a rerun to resume."""
 SKIPPED = "skipped.csv"
 SKIPPED_COLUMNS = (NAME, "Reason")
 RESULTS_RECORD = "inference.json"
@@ -109,7 +113,7 @@ class Output:
     ) -> None:
         self.settings, self.summary, self.stdout = settings, summary, stdout
         self.items, self.listing = items, listing
-        self.shard = Shard.parse(settings.shard) if settings.shard else None
+        self.shard = value_of(settings.shard)
         self.faced, self.wide = FACE_COLUMNS[0] in header, wide
         if wide:
             header = [NAME, *FILM_PLACE, *FACE_COLUMNS, *header[1 + len(FACE_COLUMNS) * self.faced :]]
@@ -396,24 +400,23 @@ class Output:
         if "every" in before:
             why = f"the rows in {self.folder} are those of films alone, and now there are pictures, too."
             raise UsageError(why, "Name another --results folder.")
-        same = ("paths", "recursive", "faces_by", "fit")
-        if [before.get(key) for key in same] != [self.summary.get(key) for key in same]:
-            was = " ".join(before["paths"]) + (" --recursive" if before["recursive"] else "")
-            was += f" --faces {before['faces_by']}" if before.get("faces_by") else ""
-            if "fit" in self.summary:
-                was += f" --fit {before['fit']}" if "fit" in before else ", made before the fit was recorded"
-            raise UsageError(
-                f"the rows in {self.folder} are those of: {was}.",
-                "Name the same images, another --results folder, or --force.",
-            )
+        check_same(
+            before,
+            self.summary,
+            keys=SHARED,
+            what=f"the rows in {self.folder} were made otherwise",
+            hint="Name the same images, another --results folder, or --force.",
+        )
         if self.shard is None:
             return
         found = (read_record(self.folder) or {}).get("identity", {})
-        if other := [key for key, value in self.identity.items() if found.get(key) != value]:
-            said = ", ".join(f"{key} {found.get(key)} there, {self.identity[key]} now" for key in other)
-            raise UsageError(
-                f"the rows in {self.folder} were made otherwise: {said}.", "Add --force to run this shard again."
-            )
+        check_same(
+            found,
+            self.identity,
+            keys=self.identity,
+            what=f"the rows in {self.folder} were made otherwise",
+            hint="Add --force to run this shard again.",
+        )
 
 
 def _images(rows: Iterable[list[Any]]) -> Iterator[list[list[Any]]]:

@@ -26,7 +26,7 @@ from affectkit.inference.inputs import Item, find_inputs
 from affectkit.inference.prediction_table import FACE_COLUMNS, NAME
 from affectkit.runtime.context import RunContext
 from affectkit.runtime.torch_backends import set_up_backends
-from affectkit.settings.evaluation import parse_every
+from affectkit.settings.values import parse_every, parse_faces
 from affectkit.tasks.base import Task
 
 X = "x"
@@ -62,7 +62,7 @@ def predict_rows(
         raise UsageError(f"every {error.message}") from error
     task = make_task(spec)
     context = RunContext.resolve(str(next(model.parameters()).device), "fp32")
-    finder = finder_of(faces, model.header.model, spec)
+    finder = finder_of(None if faces is None else parse_faces(faces), model.header.model, spec)
     door = _Door(
         model=model, task=task, context=context, finder=finder, batch_size=batch_size, on_error=on_error, exact=exact,
         every=rate, smooth=smooth,

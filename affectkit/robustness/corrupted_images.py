@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from affectkit.core.files import whole_file
 from affectkit.core.progress import Reporter, Silent
 from affectkit.core.spec import InputSpec
 from affectkit.core.text import some
@@ -144,13 +145,8 @@ class Saver:
         from PIL import Image
 
         path = below / f"{self.places[number]}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f".{path.name}.part")
-        try:
+        with whole_file(path, alone=True, durable=False) as part:
             Image.fromarray(pixels).save(part, "PNG", compress_level=3)
-            os.replace(part, path)
-        finally:
-            part.unlink(missing_ok=True)
 
 
 def rows_there(root: Path) -> dict[str, list[int]]:

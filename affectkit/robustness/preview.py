@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import torch
 
 from affectkit.core.progress import Reporter
 from affectkit.core.spec import InputSpec
-from affectkit.corruptions import SEVERITIES, corrupt, parse_corruptions
+from affectkit.corruptions import GROUPS, SEVERITIES, corrupt
 from affectkit.corruptions.base import scale_of
 from affectkit.data.media.images import load_for
 from affectkit.errors import UsageError
@@ -19,7 +20,7 @@ def draw_sheet(
     image: Path,
     output: Path,
     *,
-    corruptions: str = "all",
+    corruptions: Sequence[str] = GROUPS["all"],
     scale: str = "auto",
     seed: int = 0,
     size: int = 224,
@@ -30,7 +31,9 @@ def draw_sheet(
     """Write a contact sheet of ``corruptions`` at all severities; returns the scale whose parameters were taken.
 
     Args:
-        image: the file, whose centre is brought to ``size`` pixels. output: a PNG file.
+        image: the file, whose centre is brought to ``size`` pixels.
+        output: a PNG file.
+        corruptions: names of them.
 
     Raises:
         UsageError: ``output`` is there already, or is no PNG. DataError: the image cannot be read.
@@ -39,7 +42,7 @@ def draw_sheet(
         raise UsageError(f"--preview {output} must end in .png.", f"For example {output.with_suffix('.png')}.")
     if output.exists() and not force:
         raise UsageError(f"--preview {output} is there already.", "Name another file, or add --force to replace it.")
-    names = parse_corruptions(corruptions)
+    names = list(corruptions)
     pixels = load_for(image, InputSpec("", size, size))
     batch = torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 255
     chosen = scale_of((size, size)) if scale == "auto" else scale

@@ -12,12 +12,13 @@ from typing import Any
 from torch import nn
 
 from affectkit.checkpoints.checkpoint import checkpoint_notes, find_checkpoint, fit_record, load_model, make_task
+from affectkit.config import value_of
 from affectkit.core.csv_tables import write_table
 from affectkit.core.files import fresh_folder, read_json, write_json
+from affectkit.core.identity import check_same
 from affectkit.core.pixels import pixels_up_to
 from affectkit.core.progress import Reporter, Silent
 from affectkit.core.version import VERSION
-from affectkit.corruptions import parse_corruptions
 from affectkit.corruptions.base import scale_of
 from affectkit.data.loading.loaders import (
     Held,
@@ -30,7 +31,7 @@ from affectkit.data.loading.modality import items_of
 from affectkit.data.media.images import DECODING
 from affectkit.errors import DataError, Stopped, UsageError
 from affectkit.evaluation.evaluate import evaluate, evaluation_loader, tested
-from affectkit.evaluation.thresholds import missed_thresholds, parse_thresholds
+from affectkit.evaluation.thresholds import check_thresholds, missed_thresholds
 from affectkit.metrics import robustness as measures
 from affectkit.robustness.baseline import CLEAN, Baseline, read_baseline
 from affectkit.robustness.corrupted_images import Corrupting, Recipe, Saver, places_of, rows_there, split_below
@@ -38,7 +39,7 @@ from affectkit.runtime.context import RunContext
 from affectkit.runtime.distributed import init_process_group
 from affectkit.runtime.shutdown import StopFlag
 from affectkit.runtime.torch_backends import set_up_backends
-from affectkit.settings.robustness import RobustnessSettings, parse_severities
+from affectkit.settings.robustness import RobustnessSettings
 
 RECORD = "robustness.json"
 TABLE = "corruptions.csv"
@@ -67,7 +68,7 @@ def eval_corruptions(settings: RobustnessSettings, *, reporter: Reporter) -> dic
         UsageError, DataError, CheckpointError, DeviceError: an input is not as it must be. Stopped: a signal came; the
             rows so far are in ``results``.
     """
-    with init_process_group(settings.device), pixels_up_to(settings.max_pixels):
+    with init_process_group(settings.device), pixels_up_to(value_of(settings.max_pixels)):
         context = RunContext.resolve(settings.device, settings.precision)
         with set_up_backends(context.device, context.precision):
             return Sweep(settings, context, reporter).run()
@@ -94,7 +95,7 @@ class Sweep:
             reporter.note(text)
         self.network: nn.Module = context.maybe_compile(self.model, enabled=settings.compile, reporter=reporter)
         self.task = make_task(self.model.spec, self.model.header.training.get("task_options"))
-        self.thresholds = parse_thresholds(settings.fail_under, self._bounds())
+        self.thresholds = check_thresholds(value_of(settings.fail_under, {}), self._bounds())
         self.baseline = self._baseline()
         self.source, self.split = tested(context, self.task, settings, reporter=reporter)
         self._check_clips()
@@ -148,7 +149,7 @@ class Sweep:
                 )
 
     def _steps(self) -> list[Step]:
-        names, levels = parse_corruptions(self.settings.corruptions), parse_severities(self.settings.severities)
+        names, levels = self.settings.corruptions.value, self.settings.severities.value
         root = self.settings.corrupted_root
         if root is None:
             return [Step(name, level) for name in names for level in levels]
@@ -218,13 +219,13 @@ class Sweep:
         if not isinstance(kept, dict) or not isinstance(kept.get("rows"), list):
             raise DataError(f"{record} is no record of eval-corruptions.", "Name another --results, or add --force.")
         paths = ("checkpoint", "data")  # what lies there is compared, not where it lies
-        keys = [key for key in self.identity if key not in paths and kept.get(key) != self.identity[key]]
-        if keys:
-            told = "; ".join(f"{key} {kept.get(key)} there, {self.identity[key]} now" for key in keys)
-            raise UsageError(
-                f"--results {folder} holds rows of another evaluation ({told}).",
-                "Name another --results, or add --force to replace them.",
-            )
+        check_same(
+            kept,
+            self.identity,
+            keys=[key for key in self.identity if key not in paths],
+            what=f"--results {folder} holds rows of another evaluation",
+            hint="Name another --results, or add --force to replace them.",
+        )
         self.skipped = kept.get("skipped", [])
         for row in kept["rows"]:  # JSON has no NaN
             row["metrics"] = {name: math.nan if value is None else value for name, value in row["metrics"].items()}

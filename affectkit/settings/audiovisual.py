@@ -14,7 +14,7 @@ STAGES = ("joint", "autoencoder", "solver")
 
 
 def published_mode() -> Any:
-    """The option ``--mode`` of commands that take a checkpoint."""
+    """Declare the option ``--mode`` of commands that take a checkpoint."""
     return setting(
         None,
         "Modalities of a published CM-VQVAE, whose file does not hold it.",
@@ -25,7 +25,7 @@ def published_mode() -> Any:
 
 
 def published_mask() -> Any:
-    """The option ``--mask`` of commands that take a checkpoint."""
+    """Declare the option ``--mask`` of commands that take a checkpoint."""
     return setting(
         None,
         "Mask of a published CM-VQVAE, whose file does not hold it.",
@@ -39,7 +39,7 @@ def published_mask() -> Any:
 class Codes:
     """How a CM-VQVAE is built and trained."""
 
-    mode: str = setting("multimodal", "Modalities that emotions are told by.", choices=MODES, group=CODES)
+    mode: str = setting("multimodal", "Modalities that emotions are predicted from.", choices=MODES, group=CODES)
     mask: str = setting(
         "binarizer",
         "What the mask over the code channels is turned into: 0 private and 1 shared; -1, 0 and 1; weights as they "

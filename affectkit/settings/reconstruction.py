@@ -1,4 +1,4 @@
-"""Settings of ``affectkit probe``."""
+"""Settings of ``affectkit reconstruct``."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from affectkit.config import setting
+from affectkit.settings.common import DATA
 from affectkit.settings.evaluation import Tested
-from affectkit.settings.training import DATA
 
 
 @dataclass(frozen=True, kw_only=True)
-class ProbeSettings(Tested):
-    """Settings of ``affectkit probe``."""
+class ReconstructSettings(Tested):
+    """Settings of ``affectkit reconstruct``."""
 
     results: Path | None = setting(None, "Folder for the pictures, the table and the sounds.", group=DATA)
     force: bool = setting(False, "Write into a --results that is not empty.", group=DATA)
@@ -22,5 +22,5 @@ class ProbeSettings(Tested):
     )
 
     def rules(self) -> list[str]:
-        """Faults between settings."""
+        """Name the faults between settings."""
         return super().rules() + ([] if self.results is not None else ["--results is needed."])

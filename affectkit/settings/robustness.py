@@ -5,31 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from affectkit.config import setting
-from affectkit.corruptions import SCALES, SEVERITIES, parse_corruptions
-from affectkit.errors import UsageError
+from affectkit.config import Parsed, setting
+from affectkit.corruptions import SCALES, parse_corruptions
+from affectkit.settings.common import DATA, RUN, fail_under, fitting
 from affectkit.settings.evaluation import Tested
-from affectkit.settings.training import DATA, RUN, fitting
+from affectkit.settings.values import parse_severities
 
 CORRUPTION = "Corruptions"
-
-
-def parse_severities(text: str) -> tuple[int, ...]:
-    """``"1-5"``, ``"3"`` or ``"1,3-5"`` as whole numbers in order.
-
-    Raises:
-        UsageError: something else, or outside 1 to 5.
-    """
-    found: set[int] = set()
-    for part in text.split(","):
-        low, dash, high = part.strip().partition("-")
-        if not low.isdecimal() or (dash and not high.isdecimal()):
-            raise UsageError(f"must be severities in [1, 5], as 1-5, 3 or 1,3,5; got {text!r}.")
-        ends = int(low), int(high or low)
-        if not SEVERITIES[0] <= ends[0] <= ends[1] <= SEVERITIES[-1]:
-            raise UsageError(f"must be severities in [1, 5], as 1-5, 3 or 1,3,5; got {text!r}.")
-        found |= set(range(ends[0], ends[1] + 1))
-    return tuple(sorted(found))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,15 +25,15 @@ class RobustnessSettings(Tested):
         group=DATA,
     )
     fit: str | None = fitting()
-    corruptions: str = setting(
+    corruptions: Parsed[tuple[str, ...]] = setting(
         "benchmark",
         "benchmark (the fifteen), validation (the four held out), all (both), alterations (VCA's), or names.",
-        check=parse_corruptions,
+        parse=parse_corruptions,
         group=CORRUPTION,
         metavar="GROUP|NAME,...",
     )
-    severities: str = setting(
-        "1-5", "Severities, as 1-5 or 1,3,5.", check=parse_severities, group=CORRUPTION, metavar="1-5"
+    severities: Parsed[tuple[int, ...]] = setting(
+        "1-5", "Severities, as 1-5 or 1,3,5.", parse=parse_severities, group=CORRUPTION, metavar="1-5"
     )
     scale: str = setting(
         "auto",
@@ -76,15 +58,12 @@ class RobustnessSettings(Tested):
         None, "Folder for tables and pictures; run again, the command goes on there.", group=RUN
     )
     force: bool = setting(False, "Compute rows anew that are in --results, whatever is there.", group=RUN)
-    fail_under: str | None = setting(
-        None,
-        "Exit 3 where a mean over the corruptions is worse, or mce, relative_mce: metric=value,metric=value.",
-        group=RUN,
-        metavar="METRIC=VALUE",
+    fail_under: Parsed[dict[str, float]] | None = fail_under(
+        "Exit 3 where a mean over the corruptions is worse, or mce, relative_mce: metric=value,metric=value.", group=RUN
     )
 
     def rules(self) -> list[str]:
-        """Faults between settings."""
+        """Name the faults between settings."""
         faults = super().rules()
         if self.force and self.results is None:
             faults.append("--force needs --results.")

@@ -20,12 +20,11 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from affectkit.config import option_name
+from affectkit.config import option_name, value_of
 from affectkit.core.assets import model_file
 from affectkit.core.files import fresh_folder
 from affectkit.core.progress import Reporter
 from affectkit.core.shard_parts import is_complete
-from affectkit.core.shards import Shard
 from affectkit.errors import DataError, RunError, UsageError
 from affectkit.runtime.distributed import launched_processes
 from affectkit.slurm.job import Job, Work, modified
@@ -91,8 +90,8 @@ def _check_output(policy: JobPolicy, settings: Any) -> None:
 def _output_folder(policy: JobPolicy, settings: Any) -> Path | None:
     """Return the folder that the command writes into: of a shard, its own."""
     output = getattr(settings, policy.output_setting) if policy.output_setting else None
-    shard = getattr(settings, "shard", None)
-    return output if output is None or not shard else output / Shard.parse(shard).folder
+    shard = value_of(getattr(settings, "shard", None))
+    return output if output is None or shard is None else output / shard.folder
 
 
 def without_slurm(argv: Sequence[str]) -> tuple[str, ...]:

@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from affectkit.checkpoints.checkpoint import make_task
-from affectkit.config import plain
+from affectkit.config import plain, value_of
 from affectkit.core.progress import Reporter
 from affectkit.core.spec import InputSpec
 from affectkit.data.layouts.class_columns import Choice
 from affectkit.data.layouts.discovery import Labels, Source, find
 from affectkit.data.layouts.duplicates import all_apart
-from affectkit.data.layouts.rating_scale import RATINGS, parse_scale
+from affectkit.data.layouts.rating_scale import RATINGS
 from affectkit.data.loading.loaders import needs_whole
 from affectkit.data.split import Split, split_off
 from affectkit.errors import DataError, UsageError
@@ -69,7 +69,7 @@ def wanted_labels(settings: TrainSettings) -> Labels:
     return Labels(
         settings.labels,
         ratings=None if settings.task == "auto" else TASKS.resolve(settings.task).predicts_ratings,
-        scale=parse_scale(settings.rating_range) if settings.rating_range else None,
+        scale=value_of(settings.rating_range),
         choice=Choice(settings.classes, settings.ignore_columns),
         follow_links=settings.follow_links,
     )

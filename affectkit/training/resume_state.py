@@ -8,7 +8,6 @@ and renamed; older ones are removed afterwards.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from affectkit.core.files import sha256, sync
+from affectkit.core.files import sha256, whole_folder
 from affectkit.errors import CheckpointError, RunError
 
 TENSORS, VALUES, MANIFEST = "tensors.safetensors", "values.json", "manifest.json"
@@ -34,28 +33,19 @@ def save_state(folder: Path, tree: dict[str, Any], *, step: int, keep: int = 2) 
     tensors: dict[str, torch.Tensor] = {}
     values = _pack(tree, tensors)
     final = folder / _free_name(folder, step)
-    part = folder / f".{final.name}.part-{os.getpid()}"
     for left in folder.glob(".state-*"):  # by a process that was killed
         shutil.rmtree(left, ignore_errors=True)
     try:
-        part.mkdir(parents=True)
-        save_file(tensors, str(part / TENSORS))
-        (part / VALUES).write_text(json.dumps(values), encoding="utf-8")
-        for name in (TENSORS, VALUES):
-            sync(part / name)
-        hashes = {name: sha256(part / name) for name in (TENSORS, VALUES)}
-        (part / MANIFEST).write_text(json.dumps({"step": step, "sha256": hashes}), encoding="utf-8")
-        sync(part / MANIFEST)
-        sync(part)
-        os.replace(part, final)
-        sync(folder)
+        with whole_folder(final) as part:
+            save_file(tensors, str(part / TENSORS))
+            (part / VALUES).write_text(json.dumps(values), encoding="utf-8")
+            hashes = {name: sha256(part / name) for name in (TENSORS, VALUES)}
+            (part / MANIFEST).write_text(json.dumps({"step": step, "sha256": hashes}), encoding="utf-8")
     except (OSError, SafetensorError) as error:
         raise RunError(
             f"the state could not be saved in {folder}: {error}",
             "What was saved before is intact: free some space, then go on with --resume.",
         ) from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
     earlier = [state for state in states(folder) if state.name <= final.name]
     for old in set(states(folder)) - set(earlier[:keep]):
         shutil.rmtree(old, ignore_errors=True)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from affectkit.config import plain, resolve
+from affectkit.config import plain, resolve, value_of
 from affectkit.core.assets import model_file
 from affectkit.core.csv_tables import write_table
 from affectkit.core.files import fresh_folder, read_json, write_json
@@ -57,7 +57,7 @@ def train(settings: TrainSettings, *, given: frozenset[str] = frozenset(), repor
         settings = absolute(settings)
         for text in without_effect(settings, given):
             reporter.warn(text)
-    with init_process_group(settings.device) as group, pixels_up_to(settings.max_pixels):
+    with init_process_group(settings.device) as group, pixels_up_to(value_of(settings.max_pixels)):
         resuming = resuming or group.run_on_main(lambda: is_done_or_fresh(settings))
         run = train_repeats if settings.repeat > 1 else train_once
         return run(settings, settings.output, resuming=resuming, reporter=reporter)

@@ -20,6 +20,7 @@ from affectkit.checkpoints.checkpoint import (
     save_tensors,
     state_copy,
 )
+from affectkit.config import value_of
 from affectkit.core.csv_tables import write_table
 from affectkit.core.files import write_text
 from affectkit.core.progress import Reporter
@@ -39,7 +40,6 @@ from affectkit.reports import plots
 from affectkit.runtime.context import gather_failures
 from affectkit.runtime.shutdown import StopFlag
 from affectkit.schedules.curves import Plateau
-from affectkit.settings.training import interval
 from affectkit.tasks.base import Results, Task
 from affectkit.training.divergence import broken_outputs, diverged
 from affectkit.training.loaders import Feed, no_features, training_loader, validation_loader
@@ -96,7 +96,7 @@ class Trainer:
         self.learner = Learner(training, reporter=reporter)
         self.noun = item_name(training.task.spec)
         self.losses = LossSum(self.context.device.torch_name)
-        self.every = interval(self.settings.checkpoint_every)
+        self.every = value_of(self.settings.checkpoint_every, (0, 0.0))
         self._saved = (0, time.monotonic())
         self.keys = TrainingKeys()
         self.fed = fed(training)

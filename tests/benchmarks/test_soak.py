@@ -26,7 +26,7 @@ from PIL import Image
 
 from affectkit.config import resolve
 from affectkit.inference.infer import infer
-from affectkit.settings.evaluation import InferSettings
+from affectkit.settings.inference import InferSettings
 
 pytestmark = [pytest.mark.slow, pytest.mark.benchmark]
 

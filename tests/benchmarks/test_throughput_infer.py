@@ -12,7 +12,7 @@ from affectkit.checkpoints.checkpoint import Header, save_checkpoint
 from affectkit.config import resolve
 from affectkit.core.spec import InputSpec
 from affectkit.inference.infer import infer
-from affectkit.settings.evaluation import InferSettings
+from affectkit.settings.inference import InferSettings
 
 pytestmark = pytest.mark.benchmark
 

@@ -24,7 +24,7 @@ from affectkit.config import resolve
 from affectkit.core.progress import Silent
 from affectkit.inference.infer import infer
 from affectkit.models import clip
-from affectkit.settings.evaluation import InferSettings
+from affectkit.settings.inference import InferSettings
 from affectkit.training import run
 
 pytestmark = pytest.mark.benchmark

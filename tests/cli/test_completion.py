@@ -26,7 +26,7 @@ from affectkit.corruptions import parse_corruption, parse_corruptions
 from affectkit.losses import parse_loss
 from affectkit.models.registry import check_model
 from affectkit.models.v1.parts import parse_parts
-from affectkit.settings.evaluation import parse_faces
+from affectkit.settings.values import parse_faces
 
 KEPT = Path(__file__).parent.parent.parent / "completions"
 
@@ -73,7 +73,7 @@ ANSWERS = {
     ("bash", "infer a b "): FILES,
     ("bash", "infer --clip-weights "): FILES,
     ("bash", "infer --format "): ["csv", "jsonl", "parquet"],
-    ("bash", "test --alter fr"): ["frost", "framing"],
+    ("bash", "test --corrupt fr"): ["frost", "framing"],
     ("bash", "train --v1 local-rf,t"): ["local-rf,tuned-norm"],
     ("bash", "infer --faces "): ["auto", "haar", "none"],
     ("bash", "models vc"): ["vca"],
@@ -118,7 +118,7 @@ def test_what_is_offered(answers, asked):
 
 
 def test_no_name_is_offered_that_is_refused():
-    check = {"model": check_model, "loss": parse_loss, "alter": parse_corruption, "corruptions": parse_corruptions}
+    check = {"model": check_model, "loss": parse_loss, "corrupt": parse_corruption, "corruptions": parse_corruptions}
     check |= {"v1": parse_parts, "faces": parse_faces}
     known = known_names()
     assert set(known) == set(NAMES) > set(check)

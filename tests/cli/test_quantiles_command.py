@@ -15,7 +15,8 @@ from typer.testing import CliRunner
 from affectkit.cli.app import app
 from affectkit.cli.quantiles import _shorten, _width
 from affectkit.errors import UsageError
-from affectkit.evaluation.thresholds import missed_thresholds, parse_thresholds
+from affectkit.evaluation.thresholds import check_thresholds, missed_thresholds
+from affectkit.settings.values import parse_thresholds
 
 GOOD = "test_Arousal_actual_predicted.csv"
 
@@ -148,14 +149,13 @@ def test_force_writes_into_a_folder_and_settings_come_from_a_file(files, tmp_pat
 
 def test_thresholds():
     better = {"r": "max", "rmse": "min"}
-    bounds = parse_thresholds(" r=0.9, rmse=1e-1", better)
-    assert bounds == {"r": 0.9, "rmse": 0.1} and parse_thresholds(None) == {} == parse_thresholds("")
+    bounds = check_thresholds(parse_thresholds(" r=0.9, rmse=1e-1"), better)
+    assert bounds == {"r": 0.9, "rmse": 0.1}
     assert missed_thresholds(bounds, {"r": 0.9, "rmse": 0.1}, better) == []
     assert len(missed_thresholds(bounds, {"r": 0.89, "rmse": 0.11}, better)) == 2
     assert len(missed_thresholds(bounds, {"r": math.nan}, better)) == 2
-    for text in ("r", "r=", "r=nan", "r=high", "ccc=1"):
-        with pytest.raises(UsageError, match="--fail-under"):
-            parse_thresholds(text, better)
+    with pytest.raises(UsageError, match="--fail-under: there is no metric 'ccc'"):
+        check_thresholds({"ccc": 1.0}, better)
 
 
 def test_a_narrow_terminal_cuts_names_not_numbers():

@@ -15,7 +15,7 @@ from affectkit.config import resolve
 from affectkit.core.progress import Silent
 from affectkit.data.loading.transforms import normalise
 from affectkit.errors import DataError, DeviceError, UsageError
-from affectkit.evaluation.evaluate import evaluate, parse_thresholds
+from affectkit.evaluation.evaluate import evaluate
 from affectkit.evaluation.evaluate import test as run_test
 from affectkit.runtime.context import RunContext
 from affectkit.runtime.forward import forward, forward_in_blocks
@@ -130,7 +130,7 @@ def test_thresholds_know_their_direction(trained, votes):
     with pytest.raises(UsageError, match="no metric f1"):
         run_test(chosen(trained, votes, fail_under="f1=0.5"), reporter=Silent())
     with pytest.raises(UsageError, match="METRIC=VALUE"):
-        parse_thresholds("top1")
+        chosen(trained, votes, fail_under="top1")
 
 
 def test_skipped_images_are_counted_and_named(trained, votes, tmp_path):

@@ -15,7 +15,7 @@ from affectkit.errors import CheckpointError, DataError, Stopped, UsageError
 from affectkit.inference import infer as module
 from affectkit.inference.infer import infer
 from affectkit.inference.inputs import find_inputs
-from affectkit.settings.evaluation import InferSettings
+from affectkit.settings.inference import InferSettings
 
 HEADER = ["Image Name", "Predicted Label", "Confidence", *CLASSES]
 
@@ -213,7 +213,7 @@ def test_odd_file_names_survive_the_table_and_a_resume(trained, images, tmp_path
 
 def test_a_resume_with_other_images_is_refused(trained, images, tmp_path):
     run(trained, images, results=tmp_path / "r")
-    with pytest.raises(UsageError, match="are those of"):
+    with pytest.raises(UsageError, match="were made otherwise: inputs"):
         run(trained, images / "000.png", results=tmp_path / "r", resume=True)
 
 

@@ -25,7 +25,7 @@ from affectkit.inference.infer import infer
 from affectkit.inference.merge import merge
 from affectkit.inference.table_files import to_parquet
 from affectkit.prep.images.schematic_face import PARAMETERS, draw_face, draw_look
-from affectkit.settings.evaluation import InferSettings, parse_every, parse_faces
+from affectkit.settings.inference import InferSettings
 
 BOX = ["Face", "x", "y", "width", "height", "Detector Score"]
 HEADER = ["Image Name", *BOX, "Predicted Label", "Confidence", *CLASSES]
@@ -219,15 +219,7 @@ def test_names_stay_in_the_folder(name, inner):
     assert str(inner_path(name, SAVED, ".png")) == inner
 
 
-def test_options_of_faces():
-    assert parse_faces("auto") == ("auto", None) and parse_faces("yunet:a/b.onnx")[1].name == "b.onnx"
-    assert parse_every("0.5s") == (0.5, 0) and parse_every("15") == (0.0, 15)
-    for wrong in ("yunet", "yunet:", "mtcnn"):
-        with pytest.raises(UsageError, match="must be auto, none, haar"):
-            parse_faces(wrong)
-    for wrong in ("0", "0s", "1m", "x"):
-        with pytest.raises(UsageError, match="must be seconds"):
-            parse_every(wrong)
+def test_faces_and_labels_exclude_each_other():
     with pytest.raises(UsageError, match="exclude each other"):
         chosen("run", ".", labels="t.csv", results="r")
 

@@ -19,7 +19,7 @@ from affectkit.errors import DataError, UsageError
 from affectkit.inference import infer as module
 from affectkit.inference.infer import infer
 from affectkit.inference.merge import merge
-from affectkit.settings.evaluation import InferSettings
+from affectkit.settings.inference import InferSettings
 
 
 def run(checkpoint, *paths, reporter=None, stdin="", **changes):

@@ -22,7 +22,7 @@ from affectkit.inference import infer as module
 from affectkit.inference import merge as merging
 from affectkit.inference.infer import infer
 from affectkit.inference.merge import merge
-from affectkit.settings.evaluation import InferSettings
+from affectkit.settings.inference import InferSettings
 
 ODD = ["a\u2028b.png", "c\x85d.png", "e\rf.png", "l\nm.png", 'g",h.png', "trailing .png"]
 
@@ -153,7 +153,7 @@ def test_a_complete_shard_is_left_alone_and_a_damaged_one_named(trained, images,
     assert tree(results) == before and sum("nothing to do" in note for note in heard.notes) == 2
     with pytest.raises(UsageError, match="format csv there, jsonl now"):
         run(trained, images, results=results, shard="1/2", format="jsonl")
-    with pytest.raises(UsageError, match="are those of"):
+    with pytest.raises(UsageError, match="were made otherwise: inputs"):
         run(trained, images / "000.png", results=results, shard="1/2")
     with pytest.raises(UsageError, match="holds shard-1-of-2; --shard 3/3"):
         run(trained, images, results=results, shard="3/3")
@@ -276,7 +276,9 @@ def test_another_checkpoint_is_not_merged(trained, images, results):
     record.write_text(json.dumps(told))
     with pytest.raises(DataError) as caught:
         put_together(results)
-    assert "different checkpoint sha256" in caught.value.message and "different precision" in caught.value.message
+    assert (
+        "different SHA-256 of the checkpoint" in caught.value.message and "different precision" in caught.value.message
+    )
 
 
 def test_another_result_is_kept_unless_forced(trained, images, results, whole):

@@ -23,7 +23,7 @@ from affectkit.data.media.video_stream import Sampler
 from affectkit.errors import UsageError
 from affectkit.inference.infer import infer
 from affectkit.inference.merge import merge
-from affectkit.settings.evaluation import InferSettings
+from affectkit.settings.inference import InferSettings
 
 BOX = ["Face", "x", "y", "width", "height", "Detector Score"]
 

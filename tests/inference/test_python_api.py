@@ -26,7 +26,7 @@ from affectkit.errors import AffectkitError, DataError, UsageError
 from affectkit.inference.infer import infer
 from affectkit.inference.table_files import Rows
 from affectkit.prep.images.schematic_face import PARAMETERS, draw_face, draw_look
-from affectkit.settings.evaluation import InferSettings
+from affectkit.settings.inference import InferSettings
 
 README = Path(__file__).parent.parent.parent / "README.md"
 

@@ -21,7 +21,7 @@ from affectkit.robustness import sweep as robustness
 from affectkit.robustness.baseline import read_baseline
 from affectkit.robustness.sweep import eval_corruptions
 from affectkit.settings.evaluation import TestSettings
-from affectkit.settings.robustness import RobustnessSettings, parse_severities
+from affectkit.settings.robustness import RobustnessSettings
 from affectkit.training import run as runs
 
 FEW = {"corruptions": "noise,lighting", "severities": "1,4"}
@@ -169,13 +169,13 @@ def test_it_goes_on_where_it_was_stopped(trained, votes, tmp_path, monkeypatch):
 
 def test_rows_of_another_evaluation_are_not_taken(trained, votes, tmp_path):
     sweep(trained, votes, results=tmp_path / "r", severities="1", corruptions="noise")
-    with pytest.raises(UsageError, match=r"rows of another evaluation \(seed 0 there, 3 now\)"):
+    with pytest.raises(UsageError, match="rows of another evaluation: seed 0 there, 3 now"):
         sweep(trained, votes, results=tmp_path / "r", seed=3)
     record = tmp_path / "r" / robustness.RECORD
     held = json.loads(record.read_text())
     del held["decoding"]  # as it was written before reduced JPEGs were placed right
     record.write_text(json.dumps(held))
-    with pytest.raises(UsageError, match=r"\(decoding None there, \d+ now\)"):
+    with pytest.raises(UsageError, match=r": version of decoding not recorded there, \d+ now"):
         sweep(trained, votes, results=tmp_path / "r", severities="1", corruptions="noise")
     assert sweep(trained, votes, results=tmp_path / "r", seed=3, force=True, severities="1")["computed"] == 3
     (tmp_path / "full").mkdir()
@@ -250,16 +250,9 @@ def test_bad_images_are_told_once(trained, votes, tmp_path):
     assert again["computed"] == 0 and again["skipped"] == summary["skipped"]
 
 
-def test_severities_as_text():
-    assert parse_severities("1-5") == (1, 2, 3, 4, 5) and parse_severities("4, 1,2-3") == (1, 2, 3, 4)
-    for text in ("", "0-3", "6", "3-1", "a", "1-", "-2", "1.5"):
-        with pytest.raises(UsageError, match=r"severities in \[1, 5\]"):
-            parse_severities(text)
-
-
 def test_a_strength_out_of_range_is_told_before_anything_is_read(trained, votes):
-    values = {"checkpoint": trained, "data": votes / "nowhere", "alter": "noise=2"}
+    values = {"checkpoint": trained, "data": votes / "nowhere", "corrupt": "noise=2"}
     with pytest.raises(UsageError, match=r"strength of noise must be in \[0, 1\]; got 2"):
         run_test(resolve(TestSettings, flags=values).settings, reporter=Silent())
     with pytest.raises(UsageError, match="fog has no single strength"):
-        run_test(resolve(TestSettings, flags={**values, "alter": "fog=0.5"}).settings, reporter=Silent())
+        run_test(resolve(TestSettings, flags={**values, "corrupt": "fog=0.5"}).settings, reporter=Silent())

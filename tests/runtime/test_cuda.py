@@ -27,7 +27,7 @@ from affectkit.runtime.device import prepare_model, resolve_device
 from affectkit.runtime.forward import forward
 from affectkit.runtime.precision import resolve_precision
 from affectkit.runtime.torch_backends import compile_model, set_up_backends
-from affectkit.settings.evaluation import InferSettings
+from affectkit.settings.inference import InferSettings
 from affectkit.training.run import train
 
 pytestmark = [

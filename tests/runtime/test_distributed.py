@@ -302,7 +302,7 @@ def test_the_rows_of_infer_are_the_same_for_any_number_of_processes(trained, tmp
     import io
 
     from affectkit.inference.infer import infer
-    from affectkit.settings.evaluation import InferSettings
+    from affectkit.settings.inference import InferSettings
 
     data = make_votes(tmp_path / "data", train=count, valid=1, test=1) / "images" / "train"
     if count == 17:
@@ -336,7 +336,7 @@ def test_a_stopped_inference_of_several_processes_goes_on_to_the_same_rows(train
     import io
 
     from affectkit.inference import infer as module
-    from affectkit.settings.evaluation import InferSettings
+    from affectkit.settings.inference import InferSettings
 
     data = make_votes(tmp_path / "data", train=17, valid=1, test=1) / "images" / "train"
     chosen = {"checkpoint": trained, "workers": 0, "batch_size": 4, "paths": [str(data)]}

@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 from support import Heard
 
+from affectkit.config import Parsed
+from affectkit.core.shards import Shard
 from affectkit.errors import CheckpointError, DataError, RunError, UsageError
 from affectkit.slurm import job as _slurm_job
 from affectkit.slurm.job import Job, Work, child_environment
@@ -164,7 +166,7 @@ def test_a_resumed_run_goes_on_with_the_same_command(tmp_path):
 @pytest.mark.parametrize("shard", [None, "2/3"])
 def test_infer_goes_on_with_resume_in_place_of_force(tmp_path, shard):
     argv = ["infer", "--force", "x", "--results", str(tmp_path), "--", "--force"]
-    settings = Asked(results=tmp_path, force=True, shard=shard)
+    settings = Asked(results=tmp_path, force=True, shard=shard and Parsed(shard, Shard.parse(shard)))
     work = make_work(argv, name="infer", policy=INFER, settings=settings)
     assert work.arguments(restarted=True) == tuple(argv)
     folder = tmp_path / "shard-2-of-3" if shard else tmp_path
@@ -197,7 +199,7 @@ def train_settings(**values):
 
 def infer_settings(**values):
     from affectkit.config import resolve
-    from affectkit.settings.evaluation import InferSettings
+    from affectkit.settings.inference import InferSettings
 
     base = {"paths": ["."], "checkpoint": Path("."), "results": Path("r")}
     return resolve(InferSettings, flags={**base, **values}).settings

@@ -66,6 +66,6 @@ def test_a_probe_counts_channels_as_it_reconstructs(kind, shared):
 
 
 def test_what_looks_at_no_image_is_not_tested_on_altered_ones():
-    check_looks(SPEC, "--alter")
+    check_looks(SPEC, "--corrupt")
     with pytest.raises(UsageError, match="looks at none"):
-        check_looks(SPEC.with_(clip=ClipSpec(needs="audio")), "--alter")
+        check_looks(SPEC.with_(clip=ClipSpec(needs="audio")), "--corrupt")

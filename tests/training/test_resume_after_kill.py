@@ -240,10 +240,10 @@ WHILE_WRITING = {
     "states": [
         kill(f"{STATE}:save_file", 2, before=True),  # a folder, nothing in it
         kill(f"{STATE}:save_file", 1),  # tensors alone
-        kill(f"{STATE}:sync", 3, before=True),  # a manifest, not flushed
-        kill(f"{STATE}:sync", 4),  # all but the new name
-        kill(f"{STATE}:os.replace", 1, before=True, where="state/state-"),
-        kill(f"{STATE}:os.replace", 2, where="state/state-"),
+        kill(f"{CORE}:sync", 3, before=True, where="state-"),  # a manifest, not flushed
+        kill(f"{CORE}:sync", 4, where="state-"),  # all but the new name
+        kill(f"{CORE}:os.replace", 1, before=True, where="state/state-"),
+        kill(f"{CORE}:os.replace", 2, where="state/state-"),
         kill(f"{STATE}:shutil.rmtree", 4, before=True, where="state/state-"),  # of what is to be pruned
     ],
     "an epoch's files": [
@@ -284,7 +284,7 @@ def test_killed_while_a_file_is_written(faces, tmp_path, place):
 def test_a_step_that_is_saved_again_is_there_at_any_moment(tmp_path, before):
     """A stop in the validation saves the step that was the last to be saved; with one kept, it is the only one."""
     for number in range(12):
-        prepare = kill(f"{STATE}:os.replace", 1, before=before)
+        prepare = kill(f"{CORE}:os.replace", 1, before=before, where="state-")
         code = forked(lambda number=number, act=prepare: (act(), save_state(tmp_path, {"n": number}, step=7, keep=1)))
         assert code == KILLED
         saved = save_state(tmp_path, {"n": -number}, step=7, keep=1)
@@ -310,7 +310,7 @@ def no_space() -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     runs.write_json = full
-    for place in ("affectkit.core.files:tempfile", "affectkit.training.resume_state:os"):
+    for place in ("affectkit.core.files:tempfile", "affectkit.core.files:os"):
         module = pkgutil.resolve_name(place)
         setattr(module, "mkstemp" if place.endswith("tempfile") else "fsync", full)
 
@@ -381,7 +381,7 @@ def test_random_runs_killed_at_random_moments(faces, tmp_path, seed):
     rng = random.Random(seed)
     changes = {name: rng.choice(values) for name, values in RANDOM_OPTIONS.items()} | {"image_size": 32, "epochs": 3}
     assert life(faces, tmp_path / "whole", changes)[0] == 0
-    places = [STEP, BATCH, f"{STATE}:sync", f"{CORE}:os.replace", "affectkit.training.trainer:evaluate"]
+    places = [STEP, BATCH, f"{CORE}:sync", f"{CORE}:os.replace", "affectkit.training.trainer:evaluate"]
     resumed, kills = False, 0
     while kills < 2:
         prepare = kill(rng.choice(places), rng.randint(1, 6), before=rng.random() < 0.5)

@@ -451,14 +451,6 @@ def test_an_interval_that_is_none_is_refused(votes, tmp_path, text):
         settings(votes, tmp_path / "run", checkpoint_every=text)
 
 
-def test_intervals():
-    from affectkit.settings.training import interval
-
-    assert [interval(text) for text in (None, "200", "10m", "1.5h", "30s")] == [
-        (0, 0), (200, 0), (0, 600), (0, 5400), (0, 30),
-    ]  # fmt: skip
-
-
 def test_a_batch_that_does_not_fit_is_computed_in_parts(votes, tmp_path, monkeypatch):
     """The gradients, and so the weights, are those of the whole batch (without batch norm and dropout)."""
     chosen = {"model": "test_vit", "image_size": 32, "dropout": 0.0, "optimizer": "sgd", "lr": 0.05, "accumulate": 2}

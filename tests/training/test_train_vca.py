@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from support import TINY, Heard, make_ratings, settings, vca_settings
 
 import affectkit
-from affectkit.config import resolve
+from affectkit.config import Parsed, resolve
 from affectkit.core.files import sha256
 from affectkit.core.progress import Silent
 from affectkit.errors import CheckpointError, DataError, UsageError
@@ -204,7 +204,7 @@ def test_ratings_on_another_scale_are_refused(run, place, tmp_path):
     with pytest.raises(DataError, match="ratings must be in 1 to 9"):
         run_test(chosen, reporter=Silent())
     with pytest.raises(DataError, match="trained on 1 to 9"):
-        run_test(replace(chosen, rating_range="-1,1"), reporter=Silent())
+        run_test(replace(chosen, rating_range=Parsed("-1,1", (-1.0, 1.0))), reporter=Silent())
 
 
 def test_weights_from_a_file_must_be_the_same_later(place, tmp_path):
@@ -303,18 +303,22 @@ def test_options_of_other_models_are_told(place, tmp_path):
     assert all(f"--{name} has no effect" in told for name in ("dropout", "pretrained", "lr-peak"))
 
 
-@pytest.mark.parametrize("alter", ["noise=0.01", "color:2", "lighting", "grayscale"])
-def test_altered_images_are_what_the_model_sees(run, place, alter):
-    """Against the same alteration of each image by itself, straight through the model."""
+@pytest.mark.parametrize("text", ["noise=0.01", "color:2", "lighting", "grayscale"])
+def test_corrupted_images_are_what_the_model_sees(run, place, text):
+    """Against the same corruption of each image by itself, straight through the model."""
     from affectkit.corruptions import corrupt, parse_corruption
 
     root, result = run
     chosen = TestSettings(
-        checkpoint=root, data=place / "images", labels=place / "ratings.csv", alter=alter, batch_size=4
+        checkpoint=root,
+        data=place / "images",
+        labels=place / "ratings.csv",
+        corrupt=Parsed(text, parse_corruption(text)),
+        batch_size=4,
     )
     summary = run_test(chosen, reporter=Silent())
-    assert summary["altered"] == alter and summary["metrics"]["rmse"] != result["test"]["rmse"]
-    model, how = affectkit.load(root), parse_corruption(alter)
+    assert summary["altered"] == text and summary["metrics"]["rmse"] != result["test"]["rmse"]
+    model, how = affectkit.load(root), parse_corruption(text)
     errors = []
     for row in rows_of(place / "ratings.csv"):
         if row["split"] != "test":

@@ -24,7 +24,7 @@ from affectkit.errors import DataError, RunError, UsageError
 from affectkit.inference.video.audio_track import write_sound
 from affectkit.reports.face_overlay import Mark, annotated
 from affectkit.runtime.shutdown import StopFlag
-from affectkit.settings.evaluation import InferSettings
+from affectkit.settings.inference import InferSettings
 from affectkit.tasks.base import Task
 
 FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}

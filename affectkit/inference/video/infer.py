@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from affectkit.config import Parsed, value_of
 from affectkit.core.progress import Reporter
 from affectkit.core.spec import InputSpec
 from affectkit.core.text import counted
@@ -34,12 +35,13 @@ from affectkit.runtime.context import RunContext
 from affectkit.runtime.distributed import ProcessGroup
 from affectkit.runtime.shutdown import StopFlag
 from affectkit.runtime.torch_backends import set_up_backends
-from affectkit.settings.evaluation import InferSettings, parse_every
+from affectkit.settings.inference import InferSettings
+from affectkit.settings.values import Every
 from affectkit.tasks.base import Task
 
 DEPTH = 64
 """Looks, without their pictures, that the thread may be ahead of the network."""
-EVERY = "0.5s"
+EVERY = Parsed("0.5s", Every(0.5, 0))
 
 
 @dataclass
@@ -185,7 +187,7 @@ def infer_camera(
         made = {} if open_camera is None else {"open_camera": open_camera}
         camera = Camera(
             settings.camera,
-            every=parse_every(settings.every or EVERY),
+            every=value_of(settings.every, EVERY.value),
             seconds=settings.seconds,
             stopped=lambda: run.stopping.requested,
             **made,
@@ -196,7 +198,7 @@ def infer_camera(
 
 @contextlib.contextmanager
 def _running(settings: InferSettings, means: Means, films: Sequence[Item], table: Rows | None = None) -> Iterator[Run]:
-    options = {"every": settings.every or EVERY, "smooth": settings.smooth, "seconds": settings.seconds}
+    options = {"every": str(settings.every or EVERY), "smooth": settings.smooth, "seconds": settings.seconds}
     columns = Columns.of(means.task)
     output = FilmOutput(settings, {**means.summary, **options}, columns, means.stdout, films=films, table=table)
     with contextlib.ExitStack() as stack:
@@ -213,7 +215,7 @@ def _running(settings: InferSettings, means: Means, films: Sequence[Item], table
 def _infer_film(run: Run, film: Item) -> None:
     """Rows, summary, timeline and annotated film of one film."""
     settings, spec = run.settings, run.task.spec
-    reader = reader_of(film.path, every=parse_every(settings.every or EVERY), seconds=settings.seconds)
+    reader = reader_of(film.path, every=value_of(settings.every, EVERY.value), seconds=settings.seconds)
     follower, fault = run.follower(), None
     mark = mark_of(film.path) if run.output.final is not None else None  # before the pictures: a later change must show
     with Log(run.columns) as log:

@@ -10,6 +10,7 @@ from typing import IO, Any
 
 from affectkit.core.csv_tables import number
 from affectkit.core.files import inner_path, read_json, to_json, whole_file, write_json
+from affectkit.core.identity import check_same
 from affectkit.core.names import readable
 from affectkit.core.text import counted
 from affectkit.data.media.file_identity import Mark
@@ -20,7 +21,7 @@ from affectkit.inference.prediction_table import FACE_COLUMNS, FILM_PLACE, FIRST
 from affectkit.inference.resume_plan import Plan, plan
 from affectkit.inference.table_files import GROWING, Rows, csv_line, growing_form, open_text, rows_text
 from affectkit.inference.video.summary import Columns
-from affectkit.settings.evaluation import InferSettings
+from affectkit.settings.inference import InferSettings
 
 VIDEO = "Video Name"
 FILM_COLUMNS = (VIDEO, *FILM_PLACE, *FACE_COLUMNS)
@@ -229,13 +230,13 @@ class FilmOutput:
                 f"the rows in {self.folder} are those of pictures, and now there are films alone.",
                 "Name another --results folder.",
             )
-        now = json.loads(to_json(self.summary))
-        if other := [key for key in SHARED if before.get(key) != now.get(key)]:
-            said = ", ".join(f"{key} {before.get(key)} there, {now.get(key)} now" for key in other)
-            raise UsageError(
-                f"the rows in {self.folder} were made otherwise: {said}.",
-                "Give the same options, another --results folder, or --force.",
-            )
+        check_same(
+            before,
+            self.summary,
+            keys=SHARED,
+            what=f"the rows in {self.folder} were made otherwise",
+            hint="Give the same options, another --results folder, or --force.",
+        )
 
     def _film_rows(self) -> Iterator[list[Any]]:
         """The header and rows of ``films.csv``: one a film, then one for each of its faces."""

@@ -18,7 +18,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -239,18 +239,6 @@ class Lock:
                 if self._new:
                     self._root.rmdir()
         self._stream.close()
-
-
-def differences(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
-    """In which settings two identities differ, in words."""
-    keys = [key for key in {**found, **wanted} if found.get(key) != wanted.get(key)]
-    pairs = [f"{key.replace('_', '-')} {_short(found.get(key))} there, {_short(wanted.get(key))} now" for key in keys]
-    return ", ".join(pairs)
-
-
-def _short(value: Any) -> str:
-    text = "none" if value is None else str(value)
-    return text if len(text) <= 60 else f"...{text[-57:]}" if "/" in text else text[:12] + "..."
 
 
 def _line(value: Any) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from affectkit.core.files import digest_bytes
+from affectkit.core.identity import differences
 from affectkit.core.progress import Reporter
 from affectkit.core.stopping import Stopping
 from affectkit.core.version import VERSION
@@ -20,7 +21,7 @@ from affectkit.errors import DataError, UsageError
 from affectkit.prep.datasplit import file_moves
 from affectkit.prep.datasplit.chunks import chunked, import_albumentations
 from affectkit.prep.datasplit.class_folders import Listing, examine, ignores_case, list_classes, twins
-from affectkit.prep.datasplit.journal import Journal, Made, Original, differences
+from affectkit.prep.datasplit.journal import Journal, Made, Original
 from affectkit.prep.datasplit.plan import SIDES, Plan, Rules, make_plan
 from affectkit.prep.datasplit.report import MANIFEST, class_rows, some
 from affectkit.prep.worker_pool import WorkerPool
@@ -250,8 +251,8 @@ class Survey:
 
     def another(self, journal: Journal, hint: str) -> UsageError:
         """The error that it was not."""
-        told = differences(journal.header["identity"], self.identity())
-        return UsageError(f"{self.root} holds another split: {told}.", hint)
+        changed = differences(journal.header["identity"], self.identity())
+        return UsageError(f"{self.root} holds another split: {changed}.", hint)
 
     def check_output_empty(self) -> None:
         """Refuse an output folder that holds more than an empty folder train."""

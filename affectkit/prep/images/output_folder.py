@@ -22,7 +22,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from affectkit.core.files import read_json, sha256, write_json, write_text
+from affectkit.core.files import read_json, sha256, whole_file, write_json, write_text
+from affectkit.core.identity import check_same
 from affectkit.core.progress import Reporter
 from affectkit.core.shard_parts import Part, Table, begin_part, end_part, read_record
 from affectkit.core.shards import POSITION, Listing, Shard
@@ -110,7 +111,6 @@ class Output:
     key: str = "identity"
     counts: Mapping[str, int] | None = None
     written: int = 0
-    _made: set[Path] = field(default_factory=set)
     _listing: Listing = field(default_factory=Listing)
     _positions: dict[str, list[int]] = field(default_factory=dict)
     _names: list[str] = field(default_factory=list)
@@ -199,14 +199,12 @@ class Output:
             ours = isinstance(about, dict) and any(isinstance(about.get(k), dict) for k in ("identity", "settings"))
             whose = "that of another preparation" if ours else "not affectkit's"
             raise UsageError(f"{path} is {whose}; output {self.folder} is not empty.", "Name another folder.")
-        if found != self.identity:
-            keys = [key for key in {**found, **self.identity} if found.get(key) != self.identity.get(key)]
-            differ = ", ".join(
-                f"{key} {_short(found.get(key))} there, {_short(self.identity.get(key))} now" for key in keys
-            )
-            raise UsageError(
-                f"output {self.folder} holds another preparation: {differ}.", "Name another folder, or empty this one."
-            )
+        check_same(
+            found,
+            self.identity,
+            what=f"output {self.folder} holds another preparation",
+            hint="Name another folder, or empty this one.",
+        )
         return about
 
     def _whole(self, about: dict[str, Any]) -> bool:
@@ -238,9 +236,6 @@ class Output:
     def place(self, name: str, content: Path | bytes) -> None:
         """Put an image into the folder under ``name`` ("images/train/a.png") unless it is there with these bytes."""
         target = self.folder / name
-        if target.parent not in self._made:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            self._made.add(target.parent)
         try:
             self.written += _place(target, content, self.link)
         except OSError as error:
@@ -338,11 +333,6 @@ SPLITS = ("train", "valid", "test")
 _OF_A_RUN = ("output", "files_written", "already_done", "shard")
 
 
-def _short(value: Any) -> str:
-    text = str(value)
-    return text[:12] + "..." if len(text) > 24 else text
-
-
 def _place(target: Path, content: Path | bytes, link: str) -> int:
     """1 if ``target`` had to be written, 0 if it holds ``content`` already."""
     if isinstance(content, bytes):
@@ -350,13 +340,11 @@ def _place(target: Path, content: Path | bytes, link: str) -> int:
             return 0
     elif target.is_file() and (target.samefile(content) or filecmp.cmp(target, content, shallow=False)):
         return 0
-    part = target.with_name(f".{target.name}.part")
-    part.unlink(missing_ok=True)
-    if isinstance(content, bytes):
-        part.write_bytes(content)
-    elif link == "copy" or not _linked(content, part):
-        shutil.copyfile(content, part)
-    os.replace(part, target)
+    with whole_file(target, alone=True, durable=False) as part:
+        if isinstance(content, bytes):
+            part.write_bytes(content)
+        elif link == "copy" or not _linked(content, part):
+            shutil.copyfile(content, part)
     return 1
 
 

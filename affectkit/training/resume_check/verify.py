@@ -19,13 +19,14 @@ from pathlib import Path
 from typing import Any
 
 from affectkit import errors
-from affectkit.config import option_name
+from affectkit.config import Parsed, option_name
 from affectkit.core.files import fresh_folder, sha256
 from affectkit.core.progress import Reporter, Silent
 from affectkit.errors import AffectkitError, RunError, UsageError
 from affectkit.runtime.device import resolve_device
 from affectkit.runtime.distributed import current_group, launched_processes
 from affectkit.settings.training import TrainSettings
+from affectkit.settings.values import Interval
 from affectkit.training.data_setup import make_plan
 from affectkit.training.resume_check.killed_run import TRAINER, Part, perform
 from affectkit.training.resume_check.report import EPOCHS, FILES, Proof, differ, difference
@@ -101,7 +102,7 @@ def shorten(
     short = replace(
         settings,
         **{"epochs": EPOCHS, "batch_size": size, "repeat": 1, "track": "none", "resume": None, "force": False},
-        **{"checkpoint_every": "1", "keep": 2, "cache": "none"},
+        **{"checkpoint_every": Parsed("1", Interval(1, 0.0)), "keep": 2, "cache": "none"},
         **{"warmup": min(settings.warmup, 1.0), "step_size": 1, "lr_patience": 0},
         milestones=(1,) if settings.milestones else (),
     )

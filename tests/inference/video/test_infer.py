@@ -29,7 +29,7 @@ from affectkit.errors import DataError, DeviceError, Stopped, UsageError
 from affectkit.inference import infer as inferring
 from affectkit.inference.infer import infer
 from affectkit.inference.video import infer as module
-from affectkit.settings.evaluation import InferSettings
+from affectkit.settings.inference import InferSettings
 
 BOX = ["Face", "x", "y", "width", "height", "Detector Score"]
 HEADER = ["Video Name", "Frame", "Time", *BOX, "Predicted Label", "Confidence", *CLASSES]

@@ -31,7 +31,7 @@ from affectkit.inference.video.infer import Means, infer_camera, infer_films
 from affectkit.prep.images.schematic_face import PARAMETERS, draw_face, draw_look
 from affectkit.runtime.context import RunContext
 from affectkit.runtime.distributed import ProcessGroup
-from affectkit.settings.evaluation import InferSettings
+from affectkit.settings.inference import InferSettings
 from affectkit.tasks.classification import ClassificationTask
 from affectkit.tasks.ratings import RatingsTask
 

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from affectkit.core import files
 from affectkit.data.layouts.discovery import find
 from affectkit.data.layouts.duplicates import COPY
 from affectkit.data.media.images import read_image
@@ -263,7 +264,7 @@ def test_killed_run_is_finished(source: Path, tmp_path: Path, monkeypatch: pytes
             raise KeyboardInterrupt
         real(old, new)
 
-    monkeypatch.setattr(output_folder.os, "replace", replace)
+    monkeypatch.setattr(files.os, "replace", replace)
     with pytest.raises(KeyboardInterrupt):
         prepare_ferplus(source, out)
     monkeypatch.undo()
@@ -449,7 +450,7 @@ def test_copies_across_splits_are_counted_or_left_out(tmp_path: Path, form: str,
         assert report.dropped[split].get(COPY, 0) == len(numbers) - len(kept)
     again = prepare_ferplus(root, tmp_path / "out", target="majority", drop_copies=drop)
     assert again.already_done and again.copies == report.copies
-    with pytest.raises(UsageError, match="drop_copies"):
+    with pytest.raises(UsageError, match="--drop-copies"):
         prepare_ferplus(root, tmp_path / "out", target="majority", drop_copies=not drop)
 
 

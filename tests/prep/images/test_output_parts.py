@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 from support import Heard, make_affectnet
 
+from affectkit.core import files
 from affectkit.core.progress import Silent
 from affectkit.core.shards import Shard
 from affectkit.errors import DataError, UsageError
@@ -171,7 +172,7 @@ def test_a_killed_shard_is_finished(prepare, tmp_path: Path, monkeypatch: pytest
 
         prepare(out, "2/2")
         with monkeypatch.context() as patch:
-            patch.setattr(output_folder.os, "replace", replace)
+            patch.setattr(files.os, "replace", replace)
             try:
                 prepare(out, "1/2")
             except KeyboardInterrupt:

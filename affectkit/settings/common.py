@@ -1,0 +1,126 @@
+"""Options and groups of options that several commands share."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from typing import Any
+
+from affectkit.config import Parsed, setting
+from affectkit.core.pixels import parse_pixels
+from affectkit.core.shards import Shard
+from affectkit.core.spec import FITS
+from affectkit.data.layouts.rating_scale import parse_scale
+from affectkit.runtime.precision import PRECISIONS
+from affectkit.settings.values import parse_thresholds
+
+DATA = "Data"
+MODEL = "Model"
+LEARNING = "Learning"
+REGULAR = "Regularisation"
+RUN = "Run"
+
+
+def chosen_classes() -> Any:
+    """Declare the option ``--classes``, which all commands that read tables have."""
+    return setting(
+        (),
+        "The classes, of a table that does not tell them by what it holds: its columns of votes or shares, or its "
+        "labels.",
+        group=DATA,
+        metavar="NAME,...",
+        default_text="columns that hold votes or shares, or the labels",
+    )
+
+
+def ignored_columns() -> Any:
+    """Declare the option ``--ignore-columns``."""
+    return setting((), "Columns of a table that are passed over.", group=DATA, metavar="NAME,...", default_text="none")
+
+
+def followed_links() -> Any:
+    """Declare the option ``--follow-links``."""
+    return setting(
+        False,
+        "Read files of a table through links that lead out of its folder; those of datasplit, git-annex and DVC need "
+        "it not.",
+        group=DATA,
+    )
+
+
+def rating_range(default_text: str) -> Any:
+    """Declare the option ``--rating-range``, which several commands have."""
+    return setting(
+        None,
+        "Least and greatest rating that can be given, as 1,9; others are refused.",
+        parse=parse_scale,
+        group=DATA,
+        metavar="LOW,HIGH",
+        default_text=default_text,
+    )
+
+
+def fitting() -> Any:
+    """Declare the option ``--fit`` of commands that take a checkpoint."""
+    return setting(
+        None,
+        "How an image is brought to the input size.",
+        choices=tuple(FITS),
+        group=DATA,
+        default_text="the checkpoint's",
+    )
+
+
+def clip_file() -> Any:
+    """Declare the option ``--clip-weights`` of commands that take a checkpoint."""
+    return setting(
+        None,
+        "File with the CLIP weights of a vca checkpoint; they must be the ones that it was trained with.",
+        group=DATA,
+        metavar="FILE",
+        default_text="those that the checkpoint names",
+    )
+
+
+def pixel_limit(group: str = DATA) -> Any:
+    """Declare the option ``--max-pixels`` of commands that decode pictures."""
+    return setting(
+        None,
+        "Largest width x height of a picture, as 200M. Of a JPEG that is decoded smaller, the smaller size counts.",
+        parse=parse_pixels,
+        group=group,
+        metavar="N",
+        default_text="89M, as Pillow",
+    )
+
+
+def shard_option(help: str, *, group: str = "Options") -> Any:
+    """Declare the option ``--shard`` of commands whose work several runs can share."""
+    return setting(None, help, parse=Shard.parse, group=group, metavar="I/N")
+
+
+def fail_under(
+    help: str, *, group: str = "Options", metavar: str = "METRIC=VALUE", example: str = "accuracy=0.8"
+) -> Any:
+    """Declare the option ``--fail-under`` of commands that compute metrics; messages show ``example``."""
+    parse = functools.partial(parse_thresholds, example=example)
+    return setting(None, help, parse=parse, group=group, metavar=metavar)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Runtime:
+    """What every run on a device shares."""
+
+    device: str = setting("auto", "auto, cpu, cuda, cuda:N or mps. One that is absent is an error.", group=RUN)
+    precision: str = setting("auto", "Number format of the forward pass.", choices=PRECISIONS, group=RUN)
+    compile: bool = setting(False, "Compile the model with torch's compiler before the first batch.", group=RUN)
+    batch_size: int = setting(32, "Images in a batch, over all processes.", low=1, group=RUN)
+    workers: int | None = setting(
+        None,
+        "Workers that decode images, for each process.",
+        low=0,
+        high=256,
+        group=RUN,
+        default_text="chosen by the data",
+    )
+    max_pixels: Parsed[int] | None = pixel_limit(RUN)

@@ -1,0 +1,107 @@
+"""Settings of ``affectkit train``: the model and what it starts from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from affectkit.config import Parsed, setting
+from affectkit.data.layouts.rating_scale import RATINGS
+from affectkit.models.v1.parts import parse_parts
+from affectkit.settings.common import MODEL
+from affectkit.tasks import TASKS
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelOptions:
+    """Which model is trained, on which task, from which weights."""
+
+    model: str = setting(
+        "resnet18",
+        "Model name; any timm backbone; vca, with the defaults of its study. See affectkit models.",
+        group=MODEL,
+    )
+    task: str = setting(
+        "auto",
+        "What is predicted; auto: classification where the data has labels, distribution where it has shares or "
+        "votes, else ratings.",
+        choices=("auto", *TASKS),
+        group=MODEL,
+    )
+    pretrained: bool = setting(True, "Start from the weights on timm's hub (downloaded once).", group=MODEL)
+    init: Path | None = setting(
+        None, "Start from the weights in this file, run folder, or builtin, instead.", group=MODEL
+    )
+    init_key: str | None = setting(
+        None,
+        "Which weights of the --init file are taken, where it holds several: a key, as model_ema, or what stands in "
+        "front of their names, as teacher.",
+        group=MODEL,
+        metavar="KEY",
+        default_text="those averaged over training, else the others",
+    )
+    tune: str = setting(
+        "all",
+        "What learns: all; last: the classifier alone, on a network that stays as it is (needs weights to start from).",
+        choices=("all", "last"),
+        group=MODEL,
+    )
+    image_size: int | None = setting(
+        None, "Input height and width in pixels.", low=8, high=4096, group=MODEL, default_text="the model's own"
+    )
+    start_size: int | None = setting(
+        None,
+        "Shorter side of training images at first; it grows to the input size over three quarters of the epochs.",
+        low=8,
+        high=4096,
+        group=MODEL,
+        metavar="PIXELS",
+        default_text="the input size",
+    )
+    channels: int = setting(3, "3 for RGB, 1 for gray input.", low=1, high=3, group=MODEL)
+    dropout: float = setting(0.3, "Dropout in front of the last layer.", low=0, below=1, group=MODEL)
+    top: str = setting(
+        "linear",
+        "Classifier on the backbone: linear; mlp: a hidden layer of --top-width before it; vgg: 4096-4096 on the "
+        "flattened map; vgg-avg: on its average.",
+        choices=("linear", "mlp", "vgg", "vgg-avg"),
+        group=MODEL,
+    )
+    top_width: int = setting(512, "Width of the hidden layer of --top mlp.", low=1, high=65536, group=MODEL)
+
+    v1: Parsed[frozenset[str]] | None = setting(
+        None,
+        "Components of resnet50_v1: center-surround, local-rf, tuned-norm or div-norm, cortical-magnification.",
+        parse=parse_parts,
+        group=MODEL,
+        metavar="NAME,...",
+    )
+    clip: str = setting(
+        "ViT-L-14", "CLIP of vca: ViT-L-14, ViT-B-32, any name of open_clip, or a .json configuration.", group=MODEL
+    )
+    clip_weights: str = setting(
+        "openai",
+        "CLIP's weights: a tag of open_clip (fetched once), a file, or random.",
+        group=MODEL,
+        metavar="TAG|FILE",
+    )
+    clip_activation: str = setting(
+        "auto",
+        "Activation that CLIP was trained with; a file does not tell.",
+        choices=("auto", "quickgelu", "gelu"),
+        group=MODEL,
+    )
+    clip_normalise: bool = setting(
+        False, "Normalise images by CLIP's mean and std, which the published VCA does not.", group=MODEL
+    )
+    include_clip: bool = setting(
+        False, "Save CLIP's weights in checkpoints, not their name and hash alone.", group=MODEL
+    )
+    outputs: str = setting("both", "Which ratings are predicted.", choices=("both", *RATINGS), group=MODEL)
+    views: int = setting(
+        8,
+        "Augmented views of each training image whose CLIP features are computed once; 0: afresh each epoch.",
+        low=0,
+        high=1000,
+        group=MODEL,
+    )

@@ -1,0 +1,79 @@
+"""Settings of ``affectkit train``: loss, optimiser, schedule of the learning rate, regularisation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from affectkit.config import Parsed, setting
+from affectkit.losses import LOSSES, RATING_LOSSES, parse_loss
+from affectkit.schedules import SCHEDULES
+from affectkit.settings.common import LEARNING, REGULAR
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimizationOptions:
+    """How the model learns."""
+
+    epochs: int = setting(20, "Passes over the training images.", low=1, group=LEARNING)
+    loss: Parsed[dict[str, float]] | None = setting(
+        None,
+        f"One of {', '.join(LOSSES)}, for ratings {', '.join(RATING_LOSSES)}; or a weighted sum: mse:0.5+kl:0.5.",
+        parse=parse_loss,
+        group=LEARNING,
+        default_text="kl for distributions, ce for labels, vca for ratings",
+    )
+    optimizer: str = setting("adam", "Optimiser.", choices=("sgd", "adam", "adamw"), group=LEARNING)
+    lr: float = setting(1e-3, "Learning rate.", above=0, group=LEARNING)
+    momentum: float = setting(0.9, "Momentum of SGD.", low=0, below=1, group=LEARNING)
+    weight_decay: float = setting(
+        0.0, "Weight decay (L2 for SGD and Adam, decoupled for AdamW).", low=0, group=LEARNING
+    )
+    schedule: str = setting("plateau", "How the learning rate moves.", choices=tuple(SCHEDULES), group=LEARNING)
+    warmup: float = setting(
+        0.0, "Epochs of linear growth from 0 before the schedule counts fully.", low=0, group=LEARNING
+    )
+    lr_min: float = setting(0.0, "Where cosine and cyclic_plateau end; the floor of plateau.", low=0, group=LEARNING)
+    lr_peak: float | None = setting(
+        None,
+        "Epoch at which the cyclic ones reach --lr.",
+        above=0,
+        group=LEARNING,
+        default_text="a tenth of the epochs",
+    )
+    lr_cycle_end: float | None = setting(
+        None,
+        "Epoch at which cyclic_plateau reaches --lr-min.",
+        above=0,
+        group=LEARNING,
+        default_text="60% of the epochs",
+    )
+    lr_patience: int = setting(3, "Epochs without progress before plateau reduces.", low=0, group=LEARNING)
+    step_size: int = setting(40, "Epochs between reductions of step.", low=1, group=LEARNING)
+    milestones: tuple[int, ...] = setting((), "Epochs at which multistep reduces, as 60,80.", low=1, group=LEARNING)
+    gamma: float | None = setting(
+        None, "Factor of a reduction.", above=0, below=1, group=LEARNING, default_text="0.5 for plateau, else 0.1"
+    )
+    accumulate: int = setting(1, "Batches whose gradients make one step.", low=1, group=LEARNING)
+    clip_norm: float | None = setting(None, "Largest norm of the gradient.", above=0, group=LEARNING)
+    draw_labels: bool = setting(
+        False, "Train on a label drawn from each image's distribution, anew each epoch.", group=LEARNING
+    )
+
+    teacher: tuple[str, ...] = setting(
+        (),
+        "Checkpoints whose mean prediction is mixed into the training targets (distillation), as RUN,RUN.",
+        group=REGULAR,
+        metavar="CHECKPOINT,...",
+    )
+    teacher_share: float = setting(0.5, "Share of the targets that teachers have.", above=0, high=1, group=REGULAR)
+    mixup: float = setting(0.0, "Alpha of mixup's Beta distribution; 0: off.", low=0, group=REGULAR)
+    label_smoothing: float = setting(
+        0.0, "Share of each target spread over all classes.", low=0, below=1, group=REGULAR
+    )
+    class_weights: str = setting(
+        "none", "balanced (inverse frequency), none, or name=weight,name=weight.", group=REGULAR
+    )
+    ema: float = setting(
+        0.0, "Decay of the averaged weights that are evaluated and kept; 0: off.", low=0, below=1, group=REGULAR
+    )
+    early_stop: int = setting(5, "Epochs without a new best before the run ends; 0: never.", low=0, group=REGULAR)

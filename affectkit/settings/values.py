@@ -1,0 +1,109 @@
+"""Read the text of settings that stand for something else. Importing this loads nothing heavy."""
+
+from __future__ import annotations
+
+import math
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+from affectkit.corruptions import SEVERITIES
+from affectkit.errors import UsageError
+
+
+class Interval(NamedTuple):
+    """How often something is done: every so many steps, or seconds; what does not count is 0."""
+
+    steps: int
+    seconds: float
+
+
+class Faces(NamedTuple):
+    """A face detector, ``auto``, ``haar``, ``yunet`` or ``none``, and its file where it has one."""
+
+    detector: str
+    file: Path | None
+
+
+class Every(NamedTuple):
+    """How far apart the frames of a video are that are predicted: seconds or frames; the other is 0."""
+
+    seconds: float
+    frames: int
+
+
+def parse_interval(text: str) -> Interval:
+    """Read ``"200"`` as 200 steps and ``"10m"`` as 600 seconds; units are s, m and h.
+
+    Raises:
+        UsageError: something else, or 0.
+    """
+    match = re.fullmatch(r"(\d+)|(\d+(?:\.\d+)?)([smh])", text.strip())
+    if match is None or not float(match[1] or match[2]):
+        raise UsageError(f"must be a number of steps, as 200, or of minutes or hours, as 10m or 1.5h; got {text!r}.")
+    if match[1]:
+        return Interval(int(match[1]), 0.0)
+    return Interval(0, float(match[2]) * {"s": 1, "m": 60, "h": 3600}[match[3]])
+
+
+def parse_faces(text: str) -> Faces:
+    """Read ``"yunet:FILE"`` as that detector with its file; ``auto``, ``haar`` and ``none`` have none.
+
+    Raises:
+        UsageError: something else.
+    """
+    if text in ("auto", "none", "haar"):
+        return Faces(text, None)
+    kind, _, file = text.partition(":")
+    if kind != "yunet" or not file:
+        raise UsageError(f"must be auto, none, haar or yunet:FILE.onnx; got {text!r}.")
+    return Faces(kind, Path(file).expanduser())
+
+
+def parse_every(text: str) -> Every:
+    """Read ``"0.5s"`` as 0.5 seconds and ``"15"`` as 15 frames.
+
+    Raises:
+        UsageError: something else, or 0.
+    """
+    match = re.fullmatch(r"(\d+)|(\d+(?:\.\d+)?)s", text.strip())
+    if match is None or not float(match[1] or match[2]):
+        raise UsageError(f"must be seconds, as 0.5s, or a number of frames, as 15; got {text!r}.")
+    return Every(0.0, int(match[1])) if match[1] else Every(float(match[2]), 0)
+
+
+def parse_severities(text: str) -> tuple[int, ...]:
+    """Read ``"1-5"``, ``"3"`` or ``"1,3-5"`` as whole numbers in order.
+
+    Raises:
+        UsageError: something else, or outside 1 to 5.
+    """
+    found: set[int] = set()
+    for part in text.split(","):
+        low, dash, high = part.strip().partition("-")
+        if not low.isdecimal() or (dash and not high.isdecimal()):
+            raise UsageError(f"must be severities in [1, 5], as 1-5, 3 or 1,3,5; got {text!r}.")
+        ends = int(low), int(high or low)
+        if not SEVERITIES[0] <= ends[0] <= ends[1] <= SEVERITIES[-1]:
+            raise UsageError(f"must be severities in [1, 5], as 1-5, 3 or 1,3,5; got {text!r}.")
+        found |= set(range(ends[0], ends[1] + 1))
+    return tuple(sorted(found))
+
+
+def parse_thresholds(text: str, *, example: str = "accuracy=0.8") -> dict[str, float]:
+    """Read ``"accuracy=0.8,ece=0.05"`` as bounds by metric; which metrics there are is known to the task alone.
+
+    Raises:
+        UsageError: names what is not of that form.
+    """
+    found = {}
+    for part in filter(None, text.split(",")):
+        name, _, value = part.partition("=")
+        try:
+            bound = float(value)
+        except ValueError as error:
+            raise UsageError(f"{part!r} is not METRIC=VALUE, as in {example}.") from error
+        if math.isnan(bound):
+            raise UsageError(f"{part!r} bounds nothing; a number is needed, as in {example}.")
+        found[name.strip()] = bound
+    return found
