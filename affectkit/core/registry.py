@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from affectkit.errors import UsageError
@@ -19,13 +19,11 @@ class Entry:
         target: ``"package.module:attribute"``.
         summary: one line on what it is.
         settings: settings of a run that mean something to it, and nothing to others of its kind.
-        defaults: settings that it brings in place of the general defaults.
     """
 
     target: str
     summary: str
     settings: tuple[str, ...] = ()
-    defaults: Mapping[str, Any] = field(default_factory=dict)
 
     def load(self) -> Any:
         """Import and return the object."""
@@ -38,6 +36,7 @@ class Registry(Mapping[str, Entry]):
 
     Args:
         kind: what the names are, for messages (``"loss"``).
+        entry: the class of entries, for registries that know more of each.
 
     >>> losses = Registry("loss")
     >>> losses.add("mse", "affectkit.losses.distribution:mse", "mean squared error")
@@ -45,23 +44,16 @@ class Registry(Mapping[str, Entry]):
     'mean squared error'
     """
 
-    def __init__(self, kind: str) -> None:
+    def __init__(self, kind: str, *, entry: type[Entry] = Entry) -> None:
         self.kind = kind
+        self._make = entry
         self._entries: dict[str, Entry] = {}
 
-    def add(
-        self,
-        name: str,
-        target: str,
-        summary: str,
-        *,
-        settings: tuple[str, ...] = (),
-        defaults: Mapping[str, Any] | None = None,
-    ) -> None:
-        """Enter ``name``, see ``Entry``; a second entry of the same name is an error in the program."""
+    def add(self, name: str, target: str, summary: str, **facts: Any) -> None:
+        """Enter ``name`` with the fields of its entry; a second one of the same name is an error in the program."""
         if name in self._entries:
             raise ValueError(f"{self.kind} {name!r} is registered twice: {self._entries[name].target} and {target}")
-        self._entries[name] = Entry(target, summary, settings, defaults or {})
+        self._entries[name] = self._make(target, summary, **facts)
 
     def remove(self, name: str) -> None:
         """Take ``name`` out again: an extension that is switched off."""

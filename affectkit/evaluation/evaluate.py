@@ -315,6 +315,7 @@ def write_results(folder: Path, task: Task, results: Results, *, reporter: Repor
 def draw_figures(folder: Path, task: Task, results: Results, *, reporter: Reporter) -> None:
     """The pictures of ``results`` into ``folder``."""
     figures = task.figures(results, lambda position: picture_of(results.split, task.spec, position))
+    figures |= task.registered_figures(results)
     reporter.start("drawing", len(figures), "pictures")
     for file, draw in figures.items():
         draw(folder / file)

@@ -92,15 +92,6 @@ def expected_calibration_error(confidence: ArrayLike, agreement: ArrayLike, bins
     return float((filled / filled.sum() * gap).sum()) if len(filled) else float("nan")
 
 
-def maximum_calibration_error(confidence: ArrayLike, agreement: ArrayLike, bins: int = BINS) -> float:
-    """Largest |mean agreement - mean confidence| of a bin that holds samples, in [0, 1] (Guo et al. 2017, eq. 5).
-
-    Arguments and errors as in ``reliability``. NaN without samples. A bin of one sample counts like any other.
-    """
-    _, gap = _gaps(reliability(confidence, agreement, bins))
-    return float(gap.max()) if len(gap) else float("nan")
-
-
 def brier_score(p: ArrayLike, q: ArrayLike) -> Floats:
     """Expected squared distance of p from the one-hot label of a rater drawn from q: 1 - 2 p.q + |p|^2, in [0, 2].
 

@@ -58,6 +58,17 @@ def macro_f1(confusion: ArrayLike) -> float:
     return _mean_of_defined(per_class(confusion)["f1"])
 
 
+def negative_log_likelihood(p: ArrayLike, target: ArrayLike) -> Floats:
+    """Negative log of the probability of each label, (N,) in nats; probabilities of 0 count as the least above 0.
+
+    Args:
+        p: (N, C) predicted probabilities.
+        target: (N, C), whose largest share is the label.
+    """
+    p, labels = np.asarray(p, dtype=np.float64), np.asarray(target).argmax(1)
+    return -np.log(np.maximum(p[np.arange(len(p)), labels], np.finfo(float).tiny))
+
+
 def per_class(confusion: ArrayLike) -> dict[str, NDArray]:
     """Precision, recall, F1 and support of each class.
 

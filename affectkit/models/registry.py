@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from affectkit.core.registry import Entry, Registry, unknown_name
@@ -13,6 +14,14 @@ if TYPE_CHECKING:
 
     from affectkit.core.spec import InputSpec
     from affectkit.models.family import Family
+
+
+@dataclass(frozen=True)
+class ModelEntry(Entry):
+    """A model's entry, with the training settings that it brings in place of the general ``defaults``."""
+
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+
 
 BACKBONES = "affectkit.models.backbones:BackboneFamily"
 V1 = "affectkit.models.v1.family:V1Family"
@@ -50,9 +59,9 @@ CODES_RECIPE = {
     "schedule": "constant", "early_stop": 0, "dropout": 0.5, "monitor": "loss",
 }  # fmt: skip
 
-TIMM = Entry(BACKBONES, "any other backbone of timm", BACKBONE_SETTINGS)
+TIMM = ModelEntry(BACKBONES, "any other backbone of timm", BACKBONE_SETTINGS)
 
-MODELS = Registry("model")
+MODELS = Registry("model", entry=ModelEntry)
 for _name, _summary in (
     ("resnet18", "ResNet-18, 11 M parameters, ImageNet weights"),
     ("resnet34", "ResNet-34, 21 M parameters, ImageNet weights"),
@@ -144,7 +153,7 @@ def settings_of_others(name: str) -> list[str]:
     return MODELS.foreign_settings(own_settings(name))
 
 
-def _entry(name: str) -> Entry:
+def _entry(name: str) -> ModelEntry:
     return MODELS.get(name, TIMM)
 
 

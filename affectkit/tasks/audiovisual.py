@@ -63,8 +63,8 @@ class AudiovisualTask(ClassificationTask):
     )  # fmt: skip
     supports_distributed: ClassVar[bool] = False
     supports_distillation: ClassVar[bool] = False
-    metric_direction: ClassVar[Mapping[str, str]] = {
-        **ClassificationTask.metric_direction, "reconstruction": "min", "recon_image": "min", "recon_audio": "min",
+    own_metrics: ClassVar[Mapping[str, str]] = {
+        **ClassificationTask.own_metrics, "reconstruction": "min", "recon_image": "min", "recon_audio": "min",
         "vq_image": "min", "vq_audio": "min", "perplexity_image": "max", "perplexity_audio": "max",
     }  # fmt: skip
 
@@ -120,7 +120,7 @@ class AudiovisualTask(ClassificationTask):
 
     def monitors(self, split: Split) -> list[str]:
         names = super().monitors(split)
-        autoencoding = [name for name in self.metric_direction if name not in ClassificationTask.metric_direction]
+        autoencoding = [name for name in self.own_metrics if name not in ClassificationTask.own_metrics]
         return autoencoding if self.av_options.stage == "autoencoder" else names
 
     def select_items(self, split: Split, *, training: bool = False) -> tuple[Split, str]:

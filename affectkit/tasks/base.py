@@ -13,6 +13,8 @@ import torch
 
 from affectkit.core.spec import InputSpec
 from affectkit.data.split import Split
+from affectkit.metrics import metrics_of
+from affectkit.reports import FIGURES
 
 FEWEST = 10
 """Items below which metrics have no intervals: resamples of so few differ too little."""
@@ -107,8 +109,8 @@ class Task(ABC):
     """
 
     name: ClassVar[str]
-    metric_direction: ClassVar[Mapping[str, str]]
-    """Metric name to "min" or "max": every metric that can be monitored."""
+    own_metrics: ClassVar[Mapping[str, str]] = {}
+    """Metrics beside ``loss`` and those of ``metrics.METRICS``, by name: "min" or "max", which is better."""
     headline_metrics: ClassVar[tuple[str, ...]]
     """The metrics shown on the progress line and first in a table."""
     robustness_metrics: ClassVar[tuple[str, ...]]
@@ -133,6 +135,27 @@ class Task(ABC):
 
     def __init__(self, spec: InputSpec) -> None:
         self.spec = spec
+
+    @property
+    def metric_direction(self) -> Mapping[str, str]:
+        """Every metric that can be monitored, by name: "min" or "max", which is better."""
+        registered = {name: entry.direction for name, entry in metrics_of(self.name).items()}
+        return {"loss": "min", **registered, **self.own_metrics}
+
+    def registered_metrics(self, predicted: np.ndarray, target: np.ndarray) -> dict[str, float]:
+        """Compute the metrics that ``metrics.METRICS`` has for this task, see ``metrics.Metric``."""
+        return {
+            name: float(np.mean(entry.load()(predicted, target))) + 0.0  # no -0.0
+            for name, entry in metrics_of(self.name).items()
+        }
+
+    def registered_figures(self, results: Results) -> dict[str, Figure]:
+        """Return the figures that ``reports.FIGURES`` has for this task, by file name."""
+        return {
+            file: lambda path, entry=entry: entry.load()(path, results)
+            for file, entry in FIGURES.items()
+            if self.name in entry.tasks
+        }
 
     @classmethod
     def from_options(cls, spec: InputSpec, options: Mapping[str, Any]) -> Task:

@@ -26,8 +26,8 @@ class ClassificationTask(CategoricalTask):
     accuracy_metric = "accuracy"
     supports_distillation: ClassVar[bool] = True
     class_metrics: ClassVar[tuple[str, ...]] = ("accuracy", "balanced_accuracy", "macro_f1")
-    metric_direction: ClassVar[Mapping[str, str]] = {
-        "loss": "min", "accuracy": "max", "balanced_accuracy": "max", "macro_f1": "max", "nll": "min", "ece": "min",
+    own_metrics: ClassVar[Mapping[str, str]] = {
+        "accuracy": "max", "balanced_accuracy": "max", "macro_f1": "max", "ece": "min",
         "ece_top1": "min", "brier": "min", "ece_uncalibrated": "min", "ece_top1_uncalibrated": "min",
         "brier_uncalibrated": "min", "rater_agreement": "max",
     }  # fmt: skip
@@ -56,14 +56,14 @@ class ClassificationTask(CategoricalTask):
         return confusion_intervals(self.confusion(results))
 
     def metrics(self, results: Results) -> dict[str, float]:
-        p, truth = self.probabilities(results), results.fields["target"].argmax(1)
+        p, target = self.probabilities(results), results.fields["target"].astype(np.float64)
         counts = self.confusion(results)
         return {
             "loss": self.plain_loss(results),
             "accuracy": classification.accuracy(counts),
             "balanced_accuracy": classification.balanced_accuracy(counts),
             "macro_f1": classification.macro_f1(counts),
-            "nll": float(-np.log(np.maximum(p[np.arange(len(p)), truth], np.finfo(float).tiny)).mean()) + 0.0,
+            **self.registered_metrics(p, target),
             **self.calibration_metrics(results),
             **self.rater_metrics(results),
         }

@@ -25,8 +25,7 @@ class DistributionTask(CategoricalTask):
     accuracy_metric = "top1"
     supports_distillation: ClassVar[bool] = True
     class_metrics: ClassVar[tuple[str, ...]] = ("top1", "balanced_accuracy")
-    metric_direction: ClassVar[Mapping[str, str]] = {
-        "loss": "min", "mse": "min", "total_variation": "min", "kl": "min", "js": "min", "emd": "min", "top1": "max",
+    own_metrics: ClassVar[Mapping[str, str]] = {
         "balanced_accuracy": "max", "ece": "min", "ece_top1": "min", "brier": "min", "ece_uncalibrated": "min",
         "ece_top1_uncalibrated": "min", "brier_uncalibrated": "min", "rater_agreement": "max",
     }  # fmt: skip
@@ -58,12 +57,7 @@ class DistributionTask(CategoricalTask):
         p, target = self.probabilities(results), results.fields["target"].astype(np.float64)
         return {
             "loss": self.plain_loss(results),
-            "mse": float(distribution.mse(p, target).mean()),
-            "total_variation": float(distribution.total_variation(p, target).mean()),
-            "kl": float(distribution.kl_divergence(p, target).mean()),
-            "js": float(distribution.js_divergence(p, target).mean()),
-            "emd": float(distribution.earth_movers_distance(p, target).mean()),
-            "top1": float(distribution.top1_agreement(p, target).mean()),
+            **self.registered_metrics(p, target),
             "balanced_accuracy": classification.balanced_accuracy(self.confusion(results)),
             **self.calibration_metrics(results),
             **self.rater_metrics(results),

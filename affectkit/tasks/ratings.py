@@ -15,12 +15,11 @@ from affectkit.data.split import Split
 from affectkit.errors import DataError, UsageError
 from affectkit.losses import RATING_LOSSES, parse_loss
 from affectkit.losses.ratings import arousal_weight
-from affectkit.metrics import ratings
+from affectkit.metrics import metrics_of, ratings
 from affectkit.metrics.bootstrap import rating_intervals
 from affectkit.metrics.quantiles import Quantiles, quantile_means
 from affectkit.tasks.base import Batch, Figure, Results, Task, shown_as
 
-MEASURES = {"ccc": "max", "r": "max", "r2": "max", "rmse": "min", "r2_fitted": "max", "rmse_fitted": "min"}
 BINS = 25
 SHOWN = ("valence", "arousal")
 """The order in which tables show the dimensions; a model's outputs have arousal first."""
@@ -62,13 +61,14 @@ class RatingsTask(Task):
 
     @property
     def metric_direction(self) -> Mapping[str, str]:  # type: ignore[override]
-        """The mean of each measure over the outputs, then each output's own."""
-        found = {"loss": "min", **MEASURES}
+        """See ``Task.metric_direction``: the mean of each measure over the outputs, then each output's own."""
+        measures = {name: entry.direction for name, entry in metrics_of(self.name).items()}
+        found = {"loss": "min", **measures}
         if len(self.dimensions) > 1:
             # Measure by measure, so that the dimensions stand side by side.
-            found |= {f"{own}_{name}": direction for name, direction in MEASURES.items() for own in self.dimensions}
+            found |= {f"{own}_{name}": direction for name, direction in measures.items() for own in self.dimensions}
         for dimension in self.dimensions:
-            found |= {f"{dimension}_quantile_{name}": MEASURES[name] for name in ("r", "r2", "rmse")}
+            found |= {f"{dimension}_quantile_{name}": measures[name] for name in ("r", "r2", "rmse")}
         return found
 
     @classmethod
@@ -142,10 +142,13 @@ class RatingsTask(Task):
     def metrics(self, results: Results) -> dict[str, float]:
         """All measures; ``loss`` has the weights of the last epochs throughout, so that epochs can be compared."""
         found = {"loss": self.plain_loss(results)}
-        single = {name: _agreement(p, q) for name, p, q in self.pairs(results)}
-        found |= {name: float(np.mean([values[name] for values in single.values()])) for name in MEASURES}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ratings.ConstantWarning)  # ``warnings`` says it
+            single = {name: self.registered_metrics(p, q) for name, p, q in self.pairs(results)}
+        names = list(metrics_of(self.name))
+        found |= {name: float(np.mean([values[name] for values in single.values()])) for name in names}
         if len(single) > 1:
-            found |= {f"{dimension}_{name}": values[name] for name in MEASURES for dimension, values in single.items()}
+            found |= {f"{dimension}_{name}": values[name] for name in names for dimension, values in single.items()}
         for dimension, quantiles in self.quantiles(results).items():
             found |= {f"{dimension}_quantile_{name}": getattr(quantiles, name) for name in ("r", "r2", "rmse")}
         return found

@@ -43,7 +43,6 @@ def test_reliability_equals_a_loop(bins):
         gap = np.abs(table[:, 1] - table[:, 2])
         expected = np.nansum(table[:, 0] / len(confidence) * gap)
         assert calibration.expected_calibration_error(confidence, agreement, bins) == pytest.approx(expected)
-        assert calibration.maximum_calibration_error(confidence, agreement, bins) == pytest.approx(np.nanmax(gap))
 
 
 def test_edges_belong_to_the_bin_below():
@@ -57,10 +56,8 @@ def test_edges_belong_to_the_bin_below():
 def test_known_calibration_errors():
     confidence, right = np.array([0.9, 0.9, 0.9, 0.9, 0.6, 0.6]), np.array([1, 1, 1, 0, 0, 0])
     assert calibration.expected_calibration_error(confidence, right, 10) == pytest.approx((4 * 0.15 + 2 * 0.6) / 6)
-    assert calibration.maximum_calibration_error(confidence, right, 10) == pytest.approx(0.6)
     assert calibration.expected_calibration_error([0.5, 0.5], [True, False]) == 0
     assert math.isnan(calibration.expected_calibration_error([], []))
-    assert math.isnan(calibration.maximum_calibration_error([], []))
     assert calibration.expected_calibration_error([1 + 5e-7], [1.0]) == 0  # rounding in float32 is forgiven
 
 
@@ -80,7 +77,6 @@ def test_reliability_refuses(confidence, agreement, says):
     for function in (
         calibration.reliability,
         calibration.expected_calibration_error,
-        calibration.maximum_calibration_error,
     ):
         with pytest.raises(DataError, match=says):
             function(confidence, agreement)
