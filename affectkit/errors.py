@@ -5,7 +5,7 @@ AffectkitError                 base; never raised itself
 ├── DataError                  a dataset, table or file is not what it must be    exit 1
 ├── CheckpointError            a checkpoint or run folder cannot be used          exit 1
 ├── DeviceError                a device or precision is not there                 exit 1
-├── RunError                   a run cannot go on (the loss is not finite)         exit 1
+├── RunError                   a run cannot continue (the loss is not finite)      exit 1
 │   └── PeerLost               another process of the run has ended               exit 1
 ├── LibraryError               a package is not installed or does not load         exit 1
 ├── DownloadError              weights are not on this machine and not reachable  exit 1
@@ -59,7 +59,7 @@ class UsageError(AffectkitError):
 
     @classmethod
     def from_faults(cls, faults: Sequence[str], hint: str = "") -> UsageError:
-        """One error that names all of ``faults``, so that a user mends them in one go."""
+        """Make one error that names all of ``faults``, so that a user can fix them at once."""
         if len(faults) == 1:
             return cls(faults[0], hint)
         return cls(f"{len(faults)} settings are wrong:\n" + "\n".join(f"  - {fault}" for fault in faults), hint)
@@ -78,7 +78,7 @@ class DeviceError(AffectkitError):
 
 
 class RunError(AffectkitError):
-    """A run cannot go on."""
+    """A run cannot continue."""
 
 
 class PeerLost(RunError):
@@ -90,7 +90,7 @@ class LibraryError(AffectkitError):
 
 
 class DownloadError(AffectkitError):
-    """Weights are not on this machine and could not be fetched."""
+    """Weights are not on this machine and could not be downloaded."""
 
 
 class ThresholdError(AffectkitError):

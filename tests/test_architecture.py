@@ -147,7 +147,6 @@ def test_no_private_name_of_another_file():
     assert seen > 800
 
 
-@pytest.mark.xfail(reason="being rebuilt")
 def test_no_command_imports_another():
     commands = {name for name, path in modules().items() if "\ndef register(app" in path.read_text()}
     faults = [f"{name} -> {target}" for name in commands for target in graph()[name] & commands]

@@ -12,15 +12,15 @@ from affectkit.cli import (
     datasplit,
     demo,
     doctor,
+    download,
     eval_corruptions,
     infer,
     merge,
     models,
     pipeline,
     prep,
-    probe,
-    pull,
     quantiles,
+    reconstruct,
     relabel,
     test,
     train,
@@ -49,7 +49,7 @@ app = typer.Typer(
 
 
 def _version(context: typer.Context, asked: bool) -> None:
-    if asked and not context.resilient_parsing:  # nothing is said while a line is completed
+    if asked and not context.resilient_parsing:  # nothing is printed while a line is completed
         typer.echo(f"affectkit {VERSION}")
         raise typer.Exit
 
@@ -73,13 +73,13 @@ for _module in (
     test,
     eval_corruptions,
     corruptions,
-    probe,
+    reconstruct,
     infer,
     merge,
     quantiles,
     convert,
     models,
-    pull,
+    download,
     cache,
     demo,
     doctor,

@@ -125,18 +125,18 @@ class Shell(shell_completion.ShellComplete):
     """A shell that gives its line up to the cursor in ``_TYPER_COMPLETE_ARGS`` and takes a line for each candidate."""
 
     def source_vars(self) -> dict[str, Any]:
-        """What the script is filled in with."""
+        """Return what the script is filled in with."""
         return {"program": PROGRAM, "function": f"_{PROGRAM}", "variable": self.complete_var, "files": FILES}
 
     def get_completion_args(self) -> tuple[list[str], str]:
-        """The words before the cursor without the program, and the one under it."""
+        """Return the words before the cursor without the program, and the one under it."""
         # The mark keeps a last word that is empty, or ends in a quoted blank.
         line = os.environ.get("_TYPER_COMPLETE_ARGS", "") + "\0"
         *words, last = shell_completion.split_arg_string(line)
         return words[1:], last.rstrip("\0")
 
     def complete(self) -> str:
-        """The answer to a Tab."""
+        """Return the answer to a Tab."""
         words, current = self.get_completion_args()
         items = self.get_completions(words, current)
         if items and items[0].help == FILES:
@@ -149,7 +149,7 @@ class Shell(shell_completion.ShellComplete):
         return "\n".join(map(self.format_completion, items))
 
     def format_completion(self, item: shell_completion.CompletionItem) -> str:
-        """The line of a candidate."""
+        """Write the line of a candidate."""
         return f"{item.value}\t{item.help}" if item.help else item.value
 
 
@@ -159,7 +159,7 @@ class Bash(Shell):
     name, source_template = "bash", BASH
 
     def format_completion(self, item: shell_completion.CompletionItem) -> str:
-        """What follows the last break (=, :, @) of the word under the cursor: readline replaces no more."""
+        """Return what follows the last break (=, :, @) of the word under the cursor: readline replaces no more."""
         _, current = self.get_completion_args()
         breaks = os.environ.get("_TYPER_COMPLETE_BREAKS", "")
         return item.value[1 + max((current.rfind(mark) for mark in breaks), default=-1) :]
@@ -171,7 +171,7 @@ class Zsh(Shell):
     name, source_template = "zsh", ZSH
 
     def format_completion(self, item: shell_completion.CompletionItem) -> str:
-        """A colon of the value's own has a backslash."""
+        """Write a candidate; a colon of the value's own has a backslash."""
         value = re.sub(r"([\\:])", r"\\\1", item.value)
         return f"{value}:{item.help}" if item.help else value
 
@@ -193,6 +193,6 @@ for _kind in (Bash, Zsh, Fish, PowerShell):
 
 
 def script(shell: str) -> str:
-    """The completion script of a shell, ending in a newline."""
+    """Return the completion script of a shell, ending in a newline."""
     kind = shell_completion.get_completion_class(shell)
     return kind(None, {}, PROGRAM, VARIABLE).source()

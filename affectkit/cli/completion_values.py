@@ -23,7 +23,7 @@ LISTS = {"v1": ",", "loss": "+", "corruptions": ","}
 
 
 def offered(name: str, kind: type) -> Callable[..., Any] | None:
-    """What Typer calls for the values of the setting ``name`` of type ``kind``; None where nothing can be offered."""
+    """Return what Typer calls for values of the setting ``name`` of type ``kind``; None where there are none."""
     if not PRESSED:
         return None
     if kind is Path or name in PATHS:
@@ -32,7 +32,7 @@ def offered(name: str, kind: type) -> Callable[..., Any] | None:
 
 
 def _names_of(setting: str, incomplete: str) -> list[tuple[str, str]]:
-    """Names that begin as ``incomplete``, with their summaries; in a list, those that do not stand in it yet."""
+    """List names that begin as ``incomplete``, with their summaries; in a list, those that do not stand in it yet."""
     mark = LISTS.get(setting, "")
     before = incomplete[: incomplete.rfind(mark) + 1] if mark else ""
     taken = {item.partition(":")[0] for item in before.split(mark)} if mark else set()
@@ -40,7 +40,7 @@ def _names_of(setting: str, incomplete: str) -> list[tuple[str, str]]:
 
 
 def known_names() -> dict[str, dict[str, str]]:
-    """Names and summaries for each of ``NAMES``, from registries that load nothing heavy."""
+    """List names and summaries for each of ``NAMES``, from registries that load nothing heavy."""
     from affectkit.corruptions import CORRUPTIONS, GROUPS
     from affectkit.losses import LOSSES, RATING_LOSSES
     from affectkit.models.registry import MODELS

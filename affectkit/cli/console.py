@@ -34,10 +34,12 @@ class Console:
     """Draws progress, tables and errors; a Reporter for the libraries.
 
     Args:
-        json: stdout carries one JSON object and nothing else. quiet: no progress, no notes. debug: tracebacks.
+        json: stdout carries one JSON object and nothing else.
+        quiet: no progress, no notes.
+        debug: tracebacks.
         extra: options of the command that are not settings.
 
-    Of several processes the first alone says anything, but for errors: each is said once, by whom it meets first.
+    Of several processes the first alone prints, but for errors: each is printed once, by the first that meets it.
     """
 
     def __init__(
@@ -49,17 +51,17 @@ class Console:
         self._bar: Any = None
         self._label, self._unit = "", ""
         self._done, self._total = 0, None
-        self._began = self._told = 0.0
+        self._began = self._reported = 0.0
 
     # --- what libraries call -------------------------------------------------------------------------------------
 
     def note(self, text: str) -> None:
-        """A line on stderr."""
+        """Write a line on stderr."""
         if not self.quiet:
             self._say(text)
 
     def warn(self, text: str) -> None:
-        """A line on stderr that ``--quiet`` does not hide."""
+        """Write a line on stderr that ``--quiet`` does not hide."""
         if not self.mute:
             self._say(f"Warning: {text}", "yellow")
 
@@ -67,7 +69,7 @@ class Console:
         """Begin a bar on a terminal, or plain lines elsewhere."""
         self.finish()
         self._label, self._unit, self._total, self._done = label, unit, total, 0
-        self._began = self._told = time.monotonic()
+        self._began = self._reported = time.monotonic()
         if self.quiet:
             return
         if sys.stderr.isatty():
@@ -92,8 +94,8 @@ class Console:
         now = time.monotonic()
         if self._bar is not None:
             self._bar.update(0, completed=self._done, rate=self._rate(now), **({"text": text} if text else {}))
-        elif not self.quiet and now - self._told >= SECONDS_BETWEEN_LINES:
-            self._told = now
+        elif not self.quiet and now - self._reported >= SECONDS_BETWEEN_LINES:
+            self._reported = now
             of = f"/{self._total:,}" if self._total is not None else ""
             self._say(f"{self._label}: {self._done:,}{of} {self._unit}, {self._rate(now)}{', ' + text if text else ''}")
 
@@ -110,19 +112,19 @@ class Console:
     # --- results -------------------------------------------------------------------------------------------------
 
     def result(self, value: dict[str, Any]) -> None:
-        """The JSON object of ``--json``; nothing without it."""
+        """Print the JSON object of ``--json``; nothing without it."""
         if self.json:
             from affectkit.core.files import to_json
 
             self.line(to_json(value))
 
     def line(self, text: str = "") -> None:
-        """A line of the result, as it is: no wrapping, no markup."""
+        """Print a line of the result, as it is: no wrapping, no markup."""
         if not self.mute:
             sys.stdout.write(readable(text) + "\n")
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]], *, title: str = "") -> None:
-        """A table on stdout: drawn on a terminal, aligned text elsewhere; nothing with ``--json``."""
+        """Print a table on stdout: drawn on a terminal, aligned text elsewhere; nothing with ``--json``."""
         if self.json or self.mute:
             return
         numeric = [all(_is_number(row[k]) for row in rows) for k in range(len(columns))]
@@ -210,7 +212,7 @@ def _rich(*, stderr: bool) -> Any:
 
 
 def _meaning(error: Exception) -> tuple[str, str]:
-    """What an error that nobody foresaw means, and the next step."""
+    """Say what an error that nobody foresaw means, and the next step."""
     from affectkit.core.libraries import library_error
 
     if (fault := library_error(error)) is not None:
@@ -235,7 +237,7 @@ def _terminate(number: int, frame: FrameType | None) -> None:
 
 
 def shown(value: Any, note: str = "") -> str:
-    """A metric for a table: four decimals, a dash for what is not a number; a ``note`` behind it in brackets."""
+    """Write a metric for a table: four decimals, a dash for what is not a number; a ``note`` behind it in brackets."""
     if note:
         return f"{shown(value)} ({note})"
     if value is None:  # what was not a number, read back from JSON
@@ -246,6 +248,6 @@ def shown(value: Any, note: str = "") -> str:
 
 
 def span(pair: Sequence[Any]) -> str:
-    """An interval for a table; a dash for one that is not defined."""
+    """Write an interval for a table; a dash for one that is not defined."""
     ends = [shown(end) for end in pair]
     return "-" if ends == ["-", "-"] else " to ".join(ends)

@@ -25,7 +25,7 @@ class ConvertSettings:
     )
     clip_weights: str | None = setting(
         None,
-        "What the CLIP in the file is compared with: openai (fetched where need be), a FILE with OpenAI's weights, or "
+        "What the CLIP in the file is compared with: openai (downloaded if needed), a FILE with OpenAI's weights, or "
         "keep (not compared, always written).",
         metavar="openai|FILE|keep",
         default_text="OpenAI's, where they are on this machine",
@@ -36,7 +36,7 @@ class ConvertSettings:
     force: bool = setting(False, "Replace OUTPUT.")
 
     def rules(self) -> list[str]:
-        """Faults between settings."""
+        """Name the faults between settings."""
         named = {"PUBLISHED, the file to read": self.published, "OUTPUT, the file to write": self.output}
         faults = [f"{name}, is needed." for name, value in named.items() if value is None]
         others = [name for name in ("outputs", "clip_weights", "mode", "mask") if getattr(self, name) is not None]
@@ -55,7 +55,7 @@ def register(app: typer.Typer) -> None:
         """Turn a checkpoint that its authors published (VCA, V1 networks, CM-VQVAE, emotion distributions) into one of
         affectkit's.
 
-        The file is told by its keys and shapes, and no code in it is run. Where its CLIP is OpenAI's, the head alone
+        The file is recognised by its keys and shapes; no code in it is run. Where its CLIP is OpenAI's, the head alone
         is written (tens of MB), and CLIP referred to by hash; else CLIP's image tower too. Commands that take a
         --checkpoint also take the published file as it is.
 
@@ -85,7 +85,7 @@ def register(app: typer.Typer) -> None:
 
 
 def _show(summary: dict[str, Any], console: Console) -> None:
-    """What was written, and from what."""
+    """Show what was written, and from what."""
     from affectkit.checkpoints.convert import megabytes
 
     console.result(summary)

@@ -37,7 +37,7 @@ class CorruptionsSettings:
     force: bool = setting(False, "Replace the file of --preview.")
 
     def rules(self) -> list[str]:
-        """Faults between settings."""
+        """Name the faults between settings."""
         if (self.image is None) != (self.preview is None):
             return ["IMAGE and --preview FILE.png go together."]
         return []
@@ -78,8 +78,3 @@ def register(app: typer.Typer) -> None:
             )
         console.result({"preview": str(s.preview), "scale": scale, "corruptions": list(names)})
         console.note(f"preview: {s.preview}")
-
-
-def _group(name: str) -> str:
-    """The narrowest group that a corruption is in."""
-    return next(group for group, names in GROUPS.items() if group != "all" and name in names)

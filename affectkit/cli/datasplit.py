@@ -11,6 +11,7 @@ import typer
 
 from affectkit.cli.console import Console
 from affectkit.cli.options import command
+from affectkit.cli.rendering import render_undo
 from affectkit.config import Parsed, Resolved, setting, value_of
 from affectkit.core.pixels import pixels_up_to
 from affectkit.errors import EXIT_PARTIAL
@@ -63,11 +64,11 @@ class DatasplitSettings:
     dry_run: bool = setting(False, "Show what would happen; change nothing.")
     undo: bool = setting(False, "Put every original back and remove what was made.")
     force: bool = setting(
-        False, "Undo another split that is in the way; with --undo, go on where files have changed since."
+        False, "Undo another split that is in the way; with --undo, continue where files have changed since."
     )
 
     def rules(self) -> list[str]:
-        """Faults between settings."""
+        """Name the faults between settings."""
         faults = [] if self.path is not None else ["PATH is needed: the folder with the classes."]
         if self.label_col == self.filename_col:
             faults.append(f"--label-col and --filename-col are both {self.label_col!r}; they must differ.")
@@ -107,19 +108,6 @@ def _undo(s: DatasplitSettings, console: Console, stopping: Any) -> None:
     root = s.output_path or s.path
     done = undo_split(root, force=s.force, dry_run=s.dry_run, reporter=console, stopping=stopping)
     render_undo(done, root, s.dry_run, console)
-
-
-def render_undo(done: Any, root: Path, dry_run: bool, console: Console) -> None:
-    """What an undo did or would do."""
-    console.result(
-        {"output": str(root), "restored": done.restored, "removed": done.removed, "kept": done.kept, "dry_run": dry_run}
-    )
-    would = "would be " if dry_run else ""
-    console.note(f"{done.restored:,} originals {would}put back, {done.removed:,} files {would}removed in {root}")
-    for name, why in done.kept[:20]:
-        console.warn(f"{name}: {why}")
-    if done.kept:
-        raise typer.Exit(EXIT_PARTIAL)
 
 
 def _split(resolved: Resolved[DatasplitSettings], console: Console, stopping: Any) -> None:
@@ -171,7 +159,7 @@ def _render(report: Any, console: Console) -> None:
     elif report.already_done:
         console.note(f"{report.output} is complete with {counts}; nothing to do.")
     else:
-        console.note(f"{counts} in {report.output}; train.csv, test.csv and manifest.json tell of each.")
+        console.note(f"{counts} in {report.output}; train.csv, test.csv and manifest.json describe each.")
         console.note(f"affectkit datasplit {_quoted(report.output)} --undo takes it all back.")
 
 

@@ -56,7 +56,7 @@ def register(app: typer.Typer) -> None:
 
 
 def steps(folder: Path, *, epochs: int, device: str) -> list[list[str]]:
-    """The commands of the demo; where an earlier run left something, those that finish it."""
+    """List the commands of the demo; where an earlier run left something, those that finish it."""
     data, run, tested, inferred = (str(folder / name) for name in ("data", "run", "test", "infer"))
     training = ["train", "--model", "test_resnet", "--no-pretrained", "--task", "distribution", "--data", data,
                 "--output", run, "--image-size", "48", "--epochs", str(epochs), "--batch-size", "16",
@@ -81,7 +81,7 @@ def steps(folder: Path, *, epochs: int, device: str) -> list[list[str]]:
 
 
 def places(folder: Path) -> list[tuple[Path, str]]:
-    """What a user should open, and what it shows."""
+    """List what a user should open, and what it shows."""
     return [
         (folder / "run" / "plots" / "curves.png", "loss and metrics over the epochs"),
         (folder / "run" / "history.csv", "the same as numbers"),
@@ -114,7 +114,7 @@ def _run(arguments: list[str], console: Console) -> Any:
     if process.returncode:
         error = AffectkitError(
             f"affectkit {arguments[0]} ended with exit code {process.returncode}.",
-            "What it printed is above; affectkit demo goes on from there.",
+            "What it printed is above; affectkit demo resumes there.",
         )
         error.exit_code = process.returncode if process.returncode > 0 else 128 - process.returncode
         raise error

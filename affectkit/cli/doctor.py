@@ -44,7 +44,7 @@ def register(app: typer.Typer) -> None:
 
 
 def _sections(found: dict[str, Any]) -> list[tuple[str, list[list[str]]]]:
-    """Titles and rows of the tables: packages, machine, what auto means, tools, places."""
+    """Return titles and rows of the tables: packages, machine, what auto means, tools, places."""
     machine, device, ffmpeg, cascade = (found[key] for key in ("machine", "device", "ffmpeg", "cascade"))
     tools = [
         [
@@ -87,7 +87,7 @@ def _sections(found: dict[str, Any]) -> list[tuple[str, list[list[str]]]]:
 
 
 def _size(count: int | None) -> str:
-    """Bytes as a person reads them."""
+    """Write bytes as a person reads them."""
     if count is None:
         return "unknown"
     value, units = float(count), ["B", "KiB", "MiB", "GiB", "TiB"]
@@ -97,7 +97,7 @@ def _size(count: int | None) -> str:
 
 
 def _verdict(problems: list[Any]) -> str:
-    """What is wrong, in words."""
+    """Say what is wrong."""
     if not problems:
         return "Nothing is wrong with this environment."
     return "\n".join(f"{p.severity}: {p.what}\n  why:  {p.why}\n  fix:  {p.fix}" for p in problems)

@@ -23,7 +23,7 @@ def register(app: typer.Typer) -> None:
         """Test a checkpoint on labelled images as they are and corrupted, at five severities.
 
         Prints a row for the clean images and for each corruption and severity, then the means. With --results also
-        writes corruptions.csv, heat maps and curves, and keeps each row as it comes: the same command goes on there.
+        writes corruptions.csv, heat maps and curves, and keeps each row as it comes: the same command resumes there.
         What is drawn for an image depends on --seed, its content, corruption and severity alone.
 
         Example: affectkit eval-corruptions --checkpoint runs/first --data faces --results robust --baseline
@@ -42,7 +42,7 @@ def register(app: typer.Typer) -> None:
 
 
 def render(summary: dict[str, Any], console: Console) -> None:
-    """The rows, the means by corruption, and what sums them up."""
+    """Show the rows, the means by corruption, and what sums them up."""
     console.result(summary)
     metrics, over = summary["shown"], summary["over_classes"]
     headings = [f"{name} ({over[name]})" if name in over else name for name in metrics]
@@ -65,10 +65,10 @@ def render(summary: dict[str, Any], console: Console) -> None:
         console.line(f"mean error {shown(summary['mean_error'])}; mCE needs a --baseline.")
         return
     relative = summary.get("relative_mce")
-    told = "not known: the baseline has no clean row" if relative is None else shown(relative)
+    relative_text = "not known: the baseline has no clean row" if relative is None else shown(relative)
     console.line(
-        f"mean error {shown(summary['mean_error'])}; mCE {shown(summary['mce'])} and relative mCE {told}, where 1 is "
-        "the baseline."
+        f"mean error {shown(summary['mean_error'])}; mCE {shown(summary['mce'])} and relative mCE {relative_text}, "
+        "where 1 is the baseline."
     )
 
 

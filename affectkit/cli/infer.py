@@ -11,7 +11,7 @@ import typer
 
 from affectkit.cli.console import Console
 from affectkit.cli.options import command
-from affectkit.cli.test import render
+from affectkit.cli.rendering import render_test
 from affectkit.config import Resolved
 from affectkit.core.text import counted
 from affectkit.errors import EXIT_PARTIAL, UsageError
@@ -119,4 +119,4 @@ def _test(settings: InferSettings, console: Console) -> None:
     shared = {entry.name for entry in fields(TestSettings)} & {entry.name for entry in fields(InferSettings)}
     values = {name: getattr(settings, name) for name in shared}
     summary = test(TestSettings(**values, data=Path(settings.paths[0]), split="all"), reporter=console)
-    render(summary, console, results=settings.results)
+    render_test(summary, console, results=settings.results)

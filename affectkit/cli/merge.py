@@ -27,13 +27,15 @@ FINISHED = {
 class MergeSettings:
     """Settings of ``affectkit merge``."""
 
-    folder: Path | None = setting(None, "Folder with the parts: --results of infer, --output of prep.", argument=True)
+    folder: Path | None = setting(None, "Folder with the shards: --results of infer, --output of prep.", argument=True)
     force: bool = setting(False, "Replace another result table in the folder (infer).")
-    remove_parts: bool = setting(False, "Remove the parts once they are put together (prep always does).")
+    remove_shards: bool = setting(
+        False, "Remove the shards once they are put together (prep always does).", older="remove_parts"
+    )
 
     def rules(self) -> list[str]:
-        """Faults between settings."""
-        return [] if self.folder is not None else ["FOLDER is needed: the one in which the shards wrote their parts."]
+        """Name the faults between settings."""
+        return [] if self.folder is not None else ["FOLDER is needed: the one that holds the shards."]
 
 
 def register(app: typer.Typer) -> None:
@@ -41,15 +43,15 @@ def register(app: typer.Typer) -> None:
 
     @command(app, "merge", MergeSettings)
     def merge(resolved: Resolved[MergeSettings], console: Console) -> None:
-        """Put the parts of --shard 1/N to N/N together, into the bytes that one run would have written.
+        """Put the shards 1/N to N/N of a command together, into the bytes that one run would have written.
 
-        Parts that are missing, unfinished, damaged, of different origin, or that overlap are refused, with a list.
+        Shards that are missing, unfinished, damaged, of different origin, or that overlap are refused, with a list.
 
         Example: affectkit merge results/images
         """
         s = resolved.settings
         if not s.folder.is_dir():
-            raise UsageError(f"{s.folder} is not a folder.", "Name the folder in which the shards wrote their parts.")
+            raise UsageError(f"{s.folder} is not a folder.", "Name the folder that holds the shards.")
         from affectkit.core.shard_parts import command_of
 
         kind = command_of(s.folder)
@@ -58,26 +60,26 @@ def register(app: typer.Typer) -> None:
         elif kind == "infer":
             from affectkit.inference.merge import merge as run
 
-            _render_inference(run(s.folder, force=s.force, remove_parts=s.remove_parts, reporter=console), console)
+            _render_inference(run(s.folder, force=s.force, remove_parts=s.remove_shards, reporter=console), console)
         elif kind.startswith("prep "):
             from affectkit.prep.images.merge import merge as run
 
             _render_preparation(run(s.folder, reporter=console), console)
         else:
-            raise DataError(f"{s.folder} holds parts of {kind!r}, which this version of affectkit cannot merge.")
+            raise DataError(f"{s.folder} holds shards of {kind!r}, which this version of affectkit cannot merge.")
 
 
 def _say_finished(folder: Path, console: Console) -> None:
-    """No part is there: all is well where the result is."""
+    """Say that no shard is there, which is well where the result is."""
     for name, what in FINISHED.items():
         if (folder / name).is_file():
             console.result({"output": str(folder), "parts": 0, "already_done": True})
-            console.note(f"{folder} holds the finished output of {what} and no part; nothing to do.")
+            console.note(f"{folder} holds the finished output of {what} and no shard; nothing to do.")
             if what == "infer" and (folder / "skipped.csv").is_file():
                 raise typer.Exit(EXIT_PARTIAL)
             return
     raise DataError(
-        f"{folder} holds no part (a folder such as shard-1-of-4).",
+        f"{folder} holds no shard (a folder such as shard-1-of-4).",
         "Run the shards first, for example with --shard 1/4 to --shard 4/4.",
     )
 

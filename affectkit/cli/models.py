@@ -66,7 +66,7 @@ def _built_in(text: str) -> bool:
 
 
 def _show_card(name: str, console: Console) -> None:
-    """The model card, as it stands in its file, and what the checkpoint says."""
+    """Show the model card, as it stands in its file, and what the checkpoint says."""
     text = card_file(name).read_text(encoding="utf-8")
     console.result({"name": name, "file": str(model_file(name)), "card": text})
     if not console.json:

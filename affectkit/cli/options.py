@@ -58,6 +58,7 @@ def command(
     *,
     extra: dict[str, tuple[Any, Any]] | None = None,
     slurm: JobPolicy | None = None,
+    older: str | None = None,
 ) -> Callable[[Body], Body]:
     """Register a function of (resolved settings, console) as the command ``name``.
 
@@ -65,6 +66,7 @@ def command(
         settings: a settings dataclass; each field becomes an option or argument.
         extra: further options by parameter name, as (type, typer.Option); the console holds them in ``extra``.
         slurm: how the command behaves as a job; gives it the option ``--slurm``.
+        older: the command's name in earlier versions, which still starts it and which help does not show.
     """
     extra = (extra or {}) | ({"slurm": (Optional[str], SLURM)} if slurm else {})  # noqa: UP045
 
@@ -92,7 +94,8 @@ def command(
         ]
         run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         run.__annotations__ = {item.name: item.annotation for item in parameters}
-        app.command(name, help=_unwrapped(inspect.getdoc(body) or ""))(run)
+        for word in filter(None, (name, older)):
+            app.command(word, help=_unwrapped(inspect.getdoc(body) or ""), hidden=word == older)(run)
         return body
 
     return register
@@ -126,7 +129,7 @@ def _submit(asked: str, name: str, policy: JobPolicy, resolved: Resolved[Any], c
 
 
 def _parameter(entry: Field[Any], owner: type) -> inspect.Parameter:
-    """A settings field as a parameter that Typer understands; unset is None, so that a file's value can show."""
+    """Return a settings field as a parameter of Typer's; unset is None, so that a file's value can show."""
     kind, _ = field_type(entry, owner)
     data = entry.metadata
     choices = data["choices"]
@@ -163,7 +166,7 @@ def _older_option(entry: Field[Any], owner: type) -> inspect.Parameter:
 
 
 def _help(entry: Field[Any]) -> str:
-    """The help text with the default behind it (Typer's own form puts text defaults in double brackets)."""
+    """Write the help text with the default behind it (Typer's own form puts text in double brackets)."""
     default = default_of(entry)
     text = entry.metadata["default_text"]
     if not text and default is not None and default is not False and default != ():
@@ -172,5 +175,5 @@ def _help(entry: Field[Any]) -> str:
 
 
 def _unwrapped(text: str) -> str:
-    """A docstring with each paragraph on one line, for a terminal to wrap at its own width."""
+    """Put each paragraph of a docstring on one line, for a terminal to wrap at its own width."""
     return "\n\n".join(" ".join(part.split()) for part in text.split("\n\n"))

@@ -42,7 +42,7 @@ class SaveSettings:
     force: bool = setting(False, "Replace a file that is there.")
 
     def rules(self) -> list[str]:
-        """Faults between settings."""
+        """Name the faults between settings."""
         return [] if self.output is not None else ["OUTPUT is needed: the file to write."]
 
 
@@ -105,7 +105,7 @@ def register(app: typer.Typer) -> None:
 
 
 def _rows(root: Mapping[str, Any]) -> list[list[str]]:
-    """A row a node; what is inside a composition is indented below it."""
+    """Return a row a node; what is inside a composition is indented below it."""
     rows: list[list[str]] = []
 
     def add(node: Mapping[str, Any], depth: int, when: str) -> None:

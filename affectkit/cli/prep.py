@@ -33,7 +33,7 @@ class PrepSettings:
     shard: Parsed[Shard] | None = shard_option(SHARD)
 
     def rules(self) -> list[str]:
-        """Faults between settings."""
+        """Name the faults between settings."""
         missing = [] if self.source is not None else ["SOURCE is needed: the folder with the dataset."]
         return missing + ([] if self.output is not None else ["--output is needed."])
 
@@ -62,7 +62,7 @@ class SchematicSettings:
     shard: Parsed[Shard] | None = shard_option(SHARD)
 
     def rules(self) -> list[str]:
-        """Faults between settings."""
+        """Name the faults between settings."""
         return [] if self.output is not None else ["OUTPUT is needed: the folder to make."]
 
 
@@ -145,7 +145,7 @@ def _nothing_to_do(output: Path, shard: str | None) -> str:
 
 
 def _render(report: Any, output: Path, console: Console) -> None:
-    """What was kept by split and class, and what was dropped and why."""
+    """Show what was kept by split and class, and what was dropped and why."""
     console.result(report.to_dict())
     splits = list(report.kept)
     classes = list(next(iter(report.kept.values())))

@@ -90,7 +90,7 @@ class RmlSettings(ClipSettings):
         "Give each clip a skin hue, a pitch, or both, drawn by its name: features that say nothing of the emotion.",
         choices=("none", "skin", "pitch", "both"),
     )
-    label: str = setting("emotion", "What is to be told.", choices=("emotion", "skin", "pitch", "user"))
+    label: str = setting("emotion", "What is to be predicted.", choices=("emotion", "skin", "pitch", "user"))
     sound: str = setting(
         "rml",
         "rml: 256x256 of the central 2.5 s; pretrained: 512x512 and whole frames, as of models of EmoVoxCeleb.",
@@ -139,8 +139,8 @@ def register(prep: typer.Typer) -> None:
     def cremad(resolved: Resolved[CremadSettings], console: Console) -> None:
         """CREMA-D: clips of actors, with the emotion acted and the votes of those who watched and listened.
 
-        SOURCE is the clone as it comes (git lfs pull fetches the clips). Every clip is checked and decoded once; what
-        is kept lies in a store that train reads at the speed of memory. The same command goes on after an
+        SOURCE is the clone as it comes (git lfs pull downloads the clips). Every clip is checked and decoded once; what
+        is kept lies in a store that train reads at the speed of memory. The same command resumes after an
         interruption; with another --split, --seed or --labels it does not decode again.
 
         Example: affectkit prep cremad CREMA-D --output data/cremad

@@ -36,7 +36,7 @@ class QuantilesSettings:
     )
 
     def rules(self) -> list[str]:
-        """Faults between settings."""
+        """Name the faults between settings."""
         faults = [] if self.files else ["FILES are needed: one or more CSV files."]
         if self.actual == self.predicted:
             faults.append(f"--actual and --predicted name the same column, {self.actual!r}.")
@@ -76,7 +76,7 @@ def register(app: typer.Typer) -> None:
 
 
 def _render(summary: dict[str, Any], console: Console) -> None:
-    """A row a file: what was read, over the bin means, and of the single items; two tables on a narrow terminal."""
+    """Show a row a file: what was read, over the bin means, of single items; two tables on a narrow terminal."""
     console.result(summary)
     first = [["file", "n", "NaN rows", "bins", "r", "R2", "RMSE"]]
     second = [["item r", "item CCC", "item RMSE"]]
@@ -97,7 +97,7 @@ def _render(summary: dict[str, Any], console: Console) -> None:
 
 
 def _width(cells: list[list[str]]) -> int:
-    """Characters across a drawn table."""
+    """Count the characters across a drawn table."""
     return sum(max(map(len, column)) + 3 for column in zip(*cells, strict=True)) + 1
 
 

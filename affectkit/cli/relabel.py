@@ -8,8 +8,8 @@ from pathlib import Path
 import typer
 
 from affectkit.cli.console import Console
-from affectkit.cli.datasplit import render_undo
 from affectkit.cli.options import command
+from affectkit.cli.rendering import render_undo
 from affectkit.config import Resolved, setting
 from affectkit.slurm.job_policy import PREP
 
@@ -23,10 +23,10 @@ class RelabelSettings:
     output_path: Path | None = setting(None, "Folder to copy into; without it PATH is changed in place, by a journal.")
     dry_run: bool = setting(False, "Show what would happen; change nothing.")
     undo: bool = setting(False, "Put every file back.")
-    force: bool = setting(False, "With --undo, go on where files have changed since.")
+    force: bool = setting(False, "With --undo, continue where files have changed since.")
 
     def rules(self) -> list[str]:
-        """Faults between settings."""
+        """Name the faults between settings."""
         faults = [] if self.path is not None else ["PATH is needed: the folder with the classes."]
         if self.labels_csv is None and not self.undo:
             faults.append("--labels-csv is needed: the table of corrections.")

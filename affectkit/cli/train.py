@@ -49,12 +49,12 @@ def register(app: typer.Typer) -> None:
 
 
 def _given(resolved: Resolved[TrainSettings]) -> frozenset[str]:
-    """Names of the settings that the user gave, by flag or file."""
+    """Return the names of the settings that the user gave, by flag or file."""
     return frozenset(name for name, source in resolved.sources.items() if source.startswith(("flag", "file")))
 
 
 def _by_data(resolved: Resolved[TrainSettings]) -> list[str]:
-    """What the recipe of a model has set as its study does for this dataset."""
+    """Say what the recipe of a model has set as its study does for this dataset."""
     found: dict[str, list[str]] = {}
     for name, source in resolved.sources.items():
         if source.startswith("recipe of") and " for " in source:
@@ -63,7 +63,7 @@ def _by_data(resolved: Resolved[TrainSettings]) -> list[str]:
 
 
 def _stored(resolved: Resolved[TrainSettings]) -> Resolved[TrainSettings]:
-    """With ``--resume``, the settings of that run and where they come from; else ``resolved``."""
+    """Return, with ``--resume``, the settings of that run and where they come from; else ``resolved``."""
     root = resolved.settings.resume
     if root is None:
         return resolved
@@ -76,7 +76,7 @@ def _stored(resolved: Resolved[TrainSettings]) -> Resolved[TrainSettings]:
 
 
 def render(result: dict[str, Any], console: Console) -> None:
-    """The metrics of the best epoch, or of the repeats: on the validation split and, where there is one, the test."""
+    """Show the metrics of the best epoch, or of the repeats, on the validation and, where there is one, test split."""
     console.result(result)
     for part, title, prefix in (("valid", "validation", ""), ("test", "test", "test_")):
         if part not in result:

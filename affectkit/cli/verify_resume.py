@@ -40,7 +40,7 @@ class VerifySettings(TrainSettings):
     keep_files: Path | None = setting(None, "Keep the folders of the short runs in this new folder.", group=PROOF)
 
     def rules(self) -> list[str]:
-        """Faults between settings."""
+        """Name the faults between settings."""
         return TrainSettings.rules(replace(self, output=self.output or Path(), resume=None))
 
 

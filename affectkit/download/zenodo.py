@@ -167,7 +167,7 @@ def select_files(found: ResolvedSource, names: Iterable[str] = ()) -> list[Remot
     known = [remote.name for remote in found.files]
     faults = [unknown_name("file", name, known) for name in names if name not in known]
     if faults:
-        raise UsageError.from_faults(faults, f"affectkit pull {found.source} --list shows its files.")
+        raise UsageError.from_faults(faults, f"affectkit download {found.source} --list shows its files.")
     return [remote for remote in found.files if not names or remote.name in names]
 
 

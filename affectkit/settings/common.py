@@ -25,8 +25,7 @@ def chosen_classes() -> Any:
     """Declare the option ``--classes``, which all commands that read tables have."""
     return setting(
         (),
-        "The classes, of a table that does not tell them by what it holds: its columns of votes or shares, or its "
-        "labels.",
+        "The classes, of a table whose content does not show them: its columns of votes or shares, or its labels.",
         group=DATA,
         metavar="NAME,...",
         default_text="columns that hold votes or shares, or the labels",

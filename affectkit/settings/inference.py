@@ -33,7 +33,7 @@ class InferSettings(Runtime):
 
     paths: tuple[str, ...] = setting(
         (),
-        "Images, films, folders, glob patterns, or - for a list of paths on standard input.",
+        "Images, videos, folders, glob patterns, or - for a list of paths on standard input.",
         argument=True,
         metavar="PATH...",
     )
@@ -68,24 +68,24 @@ class InferSettings(Runtime):
     )
     annotate: Path | None = setting(
         None,
-        "Draw faces and predictions: into this folder, for a film into this file or folder.",
+        "Draw faces and predictions: into this folder, for a video into this file or folder.",
         group=FACES,
         metavar="DIR|FILE",
     )
     every: Parsed[Every] | None = setting(
         None,
-        "How often a film is looked at: seconds, as 0.5s, or frames, as 15; given, animations and pages too.",
+        "How often a video is sampled: seconds, as 0.5s, or frames, as 15; given, animations and pages too.",
         parse=parse_every,
         group=FACES,
         metavar="SECONDS|FRAMES",
         default_text="0.5s; of animations the first frame",
     )
     smooth: float = setting(
-        0.0, "Seconds over which the outputs of a face in a film are averaged; 0: not at all.", low=0, group=FACES
+        0.0, "Seconds over which the outputs of a face in a video are averaged; 0: not at all.", low=0, group=FACES
     )
-    camera: int | None = setting(None, "Look at this camera, until Ctrl-C.", low=0, group=FACES, metavar="N")
+    camera: int | None = setting(None, "Predict this camera, until Ctrl-C.", low=0, group=FACES, metavar="N")
     seconds: float | None = setting(
-        None, "End after so long, of a camera or of each film.", above=0, group=FACES, default_text="all"
+        None, "End after so long, of a camera or of each video.", above=0, group=FACES, default_text="all"
     )
     format: str = setting("csv", "Format of the rows.", choices=("csv", "jsonl", "parquet"), group=DATA)
     recursive: bool = setting(False, "Look into sub-folders too.", group=DATA)
@@ -110,7 +110,7 @@ class InferSettings(Runtime):
         """Name the faults between settings."""
         faults = []
         if not self.paths and self.camera is None:
-            faults.append("PATHS is needed: images, films, folders, glob patterns, or - for a list on standard input.")
+            faults.append("PATHS is needed: images, videos, folders, glob patterns, or - for a list on standard input.")
         if self.camera is not None:
             others = [name for name in ("labels", "shard", "resume") if getattr(self, name)]
             faults += [f"--camera and --{name} exclude each other." for name in others]

@@ -55,7 +55,7 @@ class RobustnessSettings(Tested):
         None, "Results of another model, for mCE: its corruptions.csv, or a tinyimagenetc_results.csv.", group=RUN
     )
     results: Path | None = setting(
-        None, "Folder for tables and pictures; run again, the command goes on there.", group=RUN
+        None, "Folder for tables and pictures; run again, the command resumes there.", group=RUN
     )
     force: bool = setting(False, "Compute rows anew that are in --results, whatever is there.", group=RUN)
     fail_under: Parsed[dict[str, float]] | None = fail_under(

@@ -107,20 +107,20 @@ class TrainSettings(RunOptions, OptimizationOptions, ModelOptions, DataOptions, 
         return layers
 
     def keeps(self, epoch: int) -> bool:
-        """Whether the checkpoint of that epoch is kept under its number; 0 is before training."""
+        """Say whether the checkpoint of that epoch is kept under its number; 0 is before training."""
         return self.keep_epochs or bool(self.keep_every and epoch and epoch % self.keep_every == 0)
 
     @property
     def peak(self) -> float:
-        """``lr_peak`` with its default by length."""
+        """Return ``lr_peak`` with its default by length."""
         return self.lr_peak if self.lr_peak is not None else self.epochs / 10
 
     @property
     def cycle_end(self) -> float:
-        """``lr_cycle_end`` with its default by length."""
+        """Return ``lr_cycle_end`` with its default by length."""
         return self.lr_cycle_end if self.lr_cycle_end is not None else 0.6 * self.epochs
 
     @property
     def factor(self) -> float:
-        """``gamma`` with its default by schedule."""
+        """Return ``gamma`` with its default by schedule."""
         return self.gamma if self.gamma is not None else (0.5 if self.schedule == "plateau" else 0.1)

@@ -81,13 +81,13 @@ class ModelOptions:
     )
     clip_weights: str = setting(
         "openai",
-        "CLIP's weights: a tag of open_clip (fetched once), a file, or random.",
+        "CLIP's weights: a tag of open_clip (downloaded once), a file, or random.",
         group=MODEL,
         metavar="TAG|FILE",
     )
     clip_activation: str = setting(
         "auto",
-        "Activation that CLIP was trained with; a file does not tell.",
+        "Activation that CLIP was trained with; a file does not hold it.",
         choices=("auto", "quickgelu", "gelu"),
         group=MODEL,
     )

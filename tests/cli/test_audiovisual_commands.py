@@ -157,9 +157,11 @@ def test_clips_are_predicted_as_they_were_tested(trained, clone, tmp_path):
 
 def test_probe(trained, tmp_path):
     common = ("--checkpoint", trained / "run", "--data", trained / "data", "--split", "train")
-    found = run("probe", *common, "--results", tmp_path / "p", "--clips", 3, "--sound", "--batch-size", 7, "--json")
+    found = run(
+        "reconstruct", *common, "--results", tmp_path / "p", "--clips", 3, "--sound", "--batch-size", 7, "--json"
+    )
     summary = json.loads(found.stdout)
-    other = run("probe", *common, "--results", tmp_path / "q", "--clips", 2, "--batch-size", 50, "--json")
+    other = run("reconstruct", *common, "--results", tmp_path / "q", "--clips", 2, "--batch-size", 50, "--json")
     for kind, errors in json.loads(other.stdout)["errors"].items():
         assert errors == pytest.approx(summary["errors"][kind], rel=1e-5)
     assert summary["errors"]["all"]["image"] < min(summary["errors"][kind]["image"] for kind in ("shared", "private"))
@@ -167,7 +169,7 @@ def test_probe(trained, tmp_path):
         "image.png", "sound.png", "probe.csv", "probe.json", "probe.safetensors", "sounds",
     }  # fmt: skip
     assert len(list((tmp_path / "p" / "sounds").glob("*.wav"))) == 15
-    assert "is not empty" in run("probe", *common, "--results", tmp_path / "p", code=2).stderr
+    assert "is not empty" in run("reconstruct", *common, "--results", tmp_path / "p", code=2).stderr
 
 
 def test_corruptions_of_the_pictures_alone(trained):

@@ -55,9 +55,11 @@ def test_every_command_takes_it(root, tmp_path):
     assert "do not hold them" in refused.stderr
     rows = run("infer", root / "clone" / "VideoFlash", "--checkpoint", root / "model.pt").stdout.splitlines()
     assert len(rows) == 19 and rows[0].startswith("Image Name,Predicted Label,Confidence,anger")
-    errors = json.loads(run("probe", *common, "--results", tmp_path / "p", "--clips", 2, "--json").stdout)["errors"]
+    errors = json.loads(run("reconstruct", *common, "--results", tmp_path / "p", "--clips", 2, "--json").stdout)[
+        "errors"
+    ]
     assert errors["all"]["image"] == pytest.approx(first["metrics"]["recon_image"], rel=1e-5)
-    found = run("probe", *common, "--mask", "ternarizer", "--results", tmp_path / "s", "--clips", 2, "--json")
+    found = run("reconstruct", *common, "--mask", "ternarizer", "--results", tmp_path / "s", "--clips", 2, "--json")
     channels = json.loads(found.stdout)["channels"]
     assert channels == {name: pytest.approx(signed["metrics"][name], nan_ok=True) for name in channels}
     assert "cmvqvae" in run("models", "--checkpoint", root / "model.pt").stdout

@@ -145,10 +145,10 @@ def test_test_takes_it_by_name(crops, tmp_path):
     altered = [
         json.loads(
             invoke(
-                "test", "--checkpoint", "builtin", "--data", crops, "--workers", "0", "--json", "--alter", alter
+                "test", "--checkpoint", "builtin", "--data", crops, "--workers", "0", "--json", "--corrupt", corruption
             ).stdout
         )["metrics"]
-        for alter in ("mirror", "framing=1")
+        for corruption in ("mirror", "framing=1")
     ]
     assert altered[0] == pytest.approx(altered[1], abs=1e-4)  # a face and its mirror image get the same answer
     assert altered[0]["kl"] == pytest.approx(found["metrics"]["kl"], abs=0.02)  # luma before or after resizing

@@ -340,14 +340,14 @@ def test_exit_codes_and_words_at_the_command_line(trained, images, results):
     code, _, err = affectkit("merge", results)
     assert code == 1 and "missing: shard 2/2. Run the same command with --shard 2/2." in err
     assert affectkit(*infer_as, "2/2")[0] == 4
-    code, out, err = affectkit("merge", results, "--json", "--remove-parts")
+    code, out, err = affectkit("merge", results, "--json", "--remove-shards")
     assert code == 4 and json.loads(out)["images"] == 10 and "2 images skipped" in err
     code, _, err = affectkit("merge", results)
-    assert code == 4 and "no part; nothing to do" in err
+    assert code == 4 and "no shard; nothing to do" in err
     (results / "skipped.csv").unlink()
     assert affectkit("merge", results)[0] == 0
     code, _, err = affectkit("merge", images)
-    assert code == 1 and "holds no part" in err
+    assert code == 1 and "holds no shard" in err
     data = results.with_name("faces")
     small = ("prep", "schematic", data, "--train", "8", "--valid", "8", "--test", "8", "--size", "24", "--shard")
     assert [affectkit(*small, f"{k}/2")[0] for k in (2, 1)] == [0, 0]

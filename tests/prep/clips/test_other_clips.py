@@ -291,7 +291,9 @@ def test_features_train(feature_root, tmp_path):
     )  # fmt: skip
     assert found.returncode == 0, found.stderr
     assert "perplexity_audio" in json.loads(found.stdout)["valid"]
-    refused = invoke("probe", "--checkpoint", tmp_path / "run", "--data", tmp_path / "out", "--results", tmp_path / "p")
+    refused = invoke(
+        "reconstruct", "--checkpoint", tmp_path / "run", "--data", tmp_path / "out", "--results", tmp_path / "p"
+    )
     assert refused.returncode == 2 and "no mask over codes of clips" in refused.stderr
 
 

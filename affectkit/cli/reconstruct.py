@@ -1,4 +1,4 @@
-"""``affectkit probe``."""
+"""``affectkit reconstruct``."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from affectkit.settings.reconstruction import ReconstructSettings
 def register(app: typer.Typer) -> None:
     """Add the command to ``app``."""
 
-    @command(app, "probe", ReconstructSettings)
-    def probe(resolved: Resolved[ReconstructSettings], console: Console) -> None:
+    @command(app, "reconstruct", ReconstructSettings, older="probe")
+    def reconstruct(resolved: Resolved[ReconstructSettings], console: Console) -> None:
         """Reconstruct clips from the shared and the private codes of an audio-visual model alone.
 
         Draws a few clips beside what the model makes of all codes, the shared ones, the private ones, and its shared
         ones with the private ones of another clip; the table holds the errors over the whole split.
 
-        Example: affectkit probe --checkpoint runs/av --data data/cremad --results probe --sound
+        Example: affectkit reconstruct --checkpoint runs/av --data data/cremad --results shared-private --sound
         """
         from affectkit.evaluation.reconstruction import probe as run
 
@@ -31,6 +31,6 @@ def register(app: typer.Typer) -> None:
         console.table(
             [f"codes, {summary['split']}, n = {summary['clips']:,}", *(f"MSE {name}" for name in names)], rows
         )
-        told = [f"{name.replace('_', ' ')} {value:.1f}%" for name, value in summary["channels"].items() if "_" in name]
-        console.note(f"channels: {', '.join(told)}")
+        parts = [f"{name.replace('_', ' ')} {value:.1f}%" for name, value in summary["channels"].items() if "_" in name]
+        console.note(f"channels: {', '.join(parts)}")
         console.note(f"results: {resolved.settings.results}")

@@ -1,4 +1,4 @@
-"""affectkit pull as a user runs it."""
+"""affectkit download as a user runs it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def web():
 
 def test_list_fetch_and_nothing_to_do(web, tmp_path):
     def run(*arguments):
-        return affectkit("pull", *arguments, cwd=tmp_path, AFFECTKIT_ZENODO=web.url, NO_PROXY="127.0.0.1")
+        return affectkit("download", *arguments, cwd=tmp_path, AFFECTKIT_ZENODO=web.url, NO_PROXY="127.0.0.1")
 
     listed = run("zenodo:7", "--list")
     assert listed.returncode == 0 and listed.stderr == "" and list(tmp_path.iterdir()) == []
@@ -45,7 +45,8 @@ def test_list_fetch_and_nothing_to_do(web, tmp_path):
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 75), (signal.SIGKILL, -9)])
 def test_a_stopped_run_leaves_a_part_and_goes_on(web, tmp_path, number, code):
     web.stall = 200_000
-    command = [sys.executable, "-m", "affectkit", "pull", "zenodo:7", "--output", str(tmp_path), "--file", "vca.pth"]
+    fetch = ["download", "zenodo:7", "--output", str(tmp_path), "--file", "vca.pth"]
+    command = [sys.executable, "-m", "affectkit", *fetch]
     environment = {"AFFECTKIT_ZENODO": web.url, "NO_PROXY": "127.0.0.1", "PATH": "/usr/bin:/bin"}
     # A shell's background jobs, tests among them, are born deaf to SIGINT.
     running = subprocess.Popen(
@@ -65,7 +66,7 @@ def test_a_stopped_run_leaves_a_part_and_goes_on(web, tmp_path, number, code):
         assert "0 of 1 files are whole, and 0.2 MB of vca.pth are in" in told and "same command resumes it" in told
     kept = part.stat().st_size
     web.asked.clear()
-    done = affectkit("pull", "zenodo:7", "--output", tmp_path, "--file", "vca.pth", "--json",
+    done = affectkit("download", "zenodo:7", "--output", tmp_path, "--file", "vca.pth", "--json",
                      AFFECTKIT_ZENODO=web.url, NO_PROXY="127.0.0.1")  # fmt: skip
     assert json.loads(done.stdout)["files"][0]["status"] == "continued"
     assert web.asked[-1] == ("/files/vca.pth", f"bytes={kept}-") and [one.name for one in tmp_path.iterdir()] == [

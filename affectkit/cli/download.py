@@ -1,4 +1,4 @@
-"""``affectkit pull``."""
+"""``affectkit download``."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from affectkit.config import Resolved, setting
 
 
 @dataclass(frozen=True, kw_only=True)
-class PullSettings:
-    """Settings of ``affectkit pull``."""
+class DownloadSettings:
+    """Settings of ``affectkit download``."""
 
     source: str | None = setting(
         None,
@@ -22,32 +22,33 @@ class PullSettings:
         argument=True,
     )
     output: Path = setting(Path("."), "Folder for the files.", default_text="the current folder")
-    file: tuple[str, ...] = setting((), "Fetch these files of the record alone.", metavar="NAME,...")
-    show: bool = setting(False, "List the files and fetch none.", flag="--list")
+    file: tuple[str, ...] = setting((), "Download these files of the record alone.", metavar="NAME,...")
+    show: bool = setting(False, "List the files and download none.", flag="--list")
     checksum: str | None = setting(
         None, "What the file at https://... must have; a record brings its own.", metavar="sha256:HEX"
     )
     force: bool = setting(False, "Replace files of other content.")
 
     def rules(self) -> list[str]:
-        """Faults between settings."""
+        """Name the faults between settings."""
         return [] if self.source else ["SOURCE is needed: zenodo:ID or https://... of a file."]
 
 
 def register(app: typer.Typer) -> None:
     """Add the command to ``app``."""
 
-    @command(app, "pull", PullSettings)
-    def pull(resolved: Resolved[PullSettings], console: Console) -> None:
-        """Fetch the files of a Zenodo record, or one file, with checksum and resume.
+    @command(app, "download", DownloadSettings, older="pull")
+    def download(resolved: Resolved[DownloadSettings], console: Console) -> None:
+        """Download the files of a Zenodo record, or one file, with checksum and resume.
 
         A file has its name only when it is whole and its checksum fits; what was cut off stands beside it as .part, and
-        the same command resumes it. Files that are there already are not fetched again.
+        the same command resumes it. Files that are there already are not downloaded again.
 
-        Example: affectkit pull zenodo:18736264 --output weights
+        Example: affectkit download zenodo:18736264 --output weights
         """
         from affectkit.download.transfer import size_text
-        from affectkit.download.zenodo import download, resolve_source, select_files
+        from affectkit.download.zenodo import download as run
+        from affectkit.download.zenodo import resolve_source, select_files
 
         s = resolved.settings
         if s.show:
@@ -59,7 +60,7 @@ def register(app: typer.Typer) -> None:
             cells = [[one.name, size_text(one.size), one.checksum or "none known"] for one in files]
             console.table(["file", "size", "checksum"], cells, title=f"{found.source}: {found.title or found.page}")
             return
-        summary = download(s.source, s.output, names=s.file, checksum=s.checksum, force=s.force, reporter=console)
+        summary = run(s.source, s.output, names=s.file, checksum=s.checksum, force=s.force, reporter=console)
         console.result(summary)
         cells = [[row["path"], size_text(row["size"]), row["checksum"], row["status"]] for row in summary["files"]]
         console.table(["file", "size", "checksum", ""], cells)
