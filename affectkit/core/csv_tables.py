@@ -1,17 +1,21 @@
-"""CSV tables: written whole, numbers with as many digits as can be relied on."""
+"""CSV tables: written whole, numbers with as many digits as can be relied on; read with every fault as one error."""
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
 from affectkit.core.files import write_text
 from affectkit.core.names import written_name
+from affectkit.core.table_errors import TableErrors
+from affectkit.core.text import some
+from affectkit.errors import AffectkitError, DataError
 
 
 def number(value: Any) -> Any:
@@ -37,3 +41,106 @@ def table_text(columns: Mapping[str, Sequence[Any]]) -> str:
     for row in zip(*columns.values(), strict=True):
         writer.writerow([written_name(value) if isinstance(value, str) else number(value) for value in row])
     return buffer.getvalue()
+
+
+class CsvReader:
+    """The rows of an open CSV table.
+
+    Attributes:
+        title: what the user calls the table.
+        line: the number of the line that was read last, from 1.
+    """
+
+    def __init__(self, path: Path, rows: Any, *, title: str, hint: str, error: type[AffectkitError]) -> None:
+        self.path, self.title, self._rows, self._hint, self._error = path, title, rows, hint, error
+
+    @property
+    def line(self) -> int:
+        """Give the number of the line that was read last."""
+        return self._rows.line_num
+
+    def header(self, *needed: str) -> list[str]:
+        """Read the next row as the names of columns, without spaces around.
+
+        Args:
+            needed: columns that must be among them.
+
+        Raises:
+            AffectkitError: the table is empty, lacks a column, or names a needed one twice.
+        """
+        names = [cell.strip() for cell in next(self._rows, [])]
+        if lacking := [name for name in needed if name not in names]:
+            has = f"its columns are {some(names)}" if names else "it is empty"
+            raise self._error(f"{self.title} has no column {', '.join(lacking)}; {has}.", self._hint)
+        if twice := [name for name in needed if names.count(name) > 1]:
+            raise self._error(f"{self.title}: columns named twice: {some(twice)}.", self._hint)
+        return names
+
+    def __iter__(self) -> Iterator[list[str]]:
+        """Read the rows that are not empty lines."""
+        return filter(None, self._rows)
+
+
+@contextlib.contextmanager
+def csv_reader(
+    path: Path, *, title: str = "", hint: str = "", error: type[AffectkitError] = DataError
+) -> Iterator[CsvReader]:
+    """Open a CSV table: UTF-8, with or without a byte order mark, quotes as RFC 4180 has them.
+
+    Args:
+        path: the file.
+        title: what the user calls it, as "--baseline b.csv"; without, "table" and its path.
+        hint: the next step where it cannot be read.
+        error: the kind of error.
+
+    Raises:
+        AffectkitError: of the kind ``error``: the file cannot be read, is not UTF-8 text, or not CSV, by line.
+    """
+    title = title or f"table {path}"
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as stream:
+            reader = CsvReader(path, csv.reader(stream, strict=True), title=title, hint=hint, error=error)
+            try:
+                yield reader
+            except csv.Error as fault:
+                raise error(f"{title} is not a CSV file: line {reader.line}: {fault}.", hint) from fault
+    except UnicodeDecodeError as fault:
+        raise error(f"{title} is not UTF-8 text ({fault.reason}).", hint or "Save it as UTF-8 CSV.") from fault
+    except OSError as fault:
+        raise error(f"cannot read {title}: {fault.strerror or fault}.", hint) from fault
+
+
+def read_csv(
+    path: Path,
+    *needed: str,
+    title: str = "",
+    hint: str = "",
+    error: type[AffectkitError] = DataError,
+) -> list[tuple[int, dict[str, str]]]:
+    """Read the rows of a CSV table by the names of its columns, each with its line.
+
+    Cells that a short row lacks are empty.
+
+    Args:
+        path: the file.
+        needed: columns that it must have.
+        title: what the user calls it.
+        hint: the next step where it is not as it must be.
+        error: the kind of error.
+
+    Raises:
+        AffectkitError: of the kind ``error``: see ``csv_reader`` and ``CsvReader.header``; there is no row, or rows
+            have more cells than there are columns, by line.
+    """
+    with csv_reader(path, title=title, hint=hint, error=error) as reader:
+        header = reader.header(*needed)
+        errors, rows = TableErrors(path, title=reader.title), []
+        for row in reader:
+            if any(cell.strip() for cell in row[len(header) :]):
+                errors.add(f"rows must have {len(header)} columns", reader.line, str(len(row)))
+            cells = row[: len(header)] + [""] * (len(header) - len(row))
+            rows.append((reader.line, dict(zip(header, cells, strict=True))))
+    errors.check(hint, error=error)
+    if not rows:
+        raise error(f"{reader.title} has a header and no rows.", hint)
+    return rows

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 import warnings
 from array import array
@@ -13,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from affectkit.core.csv_tables import write_table
+from affectkit.core.csv_tables import CsvReader, csv_reader, write_table
 from affectkit.core.files import fresh_folder, write_json
 from affectkit.core.progress import Reporter
 from affectkit.core.registry import nearest
+from affectkit.core.table_errors import TableErrors
 from affectkit.core.text import some
 from affectkit.core.version import VERSION
-from affectkit.data.layouts.table_errors import TableErrors
 from affectkit.errors import DataError, UsageError
 from affectkit.evaluation.thresholds import check_thresholds, missed_thresholds
 from affectkit.metrics.quantiles import Quantiles, quantile_means
@@ -55,18 +54,10 @@ def read_pairs(path: Path, *, actual: str = "Actual", predicted: str = "Predicte
         DataError: the file cannot be read, has not these columns (the nearest are named) or one of them twice, or has
             no pair of values; cells that are not finite numbers and rows of another length, by line.
     """
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.reader(stream)
-            header = [cell.strip() for cell in next(reader, [])]
-            places = [_place(path, header, name) for name in _found(path, header, (actual, predicted))]
-            found = _read_rows(path, reader, places, width=len(header))
-    except UnicodeDecodeError as error:
-        raise DataError(f"table {path} is not UTF-8 text ({error.reason}).", "Save it as UTF-8 CSV.") from error
-    except csv.Error as error:
-        raise DataError(f"table {path} is not a CSV file: {error}.") from error
-    except OSError as error:
-        raise DataError(f"cannot read table {path}: {error.strerror or error}.") from error
+    with csv_reader(path) as reader:
+        header = reader.header()
+        places = [_place(path, header, name) for name in _found(path, header, (actual, predicted))]
+        found = _read_rows(path, reader, places, width=len(header))
     if not len(found.actual):
         why = f": of {len(found.left_out):,}, none has both values" if found.left_out else ""
         raise DataError(f"table {path} has no row with numbers in {actual!r} and {predicted!r}{why}.")
@@ -168,14 +159,12 @@ def _place(path: Path, header: list[str], name: str) -> int:
     return header.index(name)
 
 
-def _read_rows(path: Path, reader: Any, places: list[int], *, width: int) -> Pairs:
+def _read_rows(path: Path, reader: CsvReader, places: list[int], *, width: int) -> Pairs:
     """The rows after the header, two numbers kept of each."""
     faults = TableErrors(path, every=True)
     columns, left_out = (array("d"), array("d")), []
     for row in reader:
-        if not row:
-            continue
-        line = reader.line_num
+        line = reader.line
         if len(row) != width:
             faults.add(f"rows must have {width} columns", line, str(len(row)))
             continue

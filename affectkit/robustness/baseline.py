@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from affectkit.core.csv_tables import csv_reader, read_csv
 from affectkit.core.text import some
 from affectkit.errors import DataError, UsageError
 
@@ -63,20 +63,12 @@ def read_baseline(path: Path, wanted: Sequence[tuple[str, int]], *, accuracy: st
 
 
 def _cells(path: Path, accuracy: str) -> dict[tuple[str, int], float]:
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.DictReader(stream)
-            header = [name.strip() for name in reader.fieldnames or ()]
-            reader.fieldnames = header
-            columns = PUBLISHED if set(PUBLISHED) <= set(header) else (*OWN, accuracy)
-            lacking = [name for name in columns if name not in header]
-            if lacking:
-                raise DataError(f"--baseline {path} has no column {', '.join(lacking)}.", _ADVICE)
-            rows = [(reader.line_num, [row[name] for name in columns]) for row in reader]
-    except (OSError, ValueError, csv.Error) as error:
-        raise DataError(f"--baseline {path} cannot be read: {error}.", _ADVICE) from error
+    title = f"--baseline {path}"
+    with csv_reader(path, title=title, hint=_ADVICE) as reader:
+        columns = PUBLISHED if set(PUBLISHED) <= set(reader.header()) else (*OWN, accuracy)
     found: dict[tuple[str, int], float] = {}
-    for line, (name, level, value) in rows:
+    for line, row in read_csv(path, *columns, title=title, hint=_ADVICE):
+        name, level, value = (row[column] for column in columns)
         try:
             key, number = (name.strip(), int(level)), float(value)
         except (ValueError, TypeError, AttributeError) as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import re
 import unicodedata
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from affectkit.core.clipspec import ClipSpec
+from affectkit.core.csv_tables import csv_reader
 from affectkit.core.files import read_json
 from affectkit.core.randomness import address
 from affectkit.core.text import some
@@ -244,11 +244,8 @@ def _split(name: str, path: Path, store: ClipStore) -> Split:
 
 
 def _rows(path: Path) -> list[list[str]]:
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            rows = [row for row in csv.reader(stream, strict=True) if row]
-    except (OSError, ValueError, csv.Error) as error:
-        raise DataError(f"{path} cannot be read as a table: {error}.", AGAIN) from error
+    with csv_reader(path, hint=AGAIN) as reader:
+        rows = list(reader)
     if len(rows) < 2 or any(len(row) != len(rows[0]) for row in rows):
         raise DataError(f"{path} is empty, or its rows are of several lengths.", AGAIN)
     return rows

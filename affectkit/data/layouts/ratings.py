@@ -11,8 +11,8 @@ import numpy as np
 from affectkit.data.layouts.rating_scale import RATINGS, SAM, SIGNED, Scale, scale_text
 
 if TYPE_CHECKING:
+    from affectkit.core.table_errors import TableErrors
     from affectkit.data.layouts.table import Table
-    from affectkit.data.layouts.table_errors import TableErrors
 
 
 def rating_numbers(cells: Sequence[str | None], faults: TableErrors, line: int) -> list[float]:

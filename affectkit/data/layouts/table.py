@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from affectkit.core.table_errors import TableErrors
 from affectkit.core.text import some
-from affectkit.data.layouts.table_errors import TableErrors
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 
 from affectkit.core.files import relative
+from affectkit.core.table_errors import TableErrors
 from affectkit.data.layouts.class_columns import Choice, Columns, decide, refuse
 from affectkit.data.layouts.rating_scale import RATINGS
 from affectkit.data.layouts.ratings import rating_numbers
-from affectkit.data.layouts.table_errors import TableErrors
 from affectkit.errors import DataError
 
 RESERVED = frozenset(
@@ -138,7 +138,7 @@ class Cells:
                 self.faults.add("emotion columns must hold numbers of at least 0", line, f"{name}: {cell!r}")
         counted = self.rated and bool(ratings or not classes)
         if counted:
-            self.faults.take(self.of_ratings)
+            self.faults.extend(self.of_ratings)
         return classes, {name: f"{columns.samples(name)}: {why}" for name, why in others.items()}, counted
 
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
-import csv
 import itertools
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from affectkit.core.csv_tables import csv_reader
 from affectkit.core.text import some
 from affectkit.data.layouts.class_columns import Choice, check_choice, ignoring, kinds
 from affectkit.data.layouts.class_names import likely
@@ -38,7 +36,7 @@ def header_of(path: Path) -> list[str]:
     Raises:
         DataError: the file cannot be read, is not UTF-8, or is empty.
     """
-    with _reader(path) as reader:
+    with csv_reader(path) as reader:
         for row in reader:
             return [column_name(cell) for cell in row]
     raise DataError(f"table {path} is empty; a header line with 'filename' is needed.")
@@ -69,10 +67,9 @@ def read_table(
     rated = ratings is not False and any(name in places for name in RATINGS)
     rated = rated and bool(ratings or "label" not in places)
     cells = Cells(path, root or path.parent, places, candidates, rated=rated, every=apart)
-    with _reader(path) as reader:
+    with csv_reader(path) as reader:
         for row in reader if bare else itertools.islice(reader, 1, None):
-            if row:
-                cells.add(row, reader.line_num, width=len(header))
+            cells.add(row, reader.line, width=len(header))
     emotions, others, rated = cells.settle(choice, ratings=ratings)
     hint = "Columns that are no classes: --ignore-columns NAME,..." if emotions else ""
     if bare:
@@ -182,19 +179,6 @@ def read_tables(
     if len(set(held.values())) > 1:
         notes.append("some tables hold votes and others shares: " + ", ".join(f"{k} {v}" for k, v in held.items()))
     return splits, notes
-
-
-@contextlib.contextmanager
-def _reader(path: Path) -> Iterator[Any]:
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as stream:
-            yield csv.reader(stream, strict=True)
-    except UnicodeDecodeError as error:
-        raise DataError(f"table {path} is not UTF-8 text ({error.reason}).", "Save it as UTF-8 CSV.") from error
-    except csv.Error as error:
-        raise DataError(f"table {path} is not a CSV file: {error}.") from error
-    except OSError as error:
-        raise DataError(f"cannot read table {path}: {error.strerror or error}.") from error
 
 
 def _check_header(path: Path, header: list[str], *, ratings: bool | None, choice: Choice) -> tuple[str, ...]:

@@ -19,8 +19,8 @@ from pathlib import Path
 import numpy as np
 
 from affectkit.core.folders import is_hidden
+from affectkit.core.table_errors import TableErrors
 from affectkit.core.text import some
-from affectkit.data.layouts.table_errors import TableErrors
 from affectkit.data.media.images import is_image_name
 from affectkit.data.split import Split
 from affectkit.errors import DataError

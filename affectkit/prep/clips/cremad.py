@@ -5,7 +5,6 @@ Cao et al., "CREMA-D: Crowd-sourced Emotional Multimodal Actors Dataset" (IEEE T
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,8 +13,10 @@ from pathlib import Path
 import numpy as np
 
 from affectkit.core.clipspec import CREMAD, at_level
+from affectkit.core.csv_tables import read_csv
 from affectkit.core.progress import Reporter
 from affectkit.core.stopping import Stopping
+from affectkit.core.table_errors import TableErrors
 from affectkit.core.text import some
 from affectkit.data.media.spectrograms import mel_decibels, to_store
 from affectkit.data.media.video_clip import check_clip_file, read_clip
@@ -29,6 +30,7 @@ from affectkit.prep.clips.store_writer import ClipRecipe, ClipSource
 EMOTIONS = {
     "ANG": "anger", "DIS": "disgust", "FEA": "fear", "HAP": "happiness", "NEU": "neutral", "SAD": "sadness",
 }  # fmt: skip
+_RESTORE = "Restore it: git checkout, in the clone."
 LETTERS = dict(zip("ADFHNS", EMOTIONS.values(), strict=True))
 """The columns of votes."""
 SENTENCES = {
@@ -191,8 +193,8 @@ def read_clone(root: Path) -> Clone:
     """
     if not root.is_dir():
         raise DataError(f"{root} is not a folder.", "Name the folder of the cloned repository of CREMA-D.")
-    people = {row["ActorID"]: row for row in _table(root / PEOPLE, ("ActorID", "Age", "Sex", "Race", "Ethnicity"))}
-    names = [row["Filename"] for row in _table(root / LIST, ("Filename",))]
+    people = {row["ActorID"]: row for _, row in _table(root / PEOPLE, ("ActorID", "Age", "Sex", "Race", "Ethnicity"))}
+    names = [row["Filename"] for _, row in _table(root / LIST, ("Filename",))]
     repeated = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) != len(names) else []
     if repeated:
         raise DataError(f"{root / LIST} names clips twice: {some(repeated, 5)}.")
@@ -201,22 +203,12 @@ def read_clone(root: Path) -> Clone:
     return Clone(root, {name: _row(root, name, people, votes) for name in names}, bool(votes))
 
 
-def _table(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
+def _table(path: Path, columns: Sequence[str]) -> list[tuple[int, dict[str, str]]]:
     if not path.is_file():
         raise DataError(
             f"{path} is not there.", "Clone the dataset: git clone https://github.com/CheyneyComputerScience/CREMA-D"
         )
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            rows = list(csv.DictReader(stream, strict=True, restval=""))
-    except (OSError, ValueError, csv.Error) as error:
-        raise DataError(f"{path} cannot be read as a table: {error}.") from error
-    lacking = [name for name in columns if not rows or name not in rows[0]]
-    if lacking:
-        raise DataError(
-            f"{path} is empty, or has no column {', '.join(lacking)}.", "Restore it: git checkout, in the clone."
-        )
-    return rows
+    return read_csv(path, *columns, hint=_RESTORE)
 
 
 def parse_name(name: str) -> tuple[str, str, str, str]:
@@ -274,20 +266,19 @@ def read_votes(path: Path, known: set[str]) -> dict[str, dict[str, dict[str, str
         DataError: a row has an unknown number, counts that do not sum to its responses, or comes twice.
     """
     found: dict[str, dict[str, dict[str, str]]] = {}
-    faults = []
-    for number, row in enumerate(_table(path, ("", *LETTERS, "fileName", "numResponses")), 2):
+    errors = TableErrors(path)
+    for line, row in _table(path, ("", *LETTERS, "fileName", "numResponses")):
         name, shown = row["fileName"], SHOWN.get(row[""][:1])
         counts = [row[letter] for letter in LETTERS]
         if shown is None or len(row[""]) != len("100001"):
-            faults.append(f"line {number}: its number {row['']!r} begins with none of {', '.join(SHOWN)}")
+            errors.add(f"numbers must begin with one of {', '.join(SHOWN)}", line, repr(row[""]))
         elif not all(count.isdigit() for count in counts) or str(sum(map(int, counts))) != row["numResponses"]:
-            faults.append(f"line {number}: votes {'+'.join(counts)} are not {row['numResponses']} responses")
+            errors.add("votes must sum to the responses", line, f"{'+'.join(counts)} are not {row['numResponses']}")
         elif shown in found.get(name, {}):
-            faults.append(f"line {number}: {name} has come before")
+            errors.add("a clip must be rated once", line, name)
         elif name in known:
             found.setdefault(name, {})[shown] = {letter: row[letter] for letter in LETTERS}
-    if faults:
-        raise DataError(f"{path}: {some(faults, 5)}.", "Restore it: git checkout, in the clone.")
+    errors.check(_RESTORE)
     return found
 
 

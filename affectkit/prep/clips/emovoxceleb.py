@@ -5,7 +5,6 @@ Albanie et al., "Emotion Recognition in Speech using Cross-Modal Transfer in the
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +14,12 @@ import numpy as np
 import torch
 
 from affectkit.core.clipspec import EMOVOXCELEB
+from affectkit.core.csv_tables import csv_reader
 from affectkit.core.files import whole_file
 from affectkit.core.folders import list_files
 from affectkit.core.progress import Reporter
 from affectkit.core.stopping import Stopping
-from affectkit.core.text import some
+from affectkit.core.table_errors import TableErrors
 from affectkit.data.layouts.clip_store import FRAME_LABELS
 from affectkit.data.layouts.links import Links
 from affectkit.data.media.images import is_image_name, read_image
@@ -134,27 +134,24 @@ def read_labels(path: Path, values: str) -> Labels:
     if not path.is_file():
         raise DataError(f"{path} is not there.", f"Columns utterance, frame, {', '.join(EMOTIONS)}; a row a frame.")
     found: Labels = {}
-    faults: list[str] = []
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.DictReader(stream, strict=True)
-            lacking = [name for name in ("utterance", "frame", *EMOTIONS) if name not in (reader.fieldnames or ())]
-            if lacking:
-                raise DataError(f"{path} has no column {', '.join(lacking)}.")
-            for row in reader:
-                try:
-                    numbers = np.array([float(row[name]) for name in EMOTIONS], dtype=np.float64)
-                    frame = int(row["frame"])
-                except (TypeError, ValueError):
-                    faults.append(f"line {reader.line_num}")
-                    continue
-                if not np.isfinite(numbers).all():
-                    faults.append(f"line {reader.line_num}")
-                found.setdefault(row["utterance"].strip("/"), {})[frame] = numbers
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path} cannot be read as a table: {error}.") from error
-    if faults or not found:
-        raise DataError(f"{path} holds what is no number, or nothing: {some(faults, 5) or 'no row'}.")
+    errors = TableErrors(path)
+    with csv_reader(path) as reader:
+        header = reader.header("utterance", "frame", *EMOTIONS)
+        places = [header.index(name) for name in ("utterance", "frame", *EMOTIONS)]
+        for row in reader:
+            try:
+                name, number, *cells = (row[place] for place in places)
+                numbers = np.array([float(cell) for cell in cells], dtype=np.float64)
+                frame = int(number)
+            except (IndexError, ValueError):
+                errors.add("frame and emotions must be numbers", reader.line)
+                continue
+            if not np.isfinite(numbers).all():
+                errors.add("emotions must be finite", reader.line)
+            found.setdefault(name.strip("/"), {})[frame] = numbers
+    errors.check()
+    if not found:
+        raise DataError(f"table {path} has a header and no rows.")
     return _as_shares(found, path, values)
 
 

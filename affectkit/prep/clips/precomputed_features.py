@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -14,9 +13,10 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from affectkit.core.clipspec import FEATURES
+from affectkit.core.csv_tables import read_csv
 from affectkit.core.progress import Reporter
 from affectkit.core.stopping import Stopping
-from affectkit.core.text import some
+from affectkit.core.table_errors import TableErrors
 from affectkit.data.layouts.links import Links
 from affectkit.data.media.video_clip import ClipFault
 from affectkit.errors import DataError
@@ -125,29 +125,22 @@ def read_features_table(path: Path) -> dict[str, dict[str, str]]:
     """
     if not path.is_file():
         raise DataError(f"{path} is not there.", f"{TABLE} names the files: columns filename and label, a row a clip.")
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            rows = list(csv.DictReader(stream, strict=True))
-    except (OSError, ValueError, csv.Error) as error:
-        raise DataError(f"{path} cannot be read as a table: {error}.") from error
-    if not rows or not {"filename", "label"} <= set(rows[0]):
-        raise DataError(f"{path} needs the columns filename and label, and a row a clip.")
     found: dict[str, dict[str, str]] = {}
-    faults = []
-    for number, row in enumerate(rows, 2):
-        name = (row["filename"] or "").strip()
+    errors = TableErrors(path)
+    hint = "It needs the columns filename and label, and a row a clip."
+    for line, row in read_csv(path, "filename", "label", hint=hint):
+        name = row["filename"].strip()
         name = name.removesuffix(Path(name).suffix) if Path(name).suffix in ENDINGS else name
-        if not name or not (row["label"] or "").strip():
-            faults.append(f"line {number}: filename or label is empty")
+        if not name or not row["label"].strip():
+            errors.add("filename and label must not be empty", line)
         elif name in found:
-            faults.append(f"line {number}: {name} has come before")
+            errors.add("a clip must have one row", line, name)
         elif row.get("split") and row["split"] not in ("train", "valid", "val", "validation", "test"):
-            faults.append(f"line {number}: split {row['split']!r} is none of train, valid, test")
+            errors.add("split must be one of train, valid, test", line, repr(row["split"]))
         else:
-            kept = {key: (row.get(key) or "").strip() for key in ("label", "user", "split") if key in row}
+            kept = {key: row[key].strip() for key in ("label", "user", "split") if key in row}
             found[name] = {**kept, "label": row["label"].strip()}
-    if faults:
-        raise DataError(f"{path}: {some(faults, 5)}.", "Correct the table.")
+    errors.check("Correct the table.")
     return found
 
 

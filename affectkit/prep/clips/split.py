@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from affectkit.core.csv_tables import read_csv
 from affectkit.core.randomness import address, numpy_generator
-from affectkit.core.text import some
+from affectkit.core.table_errors import TableErrors
 from affectkit.data.layouts.clip_store import SPLITS
 from affectkit.errors import DataError, UsageError
 from affectkit.prep.clips.dataset import Row, SplitAssignment
@@ -175,31 +175,25 @@ def read_assignment(path: Path, names: Sequence[str]) -> dict[str, str]:
     Raises:
         DataError: the table cannot be read, names a clip twice or one that is not there, or has another split.
     """
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            rows = list(csv.DictReader(stream, strict=True))
-    except (OSError, ValueError, csv.Error) as error:
-        raise DataError(f"--split {path} cannot be read as a table: {error}.") from error
-    if not rows or not {"filename", "split"} <= set(rows[0]):
-        raise DataError(f"--split {path} needs the columns filename and split, and a row a clip.")
     found: dict[str, str] = {}
-    faults = []
+    errors = TableErrors(path, title=f"--split {path}")
     alias = {"val": "valid", "validation": "valid"}
     known = set(names)
-    for number, row in enumerate(rows, 2):
-        name = (row["filename"] or "").strip()
+    hint = "It needs the columns filename and split, and a row a clip."
+    for line, row in read_csv(path, "filename", "split", title=errors.title, hint=hint):
+        name = row["filename"].strip()
         if name not in known:  # with an ending, and perhaps a folder
             shorter = name.removesuffix(Path(name).suffix), Path(name).stem
             name = next((part for part in shorter if part in known), name)
-        split = alias.get((row["split"] or "").strip().lower(), (row["split"] or "").strip().lower())
+        split = row["split"].strip().lower()
+        split = alias.get(split, split)
         if split not in SPLITS:
-            faults.append(f"line {number}: split {row['split']!r} is none of {', '.join(SPLITS)}")
+            errors.add(f"split must be one of {', '.join(SPLITS)}", line, repr(row["split"]))
         elif name not in known:
-            faults.append(f"line {number}: there is no clip {name!r}")
+            errors.add("clips must be in the dataset", line, repr(name))
         elif name in found:
-            faults.append(f"line {number}: {name} has come before")
+            errors.add("a clip must have one row", line, name)
         else:
             found[name] = split
-    if faults:
-        raise DataError(f"--split {path}: {some(faults, 5)}.", "Correct the table.")
+    errors.check("Correct the table.")
     return found

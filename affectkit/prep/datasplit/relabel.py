@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from affectkit.core.csv_tables import read_csv
 from affectkit.core.files import digest_of, inside, sync
 from affectkit.core.progress import Reporter
 from affectkit.core.stopping import Stopping
@@ -193,22 +193,9 @@ def _planned(path: Path, labels: Path, output: Path | None, identity: dict[str, 
 
 def _rows(labels: Path) -> list[tuple[int, str, str]]:
     """(line, pth, label) of each row."""
-    try:
-        with labels.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.DictReader(stream)
-            missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
-            if missing:
-                found = ", ".join(reader.fieldnames or ()) or "none"
-                raise UsageError(
-                    f"--labels-csv {labels} has no column {' and no column '.join(missing)}; its columns: {found}.",
-                    "It needs pth (old_label/file) and label.",
-                )
-            rows = [(reader.line_num, row["pth"] or "", (row["label"] or "").strip()) for row in reader]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UsageError(f"cannot read --labels-csv {labels}: {getattr(error, 'strerror', None) or error}.") from error
-    if not rows:
-        raise UsageError(f"--labels-csv {labels} has no rows.")
-    return rows
+    hint = "It needs pth (old_label/file) and label."
+    rows = read_csv(labels, *COLUMNS, title=f"--labels-csv {labels}", hint=hint, error=UsageError)
+    return [(line, row["pth"], row["label"].strip()) for line, row in rows]
 
 
 def _wanted(base: Path, rows: Sequence[tuple[int, str, str]]) -> tuple[dict[str, str], list[str]]:

@@ -7,7 +7,7 @@ the top is one of these two. *distribution*: the remaining votes of the eight em
 
 from __future__ import annotations
 
-import csv
+import contextlib
 import filecmp
 import hashlib
 import os
@@ -20,9 +20,11 @@ from typing import Any
 
 import numpy as np
 
+from affectkit.core.csv_tables import csv_reader
 from affectkit.core.files import sha256
 from affectkit.core.progress import Reporter, Silent
 from affectkit.core.shards import Shard
+from affectkit.core.table_errors import TableErrors
 from affectkit.core.text import some
 from affectkit.data.layouts.duplicates import COPY, Copies, contents_of_files, find_copies
 from affectkit.errors import DataError, UsageError
@@ -68,37 +70,29 @@ def read_labels(path: Path) -> Labels:
     Raises:
         DataError: columns or rows are not those of FER+, listed by line.
     """
-    splits, names, votes, faults = [], [], [], []
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as stream:
-            reader = csv.reader(stream)
-            header = [cell.strip() for cell in next(reader, [])]
-            if header != ["Usage", "Image name", *COLUMNS]:
-                wanted = ", ".join(("Usage", "Image name", *COLUMNS))
-                raise DataError(f"{path}: columns must be {wanted}; got {', '.join(header) or 'none'}.")
-            for row in filter(None, reader):
-                name = row[1].strip() if len(row) > 1 else ""
-                if len(row) != len(header) or row[0] not in USAGES or (name and not _IMAGE.fullmatch(name)):
-                    faults.append(reader.line_num)
-                    continue
-                try:
-                    numbers = [int(cell) for cell in row[2:]]
-                except ValueError:
-                    numbers = [-1]
-                if min(numbers) < 0:
-                    faults.append(reader.line_num)
-                    continue
-                splits.append(USAGES[row[0]])
-                names.append(name)
-                votes.append(numbers)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"cannot read {path}: {error}.") from error
-    if faults:
-        raise DataError(
-            f"{path}: rows must be a usage ({', '.join(USAGES)}), fer#######.png or nothing, and "
-            f"{len(COLUMNS)} whole numbers: lines {some(faults)}.",
-            "Download the file again from the FER+ project.",
-        )
+    splits, names, votes, errors = [], [], [], TableErrors(path)
+    rule = f"rows must be a usage ({', '.join(USAGES)}), fer#######.png or nothing, and {len(COLUMNS)} whole numbers"
+    with csv_reader(path) as reader:
+        header = reader.header()
+        if header != ["Usage", "Image name", *COLUMNS]:
+            wanted = ", ".join(("Usage", "Image name", *COLUMNS))
+            raise DataError(f"table {path}: columns must be {wanted}; got {', '.join(header) or 'none'}.")
+        for row in reader:
+            name = row[1].strip() if len(row) > 1 else ""
+            if len(row) != len(header) or row[0] not in USAGES or (name and not _IMAGE.fullmatch(name)):
+                errors.add(rule, reader.line)
+                continue
+            try:
+                numbers = [int(cell) for cell in row[2:]]
+            except ValueError:
+                numbers = [-1]
+            if min(numbers) < 0:
+                errors.add(rule, reader.line)
+                continue
+            splits.append(USAGES[row[0]])
+            names.append(name)
+            votes.append(numbers)
+    errors.check("Download the file again from the FER+ project.")
     return Labels(splits, names, np.array(votes, dtype=np.int64).reshape(-1, len(COLUMNS)))
 
 
@@ -330,11 +324,9 @@ def _find_pixels(source: Path, output: Path, splits: Sequence[str]) -> tuple[Pat
 
 def _header(path: Path) -> list[str]:
     """The column names of a CSV file without blanks around them; none where it cannot be read as one."""
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as stream:
-            return [cell.strip() for cell in next(csv.reader(stream), [])]
-    except (OSError, UnicodeDecodeError, csv.Error):  # some other file, which is not asked for
-        return []
+    with contextlib.suppress(DataError), csv_reader(path) as reader:  # some other file, which is not asked for
+        return reader.header()
+    return []
 
 
 def _find(source: Path, name: str, output: Path) -> Path | None:

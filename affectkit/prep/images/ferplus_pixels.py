@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import io
 from collections.abc import Iterator, Sequence
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from affectkit.core.csv_tables import csv_reader
 from affectkit.core.text import some
 from affectkit.errors import DataError
 
@@ -20,20 +20,13 @@ PIXEL_COLUMNS = ("emotion", "pixels", "Usage")
 
 def pixel_rows(path: Path) -> Iterator[tuple[int, str, str]]:
     """(line, usage, pixels) of a table of pixels, whatever the order of its columns."""
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as stream:
-            reader = csv.reader(stream)
-            header = [cell.strip() for cell in next(reader, [])]
-            lacking = [name for name in PIXEL_COLUMNS if name not in header]
-            if lacking:
-                raise DataError(f"{path}: no column {', '.join(lacking)}; its columns are {', '.join(header[:10])}.")
-            pixels, usage = header.index("pixels"), header.index("Usage")
-            for row in filter(None, reader):
-                if len(row) != len(header):
-                    raise DataError(f"{path}: line {reader.line_num} has {len(row)} columns, not {len(header)}.")
-                yield reader.line_num, row[usage].strip(), row[pixels]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"cannot read {path}: {error}.") from error
+    with csv_reader(path) as reader:
+        header = reader.header(*PIXEL_COLUMNS)
+        pixels, usage = header.index("pixels"), header.index("Usage")
+        for row in reader:
+            if len(row) != len(header):
+                raise DataError(f"{path}: line {reader.line} has {len(row)} columns, not {len(header)}.")
+            yield reader.line, row[usage].strip(), row[pixels]
 
 
 def check_order(path: Path, splits: Sequence[str]) -> list[bytes]:

@@ -247,7 +247,7 @@ def test_splits(clone, tmp_path):
     assert {s: sum(found.values()) for s, found in report.counts.items()} == {"train": 20, "valid": 15}
     assert not (tmp_path / "out" / "test.csv").exists() and "1 clips" in report.notes[0]
     own.write_text("filename,split\nx,train\n1001_IEO_ANG_XX,tran\n")
-    with pytest.raises(DataError, match="no clip 'x'") as caught:
+    with pytest.raises(DataError, match=r"clips must be in the dataset: line 2 \('x'\)") as caught:
         prepare(clone, tmp_path / "out", split=str(own))
     assert "tran" in caught.value.message
 
@@ -272,10 +272,10 @@ def test_damaged_tables(own, tmp_path):
     votes = own / "processedResults" / "tabulatedVotes.csv"
     lines = votes.read_text()
     votes.write_text(lines.replace("100001,2,", "100001,3,"))
-    with pytest.raises(DataError, match="line 2.*not 7 responses"):
+    with pytest.raises(DataError, match="line 2 .*are not 7"):
         read_clone(own)
     votes.write_text(lines.replace("100001,", "400001,"))
-    with pytest.raises(DataError, match="begins with none of 1, 2, 3"):
+    with pytest.raises(DataError, match="begin with one of 1, 2, 3"):
         read_clone(own)
     votes.unlink()
     assert not read_clone(own).votes

@@ -139,7 +139,10 @@ def test_rows_that_cannot_be_followed(tmp_path, row, words):
 
 def test_tables_that_cannot_be_read(tmp_path):
     source = class_folders(tmp_path / "faces", SIZES)
-    for text, words in [("file,label\nx,y\n", "no column pth; its columns: file, label"), ("pth,label\n", "no rows")]:
+    for text, words in [
+        ("file,label\nx,y\n", "no column pth; its columns are file, label"),
+        ("pth,label\n", "no rows"),
+    ]:
         (tmp_path / "labels.csv").write_text(text)
         with pytest.raises(UsageError, match=words):
             move(source, tmp_path / "labels.csv")
