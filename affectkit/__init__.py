@@ -5,16 +5,16 @@ of the command line, under ``affectkit.errors``.
 
 >>> import affectkit
 >>> import numpy as np
->>> from affectkit.prep.images.schematic_face import PARAMETERS, draw_face, draw_look
+>>> from affectkit.prep.images.schematic_face import PARAMETERS, draw_face, draw_appearance
 >>> smile = [name in ("mouth_curve", "cheek_raise") for name in PARAMETERS]
->>> picture = draw_face(smile, draw_look(np.random.default_rng(1)), size=96)
->>> picture.shape, picture.dtype
+>>> image = draw_face(smile, draw_appearance(np.random.default_rng(1)), size=96)
+>>> image.shape, image.dtype
 ((96, 96, 3), dtype('uint8'))
 >>> model = affectkit.load("builtin")
->>> (row,) = affectkit.predict(model, picture)
+>>> (row,) = affectkit.predict(model, image)
 >>> row["Image Name"], row["Predicted Label"]
 ('0', 'happiness')
->>> affectkit.predict(model, picture * 1.0)
+>>> affectkit.predict(model, image * 1.0)
 Traceback (most recent call last):
 affectkit.errors.DataError: x: holds values from 38 to 254; floats must lie in [0, 1].
 Divide by 255.

@@ -11,6 +11,7 @@ import typer
 from affectkit.cli import prep_clips
 from affectkit.cli.console import Console
 from affectkit.cli.options import command
+from affectkit.cli.prep_clips import options_from
 from affectkit.config import Parsed, Resolved, setting, value_of
 from affectkit.core.shards import Shard
 from affectkit.settings.common import shard_option
@@ -22,7 +23,7 @@ SHARD = "Write every N-th image alone, as the I-th of N runs; affectkit merge OU
 
 @dataclass(frozen=True, kw_only=True)
 class PrepSettings:
-    """What the preparations of downloaded datasets share."""
+    """Settings that the preparations of downloaded datasets share."""
 
     source: Path | None = setting(None, "Folder with the dataset as it was downloaded.", argument=True)
     output: Path | None = setting(None, "Folder to make: tables and images.")
@@ -85,18 +86,11 @@ def register(app: typer.Typer) -> None:
 
         Example: affectkit prep ferplus downloads/ferplus --output data/ferplus --target majority
         """
-        from affectkit.prep.images.ferplus import prepare_ferplus
+        from affectkit.prep.images.ferplus import FerplusOptions, prepare_ferplus
 
         s = resolved.settings
-        report = prepare_ferplus(
-            s.source,
-            s.output,
-            target=s.target,
-            link=s.link,
-            drop_copies=s.drop_copies,
-            shard=value_of(s.shard),
-            reporter=console,
-        )
+        options = options_from(FerplusOptions, s, shard=value_of(s.shard))
+        report = prepare_ferplus(s.source, s.output, options, reporter=console)
         _render(report, s.output, console)
 
     @command(prep, "affectnet-fused", PrepSettings, slurm=PREP)
@@ -108,11 +102,11 @@ def register(app: typer.Typer) -> None:
         Example: affectkit prep affectnet-fused downloads/AffectNetFused --output data/affectnet --link hardlink
         """
         from affectkit.prep.images.affectnet_fused import prepare_affectnet_fused
+        from affectkit.prep.images.output_folder import ImageOptions
 
         s = resolved.settings
-        report = prepare_affectnet_fused(
-            s.source, s.output, link=s.link, drop_copies=s.drop_copies, shard=value_of(s.shard), reporter=console
-        )
+        options = options_from(ImageOptions, s, shard=value_of(s.shard))
+        report = prepare_affectnet_fused(s.source, s.output, options, reporter=console)
         _render(report, s.output, console)
 
     @command(prep, "schematic", SchematicSettings, slurm=PREP)
@@ -123,25 +117,29 @@ def register(app: typer.Typer) -> None:
 
         Example: affectkit prep schematic data/schematic
         """
-        from affectkit.prep.images.schematic_dataset import prepare_schematic
+        from affectkit.prep.images.schematic_dataset import SchematicOptions, prepare_schematic
 
         s = resolved.settings
-        counts = {"train": s.train, "valid": s.valid, "test": s.test}
         report = prepare_schematic(
-            s.output, **counts, size=s.size, seed=s.seed, shard=value_of(s.shard), reporter=console
+            s.output, options_from(SchematicOptions, s, shard=value_of(s.shard)), reporter=console
         )
-        console.result(report)
-        part = report.get("shard")
-        if report["already_done"]:
-            console.note(_nothing_to_do(s.output, part))
-        elif part:
-            console.note(f"shard {part} of the faces in {s.output}; once all are done: affectkit merge {s.output}")
-        else:
-            console.note(f"{s.train:,} training, {s.valid:,} validation and {s.test:,} test faces in {s.output}")
+        _render_faces(report, s, console)
 
 
 def _nothing_to_do(output: Path, shard: str | None) -> str:
     return f"{f'shard {shard} in {output}' if shard else output} is complete; nothing to do."
+
+
+def _render_faces(report: dict[str, Any], s: SchematicSettings, console: Console) -> None:
+    """Print how many faces were drawn."""
+    console.result(report)
+    part = report.get("shard")
+    if report["already_done"]:
+        console.note(_nothing_to_do(s.output, part))
+    elif part:
+        console.note(f"shard {part} of the faces in {s.output}; once all are done: affectkit merge {s.output}")
+    else:
+        console.note(f"{s.train:,} training, {s.valid:,} validation and {s.test:,} test faces in {s.output}")
 
 
 def _render(report: Any, output: Path, console: Console) -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from affectkit.prep.clips.dataset import PrepareOptions
     from affectkit.prep.clips.manifest import ClipReport
 
-Options = TypeVar("Options", bound="PrepareOptions")
+Options = TypeVar("Options")
 
 SOUND_LEVEL = "As the published code reads the sound, or unit: full scale 1, for models trained before there was this."
 COPIES = "copies of clips in an earlier split"
@@ -148,7 +148,7 @@ def register(prep: typer.Typer) -> None:
         from affectkit.prep.clips.cremad import CremadOptions, prepare_cremad
 
         sizes = value_of(resolved.settings.sizes, ())
-        _run(prepare_cremad, resolved.settings, _options(CremadOptions, resolved.settings, sizes=sizes), console)
+        _run(prepare_cremad, resolved.settings, options_from(CremadOptions, resolved.settings, sizes=sizes), console)
 
     @command(prep, "rml", RmlSettings, slurm=PREP)
     def rml(resolved: Resolved[RmlSettings], console: Console) -> None:
@@ -161,7 +161,7 @@ def register(prep: typer.Typer) -> None:
         """
         from affectkit.prep.clips.rml import RmlOptions, prepare_rml
 
-        _run(prepare_rml, resolved.settings, _options(RmlOptions, resolved.settings), console)
+        _run(prepare_rml, resolved.settings, options_from(RmlOptions, resolved.settings), console)
 
     @command(prep, "emovoxceleb", EmoVoxCelebSettings, slurm=PREP)
     def emovoxceleb(resolved: Resolved[EmoVoxCelebSettings], console: Console) -> None:
@@ -174,7 +174,7 @@ def register(prep: typer.Typer) -> None:
         """
         from affectkit.prep.clips.emovoxceleb import EmoVoxCelebOptions, prepare_emovoxceleb
 
-        _run(prepare_emovoxceleb, resolved.settings, _options(EmoVoxCelebOptions, resolved.settings), console)
+        _run(prepare_emovoxceleb, resolved.settings, options_from(EmoVoxCelebOptions, resolved.settings), console)
 
     @command(prep, "av-features", FeatureSettings, slurm=PREP)
     def av_features(resolved: Resolved[FeatureSettings], console: Console) -> None:
@@ -187,7 +187,7 @@ def register(prep: typer.Typer) -> None:
         """
         from affectkit.prep.clips.precomputed_features import FeatureOptions, prepare_features
 
-        _run(prepare_features, resolved.settings, _options(FeatureOptions, resolved.settings), console)
+        _run(prepare_features, resolved.settings, options_from(FeatureOptions, resolved.settings), console)
 
 
 def _run(prepare: Callable[..., ClipReport], settings: ClipSettings, options: PrepareOptions, console: Console) -> None:
@@ -199,7 +199,7 @@ def _run(prepare: Callable[..., ClipReport], settings: ClipSettings, options: Pr
     render(report, settings.output, console)
 
 
-def _options(kind: type[Options], settings: ClipSettings, **parsed: Any) -> Options:
+def options_from(kind: type[Options], settings: Any, **parsed: Any) -> Options:
     """Give the settings that a preparation takes, those that are ``parsed`` in their parsed form."""
     names = [entry.name for entry in fields(kind) if entry.name not in parsed]
     return kind(**{name: getattr(settings, name) for name in names}, **parsed)

@@ -21,7 +21,7 @@ from affectkit.checkpoints.checkpoint import read_header
 from affectkit.config import resolve
 from affectkit.core.assets import BUILTIN_NETWORK, card_file, config_file, model_file
 from affectkit.errors import UsageError
-from affectkit.prep.images.schematic_face import PARAMETERS, draw_face, draw_look
+from affectkit.prep.images.schematic_face import PARAMETERS, draw_appearance, draw_face
 from affectkit.settings.training import TrainSettings
 
 EMOTIONS = ["neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt"]
@@ -42,7 +42,7 @@ def crops(tmp_path):
             folder.mkdir(parents=True)
             for number in range(6):
                 expression = np.random.default_rng([seed, number]).uniform(-1, 1, len(PARAMETERS)).clip(0)
-                face = draw_face(expression, draw_look(np.random.default_rng(seed)), size=64)
+                face = draw_face(expression, draw_appearance(np.random.default_rng(seed)), size=64)
                 Image.fromarray(face).save(folder / f"{number}.png")
     return tmp_path / "crops"
 

@@ -24,7 +24,7 @@ from affectkit.inference.annotated_images import SAVED
 from affectkit.inference.infer import infer
 from affectkit.inference.merge import merge
 from affectkit.inference.table_files import to_parquet
-from affectkit.prep.images.schematic_face import PARAMETERS, draw_face, draw_look
+from affectkit.prep.images.schematic_face import PARAMETERS, draw_appearance, draw_face
 from affectkit.settings.inference import InferSettings
 
 BOX = ["Face", "x", "y", "width", "height", "Detector Score"]
@@ -43,7 +43,7 @@ def images(tmp_path_factory):
     for name, places in SCENES.items():
         picture = np.full((300, 460, 3), 120, np.uint8)
         for seed, left, top, size in places:
-            face = draw_face(np.zeros(len(PARAMETERS)), draw_look(np.random.default_rng(seed)), size=size)
+            face = draw_face(np.zeros(len(PARAMETERS)), draw_appearance(np.random.default_rng(seed)), size=size)
             picture[top : top + size, left : left + size] = face
         (folder / name).parent.mkdir(exist_ok=True)
         Image.fromarray(picture).save(folder / name)

@@ -25,7 +25,7 @@ from affectkit.data.media.in_memory import pictures_of
 from affectkit.errors import AffectkitError, DataError, UsageError
 from affectkit.inference.infer import infer
 from affectkit.inference.table_files import Rows
-from affectkit.prep.images.schematic_face import PARAMETERS, draw_face, draw_look
+from affectkit.prep.images.schematic_face import PARAMETERS, draw_appearance, draw_face
 from affectkit.settings.inference import InferSettings
 
 README = Path(__file__).parent.parent.parent / "README.md"
@@ -38,7 +38,7 @@ def model():
 
 def face(number: int, height: int = 96, width: int = 96) -> np.ndarray:
     expression = np.random.default_rng(number).uniform(0, 1, len(PARAMETERS))
-    made = draw_face(expression, draw_look(np.random.default_rng(number)), size=max(height, width))
+    made = draw_face(expression, draw_appearance(np.random.default_rng(number)), size=max(height, width))
     return np.ascontiguousarray(made[:height, :width])
 
 

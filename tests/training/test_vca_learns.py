@@ -22,7 +22,7 @@ from affectkit.core.spec import InputSpec
 from affectkit.data.layouts.discovery import find
 from affectkit.data.loading.loaders import hold_images
 from affectkit.models import clip
-from affectkit.prep.images.schematic_dataset import prepare_schematic
+from affectkit.prep.images.schematic_dataset import SchematicOptions, prepare_schematic
 
 pytestmark = pytest.mark.slow
 
@@ -37,7 +37,7 @@ CONFIG = {
 def faces(tmp_path_factory) -> Path:
     """Schematic faces, and the weights of a CLIP tower that has learned to see them, as a file."""
     root = tmp_path_factory.mktemp("faces")
-    prepare_schematic(root / "data", train=1200, valid=160, test=200, size=48)
+    prepare_schematic(root / "data", SchematicOptions(train=1200, valid=160, test=200, size=48))
     (root / "face.json").write_text(json.dumps(CONFIG))
     tower = clip.build_tower(clip.choose(str(root / "face.json"), "random")).train()
     split = find(root / "data").splits["train"]

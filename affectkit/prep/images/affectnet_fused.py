@@ -5,12 +5,11 @@ from __future__ import annotations
 from pathlib import Path, PurePosixPath
 
 from affectkit.core.progress import Reporter, Silent
-from affectkit.core.shards import Shard
 from affectkit.data.layouts.affectnet_fused import CLASSES, FOLDERS, fits, notes_on, read_affectnet
 from affectkit.data.layouts.duplicates import COPY, contents_of, find_copies
 from affectkit.data.split import Split
 from affectkit.errors import DataError
-from affectkit.prep.images.output_folder import Output, PrepReport, with_copies
+from affectkit.prep.images.output_folder import ImageOptions, OutputFolder, PrepReport, with_copies
 
 RULE = "every image with an annotation; its 13 probabilities as annotated, as float32"
 
@@ -18,10 +17,8 @@ RULE = "every image with an annotation; its 13 probabilities as annotated, as fl
 def prepare_affectnet_fused(
     source: Path,
     output: Path,
+    options: ImageOptions | None = None,
     *,
-    link: str = "copy",
-    drop_copies: bool = False,
-    shard: Shard | None = None,
     reporter: Reporter | None = None,
 ) -> PrepReport:
     """Write AffectNetFused as train.csv and valid.csv (``filename`` and 13 shares) and images/<split>/NNN.jpg.
@@ -29,47 +26,33 @@ def prepare_affectnet_fused(
     Args:
         source: folder with train_set and val_set, or one of them.
         output: folder to write; absent, empty, or left by the same command.
-        link: "copy", or "hardlink" to save space (copies where links cannot be made).
-        drop_copies: leave images out of valid that are exact copies of images in train.
-        shard: write this share of the images and a part; ``merging.merge`` makes the tables of all parts.
+        options: how images get there; None: the defaults.
+        reporter: gets progress and notes.
 
     Raises:
         UsageError: ``output`` holds something else.
         DataError: ``source`` is not AffectNetFused, or annotations are malformed (listed).
     """
-    source, output, reporter = Path(source), Path(output), reporter or Silent()
-    if not source.is_dir():
-        raise DataError(f"source folder {source} does not exist.")
-    if not fits(source):
-        raise DataError(
-            f"{source} is not AffectNetFused: it needs {' or '.join(FOLDERS.values())} with images/ and annotations/.",
-            "Unpack the download and name the folder that holds them.",
-        )
+    source, output, reporter, options = Path(source), Path(output), reporter or Silent(), options or ImageOptions()
+    _check_source(source)
     splits, left_out = read_affectnet(source, reporter=reporter)
     identity = {
         "preparation": "affectnet-fused",
         "target": "distribution",
         **{name: split.fingerprint() for name, split in splits.items()},
     }
-    if drop_copies:
+    if options.drop_copies:
         identity["drop_copies"] = True
-    folder = Output(output, "prep affectnet-fused", identity, link=link, shard=shard)
+    folder = OutputFolder(output, "prep affectnet-fused", identity, link=options.link, shard=options.shard)
     if (done := folder.begin(reporter)) is not None:
         return folder.report(done)
     by_rule = {name: len(split) for name, split in splits.items()}
     copies = find_copies(contents_of(splits, reporter=reporter))
-    if drop_copies:
+    if options.drop_copies:
         for name, found in copies.items():
             splits[name] = splits[name].select(~found.any())
             left_out = {**left_out, name: {**left_out.get(name, {}), COPY: int(found.any().sum())}}
-    rows = {name: _rows(name, split) for name, split in splits.items()}
-    own = {name: folder.share(name, [row[0] for row in rows[name]]) for name in splits}
-    for name, split in splits.items():
-        items = ((rows[name][index][0], split.path(index)) for index in own[name])
-        folder.place_all(name, items, len(own[name]), reporter)
-    for name in splits:
-        folder.table(name, ["filename", *CLASSES], [rows[name][index] for index in own[name]])
-    notes = tuple(notes_on(left_out))
+    _write(folder, splits, reporter)
     report = PrepReport(
         preparation="affectnet-fused",
         output=output,
@@ -78,10 +61,32 @@ def prepare_affectnet_fused(
         by_rule=by_rule,
         dropped=left_out,
         images=sum(len(split) for split in splits.values()),
-        notes=notes,
+        notes=tuple(notes_on(left_out)),
     )
-    report = with_copies(report, copies, dropped=drop_copies)
+    report = with_copies(report, copies, dropped=options.drop_copies)
     return folder.end(report, about={"source": str(source.resolve()), "target": "distribution", "rule": RULE})
+
+
+def _check_source(source: Path) -> None:
+    """Raise a DataError where ``source`` is no folder of AffectNetFused."""
+    if not source.is_dir():
+        raise DataError(f"source folder {source} does not exist.")
+    if not fits(source):
+        raise DataError(
+            f"{source} is not AffectNetFused: it needs {' or '.join(FOLDERS.values())} with images/ and annotations/.",
+            "Unpack the download and name the folder that holds them.",
+        )
+
+
+def _write(folder: OutputFolder, splits: dict[str, Split], reporter: Reporter) -> None:
+    """Write the images of all splits, then the tables; of a shard, its share."""
+    rows = {name: _rows(name, split) for name, split in splits.items()}
+    own = {name: folder.share(name, [row[0] for row in rows[name]]) for name in splits}
+    for name, split in splits.items():
+        items = ((rows[name][index][0], split.path(index)) for index in own[name])
+        folder.place_all(name, items, len(own[name]), reporter)
+    for name in splits:
+        folder.table(name, ["filename", *CLASSES], [rows[name][index] for index in own[name]])
 
 
 def _rows(name: str, split: Split) -> list[list[str]]:

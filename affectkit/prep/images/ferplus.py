@@ -23,13 +23,12 @@ import numpy as np
 from affectkit.core.csv_tables import csv_reader
 from affectkit.core.files import sha256
 from affectkit.core.progress import Reporter, Silent
-from affectkit.core.shards import Shard
 from affectkit.core.table_errors import TableErrors
 from affectkit.core.text import some
 from affectkit.data.layouts.duplicates import COPY, Copies, contents_of_files, find_copies
 from affectkit.errors import DataError, UsageError
-from affectkit.prep.images.ferplus_pixels import PIXEL_COLUMNS, USAGES, check_order, differs, drawn
-from affectkit.prep.images.output_folder import Output, PrepReport, with_copies
+from affectkit.prep.images.ferplus_pixels import PIXEL_COLUMNS, USAGES, check_order, differs, draw_pixels
+from affectkit.prep.images.output_folder import ImageOptions, OutputFolder, PrepReport, with_copies
 
 EMOTIONS = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt")
 COLUMNS = (*EMOTIONS, "unknown", "NF")
@@ -97,12 +96,12 @@ def read_labels(path: Path) -> Labels:
 
 
 def clean(votes: np.ndarray) -> np.ndarray:
-    """``votes`` (N, 10) with single votes as zero."""
+    """Set single votes in ``votes`` (N, 10) to zero."""
     return np.where(votes == 1, 0, votes)
 
 
 def decide(votes: np.ndarray, target: str) -> tuple[np.ndarray, list[str]]:
-    """What the authors' rule makes of raw votes.
+    """Apply the authors' rule to raw votes.
 
     Args:
         votes: int (N, 10), as in the label file, in the order of ``COLUMNS``.
@@ -126,14 +125,48 @@ def decide(votes: np.ndarray, target: str) -> tuple[np.ndarray, list[str]]:
     return top, reasons.tolist()
 
 
+@dataclass(frozen=True, kw_only=True)
+class FerplusOptions(ImageOptions):
+    """Choose what is made of FER+.
+
+    Attributes:
+        target: "distribution" or "majority".
+    """
+
+    target: str = "distribution"
+
+
+@dataclass(frozen=True, eq=False)
+class Download:
+    """Hold what a folder has of FER+.
+
+    Attributes:
+        label_file: fer2013new.csv.
+        labels: its rows.
+        pixel_file: the table of FER-2013's pixels; None where there are image files.
+        contents: of a table of pixels, what stands for the pixels of each row.
+        images: image files by name; empty where there is a table of pixels.
+        note: how the table of pixels was chosen; empty where there was no choice.
+    """
+
+    label_file: Path
+    labels: Labels
+    pixel_file: Path | None
+    contents: list[bytes]
+    images: dict[str, Path]
+    note: str
+
+    def identity(self) -> dict[str, str]:
+        """Hash the label file and the images."""
+        images = sha256(self.pixel_file) if self.pixel_file else _images_hash(self.images)
+        return {"labels": sha256(self.label_file), "images": images}
+
+
 def prepare_ferplus(
     source: Path,
     output: Path,
+    options: FerplusOptions | None = None,
     *,
-    target: str = "distribution",
-    link: str = "copy",
-    drop_copies: bool = False,
-    shard: Shard | None = None,
     reporter: Reporter | None = None,
 ) -> PrepReport:
     """Write FER+ as train.csv, valid.csv, test.csv (as far as they have images) and images/<split>/fer#######.png.
@@ -145,18 +178,49 @@ def prepare_ferplus(
         source: folder with fer2013new.csv (in it or one level down) and FER-2013's images: fer2013.csv,
             icml_face_data.csv, another CSV file with the columns of these, or fer#######.png files.
         output: folder to write; absent, empty, or left by the same command.
-        target: "distribution" or "majority".
-        link: "copy", or "hardlink" to save space (copies where links cannot be made).
-        drop_copies: leave images out of valid and test that are exact copies of images in the splits before.
-        shard: write this share of the images and a part; ``merging.merge`` makes the tables of all parts.
+        options: what is made; None: the defaults.
+        reporter: gets progress and notes.
 
     Raises:
         UsageError: the options are wrong or ``output`` holds something else.
         DataError: the label file or the images are missing or not FER+'s.
     """
-    source, output, reporter = Path(source), Path(output), reporter or Silent()
+    source, output, reporter, options = Path(source), Path(output), reporter or Silent(), options or FerplusOptions()
+    target = options.target
     if target not in RULES:
         raise UsageError(f"target must be one of {', '.join(RULES)}, got {target!r}.")
+    download = find_download(source, output)
+    labels, pixel_file = download.labels, download.pixel_file
+    identity = {"preparation": "ferplus", "target": target, **download.identity()}
+    if options.drop_copies:
+        identity["drop_copies"] = True
+    folder = OutputFolder(output, "prep ferplus", identity, link=options.link, shard=options.shard)
+    if (done := folder.begin(reporter)) is not None:
+        return folder.report(done)
+    top, reasons = _select(labels, target, None if pixel_file else download.images)
+    contents = download.contents or download.images
+    copies = _copies(labels, reasons, contents, drop=options.drop_copies, reporter=reporter)
+    kept = [row for row, reason in enumerate(reasons) if not reason]
+    if not kept:
+        raise DataError(f"no row of {download.label_file} has an image in {source}.")
+    tops = top if target == "majority" else None
+    _write(folder, labels, kept, tops=tops, images=pixel_file or download.images, reporter=reporter)
+    report = with_copies(_report(folder, labels, target, top, reasons), copies, dropped=options.drop_copies)
+    if download.note:
+        report = replace(report, notes=(*report.notes, download.note))
+    about = {"source": str(source.resolve()), "target": target, "rule": RULES[target]}
+    about["label_file"] = download.label_file.name
+    if pixel_file:
+        about["pixel_file"] = pixel_file.name
+    return folder.end(report, about=about)
+
+
+def find_download(source: Path, output: Path) -> Download:
+    """Find labels and images of FER+ in ``source``, or one level down; what lies in ``output`` does not count.
+
+    Raises:
+        DataError: one of them is missing, or not FER+'s.
+    """
     if not source.is_dir():
         raise DataError(f"source folder {source} does not exist.")
     label_file = _find(source, LABEL_FILE, output)
@@ -171,35 +235,12 @@ def prepare_ferplus(
             f"{', '.join(PIXEL_COLUMNS)}, and no fer#######.png files.",
             "Put one of the two files of FER-2013 there, or unpack the images.",
         )
-    pixels = check_order(pixel_file, labels.splits) if pixel_file else []
-    identity = {
-        "preparation": "ferplus",
-        "target": target,
-        "labels": sha256(label_file),
-        "images": sha256(pixel_file) if pixel_file else _images_hash(images),
-        **({"drop_copies": True} if drop_copies else {}),
-    }
-    folder = Output(output, "prep ferplus", identity, link=link, shard=shard)
-    if (done := folder.begin(reporter)) is not None:
-        return folder.report(done)
-    top, reasons = _select(labels, target, None if pixel_file else images)
-    copies = _copies(labels, reasons, pixels or images, drop=drop_copies, reporter=reporter)
-    kept = [row for row, reason in enumerate(reasons) if not reason]
-    if not kept:
-        raise DataError(f"no row of {label_file} has an image in {source}.")
-    tops = top if target == "majority" else None
-    _write(folder, labels, kept, tops=tops, pictures=pixel_file or images, reporter=reporter)
-    report = with_copies(_report(folder, labels, target, top, reasons), copies, dropped=drop_copies)
-    if note:
-        report = replace(report, notes=(*report.notes, note))
-    about = {"source": str(source.resolve()), "target": target, "rule": RULES[target], "label_file": label_file.name}
-    if pixel_file:
-        about["pixel_file"] = pixel_file.name
-    return folder.end(report, about=about)
+    contents = check_order(pixel_file, labels.splits) if pixel_file else []
+    return Download(label_file, labels, pixel_file, contents, images, note)
 
 
 def _select(labels: Labels, target: str, images: dict[str, Path] | None) -> tuple[np.ndarray, list[str]]:
-    """Top classes, and for each row "" or why it is dropped: unnamed, by rule, repeated, image missing."""
+    """Choose top classes, and for each row "" or why it is dropped: unnamed, by rule, repeated, image missing."""
     top, reasons = decide(labels.votes, target)
     first: dict[tuple[str, str], int] = {}
     for row, (split, name) in enumerate(zip(labels.splits, labels.names, strict=True)):
@@ -217,22 +258,22 @@ def _select(labels: Labels, target: str, images: dict[str, Path] | None) -> tupl
 
 
 def _copies(
-    labels: Labels, reasons: list[str], pictures: list[bytes] | dict[str, Path], *, drop: bool, reporter: Reporter
+    labels: Labels, reasons: list[str], images: list[bytes] | dict[str, Path], *, drop: bool, reporter: Reporter
 ) -> dict[str, Copies]:
-    """The exact copies across splits among the kept rows; with ``drop`` they get a reason.
+    """Find the exact copies across splits among the kept rows; with ``drop`` they get a reason.
 
     Args:
-        pictures: image files by name, whose bytes count, or what stands for the pixels of each row.
+        images: image files by name, whose bytes count, or what stands for the pixels of each row.
     """
     rows: dict[str, list[int]] = {}
     for row, reason in enumerate(reasons):
         if not reason:
             rows.setdefault(labels.splits[row], []).append(row)
-    if isinstance(pictures, dict):
-        files = {split: [pictures[labels.names[row]] for row in own] for split, own in rows.items()}
+    if isinstance(images, dict):
+        files = {split: [images[labels.names[row]] for row in own] for split, own in rows.items()}
         found = find_copies(contents_of_files(files, reporter=reporter))
     else:
-        found = find_copies({split: [pictures[row] for row in own] for split, own in rows.items()})
+        found = find_copies({split: [images[row] for row in own] for split, own in rows.items()})
     if drop:
         for split, copies in found.items():
             for place in np.flatnonzero(copies.any()):
@@ -241,15 +282,24 @@ def _copies(
 
 
 def _write(
-    folder: Output,
+    folder: OutputFolder,
     labels: Labels,
     kept: Sequence[int],
     *,
     tops: np.ndarray | None,
-    pictures: Path | dict[str, Path],
+    images: Path | dict[str, Path],
     reporter: Reporter,
 ) -> None:
-    """Images of all splits, then the tables; with a label column where ``tops`` are given. Of a shard, its share."""
+    """Write the images of all splits, then the tables; of a shard, its share.
+
+    Args:
+        folder: the output.
+        labels: of all rows.
+        kept: the rows that are written.
+        tops: the top class of each row, for a column label; None: no such column.
+        images: the table of pixels, or image files by name.
+        reporter: gets progress.
+    """
     cleaned = clean(labels.votes)[:, : len(EMOTIONS)].tolist()
     by_split = {split: [row for row in kept if labels.splits[row] == split] for split in USAGES.values()}
     own = {}
@@ -257,10 +307,10 @@ def _write(
         if rows:
             own[split] = [rows[index] for index in folder.share(split, [_file(labels, row) for row in rows])]
     for split, rows in own.items():
-        if isinstance(pictures, dict):
-            items: Iterator[tuple[str, Any]] = ((_file(labels, row), pictures[labels.names[row]]) for row in rows)
+        if isinstance(images, dict):
+            items: Iterator[tuple[str, Any]] = ((_file(labels, row), images[labels.names[row]]) for row in rows)
         else:
-            items = ((_file(labels, row), data) for row, data in drawn(pictures, set(rows)))
+            items = ((_file(labels, row), data) for row, data in draw_pixels(images, set(rows)))
         folder.place_all(split, items, len(rows), reporter)
     header = ["filename", *([] if tops is None else ["label"]), *EMOTIONS]
     for split, rows in own.items():
@@ -272,11 +322,11 @@ def _write(
 
 
 def _file(labels: Labels, row: int) -> str:
-    """Where the image of a row goes, relative to the folder."""
+    """Give the place of the image of a row, relative to the folder."""
     return f"images/{labels.splits[row]}/{labels.names[row]}"
 
 
-def _report(folder: Output, labels: Labels, target: str, top: np.ndarray, reasons: list[str]) -> PrepReport:
+def _report(folder: OutputFolder, labels: Labels, target: str, top: np.ndarray, reasons: list[str]) -> PrepReport:
     splits = [split for split in USAGES.values() if split in set(labels.splits)]
     rows = {split: [row for row, name in enumerate(labels.splits) if name == split] for split in splits}
     kept, dropped, by_rule = {}, {}, {}
@@ -308,8 +358,8 @@ def _find_pixels(source: Path, output: Path, splits: Sequence[str]) -> tuple[Pat
     the other one differs from ``splits``, those of the label file's rows, or guessed."""
     named = [path for path in (_find(source, name, output) for name in PIXEL_FILES) if path]
     if named:
-        told = [f"{path.name}{f', and {why}' if (why := differs(path, splits)) else ''}" for path in named[1:]]
-        return named[0], f"{named[0].name} was read, not {'; '.join(told)}" if told else ""
+        others = [f"{path.name}{f', and {why}' if (why := differs(path, splits)) else ''}" for path in named[1:]]
+        return named[0], f"{named[0].name} was read, not {'; '.join(others)}" if others else ""
     places = [
         path for path in sorted([*source.glob("*.csv"), *source.glob("*/*.csv")]) if not _same(path.parent, output)
     ]
@@ -330,7 +380,7 @@ def _header(path: Path) -> list[str]:
 
 
 def _find(source: Path, name: str, output: Path) -> Path | None:
-    """``name`` in ``source``, or in one of its folders (not the output)."""
+    """Find ``name`` in ``source``, or in one of its folders (not the output)."""
     if (source / name).is_file():
         return source / name
     below = [path for path in sorted(source.glob(f"*/{name}")) if path.is_file() and not _same(path.parent, output)]
@@ -344,7 +394,7 @@ def _same(one: Path, other: Path) -> bool:
 
 
 def _find_images(source: Path, output: Path) -> dict[str, Path]:
-    """Images by name, from any folder below ``source`` (not the output); copies of one image must be equal."""
+    """Find images by name, in any folder below ``source`` (not the output); copies of one image must be equal."""
     found: dict[str, Path] = {}
     differ = []
     for folder, folders, files in os.walk(source):
@@ -364,7 +414,7 @@ def _find_images(source: Path, output: Path) -> dict[str, Path]:
 
 
 def _images_hash(images: dict[str, Path]) -> str:
-    """A hash over names and sizes: what was prepared from fewer images is not taken for finished later on."""
+    """Hash names and sizes: what was prepared from fewer images is not taken for finished later on."""
     digest = hashlib.sha256()
     for name in sorted(images):
         digest.update(f"{name} {images[name].stat().st_size}\n".encode())

@@ -66,8 +66,8 @@ def differs(path: Path, splits: Sequence[str]) -> str:
     return f"its usage differs from the label file's in {wrong:,} rows" if wrong else ""
 
 
-def drawn(path: Path, rows: set[int]) -> Iterator[tuple[int, bytes]]:
-    """(row, PNG bytes) of the given rows of a table of pixels."""
+def draw_pixels(path: Path, rows: set[int]) -> Iterator[tuple[int, bytes]]:
+    """Give (row, PNG bytes) of the given rows of a table of pixels."""
     for row, (line, _, text) in enumerate(pixel_rows(path)):
         if row not in rows:
             continue

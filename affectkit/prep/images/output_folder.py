@@ -45,9 +45,24 @@ LINKS = ("copy", "hardlink")
 _STEP = 500
 
 
+@dataclass(frozen=True, kw_only=True)
+class ImageOptions:
+    """Choose how images are prepared, whatever the dataset.
+
+    Attributes:
+        link: "copy", or "hardlink" to save space (copies where links cannot be made).
+        drop_copies: leave images out of valid and test that are exact copies of images in the splits before.
+        shard: write this share of the images and a part; ``merge.merge`` makes the tables of all parts.
+    """
+
+    link: str = "copy"
+    drop_copies: bool = False
+    shard: Shard | None = None
+
+
 @dataclass(frozen=True)
 class PrepReport:
-    """What a preparation did.
+    """Report what a preparation did.
 
     Attributes:
         preparation: its name ("ferplus").
@@ -90,7 +105,7 @@ def with_copies(report: PrepReport, copies: Mapping[str, Copies], *, dropped: bo
 
 
 @dataclass
-class Output:
+class OutputFolder:
     """An output folder in the making.
 
     Attributes:

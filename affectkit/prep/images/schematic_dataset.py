@@ -6,10 +6,11 @@ The generative model, image by image:
    ``(1 - s) * PROTOTYPES[a] + s * PROTOTYPES[b] + noise``, clipped to their ranges. The prototypes are ours, after the
    action units that Ekman and Friesen (Facial Action Coding System, 1978) find in each emotion.
 2. Distribution. ``softmax(-d^2 / TEMPERATURE)`` with d the distances of the drawn parameters to the prototypes: it
-   follows from the picture's parameters exactly, noise and clipping included.
+   follows from the image's parameters exactly, noise and clipping included.
 3. Votes. Ten raters vote, each drawn from that distribution.
 4. Valence and arousal. The distribution's mean of ``CIRCUMPLEX``, places on the circle of affect (Russell 1980).
-5. Look. Head, skin, hair, pose, light and line width are drawn independently of all that: see ``faces.Look``.
+5. Appearance. Head, skin, hair, pose, light and line width are drawn independently of all that: see
+   ``schematic_face.FaceAppearance``.
 
 Everything is addressed by (seed, split, index), so a face does not depend on how many others are drawn.
 """
@@ -29,8 +30,8 @@ from affectkit.core.progress import Reporter, Silent
 from affectkit.core.randomness import numpy_generator
 from affectkit.core.shards import Shard
 from affectkit.errors import UsageError
-from affectkit.prep.images.output_folder import Output
-from affectkit.prep.images.schematic_face import PARAMETERS, Look, draw_face, draw_look
+from affectkit.prep.images.output_folder import OutputFolder
+from affectkit.prep.images.schematic_face import PARAMETERS, FaceAppearance, draw_appearance, draw_face
 
 CLASSES = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt")
 RATERS = 10
@@ -90,14 +91,14 @@ are not among his words and are put between their neighbours."""
 
 @dataclass(frozen=True, eq=False)
 class Face:
-    """One face before it is drawn.
+    """Describe one face before it is drawn.
 
     Attributes:
-        parameters: (10,) in the order of ``faces.PARAMETERS``.
+        parameters: (10,) in the order of ``schematic_face.PARAMETERS``.
         distribution: (8,) over ``CLASSES``, sums to 1.
         votes: (8,) int64, sums to ``RATERS``.
         valence, arousal: in [-1, 1].
-        look: what tells nothing about the emotion.
+        appearance: what says nothing about the emotion.
     """
 
     parameters: NDArray[np.float64]
@@ -105,11 +106,11 @@ class Face:
     votes: NDArray[np.int64]
     valence: float
     arousal: float
-    look: Look
+    appearance: FaceAppearance
 
 
 def emotion_distribution(parameters: ArrayLike) -> NDArray[np.float64]:
-    """Distributions (..., 8) over ``CLASSES`` of expression parameters (..., 10): softmax(-d^2 / TEMPERATURE)."""
+    """Compute softmax(-d^2 / TEMPERATURE), (..., 8) over ``CLASSES``, of expression parameters (..., 10)."""
     points = np.asarray(parameters, dtype=np.float64)
     logits = -np.square(points[..., None, :] - PROTOTYPES).sum(-1) / TEMPERATURE
     weights = np.exp(logits - logits.max(-1, keepdims=True))
@@ -117,7 +118,7 @@ def emotion_distribution(parameters: ArrayLike) -> NDArray[np.float64]:
 
 
 def describe(seed: int, split: str, index: int) -> Face:
-    """The face at an address. Of any eight in a row from a multiple of eight, each emotion leads one.
+    """Give the face at an address. Of any eight in a row from a multiple of eight, each emotion leads one.
 
     >>> int(describe(0, "train", 3).votes.sum())
     10
@@ -132,19 +133,35 @@ def describe(seed: int, split: str, index: int) -> Face:
     parameters = np.clip((1 - share) * PROTOTYPES[first] + share * PROTOTYPES[second] + noise, low, high)
     distribution = emotion_distribution(parameters)
     valence, arousal = (float(value) for value in distribution @ CIRCUMPLEX)
-    return Face(parameters, distribution, rng.multinomial(RATERS, distribution), valence, arousal, draw_look(rng))
+    return Face(parameters, distribution, rng.multinomial(RATERS, distribution), valence, arousal, draw_appearance(rng))
+
+
+@dataclass(frozen=True, kw_only=True)
+class SchematicOptions:
+    """Choose which faces are drawn.
+
+    Attributes:
+        train, valid, test: number of faces, at least 1 each.
+        size: height and width in pixels, 16 to 2048.
+        seed: at least 0; everything random follows from it.
+        shard: draw this share of the faces and write a part; ``merge.merge`` makes the tables of all parts.
+    """
+
+    train: int = 800
+    valid: int = 160
+    test: int = 160
+    size: int = 64
+    seed: int = 0
+    shard: Shard | None = None
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Faces by split."""
+        return {"train": self.train, "valid": self.valid, "test": self.test}
 
 
 def prepare_schematic(
-    output: Path,
-    *,
-    train: int = 800,
-    valid: int = 160,
-    test: int = 160,
-    size: int = 64,
-    seed: int = 0,
-    shard: Shard | None = None,
-    reporter: Reporter | None = None,
+    output: Path, options: SchematicOptions | None = None, *, reporter: Reporter | None = None
 ) -> dict[str, Any]:
     """Draw a dataset of schematic faces into ``output``.
 
@@ -153,28 +170,25 @@ def prepare_schematic(
     ``manifest.json`` with the settings. What was interrupted is finished by the same call, with the same bytes.
 
     Args:
-        output: folder, missing or empty, or one that an earlier call with the same settings wrote.
-        train, valid, test: number of faces, at least 1 each.
-        size: height and width in pixels, 16 to 2048.
-        seed: at least 0; everything random follows from it.
-        shard: draw this share of the faces and write a part; ``merging.merge`` makes the tables of all parts.
+        output: folder, missing or empty, or one that an earlier call with the same options wrote.
+        options: which faces; None: the defaults.
+        reporter: gets progress and notes.
 
     Returns:
         the manifest, with ``"already_done"`` True where nothing had to be done, and ``"shard"`` where a share alone
         was to be drawn.
 
     Raises:
-        UsageError: a setting is out of range, or ``output`` is a file or holds something else.
+        UsageError: an option is out of range, or ``output`` is a file or holds something else.
     """
-    reporter = reporter or Silent()
-    counts = {"train": train, "valid": valid, "test": test}
-    settings = {**counts, "size": size, "seed": seed, "version": VERSION}
+    reporter, options = reporter or Silent(), options or SchematicOptions()
+    settings = {**options.counts, "size": options.size, "seed": options.seed, "version": VERSION}
     _check_settings(settings)
-    files = {f"images/{split}": count for split, count in counts.items()} | {"photos": PHOTOS}
-    folder = Output(Path(output), "prep schematic", settings, shard=shard, key="settings", counts=files)
+    files = {f"images/{split}": count for split, count in options.counts.items()} | {"photos": PHOTOS}
+    folder = OutputFolder(Path(output), "prep schematic", settings, shard=options.shard, key="settings", counts=files)
     if (done := folder.begin(reporter)) is not None:
         return {"already_done": True, **done}
-    _draw(folder, counts, size=size, seed=seed, reporter=reporter)
+    _draw(folder, options.counts, size=options.size, seed=options.seed, reporter=reporter)
     manifest = {
         "dataset": "schematic",
         "settings": settings,
@@ -188,11 +202,11 @@ def prepare_schematic(
         "circumplex": CIRCUMPLEX.tolist(),
     }
     folder.finish(manifest, inner=("photos",))
-    return {"already_done": False, **manifest, **({"shard": str(shard)} if shard else {})}
+    return {"already_done": False, **manifest, **({"shard": str(options.shard)} if options.shard else {})}
 
 
-def _draw(folder: Output, counts: dict[str, int], *, size: int, seed: int, reporter: Reporter) -> None:
-    """Images and tables of all splits, and the photos, which a part alone lists."""
+def _draw(folder: OutputFolder, counts: dict[str, int], *, size: int, seed: int, reporter: Reporter) -> None:
+    """Draw images and write tables of all splits, and the photos, which a part alone lists."""
     names = {
         split: [f"images/{split}/face{index:05d}.png" for index in range(count)] for split, count in counts.items()
     }
@@ -216,7 +230,7 @@ def _draw(folder: Output, counts: dict[str, int], *, size: int, seed: int, repor
 
 def _png(face: Face, size: int) -> bytes:
     stream = io.BytesIO()
-    Image.fromarray(draw_face(face.parameters, face.look, size=size)).save(stream, format="PNG")
+    Image.fromarray(draw_face(face.parameters, face.appearance, size=size)).save(stream, format="PNG")
     return stream.getvalue()
 
 

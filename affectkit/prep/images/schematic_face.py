@@ -1,4 +1,4 @@
-"""One schematic face: ten expression parameters and an independent look, drawn as an antialiased picture."""
+"""One schematic face: ten expression parameters and an independent appearance, drawn as an antialiased image."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ WHITE = (255, 253, 250)
 
 
 @dataclass(frozen=True)
-class Look:
-    """Everything about a face that tells nothing about its expression.
+class FaceAppearance:
+    """Describe everything about a face that says nothing about its expression.
 
     Attributes:
         skin, hair, iris, shirt: RGB colours in [0, 255]. background: upper and lower RGB colour.
@@ -71,12 +71,12 @@ class Look:
     part: int
 
 
-def draw_look(rng: np.random.Generator) -> Look:
-    """A look drawn at random, independent of any expression."""
+def draw_appearance(rng: np.random.Generator) -> FaceAppearance:
+    """Draw an appearance at random, independent of any expression."""
     tone = rng.uniform(0, len(SKINS) - 1)
     hue = rng.random()
     light = _hsv(hue, rng.uniform(0.06, 0.22), rng.uniform(0.93, 1.0))
-    return Look(
+    return FaceAppearance(
         skin=_mix(SKINS[int(tone)], SKINS[int(tone) + 1], tone % 1),
         hair=HAIRS[rng.integers(len(HAIRS))],
         iris=_hsv(*((0.08, 0.6, 0.38), (0.57, 0.55, 0.62), (0.33, 0.4, 0.45))[rng.integers(3)]),
@@ -97,69 +97,69 @@ def draw_look(rng: np.random.Generator) -> Look:
     )
 
 
-def draw_face(expression: Sequence[float] | Points, look: Look, *, size: int) -> NDArray[np.uint8]:
-    """The picture of a face.
+def draw_face(expression: Sequence[float] | Points, appearance: FaceAppearance, *, size: int) -> NDArray[np.uint8]:
+    """Draw a face.
 
     Args:
         expression: the values of ``PARAMETERS`` in their order.
-        look: everything else.
+        appearance: everything else.
         size: height and width in pixels.
 
     Returns:
         uint8 (size, size, 3), RGB. The same bytes for the same arguments.
     """
     e = dict(zip(PARAMETERS, map(float, expression), strict=True))
-    pen = _Pen(look, size)
-    _draw_body(pen, look)
-    _draw_head(pen, look, e)
+    pen = _Pen(appearance, size)
+    _draw_body(pen, appearance)
+    _draw_head(pen, appearance, e)
     for side in (-1, 1):
-        _draw_eye(pen, look, e, side)
-    _draw_nose(pen, look, e)
-    _draw_mouth(pen, look, e)
-    _draw_hair(pen, look)
+        _draw_eye(pen, appearance, e, side)
+    _draw_nose(pen, appearance, e)
+    _draw_mouth(pen, appearance, e)
+    _draw_hair(pen, appearance)
     for side in (-1, 1):
-        _draw_brow(pen, look, e, side)
-    if look.glasses:
+        _draw_brow(pen, appearance, e, side)
+    if appearance.glasses:
         _draw_glasses(pen)
-    return pen.picture()
+    return pen.image()
 
 
 class _Pen:
     """A canvas of several times the final size, drawn on in face coordinates.
 
-    The origin is the middle of the face, x to the right and y down; the picture spans about [-1, 1] each way.
+    The origin is the middle of the face, x to the right and y down; the image spans about [-1, 1] each way.
     """
 
     BITS = 4  # fractional bits of cv2's coordinates
 
-    def __init__(self, look: Look, size: int) -> None:
+    def __init__(self, appearance: FaceAppearance, size: int) -> None:
         self.size = size
         self.side = size * (4 if size <= 256 else 2)
-        self.unit = self.side / 2 * look.scale
-        self.look = look
-        turn = np.deg2rad(look.angle)
+        self.unit = self.side / 2 * appearance.scale
+        self.appearance = appearance
+        turn = np.deg2rad(appearance.angle)
         self.matrix = self.unit * np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
-        self.origin = self.side / 2 * (1 + np.array(look.shift) + (0, 0.06))
-        top, bottom = (np.array(colour) for colour in look.background)
+        self.origin = self.side / 2 * (1 + np.array(appearance.shift) + (0, 0.06))
+        top, bottom = (np.array(colour) for colour in appearance.background)
         rows = np.linspace(0, 1, self.side)[:, None]
         column = np.rint(top * (1 - rows) + bottom * rows).astype(np.uint8)
         self.canvas = np.repeat(column[:, None, :], self.side, axis=1)
 
-    def picture(self) -> NDArray[np.uint8]:
-        """The canvas at its final size."""
+    def image(self) -> NDArray[np.uint8]:
+        """Give the canvas at its final size."""
         return cv2.resize(self.canvas, (self.size, self.size), interpolation=cv2.INTER_AREA)
 
     def fill(self, points: Points, colour: Colour) -> None:
-        """A filled polygon, points (N, 2)."""
+        """Draw a filled polygon, points (N, 2)."""
         cv2.fillPoly(self.canvas, [self._pixels(points)], _bytes(colour), cv2.LINE_8, self.BITS)
 
     def line(self, points: Points, colour: Colour, width: float) -> None:
-        """An open line of ``width`` in face units (times the look's own line width), with round ends."""
-        thickness = max(1, round(width * self.unit * self.look.line))
+        """Draw an open line of ``width`` in face units (times the appearance's own line width), with round ends."""
+        thickness = max(1, round(width * self.unit * self.appearance.line))
         cv2.polylines(self.canvas, [self._pixels(points)], False, _bytes(colour), thickness, cv2.LINE_8, self.BITS)
 
     def blend(self, points: Points, colour: Colour, share: float) -> None:
-        """A filled polygon that lets what is below shine through."""
+        """Draw a filled polygon that lets what is below shine through."""
         before = self.canvas.copy()
         self.fill(points, colour)
         cv2.addWeighted(self.canvas, share, before, 1 - share, 0, dst=self.canvas)
@@ -174,33 +174,33 @@ class _Pen:
         return np.rint((points @ self.matrix.T + self.origin) * (1 << self.BITS)).astype(np.int32)
 
 
-def _draw_body(pen: _Pen, look: Look) -> None:
-    if look.haircut == "long":
-        pen.fill(_ellipse(0, 0.12, 0.70 * look.width, 0.82, power=2.6), _shade(look.hair, 0.88))
-    if look.haircut == "bun":
-        pen.fill(_ellipse(0, -0.80 * look.height, 0.23, 0.20), _shade(look.hair, 0.92))
-    pen.fill(_ellipse(0, 1.30, 0.80, 0.52, power=2.6), look.shirt)
-    pen.fill(_ellipse(0, 0.80, 0.27, 0.12), _shade(look.shirt, 0.85))
-    pen.fill(_ellipse(0, 0.66, 0.20, 0.24, power=3), _shade(look.skin, 0.82))
+def _draw_body(pen: _Pen, appearance: FaceAppearance) -> None:
+    if appearance.haircut == "long":
+        pen.fill(_ellipse(0, 0.12, 0.70 * appearance.width, 0.82, power=2.6), _shade(appearance.hair, 0.88))
+    if appearance.haircut == "bun":
+        pen.fill(_ellipse(0, -0.80 * appearance.height, 0.23, 0.20), _shade(appearance.hair, 0.92))
+    pen.fill(_ellipse(0, 1.30, 0.80, 0.52, power=2.6), appearance.shirt)
+    pen.fill(_ellipse(0, 0.80, 0.27, 0.12), _shade(appearance.shirt, 0.85))
+    pen.fill(_ellipse(0, 0.66, 0.20, 0.24, power=3), _shade(appearance.skin, 0.82))
 
 
-def _draw_head(pen: _Pen, look: Look, e: dict[str, float]) -> None:
+def _draw_head(pen: _Pen, appearance: FaceAppearance, e: dict[str, float]) -> None:
     for side in (-1, 1):
-        pen.fill(_ellipse(side * 0.60 * look.width, 0.06, 0.10, 0.14), _shade(look.skin, 0.93))
-        pen.fill(_ellipse(side * 0.61 * look.width, 0.06, 0.05, 0.08), _shade(look.skin, 0.80))
-    head = _ellipse(0, 0, 0.60 * look.width, 0.68 * look.height, power=2.35)
+        pen.fill(_ellipse(side * 0.60 * appearance.width, 0.06, 0.10, 0.14), _shade(appearance.skin, 0.93))
+        pen.fill(_ellipse(side * 0.61 * appearance.width, 0.06, 0.05, 0.08), _shade(appearance.skin, 0.80))
+    head = _ellipse(0, 0, 0.60 * appearance.width, 0.68 * appearance.height, power=2.35)
     low = head[:, 1] > 0
-    head[low, 0] *= 1 - (1 - look.jaw) * (head[low, 1] / 0.68) ** 2
+    head[low, 0] *= 1 - (1 - appearance.jaw) * (head[low, 1] / 0.68) ** 2
     head[low, 1] *= 1 + 0.09 * e["mouth_open"]  # the jaw goes down with the lower lip
-    pen.fill(head, look.skin)
+    pen.fill(head, appearance.skin)
     for side in (-1, 1):
         blush = _ellipse(side * 0.36, 0.22 - 0.05 * e["cheek_raise"], 0.12, 0.085)
         pen.blend(blush, (244, 112, 108), 0.30)
 
 
-def _draw_eye(pen: _Pen, look: Look, e: dict[str, float], side: int) -> None:
+def _draw_eye(pen: _Pen, appearance: FaceAppearance, e: dict[str, float], side: int) -> None:
     x, y = side * 0.255, -0.06
-    opening = e["eye_open"] - 0.25 * e["smirk"] * (side != look.side)
+    opening = e["eye_open"] - 0.25 * e["smirk"] * (side != appearance.side)
     half = 0.148
     upper = 0.118 * (1 + 0.55 * opening) if opening > 0 else 0.118 * (1 + 0.80 * opening)
     lower = 0.092 * (1 + 0.30 * opening) - 0.150 * e["cheek_raise"] - 0.03 * e["nose_wrinkle"]
@@ -215,39 +215,39 @@ def _draw_eye(pen: _Pen, look: Look, e: dict[str, float], side: int) -> None:
 
     before = pen.canvas.copy()
     pen.fill(outline, WHITE)
-    centre = (x + 0.028 * look.gaze[0], y - 0.012 + 0.02 * look.gaze[1])
+    centre = (x + 0.028 * appearance.gaze[0], y - 0.012 + 0.02 * appearance.gaze[1])
     radius = 0.090 - 0.010 * max(opening, 0)  # white all around makes wide eyes
-    pen.fill(_ellipse(*centre, radius, radius), look.iris)
+    pen.fill(_ellipse(*centre, radius, radius), appearance.iris)
     pen.fill(_ellipse(*centre, 0.55 * radius, 0.55 * radius), (24, 18, 22))
     pen.fill(_ellipse(centre[0] + 0.03, centre[1] - 0.032, 0.024, 0.024), WHITE)
     pen.keep_inside(before, outline)
     pen.line(lid, INK, 0.034)
-    pen.line(under, _shade(look.skin, 0.62), 0.014 + 0.012 * e["cheek_raise"])
+    pen.line(under, _shade(appearance.skin, 0.62), 0.014 + 0.012 * e["cheek_raise"])
 
 
-def _draw_brow(pen: _Pen, look: Look, e: dict[str, float], side: int) -> None:
+def _draw_brow(pen: _Pen, appearance: FaceAppearance, e: dict[str, float], side: int) -> None:
     tilt = e["brow_tilt"]
-    raised = e["brow_raise"] + 0.7 * e["smirk"] * (side == look.side)
+    raised = e["brow_raise"] + 0.7 * e["smirk"] * (side == appearance.side)
     s = np.linspace(-1, 1, 15)  # from the outer end to the inner one
     x = 0.255 + 0.012 * max(-tilt, 0) * -1 - 0.165 * s - 0.022 * max(-tilt, 0) * (s + 1) / 2
     y = -0.300 - 0.080 * raised - (tilt + 0.12) * (0.085 * s + 0.01) - (0.030 + 0.028 * max(raised, 0)) * (1 - s**2)
-    thick = 0.030 * look.line**0.5 * (0.55 + 0.45 * (s + 1) / 2)
+    thick = 0.030 * appearance.line**0.5 * (0.55 + 0.45 * (s + 1) / 2)
     upper, lower = np.stack([side * x, y - thick], 1), np.stack([side * x, y + thick], 1)
-    colour = _mix(look.hair, INK, 0.45)
+    colour = _mix(appearance.hair, INK, 0.45)
     pen.fill(np.concatenate([upper, lower[::-1]]), colour)
     pen.fill(_ellipse(side * x[-1], y[-1], thick[-1], thick[-1]), colour)
     pen.fill(_ellipse(side * x[0], y[0], thick[0], thick[0]), colour)
 
 
-def _draw_nose(pen: _Pen, look: Look, e: dict[str, float]) -> None:
+def _draw_nose(pen: _Pen, appearance: FaceAppearance, e: dict[str, float]) -> None:
     wrinkle = e["nose_wrinkle"]
-    colour = _shade(look.skin, 0.68)
+    colour = _shade(appearance.skin, 0.68)
     t = np.linspace(0.1, np.pi - 0.1, 13)
     nose = np.stack([(0.070 + 0.025 * wrinkle) * np.cos(t), 0.115 - 0.035 * wrinkle + 0.045 * np.sin(t)], 1)
     pen.line(nose, colour, 0.026)
     if wrinkle < 0.12:
         return
-    fold = _mix(look.skin, _shade(look.skin, 0.52), wrinkle)
+    fold = _mix(appearance.skin, _shade(appearance.skin, 0.52), wrinkle)
     for side in (-1, 1):
         for row in range(2):
             y = -0.085 + 0.075 * row
@@ -258,7 +258,7 @@ def _draw_nose(pen: _Pen, look: Look, e: dict[str, float]) -> None:
     pen.line(np.array([[-0.03, -0.13], [0.03, -0.13]]), fold, 0.020)
 
 
-def _draw_mouth(pen: _Pen, look: Look, e: dict[str, float]) -> None:
+def _draw_mouth(pen: _Pen, appearance: FaceAppearance, e: dict[str, float]) -> None:
     tension, opened, wrinkle, smirk = e["lip_tension"], e["mouth_open"], e["nose_wrinkle"], e["smirk"]
     half = 0.205 * (1 + 0.42 * e["mouth_width"]) - 0.03 * smirk
     s = np.sin(np.linspace(-np.pi / 2, np.pi / 2, 41))
@@ -266,9 +266,9 @@ def _draw_mouth(pen: _Pen, look: Look, e: dict[str, float]) -> None:
     profile = (1 - np.abs(s) ** (2 + 7 * tension)) ** (1 - 0.5 * max(-e["mouth_width"], 0))
     curve = e["mouth_curve"]
     middle = 0.345 + 0.085 * curve * (0.45 - np.abs(s) ** 1.8)
-    one_sided = np.clip(0.5 + 0.5 * s * look.side, 0, 1) ** 2.2
+    one_sided = np.clip(0.5 + 0.5 * s * appearance.side, 0, 1) ** 2.2
     middle = middle - 0.135 * smirk * one_sided + 0.015 * smirk * (1 - one_sided)
-    x = s * half + look.side * smirk * (0.055 + 0.02 * one_sided)
+    x = s * half + appearance.side * smirk * (0.055 + 0.02 * one_sided)
     rise = (0.085 * opened * profile + 0.085 * wrinkle * (1 - np.abs(s) ** 1.4)) * (1 - 0.5 * max(curve, 0))
     drop = (0.205 + 0.02 * tension) * opened
     upper = np.stack([x, middle - rise], 1)
@@ -291,38 +291,40 @@ def _draw_mouth(pen: _Pen, look: Look, e: dict[str, float]) -> None:
     pen.keep_inside(before, outline)
     lips = _mix((150, 52, 58), INK, 0.25)
     pen.line(np.concatenate([outline, outline[:1]]), lips, 0.030)
-    _draw_creases(pen, look, e, upper)
+    _draw_creases(pen, appearance, e, upper)
 
 
-def _draw_creases(pen: _Pen, look: Look, e: dict[str, float], upper: Points) -> None:
+def _draw_creases(pen: _Pen, appearance: FaceAppearance, e: dict[str, float], upper: Points) -> None:
     """Small folds beside the mouth: a dimple of the corner that smirks."""
     if e["smirk"] < 0.15:
         return
-    corner = upper[-1 if look.side > 0 else 0]
-    fold = _mix(look.skin, _shade(look.skin, 0.52), e["smirk"])
+    corner = upper[-1 if appearance.side > 0 else 0]
+    fold = _mix(appearance.skin, _shade(appearance.skin, 0.52), e["smirk"])
     t = np.linspace(-0.9, 0.9, 9)
-    arc = np.stack([corner[0] + look.side * (0.015 + 0.045 * np.cos(t)), corner[1] - 0.005 + 0.065 * np.sin(t)], 1)
+    arc = np.stack(
+        [corner[0] + appearance.side * (0.015 + 0.045 * np.cos(t)), corner[1] - 0.005 + 0.065 * np.sin(t)], 1
+    )
     pen.line(arc, fold, 0.022)
 
 
-def _draw_hair(pen: _Pen, look: Look) -> None:
-    if look.haircut == "bald":
+def _draw_hair(pen: _Pen, appearance: FaceAppearance) -> None:
+    if appearance.haircut == "bald":
         return
-    width, height, colour = 0.60 * look.width, 0.68 * look.height, look.hair
+    width, height, colour = 0.60 * appearance.width, 0.68 * appearance.height, appearance.hair
     t = np.linspace(np.pi * 1.04, np.pi * 1.96, 41)
     crown = np.stack([1.02 * width * _power(np.cos(t), 0.85), 1.12 * height * _power(np.sin(t), 0.85)], 1)
     s = crown[::-1, 0] / (1.02 * width)
-    if look.haircut == "side":
-        edge = -0.52 * look.height - 0.06 * (1 - s**2) + 0.10 * s * look.part
-    elif look.haircut == "fringe":
-        edge = -0.43 * look.height - 0.025 * np.cos(5 * np.pi * s)
-    elif look.haircut in ("long", "bun"):
-        edge = -0.64 * look.height + 0.34 * np.abs(s) ** 2.2
+    if appearance.haircut == "side":
+        edge = -0.52 * appearance.height - 0.06 * (1 - s**2) + 0.10 * s * appearance.part
+    elif appearance.haircut == "fringe":
+        edge = -0.43 * appearance.height - 0.025 * np.cos(5 * np.pi * s)
+    elif appearance.haircut in ("long", "bun"):
+        edge = -0.64 * appearance.height + 0.34 * np.abs(s) ** 2.2
     else:
-        edge = -0.54 * look.height + 0.05 * np.abs(s) ** 4
+        edge = -0.54 * appearance.height + 0.05 * np.abs(s) ** 4
     edge = np.maximum(edge + (crown[0, 1] - edge) * np.abs(s) ** 9, crown[::-1, 1] + 0.07 * (1 - s**8))  # sideburns
     pen.fill(np.concatenate([crown, np.stack([crown[::-1, 0], edge], 1)]), colour)
-    if look.haircut == "curls":
+    if appearance.haircut == "curls":
         for angle in np.linspace(np.pi * 1.02, np.pi * 1.98, 11):
             x, y = 1.03 * width * np.cos(angle), 1.0 * height * np.sin(angle) - 0.05
             pen.fill(_ellipse(x, y, 0.155, 0.145), colour)

@@ -19,7 +19,7 @@ from affectkit.data.loading.face_crops import PathFaces, collate_faces, in_file,
 from affectkit.data.loading.loaders import ReadFailure
 from affectkit.data.media.reduced_decoding import Extent
 from affectkit.errors import CheckpointError, DataError
-from affectkit.prep.images.schematic_face import PARAMETERS, draw_face, draw_look
+from affectkit.prep.images.schematic_face import PARAMETERS, draw_appearance, draw_face
 
 GRAY = InputSpec("distribution", 48, 48, 1, (0.0,), (1.0,))
 COLOUR = InputSpec("distribution", 32, 32)
@@ -30,7 +30,7 @@ PHOTOGRAPH = Path(matplotlib.get_data_path()) / "sample_data" / "grace_hopper.jp
 
 
 def face(seed, size):
-    return draw_face(np.zeros(len(PARAMETERS)), draw_look(np.random.default_rng(seed)), size=size)
+    return draw_face(np.zeros(len(PARAMETERS)), draw_appearance(np.random.default_rng(seed)), size=size)
 
 
 def scene(places, height=500, width=700):

@@ -28,7 +28,7 @@ from affectkit.data.media.video_stream import Film
 from affectkit.errors import DataError, DeviceError, Stopped, UsageError
 from affectkit.inference.video import annotated_video
 from affectkit.inference.video.infer import Means, infer_camera, infer_films
-from affectkit.prep.images.schematic_face import PARAMETERS, draw_face, draw_look
+from affectkit.prep.images.schematic_face import PARAMETERS, draw_appearance, draw_face
 from affectkit.runtime.context import RunContext
 from affectkit.runtime.distributed import ProcessGroup
 from affectkit.settings.inference import InferSettings
@@ -422,7 +422,7 @@ def minute(number):
 
 
 FACES = [
-    draw_face(np.zeros(len(PARAMETERS)), draw_look(np.random.default_rng(seed)), size=110) for seed in (6, 20)
+    draw_face(np.zeros(len(PARAMETERS)), draw_appearance(np.random.default_rng(seed)), size=110) for seed in (6, 20)
 ]  # fmt: skip
 
 

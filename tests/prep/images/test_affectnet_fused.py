@@ -13,6 +13,7 @@ from affectkit.data.layouts.affectnet_fused import CLASSES
 from affectkit.data.layouts.discovery import find
 from affectkit.errors import DataError, UsageError
 from affectkit.prep.images.affectnet_fused import prepare_affectnet_fused
+from affectkit.prep.images.output_folder import ImageOptions
 
 
 @pytest.fixture
@@ -26,7 +27,7 @@ def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize("link", ["copy", "hardlink"])
 def test_tables_hold_what_the_download_holds(source: Path, tmp_path: Path, link: str) -> None:
     out = tmp_path / "out"
-    report = prepare_affectnet_fused(source, out, link=link)
+    report = prepare_affectnet_fused(source, out, ImageOptions(link=link))
     direct, tables = find(source), find(out)
     assert (direct.layout, tables.layout) == ("AffectNetFused", "tables")
     assert tables.classes == CLASSES and tables.notes == ()
@@ -88,7 +89,7 @@ def test_copies_across_splits_are_counted_or_left_out(source: Path, tmp_path: Pa
     splits = find(source).splits
     for number in (1, 4):
         splits["valid"].path(number).write_bytes(splits["train"].path(number).read_bytes())
-    report = prepare_affectnet_fused(source, tmp_path / "out", drop_copies=drop)
+    report = prepare_affectnet_fused(source, tmp_path / "out", ImageOptions(drop_copies=drop))
     assert any(note.startswith("valid: 2 of 7 images are copies of train images") for note in report.notes)
     assert report.copies["valid"]["copies_of"] == {"train": 2} and report.copies["valid"]["dropped"] == drop
     kept = [k for k in range(7) if not (drop and k in (1, 4))]

@@ -19,7 +19,7 @@ from affectkit.data.layouts.duplicates import COPY
 from affectkit.data.media.images import read_image
 from affectkit.errors import DataError, UsageError
 from affectkit.prep.images import ferplus, output_folder
-from affectkit.prep.images.ferplus import COLUMNS, EMOTIONS, decide, prepare_ferplus, read_labels
+from affectkit.prep.images.ferplus import COLUMNS, EMOTIONS, FerplusOptions, decide, read_labels
 
 SHARED = Path(os.environ.get("AFFECTKIT_TEST_DATA", Path(__file__).resolve().parents[4] / "shared" / "data"))
 HEADER = "Usage,Image name," + ",".join(COLUMNS)
@@ -36,6 +36,10 @@ ROWS = [
     ("PublicTest", "fer0000007.png", (0, 9, 0, 0, 0, 0, 0, 0, 0, 1)),
     ("PrivateTest", "fer0000008.png", (0, 0, 0, 0, 6, 3, 1, 0, 0, 0)),
 ]
+
+
+def prepare_ferplus(source: Path, output: Path, *, reporter=None, **options):
+    return ferplus.prepare_ferplus(source, output, FerplusOptions(**options), reporter=reporter)
 
 
 def picture(number: int) -> np.ndarray:

@@ -21,9 +21,10 @@ from affectkit.errors import DataError, UsageError
 from affectkit.prep.images import merge as merging
 from affectkit.prep.images import output_folder, schematic_dataset
 from affectkit.prep.images.affectnet_fused import prepare_affectnet_fused
-from affectkit.prep.images.ferplus import COLUMNS, prepare_ferplus
+from affectkit.prep.images.ferplus import COLUMNS, FerplusOptions, prepare_ferplus
 from affectkit.prep.images.merge import merge
-from affectkit.prep.images.schematic_dataset import prepare_schematic
+from affectkit.prep.images.output_folder import ImageOptions
+from affectkit.prep.images.schematic_dataset import SchematicOptions, prepare_schematic
 
 COUNT = 23
 
@@ -52,10 +53,16 @@ def make_ferplus(root: Path, *, pixels: bool) -> Path:
 
 
 KINDS = {
-    "ferplus": lambda root, out, **more: prepare_ferplus(root, out, target="distribution", **more),
-    "ferplus-pixels": lambda root, out, **more: prepare_ferplus(root, out, target="majority", **more),
-    "affectnet-fused": lambda root, out, **more: prepare_affectnet_fused(root, out, link="hardlink", **more),
-    "schematic": lambda root, out, **more: prepare_schematic(out, train=9, valid=2, test=3, size=24, **more),
+    "ferplus": lambda root, out, shard, **how: prepare_ferplus(root, out, FerplusOptions(shard=shard), **how),
+    "ferplus-pixels": lambda root, out, shard, **how: prepare_ferplus(
+        root, out, FerplusOptions(target="majority", shard=shard), **how
+    ),
+    "affectnet-fused": lambda root, out, shard, **how: prepare_affectnet_fused(
+        root, out, ImageOptions(link="hardlink", shard=shard), **how
+    ),
+    "schematic": lambda root, out, shard, **how: prepare_schematic(
+        out, SchematicOptions(train=9, valid=2, test=3, size=24, shard=shard), **how
+    ),
 }
 
 
@@ -89,9 +96,8 @@ def faces(tmp_path: Path):
 
     def run(out: Path, shard: str | None = None, *, reporter=None, seed: int = 0):
         parsed = Shard.parse(shard) if shard else None
-        return prepare_schematic(
-            out, train=4, valid=1, test=1, size=16, seed=seed, shard=parsed, reporter=reporter or Silent()
-        )
+        options = SchematicOptions(train=4, valid=1, test=1, size=16, seed=seed, shard=parsed)
+        return prepare_schematic(out, options, reporter=reporter or Silent())
 
     return run
 

@@ -13,18 +13,23 @@ from scipy.special import softmax
 
 from affectkit.data.layouts.discovery import find
 from affectkit.errors import UsageError
+from affectkit.prep.images import schematic_dataset
 from affectkit.prep.images.schematic_dataset import (
     CIRCUMPLEX,
     CLASSES,
     PROTOTYPES,
     TEMPERATURE,
+    SchematicOptions,
     describe,
     emotion_distribution,
-    prepare_schematic,
 )
-from affectkit.prep.images.schematic_face import HAIRCUTS, PARAMETERS, draw_face, draw_look
+from affectkit.prep.images.schematic_face import HAIRCUTS, PARAMETERS, draw_appearance, draw_face
 
 SMALL = {"train": 6, "valid": 2, "test": 3, "size": 24, "seed": 5}
+
+
+def prepare_schematic(folder, **options):
+    return schematic_dataset.prepare_schematic(folder, SchematicOptions(**options))
 
 
 def contents(folder):
@@ -70,13 +75,17 @@ def test_prototypes_are_their_own_class_and_classes_are_balanced():
 
 def test_faces_are_addressed():
     one, again = describe(7, "valid", 11), describe(7, "valid", 11)
-    assert (one.parameters == again.parameters).all() and one.look == again.look and (one.votes == again.votes).all()
+    assert (
+        (one.parameters == again.parameters).all()
+        and one.appearance == again.appearance
+        and (one.votes == again.votes).all()
+    )
     others = [describe(8, "valid", 11), describe(7, "train", 11), describe(7, "valid", 12)]
-    assert all((one.parameters != other.parameters).any() and one.look != other.look for other in others)
+    assert all((one.parameters != other.parameters).any() and one.appearance != other.appearance for other in others)
 
 
 def test_every_parameter_and_every_part_of_the_look_is_visible():
-    look = replace(draw_look(np.random.default_rng(2)), haircut="short", glasses=False)
+    look = replace(draw_appearance(np.random.default_rng(2)), haircut="short", glasses=False)
     rest = np.zeros(len(PARAMETERS))
     before = draw_face(rest, look, size=48)
     assert before.shape == (48, 48, 3) and before.dtype == np.uint8
@@ -97,7 +106,7 @@ def test_every_parameter_and_every_part_of_the_look_is_visible():
 
 
 def test_emotions_can_be_told_from_pixels():
-    look = replace(draw_look(np.random.default_rng(4)), glasses=False, side=1)
+    look = replace(draw_appearance(np.random.default_rng(4)), glasses=False, side=1)
     known = np.array([draw_face(p, look, size=32) for p in PROTOTYPES], dtype=float)
     right = clear = 0
     for index in range(80):
@@ -125,7 +134,7 @@ def test_layout_is_read_as_votes(dataset):
             np.testing.assert_array_equal(split.votes[index], face.votes)
             with Image.open(dataset / identity) as image:
                 assert (image.size, image.mode) == ((24, 24), "RGB")
-                np.testing.assert_array_equal(np.asarray(image), draw_face(face.parameters, face.look, size=24))
+                np.testing.assert_array_equal(np.asarray(image), draw_face(face.parameters, face.appearance, size=24))
             checked += 1
     assert checked == 11
     with (dataset / "train.csv").open(newline="") as stream:
