@@ -1,1 +1,4 @@
-"""What every room stands on: names, seeds, files, input specification, progress. Imports nothing heavy at the top."""
+"""Hold what every room stands on: text, names, files, tables, seeds, identities, shards, progress, input specs.
+
+Nothing here knows a dataset, a model or a command, and nothing heavy is imported at the top.
+"""

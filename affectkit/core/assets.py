@@ -18,7 +18,7 @@ MODELS = {BUILTIN_MODEL: "eight emotions of FER+ as a distribution, from 48-pixe
 
 
 def model_file(name: str | Path) -> Path | None:
-    """The checkpoint that ``builtin`` or ``affectkit:NAME`` stands for; None for any other text.
+    """Return the checkpoint that ``builtin`` or ``affectkit:NAME`` stands for; None for any other text.
 
     Raises:
         UsageError: there is no such model.
@@ -30,7 +30,7 @@ def model_file(name: str | Path) -> Path | None:
 
 
 def config_file(path: Path) -> Path:
-    """``path``, or the recipe that ``affectkit:NAME`` stands for.
+    """Return ``path``, or the recipe that ``affectkit:NAME`` stands for.
 
     Raises:
         UsageError: there is no such recipe.
@@ -40,7 +40,7 @@ def config_file(path: Path) -> Path:
 
 
 def card_file(name: str) -> Path:
-    """The model card of a built-in model."""
+    """Return the model card of a built-in model."""
     return FOLDER / f"{_known(name, 'built-in model')}.md"
 
 

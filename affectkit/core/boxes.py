@@ -13,7 +13,7 @@ def overlap(one: Box, other: Box) -> float:
 
 
 def shared_area(one: Box, other: Box) -> float:
-    """The area that two boxes have in common."""
+    """Return the area that two boxes have in common."""
     across = min(one[0] + one[2], other[0] + other[2]) - max(one[0], other[0])
     down = min(one[1] + one[3], other[1] + other[3]) - max(one[1], other[1])
     return max(across, 0.0) * max(down, 0.0)

@@ -11,7 +11,7 @@ Made = TypeVar("Made")
 
 
 def cached_tensors(maxsize: int) -> Callable[[Callable[..., Made]], Callable[..., Made]]:
-    """``functools.lru_cache`` for functions that make tensors, or modules that hold some.
+    """Return ``functools.lru_cache`` for functions that make tensors, or modules that hold some.
 
     Whatever mode the first caller is in (``torch.device("meta")``, a default device or number format,
     ``torch.inference_mode``, autocast), what is kept is made as in a fresh process: on the CPU unless the function
@@ -32,7 +32,7 @@ def cached_tensors(maxsize: int) -> Callable[[Callable[..., Made]], Callable[...
 
 @contextmanager
 def ordinary_tensors() -> Iterator[None]:
-    """A block in which tensors are made as in a fresh process: float32, on the CPU, in no mode."""
+    """Open a block in which tensors are made as in a fresh process: float32, on the CPU, in no mode."""
     import torch
 
     default = torch.get_default_dtype()

@@ -95,7 +95,7 @@ class ClipSpec:
         return found
 
     def as_text(self) -> str:
-        """The text that runs hash into the fingerprint of their data.
+        """Return the text that runs hash into the fingerprint of their data.
 
         The words before the brackets are literal, and ``unit`` is left out as in ``to_dict``, so that runs begun by an
         older version still find their data unchanged; ``repr`` would follow the names of the classes.
@@ -110,7 +110,7 @@ class ClipSpec:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> ClipSpec:
-        """The inverse of ``to_dict``; a CheckpointError names what is missing, unknown or out of range."""
+        """Return the inverse of ``to_dict``; a CheckpointError names what is missing, unknown or out of range."""
         known = {entry.name for entry in fields(cls)}
         sound = values.get("sound")
         unknown = sorted(set(values) - known)
@@ -161,7 +161,7 @@ def levels_told(there: str, wanted: str) -> str:
 
 
 def at_level(spec: ClipSpec, name: str) -> ClipSpec:
-    """``spec``, whose sound is at the published level, for ``--sound-level``: itself for ``published``, else at
+    """Return ``spec``, whose sound is at the published level, for ``--sound-level``: itself for ``published``, else at
     ``unit``."""
     return spec if name == "published" else replace(spec, sound=replace(spec.sound, level="unit"))
 

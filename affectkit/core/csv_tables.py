@@ -19,7 +19,7 @@ from affectkit.errors import AffectkitError, DataError
 
 
 def number(value: Any) -> Any:
-    """``value`` as a table shows it: six decimals for a real number (float32 holds no more), empty for NaN."""
+    """Return ``value`` as a table shows it: six decimals for a real number (float32 holds no more), empty for NaN."""
     if isinstance(value, Integral | str) or not isinstance(value, Real):
         return value
     value = float(value)
@@ -34,7 +34,7 @@ def write_table(path: Path, columns: Mapping[str, Sequence[Any]]) -> None:
 
 
 def table_text(columns: Mapping[str, Sequence[Any]]) -> str:
-    """``columns`` as CSV; names of files are as ``core.names.written_name`` writes them."""
+    """Return ``columns`` as CSV; names of files are as ``core.names.written_name`` writes them."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(columns)

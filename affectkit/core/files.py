@@ -71,7 +71,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
 
 
 def inner_path(name: str, endings: Collection[str], ending: str) -> PurePosixPath:
-    """Where in a folder the file made of an item stands: below it under the item's ``name``, never outside.
+    """Return where in a folder the file made of an item stands: below it under the item's ``name``, never outside.
 
     Args:
         endings: those that the name keeps, in lower case; after any other, ``ending`` is added.
@@ -96,7 +96,7 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def to_json(value: Any, indent: int | None = 2) -> str:
-    """``value`` as strict JSON: NaN and infinity as null, paths as text, bytes that are no text as ``\\xff``."""
+    """Return ``value`` as strict JSON: NaN and infinity as null, paths as text, bytes that are no text as ``\\xff``."""
     return json.dumps(
         _finite(value), indent=indent, ensure_ascii=False, allow_nan=False, default=lambda other: readable(str(other))
     )
@@ -115,7 +115,7 @@ def _finite(value: Any) -> Any:
 
 
 def read_json(path: Path) -> Any:
-    """The value in a JSON file; a DataError names the file and the place of a fault."""
+    """Return the value in a JSON file; a DataError names the file and the place of a fault."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -163,11 +163,13 @@ def digest_bytes(data: bytes) -> str:
 
 
 def fresh_folder(path: Path, *, force: bool = False, name: str = "--output", hint: str = "") -> Path:
-    """``path``, for a folder yet to be made; a UsageError where it is a file, cannot be made, or holds something.
+    """Return ``path``, for a folder yet to be made; a UsageError where it is a file, cannot be made, or holds
+    something.
 
     Args:
         force: take a folder that holds something.
-        name: the option that named it. hint: the next step where it holds something.
+        name: the option that named it.
+        hint: the next step where it holds something.
     """
     if path.exists() and not path.is_dir():
         raise UsageError(f"{name} {path} is a file; a folder is needed.")
@@ -182,7 +184,7 @@ def fresh_folder(path: Path, *, force: bool = False, name: str = "--output", hin
 
 
 def inside(root: Path, name: str) -> Path:
-    """The file that a table under ``root`` calls ``name``.
+    """Return the file that a table under ``root`` calls ``name``.
 
     Raises:
         DataError: ``name`` is absolute, climbs out with ``..``, holds a NUL, or is a link that leads out of ``root``.
@@ -194,7 +196,7 @@ def inside(root: Path, name: str) -> Path:
 
 
 def relative(root: Path, name: str) -> Path:
-    """``name`` as a path below ``root``, by its text; links are not looked at.
+    """Return ``name`` as a path below ``root``, by its text; links are not looked at.
 
     Raises:
         DataError: it is absolute, climbs out with ``..``, or holds a NUL.
@@ -208,7 +210,9 @@ def relative(root: Path, name: str) -> Path:
 
 
 def cache_folder() -> Path:
-    """Where affectkit keeps what can be made again: $AFFECTKIT_CACHE, else $XDG_CACHE_HOME/affectkit or ~/.cache."""
+    """Return where affectkit keeps what can be made again: $AFFECTKIT_CACHE, else $XDG_CACHE_HOME/affectkit or
+    ~/.cache.
+    """
     own = os.environ.get("AFFECTKIT_CACHE")
     if own:
         return Path(own).expanduser()

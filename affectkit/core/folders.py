@@ -22,12 +22,12 @@ class Fault:
 
 
 def is_hidden(name: str) -> bool:
-    """Whether a name is hidden or left by a system (``.DS_Store``, ``._face.jpg``, ``__MACOSX``, ``Thumbs.db``)."""
+    """Return whether a name is hidden or left by a system (``.DS_Store``, ``._a.jpg``, ``__MACOSX``, ``Thumbs.db``)."""
     return name.startswith(".") or name in SYSTEM_NAMES
 
 
 def walk(folder: Path, *, recursive: bool, faults: list[Fault]) -> Iterator[tuple[Path, list[str]]]:
-    """``folder``, and with ``recursive`` each one below it, with the sorted names of its files.
+    """Yield ``folder``, and with ``recursive`` each one below it, with the sorted names of its files.
 
     Hidden and system files are passed over. Links to folders are followed, each folder once. A link that leads nowhere
     or in a circle counts as a file: whoever opens it has the reason; without an ending in its name it may have been one
@@ -69,7 +69,7 @@ def list_files(
 
 
 def is_folder(entry: os.DirEntry[str]) -> bool:
-    """Whether an entry is a folder, or a link to one; a link in a circle is none."""
+    """Return whether an entry is a folder, or a link to one; a link in a circle is none."""
     try:
         return entry.is_dir()
     except OSError:
@@ -77,7 +77,7 @@ def is_folder(entry: os.DirEntry[str]) -> bool:
 
 
 def is_file(entry: os.DirEntry[str]) -> bool:
-    """Whether an entry is a file, or a link to one; a link in a circle is none."""
+    """Return whether an entry is a file, or a link to one; a link in a circle is none."""
     try:
         return entry.is_file()
     except OSError:
@@ -85,14 +85,14 @@ def is_file(entry: os.DirEntry[str]) -> bool:
 
 
 def broken_links(folder: Path) -> list[str]:
-    """The names of the links in ``folder`` that cannot be followed, sorted; hidden ones are passed over."""
+    """Return the names of the links in ``folder`` that cannot be followed, sorted; hidden ones are passed over."""
     with os.scandir(folder) as entries:
         links = [entry.name for entry in entries if entry.is_symlink() and not is_hidden(entry.name)]
     return sorted(name for name in links if link_fault(folder / name))
 
 
 def link_fault(path: Path) -> str:
-    """Why a link cannot be followed; empty for what is no link, or one that can."""
+    """Return why a link cannot be followed; empty for what is no link, or one that can."""
     try:
         target = os.readlink(path)
     except OSError:
@@ -131,7 +131,7 @@ def _walk(folder: Path, recursive: bool, faults: list[Fault]) -> Iterator[tuple[
 
 
 def _listed(folder: Path, faults: list[Fault]) -> tuple[list[str], list[str]]:
-    """The sorted names of the files and of the folders in ``folder``."""
+    """Return the sorted names of the files and of the folders in ``folder``."""
     names, folders = [], []
     with os.scandir(folder) as entries:
         for entry in entries:

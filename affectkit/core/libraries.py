@@ -22,13 +22,13 @@ class Trio:
 
     @property
     def command(self) -> str:
-        """The pip command that installs it."""
+        """Return the pip command that installs it."""
         return (
             f'pip install "torch=={self.torch}.*" "torchvision=={self.torchvision}.*" torchaudio=={self.torchaudio[0]}'
         )
 
     def misfits(self, versions: Mapping[str, str]) -> list[str]:
-        """Which of torchvision and torchaudio, where installed, are not of this trio."""
+        """Return which of torchvision and torchaudio, where installed, are not of this trio."""
         wanted = {"torchvision": (self.torchvision,), "torchaudio": self.torchaudio}
         there = [name for name in wanted if name in versions]
         return [name for name in there if not any(_is(versions[name], release) for release in wanted[name])]
@@ -62,7 +62,7 @@ GRAPHICS = re.compile(r"lib(GL|EGL|gthread|SM|Xext|X11|xcb)\b")
 
 
 def load_library(name: str) -> Any:
-    """The module ``name``, which holds compiled code.
+    """Return the module ``name``, which holds compiled code.
 
     Raises:
         LibraryError: it is not installed, or does not load; names the versions that do not fit and those that do.
@@ -74,7 +74,7 @@ def load_library(name: str) -> Any:
 
 
 def library_error(error: BaseException) -> LibraryError | None:
-    """``error`` as one of a package that is missing or does not load; None where it is of another kind."""
+    """Return ``error`` as one of a package that is missing or does not load; None where it is of another kind."""
     told = list(_told(error))
     for one in reversed(told):  # the first cause knows most
         if isinstance(one, ModuleNotFoundError) and one.name and one.name.partition(".")[0] in _own_packages():
@@ -86,7 +86,7 @@ def library_error(error: BaseException) -> LibraryError | None:
 
 
 def reason_of(error: BaseException) -> str:
-    """What the loader says, in one line: the deepest message that says it, folders left out."""
+    """Return what the loader says, in one line: the deepest message that says it, folders left out."""
     told = list(_told(error))
     deepest = next((one for one in reversed(told) if _is_sign(one)), told[0])
     text = " ".join(next((line for line in _lines(deepest) if SIGNS.search(line)), str(deepest)).split())[:500]
@@ -94,7 +94,7 @@ def reason_of(error: BaseException) -> str:
 
 
 def fault_of(module: str, reason: str, versions: Mapping[str, str] | None = None) -> LibraryError:
-    """The error of a ``module`` that does not load for that ``reason``.
+    """Return the error of a ``module`` that does not load for that ``reason``.
 
     Args:
         versions: by distribution; None: those that are installed.
@@ -127,7 +127,7 @@ def _torch_fault(name: str, reason: str, versions: Mapping[str, str]) -> Library
 
 
 def advice(versions: Mapping[str, str]) -> str:
-    """How to come by a torch, a torchvision and a torchaudio that fit, from the installed ``versions`` of them."""
+    """Return how to come by torch, torchvision and torchaudio that fit, from their installed ``versions``."""
     newest, own = TRIOS[0], trio_of(versions.get("torch"))
     if own is None:
         return f"Install three that fit: {newest.command}"
@@ -141,12 +141,12 @@ def advice(versions: Mapping[str, str]) -> str:
 
 
 def trio_of(torch: str | None) -> Trio | None:
-    """The trio of a version of torch; None where none is known."""
+    """Return the trio of a version of torch; None where none is known."""
     return next((trio for trio in TRIOS if torch is not None and _is(torch, trio.torch)), None)
 
 
 def requirement_of(name: str) -> str:
-    """What affectkit's own metadata asks of the distribution ``name``, quoted for a shell; else its name."""
+    """Return what affectkit's own metadata asks of the distribution ``name``, quoted for a shell; else its name."""
     for line in own_requirements():
         match = re.match(r"[A-Za-z0-9._-]+", line)
         if match and re.sub(r"[-_.]+", "-", match[0]).lower() == name and "extra" not in line:
@@ -155,7 +155,7 @@ def requirement_of(name: str) -> str:
 
 
 def own_requirements() -> list[str]:
-    """affectkit's requirements; empty where its source is run without an installation."""
+    """Return affectkit's requirements; empty where its source is run without an installation."""
     try:
         return importlib.metadata.requires("affectkit") or []
     except (importlib.metadata.PackageNotFoundError, OSError, TypeError, KeyError):
@@ -163,7 +163,7 @@ def own_requirements() -> list[str]:
 
 
 def installed(*names: str) -> dict[str, str]:
-    """The versions of those distributions that are installed."""
+    """Return the versions of those distributions that are installed."""
     found = {}
     for name in names:
         try:
@@ -174,7 +174,7 @@ def installed(*names: str) -> dict[str, str]:
 
 
 def _allowed() -> list[Trio]:
-    """The trios that affectkit's own metadata allows; all where it cannot be read."""
+    """Return the trios that affectkit's own metadata allows; all where it cannot be read."""
     try:
         from packaging.requirements import Requirement
 
@@ -185,13 +185,13 @@ def _allowed() -> list[Trio]:
 
 
 def _is(version: str, release: str) -> bool:
-    """Whether ``version`` (``2.12.1+cu130``) is ``release`` (``2.12``) or one of it."""
+    """Return whether ``version`` (``2.12.1+cu130``) is ``release`` (``2.12``) or one of it."""
     match = re.match(r"\d+(?:\.\d+)*", version)
     return bool(match) and f"{match[0]}.".startswith(f"{release}.")
 
 
 def _told(error: BaseException | None) -> Iterator[BaseException]:
-    """``error`` and its causes, the last first."""
+    """Yield ``error`` and its causes, the last first."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))
@@ -200,7 +200,9 @@ def _told(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _lines(error: BaseException) -> list[str]:
-    """The message; of an error that a loader's process passed on with its traceback, those of its causes in order."""
+    """Return the message; of an error that a loader's process passed on with its traceback, those of its causes in
+    order.
+    """
     text = str(error)
     if "Original Traceback" in text:
         return [line for line in text.splitlines() if re.match(r"[\w.]+(Error|Exception): ", line)]
@@ -214,7 +216,9 @@ def _is_sign(error: BaseException) -> bool:
 
 
 def _module_of(told: list[BaseException]) -> str | None:
-    """The package whose compiled part it is: by the file that is named, the operator, or the file that was imported."""
+    """Return the package whose compiled part it is: by the file that is named, the operator, or the file that was
+    imported.
+    """
     text = " ".join(line for one in reversed(told) for line in _lines(one))
     for pattern in (r"site-packages[/\\](\w+?)(?:[/\\]|\.libs|-)", r"[/\\](torchvision|torchaudio|cv2|torch|av)[/\\]"):
         if found := re.search(pattern, text):
@@ -233,7 +237,7 @@ def _module_of(told: list[BaseException]) -> str | None:
 
 
 def _own_packages() -> set[str]:
-    """The modules that affectkit's requirements bring, extras left out."""
+    """Return the modules that affectkit's requirements bring, extras left out."""
     lines = [line for line in own_requirements() if "extra ==" not in line]
     names = {re.match(r"[\w.-]+", line)[0].lower().replace("-", "_") for line in lines}
     of_names = {name.replace("-", "_"): module for module, known in INSTALLED_AS.items() for name in known}

@@ -16,7 +16,7 @@ SEPARATOR = re.compile(r"\\(?!x(?:5c|[89a-f][0-9a-f]))")
 
 
 def written_name(name: str) -> str:
-    r"""``name`` as tables hold it; most names as they are.
+    r"""Return ``name`` as tables hold it; most names as they are.
 
     >>> written_name("a\udcff.png"), written_name("a.png"), written_name(r"a\xff.png")
     ('a\\xff.png', 'a.png', 'a\\x5cxff.png')
@@ -27,7 +27,7 @@ def written_name(name: str) -> str:
 
 
 def read_name(text: str) -> str:
-    r"""The name that ``written_name`` wrote as ``text``.
+    r"""Return the name that ``written_name`` wrote as ``text``.
 
     >>> [read_name(written_name(name)) == name for name in ("a\udcff.png", r"a\xff.png", r"b\x5c", "ü")]
     [True, True, True, True]
@@ -41,7 +41,7 @@ def read_name(text: str) -> str:
 
 
 def readable(text: str) -> str:
-    r"""``text`` with a ``\xff`` for each byte that is not UTF-8, for messages; other text as it is.
+    r"""Return ``text`` with a ``\xff`` for each byte that is not UTF-8, for messages; other text as it is.
 
     >>> readable("image a\udcff.png: is empty")
     'image a\\xff.png: is empty'

@@ -22,7 +22,7 @@ OPTION = "--max-pixels"
 
 
 def parse_pixels(text: str | int) -> int:
-    """``"200M"`` as 200,000,000; ``K``, ``M`` and ``G`` are thousands, millions and billions.
+    """Return ``"200M"`` as 200,000,000; ``K``, ``M`` and ``G`` are thousands, millions and billions.
 
     Raises:
         UsageError: something else, or less than 1.
@@ -35,7 +35,7 @@ def parse_pixels(text: str | int) -> int:
 
 
 def asked_pixels() -> int | None:
-    """The limit that was asked for by option or environment; None: nobody named one.
+    """Return the limit that was asked for by option or environment; None: nobody named one.
 
     Raises:
         UsageError: the environment names no number of pixels.

@@ -37,7 +37,7 @@ def keep_freed_memory(limit: int = 2**31 - 1) -> None:
 
 
 def _call(name: str, *numbers: int) -> None:
-    """A function of the C library, where it has it."""
+    """Call a function of the C library, where it has it."""
     if sys.platform.startswith("linux"):
         with contextlib.suppress(OSError, AttributeError):
             getattr(ctypes.CDLL(None), name)(*numbers)

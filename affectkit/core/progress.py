@@ -9,19 +9,19 @@ class Reporter(Protocol):
     """What a runner or a preparation may say while it works."""
 
     def note(self, text: str) -> None:
-        """A line a user wants to read once (a choice made, a file written)."""
+        """Report a line that a user wants to read once (a choice made, a file written)."""
 
     def warn(self, text: str) -> None:
-        """Something that is not an error and should be looked at."""
+        """Report something that is not an error and should be looked at."""
 
     def start(self, label: str, total: int | None, unit: str = "") -> None:
-        """A stretch of work begins; ``total`` items of ``unit``, None where the number is not known."""
+        """Begin a stretch of work: ``total`` items of ``unit``, None where the number is not known."""
 
     def advance(self, count: int = 1, text: str = "") -> None:
-        """``count`` more are done; ``text`` holds the numbers of the moment."""
+        """Count ``count`` more as done; ``text`` holds the numbers of the moment."""
 
     def finish(self) -> None:
-        """The stretch has ended."""
+        """End the stretch."""
 
 
 class Silent:

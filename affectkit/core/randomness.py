@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def address(seed: int, *parts: str | int) -> int:
-    """A 63-bit number that depends on ``seed`` and ``parts`` and on nothing else.
+    """Return a 63-bit number that depends on ``seed`` and ``parts`` and on nothing else.
 
     >>> address(0, "face.png", 3) == address(0, "face.png", 3)
     True
@@ -27,14 +27,14 @@ def address(seed: int, *parts: str | int) -> int:
 
 
 def numpy_generator(seed: int, *parts: str | int) -> np.random.Generator:
-    """A NumPy generator at that address."""
+    """Return a NumPy generator at that address."""
     import numpy as np
 
     return np.random.default_rng(address(seed, *parts))
 
 
 def torch_generator(seed: int, *parts: str | int) -> torch.Generator:
-    """A torch CPU generator at that address."""
+    """Return a torch CPU generator at that address."""
     import torch
 
     return torch.Generator().manual_seed(address(seed, *parts))

@@ -69,7 +69,7 @@ class Registry(Mapping[str, Entry]):
         return len(self._entries)
 
     def check(self, name: str) -> str:
-        """``name`` itself, or a UsageError that lists the nearest names."""
+        """Return ``name`` itself, or a UsageError that lists the nearest names."""
         if name not in self._entries:
             raise UsageError(unknown_name(self.kind, name, self._entries))
         return name
@@ -84,12 +84,12 @@ class Registry(Mapping[str, Entry]):
 
 
 def nearest(name: str, known: Mapping[str, Any] | list[str]) -> list[str]:
-    """Up to three of ``known`` that look like ``name``."""
+    """Return up to three of ``known`` that look like ``name``."""
     return difflib.get_close_matches(name, list(known), n=3, cutoff=0.5)
 
 
 def unknown_name(kind: str, name: str, known: Mapping[str, Any] | list[str]) -> str:
-    """The sentence for a name that is not known: the nearest ones, or all of a short list."""
+    """Return the sentence for a name that is not known: the nearest ones, or all of a short list."""
     near = nearest(name, known)
     tail = f"did you mean {' or '.join(near)}?" if near else f"known are {', '.join(list(known)[:20])}."
     return f"unknown {kind} {name!r}; {tail}"

@@ -48,7 +48,8 @@ def begin_part(folder: Path, shard: Shard, *, command: str, identity: Mapping[st
     """Record in ``folder`` that a part is being written.
 
     Args:
-        command: as a user types it ("infer", "prep ferplus"). identity: plain values that all parts must share.
+        command: as a user types it ("infer", "prep ferplus").
+        identity: plain values that all parts must share.
     """
     _write(folder, shard, {"command": command, "complete": False, "identity": dict(identity)})
 
@@ -66,7 +67,8 @@ def end_part(
     """Record that the part in ``folder`` is complete. All its files must stand there under their final names.
 
     Args:
-        listing: all items, those of other shards too. more: what the command wants to find again.
+        listing: all items, those of other shards too.
+        more: what the command wants to find again.
     """
     told = {
         table.name: {"columns": list(table.columns), "rows": table.rows, "sha256": sha256(folder / table.name)}
@@ -82,7 +84,7 @@ def _write(folder: Path, shard: Shard, record: dict[str, Any]) -> None:
 
 
 def read_record(folder: Path) -> dict[str, Any] | None:
-    """The record of the part in ``folder``; None where there is none that can be read."""
+    """Return the record of the part in ``folder``; None where there is none that can be read."""
     try:
         record = read_json(folder / PART_RECORD)
     except DataError:
@@ -101,13 +103,13 @@ def _is_whole_record(record: dict[str, Any]) -> bool:
 
 
 def is_complete(folder: Path) -> bool:
-    """Whether the part in ``folder`` says that it is complete."""
+    """Return whether the part in ``folder`` says that it is complete."""
     record = read_record(folder)
     return record is not None and record["complete"] is True
 
 
 def damage(part: Part) -> list[str]:
-    """The tables of a complete part that are missing or not as they were written."""
+    """Return the tables of a complete part that are missing or not as they were written."""
     return [
         name
         for name, told in part.record["tables"].items()
@@ -116,7 +118,7 @@ def damage(part: Part) -> list[str]:
 
 
 def find_parts(folder: Path) -> dict[Shard, Path]:
-    """The folders of parts in ``folder``, in the order of their shards; none where it does not exist."""
+    """Return the folders of parts in ``folder``, in the order of their shards; none where it does not exist."""
     found = {}
     for path in folder.iterdir() if folder.is_dir() else ():
         match = re.fullmatch(r"shard-([1-9][0-9]*)-of-([1-9][0-9]*)", path.name)
@@ -126,7 +128,7 @@ def find_parts(folder: Path) -> dict[Shard, Path]:
 
 
 def refuse_other_counts(folder: Path, shard: Shard) -> None:
-    """A UsageError where ``folder`` holds parts of another number of shards, which could never be put together."""
+    """Raise a UsageError where ``folder`` holds parts of another number of shards, which can never be merged."""
     others = [path.name for found, path in find_parts(folder).items() if found.count != shard.count]
     if others:
         raise UsageError(
@@ -136,7 +138,7 @@ def refuse_other_counts(folder: Path, shard: Shard) -> None:
 
 
 def command_of(folder: Path) -> str | None:
-    """The command whose parts ``folder`` holds ("infer", "prep ferplus"); None where it holds no part.
+    """Return the command whose parts ``folder`` holds ("infer", "prep ferplus"); None where it holds no part.
 
     Raises:
         DataError: there are parts of several commands, or no part has a record that can be read.
@@ -154,7 +156,7 @@ def command_of(folder: Path) -> str | None:
 
 
 def read_parts(folder: Path, *, finish: str = "", redo: str = "") -> list[Part]:
-    """All parts in ``folder``, complete, undamaged and of one origin, in the order of their shards.
+    """Return all parts in ``folder``, complete, undamaged and of one origin, in the order of their shards.
 
     Args:
         finish: what a user adds to the command to go on with an unfinished shard (" --resume").
@@ -219,7 +221,7 @@ def _differences(parts: Sequence[Part], redo: str) -> list[str]:
 
 
 def _groups(parts: Sequence[Part], value_of: Callable[[Part], Any]) -> list[tuple[Any, list[Shard]]]:
-    """The different values of ``value_of``, each with the shards that have it."""
+    """Return the different values of ``value_of``, each with the shards that have it."""
     groups: list[tuple[Any, list[Shard]]] = []
     for part in parts:
         value = value_of(part)
@@ -231,7 +233,8 @@ def _groups(parts: Sequence[Part], value_of: Callable[[Part], Any]) -> list[tupl
 
 
 def merged(folder: Path, parts: Sequence[Part], *, several: bool = False) -> Iterator[tuple[str, list[Any]]]:
-    """The rows of all tables of ``parts``, in the order of their positions: (name of the table, row without position).
+    """Yield the rows of all tables of ``parts``, in the order of their positions: (name of the table, row without
+    position).
 
     The first column after the position is the item's name. Memory does not grow with the number of rows.
 
@@ -283,7 +286,7 @@ def _positions(first: int, end: int) -> str:
 
 
 def _repeated(tables: Sequence[tuple[Part, str]], block: int) -> str:
-    """A sentence on a name that stands at two positions; looked for only once something is known to be wrong."""
+    """Return a sentence on a name that stands at two positions; looked for only once something is known to be wrong."""
     seen: dict[bytes, int] = {}
     for position, _, _, row in itertools.chain.from_iterable(_placed(*table, block) for table in tables):
         key = hashlib.blake2b(str(row[0]).encode("utf-8", "surrogateescape"), digest_size=12).digest()
@@ -294,7 +297,7 @@ def _repeated(tables: Sequence[tuple[Part, str]], block: int) -> str:
 
 
 def _placed(part: Part, name: str, block: int) -> Iterator[tuple[int, Part, str, list[Any]]]:
-    """(position, part, table, row) of the rows of a table."""
+    """Yield (position, part, table, row) of the rows of a table."""
     for row in rows_of(part, name, block=block):
         try:
             yield int(row[0]), part, name, row[1:]
@@ -303,7 +306,7 @@ def _placed(part: Part, name: str, block: int) -> Iterator[tuple[int, Part, str,
 
 
 def rows_of(part: Part, name: str, *, block: int = 1000) -> Iterator[list[Any]]:
-    """The rows of a table of a part, position first, ``block`` at a time; no file is open in between.
+    """Yield the rows of a table of a part, position first, ``block`` at a time; no file is open in between.
 
     (The parts of a few hundred shards would otherwise take more open files than a process may have.)
     """

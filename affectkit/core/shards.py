@@ -29,7 +29,8 @@ class Shard:
     """One of several runs of a command.
 
     Attributes:
-        number: from 1. count: how many there are.
+        number: from 1.
+        count: how many there are.
 
     >>> [Shard(2, 3).mine(position) for position in range(5)]
     [False, True, False, False, True]
@@ -42,7 +43,7 @@ class Shard:
 
     @classmethod
     def parse(cls, text: str) -> Shard:
-        """The shard that ``i/N`` names; a UsageError where it is none."""
+        """Return the shard that ``i/N`` names; a UsageError where it is none."""
         match = re.fullmatch(r"([0-9]{1,6})/([0-9]{1,6})", text.strip())
         if match is None or not 1 <= int(match[1]) <= int(match[2]) <= MOST:
             raise UsageError(
@@ -52,12 +53,12 @@ class Shard:
         return cls(int(match[1]), int(match[2]))
 
     def mine(self, position: int) -> bool:
-        """Whether the item at ``position`` (from 0) is this shard's."""
+        """Return whether the item at ``position`` (from 0) is this shard's."""
         return position % self.count == self.number - 1
 
     @property
     def folder(self) -> str:
-        """The name of its folder in the output folder."""
+        """Return the name of its folder in the output folder."""
         return f"shard-{self.number}-of-{self.count}"
 
     def __str__(self) -> str:
@@ -84,5 +85,5 @@ class Listing:
 
     @property
     def fingerprint(self) -> str:
-        """A hash of all names so far, in hexadecimal."""
+        """Return a hash of all names so far, in hexadecimal."""
         return self._digest.hexdigest()

@@ -47,11 +47,11 @@ class InputSpec:
     clip: ClipSpec | None = None
 
     def with_(self, **changes: Any) -> InputSpec:
-        """A copy with ``changes``."""
+        """Return a copy with ``changes``."""
         return replace(self, **changes)
 
     def in_colour(self) -> InputSpec:
-        """The same input with three channels, where it has one."""
+        """Return the same input with three channels, where it has one."""
         return self if self.channels == 3 else self.with_(channels=3, mean=(0.5,) * 3, std=(0.5,) * 3)
 
     def to_dict(self) -> dict[str, Any]:
@@ -64,7 +64,7 @@ class InputSpec:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> InputSpec:
-        """The inverse of ``to_dict``; a CheckpointError names what is missing, unknown or out of range."""
+        """Return the inverse of ``to_dict``; a CheckpointError names what is missing, unknown or out of range."""
         known = {field.name for field in fields(cls)}
         unknown = sorted(set(values) - known)
         if unknown:

@@ -12,7 +12,7 @@ class Stopping(Protocol):
 
     @property
     def requested(self) -> bool:
-        """Whether the work shall end."""
+        """Return whether the work shall end."""
 
     def error(self, saved: str, hint: str) -> AffectkitError:
         """Give the error to raise once all that was done is safe.

@@ -1,4 +1,4 @@
-"""Corruptions of images by name. Importing this loads nothing heavy.
+"""Corrupt images by name: fifteen benchmark corruptions, four of validation, those of VCA. Import is light.
 
 A corruption is an object with ``parameters`` (what its severities stand for), ``draw(images, level, draws)``, which
 draws what is random of each image, and ``apply(images, level, drawn)``, which changes a batch: ``base.Corruption``.

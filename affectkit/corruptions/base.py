@@ -26,7 +26,7 @@ SMALL = 20_000
 
 
 def in_threads(make: Callable[[Item], Made], items: Iterable[Item], *, numbers: int = SMALL) -> list[Made]:
-    """``make`` of each item, in order, on as many threads as torch has: for work that releases the GIL.
+    """Return ``make`` of each item, in order, on as many threads as torch has: for work that releases the GIL.
 
     Args:
         numbers: about how many there are to an item; few are worked on here, without threads.
@@ -46,7 +46,8 @@ class Draws:
     NumPy's; on other devices they are drawn there, from streams of the same addresses: equal in distribution.
 
     Args:
-        addresses: what identifies each image's stream. device: where the numbers are wanted.
+        addresses: what identifies each image's stream.
+        device: where the numbers are wanted.
     """
 
     def __init__(self, addresses: Sequence[tuple[Any, ...]], device: torch.device) -> None:
@@ -117,26 +118,26 @@ class Corruption(ABC):
     """Whether anything is drawn."""
 
     def level(self, severity: int, scale: str) -> Any:
-        """The parameters at a severity."""
+        """Return the parameters at a severity."""
         return self.parameters[scale if scale in self.parameters else "any"][severity - 1]
 
     def draw(self, images: torch.Tensor, level: Any, draws: Draws) -> Drawn:
-        """What is random of each of ``images`` (B, 3, H, W), by name: tensors (B, ...)."""
+        """Return what is random of each of ``images`` (B, 3, H, W), by name: tensors (B, ...)."""
         return {}
 
     @abstractmethod
     def apply(self, images: torch.Tensor, level: Any, drawn: Mapping[str, torch.Tensor]) -> torch.Tensor:
-        """The changed images (B, 3, H, W); ``drawn`` has what was drawn for each, (B, ...), on their device."""
+        """Return the changed images (B, 3, H, W); ``drawn`` has what was drawn for each, (B, ...), on their device."""
 
 
 def scale_of(size: Sequence[int]) -> str:
-    """The parameter column for images of ``size`` (height, width), by the shorter side."""
+    """Return the parameter column for images of ``size`` (height, width), by the shorter side."""
     side = min(size)
     return "cifar" if side <= 48 else "tiny" if side <= 128 else "imagenet"
 
 
 def content_of(image: torch.Tensor) -> str:
-    """A hash of an image (3, H, W) in [0, 1] as 8-bit pixels, so that number formats and devices do not matter."""
+    """Hash an image (3, H, W) in [0, 1] as 8-bit pixels, so that number formats and devices do not matter."""
     pixels = image.detach().float().mul(255).round().to(torch.uint8).cpu().contiguous().numpy()
     digest = hashlib.blake2b(repr(pixels.shape).encode(), digest_size=16)
     digest.update(pixels)

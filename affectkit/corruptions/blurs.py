@@ -54,7 +54,7 @@ class DefocusBlur(Corruption):
 
 
 def _correlated(images: torch.Tensor, kernel: np.ndarray) -> torch.Tensor:
-    """``images`` (B, C, H, W) correlated with a square ``kernel``, borders mirrored about the last pixel."""
+    """Return ``images`` (B, C, H, W) correlated with a square ``kernel``, borders mirrored about the last pixel."""
     radius = len(kernel) // 2
     rows, columns = (
         torch.from_numpy(beyond(np.arange(-radius, size + radius), size, "mirror")).to(images.device)
@@ -68,7 +68,7 @@ def _correlated(images: torch.Tensor, kernel: np.ndarray) -> torch.Tensor:
 
 @functools.lru_cache(maxsize=32)
 def disk(radius: float, sigma: float) -> np.ndarray:
-    """The kernel of ``DefocusBlur``, float32, its sides as short as its nonzero cells allow."""
+    """Return the kernel of ``DefocusBlur``, float32, its sides as short as its nonzero cells allow."""
     half = max(8, math.ceil(radius))
     y, x = np.mgrid[-half : half + 1, -half : half + 1]
     inside = (x**2 + y**2 <= radius**2).astype(np.float64)
@@ -84,7 +84,7 @@ def disk(radius: float, sigma: float) -> np.ndarray:
 
 
 def _smoothing(sigma: float, count: int) -> tuple[float, ...]:
-    """``count`` normalised taps of a Gaussian."""
+    """Return ``count`` normalised taps of a Gaussian."""
     weights = [math.exp(-0.5 * (k / sigma) ** 2) for k in range(-(count // 2), count // 2 + 1)]
     return tuple(weight / math.fsum(weights) for weight in weights)
 
@@ -132,12 +132,12 @@ class ZoomBlur(Corruption):
 
 
 def zooms(end: float, step: float) -> list[float]:
-    """1, 1 + step, ... below ``end``, with NumPy's rounding: sizes in pixels follow from the last digit."""
+    """Return 1, 1 + step, ... below ``end``, with NumPy's rounding: sizes in pixels follow from the last digit."""
     return np.arange(1, end - 1e-9, step).tolist()
 
 
 def _enlarged(images: torch.Tensor, factor: float) -> torch.Tensor:
-    """The centre of ``images`` (B, C, H, W) enlarged by ``factor``, the same shape."""
+    """Return the centre of ``images`` (B, C, H, W) enlarged by ``factor``, the same shape."""
     for axis in (2, 3):
         here, there, share = reads(images.shape[axis], factor)
         near, far = (images.index_select(axis, torch.from_numpy(index).to(images.device)) for index in (here, there))
@@ -147,7 +147,7 @@ def _enlarged(images: torch.Tensor, factor: float) -> torch.Tensor:
 
 
 def _mean_enlarged(images: np.ndarray, factors: Sequence[float]) -> np.ndarray:
-    """The mean of ``images`` (n, C, H, W) and of ``_enlarged`` for each of ``factors``, the first of which is 1.
+    """Return the mean of ``images`` (n, C, H, W) and of ``_enlarged`` for each of ``factors``, the first of which is 1.
 
     Sums and products of two numbers are rounded alike wherever they stand in an array, so the images may share one.
     Lines are copied whole, and columns as lines of the transpose: far cheaper than picking single pixels.
@@ -163,7 +163,7 @@ def _mean_enlarged(images: np.ndarray, factors: Sequence[float]) -> np.ndarray:
 
 
 def _between(lines: np.ndarray, here: np.ndarray, there: np.ndarray, share: np.ndarray, *, axis: int) -> np.ndarray:
-    """``lines`` at ``here`` and a ``share`` of the way to those at ``there``, along ``axis``."""
+    """Return ``lines`` at ``here`` and a ``share`` of the way to those at ``there``, along ``axis``."""
     near = lines.take(here, axis)
     way = lines.take(there, axis)
     way -= near
@@ -174,7 +174,8 @@ def _between(lines: np.ndarray, here: np.ndarray, there: np.ndarray, share: np.n
 
 @functools.lru_cache(maxsize=256)
 def reads(size: int, factor: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Where a line of ``size`` is read to enlarge its centre: places before and after each, and the share of the way.
+    """Return where a line of ``size`` is read to enlarge its centre: places before and after each, and the share of the
+    way.
 
     The middle ceil(size / factor) pixels are enlarged, corner onto corner, to round(that x factor), never less than
     ``size``, of which the middle is kept.

@@ -54,7 +54,7 @@ class ElasticTransform(Corruption):
 
 
 def affine(images: torch.Tensor, jitter: torch.Tensor) -> torch.Tensor:
-    """``images`` (B, 3, H, W) by the affine maps that move three corners of a centred square by ``jitter``.
+    """Return ``images`` (B, 3, H, W) by the affine maps that move three corners of a centred square by ``jitter``.
 
     The square reaches a third of the shorter side from the centre; its corners are lower right, upper right and upper
     left.
@@ -81,7 +81,8 @@ def affine(images: torch.Tensor, jitter: torch.Tensor) -> torch.Tensor:
 
 
 def shifts(field: torch.Tensor, *, sigma: float, most: float) -> torch.Tensor:
-    """``field`` (B, 2, H, W) in [-1, 1), smoothed by a Gaussian cut off at 3 sigma, times ``most``: pixels, float64.
+    """Return ``field`` (B, 2, H, W) in [-1, 1), smoothed by a Gaussian cut off at 3 sigma, times ``most``: pixels,
+    float64.
 
     The field and the weights are rounded to multiples of 2^-22, and so is what is between the two axes: their products
     then add up in float64 without rounding, and any order of adding, on any device, gives the same picture.
@@ -99,7 +100,7 @@ def shifts(field: torch.Tensor, *, sigma: float, most: float) -> torch.Tensor:
 
 
 def sampled(images: torch.Tensor, columns: torch.Tensor, rows: torch.Tensor, *, beside: bool) -> torch.Tensor:
-    """``images`` (B, 3, H, W) read at fractional ``columns`` and ``rows`` (B, H, W), linearly.
+    """Return ``images`` (B, 3, H, W) read at fractional ``columns`` and ``rows`` (B, H, W), linearly.
 
     Args:
         beside: beyond the border the picture goes on mirrored beside its last pixels (ba|ab), else at them (b|a|b).

@@ -26,14 +26,14 @@ BLOCK = 3 * 224 * 224
 
 
 def one_by_one(function: Callable[[torch.Tensor], torch.Tensor], images: torch.Tensor) -> torch.Tensor:
-    """``function`` of ``images`` (B, ...), on the CPU of each as a batch of one."""
+    """Return ``function`` of ``images`` (B, ...), on the CPU of each as a batch of one."""
     if images.device.type != "cpu" or len(images) < 2:
         return function(images)
     return torch.cat([function(image[None]) for image in images])
 
 
 def in_blocks(change: Callable[[np.ndarray], np.ndarray], images: torch.Tensor) -> torch.Tensor:
-    """``change`` of arrays (n, C, H, W), which are parts of ``images`` on the CPU, each in a thread.
+    """Return ``change`` of arrays (n, C, H, W), which are parts of ``images`` on the CPU, each in a thread.
 
     How many images are one part depends on their size: ``change`` must not mix them.
     """
@@ -44,7 +44,7 @@ def in_blocks(change: Callable[[np.ndarray], np.ndarray], images: torch.Tensor) 
 
 
 def planes(change: Callable[[np.ndarray], np.ndarray], images: torch.Tensor) -> torch.Tensor:
-    """``change`` of each channel (H, W) of ``images`` (B, C, H, W) on the CPU."""
+    """Return ``change`` of each channel (H, W) of ``images`` (B, C, H, W) on the CPU."""
 
     def changed(part: np.ndarray) -> np.ndarray:
         found = np.empty_like(part)
@@ -56,14 +56,15 @@ def planes(change: Callable[[np.ndarray], np.ndarray], images: torch.Tensor) -> 
 
 
 def gaussian(images: torch.Tensor, sigma: float, *, truncate: float = 4.0, mode: str = "nearest") -> torch.Tensor:
-    """``images`` (B, C, H, W) blurred by a Gaussian cut off at ``truncate`` standard deviations.
+    """Return ``images`` (B, C, H, W) blurred by a Gaussian cut off at ``truncate`` standard deviations.
 
     As ``scipy.ndimage.gaussian_filter`` over the two image axes, with a radius of ``int(truncate * sigma + 0.5)``. On
     other devices than the CPU the border is folded into one matrix for rows and one for columns, so that a wide blur
     costs what a narrow one does.
 
     Args:
-        sigma: in pixels; 0 leaves the images as they are. mode: one of ``MODES``.
+        sigma: in pixels; 0 leaves the images as they are.
+        mode: one of ``MODES``.
     """
     taps = gaussian_taps(sigma, truncate)
     if len(taps) == 1:
@@ -75,7 +76,7 @@ def gaussian(images: torch.Tensor, sigma: float, *, truncate: float = 4.0, mode:
 
 
 def gaussian_taps(sigma: float, truncate: float = 4.0) -> tuple[float, ...]:
-    """The normalised weights of a Gaussian at whole distances, 2 radius + 1 of them."""
+    """Return the normalised weights of a Gaussian at whole distances, 2 radius + 1 of them."""
     radius = int(truncate * sigma + 0.5)
     weights = [math.exp(-0.5 * (k / sigma) ** 2) if sigma else 1.0 for k in range(-radius, radius + 1)]
     total = math.fsum(weights)
@@ -85,7 +86,7 @@ def gaussian_taps(sigma: float, truncate: float = 4.0) -> tuple[float, ...]:
 def separable(
     images: torch.Tensor, rows: tuple[float, ...], columns: tuple[float, ...], *, mode: str = "nearest"
 ) -> torch.Tensor:
-    """``images`` (B, C, H, W) correlated with ``rows`` along the height and ``columns`` along the width."""
+    """Return ``images`` (B, C, H, W) correlated with ``rows`` along the height and ``columns`` along the width."""
     height, width = images.shape[2:]
     down = banded(height, rows, mode).to(images)
     across = banded(width, columns, mode).to(images).T
@@ -94,7 +95,7 @@ def separable(
 
 @cached_tensors(64)
 def banded(size: int, taps: tuple[float, ...], mode: str) -> torch.Tensor:
-    """The matrix (size, size), float32, that correlates a line of ``size`` with ``taps``, the border folded in."""
+    """Return the matrix (size, size), float32, that correlates a line with ``taps``, the border folded in."""
     radius = len(taps) // 2
     matrix = np.zeros((size, size))
     lines = np.arange(size)
@@ -104,7 +105,7 @@ def banded(size: int, taps: tuple[float, ...], mode: str) -> torch.Tensor:
 
 
 def beyond(index: np.ndarray, size: int, mode: str) -> np.ndarray:
-    """Where positions on a line of ``size`` are read, those beyond its ends by ``mode``."""
+    """Return where positions on a line of ``size`` are read, those beyond its ends by ``mode``."""
     if mode == "nearest":
         return index.clip(0, size - 1)
     if mode == "reflect":
@@ -117,13 +118,14 @@ def beyond(index: np.ndarray, size: int, mode: str) -> np.ndarray:
 
 
 def motion(images: torch.Tensor, radius: int, sigma: float, angles: torch.Tensor) -> torch.Tensor:
-    """``images`` (B, C, H, W) smeared along a line, each in its own direction; borders are replicated.
+    """Return ``images`` (B, C, H, W) smeared along a line, each in its own direction; borders are replicated.
 
     The mean of the image shifted by 0 to ``2 radius`` pixels, shifts rounded to whole pixels, with weights that fall
     as one side of a Gaussian.
 
     Args:
-        sigma: of the weights, in pixels. angles: (B,), degrees; 0 smears to the left, 90 upwards.
+        sigma: of the weights, in pixels.
+        angles: (B,), degrees; 0 smears to the left, 90 upwards.
     """
     steps = range(2 * radius + 1)
     weights = [math.exp(-0.5 * (step / sigma) ** 2) for step in steps]
@@ -140,7 +142,9 @@ def motion(images: torch.Tensor, radius: int, sigma: float, angles: torch.Tensor
 
 
 def shifted_sum(image: torch.Tensor, shifts: dict[tuple[int, int], float]) -> torch.Tensor:
-    """The weighted sum of copies of ``image`` (C, H, W) read (down, across) pixels further on, borders replicated."""
+    """Return the weighted sum of copies of ``image`` (C, H, W) read (down, across) pixels further on, borders
+    replicated.
+    """
     height, width = image.shape[1:]
     downs, acrosses = [down for down, _ in shifts], [across for _, across in shifts]
     top, left = max(0, -min(downs)), max(0, -min(acrosses))

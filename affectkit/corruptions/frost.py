@@ -41,7 +41,7 @@ class Frost(Corruption):
         self.textures = textures
 
     def with_textures(self, folder: Path) -> Frost:
-        """The same with the photographs in ``folder``."""
+        """Return the same with the photographs in ``folder``."""
         return Frost(folder)
 
     def draw(self, images: torch.Tensor, level: tuple[float, float], draws: Draws) -> Drawn:
@@ -95,7 +95,9 @@ def _computed() -> tuple[torch.Tensor, ...]:
 
 
 def texture(number: int) -> np.ndarray:
-    """A texture of ice (3, SIDE, SIDE), float32 in [0, 1]: feathery crystals on a bluish haze, thicker at one side."""
+    """Return a texture of ice (3, SIDE, SIDE), float32 in [0, 1]: feathery crystals on a bluish haze, thicker at one
+    side.
+    """
     rng = numpy_generator(0, "frost", number)
     haze = plasma(torch.from_numpy(rng.random((1, SIDE * SIDE - 1), dtype=np.float32)), 1.35)[0].numpy()
     fine = plasma(torch.from_numpy(rng.random((1, SIDE * SIDE - 1), dtype=np.float32)), 1.12)[0].numpy()
@@ -111,7 +113,7 @@ def texture(number: int) -> np.ndarray:
 
 
 def _feather(ice: np.ndarray, rng: np.random.Generator, haze: np.ndarray) -> None:
-    """A crystal: a bent stem, and barbs on both sides that carry barbs of their own; ``haze`` says how bright it is."""
+    """Draw a crystal: a bent stem, and barbs on both sides with barbs of their own; ``haze`` says how bright it is."""
     canvas = np.zeros_like(ice)
     x, y = rng.uniform(0, SIDE, 2)
     bright = 0.35 + 0.65 * float(haze[int(y), int(x)])

@@ -44,7 +44,7 @@ class GlassBlur(Corruption):
 
 
 def exchanged(shifts: np.ndarray, largest: int) -> np.ndarray:
-    """Which pixel stands where after all rounds: (B, H W), int64, positions counted line by line.
+    """Return which pixel stands where after all rounds: (B, H W), int64, positions counted line by line.
 
     Args:
         shifts: whole numbers (B, rounds, H, W) in [0, 4 largest^2), for each pixel that is visited:
@@ -71,7 +71,8 @@ def exchanged(shifts: np.ndarray, largest: int) -> np.ndarray:
 
 @functools.lru_cache(maxsize=16)
 def visits(height: int, width: int, largest: int) -> tuple[np.ndarray, list[tuple[int, int]]]:
-    """The pixels visited, by steps, and the bounds of each: those of one step are too far apart to touch a common one.
+    """Return the pixels visited, by steps, and the bounds of each: those of one step are too far apart to touch a
+    common one.
 
     An exchange touches pixels up to ``largest`` away, so two that are more than twice this apart on one axis can
     change places in time. Step = lines visited x (2 largest + 1) + pixels visited in the line: a later line's pixel

@@ -101,7 +101,8 @@ def photons(values: np.ndarray, unit: np.ndarray, *, level: float) -> np.ndarray
     Several times faster than drawing each, since there are but 256 rates.
 
     Args:
-        values: 8-bit numbers. unit: uniform numbers in [0, 1), as many.
+        values: 8-bit numbers.
+        unit: uniform numbers in [0, 1), as many.
     """
     shares, starts = _distributions(level)
     most, bins = shares.shape[1], starts.shape[1]

@@ -65,7 +65,7 @@ class CorruptionChoice:
 
 
 def parse_corruption(text: str) -> CorruptionChoice:
-    """``noise`` (severity 3), ``noise:4`` or ``noise=0.02`` as a ``CorruptionChoice``.
+    """Return ``noise`` (severity 3), ``noise:4`` or ``noise=0.02`` as a ``CorruptionChoice``.
 
     Raises:
         UsageError: an unknown name, a severity that is not 1 to 5, or a strength that is no number.
@@ -91,7 +91,7 @@ def parse_corruption(text: str) -> CorruptionChoice:
 
 
 def parse_corruptions(text: str) -> tuple[str, ...]:
-    """The corruptions that a comma-separated list of names and groups means, in the registry's order, each once.
+    """Return the corruptions that a comma-separated list of names and groups means, in the registry's order, each once.
 
     Raises:
         UsageError: an unknown name, or none at all.

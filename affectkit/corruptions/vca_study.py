@@ -25,7 +25,7 @@ LUMA = (0.299, 0.587, 0.114)
 
 
 def luma(images: torch.Tensor) -> torch.Tensor:
-    """(B, 1, H, W) of colour images (B, 3, H, W)."""
+    """Return (B, 1, H, W) of colour images (B, 3, H, W)."""
     return (images * images.new_tensor(LUMA).view(1, 3, 1, 1)).sum(1, keepdim=True)
 
 
@@ -67,7 +67,7 @@ class Color(Corruption):
 
 
 def _apart(hue: torch.Tensor, place: float) -> torch.Tensor:
-    """How far ``hue`` is from ``place`` on the circle of 6, in [0, 3]."""
+    """Return how far ``hue`` is from ``place`` on the circle of 6, in [0, 3]."""
     return 3 - ((hue - place).remainder(6) - 3).abs()
 
 

@@ -56,7 +56,8 @@ def plasma(uniform: torch.Tensor, decay: float) -> torch.Tensor:
     variation of the one before, not half.)
 
     Args:
-        uniform: (B, S * S - 1) numbers in [0, 1), S a power of two from 2. decay: above 0.
+        uniform: (B, S * S - 1) numbers in [0, 1), S a power of two from 2.
+        decay: above 0.
 
     Returns:
         (B, S, S), each stretched to [0, 1].
@@ -133,7 +134,9 @@ class Snow(Corruption):
 
     @staticmethod
     def flakes(size: torch.Size, level: tuple[float, ...], noise: torch.Tensor) -> torch.Tensor:
-        """The layer before its threshold (B, H, W): noise (B, h, w) of the level's mean, enlarged about its centre."""
+        """Return the layer before its threshold (B, H, W): noise (B, h, w) of the level's mean, enlarged about its
+        centre.
+        """
         layer = noise * level[1] + level[0]
         for axis, wanted in enumerate(size, start=1):
             below, above, share = (value.to(noise.device) for value in _stretch(layer.shape[axis], level[2], wanted))
@@ -145,8 +148,8 @@ class Snow(Corruption):
 
 
 def _stretch(count: int, zoom: float, wanted: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """How ``count`` points are enlarged, ends onto ends, and the middle ``wanted`` kept: left and right neighbour of
-    each place (``wanted``,), and the share of the right one; as ``scipy.ndimage.zoom`` of order 1.
+    """Return how ``count`` points are enlarged, ends onto ends, and the middle ``wanted`` kept: left and right
+    neighbour of each place (``wanted``,), and the share of the right one; as ``scipy.ndimage.zoom`` of order 1.
     """
     longer = round(count * zoom)
     places = (np.arange(wanted) + (longer - wanted) // 2) * ((count - 1) / max(longer - 1, 1))
@@ -199,25 +202,27 @@ class Spatter(Corruption):
 
 
 def _blurred(field: np.ndarray, sigma: float) -> np.ndarray:
-    """``field`` (H, W) blurred by a Gaussian cut off at 4 sigma, the border repeated."""
+    """Return ``field`` (H, W) blurred by a Gaussian cut off at 4 sigma, the border repeated."""
     taps = np.array(gaussian_taps(sigma), np.float32)
     return cv2.sepFilter2D(field, -1, taps, taps, borderType=cv2.BORDER_REPLICATE)
 
 
 def _liquid(noise: np.ndarray, level: tuple[float, ...]) -> np.ndarray:
-    """Where there is liquid, and how much: the blurred noise of the level where it reaches the threshold, else 0."""
+    """Return where there is liquid, and how much: the blurred noise of the level where it reaches the threshold, else
+    0.
+    """
     field = _blurred(noise * np.float32(level[1]) + np.float32(level[0]), level[2])
     return np.where(field < level[3], np.float32(0), field)
 
 
 def _mud(noise: np.ndarray, level: tuple[float, ...]) -> np.ndarray:
-    """How much mud lies on each pixel (H, W): 0, or at least 0.8 within drops whose edges are smoothed."""
+    """Return how much mud lies on each pixel (H, W): 0, or at least 0.8 within drops whose edges are smoothed."""
     share = _blurred((_liquid(noise, level) > level[3]).astype(np.float32), level[4])
     return np.where(share < 0.8, np.float32(0), share)
 
 
 def _water(noise: np.ndarray, level: tuple[float, ...]) -> np.ndarray:
-    """How much water gleams on each pixel (H, W), at most the level's strength.
+    """Return how much water gleams on each pixel (H, W), at most the level's strength.
 
     Distances from the drops' edges, up to 20 pixels, are equalised and lit from one side by a small relief filter;
     drops are where there is liquid, as bright as that relief.

@@ -105,15 +105,15 @@ class Split:
         return len(self.ids)
 
     def path(self, index: int) -> Path:
-        """The file of item ``index``."""
+        """Return the file of item ``index``."""
         return self.root / self.ids[index]
 
     def with_name(self, name: str) -> Split:
-        """The same items under another split name."""
+        """Return the same items under another split name."""
         return replace(self, name=name)
 
     def select(self, indices: ArrayLike) -> Split:
-        """The items at ``indices`` (integers, or N booleans), in that order."""
+        """Return the items at ``indices`` (integers, or N booleans), in that order."""
         chosen = np.asarray(indices)
         chosen = np.flatnonzero(chosen) if chosen.dtype == bool else chosen.astype(np.int64)
         return replace(
@@ -128,13 +128,15 @@ class Split:
         )
 
     def top(self) -> np.ndarray | None:
-        """int64 (N,): the label, or the class with the largest share (the first on a tie); None where neither is."""
+        """Return int64 (N,): the label, or the class with the largest share (the first on a tie); None where neither
+        is.
+        """
         if self.labels is not None:
             return self.labels
         return None if self.distribution is None else self.distribution.argmax(axis=1).astype(np.int64)
 
     def counts(self) -> dict[str, int]:
-        """Items a class, by label or by largest share; empty where neither is known."""
+        """Return items a class, by label or by largest share; empty where neither is known."""
         top = self.top()
         if top is None:
             return {}
@@ -142,7 +144,7 @@ class Split:
         return {name: int(number) for name, number in zip(self.classes, numbers, strict=True)}
 
     def used(self) -> np.ndarray:
-        """bool (C,): classes that any item has a label, a share or a vote in."""
+        """Return bool (C,): classes that any item has a label, a share or a vote in."""
         used = np.zeros(len(self.classes), dtype=bool)
         if self.labels is not None:
             used[np.unique(self.labels)] = True
@@ -209,7 +211,7 @@ class Split:
         return replace(self, classes=wanted)
 
     def _difference(self, wanted: tuple[str, ...], extra: list[str]) -> str:
-        """One text that says which classes are too many here, which lack, and which may be the same."""
+        """Return one text that says which classes are too many here, which lack, and which may be the same."""
         if self.labels is not None:
             numbers = self.counts()
         else:
@@ -226,7 +228,7 @@ class Split:
         return text + (f"\n  did you mean {some(meant)}?" if meant else "")
 
     def fingerprint(self) -> str:
-        """A hash over ids in order, classes, labels, shares, votes and file sizes (not the images' bytes).
+        """Return a hash over ids in order, classes, labels, shares, votes and file sizes (not the images' bytes).
 
         Raises:
             DataError: a file is not there.
@@ -302,7 +304,7 @@ def split_off(split: Split, fraction: float, seed: int) -> tuple[Split, Split]:
 
 
 def _parts(sizes: np.ndarray, fraction: float) -> np.ndarray:
-    """How many of each group to hold out: whole parts, then the largest remainders, never all of a group."""
+    """Return how many of each group to hold out: whole parts, then the largest remainders, never all of a group."""
     exact = sizes * fraction
     # A product such as 0.1 * 30 may end just below 3; what is nearly whole counts as whole.
     parts = np.floor(exact + 1e-9).astype(np.int64)

@@ -1,4 +1,4 @@
-"""Figures of results from plain arrays and lists: curves, calibration, confusion, distributions. Import is light.
+"""Draw figures of results from arrays and lists: curves, calibration, confusion, distributions. Import is light.
 
 ``FIGURES`` holds figures that ``test`` draws of a task's results beside the task's own, by file name.
 """

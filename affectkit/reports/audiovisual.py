@@ -29,7 +29,7 @@ VALID = {"classification": "valid_loss"}
 
 
 def spaces(path: Path, *, mask: ArrayLike) -> Path:
-    """Which channels of the codes are shared and which private, a cell a channel, and how many.
+    """Return which channels of the codes are shared and which private, a cell a channel, and how many.
 
     Args:
         mask: (2K,), the image's half first: 0 private, 1 shared, -1 shared with its sign turned.
@@ -68,7 +68,7 @@ def _patch(colour: str) -> Any:
 
 
 def code_use(path: Path, *, counts: Mapping[str, ArrayLike]) -> Path:
-    """How often each code occurs, by rank, a line a modality; codes that never do are counted in the legend."""
+    """Return how often each code occurs, by rank, a line a modality; codes that never do are counted in the legend."""
     figure = new_figure(6.4, 3.6)
     axes = figure.add_subplot()
     tidy(axes)
@@ -141,7 +141,7 @@ def _picture(axes: Any, values: NDArray, low: float, high: float) -> None:
 
 
 def course(path: Path, *, history: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Path:
-    """A panel a part of the loss, training and validation over the epochs.
+    """Return a panel a part of the loss, training and validation over the epochs.
 
     Args:
         history: rows with ``epoch``, ``train_<name>`` and, where it was computed, ``valid_<name>``.

@@ -95,7 +95,7 @@ def distribution_bars(
 
 
 def _picture(image: NDArray[np.uint8], position: int) -> NDArray[np.uint8]:
-    """The image as (H, W, 3)."""
+    """Return the image as (H, W, 3)."""
     array = np.asarray(image)
     if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] not in (1, 3) or 0 in array.shape:
         raise DataError(

@@ -71,7 +71,7 @@ def _place(
     font: ImageFont.ImageFont,
     lines: Sequence[tuple[str, str]],
 ) -> None:
-    """One picture, centred in its cell, with lines (text, colour) below."""
+    """Paste one image, centred in its cell, with lines (text, colour) below."""
     left, top = corner
     draw = ImageDraw.Draw(sheet)
     picture = _fitted(_shown(pixels))
@@ -83,7 +83,7 @@ def _place(
 
 
 def _shown(pixels: np.ndarray) -> Image.Image:
-    """8-bit RGB of what ``read`` gives."""
+    """Return 8-bit RGB of what ``read`` gives."""
     picture = Image.fromarray((pixels // 257).astype(np.uint8) if pixels.dtype == np.uint16 else pixels)
     return (
         _on_chequers(picture.convert("RGBA"))
@@ -110,7 +110,7 @@ def _fitted(picture: Image.Image) -> Image.Image:
 
 
 def _short(text: str, font: ImageFont.ImageFont) -> str:
-    """``text``, with its middle left out where it is wider than a cell."""
+    """Return ``text``, with its middle left out where it is wider than a cell."""
     # What the font has no sign for would be drawn as an empty box.
     text = "".join(sign if sign.isprintable() else "?" for sign in text)
     if font.getlength(text) <= CELL:

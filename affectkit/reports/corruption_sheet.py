@@ -19,7 +19,8 @@ def contact_sheet(path: Path, original: np.ndarray, rows: Mapping[str, Sequence[
     """Write the sheet as PNG.
 
     Args:
-        original: uint8 (H, W, 3). rows: by name, a picture of the same shape for each severity from 1 on.
+        original: uint8 (H, W, 3).
+        rows: by name, a picture of the same shape for each severity from 1 on.
         title: above the sheet.
 
     Raises:

@@ -28,8 +28,10 @@ class Mark:
     """What is drawn of one face.
 
     Attributes:
-        box: left, top, width and height in pixels. title: stands above the box.
-        bars: name and value in [0, 1] of each bar, from the top. number: of its colour.
+        box: left, top, width and height in pixels.
+        title: stands above the box.
+        bars: name and value in [0, 1] of each bar, from the top.
+        number: of its colour.
     """
 
     box: Box
@@ -39,7 +41,7 @@ class Mark:
 
 
 def annotated(picture: np.ndarray, marks: Sequence[Mark]) -> np.ndarray:
-    """A copy of ``picture``, uint8 (H, W, 3) RGB, with ``marks`` drawn; the first one lies on top.
+    """Return a copy of ``picture``, uint8 (H, W, 3) RGB, with ``marks`` drawn; the first one lies on top.
 
     Letters and lines go by the picture's size. Bars stand right of the box, left, below or above it, wherever they
     cover least of other faces and bars; where that is more than a share (``HIDDEN``) of one, or where they are wider
@@ -62,7 +64,7 @@ def annotated(picture: np.ndarray, marks: Sequence[Mark]) -> np.ndarray:
 
 
 def _draw(draw: ImageDraw.ImageDraw, mark: Mark, room: tuple[int, int], size: int) -> None:
-    """The box and the title."""
+    """Draw the box and the title."""
     colour, font = COLOURS[mark.number % len(COLOURS)], _font(size)
     left, top, width, height = mark.box
     line = max(size // 7, 2)
@@ -85,7 +87,7 @@ def _extent(mark: Mark, size: int) -> tuple[float, float]:
 def _place(
     mark: Mark, extent: tuple[float, float], room: tuple[int, int], others: Sequence[Box], panels: Sequence[Box]
 ) -> Box | None:
-    """Where the panel of ``mark`` stands: left, top, width, height; None where there is no good place."""
+    """Return where the panel of ``mark`` stands: left, top, width, height; None where there is no good place."""
     (wide, tall), (left, top, width, height) = extent, mark.box
     if wide > room[0] or tall > room[1]:
         return None
@@ -114,7 +116,7 @@ def _place(
 
 
 def _draw_bars(draw: ImageDraw.ImageDraw, mark: Mark, place: Box, size: int) -> None:
-    """A panel with a row a bar: name, bar, value in percent."""
+    """Draw a panel with a row a bar: name, bar, value in percent."""
     font, pad, colour = _font(size), size * 0.5, COLOURS[mark.number % len(COLOURS)]
     x, y, wide, tall = place
     draw.rectangle((x, y, x + wide, y + tall), fill=PAPER)

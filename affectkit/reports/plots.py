@@ -190,7 +190,8 @@ def class_recall(path: Path, *, recall: ArrayLike, support: ArrayLike, classes: 
         path: the PNG file.
         recall: (C,) in [0, 1]; NaN for a class without samples.
         support: (C,) samples of each class.
-        classes: (C,) names. part: as in ``confusion_matrix``.
+        classes: (C,) names.
+        part: as in ``confusion_matrix``.
 
     Raises:
         DataError: shapes do not fit together.
@@ -226,7 +227,7 @@ def class_recall(path: Path, *, recall: ArrayLike, support: ArrayLike, classes: 
 
 
 def _columns(history: Sequence[Mapping[str, Any]]) -> dict[str, NDArray[np.float64]]:
-    """The rows as columns; what is missing or not finite is NaN."""
+    """Return the rows as columns; what is missing or not finite is NaN."""
     names = dict.fromkeys(name for row in history for name in row)
     columns = {}
     for name in names:
@@ -237,7 +238,7 @@ def _columns(history: Sequence[Mapping[str, Any]]) -> dict[str, NDArray[np.float
 
 
 def _panels(columns: Mapping[str, Any], monitor: str) -> list[str]:
-    """Names of the panels: the loss, the monitored metric, the others as they come, the learning rate last."""
+    """Return names of the panels: the loss, the monitored metric, the others as they come, the learning rate last."""
     found = dict.fromkeys(
         name.split("_", 1)[1] for name in columns if name.startswith(("train_", "valid_")) and "_" in name
     )
@@ -292,7 +293,7 @@ def _mark_best(
     epochs: NDArray[np.float64],
     best_epoch: int,
 ) -> None:
-    """A line at the epoch that was kept, and the value of the last curve there."""
+    """Draw a line at the epoch that was kept, and the value of the last curve there."""
     if best_epoch not in epochs:
         return
     axes.axvline(best_epoch, color=VERMILION, linewidth=1.0, linestyle=(0, (4, 2)), zorder=1)
@@ -374,7 +375,8 @@ def _confidence_histogram(
 
 
 def _square_layout(side: float, rows: Sequence[str], columns: Sequence[str], tick: float) -> tuple[Figure, Axes, Axes]:
-    """A figure with a square of ``side`` inches, room for its labels (columns slanted by 45 degrees), and a colour bar.
+    """Return a figure with a square of ``side`` inches, room for its labels (columns slanted by 45 degrees), and a
+    colour bar.
 
     In inches and by measuring, as automatic layouts cut labels off beside axes of a fixed shape.
     """
@@ -404,7 +406,7 @@ def _cell_texts(axes: Axes, counts: NDArray[np.float64], share: NDArray[np.float
 
 
 def _wilson(share: float, count: float) -> tuple[float, float]:
-    """The 95% score interval of a share of ``count`` samples."""
+    """Return the 95% score interval of a share of ``count`` samples."""
     z = 1.959964
     centre = (share + z * z / (2 * count)) / (1 + z * z / count)
     half = z / (1 + z * z / count) * math.sqrt(max(share * (1 - share), 0) / count + z * z / (4 * count * count))

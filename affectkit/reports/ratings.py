@@ -169,7 +169,8 @@ def quantile_figure(
     Args:
         path: the PNG file.
         quantiles: at least one, by name; the first ``MOST_PANELS`` are drawn.
-        low, high: ends of the scale, told on the axes; None: not known. part: as in ``scatter``.
+        low, high: ends of the scale, told on the axes; None: not known.
+        part: as in ``scatter``.
 
     Raises:
         DataError: there are none.
@@ -262,7 +263,7 @@ def _draw_items(figure: Figure, axes: Axes, q: Floats, p: Floats, ends: tuple[fl
 
 
 def _draw_fit(axes: Axes, q: Floats, p: Floats, ends: tuple[float, float]) -> None:
-    """The least-squares line of p on q over the range of q, where q varies."""
+    """Draw the least-squares line of p on q over the range of q, where q varies."""
     q_off = q - q.mean()
     spread = float(np.mean(q_off**2))
     if spread <= 1e-12 * max(float(np.mean(q**2)), np.finfo(float).tiny):
@@ -284,7 +285,7 @@ def _draw_identity(axes: Axes, ends: tuple[float, float]) -> None:
 
 
 def _corners(axes: Axes, q: Floats, p: Floats, lines: list[tuple[str, str]]) -> None:
-    """The legend, and names and values under each other, in the two corners that hold the fewest points."""
+    """Place the legend, and names and values under each other, in the two corners that hold the fewest points."""
     (left, right), width = axes.get_xlim(), np.diff(axes.get_xlim())[0]
     across = {"left": q < left + 0.45 * width, "right": q > right - 0.45 * width}
     up = {"lower": p < left + 0.22 * width, "upper": p > right - 0.22 * width}
@@ -309,7 +310,7 @@ def _told(name: str, value: float | None) -> tuple[str, str]:
 
 
 def _scaled(low: float | None, high: float | None) -> str:
-    """The ends of the scale as an axis tells them; nothing where they are not known."""
+    """Return the ends of the scale as an axis tells them; nothing where they are not known."""
     return "" if low is None or high is None else f" (scale {low:g} to {high:g})"
 
 
@@ -323,6 +324,6 @@ def _labels(axes: Axes, across: str, up: str) -> None:
 
 
 def _named(name: str, most: int = 40) -> str:
-    """A dimension as a heading writes it; a file name as it is."""
+    """Return a dimension as a heading writes it; a file name as it is."""
     text = plain(name, most)
     return text.capitalize() if text.isalpha() and text.islower() else text

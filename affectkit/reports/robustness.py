@@ -45,13 +45,14 @@ def heat_map(
     metric: str,
     better: str,
 ) -> Path:
-    """A cell for each corruption and severity, its number in it; the darker, the further below the clean value.
+    """Return a cell for each corruption and severity, its number in it; the darker, the further below the clean value.
 
     Args:
         path: the PNG file.
         values: (corruptions, severities) of a metric; NaN is drawn gray.
         clean: the metric on images as they are: it stands in the first column.
-        metric: its name. better: ``max`` or ``min``: which way is good.
+        metric: its name.
+        better: ``max`` or ``min``: which way is good.
 
     Raises:
         DataError: shapes or ``better`` are not as above.
@@ -98,7 +99,8 @@ def curves(
     metric: str,
     better: str,
 ) -> Path:
-    """A panel for each corruption, the metric over severity from the clean value (severity 0) on; arguments as above.
+    """Return a panel for each corruption, the metric over severity from the clean value (severity 0) on; arguments as
+    above.
 
     All panels have one scale; the dashed line is the clean value, and the mean over all corruptions is pale.
     """

@@ -28,7 +28,7 @@ TITLE, LABEL, TICK, SMALL = 12.0, 9.5, 8.5, 7.5
 
 
 def new_figure(width: float, height: float, *, constrained: bool = True) -> Figure:
-    """A white figure of that size in inches, on an Agg canvas."""
+    """Return a white figure of that size in inches, on an Agg canvas."""
     figure = Figure(figsize=(width, height), dpi=DPI, facecolor="white", layout="constrained" if constrained else None)
     FigureCanvasAgg(figure)
     return figure
@@ -46,12 +46,13 @@ def tidy(axes: Axes, *, grid: str = "y") -> None:
 
 
 def heading(axes: Axes, text: str, *, size: float = TITLE, pad: float = 8) -> None:
-    """A bold title at the left."""
+    """Draw a bold title at the left."""
     axes.set_title(text, loc="left", fontsize=size, fontweight="bold", color=TEXT, pad=pad)
 
 
 def plain(text: str, most: int = 28) -> str:
-    """``text`` on one line, as it reads: no dollar sign starts mathematics; longer than ``most`` loses its middle.
+    """Return ``text`` on one line, as it reads: no dollar sign starts mathematics; longer than ``most`` loses its
+    middle.
 
     >>> plain("a  $x_1$")
     'a \\\\$x_1\\\\$'
@@ -85,7 +86,7 @@ def save(figure: Figure, path: Path) -> Path:
 
 
 def numbers(values: ArrayLike, name: str, shape: tuple[int | None, ...]) -> NDArray[np.float64]:
-    """``values`` as float64 of ``shape``, where None stands for any length; a DataError says what differs."""
+    """Return ``values`` as float64 of ``shape``, where None stands for any length; a DataError says what differs."""
     try:
         array = np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError) as error:
@@ -106,11 +107,11 @@ def check_classes(classes: Sequence[str]) -> list[str]:
 
 
 def percent(share: float) -> str:
-    """A share as text in percent, with a digit behind the point only below 10."""
+    """Return a share as text in percent, with a digit behind the point only below 10."""
     return f"{100 * share:.0f}%" if share == 0 or share >= 0.0995 else f"{100 * share:.1f}%"
 
 
 def legend(axes: Axes, **options: Any) -> None:
-    """A legend without a heavy box."""
+    """Draw a legend without a heavy box."""
     options = {"loc": "best", "fontsize": TICK, "frameon": True, "framealpha": 0.9, "edgecolor": RULE, **options}
     axes.legend(**options).get_frame().set_linewidth(0.6)

@@ -53,7 +53,9 @@ class Lane:
     """One face of a film.
 
     Attributes:
-        name: shown beside it. looks: (n,) places of the looks in which it was seen, rising. values: (n, K) predictions.
+        name: shown beside it.
+        looks: (n,) places of the looks in which it was seen, rising.
+        values: (n, K) predictions.
     """
 
     name: str
@@ -131,7 +133,7 @@ def _checked(lane: Lane, looks: int, width: int) -> tuple[str, NDArray[np.int64]
 
 
 def binned_edges(edges: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Where the drawn stretches of time begin and end: at the looks themselves, or ``MOST_BINS`` even ones."""
+    """Return where the drawn stretches of time begin and end: at the looks themselves, or ``MOST_BINS`` even ones."""
     if len(edges) - 1 <= MOST_BINS:
         return edges
     return np.linspace(edges[0], edges[-1], MOST_BINS + 1)
@@ -140,7 +142,7 @@ def binned_edges(edges: NDArray[np.float64]) -> NDArray[np.float64]:
 def binned_means(
     edges: NDArray[np.float64], bins: NDArray[np.float64], looks: NDArray[np.int64], values: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """(bins, K): the mean of the looks that begin in each bin, NaN where the face was seen in none of them.
+    """Return (bins, K): the mean of the looks that begin in each bin, NaN where the face was seen in none of them.
 
     In a bin in which no look begins, which an uneven film may have, the look before it goes on.
     """
@@ -196,7 +198,7 @@ def _lines(
     *,
     scale: tuple[float, float] | None,
 ) -> None:
-    """A line a rating, at the middle of each stretch of time; a dot where it has no neighbour."""
+    """Draw a line a rating, at the middle of each stretch of time; a dot where it has no neighbour."""
     tidy(axes)
     middles = (bins[:-1] + bins[1:]) / 2
     for column, colour in zip(values.T, colours, strict=True):
@@ -238,7 +240,7 @@ def _time_axis(axes: Axes, begin: float, end: float) -> None:
 
 
 def clock(seconds: float, end: float, step: float = 1) -> str:
-    """A time on an axis that goes to ``end`` in steps of ``step`` seconds.
+    """Return a time on an axis that goes to ``end`` in steps of ``step`` seconds.
 
     >>> clock(1.5, 3, 0.5), clock(75, 90), clock(3675, 4000)
     ('1.5', '1:15', '1:01:15')
@@ -251,7 +253,7 @@ def clock(seconds: float, end: float, step: float = 1) -> str:
 
 
 def described(*, looks: int, faces: int, seconds: float) -> str:
-    """What a timeline's title says of a film.
+    """Return what a timeline's title says of a film.
 
     >>> described(looks=120, faces=1, seconds=60.0), described(looks=6, faces=8, seconds=3.0)
     ('1:00 min, 120 looks, 1 face', '3.0 s, 6 looks, 8 faces (the 6 longest seen)')
@@ -262,7 +264,7 @@ def described(*, looks: int, faces: int, seconds: float) -> str:
 
 
 def named(number: int, time: dict[str, float] | None) -> str:
-    """What stands beside a face's lane: its number, and the label of most of its time.
+    """Return what stands beside a face's lane: its number, and the label of most of its time.
 
     >>> named(2, {"happiness": 0.634, "neutral": 0.366})
     'face 2\\nhappiness 63%'

@@ -88,14 +88,14 @@ class Finder:
 
     @property
     def described(self) -> str:
-        """How it was asked for."""
+        """Return how it was asked for."""
         return f"{self.how}:{self.file}" if self.file is not None else self.how
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_detect": None}  # OpenCV's detectors cannot be sent
 
     def __call__(self, picture: np.ndarray, extent: Extent | None = None) -> list[Face]:
-        """The faces of ``picture``, uint8 (H, W, 3) RGB or (H, W, 1), the largest first; empty where there is none.
+        """Find the faces of ``picture``, uint8 (H, W, 3) RGB or (H, W, 1), the largest first.
 
         Args:
             extent: where the picture lies in these pixels, as ``decode.read_reduced`` told; None: it fills them.
@@ -137,7 +137,7 @@ def framed(box: Box, points: Sequence[tuple[float, float]] = (), margin: float =
 
 
 def covered(frame: Frame, height: int, width: int) -> float:
-    """The share of a picture that the square of ``frame`` covers, its angle left aside."""
+    """Return the share of a picture that the square of ``frame`` covers, its angle left aside."""
     x, y, side, _ = frame
     across = min(x + side / 2, width) - max(x - side / 2, 0)
     down = min(y + side / 2, height) - max(y - side / 2, 0)
@@ -145,7 +145,7 @@ def covered(frame: Frame, height: int, width: int) -> float:
 
 
 def cut(picture: np.ndarray, face: Face, spec: InputSpec) -> np.ndarray:
-    """The face as a model of ``spec`` takes it: uint8 (spec.height, spec.width, spec.channels), antialiased.
+    """Return the face as a model of ``spec`` takes it: uint8 (spec.height, spec.width, spec.channels), antialiased.
 
     Beyond the edges of ``picture``, uint8 (H, W, 3) or (H, W, 1), its outermost pixels are continued.
     """
@@ -173,7 +173,9 @@ def cut(picture: np.ndarray, face: Face, spec: InputSpec) -> np.ndarray:
 
 
 def _warp(image: np.ndarray, centre: tuple[float, float], scale: float, angle: float, side: int) -> np.ndarray:
-    """The square of ``side`` output pixels, each ``scale`` of ``image`` wide, about ``centre``, turned by ``angle``."""
+    """Return the square of ``side`` output pixels, each ``scale`` of ``image`` wide, about ``centre``, turned by
+    ``angle``.
+    """
     cosine, sine = scale * math.cos(angle), scale * math.sin(angle)
     # OpenCV's coordinates are of pixel centres, ours of edges: half a pixel between them.
     middle = (side - 1) / 2
@@ -188,7 +190,7 @@ def _warp(image: np.ndarray, centre: tuple[float, float], scale: float, angle: f
 
 
 def _in_channels(picture: np.ndarray, channels: int) -> np.ndarray:
-    """``picture`` with 1 or 3 channels; gray is the luma of ITU-R 601-2, as where images are decoded."""
+    """Return ``picture`` with 1 or 3 channels; gray is the luma of ITU-R 601-2, as where images are decoded."""
     if picture.shape[2] == channels:
         return picture
     if channels == 3:
@@ -258,7 +260,9 @@ class _Yunet:
 
 
 def _at_most(picture: np.ndarray, longest: int) -> tuple[np.ndarray, float, float]:
-    """``picture`` with no side above ``longest``, and how many of its pixels, across and down, one then stands for."""
+    """Return ``picture`` with no side above ``longest``, and how many of its pixels, across and down, one then stands
+    for.
+    """
     height, width = picture.shape[:2]
     scale = max(height, width) / longest
     if scale <= 1:
@@ -269,7 +273,7 @@ def _at_most(picture: np.ndarray, longest: int) -> tuple[np.ndarray, float, floa
 
 
 def inside(found: Iterable[Found], shape: Sequence[int]) -> list[Found]:
-    """Those whose centre lies in a picture of ``shape`` (H, W, ...), with boxes that have an extent."""
+    """Return those whose centre lies in a picture of ``shape`` (H, W, ...), with boxes that have an extent."""
     height, width = shape[:2]
     return [
         face
@@ -290,5 +294,5 @@ def once(found: Iterable[Found]) -> list[Found]:
 
 
 def _within(one: Box, other: Box) -> bool:
-    """Whether most of the smaller of two boxes lies in the other."""
+    """Return whether most of the smaller of two boxes lies in the other."""
     return shared_area(one, other) > INNER * min(one[2] * one[3], other[2] * other[3])

@@ -22,7 +22,8 @@ class Track:
     """A face that is followed: where and when it was last seen, and how fast it moved there.
 
     Attributes:
-        box: left, top, width and height. speed: of its centre, in pixels a second (x, y).
+        box: left, top, width and height.
+        speed: of its centre, in pixels a second (x, y).
     """
 
     number: int
@@ -31,8 +32,9 @@ class Track:
     speed: tuple[float, float] = (0.0, 0.0)
 
     def likeness(self, box: Box, time: float) -> float:
-        """How well ``box`` continues the track, in [0, 1]: its overlap with the last box carried on at its speed; with
-        the box where it last was, at half the weight, for faces stop and turn."""
+        """Return how well ``box`` continues the track, in [0, 1]: its overlap with the last box carried on at its
+        speed; with the box where it last was, at half the weight, for faces stop and turn.
+        """
         passed = time - self.time
         left, top, width, height = self.box
         carried = (left + self.speed[0] * passed, top + self.speed[1] * passed, width, height)
@@ -54,7 +56,8 @@ class Tracker:
     begins a track. A track that was seen at the last look is always known again; one that was not, within ``patience``.
 
     Args:
-        patience: seconds out of sight. least: likeness below which a box is of another face.
+        patience: seconds out of sight.
+        least: likeness below which a box is of another face.
     """
 
     def __init__(self, patience: float = PATIENCE, least: float = LEAST) -> None:
@@ -64,7 +67,7 @@ class Tracker:
         self._last = 0.0
 
     def update(self, time: float, boxes: Sequence[Box]) -> list[int]:
-        """The numbers of ``boxes``, seen at ``time`` seconds, which rises from call to call."""
+        """Return the numbers of ``boxes``, seen at ``time`` seconds, which rises from call to call."""
         last, self._last = self._last, time
         self.tracks = [track for track in self.tracks if track.time == last or time - track.time <= self.patience]
         likeness = np.zeros((len(self.tracks), len(boxes)))
@@ -96,7 +99,7 @@ class Smoother:
         self._held: dict[int, tuple[float, np.ndarray]] = {}
 
     def __call__(self, number: int, time: float, outputs: np.ndarray) -> np.ndarray:
-        """The average of the face ``number`` with ``outputs`` (K,) at ``time`` seconds; the first is itself."""
+        """Average the face ``number`` with ``outputs`` (K,) at ``time`` seconds; the first is itself."""
         if not self.seconds:
             return outputs
         before = self._held.get(number)
@@ -113,7 +116,7 @@ class Smoother:
 
 
 def centre(box: Box) -> tuple[float, float]:
-    """The middle (x, y) of a box."""
+    """Return the middle (x, y) of a box."""
     return box[0] + box[2] / 2, box[1] + box[3] / 2
 
 

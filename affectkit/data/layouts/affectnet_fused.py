@@ -41,7 +41,7 @@ _CHUNK = 2048
 
 
 def fits(root: Path) -> bool:
-    """Whether ``root`` looks like AffectNetFused: one of its two folders has ``images`` and ``annotations``."""
+    """Return whether ``root`` looks like AffectNetFused: one of its two folders has ``images`` and ``annotations``."""
     return any(
         (root / name / "images").is_dir() and (root / name / "annotations").is_dir() for name in FOLDERS.values()
     )
@@ -50,7 +50,7 @@ def fits(root: Path) -> bool:
 def read_affectnet(
     root: Path, *, reporter: Reporter | None = None
 ) -> tuple[dict[str, Split], dict[str, dict[str, int]]]:
-    """The splits of AffectNetFused, with distributions and without labels.
+    """Return the splits of AffectNetFused, with distributions and without labels.
 
     Returns:
         the splits that are there; and for each of them how many files have no counterpart, by reason.
@@ -67,7 +67,7 @@ def read_affectnet(
 
 
 def notes_on(left_out: dict[str, dict[str, int]]) -> list[str]:
-    """What ``read_affectnet`` left out, as lines for a user."""
+    """Return what ``read_affectnet`` left out, as lines for a user."""
     notes = [f"{folder} is not there: no {name} split" for name, folder in FOLDERS.items() if name not in left_out]
     for name, reasons in left_out.items():
         notes += [f"{FOLDERS[name]}: {number:,} left out ({reason})" for reason, number in reasons.items()]
@@ -104,7 +104,7 @@ def _shares(values: np.ndarray) -> np.ndarray:
 
 
 def read_annotations(folder: Path, *, reporter: Reporter | None = None) -> tuple[list[str], np.ndarray]:
-    """Numbers of the images (sorted as text) and their probabilities as written, float64 (N, 13).
+    """Return numbers of the images (sorted as text) and their probabilities as written, float64 (N, 13).
 
     Taken from the cache where the files' names, sizes and times are those that it was made of, else read and cached.
     A cache file that is damaged is told and made again.
@@ -139,7 +139,7 @@ def _stamp(folder: Path) -> tuple[list[str], str]:
 
 
 def _from_cache(path: Path, stamp: str, count: int, reporter: Reporter) -> np.ndarray | None:
-    """The cached values; None where there are none, they are of another state of the folder, or are damaged."""
+    """Return the cached values; None where there are none, they are of another state of the folder, or are damaged."""
     if not path.is_file():
         return None
     # Whatever a damaged file makes the reader raise, the answer is the same: tell it and read the folder again.

@@ -36,7 +36,8 @@ class Choice:
     """What a user says of the columns of tables.
 
     Attributes:
-        classes: the classes, ``--classes``: columns, or labels. ignored: columns that are passed over.
+        classes: the classes, ``--classes``: columns, or labels.
+        ignored: columns that are passed over.
         known: class names that are known otherwise, as those of a checkpoint.
         strict: a name that no table has is a fault.
     """
@@ -67,8 +68,10 @@ class Columns:
     """The columns of a table that may be classes.
 
     Attributes:
-        names: in their order, E of them. values: float64 (N, E), NaN where a cell is no number of at least 0.
-        bad: the first such cells of each column that has some, as text. count: how many, by column.
+        names: in their order, E of them.
+        values: float64 (N, E), NaN where a cell is no number of at least 0.
+        bad: the first such cells of each column that has some, as text.
+        count: how many, by column.
         labels: the labels (N,) beside them; None without.
     """
 
@@ -79,13 +82,13 @@ class Columns:
     labels: Sequence[str] | None = None
 
     def of(self, names: Sequence[str]) -> np.ndarray:
-        """The values (N, k) of some columns."""
+        """Return the values (N, k) of some columns."""
         if tuple(names) == self.names:
             return self.values
         return self.values[:, [self.names.index(name) for name in names]]
 
     def samples(self, name: str) -> str:
-        """The first values of a column that differ, as text."""
+        """Return the first values of a column that differ, as text."""
         cells = self.bad.get(name, ()) if 2 * self.count.get(name, 0) > len(self.values) else ()
         shown = [repr(cell) for cell in cells[:3]]
         if not shown:
@@ -95,7 +98,7 @@ class Columns:
 
 
 def decide(columns: Columns, known: Sequence[str] = ()) -> Decision:
-    """Which of ``columns`` are classes.
+    """Return which of ``columns`` are classes.
 
     All, where all rows sum to 1, or where all hold whole numbers and are called after emotions or all rows sum to the
     same number. Else those that do so without the others; ``known`` are names of classes. Votes by numbers of raters
@@ -125,17 +128,17 @@ def decide(columns: Columns, known: Sequence[str] = ()) -> Decision:
 
 
 def sums_to_one(values: np.ndarray) -> np.ndarray:
-    """bool (N,): rows of shares."""
+    """Return bool (N,): rows of shares."""
     return np.abs(values.sum(axis=1) - 1) <= SUM_TOLERANCE
 
 
 def whole(values: np.ndarray) -> np.ndarray:
-    """bool (N,): rows of whole numbers."""
+    """Return bool (N,): rows of whole numbers."""
     return (values == np.floor(values)).all(axis=1)
 
 
 def refuse(path: Path, columns: Columns, decision: Decision) -> None:
-    """A DataError on columns that are in doubt: their values, and the options that settle it."""
+    """Raise a DataError on columns that are in doubt: their values, and the options that settle it."""
     doubtful = list(decision.doubtful)
     rest = [name for name in columns.names if name not in decision.doubtful and name not in decision.others]
     told = "; ".join(f"{columns.samples(name)}: {decision.doubtful[name]}" for name in doubtful[:6])
@@ -181,7 +184,9 @@ def check_choice(tables: Mapping[str, Table], choice: Choice) -> None:
 
 
 def kinds(tables: Mapping[str, Table]) -> dict[str, str]:
-    """Whether each table with emotion columns holds "shares" or "votes"; a DataError lists rows that are neither."""
+    """Return whether each table with emotion columns holds "shares" or "votes"; a DataError lists rows that are
+    neither.
+    """
     found, integral = {}, {}
     for name, table in tables.items():
         if not table.emotions:
@@ -212,17 +217,17 @@ def kinds(tables: Mapping[str, Table]) -> dict[str, str]:
 
 
 def ignoring(names: Sequence[str]) -> str:
-    """The option that has columns passed over."""
+    """Return the option that has columns passed over."""
     return f"--ignore-columns {_listed(names)}"
 
 
 def _listed(names: Sequence[str]) -> str:
-    """Names as an option takes them."""
+    """Return names as an option takes them."""
     return shlex.quote(",".join(names))
 
 
 def _convincing(columns: Columns, known: Sequence[str]) -> bool:
-    """Whether columns are classes although no label is called as they are."""
+    """Return whether columns are classes although no label is called as they are."""
     clean = [name for name in columns.names if name not in columns.bad]
     emotions = [name for name in clean if is_emotion(name, known)]
     if len(emotions) > 1 and (sums_to_one(columns.of(emotions)).all() or whole(columns.of(emotions)).all()):
@@ -231,7 +236,7 @@ def _convincing(columns: Columns, known: Sequence[str]) -> bool:
 
 
 def _idle(columns: Columns, known: Sequence[str]) -> list[str]:
-    """Columns of zeros that are called by a word for another thing, beside two or more that are not so called."""
+    """Return columns of zeros whose name is a word for another thing, beside two or more whose name is not."""
     named = [name for name in columns.names if name in known or not words_of(name) <= OTHERS or len(name) == 1]
     if len(named) < 2:
         return []
@@ -243,7 +248,8 @@ def _idle(columns: Columns, known: Sequence[str]) -> list[str]:
 
 
 def _once_more(columns: Columns, known: Sequence[str]) -> dict[str, str]:
-    """Columns of two or more emotions that others are of too, as votes and intensities are: those that come later.
+    """Return columns of two or more emotions that others are of too, as votes and intensities are: those that come
+    later.
 
     Of happy_votes, sad_votes, happy_intensity and sad_intensity the last two; what is ``known`` comes first.
     """
@@ -270,7 +276,7 @@ def _votes_of_emotions(columns: Columns, names: Sequence[str], known: Sequence[s
 
 
 def _sifted(columns: Columns, known: Sequence[str]) -> Decision:
-    """The decision where not all columns are classes at first sight."""
+    """Return the decision where not all columns are classes at first sight."""
     count = len(columns.values)
     others = {
         name: "not numbers of at least 0"
@@ -313,7 +319,7 @@ def _sifted(columns: Columns, known: Sequence[str]) -> Decision:
 
 
 def _consistent(columns: Columns, clean: list[str], emotions: list[str]) -> set[str]:
-    """Those of the columns ``clean`` that are shares or votes in every row, where only one set of them is."""
+    """Return those of the columns ``clean`` that are shares or votes in every row, where only one set of them is."""
     if len(clean) < 2:
         return set()
     values = columns.of(clean)
@@ -335,14 +341,17 @@ def _consistent(columns: Columns, clean: list[str], emotions: list[str]) -> set[
 
 
 def _several(values: np.ndarray) -> bool:
-    """Whether of columns whose rows all sum to one number some may do so alone, as of two groups of one-hot ones."""
+    """Return whether of columns whose rows all sum to one number some may do so alone, as of two groups of one-hot
+    ones.
+    """
     rows = np.unique(np.linspace(0, len(values) - 1, min(len(values), SOLVED)).astype(int))
     moving = values[rows][:, values.any(axis=0)]
     return len(moving) >= moving.shape[1] + FEW and np.linalg.matrix_rank(moving) < moving.shape[1]
 
 
 def _solved(columns: Columns, clean: list[str], emotions: list[str]) -> set[str]:
-    """The one set of columns whose rows all sum to 1, or as whole numbers to one number of raters; empty without one.
+    """Return the one set of columns whose rows all sum to 1, or as whole numbers to one number of raters; empty without
+    one.
 
     V a = 1 has one solution where the columns of V are independent; it is such a set if every a is 0 or 1 / raters.
     """
@@ -370,7 +379,9 @@ def _solved(columns: Columns, clean: list[str], emotions: list[str]) -> set[str]
 
 
 def _standing_out(columns: Columns, names: Sequence[str], beside: Sequence[str]) -> dict[str, str]:
-    """Those of the columns ``beside`` that hold what votes of one class among ``names`` would hardly be, and why."""
+    """Return those of the columns ``beside`` that hold what votes of one class among ``names`` would hardly be, and
+    why.
+    """
     values = columns.of(names)
     count, sums = len(values), values.sum(axis=1)
     shares = sums_to_one(values).mean() > 0.5

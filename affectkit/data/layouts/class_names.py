@@ -13,7 +13,7 @@ _NUMBER = re.compile(r"[+-]?\d{1,30}(\.\d{0,30})?")
 
 
 def number_of(name: str) -> Decimal | None:
-    """The number that a class name is, as 3, 03 or 3.0 is 3; None where it is none."""
+    """Return the number that a class name is, as 3, 03 or 3.0 is 3; None where it is none."""
     return Decimal(name).normalize() if _NUMBER.fullmatch(name) and name.isascii() else None
 
 
@@ -39,8 +39,9 @@ def check_numbers(classes: Sequence[str], where: str) -> None:
 
 
 def likely(name: str, known: Sequence[str]) -> list[str]:
-    """Those of ``known`` that ``name`` may stand for, the likeliest kind alone: the same number, the same but for
-    case and spaces, or similar."""
+    """Return those of ``known`` that ``name`` may stand for, the likeliest kind alone: the same number, the same but
+    for case and spaces, or similar.
+    """
     number = number_of(name)
     same = [one for one in known if number is not None and number_of(one) == number]
     same = same or [one for one in known if one.strip().casefold() == name.strip().casefold()]

@@ -28,7 +28,7 @@ OTHERS = frozenset(_OTHERS.split())
 
 
 def is_emotion(name: str, known: Sequence[str] = ()) -> bool:
-    """Whether ``name`` is one of ``known``, or has a word for an emotion in it and none for another thing.
+    """Return whether ``name`` is one of ``known``, or has a word for an emotion in it and none for another thing.
 
     >>> is_emotion("votes_happy"), is_emotion("age"), is_emotion("content_id")
     (True, False, False)
@@ -38,7 +38,7 @@ def is_emotion(name: str, known: Sequence[str] = ()) -> bool:
 
 
 def words_of(name: str) -> set[str]:
-    """The words of a name, in small letters.
+    """Return the words of a name, in small letters.
 
     >>> sorted(words_of("Votes_happy-2"))
     ['2', 'happy', 'votes']

@@ -39,8 +39,12 @@ class ClipStore:
     """Frames and sounds of clips, by name. Opened arrays are mapped, not read, and travel to workers as paths.
 
     Attributes:
-        root: the prepared folder. manifest: its record. spec: which frames, what part of them, which spectrogram.
-        height, width: of a frame. frames: how many there are of a clip. classes: in the order of labels.
+        root: the prepared folder.
+        manifest: its record.
+        spec: which frames, what part of them, which spectrogram.
+        height, width: of a frame.
+        frames: how many there are of a clip.
+        classes: in the order of labels.
         variance: of the training split: ``image`` on [0, 1], ``audio`` in dB squared.
     """
 
@@ -57,7 +61,7 @@ class ClipStore:
 
     @classmethod
     def open(cls, root: Path) -> ClipStore:
-        """The store in ``root``.
+        """Return the store in ``root``.
 
         Raises:
             DataError: it is not complete, damaged, or of a newer affectkit.
@@ -86,7 +90,7 @@ class ClipStore:
         return name in self._place
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """The shape of a frame (height, width) and of a spectrogram, or of the features, by modality."""
+        """Return the shape of a frame (height, width) and of a spectrogram, or of the features, by modality."""
         if self.spec.features is not None:
             return dict(zip(("image", "audio"), self.spec.features, strict=True))
         sound = self.spec.sound
@@ -97,7 +101,7 @@ class ClipStore:
         return self._taken(names, "frames", frames)
 
     def sounds(self, names: Sequence[str]) -> np.ndarray:
-        """The spectrograms of ``names``: int16 (B, height, width) in 1/256 dB; of features, half (B, ...)."""
+        """Return the spectrograms of ``names``: int16 (B, height, width) in 1/256 dB; of features, half (B, ...)."""
         return self._taken(names, "sound", None)
 
     def frame_labels(self, names: Sequence[str]) -> np.ndarray:
@@ -113,7 +117,7 @@ class ClipStore:
         return whole[[order[name] for name in names]]
 
     def fingerprint(self, names: Sequence[str]) -> str:
-        """A hash over what the clips were made from and how, for ``names``."""
+        """Return a hash over what the clips were made from and how, for ``names``."""
         digest = hashlib.sha256(self.spec.as_text().encode())
         digest.update(f"{self.height}x{self.width}x{self.frames}".encode())
         sources = self.manifest.get("sources", {})
@@ -160,14 +164,16 @@ class ClipStore:
 
 
 def drawn_frames(names: Sequence[str], count: int, *, seed: int, epoch: int | None) -> list[int]:
-    """Which of ``count`` frames each clip shows: drawn by (seed, clip, epoch), or the middle one where that is None."""
+    """Return which of ``count`` frames each clip shows: drawn by (seed, clip, epoch), or the middle one where that is
+    None.
+    """
     if epoch is None:
         return [count // 2] * len(names)
     return [address(seed, "frame", name, epoch) % count for name in names]
 
 
 def is_prepared(root: Path) -> bool:
-    """Whether ``root`` holds prepared clips, complete or not."""
+    """Return whether ``root`` holds prepared clips, complete or not."""
     if (root / STORE).is_dir():
         names = [path.name for path in (root / STORE).iterdir()]
         # Killed before its first file a store is empty; with files of others alone it is a folder of that name.
@@ -184,7 +190,7 @@ def is_prepared(root: Path) -> bool:
 
 
 def read_prepared(root: Path) -> tuple[dict[str, Split], tuple[str, ...], list[str]]:
-    """The splits of prepared clips, their classes, and notes.
+    """Return the splits of prepared clips, their classes, and notes.
 
     Labels are the intended emotions; where the clips were prepared with ``--labels votes``, shares of the votes of
     those who saw and heard them. All votes are in ``Split.facts`` as ``votes_voice``, ``votes_face``, ``votes_both``.
@@ -252,5 +258,5 @@ def _rows(path: Path) -> list[list[str]]:
 
 
 def _votes(columns: Sequence[Sequence[str]]) -> np.ndarray:
-    """float32 (N, C); empty cells are 0."""
+    """Return float32 (N, C); empty cells are 0."""
     return np.array([[float(value or 0) for value in column] for column in columns], dtype=np.float32).T

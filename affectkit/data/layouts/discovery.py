@@ -80,7 +80,7 @@ class Source:
 
 
 def find(root: Path, *, labels: Labels | None = None, reporter: Reporter | None = None) -> Source:
-    """The dataset in ``root``.
+    """Return the dataset in ``root``.
 
     Tables win over AffectNetFused's layout, and that over class folders. Class names are those of the train split
     (or of the first one there is), in its order; the other splits are matched to them by name.
@@ -168,7 +168,7 @@ def _contents(root: Path) -> str:
 
 
 def _advice(root: Path) -> str:
-    """The next step for folders that are nearly a dataset."""
+    """Return the next step for folders that are nearly a dataset."""
     subfolders = _visible(root, is_folder)
     if _visible(root, lambda entry: entry.name.lower().endswith((".zip", ".tar", ".gz", ".7z", ".rar"))):
         return "Unpack the archive first."
@@ -178,7 +178,7 @@ def _advice(root: Path) -> str:
 
 
 def _tables(root: Path, notes: list[str], *, strict: bool) -> dict[str, Path]:
-    """The tables of a dataset by split. Unless ``strict``, those without a ``filename`` column are passed over."""
+    """Return the tables of a dataset by split; unless ``strict``, without those that lack a ``filename`` column."""
     files = _visible(root, lambda entry: entry.name.lower().endswith(".csv") and is_file(entry))
     stems: dict[str, list[str]] = {}
     for name in files:
@@ -234,7 +234,9 @@ def _has_image(folder: Path) -> bool:
 
 
 def _has_classes(folder: Path, number: int = 1, *, inner: bool = False) -> bool:
-    """Whether at least ``number`` folders in ``folder`` hold images; ``inner``: or do so in their folder ``images``."""
+    """Return whether at least ``number`` folders in ``folder`` hold images; ``inner``: or do so in their folder
+    ``images``.
+    """
     for name in _visible(folder, is_folder):
         deeper = folder / name / tinyimagenet.IMAGES
         number -= _has_image(folder / name) or (inner and deeper.is_dir() and _has_image(deeper))
@@ -271,7 +273,7 @@ def _read_folders(root: Path, folders: dict[str, Path]) -> tuple[dict[str, Split
 
 
 def _unlabelled(root: Path, folder: Path, split: Split) -> str:
-    """A note on a split that is one folder of images; a DataError where that is the validation split."""
+    """Return a note on a split that is one folder of images; a DataError where that is the validation split."""
     told = f"{_relative(root, folder)}/{tinyimagenet.IMAGES}: {len(split):,} images without labels are not used"
     if split.name != "valid":
         return told
@@ -294,7 +296,7 @@ def _on_wnids(root: Path, classes: tuple[str, ...]) -> list[str]:
 
 
 def _read_split(name: str, root: Path, folder: Path) -> tuple[Split, list[str], list[str]]:
-    """The split in ``folder/<class>/*``, its classes without images, and notes."""
+    """Return the split in ``folder/<class>/*``, its classes without images, and notes."""
     where = _relative(root, folder)
     prefix = "" if folder == root else f"{folder.name}/"
     ids, labels, notes, others = [], [], [], PassedOver()
@@ -328,7 +330,8 @@ def _read_split(name: str, root: Path, folder: Path) -> tuple[Split, list[str], 
 
 
 def _class_images(folder: Path, entry: str, *, inner: bool) -> tuple[str, list[str], list[str]]:
-    """Where in ``folder`` the images of the class folder ``entry`` lie, their names, and those of what else does.
+    """Return where in ``folder`` the images of the class folder ``entry`` lie, their names, and those of what else
+    does.
 
     Args:
         inner: look into its folder ``images`` where it has none itself.

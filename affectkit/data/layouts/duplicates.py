@@ -39,22 +39,23 @@ class Copies:
     """Which items of a split are copies of items of others.
 
     Attributes:
-        split: its name. of: by name of the other split, bool (N,).
+        split: its name.
+        of: by name of the other split, bool (N,).
     """
 
     split: str
     of: dict[str, np.ndarray]
 
     def any(self) -> np.ndarray:
-        """bool (N,): the items that are copies of any."""
+        """Return bool (N,): the items that are copies of any."""
         return np.logical_or.reduce(list(self.of.values()))
 
     def counts(self) -> dict[str, int]:
-        """How many are copies, by name of the other split."""
+        """Return how many are copies, by name of the other split."""
         return {name: int(flags.sum()) for name, flags in self.of.items()}
 
     def told(self, noun: str = "images", *, dropped: bool) -> str:
-        """The counts in a sentence, with what was done or can be; empty where there are none."""
+        """Return the counts in a sentence, with what was done or can be; empty where there are none."""
         there = [(name, count) for name, count in self.counts().items() if count]
         if not there:
             return ""
@@ -64,8 +65,9 @@ class Copies:
         return f"{self.split}: {total} are copies of {each} {noun}{ending}"
 
     def record(self, *, dropped: bool) -> dict[str, Any]:
-        """What metrics.json and manifests hold: items, copies by other split and in all, and whether they were left
-        out."""
+        """Return what metrics.json and manifests hold: items, copies by other split and in all, and whether they were
+        left out.
+        """
         return {
             "compared_with": list(self.of),
             "items": len(self.any()),
@@ -76,7 +78,7 @@ class Copies:
 
 
 def find_copies(contents: Mapping[str, Sequence[Hashable]]) -> dict[str, Copies]:
-    """The copies in each split that comes after another one in ``ORDER``.
+    """Return the copies in each split that comes after another one in ``ORDER``.
 
     Args:
         contents: by split, what stands for the content of each item: equal for copies, false for what is not known.
@@ -97,7 +99,7 @@ def find_copies(contents: Mapping[str, Sequence[Hashable]]) -> dict[str, Copies]
 
 
 def contents_of(splits: Mapping[str, Split], *, reporter: Reporter) -> dict[str, list[bytes]]:
-    """What stands for the content of each item of ``splits``; empty where no other split can hold a copy of it.
+    """Return what stands for the content of each item of ``splits``; empty where no other split can hold a copy of it.
 
     Of files, only those whose size occurs in several splits are read, first their ends, then those whose ends agree.
     What was read is remembered by path, size and time of change. Of clips, it is the hash that their store holds.
@@ -118,7 +120,7 @@ def contents_of(splits: Mapping[str, Split], *, reporter: Reporter) -> dict[str,
 
 
 def contents_of_files(files: Mapping[str, Sequence[str | Path]], *, reporter: Reporter) -> dict[str, list[bytes]]:
-    """``contents_of`` files, by split."""
+    """Return ``contents_of`` files, by split."""
     facts = {name: [_fact(path) for path in paths] for name, paths in files.items()}
     keys: dict[str, list[Any]] = {name: [size for _, size, _ in found] for name, found in facts.items()}
     roots = [os.path.abspath(path) for paths in files.values() for path in paths[:1]]
@@ -142,7 +144,7 @@ def contents_of_files(files: Mapping[str, Sequence[str | Path]], *, reporter: Re
 
 
 def _fact(path: str | Path) -> tuple[str, int, int]:
-    """Path, size and time of change in ns; size -1 where the file is not there, and 0 where it is empty."""
+    """Return path, size and time of change in ns; size -1 where the file is not there, and 0 where it is empty."""
     try:
         found = os.stat(path)
     except OSError:
@@ -151,7 +153,7 @@ def _fact(path: str | Path) -> tuple[str, int, int]:
 
 
 def _in_several(keys: Mapping[str, Sequence[Any]]) -> set[Any]:
-    """The keys that occur in more than one split; None, and sizes of nothing, do not count."""
+    """Return the keys that occur in more than one split; None, and sizes of nothing, do not count."""
     once: set[Any] = set()
     several: set[Any] = set()
     for found in keys.values():
@@ -186,7 +188,7 @@ class Memory:
         return dict(zip(_bytes(table["key"]), _bytes(table["digest"]), strict=True))
 
     def digests(self, facts: Sequence[tuple[str, int, int]], *, whole: bool) -> list[bytes]:
-        """The digest of each file, or of its last ``TAIL`` bytes; empty where it cannot be read.
+        """Return the digest of each file, or of its last ``TAIL`` bytes; empty where it cannot be read.
 
         Args:
             facts: path, size, time of change in ns of each.
@@ -256,7 +258,7 @@ def _digest(fact: tuple[str, int, int], whole: bool) -> bytes:
 def apart(
     split: Split, others: Mapping[str, Split], *, drop: bool, noun: str, reporter: Reporter
 ) -> tuple[Split, dict[str, Any]]:
-    """``split``, without the items that are copies of items of ``others`` where these are to be dropped.
+    """Return ``split``, without the items that are copies of items of ``others`` where these are to be dropped.
 
     Returns:
         the split, and what a record says of the copies (``Copies.record``); empty where there is nothing to compare.
@@ -280,7 +282,7 @@ def apart(
 def all_apart(
     splits: Mapping[str, Split], *, drop: bool, noun: str, reporter: Reporter
 ) -> tuple[dict[str, Split], dict[str, Any]]:
-    """``apart`` for each of ``splits`` but train; what is left of them, and the records, by split."""
+    """Return ``apart`` for each of ``splits`` but train; what is left of them, and the records, by split."""
     kept, records = dict(splits), {}
     for name in splits:
         if name != "train":

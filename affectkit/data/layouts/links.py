@@ -39,8 +39,9 @@ class Links:
         self.real = os.path.realpath(root)
 
     def way(self, name: str) -> str | None:
-        """Why the file or folder ``name``, a relative path without ``..``, is read although links may stand in it:
-        ``INSIDE``, ``TOLD``, "datasplit", "git-annex" or "DVC"; None where it is not."""
+        """Return why the file or folder ``name``, a relative path without ``..``, is read although links may stand in
+        it: ``INSIDE``, ``TOLD``, "datasplit", "git-annex" or "DVC"; None where it is not.
+        """
         target = os.path.realpath(os.path.join(self.root, name))
         if _below(target, self.real):
             return INSIDE
@@ -51,7 +52,7 @@ class Links:
         return self.store_of(target)
 
     def path(self, name: str) -> Path:
-        """The file or folder that a table calls ``name``.
+        """Return the file or folder that a table calls ``name``.
 
         Raises:
             DataError: it is no name of something below the folder, or a link that is not followed.
@@ -71,8 +72,9 @@ class Links:
 
     @cached_property
     def _stores(self) -> list[tuple[str, str]]:
-        """The innermost ``.git`` and ``.dvc`` around the folder that are real folders: that of a submodule is a file or
-        a link, and its files lie in ``.git/modules`` of the repository around it."""
+        """Return the innermost ``.git`` and ``.dvc`` around the folder that are real folders: that of a submodule is a
+        file or a link, and its files lie in ``.git/modules`` of the repository around it.
+        """
         around = (self.real, *map(str, Path(self.real).parents))
         found = []
         for kind, name, inner in (("git-annex", ".git", ""), ("DVC", ".dvc", "cache")):
@@ -84,7 +86,7 @@ class Links:
 
     @cached_property
     def _vouched(self) -> dict[str, str]:
-        """The real paths of the files that datasplit linked, by the names of their links."""
+        """Return the real paths of the files that datasplit linked, by the names of their links."""
         try:
             manifest = read_json(self.root / MANIFEST)
         except DataError:
@@ -93,7 +95,7 @@ class Links:
 
 
 def _linked(manifest: object) -> Iterator[tuple[str, str]]:
-    """Names and real paths in a manifest of datasplit; none where it is something else.
+    """Yield names and real paths in a manifest of datasplit; none where it is something else.
 
     Files that are themselves links out of the source are those of its git-annex or DVC repository, which datasplit
     reads as well; others are not vouched for.
@@ -117,7 +119,7 @@ def _linked(manifest: object) -> Iterator[tuple[str, str]]:
 
 
 def not_there(path: str) -> str:
-    """Why there is no file ``path``: where it is a link, what would bring its content."""
+    """Return why there is no file ``path``: where it is a link, what would bring its content."""
     if not os.path.islink(path):
         return "files are missing"
     target = os.readlink(path)
@@ -133,6 +135,6 @@ def _below(path: str, folder: str) -> bool:
 
 
 def _holds(path: str, names: tuple[str, ...]) -> bool:
-    """Whether the folders ``names`` follow each other in ``path``."""
+    """Return whether the folders ``names`` follow each other in ``path``."""
     parts = tuple(path.split(os.sep))
     return any(parts[at : at + len(names)] == names for at in range(len(parts)))

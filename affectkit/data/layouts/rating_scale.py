@@ -18,7 +18,7 @@ Scale = tuple[float, float]
 
 
 def parse_scale(text: str) -> Scale:
-    """``"1,9"`` as (1.0, 9.0); a UsageError names what is not of that form.
+    """Return ``"1,9"`` as (1.0, 9.0); a UsageError names what is not of that form.
 
     >>> parse_scale("-1,1")
     (-1.0, 1.0)
@@ -34,5 +34,5 @@ def parse_scale(text: str) -> Scale:
 
 
 def scale_text(scale: Scale) -> str:
-    """``"1 to 9"``."""
+    """Return ``"1 to 9"``."""
     return f"{scale[0]:g} to {scale[1]:g}"

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def rating_numbers(cells: Sequence[str | None], faults: TableErrors, line: int) -> list[float]:
-    """The ratings of a row in the order of ``RATINGS``; NaN for a dimension without a column (None).
+    """Return the ratings of a row in the order of ``RATINGS``; NaN for a dimension without a column (None).
 
     What is empty or not a finite number is a fault.
     """
@@ -35,13 +35,13 @@ def rating_numbers(cells: Sequence[str | None], faults: TableErrors, line: int) 
 
 
 def likely_scale(ratings: np.ndarray) -> Scale:
-    """1 to 9 where the median of ``ratings`` (N, D) is above 1, else -1 to 1."""
+    """Return 1 to 9 where the median of ``ratings`` (N, D) is above 1, else -1 to 1."""
     known = ratings[np.isfinite(ratings)]
     return SAM if known.size and np.median(known) > 1 else SIGNED
 
 
 def check_scale(tables: Iterable[Table], scale: Scale | None) -> Scale:
-    """The scale of the ratings in ``tables``: the one given, or the likely one of all of them together.
+    """Return the scale of the ratings in ``tables``: the one given, or the likely one of all of them together.
 
     Raises:
         DataError: ratings outside it, by line.

@@ -17,7 +17,8 @@ class Table:
     """The cells of a table, or of the rows of one split in it.
 
     Attributes:
-        path: the CSV file. root: the folder that file names are relative to.
+        path: the CSV file.
+        root: the folder that file names are relative to.
         emotions: names of the columns that are classes, in their order; empty where there are none.
         ids: posix paths relative to ``root``, (N,).
         lines: the rows' line numbers in the file, the header being line 1, (N,).
@@ -28,7 +29,8 @@ class Table:
         sources: of copies, as datasplit makes them, the id of their original, and of others their own (N,); None
             without columns ``source`` and ``draw``.
         every: whether a fault names all of its lines.
-        columns: the names of all columns. others: those that are neither classes nor of ``RESERVED``, and why.
+        columns: the names of all columns.
+        others: those that are neither classes nor of ``RESERVED``, and why.
     """
 
     path: Path
@@ -46,11 +48,11 @@ class Table:
     others: dict[str, str] = field(default_factory=dict, repr=False)
 
     def faults(self) -> TableErrors:
-        """An empty list of faults of this table."""
+        """Return an empty list of faults of this table."""
         return TableErrors(self.path, every=self.every)
 
     def part(self, name: str) -> Table:
-        """The rows whose split column says ``name``."""
+        """Return the rows whose split column says ``name``."""
         assert self.splits is not None
         rows = [row for row, split in enumerate(self.splits) if split == name]
         return replace(
@@ -65,6 +67,6 @@ class Table:
         )
 
     def where(self, rows: np.ndarray | Sequence[int]) -> str:
-        """The lines of ``rows`` (positions) as text: "line 4" or "lines 4, 9"."""
+        """Return the lines of ``rows`` (positions) as text: "line 4" or "lines 4, 9"."""
         lines = [self.lines[int(row)] for row in rows]
         return f"{'line' if len(lines) == 1 else 'lines'} {some(lines)}"

@@ -27,13 +27,15 @@ SPLIT_VALUES = {"train": "train", "valid": "valid", "val": "valid", "validation"
 
 
 def column_name(cell: str) -> str:
-    """The name in a cell of the header: without spaces around, composed, and in small letters where it is reserved."""
+    """Return the name in a cell of the header: without spaces around, composed, and in small letters where it is
+    reserved.
+    """
     name = text_of(cell)
     return name.lower() if name.lower() in RESERVED else name
 
 
 def text_of(cell: str) -> str:
-    """A class or column name: without spaces around, and composed, as file systems differ in that."""
+    """Return a class or column name: without spaces around, and composed, as file systems differ in that."""
     return unicodedata.normalize("NFC", cell.strip())
 
 
@@ -58,7 +60,7 @@ class Cells:
         self.faults = TableErrors(path, every=every)
 
     def add(self, row: list[str], line: int, *, width: int) -> None:
-        """One row; a fault where it is malformed."""
+        """Add one row, or an error where it is malformed."""
         if len(row) != width:
             self.faults.add(f"rows must have {width} columns", line, str(len(row)))
             return
@@ -81,7 +83,7 @@ class Cells:
             self.ratings.append(rating_numbers(cells, self.of_ratings, line))
 
     def _numbers(self, cells: Sequence[str], line: int) -> list[float]:
-        """The numbers of a row; NaN for a cell that holds none of at least 0, which is remembered."""
+        """Return the numbers of a row; NaN for a cell that holds none of at least 0, which is remembered."""
         try:
             numbers = [float(cell) for cell in cells]
             # inf - inf and NaN are not 0, so one test covers a whole row.
@@ -103,7 +105,7 @@ class Cells:
 
     @functools.cached_property
     def columns(self) -> Columns:
-        """The columns that may be classes, of all rows."""
+        """Return the columns that may be classes, of all rows."""
         return Columns(
             self.emotions,
             np.array(self.values, dtype=np.float64).reshape(len(self.ids), len(self.emotions)),
@@ -113,7 +115,7 @@ class Cells:
         )
 
     def settle(self, choice: Choice, *, ratings: bool | None) -> tuple[tuple[str, ...], dict[str, str], bool]:
-        """Which columns are classes, the others with their first values and why, and whether ratings count.
+        """Return which columns are classes, the others with their first values and why, and whether ratings count.
 
         What is wrong with cells of classes, and of ratings that count, joins ``faults``.
 
@@ -143,7 +145,7 @@ class Cells:
 
 
 def _identity(root: Path, name: str, faults: TableErrors, line: int) -> str:
-    """``name`` as the item's identity; what cannot be a file under ``root`` is a fault. Links are judged later."""
+    """Give ``name`` as the item's identity; what cannot be a file under ``root`` is an error. Links come later."""
     if not name:
         faults.add("filename is empty", line)
         return name

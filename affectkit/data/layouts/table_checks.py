@@ -75,7 +75,7 @@ def check_files(table: Table, *, follow: bool = False) -> Counter[str]:
 
 
 def _files_in(folder: str, names: list[str]) -> dict[str, bool]:
-    """Which of ``names`` are files in ``folder``, and whether each is a link."""
+    """Return which of ``names`` are files in ``folder``, and whether each is a link."""
     try:
         if len(names) >= _SCAN_FROM:
             with os.scandir(folder) as entries:

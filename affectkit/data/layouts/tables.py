@@ -31,7 +31,7 @@ TARGETS = (
 
 
 def header_of(path: Path) -> list[str]:
-    """Column names in the first line of a table.
+    """Return column names in the first line of a table.
 
     Raises:
         DataError: the file cannot be read, is not UTF-8, or is empty.
@@ -45,7 +45,7 @@ def header_of(path: Path) -> list[str]:
 def read_table(
     path: Path, *, root: Path | None = None, ratings: bool | None = False, choice: Choice | None = None
 ) -> Table:
-    """The cells of one table, checked for form; files are not looked for yet.
+    """Return the cells of one table, checked for form; files are not looked for yet.
 
     Args:
         root: the folder that file names are relative to, of a table that is named apart from it; such a table may
@@ -101,12 +101,14 @@ def read_table(
 
 
 def _is_free(name: str) -> bool:
-    """Whether the column ``name`` may be a class."""
+    """Return whether the column ``name`` may be a class."""
     return name not in RESERVED and name.lower() not in INDEX_COLUMNS
 
 
 def is_headerless(first: Sequence[str]) -> bool:
-    """Whether a table's first line is a row of ``HEADERLESS`` and not a header: no ``filename``, ratings at its end."""
+    """Return whether a table's first line is a row of ``HEADERLESS`` and not a header: no ``filename``, ratings at its
+    end.
+    """
     if "filename" in first or len(first) < 2:
         return False
     try:
@@ -126,15 +128,18 @@ def read_tables(
     choice: Choice | None = None,
     follow_links: bool = False,
 ) -> tuple[dict[str, Split], list[str]]:
-    """The splits in tables, ``{"train": Path, ...}``; a table that is alone may hold several in a ``split`` column.
+    """Return the splits in tables, ``{"train": Path, ...}``; a table that is alone may hold several in a ``split``
+    column.
 
     Rows that all sum to 1 (within 1e-3) are shares; otherwise non-negative whole numbers are votes. Without a
     ``label`` column there are no labels, without columns that are classes no distribution. The classes are the first
     split's columns, or its sorted labels, or those of ``choice``; the other splits are matched to them by name.
 
     Args:
-        root, ratings, choice: see ``read_table``. scale: of the ratings; None for the likely one.
-        whole: pass over a ``split`` column. follow_links: read links that lead out of the table's folder.
+        root, ratings, choice: see ``read_table``.
+        scale: of the ratings; None for the likely one.
+        whole: pass over a ``split`` column.
+        follow_links: read links that lead out of the table's folder.
 
     Returns:
         the splits in the order train, valid, test, all; and notes for the user.
@@ -182,7 +187,7 @@ def read_tables(
 
 
 def _check_header(path: Path, header: list[str], *, ratings: bool | None, choice: Choice) -> tuple[str, ...]:
-    """The columns that may be classes, or a DataError about the header."""
+    """Return the columns that may be classes, or a DataError about the header."""
     twice = [name for name in dict.fromkeys(header) if name and header.count(name) > 1]
     if twice:
         raise DataError(f"table {path}: columns named twice: {some(twice)}.")

@@ -34,13 +34,14 @@ COLUMNS = 6
 
 
 def is_annotated(folder: Path) -> bool:
-    """Whether ``folder`` holds images in one folder and the table of them, not yet sorted into class folders."""
+    """Return whether ``folder`` holds images in one folder and the table of them, not yet sorted into class folders."""
     return (folder / TABLE).is_file() and (folder / IMAGES).is_dir() and bool(_images(folder / IMAGES))
 
 
 def is_tiny_imagenet(root: Path) -> bool:
-    """Whether ``root`` holds Tiny-ImageNet, by its looks: training images in ``images`` folders below the ids of its
-    list, or validation images beside their table, which is gone where they have been sorted into class folders."""
+    """Return whether ``root`` holds Tiny-ImageNet, by its looks: training images in ``images`` folders below the ids of
+    its list, or validation images beside their table, which is gone where they have been sorted into class folders.
+    """
     if is_annotated(root / "val"):
         return True
     listed = listed_classes(root)
@@ -48,16 +49,18 @@ def is_tiny_imagenet(root: Path) -> bool:
 
 
 def listed_classes(root: Path) -> tuple[str, ...]:
-    """The WordNet ids in ``root``/wnids.txt, sorted; empty where there is no such file."""
+    """Return the WordNet ids in ``root``/wnids.txt, sorted; empty where there is no such file."""
     path = root / WNIDS
     return tuple(sorted({line.strip() for line in _lines(path)} - {""})) if path.is_file() else ()
 
 
 def read_annotated(name: str, root: Path, folder: Path, classes: Sequence[str] = ()) -> Split:
-    """The images in ``folder``/images with the labels that ``folder``/val_annotations.txt gives them, sorted by name.
+    """Return the images in ``folder``/images with the labels that ``folder``/val_annotations.txt gives them, sorted by
+    name.
 
     Args:
-        name: of the split. root: what its ids are relative to; ``folder`` lies in it.
+        name: of the split.
+        root: what its ids are relative to; ``folder`` lies in it.
         classes: WordNet ids in their order; empty: those of ``root``/wnids.txt, else those in the table, sorted.
 
     Raises:
@@ -111,7 +114,7 @@ def _refuse(faults: TableErrors, without: list[str], folder: Path, classes: int)
 
 
 def _torn(row: Sequence[str]) -> str:
-    """What is wrong with the form of a line; empty where it is right."""
+    """Return what is wrong with the form of a line; empty where it is right."""
     if len(row) != COLUMNS:
         return f"a line must have {COLUMNS} columns between tabs"
     if not all(cell.strip().isascii() and cell.strip().isdigit() for cell in row[2:]):
@@ -120,7 +123,7 @@ def _torn(row: Sequence[str]) -> str:
 
 
 def _images(folder: Path) -> list[str]:
-    """Names of the images in ``folder``, sorted."""
+    """Return names of the images in ``folder``, sorted."""
     try:
         with os.scandir(folder) as entries:
             return sorted(entry.name for entry in entries if is_image_name(entry.name) and not is_hidden(entry.name))

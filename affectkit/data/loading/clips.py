@@ -46,9 +46,12 @@ class SplitClips(Dataset):
         return self.__getitems__([key])
 
     def __getitems__(self, keys: Sequence[tuple[int, int]]) -> dict[str, Any]:
-        """The batch of ``keys``, all of one epoch: ``index`` (B,), ``failures``, and as the model needs them ``image``
-        uint8 (B, C, H, W) and ``audio`` int16 (B, 1, height, width); of a store of features, ``image`` and ``audio`` as
-        they are stored."""
+        """Read the batch of ``keys``, all of one epoch.
+
+        Returns:
+            ``index`` (B,), ``failures``, and as the model needs them ``image`` uint8 (B, C, H, W) and ``audio`` int16
+            (B, 1, height, width); of a store of features, ``image`` and ``audio`` as they are stored.
+        """
         index = np.array([number for _, number in keys], dtype=np.int64)
         names = [self.split.ids[number] for number in index]
         found: dict[str, Any] = {"index": torch.from_numpy(index), "failures": []}
@@ -62,7 +65,7 @@ class SplitClips(Dataset):
         return found
 
     def plain(self, index: int) -> np.ndarray:
-        """The middle frame of an item at the input size, uint8 (H, W, C)."""
+        """Return the middle frame of an item at the input size, uint8 (H, W, C)."""
         return self._images([self.split.ids[index]], EVALUATION)[0]
 
     @property
@@ -108,7 +111,8 @@ class PathClips(Dataset):
 
 
 def read_inputs(path: Path, spec: InputSpec) -> dict[str, torch.Tensor]:
-    """What a model of ``spec`` looks at in the clip ``path``: ``image`` uint8 (C, H, W), ``audio`` int16 (1, h, w).
+    """Return what a model of ``spec`` looks at in the clip ``path``: ``image`` uint8 (C, H, W), ``audio`` int16 (1, h,
+    w).
 
     It is rounded as in a store, so that a clip is predicted as it was tested.
 
@@ -130,7 +134,7 @@ def read_inputs(path: Path, spec: InputSpec) -> dict[str, torch.Tensor]:
 
 
 def collate_clips(items: Sequence[tuple[int, dict[str, torch.Tensor]] | ReadFailure]) -> dict[str, Any]:
-    """A batch as of ``SplitClips``; clips that could not be read are set apart."""
+    """Return a batch as of ``SplitClips``; clips that could not be read are set apart."""
     good = [item for item in items if not isinstance(item, ReadFailure)]
     names = good[0][1] if good else ()
     return {
@@ -141,5 +145,5 @@ def collate_clips(items: Sequence[tuple[int, dict[str, torch.Tensor]] | ReadFail
 
 
 def as_it_is(batch: dict[str, Any]) -> dict[str, Any]:
-    """``batch``, which was put together when it was read."""
+    """Return ``batch``, which was put together when it was read."""
     return batch

@@ -55,7 +55,7 @@ class PathFaces(Dataset):
 
 
 def read_picture(path: Path) -> tuple[np.ndarray, Extent]:
-    """The picture in a file, upright, uint8 (H, W, 3); and where it lies in that.
+    """Return the picture in a file, upright, uint8 (H, W, 3); and where it lies in that.
 
     A large JPEG is decoded at 1/2, 1/4 or 1/8 of its size, which takes a fraction of the time.
 
@@ -71,13 +71,13 @@ def read_picture(path: Path) -> tuple[np.ndarray, Extent]:
 
 
 def in_file(face: Face, extent: Extent) -> Face:
-    """``face``, found in a picture that was decoded to ``extent``, with its box in pixels of the file."""
+    """Return ``face``, found in a picture that was decoded to ``extent``, with its box in pixels of the file."""
     left, top, width, height = face.box
     return replace(face, box=(*extent.outer(left, top), width * extent.scale, height * extent.scale))
 
 
 def collate_faces(items: Sequence[Found | ReadFailure]) -> dict[str, Any]:
-    """``{"index": (B,), "faces": B tuples, "image": (sum of faces, C, H, W) uint8, "failures": [...]}``.
+    """Return ``{"index": (B,), "faces": B tuples, "image": (sum of faces, C, H, W) uint8, "failures": [...]}``.
 
     Crops stand in the order of their pictures, channels-last in memory.
     """

@@ -85,7 +85,7 @@ class SplitImages(Dataset):
         return index, torch.from_numpy(image).permute(2, 0, 1)
 
     def plain(self, index: int) -> np.ndarray:
-        """The image at the input size, uint8 (H, W, C), without augmentation."""
+        """Return the image at the input size, uint8 (H, W, C), without augmentation."""
         return self.held.pixels[index] if self.held is not None else load_for(self.split.path(index), self.spec)
 
     def _changed(self, index: int, epoch: int) -> np.ndarray:
@@ -113,7 +113,7 @@ class PathImages(Dataset):
 
 
 def collate(items: Sequence[tuple[int, torch.Tensor] | ReadFailure]) -> dict[str, Any]:
-    """``{"index": (B,), "image": (B, C, H, W) uint8, "failures": [...]}``; unreadable images are set apart.
+    """Return ``{"index": (B,), "image": (B, C, H, W) uint8, "failures": [...]}``; unreadable images are set apart.
 
     Pixels stay in the order in which they were decoded, which torch calls channels-last: nothing is turned, and
     convolutions like it best.
@@ -128,7 +128,7 @@ def collate(items: Sequence[tuple[int, torch.Tensor] | ReadFailure]) -> dict[str
 
 
 def epoch_batches(count: int, batch_size: int, *, seed: int, epoch: int) -> list[np.ndarray]:
-    """The batches of one training epoch: a permutation addressed by (seed, epoch), cut into nearly equal parts.
+    """Return the batches of one training epoch: a permutation addressed by (seed, epoch), cut into nearly equal parts.
 
     Parts differ in size by one at most, so no image is dropped; unless ``batch_size`` is 1, none has a single image,
     which batch norm could not take (one may then have ``batch_size`` + 1).
@@ -138,7 +138,7 @@ def epoch_batches(count: int, batch_size: int, *, seed: int, epoch: int) -> list
 
 
 def batch_count(count: int, batch_size: int) -> int:
-    """How many batches ``epoch_batches`` cuts ``count`` images into."""
+    """Return how many batches ``epoch_batches`` cuts ``count`` images into."""
     wanted = -(-count // batch_size)
     return max(min(wanted, count // 2) if batch_size > 1 else wanted, 1)
 
@@ -150,7 +150,7 @@ class TrainingKeys:
         self.batches: list[list[tuple[int, int]]] = []
 
     def set(self, epoch: int, batches: Sequence[np.ndarray]) -> None:
-        """The next pass gives ``batches`` of indices, augmented as of ``epoch``."""
+        """Have the next pass give ``batches`` of indices, augmented as of ``epoch``."""
         self.batches = [[(epoch, int(index)) for index in batch] for batch in batches]
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
@@ -177,7 +177,7 @@ def make_loader(
     seed: int = 0,
     collate_fn: Callable[[Sequence[Any]], dict[str, Any]] = collate,
 ) -> DataLoader:
-    """A loader over batches of ``keys``; its base seed comes from a generator of its own."""
+    """Return a loader over batches of ``keys``; its base seed comes from a generator of its own."""
     # Without one, iterating draws from torch's global stream, and a resumed run would see another model randomness.
     generator = torch.Generator().manual_seed(seed)
     loader = DataLoader(
@@ -232,18 +232,18 @@ def _end_with_parent() -> None:
 
 
 def fits_in_memory(count: int, spec: InputSpec) -> bool:
-    """Whether ``count`` decoded images take at most a quarter of the free memory."""
+    """Return whether ``count`` decoded images take at most a quarter of the free memory."""
     return count * spec.height * spec.width * spec.channels <= psutil.virtual_memory().available / 4
 
 
 def needs_whole(augment: str) -> bool:
-    """Whether an augmentation preset crops from whole images, so that holding them at the input size is no use."""
+    """Return whether an augmentation preset crops from whole images, which then cannot be held at the input size."""
     preset = RANGES[augment]
     return preset is not None and preset.crop is not None
 
 
 def hold_images(split: Split, spec: InputSpec, *, reporter: Reporter) -> Held:
-    """All images of ``split`` decoded once, in threads; those that cannot be read are told apart."""
+    """Return all images of ``split`` decoded once, in threads; those that cannot be read are told apart."""
     dataset = SplitImages(split, spec)
     pixels = np.zeros((len(split), spec.height, spec.width, spec.channels), dtype=np.uint8)
     failures: dict[int, ReadFailure] = {}
@@ -277,7 +277,7 @@ def refuse_failures(failures: Sequence[ReadFailure], on_error: str, *, hint: str
 
 
 def choose_workers(asked: int | None, *, held: bool, on_cpu: bool = False, processes: int = 1) -> tuple[int, str]:
-    """How many processes decode, and why: as asked; none where images are held; else a share of the processors.
+    """Return how many processes decode, and why: as asked; none where images are held; else a share of the processors.
 
     That is half of them, 8 workers at most. Where the network computes on them too it is a quarter, and may be none:
     on two processors a worker costs inference at 64 pixels a tenth, for it stops a thread that the other waits for.
@@ -296,7 +296,7 @@ def choose_workers(asked: int | None, *, held: bool, on_cpu: bool = False, proce
 
 
 def choose_cache(asked: str, count: int, spec: InputSpec) -> bool:
-    """Whether decoded images are held in memory.
+    """Return whether decoded images are held in memory.
 
     Raises:
         UsageError: ``ram`` was asked for and the images do not fit in the free memory.

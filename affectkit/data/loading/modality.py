@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def items_of(
     split: Split, spec: InputSpec, *, augment: str = "none", seed: int = 0, held: Held | None = None
 ) -> SplitImages | SplitClips:
-    """The items of ``split`` as a model of ``spec`` takes them."""
+    """Return the items of ``split`` as a model of ``spec`` takes them."""
     if split.store is None:
         return SplitImages(split, spec, augment=augment, seed=seed, held=held)
     from affectkit.data.loading.clips import SplitClips
@@ -29,7 +29,7 @@ def items_of(
 
 
 def collate_of(split: Split) -> Callable[[Any], dict[str, Any]]:
-    """How items of ``items_of`` become a batch."""
+    """Return how items of ``items_of`` become a batch."""
     if split.store is None:
         return collate
     from affectkit.data.loading.clips import as_it_is
@@ -38,14 +38,14 @@ def collate_of(split: Split) -> Callable[[Any], dict[str, Any]]:
 
 
 def picture_of(split: Split, spec: InputSpec, index: int) -> np.ndarray:
-    """What is shown of an item: uint8 (H, W, C)."""
+    """Return what is shown of an item: uint8 (H, W, C)."""
     if split.store is None:
         return load_for(split.path(index), spec)
     return items_of(split, spec).plain(index)
 
 
 def files_of(spec: InputSpec) -> tuple[Dataset, Callable[[Any], dict[str, Any]]]:
-    """What reads files for inference, by path, and how they become a batch."""
+    """Return what reads files for inference, by path, and how they become a batch."""
     if spec.clip is None:
         return PathImages(spec), collate
     from affectkit.data.loading.clips import PathClips, collate_clips
@@ -54,5 +54,5 @@ def files_of(spec: InputSpec) -> tuple[Dataset, Callable[[Any], dict[str, Any]]]
 
 
 def item_name(spec: InputSpec) -> str:
-    """What its items are called."""
+    """Return what its items are called."""
     return "images" if spec.clip is None else "clips"

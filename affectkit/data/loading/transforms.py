@@ -27,10 +27,16 @@ class Preset:
     """Ranges that ``draw`` draws from.
 
     Attributes:
-        rotation: degrees either way, with probability ``rotated``. scale: share either way. shift: share of the side
-            either way, both axes. brightness, contrast: share either way. blur: probability of a Gaussian blur with
-            sigma in ``sigmas``. noise: largest standard deviation of Gaussian noise, on images in [0, 255]. erase:
-            probability that a rectangle of 2 to 20% of the image is replaced by its mean. crop: least and greatest
+        rotation: degrees either way, with probability ``rotated``.
+        scale: share either way.
+        shift: share of the side
+            either way, both axes.
+        brightness, contrast: share either way.
+        blur: probability of a Gaussian blur with
+            sigma in ``sigmas``.
+        noise: largest standard deviation of Gaussian noise, on images in [0, 255]. erase:
+            probability that a rectangle of 2 to 20% of the image is replaced by its mean.
+        crop: least and greatest
             share of the whole image's area in the box that becomes the input; None: what the input's ``fit`` says.
         ratios: least and greatest width / height of that box.
     """
@@ -82,7 +88,7 @@ class Crop:
     ratios: tuple[float, float]
 
     def box(self, height: int, width: int) -> Box:
-        """The box in an image of that size, with edges at whole pixels; see ``data.media.images.Box``.
+        """Return the box in an image of that size, with edges at whole pixels; see ``data.media.images.Box``.
 
         Where no candidate fits, which takes a very long image: the centre, as large as ``ratios`` allow.
         """
@@ -157,7 +163,7 @@ def _draw_crop(shares: tuple[float, float], ratios: tuple[float, float], rng: np
 
 
 def apply(image: np.ndarray, change: Change) -> np.ndarray:
-    """The changed copy of ``image``, uint8 (H, W, C); edges are replicated, values saturate."""
+    """Return the changed copy of ``image``, uint8 (H, W, C); edges are replicated, values saturate."""
     height, width, channels = image.shape
     result = image
     if change.angle or change.scale != 1 or any(change.shift):
@@ -190,7 +196,7 @@ def apply(image: np.ndarray, change: Change) -> np.ndarray:
 
 
 def affine(change: Change, height: int, width: int) -> np.ndarray:
-    """The 2x3 matrix of flip, then rotation and scale about the centre, then shift."""
+    """Return the 2x3 matrix of flip, then rotation and scale about the centre, then shift."""
     centre = ((width - 1) / 2, (height - 1) / 2)
     matrix = cv2.getRotationMatrix2D(centre, change.angle, change.scale)
     matrix[:, 2] += change.shift[0] * width, change.shift[1] * height
@@ -221,6 +227,8 @@ def normalise(images: torch.Tensor, spec: InputSpec) -> torch.Tensor:
 
 @cached_tensors(16)
 def _constant(values: tuple[float, ...], size: tuple[int, int], device: torch.device) -> torch.Tensor:
-    """(1, C, *size) on ``device``, channels-last, made once: each copy to a GPU would wait for all that it is doing."""
+    """Return (1, C, *size) on ``device``, channels-last, made once: each copy to a GPU would wait for all that it is
+    doing.
+    """
     one = torch.tensor(values, device=device).view(1, -1, 1, 1).expand(1, -1, *size)
     return one.contiguous(memory_format=torch.channels_last)

@@ -20,7 +20,7 @@ UNSTATED = 0.1
 
 
 def reader_of(path: Path, *, every: Every = (0.0, 1), seconds: float | None = None) -> Film | Moving:
-    """What reads the frames of a film, or of a picture that moves, as its name says."""
+    """Return what reads the frames of a film, or of a picture that moves, as its name says."""
     return (Film if is_video_name(path.name) else Moving)(path, every=every, seconds=seconds)
 
 

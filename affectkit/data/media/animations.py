@@ -16,7 +16,7 @@ _REDUCED = 254  # TIFF 6.0: bit 0 of this tag says that a page is a smaller copy
 
 
 def frames_of(path: Path) -> int:
-    """How many frames a picture file has that could be looked at; 1 for what cannot be read.
+    """Return how many frames a picture file has that could be looked at; 1 for what cannot be read.
 
     >>> frames_of(Path("face.jpg"))
     1
@@ -36,13 +36,14 @@ def frames_of(path: Path) -> int:
 
 
 def may_move(folder: Path, name: str) -> bool:
-    """Whether a file has more than one frame."""
+    """Return whether a file has more than one frame."""
     return frames_of(folder / name) > 1
 
 
 def places_of(image: Any) -> list[int]:
-    """Which frames of an opened picture count: of an APNG not what is shown where it cannot be played, of a TIFF no
-    smaller copy of another page."""
+    """Return which frames of an opened picture count: of an APNG not what is shown where it cannot be played, of a TIFF
+    no smaller copy of another page.
+    """
     places = range(getattr(image, "n_frames", 1))
     if image.format == "MPO":
         return [0]
@@ -58,7 +59,7 @@ def places_of(image: Any) -> list[int]:
 
 
 def _may_move(stream: IO[bytes]) -> bool:
-    """Whether the bytes of a file are those of a picture with several frames, or cannot tell without a decoder."""
+    """Return whether a file may hold a picture with several frames, as far as its bytes tell without a decoder."""
     start = stream.read(32)
     if start.startswith(b"\x89PNG\r\n\x1a\n"):
         return _is_apng(stream)
@@ -70,7 +71,7 @@ def _may_move(stream: IO[bytes]) -> bool:
 
 
 def _is_apng(stream: IO[bytes]) -> bool:
-    """Whether a chunk ``acTL`` stands before the pixels (PNG, third edition, 11.3.4)."""
+    """Return whether a chunk ``acTL`` stands before the pixels (PNG, third edition, 11.3.4)."""
     stream.seek(8)
     while len(head := stream.read(8)) == 8:
         if head[4:] in (b"acTL", b"IDAT", b"IEND"):

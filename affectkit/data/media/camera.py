@@ -26,8 +26,11 @@ class Camera:
     that moment. Times are of the arrival of a picture, since that of the first one.
 
     Args:
-        number: of the camera, from 0. open_camera: makes what reads it (``cv2.VideoCapture``'s ``isOpened``, ``read``
-            and ``release``). clock: seconds. stopped: asked while waiting; true ends the stream.
+        number: of the camera, from 0.
+        open_camera: makes what reads it (``cv2.VideoCapture``'s ``isOpened``, ``read``
+            and ``release``).
+        clock: seconds.
+        stopped: asked while waiting; true ends the stream.
 
     Raises:
         DeviceError: while iterating: there is no such camera, or it gives no more pictures.
@@ -80,7 +83,7 @@ class Camera:
                 yield Picture(number, at, cv2.cvtColor(picture, cv2.COLOR_BGR2RGB))
 
     def _wait(self) -> tuple[int, float, np.ndarray] | None:
-        """The newest picture, once it is another than the last one; None to end."""
+        """Return the newest picture, once it is another than the last one; None to end."""
         since = time.monotonic()
         with self._changed:
             while self._newest is None:

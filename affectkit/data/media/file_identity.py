@@ -17,7 +17,7 @@ Mark = tuple[int, int, int, str]
 
 
 def mark_of(path: Path) -> Mark | None:
-    """The mark of a file as it is now; None for what cannot be read."""
+    """Return the mark of a file as it is now; None for what cannot be read."""
     try:
         status = path.stat()  # first: what is written in between shows at the next look
         return (status.st_size, status.st_mtime_ns, status.st_ctime_ns, sha256(path))
@@ -26,7 +26,7 @@ def mark_of(path: Path) -> Mark | None:
 
 
 def is_same(mark: Sequence[Any] | None, path: Path) -> bool:
-    """Whether the file at ``path`` has the content that it had when ``mark`` was taken.
+    """Return whether the file at ``path`` has the content that it had when ``mark`` was taken.
 
     Where size and both times are the same it is not read: the time of the entry cannot be set, so that a file that was
     written with its old size and time shows. Where a time differs, as in a copy, the bytes decide.
@@ -60,7 +60,7 @@ class Marked(Dataset):
 
 
 def collate_marked(collate: Callable[[Any], dict[str, Any]]) -> Callable[[Any], dict[str, Any]]:
-    """``collate`` for what ``Marked`` gives; ``"marks"`` holds mark and number of frames by position."""
+    """Return ``collate`` for what ``Marked`` gives; ``"marks"`` holds mark and number of frames by position."""
     return _Collate(collate)
 
 

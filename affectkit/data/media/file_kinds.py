@@ -38,24 +38,24 @@ _LOOKED = 3
 
 
 def ending_of(name: str) -> str:
-    """The ending of a file name, in lower case, with its dot; empty without one."""
+    """Return the ending of a file name, in lower case, with its dot; empty without one."""
     return os.path.splitext(name)[1].lower()
 
 
 def kind_of(folder: Path, name: str) -> str:
-    """The kind of the file ``name`` in ``folder``: ``PICTURE``, ``FILM`` or ``OTHER``."""
+    """Return the kind of the file ``name`` in ``folder``: ``PICTURE``, ``FILM`` or ``OTHER``."""
     ending = ending_of(name)
     kind = _KINDS.get(ending, OTHER)
     return OTHER if ending in AMBIGUOUS and not is_transport_stream(folder / name) else kind
 
 
 def is_video_name(name: str) -> bool:
-    """Whether a file name ends like a film's."""
+    """Return whether a file name ends like a film's."""
     return _KINDS.get(ending_of(name)) is FILM
 
 
 def is_transport_stream(path: Path) -> bool:
-    """Whether a file begins as an MPEG transport stream does; one that is empty or cannot be read may be one."""
+    """Return whether a file begins as an MPEG transport stream does; one that is empty or cannot be read may be one."""
     try:
         with path.open("rb") as stream:
             start = stream.read(_PACKETS[-1][0] * _LOOKED)
@@ -86,12 +86,12 @@ class PassedOver:
 
     @property
     def count(self) -> int:
-        """All of them."""
+        """Return all of them."""
         return sum(self.endings.values())
 
     @property
     def told(self) -> str:
-        """The counts in words, the largest first."""
+        """Return the counts in words, the largest first."""
         found = sorted(self.endings.items(), key=lambda item: (-item[1], item[0]))
         said = [f"{count:,} {ending or 'without an ending'}" for ending, count in found[:6]]
         more = sum(count for _, count in found[6:])

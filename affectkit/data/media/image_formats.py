@@ -49,7 +49,7 @@ _REDUCED, _SUB_PICTURES, _DNG_VERSION = 254, 330, 50706
 
 
 def open_picture(stream: IO[bytes]) -> ImageFile:
-    """The picture in ``stream``, its header read and nothing decoded; ``stream`` stays open, and the caller's.
+    """Return the picture in ``stream``, its header read and nothing decoded; ``stream`` stays open, and the caller's.
 
     As ``Image.open`` of ``FORMATS``, but without Pillow's warning and error about many pixels, which come before a
     caller can ask for fewer: ``decode.check_size`` judges them.
@@ -74,7 +74,7 @@ def open_picture(stream: IO[bytes]) -> ImageFile:
 
 @functools.cache
 def _available(name: str) -> bool:
-    """Whether Pillow's decoder of a format is there; imported now, for none is needed before."""
+    """Return whether Pillow's decoder of a format is there; imported now, for none is needed before."""
     try:
         importlib.import_module(_PLUGINS[name])
     except ImportError:
@@ -83,7 +83,7 @@ def _available(name: str) -> bool:
 
 
 def read_by() -> str:
-    """What reads pictures here: versions, and the limit of pixels; a picture that one cannot read another may."""
+    """Return the versions of what reads images here, and the limit of pixels: one may read what another cannot."""
     found = [f"Pillow {importlib.metadata.version('pillow')}"]
     with contextlib.suppress(importlib.metadata.PackageNotFoundError):
         found.append(f"pillow-heif {importlib.metadata.version('pillow-heif')}")
@@ -108,12 +108,12 @@ def refuse_raw(path: Path, image: Image.Image) -> None:
 
 
 def is_raw_name(name: str) -> bool:
-    """Whether a file name ends like camera raw."""
+    """Return whether a file name ends like camera raw."""
     return os.path.splitext(name)[1].lower() in RAW_EXTENSIONS
 
 
 def what_it_is(path: Path) -> str:
-    """Why a file cannot be opened as a picture, in words that go on from its name."""
+    """Return why a file cannot be opened as a picture, in words that go on from its name."""
     try:
         with path.open("rb") as stream:
             start = stream.read(64)

@@ -41,7 +41,7 @@ _TURNS = {
 
 
 def read_image(path: Path, *, channels: int = 3, max_pixels: int | None = None) -> np.ndarray:
-    """The image in a file, upright, uint8 (H, W, channels) in [0, 255], C-contiguous and writable.
+    """Return the image in a file, upright, uint8 (H, W, channels) in [0, 255], C-contiguous and writable.
 
     The EXIF orientation is applied, transparency is laid on white, 16-bit gray is brought to 8 bits (value / 257,
     rounded), a float image in [0, 1] is scaled by 255, and of an animation the first frame is taken.
@@ -60,7 +60,7 @@ def read_image(path: Path, *, channels: int = 3, max_pixels: int | None = None) 
 def read_reduced(
     path: Path, wanted: Wanted | None, *, channels: int = 3, max_pixels: int | None = None
 ) -> tuple[np.ndarray, Extent]:
-    """``read_image``, of a JPEG at 1/2, 1/4 or 1/8 where that suffices; and where the picture lies in the array.
+    """Return ``read_image``, of a JPEG at 1/2, 1/4 or 1/8 where that suffices; and where the picture lies in the array.
 
     Args:
         wanted: gives the least size to decode at; called for JPEGs alone, others are decoded whole. A JPEG of more
@@ -78,7 +78,7 @@ def read_reduced(
 
 
 def resize(image: np.ndarray, height: int, width: int, fit: str, *, extent: Extent | None = None) -> np.ndarray:
-    """``image`` at (height, width), antialiased bilinear; the same bytes where it has that size already.
+    """Return ``image`` at (height, width), antialiased bilinear; the same bytes where it has that size already.
 
     Args:
         image: uint8 (H, W, C) with C 1 or 3.
@@ -96,7 +96,7 @@ def resize(image: np.ndarray, height: int, width: int, fit: str, *, extent: Exte
 
 
 def load_for(path: Path, spec: InputSpec, *, part: Part | None = None, max_pixels: int | None = None) -> np.ndarray:
-    """The image in ``path`` as a model takes it: uint8 (spec.height, spec.width, spec.channels), C-contiguous.
+    """Return the image in ``path`` as a model takes it: uint8 (spec.height, spec.width, spec.channels), C-contiguous.
 
     Args:
         part: the box of the whole image that is resized to the input size, antialiased bilinear, in one pass; None:
@@ -134,7 +134,8 @@ def load_for(path: Path, spec: InputSpec, *, part: Part | None = None, max_pixel
 
 
 def pixels_of(image: Image.Image, name: str) -> np.ndarray:
-    """The pixels of a Pillow image as ``read_image`` gives those of a file: uint8 (H, W, 3), gray (H, W, 1), upright.
+    """Return the pixels of a Pillow image as ``read_image`` gives those of a file: uint8 (H, W, 3), gray (H, W, 1),
+    upright.
 
     Raises:
         DataError: they have no 8-bit meaning, or the file that it was opened from is damaged.
@@ -155,7 +156,7 @@ def _check_fit(fit: str) -> None:
 
 @contextlib.contextmanager
 def telling(path: Path) -> Iterator[None]:
-    """What goes wrong inside is a DataError that names ``path``."""
+    """Turn whatever a decoder raises inside into a DataError that names ``path``."""
     try:
         yield
     except DataError:
@@ -166,7 +167,9 @@ def telling(path: Path) -> Iterator[None]:
 
 
 def _open(path: Path, *, channels: int, max_pixels: int | None, wanted: Wanted | None) -> tuple[Image.Image, Extent]:
-    """The picture in a file, upright: mode "L", or "RGB" where it has colour and ``channels`` is 3; where it lies."""
+    """Return the picture in a file, upright: mode "L", or "RGB" where it has colour and ``channels`` is 3; where it
+    lies.
+    """
     check_file(path)
     limit = limit_of(max_pixels)
     with path.open("rb") as stream, open_picture(stream) as image:
@@ -184,7 +187,7 @@ def _open(path: Path, *, channels: int, max_pixels: int | None, wanted: Wanted |
 
 
 def _loaded(path: Path, image: Image.Image, channels: int) -> tuple[Image.Image, int]:
-    """The picture that ``image`` stands at, decoded and upright, and the orientation that it had."""
+    """Return the picture that ``image`` stands at, decoded and upright, and the orientation that it had."""
     image.load()
     # After load: TIFF has been turned by Pillow by now, and a PNG may carry its EXIF behind the pixels.
     orientation = orientation_of(image)
@@ -194,7 +197,8 @@ def _loaded(path: Path, image: Image.Image, channels: int) -> tuple[Image.Image,
 
 
 def frame_pixels(path: Path, image: Image.Image) -> np.ndarray:
-    """The frame that ``image``, of the file ``path``, stands at: uint8 (H, W, 3), as ``read_image`` gives the first.
+    """Return the frame that ``image``, of the file ``path``, stands at: uint8 (H, W, 3), as ``read_image`` gives the
+    first.
 
     Raises:
         DataError: it has more pixels than are allowed. Others: what a decoder makes of damaged bytes.
@@ -217,7 +221,9 @@ def _reduce(image: Image.Image, wanted: Wanted, limit: int) -> int:
 
 
 def _resized(picture: Image.Image, extent: Extent, height: int, width: int, fit: str) -> Image.Image:
-    """What ``extent`` says of ``picture``, of mode "L" or "RGB", at (height, width); itself where that is its size."""
+    """Return what ``extent`` says of ``picture``, of mode "L" or "RGB", at (height, width); itself where that is its
+    size.
+    """
     old_height, old_width = extent.height, extent.width
     if extent.scale == 1 and (old_height, old_width) == (height, width) and fit != "imagenet":
         return picture
@@ -238,7 +244,8 @@ def _resized(picture: Image.Image, extent: Extent, height: int, width: int, fit:
 
 
 def _centre(height: int, width: int, share: float, old_height: int, old_width: int) -> Box:
-    """``share`` of the sides of the largest centred box in the old image that has the aspect ratio of the new size.
+    """Return ``share`` of the sides of the largest centred box in the old image that has the aspect ratio of the new
+    size.
 
     Cut and scaled in one pass, nothing is rounded to whole pixels.
     """
@@ -248,7 +255,7 @@ def _centre(height: int, width: int, share: float, old_height: int, old_width: i
 
 
 def _imagenet(height: int, width: int, old_height: int, old_width: int) -> Box:
-    """The box that becomes the input when ImageNet is evaluated, of an image that is to be (height, width).
+    """Return the box that becomes the input when ImageNet is evaluated, of an image that is to be (height, width).
 
     For a square input it is the very square of the usual way, resize to 256 and crop 224, with its rounding to whole
     pixels of the resized image; for others the middle 7/8 of what "crop" takes.
@@ -267,7 +274,9 @@ def _imagenet(height: int, width: int, old_height: int, old_width: int) -> Box:
 
 
 def _cut(picture: Image.Image, height: int, width: int, box: Box) -> Image.Image:
-    """``box`` of ``picture`` at (height, width); pixels beyond it take no part, as if it had been cut out before."""
+    """Return ``box`` of ``picture`` at (height, width); pixels beyond it take no part, as if it had been cut out
+    before.
+    """
     left, top, right, bottom = box
     across, down = math.floor(left), math.floor(top)
     inner = picture.crop((across, down, min(math.ceil(right), picture.width), min(math.ceil(bottom), picture.height)))
@@ -276,7 +285,7 @@ def _cut(picture: Image.Image, height: int, width: int, box: Box) -> Image.Image
 
 
 def _to_array(picture: Image.Image, channels: int) -> np.ndarray:
-    """uint8 (H, W, channels) of a picture of mode "L" or "RGB", C-contiguous and writable."""
+    """Return uint8 (H, W, channels) of a picture of mode "L" or "RGB", C-contiguous and writable."""
     array = np.array(picture, dtype=np.uint8, order="C")
     if array.ndim == 3:
         return array
@@ -285,12 +294,12 @@ def _to_array(picture: Image.Image, channels: int) -> np.ndarray:
 
 
 def is_image_name(name: str) -> bool:
-    """Whether a file name ends like an image's."""
+    """Return whether a file name ends like an image's."""
     return os.path.splitext(name)[1].lower() in IMAGE_EXTENSIONS
 
 
 def orientation_of(image: Image.Image) -> int:
-    """The EXIF orientation, 1 to 8; 1 where there is none or where the EXIF block is damaged."""
+    """Return the EXIF orientation, 1 to 8; 1 where there is none or where the EXIF block is damaged."""
     try:
         value = image.getexif().get(_ORIENTATION, 1)
     except Exception:  # damaged metadata are no reason to lose a whole image
@@ -299,7 +308,7 @@ def orientation_of(image: Image.Image) -> int:
 
 
 def _to_eight_bits(path: Path, image: Image.Image, mode: str) -> Image.Image:
-    """``image`` in mode "RGB" or "L"; a gray one stays "L" whatever ``mode`` says."""
+    """Return ``image`` in mode "RGB" or "L"; a gray one stays "L" whatever ``mode`` says."""
     if image.mode == "F":
         return _from_float(path, np.asarray(image))
     if image.mode == "I" or image.mode.startswith("I;16"):

@@ -26,7 +26,8 @@ class Given:
     """A picture in memory.
 
     Attributes:
-        name: for messages: the argument, and the place in it. pixels: uint8 (H, W, 3) or (H, W, 1), upright.
+        name: for messages: the argument, and the place in it.
+        pixels: uint8 (H, W, 3) or (H, W, 1), upright.
     """
 
     name: str
@@ -42,7 +43,7 @@ class Given:
 
 
 def is_picture(value: Any) -> bool:
-    """Whether ``value`` is an array of numbers, a tensor or a Pillow image."""
+    """Return whether ``value`` is an array of numbers, a tensor or a Pillow image."""
     if isinstance(value, np.ndarray):
         return value.dtype.kind not in "UO"  # of paths
     return _is_tensor(value) or isinstance(value, Image.Image)
@@ -63,7 +64,7 @@ def _in_channels(pixels: np.ndarray, channels: int) -> np.ndarray:
 
 
 def pictures_of(value: Any, name: str) -> Iterator[Given]:
-    """The pictures in ``value``: one of a Pillow image, one or N of an array or a tensor.
+    """Yield the pictures in ``value``: one of a Pillow image, one or N of an array or a tensor.
 
     Arrays have channels last, tensors channels first, as NumPy and torch have them. Values are uint8, or floats in
     [0, 1], which are rounded to 255ths, as a file would hold them. Of a Pillow image the EXIF orientation is applied,
@@ -94,7 +95,7 @@ def pictures_of(value: Any, name: str) -> Iterator[Given]:
 
 
 def _last(tensor: Any, name: str) -> np.ndarray:
-    """A tensor's pictures with channels last."""
+    """Return a tensor's pictures with channels last."""
     shape = tuple(tensor.shape)
     if tensor.dim() == 2:
         tensor = tensor[None]
@@ -116,7 +117,7 @@ def _next(shape: tuple[int, ...]) -> str:
 
 
 def _in_255ths(picture: np.ndarray, name: str) -> np.ndarray:
-    """uint8 of uint8 or of floats in [0, 1], C-contiguous and writable."""
+    """Return uint8 of uint8 or of floats in [0, 1], C-contiguous and writable."""
     if picture.dtype == np.uint8:
         return np.require(picture, requirements=("C", "W"))  # a copy where it may not be written: torch warns of such
     if picture.dtype.kind != "f":

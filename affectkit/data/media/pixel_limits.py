@@ -26,7 +26,8 @@ def check_file(path: Path) -> None:
 
 
 def limit_of(max_pixels: int | None = None) -> int:
-    """The most pixels that a picture may be decoded to: ``max_pixels``, else what was asked for, else the default.
+    """Return the most pixels that a picture may be decoded to: ``max_pixels``, else what was asked for, else the
+    default.
 
     Where nobody asked, a lower ``Image.MAX_IMAGE_PIXELS`` counts, which a program may have set for all that it reads.
     """
@@ -49,7 +50,7 @@ def check_size(path: Path, size: tuple[int, int], limit: int) -> None:
 
 
 def in_one_scan(path: Path) -> bool:
-    """Whether a JPEG's first scan holds all its components, in sequence (ITU-T T.81, annex B)."""
+    """Return whether a JPEG's first scan holds all its components, in sequence (ITU-T T.81, annex B)."""
     with path.open("rb") as stream:
         stream.seek(2)
         components = -1
@@ -63,7 +64,7 @@ def in_one_scan(path: Path) -> bool:
 
 
 def plain(error: Exception) -> str:
-    """An exception as one line without the path, which stands before it."""
+    """Return an exception as one line without the path, which stands before it."""
     if isinstance(error, FileNotFoundError):
         return "does not exist"
     if isinstance(error, PermissionError):

@@ -49,24 +49,26 @@ class Extent:
 
     @property
     def box(self) -> Box:
-        """The whole picture in decoded pixels."""
+        """Return the whole picture in decoded pixels."""
         return self.inner((0, 0, self.width, self.height))
 
     def inner(self, box: Box) -> Box:
-        """``box`` of the picture in the file, in decoded pixels."""
+        """Return ``box`` of the picture in the file, in decoded pixels."""
         left, top, right, bottom = (value / self.scale for value in box)
         return left + self.left, top + self.top, right + self.left, bottom + self.top
 
     def outer(self, x: float, y: float) -> tuple[float, float]:
-        """A point of the decoded pixels in the picture in the file."""
+        """Return a point of the decoded pixels in the picture in the file."""
         return (x - self.left) * self.scale, (y - self.top) * self.scale
 
 
 def scale_for(size: tuple[int, int], wanted: tuple[int, int], limit: int) -> int:
-    """The largest scale, 1 to 8, at which no side of ``size`` falls below that of ``wanted``; larger to keep ``limit``.
+    """Return the largest scale, 1 to 8, at which no side of ``size`` falls below that of ``wanted``; larger to keep
+    ``limit``.
 
     Args:
-        size, wanted: (width, height) as stored. limit: of decoded pixels; may not be kept even at 8.
+        size, wanted: (width, height) as stored.
+        limit: of decoded pixels; may not be kept even at 8.
     """
     least = min(have // max(want, 1) for have, want in zip(size, wanted, strict=True))
     scale = next((scale for scale in SCALES if scale <= least), 1)
@@ -76,5 +78,5 @@ def scale_for(size: tuple[int, int], wanted: tuple[int, int], limit: int) -> int
 
 
 def pixels_at(size: tuple[int, int], scale: int) -> int:
-    """How many pixels are decoded of a picture of ``size`` at 1 / ``scale``."""
+    """Return how many pixels are decoded of a picture of ``size`` at 1 / ``scale``."""
     return -(-size[0] // scale) * -(-size[1] // scale)

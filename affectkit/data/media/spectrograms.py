@@ -22,7 +22,7 @@ TOGETHER = 32
 
 
 def mel_power(sound: np.ndarray, spec: SoundSpec) -> torch.Tensor:
-    """The mel power spectrogram (mels, 1 + samples // hop), float32, of a sound (samples,) at ``spec.rate``.
+    """Return the mel power spectrogram (mels, 1 + samples // hop), float32, of a sound (samples,) at ``spec.rate``.
 
     Short-time spectra of ``n_fft`` samples, padded with zeros at both ends, a Hann window of ``window`` samples in
     their middle; Slaney's mel scale, bands of unit area. As ``librosa.feature.melspectrogram`` (McFee et al. 2015).
@@ -37,8 +37,9 @@ def mel_power(sound: np.ndarray, spec: SoundSpec) -> torch.Tensor:
 
 
 def mel_decibels(sound: np.ndarray, spec: SoundSpec) -> np.ndarray:
-    """The spectrogram (height, width) of ``sound`` in decibels, float32: 10 log10 of the power, at least ``top_db``
-    below its maximum, brought to the width that ``spec`` says."""
+    """Return the spectrogram (height, width) of ``sound`` in decibels, float32: 10 log10 of the power, at least
+    ``top_db`` below its maximum, brought to the width that ``spec`` says.
+    """
     if spec.seconds is not None:
         sound = central(sound, round(spec.seconds * spec.rate))
     power = mel_power(sound, spec)
@@ -53,13 +54,14 @@ def mel_decibels(sound: np.ndarray, spec: SoundSpec) -> np.ndarray:
 
 
 def central(sound: np.ndarray, count: int) -> np.ndarray:
-    """The ``count`` samples in the middle; all where there are fewer."""
+    """Return the ``count`` samples in the middle; all where there are fewer."""
     begin = max((len(sound) - count) // 2, 0)
     return sound[begin : begin + count]
 
 
 def to_width(values: np.ndarray, width: int, *, odd: str = "left") -> np.ndarray:
-    """The ``width`` columns in the middle of (rows, n), or as many by reflection at both ends where there are fewer.
+    """Return the ``width`` columns in the middle of (rows, n), or as many by reflection at both ends where there are
+    fewer.
 
     Args:
         odd: the side of which one column more is added, or, on the right, cut off, where they cannot be shared evenly.
@@ -74,7 +76,7 @@ def to_width(values: np.ndarray, width: int, *, odd: str = "left") -> np.ndarray
 
 
 def to_store(decibels: np.ndarray) -> np.ndarray:
-    """int16 in steps of 1/256 dB: within 0.002 dB, from -128 to 128 dB."""
+    """Return int16 in steps of 1/256 dB: within 0.002 dB, from -128 to 128 dB."""
     return np.clip(np.rint(decibels * DECIBELS), -32768, 32767).astype(np.int16)
 
 
@@ -84,14 +86,15 @@ def from_store(stored: np.ndarray) -> np.ndarray:
 
 
 def to_sound(decibels: np.ndarray, spec: SoundSpec, *, rounds: int = 32, seed: int = 0) -> np.ndarray:
-    """A sound (samples,), float32, full scale 1, whose spectrogram is about ``decibels`` (mels, columns), at the level
-    ``counts`` 32768 times as large; phases are not known.
+    """Return a sound (samples,), float32, full scale 1, whose spectrogram is about ``decibels`` (mels, columns), at the
+    level ``counts`` 32768 times as large; phases are not known.
 
     The power of the bands is spread over the frequencies that they cover (least squares, none below 0), then phases are
     looked for by Griffin and Lim's algorithm ("Signal estimation from modified short-time Fourier transform", 1984).
 
     Args:
-        rounds: of that algorithm. seed: of the first phases.
+        rounds: of that algorithm.
+        seed: of the first phases.
     """
     functional = load_library("torchaudio.functional")
     bank = functional.melscale_fbanks(
@@ -124,7 +127,7 @@ def to_sound(decibels: np.ndarray, spec: SoundSpec, *, rounds: int = 32, seed: i
 
 
 def write_wav(path: Path, sound: np.ndarray, rate: int) -> None:
-    """16-bit mono WAV, whole or not at all; what is louder than full scale is made quieter as a whole."""
+    """Write 16-bit mono WAV, whole or not at all; what is louder than full scale is made quieter as a whole."""
     peak = max(float(np.abs(sound).max()), 1.0) if sound.size else 1.0
     samples = np.rint(sound / peak * 32767).astype("<i2")
     with whole_file(path) as part, wave.open(str(part), "wb") as stream:
@@ -136,8 +139,9 @@ def write_wav(path: Path, sound: np.ndarray, rate: int) -> None:
 
 @cached_tensors(8)
 def _bands(spec: SoundSpec) -> tuple[tuple[slice, slice, torch.Tensor], ...]:
-    """The bank of filters, some bands at a time, each with the few frequencies that it covers: rows, columns, weights
-    (rows, columns). The whole is nearly all zeros, and its product takes five times as long."""
+    """Return the bank of filters, some bands at a time, each with the few frequencies that it covers: rows, columns,
+    weights (rows, columns). The whole is nearly all zeros, and its product takes five times as long.
+    """
     bank = _transform(spec).mel_scale.fb.t()
     found = []
     for first in range(0, spec.mels, TOGETHER):
@@ -150,7 +154,7 @@ def _bands(spec: SoundSpec) -> tuple[tuple[slice, slice, torch.Tensor], ...]:
 
 @cached_tensors(8)
 def _transform(spec: SoundSpec) -> Any:
-    """torchaudio's ``MelSpectrogram``; the package is imported where sound is computed, and nowhere else."""
+    """Return torchaudio's ``MelSpectrogram``; the package is imported where sound is computed, and nowhere else."""
     with warnings.catch_warnings():
         # Published settings have more bands than frequencies at the low end; such bands stay at the floor.
         warnings.filterwarnings("ignore", message="At least one mel filterbank")

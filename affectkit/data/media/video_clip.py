@@ -96,7 +96,7 @@ def read_clip(
     sound: bool = True,
     longest: float | None = None,
 ) -> Clip:
-    """The frames around the middle one, and the sound, of the clip ``path``.
+    """Return the frames around the middle one, and the sound, of the clip ``path``.
 
     Args:
         spec: which square of a frame is cut out, and at what rate and level the sound is wanted.
@@ -155,7 +155,7 @@ def lacking_bytes(path: Path) -> int | None:
 
 
 def opened(path: Path) -> Any:
-    """The container; titles and the like in other encodings than UTF-8 are no fault of a clip."""
+    """Return the container; titles and the like in other encodings than UTF-8 are no fault of a clip."""
     return av.open(str(path), metadata_errors="replace")
 
 
@@ -224,7 +224,7 @@ def _pass(path: Path, wanted: _Wanted, expected: int) -> _Heard:
 
 
 def _decode(container: Any, path: Path, streams: Sequence[Any], wanted: _Wanted, heard: _Heard) -> None:
-    """All pictures and sounds of ``streams`` into ``heard``."""
+    """Decode all frames and sounds of ``streams`` into ``heard``."""
     low, high = heard.middle - wanted.reach - SPARE, heard.middle + wanted.reach + SPARE
     for stream in streams:
         stream.thread_count = 1  # clips are read side by side, each by one
@@ -256,14 +256,14 @@ def _clip(path: Path, heard: _Heard, spec: ClipSpec, wanted: _Wanted) -> Clip:
 
 
 def seconds_of(frame: Any, stream: Any) -> float:
-    """How long a picture is shown; 0 where neither it nor its stream tells."""
+    """Return how long a picture is shown; 0 where neither it nor its stream tells."""
     if frame.duration and frame.time_base:
         return float(frame.duration * frame.time_base)
     return float(1 / stream.average_rate) if stream.average_rate else 0.0
 
 
 def _sound(path: Path, heard: _Heard, spec: SoundSpec) -> np.ndarray:
-    """The whole sound as ``spec`` says.
+    """Return the whole sound as ``spec`` says.
 
     Raises:
         ClipFault: there is none, or it is silent or damaged.
@@ -280,7 +280,7 @@ def _sound(path: Path, heard: _Heard, spec: SoundSpec) -> np.ndarray:
 
 
 def _around(heard: _Heard, spec: ClipSpec, wanted: _Wanted) -> np.ndarray:
-    """uint8 (2 reach + 1, size, size, 3): the frames around the middle, each cut and resized once."""
+    """Return uint8 (2 reach + 1, size, size, 3): the frames around the middle, each cut and resized once."""
     size, reach = wanted.size, wanted.reach
     middle, last = heard.count // 2, heard.count - 1
     numbers = [min(max(number, 0), last) for number in range(middle - reach, middle + reach + 1)]
@@ -296,7 +296,7 @@ def _around(heard: _Heard, spec: ClipSpec, wanted: _Wanted) -> np.ndarray:
 
 
 def _alike(squares: dict[int, np.ndarray]) -> Iterator[list[int]]:
-    """The numbers of squares of one size each: a stream may change its size."""
+    """Yield the numbers of squares of one size each: a stream may change its size."""
     by_shape: dict[tuple[int, ...], list[int]] = {}
     for number, square in squares.items():
         by_shape.setdefault(square.shape, []).append(number)
@@ -304,8 +304,9 @@ def _alike(squares: dict[int, np.ndarray]) -> Iterator[list[int]]:
 
 
 def _square(picture: Any, spec: ClipSpec, converter: VideoReformatter) -> np.ndarray:
-    """The square of a frame, uint8 (side, side, 3); the shorter side of the frame where that is less than the crop, and
-    the whole frame, whatever its shape, where there is no crop."""
+    """Return the square of a frame, uint8 (side, side, 3); the shorter side of the frame where that is less than the
+    crop, and the whole frame, whatever its shape, where there is no crop.
+    """
     whole = converter.reformat(picture, format="rgb24", threads=1).to_ndarray()
     height, width = whole.shape[:2]
     crop = spec.crop_low if height == LOW and spec.crop_low is not None else spec.crop

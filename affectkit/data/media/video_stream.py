@@ -35,7 +35,9 @@ class Picture:
     """A picture of a film.
 
     Attributes:
-        number: of the frame, from 0. time: seconds since the first picture. pixels: uint8 (H, W, 3), RGB, upright.
+        number: of the frame, from 0.
+        time: seconds since the first picture.
+        pixels: uint8 (H, W, 3), RGB, upright.
     """
 
     number: int
@@ -61,7 +63,7 @@ class Sampler:
         self._next = 0
 
     def takes(self, number: int, time: float) -> bool:
-        """Whether the picture ``number`` at ``time`` seconds is one; ask once for each, in order."""
+        """Return whether the picture ``number`` at ``time`` seconds is one; ask once for each, in order."""
         place = math.floor((time + self.tolerance) / self.seconds) if self.seconds else number // self.frames
         if place < self._next:
             return False
@@ -107,7 +109,7 @@ class Film:
             raise ClipFault("undecodable", f"film {self.path}: cannot be decoded {self._so_far()} ({told}).") from error
 
     def _chosen(self, container: Any) -> Any:
-        """The stream of pictures; the cover of a song is none."""
+        """Return the stream of pictures; the cover of a song is none."""
         streams = [video for video in container.streams.video if not video.disposition & Disposition.attached_pic]
         if not streams:
             raise ClipFault("no-video", f"film {self.path}: has no moving picture.")
@@ -133,7 +135,7 @@ class Film:
             raise ClipFault("undecodable", f"film {self.path}: not one picture can be decoded.")
 
     def _placed(self, frame: Any, video: Any) -> tuple[int, float]:
-        """Number and time of the next frame, counted in."""
+        """Return number and time of the next frame, counted in."""
         number, length = self.count, seconds_of(frame, video)
         if frame.pts is None:
             time = self.end
@@ -148,7 +150,7 @@ class Film:
         return number, time
 
     def _frames(self, container: Any, video: Any) -> Iterator[Any]:
-        """All frames, in the order in which they are shown, to the end of the file."""
+        """Yield all frames, in the order in which they are shown, to the end of the file."""
         packets, last = 0, 0.0
         for packet in container.demux():
             if packet.is_corrupt:
@@ -170,7 +172,7 @@ class Film:
         self._check_end(container, video, packets, last)
 
     def _held(self, video: Any, packet: Any) -> Iterator[Any]:
-        """The frames before a broken ``packet`` that the decoder has not given yet."""
+        """Yield the frames before a broken ``packet`` that the decoder has not given yet."""
         try:
             frames = video.codec_context.decode(None)
         except FFmpegError:
@@ -211,7 +213,7 @@ class Film:
 
 
 def upright(frame: Any, aspect: float = 1.0, converter: VideoReformatter | None = None) -> np.ndarray:
-    """The pixels of a decoded frame as they are to be seen: uint8 (H, W, 3), RGB.
+    """Return the pixels of a decoded frame as they are to be seen: uint8 (H, W, 3), RGB.
 
     A phone stores what its sensor saw and how to turn it (the display matrix); other films store pixels that are not
     square. Both are made up for.
@@ -228,7 +230,7 @@ def upright(frame: Any, aspect: float = 1.0, converter: VideoReformatter | None 
 
 
 def turned(pixels: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-    """``pixels`` (H, W, C) as the display ``matrix`` (9,) of FFmpeg says, to the nearest quarter of a turn.
+    """Return ``pixels`` (H, W, C) as the display ``matrix`` (9,) of FFmpeg says, to the nearest quarter of a turn.
 
     It takes a point (x, y) of the picture, y downwards, to (a x + c y, b x + d y) on the screen, with a, b, c, d its
     elements 0, 1, 3 and 4.

@@ -15,17 +15,19 @@ from affectkit.core.libraries import load_library
 
 
 def averaged(sounds: Sequence[Any]) -> np.ndarray:
-    """The samples of decoded pieces of sound, channels averaged: float32 (samples,) in [-1, 1]."""
+    """Return the samples of decoded pieces of sound, channels averaged: float32 (samples,) in [-1, 1]."""
     # A stream may change its form; what is alike is averaged at once, as it is faster.
     found = [_mean(alike) for alike in _runs(sounds)]
     return np.concatenate(found) if found else np.zeros(0, dtype=np.float32)
 
 
 def at_level(sounds: Sequence[Any], mono: np.ndarray, rate: int, spec: SoundSpec, stated: int | None) -> np.ndarray:
-    """The sound at ``spec.rate`` samples a second and at ``spec.level``, float32 (samples,).
+    """Return the sound at ``spec.rate`` samples a second and at ``spec.level``, float32 (samples,).
 
     Args:
-        sounds: the decoded pieces. mono: ``averaged`` of them. rate: of both.
+        sounds: the decoded pieces.
+        mono: ``averaged`` of them.
+        rate: of both.
         stated: the duration of the file as its container says, in microseconds; None: it does not.
     """
     if spec.level == "moviepy":
@@ -35,7 +37,7 @@ def at_level(sounds: Sequence[Any], mono: np.ndarray, rate: int, spec: SoundSpec
 
 
 def as_moviepy(sounds: Sequence[Any], rate: int, stated: int | None) -> np.ndarray:
-    """The sound as ``moviepy.AudioFileClip(path, fps=rate).to_soundarray().mean(1)`` has it, float32 (samples,).
+    """Return the sound as ``moviepy.AudioFileClip(path, fps=rate).to_soundarray().mean(1)`` has it, float32 (samples,).
 
     moviepy asks FFmpeg for two channels of 16 bits and for as many samples as the stated duration has, rounded to
     hundredths of a second; what lacks is zero. libswresample gives a single channel to both with a gain of the root of
@@ -65,7 +67,7 @@ def _runs(sounds: Sequence[Any]) -> Iterator[list[Any]]:
 
 
 def _two_channels(run: Sequence[Any], rate: int) -> Iterator[np.ndarray]:
-    """int16 (samples, 2) of pieces of one form."""
+    """Yield int16 (samples, 2) of pieces of one form."""
     resampler = av.AudioResampler(format="s16", layout="stereo", rate=rate)
     for sound in (*run, None):
         for made in resampler.resample(sound):
@@ -87,5 +89,7 @@ def _mean(run: Sequence[Any]) -> np.ndarray:
 
 @cached_tensors(8)
 def _resampler(rate: int, wanted: int) -> Any:
-    """torchaudio's ``Resample``, imported where sound is computed; its kernel takes longer than a clip to resample."""
+    """Return torchaudio's ``Resample``, imported where sound is computed; its kernel takes longer than a clip to
+    resample.
+    """
     return load_library("torchaudio.transforms").Resample(rate, wanted)
