@@ -78,7 +78,6 @@ def test_imports_run_down_the_list_and_never_up():
     assert arrows > 600, f"only {arrows} arrows were walked"
 
 
-@pytest.mark.xfail(reason="being rebuilt")
 def test_rooms_that_stand_apart():
     checked = 0
     for here, others in APART.items():

@@ -21,7 +21,7 @@ from affectkit.errors import CheckpointError, RunError, UsageError
 from affectkit.models.external.published_files import Published
 from affectkit.models.external.restricted_pickle import is_pickled
 from affectkit.models.registry import family
-from affectkit.runtime.device import prepare_model, resolve_device
+from affectkit.runtime.device import Device, prepare_model, resolve_device
 from affectkit.tasks import TASKS
 from affectkit.tasks.base import Task
 
@@ -169,7 +169,7 @@ def read_header(path: str | Path) -> Header:
 def load_model(
     path: str | Path,
     *,
-    device: str = "cpu",
+    device: str | Device = "cpu",
     clip_weights: str | None = None,
     mode: str | None = None,
     mask: str | None = None,
@@ -194,7 +194,7 @@ def load_model(
     refuse_idle_choices(published, path, mode, mask)
     header = published_header(published) if published else read_header(path)
     spec = fitted(header.spec, fit)
-    target = resolve_device(device)
+    target = device if isinstance(device, Device) else resolve_device(device)
     try:
         found = family(header.model)
     except UsageError as error:

@@ -31,7 +31,7 @@ def register(app: typer.Typer) -> None:
         inference_results.csv there. Images that cannot be read are skipped, named, and make the exit code 4.
         With --shard I/N every N-th image alone is predicted, into a folder of its own in --results.
 
-        Films are looked at every half second (--every), each face followed; --camera N looks at a camera.
+        Videos are sampled every half second (--every), each face tracked; --camera N predicts a camera.
 
         With --labels TABLE the images of a folder that stand in it are compared with their labels, as by test.
 
@@ -50,13 +50,13 @@ def register(app: typer.Typer) -> None:
 
         summary = run(settings, reporter=console, listed=sys.stdin, stdout=sys.stdout)
         console.result(summary)
-        if "films" in summary:
-            _films(summary, console)
+        if "videos" in summary:
+            _videos(summary, console)
         else:
             _images(summary, settings, console)
-        if "film_results" in summary:
-            console.note("films:")
-            _films(summary["film_results"], console)
+        if "video_results" in summary:
+            console.note("videos:")
+            _videos(summary["video_results"], console)
         for item in summary["skipped_first"]:
             console.warn(f"skipped: {item['reason']}")
         if summary["skipped"]:
@@ -66,7 +66,7 @@ def register(app: typer.Typer) -> None:
 
 
 def _images(summary: dict[str, Any], settings: InferSettings, console: Console) -> None:
-    """What images came to."""
+    """Report what images came to."""
     where = f" in {summary['results']}" if "results" in summary else ""
     images = counted(summary["images"], "image")
     faces = f"{counted(summary['faces'], 'face')} in " if "faces" in summary else ""
@@ -76,7 +76,7 @@ def _images(summary: dict[str, Any], settings: InferSettings, console: Console) 
     if more := summary.get("more_frames"):
         console.note(
             f"{counted(more['images'], 'of these has more than one frame', 'of these have more than one frame')}: "
-            f"the first was looked at, {counted(more['frames_not_looked_at'], 'other')} not; --every looks at them."
+            f"the first was predicted, {counted(more['frames_not_looked_at'], 'other')} not; --every predicts them."
         )
     if "shard" in summary:
         console.note(
@@ -86,28 +86,28 @@ def _images(summary: dict[str, Any], settings: InferSettings, console: Console) 
 
 
 def _skipped(summary: dict[str, Any]) -> str:
-    """How many were skipped, or broke off."""
-    if "films" in summary:
-        return f"{summary['skipped']:,} of {counted(summary['films'], 'film')} broke off; rows so far stand"
-    if "film_results" in summary:
-        return f"{counted(summary['skipped'], 'image or film', 'images or films')} skipped, or broken off"
+    """Say how many were skipped, or broke off."""
+    if "videos" in summary:
+        return f"{summary['skipped']:,} of {counted(summary['videos'], 'video')} broke off; rows so far stand"
+    if "video_results" in summary:
+        return f"{counted(summary['skipped'], 'image or video', 'images or videos')} skipped, or broken off"
     return f"{counted(summary['skipped'], 'image')} skipped"
 
 
-def _films(summary: dict[str, Any], console: Console) -> None:
-    """What films came to; with rows on standard output, as notes on standard error."""
-    for film in summary["films_first"]:
-        shares = ", ".join(f"{name} {share:.0%}" for name, share in list(film.get("time", {}).items())[:3])
-        means = ", ".join(f"{name} {value:.2f}" for name, value in film["mean"].items()) if not shares else ""
-        told = f": {shares or means}" if shares or means else ""
-        looks = f"{counted(film['looks'], 'look')}, {film['looks_without_face']:,} without a face, "
-        length = f"{film['seconds']:.1f} s" if film["seconds"] is not None else "pages"
-        console.note(f"{film['film']}, {length}, {looks}{counted(film['faces'], 'face')}{told}")
-    if summary["films"] > len(summary["films_first"]):
-        console.note(f"and {counted(summary['films'] - len(summary['films_first']), 'more film')}")
+def _videos(summary: dict[str, Any], console: Console) -> None:
+    """Report what videos came to; with rows on standard output, as notes on standard error."""
+    for video in summary["videos_first"]:
+        shares = ", ".join(f"{name} {share:.0%}" for name, share in list(video.get("time", {}).items())[:3])
+        means = ", ".join(f"{name} {value:.2f}" for name, value in video["mean"].items()) if not shares else ""
+        predicted = f": {shares or means}" if shares or means else ""
+        frames = f"{counted(video['sampled_frames'], 'frame')}, {video['frames_without_face']:,} without a face, "
+        length = f"{video['seconds']:.1f} s" if video["seconds"] is not None else "pages"
+        console.note(f"{video['video']}, {length}, {frames}{counted(video['faces'], 'face')}{predicted}")
+    if summary["videos"] > len(summary["videos_first"]):
+        console.note(f"and {counted(summary['videos'] - len(summary['videos_first']), 'more video')}")
     where = f" in {summary['results']}" if "results" in summary else ""
     console.note(f"{counted(summary['rows'], 'row')}{where}")
-    for name, what in (("films_table", "summary of each film and face"), ("timelines", "timelines")):
+    for name, what in (("videos_table", "summary of each video and face"), ("timelines", "timelines")):
         if name in summary:
             console.note(f"{what}: {summary[name]}")
 

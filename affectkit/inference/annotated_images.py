@@ -1,4 +1,4 @@
-"""Pictures of an inference: each image again, with its faces and what was predicted of them."""
+"""Write annotated images: each again, with its faces and what was predicted of them."""
 
 from __future__ import annotations
 
@@ -11,59 +11,63 @@ from PIL import Image
 from affectkit.core.boxes import Box
 from affectkit.core.files import inner_path, whole_file
 from affectkit.data.loading.face_crops import read_picture
-from affectkit.data.loading.loaders import ReadFailure
 from affectkit.data.media.reduced_decoding import Extent
 from affectkit.errors import DataError, RunError, UsageError
-from affectkit.inference.prediction_table import FACE_COLUMNS
+from affectkit.inference.images import Batch
+from affectkit.inference.inputs import Item
+from affectkit.inference.output_options import OutputOptions
+from affectkit.inference.table_layout import FACE_COLUMNS
 from affectkit.reports.face_overlay import Mark, annotated
-from affectkit.settings.inference import InferSettings
 from affectkit.tasks.base import Task
 
 SAVED = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WEBP"}
-"""Formats that a picture keeps; others become PNG, under their whole name and ``.png``."""
-
-Batches = Iterator[tuple[list[list[Any]], list[ReadFailure], dict[int, Any]]]
+"""Formats that an image keeps; others become PNG, under their whole name and ``.png``."""
 
 
-class Drawer:
-    """Writes a picture an image into ``folder``, under the image's name.
+class ImageAnnotator:
+    """Write an annotated image of each, under its name, into a folder.
 
     Args:
-        faced: whether rows tell of faces; they are of whole images otherwise.
+        options: ``annotate`` is the folder.
+        task: what is predicted.
+        with_faces: whether rows are of faces; they are of whole images otherwise.
+        paths: what the images were named by.
+        recursive: whether sub-folders were looked into.
 
     Raises:
-        UsageError: ``folder`` holds files already, or the images themselves.
+        UsageError: the folder holds files already, or the images themselves.
     """
 
-    def __init__(self, folder: Path, task: Task, settings: InferSettings, *, faced: bool) -> None:
-        self.folder, self.task, self.faced = folder, task, faced
+    def __init__(
+        self, options: OutputOptions, task: Task, *, with_faces: bool, paths: Iterable[str], recursive: bool
+    ) -> None:
+        folder = options.annotate
+        self.folder, self.task, self.with_faces = folder, task, with_faces
         self._paths: dict[int, Path] = {}
         if folder.exists() and not folder.is_dir():
             raise UsageError(f"--annotate {folder} is a file; of images it is a folder.")
-        for text in settings.paths:
+        for text in paths:
             given = Path(text).expanduser()
             if given.is_dir() and (
-                folder.resolve() == given.resolve()
-                or (settings.recursive and given.resolve() in folder.resolve().parents)
+                folder.resolve() == given.resolve() or (recursive and given.resolve() in folder.resolve().parents)
             ):
                 raise UsageError(f"--annotate {folder} lies among the images in {text}.", "Name a folder elsewhere.")
-        if folder.is_dir() and any(folder.iterdir()) and not (settings.force or settings.resume):
+        if folder.is_dir() and any(folder.iterdir()) and not options.may_replace:
             raise UsageError(f"--annotate {folder} is not empty.", "Name another folder, or add --force.")
 
-    def watched(self, items: Iterable[Any]) -> Iterator[Any]:
-        """``items`` as they are, their files remembered until they are drawn."""
+    def remember(self, items: Iterable[Item]) -> Iterator[Item]:
+        """Yield ``items`` as they are, and remember their files until they are drawn."""
         for item in items:
             self._paths[item.position] = item.path
             yield item
 
-    def drawn(self, batches: Batches) -> Batches:
-        """``batches`` as they are, each with its pictures on disk."""
+    def annotate(self, batches: Iterable[Batch]) -> Iterator[Batch]:
+        """Yield ``batches`` as they are, each with its annotated images on disk."""
         for batch in batches:
-            rows = batch[0]
-            for failure in batch[1]:
+            for failure in batch.failures:
                 self._paths.pop(failure.index, None)
             by_image: dict[int, list[list[Any]]] = {}
-            for row in rows:
+            for row in batch.rows:
                 by_image.setdefault(row[0], []).append(row)
             for position, own in by_image.items():
                 self._draw(self._paths.pop(position), own)
@@ -72,13 +76,14 @@ class Drawer:
     def _draw(self, path: Path, rows: Sequence[list[Any]]) -> None:
         target = self.folder / inner_path(rows[0][1], SAVED, ".png")
         if target.exists() and target.samefile(path):
-            raise DataError(f"the annotated picture {target} is the image itself.", "Name another --annotate.")
+            raise DataError(f"the annotated image {target} is the image itself.", "Name another --annotate.")
         picture, extent = read_picture(path)
         marks = []
         for row in rows:
-            if not self.faced:
-                box = _shown((0, 0, extent.width, extent.height), extent)
-                marks.append(Mark(box, *self.task.describe_row(row[2:])))
+            if not self.with_faces:
+                marks.append(
+                    Mark(_shown((0, 0, extent.width, extent.height), extent), *self.task.describe_row(row[2:]))
+                )
             elif row[2] is not None:
                 number, *box, _ = row[2 : 2 + len(FACE_COLUMNS)]
                 title, bars = self.task.describe_row(row[2 + len(FACE_COLUMNS) :])
@@ -90,12 +95,12 @@ class Drawer:
                 form = SAVED.get(target.suffix.lower(), "PNG")
                 Image.fromarray(annotated(picture, marks)).save(part, format=form, quality=92)
         except OSError as error:
-            told = f"cannot write {target}: {error.strerror or error}."
-            raise RunError(told, "Check the disk and --annotate.") from error
+            reason = f"cannot write {target}: {error.strerror or error}."
+            raise RunError(reason, "Check the disk and --annotate.") from error
 
 
 def _shown(box: Sequence[float], extent: Extent) -> Box:
-    """A box (left, top, width, height) of the picture in the file, in the pixels that are drawn on."""
+    """Return a box (left, top, width, height) of the image in the file, in the pixels that are drawn on."""
     left, top, width, height = box
     left, top, right, bottom = extent.inner((left, top, left + width, top + height))
     return left, top, right - left, bottom - top

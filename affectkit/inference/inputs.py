@@ -1,4 +1,4 @@
-"""The pictures and films that a user names: files, folders, patterns, a list; listed once, in a fixed order."""
+"""List the images and videos that a user names: files, folders, patterns, a list; once, in a fixed order."""
 
 from __future__ import annotations
 
@@ -19,15 +19,19 @@ from affectkit.data.media.in_memory import Given
 from affectkit.errors import DataError
 from affectkit.inference.path_lists import read_list
 
+NOUNS = {PICTURE: "image", FILM: "video"}
+"""Kinds of files in messages."""
+
 
 @dataclass(frozen=True)
 class Item:
-    """A file to predict: its name in the result table, its path, and its place among its kind, from 0.
-
-    A program may give a picture in place of a file.
+    """Name a file to predict.
 
     Attributes:
-        name: as ``core.names.written_name`` writes it. fault: why it cannot be read, where that is known already.
+        name: in the result table, as ``core.names.written_name`` writes it.
+        path: of the file, or an image that a program holds.
+        position: among those of its kind, from 0.
+        fault: why it cannot be read, where that is known already.
     """
 
     name: str
@@ -38,13 +42,13 @@ class Item:
 
 @dataclass
 class Inputs:
-    """What was named, by kind; of a folder names alone are held.
+    """Hold what was named, by kind; of a folder names alone are held.
 
     Args:
-        moving: whether a picture's frames are to be looked at like a film's.
+        moving: tells whether an image's frames are to be predicted as a video's.
 
     Attributes:
-        passed: files of folders that are neither pictures nor films.
+        passed: files of folders that are neither images nor videos.
     """
 
     moving: Callable[[Path, str], bool] | None = None
@@ -53,7 +57,7 @@ class Inputs:
     _faults: dict[tuple[str, str], str] = field(default_factory=dict)
 
     def items(self, kind: str) -> Iterator[Item]:
-        """Those of ``kind`` (``PICTURE`` or ``FILM``), numbered; each time anew."""
+        """Yield those of ``kind`` (``PICTURE`` or ``FILM``), numbered; each time anew."""
         position = 0
         for prefix, folder, names in self._runs[kind]:
             for name in names:
@@ -62,15 +66,15 @@ class Inputs:
                 position += 1
 
     def count(self, kind: str) -> int:
-        """How many are of ``kind``."""
+        """Return how many are of ``kind``."""
         return sum(len(names) for _, _, names in self._runs[kind])
 
     def own(self, kind: str, shard: Shard | None) -> Iterator[Item]:
-        """``items``, of a ``shard`` its own alone."""
+        """Yield ``items``, of a ``shard`` its own alone."""
         return (item for item in self.items(kind) if shard is None or shard.mine(item.position))
 
     def listing(self, kind: str) -> Listing:
-        """What all shards must see alike."""
+        """Return what all shards must see alike."""
         found = Listing()
         for item in self.items(kind):
             found.add(item.name)
@@ -80,12 +84,12 @@ class Inputs:
         """Make all of ``kind`` items of the other kind, behind those that it has, that cannot be read."""
         for prefix, folder, names in self._runs[kind]:
             for name in names:
-                self._faults.setdefault((prefix, name), readable(f"{kind} {folder / name}: {reason}."))
+                self._faults.setdefault((prefix, name), readable(f"{NOUNS[kind]} {folder / name}: {reason}."))
         self._runs[PICTURE if kind == FILM else FILM] += self._runs[kind]
         self._runs[kind] = []
 
     def add(self, kind: str, prefix: str, folder: Path, names: list[str]) -> None:
-        """Files of a folder, which are called ``prefix`` and their own names."""
+        """Add files of a folder, which are called ``prefix`` and their own names."""
         runs = self._runs[kind]
         if runs and runs[-1][0] == prefix:
             runs[-1][2].extend(names)
@@ -93,18 +97,18 @@ class Inputs:
             runs.append((prefix, folder, names))
 
     def kind(self, folder: Path, name: str) -> str:
-        """The kind that a file is taken as: a picture that moves is a film where its frames are wanted."""
+        """Return the kind that a file is taken as: an animation is a video where its frames are wanted."""
         kind = kind_of(folder, name)
         return FILM if kind == PICTURE and self.moving is not None and self.moving(folder, name) else kind
 
     def add_file(self, text: str, path: Path) -> None:
-        """A file that was named by itself: whatever it is, it is to be predicted."""
+        """Add a file that was named by itself: whatever it is, it is to be predicted."""
         kind = FILM if self.kind(path.parent, path.name) == FILM else PICTURE
         # The name is what was written; only its end is that of the path.
         self.add(kind, text[: len(text) - len(path.name)], path.parent, [path.name])
 
     def add_fault(self, prefix: str, fault: Fault) -> None:
-        """What could not be reached below a folder that is called ``prefix``."""
+        """Add what could not be reached below a folder that is called ``prefix``."""
         self._faults[prefix, fault.path.name] = readable(f"{fault.path}: {fault.reason}.")
         self.add(PICTURE, prefix, fault.path.parent, [fault.path.name])
 
@@ -116,18 +120,20 @@ def find_inputs(
     listed: IO[str] | None = None,
     moving: Callable[[Path, str], bool] | None = None,
 ) -> Inputs:
-    """The pictures and films that ``paths`` name, in a fixed order.
+    """List the images and videos that ``paths`` name, in a fixed order.
 
     A single folder's files are named relative to it; all others as they were written, joined with what was found. What
-    exists as it is written is no pattern. Of folders, files that are neither pictures nor films are counted; what is
-    named by itself, by a pattern or in a list is taken for a picture where its name does not say that it is a film.
+    exists as it is written is no pattern. Of folders, files that are neither images nor videos are counted; what is
+    named by itself, by a pattern or in a list is taken for an image where its name does not say that it is a video.
 
     Args:
         paths: files, folders, glob patterns, or ``-`` for the list ``listed`` (see ``path_lists.read_list``).
+        recursive: whether sub-folders are looked into.
+        listed: where ``-`` reads paths from.
         moving: as of ``Inputs``.
 
     Raises:
-        DataError: a path does not exist, a pattern matches nothing, or a folder holds neither pictures nor films.
+        DataError: a path does not exist, a pattern matches nothing, or a folder holds neither images nor videos.
     """
     paths = list(paths)
     inputs = Inputs(moving)
@@ -141,7 +147,7 @@ def find_inputs(
         elif path.is_dir():
             if not _add_folder(inputs, path, "" if len(paths) == 1 else text, recursive, once):
                 hint = "" if recursive else "Add --recursive to look into its sub-folders too."
-                raise DataError(f"{text} holds no image or film{_beside(inputs)}.", hint)
+                raise DataError(f"{text} holds no image or video{_beside(inputs)}.", hint)
         elif os.path.lexists(path):
             _add_file(inputs, text, once)
         elif not glob.has_magic(text):
@@ -152,7 +158,7 @@ def find_inputs(
 
 
 class _Once:
-    """Whether a name comes for the first time: a table has one row a name."""
+    """Tell whether a name comes for the first time: a table has one row a name."""
 
     def __init__(self) -> None:
         self._seen: set[int] = set()
@@ -174,7 +180,7 @@ def _add_file(inputs: Inputs, text: str, once: _Once | None) -> None:
 
 
 def _add_folder(inputs: Inputs, top: Path, called: str, recursive: bool, once: _Once | None) -> int:
-    """Take in ``top``, whose files are named below ``called`` ("": relative to it); how many there were."""
+    """Add ``top``, whose files are named below ``called`` ("": relative to it); return how many there were."""
     faults: list[Fault] = []
     found = 0
 
@@ -219,7 +225,7 @@ def _add_matches(inputs: Inputs, text: str, recursive: bool, once: _Once | None)
 
 
 def _pattern(text: str) -> str:
-    """``text`` as a pattern in which folders that exist as they are written stand for themselves."""
+    """Return ``text`` as a pattern in which folders that exist as they are written stand for themselves."""
     parts = Path(text).parts
     for count in range(len(parts), 0, -1):
         literal = Path(*parts[:count])
@@ -233,7 +239,7 @@ def _beside(inputs: Inputs) -> str:
 
 
 def _missing(text: str, path: Path) -> DataError:
-    """That ``path`` is not there, and what may have been meant."""
+    """Say that ``path`` is not there, and what may have been meant."""
     there = next(parent for parent in (path.absolute(), *path.absolute().parents) if os.path.lexists(parent))
     wanted = path.absolute().relative_to(there).parts[0]
     try:

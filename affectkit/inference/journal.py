@@ -1,4 +1,4 @@
-"""A growing table and a journal of the items in it, from which a stopped or finished run goes on.
+"""A growing table and a journal of the items in it, from which a stopped or finished run resumes.
 
 Rows are appended to ``inference_results.csv.part``, in whatever order items are done; the journal beside it has a line
 an item: how long the table is after its rows, what marks the content of its file, why it was skipped. A line counts
@@ -21,7 +21,7 @@ from typing import Any
 
 from affectkit.core.files import read_json, sync, to_json, whole_file
 from affectkit.errors import DataError
-from affectkit.inference.table_files import growing_form, open_text, rows_text, to_parquet
+from affectkit.inference.table_writer import growing_form, open_text, rows_text, to_parquet
 
 INPUTS_COLUMNS = ("Size", "Modified", "Changed", "SHA-256", "Frames", "Rows")
 """Bytes; times in nanoseconds since 1970, of the content and of the entry; of the file; and rows in the table."""
@@ -29,7 +29,7 @@ _HINT = "Add --force to predict everything anew."
 
 
 def is_of(record: Path, form: str, *, growing: bool = False) -> bool:
-    """Whether what stands beside ``record`` belongs to a table in the format ``form``, or that grows as one does.
+    """Return whether what stands beside ``record`` belongs to a table in the format ``form``, or grows as one does.
 
     The journal, and what marks the files, are of the last run alone; a table in another format may be older.
     """
@@ -37,8 +37,8 @@ def is_of(record: Path, form: str, *, growing: bool = False) -> bool:
     return growing_form(was) == growing_form(form) if growing else was == form
 
 
-def anew(record: Path, form: str, what: str) -> str:
-    """Why nothing of an earlier run is kept for a table in the format ``form``; ``what`` stands there."""
+def reason_to_restart(record: Path, form: str, what: str) -> str:
+    """Say why nothing of an earlier run is kept for a table in the format ``form``; ``what`` stands there."""
     if not is_of(record, form):
         was = read_json(record)["format"]
         return f"the last run there made {was}, its table stays as it is: all are predicted anew for {form}"
@@ -47,7 +47,7 @@ def anew(record: Path, form: str, what: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """Where the rows of an item begin and end in the table, and where its line begins in the journal."""
+    """Hold where the rows of an item begin and end in the table, and where its line begins in the journal."""
 
     begin: int
     end: int
@@ -55,9 +55,10 @@ class Entry:
 
 
 class Journal:
-    """The growing table at ``table`` with the journal ``lines``.
+    """Keep the growing table at ``table`` and its journal ``lines`` in step.
 
     Args:
+        table, lines: the two files.
         header: the table's first line; empty for JSON lines.
 
     Attributes:
@@ -82,7 +83,7 @@ class Journal:
         self._clear()
 
     def recover(self) -> bool:
-        """Take in what an interrupted run left, and cut what is torn; False where there is nothing to go on with."""
+        """Take in what an interrupted run left, and cut what is torn; return False where there is nothing to resume."""
         if not self.table.exists() or not self.lines.exists():
             return False
         self.entries = {}
@@ -93,18 +94,18 @@ class Journal:
             return True
         with self.lines.open("rb") as stream:
             for line in stream:
-                told = _read_line(line)
-                if told is None or told["end"] > size:
+                entry = _read_line(line)
+                if entry is None or entry["end"] > size:
                     break
-                self.entries[told["name"]] = Entry(self._end, told["end"], self._line)
-                self._end, self._line = told["end"], self._line + len(line)
+                self.entries[entry["name"]] = Entry(self._end, entry["end"], self._line)
+                self._end, self._line = entry["end"], self._line + len(line)
         self._begin = self._end
         os.truncate(self.lines, self._line)
         os.truncate(self.table, self._end)
         return True
 
     def rebuild(self, items: Iterable[tuple[dict[str, Any], bytes]]) -> None:
-        """Write both anew, of the items of a finished table: what is told of each, and its rows."""
+        """Write both anew, of the items of a finished table: the journal entry of each, and its rows."""
         self.lines.unlink(missing_ok=True)  # a table without it counts for nothing
         length = len(self.header)
         with contextlib.ExitStack() as stack:
@@ -112,14 +113,14 @@ class Journal:
             lines = stack.enter_context(parts[0].open("w", encoding="utf-8"))
             table = stack.enter_context(parts[1].open("wb"))
             table.write(self.header)
-            for told, rows in items:
+            for entry, rows in items:
                 table.write(rows)
                 length += len(rows)
-                lines.write(_line({**told, "end": length}))
+                lines.write(_line({**entry, "end": length}))
         self.recover()
 
     def open(self) -> None:
-        """Be ready for more."""
+        """Open both files to append to them."""
         self.rows, self.ends = open_text(self.table, "a"), self.lines.open("a", encoding="utf-8")
 
     def close(self) -> None:
@@ -132,9 +133,9 @@ class Journal:
         self.rows.write(text)
         self._end += len(text.encode())
 
-    def end(self, name: str, told: dict[str, Any]) -> None:
-        """The item of the rows since the last call is done; ``told`` is kept of it."""
-        line = _line({"name": name, **told, "end": self._end})
+    def end(self, name: str, values: dict[str, Any]) -> None:
+        """End the item whose rows were written since the last call; ``values`` are kept of it."""
+        line = _line({"name": name, **values, "end": self._end})
         if self.entries is not None:
             self.entries[name] = Entry(self._begin, self._end, self._line)
         self._begin = self._end
@@ -142,12 +143,12 @@ class Journal:
         self._line += len(line.encode())
 
     def flush(self) -> None:
-        """Rows first: rows without their line are cut."""
+        """Flush both, rows first: rows without their line are cut."""
         self.rows.flush()
         self.ends.flush()
 
-    def told(self, names: Iterable[str]) -> Iterator[dict[str, Any]]:
-        """What was told of ``names``, in their order; without an earlier run of all, whatever the names."""
+    def read(self, names: Iterable[str]) -> Iterator[dict[str, Any]]:
+        """Yield the entries of ``names``, in their order; without an earlier run all, whatever the names."""
         with self.lines.open("rb") as stream:
             if self.entries is None:
                 yield from map(json.loads, stream)
@@ -157,7 +158,7 @@ class Journal:
                 yield json.loads(stream.readline())
 
     def known(self) -> Known:
-        """What was told of ``entries``, each read as it is asked for."""
+        """Return the entries by name, each read as it is asked for."""
         return Known(self)
 
     def finish(self, names: Iterable[str], final: Path) -> None:
@@ -192,7 +193,7 @@ class Journal:
 
 
 class Known(Mapping[str, dict[str, Any]]):
-    """The lines of a journal by name; memory holds where they begin alone."""
+    """Map names to the entries of a journal; memory holds alone where they begin."""
 
     def __init__(self, journal: Journal) -> None:
         self.journal = journal
@@ -209,25 +210,25 @@ class Known(Mapping[str, dict[str, Any]]):
         return len(self.journal.entries)
 
     def close(self) -> None:
-        """Nothing more is asked for."""
+        """Close the journal."""
         self.stream.close()
 
 
 def _read_line(line: bytes) -> dict[str, Any] | None:
-    """What a line of a journal tells; None where it is torn."""
+    """Parse a line of a journal; None where it is torn."""
     try:
-        told = json.loads(line) if line.endswith(b"\n") else None
+        entry = json.loads(line) if line.endswith(b"\n") else None
     except ValueError:
         return None
-    return told if isinstance(told, dict) and {"name", "end"} <= told.keys() else None
+    return entry if isinstance(entry, dict) and {"name", "end"} <= entry.keys() else None
 
 
-def _line(told: dict[str, Any]) -> str:
-    return to_json(told, indent=None) + "\n"
+def _line(entry: dict[str, Any]) -> str:
+    return to_json(entry, indent=None) + "\n"
 
 
 def read_inputs(path: Path, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """What ``inputs.csv`` tells of each item, in order: ``name``, ``mark``, ``frames``, ``rows``, ``position``.
+    """Read what ``inputs.csv`` says of each item, in order: ``name``, ``mark``, ``frames``, ``rows``, ``position``.
 
     Args:
         columns: the first ones, a position and the name or the name alone.
@@ -242,30 +243,33 @@ def read_inputs(path: Path, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
         for row in reader:
             *begin, name, size, modified, changed, digest, frames, rows = row
             mark = (int(size), int(modified), int(changed), digest) if digest else None
-            told = {"name": name, "mark": mark, "frames": int(frames), "rows": int(rows)}
-            yield {**told, "position": int(begin[0]) if begin else 0}
+            position = int(begin[0]) if begin else 0
+            yield {"name": name, "mark": mark, "frames": int(frames), "rows": int(rows), "position": position}
 
 
-def input_values(told: dict[str, Any]) -> list[Any]:
-    """The ``INPUTS_COLUMNS`` of an item in the journal."""
-    return [*(told["mark"] or [None] * 4), told.get("frames", 1), told["rows"]]
+def input_values(entry: Mapping[str, Any]) -> list[Any]:
+    """Return the ``INPUTS_COLUMNS`` of an item in the journal."""
+    return [*(entry["mark"] or [None] * 4), entry.get("frames", 1), entry["rows"]]
 
 
 def finished_items(
-    table: Path, header: Sequence[str], told: Iterable[dict[str, Any]], place: int
+    table: Path, header: Sequence[str], entries: Iterable[dict[str, Any]], column: int
 ) -> Iterator[tuple[dict[str, Any], list[list[Any]], bytes]]:
-    """The items of a finished table: what is ``told`` of each, its rows, and their bytes as in a growing table.
+    """Yield the items of a finished table: the entry of each, its rows, and their bytes as in a growing table.
 
     Args:
-        place: the column that names the item.
+        table: the finished table.
+        header: its columns.
+        entries: of the items, in order.
+        column: number of the column that names the item.
 
     Raises:
-        DataError: the table does not hold the rows that are told of.
+        DataError: the table does not hold the rows of the ``entries``.
     """
     rows = _parquet_rows(table) if table.suffix == ".parquet" else _text_rows(table, header)
-    for item in told:
+    for item in entries:
         own = list(itertools.islice(rows, item["rows"]))
-        if len(own) < item["rows"] or any(row[place] != item["name"] for row, _ in own):
+        if len(own) < item["rows"] or any(row[column] != item["name"] for row, _ in own):
             raise DataError(f"{table} is not as it was written: the rows of {item['name']} are not there.", _HINT)
         yield item, [row for row, _ in own], b"".join(raw for _, raw in own)
     if next(rows, None) is not None:

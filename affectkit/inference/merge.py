@@ -1,4 +1,4 @@
-"""The parts of an inference put together into what one run would have written."""
+"""Merge the shards of an inference into what one run would have written."""
 
 from __future__ import annotations
 
@@ -16,19 +16,10 @@ from affectkit.core.progress import Reporter
 from affectkit.core.shard_parts import Part, merged, read_parts
 from affectkit.core.shards import POSITION
 from affectkit.errors import DataError, UsageError
+from affectkit.inference.image_counts import ImageCounts
 from affectkit.inference.journal import INPUTS_COLUMNS, input_values, read_inputs
-from affectkit.inference.prediction_table import (
-    FACE_COLUMNS,
-    FIRST,
-    INPUTS,
-    NAME,
-    RESULTS_RECORD,
-    ROWS,
-    SKIPPED,
-    SKIPPED_COLUMNS,
-    Counts,
-)
-from affectkit.inference.table_files import Rows, csv_line, open_text, to_parquet
+from affectkit.inference.table_layout import FACE_COLUMNS, FIRST, INPUTS, NAME, RECORD, ROWS, SKIPPED, SKIPPED_COLUMNS
+from affectkit.inference.table_writer import TableWriter, csv_line, growing_form, open_text, to_parquet
 
 _BLOCK = 500
 _TEMPORARY = ".merging-"
@@ -41,8 +32,10 @@ def merge(folder: Path, *, force: bool = False, remove_parts: bool = False, repo
     images. Nothing is written before all parts have been checked and read to their ends; the table comes last.
 
     Args:
+        folder: the results folder.
         force: replace another result that stands in ``folder``.
         remove_parts: remove the parts once their result stands there.
+        reporter: hears of the progress.
 
     Returns:
         the record, with ``"parts"`` and ``"already_done"``.
@@ -72,21 +65,21 @@ def _put_together(folder: Path, made: Path, parts: Sequence[Part], reporter: Rep
     """Write the files into ``made``, under their final names; returns the record, with the paths of the results."""
     form = parts[0].record["identity"]["format"]
     lines = made / f"{ROWS}.{_form_of(parts)}"
-    columns = next(told["columns"] for name, told in parts[0].record["tables"].items() if name == lines.name)
-    faced, last = FACE_COLUMNS[0] in columns, None
-    counts = Counts()
+    columns = next(table["columns"] for name, table in parts[0].record["tables"].items() if name == lines.name)
+    with_faces, last = FACE_COLUMNS[0] in columns, None
+    counts = ImageCounts()
     reasons: list[dict[str, str]] = []
     reporter.start("merging", parts[0].record["listed"], "images")
     with open_text(lines, "w") as stream, open_text(made / SKIPPED, "w") as skips:
-        table = Rows(stream, columns, lines.suffix[1:], begun=False)
+        table = TableWriter(stream, columns, lines.suffix[1:], begun=False)
         skips.write(csv_line(list(SKIPPED_COLUMNS)))
-        for block in _blocks(merged(folder, parts, several=faced)):
+        for block in _blocks(merged(folder, parts, several=with_faces)):
             rows = [row for name, row in block if name == lines.name]
             table.add(rows)
             for row in rows:
                 counts.images += row[0] != last
                 last = row[0]
-                counts.faces += faced and row[1] not in ("", None)
+                counts.faces += with_faces and row[1] not in ("", None)
             skipped = [row for name, row in block if name == SKIPPED]
             skips.writelines(map(csv_line, skipped))
             reasons += [{"image": row[0], "reason": row[1]} for row in skipped[: FIRST - len(reasons)]]
@@ -100,7 +93,7 @@ def _put_together(folder: Path, made: Path, parts: Sequence[Part], reporter: Rep
     _merge_inputs(parts, made / INPUTS, counts)
     record = {
         **parts[0].record["summary"],
-        **counts.told(faced=faced),
+        **counts.summary(with_faces=with_faces),
         "skipped_first": reasons,
         "format": form,
         "results": str(final),
@@ -109,29 +102,29 @@ def _put_together(folder: Path, made: Path, parts: Sequence[Part], reporter: Rep
         record["skipped_list"] = str(folder / SKIPPED)
     else:
         (made / SKIPPED).unlink()
-    write_json(made / RESULTS_RECORD, record)
+    write_json(made / RECORD, record)
     return record
 
 
-def _merge_inputs(parts: Sequence[Part], target: Path, counts: Counts) -> None:
-    """What marks the files of all parts, in the order of their positions, of which each part has every N-th."""
+def _merge_inputs(parts: Sequence[Part], target: Path, counts: ImageCounts) -> None:
+    """Write what marks the files of all parts, in the order of their positions, of which each part has every N-th."""
     blocks = [_inputs_of(part) for part in parts]
     with open_text(target, "w") as stream:
         stream.write(csv_line([NAME, *INPUTS_COLUMNS]))
         for position in range(parts[0].record["listed"]):
-            told = next(blocks[position % len(parts)], None)
-            if told is None or told["position"] != position:
+            entry = next(blocks[position % len(parts)], None)
+            if entry is None or entry["position"] != position:
                 raise DataError(
                     f"{parts[position % len(parts)].folder / INPUTS} is not as it was written.",
                     "Run this shard again with --force.",
                 )
-            if told["rows"]:
-                counts.add_frames(told["frames"])
-            stream.write(csv_line([told["name"], *input_values(told)]))
+            if entry["rows"]:
+                counts.add_frames(entry["frames"])
+            stream.write(csv_line([entry["name"], *input_values(entry)]))
 
 
 def _inputs_of(part: Part) -> Iterator[dict[str, Any]]:
-    """What marks the files of a part, some hundreds at a time; none where an earlier version wrote it."""
+    """Yield what marks the files of a part, some hundreds at a time; nothing where an earlier version wrote it."""
     path, taken = part.folder / INPUTS, 0
     while path.exists():
         with contextlib.closing(read_inputs(path, [POSITION, NAME])) as found:
@@ -143,9 +136,8 @@ def _inputs_of(part: Part) -> Iterator[dict[str, Any]]:
 
 
 def _form_of(parts: Sequence[Part]) -> str:
-    """The form of the parts' tables: Parquet is made at the end alone."""
-    form = parts[0].record["identity"]["format"]
-    return "jsonl" if form == "parquet" else form
+    """Return the form of the parts' tables: Parquet is made at the end alone."""
+    return growing_form(parts[0].record["identity"]["format"])
 
 
 def _blocks(rows: Iterator[tuple[str, list[Any]]]) -> Iterator[list[tuple[str, list[Any]]]]:
@@ -154,12 +146,12 @@ def _blocks(rows: Iterator[tuple[str, list[Any]]]) -> Iterator[list[tuple[str, l
 
 
 def _same(folder: Path, made: Path, table: str) -> bool:
-    """Whether ``folder`` holds what is in ``made`` already; paths in the record may be written otherwise."""
+    """Return whether ``folder`` holds what is in ``made`` already; paths in the record may be written otherwise."""
     for name in (table, SKIPPED, INPUTS):
         if _hash(folder / name) != _hash(made / name):
             return False
     try:
-        records = [read_json(place / RESULTS_RECORD) for place in (folder, made)]
+        records = [read_json(here / RECORD) for here in (folder, made)]
     except DataError:
         return False
     for record in records:
@@ -187,7 +179,7 @@ def _install(folder: Path, made: Path, table: str) -> None:
     """Move the files from ``made`` into ``folder``, the table last."""
     if not (made / SKIPPED).exists():
         (folder / SKIPPED).unlink(missing_ok=True)
-    for name in (SKIPPED, INPUTS, RESULTS_RECORD, table):
+    for name in (SKIPPED, INPUTS, RECORD, table):
         if (made / name).exists():
             sync(made / name)
             os.replace(made / name, folder / name)

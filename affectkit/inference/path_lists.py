@@ -1,4 +1,4 @@
-"""A list of paths on standard input, as programs and editors of several systems write it."""
+"""Read a list of paths on standard input, as programs and editors of several systems write it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SAMPLE = 512
 
 
 def read_list(stream: IO[str]) -> Iterator[str]:
-    """The paths of a list: one a line, or, as of ``find -print0``, each before a NUL.
+    """Yield the paths of a list: one a line, or, as of ``find -print0``, each before a NUL.
 
     Lines end in LF or CR LF, and empty ones are passed over. A byte-order mark is taken off; UTF-16, which PowerShell
     and Windows editors write, is told by its mark, or by every second byte being NUL. Else names are bytes, as
@@ -46,7 +46,7 @@ def _decoded(data: bytes) -> str:
 
 
 def _without_mark(start: bytes) -> str:
-    """The UTF-16 that a list without a mark begins in, which for names of letters has a NUL at every second byte."""
+    """Return the UTF-16 that a list without a mark begins in: names of letters have a NUL at every second byte."""
     if len(start) < 4 or (len(start) % 2 and len(start) < _SAMPLE):
         return ""
     even, odd = start[0::2], start[1::2]

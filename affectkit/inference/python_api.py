@@ -1,4 +1,4 @@
-"""``affectkit.predict``: what a program holds, files, folders, films, arrays, as rows like those of ``infer``."""
+"""``affectkit.predict``: what a program holds, files, folders, videos, arrays, to rows like those of ``infer``."""
 
 from __future__ import annotations
 
@@ -14,23 +14,20 @@ from typing import Any
 import torch
 from torch import nn
 
-from affectkit.checkpoints.checkpoint import make_task
 from affectkit.core.spec import InputSpec
-from affectkit.data.faces.detection import Finder
 from affectkit.data.loading.loaders import refuse_failures
 from affectkit.data.media.file_kinds import FILM, PICTURE, is_video_name
 from affectkit.data.media.in_memory import is_picture, pictures_of
 from affectkit.errors import DataError, UsageError
-from affectkit.inference.infer import finder_of, predict
+from affectkit.inference.images import predict_images
 from affectkit.inference.inputs import Item, find_inputs
-from affectkit.inference.prediction_table import FACE_COLUMNS, NAME
+from affectkit.inference.predictor import Predictor
 from affectkit.runtime.context import RunContext
 from affectkit.runtime.torch_backends import set_up_backends
-from affectkit.settings.values import parse_every, parse_faces
-from affectkit.tasks.base import Task
+from affectkit.settings.values import Every, parse_every, parse_faces
 
 X = "x"
-SKIPPING = 'Mend them or leave them out, or pass on_error="skip", which warns of each.'
+SKIPPING = 'Fix them or leave them out, or pass on_error="skip", which warns of each.'
 
 
 def predict_rows(
@@ -44,7 +41,7 @@ def predict_rows(
     on_error: str = "fail",
     exact: bool = True,
 ) -> Iterator[dict[str, Any]]:
-    """What ``affectkit.predict`` gives; faults of the arguments are raised at once, those of files as they are met."""
+    """Yield the rows of ``affectkit.predict``; faulty arguments are raised at once, faulty files as they are met."""
     spec = getattr(model, "spec", None)
     if not isinstance(spec, InputSpec):
         raise UsageError(
@@ -57,50 +54,42 @@ def predict_rows(
     if not 0 <= smooth < float("inf"):
         raise UsageError(f"smooth must be seconds, 0 or more, got {smooth!r}.")
     try:
-        rate = parse_every(every)
+        interval = parse_every(every)
     except UsageError as error:
         raise UsageError(f"every {error.message}") from error
-    task = make_task(spec)
     context = RunContext.resolve(str(next(model.parameters()).device), "fp32")
-    finder = finder_of(None if faces is None else parse_faces(faces), model.header.model, spec)
-    door = _Door(
-        model=model, task=task, context=context, finder=finder, batch_size=batch_size, on_error=on_error, exact=exact,
-        every=rate, smooth=smooth,
-    )  # fmt: skip
-    return door.rows(numbered(items_of(x, spec)))
+    predictor = Predictor.of(model, context, faces=parse_faces(faces) if faces is not None else None)
+    call = _Call(predictor, batch_size=batch_size, on_error=on_error, exact=exact, every=interval, smooth=smooth)
+    return call.rows(numbered(items_of(x, spec)))
 
 
 @dataclass(frozen=True)
-class _Door:
-    """The arguments of a call of ``predict``, once they have been found to be in order."""
+class _Call:
+    """Hold the arguments of a call of ``predict``, once they have been checked."""
 
-    model: nn.Module
-    task: Task
-    context: RunContext
-    finder: Finder | None
+    predictor: Predictor
     batch_size: int
     on_error: str
     exact: bool
-    every: tuple[float, int]
+    every: Every
     smooth: float
 
     def rows(self, items: Iterator[Item]) -> Iterator[dict[str, Any]]:
-        """Rows of all ``items``, in their order."""
+        """Yield the rows of all ``items``, in their order."""
         first = next(items, None)
         if first is None:
-            raise DataError(f"{X} holds no picture.", "Give a path, a list of paths, an array, a tensor or an image.")
-        # Lazily: an iterator may go on for ever, and what comes before a film is predicted before it.
-        for films, own in itertools.groupby(itertools.chain([first], items), self._is_film):
-            rows = self._of_films if films else self._of_images
-            yield from rows(own)
+            raise DataError(f"{X} holds no image.", "Give a path, a list of paths, an array, a tensor or an image.")
+        # Lazily: an iterator may go on for ever, and what comes before a video is predicted before it.
+        for videos, own in itertools.groupby(itertools.chain([first], items), self._is_video):
+            yield from (self._video_rows if videos else self._image_rows)(own)
 
-    def _is_film(self, item: Item) -> bool:
-        return self.task.spec.clip is None and isinstance(item.path, Path) and is_video_name(item.path.name)
+    def _is_video(self, item: Item) -> bool:
+        clips = self.predictor.spec.clip is not None
+        return not clips and isinstance(item.path, Path) and is_video_name(item.path.name)
 
-    def _of_images(self, items: Iterable[Item]) -> Iterator[dict[str, Any]]:
-        header = [NAME, *(FACE_COLUMNS if self.finder is not None else ()), *self.task.columns()]
-        shared = {"batch_size": self.batch_size, "workers": 0, "context": self.context, "exact": self.exact}
-        batches = predict(self.model, self.task, items, finder=self.finder, **shared)
+    def _image_rows(self, items: Iterable[Item]) -> Iterator[dict[str, Any]]:
+        header = self.predictor.image_columns
+        batches = predict_images(self.predictor, items, batch_size=self.batch_size, exact=self.exact)
         with contextlib.closing(batches):
             for rows, failures, _ in self._evaluating(batches):
                 refuse_failures(failures, self.on_error, hint=SKIPPING)
@@ -109,43 +98,36 @@ class _Door:
                 for _, *row in rows:
                     yield dict(zip(header, row, strict=True))
 
-    def _of_films(self, items: Iterable[Item]) -> Iterator[dict[str, Any]]:
-        """Of a film that breaks, the rows so far come before the error, or the warning."""
+    def _video_rows(self, items: Iterable[Item]) -> Iterator[dict[str, Any]]:
+        """Yield the rows of videos; of one that breaks, the rows so far come before the error, or the warning."""
+        from affectkit.data.media.animation_stream import reader_of
+        from affectkit.inference.video.sampled_frames import frame_rows, predict_frames
+
+        header, width = self.predictor.video_columns, len(self.predictor.task.columns())
         for item in items:
+            frames = reader_of(item.path, every=self.every)
+            batches = predict_frames(self.predictor, frames, smooth=self.smooth, batch_size=self.batch_size)
             try:
-                yield from self._of_film(item)
+                with contextlib.closing(batches):
+                    for batch in self._evaluating(batches):
+                        for row in (
+                            row for frame, faces in batch for row in frame_rows(item.name, frame, faces, width)
+                        ):
+                            yield dict(zip(header, row, strict=True))
             except DataError as error:
                 if self.on_error == "fail":
                     raise
                 warnings.warn(f"broken off: {error.message}", stacklevel=2)
 
-    def _of_film(self, item: Item) -> Iterator[dict[str, Any]]:
-        from affectkit.data.media.video_stream import Film
-        from affectkit.inference.video.infer import DEPTH, rows_of
-        from affectkit.inference.video.prediction_table import FILM_COLUMNS
-        from affectkit.inference.video.sampled_frames import Follower, ahead, batched, looks
-
-        columns = self.task.columns()
-        header = [*FILM_COLUMNS, *columns]
-        reader = Film(item.path, every=self.every, seconds=None)
-        follower = Follower(self.model, self.task, self.context, smooth=self.smooth)
-        seen = looks(iter(reader), self.finder or Finder("none"), self.task.spec)
-        with contextlib.closing(ahead(seen, DEPTH)) as stream:
-            steps = ((batch, follower(batch)) for batch in batched(stream, self.batch_size))
-            for batch, found in self._evaluating(steps):
-                for look, own in zip(batch, found, strict=True):
-                    for row in rows_of(item.name, look, own, len(columns)):
-                        yield dict(zip(header, row, strict=True))
-
     def _evaluating(self, steps: Iterator[Any]) -> Iterator[Any]:
-        """``steps``, each made with the model in evaluation mode, which is then as it was, whoever stops when."""
-        done = object()
+        """Yield ``steps``, each made with the model in evaluation mode, which is then as it was, whoever stops when."""
+        done, context = object(), self.predictor.context
         while True:
             with contextlib.ExitStack() as stack:
-                stack.enter_context(evaluation_mode(self.model))
-                stack.enter_context(torch.autocast(self.context.device.kind, enabled=False))  # the caller's own
-                if self.context.device.kind == "cuda":
-                    stack.enter_context(set_up_backends(self.context.device, self.context.precision))
+                stack.enter_context(evaluation_mode(self.predictor.model))
+                stack.enter_context(torch.autocast(context.device.kind, enabled=False))  # the caller's own
+                if context.device.kind == "cuda":
+                    stack.enter_context(set_up_backends(context.device, context.precision))
                 step = next(steps, done)
             if step is done:
                 return
@@ -154,7 +136,7 @@ class _Door:
 
 @contextlib.contextmanager
 def evaluation_mode(model: nn.Module) -> Iterator[None]:
-    """``model`` in evaluation mode; afterwards each of its parts is in the mode that it was in."""
+    """Put ``model`` into evaluation mode; afterwards each of its parts is in the mode that it was in."""
     training = [part for part in model.modules() if part.training]
     if not training:
         yield
@@ -167,45 +149,46 @@ def evaluation_mode(model: nn.Module) -> Iterator[None]:
             part.training = True
 
 
-# --- what there is to predict ----------------------------------------------------------------------------------------
+# --- inputs ----------------------------------------------------------------------------------------------------------
 
 
 def items_of(x: Any, spec: InputSpec) -> Iterator[Item]:
-    """The pictures, films or clips that ``x`` names or holds.
+    """Yield the images, videos or clips that ``x`` names or holds.
 
     A path stands for a file, for a folder's files, or for what matches a pattern; these are named as ``infer`` names
-    them. Pictures in memory are named by their place: ``"0"``, ``"1"``; those of a batch in a list ``"3[0]"``, ...
+    them. Images in memory are named by their index: ``"0"``, ``"1"``; those of a batch in a list ``"3[0]"``, ...
 
     Raises:
-        UsageError: ``x`` is of another type. DataError: a path does not exist, an array is no picture.
+        UsageError: ``x`` is of another type.
+        DataError: a path does not exist, an array is no image.
     """
     if isinstance(x, str | os.PathLike):
         return _of_path(x, spec, alone=True)
     if is_picture(x):
         _refuse_picture(X, spec)
-        return (Item(str(place), given) for place, given in enumerate(list(pictures_of(x, X))))
+        return (Item(str(index), given) for index, given in enumerate(list(pictures_of(x, X))))
     if (
         isinstance(x, bytes | bytearray | Mapping | set | frozenset)
         or not isinstance(x, Iterable)
         or hasattr(x, "read")
     ):
         raise _no_picture(x, X)
-    return itertools.chain.from_iterable(_of_element(one, place, spec) for place, one in enumerate(x))
+    return itertools.chain.from_iterable(_of_element(one, index, spec) for index, one in enumerate(x))
 
 
 def numbered(items: Iterator[Item]) -> Iterator[Item]:
-    """``items`` with their places in the whole."""
+    """Yield ``items`` with their positions in the whole."""
     return (Item(item.name, item.path, position, item.fault) for position, item in enumerate(items))
 
 
-def _of_element(one: Any, place: int, spec: InputSpec) -> Iterator[Item]:
-    name = f"{X}[{place}]"
+def _of_element(one: Any, index: int, spec: InputSpec) -> Iterator[Item]:
+    name = f"{X}[{index}]"
     if isinstance(one, str | os.PathLike):
         yield from _of_path(one, spec, alone=False)
     elif is_picture(one):
         _refuse_picture(name, spec)
         for given in pictures_of(one, name):
-            yield Item(f"{place}{given.name.removeprefix(name)}", given)
+            yield Item(f"{index}{given.name.removeprefix(name)}", given)
     else:
         raise _no_picture(one, name)
 
@@ -228,7 +211,7 @@ def _of_path(path: str | os.PathLike[str], spec: InputSpec, *, alone: bool) -> I
 def _refuse_picture(name: str, spec: InputSpec) -> None:
     if spec.clip is not None:
         raise UsageError(
-            f"{name}: a picture, and this model takes clips, picture and sound together.", "Give paths of video files."
+            f"{name}: an image, and this model takes clips, picture and sound together.", "Give paths of video files."
         )
 
 
@@ -241,7 +224,7 @@ def _no_picture(value: Any, name: str) -> UsageError:
 
 
 def to_pandas(rows: Iterable[Mapping[str, Any]]) -> Any:
-    """A ``pandas.DataFrame`` of ``rows``; see ``affectkit.to_pandas``."""
+    """Return a ``pandas.DataFrame`` of ``rows``; see ``affectkit.to_pandas``."""
     try:
         import pandas as pd
     except ImportError as error:

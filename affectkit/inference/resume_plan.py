@@ -1,4 +1,4 @@
-"""What is left to do where an earlier run has left rows: told by the content of the files, not by their names alone."""
+"""Plan what is left to do where an earlier run has left rows, by the content of the files, not by their names alone."""
 
 from __future__ import annotations
 
@@ -11,14 +11,18 @@ from affectkit.inference.inputs import Item
 
 
 @dataclass
-class Plan:
-    """What an earlier run has done.
+class ResumePlan:
+    """Hold what an earlier run has done, and what is left.
 
     Attributes:
-        kept: names of items whose rows stand. new: how many it has not seen. changed, gone: names whose content has
-            changed since, and that are not listed any more. unread: how many could not be read then. again: how many of
-            these are tried again.
-        moved: whether those that stand are listed in another order now. finished: whether it had come to its end.
+        kept: names of items whose rows stand.
+        new: how many it has not seen.
+        changed: names whose content has changed since.
+        gone: names that are not listed any more.
+        unread: how many could not be read then.
+        again: how many of these are tried again.
+        moved: whether those that stand are listed in another order now.
+        finished: whether it had come to its end.
     """
 
     kept: set[str] = field(default_factory=set)
@@ -32,46 +36,48 @@ class Plan:
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing is left to do."""
+        """Return whether nothing is left to do."""
         return not (self.new or self.changed or self.gone or self.again or self.moved)
 
     @property
     def described(self) -> str:
-        """What has changed since then; empty where nothing has."""
-        said = [f"{self.new:,} new"] if self.new and self.finished else []
-        said += [f"{_some(self.changed)} changed"] if self.changed else []
-        said += [f"{_some(self.gone)} gone"] if self.gone else []
-        said += ["the order has changed"] if self.moved and not said else []
-        said += [f"{self.again:,} to be tried again"] if self.again and self.finished else []
-        return ", ".join(said)
+        """Return what has changed since then, in words; empty where nothing has."""
+        changes = [f"{self.new:,} new"] if self.new and self.finished else []
+        changes += [f"{_some(self.changed)} changed"] if self.changed else []
+        changes += [f"{_some(self.gone)} gone"] if self.gone else []
+        changes += ["the order has changed"] if self.moved and not changes else []
+        changes += [f"{self.again:,} to be tried again"] if self.again and self.finished else []
+        return ", ".join(changes)
 
     @property
     def is_as_it_was(self) -> bool:
-        """Whether nothing has changed since that run came to its end."""
+        """Return whether nothing has changed since that run came to its end."""
         return self.finished and not (self.new or self.changed or self.gone or self.moved)
 
-    def told(self) -> dict[str, Any]:
-        """What a summary says of it; nothing where there was no earlier run, or nothing has changed."""
+    def summary(self) -> dict[str, Any]:
+        """Return what a summary says of it; nothing where there was no earlier run, or nothing has changed."""
         if not (self.changed or self.gone or (self.finished and self.new)):
             return {}
         counts = {"new": self.new} if self.finished else {}
         return {"since_before": {**counts, "kept": len(self.kept), "changed": self.changed, "gone": self.gone}}
 
 
-def plan(
+def plan_resume(
     items: Iterable[Item], known: Mapping[str, Any], *, finished: bool, retry: bool = False, positions: bool = False
-) -> Plan:
-    """What of ``items`` stands, and what is to be done.
+) -> ResumePlan:
+    """Compare ``items`` with what an earlier run has done of them.
 
     What could not be opened then is tried again: what was in the way may have been put right beside the file.
 
     Args:
+        items: all that are listed now.
         known: what an earlier run says of each that it has done: ``mark``, ``rows`` and ``position``; in its order
             where it is ``finished``.
+        finished: whether that run came to its end.
         retry: whether what was opened and could not be read is tried again, too.
         positions: rows stand for a place in the listing, and are of no use at another one.
     """
-    found = Plan(finished=finished)
+    found = ResumePlan(finished=finished)
     listed = set()
     order = iter(known) if finished else None
     for item in items:

@@ -152,7 +152,7 @@ def test_clips_are_predicted_as_they_were_tested(trained, clone, tmp_path):
     )
     assert json.loads(one.stdout)["Predicted Label"] == predicted["1001_IEO_SAD_XX"]["Predicted Label"]
     (tmp_path / "empty").mkdir()
-    assert "holds no image or film" in run("infer", tmp_path / "empty", "--checkpoint", trained / "run", code=1).stderr
+    assert "holds no image or video" in run("infer", tmp_path / "empty", "--checkpoint", trained / "run", code=1).stderr
 
 
 def test_probe(trained, tmp_path):

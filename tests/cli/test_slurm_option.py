@@ -291,7 +291,7 @@ def test_a_preempted_inference_goes_on_with_its_table(trained, tmp_path):
     os.kill(children(int(job["job"]))[0], signal.SIGUSR2)
     assert outcome(job) == ("success", 0), Path(job["stderr"]).read_text()
     assert "affectkit infer --resume" in Path(job["stdout"]).read_text()
-    assert re.search(r"going on after [\d,]+ images", Path(job["stderr"]).read_text())
+    assert re.search(r"resuming after [\d,]+ images", Path(job["stderr"]).read_text())
     whole = affectkit(*infer, "--results", tmp_path / "whole", "-q")
     assert whole.returncode == 0
     table = "inference_results.csv"

@@ -126,7 +126,7 @@ def test_a_vanished_file_is_a_reason_not_a_crash(trained, images):
 def test_a_stopped_table_is_continued_to_the_same_bytes(trained, images, tmp_path, monkeypatch, form):
     (images / "001.png").write_bytes(b"broken")
     run(trained, images, format=form, results=tmp_path / "whole")
-    real = module.predict
+    real = module.predict_images
 
     def cut(*args, **kwargs):
         for number, batch in enumerate(real(*args, **kwargs)):
@@ -138,7 +138,7 @@ def test_a_stopped_table_is_continued_to_the_same_bytes(trained, images, tmp_pat
                 os.kill(os.getpid(), signal.SIGTERM)
 
     with monkeypatch.context() as patch:
-        patch.setattr(module, "predict", cut)
+        patch.setattr(module, "predict_images", cut)
         with pytest.raises(Stopped, match="images are done") as caught:
             run(trained, images, format=form, results=tmp_path / "cut", batch_size=3)
     assert caught.value.exit_code == 75 and "--resume" in caught.value.hint
@@ -147,7 +147,7 @@ def test_a_stopped_table_is_continued_to_the_same_bytes(trained, images, tmp_pat
         stream.write(b"torn li")
     heard = Heard()
     summary, _ = run(trained, images, format=form, results=tmp_path / "cut", resume=True, reporter=heard)
-    assert any("going on after" in note for note in heard.notes)
+    assert any("resuming after" in note for note in heard.notes)
     assert (summary["images"], summary["skipped"]) == (11, 1)
     for name in (f"inference_results.{form}", "skipped.csv"):
         assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
@@ -193,7 +193,7 @@ def test_odd_file_names_survive_the_table_and_a_resume(trained, images, tmp_path
     for name in odd:
         shutil.copy(images / "000.png", images / name)
     run(trained, images, format=form, results=tmp_path / "whole")
-    real = module.predict
+    real = module.predict_images
 
     def cut(*args, **kwargs):
         for number, batch in enumerate(real(*args, **kwargs)):
@@ -202,7 +202,7 @@ def test_odd_file_names_survive_the_table_and_a_resume(trained, images, tmp_path
                 os.kill(os.getpid(), signal.SIGTERM)
 
     with monkeypatch.context() as patch:
-        patch.setattr(module, "predict", cut)
+        patch.setattr(module, "predict_images", cut)
         with pytest.raises(Stopped):
             run(trained, images, format=form, results=tmp_path / "cut")
     summary, _ = run(trained, images, format=form, results=tmp_path / "cut", resume=True)

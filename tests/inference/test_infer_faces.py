@@ -23,7 +23,7 @@ from affectkit.inference import infer as module
 from affectkit.inference.annotated_images import SAVED
 from affectkit.inference.infer import infer
 from affectkit.inference.merge import merge
-from affectkit.inference.table_files import to_parquet
+from affectkit.inference.table_writer import to_parquet
 from affectkit.prep.images.schematic_face import PARAMETERS, draw_appearance, draw_face
 from affectkit.settings.inference import InferSettings
 

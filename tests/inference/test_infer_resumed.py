@@ -54,17 +54,17 @@ def images(votes, tmp_path):
 def predicted(monkeypatch):
     """Names of the items that are predicted."""
     names: list[str] = []
-    real = module.predict
+    real = module.predict_images
 
-    def watched(network, task, items, **options):
+    def watched(predictor, items, **options):
         def seen():
             for item in items:
                 names.append(item.name)
                 yield item
 
-        return real(network, task, seen(), **options)
+        return real(predictor, seen(), **options)
 
-    monkeypatch.setattr(module, "predict", watched)
+    monkeypatch.setattr(module, "predict_images", watched)
     return names
 
 

@@ -147,7 +147,7 @@ def test_a_complete_shard_is_left_alone_and_a_damaged_one_named(trained, images,
     before = tree(results)
     heard = Heard()
     with monkeypatch.context() as patch:
-        patch.setattr(module, "predict", lambda *_, **__: pytest.fail("predicted again"))
+        patch.setattr(module, "predict_images", lambda *_, **__: pytest.fail("predicted again"))
         for more in ({}, {"resume": True}):
             assert run(trained, images, results=results, shard="1/2", reporter=heard, **more)["images"] == 6 - 1
     assert tree(results) == before and sum("nothing to do" in note for note in heard.notes) == 2
@@ -167,7 +167,7 @@ def test_a_complete_shard_is_left_alone_and_a_damaged_one_named(trained, images,
 
 def stop_after(monkeypatch, batches):
     """A context in which a signal comes after so many batches."""
-    real = module.predict
+    real = module.predict_images
 
     def cut(*args, **kwargs):
         for number, batch in enumerate(real(*args, **kwargs)):
@@ -176,7 +176,7 @@ def stop_after(monkeypatch, batches):
                 os.kill(os.getpid(), signal.SIGTERM)
 
     patch = monkeypatch.context()
-    patch.__enter__().setattr(module, "predict", cut)
+    patch.__enter__().setattr(module, "predict_images", cut)
     return patch
 
 
@@ -202,7 +202,7 @@ def test_a_stopped_shard_is_continued_to_the_same_bytes(trained, images, results
     for number in (1, 2):
         heard = Heard()
         run(trained, images, results=results, format=form, shard=f"{number}/2", resume=True, reporter=heard)
-        assert any("going on after" in note for note in heard.notes)
+        assert any("resuming after" in note for note in heard.notes)
     put_together(results)
     assert without_parts(results) == expected
 

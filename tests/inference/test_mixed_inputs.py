@@ -68,7 +68,7 @@ def test_a_folder_of_both_has_a_table_of_each_and_a_reason_for_the_rest(trained,
     summary, text = run(trained, phone, results=tmp_path / "r", every="2", reporter=heard)
     assert text == "" and any("1 .ts, 1 .txt, 1 .xmp" in note for note in heard.notes)
     photographs = rows_of((tmp_path / "r" / "inference_results.csv").read_text())
-    films = rows_of((tmp_path / "r" / "films" / "inference_results.csv").read_text())
+    films = rows_of((tmp_path / "r" / "videos" / "inference_results.csv").read_text())
     assert [row["Image Name"] for row in photographs] == ["IMG_0.png", "IMG_1.png"]
     assert [(row["Video Name"], row["Frame"]) for row in films] == [
         *(("clip.mp4", str(k)) for k in range(0, 10, 2)), *(("old.3gp", str(k)) for k in range(0, 5, 2)),
@@ -77,9 +77,9 @@ def test_a_folder_of_both_has_a_table_of_each_and_a_reason_for_the_rest(trained,
     assert [row["Image Name"] for row in skipped] == ["IMG_9.CR2", "loop.jpg", "cut.mp4"]
     assert "camera raw" in skipped[0]["Reason"] and "empty" in skipped[2]["Reason"]
     record = json.loads((tmp_path / "r" / "inference.json").read_text())
-    assert record == {**summary, "film_results": record["film_results"]}
+    assert record == {**summary, "video_results": record["video_results"]}
     assert (record["images"], record["skipped"], record["passed_over"]) == (2, 3, {".txt": 1, ".xmp": 1, ".ts": 1})
-    assert (record["film_results"]["films"], record["film_results"]["skipped"]) == (3, 1)
+    assert (record["video_results"]["videos"], record["video_results"]["skipped"]) == (3, 1)
 
 
 def test_both_are_what_a_command_for_each_would_have_made(trained, phone, tmp_path):
@@ -89,7 +89,7 @@ def test_both_are_what_a_command_for_each_would_have_made(trained, phone, tmp_pa
     run(trained, phone / "IMG_0.png", phone / "IMG_1.png", results=tmp_path / "images")
     run(trained, *films, results=tmp_path / "films")
     named = str(phone) + "/"
-    for one, other in ((tmp_path / "both", "images"), (tmp_path / "both" / "films", "films")):
+    for one, other in ((tmp_path / "both", "images"), (tmp_path / "both" / "videos", "films")):
         expected = (tmp_path / other / "inference_results.csv").read_text()
         assert (one / "inference_results.csv").read_text() == expected.replace(named, "")
 
@@ -126,11 +126,11 @@ def test_both_go_on_and_are_brought_up_to_date(trained, phone, tmp_path):
     shutil.copy(phone / "IMG_0.png", phone / "A.png")
     summary, _ = run(trained, phone, results=results, every="2", resume=True)
     assert summary["since_before"]["new"] == 1
-    assert summary["film_results"]["since_before"] == {
+    assert summary["video_results"]["since_before"] == {
         "new": 1, "kept": 0, "changed": ["clip.mp4"], "gone": ["old.3gp"],
     }  # fmt: skip
     run(trained, phone, results=tmp_path / "fresh", every="2")
-    for name in ("inference_results.csv", "skipped.csv", "films/inference_results.csv", "films/films.csv"):
+    for name in ("inference_results.csv", "skipped.csv", "videos/inference_results.csv", "videos/videos.csv"):
         assert (results / name).read_bytes() == (tmp_path / "fresh" / name).read_bytes(), name
     found, fresh = (
         sorted(path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file())
@@ -149,7 +149,7 @@ def test_shards_take_the_photographs_and_name_the_films(trained, phone, tmp_path
 
 
 def test_both_are_drawn_into_one_folder(trained, phone, tmp_path):
-    with pytest.raises(UsageError, match="pictures and films"):
+    with pytest.raises(UsageError, match="images and videos"):
         run(trained, phone / "IMG_0.png", phone / "clip.mp4", annotate=tmp_path / "a.mp4")
     run(trained, phone / "IMG_0.png", phone / "clip.mp4", annotate=tmp_path / "drawn", every="5")
     drawn = sorted(path.name for path in (tmp_path / "drawn").rglob("*") if path.is_file())
@@ -190,7 +190,7 @@ def test_one_row_of_an_animation_comes_with_a_note_of_what_was_not_looked_at(tra
         run(trained, moving, results=tmp_path / "r", shard=f"{number}/2")
     assert merge(tmp_path / "r", reporter=Silent())["more_frames"] == summary["more_frames"]
     assert (
-        "12 others not; --every looks at them"
+        "12 others not; --every predicts them"
         in invoke("infer", moving, "--checkpoint", trained, "--workers", "0").stderr
     )
 
@@ -221,15 +221,15 @@ def test_frames_are_predicted_as_the_same_pictures_alone(trained, moving, tmp_pa
 
 def test_pages_have_numbers_and_no_times(trained, moving, tmp_path):
     summary, _ = run(trained, moving, every="0.5s", results=tmp_path / "r")
-    assert summary["images"] == 2 and summary["film_results"]["films"] == 4
-    rows = rows_of((tmp_path / "r" / "films" / "inference_results.csv").read_text())
+    assert summary["images"] == 2 and summary["video_results"]["videos"] == 4
+    rows = rows_of((tmp_path / "r" / "videos" / "inference_results.csv").read_text())
     pages = [(row["Frame"], row["Time"]) for row in rows if row["Video Name"] == "d.tif"]
     assert pages == [(str(number), "") for number in range(4)]
     told = next(
-        row for row in csv.DictReader((tmp_path / "r" / "films" / "films.csv").open()) if row["Video Name"] == "d.tif"
+        row for row in csv.DictReader((tmp_path / "r" / "videos" / "videos.csv").open()) if row["Video Name"] == "d.tif"
     )
-    assert (told["Looks"], told["To"], told["Seconds Seen"]) == ("4", "", "")
-    assert not list((tmp_path / "r" / "films" / "timelines").glob("d.tif*"))
+    assert (told["Sampled Frames"], told["To"], told["Seconds Seen"]) == ("4", "", "")
+    assert not list((tmp_path / "r" / "videos" / "timelines").glob("d.tif*"))
     _, text = run(trained, moving / "d.tif", every="3")
     assert [row["Frame"] for row in rows_of(text)] == ["0", "3"]
 
@@ -263,7 +263,7 @@ def test_links_and_folders_that_cannot_be_followed_cost_a_row(trained, phone, tm
     reasons = {row["Image Name"]: row["Reason"] for row in rows_of((tmp_path / "r" / "skipped.csv").read_text())}
     assert set(reasons) == {"IMG_9.CR2", "album", "cut.mp4", "gone.mp4", "locked", "loop.jpg"}
     assert "no permission" in reasons["locked"] and "/nowhere" in reasons["album"]
-    assert summary["images"] == 2 and summary["film_results"]["films"] == 4
+    assert summary["images"] == 2 and summary["video_results"]["videos"] == 4
     run(trained, phone, results=tmp_path / "r", recursive=True, resume=True)
     assert len(rows_of((tmp_path / "r" / "skipped.csv").read_text())) == 6
 
@@ -331,8 +331,8 @@ def test_results_lose_films_that_have_all_gone(trained, phone, tmp_path):
     heard = Heard()
     summary, _ = run(trained, phone, results=results, resume=True, reporter=heard)
     assert any("3 (clip.mp4, cut.mp4, old.3gp) gone" in note for note in heard.notes)
-    assert summary["film_results"]["films"] == 0 and summary["film_results"]["skipped"] == 0
-    assert rows_of((results / "films" / "inference_results.csv").read_text()) == []
+    assert summary["video_results"]["videos"] == 0 and summary["video_results"]["skipped"] == 0
+    assert rows_of((results / "videos" / "inference_results.csv").read_text()) == []
     assert not list(results.rglob("*.mp4.png"))
     run(trained, phone, results=tmp_path / "fresh")
     for name in ("inference_results.csv", "skipped.csv"):
@@ -348,12 +348,12 @@ def test_results_of_films_alone_are_not_taken_for_those_of_pictures(trained, pho
     run(trained, films, results=tmp_path / "f")
     before = told_of(tmp_path / "f")
     shutil.copy(phone / "IMG_0.png", films)
-    with pytest.raises(UsageError, match="films alone"):
+    with pytest.raises(UsageError, match="videos alone"):
         run(trained, films, results=tmp_path / "f", resume=True)
     assert told_of(tmp_path / "f") == before
     run(trained, films, results=tmp_path / "both")
     (films / "IMG_0.png").unlink()
-    with pytest.raises(UsageError, match="those of pictures"):
+    with pytest.raises(UsageError, match="those of images"):
         run(trained, films, results=tmp_path / "both", resume=True)
 
 
@@ -367,7 +367,7 @@ def test_a_table_in_another_format_is_not_vouched_for_by_the_marks_of_a_later_ru
     run(trained, phone, results=results, resume=True, reporter=heard)
     assert sum("anew for csv" in note for note in heard.notes) == 2
     run(trained, phone, results=tmp_path / "fresh")
-    for name in ("inference_results.csv", "films/inference_results.csv"):
+    for name in ("inference_results.csv", "videos/inference_results.csv"):
         assert (results / name).read_bytes() == (tmp_path / "fresh" / name).read_bytes(), name
 
 
@@ -375,7 +375,7 @@ def test_a_growing_table_in_another_format_is_not_gone_on_with(trained, phone, t
     from affectkit.inference import infer as module
 
     results = tmp_path / "r"
-    real = module.predict
+    real = module.predict_images
 
     def broken(*args, **options):
         for batch in real(*args, **options):
@@ -383,7 +383,7 @@ def test_a_growing_table_in_another_format_is_not_gone_on_with(trained, phone, t
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(module, "predict", broken)
+        patch.setattr(module, "predict_images", broken)
         for form in ("csv", "jsonl"):
             with pytest.raises(KeyboardInterrupt):
                 run(trained, phone, results=results, resume=form != "csv", format=form, batch_size=1)
@@ -399,14 +399,14 @@ def test_a_film_that_changes_while_it_is_looked_at_is_looked_at_again(trained, p
     from affectkit.inference.video import infer as module
 
     results = tmp_path / "r"
-    real = module._told
+    real = module.VideoProgress.summary
 
     def changed(*args):
         write_film(phone / "clip.mp4", 7)
         return real(*args)
 
     with monkeypatch.context() as patch:
-        patch.setattr(module, "_told", changed)
+        patch.setattr(module.VideoProgress, "summary", changed)
         run(trained, phone / "clip.mp4", every="2", results=results)
     run(trained, phone / "clip.mp4", every="2", results=results, resume=True)
     run(trained, phone / "clip.mp4", every="2", results=tmp_path / "fresh")

@@ -79,5 +79,5 @@ def test_what_is_not_there_is_said_with_what_is(here, tmp_path):
     assert "**" in caught.value.hint
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes" / "a.txt").touch()
-    with pytest.raises(DataError, match=r"holds no image or film \(1 \.txt\)"):
+    with pytest.raises(DataError, match=r"holds no image or video \(1 \.txt\)"):
         find_inputs(["notes"], recursive=False)

@@ -24,7 +24,7 @@ from affectkit.core.progress import Silent
 from affectkit.data.media.in_memory import pictures_of
 from affectkit.errors import AffectkitError, DataError, UsageError
 from affectkit.inference.infer import infer
-from affectkit.inference.table_files import Rows
+from affectkit.inference.table_writer import TableWriter
 from affectkit.prep.images.schematic_face import PARAMETERS, draw_appearance, draw_face
 from affectkit.settings.inference import InferSettings
 
@@ -72,7 +72,7 @@ def lines(rows) -> str:
     """``rows`` as infer writes them."""
     out = io.StringIO()
     for row in rows:
-        Rows(out, list(row), "jsonl", begun=True).add([list(row.values())])
+        TableWriter(out, list(row), "jsonl", begun=True).add([list(row.values())])
     return out.getvalue()
 
 
@@ -318,7 +318,7 @@ def test_names_are_plain_text_and_a_callers_autocast_changes_no_digit(model, fol
 
 def test_what_is_no_picture_in_a_list(model, folder):
     for x, words in (
-        ([], "holds no picture"), (iter(()), "holds no picture"), ([7], r"x\[0\] is of type int"),
+        ([], "holds no image"), (iter(()), "holds no image"), ([7], r"x\[0\] is of type int"),
         ([PICTURE, [PICTURE]], r"x\[1\] is of type list"), ([folder / "none.png"], "none.png"),
     ):  # fmt: skip
         with pytest.raises(AffectkitError, match=words):

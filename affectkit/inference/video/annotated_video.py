@@ -1,4 +1,4 @@
-"""Annotated films: every frame again, with the boxes and bars of the latest look, and the sound in step."""
+"""Write annotated videos: every frame, with the boxes and bars of the latest sampled one, and the sound in step."""
 
 from __future__ import annotations
 
@@ -21,61 +21,67 @@ from affectkit.core.progress import Reporter
 from affectkit.data.media.animation_stream import reader_of
 from affectkit.data.media.video_stream import TICK, Picture
 from affectkit.errors import DataError, RunError, UsageError
+from affectkit.inference.inputs import Item
+from affectkit.inference.output_options import OutputOptions
 from affectkit.inference.video.audio_track import write_sound
 from affectkit.reports.face_overlay import Mark, annotated
 from affectkit.runtime.shutdown import StopFlag
-from affectkit.settings.inference import InferSettings
 from affectkit.tasks.base import Task
 
 FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
-"""Endings of annotated films, and what FFmpeg calls them."""
+"""Endings of annotated videos, and what FFmpeg calls them."""
 RATES = (1.0, 120.0)
-"""Frames a second of an annotated film, at least and at most: files state odd ones."""
+"""Frames a second of an annotated video, at least and at most: files state odd ones."""
 USUAL_RATE = 25.0
 CLOCK = 1000
-"""Ticks a second of the clock of a camera's film."""
+"""Ticks a second of the clock of a camera's video."""
 
 Drawn = tuple[float, list[Mark]]
-"""Time of a look, and what is drawn until the next one."""
+"""Time of a sampled frame, and what is drawn until the next one."""
 
 
-class Targets:
-    """Where annotated films go: one film into the file that ``--annotate`` names, several into a folder.
+class AnnotationTargets:
+    """Name the annotated videos: one is the file that ``--annotate`` names, several go into a folder.
+
+    Args:
+        options: ``annotate`` is the file or folder.
+        videos: those that will be annotated.
 
     Raises:
-        UsageError: it is a file and there are several films, its ending is unknown, or something is there already.
+        UsageError: it is a file and there are several videos, its ending is unknown, or something is there already.
     """
 
-    def __init__(self, settings: InferSettings, films: Sequence[Any]) -> None:
-        self.path = settings.annotate
+    def __init__(self, options: OutputOptions, videos: Sequence[Item]) -> None:
+        self.path = options.annotate
         self.is_file = self.path.suffix != "" and not self.path.is_dir()
-        may_replace = settings.force or settings.resume
         if not self.is_file:
-            if self.path.is_dir() and any(self.path.iterdir()) and not may_replace:
+            if self.path.is_dir() and any(self.path.iterdir()) and not options.may_replace:
                 raise UsageError(f"--annotate {self.path} is not empty.", "Name another folder, or add --force.")
-        elif len(films) > 1:
-            raise UsageError(f"--annotate {self.path} is a file, and there are {len(films):,} films.", "Name a folder.")
+        elif len(videos) > 1:
+            raise UsageError(
+                f"--annotate {self.path} is a file, and there are {len(videos):,} videos.", "Name a folder."
+            )
         elif self.path.suffix.lower() not in FORMATS:
             raise UsageError(
-                f"--annotate {self.path}: an annotated film ends in {', '.join(FORMATS)}.",
+                f"--annotate {self.path}: an annotated video ends in {', '.join(FORMATS)}.",
                 "Rename it, or name a folder.",
             )
-        elif self.path.exists() and not may_replace:
+        elif self.path.exists() and not options.may_replace:
             raise UsageError(f"--annotate {self.path} exists.", "Name another file, or add --force.")
-        for film in films:
-            target = self.of(film.name)
-            if target.exists() and film.path.exists() and target.samefile(film.path):
-                raise UsageError(f"--annotate {target} is the film itself.", "Name another place.")
+        for video in videos:
+            target = self.of(video.name)
+            if target.exists() and video.path.exists() and target.samefile(video.path):
+                raise UsageError(f"--annotate {target} is the video itself.", "Name another file.")
 
     def of(self, name: str) -> Path:
-        """The annotated film of the film ``name``."""
+        """Return the annotated video of the video ``name``."""
         return self.path if self.is_file else self.path / inner_path(name, (".mp4",), ".mp4")
 
 
-def marks_of(task: Task, seen: Sequence[tuple[int, Box, list[Any]]], *, several: bool) -> list[Mark]:
-    """What is drawn of faces (number, box, row); with ``several`` in the film each carries its number."""
+def marks_of(task: Task, faces: Sequence[tuple[int, Box, list[Any]]], *, several: bool) -> list[Mark]:
+    """Return what is drawn of faces (number, box, row); with ``several`` in the video each carries its number."""
     marks = []
-    for number, box, row in seen:
+    for number, box, row in faces:
         title, bars = task.describe_row(row)
         marks.append(Mark(box, f"{number} · {title}" if several else title, bars, number - 1))
     return marks
@@ -84,40 +90,45 @@ def marks_of(task: Task, seen: Sequence[tuple[int, Box, list[Any]]], *, several:
 def write_annotated(
     target: Path,
     source: Path,
-    looks: Iterator[Drawn],
+    sampled: Iterator[Drawn],
     *,
     seconds: float,
     stopping: StopFlag,
     reporter: Reporter,
 ) -> None:
-    """Write the film ``source`` again to ``target``, annotated, whole or not at all; nothing where it has no picture.
+    """Write the video ``source`` again to ``target``, annotated, whole or not at all; nothing where it has no frame.
 
-    Frames come from the reader that looked at them, so that boxes lie on the pictures in which faces were found; of a
-    broken film those before the break. moviepy writes them, at the film's average rate: at each moment the frame that
-    the film shows then. A box stays until the next look.
+    Frames come from the reader that sampled them, so that boxes lie on the frames in which faces were found; of a
+    broken video those before the break. moviepy writes them, at the video's average rate: at each moment the frame that
+    the video shows then. A box stays until the next sampled frame.
 
     Args:
-        looks: in the order of their times. seconds: how long the annotated film becomes.
+        target: the annotated video.
+        source: the video.
+        sampled: what is drawn, in the order of the times.
+        seconds: how long the annotated video becomes.
+        stopping: asked at each frame.
+        reporter: hears of the progress.
 
     Raises:
         RunError: it cannot be written. Stopped: a signal came.
     """
     from moviepy import VideoClip
 
-    film = reader_of(source)
-    with contextlib.closing(iter(film)) as pictures:
-        frames = _Frames(pictures, looks, stopping)
+    video = reader_of(source)
+    with contextlib.closing(iter(video)) as pictures:
+        frames = _AnnotatedFrames(pictures, sampled, stopping)
         if not frames.begin():
             return
         # Of the two decimals that moviepy hands on; others would set picture and sound apart in the course of an hour.
-        rate = round(min(max(film.rate or USUAL_RATE, RATES[0]), RATES[1]), 2)
+        rate = round(min(max(video.rate or USUAL_RATE, RATES[0]), RATES[1]), 2)
         frames.tolerance = 0.5 / rate
         count = max(round(seconds * rate), 1)
         reporter.start(f"drawing {target.name}", count, "frames")
         frames.reporter = reporter
         clip = VideoClip(frames, duration=(count + 0.01) / rate)
-        with _sound_file(target) as sound, _told_failures(target, stopping), whole_file(target) as part:
-            heard = film.sounds and write_sound(source, sound, start=film.start, seconds=count / rate)
+        with _sound_file(target) as sound, _reported_failures(target, stopping), whole_file(target) as part:
+            heard = video.sounds and write_sound(source, sound, start=video.start, seconds=count / rate)
             form = FORMATS[target.suffix.lower()]
             clip.write_videofile(
                 str(part),
@@ -133,37 +144,37 @@ def write_annotated(
         reporter.finish()
 
 
-class _Frames:
-    """The frame to show at a time, annotated; moviepy asks for times that rise.
+class _AnnotatedFrames:
+    """Return the frame to show at a time, annotated; moviepy asks for times that rise.
 
     Attributes:
         tolerance: seconds by which a frame may come early: half of what one is shown.
     """
 
-    def __init__(self, pictures: Iterator[Picture], looks: Iterator[Drawn], stopping: StopFlag) -> None:
-        self.pictures, self.looks, self.stopping = pictures, looks, stopping
+    def __init__(self, pictures: Iterator[Picture], sampled: Iterator[Drawn], stopping: StopFlag) -> None:
+        self.pictures, self.sampled, self.stopping = pictures, sampled, stopping
         self.reporter: Reporter | None = None
         self.tolerance = 0.0
         self._marks: list[Mark] = []
-        self._next_look = next(looks, None)
+        self._next_sampled = next(sampled, None)
         self._now: Picture | None = None
         self._next: Picture | None = None
         self._shown: np.ndarray | None = None
         self._shape: tuple[int, int] | None = None
 
     def begin(self) -> bool:
-        """Read the first picture; false where there is none."""
+        """Read the first frame; return False where there is none."""
         self._next = self._read()
         return self._next is not None
 
     def __call__(self, time: float) -> np.ndarray:
         if self.stopping.requested:
-            raise self.stopping.error("the film was not drawn to its end.", "The same command draws it anew.")
+            raise self.stopping.error("the video was not annotated to its end.", "The same command annotates it anew.")
         while self._next is not None and (self._now is None or self._next.time <= time + self.tolerance):
             self._now, self._next, self._shown = self._next, self._read(), None
         if self._shown is None:
-            while self._next_look is not None and self._next_look[0] <= self._now.time + TICK:
-                self._marks, self._next_look = self._next_look[1], next(self.looks, None)
+            while self._next_sampled is not None and self._next_sampled[0] <= self._now.time + TICK:
+                self._marks, self._next_sampled = self._next_sampled[1], next(self.sampled, None)
             self._shown = self._even(annotated(self._now.pixels, self._marks))
         if self.reporter is not None:
             self.reporter.advance()
@@ -172,11 +183,11 @@ class _Frames:
     def _read(self) -> Picture | None:
         try:
             return next(self.pictures, None)
-        except DataError:  # told when it was looked at
+        except DataError:  # reported when it was sampled
             return None
 
     def _even(self, pixels: np.ndarray) -> np.ndarray:
-        """``pixels`` at the size of the first frame, its sides even, which H.264 needs."""
+        """Return ``pixels`` at the size of the first frame, its sides even, which H.264 needs."""
         if self._shape is None:
             self._shape = tuple(side + side % 2 for side in pixels.shape[:2])
         spare = [side - have for side, have in zip(self._shape, pixels.shape[:2], strict=True)]
@@ -189,7 +200,7 @@ class _Frames:
 
 @contextlib.contextmanager
 def _sound_file(target: Path) -> Iterator[Path]:
-    """A place beside ``target`` for its sound, empty again afterwards."""
+    """Make a file beside ``target`` for its sound, which is removed afterwards."""
     target.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".m4a", dir=target.parent)
     os.close(handle)
@@ -200,19 +211,21 @@ def _sound_file(target: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def _told_failures(target: Path, stopping: StopFlag) -> Iterator[None]:
-    """What goes wrong in writing ``target``, as errors of ours."""
+def _reported_failures(target: Path, stopping: StopFlag) -> Iterator[None]:
+    """Raise what goes wrong in writing ``target`` as an error of ours."""
     try:
         yield
     except (OSError, FFmpegError) as error:
         if stopping.requested:  # Ctrl-C ends FFmpeg's process as well
-            raise stopping.error("the film was not drawn to its end.", "The same command draws it anew.") from error
-        told = " ".join(str(error).split())[-300:]
-        raise RunError(f"cannot write {target}: {told}", "Check the disk and --annotate.") from error
+            raise stopping.error(
+                "the video was not annotated to its end.", "The same command annotates it anew."
+            ) from error
+        reason = " ".join(str(error).split())[-300:]
+        raise RunError(f"cannot write {target}: {reason}", "Check the disk and --annotate.") from error
 
 
 def _check(part: Path, seconds: float, target: Path) -> None:
-    """moviepy does not tell when FFmpeg failed: the file is opened and measured."""
+    """Open and measure the file, since moviepy does not say when FFmpeg failed."""
     with av.open(str(part)) as container:
         lasts = container.duration / av.time_base if container.duration else 0.0
     if lasts < seconds - max(0.2, 0.01 * seconds):
@@ -221,10 +234,10 @@ def _check(part: Path, seconds: float, target: Path) -> None:
         )
 
 
-class CameraFilm:
-    """The annotated film of a camera: each picture that was looked at, shown until the next one; no sound.
+class CameraRecorder:
+    """Write the annotated video of a camera: each sampled frame, shown until the next one; no sound.
 
-    Use it as a context; the file appears when that ends, if there was a picture, also after an error.
+    Use it as a context; the file appears when that ends, if there was a frame, also after an error.
     """
 
     def __init__(self, target: Path) -> None:
@@ -234,12 +247,12 @@ class CameraFilm:
         self._container: Any = None
         self._shape = (0, 0)
 
-    def __enter__(self) -> CameraFilm:
+    def __enter__(self) -> CameraRecorder:
         self.target.parent.mkdir(parents=True, exist_ok=True)
         return self
 
     def add(self, time: float, pixels: np.ndarray, marks: Sequence[Mark]) -> None:
-        """A picture at ``time`` seconds."""
+        """Add the frame at ``time`` seconds."""
         drawn = annotated(pixels, marks)
         if self._container is None:
             self._part = self._stack.enter_context(whole_file(self.target))

@@ -1,323 +1,322 @@
-"""``infer`` on films and cameras: rows stream out as they are made, in the same memory whatever the length.
+"""Predict videos and cameras: rows stream out as they are made, in the same memory whatever the length.
 
 Frames are sampled (``data.media.video_stream.Sampler`` says which), their faces detected and cropped in a thread ahead
-of the network, predicted with those of other frames, and followed from frame to frame (``data.faces.tracking``). The
-summary of a video goes to ``films.csv`` and a timeline, all its frames with boxes and bars to an annotated video.
+of the network, predicted with those of other frames, and tracked from frame to frame (``data.faces.tracking``). The
+summary of a video goes to ``videos.csv`` and a timeline, all its frames with boxes and bars to an annotated video.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
-from affectkit.config import Parsed, value_of
 from affectkit.core.progress import Reporter
-from affectkit.core.spec import InputSpec
 from affectkit.core.text import counted
-from affectkit.data.faces.detection import Finder
 from affectkit.data.media.animation_stream import reader_of
 from affectkit.data.media.camera import Camera
 from affectkit.data.media.file_identity import mark_of
 from affectkit.errors import DataError, DeviceError, UsageError
 from affectkit.inference.inputs import Item
-from affectkit.inference.predictor import Means
-from affectkit.inference.table_files import Rows
-from affectkit.inference.video.annotated_video import CameraFilm, Targets, marks_of, write_annotated
-from affectkit.inference.video.prediction_table import FilmOutput, longest
-from affectkit.inference.video.sampled_frames import Follower, Look, Seen, ahead, batched, looks
-from affectkit.inference.video.summary import PLACES, Columns, Log, Sums, without_times
-from affectkit.runtime.context import RunContext
-from affectkit.runtime.distributed import ProcessGroup
+from affectkit.inference.output_options import OutputOptions
+from affectkit.inference.predictor import Predictor
+from affectkit.inference.table_writer import TableWriter
+from affectkit.inference.video.annotated_video import AnnotationTargets, CameraRecorder, marks_of, write_annotated
+from affectkit.inference.video.frame_log import BOX_COLUMNS, FrameLog
+from affectkit.inference.video.options import VideoOptions
+from affectkit.inference.video.prediction_table import VideoTable
+from affectkit.inference.video.sampled_frames import (
+    FaceTrackPredictor,
+    SampledFrame,
+    TrackedFace,
+    frame_rows,
+    predict_frames,
+    sample_faces,
+)
+from affectkit.inference.video.statistics import Columns, VideoStatistics, longest
 from affectkit.runtime.shutdown import StopFlag
 from affectkit.runtime.torch_backends import set_up_backends
-from affectkit.settings.inference import InferSettings
-from affectkit.settings.values import Every
-from affectkit.tasks.base import Task
-
-DEPTH = 64
-"""Looks, without their pictures, that the thread may be ahead of the network."""
-EVERY = Parsed("0.5s", Every(0.5, 0))
 
 
 @dataclass
-class Run:
-    """What all films of a command share."""
+class VideoSession:
+    """Hold what all videos of a command share."""
 
-    settings: InferSettings
-    network: Callable[..., Any]
-    task: Task
-    context: RunContext
-    finder: Finder
-    reporter: Reporter
-    output: FilmOutput
-    stopping: StopFlag
+    predictor: Predictor
+    options: VideoOptions
+    table: VideoTable
     columns: Columns
-    targets: Targets | None = None
-
-    def follower(self) -> Follower:
-        """Predicts the faces of a film."""
-        return Follower(self.network, self.task, self.context, smooth=self.settings.smooth, reporter=self.reporter)
+    reporter: Reporter
+    stopping: StopFlag
+    targets: AnnotationTargets | None
 
 
 @dataclass
-class Course:
-    """One film on its way: what was seen of it so far."""
+class VideoProgress:
+    """Hold what was seen of one video so far."""
 
     name: str
     columns: Columns
-    log: Log
+    log: FrameLog
     reader: Any
     rows: int = 0
-    sums: Sums = field(init=False)
+    statistics: VideoStatistics = field(init=False)
 
     def __post_init__(self) -> None:
-        self.sums = Sums(self.columns)
+        self.statistics = VideoStatistics(self.columns)
 
     @property
     def timed(self) -> bool:
-        """Whether frames have times, which the pages of a picture have not."""
+        """Return whether frames have times, which the pages of an image have not."""
         return getattr(self.reader, "timed", True)
 
-    def take(self, look: Look, found: list[Seen]) -> list[list[Any]]:
-        """The rows of a look: one a face, or an empty one."""
-        self.sums.add(look.time, found)
-        self.log.add(look.time, found)
-        rows = rows_of(self.name, look, found, len(self.columns.names), timed=self.timed)
+    def add(self, frame: SampledFrame, faces: list[TrackedFace]) -> list[list[Any]]:
+        """Add a frame; return its rows: one a face, or an empty one."""
+        self.statistics.add(frame.time, faces)
+        self.log.add(frame.time, faces)
+        rows = frame_rows(self.name, frame, faces, len(self.columns.names), timed=self.timed)
         self.rows += len(rows)
         return rows
 
-
-def rows_of(name: str, look: Look, found: list[Seen], width: int, *, timed: bool = True) -> list[list[Any]]:
-    """The rows of a look at the film ``name`` (``FILM_COLUMNS``, the task's ``width`` columns): one a face, or an empty
-    one; without a time where it is not ``timed``."""
-    begin = [name, look.number, float(look.time) if timed else None]
-    rows = [[*begin, one.number, *(round(value) for value in one.face.box), one.face.score, *one.row] for one in found]
-    return rows or [[*begin, *[None] * (6 + width)]]
+    def summary(self, fault: DataError | DeviceError | None) -> dict[str, Any]:
+        """Return the summary of the video, with the reason where it broke."""
+        found = {"video": self.name, **self.statistics.summary(self.reader.end, timed=self.timed)}
+        return found if fault is None else {**found, "reason": fault.message}
 
 
-def refuse(settings: InferSettings, spec: InputSpec, group: ProcessGroup) -> None:
-    """Raise a UsageError where films, or a camera, cannot be looked at as asked."""
-    if spec.clip is not None:
-        given = [f"--{name}" for name in ("camera", "seconds", "annotate") if getattr(settings, name) is not None]
-        given += [f"--every {settings.every}"] if settings.every is not None else []
-        given += ["--smooth"] if settings.smooth else []
-        raise UsageError(
-            f"{', '.join(given) or 'looking at films picture by picture'}: this model takes clips whole, picture and "
-            "sound together.",
-            "Leave these options out for a row a clip, or name a model of images with --checkpoint.",
-        )
-    if settings.shard is not None:
-        raise UsageError(
-            "--shard takes images, not films: a film is followed from its beginning to its end.",
-            "Start a command for some of the films each, with --results folders of their own.",
-        )
-    if group.is_distributed:
-        raise UsageError(
-            f"films are looked at by one process; there are {group.world_size}.", "Start affectkit without torchrun."
-        )
-
-
-def infer_films(
-    settings: InferSettings,
-    films: Iterable[Item],
-    means: Means,
+def infer_videos(
+    predictor: Predictor,
+    videos: Sequence[Item],
     *,
-    table: Rows | None = None,
-    targets: Targets | None = None,
+    options: VideoOptions,
+    output: OutputOptions,
+    summary: dict[str, Any],
+    stdout: IO[str],
+    reporter: Reporter,
+    writer: TableWriter | None = None,
+    targets: AnnotationTargets | None = None,
 ) -> dict[str, Any]:
-    """Predict the faces of ``films``; returns a summary with counts and what was skipped.
+    """Predict the faces of ``videos``; return a summary with counts and what was skipped.
 
     Rows go to ``stdout``, or to ``results/inference_results.<format>``, which carries ``.part`` until it is complete;
-    there ``films.csv`` has a row a film and one for each of its faces, and ``timelines`` a picture a film. Of a film
+    there ``videos.csv`` has a row a video and one for each of its faces, and ``timelines`` a figure a video. Of one
     that breaks the rows so far stand; it is named in ``skipped.csv`` and counted as ``skipped``.
 
     Args:
-        films: no two of one name; with a ``table`` none will do, where those of an earlier run have gone.
-        table: where rows go without results, after those of images.
-        targets: where annotated films go, if that is known already.
+        predictor: the model, and what finds faces; without, frames are taken whole.
+        videos: no two of one name; with a ``writer`` there may be none, where those of an earlier run have gone.
+        options: how they are sampled and predicted.
+        output: where the results go.
+        summary: what the record says from the start.
+        stdout: where rows go without results.
+        reporter: hears of the progress.
+        writer: where rows go without results, after those of images.
+        targets: where annotated videos go, if that has been settled before images were annotated.
 
     Raises:
-        UsageError: what is asked for cannot be done with films. DataError: there is no film, or with
-            ``on_error="fail"`` one is broken. Stopped: a signal came; ``--resume`` goes on with the next film.
+        UsageError: what is asked for cannot be done with videos.
+        DataError: there is no video, or with ``on_error="fail"`` one is broken.
+        Stopped: a signal came; ``--resume`` resumes with the next video.
     """
-    refuse(settings, means.task.spec, means.context.group)
-    films = list(films)
-    if not films and table is None:
-        raise DataError("there was no film to predict.")
-    if films and settings.annotate is not None and targets is None:
-        targets = Targets(settings, films)
-    with _running(settings, means, films, table) as run:
-        for text in run.output.notes:
-            means.reporter.note(text)
-        if run.output.plan is None:
-            means.reporter.note(f"{run.output.final} is complete; nothing to do.")
-            return run.output.before
-        run.targets = targets
-        for film in films:
-            if not run.output.has(film):
-                _infer_film(run, film)
-        return run.output.conclude()
+    refuse_frames(predictor, output, "videos frame by frame")
+    if not videos and writer is None:
+        raise DataError("there was no video to predict.")
+    if videos and output.annotate is not None and targets is None:
+        targets = AnnotationTargets(output, videos)
+    table = VideoTable(output, summary, Columns.of(predictor.task), stdout, videos=videos, writer=writer)
+    with _session(predictor, options, table, targets, reporter) as session:
+        for text in table.notes:
+            reporter.note(text)
+        if table.plan is None:
+            reporter.note(f"{table.final} is complete; nothing to do.")
+            return table.before
+        for video in table.remaining():
+            _infer_video(session, video)
+        return table.conclude()
 
 
 def infer_camera(
-    settings: InferSettings,
-    means: Means,
+    predictor: Predictor,
+    number: int,
     *,
+    options: VideoOptions,
+    output: OutputOptions,
+    summary: dict[str, Any],
+    stdout: IO[str],
+    reporter: Reporter,
     open_camera: Callable[[int], Any] | None = None,
 ) -> dict[str, Any]:
-    """Predict the faces that the camera ``settings.camera`` sees, until ``settings.seconds`` or a signal, which is the
-    usual end; as ``infer_films`` otherwise.
+    """Predict the faces that a camera sees, until ``options.seconds`` or a signal, which is the usual end.
+
+    Args:
+        number: of the camera.
+        open_camera: as of ``data.media.camera.Camera``. Others: as of ``infer_videos``.
 
     Raises:
-        UsageError: what is asked for cannot be done with a camera. DeviceError: it is not there.
+        UsageError: what is asked for cannot be done with a camera.
+        DeviceError: it is not there.
     """
-    refuse(settings, means.task.spec, means.context.group)
-    name = f"camera {settings.camera}"
-    targets = None
-    if settings.annotate is not None:
-        targets = Targets(settings, [Item(name, Path(name))])
-    film = Item(name, Path(name))
-    with _running(settings, means, [film]) as run:
-        run.targets = targets
-        made = {} if open_camera is None else {"open_camera": open_camera}
+    refuse_frames(predictor, output, f"--camera {number}")
+    name = f"camera {number}"
+    video = Item(name, Path(name))
+    targets = AnnotationTargets(output, [video]) if output.annotate is not None else None
+    table = VideoTable(output, summary, Columns.of(predictor.task), stdout, videos=[video])
+    with _session(predictor, options, table, targets, reporter) as session:
         camera = Camera(
-            settings.camera,
-            every=value_of(settings.every, EVERY.value),
-            seconds=settings.seconds,
-            stopped=lambda: run.stopping.requested,
-            **made,
+            number,
+            every=options.every,
+            seconds=options.seconds,
+            stopped=lambda: session.stopping.requested,
+            **({} if open_camera is None else {"open_camera": open_camera}),
         )
-        _watch(run, film, camera)
-        return run.output.conclude()
+        _watch(session, video, camera)
+        return table.conclude()
+
+
+def refuse_frames(predictor: Predictor, output: OutputOptions, what: str) -> None:
+    """Raise a UsageError where ``what`` is asked for cannot be predicted frame by frame, in one process."""
+    if predictor.spec.clip is not None:
+        raise UsageError(
+            f"{what}: this model takes clips whole, picture and sound together.",
+            "Leave --camera and its options out for a row a clip, or name a model of images with --checkpoint.",
+        )
+    if output.shard is not None:
+        raise UsageError(
+            "--shard takes images, not videos: faces are tracked from the beginning of a video to its end.",
+            "Start a command for some of the videos each, with --results folders of their own.",
+        )
+    if predictor.context.group.is_distributed:
+        raise UsageError(
+            f"videos are predicted by one process; there are {predictor.context.group.world_size}.",
+            "Start affectkit without torchrun.",
+        )
 
 
 @contextlib.contextmanager
-def _running(settings: InferSettings, means: Means, films: Sequence[Item], table: Rows | None = None) -> Iterator[Run]:
-    options = {"every": str(settings.every or EVERY), "smooth": settings.smooth, "seconds": settings.seconds}
-    columns = Columns.of(means.task)
-    output = FilmOutput(settings, {**means.summary, **options}, columns, means.stdout, films=films, table=table)
+def _session(
+    predictor: Predictor,
+    options: VideoOptions,
+    table: VideoTable,
+    targets: AnnotationTargets | None,
+    reporter: Reporter,
+) -> Iterator[VideoSession]:
+    context = predictor.context
     with contextlib.ExitStack() as stack:
-        stack.enter_context(set_up_backends(means.context.device, means.context.precision))
-        stopping = stack.enter_context(StopFlag(means.reporter))
-        stack.enter_context(output)
-        network = means.model
-        if output.plan is not None:
-            network = means.context.maybe_compile(network, enabled=settings.compile, reporter=means.reporter)
-        finder = means.finder or Finder("none")
-        yield Run(settings, network, means.task, means.context, finder, means.reporter, output, stopping, columns)
+        stack.enter_context(set_up_backends(context.device, context.precision))
+        stopping = stack.enter_context(StopFlag(reporter))
+        stack.enter_context(table)
+        if table.plan is not None:
+            predictor = predictor.with_network(options.compiled, reporter)
+        yield VideoSession(predictor, options, table, table.columns, reporter, stopping, targets)
 
 
-def _infer_film(run: Run, film: Item) -> None:
-    """Rows, summary, timeline and annotated film of one film."""
-    settings, spec = run.settings, run.task.spec
-    reader = reader_of(film.path, every=value_of(settings.every, EVERY.value), seconds=settings.seconds)
-    follower, fault = run.follower(), None
-    mark = mark_of(film.path) if run.output.final is not None else None  # before the pictures: a later change must show
-    with Log(run.columns) as log:
-        course = Course(film.name, run.columns, log, reader)
-        run.reporter.start(film.name, None, "looks")
-        with contextlib.closing(ahead(looks(iter(reader), run.finder, spec), DEPTH)) as stream:
+def _infer_video(session: VideoSession, video: Item) -> None:
+    """Make the rows, summary, timeline and annotated video of one video."""
+    options, table, reporter = session.options, session.table, session.reporter
+    reader, fault = reader_of(video.path, every=options.every, seconds=options.seconds), None
+    mark = mark_of(video.path) if table.files is not None else None  # before the frames: a later change must show
+    with FrameLog(session.columns) as log:
+        progress = VideoProgress(video.name, session.columns, log, reader)
+        reporter.start(video.name, None, "frames")
+        steps = {"smooth": options.smooth, "batch_size": options.batch_size, "reporter": reporter}
+        with contextlib.closing(predict_frames(session.predictor, reader, **steps)) as batches:
             try:
-                for batch in batched(stream, settings.batch_size):
-                    found = follower(batch)
-                    run.output.add(
-                        [row for look, own in zip(batch, found, strict=True) for row in course.take(look, own)]
-                    )
-                    run.reporter.advance(len(batch))
-                    if run.stopping.requested:
-                        raise _stopped(run, film.name)
+                for batch in batches:
+                    table.add([row for frame, faces in batch for row in progress.add(frame, faces)])
+                    reporter.advance(len(batch))
+                    if session.stopping.requested:
+                        raise _stopped(session, video.name)
             except DataError as error:
                 fault = error
-        run.reporter.finish()
-        _refuse(run, fault)
-        told = _told(course, reader.end, fault)
-        if course.timed:
-            _draw_timeline(run, course, told)
-        if run.targets is not None and told["looks"]:
+        reporter.finish()
+        _refuse(options, fault)
+        summary = progress.summary(fault)
+        if progress.timed:
+            _draw_timeline(session, progress, summary)
+        if session.targets is not None and summary["sampled_frames"]:
             several = len(log.faces) > 1
             write_annotated(
-                run.targets.of(film.name),
-                film.path,
-                ((time, marks_of(run.task, seen, several=several)) for time, seen in log.looks()),
+                session.targets.of(video.name),
+                video.path,
+                ((time, marks_of(session.predictor.task, faces, several=several)) for time, faces in log.frames()),
                 seconds=reader.end,
-                stopping=run.stopping,
-                reporter=run.reporter,
+                stopping=session.stopping,
+                reporter=reporter,
             )
-        run.output.end_film(film, told, course.rows, mark)
+        table.end_video(video, summary, progress.rows, mark)
 
 
-def _watch(run: Run, film: Item, camera: Camera) -> None:
-    """Rows, summary, timeline and annotated film of a camera: each look is predicted before the next one."""
-    follower, fault, name = run.follower(), None, film.name
+def _watch(session: VideoSession, video: Item, camera: Camera) -> None:
+    """Make the rows, summary, timeline and annotated video of a camera: each frame is predicted before the next one."""
+    predictor, table, fault = session.predictor, session.table, None
+    track = FaceTrackPredictor(predictor, smooth=session.options.smooth, reporter=session.reporter)
     with contextlib.ExitStack() as stack:
-        log = stack.enter_context(Log(run.columns))
-        course = Course(name, run.columns, log, camera)
-        drawn = stack.enter_context(CameraFilm(run.targets.of(name))) if run.targets is not None else None
-        run.reporter.start(name, None, "looks")
+        log = stack.enter_context(FrameLog(session.columns))
+        progress = VideoProgress(video.name, session.columns, log, camera)
+        recorder = None
+        if session.targets is not None:
+            recorder = stack.enter_context(CameraRecorder(session.targets.of(video.name)))
+        session.reporter.start(video.name, None, "frames")
         try:
-            pictures = stack.enter_context(contextlib.closing(iter(camera)))
-            for look in looks(pictures, run.finder, run.task.spec, keep=drawn is not None):
-                (found,) = follower([look])
-                run.output.add(course.take(look, found))
-                run.reporter.advance()
-                if drawn is not None:
-                    seen = [(one.number, one.face.box, one.row) for one in found]
-                    drawn.add(look.time, look.pixels, marks_of(run.task, seen, several=True))
+            frames = stack.enter_context(contextlib.closing(iter(camera)))
+            keep = recorder is not None
+            for frame in sample_faces(frames, predictor.face_detector, predictor.spec, keep_pixels=keep):
+                (faces,) = track([frame])
+                table.add(progress.add(frame, faces))
+                session.reporter.advance()
+                if recorder is not None:
+                    drawn = [(one.number, one.face.box, one.row) for one in faces]
+                    recorder.add(frame.time, frame.pixels, marks_of(predictor.task, drawn, several=True))
         except DeviceError as error:
-            if not course.sums.looks:
+            if not progress.statistics.frames:
                 raise
             fault = error
-        run.reporter.finish()
-        told = _told(course, camera.end, fault)
-        _draw_timeline(run, course, told)
-        run.output.end_film(film, told, course.rows)
+        session.reporter.finish()
+        summary = progress.summary(fault)
+        _draw_timeline(session, progress, summary)
+        table.end_video(video, summary, progress.rows)
 
 
-def _stopped(run: Run, name: str) -> Exception:
-    run.reporter.finish()
-    done = run.output.totals["films"]
-    films = f"{counted(done, 'film is', 'films are')} done, {name} in part."
-    return run.stopping.error(films, run.output.how_to_go_on(), resumable=run.output.final is not None)
+def _stopped(session: VideoSession, name: str) -> Exception:
+    session.reporter.finish()
+    done = session.table.totals["videos"]
+    videos = f"{counted(done, 'video is', 'videos are')} done, {name} in part."
+    resumable = session.table.files is not None
+    return session.stopping.error(videos, session.table.how_to_resume(), resumable=resumable)
 
 
-def _refuse(run: Run, fault: DataError | None) -> None:
-    """Raise what broke a film where the command shall fail then."""
-    if fault is not None and run.settings.on_error == "fail":
-        raise DataError(fault.message, fault.hint or "Mend or remove it, or leave out --on-error fail.")
+def _refuse(options: VideoOptions, fault: DataError | None) -> None:
+    """Raise what broke a video where the command shall fail then."""
+    if fault is not None and options.on_error == "fail":
+        raise DataError(fault.message, fault.hint or "Fix or remove it, or leave out --on-error fail.")
 
 
-def _told(course: Course, end: float, fault: DataError | DeviceError | None) -> dict[str, Any]:
-    told = {"film": course.name, **(course.sums.told(end) if course.timed else without_times(course.sums.told(end)))}
-    return told if fault is None else {**told, "reason": fault.message}
-
-
-def _draw_timeline(run: Run, course: Course, told: dict[str, Any]) -> None:
-    """The picture of a film, where there are results and something was seen."""
+def _draw_timeline(session: VideoSession, progress: VideoProgress, summary: dict[str, Any]) -> None:
+    """Draw the timeline of a video, where there are results and something was seen."""
     from affectkit.reports import timeline
 
-    path = run.output.timeline(course.name)
-    if path is None or not told["looks"]:
+    path = session.table.timeline(progress.name)
+    if path is None or not summary["sampled_frames"]:
         return
-    records = course.log.records()
-    times, place = np.unique(records[:, 0], return_inverse=True)
-    columns = run.columns
-    wanted = list(columns.shares) or [k for k, name in enumerate(columns.names) if name in told["mean"]]
+    records = progress.log.records()
+    times, index = np.unique(records[:, 0], return_inverse=True)
+    columns = session.columns
+    wanted = list(columns.shares) or [k for k, name in enumerate(columns.names) if name in summary["mean"]]
     lanes = []
-    for one in longest(told["by_face"], timeline.MOST_LANES):
+    for one in longest(summary["by_face"], timeline.MOST_LANES):
         own = records[:, 1] == one["face"]
-        values = records[own][:, [PLACES + column for column in wanted]]
-        lanes.append(timeline.Lane(timeline.named(one["face"], one.get("time")), place[own], values))
-    low, high = run.task.scale or (None, None)
-    end = max(told["seconds"], float(times[-1]))
-    described = timeline.described(looks=told["looks"], faces=told["faces"], seconds=told["seconds"])
+        values = records[own][:, [BOX_COLUMNS + column for column in wanted]]
+        lanes.append(timeline.Lane(timeline.named(one["face"], one.get("time")), index[own], values))
+    low, high = session.predictor.task.scale or (None, None)
+    end = max(summary["seconds"], float(times[-1]))
+    described = timeline.described(looks=summary["sampled_frames"], faces=summary["faces"], seconds=summary["seconds"])
     timeline.timeline(
         path,
-        title=f"{course.name} · {described}",
+        title=f"{progress.name} · {described}",
         edges=[*times, end],
         lanes=lanes,
         names=[columns.names[column] for column in wanted] or columns.names,

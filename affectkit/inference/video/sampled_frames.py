@@ -1,10 +1,11 @@
-"""Looks at a film: the faces of a sampled picture, found and cut out ahead of the network, followed and predicted."""
+"""Frames of a video to predicted faces: sampled, searched and cropped ahead of the network, tracked and predicted."""
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -17,22 +18,27 @@ from affectkit.data.faces.detection import Face, Finder, cut
 from affectkit.data.faces.tracking import Smoother, Tracker
 from affectkit.data.media.video_stream import Picture
 from affectkit.errors import AffectkitError
-from affectkit.runtime.context import RunContext
+from affectkit.inference.predictor import Predictor
+from affectkit.inference.table_layout import FACE_COLUMNS
 from affectkit.runtime.forward import forward_in_blocks
-from affectkit.tasks.base import Task
 
 T = TypeVar("T")
+DEPTH = 64
+"""Sampled frames, without their pixels, that the thread may be ahead of the network."""
 POLL = 0.1
-"""Seconds after which a thread that waits looks whether it is still wanted."""
+"""Seconds after which a thread that waits checks whether it is still wanted."""
 
 
 @dataclass(frozen=True)
-class Look:
-    """What was seen in a picture of a film.
+class SampledFrame:
+    """Hold a frame of a video and the faces in it.
 
     Attributes:
-        number, time: as in ``Picture``. faces: the largest first. crops: uint8 (F, C, H, W).
-        pixels: the picture itself, where it is wanted later.
+        number: of the frame, from 0.
+        time: seconds since the first frame.
+        faces: the largest first.
+        crops: uint8 (F, C, H, W).
+        pixels: the frame itself, where it is wanted later.
     """
 
     number: int
@@ -43,26 +49,84 @@ class Look:
 
 
 @dataclass(frozen=True)
-class Seen:
-    """A face in a look: its number in the film, where it is, and the task's columns."""
+class TrackedFace:
+    """Hold a face of a sampled frame: the number of its track, where it is, and the task's columns."""
 
     number: int
     face: Face
     row: list[Any]
 
 
-def looks(pictures: Iterable[Picture], finder: Finder, spec: InputSpec, *, keep: bool = False) -> Iterator[Look]:
-    """A look at each of ``pictures``; with ``keep`` it holds the picture too."""
-    for picture in pictures:
-        faces = tuple(finder(picture.pixels))
-        crops = [torch.from_numpy(cut(picture.pixels, face, spec)).permute(2, 0, 1) for face in faces]
+Predicted = list[tuple[SampledFrame, list[TrackedFace]]]
+"""A batch of frames, each with its faces."""
+
+
+def predict_frames(
+    predictor: Predictor,
+    frames: Iterable[Picture],
+    *,
+    smooth: float,
+    batch_size: int,
+    reporter: Reporter | None = None,
+) -> Iterator[Predicted]:
+    """Yield the frames of one video with their faces, tracked and predicted, batch by batch; close it when done.
+
+    Args:
+        predictor: the model, and what finds faces.
+        frames: of one video, in order.
+        smooth: seconds over which the outputs of a face are averaged.
+        batch_size: faces of a forward pass.
+        reporter: hears of a batch that did not fit into memory.
+
+    Raises:
+        DataError: what ``frames`` raises, after the frames before it.
+    """
+    track = FaceTrackPredictor(predictor, smooth=smooth, reporter=reporter)
+    sampled = sample_faces(iter(frames), predictor.face_detector, predictor.spec)
+    with contextlib.closing(prefetch(sampled, DEPTH)) as stream:
+        for batch in batch_frames(stream, batch_size):
+            yield list(zip(batch, track(batch), strict=True))
+
+
+def frame_rows(
+    name: str, frame: SampledFrame, faces: Sequence[TrackedFace], width: int, *, timed: bool = True
+) -> list[list[Any]]:
+    """Return the rows of a frame (``VIDEO_COLUMNS``, the task's columns): one a face, or one without values.
+
+    Args:
+        name: of the video.
+        frame: the sampled frame.
+        faces: in it.
+        width: number of the task's columns.
+        timed: whether the frame has a time, which pages have not.
+    """
+    begin = [name, frame.number, float(frame.time) if timed else None]
+    rows = [[*begin, one.number, *(round(value) for value in one.face.box), one.face.score, *one.row] for one in faces]
+    return rows or [[*begin, *[None] * (len(FACE_COLUMNS) + width)]]
+
+
+def sample_faces(
+    frames: Iterable[Picture], detector: Finder | None, spec: InputSpec, *, keep_pixels: bool = False
+) -> Iterator[SampledFrame]:
+    """Yield each of ``frames`` with its faces, cropped to the input of ``spec``.
+
+    Args:
+        frames: of one video.
+        detector: None takes each frame whole, as one face.
+        spec: what the model takes.
+        keep_pixels: whether the frame itself is kept.
+    """
+    detector = detector or Finder("none")
+    for frame in frames:
+        faces = tuple(detector(frame.pixels))
+        crops = [torch.from_numpy(cut(frame.pixels, face, spec)).permute(2, 0, 1) for face in faces]
         empty = torch.empty((0, spec.channels, spec.height, spec.width), dtype=torch.uint8)
         stacked = torch.stack(crops) if crops else empty
-        yield Look(picture.number, picture.time, faces, stacked, picture.pixels if keep else None)
+        yield SampledFrame(frame.number, frame.time, faces, stacked, frame.pixels if keep_pixels else None)
 
 
-def ahead(items: Iterator[T], depth: int) -> Iterator[T]:
-    """``items``, made in a thread that is at most ``depth`` of them ahead; what it raises is raised here in its place.
+def prefetch(items: Iterator[T], depth: int) -> Iterator[T]:
+    """Yield ``items``, made in a thread that is at most ``depth`` of them ahead; what it raises is raised in its place.
 
     Close it, and the thread has ended.
     """
@@ -105,14 +169,14 @@ def ahead(items: Iterator[T], depth: int) -> Iterator[T]:
         thread.join()
 
 
-def batched(stream: Iterable[Look], size: int) -> Iterator[list[Look]]:
-    """Looks with ``size`` faces together, and at most as many looks; what is at hand comes before an error does."""
-    batch: list[Look] = []
+def batch_frames(stream: Iterable[SampledFrame], size: int) -> Iterator[list[SampledFrame]]:
+    """Yield frames with ``size`` faces together, and at most as many frames; what is at hand comes before an error."""
+    batch: list[SampledFrame] = []
     count, fault = 0, None
     try:
-        for look in stream:
-            batch.append(look)
-            count += len(look.faces)
+        for frame in stream:
+            batch.append(frame)
+            count += len(frame.faces)
             if count >= size or len(batch) >= size:
                 yield batch
                 batch, count = [], 0
@@ -124,51 +188,42 @@ def batched(stream: Iterable[Look], size: int) -> Iterator[list[Look]]:
         raise fault
 
 
-class Follower:
-    """Predicts the faces of one film, look by look, and follows them.
+class FaceTrackPredictor:
+    """Predict the faces of one video, frame by frame, and track them.
 
     Args:
-        network: what is called with batches. smooth: seconds of ``Smoother``.
+        predictor: the model.
+        smooth: seconds of ``data.faces.tracking.Smoother``.
+        reporter: hears of a batch that did not fit into memory.
     """
 
-    def __init__(
-        self,
-        network: Callable[..., Any],
-        task: Task,
-        context: RunContext,
-        *,
-        smooth: float,
-        reporter: Reporter | None = None,
-    ) -> None:
-        self.network, self.task, self.context, self.reporter = network, task, context, reporter
+    def __init__(self, predictor: Predictor, *, smooth: float, reporter: Reporter | None = None) -> None:
+        self.predictor, self.reporter = predictor, reporter
         self.tracker, self.smoother = Tracker(), Smoother(smooth)
 
-    def __call__(self, batch: Sequence[Look]) -> list[list[Seen]]:
-        """The faces of each look of ``batch``, in the order of their numbers."""
+    def __call__(self, batch: Sequence[SampledFrame]) -> list[list[TrackedFace]]:
+        """Return the faces of each frame of ``batch``, in the order of their numbers."""
         numbers = []
         smoothed = []
         outputs = iter(self._outputs(batch))
-        for look in batch:
-            own = self.tracker.update(look.time, [face.box for face in look.faces])
-            smoothed += [self.smoother(number, look.time, next(outputs)) for number in own]
+        for frame in batch:
+            own = self.tracker.update(frame.time, [face.box for face in frame.faces])
+            smoothed += [self.smoother(number, frame.time, next(outputs)) for number in own]
             self.smoother.keep([track.number for track in self.tracker.tracks])
             numbers.append(own)
-        rows = iter(self.task.rows(torch.from_numpy(np.stack(smoothed))) if smoothed else ())
+        rows = iter(self.predictor.task.rows(torch.from_numpy(np.stack(smoothed))) if smoothed else ())
         found = []
-        for look, own in zip(batch, numbers, strict=True):
-            seen = [Seen(number, face, next(rows)) for number, face in zip(own, look.faces, strict=True)]
-            found.append(sorted(seen, key=lambda one: one.number))
+        for frame, own in zip(batch, numbers, strict=True):
+            faces = [TrackedFace(number, face, next(rows)) for number, face in zip(own, frame.faces, strict=True)]
+            found.append(sorted(faces, key=lambda one: one.number))
         return found
 
-    def _outputs(self, batch: Sequence[Look]) -> np.ndarray:
-        """What the model gives for all faces of ``batch`` in turn, float32 (F, K)."""
-        crops = torch.cat([look.crops for look in batch])
+    def _outputs(self, batch: Sequence[SampledFrame]) -> np.ndarray:
+        """Return what the model gives for all faces of ``batch`` in turn, float32 (F, K)."""
+        crops = torch.cat([frame.crops for frame in batch])
         if not len(crops):
             return np.zeros((0, 1), np.float32)
         raw = {"image": crops.contiguous(memory_format=torch.channels_last)}
-        inputs = self.task.inputs(self.context.prepare_batch(raw, self.task.spec))
-
-        def call(*some: torch.Tensor | None) -> Any:
-            return self.task.predict_step(self.network, *some)
-
-        return forward_in_blocks(call, inputs, self.context, self.reporter).float().cpu().numpy()
+        task, context = self.predictor.task, self.predictor.context
+        inputs = task.inputs(context.prepare_batch(raw, task.spec))
+        return forward_in_blocks(self.predictor.forward, inputs, context, self.reporter).float().cpu().numpy()

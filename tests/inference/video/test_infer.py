@@ -26,9 +26,10 @@ from affectkit.data.faces.detection import Face, cut, framed
 from affectkit.data.loading.transforms import normalise
 from affectkit.data.media.camera import Camera
 from affectkit.errors import DataError, DeviceError, Stopped, UsageError
-from affectkit.inference import infer as inferring
+from affectkit.inference import predictor as predicting
 from affectkit.inference.infer import infer
 from affectkit.inference.video import infer as module
+from affectkit.inference.video import sampled_frames as sampling
 from affectkit.settings.inference import InferSettings
 
 BOX = ["Face", "x", "y", "width", "height", "Detector Score"]
@@ -53,7 +54,7 @@ class Finding:
 
 @pytest.fixture
 def finding(monkeypatch):
-    monkeypatch.setattr(inferring, "finder_of", lambda *args: Finding())
+    monkeypatch.setattr(predicting, "make_face_detector", lambda *args: Finding())
 
 
 def run(checkpoint, *paths, reporter=None, **changes):
@@ -71,7 +72,7 @@ def test_a_row_a_face_and_look(trained, finding, tmp_path):
     assert header == HEADER
     looks = sorted({(int(row[1]), float(row[2])) for row in rows})
     assert looks == [(k, pytest.approx(k / 10, abs=1e-3)) for k in range(0, 20, 3)]
-    assert (summary["films"], summary["looks"], summary["rows"], summary["skipped"]) == (1, 7, len(rows), 0)
+    assert (summary["videos"], summary["sampled_frames"], summary["rows"], summary["skipped"]) == (1, 7, len(rows), 0)
     by_frame = {number: [row for row in rows if int(row[1]) == number] for number, _ in looks}
     for number, own in by_frame.items():
         if number % 5 == 4:
@@ -102,9 +103,9 @@ def test_a_face_keeps_its_number_and_its_time_is_summed(trained, finding, tmp_pa
     summary, _ = run(trained, film, every="0.2s", results=tmp_path / "r")
     rows = list(csv.reader((tmp_path / "r" / "inference_results.csv").open()))[1:]
     assert {row[3] for row in rows if row[3]} == {"1"}  # every second frame has one face
-    (told,) = summary["films_first"]
+    (told,) = summary["videos_first"]
     seen = [row for row in rows if row[3]]
-    assert told["looks"] == 15 and told["looks_without_face"] == 15 - len(seen) and told["faces"] == 1
+    assert told["sampled_frames"] == 15 and told["frames_without_face"] == 15 - len(seen) and told["faces"] == 1
     assert told["seconds"] == pytest.approx(3.0, abs=0.01) and told["seconds_seen"] == pytest.approx(
         0.2 * len(seen), abs=0.02
     )
@@ -112,8 +113,8 @@ def test_a_face_keeps_its_number_and_its_time_is_summed(trained, finding, tmp_pa
         assert told["mean"][name] == pytest.approx(np.mean([float(row[11 + place]) for row in seen]), abs=1e-5)
     labels = [row[9] for row in seen]
     assert told["time"] == pytest.approx({name: labels.count(name) / len(seen) for name in set(labels)}, abs=0.02)
-    table = list(csv.DictReader((tmp_path / "r" / "films.csv").open()))
-    assert [row["Face"] for row in table] == ["", "1"] and table[0]["Looks"] == "15"
+    table = list(csv.DictReader((tmp_path / "r" / "videos.csv").open()))
+    assert [row["Face"] for row in table] == ["", "1"] and table[0]["Sampled Frames"] == "15"
     (picture,) = (tmp_path / "r" / "timelines").rglob("a.mp4.png")
     assert picture.stat().st_size > 5000
 
@@ -145,7 +146,7 @@ def test_a_broken_film_gives_its_rows_and_the_next_goes_on(trained, finding, tmp
     rows = list(csv.reader((tmp_path / "r" / "inference_results.csv").open()))[1:]
     counts = {name: sum(row[0] == name for row in rows) for name in ("a.mkv", "b.mkv", "c.mp4")}
     assert 0 < counts["a.mkv"] < counts["b.mkv"] and counts["c.mp4"] == 0
-    assert (summary["films"], summary["skipped"]) == (3, 2)
+    assert (summary["videos"], summary["skipped"]) == (3, 2)
     skipped = list(csv.reader((tmp_path / "r" / "skipped.csv").open()))
     assert [row[0] for row in skipped[1:]] == ["a.mkv", "c.mp4"] and "empty" in skipped[2][1]
     with pytest.raises(DataError):
@@ -156,7 +157,7 @@ def test_a_stopped_run_goes_on_after_the_last_whole_film(trained, finding, tmp_p
     for name in ("a.mp4", "b.mp4"):
         write_film(tmp_path / "films" / name, 20)
     run(trained, tmp_path / "films", every="3", results=tmp_path / "whole")
-    follow = module.Follower.__call__
+    follow = sampling.FaceTrackPredictor.__call__
     calls = []
 
     def stops(self, batch):
@@ -173,16 +174,16 @@ def test_a_stopped_run_goes_on_after_the_last_whole_film(trained, finding, tmp_p
     stopping = []
     with monkeypatch.context() as patch, pytest.raises(Stopped):
         patch.setattr(module, "StopFlag", Flag)
-        patch.setattr(module.Follower, "__call__", stops)
+        patch.setattr(sampling.FaceTrackPredictor, "__call__", stops)
         run(trained, tmp_path / "films", every="3", results=tmp_path / "cut")
     assert not (tmp_path / "cut" / "inference_results.csv").exists()
     with pytest.raises(UsageError, match="every"):
         run(trained, tmp_path / "films", every="4", results=tmp_path / "cut", resume=True)
     run(trained, tmp_path / "films", every="3", results=tmp_path / "cut", resume=True)
-    for name in ("inference_results.csv", "films.csv"):
+    for name in ("inference_results.csv", "videos.csv"):
         assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name
     again = run(trained, tmp_path / "films", every="3", results=tmp_path / "cut", resume=True)[0]
-    assert again["films"] == 2
+    assert again["videos"] == 2
 
 
 @pytest.mark.parametrize("form", ["jsonl", "parquet"])
@@ -209,7 +210,7 @@ def test_the_annotated_film_is_in_step(trained, tmp_path, monkeypatch):
         def __call__(self, picture):
             return [Face((40.0, 30.0, 30.0, 30.0), 1.0, (), framed((40.0, 30.0, 30.0, 30.0)))]
 
-    monkeypatch.setattr(inferring, "finder_of", lambda *args: Box())
+    monkeypatch.setattr(predicting, "make_face_detector", lambda *args: Box())
     film = write_film(tmp_path / "a.mp4", 40, draw=flash, clicks=[1.5])
     run(trained, film, annotate=tmp_path / "out.mp4")
     frames = shown(tmp_path / "out.mp4")
@@ -226,19 +227,19 @@ def test_the_annotated_film_is_in_step(trained, tmp_path, monkeypatch):
 def test_annotating_never_touches_the_film(trained, finding, tmp_path):
     film = write_film(tmp_path / "a.mp4", 5)
     before = film.read_bytes()
-    with pytest.raises(UsageError, match="is the film itself"):
+    with pytest.raises(UsageError, match="is the video itself"):
         run(trained, film, annotate=film, force=True)
     with pytest.raises(UsageError, match="ends in"):
         run(trained, film, annotate=tmp_path / "x.gif")
     write_film(tmp_path / "b.mp4", 5)
-    with pytest.raises(UsageError, match="is a file, and there are 2 films"):
+    with pytest.raises(UsageError, match="is a file, and there are 2 videos"):
         run(trained, tmp_path / "a.mp4", tmp_path / "b.mp4", annotate=tmp_path / "x.mp4")
     assert film.read_bytes() == before and sorted(path.name for path in tmp_path.iterdir()) == ["a.mp4", "b.mp4"]
 
 
 def test_what_films_cannot_be_is_refused(trained, finding, tmp_path):
     film = write_film(tmp_path / "a.mp4", 5)
-    with pytest.raises(UsageError, match="--shard takes images, not films"):
+    with pytest.raises(UsageError, match="--shard takes images, not videos"):
         run(trained, film, results=tmp_path / "r", shard="1/2")
     for others in ({"paths": [str(film)]}, {"resume": True, "results": tmp_path / "r"}):
         with pytest.raises(UsageError, match="--camera and"):
@@ -275,7 +276,7 @@ def test_a_camera_is_looked_at_until_its_time_is_over(trained, finding, tmp_path
     )
     summary, _ = run(trained, camera=2, every="0.3s", seconds=3.0, results=tmp_path / "r", annotate=tmp_path / "c.mp4")
     rows = list(csv.reader((tmp_path / "r" / "inference_results.csv").open()))[1:]
-    assert {row[0] for row in rows} == {"camera 2"} and summary["films"] == 1 and summary["skipped"] == 0
+    assert {row[0] for row in rows} == {"camera 2"} and summary["videos"] == 1 and summary["skipped"] == 0
     assert 0 < len({row[1] for row in rows}) <= 11 and float(rows[-1][2]) < 3.0
     with av.open(str(tmp_path / "c.mp4")) as container:
         assert sum(1 for _ in container.decode(video=0)) == len({row[1] for row in rows})

@@ -20,18 +20,22 @@ from films import SIZE, coded, heard, loud_at, number_of, seen, write_film
 from support import Heard
 from torch import nn
 
-from affectkit.config import resolve
+from affectkit.config import resolve, value_of
 from affectkit.core.progress import Silent
 from affectkit.core.spec import InputSpec
 from affectkit.data.faces.detection import Face, Finder
 from affectkit.data.media.video_stream import Film
 from affectkit.errors import DataError, DeviceError, Stopped, UsageError
+from affectkit.inference.output_options import OutputOptions
+from affectkit.inference.predictor import Predictor
 from affectkit.inference.video import annotated_video
-from affectkit.inference.video.infer import Means, infer_camera, infer_films
+from affectkit.inference.video.infer import infer_camera, infer_videos
+from affectkit.inference.video.options import VideoOptions
 from affectkit.prep.images.schematic_face import PARAMETERS, draw_appearance, draw_face
 from affectkit.runtime.context import RunContext
 from affectkit.runtime.distributed import ProcessGroup
 from affectkit.settings.inference import InferSettings
+from affectkit.settings.values import Every
 from affectkit.tasks.classification import ClassificationTask
 from affectkit.tasks.ratings import RatingsTask
 
@@ -114,9 +118,20 @@ def chosen(**changes):
 def given(**changes):
     return {
         "model": Brightness().eval(), "task": ClassificationTask(SPEC), "context": RunContext.resolve("cpu", "fp32"),
-        "finder": Squares(), "reporter": Silent(), "stdout": io.StringIO(),
-        "summary": {"checkpoint": "x", "checkpoint_sha256": "0", "paths": ["x"], "recursive": False}, **changes,
+        "face_detector": Squares(), "reporter": Silent(), "stdout": io.StringIO(), **changes,
     }  # fmt: skip
+
+
+def arguments_of(settings, model, task, context, face_detector, reporter, stdout):
+    """The predictor and the options that ``infer`` would make of ``settings``."""
+    asked = {"every": str(settings.every or "0.5s"), "smooth": settings.smooth, "seconds": settings.seconds}
+    summary = {"checkpoint": "x", "checkpoint_sha256": "0", "paths": ["x"], "recursive": False, **asked}
+    batch = {"batch_size": settings.batch_size, "on_error": settings.on_error}
+    options = VideoOptions(**{**asked, "every": value_of(settings.every, Every(0.5, 0))}, **batch)
+    names = ("results", "format", "resume", "force", "annotate")
+    output = OutputOptions(**{name: getattr(settings, name) for name in names}, shard=value_of(settings.shard))
+    shared = {"options": options, "output": output, "summary": summary, "stdout": stdout, "reporter": reporter}
+    return Predictor(model, task, context, face_detector), shared
 
 
 def items(folder, *names):
@@ -124,9 +139,9 @@ def items(folder, *names):
 
 
 def run(folder, *names, options=None, **changes):
-    arguments = given(**(options or {}))
-    summary = infer_films(chosen(**changes), items(folder, *names), Means(**arguments))
-    return summary, arguments["stdout"].getvalue()
+    parts = given(**(options or {}))
+    predictor, shared = arguments_of(chosen(**changes), **parts)
+    return infer_videos(predictor, items(folder, *names), **shared), parts["stdout"].getvalue()
 
 
 def table(text_or_path):
@@ -149,15 +164,15 @@ def test_a_row_a_look_and_face(folder):
         assert sum(float(row[name]) for name in CLASSES) == pytest.approx(1, abs=1e-5)
     second = [int(row["Frame"]) for row in rows if row["Face"] == "2"]
     assert second == [0, 5, 10, 15, 30, 35, 40, 45, 50, 55]  # known again after a second
-    assert (summary["films"], summary["looks"], summary["faces"], summary["rows"], summary["skipped"]) == (
+    assert (summary["videos"], summary["sampled_frames"], summary["faces"], summary["rows"], summary["skipped"]) == (
         1,
         12,
         2,
         22,
         0,
     )
-    (film,) = summary["films_first"]
-    assert film["seconds"] == pytest.approx(6.0) and film["looks_without_face"] == 0
+    (film,) = summary["videos_first"]
+    assert film["seconds"] == pytest.approx(6.0) and film["frames_without_face"] == 0
     one, two = film["by_face"]
     assert one["time"] == pytest.approx({"dark": 0.5, "bright": 0.5}) and one["seconds_seen"] == pytest.approx(6.0)
     assert two["seconds_seen"] == pytest.approx(5.0) and two["from"] == 0 and two["to"] == 5.5
@@ -181,7 +196,7 @@ def test_results_of_films_of_which_some_are_broken(folder, tmp_path):
     reporter = Heard()
     names = ("a.mp4", "b-cut.mp4", "c-none.mkv", "d-pointer.mp4")
     summary, text = run(folder, *names, results=tmp_path / "r", options={"reporter": reporter})
-    assert text == "" and summary["skipped"] == 2 and summary["films"] == 4
+    assert text == "" and summary["skipped"] == 2 and summary["videos"] == 4
     assert [item["image"] for item in summary["skipped_first"]] == ["b-cut.mp4", "d-pointer.mp4"]
     rows = table(tmp_path / "r" / "inference_results.csv")
     whole = [row for row in rows if row["Video Name"] == "a.mp4"]
@@ -193,16 +208,16 @@ def test_results_of_films_of_which_some_are_broken(folder, tmp_path):
     skipped = table(tmp_path / "r" / "skipped.csv")
     assert [row["Video Name"] for row in skipped] == ["b-cut.mp4", "d-pointer.mp4"]
     assert "after" in skipped[0]["Reason"] and "pointer" in skipped[1]["Reason"]
-    films = table(tmp_path / "r" / "films.csv")
+    films = table(tmp_path / "r" / "videos.csv")
     assert [(row["Video Name"], row["Face"]) for row in films] == [
         *(("a.mp4", face) for face in ("", "1", "2")), *(("b-cut.mp4", face) for face in ("", "1", "2")),
         ("c-none.mkv", ""), ("d-pointer.mp4", ""),
     ]  # fmt: skip
-    assert films[0]["Looks Without Face"] == "0" and films[6]["Looks Without Face"] == "2" and films[3]["Reason"]
+    assert films[0]["Frames Without Face"] == "0" and films[6]["Frames Without Face"] == "2" and films[3]["Reason"]
     assert float(films[1]["time bright"]) == pytest.approx(0.5)
     timelines = sorted(path.name for path in (tmp_path / "r" / "timelines").iterdir())
     assert timelines == ["a.mp4.png", "b-cut.mp4.png", "c-none.mkv.png"]
-    assert json.loads((tmp_path / "r" / "inference.json").read_text())["films"] == 4
+    assert json.loads((tmp_path / "r" / "inference.json").read_text())["videos"] == 4
     assert not list((tmp_path / "r").glob("*.part"))
     with pytest.raises(DataError, match="b-cut"):
         run(folder, *names, on_error="fail")
@@ -233,13 +248,13 @@ def test_a_rerun_goes_on_with_the_film_that_was_stopped(folder, tmp_path, number
     (source / "e.mp4").write_bytes((folder / "a.mp4").read_bytes())
     run(source, *names, results=tmp_path / "whole")
     wanted = (tmp_path / "whole" / "inference_results.csv").read_text()
-    stopping = {"finder": Breaking(28, number)}
+    stopping = {"face_detector": Breaking(28, number)}
     with pytest.raises(MemoryError if number is None else Stopped) as caught:
         run(source, *names, results=tmp_path / "r", options=stopping, batch_size=1)
     if number is not None:
         assert caught.value.exit_code == (130 if number == signal.SIGINT else 75) and "--resume" in caught.value.hint
     part = tmp_path / "r" / "inference_results.csv.part"
-    assert part.exists() and not (tmp_path / "r" / "films.csv").exists()
+    assert part.exists() and not (tmp_path / "r" / "videos.csv").exists()
     with pytest.raises(UsageError, match="exists"):
         run(source, *names, results=tmp_path / "r")
     with pytest.raises(UsageError, match="every"):
@@ -248,12 +263,12 @@ def test_a_rerun_goes_on_with_the_film_that_was_stopped(folder, tmp_path, number
         stream.write('e.mp4,20,2.0,1,"torn')
     reporter = Heard()
     summary, _ = run(source, *names, results=tmp_path / "r", resume=True, options={"reporter": reporter})
-    assert any("going on after" in note for note in reporter.notes)
+    assert any("resuming after" in note for note in reporter.notes)
     assert (tmp_path / "r" / "inference_results.csv").read_text() == wanted
-    for name in ("films.csv", "skipped.csv"):
+    for name in ("videos.csv", "skipped.csv"):
         mine, other = ((tmp_path / which / name).read_text() for which in ("r", "whole"))
         assert mine == other
-    again, _ = run(source, *names, results=tmp_path / "r", resume=True, options={"finder": Breaking(1)})
+    again, _ = run(source, *names, results=tmp_path / "r", resume=True, options={"face_detector": Breaking(1)})
     assert again == summary
 
 
@@ -263,17 +278,17 @@ def test_what_cannot_be_done_is_refused(folder, tmp_path):
     with pytest.raises(UsageError, match="--shard takes images"):
         run(folder, "a.mp4", shard="1/2", results=tmp_path / "r")
     clips = ClassificationTask(SPEC.with_(clip=ClipSpec()))
-    with pytest.raises(UsageError, match=r"--every 2s.*takes clips whole"):
+    with pytest.raises(UsageError, match="takes clips whole"):
         run(folder, "a.mp4", every="2s", options={"task": clips})
     context = RunContext.resolve("cpu", "fp32")
     context.group = ProcessGroup(world_size=2)
     with pytest.raises(UsageError, match="there are 2"):
         run(folder, "a.mp4", options={"context": context})
-    with pytest.raises(DataError, match="no film"):
+    with pytest.raises(DataError, match="no video"):
         run(folder)
-    for name, told in (("x.avi", "ends in"), ("x.mp4", "2 films")):
+    for name, told in (("x.avi", "ends in"), ("x.mp4", "2 videos")):
         with pytest.raises(UsageError, match=told):
-            run(folder, *("a.mp4", "c-none.mkv")[: 1 + (told == "2 films")], annotate=tmp_path / name)
+            run(folder, *("a.mp4", "c-none.mkv")[: 1 + (told == "2 videos")], annotate=tmp_path / name)
 
 
 def test_ratings_and_whole_pictures(folder, tmp_path):
@@ -282,13 +297,15 @@ def test_ratings_and_whole_pictures(folder, tmp_path):
             return images.mean((1, 2, 3))[:, None] * torch.tensor([[1.0, 2.0]])
 
     task = RatingsTask(SPEC.with_(task="ratings", classes=("valence", "arousal")))
-    summary, _ = run(folder, "a.mp4", results=tmp_path, options={"task": task, "model": Two().eval(), "finder": None})
+    summary, _ = run(
+        folder, "a.mp4", results=tmp_path, options={"task": task, "model": Two().eval(), "face_detector": None}
+    )
     rows = table(tmp_path / "inference_results.csv")
     assert len(rows) == 12 and {row["Face"] for row in rows} == {"1"} and rows[0]["width"] == str(SIZE[0])
     assert all(
         float(row["Predicted Arousal"]) == pytest.approx(2 * float(row["Predicted Valence"]), abs=2e-6) for row in rows
     )
-    (film,) = summary["films_first"]
+    (film,) = summary["videos_first"]
     assert set(film["mean"]) == {"Predicted Valence", "Predicted Arousal"} and "time" not in film
     assert (tmp_path / "timelines" / "a.mp4.png").stat().st_size > 5000
 
@@ -325,7 +342,7 @@ def test_annotated_films_of_a_folder_as_far_as_they_go(folder, tmp_path):
         list(film)
     assert 15 < film.count < 59 and numbers == list(range(film.count))
     assert [number_of(picture) for _, picture in seen(target / "c-none.mkv.mp4")] == list(range(10))
-    with pytest.raises(UsageError, match="is the film itself"):
+    with pytest.raises(UsageError, match="is the video itself"):
         run(folder, "a.mp4", annotate=folder, force=True)
 
 
@@ -381,7 +398,8 @@ class Capture:
 
 def watch(tmp_path, capture, **changes):
     settings = chosen(**{"camera": 0, "every": "1", "results": tmp_path / "r", **changes})
-    return infer_camera(settings, Means(**given()), open_camera=lambda _: capture)
+    predictor, shared = arguments_of(settings, **given())
+    return infer_camera(predictor, 0, open_camera=lambda _: capture, **shared)
 
 
 def test_a_camera_until_it_ends(tmp_path):
@@ -389,7 +407,7 @@ def test_a_camera_until_it_ends(tmp_path):
     rows = table(tmp_path / "r" / "inference_results.csv")
     assert {row["Video Name"] for row in rows} == {"camera 0"} and summary["skipped"] == 0
     first = [row for row in rows if row["Face"] == "1"]
-    assert summary["looks"] == len(first) > 5
+    assert summary["sampled_frames"] == len(first) > 5
     assert all(abs(int(row["x"]) - 4 - int(row["Frame"])) <= 1 for row in first)
     found = seen(tmp_path / "o.mp4")
     assert [number_of(picture) for _, picture in found] == [int(row["Frame"]) for row in first]
@@ -400,13 +418,13 @@ def test_a_camera_until_it_ends(tmp_path):
 
 def test_a_camera_that_goes_one_that_is_not_there_and_ctrl_c(tmp_path):
     summary = watch(tmp_path / "1", Capture(5))
-    assert summary["skipped"] == 1 and 0 < summary["looks"] <= 5
+    assert summary["skipped"] == 1 and 0 < summary["sampled_frames"] <= 5
     assert "gives no more pictures" in summary["skipped_first"][0]["reason"]
     with pytest.raises(DeviceError, match="no camera 0"):
         watch(tmp_path / "2", Capture(opened=False))
     threading.Timer(0.3, signal.raise_signal, [signal.SIGINT]).start()
     summary = watch(tmp_path / "3", Capture(1000))
-    assert summary["skipped"] == 0 and summary["looks"] > 3  # Ctrl-C is how one ends it
+    assert summary["skipped"] == 0 and summary["sampled_frames"] > 3  # Ctrl-C is how one ends it
     assert chosen().every is None  # the half second of films, and of animations the first frame
 
 
@@ -429,16 +447,16 @@ FACES = [
 @pytest.mark.slow
 def test_a_minute_with_sound_and_a_real_detector(tmp_path):
     film = write_film(tmp_path / "minute.mp4", 1440, fps=24, draw=minute, clicks=[40.0])
-    options = {"finder": Finder("haar")}
+    options = {"face_detector": Finder("haar")}
     run(tmp_path, "minute.mp4", seconds=5.0, results=tmp_path / "5", annotate=tmp_path / "5.mp4", options=options)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    options = {"finder": Finder("haar")}
+    options = {"face_detector": Finder("haar")}
     summary, _ = run(tmp_path, "minute.mp4", results=tmp_path / "r", annotate=tmp_path / "out.mp4", options=options)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 60_000  # KiB; a minute of pictures is 330,000
     rows = table(tmp_path / "r" / "inference_results.csv")
     assert sorted({int(row["Frame"]) for row in rows}) == list(range(0, 1440, 12))
     assert all(float(row["Time"]) == pytest.approx(int(row["Frame"]) / 24, abs=1e-3) for row in rows)
-    assert summary["looks"] == 120 and summary["skipped"] == 0
+    assert summary["sampled_frames"] == 120 and summary["skipped"] == 0
     still = [row for row in rows if row["Face"] and int(row["x"]) + int(row["width"]) / 2 < 130]
     walks = [row for row in rows if row["Face"] and int(row["x"]) + int(row["width"]) / 2 >= 130]
     assert len(still) > 100 and len(walks) > 90

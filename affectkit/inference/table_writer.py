@@ -1,4 +1,4 @@
-"""Tables of rows as files: CSV, JSON lines that grow, Parquet made of these at the end."""
+"""Write tables of rows: CSV and JSON lines that grow, Parquet made of these at the end."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from affectkit.core.files import whole_file
 
 GROWING = ("csv", "jsonl")
 """Formats in which tables grow."""
-FILMS_FOLDER = "films"
-"""Where in the results of pictures and films those of films are, as a command for films alone would have left them."""
 
 
-class Rows:
-    """A growing table in CSV or JSON lines: what is flushed stays, a torn last line is cut when it is continued.
+class TableWriter:
+    """Write a table in CSV or JSON lines to a stream as it grows.
 
     Args:
-        stream: where text goes. header: column names. form: ``csv`` or ``jsonl``.
+        stream: where text goes.
+        header: column names.
+        form: ``csv`` or ``jsonl``.
         begun: whether the header line stands already; it is written with the first rows, so that a command that
             fails before them has printed nothing.
     """
@@ -42,12 +42,12 @@ class Rows:
 
 
 def growing_form(form: str) -> str:
-    """The format in which a table grows that is to be ``form`` in the end."""
+    """Return the format in which a table grows that is to be ``form`` in the end."""
     return "jsonl" if form == "parquet" else form
 
 
 def rows_text(rows: list[list[Any]], header: list[str], form: str) -> str:
-    """``rows`` as lines of a table in ``csv`` or ``jsonl``."""
+    """Return ``rows`` as lines of a table in ``csv`` or ``jsonl``."""
     if form == "csv":
         return "".join(csv_line([number(value) for value in row]) for row in rows)
     lines = []
@@ -58,12 +58,12 @@ def rows_text(rows: list[list[Any]], header: list[str], form: str) -> str:
 
 
 def open_text(path: Path, mode: str) -> IO[str]:
-    """A table file. Names in it are as ``core.names`` writes them; tables of old may hold bytes that are no text."""
+    """Open a table file. Names in it are as ``core.names`` writes them; old tables may hold bytes that are no text."""
     return path.open(mode, encoding="utf-8", errors="surrogateescape", newline="")
 
 
 def csv_line(values: list[Any]) -> str:
-    """One line; where a value holds the end of one, all are quoted."""
+    """Return one line of CSV; where a value holds a line end, all values are quoted."""
     odd = any(isinstance(value, str) and ("\r" in value or "\n" in value) for value in values)
     buffer = io.StringIO()
     csv.writer(buffer, lineterminator="\n", quoting=csv.QUOTE_ALL if odd else csv.QUOTE_MINIMAL).writerow(values)
@@ -88,7 +88,7 @@ def to_parquet(source: Path, target: Path, rows: int = 50_000) -> None:
 
 
 def _groups(source: Path, rows: int) -> Iterator[list[dict[str, Any]]]:
-    """The rows of a JSON-lines table, ``rows`` at a time; one group without any where there are none."""
+    """Yield the rows of a JSON-lines table, ``rows`` at a time; one empty group where there are none."""
     with open_text(source, "r") as stream:
         lines = map(json.loads, stream)
         first = True
@@ -98,14 +98,14 @@ def _groups(source: Path, rows: int) -> Iterator[list[dict[str, Any]]]:
 
 
 def _typed(pa: Any, schema: Any, source: Path, names: list[str], rows: int) -> Any:
-    """``schema`` with the types that the columns ``names`` have anywhere in the table; null where nowhere."""
+    """Return ``schema`` with the types that the columns ``names`` have anywhere in the table; null where nowhere."""
     left = set(names)
     for group in _groups(source, rows):
         for name in sorted(left):
             values = [row[name] for row in group if row[name] is not None]
             if values:
-                place = schema.get_field_index(name)
-                schema = schema.set(place, pa.field(name, pa.array(values).type))
+                index = schema.get_field_index(name)
+                schema = schema.set(index, pa.field(name, pa.array(values).type))
                 left.remove(name)
         if not left:
             break

@@ -1,0 +1,174 @@
+"""Images, or clips as a whole, to rows: loader, faces, forward pass, rows; alone or shared out over processes."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from operator import itemgetter
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from affectkit.core.progress import Reporter
+from affectkit.data.faces.detection import Face
+from affectkit.data.loading.face_crops import PathFaces, collate_faces
+from affectkit.data.loading.loaders import ReadFailure, close_loader, make_loader
+from affectkit.data.loading.modality import files_of
+from affectkit.data.media.file_identity import Mark, Marked, collate_marked
+from affectkit.data.media.in_memory import Given
+from affectkit.inference.inputs import Item
+from affectkit.inference.predictor import Predictor
+from affectkit.inference.table_layout import FACE_COLUMNS
+from affectkit.runtime.context import gather_failures
+from affectkit.runtime.distributed import ProcessGroup
+from affectkit.runtime.forward import forward, forward_in_blocks
+
+NO_FILE = "."
+"""In place of a file that is known to be unreadable."""
+
+
+class Batch(NamedTuple):
+    """Hold what a batch came to.
+
+    Attributes:
+        rows: position, image name, the columns of faces and of the task.
+        failures: images that could not be read.
+        marks: by position, what marks a file and how many frames it has.
+    """
+
+    rows: list[list[Any]]
+    failures: list[ReadFailure]
+    marks: dict[int, tuple[Mark | None, int]] = {}  # noqa: RUF012 - never written to
+
+
+def predict_images(
+    predictor: Predictor,
+    items: Iterable[Item],
+    *,
+    batch_size: int,
+    workers: int = 0,
+    exact: bool = True,
+    marks: bool | None = None,
+    reporter: Reporter | None = None,
+) -> Iterator[Batch]:
+    """Yield the rows of ``items``, batch by batch, in order: one row an image, or one a face (see ``face_rows``).
+
+    Args:
+        predictor: the model, and what finds faces.
+        items: no two at the same position, which a failure carries as its index.
+        batch_size: images of a batch.
+        workers: processes that decode.
+        exact: on the CPU, rows do not depend on the batches to the last bit, at the cost of filling up small ones.
+        marks: whether files are marked; None: nor are their frames counted.
+        reporter: hears of a batch that did not fit into memory.
+    """
+    task, context, detector = predictor.task, predictor.context, predictor.face_detector
+    run = forward_in_blocks if exact else forward
+    keys = LoaderKeys(items, batch_size)
+    files, collate = files_of(task.spec) if detector is None else (PathFaces(task.spec, detector), collate_faces)
+    if marks is not None:
+        files, collate = Marked(files, marks=marks), collate_marked(collate)
+    loader = make_loader(files, keys, workers=workers, pin=context.pin_memory, collate_fn=collate)
+    try:
+        for raw in loader:
+            failures = [keys.name_failure(one) for one in raw["failures"]]
+            positions = [int(position) for position in raw["index"]]
+            columns: list[list[Any]] = []
+            if positions if detector is None else any(raw["faces"]):
+                outputs = run(predictor.forward, task.inputs(context.prepare_batch(raw, task.spec)), context, reporter)
+                columns = task.rows(outputs)
+            named = [(position, keys.names.pop(position)) for position in positions]
+            if detector is None:
+                rows = [[*name, *own] for name, own in zip(named, columns, strict=True)]
+            else:
+                rows = face_rows(named, raw["faces"], columns, len(task.columns()))
+            yield Batch(rows, failures, raw.get("marks", {}))
+    finally:
+        close_loader(loader)
+
+
+def face_rows(
+    named: Sequence[tuple[int, str]], faces: Sequence[Sequence[Face]], columns: Sequence[list[Any]], width: int
+) -> list[list[Any]]:
+    """Return rows (position, image name, ``FACE_COLUMNS``, the task's columns), one a face; empty ones without a face.
+
+    Args:
+        named: position and name of each image.
+        faces: of each image.
+        columns: the task's columns of all faces in turn.
+        width: number of the task's columns.
+    """
+    rows, values = [], iter(columns)
+    for name, own in zip(named, faces, strict=True):
+        if not own:
+            rows.append([*name, *[None] * (len(FACE_COLUMNS) + width)])
+        for number, face in enumerate(own, 1):
+            box = [round(value) for value in face.box]
+            rows.append([*name, number, *box, face.score, *next(values)])
+    return rows
+
+
+class LoaderKeys:
+    """Make batches of keys for the loader from items as they are needed, and remember the names in flight."""
+
+    def __init__(self, items: Iterable[Item], batch_size: int) -> None:
+        self.items = items
+        self.batch_size = batch_size
+        self.names: dict[int, str] = {}
+        self.faults: dict[int, str] = {}
+
+    def __iter__(self) -> Iterator[list[tuple[int, str | Given]]]:
+        batch = []
+        for item in self.items:
+            self.names[item.position] = item.name
+            if item.fault:
+                self.faults[item.position] = item.fault
+            path = item.path if isinstance(item.path, Given) else str(item.path)
+            batch.append((item.position, NO_FILE if item.fault else path))
+            if len(batch) == self.batch_size:
+                yield batch
+                batch = []
+        if batch:
+            yield batch
+
+    def name_failure(self, found: ReadFailure) -> ReadFailure:
+        """Return ``found`` under the name of its item, with the reason that was known before."""
+        return ReadFailure(found.index, self.names.pop(found.index), self.faults.pop(found.index, found.reason))
+
+
+# --- several processes -----------------------------------------------------------------------------------------------
+
+
+def split_over_processes(items: Iterable[Item], group: ProcessGroup) -> tuple[Iterator[Item], int]:
+    """Return this process's share of the ``items`` of the first process, and how many all have.
+
+    The first process alone lists them; with one process the items are handed on as they come, and not counted (0).
+    """
+    if not group.is_distributed:
+        return iter(items), 0
+    listed = b""
+    if group.is_main:
+        listed = json.dumps([[item.name, str(item.path), item.position, item.fault] for item in items]).encode()
+    found = json.loads(group.all_gather_bytes(listed)[0])
+    mine = found[group.rank :: group.world_size]
+    return (Item(name, Path(path), position, fault) for name, path, position, fault in mine), len(found)
+
+
+def gather_batches(batches: Iterator[Batch], count: int, batch_size: int, group: ProcessGroup) -> Iterator[Batch]:
+    """Yield the batches of all processes put together, in the order of the listing.
+
+    Args:
+        batches: of this process.
+        count: images of all processes.
+        batch_size: images of a batch in one process.
+        group: the processes; one alone has nothing to put together.
+    """
+    if not group.is_distributed:
+        yield from batches
+        return
+    rounds = -(-count // (batch_size * group.world_size))  # as many as the process with the most needs
+    for rows, failures, marks in itertools.islice(itertools.chain(batches, itertools.repeat(Batch([], []))), rounds):
+        together = sorted((row for part in group.all_gather_values(rows) for row in part), key=itemgetter(0))
+        own = [[position, *values] for position, values in marks.items()]
+        every = {position: (mark, frames) for part in group.all_gather_values(own) for position, mark, frames in part}
+        yield Batch(together, gather_failures(failures, group), every)

@@ -1,0 +1,66 @@
+"""The files of a prediction table in a results folder: the growing table, its journal, the record, the skipped list."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from affectkit.errors import UsageError
+from affectkit.inference.journal import Journal
+from affectkit.inference.output_options import OutputOptions
+from affectkit.inference.table_layout import RECORD, ROWS, SKIPPED
+from affectkit.inference.table_writer import GROWING, csv_line, growing_form
+
+NO_RESULTS = "Name --results DIR to be able to resume."
+
+
+class ResultFiles:
+    """Name the files of a table, and make room for them.
+
+    Args:
+        folder: where they are.
+        format: that of the finished table.
+        header: columns of the table.
+        journal: name of the journal file.
+
+    Attributes:
+        final: the finished table.
+        part: the growing one.
+        record: what is known of the run.
+        skipped: the list of inputs without rows.
+        journal: the growing table with its journal.
+    """
+
+    def __init__(self, folder: Path, *, format: str, header: Sequence[str], journal: str) -> None:
+        form = growing_form(format)
+        self.folder = folder
+        self.final = folder / f"{ROWS}.{format}"
+        self.part = folder / f"{ROWS}.{form}.part"
+        self.record = folder / RECORD
+        self.skipped = folder / SKIPPED
+        self.lines = folder / journal
+        self.journal = Journal(self.part, self.lines, csv_line(list(header)) if form == "csv" else "")
+
+    @property
+    def is_growing(self) -> bool:
+        """Return whether a stopped run has left a table and its journal."""
+        return self.part.exists() and self.lines.exists()
+
+    def existing(self, others: Iterable[str], options: OutputOptions) -> list[Path]:
+        """Return what an earlier run has left of the table in any format, the lists, and the files ``others``.
+
+        Raises:
+            UsageError: there is something, and ``options`` neither resume nor replace it.
+        """
+        parts = [self.folder / f"{ROWS}.{form}.part" for form in GROWING]
+        names = (self.final, *parts, self.skipped, self.lines, *(self.folder / name for name in others))
+        found = [path for path in names if path.exists()]
+        if found and not options.may_replace:
+            raise UsageError(
+                f"{found[0]} exists.", "Add --resume to resume it, or to bring it up to date; --force replaces it."
+            )
+        return found
+
+    def how_to_resume(self) -> str:
+        """Return the next step after a stop."""
+        return f"Resume with the same command and --resume; the rows so far are in {self.part}."

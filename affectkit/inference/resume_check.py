@@ -1,0 +1,72 @@
+"""Check that the rows in a results folder were made as they are asked for now."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from affectkit.core.files import read_json
+from affectkit.core.identity import check_same
+from affectkit.core.shard_parts import read_record
+from affectkit.errors import CheckpointError, UsageError
+
+IMAGE_KEYS = ("paths", "recursive", "faces_by", "fit")
+"""Entries of the record of images that must be alike to resume."""
+VIDEO_KEYS = ("paths", "recursive", "faces_by", "every", "smooth", "seconds")
+
+
+def check_images(record: Path, summary: Mapping[str, Any]) -> None:
+    """Refuse to resume a table of images that was made otherwise.
+
+    Args:
+        record: what the earlier run wrote.
+        summary: what the record says from the start now.
+
+    Raises:
+        CheckpointError: with another checkpoint.
+        UsageError: of other paths or options, or of videos alone.
+    """
+    before = _read(record, summary)
+    if "every" in before:
+        why = f"the rows in {record.parent} are those of videos alone, and now there are images, too."
+        raise UsageError(why, "Name another --results folder.")
+    hint = "Name the same images, another --results folder, or --force."
+    check_same(before, summary, keys=IMAGE_KEYS, what=_what(record.parent), hint=hint)
+
+
+def check_videos(record: Path, summary: Mapping[str, Any]) -> None:
+    """Refuse to resume a table of videos that was made otherwise; see ``check_images``."""
+    before = _read(record, summary)
+    if "every" not in before:
+        raise UsageError(
+            f"the rows in {record.parent} are those of images, and now there are videos alone.",
+            "Name another --results folder.",
+        )
+    hint = "Give the same options, another --results folder, or --force."
+    check_same(before, summary, keys=VIDEO_KEYS, what=_what(record.parent), hint=hint)
+
+
+def check_shard(folder: Path, identity: Mapping[str, Any]) -> None:
+    """Refuse to resume a shard whose ``identity`` was another one.
+
+    Raises:
+        UsageError: it was.
+    """
+    found = (read_record(folder) or {}).get("identity", {})
+    check_same(found, identity, keys=identity, what=_what(folder), hint="Add --force to run this shard again.")
+
+
+def _what(folder: Path) -> str:
+    return f"the rows in {folder} were made otherwise"
+
+
+def _read(record: Path, summary: Mapping[str, Any]) -> dict[str, Any]:
+    """Read the record, and refuse that of another checkpoint."""
+    before = read_json(record) if record.exists() else {}
+    if before.get("checkpoint_sha256") != summary["checkpoint_sha256"]:
+        raise CheckpointError(
+            f"the rows in {record.parent} were made with another checkpoint.",
+            "Name that checkpoint, another --results folder, or --force.",
+        )
+    return before

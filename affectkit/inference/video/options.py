@@ -1,0 +1,28 @@
+"""How videos and cameras are sampled and predicted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from affectkit.data.media.video_stream import Every
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoOptions:
+    """Say how videos are predicted; made once, by ``inference.infer``.
+
+    Attributes:
+        every: how often a frame is sampled: seconds, or where these are 0, frames.
+        smooth: seconds over which the outputs of a face are averaged.
+        seconds: how much of each video is predicted; None: all.
+        batch_size: faces of a forward pass.
+        on_error: what a broken video does: ``skip`` or ``fail``.
+        compiled: whether the forward pass is compiled.
+    """
+
+    every: Every
+    smooth: float = 0.0
+    seconds: float | None = None
+    batch_size: int = 64
+    on_error: str = "skip"
+    compiled: bool = False

@@ -1,0 +1,134 @@
+"""Statistics of a video: sampled frames, faces, mean predictions, shares of time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from affectkit.inference.table_layout import FIRST
+from affectkit.inference.video.sampled_frames import TrackedFace
+from affectkit.tasks.base import Task
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Name the task's columns.
+
+    Attributes:
+        names: all of them.
+        shares: numbers of those that are shares of classes; none where the task has no class a column. Of a row with
+            shares the label is the class with the largest.
+    """
+
+    names: tuple[str, ...]
+    shares: tuple[int, ...]
+
+    @classmethod
+    def of(cls, task: Task) -> Columns:
+        """Return those of ``task``."""
+        names = task.columns()
+        classes = task.spec.classes
+        return cls(tuple(names), tuple(names.index(name) for name in classes) if set(classes) <= set(names) else ())
+
+    def label(self, row: Sequence[Any]) -> str | None:
+        """Return the class of ``row``; None where there are none."""
+        return self.names[max(self.shares, key=lambda column: row[column])] if self.shares else None
+
+
+@dataclass
+class FaceStatistics:
+    """Add up what was seen of one face, or of all together.
+
+    Attributes:
+        first, last: seconds at which it was seen.
+        frames: sampled frames in which it was seen; of all together each face of a frame counts.
+        seconds: how long it was seen.
+        sums: of the columns.
+        labels: seconds by label.
+    """
+
+    first: float
+    last: float = 0.0
+    frames: int = 0
+    seconds: float = 0.0
+    sums: dict[str, float] = field(default_factory=dict)
+    labels: dict[str, float] = field(default_factory=dict)
+
+    def summary(self) -> dict[str, Any]:
+        """Return means over frames, and shares of the time, the largest first."""
+        total = sum(self.labels.values())
+        shares = sorted(self.labels.items(), key=lambda item: -item[1])
+        found: dict[str, Any] = {
+            "seconds_seen": self.seconds,
+            "mean": {name: value / self.frames for name, value in self.sums.items()},
+        }
+        return found | ({"time": {name: value / total for name, value in shares}} if total else {})
+
+
+class VideoStatistics:
+    """Add up what was seen in a video, frame by frame.
+
+    A sampled frame stands for the time until the next one, the last one for that until the end of the video. Means are
+    over all faces of all sampled frames.
+    """
+
+    def __init__(self, columns: Columns) -> None:
+        self.columns = columns
+        self.frames = self.without_face = 0
+        self.all, self.faces = FaceStatistics(0.0), dict[int, FaceStatistics]()
+        self._before: tuple[float, list[TrackedFace]] | None = None
+
+    def add(self, time: float, faces: list[TrackedFace]) -> None:
+        """Add the frame at ``time``."""
+        self._account(time)
+        self._before = (time, faces)
+        self.frames += 1
+        self.without_face += not faces
+        for one in faces:
+            own = self.faces.setdefault(one.number, FaceStatistics(time))
+            for entry in (own, self.all):
+                entry.frames += 1
+                entry.last = time
+                for name, value in zip(self.columns.names, one.row, strict=True):
+                    if not isinstance(value, str):
+                        entry.sums[name] = entry.sums.get(name, 0.0) + value
+
+    def summary(self, end: float, *, timed: bool = True) -> dict[str, Any]:
+        """Return the summary of the video.
+
+        Args:
+            end: its length in seconds.
+            timed: whether frames have times; pages have not, and their shares are of frames.
+        """
+        self._account(end)
+        self._before = None
+        by_face = [
+            {"face": number, "sampled_frames": one.frames, "from": one.first, "to": one.last, **one.summary()}
+            for number, one in sorted(self.faces.items())
+        ]
+        counts = {"sampled_frames": self.frames, "frames_without_face": self.without_face, "faces": len(by_face)}
+        found = {**counts, "seconds": end, **self.all.summary(), "by_face": by_face}
+        if timed:
+            return found
+        by_face = [{**one, "seconds_seen": None, "from": None, "to": None} for one in by_face]
+        return {**found, "seconds": None, "seconds_seen": None, "by_face": by_face}
+
+    def _account(self, until: float) -> None:
+        """Give the time from the last frame to ``until`` to what was seen in it."""
+        if self._before is None:
+            return
+        passed = max(until - self._before[0], 0.0)
+        self.all.seconds += passed if self._before[1] else 0.0
+        for one in self._before[1]:
+            label = self.columns.label(one.row)
+            self.faces[one.number].seconds += passed
+            for entry in (self.faces[one.number], self.all):
+                if label is not None:
+                    entry.labels[label] = entry.labels.get(label, 0.0) + passed
+
+
+def longest(faces: list[dict[str, Any]], most: int = FIRST) -> list[dict[str, Any]]:
+    """Return those of ``faces`` that were seen the longest, in the order of their numbers."""
+    by_length = sorted(faces, key=lambda one: -(one["seconds_seen"] or one["sampled_frames"]))
+    return sorted(by_length[:most], key=lambda one: one["face"])
