@@ -346,7 +346,7 @@ def test_a_stopped_inference_of_several_processes_goes_on_to_the_same_rows(train
         module.infer(values, reporter=Silent(), listed=io.StringIO(), stdout=None)
 
     def stopped():
-        gathered = module.gathered
+        gathered = module.gather_batches
 
         def interrupted(*args):
             for number, batch in enumerate(gathered(*args)):
@@ -354,7 +354,7 @@ def test_a_stopped_inference_of_several_processes_goes_on_to_the_same_rows(train
                     os.kill(os.getpid(), signal.SIGUSR1)
                 yield batch
 
-        module.gathered = interrupted
+        module.gather_batches = interrupted
         with pytest.raises(Stopped, match="8 images are done" if os.environ["RANK"] == "0" else "done") as caught:
             run(results=tmp_path / "cut")
         assert caught.value.exit_code == 75
