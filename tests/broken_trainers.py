@@ -9,46 +9,46 @@ from unittest import mock
 import numpy as np
 import torch
 
-from affectkit.training import training_step
-from affectkit.training.resume_check.killed_run import Rehearsal
+from affectkit.training import mixup
+from affectkit.training.resume_check.killed_run import KilledRun
 
 
-class StreamedDropout(Rehearsal):
+class StreamedDropout(KilledRun):
     """Dropout is drawn from the global stream, which begins anew in a resumed process."""
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
-        loss = self.learner._loss
+        step = self.learner.training_step
 
         def streamed(*args, **kwargs):
             with mock.patch.object(torch, "manual_seed"):
-                return loss(*args, **kwargs)
+                return step(*args, **kwargs)
 
-        self.learner._loss = streamed
+        self.learner.training_step = streamed
 
 
-class StreamedMixup(Rehearsal):
+class StreamedMixup(KilledRun):
     """Mixup is drawn from one generator, whose state is not saved."""
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         rng = np.random.default_rng(0)
-        training_step.numpy_generator = lambda *address: rng
+        mixup.numpy_generator = lambda *address: rng
 
 
 class StreamedBoth(StreamedDropout, StreamedMixup):
     """Two faults at once."""
 
 
-class UnseededMixup(Rehearsal):
+class UnseededMixup(KilledRun):
     """Mixup is drawn from the entropy of the machine: the run does not even repeat."""
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
-        training_step.numpy_generator = lambda *address: np.random.default_rng()
+        mixup.numpy_generator = lambda *address: np.random.default_rng()
 
 
-class Forgetful(Rehearsal):
+class Forgetful(KilledRun):
     """Resuming forgets something that no option has to do with."""
 
     def restore(self, tree):
@@ -58,7 +58,7 @@ class Forgetful(Rehearsal):
             first[(0,) * first.ndim] += 1e-3
 
 
-class ForgetfulAverage(Rehearsal):
+class ForgetfulAverage(KilledRun):
     """The averaged weights are not restored."""
 
     def restore(self, tree):
@@ -73,22 +73,22 @@ class UnseededNamed(UnseededMixup):
         super().fit(*args)
 
 
-class Short(Rehearsal):
+class Short(KilledRun):
     """A run that ends before it can be killed a second time."""
 
     @property
-    def _ended(self):
-        return self.at.epoch > 0
+    def finished(self):
+        return self.state.epoch > 0
 
 
-class Silent99(Rehearsal):
+class Silent99(KilledRun):
     """The process ends without a word."""
 
     def __init__(self, *args, **kwargs):
         os._exit(99)
 
 
-class Sleeper(Rehearsal):
+class Sleeper(KilledRun):
     """The process takes long."""
 
     def fit(self, *args):

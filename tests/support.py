@@ -128,6 +128,16 @@ def settings(data: Path, output: Path, **changes):
     return resolve(TrainSettings, flags={**values, **changes}).settings
 
 
+def set_up(chosen, *, reporter=None):
+    """Set up a training, as ``train`` does before its first step."""
+    from affectkit.core.progress import Silent
+    from affectkit.runtime.context import RunContext
+    from affectkit.training.setup import set_up_training
+
+    context = RunContext.resolve(chosen.device, chosen.precision)
+    return set_up_training(chosen, context, reporter=reporter or Silent())
+
+
 def affectkit(*arguments: object, timeout: float = 120, cwd: Path | None = None, **environment: str):
     """Run the command line as a user would, in a process of its own."""
     return subprocess.run(

@@ -65,13 +65,13 @@ def register(app: typer.Typer) -> None:
             if entry.metadata["help"] == UNUSED and resolved.sources[entry.name] == "flag":
                 console.warn(f"{option_name(entry)} has no effect here.")
         plain = TrainSettings(**{entry.name: getattr(settings, entry.name) for entry in fields(TrainSettings)})
-        proof = verify(plain, steps=settings.steps, images=settings.images, keep=settings.keep_files, reporter=console)
-        console.result(proof.to_dict())
-        rows = [[name, proof.again[name] or "equal", proof.resumed[name] or "equal"] for name in proof.again]
+        report = verify(plain, steps=settings.steps, images=settings.images, keep=settings.keep_files, reporter=console)
+        console.result(report.to_dict())
+        rows = [[name, report.again[name] or "equal", report.resumed[name] or "equal"] for name in report.again]
         console.table(["file", "the same run again", "killed and resumed"], rows)
         if settings.keep_files is not None:
             console.note(f"the short runs: {settings.keep_files}")
-        if (error := proof.error()) is not None:
+        if (error := report.error()) is not None:
             raise error
         if not console.json:
-            console.line(proof.in_words())
+            console.line(report.describe())

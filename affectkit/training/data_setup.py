@@ -1,8 +1,7 @@
-"""What is to be learned from what: splits, task, input and the metric that says which epoch is best."""
+"""Set up the data of a training run: splits, task, input, and the metric that says which epoch is best."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,9 +11,8 @@ from affectkit.core.progress import Reporter
 from affectkit.core.spec import InputSpec
 from affectkit.data.layouts.class_columns import Choice
 from affectkit.data.layouts.discovery import Labels, Source, find
-from affectkit.data.layouts.duplicates import all_apart
 from affectkit.data.layouts.rating_scale import RATINGS
-from affectkit.data.loading.loaders import needs_whole
+from affectkit.data.loading.loaders import Held, choose_cache, hold_images, needs_whole, refuse_failures
 from affectkit.data.split import Split, split_off
 from affectkit.errors import DataError, UsageError
 from affectkit.models.family import Family
@@ -27,12 +25,16 @@ from affectkit.tasks.base import Task
 
 
 @dataclass
-class Plan:
-    """What is to be learned from what.
+class DataSetup:
+    """What is learned from what.
 
     Attributes:
         family: of the model.
         options: with which it builds the model.
+        source: the dataset.
+        task: what is predicted.
+        train: the training split, with what the task can use.
+        valid: the validation split, likewise.
         monitor: the validation metric that says which epoch is best.
     """
 
@@ -45,13 +47,13 @@ class Plan:
     monitor: str
 
 
-def make_plan(settings: TrainSettings, *, group: ProcessGroup, reporter: Reporter) -> Plan:
-    """The data that ``settings`` name and the task on it; nothing is built or decoded."""
+def set_up_data(settings: TrainSettings, *, group: ProcessGroup, reporter: Reporter) -> DataSetup:
+    """Find the data that ``settings`` name and the task on it; nothing is built or decoded."""
     family = family_of(settings.model)
     source = group.run_main_first(lambda: find(settings.data, labels=wanted_labels(settings), reporter=reporter))
     for text in source.notes:
         reporter.note(text)
-    train, valid = training_splits(source, settings, reporter=reporter)
+    train, valid = training_splits(source, settings.val_fraction, settings.seed, reporter=reporter)
     options = family.build_options(plain(settings))
     name = choose_task(train) if settings.task == "auto" else settings.task
     spec = input_spec(settings, family, options, name, source.classes)
@@ -61,11 +63,12 @@ def make_plan(settings: TrainSettings, *, group: ProcessGroup, reporter: Reporte
     for text in task.fit(train):
         reporter.note(text)
     valid = usable(task, valid, reporter)
-    return Plan(family, options, source, task, train, valid, monitor_of(settings, task, valid, reporter))
+    monitor = choose_monitor(settings.monitor, settings.model, task, valid, reporter)
+    return DataSetup(family, options, source, task, train, valid, monitor)
 
 
 def wanted_labels(settings: TrainSettings) -> Labels:
-    """Which targets the settings ask for."""
+    """Return which targets the settings ask for."""
     return Labels(
         settings.labels,
         ratings=None if settings.task == "auto" else TASKS.resolve(settings.task).predicts_ratings,
@@ -76,7 +79,7 @@ def wanted_labels(settings: TrainSettings) -> Labels:
 
 
 def test_split(settings: TrainSettings, source: Source, task: Task, reporter: Reporter) -> Split | None:
-    """What is tested on at the end: ``--test-data``, ``--test-labels``, or the test rows of ``--labels``."""
+    """Find what is tested on at the end: ``--test-data``, ``--test-labels``, or the test rows of ``--labels``."""
     if settings.test_data is None and settings.test_labels is None:
         test = source.splits.get("test") if settings.labels is not None else None
     else:
@@ -94,19 +97,26 @@ def test_split(settings: TrainSettings, source: Source, task: Task, reporter: Re
     return usable(task, test.with_name("test"), reporter) if test is not None else None
 
 
-def training_splits(source: Source, settings: TrainSettings, *, reporter: Reporter) -> tuple[Split, Split]:
-    """The training and validation splits; part of the former is held out where there is no latter."""
+def training_splits(source: Source, val_fraction: float, seed: int, *, reporter: Reporter) -> tuple[Split, Split]:
+    """Return the training and validation splits; part of the former is held out where there is no latter.
+
+    Args:
+        source: the dataset.
+        val_fraction: share of the training images that is held out, where it has no validation split.
+        seed: of the choice.
+        reporter: of what was done.
+    """
     train = source.splits.get("train") or source.splits.get("all")
     if train is None:
         raise DataError(f"{source.root} has no train split; it has {', '.join(source.splits)}.")
     valid = source.splits.get("valid")
-    if valid is not None and settings.val_fraction != TrainSettings.val_fraction:
-        reporter.warn(f"--val-fraction {settings.val_fraction:g} has no effect: {source.root} has a validation split.")
+    if valid is not None and val_fraction != TrainSettings.val_fraction:
+        reporter.warn(f"--val-fraction {val_fraction:g} has no effect: {source.root} has a validation split.")
     if valid is None:
-        train, valid = split_off(train, settings.val_fraction, settings.seed)
+        train, valid = split_off(train, val_fraction, seed)
         reporter.note(
             f"no validation split: {len(valid):,} of {len(train) + len(valid):,} training images held out "
-            f"(--val-fraction {settings.val_fraction:g}, by seed and file name"
+            f"(--val-fraction {val_fraction:g}, by seed and file name"
             + (", copies of an image on one side)" if train.sources is not None else ")")
         )
     return train, valid
@@ -115,7 +125,7 @@ def training_splits(source: Source, settings: TrainSettings, *, reporter: Report
 def input_spec(
     settings: TrainSettings, family: Family, options: dict[str, Any], task: str, classes: tuple[str, ...]
 ) -> InputSpec:
-    """The input specification: the model's own size, mean and std, unless settings say otherwise."""
+    """Make the input specification: the model's own size, mean and std, unless settings say otherwise."""
     own = family.default_input(settings.model, options, plain(settings))
     if TASKS.resolve(task).predicts_ratings:
         classes = RATINGS if settings.outputs == "both" else (settings.outputs,)
@@ -140,7 +150,7 @@ def input_spec(
 def clip_spec(
     spec: InputSpec, settings: TrainSettings, family: Family, options: dict[str, Any], train: Split
 ) -> InputSpec:
-    """``spec`` with what the store of ``train`` says of clips, where the model looks at those; else as it is.
+    """Add to ``spec`` what the store of ``train`` says of clips, where the model takes those; else return it as it is.
 
     Raises:
         UsageError: the model takes clips and the data holds images, or the augmentation crops from whole images.
@@ -171,34 +181,79 @@ def clip_spec(
     return spec.with_(height=store.height, width=store.width, clip=replace(store.spec, needs=needs))
 
 
-def monitor_of(settings: TrainSettings, task: Task, valid: Split, reporter: Reporter) -> str:
-    """The metric of ``--monitor``; in place of a recipe's that the task does not have, its nearest, or the loss.
+def choose_monitor(name: str, model: str, task: Task, valid: Split, reporter: Reporter) -> str:
+    """Return the metric of ``--monitor``; in place of a recipe's that the task does not have, its nearest, or the loss.
 
     Raises:
         UsageError: it is not the recipe's, and the task does not have it on the validation split.
     """
-    name, known = settings.monitor, task.monitors(valid)
+    known = task.monitors(valid)
     if name in known:
         return name
-    if name != recipe(settings.model).get("monitor"):
+    if name != recipe(model).get("monitor"):
         raise UsageError(f"--monitor: the task {task.name} has no metric {name!r} here; it has {', '.join(known)}.")
     other = task.accuracy_metric if task.accuracy_metric in known else "loss"
-    reporter.note(f"best epoch by {other}: the recipe of {settings.model} goes by {name}, which {task.name} has not")
+    reporter.note(f"best epoch by {other}: the recipe of {model} goes by {name}, which {task.name} has not")
     return other
 
 
-def apart_from_training(
-    splits: Mapping[str, Split], settings: TrainSettings, *, group: ProcessGroup, noun: str, reporter: Reporter
-) -> tuple[dict[str, Split], dict[str, Any]]:
-    """``splits``, without copies of images in earlier ones where ``--drop-copies`` says so, and what a record says."""
-    return group.run_main_first(lambda: all_apart(splits, drop=settings.drop_copies, noun=noun, reporter=reporter))
-
-
 def usable(task: Task, split: Split, reporter: Reporter, *, training: bool = False) -> Split:
-    """``split`` as the task can use it; what was left out is said, an empty rest is an error."""
+    """Select what the task can use of ``split``; what is left out is noted, an empty rest is an error."""
     found, note = task.select_items(split, training=training)
     if note:
         reporter.note(note)
     if not len(found):
         raise DataError(f"the {split.name} split of {split.root} has no image with a target for {task.name}.")
     return found
+
+
+def load_in_memory(
+    splits: dict[str, Split],
+    spec: InputSpec,
+    *,
+    cache: str,
+    augment: str,
+    on_error: str,
+    group: ProcessGroup,
+    reporter: Reporter,
+) -> tuple[Held | None, Held | None]:
+    """Decode the images of the splits ``train`` and ``valid`` once where they fit in memory.
+
+    Args:
+        splits: both, by name.
+        spec: of the input, at whose size images are held.
+        cache: ``auto``, ``ram`` or ``none``.
+        augment: the augmentation preset, which may need whole images.
+        on_error: ``fail`` or ``skip``, for images that cannot be read.
+        group: whose processes of this machine hold a copy each.
+        reporter: of progress.
+
+    Returns:
+        Those of each split, in this order; None for one that is decoded each time.
+    """
+    if splits["train"].store is not None:  # which is read at the speed of memory
+        return None, None
+    chosen = cacheable_splits(splits, augment)
+    wanted = choose_cache(cache, sum(map(len, chosen.values())) * group.local_world_size, spec)
+    if group.all_reduce_max([int(not wanted)])[0]:  # all or none, so that they meet bad images alike
+        return None, None
+    if cache == "ram" and "train" not in chosen:
+        reporter.note(
+            f"--cache ram holds the validation images alone: --augment {augment} crops from whole training images, "
+            "which are decoded each time"
+        )
+    return decode_splits(chosen, spec, on_error=on_error, reporter=reporter)
+
+
+def cacheable_splits(splits: dict[str, Split], augment: str) -> dict[str, Split]:
+    """Return those of ``train`` and ``valid`` whose images can be held at the input size: not what is cropped."""
+    return {"valid": splits["valid"]} if needs_whole(augment) else splits
+
+
+def decode_splits(
+    splits: dict[str, Split], spec: InputSpec, *, on_error: str, reporter: Reporter
+) -> tuple[Held | None, Held | None]:
+    """Decode the images of ``train`` and ``valid``; None for one that is not in ``splits``."""
+    found = {name: hold_images(split, spec, reporter=reporter) for name, split in splits.items()}
+    refuse_failures([failure for held in found.values() for failure in held.failures.values()], on_error)
+    return found.get("train"), found.get("valid")

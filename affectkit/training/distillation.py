@@ -6,8 +6,13 @@ temperature in place of a chosen one. Teachers see each image once, as it is: st
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+
 import numpy as np
 import torch
+from torch import nn
+from torch.utils.data import DataLoader
 
 from affectkit.checkpoints.checkpoint import find_checkpoint, load_model
 from affectkit.core.progress import Reporter
@@ -19,40 +24,59 @@ from affectkit.evaluation.evaluate import evaluation_loader
 from affectkit.metrics.calibration import softmax
 from affectkit.runtime.context import RunContext
 from affectkit.runtime.forward import forward_in_blocks
-from affectkit.settings.training import TrainSettings
 from affectkit.tasks import TASKS
 from affectkit.tasks.base import Task
 
 
 def soft_targets(
-    settings: TrainSettings, task: Task, train: Split, *, context: RunContext, reporter: Reporter
-) -> torch.Tensor | None:
-    """The mean distribution (N, C) that the teachers of ``settings`` predict for ``train``, in the order of the task's
-    classes; None without a teacher. An image that cannot be read has zeros, for training meets it again.
+    teachers: Sequence[str],
+    task: Task,
+    train: Split,
+    *,
+    draw_labels: bool,
+    workers: int,
+    context: RunContext,
+    reporter: Reporter,
+) -> torch.Tensor:
+    """Compute the mean distribution (N, C) that teachers predict for ``train``, in the order of the task's classes.
+
+    An image that cannot be read has zeros, for training meets it again.
+
+    Args:
+        teachers: checkpoint files, run folders or names of built-in models; one at least.
+        task: of the student.
+        train: its training images.
+        draw_labels: whether it learns from drawn labels, into which nothing can be mixed.
+        workers: processes that decode images.
+        context: where the teachers compute.
+        reporter: of progress.
 
     Raises:
         UsageError: the task has no class shares, or a teacher has other classes, or is one for clips.
     """
-    if not settings.teacher:
-        return None
-    if not task.supports_distillation or settings.draw_labels:
-        what = "--draw-labels" if settings.draw_labels else f"the task {task.name}"
+    if not task.supports_distillation or draw_labels:
+        what = "--draw-labels" if draw_labels else f"the task {task.name}"
         raise UsageError(f"--teacher: {what} has no targets into which predictions could be mixed.")
     if context.group.is_distributed:
         raise UsageError("--teacher: teachers are asked in one process.", "Start train without torchrun.")
     total = np.zeros((len(train), len(task.spec.classes)))
-    for name in settings.teacher:
-        total += _told(name, settings, task, train, context=context, reporter=reporter)
-    return torch.from_numpy((total / len(settings.teacher)).astype(np.float32))
+    for name in teachers:
+        path = find_checkpoint(name)
+        model = load_teacher(path, name, task.spec.classes, device=context.device.torch_name)
+        loader = evaluation_loader(items_of(train, model.spec), context=context, batch_size=128, workers=workers)
+        reporter.start(f"asking {path.name}", len(train), "images")
+        total += teacher_predictions(model, loader, task.spec.classes, context=context, reporter=reporter)
+    return torch.from_numpy((total / len(teachers)).astype(np.float32))
 
 
-def _told(
-    name: str, settings: TrainSettings, task: Task, train: Split, *, context: RunContext, reporter: Reporter
-) -> np.ndarray:
-    """What one teacher predicts."""
-    path = find_checkpoint(name)
-    model = load_model(path, device=settings.device)
-    spec, classes = model.spec, task.spec.classes
+def load_teacher(path: Path, name: str, classes: Sequence[str], *, device: str) -> nn.Module:
+    """Load the model of a checkpoint, which the user calls ``name`` and which predicts ``classes``, in any order.
+
+    Raises:
+        UsageError: it predicts others, or its classes are not known, or it takes clips.
+    """
+    model = load_model(path, device=device)
+    spec = model.spec
     if not spec.named:
         raise UsageError(
             f"--teacher {name} is of a published file that holds no class names: which of its {len(spec.classes)} "
@@ -65,11 +89,16 @@ def _told(
             f"{', '.join(classes)}.",
             "Teachers need the same classes, in any order.",
         )
+    return model
+
+
+def teacher_predictions(
+    model: nn.Module, loader: DataLoader, classes: Sequence[str], *, context: RunContext, reporter: Reporter
+) -> np.ndarray:
+    """Predict the distribution (N, C) of all images of a loader, which is closed, with columns as ``classes``."""
+    spec = model.spec
     order = [spec.classes.index(one) for one in classes]
-    found = np.zeros((len(train), len(classes)))
-    workers, _ = context.choose_workers(settings.workers)
-    loader = evaluation_loader(items_of(train, spec), context=context, batch_size=128, workers=workers)
-    reporter.start(f"asking {path.name}", len(train), "images")
+    found = np.zeros((len(loader.dataset), len(classes)))
     try:
         for raw in loader:
             if len(raw["index"]):
@@ -83,8 +112,8 @@ def _told(
     return found
 
 
-def mixed(targets: dict[str, torch.Tensor], soft: torch.Tensor | None, share: float) -> dict[str, torch.Tensor]:
-    """``targets`` with ``share`` of each from ``soft`` (N, C); itself without."""
+def mix_targets(targets: dict[str, torch.Tensor], soft: torch.Tensor | None, share: float) -> dict[str, torch.Tensor]:
+    """Return ``targets`` with ``share`` of each from ``soft`` (N, C); ``targets`` itself where that is None."""
     if soft is None:
         return targets
     return {**targets, "target": (1 - share) * targets["target"] + share * soft.to(targets["target"])}

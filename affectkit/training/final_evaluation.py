@@ -1,88 +1,101 @@
-"""The end of a run: what is fitted on validation results of the best epoch, the test, tables and pictures."""
+"""The final evaluation of a run: the best epoch calibrated on validation, tested, its tables and pictures written."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from torch import nn
-
 from affectkit.checkpoints.checkpoint import load_tensors, make_task, read_header, save_checkpoint
 from affectkit.config import plain
 from affectkit.core.files import write_json
-from affectkit.data.loading.loaders import close_loader
+from affectkit.data.loading.loaders import ReadFailure, close_loader
+from affectkit.data.split import Split
 from affectkit.errors import RunError, Stopped
 from affectkit.evaluation.class_counts import counted, judged
 from affectkit.evaluation.evaluate import evaluate, write_results
 from affectkit.runtime.shutdown import StopFlag
-from affectkit.tasks.base import Task
-from affectkit.training.loaders import test_loader
+from affectkit.tasks.base import Results, Task
+from affectkit.training.loaders import Loader, test_loader
 
 if TYPE_CHECKING:
     from affectkit.training.trainer import Trainer
 
 
-def conclude(trainer: Trainer, stopping: StopFlag) -> dict[str, Any]:
-    """Fit what is fitted on validation results of the best epoch, and write metrics and pictures."""
-    if trainer.at.best is None:
+def evaluate_best(trainer: Trainer, stopping: StopFlag) -> dict[str, Any]:
+    """Evaluate the best epoch: fit its temperature on validation, test it, and write metrics, tables and pictures.
+
+    Returns:
+        The content of ``metrics.json``.
+
+    Raises:
+        RunError: no epoch was kept.
+        Stopped: a signal came; resuming comes back to here.
+    """
+    run, setup, settings = trainer.run, trainer.setup, trainer.settings
+    if trainer.state.best is None:
         raise RunError(
-            f"--monitor {trainer.settings.monitor} was never a finite number; no epoch could be kept.",
-            f"See {trainer.run.history}, or monitor loss.",
+            f"--monitor {settings.monitor} was never a finite number; no epoch could be kept.",
+            f"See {run.history}, or monitor loss.",
         )
     model = trainer.learner.evaluated
-    load_tensors(model, trainer.run.best)
-    header = read_header(trainer.run.best)
-    options = {**plain(trainer.settings), **trainer.task.recorded_options()}
-    task = make_task(header.spec.with_(temperature=1.0), options)
-    try:
-        results, _ = evaluate(
-            model,
-            task,
-            trainer.training.valid,
-            trainer.valid_loader,
-            context=trainer.context,
-            reporter=trainer.reporter,
-            stopping=stopping,
-        )
-    except Stopped:  # the last epoch's end was saved; the model now holds the best epoch's weights
-        trainer.stop(stopping, save=False)
-    task.spec, calibration = task.calibrate(results, trainer.settings.calibrate)
-    if calibration and trainer.settings.calibrate != "none":
-        trainer.reporter.note(told_calibration(task.spec.temperature, calibration))
+    load_tensors(model, run.best)
+    header = read_header(run.best)
+    task = make_task(header.spec.with_(temperature=1.0), {**plain(settings), **trainer.task.recorded_options()})
+    results = _outputs(trainer, task, setup.valid, trainer.validation_loader, stopping)[0]
+    task.spec, calibration = task.calibrate(results, settings.calibrate)
+    if calibration and settings.calibrate != "none":
+        trainer.reporter.note(describe_calibration(task.spec.temperature, calibration))
     recorded = {"calibration": calibration} if calibration else {}
-    metrics = task.metrics(results)
-    told = judged(task, results, "valid_")
-    for text in told["valid_remarks"]:
+    metrics, remarks = task.metrics(results), judged(task, results, "valid_")
+    for text in remarks["valid_remarks"]:
         trainer.reporter.warn(f"validation: {text}")
-    tested = _test(trainer, model, task, stopping)
+    tested = _test(trainer, task, stopping)
     summary = {
-        "best_epoch": trainer.at.best_epoch,
-        "epochs": trainer.at.epoch,
-        "monitor": trainer.settings.monitor,
-        "seed": trainer.settings.seed,
+        "best_epoch": trainer.state.best_epoch,
+        "epochs": trainer.state.epoch,
+        "monitor": settings.monitor,
+        "seed": settings.seed,
         "temperature": task.spec.temperature,
         **recorded,
-        "copies": trainer.training.copies,
-        **counted(task, trainer.training.splits()),
+        "copies": setup.copies,
+        **counted(task, setup.splits()),
         "valid": metrics,
-        **told,
+        **remarks,
         **tested,
-        "skipped": [{"image": name, "reason": reason} for name, reason in trainer.at.skipped.items()],
+        "skipped": [{"image": name, "reason": reason} for name, reason in trainer.state.skipped.items()],
     }
 
     def write() -> None:
-        told = replace(header, spec=task.spec, training={**header.training, **recorded, "valid": metrics})
-        save_checkpoint(trainer.run.best, model, told)
+        training = {**header.training, **recorded, "valid": metrics}
+        save_checkpoint(run.best, model, replace(header, spec=task.spec, training=training))
         trainer.draw(task, results)
-        write_json(trainer.run.metrics, summary)
-        trainer.run.write_status("done", **summary)
+        write_json(run.metrics, summary)
+        run.write_status("done", **summary)
 
     trainer.group.run_on_main(write)
     return summary
 
 
-def told_calibration(temperature: float, calibration: dict[str, Any]) -> str:
-    """What ``Task.calibrate`` did, in a line."""
+def _outputs(
+    trainer: Trainer, task: Task, split: Split, loader: Loader, stopping: StopFlag
+) -> tuple[Results, list[ReadFailure]]:
+    """Compute the outputs on a split; on a signal end without saving, for the state of the last epoch is saved."""
+    try:
+        return evaluate(
+            trainer.learner.evaluated,
+            task,
+            split,
+            loader,
+            context=trainer.context,
+            reporter=trainer.reporter,
+            stopping=stopping,
+        )
+    except Stopped:  # the model now holds the weights of the best epoch, so it must not be saved
+        trainer.stop(stopping, save=False)
+
+
+def describe_calibration(temperature: float, calibration: dict[str, Any]) -> str:
+    """Describe what ``Task.calibrate`` did, in a line."""
     if not calibration["fitted"]:
         return f"temperature 1, not fitted: {calibration['reason']}"
     now, before = (calibration[f"cross_validated_nll{end}"] for end in ("", "_uncalibrated"))
@@ -92,33 +105,29 @@ def told_calibration(temperature: float, calibration: dict[str, Any]) -> str:
     )
 
 
-def _test(trainer: Trainer, model: nn.Module, task: Task, stopping: StopFlag) -> dict[str, Any]:
-    """Metrics of the best epoch on the test split, and their intervals; tables and pictures in ``test/``."""
-    if trainer.training.test is None:
+def _test(trainer: Trainer, task: Task, stopping: StopFlag) -> dict[str, Any]:
+    """Test the best epoch: metrics and their intervals; tables and pictures are written into ``test/``."""
+    split = trainer.setup.test
+    if split is None:
         return {}
-    reporter, split = trainer.reporter, trainer.training.test
-    loader = test_loader(trainer.training, trainer.fed)
+    loader = test_loader(trainer.setup, trainer.features)
     try:
-        results, failures = evaluate(
-            model, task, split, loader, context=trainer.context, reporter=reporter, stopping=stopping
-        )
-    except Stopped:
-        trainer.stop(stopping, save=False)
+        results, failures = _outputs(trainer, task, split, loader, stopping)
     finally:
         close_loader(loader)
     trainer.skip(failures)
-    told = judged(task, results, "test_")
-    for text in told["test_remarks"]:
-        reporter.warn(f"test: {text}")
+    remarks = judged(task, results, "test_")
+    for text in remarks["test_remarks"]:
+        trainer.reporter.warn(f"test: {text}")
     found = {
         "test": task.metrics(results),
         "test_intervals": task.recorded_intervals(results),
         "test_images": len(results.split),
-        **told,
+        **remarks,
     }
 
     def write() -> None:
-        write_results(trainer.run.test, task, results, reporter=reporter)
+        write_results(trainer.run.test, task, results, reporter=trainer.reporter)
         write_json(trainer.run.test / "results.json", found)
 
     trainer.group.run_on_main(write)

@@ -1,4 +1,4 @@
-"""What a run is fed with: images, or features that a frozen encoder made of them."""
+"""Loaders of a training run: batches of images, or of features that a frozen encoder has made of them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from affectkit.data.loading.modality import collate_of, items_of
 from affectkit.evaluation.evaluate import evaluation_loader
 from affectkit.features.extraction import FeatureExtractor, FeatureLoader, Features, frozen_encoder, open_store
 from affectkit.runtime.shutdown import StopFlag
-from affectkit.training.setup import Training
+from affectkit.training.setup import TrainingSetup
 
 if TYPE_CHECKING:
     from affectkit.data.loading.clips import SplitClips
@@ -22,7 +22,7 @@ Loader = DataLoader | FeatureLoader
 
 
 @dataclass
-class Feed:
+class FeatureSplits:
     """The features of a run's splits; none where its model has no frozen encoder.
 
     Attributes:
@@ -34,63 +34,58 @@ class Feed:
     test: Features | None = None
 
 
-def no_features(training: Training) -> Feed:
-    """Images as they are."""
-    return Feed()
-
-
-def feed(training: Training, *, stopping: StopFlag | None, reporter: Reporter) -> Feed:
-    """The features that ``training`` needs, from the cache or computed.
+def encode_splits(setup: TrainingSetup, *, stopping: StopFlag | None, reporter: Reporter) -> FeatureSplits:
+    """Find the features that a run needs in the cache, or compute them; none where its model has no frozen encoder.
 
     Raises:
         Stopped: a signal came; what was computed is kept.
     """
-    encoder = frozen_encoder(training.model)
+    encoder = frozen_encoder(setup.model)
     if encoder is None:
-        return Feed()
-    settings, spec = training.settings, training.task.spec
-    store = open_store(encoder, spec, training.context)
-    encoding = FeatureExtractor(encoder, store, spec, training.context, training.workers, reporter, stopping)
-    found = Feed(valid=encoding.features(training.valid))
-    if training.test is not None:
-        found.test = encoding.features(training.test)
+        return FeatureSplits()
+    settings, spec = setup.settings, setup.task.spec
+    store = open_store(encoder, spec, setup.context)
+    extractor = FeatureExtractor(encoder, store, spec, setup.context, setup.workers, reporter, stopping)
+    found = FeatureSplits(valid=extractor.features(setup.valid))
+    if setup.test is not None:
+        found.test = extractor.features(setup.test)
     if settings.views:
-        found.train = encoding.features(training.train, augment=settings.augment, views=settings.views)
+        found.train = extractor.features(setup.train, augment=settings.augment, views=settings.views)
     return found
 
 
-def training_loader(training: Training, fed: Feed, keys: TrainingKeys) -> Loader:
-    """Batches of ``keys`` from the training split."""
-    settings = training.settings
-    if fed.train is not None:
-        return FeatureLoader(fed.train, keys, seed=settings.seed)
+def training_loader(setup: TrainingSetup, features: FeatureSplits, keys: TrainingKeys) -> Loader:
+    """Make the loader of batches of ``keys`` from the training split."""
+    settings = setup.settings
+    if features.train is not None:
+        return FeatureLoader(features.train, keys, seed=settings.seed)
     items = items_of(
-        training.train, training.task.spec, augment=settings.augment, seed=settings.seed, held=training.held[0]
+        setup.train, setup.task.spec, augment=settings.augment, seed=settings.seed, held=setup.in_memory[0]
     )
     return make_loader(
         items,
         keys,
-        workers=training.workers,
-        pin=training.context.pin_memory,
+        workers=setup.workers,
+        pin=setup.context.pin_memory,
         seed=settings.seed,
-        collate_fn=collate_of(training.train),
+        collate_fn=collate_of(setup.train),
     )
 
 
-def validation_loader(training: Training, fed: Feed) -> Loader:
-    """One pass over this process's share of the validation split."""
-    items = items_of(training.valid, training.task.spec, held=training.held[1])
-    return _once(training, items, fed.valid)
+def validation_loader(setup: TrainingSetup, features: FeatureSplits) -> Loader:
+    """Make a loader for one pass over this process's share of the validation split."""
+    items = items_of(setup.valid, setup.task.spec, held=setup.in_memory[1])
+    return _once(setup, items, features.valid)
 
 
-def test_loader(training: Training, fed: Feed) -> Loader:
-    """One pass over this process's share of the test split."""
-    return _once(training, items_of(training.test, training.task.spec), fed.test)
+def test_loader(setup: TrainingSetup, features: FeatureSplits) -> Loader:
+    """Make a loader for one pass over this process's share of the test split."""
+    return _once(setup, items_of(setup.test, setup.task.spec), features.test)
 
 
-def _once(training: Training, items: SplitImages | SplitClips, features: Features | None) -> Loader:
-    size, context = training.settings.batch_size, training.context
+def _once(setup: TrainingSetup, items: SplitImages | SplitClips, features: Features | None) -> Loader:
+    size, context = setup.settings.batch_size, setup.context
     if features is None:
-        return evaluation_loader(items, context=context, batch_size=size, workers=training.workers)
+        return evaluation_loader(items, context=context, batch_size=size, workers=setup.workers)
     first, step = context.group.rank, context.group.world_size
     return FeatureLoader(features, evaluation_keys(len(items), context.batch_per_process(size), first=first, step=step))

@@ -1,4 +1,4 @@
-"""Where the numbers of an epoch are logged beside history.csv: TensorBoard always, Weights & Biases where asked."""
+"""Loggers beside history.csv: TensorBoard always, Weights & Biases where asked."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from affectkit.errors import UsageError
 
 
-class Trackers:
+class Loggers:
     """Writes each epoch's numbers to ``events`` and, with ``wandb``, to a Weights & Biases run.
 
     Args:
@@ -17,7 +17,8 @@ class Trackers:
         first_epoch: on resuming, events from this epoch (counted from 1) on are purged from what a viewer shows; 0 to
             purge nothing.
         service: ``none`` or ``wandb``; WANDB_MODE=offline keeps that run on this machine.
-        name: of the run. settings: recorded with it.
+        name: of the run.
+        settings: recorded with it.
     """
 
     def __init__(
@@ -32,7 +33,7 @@ class Trackers:
         self._events = SummaryWriter(str(events), purge_step=first_epoch or None)
 
     def log(self, epoch: int, numbers: dict[str, float]) -> None:
-        """One epoch's numbers; those that are not finite are left out."""
+        """Log an epoch's numbers; those that are not finite are left out."""
         finite = {key: value for key, value in numbers.items() if math.isfinite(value)}
         if self._events is not None:
             for key, value in finite.items():
@@ -62,7 +63,7 @@ def _start_wandb(folder: Path, name: str, settings: dict[str, Any]) -> Any:
 
 
 def name_to_id(folder: Path) -> str:
-    """An id that is the same for the same run folder, so that a resumed run goes on in the same W&B run."""
+    """Make an id that is the same for the same run folder, so that a resumed run resumes its W&B run."""
     from affectkit.core.randomness import address
 
     return f"{address(0, 'wandb', str(folder.resolve())):016x}"

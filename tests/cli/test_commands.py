@@ -160,7 +160,7 @@ def test_signals_save_the_run_and_it_can_be_resumed(votes, tmp_path, number, cod
         time.sleep(0.05)
     process.send_signal(signal.SIGTERM)
     _, told = process.communicate(timeout=60)
-    assert process.returncode == 75 and "going on in epoch" in told, told
+    assert process.returncode == 75 and "resuming in epoch" in told, told
 
 
 def test_sigterm_before_anything_can_be_saved_exits_143(tmp_path):

@@ -260,7 +260,7 @@ def test_a_preempted_training_goes_on_to_the_same_bytes(votes, tmp_path):
     assert outcome(job) == ("success", 0), told()
     log = Path(job["stdout"]).read_text()
     assert log.count("Requeued job") == 1 and f"affectkit train --resume {tmp_path / 'run'} --json" in log
-    assert "affectkit has saved" in log and "going on in epoch" in told()
+    assert "affectkit has saved" in log and "resuming in epoch" in told()
     assert bytes_of(tmp_path / "run") == bytes_of(tmp_path / "whole")
 
 

@@ -180,14 +180,14 @@ def test_a_stop_among_repeats_names_the_run_of_all(faces, tmp_path, moment):
     assert Command(tmp_path, *short, "--output", whole).end()[0] == 0
 
     def stop() -> None:
-        owner, name = (Learner, "step")
+        owner, name = (Learner, "optimizer_step")
         if moment == "between":
             owner, name = final_evaluation, "write_json"
         real = getattr(owner, name)
         setattr(owner, name, lambda *args: (os.kill(os.getpid(), signal.SIGTERM), real(*args))[1])
 
     code, told = Command(tmp_path, *short, "--output", cut, prepare=stop).end()
-    assert code == 75 and f"Go on with: affectkit train --resume {cut}\n" in told, told
+    assert code == 75 and f"Resume with: affectkit train --resume {cut}\n" in told, told
     status = json.loads((cut / "status.json").read_text())
     assert status["state"] == "stopped" and status["done"] == int(moment == "between")
     assert (cut / "repeat-1" / "metrics.json").exists() == (moment == "between")
@@ -234,7 +234,7 @@ def test_an_inference_that_is_stopped_goes_on_to_the_same_bytes(faces, trained_o
 
 def test_a_second_ctrl_c_ends_at_once(faces, tmp_path):
     run, begun = tmp_path / "run", tmp_path / "begun"
-    slow = slowed(Learner, "step", begun, 30)
+    slow = slowed(Learner, "optimizer_step", begun, 30)
     command = Command(tmp_path, *TRAIN, "--data", faces, "--output", run, "--workers", "2", prepare=slow)
     command.wait_for((run / "config.yaml").exists)
     command.wait_for(lambda: len(command.family()) == 3)

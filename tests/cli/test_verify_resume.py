@@ -21,7 +21,7 @@ def call(monkeypatch):
     """The command in this process, with forked processes for the proof and, if wanted, a broken trainer in them."""
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)
 
-    def run(*arguments, trainer="affectkit.training.resume_check.killed_run:Rehearsal"):
+    def run(*arguments, trainer="affectkit.training.resume_check.killed_run:KilledRun"):
         real = functools.partial(verify_function, start="fork", trainer=trainer)
         monkeypatch.setattr(verify, "verify", real)
         return CliRunner().invoke(app, ["verify-resume", *map(str, arguments)])
@@ -48,7 +48,9 @@ def test_a_failed_proof_exits_1_and_names_the_cause(call, votes):
     told = json.loads(done.stdout)
     assert (told["exact"], told["repeats"], told["options"]) == (False, True, ["--dropout 0.3"])
     assert told["files"]["history.csv"]["resumed"].startswith("differs from epoch")
-    assert "The cause is --dropout 0.3: without it the proof holds." in done.stderr and "Traceback" not in done.stderr
+    assert (
+        "The cause is --dropout 0.3: without it the resume is exact." in done.stderr and "Traceback" not in done.stderr
+    )
 
 
 def test_the_file_of_a_run_is_taken_as_it_is(call, trained):

@@ -158,15 +158,18 @@ def test_a_batch_smaller_than_the_processes_leaves_none_waiting(votes, tmp_path)
 
 def test_batch_norm_keeps_the_average_of_the_processes_statistics(votes, tmp_path):
     class Watched(Learner):
-        def step(self, number):
+        def all_reduce_gradients(self):
             own = self.model.features.bn1.running_mean.clone()
             shares = self.group.all_gather_arrays({"mean": own.numpy()})
-            super().step(number)
+            super().all_reduce_gradients()
             mean = sum(part["mean"] for part in shares) / len(shares)
             assert len({part["mean"].tobytes() for part in shares}) == 2, (
                 "shares differ, so there is something to average"
             )
             assert np.allclose(self.model.features.bn1.running_mean.numpy(), mean, atol=1e-6)
+
+        def optimizer_step(self, number):
+            super().optimizer_step(number)
             told = self.group.all_gather_arrays(dict(sorted(_plain(self.model).items())))
             assert all(np.array_equal(told[0][name], told[1][name]) for name in told[0]), "equal after every step"
 
@@ -186,14 +189,14 @@ def test_stopped_processes_go_on_to_the_same_bytes(votes, tmp_path):
     chosen = {"epochs": 2, "accumulate": 2, "ema": 0.9, "mixup": 0.4, "schedule": "plateau"}
 
     def stopped():
-        step = Learner.step
+        step = Learner.optimizer_step
 
         def counted(self, number):
             step(self, number)
             if number == 4 and current_group().rank == 1:
                 os.kill(os.getpid(), signal.SIGTERM)
 
-        Learner.step = counted
+        Learner.optimizer_step = counted
         with pytest.raises(Stopped) as caught:
             runs.train(settings(votes, tmp_path / "cut", **chosen), reporter=Silent())
         assert caught.value.exit_code == 75
@@ -212,7 +215,7 @@ def test_stopped_processes_go_on_to_the_same_bytes(votes, tmp_path):
 
 def test_another_number_of_processes_is_said_when_a_run_goes_on(votes, tmp_path, capfd):
     def stopped():
-        Learner.step = lambda self, number, step=Learner.step: (
+        Learner.optimizer_step = lambda self, number, step=Learner.optimizer_step: (
             step(self, number),
             os.kill(os.getpid(), signal.SIGTERM),
         )
@@ -258,14 +261,14 @@ def test_bad_images_are_met_by_all_processes_alike(tmp_path, on_error):
 
 def test_a_process_that_dies_ends_the_others_with_a_reason(votes, tmp_path):
     def work():
-        step = Learner.step
+        step = Learner.optimizer_step
 
         def counted(self, number):
             if number == 2 and current_group().rank == 1:
                 os.kill(os.getpid(), signal.SIGKILL)
             step(self, number)
 
-        Learner.step = counted
+        Learner.optimizer_step = counted
         with pytest.raises(PeerLost, match="one of the 3 processes of this run has ended") as caught:
             runs.train(settings(votes, tmp_path / "run"), reporter=Silent())
         assert "--resume" in caught.value.hint
@@ -279,7 +282,7 @@ def test_memory_that_does_not_suffice_ends_several_processes_in_words(votes, tmp
             raise torch.OutOfMemoryError("CUDA out of memory")
 
         if os.environ["RANK"] == "1":
-            Learner._forward = full
+            Learner.forward = full
         with pytest.raises(RunError, match="out of memory with its 4 images" if os.environ["RANK"] == "1" else "ended"):
             runs.train(settings(votes, tmp_path / "run"), reporter=Silent())
 

@@ -5,20 +5,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from support import Heard, settings
+from support import Heard, set_up, settings
 
 import affectkit
 from affectkit.core.progress import Silent
 from affectkit.errors import UsageError
 from affectkit.training import run as runs
-from affectkit.training.distillation import mixed
-from affectkit.training.setup import prepare
+from affectkit.training.distillation import mix_targets
 
 
 def test_targets_are_a_mixture_of_both(votes, trained, tmp_path):
     """Against the teacher asked image by image."""
     chosen = settings(votes, tmp_path / "run", task="distribution", teacher=(str(trained),), teacher_share=0.25)
-    training = prepare(chosen, reporter=Silent())
+    training = set_up(chosen, reporter=Silent())
     split = training.train
     rows = list(affectkit.predict(affectkit.load(trained), [split.path(k) for k in range(6)], batch_size=2))
     told = np.array([[row[name] for name in training.task.spec.classes] for row in rows])
@@ -27,7 +26,7 @@ def test_targets_are_a_mixture_of_both(votes, trained, tmp_path):
     two = settings(
         votes, tmp_path / "two", task="distribution", teacher=(str(trained), str(trained)), teacher_share=1.0
     )
-    assert prepare(two, reporter=Silent()).targets(3)["target"][:6].numpy() == pytest.approx(told, abs=1e-5)
+    assert set_up(two, reporter=Silent()).targets(3)["target"][:6].numpy() == pytest.approx(told, abs=1e-5)
 
 
 def test_a_student_learns_from_its_teacher_alone(votes, trained, tmp_path):
@@ -37,7 +36,7 @@ def test_a_student_learns_from_its_teacher_alone(votes, trained, tmp_path):
         schedule="cosine", augment="none", dropout=0.0,
     )  # fmt: skip
     runs.train(chosen, reporter=Silent())
-    split = prepare(chosen, reporter=Silent()).train
+    split = set_up(chosen, reporter=Silent()).train
     paths = [split.path(k) for k in range(len(split))]
     told, learnt = (
         np.array([[row[name] for name in split.classes] for row in affectkit.predict(affectkit.load(root), paths)])
@@ -52,20 +51,20 @@ def test_a_student_learns_from_its_teacher_alone(votes, trained, tmp_path):
 
 def test_without_a_teacher_targets_stay():
     targets = {"target": torch.eye(3), "votes": torch.ones(3, 3)}
-    assert mixed(targets, None, 0.5) is targets
-    both = mixed(targets, torch.full((3, 3), 1 / 3), 0.5)
+    assert mix_targets(targets, None, 0.5) is targets
+    both = mix_targets(targets, torch.full((3, 3), 1 / 3), 0.5)
     torch.testing.assert_close(both["target"], 0.5 * torch.eye(3) + 1 / 6)
     assert both["votes"] is targets["votes"]
 
 
 def test_teachers_that_cannot_teach(votes, folders, trained, tmp_path):
     with pytest.raises(UsageError, match="no targets into which"):
-        prepare(settings(votes, tmp_path / "a", teacher=(str(trained),), draw_labels=True), reporter=Silent())
+        set_up(settings(votes, tmp_path / "a", teacher=(str(trained),), draw_labels=True), reporter=Silent())
     run = tmp_path / "other"
     chosen = settings(folders, run, task="classification", epochs=1)
     runs.train(chosen, reporter=Silent())
     assert (
-        prepare(settings(votes, tmp_path / "b", task="distribution", teacher=(str(run),)), reporter=Silent()).soft
+        set_up(settings(votes, tmp_path / "b", task="distribution", teacher=(str(run),)), reporter=Silent()).soft
         is not None
     )  # the same classes of another task will do
     import shutil
@@ -74,4 +73,4 @@ def test_teachers_that_cannot_teach(votes, folders, trained, tmp_path):
     for split in ("train", "valid", "test"):
         (tmp_path / "renamed" / split / "anger").rename(tmp_path / "renamed" / split / "rage")
     with pytest.raises(UsageError, match="rage"):
-        prepare(settings(tmp_path / "renamed", tmp_path / "c", teacher=(str(trained),)), reporter=Silent())
+        set_up(settings(tmp_path / "renamed", tmp_path / "c", teacher=(str(trained),)), reporter=Silent())

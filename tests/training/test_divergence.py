@@ -93,15 +93,15 @@ def test_a_validation_loss_that_is_not_finite(tmp_path, monkeypatch):
 def test_outputs_of_a_validation_that_are_not_finite(tmp_path, monkeypatch):
     """Weights can break with the last step of an epoch, whose loss was still finite; the best epoch before is kept."""
     data = make_folders(tmp_path / "data")
-    end = Trainer._end_epoch
+    validate = Trainer.validate
 
     def broken(self, *arguments):
-        if self.at.epoch == 1:
+        if self.state.epoch == 1:
             with torch.no_grad():
                 next(self.learner.model.parameters()).fill_(float("nan"))
-        end(self, *arguments)
+        return validate(self, *arguments)
 
-    monkeypatch.setattr(Trainer, "_end_epoch", broken)
+    monkeypatch.setattr(Trainer, "validate", broken)
     with pytest.raises(RunError, match="the outputs of 12 of 12 valid items became NaN in epoch 2, ") as caught:
         run.train(settings(data, tmp_path / "run", epochs=3), reporter=Silent())
     best = tmp_path / "run" / "best.safetensors"
@@ -124,10 +124,9 @@ def test_items_without_finite_outputs_are_counted():
     assert found == "recon_audio of 1 of 3 valid items became infinite"
 
 
-def test_advice_goes_by_the_settings(tmp_path):
+def test_advice_goes_by_the_settings():
     values = {"lr": 0.5, "clip_norm": 2.0, "warmup": 1, "precision": "fp16"}
-    chosen = settings(tmp_path, tmp_path / "run", **values)
-    error = diverged("the loss became nan", where="epoch 1", rate=0.25, settings=chosen, kept="Nothing is kept.")
+    error = diverged("the loss became nan", where="epoch 1", rate=0.25, kept="Nothing is kept.", **values)
     assert (
         error.message == "the training diverged: the loss became nan in epoch 1, at a learning rate of 0.25, --lr 0.5."
     )

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from support import CLASSES, TINY, Heard, in_ranks, make_folders, make_ratings, settings, vca_settings
+from support import CLASSES, TINY, Heard, in_ranks, make_folders, make_ratings, set_up, settings, vca_settings
 from torch import nn
 
 from affectkit.checkpoints.checkpoint import load_model
@@ -20,12 +20,14 @@ from affectkit.errors import Stopped, UsageError
 from affectkit.features.extraction import ViewDataset
 from affectkit.models import registry
 from affectkit.models.family import Family
+from affectkit.runtime.context import RunContext
 from affectkit.training import run
-from affectkit.training.setup import prepare
+from affectkit.training.single_run import train_once
+from affectkit.training.trainer import Trainer
 from affectkit.training.training_step import Learner
 
 
-class Quiet(run.Trainer):
+class Quiet(Trainer):
     """A trainer whose pictures, which take longer than the training, are left out."""
 
     def draw(self, task, results): ...
@@ -34,7 +36,8 @@ class Quiet(run.Trainer):
 def train(chosen, *, resuming=False, make=Quiet, reporter=None):
     with run.init_process_group("cpu"):
         chosen = run.absolute(chosen)
-        return run.train_once(chosen, chosen.output, resuming=resuming, reporter=reporter or Silent(), make=make)
+        context = RunContext.resolve("cpu", chosen.precision)
+        return train_once(chosen, lambda: context, resuming=resuming, reporter=reporter or Silent(), make_trainer=make)
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +79,7 @@ def test_nothing_but_the_last_layer_moves(place, start, tmp_path, changes):
 
 
 def test_what_is_frozen_is_in_evaluation_mode_and_out_of_the_optimiser(place, start, tmp_path):
-    training = prepare(settings(place, tmp_path / "run", init=start, tune="last", dropout=0.5), reporter=Silent())
+    training = set_up(settings(place, tmp_path / "run", init=start, tune="last", dropout=0.5), reporter=Silent())
     learner = Learner(training, reporter=Silent())
     learner.train()
     modules = dict(training.model.named_modules())
@@ -98,10 +101,12 @@ def test_resuming_goes_on_to_the_last_bit(place, start, tmp_path):
     done = {}
 
     class Cut(Quiet):
-        def _end_epoch(self, *arguments):
-            super()._end_epoch(*arguments)
-            if self.at.epoch == 1:
+        def end_epoch(self, *arguments):
+            row = super().end_epoch(*arguments)
+            if self.state.epoch == 1:
+                self.save()
                 raise Stopped("cut", "")
+            return row
 
     with pytest.raises(Stopped):
         train(settings(place, tmp_path / "cut", **options), make=Cut)
@@ -124,10 +129,10 @@ def test_frozen_statistics_are_not_averaged_over_processes(place, start, tmp_pat
 
 def test_a_start_from_random_weights_is_warned_of(place, tmp_path):
     heard = Heard()
-    prepare(settings(place, tmp_path / "run", tune="last"), reporter=heard)
+    set_up(settings(place, tmp_path / "run", tune="last"), reporter=heard)
     assert len(heard.warnings) == 1 and "random weights" in heard.warnings[0] and "--init FILE" in heard.warnings[0]
     heard = Heard()
-    prepare(settings(place, tmp_path / "run"), reporter=heard)
+    set_up(settings(place, tmp_path / "run"), reporter=heard)
     assert [text for text in heard.warnings if not text.startswith("validation: ece")] == []
 
 
@@ -136,8 +141,8 @@ def test_the_last_layer_of_each_family(tmp_path):
     vgg = registry.build(TINY, spec, top="vgg-avg")
     assert registry.last_layer(TINY, vgg) is vgg.top
     data = make_ratings(tmp_path / "ratings", count=20)
-    training = prepare(vca_settings(data, tmp_path / "run", tune="last"), reporter=Silent())
-    assert training.tuned is training.model.head.LastFC
+    training = set_up(vca_settings(data, tmp_path / "run", tune="last"), reporter=Silent())
+    assert training.trainable is training.model.head.LastFC
     assert [value.requires_grad for value in training.model.head.LA.parameters()].count(True) == 0
 
 
@@ -192,14 +197,14 @@ def test_best_by_accuracy(place, tmp_path):
 def test_cropped_training_images_are_not_held_at_the_input_size(place, tmp_path):
     heard = Heard()
     chosen = settings(place, tmp_path / "run", augment="imagenet", fit="imagenet", cache="ram")
-    training = prepare(chosen, reporter=heard)
-    assert training.held[0] is None and len(training.held[1].pixels) == len(training.valid)
+    training = set_up(chosen, reporter=heard)
+    assert training.in_memory[0] is None and len(training.in_memory[1].pixels) == len(training.valid)
     assert any("--cache ram holds the validation images alone" in text for text in heard.notes)
     assert training.task.spec.fit == "imagenet"
     path = training.valid.path(0)
     with Image.open(path) as image:  # 24 x 24: the middle 21 pixels
         want = np.asarray(image.resize((24, 24), Image.Resampling.BILINEAR, box=(1.5, 1.5, 22.5, 22.5)))
-    assert np.array_equal(training.held[1].pixels[0], want)
+    assert np.array_equal(training.in_memory[1].pixels[0], want)
 
 
 def test_crops_are_the_same_whatever_is_held(place, tmp_path):

@@ -6,35 +6,35 @@ from support import settings
 
 from affectkit.core.progress import Silent
 from affectkit.errors import UsageError
-from affectkit.training import run, training_step
-from affectkit.training.progressive_resizing import growing, side_at
+from affectkit.training import progressive_resizing, run
+from affectkit.training.progressive_resizing import image_side, resize_for
 
 
 def test_sizes_grow_in_steps_and_end_whole():
-    assert [side_at(k / 8, start=32, full=48) for k in range(8)] == [32, 32, 32, 40, 40, 40, 48, 48]
-    large = [side_at(k / 1000, start=128, full=224) for k in range(1000)]
+    assert [image_side(k / 8, start=32, full=48) for k in range(8)] == [32, 32, 32, 40, 40, 40, 48, 48]
+    large = [image_side(k / 1000, start=128, full=224) for k in range(1000)]
     assert large == sorted(large) and set(large) == {128, 144, 160, 176, 192, 208, 224}
     counts = {side: large.count(side) for side in set(large) - {224}}
     assert max(counts.values()) - min(counts.values()) <= 1 and large.count(224) == 250
-    assert side_at(0.1, start=47, full=48) == 47
+    assert image_side(0.1, start=47, full=48) == 47
 
 
 def test_images_shrink_as_a_whole():
     images = torch.rand(2, 3, 48, 72)
-    small = growing(images, start=32, progress=0.0)
+    small = resize_for(0.0, images, start=32)
     assert small.shape == (2, 3, 32, 48)
     torch.testing.assert_close(small.mean((2, 3)), images.mean((2, 3)), atol=0.02, rtol=0)
-    assert growing(images, start=32, progress=0.75) is images
+    assert resize_for(0.75, images, start=32) is images
 
 
 def test_a_training_sees_the_sizes_and_is_resumable(votes, tmp_path, monkeypatch):
     seen = []
 
-    def watched(images, **kwargs):
-        seen.append((kwargs["progress"], growing(images, **kwargs).shape[-1]))
-        return growing(images, **kwargs)
+    def watched(progress, images, *, start):
+        seen.append(resize_for(progress, images, start=start).shape[-1])
+        return resize_for(progress, images, start=start)
 
-    monkeypatch.setattr(training_step, "growing", watched)
+    monkeypatch.setattr(progressive_resizing, "resize_for", watched)
     shared = {
         "model": "face-seresnet",
         "channels": 1,
@@ -44,7 +44,7 @@ def test_a_training_sees_the_sizes_and_is_resumable(votes, tmp_path, monkeypatch
         "batch_size": 24,
     }
     run.train(settings(votes, tmp_path / "run", **shared), reporter=Silent())
-    assert [side for _, side in seen] == [16, 16, 16, 24, 24, 24, 32, 32][: len(seen)] and len(seen) == 8
+    assert seen == [16, 16, 16, 24, 24, 24, 32, 32][: len(seen)] and len(seen) == 8
 
 
 def test_sizes_that_cannot_be_are_refused(votes, tmp_path):

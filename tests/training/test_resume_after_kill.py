@@ -31,7 +31,10 @@ from affectkit.settings.evaluation import TestSettings
 from affectkit.training import run as runs
 from affectkit.training.resume_state import newest_state, save_state
 
-STEP, BATCH = "affectkit.training.training_step:Learner.step", "affectkit.training.training_step:Learner.add"
+STEP, BATCH = (
+    "affectkit.training.training_step:Learner.optimizer_step",
+    "affectkit.training.training_step:Learner.training_step",
+)
 FILES = ("best.safetensors", "last.safetensors", "history.csv", "metrics.json")
 KILLED = -signal.SIGKILL
 
@@ -124,7 +127,7 @@ def killed_and_resumed(data: Path, root: Path, changes: dict, kills: list) -> li
         code, notes = life(data, root, changes, prepare=prepare, resume=number > 0)
         assert code == (KILLED if prepare is not None else 0), f"process {number} ended with {code}: {notes}"
         if number:
-            places.append(next(text for text in notes if re.search("going on in|starting from|is left", text)))
+            places.append(next(text for text in notes if re.search("resuming in|starting from|is left", text)))
     return places
 
 
@@ -252,13 +255,13 @@ WHILE_WRITING = {
         kill(f"{CORE}:os.replace", 1, before=True, where="best.safetensors"),
         kill(f"{CORE}:os.replace", 1, where="best.safetensors"),
         kill("affectkit.checkpoints.checkpoint:save_file", 2),  # last.safetensors, before it has its name
-        kill("affectkit.training.trainer:write_history", 1, before=True),
-        kill("affectkit.training.trainer:write_history", 1),
-        kill("affectkit.training.trainer:save_state", 1, before=True),
+        kill("affectkit.training.checkpointing:write_history", 1, before=True),
+        kill("affectkit.training.checkpointing:write_history", 1),
+        kill("affectkit.training.checkpointing:save_state", 1, before=True),
     ],
     "the end": [
         kill("affectkit.training.run_folder:RunFolder.write_config", 1),
-        kill("affectkit.training.run:conclude", 1, before=True),
+        kill("affectkit.training.single_run:evaluate_best", 1, before=True),
         kill("affectkit.training.final_evaluation:load_tensors", 1),
         kill(f"{CORE}:os.replace", 1, where="best.safetensors"),  # with its temperature, for the first time
         kill("affectkit.training.trainer:draw_figures", 1),
@@ -330,13 +333,13 @@ def no_space() -> None:
         ),
         (
             lambda: at_call(
-                "affectkit.training.trainer:save_tensors", 1, lambda: no_file_larger_than(1 << 20), before=True
+                "affectkit.training.checkpointing:save_tensors", 1, lambda: no_file_larger_than(1 << 20), before=True
             ),
             ["cannot write", "best.safetensors", "File too large"],
             6,
         ),
         (
-            lambda: at_call("affectkit.training.trainer:write_history", 1, no_space, before=True),
+            lambda: at_call("affectkit.training.checkpointing:write_history", 1, no_space, before=True),
             ["No space left on device", "Check the disk"],
             6,
         ),
@@ -360,7 +363,7 @@ def test_a_full_disk_ends_a_run_in_words_and_it_can_go_on(faces, tmp_path, fill,
     assert newest.name == f"state-{left:09d}" and damaged == [] and not list((run / "state").glob(".*"))
     assert life(faces, tmp_path / "whole", SHORT)[0] == 0
     code, notes = life(faces, run, SHORT, resume=True)
-    assert code == 0 and any(f"going on in epoch 1, batch {left + 1}" in text for text in notes)
+    assert code == 0 and any(f"resuming in epoch 1, batch {left + 1}" in text for text in notes)
     assert_same(faces, tmp_path / "whole", run)
 
 

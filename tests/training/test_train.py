@@ -22,8 +22,9 @@ from affectkit.errors import CheckpointError, DataError, RunError, Stopped, Usag
 from affectkit.tasks.categorical import CategoricalOptions, class_weights
 from affectkit.tasks.distribution import DistributionTask
 from affectkit.training import run as runs
+from affectkit.training.mixup import mixup
 from affectkit.training.resume_state import states
-from affectkit.training.training_step import Learner, mixup
+from affectkit.training.training_step import Learner
 
 
 @pytest.fixture(autouse=True)
@@ -94,7 +95,7 @@ def test_tensorboard_reads_the_events(trained):
 
 def stop_after(monkeypatch, steps):
     """Have a SIGTERM arrive when ``steps`` optimiser steps are done."""
-    step, count = Learner.step, [0]
+    step, count = Learner.optimizer_step, [0]
 
     def counted(self, number):
         step(self, number)
@@ -102,7 +103,7 @@ def stop_after(monkeypatch, steps):
         if count[0] == steps:
             os.kill(os.getpid(), signal.SIGTERM)
 
-    monkeypatch.setattr(Learner, "step", counted)
+    monkeypatch.setattr(Learner, "optimizer_step", counted)
 
 
 VARIANTS = [
@@ -415,7 +416,7 @@ def test_test_reports_the_loss_that_training_did(votes, tmp_path):
 
 
 def test_states_are_saved_by_steps_and_only_the_newest_are_kept(votes, tmp_path, monkeypatch):
-    from affectkit.training import trainer as module
+    from affectkit.training import checkpointing as module
 
     saved = []
     save = module.save_state
@@ -431,7 +432,7 @@ def test_states_are_saved_by_steps_and_only_the_newest_are_kept(votes, tmp_path,
 
 
 def test_states_are_saved_by_the_clock(votes, tmp_path, monkeypatch):
-    from affectkit.training import trainer as module
+    from affectkit.training import checkpointing as module
 
     clock, saved = [0.0], []
 
@@ -455,7 +456,7 @@ def test_a_batch_that_does_not_fit_is_computed_in_parts(votes, tmp_path, monkeyp
     """The gradients, and so the weights, are those of the whole batch (without batch norm and dropout)."""
     chosen = {"model": "test_vit", "image_size": 32, "dropout": 0.0, "optimizer": "sgd", "lr": 0.05, "accumulate": 2}
     runs.train(settings(votes, tmp_path / "whole", **chosen), reporter=Silent())
-    forward, sizes = Learner._forward, []
+    forward, sizes = Learner.forward, []
 
     def scarce(self, batch):
         sizes.append(len(batch["index"]))
@@ -463,7 +464,7 @@ def test_a_batch_that_does_not_fit_is_computed_in_parts(votes, tmp_path, monkeyp
             raise torch.OutOfMemoryError("CUDA out of memory")
         return forward(self, batch)
 
-    monkeypatch.setattr(Learner, "_forward", scarce)
+    monkeypatch.setattr(Learner, "forward", scarce)
     heard = Heard()
     runs.train(settings(votes, tmp_path / "parts", **chosen), reporter=heard)
     assert sizes[:2] == [8, 4] and set(sizes[2:]) == {2}, "what fits is remembered"
@@ -471,7 +472,7 @@ def test_a_batch_that_does_not_fit_is_computed_in_parts(votes, tmp_path, monkeyp
     assert len(heard.warnings) == 2
     one, two = (load_model(tmp_path / name / "last.safetensors").state_dict() for name in ("whole", "parts"))
     assert all(torch.allclose(one[name], two[name], atol=1e-6) for name in one)
-    monkeypatch.setattr(Learner, "_forward", lambda self, batch: (_ for _ in ()).throw(torch.OutOfMemoryError("full")))
+    monkeypatch.setattr(Learner, "forward", lambda self, batch: (_ for _ in ()).throw(torch.OutOfMemoryError("full")))
     with pytest.raises(RunError, match="out of memory with a single image"):
         runs.train(settings(votes, tmp_path / "none", **chosen), reporter=Silent())
     assert json.loads((tmp_path / "none" / "status.json").read_text())["state"] == "failed"

@@ -16,7 +16,7 @@ from affectkit.runtime.distributed import current_group
 from affectkit.settings.evaluation import TestSettings
 from affectkit.settings.training import TrainSettings
 from affectkit.training import run
-from affectkit.training.data_setup import make_plan
+from affectkit.training.data_setup import set_up_data
 
 
 def test_the_recipe_is_the_studys_and_flags_win(tmp_path):
@@ -55,7 +55,7 @@ def test_the_best_epoch_is_by_accuracy_or_what_comes_nearest(votes, folders):
             data, data / "none", **{"model": "resnet50_plain", "task": task, "monitor": "accuracy", **changes}
         )
         heard = Heard()
-        return make_plan(found, group=current_group(), reporter=heard).monitor, heard.notes
+        return set_up_data(found, group=current_group(), reporter=heard).monitor, heard.notes
 
     name, notes = chosen("classification", folders)
     assert name == "accuracy" and not any("best epoch" in note for note in notes)

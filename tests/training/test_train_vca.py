@@ -87,14 +87,14 @@ def test_a_checkpoint_holds_the_head_and_names_clip(run, place):
 
 def crash(monkeypatch, at: int) -> None:
     """Have the next run die after its ``at``-th optimiser step, before that is saved."""
-    plain = Trainer._stop_or_save
+    plain = Trainer.stop_or_save
 
     def dying(self, stopping):
-        if self.at.step == at:
+        if self.state.step == at:
             raise MemoryError
         plain(self, stopping)
 
-    monkeypatch.setattr(Trainer, "_stop_or_save", dying)
+    monkeypatch.setattr(Trainer, "stop_or_save", dying)
 
 
 @pytest.mark.parametrize("changes", [{"checkpoint_every": "2"}, {"views": 0}])

@@ -6,18 +6,18 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from support import settings
+from support import set_up, settings
 
 from affectkit.checkpoints.checkpoint import load_model
 from affectkit.core.progress import Silent
 from affectkit.data.loading.loaders import SplitImages, collate, epoch_batches
 from affectkit.data.loading.transforms import normalise
-from affectkit.models.backbones import BackboneFamily
+from affectkit.models.registry import family
 from affectkit.training import run
+from affectkit.training.model_setup import initial_model
 from affectkit.training.resume_state import read_state, save_state
-from affectkit.training.setup import initial_model, prepare
 from affectkit.training.trainer import Trainer
-from affectkit.training.training_step import Learner, LossSum
+from affectkit.training.training_step import BatchPosition, Learner
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw"])
@@ -36,9 +36,9 @@ def test_training_takes_the_steps_of_a_plain_loop(votes, tmp_path, monkeypatch, 
         schedule="constant", epochs=1, weight_decay=0.01, loss="ce",
     )  # fmt: skip
     run.train(chosen, reporter=Silent())
-    training = prepare(chosen, reporter=Silent())
+    training = set_up(chosen, reporter=Silent())
     split, spec = training.train, training.task.spec
-    plain = initial_model(chosen, BackboneFamily(), spec, training.options, reporter=Silent()).train()
+    plain = initial_model(chosen, family(chosen.model), spec, training.options, reporter=Silent()).train()
     kinds = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
     rest = {"momentum": 0.9} if optimizer == "sgd" else {}
     steps = kinds[optimizer](plain.parameters(), lr=1e-2, weight_decay=0.01, foreach=False, fused=False, **rest)
@@ -49,7 +49,7 @@ def test_training_takes_the_steps_of_a_plain_loop(votes, tmp_path, monkeypatch, 
         torch.nn.functional.cross_entropy(plain(normalise(batch["image"], spec)), target[batch["index"]]).backward()
         steps.step()
     found = load_model(tmp_path / "run" / "last.safetensors").state_dict()
-    begun = initial_model(chosen, BackboneFamily(), spec, training.options, reporter=Silent()).state_dict()
+    begun = initial_model(chosen, family(chosen.model), spec, training.options, reporter=Silent()).state_dict()
     for name, value in plain.named_parameters():
         moved, gap = (value - begun[name]).norm(), (value - found[name]).norm()
         assert moved > 0 and gap < 0.05 * moved + 1e-6, f"{name} moved by {moved} and differs by {gap}"
@@ -61,7 +61,7 @@ def test_the_state_of_channels_last_weights_comes_back_in_their_layout(votes, tm
     chosen = settings(votes, tmp_path / "run", optimizer=optimizer, momentum=0.9, image_size=32)
     learners = []
     for first in (1, 2):
-        training = prepare(chosen, reporter=Silent())
+        training = set_up(chosen, reporter=Silent())
         training.model.to(memory_format=torch.channels_last)
         learner = Learner(training, reporter=Silent())
         if first == 2:
@@ -70,8 +70,7 @@ def test_the_state_of_channels_last_weights_comes_back_in_their_layout(votes, tm
         target = training.task.targets(training.train, epoch=0)
         batch = {**raw, **{name: values[raw["index"]] for name, values in target.items()}}
         for step in range(first, 3):
-            learner.add(batch, [8], epoch=0, number=step, progress=0.0, share=1)
-            learner.step(step)
+            learner.training_step(batch, [8], BatchPosition(0, step - 1, 8, 1, step=step - 1))
             if step == 1:
                 save_state(tmp_path, learner.state(), step=1)
         for parameter, values in learner.optimizer.state.items():
@@ -84,24 +83,46 @@ def test_the_state_of_channels_last_weights_comes_back_in_their_layout(votes, tm
         assert torch.equal(value, resumed.state_dict()[name]), name
 
 
+def test_a_position_says_which_batches_make_a_step():
+    steps = [BatchPosition(1, number, 6, 4, accumulate=4) for number in range(6)]
+    assert [one.begins_step for one in steps] == [True, False, False, False, True, False]
+    assert [one.ends_step for one in steps] == [False, False, False, True, False, True]
+    assert [one.batches_in_step for one in steps] == [4, 4, 4, 4, 2, 2]
+    assert steps[3].epochs_done == 1.5 and steps[3].progress == 0.375
+
+
+class Parts:
+    """A task whose loss has a part."""
+
+    loss_parts = ("recon",)
+
+    def loss(self, outputs, targets, progress):
+        return {"loss": outputs.mean(), "recon": 2 * outputs.mean()}
+
+
 def test_parts_of_the_loss_count_once_where_memory_ends(monkeypatch):
     monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
     learner = object.__new__(Learner)
-    learner.fits, learner.parts, learner.reporter = None, {"recon": LossSum("cpu")}, Silent()
+    learner.fits, learner.parts, learner.reporter, learner.task = None, {}, Silent(), Parts()
+    learner._uneven = False
+    learner.settings, learner.group = SimpleNamespace(seed=0), SimpleNamespace(rank=0, is_distributed=False)
     learner.context = SimpleNamespace(device=SimpleNamespace(torch_name="cpu"))
-    sizes = []
+    sizes, scaled = [], []
 
-    def loss(part, counts, *, seed, progress):
-        learner.parts["recon"].add(part["value"].mean(), *counts)
-        sizes.append(*counts)
-        return part["value"].mean()
+    def forward(part):
+        sizes.append(len(part["value"]))
+        return part["value"]
 
-    def accumulate(value):
+    def backward(loss):
         if sizes[-1] > 3:
             raise torch.OutOfMemoryError("full")
+        scaled.append(float(loss))
 
-    learner._loss, learner._accumulate = loss, accumulate
+    learner.prepare_batch = lambda batch, position: batch
+    learner.forward, learner.backward = forward, backward
     values = torch.arange(8.0)
-    found = learner._in_parts({"index": torch.arange(8), "value": values}, seed=0, progress=0.0, share=1)
+    # The second of three batches of a step, so that no optimizer is asked.
+    found = learner.training_step({"index": torch.arange(8), "value": values}, [8], BatchPosition(0, 1, 9, 1, 0, 3))
     assert sizes == [8, 4, 2, 2, 2, 2] and float(found) == values.mean()
-    assert learner.parts["recon"].read() == values.sum()
+    assert sum(scaled) == pytest.approx(float(values.mean()) / 3), "a quarter each, of a third of the step"
+    assert learner.parts["recon"].read() == 2 * values.sum()

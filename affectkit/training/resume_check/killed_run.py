@@ -1,4 +1,4 @@
-"""A short run on a part of the data that kills itself where it is told to: what ``verify`` starts in processes.
+"""A short run on a part of the data that kills itself after a given step: what ``verify`` starts in processes.
 
 Pictures are left out; everything else is training's own.
 """
@@ -13,7 +13,7 @@ import pkgutil
 import re
 import signal
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
@@ -29,29 +29,37 @@ from affectkit.data.loading.loaders import choose_cache
 from affectkit.data.split import Split
 from affectkit.errors import AffectkitError
 from affectkit.features.extraction import frozen_encoder
+from affectkit.runtime.context import RunContext
 from affectkit.runtime.distributed import init_process_group
 from affectkit.runtime.shutdown import StopFlag
 from affectkit.settings.training import TrainSettings
 from affectkit.tasks.base import Results, Task
-from affectkit.training.loaders import Feed, no_features
-from affectkit.training.run import resumed_settings, train_once
+from affectkit.training.data_setup import cacheable_splits, decode_splits
+from affectkit.training.loaders import FeatureSplits
+from affectkit.training.run import resumed_settings
 from affectkit.training.run_folder import RunFolder
-from affectkit.training.setup import Training, held_splits, hold_splits
+from affectkit.training.setup import TrainingSetup
+from affectkit.training.single_run import train_once
 from affectkit.training.trainer import Trainer
 
-TRAINER = "affectkit.training.resume_check.killed_run:Rehearsal"
+TRAINER = "affectkit.training.resume_check.killed_run:KilledRun"
 
 
 @dataclass(frozen=True)
-class Part:
+class ShortRun:
     """What a process does.
 
     Attributes:
-        settings: of the short run. root: its folder, which is resumed where it exists.
-        train, valid: how many images of each split. cache, workers: as the user's own run would have them.
-        kill_after: optimiser steps after which the process kills itself; None: it ends by itself.
+        settings: of the short run.
+        root: its folder, which is resumed where it exists.
+        train: how many training images.
+        valid: how many validation images.
+        cache: as the user's own run would have it.
+        workers: as the user's own run would have them.
+        kill_after: optimizer steps after which the process kills itself; None: it ends by itself.
         kernels: also name the kernels that are not deterministic.
-        trainer: ``module:Class``, a subclass of ``Rehearsal``. threads: of torch; None: as many as it takes.
+        trainer: ``module:Class``, a subclass of ``KilledRun``.
+        threads: of torch; None: as many as it takes.
         decoders: how decoding workers are started; None: as multiprocessing does here.
     """
 
@@ -68,76 +76,89 @@ class Part:
     decoders: str | None = None
 
 
-class Rehearsal(Trainer):
-    """A trainer on a part of the data, drawn by the seed."""
+class KilledRun(Trainer):
+    """A trainer that kills its process after a step, and draws nothing.
+
+    Args:
+        kill_after: optimizer steps after which it kills the process; None: never.
+        connection: to the process that waits for what becomes of this one.
+    """
 
     def __init__(
         self,
-        training: Training,
+        setup: TrainingSetup,
         run: RunFolder,
         *,
+        features: FeatureSplits,
         reporter: Reporter,
-        part: Part,
-        told: Connection | None = None,
-        fed: Callable[[Training], Feed] = no_features,
+        kill_after: int | None,
+        connection: Connection,
     ) -> None:
-        self.part, self._told = part, told
-        super().__init__(cut(training, part, reporter=reporter), run, reporter=reporter, fed=fed)
+        self.kill_after, self._connection = kill_after, connection
+        super().__init__(setup, run, features=features, reporter=reporter)
 
-    def _stop_or_save(self, stopping: StopFlag) -> None:
-        # Before the state of this step is saved, so that the step is lost and must be done again.
-        if self.at.step == self.part.kill_after:
-            if self._told is not None:
-                _tell(self._told, killed=True)
+    def stop_or_save(self, stopping: StopFlag) -> None:
+        """Kill the process before the state of this step is saved, so that the step is lost and must be done again."""
+        if self.state.step == self.kill_after:
+            _send(self._connection, killed=True)
             os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))  # Windows ends at once with either
-        super()._stop_or_save(stopping)
+        super().stop_or_save(stopping)
 
     def draw(self, task: Task, results: Results) -> None:
-        """None: pictures are not compared."""
+        """Draw nothing: pictures are not compared."""
 
 
-def cut(training: Training, part: Part, *, reporter: Reporter) -> Training:
-    """``training`` with the images of ``part``, decoded ahead and by as many workers as those of the whole would be."""
-    settings, spec = training.settings, training.task.spec
-    whole = sum(map(len, held_splits(settings, training.train, training.valid).values()))
-    train = draw_part(training.train, part.train, settings.seed)
-    valid = draw_part(training.valid, part.valid, settings.seed)
-    held = (None, None)
-    encoded = frozen_encoder(training.model) is not None and settings.views
-    stored = training.train.store is not None
-    if not encoded and not stored and choose_cache(part.cache, whole, spec):
-        held = hold_splits(settings, spec, held_splits(settings, train, valid), reporter=reporter)
-    workers, _ = training.context.choose_workers(part.workers, held=held[0] is not None or stored)
-    return replace(training, train=train, valid=valid, held=held, workers=workers, test=None)
+def reduce_setup(setup: TrainingSetup, short: ShortRun, *, reporter: Reporter) -> TrainingSetup:
+    """Take a part of the images, decoded ahead and by as many workers as those of the whole would be."""
+    settings, spec = setup.settings, setup.task.spec
+    splits = {"train": setup.train, "valid": setup.valid}
+    whole = sum(map(len, cacheable_splits(splits, settings.augment).values()))
+    counts = {"train": short.train, "valid": short.valid}
+    part = {name: draw_part(split, counts[name], settings.seed) for name, split in splits.items()}
+    in_memory = (None, None)
+    on_features = frozen_encoder(setup.model) is not None and settings.views
+    stored = setup.train.store is not None
+    if not on_features and not stored and choose_cache(short.cache, whole, spec):
+        chosen = cacheable_splits(part, settings.augment)
+        in_memory = decode_splits(chosen, spec, on_error=settings.on_error, reporter=reporter)
+    workers, _ = setup.context.choose_workers(short.workers, held=in_memory[0] is not None or stored)
+    return replace(setup, train=part["train"], valid=part["valid"], in_memory=in_memory, workers=workers, test=None)
 
 
 def draw_part(split: Split, count: int, seed: int) -> Split:
-    """``count`` images of ``split``, in their order, drawn by ``seed``."""
+    """Draw ``count`` images of ``split`` by ``seed``, in their order."""
     order = numpy_generator(seed, "verify-resume", split.name).permutation(len(split))
     return split.select(np.sort(order[:count]))
 
 
-def perform(part: Part, told: Connection) -> None:
-    """Do ``part`` in this process, and tell how it went: ``{"warnings": ..., "kernels": ...}`` or an error."""
-    _prepare_process(part)
-    heard = Warnings()
+def run_process(short: ShortRun, connection: Connection) -> None:
+    """Do ``short`` in this process, and send what became of it: ``{"warnings": ..., "kernels": ...}`` or an error."""
+    _prepare_process(short)
+    reporter = Warnings()
     try:
-        make = functools.partial(pkgutil.resolve_name(part.trainer), part=part, told=told)
-        resuming = (part.root / "config.yaml").is_file()
-        settings = replace(part.settings, output=part.root)
+        trainer = pkgutil.resolve_name(short.trainer)
+        resuming = (short.root / "config.yaml").is_file()
+        settings = replace(short.settings, output=short.root)
         if resuming:  # as a user would: from what the run recorded
-            settings = resumed_settings(replace(settings, resume=part.root), frozenset({"resume"}))
-        with named_kernels(part.kernels) as kernels, init_process_group(settings.device):
-            train_once(settings, part.root, resuming=resuming, reporter=heard, make=make)
+            settings = resumed_settings(replace(settings, resume=short.root), frozenset({"resume"}))
+        with named_kernels(short.kernels) as kernels, init_process_group(settings.device):
+            train_once(
+                settings,
+                lambda: RunContext.resolve(settings.device, settings.precision),
+                resuming=resuming,
+                reporter=reporter,
+                make_trainer=functools.partial(trainer, kill_after=short.kill_after, connection=connection),
+                reduce=functools.partial(reduce_setup, short=short, reporter=reporter),
+            )
     except (AffectkitError, OSError) as error:
         message = getattr(error, "message", str(error))
-        _tell(told, error=type(error).__name__, message=message, hint=getattr(error, "hint", ""))
+        _send(connection, error=type(error).__name__, message=message, hint=getattr(error, "hint", ""))
     else:
-        _tell(told, warnings=heard.texts, kernels=kernels)
+        _send(connection, warnings=reporter.texts, kernels=kernels)
 
 
 class Warnings(Silent):
-    """A Reporter that keeps what is warned of."""
+    """A Reporter that keeps the warnings."""
 
     def __init__(self) -> None:
         self.texts: list[str] = []
@@ -149,7 +170,7 @@ class Warnings(Silent):
 
 @contextmanager
 def named_kernels(wanted: bool) -> Iterator[list[str]]:
-    """While entered, torch warns of every kernel whose results do not repeat; afterwards the list names them."""
+    """Have torch warn of every kernel whose results do not repeat; afterwards the list names them."""
     found: list[str] = []
     if not wanted:
         yield found
@@ -165,7 +186,7 @@ def named_kernels(wanted: bool) -> Iterator[list[str]]:
 
 
 def kernels_in(texts: Sequence[str]) -> list[str]:
-    """The kernels that torch's warnings ``texts`` name, each once.
+    """Name the kernels of torch's warnings ``texts``, each once.
 
     >>> kernels_in(["grid_sampler_2d_backward_cuda does not have a deterministic implementation, but you set ..."])
     ['grid_sampler_2d_backward_cuda']
@@ -179,13 +200,13 @@ def kernels_in(texts: Sequence[str]) -> list[str]:
     return sorted(found)
 
 
-def _prepare_process(part: Part) -> None:
-    if part.threads is not None:
-        torch.set_num_threads(part.threads)
+def _prepare_process(short: ShortRun) -> None:
+    if short.threads is not None:
+        torch.set_num_threads(short.threads)
     # In a spawned process multiprocessing would spawn the workers, too, which is slow, and not what a run does.
-    multiprocessing.set_start_method(part.decoders, force=True)
+    multiprocessing.set_start_method(short.decoders, force=True)
     end_with_parent(signal.SIGTERM)
 
 
-def _tell(told: Connection, **values: object) -> None:
-    told.send_bytes(json.dumps(values).encode())
+def _send(connection: Connection, **values: object) -> None:
+    connection.send_bytes(json.dumps(values).encode())

@@ -1,9 +1,9 @@
-"""What came out of a proof of exact resume: which files are equal, how others differ, and the cause in words."""
+"""The report of a resume check: which files are equal, how others differ, and the cause."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,20 +11,24 @@ from safetensors.torch import load_file
 
 from affectkit.core.files import sha256
 from affectkit.errors import RunError
-from affectkit.settings.training import TrainSettings
 
 FILES = ("history.csv", "best.safetensors", "last.safetensors", "metrics.json")
 EPOCHS = 2
 
 
 @dataclass
-class Proof:
+class ResumeReport:
     """What was found.
 
     Attributes:
-        device: in words. short: what the short runs were. killed_after: the steps after which one was killed.
-        again, resumed: for each file, how the second run's and the resumed run's differ; empty where they are equal.
-        hashes: of the uninterrupted run. kernels: that are not deterministic. options: without which the proof holds.
+        device: described.
+        short: what the short runs were.
+        killed_after: the optimizer steps after which one of them was killed.
+        again: for each file, how that of the second run differs; empty where it is equal.
+        resumed: for each file, how that of the resumed run differs; empty where it is equal.
+        hashes: of the files of the uninterrupted run.
+        kernels: that are not deterministic.
+        options: without which the resume is exact.
         searched: whether options were looked for.
     """
 
@@ -49,7 +53,7 @@ class Proof:
         return self.repeats and not any(self.resumed.values())
 
     def to_dict(self) -> dict[str, Any]:
-        """For ``--json``."""
+        """Return what ``--json`` prints."""
         return {
             "exact": self.exact,
             "repeats": self.repeats,
@@ -65,44 +69,42 @@ class Proof:
             "options": self.options,
         }  # fmt: skip
 
-    def in_words(self) -> str:
-        """The result in a sentence."""
+    def describe(self) -> str:
+        """Describe an exact resume in a sentence."""
         kills = " and ".join(map(str, self.killed_after))
         what = f"{self.short['steps']} steps over {self.short['train_images']} images in {EPOCHS} epochs"
         return f"resume is exact on {self.device} with these settings ({what}, killed after steps {kills})."
 
     def error(self) -> RunError | None:
-        """What is wrong and why; None where the proof holds."""
+        """Return what is wrong and why; None where the resume is exact."""
         if self.exact:
             return None
         if not self.repeats:
-            said = f"the same run twice gave different results on {self.device}, so no resumed run can be exact"
+            text = f"the same run twice gave different results on {self.device}, so no resumed run can be exact"
             differing = self.again
         else:
-            said = f"a killed and resumed run ended otherwise than the uninterrupted one on {self.device}"
+            text = f"a killed and resumed run ended otherwise than the uninterrupted one on {self.device}"
             differing = self.resumed
-        said += ": " + "; ".join(f"{name} {how}" for name, how in differing.items() if how) + "."
+        text += ": " + "; ".join(f"{name} {how}" for name, how in differing.items() if how) + "."
         cause, hint = self._cause()
-        return RunError(f"{said}\n{cause}", hint)
+        return RunError(f"{text}\n{cause}", hint)
 
     def _cause(self) -> tuple[str, str]:
-        """The cause and the next step, in a sentence each."""
-        known = any(entry.name == "deterministic" for entry in fields(TrainSettings))
-        deterministic = "Add --deterministic (slower), or" if known else "Use"
+        """Return the cause and the next step, in a sentence each."""
         if self.kernels:
             names = ", ".join(self.kernels)
             return (
                 f"Kernels without a fixed result were used: {names}.",
-                f"{deterministic} another --model or --device cpu.",
+                "Add --deterministic (slower), or another --model or --device cpu.",
             )
         if self.options:
             them = "it" if len(self.options) == 1 else "them"
             return (
-                f"The cause is {' and '.join(self.options)}: without {them} the proof holds.",
-                "A fault of affectkit: report it with this message, and leave the option out until it is mended.",
+                f"The cause is {' and '.join(self.options)}: without {them} the resume is exact.",
+                "A fault of affectkit: report it with this message, and leave the option out until it is fixed.",
             )
         if self.searched:
-            hint = f"{deterministic} another --model or --device, and report it with this message."
+            hint = "Add --deterministic (slower), or another --model or --device, and report it with this message."
             return "No option is the cause: it is so with all of them off.", hint
         return "Its cause is not known.", "Report it with this message."
 
@@ -113,7 +115,7 @@ def differ(one: Path, two: Path) -> bool:
 
 
 def difference(one: Path, two: Path) -> str:
-    """How two files of a run differ, in a few words; empty where they are equal."""
+    """Describe how two files of a run differ, in a few words; empty where they are equal."""
     if sha256(one) == sha256(two):
         return ""
     if one.suffix == ".csv":

@@ -1,8 +1,8 @@
-"""The proof that a run with given settings repeats and resumes to the last bit, on a small part of the user's data.
+"""Check that a run with given settings repeats and resumes to the last bit, on a small part of the user's data.
 
 Three short runs: one uninterrupted, the same again, and one that is killed twice with SIGKILL and resumed, each in
 processes of its own. Their histories, weights and metrics must be the same bytes. Where they are not, the cause is
-looked for: kernels that are not deterministic, or the option without which the proof holds.
+looked for: kernels that are not deterministic, or the option without which the resume is exact.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from affectkit.runtime.device import resolve_device
 from affectkit.runtime.distributed import current_group, launched_processes
 from affectkit.settings.training import TrainSettings
 from affectkit.settings.values import Interval
-from affectkit.training.data_setup import make_plan
-from affectkit.training.resume_check.killed_run import TRAINER, Part, perform
-from affectkit.training.resume_check.report import EPOCHS, FILES, Proof, differ, difference
+from affectkit.training.data_setup import set_up_data
+from affectkit.training.resume_check.killed_run import TRAINER, ShortRun, run_process
+from affectkit.training.resume_check.report import EPOCHS, FILES, ResumeReport, differ, difference
 from affectkit.training.run import absolute
 from affectkit.training.run_folder import RunFolder
 
@@ -51,14 +51,17 @@ def verify(
     reporter: Reporter,
     trainer: str = TRAINER,
     start: str = "spawn",
-) -> Proof:
-    """Run the proof for ``settings``.
+) -> ResumeReport:
+    """Check the resume of a run with ``settings``.
 
     Args:
-        steps: optimiser steps of each run, an even number is made of it. images: at most so many training images.
+        settings: of the user's run.
+        steps: optimizer steps of each run; an even number is made of it.
+        images: at most so many training images.
         keep: a new folder that the three runs stay in; None: a temporary one.
-        trainer: ``module:Class``, a subclass of ``rehearsal.Rehearsal``. start: how processes are started; a forked
-            one takes one thread, since those of its parent do not come with it.
+        reporter: of progress.
+        trainer: ``module:Class``, a subclass of ``killed_run.KilledRun``.
+        start: how processes are started; a forked one takes one thread, since those of its parent do not come with it.
 
     Raises:
         UsageError: there are too few images for so many steps, or this process is one of several.
@@ -68,26 +71,26 @@ def verify(
     if keep is not None:
         fresh_folder(keep, name="--keep-files")
     available = count_images(settings)
-    short, part = shorten(absolute(settings), available, steps=steps, images=images, reporter=reporter)
-    part = replace(
-        part, trainer=trainer, threads=1 if start == "fork" else None, decoders=multiprocessing.get_start_method()
+    _, short = shorten(absolute(settings), available, steps=steps, images=images, reporter=reporter)
+    short = replace(
+        short, trainer=trainer, threads=1 if start == "fork" else None, decoders=multiprocessing.get_start_method()
     )
-    per_epoch = part.train // (short.batch_size * short.accumulate)
+    per_epoch = short.train // (short.settings.batch_size * short.settings.accumulate)
     with tempfile.TemporaryDirectory(prefix="affectkit-verify-") as temporary:
-        bench = Bench(part, [2, per_epoch + 2], keep or Path(temporary), start=start, reporter=reporter)
-        return bench.prove()
+        harness = Harness(short, [2, per_epoch + 2], keep or Path(temporary), start=start, reporter=reporter)
+        return harness.compare_runs()
 
 
 def count_images(settings: TrainSettings) -> tuple[int, int]:
-    """How many training and validation images a run with ``settings`` has."""
-    plan = make_plan(settings, group=current_group(), reporter=Silent())
-    return len(plan.train), len(plan.valid)
+    """Count the training and validation images of a run with ``settings``."""
+    data = set_up_data(settings, group=current_group(), reporter=Silent())
+    return len(data.train), len(data.valid)
 
 
 def shorten(
     settings: TrainSettings, available: tuple[int, int], *, steps: int, images: int | None, reporter: Reporter
-) -> tuple[TrainSettings, Part]:
-    """``settings`` for two epochs with ``steps`` optimiser steps in all, in which every schedule moves."""
+) -> tuple[TrainSettings, ShortRun]:
+    """Shorten ``settings`` to two epochs with ``steps`` optimizer steps in all, in which every schedule moves."""
     per_epoch = max(-(-steps // EPOCHS), 2)
     batches = per_epoch * settings.accumulate
     limit = min(available[0], available[0] if images is None else images)
@@ -107,57 +110,57 @@ def shorten(
         milestones=(1,) if settings.milestones else (),
     )
     valid = min(available[1], 2 * max(size, 2))
-    return short, Part(short, Path(), size * batches, valid, cache=settings.cache, workers=settings.workers)
+    return short, ShortRun(short, Path(), size * batches, valid, cache=settings.cache, workers=settings.workers)
 
 
-class Bench:
-    """Runs of ``part`` in folders under ``root``, killed after the steps ``kills``."""
+class Harness:
+    """Makes runs of ``short`` in folders under ``root``, one of them killed after the optimizer steps ``kills``."""
 
-    def __init__(self, part: Part, kills: Sequence[int], root: Path, *, start: str, reporter: Reporter) -> None:
-        self.part, self.kills, self.root, self.reporter = part, list(kills), root, reporter
+    def __init__(self, short: ShortRun, kills: Sequence[int], root: Path, *, start: str, reporter: Reporter) -> None:
+        self.short, self.kills, self.root, self.reporter = short, list(kills), root, reporter
         self._context = multiprocessing.get_context(start)
         self._trials = 0
 
-    def prove(self) -> Proof:
-        """The three runs and, where they differ, the search for the cause."""
-        part = self.part
+    def compare_runs(self) -> ResumeReport:
+        """Make the three runs and, where they differ, look for the cause."""
+        short = self.short
         whole, again, resumed = (self.root / name for name in ("uninterrupted", "again", "resumed"))
-        self.reporter.start("proof", 2 + len(self.kills) + 1, "processes")
-        for text in self._run(part, whole)["warnings"]:
+        self.reporter.start("resume check", 2 + len(self.kills) + 1, "processes")
+        for text in self._run(short, whole)["warnings"]:
             self.reporter.warn(text)
-        self._run(part, again)
-        self._run_killed(part, resumed)
+        self._run(short, again)
+        self._run_killed(short, resumed)
         self.reporter.finish()
-        proof = Proof(
+        report = ResumeReport(
             device=RunFolder(whole).read_config()["place"]["device"],
             short={
                 "epochs": EPOCHS,
-                "steps": EPOCHS * part.train // (part.settings.batch_size * part.settings.accumulate),
-                "batch_size": part.settings.batch_size,
-                "train_images": part.train,
-                "valid_images": part.valid,
+                "steps": EPOCHS * short.train // (short.settings.batch_size * short.settings.accumulate),
+                "batch_size": short.settings.batch_size,
+                "train_images": short.train,
+                "valid_images": short.valid,
             },
             killed_after=self.kills,
             again={name: difference(whole / name, again / name) for name in FILES},
             resumed={name: difference(whole / name, resumed / name) for name in FILES},
             hashes={name: sha256(whole / name) for name in FILES},
         )
-        if not proof.exact:
-            self._explain(proof)
-        return proof
+        if not report.exact:
+            self._explain(report)
+        return report
 
-    def _explain(self, proof: Proof) -> None:
+    def _explain(self, report: ResumeReport) -> None:
         """Look for the cause."""
-        if resolve_device(self.part.settings.device).kind == "cuda":
+        if resolve_device(self.short.settings.device).kind == "cuda":
             self.reporter.note("the results differ; looking for kernels that are not deterministic")
-            proof.kernels = self._run(replace(self.part, kernels=True), self.root / "kernels")["kernels"]
-            if proof.kernels:
+            report.kernels = self._run(replace(self.short, kernels=True), self.root / "kernels")["kernels"]
+            if report.kernels:
                 return
         self.reporter.note("the results differ; looking for the option that is the cause")
         self.reporter.start("search", None, "processes")
-        broken = self._fails_resumed if proof.repeats else self._fails_again
+        broken = self._fails_resumed if report.repeats else self._fails_again
         try:
-            proof.options, proof.searched = find_cause(self.part.settings, broken), True
+            report.options, report.searched = find_cause(self.short.settings, broken), True
         except AffectkitError as error:  # what was found so far is worth more than this
             self.reporter.warn(f"the search for the cause ended early: {error.message}")
         self.reporter.finish()
@@ -176,33 +179,33 @@ class Bench:
         self._run_killed(self._with(settings), two)
         return differ(one, two)
 
-    def _with(self, settings: TrainSettings) -> Part:
-        """The part with other settings, in as many optimiser steps, so that it is killed at the same ones."""
-        steps = self.part.train // (self.part.settings.batch_size * self.part.settings.accumulate)
+    def _with(self, settings: TrainSettings) -> ShortRun:
+        """Return the run with other settings, in as many optimizer steps, so that it is killed at the same ones."""
+        steps = self.short.train // (self.short.settings.batch_size * self.short.settings.accumulate)
         count = steps * settings.batch_size * settings.accumulate
-        return replace(self.part, settings=settings, train=count, workers=settings.workers)
+        return replace(self.short, settings=settings, train=count, workers=settings.workers)
 
     def _trial_folders(self) -> tuple[Path, Path]:
         self._trials += 1
         return self.root / f"trial-{self._trials}-a", self.root / f"trial-{self._trials}-b"
 
-    def _run_killed(self, part: Part, root: Path) -> None:
-        """A run killed at each of ``kills``, resumed after each."""
+    def _run_killed(self, short: ShortRun, root: Path) -> None:
+        """Make a run that is killed at each of ``kills``, and resumed after each."""
         for step in [*self.kills, None]:
-            self._run(replace(part, kill_after=step), root)
+            self._run(replace(short, kill_after=step), root)
 
-    def _run(self, part: Part, root: Path) -> dict[str, Any]:
-        """One process of a run, to its end or its death; what it told."""
+    def _run(self, short: ShortRun, root: Path) -> dict[str, Any]:
+        """Run one process of a run to its end or its death; return what it sent."""
         receiver, sender = self._context.Pipe(duplex=False)
-        process = self._context.Process(target=perform, args=(replace(part, root=root), sender))
+        process = self._context.Process(target=run_process, args=(replace(short, root=root), sender))
         with _quiet_start():
             process.start()
         sender.close()
         try:
             try:
-                told = json.loads(receiver.recv_bytes())
+                answer = json.loads(receiver.recv_bytes())
             except EOFError:
-                told = {}
+                answer = {}
             process.join()
         finally:  # a Ctrl-C leaves none behind
             if process.is_alive():
@@ -210,20 +213,20 @@ class Bench:
                 process.join()
             receiver.close()
         self.reporter.advance()
-        if "error" in told:
-            raise getattr(errors, told["error"], RunError)(told["message"], told["hint"])
-        if "killed" not in told and process.exitcode != 0:
+        if "error" in answer:
+            raise getattr(errors, answer["error"], RunError)(answer["message"], answer["hint"])
+        if "killed" not in answer and process.exitcode != 0:
             raise RunError(
-                f"a process of the proof ended with {_ended(process.exitcode)}.", "What it said itself stands above."
+                f"a process of the check ended with {_ended(process.exitcode)}.", "What it printed stands above."
             )
-        if "killed" not in told and part.kill_after is not None:
-            raise RunError(f"the short run ended before its step {part.kill_after}.", "Add --early-stop 0.")
-        return told
+        if "killed" not in answer and short.kill_after is not None:
+            raise RunError(f"the short run ended before its step {short.kill_after}.", "Add --early-stop 0.")
+        return answer
 
 
 @contextlib.contextmanager
 def _quiet_start() -> Iterator[None]:
-    """While entered, processes start deaf to SIGINT, and with an environment that hides what is said after a kill.
+    """While entered, processes start deaf to SIGINT, and with an environment that hides what is printed after a kill.
 
     A Ctrl-C reaches them too, while they import; this process answers it and ends them. multiprocessing's tracker takes
     away the semaphores of killed workers, and would warn that there were some; it starts with the first process, and
@@ -244,7 +247,7 @@ def _quiet_start() -> Iterator[None]:
 
 
 def find_cause(settings: TrainSettings, broken: Callable[[TrainSettings], bool]) -> list[str]:
-    """The options of ``settings`` without which ``broken`` no longer holds, each as a user writes it.
+    """Find the options of ``settings`` without which ``broken`` no longer holds, each as a user writes it.
 
     Options are switched off until it does not hold, and on again by halves: of n options one is found in log2(n)
     trials. Empty where it holds with all of them off.

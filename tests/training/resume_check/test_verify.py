@@ -26,8 +26,8 @@ def _no_flush(monkeypatch):
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)
 
 
-def prove(data, trainer="Rehearsal", *, reporter=None, steps=4, images=None, keep=None, **changes):
-    module = "affectkit.training.resume_check.killed_run" if trainer == "Rehearsal" else "broken_trainers"
+def prove(data, trainer="KilledRun", *, reporter=None, steps=4, images=None, keep=None, **changes):
+    module = "affectkit.training.resume_check.killed_run" if trainer == "KilledRun" else "broken_trainers"
     return verify.verify(
         settings(data, data, **changes), steps=steps, images=images, keep=keep, reporter=reporter or Silent(),
         trainer=f"{module}:{trainer}", start="fork",
@@ -40,7 +40,7 @@ def test_a_proof_that_holds(votes, tmp_path):
     proof = prove(votes, keep=tmp_path / "kept", reporter=heard, **chosen)
     assert proof.exact and proof.repeats and proof.error() is None and heard.done == 5 and heard.warnings == []
     assert proof.short == {"epochs": 2, "steps": 4, "batch_size": 8, "train_images": 32, "valid_images": 16}
-    assert proof.killed_after == [2, 4] and "resume is exact on CPU" in proof.in_words()
+    assert proof.killed_after == [2, 4] and "resume is exact on CPU" in proof.describe()
     told = json.loads(json.dumps(proof.to_dict()))
     assert told["exact"] is True and set(told["files"]) == set(FILES)
     assert all(one["again"] == one["resumed"] == "equal" for one in told["files"].values())
