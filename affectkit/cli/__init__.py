@@ -1,1 +1,4 @@
-"""The command line: the only room that reads arguments, prints, colours or exits."""
+"""Read arguments, print, colour and exit: the only room that does.
+
+A command parses, makes one call into the rooms below and renders what comes back.
+"""

@@ -1,1 +1,4 @@
-"""Predict images and videos that a user names, and write prediction tables that resume and merge."""
+"""Predict images and videos that a user names, and write prediction tables that resume and merge.
+
+Nothing here needs labels, nor imports training or evaluation; files are decoded in data.media.
+"""

@@ -1,4 +1,7 @@
-"""Losses by name. This module loads no torch; the functions stand in ``losses.distribution``."""
+"""Name the losses that ``--loss`` takes, alone or as weighted sums.
+
+The functions stand in ``losses.distribution`` and ``losses.ratings``; this module loads no torch.
+"""
 
 from __future__ import annotations
 

@@ -1,1 +1,4 @@
-"""Network families and the registry of their names."""
+"""Build networks by the name of their family.
+
+Checkpoints are read and written in checkpoints, losses and metrics stand in rooms of their own.
+"""

@@ -1,1 +1,4 @@
-"""Datasets as their authors share them, brought into the layouts that ``data`` reads. Importing this is light."""
+"""Bring datasets, as their authors share them, into the layouts that data reads.
+
+Reading prepared data stands in data; importing this loads nothing heavy.
+"""

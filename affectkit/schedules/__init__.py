@@ -1,4 +1,7 @@
-"""Learning-rate schedules by name. Importing this loads nothing heavy."""
+"""Name the learning-rate schedules that ``--schedule`` takes.
+
+The curves stand in ``schedules.curves``; stepping them is the trainer's part. Importing this loads nothing heavy.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Tasks by name: what is predicted. Importing this loads nothing heavy."""
+"""Define what is predicted: targets, loss, metrics, result tables and figures of each task.
+
+Loops over data stand in training, evaluation and inference; importing this loads nothing heavy.
+"""
 
 from __future__ import annotations
 

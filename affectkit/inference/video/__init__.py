@@ -1,1 +1,4 @@
-"""Predict videos and cameras: sampled frames, face tracks, prediction tables, annotated videos."""
+"""Predict videos and cameras: sampled frames, face tracks, prediction tables, annotated videos.
+
+Decoding stands in data.media, detection and tracking of faces in data.faces.
+"""

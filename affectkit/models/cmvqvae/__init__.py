@@ -1,1 +1,4 @@
-"""CM-VQVAE: audio-visual emotion from quantised codes of both modalities, divided into private and shared ones."""
+"""Build CM-VQVAE: audio-visual emotion from quantised codes of both modalities, private and shared.
+
+Clips are read in data.loading, losses and metrics of the task stand in tasks.audiovisual.
+"""

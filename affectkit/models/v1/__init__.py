@@ -1,1 +1,4 @@
-"""Biologically constrained front ends of ResNet-50: components that work alone, and the networks made of them."""
+"""Build biologically constrained front ends of ResNet-50: components that work alone, and networks of them.
+
+Published checkpoints of the study are told apart and read by v1.published.
+"""

@@ -1,1 +1,4 @@
-"""Prepare image datasets: FER+, AffectNetFused and synthetic faces, as images and tables."""
+"""Prepare image datasets: FER+, AffectNetFused and synthetic faces, as images and tables.
+
+Clips are prepared in prep.clips; what is written here is read by data.layouts.
+"""
