@@ -112,7 +112,6 @@ def test_every_room_says_what_lives_there():
     assert len(packages) > 25
 
 
-@pytest.mark.xfail(reason="being rebuilt")
 def test_no_import_circle():
     done: set[str] = set()
 
@@ -131,7 +130,6 @@ def test_no_import_circle():
     assert len(done) > 250
 
 
-@pytest.mark.xfail(reason="being rebuilt")
 def test_no_private_name_of_another_file():
     faults, seen = [], 0
     for name, path in modules().items():
