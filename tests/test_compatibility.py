@@ -204,8 +204,9 @@ def test_predictions_cut_among_the_images_are_finished(scene):
     wanted[0]["Confidence"] = "9" * len(confidence)
     good(*INFER, "inputs", "--results", "cut", "--resume")
     assert close(table(scene / "cut" / "inference_results.csv"), wanted) and len(wanted) == 8
-    for name in ("inference_results.csv", "films.csv"):
-        assert close(table(scene / "cut" / "films" / name), table(scene / "whole" / "films" / name))
+    videos = scene / "cut" / "videos"
+    assert close(table(videos / "inference_results.csv"), table(scene / "whole" / "films" / "inference_results.csv"))
+    assert close(table(videos / "videos.csv"), with_columns_of_today(table(scene / "whole" / "films" / "films.csv")))
 
 
 @of("inference")
@@ -217,11 +218,54 @@ def test_predictions_cut_among_the_videos_are_finished(scene):
     wanted[0]["Confidence"] = "9" * len(confidence)
     images = stamps(scene / "inputs")
     good(*INFER, "inputs", "--results", "cut_in_videos", "--resume")
-    found = table(scene / "cut_in_videos" / "films" / "inference_results.csv")
+    found = table(scene / "cut_in_videos" / "videos" / "inference_results.csv")
     assert close(found, wanted) and {row["Video Name"] for row in found} == {"8.mp4", "9.mp4"}
     assert stamps(scene / "inputs") == images
     before = (scene / "whole" / "inference_results.csv").read_bytes()
     assert (scene / "cut_in_videos" / "inference_results.csv").read_bytes() == before
+
+
+def with_columns_of_today(rows: list[dict[str, str]]) -> list[dict[str, str]]:
+    """Rows of ``films.csv`` under the columns of ``videos.csv``."""
+    names = {"Looks": "Sampled Frames", "Looks Without Face": "Frames Without Face"}
+    return [{names.get(name, name): value for name, value in row.items()} for row in rows]
+
+
+@of("inference")
+@pytest.mark.parametrize("alone", [False, True], ids=["beside images", "alone"])
+def test_predictions_of_films_that_were_finished_stand_as_those_of_videos(scene, alone):
+    """Nothing is predicted again; files, columns and entries of records have the names of today."""
+    results, inputs = scene / "whole", ["inputs"]
+    rows = (results / "films" / "inference_results.csv").read_bytes()
+    summaries = with_columns_of_today(table(results / "films" / "films.csv"))
+    if alone:  # as a command for the videos alone left its results, in a folder that a user had called films
+        results, inputs = (results / "films").rename(scene / "films"), ["inputs/8.mp4", "inputs/9.mp4"]
+        record = json.loads((results / "inference.json").read_text())
+        (results / "inference.json").write_text(json.dumps({**record, "paths": inputs}))
+        for number in (8, 9):
+            mark_rows(results / "films.jsonl", f'"{number}.mp4"', f'"inputs/{number}.mp4"')
+            mark_rows(results / "inference_results.csv", f"{number}.mp4", f"inputs/{number}.mp4")
+        rows = (results / "inference_results.csv").read_bytes()
+    done = good(*INFER, *inputs, "--results", results.name, "--resume", "--json")
+    videos = results if alone else results / "videos"
+    assert done.stderr.count("nothing to do") == (1 if alone else 2)
+    assert (videos / "inference_results.csv").read_bytes() == rows
+    assert table(videos / "videos.csv") == summaries and len(summaries) == 4
+    left = {path.relative_to(results).as_posix() for path in results.rglob("*")}
+    assert (videos / "videos.jsonl").exists() and not {name for name in left if "films" in name}
+    summary = json.loads(done.stdout)
+    found = summary if alone else summary["video_results"]
+    assert (found["videos"], found["sampled_frames"]) == (2, 14)
+    assert [one["frames_without_face"] for one in found["videos_first"]] == [0, 0]
+    assert Path(found["videos_table"]).parts[-2:] == (videos.name, "videos.csv")
+    for path in (results / "inference.json", videos / "inference.json", videos / "videos.jsonl"):
+        text = path.read_text()
+        assert '"film' not in text and '"look' not in text, path
+
+
+def mark_rows(path: Path, text: str, other: str) -> None:
+    """Put ``other`` in the place of every ``text``."""
+    path.write_text(path.read_text().replace(text, other))
 
 
 @of("inference")
