@@ -10,24 +10,8 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # one core each: more threads would wai
 
 import pytest
 from allowed_skips import is_allowed
+from quick import guarded, is_listed, is_quick
 from support import make_folders, make_votes, settings
-
-# The tests of `pytest -m quick`: every room of the package, in under a minute on two processors. The files here start
-# no process, train nothing and decode no film; tests/test_quick.py holds them to that.
-QUICK = (
-    "cli/test_pipeline_command", "core/test_core", "core/test_libraries", "core/test_shards",
-    "corruptions/test_framing", "corruptions/test_glass", "data/faces/test_tracking",
-    "data/layouts/test_affectnet_fused", "data/layouts/test_clip_store", "data/layouts/test_discovery",
-    "data/layouts/test_ratings_tables", "data/layouts/test_tables", "data/layouts/test_tinyimagenet",
-    "data/loading/test_transforms", "data/media/test_images", "data/test_split", "losses/test_rating_losses",
-    "metrics/test_calibration", "metrics/test_classification_metrics", "metrics/test_distribution_metrics",
-    "metrics/test_raters", "metrics/test_ratings_metrics", "metrics/test_robustness_metrics",
-    "models/external/test_hub", "models/external/test_restricted_pickle", "models/test_cmvqvae_modules",
-    "models/test_v1_components", "prep/augmentation/test_albumentations_v1",
-    "prep/augmentation/test_lossless_images", "prep/images/test_affectnet_fused", "reports/test_contact_sheet",
-    "reports/test_face_overlay", "schedules/test_curves", "tasks/test_audiovisual_task", "tasks/test_ratings_task",
-    "test_config", "test_quick", "training/test_resume_state",
-)  # fmt: skip
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -72,13 +56,28 @@ class Skips:
             )
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Import for ``-m quick`` no file that has no quick test."""
+    if config.option.markexpr == "quick" and collection_path.suffix == ".py" and not is_listed(collection_path):
+        return True
+    return None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests of ``QUICK``."""
-    here = Path(__file__).parent
-    quick = {here / f"{name}.py" for name in QUICK}
+    """Mark the quick tests."""
     for item in items:
-        if item.path in quick and not any(item.iter_markers(name="slow")):
+        if is_quick(item):
             item.add_marker("quick")
+
+
+@pytest.fixture(autouse=True)
+def _quick_stays_quick(request: pytest.FixtureRequest):
+    """Fail a quick test that starts a process, trains or opens a video."""
+    if request.node.get_closest_marker("quick") is None:
+        yield
+        return
+    with guarded(request.node.nodeid):
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

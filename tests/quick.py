@@ -1,0 +1,112 @@
+"""Which tests are quick: every room of the package, in under a minute on two cores.
+
+``pytest -m quick`` runs the tests of the files listed here, without those that start a process, train or decode video:
+these are found by what a test and its fixtures name, and a guard fails a quick test that does one of them all the same.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import types
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).parent
+QUICK = (
+    "checkpoints/test_checkpoint", "cli/test_pipeline_command", "core/test_core", "core/test_libraries",
+    "core/test_shards", "corruptions/test_framing", "corruptions/test_glass", "data/faces/test_tracking",
+    "data/layouts/test_affectnet_fused", "data/layouts/test_clip_store", "data/layouts/test_discovery",
+    "data/layouts/test_ratings_tables", "data/layouts/test_tables", "data/layouts/test_tinyimagenet",
+    "data/loading/test_transforms", "data/media/test_images", "data/test_split", "doctor/test_environment",
+    "download/test_zenodo", "evaluation/test_class_names", "evaluation/test_evaluate", "features/test_extraction",
+    "inference/test_path_lists", "losses/test_rating_losses", "metrics/test_classification_metrics",
+    "metrics/test_distribution_metrics", "metrics/test_raters", "metrics/test_ratings_metrics",
+    "metrics/test_robustness_metrics", "models/external/test_hub", "models/external/test_restricted_pickle",
+    "models/test_cmvqvae_modules", "models/test_v1_components", "prep/augmentation/test_albumentations_v1",
+    "prep/augmentation/test_lossless_images", "reports/test_contact_sheet", "reports/test_face_overlay",
+    "robustness/test_sweep", "runtime/test_device", "runtime/test_shutdown", "schedules/test_curves",
+    "slurm/test_submit", "tasks/test_audiovisual_task", "tasks/test_ratings_task", "test_config", "test_quick",
+    "training/test_resume_state", "training/test_training_step",
+)  # fmt: skip
+SLOW_NAMES = {
+    "subprocess", "multiprocessing", "in_ranks", "av", "train", "Trainer",
+    "Job", "examine", "run_trials", "_ffmpeg", "_nvidia_smi",
+}  # fmt: skip
+"""Names in the code of a test that start processes, decode video or train."""
+PROCESS_EVENTS = {"subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn", "os.exec"}
+_guarded: list[str] = []
+
+
+def is_listed(path: Path) -> bool:
+    """Whether ``QUICK`` lists the file."""
+    return path.suffix == ".py" and path.is_relative_to(TESTS) and str(path.relative_to(TESTS))[:-3] in QUICK
+
+
+def is_quick(item: pytest.Function) -> bool:
+    """Whether the file of a test is listed, and the test and its fixtures name nothing that takes long."""
+    if not is_listed(item.path) or any(map(item.get_closest_marker, ("slow", "benchmark", "cuda"))):
+        return False
+    fixtures = [one[-1].func for one in item._fixtureinfo.name2fixturedefs.values()]
+    return not slow_names(item.function, *(one for one in fixtures if defined_here(one)))
+
+
+def defined_here(function: object) -> bool:
+    """Whether a function is written in the tests."""
+    code = getattr(function, "__code__", None)
+    return isinstance(code, types.CodeType) and Path(code.co_filename).is_relative_to(TESTS)
+
+
+def slow_names(*functions: types.FunctionType) -> set[str]:
+    """What functions, and the functions of the tests that they name, name of ``SLOW_NAMES``."""
+    waiting, seen, found = list(functions), set(), set()
+    while waiting:
+        function = waiting.pop()
+        if function.__code__ in seen:
+            continue
+        seen.add(function.__code__)
+        for name in names_in(function.__code__):
+            value = function.__globals__.get(name)
+            named = {name, getattr(value, "__name__", name).rpartition(".")[2]}
+            found |= named & SLOW_NAMES
+            waiting += [value] if defined_here(value) else []
+    return found
+
+
+def names_in(code: types.CodeType) -> set[str]:
+    """Names of a code object and of the functions within it."""
+    names = {*code.co_names, *code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]}
+    inner = [one for one in code.co_consts if isinstance(one, types.CodeType)]
+    return names.union(*(names_in(one) for one in inner))
+
+
+@contextlib.contextmanager
+def guarded(name: str) -> Iterator[None]:
+    """Fail what starts a process, trains or opens a video within a quick test of this ``name``."""
+    with warnings.catch_warnings(action="ignore"):  # of libraries, where a test makes warnings errors
+        import av
+
+        from affectkit.training.trainer import Trainer
+
+    def refuse(*_, **__) -> None:
+        raise AssertionError(f"{name} is a quick test and trains or opens a video")
+
+    _guarded.append(name)
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Trainer, "fit", refuse)
+            patch.setattr(av, "open", refuse)
+            yield
+    finally:
+        _guarded.pop()
+
+
+def _watch(event: str, _: tuple) -> None:
+    if _guarded and event in PROCESS_EVENTS:
+        raise AssertionError(f"{_guarded[-1]} is a quick test and starts a process")
+
+
+sys.addaudithook(_watch)
