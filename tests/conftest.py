@@ -88,6 +88,18 @@ def _own_cache(tmp_path_factory):
         yield
 
 
+@pytest.fixture
+def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw no figures, which take most of the time of a short run; the ``trained`` of this session has them."""
+    from affectkit.evaluation import evaluate
+    from affectkit.reports import plots
+    from affectkit.training import trainer
+
+    for module in (trainer, evaluate):
+        monkeypatch.setattr(module, "draw_figures", lambda *args, **kwargs: None)
+    monkeypatch.setattr(plots, "training_curves", lambda *args, **kwargs: None)
+
+
 @pytest.fixture(scope="session")
 def folders(tmp_path_factory) -> Path:
     return make_folders(tmp_path_factory.mktemp("folders"))

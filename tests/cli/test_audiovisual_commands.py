@@ -13,6 +13,7 @@ from clips import EMOTIONS, SHARED, make_cremad, write_clip, write_clip_moviepy
 from support import invoke, make_folders
 
 from affectkit.errors import EXIT_PARTIAL
+from affectkit.training.trainer import Trainer
 
 TINY = ("--hidden", 16, "--codes", 32, "--batch-size", 12, "--quantizer", "plain")
 NAMES = ("anger", "disgust", "fear", "happiness", "neutral", "sadness")
@@ -188,7 +189,7 @@ def test_corruptions_of_the_pictures_alone(trained):
 
 @pytest.mark.parametrize("mode", ["image-only", "audio-only"])
 def test_one_modality_alone(trained, clone, tmp_path, monkeypatch, mode):
-    monkeypatch.setattr("affectkit.training.trainer.Trainer.draw", lambda *_: None)
+    monkeypatch.setattr(Trainer, "draw", lambda *_: None)
     data = trained / "data"
     run(
         "train",
@@ -216,7 +217,7 @@ def test_one_modality_alone(trained, clone, tmp_path, monkeypatch, mode):
 
 
 def test_baselines_stages_and_transfer(clone, trained, tmp_path, monkeypatch):
-    monkeypatch.setattr("affectkit.training.trainer.Trainer.draw", lambda *_: None)  # pictures are not looked at
+    monkeypatch.setattr(Trainer, "draw", lambda *_: None)  # pictures are not looked at
     data = trained / "data"
     for model in ("cmvqvae-baseline1", "cmvqvae-baseline2", "cmvqvae-baseline3", "cmvqvae-baseline4"):
         run("train", "--model", model, "--data", data, "--output", tmp_path / model, "--epochs", 1, *TINY)

@@ -28,6 +28,7 @@ from affectkit.evaluation import evaluate
 from affectkit.inference import infer
 from affectkit.training import final_evaluation
 from affectkit.training import run as runs
+from affectkit.training.trainer import Trainer
 from affectkit.training.training_step import Learner
 
 TRAIN = ("train", "--model", TINY, "--no-pretrained", "--image-size", "24", "--batch-size", "8", "--cache", "none",
@@ -42,14 +43,14 @@ def faces(tmp_path_factory) -> Path:
 
 @pytest.fixture(autouse=True)
 def _no_pictures(monkeypatch):
-    monkeypatch.setattr("affectkit.training.trainer.Trainer.draw", lambda *args: None)
+    monkeypatch.setattr(Trainer, "draw", lambda *args: None)
 
 
 @pytest.fixture(scope="module")
 def trained_on_faces(faces, tmp_path_factory) -> Path:
     root = tmp_path_factory.mktemp("trained") / "run"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("affectkit.training.trainer.Trainer.draw", lambda *args: None)
+        patch.setattr(Trainer, "draw", lambda *args: None)
         runs.train(settings(faces, root, epochs=1), reporter=Silent())
     return root
 

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from support import clip_config, invoke, make_ratings
 
+from affectkit.models import clip
+
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
@@ -96,7 +98,7 @@ def test_faulty_rows_are_named_and_nothing_is_made(place, tmp_path):
 
 def test_openais_weights_that_are_not_here_are_told_at_once(place, tmp_path, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    monkeypatch.setattr("affectkit.models.clip.is_cached", lambda choice: False)
+    monkeypatch.setattr(clip, "is_cached", lambda choice: False)
     done = invoke(
         "train", "--model", "vca", "--clip", "ViT-B-32", "--data", place / "data" / "images", "--labels",
         place / "data" / "bare.csv", "--output", tmp_path / "run",

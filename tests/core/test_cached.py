@@ -17,6 +17,7 @@ from PIL import Image
 import affectkit
 from affectkit.core.cached import cached_tensors
 from affectkit.core.clipspec import SoundSpec
+from affectkit.corruptions import frost
 
 PACKAGE = Path(affectkit.__file__).parent
 SOUND = SoundSpec(rate=16000, n_fft=512, window=400, hop=160, mels=40, top_db=80.0, width=20, height=40)
@@ -106,7 +107,7 @@ def function_of(name: str) -> Any:
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("name", CACHES)
 def test_the_first_caller_does_not_matter(name, mode, tmp_path, monkeypatch):
-    monkeypatch.setattr("affectkit.corruptions.frost.COUNT", 1)  # textures; each takes a second
+    monkeypatch.setattr(frost, "COUNT", 1)  # textures; each takes a second
     cache, arguments = function_of(name), CACHES[name]
     if arguments == ("folder",):
         pixels = np.random.default_rng(0).integers(0, 255, (12, 14, 3), dtype=np.uint8)

@@ -18,6 +18,7 @@ from affectkit.core.spec import InputSpec
 from affectkit.data.layouts.discovery import Labels, find
 from affectkit.data.loading.loaders import EVALUATION
 from affectkit.errors import RunError, Stopped
+from affectkit.features import extraction
 from affectkit.features import store as feature_store
 from affectkit.features.extraction import FeatureExtractor, open_store
 from affectkit.features.store import FeatureStore, digest, stores
@@ -179,7 +180,7 @@ class Stopping:
 
 
 def test_a_stop_keeps_what_was_computed(data, monkeypatch):
-    monkeypatch.setattr("affectkit.features.extraction.BATCH", 4)
+    monkeypatch.setattr(extraction, "BATCH", 4)
     made, split = encoder(), split_of(data)
     with pytest.raises(Stopped, match="kept in the cache"):
         encoding(made, stopping=Stopping(1)).features(split)
@@ -252,7 +253,7 @@ def test_features_of_pixels_that_are_decoded_otherwise_are_others(data, tmp_path
     seen = made.seen
     encoding(made).features(split)
     assert made.seen == seen > 0  # found again
-    monkeypatch.setattr("affectkit.features.extraction.DECODING", 99)
+    monkeypatch.setattr(extraction, "DECODING", 99)
     encoding(made).features(split)
     assert made.seen == 2 * seen
 

@@ -17,6 +17,7 @@ from affectkit.config import resolve
 from affectkit.core.progress import Silent
 from affectkit.errors import DataError, UsageError
 from affectkit.inference import infer as module
+from affectkit.inference import prediction_table
 from affectkit.inference.infer import infer
 from affectkit.inference.merge import merge
 from affectkit.settings.inference import InferSettings
@@ -154,7 +155,7 @@ def test_what_could_not_be_opened_is_tried_again(trained, images, tmp_path, pred
 def test_what_another_reader_may_read_is_tried_again(trained, images, tmp_path, predicted, monkeypatch):
     run(trained, images, results=tmp_path / "r")
     predicted.clear()
-    monkeypatch.setattr("affectkit.inference.prediction_table.read_by", lambda: "Pillow of another day")
+    monkeypatch.setattr(prediction_table, "read_by", lambda: "Pillow of another day")
     run(trained, images, results=tmp_path / "r", resume=True)
     assert predicted == ["001.png"]
 

@@ -20,6 +20,7 @@ from affectkit.core.progress import Silent
 from affectkit.errors import DataError, Stopped, UsageError
 from affectkit.inference import infer as module
 from affectkit.inference import merge as merging
+from affectkit.inference import prediction_table
 from affectkit.inference.infer import infer
 from affectkit.inference.merge import merge
 from affectkit.settings.inference import InferSettings
@@ -215,7 +216,7 @@ def test_a_shard_killed_before_its_record_is_finished(trained, images, results, 
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("affectkit.inference.prediction_table.end_part", killed)
+        patch.setattr(prediction_table, "end_part", killed)
         with pytest.raises(KeyboardInterrupt):
             run(trained, images, results=results, shard="1/2")
     assert (results / "shard-1-of-2" / "inference_results.csv").exists()

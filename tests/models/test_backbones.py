@@ -7,6 +7,7 @@ from safetensors.torch import save_file
 
 from affectkit.core.spec import InputSpec
 from affectkit.errors import CheckpointError, DownloadError, UsageError
+from affectkit.models import backbones
 from affectkit.models.backbones import Backbone, BackboneFamily, hub_source
 from affectkit.models.registry import BACKBONES, MODELS, build, check_model
 
@@ -54,8 +55,8 @@ def test_names_are_found_near_and_far():
     assert check_model("test_resnet") == "test_resnet"
     with pytest.raises(UsageError, match="did you mean resnet18"):
         check_model("resnet81")
-    backbones = [name for name, entry in MODELS.items() if entry.target == BACKBONES]
-    assert len(backbones) > 8 and all(timm.is_model(name) for name in backbones)
+    names = [name for name, entry in MODELS.items() if entry.target == BACKBONES]
+    assert len(names) > 8 and all(timm.is_model(name) for name in names)
     own = BackboneFamily().default_input("resnet18", {}, {})
     assert (own["height"], own["width"]) == (224, 224)
 
@@ -117,7 +118,7 @@ def test_code_in_a_weights_file_is_not_run(tmp_path):
 def test_hub_weights_without_a_network_are_refused_at_once(monkeypatch, tmp_path):
     import huggingface_hub.constants as hub
 
-    monkeypatch.setattr("affectkit.models.backbones.is_cached", lambda name: False)
+    monkeypatch.setattr(backbones, "is_cached", lambda name: False)
     monkeypatch.setattr(hub, "HF_HUB_OFFLINE", True)
     with pytest.raises(DownloadError, match="HF_HUB_OFFLINE is set") as caught:
         build("resnet18", spec(), pretrained=True)

@@ -13,6 +13,7 @@ from torch import nn
 
 from affectkit.metrics.codes import code_counts, private_shared
 from affectkit.metrics.codes import perplexity as perplexity_of
+from affectkit.models.cmvqvae import quantiser
 from affectkit.models.cmvqvae.coders import Decoder, Encoder
 from affectkit.models.cmvqvae.mask import Masked
 from affectkit.models.cmvqvae.quantiser import EmaQuantiser, Quantiser, nearest
@@ -166,7 +167,7 @@ def test_nearest_in_chunks_and_on_ties(monkeypatch):
     vectors, book = torch.randn(1000, 8), torch.randn(32, 8)
     whole = torch.cdist(vectors.double(), book.double()).argmin(1)
     assert torch.equal(nearest(vectors, book), whole)
-    monkeypatch.setattr("affectkit.models.cmvqvae.quantiser.CHUNK", 7)
+    monkeypatch.setattr(quantiser, "CHUNK", 7)
     assert torch.equal(nearest(vectors, book), whole)
     assert torch.equal(nearest(torch.zeros(2, 1), torch.tensor([[1.0], [-1.0], [1.0]])), torch.zeros(2).long())
 

@@ -29,11 +29,7 @@ EXACT = {"model": "test_vit", "image_size": 32, "dropout": 0.0, "optimizer": "sg
 """A run without batch norm and dropout, which several processes compute like one but for rounding."""
 
 
-@pytest.fixture(autouse=True)
-def _no_pictures(monkeypatch):
-    monkeypatch.setattr("affectkit.training.trainer.draw_figures", lambda *args, **kwargs: None)
-    monkeypatch.setattr("affectkit.evaluation.evaluate.draw_figures", lambda *args, **kwargs: None)
-    monkeypatch.setattr("affectkit.training.trainer.plots.training_curves", lambda *args, **kwargs: None)
+pytestmark = pytest.mark.usefixtures("no_figures")
 
 
 def rows_of(path):

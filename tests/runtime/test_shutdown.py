@@ -6,6 +6,7 @@ import signal
 import pytest
 from support import Heard
 
+from affectkit.runtime import shutdown
 from affectkit.runtime.shutdown import StopFlag
 
 
@@ -24,7 +25,7 @@ def test_a_signal_sets_the_flag_and_says_how_to_exit(number, code, unsaved):
 
 def test_a_second_ctrl_c_forces_unless_it_is_the_first_heard_twice(monkeypatch):
     clock = [100.0]
-    monkeypatch.setattr("affectkit.runtime.shutdown.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr(shutdown.time, "monotonic", lambda: clock[0])
     heard = Heard()
     with pytest.raises(KeyboardInterrupt), StopFlag(heard) as stopping:
         os.kill(os.getpid(), signal.SIGINT)

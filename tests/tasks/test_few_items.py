@@ -114,9 +114,7 @@ def test_a_stage_without_a_classifier_fits_no_temperature():
     assert spec.temperature == 1 and told["fitted"] is False and "autoencoder" in told["reason"]
 
 
-def test_a_run_tells_its_weights_and_what_is_too_little(tmp_path, monkeypatch):
-    monkeypatch.setattr("affectkit.training.trainer.draw_figures", lambda *args, **kwargs: None)
-    monkeypatch.setattr("affectkit.training.trainer.plots.training_curves", lambda *args, **kwargs: None)
+def test_a_run_tells_its_weights_and_what_is_too_little(tmp_path, no_figures):
     data, heard = make_folders(tmp_path / "data", train=12, valid=6), Heard()
     run.train(settings(data, tmp_path / "run", epochs=1, class_weights="balanced"), reporter=heard)
     assert any("class weights" in text and "sadness 1 (4)" in text for text in heard.notes)

@@ -40,10 +40,7 @@ KILLED = -signal.SIGKILL
 
 
 @pytest.fixture(autouse=True)
-def _no_pictures(monkeypatch):
-    monkeypatch.setattr("affectkit.training.trainer.draw_figures", lambda *args, **kwargs: None)
-    monkeypatch.setattr("affectkit.evaluation.evaluate.draw_figures", lambda *args, **kwargs: None)
-    monkeypatch.setattr("affectkit.training.trainer.plots.training_curves", lambda *args, **kwargs: None)
+def _no_figures_and_no_fsync(no_figures, monkeypatch):
     # The page cache survives the death of a process; only a power failure needs what this leaves out.
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)
 

@@ -22,16 +22,12 @@ from affectkit.errors import CheckpointError, DataError, RunError, Stopped, Usag
 from affectkit.tasks.categorical import CategoricalOptions, class_weights
 from affectkit.tasks.distribution import DistributionTask
 from affectkit.training import run as runs
+from affectkit.training import trainer
 from affectkit.training.mixup import mixup
 from affectkit.training.resume_state import states
 from affectkit.training.training_step import Learner
 
-
-@pytest.fixture(autouse=True)
-def _no_pictures(monkeypatch):
-    """Pictures take seconds a run; the run that the session shares has drawn them."""
-    monkeypatch.setattr("affectkit.training.trainer.draw_figures", lambda *args, **kwargs: None)
-    monkeypatch.setattr("affectkit.training.trainer.plots.training_curves", lambda *args, **kwargs: None)
+pytestmark = pytest.mark.usefixtures("no_figures")
 
 
 def digest(path):
@@ -220,7 +216,7 @@ def test_best_is_chosen_by_the_monitored_metric_in_its_direction(votes, tmp_path
 def test_accumulation_equals_a_larger_batch(votes, tmp_path, monkeypatch):
     """Gradients of two batches of 6 are those of one batch of 12 (without batch norm, dropout and shuffling)."""
     in_order = lambda n, b, **_: np.array_split(np.arange(n), n // b)  # noqa: E731
-    monkeypatch.setattr("affectkit.training.trainer.epoch_batches", in_order)
+    monkeypatch.setattr(trainer, "epoch_batches", in_order)
     shared = {"model": "test_vit", "image_size": 32, "dropout": 0.0, "augment": "none", "epochs": 1,
               "optimizer": "sgd", "momentum": 0.0, "schedule": "constant", "lr": 0.05}  # fmt: skip
     runs.train(settings(votes, tmp_path / "a", batch_size=12, **shared), reporter=Silent())

@@ -37,12 +37,7 @@ def place(tmp_path_factory):
         yield make_ratings(root / "data", count=40, split=True)
 
 
-@pytest.fixture(autouse=True)
-def no_pictures(monkeypatch):
-    """They take most of the time of a short run; those of ``run``, which is made before this, are all there."""
-    for module in ("training.trainer", "evaluation.evaluate"):  # where the run's own and the test's are drawn
-        monkeypatch.setattr(f"affectkit.{module}.draw_figures", lambda *args, **kwargs: None)
-    monkeypatch.setattr("affectkit.reports.plots.training_curves", lambda *args, **kwargs: None)
+pytestmark = pytest.mark.usefixtures("no_figures")
 
 
 @pytest.fixture(scope="module")

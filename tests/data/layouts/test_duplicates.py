@@ -196,9 +196,7 @@ def with_copies(tmp_path_factory) -> Path:
     return root
 
 
-def test_train_and_test_tell_and_drop(with_copies, tmp_path, monkeypatch):
-    monkeypatch.setattr("affectkit.training.trainer.draw_figures", lambda *args, **kwargs: None)
-    monkeypatch.setattr("affectkit.training.trainer.plots.training_curves", lambda *args, **kwargs: None)
+def test_train_and_test_tell_and_drop(with_copies, tmp_path, no_figures):
     told, history = {}, {}
     for drop in (False, True):
         heard, run = Heard(), tmp_path / f"run-{drop}"
@@ -236,9 +234,7 @@ def test_train_and_test_tell_and_drop(with_copies, tmp_path, monkeypatch):
     assert any("no split before train" in text for text in heard.warnings)
 
 
-def test_an_image_held_out_is_compared_too(tmp_path, monkeypatch):
-    monkeypatch.setattr("affectkit.training.trainer.draw_figures", lambda *args, **kwargs: None)
-    monkeypatch.setattr("affectkit.training.trainer.plots.training_curves", lambda *args, **kwargs: None)
+def test_an_image_held_out_is_compared_too(tmp_path, no_figures):
     root = make_folders(tmp_path / "data", train=24, valid=0, test=0)
     first = (root / "train/anger/000.png").read_bytes()
     for path in (root / "train/anger").iterdir():

@@ -19,6 +19,7 @@ from PIL import Image
 
 from affectkit.core.spec import FITS, InputSpec
 from affectkit.data.faces.detection import Face, Finder, cut
+from affectkit.data.loading import face_crops
 from affectkit.data.loading.face_crops import PathFaces, in_file, read_picture
 from affectkit.data.media.images import load_for, read_reduced
 from affectkit.data.media.reduced_decoding import scale_for
@@ -168,8 +169,8 @@ def test_scale_for() -> None:
 @pytest.mark.parametrize("orientation", [1, 3, 6, 7])
 def test_faces_found_and_taken_whole(tmp_path: Path, orientation: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Faces cut from a reduced picture, and pictures taken whole, are as of the whole one; boxes are the file's."""
-    monkeypatch.setattr("affectkit.data.loading.face_crops.LONGEST", 160)
-    monkeypatch.setattr("affectkit.data.loading.face_crops.DETAIL", 1)
+    monkeypatch.setattr(face_crops, "LONGEST", 160)
+    monkeypatch.setattr(face_crops, "DETAIL", 1)
     path, spec = tmp_path / "a.jpg", gray(24, 24, "stretch")
     whole = saved(path, drawn(1281, 1091), orientation)
     pixels, extent = read_picture(path)
