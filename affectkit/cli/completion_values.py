@@ -42,12 +42,14 @@ def _names_of(setting: str, incomplete: str) -> list[tuple[str, str]]:
 def known_names() -> dict[str, dict[str, str]]:
     """List names and summaries for each of ``NAMES``, from registries that load nothing heavy."""
     from affectkit.corruptions import CORRUPTIONS, GROUPS
+    from affectkit.data.faces import DETECTORS
     from affectkit.losses import LOSSES, RATING_LOSSES
     from affectkit.models.registry import MODELS
     from affectkit.models.v1.parts import COMPONENTS
 
     corruptions = {name: entry.summary for name, entry in CORRUPTIONS.items()}
     models = {name: entry.summary for name, entry in MODELS.items()}
+    detectors = {name: entry.summary for name, entry in DETECTORS.items() if not entry.file}
     return {
         "model": models,
         "pattern": models,
@@ -56,6 +58,10 @@ def known_names() -> dict[str, dict[str, str]]:
         "loss": {name: entry.summary for name, entry in {**RATING_LOSSES, **LOSSES}.items()},
         "corrupt": corruptions,
         "corruptions": {**{name: ", ".join(members) for name, members in GROUPS.items()}, **corruptions},
-        "faces": dict.fromkeys(("auto", "haar", "none"), ""),
+        "faces": {
+            "auto": "",
+            **{name: entry.summary for name, entry in DETECTORS.items() if not entry.file},
+            "none": "",
+        },
         "device": dict.fromkeys(("auto", "cpu", "cuda", "mps"), ""),
     }

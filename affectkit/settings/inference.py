@@ -8,6 +8,7 @@ from pathlib import Path
 from affectkit.config import Parsed, setting, value_of
 from affectkit.core.assets import BUILTIN, BUILTIN_MODEL, PREFIX
 from affectkit.core.shards import Shard
+from affectkit.data.faces import detector_forms
 from affectkit.data.layouts.rating_scale import Scale
 from affectkit.settings.audiovisual import published_mask, published_mode
 from affectkit.settings.common import (
@@ -63,7 +64,7 @@ class InferSettings(Runtime):
         "yunet:FILE.onnx; none: each picture whole.",
         parse=parse_faces,
         group=FACES,
-        metavar="auto|none|haar|yunet:FILE",
+        metavar="|".join(("auto", "none", *(form.partition(".")[0] for form in detector_forms()))),
         default_text="auto for the built-in model, else none",
     )
     annotate: Path | None = setting(

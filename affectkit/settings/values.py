@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from affectkit.corruptions import SEVERITIES
+from affectkit.data.faces import DETECTORS, detector_forms
 from affectkit.errors import UsageError
 
 
@@ -47,17 +48,18 @@ def parse_interval(text: str) -> Interval:
 
 
 def parse_faces(text: str) -> Faces:
-    """Read ``"yunet:FILE"`` as that detector with its file; ``auto``, ``haar`` and ``none`` have none.
+    """Read ``"yunet:FILE"`` as that detector with its file; ``auto``, ``none`` and most detectors have none.
 
     Raises:
         UsageError: something else.
     """
-    if text in ("auto", "none", "haar"):
+    if text in ("auto", "none"):
         return Faces(text, None)
-    kind, _, file = text.partition(":")
-    if kind != "yunet" or not file:
-        raise UsageError(f"must be auto, none, haar or yunet:FILE.onnx; got {text!r}.")
-    return Faces(kind, Path(file).expanduser())
+    kind, colon, file = text.partition(":")
+    if kind not in DETECTORS or bool(file) != bool(DETECTORS[kind].file) or bool(colon) != bool(file):
+        *known, last = "auto", "none", *detector_forms()
+        raise UsageError(f"must be {', '.join(known)} or {last}; got {text!r}.")
+    return Faces(kind, Path(file).expanduser() if file else None)
 
 
 def parse_every(text: str) -> Every:

@@ -18,12 +18,15 @@ import numpy as np
 
 from affectkit.core.boxes import Box, overlap, shared_area
 from affectkit.core.spec import InputSpec
+from affectkit.data.faces import DETECTORS
 from affectkit.data.media.images import resize
 from affectkit.data.media.reduced_decoding import Extent
 from affectkit.errors import CheckpointError, DataError
 
 Frame = tuple[float, float, float, float]
 
+DEFAULT = "haar"
+"""The detector of ``auto``."""
 MARGIN = 1.04
 """Side of the square that is cut out, in sides of the cascade's box."""
 EYES = (0.49, 0.38, 0.38)
@@ -71,8 +74,9 @@ class Finder:
     """Finds the faces of pictures. Cheap to make and to send to a worker: its detector is loaded at first use.
 
     Args:
-        how: ``none``: each picture whole. ``haar``: OpenCV's cascade of frontal faces (Viola and Jones 2001).
-            ``yunet``: OpenCV's FaceDetectorYN (Wu et al. 2023) with ``file``. ``auto``: as ``haar``, but a picture that
+        how: ``none``: each picture whole. A name of ``DETECTORS``, as ``haar``: OpenCV's cascade of frontal faces
+            (Viola and Jones 2001); ``yunet``: OpenCV's FaceDetectorYN (Wu et al. 2023) with ``file``. ``auto``: as
+            ``haar``, but a picture that
             is itself a face crop is taken whole: its shorter side is below 100 pixels, or the one face in it, framed,
             covers half of it or more.
         file: YuNet's network, ``.onnx``.
@@ -106,7 +110,7 @@ class Finder:
         if self.how == "none" or (self.how == "auto" and min(height, width) < TINY):
             return [whole]
         if self._detect is None:
-            self._detect = _Yunet(self.file) if self.how == "yunet" else _Cascade()
+            self._detect = DETECTORS.resolve(DEFAULT if self.how == "auto" else self.how)(self.file)
         found = sorted(self._detect(picture), key=lambda face: -face[0][2] * face[0][3])
         faces = [Face(box, score, points, framed(box, points, self.margin)) for box, score, points in found]
         if self.how == "auto" and len(faces) == 1 and covered(faces[0].frame, height, width) >= FILLED:
@@ -201,13 +205,14 @@ def _in_channels(picture: np.ndarray, channels: int) -> np.ndarray:
 Found = tuple[Box, float, tuple[tuple[float, float], ...]]
 
 
-class _Cascade:
+class HaarDetector:
     """OpenCV's cascade of frontal faces."""
 
-    def __init__(self) -> None:
+    def __init__(self, file: Path | None = None) -> None:
         self.cascade = cv2.CascadeClassifier(str(Path(cv2.data.haarcascades) / "haarcascade_frontalface_alt2.xml"))
 
     def __call__(self, picture: np.ndarray) -> list[Found]:
+        """Detect the faces of a picture, see ``data.faces.DetectorEntry``."""
         gray, across, down = _at_most(_in_channels(picture, 1), LONGEST)
         # Faces that touch an edge are found where there is something beyond it.
         border = max(round(0.15 * min(gray.shape[:2])), 1)
@@ -222,7 +227,7 @@ class _Cascade:
         return once(inside(found, picture.shape))
 
 
-class _Yunet:
+class YuNetDetector:
     """OpenCV's FaceDetectorYN with a user's network."""
 
     def __init__(self, file: Path | None) -> None:
@@ -243,6 +248,7 @@ class _Yunet:
             ) from error
 
     def __call__(self, picture: np.ndarray) -> list[Found]:
+        """Detect the faces of a picture, see ``data.faces.DetectorEntry``."""
         found = [face for longest in YUNET_SIDES for face in self._search(_in_channels(picture, 3), longest)]
         return once(inside(found, picture.shape))
 

@@ -6,10 +6,11 @@ validation images lie in one folder with a table beside it.
 
 from __future__ import annotations
 
+import functools
 import os
 import unicodedata
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ import numpy as np
 from affectkit.core.folders import broken_links, is_file, is_folder, is_hidden
 from affectkit.core.progress import Reporter, Silent
 from affectkit.core.text import some
-from affectkit.data.layouts import affectnet_fused, clip_store, tinyimagenet
+from affectkit.data.layouts import LAYOUTS, affectnet_fused, clip_store, tinyimagenet
 from affectkit.data.layouts.class_columns import Choice
 from affectkit.data.layouts.class_names import check_numbers
 from affectkit.data.layouts.rating_scale import Scale
@@ -52,12 +53,6 @@ class Labels:
 
 
 TABLE_NAMES = {"train": ("train",), "valid": ("valid", "val", "validation"), "test": ("test",)}
-LOOKED_FOR = """looked for:
-  - tables: train.csv, valid.csv or test.csv, or one CSV file, with a 'filename' column
-  - class folders: train/<class>/*.jpg, valid/<class>/*.jpg, test/<class>/*.jpg, or <class>/*.jpg (two or more)
-  - Tiny-ImageNet: train/<class>/images/*.JPEG, val/images/*.JPEG with val/val_annotations.txt
-  - AffectNetFused: train_set/ and val_set/ with images/ and annotations/
-  - prepared clips: manifest.json and store/, as of affectkit prep cremad"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +61,7 @@ class Source:
 
     Attributes:
         root: its folder.
-        layout: "tables", "AffectNetFused", "Tiny-ImageNet", "class folders" or "prepared clips".
+        layout: its name in ``LAYOUTS``, or what else says how it was found.
         splits: by name, in the order train, valid, test, all; all have the same classes in the same order.
         classes: class names in that order.
         notes: what a user should know (folders without images, files passed over, ...).
@@ -99,52 +94,124 @@ def find(root: Path, *, labels: Labels | None = None, reporter: Reporter | None 
         raise DataError(f"dataset folder {root} does not exist.")
     if not root.is_dir():
         raise DataError(f"dataset {root} is not a folder.", "Name the folder that holds the images or tables.")
-    labels = labels or Labels()
-    if clip_store.is_prepared(root):
-        _refuse_choice(root, "prepared clips", labels.choice)
-        splits, classes, found = clip_store.read_prepared(root)
-        return Source(root, "prepared clips", splits, classes, tuple(found))
-    if labels.file is not None:
-        splits, found = read_tables(
-            {labels.alone: labels.file},
-            root=root,
-            ratings=labels.ratings,
-            scale=labels.scale,
-            whole=labels.whole,
-            choice=labels.choice,
-            follow_links=labels.follow_links,
-        )
-        classes = next(iter(splits.values())).classes
-        check_numbers(classes, f"table {labels.file}")
-        return Source(root, f"{labels.file.name} on the images", splits, classes, (*found,))
-    notes: list[str] = []
-    folders = _class_folders(root)
-    tables = _tables(root, notes, strict=not folders and not affectnet_fused.fits(root))
-    if tables:
-        splits, found = read_tables(
-            tables,
-            ratings=labels.ratings,
-            scale=labels.scale,
-            choice=labels.choice,
-            follow_links=labels.follow_links,
-        )
-        layout = "tables"
-        if folders:
-            notes.append("class folders are here as well: the tables are used")
-    elif affectnet_fused.fits(root):
-        splits, left_out = affectnet_fused.read_affectnet(root, reporter=reporter)
-        found = affectnet_fused.notes_on(left_out)
-        layout = "AffectNetFused"
-    elif folders:
-        splits, found = _read_folders(root, folders)
-        layout = "Tiny-ImageNet" if any(map(tinyimagenet.is_annotated, folders.values())) else "class folders"
-    else:
-        raise DataError(f"no dataset found in {root}.\n{LOOKED_FOR}\nfound: {_contents(root)}.", _advice(root))
-    if layout != "tables":
-        _refuse_choice(root, layout, labels.choice)
-    classes = next(iter(splits.values())).classes
-    check_numbers(classes, f"{layout} in {root}")
-    return Source(root, layout, splits, classes, (*notes, *found))
+    search = Search(root, labels or Labels(), reporter)
+    for entry in LAYOUTS.values():
+        found = entry.load()(search)
+        if found is not None:
+            check_numbers(found.classes, f"{found.layout} in {root}")
+            return replace(found, notes=(*search.notes, *found.notes))
+    looked_for = "\n".join(f"  - {name}: {entry.summary}" for name, entry in LAYOUTS.items() if entry.summary)
+    raise DataError(f"no dataset found in {root}.\nlooked for:\n{looked_for}\nfound: {_contents(root)}.", _advice(root))
+
+
+@dataclass(frozen=True)
+class Search:
+    """What layouts are asked with.
+
+    Attributes:
+        root: the folder, which exists.
+        labels: which targets are wanted, and where they stand.
+        reporter: progress of long reading.
+        notes: what a user should know, whatever layout it turns out to be.
+    """
+
+    root: Path
+    labels: Labels
+    reporter: Reporter
+    notes: list[str] = field(default_factory=list)
+
+    @functools.cached_property
+    def class_folders(self) -> dict[str, Path]:
+        """Folders that hold class folders, by split."""
+        return _class_folders(self.root)
+
+    @functools.cached_property
+    def tables(self) -> dict[str, Path]:
+        """Tables by split."""
+        strict = not self.class_folders and not affectnet_fused.fits(self.root)
+        return _tables(self.root, self.notes, strict=strict)
+
+    def source(self, layout: str, splits: dict[str, Split], notes: Iterable[str], *, chosen: bool = False) -> Source:
+        """Make the ``Source`` of ``splits``.
+
+        Args:
+            layout: its name.
+            splits: by name.
+            notes: what a user should know.
+            chosen: whether columns of tables can be chosen in it.
+
+        Raises:
+            DataError: columns are chosen where there are no tables.
+        """
+        if not chosen:
+            _refuse_choice(self.root, layout, self.labels.choice)
+        return Source(self.root, layout, splits, next(iter(splits.values())).classes, tuple(notes))
+
+
+def find_clips(search: Search) -> Source | None:
+    """Find prepared clips."""
+    if not clip_store.is_prepared(search.root):
+        return None
+    _refuse_choice(search.root, "prepared clips", search.labels.choice)
+    splits, _, notes = clip_store.read_prepared(search.root)
+    return search.source("prepared clips", splits, notes)
+
+
+def find_labelled(search: Search) -> Source | None:
+    """Find images whose labels stand in a table that the user named."""
+    labels = search.labels
+    if labels.file is None:
+        return None
+    splits, notes = read_tables(
+        {labels.alone: labels.file},
+        root=search.root,
+        ratings=labels.ratings,
+        scale=labels.scale,
+        whole=labels.whole,
+        choice=labels.choice,
+        follow_links=labels.follow_links,
+    )
+    check_numbers(next(iter(splits.values())).classes, f"table {labels.file}")
+    return search.source(f"{labels.file.name} on the images", splits, notes, chosen=True)
+
+
+def find_tables(search: Search) -> Source | None:
+    """Find tables beside the images that they name."""
+    labels = search.labels
+    if not search.tables:
+        return None
+    splits, notes = read_tables(
+        search.tables,
+        ratings=labels.ratings,
+        scale=labels.scale,
+        choice=labels.choice,
+        follow_links=labels.follow_links,
+    )
+    if search.class_folders:
+        search.notes.append("class folders are here as well: the tables are used")
+    return search.source("tables", splits, notes, chosen=True)
+
+
+def find_affectnet(search: Search) -> Source | None:
+    """Find AffectNetFused."""
+    if not affectnet_fused.fits(search.root):
+        return None
+    splits, left_out = affectnet_fused.read_affectnet(search.root, reporter=search.reporter)
+    return search.source("AffectNetFused", splits, affectnet_fused.notes_on(left_out))
+
+
+def find_tiny_imagenet(search: Search) -> Source | None:
+    """Find Tiny-ImageNet: class folders of which one split is annotated by a table."""
+    if not any(map(tinyimagenet.is_annotated, search.class_folders.values())):
+        return None
+    return search.source("Tiny-ImageNet", *_read_folders(search.root, search.class_folders))
+
+
+def find_class_folders(search: Search) -> Source | None:
+    """Find a folder for each class."""
+    if not search.class_folders:
+        return None
+    return search.source("class folders", *_read_folders(search.root, search.class_folders))
 
 
 def _refuse_choice(root: Path, layout: str, choice: Choice) -> None:
