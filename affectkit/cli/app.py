@@ -1,31 +1,10 @@
-"""The application: the commands in the order in which help shows them."""
+"""The application: what every command shares."""
 
 from __future__ import annotations
 
 import typer
 
-from affectkit.cli import (
-    cache,
-    completions,
-    convert,
-    corruptions,
-    datasplit,
-    demo,
-    doctor,
-    download,
-    eval_corruptions,
-    infer,
-    merge,
-    models,
-    pipeline,
-    prep,
-    quantiles,
-    reconstruct,
-    relabel,
-    test,
-    train,
-    verify_resume,
-)
+from affectkit.cli.commands import COMMANDS
 from affectkit.cli.completion_values import PRESSED
 from affectkit.core.version import VERSION
 
@@ -38,15 +17,6 @@ Results go to stdout, everything else to stderr. Exit codes: 0 done, 1 failed, 2
 4 done in part, 75 stopped and resumable, 130 Ctrl-C, 143 SIGTERM before anything could be saved.
 """
 
-app = typer.Typer(
-    name="affectkit",
-    help=HELP,
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["--help", "-h"], "max_content_width": 120},
-)
-
 
 def _version(context: typer.Context, asked: bool) -> None:
     if asked and not context.resilient_parsing:  # nothing is printed while a line is completed
@@ -54,7 +24,6 @@ def _version(context: typer.Context, asked: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _main(
     version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
 ) -> None:
@@ -63,26 +32,21 @@ def _main(
 
 _main.__doc__ = HELP
 
-for _module in (
-    prep,
-    datasplit,
-    relabel,
-    pipeline,
-    train,
-    verify_resume,
-    test,
-    eval_corruptions,
-    corruptions,
-    reconstruct,
-    infer,
-    merge,
-    quantiles,
-    convert,
-    models,
-    download,
-    cache,
-    demo,
-    doctor,
-    completions,
-):
-    _module.register(app)
+
+def make_app() -> typer.Typer:
+    """Make the application of all ``COMMANDS``."""
+    made = typer.Typer(
+        name="affectkit",
+        help=HELP,
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["--help", "-h"], "max_content_width": 120},
+    )
+    made.callback()(_main)
+    for name in COMMANDS:
+        COMMANDS.resolve(name)(made)
+    return made
+
+
+app = make_app()

@@ -58,10 +58,6 @@ def known_names() -> dict[str, dict[str, str]]:
         "loss": {name: entry.summary for name, entry in {**RATING_LOSSES, **LOSSES}.items()},
         "corrupt": corruptions,
         "corruptions": {**{name: ", ".join(members) for name, members in GROUPS.items()}, **corruptions},
-        "faces": {
-            "auto": "",
-            **{name: entry.summary for name, entry in DETECTORS.items() if not entry.file},
-            "none": "",
-        },
+        "faces": {"auto": "", **detectors, "none": ""},
         "device": dict.fromkeys(("auto", "cpu", "cuda", "mps"), ""),
     }

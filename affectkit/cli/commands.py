@@ -1,0 +1,33 @@
+"""The commands by name, in the order in which help shows them.
+
+A command is a module with ``register(app)``, which adds it to a Typer application, and a line here.
+"""
+
+from __future__ import annotations
+
+from affectkit.core.registry import Registry
+
+COMMANDS = Registry("command")
+for _name, _summary in (
+    ("prep", "bring data sets as their authors share them into a layout that is read"),
+    ("datasplit", "split class folders"),
+    ("relabel", "move images to the classes of a table"),
+    ("pipeline", "augmentation specifications"),
+    ("train", "train a model"),
+    ("verify_resume", "prove that a run resumes to the last bit"),
+    ("test", "test a checkpoint on labelled data"),
+    ("eval_corruptions", "test a checkpoint under corruptions"),
+    ("corruptions", "list and draw corruptions"),
+    ("reconstruct", "what shared and private codes hold"),
+    ("infer", "predict images, videos and cameras"),
+    ("merge", "put the shards of a run together"),
+    ("quantiles", "quantile analysis of ratings"),
+    ("convert", "bring published checkpoints into this format"),
+    ("models", "list models"),
+    ("download", "fetch published files"),
+    ("cache", "caches of this machine"),
+    ("demo", "the commands on faces that are drawn on the spot"),
+    ("doctor", "examine this machine"),
+    ("completions", "scripts for shells"),
+):
+    COMMANDS.add(_name, f"affectkit.cli.{_name}:register", _summary)
