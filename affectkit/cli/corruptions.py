@@ -56,7 +56,8 @@ def register(app: typer.Typer) -> None:
         names = s.corruptions.value
         if s.preview is None:
             groups = {
-                name: next(group for group in GROUPS if group != "all" and name in GROUPS[group]) for name in names
+                name: next((group for group in GROUPS if group != "all" and name in GROUPS[group]), "")
+                for name in names  # of no group: those of no study
             }
             listed = [{"name": name, "group": groups[name], "summary": CORRUPTIONS[name].summary} for name in names]
             console.result({"corruptions": listed})
