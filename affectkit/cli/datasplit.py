@@ -112,8 +112,8 @@ def _undo(s: DatasplitSettings, console: Console, stopping: Any) -> None:
 
 def _split(resolved: Resolved[DatasplitSettings], console: Console, stopping: Any) -> None:
     from affectkit.prep.augmentation.pipeline import load_pipeline
-    from affectkit.prep.datasplit.plan import Rules
-    from affectkit.prep.datasplit.split import Options, split_folder
+    from affectkit.prep.datasplit.plan import SplitRules
+    from affectkit.prep.datasplit.split import SplitOptions, split_folder
 
     s = resolved.settings
     train, test = s.balance or s.balance_train, s.balance or s.balance_test
@@ -124,11 +124,11 @@ def _split(resolved: Resolved[DatasplitSettings], console: Console, stopping: An
                     f"--{name.replace('_', '-')} counts only when a side is balanced, and none is: it has no effect. "
                     "Add --balance, --balance-train or --balance-test."
                 )
-    rules = Rules(
+    rules = SplitRules(
         train_split=s.train_split, seed=s.seed, balance_train=train, balance_test=test,
         multiplier=s.global_multiplier, group_by=s.group_by and s.group_by.text,
     )  # fmt: skip
-    options = Options(
+    options = SplitOptions(
         output=s.output_path, link=s.link or "copy", label_col=s.label_col, filename_col=s.filename_col,
         plain_csv=s.plain_csv, quality=s.quality or None, skip=s.on_error == "skip", workers=s.workers,
         scheduler=s.scheduler, dry_run=s.dry_run, force=s.force, preview=s.preview,

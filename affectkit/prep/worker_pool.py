@@ -28,7 +28,7 @@ _WATCH_SECONDS = 0.2
 
 
 class WorkerPool:
-    """Processes that work on chunks; entered, it holds them until it is left.
+    """Run chunks in processes; entered, it holds them until it is left.
 
     A stop lets the chunks in work end. Workers leave SIGINT and SIGTERM, which a terminal or a scheduler sends to them
     as well, to the parent, and end when it ends, however it does.

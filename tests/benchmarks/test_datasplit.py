@@ -61,19 +61,19 @@ def files(root: Path) -> dict[str, int]:
 
 def per_image(source: Path) -> dict[str, float]:
     """Microseconds in one process for each step on one image."""
-    from affectkit.prep.augmentation.lossless_images import encode, read_picture
+    from affectkit.prep.augmentation.lossless_images import encode, read_lossless
     from affectkit.prep.augmentation.pipeline import load_pipeline
 
     pipeline = load_pipeline(None)
     paths = sorted((source / "train" / "happy").iterdir())[:400]
-    pipeline.apply(read_picture(paths[0]).pixels, seed=0, name="", draw=0)
+    pipeline.apply(read_lossless(paths[0]).pixels, seed=0, name="", draw=0)
     steps, marks = {}, [time.perf_counter()]
 
     def mark(name: str) -> None:
         marks.append(time.perf_counter())
         steps[name] = 1e6 * (marks[-1] - marks[-2]) / len(paths)
 
-    pictures = [read_picture(path) for path in paths]
+    pictures = [read_lossless(path) for path in paths]
     mark("decoding")
     made = [pipeline.apply(p.pixels, seed=0, name=str(k), draw=0) for k, p in enumerate(pictures)]
     mark("augmenting")

@@ -113,5 +113,5 @@ def test_a_signal_to_the_whole_group_stops_cleanly_and_the_same_command_goes_on(
     assert {name: digest for name, digest in found.items() if name in before} == before
     assert len(found) < 1500
     done = affectkit("datasplit", source, "--balance", "--workers", 1)
-    assert done.returncode == 0 and "going on with the split" in done.stderr, done.stderr
+    assert done.returncode == 0 and "resuming the split" in done.stderr, done.stderr
     assert "720 train + 180 test" in done.stderr.replace(",", "") or "1,440 train + 360 test" in done.stderr

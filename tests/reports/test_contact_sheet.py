@@ -7,13 +7,13 @@ import pytest
 from PIL import Image
 
 from affectkit.errors import DataError
-from affectkit.prep.augmentation.lossless_images import read_picture
+from affectkit.prep.augmentation.lossless_images import read_lossless
 from affectkit.reports import contact_sheet
 from affectkit.reports.contact_sheet import CELL, HEAD, MARGIN
 
 
 def preview_sheet(path, rows):
-    contact_sheet.preview_sheet(path, rows, read=lambda file: read_picture(file).pixels)
+    contact_sheet.preview_sheet(path, rows, read=lambda file: read_lossless(file).pixels)
 
 
 def plain(folder, name: str, mode: str, colour, size=(30, 20)):

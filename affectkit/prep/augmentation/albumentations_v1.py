@@ -19,7 +19,7 @@ ADVICE = "Write the transform with the keys of the installed version, and __vers
 
 
 class _Refused(Exception):
-    """Why a transform cannot be converted; given its place by the caller."""
+    """Say why a transform cannot be converted; the caller adds its place."""
 
 
 # Keys with the same meaning in both, by transform. Everything else needs a rule below.
@@ -75,13 +75,13 @@ def _pair(values: Values, key: str, default: Any = None) -> tuple[float, float]:
 
 
 def _fills(values: Values) -> Values:
-    """Border values; 1.x wrote null for OpenCV's default, which is 0."""
+    """Convert border values; 1.x wrote null for OpenCV's default, which is 0."""
     fill, fill_mask = values.pop("value", None), values.pop("mask_value", None)
     return {"fill": 0 if fill is None else fill, "fill_mask": 0 if fill_mask is None else fill_mask}
 
 
 def _gauss_noise(values: Values) -> Values:
-    """Variance and mean in units of 0 to 255 to deviation and mean as fractions of the full range."""
+    """Convert variance and mean in units of 0 to 255 to deviation and mean as fractions of the full range."""
     low, high = _pair(values, "var_limit", [10.0, 50.0])
     mean = _number(values, "mean", 0)
     if low < 0 or high > 255**2 or abs(mean) > 255:
@@ -91,7 +91,7 @@ def _gauss_noise(values: Values) -> Values:
 
 
 def _gaussian_blur(values: Values) -> Values:
-    """A deviation of 0 meant OpenCV's own for the kernel size k: 0.3 ((k - 1) / 2 - 1) + 0.8."""
+    """Convert a deviation of 0, which meant OpenCV's own for the kernel size k: 0.3 ((k - 1) / 2 - 1) + 0.8."""
     blur = values.get("blur_limit", [3, 7])
     low, high = _pair(values, "sigma_limit", [0, 0])
     if (low, high) == (0, 0):
@@ -132,7 +132,7 @@ def _image_compression(values: Values) -> Values:
 
 
 def _coarse_dropout(values: Values) -> Values:
-    """Holes by number and size in pixels; sizes as fractions were drawn otherwise."""
+    """Convert holes by number and size in pixels; sizes as fractions were drawn otherwise."""
     found: Values = {}
     for key, low, high in (
         ("num_holes_range", "min_holes", "max_holes"),
@@ -161,8 +161,8 @@ RULES: dict[str, Callable[[Values], Values]] = {
 }
 
 
-def converted(root: dict[str, Any], source: str) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """(the same pipeline for 2.0.8, what was changed beyond a key's name in sentences).
+def convert_specification(root: dict[str, Any], source: str) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Convert a pipeline of 1.x to 2.0.8.
 
     Args:
         root: the checked ``transform`` of a file saved by 1.x; it is left as it was.
@@ -176,7 +176,7 @@ def converted(root: dict[str, Any], source: str) -> tuple[dict[str, Any], tuple[
 
 
 def _node(node: Values, source: str, place: str, parent: str | None, notes: list[str]) -> Values:
-    """A node and all below it.
+    """Convert a node and all below it.
 
     Args:
         parent: the composition above; None for the root.
@@ -196,7 +196,7 @@ def _node(node: Values, source: str, place: str, parent: str | None, notes: list
 
 
 def _composition(node: Values, parent: str | None, notes: list[str], place: str) -> Values:
-    """1.x forced every child of a choice, ran a Sequential whatever its p, and ran SomeOf in a drawn order."""
+    """Convert a composition: 1.x forced every child of a choice, ignored p of a Sequential, and drew SomeOf's order."""
     name, new = node["__class_fullname__"], dict(node)
     new["transforms"] = list(node["transforms"])
     new.pop("always_apply", None)

@@ -30,7 +30,7 @@ _importing = threading.Lock()
 
 
 def albumentations() -> Any:
-    """The module ``albumentations``, imported without asking the package index for news, without torch and the hub.
+    """Import ``albumentations`` without asking the package index for news, without torch and the hub.
 
     It imports torch for a transform that is not allowed here, which would cost each worker over a second and 200 MB,
     and Hugging Face's client, for pipelines on the hub, which would cost 0.15 s.
@@ -52,8 +52,8 @@ def albumentations() -> Any:
 # --- building --------------------------------------------------------------------------------------------------------
 
 
-def proven(root: dict[str, Any], path: Path) -> dict[str, Any]:
-    """The specification that the built pipeline gives of itself, once nothing of ``root`` was lost on the way."""
+def verify_specification(root: dict[str, Any], path: Path) -> dict[str, Any]:
+    """Build a pipeline and give its own specification, once nothing of ``root`` was lost on the way."""
     written = plain(_build(root, str(path)).to_dict_private())
     for (place, _, given), (_, _, got) in zip(walk(root), walk(written), strict=True):
         where = f"{path}, {place} {got['__class_fullname__']}"
@@ -78,7 +78,7 @@ def proven(root: dict[str, Any], path: Path) -> dict[str, Any]:
 
 
 def _build(node: dict[str, Any], source: str, place: str = "transform", depth: int = 0) -> Any:
-    """The Albumentations object of a checked node.
+    """Build the Albumentations object of a checked node.
 
     Not ``albumentations.from_dict``: that imports torch, and takes any class that was ever registered.
     """
@@ -114,11 +114,11 @@ def _build(node: dict[str, Any], source: str, place: str = "transform", depth: i
         try:
             return maker(**values)
         except Exception as error:  # a transform judges its values in any way it likes
-            raise UsageError(f"{source}, {place} {name}: {_reason(error)}", "Mend the value in the file.") from error
+            raise UsageError(f"{source}, {place} {name}: {_reason(error)}", "Fix the value in the file.") from error
 
 
 def _keys(maker: type, *, inherited: bool = False) -> set[str]:
-    """What a transform takes; with ``inherited`` also what its bases take.
+    """List what a transform takes; with ``inherited`` also what its bases take.
 
     Albumentations writes both, and reads the former alone: RGBShift saves the ``noise_type`` of the AdditiveNoise that
     it is.
@@ -129,7 +129,7 @@ def _keys(maker: type, *, inherited: bool = False) -> set[str]:
 
 
 def _own(node: dict[str, Any]) -> dict[str, Any]:
-    """``node``, and all below it, without what a transform writes and does not take."""
+    """Remove from ``node``, and all below it, what a transform writes and does not take."""
     name = node["__class_fullname__"]
     if name in rules.COMPOSITIONS:
         return {**node, "transforms": [_own(child) for child in node["transforms"]]}
@@ -137,8 +137,8 @@ def _own(node: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in node.items() if key in taken}
 
 
-class Cheap(random.Random):
-    """SplitMix64 (Steele, Lea and Flood, 2014) behind Python's generator: seeding the Mersenne Twister takes 4 us.
+class HashRandom(random.Random):
+    """Draw by SplitMix64 (Steele, Lea and Flood, 2014) behind Python's generator: seeding Mersenne Twister takes 4 us.
 
     Most transforms draw one number or none.
     """
@@ -146,15 +146,15 @@ class Cheap(random.Random):
     _state = 0
 
     def begin(self, key: int) -> None:
-        """The stream of ``key``, from its beginning."""
+        """Begin the stream of ``key``."""
         self._state = key
 
     def random(self) -> float:
-        """A number in [0, 1), a multiple of 2**-53; all other draws come from here or from ``getrandbits``."""
+        """Draw a number in [0, 1), a multiple of 2**-53; all other draws come from here or from ``getrandbits``."""
         return (self._next() >> 11) * 2.0**-53
 
     def getrandbits(self, k: int) -> int:
-        """A number of ``k`` random bits."""
+        """Draw a number of ``k`` random bits."""
         found = 0
         for _ in range(0, k, 64):
             found = found << 64 | self._next()
@@ -171,17 +171,17 @@ class Cheap(random.Random):
 _WORD = 2**64 - 1
 
 
-class Stream:
-    """The two generators of one node, brought to any address at a twentieth of the cost of making them anew."""
+class NodeStreams:
+    """Hold the two generators of one node, brought to any address at a twentieth of the cost of making them anew."""
 
     def __init__(self, node: Any) -> None:
         self._bits = np.random.Philox(key=0)
         self._start = self._bits.state
-        self._python = Cheap(0)
+        self._python = HashRandom(0)
         node.set_random_state(np.random.Generator(self._bits), self._python)
 
     def seek(self, key: int) -> None:
-        """The streams of ``key``, from their beginning."""
+        """Bring both to the beginning of the streams of ``key``."""
         self._start["state"]["key"][0] = key
         self._bits.state = self._start
         self._python.gauss_next = None
@@ -189,23 +189,23 @@ class Stream:
 
 
 @dataclass(frozen=True)
-class Ready:
-    """A built pipeline: the object to call, its transforms by id, and a stream for every node, from the root down."""
+class BuiltPipeline:
+    """Hold a built pipeline: the object to call, its transforms by id, and a stream for every node, root first."""
 
     root: Any
     transforms: dict[int, str]
-    streams: list[Stream]
+    streams: list[NodeStreams]
 
     def seek(self, key: int) -> None:
-        """A stream of its own for each node, all following from ``key``."""
-        keys = Cheap(0)
+        """Bring each node to a stream of its own, all following from ``key``."""
+        keys = HashRandom(0)
         keys.begin(key)
         for stream in self.streams:
             stream.seek(keys.getrandbits(63))
 
 
-def ready(root: dict[str, Any], *, unit: bool) -> Ready:
-    """The objects of a proven specification.
+def build_pipeline(root: dict[str, Any], *, unit: bool) -> BuiltPipeline:
+    """Build the objects of a verified specification.
 
     Args:
         unit: for float images in [0, 1]: fill values, which are in units of 0 to 255, are scaled.
@@ -213,11 +213,11 @@ def ready(root: dict[str, Any], *, unit: bool) -> Ready:
     import cv2
 
     cv2.setNumThreads(0)  # the processes are the parallelism
-    built = Ready(_build(root, "pipeline"), {}, [])
+    built = BuiltPipeline(_build(root, "pipeline"), {}, [])
 
     def visit(node: Any) -> None:
         # A composition first: it hands its own generators down to all that is below it.
-        built.streams.append(Stream(node))
+        built.streams.append(NodeStreams(node))
         if type(node).__name__ in rules.COMPOSITIONS:
             for child in node.transforms:
                 visit(child)
@@ -237,7 +237,7 @@ def ready(root: dict[str, Any], *, unit: bool) -> Ready:
 
 
 def call(root: Any, pixels: np.ndarray, *, name: str, source: str) -> np.ndarray:
-    """``pixels`` through a seeded object; shapes and errors as ``Pipeline.apply``."""
+    """Put ``pixels`` through a seeded object; shapes and errors as ``Pipeline.apply``."""
     alpha = pixels.ndim == 3 and pixels.shape[2] in (2, 4)
     full = FULL[pixels.dtype.name]
     values = pixels if full == 255 else pixels.astype(np.float32) / np.float32(full)
@@ -260,14 +260,14 @@ def call(root: Any, pixels: np.ndarray, *, name: str, source: str) -> np.ndarray
         image = np.dstack([image, done["mask"].reshape(image.shape[:2])])
     if full != 255:
         if not np.isfinite(image).all():
-            raise DataError(f"{name}: the pipeline {source} made values that are not finite.", "Mend the pipeline.")
+            raise DataError(f"{name}: the pipeline {source} made values that are not finite.", "Fix the pipeline.")
         image = np.rint(np.clip(image, 0, 1) * full).astype(pixels.dtype)
     return np.ascontiguousarray(image)
 
 
 @contextlib.contextmanager
-def telling(source: str, name: str, built: Ready) -> Iterator[None]:
-    """What a transform raises inside is a DataError that names the transform and the image."""
+def naming_errors(source: str, name: str, built: BuiltPipeline) -> Iterator[None]:
+    """Raise what a transform raises inside as a DataError that names the transform and the image."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -287,7 +287,7 @@ def telling(source: str, name: str, built: Ready) -> Iterator[None]:
 
 
 def plain(value: Any) -> Any:
-    """``value`` as JSON holds it: tuples as lists, enums and NumPy scalars as what they stand for."""
+    """Convert ``value`` to what JSON holds: tuples as lists, enums and NumPy scalars as what they stand for."""
     if isinstance(value, dict):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -306,7 +306,7 @@ def _tuples(value: Any) -> Any:
 
 
 def _differs(given: Any, got: Any) -> bool:
-    """Whether a value was changed, where both are of one kind (a number may become a range)."""
+    """Say whether a value was changed, where both are of one kind (a number may become a range)."""
     if isinstance(given, list) and isinstance(got, list) and len(given) == len(got):
         return any(_differs(a, b) for a, b in zip(given, got, strict=True))
     if isinstance(given, int | float) and isinstance(got, int | float):
@@ -315,7 +315,7 @@ def _differs(given: Any, got: Any) -> bool:
 
 
 def _reason(error: Exception) -> str:
-    """An exception as one line; Pydantic's as field: rule."""
+    """Give an exception as one line; Pydantic's as field: rule."""
     for source in (error, error.__cause__, error.__context__):
         listed = getattr(source, "errors", None)
         if callable(listed):

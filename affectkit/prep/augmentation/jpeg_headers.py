@@ -21,7 +21,7 @@ _natural = itemgetter(*(_ZIGZAG.index(place) for place in range(64)))
 
 
 class Header(NamedTuple):
-    """What a copy needs to know: ``sampling`` as Pillow numbers it, None for gray; tables in natural order."""
+    """Hold what a copy needs to know: ``sampling`` as Pillow numbers it, None for gray; tables in natural order."""
 
     width: int
     height: int
@@ -30,8 +30,8 @@ class Header(NamedTuple):
     tables: tuple[tuple[int, ...], ...]
 
 
-def plain_header(data: bytes) -> Header | None:
-    """The header of a whole 8-bit gray or colour JPEG without metadata but JFIF's; None for any other file."""
+def read_plain_header(data: bytes) -> Header | None:
+    """Read the header of a whole 8-bit gray or colour JPEG without metadata but JFIF's; None for any other file."""
     if not (data.startswith(_SOI) and data.endswith(_EOI)):
         return None
     place, end = 2, len(data)
@@ -66,7 +66,7 @@ def _take_tables(body: bytes, tables: dict[int, tuple[int, ...]]) -> bool:
 
 
 def _frame(body: bytes) -> tuple[int, int, tuple[int, ...]] | None:
-    """(height, width, sampling factors of the components) of a frame of 8 bits with 1 or 3 components."""
+    """Read (height, width, sampling factors of the components) of a frame of 8 bits with 1 or 3 components."""
     if len(body) not in (9, 15) or body[0] != 8 or len(body) != 6 + 3 * body[5]:
         return None
     height, width = int.from_bytes(body[1:3], "big"), int.from_bytes(body[3:5], "big")

@@ -1,6 +1,6 @@
 """Images that keep what they are: format, depth, channels and size survive being read, augmented and written.
 
-What cannot survive is told in ``Picture.notes``: colours of a palette become RGB (a GIF is quantised anew), CMYK
+``LosslessImage.notes`` says what cannot survive: colours of a palette become RGB (a GIF is quantised anew), CMYK
 becomes RGB, of an animation the first frame is kept. The EXIF orientation is applied, and EXIF data are dropped, so
 that a copy is upright by itself; an ICC profile is kept.
 """
@@ -24,7 +24,7 @@ from affectkit.data.media.image_formats import open_picture, refuse_raw
 from affectkit.data.media.images import orientation_of, telling
 from affectkit.data.media.pixel_limits import check_file, check_size, limit_of
 from affectkit.errors import DataError, UsageError
-from affectkit.prep.augmentation.jpeg_headers import plain_header
+from affectkit.prep.augmentation.jpeg_headers import read_plain_header
 from affectkit.prep.augmentation.specification import FULL
 
 if TYPE_CHECKING:
@@ -55,8 +55,8 @@ _TURNS = {
 
 
 @dataclass(frozen=True, eq=False)
-class Picture:
-    """An image as it was read, upright, with what is needed to write another like it.
+class LosslessImage:
+    """Hold an image as it was read, upright, with what is needed to write another like it.
 
     Args:
         pixels: uint8 or uint16, C-contiguous: (H, W) gray, (H, W, 2) gray and alpha, (H, W, 3) RGB, (H, W, 4) RGBA.
@@ -73,8 +73,8 @@ class Picture:
     tables: tuple[tuple[int, ...], ...] = ()
 
 
-def read_picture(path: Path, *, max_pixels: int | None = None) -> Picture:
-    """The image in a file with its own depth and channels, told by its bytes and not by its name.
+def read_lossless(path: Path, *, max_pixels: int | None = None) -> LosslessImage:
+    """Read an image with its own depth and channels; its format shows in its bytes, not in its name.
 
     Args:
         max_pixels: largest width x height, judged by the header before a pixel is decoded; None: what ``core.pixels``
@@ -103,11 +103,11 @@ def read_picture(path: Path, *, max_pixels: int | None = None) -> Picture:
                 notes = (*notes, f"the first of {image.n_frames} frames was taken")
             kind = "JPEG" if image.format == "MPO" else str(image.format)
             options, tables = _encoding(path, image, kind)
-    return Picture(pixels, kind, notes, options, tables)
+    return LosslessImage(pixels, kind, notes, options, tables)
 
 
-def write_picture(path: Path, pixels: np.ndarray, picture: Picture, *, quality: int | None = QUALITY) -> bytes:
-    """Write ``pixels`` in the format of ``picture``; the same pixels give the same bytes.
+def write_lossless(path: Path, pixels: np.ndarray, original: LosslessImage, *, quality: int | None = QUALITY) -> bytes:
+    """Write ``pixels`` in the format of ``original``; the same pixels give the same bytes.
 
     PNG, BMP, TIFF, PPM and JPEG 2000 are lossless, and a lossless WebP stays so. Nothing is flushed, and a kill can
     leave a part under the name: flushing each of many small files costs three times their making (5 ms of 7 here), so a
@@ -116,8 +116,8 @@ def write_picture(path: Path, pixels: np.ndarray, picture: Picture, *, quality: 
 
     Args:
         path: the file; its name is not looked at.
-        pixels: as ``Picture.pixels``.
-        picture: what the copy is to be like.
+        pixels: as ``LosslessImage.pixels``.
+        original: what the copy is to be like.
         quality: of a JPEG, a lossy WebP, AVIF or HEIC, 1 to 100; None takes a JPEG's own quantisation tables, and 95
             for the others.
 
@@ -127,7 +127,7 @@ def write_picture(path: Path, pixels: np.ndarray, picture: Picture, *, quality: 
     Raises:
         UsageError: ``quality`` is out of range. DataError: the format cannot hold these pixels.
     """
-    data = encode(pixels, picture, quality=quality)
+    data = encode(pixels, original, quality=quality)
     path = Path(path)
     try:
         stream = os.open(path, _NEW, 0o666)
@@ -160,7 +160,7 @@ def augment_many(
     Args:
         targets: (file to write, draw number) of each copy; a file that is there is replaced.
         seed: of the run. name: the image's identity, such as ``class/file``: with seed and draw it fixes the bytes.
-        quality: as ``write_picture``.
+        quality: as ``write_lossless``.
 
     Returns:
         The content hash of each copy (``files.digest_of``), and what the copies do not keep of the original, in
@@ -170,22 +170,22 @@ def augment_many(
         DataError: the source cannot be read, or the pipeline cannot take it. UsageError: ``quality`` is out of range.
     """
     _check_quality(quality)
-    picture, digests = read_picture(source), []
+    original, digests = read_lossless(source), []
     for target, draw in targets:
-        pixels = pipeline.apply(picture.pixels, seed=seed, name=name, draw=draw)
-        digests.append(digest_bytes(write_picture(target, pixels, picture, quality=quality)))
-    return digests, picture.notes
+        pixels = pipeline.apply(original.pixels, seed=seed, name=name, draw=draw)
+        digests.append(digest_bytes(write_lossless(target, pixels, original, quality=quality)))
+    return digests, original.notes
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------
 
 
-def _plain_jpeg(data: bytes, max_pixels: int) -> Picture | None:
-    """The picture in a whole JPEG without metadata, by OpenCV: what Pillow gives, in half of the time; else None.
+def _plain_jpeg(data: bytes, max_pixels: int) -> LosslessImage | None:
+    """Decode a whole JPEG without metadata by OpenCV: what Pillow gives, in half of the time; else None.
 
     OpenCV fills what a cut file lacks with gray, without a word, so a file must end as a JPEG does.
     """
-    header = plain_header(data)
+    header = read_plain_header(data)
     if header is None or header.width * header.height > max_pixels:
         return None
     import cv2
@@ -197,11 +197,11 @@ def _plain_jpeg(data: bytes, max_pixels: int) -> Picture | None:
     if header.channels == 3:
         cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB, dst=pixels)
     options = (("subsampling", header.sampling),) if header.sampling is not None else ()
-    return Picture(pixels, "JPEG", (), options, header.tables)
+    return LosslessImage(pixels, "JPEG", (), options, header.tables)
 
 
 def _deep(path: Path, image: Image.Image) -> str:
-    """The mode of a file with 16 bits in each of several channels, which Pillow would silently cut to 8; else ""."""
+    """Give the mode of a file with 16 bits in each of several channels, which Pillow would cut to 8; else ""."""
     if image.format == "PNG":
         with path.open("rb") as stream:
             header = stream.read(26)
@@ -216,12 +216,12 @@ def _deep(path: Path, image: Image.Image) -> str:
 
 
 def _ppm_words(data: bytes) -> list[bytes]:
-    """The first words of a PNM header, comments left out: magic, width, height, largest value."""
+    """Split the first words of a PNM header, comments left out: magic, width, height, largest value."""
     return b" ".join(line.split(b"#")[0] for line in data.split(b"\n")).split()[:4]
 
 
 def _from_file(path: Path, mode: str) -> tuple[np.ndarray, tuple[str, ...]]:
-    """16 bits a channel, by OpenCV; Pillow has decoded the file before, and so vouches that it is whole."""
+    """Decode 16 bits a channel by OpenCV; Pillow has decoded the file before, and so vouches that it is whole."""
     import cv2
 
     data = np.frombuffer(path.read_bytes(), np.uint8)
@@ -267,7 +267,7 @@ def _upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
 def _encoding(
     path: Path, image: Image.Image, kind: str
 ) -> tuple[tuple[tuple[str, Any], ...], tuple[tuple[int, ...], ...]]:
-    """(encoder options, quantisation tables) with which the file seems to have been written."""
+    """Find (encoder options, quantisation tables) with which the file seems to have been written."""
     options: dict[str, Any] = {}
     tables: tuple[tuple[int, ...], ...] = ()
     profile = image.info.get("icc_profile")
@@ -289,7 +289,7 @@ def _encoding(
 
 
 def _lossless_webp(path: Path) -> bool:
-    """Whether the first chunk with pixels is VP8L."""
+    """Say whether the first chunk with pixels is VP8L."""
     data = path.read_bytes()
     place = 12
     while place + 8 <= len(data):
@@ -308,11 +308,11 @@ def _check_quality(quality: int | None) -> None:
         raise UsageError(f"quality must be from 1 to 100, got {quality}.", "95 is the default.")
 
 
-def encode(pixels: np.ndarray, picture: Picture, *, quality: int | None = QUALITY) -> bytes:
-    """The bytes that ``write_picture`` writes."""
+def encode(pixels: np.ndarray, original: LosslessImage, *, quality: int | None = QUALITY) -> bytes:
+    """Encode ``pixels`` as ``write_lossless`` writes them."""
     _check_quality(quality)
     channels = 1 if pixels.ndim == 2 else pixels.shape[2]
-    kind = picture.format
+    kind = original.format
     if pixels.dtype.name not in FULL or channels not in _MODES:
         raise DataError(f"pixels of type {pixels.dtype} and shape {pixels.shape} cannot be written as {kind}.")
     if channels in (2, 4) and kind not in _ALPHA_FORMATS + (("BMP",) if channels == 4 else ()):
@@ -321,10 +321,10 @@ def encode(pixels: np.ndarray, picture: Picture, *, quality: int | None = QUALIT
         return _encode_deep(pixels, kind)
     if pixels.dtype == np.uint16 and kind not in ("PNG", "TIFF", "PPM", "JPEG2000"):
         raise DataError(f"a {kind} file holds 8 bits a channel, not 16.")
-    options = dict(picture.options)
+    options = dict(original.options)
     if kind == "JPEG":
-        own = quality is None and picture.tables
-        options |= {"qtables": picture.tables} if own else {"quality": quality or QUALITY}
+        own = quality is None and original.tables
+        options |= {"qtables": original.tables} if own else {"quality": quality or QUALITY}
     elif kind == "WEBP":
         # `quality` is the effort of a lossless file; `exact` keeps the colours below full transparency.
         options |= {"quality": 80, "exact": True} if options.get("lossless") else {"quality": quality or QUALITY}
@@ -345,7 +345,7 @@ def encode(pixels: np.ndarray, picture: Picture, *, quality: int | None = QUALIT
 
 
 def _encode_plain(pixels: np.ndarray, options: dict[str, Any]) -> bytes | None:
-    """A JPEG by OpenCV, with the bytes that Pillow gives, in half of the time; None where more than this is asked."""
+    """Encode a JPEG by OpenCV: Pillow's bytes in half of the time; None where more than this is asked."""
     import cv2
 
     gray = pixels.ndim == 2
@@ -359,7 +359,7 @@ def _encode_plain(pixels: np.ndarray, options: dict[str, Any]) -> bytes | None:
 
 
 def _encode_deep(pixels: np.ndarray, kind: str) -> bytes:
-    """16 bits in each of several channels, which Pillow cannot write."""
+    """Encode 16 bits in each of several channels, which Pillow cannot write."""
     import cv2
 
     if kind == "PNG":
@@ -374,7 +374,7 @@ def _encode_deep(pixels: np.ndarray, kind: str) -> bytes:
 
 
 def _png(pixels: np.ndarray) -> bytes:
-    """A PNG of 16 bits a channel: OpenCV writes no gray with alpha, and its compression differs by version."""
+    """Encode a PNG of 16 bits a channel: OpenCV writes no gray with alpha, and its compression differs by version."""
     import zlib
 
     height, width, channels = pixels.shape

@@ -26,14 +26,16 @@ from affectkit.prep.augmentation.specification import BUILT_IN, FULL, canonical,
 if TYPE_CHECKING:
     import numpy as np
 
-    from affectkit.prep.augmentation.building import Ready
+    from affectkit.prep.augmentation.building import BuiltPipeline
 
-_here = threading.local()  # built pipelines by identity; the objects hold their random state, so a thread has its own
+_of_thread = (
+    threading.local()
+)  # built pipelines by identity; the objects hold their random state, so a thread has its own
 
 
 @dataclass(frozen=True)
 class Pipeline:
-    """A checked pipeline, as plain data: it can be sent to worker processes and written into a manifest.
+    """Hold a checked pipeline, as plain data: it can be sent to worker processes and written into a manifest.
 
     Args:
         spec: what ``albumentations.to_dict`` gives, JSON-able; treat it as read-only.
@@ -47,7 +49,7 @@ class Pipeline:
 
     @functools.cached_property
     def identity(self) -> str:
-        """SHA-256, in hexadecimal, of the canonical specification, Albumentations' version and NumPy's major one.
+        """Hash, by SHA-256, the canonical specification, Albumentations' version and NumPy's major one.
 
         Two pipelines of one identity give the same pixels.
         """
@@ -56,7 +58,7 @@ class Pipeline:
         return hashlib.sha256(text.encode()).hexdigest()
 
     def apply(self, pixels: np.ndarray, *, seed: int, name: str, draw: int) -> np.ndarray:
-        """An augmented copy of ``pixels``: the same bytes for the same (seed, name, draw), whoever asks and when.
+        """Augment a copy of ``pixels``: the same bytes for the same (seed, name, draw), whoever asks and when.
 
         The last of 2 or 4 channels is alpha: geometric transforms move it with the colours (interpolated alike, as
         ``mask`` with ``fill_mask``), pixel transforms leave it as it is. 16-bit images go through float32 in [0, 1],
@@ -85,11 +87,11 @@ class Pipeline:
             self._check_sixteen_bit(name)
         built = self._built(kind)
         built.seek(address(seed, "augment", name, draw))
-        with building.telling(self.source, name, built):
+        with building.naming_errors(self.source, name, built):
             return building.call(built.root, pixels, name=name, source=self.source)
 
     def transforms(self) -> Iterator[tuple[str, int, dict[str, Any]]]:
-        """(place, depth, node) of every composition and transform in the order of application, the root first."""
+        """Give (place, depth, node) of every composition and transform in the order of application, the root first."""
         yield from walk(self.spec["transform"])
 
     def _check_sixteen_bit(self, name: str) -> None:
@@ -102,19 +104,19 @@ class Pipeline:
                 "Take the transform out of the pipeline, or convert the images to 8 bits first.",
             )
 
-    def _built(self, kind: str) -> Ready:
-        """The objects for this thread, made on first use."""
+    def _built(self, kind: str) -> BuiltPipeline:
+        """Give the objects for this thread, built on first use."""
         from affectkit.prep.augmentation import building
 
-        kept = _here.__dict__.setdefault("built", {})
+        kept = _of_thread.__dict__.setdefault("built", {})
         key = (self.identity, kind)
         if key not in kept:
-            kept[key] = building.ready(self.spec["transform"], unit=kind == "uint16")
+            kept[key] = building.build_pipeline(self.spec["transform"], unit=kind == "uint16")
         return kept[key]
 
 
 def load_pipeline(path: Path | None) -> Pipeline:
-    """The pipeline in a YAML file of the installed Albumentations or of 1.x; the built-in one where ``path`` is None.
+    """Load the pipeline in a YAML file of the installed Albumentations or of 1.x; None: the built-in one.
 
     Raises:
         UsageError: the file cannot be read, is not a pipeline, names what is not allowed, or would change its meaning

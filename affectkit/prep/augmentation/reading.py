@@ -9,14 +9,14 @@ from affectkit.config import load_yaml
 from affectkit.core.registry import unknown_name
 from affectkit.errors import UsageError
 from affectkit.prep.augmentation import allowed_transforms as rules
-from affectkit.prep.augmentation.albumentations_v1 import converted
-from affectkit.prep.augmentation.building import proven
+from affectkit.prep.augmentation.albumentations_v1 import convert_specification
+from affectkit.prep.augmentation.building import verify_specification
 
 NEXT = "`affectkit pipeline save FILE` writes the built-in pipeline as a starting point."
 
 
 def read_pipeline(path: Path) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """(specification, notes on what was converted) of a pipeline file.
+    """Read (specification, notes on what was converted) of a pipeline file.
 
     Raises:
         UsageError: as ``pipelines.load_pipeline``.
@@ -33,14 +33,14 @@ def read_pipeline(path: Path) -> tuple[dict[str, Any], tuple[str, ...]]:
     _check(root, path)
     notes: tuple[str, ...] = ()
     if version.split(".")[0] == "1":
-        root, notes = converted(root, str(path))
+        root, notes = convert_specification(root, str(path))
         notes = (f"{path} was saved by Albumentations {version} and has been converted.", *notes)
     elif version.split(".")[:2] != ["2", "0"]:
         raise UsageError(
             f"{path} was saved by Albumentations {version}; files of 1.x and 2.0.x can be read.",
             f"Save it anew with the installed version, {rules.VERSION}.",
         )
-    return {"__version__": rules.VERSION, "transform": proven(root, path)}, notes
+    return {"__version__": rules.VERSION, "transform": verify_specification(root, path)}, notes
 
 
 def _read(path: Path) -> dict[Any, Any]:
@@ -64,7 +64,7 @@ def _read(path: Path) -> dict[Any, Any]:
 
 
 def _check(root: dict[str, Any], path: Path) -> None:
-    """Names, keys and limits, before anything is built."""
+    """Check names, keys and limits, before anything is built."""
     count = 0
 
     def check(node: Any, place: str, depth: int) -> None:
@@ -91,7 +91,7 @@ def _check(root: dict[str, Any], path: Path) -> None:
 
 
 def _allowed(full: str, where: str) -> str:
-    """The short name of a transform from the allow-list."""
+    """Give the short name of a transform from the allow-list."""
     parts = full.split(".")
     name = parts[-1]
     if len(parts) > 1 and parts[0] != "albumentations":

@@ -125,7 +125,7 @@ def _dataset(source: Path, rows: dict[str, Row], labels: Labels, options: EmoVox
 
 
 def read_labels(path: Path, values: str) -> Labels:
-    """Read shares of the eight emotions, float32 (8,), by utterance and number of the frame.
+    """Read the rows of ``fer2013new.csv``.
 
     Raises:
         DataError: the table is missing, lacks a column, or holds what is no number; or rows are no shares and were said

@@ -18,7 +18,7 @@ _NOT_THE_FILE = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, errno.ESTA
 
 
 class AugmentJob(NamedTuple):
-    """Copies to make of one original.
+    """Name the copies to make of one original.
 
     Attributes:
         source: its path.

@@ -17,8 +17,8 @@ _SPLITS = ("train", "test", "valid", "val", "validation")
 
 
 @dataclass
-class Listing:
-    """The class folders of a dataset.
+class ClassFolders:
+    """List the class folders of a dataset.
 
     Attributes:
         root: the folder. base: "train/" where the class folders stand in it, else "".
@@ -34,8 +34,8 @@ class Listing:
     passed: list[str] = field(default_factory=list)
 
 
-def list_classes(root: Path, *, in_place: bool) -> Listing:
-    """The images in ``root``/train/<label>, or in ``root``/<label> where there is no folder train.
+def list_classes(root: Path, *, in_place: bool) -> ClassFolders:
+    """List the images in ``root``/train/<label>, or in ``root``/<label> where there is no folder train.
 
     Links that lead out of ``root`` are faults, but for those of git-annex and DVC (``data.layouts.links``); so are all
     links where files are to be moved.
@@ -60,7 +60,7 @@ def list_classes(root: Path, *, in_place: bool) -> Listing:
         raise DataError(
             f"there are no class folders in {top}.", "Images are looked for in PATH/train/<label>, or PATH/<label>."
         )
-    listing = Listing(root, base)
+    listing = ClassFolders(root, base)
     for entry in found:
         if entry.is_symlink() and (why := link_fault(Path(entry.path))):
             listing.faults.append((base + entry.name, why))
@@ -89,7 +89,7 @@ def _check_folder(folder: Path, root: Path, in_place: bool) -> None:
         )
 
 
-def _list_class(listing: Listing, folder: os.DirEntry[str], in_place: bool) -> dict[str, int]:
+def _list_class(listing: ClassFolders, folder: os.DirEntry[str], in_place: bool) -> dict[str, int]:
     from affectkit.core.folders import is_hidden
     from affectkit.data.media.images import is_image_name
 
@@ -134,7 +134,7 @@ def _is_text(name: str) -> bool:
 
 
 def _refuse_split(root: Path) -> None:
-    """In place: what the split would make must not be there."""
+    """Refuse to work in place where what the split would make is there."""
     test = root / "test"
     if test.exists() and (not test.is_dir() or any(files for _, _, files in os.walk(test))):
         raise UsageError(
@@ -148,7 +148,7 @@ def _refuse_split(root: Path) -> None:
 
 
 def twins(classes: dict[str, dict[str, int]]) -> list[tuple[str, str]]:
-    """Pairs of names, of classes or of files of one class, that a file system without case takes for one."""
+    """Find pairs of names, of classes or of files of one class, that a file system without case takes for one."""
     from affectkit.prep.datasplit.plan import fold
 
     pairs: list[tuple[str, str]] = []
@@ -162,7 +162,7 @@ def twins(classes: dict[str, dict[str, int]]) -> list[tuple[str, str]]:
 
 
 def ignores_case(folder: Path) -> bool:
-    """Whether the file system of ``folder`` takes ``a`` and ``A`` for one name."""
+    """Say whether the file system of ``folder`` takes ``a`` and ``A`` for one name."""
     trial = folder / f".affectkit-Case-{os.urandom(4).hex()}.part"
     trial.touch()
     try:
@@ -172,7 +172,7 @@ def ignores_case(folder: Path) -> bool:
 
 
 def examine(paths: Sequence[str]) -> list[tuple[str, str]]:
-    """(content hash, fault) of each file; the fault is empty for what is, by its two ends, a whole JPEG or PNG.
+    """Give (content hash, fault) of each file; the fault is empty for a whole JPEG or PNG, by its two ends.
 
     Any other file is decoded, to know.
     """
@@ -191,10 +191,10 @@ def _examine(path: str) -> tuple[str, str]:
     end = _ENDS.get(data[:3]) or _ENDS.get(data[:8])
     if end and data.endswith(end):
         return digest, ""
-    from affectkit.prep.augmentation.lossless_images import read_picture
+    from affectkit.prep.augmentation.lossless_images import read_lossless
 
     try:
-        read_picture(Path(path))
+        read_lossless(Path(path))
     except DataError as error:
         return digest, error.message.removeprefix(f"image {path}: ").rstrip(".")
     return digest, ""

@@ -33,12 +33,12 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def temporary(folder: Path | str) -> str:
-    """A name in ``folder`` for a file in the making, of the form that ``is_temporary`` knows."""
+    """Make a name in ``folder`` for a file in the making, of the form that ``is_temporary`` knows."""
     return f"{folder}/.{os.urandom(8).hex()}.part"
 
 
 def block_size(folder: Path) -> int:
-    """Bytes that the file system of ``folder``, which need not be there yet, gives away at a time; 1 where unknown."""
+    """Find how many bytes the file system of ``folder``, which need not be there yet, gives away at a time; or 1."""
     if not hasattr(os, "statvfs"):
         return 1
     while not folder.exists() and folder != folder.parent:
@@ -47,7 +47,7 @@ def block_size(folder: Path) -> int:
 
 
 def is_temporary(name: str) -> bool:
-    """Whether a file name is one of ``temporary``'s, left by a process that was killed."""
+    """Say whether a file name is one of ``temporary``'s, left by a process that was killed."""
     return len(name) == 22 and name[0] == "." and name.endswith(".part") and set(name[1:17]) <= set("0123456789abcdef")
 
 
@@ -90,7 +90,7 @@ def _is_placed(source: str, target: str, digest: str) -> bool:
 
 
 def is_beginning(target: str, source: str) -> bool:
-    """Whether ``target`` is what a kill left of a copy: a file of its own with the first bytes of ``source``, not all.
+    """Say whether ``target`` is what a kill left of a copy: a file of its own with the first bytes of ``source``.
 
     Nothing is lost where such a file goes.
     """
@@ -172,8 +172,8 @@ def _carry(source: Path, target: Path, digest: str) -> None:
 
 
 @contextlib.contextmanager
-def telling(root: Path, again: str) -> Iterator[None]:
-    """What the disk refuses inside is a DataError that says what to do; ``again``: the state, in a sentence."""
+def explaining_disk_errors(root: Path, again: str) -> Iterator[None]:
+    """Raise what the disk refuses inside as a DataError with the next step; ``again``: the state, in a sentence."""
     try:
         yield
     except BrokenPipeError:  # of the terminal, not of the folder
@@ -185,7 +185,7 @@ def telling(root: Path, again: str) -> Iterator[None]:
                 f"the disk is full: {what}. {again}", "Free some space and run the same command."
             ) from error
         raise DataError(
-            f"cannot write in {what}. {again}", "Mend that and run the same command, or undo with --undo."
+            f"cannot write in {what}. {again}", "Fix that and run the same command, or undo with --undo."
         ) from error
 
 
@@ -216,7 +216,7 @@ def move_all(journal: Journal, reporter: Reporter, stopping: Stopping, hint: str
 
 
 def move_staged(journal: Journal, reporter: Reporter, stopping: Stopping, hint: str) -> int:
-    """``move_all`` where a file may take another's place: all step aside first, then all step in."""
+    """Do as ``move_all`` where a file may take another's place: all step aside first, then all step in."""
     stage, steps, root = journal.folder / STAGE, list(enumerate(journal.originals)), journal.root
     stage.mkdir(exist_ok=True)
     moved = 0
@@ -267,7 +267,7 @@ def make_folders(root: Path, names: Iterable[str]) -> None:
 
 
 def new_folders(root: Path, targets: Sequence[str]) -> list[str]:
-    """The folders above ``targets``, relative to ``root``, that are not there yet."""
+    """List the folders above ``targets``, relative to ``root``, that are not there yet."""
     found: set[str] = set()
     for name in {os.path.dirname(target) for target in targets}:
         parts = name.split("/")

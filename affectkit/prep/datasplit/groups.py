@@ -14,18 +14,18 @@ _MOST_FOR_PAIRS = 300  # trying all pairs takes a second at this number of group
 
 @dataclass(frozen=True)
 class Grouping:
-    """Which group each file is of (by label and file name), and how many files of each label a group has."""
+    """Say which group each file is of (by label and file name), and how many files of each label a group has."""
 
     of: dict[str, dict[str, str]]
     counts: dict[str, dict[str, int]]
 
     def groups_of(self, label: str) -> set[str]:
-        """The groups that have files of ``label``."""
+        """Give the groups that have files of ``label``."""
         return set(self.of[label].values())
 
 
 def check_pattern(pattern: str) -> re.Pattern[str]:
-    """``pattern`` compiled; a UsageError where it is no regular expression with exactly one group."""
+    """Compile ``pattern``; a UsageError where it is no regular expression with exactly one group."""
     try:
         compiled = re.compile(pattern)
     except re.error as error:
@@ -39,7 +39,7 @@ def check_pattern(pattern: str) -> re.Pattern[str]:
 
 
 def group_files(classes: Mapping[str, Sequence[str]], pattern: str) -> Grouping:
-    """The groups of all files, by a search of ``pattern`` in their names (without the folder).
+    """Group all files by a search of ``pattern`` in their names (without the folder).
 
     Raises:
         UsageError: the pattern is not one with a group, or matches no file. DataError: it does not match some files.
@@ -74,7 +74,7 @@ def group_files(classes: Mapping[str, Sequence[str]], pattern: str) -> Grouping:
 
 
 def choose_test(grouping: Grouping, order: Sequence[str], wanted: Mapping[str, int]) -> set[str]:
-    """The groups that test, with the number of files of each label as near to ``wanted`` as a local search gets.
+    """Choose the groups that test, the files of each label as near to ``wanted`` as a local search gets.
 
     Every label keeps a group that trains; it has one that tests where it has two groups and ``wanted`` is not 0.
 
@@ -96,7 +96,7 @@ def choose_test(grouping: Grouping, order: Sequence[str], wanted: Mapping[str, i
 
 
 class _Search:
-    """A set of groups, changed a group at a time; the cost is the squared miss of each label over its size."""
+    """Search a set of groups, changed a group at a time; the cost is the squared miss of each label over its size."""
 
     def __init__(self, grouping: Grouping, wanted: Mapping[str, int]) -> None:
         self.counts = grouping.counts
@@ -106,7 +106,7 @@ class _Search:
         self.chosen: set[str] = set()
 
     def gain(self, group: str) -> float:
-        """By how much the cost falls when ``group`` changes sides."""
+        """Compute by how much the cost falls when ``group`` changes sides."""
         sign = -1 if group in self.chosen else 1
         total = 0.0
         for label, count in self.counts[group].items():
@@ -115,7 +115,7 @@ class _Search:
         return total
 
     def allowed(self, group: str) -> bool:
-        """Whether each label keeps something to train on when ``group`` changes sides."""
+        """Say whether each label keeps something to train on when ``group`` changes sides."""
         if group in self.chosen:
             return True
         return all(self.have[label] + count < self.size[label] for label, count in self.counts[group].items())

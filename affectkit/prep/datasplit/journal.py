@@ -33,7 +33,7 @@ _LINES = 20_000
 
 
 class Original(NamedTuple):
-    """A file of the user's: its class, side, path before, path after (posix, relative), bytes and content hash."""
+    """Name a file of the user's: its class, side, path before, path after (posix, relative), bytes, content hash."""
 
     label: str
     side: str
@@ -44,7 +44,7 @@ class Original(NamedTuple):
 
 
 class Made(NamedTuple):
-    """A file to be made: class, side, path, and the ``source`` of the Original and draw number it is made of."""
+    """Name a file to be made: class, side, path, and the ``source`` of the Original and draw number it is made of."""
 
     label: str
     side: str
@@ -55,11 +55,11 @@ class Made(NamedTuple):
 
 @dataclass
 class Journal:
-    """What is planned for ``root`` and how far it has come.
+    """Hold what is planned for ``root`` and how far it has come.
 
     Attributes:
         root: the folder that changes. command: "datasplit" or "relabel".
-        header: identity and whatever else the command needs to go on.
+        header: identity and whatever else the command needs to resume.
         originals, made, left: the plan; ``left`` holds (path, reason) of what is not taken.
         digests: content hashes of made files that are known to be on the disk.
         stages: the stages that ended.
@@ -124,7 +124,7 @@ class Journal:
 
 
 def find_journal(root: Path, command: str) -> Journal | None:
-    """The journal that an earlier run of ``command`` left in ``root``; None where there is none.
+    """Read the journal that an earlier run of ``command`` left in ``root``; None where there is none.
 
     Raises:
         DataError: the journal is damaged, or of a newer format.
@@ -163,7 +163,7 @@ def _read(stream: Iterable[str], root: Path, command: str, path: Path) -> Journa
 
 
 def _row(line: str) -> Any:
-    """The value of a whole line; None for a part of one."""
+    """Read the value of a whole line; None for a part of one."""
     try:
         return json.loads(line) if line.endswith("\n") else None
     except ValueError:
@@ -196,7 +196,7 @@ def sweep_parts(folder: Path, names: Iterable[str]) -> None:
 
 
 class Lock:
-    """While entered, no other process works on ``root`` by the same command.
+    """Keep other processes of the same command from ``root`` while entered.
 
     Raises:
         UsageError: another one does. DataError: the folder cannot be written.
@@ -246,7 +246,7 @@ def _line(value: Any) -> str:
 
 
 def _end_of_lines(stream: Any) -> int:
-    """The position behind the last line break."""
+    """Find the position behind the last line break."""
     end = stream.seek(0, os.SEEK_END)
     step = 4096
     place = end

@@ -23,8 +23,8 @@ MAX_NAME_BYTES = 255  # of ext4, APFS, NTFS and most others
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rules:
-    """What decides who goes where.
+class SplitRules:
+    """Say what decides who goes where.
 
     Args:
         train_split: share of each class that trains, above 0.5 and below 1.
@@ -42,13 +42,13 @@ class Rules:
     group_by: str | None = None
 
     def balances(self, side: str) -> bool:
-        """Whether the classes of ``side`` grow to one size."""
+        """Say whether the classes of ``side`` grow to one size."""
         return self.balance_train if side == "train" else self.balance_test
 
 
 @dataclass(frozen=True)
 class Augmented:
-    """A file to be made: the name of its original in the same class and side, its draw number, its own name."""
+    """Name a file to be made: its original in the same class and side, its draw number, its own name."""
 
     source: str
     draw: int
@@ -57,7 +57,7 @@ class Augmented:
 
 @dataclass(frozen=True)
 class ClassPlan:
-    """One class: its originals by side, sorted by name, and what is made of them."""
+    """Plan one class: its originals by side, sorted by name, and what is made of them."""
 
     label: str
     originals: dict[str, list[str]]
@@ -65,8 +65,8 @@ class ClassPlan:
 
 
 @dataclass(frozen=True)
-class Plan:
-    """The whole split: a ClassPlan a class, in the order of their names, and what a user should know."""
+class SplitPlan:
+    """Plan the whole split: a ClassPlan a class, in the order of their names, and what a user should know."""
 
     classes: tuple[ClassPlan, ...]
     notes: tuple[str, ...] = ()
@@ -74,14 +74,14 @@ class Plan:
 
 
 def train_count(count: int, train_split: float) -> int:
-    """How many of ``count`` originals train: pandas' ``sample(frac=train_split)``, which rounds half to even."""
+    """Count how many of ``count`` originals train: pandas' ``sample(frac=train_split)``, which rounds half to even."""
     return round(count * train_split)
 
 
-def targets(largest: int, rules: Rules) -> dict[str, int]:
-    """Images in each class after balancing, by side; ``largest`` is the size of the largest class.
+def targets(largest: int, rules: SplitRules) -> dict[str, int]:
+    """Compute the images in each class after balancing, by side; ``largest`` is the size of the largest class.
 
-    >>> targets(5126, Rules(balance_train=True, balance_test=True))
+    >>> targets(5126, SplitRules(balance_train=True, balance_test=True))
     {'train': 4101, 'test': 1025}
     """
     # In exact decimals: as floats, 100 * 0.55 is above 55, and its ceiling 56.
@@ -91,7 +91,7 @@ def targets(largest: int, rules: Rules) -> dict[str, int]:
     return {side: grown[side] for side in SIDES if rules.balances(side)}
 
 
-def make_plan(classes: Mapping[str, Sequence[str]], rules: Rules, *, tag: str = "") -> Plan:
+def make_plan(classes: Mapping[str, Sequence[str]], rules: SplitRules, *, tag: str = "") -> SplitPlan:
     """Plan the split of ``classes`` (file names by label, in any order).
 
     Args:
@@ -124,10 +124,10 @@ def make_plan(classes: Mapping[str, Sequence[str]], rules: Rules, *, tag: str = 
         if not own["test"]
     ]
     plans = [ClassPlan(label, own, _augmented(label, own, goals, rules, tag)) for label, own in sides.items()]
-    return Plan(tuple(plans), tuple(notes), goals)
+    return SplitPlan(tuple(plans), tuple(notes), goals)
 
 
-def _plain_test(classes: Mapping[str, Sequence[str]], rules: Rules) -> dict[str, set[str]]:
+def _plain_test(classes: Mapping[str, Sequence[str]], rules: SplitRules) -> dict[str, set[str]]:
     test = {}
     for label, names in classes.items():
         ranked = sorted(names, key=lambda name, label=label: (rank(rules.seed, f"{label}/{name}"), name))
@@ -136,7 +136,7 @@ def _plain_test(classes: Mapping[str, Sequence[str]], rules: Rules) -> dict[str,
 
 
 def _grouped_test(
-    classes: Mapping[str, Sequence[str]], grouping: Grouping, rules: Rules
+    classes: Mapping[str, Sequence[str]], grouping: Grouping, rules: SplitRules
 ) -> tuple[dict[str, set[str]], list[str]]:
     wanted = {label: len(names) - train_count(len(names), rules.train_split) for label, names in classes.items()}
     order = sorted(grouping.counts, key=lambda group: (rank(rules.seed, f"group/{group}"), group))
@@ -153,14 +153,17 @@ def _grouped_test(
 
 
 def _check_sides(
-    sides: Mapping[str, Mapping[str, Sequence[str]]], goals: Mapping[str, int], rules: Rules, grouping: Grouping | None
+    sides: Mapping[str, Mapping[str, Sequence[str]]],
+    goals: Mapping[str, int],
+    rules: SplitRules,
+    grouping: Grouping | None,
 ) -> None:
-    """A DataError where a class cannot grow on a side, since it has no original there."""
+    """Raise a DataError where a class cannot grow on a side, since it has no original there."""
     bare = [label for label, own in sides.items() if goals.get("test") and not own["test"]]
     if not bare:
         return
     least = next(n for n in range(1, 10**9) if n > train_count(n, rules.train_split))
-    told = ", ".join(f"{label} ({len(sides[label]['train'])})" for label in bare)
+    sizes = ", ".join(f"{label} ({len(sides[label]['train'])})" for label in bare)
     if grouping and any(len(grouping.groups_of(label)) == 1 for label in bare):
         alone = [label for label in bare if len(grouping.groups_of(label)) == 1]
         raise DataError(
@@ -169,16 +172,16 @@ def _check_sides(
             "Use --balance-train alone, leave the class out, or group by something finer.",
         )
     raise DataError(
-        f"classes without a test original: {told} images. An augmented test image is made of a test original only; "
+        f"classes without a test original: {sizes} images. An augmented test image is made of a test original only; "
         f"at --train-split {rules.train_split:g} a class needs {least} images for one.",
         "Add images, leave the class out, lower --train-split, or use --balance-train alone.",
     )
 
 
 def _augmented(
-    label: str, own: Mapping[str, Sequence[str]], goals: Mapping[str, int], rules: Rules, tag: str
+    label: str, own: Mapping[str, Sequence[str]], goals: Mapping[str, int], rules: SplitRules, tag: str
 ) -> dict[str, list[Augmented]]:
-    """What each side of a class makes: draws with replacement from its own originals, numbered for each original."""
+    """Draw what each side of a class makes: with replacement from its own originals, numbered for each original."""
     made: dict[str, list[Augmented]] = {}
     taken = {fold(name) for side in SIDES for name in own[side]} if goals else set()
     for side in SIDES:
@@ -199,7 +202,7 @@ def _augmented(
 
 
 def _name(source: str, draw: int, naming: hashlib.blake2b, taken: set[str]) -> str:
-    """``face.png`` as ``face-aug0-1f3a9c02.png``: a name that no file of the class has in any case or composition."""
+    """Name a copy of ``face.png`` ``face-aug0-1f3a9c02.png``, as no file of the class in any case or composition."""
     stem, suffix = os.path.splitext(source)
     salt = 0
     while True:
@@ -216,7 +219,7 @@ def _name(source: str, draw: int, naming: hashlib.blake2b, taken: set[str]) -> s
 
 
 def rank(seed: int, name: str) -> bytes:
-    """The hash of (seed, name) by which test originals are chosen."""
+    """Hash (seed, name), by which test originals are chosen."""
     return _hasher(b"rank", seed, nfc(name)).digest()
 
 
@@ -225,10 +228,10 @@ def _hasher(purpose: bytes, seed: int, *parts: str) -> hashlib.blake2b:
 
 
 def nfc(text: str) -> str:
-    """``text`` in composed form: macOS stores names decomposed, Linux as they were typed."""
+    """Bring ``text`` into composed form: macOS stores names decomposed, Linux as they were typed."""
     return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
 def fold(name: str) -> str:
-    """What two names have in common that a file system without case takes for one."""
+    """Give what two names have in common that a file system without case takes for one."""
     return name.lower() if name.isascii() else unicodedata.normalize("NFC", name).casefold()

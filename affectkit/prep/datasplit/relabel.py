@@ -20,17 +20,17 @@ from affectkit.prep.datasplit.journal import Journal, Lock, Original, find_journ
 from affectkit.prep.datasplit.plan import fold
 from affectkit.prep.datasplit.report import some
 from affectkit.prep.datasplit.scan import check_output_place
-from affectkit.prep.datasplit.undo import Undone, undo
+from affectkit.prep.datasplit.undo import UndoResult, undo
 
 COMMAND = "relabel"
 COLUMNS = ("pth", "label")
-_AGAIN = "Run the same command again: it goes on where it was. --undo puts everything back."
+_AGAIN = "Run the same command again: it resumes where it was. --undo puts everything back."
 _SAFE = "No file is lost."
 
 
 @dataclass(frozen=True)
 class RelabelReport:
-    """What a relabelling did, or would do.
+    """Report what a relabelling did, or would do.
 
     Attributes:
         output: the folder that holds the result.
@@ -48,7 +48,7 @@ class RelabelReport:
     dry_run: bool = False
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
+        """Give plain values for JSON."""
         moves = [{"from": old, "to": new, "files": count} for (old, new), count in self.moves.items()]
         return {**asdict(self), "output": str(self.output), "moves": moves, "moved": sum(self.moves.values())}
 
@@ -71,7 +71,7 @@ def relabel(
 
     Raises:
         UsageError: the table cannot be read, or a folder holds something else. DataError: a row cannot be followed;
-            all such rows are told, and nothing is changed.
+            all such rows are listed, and nothing is changed.
     """
     if not path.is_dir():
         raise UsageError(f"PATH {path} is not a folder." if path.exists() else f"PATH {path} does not exist.")
@@ -81,7 +81,7 @@ def relabel(
     identity = {"labels": _digest(labels), "source": str(path.resolve()) if output else None}
     if dry_run:
         return _report(root, *_planned(path, labels, output, identity), dry_run=True)
-    with file_moves.telling(root, _SAFE), Lock(root, COMMAND):
+    with file_moves.explaining_disk_errors(root, _SAFE), Lock(root, COMMAND):
         journal = find_journal(root, COMMAND)
         if journal is None:
             if find_journal(path, split.COMMAND) is not None and output is None:
@@ -110,7 +110,7 @@ def relabel(
         return _report(root, journal, unchanged)
 
 
-def undo_relabel(root: Path, *, force: bool, dry_run: bool, reporter: Reporter, stopping: Stopping) -> Undone:
+def undo_relabel(root: Path, *, force: bool, dry_run: bool, reporter: Reporter, stopping: Stopping) -> UndoResult:
     """Put every file back, or remove the copies.
 
     Raises:
@@ -124,15 +124,15 @@ def undo_relabel(root: Path, *, force: bool, dry_run: bool, reporter: Reporter, 
     source = journal.header["identity"]["source"]
     if dry_run:
         count = len(journal.originals)
-        return Undone(0, count) if source else Undone(count)
-    with file_moves.telling(root, _SAFE), Lock(root, COMMAND):
+        return UndoResult(0, count) if source else UndoResult(count)
+    with file_moves.explaining_disk_errors(root, _SAFE), Lock(root, COMMAND):
         return undo(
             journal,
             copied=Path(source) if source else None,
             force=force,
             reporter=reporter,
             stopping=stopping,
-            hint="Run the same command with --undo again: it goes on.",
+            hint="Run the same command with --undo again: it resumes.",
         )
 
 
@@ -157,7 +157,7 @@ def _carry_out(journal: Journal, source: Path | None, reporter: Reporter, stoppi
 
 
 def _planned(path: Path, labels: Path, output: Path | None, identity: dict[str, Any]) -> tuple[Journal, int]:
-    """The journal of what will be done, and how many rows say what is so already."""
+    """Plan the journal of what will be done, and count the rows that say what is so already."""
     root = output or path
     base = path / "train" if (path / "train").is_dir() else path
     above = "train/" if base != path else ""
@@ -166,11 +166,11 @@ def _planned(path: Path, labels: Path, output: Path | None, identity: dict[str, 
     if not faults:
         faults = _clashes(base, wanted, ignores_case(base) if output is None and os.access(base, os.W_OK) else False)
     if faults:
-        told = "".join(f"\n  - {fault}" for fault in faults[:10])
+        listed = "".join(f"\n  - {fault}" for fault in faults[:10])
         more = f"\n  - and {len(faults) - 10:,} more" if len(faults) > 10 else ""
         raise DataError(
-            f"{len(faults):,} rows of {labels} cannot be followed; nothing was changed:{told}{more}",
-            "Mend the table; names in pth are old_label/file.",
+            f"{len(faults):,} rows of {labels} cannot be followed; nothing was changed:{listed}{more}",
+            "Fix the table; names in pth are old_label/file.",
         )
     changed = {name: label for name, label in wanted.items() if name.split("/")[0] != label}
     chosen = sorted(changed) if output is None else _all_files(base)
@@ -192,14 +192,14 @@ def _planned(path: Path, labels: Path, output: Path | None, identity: dict[str, 
 
 
 def _rows(labels: Path) -> list[tuple[int, str, str]]:
-    """(line, pth, label) of each row."""
+    """Read (line, pth, label) of each row."""
     hint = "It needs pth (old_label/file) and label."
     rows = read_csv(labels, *COLUMNS, title=f"--labels-csv {labels}", hint=hint, error=UsageError)
     return [(line, row["pth"], row["label"].strip()) for line, row in rows]
 
 
 def _wanted(base: Path, rows: Sequence[tuple[int, str, str]]) -> tuple[dict[str, str], list[str]]:
-    """The corrected label of each file (``old_label/file``), and the faults of rows."""
+    """Find the corrected label of each file (``old_label/file``), and the faults of rows."""
     wanted: dict[str, str] = {}
     faults: list[str] = []
     for line, given, label in rows:
@@ -229,7 +229,7 @@ def _wanted(base: Path, rows: Sequence[tuple[int, str, str]]) -> tuple[dict[str,
 
 
 def _clashes(base: Path, wanted: dict[str, str], no_case: bool) -> list[str]:
-    """Where two files would have one name in a class."""
+    """Find where two files would have one name in a class."""
 
     def key(name: str) -> str:
         return fold(name) if no_case else name

@@ -1,4 +1,4 @@
-"""What a split tells: a row a class, the tables train.csv and test.csv, and the manifest with every file's fate."""
+"""Report a split: a row a class, the tables train.csv and test.csv, and the manifest with every file's fate."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SHOWN = 5
 
 @dataclass(frozen=True)
 class ClassRow:
-    """A class: its originals, those on each side, what is added to each side, and bytes needed on the disk (about)."""
+    """Count a class: originals, those on each side, what is added to each side, bytes needed on the disk (about)."""
 
     label: str
     originals: int
@@ -35,7 +35,7 @@ class ClassRow:
 
 @dataclass(frozen=True)
 class SplitReport:
-    """What a split did, or would do.
+    """Report what a split did, or would do.
 
     Attributes:
         output: the folder that holds it. in_place: whether it is the one that was split.
@@ -72,12 +72,12 @@ class SplitReport:
         return sum(row.test + row.augmented_test for row in self.rows)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
+        """Give plain values for JSON."""
         return {**asdict(self), "output": str(self.output), "train": self.train, "test": self.test}
 
 
 def class_rows(journal: Journal, *, copies: bool, block: int = 1) -> tuple[ClassRow, ...]:
-    """A row a class.
+    """Count images and bytes, a row a class.
 
     Args:
         copies: whether originals need disk space too.
@@ -102,7 +102,7 @@ def class_rows(journal: Journal, *, copies: bool, block: int = 1) -> tuple[Class
 
 
 def straddling(journal: Journal) -> tuple[tuple[str, ...], ...]:
-    """Sets of originals with the same bytes that stand on both sides, by the paths that they have after the split."""
+    """Find sets of originals with the same bytes on both sides, by the paths that they have after the split."""
     first: dict[str, Any] = {}
     several: dict[str, list[Any]] = {}
     for item in journal.originals:
@@ -115,7 +115,7 @@ def straddling(journal: Journal) -> tuple[tuple[str, ...], ...]:
 
 
 def tables(journal: Journal) -> dict[str, str]:
-    """The text of train.csv and test.csv; file names are relative to the folder that holds them."""
+    """Write the text of train.csv and test.csv; file names are relative to the folder that holds them."""
     header = journal.header
     columns = [header["identity"]["label_col"], header["identity"]["filename_col"]]
     plain = header["identity"]["plain_csv"]
@@ -136,7 +136,7 @@ def tables(journal: Journal) -> dict[str, str]:
 
 
 def manifest(journal: Journal, hashes: Mapping[str, str]) -> str:
-    """The text of the manifest: nothing of the run itself, so that a rerun after a kill ends with the same bytes."""
+    """Write the text of the manifest: nothing of the run itself, so that a rerun after a kill has the same bytes."""
     header = journal.header
     about = {
         "affectkit": VERSION,
@@ -174,6 +174,6 @@ def _version(name: str) -> str | None:
 
 
 def some(items: Sequence[str]) -> str:
-    """The first few of ``items``, and how many more there are."""
+    """List the first few of ``items``, and how many more there are."""
     more = f", and {len(items) - _SHOWN:,} more" if len(items) > _SHOWN else ""
     return ", ".join(items[:_SHOWN]) + more

@@ -1,4 +1,4 @@
-"""What a split starts from and with: the files read and judged, the plan made a journal, an earlier run recognised."""
+"""The start of a split: the files read and judged, the plan made a journal, an earlier run recognised."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from affectkit.core.version import VERSION
 from affectkit.errors import DataError, UsageError
 from affectkit.prep.datasplit import file_moves
 from affectkit.prep.datasplit.chunks import chunked, import_albumentations
-from affectkit.prep.datasplit.class_folders import Listing, examine, ignores_case, list_classes, twins
+from affectkit.prep.datasplit.class_folders import ClassFolders, examine, ignores_case, list_classes, twins
 from affectkit.prep.datasplit.journal import Journal, Made, Original
-from affectkit.prep.datasplit.plan import SIDES, Plan, Rules, make_plan
+from affectkit.prep.datasplit.plan import SIDES, SplitPlan, SplitRules, make_plan
 from affectkit.prep.datasplit.report import MANIFEST, class_rows, some
 from affectkit.prep.worker_pool import WorkerPool
 
@@ -34,18 +34,18 @@ _MANY = 4000  # images that are read faster by several processes
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
-    """How a split is carried out.
+class SplitOptions:
+    """Choose how a split is carried out.
 
     Args:
         output: folder to make; None changes the folder itself.
-        link: how originals get into ``output``, one of ``placing.LINKS``.
+        link: how originals get into ``output``, one of ``file_moves.LINKS``.
         label_col, filename_col: columns of the tables. plain_csv: no columns source and draw.
         quality: of JPEGs that are made, 1 to 100; None: the original's own.
         skip: leave files alone that cannot be read, instead of stopping before anything is changed.
         workers: processes; None takes one a processor. scheduler: address of a Dask cluster instead.
         force: undo another split that the folder holds.
-        preview: picture to draw, of originals beside what was made of them.
+        preview: image to draw, of originals beside what was made of them.
     """
 
     output: Path | None = None
@@ -63,7 +63,7 @@ class Options:
 
 
 def check_output_place(path: Path, output: Path) -> None:
-    """A UsageError where ``output`` is ``path``, lies in it, or is a file."""
+    """Raise a UsageError where ``output`` is ``path``, lies in it, or is a file."""
     here, there = path.resolve(), output.resolve()
     if there == here:
         raise UsageError(f"--output-path is PATH itself, {path}.", "Leave it out to split the folder in place.")
@@ -74,12 +74,12 @@ def check_output_place(path: Path, output: Path) -> None:
 
 
 @dataclass
-class Survey:
-    """One call of ``split_folder``, up to where the first file is touched."""
+class SplitScan:
+    """Carry out one call of ``split_folder``, up to where the first file is touched."""
 
     path: Path
-    rules: Rules
-    options: Options
+    rules: SplitRules
+    options: SplitOptions
     pipeline: Pipeline
     reporter: Reporter
     stopping: Stopping
@@ -101,7 +101,7 @@ class Survey:
             self.seconds[stage] = self.seconds.get(stage, 0) + time.perf_counter() - began
 
     def identity(self) -> dict[str, Any]:
-        """What the result depends on, besides the images."""
+        """Give what the result depends on, besides the images."""
         rules, options = self.rules, self.options
         balance = [side for side in SIDES if rules.balances(side)]
         return {
@@ -122,7 +122,7 @@ class Survey:
     # --- planning ------------------------------------------------------------------------------------------------
 
     def planned(self) -> Journal:
-        """The journal, not yet written, of a split of what is there; a DataError where that cannot be."""
+        """Plan a split of what is there, as a journal that is not yet written; a DataError where that cannot be."""
         with self.clock("listing"):
             listing = list_classes(self.path, in_place=self.in_place)
         many = sum(map(len, listing.classes.values())) > _MANY
@@ -147,16 +147,16 @@ class Survey:
         there = [row.target for row in journal.made if os.path.lexists(self.root / row.target)] if self.in_place else []
         if there:
             raise DataError(f"{some(there)} would be made, and are there already.", "Move them out of the folder.")
-        self._tell_of(listing, plan)
+        self._report_on(listing, plan)
         return journal
 
-    def _examined(self, listing: Listing) -> dict[str, str]:
-        """Content hashes of all images; what cannot be read goes from the classes to the faults."""
+    def _examined(self, listing: ClassFolders) -> dict[str, str]:
+        """Hash all images; what cannot be read goes from the classes to the faults."""
         names = [f"{listing.base}{label}/{name}" for label, files in listing.classes.items() for name in files]
         digests: dict[str, str] = {}
         self.reporter.start("reading", len(names), "images")
         numbered = [(number, part) for number, part in enumerate(chunked(names, 400))]
-        # Results come in any order: each chunk tells which one it is.
+        # Results come in any order: each chunk says which one it is.
         work = ((number, [os.path.join(self.path, name) for name in part]) for number, part in numbered)
         few = len(names) < _MANY and self.options.scheduler is None
         for number, results in self._read(work, alone=few):
@@ -175,7 +175,7 @@ class Survey:
         return digests
 
     def _read(self, work: Iterator[tuple[Any, ...]], *, alone: bool) -> Iterator[tuple[int, list[tuple[str, str]]]]:
-        """``_examine_numbered`` of all chunks: here while the processes import, then there."""
+        """Call ``_examine_numbered`` for all chunks: here while the processes import, then there."""
         for chunk in work:
             if not self.pool.warming:
                 yield from self.pool.run(_examine_numbered, itertools.chain([chunk], work), ahead=True, alone=alone)
@@ -185,23 +185,23 @@ class Survey:
             yield _examine_numbered(*chunk)
 
     def judge(self, faults: Sequence[tuple[str, str]]) -> None:
-        """Refuse files that cannot be taken, or tell that they are left alone."""
+        """Refuse files that cannot be taken, or report that they are left alone."""
         if not faults:
             return
-        told = "".join(f"\n  - {name}: {why}" for name, why in faults[:5])
+        listed = "".join(f"\n  - {name}: {why}" for name, why in faults[:5])
         more = f"\n  - and {len(faults) - 5:,} more" if len(faults) > 5 else ""
         if not self.options.skip:
             raise DataError(
                 f"{len(faults):,} {'entry' if len(faults) == 1 else 'entries'} of {self.path} cannot be taken; "
-                f"nothing was changed:{told}{more}",
-                "Mend or remove them, or add --on-error skip to leave them where they are.",
+                f"nothing was changed:{listed}{more}",
+                "Fix or remove them, or add --on-error skip to leave them where they are.",
             )
-        self.reporter.warn(f"left alone, since they cannot be taken:{told}{more}")
+        self.reporter.warn(f"left alone, since they cannot be taken:{listed}{more}")
 
     def journal_of(
-        self, plan: Plan, base: str, facts: dict[str, tuple[int, str]], left: Sequence[tuple[str, str]]
+        self, plan: SplitPlan, base: str, facts: dict[str, tuple[int, str]], left: Sequence[tuple[str, str]]
     ) -> Journal:
-        """The journal of ``plan``; ``facts``: bytes and content hash of each original by its path."""
+        """Make the journal of ``plan``; ``facts``: bytes and content hash of each original by its path."""
         originals, made = [], []
         for own in plan.classes:
             for side in SIDES:
@@ -226,31 +226,31 @@ class Survey:
         return Journal(self.root, COMMAND, header, originals, made, list(left))
 
     def tag(self) -> str:
-        """What the bytes of augmented files depend on besides seed, original and draw."""
+        """Give what the bytes of augmented files depend on besides seed, original and draw."""
         return f"{self.pipeline.identity}/{self.options.quality}"
 
-    def _tell_of(self, listing: Listing, plan: Plan) -> None:
+    def _report_on(self, listing: ClassFolders, plan: SplitPlan) -> None:
         for text in plan.notes:
             self.reporter.note(text)
         if listing.passed:
             self.reporter.note(f"{len(listing.passed):,} entries are no images and stay: {some(listing.passed)}")
         pairs = twins(listing.classes)
         if pairs:
-            told = f"names that differ in case alone: {some([f'{one} and {other}' for one, other in pairs])}"
+            what = f"names that differ in case alone: {some([f'{one} and {other}' for one, other in pairs])}"
             if not self.in_place and not self.options.dry_run and ignores_case(self.root):
                 raise DataError(
-                    f"{told}; the file system of {self.root} takes them for one.", "Rename one of each pair."
+                    f"{what}; the file system of {self.root} takes them for one.", "Rename one of each pair."
                 )
-            self.reporter.warn(f"{told}. On a file system without case one would replace the other.")
+            self.reporter.warn(f"{what}. On a file system without case one would replace the other.")
 
     # --- an earlier run ------------------------------------------------------------------------------------------
 
     def agrees(self, journal: Journal) -> bool:
-        """Whether an earlier run was of the same split."""
+        """Say whether an earlier run was of the same split."""
         return journal.header["identity"] == self.identity()
 
     def another(self, journal: Journal, hint: str) -> UsageError:
-        """The error that it was not."""
+        """Make the error that it was not."""
         changed = differences(journal.header["identity"], self.identity())
         return UsageError(f"{self.root} holds another split: {changed}.", hint)
 
@@ -270,7 +270,7 @@ class Survey:
             )
 
     def check_unchanged(self, journal: Journal) -> None:
-        """Refuse to go on where images have come since that the plan does not know."""
+        """Refuse to resume where images have come since that the plan does not know."""
         known = {item.source for item in journal.originals} | {name for name, _ in journal.left}
         folders = {os.path.dirname(item.source) for item in journal.originals}
         if self.in_place:
@@ -291,7 +291,7 @@ class Survey:
             )
 
     def complete(self, journal: Journal) -> bool:
-        """Whether everything that the journal tells of is in its place."""
+        """Say whether everything that the journal lists is in its place."""
         there: set[str] = set()
         for folder in {os.path.dirname(row.target) for row in (*journal.originals, *journal.made)}:
             with contextlib.suppress(FileNotFoundError):

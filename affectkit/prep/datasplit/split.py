@@ -23,15 +23,15 @@ from affectkit.errors import DataError, UsageError
 from affectkit.prep.datasplit import file_moves
 from affectkit.prep.datasplit.chunks import AugmentJob, augment_chunk, dealt, place_chunk
 from affectkit.prep.datasplit.journal import Journal, Lock, Made, find_journal
-from affectkit.prep.datasplit.plan import SIDES, Rules, make_plan
+from affectkit.prep.datasplit.plan import SIDES, SplitRules, make_plan
 from affectkit.prep.datasplit.report import MANIFEST, SplitReport, class_rows, manifest, straddling, tables
-from affectkit.prep.datasplit.scan import COMMAND, Options, Survey, check_output_place
-from affectkit.prep.datasplit.undo import Undone, undo
+from affectkit.prep.datasplit.scan import COMMAND, SplitOptions, SplitScan, check_output_place
+from affectkit.prep.datasplit.undo import UndoResult, undo
 
 if TYPE_CHECKING:
     from affectkit.prep.augmentation.pipeline import Pipeline
 
-_AGAIN = "Run the same command again: it goes on where it was. --undo puts everything back."
+_AGAIN = "Run the same command again: it resumes where it was. --undo puts everything back."
 _SAFE = "No image is lost."
 _NOTED_EVERY = 2.0  # seconds between lines of the journal on what was made
 _FEW = 300  # images that are made before processes have started
@@ -40,8 +40,8 @@ _FEW = 300  # images that are made before processes have started
 def split_folder(
     path: Path,
     *,
-    rules: Rules,
-    options: Options,
+    rules: SplitRules,
+    options: SplitOptions,
     pipeline: Pipeline,
     reporter: Reporter,
     stopping: Stopping | None = None,
@@ -53,7 +53,7 @@ def split_folder(
         DataError: files cannot be taken (unless ``options.skip``), or the disk refuses; nothing is lost.
         Stopped: by a signal, at a safe place.
     """
-    run = _Run(path, rules, options, pipeline, reporter, stopping or Never())
+    run = _SplitRun(path, rules, options, pipeline, reporter, stopping or Never())
     if options.output is not None:
         check_output_place(path, options.output)
     if not path.is_dir():
@@ -62,14 +62,14 @@ def split_folder(
         if options.dry_run:
             report = run.dry()
         else:
-            with file_moves.telling(run.root, _SAFE), Lock(run.root, COMMAND):
+            with file_moves.explaining_disk_errors(run.root, _SAFE), Lock(run.root, COMMAND):
                 report = run.real()
                 if options.preview is not None:
                     run.draw_preview()
     return report
 
 
-def undo_split(root: Path, *, force: bool, dry_run: bool = False, reporter: Reporter, stopping: Stopping) -> Undone:
+def undo_split(root: Path, *, force: bool, dry_run: bool = False, reporter: Reporter, stopping: Stopping) -> UndoResult:
     """Put every original of the split in ``root`` back, and remove what was made.
 
     Raises:
@@ -81,8 +81,8 @@ def undo_split(root: Path, *, force: bool, dry_run: bool = False, reporter: Repo
         journal = _found(root)
         moved = sum(item.source != item.target for item in journal.originals) if _source(journal) is None else 0
         copied = len(journal.originals) if _source(journal) else 0
-        return Undone(moved, copied + len(journal.made) + len(journal.tables))
-    with file_moves.telling(root, _SAFE), Lock(root, COMMAND):
+        return UndoResult(moved, copied + len(journal.made) + len(journal.tables))
+    with file_moves.explaining_disk_errors(root, _SAFE), Lock(root, COMMAND):
         return _undo(_found(root), force, reporter, stopping)
 
 
@@ -93,9 +93,9 @@ def _found(root: Path) -> Journal:
     return journal
 
 
-def _undo(journal: Journal, force: bool, reporter: Reporter, stopping: Stopping) -> Undone:
+def _undo(journal: Journal, force: bool, reporter: Reporter, stopping: Stopping) -> UndoResult:
     source = _source(journal)
-    hint = "Run the same command with --undo again: it goes on."
+    hint = "Run the same command with --undo again: it resumes."
     return undo(journal, copied=source, force=force, reporter=reporter, stopping=stopping, hint=hint)
 
 
@@ -104,8 +104,8 @@ def _source(journal: Journal) -> Path | None:
 
 
 @dataclass
-class _Run(Survey):
-    """One call of ``split_folder``."""
+class _SplitRun(SplitScan):
+    """Carry out one call of ``split_folder``."""
 
     # --- the two ways --------------------------------------------------------------------------------------------
 
@@ -140,13 +140,13 @@ class _Run(Survey):
                 self.check_unchanged(journal)
                 if "done" in journal.stages and self.complete(journal):
                     return self._report(journal, already_done=True)
-            self.reporter.note(f"going on with the split begun in {self.root}")
+            self.reporter.note(f"resuming the split begun in {self.root}")
             file_moves.sweep(journal)
             self._forget_damaged(journal)
         return self._carry_out(journal)
 
     def _forget_damaged(self, journal: Journal) -> None:
-        """Files whose loss of bytes a power failure may have caused, before the one flush of all, are made again."""
+        """Forget files that a power failure, before the one flush of all, may have damaged: they are made again."""
         if "done" in journal.stages:
             return
         for name, digest in list(journal.digests.items()):
@@ -235,12 +235,12 @@ class _Run(Survey):
                 journal.add("made", fresh)
         self.reporter.finish()
         for text, sources in sorted(lost.items()):
-            told = f"{text} ({len(sources):,} originals, such as {min(sources)})"
-            self.reporter.warn(f"augmented copies are not of their originals' kind: {told}")
+            what = f"{text} ({len(sources):,} originals, such as {min(sources)})"
+            self.reporter.warn(f"augmented copies are not of their originals' kind: {what}")
         return bad
 
     def _tasks(self, journal: Journal, waiting: dict[str, list[Made]]) -> tuple[list[AugmentJob], dict[str, str]]:
-        """Tasks, and the original of each by the path it is read from now."""
+        """List the jobs, and the original of each by the path it is read from now."""
         now = {item.source: item.target for item in journal.originals}
         tasks, back = [], {}
         # As text: pathlib takes 10 us to join two paths, and there may be a million.
@@ -316,7 +316,7 @@ class _Run(Survey):
         if "done" not in journal.stages:
             journal.add("done")
 
-    # --- telling -------------------------------------------------------------------------------------------------
+    # --- reporting -----------------------------------------------------------------------------------------------
 
     def _report(self, journal: Journal, *, already_done: bool = False, dry_run: bool = False) -> SplitReport:
         copies = not self.in_place and self.options.link == "copy"
@@ -342,8 +342,8 @@ class _Run(Survey):
         )
 
     def draw_preview(self) -> None:
-        """A row for each of up to twelve classes: the original of which most copies were made, and six of them."""
-        from affectkit.prep.augmentation.lossless_images import read_picture
+        """Draw a row for each of up to twelve classes: the original of which most copies were made, and six of them."""
+        from affectkit.prep.augmentation.lossless_images import read_lossless
         from affectkit.reports.contact_sheet import preview_sheet
 
         journal = _found(self.root)
@@ -362,5 +362,5 @@ class _Run(Survey):
             (self.root / now[own[0].source], [(self.root / row.target, f"draw {row.draw}") for row in own[:6]])
             for own in list(best.values())[:12]
         ]
-        preview_sheet(self.options.preview, rows, read=lambda path: read_picture(path).pixels)
+        preview_sheet(self.options.preview, rows, read=lambda path: read_lossless(path).pixels)
         self.reporter.note(f"preview: {self.options.preview}")

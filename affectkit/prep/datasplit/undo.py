@@ -1,4 +1,4 @@
-"""What a journal tells of, undone: originals put back, what was made removed, and nothing touched that has changed."""
+"""Undo what a journal lists: originals put back, what was made removed, and nothing touched that has changed."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ _Row = TypeVar("_Row")
 
 
 @dataclass
-class Undone:
-    """What an undo did: originals put back, copies and augmented files removed, files that it would not touch."""
+class UndoResult:
+    """Report what an undo did: originals put back, copies and made files removed, files that it would not touch."""
 
     restored: int = 0
     removed: int = 0
@@ -31,12 +31,12 @@ class Undone:
 
 def undo(
     journal: Journal, *, copied: Path | None, force: bool, reporter: Reporter, stopping: Stopping, hint: str
-) -> Undone:
+) -> UndoResult:
     """Put every original back and remove what was made, after all of it was compared with the journal.
 
     Args:
         copied: the folder that the originals were copied or linked from; None where they were moved.
-        force: go on where files have changed; those that were made or copied then stay, and are named.
+        force: undo the rest where files have changed; those that were made or copied then stay, and are named.
 
     Raises:
         DataError: files are not what the journal says; nothing was touched.
@@ -44,13 +44,13 @@ def undo(
     staged = bool(journal.header.get("staged"))
     odd = _examine(journal, copied, staged, reporter)
     if odd and not force:
-        told = "".join(f"\n  - {name}: {why}" for name, why in list(odd.items())[:5])
+        listed = "".join(f"\n  - {name}: {why}" for name, why in list(odd.items())[:5])
         more = f"\n  - and {len(odd) - 5:,} more" if len(odd) > 5 else ""
         raise DataError(
-            f"{len(odd):,} files in {journal.root} are not what the journal says; nothing was touched:{told}{more}",
+            f"{len(odd):,} files in {journal.root} are not what the journal says; nothing was touched:{listed}{more}",
             "Add --force to undo the rest: changed originals are put back as they are, other changed files stay.",
         )
-    result = Undone(kept=list(odd.items()))
+    result = UndoResult(kept=list(odd.items()))
     if "undoing" not in journal.stages:
         journal.add("undoing")
     names = [name for name in journal.tables if name not in odd] + [
@@ -77,7 +77,7 @@ def undo(
 
 
 def _examine(journal: Journal, copied: Path | None, staged: bool, reporter: Reporter) -> dict[str, str]:
-    """Files that are not what the journal says, with why."""
+    """Find files that are not what the journal says, with why."""
     odd: dict[str, str] = {}
     root = journal.root
     reporter.start("comparing", len(journal.originals) + len(journal.made), "images")

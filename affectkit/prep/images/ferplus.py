@@ -56,7 +56,7 @@ _IMAGE = re.compile(r"fer\d{7}\.png")
 
 @dataclass(frozen=True, eq=False)
 class Labels:
-    """The label file: split names (N,), image names (N,; "" where none is given), votes int64 (N, 10)."""
+    """Hold the label file: split names (N,), image names (N,; "" where none is given), votes int64 (N, 10)."""
 
     splits: list[str]
     names: list[str]
@@ -64,7 +64,7 @@ class Labels:
 
 
 def read_labels(path: Path) -> Labels:
-    """The rows of ``fer2013new.csv``.
+    """Read the rows of ``fer2013new.csv``.
 
     Raises:
         DataError: columns or rows are not those of FER+, listed by line.
@@ -354,7 +354,7 @@ def _report(folder: OutputFolder, labels: Labels, target: str, top: np.ndarray, 
 
 
 def _find_pixels(source: Path, output: Path, splits: Sequence[str]) -> tuple[Path | None, str]:
-    """The table of FER-2013's pixels in ``source`` or one level down, and a note where it was chosen, with how
+    """Find the table of FER-2013's pixels in ``source`` or one level down, and note where it was chosen, with how
     the other one differs from ``splits``, those of the label file's rows, or guessed."""
     named = [path for path in (_find(source, name, output) for name in PIXEL_FILES) if path]
     if named:
@@ -373,7 +373,7 @@ def _find_pixels(source: Path, output: Path, splits: Sequence[str]) -> tuple[Pat
 
 
 def _header(path: Path) -> list[str]:
-    """The column names of a CSV file without blanks around them; none where it cannot be read as one."""
+    """Read the column names of a CSV file without blanks around them; none where it cannot be read as one."""
     with contextlib.suppress(DataError), csv_reader(path) as reader:  # some other file, which is not asked for
         return reader.header()
     return []

@@ -19,7 +19,7 @@ PIXEL_COLUMNS = ("emotion", "pixels", "Usage")
 
 
 def pixel_rows(path: Path) -> Iterator[tuple[int, str, str]]:
-    """(line, usage, pixels) of a table of pixels, whatever the order of its columns."""
+    """Read (line, usage, pixels) of a table of pixels, whatever the order of its columns."""
     with csv_reader(path) as reader:
         header = reader.header(*PIXEL_COLUMNS)
         pixels, usage = header.index("pixels"), header.index("Usage")
@@ -30,7 +30,7 @@ def pixel_rows(path: Path) -> Iterator[tuple[int, str, str]]:
 
 
 def check_order(path: Path, splits: Sequence[str]) -> list[bytes]:
-    """The rows of both files belong together by position alone: refuse another order or length before writing.
+    """Refuse another order or length than the label file's: rows of both belong together by position alone.
 
     Args:
         splits: the split of each row of the label file.
@@ -55,7 +55,7 @@ def check_order(path: Path, splits: Sequence[str]) -> list[bytes]:
 
 
 def differs(path: Path, splits: Sequence[str]) -> str:
-    """How the rows of a table of pixels that is not read differ from the label file's, in words; empty where not."""
+    """Say how the rows of a table of pixels that is not read differ from the label file's; empty where not."""
     try:
         found = [USAGES.get(usage) for _, usage, _ in pixel_rows(path)]
     except DataError as error:

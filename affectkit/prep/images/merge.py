@@ -17,11 +17,11 @@ from affectkit.prep.images.output_parts import MANIFEST, census, clear, part_is_
 
 _STEP = 500
 _OF_A_PLACE = ("source",)
-"""What the manifests of parts may tell differently: shards on other machines may see the download elsewhere."""
+"""Keys in which the manifests of parts may differ: shards on other machines may see the download elsewhere."""
 
 
 def merge(folder: Path, *, reporter: Reporter) -> dict[str, Any]:
-    """Check all parts in ``folder`` and the images they tell of; write the tables, the manifest; remove the parts.
+    """Check all parts in ``folder`` and the images they list; write the tables, the manifest; remove the parts.
 
     The folder then is, byte for byte, what the unsharded command makes. Killed at any moment, the same call finishes.
 
@@ -50,9 +50,9 @@ def merge(folder: Path, *, reporter: Reporter) -> dict[str, Any]:
 
 
 def _check(folder: Path, parts: Sequence[Part]) -> None:
-    """A DataError where parts tell differently of the whole, or images are not what they tell of."""
-    told = [{key: part.record["manifest"][key] for key in _told(part)} for part in parts]
-    if any(one != told[0] for one in told):
+    """Raise a DataError where parts differ about the whole, or images are not those that they list."""
+    wholes = [{key: part.record["manifest"][key] for key in _of_the_whole(part)} for part in parts]
+    if any(one != wholes[0] for one in wholes):
         raise DataError(f"the parts in {folder} were made from different sources.", "Run the shards again.")
     wanted: dict[str, dict[str, int]] = {}
     for part in parts:
@@ -68,18 +68,18 @@ def _check(folder: Path, parts: Sequence[Part]) -> None:
     if odd:
         raise DataError(
             f"images in {folder} that shards wrote are missing or changed: those of {', '.join(odd)}.",
-            f"Run the same command with --shard {odd[0]}{', and so on' if len(odd) > 1 else ''}: it mends them.",
+            f"Run the same command with --shard {odd[0]}{', and so on' if len(odd) > 1 else ''}: it makes them again.",
         )
     names = ", ".join(name for name in wanted if found[name] != wanted[name])
     raise DataError(f"{folder} holds files that no shard wrote, in {names}.", "Remove them, then merge again.")
 
 
-def _told(part: Part) -> Iterator[str]:
+def _of_the_whole(part: Part) -> Iterator[str]:
     return (key for key in part.record["manifest"] if key not in _OF_A_PLACE)
 
 
 def _write_tables(folder: Path, parts: Sequence[Part], names: Sequence[str], reporter: Reporter) -> None:
-    """The tables ``names`` of all parts, row by row in order; all appear, or none."""
+    """Merge the tables ``names`` of all parts, row by row in order; all appear, or none."""
     first = parts[0].record
     reporter.start("merging", first["listed"], "rows")
     with contextlib.ExitStack() as stack:

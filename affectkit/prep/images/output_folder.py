@@ -5,7 +5,7 @@ then images, tables, and the manifest last. A folder with a marker is finished b
 manifest is done, one with anything else is refused.
 
 A shard writes its share of the images into the same folder and its tables into a part of its own there (see
-``core.shards``); ``merging`` makes tables and manifest of the parts. While that goes on the marker names the number of
+``core.shards``); ``merge`` makes tables and manifest of the parts. Until then the marker names the number of
 shards: a run without ``--shard``, or with another number, is refused, for it could not know whether shards still run.
 """
 
@@ -93,12 +93,12 @@ class PrepReport:
     shard: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
+        """Give plain values for JSON."""
         return {**asdict(self), "output": str(self.output), "notes": list(self.notes)}
 
 
 def with_copies(report: PrepReport, copies: Mapping[str, Copies], *, dropped: bool) -> PrepReport:
-    """``report`` with what is to be told of the copies across splits."""
+    """Add to ``report`` what is known of the copies across splits."""
     notes = [text for found in copies.values() if (text := found.told(dropped=dropped))]
     records = {split: found.record(dropped=dropped) for split, found in copies.items()}
     return replace(report, notes=(*report.notes, *notes), copies=records)
@@ -106,7 +106,7 @@ def with_copies(report: PrepReport, copies: Mapping[str, Copies], *, dropped: bo
 
 @dataclass
 class OutputFolder:
-    """An output folder in the making.
+    """Write an output folder, resumed or left alone by a second run.
 
     Attributes:
         folder: where images, the tables and the manifest go.
@@ -132,9 +132,10 @@ class OutputFolder:
     _tables: list[Table] = field(default_factory=list)
 
     def begin(self, reporter: Reporter) -> dict[str, Any] | None:
-        """The manifest of an earlier run if there is nothing left to do, with ``"shard"`` where only that is complete.
+        """Make the folder ready for writing, unless an earlier run has left nothing to do.
 
-        None with the folder ready for writing.
+        Returns:
+            The manifest of that run, with ``"shard"`` where only that is complete; else None.
 
         Raises:
             UsageError: the folder is a file, or holds something else than this preparation, or it in other shards.
@@ -153,9 +154,11 @@ class OutputFolder:
             if self.shard is not None:
                 raise UsageError(
                     f"files of the finished preparation in {self.folder} are missing or changed.",
-                    "Run the same command without --shard: it mends them.",
+                    "Run the same command without --shard: it makes them again.",
                 )
-            reporter.warn(f"files of the finished preparation in {self.folder} are missing or changed: mending them")
+            reporter.warn(
+                f"files of the finished preparation in {self.folder} are missing or changed: they are made again"
+            )
             self._mark()
             manifest.unlink()
         elif not marker.is_file():
@@ -173,7 +176,7 @@ class OutputFolder:
         return None if self.shard is None else self._begin_part(reporter)
 
     def report(self, manifest: dict[str, Any]) -> PrepReport:
-        """The report of an earlier run, from the manifest that ``begin`` gave."""
+        """Give the report of an earlier run, from the manifest that ``begin`` gave."""
         stored = {**manifest["report"], "output": self.folder, "notes": tuple(manifest["report"]["notes"])}
         return PrepReport(**stored, already_done=True, shard=manifest.get("shard"))
 
@@ -204,7 +207,7 @@ class OutputFolder:
         )
 
     def _agree(self, path: Path, key: str) -> dict[str, Any]:
-        """The manifest or marker in ``path``; a UsageError where it is of another preparation."""
+        """Read the manifest or marker in ``path``; a UsageError where it is of another preparation."""
         try:
             about = read_json(path)
         except DataError:
@@ -223,7 +226,7 @@ class OutputFolder:
         return about
 
     def _whole(self, about: dict[str, Any]) -> bool:
-        """Whether tables and images are those that the manifest tells of."""
+        """Say whether tables and images are those that the manifest lists."""
         try:
             if self.counts is not None:
                 tables = all((self.folder / f"{split}.csv").is_file() for split in SPLITS)
@@ -235,7 +238,7 @@ class OutputFolder:
             return False
 
     def share(self, table: str, names: Sequence[str]) -> list[int]:
-        """The rows of a table that this run writes, by their indices; to be asked once for each table, in order.
+        """Choose the rows of a table that this run writes, by their indices; once for each table, in order.
 
         Args:
             names: the file of every row, relative to the folder.
@@ -257,7 +260,7 @@ class OutputFolder:
             raise DataError(f"cannot write {target}: {error.strerror or error}.", "Run the command again.") from error
 
     def place_all(self, label: str, items: Iterable[tuple[str, Path | bytes]], total: int, reporter: Reporter) -> None:
-        """``place`` each of ``items`` (name, content), with progress."""
+        """Call ``place`` for each of ``items`` (name, content), with progress."""
         reporter.start(f"writing {label} images", total, "images")
         done = 0
         for name, content in items:
@@ -304,7 +307,7 @@ class OutputFolder:
 
         Args:
             seals: splits of whose table and images the manifest shall hold hash, number and size.
-            inner: tables that parts alone have, to tell of images that no table names.
+            inner: tables that parts alone have, to name images that no other table names.
         """
         if hasattr(os, "sync"):
             os.sync()  # one flush for all images instead of one each, before the manifest vouches for them
@@ -332,14 +335,14 @@ class OutputFolder:
         return {"affectkit": VERSION, **self.identity}
 
     def _begin_part(self, reporter: Reporter) -> dict[str, Any] | None:
-        """The manifest that a complete part carries; None with the part begun."""
+        """Begin a part; give the manifest that it carries where it is complete, else None."""
         folder = self.folder / self.shard.folder
         record = read_record(folder)
         if record is not None and record["complete"]:
             same = record["identity"] == self._part_identity()
             if same and part_is_whole(self.folder, Part(self.shard, folder, record)):
                 return {**record["manifest"], "shard": str(self.shard)}
-            reporter.warn(f"files of shard {self.shard} in {self.folder} are missing or changed: mending them")
+            reporter.warn(f"files of shard {self.shard} in {self.folder} are missing or changed: they are made again")
         begin_part(folder, self.shard, command=self.command, identity=self._part_identity())
         return None
 
@@ -349,7 +352,7 @@ _OF_A_RUN = ("output", "files_written", "already_done", "shard")
 
 
 def _place(target: Path, content: Path | bytes, link: str) -> int:
-    """1 if ``target`` had to be written, 0 if it holds ``content`` already."""
+    """Put ``content`` at ``target``; 1 if it had to be written, 0 if it was there already."""
     if isinstance(content, bytes):
         if target.is_file() and target.read_bytes() == content:
             return 0
@@ -364,7 +367,7 @@ def _place(target: Path, content: Path | bytes, link: str) -> int:
 
 
 def _linked(source: Path, target: Path) -> bool:
-    """Whether a hard link could be made; it cannot across devices, nor on some file systems."""
+    """Make a hard link where that can be; it cannot across devices, nor on some file systems."""
     with contextlib.suppress(OSError):
         os.link(os.path.realpath(source), target)
         return True

@@ -16,19 +16,19 @@ MARKER = ".affectkit-preparing.json"
 
 
 def is_leftover(name: str) -> bool:
-    """Whether a file is what an interrupted write left."""
+    """Say whether a file is what an interrupted write left."""
     return name.startswith(".") and name.endswith(".part")
 
 
 def census(folder: Path) -> dict[str, int]:
-    """How many files are in ``folder``, and their bytes."""
+    """Count the files in ``folder``, and their bytes."""
     with os.scandir(folder) as entries:
         sizes = [entry.stat().st_size for entry in entries if entry.is_file() and not is_leftover(entry.name)]
     return {"files": len(sizes), "bytes": sum(sizes)}
 
 
 def census_of(folder: Path, names: Iterable[str]) -> dict[str, dict[str, int]]:
-    """The census of the files ``names`` below ``folder``, by their folders; an OSError where one is not there."""
+    """Count the files ``names`` below ``folder``, by their folders; an OSError where one is not there."""
     found: dict[str, dict[str, int]] = {}
     for name in names:
         counts = found.setdefault(str(PurePosixPath(name).parent), {"files": 0, "bytes": 0})
@@ -38,7 +38,7 @@ def census_of(folder: Path, names: Iterable[str]) -> dict[str, dict[str, int]]:
 
 
 def part_is_whole(folder: Path, part: Part) -> bool:
-    """Whether the tables of a complete part, and the images in ``folder`` that they name, are as they were written."""
+    """Say whether the tables of a complete part, and the images in ``folder`` that they name, are as written."""
     if damage(part):
         return False
     names = (row[1] for table in part.record["tables"] for row in rows_of(part, table))
@@ -49,7 +49,7 @@ def part_is_whole(folder: Path, part: Part) -> bool:
 
 
 def seal(folder: Path, splits: Sequence[str]) -> dict[str, Any]:
-    """What a manifest says of the tables and images of ``splits``, so that a change shows; nothing for none."""
+    """Give what a manifest says of the tables and images of ``splits``, so that a change shows; nothing for none."""
     if not splits:
         return {}
     return {

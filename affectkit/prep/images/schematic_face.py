@@ -125,7 +125,7 @@ def draw_face(expression: Sequence[float] | Points, appearance: FaceAppearance, 
 
 
 class _Pen:
-    """A canvas of several times the final size, drawn on in face coordinates.
+    """Draw in face coordinates on a canvas of several times the final size.
 
     The origin is the middle of the face, x to the right and y down; the image spans about [-1, 1] each way.
     """
@@ -295,7 +295,7 @@ def _draw_mouth(pen: _Pen, appearance: FaceAppearance, e: dict[str, float]) -> N
 
 
 def _draw_creases(pen: _Pen, appearance: FaceAppearance, e: dict[str, float], upper: Points) -> None:
-    """Small folds beside the mouth: a dimple of the corner that smirks."""
+    """Draw small folds beside the mouth: a dimple of the corner that smirks."""
     if e["smirk"] < 0.15:
         return
     corner = upper[-1 if appearance.side > 0 else 0]
@@ -340,7 +340,7 @@ def _draw_glasses(pen: _Pen) -> None:
 
 
 def _ellipse(x: float, y: float, rx: float, ry: float, *, power: float = 2.0) -> Points:
-    """Points (N, 2) on |x / rx|^power + |y / ry|^power = 1 about (x, y): an ellipse, boxier with a higher power."""
+    """Give points (N, 2) on |x / rx|^power + |y / ry|^power = 1 about (x, y): an ellipse, boxier for high powers."""
     t = np.linspace(0, 2 * np.pi, 48, endpoint=False)
     return np.stack([x + rx * _power(np.cos(t), 2 / power), y + ry * _power(np.sin(t), 2 / power)], 1)
 
@@ -360,7 +360,7 @@ def _mix(one: Colour, other: Colour, share: float) -> Colour:
 
 
 def _shade(colour: Colour, factor: float) -> Colour:
-    """Darker, and a little warmer as skin is in the shade."""
+    """Darken a colour, and make it a little warmer as skin is in the shade."""
     return colour[0] * factor**0.8, colour[1] * factor, colour[2] * factor
 
 

@@ -20,8 +20,8 @@ from affectkit.data.layouts.tables import read_tables
 from affectkit.errors import DataError
 from affectkit.prep.augmentation.pipeline import load_pipeline
 from affectkit.prep.clips.precomputed_features import FeatureOptions, prepare_features
-from affectkit.prep.datasplit.plan import Rules
-from affectkit.prep.datasplit.split import Options, split_folder
+from affectkit.prep.datasplit.plan import SplitRules
+from affectkit.prep.datasplit.split import SplitOptions, split_folder
 
 OUTSIDE = "links that lead out of the table's folder"
 FAST = ("--model", TINY, "--no-pretrained", "--image-size", 24, "--batch-size", 8, "--workers", 0, "--epochs", 1)
@@ -67,8 +67,8 @@ def table(root: Path, *names: str) -> Path:
 def split_of(source: Path, output: Path, kind: str = "symlink") -> Path:
     split_folder(
         source,
-        rules=Rules(seed=1, balance_train=True, balance_test=True),
-        options=Options(output=output, workers=1, link=kind),
+        rules=SplitRules(seed=1, balance_train=True, balance_test=True),
+        options=SplitOptions(output=output, workers=1, link=kind),
         pipeline=load_pipeline(None),
         reporter=Silent(),
     )

@@ -14,7 +14,7 @@ from affectkit.data.media import image_formats
 from affectkit.data.media.image_formats import FORMATS, IMAGE_EXTENSIONS, RAW_EXTENSIONS, open_picture
 from affectkit.data.media.images import is_image_name, read_image
 from affectkit.errors import DataError
-from affectkit.prep.augmentation.lossless_images import encode, read_picture
+from affectkit.prep.augmentation.lossless_images import encode, read_lossless
 
 HEIC = image_formats._available("HEIF")
 needs_heic = pytest.mark.skipif(not HEIC, reason="pillow-heif is not installed")
@@ -80,7 +80,7 @@ def test_turned_once(tmp_path, suffix, orientation):
     path = write(tmp_path / f"a{suffix}", stored(corners(), orientation), exif=exif.tobytes())
     if orientation > 1:
         assert b"irot" in path.read_bytes() or b"imir" in path.read_bytes()
-    for found in (read_image(path), read_picture(path).pixels):
+    for found in (read_image(path), read_lossless(path).pixels):
         assert found.shape == (64, 96, 3)
         assert np.abs(found.astype(int) - corners()).mean() < 3
 
@@ -101,7 +101,7 @@ def test_more_than_eight_bits(tmp_path):
     expected = np.rint(values / 257)
     path = write(tmp_path / "deep.jp2", values)
     assert np.abs(read_image(path, channels=1)[:, :, 0] - expected).max() == 0
-    assert np.array_equal(read_picture(path).pixels, values)  # what augments keeps its depth
+    assert np.array_equal(read_lossless(path).pixels, values)  # what augments keeps its depth
     if HEIC:
         import pillow_heif
 
@@ -112,11 +112,11 @@ def test_more_than_eight_bits(tmp_path):
 
 @pytest.mark.parametrize("suffix", MODERN)
 def test_copies_are_of_the_kind_of_their_original(tmp_path, suffix):
-    picture = read_picture(write(tmp_path / f"a{suffix}", corners()))
+    picture = read_lossless(write(tmp_path / f"a{suffix}", corners()))
     data = encode(picture.pixels, picture)
     assert data == encode(picture.pixels, picture)
     (tmp_path / f"b{suffix}").write_bytes(data)
-    again = read_picture(tmp_path / f"b{suffix}")
+    again = read_lossless(tmp_path / f"b{suffix}")
     assert again.format == picture.format
     assert np.abs(again.pixels.astype(int) - picture.pixels).mean() < (0.1 if suffix == ".jp2" else 3)
 
@@ -178,7 +178,7 @@ RAW = {
 def test_camera_raw_is_named_not_read_as_its_thumbnail(tmp_path, name):
     path = tmp_path / name
     path.write_bytes(RAW[name])
-    for read in (read_image, read_picture):
+    for read in (read_image, read_lossless):
         with pytest.raises(DataError, match="camera raw is not read: export it as JPEG or TIFF"):
             read(path)
 

@@ -21,7 +21,7 @@ from affectkit.data.loading.loaders import PathImages, close_loader, make_loader
 from affectkit.data.media.images import load_for, read_image
 from affectkit.data.media.pixel_limits import in_one_scan
 from affectkit.errors import DataError, UsageError
-from affectkit.prep.augmentation.lossless_images import read_picture
+from affectkit.prep.augmentation.lossless_images import read_lossless
 
 SPEC = InputSpec("classification", 48, 48, 1, (0.5,), (0.5,), "stretch")
 
@@ -59,7 +59,7 @@ def test_a_photograph_of_108_megapixels_is_decoded_smaller(phone):
 
 
 def test_what_must_be_decoded_whole_is_refused_with_the_option(phone, tmp_path):
-    for read in (read_image, read_picture):
+    for read in (read_image, read_lossless):
         with pytest.raises(
             DataError, match=r"12000 x 9000 .* 89,478,485 \(--max-pixels or AFFECTKIT_MAX_PIXELS raises"
         ):
@@ -69,9 +69,9 @@ def test_what_must_be_decoded_whole_is_refused_with_the_option(phone, tmp_path):
         with pixels_up_to(limit):
             if good:
                 assert load_for(tmp_path / "a.png", SPEC).shape == (48, 48, 1)
-                assert read_picture(tmp_path / "a.png").pixels.shape == (300, 400)
+                assert read_lossless(tmp_path / "a.png").pixels.shape == (300, 400)
                 continue
-            for read in (lambda path: load_for(path, SPEC), read_image, read_picture):
+            for read in (lambda path: load_for(path, SPEC), read_image, read_lossless):
                 with pytest.raises(DataError, match=r"400 x 300 pixels .*119,999 \(--max-pixels"):
                     read(tmp_path / "a.png")
     assert load_for(tmp_path / "a.png", SPEC, max_pixels=120_000).shape == (48, 48, 1)

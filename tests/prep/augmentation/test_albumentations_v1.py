@@ -25,7 +25,7 @@ def saved(folder, *transforms, version: str = "1.3.0", **root):
     return path
 
 
-def converted(folder, *transforms, **root) -> list[dict]:
+def convert_specification(folder, *transforms, **root) -> list[dict]:
     return load_pipeline(saved(folder, *transforms, **root)).spec["transform"]["transforms"]
 
 
@@ -54,7 +54,9 @@ def test_the_published_pipeline_saved_by_1_3_0_is_the_built_in_one(tmp_path):
 
 
 def test_variance_in_bytes_becomes_a_deviation_of_the_range(tmp_path):
-    (noise,) = converted(tmp_path, old("GaussNoise", 1.0, var_limit=[400.0, 400.0], mean=5, per_channel=True))
+    (noise,) = convert_specification(
+        tmp_path, old("GaussNoise", 1.0, var_limit=[400.0, 400.0], mean=5, per_channel=True)
+    )
     assert noise["std_range"] == pytest.approx([20 / 255, 20 / 255])
     assert noise["mean_range"] == pytest.approx([5 / 255, 5 / 255])
     pipeline = load_pipeline(tmp_path / "old.yaml")
@@ -65,7 +67,7 @@ def test_variance_in_bytes_becomes_a_deviation_of_the_range(tmp_path):
 
 
 def test_always_apply_is_kept_and_a_choice_keeps_its_weights(tmp_path):
-    first, choice = converted(
+    first, choice = convert_specification(
         tmp_path,
         old("VerticalFlip", 0.1) | {"always_apply": True},
         {
@@ -79,7 +81,7 @@ def test_always_apply_is_kept_and_a_choice_keeps_its_weights(tmp_path):
 
 
 def test_fill_values_thresholds_and_holes_are_renamed(tmp_path):
-    rotate, solarize, holes = converted(
+    rotate, solarize, holes = convert_specification(
         tmp_path,
         old("Rotate", limit=[-9, 9], border_mode=0, value=[1, 2, 3], mask_value=4),
         old("Solarize", threshold=[51, 102]),
@@ -95,7 +97,7 @@ def test_fill_values_thresholds_and_holes_are_renamed(tmp_path):
 def test_some_of_and_sequential_do_what_1_x_did(tmp_path):
     some = {"__class_fullname__": "SomeOf", "p": 0.5, "n": 1, "replace": False, "transforms": [old("ToGray", 0.3)]}
     row = {"__class_fullname__": "Sequential", "p": 0.5, "transforms": [old("ToSepia", 0.3)]}
-    some, row = converted(tmp_path, some, row)
+    some, row = convert_specification(tmp_path, some, row)
     assert (some["__class_fullname__"], some["transforms"][0]["p"], some["p"]) == ("RandomOrder", 1, 0.5)
     assert (row["p"], row["transforms"][0]["p"]) == (1, 0.3)
     notes = " ".join(load_pipeline(tmp_path / "old.yaml").notes)

@@ -13,7 +13,7 @@ from PIL import Image
 
 from affectkit.core.files import digest_of
 from affectkit.errors import DataError, UsageError
-from affectkit.prep.augmentation.lossless_images import augment_many, encode, read_picture, write_picture
+from affectkit.prep.augmentation.lossless_images import augment_many, encode, read_lossless, write_lossless
 from affectkit.prep.augmentation.pipeline import load_pipeline
 
 
@@ -30,9 +30,9 @@ def smooth():
 @pytest.mark.parametrize("kind", [np.uint8, np.uint16])
 def test_a_png_comes_back_bit_for_bit(tmp_path, channels, kind):
     pixels = noise((9, 13) if channels == 1 else (9, 13, channels), kind)
-    like = read_picture(save(tmp_path / "like.png", smooth()))
-    write_picture(tmp_path / "a.png", pixels, like)
-    again = read_picture(tmp_path / "a.png")
+    like = read_lossless(save(tmp_path / "like.png", smooth()))
+    write_lossless(tmp_path / "a.png", pixels, like)
+    again = read_lossless(tmp_path / "a.png")
     assert again.pixels.dtype == kind
     assert np.array_equal(again.pixels, pixels)
     # OpenCV stands apart from what wrote it; it opens gray with alpha as four channels.
@@ -70,16 +70,16 @@ def test_copies_keep_the_format_and_are_the_same_bytes_each_time(tmp_path, name,
     assert [target.read_bytes() for target, _ in targets] == first
     with Image.open(targets[0][0]) as image:
         assert (image.format, image.size, image.mode) == (kind, (32, 20), "RGB")
-    found = read_picture(targets[0][0])
-    assert dict(found.options) == dict(read_picture(source).options)
+    found = read_lossless(targets[0][0])
+    assert dict(found.options) == dict(read_lossless(source).options)
     if kind != "JPEG" and options != {"quality": 80}:
-        made = pipeline.apply(read_picture(source).pixels, seed=0, name="x", draw=0)
+        made = pipeline.apply(read_lossless(source).pixels, seed=0, name="x", draw=0)
         assert np.array_equal(found.pixels, made)
 
 
 def test_quality_is_95_or_what_was_asked_for_or_the_originals_own(tmp_path):
     source = save(tmp_path / "a.jpg", smooth(), quality=40)
-    picture = read_picture(source)
+    picture = read_lossless(source)
 
     def tables(data):
         with Image.open(io.BytesIO(data)) as image:
@@ -109,9 +109,9 @@ def test_pictures_come_upright(tmp_path, orientation):
     }  # fmt: skip
     wanted = Image.fromarray(smooth())
     wanted = wanted if orientation == 1 else wanted.transpose(upright[orientation])
-    picture = read_picture(path)
+    picture = read_lossless(path)
     assert np.array_equal(picture.pixels, np.asarray(wanted))
-    write_picture(tmp_path / "b.png", picture.pixels, picture)
+    write_lossless(tmp_path / "b.png", picture.pixels, picture)
     with Image.open(tmp_path / "b.png") as image:
         assert image.getexif().get(0x0112, 1) == 1
 
@@ -119,12 +119,12 @@ def test_pictures_come_upright(tmp_path, orientation):
 def test_what_is_lost_is_told(tmp_path):
     palette = Image.fromarray(smooth()).quantize(16)
     palette.save(tmp_path / "p.png")
-    assert read_picture(tmp_path / "p.png").notes == ("a palette was read as RGB",)
+    assert read_lossless(tmp_path / "p.png").notes == ("a palette was read as RGB",)
     Image.fromarray(smooth()).convert("CMYK").save(tmp_path / "c.jpg")
-    assert read_picture(tmp_path / "c.jpg").notes == ("CMYK was read as RGB",)
+    assert read_lossless(tmp_path / "c.jpg").notes == ("CMYK was read as RGB",)
     frames = [Image.fromarray(noise((8, 8))) for _ in range(1)] + [Image.fromarray(255 - noise((8, 8)))]
     frames[0].save(tmp_path / "g.gif", save_all=True, append_images=frames[1:])
-    assert "the first of 2 frames was taken" in read_picture(tmp_path / "g.gif").notes
+    assert "the first of 2 frames was taken" in read_lossless(tmp_path / "g.gif").notes
 
 
 def test_pictures_that_cannot_be_taken(tmp_path):
@@ -139,21 +139,21 @@ def test_pictures_that_cannot_be_taken(tmp_path):
     (tmp_path / "bomb.png").write_bytes(b"\x89PNG\r\n\x1a\n" + chunk)
     for name in ("cut.jpg", "float.tif", "text.png", "empty.png", "bomb.png", "missing.png"):
         with pytest.raises(DataError, match=name.replace(".", r"\.")):
-            read_picture(tmp_path / name)
+            read_lossless(tmp_path / name)
     with pytest.raises(DataError, match="mode F cannot be augmented"):
-        read_picture(tmp_path / "float.tif")
+        read_lossless(tmp_path / "float.tif")
 
 
 def test_a_failed_write_leaves_nothing(tmp_path, monkeypatch):
-    picture = read_picture(save(tmp_path / "a.png", smooth()))
+    picture = read_lossless(save(tmp_path / "a.png", smooth()))
     monkeypatch.setattr("os.write", lambda *_: 1)  # a full disk takes a part
     with pytest.raises(OSError, match="No space left"):
-        write_picture(tmp_path / "b.png", picture.pixels, picture)
+        write_lossless(tmp_path / "b.png", picture.pixels, picture)
     assert not (tmp_path / "b.png").exists()
 
 
 def test_formats_that_cannot_hold_the_pixels(tmp_path):
-    picture = read_picture(save(tmp_path / "a.jpg", smooth()))
+    picture = read_lossless(save(tmp_path / "a.jpg", smooth()))
     with pytest.raises(DataError, match="JPEG file holds no alpha"):
         encode(noise((4, 4, 4)), picture)
     with pytest.raises(DataError, match="8 bits a channel, not 16"):
@@ -174,13 +174,13 @@ def test_jpegs_are_read_as_pillow_reads_them(tmp_path):
             image = image.convert("L")
         image.save(tmp_path / "a.jpg", **options)
         with Image.open(tmp_path / "a.jpg") as expected:
-            assert np.array_equal(read_picture(tmp_path / "a.jpg").pixels, np.asarray(expected)), options
+            assert np.array_equal(read_lossless(tmp_path / "a.jpg").pixels, np.asarray(expected)), options
     # One that is cut anywhere is refused: OpenCV alone would fill it with gray.
     data = (tmp_path / "a.jpg").read_bytes()
     for share in (0.3, 0.6, 0.9, 0.99):
         (tmp_path / "cut.jpg").write_bytes(data[: int(len(data) * share)])
         with pytest.raises(DataError, match=r"cut\.jpg"):
-            read_picture(tmp_path / "cut.jpg")
+            read_lossless(tmp_path / "cut.jpg")
     # Bytes behind the end are no fault.
     (tmp_path / "more.jpg").write_bytes(data + b"more")
-    assert np.array_equal(read_picture(tmp_path / "more.jpg").pixels, read_picture(tmp_path / "a.jpg").pixels)
+    assert np.array_equal(read_lossless(tmp_path / "more.jpg").pixels, read_lossless(tmp_path / "a.jpg").pixels)

@@ -377,9 +377,9 @@ def test_the_specification_is_plain_json():
 
 
 def test_the_cheap_generator_is_splitmix():
-    from affectkit.prep.augmentation.building import Cheap
+    from affectkit.prep.augmentation.building import HashRandom
 
-    generator = Cheap(0)
+    generator = HashRandom(0)
     generator.begin(1234567)
     # As Java's SplittableRandom gives them for this seed.
     expected = [6457827717110365317, 3203168211198807973, 9817491932198370423, 4593380528125082431]

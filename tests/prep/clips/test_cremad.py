@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-import shutil
 from collections import Counter
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -30,17 +28,6 @@ from affectkit.prep.clips.cremad import parse_name, read_clone
 from affectkit.prep.clips.split import assign_splits
 
 NAMES = ("anger", "disgust", "fear", "happiness", "neutral", "sadness")
-
-
-@pytest.fixture(scope="module")
-def clone(tmp_path_factory):
-    return make_cremad(tmp_path_factory.mktemp("clone") / "CREMA-D", actors=6, seconds=0.25)
-
-
-@pytest.fixture
-def own(clone, tmp_path):
-    """A clone that a test may damage."""
-    return Path(shutil.copytree(clone, tmp_path / "clone"))
 
 
 def test_clips_labels_tables_and_records(clone, tmp_path):

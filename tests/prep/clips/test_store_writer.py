@@ -3,30 +3,17 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
-from clips import check_together, make_cremad, prepare, table, write_clip
+from clips import check_together, prepare, table, write_clip
 
 from affectkit.data.layouts.discovery import find
 from affectkit.errors import DataError, RunError, Stopped, UsageError
 from affectkit.prep.clips import cremad, store_writer
-
-
-@pytest.fixture(scope="module")
-def clone(tmp_path_factory):
-    return make_cremad(tmp_path_factory.mktemp("clone") / "CREMA-D", actors=6, seconds=0.25)
-
-
-@pytest.fixture
-def own(clone, tmp_path):
-    """A clone that a test may damage."""
-    return Path(shutil.copytree(clone, tmp_path / "clone"))
 
 
 def posing(name, function):

@@ -12,7 +12,7 @@ import pytest
 from splitting import PUBLISHED
 
 from affectkit.errors import DataError, UsageError
-from affectkit.prep.datasplit.plan import SIDES, Rules, fold, make_plan, targets, train_count
+from affectkit.prep.datasplit.plan import SIDES, SplitRules, fold, make_plan, targets, train_count
 
 BOTH = {"balance_train": True, "balance_test": True}
 
@@ -30,7 +30,7 @@ def sizes_of(plan) -> dict[str, set[int]]:
     [(1.0, (4101, 1025), (32808, 8200)), (2.0, (8202, 2050), (65616, 16400)), (3.0, (12303, 3075), (98424, 24600))],
 )
 def test_published_counts(multiplier, each, whole):
-    rules = Rules(seed=27, multiplier=multiplier, **BOTH)
+    rules = SplitRules(seed=27, multiplier=multiplier, **BOTH)
     plan = make_plan({label: names(count) for label, count in PUBLISHED.items()}, rules)
     assert sizes_of(plan) == {"train": {each[0]}, "test": {each[1]}}
     totals = [sum(len(own.originals[s]) + len(own.augmented[s]) for own in plan.classes) for s in SIDES]
@@ -52,36 +52,36 @@ def test_train_count_is_that_of_pandas_sample():
 
 def test_targets_are_exact_where_floats_are_not():
     assert math.ceil(100 * 0.55) == 56  # the trap
-    assert targets(100, Rules(train_split=0.55, **BOTH)) == {"train": 55, "test": 45}
-    assert targets(10, Rules(balance_train=True, multiplier=1.1)) == {"train": 9}
-    assert targets(10, Rules()) == {}
+    assert targets(100, SplitRules(train_split=0.55, **BOTH)) == {"train": 55, "test": 45}
+    assert targets(10, SplitRules(balance_train=True, multiplier=1.1)) == {"train": 9}
+    assert targets(10, SplitRules()) == {}
 
 
 def test_order_of_the_listing_does_not_matter_and_the_seed_does():
     classes = {"a": names(50), "b": names(21), "Ü": names(8, "é{}.jpg")}
-    plan = make_plan(classes, Rules(seed=1, **BOTH))
+    plan = make_plan(classes, SplitRules(seed=1, **BOTH))
     shuffled = {label: random.Random(0).sample(files, len(files)) for label, files in reversed(classes.items())}
-    assert make_plan(shuffled, Rules(seed=1, **BOTH)) == plan
-    other = make_plan(classes, Rules(seed=2, **BOTH))
+    assert make_plan(shuffled, SplitRules(seed=1, **BOTH)) == plan
+    other = make_plan(classes, SplitRules(seed=2, **BOTH))
     assert other.classes[0].originals["test"] != plan.classes[0].originals["test"]
     assert len(set(plan.classes[0].originals["test"]) & set(other.classes[0].originals["test"])) < 9
 
 
 def test_adding_an_image_elsewhere_moves_nothing():
-    small = make_plan({"a": names(50), "b": names(20)}, Rules(seed=1))
-    large = make_plan({"a": names(50), "b": names(40)}, Rules(seed=1))
+    small = make_plan({"a": names(50), "b": names(20)}, SplitRules(seed=1))
+    large = make_plan({"a": names(50), "b": names(40)}, SplitRules(seed=1))
     assert small.classes[0] == large.classes[0]
 
 
 def test_composed_and_decomposed_names_fall_on_the_same_side():
     composed = names(40, "é{}.png")
-    plan = make_plan({"a": composed}, Rules(seed=5)).classes[0]
-    other = make_plan({"a": [unicodedata.normalize("NFD", name) for name in composed]}, Rules(seed=5)).classes[0]
+    plan = make_plan({"a": composed}, SplitRules(seed=5)).classes[0]
+    other = make_plan({"a": [unicodedata.normalize("NFD", name) for name in composed]}, SplitRules(seed=5)).classes[0]
     assert {unicodedata.normalize("NFC", name) for name in other.originals["test"]} == set(plan.originals["test"])
 
 
 def test_draws_are_spread_evenly_and_numbered():
-    plan = make_plan({"a": names(1000), "b": names(100)}, Rules(seed=3, balance_train=True)).classes[1]
+    plan = make_plan({"a": names(1000), "b": names(100)}, SplitRules(seed=3, balance_train=True)).classes[1]
     made = plan.augmented["train"]
     assert len(made) == 800 - 80
     assert {item.source for item in made} <= set(plan.originals["train"])
@@ -97,7 +97,7 @@ def test_draws_are_spread_evenly_and_numbered():
 def test_names_cannot_collide():
     tail = "-aug0-00000000.png"
     twins = ["face.png", "FACE.png", "face.PNG", "face.jpg", "x" * 240 + ".png", "ß" * 120 + ".png", "face" + tail]
-    plan = make_plan({"a": twins, "b": names(200)}, Rules(train_split=0.6, balance_train=True)).classes[0]
+    plan = make_plan({"a": twins, "b": names(200)}, SplitRules(train_split=0.6, balance_train=True)).classes[0]
     every = [*twins, *(item.name for item in plan.augmented["train"])]
     assert len({fold(name) for name in every}) == len(every) - 2  # three twins that are there already fold to one
     assert max(len(item.name.encode()) for item in plan.augmented["train"]) <= 255
@@ -106,7 +106,7 @@ def test_names_cannot_collide():
 
 def test_tag_changes_names():
     classes = {"a": names(10), "b": names(5)}
-    one, other = (make_plan(classes, Rules(**BOTH), tag=tag).classes[1].augmented["train"] for tag in "xy")
+    one, other = (make_plan(classes, SplitRules(**BOTH), tag=tag).classes[1].augmented["train"] for tag in "xy")
     assert [item.source for item in one] == [item.source for item in other]
     assert not {item.name for item in one} & {item.name for item in other}
 
@@ -115,7 +115,7 @@ def test_planning_is_linear():
     def seconds(count: int) -> float:
         classes = {label: names(count // 4) for label in "abcd"}
         began = time.perf_counter()
-        make_plan(classes, Rules(balance_train=True, multiplier=1.5))
+        make_plan(classes, SplitRules(balance_train=True, multiplier=1.5))
         return time.perf_counter() - began
 
     seconds(4000)
@@ -138,7 +138,7 @@ def test_groups_stay_whole_and_the_share_is_near():
     checked = 0
     for seed in range(8):
         classes = grouped(seed, 30)
-        plan = make_plan(classes, Rules(seed=seed, group_by=r"subj(\d+)_"))
+        plan = make_plan(classes, SplitRules(seed=seed, group_by=r"subj(\d+)_"))
         sides: dict[str, set[str]] = {}
         for own in plan.classes:
             for side in SIDES:
@@ -153,18 +153,18 @@ def test_groups_stay_whole_and_the_share_is_near():
 
 
 def test_groups_of_one_class_meet_the_share_exactly_where_it_can_be_met():
-    plan = make_plan({"a": [f"{g}_{k}.png" for g in range(10) for k in range(g + 1)]}, Rules(group_by=r"^(\d+)_"))
+    plan = make_plan({"a": [f"{g}_{k}.png" for g in range(10) for k in range(g + 1)]}, SplitRules(group_by=r"^(\d+)_"))
     assert len(plan.classes[0].originals["test"]) == 11  # of 55
 
 
 def test_balancing_with_groups_makes_classes_equal():
     for seed in range(4):
-        plan = make_plan(grouped(seed, 12), Rules(seed=seed, group_by=r"subj(\d+)_", **BOTH))
+        plan = make_plan(grouped(seed, 12), SplitRules(seed=seed, group_by=r"subj(\d+)_", **BOTH))
         assert all(len(found) == 1 for found in sizes_of(plan).values())
 
 
 def test_two_groups_of_a_class_stand_on_both_sides():
-    plan = make_plan({"a": [f"{g}_{k}.png" for g in "xy" for k in range(50)]}, Rules(group_by=r"^(\w)_"))
+    plan = make_plan({"a": [f"{g}_{k}.png" for g in "xy" for k in range(50)]}, SplitRules(group_by=r"^(\w)_"))
     assert [len(plan.classes[0].originals[side]) for side in SIDES] == [50, 50]
 
 
@@ -180,17 +180,17 @@ def test_two_groups_of_a_class_stand_on_both_sides():
 )
 def test_bad_patterns(pattern, error, words):
     with pytest.raises(error, match="--group-by") as caught:
-        make_plan(grouped(0, 30), Rules(group_by=pattern))
+        make_plan(grouped(0, 30), SplitRules(group_by=pattern))
     assert words in str(caught.value)
 
 
 def test_a_class_of_one_group_is_told_and_not_balanced_on_test():
     classes = {"a": [f"x_{k}.png" for k in range(10)], "b": [f"{g}_{k}.png" for g in "uvwxyz" for k in range(5)]}
-    plan = make_plan(classes, Rules(group_by=r"^(\w)_"))
+    plan = make_plan(classes, SplitRules(group_by=r"^(\w)_"))
     assert len(plan.classes[0].originals["train"]) == 10
     assert any("class a has no test image" in text for text in plan.notes)
     with pytest.raises(DataError, match="puts all images of class a into one group, 'x'"):
-        make_plan(classes, Rules(group_by=r"^(\w)_", balance_test=True))
+        make_plan(classes, SplitRules(group_by=r"^(\w)_", balance_test=True))
 
 
 # --- small classes --------------------------------------------------------------------------------------------------
@@ -198,17 +198,17 @@ def test_a_class_of_one_group_is_told_and_not_balanced_on_test():
 
 def test_a_class_of_one_image():
     classes = {"a": names(10), "b": names(1)}
-    plan = make_plan(classes, Rules(balance_train=True))
+    plan = make_plan(classes, SplitRules(balance_train=True))
     assert len(plan.classes[1].augmented["train"]) == 7
     assert any("class b has no test image" in text for text in plan.notes)
     with pytest.raises(DataError, match=r"classes without a test original: b \(1\)") as caught:
-        make_plan(classes, Rules(**BOTH))
+        make_plan(classes, SplitRules(**BOTH))
     assert "a class needs 3 images" in str(caught.value)
     assert train_count(3, 0.8) == 2 and train_count(2, 0.8) == 2
 
 
 def test_empty_classes():
     with pytest.raises(DataError, match="classes without an image: b"):
-        make_plan({"a": names(3), "b": []}, Rules())
+        make_plan({"a": names(3), "b": []}, SplitRules())
     with pytest.raises(DataError, match="no classes"):
-        make_plan({}, Rules())
+        make_plan({}, SplitRules())

@@ -25,17 +25,17 @@ from affectkit.prep import dask_cluster
 from affectkit.prep.augmentation.pipeline import load_pipeline
 from affectkit.prep.datasplit import chunks, file_moves, scan
 from affectkit.prep.datasplit import split as datasplit
-from affectkit.prep.datasplit.plan import Rules
-from affectkit.prep.datasplit.split import Options, split_folder, undo_split
+from affectkit.prep.datasplit.plan import SplitRules
+from affectkit.prep.datasplit.split import SplitOptions, split_folder, undo_split
 
 BOTH = {"balance_train": True, "balance_test": True}
 SIZES = {"a": 14, "b c": 9, "é": 5}
 
 
 def split(path: Path, output: Path | None = None, *, reporter=None, stopping=None, workers=1, **changes):
-    keys = Rules.__dataclass_fields__
-    rules = Rules(**({**BOTH, "seed": 3} | {key: value for key, value in changes.items() if key in keys}))
-    options = Options(output=output, workers=workers, **{k: v for k, v in changes.items() if k not in keys})
+    keys = SplitRules.__dataclass_fields__
+    rules = SplitRules(**({**BOTH, "seed": 3} | {key: value for key, value in changes.items() if key in keys}))
+    options = SplitOptions(output=output, workers=workers, **{k: v for k, v in changes.items() if k not in keys})
     return split_folder(
         path,
         rules=rules,
@@ -257,7 +257,7 @@ def kill_and_finish(tmp_path: Path, moments: int, *, output: bool, seed: int) ->
         moment = rng.randint(1, steps)
         killed += in_child(lambda where=where, out=out: split(where, out), kill_at=moment) == -1
         root = out or where
-        # Undone from where it was killed, on a copy; an output folder may not have been begun.
+        # UndoResult from where it was killed, on a copy; an output folder may not have been begun.
         if (root / ".affectkit-datasplit" / "journal.jsonl").exists():
             shutil.copytree(root, tmp_path / f"u{number}")
             in_child(lambda n=number: undo(tmp_path / f"u{n}"), kill_at=rng.randint(1, 30))
@@ -531,7 +531,7 @@ def test_an_image_whose_damage_shows_only_when_augmented_is_as_if_not_there(tmp_
 def test_a_full_disk_loses_nothing_and_is_told(tmp_path, monkeypatch):
     source = class_folders(tmp_path / "source", SIZES)
     before = tree(source)
-    for stage, name in (("augment", "write_picture"), ("copy", "place")):
+    for stage, name in (("augment", "write_lossless"), ("copy", "place")):
         count = 0
         module = (
             __import__("affectkit.prep.augmentation.lossless_images", fromlist=["x"]) if stage == "augment" else chunks
