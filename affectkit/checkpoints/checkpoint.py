@@ -143,7 +143,10 @@ def published_header(published: Published) -> Header:
 
 def read_header(path: str | Path) -> Header:
     """Read the header of a checkpoint, without its tensors; of a published one, make it."""
-    path = find_checkpoint(path)
+    return _read_header(find_checkpoint(path))
+
+
+def _read_header(path: Path) -> Header:
     if is_pickled(path):
         return published_header(_published(path))
     try:
@@ -192,7 +195,7 @@ def load_model(
     path = find_checkpoint(path)
     published = _published(path, mode=mode, mask=mask) if is_pickled(path) else None
     refuse_idle_choices(published, path, mode, mask)
-    header = published_header(published) if published else read_header(path)
+    header = published_header(published) if published else _read_header(path)
     spec = fitted(header.spec, fit)
     target = device if isinstance(device, Device) else resolve_device(device)
     try:

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
-from affectkit.checkpoints.checkpoint import find_checkpoint, load_model
+from affectkit.checkpoints.checkpoint import load_model
 from affectkit.core.progress import Reporter
 from affectkit.data.loading.loaders import close_loader
 from affectkit.data.loading.modality import items_of
@@ -23,6 +23,7 @@ from affectkit.errors import UsageError
 from affectkit.evaluation.evaluate import evaluation_loader
 from affectkit.metrics.calibration import softmax
 from affectkit.runtime.context import RunContext
+from affectkit.runtime.device import Device
 from affectkit.runtime.forward import forward_in_blocks
 from affectkit.tasks import TASKS
 from affectkit.tasks.base import Task
@@ -61,21 +62,20 @@ def soft_targets(
         raise UsageError("--teacher: teachers are asked in one process.", "Start train without torchrun.")
     total = np.zeros((len(train), len(task.spec.classes)))
     for name in teachers:
-        path = find_checkpoint(name)
-        model = load_teacher(path, name, task.spec.classes, device=context.device.torch_name)
+        model = load_teacher(name, task.spec.classes, device=context.device)
         loader = evaluation_loader(items_of(train, model.spec), context=context, batch_size=128, workers=workers)
-        reporter.start(f"asking {path.name}", len(train), "images")
+        reporter.start(f"asking {Path(name).name}", len(train), "images")
         total += teacher_predictions(model, loader, task.spec.classes, context=context, reporter=reporter)
     return torch.from_numpy((total / len(teachers)).astype(np.float32))
 
 
-def load_teacher(path: Path, name: str, classes: Sequence[str], *, device: str) -> nn.Module:
-    """Load the model of a checkpoint, which the user calls ``name`` and which predicts ``classes``, in any order.
+def load_teacher(name: str, classes: Sequence[str], *, device: Device) -> nn.Module:
+    """Load the model of a checkpoint file, a run folder or a built-in model, which must predict ``classes``.
 
     Raises:
         UsageError: it predicts others, or its classes are not known, or it takes clips.
     """
-    model = load_model(path, device=device)
+    model = load_model(name, device=device)
     spec = model.spec
     if not spec.named:
         raise UsageError(

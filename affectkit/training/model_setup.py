@@ -19,7 +19,39 @@ from affectkit.features.extraction import frozen_encoder
 from affectkit.models.external.weights import sound_level_of
 from affectkit.models.family import Family, StagedModel
 from affectkit.models.registry import build, last_layer
+from affectkit.runtime.context import RunContext
+from affectkit.runtime.device import prepare_model
 from affectkit.settings.training import TrainSettings
+from affectkit.training.data_setup import DataSetup
+
+
+def set_up_model(
+    settings: TrainSettings, data: DataSetup, context: RunContext, *, restored: bool, reporter: Reporter
+) -> tuple[nn.Module, nn.Module | None]:
+    """Build the model on its device, and freeze what does not learn.
+
+    Args:
+        settings: of the run.
+        data: what is learned.
+        context: device and processes.
+        restored: the weights will come from a state, so neither the hub nor ``--init`` is asked for them.
+        reporter: of where the weights come from.
+
+    Returns:
+        The model, and the part of it that learns; None: all of it.
+    """
+    name, spec, family = settings.model, data.task.spec, data.family
+    if restored:
+        model = build(name, spec, **data.options)
+    else:
+        model = context.group.run_main_first(
+            lambda: initial_model(settings, family, spec, data.options, reporter=reporter)
+        )
+    trainable = freeze(name, model, tune=settings.tune, stage=settings.stage)
+    random = settings.init is None and not family.initial_options(plain(settings)).get("pretrained")
+    if trainable is not None and random and not restored:
+        warn_of_random_start(name, pretrained=settings.pretrained, reporter=reporter)
+    return prepare_model(model, context.device, channels_last=context.device.channels_last), trainable
 
 
 def initial_model(

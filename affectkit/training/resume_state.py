@@ -1,4 +1,4 @@
-"""What a run needs to go on exactly where it was: saved whole, verified before it is used, never executed.
+"""The state for resuming a run exactly: saved whole, verified before it is used, never executed.
 
 A state is a folder ``state-<step>`` (``state-<step>-002`` where a step is saved again) with ``tensors.safetensors``,
 ``values.json`` and, written last, ``manifest.json`` with the hashes of both. It is made under another name, flushed,
@@ -44,7 +44,7 @@ def save_state(folder: Path, tree: dict[str, Any], *, step: int, keep: int = 2) 
     except (OSError, SafetensorError) as error:
         raise RunError(
             f"the state could not be saved in {folder}: {error}",
-            "What was saved before is intact: free some space, then go on with --resume.",
+            "What was saved before is intact: free some space, then continue with --resume.",
         ) from error
     earlier = [state for state in states(folder) if state.name <= final.name]
     for old in set(states(folder)) - set(earlier[:keep]):
@@ -53,7 +53,7 @@ def save_state(folder: Path, tree: dict[str, Any], *, step: int, keep: int = 2) 
 
 
 def _free_name(folder: Path, step: int) -> str:
-    """``state-<step>``; with a number behind it that sorts last where that step was saved before.
+    """Return ``state-<step>``; with a number behind it that sorts last where that step was saved before.
 
     A folder cannot be renamed onto another one, and to put the other aside first would leave a moment without any.
     """
@@ -68,7 +68,7 @@ def states(folder: Path) -> list[Path]:
 
 
 def newest_state(folder: Path) -> tuple[Path | None, dict[str, Any], list[str]]:
-    """The newest state that matches its manifest (None where there is none), what it holds, and what was passed over.
+    """Find the newest state that matches its manifest (None: there is none), what it holds, and what was passed over.
 
     Of what was passed over there is a sentence each.
     """
@@ -82,7 +82,7 @@ def newest_state(folder: Path) -> tuple[Path | None, dict[str, Any], list[str]]:
 
 
 def read_state(folder: Path) -> dict[str, Any]:
-    """The tree that ``save_state`` wrote as ``folder``; an error where it does not match its manifest."""
+    """Read the tree that ``save_state`` wrote as ``folder``; an error where it does not match its manifest."""
     manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     for name in (TENSORS, VALUES):
         if sha256(folder / name) != manifest["sha256"][name]:
@@ -92,7 +92,7 @@ def read_state(folder: Path) -> dict[str, Any]:
 
 
 def _pack(value: Any, tensors: dict[str, torch.Tensor]) -> Any:
-    """``value`` as JSON: tensors moved to ``tensors``, dicts as lists of pairs so that integer keys survive."""
+    """Pack ``value`` as JSON: tensors moved to ``tensors``, dicts as lists of pairs so that integer keys survive."""
     if isinstance(value, torch.Tensor):
         key = str(len(tensors))
         tensors[key] = value.detach().cpu().contiguous().clone()

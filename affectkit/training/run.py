@@ -14,7 +14,7 @@ from affectkit.core.pixels import pixels_up_to
 from affectkit.core.progress import Reporter
 from affectkit.errors import UsageError
 from affectkit.models.external.weights import is_weights_file
-from affectkit.models.registry import settings_of_others
+from affectkit.models.registry import own_settings, settings_of_others
 from affectkit.runtime.context import RunContext
 from affectkit.runtime.distributed import init_process_group
 from affectkit.settings.training import TrainSettings
@@ -110,7 +110,7 @@ def absolute(settings: TrainSettings) -> TrainSettings:
     )
     if settings.init is not None and model_file(settings.init):  # a name, not a path
         changes["init"] = settings.init
-    if is_weights_file(settings.clip_weights):
+    if "clip_weights" in own_settings(settings.model) and is_weights_file(settings.clip_weights):
         changes["clip_weights"] = str(Path(settings.clip_weights).expanduser().absolute())
     if settings.clip.endswith(".json"):
         changes["clip"] = str(Path(settings.clip).expanduser().absolute())

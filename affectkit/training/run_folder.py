@@ -1,4 +1,4 @@
-"""The folder of a run: what is in it, and who may write there."""
+"""The folder of a run: its files, its records, its lock."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class RunFolder:
         write_text(self.config, dump_yaml(record))
 
     def read_config(self) -> dict[str, Any]:
-        """What ``write_config`` recorded; a CheckpointError where the folder is not a run."""
+        """Read what ``write_config`` recorded; a CheckpointError where the folder is not a run."""
         if not self.config.is_file():
             raise CheckpointError(
                 f"{self.root} is not a run folder: it has no config.yaml.", "Name a folder that affectkit train made."
@@ -55,11 +55,11 @@ class RunFolder:
         return record
 
     def status(self) -> dict[str, Any]:
-        """The last status written; empty where there is none."""
+        """Read the last status written; empty where there is none."""
         return read_json(self.status_file) if self.status_file.is_file() else {}
 
     def write_status(self, state: str, **details: Any) -> None:
-        """Say ``running``, ``stopped`` or ``done``."""
+        """Write ``running``, ``stopped``, ``failed`` or ``done``, with details."""
         write_json(self.status_file, {"state": state, **details})
 
     def clear(self) -> None:
@@ -72,7 +72,7 @@ class RunFolder:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the folder for one process; the lock ends with the process, however that ends."""
+        """Lock the folder for one process; the lock ends with the process, however that ends."""
         self.root.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(self.root / ".lock", os.O_CREAT | os.O_RDWR, 0o644)
         try:

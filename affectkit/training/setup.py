@@ -21,9 +21,8 @@ from affectkit.data.loading.modality import item_name
 from affectkit.data.split import Split
 from affectkit.evaluation.class_counts import tell_classes
 from affectkit.features.extraction import frozen_encoder
-from affectkit.models.registry import build, own_settings
+from affectkit.models.registry import own_settings
 from affectkit.runtime.context import RunContext
-from affectkit.runtime.device import prepare_model
 from affectkit.runtime.distributed import ProcessGroup
 from affectkit.runtime.torch_backends import Compiled
 from affectkit.schedules.curves import Schedule, Shape
@@ -31,13 +30,7 @@ from affectkit.settings.training import TrainSettings
 from affectkit.tasks.base import Task
 from affectkit.training.data_setup import DataSetup, load_in_memory, set_up_data, test_split
 from affectkit.training.distillation import mix_targets, soft_targets
-from affectkit.training.model_setup import (
-    describe_encoder,
-    describe_parameters,
-    freeze,
-    initial_model,
-    warn_of_random_start,
-)
+from affectkit.training.model_setup import describe_encoder, describe_parameters, set_up_model
 from affectkit.training.progressive_resizing import check_start_size
 
 
@@ -150,16 +143,7 @@ def set_up_training(
     settings = replace(settings, monitor=data.monitor)
     task, spec = data.task, data.task.spec
     splits, copies = run_splits(data, settings, group=context.group, reporter=reporter)
-    if restored:
-        model = build(settings.model, spec, **data.options)
-    else:
-        model = context.group.run_main_first(
-            lambda: initial_model(settings, data.family, spec, data.options, reporter=reporter)
-        )
-    trainable = freeze(settings.model, model, tune=settings.tune, stage=settings.stage)
-    random = settings.init is None and not data.family.initial_options(plain(settings)).get("pretrained")
-    if trainable is not None and random and not restored:
-        warn_of_random_start(settings.model, pretrained=settings.pretrained, reporter=reporter)
+    model, trainable = set_up_model(settings, data, context, restored=restored, reporter=reporter)
     on_features = frozen_encoder(model) is not None and bool(settings.views)
     in_memory = (None, None)
     if not on_features:
@@ -174,7 +158,6 @@ def set_up_training(
         )
     stored = data.train.store is not None
     workers, why = context.choose_workers(settings.workers, held=in_memory[0] is not None or stored)
-    model = prepare_model(model, context.device, channels_last=context.device.channels_last)
     setup = TrainingSetup(
         settings=settings,
         source=data.source,
@@ -201,16 +184,22 @@ def set_up_training(
         check_start_size(settings.start_size, spec, model, name=settings.model)
         setup.start_size = settings.start_size
     if settings.teacher:
-        setup.soft = soft_targets(
-            settings.teacher,
-            task,
-            data.train,
-            draw_labels=settings.draw_labels,
-            workers=context.choose_workers(settings.workers)[0],
-            context=context,
-            reporter=reporter,
-        )
+        setup.soft = teacher_targets(setup, reporter=reporter)
     return setup
+
+
+def teacher_targets(setup: TrainingSetup, *, reporter: Reporter) -> torch.Tensor:
+    """Compute what the teachers predict for the training images (N, C)."""
+    settings = setup.settings
+    return soft_targets(
+        settings.teacher,
+        setup.task,
+        setup.train,
+        draw_labels=settings.draw_labels,
+        workers=setup.context.choose_workers(settings.workers)[0],
+        context=setup.context,
+        reporter=reporter,
+    )
 
 
 def run_splits(

@@ -114,7 +114,7 @@ class Trainer:
         return len(batches), self.setup.targets(state.epoch)
 
     def position(self, batches: int) -> BatchPosition:
-        """Where the next batch stands, in an epoch of so many."""
+        """Return where the next batch stands, in an epoch of so many."""
         state, settings = self.state, self.settings
         return BatchPosition(state.epoch, state.batch, batches, settings.epochs, state.step, settings.accumulate)
 
@@ -302,5 +302,5 @@ class Trainer:
         close_loader(self.validation_loader)
 
     def _own_share(self, batch: np.ndarray) -> np.ndarray:
-        """This process's share of a batch."""
+        """Return this process's share of a batch."""
         return np.array_split(batch, self.group.world_size)[self.group.rank]

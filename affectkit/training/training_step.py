@@ -102,7 +102,7 @@ class Learner:
         self.parts: dict[str, LossSum] = {}
 
     def training_step(self, batch: dict[str, Any], counts: Sequence[int], position: BatchPosition) -> torch.Tensor:
-        """Forward, loss and backward of one batch; with the last batch of a group all-reduce and the optimizer step.
+        """Run forward, loss and backward of one batch; with the last of a group all-reduce and the optimizer step.
 
         Args:
             batch: this process's share: images, targets, indices.
@@ -151,7 +151,7 @@ class Learner:
 
     @property
     def evaluated(self) -> nn.Module:
-        """The model that is validated and kept: the averaged weights where there are some."""
+        """Return the model that is validated and kept: the averaged weights where there are some."""
         return self.ema.module if self.ema is not None else self.model
 
     def set_learning_rate(self, rate: float) -> None:
@@ -161,7 +161,7 @@ class Learner:
 
     @property
     def learning_rate(self) -> float:
-        """The learning rate of the last step."""
+        """Return the learning rate of the last step."""
         return self.optimizer.param_groups[0]["lr"]
 
     def prepare_batch(self, batch: dict[str, Any], position: BatchPosition) -> dict[str, Any]:
@@ -339,11 +339,11 @@ class Learner:
             self._part(name).set(value)
 
     def _part(self, name: str) -> LossSum:
-        """The sum of a part of the loss, from its first value on."""
+        """Return the sum of a part of the loss, from its first value on."""
         return self.parts.setdefault(name, LossSum(self.context.device.torch_name))
 
     def _shape_of_output(self) -> tuple[int, ...]:
-        """The shape of one image's outputs, for a process that has no image of a batch."""
+        """Compute the shape of one image's outputs, for a process that has no image of a batch."""
         spec = self.task.spec
         images = torch.zeros(1, spec.channels, spec.height, spec.width, device=self.context.device.torch_name)
         self.model.eval()

@@ -1,7 +1,7 @@
 """Count the files of affectkit that one image enters: from ``train`` to its loss, and from ``infer`` to its row.
 
-A tiny run is made in this process with a profile hook on every call, in all threads; a file counts once. What is
-entered before the first batch (command line, settings, data, model) is counted apart from what each batch enters.
+A tiny run is made in this process with a profile hook on every call, in all threads; a file counts once. What a batch
+enters in the loop, from the loss of the one before to its own, is also counted by itself.
 
     python tests/benchmarks/trips.py
 """
@@ -66,24 +66,29 @@ def watched(entered: Entered) -> Iterator[None]:
         threading.setprofile(None)
 
 
-def ending(function: Callable) -> Callable:
-    """``function`` as it is, and the end of the trip after its first call."""
+def ending(function: Callable, loop: Entered) -> Callable:
+    """Return ``function`` which, the first time, leaves ``loop`` to note what is entered; the second time it ends."""
 
     def reached(*arguments, **options):
-        function(*arguments, **options)
-        raise Reached
+        found = function(*arguments, **options)
+        if sys.getprofile() is loop:
+            sys.setprofile(None)  # what closes the run is no part of the trip
+            raise Reached
+        threading.setprofile(loop)
+        sys.setprofile(loop)
+        return found
 
     return reached
 
 
-def trip_to_loss(data: Path, root: Path) -> Entered:
-    """From the command line of ``train`` to the loss of the first batch."""
+def trip_to_loss(data: Path, root: Path) -> tuple[Entered, Entered]:
+    """Go from the command line of ``train`` to the loss of the first batch, and from there to that of the second."""
     from affectkit.cli.app import app
 
     tasks = importlib.import_module("affectkit.tasks.classification")
     owner = next(kind for kind in tasks.ClassificationTask.__mro__ if "loss" in vars(kind))
-    plain, entered = owner.loss, Entered()
-    owner.loss = ending(plain)
+    plain, entered, loop = owner.loss, Entered(), Entered()
+    owner.loss = ending(plain, loop)
     command = ["train", "--data", data, "--output", root, "--model", "test_resnet", "--no-pretrained", "--image-size"]
     command += [24, "--batch-size", 8, "--epochs", 1, "--workers", 0, "--task", "classification", "--cache", "none"]
     try:
@@ -91,11 +96,11 @@ def trip_to_loss(data: Path, root: Path) -> Entered:
             app([str(part) for part in command], standalone_mode=False)
     finally:
         owner.loss = plain
-    return entered
+    return entered, loop
 
 
 def trip_to_row(data: Path, checkpoint: Path, results: Path) -> Entered:
-    """From the command line of ``infer`` on one image to the end of its table."""
+    """Go from the command line of ``infer`` on one image to the end of its table."""
     from affectkit.cli.app import app
 
     image, entered = next((data / "test").rglob("*.png")), Entered()
@@ -112,7 +117,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         data = make_folders(root / "data")
-        trips = {"train to the loss of the first batch": trip_to_loss(data, root / "run")}
+        first, loop = trip_to_loss(data, root / "run")
+        trips = {"train to the loss of the first batch": first, "a batch of the loop to its loss": loop}
         trips["infer to the row"] = trip_to_row(data, Path("builtin"), root / "results")
     for name, entered in trips.items():
         print(f"{name}: {len(entered.files)} files")

@@ -13,7 +13,7 @@ from affectkit.core.progress import Silent
 from affectkit.data.loading.loaders import SplitImages, collate, epoch_batches
 from affectkit.data.loading.transforms import normalise
 from affectkit.models.registry import family
-from affectkit.training import run, setup
+from affectkit.training import model_setup, run
 from affectkit.training.model_setup import initial_model
 from affectkit.training.resume_state import read_state, save_state
 from affectkit.training.trainer import Trainer
@@ -29,7 +29,7 @@ def test_training_takes_the_steps_of_a_plain_loop(votes, tmp_path, monkeypatch, 
     Whether the weights are channels-last, too, or not.
     """
     if layout == "usual":
-        monkeypatch.setattr(setup, "prepare_model", lambda model, *args, **kwargs: model)
+        monkeypatch.setattr(model_setup, "prepare_model", lambda model, *args, **kwargs: model)
     monkeypatch.setattr(Trainer, "draw", lambda *args: None)
     chosen = settings(
         votes, tmp_path / "run", model=model, optimizer=optimizer, image_size=32, augment="none", dropout=0.0, lr=1e-2,

@@ -275,7 +275,7 @@ def find_cause(settings: TrainSettings, broken: Callable[[TrainSettings], bool])
 
 
 def _written(settings: TrainSettings, entry: Field[Any]) -> str:
-    """An option with its value, as on a command line."""
+    """Write an option with its value, as on a command line."""
     value = getattr(settings, entry.name)
     name = option_name(entry)
     if value is True:
