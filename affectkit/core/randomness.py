@@ -33,8 +33,8 @@ def numpy_generator(seed: int, *parts: str | int) -> np.random.Generator:
     return np.random.default_rng(address(seed, *parts))
 
 
-def torch_generator(seed: int, *parts: str | int) -> torch.Generator:
-    """Return a torch CPU generator at that address."""
+def torch_generator(seed: int, *parts: str | int, device: torch.device | str = "cpu") -> torch.Generator:
+    """Return a torch generator at that address, on ``device``."""
     import torch
 
-    return torch.Generator().manual_seed(address(seed, *parts))
+    return torch.Generator(device).manual_seed(address(seed, *parts))

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, TypeVar
 import numpy as np
 import torch
 
-from affectkit.core.randomness import address, numpy_generator
+from affectkit.core.randomness import numpy_generator, torch_generator
 from affectkit.corruptions.registry import CORRUPTIONS, SCALES, SEVERITIES
 from affectkit.errors import UsageError
 
@@ -57,7 +57,7 @@ class Draws:
         if device.type == "cpu":
             self._numpy = [numpy_generator(*one) for one in addresses]
         else:
-            self._torch = [torch.Generator(device).manual_seed(address(*one) % 2**63) for one in addresses]
+            self._torch = [torch_generator(*one, device=device) for one in addresses]
 
     def normal(self, *shape: int) -> torch.Tensor:
         """Standard normal numbers, float32."""

@@ -15,7 +15,7 @@ from affectkit.data.loading.face_crops import PathFaces, collate_faces
 from affectkit.data.loading.loaders import ReadFailure, close_loader, make_loader
 from affectkit.data.loading.modality import files_of
 from affectkit.data.media.file_identity import Mark, Marked, collate_marked
-from affectkit.data.media.in_memory import Given
+from affectkit.data.media.in_memory import GivenImage
 from affectkit.inference.inputs import Item
 from affectkit.inference.predictor import Predictor
 from affectkit.inference.table_layout import FACE_COLUMNS
@@ -117,13 +117,13 @@ class LoaderKeys:
         self.names: dict[int, str] = {}
         self.faults: dict[int, str] = {}
 
-    def __iter__(self) -> Iterator[list[tuple[int, str | Given]]]:
+    def __iter__(self) -> Iterator[list[tuple[int, str | GivenImage]]]:
         batch = []
         for item in self.items:
             self.names[item.position] = item.name
             if item.fault:
                 self.faults[item.position] = item.fault
-            path = item.path if isinstance(item.path, Given) else str(item.path)
+            path = item.path if isinstance(item.path, GivenImage) else str(item.path)
             batch.append((item.position, NO_FILE if item.fault else path))
             if len(batch) == self.batch_size:
                 yield batch

@@ -8,7 +8,7 @@ from typing import IO
 
 from affectkit.core.shards import Listing, Shard
 from affectkit.data.media.animations import may_move
-from affectkit.data.media.file_kinds import FILM, PICTURE, PassedOver
+from affectkit.data.media.file_kinds import IMAGE_FILE, VIDEO_FILE, PassedOver
 from affectkit.inference.inputs import Inputs, Item, find_inputs
 from affectkit.runtime.distributed import ProcessGroup
 
@@ -40,7 +40,7 @@ class InputSelection:
         shard: Shard | None,
         group: ProcessGroup,
     ) -> None:
-        self.inputs, self.kind, self.shard = Inputs(), PICTURE, shard
+        self.inputs, self.kind, self.shard = Inputs(), IMAGE_FILE, shard
         self.images_alone = ""
         if shard is not None:
             self.images_alone = "is a video, which --shard does not share out: predict videos in a command of their own"
@@ -52,7 +52,7 @@ class InputSelection:
 
         def find() -> list[int]:
             self.inputs = find_inputs(paths, recursive=recursive, listed=listed, moving=moving)
-            return [self.inputs.count(PICTURE), self.inputs.count(FILM)]
+            return [self.inputs.count(IMAGE_FILE), self.inputs.count(VIDEO_FILE)]
 
         images, videos = group.run_on_main(find)
         self.has_images, self.has_videos = images > 0, videos > 0
@@ -60,11 +60,11 @@ class InputSelection:
     def settle(self, *, takes_clips: bool) -> None:
         """Settle what is predicted how, once it is known whether the model takes clips."""
         if takes_clips:
-            self.kind = FILM
-            self.inputs.refuse(PICTURE, "is an image, and this model takes clips, picture and sound together")
+            self.kind = VIDEO_FILE
+            self.inputs.refuse(IMAGE_FILE, "is an image, and this model takes clips, picture and sound together")
             self.has_images, self.has_videos = True, False
         elif self.has_images and self.has_videos and self.images_alone:
-            self.inputs.refuse(FILM, self.images_alone)
+            self.inputs.refuse(VIDEO_FILE, self.images_alone)
             self.has_videos = False
 
     @property
@@ -87,4 +87,4 @@ class InputSelection:
 
     def videos(self) -> list[Item]:
         """Return what is predicted as videos."""
-        return list(self.inputs.items(FILM))
+        return list(self.inputs.items(VIDEO_FILE))

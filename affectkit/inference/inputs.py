@@ -14,13 +14,10 @@ from typing import IO
 from affectkit.core.folders import Fault, walk
 from affectkit.core.names import readable, written_name
 from affectkit.core.shards import Listing, Shard
-from affectkit.data.media.file_kinds import FILM, OTHER, PICTURE, PassedOver, kind_of
-from affectkit.data.media.in_memory import Given
+from affectkit.data.media.file_kinds import IMAGE_FILE, OTHER_FILE, VIDEO_FILE, PassedOver, kind_of
+from affectkit.data.media.in_memory import GivenImage
 from affectkit.errors import DataError
 from affectkit.inference.path_lists import read_list
-
-NOUNS = {PICTURE: "image", FILM: "video"}
-"""Kinds of files in messages."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +32,7 @@ class Item:
     """
 
     name: str
-    path: Path | Given
+    path: Path | GivenImage
     position: int = 0
     fault: str = ""
 
@@ -53,11 +50,13 @@ class Inputs:
 
     moving: Callable[[Path, str], bool] | None = None
     passed: PassedOver = field(default_factory=PassedOver)
-    _runs: dict[str, list[tuple[str, Path, list[str]]]] = field(default_factory=lambda: {PICTURE: [], FILM: []})
+    _runs: dict[str, list[tuple[str, Path, list[str]]]] = field(
+        default_factory=lambda: {IMAGE_FILE: [], VIDEO_FILE: []}
+    )
     _faults: dict[tuple[str, str], str] = field(default_factory=dict)
 
     def items(self, kind: str) -> Iterator[Item]:
-        """Yield those of ``kind`` (``PICTURE`` or ``FILM``), numbered; each time anew."""
+        """Yield those of ``kind`` (``IMAGE_FILE`` or ``VIDEO_FILE``), numbered; each time anew."""
         position = 0
         for prefix, folder, names in self._runs[kind]:
             for name in names:
@@ -84,8 +83,8 @@ class Inputs:
         """Make all of ``kind`` items of the other kind, behind those that it has, that cannot be read."""
         for prefix, folder, names in self._runs[kind]:
             for name in names:
-                self._faults.setdefault((prefix, name), readable(f"{NOUNS[kind]} {folder / name}: {reason}."))
-        self._runs[PICTURE if kind == FILM else FILM] += self._runs[kind]
+                self._faults.setdefault((prefix, name), readable(f"{kind} {folder / name}: {reason}."))
+        self._runs[IMAGE_FILE if kind == VIDEO_FILE else VIDEO_FILE] += self._runs[kind]
         self._runs[kind] = []
 
     def add(self, kind: str, prefix: str, folder: Path, names: list[str]) -> None:
@@ -99,18 +98,18 @@ class Inputs:
     def kind(self, folder: Path, name: str) -> str:
         """Return the kind that a file is taken as: an animation is a video where its frames are wanted."""
         kind = kind_of(folder, name)
-        return FILM if kind == PICTURE and self.moving is not None and self.moving(folder, name) else kind
+        return VIDEO_FILE if kind == IMAGE_FILE and self.moving is not None and self.moving(folder, name) else kind
 
     def add_file(self, text: str, path: Path) -> None:
         """Add a file that was named by itself: whatever it is, it is to be predicted."""
-        kind = FILM if self.kind(path.parent, path.name) == FILM else PICTURE
+        kind = VIDEO_FILE if self.kind(path.parent, path.name) == VIDEO_FILE else IMAGE_FILE
         # The name is what was written; only its end is that of the path.
         self.add(kind, text[: len(text) - len(path.name)], path.parent, [path.name])
 
     def add_fault(self, prefix: str, fault: Fault) -> None:
         """Add what could not be reached below a folder that is called ``prefix``."""
         self._faults[prefix, fault.path.name] = readable(f"{fault.path}: {fault.reason}.")
-        self.add(PICTURE, prefix, fault.path.parent, [fault.path.name])
+        self.add(IMAGE_FILE, prefix, fault.path.parent, [fault.path.name])
 
 
 def find_inputs(
@@ -190,10 +189,10 @@ def _add_folder(inputs: Inputs, top: Path, called: str, recursive: bool, once: _
 
     for folder, names in walk(top, recursive=recursive, faults=faults):
         prefix = prefix_of(folder)
-        kinds: dict[str, list[str]] = {PICTURE: [], FILM: []}
+        kinds: dict[str, list[str]] = {IMAGE_FILE: [], VIDEO_FILE: []}
         for name in names:
             kind = inputs.kind(folder, name)
-            if kind == OTHER:
+            if kind == OTHER_FILE:
                 inputs.passed.add(name)
             elif once is None or once(prefix + name):
                 kinds[kind].append(name)

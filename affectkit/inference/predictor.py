@@ -12,7 +12,7 @@ from torch import nn
 from affectkit.checkpoints.checkpoint import load_model, make_task
 from affectkit.core.progress import Reporter
 from affectkit.core.spec import InputSpec
-from affectkit.data.faces.detection import Finder
+from affectkit.data.faces.detection import FaceDetector
 from affectkit.errors import UsageError
 from affectkit.inference.table_layout import FACE_COLUMNS, NAME, VIDEO_COLUMNS
 from affectkit.models.registry import takes_faces
@@ -36,7 +36,7 @@ class Predictor:
     model: nn.Module
     task: Task
     context: RunContext
-    face_detector: Finder | None
+    face_detector: FaceDetector | None
     network: Callable[..., Any] | None = None
 
     @classmethod
@@ -86,7 +86,7 @@ class Predictor:
         return replace(self, network=self.context.maybe_compile(self.model, enabled=compiled, reporter=reporter))
 
 
-def make_face_detector(faces: Faces | None, model: str, spec: InputSpec) -> Finder | None:
+def make_face_detector(faces: Faces | None, model: str, spec: InputSpec) -> FaceDetector | None:
     """Return what finds faces, as ``--faces`` says; None where images are taken whole.
 
     Args:
@@ -102,4 +102,4 @@ def make_face_detector(faces: Faces | None, model: str, spec: InputSpec) -> Find
             raise UsageError(f"--faces {faces.detector}: this model takes clips, which are framed as its study did.")
         return None
     how, file = faces or Faces("auto" if takes_faces(model) else "none", None)
-    return None if how == "none" else Finder(how, file)
+    return None if how == "none" else FaceDetector(how, file)

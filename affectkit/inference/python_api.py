@@ -16,8 +16,8 @@ from torch import nn
 
 from affectkit.core.spec import InputSpec
 from affectkit.data.loading.loaders import refuse_failures
-from affectkit.data.media.file_kinds import FILM, PICTURE, is_video_name
-from affectkit.data.media.in_memory import is_picture, pictures_of
+from affectkit.data.media.file_kinds import IMAGE_FILE, VIDEO_FILE, is_video_name
+from affectkit.data.media.in_memory import given_images, is_image
 from affectkit.errors import DataError, UsageError
 from affectkit.inference.images import predict_images
 from affectkit.inference.inputs import Item, find_inputs
@@ -100,12 +100,12 @@ class _Call:
 
     def _video_rows(self, items: Iterable[Item]) -> Iterator[dict[str, Any]]:
         """Yield the rows of videos; of one that breaks, the rows so far come before the error, or the warning."""
-        from affectkit.data.media.animation_stream import reader_of
+        from affectkit.data.media.animation_stream import open_stream
         from affectkit.inference.video.sampled_frames import frame_rows, predict_frames
 
         header, width = self.predictor.video_columns, len(self.predictor.task.columns())
         for item in items:
-            frames = reader_of(item.path, every=self.every)
+            frames = open_stream(item.path, every=self.every)
             batches = predict_frames(self.predictor, frames, smooth=self.smooth, batch_size=self.batch_size)
             try:
                 with contextlib.closing(batches):
@@ -164,9 +164,9 @@ def items_of(x: Any, spec: InputSpec) -> Iterator[Item]:
     """
     if isinstance(x, str | os.PathLike):
         return _of_path(x, spec, alone=True)
-    if is_picture(x):
+    if is_image(x):
         _refuse_picture(X, spec)
-        return (Item(str(index), given) for index, given in enumerate(list(pictures_of(x, X))))
+        return (Item(str(index), given) for index, given in enumerate(list(given_images(x, X))))
     if (
         isinstance(x, bytes | bytearray | Mapping | set | frozenset)
         or not isinstance(x, Iterable)
@@ -185,9 +185,9 @@ def _of_element(one: Any, index: int, spec: InputSpec) -> Iterator[Item]:
     name = f"{X}[{index}]"
     if isinstance(one, str | os.PathLike):
         yield from _of_path(one, spec, alone=False)
-    elif is_picture(one):
+    elif is_image(one):
         _refuse_picture(name, spec)
-        for given in pictures_of(one, name):
+        for given in given_images(one, name):
             yield Item(f"{index}{given.name.removeprefix(name)}", given)
     else:
         raise _no_picture(one, name)
@@ -199,7 +199,7 @@ def _of_path(path: str | os.PathLike[str], spec: InputSpec, *, alone: bool) -> I
         raise UsageError(f"{X}: an empty path.", "Name a file, a folder or a pattern.")
     text = "./-" if text == "-" else text  # no standard input here
     inputs = find_inputs([text], recursive=False)
-    kinds = (PICTURE, FILM) if spec.clip is None else (FILM,)
+    kinds = (IMAGE_FILE, VIDEO_FILE) if spec.clip is None else (VIDEO_FILE,)
     if not any(map(inputs.count, kinds)):
         raise DataError(f"{text} holds no clip.", "This model takes clips, picture and sound together.")
     items = itertools.chain.from_iterable(map(inputs.items, kinds))

@@ -1,4 +1,4 @@
-"""Predictions over the time of a film: a lane a face, gaps where it was not seen, the label as a strip of colour."""
+"""Predictions over the time of a video: a lane a face, gaps where it was not seen, the label as a strip of colour."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from affectkit.reports.style import (
 
 MOST_LANES = 6
 MOST_BINS = 400
-"""Stretches of time that are told apart; of a longer film each is the mean of several looks."""
+"""Stretches of time that are told apart; of a longer video each is the mean of several looks."""
 # Okabe and Ito (2008), its yellow darkened, then tints and shades of them for more classes than it has colours.
 PALETTE = (
     *("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#C9B400", "#8C8C8C"),
@@ -50,7 +50,7 @@ MARKS = 10
 
 @dataclass(frozen=True)
 class Lane:
-    """One face of a film.
+    """One face of a video.
 
     Attributes:
         name: shown beside it.
@@ -74,11 +74,11 @@ def timeline(
     low: float | None = None,
     high: float | None = None,
 ) -> Path:
-    """Draw what was predicted of the faces of a film over its time.
+    """Draw what was predicted of the faces of a video over its time.
 
     Args:
         path: the PNG file.
-        edges: (L + 1,) time of each look in seconds, rising, and the end of the film: a look stands until the next one.
+        edges: (L + 1,) time of each sampled frame in seconds, rising, and the end of the video: each holds on.
         lanes: faces, from the top, at most ``MOST_LANES``.
         names: of the K predictions.
         shares: whether predictions are shares of classes, drawn as stacked areas over a strip in the colour of the
@@ -144,7 +144,7 @@ def binned_means(
 ) -> NDArray[np.float64]:
     """Return (bins, K): the mean of the looks that begin in each bin, NaN where the face was seen in none of them.
 
-    In a bin in which no look begins, which an uneven film may have, the look before it goes on.
+    In a bin in which no look begins, which an uneven video may have, the look before it goes on.
     """
     count = len(bins) - 1
     if count == len(edges) - 1:
@@ -253,7 +253,7 @@ def clock(seconds: float, end: float, step: float = 1) -> str:
 
 
 def described(*, looks: int, faces: int, seconds: float) -> str:
-    """Return what a timeline's title says of a film.
+    """Return what a timeline's title says of a video.
 
     >>> described(looks=120, faces=1, seconds=60.0), described(looks=6, faces=8, seconds=3.0)
     ('1:00 min, 120 looks, 1 face', '3.0 s, 6 looks, 8 faces (the 6 longest seen)')

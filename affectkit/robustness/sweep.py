@@ -21,10 +21,10 @@ from affectkit.core.progress import Reporter, Silent
 from affectkit.core.version import VERSION
 from affectkit.corruptions.base import scale_of
 from affectkit.data.loading.loaders import (
-    Held,
+    InMemoryImages,
     choose_cache,
     close_loader,
-    hold_images,
+    hold_in_memory,
     refuse_failures,
 )
 from affectkit.data.loading.modality import items_of
@@ -251,7 +251,7 @@ class Sweep:
         finally:
             self.reporter.finish()
 
-    def _held(self, left: Sequence[Step]) -> Held | None:
+    def _held(self, left: Sequence[Step]) -> InMemoryImages | None:
         """The images in memory, where several rows are made of them and they fit."""
         made = sum(step.folder is None for step in left)
         if (
@@ -260,11 +260,11 @@ class Sweep:
             or not choose_cache(self.settings.cache, len(self.split), self.task.spec.in_colour())
         ):
             return None
-        held = hold_images(self.split, self.task.spec.in_colour(), reporter=self.reporter)
+        held = hold_in_memory(self.split, self.task.spec.in_colour(), reporter=self.reporter)
         refuse_failures(list(held.failures.values()), self.settings.on_error)
         return held
 
-    def _compute_row(self, step: Step, held: Held | None, workers: int, stopping: StopFlag) -> None:
+    def _compute_row(self, step: Step, held: InMemoryImages | None, workers: int, stopping: StopFlag) -> None:
         split = self.split
         if step.folder is not None:
             names = None if self.task.spec.named else self.source.classes

@@ -12,7 +12,7 @@ from affectkit.core.spec import InputSpec
 from affectkit.data.layouts.class_columns import Choice
 from affectkit.data.layouts.discovery import Labels, Source, find
 from affectkit.data.layouts.rating_scale import RATINGS
-from affectkit.data.loading.loaders import Held, choose_cache, hold_images, needs_whole, refuse_failures
+from affectkit.data.loading.loaders import InMemoryImages, choose_cache, hold_in_memory, needs_whole, refuse_failures
 from affectkit.data.split import Split, split_off
 from affectkit.errors import DataError, UsageError
 from affectkit.models.family import Family
@@ -216,7 +216,7 @@ def load_in_memory(
     on_error: str,
     group: ProcessGroup,
     reporter: Reporter,
-) -> tuple[Held | None, Held | None]:
+) -> tuple[InMemoryImages | None, InMemoryImages | None]:
     """Decode the images of the splits ``train`` and ``valid`` once where they fit in memory.
 
     Args:
@@ -252,8 +252,8 @@ def cacheable_splits(splits: dict[str, Split], augment: str) -> dict[str, Split]
 
 def decode_splits(
     splits: dict[str, Split], spec: InputSpec, *, on_error: str, reporter: Reporter
-) -> tuple[Held | None, Held | None]:
+) -> tuple[InMemoryImages | None, InMemoryImages | None]:
     """Decode the images of ``train`` and ``valid``; None for one that is not in ``splits``."""
-    found = {name: hold_images(split, spec, reporter=reporter) for name, split in splits.items()}
+    found = {name: hold_in_memory(split, spec, reporter=reporter) for name, split in splits.items()}
     refuse_failures([failure for held in found.values() for failure in held.failures.values()], on_error)
     return found.get("train"), found.get("valid")

@@ -16,7 +16,7 @@ from affectkit.core.progress import Reporter
 from affectkit.core.version import VERSION
 from affectkit.data.layouts.discovery import Source
 from affectkit.data.layouts.duplicates import all_apart
-from affectkit.data.loading.loaders import Held
+from affectkit.data.loading.loaders import InMemoryImages
 from affectkit.data.loading.modality import item_name
 from affectkit.data.split import Split
 from affectkit.evaluation.class_counts import tell_classes
@@ -66,7 +66,7 @@ class TrainingSetup:
     options: dict[str, Any]
     train: Split
     valid: Split
-    in_memory: tuple[Held | None, Held | None]
+    in_memory: tuple[InMemoryImages | None, InMemoryImages | None]
     workers: int
     context: RunContext
     optimizer: torch.optim.Optimizer

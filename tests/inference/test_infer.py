@@ -66,7 +66,7 @@ def test_all_ways_of_naming_images(images, monkeypatch):
 
     def names(*paths, listed="", recursive=False):
         found = find_inputs(paths, recursive=recursive, listed=io.StringIO(listed))
-        return [item.name for item in found.items("picture")]
+        return [item.name for item in found.items("image")]
 
     assert names(str(images)) == [f"{k:03}.png" for k in range(12)]
     assert names("000.png", "001.png") == ["000.png", "001.png"]

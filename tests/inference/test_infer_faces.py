@@ -16,7 +16,7 @@ import affectkit
 from affectkit.config import resolve
 from affectkit.core.files import inner_path
 from affectkit.core.progress import Silent
-from affectkit.data.faces.detection import Finder, cut
+from affectkit.data.faces.detection import FaceDetector, crop_face
 from affectkit.data.loading.transforms import normalise
 from affectkit.errors import DataError, Stopped, UsageError
 from affectkit.inference import infer as module
@@ -74,10 +74,10 @@ def test_a_row_a_face_with_the_numbers_of_its_crop(trained, images):
     model = affectkit.load(trained)
     for name in ("a-two.png", "deep/d-one.png"):
         picture = np.array(Image.open(images / name))
-        for own, row in zip(Finder("haar")(picture), [row for row in rows if row[0] == name], strict=True):
+        for own, row in zip(FaceDetector("haar")(picture), [row for row in rows if row[0] == name], strict=True):
             assert [int(value) for value in row[2:6]] == [round(value) for value in own.box]
             assert float(row[6]) == pytest.approx(own.score, abs=1e-5)
-            crop = torch.from_numpy(cut(picture, own, model.spec)).permute(2, 0, 1)[None]
+            crop = torch.from_numpy(crop_face(picture, own, model.spec)).permute(2, 0, 1)[None]
             with torch.no_grad():
                 expected = (model(normalise(crop, model.spec)) / model.spec.temperature).softmax(1)[0]
             assert [float(value) for value in row[9:]] == pytest.approx(expected.tolist(), abs=1e-5)

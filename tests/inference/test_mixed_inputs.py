@@ -17,7 +17,7 @@ from support import CLASSES, TINY, Heard, invoke
 
 from affectkit.config import resolve
 from affectkit.core.progress import Silent
-from affectkit.data.media.animation_stream import Moving
+from affectkit.data.media.animation_stream import AnimationStream
 from affectkit.data.media.animations import frames_of
 from affectkit.data.media.video_stream import Sampler
 from affectkit.errors import UsageError
@@ -203,7 +203,7 @@ def test_frames_have_the_times_that_the_file_says(trained, moving, name):
     taken = [number for number, time in enumerate(begins) if sampler.takes(number, time)]
     found = [(int(row["Frame"]), float(row["Time"])) for row in rows_of(text)]
     assert found == [(number, pytest.approx(begins[number])) for number in taken] and len(taken) == 3
-    film = Moving(moving / name)
+    film = AnimationStream(moving / name)
     assert [picture.number for picture in film] == [0, 1, 2, 3] and film.end == pytest.approx(sum(DURATIONS) / 1000)
 
 
@@ -237,7 +237,7 @@ def test_pages_have_numbers_and_no_times(trained, moving, tmp_path):
 def test_a_picture_for_where_an_apng_cannot_be_played_is_no_frame(tmp_path):
     first, *rest = pictures(3)
     first.save(tmp_path / "a.png", save_all=True, append_images=rest, default_image=True, duration=100)
-    found = [picture.pixels for picture in Moving(tmp_path / "a.png")]
+    found = [picture.pixels for picture in AnimationStream(tmp_path / "a.png")]
     assert frames_of(tmp_path / "a.png") == 2 and len(found) == 2
     assert all((one == np.asarray(other)).all() for one, other in zip(found, rest, strict=True))
 

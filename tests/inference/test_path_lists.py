@@ -67,7 +67,7 @@ def here(tmp_path, monkeypatch):
     ],
 )
 def test_what_exists_as_written_is_no_pattern(here, text, names):
-    assert [item.name for item in find_inputs([text], recursive=False).items("picture")] == names
+    assert [item.name for item in find_inputs([text], recursive=False).items("image")] == names
 
 
 def test_what_is_not_there_is_said_with_what_is(here, tmp_path):

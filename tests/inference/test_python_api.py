@@ -21,7 +21,7 @@ from PIL import Image
 import affectkit
 from affectkit.config import resolve
 from affectkit.core.progress import Silent
-from affectkit.data.media.in_memory import pictures_of
+from affectkit.data.media.in_memory import given_images
 from affectkit.errors import AffectkitError, DataError, UsageError
 from affectkit.inference.infer import infer
 from affectkit.inference.table_writer import TableWriter
@@ -404,6 +404,6 @@ def test_pictures_for_the_network_are_the_programs_own(model):
     for shape in ((spec.height, spec.width), (spec.height, spec.width, 3)):
         held = np.frombuffer(bytes(math.prod(shape)), np.uint8).reshape(shape)
         for given in (held, Image.fromarray(held)):
-            for one in pictures_of(given, "x"):
+            for one in given_images(given, "x"):
                 for made in (one.fitted(spec), one.fitted(spec.in_colour()), one.whole()[0]):
                     assert made.flags.writeable and made.flags.c_contiguous

@@ -20,7 +20,7 @@ from affectkit.core.files import sha256
 from affectkit.core.progress import Silent
 from affectkit.core.spec import InputSpec
 from affectkit.data.layouts.discovery import find
-from affectkit.data.loading.loaders import hold_images
+from affectkit.data.loading.loaders import hold_in_memory
 from affectkit.models import clip
 from affectkit.prep.images.schematic_dataset import SchematicOptions, prepare_schematic
 
@@ -42,7 +42,7 @@ def faces(tmp_path_factory) -> Path:
     tower = clip.build_tower(clip.choose(str(root / "face.json"), "random")).train()
     split = find(root / "data").splits["train"]
     spec = InputSpec(task="x", height=48, width=48)
-    pixels = torch.from_numpy(hold_images(split, spec, reporter=Silent()).pixels).permute(0, 3, 1, 2).float() / 255
+    pixels = torch.from_numpy(hold_in_memory(split, spec, reporter=Silent()).pixels).permute(0, 3, 1, 2).float() / 255
     shares, head, epochs = torch.from_numpy(split.distribution), nn.Linear(64, 8), 10
     torch.manual_seed(0)
     parameters = [*tower.parameters(), *head.parameters()]

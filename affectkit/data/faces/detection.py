@@ -23,7 +23,7 @@ from affectkit.data.media.images import resize
 from affectkit.data.media.reduced_decoding import Extent
 from affectkit.errors import CheckpointError, DataError
 
-Frame = tuple[float, float, float, float]
+CropBox = tuple[float, float, float, float]
 
 DEFAULT = "haar"
 """The detector of ``auto``."""
@@ -66,11 +66,11 @@ class Face:
     box: Box
     score: float | None = None
     points: tuple[tuple[float, float], ...] = ()
-    frame: Frame | None = None
+    frame: CropBox | None = None
     extent: Extent | None = None
 
 
-class Finder:
+class FaceDetector:
     """Finds the faces of pictures. Cheap to make and to send to a worker: its detector is loaded at first use.
 
     Args:
@@ -112,13 +112,13 @@ class Finder:
         if self._detect is None:
             self._detect = DETECTORS.resolve(DEFAULT if self.how == "auto" else self.how)(self.file)
         found = sorted(self._detect(picture), key=lambda face: -face[0][2] * face[0][3])
-        faces = [Face(box, score, points, framed(box, points, self.margin)) for box, score, points in found]
+        faces = [Face(box, score, points, crop_box(box, points, self.margin)) for box, score, points in found]
         if self.how == "auto" and len(faces) == 1 and covered(faces[0].frame, height, width) >= FILLED:
             return [whole]
         return faces
 
 
-def framed(box: Box, points: Sequence[tuple[float, float]] = (), margin: float = MARGIN) -> Frame:
+def crop_box(box: Box, points: Sequence[tuple[float, float]] = (), margin: float = MARGIN) -> CropBox:
     """Centre (x, y), side and angle of the square around a face; from its eyes where they are known.
 
     Eyes turn the square, so that they lie level, and place it as the eyes of FER-2013's faces lie. Where they are less
@@ -140,7 +140,7 @@ def framed(box: Box, points: Sequence[tuple[float, float]] = (), margin: float =
     return left + width / 2, top + height / 2, side, 0.0
 
 
-def covered(frame: Frame, height: int, width: int) -> float:
+def covered(frame: CropBox, height: int, width: int) -> float:
     """Return the share of a picture that the square of ``frame`` covers, its angle left aside."""
     x, y, side, _ = frame
     across = min(x + side / 2, width) - max(x - side / 2, 0)
@@ -148,7 +148,7 @@ def covered(frame: Frame, height: int, width: int) -> float:
     return max(across, 0) * max(down, 0) / (height * width)
 
 
-def cut(picture: np.ndarray, face: Face, spec: InputSpec) -> np.ndarray:
+def crop_face(picture: np.ndarray, face: Face, spec: InputSpec) -> np.ndarray:
     """Return the face as a model of ``spec`` takes it: uint8 (spec.height, spec.width, spec.channels), antialiased.
 
     Beyond the edges of ``picture``, uint8 (H, W, 3) or (H, W, 1), its outermost pixels are continued.

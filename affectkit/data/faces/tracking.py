@@ -1,4 +1,4 @@
-"""Faces of a film told apart: the same one from look to look by overlap, its outputs averaged over time."""
+"""Faces of a video told apart: the same one from look to look by overlap, its outputs averaged over time."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class Tracker:
 
 class Smoother:
     """The exponential average of the outputs of each face: ``y += a (x - y)``, with ``a = 1 - exp(-dt / seconds)`` and
-    dt the time since the face was last seen, so that it does not depend on how often a film is looked at.
+    dt the time since the face was last seen, so that it does not depend on how often a video is looked at.
 
     Args:
         seconds: time constant; 0: outputs stay as they are.

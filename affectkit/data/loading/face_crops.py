@@ -12,10 +12,10 @@ import torch
 from torch.utils.data import Dataset
 
 from affectkit.core.spec import InputSpec
-from affectkit.data.faces.detection import LONGEST, Face, Finder, cut
+from affectkit.data.faces.detection import LONGEST, Face, FaceDetector, crop_face
 from affectkit.data.loading.loaders import ReadFailure
 from affectkit.data.media.images import read_reduced
-from affectkit.data.media.in_memory import Given
+from affectkit.data.media.in_memory import GivenImage
 from affectkit.data.media.reduced_decoding import Extent
 from affectkit.errors import DataError
 
@@ -38,15 +38,15 @@ class PathFaces(Dataset):
     One picture is held at a time.
     """
 
-    def __init__(self, spec: InputSpec, finder: Finder) -> None:
+    def __init__(self, spec: InputSpec, finder: FaceDetector) -> None:
         self.spec, self.finder = spec, finder
 
-    def __getitem__(self, key: tuple[int, str | Given]) -> Found | ReadFailure:
+    def __getitem__(self, key: tuple[int, str | GivenImage]) -> Found | ReadFailure:
         position, source = key
         try:
-            picture, extent = source.whole() if isinstance(source, Given) else read_picture(Path(source))
+            picture, extent = source.whole() if isinstance(source, GivenImage) else read_picture(Path(source))
             faces = self.finder(picture, extent)
-            crops = [torch.from_numpy(cut(picture, face, self.spec)).permute(2, 0, 1) for face in faces]
+            crops = [torch.from_numpy(crop_face(picture, face, self.spec)).permute(2, 0, 1) for face in faces]
         except DataError as error:
             return ReadFailure(position, str(source), error.message)
         shape = (0, self.spec.channels, self.spec.height, self.spec.width)

@@ -26,7 +26,7 @@ from affectkit.core.spec import InputSpec
 from affectkit.core.text import counted
 from affectkit.data.loading.transforms import RANGES, apply, draw
 from affectkit.data.media.images import load_for
-from affectkit.data.media.in_memory import Given
+from affectkit.data.media.in_memory import GivenImage
 from affectkit.data.split import Split
 from affectkit.errors import DataError, UsageError
 
@@ -49,7 +49,7 @@ class ReadFailure:
 
 
 @dataclass(frozen=True)
-class Held:
+class InMemoryImages:
     """A split's images in memory: uint8 (N, H, W, C), and the failures by index (their pixels are black)."""
 
     pixels: np.ndarray
@@ -63,7 +63,7 @@ class SplitImages(Dataset):
     """
 
     def __init__(
-        self, split: Split, spec: InputSpec, *, augment: str = "none", seed: int = 0, held: Held | None = None
+        self, split: Split, spec: InputSpec, *, augment: str = "none", seed: int = 0, held: InMemoryImages | None = None
     ) -> None:
         self.split = split
         self.spec = spec
@@ -102,10 +102,10 @@ class PathImages(Dataset):
     def __init__(self, spec: InputSpec) -> None:
         self.spec = spec
 
-    def __getitem__(self, key: tuple[int, str | Given]) -> tuple[int, torch.Tensor] | ReadFailure:
+    def __getitem__(self, key: tuple[int, str | GivenImage]) -> tuple[int, torch.Tensor] | ReadFailure:
         position, source = key
         try:
-            given = isinstance(source, Given)
+            given = isinstance(source, GivenImage)
             image = source.fitted(self.spec) if given else load_for(Path(source), self.spec)
         except DataError as error:
             return ReadFailure(position, str(source), error.message)
@@ -242,7 +242,7 @@ def needs_whole(augment: str) -> bool:
     return preset is not None and preset.crop is not None
 
 
-def hold_images(split: Split, spec: InputSpec, *, reporter: Reporter) -> Held:
+def hold_in_memory(split: Split, spec: InputSpec, *, reporter: Reporter) -> InMemoryImages:
     """Return all images of ``split`` decoded once, in threads; those that cannot be read are told apart."""
     dataset = SplitImages(split, spec)
     pixels = np.zeros((len(split), spec.height, spec.width, spec.channels), dtype=np.uint8)
@@ -259,7 +259,7 @@ def hold_images(split: Split, spec: InputSpec, *, reporter: Reporter) -> Held:
         for _ in pool.map(fill, range(len(split)), chunksize=64):
             reporter.advance()
     reporter.finish()
-    return Held(pixels, dict(sorted(failures.items())))
+    return InMemoryImages(pixels, dict(sorted(failures.items())))
 
 
 SKIPPING = "Mend or remove them, or add --on-error skip to go on without them."

@@ -9,7 +9,7 @@ import numpy as np
 from torch.utils.data import Dataset
 
 from affectkit.core.spec import InputSpec
-from affectkit.data.loading.loaders import Held, PathImages, SplitImages, collate
+from affectkit.data.loading.loaders import InMemoryImages, PathImages, SplitImages, collate
 from affectkit.data.media.images import load_for
 from affectkit.data.split import Split
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def items_of(
-    split: Split, spec: InputSpec, *, augment: str = "none", seed: int = 0, held: Held | None = None
+    split: Split, spec: InputSpec, *, augment: str = "none", seed: int = 0, held: InMemoryImages | None = None
 ) -> SplitImages | SplitClips:
     """Return the items of ``split`` as a model of ``spec`` takes them."""
     if split.store is None:

@@ -1,4 +1,4 @@
-"""Animations and pages as a stream of pictures, as a film is."""
+"""Animations and pages as a stream of frames, as a video is."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from typing import Any
 
 from affectkit.data.media.animations import places_of
 from affectkit.data.media.file_kinds import is_video_name
-from affectkit.data.media.image_formats import open_picture, refuse_raw
-from affectkit.data.media.images import frame_pixels, telling
+from affectkit.data.media.image_formats import open_image, refuse_raw
+from affectkit.data.media.images import decoding_errors, frame_pixels
 from affectkit.data.media.pixel_limits import check_file
-from affectkit.data.media.video_clip import ClipFault
-from affectkit.data.media.video_stream import Every, Film, Picture, Sampler
+from affectkit.data.media.video_clip import ClipError
+from affectkit.data.media.video_stream import Every, Frame, Sampler, VideoStream
 from affectkit.errors import DataError
 
 UNSTATED = 0.1
 """Seconds that a frame is shown whose file states none, as browsers do."""
 
 
-def reader_of(path: Path, *, every: Every = (0.0, 1), seconds: float | None = None) -> Film | Moving:
-    """Return what reads the frames of a film, or of a picture that moves, as its name says."""
-    return (Film if is_video_name(path.name) else Moving)(path, every=every, seconds=seconds)
+def open_stream(path: Path, *, every: Every = (0.0, 1), seconds: float | None = None) -> VideoStream | AnimationStream:
+    """Return what reads the frames of a video, or of a picture that moves, as its name says."""
+    return (VideoStream if is_video_name(path.name) else AnimationStream)(path, every=every, seconds=seconds)
 
 
-class Moving:
-    """The frames of a picture file, each time anew when iterated over; in all else as ``data.media.video_stream.Film``.
+class AnimationStream:
+    """The frames of a picture file, each time anew when iterated over; in all else as ``VideoStream``.
 
     Frames of an animation are shown for as long as it says (``UNSTATED`` where it does not), and a picture that APNG
     shows where it cannot be played is passed over. Pages of a TIFF have no times: all are taken, or every N-th, and
@@ -39,19 +39,19 @@ class Moving:
         self.path, self.every, self.seconds = Path(path), every, seconds
         self.count, self.end, self.start, self.rate, self.sounds, self.timed = 0, 0.0, 0.0, 0.0, False, True
 
-    def __iter__(self) -> Iterator[Picture]:
+    def __iter__(self) -> Iterator[Frame]:
         self.count, self.end = 0, 0.0
         try:
             check_file(self.path)
-            with telling(self.path), self.path.open("rb") as stream, open_picture(stream) as image:
+            with decoding_errors(self.path), self.path.open("rb") as stream, open_image(stream) as image:
                 refuse_raw(self.path, image)
                 self.timed = image.format != "TIFF"
                 yield from self._taken(image)
         except DataError as error:
             told = error.message.removeprefix("image ").rstrip(".")
-            raise ClipFault("undecodable", f"film {told} (after {self.count:,} frames).") from error
+            raise ClipError("undecodable", f"video {told} (after {self.count:,} frames).") from error
 
-    def _taken(self, image: Any) -> Iterator[Picture]:
+    def _taken(self, image: Any) -> Iterator[Frame]:
         sampler = Sampler(self.every if self.timed or self.every[1] else (0.0, 1))
         places = places_of(image)
         for number, place in enumerate(places):
@@ -65,4 +65,4 @@ class Moving:
             self.count, self.end = number + 1, time + (length or UNSTATED)
             self.rate = self.count / self.end
             if sampler.takes(number, time):
-                yield Picture(number, time, pixels)
+                yield Frame(number, time, pixels)

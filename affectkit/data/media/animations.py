@@ -1,6 +1,6 @@
 """Pictures of several frames: animations (GIF, APNG, WebP, AVIF) and TIFF files of several pages.
 
-Read as pictures, their first frame is taken; ``moving.Moving`` gives all of them, as a film does.
+Read as pictures, their first frame is taken; ``moving.AnimationStream`` gives all of them, as a video does.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import IO, Any
 
-from affectkit.data.media.image_formats import open_picture, refuse_raw
+from affectkit.data.media.image_formats import open_image, refuse_raw
 
 STILL = (".jpg", ".jpeg", ".jpe", ".jfif")
 """Names of files that are not opened to see whether they move. (What an MPO holds beside its picture are previews.)"""
@@ -28,7 +28,7 @@ def frames_of(path: Path) -> int:
             if not _may_move(stream):
                 return 1
             stream.seek(0)
-            with open_picture(stream) as image:
+            with open_image(stream) as image:
                 refuse_raw(path, image)
                 return max(len(places_of(image)), 1)
     except Exception:  # noqa: BLE001 - whatever is wrong with it, who reads the picture says it

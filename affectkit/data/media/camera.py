@@ -12,7 +12,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from affectkit.data.media.video_stream import Every, Picture, Sampler
+from affectkit.data.media.video_stream import Every, Frame, Sampler
 from affectkit.errors import DeviceError
 
 PATIENCE = 10.0
@@ -20,7 +20,7 @@ PATIENCE = 10.0
 
 
 class Camera:
-    """The pictures of a camera; see ``Film`` for ``every`` and ``seconds``, and ``Sampler`` for the rule.
+    """The pictures of a camera; see ``VideoStream`` for ``every`` and ``seconds``, and ``Sampler`` for the rule.
 
     A thread reads the camera, and keeps the newest picture alone: whoever takes long over one gets, next, the one of
     that moment. Times are of the arrival of a picture, since that of the first one.
@@ -54,7 +54,7 @@ class Camera:
         self._ended = False
         self._changed = threading.Condition()
 
-    def __iter__(self) -> Iterator[Picture]:
+    def __iter__(self) -> Iterator[Frame]:
         capture = self.open_camera(self.number)
         if not capture.isOpened():
             raise DeviceError(f"there is no camera {self.number}.", _advice())
@@ -69,7 +69,7 @@ class Camera:
             reading.join(PATIENCE)
             capture.release()
 
-    def _pictures(self) -> Iterator[Picture]:
+    def _pictures(self) -> Iterator[Frame]:
         sampler, first = Sampler(self.every), None
         while (newest := self._wait()) is not None:
             number, moment, picture = newest
@@ -80,7 +80,7 @@ class Camera:
                 return
             self.count, self.end = number + 1, at
             if sampler.takes(number, at):
-                yield Picture(number, at, cv2.cvtColor(picture, cv2.COLOR_BGR2RGB))
+                yield Frame(number, at, cv2.cvtColor(picture, cv2.COLOR_BGR2RGB))
 
     def _wait(self) -> tuple[int, float, np.ndarray] | None:
         """Return the newest picture, once it is another than the last one; None to end."""

@@ -1,4 +1,4 @@
-"""What kind of file a name is of: a picture, a film, or neither; one place for ``infer``, class folders and preps.
+"""What kind of file a name is of: a picture, a video, or neither; one place for ``infer``, class folders and preps.
 
 A name's ending decides. Two endings say two things, ``.ts`` and ``.mts``: an MPEG transport stream, or TypeScript (or
 a Qt translation); there the file's first bytes decide. A picture need not be of a kind that is read: those that are not
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from affectkit.data.media.image_formats import IMAGE_EXTENSIONS, RAW_EXTENSIONS
 
-PICTURE, FILM, OTHER = "picture", "film", "other"
+IMAGE_FILE, VIDEO_FILE, OTHER_FILE = "image", "video", "other"
 
 VIDEO_EXTENSIONS = (
     ".3g2", ".3gp", ".3gpp", ".asf", ".avi", ".divx", ".dv", ".f4v", ".flv", ".m2t", ".m2ts", ".m2v", ".m4v", ".mk3d",
@@ -26,8 +26,8 @@ MORE_EXTENSIONS = (
 )  # fmt: skip
 """Of pictures, too: some are read under these names, most are of kinds that are not."""
 AMBIGUOUS = frozenset({".ts", ".mts"})
-_KINDS = dict.fromkeys((*IMAGE_EXTENSIONS, *RAW_EXTENSIONS, *MORE_EXTENSIONS), PICTURE) | dict.fromkeys(
-    VIDEO_EXTENSIONS, FILM
+_KINDS = dict.fromkeys((*IMAGE_EXTENSIONS, *RAW_EXTENSIONS, *MORE_EXTENSIONS), IMAGE_FILE) | dict.fromkeys(
+    VIDEO_EXTENSIONS, VIDEO_FILE
 )
 
 _SYNC = 0x47
@@ -43,15 +43,15 @@ def ending_of(name: str) -> str:
 
 
 def kind_of(folder: Path, name: str) -> str:
-    """Return the kind of the file ``name`` in ``folder``: ``PICTURE``, ``FILM`` or ``OTHER``."""
+    """Return the kind of the file ``name`` in ``folder``: ``IMAGE_FILE``, ``VIDEO_FILE`` or ``OTHER_FILE``."""
     ending = ending_of(name)
-    kind = _KINDS.get(ending, OTHER)
-    return OTHER if ending in AMBIGUOUS and not is_transport_stream(folder / name) else kind
+    kind = _KINDS.get(ending, OTHER_FILE)
+    return OTHER_FILE if ending in AMBIGUOUS and not is_transport_stream(folder / name) else kind
 
 
 def is_video_name(name: str) -> bool:
-    """Return whether a file name ends like a film's."""
-    return _KINDS.get(ending_of(name)) is FILM
+    """Return whether a file name ends like a video's."""
+    return _KINDS.get(ending_of(name)) is VIDEO_FILE
 
 
 def is_transport_stream(path: Path) -> bool:

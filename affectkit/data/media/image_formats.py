@@ -48,7 +48,7 @@ _RAW_STARTS = (b"FUJIFILMCCD-RAW", b"IIRO", b"IIRS", b"MMOR", b"IIU\0", b"FOVb",
 _REDUCED, _SUB_PICTURES, _DNG_VERSION = 254, 330, 50706
 
 
-def open_picture(stream: IO[bytes]) -> ImageFile:
+def open_image(stream: IO[bytes]) -> ImageFile:
     """Return the picture in ``stream``, its header read and nothing decoded; ``stream`` stays open, and the caller's.
 
     As ``Image.open`` of ``FORMATS``, but without Pillow's warning and error about many pixels, which come before a

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from affectkit.core.spec import FITS, InputSpec
-from affectkit.data.media.image_formats import IMAGE_EXTENSIONS, open_picture, refuse_raw, what_it_is
+from affectkit.data.media.image_formats import IMAGE_EXTENSIONS, open_image, refuse_raw, what_it_is
 from affectkit.data.media.pixel_limits import check_file, check_size, in_one_scan, limit_of, plain
 from affectkit.data.media.reduced_decoding import Box, Extent, pixels_at, scale_for
 from affectkit.errors import DataError, UsageError
@@ -72,7 +72,7 @@ def read_reduced(
     if channels not in (1, 3):
         raise UsageError(f"channels must be 1 or 3, got {channels}.")
     path = Path(path)
-    with telling(path):
+    with decoding_errors(path):
         picture, extent = _open(path, channels=channels, max_pixels=max_pixels, wanted=wanted)
         return _to_array(picture, channels), extent
 
@@ -123,7 +123,7 @@ def load_for(path: Path, spec: InputSpec, *, part: Part | None = None, max_pixel
         # at twice the size pixels would differ from those by 1.3 of 255 in the mean, at four times by 0.4.
         return old_height * 4 * height / (bottom - top), old_width * 4 * width / (right - left)
 
-    with telling(path):
+    with decoding_errors(path):
         picture, extent = _open(path, channels=spec.channels, max_pixels=max_pixels, wanted=wanted)
         # A gray picture is resized as one channel: the three would come out the same.
         if part is None:
@@ -141,7 +141,7 @@ def pixels_of(image: Image.Image, name: str) -> np.ndarray:
         DataError: they have no 8-bit meaning, or the file that it was opened from is damaged.
     """
     path = Path(name)
-    with telling(path):
+    with decoding_errors(path):
         image.load()
         turn = _TURNS.get(orientation_of(image))
         picture = _to_eight_bits(path, image, "RGB")
@@ -155,7 +155,7 @@ def _check_fit(fit: str) -> None:
 
 
 @contextlib.contextmanager
-def telling(path: Path) -> Iterator[None]:
+def decoding_errors(path: Path) -> Iterator[None]:
     """Turn whatever a decoder raises inside into a DataError that names ``path``."""
     try:
         yield
@@ -172,7 +172,7 @@ def _open(path: Path, *, channels: int, max_pixels: int | None, wanted: Wanted |
     """
     check_file(path)
     limit = limit_of(max_pixels)
-    with path.open("rb") as stream, open_picture(stream) as image:
+    with path.open("rb") as stream, open_image(stream) as image:
         refuse_raw(path, image)
         size, scale = image.size, 1
         if wanted is not None and image.format in ("JPEG", "MPO"):

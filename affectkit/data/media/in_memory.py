@@ -22,7 +22,7 @@ TENSOR_SHAPES = "(3, H, W), (N, 3, H, W), (1, H, W), (N, 1, H, W) or (H, W)"
 
 
 @dataclass(frozen=True, eq=False)
-class Given:
+class GivenImage:
     """A picture in memory.
 
     Attributes:
@@ -42,7 +42,7 @@ class Given:
         return _in_channels(self.pixels, 3), Extent(*self.pixels.shape[:2])
 
 
-def is_picture(value: Any) -> bool:
+def is_image(value: Any) -> bool:
     """Return whether ``value`` is an array of numbers, a tensor or a Pillow image."""
     if isinstance(value, np.ndarray):
         return value.dtype.kind not in "UO"  # of paths
@@ -63,7 +63,7 @@ def _in_channels(pixels: np.ndarray, channels: int) -> np.ndarray:
     return np.array(Image.fromarray(pixels).convert("L"))[:, :, None]
 
 
-def pictures_of(value: Any, name: str) -> Iterator[Given]:
+def given_images(value: Any, name: str) -> Iterator[GivenImage]:
     """Yield the pictures in ``value``: one of a Pillow image, one or N of an array or a tensor.
 
     Arrays have channels last, tensors channels first, as NumPy and torch have them. Values are uint8, or floats in
@@ -74,7 +74,7 @@ def pictures_of(value: Any, name: str) -> Iterator[Given]:
         DataError: another shape or type, an empty array, values that are no picture's.
     """
     if isinstance(value, Image.Image):
-        yield Given(name, pixels_of(value, name))
+        yield GivenImage(name, pixels_of(value, name))
         return
     if _is_tensor(value):
         array = _last(value.detach().cpu().resolve_conj().resolve_neg(), name)
@@ -91,7 +91,7 @@ def pictures_of(value: Any, name: str) -> Iterator[Given]:
     several = array.ndim == 4
     for place, picture in enumerate(array if several else array[None]):
         own = f"{name}[{place}]" if several else name
-        yield Given(own, _in_255ths(picture, own))
+        yield GivenImage(own, _in_255ths(picture, own))
 
 
 def _last(tensor: Any, name: str) -> np.ndarray:

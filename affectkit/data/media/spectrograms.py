@@ -80,11 +80,6 @@ def to_store(decibels: np.ndarray) -> np.ndarray:
     return np.clip(np.rint(decibels * DECIBELS), -32768, 32767).astype(np.int16)
 
 
-def from_store(stored: np.ndarray) -> np.ndarray:
-    """Decibels, float32, of ``to_store``."""
-    return stored.astype(np.float32) / DECIBELS
-
-
 def to_sound(decibels: np.ndarray, spec: SoundSpec, *, rounds: int = 32, seed: int = 0) -> np.ndarray:
     """Return a sound (samples,), float32, full scale 1, whose spectrogram is about ``decibels`` (mels, columns), at the
     level ``counts`` 32768 times as large; phases are not known.

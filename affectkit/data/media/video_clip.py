@@ -39,7 +39,7 @@ REASONS = {
 }
 
 
-class ClipFault(DataError):
+class ClipError(DataError):
     """A clip that cannot be used; ``reason`` is a key of ``REASONS``."""
 
     def __init__(self, reason: str, message: str, hint: str = "") -> None:
@@ -68,18 +68,18 @@ def check_clip_file(path: Path) -> None:
     """Refuse what can be told to be no clip without decoding.
 
     Raises:
-        ClipFault: missing, empty, or a git-lfs pointer.
+        ClipError: missing, empty, or a git-lfs pointer.
     """
     try:
         size = path.stat().st_size
         with path.open("rb") as stream:
             head = stream.read(len(POINTER))
     except OSError as error:
-        raise ClipFault("missing", f"clip {path}: {error.strerror or error}.") from error
+        raise ClipError("missing", f"clip {path}: {error.strerror or error}.") from error
     if size == 0:
-        raise ClipFault("empty", f"clip {path}: the file is empty.")
+        raise ClipError("empty", f"clip {path}: the file is empty.")
     if head == POINTER:
-        raise ClipFault(
+        raise ClipError(
             "pointer",
             f"clip {path}: a git-lfs pointer of {size} bytes, not the clip.",
             "Fetch the clips: git lfs install && git lfs pull, in the clone.",
@@ -107,14 +107,14 @@ def read_clip(
         longest: seconds above which a clip is refused.
 
     Raises:
-        ClipFault: the clip cannot be read to its end, is cut short, or lacks what is wanted.
+        ClipError: the clip cannot be read to its end, is cut short, or lacks what is wanted.
     """
     path = Path(path)
     check_clip_file(path)
     reach = spec.reach if reach is None else reach
     wanted = _Wanted(size, reach, frames, sound, longest)
     if (lacking := lacking_bytes(path)) is not None:
-        raise ClipFault("truncated", f"clip {path}: the file is cut short; its last piece lacks {lacking:,} bytes.")
+        raise ClipError("truncated", f"clip {path}: the file is cut short; its last piece lacks {lacking:,} bytes.")
     try:
         heard = _pass(path, wanted, _expected(path) if frames else 0)
         if frames and heard.count // 2 not in range(heard.middle - SPARE, heard.middle + SPARE + 1):
@@ -122,7 +122,7 @@ def read_clip(
         return _clip(path, heard, spec, wanted)
     except FFmpegError as error:
         told = (error.strerror or str(error)).lower()
-        raise ClipFault("undecodable", f"clip {path}: cannot be decoded ({told}).") from error
+        raise ClipError("undecodable", f"clip {path}: cannot be decoded ({told}).") from error
 
 
 def lacking_bytes(path: Path) -> int | None:
@@ -197,27 +197,27 @@ def _expected(path: Path) -> int:
 
 def _pass(path: Path, wanted: _Wanted, expected: int) -> _Heard:
     """Decode the clip once, to its end; of the pictures those around the middle of ``expected`` are kept, so that a
-    long film takes no more memory than a short clip."""
+    long video takes no more memory than a short clip."""
     with opened(path) as container:
         video = container.streams.video[0] if container.streams.video else None
         audio = container.streams.audio[0] if container.streams.audio else None
         if wanted.frames and video is None:
-            raise ClipFault("no-video", f"clip {path}: has no picture.")
+            raise ClipError("no-video", f"clip {path}: has no video stream.")
         if wanted.sound and audio is None:
-            raise ClipFault("no-sound", f"clip {path}: has no sound track.")
+            raise ClipError("no-sound", f"clip {path}: has no sound track.")
         stated = container.duration / av.time_base if container.duration else None
         if wanted.longest is not None and stated is not None and stated > wanted.longest:
-            raise ClipFault(
+            raise ClipError(
                 "over-long", f"clip {path}: {stated:.1f} s long, at most {wanted.longest:g} s are expected."
             )
         streams = [stream for stream, use in ((video, wanted.frames), (audio, wanted.sound)) if use]
         heard = _Heard(expected // 2, rate=audio.rate if wanted.sound else 0, stated=container.duration or None)
         _decode(container, path, streams, wanted, heard)
         if wanted.frames and not heard.count:
-            raise ClipFault("undecodable", f"clip {path}: not one picture can be decoded.")
+            raise ClipError("undecodable", f"clip {path}: no frame can be decoded.")
         # Of the one that is not read the stated duration may be.
         if stated is not None and len(streams) == len(container.streams) and heard.end < stated - CUT:
-            raise ClipFault(
+            raise ClipError(
                 "truncated", f"clip {path}: ends after {heard.end:.1f} s of the {stated:.1f} s that it states."
             )
     return heard
@@ -230,10 +230,10 @@ def _decode(container: Any, path: Path, streams: Sequence[Any], wanted: _Wanted,
         stream.thread_count = 1  # clips are read side by side, each by one
     for packet in container.demux(streams):
         if packet.is_corrupt:
-            raise ClipFault("truncated", f"clip {path}: damaged or cut short after {heard.end:.1f} s.")
+            raise ClipError("truncated", f"clip {path}: damaged or cut short after {heard.end:.1f} s.")
         for frame in packet.decode():
             if getattr(frame, "is_corrupt", False):
-                raise ClipFault("undecodable", f"clip {path}: a picture at {frame.time or 0:.1f} s is damaged.")
+                raise ClipError("undecodable", f"clip {path}: a picture at {frame.time or 0:.1f} s is damaged.")
             if packet.stream.type == "video":
                 if low <= heard.count <= high:
                     heard.pictures[heard.count] = frame
@@ -243,7 +243,7 @@ def _decode(container: Any, path: Path, streams: Sequence[Any], wanted: _Wanted,
                 heard.sounds.append(frame)
                 heard.end = max(heard.end, (frame.time or 0.0) + frame.samples / frame.sample_rate)
         if wanted.longest is not None and heard.end > wanted.longest:
-            raise ClipFault(
+            raise ClipError(
                 "over-long", f"clip {path}: goes on after {wanted.longest:g} s, the longest that is expected."
             )
 
@@ -266,16 +266,16 @@ def _sound(path: Path, heard: _Heard, spec: SoundSpec) -> np.ndarray:
     """Return the whole sound as ``spec`` says.
 
     Raises:
-        ClipFault: there is none, or it is silent or damaged.
+        ClipError: there is none, or it is silent or damaged.
     """
     whole = averaged(heard.sounds)
     if not whole.size:
-        raise ClipFault("no-sound", f"clip {path}: its sound track holds no samples.")
+        raise ClipError("no-sound", f"clip {path}: its sound track holds no samples.")
     if not np.isfinite(whole).all():
-        raise ClipFault("undecodable", f"clip {path}: its sound holds values that are no numbers.")
+        raise ClipError("undecodable", f"clip {path}: its sound holds values that are no numbers.")
     peak = float(np.abs(whole).max())
     if peak < SILENT:
-        raise ClipFault("silent", f"clip {path}: its sound is silent (peak {peak:.1e} of full scale).")
+        raise ClipError("silent", f"clip {path}: its sound is silent (peak {peak:.1e} of full scale).")
     return at_level(heard.sounds, whole, heard.rate, spec, heard.stated)
 
 

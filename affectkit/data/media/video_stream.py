@@ -1,4 +1,4 @@
-"""Films of any length as a stream of pictures: strictly decoded, upright, one at a time in memory."""
+"""Videos of any length as a stream of frames: strictly decoded, upright, one at a time in memory."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from av.stream import Disposition
 from av.video.reformatter import VideoReformatter
 
 from affectkit.core.process import processors
-from affectkit.data.media.video_clip import CUT, ClipFault, check_clip_file, lacking_bytes, opened, seconds_of
+from affectkit.data.media.video_clip import CUT, ClipError, check_clip_file, lacking_bytes, opened, seconds_of
 
 TICK = 1e-6
-"""Seconds by which the time of a picture may be off, at least; half a tick of the film's clock where that is more."""
+"""Seconds by which the time of a frame may be off, at least; half a tick of the video's clock where that is more."""
 STATING = {"mov", "mp4", "matroska", "webm", "flv", "avi", "asf"}
-"""Containers that state how long the film is; of others FFmpeg guesses it."""
+"""Containers that state how long the video is; of others FFmpeg guesses it."""
 MOST_THREADS = 4
 LARGE = 640 * 480
 """Pixels of a picture up to which one thread decodes: handing small ones from thread to thread takes longer."""
@@ -27,16 +27,16 @@ SQUARE = (0.25, 4.0)
 """Width of a pixel, in heights of it, that is believed."""
 
 Every = tuple[float, int]
-"""How often pictures are taken: seconds, or where these are 0, frames."""
+"""How often frames are taken: seconds, or where these are 0, frames."""
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A picture of a film.
+class Frame:
+    """A frame of a video.
 
     Attributes:
         number: of the frame, from 0.
-        time: seconds since the first picture.
+        time: seconds since the first frame.
         pixels: uint8 (H, W, 3), RGB, upright.
     """
 
@@ -46,7 +46,7 @@ class Picture:
 
 
 class Sampler:
-    """Which pictures of a stream are taken.
+    """Which frames of a stream are taken.
 
     By seconds S the first one at or after each k S, k = 0, 1, ...: a picture stands for several k where frames are
     further apart than S, and is taken once. By frames N the numbers 0, N, 2 N, ...; where some were lost, the first one
@@ -71,21 +71,21 @@ class Sampler:
         return True
 
 
-class Film:
-    """The pictures of a film file, each time anew when iterated over.
+class VideoStream:
+    """The frames of a video file, each time anew when iterated over.
 
     Args:
-        every: how often pictures are taken, as ``parse_every`` gives it; (0, 1): all of them. See ``Sampler``.
-        seconds: pictures at this time or later are left out, and the rest of the film is not read.
+        every: how often frames are taken, as ``parse_every`` gives it; (0, 1): all of them. See ``Sampler``.
+        seconds: frames at this time or later are left out, and the rest of the video is not read.
 
     Attributes:
-        count: frames decoded so far, taken or not. end: seconds from the first picture to the end of the last one.
-        start: time of the first picture by the film's own clock. rate: frames a second, on average; 0 before the first.
+        count: frames decoded so far, taken or not. end: seconds from the first frame to the end of the last one.
+        start: time of the first frame by the video's own clock. rate: frames a second, on average; 0 before the first.
         sounds: whether there is a sound track.
 
     Raises:
-        ClipFault: while iterating, after the pictures that could be decoded: the file is missing, empty or no film, a
-            picture or packet is damaged, or the film ends before the end that it states.
+        ClipError: while iterating, after the frames that could be decoded: the file is missing, empty or no video, a
+            frame or packet is damaged, or the video ends before the end that it states.
     """
 
     def __init__(self, path: Path, *, every: Every = (0.0, 1), seconds: float | None = None) -> None:
@@ -97,7 +97,7 @@ class Film:
         self._zero: float | None = None
         self._last = 0.0
 
-    def __iter__(self) -> Iterator[Picture]:
+    def __iter__(self) -> Iterator[Frame]:
         self._clear()
         check_clip_file(self.path)
         try:
@@ -105,14 +105,14 @@ class Film:
                 video = self._chosen(container)
                 yield from self._taken(container, video)
         except FFmpegError as error:
-            told = (error.strerror or str(error)).lower()
-            raise ClipFault("undecodable", f"film {self.path}: cannot be decoded {self._so_far()} ({told}).") from error
+            why = (error.strerror or str(error)).lower()
+            raise ClipError("undecodable", f"video {self.path}: cannot be decoded {self._so_far()} ({why}).") from error
 
     def _chosen(self, container: Any) -> Any:
-        """Return the stream of pictures; the cover of a song is none."""
+        """Return the stream of frames; the cover of a song is none."""
         streams = [video for video in container.streams.video if not video.disposition & Disposition.attached_pic]
         if not streams:
-            raise ClipFault("no-video", f"film {self.path}: has no moving picture.")
+            raise ClipError("no-video", f"video {self.path}: has no video stream.")
         large = streams[0].width * streams[0].height > LARGE
         threads = max(min(MOST_THREADS, processors() // 2), 1) if large else 1  # the rest are the network's
         streams[0].thread_type, streams[0].thread_count = "AUTO", threads
@@ -120,7 +120,7 @@ class Film:
         self.sounds = bool(container.streams.audio)
         return streams[0]
 
-    def _taken(self, container: Any, video: Any) -> Iterator[Picture]:
+    def _taken(self, container: Any, video: Any) -> Iterator[Frame]:
         tick = float(video.time_base) / 2 if video.time_base else 0.0
         sampler, converter = Sampler(self.every, max(tick, TICK)), VideoReformatter()
         aspect = float(video.sample_aspect_ratio or 1)
@@ -130,9 +130,9 @@ class Film:
                 self.count, self.end = number, min(time, self.seconds)
                 return
             if sampler.takes(number, time):
-                yield Picture(number, time, upright(frame, aspect, converter))
+                yield Frame(number, time, upright(frame, aspect, converter))
         if not self.count:
-            raise ClipFault("undecodable", f"film {self.path}: not one picture can be decoded.")
+            raise ClipError("undecodable", f"video {self.path}: no frame can be decoded.")
 
     def _placed(self, frame: Any, video: Any) -> tuple[int, float]:
         """Return number and time of the next frame, counted in."""
@@ -144,7 +144,7 @@ class Film:
             if self._zero is None:
                 self._zero = self.start = own
             time = own - self._zero
-            if number and time <= self._last:  # clocks of films put together start again
+            if number and time <= self._last:  # clocks of videos put together start again
                 self._zero, time = own - self.end, self.end
         self.count, self._last, self.end = number + 1, time, time + length
         return number, time
@@ -155,7 +155,7 @@ class Film:
         for packet in container.demux():
             if packet.is_corrupt:
                 yield from self._held(video, packet)
-                raise ClipFault("truncated", f"film {self.path}: damaged or cut short {self._so_far()}.")
+                raise ClipError("truncated", f"video {self.path}: damaged or cut short {self._so_far()}.")
             if packet.pts is not None and packet.time_base:
                 last = max(last, float((packet.pts + (packet.duration or 0)) * packet.time_base))
             if packet.stream_index != video.index:
@@ -185,27 +185,27 @@ class Film:
 
     def _refuse_damaged(self, frame: Any) -> None:
         if frame.is_corrupt:
-            raise ClipFault("undecodable", f"film {self.path}: a picture is damaged {self._so_far()}.")
+            raise ClipError("undecodable", f"video {self.path}: a frame is damaged {self._so_far()}.")
 
     def _check_end(self, container: Any, video: Any, packets: int, last: float) -> None:
-        """Refuse a film that ends before its end: by the time that it states, its frames, or its last piece."""
+        """Refuse a video that ends before its end: by the time that it states, its frames, or its last piece."""
         if (lacking := lacking_bytes(self.path)) is not None:
-            raise ClipFault(
+            raise ClipError(
                 "truncated",
-                f"film {self.path}: cut short {self._so_far()}; its last piece lacks {lacking:,} bytes.",
+                f"video {self.path}: cut short {self._so_far()}; its last piece lacks {lacking:,} bytes.",
             )
         if not STATING & set(container.format.name.split(",")):
             return
         stated = container.duration / 1e6 if container.duration else 0.0
         ended = last - (container.start_time or 0) / 1e6
         if ended < stated - CUT:
-            raise ClipFault(
-                "truncated", f"film {self.path}: cut short {self._so_far()} of the {stated:.1f} s that it states."
+            raise ClipError(
+                "truncated", f"video {self.path}: cut short {self._so_far()} of the {stated:.1f} s that it states."
             )
         if self.rate and (video.frames - packets) / self.rate > CUT:
-            raise ClipFault(
+            raise ClipError(
                 "truncated",
-                f"film {self.path}: cut short {self._so_far()}; of {video.frames:,} frames it holds {packets:,}.",
+                f"video {self.path}: cut short {self._so_far()}; of {video.frames:,} frames it holds {packets:,}.",
             )
 
     def _so_far(self) -> str:
@@ -215,7 +215,7 @@ class Film:
 def upright(frame: Any, aspect: float = 1.0, converter: VideoReformatter | None = None) -> np.ndarray:
     """Return the pixels of a decoded frame as they are to be seen: uint8 (H, W, 3), RGB.
 
-    A phone stores what its sensor saw and how to turn it (the display matrix); other films store pixels that are not
+    A phone stores what its sensor saw and how to turn it (the display matrix); other videos store pixels that are not
     square. Both are made up for.
 
     Args:

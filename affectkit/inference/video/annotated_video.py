@@ -18,8 +18,8 @@ from av.error import FFmpegError
 from affectkit.core.boxes import Box
 from affectkit.core.files import inner_path, whole_file
 from affectkit.core.progress import Reporter
-from affectkit.data.media.animation_stream import reader_of
-from affectkit.data.media.video_stream import TICK, Picture
+from affectkit.data.media.animation_stream import open_stream
+from affectkit.data.media.video_stream import TICK, Frame
 from affectkit.errors import DataError, RunError, UsageError
 from affectkit.inference.inputs import Item
 from affectkit.inference.output_options import OutputOptions
@@ -115,7 +115,7 @@ def write_annotated(
     """
     from moviepy import VideoClip
 
-    video = reader_of(source)
+    video = open_stream(source)
     with contextlib.closing(iter(video)) as pictures:
         frames = _AnnotatedFrames(pictures, sampled, stopping)
         if not frames.begin():
@@ -151,14 +151,14 @@ class _AnnotatedFrames:
         tolerance: seconds by which a frame may come early: half of what one is shown.
     """
 
-    def __init__(self, pictures: Iterator[Picture], sampled: Iterator[Drawn], stopping: StopFlag) -> None:
+    def __init__(self, pictures: Iterator[Frame], sampled: Iterator[Drawn], stopping: StopFlag) -> None:
         self.pictures, self.sampled, self.stopping = pictures, sampled, stopping
         self.reporter: Reporter | None = None
         self.tolerance = 0.0
         self._marks: list[Mark] = []
         self._next_sampled = next(sampled, None)
-        self._now: Picture | None = None
-        self._next: Picture | None = None
+        self._now: Frame | None = None
+        self._next: Frame | None = None
         self._shown: np.ndarray | None = None
         self._shape: tuple[int, int] | None = None
 
@@ -180,7 +180,7 @@ class _AnnotatedFrames:
             self.reporter.advance()
         return self._shown
 
-    def _read(self) -> Picture | None:
+    def _read(self) -> Frame | None:
         try:
             return next(self.pictures, None)
         except DataError:  # reported when it was sampled

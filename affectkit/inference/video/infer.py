@@ -17,7 +17,7 @@ import numpy as np
 
 from affectkit.core.progress import Reporter
 from affectkit.core.text import counted
-from affectkit.data.media.animation_stream import reader_of
+from affectkit.data.media.animation_stream import open_stream
 from affectkit.data.media.camera import Camera
 from affectkit.data.media.file_identity import mark_of
 from affectkit.errors import DataError, DeviceError, UsageError
@@ -217,7 +217,7 @@ def _session(
 def _infer_video(session: VideoSession, video: Item) -> None:
     """Make the rows, summary, timeline and annotated video of one video."""
     options, table, reporter = session.options, session.table, session.reporter
-    reader, fault = reader_of(video.path, every=options.every, seconds=options.seconds), None
+    reader, fault = open_stream(video.path, every=options.every, seconds=options.seconds), None
     mark = mark_of(video.path) if table.files is not None else None  # before the frames: a later change must show
     with FrameLog(session.columns) as log:
         progress = VideoProgress(video.name, session.columns, log, reader)

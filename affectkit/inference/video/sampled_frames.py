@@ -14,9 +14,9 @@ import torch
 
 from affectkit.core.progress import Reporter
 from affectkit.core.spec import InputSpec
-from affectkit.data.faces.detection import Face, Finder, cut
+from affectkit.data.faces.detection import Face, FaceDetector, crop_face
 from affectkit.data.faces.tracking import Smoother, Tracker
-from affectkit.data.media.video_stream import Picture
+from affectkit.data.media.video_stream import Frame
 from affectkit.errors import AffectkitError
 from affectkit.inference.predictor import Predictor
 from affectkit.inference.table_layout import FACE_COLUMNS
@@ -63,7 +63,7 @@ Predicted = list[tuple[SampledFrame, list[TrackedFace]]]
 
 def predict_frames(
     predictor: Predictor,
-    frames: Iterable[Picture],
+    frames: Iterable[Frame],
     *,
     smooth: float,
     batch_size: int,
@@ -106,7 +106,7 @@ def frame_rows(
 
 
 def sample_faces(
-    frames: Iterable[Picture], detector: Finder | None, spec: InputSpec, *, keep_pixels: bool = False
+    frames: Iterable[Frame], detector: FaceDetector | None, spec: InputSpec, *, keep_pixels: bool = False
 ) -> Iterator[SampledFrame]:
     """Yield each of ``frames`` with its faces, cropped to the input of ``spec``.
 
@@ -116,10 +116,10 @@ def sample_faces(
         spec: what the model takes.
         keep_pixels: whether the frame itself is kept.
     """
-    detector = detector or Finder("none")
+    detector = detector or FaceDetector("none")
     for frame in frames:
         faces = tuple(detector(frame.pixels))
-        crops = [torch.from_numpy(cut(frame.pixels, face, spec)).permute(2, 0, 1) for face in faces]
+        crops = [torch.from_numpy(crop_face(frame.pixels, face, spec)).permute(2, 0, 1) for face in faces]
         empty = torch.empty((0, spec.channels, spec.height, spec.width), dtype=torch.uint8)
         stacked = torch.stack(crops) if crops else empty
         yield SampledFrame(frame.number, frame.time, faces, stacked, frame.pixels if keep_pixels else None)

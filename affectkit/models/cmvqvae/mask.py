@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from affectkit.core.randomness import address
+from affectkit.core.randomness import torch_generator
 
 BINARIZER, TERNARIZER, ATTENTION, RANDOMIZER = "binarizer", "ternarizer", "attention", "randomizer"
 
@@ -44,7 +44,7 @@ def randomized(values: torch.Tensor, *, fixed: bool) -> torch.Tensor:
         fixed: always the same draw, so that an evaluation does not depend on its batches; else of torch's stream.
     """
     if fixed:
-        generator = torch.Generator().manual_seed(address(0, "randomizer"))
+        generator = torch_generator(0, "randomizer")
         drawn = torch.randint(0, 2, values.shape, generator=generator).to(values)
     else:
         drawn = torch.randint(0, 2, values.shape, device=values.device).to(values.dtype)

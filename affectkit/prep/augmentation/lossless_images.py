@@ -20,8 +20,8 @@ import numpy as np
 from PIL import Image, JpegImagePlugin
 
 from affectkit.core.files import digest_bytes
-from affectkit.data.media.image_formats import open_picture, refuse_raw
-from affectkit.data.media.images import orientation_of, telling
+from affectkit.data.media.image_formats import open_image, refuse_raw
+from affectkit.data.media.images import decoding_errors, orientation_of
 from affectkit.data.media.pixel_limits import check_file, check_size, limit_of
 from affectkit.errors import DataError, UsageError
 from affectkit.prep.augmentation.jpeg_headers import read_plain_header
@@ -85,12 +85,12 @@ def read_lossless(path: Path, *, max_pixels: int | None = None) -> LosslessImage
             16-bit meaning (float, 32-bit, CIE Lab).
     """
     path = Path(path)
-    with telling(path):
+    with decoding_errors(path):
         check_file(path)
         data, limit = path.read_bytes(), limit_of(max_pixels)
         if (plain := _plain_jpeg(data, limit)) is not None:
             return plain
-        with open_picture(io.BytesIO(data)) as image:
+        with open_image(io.BytesIO(data)) as image:
             refuse_raw(path, image)
             check_size(path, image.size, limit)
             turn = image.format != "TIFF"  # Pillow turns a TIFF itself

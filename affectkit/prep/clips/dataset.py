@@ -73,7 +73,7 @@ class ClipDataset:
         classes: of the labels, in order.
         rows: of each clip, in the order in which they are stored: its columns in the tables, ``label`` among them.
         files: the file or folder of each clip.
-        check: raises a ClipFault for a file that can be seen to be no clip without decoding.
+        check: raises a ClipError for a file that can be seen to be no clip without decoding.
         described: columns that the statistics count.
         people: the column that names who is seen; empty: none.
         labels: ``intended`` or ``votes``.

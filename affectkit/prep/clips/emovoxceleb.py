@@ -24,7 +24,7 @@ from affectkit.data.layouts.clip_store import FRAME_LABELS
 from affectkit.data.layouts.links import Links
 from affectkit.data.media.images import is_image_name, read_image
 from affectkit.data.media.spectrograms import mel_decibels, to_store
-from affectkit.data.media.video_clip import ClipFault, check_clip_file, read_clip
+from affectkit.data.media.video_clip import ClipError, check_clip_file, read_clip
 from affectkit.errors import DataError
 from affectkit.prep.clips.dataset import ClipDataset, PrepareOptions, Row
 from affectkit.prep.clips.manifest import ClipReport, discard_manifest
@@ -189,14 +189,14 @@ def sound_of(links: Links, name: str) -> Path:
 
 def _check_folder(folder: Path) -> None:
     if not folder.is_dir() or not chosen_frames(folder):
-        raise ClipFault("missing", f"utterance {folder}: no folder with frames as 000001.jpg.")
+        raise ClipError("missing", f"utterance {folder}: no folder with frames as 000001.jpg.")
 
 
 def read_utterance(source: ClipSource, recipe: ClipRecipe) -> tuple[np.ndarray, np.ndarray]:
     """Read the kept frames of an utterance, each resized whole, and its spectrogram.
 
     Raises:
-        ClipFault: there are no frames, one is damaged, or the sound is missing, damaged or silent.
+        ClipError: there are no frames, one is damaged, or the sound is missing, damaged or silent.
     """
     _check_folder(source.path)
     made: dict[Path, np.ndarray] = {}
@@ -205,7 +205,7 @@ def read_utterance(source: ClipSource, recipe: ClipRecipe) -> tuple[np.ndarray, 
             try:
                 image = read_image(path)
             except DataError as error:
-                raise ClipFault("undecodable", error.message) from error
+                raise ClipError("undecodable", error.message) from error
             whole = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None]
             size = (recipe.size, recipe.size)
             small = torch.nn.functional.interpolate(whole, size=size, mode="bilinear", antialias=True)

@@ -18,7 +18,7 @@ from affectkit.core.progress import Reporter
 from affectkit.core.stopping import Stopping
 from affectkit.core.table_errors import TableErrors
 from affectkit.data.layouts.links import Links
-from affectkit.data.media.video_clip import ClipFault
+from affectkit.data.media.video_clip import ClipError
 from affectkit.errors import DataError
 from affectkit.prep.clips.dataset import ClipDataset, PrepareOptions, SplitAssignment
 from affectkit.prep.clips.manifest import ClipReport
@@ -154,19 +154,19 @@ def check_features_file(path: Path) -> None:
     """Refuse what is missing or empty.
 
     Raises:
-        ClipFault: it is.
+        ClipError: it is.
     """
     if not path.is_file():
-        raise ClipFault("missing", f"features {path}: not there, nor with the ending {ENDINGS[1]}.")
+        raise ClipError("missing", f"features {path}: not there, nor with the ending {ENDINGS[1]}.")
     if not path.stat().st_size:
-        raise ClipFault("empty", f"features {path}: the file is empty.")
+        raise ClipError("empty", f"features {path}: the file is empty.")
 
 
 def read_features(source: ClipSource, recipe: ClipRecipe) -> tuple[np.ndarray, np.ndarray]:
     """Read image features (1, 16, 4096) and those of the chosen audio layer (64, 1024), float32.
 
     Raises:
-        ClipFault: the file is damaged, lacks one, or holds another shape or values that are no numbers.
+        ClipError: the file is damaged, lacks one, or holds another shape or values that are no numbers.
     """
     path = source.path
     check_features_file(path)
@@ -178,20 +178,20 @@ def read_features(source: ClipSource, recipe: ClipRecipe) -> tuple[np.ndarray, n
         else:
             found = load_file(path)
     except (OSError, EOFError, ValueError, SafetensorError, zipfile.BadZipFile, zlib.error) as error:
-        raise ClipFault("undecodable", f"features {path}: cannot be read ({error}).") from error
+        raise ClipError("undecodable", f"features {path}: cannot be read ({error}).") from error
     taken = {}
     for name, shape in SHAPES.items():
         if name not in found:
             there = ", ".join(found) or "nothing"
-            raise ClipFault("undecodable", f"features {path}: holds no {name}; it holds {there}.")
+            raise ClipError("undecodable", f"features {path}: holds no {name}; it holds {there}.")
         values = np.asarray(found[name])
         if name == "audio" and values.ndim == len(shape) + 1:
             if layer > len(values):
-                raise ClipFault("undecodable", f"features {path}: audio has {len(values)} layers, not {layer}.")
+                raise ClipError("undecodable", f"features {path}: audio has {len(values)} layers, not {layer}.")
             values = values[layer - 1]
         if values.shape != shape:
-            raise ClipFault("undecodable", f"features {path}: {name} is {values.shape}, not {shape}.")
+            raise ClipError("undecodable", f"features {path}: {name} is {values.shape}, not {shape}.")
         if values.dtype.kind != "f" or not np.isfinite(values).all():
-            raise ClipFault("undecodable", f"features {path}: {name} holds values that are no finite numbers.")
+            raise ClipError("undecodable", f"features {path}: {name} holds values that are no finite numbers.")
         taken[name] = values.astype(np.float32)
     return taken["image"][None], taken["audio"]

@@ -11,7 +11,7 @@ from affectkit.core.progress import Reporter
 from affectkit.core.stopping import Stopping
 from affectkit.core.text import some
 from affectkit.data.layouts.clip_store import is_prepared
-from affectkit.data.media.video_clip import ClipFault
+from affectkit.data.media.video_clip import ClipError
 from affectkit.errors import DataError
 from affectkit.prep.clips.dataset import ClipDataset, PrepareOptions, Row, SplitAssignment
 from affectkit.prep.clips.manifest import ClipReport, write_results
@@ -72,12 +72,12 @@ def _check_files(sources: Sequence[ClipSource], dataset: ClipDataset, on_error: 
     Raises:
         DataError: there are such and ``on_error`` is ``fail``, or there is nothing else.
     """
-    faults: dict[str, list[ClipFault]] = {}
+    faults: dict[str, list[ClipError]] = {}
     names: dict[str, list[str]] = {}
     for source in sources:
         try:
             dataset.check(source.path)
-        except ClipFault as error:
+        except ClipError as error:
             faults.setdefault(error.reason, []).append(error)
             names.setdefault(error.reason, []).append(source.name)
     count = sum(map(len, faults.values()))

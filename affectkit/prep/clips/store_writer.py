@@ -18,7 +18,7 @@ from affectkit.core.process import keep_freed_memory, processors
 from affectkit.core.progress import Reporter
 from affectkit.core.stopping import Never, Stopping
 from affectkit.data.layouts.clip_store import FORMAT, MANIFEST, PARTIAL, STORE, STORED
-from affectkit.data.media.video_clip import ClipFault
+from affectkit.data.media.video_clip import ClipError
 from affectkit.errors import DataError, RunError
 from affectkit.prep.clips.dataset import SkippedClip
 from affectkit.prep.worker_pool import WorkerPool
@@ -50,7 +50,7 @@ class ClipRecipe:
 
     Attributes:
         read: a function at the top of a module: (source, recipe) to frames uint8 (F, H, W, 3) and sound int16 (h, w),
-            or to arrays of features. It raises ClipFault.
+            or to arrays of features. It raises ClipError.
         reader: the literal name of ``read`` in the marks of stores. It stays as it is wherever ``read`` moves; another
             one means that the same clips are now read otherwise, and has them all decoded again.
         clip: which frames, what part of them, which spectrogram.
@@ -266,7 +266,7 @@ def write_shard(folder: Path, name: str, chunk: Sequence[ClipSource], recipe: Cl
     for source in chunk:
         try:
             image, sound = recipe.read(source, recipe)
-        except ClipFault as error:
+        except ClipError as error:
             skipped.append(asdict(SkippedClip(source.name, error.reason, error.message)))
             continue
         frames.append(image)

@@ -14,7 +14,7 @@ from PIL import Image
 
 from affectkit.core.boxes import overlap
 from affectkit.core.spec import InputSpec
-from affectkit.data.faces.detection import EYES, MARGIN, Face, Finder, covered, cut, framed, once
+from affectkit.data.faces.detection import EYES, MARGIN, Face, FaceDetector, covered, crop_box, crop_face, once
 from affectkit.data.loading.face_crops import PathFaces, collate_faces, in_file, read_picture
 from affectkit.data.loading.loaders import ReadFailure
 from affectkit.data.media.reduced_decoding import Extent
@@ -45,7 +45,7 @@ def test_a_photograph_has_its_face_whatever_its_size():
     picture = np.array(Image.open(PHOTOGRAPH))
     for factor in (0.5, 1, 4):
         scaled = cv2.resize(picture, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA if factor < 1 else 1)
-        (found,) = Finder("haar")(scaled)
+        (found,) = FaceDetector("haar")(scaled)
         x, y, width, height = (value / factor for value in found.box)
         # Of the face as it is seen: brows at 165, chin at 320, ears at 165 and 360.
         assert 140 < x < 175 and 90 < y < 125 and 205 < width < 245 and width == pytest.approx(height, rel=1e-3)
@@ -54,16 +54,16 @@ def test_a_photograph_has_its_face_whatever_its_size():
 
 def test_several_faces_come_the_largest_first():
     picture = scene([(6, 10, 20, 160), (20, 200, 40, 300), (23, 520, 250, 120)])
-    found = Finder("haar")(picture)
+    found = FaceDetector("haar")(picture)
     assert len(found) == 3
     for own, (left, top, size) in zip(found, [(200, 40, 300), (10, 20, 160), (520, 250, 120)], strict=True):
         x, y, width, height = own.box
         assert left < x < x + width < left + size and top < y < y + height < top + size
-    assert Finder("haar")(np.full((300, 400, 3), 90, np.uint8)) == []
+    assert FaceDetector("haar")(np.full((300, 400, 3), 90, np.uint8)) == []
 
 
 def test_auto_takes_face_crops_whole():
-    finder = Finder("auto")
+    finder = FaceDetector("auto")
     assert finder(face(6, 99)) == [Face((0, 0, 99, 99))]  # too small for a face in a scene
     (crop,) = finder(scene([(20, 30, 20, 250)], 280, 300)[70:250, 90:250])
     assert crop.score is None and crop.frame is None and crop.box == (0, 0, 160, 180)
@@ -71,12 +71,12 @@ def test_auto_takes_face_crops_whole():
     assert inner.score is not None
     assert len(finder(scene([(20, 10, 20, 200), (23, 220, 20, 200)], 240, 430))) == 2  # two are no crop
     assert finder(np.full((300, 300, 3), 90, np.uint8)) == []
-    assert Finder("none")(np.zeros((300, 200, 3), np.uint8)) == [Face((0, 0, 200, 300))]
+    assert FaceDetector("none")(np.zeros((300, 200, 3), np.uint8)) == [Face((0, 0, 200, 300))]
 
 
 def test_the_crop_is_framed_as_fer_frames_faces():
-    assert framed((100, 50, 80, 80)) == pytest.approx((140, 90, 80 * MARGIN, 0))
-    assert framed((100, 50, 80, 80), margin=2.0)[2] == 160
+    assert crop_box((100, 50, 80, 80)) == pytest.approx((140, 90, 80 * MARGIN, 0))
+    assert crop_box((100, 50, 80, 80), margin=2.0)[2] == 160
     assert covered((50, 50, 60, 0), 100, 100) == pytest.approx(0.36)
     assert covered((0, 50, 60, 0), 100, 100) == pytest.approx(0.18)  # half of it lies outside
 
@@ -91,8 +91,8 @@ def test_eyes_set_the_square_and_turn_it(angle):
     for eye in (right, left):
         cv2.circle(picture, tuple(round(value * 16) for value in eye - 0.5), 6 * 16, (255,) * 3, -1, cv2.LINE_AA, 4)
     box = (120, 100, 180, 180)
-    frame = framed(box, (tuple(right), tuple(left)))
-    made = cut(picture, Face(box, 0.9, (), frame), replace(GRAY, height=200, width=200))[:, :, 0] > 150
+    frame = crop_box(box, (tuple(right), tuple(left)))
+    made = crop_face(picture, Face(box, 0.9, (), frame), replace(GRAY, height=200, width=200))[:, :, 0] > 150
     rows, columns = np.nonzero(made)
     assert rows.mean() / 200 == pytest.approx(EYES[1], abs=0.01)
     first, second = columns[columns < 98].mean() / 200, columns[columns >= 98].mean() / 200
@@ -102,7 +102,7 @@ def test_eyes_set_the_square_and_turn_it(angle):
 
 
 def test_a_profile_whose_eyes_coincide_goes_by_its_box():
-    assert framed((0, 0, 100, 100), ((50, 40), (55, 40))) == framed((0, 0, 100, 100))
+    assert crop_box((0, 0, 100, 100), ((50, 40), (55, 40))) == crop_box((0, 0, 100, 100))
 
 
 @pytest.mark.parametrize("side", [30, 96, 900])
@@ -113,7 +113,7 @@ def test_a_cut_is_that_part_of_the_picture(side):
     picture = cv2.resize(small, (1600, 1200), interpolation=cv2.INTER_CUBIC)
     left, top = 300, 200
     frame = (left + side / 2, top + side / 2, float(side), 0.0)
-    made = cut(picture, Face((left, top, side, side), 1.0, (), frame), COLOUR)
+    made = crop_face(picture, Face((left, top, side, side), 1.0, (), frame), COLOUR)
     whole = Image.fromarray(picture).resize(
         (32, 32), Image.Resampling.BILINEAR, box=(left, top, left + side, top + side)
     )
@@ -123,12 +123,12 @@ def test_a_cut_is_that_part_of_the_picture(side):
 def test_beyond_the_edge_the_outermost_pixels_go_on():
     picture = np.zeros((100, 100, 3), np.uint8)
     picture[:, :50] = (200, 100, 50)
-    made = cut(picture, Face((-40, 30, 80, 80), 1.0, (), (0.0, 70.0, 80.0, 0.0)), COLOUR)
+    made = crop_face(picture, Face((-40, 30, 80, 80), 1.0, (), (0.0, 70.0, 80.0, 0.0)), COLOUR)
     assert np.abs(made.astype(int) - np.array((200, 100, 50))).max() <= 1
-    gray = cut(picture[:, :, :1], Face((10, 10, 20, 20), 1.0, (), (20.0, 20.0, 20.0, 0.0)), COLOUR)
+    gray = crop_face(picture[:, :, :1], Face((10, 10, 20, 20), 1.0, (), (20.0, 20.0, 20.0, 0.0)), COLOUR)
     assert gray.shape == (32, 32, 3) and np.abs(gray.astype(int) - 200).max() <= 1
     with pytest.raises(DataError, match="outside of its picture"):
-        cut(picture, Face((500, 500, 9, 9), 1.0, (), (504.0, 504.0, 9.0, 0.0)), COLOUR)
+        crop_face(picture, Face((500, 500, 9, 9), 1.0, (), (504.0, 504.0, 9.0, 0.0)), COLOUR)
 
 
 def test_gray_is_as_where_images_are_decoded(tmp_path):
@@ -136,7 +136,7 @@ def test_gray_is_as_where_images_are_decoded(tmp_path):
     Image.fromarray(picture).save(tmp_path / "a.png")
     from affectkit.data.media.images import load_for
 
-    whole = cut(picture, Face((0, 0, 48, 48)), GRAY)
+    whole = crop_face(picture, Face((0, 0, 48, 48)), GRAY)
     assert np.abs(whole.astype(int) - load_for(tmp_path / "a.png", GRAY).astype(int)).max() <= 1
 
 
@@ -148,7 +148,7 @@ def test_overlap_and_once():
 
 
 def test_yunet_by_a_network_of_our_own(tmp_path):
-    finder = Finder("yunet", write_yunet(tmp_path / "bright.onnx"))
+    finder = FaceDetector("yunet", write_yunet(tmp_path / "bright.onnx"))
     picture = np.zeros((320, 480, 3), np.uint8)
     picture[96:128, 160:192] = 255
     (found,) = finder(picture)
@@ -167,10 +167,10 @@ def test_yunet_by_a_network_of_our_own(tmp_path):
 
 def test_a_file_that_is_no_yunet(tmp_path):
     with pytest.raises(CheckpointError, match="does not exist"):
-        Finder("yunet", tmp_path / "none.onnx")(np.zeros((200, 200, 3), np.uint8))
+        FaceDetector("yunet", tmp_path / "none.onnx")(np.zeros((200, 200, 3), np.uint8))
     (tmp_path / "torn.onnx").write_bytes(write_yunet(tmp_path / "a.onnx").read_bytes()[:5000])
     with pytest.raises(CheckpointError, match="not a YuNet"):
-        Finder("yunet", tmp_path / "torn.onnx")(np.zeros((200, 200, 3), np.uint8))
+        FaceDetector("yunet", tmp_path / "torn.onnx")(np.zeros((200, 200, 3), np.uint8))
 
 
 def test_boxes_are_in_pixels_of_the_upright_file(tmp_path):
@@ -184,7 +184,7 @@ def test_boxes_are_in_pixels_of_the_upright_file(tmp_path):
     shown, extent = read_picture(tmp_path / "huge.jpg")
     assert shown.shape == (2500, 3500, 3) and extent.scale == 2
     (tmp_path / "torn.jpg").write_bytes((tmp_path / "phone.jpg").read_bytes()[:4000])
-    dataset = PathFaces(GRAY, Finder("haar"))
+    dataset = PathFaces(GRAY, FaceDetector("haar"))
     items = [
         dataset[k, str(tmp_path / name)] for k, name in enumerate(["plain.png", "phone.jpg", "huge.jpg", "torn.jpg"])
     ]

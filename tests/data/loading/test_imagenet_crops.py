@@ -13,7 +13,7 @@ from torchvision import transforms
 from affectkit.core.progress import Silent
 from affectkit.core.randomness import numpy_generator
 from affectkit.core.spec import InputSpec
-from affectkit.data.loading.loaders import EVALUATION, SplitImages, hold_images, needs_whole
+from affectkit.data.loading.loaders import EVALUATION, SplitImages, hold_in_memory, needs_whole
 from affectkit.data.loading.presets import PRESETS
 from affectkit.data.loading.transforms import RANGES, Crop, draw
 from affectkit.data.media import images as decode
@@ -168,7 +168,7 @@ def test_training_images_by_address_whatever_is_held(tmp_path, channels):
     spec = SPEC.with_(channels=channels, mean=(0.5,) * channels, std=(0.5,) * channels)
     scene(90, 140).save(tmp_path / "a.png")
     split = Split("train", tmp_path, ["a.png"], ("a",), labels=np.zeros(1, np.int64))
-    held = hold_images(split, spec, reporter=Silent())
+    held = hold_in_memory(split, spec, reporter=Silent())
     plain, kept = (SplitImages(split, spec, augment="imagenet", seed=3, held=one) for one in (None, held))
     images = [plain[epoch, 0][1] for epoch in range(12)]
     again = [kept[epoch, 0][1] for epoch in reversed(range(12))][::-1]

@@ -23,7 +23,7 @@ from affectkit.data.loading.loaders import (
     close_loader,
     epoch_batches,
     evaluation_keys,
-    hold_images,
+    hold_in_memory,
     make_loader,
     refuse_failures,
 )
@@ -88,7 +88,7 @@ def test_making_batches_leaves_the_models_randomness_alone(split):
 
 
 def test_held_images_are_the_decoded_ones(split):
-    held = hold_images(split, SPEC, reporter=Silent())
+    held = hold_in_memory(split, SPEC, reporter=Silent())
     assert held.failures == {} and held.pixels.shape == (13, 16, 16, 3)
     fresh, stored = SplitImages(split, SPEC), SplitImages(split, SPEC, held=held)
     for index in range(13):
@@ -97,7 +97,7 @@ def test_held_images_are_the_decoded_ones(split):
 
 def test_bad_images_are_named_and_skipped_or_fatal(split):
     (split.root / "03.png").write_bytes(b"not an image")
-    held = hold_images(split, SPEC, reporter=Silent())
+    held = hold_in_memory(split, SPEC, reporter=Silent())
     assert [failure.name for failure in held.failures.values()] == ["03.png"]
     with pytest.raises(DataError, match=r"03\.png"):
         refuse_failures(list(held.failures.values()), "fail")

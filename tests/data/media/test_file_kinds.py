@@ -10,7 +10,7 @@ import pytest
 from affectkit.core import folders
 from affectkit.core.folders import list_files, walk
 from affectkit.data.layouts.discovery import find
-from affectkit.data.media.file_kinds import FILM, OTHER, PICTURE, PassedOver, is_video_name, kind_of
+from affectkit.data.media.file_kinds import IMAGE_FILE, OTHER_FILE, VIDEO_FILE, PassedOver, is_video_name, kind_of
 from affectkit.data.media.images import is_image_name
 from affectkit.errors import DataError
 
@@ -18,9 +18,12 @@ from affectkit.errors import DataError
 @pytest.mark.parametrize(
     ("kind", "names"),
     [
-        (PICTURE, "a.jpg b.JPEG c.png d.heic e.HEIC f.avif g.jp2 h.cr2 i.nef j.arw k.dng l.gif m.tif n.psd o.apng"),
-        (FILM, "a.mp4 b.3GP c.m2ts d.ogv e.vob f.mpg g.m4v h.flv i.wmv j.asf k.f4v l.mxf m.MOV n.mkv o.webm p.avi"),
-        (OTHER, "a.txt b.csv c.xmp d.json e README f.mp3 g.wav h.pdf .png"),
+        (IMAGE_FILE, "a.jpg b.JPEG c.png d.heic e.HEIC f.avif g.jp2 h.cr2 i.nef j.arw k.dng l.gif m.tif n.psd o.apng"),
+        (
+            VIDEO_FILE,
+            "a.mp4 b.3GP c.m2ts d.ogv e.vob f.mpg g.m4v h.flv i.wmv j.asf k.f4v l.mxf m.MOV n.mkv o.webm p.avi",
+        ),
+        (OTHER_FILE, "a.txt b.csv c.xmp d.json e README f.mp3 g.wav h.pdf .png"),
     ],
 )
 def test_the_ending_says_the_kind(tmp_path, kind, names):
@@ -37,9 +40,9 @@ def test_what_may_be_typescript_is_looked_into(tmp_path, ending):
     text = {"d": b"export const a = 1;\n", "e": b"G" * 100 + b"reet();\n" * 100, "f": b'<?xml version="1.0"?><TS>\n'}
     for name, data in {**film, **text}.items():
         (tmp_path / (name + ending)).write_bytes(data)
-    assert {name for name in film if kind_of(tmp_path, name + ending) != FILM} == set()
-    assert {name for name in text if kind_of(tmp_path, name + ending) != OTHER} == set()
-    assert kind_of(tmp_path, "gone" + ending) == FILM  # who opens it has the reason
+    assert {name for name in film if kind_of(tmp_path, name + ending) != VIDEO_FILE} == set()
+    assert {name for name in text if kind_of(tmp_path, name + ending) != OTHER_FILE} == set()
+    assert kind_of(tmp_path, "gone" + ending) == VIDEO_FILE  # who opens it has the reason
     assert is_video_name("a" + ending)
 
 

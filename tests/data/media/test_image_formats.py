@@ -11,7 +11,7 @@ import pytest
 from PIL import Image, features
 
 from affectkit.data.media import image_formats
-from affectkit.data.media.image_formats import FORMATS, IMAGE_EXTENSIONS, RAW_EXTENSIONS, open_picture
+from affectkit.data.media.image_formats import FORMATS, IMAGE_EXTENSIONS, RAW_EXTENSIONS, open_image
 from affectkit.data.media.images import is_image_name, read_image
 from affectkit.errors import DataError
 from affectkit.prep.augmentation.lossless_images import encode, read_lossless
@@ -91,7 +91,7 @@ def test_by_content_not_by_name(tmp_path):
     Image.fromarray(corners()).save(tmp_path / "IMG_2.heic", format="AVIF", quality=95)
     write(tmp_path / "b.heic", corners()).rename(tmp_path / "b.jpg")
     for name, kind in (("IMG_2.heic", "AVIF"), ("b.jpg", "HEIF")):
-        with (tmp_path / name).open("rb") as stream, open_picture(stream) as image:
+        with (tmp_path / name).open("rb") as stream, open_image(stream) as image:
             assert image.format == kind
         assert np.abs(read_image(tmp_path / name).astype(int) - corners()).mean() < 3
 

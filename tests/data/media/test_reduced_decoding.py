@@ -18,7 +18,7 @@ import pytest
 from PIL import Image
 
 from affectkit.core.spec import FITS, InputSpec
-from affectkit.data.faces.detection import Face, Finder, cut
+from affectkit.data.faces.detection import Face, FaceDetector, crop_face
 from affectkit.data.loading import face_crops
 from affectkit.data.loading.face_crops import PathFaces, in_file, read_picture
 from affectkit.data.media.images import load_for, read_reduced
@@ -175,7 +175,7 @@ def test_faces_found_and_taken_whole(tmp_path: Path, orientation: int, monkeypat
     whole = saved(path, drawn(1281, 1091), orientation)
     pixels, extent = read_picture(path)
     assert extent.scale == 8 and pixels.shape[:2] == (161, 137)
-    dataset = PathFaces(spec, Finder("none"))
+    dataset = PathFaces(spec, FaceDetector("none"))
     found = dataset[0, str(path)]
     assert [face.box for face in found.faces] == [(0, 0, 1091, 1281)]
     assert gap(found.crops[0, 0].numpy(), reference(whole, spec)) < 0.8
@@ -183,7 +183,7 @@ def test_faces_found_and_taken_whole(tmp_path: Path, orientation: int, monkeypat
         inner = extent.inner((x, y, x, y))[:2]
         small = Face((0, 0, 1, 1), frame=(*inner, side / extent.scale, 0.0))
         large = Face((0, 0, 1, 1), frame=(x, y, side, 0.0))
-        made = [cut(one, face, spec)[:, :, 0] for one, face in ((pixels, small), (whole[:, :, None], large))]
+        made = [crop_face(one, face, spec)[:, :, 0] for one, face in ((pixels, small), (whole[:, :, None], large))]
         assert gap(*made) < 2.0
     box = extent.inner((96, 104, 896, 904))
     told = in_file(Face((box[0], box[1], box[2] - box[0], box[3] - box[1])), extent)

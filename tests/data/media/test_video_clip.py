@@ -14,7 +14,7 @@ from torchvision.transforms import functional as vision
 from affectkit.core.clipspec import CREMAD, RML, ClipSpec, SoundSpec, at_level
 from affectkit.data.media import video_clip
 from affectkit.data.media.file_kinds import is_video_name
-from affectkit.data.media.video_clip import ClipFault, read_clip
+from affectkit.data.media.video_clip import ClipError, read_clip
 from affectkit.data.media.waveforms import averaged
 
 SIZE = 24
@@ -124,12 +124,12 @@ def test_each_fault_has_its_reason(tmp_path, clip):
     folder = faults(tmp_path / "f", clip)
     reasons = ("no-sound", "silent", "truncated", "empty", "undecodable", "pointer", "no-video", "missing")
     for reason in reasons:
-        with pytest.raises(ClipFault) as caught:
+        with pytest.raises(ClipError) as caught:
             read_clip(folder / f"{reason}.flv", CREMAD, size=SIZE)
         assert caught.value.reason == reason and f"{reason}.flv" in caught.value.message
         if reason == "pointer":
             assert "git lfs pull" in caught.value.hint
-    with pytest.raises(ClipFault, match=r"at most 0.5 s") as caught:
+    with pytest.raises(ClipError, match=r"at most 0.5 s") as caught:
         read_clip(clip, CREMAD, size=SIZE, longest=0.5)
     assert caught.value.reason == "over-long"
 
@@ -168,7 +168,7 @@ def test_a_clip_that_is_cut_anywhere_is_cut_short(tmp_path, clip):
     checked = 0
     for end in np.linspace(len(raw) // 20, len(raw) - 5, 40).astype(int):
         path.write_bytes(raw[:end])
-        with pytest.raises(ClipFault, match="truncated|cut short|lacks") as caught:
+        with pytest.raises(ClipError, match="truncated|cut short|lacks") as caught:
             read_clip(path, CREMAD, size=8, reach=0)
         assert caught.value.reason == "truncated"
         checked += 1
@@ -199,7 +199,7 @@ def test_damaged_bytes_are_told_as_faults_and_nothing_else(tmp_path, clip):
         path.write_bytes(spoilt.tobytes())
         try:
             read_clip(path, CREMAD, size=8, reach=0)
-        except ClipFault as fault:
+        except ClipError as fault:
             assert "damaged.flv" in fault.message
             refused += 1
     assert refused > 10

@@ -13,13 +13,15 @@ from films import SIZE, coded, number_of, write_film
 
 from affectkit.data.media import camera as camera_module
 from affectkit.data.media.camera import Camera
-from affectkit.data.media.video_clip import ClipFault
-from affectkit.data.media.video_stream import Film, Sampler
+from affectkit.data.media.video_clip import ClipError
+from affectkit.data.media.video_stream import Sampler, VideoStream
 from affectkit.errors import DeviceError
 
 
 def looked_at(path, **options):
-    return [(picture.number, round(picture.time, 4), number_of(picture.pixels)) for picture in Film(path, **options)]
+    return [
+        (picture.number, round(picture.time, 4), number_of(picture.pixels)) for picture in VideoStream(path, **options)
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +30,7 @@ def film(tmp_path_factory):
 
 
 def test_all_pictures_with_their_numbers_and_times(film):
-    reader = Film(film)
+    reader = VideoStream(film)
     found = [(picture.number, picture.time, number_of(picture.pixels)) for picture in reader]
     assert [number for number, _, _ in found] == [number for _, _, number in found] == list(range(60))
     assert [time for _, time, _ in found] == pytest.approx(np.arange(60) / 10)
@@ -54,7 +56,7 @@ def test_pictures_by_seconds_and_by_frames(film, every, seconds, wanted):
 
 
 def test_the_end_that_is_asked_for_is_the_end(film):
-    reader = Film(film, every=(0.5, 0), seconds=2.2)
+    reader = VideoStream(film, every=(0.5, 0), seconds=2.2)
     assert len(list(reader)) == 5 and reader.count == 22 and reader.end == pytest.approx(2.2)
 
 
@@ -69,7 +71,7 @@ def test_times_of_a_variable_rate_count(tmp_path):
 
 def test_a_film_whose_clock_does_not_begin_at_0(tmp_path):
     path = write_film(tmp_path / "a.mkv", 4, times=[5000, 5100, 5400, 6000])
-    reader = Film(path)
+    reader = VideoStream(path)
     assert [picture.time for picture in reader] == pytest.approx([0, 0.1, 0.4, 1.0])
     assert reader.start == pytest.approx(5.0)
 
@@ -103,7 +105,7 @@ def test_films_of_phones_are_upright(tmp_path, turn):
     wanted = np.rot90(stored, turn[0] // 90)
     wanted = wanted[:, ::-1] if len(turn) > 1 else wanted
     path = write_film(tmp_path / "a.mp4", 2, draw=coloured, turn=turn)
-    picture = next(iter(Film(path))).pixels
+    picture = next(iter(VideoStream(path))).pixels
     assert picture.shape == wanted.shape and picture.flags.c_contiguous
     assert np.abs(picture.astype(int) - wanted).max() < 12
 
@@ -113,7 +115,7 @@ def test_turned_as_ffmpeg_itself_turns(tmp_path):
 
     for turn in TURNS:
         path = write_film(tmp_path / "a.mp4", 2, draw=coloured, turn=turn)
-        picture = next(iter(Film(path))).pixels
+        picture = next(iter(VideoStream(path))).pixels
         command = [imageio_ffmpeg.get_ffmpeg_exe(), "-loglevel", "error", "-i", str(path), "-frames:v", "1"]
         raw = subprocess.run([*command, "-f", "rawvideo", "-pix_fmt", "rgb24", "-"], capture_output=True, check=True)
         assert np.abs(np.frombuffer(raw.stdout, np.uint8).reshape(picture.shape).astype(int) - picture).max() < 12
@@ -121,12 +123,12 @@ def test_turned_as_ffmpeg_itself_turns(tmp_path):
 
 def test_pixels_that_are_not_square_become_so(tmp_path):
     path = write_film(tmp_path / "a.mkv", 2, draw=coloured, aspect=Fraction(3, 2))
-    assert next(iter(Film(path))).pixels.shape == (96, 192, 3)
+    assert next(iter(VideoStream(path))).pixels.shape == (96, 192, 3)
 
 
 def until_it_broke(path, **options):
-    found, reader = [], Film(path, **options)
-    with pytest.raises(ClipFault) as caught:
+    found, reader = [], VideoStream(path, **options)
+    with pytest.raises(ClipError) as caught:
         found.extend((picture.number, number_of(picture.pixels)) for picture in reader)
     assert path.name in caught.value.message
     return found, caught.value, reader
@@ -155,8 +157,8 @@ def test_a_damaged_middle(tmp_path):
     raw[middle : middle + 3000] = bytes(range(250)) * 12
     path.write_bytes(raw)
     count = 0
-    with pytest.raises(ClipFault, match=r"after \d+\.\d s"):
-        for picture in Film(path):
+    with pytest.raises(ClipError, match=r"after \d+\.\d s"):
+        for picture in VideoStream(path):
             assert np.abs(picture.pixels.astype(int) - noisy(picture.number)).mean() < 20
             count += 1
     assert 60 < count < 140
@@ -195,7 +197,7 @@ def test_memory_does_not_grow_with_the_film(tmp_path):
     for count in (20, 400):
         path = write_film(tmp_path / f"{count}.mp4", count)
         tracemalloc.start()
-        assert sum(1 for _ in Film(path)) == count
+        assert sum(1 for _ in VideoStream(path)) == count
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[1] < peaks[0] + 3 * SIZE[0] * SIZE[1] * 3

@@ -22,7 +22,7 @@ from support import CLASSES
 import affectkit
 from affectkit.config import resolve
 from affectkit.core.progress import Silent
-from affectkit.data.faces.detection import Face, cut, framed
+from affectkit.data.faces.detection import Face, crop_box, crop_face
 from affectkit.data.loading.transforms import normalise
 from affectkit.data.media.camera import Camera
 from affectkit.errors import DataError, DeviceError, Stopped, UsageError
@@ -49,7 +49,7 @@ class Finding:
         if number % 5 == 4:
             return []
         boxes = [(20.0 + number % 60, 30.0, 24.0, 24.0)] + [(80.0, 60.0, 20.0, 20.0)] * (number % 2)
-        return [Face(box, 1.0 + number, (), framed(box)) for box in boxes]
+        return [Face(box, 1.0 + number, (), crop_box(box)) for box in boxes]
 
 
 @pytest.fixture
@@ -85,7 +85,7 @@ def test_a_row_a_face_and_look(trained, finding, tmp_path):
         frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
     for number in (0, 6, 12):
         (face,) = Finding()(frames[number])
-        crop = torch.from_numpy(cut(frames[number], face, model.spec)).permute(2, 0, 1)[None]
+        crop = torch.from_numpy(crop_face(frames[number], face, model.spec)).permute(2, 0, 1)[None]
         with torch.no_grad():
             expected = (model(normalise(crop, model.spec)) / model.spec.temperature).softmax(1)[0]
         found = [float(value) for value in by_frame[number][0][11:]]
@@ -208,7 +208,7 @@ def test_the_annotated_film_is_in_step(trained, tmp_path, monkeypatch):
 
     class Box(Finding):
         def __call__(self, picture):
-            return [Face((40.0, 30.0, 30.0, 30.0), 1.0, (), framed((40.0, 30.0, 30.0, 30.0)))]
+            return [Face((40.0, 30.0, 30.0, 30.0), 1.0, (), crop_box((40.0, 30.0, 30.0, 30.0)))]
 
     monkeypatch.setattr(predicting, "make_face_detector", lambda *args: Box())
     film = write_film(tmp_path / "a.mp4", 40, draw=flash, clicks=[1.5])

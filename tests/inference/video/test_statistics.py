@@ -23,8 +23,8 @@ from torch import nn
 from affectkit.config import resolve, value_of
 from affectkit.core.progress import Silent
 from affectkit.core.spec import InputSpec
-from affectkit.data.faces.detection import Face, Finder
-from affectkit.data.media.video_stream import Film
+from affectkit.data.faces.detection import Face, FaceDetector
+from affectkit.data.media.video_stream import VideoStream
 from affectkit.errors import DataError, DeviceError, Stopped, UsageError
 from affectkit.inference.output_options import OutputOptions
 from affectkit.inference.predictor import Predictor
@@ -337,7 +337,7 @@ def test_annotated_films_of_a_folder_as_far_as_they_go(folder, tmp_path):
     run(folder, "b-cut.mp4", "c-none.mkv", "d-pointer.mp4", annotate=target, every="3")
     assert sorted(path.name for path in target.iterdir()) == ["b-cut.mp4", "c-none.mkv.mp4"]
     numbers = [number_of(picture) for _, picture in seen(target / "b-cut.mp4")]
-    film = Film(folder / "b-cut.mp4")
+    film = VideoStream(folder / "b-cut.mp4")
     with pytest.raises(DataError):
         list(film)
     assert 15 < film.count < 59 and numbers == list(range(film.count))
@@ -447,10 +447,10 @@ FACES = [
 @pytest.mark.slow
 def test_a_minute_with_sound_and_a_real_detector(tmp_path):
     film = write_film(tmp_path / "minute.mp4", 1440, fps=24, draw=minute, clicks=[40.0])
-    options = {"face_detector": Finder("haar")}
+    options = {"face_detector": FaceDetector("haar")}
     run(tmp_path, "minute.mp4", seconds=5.0, results=tmp_path / "5", annotate=tmp_path / "5.mp4", options=options)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    options = {"face_detector": Finder("haar")}
+    options = {"face_detector": FaceDetector("haar")}
     summary, _ = run(tmp_path, "minute.mp4", results=tmp_path / "r", annotate=tmp_path / "out.mp4", options=options)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 60_000  # KiB; a minute of pictures is 330,000
     rows = table(tmp_path / "r" / "inference_results.csv")
