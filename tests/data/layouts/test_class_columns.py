@@ -13,7 +13,7 @@ from affectkit.data.layouts.class_names import likely
 from affectkit.data.layouts.discovery import Labels, find
 from affectkit.data.layouts.tables import read_tables
 from affectkit.errors import DataError
-from affectkit.prep.images.ferplus import COLUMNS as FERPLUS
+from affectkit.prep.images.ferplus_download import COLUMNS as FERPLUS
 
 EMOTIONS = ("anger", "happiness", "neutral", "sadness")
 ROWS = 40

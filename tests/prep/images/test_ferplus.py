@@ -19,7 +19,8 @@ from affectkit.data.layouts.duplicates import COPY
 from affectkit.data.media.images import read_image
 from affectkit.errors import DataError, UsageError
 from affectkit.prep.images import ferplus, output_folder
-from affectkit.prep.images.ferplus import COLUMNS, EMOTIONS, FerplusOptions, decide, read_labels
+from affectkit.prep.images.ferplus import FerplusOptions, decide
+from affectkit.prep.images.ferplus_download import COLUMNS, EMOTIONS, read_labels
 
 SHARED = Path(os.environ.get("AFFECTKIT_TEST_DATA", Path(__file__).resolve().parents[4] / "shared" / "data"))
 HEADER = "Usage,Image name," + ",".join(COLUMNS)

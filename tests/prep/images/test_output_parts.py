@@ -21,7 +21,8 @@ from affectkit.errors import DataError, UsageError
 from affectkit.prep.images import merge as merging
 from affectkit.prep.images import output_folder, schematic_dataset
 from affectkit.prep.images.affectnet_fused import prepare_affectnet_fused
-from affectkit.prep.images.ferplus import COLUMNS, FerplusOptions, prepare_ferplus
+from affectkit.prep.images.ferplus import FerplusOptions, prepare_ferplus
+from affectkit.prep.images.ferplus_download import COLUMNS
 from affectkit.prep.images.merge import merge
 from affectkit.prep.images.output_folder import ImageOptions
 from affectkit.prep.images.schematic_dataset import SchematicOptions, prepare_schematic
