@@ -8,7 +8,10 @@ Precedence: flag, then file, then default. All faults are reported together. Tex
 from __future__ import annotations
 
 import functools
+import inspect
 import math
+import operator
+import sys
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
@@ -103,6 +106,15 @@ def setting(  # the keyword arguments are the vocabulary in which settings are w
     return field(default=default, metadata=metadata)
 
 
+@typing.dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(setting,))
+def option_group(owner: type[Settings]) -> type[Settings]:
+    """Make a class of fields that settings classes inherit.
+
+    It gets no methods, for each settings class has its own: to make them is what costs time at a start.
+    """
+    return dataclass(frozen=True, kw_only=True, init=False, repr=False, eq=False)(owner)
+
+
 @dataclass(frozen=True)
 class Resolved(Generic[Settings]):
     """Settings, and where each value came from (``"default"``, ``"file NAME"``, ``"flag"``)."""
@@ -121,7 +133,14 @@ def field_type(entry: Field[Any], owner: type) -> tuple[Any, bool]:
 
 @functools.cache
 def _hints(owner: type) -> dict[str, Any]:
-    return typing.get_type_hints(owner)
+    """Return the types of all fields of a class; those of a base are worked out once, whoever inherits it."""
+    return functools.reduce(operator.or_, map(_own_hints, reversed(owner.__mro__[:-1])))
+
+
+@functools.cache
+def _own_hints(owner: type) -> dict[str, Any]:
+    written = types.SimpleNamespace(__annotations__=inspect.get_annotations(owner))
+    return typing.get_type_hints(written, vars(sys.modules[owner.__module__]))
 
 
 def option_name(entry: Field[Any]) -> str:

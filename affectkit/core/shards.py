@@ -13,7 +13,6 @@ not the one listed there.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from dataclasses import dataclass
 
@@ -73,6 +72,8 @@ class Listing:
     """
 
     def __init__(self) -> None:
+        import hashlib  # it loads OpenSSL, and help needs Shard
+
         self.count = 0
         self._digest = hashlib.sha256()
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
-from affectkit.config import setting
+from affectkit.config import option_group, setting
 
 CODES = "Audio-visual codes"
 MODES = ("multimodal", "image-only", "audio-only")
@@ -35,7 +34,7 @@ def published_mask() -> Any:
     )
 
 
-@dataclass(frozen=True, kw_only=True)
+@option_group
 class Codes:
     """How a CM-VQVAE is built and trained."""
 

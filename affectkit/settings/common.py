@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
 from typing import Any
 
-from affectkit.config import Parsed, setting
+from affectkit.config import Parsed, option_group, setting
 from affectkit.core.pixels import parse_pixels
 from affectkit.core.shards import Shard
 from affectkit.core.spec import FITS
@@ -106,7 +105,7 @@ def fail_under(
     return setting(None, help, parse=parse, group=group, metavar=metavar)
 
 
-@dataclass(frozen=True, kw_only=True)
+@option_group
 class Runtime:
     """What every run on a device shares."""
 

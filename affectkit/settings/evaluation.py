@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from affectkit.config import Parsed, setting
+from affectkit.config import Parsed, option_group, setting
 from affectkit.corruptions import CorruptionChoice, parse_corruption
 from affectkit.data.layouts.rating_scale import Scale
 from affectkit.settings.audiovisual import published_mask, published_mode
@@ -23,7 +23,7 @@ from affectkit.settings.common import (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
+@option_group
 class Tested(Runtime):
     """What is tested on what, for every command that tests."""
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from affectkit.config import Parsed, setting
+from affectkit.config import Parsed, option_group, setting
 from affectkit.core.assets import BUILTIN_NETWORK, model_file
 from affectkit.models.registry import TINY_IMAGENET, recipe
 from affectkit.settings.audiovisual import Codes
@@ -17,7 +17,7 @@ from affectkit.settings.training_optimization import OptimizationOptions
 from affectkit.settings.values import Interval, parse_interval
 
 
-@dataclass(frozen=True, kw_only=True)
+@option_group
 class RunOptions:
     """Seed, monitored metric, and what a run keeps on disk."""
 

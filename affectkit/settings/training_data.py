@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
-from affectkit.config import Parsed, setting
+from affectkit.config import Parsed, option_group, setting
 from affectkit.core.spec import FITS
 from affectkit.data.layouts.rating_scale import Scale
 from affectkit.data.loading.presets import PRESETS
 from affectkit.settings.common import DATA, chosen_classes, followed_links, ignored_columns, rating_range
 
 
-@dataclass(frozen=True, kw_only=True)
+@option_group
 class DataOptions:
     """Where the images, labels and the run folder are, and how images are brought to the model."""
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
-from affectkit.config import Parsed, setting
+from affectkit.config import Parsed, option_group, setting
 from affectkit.data.layouts.rating_scale import RATINGS
 from affectkit.models.v1.parts import parse_parts
 from affectkit.settings.common import MODEL
 from affectkit.tasks import TASKS
 
 
-@dataclass(frozen=True, kw_only=True)
+@option_group
 class ModelOptions:
     """Which model is trained, on which task, from which weights."""
 

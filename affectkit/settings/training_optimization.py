@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from affectkit.config import Parsed, setting
+from affectkit.config import Parsed, option_group, setting
 from affectkit.losses import LOSSES, RATING_LOSSES, parse_loss
 from affectkit.schedules import SCHEDULES
 from affectkit.settings.common import LEARNING, REGULAR
 
 
-@dataclass(frozen=True, kw_only=True)
+@option_group
 class OptimizationOptions:
     """How the model learns."""
 
