@@ -32,7 +32,7 @@ from affectkit.runtime.context import RunContext
 from affectkit.runtime.distributed import ProcessGroup, init_process_group
 from affectkit.runtime.shutdown import StopFlag
 from affectkit.runtime.torch_backends import set_up_backends
-from affectkit.settings.inference import InferSettings
+from affectkit.settings.inference import VIDEO_OPTIONS, InferSettings
 from affectkit.settings.values import Every
 
 if TYPE_CHECKING:
@@ -177,8 +177,9 @@ def _annotator(
     settings: InferSettings, predictor: Predictor, inputs: InputSelection, output: OutputOptions, reporter: Reporter
 ) -> ImageAnnotator | None:
     """Return what annotates images, where that is asked for; warn of options without effect."""
-    if not inputs.has_videos and (idle := settings.of_films_alone()):
-        reporter.warn(f"{', '.join(idle)} has no effect here: it is for videos and cameras.")
+    given = [f"--{name}" for name in VIDEO_OPTIONS if getattr(settings, name) != getattr(InferSettings, name)]
+    if given and not inputs.has_videos:
+        reporter.warn(f"{', '.join(given)} has no effect here: it is for videos and cameras.")
     if output.annotate is None:
         return None
     if predictor.spec.clip is not None:

@@ -26,6 +26,8 @@ from affectkit.settings.values import Every, Faces, parse_every, parse_faces
 
 FACES = "Faces and videos"
 NOWHERE = Faces("none", None)
+VIDEO_OPTIONS = ("every", "smooth", "seconds")
+"""Options that mean nothing to images."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,12 +102,6 @@ class InferSettings(Runtime):
     def of_file(self) -> dict[str, str | None]:
         """Return what the checkpoint file leaves open, for ``load_model``."""
         return {"clip_weights": self.clip_weights, "mode": self.mode, "mask": self.mask}
-
-    def of_films_alone(self) -> list[str]:
-        """Return the options of videos that are not at their defaults."""
-        default = InferSettings()
-        names = ("every", "smooth", "seconds")
-        return [f"--{name}" for name in names if getattr(self, name) != getattr(default, name)]
 
     def rules(self) -> list[str]:
         """Name the faults between settings."""
