@@ -45,7 +45,7 @@ def known_names() -> dict[str, dict[str, str]]:
     from affectkit.data.faces import DETECTORS
     from affectkit.losses import LOSSES, RATING_LOSSES
     from affectkit.models.registry import MODELS
-    from affectkit.models.v1.parts import COMPONENTS
+    from affectkit.models.v1.components import COMPONENTS
 
     corruptions = {name: entry.summary for name, entry in CORRUPTIONS.items()}
     models = {name: entry.summary for name, entry in MODELS.items()}

@@ -22,8 +22,7 @@ from affectkit.errors import UsageError
 from affectkit.evaluation.evaluate import tested
 from affectkit.metrics.codes import private_shared
 from affectkit.models.cmvqvae.network import Parts
-from affectkit.models.cmvqvae.reconstruction import KINDS
-from affectkit.models.cmvqvae.reconstruction import probe as probed
+from affectkit.models.cmvqvae.reconstruction import KINDS, reconstruct_from
 from affectkit.reports import audiovisual
 from affectkit.runtime.context import RunContext
 from affectkit.runtime.shutdown import StopFlag
@@ -69,7 +68,7 @@ def probe(settings: ReconstructSettings, *, reporter: Reporter) -> dict[str, Any
         with StopFlag(reporter) as stopping:
             errors = prober.errors(split, settings.batch_size, stopping)
         shares = private_shared(_mask_of(model))
-        for name in model.looks_at:
+        for name in model.modalities:
             if not shares[f"private_{name}"]:
                 reporter.warn(f"no channel of the {name} is private: what is made of its private codes shows nothing.")
         prober.write(folder, split.select(spread(len(split), settings.clips)), errors, sound=settings.sound)
@@ -102,7 +101,7 @@ def check_probed(model: Any, name: str) -> None:
 
 
 def _mask_of(model: Parts) -> np.ndarray:
-    return model._classifier.told().cpu().numpy()
+    return model._classifier.effective_mask().cpu().numpy()
 
 
 class Prober:
@@ -155,7 +154,7 @@ class Prober:
 
     def _made(self, inputs: dict[str, torch.Tensor], kind: str) -> dict[str, torch.Tensor]:
         with self.context.precision.autocast():
-            found = probed(self.model, *(inputs.get(name) for name in MODALITIES), kind=kind)
+            found = reconstruct_from(self.model, *(inputs.get(name) for name in MODALITIES), kind=kind)
         return {name: value.float() for name, value in zip(MODALITIES, found, strict=True) if value is not None}
 
     def _inputs(self, split: Split, index: Iterable[int]) -> dict[str, torch.Tensor]:

@@ -193,12 +193,12 @@ class VCAFamily(Family):
             raise CheckpointError(
                 f"{path} holds no VCA head for {model.options['clip_model']['name']}: {len(missing)} of {len(wanted)} "
                 f"tensors are not there or of another shape ({', '.join(missing[:3])}). It holds {len(found.tensors)} "
-                f"tensors{found.told()}: {listed_names(found.tensors)}.",
+                f"tensors{found.description()}: {listed_names(found.tensors)}.",
                 "Name the --clip that the file was made with.",
             )
         model.head.load_state_dict(taken, strict=False)
         left = [name for name in wanted if name not in taken]
-        told = f"{len(taken)} tensors from {path}{found.told('head.')}"
+        told = f"{len(taken)} tensors from {path}{found.description('head.')}"
         return told + (f"; left at their initial values: {', '.join(left)}" if left else "")
 
     def last_layer(self, model: VCA) -> nn.Module:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from affectkit.config import Parsed, option_group, setting
 from affectkit.data.layouts.rating_scale import RATINGS
-from affectkit.models.v1.parts import parse_parts
+from affectkit.models.v1.components import parse_parts
 from affectkit.settings.common import MODEL
 from affectkit.tasks import TASKS
 

@@ -173,7 +173,7 @@ class AudiovisualTask(ClassificationTask):
         return _plain(model).classify(*inputs)
 
     def evaluation_outputs(self, model: Callable[..., Any], *inputs: torch.Tensor | None) -> dict[str, torch.Tensor]:
-        return _plain(model).examine(*inputs)
+        return _plain(model).evaluation_outputs(*inputs)
 
     def visual_outputs(self, model: Callable[..., Any], batch: Batch) -> dict[str, torch.Tensor]:
         if self.spec.clip.features is not None:

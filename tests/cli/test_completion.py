@@ -25,7 +25,7 @@ from affectkit.cli.completion_values import NAMES, PATHS, SHELLS, known_names
 from affectkit.corruptions import parse_corruption, parse_corruptions
 from affectkit.losses import parse_loss
 from affectkit.models.registry import check_model
-from affectkit.models.v1.parts import parse_parts
+from affectkit.models.v1.components import parse_parts
 from affectkit.settings.values import parse_faces
 
 KEPT = Path(__file__).parent.parent.parent / "completions"

@@ -17,7 +17,7 @@ from affectkit.errors import CheckpointError, UsageError
 from affectkit.metrics.codes import private_shared
 from affectkit.models.cmvqvae import family
 from affectkit.models.cmvqvae.network import Output, sound_steps
-from affectkit.models.cmvqvae.reconstruction import KINDS, probe
+from affectkit.models.cmvqvae.reconstruction import KINDS, reconstruct_from
 
 CLASSES = ("anger", "fear", "neutral")
 SPEC = InputSpec(
@@ -62,7 +62,11 @@ def test_every_model_has_what_it_should_and_says_the_same_everywhere(name):
         if name in MASKED:
             mask = model._classifier.private_shared_mask
             mask.copy_(torch.linspace(-0.01, 0.02, mask.numel()).view_as(mask))
-        output, told, again = model(image, audio), model.examine(image, audio), model.reconstruct(image, audio)
+        output, told, again = (
+            model(image, audio),
+            model.evaluation_outputs(image, audio),
+            model.reconstruct(image, audio),
+        )
         torch.testing.assert_close(model.classify(image, audio), output.logits)
     assert output.logits.shape == (4, 3)
     assert torch.equal(told["outputs"], output.logits)
@@ -102,9 +106,9 @@ def test_every_model_has_what_it_should_and_says_the_same_everywhere(name):
 def test_nothing_of_a_sample_depends_on_the_others(name):
     model, (image, audio) = made(name, mask="randomizer").eval(), clips(name)
     with torch.no_grad():
-        whole = model.examine(image, audio)
+        whole = model.evaluation_outputs(image, audio)
         for row in range(4):
-            for key, value in model.examine(image[row : row + 1], audio[row : row + 1]).items():
+            for key, value in model.evaluation_outputs(image[row : row + 1], audio[row : row + 1]).items():
                 torch.testing.assert_close(value[0], whole[key][row], rtol=1e-4, atol=1e-5)
 
 
@@ -178,7 +182,7 @@ def test_one_modality_alone(name, mode):
     assert (second if seen == "image" else first) not in touched
     model.eval()
     with torch.no_grad():
-        assert not any(unseen in key for key in model.examine(*given))
+        assert not any(unseen in key for key in model.evaluation_outputs(*given))
         torch.testing.assert_close(model.classify(image, audio), model.classify(*given))
     with pytest.raises(UsageError, match=f"no {seen} was given"):
         model.classify(*given[::-1])
@@ -207,7 +211,7 @@ def test_the_autoencoder_alone():
     assert learning == {
         f"_{part}_{name}" for part in ("encoder", "pre_vq_conv", "decoder") for name in ("image", "audio")
     }
-    assert model.eval().examine(image, audio)["outputs"].shape == (4, 3)
+    assert model.eval().evaluation_outputs(image, audio)["outputs"].shape == (4, 3)
 
 
 @pytest.mark.parametrize("first", ["stage", "train"])
@@ -278,7 +282,7 @@ def test_what_counts_as_shared(kind, shared):
     values = torch.cat([torch.full((5,), 0.02), torch.full((4,), -0.02), torch.full((7,), 0.001)])
     with torch.no_grad():
         model._classifier.private_shared_mask.copy_(values.view(16, 1, 1))
-        counted = model.examine(image, audio)["mask"]
+        counted = model.evaluation_outputs(image, audio)["mask"]
     found = private_shared(counted[0].numpy())
     assert found["shared_image"] + found["shared_audio"] == pytest.approx(100 * shared / 16)
     assert found["private_image"] + found["shared_image"] == 50
@@ -286,15 +290,15 @@ def test_what_counts_as_shared(kind, shared):
     with torch.no_grad():
         codes = model.quantise(image, audio)["image"].vectors * (counted[0, :8] != 0).float()[:, None, None]
         expected = model._decoder_image(codes)
-    torch.testing.assert_close(probe(model, image, audio, kind="shared")[0], expected)
+    torch.testing.assert_close(reconstruct_from(model, image, audio, kind="shared")[0], expected)
 
 
 def test_probes():
     model, (image, audio) = made(mask_init="uniform").eval(), clips(count=3)
-    found = {kind: probe(model, image, audio, kind=kind) for kind in KINDS}
+    found = {kind: reconstruct_from(model, image, audio, kind=kind) for kind in KINDS}
     for one, other in zip(found["all"], model.reconstruct(image, audio), strict=True):
         torch.testing.assert_close(one, other.detach())
-    mask = model._classifier.told()[:, None, None]
+    mask = model._classifier.effective_mask()[:, None, None]
     with torch.no_grad():
         codes = model.quantise(image, audio)
         for place, (name, half) in enumerate((("image", mask[:8]), ("audio", mask[8:]))):
@@ -305,18 +309,18 @@ def test_probes():
                 torch.testing.assert_close(found["mixed"][place][row], decoder(mixture[None])[0])
     assert not found["all"][0].requires_grad
     with pytest.raises(UsageError, match="all, shared, private, mixed"):
-        probe(model, image, audio, kind="half")
+        reconstruct_from(model, image, audio, kind="half")
 
 
 def test_probes_that_cannot_be():
     image, audio = clips()
     with pytest.raises(UsageError, match="no mask"):
-        probe(made("cmvqvae-baseline2"), image, audio, kind="shared")
-    assert probe(made("cmvqvae-baseline2").eval(), image, audio, kind="all")[0].shape == image.shape
+        reconstruct_from(made("cmvqvae-baseline2"), image, audio, kind="shared")
+    assert reconstruct_from(made("cmvqvae-baseline2").eval(), image, audio, kind="all")[0].shape == image.shape
     for name in ("cmvqvae-baseline3", "cmvqvae-baseline4"):
         with pytest.raises(UsageError, match="reconstructs nothing"):
-            probe(made(name), image, audio, kind="all")
-    alone = probe(made(mode="image-only").eval(), image, None, kind="mixed")
+            reconstruct_from(made(name), image, audio, kind="all")
+    alone = reconstruct_from(made(mode="image-only").eval(), image, None, kind="mixed")
     assert alone[0].shape == image.shape
     assert alone[1] is None
 
@@ -352,7 +356,7 @@ def test_sizes_that_fit(side, sound, steps):
     model = made(spec=spec).eval()
     image, audio = torch.randn(2, 3, side, side), torch.randn(2, 1, sound, sound)
     with torch.no_grad():
-        output, codes = model(image, audio), model.examine(image, audio)
+        output, codes = model(image, audio), model.evaluation_outputs(image, audio)
     assert (output.image.shape, output.audio.shape) == (image.shape, audio.shape)
     assert codes["codes_image"].shape == codes["codes_audio"].shape == (2, side // 4, side // 4)
 

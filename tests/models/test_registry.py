@@ -109,8 +109,8 @@ def test_a_family_lacks_nothing_that_is_required():
 
 
 def test_staged_models_say_so():
+    from affectkit.models.cmvqvae.baselines import TwoResNets
     from affectkit.models.cmvqvae.network import Parts
-    from affectkit.models.cmvqvae.others import TwoResNets
     from affectkit.models.v1.network import V1ResNet
 
     assert issubclass(Parts, StagedModel) and issubclass(TwoResNets, StagedModel)

@@ -18,8 +18,8 @@ from affectkit.models.external.published import read_published
 from affectkit.models.external.published_files import Contents
 from affectkit.models.external.weights import unwrapped
 from affectkit.models.registry import MODELS, build, family, last_layer, recipe, settings_of_others
+from affectkit.models.v1.components import COMPONENTS, parse_parts
 from affectkit.models.v1.network import VARIANTS, V1ResNet, Variant
-from affectkit.models.v1.parts import COMPONENTS, parse_parts
 from affectkit.models.v1.published import FORMAT
 
 SPEC = InputSpec(task="classification", height=64, width=64, classes=tuple("abcdefg"))

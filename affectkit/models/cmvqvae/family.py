@@ -11,8 +11,8 @@ from torch import nn
 
 from affectkit.core.spec import InputSpec
 from affectkit.errors import CheckpointError, UsageError
+from affectkit.models.cmvqvae.baselines import SIDE, FeatureNetwork, TwoResNets
 from affectkit.models.cmvqvae.network import Network, Shape
-from affectkit.models.cmvqvae.others import SIDE, FeatureNetwork, TwoResNets
 from affectkit.models.external.weights import (
     classes_of,
     copy_weights,
@@ -112,7 +112,7 @@ class CMVQVAEFamily(Family):
         if differing or own != classes:
             given = {name: value for name, value in given.items() if not name.startswith(top)}
         if not set(given) & set(state):
-            held = f"It holds {len(found.tensors)} tensors{found.told()}: {listed_names(found.tensors)}."
+            held = f"It holds {len(found.tensors)} tensors{found.description()}: {listed_names(found.tensors)}."
             raise CheckpointError(
                 f"{path} holds nothing of a CM-VQVAE. {held}", "Name a run of --model cmvqvae, or a model.pt."
             )

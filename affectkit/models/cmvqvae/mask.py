@@ -84,7 +84,7 @@ class Masked(nn.Module):
             return randomized(values, fixed=not self.training)
         return binarized(values, self.threshold)
 
-    def told(self) -> torch.Tensor:
+    def effective_mask(self) -> torch.Tensor:
         """What private and shared channels are counted by (channels,): of ``attention``, its binarized values."""
         turned = binarized(self.private_shared_mask, self.threshold) if self.kind == ATTENTION else self.turned()
         return turned.detach().flatten()

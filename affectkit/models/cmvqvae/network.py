@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from affectkit.errors import UsageError
-from affectkit.models.cmvqvae.coders import Decoder, Encoder
+from affectkit.models.cmvqvae.autoencoder import Decoder, Encoder
 from affectkit.models.cmvqvae.mask import ATTENTION, BINARIZER, RANDOMIZER, TERNARIZER
 from affectkit.models.cmvqvae.quantiser import EmaQuantiser, Quantised, Quantiser
 from affectkit.models.cmvqvae.solver import MODES, Solver
@@ -26,7 +26,7 @@ CHOICES = {
 """What fields of ``Shape`` may be."""
 
 
-class Output(NamedTuple):
+class CMVQVAEOutput(NamedTuple):
     """What the model gives for images and sounds; None for what a mode, a stage or a baseline does not have.
 
     Attributes:
@@ -128,7 +128,7 @@ class Parts(StagedModel):
         return self
 
     @property
-    def looks_at(self) -> tuple[str, ...]:
+    def modalities(self) -> tuple[str, ...]:
         """The modalities that the mode looks at; the other one is neither needed nor computed: nothing of it would
         reach the classifier."""
         first, last = MODES[self.shape.mode]
@@ -144,8 +144,8 @@ class Parts(StagedModel):
         """The quantised codes by modality; of a model without quantisers the maps as they are, without the rest."""
         found = {}
         given = {"image": image, "audio": audio}
-        check_given(self.looks_at, given)
-        for name in self.looks_at:
+        check_given(self.modalities, given)
+        for name in self.modalities:
             maps = self._maps(name, given[name])
             quantised = getattr(self, f"_vq_vae_{name}")(maps) if self.shape.quantised else None
             found[name] = quantised or Quantised(maps, None, None, None)
@@ -155,7 +155,7 @@ class Parts(StagedModel):
         vectors = {name: quantised.vectors for name, quantised in found.items()}
         return self._classifier(vectors.get("image"), vectors.get("audio"))
 
-    def forward(self, image: torch.Tensor | None, audio: torch.Tensor | None) -> Output:
+    def forward(self, image: torch.Tensor | None, audio: torch.Tensor | None) -> CMVQVAEOutput:
         """Logits, reconstructions and the losses of quantising.
 
         Args:
@@ -171,7 +171,7 @@ class Parts(StagedModel):
         losses = {name: quantised.losses.mean() for name, quantised in told.items()}
         used = {name: quantised.perplexity for name, quantised in told.items()}
         solving = self.stage != AUTOENCODER
-        return Output(
+        return CMVQVAEOutput(
             self._solved(found) if solving else None,
             made.get("image"),
             made.get("audio"),
@@ -196,7 +196,7 @@ class Parts(StagedModel):
         made = {name: self._decoded(name, quantised.vectors) for name, quantised in found.items()}
         return made.get("image"), made.get("audio")
 
-    def examine(self, image: torch.Tensor | None, audio: torch.Tensor | None) -> dict[str, torch.Tensor]:
+    def evaluation_outputs(self, image: torch.Tensor | None, audio: torch.Tensor | None) -> dict[str, torch.Tensor]:
         """What an evaluation collects, sample by sample.
 
         Returns:
@@ -217,7 +217,7 @@ class Parts(StagedModel):
                 told[f"vq_{name}"] = quantised.losses
                 told[f"codes_{name}"] = quantised.codes.to(torch.int16)
         if self.shape.masked:
-            mask = self._classifier.told()
+            mask = self._classifier.effective_mask()
             told["mask"] = mask[None].expand(len(told["outputs"]), -1)
         return told
 

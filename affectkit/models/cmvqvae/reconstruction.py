@@ -31,7 +31,7 @@ def masked(codes: torch.Tensor, mask: torch.Tensor, kind: str) -> torch.Tensor:
 
 
 @torch.no_grad()
-def probe(
+def reconstruct_from(
     model: Parts, image: torch.Tensor | None, audio: torch.Tensor | None, *, kind: str
 ) -> tuple[torch.Tensor | None, torch.Tensor | None]:
     """Reconstructions of both modalities from the codes that ``kind`` keeps; see ``masked``.
@@ -48,7 +48,7 @@ def probe(
         raise UsageError("this model has no mask, so its codes are neither shared nor private.", "Use --codes all.")
     mask = None
     if shape.masked:
-        mask = model._classifier.told().ne(0).float()[:, None, None]
+        mask = model._classifier.effective_mask().ne(0).float()[:, None, None]
     made = {}
     for name, quantised in model.quantise(image, audio).items():
         half = slice(0, shape.code_size) if name == "image" else slice(shape.code_size, None)

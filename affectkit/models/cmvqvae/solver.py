@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from affectkit.models.cmvqvae.coders import ResidualStack
+from affectkit.models.cmvqvae.autoencoder import ResidualStack
 from affectkit.models.cmvqvae.mask import Masked
 
 WIDTH, RESIDUAL, LAYERS, FEATURES = 32, 8, 2, 256

@@ -124,14 +124,14 @@ def read_published(
             if not faults:
                 found = family.read(one, Choices(outputs, mode, mask))
                 _check_finite(found.state, contents.path)
-                return replace(found, notes=(*found.notes, *([f"weights{one.told}"] if one.told else [])))
+                return replace(found, notes=(*found.notes, *([f"weights{one.description}"] if one.description else [])))
             if len(faults) > len(tried.get(family.title, [])):  # a file is the nearer to a family the more it tells
                 tried[family.title] = faults
     names = sorted(contents.state)
     raise CheckpointError(
         f"{path} is none of the published checkpoints that affectkit reads.\n"
         + "\n".join(f"  - not {title}: {_some_faults(faults)}." for title, faults in tried.items())
-        + f"\n  Tensors it holds ({len(names)}){contents.told}: {', '.join(names[:4])}"
+        + f"\n  Tensors it holds ({len(names)}){contents.description}: {', '.join(names[:4])}"
         + f"{', ...' if len(names) > 4 else ''}.",
         "Weights of a backbone go to affectkit train --init FILE.",
     )
@@ -157,8 +157,9 @@ def _stripped(contents: Contents) -> Iterator[Contents]:
         front = f"{fronts.pop()}."
         prefix += front
         state = {name.removeprefix(front): value for name, value in state.items()}
-        told = f"{contents.told}, names without {prefix}" if contents.told else f" (names without {prefix})"
-        yield replace(contents, state=state, told=told)
+        before = f"{contents.description}, " if contents.description else " ("
+        described = f"{before}names without {prefix}" + ("" if contents.description else ")")
+        yield replace(contents, state=state, description=described)
 
 
 class Loose(nn.Module):
@@ -180,7 +181,7 @@ def tower_state(published: Published) -> dict[str, torch.Tensor]:
 
 def _contents(path: Path) -> Contents:
     found = unwrap(load_pickled(path), path)
-    return Contents(path, found.state, found.beside, found.told() if found.others or found.marks else "")
+    return Contents(path, found.state, found.beside, found.description() if found.others or found.marks else "")
 
 
 # --- VCA -------------------------------------------------------------------------------------------------------------

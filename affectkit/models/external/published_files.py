@@ -52,13 +52,14 @@ class Contents:
     """A file as it was read: its tensors by name, without marks, and what stands beside them.
 
     Attributes:
-        told: which of several sets of tensors was taken, under which names; see ``wrapping.Weights.told``.
+        description: which of several sets of tensors was taken, under which names; see
+            ``external.state_dicts.Weights.description``.
     """
 
     path: Path
     state: dict[str, torch.Tensor]
     beside: dict[str, Any]
-    told: str = ""
+    description: str = ""
 
 
 @dataclass(frozen=True)

@@ -69,7 +69,7 @@ class Weights:
         """The tensors whose names begin with ``prefix``, without it."""
         return {name.removeprefix(prefix): value for name, value in self.tensors.items() if name.startswith(prefix)}
 
-    def told(self, own: str = "") -> str:
+    def description(self, own: str = "") -> str:
         """Which set was taken under which names, and what else there is, as `` (its model_ema, not: model)``.
 
         Args:

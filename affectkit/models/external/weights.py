@@ -19,7 +19,8 @@ from affectkit.models.external.state_dicts import Form, Weights, unwrap
 
 
 def read_weights(path: Path, *, forms: Sequence[Form] = (), key: str | None = None) -> Weights:
-    """The tensors of a ``.safetensors`` file, or of what a training script saved with torch; see ``wrapping.unwrap``.
+    """Read the tensors of a ``.safetensors`` file, or of what a training script saved with torch; see
+    ``external.state_dicts.unwrap``.
 
     Raises:
         CheckpointError: the file is missing, damaged, asks for code, or holds something else.
@@ -106,7 +107,8 @@ def copy_weights(
         listed = "; ".join((wrong or [f"no {name}" for name in missing])[:5])
         raise CheckpointError(
             f"{source.path} does not hold the weights of this {what}: {len(missing)} of {len(needed)} are not there "
-            f"({listed}). It holds {len(source.tensors)} tensors{source.told()}: {listed_names(source.tensors)}.",
+            f"({listed}). It holds {len(source.tensors)} tensors{source.description()}: "
+            f"{listed_names(source.tensors)}.",
             hint,
         )
     _check_depth(given, wanted, source, top=top, what=what, hint=hint)
@@ -115,7 +117,7 @@ def copy_weights(
         raise CheckpointError(f"{source.path} holds NaN or infinity in {', '.join(unfinite[:5])}.")
     model.load_state_dict(taken, strict=False)
     left = sorted(set(wanted) - set(taken))
-    told = f"{len(taken)} tensors from {source.path}{source.told()}"
+    told = f"{len(taken)} tensors from {source.path}{source.description()}"
     told += f"; left at their initial values: {listed_names(left)}" if left else ""
     idle = sorted(set(given) - set(taken))
     told += f"; not used: {listed_names(idle)}" if idle else ""

@@ -12,9 +12,9 @@ from affectkit.core.spec import InputSpec
 from affectkit.errors import UsageError
 from affectkit.models.external.weights import copy_own, form_of, read_weights
 from affectkit.models.family import Family
+from affectkit.models.v1.components import parse_parts
 from affectkit.models.v1.network import ANY, VARIANTS, V1ResNet, Variant
-from affectkit.models.v1.parts import parse_parts
-from affectkit.models.v1.states import as_sequence, renamed
+from affectkit.models.v1.state_names import as_sequence, renamed
 
 INPUT = {"height": 64, "width": 64, "mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)}
 

@@ -14,9 +14,9 @@ from torchvision.models.resnet import Bottleneck, ResNet
 
 from affectkit.errors import UsageError
 from affectkit.models.v1.center_surround import CenterSurround
+from affectkit.models.v1.components import CENTER_SURROUND, DIV_NORM, LOCAL_RF, MAGNIFICATION, TUNED_NORM
 from affectkit.models.v1.local_rf import LocalReceptiveField
 from affectkit.models.v1.normalisation import DivisiveNormalisation, TunedNormalisation
-from affectkit.models.v1.parts import CENTER_SURROUND, DIV_NORM, LOCAL_RF, MAGNIFICATION, TUNED_NORM
 from affectkit.models.v1.polar import CorticalMagnification
 
 PLAIN = "resnet50_plain"

@@ -15,10 +15,10 @@ from affectkit.models.external.published_files import (
     differences,
     numbers,
 )
+from affectkit.models.v1.components import CENTER_SURROUND, DIV_NORM, LOCAL_RF, MAGNIFICATION, TUNED_NORM
 from affectkit.models.v1.family import INPUT
 from affectkit.models.v1.network import PLAIN, VARIANTS, V1ResNet
-from affectkit.models.v1.parts import CENTER_SURROUND, DIV_NORM, LOCAL_RF, MAGNIFICATION, TUNED_NORM
-from affectkit.models.v1.states import is_sequence, renamed
+from affectkit.models.v1.state_names import is_sequence, renamed
 
 IMAGENET_CLASSES, IMAGENET_FIT = 1000, "imagenet"
 TINY_CLASSES, TINY_FIT = 200, "crop"

@@ -217,7 +217,7 @@ def test_the_other_families_are_unwrapped_too(tmp_path):
 
 def test_a_plain_sequence_within_another_is_found(tmp_path):
     """Cortical magnification is saved as a sequence, whose names are numbers."""
-    from affectkit.models.v1.states import as_sequence
+    from affectkit.models.v1.state_names import as_sequence
 
     spec = SPEC.with_(height=64, width=64)
     torch.manual_seed(3)

@@ -8,7 +8,7 @@ from torch import nn
 
 from affectkit.errors import UsageError
 from affectkit.models.cmvqvae.mask import Masked
-from affectkit.models.cmvqvae.network import AUTOENCODER, JOINT, Output, Parts, Shape, check_given, check_stage
+from affectkit.models.cmvqvae.network import AUTOENCODER, JOINT, CMVQVAEOutput, Parts, Shape, check_given, check_stage
 from affectkit.models.cmvqvae.solver import MODES
 from affectkit.models.family import StagedModel
 
@@ -62,11 +62,11 @@ class TwoResNets(StagedModel):
         x = torch.cat([tower(inputs) for tower, inputs in pairs], 1)
         return self._fc2(self._dropout(torch.relu(self._bn(self._fc1(x)))))
 
-    def forward(self, image: torch.Tensor | None, audio: torch.Tensor | None) -> Output:
+    def forward(self, image: torch.Tensor | None, audio: torch.Tensor | None) -> CMVQVAEOutput:
         """Logits alone."""
-        return Output(self.classify(image, audio), None, None, None, None, None, None, None)
+        return CMVQVAEOutput(self.classify(image, audio), None, None, None, None, None, None, None)
 
-    def examine(self, image: torch.Tensor | None, audio: torch.Tensor | None) -> dict[str, torch.Tensor]:
+    def evaluation_outputs(self, image: torch.Tensor | None, audio: torch.Tensor | None) -> dict[str, torch.Tensor]:
         """``outputs``: the logits."""
         return {"outputs": self.classify(image, audio)}
 
