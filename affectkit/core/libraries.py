@@ -75,20 +75,20 @@ def load_library(name: str) -> Any:
 
 def library_error(error: BaseException) -> LibraryError | None:
     """Return ``error`` as one of a package that is missing or does not load; None where it is of another kind."""
-    told = list(_told(error))
-    for one in reversed(told):  # the first cause knows most
+    causes = list(_causes(error))
+    for one in reversed(causes):  # the first cause knows most
         if isinstance(one, ModuleNotFoundError) and one.name and one.name.partition(".")[0] in _own_packages():
             return fault_of(one.name.partition(".")[0], f"No module named {one.name!r}")
-    if not any(_is_sign(one) for one in told):
+    if not any(_is_sign(one) for one in causes):
         return None
-    module = _module_of(told)
+    module = _module_of(causes)
     return fault_of(module, reason_of(error)) if module else None
 
 
 def reason_of(error: BaseException) -> str:
     """Return what the loader says, in one line: the deepest message that says it, folders left out."""
-    told = list(_told(error))
-    deepest = next((one for one in reversed(told) if _is_sign(one)), told[0])
+    causes = list(_causes(error))
+    deepest = next((one for one in reversed(causes) if _is_sign(one)), causes[0])
     text = " ".join(next((line for line in _lines(deepest) if SIGNS.search(line)), str(deepest)).split())[:500]
     return re.sub(r"[^\s'\"(]*[/\\]([^\s/\\:]+)", r"\1", text)
 
@@ -190,7 +190,7 @@ def _is(version: str, release: str) -> bool:
     return bool(match) and f"{match[0]}.".startswith(f"{release}.")
 
 
-def _told(error: BaseException | None) -> Iterator[BaseException]:
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
     """Yield ``error`` and its causes, the last first."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
@@ -215,17 +215,17 @@ def _is_sign(error: BaseException) -> bool:
     return isinstance(error, kinds) and getattr(error, "errno", None) is None and bool(SIGNS.search(str(error)))
 
 
-def _module_of(told: list[BaseException]) -> str | None:
+def _module_of(causes: list[BaseException]) -> str | None:
     """Return the package whose compiled part it is: by the file that is named, the operator, or the file that was
     imported.
     """
-    text = " ".join(line for one in reversed(told) for line in _lines(one))
+    text = " ".join(line for one in reversed(causes) for line in _lines(one))
     for pattern in (r"site-packages[/\\](\w+?)(?:[/\\]|\.libs|-)", r"[/\\](torchvision|torchaudio|cv2|torch|av)[/\\]"):
         if found := re.search(pattern, text):
             return found[1]
     if found := re.search(r"operator (\w+)::", text):
         return found[1]
-    for one in reversed(told):
+    for one in reversed(causes):
         place, files = one.__traceback__, []
         while place is not None:
             files.append(place.tb_frame.f_code.co_filename)

@@ -178,9 +178,9 @@ def corrupt(
     )
     drawn: Drawn = {}
     if corruption.random:
-        told = f"={strength!r}" if strength is not None else severity
+        strength_or_severity = f"={strength!r}" if strength is not None else severity
         contents = in_threads(content_of, images, numbers=images[0].numel()) if contents is None else contents
-        addresses = [(seed, "corruption", content, name, told) for content in contents]
+        addresses = [(seed, "corruption", content, name, strength_or_severity) for content in contents]
         drawn = corruption.draw(images, level, Draws(addresses, images.device))
     return corruption.apply(images.float(), level, drawn).clamp(0, 1).to(images.dtype)
 

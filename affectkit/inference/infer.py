@@ -169,7 +169,7 @@ def _report(checkpoint: Path, predictor: Predictor, inputs: InputSelection, repo
         reporter.note(text)
     if predictor.face_detector is not None:
         reporter.note(f"faces: {predictor.face_detector.described}")
-    if passed := inputs.passed.told:
+    if passed := inputs.passed.described:
         reporter.note(f"passed over, neither images nor videos: {passed}")
 
 

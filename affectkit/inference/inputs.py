@@ -234,7 +234,7 @@ def _pattern(text: str) -> str:
 
 
 def _beside(inputs: Inputs) -> str:
-    return f" ({inputs.passed.told})" if inputs.passed.count else ""
+    return f" ({inputs.passed.described})" if inputs.passed.count else ""
 
 
 def _missing(text: str, path: Path) -> DataError:

@@ -241,9 +241,9 @@ class YuNetDetector:
             self.network = cv2.FaceDetectorYN.create(str(file), "", (320, 320), SCORE, 0.3, 5000)
             self._search(np.zeros((320, 320, 3), np.uint8), 320)
         except (cv2.error, SystemError) as error:
-            told = " ".join(str(error).split())[:200]
+            why = " ".join(str(error).split())[:200]
             raise CheckpointError(
-                f"{file} is not a YuNet that OpenCV {cv2.__version__} can run: {told}",
+                f"{file} is not a YuNet that OpenCV {cv2.__version__} can run: {why}",
                 "Take face_detection_yunet_2023mar.onnx of OpenCV's model zoo.",
             ) from error
 

@@ -175,20 +175,20 @@ def _content(values: np.ndarray) -> str:
 
 def _read_files(folder: Path, stems: list[str], reporter: Reporter) -> np.ndarray:
     values = np.zeros((len(stems), len(CLASSES)), dtype=np.float64)
-    faults: list[str] = []
+    errors: list[str] = []
     chunks = [range(start, min(start + _CHUNK, len(stems))) for start in range(0, len(stems), _CHUNK)]
     reporter.start("reading annotations", len(stems), "files")
     with ThreadPoolExecutor(max_workers=8) as pool:
         results = pool.map(lambda chunk: _read_chunk(str(folder), stems[chunk.start : chunk.stop]), chunks)
         for chunk, (numbers, bad) in zip(chunks, results, strict=True):
             values[chunk.start : chunk.stop] = numbers
-            faults += bad
+            errors += bad
             reporter.advance(len(chunk))
     reporter.finish()
-    if faults:
+    if errors:
         raise DataError(
-            f"{len(faults):,} annotation files in {folder} do not hold {len(CLASSES)} probabilities that sum to 1:"
-            f" {some(faults)}.",
+            f"{len(errors):,} annotation files in {folder} do not hold {len(CLASSES)} probabilities that sum to 1:"
+            f" {some(errors)}.",
             "Unpack the dataset again, or remove these files: their images are then left out.",
         )
     return values
@@ -196,7 +196,7 @@ def _read_files(folder: Path, stems: list[str], reporter: Reporter) -> np.ndarra
 
 def _read_chunk(folder: str, stems: Sequence[str]) -> tuple[np.ndarray, list[str]]:
     values = np.zeros((len(stems), len(CLASSES)), dtype=np.float64)
-    faults = []
+    errors = []
     for row, stem in enumerate(stems):
         name = stem + SUFFIX
         try:
@@ -207,15 +207,15 @@ def _read_chunk(folder: str, stems: Sequence[str]) -> tuple[np.ndarray, list[str
                 os.close(descriptor)
             numbers = [float(cell) for cell in text.split(b",")]
         except (OSError, ValueError) as error:
-            faults.append(f"{name} ({error.strerror if isinstance(error, OSError) else 'not numbers'})")
+            errors.append(f"{name} ({error.strerror if isinstance(error, OSError) else 'not numbers'})")
             continue
         total = sum(numbers)
         if len(numbers) != len(CLASSES):
-            faults.append(f"{name} ({len(numbers)} values)")
+            errors.append(f"{name} ({len(numbers)} values)")
         elif not min(numbers) >= 0:
-            faults.append(f"{name} (a value below 0 or NaN)")
+            errors.append(f"{name} (a value below 0 or NaN)")
         elif not abs(total - 1) <= SUM_TOLERANCE:
-            faults.append(f"{name} (sum {total:g})")
+            errors.append(f"{name} (sum {total:g})")
         else:
             values[row] = numbers
-    return values, faults
+    return values, errors

@@ -141,11 +141,11 @@ def refuse(path: Path, columns: Columns, decision: Decision) -> None:
     """Raise a DataError on columns that are in doubt: their values, and the options that settle it."""
     doubtful = list(decision.doubtful)
     rest = [name for name in columns.names if name not in decision.doubtful and name not in decision.others]
-    told = "; ".join(f"{columns.samples(name)}: {decision.doubtful[name]}" for name in doubtful[:6])
+    listed = "; ".join(f"{columns.samples(name)}: {decision.doubtful[name]}" for name in doubtful[:6])
     more = f"; and {len(doubtful) - 6} more" if len(doubtful) > 6 else ""
     either = ignoring(doubtful)
     raise DataError(
-        f"table {path}: which of its columns are classes cannot be told from what they hold. In doubt: {told}{more}.",
+        f"table {path}: which of its columns are classes cannot be seen from what they hold. In doubt: {listed}{more}.",
         (f"If these are no classes: {either}, or --classes {_listed(rest)}. " if len(rest) > 1 else "")
         + f"If all are classes: --classes {_listed((*rest, *doubtful))}."
         + (

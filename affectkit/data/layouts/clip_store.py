@@ -223,8 +223,8 @@ def _split(name: str, path: Path, store: ClipStore) -> Split:
     strange = [clip for clip in ids if clip not in store]
     unknown = sorted({label for label in columns["label"] if unicodedata.normalize("NFC", label) not in store.classes})
     if strange or unknown or len(set(ids)) != len(ids):
-        told = f"clips that are not in the store: {some(strange)}" if strange else f"unknown labels: {some(unknown)}"
-        raise DataError(f"{path} does not go with its store: {told if strange or unknown else 'clips repeat'}.", AGAIN)
+        why = f"clips that are not in the store: {some(strange)}" if strange else f"unknown labels: {some(unknown)}"
+        raise DataError(f"{path} does not go with its store: {why if strange or unknown else 'clips repeat'}.", AGAIN)
     order = {label: number for number, label in enumerate(store.classes)}
     labels = np.array([order[unicodedata.normalize("NFC", label)] for label in columns["label"]], dtype=np.int64)
     facts = {

@@ -83,7 +83,7 @@ def find(root: Path, *, labels: Labels | None = None, reporter: Reporter | None 
     Args:
         root: folder with the dataset.
         labels: which targets are wanted, and where they stand, if not in ``root``.
-        reporter: told about long reading.
+        reporter: hears of long reading.
 
     Raises:
         DataError: the folder is missing, fits no layout (what was looked for and found is listed), or its contents
@@ -341,9 +341,9 @@ def _read_folders(root: Path, folders: dict[str, Path]) -> tuple[dict[str, Split
 
 def _unlabelled(root: Path, folder: Path, split: Split) -> str:
     """Return a note on a split that is one folder of images; a DataError where that is the validation split."""
-    told = f"{_relative(root, folder)}/{tinyimagenet.IMAGES}: {len(split):,} images without labels are not used"
+    text = f"{_relative(root, folder)}/{tinyimagenet.IMAGES}: {len(split):,} images without labels are not used"
     if split.name != "valid":
-        return told
+        return text
     raise DataError(
         f"{folder / tinyimagenet.IMAGES} holds {len(split):,} images, and {folder / tinyimagenet.TABLE}, which says "
         "what they show, is not there.",
@@ -387,7 +387,7 @@ def _read_split(name: str, root: Path, folder: Path) -> tuple[Split, list[str], 
     if empty:
         notes.append(f"{where}: no images in {some(empty)}")
     if others.count:
-        notes.append(f"{where}: {others.count:,} files or folders that are no images passed over ({others.told})")
+        notes.append(f"{where}: {others.count:,} files or folders that are no images passed over ({others.described})")
     if broken := broken_links(folder):
         notes.append(f"{where}: links that cannot be followed: {some(broken)}")
     names = tuple(sorted(classes))

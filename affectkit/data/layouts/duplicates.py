@@ -54,7 +54,7 @@ class Copies:
         """Return how many are copies, by name of the other split."""
         return {name: int(flags.sum()) for name, flags in self.of.items()}
 
-    def told(self, noun: str = "images", *, dropped: bool) -> str:
+    def describe(self, noun: str = "images", *, dropped: bool) -> str:
         """Return the counts in a sentence, with what was done or can be; empty where there are none."""
         there = [(name, count) for name, count in self.counts().items() if count]
         if not there:
@@ -271,7 +271,7 @@ def apart(
     if not compared:
         return split, {}
     copies = find_copies(contents_of({**compared, split.name: split}, reporter=reporter))[split.name]
-    if text := copies.told(noun, dropped=drop):
+    if text := copies.describe(noun, dropped=drop):
         reporter.warn(text)
     kept = split.select(~copies.any()) if drop and copies.any().any() else split
     if not len(kept):

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from affectkit.data.layouts.table import Table
 
 
-def rating_numbers(cells: Sequence[str | None], faults: TableErrors, line: int) -> list[float]:
+def rating_numbers(cells: Sequence[str | None], errors: TableErrors, line: int) -> list[float]:
     """Return the ratings of a row in the order of ``RATINGS``; NaN for a dimension without a column (None).
 
     What is empty or not a finite number is a fault.
@@ -24,12 +24,12 @@ def rating_numbers(cells: Sequence[str | None], faults: TableErrors, line: int) 
     for name, cell in zip(RATINGS, cells, strict=True):
         value = float("nan")
         if cell is not None and not cell.strip():
-            faults.add("ratings must not be empty", line, name)
+            errors.add("ratings must not be empty", line, name)
         elif cell is not None:
             with contextlib.suppress(ValueError):
                 value = float(cell)
             if not np.isfinite(value):
-                faults.add("ratings must be numbers", line, f"{name}: {cell!r}")
+                errors.add("ratings must be numbers", line, f"{name}: {cell!r}")
         found.append(value)
     return found
 
@@ -50,15 +50,15 @@ def check_scale(tables: Iterable[Table], scale: Scale | None) -> Scale:
     asked = scale is not None
     low, high = scale = scale or likely_scale(np.concatenate([table.ratings for table in rated]))
     for table in rated:
-        faults = table.faults()
+        errors = table.errors()
         outside = (table.ratings < low) | (table.ratings > high)  # NaN, for no column, is not outside
         for row, column in np.argwhere(outside):
             value = table.ratings[row, column]
-            faults.add(f"ratings must be in {scale_text(scale)}", table.lines[row], f"{RATINGS[column]}: {value:g}")
+            errors.add(f"ratings must be in {scale_text(scale)}", table.lines[row], f"{RATINGS[column]}: {value:g}")
         hint = (
             ""
             if asked
             else f"{scale_text(scale)} was taken from the ratings; name another with --rating-range LOW,HIGH."
         )
-        faults.check(hint)
+        errors.check(hint)
     return scale

@@ -47,7 +47,7 @@ class Table:
     columns: tuple[str, ...] = ()
     others: dict[str, str] = field(default_factory=dict, repr=False)
 
-    def faults(self) -> TableErrors:
+    def errors(self) -> TableErrors:
         """Return an empty list of faults of this table."""
         return TableErrors(self.path, every=self.every)
 

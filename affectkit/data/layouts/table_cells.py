@@ -55,32 +55,32 @@ class Cells:
         self.values: list[list[float]] = []
         self.bad: dict[str, list[tuple[int, str]]] = {}
         self.ratings: list[list[float]] = []
-        self.of_ratings = TableErrors(path, every=every)
+        self.rating_errors = TableErrors(path, every=every)
         self.sources: list[str] | None = [] if {"source", "draw"} <= places.keys() else None
-        self.faults = TableErrors(path, every=every)
+        self.errors = TableErrors(path, every=every)
 
     def add(self, row: list[str], line: int, *, width: int) -> None:
         """Add one row, or an error where it is malformed."""
         if len(row) != width:
-            self.faults.add(f"rows must have {width} columns", line, str(len(row)))
+            self.errors.add(f"rows must have {width} columns", line, str(len(row)))
             return
         places = self.places
         name = row[places["filename"]]
         if (at := places.get("extension")) is not None and name and row[at].strip():
             name = f"{name.strip()}.{row[at].strip().lstrip('.')}"
-        self.ids.append(_identity(self.root, name, self.faults, line))
+        self.ids.append(_identity(self.root, name, self.errors, line))
         self.lines.append(line)
         if (at := places.get("label")) is not None:
-            self.labels.append(_label(row[at], self.faults, line))
+            self.labels.append(_label(row[at], self.errors, line))
         if (at := places.get("split")) is not None:
-            self.splits.append(_split_value(row[at], self.faults, line))
+            self.splits.append(_split_value(row[at], self.errors, line))
         if self.pick is not None:
             self.values.append(self._numbers(self.pick(row), line))
         if self.sources is not None:
             self.sources.append(row[places["source"]].strip() or self.ids[-1])
         if self.rated:
             cells = [row[places[name]] if name in places else None for name in RATINGS]
-            self.ratings.append(rating_numbers(cells, self.of_ratings, line))
+            self.ratings.append(rating_numbers(cells, self.rating_errors, line))
 
     def _numbers(self, cells: Sequence[str], line: int) -> list[float]:
         """Return the numbers of a row; NaN for a cell that holds none of at least 0, which is remembered."""
@@ -117,7 +117,7 @@ class Cells:
     def settle(self, choice: Choice, *, ratings: bool | None) -> tuple[tuple[str, ...], dict[str, str], bool]:
         """Return which columns are classes, the others with their first values and why, and whether ratings count.
 
-        What is wrong with cells of classes, and of ratings that count, joins ``faults``.
+        What is wrong with cells of classes, and of ratings that count, joins ``errors``.
 
         Args:
             ratings: as for ``tables.read_table``.
@@ -137,38 +137,38 @@ class Cells:
             others |= {name: "beside ratings" for name in self.emotions if name not in classes and name not in others}
         for name in classes:
             for line, cell in self.bad.get(name, ()):
-                self.faults.add("emotion columns must hold numbers of at least 0", line, f"{name}: {cell!r}")
+                self.errors.add("emotion columns must hold numbers of at least 0", line, f"{name}: {cell!r}")
         counted = self.rated and bool(ratings or not classes)
         if counted:
-            self.faults.extend(self.of_ratings)
+            self.errors.extend(self.rating_errors)
         return classes, {name: f"{columns.samples(name)}: {why}" for name, why in others.items()}, counted
 
 
-def _identity(root: Path, name: str, faults: TableErrors, line: int) -> str:
+def _identity(root: Path, name: str, errors: TableErrors, line: int) -> str:
     """Give ``name`` as the item's identity; what cannot be a file under ``root`` is an error. Links come later."""
     if not name:
-        faults.add("filename is empty", line)
+        errors.add("filename is empty", line)
         return name
     suspicious = name[0] == "/" or "\\" in name or "\x00" in name or (os.name == "nt" and ":" in name)
     if suspicious or (".." in name and ".." in name.split("/")):
         try:
             relative(root, name)
         except DataError:
-            faults.add("file names must be relative to the table's folder and stay in it", line, repr(name))
+            errors.add("file names must be relative to the table's folder and stay in it", line, repr(name))
             return name
     return posixpath.normpath(name) if "//" in name or "./" in name or name.endswith("/") else name
 
 
-def _label(cell: str, faults: TableErrors, line: int) -> str:
+def _label(cell: str, errors: TableErrors, line: int) -> str:
     label = text_of(cell)
     if not label:
-        faults.add("label is empty", line)
+        errors.add("label is empty", line)
     return label
 
 
-def _split_value(cell: str, faults: TableErrors, line: int) -> str:
+def _split_value(cell: str, errors: TableErrors, line: int) -> str:
     value = SPLIT_VALUES.get(cell.strip().lower())
     if value is None:
-        faults.add(f"split must be one of {', '.join(SPLIT_VALUES)}", line, repr(cell))
+        errors.add(f"split must be one of {', '.join(SPLIT_VALUES)}", line, repr(cell))
         return ""
     return value

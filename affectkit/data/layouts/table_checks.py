@@ -1,4 +1,4 @@
-"""TableErrors of tables, told by line and all together; the files that tables name."""
+"""Check tables: files named twice or in two splits, and files that tables name and that are not there."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def check_repeats(tables: Mapping[str, Table]) -> None:
     owners: dict[str, tuple[str, int]] = {}
     shared: dict[tuple[str, str], list[str]] = defaultdict(list)
     for name, table in tables.items():
-        faults = table.faults()
+        errors = table.errors()
         for row, identity in enumerate(table.ids):
             owner, first = owners.setdefault(identity, (name, table.lines[row]))
             if owner != name:
                 shared[owner, name].append(identity)
             elif first != table.lines[row]:
-                faults.add("a file is named twice", table.lines[row], f"{identity!r} as in line {first}")
-        faults.check("Keep one row a file.")
+                errors.add("a file is named twice", table.lines[row], f"{identity!r} as in line {first}")
+        errors.check("Keep one row a file.")
     if shared:
         texts = [f"{len(names):,} files are in both {a} and {b}: {some(names)}" for (a, b), names in shared.items()]
         raise DataError("; ".join(texts) + ".", "A file may be in one split only, or results would be too good.")
@@ -44,7 +44,7 @@ def check_files(table: Table, *, follow: bool = False) -> Counter[str]:
     Returns:
         how many links out of it are followed, by what allows it.
     """
-    root, faults, links = table.root, table.faults(), Links(table.root, follow=follow)
+    root, errors, links = table.root, table.errors(), Links(table.root, follow=follow)
     folders: dict[str, list[int]] = defaultdict(list)
     for row, identity in enumerate(table.ids):
         folders[identity.rpartition("/")[0]].append(row)
@@ -60,17 +60,17 @@ def check_files(table: Table, *, follow: bool = False) -> Counter[str]:
             if is_link or out:
                 way = links.way(identity)
                 if way is None:
-                    faults.add(OUTSIDE, table.lines[row], repr(identity))
+                    errors.add(OUTSIDE, table.lines[row], repr(identity))
                     outside.append(identity)
                     continue
                 ways[way] += is_link is not None and way != INSIDE
             if is_link is None:
-                faults.add(not_there(os.path.join(root, identity)), table.lines[row], repr(identity))
+                errors.add(not_there(os.path.join(root, identity)), table.lines[row], repr(identity))
     hint = f"File names are relative to {root}."
     if outside:
         target = os.path.realpath(os.path.join(root, outside[0]))
         hint = f"The first leads to {target}. {HINT}"
-    faults.check(hint)
+    errors.check(hint)
     return +ways
 
 

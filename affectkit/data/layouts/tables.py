@@ -74,7 +74,7 @@ def read_table(
     hint = "Columns that are no classes: --ignore-columns NAME,..." if emotions else ""
     if bare:
         hint = f"Without a header line the columns are {', '.join(HEADERLESS)}."
-    cells.faults.check(hint)
+    cells.errors.check(hint)
     if not cells.ids:
         raise DataError(f"table {path} has a header and no rows.")
     if len(emotions) < 2 and "label" not in places and not rated:
@@ -179,8 +179,8 @@ def read_tables(
         if table.others
     ]
     if ways:
-        told = ", ".join(f"{count:,} ({way})" for way, count in ways.items())
-        notes.append(f"links that lead out of the table's folder are followed: {told}")
+        listed = ", ".join(f"{count:,} ({way})" for way, count in ways.items())
+        notes.append(f"links that lead out of the table's folder are followed: {listed}")
     if len(set(held.values())) > 1:
         notes.append("some tables hold votes and others shares: " + ", ".join(f"{k} {v}" for k, v in held.items()))
     return splits, notes

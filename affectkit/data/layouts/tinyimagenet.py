@@ -64,7 +64,7 @@ def read_annotated(name: str, root: Path, folder: Path, classes: Sequence[str] =
         classes: WordNet ids in their order; empty: those of ``root``/wnids.txt, else those in the table, sorted.
 
     Raises:
-        DataError: the table is not UTF-8, or has faults, which are told all together: a line without six columns or
+        DataError: the table is not UTF-8, or has errors, which are reported together: a line without six columns or
             whose last four are no numbers, a name with a folder in it, a name that no file has, a name given twice, a
             WordNet id that is no class, an image that has no line.
     """
@@ -73,41 +73,41 @@ def read_annotated(name: str, root: Path, folder: Path, classes: Sequence[str] =
     rows = [(number, line.split("\t")) for number, line in enumerate(_lines(table), 1) if line.strip()]
     classes = tuple(classes) or listed_classes(root) or tuple(sorted({row[1] for _, row in rows if len(row) > 1}))
     position = {label: index for index, label in enumerate(classes)}
-    faults = TableErrors(table)
+    errors = TableErrors(table)
     labels: dict[str, int] = {}
     named: dict[str, int] = {}
     for number, row in rows:
         if fault := _torn(row):
-            faults.add(fault, number, repr("\t".join(row))[:60])
+            errors.add(fault, number, repr("\t".join(row))[:60])
             continue
         file, label = row[:2]
         if file != os.path.basename(file) or "\\" in file or file in ("", ".", ".."):
-            faults.add("a name must be that of a file in images/, without a folder", number, repr(file)[:60])
+            errors.add("a name must be that of a file in images/, without a folder", number, repr(file)[:60])
             continue
         if named.setdefault(file, number) != number:
-            faults.add("a file is named twice", number, f"{file!r} as in line {named[file]}")
+            errors.add("a file is named twice", number, f"{file!r} as in line {named[file]}")
         if file not in there:
-            faults.add("no such image in images/", number, repr(file)[:60])
+            errors.add("no such image in images/", number, repr(file)[:60])
         if label not in position:
-            faults.add("a WordNet id that is no class", number, repr(label)[:60])
+            errors.add("a WordNet id that is no class", number, repr(label)[:60])
         labels[file] = position.get(label, 0)
     without = [image for image in images if image not in named]
-    _refuse(faults, without, folder, len(classes))
+    _refuse(errors, without, folder, len(classes))
     prefix = folder.relative_to(root).as_posix()
     numbers = np.array([labels[image] for image in images], dtype=np.int64)
     return Split(name, root, [f"{prefix}/{IMAGES}/{image}" for image in images], classes, labels=numbers)
 
 
-def _refuse(faults: TableErrors, without: list[str], folder: Path, classes: int) -> None:
+def _refuse(errors: TableErrors, without: list[str], folder: Path, classes: int) -> None:
     """Raise a DataError with everything that is wrong, if anything is."""
-    count = sum(map(len, faults.found.values()))
+    count = sum(map(len, errors.found.values()))
     if not count and not without:
         return
-    kinds = [f"{kind}: {len(at):,} in line{'s' * (len(at) > 1)} {some(at)}" for kind, at in faults.found.items()]
+    kinds = [f"{kind}: {len(at):,} in line{'s' * (len(at) > 1)} {some(at)}" for kind, at in errors.found.items()]
     if without:
         kinds.append(f"{len(without):,} images without a line: {some(without)}")
     raise DataError(
-        f"{faults.path} and the images in {folder / IMAGES} do not agree ({classes:,} classes):\n  - "
+        f"{errors.path} and the images in {folder / IMAGES} do not agree ({classes:,} classes):\n  - "
         + "\n  - ".join(kinds),
         f"Unpack the dataset again, or sort the images into class folders in {folder}.",
     )

@@ -262,7 +262,7 @@ def hold_in_memory(split: Split, spec: InputSpec, *, reporter: Reporter) -> InMe
     return InMemoryImages(pixels, dict(sorted(failures.items())))
 
 
-SKIPPING = "Mend or remove them, or add --on-error skip to go on without them."
+SKIPPING = "Fix or remove them, or add --on-error skip to go on without them."
 
 
 def refuse_failures(failures: Sequence[ReadFailure], on_error: str, *, hint: str = SKIPPING) -> None:

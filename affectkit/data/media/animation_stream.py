@@ -48,8 +48,8 @@ class AnimationStream:
                 self.timed = image.format != "TIFF"
                 yield from self._taken(image)
         except DataError as error:
-            told = error.message.removeprefix("image ").rstrip(".")
-            raise ClipError("undecodable", f"video {told} (after {self.count:,} frames).") from error
+            reason = error.message.removeprefix("image ").rstrip(".")
+            raise ClipError("undecodable", f"video {reason} (after {self.count:,} frames).") from error
 
     def _taken(self, image: Any) -> Iterator[Frame]:
         sampler = Sampler(self.every if self.timed or self.every[1] else (0.0, 1))

@@ -90,9 +90,9 @@ class Camera:
                 if self.stopped():
                     return None
                 if self._fault is not None or time.monotonic() - since > PATIENCE:
-                    told = self._fault or f"none for {PATIENCE:g} s"
+                    why = self._fault or f"none for {PATIENCE:g} s"
                     raise DeviceError(
-                        f"camera {self.number} gives no more pictures after {self.end:.1f} s ({told}).",
+                        f"camera {self.number} gives no more pictures after {self.end:.1f} s ({why}).",
                         "Look at its plug, and whether another program uses it.",
                     )
                 self._changed.wait(0.1)

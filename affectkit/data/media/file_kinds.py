@@ -73,7 +73,7 @@ class PassedOver:
     >>> passed = PassedOver()
     >>> for name in ("a.txt", "b.TXT", "README"):
     ...     passed.add(name)
-    >>> passed.told
+    >>> passed.described
     '2 .txt, 1 without an ending'
     """
 
@@ -90,9 +90,9 @@ class PassedOver:
         return sum(self.endings.values())
 
     @property
-    def told(self) -> str:
+    def described(self) -> str:
         """Return the counts in words, the largest first."""
         found = sorted(self.endings.items(), key=lambda item: (-item[1], item[0]))
-        said = [f"{count:,} {ending or 'without an ending'}" for ending, count in found[:6]]
+        shown = [f"{count:,} {ending or 'without an ending'}" for ending, count in found[:6]]
         more = sum(count for _, count in found[6:])
-        return ", ".join([*said, f"{more:,} others"] if more else said)
+        return ", ".join([*shown, f"{more:,} others"] if more else shown)

@@ -121,8 +121,8 @@ def read_clip(
             heard = _pass(path, wanted, heard.count)  # packets are not always frames
         return _clip(path, heard, spec, wanted)
     except FFmpegError as error:
-        told = (error.strerror or str(error)).lower()
-        raise ClipError("undecodable", f"clip {path}: cannot be decoded ({told}).") from error
+        why = (error.strerror or str(error)).lower()
+        raise ClipError("undecodable", f"clip {path}: cannot be decoded ({why}).") from error
 
 
 def lacking_bytes(path: Path) -> int | None:

@@ -116,7 +116,7 @@ def write_results(
         notes=list(assignment.notes),
         warnings=[
             *assignment.warnings,
-            *(text for found in copies.values() if (text := found.told("clips", dropped=drop_copies))),
+            *(text for found in copies.values() if (text := found.describe("clips", dropped=drop_copies))),
         ],
         copies=records,
         made=store.made,

@@ -99,7 +99,7 @@ class PrepReport:
 
 def with_copies(report: PrepReport, copies: Mapping[str, Copies], *, dropped: bool) -> PrepReport:
     """Add to ``report`` what is known of the copies across splits."""
-    notes = [text for found in copies.values() if (text := found.told(dropped=dropped))]
+    notes = [text for found in copies.values() if (text := found.describe(dropped=dropped))]
     records = {split: found.record(dropped=dropped) for split, found in copies.items()}
     return replace(report, notes=(*report.notes, *notes), copies=records)
 

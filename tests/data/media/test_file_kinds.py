@@ -51,7 +51,7 @@ def test_what_was_passed_over_is_counted_by_its_ending():
     for name in ("a.txt", "b.TXT", "c.csv", "README", *(f"x.{n}" for n in "defghi")):
         passed.add(name)
     assert passed.count == 10
-    assert passed.told == "2 .txt, 1 without an ending, 1 .csv, 1 .d, 1 .e, 1 .f, 3 others"
+    assert passed.described == "2 .txt, 1 without an ending, 1 .csv, 1 .d, 1 .e, 1 .f, 3 others"
 
 
 def test_files_are_listed_in_one_order(tmp_path: Path) -> None:
