@@ -13,7 +13,7 @@ from typing import Any
 from affectkit.core.libraries import BUILT_AGAINST_TORCH, OPENCV, advice, requirement_of, trio_of
 from affectkit.core.version import VERSION
 
-# What the report lists, in its order; the last four are optional.
+# What the report lists, in its order; the last three are optional.
 SHOWN = (
     "torch", "torchvision", "torchaudio", "timm", "open_clip_torch", "albumentations", *OPENCV, "moviepy",
     "imageio-ffmpeg", "av", "numpy", "pillow", "safetensors", "pyyaml", "matplotlib", "tensorboard", "pyarrow",

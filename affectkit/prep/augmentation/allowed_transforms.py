@@ -1,4 +1,4 @@
-"""What an augmentation pipeline may be made of: the allow-list, the limits, and the built-in pipeline as data.
+"""Parts that an augmentation pipeline may be made of: the allow-list, the limits, and the built-in pipeline as data.
 
 Nothing heavy is imported here, so that a dry run can name a pipeline without waiting for Albumentations.
 """
@@ -19,7 +19,7 @@ COMPOSITION_KEYS = frozenset(
 )
 
 # Transforms whose result on a float image means what it means on bytes and keeps more than 256 levels
-# (tests/prep/test_pipelines.py tries each): these take 16-bit images.
+# (tests/prep/augmentation/test_pipeline.py tries each): these take 16-bit images.
 _SIXTEEN_BIT = """
     AdditiveNoise AdvancedBlur Affine Blur CenterCrop ChannelDropout ChannelShuffle CoarseDropout Crop CropAndPad D4
     Defocus Downscale ElasticTransform Emboss Erasing FancyPCA GaussNoise GaussianBlur GlassBlur GridDistortion

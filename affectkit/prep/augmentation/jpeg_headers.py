@@ -20,7 +20,7 @@ _ZIGZAG = sorted(range(64), key=lambda k: (k // 8 + k % 8, k // 8 if (k // 8 + k
 _natural = itemgetter(*(_ZIGZAG.index(place) for place in range(64)))
 
 
-class Header(NamedTuple):
+class JpegHeader(NamedTuple):
     """Hold what a copy needs to know: ``sampling`` as Pillow numbers it, None for gray; tables in natural order."""
 
     width: int
@@ -30,7 +30,7 @@ class Header(NamedTuple):
     tables: tuple[tuple[int, ...], ...]
 
 
-def read_plain_header(data: bytes) -> Header | None:
+def read_plain_header(data: bytes) -> JpegHeader | None:
     """Read the header of a whole 8-bit gray or colour JPEG without metadata but JFIF's; None for any other file."""
     if not (data.startswith(_SOI) and data.endswith(_EOI)):
         return None
@@ -77,9 +77,9 @@ def _frame(body: bytes) -> tuple[int, int, tuple[int, ...]] | None:
     return height, width, factors
 
 
-def _header(frame: tuple[int, int, tuple[int, ...]] | None, tables: dict[int, tuple[int, ...]]) -> Header | None:
+def _header(frame: tuple[int, int, tuple[int, ...]] | None, tables: dict[int, tuple[int, ...]]) -> JpegHeader | None:
     if frame is None or not tables:
         return None
     height, width, factors = frame
     sampling = _SAMPLINGS[factors] if len(factors) == 3 else None
-    return Header(width, height, len(factors), sampling, tuple(tables[key] for key in sorted(tables)))
+    return JpegHeader(width, height, len(factors), sampling, tuple(tables[key] for key in sorted(tables)))

@@ -60,7 +60,7 @@ class LosslessImage:
 
     Args:
         pixels: uint8 or uint16, C-contiguous: (H, W) gray, (H, W, 2) gray and alpha, (H, W, 3) RGB, (H, W, 4) RGBA.
-        format: Pillow's name of the file format, one of ``formats.FORMATS``.
+        format: Pillow's name of the file format, one of ``data.media.image_formats.FORMATS``.
         notes: what the pixels are that the file was not ("8-bit palette read as RGB"); empty where nothing was lost.
         options: for Pillow's encoder: an ICC profile, chroma subsampling, losslessness.
         tables: a JPEG's quantisation tables; empty elsewhere.
@@ -159,7 +159,8 @@ def augment_many(
 
     Args:
         targets: (file to write, draw number) of each copy; a file that is there is replaced.
-        seed: of the run. name: the image's identity, such as ``class/file``: with seed and draw it fixes the bytes.
+        seed: of the run.
+        name: the image's identity, such as ``class/file``: with seed and draw it fixes the bytes.
         quality: as ``write_lossless``.
 
     Returns:

@@ -66,7 +66,9 @@ class Pipeline:
 
         Args:
             pixels: uint8 or uint16, (H, W) gray or (H, W, C) with C 2 (gray, alpha), 3 (RGB) or 4 (RGB, alpha).
-            seed: of the run. name: the image's identity, such as ``class/file``. draw: number of the copy, from 0.
+            seed: of the run.
+            name: the image's identity, such as ``class/file``.
+            draw: number of the copy, from 0.
 
         Returns:
             An array of the same shape and type, C-contiguous; ``pixels`` is left as it was.

@@ -19,7 +19,7 @@ def read_pipeline(path: Path) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Read (specification, notes on what was converted) of a pipeline file.
 
     Raises:
-        UsageError: as ``pipelines.load_pipeline``.
+        UsageError: as ``pipeline.load_pipeline``.
     """
     value = _read(path)
     version = value.get("__version__")

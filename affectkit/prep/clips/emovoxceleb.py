@@ -40,7 +40,7 @@ KEPT = 31
 READER = "affectkit.prep.emovoxceleb.read_utterance"
 """Names the reader in the marks of stores: literal, so that stores stay good wherever the function stands."""
 
-Labels = dict[str, dict[int, np.ndarray]]
+FrameLabels = dict[str, dict[int, np.ndarray]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +106,7 @@ def prepare_emovoxceleb(
     return report
 
 
-def _dataset(source: Path, rows: dict[str, Row], labels: Labels, options: EmoVoxCelebOptions) -> ClipDataset:
+def _dataset(source: Path, rows: dict[str, Row], labels: FrameLabels, options: EmoVoxCelebOptions) -> ClipDataset:
     """Describe the folder in the terms of all preparations."""
     images, sounds = (Links(source / name, follow=options.follow_links) for name in (FRAMES, AUDIO))
     files = {name: images.path(name) for name in rows}
@@ -124,7 +124,7 @@ def _dataset(source: Path, rows: dict[str, Row], labels: Labels, options: EmoVox
     )
 
 
-def read_labels(path: Path, values: str) -> Labels:
+def read_labels(path: Path, values: str) -> FrameLabels:
     """Read the rows of ``fer2013new.csv``.
 
     Raises:
@@ -133,7 +133,7 @@ def read_labels(path: Path, values: str) -> Labels:
     """
     if not path.is_file():
         raise DataError(f"{path} is not there.", f"Columns utterance, frame, {', '.join(EMOTIONS)}; a row a frame.")
-    found: Labels = {}
+    found: FrameLabels = {}
     errors = TableErrors(path)
     with csv_reader(path) as reader:
         header = reader.header("utterance", "frame", *EMOTIONS)
@@ -155,7 +155,7 @@ def read_labels(path: Path, values: str) -> Labels:
     return _as_shares(found, path, values)
 
 
-def _as_shares(found: Labels, path: Path, values: str) -> Labels:
+def _as_shares(found: FrameLabels, path: Path, values: str) -> FrameLabels:
     every = np.stack([numbers for frames in found.values() for numbers in frames.values()])
     shares = bool((every >= 0).all() and np.allclose(every.sum(1), 1, atol=1e-3))
     if values == "shares" and not shares:
@@ -216,7 +216,7 @@ def read_utterance(source: ClipSource, recipe: ClipRecipe) -> tuple[np.ndarray, 
     return frames, to_store(mel_decibels(heard.sound, recipe.clip.sound))
 
 
-def _write_frame_labels(path: Path, names: list[str], files: Mapping[str, Path], labels: Labels) -> None:
+def _write_frame_labels(path: Path, names: list[str], files: Mapping[str, Path], labels: FrameLabels) -> None:
     """Write float32 (clips, KEPT, 8): of each kept frame the shares of the nearest one that has a label."""
     rows: list[Any] = []
     for name in names:

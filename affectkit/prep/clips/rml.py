@@ -38,7 +38,7 @@ READER = "affectkit.prep.rml.read_changed"
 SKIN = {"original": 0, "green": 120, "blue": 240}
 """Degrees by which the hue of skin, itself at about 20, is turned."""
 PITCH = {"low": (50, 63), "original": (1, 1), "high": (63, 50)}
-"""What a voice's pitch is multiplied by: 63/50 is four semitones and a tenth of a cent."""
+"""Factors of a voice's pitch: 63/50 is four semitones and a tenth of a cent."""
 MODIFY = {"none": (False, False), "skin": (True, False), "pitch": (False, True), "both": (True, True)}
 LABELS = {"emotion": EMOTIONS, "skin": tuple(SKIN), "pitch": tuple(PITCH), "user": ()}
 

@@ -21,7 +21,8 @@ class ClassFolders:
     """List the class folders of a dataset.
 
     Attributes:
-        root: the folder. base: "train/" where the class folders stand in it, else "".
+        root: the folder.
+        base: "train/" where the class folders stand in it, else "".
         classes: size of each image in bytes, by name, by label; both sorted.
         faults: (path relative to root, reason) of what cannot be taken.
         passed: files that are no images, and folders in class folders, which stay where they are.

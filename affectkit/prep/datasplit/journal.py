@@ -58,7 +58,8 @@ class Journal:
     """Hold what is planned for ``root`` and how far it has come.
 
     Attributes:
-        root: the folder that changes. command: "datasplit" or "relabel".
+        root: the folder that changes.
+        command: "datasplit" or "relabel".
         header: identity and whatever else the command needs to resume.
         originals, made, left: the plan; ``left`` holds (path, reason) of what is not taken.
         digests: content hashes of made files that are known to be on the disk.

@@ -1,4 +1,4 @@
-"""What a split will do, as plain data and in linear time: sides, targets, draws and names, before a file is touched.
+"""The plan of a split, as plain data and in linear time: sides, targets, draws and names, before a file is touched.
 
 Everything random is addressed: test originals are those with the lowest hash of (seed, class, file name), and draw k of
 a class takes the original that a hash of (seed, side, class, k) points at. Neither the order in which a file system

@@ -1,4 +1,4 @@
-"""Files moved to their corrected classes, as a table of corrections says, with the journal of ``journal``."""
+"""Move files to their corrected classes, as a table of corrections says, by a journal."""
 
 from __future__ import annotations
 
@@ -37,7 +37,8 @@ class RelabelReport:
         moves: files by (old class, new class).
         unchanged: rows whose file has that label already.
         copied: files in ``output`` in all, where it is another folder.
-        already_done: whether nothing was left to do. dry_run: whether nothing was changed.
+        already_done: whether nothing was left to do.
+        dry_run: whether nothing was changed.
     """
 
     output: Path

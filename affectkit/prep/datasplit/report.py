@@ -38,7 +38,8 @@ class SplitReport:
     """Report what a split did, or would do.
 
     Attributes:
-        output: the folder that holds it. in_place: whether it is the one that was split.
+        output: the folder that holds it.
+        in_place: whether it is the one that was split.
         rows: a ClassRow a class, by name.
         train, test: images on each side in all.
         skipped: (file, reason) of originals that were left alone.

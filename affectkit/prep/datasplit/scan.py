@@ -40,10 +40,12 @@ class SplitOptions:
     Args:
         output: folder to make; None changes the folder itself.
         link: how originals get into ``output``, one of ``file_moves.LINKS``.
-        label_col, filename_col: columns of the tables. plain_csv: no columns source and draw.
+        label_col, filename_col: columns of the tables.
+        plain_csv: no columns source and draw.
         quality: of JPEGs that are made, 1 to 100; None: the original's own.
         skip: leave files alone that cannot be read, instead of stopping before anything is changed.
-        workers: processes; None takes one a processor. scheduler: address of a Dask cluster instead.
+        workers: processes; None takes one a processor.
+        scheduler: address of a Dask cluster instead.
         force: undo another split that the folder holds.
         preview: image to draw, of originals beside what was made of them.
     """

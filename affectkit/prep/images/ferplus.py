@@ -19,7 +19,7 @@ from affectkit.core.progress import Reporter, Silent
 from affectkit.core.text import some
 from affectkit.data.layouts.duplicates import COPY, Copies, contents_of_files, find_copies
 from affectkit.errors import DataError, UsageError
-from affectkit.prep.images.ferplus_download import EMOTIONS, Labels, find_download
+from affectkit.prep.images.ferplus_download import EMOTIONS, FerplusLabels, find_download
 from affectkit.prep.images.ferplus_pixels import USAGES, draw_pixels
 from affectkit.prep.images.output_folder import ImageOptions, OutputFolder, PrepReport, with_copies
 
@@ -133,7 +133,7 @@ def prepare_ferplus(
     return folder.end(report, about=about)
 
 
-def _select(labels: Labels, target: str, images: dict[str, Path] | None) -> tuple[np.ndarray, list[str]]:
+def _select(labels: FerplusLabels, target: str, images: dict[str, Path] | None) -> tuple[np.ndarray, list[str]]:
     """Choose top classes, and for each row "" or why it is dropped: unnamed, by rule, repeated, image missing."""
     top, reasons = decide(labels.votes, target)
     first: dict[tuple[str, str], int] = {}
@@ -152,7 +152,7 @@ def _select(labels: Labels, target: str, images: dict[str, Path] | None) -> tupl
 
 
 def _copies(
-    labels: Labels, reasons: list[str], images: list[bytes] | dict[str, Path], *, drop: bool, reporter: Reporter
+    labels: FerplusLabels, reasons: list[str], images: list[bytes] | dict[str, Path], *, drop: bool, reporter: Reporter
 ) -> dict[str, Copies]:
     """Find the exact copies across splits among the kept rows; with ``drop`` they get a reason.
 
@@ -177,7 +177,7 @@ def _copies(
 
 def _write(
     folder: OutputFolder,
-    labels: Labels,
+    labels: FerplusLabels,
     kept: Sequence[int],
     *,
     tops: np.ndarray | None,
@@ -215,12 +215,14 @@ def _write(
         folder.table(split, header, table)
 
 
-def _file(labels: Labels, row: int) -> str:
+def _file(labels: FerplusLabels, row: int) -> str:
     """Give the place of the image of a row, relative to the folder."""
     return f"images/{labels.splits[row]}/{labels.names[row]}"
 
 
-def _report(folder: OutputFolder, labels: Labels, target: str, top: np.ndarray, reasons: list[str]) -> PrepReport:
+def _report(
+    folder: OutputFolder, labels: FerplusLabels, target: str, top: np.ndarray, reasons: list[str]
+) -> PrepReport:
     splits = [split for split in USAGES.values() if split in set(labels.splits)]
     rows = {split: [row for row, name in enumerate(labels.splits) if name == split] for split in splits}
     kept, dropped, by_rule = {}, {}, {}

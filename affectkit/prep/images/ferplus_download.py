@@ -30,7 +30,7 @@ _IMAGE = re.compile(r"fer\d{7}\.png")
 
 
 @dataclass(frozen=True, eq=False)
-class Labels:
+class FerplusLabels:
     """Hold the label file: split names (N,), image names (N,; "" where none is given), votes int64 (N, 10)."""
 
     splits: list[str]
@@ -38,7 +38,7 @@ class Labels:
     votes: np.ndarray
 
 
-def read_labels(path: Path) -> Labels:
+def read_labels(path: Path) -> FerplusLabels:
     """Read the rows of ``fer2013new.csv``.
 
     Raises:
@@ -67,7 +67,7 @@ def read_labels(path: Path) -> Labels:
             names.append(name)
             votes.append(numbers)
     errors.check("Download the file again from the FER+ project.")
-    return Labels(splits, names, np.array(votes, dtype=np.int64).reshape(-1, len(COLUMNS)))
+    return FerplusLabels(splits, names, np.array(votes, dtype=np.int64).reshape(-1, len(COLUMNS)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +84,7 @@ class Download:
     """
 
     label_file: Path
-    labels: Labels
+    labels: FerplusLabels
     pixel_file: Path | None
     contents: list[bytes]
     images: dict[str, Path]

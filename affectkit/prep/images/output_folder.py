@@ -1,4 +1,4 @@
-"""What preparations share: an output folder that a second run finishes or leaves alone, images, tables, the manifest.
+"""Write an output folder that a second run finishes or leaves alone: images, tables, the manifest.
 
 The order on disk makes a kill at any moment harmless: a marker first (which preparation this folder is becoming),
 then images, tables, and the manifest last. A folder with a marker is finished by the same command, one with a

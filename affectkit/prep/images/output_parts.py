@@ -1,4 +1,4 @@
-"""What stands in a prepared folder and in the parts of one: the files' names, and how they are counted and removed."""
+"""Name, count and remove the files of a prepared folder and of its parts."""
 
 from __future__ import annotations
 

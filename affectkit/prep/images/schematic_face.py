@@ -43,12 +43,17 @@ class FaceAppearance:
     """Describe everything about a face that says nothing about its expression.
 
     Attributes:
-        skin, hair, iris, shirt: RGB colours in [0, 255]. background: upper and lower RGB colour.
-        haircut: one of ``HAIRCUTS``. glasses: whether it wears them.
+        skin, hair, iris, shirt: RGB colours in [0, 255].
+        background: upper and lower RGB colour.
+        haircut: one of ``HAIRCUTS``.
+        glasses: whether it wears them.
         width, height, jaw: shape of the head, factors about 1.
         line: width of lines, a factor about 1.
-        angle: rotation in degrees. shift: in half image sides, (x, y). scale: factor about 1.
-        gaze: where the eyes look, (x, y) in [-1, 1]. side: -1 or 1, the corner that smirks.
+        angle: rotation in degrees.
+        shift: in half image sides, (x, y).
+        scale: factor about 1.
+        gaze: where the eyes look, (x, y) in [-1, 1].
+        side: -1 or 1, the corner that smirks.
         part: -1 or 1, where the hair is parted.
     """
 
