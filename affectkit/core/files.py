@@ -29,7 +29,8 @@ def whole_file(path: Path, *, alone: bool = False, durable: bool = True) -> Iter
     >>> with whole_file(Path("table.csv")) as part:             # doctest: +SKIP
     ...     part.write_text("a,b")
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.parent.is_dir():
+        path.parent.mkdir(parents=True, exist_ok=True)
     if alone:
         part = path.with_name(f".{path.name}.part")
         part.unlink(missing_ok=True)
@@ -46,8 +47,9 @@ def whole_file(path: Path, *, alone: bool = False, durable: bool = True) -> Iter
         os.replace(part, path)
         if durable:
             sync(path.parent)
-    finally:
+    except BaseException:
         part.unlink(missing_ok=True)
+        raise
 
 
 @contextlib.contextmanager
