@@ -27,7 +27,7 @@ from affectkit.inference.output_options import OutputOptions
 from affectkit.inference.prediction_table import PredictionTable
 from affectkit.inference.predictor import Predictor
 from affectkit.inference.table_layout import RECORD, VIDEOS_FOLDER
-from affectkit.inference.video import earlier_names
+from affectkit.inference.video import legacy_names
 from affectkit.runtime.context import RunContext
 from affectkit.runtime.distributed import ProcessGroup, init_process_group
 from affectkit.runtime.shutdown import StopFlag
@@ -69,7 +69,7 @@ def _infer(settings: InferSettings, *, reporter: Reporter, listed: IO[str], stdo
     context = RunContext.resolve(settings.device, settings.precision)
     output, group = _output_options(settings), context.group
     inputs = _list_inputs(settings, output, listed, group)
-    group.run_on_main(lambda: earlier_names.rename_results(output))
+    group.run_on_main(lambda: legacy_names.rename_results(output))
     predictor = _load(settings, checkpoint, context)
     inputs.settle(takes_clips=predictor.spec.clip is not None)
     summary = _summary(settings, checkpoint, predictor)

@@ -1,4 +1,4 @@
-"""``infer`` on folders as they are: photographs, films, animations, what cannot be read, names of any bytes."""
+"""``infer`` on folders as they are: photographs, videos, animations, what cannot be read, names of any bytes."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def pictures(count: int, size: int = 32) -> list[Image.Image]:
 
 @pytest.fixture
 def phone(tmp_path):
-    """A folder as of a telephone: two photographs, two films, what is neither, and what cannot be read."""
+    """A folder as of a telephone: two photographs, two videos, what is neither, and what cannot be read."""
     folder = tmp_path / "phone"
     folder.mkdir()
     for number, picture in enumerate(pictures(2)):
@@ -109,7 +109,7 @@ def test_on_standard_output_both_are_in_one_table_in_any_order(trained, phone, f
     assert listed == text
 
 
-def test_both_go_on_and_are_brought_up_to_date(trained, phone, tmp_path):
+def test_both_resume_and_are_brought_up_to_date(trained, phone, tmp_path):
     (phone / "cut.mp4").unlink()
     results = tmp_path / "r"
     run(trained, phone, results=results, every="2")
@@ -139,7 +139,7 @@ def test_both_go_on_and_are_brought_up_to_date(trained, phone, tmp_path):
     assert found == fresh
 
 
-def test_shards_take_the_photographs_and_name_the_films(trained, phone, tmp_path):
+def test_shards_take_the_photographs_and_name_the_videos(trained, phone, tmp_path):
     for number in (1, 2):
         run(trained, phone, results=tmp_path / "r", shard=f"{number}/2")
     record = merge(tmp_path / "r", reporter=Silent())
@@ -182,7 +182,7 @@ def test_frames_are_counted_by_content(moving):
     assert frames_of(moving / "bad.gif") == 1 and frames_of(moving / "gone.gif") == 1
 
 
-def test_one_row_of_an_animation_comes_with_a_note_of_what_was_not_looked_at(trained, moving, tmp_path):
+def test_one_row_of_an_animation_comes_with_a_note_of_what_was_not_sampled(trained, moving, tmp_path):
     summary, text = run(trained, moving)
     assert len(rows_of(text)) == 6
     assert summary["more_frames"] == {"images": 4, "frames_not_looked_at": 12}
@@ -323,7 +323,7 @@ def told_of(folder) -> dict[str, bytes]:
     return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*.*") if p.suffix != ".json"}
 
 
-def test_results_lose_films_that_have_all_gone(trained, phone, tmp_path):
+def test_results_lose_videos_that_have_all_gone(trained, phone, tmp_path):
     results = tmp_path / "r"
     run(trained, phone, results=results)
     for name in ("clip.mp4", "old.3gp", "cut.mp4"):
@@ -341,7 +341,7 @@ def test_results_lose_films_that_have_all_gone(trained, phone, tmp_path):
     assert json.loads((results / "inference.json").read_text())["skipped"] == summary["skipped"]
 
 
-def test_results_of_films_alone_are_not_taken_for_those_of_pictures(trained, phone, tmp_path):
+def test_results_of_videos_alone_are_not_taken_for_those_of_images(trained, phone, tmp_path):
     films = tmp_path / "films"
     films.mkdir()
     shutil.move(phone / "clip.mp4", films / "clip.mp4")
@@ -371,7 +371,7 @@ def test_a_table_in_another_format_is_not_vouched_for_by_the_marks_of_a_later_ru
         assert (results / name).read_bytes() == (tmp_path / "fresh" / name).read_bytes(), name
 
 
-def test_a_growing_table_in_another_format_is_not_gone_on_with(trained, phone, tmp_path, monkeypatch):
+def test_a_growing_table_in_another_format_is_not_resumed(trained, phone, tmp_path, monkeypatch):
     from affectkit.inference import infer as module
 
     results = tmp_path / "r"
@@ -395,7 +395,7 @@ def test_a_growing_table_in_another_format_is_not_gone_on_with(trained, phone, t
     assert not list(results.rglob("*.part"))
 
 
-def test_a_film_that_changes_while_it_is_looked_at_is_looked_at_again(trained, phone, tmp_path, monkeypatch):
+def test_a_video_that_changes_while_it_is_sampled_is_sampled_again(trained, phone, tmp_path, monkeypatch):
     from affectkit.inference.video import infer as module
 
     results = tmp_path / "r"

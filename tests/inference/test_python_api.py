@@ -159,7 +159,7 @@ def test_a_large_jpeg_by_path_and_as_a_picture(model, tmp_path):
     assert max(abs(path[name] - whole[name]) for name in model.spec.classes) < 0.02
 
 
-def test_films_and_pictures_in_one_call(model, folder, tmp_path):
+def test_videos_and_pictures_in_one_call(model, folder, tmp_path):
     film = write_film(tmp_path / "talk.mp4", 12)
     wanted = printed(film, faces="haar", every="3")
     assert wanted.count("\n") == 4
@@ -176,7 +176,7 @@ def test_films_and_pictures_in_one_call(model, folder, tmp_path):
     assert {"Video Name", "Image Name"} <= {key for row in affectkit.predict(model, tmp_path / "both") for key in row}
 
 
-def test_a_torn_film_gives_its_rows_then_the_error(model, tmp_path):
+def test_a_torn_video_gives_its_rows_then_the_error(model, tmp_path):
     film = write_film(tmp_path / "a.mkv", 30)
     data = film.read_bytes()
     film.write_bytes(data[: len(data) * 2 // 3])
@@ -379,7 +379,7 @@ def test_the_example_in_the_docstring_runs():
 
 
 def test_the_example_in_the_readme_runs(tmp_path, monkeypatch, capsys):
-    """As it stands there, over pictures and a film of the names that it takes."""
+    """As it stands there, over images and a video of the names that it takes."""
     section = README.read_text(encoding="utf-8").split("## From Python\n")[1].split("\n## ")[0]
     (code,) = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
     (tmp_path / "faces").mkdir()

@@ -21,7 +21,7 @@ from affectkit.inference.resume_check import check_videos
 from affectkit.inference.resume_plan import ResumePlan, plan_resume
 from affectkit.inference.table_layout import FIRST, VIDEO_COLUMNS, VIDEO_NAME
 from affectkit.inference.table_writer import TableWriter, csv_line, growing_form, open_text, rows_text
-from affectkit.inference.video import earlier_names
+from affectkit.inference.video import legacy_names
 from affectkit.inference.video.statistics import Columns, longest
 
 VIDEOS = "videos.csv"
@@ -80,7 +80,7 @@ class VideoTable:
             return self
         self.files.folder.mkdir(parents=True, exist_ok=True)
         if self.options.resume:
-            earlier_names.rename_files(self.files.folder)
+            legacy_names.rename_files(self.files.folder)
         if not self.options.resume or not self._find_earlier_run():
             self._clear()
             write_json(self.files.record, {**self.summary, "format": self.options.format})
@@ -212,7 +212,7 @@ class VideoTable:
         return True
 
     def _clear(self) -> None:
-        for path in self.files.existing([FINISHED, VIDEOS, *earlier_names.FILES], self.options):
+        for path in self.files.existing([FINISHED, VIDEOS, *legacy_names.FILES], self.options):
             path.unlink()
         for path in (self.files.folder / TIMELINES).rglob("*.png"):
             path.unlink()

@@ -1,4 +1,4 @@
-"""``infer`` on films: rows and their times, broken films, going on, summaries, annotated films in step."""
+"""``infer`` on videos: rows and their times, broken videos, resuming, summaries, annotated videos in step."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
-from films import coded, loud_at, number_of, write_film
-from films import seen as shown
+from films import coded, number_of, write_film
 from support import CLASSES
 
 import affectkit
@@ -25,11 +24,10 @@ from affectkit.core.progress import Silent
 from affectkit.data.faces.detection import Face, crop_box, crop_face
 from affectkit.data.loading.transforms import normalise
 from affectkit.data.media.camera import Camera
-from affectkit.errors import DataError, DeviceError, Stopped, UsageError
+from affectkit.errors import DataError, DeviceError, UsageError
 from affectkit.inference import predictor as predicting
 from affectkit.inference.infer import infer
 from affectkit.inference.video import infer as module
-from affectkit.inference.video import sampled_frames as sampling
 from affectkit.settings.inference import InferSettings
 
 BOX = ["Face", "x", "y", "width", "height", "Detector Score"]
@@ -65,7 +63,7 @@ def run(checkpoint, *paths, reporter=None, **changes):
     return summary, list(csv.reader(io.StringIO(out.getvalue())))
 
 
-def test_a_row_a_face_and_look(trained, finding, tmp_path):
+def test_a_row_a_face_and_frame(trained, finding, tmp_path):
     """Every third frame of 10 a second: numbers, times, boxes, and the model's own numbers of each crop."""
     film = write_film(tmp_path / "a.mp4", 20)
     summary, (header, *rows) = run(trained, film, every="3")
@@ -90,12 +88,6 @@ def test_a_row_a_face_and_look(trained, finding, tmp_path):
             expected = (model(normalise(crop, model.spec)) / model.spec.temperature).softmax(1)[0]
         found = [float(value) for value in by_frame[number][0][11:]]
         assert found == pytest.approx(expected.tolist(), abs=0.02)  # the two readers convert colours by themselves
-
-
-def test_rows_do_not_depend_on_batches(trained, finding, tmp_path):
-    film = write_film(tmp_path / "a.mp4", 20)
-    tables = [run(trained, film, every="2", batch_size=size)[1] for size in (1, 4, 64)]
-    assert tables[0] == tables[1] == tables[2]
 
 
 def test_a_face_keeps_its_number_and_its_time_is_summed(trained, finding, tmp_path):
@@ -137,7 +129,7 @@ def test_outputs_are_smoothed_over_time(trained, finding, tmp_path):
         assert [float(value) for value in other[11:]] == pytest.approx(expected.tolist(), abs=2e-4)
 
 
-def test_a_broken_film_gives_its_rows_and_the_next_goes_on(trained, finding, tmp_path):
+def test_a_broken_video_gives_its_rows_and_the_next_is_predicted(trained, finding, tmp_path):
     whole = write_film(tmp_path / "films" / "b.mkv", 30)
     data = whole.read_bytes()
     (tmp_path / "films" / "a.mkv").write_bytes(data[: len(data) * 2 // 3])
@@ -153,39 +145,6 @@ def test_a_broken_film_gives_its_rows_and_the_next_goes_on(trained, finding, tmp
         run(trained, tmp_path / "films", every="5", on_error="fail")
 
 
-def test_a_stopped_run_goes_on_after_the_last_whole_film(trained, finding, tmp_path, monkeypatch):
-    for name in ("a.mp4", "b.mp4"):
-        write_film(tmp_path / "films" / name, 20)
-    run(trained, tmp_path / "films", every="3", results=tmp_path / "whole")
-    follow = sampling.FaceTrackPredictor.__call__
-    calls = []
-
-    def stops(self, batch):
-        calls.append(batch)
-        if len(calls) == 5:
-            stopping[0].number = 15
-        return follow(self, batch)
-
-    class Flag(module.StopFlag):
-        def __init__(self, *args):
-            super().__init__(*args)
-            stopping.append(self)
-
-    stopping = []
-    with monkeypatch.context() as patch, pytest.raises(Stopped):
-        patch.setattr(module, "StopFlag", Flag)
-        patch.setattr(sampling.FaceTrackPredictor, "__call__", stops)
-        run(trained, tmp_path / "films", every="3", results=tmp_path / "cut")
-    assert not (tmp_path / "cut" / "inference_results.csv").exists()
-    with pytest.raises(UsageError, match="every"):
-        run(trained, tmp_path / "films", every="4", results=tmp_path / "cut", resume=True)
-    run(trained, tmp_path / "films", every="3", results=tmp_path / "cut", resume=True)
-    for name in ("inference_results.csv", "videos.csv"):
-        assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name
-    again = run(trained, tmp_path / "films", every="3", results=tmp_path / "cut", resume=True)[0]
-    assert again["videos"] == 2
-
-
 @pytest.mark.parametrize("form", ["jsonl", "parquet"])
 def test_other_forms_of_rows(trained, finding, tmp_path, form):
     film = write_film(tmp_path / "a.mp4", 10)
@@ -198,33 +157,7 @@ def test_other_forms_of_rows(trained, finding, tmp_path, form):
         assert row["Frame"] == int(other[1]) and row["Face"] == (int(other[3]) if other[3] else None)
 
 
-def flash(number):
-    """White for one picture of 10 a second at 1.5 s, else dark with its number."""
-    return np.full((96, 128, 3), 255, np.uint8) if number == 15 else coded(number) // 2
-
-
-def test_the_annotated_film_is_in_step(trained, tmp_path, monkeypatch):
-    """A flash and a click at 1.5 s stay together, within a frame; as many frames, as long."""
-
-    class Box(Finding):
-        def __call__(self, picture):
-            return [Face((40.0, 30.0, 30.0, 30.0), 1.0, (), crop_box((40.0, 30.0, 30.0, 30.0)))]
-
-    monkeypatch.setattr(predicting, "make_face_detector", lambda *args: Box())
-    film = write_film(tmp_path / "a.mp4", 40, draw=flash, clicks=[1.5])
-    run(trained, film, annotate=tmp_path / "out.mp4")
-    frames = shown(tmp_path / "out.mp4")
-    assert len(frames) == 40 and frames[-1][0] == pytest.approx(3.9, abs=0.01)
-    brightest = max(frames, key=lambda pair: pair[1][:20].mean())[0]
-    assert brightest == pytest.approx(1.5, abs=0.01) and loud_at(film) == pytest.approx(1.5, abs=0.01)
-    assert loud_at(tmp_path / "out.mp4") == pytest.approx(1.5, abs=0.05)
-    edge = frames[5][1][30:60, 40].astype(int)  # the box's left side is drawn
-    assert (np.ptp(edge, axis=1) > 40).mean() > 0.8
-    with pytest.raises(UsageError, match="exists"):
-        run(trained, film, annotate=tmp_path / "out.mp4")
-
-
-def test_annotating_never_touches_the_film(trained, finding, tmp_path):
+def test_annotating_never_touches_the_video(trained, finding, tmp_path):
     film = write_film(tmp_path / "a.mp4", 5)
     before = film.read_bytes()
     with pytest.raises(UsageError, match="is the video itself"):
@@ -237,7 +170,7 @@ def test_annotating_never_touches_the_film(trained, finding, tmp_path):
     assert film.read_bytes() == before and sorted(path.name for path in tmp_path.iterdir()) == ["a.mp4", "b.mp4"]
 
 
-def test_what_films_cannot_be_is_refused(trained, finding, tmp_path):
+def test_what_videos_cannot_be_is_refused(trained, finding, tmp_path):
     film = write_film(tmp_path / "a.mp4", 5)
     with pytest.raises(UsageError, match="--shard takes images, not videos"):
         run(trained, film, results=tmp_path / "r", shard="1/2")
@@ -267,7 +200,7 @@ class Capture:
         pass
 
 
-def test_a_camera_is_looked_at_until_its_time_is_over(trained, finding, tmp_path, monkeypatch):
+def test_a_camera_is_sampled_until_its_time_is_over(trained, finding, tmp_path, monkeypatch):
     clock = iter(np.arange(200_000) / 10)  # neither ends while a busy machine loads the model
     monkeypatch.setattr(
         module,
@@ -287,7 +220,7 @@ def test_a_camera_is_looked_at_until_its_time_is_over(trained, finding, tmp_path
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss is in other units elsewhere")
-def test_memory_does_not_grow_with_the_film(trained, finding, tmp_path):
+def test_memory_does_not_grow_with_the_video(trained, finding, tmp_path):
     """Five minutes take no more than fifteen seconds did before: a process's greatest memory never falls."""
     short, long = (write_film(tmp_path / f"{count}.mp4", count) for count in (150, 3000))
     run(trained, short, results=tmp_path / "a", annotate=tmp_path / "a.mp4")

@@ -7,8 +7,8 @@ import json
 import pytest
 
 from affectkit.inference.output_options import OutputOptions
-from affectkit.inference.video import earlier_names
-from affectkit.inference.video.earlier_names import rename_files, rename_results
+from affectkit.inference.video import legacy_names
+from affectkit.inference.video.legacy_names import rename_files, rename_results
 
 ENTRY = {"name": "a", "rows": 1, "mark": None, "film": {"film": "a", "looks": 2, "looks_without_face": 1,
          "mean": {"film": 0.25}, "time": {"looks": 1.0}, "by_face": [{"face": 1, "looks": 1}]}}  # fmt: skip
@@ -56,7 +56,7 @@ def test_files_columns_and_entries_get_the_names_of_today(old):
 
 @pytest.mark.parametrize("writes", range(4))
 def test_interrupted_at_any_file_it_is_done_again(old, monkeypatch, writes):
-    real, left = earlier_names.whole_file, [writes]
+    real, left = legacy_names.whole_file, [writes]
 
     def failing(path):
         left[0] -= 1
@@ -65,7 +65,7 @@ def test_interrupted_at_any_file_it_is_done_again(old, monkeypatch, writes):
         return real(path)
 
     with monkeypatch.context() as patch:
-        patch.setattr(earlier_names, "whole_file", failing)
+        patch.setattr(legacy_names, "whole_file", failing)
         try:
             rename_files(old)
         except KeyboardInterrupt:

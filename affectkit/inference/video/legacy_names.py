@@ -35,7 +35,7 @@ KEYS = {
 def rename_results(output: OutputOptions) -> None:
     """Rename what stands in the results of images and videos, where these are resumed or replaced."""
     results = output.results
-    if results is None or not output.may_replace:
+    if results is None or output.shard is not None or not output.may_replace:  # shards have no videos
         return
     old, new = results / FOLDER, results / VIDEOS_FOLDER
     if (old / RECORD).exists() and not new.exists():

@@ -1,4 +1,4 @@
-"""``infer`` on films and cameras: rows, times, faces followed, broken films, going on, annotated films with sound."""
+"""``infer`` on videos and cameras: rows, times, face tracks, broken videos, resuming, annotated videos with sound."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ def table(text_or_path):
     return list(csv.DictReader(io.StringIO(text)))
 
 
-def test_a_row_a_look_and_face(folder):
+def test_a_row_a_frame_and_face(folder):
     summary, text = run(folder, "a.mp4", every="0.5s")
     assert text.splitlines()[0] == ",".join(HEADER)
     rows = table(text)
@@ -192,7 +192,7 @@ def test_rows_do_not_depend_on_batches_and_are_those_of_frames_alone(folder):
     ]
 
 
-def test_results_of_films_of_which_some_are_broken(folder, tmp_path):
+def test_results_of_videos_of_which_some_are_broken(folder, tmp_path):
     reporter = Heard()
     names = ("a.mp4", "b-cut.mp4", "c-none.mkv", "d-pointer.mp4")
     summary, text = run(folder, *names, results=tmp_path / "r", options={"reporter": reporter})
@@ -239,7 +239,7 @@ class Breaking(Squares):
 
 
 @pytest.mark.parametrize("number", [None, signal.SIGTERM, signal.SIGINT])
-def test_a_rerun_goes_on_with_the_film_that_was_stopped(folder, tmp_path, number):
+def test_a_rerun_resumes_with_the_video_that_was_stopped(folder, tmp_path, number):
     names = ("a.mp4", "b-cut.mp4", "c-none.mkv", "e.mp4")
     source = tmp_path / "films"
     source.mkdir()
@@ -316,7 +316,7 @@ def coloured_boxes(picture):
     return [bool((np.abs(values - colour).sum(2) < 60).sum() > 20) for colour in ((0, 114, 178), (213, 94, 0))]
 
 
-def test_an_annotated_film_is_in_step(folder, tmp_path):
+def test_an_annotated_video_is_in_step(folder, tmp_path):
     target = tmp_path / "out.mp4"
     run(folder, "a.mp4", annotate=target)
     found = seen(target)
@@ -332,7 +332,7 @@ def test_an_annotated_film_is_in_step(folder, tmp_path):
         run(folder, "a.mp4", annotate=target)
 
 
-def test_annotated_films_of_a_folder_as_far_as_they_go(folder, tmp_path):
+def test_annotated_videos_of_a_folder_as_far_as_they_go(folder, tmp_path):
     target = tmp_path / "annotated"
     run(folder, "b-cut.mp4", "c-none.mkv", "d-pointer.mp4", annotate=target, every="3")
     assert sorted(path.name for path in target.iterdir()) == ["b-cut.mp4", "c-none.mkv.mp4"]
@@ -360,7 +360,7 @@ def test_odd_sides_turned_late_sound_and_an_uneven_rate(tmp_path):
     assert abs(loud_at(tmp_path / "o.mp4") - 1.0) < 0.06
 
 
-def test_a_stop_while_drawing_leaves_no_half_film(folder, tmp_path, monkeypatch):
+def test_a_stop_while_drawing_leaves_no_half_video(folder, tmp_path, monkeypatch):
     whole = annotated_video.annotated
     calls = []
 
@@ -425,7 +425,7 @@ def test_a_camera_that_goes_one_that_is_not_there_and_ctrl_c(tmp_path):
     threading.Timer(0.3, signal.raise_signal, [signal.SIGINT]).start()
     summary = watch(tmp_path / "3", Capture(1000))
     assert summary["skipped"] == 0 and summary["sampled_frames"] > 3  # Ctrl-C is how one ends it
-    assert chosen().every is None  # the half second of films, and of animations the first frame
+    assert chosen().every is None  # the half second of videos, and of animations the first frame
 
 
 def minute(number):
