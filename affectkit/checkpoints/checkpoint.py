@@ -15,6 +15,7 @@ from torch import nn
 
 from affectkit.core.assets import BUILTIN_MODEL, PREFIX, model_file
 from affectkit.core.files import sha256, whole_file
+from affectkit.core.progress import Reporter
 from affectkit.core.spec import FITS, InputSpec
 from affectkit.core.version import VERSION
 from affectkit.errors import CheckpointError, RunError, UsageError
@@ -181,6 +182,8 @@ def load_model(
     """Load the model of a checkpoint, in evaluation mode, with ``spec``, ``header`` and ``checkpoint_hash`` attributes.
 
     Args:
+        path: as for ``find_checkpoint``.
+        device: where the model goes, or its name.
         clip_weights: file with the weights of a frozen CLIP, where they are not where the checkpoint has them.
         mode, mask: of a published CM-VQVAE, whose file does not hold them.
         fit: how images are brought to the input size, one of ``core.spec.FITS``; None: as in training;
@@ -298,3 +301,20 @@ def load_tensors(model: nn.Module, path: Path) -> None:
 def make_task(spec: InputSpec, options: Mapping[str, Any] | None = None) -> Task:
     """Build the task that ``spec`` names, with what it reads from ``options``."""
     return TASKS.resolve(spec.task).from_options(spec, options or {})
+
+
+def load_model_and_task(
+    path: str | Path, *, device: Device, reporter: Reporter, **choices: str | None
+) -> tuple[nn.Module, Task]:
+    """Load the model of a checkpoint and build its task; reports what a user should know of how it was read.
+
+    Args:
+        path: as for ``find_checkpoint``.
+        device: where the model goes.
+        reporter: gets the notes.
+        choices: what ``load_model`` takes beside them.
+    """
+    model = load_model(path, device=device, **choices)
+    for text in checkpoint_notes(model):
+        reporter.note(text)
+    return model, make_task(model.spec, model.header.training.get("task_options"))

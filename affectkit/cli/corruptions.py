@@ -63,10 +63,10 @@ def register(app: typer.Typer) -> None:
             console.result({"corruptions": listed})
             console.table(["corruption", "group", "what it is"], [list(one.values()) for one in listed])
             return
-        from affectkit.robustness.preview import draw_sheet
+        from affectkit.robustness.preview import draw_preview
 
         with pixels_up_to(value_of(s.max_pixels)):
-            scale = draw_sheet(
+            scale = draw_preview(
                 s.image,
                 s.preview,
                 corruptions=names,

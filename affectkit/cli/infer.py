@@ -114,7 +114,7 @@ def _videos(summary: dict[str, Any], console: Console) -> None:
 
 def _test(settings: InferSettings, console: Console) -> None:
     """``--labels``: the tables and metrics of a test."""
-    from affectkit.evaluation.evaluate import test
+    from affectkit.evaluation.test import test
 
     shared = {entry.name for entry in fields(TestSettings)} & {entry.name for entry in fields(InferSettings)}
     values = {name: getattr(settings, name) for name in shared}

@@ -22,7 +22,7 @@ def register(app: typer.Typer) -> None:
 
         Example: affectkit reconstruct --checkpoint runs/av --data data/cremad --results shared-private --sound
         """
-        from affectkit.evaluation.reconstruction import probe as run
+        from affectkit.evaluation.reconstruction import reconstruct as run
 
         summary = run(resolved.settings, reporter=console)
         console.result(summary)

@@ -24,7 +24,7 @@ def register(app: typer.Typer) -> None:
 
         Example: affectkit test --checkpoint runs/first --data faces --results results/first
         """
-        from affectkit.evaluation.evaluate import test as run
+        from affectkit.evaluation.test import test as run
 
         summary = run(resolved.settings, reporter=console)
         render_test(summary, console, results=resolved.settings.results)

@@ -1,4 +1,4 @@
-"""Classes that a split has few images of, or none: told before a training, and beside the metrics they mislead."""
+"""Report classes that a split has few images of, or none: before training, and beside the metrics they mislead."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ from affectkit.data.split import Split
 from affectkit.tasks.base import Results, Task
 
 FEW = 5
-"""A class with fewer images is told before training."""
-CALLED = {"train": "training", "valid": "validation"}
+"""A class with fewer images is reported before training."""
+SPLIT_NAMES = {"train": "training", "valid": "validation"}
 
 
-def tell_classes(task: Task, splits: Mapping[str, Split], reporter: Reporter) -> None:
-    """Say which classes training or the other ``splits`` lack or have fewer than ``FEW`` images of, with counts.
+def report_class_counts(task: Task, splits: Mapping[str, Split], reporter: Reporter) -> None:
+    """Report classes of which training or the other ``splits`` have no image, or fewer than ``FEW``, with counts.
 
     Args:
+        task: names the classes.
         splits: ``train``, and what is measured on, by name.
     """
     counts = {name: split.counts() for name, split in splits.items()} if not task.predicts_ratings else {}
@@ -34,26 +35,26 @@ def tell_classes(task: Task, splits: Mapping[str, Split], reporter: Reporter) ->
     if few := _few("training", by_top, train):
         reporter.warn(few)
     for name, found in counts.items():
-        what = CALLED.get(name, name)
+        what = SPLIT_NAMES.get(name, name)
         alone = [f"{one} ({train[one]:,})" for one, number in found.items() if not number and train[one]]
         if alone:
             reporter.warn(
                 f"no {what} image{by_top} of {len(alone)} of {len(train)} classes, which stand in training only: "
-                f"{some(alone)}. {_told(task, found)}"
+                f"{some(alone)}. {_metrics_without_them(task, found)}"
             )
         if few := _few(what, by_top, found):
             reporter.note(few)
 
 
-def counted(task: Task, splits: Mapping[str, Split]) -> dict[str, Any]:
-    """For a record: the classes in order, and how many images of each the ``splits`` have, where they are labelled."""
+def class_counts_record(task: Task, splits: Mapping[str, Split]) -> dict[str, Any]:
+    """Return for a record the classes in order, and how many images of each the labelled ``splits`` have."""
     known = {} if task.predicts_ratings else {name: split.counts() for name, split in splits.items()}
     counts = {name: found for name, found in known.items() if found}
     return {"classes": list(task.spec.classes), "class_counts": counts}
 
 
-def judged(task: Task, results: Results, prefix: str = "") -> dict[str, Any]:
-    """For a record: what to know of the metrics of ``results``, and which are over some classes only, keys with a
+def metric_notes(task: Task, results: Results, prefix: str = "") -> dict[str, Any]:
+    """Return for a record the warnings on the metrics of ``results``, and which are over some classes only; keys get
     ``prefix``."""
     return {f"{prefix}remarks": task.warnings(results), f"{prefix}over_classes": task.class_coverage(results.split)}
 
@@ -63,7 +64,7 @@ def _few(what: str, by_top: str, counts: Mapping[str, int]) -> str:
     return f"fewer than {FEW} {what} images{by_top} of {len(few)} of {len(counts)} classes: {some(few)}." if few else ""
 
 
-def _told(task: Task, counts: Mapping[str, int]) -> str:
+def _metrics_without_them(task: Task, counts: Mapping[str, int]) -> str:
     names = [name for name in task.class_metrics if name in task.metric_direction]
     there = sum(number > 0 for number in counts.values())
     return f"{', '.join(names)}: over the other {there} only." if names else ""

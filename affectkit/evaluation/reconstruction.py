@@ -1,4 +1,4 @@
-"""What the shared and the private codes of an audio-visual model hold: reconstructions from each of them."""
+"""Reconstruct a split from the shared and the private codes of an audio-visual model alone."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from affectkit.checkpoints.checkpoint import find_checkpoint, load_model, make_task
+from affectkit.checkpoints.checkpoint import find_checkpoint, load_model_and_task
 from affectkit.core.csv_tables import write_table
 from affectkit.core.files import fresh_folder, write_json
 from affectkit.core.progress import Reporter
@@ -19,7 +19,7 @@ from affectkit.data.loading.loaders import EVALUATION
 from affectkit.data.media.spectrograms import to_sound, write_wav
 from affectkit.data.split import Split
 from affectkit.errors import UsageError
-from affectkit.evaluation.evaluate import tested
+from affectkit.evaluation.load_split import load_split, wanted_labels
 from affectkit.metrics.codes import private_shared
 from affectkit.models.cmvqvae.network import Parts
 from affectkit.models.cmvqvae.reconstruction import KINDS, reconstruct_from
@@ -33,8 +33,8 @@ from affectkit.tasks.base import Task
 from affectkit.tasks.categorical import spread
 
 DRAWN = {"image": ("Image", "image.png"), "audio": ("Sound", "sound.png")}
-"""Title and file of the picture of each modality."""
-SAID = {
+"""Title and file of the figure of each modality."""
+COLUMN_TITLES = {
     "all": "all codes",
     "shared": "shared codes",
     "private": "private codes",
@@ -42,7 +42,7 @@ SAID = {
 }
 
 
-def probe(settings: ReconstructSettings, *, reporter: Reporter) -> dict[str, Any]:
+def reconstruct(settings: ReconstructSettings, *, reporter: Reporter) -> dict[str, Any]:
     """Reconstruct a split from all, shared and private codes, and from shared ones with another clip's private ones.
 
     Writes ``probe.csv`` (mean squared errors over the split), ``image.png`` and ``sound.png`` (a row a clip),
@@ -59,24 +59,31 @@ def probe(settings: ReconstructSettings, *, reporter: Reporter) -> dict[str, Any
     path = find_checkpoint(settings.checkpoint)
     context = RunContext.resolve(settings.device, settings.precision)
     with set_up_backends(context.device, context.precision):
-        model = load_model(path, device=settings.device, **settings.of_file())
-        check_probed(model, model.header.model)
+        model, task = load_model_and_task(path, device=context.device, reporter=reporter, **settings.of_file())
+        check_reconstructs(model, model.header.model)
         folder = fresh_folder(settings.results, force=settings.force, name="--results")
-        task = make_task(model.spec, model.header.training.get("task_options"))
-        source, split = tested(context, task, settings, reporter=reporter)
-        prober = Prober(model, task, context, reporter)
+        data = load_split(
+            settings.data,
+            settings.split,
+            labels=wanted_labels(settings, task),
+            task=task,
+            group=context.group,
+            reporter=reporter,
+        )
+        split = data.split
+        reconstructor = Reconstructor(model, task, context, reporter)
         with StopFlag(reporter) as stopping:
             errors = prober.errors(split, settings.batch_size, stopping)
         shares = private_shared(_mask_of(model))
         for name in model.modalities:
             if not shares[f"private_{name}"]:
-                reporter.warn(f"no channel of the {name} is private: what is made of its private codes shows nothing.")
-        prober.write(folder, split.select(spread(len(split), settings.clips)), errors, sound=settings.sound)
+                reporter.warn(f"no channel of the {name} is private: what its private codes give shows nothing.")
+        reconstructor.write(folder, split.select(spread(len(split), settings.clips)), errors, sound=settings.sound)
     summary = {
         "checkpoint": str(path),
         "checkpoint_sha256": model.checkpoint_hash,
         "affectkit": VERSION,
-        "data": str(source.root),
+        "data": str(data.source.root),
         "split": split.name,
         "clips": len(split),
         "errors": errors,
@@ -86,16 +93,16 @@ def probe(settings: ReconstructSettings, *, reporter: Reporter) -> dict[str, Any
     return summary
 
 
-def check_probed(model: Any, name: str) -> None:
-    """Refuse a model that cannot be probed.
+def check_reconstructs(model: Any, name: str) -> None:
+    """Refuse a model that reconstructs nothing from a part of its codes.
 
     Raises:
-        UsageError: it reconstructs nothing, has no mask, or its inputs are no pictures and sounds.
+        UsageError: it reconstructs nothing, has no mask, or its inputs are no images and sounds.
     """
     shape = getattr(model, "shape", None)
     if not isinstance(model, Parts) or not shape.decoded or not shape.masked or model.spec.clip.features is not None:
         raise UsageError(
-            f"probe draws what private and shared codes hold; {name} has no mask over codes of clips that it decodes.",
+            f"{name} has no mask over codes of clips that it decodes, so none of its codes are private or shared.",
             "Name a checkpoint of --model cmvqvae.",
         )
 
@@ -104,24 +111,24 @@ def _mask_of(model: Parts) -> np.ndarray:
     return model._classifier.effective_mask().cpu().numpy()
 
 
-class Prober:
-    """A model that is asked for reconstructions from a part of its codes."""
+class Reconstructor:
+    """Reconstruct clips from a part of their codes, for errors and figures."""
 
     def __init__(self, model: Parts, task: Task, context: RunContext, reporter: Reporter) -> None:
         self.model, self.task, self.context, self.reporter = model, task, context, reporter
 
     @torch.inference_mode()
     def errors(self, split: Split, size: int, stopping: StopFlag) -> dict[str, dict[str, float]]:
-        """Mean squared errors by codes and modality over all clips, ``size`` of them at a time.
+        """Return mean squared errors by codes and modality over all clips, ``size`` of them at a time.
 
         Raises:
             Stopped: a signal came.
         """
         sums: dict[str, dict[str, float]] = {kind: {} for kind in KINDS}
-        self.reporter.start("probing", len(split), "clips")
+        self.reporter.start("reconstructing", len(split), "clips")
         for inputs in self._batches(split, size):
             for kind in KINDS:
-                for name, values in self._made(inputs, kind).items():
+                for name, values in self._reconstructions(inputs, kind).items():
                     found = (values - inputs[name])[1:].double().square().flatten(1).mean(1).sum()
                     sums[kind][name] = sums[kind].get(name, 0.0) + float(found)
             self.reporter.advance(len(next(iter(inputs.values()))) - 1)
@@ -132,9 +139,9 @@ class Prober:
 
     @torch.inference_mode()
     def write(self, folder: Path, shown: Split, errors: dict[str, dict[str, float]], *, sound: bool) -> None:
-        """The table, and the clips of ``shown`` as pictures, arrays and, with ``sound``, sounds."""
+        """Write the table, and the clips of ``shown`` as figures, arrays and, with ``sound``, sounds."""
         inputs = self._inputs(shown, range(len(shown)))
-        made = {"original": inputs, **{kind: self._made(inputs, kind) for kind in KINDS}}
+        made = {"original": inputs, **{kind: self._reconstructions(inputs, kind) for kind in KINDS}}
         names = [name.rsplit("/", 1)[-1] for name in shown.ids]
         values = {}
         for name, (title, file) in DRAWN.items():
@@ -142,7 +149,7 @@ class Prober:
                 continue
             arrays = {kind: found[name].float().cpu().numpy() for kind, found in made.items()}
             values |= {f"{kind}_{name}": array for kind, array in arrays.items()}
-            columns = [(title, SAID.get(kind, kind), array) for kind, array in arrays.items()]
+            columns = [(title, COLUMN_TITLES.get(kind, kind), array) for kind, array in arrays.items()]
             audiovisual.grid(folder / file, columns=columns, names=names)
         audiovisual.save_values(folder / "probe.safetensors", values)
         table: dict[str, Any] = {"codes": list(KINDS)}
@@ -152,7 +159,7 @@ class Prober:
             # Whole ids: clips of several people may be called alike.
             self._write_sounds(folder / "sounds", values, [name.replace("/", "_") for name in shown.ids])
 
-    def _made(self, inputs: dict[str, torch.Tensor], kind: str) -> dict[str, torch.Tensor]:
+    def _reconstructions(self, inputs: dict[str, torch.Tensor], kind: str) -> dict[str, torch.Tensor]:
         with self.context.precision.autocast():
             found = reconstruct_from(self.model, *(inputs.get(name) for name in MODALITIES), kind=kind)
         return {name: value.float() for name, value in zip(MODALITIES, found, strict=True) if value is not None}
@@ -166,8 +173,8 @@ class Prober:
         return {name: value for name, value in found if value is not None}
 
     def _batches(self, split: Split, size: int) -> Iterator[dict[str, torch.Tensor]]:
-        """The clips in order, each batch with the one before its first at its head (before the very first the last), so
-        that mixing does not depend on the size of the batches."""
+        """Yield the clips in order, each batch with the clip before its first at its head (before the very first the
+        last), so that mixing does not depend on the size of the batches."""
         for begin in range(0, len(split), size):
             before = begin - 1 if begin else len(split) - 1
             yield self._inputs(split, [before, *range(begin, min(begin + size, len(split)))])
@@ -176,7 +183,7 @@ class Prober:
         spec = self.task.spec.clip.sound
         kinds = [kind for kind in ("original", *KINDS) if f"{kind}_audio" in values]
         if not kinds:
-            self.reporter.warn("--sound has no effect: the model does not look at sound.")
+            self.reporter.warn("--sound has no effect: the model takes no sound.")
             return
         folder.mkdir(exist_ok=True)
         self.reporter.start("making sounds", len(names) * len(kinds), "sounds")

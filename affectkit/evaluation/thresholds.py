@@ -1,4 +1,4 @@
-"""Thresholds that a pipeline sets with ``--fail-under``."""
+"""Check the thresholds that a pipeline sets with ``--fail-under``."""
 
 from __future__ import annotations
 
@@ -34,6 +34,6 @@ def missed_thresholds(
         held = value >= bound if better[name] == "max" else value <= bound
         if not held:
             word = "at least" if better[name] == "max" else "at most"
-            told = "not defined (NaN)" if math.isnan(value) else f"{value:.6g}"
-            missed.append(f"{name} is {told}; {word} {bound:g} was asked for")
+            found = "not defined (NaN)" if math.isnan(value) else f"{value:.6g}"
+            missed.append(f"{name} is {found}; {word} {bound:g} was asked for")
     return missed

@@ -1,4 +1,4 @@
-"""Another model's errors under corruptions, read from a results table, for mCE."""
+"""Read another model's errors under corruptions from a results table, for mCE."""
 
 from __future__ import annotations
 
@@ -19,18 +19,21 @@ _ADVICE = "Name the corruptions.csv of an eval-corruptions run, or a tinyimagene
 
 @dataclass(frozen=True)
 class Baseline:
-    """Errors by corruption, in the order of the severities asked for.
+    """Hold errors by corruption, in the order of the severities asked for.
 
     Attributes:
+        path: the table.
+        errors: a list a corruption.
         clean: the error on images as they are; None where the table has none.
     """
 
+    path: Path
     errors: dict[str, list[float]]
     clean: float | None
 
 
 def read_baseline(path: Path, wanted: Sequence[tuple[str, int]], *, accuracy: str) -> Baseline:
-    """The errors of the ``wanted`` (corruption, severity) in a table.
+    """Read the errors of the ``wanted`` (corruption, severity) in a table.
 
     Args:
         path: a ``corruptions.csv`` (columns corruption, severity and ``accuracy``; the clean row has severity 0), or a
@@ -59,7 +62,7 @@ def read_baseline(path: Path, wanted: Sequence[tuple[str, int]], *, accuracy: st
     for name, level in wanted:
         errors.setdefault(name, []).append(1 - cells[name, level] / unit)
     clean = cells.get((CLEAN, 0))
-    return Baseline(errors, None if clean is None else 1 - clean / unit)
+    return Baseline(path, errors, None if clean is None else 1 - clean / unit)
 
 
 def _cells(path: Path, accuracy: str) -> dict[tuple[str, int], float]:

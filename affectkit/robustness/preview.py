@@ -1,4 +1,4 @@
-"""What a corruption does to an image, for looking at."""
+"""Draw a preview of corruptions: one image under each, at all severities."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from affectkit.data.media.images import load_for
 from affectkit.errors import UsageError
 
 
-def draw_sheet(
+def draw_preview(
     image: Path,
     output: Path,
     *,

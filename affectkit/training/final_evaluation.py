@@ -11,8 +11,9 @@ from affectkit.core.files import write_json
 from affectkit.data.loading.loaders import ReadFailure, close_loader
 from affectkit.data.split import Split
 from affectkit.errors import RunError, Stopped
-from affectkit.evaluation.class_counts import counted, judged
-from affectkit.evaluation.evaluate import evaluate, write_results
+from affectkit.evaluation.class_counts import class_counts_record, metric_notes
+from affectkit.evaluation.evaluate import evaluate
+from affectkit.evaluation.outputs import write_results
 from affectkit.runtime.shutdown import StopFlag
 from affectkit.tasks.base import Results, Task
 from affectkit.training.loaders import Loader, test_loader
@@ -46,7 +47,7 @@ def evaluate_best(trainer: Trainer, stopping: StopFlag) -> dict[str, Any]:
     if calibration and settings.calibrate != "none":
         trainer.reporter.note(describe_calibration(task.spec.temperature, calibration))
     recorded = {"calibration": calibration} if calibration else {}
-    metrics, remarks = task.metrics(results), judged(task, results, "valid_")
+    metrics, remarks = task.metrics(results), metric_notes(task, results, "valid_")
     for text in remarks["valid_remarks"]:
         trainer.reporter.warn(f"validation: {text}")
     tested = _test(trainer, task, stopping)
@@ -58,7 +59,7 @@ def evaluate_best(trainer: Trainer, stopping: StopFlag) -> dict[str, Any]:
         "temperature": task.spec.temperature,
         **recorded,
         "copies": setup.copies,
-        **counted(task, setup.splits()),
+        **class_counts_record(task, setup.splits()),
         "valid": metrics,
         **remarks,
         **tested,
@@ -116,7 +117,7 @@ def _test(trainer: Trainer, task: Task, stopping: StopFlag) -> dict[str, Any]:
     finally:
         close_loader(loader)
     trainer.skip(failures)
-    remarks = judged(task, results, "test_")
+    remarks = metric_notes(task, results, "test_")
     for text in remarks["test_remarks"]:
         trainer.reporter.warn(f"test: {text}")
     found = {

@@ -19,7 +19,7 @@ from affectkit.data.layouts.duplicates import all_apart
 from affectkit.data.loading.loaders import InMemoryImages
 from affectkit.data.loading.modality import item_name
 from affectkit.data.split import Split
-from affectkit.evaluation.class_counts import tell_classes
+from affectkit.evaluation.class_counts import report_class_counts
 from affectkit.features.extraction import frozen_encoder
 from affectkit.models.registry import own_settings
 from affectkit.runtime.context import RunContext
@@ -219,7 +219,7 @@ def run_splits(
     splits, copies = group.run_main_first(
         lambda: all_apart(splits, drop=settings.drop_copies, noun=noun, reporter=reporter)
     )
-    tell_classes(data.task, splits, reporter)
+    report_class_counts(data.task, splits, reporter)
     return splits, copies
 
 

@@ -19,7 +19,8 @@ from affectkit.data.loading.loaders import (
 )
 from affectkit.data.loading.modality import item_name
 from affectkit.errors import Stopped
-from affectkit.evaluation.evaluate import draw_figures, evaluate
+from affectkit.evaluation.evaluate import evaluate
+from affectkit.evaluation.outputs import draw_figures
 from affectkit.reports import plots
 from affectkit.runtime.context import gather_failures
 from affectkit.runtime.shutdown import StopFlag

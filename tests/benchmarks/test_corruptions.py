@@ -17,7 +17,7 @@ from support import settings
 from affectkit.config import resolve
 from affectkit.core.progress import Silent
 from affectkit.corruptions import GROUPS, corrupt
-from affectkit.evaluation.evaluate import test as run_test
+from affectkit.evaluation.test import test as run_test
 from affectkit.robustness.sweep import eval_corruptions
 from affectkit.settings.evaluation import TestSettings
 from affectkit.settings.robustness import RobustnessSettings

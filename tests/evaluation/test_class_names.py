@@ -20,10 +20,10 @@ from affectkit.core.progress import Silent
 from affectkit.core.spec import InputSpec
 from affectkit.data.split import Split
 from affectkit.errors import DataError, UsageError
-from affectkit.evaluation.class_counts import tell_classes
-from affectkit.evaluation.evaluate import test as run_test
+from affectkit.evaluation.class_counts import report_class_counts
+from affectkit.evaluation.test import test as run_test
 from affectkit.models.registry import build
-from affectkit.robustness.corrupted_images import split_below
+from affectkit.robustness.corrupted_folder import corrupted_split
 from affectkit.robustness.sweep import eval_corruptions
 from affectkit.settings.evaluation import TestSettings
 from affectkit.settings.robustness import RobustnessSettings
@@ -109,10 +109,10 @@ def test_corrupted_folders_are_of_the_classes_that_outputs_were_taken_for(tmp_pa
     for root, names in (("same", ("a", "b")), ("other", ("c", "d"))):
         for name, gray in zip(names, GRAYS, strict=False):
             flat(tmp_path / root / name, gray, 2)
-    assert split_below(tmp_path / "same", clean, classes=("a", "b")).labels.tolist() == [0, 0, 1, 1]
-    assert split_below(tmp_path / "other", clean).classes == ("c", "d")
+    assert corrupted_split(tmp_path / "same", clean, classes=("a", "b")).labels.tolist() == [0, 0, 1, 1]
+    assert corrupted_split(tmp_path / "other", clean).classes == ("c", "d")
     with pytest.raises(DataError, match=r"extra here: 'c' \(2 items\)"):
-        split_below(tmp_path / "other", clean, classes=("a", "b"))
+        corrupted_split(tmp_path / "other", clean, classes=("a", "b"))
 
 
 def test_a_header_says_what_is_known_and_old_ones_are_read(tmp_path):
@@ -218,7 +218,9 @@ def test_classes_that_differ_in_case_alone_are_told():
     task = ClassificationTask(InputSpec("classification", 16, 16, classes=("Sad", "happy", "sad")))
     labels = np.repeat([0, 1, 2], 6)
     ids = [f"{number}.png" for number in range(18)]
-    tell_classes(task, {"train": Split("train", Path(), ids, task.spec.classes, labels=labels)}, heard := Heard())
+    report_class_counts(
+        task, {"train": Split("train", Path(), ids, task.spec.classes, labels=labels)}, heard := Heard()
+    )
     assert heard.warnings == ["classes that differ in small and capital letters alone: 'Sad' and 'sad'. Are they one?"]
 
 

@@ -16,7 +16,7 @@ from affectkit.core.progress import Silent
 from affectkit.data.loading.transforms import normalise
 from affectkit.errors import DataError, DeviceError, UsageError
 from affectkit.evaluation.evaluate import evaluate
-from affectkit.evaluation.evaluate import test as run_test
+from affectkit.evaluation.test import test as run_test
 from affectkit.runtime.context import RunContext
 from affectkit.runtime.forward import forward, forward_in_blocks
 from affectkit.settings.evaluation import TestSettings
@@ -127,7 +127,7 @@ def test_thresholds_know_their_direction(trained, votes):
     assert good["missed"] == []
     missed = run_test(chosen(trained, votes, fail_under="top1=1.1,kl=0.001"), reporter=Silent())["missed"]
     assert "; at least 1.1 was" in missed[0] and "; at most 0.001 was" in missed[1] and len(missed) == 2
-    with pytest.raises(UsageError, match="no metric f1"):
+    with pytest.raises(UsageError, match="no metric 'f1'"):
         run_test(chosen(trained, votes, fail_under="f1=0.5"), reporter=Silent())
     with pytest.raises(UsageError, match="METRIC=VALUE"):
         chosen(trained, votes, fail_under="top1")

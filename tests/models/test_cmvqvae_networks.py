@@ -286,7 +286,7 @@ def test_what_counts_as_shared(kind, shared):
     found = private_shared(counted[0].numpy())
     assert found["shared_image"] + found["shared_audio"] == pytest.approx(100 * shared / 16)
     assert found["private_image"] + found["shared_image"] == 50
-    # A probe keeps the channels that are counted.
+    # A reconstruction keeps the channels that are counted.
     with torch.no_grad():
         codes = model.quantise(image, audio)["image"].vectors * (counted[0, :8] != 0).float()[:, None, None]
         expected = model._decoder_image(codes)

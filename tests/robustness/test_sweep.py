@@ -16,7 +16,8 @@ from affectkit.config import resolve
 from affectkit.core.progress import Silent
 from affectkit.corruptions import corrupt
 from affectkit.errors import DataError, Stopped, UsageError
-from affectkit.evaluation.evaluate import test as run_test
+from affectkit.evaluation.test import test as run_test
+from affectkit.robustness import record
 from affectkit.robustness import sweep as robustness
 from affectkit.robustness.baseline import read_baseline
 from affectkit.robustness.sweep import eval_corruptions
@@ -171,10 +172,10 @@ def test_rows_of_another_evaluation_are_not_taken(trained, votes, tmp_path):
     sweep(trained, votes, results=tmp_path / "r", severities="1", corruptions="noise")
     with pytest.raises(UsageError, match="rows of another evaluation: seed 0 there, 3 now"):
         sweep(trained, votes, results=tmp_path / "r", seed=3)
-    record = tmp_path / "r" / robustness.RECORD
-    held = json.loads(record.read_text())
+    path = tmp_path / "r" / record.FILE
+    held = json.loads(path.read_text())
     del held["decoding"]  # as it was written before reduced JPEGs were placed right
-    record.write_text(json.dumps(held))
+    path.write_text(json.dumps(held))
     with pytest.raises(UsageError, match=r": version of decoding not recorded there, \d+ now"):
         sweep(trained, votes, results=tmp_path / "r", severities="1", corruptions="noise")
     assert sweep(trained, votes, results=tmp_path / "r", seed=3, force=True, severities="1")["computed"] == 3

@@ -18,7 +18,7 @@ from affectkit.checkpoints.checkpoint import load_model
 from affectkit.config import resolve
 from affectkit.core.progress import Silent
 from affectkit.errors import AffectkitError, DataError, PeerLost, RunError, Stopped, UsageError
-from affectkit.evaluation.evaluate import test as run_test
+from affectkit.evaluation.test import test as run_test
 from affectkit.runtime.distributed import ProcessGroup, current_group, init_process_group
 from affectkit.settings.evaluation import TestSettings
 from affectkit.training import run as runs

@@ -10,8 +10,8 @@ from affectkit.core.clipspec import ClipSpec
 from affectkit.core.spec import InputSpec
 from affectkit.data.split import Split
 from affectkit.errors import UsageError
-from affectkit.evaluation.evaluate import check_looks
-from affectkit.evaluation.reconstruction import _mask_of
+from affectkit.evaluation.input_transform import check_takes_images
+from affectkit.evaluation.reconstruction import channel_mask
 from affectkit.models.cmvqvae.mask import Masked
 from affectkit.models.cmvqvae.network import Output
 from affectkit.tasks.audiovisual import AudiovisualTask
@@ -62,10 +62,10 @@ def test_a_probe_counts_channels_as_it_reconstructs(kind, shared):
 
     with torch.no_grad():
         Holder._classifier.private_shared_mask.copy_(torch.tensor([-0.01, 0.001, 0.01])[:, None, None])
-    assert (_mask_of(Holder) != 0).astype(int).tolist() == shared
+    assert (channel_mask(Holder) != 0).astype(int).tolist() == shared
 
 
 def test_what_looks_at_no_image_is_not_tested_on_altered_ones():
-    check_looks(SPEC, "--corrupt")
+    check_takes_images(SPEC, "--corrupt")
     with pytest.raises(UsageError, match="looks at none"):
-        check_looks(SPEC.with_(clip=ClipSpec(needs="audio")), "--corrupt")
+        check_takes_images(SPEC.with_(clip=ClipSpec(needs="audio")), "--corrupt")

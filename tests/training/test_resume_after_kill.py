@@ -26,7 +26,7 @@ from support import Heard, make_votes, settings
 
 from affectkit.config import resolve
 from affectkit.core.progress import Silent
-from affectkit.evaluation.evaluate import test as run_test
+from affectkit.evaluation.test import test as run_test
 from affectkit.settings.evaluation import TestSettings
 from affectkit.training import run as runs
 from affectkit.training.resume_state import newest_state, save_state

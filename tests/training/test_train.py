@@ -402,7 +402,7 @@ def test_a_classifier_is_not_taken_over_for_other_classes(votes, folders, traine
 
 def test_test_reports_the_loss_that_training_did(votes, tmp_path):
     from affectkit.config import resolve
-    from affectkit.evaluation.evaluate import test as run_test
+    from affectkit.evaluation.test import test as run_test
     from affectkit.settings.evaluation import TestSettings
 
     result = runs.train(settings(votes, tmp_path / "run", loss="mse:2+l1:0.5", epochs=1), reporter=Silent())

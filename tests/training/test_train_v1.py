@@ -10,7 +10,7 @@ from affectkit.checkpoints.checkpoint import find_checkpoint, load_model
 from affectkit.config import resolve
 from affectkit.core.progress import Silent
 from affectkit.errors import UsageError
-from affectkit.evaluation.evaluate import test as run_test
+from affectkit.evaluation.test import test as run_test
 from affectkit.models.registry import build, family
 from affectkit.runtime.distributed import current_group
 from affectkit.settings.evaluation import TestSettings

@@ -20,7 +20,7 @@ from affectkit.config import Parsed, resolve
 from affectkit.core.files import sha256
 from affectkit.core.progress import Silent
 from affectkit.errors import CheckpointError, DataError, UsageError
-from affectkit.evaluation.evaluate import test as run_test
+from affectkit.evaluation.test import test as run_test
 from affectkit.models import clip
 from affectkit.settings.evaluation import TestSettings
 from affectkit.settings.training import TrainSettings

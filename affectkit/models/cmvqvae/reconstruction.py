@@ -1,4 +1,4 @@
-"""What shared and private codes hold: reconstructions from a part of them."""
+"""Reconstruct clips from a part of their codes, to show what shared and private codes hold."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ KINDS = ("all", "shared", "private", "mixed")
 
 
 def masked(codes: torch.Tensor, mask: torch.Tensor, kind: str) -> torch.Tensor:
-    """The ``codes`` (B, K, H, W) that ``kind`` keeps, the others 0.
+    """Return the ``codes`` (B, K, H, W) that ``kind`` keeps, the others 0.
 
     Args:
-        mask: (K, 1, 1), 1 shared and 0 private. kind: ``all``, ``shared``, ``private``; ``mixed``: each sample's shared
+        codes: of all channels.
+        mask: (K, 1, 1), 1 shared and 0 private.
+        kind: ``all``, ``shared``, ``private``; ``mixed``: each sample's shared
             codes with the private ones of the sample before it (the first one's are the last one's).
 
     Raises:
@@ -34,7 +36,7 @@ def masked(codes: torch.Tensor, mask: torch.Tensor, kind: str) -> torch.Tensor:
 def reconstruct_from(
     model: Parts, image: torch.Tensor | None, audio: torch.Tensor | None, *, kind: str
 ) -> tuple[torch.Tensor | None, torch.Tensor | None]:
-    """Reconstructions of both modalities from the codes that ``kind`` keeps; see ``masked``.
+    """Reconstruct both modalities from the codes that ``kind`` keeps; see ``masked``.
 
     Shared channels are those that are counted as such: a ternarizer's -1 too, and of ``attention`` the binarized ones.
 
@@ -43,7 +45,7 @@ def reconstruct_from(
     """
     shape = getattr(model, "shape", None)
     if not getattr(shape, "decoded", False) or not isinstance(model, Parts):
-        raise UsageError("this model reconstructs nothing.", "Probe a cmvqvae, or its baseline2 with --codes all.")
+        raise UsageError("this model reconstructs nothing.", "Name a cmvqvae, or its baseline2 with --codes all.")
     if not shape.masked and kind != "all":
         raise UsageError("this model has no mask, so its codes are neither shared nor private.", "Use --codes all.")
     mask = None

@@ -18,7 +18,7 @@ from affectkit.data.layouts.discovery import find
 from affectkit.data.layouts.duplicates import TAIL, all_apart, apart, contents_of, contents_of_files, find_copies
 from affectkit.data.split import Split
 from affectkit.errors import DataError
-from affectkit.evaluation.evaluate import test as run_test
+from affectkit.evaluation.test import test as run_test
 from affectkit.settings.evaluation import TestSettings
 from affectkit.training import run as runs
 

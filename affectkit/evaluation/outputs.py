@@ -1,0 +1,29 @@
+"""Write the results of an evaluation: tables and figures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from affectkit.core.csv_tables import write_table
+from affectkit.core.progress import Reporter
+from affectkit.data.loading.modality import picture_of
+from affectkit.tasks.base import Results, Task
+
+
+def write_results(folder: Path, task: Task, results: Results, *, reporter: Reporter) -> None:
+    """Write the per-sample table, the further tables and the figures of ``results`` into ``folder``."""
+    write_table(folder / "test_results.csv", task.table(results))
+    for file, columns in task.tables(results).items():
+        write_table(folder / file, columns)
+    draw_figures(folder / task.figures_folder, task, results, reporter=reporter)
+
+
+def draw_figures(folder: Path, task: Task, results: Results, *, reporter: Reporter) -> None:
+    """Draw the figures of ``results`` into ``folder``."""
+    figures = task.figures(results, lambda position: picture_of(results.split, task.spec, position))
+    figures |= task.registered_figures(results)
+    reporter.start("drawing", len(figures), "pictures")
+    for file, draw in figures.items():
+        draw(folder / file)
+        reporter.advance()
+    reporter.finish()

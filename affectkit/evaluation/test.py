@@ -1,0 +1,126 @@
+"""Test a checkpoint on a split: the run behind ``affectkit test``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from affectkit.checkpoints.checkpoint import find_checkpoint, fit_record, load_model_and_task
+from affectkit.config import value_of
+from affectkit.core.files import fresh_folder, write_json
+from affectkit.core.pixels import pixels_up_to
+from affectkit.core.progress import Reporter
+from affectkit.core.version import VERSION
+from affectkit.data.loading.loaders import ReadFailure, close_loader, refuse_failures
+from affectkit.data.loading.modality import item_name, items_of
+from affectkit.data.split import Split
+from affectkit.errors import UsageError
+from affectkit.evaluation.class_counts import metric_notes
+from affectkit.evaluation.evaluate import evaluate, evaluation_loader
+from affectkit.evaluation.input_transform import check_takes_images, corruption_transform
+from affectkit.evaluation.load_split import EvaluationData, load_split, wanted_labels, without_copies
+from affectkit.evaluation.outputs import write_results
+from affectkit.evaluation.thresholds import check_thresholds, missed_thresholds
+from affectkit.runtime.context import RunContext
+from affectkit.runtime.distributed import init_process_group
+from affectkit.runtime.shutdown import StopFlag
+from affectkit.runtime.torch_backends import set_up_backends
+from affectkit.settings.evaluation import TestSettings
+from affectkit.tasks.base import Results, Task
+
+
+def test(settings: TestSettings, *, reporter: Reporter) -> dict[str, Any]:
+    """Test a checkpoint on a split; writes tables and figures where ``results`` is given.
+
+    Returns:
+        The summary, whose ``"missed"`` names every threshold of ``fail_under`` that was missed.
+    """
+    with init_process_group(settings.device), pixels_up_to(value_of(settings.max_pixels)):
+        path = find_checkpoint(settings.checkpoint)
+        context = RunContext.resolve(settings.device, settings.precision)
+        with set_up_backends(context.device, context.precision):
+            return _test(path, settings, context, reporter)
+
+
+def _test(path: Path, settings: TestSettings, context: RunContext, reporter: Reporter) -> dict[str, Any]:
+    model, task = load_model_and_task(
+        path, device=context.device, fit=settings.fit, reporter=reporter, **settings.of_file()
+    )
+    network = context.maybe_compile(model, enabled=settings.compile, reporter=reporter)
+    thresholds = check_thresholds(value_of(settings.fail_under, {}), task.metric_direction)
+    if settings.corrupt:
+        check_takes_images(task.spec, "--corrupt")
+        context.input_transform = corruption_transform(settings.corrupt.value, task.spec)
+        reporter.note(f"images corrupted: {settings.corrupt.value}")
+    folder = settings.results
+    if folder is not None:
+        context.group.run_on_main(lambda: str(fresh_folder(folder, force=settings.force, name="--results")))
+    labels = wanted_labels(settings, task)
+    data = load_split(settings.data, settings.split, labels=labels, task=task, group=context.group, reporter=reporter)
+    data, copies = context.group.run_main_first(
+        lambda: without_copies(data, drop=settings.drop_copies, noun=item_name(task.spec), reporter=reporter)
+    )
+    if settings.fit and data.split.store is not None:
+        raise UsageError(f"--fit is for image files; {data.source.root} holds prepared clips.", "Leave it out.")
+    results, failures = _evaluate(network, task, data.split, settings, context=context, reporter=reporter)
+    refuse_failures(failures, settings.on_error)
+    notes = metric_notes(task, results)
+    for text in notes["remarks"]:
+        reporter.warn(text)
+    metrics = task.metrics(results)
+    summary = {
+        "checkpoint": str(path),
+        "checkpoint_sha256": model.checkpoint_hash,
+        "affectkit": VERSION,
+        "task": task.name,
+        **_data_record(settings.data, data, results),
+        "copies": copies,
+        "skipped": [{"image": failure.name, "reason": failure.reason} for failure in failures],
+        "classes": list(task.spec.classes),
+        **fit_record(model),
+        "class_counts": {} if task.predicts_ratings else results.split.counts(),
+        **notes,
+        "temperature": task.spec.temperature,
+        "calibration": model.header.training.get("calibration"),
+        "device": context.device.torch_name,
+        "precision": context.precision.name,
+        **({"altered": str(settings.corrupt)} if settings.corrupt else {}),
+        "metrics": metrics,
+        "intervals": task.recorded_intervals(results),
+        "missed": missed_thresholds(thresholds, metrics, task.metric_direction),
+    }
+    if folder is not None:
+        context.group.run_on_main(lambda: _write(folder, task, results, summary, reporter))
+    return summary
+
+
+def _evaluate(
+    network: nn.Module, task: Task, split: Split, settings: TestSettings, *, context: RunContext, reporter: Reporter
+) -> tuple[Results, list[ReadFailure]]:
+    workers, why = context.choose_workers(settings.workers, held=split.store is not None)
+    reporter.note(context.describe(settings.batch_size, f"{workers} ({why})"))
+    # Corruptions are of colour images; a gray model gets the luma of what they make.
+    spec = task.spec.in_colour() if settings.corrupt else task.spec
+    loader = evaluation_loader(items_of(split, spec), context=context, batch_size=settings.batch_size, workers=workers)
+    try:
+        with StopFlag(reporter) as stopping:
+            return evaluate(network, task, split, loader, context=context, reporter=reporter, stopping=stopping)
+    finally:
+        close_loader(loader)
+
+
+def _data_record(root: Path, data: EvaluationData, results: Results) -> dict[str, Any]:
+    return {
+        "data": str(root),
+        "layout": data.source.layout,
+        "split": data.split.name,
+        "data_fingerprint": data.split.fingerprint(),
+        "images": len(results.split),
+    }
+
+
+def _write(folder: Path, task: Task, results: Results, summary: dict[str, Any], reporter: Reporter) -> None:
+    write_results(folder, task, results, reporter=reporter)
+    write_json(folder / "results.json", summary)
