@@ -112,7 +112,7 @@ def test_a_stop_while_features_are_computed_leaves_a_run_that_goes_on(place, tmp
     from affectkit.runtime.shutdown import StopFlag
 
     monkeypatch.setenv("AFFECTKIT_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(extraction, "TOGETHER", 4)
+    monkeypatch.setattr(extraction, "BATCH", 4)
     with monkeypatch.context() as patch:
         seen = []
         patch.setattr(StopFlag, "requested_anywhere", lambda self, group: len(seen) > 3 or seen.append(1))
