@@ -91,11 +91,11 @@ def _own_cache(tmp_path_factory):
 @pytest.fixture
 def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Draw no figures, which take most of the time of a short run; the ``trained`` of this session has them."""
-    from affectkit.evaluation import evaluate
+    from affectkit.evaluation import outputs
     from affectkit.reports import plots
     from affectkit.training import trainer
 
-    for module in (trainer, evaluate):
+    for module in (trainer, outputs):
         monkeypatch.setattr(module, "draw_figures", lambda *args, **kwargs: None)
     monkeypatch.setattr(plots, "training_curves", lambda *args, **kwargs: None)
 
