@@ -73,8 +73,8 @@ def reconstruct(settings: ReconstructSettings, *, reporter: Reporter) -> dict[st
         split = data.split
         reconstructor = Reconstructor(model, task, context, reporter)
         with StopFlag(reporter) as stopping:
-            errors = prober.errors(split, settings.batch_size, stopping)
-        shares = private_shared(_mask_of(model))
+            errors = reconstructor.errors(split, settings.batch_size, stopping)
+        shares = private_shared(channel_mask(model))
         for name in model.modalities:
             if not shares[f"private_{name}"]:
                 reporter.warn(f"no channel of the {name} is private: what its private codes give shows nothing.")
@@ -107,7 +107,8 @@ def check_reconstructs(model: Any, name: str) -> None:
         )
 
 
-def _mask_of(model: Parts) -> np.ndarray:
+def channel_mask(model: Parts) -> np.ndarray:
+    """Return the mask over the channels of both modalities: 0 private, others shared."""
     return model._classifier.effective_mask().cpu().numpy()
 
 

@@ -16,13 +16,7 @@ from affectkit.core.pixels import pixels_up_to
 from affectkit.core.progress import Reporter, Silent
 from affectkit.core.version import VERSION
 from affectkit.corruptions.base import scale_of
-from affectkit.data.loading.loaders import (
-    InMemoryImages,
-    choose_cache,
-    close_loader,
-    hold_in_memory,
-    refuse_failures,
-)
+from affectkit.data.loading.loaders import InMemoryImages, choose_cache, close_loader, hold_in_memory, refuse_failures
 from affectkit.data.loading.modality import items_of
 from affectkit.data.media.images import DECODING
 from affectkit.errors import DataError, Stopped, UsageError
@@ -196,20 +190,17 @@ class Sweep:
         finally:
             self.reporter.finish()
 
-    def _held(self, left: Sequence[Step]) -> InMemoryImages | None:
-        """The images in memory, where several rows are made of them and they fit."""
-        made = sum(step.folder is None for step in left)
-        if (
-            self.split.store is not None
-            or made < 2
-            or not choose_cache(self.settings.cache, len(self.split), self.task.spec.in_colour())
-        ):
+    def _held_images(self, missing: Sequence[Condition]) -> InMemoryImages | None:
+        """Decode the images into memory, where several rows are made of them and they fit."""
+        made = sum(condition.folder is None for condition in missing)
+        spec = self.task.spec.in_colour()
+        if self.split.store is not None or made < 2 or not choose_cache(self.settings.cache, len(self.split), spec):
             return None
-        held = hold_in_memory(self.split, self.task.spec.in_colour(), reporter=self.reporter)
+        held = hold_in_memory(self.split, spec, reporter=self.reporter)
         refuse_failures(list(held.failures.values()), self.settings.on_error)
         return held
 
-    def _compute_row(self, step: Step, held: InMemoryImages | None, workers: int, stopping: StopFlag) -> None:
+    def _compute_row(self, condition: Condition, held: InMemoryImages | None, workers: int, stopping: StopFlag) -> None:
         split = self.split
         if condition.folder is not None:
             names = None if self.task.spec.named else self.source.classes
