@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import re
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import matplotlib
 import numpy as np
 import pytest
 from PIL import Image
-from support import affectkit, invoke
+from support import invoke
 
 import affectkit as package
 from affectkit.checkpoints.checkpoint import read_header
@@ -23,6 +24,8 @@ from affectkit.core.assets import BUILTIN_NETWORK, card_file, config_file, model
 from affectkit.errors import UsageError
 from affectkit.prep.images.schematic_face import PARAMETERS, draw_appearance, draw_face
 from affectkit.settings.training import TrainSettings
+
+pytestmark = pytest.mark.usefixtures("no_figures")
 
 EMOTIONS = ["neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt"]
 PHOTOGRAPH = Path(matplotlib.get_data_path()) / "sample_data" / "grace_hopper.jpg"
@@ -47,31 +50,30 @@ def crops(tmp_path):
     return tmp_path / "crops"
 
 
-def test_infer_answers_at_once(tmp_path):
-    """On a fresh machine: no checkpoint, no network, a photograph as it is."""
+def test_infer_answers_at_once_and_waits_for_no_library_that_it_does_not_use(tmp_path):
+    """On a fresh machine: no checkpoint, no network, a photograph as it is.
+
+    torchvision brings torch's compiler with it: more than all the rest that infer imports.
+    """
+    arguments = ["infer", str(PHOTOGRAPH), "--workers", "0", "--annotate", str(tmp_path / "drawn")]
+    script = (
+        "import runpy, sys\n"
+        f"sys.argv = ['affectkit', *{arguments!r}]\n"
+        "try:\n    runpy.run_module('affectkit', run_name='__main__')\n"
+        "except SystemExit as end:\n    assert not end.code, end.code\n"
+        "unused = {'torchvision', 'torch._dynamo', 'timm', 'open_clip', 'albumentations', 'matplotlib', 'moviepy'}\n"
+        "assert not unused & set(sys.modules), unused & set(sys.modules)\n"
+    )
     offline = {"HF_HUB_OFFLINE": "1", "HTTPS_PROXY": "http://127.0.0.1:9", "HOME": str(tmp_path)}
-    done = affectkit("infer", PHOTOGRAPH, "--workers", "0", "--annotate", tmp_path / "drawn", **offline)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=120, env={**os.environ, **offline}
+    )
     assert done.returncode == 0, done.stderr
     (row,) = rows_of(done.stdout)
     assert row["Image Name"] == str(PHOTOGRAPH) and row["Face"] == "1" and 200 < float(row["width"]) < 250
     shares = [float(row[name]) for name in EMOTIONS]
     assert sum(shares) == pytest.approx(1, abs=1e-4) and row["Predicted Label"] == EMOTIONS[int(np.argmax(shares))]
     assert len(list((tmp_path / "drawn").rglob("grace_hopper.jpg"))) == 1
-
-
-def test_infer_waits_for_no_library_that_it_does_not_use():
-    """torchvision brings torch's compiler with it: more than all the rest that infer imports."""
-    script = (
-        "import runpy, sys\n"
-        f"sys.argv = ['affectkit', 'infer', {str(PHOTOGRAPH)!r}, '--workers', '0']\n"
-        "try:\n    runpy.run_module('affectkit', run_name='__main__')\n"
-        "except SystemExit as end:\n    assert not end.code, end.code\n"
-        "unused = {'torchvision', 'torch._dynamo', 'timm', 'open_clip', 'albumentations', 'matplotlib', 'moviepy'}\n"
-        "assert not unused & set(sys.modules), unused & set(sys.modules)\n"
-    )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
-    assert len(rows_of(done.stdout)) == 1
 
 
 def test_predict_finds_faces_as_infer_does():
@@ -157,9 +159,17 @@ def test_test_takes_it_by_name(crops, tmp_path):
 def test_eval_corruptions_takes_it_by_name(crops, tmp_path):
     done = invoke(
         "eval-corruptions", "--checkpoint", "builtin", "--data", crops, "--results", tmp_path / "r",
-        "--corruptions", "fog,jpeg_compression", "--workers", "0", "--json",
+        "--corruptions", "fog,jpeg_compression", "--severities", "1,5", "--workers", "0", "--json",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)["rows"]
+    asked = [("clean", 0), ("fog", 1), ("fog", 5), ("jpeg_compression", 1), ("jpeg_compression", 5)]
+    assert [(row["corruption"], row["severity"], row["images"]) for row in found] == [(*one, 18) for one in asked]
+    whole = json.loads(invoke("test", "--checkpoint", "builtin", "--data", crops, "--workers", "0", "--json").stdout)
+    assert found[0]["metrics"] == whole["metrics"]
+    assert all(row["metrics"]["kl"] != whole["metrics"]["kl"] for row in found[1:])  # something was corrupted
+    with (tmp_path / "r" / "corruptions.csv").open(newline="") as stream:
+        assert [(row["corruption"], int(row["severity"])) for row in csv.DictReader(stream)] == asked
 
 
 def test_training_starts_from_it(crops, tmp_path):

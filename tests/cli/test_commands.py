@@ -6,7 +6,9 @@ import csv
 import io
 import json
 import os
+import pty
 import re
+import select
 import signal
 import subprocess
 import sys
@@ -22,7 +24,7 @@ FAST = ("--model", TINY, "--no-pretrained", "--image-size", "24", "--batch-size"
 
 def test_train_test_infer_as_a_user_would(votes, tmp_path):
     run = tmp_path / "run"
-    done = affectkit("train", "--data", votes, "--output", run, "--epochs", "2", "--lr", "3e-3", *FAST)
+    done = invoke("train", "--data", votes, "--output", run, "--epochs", "2", "--lr", "3e-3", *FAST)
     assert done.returncode == 0, done.stderr
     assert "epoch 2/2" in done.stderr and "run folder" in done.stderr and "epoch" not in done.stdout.splitlines()[1]
     assert done.stdout.startswith("validation")
@@ -39,7 +41,7 @@ def test_train_test_infer_as_a_user_would(votes, tmp_path):
     assert json.loads(shown.stdout)["task"] == "distribution"
 
 
-def test_json_is_one_object_and_quiet_is_quiet(votes, tmp_path):
+def test_json_is_one_object_and_quiet_is_quiet(votes, tmp_path, no_figures):
     done = invoke("train", "--data", votes, "--output", tmp_path / "r", "--epochs", "1", "--json", "--quiet", *FAST)
     assert done.returncode == 0 and done.stderr == ""
     assert json.loads(done.stdout)["best_epoch"] == 1
@@ -110,7 +112,7 @@ def test_files_and_flags_are_told_apart_by_print_config(tmp_path):
     assert re.search(r"--epochs +7 +file ", plain.stdout) and re.search(r"--seed +0 +default", plain.stdout)
 
 
-def test_paths_with_brackets_and_long_lines_are_printed_as_they_are(votes, tmp_path):
+def test_paths_with_brackets_and_long_lines_are_printed_as_they_are(votes, tmp_path, no_figures):
     run = tmp_path / "[bold]run[/bold] with a long name that would be wrapped at eighty columns by rich"
     done = invoke("train", "--data", votes, "--output", run, "--epochs", "1", *FAST)
     assert done.returncode == 0 and f"run folder: {run}" in done.stderr.splitlines()
@@ -123,18 +125,35 @@ def test_no_color_means_no_colours_even_where_they_are_forced():
     assert colour.search(affectkit("train", "--help", FORCE_COLOR="1").stdout)
 
 
-def start(*arguments, **options):
+def start(*arguments, stderr=subprocess.PIPE):
     return subprocess.Popen(
         [sys.executable, "-m", "affectkit", *map(str, arguments)],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options,
+        stdout=subprocess.PIPE, stderr=stderr, stdin=subprocess.DEVNULL, text=True, env={**os.environ, "TERM": "xterm"},
     )  # fmt: skip
 
 
-def wait_for(path, process, seconds=60):
-    limit = time.monotonic() + seconds
-    while not path.exists() and process.poll() is None and time.monotonic() < limit:
-        time.sleep(0.05)
-    assert path.exists(), process.communicate()[1]
+class Terminal:
+    """A terminal of 80 columns for the standard error of a process, and what has been written to it."""
+
+    def __init__(self) -> None:
+        self.main, self.side = pty.openpty()
+        self.seen = b""
+
+    def read(self, seconds: float = 0.05) -> None:
+        """Read what is there within this time."""
+        while select.select([self.main], [], [], seconds)[0]:
+            try:
+                chunk = os.read(self.main, 65536)
+            except OSError:  # Linux's end of a terminal whose other side is closed
+                return
+            if not chunk:
+                return
+            self.seen += chunk
+
+    @property
+    def text(self) -> str:
+        """All that was written."""
+        return self.seen.decode()
 
 
 @pytest.mark.parametrize(
@@ -145,14 +164,24 @@ def wait_for(path, process, seconds=60):
         pytest.param(signal.SIGUSR1, 75, marks=pytest.mark.slow),
     ],
 )
-def test_signals_save_the_run_and_it_can_be_resumed(votes, tmp_path, number, code):
-    run = tmp_path / "run"
-    process = start("train", "--data", votes, "--output", run, "--epochs", "200", "--early-stop", "0", *FAST)
-    wait_for(run / "history.csv", process)
+def test_on_a_terminal_a_bar_is_drawn_and_signals_save_the_run_which_can_be_resumed(votes, tmp_path, number, code):
+    run, terminal = tmp_path / "run", Terminal()
+    process = start(
+        "train", "--data", votes, "--output", run, "--epochs", "200", "--early-stop", "0", *FAST, stderr=terminal.side
+    )
+    os.close(terminal.side)
+    limit = time.monotonic() + 60
+    while not (run / "history.csv").exists() or "━" not in terminal.text:
+        assert process.poll() is None and time.monotonic() < limit, terminal.text
+        terminal.read()
     process.send_signal(number)
-    _, told = process.communicate(timeout=60)
-    assert process.returncode == code, told
-    assert signal.Signals(number).name in told and f"affectkit train --resume {run}" in told
+    while process.poll() is None and time.monotonic() < limit + 60:
+        terminal.read()
+    terminal.read()
+    assert process.wait(1) == code, terminal.text
+    assert "\x1b[" in terminal.text and "top1" in terminal.text
+    reported = "".join(re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", terminal.text).split())  # without colours and line ends
+    assert signal.Signals(number).name in reported and f"affectkittrain--resume{run}" in reported
     assert json.loads((run / "status.json").read_text())["state"] == "stopped"
     assert any((run / "state").iterdir()) and not list(run.rglob("*.part"))
     process = start("train", "--resume", run)
@@ -182,7 +211,7 @@ def test_a_closed_pipe_ends_without_a_traceback(trained, tmp_path):
     assert done.stdout.count("\n") == 2 and done.stderr == "" and done.returncode == 141
 
 
-def test_off_a_terminal_progress_is_plain_lines(votes, tmp_path, monkeypatch):
+def test_off_a_terminal_progress_is_plain_lines(votes, tmp_path, monkeypatch, no_figures):
     monkeypatch.setattr(console, "SECONDS_BETWEEN_LINES", 0)
     done = invoke("train", "--data", votes, "--output", tmp_path / "r", "--epochs", "1", *FAST)
     assert done.returncode == 0, done.stderr
@@ -190,30 +219,7 @@ def test_off_a_terminal_progress_is_plain_lines(votes, tmp_path, monkeypatch):
     assert "\x1b" not in done.stderr + done.stdout
 
 
-def test_on_a_terminal_a_bar_is_drawn(votes, tmp_path):
-    import pty
-
-    main, side = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "affectkit", "train", "--data", str(votes), "--output", str(tmp_path / "r"), "--epochs",
-         "1", *FAST], stdout=side, stderr=side, stdin=subprocess.DEVNULL, env={**os.environ, "TERM": "xterm"},
-    )  # fmt: skip
-    os.close(side)
-    seen = b""
-    while True:
-        try:
-            chunk = os.read(main, 65536)
-        except OSError:
-            break
-        if not chunk:
-            break
-        seen += chunk
-    assert process.wait(60) == 0
-    text = seen.decode()
-    assert "\x1b[" in text and "━" in text and "top1" in text
-
-
-def test_training_that_skipped_images_exits_4_and_names_them(tmp_path):
+def test_training_that_skipped_images_exits_4_and_names_them(tmp_path, no_figures):
     data = make_folders(tmp_path / "data")
     (data / "train" / "anger" / "000.png").write_bytes(b"broken")
     done = invoke("train", "--data", data, "--output", tmp_path / "r", "--epochs", "1", "--on-error", "skip", *FAST)

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import csv
 import json
+import shlex
 import subprocess
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -14,26 +16,41 @@ from affectkit.cli.demo import places, steps
 
 
 def test_the_demo_runs_the_commands_it_prints_and_a_second_run_finds_them_done(tmp_path, monkeypatch):
-    done = affectkit("demo", tmp_path / "demo", "--epochs", "1", timeout=300)
-    assert done.returncode == 0, done.stderr
-    printed = [line for line in done.stderr.splitlines() if line.startswith("$ affectkit ")]
-    assert [line.split()[2] for line in printed] == ["prep", "train", "test", "infer"]
-    for path, _ in places(tmp_path / "demo"):
-        assert path.is_file() and str(path) in done.stdout, path
-    with (tmp_path / "demo" / "infer" / "inference_results.csv").open(newline="") as stream:
-        assert len(list(csv.DictReader(stream))) == 12
+    """With a fifth of the faces; the first step is a process as in a user's demo, the others are run in this one."""
     steps_run = []
 
     class InThisProcess:
-        """A step of the second run, in this process, which has torch already."""
+        """A step in this process, which has torch already."""
 
         def __init__(self, command, *, stdout, text):
+            assert command[:3] == [sys.executable, "-m", "affectkit"] and text
             steps_run.append(invoke(*command[3:]))
             self.returncode = steps_run[-1].returncode
+            if stdout is None:  # what a process would print by itself
+                print(steps_run[-1].stdout, end="")
 
         def communicate(self):
             return steps_run[-1].stdout, None
 
+    def started(command, **options):
+        with_torch = command[3] != "prep"
+        return (InThisProcess if with_torch else subprocess.Popen)(command, **options)
+
+    def fewer(*arguments, **options):
+        return [["240" if word == "1200" else word for word in step] for step in steps(*arguments, **options)]
+
+    monkeypatch.setattr(demo, "subprocess", SimpleNamespace(Popen=started, PIPE=subprocess.PIPE))
+    monkeypatch.setattr(demo, "steps", fewer)
+    done = invoke("demo", tmp_path / "demo", "--epochs", "1")
+    assert done.returncode == 0, done.stderr
+    printed = [line for line in done.stderr.splitlines() if line.startswith("$ affectkit ")]
+    assert [line.split()[2] for line in printed] == ["prep", "train", "test", "infer"]
+    assert [one.args for one in steps_run] == [shlex.split(line)[2:] for line in printed[1:]]
+    for path, _ in places(tmp_path / "demo"):
+        assert path.is_file() and str(path) in done.stdout, path
+    with (tmp_path / "demo" / "infer" / "inference_results.csv").open(newline="") as stream:
+        assert len(list(csv.DictReader(stream))) == 12
+    steps_run.clear()
     monkeypatch.setattr(demo, "subprocess", SimpleNamespace(Popen=InThisProcess, PIPE=subprocess.PIPE))
     again = invoke("demo", tmp_path / "demo", "--epochs", "1", "--json")
     assert again.returncode == 0, again.stderr
@@ -79,7 +96,7 @@ def test_prep_ferplus_by_the_authors_rules(tmp_path):
     assert other.returncode == 2 and "target majority there, distribution now" in other.stderr
 
 
-def test_prep_affectnet_fused_gives_tables_that_train_reads(tmp_path, monkeypatch):
+def test_prep_affectnet_fused_gives_tables_that_train_reads(tmp_path, monkeypatch, no_figures):
     monkeypatch.setenv("AFFECTKIT_CACHE", str(tmp_path / "cache"))
     source = tmp_path / "AffectNetFused"
     for split, count in (("train_set", 8), ("val_set", 4)):

@@ -31,6 +31,8 @@ from affectkit.training import run as runs
 from affectkit.training.trainer import Trainer
 from affectkit.training.training_step import Learner
 
+pytestmark = pytest.mark.usefixtures("no_figures")
+
 TRAIN = ("train", "--model", TINY, "--no-pretrained", "--image-size", "24", "--batch-size", "8", "--cache", "none",
          "--epochs", "500", "--early-stop", "0")  # fmt: skip
 ONE = ("--batch-size", "1")

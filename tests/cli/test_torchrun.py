@@ -11,7 +11,7 @@ import time
 
 import psutil
 import pytest
-from support import TINY, affectkit
+from support import TINY, invoke
 
 TRAIN = ["train", "--model", TINY, "--no-pretrained", "--image-size", "24", "--batch-size", "8", "--early-stop", "0",
          "--workers", "2", "--cache", "none"]  # fmt: skip
@@ -48,7 +48,7 @@ def alive(processes):
 
 def test_several_processes_print_what_one_prints(trained, votes, tmp_path):
     arguments = ["test", "--checkpoint", trained, "--data", votes, "--json", "--workers", "0"]
-    single = affectkit(*arguments, "--results", tmp_path / "one")
+    single = invoke(*arguments, "--results", tmp_path / "one")
     process = torchrun(2, *arguments, "--results", tmp_path / "two")
     printed, said = process.communicate(timeout=120)
     assert process.returncode == 0, said

@@ -11,6 +11,8 @@ from support import clip_config, invoke, make_ratings
 
 from affectkit.models import clip
 
+pytestmark = pytest.mark.usefixtures("no_figures")
+
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):

@@ -13,6 +13,8 @@ from typer.testing import CliRunner
 from affectkit.cli.app import app
 from affectkit.training.resume_check import verify
 
+pytestmark = pytest.mark.usefixtures("no_figures")
+
 SMALL = ("--model", TINY, "--no-pretrained", "--image-size", "24", "--batch-size", "8", "--workers", "0")
 
 

@@ -30,6 +30,8 @@ from affectkit.settings.robustness import RobustnessSettings
 from affectkit.tasks.classification import ClassificationTask
 from affectkit.training.run import train
 
+pytestmark = pytest.mark.usefixtures("no_figures")
+
 NUMBERS = ("0", "1", "2", "3", "4")
 NAMES = ("anger", "disgust", "fear", "neutral", "happiness")
 GRAYS = (20, 70, 120, 220, 170)

@@ -23,6 +23,8 @@ from affectkit.settings.evaluation import TestSettings
 from affectkit.tasks.distribution import DistributionTask
 from affectkit.training import run
 
+pytestmark = pytest.mark.usefixtures("no_figures")
+
 
 def chosen(checkpoint, data, **changes):
     values = {"checkpoint": checkpoint, "data": data, "workers": 0, **changes}

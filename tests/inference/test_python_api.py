@@ -28,6 +28,8 @@ from affectkit.inference.table_writer import TableWriter
 from affectkit.prep.images.schematic_face import PARAMETERS, draw_appearance, draw_face
 from affectkit.settings.inference import InferSettings
 
+pytestmark = pytest.mark.usefixtures("no_figures")
+
 README = Path(__file__).parent.parent.parent / "README.md"
 
 

@@ -13,6 +13,8 @@ from affectkit.errors import UsageError
 from affectkit.training import run as runs
 from affectkit.training.distillation import mix_targets
 
+pytestmark = pytest.mark.usefixtures("no_figures")
+
 
 def test_targets_are_a_mixture_of_both(votes, trained, tmp_path):
     """Against the teacher asked image by image."""

@@ -20,6 +20,8 @@ from affectkit.training import run
 from affectkit.training.divergence import broken_outputs, diverged
 from affectkit.training.trainer import Trainer
 
+pytestmark = pytest.mark.usefixtures("no_figures")
+
 
 def check(error: RunError, root, lr: float) -> None:
     assert error.message.startswith("the training diverged: ")

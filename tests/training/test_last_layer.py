@@ -26,6 +26,8 @@ from affectkit.training.single_run import train_once
 from affectkit.training.trainer import Trainer
 from affectkit.training.training_step import Learner
 
+pytestmark = pytest.mark.usefixtures("no_figures")
+
 
 class Quiet(Trainer):
     """A trainer whose pictures, which take longer than the training, are left out."""

@@ -9,6 +9,8 @@ from affectkit.errors import UsageError
 from affectkit.training import progressive_resizing, run
 from affectkit.training.progressive_resizing import image_side, resize_for
 
+pytestmark = pytest.mark.usefixtures("no_figures")
+
 
 def test_sizes_grow_in_steps_and_end_whole():
     assert [image_side(k / 8, start=32, full=48) for k in range(8)] == [32, 32, 32, 40, 40, 40, 48, 48]

@@ -24,6 +24,8 @@ from affectkit.models.registry import build
 from affectkit.models.v1.published import FORMAT
 from affectkit.settings.training import TrainSettings
 
+pytestmark = pytest.mark.usefixtures("no_figures")
+
 WNIDS = ("n01443537", "n02124075", "n07734744")
 COUNT = 6
 NAME = "resnet50_plain"

@@ -18,6 +18,8 @@ from affectkit.settings.training import TrainSettings
 from affectkit.training import run
 from affectkit.training.data_setup import set_up_data
 
+pytestmark = pytest.mark.usefixtures("no_figures")
+
 
 def test_the_recipe_is_the_studys_and_flags_win(tmp_path):
     flags = {"data": tmp_path, "output": tmp_path / "o", "model": "resnet50_composite_b"}

@@ -19,6 +19,8 @@ from affectkit.training.resume_state import read_state, save_state
 from affectkit.training.trainer import Trainer
 from affectkit.training.training_step import BatchPosition, Learner
 
+pytestmark = pytest.mark.usefixtures("no_figures")
+
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw"])
 @pytest.mark.parametrize("model", ["test_resnet", "test_convnext"])
