@@ -18,6 +18,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+import timm  # noqa: F401 - seconds in every forked process, were it not here already
 import torch
 import torch.utils.tensorboard
 from support import TINY, make_folders, settings

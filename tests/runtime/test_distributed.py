@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import timm  # noqa: F401 - seconds in every forked process, were it not here already
 import torch
 from support import Heard, in_ranks, make_votes, settings
 

@@ -9,6 +9,7 @@ from dataclasses import fields
 
 import psutil
 import pytest
+import timm  # noqa: F401 - seconds in every forked process, were it not here already
 import torch
 import torch.utils.tensorboard
 from support import Heard, make_votes, settings
