@@ -124,7 +124,7 @@ def test_a_published_file_of_tiny_imagenet_is_tested_without_resizing(files, tin
     found, said = run(*shared, files["imagenet"], "--fit", "crop")
     assert found["metrics"]["loss"] == pytest.approx(expected, rel=1e-4)
     assert (found["fit"], found["checkpoint_fit"]) == ("crop", "imagenet")
-    assert "images are fitted by --fit crop; the checkpoint says imagenet" in said
+    assert "images are fitted by --fit crop; the checkpoint has imagenet" in said
 
 
 def test_corruptions_are_of_the_same_pixels(files, tiny, model, tmp_path):
