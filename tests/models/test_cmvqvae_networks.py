@@ -16,7 +16,7 @@ from affectkit.core.spec import InputSpec
 from affectkit.errors import CheckpointError, UsageError
 from affectkit.metrics.codes import private_shared
 from affectkit.models.cmvqvae import family
-from affectkit.models.cmvqvae.network import Output, sound_steps
+from affectkit.models.cmvqvae.network import CMVQVAEOutput, sound_steps
 from affectkit.models.cmvqvae.reconstruction import KINDS, reconstruct_from
 
 CLASSES = ("anger", "fear", "neutral")
@@ -47,7 +47,7 @@ def clips(name: str = "cmvqvae", count: int = 4, *, seed: int = 1) -> tuple[torc
     return tuple(torch.randn((count, *shape), generator=generator) for shape in shapes)
 
 
-def total(output: Output, image: torch.Tensor, audio: torch.Tensor) -> torch.Tensor:
+def total(output: CMVQVAEOutput, image: torch.Tensor, audio: torch.Tensor) -> torch.Tensor:
     loss = F.cross_entropy(output.logits, torch.arange(len(image)) % len(CLASSES))
     loss = loss + sum(part for part in (output.vq_loss_image, output.vq_loss_audio) if part is not None)
     for inputs, found in ((image, output.image), (audio, output.audio)):

@@ -13,7 +13,7 @@ from affectkit.errors import UsageError
 from affectkit.evaluation.input_transform import check_takes_images
 from affectkit.evaluation.reconstruction import channel_mask
 from affectkit.models.cmvqvae.mask import Masked
-from affectkit.models.cmvqvae.network import Output
+from affectkit.models.cmvqvae.network import CMVQVAEOutput
 from affectkit.tasks.audiovisual import AudiovisualTask
 from affectkit.tasks.base import Results
 
@@ -24,7 +24,7 @@ def test_reconstruction_errors_of_both_splits_have_one_unit(tmp_path):
     task = AudiovisualTask.from_options(SPEC, {"recon_scale": "variance", "variance": (0.5, 4.0), "mask_penalty": 0.0})
     batch = {"image": torch.zeros(2, 3, 8, 8), "audio": torch.zeros(2, 1, 8, 8), "target": torch.eye(2)}
     made = torch.full((2, 3, 8, 8), 1.0), torch.full((2, 1, 8, 8), 3.0)
-    found = task.loss(Output(None, *made, None, None, None, None, None), batch, 0.0)
+    found = task.loss(CMVQVAEOutput(None, *made, None, None, None, None, None), batch, 0.0)
     split = Split("valid", tmp_path, ["x", "y"], SPEC.classes, labels=np.array([0, 1]))
     more = {"recon_image": np.array([1.0, 1.0]), "recon_audio": np.array([9.0, 9.0])}
     valid = task.code_metrics(Results(split, np.zeros((2, 2), np.float32), {}, more))
