@@ -15,7 +15,7 @@ from affectkit.settings.training import TrainSettings
 from affectkit.settings.values import Interval, parse_interval
 
 UNUSED = "Without effect here."
-PROOF = "Proof"
+SHORT_RUNS = "Short runs"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,11 +33,11 @@ class VerifySettings(TrainSettings):
     repeat: int = setting(1, UNUSED, low=1, group=RUN)
     track: str = setting("none", UNUSED, choices=("none", "wandb"), group=RUN)
 
-    steps: int = setting(6, "Optimiser steps of each short run, over two epochs.", low=4, high=10_000, group=PROOF)
+    steps: int = setting(6, "Optimizer steps of each short run, over two epochs.", low=4, high=10_000, group=SHORT_RUNS)
     images: int | None = setting(
-        None, "At most so many training images.", low=2, group=PROOF, default_text="what the steps need"
+        None, "At most so many training images.", low=2, group=SHORT_RUNS, default_text="what the steps need"
     )
-    keep_files: Path | None = setting(None, "Keep the folders of the short runs in this new folder.", group=PROOF)
+    keep_files: Path | None = setting(None, "Keep the folders of the short runs in this new folder.", group=SHORT_RUNS)
 
     def rules(self) -> list[str]:
         """Name the faults between settings."""

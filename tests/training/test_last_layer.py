@@ -97,7 +97,7 @@ def test_what_is_frozen_is_in_evaluation_mode_and_out_of_the_optimiser(place, st
     assert training.model.top[0].training and not training.model.features.training
 
 
-def test_resuming_goes_on_to_the_last_bit(place, start, tmp_path):
+def test_resuming_is_exact_to_the_last_bit(place, start, tmp_path):
     options = {"init": start, "tune": "last", "ema": 0.9, "mixup": 0.2, "epochs": 3, "keep_every": 2}
     train(settings(place, tmp_path / "whole", **options))
     done = {}

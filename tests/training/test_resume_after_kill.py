@@ -213,9 +213,9 @@ CASES = {
 def test_a_killed_run_ends_with_the_same_bytes(faces, tmp_path, name):
     changes, kills, expected = CASES[name]
     assert life(faces, tmp_path / "whole", changes)[0] == 0
-    went_on = killed_and_resumed(faces, tmp_path / "cut", changes, kills)
-    assert len(went_on) == len(expected), went_on
-    assert all(words in said for words, said in zip(expected, went_on, strict=True)), went_on
+    resumed_at = killed_and_resumed(faces, tmp_path / "cut", changes, kills)
+    assert len(resumed_at) == len(expected), resumed_at
+    assert all(words in said for words, said in zip(expected, resumed_at, strict=True)), resumed_at
     assert_same(faces, tmp_path / "whole", tmp_path / "cut")
     histories = [path.read_text().splitlines()[1:] for path in sorted((tmp_path / "cut").rglob("history.csv"))]
     rates = [row.split(",")[1] for row in histories[0]]
@@ -224,7 +224,7 @@ def test_a_killed_run_ends_with_the_same_bytes(faces, tmp_path, name):
     assert (len(rates) < changes["epochs"]) == ("early_stop" in changes) and len(histories) == changes.get("repeat", 1)
 
 
-def test_a_run_that_goes_on_elsewhere_says_so(faces, tmp_path):
+def test_a_run_that_resumes_elsewhere_reports_it(faces, tmp_path):
     """With another number of threads, sums are added up in another order."""
     changes = {"epochs": 1, **EVERY}
     assert life(faces, tmp_path / "cut", changes, prepare=kill(STEP, 3))[0] == KILLED
@@ -276,8 +276,8 @@ def test_killed_while_a_file_is_written(faces, tmp_path, place):
     changes = {"epochs": 1 if place == "the end" else 2, "batch_size": 16, **({} if place != "states" else EVERY)}
     assert life(faces, tmp_path / "whole", changes)[0] == 0
     kills = WHILE_WRITING[place]
-    went_on = killed_and_resumed(faces, tmp_path / "cut", changes, kills)
-    assert len(went_on) == len(kills) >= 7
+    resumed_at = killed_and_resumed(faces, tmp_path / "cut", changes, kills)
+    assert len(resumed_at) == len(kills) >= 7
     assert_same(faces, tmp_path / "whole", tmp_path / "cut")
 
 
@@ -344,7 +344,7 @@ def no_space() -> None:
     ],
     ids=["limit-at-a-state", "full-at-a-state", "limit-at-a-checkpoint", "full-at-the-history"],
 )
-def test_a_full_disk_ends_a_run_in_words_and_it_can_go_on(faces, tmp_path, fill, words, left):
+def test_a_full_disk_ends_a_run_with_a_message_and_it_resumes(faces, tmp_path, fill, words, left):
     from affectkit.cli.app import app
 
     run, told = tmp_path / "cut", tmp_path / "told"

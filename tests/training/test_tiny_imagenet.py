@@ -181,7 +181,7 @@ def test_clips_are_framed_as_their_study_did():
         ({"dataset": "faces"}, 7, "imagenet", "faces, is none of the study's, and 7 outputs are not"),
     ],
 )
-def test_what_a_file_says_or_its_outputs_do(model, tmp_path, args, outputs, fit, told):
+def test_the_fit_is_of_what_a_file_records_or_its_outputs(model, tmp_path, args, outputs, fit, told):
     state = {**model.state_dict(), "fc.weight": torch.zeros(outputs, 2048), "fc.bias": torch.zeros(outputs)}
     given = Contents(tmp_path / "c.pt", state, {"args": {"model_type": "resnet50", **args}})
     assert FORMAT.faults(given) == []
@@ -190,7 +190,7 @@ def test_what_a_file_says_or_its_outputs_do(model, tmp_path, args, outputs, fit,
     assert (found.spec.mean, found.spec.std, found.spec.height) == ((0.5,) * 3, (0.5,) * 3, 64)
 
 
-def test_infer_fits_as_told_and_goes_on_with_the_same_fit_alone(files, tiny, model, tmp_path):
+def test_infer_fits_as_asked_and_resumes_with_the_same_fit_alone(files, tiny, model, tmp_path):
     image = tiny / "val" / "images" / "val_0.JPEG"
     with torch.inference_mode():
         pixels = torch.from_numpy(plain(tiny)[0].copy()).permute(2, 0, 1)[None].float().div(255)

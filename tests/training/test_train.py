@@ -62,7 +62,7 @@ def test_a_run_learns_and_leaves_what_it_promises(trained):
     assert len(states(trained / "state")) == 2
 
 
-def test_what_cannot_be_calibrated_is_told(votes, tmp_path):
+def test_what_cannot_be_calibrated_is_reported(votes, tmp_path):
     few = make_folders(tmp_path / "few")
     for name, data, calibrate, reason in (
         ("few", few, "auto", "12 samples are too few: a temperature needs at least 20"),
@@ -383,7 +383,7 @@ def test_a_metric_that_the_data_cannot_give_is_refused_before_training(tmp_path)
     assert not (tmp_path / "run").exists()
 
 
-def test_a_batch_of_one_is_refused_in_words_where_the_network_cannot_take_it(votes, tmp_path):
+def test_a_batch_of_one_is_refused_where_the_network_cannot_take_it(votes, tmp_path):
     with pytest.raises(UsageError, match="Choose a larger --batch-size"):
         runs.train(settings(votes, tmp_path / "run", batch_size=1, image_size=16), reporter=Silent())
 
@@ -474,7 +474,7 @@ def test_a_batch_that_does_not_fit_is_computed_in_parts(votes, tmp_path, monkeyp
     assert json.loads((tmp_path / "none" / "status.json").read_text())["state"] == "failed"
 
 
-def test_a_fraction_that_the_data_leaves_no_use_for_is_said(votes, tmp_path):
+def test_a_val_fraction_without_effect_is_reported(votes, tmp_path):
     heard = Heard()
     runs.train(settings(votes, tmp_path / "run", epochs=1, val_fraction=0.3), reporter=heard)
     assert any("--val-fraction 0.3 has no effect" in text for text in heard.warnings)

@@ -106,7 +106,7 @@ def test_a_run_that_died_ends_with_the_same_bytes(place, tmp_path, monkeypatch, 
         assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "cut" / name).read_bytes(), name
 
 
-def test_a_stop_while_features_are_computed_leaves_a_run_that_goes_on(place, tmp_path, monkeypatch):
+def test_a_stop_while_features_are_computed_leaves_a_run_that_resumes(place, tmp_path, monkeypatch):
     from affectkit.errors import Stopped
     from affectkit.features import extraction
     from affectkit.runtime.shutdown import StopFlag
@@ -289,7 +289,7 @@ def test_a_bad_image_is_refused_or_skipped(place, tmp_path):
     Image.new("RGB", (8, 8)).save(data / "images" / "002.png")
 
 
-def test_options_of_other_models_are_told(place, tmp_path):
+def test_options_of_other_models_are_reported(place, tmp_path):
     heard = Heard()
     given = frozenset({"dropout", "pretrained", "lr_peak"})
     chosen = vca_settings(place, tmp_path / "run", epochs=1, dropout=0.1, schedule="cosine", lr_peak=1.0)
