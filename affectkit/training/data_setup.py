@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from affectkit.checkpoints.checkpoint import make_task
 from affectkit.config import plain, value_of
 from affectkit.core.progress import Reporter
 from affectkit.core.spec import InputSpec
@@ -58,7 +57,7 @@ def set_up_data(settings: TrainSettings, *, group: ProcessGroup, reporter: Repor
     name = choose_task(train) if settings.task == "auto" else settings.task
     spec = input_spec(settings, family, options, name, source.classes)
     spec = clip_spec(spec, settings, family, options, train)
-    task = make_task(spec, plain(settings))
+    task = TASKS.resolve(name).from_options(spec, plain(settings))
     train = usable(task, train, reporter, training=True)
     for text in task.fit(train):
         reporter.note(text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import time
 from typing import Any, NoReturn
@@ -27,7 +28,7 @@ from affectkit.runtime.shutdown import StopFlag
 from affectkit.tasks.base import Results, Task
 from affectkit.training.checkpointing import Checkpointer, TrainState
 from affectkit.training.divergence import broken_outputs, diverged
-from affectkit.training.loaders import FeatureSplits, training_loader, validation_loader
+from affectkit.training.loaders import FeatureSplits, Loader, training_loader, validation_loader
 from affectkit.training.loggers import Loggers
 from affectkit.training.run_folder import RunFolder
 from affectkit.training.setup import TrainingSetup
@@ -61,7 +62,6 @@ class Trainer:
         self.checkpointer = Checkpointer(setup, run, self.learner, short_epochs=self.features.train is not None)
         self.keys = TrainingKeys()
         self.loader = training_loader(setup, self.features, self.keys)
-        self.validation_loader = validation_loader(setup, self.features)
 
     def fit(self, stopping: StopFlag, loggers: Loggers) -> None:
         """Train until no epoch is left, or none has been better for too long.
@@ -93,6 +93,11 @@ class Trainer:
             if self.checkpointer.due_after_epoch(finished=self.finished):
                 self.save()
             self.report_epoch(row, metrics, classes, speed)
+
+    @functools.cached_property
+    def validation_loader(self) -> Loader:
+        """Return the loader of the validation split, which is made for the first validation."""
+        return validation_loader(self.setup, self.features)
 
     @property
     def finished(self) -> bool:
@@ -300,7 +305,8 @@ class Trainer:
     def close(self) -> None:
         """End the processes that decode images."""
         close_loader(self.loader)
-        close_loader(self.validation_loader)
+        if "validation_loader" in vars(self):
+            close_loader(self.validation_loader)
 
     def _own_share(self, batch: np.ndarray) -> np.ndarray:
         """Return this process's share of a batch."""
