@@ -334,9 +334,9 @@ def test_training_takes_the_steps_of_the_published_loop(place, tmp_path, monkeyp
 
     from affectkit.data.loading.loaders import epoch_batches
     from affectkit.models import vca
-    from affectkit.training import setup
+    from affectkit.training import model_setup
 
-    made = setup.initial_model
+    made = model_setup.initial_model
     starts = []
 
     def without_dropout(*args, **kwargs):
@@ -349,7 +349,7 @@ def test_training_takes_the_steps_of_the_published_loop(place, tmp_path, monkeyp
         starts.append({name: value.clone() for name, value in model.head.state_dict().items()})
         return model
 
-    monkeypatch.setattr(setup, "initial_model", without_dropout)
+    monkeypatch.setattr(model_setup, "initial_model", without_dropout)
     epochs, lr, low = 5, 0.02, 1e-3
     chosen = vca_settings(place, tmp_path / "run", epochs=epochs, lr=lr, lr_min=low, augment="none", seed=4)
     runs.train(chosen, reporter=Silent())
