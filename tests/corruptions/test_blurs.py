@@ -55,7 +55,7 @@ def changed(image: np.ndarray, name: str, severity: int, scale: str) -> np.ndarr
     return corrupt(batch, name, severity, scale=scale)[0].permute(1, 2, 0).numpy()
 
 
-def compare(name, parameters, reference):
+def check_against(name, parameters, reference):
     """All images, severities and scales; a neighbouring severity's parameter must be told apart somewhere."""
     worst, others = 0.0, []
     for scale in SCALES:
@@ -71,7 +71,7 @@ def compare(name, parameters, reference):
 
 
 def test_gaussian_blur_is_scipys():
-    compare(
+    check_against(
         "gaussian_blur",
         SIGMAS,
         lambda image, sigma: scipy.ndimage.gaussian_filter(image, (sigma, sigma, 0), mode="nearest", truncate=4),
@@ -88,7 +88,7 @@ def test_defocus_is_scipys_correlation_with_opencvs_smoothed_disk():
         kernel = cv2.GaussianBlur(disk / disk.sum(), (side, side), sigma)
         return np.stack([scipy.ndimage.correlate(image[..., k], kernel, mode="mirror") for k in range(3)], 2)
 
-    compare("defocus_blur", DISKS, reference)
+    check_against("defocus_blur", DISKS, reference)
 
 
 def test_zoom_is_the_mean_of_scipys_zooms():
@@ -104,7 +104,7 @@ def test_zoom_is_the_mean_of_scipys_zooms():
             total += large[top : top + height, left : left + width]
         return (image + total) / (len(factors) + 1)
 
-    compare("zoom_blur", FACTORS, reference)
+    check_against("zoom_blur", FACTORS, reference)
     assert zooms(1.31, 0.03) == pytest.approx(np.arange(1, 1.31, 0.03)) and len(zooms(1.06, 0.01)) == 6
 
 

@@ -33,7 +33,7 @@ def pictures() -> list[np.ndarray]:
 IMAGES = pictures()
 
 
-def compare(name, parameters, reference):
+def check_against(name, parameters, reference):
     """Every image, severity and scale; a neighbouring severity's parameter must be told apart on noise."""
     worst, apart = 0.0, []
     for scale in SCALES:
@@ -54,7 +54,7 @@ def test_contrast():
         x = image / 255
         return np.clip((x - x.mean((0, 1))) * level + x.mean((0, 1)), 0, 1)
 
-    compare("contrast", CONTRAST.parameters, reference)
+    check_against("contrast", CONTRAST.parameters, reference)
 
 
 def test_brightness():
@@ -63,7 +63,7 @@ def test_brightness():
         hsv[..., 2] = np.clip(hsv[..., 2] + level, 0, 1)
         return hsv_to_rgb(hsv)
 
-    compare("brightness", BRIGHTNESS.parameters, reference)
+    check_against("brightness", BRIGHTNESS.parameters, reference)
 
 
 def test_saturate():
@@ -72,7 +72,7 @@ def test_saturate():
         hsv[..., 1] = np.clip(hsv[..., 1] * level[0] + level[1], 0, 1)
         return hsv_to_rgb(hsv)
 
-    compare("saturate", SATURATE.parameters, reference)
+    check_against("saturate", SATURATE.parameters, reference)
 
 
 def test_pixelate_is_pillows_box():
@@ -82,7 +82,7 @@ def test_pixelate_is_pillows_box():
         made = Image.fromarray(image).resize(small, Image.BOX).resize((width, height), Image.BOX)
         return np.asarray(made) / 255
 
-    compare("pixelate", PIXELATE.parameters, reference)
+    check_against("pixelate", PIXELATE.parameters, reference)
 
 
 def test_jpeg_is_pillows():
@@ -91,4 +91,4 @@ def test_jpeg_is_pillows():
         Image.fromarray(image).save(stream, "JPEG", quality=level)
         return np.asarray(Image.open(stream)) / 255
 
-    compare("jpeg_compression", JPEG_COMPRESSION.parameters, reference)
+    check_against("jpeg_compression", JPEG_COMPRESSION.parameters, reference)

@@ -31,7 +31,7 @@ def filled(module: nn.Module, wanted: dict) -> nn.Module:
     return module.eval()
 
 
-def agree(found: torch.Tensor, golden: dict) -> None:
+def assert_agree(found: torch.Tensor, golden: dict) -> None:
     flat = found.detach().double().flatten()
     assert list(found.shape) == golden["shape"]
     scale = golden["std"]
@@ -53,7 +53,7 @@ def test_quantisers_as_published(key, kind):
         found = filled(kind(32, 64), golden["params"])(vectors())
     assert float(found.losses.mean()) == pytest.approx(golden["eval"]["loss"], rel=1e-5)
     assert float(found.perplexity) == pytest.approx(golden["eval"]["perplexity"], rel=1e-5)
-    agree(found.vectors, golden["eval"]["quantized"])
+    assert_agree(found.vectors, golden["eval"]["quantized"])
 
 
 def test_one_step_of_moving_averages_as_published():
@@ -62,9 +62,9 @@ def test_one_step_of_moving_averages_as_published():
     found = module(vectors())
     assert float(found.losses.mean()) == pytest.approx(golden["loss"], rel=1e-5)
     assert float(found.perplexity) == pytest.approx(golden["perplexity"], rel=1e-5)
-    agree(module._ema_cluster_size, golden["ema_cluster_size"])
-    agree(module._ema_w, golden["ema_w"])
-    agree(module._embedding.weight, golden["embedding"])
+    assert_agree(module._ema_cluster_size, golden["ema_cluster_size"])
+    assert_agree(module._ema_w, golden["ema_w"])
+    assert_agree(module._embedding.weight, golden["embedding"])
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_one_step_of_moving_averages_as_published():
 )
 def test_coders_as_published(key, module, inputs):
     with torch.no_grad():
-        agree(filled(module(), GOLDEN[key]["params"])(inputs()), GOLDEN[key]["output"])
+        assert_agree(filled(module(), GOLDEN[key]["params"])(inputs()), GOLDEN[key]["output"])
 
 
 @pytest.mark.parametrize("kind", ["binarizer", "ternarizer", "attention"])
@@ -87,7 +87,7 @@ def test_solvers_as_published(kind):
     module = filled(Solver(64, 32, 6, kind=kind), golden["params"])
     codes = images(2, 128, 32, 32, seed=6) * 2 - 1
     with torch.no_grad():
-        agree(module(codes[:, :64], codes[:, 64:]), golden["logits"])
+        assert_agree(module(codes[:, :64], codes[:, 64:]), golden["logits"])
     assert float(module.private_shared_mask.detach().sum()) == pytest.approx(golden["shared_loss"], rel=1e-5)
     ratios = private_shared(module.effective_mask().numpy())
     key = next(name for name in golden if name.startswith("private_image"))
@@ -103,7 +103,7 @@ def test_probed_codes_as_published():
     for name, half in (("image", slice(0, 64)), ("audio", slice(64, 128))):
         for kind in ("shared", "private", "mixed"):
             key = f"{'mix' if kind == 'mixed' else kind}_{name}"
-            agree(masked(codes[:, half], mask[half], kind), golden[key])
+            assert_agree(masked(codes[:, half], mask[half], kind), golden[key])
             seen += 1
     assert seen == 6
 

@@ -172,6 +172,7 @@ def wait_for(condition):
 @LINUX
 def test_workers_end_with_a_killed_parent(tmp_path):
     process, workers = start(tmp_path, 60)
+    assert len(workers) == 2 and all(os.path.exists(f"/proc/{worker}") for worker in workers)
     process.kill()
     process.wait()
     wait_for(lambda: not any(os.path.exists(f"/proc/{worker}") for worker in workers))

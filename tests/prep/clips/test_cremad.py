@@ -329,6 +329,12 @@ def test_the_actors_of_the_real_dataset_are_divided_evenly():
 
 def test_progress_is_told(clone, tmp_path):
     heard = Heard()
-    prepare(clone, tmp_path / "out", reporter=heard)
-    prepare(clone, tmp_path / "out", keep_faulty=True, reporter=heard)
-    assert (tmp_path / "out" / "manifest.json").is_file()
+    report = prepare(clone, tmp_path / "out", reporter=heard)
+    clips = len(rows_of(tmp_path / "out"))
+    assert (
+        heard.done == report.made == clips > 0
+        and not report.done
+        and heard.notes[0].startswith("the store takes up to")
+    )
+    again = prepare(clone, tmp_path / "out", keep_faulty=True, reporter=heard)
+    assert again.made == 0 and len(rows_of(tmp_path / "out")) == clips, again
