@@ -8,6 +8,7 @@ from safetensors.torch import load_file, save_file
 from support import CLASSES, TINY
 
 import affectkit
+from affectkit.checkpoints import checkpoint
 from affectkit.checkpoints.checkpoint import KEY, Header, load_model, read_header, save_checkpoint
 from affectkit.core.spec import InputSpec
 from affectkit.errors import CheckpointError, DeviceError
@@ -103,9 +104,7 @@ def test_headers_that_lie_are_refused(saved, change, message):
 def test_an_interrupted_save_keeps_the_checkpoint_before(saved, monkeypatch):
     path, model = saved
     before = path.read_bytes()
-    monkeypatch.setattr(
-        "affectkit.checkpoints.checkpoint.save_file", lambda *a, **k: (_ for _ in ()).throw(OSError(28, "full"))
-    )
+    monkeypatch.setattr(checkpoint, "save_file", lambda *a, **k: (_ for _ in ()).throw(OSError(28, "full")))
     with pytest.raises(OSError, match="full"):
         save_checkpoint(path, model, Header(TINY, OPTIONS, SPEC))
     assert path.read_bytes() == before and [p.name for p in path.parent.iterdir()] == [path.name]

@@ -6,6 +6,7 @@ import os
 import pytest
 import torch
 
+from affectkit.core import files
 from affectkit.errors import RunError
 from affectkit.training.resume_state import newest_state, save_state, states
 
@@ -63,9 +64,7 @@ def test_old_states_go_and_a_failed_save_leaves_the_last_one(tmp_path, monkeypat
     for step in range(4):
         save_state(tmp_path, {"step": step}, step=step, keep=2)
     assert [path.name for path in states(tmp_path)] == ["state-000000003", "state-000000002"]
-    monkeypatch.setattr(
-        "affectkit.training.resume_state.sync", lambda path: (_ for _ in ()).throw(OSError(28, "No space left"))
-    )
+    monkeypatch.setattr(files, "sync", lambda path: (_ for _ in ()).throw(OSError(28, "No space left")))
     with pytest.raises(RunError, match="No space"):
         save_state(tmp_path, {"step": 9}, step=9)
     monkeypatch.undo()
