@@ -22,7 +22,7 @@ QUICK = (
     "data/layouts/test_affectnet_fused", "data/layouts/test_clip_store", "data/layouts/test_discovery",
     "data/layouts/test_ratings_tables", "data/layouts/test_tables", "data/layouts/test_tinyimagenet",
     "data/loading/test_transforms", "data/media/test_images", "data/test_split", "doctor/test_environment",
-    "download/test_zenodo", "evaluation/test_class_names", "evaluation/test_evaluate", "features/test_extraction",
+    "download/test_zenodo", "evaluation/test_class_names", "evaluation/test_evaluate", "features/test_extractor",
     "inference/test_path_lists", "losses/test_rating_losses", "metrics/test_classification_metrics",
     "metrics/test_distribution_metrics", "metrics/test_raters", "metrics/test_ratings_metrics",
     "metrics/test_robustness_metrics", "models/external/test_hub", "models/external/test_restricted_pickle",

@@ -19,7 +19,7 @@ from affectkit.core.progress import Reporter
 from affectkit.core.spec import FITS, InputSpec
 from affectkit.core.version import VERSION
 from affectkit.errors import CheckpointError, RunError, UsageError
-from affectkit.models.external.published_files import Published
+from affectkit.models.external.published_format import Published
 from affectkit.models.external.restricted_pickle import is_pickled
 from affectkit.models.registry import family
 from affectkit.runtime.device import Device, prepare_model, resolve_device

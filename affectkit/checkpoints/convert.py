@@ -16,7 +16,7 @@ from affectkit.errors import UsageError
 from affectkit.models import clip
 from affectkit.models.external import published
 from affectkit.models.external.published import HEAD
-from affectkit.models.external.published_files import Published
+from affectkit.models.external.published_format import Published
 
 KEEP = "keep"
 """The word of ``--clip-weights`` for: write CLIP's weights too, whatever they are."""
@@ -195,8 +195,8 @@ def _compare_tower(found: Published, clip_weights: str | None, reporter: Reporte
     choice = replace(clip.ClipChoice(**found.options["clip_model"]), sha256="")
     where = clip_weights if clip_weights not in (None, clip.OPENAI) else None
     if where is None and not clip.is_cached(choice):
-        tower = published.TOWERS[clip.width(choice)]
-        from_where = f"{clip.source_of(choice)}, {tower.megabytes:,} MB"
+        tower = published.TOWERS[clip.feature_width(choice)]
+        from_where = f"{clip.weights_source(choice)}, {tower.megabytes:,} MB"
         if clip_weights is None:
             reporter.note(
                 f"CLIP's weights are written too: OpenAI's {choice.name} is not on this machine to compare with. For a "

@@ -9,7 +9,7 @@ import typer
 from affectkit.cli.console import Console, shown
 from affectkit.cli.options import command
 from affectkit.config import Resolved
-from affectkit.core.text import counted
+from affectkit.core.text import count_text
 from affectkit.errors import EXIT_PARTIAL, ThresholdError
 from affectkit.settings.robustness import RobustnessSettings
 from affectkit.slurm.job_policy import CORRUPTIONS
@@ -80,7 +80,7 @@ def _conclude(summary: dict[str, Any], console: Console) -> None:
     if summary["skipped"]:
         for item in summary["skipped"][:20]:
             console.warn(f"skipped: {item['reason']}")
-        console.warn(f"{counted(len(summary['skipped']), 'image')} skipped in every row.")
+        console.warn(f"{count_text(len(summary['skipped']), 'image')} skipped in every row.")
     if summary["missed"]:
         raise ThresholdError("Over the corruptions: " + "; ".join(summary["missed"]) + ".")
     if summary["skipped"]:

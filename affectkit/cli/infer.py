@@ -13,7 +13,7 @@ from affectkit.cli.console import Console
 from affectkit.cli.options import command
 from affectkit.cli.rendering import render_test
 from affectkit.config import Resolved
-from affectkit.core.text import counted
+from affectkit.core.text import count_text
 from affectkit.errors import EXIT_PARTIAL, UsageError
 from affectkit.settings.evaluation import TestSettings
 from affectkit.settings.inference import InferSettings
@@ -68,19 +68,19 @@ def register(app: typer.Typer) -> None:
 def _images(summary: dict[str, Any], settings: InferSettings, console: Console) -> None:
     """Report what images came to."""
     where = f" in {summary['results']}" if "results" in summary else ""
-    images = counted(summary["images"], "image")
-    faces = f"{counted(summary['faces'], 'face')} in " if "faces" in summary else ""
+    images = count_text(summary["images"], "image")
+    faces = f"{count_text(summary['faces'], 'face')} in " if "faces" in summary else ""
     console.note(f"{faces}{images} predicted{where}")
     if summary.get("faces_by") == "auto" and summary["faces"] < summary["images"]:
         console.note("Where no face is found a row is empty; --faces none takes every image whole.")
     if more := summary.get("more_frames"):
         console.note(
-            f"{counted(more['images'], 'of these has more than one frame', 'of these have more than one frame')}: "
-            f"the first was predicted, {counted(more['frames_not_looked_at'], 'other')} not; --every predicts them."
+            f"{count_text(more['images'], 'of these has more than one frame', 'of these have more than one frame')}: "
+            f"the first was predicted, {count_text(more['frames_not_looked_at'], 'other')} not; --every predicts them."
         )
     if "shard" in summary:
         console.note(
-            f"shard {summary['shard']} of {counted(summary['listed'], 'image')}; once all are done: "
+            f"shard {summary['shard']} of {count_text(summary['listed'], 'image')}; once all are done: "
             f"affectkit merge {settings.results}"
         )
 
@@ -88,10 +88,10 @@ def _images(summary: dict[str, Any], settings: InferSettings, console: Console) 
 def _skipped(summary: dict[str, Any]) -> str:
     """Say how many were skipped, or broke off."""
     if "videos" in summary:
-        return f"{summary['skipped']:,} of {counted(summary['videos'], 'video')} broke off; rows so far stand"
+        return f"{summary['skipped']:,} of {count_text(summary['videos'], 'video')} broke off; rows so far stand"
     if "video_results" in summary:
-        return f"{counted(summary['skipped'], 'image or video', 'images or videos')} skipped, or broken off"
-    return f"{counted(summary['skipped'], 'image')} skipped"
+        return f"{count_text(summary['skipped'], 'image or video', 'images or videos')} skipped, or broken off"
+    return f"{count_text(summary['skipped'], 'image')} skipped"
 
 
 def _videos(summary: dict[str, Any], console: Console) -> None:
@@ -100,13 +100,13 @@ def _videos(summary: dict[str, Any], console: Console) -> None:
         shares = ", ".join(f"{name} {share:.0%}" for name, share in list(video.get("time", {}).items())[:3])
         means = ", ".join(f"{name} {value:.2f}" for name, value in video["mean"].items()) if not shares else ""
         predicted = f": {shares or means}" if shares or means else ""
-        frames = f"{counted(video['sampled_frames'], 'frame')}, {video['frames_without_face']:,} without a face, "
+        frames = f"{count_text(video['sampled_frames'], 'frame')}, {video['frames_without_face']:,} without a face, "
         length = f"{video['seconds']:.1f} s" if video["seconds"] is not None else "pages"
-        console.note(f"{video['video']}, {length}, {frames}{counted(video['faces'], 'face')}{predicted}")
+        console.note(f"{video['video']}, {length}, {frames}{count_text(video['faces'], 'face')}{predicted}")
     if summary["videos"] > len(summary["videos_first"]):
-        console.note(f"and {counted(summary['videos'] - len(summary['videos_first']), 'more video')}")
+        console.note(f"and {count_text(summary['videos'] - len(summary['videos_first']), 'more video')}")
     where = f" in {summary['results']}" if "results" in summary else ""
-    console.note(f"{counted(summary['rows'], 'row')}{where}")
+    console.note(f"{count_text(summary['rows'], 'row')}{where}")
     for name, what in (("videos_table", "summary of each video and face"), ("timelines", "timelines")):
         if name in summary:
             console.note(f"{what}: {summary[name]}")

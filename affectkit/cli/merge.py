@@ -11,7 +11,7 @@ import typer
 from affectkit.cli.console import Console
 from affectkit.cli.options import command
 from affectkit.config import Resolved, setting
-from affectkit.core.text import counted
+from affectkit.core.text import count_text
 from affectkit.errors import EXIT_PARTIAL, DataError, UsageError
 
 FINISHED = {
@@ -52,9 +52,9 @@ def register(app: typer.Typer) -> None:
         s = resolved.settings
         if not s.folder.is_dir():
             raise UsageError(f"{s.folder} is not a folder.", "Name the folder that holds the shards.")
-        from affectkit.core.shard_parts import command_of
+        from affectkit.core.shard_parts import recorded_command
 
-        kind = command_of(s.folder)
+        kind = recorded_command(s.folder)
         if kind is None:
             _say_finished(s.folder, console)
         elif kind == "infer":
@@ -62,7 +62,7 @@ def register(app: typer.Typer) -> None:
 
             _render_inference(run(s.folder, force=s.force, remove_parts=s.remove_shards, reporter=console), console)
         elif kind.startswith("prep "):
-            from affectkit.prep.images.merge import merge as run
+            from affectkit.prep.images.merge import merge_preparation as run
 
             _render_preparation(run(s.folder, reporter=console), console)
         else:
@@ -91,7 +91,7 @@ def _render_inference(record: dict[str, Any], console: Console) -> None:
     else:
         console.note(f"{record['images']:,} images of {record['parts']} parts in {record['results']}")
     if record["skipped"]:
-        console.warn(f"{counted(record['skipped'], 'image')} skipped; see {record['skipped_list']}")
+        console.warn(f"{count_text(record['skipped'], 'image')} skipped; see {record['skipped_list']}")
         raise typer.Exit(EXIT_PARTIAL)
 
 

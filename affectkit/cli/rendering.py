@@ -8,7 +8,7 @@ from typing import Any
 import typer
 
 from affectkit.cli.console import Console, shown, span
-from affectkit.core.text import counted
+from affectkit.core.text import count_text
 from affectkit.errors import EXIT_PARTIAL, ThresholdError
 
 
@@ -28,7 +28,7 @@ def render_test(summary: dict[str, Any], console: Console, *, results: Path | No
         for item in summary["skipped"][:20]:
             console.warn(f"skipped: {item['reason']}")
         console.warn(
-            f"{counted(len(summary['skipped']), 'image')} skipped; metrics are over the other {summary['images']:,}."
+            f"{count_text(len(summary['skipped']), 'image')} skipped; metrics are over the other {summary['images']:,}."
         )
     if summary["missed"]:
         raise ThresholdError("; ".join(summary["missed"]) + ".")

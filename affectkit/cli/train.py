@@ -9,7 +9,7 @@ import typer
 from affectkit.cli.console import Console, shown, span
 from affectkit.cli.options import OUTPUT, command
 from affectkit.config import Resolved, option_name, plain
-from affectkit.core.text import counted
+from affectkit.core.text import count_text
 from affectkit.errors import EXIT_PARTIAL
 from affectkit.settings.training import TrainSettings
 from affectkit.slurm.job_policy import TRAIN
@@ -43,7 +43,7 @@ def register(app: typer.Typer) -> None:
         render(result, console)
         if result["skipped"]:
             console.warn(
-                f"{counted(len(result['skipped']), 'image')} could not be read; metrics.json names what was skipped."
+                f"{count_text(len(result['skipped']), 'image')} could not be read; metrics.json names what was skipped."
             )
             raise typer.Exit(EXIT_PARTIAL)
 

@@ -155,12 +155,12 @@ class ClipSpec:
             raise CheckpointError("the clip specification is wrong: " + "; ".join(broken) + ".")
 
 
-def levels_told(there: str, wanted: str) -> str:
+def describe_levels(there: str, wanted: str) -> str:
     """Two levels of ``LEVELS`` with what they are, for a message."""
     return f"{there!r} ({LEVELS[there]}), not {wanted!r} ({LEVELS[wanted]})"
 
 
-def at_level(spec: ClipSpec, name: str) -> ClipSpec:
+def with_sound_level(spec: ClipSpec, name: str) -> ClipSpec:
     """Return ``spec``, whose sound is at the published level, for ``--sound-level``: itself for ``published``, else at
     ``unit``."""
     return spec if name == "published" else replace(spec, sound=replace(spec.sound, level="unit"))

@@ -14,7 +14,7 @@ from typing import Any
 from affectkit.core.files import write_text
 from affectkit.core.names import written_name
 from affectkit.core.table_errors import TableErrors
-from affectkit.core.text import some
+from affectkit.core.text import list_some
 from affectkit.errors import AffectkitError, DataError
 
 
@@ -70,10 +70,10 @@ class CsvReader:
         """
         names = [cell.strip() for cell in next(self._rows, [])]
         if lacking := [name for name in needed if name not in names]:
-            has = f"its columns are {some(names)}" if names else "it is empty"
+            has = f"its columns are {list_some(names)}" if names else "it is empty"
             raise self._error(f"{self.title} has no column {', '.join(lacking)}; {has}.", self._hint)
         if twice := [name for name in needed if names.count(name) > 1]:
-            raise self._error(f"{self.title}: columns named twice: {some(twice)}.", self._hint)
+            raise self._error(f"{self.title}: columns named twice: {list_some(twice)}.", self._hint)
         return names
 
     def __iter__(self) -> Iterator[list[str]]:

@@ -43,10 +43,10 @@ def whole_file(path: Path, *, alone: bool = False, durable: bool = True) -> Iter
         if not alone:  # mkstemp's files are for their owner alone
             part.chmod(0o666 & ~_umask())
         if durable:
-            sync(part)
+            fsync_path(part)
         os.replace(part, path)
         if durable:
-            sync(path.parent)
+            fsync_path(path.parent)
     except BaseException:
         part.unlink(missing_ok=True)
         raise
@@ -64,10 +64,10 @@ def whole_folder(path: Path) -> Iterator[Path]:
         part.mkdir(parents=True)
         yield part
         for file in part.iterdir():
-            sync(file)
-        sync(part)
+            fsync_path(file)
+        fsync_path(part)
         os.replace(part, path)
-        sync(path.parent)
+        fsync_path(path.parent)
     finally:
         shutil.rmtree(part, ignore_errors=True)
 
@@ -124,7 +124,7 @@ def read_json(path: Path) -> Any:
         raise DataError(f"cannot read {path}: {error}") from error
 
 
-def sync(path: Path) -> None:
+def fsync_path(path: Path) -> None:
     """Ask the operating system to put a file, or a folder's entries, on the disk."""
     with contextlib.suppress(PermissionError):  # Windows cannot open folders
         descriptor = os.open(path, os.O_RDONLY)
@@ -185,19 +185,19 @@ def fresh_folder(path: Path, *, force: bool = False, name: str = "--output", hin
     return path
 
 
-def inside(root: Path, name: str) -> Path:
+def path_inside(root: Path, name: str) -> Path:
     """Return the file that a table under ``root`` calls ``name``.
 
     Raises:
         DataError: ``name`` is absolute, climbs out with ``..``, holds a NUL, or is a link that leads out of ``root``.
     """
-    path = root / relative(root, name)
+    path = root / path_below(root, name)
     if not path.resolve().is_relative_to(root.resolve()):
         raise DataError(f"{name!r} is a link that leads out of the folder {root}.")
     return path
 
 
-def relative(root: Path, name: str) -> Path:
+def path_below(root: Path, name: str) -> Path:
     """Return ``name`` as a path below ``root``, by its text; links are not looked at.
 
     Raises:

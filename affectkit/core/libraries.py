@@ -70,7 +70,7 @@ def load_library(name: str) -> Any:
     try:
         return importlib.import_module(name)
     except Exception as error:
-        raise fault_of(name.partition(".")[0], reason_of(error)) from error
+        raise load_error(name.partition(".")[0], load_failure_reason(error)) from error
 
 
 def library_error(error: BaseException) -> LibraryError | None:
@@ -78,14 +78,14 @@ def library_error(error: BaseException) -> LibraryError | None:
     causes = list(_causes(error))
     for one in reversed(causes):  # the first cause knows most
         if isinstance(one, ModuleNotFoundError) and one.name and one.name.partition(".")[0] in _own_packages():
-            return fault_of(one.name.partition(".")[0], f"No module named {one.name!r}")
+            return load_error(one.name.partition(".")[0], f"No module named {one.name!r}")
     if not any(_is_sign(one) for one in causes):
         return None
     module = _module_of(causes)
-    return fault_of(module, reason_of(error)) if module else None
+    return load_error(module, load_failure_reason(error)) if module else None
 
 
-def reason_of(error: BaseException) -> str:
+def load_failure_reason(error: BaseException) -> str:
     """Return what the loader says, in one line: the deepest message that says it, folders left out."""
     causes = list(_causes(error))
     deepest = next((one for one in reversed(causes) if _is_sign(one)), causes[0])
@@ -93,14 +93,14 @@ def reason_of(error: BaseException) -> str:
     return re.sub(r"[^\s'\"(]*[/\\]([^\s/\\:]+)", r"\1", text)
 
 
-def fault_of(module: str, reason: str, versions: Mapping[str, str] | None = None) -> LibraryError:
+def load_error(module: str, reason: str, versions: Mapping[str, str] | None = None) -> LibraryError:
     """Return the error of a ``module`` that does not load for that ``reason``.
 
     Args:
         versions: by distribution; None: those that are installed.
     """
     names = INSTALLED_AS.get(module, (module,))
-    versions = installed(*names, "torch", *BUILT_AGAINST_TORCH) if versions is None else versions
+    versions = installed_versions(*names, "torch", *BUILT_AGAINST_TORCH) if versions is None else versions
     name = next((one for one in names if one in versions), None)
     if name is None:
         return LibraryError(f"{names[0]} is not installed ({reason}).", f"pip install {names[0]}")
@@ -112,7 +112,7 @@ def fault_of(module: str, reason: str, versions: Mapping[str, str] | None = None
             f"{this} needs graphics libraries that this machine lacks: {reason}.",
             f"pip uninstall -y {' '.join(names)}, then pip install --force-reinstall {names[0]}",
         )
-    if "numpy" in reason.lower() and module != "numpy" and (numpy := installed("numpy").get("numpy")):
+    if "numpy" in reason.lower() and module != "numpy" and (numpy := installed_versions("numpy").get("numpy")):
         return LibraryError(
             f"{this} was built for another NumPy than {numpy}: {reason}.",
             f"Install the two together: pip install --upgrade {requirement_of(name)} {requirement_of('numpy')}",
@@ -123,10 +123,10 @@ def fault_of(module: str, reason: str, versions: Mapping[str, str] | None = None
 
 def _torch_fault(name: str, reason: str, versions: Mapping[str, str]) -> LibraryError:
     pair = f"{name} {versions[name]} does not fit torch {versions['torch']}: {reason}."
-    return LibraryError(pair, advice(versions))
+    return LibraryError(pair, install_advice(versions))
 
 
-def advice(versions: Mapping[str, str]) -> str:
+def install_advice(versions: Mapping[str, str]) -> str:
     """Return how to come by torch, torchvision and torchaudio that fit, from their installed ``versions``."""
     newest, own = TRIOS[0], trio_of(versions.get("torch"))
     if own is None:
@@ -162,7 +162,7 @@ def own_requirements() -> list[str]:
         return []
 
 
-def installed(*names: str) -> dict[str, str]:
+def installed_versions(*names: str) -> dict[str, str]:
     """Return the versions of those distributions that are installed."""
     found = {}
     for name in names:

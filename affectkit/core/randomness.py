@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     import torch
 
 
-def address(seed: int, *parts: str | int) -> int:
+def address_seed(seed: int, *parts: str | int) -> int:
     """Return a 63-bit number that depends on ``seed`` and ``parts`` and on nothing else.
 
-    >>> address(0, "face.png", 3) == address(0, "face.png", 3)
+    >>> address_seed(0, "face.png", 3) == address(0, "face.png", 3)
     True
-    >>> address(0, "ab", "c") == address(0, "a", "bc")
+    >>> address_seed(0, "ab", "c") == address(0, "a", "bc")
     False
     """
     text = "\x1f".join(f"{type(part).__name__}:{part}" for part in (seed, *parts))
@@ -30,11 +30,11 @@ def numpy_generator(seed: int, *parts: str | int) -> np.random.Generator:
     """Return a NumPy generator at that address."""
     import numpy as np
 
-    return np.random.default_rng(address(seed, *parts))
+    return np.random.default_rng(address_seed(seed, *parts))
 
 
 def torch_generator(seed: int, *parts: str | int, device: torch.device | str = "cpu") -> torch.Generator:
     """Return a torch generator at that address, on ``device``."""
     import torch
 
-    return torch.Generator(device).manual_seed(address(seed, *parts))
+    return torch.Generator(device).manual_seed(address_seed(seed, *parts))

@@ -83,13 +83,13 @@ class Registry(Mapping[str, Entry]):
         return sorted({setting for entry in self._entries.values() for setting in entry.settings} - set(own))
 
 
-def nearest(name: str, known: Mapping[str, Any] | list[str]) -> list[str]:
+def nearest_names(name: str, known: Mapping[str, Any] | list[str]) -> list[str]:
     """Return up to three of ``known`` that look like ``name``."""
     return difflib.get_close_matches(name, list(known), n=3, cutoff=0.5)
 
 
 def unknown_name(kind: str, name: str, known: Mapping[str, Any] | list[str]) -> str:
     """Return the sentence for a name that is not known: the nearest ones, or all of a short list."""
-    near = nearest(name, known)
+    near = nearest_names(name, known)
     tail = f"did you mean {' or '.join(near)}?" if near else f"known are {', '.join(list(known)[:20])}."
     return f"unknown {kind} {name!r}; {tail}"

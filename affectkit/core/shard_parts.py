@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from affectkit.core.files import read_json, sha256, write_json
-from affectkit.core.identity import name_of, shown
+from affectkit.core.record_identity import short_text, user_name
 from affectkit.core.shards import POSITION, Listing, Shard
-from affectkit.core.text import some
+from affectkit.core.text import list_some
 from affectkit.errors import DataError, UsageError
 
 PART_RECORD = "shard.json"
@@ -108,7 +108,7 @@ def is_complete(folder: Path) -> bool:
     return record is not None and record["complete"] is True
 
 
-def damage(part: Part) -> list[str]:
+def damaged_tables(part: Part) -> list[str]:
     """Return the tables of a complete part that are missing or not as they were written."""
     return [
         name
@@ -132,12 +132,12 @@ def refuse_other_counts(folder: Path, shard: Shard) -> None:
     others = [path.name for found, path in find_parts(folder).items() if found.count != shard.count]
     if others:
         raise UsageError(
-            f"{folder} holds {some(others, _SHOWN)}; --shard {shard} is of another number of shards.",
+            f"{folder} holds {list_some(others, _SHOWN)}; --shard {shard} is of another number of shards.",
             "Use the same N in all runs (in a Slurm array write N itself), another folder, or remove these parts.",
         )
 
 
-def command_of(folder: Path) -> str | None:
+def recorded_command(folder: Path) -> str | None:
     """Return the command whose parts ``folder`` holds ("infer", "prep ferplus"); None where it holds no part.
 
     Raises:
@@ -187,7 +187,7 @@ def read_parts(folder: Path, *, finish: str = "", redo: str = "") -> list[Part]:
     parts = [Part(shard, found[shard], record) for shard, record in records.items() if record and record["complete"]]
     faults += _differences(parts, redo)
     for part in parts:
-        if names := damage(part):
+        if names := damaged_tables(part):
             faults.append(
                 f"damaged: {', '.join(names)} of shard {part.shard}, missing or not as written. "
                 f"Run it again with --shard {part.shard}{redo}."
@@ -208,8 +208,8 @@ def _differences(parts: Sequence[Part], redo: str) -> list[str]:
     for key in keys:
         groups = _groups(parts, lambda part, key=key: part.record["identity"].get(key))
         if len(groups) > 1:
-            each = "; ".join(f"{shown(value)} in {_shards(shards)}" for value, shards in groups)
-            faults.append(f"different {name_of(key)}: {each}")
+            each = "; ".join(f"{short_text(value)} in {_shards(shards)}" for value, shards in groups)
+            faults.append(f"different {user_name(key)}: {each}")
     groups = _groups(parts, lambda part: (part.record["listed"], part.record["fingerprint"]))
     if len(groups) > 1:
         seen = [f"{listed:,} items (names {mark[:8]}) in {_shards(shards)}" for (listed, mark), shards in groups]
@@ -232,7 +232,7 @@ def _groups(parts: Sequence[Part], value_of: Callable[[Part], Any]) -> list[tupl
     return groups
 
 
-def merged(folder: Path, parts: Sequence[Part], *, several: bool = False) -> Iterator[tuple[str, list[Any]]]:
+def merged_rows(folder: Path, parts: Sequence[Part], *, several: bool = False) -> Iterator[tuple[str, list[Any]]]:
     """Yield the rows of all tables of ``parts``, in the order of their positions: (name of the table, row without
     position).
 
@@ -298,14 +298,14 @@ def _repeated(tables: Sequence[tuple[Part, str]], block: int) -> str:
 
 def _placed(part: Part, name: str, block: int) -> Iterator[tuple[int, Part, str, list[Any]]]:
     """Yield (position, part, table, row) of the rows of a table."""
-    for row in rows_of(part, name, block=block):
+    for row in table_rows(part, name, block=block):
         try:
             yield int(row[0]), part, name, row[1:]
         except (ValueError, TypeError):
             raise _refusal(part.folder, [f"{name}: {row[0]!r} is not a position"]) from None
 
 
-def rows_of(part: Part, name: str, *, block: int = 1000) -> Iterator[list[Any]]:
+def table_rows(part: Part, name: str, *, block: int = 1000) -> Iterator[list[Any]]:
     """Yield the rows of a table of a part, position first, ``block`` at a time; no file is open in between.
 
     (The parts of a few hundred shards would otherwise take more open files than a process may have.)
@@ -332,12 +332,12 @@ def rows_of(part: Part, name: str, *, block: int = 1000) -> Iterator[list[Any]]:
             raise _refusal(part.folder, [f"{name}: its columns are not {', '.join(columns)}"])
         begun = True
         if odd := next((row for row in rows if len(row) != len(columns)), None):
-            raise _refusal(part.folder, [f"{name}: a row has {len(odd)} values, not {len(columns)}: {shown(odd)}"])
+            raise _refusal(part.folder, [f"{name}: a row has {len(odd)} values, not {len(columns)}: {short_text(odd)}"])
         yield from rows
 
 
 def _shards(shards: Sequence[Shard]) -> str:
-    return f"shard{'s' if len(shards) > 1 else ''} {some(shards, 20)}"
+    return f"shard{'s' if len(shards) > 1 else ''} {list_some(shards, 20)}"
 
 
 def _and(shards: Sequence[Shard]) -> str:

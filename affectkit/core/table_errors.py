@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from pathlib import Path
 
-from affectkit.core.text import some
+from affectkit.core.text import list_some
 from affectkit.errors import AffectkitError, DataError
 
 
@@ -57,7 +57,7 @@ class TableErrors:
         """
         if self.found:
             texts = [
-                f"{rule}: line{'s' * (len(at) > 1)} {some(at)}{self._all_lines(rule)}"
+                f"{rule}: line{'s' * (len(at) > 1)} {list_some(at)}{self._all_lines(rule)}"
                 for rule, at in self.found.items()
             ]
             text = texts[0] if len(texts) == 1 else "\n  - " + "\n  - ".join(texts)

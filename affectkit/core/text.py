@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 
-def some(items: Sequence[object], limit: int = 10) -> str:
+def list_some(items: Sequence[object], limit: int = 10) -> str:
     """Give ``items`` as text: the first ``limit`` of them, and how many more there are.
 
-    >>> some(["a", "b"]), some(range(1_000), 2)
+    >>> list_some(["a", "b"]), some(range(1_000), 2)
     ('a, b', '0, 1 and 998 more')
     """
     shown = ", ".join(str(item) for item in items[:limit])
     return f"{shown} and {len(items) - limit:,} more" if len(items) > limit else shown
 
 
-def counted(count: int, noun: str, plural: str = "") -> str:
+def count_text(count: int, noun: str, plural: str = "") -> str:
     """Give ``count`` and ``noun``, in the plural but for one.
 
-    >>> counted(1, "face"), counted(2_000, "image"), counted(0, "foot", "feet")
+    >>> count_text(1, "face"), counted(2_000, "image"), counted(0, "foot", "feet")
     ('1 face', '2,000 images', '0 feet')
     """
     return f"{count:,} {noun if count == 1 else plural or noun + 's'}"

@@ -25,7 +25,7 @@ SMALL = 20_000
 """Numbers of an item below which handing it to a thread costs more than it gains: about 80 x 80 pixels."""
 
 
-def in_threads(make: Callable[[Item], Made], items: Iterable[Item], *, numbers: int = SMALL) -> list[Made]:
+def map_in_threads(make: Callable[[Item], Made], items: Iterable[Item], *, numbers: int = SMALL) -> list[Made]:
     """Return ``make`` of each item, in order, on as many threads as torch has: for work that releases the GIL.
 
     Args:
@@ -90,7 +90,7 @@ class Draws:
             return torch.stack([torch.poisson(rate.float(), generator=rng) for rng, rate in pairs])
         pairs = zip(self._numpy, rates.double().numpy(), strict=True)
         numbers = rates[0].numel()
-        made = in_threads(lambda pair: pair[0].poisson(pair[1]).astype(np.float32), pairs, numbers=numbers)
+        made = map_in_threads(lambda pair: pair[0].poisson(pair[1]).astype(np.float32), pairs, numbers=numbers)
         return torch.from_numpy(np.stack(made))
 
     def _drawn(
@@ -101,7 +101,7 @@ class Draws:
     ) -> torch.Tensor:
         if self._torch:
             return torch.stack([of_torch(rng) for rng in self._torch])
-        return torch.from_numpy(np.stack(in_threads(of_numpy, self._numpy, numbers=math.prod(shape))))
+        return torch.from_numpy(np.stack(map_in_threads(of_numpy, self._numpy, numbers=math.prod(shape))))
 
 
 class Corruption(ABC):
@@ -130,13 +130,13 @@ class Corruption(ABC):
         """Return the changed images (B, 3, H, W); ``drawn`` has what was drawn for each, (B, ...), on their device."""
 
 
-def scale_of(size: Sequence[int]) -> str:
+def severity_scale(size: Sequence[int]) -> str:
     """Return the parameter column for images of ``size`` (height, width), by the shorter side."""
     side = min(size)
     return "cifar" if side <= 48 else "tiny" if side <= 128 else "imagenet"
 
 
-def content_of(image: torch.Tensor) -> str:
+def content_hash(image: torch.Tensor) -> str:
     """Hash an image (3, H, W) in [0, 1] as 8-bit pixels, so that number formats and devices do not matter."""
     pixels = image.detach().float().mul(255).round().to(torch.uint8).cpu().contiguous().numpy()
     digest = hashlib.blake2b(repr(pixels.shape).encode(), digest_size=16)
@@ -155,7 +155,7 @@ def corrupt(
     contents: Sequence[str] | None = None,
     textures: Path | None = None,
 ) -> torch.Tensor:
-    """See ``affectkit.corruptions.corrupt``; ``contents`` are the images' ``content_of``, where they are known."""
+    """See ``affectkit.corruptions.corrupt``; ``contents`` are the images' ``content_hash``, where they are known."""
     if not isinstance(name, str):
         raise UsageError(f"'name' must be the name of one corruption; got {name!r}.")
     CORRUPTIONS.check(name)
@@ -172,14 +172,14 @@ def corrupt(
     if not len(images):
         return images.clone()
     level = (
-        corruption.level(severity, scale_of(images.shape[2:]) if scale == "auto" else scale)
+        corruption.level(severity, severity_scale(images.shape[2:]) if scale == "auto" else scale)
         if strength is None
         else strength
     )
     drawn: Drawn = {}
     if corruption.random:
         strength_or_severity = f"={strength!r}" if strength is not None else severity
-        contents = in_threads(content_of, images, numbers=images[0].numel()) if contents is None else contents
+        contents = map_in_threads(content_hash, images, numbers=images[0].numel()) if contents is None else contents
         addresses = [(seed, "corruption", content, name, strength_or_severity) for content in contents]
         drawn = corruption.draw(images, level, Draws(addresses, images.device))
     return corruption.apply(images.float(), level, drawn).clamp(0, 1).to(images.dtype)

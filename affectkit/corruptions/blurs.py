@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 
 from affectkit.corruptions.base import Corruption, Drawn, Draws
-from affectkit.corruptions.filters import beyond, gaussian, in_blocks, motion, planes
+from affectkit.corruptions.filters import border_index, for_each_block, for_each_channel, gaussian_blur, motion_blur
 
 
 class GaussianBlur(Corruption):
@@ -28,7 +28,7 @@ class GaussianBlur(Corruption):
     random = False
 
     def apply(self, images: torch.Tensor, level: float, drawn: Mapping[str, torch.Tensor]) -> torch.Tensor:
-        return gaussian(images, level)
+        return gaussian_blur(images, level)
 
 
 class DefocusBlur(Corruption):
@@ -47,17 +47,19 @@ class DefocusBlur(Corruption):
     def apply(
         self, images: torch.Tensor, level: tuple[float, float], drawn: Mapping[str, torch.Tensor]
     ) -> torch.Tensor:
-        kernel = disk(*level)
+        kernel = disk_kernel(*level)
         if images.device.type != "cpu":
             return _correlated(images, kernel)
-        return planes(lambda plane: cv2.filter2D(plane, -1, kernel, borderType=cv2.BORDER_REFLECT_101), images)
+        return for_each_channel(
+            lambda plane: cv2.filter2D(plane, -1, kernel, borderType=cv2.BORDER_REFLECT_101), images
+        )
 
 
 def _correlated(images: torch.Tensor, kernel: np.ndarray) -> torch.Tensor:
     """Return ``images`` (B, C, H, W) correlated with a square ``kernel``, borders mirrored about the last pixel."""
     radius = len(kernel) // 2
     rows, columns = (
-        torch.from_numpy(beyond(np.arange(-radius, size + radius), size, "mirror")).to(images.device)
+        torch.from_numpy(border_index(np.arange(-radius, size + radius), size, "mirror")).to(images.device)
         for size in images.shape[2:]
     )
     padded = images[:, :, rows][:, :, :, columns]
@@ -67,7 +69,7 @@ def _correlated(images: torch.Tensor, kernel: np.ndarray) -> torch.Tensor:
 
 
 @functools.lru_cache(maxsize=32)
-def disk(radius: float, sigma: float) -> np.ndarray:
+def disk_kernel(radius: float, sigma: float) -> np.ndarray:
     """Return the kernel of ``DefocusBlur``, float32, its sides as short as its nonzero cells allow."""
     half = max(8, math.ceil(radius))
     y, x = np.mgrid[-half : half + 1, -half : half + 1]
@@ -77,7 +79,7 @@ def disk(radius: float, sigma: float) -> np.ndarray:
     reach = len(taps) // 2
     smooth = inside
     for axis in (0, 1):
-        index = beyond(np.arange(len(smooth))[:, None] + np.arange(-reach, reach + 1), len(smooth), "mirror")
+        index = border_index(np.arange(len(smooth))[:, None] + np.arange(-reach, reach + 1), len(smooth), "mirror")
         smooth = np.tensordot(np.take(smooth, index, axis), taps, ([axis + 1], [0]))
     kept = int(np.abs(np.argwhere(smooth > 0) - half).max())
     return smooth[half - kept : half + kept + 1, half - kept : half + kept + 1].astype(np.float32)
@@ -102,7 +104,7 @@ class MotionBlur(Corruption):
         return {"angle": draws.uniform() * 90 - 45}
 
     def apply(self, images: torch.Tensor, level: tuple[int, float], drawn: Mapping[str, torch.Tensor]) -> torch.Tensor:
-        return motion(images, *level, drawn["angle"])
+        return motion_blur(images, *level, drawn["angle"])
 
 
 class ZoomBlur(Corruption):
@@ -122,16 +124,16 @@ class ZoomBlur(Corruption):
     def apply(
         self, images: torch.Tensor, level: tuple[float, float], drawn: Mapping[str, torch.Tensor]
     ) -> torch.Tensor:
-        factors = zooms(*level)
+        factors = zoom_factors(*level)
         if images.device.type == "cpu":
-            return in_blocks(lambda part: _mean_enlarged(part, factors), images)
+            return for_each_block(lambda part: _mean_enlarged(part, factors), images)
         total = images.clone()
         for factor in factors:
             total += _enlarged(images, factor)
         return total / (len(factors) + 1)
 
 
-def zooms(end: float, step: float) -> list[float]:
+def zoom_factors(end: float, step: float) -> list[float]:
     """Return 1, 1 + step, ... below ``end``, with NumPy's rounding: sizes in pixels follow from the last digit."""
     return np.arange(1, end - 1e-9, step).tolist()
 
@@ -139,7 +141,7 @@ def zooms(end: float, step: float) -> list[float]:
 def _enlarged(images: torch.Tensor, factor: float) -> torch.Tensor:
     """Return the centre of ``images`` (B, C, H, W) enlarged by ``factor``, the same shape."""
     for axis in (2, 3):
-        here, there, share = reads(images.shape[axis], factor)
+        here, there, share = enlarging_weights(images.shape[axis], factor)
         near, far = (images.index_select(axis, torch.from_numpy(index).to(images.device)) for index in (here, there))
         weight = torch.from_numpy(share).to(images)
         images = near + (far - near) * (weight[:, None] if axis == 2 else weight)
@@ -156,9 +158,9 @@ def _mean_enlarged(images: np.ndarray, factors: Sequence[float]) -> np.ndarray:
     turned = cv2.transpose(images.reshape(-1, width)).reshape(width, -1)
     total = images.reshape(-1, height, width) * np.float32(2)
     for factor in factors[1:]:
-        wide = _between(turned, *reads(width, factor), axis=0)
+        wide = _between(turned, *enlarging_weights(width, factor), axis=0)
         wide = cv2.transpose(wide).reshape(-1, height, width)
-        total += _between(wide, *reads(height, factor), axis=1)
+        total += _between(wide, *enlarging_weights(height, factor), axis=1)
     return (total / np.float32(len(factors) + 1)).reshape(images.shape)
 
 
@@ -173,7 +175,7 @@ def _between(lines: np.ndarray, here: np.ndarray, there: np.ndarray, share: np.n
 
 
 @functools.lru_cache(maxsize=256)
-def reads(size: int, factor: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def enlarging_weights(size: int, factor: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return where a line of ``size`` is read to enlarge its centre: places before and after each, and the share of the
     way.
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from affectkit.core.cached import cached_tensors
-from affectkit.corruptions.base import Corruption, in_threads
+from affectkit.corruptions.base import Corruption, map_in_threads
 from affectkit.corruptions.colours import eight_bit
 
 
@@ -82,7 +82,7 @@ class JpegCompression(Corruption):
             data = cv2.imencode(".jpg", planes, asked)[1]
             return torch.from_numpy(cv2.imdecode(data, cv2.IMREAD_COLOR)).permute(2, 0, 1).flip(0)
 
-        return torch.stack(in_threads(through, pixels)).to(images.device).float().div_(255)
+        return torch.stack(map_in_threads(through, pixels)).to(images.device).float().div_(255)
 
 
 PIXELATE, JPEG_COMPRESSION = Pixelate(), JpegCompression()

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 
 from affectkit.corruptions.base import Corruption, Drawn, Draws
-from affectkit.corruptions.filters import banded, gaussian_taps, one_by_one
+from affectkit.corruptions.filters import correlation_matrix, for_each_image, gaussian_taps
 
 IMAGENET_SIDE = 244
 """What the benchmark multiplies by at ImageNet's scale, whatever the size of the picture."""
@@ -44,16 +44,16 @@ class ElasticTransform(Corruption):
     def apply(self, images: torch.Tensor, level: tuple[float, ...], drawn: Mapping[str, torch.Tensor]) -> torch.Tensor:
         height, width = images.shape[2:]
         side = level[3] or min(height, width)
-        moved = affine(images.contiguous(), drawn["jitter"].double() * (side * level[2]))
+        moved = jitter_affine(images.contiguous(), drawn["jitter"].double() * (side * level[2]))
         if "field" not in drawn:
             return moved
-        across, down = shifts(drawn["field"], sigma=side * level[1], most=side * level[0]).unbind(1)
+        across, down = smooth_displacement(drawn["field"], sigma=side * level[1], most=side * level[0]).unbind(1)
         columns = torch.arange(width, device=images.device) + across
         rows = torch.arange(height, device=images.device)[:, None] + down
-        return sampled(moved, columns, rows, beside=True)
+        return sample_bilinear(moved, columns, rows, beside=True)
 
 
-def affine(images: torch.Tensor, jitter: torch.Tensor) -> torch.Tensor:
+def jitter_affine(images: torch.Tensor, jitter: torch.Tensor) -> torch.Tensor:
     """Return ``images`` (B, 3, H, W) by the affine maps that move three corners of a centred square by ``jitter``.
 
     The square reaches a third of the shorter side from the centre; its corners are lower right, upper right and upper
@@ -77,10 +77,10 @@ def affine(images: torch.Tensor, jitter: torch.Tensor) -> torch.Tensor:
     y = (torch.arange(height, device=images.device) - to[:, 1, None])[:, :, None]
     columns = (x * below[:, 1, None, None] - y * below[:, 0, None, None]) / area + corner[0]
     rows = (y * right[:, 0, None, None] - x * right[:, 1, None, None]) / area + corner[1]
-    return sampled(images, columns, rows, beside=False)
+    return sample_bilinear(images, columns, rows, beside=False)
 
 
-def shifts(field: torch.Tensor, *, sigma: float, most: float) -> torch.Tensor:
+def smooth_displacement(field: torch.Tensor, *, sigma: float, most: float) -> torch.Tensor:
     """Return ``field`` (B, 2, H, W) in [-1, 1), smoothed by a Gaussian cut off at 3 sigma, times ``most``: pixels,
     float64.
 
@@ -89,17 +89,18 @@ def shifts(field: torch.Tensor, *, sigma: float, most: float) -> torch.Tensor:
     """
     taps = gaussian_taps(sigma, 3.0)
     down, across = (
-        (banded(size, taps, "reflect").double() * _FINE).round_().to(field.device) for size in field.shape[2:]
+        (correlation_matrix(size, taps, "reflect").double() * _FINE).round_().to(field.device)
+        for size in field.shape[2:]
     )
 
     def smooth(one: torch.Tensor) -> torch.Tensor:
         wide = (one.double() * _FINE).round_() @ across.T
         return down @ wide.div_(_FINE).round_()
 
-    return one_by_one(smooth, field).mul_(most / _FINE**2)
+    return for_each_image(smooth, field).mul_(most / _FINE**2)
 
 
-def sampled(images: torch.Tensor, columns: torch.Tensor, rows: torch.Tensor, *, beside: bool) -> torch.Tensor:
+def sample_bilinear(images: torch.Tensor, columns: torch.Tensor, rows: torch.Tensor, *, beside: bool) -> torch.Tensor:
     """Return ``images`` (B, 3, H, W) read at fractional ``columns`` and ``rows`` (B, H, W), linearly.
 
     Args:

@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 
 from affectkit.core.cached import cached_tensors
-from affectkit.corruptions.base import in_threads
+from affectkit.corruptions.base import map_in_threads
 
 BORDERS = {"nearest": cv2.BORDER_REPLICATE, "reflect": cv2.BORDER_REFLECT, "mirror": cv2.BORDER_REFLECT_101}
 MODES = tuple(BORDERS)
@@ -25,25 +25,25 @@ BLOCK = 3 * 224 * 224
 """Numbers that are worked on at once where images are small: what a core's cache holds."""
 
 
-def one_by_one(function: Callable[[torch.Tensor], torch.Tensor], images: torch.Tensor) -> torch.Tensor:
+def for_each_image(function: Callable[[torch.Tensor], torch.Tensor], images: torch.Tensor) -> torch.Tensor:
     """Return ``function`` of ``images`` (B, ...), on the CPU of each as a batch of one."""
     if images.device.type != "cpu" or len(images) < 2:
         return function(images)
     return torch.cat([function(image[None]) for image in images])
 
 
-def in_blocks(change: Callable[[np.ndarray], np.ndarray], images: torch.Tensor) -> torch.Tensor:
+def for_each_block(change: Callable[[np.ndarray], np.ndarray], images: torch.Tensor) -> torch.Tensor:
     """Return ``change`` of arrays (n, C, H, W), which are parts of ``images`` on the CPU, each in a thread.
 
     How many images are one part depends on their size: ``change`` must not mix them.
     """
     arrays = images.detach().float().contiguous().numpy()
     size = max(1, BLOCK // max(arrays[:1].size, 1))
-    parts = in_threads(change, [arrays[start : start + size] for start in range(0, len(arrays), size)])
+    parts = map_in_threads(change, [arrays[start : start + size] for start in range(0, len(arrays), size)])
     return torch.from_numpy(np.concatenate(parts)).to(images.dtype) if parts else images.clone()
 
 
-def planes(change: Callable[[np.ndarray], np.ndarray], images: torch.Tensor) -> torch.Tensor:
+def for_each_channel(change: Callable[[np.ndarray], np.ndarray], images: torch.Tensor) -> torch.Tensor:
     """Return ``change`` of each channel (H, W) of ``images`` (B, C, H, W) on the CPU."""
 
     def changed(part: np.ndarray) -> np.ndarray:
@@ -52,10 +52,10 @@ def planes(change: Callable[[np.ndarray], np.ndarray], images: torch.Tensor) -> 
             found[place] = change(part[place])
         return found
 
-    return in_blocks(changed, images)
+    return for_each_block(changed, images)
 
 
-def gaussian(images: torch.Tensor, sigma: float, *, truncate: float = 4.0, mode: str = "nearest") -> torch.Tensor:
+def gaussian_blur(images: torch.Tensor, sigma: float, *, truncate: float = 4.0, mode: str = "nearest") -> torch.Tensor:
     """Return ``images`` (B, C, H, W) blurred by a Gaussian cut off at ``truncate`` standard deviations.
 
     As ``scipy.ndimage.gaussian_filter`` over the two image axes, with a radius of ``int(truncate * sigma + 0.5)``. On
@@ -70,9 +70,11 @@ def gaussian(images: torch.Tensor, sigma: float, *, truncate: float = 4.0, mode:
     if len(taps) == 1:
         return images.clone()
     if images.device.type != "cpu":
-        return separable(images, taps, taps, mode=mode)
+        return correlate_separable(images, taps, taps, mode=mode)
     weights = np.array(taps, np.float32)
-    return planes(lambda plane: cv2.sepFilter2D(plane, -1, weights, weights, borderType=BORDERS[mode]), images)
+    return for_each_channel(
+        lambda plane: cv2.sepFilter2D(plane, -1, weights, weights, borderType=BORDERS[mode]), images
+    )
 
 
 def gaussian_taps(sigma: float, truncate: float = 4.0) -> tuple[float, ...]:
@@ -83,28 +85,28 @@ def gaussian_taps(sigma: float, truncate: float = 4.0) -> tuple[float, ...]:
     return tuple(weight / total for weight in weights)
 
 
-def separable(
+def correlate_separable(
     images: torch.Tensor, rows: tuple[float, ...], columns: tuple[float, ...], *, mode: str = "nearest"
 ) -> torch.Tensor:
     """Return ``images`` (B, C, H, W) correlated with ``rows`` along the height and ``columns`` along the width."""
     height, width = images.shape[2:]
-    down = banded(height, rows, mode).to(images)
-    across = banded(width, columns, mode).to(images).T
+    down = correlation_matrix(height, rows, mode).to(images)
+    across = correlation_matrix(width, columns, mode).to(images).T
     return down @ (images @ across)
 
 
 @cached_tensors(64)
-def banded(size: int, taps: tuple[float, ...], mode: str) -> torch.Tensor:
+def correlation_matrix(size: int, taps: tuple[float, ...], mode: str) -> torch.Tensor:
     """Return the matrix (size, size), float32, that correlates a line with ``taps``, the border folded in."""
     radius = len(taps) // 2
     matrix = np.zeros((size, size))
     lines = np.arange(size)
     for offset, weight in zip(range(-radius, radius + 1), taps, strict=True):
-        np.add.at(matrix, (lines, beyond(lines + offset, size, mode)), weight)
+        np.add.at(matrix, (lines, border_index(lines + offset, size, mode)), weight)
     return torch.from_numpy(matrix.astype(np.float32))
 
 
-def beyond(index: np.ndarray, size: int, mode: str) -> np.ndarray:
+def border_index(index: np.ndarray, size: int, mode: str) -> np.ndarray:
     """Return where positions on a line of ``size`` are read, those beyond its ends by ``mode``."""
     if mode == "nearest":
         return index.clip(0, size - 1)
@@ -117,7 +119,7 @@ def beyond(index: np.ndarray, size: int, mode: str) -> np.ndarray:
     return np.where(index < size, index, 2 * size - 2 - index)
 
 
-def motion(images: torch.Tensor, radius: int, sigma: float, angles: torch.Tensor) -> torch.Tensor:
+def motion_blur(images: torch.Tensor, radius: int, sigma: float, angles: torch.Tensor) -> torch.Tensor:
     """Return ``images`` (B, C, H, W) smeared along a line, each in its own direction; borders are replicated.
 
     The mean of the image shifted by 0 to ``2 radius`` pixels, shifts rounded to whole pixels, with weights that fall
@@ -137,11 +139,11 @@ def motion(images: torch.Tensor, radius: int, sigma: float, angles: torch.Tensor
         for step, weight in zip(steps, weights, strict=True):
             place = round(step * down), round(step * across)
             shifts[place] = shifts.get(place, 0.0) + weight / total
-        found.append(shifted_sum(image, shifts))
+        found.append(weighted_shift_sum(image, shifts))
     return torch.stack(found)
 
 
-def shifted_sum(image: torch.Tensor, shifts: dict[tuple[int, int], float]) -> torch.Tensor:
+def weighted_shift_sum(image: torch.Tensor, shifts: dict[tuple[int, int], float]) -> torch.Tensor:
     """Return the weighted sum of copies of ``image`` (C, H, W) read (down, across) pixels further on, borders
     replicated.
     """

@@ -20,7 +20,7 @@ from PIL import Image
 from affectkit.core.cached import cached_tensors
 from affectkit.core.randomness import numpy_generator
 from affectkit.corruptions.base import Corruption, Drawn, Draws
-from affectkit.corruptions.weather import plasma
+from affectkit.corruptions.weather import plasma_fractal
 from affectkit.errors import DataError
 
 PHOTOGRAPHS = (".jpg", ".jpeg", ".png", ".webp")
@@ -91,16 +91,16 @@ def _photograph(path: Path) -> torch.Tensor:
 
 @cached_tensors(1)
 def _computed() -> tuple[torch.Tensor, ...]:
-    return tuple(torch.from_numpy(texture(number)) for number in range(COUNT))
+    return tuple(torch.from_numpy(ice_texture(number)) for number in range(COUNT))
 
 
-def texture(number: int) -> np.ndarray:
+def ice_texture(number: int) -> np.ndarray:
     """Return a texture of ice (3, SIDE, SIDE), float32 in [0, 1]: feathery crystals on a bluish haze, thicker at one
     side.
     """
     rng = numpy_generator(0, "frost", number)
-    haze = plasma(torch.from_numpy(rng.random((1, SIDE * SIDE - 1), dtype=np.float32)), 1.35)[0].numpy()
-    fine = plasma(torch.from_numpy(rng.random((1, SIDE * SIDE - 1), dtype=np.float32)), 1.12)[0].numpy()
+    haze = plasma_fractal(torch.from_numpy(rng.random((1, SIDE * SIDE - 1), dtype=np.float32)), 1.35)[0].numpy()
+    fine = plasma_fractal(torch.from_numpy(rng.random((1, SIDE * SIDE - 1), dtype=np.float32)), 1.12)[0].numpy()
     ice = np.zeros((SIDE, SIDE), np.float32)
     for _ in range(60):
         _feather(ice, rng, haze)

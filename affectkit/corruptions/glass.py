@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from affectkit.corruptions.base import Corruption, Drawn, Draws
-from affectkit.corruptions.filters import gaussian
+from affectkit.corruptions.filters import gaussian_blur
 
 Level = tuple[float, int, int]
 
@@ -37,13 +37,13 @@ class GlassBlur(Corruption):
 
     def apply(self, images: torch.Tensor, level: Level, drawn: Mapping[str, torch.Tensor]) -> torch.Tensor:
         sigma, largest, _ = level
-        blurred = gaussian(images, sigma)
-        order = exchanged(drawn["shift"].cpu().numpy(), largest)
+        blurred = gaussian_blur(images, sigma)
+        order = exchange_order(drawn["shift"].cpu().numpy(), largest)
         places = torch.from_numpy(order).to(images.device)[:, None].expand(-1, images.shape[1], -1)
-        return gaussian(blurred.flatten(2).gather(2, places).view(images.shape), sigma)
+        return gaussian_blur(blurred.flatten(2).gather(2, places).view(images.shape), sigma)
 
 
-def exchanged(shifts: np.ndarray, largest: int) -> np.ndarray:
+def exchange_order(shifts: np.ndarray, largest: int) -> np.ndarray:
     """Return which pixel stands where after all rounds: (B, H W), int64, positions counted line by line.
 
     Args:
@@ -51,7 +51,7 @@ def exchanged(shifts: np.ndarray, largest: int) -> np.ndarray:
             2 largest x (down + largest) + (across + largest).
     """
     count, rounds, height, width = shifts.shape
-    places, steps = visits(height, width, largest)
+    places, steps = visit_order(height, width, largest)
     side = np.arange(-largest, largest)
     offsets = (side[:, None] * width + side).ravel()
     # Pixels first, so that those of one step lie together for all images; places in it as one number.
@@ -70,7 +70,7 @@ def exchanged(shifts: np.ndarray, largest: int) -> np.ndarray:
 
 
 @functools.lru_cache(maxsize=16)
-def visits(height: int, width: int, largest: int) -> tuple[np.ndarray, list[tuple[int, int]]]:
+def visit_order(height: int, width: int, largest: int) -> tuple[np.ndarray, list[tuple[int, int]]]:
     """Return the pixels visited, by steps, and the bounds of each: those of one step are too far apart to touch a
     common one.
 

@@ -10,7 +10,7 @@ from typing import ClassVar
 import numpy as np
 import torch
 
-from affectkit.corruptions.base import Corruption, Drawn, Draws, in_threads
+from affectkit.corruptions.base import Corruption, Drawn, Draws, map_in_threads
 
 MOST_LISTED = 1000
 """Up to this many photons of white, the distributions are kept as tables."""
@@ -66,7 +66,7 @@ class ShotNoise(Corruption):
         values = images.float().mul(255).round_().to(torch.uint8).contiguous().numpy()
         unit = draws.uniform(*images.shape[1:]).numpy()
         pairs = zip(values, unit, strict=True)
-        made = in_threads(lambda pair: photons(*pair, level=level), pairs, numbers=unit[0].size)
+        made = map_in_threads(lambda pair: poisson_from_uniform(*pair, level=level), pairs, numbers=unit[0].size)
         return {"photons": torch.from_numpy(np.stack(made))}
 
     def apply(self, images: torch.Tensor, level: float, drawn: Mapping[str, torch.Tensor]) -> torch.Tensor:
@@ -95,7 +95,7 @@ def _rounded(images: torch.Tensor) -> torch.Tensor:
     return images.float().mul(255).round_().div_(255)
 
 
-def photons(values: np.ndarray, unit: np.ndarray, *, level: float) -> np.ndarray:
+def poisson_from_uniform(values: np.ndarray, unit: np.ndarray, *, level: float) -> np.ndarray:
     """Poisson numbers, float32, of the rates ``values`` / 255 x ``level``, by inversion of the distribution function.
 
     Several times faster than drawing each, since there are but 256 rates.

@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 import torch
 
-from affectkit.corruptions.base import Corruption, Drawn, Draws, in_threads
-from affectkit.corruptions.filters import gaussian_taps, motion
+from affectkit.corruptions.base import Corruption, Drawn, Draws, map_in_threads
+from affectkit.corruptions.filters import gaussian_taps, motion_blur
 from affectkit.corruptions.vca_study import LUMA
 
 WIBBLE = 100.0
@@ -35,7 +35,7 @@ class Fog(Corruption):
         height, width = images.shape[2:]
         size = 2 ** max(1, math.ceil(math.log2(max(height, width))))
         # A few at a time: more of them do not stay in the processor's cache.
-        parts = [plasma(part, level[1]) for part in draws.uniform(size * size - 1).split(8)]
+        parts = [plasma_fractal(part, level[1]) for part in draws.uniform(size * size - 1).split(8)]
         field = torch.cat(parts)
         return {"plasma": field[:, None, :height, :width]}
 
@@ -47,7 +47,7 @@ class Fog(Corruption):
         return (images + drawn["plasma"] * amount).mul_(top / (top + amount))
 
 
-def plasma(uniform: torch.Tensor, decay: float) -> torch.Tensor:
+def plasma_fractal(uniform: torch.Tensor, decay: float) -> torch.Tensor:
     """Plasma fractals by diamonds and squares on a torus (Fournier, Fussell and Carpenter 1982), from 0 to 1.
 
     Each halving of the step puts a point into the middle of every square and then of every diamond: the mean of its
@@ -126,7 +126,7 @@ class Snow(Corruption):
         threshold, radius, sigma, weight = level[3], int(level[4]), level[5], level[6]
         layer = self.flakes(images.shape[2:], level, drawn["noise"])
         layer = torch.where(layer < threshold, 0.0, layer.clamp(max=1)).mul_(255).floor_().div_(255)
-        fallen = motion(layer[:, None], radius, sigma, drawn["angle"])
+        fallen = motion_blur(layer[:, None], radius, sigma, drawn["angle"])
         red, green, blue = images.unbind(1)
         gray = (red * LUMA[0] + green * LUMA[1] + blue * LUMA[2])[:, None]
         white = torch.maximum(images, gray.mul_(1.5).add_(0.5)).mul_(1 - weight)
@@ -194,7 +194,7 @@ class Spatter(Corruption):
 
     def apply(self, images: torch.Tensor, level: tuple[float, ...], drawn: Mapping[str, torch.Tensor]) -> torch.Tensor:
         noise = drawn["noise"].cpu().numpy()
-        made = in_threads(lambda field: _mud(field, level) if level[5] else _water(field, level), noise)
+        made = map_in_threads(lambda field: _mud(field, level) if level[5] else _water(field, level), noise)
         share = torch.from_numpy(np.stack(made))[:, None].to(images.device)
         colour = images.new_tensor(MUD if level[5] else WATER).view(1, 3, 1, 1) * share
         # Mud hides what is behind it; water adds its gleam.

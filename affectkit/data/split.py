@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from affectkit.core.clipspec import ClipSpec
-from affectkit.core.randomness import address
-from affectkit.core.text import some
-from affectkit.data.layouts.class_names import likely
+from affectkit.core.randomness import address_seed
+from affectkit.core.text import list_some
+from affectkit.data.layouts.class_names import likely_matches
 from affectkit.errors import DataError, UsageError
 
 NAMES = ("train", "valid", "test", "all")
@@ -205,7 +205,7 @@ class Split:
             raise DataError(
                 f"the checkpoint holds no class names, so that its {len(wanted):,} outputs can only be matched in "
                 f"order, and the {self.name} split in {self.root} has {len(self.classes):,} classes: "
-                f"{some(self.classes)}.",
+                f"{list_some(self.classes)}.",
                 "Test it on data with exactly its classes: a folder each, or named with --classes for a table.",
             )
         return replace(self, classes=wanted)
@@ -220,12 +220,12 @@ class Split:
             numbers = dict(zip(self.classes, columns.tolist(), strict=True))
         missing = [name for name in wanted if name not in self.classes]
         text = f"the classes of the {self.name} split in {self.root} do not match.\n  extra here: "
-        text += some([f"{name!r} ({numbers[name]:,} items)" for name in extra])
-        text += f"\n  missing here: {some([repr(name) for name in missing]) if missing else 'none'}"
-        text += f"\n  wanted: {some(wanted, 30)}"
-        guesses = [(name, likely(name, missing) or likely(name, wanted)) for name in extra]
+        text += list_some([f"{name!r} ({numbers[name]:,} items)" for name in extra])
+        text += f"\n  missing here: {list_some([repr(name) for name in missing]) if missing else 'none'}"
+        text += f"\n  wanted: {list_some(wanted, 30)}"
+        guesses = [(name, likely_matches(name, missing) or likely_matches(name, wanted)) for name in extra]
         meant = [f"{name!r} -> {' or '.join(map(repr, near))}" for name, near in guesses if near]
-        return text + (f"\n  did you mean {some(meant)}?" if meant else "")
+        return text + (f"\n  did you mean {list_some(meant)}?" if meant else "")
 
     def fingerprint(self) -> str:
         """Return a hash over ids in order, classes, labels, shares, votes and file sizes (not the images' bytes).
@@ -255,7 +255,9 @@ class Split:
             except OSError:
                 missing.append(name)
         if missing:
-            raise DataError(f"{len(missing):,} files of the {self.name} split are gone from {prefix}: {some(missing)}.")
+            raise DataError(
+                f"{len(missing):,} files of the {self.name} split are gone from {prefix}: {list_some(missing)}."
+            )
         return sizes
 
 
@@ -285,7 +287,7 @@ def split_off(split: Split, fraction: float, seed: int) -> tuple[Split, Split]:
             "Name a validation split of your own, or another fraction.",
         )
     names = split.ids if split.sources is None else split.sources
-    ranks = np.array([address(seed, "split", name) for name in names], dtype=np.int64)
+    ranks = np.array([address_seed(seed, "split", name) for name in names], dtype=np.int64)
     order = np.lexsort((ranks, groups))
     starts = np.concatenate(([0], np.cumsum(sizes)[:-1]))
     place = np.arange(len(split)) - np.repeat(starts, sizes)

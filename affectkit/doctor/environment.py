@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from affectkit.core.files import cache_folder
-from affectkit.core.libraries import BUILT_AGAINST_TORCH, INSTALLED_AS, fault_of
+from affectkit.core.libraries import BUILT_AGAINST_TORCH, INSTALLED_AS, load_error
 from affectkit.doctor.import_checks import CHECKS, run_checks
 from affectkit.doctor.packages import (
     Problem,
@@ -141,7 +141,7 @@ def _import_problems(checks: Mapping[str, Mapping[str, Any]], installed: Mapping
             continue  # a package that is not there has its own problem
         if name in BUILT_AGAINST_TORCH and checks.get("torch", {}).get("error"):
             continue  # it fails because torch does
-        fault = fault_of(name, error, versions)
+        fault = load_error(name, error, versions)
         problems.append(Problem("error", fault.message.rstrip("."), "what needs it will fail", fault.hint))
     return problems
 

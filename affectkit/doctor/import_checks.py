@@ -15,7 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from affectkit.core.libraries import reason_of
+from affectkit.core.libraries import load_failure_reason
 
 SECONDS = 180
 MARK = "affectkit-check "
@@ -91,7 +91,7 @@ def main(names: Sequence[str]) -> None:
         try:
             result = CHECKS[name]()
         except Exception as error:  # whatever a broken build raises is the finding
-            result = {"error": f"{type(error).__name__}: {reason_of(error)}"}
+            result = {"error": f"{type(error).__name__}: {load_failure_reason(error)}"}
         _report({name: result})
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from affectkit.core.libraries import BUILT_AGAINST_TORCH, OPENCV, advice, requirement_of, trio_of
+from affectkit.core.libraries import BUILT_AGAINST_TORCH, OPENCV, install_advice, requirement_of, trio_of
 from affectkit.core.version import VERSION
 
 # What the report lists, in its order; the last three are optional.
@@ -111,7 +111,7 @@ def _trio(installed: Mapping[str, list[str]], failed: Collection[str]) -> list[P
         return []
     there = ", ".join(f"{name} {versions[name]}" for name in ("torch", *faults))
     why = "their compiled parts are built against one torch and fail, or crash, beside another"
-    return [Problem("error", f"{there} do not belong together", why, advice(versions))]
+    return [Problem("error", f"{there} do not belong together", why, install_advice(versions))]
 
 
 def first_versions(installed: Mapping[str, list[str]]) -> dict[str, str]:

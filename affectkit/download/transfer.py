@@ -22,7 +22,7 @@ import requests
 from requests.exceptions import RequestException
 
 from affectkit.core.files import checksum as file_checksum
-from affectkit.core.files import sync
+from affectkit.core.files import fsync_path
 from affectkit.core.progress import Reporter
 from affectkit.core.version import VERSION
 from affectkit.errors import DownloadError, UsageError
@@ -126,7 +126,7 @@ def download_file(remote: RemoteFile, final: Path, *, offline: str, reporter: Re
             ) from error
         raise
     os.replace(part, final)
-    sync(final.parent)
+    fsync_path(final.parent)
     return "continued" if before else "fetched"
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
-from affectkit.core.files import fresh_folder, inside, sha256
+from affectkit.core.files import fresh_folder, path_inside, sha256
 from affectkit.core.progress import Reporter, Silent
 from affectkit.core.registry import unknown_name
 from affectkit.download import transfer
@@ -268,7 +268,7 @@ def _offline_hint(found: ResolvedSource) -> str:
 
 def _path_inside(output: Path, name: str) -> Path:
     """Return the path of a file in ``output``; a DataError where its name leads out of it."""
-    path = inside(output, name)
+    path = path_inside(output, name)
     if path == output or not name.isprintable():
         raise DataError(f"{name!r} is not a file name.")
     return path

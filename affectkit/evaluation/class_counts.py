@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from affectkit.core.progress import Reporter
-from affectkit.core.text import some
+from affectkit.core.text import list_some
 from affectkit.data.split import Split
 from affectkit.tasks.base import Results, Task
 
@@ -31,7 +31,7 @@ def report_class_counts(task: Task, splits: Mapping[str, Split], reporter: Repor
     train = counts.pop("train")
     by_top = " (by the largest share)" if splits["train"].labels is None else ""
     if none := [name for name, number in train.items() if not number]:
-        reporter.warn(f"no training image{by_top} of {len(none)} of {len(train)} classes: {some(none)}.")
+        reporter.warn(f"no training image{by_top} of {len(none)} of {len(train)} classes: {list_some(none)}.")
     if few := _few("training", by_top, train):
         reporter.warn(few)
     for name, found in counts.items():
@@ -40,7 +40,7 @@ def report_class_counts(task: Task, splits: Mapping[str, Split], reporter: Repor
         if alone:
             reporter.warn(
                 f"no {what} image{by_top} of {len(alone)} of {len(train)} classes, which stand in training only: "
-                f"{some(alone)}. {_metrics_without_them(task, found)}"
+                f"{list_some(alone)}. {_metrics_without_them(task, found)}"
             )
         if few := _few(what, by_top, found):
             reporter.note(few)
@@ -61,7 +61,11 @@ def metric_notes(task: Task, results: Results, prefix: str = "") -> dict[str, An
 
 def _few(what: str, by_top: str, counts: Mapping[str, int]) -> str:
     few = [f"{name} ({number})" for name, number in counts.items() if 0 < number < FEW]
-    return f"fewer than {FEW} {what} images{by_top} of {len(few)} of {len(counts)} classes: {some(few)}." if few else ""
+    return (
+        f"fewer than {FEW} {what} images{by_top} of {len(few)} of {len(counts)} classes: {list_some(few)}."
+        if few
+        else ""
+    )
 
 
 def _metrics_without_them(task: Task, counts: Mapping[str, int]) -> str:
@@ -74,4 +78,4 @@ def _but_for_case(classes: tuple[str, ...]) -> str:
     folded: dict[str, list[str]] = {}
     for name in classes:
         folded.setdefault(name.casefold(), []).append(name)
-    return some([" and ".join(map(repr, same)) for same in folded.values() if len(same) > 1])
+    return list_some([" and ".join(map(repr, same)) for same in folded.values() if len(same) > 1])

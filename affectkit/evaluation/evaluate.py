@@ -13,8 +13,8 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from affectkit.core.progress import Reporter
+from affectkit.data.loading.image_or_clip import collate_function, item_name
 from affectkit.data.loading.loaders import EVALUATION, ReadFailure, SplitImages, evaluation_keys, make_loader
-from affectkit.data.loading.modality import collate_of, item_name
 from affectkit.data.split import Split
 from affectkit.errors import DataError
 from affectkit.runtime.context import RunContext, gather_failures
@@ -32,7 +32,9 @@ def evaluation_loader(
     """Make a loader over this process's share of a split: item rank, rank + world size, ...; each exactly once."""
     group = context.group
     keys = evaluation_keys(len(dataset), context.batch_per_process(batch_size), first=group.rank, step=group.world_size)
-    return make_loader(dataset, keys, workers=workers, pin=context.pin_memory, collate_fn=collate_of(dataset.split))
+    return make_loader(
+        dataset, keys, workers=workers, pin=context.pin_memory, collate_fn=collate_function(dataset.split)
+    )
 
 
 def evaluate(

@@ -8,11 +8,11 @@ from typing import Any
 
 from affectkit.config import value_of
 from affectkit.core.progress import Reporter
-from affectkit.core.text import some
+from affectkit.core.text import list_some
 from affectkit.data.layouts.class_columns import Choice
-from affectkit.data.layouts.discovery import Labels, Source, find
-from affectkit.data.layouts.duplicates import apart
-from affectkit.data.loading.modality import item_name
+from affectkit.data.layouts.discovery import Labels, Source, find_dataset
+from affectkit.data.layouts.duplicates import drop_copies
+from affectkit.data.loading.image_or_clip import item_name
 from affectkit.data.split import Split
 from affectkit.errors import DataError
 from affectkit.runtime.distributed import ProcessGroup
@@ -54,7 +54,7 @@ def load_split(
     Raises:
         DataError: there is no dataset or no such split, or it has no targets of the kind needed.
     """
-    source = group.run_main_first(lambda: find(root, labels=labels, reporter=reporter))
+    source = group.run_main_first(lambda: find_dataset(root, labels=labels, reporter=reporter))
     split, note = task.select_items(find_split(source, name))
     reporter.note(
         f"{source.layout} in {source.root}, {split.name} split: {len(split):,} {item_name(task.spec)}; "
@@ -66,7 +66,7 @@ def load_split(
         taken = [f"output {number} is {name!r}" for number, name in enumerate(source.classes)]
         reporter.warn(
             f"the checkpoint holds no class names: its {len(taken)} outputs are taken to be the classes in sorted "
-            f"order: {some(taken, 3)}."
+            f"order: {list_some(taken, 3)}."
         )
     return EvaluationData(source, split)
 
@@ -85,9 +85,9 @@ def without_copies(
     """Count exact copies of items in earlier splits of the dataset, and with ``drop`` leave them out.
 
     Returns:
-        the data, and what a record holds of the copies; see ``data.layouts.duplicates.apart``.
+        the data, and what a record holds of the copies; see ``data.layouts.duplicates.drop_copies``.
     """
-    kept, copies = apart(data.split, data.source.splits, drop=drop, noun=noun, reporter=reporter)
+    kept, copies = drop_copies(data.split, data.source.splits, drop=drop, noun=noun, reporter=reporter)
     if drop and not copies:
         reporter.warn(
             f"--drop-copies: {data.source.root} has no split before {data.split.name} that could hold copies."

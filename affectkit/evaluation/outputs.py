@@ -6,7 +6,7 @@ from pathlib import Path
 
 from affectkit.core.csv_tables import write_table
 from affectkit.core.progress import Reporter
-from affectkit.data.loading.modality import picture_of
+from affectkit.data.loading.image_or_clip import image_of_item
 from affectkit.tasks.base import Results, Task
 
 
@@ -20,7 +20,7 @@ def write_results(folder: Path, task: Task, results: Results, *, reporter: Repor
 
 def draw_figures(folder: Path, task: Task, results: Results, *, reporter: Reporter) -> None:
     """Draw the figures of ``results`` into ``folder``."""
-    figures = task.figures(results, lambda position: picture_of(results.split, task.spec, position))
+    figures = task.figures(results, lambda position: image_of_item(results.split, task.spec, position))
     figures |= task.registered_figures(results)
     reporter.start("drawing", len(figures), "pictures")
     for file, draw in figures.items():

@@ -15,9 +15,9 @@ import numpy as np
 from affectkit.core.csv_tables import CsvReader, csv_reader, write_table
 from affectkit.core.files import fresh_folder, write_json
 from affectkit.core.progress import Reporter
-from affectkit.core.registry import nearest
+from affectkit.core.registry import nearest_names
 from affectkit.core.table_errors import TableErrors
-from affectkit.core.text import some
+from affectkit.core.text import list_some
 from affectkit.core.version import VERSION
 from affectkit.errors import DataError, UsageError
 from affectkit.evaluation.thresholds import check_thresholds, missed_thresholds
@@ -97,7 +97,7 @@ def analyse(
     paths = [Path(file) for file in files]
     twice = [str(path) for index, path in enumerate(paths) if path in paths[:index]]
     if twice:
-        raise UsageError(f"files are named twice: {some(list(dict.fromkeys(twice)))}.")
+        raise UsageError(f"files are named twice: {list_some(list(dict.fromkeys(twice)))}.")
     if results is not None:
         fresh_folder(results, force=force, name="--results")
     analyses: dict[str, Quantiles] = {}
@@ -133,7 +133,7 @@ def _found(path: Path, header: list[str], names: tuple[str, str]) -> tuple[str, 
     else:
         hint = _suggestion(header, names)
     what = f"no column {missing[0]!r}" if len(missing) == 1 else f"neither {missing[0]!r} nor {missing[1]!r}"
-    raise DataError(f"table {path} has {what}; its columns are {some([*map(repr, header)], 20)}.", hint)
+    raise DataError(f"table {path} has {what}; its columns are {list_some([*map(repr, header)], 20)}.", hint)
 
 
 def _suggestion(header: list[str], names: tuple[str, str]) -> str:
@@ -143,7 +143,7 @@ def _suggestion(header: list[str], names: tuple[str, str]) -> str:
     for name, option in zip(names, ("--actual", "--predicted"), strict=True):
         if name in header:
             continue
-        like = [column for column in header if name.lower() in column.lower()] or nearest(name, header)
+        like = [column for column in header if name.lower() in column.lower()] or nearest_names(name, header)
         like.sort(key=lambda column: -len(there & set(column.lower().split())))
         options.append([f'{option} "{column}"' for column in like[:2]])
     if not all(options):
@@ -216,7 +216,7 @@ def _say_left_out(pairs: Pairs, reporter: Reporter) -> None:
     if lines:
         reporter.warn(
             f"{pairs.path}: {len(lines):,} of {len(lines) + len(pairs.actual):,} rows left out, with an empty or NaN "
-            f"value: line{'s' * (len(lines) > 1)} {some(lines, 20)}."
+            f"value: line{'s' * (len(lines) > 1)} {list_some(lines, 20)}."
         )
 
 

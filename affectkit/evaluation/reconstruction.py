@@ -151,7 +151,7 @@ class Reconstructor:
             arrays = {kind: found[name].float().cpu().numpy() for kind, found in made.items()}
             values |= {f"{kind}_{name}": array for kind, array in arrays.items()}
             columns = [(title, COLUMN_TITLES.get(kind, kind), array) for kind, array in arrays.items()]
-            audiovisual.grid(folder / file, columns=columns, names=names)
+            audiovisual.draw_clip_grid(folder / file, columns=columns, names=names)
         audiovisual.save_values(folder / "probe.safetensors", values)
         table: dict[str, Any] = {"codes": list(KINDS)}
         table |= {f"mse_{name}": [errors[kind][name] for kind in KINDS] for name in errors["all"]}

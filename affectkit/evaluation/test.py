@@ -13,8 +13,8 @@ from affectkit.core.files import fresh_folder, write_json
 from affectkit.core.pixels import pixels_up_to
 from affectkit.core.progress import Reporter
 from affectkit.core.version import VERSION
+from affectkit.data.loading.image_or_clip import item_name, make_dataset
 from affectkit.data.loading.loaders import ReadFailure, close_loader, refuse_failures
-from affectkit.data.loading.modality import item_name, items_of
 from affectkit.data.split import Split
 from affectkit.errors import UsageError
 from affectkit.evaluation.class_counts import metric_notes
@@ -103,7 +103,9 @@ def _evaluate(
     reporter.note(context.describe(settings.batch_size, f"{workers} ({why})"))
     # Corruptions are of colour images; a gray model gets the luma of what they make.
     spec = task.spec.in_colour() if settings.corrupt else task.spec
-    loader = evaluation_loader(items_of(split, spec), context=context, batch_size=settings.batch_size, workers=workers)
+    loader = evaluation_loader(
+        make_dataset(split, spec), context=context, batch_size=settings.batch_size, workers=workers
+    )
     try:
         with StopFlag(reporter) as stopping:
             return evaluate(network, task, split, loader, context=context, reporter=reporter, stopping=stopping)

@@ -17,7 +17,7 @@ from affectkit.inference.images import Batch
 from affectkit.inference.inputs import Item
 from affectkit.inference.output_options import OutputOptions
 from affectkit.inference.table_layout import FACE_COLUMNS
-from affectkit.reports.face_overlay import Mark, annotated
+from affectkit.reports.face_overlay import Mark, draw_face_marks
 from affectkit.tasks.base import Task
 
 SAVED = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WEBP"}
@@ -93,7 +93,7 @@ class ImageAnnotator:
         try:
             with whole_file(target) as part:
                 form = SAVED.get(target.suffix.lower(), "PNG")
-                Image.fromarray(annotated(picture, marks)).save(part, format=form, quality=92)
+                Image.fromarray(draw_face_marks(picture, marks)).save(part, format=form, quality=92)
         except OSError as error:
             reason = f"cannot write {target}: {error.strerror or error}."
             raise RunError(reason, "Check the disk and --annotate.") from error

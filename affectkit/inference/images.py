@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 from affectkit.core.progress import Reporter
 from affectkit.data.faces.detection import Face
 from affectkit.data.loading.face_crops import PathFaces, collate_faces
+from affectkit.data.loading.image_or_clip import item_files
 from affectkit.data.loading.loaders import ReadFailure, close_loader, make_loader
-from affectkit.data.loading.modality import files_of
 from affectkit.data.media.file_identity import Mark, Marked, collate_marked
 from affectkit.data.media.in_memory import GivenImage
 from affectkit.inference.inputs import Item
@@ -65,7 +65,7 @@ def predict_images(
     task, context, detector = predictor.task, predictor.context, predictor.face_detector
     run = forward_in_blocks if exact else forward
     keys = LoaderKeys(items, batch_size)
-    files, collate = files_of(task.spec) if detector is None else (PathFaces(task.spec, detector), collate_faces)
+    files, collate = item_files(task.spec) if detector is None else (PathFaces(task.spec, detector), collate_faces)
     if marks is not None:
         files, collate = Marked(files, marks=marks), collate_marked(collate)
     loader = make_loader(files, keys, workers=workers, pin=context.pin_memory, collate_fn=collate)

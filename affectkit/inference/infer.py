@@ -15,7 +15,7 @@ from affectkit.core.files import read_json
 from affectkit.core.names import readable
 from affectkit.core.pixels import pixels_up_to
 from affectkit.core.progress import Reporter
-from affectkit.core.text import counted
+from affectkit.core.text import count_text
 from affectkit.core.version import VERSION
 from affectkit.data.loading.loaders import refuse_failures
 from affectkit.errors import UsageError
@@ -221,7 +221,7 @@ def _write(
         reporter.advance(len({row[0] for row in rows}) + len(failures))
         if stopping.requested_anywhere(group):
             reporter.finish()
-            done = counted(table.count, "image is", "images are")
+            done = count_text(table.count, "image is", "images are")
             raise stopping.error(f"{done} done.", table.how_to_resume(), resumable=table.files is not None)
     reporter.finish()
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import IO
 
 from affectkit.core.shards import Listing, Shard
-from affectkit.data.media.animations import may_move
+from affectkit.data.media.animations import may_be_animated
 from affectkit.data.media.file_kinds import IMAGE_FILE, VIDEO_FILE, PassedOver
 from affectkit.inference.inputs import Inputs, Item, find_inputs
 from affectkit.runtime.distributed import ProcessGroup
@@ -48,7 +48,7 @@ class InputSelection:
             self.images_alone = (
                 f"is a video, which one process predicts, and there are {group.world_size}: start without torchrun"
             )
-        moving: Callable[[Path, str], bool] | None = may_move if with_frames else None
+        moving: Callable[[Path, str], bool] | None = may_be_animated if with_frames else None
 
         def find() -> list[int]:
             self.inputs = find_inputs(paths, recursive=recursive, listed=listed, moving=moving)

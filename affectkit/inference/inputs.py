@@ -14,7 +14,7 @@ from typing import IO
 from affectkit.core.folders import Fault, walk
 from affectkit.core.names import readable, written_name
 from affectkit.core.shards import Listing, Shard
-from affectkit.data.media.file_kinds import IMAGE_FILE, OTHER_FILE, VIDEO_FILE, PassedOver, kind_of
+from affectkit.data.media.file_kinds import IMAGE_FILE, OTHER_FILE, VIDEO_FILE, PassedOver, file_kind
 from affectkit.data.media.in_memory import GivenImage
 from affectkit.errors import DataError
 from affectkit.inference.path_lists import read_list
@@ -97,7 +97,7 @@ class Inputs:
 
     def kind(self, folder: Path, name: str) -> str:
         """Return the kind that a file is taken as: an animation is a video where its frames are wanted."""
-        kind = kind_of(folder, name)
+        kind = file_kind(folder, name)
         return VIDEO_FILE if kind == IMAGE_FILE and self.moving is not None and self.moving(folder, name) else kind
 
     def add_file(self, text: str, path: Path) -> None:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from affectkit.core.files import read_json, sync, to_json, whole_file
+from affectkit.core.files import fsync_path, read_json, to_json, whole_file
 from affectkit.errors import DataError
 from affectkit.inference.table_writer import growing_form, open_text, rows_text, to_parquet
 
@@ -170,7 +170,7 @@ class Journal:
         if final.suffix == ".parquet":
             to_parquet(ordered, final)
         else:
-            sync(ordered)
+            fsync_path(ordered)
             os.replace(ordered, final)
         self.clear()
 

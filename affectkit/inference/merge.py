@@ -11,9 +11,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from affectkit.core.files import read_json, sha256, sync, to_json, write_json
+from affectkit.core.files import fsync_path, read_json, sha256, to_json, write_json
 from affectkit.core.progress import Reporter
-from affectkit.core.shard_parts import Part, merged, read_parts
+from affectkit.core.shard_parts import Part, merged_rows, read_parts
 from affectkit.core.shards import POSITION
 from affectkit.errors import DataError, UsageError
 from affectkit.inference.image_counts import ImageCounts
@@ -73,7 +73,7 @@ def _put_together(folder: Path, made: Path, parts: Sequence[Part], reporter: Rep
     with open_text(lines, "w") as stream, open_text(made / SKIPPED, "w") as skips:
         table = TableWriter(stream, columns, lines.suffix[1:], begun=False)
         skips.write(csv_line(list(SKIPPED_COLUMNS)))
-        for block in _blocks(merged(folder, parts, several=with_faces)):
+        for block in _blocks(merged_rows(folder, parts, several=with_faces)):
             rows = [row for name, row in block if name == lines.name]
             table.add(rows)
             for row in rows:
@@ -181,6 +181,6 @@ def _install(folder: Path, made: Path, table: str) -> None:
         (folder / SKIPPED).unlink(missing_ok=True)
     for name in (SKIPPED, INPUTS, RECORD, table):
         if (made / name).exists():
-            sync(made / name)
+            fsync_path(made / name)
             os.replace(made / name, folder / name)
-    sync(folder)
+    fsync_path(folder)

@@ -10,25 +10,25 @@ from operator import itemgetter
 from pathlib import Path
 from typing import IO, Any
 
-from affectkit.core.files import read_json, sync, whole_file, write_json
+from affectkit.core.files import fsync_path, read_json, whole_file, write_json
 from affectkit.core.names import readable
 from affectkit.core.shard_parts import (
     PART_RECORD,
     Part,
     Table,
     begin_part,
-    damage,
+    damaged_tables,
     end_part,
     is_complete,
     read_record,
     refuse_other_counts,
 )
 from affectkit.core.shards import POSITION, Listing
-from affectkit.core.text import counted
+from affectkit.core.text import count_text
 from affectkit.data.loading.loaders import ReadFailure
 from affectkit.data.media.file_identity import Mark
 from affectkit.data.media.file_kinds import PassedOver
-from affectkit.data.media.image_formats import read_by
+from affectkit.data.media.image_formats import decoder_of
 from affectkit.errors import DataError, UsageError
 from affectkit.inference.image_counts import ImageCounts
 from affectkit.inference.inputs import Item
@@ -96,7 +96,7 @@ class PredictionTable:
         self.identity = {**summary, "format": options.format, "precision": precision}
         del self.identity["checkpoint"]  # the path; its hash stays
         passed_over = {"passed_over": dict(passed.endings)} if passed is not None and passed.count else {}
-        self.beside = {"read_by": read_by(), **passed_over}
+        self.beside = {"read_by": decoder_of(), **passed_over}
         self.counts = ImageCounts()
         self.reasons: list[dict[str, str]] = []
         self.notes: list[str] = []
@@ -267,7 +267,7 @@ class PredictionTable:
     def _end_part(self, listing: Listing) -> None:
         tables = [Table(self.files.final.name, self.columns, self.counts.rows)]
         if self.counts.skipped:
-            sync(self.files.skipped)
+            fsync_path(self.files.skipped)
             tables.append(Table(SKIPPED, SKIPPED_COLUMNS, self.counts.skipped))
         more = {"summary": {**self.summary, **self.beside}}
         named = {"command": COMMAND, "identity": self.identity, "listing": listing}
@@ -282,7 +282,7 @@ class PredictionTable:
         folder = self.files.folder
         if not is_complete(folder):
             return False
-        if lost := damage(Part(self.shard, folder, read_record(folder))):
+        if lost := damaged_tables(Part(self.shard, folder, read_record(folder))):
             raise DataError(
                 f"{folder} is complete, but damaged: {', '.join(lost)} missing or not as written.",
                 "Add --force to run this shard again.",
@@ -342,7 +342,7 @@ class PredictionTable:
             self.notes.append(f"since {files.final} was written: {self.plan.described}")
         elif not finished:
             changes = f"; since then: {self.plan.described}" if self.plan.described else ""
-            self.notes.append(f"resuming after {counted(len(self.plan.kept), 'image')}{changes}")
+            self.notes.append(f"resuming after {count_text(len(self.plan.kept), 'image')}{changes}")
         self._begin_part()  # first, so that no record ever names other files than stand beside it
         if finished:
             column, reasons = self.header.index(NAME), self._earlier_reasons()

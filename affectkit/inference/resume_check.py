@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from affectkit.core.files import read_json
-from affectkit.core.identity import check_same
+from affectkit.core.record_identity import check_same
 from affectkit.core.shard_parts import read_record
 from affectkit.errors import CheckpointError, UsageError
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from affectkit.data.media.file_identity import is_same
+from affectkit.data.media.file_identity import is_same_file
 from affectkit.inference.inputs import Item
 
 
@@ -90,7 +90,7 @@ def plan_resume(
             found.new += 1
         elif before["mark"] is None:
             found.again += 1
-        elif not is_same(before["mark"], item.path):
+        elif not is_same_file(before["mark"], item.path):
             found.changed.append(item.name)
         elif retry and not before["rows"]:
             found.again += 1

@@ -20,7 +20,9 @@ LOSSES.add("ce", "affectkit.losses.distribution:ce", "cross-entropy with the tar
 LOSSES.add("js", "affectkit.losses.distribution:js", "Jensen-Shannon divergence, base 2, in [0, 1]")
 
 RATING_LOSSES = Registry("loss")
-RATING_LOSSES.add("vca", "affectkit.losses.ratings:published", "ratings: VCA's, arousal weighted 0.7, 0.6, then 0.5")
+RATING_LOSSES.add(
+    "vca", "affectkit.losses.ratings:vca_published_loss", "ratings: VCA's, arousal weighted 0.7, 0.6, then 0.5"
+)
 RATING_LOSSES.add("mse", "affectkit.losses.ratings:mse", "mean squared error")
 RATING_LOSSES.add("l1", "affectkit.losses.ratings:l1", "mean absolute error")
 RATING_LOSSES.add("ccc", "affectkit.losses.ratings:concordance", "ratings: 1 - concordance correlation of a batch")

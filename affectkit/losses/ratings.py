@@ -38,7 +38,7 @@ def arousal_weight(epoch: int, epochs: int) -> float:
     return WEIGHTS[0] if tenths < 3 * epochs else WEIGHTS[1] if tenths < 7 * epochs else WEIGHTS[2]
 
 
-def published(predicted: torch.Tensor, actual: torch.Tensor, weight: float) -> torch.Tensor:
+def vca_published_loss(predicted: torch.Tensor, actual: torch.Tensor, weight: float) -> torch.Tensor:
     """The loss of VCA (bioRxiv 2025.10.20.683439), (B,): for arousal and valence, in that order,
 
     ``weight * SmoothL1(beta=0.5) on arousal + (1 - weight) * MSE on valence``; for a single dimension, MSE.

@@ -25,11 +25,11 @@ TEMPERATURES = (0.05, 20.0)
 BINS = 15
 """Of equal width, over the confidence."""
 FEWEST = 20
-"""Samples below which ``calibrate`` fits nothing."""
+"""Samples below which ``fit_calibration`` fits nothing."""
 PENALTY = 4.0
-"""Strength with which ``calibrate`` holds the temperature towards 1: it weighs as much as a few samples."""
+"""Strength with which ``fit_calibration`` holds the temperature towards 1: it weighs as much as a few samples."""
 FOLDS = 5
-"""Parts of the cross-validation in ``calibrate``."""
+"""Parts of the cross-validation in ``fit_calibration``."""
 
 _ROUNDING = 1e-6  # how far float32 arithmetic may carry a share out of [0, 1]
 
@@ -146,7 +146,7 @@ class Calibration:
     nll_before: float | None = None
 
 
-def calibrate(logits: ArrayLike, target: ArrayLike) -> Calibration:
+def fit_calibration(logits: ArrayLike, target: ArrayLike) -> Calibration:
     """The temperature of ``fit_temperature`` as far as the samples bear it out, else 1.
 
     The minimum over few samples can lie anywhere, and a temperature far off makes every probability wrong. So
@@ -209,14 +209,14 @@ def _cross_entropies(below: Floats, target: Floats, temperature: float) -> Float
 def fit_temperature(logits: ArrayLike, target: ArrayLike, *, penalty: float = 0.0) -> float:
     """The T in [0.05, 20] that minimises the mean cross-entropy -sum q log softmax(z / T) (Guo et al. 2017, sec. 4.2).
 
-    Fit it on samples that were not trained on, and on enough of them: ``calibrate`` takes care of that. The
+    Fit it on samples that were not trained on, and on enough of them: ``fit_calibration`` takes care of that. The
     cross-entropy is convex in 1 / T; the zero of its slope is found by Newton's method held in a bracket, to a relative
     1e-10, always the same for the same input.
 
     Args:
         logits: (N, C), finite.
         target: (N, C), soft or one-hot distributions q.
-        penalty: times (1 / T - 1 + log T) is added to the sum of the N cross-entropies; see ``calibrate``.
+        penalty: times (1 / T - 1 + log T) is added to the sum of the N cross-entropies; see ``fit_calibration``.
 
     Returns:
         T. With no samples, or where the cross-entropy is flat at T = 1 to the last bit (all logits of each sample

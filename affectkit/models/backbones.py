@@ -16,7 +16,7 @@ from affectkit.errors import DownloadError, UsageError
 from affectkit.models.external import hub
 from affectkit.models.external import published_distributions as distributions
 from affectkit.models.external.state_dicts import Weights
-from affectkit.models.external.weights import classes_of, copy_weights, form_of, read_weights
+from affectkit.models.external.weights import copy_weights, read_classes, read_weights, tensor_shapes
 from affectkit.models.family import Family
 
 VGG_WIDTH = 4096
@@ -202,14 +202,14 @@ class BackboneFamily(Family):
         Raises:
             CheckpointError: the file cannot be read, or does not hold every weight of the backbone.
         """
-        found = read_weights(path, forms=(form_of(model.features),), key=key)
+        found = read_weights(path, forms=(tensor_shapes(model.features),), key=key)
         given, names = found.state, None
-        head = distributions.head_of(given)
+        head = distributions.published_head(given)
         if found.prefix.endswith(OWN):
             found = replace(found, prefix=found.prefix.removesuffix(OWN))
-            given, names = found.state, classes_of(path) if path.suffix == ".safetensors" else classes
+            given, names = found.state, read_classes(path) if path.suffix == ".safetensors" else classes
         elif head is not None:
-            given, names = distributions.renamed(given, head), distributions.CLASSES
+            given, names = distributions.rename_published(given, head), distributions.CLASSES
         return _copied(model, given, found, top_too=names == classes)
 
     def last_layer(self, model: Backbone) -> nn.Module:

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from affectkit.core.randomness import address
+from affectkit.core.randomness import address_seed
 from affectkit.core.registry import unknown_name
 from affectkit.errors import CheckpointError, DownloadError, UsageError
 from affectkit.models.external import hub
@@ -66,7 +66,7 @@ class Encoder(nn.Module):
     def __init__(self, tower: nn.Module, choice: ClipChoice, *, carried: bool = False) -> None:
         super().__init__()
         tower = tower.eval().requires_grad_(False)
-        self.sha256, self.identity, self.width = choice.sha256, identity_of(choice), width(choice)
+        self.sha256, self.identity, self.width = choice.sha256, encoder_identity(choice), feature_width(choice)
         self.described = f"CLIP {choice.name} ({choice.weights})"
         self.carried = carried
         if carried:
@@ -97,7 +97,7 @@ class Encoder(nn.Module):
         return self  # it never changes: one serves all
 
 
-def choose(name: str, weights: str, *, activation: str = "auto") -> ClipChoice:
+def choose_clip(name: str, weights: str, *, activation: str = "auto") -> ClipChoice:
     """What ``--clip``, ``--clip-weights`` and ``--clip-activation`` mean; nothing is built or fetched.
 
     Args:
@@ -188,12 +188,12 @@ def image_statistics(choice: ClipChoice) -> tuple[tuple[float, ...], tuple[float
     )
 
 
-def width(choice: ClipChoice) -> int:
+def feature_width(choice: ClipChoice) -> int:
     """The number of features of an image."""
     return int(_config(choice)["embed_dim"])
 
 
-def identity_of(choice: ClipChoice) -> str:
+def encoder_identity(choice: ClipChoice) -> str:
     """A hash of what the features of ``choice`` depend on.
 
     Weights alone do not tell it: the same ones give other features with another activation, or cut into other heads.
@@ -219,7 +219,7 @@ def build_tower(choice: ClipChoice) -> nn.Module:
         # open_clip builds from names alone; what the name stands for is then overridden.
         name, options = "ViT-B-32", {**choice.config, **options, "quick_gelu": choice.quick_gelu}
     with torch.random.fork_rng(devices=[]), _quiet():
-        torch.manual_seed(address(0, "clip", choice.name))
+        torch.manual_seed(address_seed(0, "clip", choice.name))
         return open_clip.create_model(name, force_quick_gelu=choice.quick_gelu, **options).visual
 
 
@@ -248,7 +248,7 @@ def load_tower(choice: ClipChoice, source: str | Path | None = None, *, cache: P
             f"{source}, with the weights of {choice.name}, does not exist.", "Name the file with --clip-weights FILE."
         )
     state = visual_state(read_state(Path(source)))
-    fill(tower, state, str(source))
+    fill_tower(tower, state, str(source))
     return tower
 
 
@@ -262,7 +262,7 @@ def visual_state(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return inner or dict(state)
 
 
-def fill(tower: nn.Module, state: Mapping[str, torch.Tensor], where: str) -> None:
+def fill_tower(tower: nn.Module, state: Mapping[str, torch.Tensor], where: str) -> None:
     """Copy ``state`` into ``tower``; every tensor must be there, of its shape, and finite."""
     wanted = tower.state_dict()
     faults = [f"no {name}" for name in wanted if name not in state]
@@ -291,7 +291,7 @@ def tower_hash(tower: nn.Module) -> str:
     return digest.hexdigest()
 
 
-def source_of(choice: ClipChoice) -> str:
+def weights_source(choice: ClipChoice) -> str:
     """Where the weights of a tag are fetched from, in words."""
     found = _pretrained(choice)
     repository = str(found.get("hf_hub", "")).strip("/")
@@ -349,7 +349,7 @@ def _check_reachable(choice: ClipChoice) -> None:
 def _not_fetched(choice: ClipChoice, why: str) -> DownloadError:
     return DownloadError(
         f"the weights {choice.weights} of {choice.name} are not on this machine and cannot be fetched from "
-        f"{source_of(choice)}: {why}",
+        f"{weights_source(choice)}: {why}",
         "Without a network: fetch that file elsewhere and name it with --clip-weights FILE, or point HF_HOME to a "
         "Hugging Face cache that holds it.",
     )

@@ -16,7 +16,7 @@ from torch import nn
 from torch.nn import functional
 
 from affectkit.core.spec import InputSpec
-from affectkit.models.external.weights import copy_own, form_of, read_weights
+from affectkit.models.external.weights import copy_own, read_weights, tensor_shapes
 from affectkit.models.family import Family
 
 WIDTHS = (32, 96, 192, 256)
@@ -96,7 +96,7 @@ class FaceNet(nn.Module):
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Logits (B, classes) of images (B, channels, H, W)."""
-        images = standardised(images)
+        images = standardise(images)
         if self.training or not self.mirror:
             return self.head(self._inner(images))
         both = self.head(self._inner(torch.cat([images, images.flip(3)])))
@@ -107,7 +107,7 @@ class FaceNet(nn.Module):
         return self.blocks(self.stem(images)).mean((2, 3))
 
 
-def standardised(images: torch.Tensor) -> torch.Tensor:
+def standardise(images: torch.Tensor) -> torch.Tensor:
     """Each image (C, H, W) of a batch less its mean, over its deviation; over all its channels at once."""
     axes = (1, 2, 3)
     centred = images - images.mean(axes, keepdim=True)
@@ -131,7 +131,7 @@ class FaceSEResNetFamily(Family):
     def load_weights(self, model: FaceNet, path: Path, *, classes: tuple[str, ...] = (), key: str | None = None) -> str:
         """See ``Family.load_weights``, and ``external.weights.copy_own`` on when the last layer is taken."""
         hint = "Name the --model that the file was made with."
-        found = read_weights(path, forms=(form_of(model),), key=key)
+        found = read_weights(path, forms=(tensor_shapes(model),), key=key)
         return copy_own(model, found.state, found, classes=classes, top="head.", hint=hint)
 
     def last_layer(self, model: FaceNet) -> nn.Module:

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from affectkit.core.spec import InputSpec
 from affectkit.errors import CheckpointError, UsageError
 from affectkit.models import clip
-from affectkit.models.external.weights import form_of, listed_names, read_weights
+from affectkit.models.external.weights import listed_names, read_weights, tensor_shapes
 from affectkit.models.family import Family, FrozenEncoderModel
 
 FEED_FORWARD = 512
@@ -166,7 +166,7 @@ class VCAFamily(Family):
         elif choice.weights == "file":
             options["clip_weights"] = str(clip_weights)
         encoder = clip.Encoder(tower, choice, carried=carried)
-        return VCA(encoder, Head(clip.width(choice), len(spec.classes)), options)
+        return VCA(encoder, Head(clip.feature_width(choice), len(spec.classes)), options)
 
     def default_input(self, name: str, options: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
         """See ``Family.default_input``: as CLIP takes them, normalised only where ``--clip-normalise`` says so."""
@@ -182,7 +182,7 @@ class VCAFamily(Family):
             CheckpointError: the file cannot be read, or holds no head for CLIP features of this width.
         """
         # Those of CLIP, under other names, are passed over.
-        found = read_weights(path, forms=(form_of(model.head),), key=key)
+        found = read_weights(path, forms=(tensor_shapes(model.head),), key=key)
         given = {name: value.float() for name, value in found.state.items()}
         wanted = model.head.state_dict()
         taken = {
@@ -208,7 +208,7 @@ class VCAFamily(Family):
     def build_options(self, settings: Mapping[str, Any]) -> dict[str, Any]:
         """See ``Family.build_options``."""
         weights = settings["clip_weights"]
-        choice = clip.choose(settings["clip"], weights, activation=settings["clip_activation"])
+        choice = clip.choose_clip(settings["clip"], weights, activation=settings["clip_activation"])
         options: dict[str, Any] = {"clip_model": choice.to_dict()}
         if choice.weights == "file":
             options["clip_weights"] = weights
@@ -234,4 +234,4 @@ class VCAFamily(Family):
         choice = clip.ClipChoice(**options["clip_model"])
         if clip.is_cached(choice):
             return ""
-        return f"CLIP {choice.name} ({choice.weights}) from {clip.source_of(choice)} (once)"
+        return f"CLIP {choice.name} ({choice.weights}) from {clip.weights_source(choice)} (once)"

@@ -12,7 +12,7 @@ ANSWERS_WITHIN = 20
 """Seconds."""
 
 
-def connect(address: str) -> Any:
+def connect_cluster(address: str) -> Any:
     """Connect to the cluster at ``address``, whose scheduler and workers can import this version of affectkit.
 
     Returns:

@@ -19,7 +19,7 @@ from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
 from typing import Any
 
-from affectkit.core.process import end_with_parent, processors
+from affectkit.core.process import count_processors, end_with_parent
 from affectkit.core.stopping import Stopping
 from affectkit.errors import RunError
 
@@ -48,7 +48,7 @@ class WorkerPool:
         scheduler: str | None = None,
         prepare: Callable[[], None] | None = None,
     ) -> None:
-        self.workers = workers or processors()
+        self.workers = workers or count_processors()
         self.scheduler, self.stopping, self._prepare = scheduler, stopping, prepare
         self._client: Any = None
         self._executor: Executor | None = None
@@ -57,9 +57,9 @@ class WorkerPool:
 
     def __enter__(self) -> WorkerPool:
         if self.scheduler is not None:
-            from affectkit.prep.dask_cluster import connect
+            from affectkit.prep.dask_cluster import connect_cluster
 
-            self._client = connect(self.scheduler)
+            self._client = connect_cluster(self.scheduler)
             self.workers = max(1, sum(self._client.ncores().values()))
             self._executor = self._client.get_executor(pure=False)
         return self

@@ -15,8 +15,20 @@ from safetensors.numpy import save_file
 
 from affectkit.core.files import whole_file
 from affectkit.errors import DataError
-from affectkit.reports.style import BLUE, LABEL, MUTED, PALE, TICK, VERMILION, heading, legend, new_figure, plain, tidy
-from affectkit.reports.style import save as save_figure
+from affectkit.reports.style import (
+    BLUE,
+    LABEL,
+    MUTED,
+    PALE,
+    TICK,
+    VERMILION,
+    draw_legend,
+    new_figure,
+    plain_text,
+    save_figure,
+    set_heading,
+    style_axes,
+)
 
 MODALITIES = {"image": "Image", "audio": "Sound"}
 NAMES = {
@@ -28,7 +40,7 @@ VALID = {"classification": "valid_loss"}
 """The column of the validation split for a part of the training loss, where it is not ``valid_<part>``."""
 
 
-def spaces(path: Path, *, mask: ArrayLike) -> Path:
+def draw_code_spaces(path: Path, *, mask: ArrayLike) -> Path:
     """Return which channels of the codes are shared and which private, a cell a channel, and how many.
 
     Args:
@@ -53,7 +65,7 @@ def spaces(path: Path, *, mask: ArrayLike) -> Path:
             side.set_visible(False)
         shared, turned = int((part > 0).sum()), int((part < 0).sum())
         told = f"{shared + turned} shared" + (f" ({turned} with sign turned)" if turned else "")
-        heading(axes, f"{title}: {told}, {half - shared - turned} private of {half} channels")
+        set_heading(axes, f"{title}: {told}, {half - shared - turned} private of {half} channels")
     handles = [_patch(BLUE), _patch(PALE)] + ([_patch(VERMILION)] if (values < 0).any() else [])
     labels = ["shared", "private", "shared, sign turned"][: len(handles)]
     box = figure.legend(handles, labels, loc="outside lower center", ncols=3, fontsize=TICK, frameon=False)
@@ -67,11 +79,11 @@ def _patch(colour: str) -> Any:
     return Patch(facecolor=colour, edgecolor=MUTED, linewidth=0.5)
 
 
-def code_use(path: Path, *, counts: Mapping[str, ArrayLike]) -> Path:
+def draw_code_use(path: Path, *, counts: Mapping[str, ArrayLike]) -> Path:
     """Return how often each code occurs, by rank, a line a modality; codes that never do are counted in the legend."""
     figure = new_figure(6.4, 3.6)
     axes = figure.add_subplot()
-    tidy(axes)
+    style_axes(axes)
     for (name, found), colour in zip(counts.items(), (BLUE, VERMILION), strict=False):
         values = np.sort(np.asarray(found, dtype=np.float64))[::-1]
         total = max(values.sum(), 1)
@@ -81,12 +93,12 @@ def code_use(path: Path, *, counts: Mapping[str, ArrayLike]) -> Path:
     axes.set_yscale("symlog", linthresh=0.01)
     axes.set_xlabel("code, by rank", fontsize=LABEL)
     axes.set_ylabel("share of all codes, %", fontsize=LABEL)
-    heading(axes, "Use of the codebooks")
-    legend(axes)
+    set_heading(axes, "Use of the codebooks")
+    draw_legend(axes)
     return save_figure(figure, path)
 
 
-def reconstructions(path: Path, *, values: Mapping[str, ArrayLike], names: Sequence[str]) -> Path:
+def draw_reconstructions(path: Path, *, values: Mapping[str, ArrayLike], names: Sequence[str]) -> Path:
     """Originals beside what the model makes of their codes: a row a clip.
 
     Args:
@@ -103,10 +115,10 @@ def reconstructions(path: Path, *, values: Mapping[str, ArrayLike], names: Seque
         for title, both in pairs.items()
         for kind, array in zip(("original", "reconstructed"), both, strict=True)
     ]
-    return grid(path, columns=columns, names=names)
+    return draw_clip_grid(path, columns=columns, names=names)
 
 
-def grid(path: Path, *, columns: Sequence[tuple[str, str, NDArray]], names: Sequence[str]) -> Path:
+def draw_clip_grid(path: Path, *, columns: Sequence[tuple[str, str, NDArray]], names: Sequence[str]) -> Path:
     """Pictures and spectrograms, a row a clip.
 
     Args:
@@ -125,7 +137,7 @@ def grid(path: Path, *, columns: Sequence[tuple[str, str, NDArray]], names: Sequ
             if row == 0:
                 axes.set_title(f"{title}\n{kind}", fontsize=TICK)
             if column == 0:
-                axes.set_ylabel(plain(name, 20), fontsize=TICK - 1, rotation=90)
+                axes.set_ylabel(plain_text(name, 20), fontsize=TICK - 1, rotation=90)
     return save_figure(figure, path)
 
 
@@ -140,7 +152,7 @@ def _picture(axes: Any, values: NDArray, low: float, high: float) -> None:
         side.set_visible(False)
 
 
-def course(path: Path, *, history: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Path:
+def draw_loss_parts(path: Path, *, history: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Path:
     """Return a panel a part of the loss, training and validation over the epochs.
 
     Args:
@@ -152,7 +164,7 @@ def course(path: Path, *, history: Sequence[Mapping[str, Any]], names: Sequence[
     epochs = [row["epoch"] for row in history]
     for number, name in enumerate(names):
         axes = figure.add_subplot(rows, columns, number + 1)
-        tidy(axes)
+        style_axes(axes)
         for key, label, colour in (
             (f"train_{name}", "training", MUTED),
             (VALID.get(name, f"valid_{name}"), "validation", BLUE),
@@ -160,11 +172,11 @@ def course(path: Path, *, history: Sequence[Mapping[str, Any]], names: Sequence[
             if key in history[0]:
                 marker = "o" if len(epochs) == 1 else None
                 axes.plot(epochs, [float(row[key]) for row in history], color=colour, label=label, marker=marker)
-        heading(axes, NAMES.get(name, name))
+        set_heading(axes, NAMES.get(name, name))
         axes.set_xlabel("epoch", fontsize=LABEL)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         if number == 0:
-            legend(axes)
+            draw_legend(axes)
     return save_figure(figure, path)
 
 

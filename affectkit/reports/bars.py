@@ -23,12 +23,12 @@ from affectkit.reports.style import (
     TICK,
     TITLE,
     check_classes,
+    check_numbers,
     new_figure,
-    numbers,
-    plain,
-    save,
+    plain_text,
+    save_figure,
+    style_axes,
     text_width,
-    tidy,
 )
 
 MOST = 12
@@ -38,7 +38,7 @@ GAP = 0.32
 NAME_LENGTH = 18
 
 
-def distribution_bars(
+def draw_distribution_bars(
     path: Path,
     *,
     images: Sequence[NDArray[np.uint8]],
@@ -62,7 +62,7 @@ def distribution_bars(
     Raises:
         DataError: lengths or shapes do not fit together, or an image is not as above.
     """
-    labels = [plain(name, NAME_LENGTH) for name in check_classes(classes)]
+    labels = [plain_text(name, NAME_LENGTH) for name in check_classes(classes)]
     pictures = [_picture(image, position) for position, image in enumerate(images)]
     count = len(pictures)
     if not 1 <= count <= MOST:
@@ -70,9 +70,9 @@ def distribution_bars(
     for what, given in (("names", names), ("captions", captions)):
         if given is not None and len(given) != count:
             raise DataError(f"{what} must be as many as the images ({count}); got {len(given)}.")
-    predicted = numbers(predicted, "predicted", (count, len(labels)))
+    predicted = check_numbers(predicted, "predicted", (count, len(labels)))
     if target is not None:
-        target = numbers(target, "target", (count, len(labels)))
+        target = check_numbers(target, "target", (count, len(labels)))
 
     # Axes are placed by hand, in inches: every image has the same size, whatever the length of the class names.
     tick = TICK if len(labels) <= 24 else SMALL
@@ -91,7 +91,7 @@ def distribution_bars(
         inner = (left + IMAGE + label_width, top - 0.22 - (tall - 0.62), BARS, tall - 0.62)
         _draw_bars(figure, inner, predicted[position], None if target is None else target[position], labels)
         _draw_names(figure, left, top, wide - GAP, name=names[position], caption=captions[position] if captions else "")
-    return save(figure, path)
+    return save_figure(figure, path)
 
 
 def _picture(image: NDArray[np.uint8], position: int) -> NDArray[np.uint8]:
@@ -136,7 +136,7 @@ def _draw_bars(
     width, height = figure.get_size_inches()
     left, bottom, across, up = inches
     axes = figure.add_axes((left / width, bottom / height, across / width, up / height))
-    tidy(axes, grid="x")
+    style_axes(axes, grid="x")
     place = np.arange(len(labels))
     if target is None:
         axes.barh(place, predicted, height=0.66, color=BLUE)
@@ -153,9 +153,9 @@ def _draw_bars(
 def _draw_names(figure: Figure, left: float, top: float, wide: float, *, name: str, caption: str) -> None:
     width, height = figure.get_size_inches()
     y = (top - 0.13) / height
-    caption = plain(caption, 24)
+    caption = plain_text(caption, 24)
     room = max(8, int(wide / 0.078) - len(caption) - 2)
-    figure.text(left / width, y, plain(name, room), fontsize=TICK, color=MUTED, va="center")
+    figure.text(left / width, y, plain_text(name, room), fontsize=TICK, color=MUTED, va="center")
     figure.text(
         (left + wide) / width, y, caption, fontsize=TICK, fontweight="bold", color=TEXT, va="center", ha="right"
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from affectkit.errors import DataError
-from affectkit.reports.style import LABEL, MUTED, TEXT, new_figure, plain, save, text_width
+from affectkit.reports.style import LABEL, MUTED, TEXT, new_figure, plain_text, save_figure, text_width
 
 INCHES = 1.05
 """Of a picture's longer side."""
@@ -38,7 +38,7 @@ def contact_sheet(path: Path, original: np.ndarray, rows: Mapping[str, Sequence[
             top, left = row * (height + GAP), column * (width + GAP)
             canvas[top : top + height, left : left + width] = picture
     scale = INCHES / max(height, width)
-    names = [plain(name.replace("_", " ")) for name in rows]
+    names = [plain_text(name.replace("_", " ")) for name in rows]
     figure = new_figure(4, 4, constrained=False)
     left, inner = text_width(figure, names, LABEL) + 0.25, (canvas.shape[1] * scale, canvas.shape[0] * scale)
     total = left + inner[0] + 0.15, inner[1] + 0.7
@@ -51,5 +51,5 @@ def contact_sheet(path: Path, original: np.ndarray, rows: Mapping[str, Sequence[
     )
     axes.tick_params(length=0, labelsize=LABEL, labelcolor=TEXT, top=False, labeltop=True, labelbottom=False)
     axes.spines[:].set_visible(False)
-    figure.text(0.1 / total[0], 1 - 0.1 / total[1], plain(title, 80), fontsize=LABEL, color=MUTED, va="top")
-    return save(figure, path)
+    figure.text(0.1 / total[0], 1 - 0.1 / total[1], plain_text(title, 80), fontsize=LABEL, color=MUTED, va="top")
+    return save_figure(figure, path)

@@ -40,7 +40,7 @@ class Mark:
     number: int = 0
 
 
-def annotated(picture: np.ndarray, marks: Sequence[Mark]) -> np.ndarray:
+def draw_face_marks(picture: np.ndarray, marks: Sequence[Mark]) -> np.ndarray:
     """Return a copy of ``picture``, uint8 (H, W, 3) RGB, with ``marks`` drawn; the first one lies on top.
 
     Letters and lines go by the picture's size. Bars stand right of the box, left, below or above it, wherever they

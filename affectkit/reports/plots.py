@@ -27,15 +27,15 @@ from affectkit.reports.style import (
     TITLE,
     VERMILION,
     check_classes,
-    heading,
-    legend,
+    check_numbers,
+    draw_legend,
     new_figure,
-    numbers,
     percent,
-    plain,
-    save,
+    plain_text,
+    save_figure,
+    set_heading,
+    style_axes,
     text_width,
-    tidy,
 )
 
 TITLES = {
@@ -88,7 +88,7 @@ def training_curves(path: Path, *, history: Sequence[Mapping[str, Any]], monitor
         f"Training, n = {count}{best}", fontsize=TITLE + 1, fontweight="bold", color=TEXT, x=0.012, ha="left"
     )
     figure.get_layout_engine().set(h_pad=0.08, w_pad=0.08)
-    return save(figure, path)
+    return save_figure(figure, path)
 
 
 def reliability_diagram(
@@ -117,23 +117,26 @@ def reliability_diagram(
     Raises:
         DataError: shapes do not fit together.
     """
-    edges = numbers(edges, "edges", (None,))
+    edges = check_numbers(edges, "edges", (None,))
     bins = len(edges) - 1
-    count = numbers(count, "count", (bins,))
-    confidence, agreement = numbers(confidence, "confidence", (bins,)), numbers(agreement, "agreement", (bins,))
+    count = check_numbers(count, "count", (bins,))
+    confidence, agreement = (
+        check_numbers(confidence, "confidence", (bins,)),
+        check_numbers(agreement, "agreement", (bins,)),
+    )
     figure = new_figure(5.4, 6.3)
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3.4, 1))
     _reliability_bars(above, count, confidence, agreement, edges)
     if second is not None:
         _second_line(above, second, bins)
-    heading(above, plain(title, 60))
+    set_heading(above, plain_text(title, 60))
     above.text(
         0.985, 0.035, f"ECE = {ece:.4f}", transform=above.transAxes, ha="right", va="bottom", fontsize=TITLE,
         fontweight="bold", color=TEXT, bbox={"boxstyle": "round,pad=0.35", "facecolor": "white", "edgecolor": RULE},
     )  # fmt: skip
-    legend(above, loc="upper left")
+    draw_legend(above, loc="upper left")
     _confidence_histogram(below, count, confidence, agreement, edges)
-    return save(figure, path)
+    return save_figure(figure, path)
 
 
 def confusion_matrix(path: Path, *, counts: ArrayLike, classes: Sequence[str], part: str = "") -> Path:
@@ -150,14 +153,14 @@ def confusion_matrix(path: Path, *, counts: ArrayLike, classes: Sequence[str], p
     """
     names = check_classes(classes)
     size = len(names)
-    counts = numbers(counts, "counts", (size, size))
+    counts = check_numbers(counts, "counts", (size, size))
     if not (np.isfinite(counts).all() and (counts >= 0).all()):
         raise DataError("counts must be finite and at least 0.")
     support = counts.sum(1, keepdims=True)
     share = np.divide(counts, support, out=np.full_like(counts, np.nan), where=support > 0)
     with_text = size <= MOST_CLASSES_WITH_TEXT
     tick = TICK if size <= 25 else SMALL - 0.5
-    labels = [plain(name, 22) for name in names]
+    labels = [plain_text(name, 22) for name in names]
     rows = [f"{label}  ({int(n):,})" for label, n in zip(labels, support[:, 0], strict=True)]
     figure, axes, bar_axes = _square_layout(max(2.4, size * (0.60 if with_text else 0.235)), rows, labels, tick)
     axes.set_facecolor(RULE)
@@ -179,8 +182,8 @@ def confusion_matrix(path: Path, *, counts: ArrayLike, classes: Sequence[str], p
     bar.outline.set_visible(False)
     bar.ax.tick_params(labelsize=TICK, length=0, labelcolor=TEXT)
     bar.set_label("share of the true class", fontsize=LABEL, color=MUTED)
-    heading(axes, f"Confusion matrix{part and f', {part}'}, n = {int(counts.sum()):,}")
-    return save(figure, path)
+    set_heading(axes, f"Confusion matrix{part and f', {part}'}, n = {int(counts.sum()):,}")
+    return save_figure(figure, path)
 
 
 def class_recall(path: Path, *, recall: ArrayLike, support: ArrayLike, classes: Sequence[str], part: str = "") -> Path:
@@ -197,12 +200,12 @@ def class_recall(path: Path, *, recall: ArrayLike, support: ArrayLike, classes: 
         DataError: shapes do not fit together.
     """
     names = check_classes(classes)
-    recall = numbers(recall, "recall", (len(names),))
-    support = numbers(support, "support", (len(names),))
+    recall = check_numbers(recall, "recall", (len(names),))
+    support = check_numbers(support, "support", (len(names),))
     known = np.isfinite(recall) & (support > 0)
     figure = new_figure(7.0, 0.31 * len(names) + 1.35)
     axes = figure.subplots()
-    tidy(axes, grid="x")
+    style_axes(axes, grid="x")
     place = np.arange(len(names))
     axes.barh(place[known], recall[known], height=0.68, color=BLUE, alpha=0.88)
     for k in place[known]:
@@ -217,13 +220,13 @@ def class_recall(path: Path, *, recall: ArrayLike, support: ArrayLike, classes: 
         axes.legend(
             loc="lower right", bbox_to_anchor=(1.0, 1.0), fontsize=LABEL, frameon=False, borderaxespad=0.2, ncols=1
         )
-    axes.set_yticks(place, [plain(name, 26) for name in names], fontsize=TICK + 0.5)
+    axes.set_yticks(place, [plain_text(name, 26) for name in names], fontsize=TICK + 0.5)
     axes.set_ylim(len(names) - 0.45, -0.55)
     axes.set_xlim(0, 1)
     axes.xaxis.set_major_formatter(PercentFormatter(1.0))
     axes.set_xlabel("recall (lines: 95% interval)", fontsize=LABEL, color=MUTED)
-    heading(axes, f"Recall by class{part and f', {part}'}, n = {int(support.sum()):,}")
-    return save(figure, path)
+    set_heading(axes, f"Recall by class{part and f', {part}'}, n = {int(support.sum()):,}")
+    return save_figure(figure, path)
 
 
 def _columns(history: Sequence[Mapping[str, Any]]) -> dict[str, NDArray[np.float64]]:
@@ -232,7 +235,7 @@ def _columns(history: Sequence[Mapping[str, Any]]) -> dict[str, NDArray[np.float
     columns = {}
     for name in names:
         values = [np.nan if row.get(name) is None else row[name] for row in history]
-        column = numbers(values, f"history column {name!r}", (None,))
+        column = check_numbers(values, f"history column {name!r}", (None,))
         columns[name] = np.where(np.isfinite(column), column, np.nan)
     return columns
 
@@ -257,7 +260,7 @@ def _curve_panel(
     best_epoch: int,
     monitored: bool,
 ) -> None:
-    tidy(axes)
+    style_axes(axes)
     style = {"linewidth": 1.7, "marker": "o" if len(epochs) <= 30 else "", "markersize": 3.2}
     lines = (
         (("lr", "", MUTED),) if name == "lr" else ((f"train_{name}", "train", MUTED), (f"valid_{name}", "valid", BLUE))
@@ -274,10 +277,10 @@ def _curve_panel(
         ceiling = np.nanmax(columns["valid_rater_ceiling"], initial=-np.inf)
         if np.isfinite(ceiling):
             axes.axhline(ceiling, color=MUTED, linewidth=1.1, linestyle=":", label="ceiling")
-    heading(axes, _title(name) + (" ★" if monitored else ""), size=LABEL, pad=5)
+    set_heading(axes, _title(name) + (" ★" if monitored else ""), size=LABEL, pad=5)
     _mark_best(axes, name, drawn, epochs, best_epoch)
     if len(axes.get_legend_handles_labels()[1]) > 1:
-        legend(axes, fontsize=SMALL)
+        draw_legend(axes, fontsize=SMALL)
     axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True, min_n_ticks=1))
     if len(epochs) == 1:
         axes.set_xlim(epochs[0] - 1, epochs[0] + 1)
@@ -307,7 +310,7 @@ def _title(name: str) -> str:
     if name in TITLES:
         return TITLES[name]
     words = [SHORT.get(word, word) for word in name.split("_")]
-    return plain(" ".join([words[0] if words[0] in SHORT.values() else words[0].capitalize(), *words[1:]]), 22)
+    return plain_text(" ".join([words[0] if words[0] in SHORT.values() else words[0].capitalize(), *words[1:]]), 22)
 
 
 def _reliability_bars(
@@ -317,7 +320,7 @@ def _reliability_bars(
     agreement: NDArray[np.float64],
     edges: NDArray[np.float64],
 ) -> None:
-    tidy(axes, grid="both")
+    style_axes(axes, grid="both")
     filled = (count > 0) & np.isfinite(confidence) & np.isfinite(agreement)
     left, width = edges[:-1][filled], np.diff(edges)[filled]
     seen, told = agreement[filled], confidence[filled]
@@ -332,10 +335,10 @@ def _reliability_bars(
 
 
 def _second_line(axes: Axes, second: Mapping[str, Any], bins: int) -> None:
-    confidence = numbers(second["confidence"], "second confidence", (bins,))
-    agreement = numbers(second["agreement"], "second agreement", (bins,))
+    confidence = check_numbers(second["confidence"], "second confidence", (bins,))
+    agreement = check_numbers(second["agreement"], "second agreement", (bins,))
     there = np.isfinite(confidence) & np.isfinite(agreement)
-    label = plain(str(second.get("label", "before")), 40)
+    label = plain_text(str(second.get("label", "before")), 40)
     if second.get("ece") is not None:
         label += f" (ECE = {second['ece']:.4f})"
     axes.plot(confidence[there], agreement[there], color=TEXT, linewidth=1.2, marker="D", markersize=5,
@@ -350,7 +353,7 @@ def _confidence_histogram(
     edges: NDArray[np.float64],
 ) -> None:
     """Samples a bin with their numbers, and the two overall means."""
-    tidy(axes)
+    style_axes(axes)
     axes.bar(edges[:-1], count, np.diff(edges), align="edge", color="#9DB2C7", edgecolor="white", linewidth=0.8)
     if len(count) <= 20:
         for middle, number in zip((edges[:-1] + edges[1:]) / 2, count, strict=True):

@@ -28,13 +28,13 @@ from affectkit.reports.style import (
     TICK,
     TITLE,
     VERMILION,
-    heading,
-    legend,
+    check_numbers,
+    draw_legend,
     new_figure,
-    numbers,
-    plain,
-    save,
-    tidy,
+    plain_text,
+    save_figure,
+    set_heading,
+    style_axes,
 )
 
 RED, GRAY = "#D7191C", "#8B919C"
@@ -64,7 +64,7 @@ class Bins(Protocol):
     rmse: float
 
 
-def scatter(
+def draw_scatter(
     path: Path,
     *,
     actual: ArrayLike,
@@ -94,19 +94,19 @@ def scatter(
     q, p = _pair(actual, predicted, (None,))
     figure = new_figure(5.3 + 0.75 * (len(q) > MOST_POINTS), 5.4)
     axes = figure.subplots()
-    tidy(axes, grid="both")
+    style_axes(axes, grid="both")
     ends = _limits(axes, np.concatenate([q, p]), low, high)
     _draw_identity(axes, ends)
     _draw_items(figure, axes, q, p, ends)
     _draw_fit(axes, q, p, ends)
     _corners(axes, q, p, [_told(title, measures.get(key)) for key, title in MEASURES.items()])
-    of = plain(name, 40)
+    of = plain_text(name, 40)
     _labels(axes, f"actual {of}{_scaled(low, high)}", f"predicted {of}{_scaled(low, high)}")
-    heading(axes, _titled(_named(name), part, len(q)))
-    return save(figure, path)
+    set_heading(axes, _titled(_named(name), part, len(q)))
+    return save_figure(figure, path)
 
 
-def plane(
+def draw_valence_arousal_plane(
     path: Path,
     *,
     actual: ArrayLike,
@@ -122,7 +122,7 @@ def plane(
     Args:
         path: the PNG file.
         actual, predicted: (N, 2), finite, columns arousal and valence, as models put them out; N at least 1.
-        low, high, part: as in ``scatter``.
+        low, high, part: as in ``draw_scatter``.
 
     Raises:
         DataError: the arrays are not as above.
@@ -131,7 +131,7 @@ def plane(
     count = len(q)
     figure = new_figure(5.3, 5.6)
     axes = figure.subplots()
-    tidy(axes, grid="both")
+    style_axes(axes, grid="both")
     ends = _limits(axes, np.concatenate([q.ravel(), p.ravel()]), low, high)
     middle = sum(ends if low is None or high is None else (low, high)) / 2
     axes.axhline(middle, color=RULE, linewidth=1.2, zorder=1)
@@ -152,8 +152,8 @@ def plane(
         handletextpad=0.1, columnspacing=1.0, borderaxespad=0.2,
     )  # fmt: skip
     _labels(axes, f"valence{_scaled(low, high)}", f"arousal{_scaled(low, high)}")
-    heading(axes, _titled("Valence and arousal", part, count))
-    return save(figure, path)
+    set_heading(axes, _titled("Valence and arousal", part, count))
+    return save_figure(figure, path)
 
 
 def quantile_figure(
@@ -170,7 +170,7 @@ def quantile_figure(
         path: the PNG file.
         quantiles: at least one, by name; the first ``MOST_PANELS`` are drawn.
         low, high: ends of the scale, told on the axes; None: not known.
-        part: as in ``scatter``.
+        part: as in ``draw_scatter``.
 
     Raises:
         DataError: there are none.
@@ -192,11 +192,11 @@ def quantile_figure(
         f"Means of quantile bins{of}{some}", fontsize=TITLE + 1, fontweight="bold", color=TEXT, x=0.02, ha="left"
     )
     figure.get_layout_engine().set(h_pad=0.09, w_pad=0.09)
-    return save(figure, path)
+    return save_figure(figure, path)
 
 
 def _quantile_panel(axes: Axes, name: str, found: Bins, scaled: str) -> None:
-    tidy(axes, grid="both")
+    style_axes(axes, grid="both")
     ends = _limits(axes, np.concatenate([found.actual, found.predicted]), None, None)
     _draw_identity(axes, ends)
     axes.plot(
@@ -209,13 +209,13 @@ def _quantile_panel(axes: Axes, name: str, found: Bins, scaled: str) -> None:
     bins = f"{left} bin{'s' * (left > 1)}" if left == found.asked else f"{left} of {found.asked} bins"
     told = f"({bins}, n = {int(found.count.sum()):,})"
     _labels(axes, f"mean actual{scaled}{chr(10) if scaled else ' '}{told}", f"mean predicted{scaled}")
-    heading(axes, _named(name, 44), size=LABEL + 0.5, pad=7)
+    set_heading(axes, _named(name, 44), size=LABEL + 0.5, pad=7)
 
 
 def _pair(actual: ArrayLike, predicted: ArrayLike, shape: tuple[int | None, ...]) -> tuple[Floats, Floats]:
     """Both as finite arrays of one shape, with at least one row."""
-    actual = numbers(actual, "actual", shape)
-    predicted = numbers(predicted, "predicted", (len(actual), *shape[1:]))
+    actual = check_numbers(actual, "actual", shape)
+    predicted = check_numbers(predicted, "predicted", (len(actual), *shape[1:]))
     if not len(actual):
         raise DataError("actual has no values; there is nothing to draw.")
     for values, what in ((actual, "actual"), (predicted, "predicted")):
@@ -294,7 +294,7 @@ def _corners(axes: Axes, q: Floats, p: Floats, lines: list[tuple[str, str]]) -> 
     first, second = sorted(corners, key=lambda corner: int((up[corner[0]] & across[corner[1]]).sum()))[:2]
     if second == corners[0]:
         first, second = second, first
-    legend(axes, loc=" ".join(first), fontsize=TICK)
+    draw_legend(axes, loc=" ".join(first), fontsize=TICK)
     widths = [max(len(line[k]) for line in lines) for k in (0, 1)]
     axes.text(
         {"left": 0.025, "right": 0.975}[second[1]], {"lower": 0.03, "upper": 0.97}[second[0]],
@@ -325,5 +325,5 @@ def _labels(axes: Axes, across: str, up: str) -> None:
 
 def _named(name: str, most: int = 40) -> str:
     """Return a dimension as a heading writes it; a file name as it is."""
-    text = plain(name, most)
+    text = plain_text(name, most)
     return text.capitalize() if text.isalpha() and text.islower() else text

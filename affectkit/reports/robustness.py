@@ -19,13 +19,13 @@ from affectkit.reports.style import (
     TEXT,
     TICK,
     VERMILION,
-    heading,
+    check_numbers,
     new_figure,
-    numbers,
-    plain,
-    save,
+    plain_text,
+    save_figure,
+    set_heading,
+    style_axes,
     text_width,
-    tidy,
 )
 
 # Light to dark is unharmed to harmed: an order that printing in gray and any colour vision keep.
@@ -35,7 +35,7 @@ ACROSS = 5
 """Panels beside each other."""
 
 
-def heat_map(
+def draw_heat_map(
     path: Path,
     *,
     values: ArrayLike,
@@ -60,7 +60,7 @@ def heat_map(
     grid = _grid(values, corruptions, severities, better)
     table = np.column_stack([np.full(len(grid), float(clean)), grid, [_mean(row) for row in grid]])
     harm = (clean - table) if better == "max" else (table - clean)
-    names = [plain(name.replace("_", " ")) for name in corruptions]
+    names = [plain_text(name.replace("_", " ")) for name in corruptions]
     columns = ["clean", *map(str, severities), "mean"]
     figure = new_figure(1.6, 1.6, constrained=False)
     left = text_width(figure, names, LABEL) + 0.35
@@ -84,12 +84,12 @@ def heat_map(
     axes.spines[:].set_visible(False)
     axes.set_xlabel("severity", fontsize=LABEL, color=MUTED)
     arrow = "higher is better" if better == "max" else "lower is better"
-    heading(axes, plain(metric.replace("_", " ")))
+    set_heading(axes, plain_text(metric.replace("_", " ")))
     axes.text(1, 1, arrow, transform=axes.transAxes, ha="right", va="bottom", fontsize=SMALL, color=MUTED)
-    return save(figure, path)
+    return save_figure(figure, path)
 
 
-def curves(
+def draw_severity_curves(
     path: Path,
     *,
     values: ArrayLike,
@@ -115,17 +115,17 @@ def curves(
         if number >= len(grid):
             axes.set_visible(False)
             continue
-        tidy(axes)
+        style_axes(axes)
         axes.axhline(clean, color=MUTED, linewidth=0.8, linestyle=(0, (4, 3)))
         if len(grid) > 1:
             axes.plot(places, mean, color=BLUE, linewidth=1.2, alpha=0.35)
         axes.plot(places, [clean, *grid[number]], color=VERMILION, linewidth=1.6, marker="o", markersize=3)
         axes.set_xticks(places)
         axes.tick_params(labelbottom=number + across >= len(grid))
-        heading(axes, plain(corruptions[number].replace("_", " ")), size=LABEL, pad=4)
+        set_heading(axes, plain_text(corruptions[number].replace("_", " ")), size=LABEL, pad=4)
     figure.supxlabel("severity (0: as it is)", fontsize=LABEL, color=MUTED)
-    figure.supylabel(plain(metric.replace("_", " ")), fontsize=LABEL, color=MUTED)
-    return save(figure, path)
+    figure.supylabel(plain_text(metric.replace("_", " ")), fontsize=LABEL, color=MUTED)
+    return save_figure(figure, path)
 
 
 def _grid(values: ArrayLike, corruptions: Sequence[str], severities: Sequence[int], better: str) -> np.ndarray:
@@ -133,7 +133,7 @@ def _grid(values: ArrayLike, corruptions: Sequence[str], severities: Sequence[in
         raise DataError(f"better must be max or min; got {better!r}.")
     if not corruptions or not severities:
         raise DataError("a corruption and a severity are needed at least.")
-    return numbers(values, "values", (len(corruptions), len(severities)))
+    return check_numbers(values, "values", (len(corruptions), len(severities)))
 
 
 def _mean(values: np.ndarray) -> float:

@@ -34,7 +34,7 @@ def new_figure(width: float, height: float, *, constrained: bool = True) -> Figu
     return figure
 
 
-def tidy(axes: Axes, *, grid: str = "y") -> None:
+def style_axes(axes: Axes, *, grid: str = "y") -> None:
     """Light axes: no box, a faint grid behind the data along ``grid`` ("x", "y", "both" or "")."""
     for name, spine in axes.spines.items():
         spine.set_visible(name in ("left", "bottom"))
@@ -45,18 +45,18 @@ def tidy(axes: Axes, *, grid: str = "y") -> None:
         axes.grid(True, axis=grid, color=RULE, linewidth=0.6)
 
 
-def heading(axes: Axes, text: str, *, size: float = TITLE, pad: float = 8) -> None:
+def set_heading(axes: Axes, text: str, *, size: float = TITLE, pad: float = 8) -> None:
     """Draw a bold title at the left."""
     axes.set_title(text, loc="left", fontsize=size, fontweight="bold", color=TEXT, pad=pad)
 
 
-def plain(text: str, most: int = 28) -> str:
+def plain_text(text: str, most: int = 28) -> str:
     """Return ``text`` on one line, as it reads: no dollar sign starts mathematics; longer than ``most`` loses its
     middle.
 
-    >>> plain("a  $x_1$")
+    >>> plain_text("a  $x_1$")
     'a \\\\$x_1\\\\$'
-    >>> plain("contemplative-and-serene", 11)
+    >>> plain_text("contemplative-and-serene", 11)
     'conte…erene'
     """
     text = " ".join("".join(letter if letter.isprintable() else " " for letter in str(text)).split())
@@ -77,7 +77,7 @@ def text_width(figure: Figure, texts: Sequence[str], size: float) -> float:
     return max(widths, default=0.0)
 
 
-def save(figure: Figure, path: Path) -> Path:
+def save_figure(figure: Figure, path: Path) -> Path:
     """Write ``figure`` as PNG, whole or not at all; the same picture gives the same bytes."""
     path = Path(path)
     with whole_file(path) as part:
@@ -85,7 +85,7 @@ def save(figure: Figure, path: Path) -> Path:
     return path
 
 
-def numbers(values: ArrayLike, name: str, shape: tuple[int | None, ...]) -> NDArray[np.float64]:
+def check_numbers(values: ArrayLike, name: str, shape: tuple[int | None, ...]) -> NDArray[np.float64]:
     """Return ``values`` as float64 of ``shape``, where None stands for any length; a DataError says what differs."""
     try:
         array = np.asarray(values, dtype=np.float64)
@@ -111,7 +111,7 @@ def percent(share: float) -> str:
     return f"{100 * share:.0f}%" if share == 0 or share >= 0.0995 else f"{100 * share:.1f}%"
 
 
-def legend(axes: Axes, **options: Any) -> None:
+def draw_legend(axes: Axes, **options: Any) -> None:
     """Draw a legend without a heavy box."""
     options = {"loc": "best", "fontsize": TICK, "frameon": True, "framealpha": 0.9, "edgecolor": RULE, **options}
     axes.legend(**options).get_frame().set_linewidth(0.6)

@@ -26,13 +26,13 @@ from affectkit.reports.style import (
     TITLE,
     VERMILION,
     check_classes,
-    heading,
+    check_numbers,
     new_figure,
-    numbers,
     percent,
-    plain,
-    save,
-    tidy,
+    plain_text,
+    save_figure,
+    set_heading,
+    style_axes,
 )
 
 MOST_LANES = 6
@@ -63,7 +63,7 @@ class Lane:
     values: ArrayLike
 
 
-def timeline(
+def draw_timeline(
     path: Path,
     *,
     title: str,
@@ -89,7 +89,7 @@ def timeline(
         DataError: shapes do not fit together, or times fall.
     """
     names = check_classes(names)
-    edges = numbers(edges, "edges", (None,))
+    edges = check_numbers(edges, "edges", (None,))
     if len(edges) < 1 or (np.diff(edges) < 0).any():
         raise DataError("edges must be rising times, those of the looks and then the end.")
     if len(lanes) > MOST_LANES:
@@ -109,24 +109,24 @@ def timeline(
                 _stack(axes, bins, binned, colours)
             else:
                 _lines(axes, bins, binned, colours, scale=None if low is None or high is None else (low, high))
-            lines = "\n".join(plain(line, 20) for line in name.split("\n"))
+            lines = "\n".join(plain_text(line, 20) for line in name.split("\n"))
             axes.set_ylabel(lines, fontsize=SMALL + 0.5, color=TEXT)
         _legend(figure, names, colours)
     else:
         grid = [figure.subplots()]
-        tidy(grid[0], grid="")
+        style_axes(grid[0], grid="")
         grid[0].set_yticks([])
         grid[0].text(
             0.5, 0.5, "no face was seen", transform=grid[0].transAxes, ha="center", color=MUTED, fontsize=TITLE
         )
-    heading(grid[0], plain(title, 110), size=TITLE - 0.5)
+    set_heading(grid[0], plain_text(title, 110), size=TITLE - 0.5)
     _time_axis(grid[-1], edges[0], end)
-    return save(figure, path)
+    return save_figure(figure, path)
 
 
 def _checked(lane: Lane, looks: int, width: int) -> tuple[str, NDArray[np.int64], NDArray[np.float64]]:
     places = np.asarray(lane.looks)
-    values = numbers(lane.values, f"values of {lane.name}", (len(places), width))
+    values = check_numbers(lane.values, f"values of {lane.name}", (len(places), width))
     if len(places) and (places.min() < 0 or places.max() >= looks or (np.diff(places) <= 0).any()):
         raise DataError(f"looks of {lane.name} must be rising places in [0, {looks - 1}].")
     return lane.name, places.astype(np.int64), values
@@ -163,7 +163,7 @@ def binned_means(
     return found[before]
 
 
-def stretches(seen: NDArray[np.bool_]) -> list[tuple[int, int]]:
+def true_runs(seen: NDArray[np.bool_]) -> list[tuple[int, int]]:
     """First and one past the last of each run of true values."""
     change = np.flatnonzero(np.diff(np.concatenate([[False], seen, [False]]).astype(int)))
     return [(int(begin), int(end)) for begin, end in change.reshape(-1, 2)]
@@ -171,10 +171,10 @@ def stretches(seen: NDArray[np.bool_]) -> list[tuple[int, int]]:
 
 def _stack(axes: Axes, bins: NDArray[np.float64], values: NDArray[np.float64], colours: Sequence[str]) -> None:
     """Stacked shares as steps, and below them a strip in the colour of the largest."""
-    tidy(axes, grid="")
+    style_axes(axes, grid="")
     axes.set_facecolor("#F4F5F7")  # where the face was not seen
     axes.tick_params(axis="y", labelsize=SMALL)
-    for begin, end in stretches(~np.isnan(values[:, 0])):
+    for begin, end in true_runs(~np.isnan(values[:, 0])):
         sides = np.repeat(bins[begin : end + 1], 2)[1:-1]
         tops = np.repeat(np.cumsum(values[begin:end], axis=1), 2, axis=0)
         below = np.zeros(len(sides))
@@ -199,11 +199,11 @@ def _lines(
     scale: tuple[float, float] | None,
 ) -> None:
     """Draw a line a rating, at the middle of each stretch of time; a dot where it has no neighbour."""
-    tidy(axes)
+    style_axes(axes)
     middles = (bins[:-1] + bins[1:]) / 2
     for column, colour in zip(values.T, colours, strict=True):
         axes.plot(middles, column, color=colour, linewidth=1.4, solid_capstyle="round")
-    for begin, end in stretches(~np.isnan(values[:, 0])):
+    for begin, end in true_runs(~np.isnan(values[:, 0])):
         if end - begin == 1:
             for value, colour in zip(values[begin], colours, strict=True):
                 axes.plot(middles[begin], value, color=colour, marker="o", markersize=3)
@@ -222,7 +222,7 @@ def _colours(count: int, *, shares: bool) -> list[str]:
 
 
 def _legend(figure: Figure, names: Sequence[str], colours: Sequence[str]) -> None:
-    patches = [Patch(color=colour, label=plain(name, 22)) for name, colour in zip(names, colours, strict=True)]
+    patches = [Patch(color=colour, label=plain_text(name, 22)) for name, colour in zip(names, colours, strict=True)]
     figure.legend(
         handles=patches, loc="outside lower center", ncols=min(len(names), 8), fontsize=TICK, frameon=False,
         handlelength=1.1, handleheight=0.9, columnspacing=1.4,
@@ -234,15 +234,15 @@ def _time_axis(axes: Axes, begin: float, end: float) -> None:
     step = next((step for step in STEPS if (end - begin) / step <= MARKS), STEPS[-1])
     axes.set_xlim(begin, end)
     axes.xaxis.set_major_locator(MultipleLocator(step))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: clock(value, end, step)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: format_time(value, end, step)))
     unit = "seconds" if end < 60 else "minutes:seconds" if end < 3600 else "hours:minutes:seconds"
     axes.set_xlabel(f"Time ({unit})", fontsize=LABEL, color=TEXT)
 
 
-def clock(seconds: float, end: float, step: float = 1) -> str:
+def format_time(seconds: float, end: float, step: float = 1) -> str:
     """Return a time on an axis that goes to ``end`` in steps of ``step`` seconds.
 
-    >>> clock(1.5, 3, 0.5), clock(75, 90), clock(3675, 4000)
+    >>> format_time(1.5, 3, 0.5), clock(75, 90), clock(3675, 4000)
     ('1.5', '1:15', '1:01:15')
     """
     if end < 60:
@@ -252,21 +252,23 @@ def clock(seconds: float, end: float, step: float = 1) -> str:
     return f"{whole // 3600}:{minutes}:{whole % 60:02}" if end >= 3600 else f"{minutes}:{whole % 60:02}"
 
 
-def described(*, looks: int, faces: int, seconds: float) -> str:
+def describe_video(*, looks: int, faces: int, seconds: float) -> str:
     """Return what a timeline's title says of a video.
 
-    >>> described(looks=120, faces=1, seconds=60.0), described(looks=6, faces=8, seconds=3.0)
+    >>> describe_video(looks=120, faces=1, seconds=60.0), described(looks=6, faces=8, seconds=3.0)
     ('1:00 min, 120 looks, 1 face', '3.0 s, 6 looks, 8 faces (the 6 longest seen)')
     """
-    length = f"{seconds:.1f} s" if seconds < 60 else f"{clock(seconds, seconds)} {'min' if seconds < 3600 else 'h'}"
+    length = (
+        f"{seconds:.1f} s" if seconds < 60 else f"{format_time(seconds, seconds)} {'min' if seconds < 3600 else 'h'}"
+    )
     more = f" (the {MOST_LANES} longest seen)" if faces > MOST_LANES else ""
     return f"{length}, {looks:,} look{'s' * (looks != 1)}, {faces:,} face{'s' * (faces != 1)}{more}"
 
 
-def named(number: int, time: dict[str, float] | None) -> str:
+def lane_name(number: int, time: dict[str, float] | None) -> str:
     """Return what stands beside a face's lane: its number, and the label of most of its time.
 
-    >>> named(2, {"happiness": 0.634, "neutral": 0.366})
+    >>> lane_name(2, {"happiness": 0.634, "neutral": 0.366})
     'face 2\\nhappiness 63%'
     """
     if not time:

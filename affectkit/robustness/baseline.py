@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from affectkit.core.csv_tables import csv_reader, read_csv
-from affectkit.core.text import some
+from affectkit.core.text import list_some
 from affectkit.errors import DataError, UsageError
 
 PUBLISHED = ("corruption_type", "difficulty", "valid_acc")
@@ -54,7 +54,8 @@ def read_baseline(path: Path, wanted: Sequence[tuple[str, int]], *, accuracy: st
     missing = [f"{name} {level}" for name, level in wanted if (name, level) not in cells]
     if missing:
         raise DataError(
-            f"--baseline {path} lacks {len(missing)} of the {len(wanted)} rows that are compared: {some(missing, 5)}.",
+            f"--baseline {path} lacks {len(missing)} of the {len(wanted)} rows that are compared: "
+            f"{list_some(missing, 5)}.",
             "Evaluate the baseline on the same --corruptions and --severities.",
         )
     errors: dict[str, list[float]] = {}

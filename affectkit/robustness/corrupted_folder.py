@@ -12,9 +12,9 @@ import torch
 
 from affectkit.core.files import whole_file
 from affectkit.core.progress import Reporter, Silent
-from affectkit.core.text import some
+from affectkit.core.text import list_some
 from affectkit.corruptions import base
-from affectkit.data.layouts.discovery import find
+from affectkit.data.layouts.discovery import find_dataset
 from affectkit.data.media.images import is_image_name
 from affectkit.data.split import Split
 from affectkit.errors import DataError
@@ -39,7 +39,7 @@ def relative_paths(split: Split) -> list[PurePosixPath]:
         pairs = [f"{split.ids[a]} and {split.ids[b]}" for a, b in twins if a != b]
         raise DataError(
             f"{len(pairs)} images differ in folder or suffix alone, and corrupted ones would have one name: "
-            f"{some(pairs, 3)}.",
+            f"{list_some(pairs, 3)}.",
             "Rename one of each.",
         )
     return paths
@@ -58,7 +58,7 @@ class CorruptedImageWriter:
 
         def save(numbers: list[int], images: torch.Tensor) -> None:
             pixels = images.permute(0, 2, 3, 1).contiguous().numpy()
-            base.in_threads(lambda pair: self._write(below, *pair), zip(numbers, pixels, strict=True))
+            base.map_in_threads(lambda pair: self._write(below, *pair), zip(numbers, pixels, strict=True))
 
         return save
 
@@ -124,7 +124,7 @@ def corrupted_split(
         return replace(clean, root=folder, ids=[files[one] for one in paths])
     if len(missing) < len(paths):
         raise DataError(
-            f"{folder} lacks {len(missing):,} of the {len(paths):,} images of {clean.name}: {some(missing, 3)}.",
+            f"{folder} lacks {len(missing):,} of the {len(paths):,} images of {clean.name}: {list_some(missing, 3)}.",
             "Make the set anew with --save-images, or leave --corrupted-root out.",
         )
     if clean.labels is None:
@@ -133,7 +133,7 @@ def corrupted_split(
             "have no targets of this kind.",
             "Name the --data and --split that the images were made of.",
         )
-    found = find(folder, reporter=reporter or Silent())
+    found = find_dataset(folder, reporter=reporter or Silent())
     split = found.splits[next(iter(found.splits))]
     split = split.with_name(clean.name)
     return split if classes is None else split.matched(classes)

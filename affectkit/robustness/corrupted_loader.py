@@ -35,7 +35,9 @@ class Corruptor:
         """Corrupt uint8 images (B, 3, H, W); rounded to uint8, as the published sets are files of 8 bits."""
         values = (images.float() / 255).contiguous()
         fresh = [position for position, number in enumerate(index) if number not in self.contents]
-        hashes = base.in_threads(lambda position: base.content_of(values[position]), fresh, numbers=values[0].numel())
+        hashes = base.map_in_threads(
+            lambda position: base.content_hash(values[position]), fresh, numbers=values[0].numel()
+        )
         self.contents |= {index[position]: found for position, found in zip(fresh, hashes, strict=True)}
         made = base.corrupt(
             values,

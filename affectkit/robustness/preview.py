@@ -11,8 +11,8 @@ import torch
 from affectkit.core.progress import Reporter
 from affectkit.core.spec import InputSpec
 from affectkit.corruptions import GROUPS, SEVERITIES, corrupt
-from affectkit.corruptions.base import scale_of
-from affectkit.data.media.images import load_for
+from affectkit.corruptions.base import severity_scale
+from affectkit.data.media.images import load_for_spec
 from affectkit.errors import UsageError
 
 
@@ -43,9 +43,9 @@ def draw_preview(
     if output.exists() and not force:
         raise UsageError(f"--preview {output} is there already.", "Name another file, or add --force to replace it.")
     names = list(corruptions)
-    pixels = load_for(image, InputSpec("", size, size))
+    pixels = load_for_spec(image, InputSpec("", size, size))
     batch = torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 255
-    chosen = scale_of((size, size)) if scale == "auto" else scale
+    chosen = severity_scale((size, size)) if scale == "auto" else scale
     rows: dict[str, list[np.ndarray]] = {}
     reporter.start("corrupting", len(names), "corruptions")
     for name in names:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from affectkit.core.files import fresh_folder, read_json, write_json
-from affectkit.core.identity import check_same
+from affectkit.core.record_identity import check_same
 from affectkit.errors import DataError
 from affectkit.robustness.summary import Row
 

@@ -82,7 +82,7 @@ def write_tables(folder: Path, rows: Sequence[Row], *, published_accuracy: str =
 
 def draw_figures(folder: Path, rows: Sequence[Row], task: Task, *, reporter: Reporter) -> None:
     """Draw a heat map and curves of each metric by which ``task`` compares a model with itself."""
-    from affectkit.reports.robustness import curves, heat_map
+    from affectkit.reports.robustness import draw_heat_map, draw_severity_curves
 
     names, severities = corruption_names(rows[1:]), sorted({row["severity"] for row in rows[1:]})
     by_condition = {(row["corruption"], row["severity"]): row["metrics"] for row in rows}
@@ -93,8 +93,8 @@ def draw_figures(folder: Path, rows: Sequence[Row], task: Task, *, reporter: Rep
             "values": values, "corruptions": names, "severities": severities, "clean": rows[0]["metrics"][metric],
             "metric": metric, "better": task.metric_direction[metric],
         }  # fmt: skip
-        heat_map(folder / f"heat_map_{metric}.png", **facts)
-        curves(folder / f"curves_{metric}.png", **facts)
+        draw_heat_map(folder / f"heat_map_{metric}.png", **facts)
+        draw_severity_curves(folder / f"curves_{metric}.png", **facts)
         reporter.advance(2)
     reporter.finish()
 

@@ -15,9 +15,9 @@ from affectkit.config import value_of
 from affectkit.core.pixels import pixels_up_to
 from affectkit.core.progress import Reporter, Silent
 from affectkit.core.version import VERSION
-from affectkit.corruptions.base import scale_of
+from affectkit.corruptions.base import severity_scale
+from affectkit.data.loading.image_or_clip import make_dataset
 from affectkit.data.loading.loaders import InMemoryImages, choose_cache, close_loader, hold_in_memory, refuse_failures
-from affectkit.data.loading.modality import items_of
 from affectkit.data.media.images import DECODING
 from affectkit.errors import DataError, Stopped, UsageError
 from affectkit.evaluation.evaluate import evaluate, evaluation_loader
@@ -109,7 +109,7 @@ class Sweep:
         self._check_clips()
         self.scale = settings.scale
         if self.scale == "auto":
-            self.scale = scale_of((self.task.spec.height, self.task.spec.width))
+            self.scale = severity_scale((self.task.spec.height, self.task.spec.width))
         self.identity = self._identity(path)
         self.record = SweepRecord(settings.results, self.identity) if settings.results is not None else None
         self.rows: list[Row] = []
@@ -212,7 +212,7 @@ class Sweep:
         usable = condition.folder is None and spec.channels == self.task.spec.in_colour().channels
         held = held if usable else None
         loader = evaluation_loader(
-            items_of(split, spec, held=held),
+            make_dataset(split, spec, held=held),
             context=self.context,
             batch_size=self.settings.batch_size,
             workers=0 if held is not None else workers,

@@ -14,7 +14,7 @@ from torch import nn
 from affectkit.core.progress import Reporter
 from affectkit.core.spec import InputSpec
 from affectkit.data.loading.loaders import ReadFailure, choose_workers
-from affectkit.data.loading.transforms import in_single, normalise
+from affectkit.data.loading.transforms import normalise, to_float32
 from affectkit.errors import DeviceError
 from affectkit.runtime.device import Device, resolve_device, to_device
 from affectkit.runtime.distributed import ProcessGroup, current_group
@@ -64,7 +64,7 @@ class RunContext:
         """
         moved = self.to_device(batch)
         if spec.clip is not None:
-            moved |= {name: in_single(moved[name]) for name in ("image", "audio") if name in moved}
+            moved |= {name: to_float32(moved[name]) for name in ("image", "audio") if name in moved}
         if "image" not in moved or moved["image"].dim() == 2 or (spec.clip and spec.clip.features):
             return moved
         images = moved["image"]

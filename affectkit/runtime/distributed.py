@@ -289,10 +289,10 @@ def is_first_report(text: str) -> bool:
     if _store is None or os.getppid() != _parent:
         # Not connected yet, so that what is wrong is wrong in all; or the launcher, which keeps count, has gone.
         return launched_rank() == 0
-    from affectkit.core.randomness import address
+    from affectkit.core.randomness import address_seed
 
     try:
-        return int(_store.add(f"affectkit reported {address(0, text)}", 1)) == 1
+        return int(_store.add(f"affectkit reported {address_seed(0, text)}", 1)) == 1
     except RuntimeError:  # who kept count has gone
         return True
 

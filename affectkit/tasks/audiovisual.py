@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
-from affectkit.core.clipspec import ClipSpec, levels_told
+from affectkit.core.clipspec import ClipSpec, describe_levels
 from affectkit.core.spec import InputSpec
 from affectkit.data.layouts.clip_store import drawn_frames
 from affectkit.data.split import Split
@@ -313,15 +313,17 @@ class AudiovisualTask(ClassificationTask):
             drawn = {name: figure for name, figure in drawn.items() if name not in OF_PICTURES}
         mask = results.extras.get("mask")
         if mask is not None and solving:
-            drawn["spaces.png"] = lambda path: audiovisual.spaces(path, mask=mask[0])
+            drawn["spaces.png"] = lambda path: audiovisual.draw_code_spaces(path, mask=mask[0])
         counts = {name: found for name in MODALITIES if (found := self.counts(results, name)) is not None}
         if counts:
-            drawn["codes.png"] = lambda path: audiovisual.code_use(path, counts=counts)
+            drawn["codes.png"] = lambda path: audiovisual.draw_code_use(path, counts=counts)
         chosen = spread(len(results.split), SHOWN)
         values = results.recompute(chosen) if results.recompute is not None else {}
         if values:
             names = [results.split.ids[number] for number in chosen]
-            drawn["reconstructions.png"] = lambda path: audiovisual.reconstructions(path, values=values, names=names)
+            drawn["reconstructions.png"] = lambda path: audiovisual.draw_reconstructions(
+                path, values=values, names=names
+            )
             drawn["reconstructions.safetensors"] = lambda path: audiovisual.save_values(path, values)
         return drawn
 
@@ -333,7 +335,7 @@ class AudiovisualTask(ClassificationTask):
         for file, names in (("losses.png", losses), ("perplexity.png", ["perplexity_image", "perplexity_audio"])):
             there = [name for name in names if f"train_{name}" in history[0]]
             if there:
-                found[file] = lambda path, there=there: audiovisual.course(path, history=history, names=there)
+                found[file] = lambda path, there=there: audiovisual.draw_loss_parts(path, history=history, names=there)
         return found
 
 
@@ -350,7 +352,8 @@ def _check_level(split: Split, clip: ClipSpec) -> None:
     if there == wanted:
         return
     raise DataError(
-        f"the sound of the clips in {split.root} is at the level {levels_told(there, wanted)}, as the model takes it.",
+        f"the sound of the clips in {split.root} is at the level {describe_levels(there, wanted)}, as the model takes "
+        "it.",
         "Prepare the clips again, by the same command: an older affectkit had another level."
         if wanted != "unit"
         else "Prepare the clips for this model with --sound-level unit, into another --output; or train it again, or, "

@@ -10,9 +10,9 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
-from affectkit.core.randomness import address
+from affectkit.core.randomness import address_seed
 from affectkit.core.spec import InputSpec
-from affectkit.core.text import some
+from affectkit.core.text import list_some
 from affectkit.data.split import Split
 from affectkit.errors import DataError, UsageError
 from affectkit.losses import LOSSES, parse_loss
@@ -100,7 +100,7 @@ class CategoricalTask(Task):
     def description(self) -> str:
         if not self.spec.named:
             return f"{len(self.spec.classes)} classes whose names are not known"
-        return f"{len(self.spec.classes)} classes ({some(self.spec.classes, 30)})"
+        return f"{len(self.spec.classes)} classes ({list_some(self.spec.classes, 30)})"
 
     def class_coverage(self, split: Split) -> dict[str, str]:
         there, count = len(np.unique(split.top())), len(self.spec.classes)
@@ -131,7 +131,7 @@ class CategoricalTask(Task):
         absent = [name for name, number in counts.items() if not number]
         if not absent:
             return []
-        told = f"no image of {len(absent)} of {len(counts)} classes: {some(absent)}."
+        told = f"no image of {len(absent)} of {len(counts)} classes: {list_some(absent)}."
         there, names = [name for name, number in counts.items() if number], ", ".join(self.class_metrics)
         if len(there) == 1:
             return [f"{told} Every image is of {there[0]!r}: {names} say nothing of the others."]
@@ -141,7 +141,7 @@ class CategoricalTask(Task):
         target = results.fields["target"]
         if mode == "none":
             return self.spec, {"fitted": False, "reason": "--calibrate none", "n": len(target)}
-        found = calibration.calibrate(results.outputs, top_labels(target) if mode == "labels" else target)
+        found = calibration.fit_calibration(results.outputs, top_labels(target) if mode == "labels" else target)
         return self.spec.with_(temperature=found.temperature), {
             "fitted": found.fitted,
             "reason": found.reason,
@@ -252,7 +252,7 @@ class CategoricalTask(Task):
                 "--draw-labels needs votes or probabilities, and the table has labels alone.",
                 "Leave --draw-labels out, or add one column an emotion to the table.",
             )
-        unit = np.array([address(self.options.seed, "label", name, epoch) / UNIT for name in split.ids])
+        unit = np.array([address_seed(self.options.seed, "label", name, epoch) / UNIT for name in split.ids])
         cumulative = split.distribution.astype(np.float64).cumsum(1)
         drawn = (unit[:, None] * cumulative[:, -1:] >= cumulative).sum(1)
         return one_hot(drawn, len(self.spec.classes))
@@ -295,7 +295,7 @@ class CategoricalTask(Task):
 
         p, target = self.probabilities(results), results.fields["target"].astype(np.float64)
         kl = distribution.kl_divergence(p, target)
-        bars.distribution_bars(
+        bars.draw_distribution_bars(
             path,
             images=[image(int(k)) for k in chosen],
             predicted=p[chosen],

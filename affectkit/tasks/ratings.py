@@ -231,12 +231,12 @@ class RatingsTask(Task):
         found: dict[str, Figure] = {}
         for name, predicted, actual in self.pairs(results):
             found[f"{first}_{name.title()}_scatter_plot.png"] = lambda path, name=name, p=predicted, q=actual: (
-                drawings.scatter(path, actual=q, predicted=p, name=name, measures=_agreement(p, q), **facts)
+                drawings.draw_scatter(path, actual=q, predicted=p, name=name, measures=_agreement(p, q), **facts)
             )
         if len(self.dimensions) == 2:
             # Both with arousal first.
             outputs, actual = results.outputs.astype(np.float64), self.actual(results.split)
-            found[f"{prefix}valence_arousal.png"] = lambda path: drawings.plane(
+            found[f"{prefix}valence_arousal.png"] = lambda path: drawings.draw_valence_arousal_plane(
                 path, actual=actual, predicted=outputs, **facts
             )
         found[f"{prefix}quantiles.png"] = lambda path: drawings.quantile_figure(

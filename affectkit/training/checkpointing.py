@@ -18,7 +18,7 @@ from affectkit.core.files import write_text
 from affectkit.core.progress import Reporter
 from affectkit.data.loading.loaders import batch_count
 from affectkit.errors import CheckpointError
-from affectkit.features.extraction import frozen_encoder_hash
+from affectkit.features.extractor import frozen_encoder_hash
 from affectkit.runtime.shutdown import StopFlag
 from affectkit.schedules.curves import Plateau
 from affectkit.training.resume_state import save_state

@@ -9,9 +9,15 @@ from affectkit.config import plain, value_of
 from affectkit.core.progress import Reporter
 from affectkit.core.spec import InputSpec
 from affectkit.data.layouts.class_columns import Choice
-from affectkit.data.layouts.discovery import Labels, Source, find
+from affectkit.data.layouts.discovery import Labels, Source, find_dataset
 from affectkit.data.layouts.rating_scale import RATINGS
-from affectkit.data.loading.loaders import InMemoryImages, choose_cache, hold_in_memory, needs_whole, refuse_failures
+from affectkit.data.loading.loaders import (
+    InMemoryImages,
+    choose_cache,
+    hold_in_memory,
+    needs_full_size,
+    refuse_failures,
+)
 from affectkit.data.split import Split, split_off
 from affectkit.errors import DataError, UsageError
 from affectkit.models.family import Family
@@ -49,7 +55,9 @@ class DataSetup:
 def set_up_data(settings: TrainSettings, *, group: ProcessGroup, reporter: Reporter) -> DataSetup:
     """Find the data that ``settings`` name and the task on it; nothing is built or decoded."""
     family = family_of(settings.model)
-    source = group.run_main_first(lambda: find(settings.data, labels=wanted_labels(settings), reporter=reporter))
+    source = group.run_main_first(
+        lambda: find_dataset(settings.data, labels=wanted_labels(settings), reporter=reporter)
+    )
     for text in source.notes:
         reporter.note(text)
     train, valid = training_splits(source, settings.val_fraction, settings.seed, reporter=reporter)
@@ -87,7 +95,7 @@ def test_split(settings: TrainSettings, source: Source, task: Task, reporter: Re
         labels = replace(
             wanted, file=settings.test_labels, alone="test", scale=wanted.scale or task.scale, choice=choice
         )
-        found = find(settings.test_data or settings.data, labels=labels, reporter=reporter)
+        found = find_dataset(settings.test_data or settings.data, labels=labels, reporter=reporter)
         test = found.splits.get("test") or found.splits.get("all")
         if test is None:
             raise DataError(
@@ -155,7 +163,7 @@ def clip_spec(
         UsageError: the model takes clips and the data holds images, or the augmentation crops from whole images.
     """
     store = train.store
-    if store is not None and needs_whole(settings.augment):
+    if store is not None and needs_full_size(settings.augment):
         raise UsageError(
             f"--augment {settings.augment} crops from whole images; clips are stored at {store.width}x{store.height}.",
             "Choose another --augment.",
@@ -246,7 +254,7 @@ def load_in_memory(
 
 def cacheable_splits(splits: dict[str, Split], augment: str) -> dict[str, Split]:
     """Return those of ``train`` and ``valid`` whose images can be held at the input size: not what is cropped."""
-    return {"valid": splits["valid"]} if needs_whole(augment) else splits
+    return {"valid": splits["valid"]} if needs_full_size(augment) else splits
 
 
 def decode_splits(

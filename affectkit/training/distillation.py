@@ -16,8 +16,8 @@ from torch.utils.data import DataLoader
 
 from affectkit.checkpoints.checkpoint import load_model
 from affectkit.core.progress import Reporter
+from affectkit.data.loading.image_or_clip import make_dataset
 from affectkit.data.loading.loaders import close_loader
-from affectkit.data.loading.modality import items_of
 from affectkit.data.split import Split
 from affectkit.errors import UsageError
 from affectkit.evaluation.evaluate import evaluation_loader
@@ -63,7 +63,7 @@ def soft_targets(
     total = np.zeros((len(train), len(task.spec.classes)))
     for name in teachers:
         model = load_teacher(name, task.spec.classes, device=context.device)
-        loader = evaluation_loader(items_of(train, model.spec), context=context, batch_size=128, workers=workers)
+        loader = evaluation_loader(make_dataset(train, model.spec), context=context, batch_size=128, workers=workers)
         reporter.start(f"asking {Path(name).name}", len(train), "images")
         total += teacher_predictions(model, loader, task.spec.classes, context=context, reporter=reporter)
     return torch.from_numpy((total / len(teachers)).astype(np.float32))

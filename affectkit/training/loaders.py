@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from torch.utils.data import DataLoader
 
 from affectkit.core.progress import Reporter
+from affectkit.data.loading.image_or_clip import collate_function, make_dataset
 from affectkit.data.loading.loaders import SplitImages, TrainingKeys, evaluation_keys, make_loader
-from affectkit.data.loading.modality import collate_of, items_of
 from affectkit.evaluation.evaluate import evaluation_loader
-from affectkit.features.extraction import FeatureExtractor, FeatureLoader, Features, frozen_encoder, open_store
+from affectkit.features.extractor import FeatureExtractor, FeatureLoader, Features, frozen_encoder, open_store
 from affectkit.runtime.shutdown import StopFlag
 from affectkit.training.setup import TrainingSetup
 
@@ -59,7 +59,7 @@ def training_loader(setup: TrainingSetup, features: FeatureSplits, keys: Trainin
     settings = setup.settings
     if features.train is not None:
         return FeatureLoader(features.train, keys, seed=settings.seed)
-    items = items_of(
+    items = make_dataset(
         setup.train, setup.task.spec, augment=settings.augment, seed=settings.seed, held=setup.in_memory[0]
     )
     return make_loader(
@@ -68,19 +68,19 @@ def training_loader(setup: TrainingSetup, features: FeatureSplits, keys: Trainin
         workers=setup.workers,
         pin=setup.context.pin_memory,
         seed=settings.seed,
-        collate_fn=collate_of(setup.train),
+        collate_fn=collate_function(setup.train),
     )
 
 
 def validation_loader(setup: TrainingSetup, features: FeatureSplits) -> Loader:
     """Make a loader for one pass over this process's share of the validation split."""
-    items = items_of(setup.valid, setup.task.spec, held=setup.in_memory[1])
+    items = make_dataset(setup.valid, setup.task.spec, held=setup.in_memory[1])
     return _once(setup, items, features.valid)
 
 
 def test_loader(setup: TrainingSetup, features: FeatureSplits) -> Loader:
     """Make a loader for one pass over this process's share of the test split."""
-    return _once(setup, items_of(setup.test, setup.task.spec), features.test)
+    return _once(setup, make_dataset(setup.test, setup.task.spec), features.test)
 
 
 def _once(setup: TrainingSetup, items: SplitImages | SplitClips, features: Features | None) -> Loader:

@@ -64,6 +64,6 @@ def _start_wandb(folder: Path, name: str, settings: dict[str, Any]) -> Any:
 
 def name_to_id(folder: Path) -> str:
     """Make an id that is the same for the same run folder, so that a resumed run resumes its W&B run."""
-    from affectkit.core.randomness import address
+    from affectkit.core.randomness import address_seed
 
-    return f"{address(0, 'wandb', str(folder.resolve())):016x}"
+    return f"{address_seed(0, 'wandb', str(folder.resolve())):016x}"

@@ -10,13 +10,13 @@ from torch import nn
 
 from affectkit.checkpoints.checkpoint import find_checkpoint
 from affectkit.config import plain
-from affectkit.core.clipspec import levels_told
+from affectkit.core.clipspec import describe_levels
 from affectkit.core.progress import Reporter
-from affectkit.core.randomness import address
+from affectkit.core.randomness import address_seed
 from affectkit.core.spec import InputSpec
 from affectkit.errors import UsageError
-from affectkit.features.extraction import frozen_encoder
-from affectkit.models.external.weights import sound_level_of
+from affectkit.features.extractor import frozen_encoder
+from affectkit.models.external.weights import read_sound_level
 from affectkit.models.family import Family, StagedModel
 from affectkit.models.registry import build, last_layer
 from affectkit.runtime.context import RunContext
@@ -58,7 +58,7 @@ def initial_model(
     settings: TrainSettings, family: Family, spec: InputSpec, options: dict[str, Any], *, reporter: Reporter
 ) -> nn.Module:
     """Build the model at its start: seeded, from the hub, or from a file."""
-    torch.manual_seed(address(settings.seed, "initial weights"))
+    torch.manual_seed(address_seed(settings.seed, "initial weights"))
     options = {**options, **family.initial_options(plain(settings))}
     if source := family.download_source(settings.model, options):
         reporter.note(f"fetching {source}")
@@ -82,10 +82,10 @@ def check_initial_level(file: Path, spec: InputSpec, *, frozen: bool, reporter: 
     """
     if spec.clip is None or spec.clip.sound is None or spec.clip.needs == "image":
         return
-    there, wanted = sound_level_of(file), spec.clip.sound.level
+    there, wanted = read_sound_level(file), spec.clip.sound.level
     if there in (None, wanted):
         return
-    text = f"{file} was trained on sound at the level {levels_told(there, wanted)}, as that of the clips."
+    text = f"{file} was trained on sound at the level {describe_levels(there, wanted)}, as that of the clips."
     hint = "Prepare the clips of both at one level: --sound-level of the prep command."
     if frozen:
         raise UsageError(text, hint)

@@ -15,12 +15,12 @@ from affectkit.config import plain
 from affectkit.core.progress import Reporter
 from affectkit.core.version import VERSION
 from affectkit.data.layouts.discovery import Source
-from affectkit.data.layouts.duplicates import all_apart
+from affectkit.data.layouts.duplicates import drop_copies_of_all
+from affectkit.data.loading.image_or_clip import item_name
 from affectkit.data.loading.loaders import InMemoryImages
-from affectkit.data.loading.modality import item_name
 from affectkit.data.split import Split
 from affectkit.evaluation.class_counts import report_class_counts
-from affectkit.features.extraction import frozen_encoder
+from affectkit.features.extractor import frozen_encoder
 from affectkit.models.registry import own_settings
 from affectkit.runtime.context import RunContext
 from affectkit.runtime.distributed import ProcessGroup
@@ -217,7 +217,7 @@ def run_splits(
         splits["test"] = test
     noun = item_name(data.task.spec)
     splits, copies = group.run_main_first(
-        lambda: all_apart(splits, drop=settings.drop_copies, noun=noun, reporter=reporter)
+        lambda: drop_copies_of_all(splits, drop=settings.drop_copies, noun=noun, reporter=reporter)
     )
     report_class_counts(data.task, splits, reporter)
     return splits, copies

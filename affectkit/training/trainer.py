@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from affectkit.core.progress import Reporter
+from affectkit.data.loading.image_or_clip import item_name
 from affectkit.data.loading.loaders import (
     ReadFailure,
     TrainingKeys,
@@ -18,7 +19,6 @@ from affectkit.data.loading.loaders import (
     epoch_batches,
     refuse_failures,
 )
-from affectkit.data.loading.modality import item_name
 from affectkit.errors import Stopped
 from affectkit.evaluation.evaluate import evaluate
 from affectkit.evaluation.outputs import draw_figures

@@ -18,7 +18,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _NormBase
 
 from affectkit.core.progress import Reporter
-from affectkit.core.randomness import address
+from affectkit.core.randomness import address_seed
 from affectkit.errors import RunError, UsageError
 from affectkit.runtime.torch_backends import compile_errors
 from affectkit.training.setup import TrainingSetup
@@ -116,7 +116,7 @@ class Learner:
             self.set_learning_rate(self.setup.schedule.rate(position.epochs_done))
         batch = self.prepare_batch(batch, position)
         rank = [self.group.rank] if self.group.rank else []
-        seed = address(self.settings.seed, "batch", position.epoch, position.number, *rank)
+        seed = address_seed(self.settings.seed, "batch", position.epoch, position.number, *rank)
 
         def forward_backward(part: dict[str, Any], fraction: float, first: int) -> torch.Tensor:
             torch.manual_seed(seed + first)  # dropout, so that a resumed run draws what the first would have drawn

@@ -21,7 +21,7 @@ from clips import make_cremad, pictures, tone, write_clip
 
 from affectkit.core.progress import Silent
 from affectkit.core.spec import InputSpec
-from affectkit.data.layouts.discovery import find
+from affectkit.data.layouts.discovery import find_dataset
 from affectkit.data.loading.clips import SplitClips
 from affectkit.prep.clips.cremad import prepare_cremad
 
@@ -74,7 +74,7 @@ def test_prep_and_epochs(clone, tmp_path, capsys):
         report = prepare_cremad(clone, tmp_path / str(number), reporter=Silent())
         rounds.append((time.perf_counter() - began) / len(paths))
     prepared = min(rounds)
-    source = find(tmp_path / "0")
+    source = find_dataset(tmp_path / "0")
     spec = InputSpec("audiovisual", 128, 128, clip=source.splits["train"].store.spec)
     epochs = []
     for epoch in range(4):

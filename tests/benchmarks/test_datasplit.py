@@ -61,7 +61,7 @@ def files(root: Path) -> dict[str, int]:
 
 def per_image(source: Path) -> dict[str, float]:
     """Microseconds in one process for each step on one image."""
-    from affectkit.prep.augmentation.lossless_images import encode, read_lossless
+    from affectkit.prep.augmentation.lossless_images import encode_lossless, read_lossless
     from affectkit.prep.augmentation.pipeline import load_pipeline
 
     pipeline = load_pipeline(None)
@@ -77,7 +77,7 @@ def per_image(source: Path) -> dict[str, float]:
     mark("decoding")
     made = [pipeline.apply(p.pixels, seed=0, name=str(k), draw=0) for k, p in enumerate(pictures)]
     mark("augmenting")
-    data = [encode(pixels, p, quality=95) for pixels, p in zip(made, pictures, strict=True)]
+    data = [encode_lossless(pixels, p, quality=95) for pixels, p in zip(made, pictures, strict=True)]
     mark("encoding")
     for k, content in enumerate(data):
         (source / f".{k}").write_bytes(content)

@@ -18,7 +18,7 @@ from affectkit.models.registry import build
 from affectkit.models.v1.local_rf import LocalReceptiveField
 from affectkit.models.v1.network import VARIANTS
 from affectkit.models.v1.normalisation import DivisiveNormalisation, TunedNormalisation
-from affectkit.models.v1.polar import CorticalMagnification, masks
+from affectkit.models.v1.polar import CorticalMagnification, polar_masks
 
 pytestmark = pytest.mark.benchmark
 BATCH = 32
@@ -112,7 +112,7 @@ class PlainMagnification(torch.nn.Module):
     """A masked sum for each bin."""
 
     def forward(self, x):
-        weights, total = masks(32)
+        weights, total = polar_masks(32)
         field = [[(x * mask.view(32, 32)).sum((2, 3)) / n for mask, n in zip(ring, counts, strict=True)]
                  for ring, counts in zip(weights, total, strict=True)]  # fmt: skip
         field = torch.stack([torch.stack(ring, 2) for ring in field], 2)

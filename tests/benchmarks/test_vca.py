@@ -119,7 +119,7 @@ def published_epochs(data: Path, tower: nn.Module, epochs: int) -> float:
 def test_training(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("AFFECTKIT_CACHE", str(tmp_path / "cache"))
     data = make_data(tmp_path / "data")
-    tower = clip.build_tower(clip.choose("ViT-B-32", "random")).eval()
+    tower = clip.build_tower(clip.choose_clip("ViT-B-32", "random")).eval()
     timed = int(os.environ.get("AFFECTKIT_PUBLISHED_EPOCHS", "2"))
     before = published_epochs(data, tower, timed)
     seconds = []
@@ -145,7 +145,7 @@ def test_inference(tmp_path, monkeypatch, capsys):
     run.train(chosen, reporter=Silent())
     values = {"paths": (str(data / "images"),), "checkpoint": tmp_path / "run", "recursive": True}
     settings = resolve(InferSettings, flags=values).settings
-    tower = clip.build_tower(clip.choose("ViT-B-32", "random")).eval()
+    tower = clip.build_tower(clip.choose_clip("ViT-B-32", "random")).eval()
     images = torch.rand(32, 3, 224, 224)
 
     def ours() -> float:

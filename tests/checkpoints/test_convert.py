@@ -135,7 +135,7 @@ def test_openais_weights_are_compared_where_they_are_here_or_fetched_when_asked(
         return load(choice, file)
 
     monkeypatch.setattr(clip, "is_cached", lambda choice: asked is None)
-    monkeypatch.setattr(clip, "source_of", lambda choice: "hub.example")
+    monkeypatch.setattr(clip, "weights_source", lambda choice: "hub.example")
     monkeypatch.setattr(clip, "load_tower", fetch)
     summary = convert(write(tmp_path / "p.pth", state), tmp_path / "o.safetensors", clip_weights=asked, reporter=heard)
     assert not summary["clip_carried"]

@@ -22,13 +22,13 @@ from affectkit.corruptions import frost
 PACKAGE = Path(affectkit.__file__).parent
 SOUND = SoundSpec(rate=16000, n_fft=512, window=400, hop=160, mels=40, top_db=80.0, width=20, height=40)
 CACHES = {
-    "models.v1.polar.masks": (32,),
+    "models.v1.polar.polar_masks": (32,),
     "models.v1.polar._matrix": (32,),
     "data.loading.transforms._constant": ((0.5, 0.4, 0.3), (2, 2), torch.device("cpu")),
     "data.media.waveforms._resampler": (44100, 16000),
     "data.media.spectrograms._transform": (SOUND,),
     "data.media.spectrograms._bands": (SOUND,),
-    "corruptions.filters.banded": (7, (0.25, 0.5, 0.25), "mirror"),
+    "corruptions.filters.correlation_matrix": (7, (0.25, 0.5, 0.25), "mirror"),
     "corruptions.digital._boxes": (9, 4, torch.device("cpu")),
     "corruptions.frost._photographs": ("folder",),
     "corruptions.frost._computed": (),

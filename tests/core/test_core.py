@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from affectkit import errors
-from affectkit.core.files import fresh_folder, inside, read_json, to_json, whole_file, write_json, write_text
-from affectkit.core.randomness import address, numpy_generator, torch_generator
+from affectkit.core.files import fresh_folder, path_inside, read_json, to_json, whole_file, write_json, write_text
+from affectkit.core.randomness import address_seed, numpy_generator, torch_generator
 from affectkit.core.registry import Registry
 from affectkit.core.spec import InputSpec
 from affectkit.errors import CheckpointError, DataError, UsageError
@@ -17,20 +17,21 @@ from affectkit.errors import CheckpointError, DataError, UsageError
 
 def test_addresses_tell_every_part_apart():
     seen = {
-        address(*parts) for parts in [(0, "a", 1), (0, "a", "1"), (0, "a1"), (1, "a", 1), (0, "", "a1"), (0, "a", 11)]
+        address_seed(*parts)
+        for parts in [(0, "a", 1), (0, "a", "1"), (0, "a1"), (1, "a", 1), (0, "", "a1"), (0, "a", 11)]
     }
     assert len(seen) == 6
     assert all(0 <= value < 2**63 for value in seen)
 
 
 def test_an_address_is_the_same_on_every_machine():
-    assert address(7, "face.png", 3) == 1305907778419939569
+    assert address_seed(7, "face.png", 3) == 1305907778419939569
     assert numpy_generator(1, "x").random() == numpy_generator(1, "x").random()
-    assert torch_generator(1, "x").initial_seed() == address(1, "x")
+    assert torch_generator(1, "x").initial_seed() == address_seed(1, "x")
 
 
 def test_addressed_draws_look_uniform():
-    draws = np.array([address(0, f"{k}.png", 5) / 2**63 for k in range(20_000)])
+    draws = np.array([address_seed(0, f"{k}.png", 5) / 2**63 for k in range(20_000)])
     counts = np.histogram(draws, bins=20, range=(0, 1))[0]
     chi2 = ((counts - 1000) ** 2 / 1000).sum()
     assert chi2 < 43.8  # 99.9% point of chi-squared with 19 degrees of freedom
@@ -60,7 +61,7 @@ def test_json_is_strict_and_keeps_unicode(tmp_path):
 @pytest.mark.parametrize("name", ["", "/etc/passwd", "../x", "a/../../x", "a\x00b"])
 def test_names_that_leave_the_folder_are_refused(tmp_path, name):
     with pytest.raises(DataError):
-        inside(tmp_path, name)
+        path_inside(tmp_path, name)
 
 
 def test_links_that_leave_the_folder_are_refused(tmp_path):
@@ -71,8 +72,8 @@ def test_links_that_leave_the_folder_are_refused(tmp_path):
     (root / "fine").symlink_to(root / "file")
     (root / "file").write_text("f")
     with pytest.raises(DataError, match="link that leads out"):
-        inside(root, "link")
-    assert inside(root, "fine").read_text() == "f"
+        path_inside(root, "link")
+    assert path_inside(root, "fine").read_text() == "f"
 
 
 def test_a_folder_with_content_is_refused_without_force(tmp_path):

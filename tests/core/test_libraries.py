@@ -10,7 +10,15 @@ import pytest
 
 from affectkit.cli.console import Console
 from affectkit.core import libraries
-from affectkit.core.libraries import TRIOS, advice, fault_of, library_error, load_library, reason_of, trio_of
+from affectkit.core.libraries import (
+    TRIOS,
+    install_advice,
+    library_error,
+    load_error,
+    load_failure_reason,
+    load_library,
+    trio_of,
+)
 from affectkit.errors import LibraryError
 
 INSTALLED = {
@@ -145,7 +153,7 @@ def test_a_library_that_cannot_be_imported(tmp_path: Path, monkeypatch):
         monkeypatch.delitem(sys.modules, name)
     with pytest.raises(LibraryError, match="torchaudio 2.11.1 does not fit torch 2.12.1: libtorchaudio.so") as caught:
         load_library("torchaudio.transforms")
-    assert reason_of(caught.value.__cause__) == f"libtorchaudio.so: {UNDEFINED}"
+    assert load_failure_reason(caught.value.__cause__) == f"libtorchaudio.so: {UNDEFINED}"
     assert load_library("json.decoder").JSONDecoder
 
 
@@ -157,12 +165,12 @@ def test_every_advice_is_a_trio_of_the_table():
             "torchaudio": trio.torchaudio[0],
         }
         assert trio_of(fits["torch"]) is trio and trio.misfits(fits) == []
-        assert "one index" in advice(fits)
+        assert "one index" in install_advice(fits)
         assert trio.misfits({**fits, "torchvision": "0.2.1", "torchaudio": "2.11"}) == ["torchvision", "torchaudio"]
-        assert trio.command in advice({**fits, "torchvision": "0.2.1"})
+        assert trio.command in install_advice({**fits, "torchvision": "0.2.1"})
     assert trio_of("2.1.4") is None and trio_of("2.140.0") is None and trio_of(None) is None
-    assert TRIOS[0].command in advice({"torch": "1.9"}) and TRIOS[0].command in advice({})
-    assert "not installed" in fault_of("torchaudio", "gone", {}).message
+    assert TRIOS[0].command in install_advice({"torch": "1.9"}) and TRIOS[0].command in install_advice({})
+    assert "not installed" in load_error("torchaudio", "gone", {}).message
 
 
 def test_the_table_holds_what_pyproject_allows():

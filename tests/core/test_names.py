@@ -10,7 +10,7 @@ import pytest
 
 from affectkit.core.files import inner_path, to_json, write_text
 from affectkit.core.names import read_name, readable, written_name
-from affectkit.core.text import counted
+from affectkit.core.text import count_text
 
 NAMES = [
     b"plain.png",
@@ -61,5 +61,5 @@ def test_files_made_of_such_items_have_one_name_and_no_folder_of_it():
 
 
 def test_one_is_no_plural():
-    assert [counted(n, "face") for n in (0, 1, 2, 12345)] == ["0 faces", "1 face", "2 faces", "12,345 faces"]
-    assert counted(2, "film is", "films are") == "2 films are"
+    assert [count_text(n, "face") for n in (0, 1, 2, 12345)] == ["0 faces", "1 face", "2 faces", "12,345 faces"]
+    assert count_text(2, "film is", "films are") == "2 films are"

@@ -14,13 +14,13 @@ from affectkit.core.shard_parts import (
     Part,
     Table,
     begin_part,
-    command_of,
     end_part,
     find_parts,
-    merged,
+    merged_rows,
     read_parts,
+    recorded_command,
     refuse_other_counts,
-    rows_of,
+    table_rows,
 )
 from affectkit.core.shards import POSITION, Listing, Shard
 from affectkit.errors import DataError, UsageError
@@ -68,7 +68,7 @@ def test_parts_give_every_row_once_in_order(tmp_path, count, forms, monkeypatch)
     make_parts(tmp_path, count, names=names, forms=forms)
     parts = read_parts(tmp_path)
     assert [part.shard for part in parts] == [Shard(k, count) for k in range(1, count + 1)]
-    rows = [(table.split(".")[0], row[0], int(row[1])) for table, row in merged(tmp_path, parts)]
+    rows = [(table.split(".")[0], row[0], int(row[1])) for table, row in merged_rows(tmp_path, parts)]
     assert rows == [("rows" if k % 3 else "odd", name, k * k) for k, name in enumerate(names)]
 
 
@@ -76,7 +76,7 @@ def test_rows_are_read_a_block_at_a_time_without_losing_any(tmp_path):
     names = [str(k) + k % 3 * "\n" for k in range(20)]
     make_parts(tmp_path, 1, names=names)
     part = read_parts(tmp_path)[0]
-    found = {block: [row[:2] for row in rows_of(part, "rows.csv", block=block)] for block in (1, 2, 7, 100)}
+    found = {block: [row[:2] for row in table_rows(part, "rows.csv", block=block)] for block in (1, 2, 7, 100)}
     assert all(rows == [[str(k), name] for k, name in enumerate(names) if k % 3] for rows in found.values())
 
 
@@ -160,42 +160,42 @@ def test_gaps_and_overlaps_are_refused(tmp_path, own, message):
         make_part(tmp_path, 2, 2, own=own)
     parts = read_parts(tmp_path)
     with pytest.raises(DataError, match=re.escape(message)):
-        list(merged(tmp_path, parts))
+        list(merged_rows(tmp_path, parts))
 
 
 def test_a_position_in_another_shards_part_is_refused(tmp_path):
     make_part(tmp_path, 1, 2, own=[(k, f"{k}.png") for k in (0, 2, 4, 6, 8)])
     make_part(tmp_path, 2, 2, own=[(k, f"{k}.png") for k in (1, 3, 5, 7, 9, 10)])
     with pytest.raises(DataError, match="position 10 stands in shard-2-of-2/rows.csv, but is not shard 2/2's"):
-        list(merged(tmp_path, read_parts(tmp_path)))
+        list(merged_rows(tmp_path, read_parts(tmp_path)))
 
 
 def test_many_faults_are_counted_not_listed(tmp_path):
     make_part(tmp_path, 1, 2)
     make_part(tmp_path, 2, 2, own=[])
     with pytest.raises(DataError, match="position 1 stands nowhere") as caught:
-        list(merged(tmp_path, read_parts(tmp_path)))
+        list(merged_rows(tmp_path, read_parts(tmp_path)))
     assert len(caught.value.message.splitlines()) == 1 + 5
     names = [str(k) for k in range(101)]
     make_part(tmp_path / "more", 1, 2, names=names)
     make_part(tmp_path / "more", 2, 2, names=names, own=[])
     with pytest.raises(DataError, match="and 45 more such faults"):
-        list(merged(tmp_path, read_parts(tmp_path / "more")))
+        list(merged_rows(tmp_path, read_parts(tmp_path / "more")))
 
 
 def test_the_command_is_found_out_from_the_parts(tmp_path):
-    assert command_of(tmp_path) is None and find_parts(tmp_path / "none") == {}
+    assert recorded_command(tmp_path) is None and find_parts(tmp_path / "none") == {}
     folders = make_parts(tmp_path, 2)
-    assert command_of(tmp_path) == "infer"
+    assert recorded_command(tmp_path) == "infer"
     (folders[0] / "shard.json").unlink()
-    assert command_of(tmp_path) == "infer"
+    assert recorded_command(tmp_path) == "infer"
     begin_part(folders[0], Shard(1, 2), command="prep ferplus", identity={})
     with pytest.raises(DataError, match="holds parts of infer, prep ferplus"):
-        command_of(tmp_path)
+        recorded_command(tmp_path)
     for folder in folders:
         (folder / "shard.json").write_text("[]")
     with pytest.raises(DataError, match=r"parts without a shard\.json that can be read"):
-        command_of(tmp_path)
+        recorded_command(tmp_path)
 
 
 def test_a_table_that_is_not_one_is_refused(tmp_path):
@@ -207,8 +207,8 @@ def test_a_table_that_is_not_one_is_refused(tmp_path):
     ):
         (folder / "rows.csv").write_text(text)
         with pytest.raises(DataError, match=message):
-            list(rows_of(part, "rows.csv"))
+            list(table_rows(part, "rows.csv"))
     (folder / "rows.jsonl").write_text('{"Position": 1}\n')
     record = {"tables": {"rows.jsonl": {"columns": ["name"]}}}
     with pytest.raises(DataError, match="rows.jsonl cannot be read"):
-        list(rows_of(Part(part.shard, folder, record), "rows.jsonl"))
+        list(table_rows(Part(part.shard, folder, record), "rows.jsonl"))

@@ -12,8 +12,23 @@ import torch
 
 from affectkit.corruptions import corrupt
 from affectkit.corruptions.base import Draws
-from affectkit.corruptions.blurs import DEFOCUS_BLUR, MOTION_BLUR, ZOOM_BLUR, _correlated, _enlarged, disk, zooms
-from affectkit.corruptions.filters import MODES, beyond, gaussian, gaussian_taps, motion, separable
+from affectkit.corruptions.blurs import (
+    DEFOCUS_BLUR,
+    MOTION_BLUR,
+    ZOOM_BLUR,
+    _correlated,
+    _enlarged,
+    disk_kernel,
+    zoom_factors,
+)
+from affectkit.corruptions.filters import (
+    MODES,
+    border_index,
+    correlate_separable,
+    gaussian_blur,
+    gaussian_taps,
+    motion_blur,
+)
 
 SCALES = ("cifar", "tiny", "imagenet")
 # Written from the reference a second time, not read from the classes.
@@ -105,7 +120,7 @@ def test_zoom_is_the_mean_of_scipys_zooms():
         return (image + total) / (len(factors) + 1)
 
     check_against("zoom_blur", FACTORS, reference)
-    assert zooms(1.31, 0.03) == pytest.approx(np.arange(1, 1.31, 0.03)) and len(zooms(1.06, 0.01)) == 6
+    assert zoom_factors(1.31, 0.03) == pytest.approx(np.arange(1, 1.31, 0.03)) and len(zoom_factors(1.06, 0.01)) == 6
 
 
 # --- motion ----------------------------------------------------------------------------------------------------------
@@ -119,7 +134,7 @@ def test_a_point_becomes_a_line_of_the_right_length_direction_and_fading():
         weights = np.exp(-0.5 * (np.arange(2 * radius + 1) / sigma) ** 2)
         weights /= weights.sum()
         for angle in (-45.0, -20.0, 0.0, 33.0, 45.0):
-            trail = motion(point, radius, sigma, torch.tensor([angle]))[0, 0].double().numpy()
+            trail = motion_blur(point, radius, sigma, torch.tensor([angle]))[0, 0].double().numpy()
             assert trail.sum() == pytest.approx(1, abs=1e-5)
             steps = np.arange(2 * radius + 1)
             # Read further along the line, the point appears before its place.
@@ -143,7 +158,7 @@ def test_a_motion_is_the_sum_of_shifts_with_replicated_borders():
     for step, weight in enumerate(weights / weights.sum()):
         down, across = round(step * math.sin(math.radians(angle))), round(step * math.cos(math.radians(angle)))
         total += weight * padded[20 + down : 20 + down + 47, 20 + across : 20 + across + 70]
-    found = motion(image, radius, sigma, torch.tensor([angle]))[0].permute(1, 2, 0).numpy()
+    found = motion_blur(image, radius, sigma, torch.tensor([angle]))[0].permute(1, 2, 0).numpy()
     np.testing.assert_allclose(found, total, atol=1e-5)
 
 
@@ -216,12 +231,14 @@ def test_what_other_devices_do_is_what_the_cpu_does():
         images = torch.from_numpy(image).permute(2, 0, 1)[None].repeat(2, 1, 1, 1)
         for sigma in (0.4, 1.0, 6.0):
             taps = gaussian_taps(sigma)
-            torch.testing.assert_close(separable(images, taps, taps), gaussian(images, sigma), atol=2e-6, rtol=0)
+            torch.testing.assert_close(
+                correlate_separable(images, taps, taps), gaussian_blur(images, sigma), atol=2e-6, rtol=0
+            )
         for level in (DISKS["cifar"][0], *DISKS["imagenet"]):
-            kernel, own = disk(*level), DEFOCUS_BLUR.apply(images, level, {})
+            kernel, own = disk_kernel(*level), DEFOCUS_BLUR.apply(images, level, {})
             torch.testing.assert_close(_correlated(images, kernel), own, atol=2e-6, rtol=0)
         for level in (FACTORS["cifar"][4], FACTORS["imagenet"][4]):
-            factors = zooms(*level)
+            factors = zoom_factors(*level)
             mean = (images + sum(_enlarged(images, factor) for factor in factors)) / (len(factors) + 1)
             torch.testing.assert_close(mean, ZOOM_BLUR.apply(images, level, {}), atol=2e-6, rtol=0)
 
@@ -235,7 +252,7 @@ def test_filters_are_scipys_whatever_lies_beyond_the_border(mode):
     checked = 0
     for sigma in (0.0, 0.3, 1.0, 5.0, 20.0):
         for truncate in (3.0, 4.0):
-            found = gaussian(image, sigma, truncate=truncate, mode=mode)[0].permute(1, 2, 0).numpy()
+            found = gaussian_blur(image, sigma, truncate=truncate, mode=mode)[0].permute(1, 2, 0).numpy()
             if sigma:
                 expected = scipy.ndimage.gaussian_filter(
                     IMAGES[0].astype(np.float64), (sigma, sigma, 0), mode=mode, truncate=truncate
@@ -245,4 +262,4 @@ def test_filters_are_scipys_whatever_lies_beyond_the_border(mode):
             np.testing.assert_allclose(found, expected, atol=2e-6)
             checked += 1
     assert checked == 10
-    assert beyond(np.arange(-7, 9), 1, mode).tolist() == [0] * 16
+    assert border_index(np.arange(-7, 9), 1, mode).tolist() == [0] * 16

@@ -8,9 +8,9 @@ import torch
 from scipy import ndimage
 
 from affectkit.corruptions import corrupt
-from affectkit.corruptions.base import Draws, content_of
-from affectkit.corruptions.filters import gaussian
-from affectkit.corruptions.glass import GLASS_BLUR, exchanged, visits
+from affectkit.corruptions.base import Draws, content_hash
+from affectkit.corruptions.filters import gaussian_blur
+from affectkit.corruptions.glass import GLASS_BLUR, exchange_order, visit_order
 
 # Written from the reference a second time, not read from the class.
 PUBLISHED = {
@@ -42,10 +42,10 @@ def blur(images: np.ndarray, sigma: float) -> np.ndarray:
 def test_steps_give_what_the_sequence_gives(largest, rounds):
     for height, width in ((17, 23), (23, 14), (9, 9), (2 * largest, 12)):
         shifts = np.random.default_rng(largest).integers(0, 4 * largest**2, (3, rounds, height, width))
-        found = exchanged(shifts, largest)
+        found = exchange_order(shifts, largest)
         assert np.array_equal(found, one_after_another(shifts, largest))
         assert all(sorted(one) == list(range(height * width)) for one in found.tolist())  # nothing is lost or doubled
-    places, steps = visits(17, 23, largest)
+    places, steps = visit_order(17, 23, largest)
     assert len(set(places.tolist())) == len(places) == max(17 - 2 * largest, 0) * max(23 - 2 * largest, 0)
     assert sum(end - start for start, end in steps) == len(places)
 
@@ -53,7 +53,7 @@ def test_steps_give_what_the_sequence_gives(largest, rounds):
 def test_pixels_of_a_step_touch_no_common_pixel():
     width = 40
     for largest in (1, 2, 4):
-        places, steps = visits(30, width, largest)
+        places, steps = visit_order(30, width, largest)
         for start, end in steps:
             rows, columns = places[start:end] // width, places[start:end] % width
             apart = np.maximum(np.abs(rows[:, None] - rows), np.abs(columns[:, None] - columns))
@@ -64,7 +64,7 @@ def test_pixels_of_a_step_touch_no_common_pixel():
 def test_glass_is_blur_exchange_blur(scale):
     images = torch.rand(2, 3, 40, 36, generator=torch.Generator().manual_seed(1))
     for severity, level in enumerate(PUBLISHED[scale], 1):
-        streams = [(0, "corruption", content_of(image), "glass_blur", severity) for image in images]
+        streams = [(0, "corruption", content_hash(image), "glass_blur", severity) for image in images]
         drawn = GLASS_BLUR.draw(images, level, Draws(streams, images.device))
         shifts = drawn["shift"].numpy()
         assert shifts.shape == (2, level[2], 40, 36)
@@ -83,7 +83,7 @@ def test_pixels_go_further_with_the_severity():
     images = torch.zeros(20, 3, 48, 48)
     ways = {}
     for level in ((0.1, 1, 1), (0.1, 1, 2), (0.1, 2, 1), (0.1, 2, 2), (0.1, 3, 2), (0.1, 4, 2)):
-        order = exchanged(GLASS_BLUR.draw(images, level, draws)["shift"].numpy(), level[1]).reshape(20, 48, 48)
+        order = exchange_order(GLASS_BLUR.draw(images, level, draws)["shift"].numpy(), level[1]).reshape(20, 48, 48)
         rows, columns = order // 48, order % 48
         way = np.hypot(rows - np.arange(48)[:, None], columns - np.arange(48))
         ways[level] = way[:, 10:-10, 10:-10].mean()
@@ -94,4 +94,4 @@ def test_pixels_go_further_with_the_severity():
 def test_an_image_too_small_for_an_exchange_is_only_blurred():
     image = torch.rand(1, 3, 8, 8, generator=torch.Generator().manual_seed(1))
     found = corrupt(image, "glass_blur", 5, scale="imagenet")
-    torch.testing.assert_close(found, gaussian(gaussian(image, 1.5), 1.5))
+    torch.testing.assert_close(found, gaussian_blur(gaussian_blur(image, 1.5), 1.5))

@@ -9,7 +9,7 @@ from scipy import stats
 
 from affectkit.corruptions import corrupt
 from affectkit.corruptions.base import Draws
-from affectkit.corruptions.noises import GAUSSIAN_NOISE, MOST_LISTED, SHOT_NOISE, SPECKLE_NOISE, photons
+from affectkit.corruptions.noises import GAUSSIAN_NOISE, MOST_LISTED, SHOT_NOISE, SPECKLE_NOISE, poisson_from_uniform
 
 SCALES = ("cifar", "tiny", "imagenet")
 # Written from the reference a second time, not read from the classes.
@@ -87,7 +87,7 @@ def test_photons_by_inversion_are_scipys_quantiles(level):
     values = np.concatenate([np.arange(256), rng.integers(0, 256, 20_000)]).astype(np.uint8)
     unit = rng.random(values.shape, dtype=np.float32)
     unit[:256:2], unit[1:256:2] = 0.0, 1 - 2**-24  # the least and the greatest uniform numbers
-    found = photons(values, unit, level=level)
+    found = poisson_from_uniform(values, unit, level=level)
     expected = stats.poisson.ppf(np.maximum(unit.astype(np.float64), 2**-25), values / 255 * level)
     # Single precision decides otherwise where the number lies on a step, at most by one photon.
     assert (found[256:] == expected[256:]).mean() > 0.9995 and np.abs(found - expected)[256:].max() <= 1

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from affectkit.corruptions import CORRUPTIONS, GROUPS, CorruptionChoice, corrupt, parse_corruption
-from affectkit.corruptions.base import scale_of
+from affectkit.corruptions.base import severity_scale
 from affectkit.corruptions.vca_study import COLOR, GRAYSCALE, LIGHTING, NOISE
 from affectkit.errors import UsageError
 
@@ -148,7 +148,7 @@ def test_what_is_no_image_or_no_level_is_refused():
 
 
 def test_the_column_goes_by_the_shorter_side():
-    assert [scale_of(size) for size in ((32, 300), (48, 48), (49, 64), (128, 200), (129, 129))] == [
+    assert [severity_scale(size) for size in ((32, 300), (48, 48), (49, 64), (128, 200), (129, 129))] == [
         "cifar", "cifar", "tiny", "tiny", "imagenet",
     ]  # fmt: skip
 

@@ -10,9 +10,9 @@ from scipy import ndimage, stats
 
 from affectkit.corruptions import corrupt
 from affectkit.corruptions.base import Draws
-from affectkit.corruptions.elastic import ELASTIC_TRANSFORM, affine, sampled, shifts
-from affectkit.corruptions.frost import COUNT, FROST, texture
-from affectkit.corruptions.weather import FOG, SNOW, SPATTER, plasma
+from affectkit.corruptions.elastic import ELASTIC_TRANSFORM, jitter_affine, sample_bilinear, smooth_displacement
+from affectkit.corruptions.frost import COUNT, FROST, ice_texture
+from affectkit.corruptions.weather import FOG, SNOW, SPATTER, plasma_fractal
 from affectkit.errors import DataError
 
 SCALES = ("cifar", "tiny", "imagenet")
@@ -60,7 +60,7 @@ def roughness(field: np.ndarray) -> float:
 def test_plasma_is_as_rough_as_by_the_definition(decay):
     rng = np.random.default_rng(1)
     expected = [roughness(naive_plasma(32, decay, rng)) for _ in range(24)]
-    found = plasma(draws(200).uniform(32 * 32 - 1), decay).numpy()
+    found = plasma_fractal(draws(200).uniform(32 * 32 - 1), decay).numpy()
     assert found.min((1, 2)) == pytest.approx(0) and found.max((1, 2)) == pytest.approx(1)
     own = [roughness(one) for one in found]
     # Two decays next to each other in the table differ by more than a fifth.
@@ -181,9 +181,9 @@ def test_frost_is_a_weighted_sum_with_a_crop_of_a_texture(tmp_path):
 
 
 def test_computed_textures_are_ice():
-    first = texture(0)
+    first = ice_texture(0)
     assert first.shape == (3, 512, 512) and first.min() >= 0 and first.max() <= 1 and COUNT > 1
-    assert np.array_equal(first, texture(0))
+    assert np.array_equal(first, ice_texture(0))
     assert first[2].mean() > first[1].mean() > first[0].mean()  # bluish
     gray = first.mean(0)
     assert 0.25 < gray.mean() < 0.75 and gray.std() > 0.12
@@ -199,7 +199,9 @@ def test_reading_at_fractions_is_scipys():
     rng = np.random.default_rng(1)
     rows, columns = rng.uniform(-8, 28, (20, 27)), rng.uniform(-8, 34, (20, 27))
     for beside, mode in ((True, "reflect"), (False, "mirror")):
-        found = sampled(image, torch.from_numpy(columns)[None], torch.from_numpy(rows)[None], beside=beside)[0].numpy()
+        found = sample_bilinear(image, torch.from_numpy(columns)[None], torch.from_numpy(rows)[None], beside=beside)[
+            0
+        ].numpy()
         for channel in range(3):
             expected = ndimage.map_coordinates(image[0, channel].numpy(), [rows, columns], order=1, mode=mode)
             np.testing.assert_allclose(found[channel], expected, atol=1e-4)
@@ -212,7 +214,7 @@ def test_three_points_go_where_they_were_moved():
     jitter = torch.tensor([[[3.0, -2.0], [-4.0, 1.0], [2.0, 5.0]]]).double()
     for channel, (x, y) in enumerate(corners):
         images[0, channel, y - 1 : y + 2, x - 1 : x + 2] = 1
-    found = affine(images, jitter)[0].numpy()
+    found = jitter_affine(images, jitter)[0].numpy()
     for channel, ((x, y), (dx, dy)) in enumerate(zip(corners, jitter[0].tolist(), strict=True)):
         centre = ndimage.center_of_mass(found[channel])
         assert centre == pytest.approx((y + dy, x + dx), abs=0.1)
@@ -222,7 +224,7 @@ def test_three_points_go_where_they_were_moved():
 def test_displacements_are_smoothed_noise(sigma, most):
     noise = draws(2).uniform(2, 64, 64) * 2 - 1
     expected = ndimage.gaussian_filter(noise.double().numpy(), (0, 0, sigma, sigma), mode="reflect", truncate=3) * most
-    np.testing.assert_allclose(shifts(noise, sigma=sigma, most=most).numpy(), expected, atol=1e-4 * most)
+    np.testing.assert_allclose(smooth_displacement(noise, sigma=sigma, most=most).numpy(), expected, atol=1e-4 * most)
 
 
 def test_elastic_scales_with_the_side_and_with_the_severity():

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from affectkit.core.text import some
+from affectkit.core.text import list_some
 from affectkit.data.layouts.tables import read_tables
 from affectkit.data.split import Split, split_off
 from affectkit.errors import DataError, UsageError
@@ -138,8 +138,8 @@ def test_fingerprint_notices_what_changes(tmp_path: Path) -> None:
 
 
 def test_some() -> None:
-    assert some(["a", "b"]) == "a, b"
-    assert some(list(range(12))).endswith("9 and 2 more")
+    assert list_some(["a", "b"]) == "a, b"
+    assert list_some(list(range(12))).endswith("9 and 2 more")
 
 
 def test_classes_are_matched_in_order_only_where_names_are_not_known(tmp_path):

@@ -81,9 +81,9 @@ def test_temperature_is_applied_in_test_and_in_predict(trained, votes):
     assert summary["temperature"] == model.spec.temperature != 1
     path = votes / "images" / "test" / "000.png"
     (row,) = affectkit.predict(model, [path])
-    from affectkit.data.media.images import load_for
+    from affectkit.data.media.images import load_for_spec
 
-    image = torch.from_numpy(load_for(path, model.spec).transpose(2, 0, 1))[None]
+    image = torch.from_numpy(load_for_spec(path, model.spec).transpose(2, 0, 1))[None]
     logits = model(normalise(image, model.spec))[0].detach().double() / model.spec.temperature
     expected = torch.softmax(logits, 0)
     assert [row[name] for name in CLASSES] == pytest.approx(expected.tolist(), abs=1e-6)
@@ -196,12 +196,12 @@ def test_outputs_of_an_evaluation_do_not_depend_on_the_batch_to_the_last_bit(nam
 
 
 def test_evaluation_leaves_the_training_mode_as_it_was(trained, votes):
-    from affectkit.data.layouts.discovery import find
+    from affectkit.data.layouts.discovery import find_dataset
     from affectkit.data.loading.loaders import SplitImages, evaluation_keys, make_loader
 
     model = affectkit.load(trained).train()
     task = DistributionTask(model.spec)
-    split = find(votes).splits["test"]
+    split = find_dataset(votes).splits["test"]
     heard = Heard()
     loader = make_loader(SplitImages(split, model.spec), evaluation_keys(12, 5), workers=0)
     results, failures = evaluate(model, task, split, loader, context=RunContext.resolve("cpu", "fp32"), reporter=heard)

@@ -155,7 +155,7 @@ def test_what_could_not_be_opened_is_tried_again(trained, images, tmp_path, pred
 def test_what_another_reader_may_read_is_tried_again(trained, images, tmp_path, predicted, monkeypatch):
     run(trained, images, results=tmp_path / "r")
     predicted.clear()
-    monkeypatch.setattr(prediction_table, "read_by", lambda: "Pillow of another day")
+    monkeypatch.setattr(prediction_table, "decoder_of", lambda: "Pillow of another day")
     run(trained, images, results=tmp_path / "r", resume=True)
     assert predicted == ["001.png"]
 

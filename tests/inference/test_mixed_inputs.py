@@ -18,7 +18,7 @@ from support import CLASSES, TINY, Heard, invoke
 from affectkit.config import resolve
 from affectkit.core.progress import Silent
 from affectkit.data.media.animation_stream import AnimationStream
-from affectkit.data.media.animations import frames_of
+from affectkit.data.media.animations import count_frames
 from affectkit.data.media.video_stream import Sampler
 from affectkit.errors import UsageError
 from affectkit.inference.infer import infer
@@ -175,11 +175,11 @@ def moving(tmp_path):
 
 
 def test_frames_are_counted_by_content(moving):
-    assert {path.name: frames_of(path) for path in sorted(moving.iterdir())} == {
+    assert {path.name: count_frames(path) for path in sorted(moving.iterdir())} == {
         "a.gif": 4, "b.png": 4, "c.webp": 4, "d.tif": 4, "e.gif": 1, "f.png": 1,
     }  # fmt: skip
     (moving / "bad.gif").write_bytes(b"GIF89a")
-    assert frames_of(moving / "bad.gif") == 1 and frames_of(moving / "gone.gif") == 1
+    assert count_frames(moving / "bad.gif") == 1 and count_frames(moving / "gone.gif") == 1
 
 
 def test_one_row_of_an_animation_comes_with_a_note_of_what_was_not_sampled(trained, moving, tmp_path):
@@ -238,7 +238,7 @@ def test_a_picture_for_where_an_apng_cannot_be_played_is_no_frame(tmp_path):
     first, *rest = pictures(3)
     first.save(tmp_path / "a.png", save_all=True, append_images=rest, default_image=True, duration=100)
     found = [picture.pixels for picture in AnimationStream(tmp_path / "a.png")]
-    assert frames_of(tmp_path / "a.png") == 2 and len(found) == 2
+    assert count_frames(tmp_path / "a.png") == 2 and len(found) == 2
     assert all((one == np.asarray(other)).all() for one, other in zip(found, rest, strict=True))
 
 

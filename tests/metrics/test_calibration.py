@@ -246,7 +246,7 @@ def test_nll_on_fresh_data_is_never_made_much_worse(count, mean_margin, margin):
                 changes = []
                 for seed in range(seeds):
                     rng = np.random.default_rng([seed, count, classes, int(10 * scale), KINDS.index(kind)])
-                    found = calibration.calibrate(*drawn(kind, count, classes, scale, rng))
+                    found = calibration.fit_calibration(*drawn(kind, count, classes, scale, rng))
                     assert found.fitted == (found.reason == "") and found.samples == count
                     assert found.fitted or found.temperature == 1
                     fits += found.fitted
@@ -263,7 +263,7 @@ def test_nll_on_fresh_data_is_never_made_much_worse(count, mean_margin, margin):
 def test_many_samples_recover_the_true_temperature(true, classes):
     rng = np.random.default_rng([int(true * 10), classes])
     logits, target = drawn("true", 10_000, classes, true, rng)
-    found = calibration.calibrate(logits, target)
+    found = calibration.fit_calibration(logits, target)
     assert found.fitted and found.temperature == pytest.approx(true, rel=0.06)
     # What holds it towards 1 weighs as much as a few samples.
     assert found.temperature == pytest.approx(calibration.fit_temperature(logits, target), rel=5e-3)
@@ -272,7 +272,7 @@ def test_many_samples_recover_the_true_temperature(true, classes):
 def test_what_eighteen_images_allow():
     """Three classes of 60 images, a tenth of them for validation: what ended at 0.05, and at 20."""
     for kind in ("separable", "random"):
-        found = calibration.calibrate(*drawn(kind, 18, 3, 0.3, np.random.default_rng(0)))
+        found = calibration.fit_calibration(*drawn(kind, 18, 3, 0.3, np.random.default_rng(0)))
         assert found.temperature == 1 and not found.fitted and "18 samples are too few" in found.reason
 
 
@@ -280,11 +280,11 @@ def test_a_bound_is_a_failure_and_says_which():
     rng = np.random.default_rng(1)
     for count in (calibration.FEWEST, 500):
         logits, target = drawn("separable", count, 3, 0.3, rng)
-        found = calibration.calibrate(logits, target)
+        found = calibration.fit_calibration(logits, target)
         assert (found.temperature, found.fitted) == (1, False) and "its bound, 0.05" in found.reason
-        found = calibration.calibrate(-logits, target)
+        found = calibration.fit_calibration(-logits, target)
         assert (found.temperature, found.fitted) == (1, False) and "its bound, 20" in found.reason
-    flat = calibration.calibrate(np.zeros((50, 3)), np.eye(3)[rng.integers(3, size=50)])
+    flat = calibration.fit_calibration(np.zeros((50, 3)), np.eye(3)[rng.integers(3, size=50)])
     assert not flat.fitted and flat.temperature == 1
 
 
@@ -306,7 +306,7 @@ def test_the_fit_is_the_penalised_minimum_and_the_check_its_cross_validation():
                 bounds=(0.05, 20), method="bounded", options={"xatol": 1e-9},
             )  # fmt: skip
             held_out[own] = -(target[own] * log_softmax(logits[own] * best.x, axis=1)).sum(axis=1)
-        found = calibration.calibrate(logits, target)
+        found = calibration.fit_calibration(logits, target)
         assert found.nll == pytest.approx(held_out.mean(), rel=1e-6)
         assert found.nll_before == pytest.approx(cross_entropy(logits, target, 1.0), rel=1e-12)
         assert found.fitted == (held_out.mean() < found.nll_before)
@@ -325,4 +325,4 @@ def test_penalty_is_checked():
         with pytest.raises(UsageError, match="'penalty' must be"):
             calibration.fit_temperature(np.zeros((1, 2)), [[1.0, 0]], penalty=penalty)
     with pytest.raises(DataError, match="same shape"):
-        calibration.calibrate(np.zeros((2, 3)), np.full((2, 2), 0.5))
+        calibration.fit_calibration(np.zeros((2, 3)), np.full((2, 2), 0.5))

@@ -15,10 +15,10 @@ from affectkit.metrics.codes import code_counts, private_shared
 from affectkit.metrics.codes import perplexity as perplexity_of
 from affectkit.models.cmvqvae import quantiser
 from affectkit.models.cmvqvae.autoencoder import Decoder, Encoder
+from affectkit.models.cmvqvae.emotion_classifier import Solver
 from affectkit.models.cmvqvae.mask import Masked
-from affectkit.models.cmvqvae.quantiser import EmaQuantiser, Quantiser, nearest
-from affectkit.models.cmvqvae.reconstruction import masked
-from affectkit.models.cmvqvae.solver import Solver
+from affectkit.models.cmvqvae.quantiser import EmaQuantiser, Quantiser, nearest_codes
+from affectkit.models.cmvqvae.reconstruction import mask_codes
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "cmvqvae_modules.json").read_text())
 
@@ -103,7 +103,7 @@ def test_probed_codes_as_published():
     for name, half in (("image", slice(0, 64)), ("audio", slice(64, 128))):
         for kind in ("shared", "private", "mixed"):
             key = f"{'mix' if kind == 'mixed' else kind}_{name}"
-            assert_agree(masked(codes[:, half], mask[half], kind), golden[key])
+            assert_agree(mask_codes(codes[:, half], mask[half], kind), golden[key])
             seen += 1
     assert seen == 6
 
@@ -166,10 +166,10 @@ def test_nearest_in_chunks_and_on_ties(monkeypatch):
     torch.manual_seed(2)
     vectors, book = torch.randn(1000, 8), torch.randn(32, 8)
     whole = torch.cdist(vectors.double(), book.double()).argmin(1)
-    assert torch.equal(nearest(vectors, book), whole)
+    assert torch.equal(nearest_codes(vectors, book), whole)
     monkeypatch.setattr(quantiser, "CHUNK", 7)
-    assert torch.equal(nearest(vectors, book), whole)
-    assert torch.equal(nearest(torch.zeros(2, 1), torch.tensor([[1.0], [-1.0], [1.0]])), torch.zeros(2).long())
+    assert torch.equal(nearest_codes(vectors, book), whole)
+    assert torch.equal(nearest_codes(torch.zeros(2, 1), torch.tensor([[1.0], [-1.0], [1.0]])), torch.zeros(2).long())
 
 
 def test_quantising_is_in_single_precision_under_autocast():

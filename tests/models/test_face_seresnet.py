@@ -43,9 +43,9 @@ def test_a_face_and_its_mirror_image_get_the_same_answer(network):
 def test_light_and_contrast_of_the_whole_do_not_matter(network):
     images = torch.rand(3, 1, 48, 48) * 0.4 + 0.1
     torch.testing.assert_close(network(images), network(images * 1.9 + 0.02), atol=0.05, rtol=0)
-    flat = face_seresnet.standardised(torch.full((2, 3, 8, 8), 0.7))
+    flat = face_seresnet.standardise(torch.full((2, 3, 8, 8), 0.7))
     assert flat.abs().max() < 1e-4  # no noise blown up
-    values = face_seresnet.standardised(images)
+    values = face_seresnet.standardise(images)
     torch.testing.assert_close(values.mean((1, 2, 3)), torch.zeros(3), atol=1e-5, rtol=0)
     # The deviation of values about 0.1 wide lies a little below one, for the faintest are not blown up.
     assert torch.all((values.var((1, 2, 3), unbiased=False).sqrt() - 0.92).abs() < 0.03)

@@ -16,7 +16,7 @@ from affectkit.errors import UsageError
 from affectkit.models.v1.center_surround import CenterSurround
 from affectkit.models.v1.local_rf import LocalReceptiveField
 from affectkit.models.v1.normalisation import DivisiveNormalisation, TunedNormalisation
-from affectkit.models.v1.polar import CorticalMagnification, bins, masks
+from affectkit.models.v1.polar import CorticalMagnification, polar_bins, polar_masks
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "v1_modules.json").read_text())
 MODULES = {
@@ -62,7 +62,7 @@ def test_golden_tables():
     table = TunedNormalisation(16).channel_distances
     assert table[0].tolist() == GOLDEN["tuned_norm"]["channel_distances_row0"]
     assert table[1].tolist() == GOLDEN["tuned_norm"]["channel_distances_row1"]
-    sums = masks(32)[0].sum(2)
+    sums = polar_masks(32)[0].sum(2)
     for ring, key in ((0, "mask_sums_first_ring"), (5, "mask_sums_ring5"), (-1, "mask_sums_last_ring")):
         np.testing.assert_allclose(sums[ring].numpy(), GOLDEN["cortical_magnification"][key], atol=1e-3)
 
@@ -130,7 +130,7 @@ def naive_div_norm(x, p):
 
 
 def naive_magnification(x, p):
-    weights, total = masks(32)
+    weights, total = polar_masks(32)
     field = (x[:, :, None, None] * weights.view(18, 30, 32, 32)).sum((4, 5)) / total
     field = F.pad(field, (1, 1, 0, 0), mode="reflect")
     return F.interpolate(field, (16, 16), mode="bilinear", antialias=True, align_corners=False)
@@ -172,7 +172,7 @@ def test_rows_are_rings_from_the_centre_out():
     rows = CorticalMagnification()(radius)[0, 0].mean(1)
     np.testing.assert_allclose(rows[:12].numpy(), 1.15 * np.arange(12) + 0.3, atol=0.6)
     assert bool((rows[:12].diff() > 0.9).all()) and rows[15] < rows[12]
-    ring, angle = bins(32)
+    ring, angle = polar_bins(32)
     assert ring[16, 16] == 0 and angle[16, 31] == 0 and angle[0, 16] == 7 and ring[0, 0] == 17
 
 

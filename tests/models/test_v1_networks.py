@@ -15,8 +15,8 @@ from affectkit.checkpoints.convert import convert
 from affectkit.core.spec import InputSpec
 from affectkit.errors import CheckpointError, UsageError
 from affectkit.models.external.published import read_published
-from affectkit.models.external.published_files import Contents
-from affectkit.models.external.weights import unwrapped
+from affectkit.models.external.published_format import Contents
+from affectkit.models.external.weights import unwrap_weights
 from affectkit.models.registry import MODELS, build, family, last_layer, recipe, settings_of_others
 from affectkit.models.v1.components import COMPONENTS, parse_parts
 from affectkit.models.v1.network import VARIANTS, V1ResNet, Variant
@@ -177,7 +177,7 @@ def test_published_checkpoints_of_all_variants(models, tmp_path, monkeypatch):
     done = []
     for name, model in models.items():
         whole = contents(model, name, prefix="module." if name[-1] in "ag" else "")
-        given = Contents(tmp_path / "c.pth", *unwrapped(whole, tmp_path))
+        given = Contents(tmp_path / "c.pth", *unwrap_weights(whole, tmp_path))
         assert FORMAT.faults(given) == []
         found = FORMAT.read(given, None)
         assert found.model == name and found.spec.classes == tuple("0123456") and found.spec.fit == "imagenet"
@@ -232,7 +232,7 @@ def test_files_that_are_none(models, tmp_path):
         whole = contents(models[name], name, **options)
         if change:
             change(whole)
-        return Contents(tmp_path / "c.pth", *unwrapped(whole, tmp_path))
+        return Contents(tmp_path / "c.pth", *unwrap_weights(whole, tmp_path))
 
     def called(name):
         return lambda whole: whole["args"].update(model_type=name)

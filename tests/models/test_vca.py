@@ -99,7 +99,7 @@ def test_equal_layers_at_the_start_and_another_model_for_another_seed():
 
 
 def build(config: str, **changes) -> vca.VCA:
-    choice = clip.choose(config, "random")
+    choice = clip.choose_clip(config, "random")
     return FAMILY.build("vca", spec(), clip_model=choice.to_dict(), **changes)
 
 
@@ -128,7 +128,7 @@ def test_of_towers_that_give_more_the_features_are_taken():
             return images.flatten(1), images
 
     images = torch.rand(2, 3, 4, 4)
-    encoder = clip.Encoder(Both(), clip.choose("coca_ViT-B-32", "random"))
+    encoder = clip.Encoder(Both(), clip.choose_clip("coca_ViT-B-32", "random"))
     assert torch.equal(encoder(images), images.flatten(1))
 
 
@@ -170,23 +170,23 @@ def test_carried_weights_are_part_of_the_model(config):
 
 def test_another_input_size_is_refused(config):
     with pytest.raises(UsageError, match="32x32x3"):
-        FAMILY.build("vca", spec(64), clip_model=clip.choose(config, "random").to_dict())
+        FAMILY.build("vca", spec(64), clip_model=clip.choose_clip(config, "random").to_dict())
 
 
 def test_random_weights_are_the_same_each_time_and_leave_torchs_stream_alone(config):
     torch.manual_seed(5)
     expected = torch.rand(1)
     torch.manual_seed(5)
-    first = clip.build_tower(clip.choose(config, "random"))
+    first = clip.build_tower(clip.choose_clip(config, "random"))
     assert torch.equal(torch.rand(1), expected)
-    assert clip.tower_hash(first) == clip.tower_hash(clip.build_tower(clip.choose(config, "random")))
+    assert clip.tower_hash(first) == clip.tower_hash(clip.build_tower(clip.choose_clip(config, "random")))
 
 
 def test_choices_of_clip():
-    assert clip.choose("ViT-L/14", "openai") == clip.ClipChoice("ViT-L-14", "openai", True)
-    assert clip.choose("ViT-B-32", "laion2b_s34b_b79k").quick_gelu is False
-    assert clip.choose("ViT-B-32-quickgelu", "w.pt").quick_gelu is True
-    assert clip.choose("ViT-B-32", "w.pt", activation="gelu").quick_gelu is False
+    assert clip.choose_clip("ViT-L/14", "openai") == clip.ClipChoice("ViT-L-14", "openai", True)
+    assert clip.choose_clip("ViT-B-32", "laion2b_s34b_b79k").quick_gelu is False
+    assert clip.choose_clip("ViT-B-32-quickgelu", "w.pt").quick_gelu is True
+    assert clip.choose_clip("ViT-B-32", "w.pt", activation="gelu").quick_gelu is False
     faults = {
         ("ViT-B-33", "openai", "auto"): "did you mean ViT-B-32",
         ("ViT-B-32", "opnai", "auto"): "did you mean openai",
@@ -196,26 +196,26 @@ def test_choices_of_clip():
     }
     for (name, weights, activation), text in faults.items():
         with pytest.raises(UsageError, match=text):
-            clip.choose(name, weights, activation=activation)
+            clip.choose_clip(name, weights, activation=activation)
 
 
 def test_a_configuration_that_is_none(tmp_path):
     (tmp_path / "x.json").write_text('{"embed_dim": 4}')
     with pytest.raises(UsageError, match="no vision_cfg"):
-        clip.choose(str(tmp_path / "x.json"), "random")
+        clip.choose_clip(str(tmp_path / "x.json"), "random")
 
 
 def test_without_a_network_the_message_says_what_is_missing_and_what_to_do(monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr(clip, "is_cached", lambda choice: False)
     with pytest.raises(DownloadError) as caught:
-        clip.load_tower(clip.choose("ViT-L-14", "openai"))
+        clip.load_tower(clip.choose_clip("ViT-L-14", "openai"))
     assert "timm/vit_large_patch14_clip_224.openai" in caught.value.message
     assert "--clip-weights FILE" in caught.value.hint
 
 
 def test_the_quickgelu_of_openai_is_in_the_tower(config):
-    choice = clip.choose(config, "random")
+    choice = clip.choose_clip(config, "random")
     assert choice.quick_gelu
     for quick, kind in ((True, "QuickGELU"), (False, "GELU")):
         tower = clip.build_tower(clip.ClipChoice(choice.name, "random", quick, choice.config))

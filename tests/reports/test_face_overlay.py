@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from affectkit.reports.face_overlay import COLOURS, Mark, annotated
+from affectkit.reports.face_overlay import COLOURS, Mark, draw_face_marks
 
 BARS = (("neutral", 0.25), ("happiness", 0.75), ("überraschung", 0.0))
 
@@ -11,7 +11,7 @@ BARS = (("neutral", 0.25), ("happiness", 0.75), ("überraschung", 0.0))
 def changed(mark, height=480, width=640):
     """Where a gray picture was drawn on, and the picture."""
     plain = np.full((height, width, 3), 128, np.uint8)
-    made = annotated(plain, [mark] if isinstance(mark, Mark) else mark)
+    made = draw_face_marks(plain, [mark] if isinstance(mark, Mark) else mark)
     assert made.shape == plain.shape and made.dtype == np.uint8 and np.all(plain == 128)
     return (made != 128).any(axis=2), made
 

@@ -27,10 +27,10 @@ def drawn(monkeypatch):
 
     def save(figure, path):
         figures.append(figure)
-        return style.save(figure, path)
+        return style.save_figure(figure, path)
 
-    monkeypatch.setattr(plots, "save", save)
-    monkeypatch.setattr(bars, "save", save)
+    monkeypatch.setattr(plots, "save_figure", save)
+    monkeypatch.setattr(bars, "save_figure", save)
     return figures
 
 
@@ -244,7 +244,7 @@ def test_distribution_bars_show_both(tmp_path, drawn, count, size, truth):
     given = page(count, size)
     if not truth:
         given["target"] = None
-    bars.distribution_bars(tmp_path / "b.png", **given)
+    bars.draw_distribution_bars(tmp_path / "b.png", **given)
     panels = [axes for axes in drawn[0].axes if axes.patches]
     pictures = [axes for axes in drawn[0].axes if axes.images]
     assert len(panels) == len(pictures) == count
@@ -273,15 +273,15 @@ def test_distribution_bars_refuse_what_does_not_fit(tmp_path):
     ]  # fmt: skip
     for change, message in faults:
         with pytest.raises(DataError, match=message):
-            bars.distribution_bars(path, **{**good, **change})
+            bars.draw_distribution_bars(path, **{**good, **change})
     assert not path.exists()
 
 
 def test_plain_text():
-    assert style.plain("a\n$b$\tc") == r"a \$b\$ c"
-    assert style.plain("x" * 50, 9) == "xxxx…xxxx"
-    assert len(style.plain("0123456789" * 9, 20)) == 20
-    assert style.plain("short", 5) == "short"
+    assert style.plain_text("a\n$b$\tc") == r"a \$b\$ c"
+    assert style.plain_text("x" * 50, 9) == "xxxx…xxxx"
+    assert len(style.plain_text("0123456789" * 9, 20)) == 20
+    assert style.plain_text("short", 5) == "short"
     assert [style.percent(x) for x in (0, 0.004, 0.0994, 0.0996, 0.5, 1)] == [
         "0%",
         "0.4%",

@@ -25,9 +25,9 @@ def drawn(monkeypatch):
 
     def save(figure, path):
         figures.append(figure)
-        return style.save(figure, path)
+        return style.save_figure(figure, path)
 
-    monkeypatch.setattr(drawings, "save", save)
+    monkeypatch.setattr(drawings, "save_figure", save)
     return figures
 
 
@@ -54,7 +54,7 @@ def test_scatter_shows_items_line_and_measures(n, drawn, tmp_path):
     q, p = (values[:, 0] for values in made(n))
     measures = {"r": 0.87654, "ccc": math.nan, "rmse": 12.5, "r2": -0.25, "r2_fitted": 0.7683}
     facts = {"actual": q, "predicted": p, "name": "arousal", "measures": measures, "low": 1, "high": 9}
-    path = drawings.scatter(tmp_path / "s.png", part="validation", **facts)
+    path = drawings.draw_scatter(tmp_path / "s.png", part="validation", **facts)
     (figure,) = drawn
     check_inside(figure)
     text = words(figure)
@@ -80,19 +80,19 @@ def test_scatter_shows_items_line_and_measures(n, drawn, tmp_path):
 
 def test_scatter_keeps_values_beyond_the_scale_in_view(drawn, tmp_path):
     q, p = np.array([1.0, 5.0, 9.0]), np.array([-3.0, 5.0, 14.0])
-    drawings.scatter(tmp_path / "s.png", actual=q, predicted=p, name="v", measures=agreement(p, q), low=1, high=9)
+    drawings.draw_scatter(tmp_path / "s.png", actual=q, predicted=p, name="v", measures=agreement(p, q), low=1, high=9)
     low, high = drawn[0].axes[0].get_ylim()
     assert low < -3 and high > 14
-    drawings.scatter(tmp_path / "c.png", actual=q, predicted=[5, 5, 5], name="v", measures={})
+    drawings.draw_scatter(tmp_path / "c.png", actual=q, predicted=[5, 5, 5], name="v", measures={})
     assert "+ 0.00 · actual" in words(drawn[1])
-    drawings.scatter(tmp_path / "d.png", actual=[5, 5, 5], predicted=p, name="v", measures={})
+    drawings.draw_scatter(tmp_path / "d.png", actual=[5, 5, 5], predicted=p, name="v", measures={})
     assert "· actual" not in words(drawn[2])
 
 
 @pytest.mark.parametrize("n", [60, 61, 3000])
 def test_plane_has_valence_across_and_predictions_in_red_on_top(n, drawn, tmp_path):
     q, p = made(n)
-    drawings.plane(tmp_path / "p.png", actual=q, predicted=p, low=1, high=9)
+    drawings.draw_valence_arousal_plane(tmp_path / "p.png", actual=q, predicted=p, low=1, high=9)
     (figure,) = drawn
     check_inside(figure)
     axes = figure.axes[0]
@@ -136,13 +136,13 @@ def test_faults_are_refused_before_anything_is_written(tmp_path):
     path = tmp_path / "x.png"
     good = {"name": "v", "measures": {}}
     with pytest.raises(DataError, match="no values"):
-        drawings.scatter(path, actual=[], predicted=[], **good)
+        drawings.draw_scatter(path, actual=[], predicted=[], **good)
     with pytest.raises(DataError, match="predicted must be finite; 1 of 2"):
-        drawings.scatter(path, actual=[1, 2], predicted=[1, math.nan], **good)
+        drawings.draw_scatter(path, actual=[1, 2], predicted=[1, math.nan], **good)
     with pytest.raises(DataError, match="shape"):
-        drawings.scatter(path, actual=[1, 2], predicted=[1], **good)
+        drawings.draw_scatter(path, actual=[1, 2], predicted=[1], **good)
     with pytest.raises(DataError, match="shape"):
-        drawings.plane(path, actual=[1, 2], predicted=[1, 2])
+        drawings.draw_valence_arousal_plane(path, actual=[1, 2], predicted=[1, 2])
     with pytest.raises(DataError, match="empty"):
         drawings.quantile_figure(path, quantiles={})
     assert not path.exists()

@@ -11,11 +11,11 @@ from affectkit.reports.timeline import (
     Lane,
     binned_edges,
     binned_means,
-    clock,
-    described,
-    named,
-    stretches,
-    timeline,
+    describe_video,
+    draw_timeline,
+    format_time,
+    lane_name,
+    true_runs,
 )
 
 CLASSES = ("neutral", "happiness", "fear")
@@ -54,15 +54,15 @@ def test_long_films_are_drawn_by_means():
 
 
 def test_runs_of_what_was_seen():
-    assert stretches(np.array([True, True, False, True])) == [(0, 2), (3, 4)]
-    assert stretches(np.zeros(3, bool)) == [] and stretches(np.ones(3, bool)) == [(0, 3)]
+    assert true_runs(np.array([True, True, False, True])) == [(0, 2), (3, 4)]
+    assert true_runs(np.zeros(3, bool)) == [] and true_runs(np.ones(3, bool)) == [(0, 3)]
 
 
 def test_the_strip_has_the_colour_of_the_label(tmp_path):
     """Happiness for the first half of the film, fear for the second, of one face that is away in the last quarter."""
     values = np.full((60, 3), 0.1)
     values[:40, 1] = values[40:, 2] = 0.8
-    timeline(
+    draw_timeline(
         tmp_path / "a.png", title="a.mp4 · $5", edges=np.arange(81) / 2, lanes=[Lane("face 1", np.arange(60), values)],
         names=CLASSES, shares=True,
     )  # fmt: skip
@@ -82,7 +82,7 @@ def test_the_strip_has_the_colour_of_the_label(tmp_path):
 def test_any_film_is_drawn(tmp_path, count, faces):
     rng = np.random.default_rng(1)
     lanes = [Lane(f"face {k + 1}", np.arange(count), shares(rng, count)) for k in range(faces)]
-    path = timeline(
+    path = draw_timeline(
         tmp_path / "a.png", title="a", edges=np.arange(count + 1) / 2, lanes=lanes, names=CLASSES, shares=True
     )
     with Image.open(path) as picture:
@@ -93,7 +93,7 @@ def test_ratings_are_lines(tmp_path):
     values = np.stack([np.sin(np.arange(50) / 5), np.cos(np.arange(50) / 5)], axis=1)
     lanes = [Lane("face 1", np.arange(50), values), Lane("face 2", np.array([3]), values[3:4])]
     one = {"title": "a", "edges": np.arange(51) / 2, "lanes": lanes, "names": ("valence", "arousal"), "shares": False}
-    path = timeline(tmp_path / "a.png", **one, low=-1.0, high=1.0)
+    path = draw_timeline(tmp_path / "a.png", **one, low=-1.0, high=1.0)
     assert path.stat().st_size > 5000
 
 
@@ -107,13 +107,13 @@ def test_what_does_not_fit_is_refused(tmp_path):
         ([Lane("a", [0, 1], values)] * 7, [0.0, 1.0, 2.0]),
     ):
         with pytest.raises(DataError):
-            timeline(tmp_path / "a.png", title="a", edges=edges, lanes=lanes, names=CLASSES, shares=True)
+            draw_timeline(tmp_path / "a.png", title="a", edges=edges, lanes=lanes, names=CLASSES, shares=True)
     assert not list(tmp_path.iterdir())
 
 
 def test_words():
-    assert [clock(seconds, 50) for seconds in (0, 7.2)] == ["0", "7"] and clock(59, 61) == "0:59"
-    assert clock(3599, 7200) == "0:59:59" and clock(0.3, 2, 0.1) == "0.3"
-    assert described(looks=1, faces=2, seconds=3.25) == "3.2 s, 1 look, 2 faces"
-    assert described(looks=7200, faces=1, seconds=3600) == "1:00:00 h, 7,200 looks, 1 face"
-    assert named(3, None) == "face 3" and named(1, {"a": 0.2, "b": 0.8}) == "face 1\nb 80%"
+    assert [format_time(seconds, 50) for seconds in (0, 7.2)] == ["0", "7"] and format_time(59, 61) == "0:59"
+    assert format_time(3599, 7200) == "0:59:59" and format_time(0.3, 2, 0.1) == "0.3"
+    assert describe_video(looks=1, faces=2, seconds=3.25) == "3.2 s, 1 look, 2 faces"
+    assert describe_video(looks=7200, faces=1, seconds=3600) == "1:00:00 h, 7,200 looks, 1 face"
+    assert lane_name(3, None) == "face 3" and lane_name(1, {"a": 0.2, "b": 0.8}) == "face 1\nb 80%"

@@ -117,7 +117,7 @@ def test_files_say_the_split_and_pictures_the_measures_of_the_table(tmp_path, mo
     from affectkit.reports import ratings as drawings
 
     given = {}
-    for kind in ("scatter", "plane", "quantile_figure"):
+    for kind in ("draw_scatter", "draw_valence_arousal_plane", "quantile_figure"):
         monkeypatch.setattr(drawings, kind, lambda path, **facts: given.__setitem__(path.name, facts))
     task = RatingsTask(spec(), scale=(1.0, 9.0))
     parts = {"train": "training", "valid": "validation", "test": "test", "all": "all items"}

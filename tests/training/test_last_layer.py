@@ -13,11 +13,11 @@ from affectkit.checkpoints.checkpoint import load_model
 from affectkit.core.progress import Silent
 from affectkit.core.randomness import numpy_generator
 from affectkit.core.spec import InputSpec
-from affectkit.data.layouts.discovery import find
-from affectkit.data.loading.transforms import RANGES, draw
-from affectkit.data.media.images import load_for
+from affectkit.data.layouts.discovery import find_dataset
+from affectkit.data.loading.transforms import RANGES, draw_change
+from affectkit.data.media.images import load_for_spec
 from affectkit.errors import Stopped, UsageError
-from affectkit.features.extraction import ViewDataset
+from affectkit.features.extractor import ViewDataset
 from affectkit.models import registry
 from affectkit.models.family import Family
 from affectkit.runtime.context import RunContext
@@ -218,13 +218,13 @@ def test_crops_are_the_same_whatever_is_held(place, tmp_path):
 
 
 def test_views_for_a_frozen_encoder_are_crops_of_the_whole_image(place):
-    split = find(place).splits["train"]
+    split = find_dataset(place).splits["train"]
     spec = InputSpec("ratings", 16, 16)
     views = ViewDataset(split, spec, [b"one"] * len(split), "imagenet")
     _, images = views[3, ("plain", "imagenet/0", "imagenet/1")]
     for number, label in enumerate(("imagenet/0", "imagenet/1"), 1):
-        change = draw(RANGES["imagenet"], numpy_generator(0, "view", b"one".hex(), label))
-        want = load_for(split.path(3), spec, part=change.crop.box)
+        change = draw_change(RANGES["imagenet"], numpy_generator(0, "view", b"one".hex(), label))
+        want = load_for_spec(split.path(3), spec, part=change.crop.box)
         want = want[:, ::-1] if change.flip else want
         assert np.array_equal(images[number].permute(1, 2, 0).numpy(), want)
-    assert np.array_equal(images[0].permute(1, 2, 0).numpy(), load_for(split.path(3), spec))
+    assert np.array_equal(images[0].permute(1, 2, 0).numpy(), load_for_spec(split.path(3), spec))

@@ -64,7 +64,7 @@ def test_old_states_go_and_a_failed_save_leaves_the_last_one(tmp_path, monkeypat
     for step in range(4):
         save_state(tmp_path, {"step": step}, step=step, keep=2)
     assert [path.name for path in states(tmp_path)] == ["state-000000003", "state-000000002"]
-    monkeypatch.setattr(files, "sync", lambda path: (_ for _ in ()).throw(OSError(28, "No space left")))
+    monkeypatch.setattr(files, "fsync_path", lambda path: (_ for _ in ()).throw(OSError(28, "No space left")))
     with pytest.raises(RunError, match="No space"):
         save_state(tmp_path, {"step": 9}, step=9)
     monkeypatch.undo()

@@ -16,10 +16,10 @@ from affectkit.checkpoints.checkpoint import fitted, read_header
 from affectkit.config import resolve
 from affectkit.core.clipspec import CREMAD
 from affectkit.core.spec import InputSpec
-from affectkit.corruptions.base import content_of, corrupt
+from affectkit.corruptions.base import content_hash, corrupt
 from affectkit.data.layouts.tinyimagenet import is_tiny_imagenet
 from affectkit.errors import UsageError
-from affectkit.models.external.published_files import Contents
+from affectkit.models.external.published_format import Contents
 from affectkit.models.registry import build
 from affectkit.models.v1.published import FORMAT
 from affectkit.settings.training import TrainSettings
@@ -98,7 +98,7 @@ def cropped(images) -> list[np.ndarray]:
 def fog(images) -> list[np.ndarray]:
     """Severity 1 of the images as they are, rounded to 8 bits as the published set."""
     values = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).float().div(255).contiguous()
-    contents = [content_of(value) for value in values]
+    contents = [content_hash(value) for value in values]
     made = corrupt(values, "fog", severity=1, scale="tiny", seed=0, contents=contents)
     return list(made.mul(255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy())
 

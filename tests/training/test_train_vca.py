@@ -108,11 +108,11 @@ def test_a_run_that_died_ends_with_the_same_bytes(place, tmp_path, monkeypatch, 
 
 def test_a_stop_while_features_are_computed_leaves_a_run_that_resumes(place, tmp_path, monkeypatch):
     from affectkit.errors import Stopped
-    from affectkit.features import extraction
+    from affectkit.features import extractor
     from affectkit.runtime.shutdown import StopFlag
 
     monkeypatch.setenv("AFFECTKIT_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(extraction, "BATCH", 4)
+    monkeypatch.setattr(extractor, "BATCH", 4)
     with monkeypatch.context() as patch:
         seen = []
         patch.setattr(StopFlag, "requested_anywhere", lambda self, group: len(seen) > 3 or seen.append(1))
@@ -203,7 +203,7 @@ def test_ratings_on_another_scale_are_refused(run, place, tmp_path):
 
 
 def test_weights_from_a_file_must_be_the_same_later(place, tmp_path):
-    choice = clip.choose(str(place / "tiny-clip.json"), "random")
+    choice = clip.choose_clip(str(place / "tiny-clip.json"), "random")
     tower = clip.build_tower(choice)
     state = {f"visual.{name}": value.clone() + 0.01 for name, value in tower.state_dict().items()}
     weights = tmp_path / "clip.safetensors"
@@ -228,7 +228,7 @@ def test_clip_weights_for_another_model_are_refused(trained):
 
 def test_a_checkpoint_that_carries_clip_needs_no_file(place, tmp_path):
     weights = tmp_path / "clip.safetensors"
-    tower = clip.build_tower(clip.choose(str(place / "tiny-clip.json"), "random"))
+    tower = clip.build_tower(clip.choose_clip(str(place / "tiny-clip.json"), "random"))
     save_file({name: value + 0.01 for name, value in tower.state_dict().items()}, weights)
     chosen = vca_settings(place, tmp_path / "run", clip_weights=str(weights), include_clip=True, epochs=1)
     runs.train(chosen, reporter=Silent())
@@ -360,7 +360,7 @@ def test_training_takes_the_steps_of_the_published_loop(place, tmp_path, monkeyp
     head = vca.Head(64, 2).eval()  # nothing is dropped
     head.load_state_dict(starts[0])
     with torch.no_grad():
-        extraction = clip.build_tower(clip.choose(str(place / "tiny-clip.json"), "random")).eval()(images)
+        extraction = clip.build_tower(clip.choose_clip(str(place / "tiny-clip.json"), "random")).eval()(images)
     optimizer = torch.optim.SGD(head.parameters(), lr=lr, momentum=0.9, weight_decay=1e-4)
     for epoch in range(epochs):
         batches = epoch_batches(len(rows), 8, seed=4, epoch=epoch)

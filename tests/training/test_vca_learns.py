@@ -19,7 +19,7 @@ from torch import nn
 from affectkit.core.files import sha256
 from affectkit.core.progress import Silent
 from affectkit.core.spec import InputSpec
-from affectkit.data.layouts.discovery import find
+from affectkit.data.layouts.discovery import find_dataset
 from affectkit.data.loading.loaders import hold_in_memory
 from affectkit.models import clip
 from affectkit.prep.images.schematic_dataset import SchematicOptions, prepare_schematic
@@ -39,8 +39,8 @@ def faces(tmp_path_factory) -> Path:
     root = tmp_path_factory.mktemp("faces")
     prepare_schematic(root / "data", SchematicOptions(train=1200, valid=160, test=200, size=48))
     (root / "face.json").write_text(json.dumps(CONFIG))
-    tower = clip.build_tower(clip.choose(str(root / "face.json"), "random")).train()
-    split = find(root / "data").splits["train"]
+    tower = clip.build_tower(clip.choose_clip(str(root / "face.json"), "random")).train()
+    split = find_dataset(root / "data").splits["train"]
     spec = InputSpec(task="x", height=48, width=48)
     pixels = torch.from_numpy(hold_in_memory(split, spec, reporter=Silent()).pixels).permute(0, 3, 1, 2).float() / 255
     shares, head, epochs = torch.from_numpy(split.distribution), nn.Linear(64, 8), 10

@@ -113,7 +113,7 @@ class FaceDetector:
             self._detect = DETECTORS.resolve(DEFAULT if self.how == "auto" else self.how)(self.file)
         found = sorted(self._detect(picture), key=lambda face: -face[0][2] * face[0][3])
         faces = [Face(box, score, points, crop_box(box, points, self.margin)) for box, score, points in found]
-        if self.how == "auto" and len(faces) == 1 and covered(faces[0].frame, height, width) >= FILLED:
+        if self.how == "auto" and len(faces) == 1 and covered_share(faces[0].frame, height, width) >= FILLED:
             return [whole]
         return faces
 
@@ -140,7 +140,7 @@ def crop_box(box: Box, points: Sequence[tuple[float, float]] = (), margin: float
     return left + width / 2, top + height / 2, side, 0.0
 
 
-def covered(frame: CropBox, height: int, width: int) -> float:
+def covered_share(frame: CropBox, height: int, width: int) -> float:
     """Return the share of a picture that the square of ``frame`` covers, its angle left aside."""
     x, y, side, _ = frame
     across = min(x + side / 2, width) - max(x - side / 2, 0)
@@ -224,7 +224,7 @@ class HaarDetector:
             (((x - border) * across, (y - border) * down, width * across, height * down), float(weight), ())
             for (x, y, width, height), weight in zip(np.asarray(boxes).tolist(), np.ravel(weights), strict=True)
         ]
-        return once(inside(found, picture.shape))
+        return drop_overlapping(drop_outside(found, picture.shape))
 
 
 class YuNetDetector:
@@ -250,7 +250,7 @@ class YuNetDetector:
     def __call__(self, picture: np.ndarray) -> list[Found]:
         """Detect the faces of a picture, see ``data.faces.DetectorEntry``."""
         found = [face for longest in YUNET_SIDES for face in self._search(_in_channels(picture, 3), longest)]
-        return once(inside(found, picture.shape))
+        return drop_overlapping(drop_outside(found, picture.shape))
 
     def _search(self, picture: np.ndarray, longest: int) -> list[Found]:
         small, across, down = _at_most(picture, longest)
@@ -278,7 +278,7 @@ def _at_most(picture: np.ndarray, longest: int) -> tuple[np.ndarray, float, floa
     return cv2.resize(picture, size, interpolation=cv2.INTER_AREA), width / size[0], height / size[1]
 
 
-def inside(found: Iterable[Found], shape: Sequence[int]) -> list[Found]:
+def drop_outside(found: Iterable[Found], shape: Sequence[int]) -> list[Found]:
     """Return those whose centre lies in a picture of ``shape`` (H, W, ...), with boxes that have an extent."""
     height, width = shape[:2]
     return [
@@ -290,7 +290,7 @@ def inside(found: Iterable[Found], shape: Sequence[int]) -> list[Found]:
     ]
 
 
-def once(found: Iterable[Found]) -> list[Found]:
+def drop_overlapping(found: Iterable[Found]) -> list[Found]:
     """Of boxes that overlap by more than ``OVERLAP``, or of which one lies in the other, the surest alone."""
     kept: list[Found] = []
     for face in sorted(found, key=lambda face: (-face[1], -face[0][2] * face[0][3])):

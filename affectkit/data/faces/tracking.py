@@ -44,7 +44,7 @@ class Track:
         """Go on with ``box``."""
         passed = time - self.time
         if passed > 0:
-            before, now = centre(self.box), centre(box)
+            before, now = box_centre(self.box), box_centre(box)
             self.speed = ((now[0] - before[0]) / passed, (now[1] - before[1]) / passed)
         self.box, self.time = box, time
 
@@ -74,7 +74,7 @@ class Tracker:
         for row, track in enumerate(self.tracks):
             likeness[row] = [track.likeness(box, time) for box in boxes]
         numbers = [0] * len(boxes)
-        for row, column in assign(np.where(likeness >= self.least, likeness, 0.0)):
+        for row, column in assign_pairs(np.where(likeness >= self.least, likeness, 0.0)):
             if likeness[row, column] >= self.least:
                 self.tracks[row].seen(boxes[column], time)
                 numbers[column] = self.tracks[row].number
@@ -115,12 +115,12 @@ class Smoother:
         self._held = {number: held for number, held in self._held.items() if number in known}
 
 
-def centre(box: Box) -> tuple[float, float]:
+def box_centre(box: Box) -> tuple[float, float]:
     """Return the middle (x, y) of a box."""
     return box[0] + box[2] / 2, box[1] + box[3] / 2
 
 
-def assign(gains: np.ndarray) -> list[tuple[int, int]]:
+def assign_pairs(gains: np.ndarray) -> list[tuple[int, int]]:
     """Pairs (row, column) of ``gains`` (M, N), at most one for each, whose sum is largest; min(M, N) of them."""
     rows, columns = linear_sum_assignment(gains, maximize=True)
     return list(zip(rows.tolist(), columns.tolist(), strict=True))

@@ -21,7 +21,7 @@ from safetensors.numpy import save_file
 from affectkit.core.files import cache_folder, whole_file
 from affectkit.core.folders import is_hidden
 from affectkit.core.progress import Reporter, Silent
-from affectkit.core.text import some
+from affectkit.core.text import list_some
 from affectkit.data.layouts.tables import EXACT_TOLERANCE
 from affectkit.data.media.images import is_image_name
 from affectkit.data.split import Split
@@ -40,7 +40,7 @@ _FORMAT = "affectkit-affectnet-1"
 _CHUNK = 2048
 
 
-def fits(root: Path) -> bool:
+def is_affectnet_fused(root: Path) -> bool:
     """Return whether ``root`` looks like AffectNetFused: one of its two folders has ``images`` and ``annotations``."""
     return any(
         (root / name / "images").is_dir() and (root / name / "annotations").is_dir() for name in FOLDERS.values()
@@ -66,7 +66,7 @@ def read_affectnet(
     return splits, left_out
 
 
-def notes_on(left_out: dict[str, dict[str, int]]) -> list[str]:
+def describe_left_out(left_out: dict[str, dict[str, int]]) -> list[str]:
     """Return what ``read_affectnet`` left out, as lines for a user."""
     notes = [f"{folder} is not there: no {name} split" for name, folder in FOLDERS.items() if name not in left_out]
     for name, reasons in left_out.items():
@@ -85,7 +85,7 @@ def _read_split(name: str, root: Path, folder: str, reporter: Reporter) -> tuple
     by_stem: dict[str, str] = {}
     twice = [image for image in names if by_stem.setdefault(os.path.splitext(image)[0], image) != image]
     if twice:
-        raise DataError(f"{images}: several images of one number: {some(twice)}.", "Keep one image a number.")
+        raise DataError(f"{images}: several images of one number: {list_some(twice)}.", "Keep one image a number.")
     rows = [row for row, stem in enumerate(stems) if stem in by_stem]
     if not rows:
         raise DataError(f"{root / folder}: no image has an annotation of its number (NNN.jpg and NNN{SUFFIX}).")
@@ -188,7 +188,7 @@ def _read_files(folder: Path, stems: list[str], reporter: Reporter) -> np.ndarra
     if errors:
         raise DataError(
             f"{len(errors):,} annotation files in {folder} do not hold {len(CLASSES)} probabilities that sum to 1:"
-            f" {some(errors)}.",
+            f" {list_some(errors)}.",
             "Unpack the dataset again, or remove these files: their images are then left out.",
         )
     return values

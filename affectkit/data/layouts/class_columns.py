@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from affectkit.core.registry import nearest
-from affectkit.core.text import some
-from affectkit.data.layouts.class_words import EMOTIONS, OTHERS, is_emotion, words_of
+from affectkit.core.registry import nearest_names
+from affectkit.core.text import list_some
+from affectkit.data.layouts.class_words import EMOTIONS, OTHERS, is_emotion, name_words
 from affectkit.errors import DataError
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ class Columns:
         return f"{name} ({', '.join(shown)}, ...)" if shown else name
 
 
-def decide(columns: Columns, known: Sequence[str] = ()) -> Decision:
+def decide_class_columns(columns: Columns, known: Sequence[str] = ()) -> Decision:
     """Return which of ``columns`` are classes.
 
     All, where all rows sum to 1, or where all hold whole numbers and are called after emotions or all rows sum to the
@@ -116,9 +116,9 @@ def decide(columns: Columns, known: Sequence[str] = ()) -> Decision:
     if idle := _idle(columns, known):
         rest = [name for name in names if name not in idle]
         inner = replace(columns, names=tuple(rest), values=columns.of(rest))
-        found = decide(inner, known)
+        found = decide_class_columns(inner, known)
         return replace(found, others=found.others | dict.fromkeys(idle, "0 in every row, and by its name no class"))
-    if not columns.bad and sums_to_one(columns.values).all():
+    if not columns.bad and are_shares(columns.values).all():
         return Decision(names)
     if twice := _once_more(columns, known):
         return Decision((), {}, twice)
@@ -127,23 +127,23 @@ def decide(columns: Columns, known: Sequence[str] = ()) -> Decision:
     return _sifted(columns, known)
 
 
-def sums_to_one(values: np.ndarray) -> np.ndarray:
+def are_shares(values: np.ndarray) -> np.ndarray:
     """Return bool (N,): rows of shares."""
     return np.abs(values.sum(axis=1) - 1) <= SUM_TOLERANCE
 
 
-def whole(values: np.ndarray) -> np.ndarray:
+def are_whole_numbers(values: np.ndarray) -> np.ndarray:
     """Return bool (N,): rows of whole numbers."""
     return (values == np.floor(values)).all(axis=1)
 
 
-def refuse(path: Path, columns: Columns, decision: Decision) -> None:
+def refuse_doubtful(path: Path, columns: Columns, decision: Decision) -> None:
     """Raise a DataError on columns that are in doubt: their values, and the options that settle it."""
     doubtful = list(decision.doubtful)
     rest = [name for name in columns.names if name not in decision.doubtful and name not in decision.others]
     listed = "; ".join(f"{columns.samples(name)}: {decision.doubtful[name]}" for name in doubtful[:6])
     more = f"; and {len(doubtful) - 6} more" if len(doubtful) > 6 else ""
-    either = ignoring(doubtful)
+    either = ignore_columns_hint(doubtful)
     raise DataError(
         f"table {path}: which of its columns are classes cannot be seen from what they hold. In doubt: {listed}{more}.",
         (f"If these are no classes: {either}, or --classes {_listed(rest)}. " if len(rest) > 1 else "")
@@ -167,9 +167,9 @@ def check_choice(tables: Mapping[str, Table], choice: Choice) -> None:
         wanted += [("--classes", name, there) for name in choice.classes if by_column and name not in labels]
         for option, name, known in wanted:
             if name not in known:
-                near = nearest(name, known)
+                near = nearest_names(name, known)
                 raise DataError(
-                    f"{option}: no table has a column {name!r}; they have {some(there, 20)}.",
+                    f"{option}: no table has a column {name!r}; they have {list_some(there, 20)}.",
                     f"Did you mean {' or '.join(near)}?" if near else "",
                 )
     for name, table in tables.items():
@@ -183,7 +183,7 @@ def check_choice(tables: Mapping[str, Table], choice: Choice) -> None:
                 )
 
 
-def kinds(tables: Mapping[str, Table]) -> dict[str, str]:
+def column_kinds(tables: Mapping[str, Table]) -> dict[str, str]:
     """Return whether each table with emotion columns holds "shares" or "votes"; a DataError lists rows that are
     neither.
     """
@@ -191,7 +191,7 @@ def kinds(tables: Mapping[str, Table]) -> dict[str, str]:
     for name, table in tables.items():
         if not table.emotions:
             continue
-        is_share, is_whole = sums_to_one(table.values), whole(table.values)
+        is_share, is_whole = are_shares(table.values), are_whole_numbers(table.values)
         integral[name] = bool(is_whole.all())
         if is_share.all():
             found[name] = "shares"
@@ -202,7 +202,7 @@ def kinds(tables: Mapping[str, Table]) -> dict[str, str]:
             rows = np.flatnonzero(~(is_share if by_share else is_whole))
             raise DataError(
                 f"table {table.path}: {rule}: {table.where(rows)}.",
-                f"The classes ({some(table.emotions)}) hold either shares that sum to 1 in every row, or raters' "
+                f"The classes ({list_some(table.emotions)}) hold either shares that sum to 1 in every row, or raters' "
                 "counts. Columns that are no classes: --ignore-columns NAME,...",
             )
         if (none := table.values.sum(axis=1) == 0).any():
@@ -216,7 +216,7 @@ def kinds(tables: Mapping[str, Table]) -> dict[str, str]:
     return found
 
 
-def ignoring(names: Sequence[str]) -> str:
+def ignore_columns_hint(names: Sequence[str]) -> str:
     """Return the option that has columns passed over."""
     return f"--ignore-columns {_listed(names)}"
 
@@ -230,14 +230,14 @@ def _convincing(columns: Columns, known: Sequence[str]) -> bool:
     """Return whether columns are classes although no label is called as they are."""
     clean = [name for name in columns.names if name not in columns.bad]
     emotions = [name for name in clean if is_emotion(name, known)]
-    if len(emotions) > 1 and (sums_to_one(columns.of(emotions)).all() or whole(columns.of(emotions)).all()):
+    if len(emotions) > 1 and (are_shares(columns.of(emotions)).all() or are_whole_numbers(columns.of(emotions)).all()):
         return True
-    return len(clean) > 1 and bool(sums_to_one(columns.of(clean)).all())
+    return len(clean) > 1 and bool(are_shares(columns.of(clean)).all())
 
 
 def _idle(columns: Columns, known: Sequence[str]) -> list[str]:
     """Return columns of zeros whose name is a word for another thing, beside two or more whose name is not."""
-    named = [name for name in columns.names if name in known or not words_of(name) <= OTHERS or len(name) == 1]
+    named = [name for name in columns.names if name in known or not name_words(name) <= OTHERS or len(name) == 1]
     if len(named) < 2:
         return []
     return [
@@ -255,7 +255,7 @@ def _once_more(columns: Columns, known: Sequence[str]) -> dict[str, str]:
     """
     groups: dict[frozenset[str], dict[frozenset[str], str]] = {}
     for name in sorted(columns.names, key=lambda name: name not in known):
-        words = words_of(name)
+        words = name_words(name)
         if is_emotion(name) and 2 * columns.count.get(name, 0) <= len(columns.values):
             groups.setdefault(frozenset(words - EMOTIONS), {})[frozenset(words & EMOTIONS)] = name
     found: dict[str, str] = {}
@@ -272,7 +272,7 @@ def _once_more(columns: Columns, known: Sequence[str]) -> dict[str, str]:
 
 
 def _votes_of_emotions(columns: Columns, names: Sequence[str], known: Sequence[str]) -> bool:
-    return all(is_emotion(name, known) for name in names) and bool(whole(columns.of(names)).all())
+    return all(is_emotion(name, known) for name in names) and bool(are_whole_numbers(columns.of(names)).all())
 
 
 def _sifted(columns: Columns, known: Sequence[str]) -> Decision:
@@ -307,11 +307,11 @@ def _sifted(columns: Columns, known: Sequence[str]) -> Decision:
         whole_ones = [name for name in clean if name in beside]
         return Decision((), others, doubtful | _standing_out(columns, clean, whole_ones))
     values = columns.of(rest)
-    fitting = max(sums_to_one(values).mean(), whole(values).mean())
+    fitting = max(are_shares(values).mean(), are_whole_numbers(values).mean())
     doubtful = _standing_out(columns, rest, beside)
     if not doubtful and np.ptp(values.sum(axis=1)) == 0 and _several(values):
         doubtful = dict.fromkeys(beside, "more than one group of columns sums to one number")
-    if not doubtful and several and not sums_to_one(values).mean() > 0.5:
+    if not doubtful and several and not are_shares(values).mean() > 0.5:
         doubtful = {name: "votes, or numbers of another kind" for name in beside}
     if doubtful or (beside and fitting < 0.5):
         return Decision((), others, doubtful or {name: "rows sum to neither 1 nor whole votes" for name in beside})
@@ -326,16 +326,16 @@ def _consistent(columns: Columns, clean: list[str], emotions: list[str]) -> set[
     sums = values.sum(axis=1)
     steady = (np.ptp(values, axis=0) == 0) & (values[0] > 0)  # no class has the same votes in every row
     same_raters = len(values) >= FEW and np.ptp(sums) == 0 and sums[0] >= 1 and not steady.any()
-    if sums_to_one(values).all():
+    if are_shares(values).all():
         return set(clean)
     own = columns.of(emotions)
-    if len(emotions) > 1 and sums_to_one(own).all():
+    if len(emotions) > 1 and are_shares(own).all():
         return set(emotions)
-    if same_raters and whole(values).all() and not _several(values):
+    if same_raters and are_whole_numbers(values).all() and not _several(values):
         return set(clean)
     if len(emotions) > 1:
-        fractional = {name for name in clean if not whole(columns.of([name])).all()}
-        if whole(own).all() and set(clean) - set(emotions) == fractional:
+        fractional = {name for name in clean if not are_whole_numbers(columns.of([name])).all()}
+        if are_whole_numbers(own).all() and set(clean) - set(emotions) == fractional:
             return set(emotions)
     return _solved(columns, clean, emotions)
 
@@ -374,8 +374,8 @@ def _solved(columns: Columns, clean: list[str], emotions: list[str]) -> set[str]
     if raters < 0.99 or len(chosen) < 2 or not idle.all() or not set(emotions) & set(moving) <= set(chosen):
         return set()
     own, still = columns.of(chosen), [name for name in emotions if name not in moving]
-    same = np.ptp(own.sum(axis=1)) == 0 and whole(own).all()
-    return set(chosen) | set(still) if (same or sums_to_one(own).all()) and not columns.of(still).any() else set()
+    same = np.ptp(own.sum(axis=1)) == 0 and are_whole_numbers(own).all()
+    return set(chosen) | set(still) if (same or are_shares(own).all()) and not columns.of(still).any() else set()
 
 
 def _standing_out(columns: Columns, names: Sequence[str], beside: Sequence[str]) -> dict[str, str]:
@@ -384,14 +384,14 @@ def _standing_out(columns: Columns, names: Sequence[str], beside: Sequence[str])
     """
     values = columns.of(names)
     count, sums = len(values), values.sum(axis=1)
-    shares = sums_to_one(values).mean() > 0.5
+    shares = are_shares(values).mean() > 0.5
     found = {}
     for name in beside:
         own = values[:, list(names).index(name)]
         rest = sums - own
         if shares:
             continue
-        if whole(own[:, None]).mean() < 0.5:
+        if are_whole_numbers(own[:, None]).mean() < 0.5:
             why = "fractions, and rows do not sum to 1"
         elif count >= FEW and np.ptp(own) == 0 and own[0] > 0:
             why = "the same in every row"
@@ -403,7 +403,7 @@ def _standing_out(columns: Columns, names: Sequence[str], beside: Sequence[str])
             why = "another value in every row"
         elif count >= SEVERAL and own.min() > 0:
             why = "never 0, while rows sum to different numbers"
-        elif words_of(name) <= OTHERS and len(name) > 1:
+        elif name_words(name) <= OTHERS and len(name) > 1:
             why = "by its name no class"
         else:
             continue

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from decimal import Decimal
 
-from affectkit.core.registry import nearest
+from affectkit.core.registry import nearest_names
 from affectkit.errors import DataError
 
 _NUMBER = re.compile(r"[+-]?\d{1,30}(\.\d{0,30})?")
@@ -17,7 +17,7 @@ def number_of(name: str) -> Decimal | None:
     return Decimal(name).normalize() if _NUMBER.fullmatch(name) and name.isascii() else None
 
 
-def check_numbers(classes: Sequence[str], where: str) -> None:
+def refuse_same_number(classes: Sequence[str], where: str) -> None:
     """Refuse two class names that are one number, as a program writes it here and there.
 
     Args:
@@ -38,7 +38,7 @@ def check_numbers(classes: Sequence[str], where: str) -> None:
         )
 
 
-def likely(name: str, known: Sequence[str]) -> list[str]:
+def likely_matches(name: str, known: Sequence[str]) -> list[str]:
     """Return those of ``known`` that ``name`` may stand for, the likeliest kind alone: the same number, the same but
     for case and spaces, or similar.
     """
@@ -47,4 +47,4 @@ def likely(name: str, known: Sequence[str]) -> list[str]:
     same = same or [one for one in known if one.strip().casefold() == name.strip().casefold()]
     # Similar numbers are others: 4 is not 3, nor 1 a misspelt 10.
     others = [one for one in known if number_of(one) is None] if number is not None else list(known)
-    return same or nearest(name, others)
+    return same or nearest_names(name, others)

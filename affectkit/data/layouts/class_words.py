@@ -33,14 +33,14 @@ def is_emotion(name: str, known: Sequence[str] = ()) -> bool:
     >>> is_emotion("votes_happy"), is_emotion("age"), is_emotion("content_id")
     (True, False, False)
     """
-    words = words_of(name)
+    words = name_words(name)
     return name in known or (bool(EMOTIONS & words) and not _MEASURES & words)
 
 
-def words_of(name: str) -> set[str]:
+def name_words(name: str) -> set[str]:
     """Return the words of a name, in small letters.
 
-    >>> sorted(words_of("Votes_happy-2"))
+    >>> sorted(name_words("Votes_happy-2"))
     ['2', 'happy', 'votes']
     """
     return set(re.split(r"[\W_]+", name.lower())) - {""}

@@ -15,8 +15,8 @@ import numpy as np
 from affectkit.core.clipspec import ClipSpec
 from affectkit.core.csv_tables import csv_reader
 from affectkit.core.files import read_json
-from affectkit.core.randomness import address
-from affectkit.core.text import some
+from affectkit.core.randomness import address_seed
+from affectkit.core.text import list_some
 from affectkit.data.split import Split
 from affectkit.errors import AffectkitError, DataError
 
@@ -169,7 +169,7 @@ def drawn_frames(names: Sequence[str], count: int, *, seed: int, epoch: int | No
     """
     if epoch is None:
         return [count // 2] * len(names)
-    return [address(seed, "frame", name, epoch) % count for name in names]
+    return [address_seed(seed, "frame", name, epoch) % count for name in names]
 
 
 def is_prepared(root: Path) -> bool:
@@ -223,7 +223,11 @@ def _split(name: str, path: Path, store: ClipStore) -> Split:
     strange = [clip for clip in ids if clip not in store]
     unknown = sorted({label for label in columns["label"] if unicodedata.normalize("NFC", label) not in store.classes})
     if strange or unknown or len(set(ids)) != len(ids):
-        why = f"clips that are not in the store: {some(strange)}" if strange else f"unknown labels: {some(unknown)}"
+        why = (
+            f"clips that are not in the store: {list_some(strange)}"
+            if strange
+            else f"unknown labels: {list_some(unknown)}"
+        )
         raise DataError(f"{path} does not go with its store: {why if strange or unknown else 'clips repeat'}.", AGAIN)
     order = {label: number for number, label in enumerate(store.classes)}
     labels = np.array([order[unicodedata.normalize("NFC", label)] for label in columns["label"]], dtype=np.int64)

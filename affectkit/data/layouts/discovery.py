@@ -17,12 +17,12 @@ import numpy as np
 
 from affectkit.core.folders import broken_links, is_file, is_folder, is_hidden
 from affectkit.core.progress import Reporter, Silent
-from affectkit.core.text import some
+from affectkit.core.text import list_some
 from affectkit.data.layouts import LAYOUTS, affectnet_fused, clip_store, tinyimagenet
 from affectkit.data.layouts.class_columns import Choice
-from affectkit.data.layouts.class_names import check_numbers
+from affectkit.data.layouts.class_names import refuse_same_number
 from affectkit.data.layouts.rating_scale import Scale
-from affectkit.data.layouts.tables import header_of, read_tables
+from affectkit.data.layouts.tables import read_header, read_tables
 from affectkit.data.media.file_kinds import PassedOver
 from affectkit.data.media.images import is_image_name
 from affectkit.data.split import Split
@@ -74,7 +74,7 @@ class Source:
     notes: tuple[str, ...] = ()
 
 
-def find(root: Path, *, labels: Labels | None = None, reporter: Reporter | None = None) -> Source:
+def find_dataset(root: Path, *, labels: Labels | None = None, reporter: Reporter | None = None) -> Source:
     """Return the dataset in ``root``.
 
     Tables win over AffectNetFused's layout, and that over class folders. Class names are those of the train split
@@ -98,7 +98,7 @@ def find(root: Path, *, labels: Labels | None = None, reporter: Reporter | None 
     for entry in LAYOUTS.values():
         found = entry.load()(search)
         if found is not None:
-            check_numbers(found.classes, f"{found.layout} in {root}")
+            refuse_same_number(found.classes, f"{found.layout} in {root}")
             return replace(found, notes=(*search.notes, *found.notes))
     looked_for = "\n".join(f"  - {name}: {entry.summary}" for name, entry in LAYOUTS.items() if entry.summary)
     raise DataError(f"no dataset found in {root}.\nlooked for:\n{looked_for}\nfound: {_contents(root)}.", _advice(root))
@@ -128,7 +128,7 @@ class Search:
     @functools.cached_property
     def tables(self) -> dict[str, Path]:
         """Tables by split."""
-        strict = not self.class_folders and not affectnet_fused.fits(self.root)
+        strict = not self.class_folders and not affectnet_fused.is_affectnet_fused(self.root)
         return _tables(self.root, self.notes, strict=strict)
 
     def source(self, layout: str, splits: dict[str, Split], notes: Iterable[str], *, chosen: bool = False) -> Source:
@@ -171,7 +171,7 @@ def find_labelled(search: Search) -> Source | None:
         choice=labels.choice,
         follow_links=labels.follow_links,
     )
-    check_numbers(next(iter(splits.values())).classes, f"table {labels.file}")
+    refuse_same_number(next(iter(splits.values())).classes, f"table {labels.file}")
     return search.source(f"{labels.file.name} on the images", splits, notes, chosen=True)
 
 
@@ -194,10 +194,10 @@ def find_tables(search: Search) -> Source | None:
 
 def find_affectnet(search: Search) -> Source | None:
     """Find AffectNetFused."""
-    if not affectnet_fused.fits(search.root):
+    if not affectnet_fused.is_affectnet_fused(search.root):
         return None
     splits, left_out = affectnet_fused.read_affectnet(search.root, reporter=search.reporter)
-    return search.source("AffectNetFused", splits, affectnet_fused.notes_on(left_out))
+    return search.source("AffectNetFused", splits, affectnet_fused.describe_left_out(left_out))
 
 
 def find_tiny_imagenet(search: Search) -> Source | None:
@@ -231,7 +231,7 @@ def _visible(folder: Path, wanted: Callable[[os.DirEntry[str]], bool]) -> list[s
 
 def _contents(root: Path) -> str:
     names = _visible(root, lambda entry: True)
-    return some([name + "/" if (root / name).is_dir() else name for name in names]) if names else "nothing"
+    return list_some([name + "/" if (root / name).is_dir() else name for name in names]) if names else "nothing"
 
 
 def _advice(root: Path) -> str:
@@ -254,19 +254,21 @@ def _tables(root: Path, notes: list[str], *, strict: bool) -> dict[str, Path]:
     for split, names in TABLE_NAMES.items():
         fitting = [file for name in names for file in stems.get(name, [])]
         if len(fitting) > 1:
-            raise DataError(f"{root} has several tables for the {split} split: {some(fitting)}.", "Keep one of them.")
+            raise DataError(
+                f"{root} has several tables for the {split} split: {list_some(fitting)}.", "Keep one of them."
+            )
         if fitting:
             chosen[split] = root / fitting[0]
     if not chosen and len(files) == 1:
         chosen["all"] = root / files[0]
     if not strict:
-        without = [path.name for path in chosen.values() if "filename" not in header_of(path)]
+        without = [path.name for path in chosen.values() if "filename" not in read_header(path)]
         if without:
-            notes.append(f"no 'filename' column in {some(without)}: not used")
+            notes.append(f"no 'filename' column in {list_some(without)}: not used")
             return {}
     others = [name for name in files if root / name not in chosen.values()]
     if chosen and others:
-        notes.append(f"other tables are not used: {some(others)}")
+        notes.append(f"other tables are not used: {list_some(others)}")
     return chosen
 
 
@@ -282,7 +284,9 @@ def _class_folders(root: Path) -> dict[str, Path]:
             folder for name in names for folder in by_name.get(name, []) if _has_classes(root / folder, inner=True)
         ]
         if len(fitting) > 1:
-            raise DataError(f"{root} has several folders for the {split} split: {some(fitting)}.", "Keep one of them.")
+            raise DataError(
+                f"{root} has several folders for the {split} split: {list_some(fitting)}.", "Keep one of them."
+            )
         if fitting:
             chosen[split] = root / fitting[0]
     if chosen:
@@ -331,10 +335,10 @@ def _read_folders(root: Path, folders: dict[str, Path]) -> tuple[dict[str, Split
         # An empty folder has no item that could be misread, but it is a difference all the same.
         strange = [label for label in empty if label not in classes]
         if strange:
-            notes.append(f"{_relative(root, folder)}: empty folders that are no class of train: {some(strange)}")
+            notes.append(f"{_relative(root, folder)}: empty folders that are no class of train: {list_some(strange)}")
         missing = [label for label in classes if label not in split.classes]
         if missing:
-            notes.append(f"{_relative(root, folder)} has no folder for {some(missing)}")
+            notes.append(f"{_relative(root, folder)} has no folder for {list_some(missing)}")
         splits[name] = split.matched(classes)
     return splits, [*notes, *_on_wnids(root, next(iter(splits.values())).classes)]
 
@@ -359,7 +363,7 @@ def _on_wnids(root: Path, classes: tuple[str, ...]) -> list[str]:
     lacking, beside = sorted(set(listed) - set(classes)), sorted(set(classes) - set(listed))
     differences = {f"have no folder, of those in {tinyimagenet.WNIDS}": lacking}
     differences[f"have one and are not in {tinyimagenet.WNIDS}"] = beside
-    return [f"classes that {what}: {len(names):,} ({some(names)})" for what, names in differences.items() if names]
+    return [f"classes that {what}: {len(names):,} ({list_some(names)})" for what, names in differences.items() if names]
 
 
 def _read_split(name: str, root: Path, folder: Path) -> tuple[Split, list[str], list[str]]:
@@ -385,11 +389,11 @@ def _read_split(name: str, root: Path, folder: Path) -> tuple[Split, list[str], 
         ids += [f"{prefix}{inside}/{image}" for image in images]
         labels += [label] * len(images)
     if empty:
-        notes.append(f"{where}: no images in {some(empty)}")
+        notes.append(f"{where}: no images in {list_some(empty)}")
     if others.count:
         notes.append(f"{where}: {others.count:,} files or folders that are no images passed over ({others.described})")
     if broken := broken_links(folder):
-        notes.append(f"{where}: links that cannot be followed: {some(broken)}")
+        notes.append(f"{where}: links that cannot be followed: {list_some(broken)}")
     names = tuple(sorted(classes))
     position = {label: index for index, label in enumerate(names)}
     numbers = np.array([position[label] for label in labels], dtype=np.int64)

@@ -98,7 +98,7 @@ def find_copies(contents: Mapping[str, Sequence[Hashable]]) -> dict[str, Copies]
     }
 
 
-def contents_of(splits: Mapping[str, Split], *, reporter: Reporter) -> dict[str, list[bytes]]:
+def content_hashes(splits: Mapping[str, Split], *, reporter: Reporter) -> dict[str, list[bytes]]:
     """Return what stands for the content of each item of ``splits``; empty where no other split can hold a copy of it.
 
     Of files, only those whose size occurs in several splits are read, first their ends, then those whose ends agree.
@@ -113,14 +113,14 @@ def contents_of(splits: Mapping[str, Split], *, reporter: Reporter) -> dict[str,
         }
     if any(split.store is not None for split in splits.values()):
         return {name: [b""] * len(split) for name, split in splits.items()}
-    return contents_of_files(
+    return file_content_hashes(
         {name: [os.path.join(split.root, item) for item in split.ids] for name, split in splits.items()},
         reporter=reporter,
     )
 
 
-def contents_of_files(files: Mapping[str, Sequence[str | Path]], *, reporter: Reporter) -> dict[str, list[bytes]]:
-    """Return ``contents_of`` files, by split."""
+def file_content_hashes(files: Mapping[str, Sequence[str | Path]], *, reporter: Reporter) -> dict[str, list[bytes]]:
+    """Return ``content_hashes`` files, by split."""
     facts = {name: [_fact(path) for path in paths] for name, paths in files.items()}
     keys: dict[str, list[Any]] = {name: [size for _, size, _ in found] for name, found in facts.items()}
     roots = [os.path.abspath(path) for paths in files.values() for path in paths[:1]]
@@ -255,7 +255,7 @@ def _digest(fact: tuple[str, int, int], whole: bool) -> bytes:
     return hashed.digest()
 
 
-def apart(
+def drop_copies(
     split: Split, others: Mapping[str, Split], *, drop: bool, noun: str, reporter: Reporter
 ) -> tuple[Split, dict[str, Any]]:
     """Return ``split``, without the items that are copies of items of ``others`` where these are to be dropped.
@@ -270,7 +270,7 @@ def apart(
     compared = {name: others[name] for name in earlier if name in others}
     if not compared:
         return split, {}
-    copies = find_copies(contents_of({**compared, split.name: split}, reporter=reporter))[split.name]
+    copies = find_copies(content_hashes({**compared, split.name: split}, reporter=reporter))[split.name]
     if text := copies.describe(noun, dropped=drop):
         reporter.warn(text)
     kept = split.select(~copies.any()) if drop and copies.any().any() else split
@@ -279,12 +279,12 @@ def apart(
     return kept, copies.record(dropped=drop)
 
 
-def all_apart(
+def drop_copies_of_all(
     splits: Mapping[str, Split], *, drop: bool, noun: str, reporter: Reporter
 ) -> tuple[dict[str, Split], dict[str, Any]]:
-    """Return ``apart`` for each of ``splits`` but train; what is left of them, and the records, by split."""
+    """Return ``drop_copies`` for each of ``splits`` but train; what is left of them, and the records, by split."""
     kept, records = dict(splits), {}
     for name in splits:
         if name != "train":
-            kept[name], records[name] = apart(splits[name], splits, drop=drop, noun=noun, reporter=reporter)
+            kept[name], records[name] = drop_copies(splits[name], splits, drop=drop, noun=noun, reporter=reporter)
     return kept, records

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 
-from affectkit.core.files import read_json, relative
+from affectkit.core.files import path_below, read_json
 from affectkit.errors import DataError
 
 INSIDE, TOLD = "inside", "--follow-links"
@@ -57,7 +57,7 @@ class Links:
         Raises:
             DataError: it is no name of something below the folder, or a link that is not followed.
         """
-        path = self.root / relative(self.root, name)
+        path = self.root / path_below(self.root, name)
         if self.way(name) is None:
             raise DataError(f"{name!r} is a link that leads out of the folder {self.root}, to {path.resolve()}.", HINT)
         return path

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from affectkit.core.table_errors import TableErrors
-from affectkit.core.text import some
+from affectkit.core.text import list_some
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,4 +69,4 @@ class Table:
     def where(self, rows: np.ndarray | Sequence[int]) -> str:
         """Return the lines of ``rows`` (positions) as text: "line 4" or "lines 4, 9"."""
         lines = [self.lines[int(row)] for row in rows]
-        return f"{'line' if len(lines) == 1 else 'lines'} {some(lines)}"
+        return f"{'line' if len(lines) == 1 else 'lines'} {list_some(lines)}"

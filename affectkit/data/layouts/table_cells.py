@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from affectkit.core.files import relative
+from affectkit.core.files import path_below
 from affectkit.core.table_errors import TableErrors
-from affectkit.data.layouts.class_columns import Choice, Columns, decide, refuse
+from affectkit.data.layouts.class_columns import Choice, Columns, decide_class_columns, refuse_doubtful
 from affectkit.data.layouts.rating_scale import RATINGS
 from affectkit.data.layouts.ratings import rating_numbers
 from affectkit.errors import DataError
@@ -30,11 +30,11 @@ def column_name(cell: str) -> str:
     """Return the name in a cell of the header: without spaces around, composed, and in small letters where it is
     reserved.
     """
-    name = text_of(cell)
+    name = cell_text(cell)
     return name.lower() if name.lower() in RESERVED else name
 
 
-def text_of(cell: str) -> str:
+def cell_text(cell: str) -> str:
     """Return a class or column name: without spaces around, and composed, as file systems differ in that."""
     return unicodedata.normalize("NFC", cell.strip())
 
@@ -127,9 +127,9 @@ class Cells:
         """
         columns, classes, others = self.columns, self.emotions, {}
         if self.emotions and self.ids and not choice.classes:
-            decision = decide(columns, choice.known)
+            decision = decide_class_columns(columns, choice.known)
             if decision.doubtful and not self.rated:
-                refuse(self.path, columns, decision)
+                refuse_doubtful(self.path, columns, decision)
             classes, others = decision.classes, {**decision.others, **decision.doubtful}
             if self.rated and any(name in self.bad for name in classes):  # ratings are what it is read for
                 others |= dict.fromkeys(classes, "beside ratings, with cells that are no numbers of at least 0")
@@ -152,7 +152,7 @@ def _identity(root: Path, name: str, errors: TableErrors, line: int) -> str:
     suspicious = name[0] == "/" or "\\" in name or "\x00" in name or (os.name == "nt" and ":" in name)
     if suspicious or (".." in name and ".." in name.split("/")):
         try:
-            relative(root, name)
+            path_below(root, name)
         except DataError:
             errors.add("file names must be relative to the table's folder and stay in it", line, repr(name))
             return name
@@ -160,7 +160,7 @@ def _identity(root: Path, name: str, errors: TableErrors, line: int) -> str:
 
 
 def _label(cell: str, errors: TableErrors, line: int) -> str:
-    label = text_of(cell)
+    label = cell_text(cell)
     if not label:
         errors.add("label is empty", line)
     return label

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from affectkit.core.folders import is_file
-from affectkit.core.text import some
+from affectkit.core.text import list_some
 from affectkit.data.layouts.links import HINT, INSIDE, Links, not_there
 from affectkit.errors import DataError
 
@@ -20,7 +20,7 @@ _SCAN_FROM = 32
 """From so many files of one folder on, the folder is listed once; below, each file is asked for."""
 
 
-def check_repeats(tables: Mapping[str, Table]) -> None:
+def refuse_repeated_files(tables: Mapping[str, Table]) -> None:
     """Refuse a file that is named twice in a split, or in two splits."""
     owners: dict[str, tuple[str, int]] = {}
     shared: dict[tuple[str, str], list[str]] = defaultdict(list)
@@ -34,11 +34,13 @@ def check_repeats(tables: Mapping[str, Table]) -> None:
                 errors.add("a file is named twice", table.lines[row], f"{identity!r} as in line {first}")
         errors.check("Keep one row a file.")
     if shared:
-        texts = [f"{len(names):,} files are in both {a} and {b}: {some(names)}" for (a, b), names in shared.items()]
+        texts = [
+            f"{len(names):,} files are in both {a} and {b}: {list_some(names)}" for (a, b), names in shared.items()
+        ]
         raise DataError("; ".join(texts) + ".", "A file may be in one split only, or results would be too good.")
 
 
-def check_files(table: Table, *, follow: bool = False) -> Counter[str]:
+def refuse_missing_files(table: Table, *, follow: bool = False) -> Counter[str]:
     """Refuse rows whose file is missing or is a link that leads out of the table's folder; see ``data.layouts.links``.
 
     Returns:

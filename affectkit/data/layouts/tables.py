@@ -11,14 +11,14 @@ from pathlib import Path
 import numpy as np
 
 from affectkit.core.csv_tables import csv_reader
-from affectkit.core.text import some
-from affectkit.data.layouts.class_columns import Choice, check_choice, ignoring, kinds
-from affectkit.data.layouts.class_names import likely
+from affectkit.core.text import list_some
+from affectkit.data.layouts.class_columns import Choice, check_choice, column_kinds, ignore_columns_hint
+from affectkit.data.layouts.class_names import likely_matches
 from affectkit.data.layouts.rating_scale import HEADERLESS, RATINGS, Scale
 from affectkit.data.layouts.ratings import check_scale
 from affectkit.data.layouts.table import Table
 from affectkit.data.layouts.table_cells import INDEX_COLUMNS, RESERVED, Cells, column_name
-from affectkit.data.layouts.table_checks import check_files, check_repeats
+from affectkit.data.layouts.table_checks import refuse_missing_files, refuse_repeated_files
 from affectkit.data.split import Split
 from affectkit.errors import DataError
 
@@ -30,7 +30,7 @@ TARGETS = (
 )
 
 
-def header_of(path: Path) -> list[str]:
+def read_header(path: Path) -> list[str]:
     """Return column names in the first line of a table.
 
     Raises:
@@ -59,7 +59,7 @@ def read_table(
             that are malformed, listed by line.
     """
     apart, choice = root is not None, choice or Choice()
-    header = header_of(path)
+    header = read_header(path)
     bare = apart and is_headerless(header)
     header = list(HEADERLESS) if bare else header
     candidates = _check_header(path, header, ratings=ratings, choice=choice)
@@ -160,13 +160,13 @@ def read_tables(
         else:
             found[name] = table
     tables = {name: found[name] for name in ("train", "valid", "test", "all") if name in found}
-    check_repeats(tables)
+    refuse_repeated_files(tables)
     ways: Counter[str] = Counter()
     for table in tables.values():
-        ways += check_files(table, follow=follow_links)
+        ways += refuse_missing_files(table, follow=follow_links)
     if any(table.ratings is not None for table in tables.values()):
         scale = check_scale(tables.values(), scale)
-    held = kinds(tables)
+    held = column_kinds(tables)
     splits: dict[str, Split] = {}
     for name, table in tables.items():
         split = _to_split(name, table, held.get(name), choice.classes)
@@ -190,7 +190,7 @@ def _check_header(path: Path, header: list[str], *, ratings: bool | None, choice
     """Return the columns that may be classes, or a DataError about the header."""
     twice = [name for name in dict.fromkeys(header) if name and header.count(name) > 1]
     if twice:
-        raise DataError(f"table {path}: columns named twice: {some(twice)}.")
+        raise DataError(f"table {path}: columns named twice: {list_some(twice)}.")
     if "filename" not in header:
         hint = "The first line names the columns: filename, and label or one column an emotion."
         if len(header) == 1 and (";" in header[0] or "\t" in header[0]):
@@ -199,7 +199,7 @@ def _check_header(path: Path, header: list[str], *, ratings: bool | None, choice
             hint = (
                 "This is the label file of FER+: prepare the dataset first: affectkit prep ferplus FOLDER --output NEW."
             )
-        raise DataError(f"table {path} has no 'filename' column; its columns are {some(header)}.", hint)
+        raise DataError(f"table {path} has no 'filename' column; its columns are {list_some(header)}.", hint)
     there = [name for name in header if name not in choice.ignored]
     candidates = tuple(name for name in there if _is_free(name))
     if choice.classes:
@@ -207,7 +207,7 @@ def _check_header(path: Path, header: list[str], *, ratings: bool | None, choice
     rated = ratings is not False and any(name in there for name in RATINGS)
     if len(candidates) < 2 and "label" not in there and not rated:
         what = f"one emotion column only, {candidates[0]!r}" if candidates else "neither 'label' nor emotion columns"
-        raise DataError(f"table {path} has {what}; its columns are {some(header)}.", TARGETS)
+        raise DataError(f"table {path} has {what}; its columns are {list_some(header)}.", TARGETS)
     return candidates
 
 
@@ -218,14 +218,20 @@ def _to_split(name: str, table: Table, kind: str | None, chosen: tuple[str, ...]
         position = {label: index for index, label in enumerate(classes)}
         unknown = [label for label in dict.fromkeys(table.labels) if label not in position]
         if unknown:
-            guesses = [f"{label!r} -> {' or '.join(near)}" for label in unknown if (near := likely(label, classes))]
+            guesses = [
+                f"{label!r} -> {' or '.join(near)}" for label in unknown if (near := likely_matches(label, classes))
+            ]
             rows = [row for row, label in enumerate(table.labels) if label not in position]
             columns = bool(table.emotions)
             raise DataError(
-                f"table {table.path}: labels {some([*map(repr, unknown)])} are not among "
-                f"{'the emotion columns' if columns else '--classes'} ({some(classes, 30)}): {table.where(rows)}.",
-                (f"Did you mean {some(guesses)}? " if guesses else "")
-                + (f"To go by the labels alone: {ignoring(classes)}." if columns else "Name all classes, or none."),
+                f"table {table.path}: labels {list_some([*map(repr, unknown)])} are not among "
+                f"{'the emotion columns' if columns else '--classes'} ({list_some(classes, 30)}): {table.where(rows)}.",
+                (f"Did you mean {list_some(guesses)}? " if guesses else "")
+                + (
+                    f"To go by the labels alone: {ignore_columns_hint(classes)}."
+                    if columns
+                    else "Name all classes, or none."
+                ),
             )
         labels = np.array([position[label] for label in table.labels], dtype=np.int64)
     distribution = votes = None

@@ -20,7 +20,7 @@ import numpy as np
 
 from affectkit.core.folders import is_hidden
 from affectkit.core.table_errors import TableErrors
-from affectkit.core.text import some
+from affectkit.core.text import list_some
 from affectkit.data.media.images import is_image_name
 from affectkit.data.split import Split
 from affectkit.errors import DataError
@@ -103,9 +103,9 @@ def _refuse(errors: TableErrors, without: list[str], folder: Path, classes: int)
     count = sum(map(len, errors.found.values()))
     if not count and not without:
         return
-    kinds = [f"{kind}: {len(at):,} in line{'s' * (len(at) > 1)} {some(at)}" for kind, at in errors.found.items()]
+    kinds = [f"{kind}: {len(at):,} in line{'s' * (len(at) > 1)} {list_some(at)}" for kind, at in errors.found.items()]
     if without:
-        kinds.append(f"{len(without):,} images without a line: {some(without)}")
+        kinds.append(f"{len(without):,} images without a line: {list_some(without)}")
     raise DataError(
         f"{errors.path} and the images in {folder / IMAGES} do not agree ({classes:,} classes):\n  - "
         + "\n  - ".join(kinds),

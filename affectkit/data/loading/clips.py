@@ -17,7 +17,7 @@ from affectkit.core.randomness import numpy_generator
 from affectkit.core.spec import InputSpec
 from affectkit.data.layouts.clip_store import drawn_frames
 from affectkit.data.loading.loaders import EVALUATION, ReadFailure
-from affectkit.data.loading.transforms import RANGES, apply, draw
+from affectkit.data.loading.transforms import RANGES, apply_change, draw_change
 from affectkit.data.media.spectrograms import mel_decibels, to_store
 from affectkit.data.media.video_clip import read_clip
 from affectkit.data.split import Split
@@ -88,7 +88,7 @@ class SplitClips(Dataset):
             return images
         return np.stack(
             [
-                apply(image, draw(self.preset, numpy_generator(self.seed, "augment", name, epoch)))
+                apply_change(image, draw_change(self.preset, numpy_generator(self.seed, "augment", name, epoch)))
                 for name, image in zip(names, images, strict=True)
             ]
         )
@@ -144,6 +144,6 @@ def collate_clips(items: Sequence[tuple[int, dict[str, torch.Tensor]] | ReadFail
     }
 
 
-def as_it_is(batch: dict[str, Any]) -> dict[str, Any]:
+def identity_collate(batch: dict[str, Any]) -> dict[str, Any]:
     """Return ``batch``, which was put together when it was read."""
     return batch

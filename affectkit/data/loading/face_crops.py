@@ -51,7 +51,7 @@ class PathFaces(Dataset):
             return ReadFailure(position, str(source), error.message)
         shape = (0, self.spec.channels, self.spec.height, self.spec.width)
         stacked = torch.stack(crops) if crops else torch.empty(shape, dtype=torch.uint8)
-        return Found(position, tuple(in_file(face, extent) for face in faces), stacked)
+        return Found(position, tuple(scale_to_file(face, extent) for face in faces), stacked)
 
 
 def read_picture(path: Path) -> tuple[np.ndarray, Extent]:
@@ -70,7 +70,7 @@ def read_picture(path: Path) -> tuple[np.ndarray, Extent]:
     return read_reduced(path, wanted)
 
 
-def in_file(face: Face, extent: Extent) -> Face:
+def scale_to_file(face: Face, extent: Extent) -> Face:
     """Return ``face``, found in a picture that was decoded to ``extent``, with its box in pixels of the file."""
     left, top, width, height = face.box
     return replace(face, box=(*extent.outer(left, top), width * extent.scale, height * extent.scale))

@@ -19,13 +19,13 @@ import psutil
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from affectkit.core.process import end_with_parent, keep_freed_memory, processors
+from affectkit.core.process import count_processors, end_with_parent, keep_freed_memory
 from affectkit.core.progress import Reporter
 from affectkit.core.randomness import numpy_generator
 from affectkit.core.spec import InputSpec
-from affectkit.core.text import counted
-from affectkit.data.loading.transforms import RANGES, apply, draw
-from affectkit.data.media.images import load_for
+from affectkit.core.text import count_text
+from affectkit.data.loading.transforms import RANGES, apply_change, draw_change
+from affectkit.data.media.images import load_for_spec
 from affectkit.data.media.in_memory import GivenImage
 from affectkit.data.split import Split
 from affectkit.errors import DataError, UsageError
@@ -86,14 +86,14 @@ class SplitImages(Dataset):
 
     def plain(self, index: int) -> np.ndarray:
         """Return the image at the input size, uint8 (H, W, C), without augmentation."""
-        return self.held.pixels[index] if self.held is not None else load_for(self.split.path(index), self.spec)
+        return self.held.pixels[index] if self.held is not None else load_for_spec(self.split.path(index), self.spec)
 
     def _changed(self, index: int, epoch: int) -> np.ndarray:
-        change = draw(self.preset, numpy_generator(self.seed, "augment", self.split.ids[index], epoch))
+        change = draw_change(self.preset, numpy_generator(self.seed, "augment", self.split.ids[index], epoch))
         if change.crop is None:
-            return apply(self.plain(index), change)
+            return apply_change(self.plain(index), change)
         # Of the whole image: what is held has been cut to the input size.
-        return apply(load_for(self.split.path(index), self.spec, part=change.crop.box), change)
+        return apply_change(load_for_spec(self.split.path(index), self.spec, part=change.crop.box), change)
 
 
 class PathImages(Dataset):
@@ -106,7 +106,7 @@ class PathImages(Dataset):
         position, source = key
         try:
             given = isinstance(source, GivenImage)
-            image = source.fitted(self.spec) if given else load_for(Path(source), self.spec)
+            image = source.fitted(self.spec) if given else load_for_spec(Path(source), self.spec)
         except DataError as error:
             return ReadFailure(position, str(source), error.message)
         return position, torch.from_numpy(image).permute(2, 0, 1)
@@ -236,7 +236,7 @@ def fits_in_memory(count: int, spec: InputSpec) -> bool:
     return count * spec.height * spec.width * spec.channels <= psutil.virtual_memory().available / 4
 
 
-def needs_whole(augment: str) -> bool:
+def needs_full_size(augment: str) -> bool:
     """Return whether an augmentation preset crops from whole images, which then cannot be held at the input size."""
     preset = RANGES[augment]
     return preset is not None and preset.crop is not None
@@ -255,7 +255,7 @@ def hold_in_memory(split: Split, spec: InputSpec, *, reporter: Reporter) -> InMe
             failures[index] = ReadFailure(index, split.ids[index], error.message)
 
     reporter.start(f"decoding {split.name}", len(split), "images")
-    with ThreadPoolExecutor(processors()) as pool:
+    with ThreadPoolExecutor(count_processors()) as pool:
         for _ in pool.map(fill, range(len(split)), chunksize=64):
             reporter.advance()
     reporter.finish()
@@ -271,7 +271,7 @@ def refuse_failures(failures: Sequence[ReadFailure], on_error: str, *, hint: str
         listed = "\n".join(f"  - {failure.reason}" for failure in failures[:10])
         more = f"\n  and {len(failures) - 10} more" if len(failures) > 10 else ""
         raise DataError(
-            f"{counted(len(failures), 'image')} cannot be read:\n{listed}{more}",
+            f"{count_text(len(failures), 'image')} cannot be read:\n{listed}{more}",
             hint,
         )
 
@@ -291,8 +291,8 @@ def choose_workers(asked: int | None, *, held: bool, on_cpu: bool = False, proce
     if held:
         return 0, "none needed"
     if on_cpu:
-        return min(8, processors() // (4 * processes)), f"the network has most of {processors()} processors"
-    return min(8, max(1, processors() // (2 * processes))), f"of {processors()} processors"
+        return min(8, count_processors() // (4 * processes)), f"the network has most of {count_processors()} processors"
+    return min(8, max(1, count_processors() // (2 * processes))), f"of {count_processors()} processors"
 
 
 def choose_cache(asked: str, count: int, spec: InputSpec) -> bool:

@@ -24,7 +24,7 @@ TRIES = 10
 
 @dataclass(frozen=True)
 class Preset:
-    """Ranges that ``draw`` draws from.
+    """Ranges that ``draw_change`` draws from.
 
     Attributes:
         rotation: degrees either way, with probability ``rotated``.
@@ -110,7 +110,7 @@ class Crop:
 class Change:
     """What happens to one image: an affine map, a linear change of light, and what else was drawn.
 
-    ``crop`` is for whoever decodes the image; ``apply`` takes images at the input size, and leaves it out.
+    ``crop`` is for whoever decodes the image; ``apply_change`` takes images at the input size, and leaves it out.
     """
 
     flip: bool
@@ -126,7 +126,7 @@ class Change:
     crop: Crop | None = None
 
 
-def draw(preset: Preset, rng: np.random.Generator) -> Change:
+def draw_change(preset: Preset, rng: np.random.Generator) -> Change:
     """Parameters of one change. Every value is drawn whether used or not, so that one option moves no other."""
     unit = rng.random(17)
     both = 2 * unit - 1
@@ -162,7 +162,7 @@ def _draw_crop(shares: tuple[float, float], ratios: tuple[float, float], rng: np
     return Crop(tries, (float(unit[0]), float(unit[1])), ratios)
 
 
-def apply(image: np.ndarray, change: Change) -> np.ndarray:
+def apply_change(image: np.ndarray, change: Change) -> np.ndarray:
     """Return the changed copy of ``image``, uint8 (H, W, C); edges are replicated, values saturate."""
     height, width, channels = image.shape
     result = image
@@ -206,7 +206,7 @@ def affine(change: Change, height: int, width: int) -> np.ndarray:
     return matrix
 
 
-def in_single(values: torch.Tensor) -> torch.Tensor:
+def to_float32(values: torch.Tensor) -> torch.Tensor:
     """Sounds as they are stored (int16) in decibels, features (half precision) in single; pixels as they are."""
     if values.dtype == torch.int16:
         return values.float().div_(DECIBELS)

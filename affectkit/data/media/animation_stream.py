@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from affectkit.data.media.animations import places_of
+from affectkit.data.media.animations import frame_times
 from affectkit.data.media.file_kinds import is_video_name
 from affectkit.data.media.image_formats import open_image, refuse_raw
 from affectkit.data.media.images import decoding_errors, frame_pixels
@@ -53,7 +53,7 @@ class AnimationStream:
 
     def _taken(self, image: Any) -> Iterator[Frame]:
         sampler = Sampler(self.every if self.timed or self.every[1] else (0.0, 1))
-        places = places_of(image)
+        places = frame_times(image)
         for number, place in enumerate(places):
             image.seek(place)
             time = self.end

@@ -15,10 +15,10 @@ STILL = (".jpg", ".jpeg", ".jpe", ".jfif")
 _REDUCED = 254  # TIFF 6.0: bit 0 of this tag says that a page is a smaller copy of another one
 
 
-def frames_of(path: Path) -> int:
+def count_frames(path: Path) -> int:
     """Return how many frames a picture file has that could be looked at; 1 for what cannot be read.
 
-    >>> frames_of(Path("face.jpg"))
+    >>> count_frames(Path("face.jpg"))
     1
     """
     if path.name.lower().endswith(STILL):
@@ -30,17 +30,17 @@ def frames_of(path: Path) -> int:
             stream.seek(0)
             with open_image(stream) as image:
                 refuse_raw(path, image)
-                return max(len(places_of(image)), 1)
+                return max(len(frame_times(image)), 1)
     except Exception:  # noqa: BLE001 - whatever is wrong with it, who reads the picture says it
         return 1
 
 
-def may_move(folder: Path, name: str) -> bool:
+def may_be_animated(folder: Path, name: str) -> bool:
     """Return whether a file has more than one frame."""
-    return frames_of(folder / name) > 1
+    return count_frames(folder / name) > 1
 
 
-def places_of(image: Any) -> list[int]:
+def frame_times(image: Any) -> list[int]:
     """Return which frames of an opened picture count: of an APNG not what is shown where it cannot be played, of a TIFF
     no smaller copy of another page.
     """

@@ -10,13 +10,13 @@ from typing import Any
 from torch.utils.data import Dataset
 
 from affectkit.core.files import sha256
-from affectkit.data.media.animations import frames_of
+from affectkit.data.media.animations import count_frames
 
 Mark = tuple[int, int, int, str]
 """Size in bytes, times of the last change of the content and of the entry in nanoseconds, SHA-256 in hexadecimal."""
 
 
-def mark_of(path: Path) -> Mark | None:
+def file_mark(path: Path) -> Mark | None:
     """Return the mark of a file as it is now; None for what cannot be read."""
     try:
         status = path.stat()  # first: what is written in between shows at the next look
@@ -25,7 +25,7 @@ def mark_of(path: Path) -> Mark | None:
         return None
 
 
-def is_same(mark: Sequence[Any] | None, path: Path) -> bool:
+def is_same_file(mark: Sequence[Any] | None, path: Path) -> bool:
     """Return whether the file at ``path`` has the content that it had when ``mark`` was taken.
 
     Where size and both times are the same it is not read: the time of the entry cannot be set, so that a file that was
@@ -55,8 +55,8 @@ class Marked(Dataset):
     def __getitem__(self, key: tuple[int, str]) -> tuple[Any, int, tuple[Mark | None, int]]:
         position, name = key
         path = Path(name)
-        mark = mark_of(path) if self.marks else None  # before the pixels: a later change must show
-        return self.files[key], position, (mark, frames_of(path))
+        mark = file_mark(path) if self.marks else None  # before the pixels: a later change must show
+        return self.files[key], position, (mark, count_frames(path))
 
 
 def collate_marked(collate: Callable[[Any], dict[str, Any]]) -> Callable[[Any], dict[str, Any]]:

@@ -37,21 +37,21 @@ time stamp before each, DVB's with parity behind."""
 _LOOKED = 3
 
 
-def ending_of(name: str) -> str:
+def file_suffix(name: str) -> str:
     """Return the ending of a file name, in lower case, with its dot; empty without one."""
     return os.path.splitext(name)[1].lower()
 
 
-def kind_of(folder: Path, name: str) -> str:
+def file_kind(folder: Path, name: str) -> str:
     """Return the kind of the file ``name`` in ``folder``: ``IMAGE_FILE``, ``VIDEO_FILE`` or ``OTHER_FILE``."""
-    ending = ending_of(name)
+    ending = file_suffix(name)
     kind = _KINDS.get(ending, OTHER_FILE)
     return OTHER_FILE if ending in AMBIGUOUS and not is_transport_stream(folder / name) else kind
 
 
 def is_video_name(name: str) -> bool:
     """Return whether a file name ends like a video's."""
-    return _KINDS.get(ending_of(name)) is VIDEO_FILE
+    return _KINDS.get(file_suffix(name)) is VIDEO_FILE
 
 
 def is_transport_stream(path: Path) -> bool:
@@ -82,7 +82,7 @@ class PassedOver:
 
     def add(self, name: str) -> None:
         """Count a file, or a folder."""
-        self.endings[ending_of(name)] += 1
+        self.endings[file_suffix(name)] += 1
 
     @property
     def count(self) -> int:

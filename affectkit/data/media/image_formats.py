@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from PIL import Image
 
-from affectkit.data.media.pixel_limits import limit_of
+from affectkit.data.media.pixel_limits import pixel_limit
 from affectkit.errors import DataError
 
 if TYPE_CHECKING:
@@ -82,12 +82,12 @@ def _available(name: str) -> bool:
     return name in Image.OPEN
 
 
-def read_by() -> str:
+def decoder_of() -> str:
     """Return the versions of what reads images here, and the limit of pixels: one may read what another cannot."""
     found = [f"Pillow {importlib.metadata.version('pillow')}"]
     with contextlib.suppress(importlib.metadata.PackageNotFoundError):
         found.append(f"pillow-heif {importlib.metadata.version('pillow-heif')}")
-    return ", ".join([*found, f"up to {limit_of():,} pixels"])
+    return ", ".join([*found, f"up to {pixel_limit():,} pixels"])
 
 
 def refuse_raw(path: Path, image: Image.Image) -> None:
@@ -112,7 +112,7 @@ def is_raw_name(name: str) -> bool:
     return os.path.splitext(name)[1].lower() in RAW_EXTENSIONS
 
 
-def what_it_is(path: Path) -> str:
+def describe_file_type(path: Path) -> str:
     """Return why a file cannot be opened as a picture, in words that go on from its name."""
     try:
         with path.open("rb") as stream:

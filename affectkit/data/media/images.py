@@ -13,13 +13,13 @@ import numpy as np
 from PIL import Image
 
 from affectkit.core.spec import FITS, InputSpec
-from affectkit.data.media.image_formats import IMAGE_EXTENSIONS, open_image, refuse_raw, what_it_is
-from affectkit.data.media.pixel_limits import check_file, check_size, in_one_scan, limit_of, plain
+from affectkit.data.media.image_formats import IMAGE_EXTENSIONS, describe_file_type, open_image, refuse_raw
+from affectkit.data.media.pixel_limits import check_file, check_size, is_single_scan, pixel_limit, plain_text
 from affectkit.data.media.reduced_decoding import Box, Extent, pixels_at, scale_for
 from affectkit.errors import DataError, UsageError
 
 DECODING = 2
-"""Raised when ``load_for`` gives other pixels for a file than before: what was computed from these is kept under it."""
+"""Raised when ``load_for_spec`` gives other pixels for a file than before: computed values are cached under it."""
 
 Part = Callable[[int, int], Box]
 """The box to take of an image of (height, width)."""
@@ -95,7 +95,9 @@ def resize(image: np.ndarray, height: int, width: int, fit: str, *, extent: Exte
     return _to_array(_resized(picture, extent, height, width, fit), image.shape[2])
 
 
-def load_for(path: Path, spec: InputSpec, *, part: Part | None = None, max_pixels: int | None = None) -> np.ndarray:
+def load_for_spec(
+    path: Path, spec: InputSpec, *, part: Part | None = None, max_pixels: int | None = None
+) -> np.ndarray:
     """Return the image in ``path`` as a model takes it: uint8 (spec.height, spec.width, spec.channels), C-contiguous.
 
     Args:
@@ -133,7 +135,7 @@ def load_for(path: Path, spec: InputSpec, *, part: Part | None = None, max_pixel
         return _to_array(picture, spec.channels)
 
 
-def pixels_of(image: Image.Image, name: str) -> np.ndarray:
+def to_rgb_array(image: Image.Image, name: str) -> np.ndarray:
     """Return the pixels of a Pillow image as ``read_image`` gives those of a file: uint8 (H, W, 3), gray (H, W, 1),
     upright.
 
@@ -171,13 +173,13 @@ def _open(path: Path, *, channels: int, max_pixels: int | None, wanted: Wanted |
     lies.
     """
     check_file(path)
-    limit = limit_of(max_pixels)
+    limit = pixel_limit(max_pixels)
     with path.open("rb") as stream, open_image(stream) as image:
         refuse_raw(path, image)
         size, scale = image.size, 1
         if wanted is not None and image.format in ("JPEG", "MPO"):
             scale = _reduce(image, wanted, limit)
-        if scale == 1 or pixels_at(size, 1) <= limit or not in_one_scan(path):
+        if scale == 1 or pixels_at(size, 1) <= limit or not is_single_scan(path):
             # What comes in several scans, as progressive files do, is held whole, whatever the size it ends at.
             check_size(path, size, limit)
         else:
@@ -203,7 +205,7 @@ def frame_pixels(path: Path, image: Image.Image) -> np.ndarray:
     Raises:
         DataError: it has more pixels than are allowed. Others: what a decoder makes of damaged bytes.
     """
-    check_size(path, image.size, limit_of())
+    check_size(path, image.size, pixel_limit())
     return _to_array(_loaded(path, image, 3)[0], 3)
 
 
@@ -344,11 +346,11 @@ def _from_float(path: Path, values: np.ndarray) -> Image.Image:
 
 def _reason(path: Path, error: Exception) -> str:
     if isinstance(error, Image.UnidentifiedImageError):
-        return f"image {path}: {what_it_is(path)}."
+        return f"image {path}: {describe_file_type(path)}."
     if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
-        return f"image {path}: has more pixels than the limit ({plain(error)})."
+        return f"image {path}: has more pixels than the limit ({plain_text(error)})."
     if isinstance(error, MemoryError):
         return f"image {path}: too large for this machine's memory."
     if isinstance(error, PermissionError):
-        return f"image {path}: {plain(error)}."
-    return f"image {path}: is damaged or cut short ({plain(error)})."
+        return f"image {path}: {plain_text(error)}."
+    return f"image {path}: is damaged or cut short ({plain_text(error)})."

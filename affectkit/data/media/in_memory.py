@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from affectkit.core.spec import InputSpec
-from affectkit.data.media.images import pixels_of, resize
+from affectkit.data.media.images import resize, to_rgb_array
 from affectkit.data.media.reduced_decoding import Extent
 from affectkit.errors import DataError
 
@@ -74,7 +74,7 @@ def given_images(value: Any, name: str) -> Iterator[GivenImage]:
         DataError: another shape or type, an empty array, values that are no picture's.
     """
     if isinstance(value, Image.Image):
-        yield GivenImage(name, pixels_of(value, name))
+        yield GivenImage(name, to_rgb_array(value, name))
         return
     if _is_tensor(value):
         array = _last(value.detach().cpu().resolve_conj().resolve_neg(), name)

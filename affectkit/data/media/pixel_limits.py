@@ -16,7 +16,7 @@ def check_file(path: Path) -> None:
     try:
         status = path.stat()
     except (OSError, ValueError) as error:
-        raise DataError(f"image {path}: {plain(error)}.") from error
+        raise DataError(f"image {path}: {plain_text(error)}.") from error
     if stat.S_ISDIR(status.st_mode):
         raise DataError(f"image {path}: is a folder.")
     if not stat.S_ISREG(status.st_mode):
@@ -25,7 +25,7 @@ def check_file(path: Path) -> None:
         raise DataError(f"image {path}: is empty (0 bytes).")
 
 
-def limit_of(max_pixels: int | None = None) -> int:
+def pixel_limit(max_pixels: int | None = None) -> int:
     """Return the most pixels that a picture may be decoded to: ``max_pixels``, else what was asked for, else the
     default.
 
@@ -49,7 +49,7 @@ def check_size(path: Path, size: tuple[int, int], limit: int) -> None:
         Image.MAX_IMAGE_PIXELS = limit
 
 
-def in_one_scan(path: Path) -> bool:
+def is_single_scan(path: Path) -> bool:
     """Return whether a JPEG's first scan holds all its components, in sequence (ITU-T T.81, annex B)."""
     with path.open("rb") as stream:
         stream.seek(2)
@@ -63,7 +63,7 @@ def in_one_scan(path: Path) -> bool:
     return False
 
 
-def plain(error: Exception) -> str:
+def plain_text(error: Exception) -> str:
     """Return an exception as one line without the path, which stands before it."""
     if isinstance(error, FileNotFoundError):
         return "does not exist"

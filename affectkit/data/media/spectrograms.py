@@ -41,7 +41,7 @@ def mel_decibels(sound: np.ndarray, spec: SoundSpec) -> np.ndarray:
     ``top_db`` below its maximum, brought to the width that ``spec`` says.
     """
     if spec.seconds is not None:
-        sound = central(sound, round(spec.seconds * spec.rate))
+        sound = central_part(sound, round(spec.seconds * spec.rate))
     power = mel_power(sound, spec)
     level = 10 * torch.log10(power.clamp(min=LEAST))
     level = torch.maximum(level, level.max() - spec.top_db)
@@ -50,16 +50,16 @@ def mel_decibels(sound: np.ndarray, spec: SoundSpec) -> np.ndarray:
         return torch.nn.functional.interpolate(
             level[None, None], size=size, mode="bilinear", antialias=True, align_corners=False
         )[0, 0].numpy()
-    return to_width(level.numpy(), spec.width, odd="right" if spec.level == "unit" else "left")
+    return pad_or_crop_width(level.numpy(), spec.width, odd="right" if spec.level == "unit" else "left")
 
 
-def central(sound: np.ndarray, count: int) -> np.ndarray:
+def central_part(sound: np.ndarray, count: int) -> np.ndarray:
     """Return the ``count`` samples in the middle; all where there are fewer."""
     begin = max((len(sound) - count) // 2, 0)
     return sound[begin : begin + count]
 
 
-def to_width(values: np.ndarray, width: int, *, odd: str = "left") -> np.ndarray:
+def pad_or_crop_width(values: np.ndarray, width: int, *, odd: str = "left") -> np.ndarray:
     """Return the ``width`` columns in the middle of (rows, n), or as many by reflection at both ends where there are
     fewer.
 

@@ -14,7 +14,7 @@ from av.error import FFmpegError
 from av.video.reformatter import VideoReformatter
 
 from affectkit.core.clipspec import ClipSpec, SoundSpec
-from affectkit.data.media.waveforms import at_level, averaged
+from affectkit.data.media.waveforms import average_channels, set_level
 from affectkit.errors import DataError
 
 POINTER = b"version https://git-lfs.github.com/spec"
@@ -113,7 +113,7 @@ def read_clip(
     check_clip_file(path)
     reach = spec.reach if reach is None else reach
     wanted = _Wanted(size, reach, frames, sound, longest)
-    if (lacking := lacking_bytes(path)) is not None:
+    if (lacking := count_missing_bytes(path)) is not None:
         raise ClipError("truncated", f"clip {path}: the file is cut short; its last piece lacks {lacking:,} bytes.")
     try:
         heard = _pass(path, wanted, _expected(path) if frames else 0)
@@ -125,7 +125,7 @@ def read_clip(
         raise ClipError("undecodable", f"clip {path}: cannot be decoded ({why}).") from error
 
 
-def lacking_bytes(path: Path) -> int | None:
+def count_missing_bytes(path: Path) -> int | None:
     """Bytes that an FLV file lacks of the last of its tags, by the lengths that these state; None where it is whole.
 
     FFmpeg passes over half a tag in silence. A file that is not made as tags should be is left to FFmpeg to judge.
@@ -154,7 +154,7 @@ def lacking_bytes(path: Path) -> int | None:
     return None
 
 
-def opened(path: Path) -> Any:
+def open_video(path: Path) -> Any:
     """Return the container; titles and the like in other encodings than UTF-8 are no fault of a clip."""
     return av.open(str(path), metadata_errors="replace")
 
@@ -188,7 +188,7 @@ class _Heard:
 
 def _expected(path: Path) -> int:
     """About how many pictures there are: as the container says, or its packets counted, without decoding."""
-    with opened(path) as container:
+    with open_video(path) as container:
         if not container.streams.video:
             return 0
         video = container.streams.video[0]
@@ -198,7 +198,7 @@ def _expected(path: Path) -> int:
 def _pass(path: Path, wanted: _Wanted, expected: int) -> _Heard:
     """Decode the clip once, to its end; of the pictures those around the middle of ``expected`` are kept, so that a
     long video takes no more memory than a short clip."""
-    with opened(path) as container:
+    with open_video(path) as container:
         video = container.streams.video[0] if container.streams.video else None
         audio = container.streams.audio[0] if container.streams.audio else None
         if wanted.frames and video is None:
@@ -238,7 +238,7 @@ def _decode(container: Any, path: Path, streams: Sequence[Any], wanted: _Wanted,
                 if low <= heard.count <= high:
                     heard.pictures[heard.count] = frame
                 heard.count += 1
-                heard.end = max(heard.end, (frame.time or 0.0) + seconds_of(frame, packet.stream))
+                heard.end = max(heard.end, (frame.time or 0.0) + clip_duration(frame, packet.stream))
             else:
                 heard.sounds.append(frame)
                 heard.end = max(heard.end, (frame.time or 0.0) + frame.samples / frame.sample_rate)
@@ -255,7 +255,7 @@ def _clip(path: Path, heard: _Heard, spec: ClipSpec, wanted: _Wanted) -> Clip:
     return Clip(frames, sound, rate, heard.end)
 
 
-def seconds_of(frame: Any, stream: Any) -> float:
+def clip_duration(frame: Any, stream: Any) -> float:
     """Return how long a picture is shown; 0 where neither it nor its stream tells."""
     if frame.duration and frame.time_base:
         return float(frame.duration * frame.time_base)
@@ -268,7 +268,7 @@ def _sound(path: Path, heard: _Heard, spec: SoundSpec) -> np.ndarray:
     Raises:
         ClipError: there is none, or it is silent or damaged.
     """
-    whole = averaged(heard.sounds)
+    whole = average_channels(heard.sounds)
     if not whole.size:
         raise ClipError("no-sound", f"clip {path}: its sound track holds no samples.")
     if not np.isfinite(whole).all():
@@ -276,7 +276,7 @@ def _sound(path: Path, heard: _Heard, spec: SoundSpec) -> np.ndarray:
     peak = float(np.abs(whole).max())
     if peak < SILENT:
         raise ClipError("silent", f"clip {path}: its sound is silent (peak {peak:.1e} of full scale).")
-    return at_level(heard.sounds, whole, heard.rate, spec, heard.stated)
+    return set_level(heard.sounds, whole, heard.rate, spec, heard.stated)
 
 
 def _around(heard: _Heard, spec: ClipSpec, wanted: _Wanted) -> np.ndarray:

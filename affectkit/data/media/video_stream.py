@@ -13,8 +13,15 @@ from av.error import FFmpegError
 from av.stream import Disposition
 from av.video.reformatter import VideoReformatter
 
-from affectkit.core.process import processors
-from affectkit.data.media.video_clip import CUT, ClipError, check_clip_file, lacking_bytes, opened, seconds_of
+from affectkit.core.process import count_processors
+from affectkit.data.media.video_clip import (
+    CUT,
+    ClipError,
+    check_clip_file,
+    clip_duration,
+    count_missing_bytes,
+    open_video,
+)
 
 TICK = 1e-6
 """Seconds by which the time of a frame may be off, at least; half a tick of the video's clock where that is more."""
@@ -101,7 +108,7 @@ class VideoStream:
         self._clear()
         check_clip_file(self.path)
         try:
-            with opened(self.path) as container:
+            with open_video(self.path) as container:
                 video = self._chosen(container)
                 yield from self._taken(container, video)
         except FFmpegError as error:
@@ -114,7 +121,7 @@ class VideoStream:
         if not streams:
             raise ClipError("no-video", f"video {self.path}: has no video stream.")
         large = streams[0].width * streams[0].height > LARGE
-        threads = max(min(MOST_THREADS, processors() // 2), 1) if large else 1  # the rest are the network's
+        threads = max(min(MOST_THREADS, count_processors() // 2), 1) if large else 1  # the rest are the network's
         streams[0].thread_type, streams[0].thread_count = "AUTO", threads
         self.rate = float(streams[0].average_rate or streams[0].guessed_rate or 0)
         self.sounds = bool(container.streams.audio)
@@ -130,13 +137,13 @@ class VideoStream:
                 self.count, self.end = number, min(time, self.seconds)
                 return
             if sampler.takes(number, time):
-                yield Frame(number, time, upright(frame, aspect, converter))
+                yield Frame(number, time, upright_rotation(frame, aspect, converter))
         if not self.count:
             raise ClipError("undecodable", f"video {self.path}: no frame can be decoded.")
 
     def _placed(self, frame: Any, video: Any) -> tuple[int, float]:
         """Return number and time of the next frame, counted in."""
-        number, length = self.count, seconds_of(frame, video)
+        number, length = self.count, clip_duration(frame, video)
         if frame.pts is None:
             time = self.end
         else:
@@ -189,7 +196,7 @@ class VideoStream:
 
     def _check_end(self, container: Any, video: Any, packets: int, last: float) -> None:
         """Refuse a video that ends before its end: by the time that it states, its frames, or its last piece."""
-        if (lacking := lacking_bytes(self.path)) is not None:
+        if (lacking := count_missing_bytes(self.path)) is not None:
             raise ClipError(
                 "truncated",
                 f"video {self.path}: cut short {self._so_far()}; its last piece lacks {lacking:,} bytes.",
@@ -212,7 +219,7 @@ class VideoStream:
         return f"after {self.end:.1f} s"
 
 
-def upright(frame: Any, aspect: float = 1.0, converter: VideoReformatter | None = None) -> np.ndarray:
+def upright_rotation(frame: Any, aspect: float = 1.0, converter: VideoReformatter | None = None) -> np.ndarray:
     """Return the pixels of a decoded frame as they are to be seen: uint8 (H, W, 3), RGB.
 
     A phone stores what its sensor saw and how to turn it (the display matrix); other videos store pixels that are not
@@ -226,10 +233,10 @@ def upright(frame: Any, aspect: float = 1.0, converter: VideoReformatter | None 
     converter = converter or VideoReformatter()
     pixels = converter.reformat(frame, width=width, format="rgb24", threads=1).to_ndarray()
     matrix = frame.side_data.get("DISPLAYMATRIX")
-    return pixels if matrix is None else turned(pixels, np.frombuffer(bytes(matrix), np.int32))
+    return pixels if matrix is None else rotate_frame(pixels, np.frombuffer(bytes(matrix), np.int32))
 
 
-def turned(pixels: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+def rotate_frame(pixels: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     """Return ``pixels`` (H, W, C) as the display ``matrix`` (9,) of FFmpeg says, to the nearest quarter of a turn.
 
     It takes a point (x, y) of the picture, y downwards, to (a x + c y, b x + d y) on the screen, with a, b, c, d its

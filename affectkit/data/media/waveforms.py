@@ -14,29 +14,29 @@ from affectkit.core.clipspec import COUNTS, SoundSpec
 from affectkit.core.libraries import load_library
 
 
-def averaged(sounds: Sequence[Any]) -> np.ndarray:
+def average_channels(sounds: Sequence[Any]) -> np.ndarray:
     """Return the samples of decoded pieces of sound, channels averaged: float32 (samples,) in [-1, 1]."""
     # A stream may change its form; what is alike is averaged at once, as it is faster.
     found = [_mean(alike) for alike in _runs(sounds)]
     return np.concatenate(found) if found else np.zeros(0, dtype=np.float32)
 
 
-def at_level(sounds: Sequence[Any], mono: np.ndarray, rate: int, spec: SoundSpec, stated: int | None) -> np.ndarray:
+def set_level(sounds: Sequence[Any], mono: np.ndarray, rate: int, spec: SoundSpec, stated: int | None) -> np.ndarray:
     """Return the sound at ``spec.rate`` samples a second and at ``spec.level``, float32 (samples,).
 
     Args:
         sounds: the decoded pieces.
-        mono: ``averaged`` of them.
+        mono: ``average_channels`` of them.
         rate: of both.
         stated: the duration of the file as its container says, in microseconds; None: it does not.
     """
     if spec.level == "moviepy":
-        return as_moviepy(sounds, spec.rate, stated)
+        return moviepy_waveform(sounds, spec.rate, stated)
     found = mono if rate == spec.rate else _resampler(rate, spec.rate)(torch.from_numpy(mono)).numpy()
     return found * np.float32(COUNTS) if spec.level == "counts" else found
 
 
-def as_moviepy(sounds: Sequence[Any], rate: int, stated: int | None) -> np.ndarray:
+def moviepy_waveform(sounds: Sequence[Any], rate: int, stated: int | None) -> np.ndarray:
     """Return the sound as ``moviepy.AudioFileClip(path, fps=rate).to_soundarray().mean(1)`` has it, float32 (samples,).
 
     moviepy asks FFmpeg for two channels of 16 bits and for as many samples as the stated duration has, rounded to

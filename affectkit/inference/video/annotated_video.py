@@ -23,8 +23,8 @@ from affectkit.data.media.video_stream import TICK, Frame
 from affectkit.errors import DataError, RunError, UsageError
 from affectkit.inference.inputs import Item
 from affectkit.inference.output_options import OutputOptions
-from affectkit.inference.video.audio_track import write_sound
-from affectkit.reports.face_overlay import Mark, annotated
+from affectkit.inference.video.audio_file import write_sound
+from affectkit.reports.face_overlay import Mark, draw_face_marks
 from affectkit.runtime.shutdown import StopFlag
 from affectkit.tasks.base import Task
 
@@ -175,7 +175,7 @@ class _AnnotatedFrames:
         if self._shown is None:
             while self._next_sampled is not None and self._next_sampled[0] <= self._now.time + TICK:
                 self._marks, self._next_sampled = self._next_sampled[1], next(self.sampled, None)
-            self._shown = self._even(annotated(self._now.pixels, self._marks))
+            self._shown = self._even(draw_face_marks(self._now.pixels, self._marks))
         if self.reporter is not None:
             self.reporter.advance()
         return self._shown
@@ -253,7 +253,7 @@ class CameraRecorder:
 
     def add(self, time: float, pixels: np.ndarray, marks: Sequence[Mark]) -> None:
         """Add the frame at ``time`` seconds."""
-        drawn = annotated(pixels, marks)
+        drawn = draw_face_marks(pixels, marks)
         if self._container is None:
             self._part = self._stack.enter_context(whole_file(self.target))
             form = FORMATS[self.target.suffix.lower()]

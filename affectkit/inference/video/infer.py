@@ -16,10 +16,10 @@ from typing import IO, Any
 import numpy as np
 
 from affectkit.core.progress import Reporter
-from affectkit.core.text import counted
+from affectkit.core.text import count_text
 from affectkit.data.media.animation_stream import open_stream
 from affectkit.data.media.camera import Camera
-from affectkit.data.media.file_identity import mark_of
+from affectkit.data.media.file_identity import file_mark
 from affectkit.errors import DataError, DeviceError, UsageError
 from affectkit.inference.inputs import Item
 from affectkit.inference.output_options import OutputOptions
@@ -218,7 +218,7 @@ def _infer_video(session: VideoSession, video: Item) -> None:
     """Make the rows, summary, timeline and annotated video of one video."""
     options, table, reporter = session.options, session.table, session.reporter
     reader, fault = open_stream(video.path, every=options.every, seconds=options.seconds), None
-    mark = mark_of(video.path) if table.files is not None else None  # before the frames: a later change must show
+    mark = file_mark(video.path) if table.files is not None else None  # before the frames: a later change must show
     with FrameLog(session.columns) as log:
         progress = VideoProgress(video.name, session.columns, log, reader)
         reporter.start(video.name, None, "frames")
@@ -284,7 +284,7 @@ def _watch(session: VideoSession, video: Item, camera: Camera) -> None:
 def _stopped(session: VideoSession, name: str) -> Exception:
     session.reporter.finish()
     done = session.table.totals["videos"]
-    videos = f"{counted(done, 'video is', 'videos are')} done, {name} in part."
+    videos = f"{count_text(done, 'video is', 'videos are')} done, {name} in part."
     resumable = session.table.files is not None
     return session.stopping.error(videos, session.table.how_to_resume(), resumable=resumable)
 
@@ -310,11 +310,13 @@ def _draw_timeline(session: VideoSession, progress: VideoProgress, summary: dict
     for one in longest(summary["by_face"], timeline.MOST_LANES):
         own = records[:, 1] == one["face"]
         values = records[own][:, [BOX_COLUMNS + column for column in wanted]]
-        lanes.append(timeline.Lane(timeline.named(one["face"], one.get("time")), index[own], values))
+        lanes.append(timeline.Lane(timeline.lane_name(one["face"], one.get("time")), index[own], values))
     low, high = session.predictor.task.scale or (None, None)
     end = max(summary["seconds"], float(times[-1]))
-    described = timeline.described(looks=summary["sampled_frames"], faces=summary["faces"], seconds=summary["seconds"])
-    timeline.timeline(
+    described = timeline.describe_video(
+        looks=summary["sampled_frames"], faces=summary["faces"], seconds=summary["seconds"]
+    )
+    timeline.draw_timeline(
         path,
         title=f"{progress.name} · {described}",
         edges=[*times, end],

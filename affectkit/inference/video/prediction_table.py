@@ -11,7 +11,7 @@ from typing import IO, Any
 from affectkit.core.csv_tables import number
 from affectkit.core.files import inner_path, read_json, to_json, whole_file, write_json
 from affectkit.core.names import readable
-from affectkit.core.text import counted
+from affectkit.core.text import count_text
 from affectkit.data.media.file_identity import Mark
 from affectkit.inference.inputs import Item
 from affectkit.inference.journal import finished_items, is_of, reason_to_restart
@@ -189,7 +189,7 @@ class VideoTable:
             with contextlib.closing(files.journal.known()) as known:
                 self.plan = plan_resume(self.videos, known, finished=False)
             changes = f"; since then: {self.plan.described}" if self.plan.described else ""
-            self.notes.append(f"resuming after {counted(len(self.plan.kept), 'video')}{changes}")
+            self.notes.append(f"resuming after {count_text(len(self.plan.kept), 'video')}{changes}")
         elif own and files.final.exists() and (files.folder / FINISHED).exists():
             check_videos(files.record, self.summary)
             with open_text(files.folder / FINISHED, "r") as stream:

@@ -7,9 +7,9 @@ import torch
 from torch import nn
 
 from affectkit.errors import UsageError
+from affectkit.models.cmvqvae.emotion_classifier import MODES
 from affectkit.models.cmvqvae.mask import Masked
 from affectkit.models.cmvqvae.network import AUTOENCODER, JOINT, CMVQVAEOutput, Parts, Shape, check_given, check_stage
-from affectkit.models.cmvqvae.solver import MODES
 from affectkit.models.family import StagedModel
 
 FEATURES = 256

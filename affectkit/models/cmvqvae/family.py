@@ -14,11 +14,11 @@ from affectkit.errors import CheckpointError, UsageError
 from affectkit.models.cmvqvae.baselines import SIDE, FeatureNetwork, TwoResNets
 from affectkit.models.cmvqvae.network import Network, Shape
 from affectkit.models.external.weights import (
-    classes_of,
     copy_weights,
-    form_of,
     listed_names,
+    read_classes,
     read_weights,
+    tensor_shapes,
 )
 from affectkit.models.family import Family
 
@@ -98,10 +98,10 @@ class CMVQVAEFamily(Family):
 
         The classes of a published file are known by their number alone, see ``named``.
         """
-        found = read_weights(path, forms=(form_of(model),), key=key)
+        found = read_weights(path, forms=(tensor_shapes(model),), key=key)
         given = found.state
         top = "_fc2." if isinstance(model, TwoResNets) else f"{LAST}."
-        own = classes_of(path) if path.suffix == ".safetensors" else None
+        own = read_classes(path) if path.suffix == ".safetensors" else None
         if own is None:
             outputs = given.get("_fc2.weight", given.get(f"{LAST}._fc2.weight", given.get(f"{LAST}._fc.weight")))
             own = named(len(outputs)) if outputs is not None and outputs.dim() else None

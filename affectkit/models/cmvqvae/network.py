@@ -10,9 +10,9 @@ from torch import nn
 
 from affectkit.errors import UsageError
 from affectkit.models.cmvqvae.autoencoder import Decoder, Encoder
+from affectkit.models.cmvqvae.emotion_classifier import MODES, Solver
 from affectkit.models.cmvqvae.mask import ATTENTION, BINARIZER, RANDOMIZER, TERNARIZER
 from affectkit.models.cmvqvae.quantiser import EmaQuantiser, Quantised, Quantiser
-from affectkit.models.cmvqvae.solver import MODES, Solver
 from affectkit.models.family import StagedModel
 
 IMAGE_STEPS = 2

@@ -13,9 +13,9 @@ from affectkit.core.clipspec import FEATURES as FEATURE_CLIPS
 from affectkit.core.spec import InputSpec
 from affectkit.errors import UsageError
 from affectkit.models.cmvqvae import family
+from affectkit.models.cmvqvae.emotion_classifier import MODES
 from affectkit.models.cmvqvae.network import Shape
-from affectkit.models.cmvqvae.solver import MODES
-from affectkit.models.external.published_files import Choices, Contents, Published, PublishedFormat, differences
+from affectkit.models.external.published_format import Choices, Contents, Published, PublishedFormat, differences
 
 FAMILY = family.CMVQVAEFamily()
 COUNTER = "num_batches_tracked"

@@ -45,7 +45,7 @@ class _Committed(torch.autograd.Function):
         return torch.addcmul(straight, gap, losses[:, None], value=2 * ctx.weight / gap.shape[1]), None, None
 
 
-def nearest(vectors: torch.Tensor, book: torch.Tensor) -> torch.Tensor:
+def nearest_codes(vectors: torch.Tensor, book: torch.Tensor) -> torch.Tensor:
     """The number of the nearest code of each vector, by squared distance; the first on a tie.
 
     Args:
@@ -106,7 +106,7 @@ class Quantiser(nn.Module):
         flat = inputs.permute(0, 2, 3, 1).reshape(-1, size)
         book = self._embedding.weight
         with torch.no_grad():
-            numbers = nearest(flat, book)
+            numbers = nearest_codes(flat, book)
             counts = torch.bincount(numbers, minlength=len(book))
         found = nn.functional.embedding(numbers, book)
         if self.training:

@@ -10,7 +10,7 @@ from affectkit.models.cmvqvae.network import Parts
 KINDS = ("all", "shared", "private", "mixed")
 
 
-def masked(codes: torch.Tensor, mask: torch.Tensor, kind: str) -> torch.Tensor:
+def mask_codes(codes: torch.Tensor, mask: torch.Tensor, kind: str) -> torch.Tensor:
     """Return the ``codes`` (B, K, H, W) that ``kind`` keeps, the others 0.
 
     Args:
@@ -36,7 +36,7 @@ def masked(codes: torch.Tensor, mask: torch.Tensor, kind: str) -> torch.Tensor:
 def reconstruct_from(
     model: Parts, image: torch.Tensor | None, audio: torch.Tensor | None, *, kind: str
 ) -> tuple[torch.Tensor | None, torch.Tensor | None]:
-    """Reconstruct both modalities from the codes that ``kind`` keeps; see ``masked``.
+    """Reconstruct both modalities from the codes that ``kind`` keeps; see ``mask_codes``.
 
     Shared channels are those that are counted as such: a ternarizer's -1 too, and of ``attention`` the binarized ones.
 
@@ -54,5 +54,5 @@ def reconstruct_from(
     made = {}
     for name, quantised in model.quantise(image, audio).items():
         half = slice(0, shape.code_size) if name == "image" else slice(shape.code_size, None)
-        made[name] = model._decoded(name, masked(quantised.vectors, None if mask is None else mask[half], kind))
+        made[name] = model._decoded(name, mask_codes(quantised.vectors, None if mask is None else mask[half], kind))
     return made.get("image"), made.get("audio")

@@ -21,15 +21,15 @@ from affectkit.models import vca
 from affectkit.models.clip import OPENAI, ClipChoice, tower_hash
 from affectkit.models.cmvqvae import published as published_codes
 from affectkit.models.external import published_distributions
-from affectkit.models.external.published_files import (
+from affectkit.models.external.published_format import (
     PRECISIONS,
     Choices,
     Contents,
     Published,
     PublishedFormat,
     Shapes,
+    check_finite_numbers,
     differences,
-    numbers,
 )
 from affectkit.models.external.restricted_pickle import is_pickled, load_pickled
 from affectkit.models.external.state_dicts import unwrap
@@ -256,7 +256,7 @@ def _read_vca(contents: Contents, choices: Choices) -> Published:
         options={"clip_model": entry.choice(tower_hash(Loose(tower))).to_dict(), "carried": True},
         spec=InputSpec("ratings", entry.size, entry.size, fit="stretch", classes=classes, **vca.INPUT),
         state=state,
-        summary=numbers(contents.beside),
+        summary=check_finite_numbers(contents.beside),
         precision=precision,
     )
 

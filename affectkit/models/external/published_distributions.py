@@ -16,14 +16,14 @@ from collections.abc import Mapping
 import torch
 
 from affectkit.core.spec import InputSpec
-from affectkit.models.external.published_files import (
+from affectkit.models.external.published_format import (
     Choices,
     Contents,
     Published,
     PublishedFormat,
     Shapes,
+    check_finite_numbers,
     differences,
-    numbers,
 )
 
 CLASSES = (
@@ -44,7 +44,7 @@ FIRST, LAST = "0", "3"
 COUNTER = "num_batches_tracked"
 
 
-def head_of(state: Mapping[str, torch.Tensor]) -> str | None:
+def published_head(state: Mapping[str, torch.Tensor]) -> str | None:
     """The name of the last layer that the row of two linear layers replaces; None where there is no such row.
 
     Args:
@@ -57,7 +57,7 @@ def head_of(state: Mapping[str, torch.Tensor]) -> str | None:
     return None
 
 
-def renamed(state: Mapping[str, torch.Tensor], head: str) -> dict[str, torch.Tensor]:
+def rename_published(state: Mapping[str, torch.Tensor], head: str) -> dict[str, torch.Tensor]:
     """``state``, without ``backbone.``, by the names of a ``Backbone`` with the top ``mlp``."""
     return {
         f"top.{name.removeprefix(f'{head}.')}" if name.startswith(f"{head}.") else f"features.{name}": value
@@ -73,7 +73,7 @@ def _faults(contents: Contents) -> list[str]:
     inner = _inner(contents)
     if not inner:
         return [f"no network: nothing under {BACKBONE}"]
-    head = head_of(inner)
+    head = published_head(inner)
     if head is None:
         places = " or ".join(f"{BACKBONE}{name}.{{{FIRST},{LAST}}}" for name in NETWORKS)
         return [f"no two linear layers in place of the last one, as {places}"]
@@ -108,12 +108,12 @@ def _shapes(name: str) -> Shapes:
 
 def _read(contents: Contents, choices: Choices) -> Published:
     inner = _inner(contents)
-    head = head_of(inner)
+    head = published_head(inner)
     name = next(name for name in NETWORKS[head] if not _differences(name, inner, head))
     hidden, outputs = len(inner[f"{head}.{FIRST}.weight"]), len(inner[f"{head}.{LAST}.weight"])
     named = outputs == len(CLASSES)
     classes = CLASSES if named else tuple(map(str, range(outputs)))
-    state = renamed(inner, head)
+    state = rename_published(inner, head)
     state |= {
         key: torch.tensor(0)
         for norm in [key.removesuffix(".running_mean") for key in state if key.endswith(".running_mean")]
@@ -127,7 +127,7 @@ def _read(contents: Contents, choices: Choices) -> Published:
         options={"dropout": DROPOUT, "top": "mlp", "top_width": hidden},
         spec=InputSpec("distribution", SIDE, SIDE, mean=MEAN, std=STD, fit="stretch", classes=classes, named=named),
         state=state,
-        summary=numbers(told),
+        summary=check_finite_numbers(told),
         precision="single",
     )
 

@@ -34,7 +34,7 @@ def read_state(path: Path) -> dict[str, torch.Tensor]:
     return read_weights(path).state
 
 
-def unwrapped(found: Any, path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+def unwrap_weights(found: Any, path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     """The tensors in what a training script saved, by name without marks, and what stands beside them.
 
     Raises:
@@ -49,18 +49,18 @@ def is_weights_file(text: str) -> bool:
     return os.sep in text or Path(text).suffix in (".safetensors", ".pt", ".pth", ".bin")
 
 
-def form_of(model: nn.Module) -> Form:
+def tensor_shapes(model: nn.Module) -> Form:
     """The tensors of ``model``, as their shapes by name."""
     return {name: value.shape for name, value in model.state_dict().items()}
 
 
-def classes_of(path: Path) -> tuple[str, ...] | None:
+def read_classes(path: Path) -> tuple[str, ...] | None:
     """The class names in an affectkit checkpoint's header; None where there is none, or the names are not known."""
     spec = _spec_of(path)
     return tuple(spec["classes"]) if spec is not None and spec.get("named", True) else None
 
 
-def sound_level_of(path: Path) -> str | None:
+def read_sound_level(path: Path) -> str | None:
     """The level of the sound that an affectkit checkpoint takes; None where it hears none, or has no header."""
     clip = (_spec_of(path) or {}).get("clip") if path.suffix == ".safetensors" else None
     if not clip or not clip.get("sound") or clip.get("needs") == "image":
@@ -174,7 +174,7 @@ def copy_own(
     Raises:
         CheckpointError: as ``copy_weights``.
     """
-    own = classes_of(source.path) if source.path.suffix == ".safetensors" else None
+    own = read_classes(source.path) if source.path.suffix == ".safetensors" else None
     if own is not None and own != classes:
         given = {name: value for name, value in given.items() if not name.startswith(top)}
     return copy_weights(model, given, source, top=top, what="network", hint=hint)

@@ -10,11 +10,11 @@ from torch import nn
 
 from affectkit.core.spec import InputSpec
 from affectkit.errors import UsageError
-from affectkit.models.external.weights import copy_own, form_of, read_weights
+from affectkit.models.external.weights import copy_own, read_weights, tensor_shapes
 from affectkit.models.family import Family
 from affectkit.models.v1.components import parse_parts
 from affectkit.models.v1.network import ANY, VARIANTS, V1ResNet, Variant
-from affectkit.models.v1.state_names import as_sequence, renamed
+from affectkit.models.v1.state_names import as_sequence, rename_published
 
 INPUT = {"height": 64, "width": 64, "mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)}
 
@@ -53,10 +53,10 @@ class V1Family(Family):
     ) -> str:
         """See ``Family.load_weights``; the last layer of a published file is taken where it has as many outputs."""
         hint = "Name the --model, and the --image-size, that the file was made with."
-        form = form_of(model)
+        form = tensor_shapes(model)
         sequence = {as_sequence(name): shape for name, shape in form.items()}
         found = read_weights(path, forms=(form, sequence), key=key)
-        return copy_own(model, renamed(found.state), found, classes=classes, top="fc.", hint=hint)
+        return copy_own(model, rename_published(found.state), found, classes=classes, top="fc.", hint=hint)
 
     def last_layer(self, model: V1ResNet) -> nn.Module:
         """Return the linear layer from the averaged maps to the outputs."""

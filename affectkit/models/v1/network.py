@@ -62,7 +62,7 @@ VARIANTS: dict[str, Variant] = {
 """The thirteen of the study; ``PLAIN`` is its ``resnet50``."""
 
 
-def maps_of(side: int) -> int:
+def map_side(side: int) -> int:
     """The side of a map after a layer of stride 2 (7 x 7 with padding 3, or 3 x 3 with padding 1)."""
     return (side + 1) // 2
 
@@ -117,7 +117,7 @@ class V1ResNet(ResNet):
         self.dropout = nn.Dropout(dropout)
         parts = variant.parts
         if MAGNIFICATION in parts:
-            sides = maps_of(height), maps_of(width)
+            sides = map_side(height), map_side(width)
             if height != width or height % 4:
                 raise UsageError(
                     f"cortical-magnification needs a square input whose side is a multiple of 4; got {height}x{width}.",
@@ -125,7 +125,7 @@ class V1ResNet(ResNet):
                 )
             self.maxpool = CorticalMagnification(sides[0])
         if LOCAL_RF in parts:
-            fields = LocalReceptiveField(WIDTH, WIDTH, maps_of(maps_of(height)), maps_of(maps_of(width)))
+            fields = LocalReceptiveField(WIDTH, WIDTH, map_side(map_side(height)), map_side(map_side(width)))
             self.layer1[2].conv2 = nn.Sequential(nn.Dropout2d(0.5), fields) if variant.alone else fields
         if CENTER_SURROUND in parts:
             for block in self.layer1[: 3 if variant.alone else 2]:

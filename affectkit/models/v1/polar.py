@@ -55,30 +55,30 @@ class CorticalMagnification(nn.Module):
         return F.linear(pixels, self.matrix.to(maps.dtype)).unflatten(2, (half, half))
 
 
-def bins(side: int) -> tuple[np.ndarray, np.ndarray]:
+def polar_bins(side: int) -> tuple[np.ndarray, np.ndarray]:
     """(ring, angle) of each pixel (side, side); a ring of -1 is outside of all.
 
     A pixel (row, column) is at x = column - side/2, y = side/2 - row.
     """
     row, column = np.mgrid[:side, :side]
     x, y = column - side // 2, side // 2 - row
-    ring = np.digitize(np.hypot(x, y), edges(side)) - 1
+    ring = np.digitize(np.hypot(x, y), ring_edges(side)) - 1
     ring[ring >= len(EDGES) - 1] = -1
     angle = np.arctan2(y, x) % (2 * math.pi)
     return ring, np.minimum(np.floor(angle / (2 * math.pi / ANGLES)).astype(int), ANGLES - 1)
 
 
-def edges(side: int) -> np.ndarray:
+def ring_edges(side: int) -> np.ndarray:
     """The radii between rings for a field of that side."""
     return np.array(EDGES) * (side / SIDE)
 
 
 @cached_tensors(8)
-def masks(side: int) -> tuple[torch.Tensor, torch.Tensor]:
+def polar_masks(side: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Masks (rings, angles, side**2) and their sums (rings, angles), 1 where 0; float32, rounded to half precision."""
-    ring, angle = bins(side)
+    ring, angle = polar_bins(side)
     found = torch.zeros(len(EDGES) - 1, ANGLES, side**2)
-    inner = edges(side)
+    inner = ring_edges(side)
     for number in range(len(found)):
         own = torch.from_numpy(((ring == number) & (angle == np.arange(ANGLES)[:, None, None])).reshape(ANGLES, -1))
         rows = own.float()
@@ -93,7 +93,7 @@ def masks(side: int) -> tuple[torch.Tensor, torch.Tensor]:
 @cached_tensors(8)
 def _matrix(side: int) -> torch.Tensor:
     """The map (side**2 / 4, side**2) of pixels to the resampled field."""
-    weights, total = masks(side)
+    weights, total = polar_masks(side)
     field = (weights.double() / total[:, :, None].double()).permute(2, 0, 1)[:, None]
     padded = F.pad(field, (1, 1, 0, 0), mode="reflect")
     half = side // 2

@@ -7,18 +7,18 @@ from collections.abc import Mapping
 import torch
 
 from affectkit.core.spec import InputSpec
-from affectkit.models.external.published_files import (
+from affectkit.models.external.published_format import (
     Choices,
     Contents,
     Published,
     PublishedFormat,
+    check_finite_numbers,
     differences,
-    numbers,
 )
 from affectkit.models.v1.components import CENTER_SURROUND, DIV_NORM, LOCAL_RF, MAGNIFICATION, TUNED_NORM
 from affectkit.models.v1.family import INPUT
 from affectkit.models.v1.network import PLAIN, VARIANTS, V1ResNet
-from affectkit.models.v1.state_names import is_sequence, renamed
+from affectkit.models.v1.state_names import is_sequence, rename_published
 
 IMAGENET_CLASSES, IMAGENET_FIT = 1000, "imagenet"
 TINY_CLASSES, TINY_FIT = 200, "crop"
@@ -30,7 +30,7 @@ COUNTER = "num_batches_tracked"
 
 
 def _faults(contents: Contents) -> list[str]:
-    state = renamed(contents.state)
+    state = rename_published(contents.state)
     last = state.get("fc.weight")
     if "layer1.0.conv2.weight" not in state and not any(name.startswith("layer1.0.conv2.") for name in state):
         return ["no ResNet: nothing under layer1.0.conv2"]
@@ -51,7 +51,7 @@ def _faults(contents: Contents) -> list[str]:
 
 
 def _read(contents: Contents, choices: Choices) -> Published:
-    state = renamed(contents.state)
+    state = rename_published(contents.state)
     name = _model_type(contents) or _fitting(contents.state, state)[0]
     count = len(state["fc.weight"])
     fit, why = _fit(contents, count)
@@ -69,7 +69,7 @@ def _read(contents: Contents, choices: Choices) -> Published:
         options={},
         spec=spec,
         state=state,
-        summary=numbers(known),
+        summary=check_finite_numbers(known),
         precision="single",
         notes=(f"fit {fit}: {why}",),
     )

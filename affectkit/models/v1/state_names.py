@@ -26,7 +26,7 @@ def as_sequence(name: str) -> str:
     return f"{_PLACES[head]}.{rest}" if head in _PLACES else name
 
 
-def renamed(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+def rename_published(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """The tensors of a checkpoint by the names of ``V1ResNet``, without what is derived or unused."""
     sequence = is_sequence(state)
     found = {}

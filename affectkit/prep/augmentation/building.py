@@ -24,13 +24,13 @@ import numpy as np
 
 from affectkit.errors import DataError, UsageError
 from affectkit.prep.augmentation import allowed_transforms as rules
-from affectkit.prep.augmentation.specification import FULL, walk
+from affectkit.prep.augmentation.specification import FULL, walk_nodes
 
 _importing = threading.Lock()
 
 
-def albumentations() -> Any:
-    """Import ``albumentations`` without asking the package index for news, without torch and the hub.
+def import_quietly() -> Any:
+    """Import ``import_quietly`` without asking the package index for news, without torch and the hub.
 
     It imports torch for a transform that is not allowed here, which would cost each worker over a second and 200 MB,
     and Hugging Face's client, for pipelines on the hub, which would cost 0.15 s.
@@ -54,8 +54,8 @@ def albumentations() -> Any:
 
 def verify_specification(root: dict[str, Any], path: Path) -> dict[str, Any]:
     """Build a pipeline and give its own specification, once nothing of ``root`` was lost on the way."""
-    written = plain(_build(root, str(path)).to_dict_private())
-    for (place, _, given), (_, _, got) in zip(walk(root), walk(written), strict=True):
+    written = to_plain(_build(root, str(path)).to_dict_private())
+    for (place, _, given), (_, _, got) in zip(walk_nodes(root), walk_nodes(written), strict=True):
         where = f"{path}, {place} {got['__class_fullname__']}"
         for key in given.keys() - {"__class_fullname__", "transforms"}:
             if key not in got:
@@ -65,8 +65,8 @@ def verify_specification(root: dict[str, Any], path: Path) -> dict[str, Any]:
                     f"{where}: {key} {given[key]} would silently become {got[key]}.", "Write a valid value."
                 )
     spec = _own(written)
-    again = plain(_build(spec, str(path)).to_dict_private())
-    for (place, _, first), (_, _, second) in zip(walk(written), walk(again), strict=True):
+    again = to_plain(_build(spec, str(path)).to_dict_private())
+    for (place, _, first), (_, _, second) in zip(walk_nodes(written), walk_nodes(again), strict=True):
         changed = [key for key in first if key != "transforms" and first[key] != second.get(key)]
         if changed:
             raise UsageError(
@@ -98,7 +98,7 @@ def _build(node: dict[str, Any], source: str, place: str = "transform", depth: i
         )
     if name == "OneOf" and not any(child.p for child in values["transforms"]):
         raise UsageError(f"{source}, {place} OneOf: every p inside is 0.", "They are weights: raise one.")
-    maker = getattr(albumentations(), name)
+    maker = getattr(import_quietly(), name)
     if name not in rules.COMPOSITIONS:
         for key in values.keys() - _keys(maker, inherited=True):
             raise UsageError(
@@ -133,7 +133,7 @@ def _own(node: dict[str, Any]) -> dict[str, Any]:
     name = node["__class_fullname__"]
     if name in rules.COMPOSITIONS:
         return {**node, "transforms": [_own(child) for child in node["transforms"]]}
-    taken = _keys(getattr(albumentations(), name)) | {"__class_fullname__"}
+    taken = _keys(getattr(import_quietly(), name)) | {"__class_fullname__"}
     return {key: value for key, value in node.items() if key in taken}
 
 
@@ -236,7 +236,7 @@ def build_pipeline(root: dict[str, Any], *, unit: bool) -> BuiltPipeline:
 # --- applying --------------------------------------------------------------------------------------------------------
 
 
-def call(root: Any, pixels: np.ndarray, *, name: str, source: str) -> np.ndarray:
+def call_pipeline(root: Any, pixels: np.ndarray, *, name: str, source: str) -> np.ndarray:
     """Put ``pixels`` through a seeded object; shapes and errors as ``Pipeline.apply``."""
     alpha = pixels.ndim == 3 and pixels.shape[2] in (2, 4)
     full = FULL[pixels.dtype.name]
@@ -286,14 +286,14 @@ def naming_errors(source: str, name: str, built: BuiltPipeline) -> Iterator[None
 # --- values ----------------------------------------------------------------------------------------------------------
 
 
-def plain(value: Any) -> Any:
+def to_plain(value: Any) -> Any:
     """Convert ``value`` to what JSON holds: tuples as lists, enums and NumPy scalars as what they stand for."""
     if isinstance(value, dict):
-        return {str(key): plain(item) for key, item in value.items()}
+        return {str(key): to_plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
+        return [to_plain(item) for item in value]
     if isinstance(value, enum.Enum):
-        return plain(value.value)
+        return to_plain(value.value)
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, np.ndarray):

@@ -22,7 +22,7 @@ from PIL import Image, JpegImagePlugin
 from affectkit.core.files import digest_bytes
 from affectkit.data.media.image_formats import open_image, refuse_raw
 from affectkit.data.media.images import decoding_errors, orientation_of
-from affectkit.data.media.pixel_limits import check_file, check_size, limit_of
+from affectkit.data.media.pixel_limits import check_file, check_size, pixel_limit
 from affectkit.errors import DataError, UsageError
 from affectkit.prep.augmentation.jpeg_headers import read_plain_header
 from affectkit.prep.augmentation.specification import FULL
@@ -87,7 +87,7 @@ def read_lossless(path: Path, *, max_pixels: int | None = None) -> LosslessImage
     path = Path(path)
     with decoding_errors(path):
         check_file(path)
-        data, limit = path.read_bytes(), limit_of(max_pixels)
+        data, limit = path.read_bytes(), pixel_limit(max_pixels)
         if (plain := _plain_jpeg(data, limit)) is not None:
             return plain
         with open_image(io.BytesIO(data)) as image:
@@ -127,7 +127,7 @@ def write_lossless(path: Path, pixels: np.ndarray, original: LosslessImage, *, q
     Raises:
         UsageError: ``quality`` is out of range. DataError: the format cannot hold these pixels.
     """
-    data = encode(pixels, original, quality=quality)
+    data = encode_lossless(pixels, original, quality=quality)
     path = Path(path)
     try:
         stream = os.open(path, _NEW, 0o666)
@@ -309,7 +309,7 @@ def _check_quality(quality: int | None) -> None:
         raise UsageError(f"quality must be from 1 to 100, got {quality}.", "95 is the default.")
 
 
-def encode(pixels: np.ndarray, original: LosslessImage, *, quality: int | None = QUALITY) -> bytes:
+def encode_lossless(pixels: np.ndarray, original: LosslessImage, *, quality: int | None = QUALITY) -> bytes:
     """Encode ``pixels`` as ``write_lossless`` writes them."""
     _check_quality(quality)
     channels = 1 if pixels.ndim == 2 else pixels.shape[2]

@@ -18,10 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from affectkit.core.randomness import address
+from affectkit.core.randomness import address_seed
 from affectkit.errors import DataError
 from affectkit.prep.augmentation import allowed_transforms as rules
-from affectkit.prep.augmentation.specification import BUILT_IN, FULL, canonical, kind_of, walk
+from affectkit.prep.augmentation.specification import BUILT_IN, FULL, canonical, node_class, walk_nodes
 
 if TYPE_CHECKING:
     import numpy as np
@@ -88,17 +88,17 @@ class Pipeline:
         if kind == "uint16":
             self._check_sixteen_bit(name)
         built = self._built(kind)
-        built.seek(address(seed, "augment", name, draw))
+        built.seek(address_seed(seed, "augment", name, draw))
         with building.naming_errors(self.source, name, built):
-            return building.call(built.root, pixels, name=name, source=self.source)
+            return building.call_pipeline(built.root, pixels, name=name, source=self.source)
 
     def transforms(self) -> Iterator[tuple[str, int, dict[str, Any]]]:
         """Give (place, depth, node) of every composition and transform in the order of application, the root first."""
-        yield from walk(self.spec["transform"])
+        yield from walk_nodes(self.spec["transform"])
 
     def _check_sixteen_bit(self, name: str) -> None:
         found = [
-            f"{place} {kind}" for place, _, node in self.transforms() if (kind := kind_of(node)) in rules.EIGHT_BIT
+            f"{place} {kind}" for place, _, node in self.transforms() if (kind := node_class(node)) in rules.EIGHT_BIT
         ]
         if found:
             raise DataError(

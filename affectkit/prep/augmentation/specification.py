@@ -10,15 +10,17 @@ FULL = {"uint8": 255, "uint16": 65535}
 """White, by the type of the pixels."""
 
 
-def walk(node: dict[str, Any], place: str = "transform", depth: int = 0) -> Iterator[tuple[str, int, dict[str, Any]]]:
+def walk_nodes(
+    node: dict[str, Any], place: str = "transform", depth: int = 0
+) -> Iterator[tuple[str, int, dict[str, Any]]]:
     """Give (place, depth, node) of ``node`` and all below it, such as ``("transforms[2].OneOf[0]", 2, {...})``."""
     yield place, depth, node
     for number, child in enumerate(node.get("transforms", ())):
-        inner = f"transforms[{number}]" if depth == 0 else f"{place}.{kind_of(node)}[{number}]"
-        yield from walk(child, inner, depth + 1)
+        inner = f"transforms[{number}]" if depth == 0 else f"{place}.{node_class(node)}[{number}]"
+        yield from walk_nodes(child, inner, depth + 1)
 
 
-def kind_of(node: dict[str, Any]) -> str:
+def node_class(node: dict[str, Any]) -> str:
     """Give the class name of ``node``: ``"OneOf"``."""
     return node["__class_fullname__"]
 

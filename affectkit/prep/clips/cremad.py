@@ -12,12 +12,12 @@ from pathlib import Path
 
 import numpy as np
 
-from affectkit.core.clipspec import CREMAD, at_level
+from affectkit.core.clipspec import CREMAD, with_sound_level
 from affectkit.core.csv_tables import read_csv
 from affectkit.core.progress import Reporter
 from affectkit.core.stopping import Stopping
 from affectkit.core.table_errors import TableErrors
-from affectkit.core.text import some
+from affectkit.core.text import list_some
 from affectkit.data.media.spectrograms import mel_decibels, to_store
 from affectkit.data.media.video_clip import check_clip_file, read_clip
 from affectkit.errors import DataError
@@ -130,7 +130,7 @@ def prepare_cremad(
     recipe = ClipRecipe(
         read=read_av,
         reader=READER,
-        clip=at_level(replace(CREMAD, reach=reach), options.sound_level),
+        clip=with_sound_level(replace(CREMAD, reach=reach), options.sound_level),
         size=options.size,
         frames=2 * reach + 1,
         longest=LONGEST,
@@ -197,7 +197,7 @@ def read_clone(root: Path) -> Clone:
     names = [row["Filename"] for _, row in _table(root / LIST, ("Filename",))]
     repeated = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) != len(names) else []
     if repeated:
-        raise DataError(f"{root / LIST} names clips twice: {some(repeated, 5)}.")
+        raise DataError(f"{root / LIST} names clips twice: {list_some(repeated, 5)}.")
     found = next((path for path in (root / "processedResults" / VOTES, root / VOTES) if path.is_file()), None)
     votes = read_votes(found, set(names)) if found else {}
     return Clone(root, {name: _row(root, name, people, votes) for name in names}, bool(votes))

@@ -119,7 +119,7 @@ def _dataset(source: Path, rows: dict[str, Row], labels: FrameLabels, options: E
         described=("label", "speaker"),
         people="speaker",
         settings=options.record(),
-        sounds={name: sound_of(sounds, name) for name in rows},
+        sounds={name: find_sound(sounds, name) for name in rows},
         write_more=lambda output, names: _write_frame_labels(output / FRAME_LABELS, names, files, labels),
     )
 
@@ -181,7 +181,7 @@ def chosen_frames(folder: Path) -> list[Path]:
     return [there[place] for place in places]
 
 
-def sound_of(links: Links, name: str) -> Path:
+def find_sound(links: Links, name: str) -> Path:
     """Find the sound of an utterance; where there is none, give the first place that it is looked for."""
     paths = [links.path(name + ending) for ending in SOUNDS]
     return next((path for path in paths if path.is_file()), paths[0])

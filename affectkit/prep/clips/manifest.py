@@ -17,7 +17,7 @@ from affectkit.data.layouts.clip_store import FORMAT, KIND, MANIFEST, SPLITS
 from affectkit.data.layouts.duplicates import Copies, find_copies
 from affectkit.errors import DataError
 from affectkit.prep.clips.dataset import EXPECTED, ClipDataset, Row, SkippedClip, SplitAssignment
-from affectkit.prep.clips.store_writer import ClipRecipe, StoredClips, variance_of
+from affectkit.prep.clips.store_writer import ClipRecipe, StoredClips, input_variance
 
 
 @dataclass
@@ -159,7 +159,7 @@ def _manifest(
         "classes": list(dataset.classes),
         "labels": dataset.labels,
         "splits": {split: len(names) for split, names in members.items()},
-        "variance": variance_of(store.facts[name] for name in members["train"]),
+        "variance": input_variance(store.facts[name] for name in members["train"]),
         "bytes_per_clip": round(store.bytes_per_clip(output)),
         "settings": dict(dataset.settings),
         "left_out": [vars(clip) for clip in skipped],

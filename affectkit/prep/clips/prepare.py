@@ -9,7 +9,7 @@ from pathlib import Path
 from affectkit.core.files import fresh_folder
 from affectkit.core.progress import Reporter
 from affectkit.core.stopping import Stopping
-from affectkit.core.text import some
+from affectkit.core.text import list_some
 from affectkit.data.layouts.clip_store import is_prepared
 from affectkit.data.media.video_clip import ClipError
 from affectkit.errors import DataError
@@ -85,7 +85,7 @@ def _check_files(sources: Sequence[ClipSource], dataset: ClipDataset, on_error: 
         return
     what = {"pointer": "git-lfs pointers", "missing": "missing", "empty": "empty"}
     listed = "\n".join(
-        f"  - {what.get(reason, reason)}: {len(found):,} ({some(names[reason], 3)}), as {found[0].message}"
+        f"  - {what.get(reason, reason)}: {len(found):,} ({list_some(names[reason], 3)}), as {found[0].message}"
         for reason, found in faults.items()
     )
     hints = [text for reason, text in dataset.next_steps.items() if reason in faults] or ["Restore these files."]

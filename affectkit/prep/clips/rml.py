@@ -14,13 +14,13 @@ import cv2
 import numpy as np
 import torch
 
-from affectkit.core.clipspec import RML, RML_PRETRAINED, at_level
+from affectkit.core.clipspec import RML, RML_PRETRAINED, with_sound_level
 from affectkit.core.folders import list_files
 from affectkit.core.libraries import load_library
 from affectkit.core.progress import Reporter
-from affectkit.core.randomness import address
+from affectkit.core.randomness import address_seed
 from affectkit.core.stopping import Stopping
-from affectkit.core.text import some
+from affectkit.core.text import list_some
 from affectkit.data.media.file_kinds import is_video_name
 from affectkit.data.media.spectrograms import mel_decibels, to_store
 from affectkit.data.media.video_clip import check_clip_file, read_clip
@@ -93,7 +93,7 @@ def prepare_rml(
         Stopped: ``stopping`` was requested; the same call resumes.
     """
     options = options or RmlOptions()
-    spec = at_level(RML if options.sound == "rml" else RML_PRETRAINED, options.sound_level)
+    spec = with_sound_level(RML if options.sound == "rml" else RML_PRETRAINED, options.sound_level)
     files = clip_files(source)
     rows = {name: _row(name, options.modify, options.seed) for name in files}
     for row in rows.values():
@@ -138,13 +138,13 @@ def clip_files(root: Path) -> dict[str, Path]:
     strange = []
     for path in list_files(root, is_video_name, recursive=True):
         parts = path.relative_to(root).with_suffix("").parts
-        if len(parts) < 2 or emotion_of(parts[-1]) is None:
+        if len(parts) < 2 or emotion_from_name(parts[-1]) is None:
             strange.append(path.relative_to(root).as_posix())
         else:
             found["/".join(parts)] = path
     if strange:
         raise DataError(
-            f"{root}: {len(strange):,} videos are not <user>/<language>/<emotion>N.avi: {some(strange, 5)}.",
+            f"{root}: {len(strange):,} videos are not <user>/<language>/<emotion>N.avi: {list_some(strange, 5)}.",
             f"Names begin with {', '.join(EMOTIONS)}, or with two letters or more of one of these.",
         )
     if not found:
@@ -152,10 +152,10 @@ def clip_files(root: Path) -> dict[str, Path]:
     return dict(sorted(found.items()))
 
 
-def emotion_of(name: str) -> str | None:
+def emotion_from_name(name: str) -> str | None:
     """Read the emotion that a file name begins with, by two letters of it or more; None where it says none.
 
-    >>> emotion_of("happy3"), emotion_of("an1"), emotion_of("x2")
+    >>> emotion_from_name("happy3"), emotion_of("an1"), emotion_of("x2")
     ('happiness', 'anger', None)
     """
     letters = re.match(r"[a-z]*", name.lower())[0]
@@ -167,10 +167,10 @@ def emotion_of(name: str) -> str | None:
 
 def _row(name: str, modify: str, seed: int) -> dict[str, str]:
     parts = name.split("/")
-    skin, pitch = variants(name, modify, seed)
+    skin, pitch = draw_variants(name, modify, seed)
     return {
         "label": "",
-        "emotion": emotion_of(parts[-1]) or "",
+        "emotion": emotion_from_name(parts[-1]) or "",
         "user": parts[0],
         "language": parts[1] if len(parts) > 2 else "",
         "skin": skin,
@@ -178,10 +178,10 @@ def _row(name: str, modify: str, seed: int) -> dict[str, str]:
     }
 
 
-def variants(name: str, modify: str, seed: int) -> tuple[str, str]:
+def draw_variants(name: str, modify: str, seed: int) -> tuple[str, str]:
     """Choose the skin hue and the pitch that a clip gets, drawn by (seed, name) where they are changed."""
     drawn = [
-        list(kinds)[address(seed, what, name) % len(kinds)] if changed else "original"
+        list(kinds)[address_seed(seed, what, name) % len(kinds)] if changed else "original"
         for what, kinds, changed in zip(("skin", "pitch"), (SKIN, PITCH), MODIFY[modify], strict=True)
     ]
     return drawn[0], drawn[1]
@@ -190,7 +190,7 @@ def variants(name: str, modify: str, seed: int) -> tuple[str, str]:
 def read_changed(source: ClipSource, recipe: ClipRecipe) -> tuple[np.ndarray, np.ndarray]:
     """Read frames and spectrogram of a clip, changed as the recipe says."""
     extra = dict(recipe.extra)
-    skin, pitch = variants(source.name, extra["modify"], extra["seed"])
+    skin, pitch = draw_variants(source.name, extra["modify"], extra["seed"])
     clip = read_clip(source.path, recipe.clip, size=recipe.size, longest=recipe.longest)
     frames, sound = clip.frames, clip.sound
     if SKIN[skin]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from affectkit.core.csv_tables import read_csv
-from affectkit.core.randomness import address, numpy_generator
+from affectkit.core.randomness import address_seed, numpy_generator
 from affectkit.core.table_errors import TableErrors
 from affectkit.data.layouts.clip_store import SPLITS
 from affectkit.errors import DataError, UsageError
@@ -161,7 +161,7 @@ def assign_at_random(names: Sequence[str], *, sizes: Sequence[int] | None, seed:
             f"--sizes {','.join(map(str, sizes))} are {sum(sizes):,} clips, and there are {len(names):,}.",
             "Lower one of them.",
         )
-    ranked = sorted(names, key=lambda name: (address(seed, "clip", name), name))
+    ranked = sorted(names, key=lambda name: (address_seed(seed, "clip", name), name))
     ends = np.cumsum(sizes)
     return {
         name: SPLITS[int(np.searchsorted(ends, place, side="right"))]

@@ -14,7 +14,7 @@ import numpy as np
 
 from affectkit.core.clipspec import DECIBELS, ClipSpec
 from affectkit.core.files import read_json, to_json, whole_file, write_json
-from affectkit.core.process import keep_freed_memory, processors
+from affectkit.core.process import count_processors, keep_freed_memory
 from affectkit.core.progress import Reporter
 from affectkit.core.stopping import Never, Stopping
 from affectkit.data.layouts.clip_store import FORMAT, MANIFEST, PARTIAL, STORE, STORED
@@ -146,7 +146,7 @@ def write_store(
     if wanted:
         reporter.start("preparing clips", count, "clips")
         chunks = ((folder, name, shards[name], recipe) for name in wanted)
-        with WorkerPool(min(workers or processors(), len(wanted)), stopping, prepare=_limit_worker) as pool:
+        with WorkerPool(min(workers or count_processors(), len(wanted)), stopping, prepare=_limit_worker) as pool:
             for name, record in pool.run(write_shard, chunks):
                 records[name] = record
                 reporter.advance(len(shards[name]))
@@ -180,7 +180,7 @@ def refuse_skipped(skipped: Sequence[SkippedClip], output: Path) -> None:
     )
 
 
-def variance_of(facts: Iterable[dict[str, Any]]) -> dict[str, float]:
+def input_variance(facts: Iterable[dict[str, Any]]) -> dict[str, float]:
     """Compute variance and maximum of images and sounds over all that is stored of some clips.
 
     Returns:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from affectkit.errors import DataError
-from affectkit.prep.datasplit.file_moves import place
+from affectkit.prep.datasplit.file_moves import place_file
 
 _NOT_THE_FILE = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, errno.ESTALE)
 
@@ -58,29 +58,29 @@ def import_albumentations() -> None:
     """Import what augmenting needs, which takes a second or two."""
     from affectkit.prep.augmentation import building
 
-    building.albumentations()
+    building.import_quietly()
 
 
 def place_chunk(items: Sequence[tuple[str, str, str]], link: str) -> int:
     """Call ``file_moves.place`` for each (source, target, hash); give their number."""
     for source, target, digest in items:
-        place(source, target, digest, link)
+        place_file(source, target, digest, link)
     return len(items)
 
 
-def chunked(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
+def split_chunks(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
     """Give ``items`` in runs of ``size``."""
     for start in range(0, len(items), size):
         yield items[start : start + size]
 
 
-def dealt(items: Sequence[Any], size: int, workers: int) -> Iterator[Sequence[Any]]:
+def interleave_chunks(items: Sequence[Any], size: int, workers: int) -> Iterator[Sequence[Any]]:
     """Give ``items`` in runs of ``size``, in an order in which ``workers`` are in different parts of them.
 
     They are sorted by folder, and two processes that make files in one folder wait for each other: with ext4, 16,000
     small files in one folder took one and a half times as long as in two.
     """
-    runs = list(chunked(items, size))
+    runs = list(split_chunks(items, size))
     step = -(-len(runs) // workers) or 1
     for start in range(step):
         yield from runs[start::step]

@@ -148,15 +148,15 @@ def _refuse_split(root: Path) -> None:
             )
 
 
-def twins(classes: dict[str, dict[str, int]]) -> list[tuple[str, str]]:
+def case_collisions(classes: dict[str, dict[str, int]]) -> list[tuple[str, str]]:
     """Find pairs of names, of classes or of files of one class, that a file system without case takes for one."""
-    from affectkit.prep.datasplit.plan import fold
+    from affectkit.prep.datasplit.plan import case_folded
 
     pairs: list[tuple[str, str]] = []
     for place, names in [("", classes), *((f"{label}/", files) for label, files in classes.items())]:
         seen: dict[str, str] = {}
         for name in names:
-            other = seen.setdefault(fold(name), name)
+            other = seen.setdefault(case_folded(name), name)
             if other != name:
                 pairs.append((place + other, place + name))
     return pairs
@@ -172,7 +172,7 @@ def ignores_case(folder: Path) -> bool:
         trial.unlink()
 
 
-def examine(paths: Sequence[str]) -> list[tuple[str, str]]:
+def hash_and_check(paths: Sequence[str]) -> list[tuple[str, str]]:
     """Give (content hash, fault) of each file; the fault is empty for a whole JPEG or PNG, by its two ends.
 
     Any other file is decoded, to know.

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from affectkit.core.files import digest_bytes, digest_of, sync
+from affectkit.core.files import digest_bytes, digest_of, fsync_path
 from affectkit.core.progress import Reporter
 from affectkit.core.stopping import Stopping
 from affectkit.errors import DataError, UsageError
@@ -32,7 +32,7 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 # --- one file --------------------------------------------------------------------------------------------------------
 
 
-def temporary(folder: Path | str) -> str:
+def temporary_path(folder: Path | str) -> str:
     """Make a name in ``folder`` for a file in the making, of the form that ``is_temporary`` knows."""
     return f"{folder}/.{os.urandom(8).hex()}.part"
 
@@ -47,11 +47,11 @@ def block_size(folder: Path) -> int:
 
 
 def is_temporary(name: str) -> bool:
-    """Say whether a file name is one of ``temporary``'s, left by a process that was killed."""
+    """Say whether a file name is one of ``temporary_path``'s, left by a process that was killed."""
     return len(name) == 22 and name[0] == "." and name.endswith(".part") and set(name[1:17]) <= set("0123456789abcdef")
 
 
-def place(source: str, target: str, digest: str, link: str) -> None:
+def place_file(source: str, target: str, digest: str, link: str) -> None:
     """Make ``target`` a copy of, or a link to, ``source``; nothing where an earlier run did.
 
     A copy is written under its own name, which for small files takes half the time of another name and a rename: what
@@ -121,9 +121,9 @@ def check_link(link: str, source: Path, folder: Path) -> None:
     """Try ``link`` once from ``source`` into ``folder``; a UsageError where the file systems cannot."""
     if link == "copy":
         return
-    trial = temporary(folder)
+    trial = temporary_path(folder)
     try:
-        place(str(source), trial, digest_of(source), link)
+        place_file(str(source), trial, digest_of(source), link)
     except (OSError, ImportError) as error:
         raise UsageError(
             f"--link {link} does not work from {source.parent} to {folder}: {getattr(error, 'strerror', error)}.",
@@ -134,7 +134,7 @@ def check_link(link: str, source: Path, folder: Path) -> None:
             os.unlink(trial)
 
 
-def transfer(source: Path, target: Path, digest: str) -> None:
+def move_file(source: Path, target: Path, digest: str) -> None:
     """Move a file; an OSError says why it could not be, with the source where it was."""
     try:
         _transfer(source, target, digest)
@@ -158,16 +158,16 @@ def _transfer(source: Path, target: Path, digest: str) -> None:
 
 def _carry(source: Path, target: Path, digest: str) -> None:
     """Move a file to another file system: the source goes last, when the copy is on the disk and compared."""
-    part = Path(temporary(target.parent))
+    part = Path(temporary_path(target.parent))
     try:
         shutil.copy2(source, part)
-        sync(part)
+        fsync_path(part)
         if digest_of(part) != digest or digest_of(source) != digest:
             raise DataError(f"{source} has changed, or its copy is not equal; it was left in its place.")
         os.rename(part, target)
     finally:
         part.unlink(missing_ok=True)
-    sync(target.parent)
+    fsync_path(target.parent)
     source.unlink()
 
 
@@ -198,7 +198,7 @@ def move_all(journal: Journal, reporter: Reporter, stopping: Stopping, hint: str
     root, moved = journal.root, 0
     reporter.start("moving", len(steps), "images")
     for number, item in enumerate(steps):
-        tick(number, reporter, stopping, hint)
+        count_file(number, reporter, stopping, hint)
         source, target = root / item.source, root / item.target
         there = os.path.lexists(target)
         if not os.path.lexists(source):
@@ -208,7 +208,7 @@ def move_all(journal: Journal, reporter: Reporter, stopping: Stopping, hint: str
         if there and digest_of(target) == item.digest == digest_of(source):  # a move across file systems was cut
             source.unlink()
         else:
-            transfer(source, target, item.digest)
+            move_file(source, target, item.digest)
         moved += 1
     reporter.advance(len(steps) % _STEP)
     reporter.finish()
@@ -222,20 +222,20 @@ def move_staged(journal: Journal, reporter: Reporter, stopping: Stopping, hint: 
     moved = 0
     if "staged" not in journal.stages:
         for number, item in steps:
-            tick(number, reporter, stopping, hint)
+            count_file(number, reporter, stopping, hint)
             if not os.path.lexists(stage / str(number)):
-                transfer(root / item.source, stage / str(number), item.digest)
+                move_file(root / item.source, stage / str(number), item.digest)
         journal.add("staged")
     for number, item in steps:
-        tick(number, reporter, stopping, hint)
+        count_file(number, reporter, stopping, hint)
         if os.path.lexists(stage / str(number)):
-            transfer(stage / str(number), root / item.target, item.digest)
+            move_file(stage / str(number), root / item.target, item.digest)
             moved += 1
     stage.rmdir()
     return moved
 
 
-def tick(number: int, reporter: Reporter, stopping: Stopping, hint: str) -> None:
+def count_file(number: int, reporter: Reporter, stopping: Stopping, hint: str) -> None:
     """Count a file, and stop before it where that was asked for."""
     if number % _STEP == 0 and number:
         reporter.advance(_STEP)
@@ -250,7 +250,7 @@ def _gone(item: Original, journal: Journal) -> DataError:
     )
 
 
-def sweep(journal: Journal) -> None:
+def remove_partial_files(journal: Journal) -> None:
     """Remove what killed processes left half-written in the folders of the plan."""
     sweep_parts(journal.root, journal.header.get("tables", ()))
     folders = {os.path.dirname(row.target) for row in (*journal.originals, *journal.made)}

@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from affectkit.core.files import sync, whole_file
+from affectkit.core.files import fsync_path, whole_file
 from affectkit.errors import DataError, UsageError
 
 FORMAT = 1
@@ -99,7 +99,7 @@ class Journal:
             stream.write(_line(["planned", len(self.originals) + len(self.made) + len(self.left)]))
             if self.digests:
                 stream.write(_line(["made", list(self.digests.items())]))
-        sync(self.root)
+        fsync_path(self.root)
 
     def add(self, stage: str, value: Any = None) -> None:
         """Add a line and wait until it is on the disk."""
@@ -121,7 +121,7 @@ class Journal:
     def close(self) -> None:
         """Remove the journal: nothing is left to be undone."""
         self.path.unlink(missing_ok=True)
-        sync(self.folder)
+        fsync_path(self.folder)
 
 
 def find_journal(root: Path, command: str) -> Journal | None:

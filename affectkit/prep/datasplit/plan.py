@@ -78,10 +78,10 @@ def train_count(count: int, train_split: float) -> int:
     return round(count * train_split)
 
 
-def targets(largest: int, rules: SplitRules) -> dict[str, int]:
+def balanced_sizes(largest: int, rules: SplitRules) -> dict[str, int]:
     """Compute the images in each class after balancing, by side; ``largest`` is the size of the largest class.
 
-    >>> targets(5126, SplitRules(balance_train=True, balance_test=True))
+    >>> balanced_sizes(5126, SplitRules(balance_train=True, balance_test=True))
     {'train': 4101, 'test': 1025}
     """
     # In exact decimals: as floats, 100 * 0.55 is above 55, and its ceiling 56.
@@ -107,7 +107,7 @@ def make_plan(classes: Mapping[str, Sequence[str]], rules: SplitRules, *, tag: s
         raise DataError(f"classes without an image: {', '.join(empty)}." if empty else "there are no classes.")
     grouping = group_files(ordered, rules.group_by) if rules.group_by is not None else None
     test, notes = _grouped_test(ordered, grouping, rules) if grouping else (_plain_test(ordered, rules), [])
-    goals = targets(max(map(len, ordered.values())), rules)
+    goals = balanced_sizes(max(map(len, ordered.values())), rules)
     sides = {
         label: {
             "train": [name for name in names if name not in test[label]],
@@ -130,7 +130,7 @@ def make_plan(classes: Mapping[str, Sequence[str]], rules: SplitRules, *, tag: s
 def _plain_test(classes: Mapping[str, Sequence[str]], rules: SplitRules) -> dict[str, set[str]]:
     test = {}
     for label, names in classes.items():
-        ranked = sorted(names, key=lambda name, label=label: (rank(rules.seed, f"{label}/{name}"), name))
+        ranked = sorted(names, key=lambda name, label=label: (seeded_rank(rules.seed, f"{label}/{name}"), name))
         test[label] = set(ranked[: len(names) - train_count(len(names), rules.train_split)])
     return test
 
@@ -139,7 +139,7 @@ def _grouped_test(
     classes: Mapping[str, Sequence[str]], grouping: Grouping, rules: SplitRules
 ) -> tuple[dict[str, set[str]], list[str]]:
     wanted = {label: len(names) - train_count(len(names), rules.train_split) for label, names in classes.items()}
-    order = sorted(grouping.counts, key=lambda group: (rank(rules.seed, f"group/{group}"), group))
+    order = sorted(grouping.counts, key=lambda group: (seeded_rank(rules.seed, f"group/{group}"), group))
     chosen = choose_test(grouping, order, wanted)
     test = {label: {name for name, group in grouping.of[label].items() if group in chosen} for label in classes}
     whole, train = sum(map(len, classes.values())), sum(len(classes[label]) - len(test[label]) for label in classes)
@@ -183,16 +183,16 @@ def _augmented(
 ) -> dict[str, list[Augmented]]:
     """Draw what each side of a class makes: with replacement from its own originals, numbered for each original."""
     made: dict[str, list[Augmented]] = {}
-    taken = {fold(name) for side in SIDES for name in own[side]} if goals else set()
+    taken = {case_folded(name) for side in SIDES for name in own[side]} if goals else set()
     for side in SIDES:
         pool = own[side]
         counts = [0] * len(pool)
-        base = _hasher(b"draw", rules.seed, side, nfc(label))
+        base = _hasher(b"draw", rules.seed, side, compose_unicode(label))
         for number in range(max(0, goals.get(side, 0) - len(pool))):
             drawn = base.copy()
             drawn.update(b"%d" % number)
             counts[int.from_bytes(drawn.digest(), "big") % len(pool)] += 1
-        naming = _hasher(b"name", rules.seed, nfc(label), tag)
+        naming = _hasher(b"name", rules.seed, compose_unicode(label), tag)
         made[side] = [
             Augmented(name, draw, _name(name, draw, naming, taken))
             for name, count in zip(pool, counts, strict=True)
@@ -207,31 +207,31 @@ def _name(source: str, draw: int, naming: hashlib.blake2b, taken: set[str]) -> s
     salt = 0
     while True:
         own = naming.copy()
-        own.update(f"{nfc(source)}\x1f{draw}\x1f{salt}".encode())
+        own.update(f"{compose_unicode(source)}\x1f{draw}\x1f{salt}".encode())
         tail = f"-aug{draw}-{own.hexdigest()[:8]}{suffix}"
         room = MAX_NAME_BYTES - len(tail.encode())
         name = (stem if len(stem) * 4 <= room else stem.encode()[:room].decode(errors="ignore")) + tail
-        key = fold(name)
+        key = case_folded(name)
         if key not in taken:
             taken.add(key)
             return name
         salt += 1
 
 
-def rank(seed: int, name: str) -> bytes:
+def seeded_rank(seed: int, name: str) -> bytes:
     """Hash (seed, name), by which test originals are chosen."""
-    return _hasher(b"rank", seed, nfc(name)).digest()
+    return _hasher(b"rank", seed, compose_unicode(name)).digest()
 
 
 def _hasher(purpose: bytes, seed: int, *parts: str) -> hashlib.blake2b:
     return hashlib.blake2b("\x1f".join((str(seed), *parts, "")).encode(), digest_size=16, person=purpose)
 
 
-def nfc(text: str) -> str:
+def compose_unicode(text: str) -> str:
     """Bring ``text`` into composed form: macOS stores names decomposed, Linux as they were typed."""
     return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
-def fold(name: str) -> str:
+def case_folded(name: str) -> str:
     """Give what two names have in common that a file system without case takes for one."""
     return name.lower() if name.isascii() else unicodedata.normalize("NFC", name).casefold()

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from affectkit.core.csv_tables import read_csv
-from affectkit.core.files import digest_of, inside, sync
+from affectkit.core.files import digest_of, fsync_path, path_inside
 from affectkit.core.progress import Reporter
 from affectkit.core.stopping import Stopping
 from affectkit.core.version import VERSION
@@ -17,10 +17,10 @@ from affectkit.errors import DataError, UsageError
 from affectkit.prep.datasplit import file_moves, split
 from affectkit.prep.datasplit.class_folders import ignores_case
 from affectkit.prep.datasplit.journal import Journal, Lock, Original, find_journal
-from affectkit.prep.datasplit.plan import fold
+from affectkit.prep.datasplit.plan import case_folded
 from affectkit.prep.datasplit.report import some
 from affectkit.prep.datasplit.scan import check_output_place
-from affectkit.prep.datasplit.undo import UndoResult, undo
+from affectkit.prep.datasplit.undo import UndoResult, undo_journal
 
 COMMAND = "relabel"
 COLUMNS = ("pth", "label")
@@ -127,7 +127,7 @@ def undo_relabel(root: Path, *, force: bool, dry_run: bool, reporter: Reporter, 
         count = len(journal.originals)
         return UndoResult(0, count) if source else UndoResult(count)
     with file_moves.explaining_disk_errors(root, _SAFE), Lock(root, COMMAND):
-        return undo(
+        return undo_journal(
             journal,
             copied=Path(source) if source else None,
             force=force,
@@ -143,17 +143,17 @@ def _carry_out(journal: Journal, source: Path | None, reporter: Reporter, stoppi
     if source is None:
         file_moves.move_staged(journal, reporter, stopping, _AGAIN)
     else:
-        file_moves.sweep(journal)
+        file_moves.remove_partial_files(journal)
         reporter.start("copying", len(journal.originals), "files")
         for item in journal.originals:
             if stopping.requested:
                 raise stopping.error("the copies made so far are whole.", _AGAIN)
-            file_moves.place(str(source.resolve() / item.source), str(root / item.target), item.digest, "copy")
+            file_moves.place_file(str(source.resolve() / item.source), str(root / item.target), item.digest, "copy")
             reporter.advance()
         reporter.finish()
     if hasattr(os, "sync"):
         os.sync()
-    sync(root)
+    fsync_path(root)
     journal.add("done")
 
 
@@ -214,7 +214,7 @@ def _wanted(base: Path, rows: Sequence[tuple[int, str, str]]) -> tuple[dict[str,
             why = f"{name} is to be {label} here and {wanted[name]} before"
         else:
             try:
-                path = inside(base, name)
+                path = path_inside(base, name)
             except DataError as error:
                 why = error.message.rstrip(".")
             else:
@@ -233,7 +233,7 @@ def _clashes(base: Path, wanted: dict[str, str], no_case: bool) -> list[str]:
     """Find where two files would have one name in a class."""
 
     def key(name: str) -> str:
-        return fold(name) if no_case else name
+        return case_folded(name) if no_case else name
 
     leaving = {key(name) for name, label in wanted.items() if name.split("/")[0] != label}
     arriving: dict[str, str] = {}

@@ -102,7 +102,7 @@ def class_rows(journal: Journal, *, copies: bool, block: int = 1) -> tuple[Class
     )
 
 
-def straddling(journal: Journal) -> tuple[tuple[str, ...], ...]:
+def copies_across_sides(journal: Journal) -> tuple[tuple[str, ...], ...]:
     """Find sets of originals with the same bytes on both sides, by the paths that they have after the split."""
     first: dict[str, Any] = {}
     several: dict[str, list[Any]] = {}
@@ -115,7 +115,7 @@ def straddling(journal: Journal) -> tuple[tuple[str, ...], ...]:
     )
 
 
-def tables(journal: Journal) -> dict[str, str]:
+def table_texts(journal: Journal) -> dict[str, str]:
     """Write the text of train.csv and test.csv; file names are relative to the folder that holds them."""
     header = journal.header
     columns = [header["identity"]["label_col"], header["identity"]["filename_col"]]
@@ -136,7 +136,7 @@ def tables(journal: Journal) -> dict[str, str]:
     return {f"{side}.csv": stream.getvalue() for side, stream in streams.items()}
 
 
-def manifest(journal: Journal, hashes: Mapping[str, str]) -> str:
+def manifest_text(journal: Journal, hashes: Mapping[str, str]) -> str:
     """Write the text of the manifest: nothing of the run itself, so that a rerun after a kill has the same bytes."""
     header = journal.header
     about = {
@@ -148,7 +148,7 @@ def manifest(journal: Journal, hashes: Mapping[str, str]) -> str:
         "notes": header["notes"],
         "tables": dict(hashes),
         "classes": [asdict(row) for row in class_rows(journal, copies=False)],
-        "duplicates_across_sides": [list(names) for names in straddling(journal)],
+        "duplicates_across_sides": [list(names) for names in copies_across_sides(journal)],
         "hash": "BLAKE2b, 128 bits",
         "columns": ["file", "label", "side", "fate", "source", "draw", "hash"],
     }

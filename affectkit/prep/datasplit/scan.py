@@ -13,14 +13,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from affectkit.core.files import digest_bytes
-from affectkit.core.identity import differences
 from affectkit.core.progress import Reporter
+from affectkit.core.record_identity import differences
 from affectkit.core.stopping import Stopping
 from affectkit.core.version import VERSION
 from affectkit.errors import DataError, UsageError
 from affectkit.prep.datasplit import file_moves
-from affectkit.prep.datasplit.chunks import chunked, import_albumentations
-from affectkit.prep.datasplit.class_folders import ClassFolders, examine, ignores_case, list_classes, twins
+from affectkit.prep.datasplit.chunks import import_albumentations, split_chunks
+from affectkit.prep.datasplit.class_folders import (
+    ClassFolders,
+    case_collisions,
+    hash_and_check,
+    ignores_case,
+    list_classes,
+)
 from affectkit.prep.datasplit.journal import Journal, Made, Original
 from affectkit.prep.datasplit.plan import SIDES, SplitPlan, SplitRules, make_plan
 from affectkit.prep.datasplit.report import MANIFEST, class_rows, some
@@ -157,7 +163,7 @@ class SplitScan:
         names = [f"{listing.base}{label}/{name}" for label, files in listing.classes.items() for name in files]
         digests: dict[str, str] = {}
         self.reporter.start("reading", len(names), "images")
-        numbered = [(number, part) for number, part in enumerate(chunked(names, 400))]
+        numbered = [(number, part) for number, part in enumerate(split_chunks(names, 400))]
         # Results come in any order: each chunk says which one it is.
         work = ((number, [os.path.join(self.path, name) for name in part]) for number, part in numbered)
         few = len(names) < _MANY and self.options.scheduler is None
@@ -236,7 +242,7 @@ class SplitScan:
             self.reporter.note(text)
         if listing.passed:
             self.reporter.note(f"{len(listing.passed):,} entries are no images and stay: {some(listing.passed)}")
-        pairs = twins(listing.classes)
+        pairs = case_collisions(listing.classes)
         if pairs:
             what = f"names that differ in case alone: {some([f'{one} and {other}' for one, other in pairs])}"
             if not self.in_place and not self.options.dry_run and ignores_case(self.root):
@@ -322,4 +328,4 @@ class SplitScan:
 
 
 def _examine_numbered(number: int, paths: Sequence[str]) -> tuple[int, list[tuple[str, str]]]:
-    return number, examine(paths)
+    return number, hash_and_check(paths)

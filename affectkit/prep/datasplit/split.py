@@ -16,17 +16,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from affectkit.core.files import digest_bytes, digest_of, sync, write_text
+from affectkit.core.files import digest_bytes, digest_of, fsync_path, write_text
 from affectkit.core.progress import Reporter, Silent
 from affectkit.core.stopping import Never, Stopping
 from affectkit.errors import DataError, UsageError
 from affectkit.prep.datasplit import file_moves
-from affectkit.prep.datasplit.chunks import AugmentJob, augment_chunk, dealt, place_chunk
+from affectkit.prep.datasplit.chunks import AugmentJob, augment_chunk, interleave_chunks, place_chunk
 from affectkit.prep.datasplit.journal import Journal, Lock, Made, find_journal
 from affectkit.prep.datasplit.plan import SIDES, SplitRules, make_plan
-from affectkit.prep.datasplit.report import MANIFEST, SplitReport, class_rows, manifest, straddling, tables
+from affectkit.prep.datasplit.report import (
+    MANIFEST,
+    SplitReport,
+    class_rows,
+    copies_across_sides,
+    manifest_text,
+    table_texts,
+)
 from affectkit.prep.datasplit.scan import COMMAND, SplitOptions, SplitScan, check_output_place
-from affectkit.prep.datasplit.undo import UndoResult, undo
+from affectkit.prep.datasplit.undo import UndoResult, undo_journal
 
 if TYPE_CHECKING:
     from affectkit.prep.augmentation.pipeline import Pipeline
@@ -96,7 +103,7 @@ def _found(root: Path) -> Journal:
 def _undo(journal: Journal, force: bool, reporter: Reporter, stopping: Stopping) -> UndoResult:
     source = _source(journal)
     hint = "Run the same command with --undo again: it resumes."
-    return undo(journal, copied=source, force=force, reporter=reporter, stopping=stopping, hint=hint)
+    return undo_journal(journal, copied=source, force=force, reporter=reporter, stopping=stopping, hint=hint)
 
 
 def _source(journal: Journal) -> Path | None:
@@ -141,7 +148,7 @@ class _SplitRun(SplitScan):
                 if "done" in journal.stages and self.complete(journal):
                     return self._report(journal, already_done=True)
             self.reporter.note(f"resuming the split begun in {self.root}")
-            file_moves.sweep(journal)
+            file_moves.remove_partial_files(journal)
             self._forget_damaged(journal)
         return self._carry_out(journal)
 
@@ -206,7 +213,7 @@ class _SplitRun(SplitScan):
         size = max(1, min(32, len(tasks) // (8 * self.pool.workers)))
         work = (
             (part, self.pipeline, self.rules.seed, self.options.quality)
-            for part in dealt(tasks, size, self.pool.workers)
+            for part in interleave_chunks(tasks, size, self.pool.workers)
         )
         bad: list[tuple[str, str]] = []
         lost: dict[str, list[str]] = {}
@@ -291,7 +298,7 @@ class _SplitRun(SplitScan):
                 if "moved" not in journal.stages or not os.path.lexists(os.path.join(root, item.target))
             ]
             self.reporter.start("copying", len(items), "images")
-            work = ((part, self.options.link) for part in dealt(items, 200, self.pool.workers))
+            work = ((part, self.options.link) for part in interleave_chunks(items, 200, self.pool.workers))
             few = len(items) < 2000 or self.options.link == "symlink"
             for count in self.pool.run(place_chunk, work, ahead=True, alone=few):
                 self.written += count
@@ -303,16 +310,16 @@ class _SplitRun(SplitScan):
             journal.add("moved")
 
     def _write_tables(self, journal: Journal) -> None:
-        texts = tables(journal)
+        texts = table_texts(journal)
         hashes = {name: digest_bytes(text.encode()) for name, text in texts.items()}
-        texts[MANIFEST] = manifest(journal, hashes)
+        texts[MANIFEST] = manifest_text(journal, hashes)
         journal.add("tables", hashes | {MANIFEST: digest_bytes(texts[MANIFEST].encode())})
         if hasattr(os, "sync"):
             os.sync()  # one flush for all images instead of one each, before the manifest vouches for them
         for name, text in texts.items():
             if not (self.root / name).is_file() or (self.root / name).read_text(encoding="utf-8") != text:
                 write_text(self.root / name, text)
-        sync(self.root)
+        fsync_path(self.root)
         if "done" not in journal.stages:
             journal.add("done")
 
@@ -320,7 +327,7 @@ class _SplitRun(SplitScan):
 
     def _report(self, journal: Journal, *, already_done: bool = False, dry_run: bool = False) -> SplitReport:
         copies = not self.in_place and self.options.link == "copy"
-        duplicates = straddling(journal)
+        duplicates = copies_across_sides(journal)
         if duplicates:
             files = sum(map(len, duplicates))
             pair = " = ".join(next(name for name in duplicates[0] if name.startswith(f"{side}/")) for side in SIDES)

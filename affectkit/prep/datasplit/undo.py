@@ -13,7 +13,7 @@ from affectkit.core.files import digest_of
 from affectkit.core.progress import Reporter
 from affectkit.core.stopping import Stopping
 from affectkit.errors import DataError
-from affectkit.prep.datasplit.file_moves import STAGE, is_beginning, sweep, tick, transfer
+from affectkit.prep.datasplit.file_moves import STAGE, count_file, is_beginning, move_file, remove_partial_files
 from affectkit.prep.datasplit.journal import Journal, Original
 
 _STEP = 500
@@ -29,7 +29,7 @@ class UndoResult:
     kept: list[tuple[str, str]] = field(default_factory=list)
 
 
-def undo(
+def undo_journal(
     journal: Journal, *, copied: Path | None, force: bool, reporter: Reporter, stopping: Stopping, hint: str
 ) -> UndoResult:
     """Put every original back and remove what was made, after all of it was compared with the journal.
@@ -60,7 +60,7 @@ def undo(
         names += [item.target for item in journal.originals if item.target not in odd]
     reporter.start("removing", len(names), "files")
     for number, name in enumerate(names):
-        tick(number, reporter, stopping, hint)
+        count_file(number, reporter, stopping, hint)
         with contextlib.suppress(FileNotFoundError):
             os.unlink(journal.root / name)
             result.removed += 1
@@ -68,7 +68,7 @@ def undo(
     if copied is None:
         back = _unstage if staged else _move_back
         result.restored = back(journal, odd, reporter, stopping, hint)
-    sweep(journal)
+    remove_partial_files(journal)
     for name in sorted(journal.header.get("folders", ()), key=len, reverse=True):
         with contextlib.suppress(OSError):
             (journal.root / name).rmdir()
@@ -148,7 +148,7 @@ def _move_back(journal: Journal, odd: dict[str, str], reporter: Reporter, stoppi
     root, count = journal.root, 0
     reporter.start("putting back", len(journal.originals), "images")
     for number, item in enumerate(journal.originals):
-        tick(number, reporter, stopping, hint)
+        count_file(number, reporter, stopping, hint)
         source, target = root / item.source, root / item.target
         if item.source == item.target or not os.path.lexists(target):
             continue
@@ -156,7 +156,7 @@ def _move_back(journal: Journal, odd: dict[str, str], reporter: Reporter, stoppi
             if item.target not in odd:  # equal to the one in the old place
                 target.unlink()
             continue
-        transfer(target, source, digest_of(target))
+        move_file(target, source, digest_of(target))
         count += 1
     reporter.finish()
     return count
@@ -170,16 +170,16 @@ def _unstage(journal: Journal, odd: dict[str, str], reporter: Reporter, stopping
     reporter.start("putting back", len(steps) * (1 + out), "images")
     if out:
         for number, item in steps:
-            tick(number, reporter, stopping, hint)
+            count_file(number, reporter, stopping, hint)
             aside, target = stage / str(number), root / item.target
             if not os.path.lexists(aside) and os.path.lexists(target):
-                transfer(target, aside, digest_of(target))
+                move_file(target, aside, digest_of(target))
         journal.add("unstaged")
     for number, item in steps:
-        tick(number, reporter, stopping, hint)
+        count_file(number, reporter, stopping, hint)
         aside = stage / str(number)
         if os.path.lexists(aside):
-            transfer(aside, root / item.source, digest_of(aside))
+            move_file(aside, root / item.source, digest_of(aside))
             count += 1
     reporter.finish()
     stage.rmdir()

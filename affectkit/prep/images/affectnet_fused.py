@@ -5,8 +5,14 @@ from __future__ import annotations
 from pathlib import Path, PurePosixPath
 
 from affectkit.core.progress import Reporter, Silent
-from affectkit.data.layouts.affectnet_fused import CLASSES, FOLDERS, fits, notes_on, read_affectnet
-from affectkit.data.layouts.duplicates import COPY, contents_of, find_copies
+from affectkit.data.layouts.affectnet_fused import (
+    CLASSES,
+    FOLDERS,
+    describe_left_out,
+    is_affectnet_fused,
+    read_affectnet,
+)
+from affectkit.data.layouts.duplicates import COPY, content_hashes, find_copies
 from affectkit.data.split import Split
 from affectkit.errors import DataError
 from affectkit.prep.images.output_folder import ImageOptions, OutputFolder, PrepReport, with_copies
@@ -47,7 +53,7 @@ def prepare_affectnet_fused(
     if (done := folder.begin(reporter)) is not None:
         return folder.report(done)
     by_rule = {name: len(split) for name, split in splits.items()}
-    copies = find_copies(contents_of(splits, reporter=reporter))
+    copies = find_copies(content_hashes(splits, reporter=reporter))
     if options.drop_copies:
         for name, found in copies.items():
             splits[name] = splits[name].select(~found.any())
@@ -61,7 +67,7 @@ def prepare_affectnet_fused(
         by_rule=by_rule,
         dropped=left_out,
         images=sum(len(split) for split in splits.values()),
-        notes=tuple(notes_on(left_out)),
+        notes=tuple(describe_left_out(left_out)),
     )
     report = with_copies(report, copies, dropped=options.drop_copies)
     return folder.end(report, about={"source": str(source.resolve()), "target": "distribution", "rule": RULE})
@@ -71,7 +77,7 @@ def _check_source(source: Path) -> None:
     """Raise a DataError where ``source`` is no folder of AffectNetFused."""
     if not source.is_dir():
         raise DataError(f"source folder {source} does not exist.")
-    if not fits(source):
+    if not is_affectnet_fused(source):
         raise DataError(
             f"{source} is not AffectNetFused: it needs {' or '.join(FOLDERS.values())} with images/ and annotations/.",
             "Unpack the download and name the folder that holds them.",

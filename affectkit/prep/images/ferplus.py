@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from affectkit.core.progress import Reporter, Silent
-from affectkit.core.text import some
-from affectkit.data.layouts.duplicates import COPY, Copies, contents_of_files, find_copies
+from affectkit.core.text import list_some
+from affectkit.data.layouts.duplicates import COPY, Copies, file_content_hashes, find_copies
 from affectkit.errors import DataError, UsageError
 from affectkit.prep.images.ferplus_download import EMOTIONS, FerplusLabels, find_download
 from affectkit.prep.images.ferplus_pixels import USAGES, draw_pixels
@@ -39,12 +39,12 @@ REPEATED_OTHER = "repeats the image of an earlier row, with other votes"
 MISSING = "image file not there"
 
 
-def clean(votes: np.ndarray) -> np.ndarray:
+def drop_single_votes(votes: np.ndarray) -> np.ndarray:
     """Set single votes in ``votes`` (N, 10) to zero."""
     return np.where(votes == 1, 0, votes)
 
 
-def decide(votes: np.ndarray, target: str) -> tuple[np.ndarray, list[str]]:
+def apply_vote_rule(votes: np.ndarray, target: str) -> tuple[np.ndarray, list[str]]:
     """Apply the authors' rule to raw votes.
 
     Args:
@@ -56,7 +56,7 @@ def decide(votes: np.ndarray, target: str) -> tuple[np.ndarray, list[str]]:
     """
     if target not in RULES:
         raise UsageError(f"target must be one of {', '.join(RULES)}, got {target!r}.")
-    cleaned = clean(votes)
+    cleaned = drop_single_votes(votes)
     if target == "distribution":
         shares = cleaned[:, : len(EMOTIONS)]
         return shares.argmax(axis=1), np.where(shares.sum(axis=1) > 0, "", NO_EMOTION).tolist()
@@ -135,7 +135,7 @@ def prepare_ferplus(
 
 def _select(labels: FerplusLabels, target: str, images: dict[str, Path] | None) -> tuple[np.ndarray, list[str]]:
     """Choose top classes, and for each row "" or why it is dropped: unnamed, by rule, repeated, image missing."""
-    top, reasons = decide(labels.votes, target)
+    top, reasons = apply_vote_rule(labels.votes, target)
     first: dict[tuple[str, str], int] = {}
     for row, (split, name) in enumerate(zip(labels.splits, labels.names, strict=True)):
         if not name:
@@ -165,7 +165,7 @@ def _copies(
             rows.setdefault(labels.splits[row], []).append(row)
     if isinstance(images, dict):
         files = {split: [images[labels.names[row]] for row in own] for split, own in rows.items()}
-        found = find_copies(contents_of_files(files, reporter=reporter))
+        found = find_copies(file_content_hashes(files, reporter=reporter))
     else:
         found = find_copies({split: [images[row] for row in own] for split, own in rows.items()})
     if drop:
@@ -194,7 +194,7 @@ def _write(
         images: the table of pixels, or image files by name.
         reporter: gets progress.
     """
-    cleaned = clean(labels.votes)[:, : len(EMOTIONS)].tolist()
+    cleaned = drop_single_votes(labels.votes)[:, : len(EMOTIONS)].tolist()
     by_split = {split: [row for row in kept if labels.splits[row] == split] for split in USAGES.values()}
     own = {}
     for split, rows in by_split.items():
@@ -236,7 +236,7 @@ def _report(
     for reason in (REPEATED, REPEATED_OTHER, MISSING):
         names = [labels.names[row] for row, why in enumerate(reasons) if why == reason]
         if names:
-            notes.append(f"{reason}: {some(names)}")
+            notes.append(f"{reason}: {list_some(names)}")
     notes += [f"no image of the {split} split is there: no {split}.csv" for split in splits if split not in kept]
     owners: dict[str, set[str]] = {}
     for row, reason in enumerate(reasons):
@@ -244,6 +244,6 @@ def _report(
             owners.setdefault(labels.names[row], set()).add(labels.splits[row])
     shared = [name for name, where in owners.items() if len(where) > 1]
     if shared:
-        notes.append(f"{len(shared)} images are in more than one split, as in the label file: {some(shared)}")
+        notes.append(f"{len(shared)} images are in more than one split, as in the label file: {list_some(shared)}")
     images = sum(sum(numbers.values()) for numbers in kept.values())
     return PrepReport("ferplus", folder.folder, target, kept, by_rule, dropped, images, notes=tuple(notes))

@@ -16,9 +16,9 @@ import numpy as np
 from affectkit.core.csv_tables import csv_reader
 from affectkit.core.files import sha256
 from affectkit.core.table_errors import TableErrors
-from affectkit.core.text import some
+from affectkit.core.text import list_some
 from affectkit.errors import DataError
-from affectkit.prep.images.ferplus_pixels import PIXEL_COLUMNS, USAGES, check_order, differs
+from affectkit.prep.images.ferplus_pixels import PIXEL_COLUMNS, USAGES, check_row_order, order_difference
 
 EMOTIONS = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt")
 COLUMNS = (*EMOTIONS, "unknown", "NF")
@@ -116,7 +116,7 @@ def find_download(source: Path, output: Path) -> Download:
             f"{', '.join(PIXEL_COLUMNS)}, and no fer#######.png files.",
             "Put one of the two files of FER-2013 there, or unpack the images.",
         )
-    contents = check_order(pixel_file, labels.splits) if pixel_file else []
+    contents = check_row_order(pixel_file, labels.splits) if pixel_file else []
     return Download(label_file, labels, pixel_file, contents, images, note)
 
 
@@ -125,7 +125,9 @@ def _find_pixels(source: Path, output: Path, splits: Sequence[str]) -> tuple[Pat
     the other one differs from ``splits``, those of the label file's rows, or guessed."""
     named = [path for path in (_find(source, name, output) for name in PIXEL_FILES) if path]
     if named:
-        others = [f"{path.name}{f', and {why}' if (why := differs(path, splits)) else ''}" for path in named[1:]]
+        others = [
+            f"{path.name}{f', and {why}' if (why := order_difference(path, splits)) else ''}" for path in named[1:]
+        ]
         return named[0], f"{named[0].name} was read, not {'; '.join(others)}" if others else ""
     places = [
         path for path in sorted([*source.glob("*.csv"), *source.glob("*/*.csv")]) if not _same(path.parent, output)
@@ -133,7 +135,7 @@ def _find_pixels(source: Path, output: Path, splits: Sequence[str]) -> tuple[Pat
     found = [path for path in places if path.name != LABEL_FILE and set(PIXEL_COLUMNS) <= set(_header(path))]
     if len(found) > 1:
         raise DataError(
-            f"several files in {source} have the columns {', '.join(PIXEL_COLUMNS)}: {some(found)}.",
+            f"several files in {source} have the columns {', '.join(PIXEL_COLUMNS)}: {list_some(found)}.",
             f"Name the right one {PIXEL_FILES[0]}.",
         )
     return (found[0], f"{found[0].name} has FER-2013's columns and was read") if found else (None, "")
@@ -152,7 +154,9 @@ def _find(source: Path, name: str, output: Path) -> Path | None:
         return source / name
     below = [path for path in sorted(source.glob(f"*/{name}")) if path.is_file() and not _same(path.parent, output)]
     if len(below) > 1:
-        raise DataError(f"several {name} below {source}: {some(below)}.", "Name the folder that holds the right one.")
+        raise DataError(
+            f"several {name} below {source}: {list_some(below)}.", "Name the folder that holds the right one."
+        )
     return below[0] if below else None
 
 
@@ -175,7 +179,7 @@ def _find_images(source: Path, output: Path) -> dict[str, Path]:
                 differ.append(f"{first} and {place / name}")
     if differ:
         raise DataError(
-            f"images of the same name differ: {some(differ)}.", "Name the folder that holds the right ones."
+            f"images of the same name differ: {list_some(differ)}.", "Name the folder that holds the right ones."
         )
     return found
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from PIL import Image
 
 from affectkit.core.csv_tables import csv_reader
-from affectkit.core.text import some
+from affectkit.core.text import list_some
 from affectkit.errors import DataError
 
 USAGES = {"Training": "train", "PublicTest": "valid", "PrivateTest": "test"}
@@ -29,7 +29,7 @@ def pixel_rows(path: Path) -> Iterator[tuple[int, str, str]]:
             yield reader.line, row[usage].strip(), row[pixels]
 
 
-def check_order(path: Path, splits: Sequence[str]) -> list[bytes]:
+def check_row_order(path: Path, splits: Sequence[str]) -> list[bytes]:
     """Refuse another order or length than the label file's: rows of both belong together by position alone.
 
     Args:
@@ -46,7 +46,7 @@ def check_order(path: Path, splits: Sequence[str]) -> list[bytes]:
         count += 1
     if differ:
         raise DataError(
-            f"{path}: the usage differs from the label file's at lines {some(differ)}.",
+            f"{path}: the usage differs from the label file's at lines {list_some(differ)}.",
             "Both files must be the originals: rows belong together by their position.",
         )
     if count < len(splits):
@@ -54,7 +54,7 @@ def check_order(path: Path, splits: Sequence[str]) -> list[bytes]:
     return contents
 
 
-def differs(path: Path, splits: Sequence[str]) -> str:
+def order_difference(path: Path, splits: Sequence[str]) -> str:
     """Say how the rows of a table of pixels that is not read differ from the label file's; empty where not."""
     try:
         found = [USAGES.get(usage) for _, usage, _ in pixel_rows(path)]

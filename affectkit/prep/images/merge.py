@@ -11,16 +11,22 @@ from typing import Any
 
 from affectkit.core.files import read_json, whole_file, write_json
 from affectkit.core.progress import Reporter
-from affectkit.core.shard_parts import Part, find_parts, merged, read_parts
+from affectkit.core.shard_parts import Part, find_parts, merged_rows, read_parts
 from affectkit.errors import DataError
-from affectkit.prep.images.output_parts import MANIFEST, census, clear, part_is_whole, seal
+from affectkit.prep.images.output_files import (
+    MANIFEST,
+    count_files,
+    describe_contents,
+    part_is_whole,
+    remove_working_files,
+)
 
 _STEP = 500
 _OF_A_PLACE = ("source",)
 """Keys in which the manifests of parts may differ: shards on other machines may see the download elsewhere."""
 
 
-def merge(folder: Path, *, reporter: Reporter) -> dict[str, Any]:
+def merge_preparation(folder: Path, *, reporter: Reporter) -> dict[str, Any]:
     """Check all parts in ``folder`` and the images they list; write the tables, the manifest; remove the parts.
 
     The folder then is, byte for byte, what the unsharded command makes. Killed at any moment, the same call finishes.
@@ -34,7 +40,7 @@ def merge(folder: Path, *, reporter: Reporter) -> dict[str, Any]:
     manifest = folder / MANIFEST
     if manifest.is_file():  # an earlier merge was killed after all was in its place
         parts = len(find_parts(folder))
-        clear(folder)
+        remove_working_files(folder)
         return {**read_json(manifest), "output": str(folder), "parts": parts, "already_done": True}
     reporter.note("checking the parts")
     parts = read_parts(folder)
@@ -43,9 +49,9 @@ def merge(folder: Path, *, reporter: Reporter) -> dict[str, Any]:
     _write_tables(folder, parts, [name for name in first["tables"] if name not in first["inner"]], reporter)
     if hasattr(os, "sync"):
         os.sync()
-    result = first["manifest"] | seal(folder, first["seals"])
+    result = first["manifest"] | describe_contents(folder, first["seals"])
     write_json(manifest, result)
-    clear(folder)
+    remove_working_files(folder)
     return {**result, "output": str(folder), "parts": len(parts), "already_done": False}
 
 
@@ -60,7 +66,7 @@ def _check(folder: Path, parts: Sequence[Part]) -> None:
             total = wanted.setdefault(name, {"files": 0, "bytes": 0})
             for key, value in counts.items():
                 total[key] += value
-    found = {name: census(folder / name) if (folder / name).is_dir() else {} for name in wanted}
+    found = {name: count_files(folder / name) if (folder / name).is_dir() else {} for name in wanted}
     if found == wanted:
         return
     # Only now is every image of every part looked at, to say which shards must run again.
@@ -90,7 +96,7 @@ def _write_tables(folder: Path, parts: Sequence[Part], names: Sequence[str], rep
             writers[name] = csv.writer(stream, lineterminator="\n")
             writers[name].writerow(first["tables"][name]["columns"])
         count = 0
-        for name, row in merged(folder, parts):
+        for name, row in merged_rows(folder, parts):
             if name in writers:
                 writers[name].writerow(row)
             count += 1

@@ -23,22 +23,22 @@ from pathlib import Path
 from typing import Any
 
 from affectkit.core.files import read_json, sha256, whole_file, write_json, write_text
-from affectkit.core.identity import check_same
 from affectkit.core.progress import Reporter
+from affectkit.core.record_identity import check_same
 from affectkit.core.shard_parts import Part, Table, begin_part, end_part, read_record
 from affectkit.core.shards import POSITION, Listing, Shard
 from affectkit.core.version import VERSION
 from affectkit.data.layouts.duplicates import Copies
 from affectkit.errors import DataError, UsageError
-from affectkit.prep.images.output_parts import (
+from affectkit.prep.images.output_files import (
     MANIFEST,
     MARKER,
-    census,
-    census_of,
-    clear,
+    count_files,
+    count_named_files,
+    describe_contents,
     is_leftover,
     part_is_whole,
-    seal,
+    remove_working_files,
 )
 
 LINKS = ("copy", "hardlink")
@@ -149,7 +149,7 @@ class OutputFolder:
             about = self._agree(manifest, self.key)
             if self._whole(about):
                 if self.shard is None:
-                    clear(self.folder)
+                    remove_working_files(self.folder)
                 return about
             if self.shard is not None:
                 raise UsageError(
@@ -230,9 +230,11 @@ class OutputFolder:
         try:
             if self.counts is not None:
                 tables = all((self.folder / f"{split}.csv").is_file() for split in SPLITS)
-                return tables and all(census(self.folder / key)["files"] >= n for key, n in self.counts.items())
+                return tables and all(count_files(self.folder / key)["files"] >= n for key, n in self.counts.items())
             tables = all(sha256(self.folder / name) == value for name, value in about["tables"].items())
-            images = all(census(self.folder / "images" / split) == value for split, value in about["images"].items())
+            images = all(
+                count_files(self.folder / "images" / split) == value for split, value in about["images"].items()
+            )
             return tables and images and "report" in about
         except (OSError, KeyError, TypeError, AttributeError):
             return False
@@ -312,8 +314,8 @@ class OutputFolder:
         if hasattr(os, "sync"):
             os.sync()  # one flush for all images instead of one each, before the manifest vouches for them
         if self.shard is None:
-            write_json(self.folder / MANIFEST, manifest | seal(self.folder, seals))
-            clear(self.folder)
+            write_json(self.folder / MANIFEST, manifest | describe_contents(self.folder, seals))
+            remove_working_files(self.folder)
             return
         folder = self.folder / self.shard.folder
         end_part(
@@ -327,7 +329,7 @@ class OutputFolder:
                 "manifest": manifest,
                 "seals": list(seals),
                 "inner": [f"{name}.csv" for name in inner],
-                "images": census_of(self.folder, self._names),
+                "images": count_named_files(self.folder, self._names),
             },
         )
 

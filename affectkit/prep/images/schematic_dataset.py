@@ -117,10 +117,10 @@ def emotion_distribution(parameters: ArrayLike) -> NDArray[np.float64]:
     return weights / weights.sum(-1, keepdims=True)
 
 
-def describe(seed: int, split: str, index: int) -> Face:
+def describe_face(seed: int, split: str, index: int) -> Face:
     """Give the face at an address. Of any eight in a row from a multiple of eight, each emotion leads one.
 
-    >>> int(describe(0, "train", 3).votes.sum())
+    >>> int(describe_face(0, "train", 3).votes.sum())
     10
     """
     block = numpy_generator(seed, "schematic", split, "block", index // len(CLASSES))
@@ -217,7 +217,7 @@ def _draw(folder: OutputFolder, counts: dict[str, int], *, size: int, seed: int,
         side = max(size, PHOTO_SIZE) if split == "photos" else size
         rows = []
         for index in indices:
-            face = describe(seed, split, index)
+            face = describe_face(seed, split, index)
             folder.place(names[split][index], _png(face, side))
             rows.append([names[split][index], f"{face.valence:.6f}", f"{face.arousal:.6f}", *face.votes.tolist()])
             reporter.advance()

@@ -14,8 +14,17 @@ from PIL import Image
 
 from affectkit.core.boxes import overlap
 from affectkit.core.spec import InputSpec
-from affectkit.data.faces.detection import EYES, MARGIN, Face, FaceDetector, covered, crop_box, crop_face, once
-from affectkit.data.loading.face_crops import PathFaces, collate_faces, in_file, read_picture
+from affectkit.data.faces.detection import (
+    EYES,
+    MARGIN,
+    Face,
+    FaceDetector,
+    covered_share,
+    crop_box,
+    crop_face,
+    drop_overlapping,
+)
+from affectkit.data.loading.face_crops import PathFaces, collate_faces, read_picture, scale_to_file
 from affectkit.data.loading.loaders import ReadFailure
 from affectkit.data.media.reduced_decoding import Extent
 from affectkit.errors import CheckpointError, DataError
@@ -77,8 +86,8 @@ def test_auto_takes_face_crops_whole():
 def test_the_crop_is_framed_as_fer_frames_faces():
     assert crop_box((100, 50, 80, 80)) == pytest.approx((140, 90, 80 * MARGIN, 0))
     assert crop_box((100, 50, 80, 80), margin=2.0)[2] == 160
-    assert covered((50, 50, 60, 0), 100, 100) == pytest.approx(0.36)
-    assert covered((0, 50, 60, 0), 100, 100) == pytest.approx(0.18)  # half of it lies outside
+    assert covered_share((50, 50, 60, 0), 100, 100) == pytest.approx(0.36)
+    assert covered_share((0, 50, 60, 0), 100, 100) == pytest.approx(0.18)  # half of it lies outside
 
 
 @pytest.mark.parametrize("angle", [0.0, 0.4, -0.7])
@@ -134,17 +143,20 @@ def test_beyond_the_edge_the_outermost_pixels_go_on():
 def test_gray_is_as_where_images_are_decoded(tmp_path):
     picture = np.random.default_rng(1).integers(0, 256, (48, 48, 3), dtype=np.uint8)
     Image.fromarray(picture).save(tmp_path / "a.png")
-    from affectkit.data.media.images import load_for
+    from affectkit.data.media.images import load_for_spec
 
     whole = crop_face(picture, Face((0, 0, 48, 48)), GRAY)
-    assert np.abs(whole.astype(int) - load_for(tmp_path / "a.png", GRAY).astype(int)).max() <= 1
+    assert np.abs(whole.astype(int) - load_for_spec(tmp_path / "a.png", GRAY).astype(int)).max() <= 1
 
 
 def test_overlap_and_once():
     assert overlap((0, 0, 10, 10), (5, 0, 10, 10)) == pytest.approx(1 / 3)
     assert overlap((0, 0, 10, 10), (10, 0, 10, 10)) == 0
     found = [((0, 0, 100, 100), 5.0, ()), ((5, 5, 100, 100), 9.0, ()), ((300, 0, 50, 50), 1.0, ())]
-    assert [box for box, _, _ in once([*found, ((320, 20, 20, 20), 0.5, ())])] == [(5, 5, 100, 100), (300, 0, 50, 50)]
+    assert [box for box, _, _ in drop_overlapping([*found, ((320, 20, 20, 20), 0.5, ())])] == [
+        (5, 5, 100, 100),
+        (300, 0, 50, 50),
+    ]
 
 
 def test_yunet_by_a_network_of_our_own(tmp_path):
@@ -196,4 +208,4 @@ def test_boxes_are_in_pixels_of_the_upright_file(tmp_path):
     batch = collate_faces(items)
     assert batch["index"].tolist() == [0, 1, 2] and batch["image"].shape == (3, 1, 48, 48)
     assert [len(faces) for faces in batch["faces"]] == [1, 1, 1] and len(batch["failures"]) == 1
-    assert in_file(Face((1, 2, 3, 4)), Extent(20, 20, 2)).box == (2, 4, 6, 8)
+    assert scale_to_file(Face((1, 2, 3, 4)), Extent(20, 20, 2)).box == (2, 4, 6, 8)

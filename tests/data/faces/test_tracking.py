@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from affectkit.data.faces.tracking import Smoother, Tracker, assign
+from affectkit.data.faces.tracking import Smoother, Tracker, assign_pairs
 
 
 def best_sum(gains):
@@ -26,13 +26,13 @@ def test_the_assignment_is_the_best_of_all():
             gains = rng.random((rows, columns))
             gains = np.where(gains > 0.6, gains, 0.0) if kind > 2 else gains  # as of boxes: most do not overlap
             gains = np.round(gains, 1) if kind % 3 == 0 else gains  # ties
-            pairs = assign(gains)
+            pairs = assign_pairs(gains)
             assert len(pairs) == min(rows, columns)
             assert len({row for row, _ in pairs}) == len({column for _, column in pairs}) == len(pairs)
             assert sum(gains[pair] for pair in pairs) == pytest.approx(best_sum(gains))
             checked += 1
     assert checked == 150
-    assert assign(np.zeros((0, 3))) == assign(np.zeros((3, 0))) == []
+    assert assign_pairs(np.zeros((0, 3))) == assign_pairs(np.zeros((3, 0))) == []
 
 
 def test_greedy_choices_are_not_made():

@@ -11,7 +11,7 @@ import pytest
 from affectkit.core.progress import Silent
 from affectkit.data.layouts import affectnet_fused
 from affectkit.data.layouts.affectnet_fused import CLASSES, read_annotations
-from affectkit.data.layouts.discovery import find
+from affectkit.data.layouts.discovery import find_dataset
 from affectkit.errors import DataError
 
 
@@ -60,7 +60,7 @@ def root(tmp_path: Path, shares: np.ndarray) -> Path:
 
 
 def test_splits(root: Path, shares: np.ndarray) -> None:
-    source = find(root)
+    source = find_dataset(root)
     assert source.layout == "AffectNetFused" and source.classes == CLASSES and source.notes == ()
     assert len(CLASSES) == 13 and CLASSES[:3] == ("neutral", "happy", "sad") and CLASSES[-1] == "quiet"
     train, valid = source.splits["train"], source.splits["valid"]
@@ -76,7 +76,7 @@ def test_without_counterpart(root: Path) -> None:
     (root / "train_set/images/99.jpg").touch()
     (root / "train_set/images/98.jpg").touch()
     (root / "val_set/images/7.jpg").unlink()
-    source = find(root)
+    source = find_dataset(root)
     assert source.notes == (
         "train_set: 2 left out (image without annotation)",
         "val_set: 1 left out (annotation without image)",
@@ -88,7 +88,7 @@ def test_one_folder_alone(root: Path) -> None:
     for path in sorted((root / "val_set").rglob("*"), reverse=True):
         path.rmdir() if path.is_dir() else path.unlink()
     (root / "val_set").rmdir()
-    source = find(root)
+    source = find_dataset(root)
     assert list(source.splits) == ["train"]
     assert source.notes == ("val_set is not there: no valid split",)
 
@@ -107,7 +107,7 @@ def test_malformed_annotations_are_listed(root: Path) -> None:
     for number, (text, _) in wrong.items():
         (folder / f"{number}_prob_rank.txt").write_text(text)
     with pytest.raises(DataError) as caught:
-        find(root)
+        find_dataset(root)
     message = caught.value.message
     assert "7 annotation files" in message
     for number, (_, reason) in wrong.items():
@@ -172,15 +172,15 @@ def test_no_place_for_a_cache(root: Path, cache: Path) -> None:
 def test_two_images_of_one_number(root: Path) -> None:
     (root / "train_set/images/2.png").touch()
     with pytest.raises(DataError, match=r"several images of one number: 2\.png"):
-        find(root)
+        find_dataset(root)
 
 
 def test_nothing_in_common(root: Path) -> None:
     for path in (root / "val_set/images").iterdir():
         path.rename(path.with_name("x" + path.name))
     with pytest.raises(DataError, match="no image has an annotation"):
-        find(root)
+        find_dataset(root)
     (root / "val_set/annotations").rename(root / "val_set/elsewhere")
     with pytest.raises(DataError, match="annotations is not there"):
-        find(root)
-    assert affectnet_fused.fits(root)
+        find_dataset(root)
+    assert affectnet_fused.is_affectnet_fused(root)

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from affectkit.data.layouts.class_columns import Choice
-from affectkit.data.layouts.class_names import likely
-from affectkit.data.layouts.discovery import Labels, find
+from affectkit.data.layouts.class_names import likely_matches
+from affectkit.data.layouts.discovery import Labels, find_dataset
 from affectkit.data.layouts.tables import read_tables
 from affectkit.errors import DataError
 from affectkit.prep.images.ferplus_download import COLUMNS as FERPLUS
@@ -197,7 +197,7 @@ def test_choices_are_for_tables(tmp_path):
         (tmp_path / "f" / name).mkdir(parents=True)
         (tmp_path / "f" / name / "1.png").touch()
     with pytest.raises(DataError, match="--classes is for tables, and .* holds class folders"):
-        find(tmp_path / "f", labels=Labels(choice=Choice(classes=("a",))))
+        find_dataset(tmp_path / "f", labels=Labels(choice=Choice(classes=("a",))))
 
 
 def test_one_number_written_in_two_ways(tmp_path):
@@ -210,25 +210,25 @@ def test_one_number_written_in_two_ways(tmp_path):
 
     table("train.csv", "a.png,3\nb.png,3.0\nc.png,1\n")
     with pytest.raises(DataError, match="classes that are the same number: '3' and '3.0'"):
-        find(tmp_path)
+        find_dataset(tmp_path)
     table("train.csv", "a.png,3\nb.png,10\n")
     for label, meant in (("3.0", "'3'"), ("03", "'3'"), ("10.0", "'10'")):
         table("valid.csv", f"c.png,{label}\n")
         with pytest.raises(DataError) as caught:
-            find(tmp_path)
+            find_dataset(tmp_path)
         assert f"{label!r} -> {meant}" in caught.value.message
     table("valid.csv", "c.png,1\n")
     with pytest.raises(DataError) as caught:
-        find(tmp_path)
+        find_dataset(tmp_path)
     assert "did you mean" not in caught.value.message
     table("valid.csv", "c.png, 3 \n")  # spaces around are none of a label
-    assert find(tmp_path).splits["valid"].labels.tolist() == [1]
+    assert find_dataset(tmp_path).splits["valid"].labels.tolist() == [1]
     for folder in ("1", "01", "2"):
         (tmp_path / "folders" / folder).mkdir(parents=True)
         (tmp_path / "folders" / folder / "a.png").touch()
     with pytest.raises(DataError, match="class folders in .*: classes that are the same number: '01' and '1'"):
-        find(tmp_path / "folders")
-    assert likely("sad", ("Sad", "sat")) == ["Sad"] and likely("4", ("3", "14")) == []
+        find_dataset(tmp_path / "folders")
+    assert likely_matches("sad", ("Sad", "sat")) == ["Sad"] and likely_matches("4", ("3", "14")) == []
 
 
 @pytest.mark.parametrize("names", [EMOTIONS, ("freude", "trauer", "wut", "ruhe")], ids=["known", "any language"])

@@ -13,10 +13,10 @@ from clips import make_cremad
 from affectkit.core.progress import Silent
 from affectkit.core.spec import InputSpec
 from affectkit.data.layouts.clip_store import ClipStore, drawn_frames, is_prepared
-from affectkit.data.layouts.discovery import find
+from affectkit.data.layouts.discovery import find_dataset
 from affectkit.data.loading.clips import SplitClips, read_inputs
+from affectkit.data.loading.image_or_clip import collate_function, image_of_item, make_dataset
 from affectkit.data.loading.loaders import EVALUATION
-from affectkit.data.loading.modality import collate_of, items_of, picture_of
 from affectkit.errors import DataError
 from affectkit.prep.clips import store_writer
 from affectkit.prep.clips.cremad import CremadOptions, prepare_cremad
@@ -64,7 +64,7 @@ def test_frames_and_sounds_are_those_that_were_stored(prepared):
 
 
 def test_a_training_frame_is_drawn_and_the_middle_one_tested(prepared):
-    split = find(prepared / "data").splits["train"]
+    split = find_dataset(prepared / "data").splits["train"]
     items = SplitClips(split, spec_of(split), seed=7)
     index = list(range(len(split)))
     batch = items.__getitems__([(3, k) for k in index])
@@ -75,23 +75,23 @@ def test_a_training_frame_is_drawn_and_the_middle_one_tested(prepared):
         assert np.array_equal(batch["image"][k].permute(1, 2, 0), split.store.images([split.ids[k]], [drawn[k]])[0])
     middle = items.__getitems__([(EVALUATION, k) for k in index])["image"]
     assert np.array_equal(middle.permute(0, 2, 3, 1), split.store.images(split.ids, [15] * len(split)))
-    assert np.array_equal(picture_of(split, spec_of(split), 2), middle[2].permute(1, 2, 0))
+    assert np.array_equal(image_of_item(split, spec_of(split), 2), middle[2].permute(1, 2, 0))
     assert batch["audio"].shape == (len(split), 1, 256, 256)
 
 
 def test_image_models_get_the_frames_at_their_size(prepared):
-    split = find(prepared / "data").splits["train"]
+    split = find_dataset(prepared / "data").splits["train"]
     for size, channels in ((32, 3), (8, 1)):
         spec = InputSpec("classification", size, size, channels=channels, mean=(0.5,) * channels, std=(1,) * channels)
-        items = items_of(split, spec, augment="face", seed=1)
-        batch = collate_of(split)(items.__getitems__([(0, 1), (0, 2)]))
+        items = make_dataset(split, spec, augment="face", seed=1)
+        batch = collate_function(split)(items.__getitems__([(0, 1), (0, 2)]))
         assert batch["image"].shape == (2, channels, size, size) and "audio" not in batch
         again = items.__getitems__([(0, 2), (0, 1)])["image"]
         assert np.array_equal(batch["image"].flip(0), again)
 
 
 def test_a_file_is_read_as_it_was_stored(prepared):
-    source = find(prepared / "data")
+    source = find_dataset(prepared / "data")
     split = source.splits["test"]
     spec = spec_of(split)
     items = SplitClips(split, spec)
@@ -102,7 +102,7 @@ def test_a_file_is_read_as_it_was_stored(prepared):
 
 
 def test_votes_go_with_the_classes(prepared):
-    split = find(prepared / "data").splits["train"]
+    split = find_dataset(prepared / "data").splits["train"]
     order = [3, 0, 5, 1, 2, 4]
     turned = split.matched([split.classes[k] for k in order])
     assert np.array_equal(turned.facts["votes_voice"], split.facts["votes_voice"][:, order])
@@ -126,24 +126,24 @@ def test_what_is_not_whole_is_refused(own):
     with pytest.raises(DataError, match="cannot be read"):
         ClipStore.open(own).images(names, [0] * 4)
     text = (own / "train.csv").read_text()
-    first = find(own).splits["train"].ids[0]
+    first = find_dataset(own).splits["train"].ids[0]
     for wrong, told in ((text.replace(first, "1001_IEO_ANG_HI"), "not in the store"), ("filename\n", "empty")):
         (own / "train.csv").write_text(wrong)
         with pytest.raises(DataError, match=told):
-            find(own)
+            find_dataset(own)
     (own / "train.csv").write_text(text.replace(",anger,1", ",joy,1"))
     with pytest.raises(DataError, match="unknown labels: joy"):
-        find(own)
+        find_dataset(own)
     (own / "manifest.json").write_text(json.dumps({**manifest, "format": 99}))
     with pytest.raises(DataError, match="format 99"):
-        find(own)
+        find_dataset(own)
     (own / "manifest.json").write_text(json.dumps({**manifest, "clip": {"anchor": "left"}}))
     with pytest.raises(DataError, match="damaged"):
-        find(own)
+        find_dataset(own)
     (own / "manifest.json").unlink()
     assert is_prepared(own)
     with pytest.raises(DataError, match="not completely prepared"):
-        find(own)
+        find_dataset(own)
 
 
 def test_other_folders_are_not_taken_for_stores(tmp_path):

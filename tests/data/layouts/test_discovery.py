@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from affectkit.data.layouts.discovery import find
+from affectkit.data.layouts.discovery import find_dataset
 from affectkit.errors import DataError
 
 
@@ -23,7 +23,7 @@ def folders(root: Path) -> None:
 
 def test_class_folders(tmp_path: Path) -> None:
     folders(tmp_path)
-    source = find(tmp_path)
+    source = find_dataset(tmp_path)
     assert source.layout == "class folders"
     assert source.classes == ("anger", "happy", "sad")
     assert list(source.splits) == ["train", "valid", "test"]
@@ -41,14 +41,14 @@ def test_class_folders(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["val", "valid", "validation", "Val"])
 def test_names_of_the_validation_folder(tmp_path: Path, name: str) -> None:
     touch(tmp_path, "train/a/1.jpg", "train/b/2.jpg", f"{name}/a/3.jpg", f"{name}/b/4.jpg")
-    assert find(tmp_path).splits["valid"].ids == [f"{name}/a/3.jpg", f"{name}/b/4.jpg"]
+    assert find_dataset(tmp_path).splits["valid"].ids == [f"{name}/a/3.jpg", f"{name}/b/4.jpg"]
 
 
 def test_a_class_too_many_is_refused(tmp_path: Path) -> None:
     folders(tmp_path)
     touch(tmp_path, "val/hapy/8.jpg")
     with pytest.raises(DataError) as caught:
-        find(tmp_path)
+        find_dataset(tmp_path)
     assert "'hapy' (1 items)" in caught.value.message
     assert "'hapy' -> " in caught.value.message and "anger, happy, sad" in caught.value.message
 
@@ -59,7 +59,7 @@ def test_what_is_passed_over_is_noted(tmp_path: Path) -> None:
     touch(tmp_path, "train/sad/notes.txt", "train/sad/deeper/9.jpg")
     (tmp_path / "train/fear").mkdir()
     (tmp_path / "val/envy").mkdir()
-    source = find(tmp_path)
+    source = find_dataset(tmp_path)
     assert source.classes == ("anger", "fear", "happy", "sad")
     assert source.splits["train"].counts() == {"anger": 1, "fear": 0, "happy": 2, "sad": 1}
     assert "train: no images in fear" in source.notes
@@ -70,7 +70,7 @@ def test_what_is_passed_over_is_noted(tmp_path: Path) -> None:
 
 def test_folders_without_splits(tmp_path: Path) -> None:
     touch(tmp_path, "happy/1.jpg", "sad/2.jpg", "sad/3.jpg", "docs/readme.txt", ".git/4.jpg")
-    source = find(tmp_path)
+    source = find_dataset(tmp_path)
     assert list(source.splits) == ["all"]
     assert source.classes == ("happy", "sad")
     assert source.splits["all"].ids == ["happy/1.jpg", "sad/2.jpg", "sad/3.jpg"]
@@ -79,26 +79,26 @@ def test_folders_without_splits(tmp_path: Path) -> None:
 
 def test_only_a_test_split(tmp_path: Path) -> None:
     touch(tmp_path, "test/happy/1.jpg", "test/sad/2.jpg")
-    source = find(tmp_path)
+    source = find_dataset(tmp_path)
     assert list(source.splits) == ["test"] and source.classes == ("happy", "sad")
 
 
 def test_class_names_are_composed(tmp_path: Path) -> None:
     touch(tmp_path, "train/fro\u0308hlich/1.jpg", "train/traurig/2.jpg", "valid/fröhlich/3.jpg")
-    source = find(tmp_path)
+    source = find_dataset(tmp_path)
     assert source.classes == ("fröhlich", "traurig")
     assert all(split.path(0).is_file() for split in source.splits.values())
     assert source.splits["valid"].labels.tolist() == [0]
     touch(tmp_path, "train/fröhlich/4.jpg")
     with pytest.raises(DataError, match="two folders for the class"):
-        find(tmp_path)
+        find_dataset(tmp_path)
 
 
 def test_two_folders_for_one_split(tmp_path: Path) -> None:
     folders(tmp_path)
     touch(tmp_path, "valid/sad/1.jpg")
     with pytest.raises(DataError, match=r"several folders for the valid split: valid, val"):
-        find(tmp_path)
+        find_dataset(tmp_path)
 
 
 def test_tables_and_their_names(tmp_path: Path) -> None:
@@ -106,7 +106,7 @@ def test_tables_and_their_names(tmp_path: Path) -> None:
     for name, number in (("train", 1), ("validation", 2), ("test", 3)):
         (tmp_path / f"{name}.csv").write_text(f"filename,label\ni/{number}.jpg,x\n")
     (tmp_path / "raters.csv").write_text("who,when\n")
-    source = find(tmp_path)
+    source = find_dataset(tmp_path)
     assert source.layout == "tables"
     assert {name: split.ids for name, split in source.splits.items()} == {
         "train": ["i/1.jpg"],
@@ -116,21 +116,21 @@ def test_tables_and_their_names(tmp_path: Path) -> None:
     assert source.notes == ("other tables are not used: raters.csv",)
     (tmp_path / "val.csv").write_text("filename,label\ni/2.jpg,x\n")
     with pytest.raises(DataError, match="several tables for the valid split"):
-        find(tmp_path)
+        find_dataset(tmp_path)
 
 
 def test_a_single_table_of_any_name(tmp_path: Path) -> None:
     touch(tmp_path, "1.jpg", "2.jpg")
     (tmp_path / "mine.CSV").write_text("filename,label\n1.jpg,x\n2.jpg,y\n")
-    assert list(find(tmp_path).splits) == ["all"]
+    assert list(find_dataset(tmp_path).splits) == ["all"]
     (tmp_path / "mine.CSV").write_text("filename,label,split\n1.jpg,x,train\n2.jpg,x,validation\n")
-    assert list(find(tmp_path).splits) == ["train", "valid"]
+    assert list(find_dataset(tmp_path).splits) == ["train", "valid"]
 
 
 def test_tables_win_over_folders(tmp_path: Path) -> None:
     folders(tmp_path)
     (tmp_path / "train.csv").write_text("filename,label\ntrain/happy/1.png,joy\ntrain/sad/3.JPG,grief\n")
-    source = find(tmp_path)
+    source = find_dataset(tmp_path)
     assert source.layout == "tables" and source.classes == ("grief", "joy")
     assert any("the tables are used" in note for note in source.notes)
 
@@ -138,7 +138,7 @@ def test_tables_win_over_folders(tmp_path: Path) -> None:
 def test_a_stray_table_does_not_hide_folders(tmp_path: Path) -> None:
     folders(tmp_path)
     (tmp_path / "metadata.csv").write_text("camera,lens\na,b\n")
-    source = find(tmp_path)
+    source = find_dataset(tmp_path)
     assert source.layout == "class folders"
     assert "no 'filename' column in metadata.csv: not used" in source.notes
 
@@ -155,18 +155,18 @@ def test_folders_that_fit_nothing(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
         touch(tmp_path / name, *files)
         with pytest.raises(DataError) as caught:
-            find(tmp_path / name)
+            find_dataset(tmp_path / name)
         text = str(caught.value)
         assert "looked for:" in text and "train.csv" in text and wanted in text, name
     with pytest.raises(DataError, match="does not exist"):
-        find(tmp_path / "nowhere")
+        find_dataset(tmp_path / "nowhere")
     with pytest.raises(DataError, match="is not a folder"):
-        find(tmp_path / "flat" / "1.jpg")
+        find_dataset(tmp_path / "flat" / "1.jpg")
 
 
 def test_the_unprepared_ferplus_folder_is_told(tmp_path: Path) -> None:
     touch(tmp_path, "train/images/fer0000000.png", "valid/images/fer0000001.png")
     (tmp_path / "fer2013new.csv").write_text("Usage,Image name,neutral\nTraining,fer0000000.png,9\n")
     with pytest.raises(DataError) as caught:
-        find(tmp_path)
+        find_dataset(tmp_path)
     assert "FER+" in str(caught.value)

@@ -14,8 +14,15 @@ from support import Heard, make_folders, settings
 from affectkit.config import resolve
 from affectkit.core.progress import Silent
 from affectkit.data.layouts import duplicates
-from affectkit.data.layouts.discovery import find
-from affectkit.data.layouts.duplicates import TAIL, all_apart, apart, contents_of, contents_of_files, find_copies
+from affectkit.data.layouts.discovery import find_dataset
+from affectkit.data.layouts.duplicates import (
+    TAIL,
+    content_hashes,
+    drop_copies,
+    drop_copies_of_all,
+    file_content_hashes,
+    find_copies,
+)
 from affectkit.data.split import Split
 from affectkit.errors import DataError
 from affectkit.evaluation.test import test as run_test
@@ -66,7 +73,7 @@ def some_files(seed: int) -> dict[str, list[bytes]]:
 def test_copies_are_those_that_a_comparison_of_all_finds(tmp_path, seed):
     splits = write(tmp_path, some_files(seed))
     for _ in range(2):  # read, then remembered
-        found = find_copies(contents_of(splits, reporter=Silent()))
+        found = find_copies(content_hashes(splits, reporter=Silent()))
         assert list(found) == ["valid", "test"]
         for name, others in (("valid", ["train"]), ("test", ["train", "valid"])):
             assert list(found[name].of) == others
@@ -92,7 +99,7 @@ def test_nothing_is_read_twice_nor_what_has_a_size_of_its_own(tmp_path, monkeypa
         duplicates, "_digest", lambda fact, whole: read.append((fact[0][-13:], whole)) or digest(fact, whole)
     )
     heard = Heard()
-    kept, record = apart(splits["valid"], splits, drop=True, noun="images", reporter=heard)
+    kept, record = drop_copies(splits["valid"], splits, drop=True, noun="images", reporter=heard)
     assert len(kept) == 4 and record["copies"] == 0 and heard.warnings == []
     # Sizes 11 and 12 stand alone; of the rest the ends, and all of those two whose ends are the same.
     assert sorted(read) == sorted(
@@ -100,12 +107,12 @@ def test_nothing_is_read_twice_nor_what_has_a_size_of_its_own(tmp_path, monkeypa
         + [("train/002.png", True), ("valid/002.png", True)]
     )
     read.clear()
-    apart(splits["valid"], splits, drop=True, noun="images", reporter=heard)
+    drop_copies(splits["valid"], splits, drop=True, noun="images", reporter=heard)
     assert read == []
     path = splits["valid"].path(0)
     path.write_bytes(b"1" * 10)  # of the same size, a copy now
     old(path, 30)
-    _, record = apart(splits["valid"], splits, drop=False, noun="images", reporter=heard)
+    _, record = drop_copies(splits["valid"], splits, drop=False, noun="images", reporter=heard)
     assert [name for name, _ in read] == ["valid/000.png"] and record["copies_of"] == {"train": 1}
     assert heard.warnings == ["valid: 1 of 4 images are copies of train images; --drop-copies leaves them out"]
 
@@ -116,17 +123,17 @@ def test_what_has_just_been_written_is_not_remembered(tmp_path, monkeypatch):
     path = splits["valid"].path(0)
     path.touch()
     told = path.stat().st_mtime_ns
-    assert apart(splits["valid"], splits, drop=False, noun="images", reporter=Silent())[1]["copies"] == 0
+    assert drop_copies(splits["valid"], splits, drop=False, noun="images", reporter=Silent())[1]["copies"] == 0
     path.write_bytes(b"1")  # within a tick of a coarse clock
     os.utime(path, ns=(told, told))
-    assert apart(splits["valid"], splits, drop=False, noun="images", reporter=Silent())[1]["copies"] == 1
+    assert drop_copies(splits["valid"], splits, drop=False, noun="images", reporter=Silent())[1]["copies"] == 1
 
 
 @pytest.mark.parametrize("damage", [b"", b"no array", "folder"])
 def test_a_memory_that_cannot_be_used_costs_a_reading(tmp_path, monkeypatch, damage):
     monkeypatch.setenv("AFFECTKIT_CACHE", str(tmp_path / "cache"))
     splits = write(tmp_path / "data", {"train": [b"1", b"2"], "valid": [b"2"]})
-    assert apart(splits["valid"], splits, drop=False, noun="images", reporter=Silent())[1]["copies"] == 1
+    assert drop_copies(splits["valid"], splits, drop=False, noun="images", reporter=Silent())[1]["copies"] == 1
     (remembered,) = (tmp_path / "cache" / "contents").iterdir()
     remembered.unlink()
     if damage == "folder":
@@ -135,16 +142,16 @@ def test_a_memory_that_cannot_be_used_costs_a_reading(tmp_path, monkeypatch, dam
     else:
         remembered.write_bytes(damage)
     heard = Heard()
-    assert apart(splits["valid"], splits, drop=False, noun="images", reporter=heard)[1]["copies"] == 1
+    assert drop_copies(splits["valid"], splits, drop=False, noun="images", reporter=heard)[1]["copies"] == 1
     assert any("cannot be remembered" in text for text in heard.notes) == (damage == "folder")
 
 
 def test_empty_and_missing_files_are_copies_of_nothing(tmp_path):
     splits = write(tmp_path, {"train": [b"", b"1", b"22"], "valid": [b"", b"1", b"22"]})
     splits["train"].path(1).unlink()
-    found = find_copies(contents_of(splits, reporter=Silent()))["valid"]
+    found = find_copies(content_hashes(splits, reporter=Silent()))["valid"]
     assert found.of["train"].tolist() == [False, False, True]
-    assert contents_of_files({"train": [], "valid": []}, reporter=Silent()) == {"train": [], "valid": []}
+    assert file_content_hashes({"train": [], "valid": []}, reporter=Silent()) == {"train": [], "valid": []}
 
 
 def test_dropping_leaves_train_alone_and_the_rest_as_it_is(tmp_path):
@@ -152,7 +159,7 @@ def test_dropping_leaves_train_alone_and_the_rest_as_it_is(tmp_path):
         tmp_path, {"train": [b"1", b"1", b"2"], "valid": [b"3", b"1", b"4"], "test": [b"4", b"5", b"2", b"6"]}
     )
     heard = Heard()
-    kept, records = all_apart(splits, drop=True, noun="clips", reporter=heard)
+    kept, records = drop_copies_of_all(splits, drop=True, noun="clips", reporter=heard)
     assert {name: split.ids for name, split in kept.items()} == {
         "train": splits["train"].ids,
         "valid": ["valid/000.png", "valid/002.png"],
@@ -166,13 +173,13 @@ def test_dropping_leaves_train_alone_and_the_rest_as_it_is(tmp_path):
         "valid: 1 of 3 clips are copies of train clips: left out",
         "test: 2 of 4 clips are copies of train (1) and valid (1) clips: left out",
     ]
-    kept, _ = all_apart(splits, drop=False, noun="images", reporter=Silent())
+    kept, _ = drop_copies_of_all(splits, drop=False, noun="images", reporter=Silent())
     assert {name: len(split) for name, split in kept.items()} == {"train": 3, "valid": 3, "test": 4}
     alone = {"valid": splits["valid"]}
-    assert apart(splits["valid"], alone, drop=True, noun="images", reporter=Silent()) == (splits["valid"], {})
-    assert apart(splits["train"], splits, drop=True, noun="images", reporter=Silent())[1] == {}
+    assert drop_copies(splits["valid"], alone, drop=True, noun="images", reporter=Silent()) == (splits["valid"], {})
+    assert drop_copies(splits["train"], splits, drop=True, noun="images", reporter=Silent())[1] == {}
     with pytest.raises(DataError, match="valid: 1 of 1 images are copies of train images"):
-        apart(splits["valid"].select([1]), splits, drop=True, noun="images", reporter=Silent())
+        drop_copies(splits["valid"].select([1]), splits, drop=True, noun="images", reporter=Silent())
 
 
 def test_clips_are_compared_by_what_their_store_holds(tmp_path):
@@ -181,7 +188,7 @@ def test_clips_are_compared_by_what_their_store_holds(tmp_path):
         name: Split(name, tmp_path, ids, ("x",), labels=np.zeros(len(ids), np.int64), store=store)
         for name, ids in (("train", ["a", "d"]), ("valid", ["b", "c"]), ("test", ["e"]))
     }
-    found = find_copies(contents_of(splits, reporter=Silent()))
+    found = find_copies(content_hashes(splits, reporter=Silent()))
     assert found["valid"].of["train"].tolist() == [False, True] and not found["test"].any().any()
 
 
@@ -242,4 +249,4 @@ def test_an_image_held_out_is_compared_too(tmp_path, no_figures):
     heard = Heard()
     runs.train(settings(root, tmp_path / "run", val_fraction=0.25, epochs=1), reporter=heard)
     assert "valid: 2 of 6 images are copies of train images; --drop-copies leaves them out" in heard.warnings
-    assert len(find(root).splits) == 1
+    assert len(find_dataset(root).splits) == 1

@@ -14,7 +14,7 @@ from splitting import class_folders, picture
 from support import TINY, invoke, make_folders
 
 from affectkit.core.progress import Silent
-from affectkit.data.layouts.discovery import find
+from affectkit.data.layouts.discovery import find_dataset
 from affectkit.data.layouts.links import Links
 from affectkit.data.layouts.tables import read_tables
 from affectkit.errors import DataError
@@ -95,7 +95,7 @@ def first_link(root):
 
 
 def test_datasplits_manifest_vouches_for_its_links(split):
-    found = find(split)
+    found = find_dataset(split)
     assert found.layout == "tables" and set(found.splits) == {"train", "test"}
     links = [path for path in split.rglob("*.png") if path.is_symlink()]
     assert len(links) == 19
@@ -292,7 +292,7 @@ def test_an_annex_is_split_and_the_split_is_read(tmp_path, kind):
     for number in range(12):
         annexed(repository, f"faces/{'ab'[number % 2]}/{number}.png", number)
     root = split_of(repository / "faces", tmp_path / "split", kind)
-    found = find(root)
+    found = find_dataset(root)
     train = found.splits["train"]
     assert sum(len(split) for split in found.splits.values()) == 12
     numbers = sorted(int(Path(name).stem) for name in train.ids)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from support import make_ratings
 
-from affectkit.data.layouts.discovery import Labels, find
+from affectkit.data.layouts.discovery import Labels, find_dataset
 from affectkit.data.layouts.rating_scale import parse_scale, scale_text
 from affectkit.data.layouts.ratings import likely_scale
 from affectkit.errors import DataError, UsageError
@@ -46,7 +46,7 @@ def test_a_header_in_any_order_and_the_headerless_layout_give_the_same(data, tmp
     for name in (data / "ratings.csv", tmp_path / "other.csv", tmp_path / "bare.csv", tmp_path / "parts.csv"):
         if name.name == "other.csv":  # a further column is an emotion, of which there must be two
             write(name, [[c for k, c in enumerate(row) if k != 1] for row in csv.reader(name.open())])
-        split = find(data / "images", labels=labels(name)).splits["all"]
+        split = find_dataset(data / "images", labels=labels(name)).splits["all"]
         assert split.ids == [row[0] for row in rows]
         np.testing.assert_array_equal(split.ratings, expected)
         assert split.scale == (1, 9) and split.classes == ()
@@ -57,14 +57,14 @@ def test_names_are_text_not_numbers(tmp_path):
     for number, name in enumerate(("1001", "1001.1", "0020", "3e5")):
         (data / "images" / f"{number:03}.png").rename(data / "images" / f"{name}.png")
     write(tmp_path / "r.csv", [[name, "png", 5, 6] for name in ("1001", "1001.1", "0020", "3e5")])
-    split = find(data / "images", labels=labels(tmp_path / "r.csv")).splits["all"]
+    split = find_dataset(data / "images", labels=labels(tmp_path / "r.csv")).splits["all"]
     assert split.ids == ["1001.png", "1001.1.png", "0020.png", "3e5.png"]
     assert split.ratings.tolist() == [[5, 6]] * 4
 
 
 def test_a_split_column_makes_the_splits(tmp_path):
     data = make_ratings(tmp_path / "data", count=40, split=True)
-    source = find(data / "images", labels=labels(data / "ratings.csv"))
+    source = find_dataset(data / "images", labels=labels(data / "ratings.csv"))
     assert {name: len(split) for name, split in source.splits.items()} == {"train": 28, "valid": 6, "test": 6}
 
 
@@ -77,7 +77,7 @@ def test_every_faulty_row_is_named_before_anything_else(data, tmp_path):
     rows[4][0] = "../outside"
     write(tmp_path / "r.csv", rows)
     with pytest.raises(DataError) as caught:
-        find(data / "images", labels=labels(tmp_path / "r.csv"))
+        find_dataset(data / "images", labels=labels(tmp_path / "r.csv"))
     text = caught.value.message
     for piece in (
         "ratings must not be empty: line 2 (arousal)",
@@ -96,7 +96,7 @@ def test_all_lines_are_named_however_many(tmp_path):
         rows[number][1] = "12"
     write(tmp_path / "r.csv", [header, *rows])
     with pytest.raises(DataError) as caught:
-        find(data / "images", labels=labels(tmp_path / "r.csv", scale=(1, 9)))
+        find_dataset(data / "images", labels=labels(tmp_path / "r.csv", scale=(1, 9)))
     assert "ratings must be in 1 to 9: lines 7 (valence: 12), 8" in caught.value.message
     assert "(all: 7-21, 32)" in caught.value.message
 
@@ -105,10 +105,10 @@ def test_duplicates_and_missing_images(data, tmp_path):
     header, *rows = rows_of(data)
     write(tmp_path / "twice.csv", [header, *rows, rows[0], rows[3]])
     with pytest.raises(DataError, match=r"a file is named twice: lines 14 \('000.png' as in line 2\), 15 \('003.png'"):
-        find(data / "images", labels=labels(tmp_path / "twice.csv"))
+        find_dataset(data / "images", labels=labels(tmp_path / "twice.csv"))
     write(tmp_path / "gone.csv", [header, *rows, ["x.png", 5, 5]])
     with pytest.raises(DataError, match=r"files are missing: line 14 \('x.png'\)"):
-        find(data / "images", labels=labels(tmp_path / "gone.csv"))
+        find_dataset(data / "images", labels=labels(tmp_path / "gone.csv"))
 
 
 def test_a_rating_outside_the_likely_scale_is_refused_and_another_scale_can_be_named(data, tmp_path):
@@ -116,9 +116,9 @@ def test_a_rating_outside_the_likely_scale_is_refused_and_another_scale_can_be_n
     rows[0][1] = "9.5"
     write(tmp_path / "r.csv", [header, *rows])
     with pytest.raises(DataError, match=r"1 to 9: line 2 \(valence: 9.5\)") as caught:
-        find(data / "images", labels=labels(tmp_path / "r.csv"))
+        find_dataset(data / "images", labels=labels(tmp_path / "r.csv"))
     assert "--rating-range" in caught.value.hint
-    split = find(data / "images", labels=labels(tmp_path / "r.csv", scale=(0, 10))).splits["all"]
+    split = find_dataset(data / "images", labels=labels(tmp_path / "r.csv", scale=(0, 10))).splits["all"]
     assert split.scale == (0, 10)
 
 
@@ -140,8 +140,8 @@ def test_ratings_beside_emotions_are_read_where_they_are_asked_for(tmp_path):
     data = make_ratings(tmp_path, count=4)
     header, *rows = rows_of(data)
     write(data / "images" / "train.csv", [[*header, "joy", "fear"], *([*row, 3, 7] for row in rows)])
-    assert find(data / "images").splits["train"].ratings is None
-    split = find(data / "images", labels=Labels(ratings=True)).splits["train"]
+    assert find_dataset(data / "images").splits["train"].ratings is None
+    split = find_dataset(data / "images", labels=Labels(ratings=True)).splits["train"]
     assert split.ratings.shape == (4, 2) and split.votes.shape == (4, 2)
     chosen = split.select([2, 0])
     np.testing.assert_array_equal(chosen.ratings, split.ratings[[2, 0]])
@@ -157,4 +157,4 @@ def test_ratings_beside_emotions_are_read_where_they_are_asked_for(tmp_path):
 def test_a_table_with_ratings_alone_needs_no_word(tmp_path):
     data = make_ratings(tmp_path, count=4)
     (data / "ratings.csv").rename(data / "images" / "train.csv")
-    assert find(data / "images").splits["train"].ratings is not None
+    assert find_dataset(data / "images").splits["train"].ratings is not None

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from affectkit.data.layouts import tinyimagenet
-from affectkit.data.layouts.discovery import find
+from affectkit.data.layouts.discovery import find_dataset
 from affectkit.errors import DataError
 
 WNIDS = ("n02124075", "n01443537", "n07734744")
@@ -41,7 +41,7 @@ def labelled(split) -> dict[str, str]:
 
 
 def test_as_it_is_downloaded(tmp_path: Path) -> None:
-    source = find(downloaded(tmp_path))
+    source = find_dataset(downloaded(tmp_path))
     assert source.layout == "Tiny-ImageNet"
     assert source.classes == tuple(sorted(WNIDS))  # as torchvision's ImageFolder numbers them
     assert list(source.splits) == ["train", "valid"]
@@ -59,7 +59,7 @@ def test_the_numbers_are_imagefolders(tmp_path: Path) -> None:
     from torchvision.datasets import ImageFolder
 
     theirs = ImageFolder(str(downloaded(tmp_path) / "train"))
-    train = find(tmp_path).splits["train"]
+    train = find_dataset(tmp_path).splits["train"]
     assert tuple(theirs.classes) == train.classes
     assert [(Path(path).name, label) for path, label in theirs.samples] == [
         (Path(name).name, label) for name, label in zip(train.ids, train.labels.tolist(), strict=True)
@@ -76,7 +76,7 @@ def test_reorganised(tmp_path: Path, inner: str, left: bool) -> None:
     if not left:
         (tmp_path / "val" / "images").rmdir()
         (tmp_path / "val" / "val_annotations.txt").unlink()
-    source = find(tmp_path)
+    source = find_dataset(tmp_path)
     assert source.layout == "class folders" and source.classes == tuple(sorted(WNIDS))
     assert labelled(source.splits["valid"]) == VALID
     assert source.splits["valid"].ids == sorted(f"val/{wnid}/{inner}{name}" for name, wnid in VALID.items())
@@ -88,19 +88,19 @@ def test_validation_images_alone_and_flat_training_folders(tmp_path: Path) -> No
         for path in (tmp_path / "train" / wnid / "images").iterdir():
             path.rename(path.parent.parent / path.name)
         (tmp_path / "train" / wnid / "images").rmdir()
-    assert find(tmp_path).splits["train"].labels.tolist() == [0, 0, 1, 1, 2, 2]
+    assert find_dataset(tmp_path).splits["train"].labels.tolist() == [0, 0, 1, 1, 2, 2]
     (tmp_path / "train").rename(tmp_path / "elsewhere")
-    source = find(tmp_path)
+    source = find_dataset(tmp_path)
     assert list(source.splits) == ["valid"] and labelled(source.splits["valid"]) == VALID
     assert source.classes == tuple(sorted(WNIDS))
     (tmp_path / "wnids.txt").unlink()
-    assert find(tmp_path).classes == tuple(sorted(WNIDS))
+    assert find_dataset(tmp_path).classes == tuple(sorted(WNIDS))
 
 
 def test_imagenet_is_class_folders(tmp_path: Path) -> None:
     touch(tmp_path, "train/n02/n02_1.JPEG", "train/n01/n01_9.JPEG", "val/n01/ILSVRC2012_val_00000001.JPEG")
     touch(tmp_path, "val/n02/ILSVRC2012_val_00000002.JPEG", "test/ILSVRC2012_test_00000001.JPEG")
-    source = find(tmp_path)
+    source = find_dataset(tmp_path)
     assert source.layout == "class folders" and source.classes == ("n01", "n02") and not source.notes
     assert source.splits["train"].ids == ["train/n01/n01_9.JPEG", "train/n02/n02_1.JPEG"]
     assert source.splits["valid"].labels.tolist() == [0, 1]
@@ -121,7 +121,7 @@ def test_every_fault_of_the_table_is_told(tmp_path: Path) -> None:
     ]
     (tmp_path / "val" / "val_annotations.txt").write_text("\n".join(lines))
     with pytest.raises(DataError) as caught:
-        find(tmp_path)
+        find_dataset(tmp_path)
     told = caught.value.message
     for expected in (
         "a WordNet id that is no class: 1 in line 2 ('n99999999')",
@@ -139,7 +139,7 @@ def test_many_faults_are_counted_and_the_first_listed(tmp_path: Path) -> None:
     downloaded(tmp_path)
     table(tmp_path, VALID | {f"gone_{k:04}.JPEG": WNIDS[0] for k in range(1500)})
     with pytest.raises(DataError, match=r"images/: 1,500 in lines 5 .*'gone_0009.JPEG'\) and 1,490 more"):
-        find(tmp_path)
+        find_dataset(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -151,14 +151,14 @@ def test_a_table_that_is_none(tmp_path: Path, content: bytes | None, match: str)
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(DataError, match=match):
-        find(tmp_path)
+        find_dataset(tmp_path)
 
 
 def test_windows_line_ends_and_differences_to_wnids(tmp_path: Path) -> None:
     downloaded(tmp_path)
     table(tmp_path, VALID, end="\r\n")
     (tmp_path / "wnids.txt").write_text("\r\n".join([*WNIDS[:2], "n11111111", ""]))
-    source = find(tmp_path)
+    source = find_dataset(tmp_path)
     assert labelled(source.splits["valid"]) == VALID
     assert "classes that have no folder, of those in wnids.txt: 1 (n11111111)" in source.notes
     assert "classes that have one and are not in wnids.txt: 1 (n07734744)" in source.notes
@@ -167,7 +167,7 @@ def test_windows_line_ends_and_differences_to_wnids(tmp_path: Path) -> None:
 def test_other_layouts_with_folders_called_images_stay_what_they_are(tmp_path: Path) -> None:
     touch(tmp_path, "a/images/1.jpg", "b/images/2.jpg")
     with pytest.raises(DataError, match="no dataset found"):
-        find(tmp_path)
+        find_dataset(tmp_path)
     assert not tinyimagenet.is_annotated(tmp_path)
     touch(tmp_path / "second", "images/1.jpg", "portraits/2.jpg")
-    assert find(tmp_path / "second").classes == ("images", "portraits")
+    assert find_dataset(tmp_path / "second").classes == ("images", "portraits")

@@ -13,11 +13,11 @@ from torchvision import transforms
 from affectkit.core.progress import Silent
 from affectkit.core.randomness import numpy_generator
 from affectkit.core.spec import InputSpec
-from affectkit.data.loading.loaders import EVALUATION, SplitImages, hold_in_memory, needs_whole
+from affectkit.data.loading.loaders import EVALUATION, SplitImages, hold_in_memory, needs_full_size
 from affectkit.data.loading.presets import PRESETS
-from affectkit.data.loading.transforms import RANGES, Crop, draw
+from affectkit.data.loading.transforms import RANGES, Crop, draw_change
 from affectkit.data.media import images as decode
-from affectkit.data.media.images import load_for, read_image, resize
+from affectkit.data.media.images import load_for_spec, read_image, resize
 from affectkit.data.split import Split
 
 SPEC = InputSpec("x", 64, 64, fit="imagenet", classes=("a",))
@@ -36,7 +36,7 @@ def scene(height: int, width: int, seed: int = 0) -> Image.Image:
 
 
 def drawn(number: int) -> Crop:
-    return draw(RANGES["imagenet"], numpy_generator(0, "crop", number)).crop
+    return draw_change(RANGES["imagenet"], numpy_generator(0, "crop", number)).crop
 
 
 @pytest.mark.parametrize("size", [(375, 500), (500, 375), (64, 64), (100, 160)])
@@ -83,7 +83,7 @@ def test_a_crop_is_torchvisions_but_for_one_interpolation_in_place_of_two(tmp_pa
     worst, mean = 0.0, []
     for number in range(12):
         left, top, right, bottom = drawn(number).box(*size)
-        ours = load_for(tmp_path / "a.png", SPEC, part=drawn(number).box)
+        ours = load_for_spec(tmp_path / "a.png", SPEC, part=drawn(number).box)
         cut = picture.crop((left, top, right, bottom))
         direct = np.asarray(cut.resize((64, 64), Image.Resampling.BILINEAR))
         assert np.array_equal(ours, direct)
@@ -100,7 +100,7 @@ def test_evaluation_is_torchvisions(tmp_path, size):
     picture.save(tmp_path / "a.png")
     published = transforms.Compose([transforms.Resize(256), transforms.CenterCrop(224), transforms.Resize(64)])
     theirs = np.asarray(published(picture)).astype(int)
-    ours = load_for(tmp_path / "a.png", SPEC)
+    ours = load_for_spec(tmp_path / "a.png", SPEC)
     difference = np.abs(ours - theirs)
     print(f"{size}: mean {difference.mean():.2f}, largest {difference.max()} of 255")
     assert difference.mean() < 0.5 and difference.max() < 6
@@ -128,7 +128,7 @@ def centre(picture: Image.Image, share: float) -> np.ndarray:
 def test_images_of_the_input_size_lose_their_rim_too(tmp_path):
     scene(64, 64).save(tmp_path / "a.png")
     whole = read_image(tmp_path / "a.png")
-    ours = load_for(tmp_path / "a.png", SPEC)
+    ours = load_for_spec(tmp_path / "a.png", SPEC)
     assert not np.array_equal(ours, whole)
     assert np.array_equal(ours, resize(whole, 64, 64, "imagenet"))
     assert np.array_equal(ours, centre(Image.fromarray(whole), 7 / 8))
@@ -146,9 +146,9 @@ def test_boxes_are_of_the_upright_image_however_it_is_decoded(tmp_path, orientat
     for part in (small.box, drawn(3).box, lambda height, width: (0, 0, width, height)):
         left, top, right, bottom = part(*upright.shape[:2])
         expected = Image.fromarray(upright[top:bottom, left:right]).resize((64, 64), Image.Resampling.BILINEAR)
-        difference = np.abs(load_for(path, SPEC, part=part).astype(int) - np.asarray(expected))
+        difference = np.abs(load_for_spec(path, SPEC, part=part).astype(int) - np.asarray(expected))
         assert difference.max() <= (4 if kind == "JPEG" else 0) and difference.mean() < 0.6
-    full = np.abs(load_for(path, SPEC).astype(int) - resize(upright, 64, 64, "imagenet"))
+    full = np.abs(load_for_spec(path, SPEC).astype(int) - resize(upright, 64, 64, "imagenet"))
     assert full.max() <= (4 if kind == "JPEG" else 0)
 
 
@@ -159,7 +159,7 @@ def test_a_small_crop_of_a_large_jpeg_is_decoded_large_enough(tmp_path, monkeypa
     monkeypatch.setattr(decode, "_open", lambda *a, **k: (seen.append(opened(*a, **k)), seen[-1])[1])
     for share, size in ((0.6, (400, 600)), (0.4, (400, 600)), (0.2, (800, 1200)), (0.001, (800, 1200))):
         box = Crop(((share, 1.0),), (0.5, 0.5), (3 / 4, 4 / 3)).box
-        load_for(tmp_path / "a.jpg", SPEC, part=box)
+        load_for_spec(tmp_path / "a.jpg", SPEC, part=box)
         assert (seen[-1][0].height, seen[-1][0].width) == size, share
 
 
@@ -174,15 +174,15 @@ def test_training_images_by_address_whatever_is_held(tmp_path, channels):
     again = [kept[epoch, 0][1] for epoch in reversed(range(12))][::-1]
     assert all(torch.equal(a, b) and a.shape == (channels, 64, 64) for a, b in zip(images, again, strict=True))
     assert len({image.numpy().tobytes() for image in images}) == 12
-    change = draw(RANGES["imagenet"], numpy_generator(3, "augment", "a.png", 5))
-    expected = load_for(tmp_path / "a.png", spec, part=change.crop.box)
+    change = draw_change(RANGES["imagenet"], numpy_generator(3, "augment", "a.png", 5))
+    expected = load_for_spec(tmp_path / "a.png", spec, part=change.crop.box)
     expected = expected[:, ::-1] if change.flip else expected
     assert np.array_equal(images[5].permute(1, 2, 0).numpy(), expected)
-    assert {draw(RANGES["imagenet"], numpy_generator(3, "augment", "a.png", k)).flip for k in range(12)} == {
+    assert {draw_change(RANGES["imagenet"], numpy_generator(3, "augment", "a.png", k)).flip for k in range(12)} == {
         True,
         False,
     }
-    assert np.array_equal(plain[EVALUATION, 0][1].permute(1, 2, 0), load_for(tmp_path / "a.png", spec))
+    assert np.array_equal(plain[EVALUATION, 0][1].permute(1, 2, 0), load_for_spec(tmp_path / "a.png", spec))
 
 
 def test_a_bad_file_is_told_where_it_is_cropped(tmp_path):
@@ -193,11 +193,13 @@ def test_a_bad_file_is_told_where_it_is_cropped(tmp_path):
 
 
 def test_only_this_preset_needs_whole_images():
-    assert [name for name in PRESETS if needs_whole(name)] == ["imagenet"]
+    assert [name for name in PRESETS if needs_full_size(name)] == ["imagenet"]
 
 
 def test_a_crop_moves_nothing_else_that_is_drawn():
     face = RANGES["face"]
     for number in range(5):
-        with_, without = (draw(preset, numpy_generator(0, number)) for preset in (replace(face, crop=(0.5, 1.0)), face))
+        with_, without = (
+            draw_change(preset, numpy_generator(0, number)) for preset in (replace(face, crop=(0.5, 1.0)), face)
+        )
         assert replace(with_, crop=None) == without and with_.crop is not None

@@ -9,8 +9,8 @@ import pytest
 
 from affectkit.core import folders
 from affectkit.core.folders import list_files, walk
-from affectkit.data.layouts.discovery import find
-from affectkit.data.media.file_kinds import IMAGE_FILE, OTHER_FILE, VIDEO_FILE, PassedOver, is_video_name, kind_of
+from affectkit.data.layouts.discovery import find_dataset
+from affectkit.data.media.file_kinds import IMAGE_FILE, OTHER_FILE, VIDEO_FILE, PassedOver, file_kind, is_video_name
 from affectkit.data.media.images import is_image_name
 from affectkit.errors import DataError
 
@@ -27,7 +27,7 @@ from affectkit.errors import DataError
     ],
 )
 def test_the_ending_says_the_kind(tmp_path, kind, names):
-    assert {kind_of(tmp_path, name) for name in names.split()} == {kind}
+    assert {file_kind(tmp_path, name) for name in names.split()} == {kind}
 
 
 def packets(length: int, offset: int, count: int = 4) -> bytes:
@@ -40,9 +40,9 @@ def test_what_may_be_typescript_is_looked_into(tmp_path, ending):
     text = {"d": b"export const a = 1;\n", "e": b"G" * 100 + b"reet();\n" * 100, "f": b'<?xml version="1.0"?><TS>\n'}
     for name, data in {**film, **text}.items():
         (tmp_path / (name + ending)).write_bytes(data)
-    assert {name for name in film if kind_of(tmp_path, name + ending) != VIDEO_FILE} == set()
-    assert {name for name in text if kind_of(tmp_path, name + ending) != OTHER_FILE} == set()
-    assert kind_of(tmp_path, "gone" + ending) == VIDEO_FILE  # who opens it has the reason
+    assert {name for name in film if file_kind(tmp_path, name + ending) != VIDEO_FILE} == set()
+    assert {name for name in text if file_kind(tmp_path, name + ending) != OTHER_FILE} == set()
+    assert file_kind(tmp_path, "gone" + ending) == VIDEO_FILE  # who opens it has the reason
     assert is_video_name("a" + ending)
 
 
@@ -118,7 +118,7 @@ def test_class_folders_with_links_that_lead_nowhere_are_read_and_told(tmp_path):
     (tmp_path / "loop").symlink_to("loop")
     (tmp_path / "fear").symlink_to("/nowhere/fear")
     (tmp_path / "anger" / "b.png").symlink_to("b.png")
-    source = find(tmp_path)
+    source = find_dataset(tmp_path)
     assert source.classes == ("anger", "joy")
     assert source.splits["all"].ids == [
         "anger/a.png",

@@ -14,7 +14,7 @@ from affectkit.data.media import image_formats
 from affectkit.data.media.image_formats import FORMATS, IMAGE_EXTENSIONS, RAW_EXTENSIONS, open_image
 from affectkit.data.media.images import is_image_name, read_image
 from affectkit.errors import DataError
-from affectkit.prep.augmentation.lossless_images import encode, read_lossless
+from affectkit.prep.augmentation.lossless_images import encode_lossless, read_lossless
 
 HEIC = image_formats._available("HEIF")
 needs_heic = pytest.mark.skipif(not HEIC, reason="pillow-heif is not installed")
@@ -113,8 +113,8 @@ def test_more_than_eight_bits(tmp_path):
 @pytest.mark.parametrize("suffix", MODERN)
 def test_copies_are_of_the_kind_of_their_original(tmp_path, suffix):
     picture = read_lossless(write(tmp_path / f"a{suffix}", corners()))
-    data = encode(picture.pixels, picture)
-    assert data == encode(picture.pixels, picture)
+    data = encode_lossless(picture.pixels, picture)
+    assert data == encode_lossless(picture.pixels, picture)
     (tmp_path / f"b{suffix}").write_bytes(data)
     again = read_lossless(tmp_path / f"b{suffix}")
     assert again.format == picture.format

@@ -15,7 +15,7 @@ from PIL import Image
 from affectkit.core.spec import InputSpec
 from affectkit.data.media.images import (
     IMAGE_EXTENSIONS,
-    load_for,
+    load_for_spec,
     read_image,
     read_reduced,
     resize,
@@ -302,9 +302,9 @@ def test_resize_is_antialiased() -> None:
 def test_load_for(tmp_path: Path) -> None:
     Image.fromarray(pattern(60, 90)).save(tmp_path / "a.jpg")
     spec = InputSpec("classification", 20, 24, 1, (0.5,), (0.5,), "pad")
-    assert load_for(tmp_path / "a.jpg", spec).shape == (20, 24, 1)
+    assert load_for_spec(tmp_path / "a.jpg", spec).shape == (20, 24, 1)
     smooth = np.linspace(0, 255, 512, dtype=np.uint8)[None, :, None] * np.ones((512, 1, 3), np.uint8)
     Image.fromarray(smooth).save(tmp_path / "b.jpg", quality=95)
     spec = InputSpec("classification", 32, 32)
     full = resize(read_image(tmp_path / "b.jpg"), 32, 32, "crop")
-    assert np.abs(load_for(tmp_path / "b.jpg", spec).astype(int) - full).max() <= 4
+    assert np.abs(load_for_spec(tmp_path / "b.jpg", spec).astype(int) - full).max() <= 4

@@ -18,8 +18,8 @@ from affectkit.core.pixels import MAX_PIXELS, VARIABLE, asked_pixels, parse_pixe
 from affectkit.core.spec import InputSpec
 from affectkit.data.loading.face_crops import read_picture as find_in
 from affectkit.data.loading.loaders import PathImages, close_loader, make_loader
-from affectkit.data.media.images import load_for, read_image
-from affectkit.data.media.pixel_limits import in_one_scan
+from affectkit.data.media.images import load_for_spec, read_image
+from affectkit.data.media.pixel_limits import is_single_scan
 from affectkit.errors import DataError, UsageError
 from affectkit.prep.augmentation.lossless_images import read_lossless
 
@@ -45,8 +45,8 @@ def untouched(monkeypatch):
 def test_a_photograph_of_108_megapixels_is_decoded_smaller(phone):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        found = load_for(phone, SPEC)
-        crop = load_for(phone, SPEC, part=lambda height, width: (6000, 0, 12000, 9000))
+        found = load_for_spec(phone, SPEC)
+        crop = load_for_spec(phone, SPEC, part=lambda height, width: (6000, 0, 12000, 9000))
         picture, extent = find_in(phone)
     wanted = np.linspace(220, 30, 12000).reshape(48, 250).mean(1)
     assert np.abs(found[24, :, 0] - wanted).max() < 3
@@ -54,7 +54,7 @@ def test_a_photograph_of_108_megapixels_is_decoded_smaller(phone):
     assert picture.shape == (4500, 6000, 3) and extent.scale == 2
     assert Image.MAX_IMAGE_PIXELS == MAX_PIXELS
     # A box so small that the whole would be decoded at its own size: as fine as the limit allows.
-    corner = load_for(phone, SPEC, part=lambda height, width: (0, 0, 100, 100))
+    corner = load_for_spec(phone, SPEC, part=lambda height, width: (0, 0, 100, 100))
     assert np.abs(corner.astype(int) - 219).max() < 4
 
 
@@ -68,28 +68,28 @@ def test_what_must_be_decoded_whole_is_refused_with_the_option(phone, tmp_path):
     for limit, good in ((119_999, False), (120_000, True)):
         with pixels_up_to(limit):
             if good:
-                assert load_for(tmp_path / "a.png", SPEC).shape == (48, 48, 1)
+                assert load_for_spec(tmp_path / "a.png", SPEC).shape == (48, 48, 1)
                 assert read_lossless(tmp_path / "a.png").pixels.shape == (300, 400)
                 continue
-            for read in (lambda path: load_for(path, SPEC), read_image, read_lossless):
+            for read in (lambda path: load_for_spec(path, SPEC), read_image, read_lossless):
                 with pytest.raises(DataError, match=r"400 x 300 pixels .*119,999 \(--max-pixels"):
                     read(tmp_path / "a.png")
-    assert load_for(tmp_path / "a.png", SPEC, max_pixels=120_000).shape == (48, 48, 1)
+    assert load_for_spec(tmp_path / "a.png", SPEC, max_pixels=120_000).shape == (48, 48, 1)
     with pixels_up_to(10), pytest.raises(DataError, match="limit of 9 "):  # what a call says goes first
-        load_for(tmp_path / "a.png", SPEC, max_pixels=9)
+        load_for_spec(tmp_path / "a.png", SPEC, max_pixels=9)
 
 
 @pytest.mark.parametrize("options", [{"progressive": True}, {}], ids=["progressive", "baseline"])
 def test_a_file_in_several_scans_is_held_whole(tmp_path, options):
     """Reduced or not, the decoder keeps all coefficients of a progressive file until the last scan."""
     Image.new("RGB", (800, 600), (9, 80, 200)).save(tmp_path / "a.jpg", **options)
-    assert in_one_scan(tmp_path / "a.jpg") is not bool(options)
+    assert is_single_scan(tmp_path / "a.jpg") is not bool(options)
     with pixels_up_to(100_000):
         if options:
             with pytest.raises(DataError, match="800 x 600 pixels"):
-                load_for(tmp_path / "a.jpg", SPEC)
+                load_for_spec(tmp_path / "a.jpg", SPEC)
         else:
-            assert load_for(tmp_path / "a.jpg", SPEC).shape == (48, 48, 1)
+            assert load_for_spec(tmp_path / "a.jpg", SPEC).shape == (48, 48, 1)
 
 
 def test_scans_by_hand(tmp_path):
@@ -112,9 +112,9 @@ def test_scans_by_hand(tmp_path):
     for (head, count), told in cases.items():
         path = tmp_path / "a.jpg"
         path.write_bytes(b"\xff\xd8" + segment(0xE0, b"JFIF\0") + head + segment(0xDA, bytes([count, 1, 0])) + b"x")
-        assert in_one_scan(path) is told
+        assert is_single_scan(path) is told
     (tmp_path / "a.jpg").write_bytes(b"\xff\xd8\xff")
-    assert not in_one_scan(tmp_path / "a.jpg")
+    assert not is_single_scan(tmp_path / "a.jpg")
 
 
 def test_numbers_of_pixels():
@@ -159,18 +159,18 @@ def test_above_pillows_limit_without_its_warnings(tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         with pytest.raises(DataError, match="--max-pixels"):
-            load_for(tmp_path / "b.tif", SPEC)
+            load_for_spec(tmp_path / "b.tif", SPEC)
         with pixels_up_to("95M"):
-            assert load_for(tmp_path / "b.tif", SPEC.with_(fit="imagenet")).min() == 200
-            assert load_for(tmp_path / "a.tif", SPEC).min() == 255
+            assert load_for_spec(tmp_path / "b.tif", SPEC.with_(fit="imagenet")).min() == 200
+            assert load_for_spec(tmp_path / "a.tif", SPEC).min() == 255
 
 
 def read_in_child(path: str, queue: multiprocessing.Queue) -> None:
-    load_for(Path(path).with_name("small.png"), SPEC)  # all is imported
+    load_for_spec(Path(path).with_name("small.png"), SPEC)  # all is imported
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with pytest.raises(DataError, match="limit of 50,000,000"):
         read_image(Path(path))
-    load_for(Path(path), SPEC)
+    load_for_spec(Path(path), SPEC)
     queue.put(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 
 
@@ -205,7 +205,7 @@ def test_threads_do_not_disturb_each_other(tmp_path, phone):
     def work() -> None:
         try:
             for _ in range(20):
-                load_for(tmp_path / "a.png", SPEC)
+                load_for_spec(tmp_path / "a.png", SPEC)
                 with pytest.raises(DataError, match="limit of 100,000"):
                     read_image(tmp_path / "a.png", max_pixels=100_000)
         except BaseException as error:

@@ -20,8 +20,8 @@ from PIL import Image
 from affectkit.core.spec import FITS, InputSpec
 from affectkit.data.faces.detection import Face, FaceDetector, crop_face
 from affectkit.data.loading import face_crops
-from affectkit.data.loading.face_crops import PathFaces, in_file, read_picture
-from affectkit.data.media.images import load_for, read_reduced
+from affectkit.data.loading.face_crops import PathFaces, read_picture, scale_to_file
+from affectkit.data.media.images import load_for_spec, read_reduced
 from affectkit.data.media.reduced_decoding import scale_for
 
 SIDES = (389, 394, 401, 447, 511, 577, 655, 723, 785, 801)
@@ -108,7 +108,7 @@ def test_sides_that_are_no_multiples(tmp_path: Path, orientation: int, fit: str)
         for height, width in ((side, side), (side, side * 3 // 4), (side * 2 // 3, side)):
             whole = saved(path, drawn(height, width), orientation)
             for spec in (gray(48, 48, fit), gray(24, 36, fit)):
-                gaps.append(gap(load_for(path, spec)[:, :, 0], reference(whole, spec)))
+                gaps.append(gap(load_for_spec(path, spec)[:, :, 0], reference(whole, spec)))
     assert len(gaps) == 6 * len(SIDES)
     assert max(gaps) < BOUND and sum(gaps) / len(gaps) < MEAN
 
@@ -119,7 +119,7 @@ def test_random_crops_of_reduced_pictures(tmp_path: Path, orientation: int) -> N
     path = tmp_path / "a.jpg"
     whole = saved(path, drawn(801, 723), orientation)
     for box in ((0, 0, 723, 801), (300, 401, 723, 801), (0, 0, 399, 777), (11, 0, 723, 500)):
-        found = load_for(path, gray(24, 24, "crop"), part=lambda height, width, box=box: box)[:, :, 0]
+        found = load_for_spec(path, gray(24, 24, "crop"), part=lambda height, width, box=box: box)[:, :, 0]
         left, top, right, bottom = box
         cutout = Image.fromarray(whole[top:bottom, left:right])
         assert gap(found, np.asarray(cutout.resize((24, 24), Image.Resampling.BILINEAR))) < 0.8
@@ -186,5 +186,5 @@ def test_faces_found_and_taken_whole(tmp_path: Path, orientation: int, monkeypat
         made = [crop_face(one, face, spec)[:, :, 0] for one, face in ((pixels, small), (whole[:, :, None], large))]
         assert gap(*made) < 2.0
     box = extent.inner((96, 104, 896, 904))
-    told = in_file(Face((box[0], box[1], box[2] - box[0], box[3] - box[1])), extent)
+    told = scale_to_file(Face((box[0], box[1], box[2] - box[0], box[3] - box[1])), extent)
     assert told.box == pytest.approx((96, 104, 800, 800))

@@ -12,12 +12,12 @@ from clips import tone
 
 from affectkit.core.clipspec import CREMAD, RESIZED, RML, SoundSpec
 from affectkit.data.media.spectrograms import (
-    central,
+    central_part,
     mel_decibels,
     mel_power,
+    pad_or_crop_width,
     to_sound,
     to_store,
-    to_width,
     write_wav,
 )
 
@@ -64,7 +64,7 @@ def test_only_the_central_part_is_heard():
     rng = np.random.default_rng(1)
     inner = rng.normal(0, 0.1, 80000).astype(np.float32)
     longer = np.concatenate([np.ones(20000, np.float32), inner, np.ones(20001, np.float32)])
-    assert len(central(longer, 80000)) == 80000
+    assert len(central_part(longer, 80000)) == 80000
     assert np.array_equal(mel_decibels(longer, spec), mel_decibels(inner, spec))
 
 
@@ -79,13 +79,13 @@ def test_resized_spectrograms():
 
 
 def test_columns_are_reflected_as_often_as_it_takes():
-    found = to_width(np.arange(4)[None], 8)
+    found = pad_or_crop_width(np.arange(4)[None], 8)
     assert found.tolist() == np.pad(np.arange(4)[None], ((0, 0), (2, 2)), mode="reflect").tolist()
-    assert to_width(np.arange(4)[None], 7).tolist() == [[2, 1, 0, 1, 2, 3, 2]]  # an odd one on the left
-    assert to_width(np.arange(4)[None], 5, odd="left").tolist() == [[1, 0, 1, 2, 3]]
-    assert to_width(np.arange(4)[None], 5, odd="right").tolist() == [[0, 1, 2, 3, 2]]
-    assert to_width(np.array([[5]]), 3).tolist() == [[5, 5, 5]]
-    assert to_width(np.arange(7)[None], 4).tolist() == [[1, 2, 3, 4]]
+    assert pad_or_crop_width(np.arange(4)[None], 7).tolist() == [[2, 1, 0, 1, 2, 3, 2]]  # an odd one on the left
+    assert pad_or_crop_width(np.arange(4)[None], 5, odd="left").tolist() == [[1, 0, 1, 2, 3]]
+    assert pad_or_crop_width(np.arange(4)[None], 5, odd="right").tolist() == [[0, 1, 2, 3, 2]]
+    assert pad_or_crop_width(np.array([[5]]), 3).tolist() == [[5, 5, 5]]
+    assert pad_or_crop_width(np.arange(7)[None], 4).tolist() == [[1, 2, 3, 4]]
 
 
 def test_stored_decibels_are_within_a_five_hundredth():

@@ -11,11 +11,11 @@ import torch
 from clips import pictures, tone, write_clip
 from torchvision.transforms import functional as vision
 
-from affectkit.core.clipspec import CREMAD, RML, ClipSpec, SoundSpec, at_level
+from affectkit.core.clipspec import CREMAD, RML, ClipSpec, SoundSpec, with_sound_level
 from affectkit.data.media import video_clip
 from affectkit.data.media.file_kinds import is_video_name
 from affectkit.data.media.video_clip import ClipError, read_clip
-from affectkit.data.media.waveforms import averaged
+from affectkit.data.media.waveforms import average_channels
 
 SIZE = 24
 
@@ -81,7 +81,7 @@ def test_whole_frames_and_crops_larger_than_they_are(tmp_path):
 
 
 def test_sound_is_decoded_whole_averaged_and_resampled(tmp_path, clip):
-    found = read_clip(clip, at_level(CREMAD, "unit"), size=SIZE, frames=False)
+    found = read_clip(clip, with_sound_level(CREMAD, "unit"), size=SIZE, frames=False)
     assert found.frames is None and found.rate == 44100
     assert found.seconds == pytest.approx(0.8, abs=0.08)
     wanted = tone(3, 0.8, seed=5)
@@ -209,6 +209,6 @@ def test_pieces_of_sound_of_several_forms_follow_each_other():
     left = av.AudioFrame.from_ndarray(np.array([[16384, 0, -16384, 0]], np.int16), format="s16", layout="stereo")
     right = av.AudioFrame.from_ndarray(np.array([[0.5, 0.25]], np.float32), format="fltp", layout="mono")
     eight = av.AudioFrame.from_ndarray(np.array([[128, 192]], np.uint8), format="u8", layout="mono")
-    assert averaged([left, left]).tolist() == [0.25, -0.25, 0.25, -0.25]
-    assert averaged([left, right, eight]).tolist() == [0.25, -0.25, 0.5, 0.25, 0.0, 0.5]
-    assert averaged([right]).dtype == averaged([]).dtype == np.float32
+    assert average_channels([left, left]).tolist() == [0.25, -0.25, 0.25, -0.25]
+    assert average_channels([left, right, eight]).tolist() == [0.25, -0.25, 0.5, 0.25, 0.0, 0.5]
+    assert average_channels([right]).dtype == average_channels([]).dtype == np.float32

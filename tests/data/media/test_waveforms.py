@@ -11,12 +11,21 @@ import numpy as np
 import pytest
 from clips import tone, write_clip
 
-from affectkit.core.clipspec import CREMAD, EMOVOXCELEB, FEATURES, RML, RML_PRETRAINED, ClipSpec, SoundSpec, at_level
+from affectkit.core.clipspec import (
+    CREMAD,
+    EMOVOXCELEB,
+    FEATURES,
+    RML,
+    RML_PRETRAINED,
+    ClipSpec,
+    SoundSpec,
+    with_sound_level,
+)
 from affectkit.data.media.spectrograms import mel_decibels, to_sound, to_store
 from affectkit.data.media.video_clip import read_clip
 from affectkit.errors import CheckpointError
 
-UNIT = at_level(CREMAD, "unit")
+UNIT = with_sound_level(CREMAD, "unit")
 MONO = 10 * np.log10(0.5)
 """What moviepy's two channels take from the power of one, in decibels."""
 
@@ -138,7 +147,7 @@ def test_counts_are_the_samples_as_they_are_stored(tmp_path, layout):
     assert stored.dtype == np.int16 and np.abs(stored).max() > 5000
     wanted = stored.reshape(-1, channels).mean(1)
     assert heard(path, RML) == pytest.approx(wanted, abs=0.01)
-    gap = power(heard(path, RML)) - power(heard(path, at_level(RML, "unit")))
+    gap = power(heard(path, RML)) - power(heard(path, with_sound_level(RML, "unit")))
     assert gap == pytest.approx(20 * np.log10(32768), abs=0.001)
 
 
@@ -164,7 +173,7 @@ def test_sounds_made_of_spectrograms_have_full_scale_1():
 def test_which_level_is_the_published_one():
     assert CREMAD.sound.level == "moviepy" and EMOVOXCELEB.sound.level == "unit" and FEATURES.sound is None
     assert RML.sound.level == RML_PRETRAINED.sound.level == "counts"
-    assert at_level(CREMAD, "published") is CREMAD and at_level(RML, "unit").sound.level == "unit"
+    assert with_sound_level(CREMAD, "published") is CREMAD and with_sound_level(RML, "unit").sound.level == "unit"
 
 
 def test_records_without_a_level_are_of_the_first_one():

@@ -370,11 +370,11 @@ def test_a_stop_while_drawing_leaves_no_half_video(folder, tmp_path, monkeypatch
             signal.raise_signal(signal.SIGINT)
         return whole(*arguments)
 
-    monkeypatch.setattr(annotated_video, "annotated", counting)
+    monkeypatch.setattr(annotated_video, "draw_face_marks", counting)
     with pytest.raises(Stopped):
         run(folder, "a.mp4", annotate=tmp_path / "x" / "out.mp4", results=tmp_path / "r")
     assert not list((tmp_path / "x").iterdir())
-    monkeypatch.setattr(annotated_video, "annotated", whole)
+    monkeypatch.setattr(annotated_video, "draw_face_marks", whole)
     run(folder, "a.mp4", annotate=tmp_path / "x" / "out.mp4", results=tmp_path / "r", resume=True)
     assert len(seen(tmp_path / "x" / "out.mp4")) == 60
 

@@ -12,7 +12,7 @@ from affectkit.checkpoints.checkpoint import load_model, read_header
 from affectkit.errors import CheckpointError, UsageError
 from affectkit.models import clip
 from affectkit.models.external.published import TOWERS, is_published, read_published, tower_state
-from affectkit.models.external.published_files import numbers
+from affectkit.models.external.published_format import check_finite_numbers
 
 
 @pytest.fixture(autouse=True)
@@ -125,7 +125,11 @@ def test_weights_of_something_else(tmp_path):
 
 def test_the_summary_holds_plain_finite_numbers_alone():
     given = {"a": np.float64(1.5), "b": torch.tensor(2), "c": float("nan"), "d": "text", "e": [np.float32(0.5), 1]}
-    assert numbers({**given, "f": True, "g": [1, "x"], "h": torch.zeros(2)}) == {"a": 1.5, "b": 2, "e": [0.5, 1]}
+    assert check_finite_numbers({**given, "f": True, "g": [1, "x"], "h": torch.zeros(2)}) == {
+        "a": 1.5,
+        "b": 2,
+        "e": [0.5, 1],
+    }
 
 
 @pytest.mark.parametrize("embed", [512, 768])

@@ -20,8 +20,8 @@ from affectkit.data.layouts import affectnet_fused
 from affectkit.errors import CheckpointError
 from affectkit.models.external.published import read_published
 from affectkit.models.external.published_distributions import CLASSES, FORMAT, MEAN, NETWORKS, STD
-from affectkit.models.external.published_files import Contents
-from affectkit.models.external.weights import form_of
+from affectkit.models.external.published_format import Contents
+from affectkit.models.external.weights import tensor_shapes
 from affectkit.models.registry import build, family
 
 
@@ -147,7 +147,7 @@ def test_every_network_of_the_study_is_told_from_the_others():
     for last, names in NETWORKS.items():
         for name in names:
             with torch.device("meta"):
-                form = form_of(Published(timm.create_model(name), last, outputs=5))
+                form = tensor_shapes(Published(timm.create_model(name), last, outputs=5))
             state = {key: torch.empty(()).expand(shape) for key, shape in form.items()}
             given = Contents(affectnet_fused.Path("c.pth"), state, {})
             assert FORMAT.faults(given) == [], name

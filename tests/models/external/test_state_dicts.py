@@ -12,7 +12,7 @@ from affectkit.checkpoints.checkpoint import load_model
 from affectkit.core.spec import InputSpec
 from affectkit.errors import CheckpointError
 from affectkit.models.external.state_dicts import unwrap
-from affectkit.models.external.weights import form_of, read_weights
+from affectkit.models.external.weights import read_weights, tensor_shapes
 from affectkit.models.registry import build, family
 from affectkit.training import run
 
@@ -176,8 +176,8 @@ def test_two_tensors_of_one_name_are_refused(weights, tmp_path):
 def test_a_deeper_network_of_the_same_kind_is_refused(tmp_path):
     """All of a ResNet-18 stands in a ResNet-34, in the same shapes."""
     deep, flat = (timm.create_model(name, num_classes=0) for name in ("resnet34", "resnet18"))
-    names = form_of(deep)
-    assert all(names[name] == shape for name, shape in form_of(flat).items())
+    names = tensor_shapes(deep)
+    assert all(names[name] == shape for name, shape in tensor_shapes(flat).items())
     model = build("resnet18", SPEC)
     torch.save(deep.state_dict(), tmp_path / "w.pth")
     with pytest.raises(CheckpointError, match=r"is of a deeper network than this backbone.*\(layer1\.2\.bn1\.bias"):

@@ -13,7 +13,7 @@ from PIL import Image
 
 from affectkit.core.files import digest_of
 from affectkit.errors import DataError, UsageError
-from affectkit.prep.augmentation.lossless_images import augment_many, encode, read_lossless, write_lossless
+from affectkit.prep.augmentation.lossless_images import augment_many, encode_lossless, read_lossless, write_lossless
 from affectkit.prep.augmentation.pipeline import load_pipeline
 
 
@@ -90,11 +90,11 @@ def test_quality_is_95_or_what_was_asked_for_or_the_originals_own(tmp_path):
         Image.fromarray(smooth()).save(stream, "JPEG", quality=quality)
         return tables(stream.getvalue())
 
-    assert tables(encode(picture.pixels, picture)) == reference(95)
-    assert tables(encode(picture.pixels, picture, quality=70)) == reference(70)
-    assert tables(encode(picture.pixels, picture, quality=None)) == reference(40)
+    assert tables(encode_lossless(picture.pixels, picture)) == reference(95)
+    assert tables(encode_lossless(picture.pixels, picture, quality=70)) == reference(70)
+    assert tables(encode_lossless(picture.pixels, picture, quality=None)) == reference(40)
     with pytest.raises(UsageError, match="quality must be from 1 to 100, got 101"):
-        encode(picture.pixels, picture, quality=101)
+        encode_lossless(picture.pixels, picture, quality=101)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -155,9 +155,9 @@ def test_a_failed_write_leaves_nothing(tmp_path, monkeypatch):
 def test_formats_that_cannot_hold_the_pixels(tmp_path):
     picture = read_lossless(save(tmp_path / "a.jpg", smooth()))
     with pytest.raises(DataError, match="JPEG file holds no alpha"):
-        encode(noise((4, 4, 4)), picture)
+        encode_lossless(noise((4, 4, 4)), picture)
     with pytest.raises(DataError, match="8 bits a channel, not 16"):
-        encode(noise((4, 4), np.uint16), picture)
+        encode_lossless(noise((4, 4), np.uint16), picture)
 
 
 def test_jpegs_are_read_as_pillow_reads_them(tmp_path):

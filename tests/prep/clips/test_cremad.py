@@ -21,7 +21,7 @@ from clips import (
 from support import Heard
 
 from affectkit.data.layouts.clip_store import SPLITS, ClipStore
-from affectkit.data.layouts.discovery import find
+from affectkit.data.layouts.discovery import find_dataset
 from affectkit.errors import DataError, UsageError
 from affectkit.prep.clips import cremad, store_writer
 from affectkit.prep.clips.cremad import parse_name, read_clone
@@ -62,7 +62,7 @@ def test_clips_labels_tables_and_records(clone, tmp_path):
 
 def test_the_layout_is_found_with_votes_by_modality(clone, tmp_path):
     prepare(clone, tmp_path / "out", split="random", seed=3)
-    source = find(tmp_path / "out")
+    source = find_dataset(tmp_path / "out")
     assert source.layout == "prepared clips" and source.classes == NAMES
     split = source.splits["train"]
     assert split.facts["votes_face"].shape == (len(split), 6)
@@ -71,7 +71,7 @@ def test_the_layout_is_found_with_votes_by_modality(clone, tmp_path):
     assert split.labels is not None and split.votes is not None
     assert split.fingerprint() != source.splits["valid"].fingerprint()
     prepare(clone, tmp_path / "out", split="random", seed=3, labels="votes")
-    votes = find(tmp_path / "out").splits["train"]
+    votes = find_dataset(tmp_path / "out").splits["train"]
     assert votes.labels is None
     np.testing.assert_allclose(votes.distribution.sum(1), 1, rtol=1e-6)
     np.testing.assert_allclose(
@@ -117,7 +117,7 @@ def test_faults_are_refused_before_and_after_decoding(own, tmp_path):
     assert all(word in caught.value.message for word in ("silent", "no sound track", "1002_IEO_FEA_XX"))
     assert not (tmp_path / "out" / "manifest.json").exists()
     with pytest.raises(DataError, match="not completely prepared"):
-        find(tmp_path / "out")
+        find_dataset(tmp_path / "out")
 
 
 def test_a_clone_without_lfs_says_what_to_do(own, tmp_path):

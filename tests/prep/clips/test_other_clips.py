@@ -16,7 +16,7 @@ from support import invoke
 from affectkit.core.progress import Silent
 from affectkit.core.spec import InputSpec
 from affectkit.data.layouts.clip_store import SPLITS, ClipStore, drawn_frames
-from affectkit.data.layouts.discovery import find
+from affectkit.data.layouts.discovery import find_dataset
 from affectkit.data.media.spectrograms import write_wav
 from affectkit.errors import DataError
 from affectkit.prep.clips import emovoxceleb, precomputed_features, rml
@@ -163,7 +163,7 @@ def emo_root(tmp_path_factory):
 def test_emovoxceleb_has_a_label_a_frame(emo_root, tmp_path):
     report = prepare_emovoxceleb(emo_root, tmp_path / "out", size=16)
     assert sum(sum(found.values()) for found in report.counts.values()) == 8
-    split = find(tmp_path / "out").splits["train"]
+    split = find_dataset(tmp_path / "out").splits["train"]
     assert split.labels is None and split.facts["frame_labels"].shape == (len(split), 31, 8)
     given = {(row["utterance"], int(row["frame"])): row for row in csv.DictReader((emo_root / "labels.csv").open())}
     frames = np.linspace(0, 4, 31).round().astype(int) + 1
@@ -201,7 +201,7 @@ def test_emovoxceleb_follows_labels_and_sounds_that_change(emo_root, tmp_path):
     (root / "labels.csv").write_text("\n".join([head, *sure]) + "\n")
     report = prepared()
     assert report.made == 0 and not report.done
-    split = find(out).splits["train"]
+    split = find_dataset(out).splits["train"]
     assert len(split) and (split.facts["frame_labels"].argmax(-1) == 7).all()
     assert prepared().done
 
@@ -277,7 +277,7 @@ def test_copies_of_clips_across_splits(feature_root, tmp_path, drop):
     assert report.copies["test"]["copies"] == (1 if drop else 2)
     ending = ": left out" if drop else "; --drop-copies leaves them out"
     assert f"valid: 1 of 2 clips are copies of train clips{ending}" in report.warnings
-    ids = {name: split.ids for name, split in find(tmp_path / "out").splits.items()}
+    ids = {name: split.ids for name, split in find_dataset(tmp_path / "out").splits.items()}
     assert ids["valid"] == (["c6"] if drop else ["c5", "c6"]) and ids["test"] == (["c4"] if drop else ["c7", "c8"])
     assert [fault.name for fault in report.skipped] == (["c5", "c7"] if drop else []) and not report.broken
     assert prepare_features(root, tmp_path / "out", drop_copies=drop).done

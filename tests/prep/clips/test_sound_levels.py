@@ -14,13 +14,13 @@ from clips import make_cremad, prepare
 from support import invoke
 
 from affectkit.checkpoints.checkpoint import Header, load_model, save_checkpoint
-from affectkit.core.clipspec import CREMAD, at_level
+from affectkit.core.clipspec import CREMAD, with_sound_level
 from affectkit.core.progress import Silent
 from affectkit.core.spec import InputSpec
 from affectkit.data.layouts.clip_store import ClipStore, read_prepared
 from affectkit.data.loading.clips import read_inputs
 from affectkit.errors import DataError
-from affectkit.models.external.weights import sound_level_of
+from affectkit.models.external.weights import read_sound_level
 from affectkit.models.registry import build
 from affectkit.prep.clips.cremad import LONGEST, READER, read_av
 from affectkit.prep.clips.store_writer import ClipRecipe
@@ -72,7 +72,7 @@ def test_the_level_is_in_the_record_and_in_the_sound(root):
 
 
 def test_older_stores_are_those_of_unit_and_are_prepared_again(root, tmp_path):
-    clip = at_level(replace(CREMAD, reach=0), "unit")
+    clip = with_sound_level(replace(CREMAD, reach=0), "unit")
     assert "level" not in json.dumps(clip.to_dict())
     shutil.copytree(root / "unit", tmp_path / "data")
     record = json.loads((tmp_path / "data" / "store" / "0000.json").read_text())
@@ -127,7 +127,7 @@ def test_a_clip_is_predicted_at_the_level_of_the_checkpoint(root, tmp_path, leve
     header = Header("cmvqvae", {"hidden": 16, "residual_hidden": 4, "codes": 32}, spec)
     save_checkpoint(tmp_path / "model.safetensors", model, header)
     loaded = load_model(tmp_path / "model.safetensors")
-    assert loaded.spec.clip.sound.level == store.spec.sound.level == sound_level_of(tmp_path / "model.safetensors")
+    assert loaded.spec.clip.sound.level == store.spec.sound.level == read_sound_level(tmp_path / "model.safetensors")
     name = next(iter(store.manifest["sources"]))
     inputs = read_inputs(root / "clone" / "VideoFlash" / f"{name}.flv", loaded.spec)
     assert np.array_equal(inputs["audio"][0].numpy(), store.sounds([name])[0])

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from clips import check_together, prepare, table, write_clip
 
-from affectkit.data.layouts.discovery import find
+from affectkit.data.layouts.discovery import find_dataset
 from affectkit.errors import DataError, RunError, Stopped, UsageError
 from affectkit.prep.clips import cremad, store_writer
 
@@ -33,7 +33,7 @@ def test_no_record_stands_beside_a_store_in_change(own, tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         prepare(own, tmp_path / "out")
     with pytest.raises(DataError, match="not completely prepared"):
-        find(tmp_path / "out")
+        find_dataset(tmp_path / "out")
 
 
 def test_a_folder_of_the_same_name_as_the_store_is_not_touched(clone, tmp_path):
@@ -86,7 +86,7 @@ def test_clips_without_votes_where_votes_are_the_labels(own, tmp_path):
     report = prepare(own, tmp_path / "out", labels="votes")
     assert [(fault.name, fault.reason) for fault in report.skipped] == [("1002_IEO_FEA_XX", "no-votes")]
     assert not report.broken and check_together(tmp_path / "out") == 35
-    assert sum(len(split) for split in find(tmp_path / "out").splits.values()) == 35
+    assert sum(len(split) for split in find_dataset(tmp_path / "out").splits.values()) == 35
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="workers are forked on Linux alone")

@@ -12,7 +12,7 @@ import pytest
 from splitting import PUBLISHED
 
 from affectkit.errors import DataError, UsageError
-from affectkit.prep.datasplit.plan import SIDES, SplitRules, fold, make_plan, targets, train_count
+from affectkit.prep.datasplit.plan import SIDES, SplitRules, balanced_sizes, case_folded, make_plan, train_count
 
 BOTH = {"balance_train": True, "balance_test": True}
 
@@ -52,9 +52,9 @@ def test_train_count_is_that_of_pandas_sample():
 
 def test_targets_are_exact_where_floats_are_not():
     assert math.ceil(100 * 0.55) == 56  # the trap
-    assert targets(100, SplitRules(train_split=0.55, **BOTH)) == {"train": 55, "test": 45}
-    assert targets(10, SplitRules(balance_train=True, multiplier=1.1)) == {"train": 9}
-    assert targets(10, SplitRules()) == {}
+    assert balanced_sizes(100, SplitRules(train_split=0.55, **BOTH)) == {"train": 55, "test": 45}
+    assert balanced_sizes(10, SplitRules(balance_train=True, multiplier=1.1)) == {"train": 9}
+    assert balanced_sizes(10, SplitRules()) == {}
 
 
 def test_order_of_the_listing_does_not_matter_and_the_seed_does():
@@ -99,7 +99,9 @@ def test_names_cannot_collide():
     twins = ["face.png", "FACE.png", "face.PNG", "face.jpg", "x" * 240 + ".png", "ß" * 120 + ".png", "face" + tail]
     plan = make_plan({"a": twins, "b": names(200)}, SplitRules(train_split=0.6, balance_train=True)).classes[0]
     every = [*twins, *(item.name for item in plan.augmented["train"])]
-    assert len({fold(name) for name in every}) == len(every) - 2  # three twins that are there already fold to one
+    assert (
+        len({case_folded(name) for name in every}) == len(every) - 2
+    )  # three twins that are there already fold to one
     assert max(len(item.name.encode()) for item in plan.augmented["train"]) <= 255
     assert len(plan.augmented["train"]) == 120 - len(plan.originals["train"])
 

@@ -349,7 +349,7 @@ def test_a_copy_that_was_cut_short_is_made_anew_and_any_other_file_stays(tmp_pat
     digest = digest_of(source)
 
     def place():
-        file_moves.place(str(source), str(target), digest, "copy")
+        file_moves.place_file(str(source), str(target), digest, "copy")
 
     for there in (b"", source.read_bytes()[:20], source.read_bytes()):
         target.write_bytes(there)
@@ -374,8 +374,8 @@ def test_a_copy_that_was_cut_short_is_made_anew_and_any_other_file_stays(tmp_pat
 
 @pytest.mark.parametrize(("count", "size", "hands"), [(0, 4, 2), (1, 4, 2), (40, 4, 2), (41, 4, 3), (9, 1, 16)])
 def test_work_is_dealt_so_that_workers_are_in_different_parts(count, size, hands):
-    runs = list(chunks.dealt(range(count), size, hands))
-    assert sorted(runs, key=lambda run: run[0]) == list(chunks.chunked(range(count), size))
+    runs = list(chunks.interleave_chunks(range(count), size, hands))
+    assert sorted(runs, key=lambda run: run[0]) == list(chunks.split_chunks(range(count), size))
     if count == 40:
         assert [run[0] for run in runs[:4]] == [0, 20, 4, 24]
 

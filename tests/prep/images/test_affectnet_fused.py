@@ -10,7 +10,7 @@ import pytest
 from support import make_affectnet
 
 from affectkit.data.layouts.affectnet_fused import CLASSES
-from affectkit.data.layouts.discovery import find
+from affectkit.data.layouts.discovery import find_dataset
 from affectkit.errors import DataError, UsageError
 from affectkit.prep.images.affectnet_fused import prepare_affectnet_fused
 from affectkit.prep.images.output_folder import ImageOptions
@@ -28,7 +28,7 @@ def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_tables_hold_what_the_download_holds(source: Path, tmp_path: Path, link: str) -> None:
     out = tmp_path / "out"
     report = prepare_affectnet_fused(source, out, ImageOptions(link=link))
-    direct, tables = find(source), find(out)
+    direct, tables = find_dataset(source), find_dataset(out)
     assert (direct.layout, tables.layout) == ("AffectNetFused", "tables")
     assert tables.classes == CLASSES and tables.notes == ()
     assert {name: len(split) for name, split in tables.splits.items()} == {"train": 40, "valid": 7}
@@ -86,14 +86,14 @@ def test_sources_that_are_something_else(source: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("drop", [False, True])
 def test_copies_across_splits_are_counted_or_left_out(source: Path, tmp_path: Path, drop: bool) -> None:
-    splits = find(source).splits
+    splits = find_dataset(source).splits
     for number in (1, 4):
         splits["valid"].path(number).write_bytes(splits["train"].path(number).read_bytes())
     report = prepare_affectnet_fused(source, tmp_path / "out", ImageOptions(drop_copies=drop))
     assert any(note.startswith("valid: 2 of 7 images are copies of train images") for note in report.notes)
     assert report.copies["valid"]["copies_of"] == {"train": 2} and report.copies["valid"]["dropped"] == drop
     kept = [k for k in range(7) if not (drop and k in (1, 4))]
-    found = find(tmp_path / "out").splits
+    found = find_dataset(tmp_path / "out").splits
     assert [Path(name).name for name in found["valid"].ids] == [splits["valid"].path(k).name for k in kept]
     assert len(found["train"]) == 40 and report.images == 40 + len(kept)
     assert report.dropped["valid"] == ({"copy of an image in an earlier split": 2} if drop else {})

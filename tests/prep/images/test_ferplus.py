@@ -14,12 +14,12 @@ import pytest
 from PIL import Image
 
 from affectkit.core import files
-from affectkit.data.layouts.discovery import find
+from affectkit.data.layouts.discovery import find_dataset
 from affectkit.data.layouts.duplicates import COPY
 from affectkit.data.media.images import read_image
 from affectkit.errors import DataError, UsageError
 from affectkit.prep.images import ferplus, output_folder
-from affectkit.prep.images.ferplus import FerplusOptions, decide
+from affectkit.prep.images.ferplus import FerplusOptions, apply_vote_rule
 from affectkit.prep.images.ferplus_download import COLUMNS, EMOTIONS, read_labels
 
 SHARED = Path(os.environ.get("AFFECTKIT_TEST_DATA", Path(__file__).resolve().parents[4] / "shared" / "data"))
@@ -82,12 +82,12 @@ def test_rule_keeps_the_published_numbers() -> None:
         pytest.skip(f"the FER+ label file is not at {path} (AFFECTKIT_TEST_DATA names its folder's parent)")
     labels = read_labels(path)
     assert Counter(labels.splits) == {"train": 28_709, "valid": 3_589}
-    top, reasons = decide(labels.votes, "majority")
+    top, reasons = apply_vote_rule(labels.votes, "majority")
     kept = Counter(split for split, reason in zip(labels.splits, reasons, strict=True) if not reason)
     assert kept == {"train": 25_060, "valid": 3_199}
     assert max(int(row) for row, reason in zip(top, reasons, strict=True) if not reason) < len(EMOTIONS)
     assert sum(not name for name in labels.names) == 158
-    _, reasons = decide(labels.votes, "distribution")
+    _, reasons = apply_vote_rule(labels.votes, "distribution")
     without = Counter(split for split, reason in zip(labels.splits, reasons, strict=True) if reason)
     assert without == {"train": 148 + 3, "valid": 10 + 2}
 
@@ -95,8 +95,8 @@ def test_rule_keeps_the_published_numbers() -> None:
 def test_rule_row_by_row() -> None:
     """Against the rule written once more, plainly, on random votes of ten raters."""
     votes = np.random.default_rng(1).multinomial(10, np.random.default_rng(2).dirichlet(np.ones(10) * 0.3, 600))
-    top, reasons = decide(votes, "majority")
-    _, shares = decide(votes, "distribution")
+    top, reasons = apply_vote_rule(votes, "majority")
+    _, shares = apply_vote_rule(votes, "distribution")
     seen = Counter()
     for row, best, reason, share in zip(votes.tolist(), top.tolist(), reasons, shares, strict=True):
         left = [0 if count == 1 else count for count in row]
@@ -112,7 +112,7 @@ def test_rule_row_by_row() -> None:
         assert share == ("" if sum(left[:8]) else ferplus.NO_EMOTION)
         seen[reason] += 1
     assert all(seen[reason] for reason in ("", ferplus.NO_MAJORITY, ferplus.TOP_UNKNOWN, ferplus.TOP_NO_FACE))
-    assert decide(np.ones((1, 10), dtype=int), "majority")[1] == [ferplus.NO_VOTES]
+    assert apply_vote_rule(np.ones((1, 10), dtype=int), "majority")[1] == [ferplus.NO_VOTES]
 
 
 def test_majority(source: Path, tmp_path: Path) -> None:
@@ -143,7 +143,7 @@ def test_majority(source: Path, tmp_path: Path) -> None:
 
 def test_distribution_is_read_back(source: Path, tmp_path: Path) -> None:
     report = prepare_ferplus(source, tmp_path / "out")
-    found = find(tmp_path / "out")
+    found = find_dataset(tmp_path / "out")
     assert found.layout == "tables" and found.classes == EMOTIONS and found.notes == ()
     assert {name: len(split) for name, split in found.splits.items()} == {"train": 4, "valid": 1, "test": 1}
     assert {name: split.counts() for name, split in found.splits.items()} == report.kept
@@ -161,7 +161,7 @@ def test_from_pixels(source: Path, tmp_path: Path) -> None:
         report = prepare_ferplus(source, out, target=target)
         assert ferplus.MISSING not in report.dropped["train"]
         checked = 0
-        for split in find(out).splits.values():
+        for split in find_dataset(out).splits.values():
             for index, name in enumerate(split.ids):
                 expected = picture(int(name[-11:-4]))
                 np.testing.assert_array_equal(read_image(split.path(index), channels=1)[:, :, 0], expected)
@@ -446,7 +446,7 @@ def test_copies_across_splits_are_counted_or_left_out(tmp_path: Path, form: str,
         "compared_with": ["train", "valid"], "items": 4, "copies_of": {"train": 1, "valid": 1}, "copies": 2,
         "dropped": drop,
     }  # fmt: skip
-    found = find(tmp_path / "out").splits
+    found = find_dataset(tmp_path / "out").splits
     gone = set(SAME_AS) if drop else set()
     for split, numbers in (("train", range(12)), ("valid", range(12, 18)), ("test", range(18, 22))):
         kept = [number for number in numbers if number not in gone]

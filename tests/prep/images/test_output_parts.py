@@ -23,7 +23,7 @@ from affectkit.prep.images import output_folder, schematic_dataset
 from affectkit.prep.images.affectnet_fused import prepare_affectnet_fused
 from affectkit.prep.images.ferplus import FerplusOptions, prepare_ferplus
 from affectkit.prep.images.ferplus_download import COLUMNS
-from affectkit.prep.images.merge import merge
+from affectkit.prep.images.merge import merge_preparation
 from affectkit.prep.images.output_folder import ImageOptions
 from affectkit.prep.images.schematic_dataset import SchematicOptions, prepare_schematic
 
@@ -118,7 +118,7 @@ def test_merged_shards_are_what_one_run_makes(prepare, tmp_path: Path, count: in
         prepare(out, f"{number}/{count}")
     parts = [path for path in out.iterdir() if path.name.startswith("shard-")]
     assert len(parts) == count and not (out / "manifest.json").exists() and not (out / "train.csv").exists()
-    result = merge(out, reporter=Silent())
+    result = merge_preparation(out, reporter=Silent())
     assert result["parts"] == count and not result["already_done"]
     before = tree(whole)
     assert tree(out) == before and sum(name.endswith((".png", ".jpg")) for name in before) >= 10
@@ -134,7 +134,7 @@ def test_more_shards_than_images(faces, tmp_path: Path) -> None:
     empty = tmp_path / "out" / "shard-13-of-13"
     assert (empty / "train.csv").read_text().count("\n") == 1
     assert faces(tmp_path / "out", "13/13")["already_done"]
-    merge(tmp_path / "out", reporter=Silent())
+    merge_preparation(tmp_path / "out", reporter=Silent())
     assert tree(tmp_path / "out") == tree(tmp_path / "whole")
 
 
@@ -185,9 +185,9 @@ def test_a_killed_shard_is_finished(prepare, tmp_path: Path, monkeypatch: pytest
             except KeyboardInterrupt:
                 checked += 1
                 with pytest.raises(DataError, match=r"1/2"):
-                    merge(out, reporter=Silent())
+                    merge_preparation(out, reporter=Silent())
         prepare(out, "1/2")
-        merge(out, reporter=Silent())
+        merge_preparation(out, reporter=Silent())
         assert tree(out) == tree(whole)
     assert checked >= 4
 
@@ -209,7 +209,7 @@ def test_shards_at_the_same_time(faces, tmp_path: Path) -> None:
         for process in runs:
             process.join(60)
         assert [process.exitcode for process in runs] == [0, 0, 0]
-        merge(out, reporter=Silent())
+        merge_preparation(out, reporter=Silent())
         assert tree(out) == tree(tmp_path / "whole")
 
 
@@ -229,7 +229,7 @@ def test_another_shards_marker_that_comes_meanwhile_is_seen(faces, tmp_path: Pat
     faces(out, "2/2")
     assert begun
     faces(tmp_path / "whole")
-    merge(out, reporter=Silent())
+    merge_preparation(out, reporter=Silent())
     assert tree(out) == tree(tmp_path / "whole")
 
 
@@ -260,7 +260,7 @@ def test_a_shard_after_the_merge_does_nothing_or_says_who_mends(faces, tmp_path:
     out = tmp_path / "out"
     for number in (1, 2):
         faces(out, f"{number}/2")
-    merge(out, reporter=Silent())
+    merge_preparation(out, reporter=Silent())
     before = tree(out)
     done = faces(out, "1/2")
     assert done["already_done"] and "shard" not in done and tree(out) == before
@@ -276,7 +276,7 @@ def test_what_is_not_whole_is_not_merged(prepare, tmp_path: Path) -> None:
     for number in (1, 3):
         prepare(out, f"{number}/3")
     with pytest.raises(DataError, match=r"missing: shard 2/3. Run the same command with --shard 2/3"):
-        merge(out, reporter=Silent())
+        merge_preparation(out, reporter=Silent())
     prepare(out, "2/3")
     image = sorted((out / "images" / "train").iterdir())[0]
     with (out / "shard-1-of-3" / "train.csv").open() as stream:
@@ -285,7 +285,7 @@ def test_what_is_not_whole_is_not_merged(prepare, tmp_path: Path) -> None:
         damage()
         before = tree(out)
         with pytest.raises(DataError, match=r"missing or changed: those of 1/3\.\n.*--shard 1/3"):
-            merge(out, reporter=Silent())
+            merge_preparation(out, reporter=Silent())
         assert tree(out) == before
     heard = Heard()
     prepare(out, "1/3", heard)
@@ -293,15 +293,15 @@ def test_what_is_not_whole_is_not_merged(prepare, tmp_path: Path) -> None:
     stray = image.with_name("stray.png")
     stray.touch()
     with pytest.raises(DataError, match="holds files that no shard wrote, in images/train"):
-        merge(out, reporter=Silent())
+        merge_preparation(out, reporter=Silent())
     stray.unlink()
     record = out / "shard-2-of-3" / "shard.json"
     text = record.read_text()
     record.write_text(text.replace('"affectkit": "', '"affectkit": "9.'))
     with pytest.raises(DataError, match="different affectkit"):
-        merge(out, reporter=Silent())
+        merge_preparation(out, reporter=Silent())
     record.write_text(text)
-    merge(out, reporter=Silent())
+    merge_preparation(out, reporter=Silent())
     prepare(tmp_path / "whole")
     assert tree(out) == tree(tmp_path / "whole")
 
@@ -323,11 +323,11 @@ def test_a_killed_merge_is_finished_by_the_next(faces, tmp_path: Path, monkeypat
         else:
             patch.setattr(merging, where, stop)
         with pytest.raises(KeyboardInterrupt):
-            merge(out, reporter=Silent())
+            merge_preparation(out, reporter=Silent())
     assert (out / "manifest.json").exists() == (where != "write_json")
     left = tmp_path / "left"
     shutil.copytree(out, left)
-    merge(out, reporter=Silent())
+    merge_preparation(out, reporter=Silent())
     assert tree(out) == tree(whole)
     if where != "write_json":  # all is in its place: the unsharded command, too, may clear up
         assert faces(left)["already_done"]

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from scipy.special import softmax
 
-from affectkit.data.layouts.discovery import find
+from affectkit.data.layouts.discovery import find_dataset
 from affectkit.errors import UsageError
 from affectkit.prep.images import schematic_dataset
 from affectkit.prep.images.schematic_dataset import (
@@ -20,7 +20,7 @@ from affectkit.prep.images.schematic_dataset import (
     PROTOTYPES,
     TEMPERATURE,
     SchematicOptions,
-    describe,
+    describe_face,
     emotion_distribution,
 )
 from affectkit.prep.images.schematic_face import HAIRCUTS, PARAMETERS, draw_appearance, draw_face
@@ -46,7 +46,7 @@ def dataset(tmp_path_factory):
 def test_labels_follow_from_the_parameters():
     low, high = np.array(list(PARAMETERS.values())).T
     for index in range(200):
-        face = describe(3, "train", index)
+        face = describe_face(3, "train", index)
         assert ((face.parameters >= low) & (face.parameters <= high)).all()
         distances = [sum((face.parameters[k] - p[k]) ** 2 for k in range(len(PARAMETERS))) for p in PROTOTYPES]
         expected = softmax(-np.array(distances) / TEMPERATURE)
@@ -61,7 +61,7 @@ def test_prototypes_are_their_own_class_and_classes_are_balanced():
     assert PROTOTYPES.shape == (8, 10) and CIRCUMPLEX.shape == (8, 2) and (np.abs(CIRCUMPLEX) <= 1).all()
     own = emotion_distribution(PROTOTYPES)
     assert own.argmax(1).tolist() == list(range(8)) and own.max(1).min() > 0.8
-    faces = [describe(0, "test", index) for index in range(400)]
+    faces = [describe_face(0, "test", index) for index in range(400)]
     shares = np.bincount([face.distribution.argmax() for face in faces], minlength=8) / 400
     assert shares.min() > 0.08 and shares.max() < 0.2
     top = np.array([face.distribution.max() for face in faces])
@@ -74,13 +74,13 @@ def test_prototypes_are_their_own_class_and_classes_are_balanced():
 
 
 def test_faces_are_addressed():
-    one, again = describe(7, "valid", 11), describe(7, "valid", 11)
+    one, again = describe_face(7, "valid", 11), describe_face(7, "valid", 11)
     assert (
         (one.parameters == again.parameters).all()
         and one.appearance == again.appearance
         and (one.votes == again.votes).all()
     )
-    others = [describe(8, "valid", 11), describe(7, "train", 11), describe(7, "valid", 12)]
+    others = [describe_face(8, "valid", 11), describe_face(7, "train", 11), describe_face(7, "valid", 12)]
     assert all((one.parameters != other.parameters).any() and one.appearance != other.appearance for other in others)
 
 
@@ -110,7 +110,7 @@ def test_emotions_can_be_told_from_pixels():
     known = np.array([draw_face(p, look, size=32) for p in PROTOTYPES], dtype=float)
     right = clear = 0
     for index in range(80):
-        face = describe(1, "test", index)
+        face = describe_face(1, "test", index)
         if face.distribution.max() > 0.8:
             picture = draw_face(face.parameters, look, size=32)
             right += np.square(known - picture).sum((1, 2, 3)).argmin() == face.distribution.argmax()
@@ -123,14 +123,14 @@ def test_layout_is_read_as_votes(dataset):
     assert sorted(path.name for path in dataset.iterdir()) == [
         "images", "manifest.json", "photos", "test.csv", "train.csv", "valid.csv",
     ]  # fmt: skip
-    source = find(dataset)
+    source = find_dataset(dataset)
     assert source.classes == CLASSES
     assert {name: len(split) for name, split in source.splits.items()} == {"train": 6, "valid": 2, "test": 3}
     checked = 0
     for name, split in source.splits.items():
         for index, identity in enumerate(split.ids):
             assert identity == f"images/{name}/face{index:05d}.png"
-            face = describe(5, name, index)
+            face = describe_face(5, name, index)
             np.testing.assert_array_equal(split.votes[index], face.votes)
             with Image.open(dataset / identity) as image:
                 assert (image.size, image.mode) == ((24, 24), "RGB")
@@ -141,7 +141,7 @@ def test_layout_is_read_as_votes(dataset):
         rows = list(csv.DictReader(stream))
     assert list(rows[0]) == ["filename", "valence", "arousal", *CLASSES]
     for index, row in enumerate(rows):
-        face = describe(5, "train", index)
+        face = describe_face(5, "train", index)
         assert float(row["valence"]) == pytest.approx(face.valence, abs=1e-6)
         assert float(row["arousal"]) == pytest.approx(face.arousal, abs=1e-6)
     assert len(list((dataset / "photos").glob("*.png"))) == 12

@@ -174,9 +174,9 @@ def test_few_images_make_small_batches_and_too_few_are_refused(votes):
 
 
 def test_the_part_is_drawn_by_the_seed(votes):
-    from affectkit.data.layouts.discovery import find
+    from affectkit.data.layouts.discovery import find_dataset
 
-    split = find(votes, reporter=Silent()).splits["train"]
+    split = find_dataset(votes, reporter=Silent()).splits["train"]
     one, same, other = (draw_part(split, 9, seed).ids for seed in (1, 1, 2))
     assert one == same != other and len(set(one)) == 9 and one == sorted(one) and set(one) < set(split.ids)
 

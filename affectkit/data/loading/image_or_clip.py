@@ -10,14 +10,14 @@ from torch.utils.data import Dataset
 
 from affectkit.core.spec import InputSpec
 from affectkit.data.loading.loaders import InMemoryImages, PathImages, SplitImages, collate
-from affectkit.data.media.images import load_for
+from affectkit.data.media.images import load_for_spec
 from affectkit.data.split import Split
 
 if TYPE_CHECKING:
     from affectkit.data.loading.clips import SplitClips
 
 
-def items_of(
+def make_dataset(
     split: Split, spec: InputSpec, *, augment: str = "none", seed: int = 0, held: InMemoryImages | None = None
 ) -> SplitImages | SplitClips:
     """Return the items of ``split`` as a model of ``spec`` takes them."""
@@ -28,23 +28,23 @@ def items_of(
     return SplitClips(split, spec, augment=augment, seed=seed)
 
 
-def collate_of(split: Split) -> Callable[[Any], dict[str, Any]]:
-    """Return how items of ``items_of`` become a batch."""
+def collate_function(split: Split) -> Callable[[Any], dict[str, Any]]:
+    """Return how items of ``make_dataset`` become a batch."""
     if split.store is None:
         return collate
-    from affectkit.data.loading.clips import as_it_is
+    from affectkit.data.loading.clips import identity_collate
 
-    return as_it_is
+    return identity_collate
 
 
-def picture_of(split: Split, spec: InputSpec, index: int) -> np.ndarray:
+def image_of_item(split: Split, spec: InputSpec, index: int) -> np.ndarray:
     """Return what is shown of an item: uint8 (H, W, C)."""
     if split.store is None:
-        return load_for(split.path(index), spec)
-    return items_of(split, spec).plain(index)
+        return load_for_spec(split.path(index), spec)
+    return make_dataset(split, spec).plain(index)
 
 
-def files_of(spec: InputSpec) -> tuple[Dataset, Callable[[Any], dict[str, Any]]]:
+def item_files(spec: InputSpec) -> tuple[Dataset, Callable[[Any], dict[str, Any]]]:
     """Return what reads files for inference, by path, and how they become a batch."""
     if spec.clip is None:
         return PathImages(spec), collate

@@ -91,7 +91,7 @@ class PublishedFormat:
     read: Callable[[Contents, Choices], Published]
 
 
-def numbers(values: Mapping[str, Any]) -> dict[str, Any]:
+def check_finite_numbers(values: Mapping[str, Any]) -> dict[str, Any]:
     """Those of ``values`` that are finite numbers (NumPy's and tensors of one element too), or lists of them."""
     found = {}
     for name, value in values.items():

@@ -12,13 +12,13 @@ import torch
 from torch import nn
 from torch.utils.data import Dataset
 
-from affectkit.core.process import processors
+from affectkit.core.process import count_processors
 from affectkit.core.progress import Reporter
-from affectkit.core.randomness import address, numpy_generator
+from affectkit.core.randomness import address_seed, numpy_generator
 from affectkit.core.spec import InputSpec
 from affectkit.data.loading.loaders import EVALUATION, ReadFailure, TrainingKeys, close_loader, make_loader
-from affectkit.data.loading.transforms import RANGES, apply, draw
-from affectkit.data.media.images import DECODING, load_for
+from affectkit.data.loading.transforms import RANGES, apply_change, draw_change
+from affectkit.data.media.images import DECODING, load_for_spec
 from affectkit.data.split import Split
 from affectkit.errors import DataError
 from affectkit.features.store import FeatureStore, digest
@@ -54,7 +54,9 @@ class Features:
         views = self.positions.shape[1]
         drawn = np.zeros(len(self.split), dtype=np.int64)
         if views > 1:
-            drawn = np.array([address(seed, "view", name, epoch) % views for name in self.split.ids], dtype=np.int64)
+            drawn = np.array(
+                [address_seed(seed, "view", name, epoch) % views for name in self.split.ids], dtype=np.int64
+            )
         positions = self.positions[np.arange(len(self.split)), drawn]
         found = np.zeros((len(positions), self.store.width), dtype=np.float32)
         good = positions[:, 0] >= 0
@@ -93,7 +95,7 @@ class ViewDataset(Dataset):
     def __getitem__(self, key: tuple[int, tuple[str, ...]]) -> tuple[int, torch.Tensor] | ReadFailure:
         index, labels = key
         try:
-            image = load_for(self.split.path(index), self.spec)
+            image = load_for_spec(self.split.path(index), self.spec)
             views = [image if label == PLAIN else self._augmented(image, index, label) for label in labels]
         except DataError as error:
             return ReadFailure(index, self.split.ids[index], error.message)
@@ -102,10 +104,10 @@ class ViewDataset(Dataset):
     def _augmented(self, image: np.ndarray, index: int, label: str) -> np.ndarray:
         # By content, not by name or by the seed of a run: the view serves every run in which the image occurs.
         rng = numpy_generator(0, "view", self.contents[index].hex(), label)
-        change = draw(self.preset, rng)
+        change = draw_change(self.preset, rng)
         if change.crop is not None:
-            image = load_for(self.split.path(index), self.spec, part=change.crop.box)
-        return apply(image, change)
+            image = load_for_spec(self.split.path(index), self.spec, part=change.crop.box)
+        return apply_change(image, change)
 
 
 def collate_views(items: Sequence[tuple[int, torch.Tensor] | ReadFailure]) -> dict[str, Any]:
@@ -272,7 +274,7 @@ def _contents(split: Split) -> tuple[list[bytes], dict[int, ReadFailure]]:
             failures[index] = ReadFailure(index, split.ids[index], reason)
             return b""
 
-    with ThreadPoolExecutor(processors()) as pool:
+    with ThreadPoolExecutor(count_processors()) as pool:
         found = list(pool.map(read, range(len(split)), chunksize=64))
     return found, failures
 

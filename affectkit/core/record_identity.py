@@ -41,10 +41,10 @@ _LONGEST = 60
 _MISSING = object()
 
 
-def shown(value: Any) -> str:
+def short_text(value: Any) -> str:
     """Give ``value`` as short text, its middle left out where it is long.
 
-    >>> shown(None), shown(True), shown(0.5), shown(["a", "b"]), shown("x" * 99)
+    >>> short_text(None), shown(True), shown(0.5), shown(["a", "b"]), shown("x" * 99)
     ('none', 'yes', '0.5', '["a", "b"]', 'xxxxxxxxxxxxxxxxxxxxxxxx...xxxxxxxxxxxxxxxxxxxxxxxx')
     """
     if value is _MISSING:
@@ -55,13 +55,13 @@ def shown(value: Any) -> str:
     return text if len(text) <= _LONGEST else f"{text[:24]}...{text[-24:]}"
 
 
-def differing(recorded: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
+def differing_keys(recorded: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
     """List the keys whose values differ once both are as JSON holds them; a key that is missing counts as None."""
     recorded, asked = _plain(recorded), _plain(asked)
     return [key for key in {**recorded, **asked} if recorded.get(key) != asked.get(key)]
 
 
-def name_of(key: str) -> str:
+def user_name(key: str) -> str:
     """Give the name by which users know the value at ``key``."""
     return NAMES.get(key, key.replace("_", " "))
 
@@ -77,8 +77,8 @@ def differences(recorded: Mapping[str, Any], asked: Mapping[str, Any]) -> str:
     'seed 1 there, 2 now; image size not recorded there, 48 now'
     """
     return "; ".join(
-        f"{name_of(key)} {shown(recorded.get(key, _MISSING))} there, {shown(asked.get(key, None))} now"
-        for key in differing(recorded, asked)
+        f"{user_name(key)} {short_text(recorded.get(key, _MISSING))} there, {short_text(asked.get(key, None))} now"
+        for key in differing_keys(recorded, asked)
     )
 
 

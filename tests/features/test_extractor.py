@@ -15,12 +15,12 @@ from support import CLIP_CONFIG, Heard, in_ranks, make_ratings
 
 from affectkit.core.progress import Silent
 from affectkit.core.spec import InputSpec
-from affectkit.data.layouts.discovery import Labels, find
+from affectkit.data.layouts.discovery import Labels, find_dataset
 from affectkit.data.loading.loaders import EVALUATION
 from affectkit.errors import RunError, Stopped
-from affectkit.features import extraction
+from affectkit.features import extractor
 from affectkit.features import store as feature_store
-from affectkit.features.extraction import FeatureExtractor, open_store
+from affectkit.features.extractor import FeatureExtractor, open_store
 from affectkit.features.store import FeatureStore, digest, stores
 from affectkit.models import clip
 from affectkit.runtime.context import RunContext
@@ -64,7 +64,7 @@ def encoding(made: Counting, *, reporter=None, stopping=None, spec: InputSpec = 
 
 
 def split_of(data, name: str = "ratings.csv"):
-    return find(data / "images", labels=Labels(data / name, ratings=True)).splits["all"]
+    return find_dataset(data / "images", labels=Labels(data / name, ratings=True)).splits["all"]
 
 
 def test_features_are_those_of_the_images_and_computed_once(data):
@@ -127,7 +127,7 @@ def test_images_are_known_by_content_not_by_name(data):
 def test_other_weights_or_another_transform_have_a_store_of_their_own(data):
     made, split = encoder(), split_of(data)
     encoding(made).features(split)
-    tower = clip.build_tower(clip.choose("RN50", "random"))
+    tower = clip.build_tower(clip.choose_clip("RN50", "random"))
     assert len(encoding(Counting(tower, clip.ClipChoice("RN50", "random", True, sha256="0"))).store) == 0
     assert len(encoding(made, spec=SPEC.with_(fit="crop")).store) == 0
     assert len(encoding(made, spec=SPEC.with_(mean=(0.5,) * 3)).store) == 0
@@ -180,7 +180,7 @@ class Stopping:
 
 
 def test_a_stop_keeps_what_was_computed(data, monkeypatch):
-    monkeypatch.setattr(extraction, "BATCH", 4)
+    monkeypatch.setattr(extractor, "BATCH", 4)
     made, split = encoder(), split_of(data)
     with pytest.raises(Stopped, match="kept in the cache"):
         encoding(made, stopping=Stopping(1)).features(split)
@@ -253,7 +253,7 @@ def test_features_of_pixels_that_are_decoded_otherwise_are_others(data, tmp_path
     seen = made.seen
     encoding(made).features(split)
     assert made.seen == seen > 0  # found again
-    monkeypatch.setattr(extraction, "DECODING", 99)
+    monkeypatch.setattr(extractor, "DECODING", 99)
     encoding(made).features(split)
     assert made.seen == 2 * seen
 

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from affectkit.core import identity
-from affectkit.core.identity import check_same, differences, differing
+from affectkit.core.record_identity import check_same, differences, differing_keys
 from affectkit.errors import CheckpointError, UsageError
 
 
@@ -29,7 +28,7 @@ def test_examples_hold():
     ],
 )
 def test_values_are_compared_as_a_record_holds_them(recorded, asked):
-    assert differing(recorded, asked) == [] and differences(recorded, asked) == ""
+    assert differing_keys(recorded, asked) == [] and differences(recorded, asked) == ""
     check_same(recorded, asked, what="x", hint="y")
 
 

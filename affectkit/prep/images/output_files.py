@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from affectkit.core.files import sha256
-from affectkit.core.shard_parts import Part, damage, find_parts, rows_of
+from affectkit.core.shard_parts import Part, damaged_tables, find_parts, table_rows
 
 MANIFEST = "manifest.json"
 MARKER = ".affectkit-preparing.json"
@@ -20,14 +20,14 @@ def is_leftover(name: str) -> bool:
     return name.startswith(".") and name.endswith(".part")
 
 
-def census(folder: Path) -> dict[str, int]:
+def count_files(folder: Path) -> dict[str, int]:
     """Count the files in ``folder``, and their bytes."""
     with os.scandir(folder) as entries:
         sizes = [entry.stat().st_size for entry in entries if entry.is_file() and not is_leftover(entry.name)]
     return {"files": len(sizes), "bytes": sum(sizes)}
 
 
-def census_of(folder: Path, names: Iterable[str]) -> dict[str, dict[str, int]]:
+def count_named_files(folder: Path, names: Iterable[str]) -> dict[str, dict[str, int]]:
     """Count the files ``names`` below ``folder``, by their folders; an OSError where one is not there."""
     found: dict[str, dict[str, int]] = {}
     for name in names:
@@ -39,26 +39,26 @@ def census_of(folder: Path, names: Iterable[str]) -> dict[str, dict[str, int]]:
 
 def part_is_whole(folder: Path, part: Part) -> bool:
     """Say whether the tables of a complete part, and the images in ``folder`` that they name, are as written."""
-    if damage(part):
+    if damaged_tables(part):
         return False
-    names = (row[1] for table in part.record["tables"] for row in rows_of(part, table))
+    names = (row[1] for table in part.record["tables"] for row in table_rows(part, table))
     try:
-        return census_of(folder, names) == part.record["images"]
+        return count_named_files(folder, names) == part.record["images"]
     except OSError:
         return False
 
 
-def seal(folder: Path, splits: Sequence[str]) -> dict[str, Any]:
+def describe_contents(folder: Path, splits: Sequence[str]) -> dict[str, Any]:
     """Give what a manifest says of the tables and images of ``splits``, so that a change shows; nothing for none."""
     if not splits:
         return {}
     return {
         "tables": {f"{split}.csv": sha256(folder / f"{split}.csv") for split in splits},
-        "images": {split: census(folder / "images" / split) for split in splits},
+        "images": {split: count_files(folder / "images" / split) for split in splits},
     }
 
 
-def clear(folder: Path) -> None:
+def remove_working_files(folder: Path) -> None:
     """Remove from a finished output what was needed on the way: marker, parts, leftovers of interrupted writes."""
     for part in find_parts(folder).values():
         shutil.rmtree(part)
