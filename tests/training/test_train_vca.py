@@ -360,7 +360,7 @@ def test_training_takes_the_steps_of_the_published_loop(place, tmp_path, monkeyp
     head = vca.Head(64, 2).eval()  # nothing is dropped
     head.load_state_dict(starts[0])
     with torch.no_grad():
-        extraction = clip.build_tower(clip.choose_clip(str(place / "tiny-clip.json"), "random")).eval()(images)
+        encoded = clip.build_tower(clip.choose_clip(str(place / "tiny-clip.json"), "random")).eval()(images)
     optimizer = torch.optim.SGD(head.parameters(), lr=lr, momentum=0.9, weight_decay=1e-4)
     for epoch in range(epochs):
         batches = epoch_batches(len(rows), 8, seed=4, epoch=epoch)
@@ -368,7 +368,7 @@ def test_training_takes_the_steps_of_the_published_loop(place, tmp_path, monkeyp
         for number, batch in enumerate(batches):
             points = [0, 0.1 * epochs, 0.6 * epochs, epochs], [1e-4 * lr, lr, low, low]
             optimizer.param_groups[0]["lr"] = float(np.interp(epoch + number / len(batches), *points))
-            gap = head(extraction[batch]) - actual[batch]
+            gap = head(encoded[batch]) - actual[batch]
             arousal, valence = gap[:, 0].abs(), gap[:, 1]
             smooth = torch.where(arousal < 0.5, arousal.square(), arousal - 0.25).mean()
             optimizer.zero_grad()
