@@ -74,6 +74,8 @@ def slow_names(*functions: types.FunctionType) -> set[str]:
             named = {name, getattr(value, "__name__", name).rpartition(".")[2]}
             found |= named & SLOW_NAMES
             waiting += [value] if defined_here(value) else []
+        if "invoke" in function.__code__.co_names:  # `invoke("train", ...)` trains in this process
+            found |= {"train"} & texts_in(function.__code__)
     return found
 
 
@@ -82,6 +84,12 @@ def names_in(code: types.CodeType) -> set[str]:
     names = {*code.co_names, *code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]}
     inner = [one for one in code.co_consts if isinstance(one, types.CodeType)]
     return names.union(*(names_in(one) for one in inner))
+
+
+def texts_in(code: types.CodeType) -> set[str]:
+    """Texts of a code object, alone or in tuples."""
+    constants = [one for each in code.co_consts for one in (each if isinstance(each, tuple) else (each,))]
+    return {one for one in constants if isinstance(one, str)}
 
 
 @contextlib.contextmanager

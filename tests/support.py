@@ -9,6 +9,7 @@ import subprocess
 import sys
 import zlib
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import numpy as np
 from PIL import Image
@@ -151,7 +152,7 @@ def affectkit(*arguments: object, timeout: float = 120, cwd: Path | None = None,
     )
 
 
-def invoke(*arguments: object) -> subprocess.CompletedProcess[str]:
+def invoke(*arguments: object) -> CompletedProcess[str]:
     """Run the command line in this process, which has imported everything already."""
     from typer.testing import CliRunner
 
@@ -159,7 +160,7 @@ def invoke(*arguments: object) -> subprocess.CompletedProcess[str]:
 
     command = [str(argument) for argument in arguments]
     done = CliRunner().invoke(app, command, env={"HF_HUB_OFFLINE": "1"})
-    return subprocess.CompletedProcess(command, done.exit_code, done.stdout, done.stderr)
+    return CompletedProcess(command, done.exit_code, done.stdout, done.stderr)
 
 
 def make_affectnet(root: Path, *, train: int, valid: int) -> Path:

@@ -51,7 +51,7 @@ def surprise(predicted, target):
 ''',
     "family": '''
 from torch import nn
-from affectkit.models.external.weights import copy_own, form_of, read_weights
+from affectkit.models.external.weights import copy_own, tensor_shapes, read_weights
 from affectkit.models.family import Family
 
 class TwoLayers(Family):
@@ -66,7 +66,7 @@ class TwoLayers(Family):
         return {"height": 24, "width": 24, "mean": (0.5,) * 3, "std": (0.5,) * 3}
 
     def load_weights(self, model, path, *, classes=(), key=None):
-        found = read_weights(path, forms=(form_of(model),), key=key)
+        found = read_weights(path, forms=(tensor_shapes(model),), key=key)
         return copy_own(model, found.state, found, classes=classes, top="4.", hint="Name the --model.")
 ''',
     "layout": '''

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 def address_seed(seed: int, *parts: str | int) -> int:
     """Return a 63-bit number that depends on ``seed`` and ``parts`` and on nothing else.
 
-    >>> address_seed(0, "face.png", 3) == address(0, "face.png", 3)
+    >>> address_seed(0, "face.png", 3) == address_seed(0, "face.png", 3)
     True
-    >>> address_seed(0, "ab", "c") == address(0, "a", "bc")
+    >>> address_seed(0, "ab", "c") == address_seed(0, "a", "bc")
     False
     """
     text = "\x1f".join(f"{type(part).__name__}:{part}" for part in (seed, *parts))

@@ -44,7 +44,7 @@ _MISSING = object()
 def short_text(value: Any) -> str:
     """Give ``value`` as short text, its middle left out where it is long.
 
-    >>> short_text(None), shown(True), shown(0.5), shown(["a", "b"]), shown("x" * 99)
+    >>> short_text(None), short_text(True), short_text(0.5), short_text(["a", "b"]), short_text("x" * 99)
     ('none', 'yes', '0.5', '["a", "b"]', 'xxxxxxxxxxxxxxxxxxxxxxxx...xxxxxxxxxxxxxxxxxxxxxxxx')
     """
     if value is _MISSING:

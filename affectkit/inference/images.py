@@ -15,7 +15,7 @@ from affectkit.data.loading.face_crops import PathFaces, collate_faces
 from affectkit.data.loading.image_or_clip import item_files
 from affectkit.data.loading.loaders import ReadFailure, close_loader, make_loader
 from affectkit.data.media.file_identity import Mark, Marked, collate_marked
-from affectkit.data.media.in_memory import GivenImage
+from affectkit.data.media.images_in_memory import GivenImage
 from affectkit.inference.inputs import Item
 from affectkit.inference.predictor import Predictor
 from affectkit.inference.table_layout import FACE_COLUMNS

@@ -20,7 +20,7 @@ from affectkit.core.version import VERSION
 from affectkit.data.loading.loaders import refuse_failures
 from affectkit.errors import UsageError
 from affectkit.inference.annotated_images import ImageAnnotator
-from affectkit.inference.combined_record import combine_records
+from affectkit.inference.image_video_record import combine_records
 from affectkit.inference.images import Batch, gather_batches, predict_images, split_over_processes
 from affectkit.inference.input_selection import InputSelection
 from affectkit.inference.output_options import OutputOptions

@@ -15,7 +15,7 @@ from affectkit.core.folders import Fault, walk
 from affectkit.core.names import readable, written_name
 from affectkit.core.shards import Listing, Shard
 from affectkit.data.media.file_kinds import IMAGE_FILE, OTHER_FILE, VIDEO_FILE, PassedOver, file_kind
-from affectkit.data.media.in_memory import GivenImage
+from affectkit.data.media.images_in_memory import GivenImage
 from affectkit.errors import DataError
 from affectkit.inference.path_lists import read_list
 

@@ -17,7 +17,7 @@ from torch import nn
 from affectkit.core.spec import InputSpec
 from affectkit.data.loading.loaders import refuse_failures
 from affectkit.data.media.file_kinds import IMAGE_FILE, VIDEO_FILE, is_video_name
-from affectkit.data.media.in_memory import given_images, is_image
+from affectkit.data.media.images_in_memory import given_images, is_image
 from affectkit.errors import DataError, UsageError
 from affectkit.inference.images import predict_images
 from affectkit.inference.inputs import Item, find_inputs

@@ -242,7 +242,7 @@ def _time_axis(axes: Axes, begin: float, end: float) -> None:
 def format_time(seconds: float, end: float, step: float = 1) -> str:
     """Return a time on an axis that goes to ``end`` in steps of ``step`` seconds.
 
-    >>> format_time(1.5, 3, 0.5), clock(75, 90), clock(3675, 4000)
+    >>> format_time(1.5, 3, 0.5), format_time(75, 90), format_time(3675, 4000)
     ('1.5', '1:15', '1:01:15')
     """
     if end < 60:
@@ -255,7 +255,7 @@ def format_time(seconds: float, end: float, step: float = 1) -> str:
 def describe_video(*, looks: int, faces: int, seconds: float) -> str:
     """Return what a timeline's title says of a video.
 
-    >>> describe_video(looks=120, faces=1, seconds=60.0), described(looks=6, faces=8, seconds=3.0)
+    >>> describe_video(looks=120, faces=1, seconds=60.0), describe_video(looks=6, faces=8, seconds=3.0)
     ('1:00 min, 120 looks, 1 face', '3.0 s, 6 looks, 8 faces (the 6 longest seen)')
     """
     length = (

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import doctest
 import math
 from pathlib import Path
 
 import pytest
 
-from affectkit.core import record_identity
 from affectkit.core.record_identity import check_same, differences, differing_keys
 from affectkit.errors import CheckpointError, UsageError
-
-
-def test_examples_hold():
-    assert doctest.testmod(record_identity).attempted >= 2 and doctest.testmod(record_identity).failed == 0
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from PIL import Image
 import affectkit
 from affectkit.config import resolve
 from affectkit.core.progress import Silent
-from affectkit.data.media.in_memory import given_images
+from affectkit.data.media.images_in_memory import given_images
 from affectkit.errors import AffectkitError, DataError, UsageError
 from affectkit.inference.infer import infer
 from affectkit.inference.table_writer import TableWriter

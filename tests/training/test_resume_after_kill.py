@@ -241,8 +241,8 @@ WHILE_WRITING = {
     "states": [
         kill(f"{STATE}:save_file", 2, before=True),  # a folder, nothing in it
         kill(f"{STATE}:save_file", 1),  # tensors alone
-        kill(f"{CORE}:sync", 3, before=True, where="state-"),  # a manifest, not flushed
-        kill(f"{CORE}:sync", 4, where="state-"),  # all but the new name
+        kill(f"{CORE}:fsync_path", 3, before=True, where="state-"),  # a manifest, not flushed
+        kill(f"{CORE}:fsync_path", 4, where="state-"),  # all but the new name
         kill(f"{CORE}:os.replace", 1, before=True, where="state/state-"),
         kill(f"{CORE}:os.replace", 2, where="state/state-"),
         kill(f"{STATE}:shutil.rmtree", 4, before=True, where="state/state-"),  # of what is to be pruned
@@ -382,7 +382,7 @@ def test_random_runs_killed_at_random_moments(faces, tmp_path, seed):
     rng = random.Random(seed)
     changes = {name: rng.choice(values) for name, values in RANDOM_OPTIONS.items()} | {"image_size": 32, "epochs": 3}
     assert life(faces, tmp_path / "whole", changes)[0] == 0
-    places = [STEP, BATCH, f"{CORE}:sync", f"{CORE}:os.replace", "affectkit.training.trainer:evaluate"]
+    places = [STEP, BATCH, f"{CORE}:fsync_path", f"{CORE}:os.replace", "affectkit.training.trainer:evaluate"]
     resumed, kills = False, 0
     while kills < 2:
         prepare = kill(rng.choice(places), rng.randint(1, 6), before=rng.random() < 0.5)

@@ -15,7 +15,7 @@ from affectkit.core.spec import InputSpec
 from affectkit.data.faces.detection import LONGEST, Face, FaceDetector, crop_face
 from affectkit.data.loading.loaders import ReadFailure
 from affectkit.data.media.images import read_reduced
-from affectkit.data.media.in_memory import GivenImage
+from affectkit.data.media.images_in_memory import GivenImage
 from affectkit.data.media.reduced_decoding import Extent
 from affectkit.errors import DataError
 

@@ -26,7 +26,7 @@ from affectkit.core.spec import InputSpec
 from affectkit.core.text import count_text
 from affectkit.data.loading.transforms import RANGES, apply_change, draw_change
 from affectkit.data.media.images import load_for_spec
-from affectkit.data.media.in_memory import GivenImage
+from affectkit.data.media.images_in_memory import GivenImage
 from affectkit.data.split import Split
 from affectkit.errors import DataError, UsageError
 

@@ -155,7 +155,7 @@ def clip_files(root: Path) -> dict[str, Path]:
 def emotion_from_name(name: str) -> str | None:
     """Read the emotion that a file name begins with, by two letters of it or more; None where it says none.
 
-    >>> emotion_from_name("happy3"), emotion_of("an1"), emotion_of("x2")
+    >>> emotion_from_name("happy3"), emotion_from_name("an1"), emotion_from_name("x2")
     ('happiness', 'anger', None)
     """
     letters = re.match(r"[a-z]*", name.lower())[0]

@@ -361,7 +361,7 @@ def test_odd_sides_turned_late_sound_and_an_uneven_rate(tmp_path):
 
 
 def test_a_stop_while_drawing_leaves_no_half_video(folder, tmp_path, monkeypatch):
-    whole = annotated_video.annotated
+    whole = annotated_video.draw_face_marks
     calls = []
 
     def counting(*arguments):

@@ -532,7 +532,7 @@ def test_an_image_whose_damage_shows_only_when_augmented_is_as_if_not_there(tmp_
 def test_a_full_disk_loses_nothing_and_is_told(tmp_path, monkeypatch):
     source = class_folders(tmp_path / "source", SIZES)
     before = tree(source)
-    for stage, name in (("augment", "write_lossless"), ("copy", "place")):
+    for stage, name in (("augment", "write_lossless"), ("copy", "place_file")):
         count = 0
         module = (
             __import__("affectkit.prep.augmentation.lossless_images", fromlist=["x"]) if stage == "augment" else chunks

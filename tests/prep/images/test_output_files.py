@@ -306,7 +306,7 @@ def test_what_is_not_whole_is_not_merged(prepare, tmp_path: Path) -> None:
     assert tree(out) == tree(tmp_path / "whole")
 
 
-@pytest.mark.parametrize("where", ["write_json", "clear", "rmtree"])
+@pytest.mark.parametrize("where", ["write_json", "remove_working_files", "rmtree"])
 def test_a_killed_merge_is_finished_by_the_next(faces, tmp_path: Path, monkeypatch, where: str) -> None:
     out, whole = tmp_path / "out", tmp_path / "whole"
     faces(whole)
