@@ -47,7 +47,7 @@ def load(
     mask: str | None = None,
     fit: str | None = None,
 ) -> nn.Module:
-    """The model of a checkpoint, in evaluation mode, with its ``spec`` (task, input size, mean, std, classes).
+    """Load the model of a checkpoint, in evaluation mode, with its ``spec`` (task, input size, mean, std, classes).
 
     Args:
         checkpoint: a ``.safetensors`` file written by ``affectkit train``, a run folder (its best model), or a
@@ -79,8 +79,8 @@ def predict(
     on_error: str = "fail",
     exact: bool = True,
 ) -> Iterator[dict[str, Any]]:
-    """The rows that ``affectkit infer`` writes, as dictionaries, in the order of ``x``: one an image, or one a face
-    where faces are looked for; of a film one a face and look.
+    """Yield the rows that ``affectkit infer`` writes, as dictionaries, in the order of ``x``: one an image, or one a
+    face where faces are looked for; of a film one a face and look.
 
     Rows come as they are made, and ``x`` may be an iterator without end. A model in training mode is put into
     evaluation mode for each batch and back, whether or not all rows are taken.
@@ -123,7 +123,7 @@ def predict(
 
 
 def to_pandas(rows: Iterable[Mapping[str, Any]]) -> pandas.DataFrame:
-    """A table of what ``predict`` gives, a row each.
+    """Return a table of the rows of ``predict``.
 
     Raises:
         UsageError: pandas is not installed, or ``rows`` are none.

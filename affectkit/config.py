@@ -151,7 +151,7 @@ def option_name(entry: Field[Any]) -> str:
 
 
 def resolve(kind: type[Settings], *, flags: Mapping[str, Any], file: Path | None = None) -> Resolved[Settings]:
-    """Lay ``flags`` over ``file`` over defaults; everything is checked and parsed, all faults are in one UsageError.
+    """Merge ``flags`` over ``file`` over defaults; everything is checked and parsed, all faults are in one UsageError.
 
     A settings class may have a static method ``implied(values) -> [(source, defaults), ...]``: other defaults that
     follow from what was given, the first ones winning.

@@ -84,8 +84,9 @@ class Header:
 
 
 def _with_named(spec: Mapping[str, Any], training: Mapping[str, Any]) -> Mapping[str, Any]:
-    """``spec`` with ``named`` where ``convert`` wrote it before there was that entry: numbers for names it gave to the
-    classes of published files alone, which ``training`` tells apart from those that were trained here."""
+    """Return ``spec`` with ``named`` where ``convert`` wrote it before there was that entry: numbers for names it gave
+    to the classes of published files alone, which ``training`` tells apart from those that were trained here.
+    """
     if "published" not in training or "named" in spec:
         return spec
     classes = list(spec["classes"])

@@ -44,7 +44,7 @@ class Comparison:
 
     @property
     def equal(self) -> bool:
-        """Whether the file's tower is OpenAI's."""
+        """Return whether the file's tower is OpenAI's."""
         return not self.different
 
 

@@ -27,7 +27,7 @@ def _version(context: typer.Context, asked: bool) -> None:
 def _main(
     version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
 ) -> None:
-    """Options of the program itself."""
+    """Handle the options of the program itself."""
 
 
 _main.__doc__ = HELP

@@ -100,7 +100,7 @@ class Console:
             self._say(f"{self._label}: {self._done:,}{of} {self._unit}, {self._rate(now)}{', ' + text if text else ''}")
 
     def finish(self) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
@@ -212,7 +212,7 @@ def _rich(*, stderr: bool) -> Any:
 
 
 def _meaning(error: Exception) -> tuple[str, str]:
-    """Say what an error that nobody foresaw means, and the next step."""
+    """Describe what an error that nobody foresaw means, and the next step."""
     from affectkit.core.libraries import library_error
 
     if (fault := library_error(error)) is not None:

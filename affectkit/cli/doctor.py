@@ -97,7 +97,7 @@ def _size(count: int | None) -> str:
 
 
 def _verdict(problems: list[Any]) -> str:
-    """Say what is wrong."""
+    """Describe what is wrong."""
     if not problems:
         return "Nothing is wrong with this environment."
     return "\n".join(f"{p.severity}: {p.what}\n  why:  {p.why}\n  fix:  {p.fix}" for p in problems)

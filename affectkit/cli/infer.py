@@ -86,7 +86,7 @@ def _images(summary: dict[str, Any], settings: InferSettings, console: Console) 
 
 
 def _skipped(summary: dict[str, Any]) -> str:
-    """Say how many were skipped, or broke off."""
+    """Describe how many were skipped, or broke off."""
     if "videos" in summary:
         return f"{summary['skipped']:,} of {count_text(summary['videos'], 'video')} broke off; rows so far stand"
     if "video_results" in summary:
@@ -113,7 +113,7 @@ def _videos(summary: dict[str, Any], console: Console) -> None:
 
 
 def _test(settings: InferSettings, console: Console) -> None:
-    """``--labels``: the tables and metrics of a test."""
+    """Write, for ``--labels``, the tables and metrics of a test."""
     from affectkit.evaluation.test import test
 
     shared = {entry.name for entry in fields(TestSettings)} & {entry.name for entry in fields(InferSettings)}

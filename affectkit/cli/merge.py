@@ -70,7 +70,7 @@ def register(app: typer.Typer) -> None:
 
 
 def _say_finished(folder: Path, console: Console) -> None:
-    """Say that no shard is there, which is well where the result is."""
+    """Report that no shard is there, which is well where the result is."""
     for name, what in FINISHED.items():
         if (folder / name).is_file():
             console.result({"output": str(folder), "parts": 0, "already_done": True})

@@ -105,7 +105,7 @@ def register(app: typer.Typer) -> None:
 
 
 def _rows(root: Mapping[str, Any]) -> list[list[str]]:
-    """Return a row a node; what is inside a composition is indented below it."""
+    """Return one row for each node; what is inside a composition is indented below it."""
     rows: list[list[str]] = []
 
     def add(node: Mapping[str, Any], depth: int, when: str) -> None:

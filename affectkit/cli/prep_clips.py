@@ -200,7 +200,7 @@ def _run(prepare: Callable[..., ClipReport], settings: ClipSettings, options: Pr
 
 
 def options_from(kind: type[Options], settings: Any, **parsed: Any) -> Options:
-    """Give the settings that a preparation takes, those that are ``parsed`` in their parsed form."""
+    """Return the settings that a preparation takes, those that are ``parsed`` in their parsed form."""
     names = [entry.name for entry in fields(kind) if entry.name not in parsed]
     return kind(**{name: getattr(settings, name) for name in names}, **parsed)
 

@@ -54,7 +54,7 @@ def _given(resolved: Resolved[TrainSettings]) -> frozenset[str]:
 
 
 def _by_data(resolved: Resolved[TrainSettings]) -> list[str]:
-    """Say what the recipe of a model has set as its study does for this dataset."""
+    """Describe what the recipe of a model has set as its study does for this dataset."""
     found: dict[str, list[str]] = {}
     for name, source in resolved.sources.items():
         if source.startswith("recipe of") and " for " in source:

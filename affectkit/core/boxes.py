@@ -6,7 +6,7 @@ Box = tuple[float, float, float, float]
 
 
 def overlap(one: Box, other: Box) -> float:
-    """Intersection over union of two boxes (left, top, width, height), in [0, 1]."""
+    """Return the intersection over union of two boxes (left, top, width, height), in [0, 1]."""
     shared = shared_area(one, other)
     union = one[2] * one[3] + other[2] * other[3] - shared
     return shared / union if union > 0 else 0.0

@@ -55,7 +55,9 @@ class SoundSpec:
     level: str = "unit"
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values; ``unit`` is left out, as in files from before there were levels, which older versions read."""
+        """Return plain values; ``unit`` is left out, as in files from before there were levels, which older versions
+        read.
+        """
         found = asdict(self)
         if self.level == "unit":
             del found["level"]
@@ -86,7 +88,7 @@ class ClipSpec:
     needs: str = "both"
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON and YAML."""
+        """Return plain values for JSON and YAML."""
         found = asdict(self)
         if self.sound is not None:
             found["sound"] = self.sound.to_dict()
@@ -156,7 +158,7 @@ class ClipSpec:
 
 
 def describe_levels(there: str, wanted: str) -> str:
-    """Two levels of ``LEVELS`` with what they are, for a message."""
+    """Describe two levels of ``LEVELS`` for a message."""
     return f"{there!r} ({LEVELS[there]}), not {wanted!r} ({LEVELS[wanted]})"
 
 

@@ -56,7 +56,7 @@ class CsvReader:
 
     @property
     def line(self) -> int:
-        """Give the number of the line that was read last."""
+        """Return the number of the line that was read last."""
         return self._rows.line_num
 
     def header(self, *needed: str) -> list[str]:

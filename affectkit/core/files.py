@@ -18,7 +18,7 @@ from affectkit.errors import DataError, UsageError
 
 @contextlib.contextmanager
 def whole_file(path: Path, *, alone: bool = False, durable: bool = True) -> Iterator[Path]:
-    """Give a temporary path beside ``path``, which is renamed onto it when the block ends well.
+    """Yield a temporary path beside ``path``, which is renamed onto it when the block ends well.
 
     Args:
         path: the file to be made; its folder is made where it is not there.
@@ -54,7 +54,7 @@ def whole_file(path: Path, *, alone: bool = False, durable: bool = True) -> Iter
 
 @contextlib.contextmanager
 def whole_folder(path: Path) -> Iterator[Path]:
-    """Give a new folder beside ``path``, which is renamed to it, its files flushed, when the block ends well.
+    """Yield a new folder beside ``path``, which is renamed to it, its files flushed, when the block ends well.
 
     Args:
         path: the folder to be made; it must not be there, or be empty.

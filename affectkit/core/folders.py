@@ -47,7 +47,7 @@ def walk(folder: Path, *, recursive: bool, faults: list[Fault]) -> Iterator[tupl
 def list_files(
     folder: Path, wanted: Callable[[str], bool], *, recursive: bool = False, faults: list[Fault] | None = None
 ) -> Iterator[Path]:
-    """Files of ``walk`` whose names are ``wanted``, one after the other.
+    """Yield files of ``walk`` whose names are ``wanted``, one after the other.
 
     Args:
         faults: takes what cannot be reached; None: the first of these is a DataError.

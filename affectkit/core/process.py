@@ -19,7 +19,7 @@ def count_processors() -> int:
 
 
 def end_with_parent(number: int) -> None:
-    """Have Linux send signal ``number`` to this process when the thread that started it ends; elsewhere nothing.
+    """Make Linux send signal ``number`` to this process when the thread that started it ends; elsewhere nothing.
 
     The parent may have ended before: compare ``os.getppid()`` afterwards.
     """
@@ -27,7 +27,7 @@ def end_with_parent(number: int) -> None:
 
 
 def keep_freed_memory(limit: int = 2**31 - 1) -> None:
-    """Have glibc keep up to ``limit`` bytes that were freed at the end of the heap; elsewhere nothing.
+    """Make glibc keep up to ``limit`` bytes that were freed at the end of the heap; elsewhere nothing.
 
     A network's activations are freed and asked for again with every batch. By default glibc hands them back to the
     system and gets them as fresh pages, zeroed one by one: a quarter of the time of ResNet-18 on 64-pixel images.
@@ -37,7 +37,7 @@ def keep_freed_memory(limit: int = 2**31 - 1) -> None:
 
 
 def _call(name: str, *numbers: int) -> None:
-    """Call a function of the C library, where it has it."""
+    """Call a function of the C library where the library has it."""
     if sys.platform.startswith("linux"):
         with contextlib.suppress(OSError, AttributeError):
             getattr(ctypes.CDLL(None), name)(*numbers)

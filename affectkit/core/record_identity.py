@@ -42,7 +42,7 @@ _MISSING = object()
 
 
 def short_text(value: Any) -> str:
-    """Give ``value`` as short text, its middle left out where it is long.
+    """Return ``value`` as short text, its middle left out where it is long.
 
     >>> short_text(None), short_text(True), short_text(0.5), short_text(["a", "b"]), short_text("x" * 99)
     ('none', 'yes', '0.5', '["a", "b"]', 'xxxxxxxxxxxxxxxxxxxxxxxx...xxxxxxxxxxxxxxxxxxxxxxxx')
@@ -62,7 +62,7 @@ def differing_keys(recorded: Mapping[str, Any], asked: Mapping[str, Any]) -> lis
 
 
 def user_name(key: str) -> str:
-    """Give the name by which users know the value at ``key``."""
+    """Return the name by which users know the value at ``key``."""
     return NAMES.get(key, key.replace("_", " "))
 
 

@@ -50,13 +50,13 @@ class Registry(Mapping[str, Entry]):
         self._entries: dict[str, Entry] = {}
 
     def add(self, name: str, target: str, summary: str, **facts: Any) -> None:
-        """Enter ``name`` with the fields of its entry; a second one of the same name is an error in the program."""
+        """Add ``name`` with the fields of its entry; a second one of the same name is an error in the program."""
         if name in self._entries:
             raise ValueError(f"{self.kind} {name!r} is registered twice: {self._entries[name].target} and {target}")
         self._entries[name] = self._make(target, summary, **facts)
 
     def remove(self, name: str) -> None:
-        """Take ``name`` out again: an extension that is switched off."""
+        """Remove ``name`` again: an extension that is switched off."""
         del self._entries[self.check(name)]
 
     def __getitem__(self, name: str) -> Entry:

@@ -202,7 +202,7 @@ def _refusal(folder: Path, faults: Iterable[str]) -> DataError:
 
 
 def _differences(parts: Sequence[Part], redo: str) -> list[str]:
-    """Faults for what should be the same in all ``parts`` and is not."""
+    """Return faults for what should be the same in all ``parts`` and is not."""
     faults = []
     keys = list(dict.fromkeys(key for part in parts for key in part.record["identity"]))
     for key in keys:

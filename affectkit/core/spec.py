@@ -55,7 +55,7 @@ class InputSpec:
         return self if self.channels == 3 else self.with_(channels=3, mean=(0.5,) * 3, std=(0.5,) * 3)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON and YAML."""
+        """Return plain values for JSON and YAML."""
         found = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
         del found["clip"]
         if self.named:  # as in checkpoints from before there was this entry, which older versions read

@@ -15,7 +15,7 @@ class Stopping(Protocol):
         """Return whether the work shall end."""
 
     def error(self, saved: str, hint: str) -> AffectkitError:
-        """Give the error to raise once all that was done is safe.
+        """Return the error to raise once all that was done is safe.
 
         Args:
             saved: what is kept, for the message.

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 
 def list_some(items: Sequence[object], limit: int = 10) -> str:
-    """Give ``items`` as text: the first ``limit`` of them, and how many more there are.
+    """Return ``items`` as text: the first ``limit`` of them, and how many more there are.
 
     >>> list_some(["a", "b"]), list_some(range(1_000), 2)
     ('a, b', '0, 1 and 998 more')
@@ -16,7 +16,7 @@ def list_some(items: Sequence[object], limit: int = 10) -> str:
 
 
 def count_text(count: int, noun: str, plural: str = "") -> str:
-    """Give ``count`` and ``noun``, in the plural but for one.
+    """Return ``count`` and ``noun``, in the plural but for one.
 
     >>> count_text(1, "face"), count_text(2_000, "image"), count_text(0, "foot", "feet")
     ('1 face', '2,000 images', '0 feet')

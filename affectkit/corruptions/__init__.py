@@ -51,7 +51,7 @@ def corrupt(
     strength: float | None = None,
     textures: Path | None = None,
 ) -> torch.Tensor:
-    """Corrupted copies of ``images``.
+    """Return corrupted copies of ``images``.
 
     What is drawn for an image depends on (seed, its content, corruption, severity) alone: not on its place in the
     batch, nor on the others.

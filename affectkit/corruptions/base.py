@@ -60,7 +60,7 @@ class Draws:
             self._torch = [torch_generator(*one, device=device) for one in addresses]
 
     def normal(self, *shape: int) -> torch.Tensor:
-        """Standard normal numbers, float32."""
+        """Draw standard normal numbers, float32."""
         return self._drawn(
             shape,
             lambda rng: rng.standard_normal(shape, dtype=np.float32),
@@ -68,7 +68,7 @@ class Draws:
         )
 
     def uniform(self, *shape: int) -> torch.Tensor:
-        """Uniform numbers in [0, 1), float32."""
+        """Draw uniform numbers in [0, 1), float32."""
         return self._drawn(
             shape,
             lambda rng: rng.random(shape, dtype=np.float32),
@@ -76,7 +76,7 @@ class Draws:
         )
 
     def integers(self, low: int, high: int, *shape: int) -> torch.Tensor:
-        """Uniform whole numbers in [low, high), int64."""
+        """Draw uniform whole numbers in [low, high), int64."""
         return self._drawn(
             shape,
             lambda rng: rng.integers(low, high, shape),
@@ -84,7 +84,7 @@ class Draws:
         )
 
     def poisson(self, rates: torch.Tensor) -> torch.Tensor:
-        """Poisson numbers of the ``rates`` (B, ...), float32."""
+        """Draw Poisson numbers of the ``rates`` (B, ...), float32."""
         if self._torch:
             pairs = zip(self._torch, rates, strict=True)
             return torch.stack([torch.poisson(rate.float(), generator=rng) for rng, rate in pairs])
@@ -155,7 +155,9 @@ def corrupt(
     contents: Sequence[str] | None = None,
     textures: Path | None = None,
 ) -> torch.Tensor:
-    """See ``affectkit.corruptions.corrupt``; ``contents`` are the images' ``content_hash``, where they are known."""
+    """Corrupt images as ``affectkit.corruptions.corrupt`` does; ``contents`` are the images' ``content_hash``, where
+    they are known.
+    """
     if not isinstance(name, str):
         raise UsageError(f"'name' must be the name of one corruption; got {name!r}.")
     CORRUPTIONS.check(name)

@@ -94,7 +94,7 @@ class Saturate(Corruption):
 
 
 def eight_bit(images: torch.Tensor) -> torch.Tensor:
-    """Images in [0, 1] as whole numbers 0 to 255, float32, in a new tensor in the usual order of memory."""
+    """Convert images in [0, 1] as whole numbers 0 to 255, float32, in a new tensor in the usual order of memory."""
     return images.to(torch.float32, memory_format=torch.contiguous_format, copy=True).mul_(255).round_()
 
 

@@ -43,8 +43,8 @@ class Pixelate(Corruption):
 
 @cached_tensors(64)
 def _boxes(size: int, smaller: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-    """For a side of ``size`` pixels made ``smaller``: which pixels each new one sums up (smaller, size), ones and
-    zeros, and which of the smaller picture stands at each pixel after enlarging (size,).
+    """Return, for a side of ``size`` pixels made ``smaller``: which pixels each new one sums up (smaller, size), ones
+    and zeros, and which of the smaller picture stands at each pixel after enlarging (size,).
     """
     # Sums are written in PIL's order, so that a pixel on the edge of a box falls to the same side.
     scale = size / smaller

@@ -96,7 +96,8 @@ def _rounded(images: torch.Tensor) -> torch.Tensor:
 
 
 def poisson_from_uniform(values: np.ndarray, unit: np.ndarray, *, level: float) -> np.ndarray:
-    """Poisson numbers, float32, of the rates ``values`` / 255 x ``level``, by inversion of the distribution function.
+    """Return Poisson numbers, float32, of the rates ``values`` / 255 x ``level``, by inversion of the distribution
+    function.
 
     Several times faster than drawing each, since there are but 256 rates.
 
@@ -121,7 +122,8 @@ def poisson_from_uniform(values: np.ndarray, unit: np.ndarray, *, level: float) 
 
 @functools.lru_cache(maxsize=16)
 def _distributions(level: float) -> tuple[np.ndarray, np.ndarray]:
-    """For each of 256 rates: the share of numbers up to 0, 1, ..., and where to start looking for a uniform number.
+    """Return, for each of 256 rates, the share of numbers up to 0, 1, ..., and where to start looking for a uniform
+    number.
 
     Uniform numbers are multiples of 2^-24, so what is rarer than that is left out.
     """

@@ -48,7 +48,7 @@ class Fog(Corruption):
 
 
 def plasma_fractal(uniform: torch.Tensor, decay: float) -> torch.Tensor:
-    """Plasma fractals by diamonds and squares on a torus (Fournier, Fussell and Carpenter 1982), from 0 to 1.
+    """Draw plasma fractals by diamonds and squares on a torus (Fournier, Fussell and Carpenter 1982), from 0 to 1.
 
     Each halving of the step puts a point into the middle of every square and then of every diamond: the mean of its
     four corners and a number drawn from +- w^2, where w is 100 at first and divided by ``decay`` with each halving.

@@ -41,7 +41,7 @@ class Store(Protocol):
     variance: dict[str, float]
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Give the shape of an item by modality."""
+        """Return the shape of an item by modality."""
 
     def images(self, names: Sequence[str], frames: Sequence[int]) -> np.ndarray:
         """Read frame ``frames[i]`` of clip ``names[i]``."""
@@ -154,7 +154,7 @@ class Split:
         return used
 
     def matched(self, classes: Sequence[str], *, named: bool = True) -> Split:
-        """This split with its columns and labels in the order of ``classes``, matched by name.
+        """Return this split with its columns and labels in the order of ``classes``, matched by name.
 
         Classes that this split lacks get columns of zeros; classes of its own without any item are left out.
 
@@ -262,7 +262,7 @@ class Split:
 
 
 def split_off(split: Split, fraction: float, seed: int) -> tuple[Split, Split]:
-    """Part ``split`` into (train, valid) with ``fraction`` of the items in valid, class by class.
+    """Divide ``split`` into (train, valid) with ``fraction`` of the items in valid, class by class.
 
     An item's side depends on the seed and the ids alone, not on the order of the items: within each class (label, or
     largest share) items are ranked by a hash of (seed, id) and the first are held out. Classes get their whole part

@@ -92,7 +92,7 @@ class EnvironmentReport:
 
     @property
     def ok(self) -> bool:
-        """Whether no problem is an error."""
+        """Return whether no problem is an error."""
         return not any(problem.severity == "error" for problem in self.problems)
 
     def to_dict(self) -> dict[str, Any]:

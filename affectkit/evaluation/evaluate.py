@@ -93,7 +93,7 @@ def evaluate(
 def recompute_items(
     model: nn.Module, task: Task, items: SplitImages | SplitClips | None, context: RunContext, index: Sequence[int]
 ) -> dict[str, np.ndarray]:
-    """Run ``model`` anew on the items at ``index``, for what pictures show; see ``Task.visual_outputs``.
+    """Run ``model`` again on the items at ``index``, for figures; see ``Task.visual_outputs``.
 
     The model runs as it is now, in evaluation mode.
     """

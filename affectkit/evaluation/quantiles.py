@@ -48,7 +48,7 @@ class Pairs:
 
 
 def read_pairs(path: Path, *, actual: str = "Actual", predicted: str = "Predicted") -> Pairs:
-    """The columns ``actual`` and ``predicted`` of a CSV, row by row; rows without one of the values are left out.
+    """Read the columns ``actual`` and ``predicted`` of a CSV, row by row; rows without one of the values are left out.
 
     Raises:
         DataError: the file cannot be read, has not these columns (the nearest are named) or one of them twice, or has
@@ -75,7 +75,7 @@ def analyse(
     thresholds: Mapping[str, float] | None = None,
     reporter: Reporter,
 ) -> dict[str, Any]:
-    """The quantile analysis of each file; writes tables and a figure where ``results`` is given.
+    """Analyse each file by quantiles; writes tables and a figure where ``results`` is given.
 
     Args:
         files: CSV files. actual, predicted: names of their columns.
@@ -122,7 +122,7 @@ def analyse(
 
 
 def _found(path: Path, header: list[str], names: tuple[str, str]) -> tuple[str, str]:
-    """``names``, if the header has both; a DataError that suggests others where it has not."""
+    """Return ``names`` if the header has both, else raise a DataError that suggests others."""
     missing = [name for name in names if name not in header]
     if not missing:
         return names
@@ -137,7 +137,7 @@ def _found(path: Path, header: list[str], names: tuple[str, str]) -> tuple[str, 
 
 
 def _suggestion(header: list[str], names: tuple[str, str]) -> str:
-    """Options that name columns which look like ``names``, those of one kind side by side."""
+    """Return the options that name columns which look like ``names``, those of one kind side by side."""
     there = {word for name in names if name in header for word in name.lower().split()}
     options = []
     for name, option in zip(names, ("--actual", "--predicted"), strict=True):
@@ -160,7 +160,7 @@ def _place(path: Path, header: list[str], name: str) -> int:
 
 
 def _read_rows(path: Path, reader: CsvReader, places: list[int], *, width: int) -> Pairs:
-    """The rows after the header, two numbers kept of each."""
+    """Read the rows after the header and keep two numbers of each."""
     faults = TableErrors(path, every=True)
     columns, left_out = (array("d"), array("d")), []
     for row in reader:
@@ -181,7 +181,7 @@ def _read_rows(path: Path, reader: CsvReader, places: list[int], *, width: int) 
 
 
 def _number(cell: str, faults: TableErrors, line: int) -> float:
-    """The number in a cell; NaN where it is empty, and where it is a fault."""
+    """Parse the number in a cell; NaN where it is empty, and where it is a fault."""
     if cell.lower() in EMPTY:
         return math.nan
     try:
@@ -195,7 +195,7 @@ def _number(cell: str, faults: TableErrors, line: int) -> float:
 
 
 def _read_all(paths: Sequence[Path], *, actual: str, predicted: str) -> list[Pairs]:
-    """The columns of all files; faults of several files are told together."""
+    """Read the columns of all files; faults of several files are reported together."""
     found, faults = [], []
     for path in paths:
         try:
@@ -221,7 +221,7 @@ def _say_left_out(pairs: Pairs, reporter: Reporter) -> None:
 
 
 def _analyse(pairs: Pairs, bins: int, reporter: Reporter) -> tuple[Quantiles, dict[str, Any]]:
-    """The analysis of one file, and its row; what is not defined is said."""
+    """Analyse one file and return its row too; what is not defined is reported."""
     with warnings.catch_warnings(record=True, action="always", category=ConstantWarning) as caught:
         items = agreement(pairs.predicted, pairs.actual)
         found = quantile_means(pairs.actual, pairs.predicted, bins)
@@ -245,7 +245,7 @@ def _analyse(pairs: Pairs, bins: int, reporter: Reporter) -> tuple[Quantiles, di
 
 
 def _write(folder: Path, analyses: dict[str, Quantiles], summary: dict[str, Any]) -> None:
-    """The bins and the picture, and the summary last."""
+    """Write the bins and the figure, and the summary last."""
     from affectkit.reports.ratings import quantile_figure
 
     names = ("file", "bin", "low", "high", "count", "actual_mean", "predicted_mean")

@@ -238,7 +238,7 @@ def _beside(inputs: Inputs) -> str:
 
 
 def _missing(text: str, path: Path) -> DataError:
-    """Say that ``path`` is not there, and what may have been meant."""
+    """Report that ``path`` is not there, and what may have been meant."""
     there = next(parent for parent in (path.absolute(), *path.absolute().parents) if os.path.lexists(parent))
     wanted = path.absolute().relative_to(there).parts[0]
     try:

@@ -38,7 +38,7 @@ def is_of(record: Path, form: str, *, growing: bool = False) -> bool:
 
 
 def reason_to_restart(record: Path, form: str, what: str) -> str:
-    """Say why nothing of an earlier run is kept for a table in the format ``form``; ``what`` stands there."""
+    """Explain why nothing of an earlier run is kept for a table in the format ``form``; ``what`` stands there."""
     if not is_of(record, form):
         was = read_json(record)["format"]
         return f"the last run there made {was}, its table stays as it is: all are predicted anew for {form}"
@@ -83,7 +83,7 @@ class Journal:
         self._clear()
 
     def recover(self) -> bool:
-        """Take in what an interrupted run left, and cut what is torn; return False where there is nothing to resume."""
+        """Read what an interrupted run left, and cut what is torn; return False where there is nothing to resume."""
         if not self.table.exists() or not self.lines.exists():
             return False
         self.entries = {}
@@ -162,7 +162,7 @@ class Journal:
         return Known(self)
 
     def finish(self, names: Iterable[str], final: Path) -> None:
-        """Give the table the order of ``names``, its final form, and its final name; the journal is gone then."""
+        """Put the table in the order of ``names``, its final form, and its final name; the journal is gone then."""
         ordered = self.table
         if self.entries is not None:
             ordered = self._ordered

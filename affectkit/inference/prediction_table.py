@@ -318,7 +318,7 @@ class PredictionTable:
         return True
 
     def _resume(self, known: Mapping[str, dict[str, Any]], *, finished: bool, whole: bool = False) -> bool:
-        """Take in the images ``known``, which an earlier run has done; return False where nothing is left.
+        """Read the images ``known``, which an earlier run has done; return False where nothing is left.
 
         Args:
             known: entries by name.

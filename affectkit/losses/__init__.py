@@ -32,7 +32,7 @@ _JOIN = re.compile(r"\+(?!\d)")
 
 
 def parse_loss(text: str, known: Mapping[str, object] | None = None) -> dict[str, float]:
-    """Names and weights from text such as ``"kl"`` or ``"mse:0.5+kl:0.5"``; a name without a weight counts once.
+    """Parse names and weights from text such as ``"kl"`` or ``"mse:0.5+kl:0.5"``; a name without a weight counts once.
 
     Spaces around names, weights and signs are ignored, and so is upper case. The order is kept.
 
@@ -54,7 +54,7 @@ def parse_loss(text: str, known: Mapping[str, object] | None = None) -> dict[str
 
 
 def check_weights(weights: Mapping[str, float]) -> dict[str, float]:
-    """``weights`` (loss name to weight) with the weights as floats; refused by the rules of ``parse_loss``."""
+    """Return ``weights`` (loss name to weight) with the weights as floats; refused by the rules of ``parse_loss``."""
     return _checked(weights.items(), f"loss weights {dict(weights)!r}", LOSSES)
 
 

@@ -23,32 +23,38 @@ from affectkit.losses import LOSSES, check_weights
 
 
 def mse(logits: Tensor, target: Tensor) -> Tensor:
-    """Mean over classes of (p - q)^2, in [0, 2/C]; its batch mean is ``F.mse_loss(p, q)``."""
+    """Return the mean over classes of (p - q)^2, in [0, 2/C]; its batch mean is ``F.mse_loss(p, q)``."""
     logits, target = _inputs(logits, target)
     return (logits.softmax(dim=1) - target).square().mean(dim=1)
 
 
 def l1(logits: Tensor, target: Tensor) -> Tensor:
-    """Mean over classes of |p - q|, in [0, 2/C]; its batch mean is ``F.l1_loss(p, q)``."""
+    """Return the mean over classes of |p - q|, in [0, 2/C]; its batch mean is ``F.l1_loss(p, q)``."""
     logits, target = _inputs(logits, target)
     return (logits.softmax(dim=1) - target).abs().mean(dim=1)
 
 
 def kl(logits: Tensor, target: Tensor) -> Tensor:
-    """KL(q || p) = sum q log(q / p) in nats, at least 0 (Kullback and Leibler 1951). Classes with q = 0 add nothing."""
+    """Return KL(q || p) = sum q log(q / p) in nats, at least 0 (Kullback and Leibler 1951).
+
+    Classes with q = 0 add nothing.
+    """
     logits, target = _inputs(logits, target)
     terms = target * (_safe_log(target) - _log_softmax(logits))
     return _held(terms.sum(dim=1), 0.0, math.inf)
 
 
 def ce(logits: Tensor, target: Tensor) -> Tensor:
-    """Cross-entropy -sum q log p in nats: KL(q || p) plus the entropy of q. Classes with q = 0 add nothing."""
+    """Return the cross-entropy -sum q log p in nats: KL(q || p) plus the entropy of q. Classes with q = 0 add nothing.
+    """
     logits, target = _inputs(logits, target)
     return -(target * _log_softmax(logits)).sum(dim=1)
 
 
 def js(logits: Tensor, target: Tensor) -> Tensor:
-    """Jensen-Shannon divergence, base 2: (KL(p || m) + KL(q || m)) / 2 with m = (p + q) / 2, in [0, 1] (Lin 1991)."""
+    """Return the Jensen-Shannon divergence, base 2: (KL(p || m) + KL(q || m)) / 2 with m = (p + q) / 2, in [0, 1] (Lin
+    1991).
+    """
     logits, target = _inputs(logits, target)
     log_p = _log_softmax(logits)
     # log m in log space is finite wherever log p is; log((p + q) / 2) is -inf, with a NaN gradient, where both are 0.
@@ -59,7 +65,7 @@ def js(logits: Tensor, target: Tensor) -> Tensor:
 
 
 def weighted_sum(weights: Mapping[str, float]) -> Callable[[Tensor, Tensor], dict[str, Tensor]]:
-    """The loss that ``parse_loss`` describes, as a function of (logits, target).
+    """Return the loss that ``parse_loss`` describes, as a function of (logits, target).
 
     Args:
         weights: loss name to weight, weights finite and above 0.
@@ -82,7 +88,7 @@ def weighted_sum(weights: Mapping[str, float]) -> Callable[[Tensor, Tensor], dic
 
 
 def _inputs(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-    """Both checked, in float32 or the logits' wider type, the target without gradient."""
+    """Check both and return them in float32 or the logits' wider type, the target without gradient."""
     if logits.ndim != 2 or logits.shape[1] < 1 or logits.shape != target.shape or not logits.is_floating_point():
         raise DataError(
             f"logits must be (batch, classes) floating-point numbers and the target of the same shape; "
@@ -94,16 +100,20 @@ def _inputs(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _safe_log(target: Tensor) -> Tensor:
-    """log q, and 0 where q is 0, so that q * log q is exactly 0 there."""
+    """Return log q, and 0 where q is 0, so that q * log q is exactly 0 there."""
     return torch.where(target > 0, target, 1.0).log()
 
 
 def _log_softmax(logits: Tensor) -> Tensor:
-    """log p, never -inf: a gap between logits that overflows ends at half the lowest number, and 0 times it is 0."""
+    """Return log p, never -inf: a gap between logits that overflows ends at half the lowest number, and 0 times it is
+    0.
+    """
     return F.log_softmax(logits, dim=1).clamp(min=torch.finfo(logits.dtype).min / 2)
 
 
 def _held(value: Tensor, low: float, high: float) -> Tensor:
-    """``value`` with rounding beyond its range removed and its gradient kept, which a plain clamp would set to 0."""
+    """Return ``value`` with rounding beyond its range removed and its gradient kept, which a plain clamp would set to
+    0.
+    """
     bounded = value.clamp(low, high).detach()
     return torch.where(bounded == value, value, value - value.detach() + bounded)

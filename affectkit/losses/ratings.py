@@ -11,17 +11,17 @@ WEIGHTS = (0.7, 0.6, 0.5)
 
 
 def mse(predicted: torch.Tensor, actual: torch.Tensor) -> torch.Tensor:
-    """Mean squared error over the dimensions, (B,)."""
+    """Return the mean squared error over the dimensions, (B,)."""
     return F.mse_loss(predicted, actual, reduction="none").mean(1)
 
 
 def l1(predicted: torch.Tensor, actual: torch.Tensor) -> torch.Tensor:
-    """Mean absolute error over the dimensions, (B,)."""
+    """Return the mean absolute error over the dimensions, (B,)."""
     return F.l1_loss(predicted, actual, reduction="none").mean(1)
 
 
 def concordance(predicted: torch.Tensor, actual: torch.Tensor) -> torch.Tensor:
-    """1 - Lin's concordance correlation coefficient over the batch, the mean of the dimensions, 0-d.
+    """Return 1 - Lin's concordance correlation coefficient over the batch, the mean of the dimensions, 0-d.
 
     It belongs to a whole batch and is not a mean over samples. Variances are divided by n (Lin 1989).
     """
@@ -32,14 +32,16 @@ def concordance(predicted: torch.Tensor, actual: torch.Tensor) -> torch.Tensor:
 
 
 def arousal_weight(epoch: int, epochs: int) -> float:
-    """The weight of arousal in the published loss: 0.7, then 0.6 from 30% of the epochs on, then 0.5 from 70% on."""
+    """Return the weight of arousal in the published loss: 0.7, then 0.6 from 30% of the epochs on, then 0.5 from 70%
+    on.
+    """
     # In whole numbers: 0.3 * 50 must be 15.
     tenths = 10 * epoch
     return WEIGHTS[0] if tenths < 3 * epochs else WEIGHTS[1] if tenths < 7 * epochs else WEIGHTS[2]
 
 
 def vca_published_loss(predicted: torch.Tensor, actual: torch.Tensor, weight: float) -> torch.Tensor:
-    """The loss of VCA (bioRxiv 2025.10.20.683439), (B,): for arousal and valence, in that order,
+    """Return the loss of VCA (bioRxiv 2025.10.20.683439), (B,): for arousal and valence, in that order,
 
     ``weight * SmoothL1(beta=0.5) on arousal + (1 - weight) * MSE on valence``; for a single dimension, MSE.
     """

@@ -29,7 +29,7 @@ Interval = tuple[float, float]
 def rating_intervals(
     predicted: ArrayLike, actual: ArrayLike, *, level: float = 0.95, draws: int = 2000, seed: int = 0
 ) -> dict[str, Interval]:
-    """An interval for each measure of ``ratings.agreement``, from resamples of the N pairs with replacement.
+    """Return an interval for each measure of ``ratings.agreement``, from resamples of the N pairs with replacement.
 
     Resamples depend on ``seed`` and N alone: valence and arousal of the same items are resampled alike. Resamples in
     which a measure is not defined (all predictions or all actual values equal) are left out of it.
@@ -58,7 +58,7 @@ def rating_intervals(
 
 
 def mean_interval(values: ArrayLike, *, level: float = 0.95, draws: int = 2000, seed: int = 0) -> Interval:
-    """An interval for the mean of ``values`` (R,), one a repeat, from resamples of the repeats.
+    """Return an interval for the mean of ``values`` (R,), one a repeat, from resamples of the repeats.
 
     It lies between the least and the greatest of them, and is too narrow for few: of 5 values, a nominal 95% interval
     holds the true mean in about 84% of the cases.
@@ -80,7 +80,8 @@ def mean_interval(values: ArrayLike, *, level: float = 0.95, draws: int = 2000, 
 def mean_intervals(
     values: Mapping[str, ArrayLike], *, level: float = 0.95, draws: int = 2000, seed: int = 0
 ) -> dict[str, Interval]:
-    """An interval for the mean of each of ``values`` (N,), one an item, all from the same resamples of the items.
+    """Return an interval for the mean of each of ``values`` (N,), one an item, all from the same resamples of the
+    items.
 
     Returns and raises as ``mean_interval``, but (NaN, NaN) where all values are equal: every resample has the same
     mean, which tells nothing of other items.
@@ -99,7 +100,7 @@ def mean_intervals(
 def confusion_intervals(
     confusion: ArrayLike, *, level: float = 0.95, draws: int = 2000, seed: int = 0
 ) -> dict[str, Interval]:
-    """An interval each for ``accuracy``, ``balanced_accuracy`` and ``macro_f1`` of a confusion matrix (C, C).
+    """Return an interval each for ``accuracy``, ``balanced_accuracy`` and ``macro_f1`` of a confusion matrix (C, C).
 
     (NaN, NaN) where every resample gives the same, as where all items are right: that tells nothing of other items.
 
@@ -136,13 +137,17 @@ def _check(level: float, draws: int) -> None:
 
 
 def _terms(p: Floats, q: Floats) -> Floats:
-    """(7, N): what a resample's moments are means of. Centred first, so that little cancels in the differences."""
+    """Return, as (7, N), what a resample's moments are means of.
+
+    Centred first, so that little cancels in the differences.
+    """
     x, y = p - p.mean(), q - q.mean()
     return np.stack([x, y, x * x, y * y, x * y, np.square(p - q), p - q])
 
 
 def _resampled_means(terms: Floats, draws: int, seed: int) -> Floats:
-    """Means (draws, K) of terms (K, N) over resamples of N items: how often each was drawn, times the terms."""
+    """Return the means (draws, K) of terms (K, N) over resamples of N items: how often each was drawn, times the terms.
+    """
     count = terms.shape[1]
     rng = numpy_generator(seed, "bootstrap", count)
     found = np.empty((draws, len(terms)))
@@ -160,7 +165,9 @@ def _resampled_means(terms: Floats, draws: int, seed: int) -> Floats:
 
 
 def _measures(sums: Floats, p_floor: float, q_floor: float) -> dict[str, Floats]:
-    """Each measure (draws,) from the means of ``_terms``; NaN where a variance is at most its floor, or rounding."""
+    """Return each measure (draws,) from the means of ``_terms``; NaN where a variance is at most its floor, or
+    rounding.
+    """
     x, y, xx, yy, xy, mse, gap = sums.T
     p_variance, q_variance, covariance = xx - x * x, yy - y * y, xy - x * y
     defined = (p_variance > np.maximum(p_floor, 1e-12 * xx)) & (q_variance > np.maximum(q_floor, 1e-12 * yy))

@@ -52,7 +52,7 @@ class ReliabilityBins:
 
 
 def reliability(confidence: ArrayLike, agreement: ArrayLike, bins: int = BINS) -> ReliabilityBins:
-    """Mean confidence and mean agreement in bins of equal width over the confidence.
+    """Compute mean confidence and mean agreement in bins of equal width over the confidence.
 
     Args:
         confidence: (N,) in [0, 1], probability that the model gives its predicted class.
@@ -84,7 +84,8 @@ def reliability(confidence: ArrayLike, agreement: ArrayLike, bins: int = BINS) -
 
 
 def expected_calibration_error(confidence: ArrayLike, agreement: ArrayLike, bins: int = BINS) -> float:
-    """Mean over samples of |mean agreement - mean confidence| of the sample's bin, in [0, 1] (Guo et al. 2017, eq. 3).
+    """Return the mean over samples of |mean agreement - mean confidence| of the sample's bin, in [0, 1] (Guo et al.
+    2017, eq. 3).
 
     Arguments and errors as in ``reliability``. NaN without samples. It depends on ``bins``: report them beside it.
     """
@@ -93,7 +94,8 @@ def expected_calibration_error(confidence: ArrayLike, agreement: ArrayLike, bins
 
 
 def brier_score(p: ArrayLike, q: ArrayLike) -> Floats:
-    """Expected squared distance of p from the one-hot label of a rater drawn from q: 1 - 2 p.q + |p|^2, in [0, 2].
+    """Return the expected squared distance of p from the one-hot label of a rater drawn from q: 1 - 2 p.q + |p|^2, in
+    [0, 2].
 
     For one-hot q it is the multi-class score of Brier (1950), 0 for a sure and right prediction, 2 for a sure and
     wrong one. For other q even p = q does not reach 0: the disagreement of the raters, 1 - |q|^2, remains.
@@ -113,7 +115,7 @@ def brier_score(p: ArrayLike, q: ArrayLike) -> Floats:
 
 
 def softmax(logits: ArrayLike, temperature: float = 1.0) -> Floats:
-    """Probabilities exp(z / T) / sum exp(z / T) of logits z (N, C), in float64, (N, C).
+    """Return the probabilities exp(z / T) / sum exp(z / T) of logits z (N, C), in float64, (N, C).
 
     Raises:
         DataError: logits are not (N, C) or not finite.
@@ -147,7 +149,7 @@ class Calibration:
 
 
 def fit_calibration(logits: ArrayLike, target: ArrayLike) -> Calibration:
-    """The temperature of ``fit_temperature`` as far as the samples bear it out, else 1.
+    """Return the temperature of ``fit_temperature`` as far as the samples bear it out, else 1.
 
     The minimum over few samples can lie anywhere, and a temperature far off makes every probability wrong. So
 
@@ -199,7 +201,7 @@ def _penalised(logits: Floats, target: Floats) -> float:
 
 
 def _cross_entropies(below: Floats, target: Floats, temperature: float) -> Floats:
-    """-sum q log softmax(z / T) of each row (N,), of logits whose largest is 0."""
+    """Return -sum q log softmax(z / T) of each row (N,), of logits whose largest is 0."""
     with np.errstate(over="ignore"):
         scaled = below / temperature
     scaled = np.maximum(scaled, -np.finfo(np.float64).max)
@@ -207,7 +209,8 @@ def _cross_entropies(below: Floats, target: Floats, temperature: float) -> Float
 
 
 def fit_temperature(logits: ArrayLike, target: ArrayLike, *, penalty: float = 0.0) -> float:
-    """The T in [0.05, 20] that minimises the mean cross-entropy -sum q log softmax(z / T) (Guo et al. 2017, sec. 4.2).
+    """Fit the T in [0.05, 20] that minimises the mean cross-entropy -sum q log softmax(z / T) (Guo et al. 2017, sec.
+    4.2).
 
     Fit it on samples that were not trained on, and on enough of them: ``fit_calibration`` takes care of that. The
     cross-entropy is convex in 1 / T; the zero of its slope is found by Newton's method held in a bracket, to a relative
@@ -254,7 +257,7 @@ def fit_temperature(logits: ArrayLike, target: ArrayLike, *, penalty: float = 0.
 
 
 def _newton(slope_at: Callable[[float], tuple[float, float]], low: float, high: float) -> float:
-    """The b in (low, high) where the rising slope is 0: Newton steps, the bracket halved where they stall."""
+    """Find the b in (low, high) where the rising slope is 0: Newton steps, the bracket halved where they stall."""
     b = 1.0
     last_step = high - low
     for _ in range(200):
@@ -274,7 +277,9 @@ def _newton(slope_at: Callable[[float], tuple[float, float]], low: float, high: 
 
 
 def _slope(below: Floats, b: float, expected: float) -> tuple[float, float]:
-    """First and second derivative of the mean cross-entropy by b = 1 / T: mean of E_p[z] - E_q[z], and of Var_p[z]."""
+    """Return the first and second derivative of the mean cross-entropy by b = 1 / T: mean of E_p[z] - E_q[z], and of
+    Var_p[z].
+    """
     weights = np.exp(b * below)
     total = weights.sum(axis=1)
     weights *= below
@@ -285,7 +290,7 @@ def _slope(below: Floats, b: float, expected: float) -> tuple[float, float]:
 
 
 def _below_largest(logits: ArrayLike) -> Floats:
-    """Logits minus the largest of their row: at most 0, and the same probabilities."""
+    """Return the logits minus the largest of their row: at most 0, and the same probabilities."""
     array = check_matrix(logits, "logits", negative=True)
     with np.errstate(over="ignore"):
         below = array - array.max(axis=1, keepdims=True)
@@ -293,7 +298,7 @@ def _below_largest(logits: ArrayLike) -> Floats:
 
 
 def _shares(values: ArrayLike, name: str) -> Floats:
-    """(N,) float64 in [0, 1], with what float32 rounding carried beyond removed."""
+    """Return shares (N,), float64 in [0, 1], with what float32 rounding carried beyond removed."""
     array = check_vector(values, name)
     out = ~((array >= -_ROUNDING) & (array <= 1 + _ROUNDING))  # NaN is out too
     if out.any():

@@ -12,7 +12,7 @@ Counts = NDArray[np.int64]
 
 
 def confusion_matrix(true: ArrayLike, predicted: ArrayLike, n_classes: int) -> Counts:
-    """How often each true class was predicted as each class.
+    """Count how often each true class was predicted as each class.
 
     Args:
         true, predicted: class numbers from 0 to ``n_classes`` - 1, shape (N,), of an integer type; N may be 0.
@@ -42,7 +42,7 @@ def accuracy(confusion: ArrayLike) -> float:
 
 
 def balanced_accuracy(confusion: ArrayLike) -> float:
-    """Unweighted mean of the recall over the classes that occur in ``true``; NaN without samples.
+    """Return the unweighted mean of the recall over the classes that occur in ``true``; NaN without samples.
 
     Chance is 1 / (number of those classes), however unequal their sizes. Equals scikit-learn's
     ``balanced_accuracy_score``.
@@ -51,7 +51,7 @@ def balanced_accuracy(confusion: ArrayLike) -> float:
 
 
 def macro_f1(confusion: ArrayLike) -> float:
-    """Unweighted mean of F1 over the classes that occur in ``true`` or ``predicted``; NaN without samples.
+    """Return the unweighted mean of F1 over the classes that occur in ``true`` or ``predicted``; NaN without samples.
 
     Equals scikit-learn's ``f1_score(average="macro")``, which averages over the same classes.
     """
@@ -59,7 +59,8 @@ def macro_f1(confusion: ArrayLike) -> float:
 
 
 def negative_log_likelihood(p: ArrayLike, target: ArrayLike) -> Floats:
-    """Negative log of the probability of each label, (N,) in nats; probabilities of 0 count as the least above 0.
+    """Return the negative log of the probability of each label, (N,) in nats; probabilities of 0 count as the least
+    above 0.
 
     Args:
         p: (N, C) predicted probabilities.
@@ -70,7 +71,7 @@ def negative_log_likelihood(p: ArrayLike, target: ArrayLike) -> Floats:
 
 
 def per_class(confusion: ArrayLike) -> dict[str, NDArray]:
-    """Precision, recall, F1 and support of each class.
+    """Compute precision, recall, F1 and support of each class.
 
     Args:
         confusion: (C, C) counts, rows the true class.
@@ -118,7 +119,7 @@ def _counts(confusion: ArrayLike) -> Counts:
 
 
 def _ratio(part: Counts, whole: Counts) -> Floats:
-    """part / whole, NaN where whole is 0."""
+    """Return part / whole, NaN where whole is 0."""
     return np.divide(part, whole, out=np.full(len(whole), np.nan), where=whole > 0)
 
 

@@ -9,7 +9,7 @@ from affectkit.errors import DataError
 
 
 def code_counts(codes: ArrayLike, size: int) -> NDArray[np.int64]:
-    """How often each of ``size`` codes occurs in ``codes``, whole numbers from 0 on of any shape.
+    """Count how often each of ``size`` codes occurs in ``codes``, whole numbers from 0 on of any shape.
 
     Raises:
         DataError: a number is no code.
@@ -21,8 +21,9 @@ def code_counts(codes: ArrayLike, size: int) -> NDArray[np.int64]:
 
 
 def perplexity(counts: ArrayLike) -> float:
-    """exp(-sum p log(p + 1e-10)) of the shares p of ``counts``: 1 where one code is used, their number where all are
-    used alike; NaN without any (van den Oord et al., "Neural Discrete Representation Learning", 2017)."""
+    """Return exp(-sum p log(p + 1e-10)) of the shares p of ``counts``: 1 where one code is used, their number where all
+    are used alike; NaN without any (van den Oord et al., "Neural Discrete Representation Learning", 2017).
+    """
     counts = np.asarray(counts, dtype=np.float64)
     total = counts.sum()
     if not total:
@@ -32,7 +33,8 @@ def perplexity(counts: ArrayLike) -> float:
 
 
 def private_shared(mask: ArrayLike) -> dict[str, float]:
-    """Shares of private and shared channels of both modalities, in percent of all channels, and complementarity.
+    """Return the shares of private and shared channels of both modalities, in percent of all channels, and
+    complementarity.
 
     Args:
         mask: (2K,) as it is applied: the first half is the image's; above 0 and below 0 are shared, 0 is private.

@@ -19,19 +19,19 @@ TOLERANCE = 1e-3
 
 
 def mse(p: ArrayLike, q: ArrayLike) -> Floats:
-    """Mean over classes of (p - q)^2, in [0, 2/C]."""
+    """Return the mean over classes of (p - q)^2, in [0, 2/C]."""
     p, q = check_pair(p, q)
     return np.square(p - q).mean(axis=1)
 
 
 def total_variation(p: ArrayLike, q: ArrayLike) -> Floats:
-    """Half the sum of |p - q|, in [0, 1]: the largest difference in the probability of any set of classes."""
+    """Return half the sum of |p - q|, in [0, 1]: the largest difference in the probability of any set of classes."""
     p, q = check_pair(p, q)
     return np.minimum(np.abs(p - q).sum(axis=1) / 2, 1.0)
 
 
 def kl_divergence(p: ArrayLike, q: ArrayLike) -> Floats:
-    """KL(q || p) = sum q log(q / p) in nats, at least 0 (Kullback and Leibler 1951).
+    """Return KL(q || p) = sum q log(q / p) in nats, at least 0 (Kullback and Leibler 1951).
 
     Classes with q = 0 add nothing. So that the result stays finite, p is taken as at least the smallest normal float64,
     2.2e-308: where the truth has probability q and the prediction 0, the class adds about 708 q and will dominate a
@@ -44,7 +44,8 @@ def kl_divergence(p: ArrayLike, q: ArrayLike) -> Floats:
 
 
 def js_divergence(p: ArrayLike, q: ArrayLike) -> Floats:
-    """Jensen-Shannon divergence, base 2: (KL(p || m) + KL(q || m)) / 2, m = (p + q) / 2, in [0, 1] (Lin 1991).
+    """Return the Jensen-Shannon divergence, base 2: (KL(p || m) + KL(q || m)) / 2, m = (p + q) / 2, in [0, 1] (Lin
+    1991).
 
     It is the square of SciPy's ``jensenshannon(p, q, base=2)``, which is the distance.
     """
@@ -55,7 +56,8 @@ def js_divergence(p: ArrayLike, q: ArrayLike) -> Floats:
 
 
 def earth_movers_distance(p: ArrayLike, q: ArrayLike) -> Floats:
-    """Sum over classes of |CDF of p - CDF of q|, in [0, C - 1] (Rubner et al. 2000; in one dimension, Vallender 1974).
+    """Return the sum over classes of |CDF of p - CDF of q|, in [0, C - 1] (Rubner et al. 2000; in one dimension,
+    Vallender 1974).
 
     Classes lie one unit apart in the order given, so the value depends on that order, and moving all the mass from
     the first class to the last costs C - 1.
@@ -66,7 +68,7 @@ def earth_movers_distance(p: ArrayLike, q: ArrayLike) -> Floats:
 
 
 def top1_agreement(p: ArrayLike, q: ArrayLike) -> NDArray[np.bool_]:
-    """Whether the predicted class is one of the most probable classes of q.
+    """Return whether the predicted class is one of the most probable classes of q.
 
     The predicted class is the most probable one of p, the first of them on a tie. Where several classes share the
     largest q exactly, each of them counts as right, so a tie among the raters is never held against a prediction.
@@ -77,14 +79,14 @@ def top1_agreement(p: ArrayLike, q: ArrayLike) -> NDArray[np.bool_]:
 
 
 def check_pair(p: ArrayLike, q: ArrayLike) -> tuple[Floats, Floats]:
-    """p and q as checked distributions (see ``check_distributions``) of the same shape; a DataError otherwise."""
+    """Return p and q as checked distributions (see ``check_distributions``) of one shape, or raise a DataError."""
     p, q = check_distributions(p, "p"), check_distributions(q, "q")
     check_same_shape(p, q, names=("p", "q"))
     return p, q
 
 
 def check_distributions(values: ArrayLike, name: str) -> Floats:
-    """``values`` (N, C) as float64 with rows that sum to 1.
+    """Return ``values`` (N, C) as float64 with rows that sum to 1.
 
     Args:
         values: rows at least 0, each with a sum in 1 +- ``TOLERANCE``.
@@ -110,7 +112,8 @@ def check_distributions(values: ArrayLike, name: str) -> Floats:
 
 
 def check_matrix(values: ArrayLike, name: str, *, negative: bool = False) -> Floats:
-    """``values`` as a finite float64 array (N, C), C at least 1; entries below 0 are refused unless ``negative``.
+    """Return ``values`` as a finite float64 array (N, C), C at least 1; entries below 0 are refused unless
+    ``negative``.
 
     Raises:
         DataError: names the rows that break a rule.
@@ -141,7 +144,8 @@ def check_same_shape(first: Floats, second: Floats, *, names: tuple[str, str]) -
 
 
 def rows_text(broken: NDArray[np.bool_], limit: int = 10) -> str:
-    """The numbers of the rows (from 0) that are marked, at most ``limit`` of them: ``"rows 3, 7 and 12 more"``."""
+    """Return the numbers of the rows (from 0) that are marked, at most ``limit`` of them: ``"rows 3, 7 and 12 more"``.
+    """
     rows = np.flatnonzero(broken)
     listed = ", ".join(str(row) for row in rows[:limit])
     more = f" and {len(rows) - limit} more" if len(rows) > limit else ""
@@ -149,7 +153,7 @@ def rows_text(broken: NDArray[np.bool_], limit: int = 10) -> str:
 
 
 def check_vector(values: ArrayLike, name: str, *, each: str = "samples") -> Floats:
-    """``values`` as (N,) float64, or a DataError that says what ``name``, one of ``each``, must be."""
+    """Return ``values`` as (N,) float64, or raise a DataError that says what ``name``, one of ``each``, must be."""
     try:
         array = np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError) as error:
@@ -160,5 +164,5 @@ def check_vector(values: ArrayLike, name: str, *, each: str = "samples") -> Floa
 
 
 def _x_log2(x: Floats, ratio: Floats) -> Floats:
-    """x log2(ratio), 0 where x is 0."""
+    """Return x log2(ratio), 0 where x is 0."""
     return x * np.log2(np.where(x > 0, ratio, 1.0))

@@ -82,7 +82,7 @@ def quantile_means(actual: ArrayLike, predicted: ArrayLike, bins: int = 25) -> Q
 
 
 def _edges(actual: Floats, bins: int) -> Floats:
-    """Distinct edges in rising order, at least two."""
+    """Return distinct edges in rising order, at least two."""
     shares = np.linspace(0, 1, bins + 1)
     # As qcut does: a share that binary cannot hold is the double above it, so that a value on an edge lies below.
     shares = np.where(bins * shares != np.arange(bins + 1), np.nextafter(shares, 1), shares)
@@ -91,7 +91,7 @@ def _edges(actual: Floats, bins: int) -> Floats:
 
 
 def _over_bins(p: Floats, q: Floats) -> tuple[float, float, float]:
-    """r, R2 and RMSE over the bin means."""
+    """Compute r, R2 and RMSE over the bin means."""
     if len(q) < 2:
         warnings.warn(
             "only one bin is left, since the actual values are (nearly) all equal: r, R2 and RMSE over the bin means "

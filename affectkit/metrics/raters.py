@@ -28,13 +28,16 @@ def expected_agreement(p: ArrayLike, votes: ArrayLike) -> Floats:
 
 
 def rater_ceiling(votes: ArrayLike) -> Floats:
-    """Largest share of a class, in [1/C, 1]: no single label agrees more often with a rater drawn from these votes."""
+    """Return the largest share of a class, in [1/C, 1]: no single label agrees more often with a rater drawn from these
+    votes.
+    """
     votes = _votes(votes)
     return votes.max(axis=1) / votes.sum(axis=1)
 
 
 def leave_one_out_agreement(votes: ArrayLike) -> Floats:
-    """Chance, in [0, 1], that a rater drawn at random agrees with the plurality of the other raters of the sample.
+    """Return the chance, in [0, 1], that a rater drawn at random agrees with the plurality of the other raters of the
+    sample.
 
     Where several classes share the others' largest count, one of them is picked at random. How well a person does
     who is judged as a model is; the drawn rater has no vote in the label, unlike in ``rater_ceiling``. NaN for a

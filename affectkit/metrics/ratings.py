@@ -59,7 +59,7 @@ class Moments:
     undefined: str = ""
 
     def measure(self, name: str) -> float:
-        """One of ``MEASURES``; NaN, silently, where it is not defined."""
+        """Return one of ``MEASURES``; NaN, silently, where it is not defined."""
         if name == "rmse":
             return self.scale * math.sqrt(self.mse)  # NaN for N = 0
         if self.undefined:
@@ -76,12 +76,13 @@ class Moments:
 
 
 def pearson_r(predicted: ArrayLike, actual: ArrayLike) -> float:
-    """Pearson's correlation, in [-1, 1]; blind to offset and gain of the predictions."""
+    """Return Pearson's correlation, in [-1, 1]; blind to offset and gain of the predictions."""
     return _one("r", predicted, actual)
 
 
 def r2(predicted: ArrayLike, actual: ArrayLike) -> float:
-    """Coefficient of determination 1 - SSE / SST of the predictions as they are, at most 1, without a lower bound.
+    """Return the coefficient of determination 1 - SSE / SST of the predictions as they are, at most 1, without a lower
+    bound.
 
     0 is what the mean of ``actual`` would reach as the prediction for all. Equals scikit-learn's ``r2_score``.
     """
@@ -89,12 +90,13 @@ def r2(predicted: ArrayLike, actual: ArrayLike) -> float:
 
 
 def rmse(predicted: ArrayLike, actual: ArrayLike) -> float:
-    """Root of the mean squared error of the predictions as they are, in units of the ratings; 0 is best."""
+    """Return the root of the mean squared error of the predictions as they are, in units of the ratings; 0 is best."""
     return _one("rmse", predicted, actual)
 
 
 def ccc(predicted: ArrayLike, actual: ArrayLike) -> float:
-    """Concordance 2 s_pq / (s_p² + s_q² + (mean p - mean q)²), in [-1, 1] (Lin 1989, with N in the denominators).
+    """Return the concordance 2 s_pq / (s_p² + s_q² + (mean p - mean q)²), in [-1, 1] (Lin 1989, with N in the
+    denominators).
 
     At most abs(r); 1 only where every prediction equals its actual value.
     """
@@ -102,17 +104,19 @@ def ccc(predicted: ArrayLike, actual: ArrayLike) -> float:
 
 
 def r2_fitted(predicted: ArrayLike, actual: ArrayLike) -> float:
-    """Explained variance after the least-squares line from predicted to actual, r squared, in [0, 1]."""
+    """Return the explained variance after the least-squares line from predicted to actual, r squared, in [0, 1]."""
     return _one("r2_fitted", predicted, actual)
 
 
 def rmse_fitted(predicted: ArrayLike, actual: ArrayLike) -> float:
-    """Root of the mean squared error after the least-squares line from predicted to actual, divided by N, not N - 2."""
+    """Return the root of the mean squared error after the least-squares line from predicted to actual, divided by N,
+    not N - 2.
+    """
     return _one("rmse_fitted", predicted, actual)
 
 
 def agreement(predicted: ArrayLike, actual: ArrayLike) -> dict[str, float]:
-    """All of ``MEASURES`` by name, in that order, with one warning at most.
+    """Return all of ``MEASURES`` by name, in that order, with one warning at most.
 
     >>> found = agreement([1.0, 2.0, 4.0], [1.0, 3.0, 4.0])
     >>> [f"{name} {value:.3f}" for name, value in found.items()][:3]
@@ -124,7 +128,7 @@ def agreement(predicted: ArrayLike, actual: ArrayLike) -> dict[str, float]:
 
 
 def moments(predicted: ArrayLike, actual: ArrayLike) -> Moments:
-    """The ``Moments`` of (predicted, actual), for several measures of one pass; warns of nothing."""
+    """Return the ``Moments`` of (predicted, actual), for several measures of one pass; warns of nothing."""
     p, q = check_ratings(predicted, actual)
     if not len(p):
         return Moments(0, 1.0, *[math.nan] * 6, undefined="there are no values")
@@ -150,12 +154,12 @@ def moments(predicted: ArrayLike, actual: ArrayLike) -> Moments:
 
 
 def all_equal(values: Floats) -> bool:
-    """Whether ``values`` (N,), N from 1, are one value, but for the noise of float32 arithmetic."""
+    """Return whether ``values`` (N,), N from 1, are one value, but for the noise of float32 arithmetic."""
     return bool(np.ptp(values) <= EQUAL * np.abs(values).max())
 
 
 def check_ratings(predicted: ArrayLike, actual: ArrayLike) -> tuple[Floats, Floats]:
-    """Both as finite float64 arrays of one shape (N,).
+    """Return both as finite float64 arrays of one shape (N,).
 
     Raises:
         DataError: they are not; says how many values are not finite, and where.
@@ -167,7 +171,7 @@ def check_ratings(predicted: ArrayLike, actual: ArrayLike) -> tuple[Floats, Floa
 
 
 def warn_undefined(found: Moments, *, what: str = "", stacklevel: int = 3) -> None:
-    """Say in a ConstantWarning what is NaN, if anything is, and why; ``what`` begins the sentence."""
+    """Report in a ConstantWarning what is NaN, if anything is, and why; ``what`` begins the sentence."""
     if found.undefined:
         also = "" if found.count else ", and the RMSE"
         text = f"{what}{found.undefined}: r, CCC, R2 and the fitted measures{also} are not defined (NaN)."
@@ -182,7 +186,7 @@ def _one(name: str, predicted: ArrayLike, actual: ArrayLike) -> float:
 
 
 def _undefined(p: Floats, q: Floats, scale: float) -> str:
-    """Why a correlation of p and q, N from 1, is not defined; empty where it is."""
+    """Return why a correlation of p and q, N from 1, is not defined; empty where it is."""
     if len(p) < 2:
         return "there is one value only"
     for values, what in ((p, "predicted"), (q, "actual")):

@@ -14,12 +14,12 @@ Errors = Mapping[str, Sequence[float]]
 
 
 def mean_error(errors: Errors) -> float:
-    """The mean over corruptions of the mean over severities, in [0, 1]."""
+    """Return the mean over corruptions of the mean over severities, in [0, 1]."""
     return math.fsum(_mean(values) for values in errors.values()) / len(errors)
 
 
 def corruption_errors(errors: Errors, baseline: Errors) -> dict[str, float]:
-    """CE of each corruption: the sum of the errors over severities, over the baseline's; 1 is as bad as it.
+    """Return the CE of each corruption: the sum of the errors over severities, over the baseline's; 1 is as bad as it.
 
     Infinite where the baseline alone makes no error, NaN where neither does.
 
@@ -31,7 +31,7 @@ def corruption_errors(errors: Errors, baseline: Errors) -> dict[str, float]:
 
 
 def mean_corruption_error(errors: Errors, baseline: Errors) -> float:
-    """mCE: the mean of ``corruption_errors``. It is published in percent: 1 here is 100 there."""
+    """Return the mCE, the mean of ``corruption_errors``. It is published in percent: 1 here is 100 there."""
     found = corruption_errors(errors, baseline)
     return math.fsum(found.values()) / len(found)
 
@@ -39,7 +39,7 @@ def mean_corruption_error(errors: Errors, baseline: Errors) -> float:
 def relative_corruption_errors(
     errors: Errors, baseline: Errors, *, clean: float, baseline_clean: float
 ) -> dict[str, float]:
-    """Relative CE of each corruption: the clean error is taken from every error of the same model first.
+    """Return the relative CE of each corruption: the clean error is taken from every error of the same model first.
 
     Args:
         clean, baseline_clean: the errors of the two models on images as they are.
@@ -57,7 +57,7 @@ def relative_corruption_errors(
 
 
 def relative_mean_corruption_error(errors: Errors, baseline: Errors, *, clean: float, baseline_clean: float) -> float:
-    """Relative mCE: the mean of ``relative_corruption_errors``."""
+    """Return the relative mCE, the mean of ``relative_corruption_errors``."""
     found = relative_corruption_errors(errors, baseline, clean=clean, baseline_clean=baseline_clean)
     return math.fsum(found.values()) / len(found)
 

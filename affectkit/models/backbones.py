@@ -71,15 +71,15 @@ class Backbone(nn.Module):
             self.top = _vgg_top(inner, classes)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Logits (B, classes) of images (B, channels, H, W)."""
+        """Return logits (B, classes) of images (B, channels, H, W)."""
         return self.top(self._inner(images))
 
     def _inner(self, images: torch.Tensor) -> torch.Tensor:
-        """What the top sees (B, width)."""
+        """Return the top's input (B, width)."""
         return self.features.forward_features(images).flatten(1) if self.flatten else self.features(images)
 
     def _inner_width(self, name: str, image: torch.Tensor) -> int:
-        """The width of that, measured: some of timm's networks end wider than their ``num_features``."""
+        """Measure the width of the top's input: some of timm's networks end wider than their ``num_features``."""
         training = self.features.training
         self.features.eval()
         try:
@@ -95,7 +95,7 @@ class Backbone(nn.Module):
 
 
 def hub_source(name: str) -> str:
-    """Where timm would fetch the weights of ``name`` from, in words."""
+    """Describe where timm would download the weights of ``name`` from."""
     config = timm.get_pretrained_cfg(name)
     if config is None or not config.has_weights:
         return ""
@@ -141,7 +141,7 @@ def _not_fetched(name: str, why: str) -> DownloadError:
 
 
 def is_cached(name: str) -> bool:
-    """Whether the hub weights of ``name`` already lie in the Hugging Face cache of this machine."""
+    """Return whether the hub weights of ``name`` already lie in the Hugging Face cache of this machine."""
     from huggingface_hub import try_to_load_from_cache
 
     config = timm.get_pretrained_cfg(name)
@@ -180,7 +180,7 @@ class BackboneFamily(Family):
         )
 
     def default_input(self, name: str, options: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
-        """See ``Family.default_input``: what timm's configuration names."""
+        """Implement ``Family.default_input``: what timm's configuration names."""
         config = timm.get_pretrained_cfg(name)
         _, height, width = config.input_size if config else (3, 224, 224)
         mean, std = (config.mean, config.std) if config else ((0.5,) * 3, (0.5,) * 3)
@@ -189,7 +189,7 @@ class BackboneFamily(Family):
     def load_weights(
         self, model: Backbone, path: Path, *, classes: tuple[str, ...] = (), key: str | None = None
     ) -> str:
-        """See ``Family.load_weights``; a 3-channel stem is summed for a 1-channel model.
+        """Implement ``Family.load_weights``; a 3-channel stem is summed for a 1-channel model.
 
         Args:
             model: as ``build`` made it.
@@ -217,16 +217,16 @@ class BackboneFamily(Family):
         return model.top
 
     def build_options(self, settings: Mapping[str, Any]) -> dict[str, Any]:
-        """See ``Family.build_options``."""
+        """Implement ``Family.build_options``."""
         width = {"top_width": settings["top_width"]} if settings["top"] == "mlp" else {}
         return {"dropout": settings["dropout"], "top": settings["top"], **width}
 
     def initial_options(self, settings: Mapping[str, Any]) -> dict[str, Any]:
-        """See ``Family.initial_options``: weights of the hub, unless others are named."""
+        """Implement ``Family.initial_options``: weights of the hub, unless others are named."""
         return {"pretrained": True} if settings["pretrained"] and settings["init"] is None else {}
 
     def download_source(self, name: str, options: Mapping[str, Any]) -> str:
-        """See ``Family.download_source``."""
+        """Implement ``Family.download_source``."""
         if not options.get("pretrained") or is_cached(name):
             return ""
         return f"{hub_source(name)} (once; --no-pretrained trains from scratch)"

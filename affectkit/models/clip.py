@@ -46,7 +46,7 @@ class ClipChoice:
     sha256: str = ""
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for a checkpoint's header."""
+        """Return plain values for a checkpoint's header."""
         return {name: value for name, value in asdict(self).items() if value is not None}
 
 
@@ -77,14 +77,14 @@ class Encoder(nn.Module):
 
     @torch.no_grad()
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Features (B, width) of images (B, 3, H, W), float32, not normalised to length 1."""
+        """Return features (B, width) of images (B, 3, H, W), float32, not normalised to length 1."""
         features = self.tower(images)
         if isinstance(features, tuple):  # CoCa's towers also give what its captions are made of
             features = features[0]
         return features.float()
 
     def train(self, mode: bool = True) -> Encoder:
-        """Stays in evaluation mode."""
+        """Stay in evaluation mode."""
         self.training = False
         return self
 
@@ -98,7 +98,8 @@ class Encoder(nn.Module):
 
 
 def choose_clip(name: str, weights: str, *, activation: str = "auto") -> ClipChoice:
-    """What ``--clip``, ``--clip-weights`` and ``--clip-activation`` mean; nothing is built or fetched.
+    """Return the choice that ``--clip``, ``--clip-weights`` and ``--clip-activation`` make; nothing is built or
+    downloaded.
 
     Args:
         name: a model name of open_clip (OpenAI's spelling ``ViT-L/14`` works too), or a JSON file with a configuration.
@@ -140,7 +141,7 @@ def choose_clip(name: str, weights: str, *, activation: str = "auto") -> ClipCho
 
 
 def _tag_activation(name: str, tag: str, activation: str, *, own: bool) -> bool:
-    """Whether the weights called ``tag`` were trained with QuickGELU."""
+    """Return whether the weights called ``tag`` were trained with QuickGELU."""
     import open_clip
 
     tags = open_clip.list_pretrained_tags_by_model(name)
@@ -173,13 +174,13 @@ def _read_config(path: Path) -> dict[str, Any]:
 
 
 def image_size(choice: ClipChoice) -> int:
-    """The input height and width that the model is made for."""
+    """Return the input height and width that the model is made for."""
     size = _config(choice)["vision_cfg"].get("image_size", 224)
     return int(size[0] if isinstance(size, list | tuple) else size)
 
 
 def image_statistics(choice: ClipChoice) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and std of the images that the weights were trained on."""
+    """Return mean and std of the images that the weights were trained on."""
     import open_clip
 
     found = _pretrained(choice)
@@ -189,12 +190,12 @@ def image_statistics(choice: ClipChoice) -> tuple[tuple[float, ...], tuple[float
 
 
 def feature_width(choice: ClipChoice) -> int:
-    """The number of features of an image."""
+    """Return the number of features of an image."""
     return int(_config(choice)["embed_dim"])
 
 
 def encoder_identity(choice: ClipChoice) -> str:
-    """A hash of what the features of ``choice`` depend on.
+    """Hash what the features of ``choice`` depend on.
 
     Weights alone do not tell it: the same ones give other features with another activation, or cut into other heads.
     """
@@ -210,7 +211,7 @@ def _config(choice: ClipChoice) -> dict[str, Any]:
 
 
 def build_tower(choice: ClipChoice) -> nn.Module:
-    """The image tower with random weights (the same ones each time)."""
+    """Build the image tower with random weights (the same ones each time)."""
     import open_clip
 
     options: dict[str, Any] = {"text_cfg": dict(_SMALL_TEXT)}
@@ -224,7 +225,7 @@ def build_tower(choice: ClipChoice) -> nn.Module:
 
 
 def load_tower(choice: ClipChoice, source: str | Path | None = None, *, cache: Path | None = None) -> nn.Module:
-    """The image tower with its weights.
+    """Load the image tower with its weights.
 
     Args:
         source: the file with the weights; needed for ``file``, and used in place of a download for a tag.
@@ -253,7 +254,7 @@ def load_tower(choice: ClipChoice, source: str | Path | None = None, *, cache: P
 
 
 def visual_state(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """The image tower's tensors of a whole CLIP, or of a tower alone, by the tower's own names.
+    """Return the image tower's tensors of a whole CLIP, or of a tower alone, by the tower's own names.
 
     OpenAI's names (``visual.conv1.weight``, ``visual.transformer.resblocks.0.attn.in_proj_weight``, ...) are those of
     open_clip for its transformers and residual networks.
@@ -281,7 +282,7 @@ def fill_tower(tower: nn.Module, state: Mapping[str, torch.Tensor], where: str) 
 
 
 def tower_hash(tower: nn.Module) -> str:
-    """SHA-256 over the names, shapes and float32 bytes of the tower's tensors, by name."""
+    """Return the SHA-256 over the names, shapes and float32 bytes of the tower's tensors, by name."""
     digest = hashlib.sha256()
     for name, value in sorted(tower.state_dict().items()):
         array = value.detach().cpu()
@@ -292,14 +293,14 @@ def tower_hash(tower: nn.Module) -> str:
 
 
 def weights_source(choice: ClipChoice) -> str:
-    """Where the weights of a tag are fetched from, in words."""
+    """Describe where the weights of a tag are downloaded from."""
     found = _pretrained(choice)
     repository = str(found.get("hf_hub", "")).strip("/")
     return f"{repository} on huggingface.co" if repository else str(found.get("url", ""))
 
 
 def is_cached(choice: ClipChoice) -> bool:
-    """Whether a tag's weights already lie on this machine (or none have to be fetched)."""
+    """Return whether a tag's weights already lie on this machine (or none have to be downloaded)."""
     from huggingface_hub import try_to_load_from_cache
 
     if choice.weights in (RANDOM, "file"):
@@ -314,7 +315,7 @@ def is_cached(choice: ClipChoice) -> bool:
 
 
 def _pretrained(choice: ClipChoice) -> dict[str, Any]:
-    """What open_clip says of the weights of a tag; empty for others."""
+    """Return open_clip's entry for the weights of a tag; empty for others."""
     import open_clip
 
     return open_clip.get_pretrained_cfg(choice.name.removesuffix("-quickgelu"), choice.weights)
@@ -357,7 +358,7 @@ def _not_fetched(choice: ClipChoice, why: str) -> DownloadError:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """open_clip logs that weights are random, and warns of activations that have been chosen on purpose."""
+    """Silence open_clip, which logs that weights are random and warns of activations that were chosen on purpose."""
     root = logging.getLogger()
     before = root.manager.disable
     logging.disable(logging.WARNING)

@@ -36,7 +36,7 @@ class Excitation(nn.Module):
         self.expand = nn.Linear(width // reduction, width)
 
     def forward(self, maps: torch.Tensor) -> torch.Tensor:
-        """(B, C, H, W) to the same shape."""
+        """Scale maps (B, C, H, W); the shape stays."""
         gate = torch.sigmoid(self.expand(functional.relu(self.reduce(maps.mean((2, 3))))))
         return maps * gate[:, :, None, None]
 
@@ -58,7 +58,7 @@ class Block(nn.Module):
         nn.init.zeros_(self.norm2.weight)  # a block begins as its shortcut
 
     def forward(self, maps: torch.Tensor) -> torch.Tensor:
-        """(B, inner, H, W) to (B, width, ceil(H / stride), ceil(W / stride))."""
+        """Map (B, inner, H, W) to (B, width, ceil(H / stride), ceil(W / stride))."""
         found = functional.relu(self.norm1(self.conv1(maps)), inplace=True)
         found = self.excitation(self.norm2(self.conv2(found)))
         return functional.relu(found + self.shortcut(maps), inplace=True)
@@ -95,7 +95,7 @@ class FaceNet(nn.Module):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Logits (B, classes) of images (B, channels, H, W)."""
+        """Return logits (B, classes) of images (B, channels, H, W)."""
         images = standardise(images)
         if self.training or not self.mirror:
             return self.head(self._inner(images))
@@ -103,12 +103,12 @@ class FaceNet(nn.Module):
         return (both[: len(images)] + both[len(images) :]) / 2
 
     def _inner(self, images: torch.Tensor) -> torch.Tensor:
-        """The averaged maps (B, 256)."""
+        """Return the averaged maps (B, 256)."""
         return self.blocks(self.stem(images)).mean((2, 3))
 
 
 def standardise(images: torch.Tensor) -> torch.Tensor:
-    """Each image (C, H, W) of a batch less its mean, over its deviation; over all its channels at once."""
+    """Subtract from each image (C, H, W) of a batch its mean and divide by its deviation, over all channels at once."""
     axes = (1, 2, 3)
     centred = images - images.mean(axes, keepdim=True)
     deviation = centred.square().mean(axes, keepdim=True).sqrt()
@@ -125,11 +125,11 @@ class FaceSEResNetFamily(Family):
         return FaceNet(len(spec.classes), channels=spec.channels, dropout=dropout, mirror=mirror)
 
     def default_input(self, name: str, options: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
-        """See ``Family.default_input``: 48 pixels, values in [0, 1]; the network standardises by itself."""
+        """Implement ``Family.default_input``: 48 pixels, values in [0, 1]; the network standardises by itself."""
         return {"height": SIDE, "width": SIDE, "mean": (0.0,) * 3, "std": (1.0,) * 3}
 
     def load_weights(self, model: FaceNet, path: Path, *, classes: tuple[str, ...] = (), key: str | None = None) -> str:
-        """See ``Family.load_weights``, and ``external.weights.copy_own`` on when the last layer is taken."""
+        """Implement ``Family.load_weights``, and ``external.weights.copy_own`` on when the last layer is taken."""
         hint = "Name the --model that the file was made with."
         found = read_weights(path, forms=(tensor_shapes(model),), key=key)
         return copy_own(model, found.state, found, classes=classes, top="head.", hint=hint)
@@ -139,5 +139,5 @@ class FaceSEResNetFamily(Family):
         return model.head
 
     def build_options(self, settings: Mapping[str, Any]) -> dict[str, Any]:
-        """See ``Family.build_options``."""
+        """Implement ``Family.build_options``."""
         return {"dropout": settings["dropout"]}

@@ -33,7 +33,7 @@ class StagedModel(nn.Module):
     stage: str
 
     def reset_mask(self) -> None:
-        """Put a mask over the codes back to its first values; a UsageError where there is none."""
+        """Reset a mask over the codes to its first values; raise a UsageError where there is none."""
         raise NotImplementedError
 
 

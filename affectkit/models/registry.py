@@ -158,7 +158,7 @@ def _entry(name: str) -> ModelEntry:
 
 
 def takes_faces(name: str) -> bool:
-    """Whether a model is one of face crops, so that faces are to be found first in pictures that are none."""
+    """Return whether a model is one of face crops, so that faces are to be found first in pictures that are none."""
     return family(name).takes_faces
 
 
@@ -178,7 +178,7 @@ def last_layer(name: str, model: nn.Module) -> nn.Module:
 
 
 def check_model(name: str) -> str:
-    """``name`` itself where a model can be built under it, else a UsageError with the nearest names."""
+    """Return ``name`` where a model can be built under it, else raise a UsageError with the nearest names."""
     if name in MODELS:
         return name
     import timm
@@ -190,5 +190,5 @@ def check_model(name: str) -> str:
 
 
 def build(name: str, spec: InputSpec, **options: Any) -> nn.Module:
-    """The network called ``name`` for ``spec``, with randomly initialised weights."""
+    """Build the network called ``name`` for ``spec``, with randomly initialised weights."""
     return family(name).build(name, spec, **options)

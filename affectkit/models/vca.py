@@ -39,7 +39,7 @@ class Layer(nn.TransformerEncoderLayer):
         super().__init__(width, heads, dim_feedforward=FEED_FORWARD, dropout=0.1, batch_first=True)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
-        """(B, width) to (B, width)."""
+        """Map (B, width) to (B, width)."""
         attention = self.self_attn
         width, heads = attention.embed_dim, attention.num_heads
         value = F.linear(x, attention.in_proj_weight[2 * width :], attention.in_proj_bias[2 * width :])
@@ -63,7 +63,7 @@ class Layers(nn.Module):
             self.layers[-1].load_state_dict(first.state_dict())
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(B, width) to (B, width)."""
+        """Map (B, width) to (B, width)."""
         for layer in self.layers:
             x = layer(x)
         return x
@@ -90,7 +90,7 @@ class Head(nn.Module):
         self.LastFC = nn.Linear(joined, outputs)
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """Ratings (B, outputs), on the scale of the training data; of two, arousal then valence."""
+        """Return ratings (B, outputs), on the scale of the training data; of two, arousal then valence."""
         la = self.LA(features)
         return self.LastFC(self.CE(torch.cat([la, self.BA(la), self.BL(la)], 1)))
 
@@ -110,7 +110,7 @@ class VCA(FrozenEncoderModel):
         self.options = options
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        """Ratings (B, outputs) of images (B, 3, H, W), or of their features (B, width), computed before."""
+        """Return ratings (B, outputs) of images (B, 3, H, W), or of their features (B, width), computed before."""
         features = inputs if inputs.dim() == 2 else self.encoder(inputs)
         return self.head(features)
 
@@ -169,14 +169,15 @@ class VCAFamily(Family):
         return VCA(encoder, Head(clip.feature_width(choice), len(spec.classes)), options)
 
     def default_input(self, name: str, options: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
-        """See ``Family.default_input``: as CLIP takes them, normalised only where ``--clip-normalise`` says so."""
+        """Implement ``Family.default_input``: as CLIP takes them, normalised only where ``--clip-normalise`` says so.
+        """
         choice = clip.ClipChoice(**options["clip_model"])
         size = clip.image_size(choice)
         mean, std = clip.image_statistics(choice) if settings["clip_normalise"] else (INPUT["mean"], INPUT["std"])
         return {"height": size, "width": size, "mean": mean, "std": std}
 
     def load_weights(self, model: VCA, path: Path, *, classes: tuple[str, ...] = (), key: str | None = None) -> str:
-        """See ``Family.load_weights``; a head is taken, its last layer where it has as many outputs.
+        """Implement ``Family.load_weights``; a head is taken, its last layer where it has as many outputs.
 
         Raises:
             CheckpointError: the file cannot be read, or holds no head for CLIP features of this width.
@@ -206,7 +207,7 @@ class VCAFamily(Family):
         return model.head.LastFC
 
     def build_options(self, settings: Mapping[str, Any]) -> dict[str, Any]:
-        """See ``Family.build_options``."""
+        """Implement ``Family.build_options``."""
         weights = settings["clip_weights"]
         choice = clip.choose_clip(settings["clip"], weights, activation=settings["clip_activation"])
         options: dict[str, Any] = {"clip_model": choice.to_dict()}
@@ -217,11 +218,11 @@ class VCAFamily(Family):
         return options
 
     def built_options(self, model: VCA, options: Mapping[str, Any]) -> dict[str, Any]:
-        """See ``Family.built_options``: with the hash of CLIP's weights."""
+        """Implement ``Family.built_options``: with the hash of CLIP's weights."""
         return model.options
 
     def checkpoint_options(self, options: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-        """See ``Family.checkpoint_options``; weights that the checkpoint carries are not given anew."""
+        """Implement ``Family.checkpoint_options``; weights that the checkpoint carries are not given anew."""
         found = super().checkpoint_options(options, given)
         if not options.get("carried"):
             return found
@@ -230,7 +231,7 @@ class VCAFamily(Family):
         return {**found, "empty": True}
 
     def download_source(self, name: str, options: Mapping[str, Any]) -> str:
-        """See ``Family.download_source``."""
+        """Implement ``Family.download_source``."""
         choice = clip.ClipChoice(**options["clip_model"])
         if clip.is_cached(choice):
             return ""

@@ -78,7 +78,7 @@ class WorkerPool:
 
     @property
     def warming(self) -> bool:
-        """Whether the processes are still busy with that."""
+        """Return whether the processes are still busy with that."""
         return not all(future.done() for future in self._warm_up)
 
     def run(
@@ -89,7 +89,7 @@ class WorkerPool:
         ahead: bool = False,
         alone: bool = False,
     ) -> Iterator[Any]:
-        """Give the results of ``function(*chunk)`` as they come; after a stop is requested no further chunk begins.
+        """Yield the results of ``function(*chunk)`` as they come; after a stop is requested no further chunk begins.
 
         Args:
             function: one at the top of a module.
@@ -136,7 +136,7 @@ class WorkerPool:
             yield chunk
 
     def _start(self) -> Executor:
-        """Give the executor, made on first use."""
+        """Return the executor, made on first use."""
         if self._executor is None:
             # Forked where that is how things are done: what this process has imported need not be imported again.
             context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
@@ -155,7 +155,8 @@ class WorkerPool:
                 process.kill()
 
     def _stop_arrives(self) -> bool:
-        """Say whether a stop is requested, or is in a moment: a signal to a group reaches one process after another."""
+        """Return whether a stop is requested, or is in a moment: a signal to a group reaches one process after another.
+        """
         end = time.monotonic() + _STOP_ARRIVES_WITHIN
         while not self.stopping.requested and time.monotonic() < end:
             time.sleep(0.02)

@@ -41,7 +41,7 @@ VALID = {"classification": "valid_loss"}
 
 
 def draw_code_spaces(path: Path, *, mask: ArrayLike) -> Path:
-    """Return which channels of the codes are shared and which private, a cell a channel, and how many.
+    """Draw which channels of the codes are shared and which private, one cell for each channel, and how many.
 
     Args:
         mask: (2K,), the image's half first: 0 private, 1 shared, -1 shared with its sign turned.
@@ -80,7 +80,9 @@ def _patch(colour: str) -> Any:
 
 
 def draw_code_use(path: Path, *, counts: Mapping[str, ArrayLike]) -> Path:
-    """Return how often each code occurs, by rank, a line a modality; codes that never do are counted in the legend."""
+    """Draw how often each code occurs, by rank, one line for each modality; codes that never do are counted in the
+    legend.
+    """
     figure = new_figure(6.4, 3.6)
     axes = figure.add_subplot()
     style_axes(axes)
@@ -99,7 +101,7 @@ def draw_code_use(path: Path, *, counts: Mapping[str, ArrayLike]) -> Path:
 
 
 def draw_reconstructions(path: Path, *, values: Mapping[str, ArrayLike], names: Sequence[str]) -> Path:
-    """Originals beside what the model makes of their codes: a row a clip.
+    """Draw originals beside their reconstructions, one clip in each row.
 
     Args:
         values: ``original_image`` and ``made_image`` (N, 3, H, W) in [0, 1]; ``original_audio`` and ``made_audio``
@@ -119,7 +121,7 @@ def draw_reconstructions(path: Path, *, values: Mapping[str, ArrayLike], names: 
 
 
 def draw_clip_grid(path: Path, *, columns: Sequence[tuple[str, str, NDArray]], names: Sequence[str]) -> Path:
-    """Pictures and spectrograms, a row a clip.
+    """Draw images and spectrograms, one clip in each row.
 
     Args:
         columns: title, second line, and (N, 3, H, W) in [0, 1] or (N, 1, height, width) in decibels, each. Spectrograms
@@ -153,7 +155,7 @@ def _picture(axes: Any, values: NDArray, low: float, high: float) -> None:
 
 
 def draw_loss_parts(path: Path, *, history: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Path:
-    """Return a panel a part of the loss, training and validation over the epochs.
+    """Draw one panel for each part of the loss: training and validation over the epochs.
 
     Args:
         history: rows with ``epoch``, ``train_<name>`` and, where it was computed, ``valid_<name>``.
@@ -181,7 +183,7 @@ def draw_loss_parts(path: Path, *, history: Sequence[Mapping[str, Any]], names: 
 
 
 def save_values(path: Path, values: Mapping[str, ArrayLike]) -> Path:
-    """Arrays by name as safetensors, whole or not at all."""
+    """Save arrays by name as safetensors, whole or not at all."""
     arrays = {name: np.ascontiguousarray(value, dtype=np.float32) for name, value in values.items()}
     with whole_file(path) as part:
         save_file(arrays, str(part))

@@ -78,7 +78,7 @@ def _draw(draw: ImageDraw.ImageDraw, mark: Mark, room: tuple[int, int], size: in
 
 
 def _extent(mark: Mark, size: int) -> tuple[float, float]:
-    """Width and height of the panel of bars."""
+    """Return width and height of the panel of bars."""
     font = _font(size)
     names = max(font.getlength(name) for name, _ in mark.bars)
     return names + font.getlength("100%") + size * (LENGTH + 2), size * (ROW * len(mark.bars) + 0.5)

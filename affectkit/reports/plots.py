@@ -56,7 +56,7 @@ _BLUES = LinearSegmentedColormap.from_list("affectkit", ["#F7FAFD", "#BFD9EC", "
 
 
 def training_curves(path: Path, *, history: Sequence[Mapping[str, Any]], monitor: str, best_epoch: int) -> Path:
-    """Loss, the monitored metric, other metrics and the learning rate over the epochs, a panel each.
+    """Draw the loss, the monitored metric, other metrics and the learning rate over the epochs, a panel each.
 
     Args:
         path: the PNG file.
@@ -102,7 +102,7 @@ def reliability_diagram(
     title: str,
     second: Mapping[str, Any] | None = None,
 ) -> Path:
-    """Agreement against confidence in bins, with the gap between them shaded, over a histogram of the samples.
+    """Draw agreement against confidence in bins, with the gap between them shaded, over a histogram of the samples.
 
     Args:
         path: the PNG file.
@@ -140,7 +140,7 @@ def reliability_diagram(
 
 
 def confusion_matrix(path: Path, *, counts: ArrayLike, classes: Sequence[str], part: str = "") -> Path:
-    """True classes in rows, predicted ones in columns, coloured by the share of the row.
+    """Draw true classes in rows, predicted ones in columns, coloured by the share of the row.
 
     Args:
         path: the PNG file.
@@ -187,7 +187,7 @@ def confusion_matrix(path: Path, *, counts: ArrayLike, classes: Sequence[str], p
 
 
 def class_recall(path: Path, *, recall: ArrayLike, support: ArrayLike, classes: Sequence[str], part: str = "") -> Path:
-    """Recall of each class as a bar with its 95% interval (Wilson 1927), in the order of the classes.
+    """Draw the recall of each class as a bar with its 95% interval (Wilson 1927), in the order of the classes.
 
     Args:
         path: the PNG file.
@@ -352,7 +352,7 @@ def _confidence_histogram(
     agreement: NDArray[np.float64],
     edges: NDArray[np.float64],
 ) -> None:
-    """Samples a bin with their numbers, and the two overall means."""
+    """Draw the number of samples in each bin, and the two overall means."""
     style_axes(axes)
     axes.bar(edges[:-1], count, np.diff(edges), align="edge", color="#9DB2C7", edgecolor="white", linewidth=0.8)
     if len(count) <= 20:
@@ -378,8 +378,8 @@ def _confidence_histogram(
 
 
 def _square_layout(side: float, rows: Sequence[str], columns: Sequence[str], tick: float) -> tuple[Figure, Axes, Axes]:
-    """Return a figure with a square of ``side`` inches, room for its labels (columns slanted by 45 degrees), and a
-    colour bar.
+    """Make a figure with a square of ``side`` inches, room for its labels (columns slanted by 45 degrees), and a colour
+    bar.
 
     In inches and by measuring, as automatic layouts cut labels off beside axes of a fixed shape.
     """

@@ -75,7 +75,8 @@ def draw_scatter(
     high: float | None = None,
     part: str = "",
 ) -> Path:
-    """Predicted over actual ratings, with the identity, the least-squares line through the points, and the measures.
+    """Draw predicted over actual ratings, with the identity, the least-squares line through the points, and the
+    measures.
 
     The line is that of predicted on actual, with its equation: how the predictions follow the ratings. (The measures
     called "fitted" correct the predictions, by the line from predicted to actual.)
@@ -115,7 +116,7 @@ def draw_valence_arousal_plane(
     high: float | None = None,
     part: str = "",
 ) -> Path:
-    """Predicted points (red) on actual ones (gray) in the plane of valence (across) and arousal (up).
+    """Draw predicted points (red) on actual ones (gray) in the plane of valence (across) and arousal (up).
 
     Up to ``MOST_JOINED`` pairs are joined by thin lines.
 
@@ -164,7 +165,7 @@ def quantile_figure(
     high: float | None = None,
     part: str = "",
 ) -> Path:
-    """Mean prediction over mean rating in each quantile bin, with the identity; a panel a name.
+    """Draw the mean prediction over mean rating in each quantile bin, with the identity; a panel a name.
 
     Args:
         path: the PNG file.
@@ -213,7 +214,7 @@ def _quantile_panel(axes: Axes, name: str, found: Bins, scaled: str) -> None:
 
 
 def _pair(actual: ArrayLike, predicted: ArrayLike, shape: tuple[int | None, ...]) -> tuple[Floats, Floats]:
-    """Both as finite arrays of one shape, with at least one row."""
+    """Return both as finite arrays of one shape, with at least one row."""
     actual = check_numbers(actual, "actual", shape)
     predicted = check_numbers(predicted, "predicted", (len(actual), *shape[1:]))
     if not len(actual):
@@ -241,7 +242,7 @@ def _limits(axes: Axes, values: Floats, low: float | None, high: float | None) -
 
 
 def _weight(count: int) -> tuple[float, float]:
-    """Area (points²) and opacity of a marker, so that few are seen and many do not run together."""
+    """Return area (points²) and opacity of a marker, so that few are seen and many do not run together."""
     size = float(np.clip(700 / math.sqrt(count), 2.0, 34.0))
     return size, float(np.clip(9 / math.sqrt(count), 0.12, 0.8))
 

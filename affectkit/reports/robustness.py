@@ -45,7 +45,7 @@ def draw_heat_map(
     metric: str,
     better: str,
 ) -> Path:
-    """Return a cell for each corruption and severity, its number in it; the darker, the further below the clean value.
+    """Draw a cell for each corruption and severity, its number in it; the darker, the further below the clean value.
 
     Args:
         path: the PNG file.
@@ -99,7 +99,7 @@ def draw_severity_curves(
     metric: str,
     better: str,
 ) -> Path:
-    """Return a panel for each corruption, the metric over severity from the clean value (severity 0) on; arguments as
+    """Draw a panel for each corruption, the metric over severity from the clean value (severity 0) on; arguments as
     above.
 
     All panels have one scale; the dashed line is the clean value, and the mean over all corruptions is pale.

@@ -35,7 +35,7 @@ def new_figure(width: float, height: float, *, constrained: bool = True) -> Figu
 
 
 def style_axes(axes: Axes, *, grid: str = "y") -> None:
-    """Light axes: no box, a faint grid behind the data along ``grid`` ("x", "y", "both" or "")."""
+    """Style axes lightly: no box, a faint grid behind the data along ``grid`` ("x", "y", "both" or "")."""
     for name, spine in axes.spines.items():
         spine.set_visible(name in ("left", "bottom"))
         spine.set_color(RULE)
@@ -67,7 +67,7 @@ def plain_text(text: str, most: int = 28) -> str:
 
 
 def text_width(figure: Figure, texts: Sequence[str], size: float) -> float:
-    """Width of the widest of ``texts`` at a font size, in inches."""
+    """Return the width of the widest of ``texts`` at a font size, in inches."""
     probe = figure.text(0, 0, "", fontsize=size)
     widths = []
     for text in texts:
@@ -99,7 +99,7 @@ def check_numbers(values: ArrayLike, name: str, shape: tuple[int | None, ...]) -
 
 
 def check_classes(classes: Sequence[str]) -> list[str]:
-    """Class names as a list; a DataError where there is none."""
+    """Return class names as a list; raise a DataError where there is none."""
     names = [str(name) for name in classes]
     if not names:
         raise DataError("classes is empty; at least one class name is needed.")

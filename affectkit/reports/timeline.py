@@ -164,13 +164,13 @@ def binned_means(
 
 
 def true_runs(seen: NDArray[np.bool_]) -> list[tuple[int, int]]:
-    """First and one past the last of each run of true values."""
+    """Return the first position and the one past the last of each run of true values."""
     change = np.flatnonzero(np.diff(np.concatenate([[False], seen, [False]]).astype(int)))
     return [(int(begin), int(end)) for begin, end in change.reshape(-1, 2)]
 
 
 def _stack(axes: Axes, bins: NDArray[np.float64], values: NDArray[np.float64], colours: Sequence[str]) -> None:
-    """Stacked shares as steps, and below them a strip in the colour of the largest."""
+    """Draw stacked shares as steps, and below them a strip in the colour of the largest."""
     style_axes(axes, grid="")
     axes.set_facecolor("#F4F5F7")  # where the face was not seen
     axes.tick_params(axis="y", labelsize=SMALL)
@@ -230,7 +230,7 @@ def _legend(figure: Figure, names: Sequence[str], colours: Sequence[str]) -> Non
 
 
 def _time_axis(axes: Axes, begin: float, end: float) -> None:
-    """Marks at round times: seconds, minutes:seconds, or hours:minutes:seconds."""
+    """Set marks at round times: seconds, minutes:seconds, or hours:minutes:seconds."""
     step = next((step for step in STEPS if (end - begin) / step <= MARKS), STEPS[-1])
     axes.set_xlim(begin, end)
     axes.xaxis.set_major_locator(MultipleLocator(step))

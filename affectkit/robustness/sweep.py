@@ -66,7 +66,7 @@ class Condition:
 
     @property
     def key(self) -> tuple[str, int]:
-        """The corruption and the severity."""
+        """Return the corruption and the severity."""
         return self.name, self.severity
 
 

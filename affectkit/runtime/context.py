@@ -50,7 +50,7 @@ class RunContext:
 
     @property
     def pin_memory(self) -> bool:
-        """Whether batches are made in pinned memory, from which copies to the device need not be waited for."""
+        """Return whether batches are made in pinned memory, from which copies to the device need not be waited for."""
         return self.device.kind == "cuda"
 
     def to_device(self, batch: dict[str, Any]) -> dict[str, Any]:

@@ -52,12 +52,12 @@ class ProcessGroup:
 
     @property
     def is_main(self) -> bool:
-        """Whether this is the process that writes and prints: rank 0."""
+        """Return whether this is the process that writes and prints: rank 0."""
         return self.rank == 0
 
     @property
     def is_distributed(self) -> bool:
-        """Whether there is more than one process."""
+        """Return whether there is more than one process."""
         return self.world_size > 1
 
     def all_reduce_max(self, values: Sequence[int]) -> list[int]:

@@ -37,7 +37,7 @@ class StopFlag:
 
     @property
     def requested(self) -> bool:
-        """Whether this process has received a signal."""
+        """Return whether this process has received a signal."""
         return self.number is not None
 
     def requested_anywhere(self, group: ProcessGroup | None = None) -> bool:

@@ -29,7 +29,7 @@ FIXED_WORKSPACES = (":4096:8", ":16:8")
 
 @contextlib.contextmanager
 def set_up_backends(device: Device, precision: Precision, *, deterministic: bool = False) -> Iterator[None]:
-    """Have torch compute on ``device`` as ``precision`` says while entered; afterwards all is as it was.
+    """Make torch compute on ``device`` as ``precision`` says while entered; afterwards all is as it was.
 
     On CUDA, products of matrices and convolutions are TF32 with precision ``tf32`` and true fp32 with the others
     (torch's own default is TF32 for convolutions alone), and cuDNN times its kernels and keeps the fastest. It must be
@@ -126,7 +126,7 @@ class Compiled:
 
     @property
     def training(self) -> bool:
-        """Whether the model is in training mode."""
+        """Return whether the model is in training mode."""
         return self.module.training
 
     def train(self, mode: bool = True) -> Compiled:

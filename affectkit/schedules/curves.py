@@ -44,7 +44,7 @@ class Plateau:
     reductions: int = 0
 
     def observe(self, value: float, patience: int) -> None:
-        """Take in one epoch's value (lower is better; NaN is no progress)."""
+        """Record one epoch's value (lower is better; NaN is no progress)."""
         threshold = self.best - abs(self.best) * 1e-4 if math.isfinite(self.best) else self.best
         if value < threshold:
             self.best, self.waited = value, 0
@@ -55,44 +55,48 @@ class Plateau:
 
 
 def constant(shape: Shape, epoch: float, observed: Plateau) -> float:
-    """``base`` throughout."""
+    """Return ``base`` throughout."""
     return shape.base
 
 
 def step(shape: Shape, epoch: float, observed: Plateau) -> float:
-    """``base * gamma ** floor(epoch / step_size)``."""
+    """Return ``base * gamma ** floor(epoch / step_size)``."""
     return shape.base * shape.gamma ** (int(epoch) // shape.step_size)
 
 
 def multistep(shape: Shape, epoch: float, observed: Plateau) -> float:
-    """``base * gamma ** (number of milestones reached)``."""
+    """Return ``base * gamma ** (number of milestones reached)``."""
     return shape.base * shape.gamma ** sum(int(epoch) >= milestone for milestone in shape.milestones)
 
 
 def cosine(shape: Shape, epoch: float, observed: Plateau) -> float:
-    """From ``base`` after the warm-up to ``minimum`` at the end, half a cosine (Loshchilov and Hutter 2017)."""
+    """Fall from ``base`` after the warm-up to ``minimum`` at the end, half a cosine (Loshchilov and Hutter 2017)."""
     length = max(shape.epochs - shape.warmup, 1e-12)
     position = min(max((epoch - shape.warmup) / length, 0.0), 1.0)
     return shape.minimum + 0.5 * (shape.base - shape.minimum) * (1 + math.cos(math.pi * position))
 
 
 def plateau(shape: Shape, epoch: float, observed: Plateau) -> float:
-    """``base * gamma ** reductions``, never below ``minimum``."""
+    """Return ``base * gamma ** reductions``, never below ``minimum``."""
     return max(shape.base * shape.gamma**observed.reductions, shape.minimum)
 
 
 def cyclic(shape: Shape, epoch: float, observed: Plateau) -> float:
-    """Linear from ``1e-4 * base`` at the start to ``base`` at ``peak``, and to 0 at the end of the last epoch (VCA)."""
+    """Rise linearly from ``1e-4 * base`` at the start to ``base`` at ``peak``, and to 0 at the end of the last epoch
+    (VCA).
+    """
     return _along(epoch, (0.0, 1e-4 * shape.base), (shape.peak, shape.base), (shape.epochs, 0.0))
 
 
 def cyclic_plateau(shape: Shape, epoch: float, observed: Plateau) -> float:
-    """Linear from ``1e-4 * base`` to ``base`` at ``peak``, to ``minimum`` at ``cycle_end``, then flat (VCA)."""
+    """Rise linearly from ``1e-4 * base`` to ``base`` at ``peak``, fall linearly to ``minimum`` at ``cycle_end``, then
+    flat (VCA).
+    """
     return _along(epoch, (0.0, 1e-4 * shape.base), (shape.peak, shape.base), (shape.cycle_end, shape.minimum))
 
 
 def _along(epoch: float, *points: tuple[float, float]) -> float:
-    """The value at ``epoch`` of straight lines between ``points`` (epoch, value), flat beyond them."""
+    """Return the value at ``epoch`` of straight lines between ``points`` (epoch, value), flat beyond them."""
     for (start, low), (end, high) in itertools.pairwise(points):
         if epoch < end:
             return low + (high - low) * (max(epoch, start) - start) / (end - start)
@@ -112,7 +116,7 @@ class Schedule:
     observed: Plateau = field(default_factory=Plateau)
 
     def rate(self, epoch: float) -> float:
-        """Learning rate at ``epoch``, fractions counting iterations within it.
+        """Return the learning rate at ``epoch``, fractions counting iterations within it.
 
         During the warm-up the schedule's own value is scaled from 0 to 1, linearly.
         """
@@ -124,5 +128,5 @@ class Schedule:
         return value
 
     def observe(self, value: float) -> None:
-        """Take in an epoch's monitored value (lower is better)."""
+        """Record an epoch's monitored value (lower is better)."""
         self.observed.observe(value, self.shape.patience)

@@ -107,7 +107,7 @@ class TrainSettings(RunOptions, OptimizationOptions, ModelOptions, DataOptions, 
         return layers
 
     def keeps(self, epoch: int) -> bool:
-        """Say whether the checkpoint of that epoch is kept under its number; 0 is before training."""
+        """Return whether the checkpoint of that epoch is kept under its number; 0 is before training."""
         return self.keep_epochs or bool(self.keep_every and epoch and epoch % self.keep_every == 0)
 
     @property

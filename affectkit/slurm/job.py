@@ -134,7 +134,7 @@ class Job:
         return self._judge(arguments)
 
     def checkpoint(self) -> Any:
-        """Have the child save; called by submitit in its signal handler.
+        """Make the child save; called by submitit in its signal handler.
 
         Returns:
             the ``DelayedSubmission`` that resumes the work.
@@ -189,7 +189,7 @@ class Job:
 
     @contextlib.contextmanager
     def _passing_on(self, *, first: bool) -> Iterator[None]:
-        """Signals that end a job reach the child; in tasks that submitit does not ask, its warning too."""
+        """Pass signals that end a job on to the child, and submitit's warning in tasks that submitit does not ask."""
 
         def pass_on(number: int, frame: FrameType | None) -> None:
             self._send_stop(signal.SIGTERM if number == _warning() else number)
@@ -263,7 +263,7 @@ def _warning() -> signal.Signals:
 
 
 def _bind(parent: int) -> None:
-    """In the child, before it becomes affectkit: end with ``parent``, and do not die of a warning meant for it."""
+    """Prepare the child, before it becomes affectkit, to end with ``parent`` and to survive a warning meant for it."""
     end_with_parent(signal.SIGTERM)
     if os.getppid() != parent:
         os._exit(EXIT_TERMINATED)

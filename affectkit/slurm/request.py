@@ -17,7 +17,7 @@ LOCAL_MINUTES = 24 * 60
 
 
 def _minutes(text: str) -> int:
-    """Slurm's forms of a time limit, rounded up to minutes."""
+    """Convert Slurm's forms of a time limit to minutes, rounded up to minutes."""
     match = re.fullmatch(r"(?:(\d+)-)?(\d+):([0-5]\d):([0-5]\d)|(\d+)-(\d+)(?::([0-5]\d))?|(\d+)", text)
     if match is None:
         raise ValueError("must be minutes (90), H:MM:SS (1:30:00) or D-HH:MM:SS (1-12:00:00)")
@@ -146,11 +146,11 @@ class Request:
 
     @property
     def minutes(self) -> int:
-        """The time limit, with that of a local job where none is given."""
+        """Return the time limit, with that of a local job where none is given."""
         return self.time if self.time is not None else LOCAL_MINUTES
 
     def faults(self) -> list[str]:
-        """Sentences on what does not go together."""
+        """Return sentences on what does not go together."""
         found = []
         if self.time is None and self.cluster == "slurm":
             found.append(
@@ -170,7 +170,7 @@ class Request:
 
 
 def parse_request(text: str) -> Request:
-    """``"partition=gpu,time=4:00:00,gpus=1"`` as a Request.
+    """Parse ``"partition=gpu,time=4:00:00,gpus=1"`` as a Request.
 
     A value may hold commas where sbatch's may: what stands between two commas without ``=`` belongs to the value
     before.

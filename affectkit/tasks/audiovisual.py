@@ -142,7 +142,7 @@ class AudiovisualTask(ClassificationTask):
         return split.matched(self.spec.classes, named=self.spec.named), ""
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """The shapes of what the model looks at, by modality."""
+        """Return the shapes of the model's inputs, by modality."""
         clip = self.spec.clip
         if clip.features is not None:
             found = dict(zip(MODALITIES, clip.features, strict=True))
@@ -218,7 +218,9 @@ class AudiovisualTask(ClassificationTask):
         return found | self.code_metrics(results) | self.mask_metrics(results)
 
     def code_metrics(self, results: Results) -> dict[str, float]:
-        """Mean errors of the reconstructions and of quantising, and how the codebooks are used over all items."""
+        """Return the mean errors of the reconstructions and of quantising, and how the codebooks are used over all
+        items.
+        """
         more, found = results.extras, {}
         names = [name for name in MODALITIES if f"recon_{name}" in more]
         for name in names:
@@ -237,18 +239,19 @@ class AudiovisualTask(ClassificationTask):
         return found
 
     def counts(self, results: Results, name: str) -> np.ndarray | None:
-        """How often each code of a modality stands in all items; None for a model without."""
+        """Count how often each code of a modality stands in all items; None for a model without."""
         codes = results.extras.get(f"codes_{name}")
         return None if codes is None else code_counts(codes, self.av_options.codes)
 
     def mask_metrics(self, results: Results) -> dict[str, float]:
-        """Private and shared channels in percent, and complementarity; empty for a model without a mask."""
+        """Return private and shared channels in percent, and complementarity; empty for a model without a mask."""
         mask = results.extras.get("mask")
         return {} if mask is None or self.av_options.stage == "autoencoder" else private_shared(mask[0])
 
     def rater_metrics(self, results: Results) -> dict[str, float]:
-        """Beside those of every task: how many raters told the intended emotion, and the best that a single label
-        could do, by what they were shown."""
+        """Return those of every task and, by what raters were shown, how many named the intended emotion and the best
+        that a single label could do.
+        """
         found, target = super().rater_metrics(results), results.fields["target"].argmax(1)
         for name in VOTES:
             votes = results.split.facts.get(f"votes_{name}")
@@ -362,5 +365,5 @@ def _check_level(split: Split, clip: ClipSpec) -> None:
 
 
 def _plain(model: Any) -> Any:
-    """The model itself: what is compiled is its training pass alone."""
+    """Return the model itself: only its training pass is compiled."""
     return getattr(model, "module", model)

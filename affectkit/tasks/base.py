@@ -62,7 +62,7 @@ class Collector:
         self._taken: dict[str, list[np.ndarray]] = {}
 
     def update(self, index: torch.Tensor, outputs: torch.Tensor | Mapping[str, torch.Tensor]) -> None:
-        """Take in the ``outputs`` (B, ...) of the items ``index`` (B,), or several by name, ``outputs`` among them."""
+        """Add the ``outputs`` (B, ...) of the items ``index`` (B,), or several by name, ``outputs`` among them."""
         values = outputs if isinstance(outputs, Mapping) else {"outputs": outputs.float()}
         for name, value in {"index": index, **values}.items():
             self._taken.setdefault(name, []).append(value.detach().cpu().numpy())
@@ -138,7 +138,7 @@ class Task(ABC):
 
     @property
     def metric_direction(self) -> Mapping[str, str]:
-        """Every metric that can be monitored, by name: "min" or "max", which is better."""
+        """Return every metric that can be monitored, by name: "min" or "max", which is better."""
         registered = {name: entry.direction for name, entry in metrics_of(self.name).items()}
         return {"loss": "min", **registered, **self.own_metrics}
 
@@ -164,7 +164,7 @@ class Task(ABC):
 
     @classmethod
     def is_default_for(cls, split: Split) -> bool:
-        """Tell whether ``--task auto`` means this task for the targets of ``split``."""
+        """Return whether ``--task auto`` means this task for the targets of ``split``."""
         return False
 
     @classmethod  # noqa: B027 - most refuse nothing
@@ -271,8 +271,9 @@ class Task(ABC):
         return f"{len(self.spec.classes)} classes"
 
     def class_coverage(self, split: Split) -> dict[str, str]:
-        """For each of ``class_metrics`` say which share of the classes it is over, where ``split`` lacks some, as
-        "3 of 4 classes"."""
+        """Describe for each of ``class_metrics`` which share of the classes it is over, where ``split`` lacks some, as
+        "3 of 4 classes".
+        """
         return {}
 
     def warnings(self, results: Results) -> list[str]:

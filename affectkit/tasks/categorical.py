@@ -75,7 +75,7 @@ class CategoricalTask(Task):
         return found
 
     def target_of(self, split: Split) -> np.ndarray:
-        """The target distributions (N, C), float32."""
+        """Return the target distributions (N, C), float32."""
         raise NotImplementedError
 
     def fit(self, split: Split) -> list[str]:
@@ -107,11 +107,11 @@ class CategoricalTask(Task):
         return dict.fromkeys(self.class_metrics, f"{there} of {count} classes") if there < count else {}
 
     def probabilities(self, results: Results) -> np.ndarray:
-        """Predicted distributions (N, C), float64, with the temperature that the specification holds."""
+        """Return predicted distributions (N, C), float64, with the temperature that the specification holds."""
         return calibration.softmax(results.outputs, self.spec.temperature)
 
     def plain_loss(self, results: Results) -> float:
-        """The loss expression on the outputs as they are: no smoothing, no class weights, no temperature."""
+        """Return the loss expression on the outputs as they are: no smoothing, no class weights, no temperature."""
         outputs = torch.from_numpy(results.outputs.astype(np.float64))
         target = torch.from_numpy(results.fields["target"].astype(np.float64))
         return float(self.losses(outputs, target)["loss"].mean())
@@ -152,7 +152,7 @@ class CategoricalTask(Task):
         }
 
     def calibration_metrics(self, results: Results) -> dict[str, float]:
-        """ECE and Brier score of the predictions, with the temperature and without it.
+        """Return the ECE and Brier score of the predictions, with the temperature and without it.
 
         The agreement of a prediction is the share of the target on the predicted class: 0 or 1 for a label, the
         raters' share where the target is a distribution. ``ece_top1`` takes the target's top class as the truth.
@@ -170,7 +170,7 @@ class CategoricalTask(Task):
         return found
 
     def rater_metrics(self, results: Results) -> dict[str, float]:
-        """How often the predicted class agrees with a rater, and how often raters agree; empty without votes."""
+        """Return how often the predicted class agrees with a rater, and how often raters agree; empty without votes."""
         votes = results.fields.get("votes")
         if votes is None:
             return {}
@@ -214,7 +214,7 @@ class CategoricalTask(Task):
         }
 
     def confusion(self, results: Results) -> np.ndarray:
-        """Counts (C, C), a row a true class (the top one of the target)."""
+        """Count (C, C): one row for each true class (the top one of the target)."""
         truth = results.fields["target"].argmax(1)
         return classification.confusion_matrix(truth, results.outputs.argmax(1), len(self.spec.classes))
 
@@ -246,7 +246,7 @@ class CategoricalTask(Task):
         return f"{label} {confidence:.0%}", tuple(zip(self.spec.classes, shares, strict=True))
 
     def _drawn(self, split: Split, epoch: int) -> np.ndarray:
-        """One-hot labels drawn from each item's distribution, addressed by (seed, item, epoch)."""
+        """Draw one-hot labels from each item's distribution, addressed by (seed, item, epoch)."""
         if split.distribution is None:
             raise DataError(
                 "--draw-labels needs votes or probabilities, and the table has labels alone.",
@@ -307,25 +307,26 @@ class CategoricalTask(Task):
 
 
 def _confidence(p: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The confidence of each prediction, and the target's share on the predicted class."""
+    """Return the confidence of each prediction, and the target's share on the predicted class."""
     top = p.argmax(1)
     rows = np.arange(len(p))
     return p[rows, top], target[rows, top]
 
 
 def one_hot(labels: np.ndarray, classes: int) -> np.ndarray:
-    """(N, C) float32 with a single 1 a row."""
+    """Return (N, C) float32 with a single 1 a row."""
     return np.eye(classes, dtype=np.float32)[labels]
 
 
 def top_labels(target: np.ndarray) -> np.ndarray:
-    """One-hot of the top class; where classes tie at the top, they share the 1."""
+    """Return the one-hot of the top class; where classes tie at the top, they share the 1."""
     top = (target == target.max(1, keepdims=True)).astype(np.float32)
     return top / top.sum(1, keepdims=True)
 
 
 def told_weights(classes: Sequence[str], weights: np.ndarray, target: np.ndarray) -> str:
-    """The weights of the classes, the images (or sums of shares) that each has, and what rests on few of them."""
+    """Describe the weights of the classes, the images (or sums of shares) that each has, and what rests on few of them.
+    """
     mass = target.sum(0, dtype=np.float64)
     each = [f"{name} {w:.3g} ({m:.4g})" for name, w, m in zip(classes, weights, mass, strict=True)]
     few = [name for name, value in zip(classes, mass, strict=True) if value < FEW]
@@ -336,12 +337,12 @@ def told_weights(classes: Sequence[str], weights: np.ndarray, target: np.ndarray
 
 
 def spread(count: int, most: int = 12) -> np.ndarray:
-    """Up to ``most`` positions, evenly spread over ``count``."""
+    """Return up to ``most`` positions, evenly spread over ``count``."""
     return np.unique(np.linspace(0, count - 1, min(most, count)).round().astype(int)) if count else np.arange(0)
 
 
 def class_weights(option: str, classes: tuple[str, ...], target: np.ndarray) -> torch.Tensor | None:
-    """Weights (C,) of the classes, or None for none.
+    """Return the weights (C,) of the classes, or None for none.
 
     Args:
         option: ``none``; ``balanced``: N / (C * mass of the class), as scikit-learn; or ``name=weight,...``, in which

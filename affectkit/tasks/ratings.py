@@ -61,7 +61,7 @@ class RatingsTask(Task):
 
     @property
     def metric_direction(self) -> Mapping[str, str]:  # type: ignore[override]
-        """See ``Task.metric_direction``: the mean of each measure over the outputs, then each output's own."""
+        """Implement ``Task.metric_direction``: the mean of each measure over the outputs, then each output's own."""
         measures = {name: entry.direction for name, entry in metrics_of(self.name).items()}
         found = {"loss": "min", **measures}
         if len(self.dimensions) > 1:
@@ -123,7 +123,7 @@ class RatingsTask(Task):
         return {"target": torch.from_numpy(self.actual(split).astype(np.float32))}
 
     def actual(self, split: Split) -> np.ndarray:
-        """The ratings (N, D), float64, in the order of the outputs."""
+        """Return the ratings (N, D), float64, in the order of the outputs."""
         return split.ratings[:, self.columns_of]
 
     def loss(self, outputs: torch.Tensor, batch: Batch, progress: float) -> dict[str, torch.Tensor]:
@@ -140,7 +140,8 @@ class RatingsTask(Task):
         return {"loss": torch.stack(list(parts.values())).sum(), **parts}
 
     def metrics(self, results: Results) -> dict[str, float]:
-        """All measures; ``loss`` has the weights of the last epochs throughout, so that epochs can be compared."""
+        """Return all measures; ``loss`` has the weights of the last epochs throughout, so that epochs can be compared.
+        """
         found = {"loss": self.plain_loss(results)}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ratings.ConstantWarning)  # ``warnings`` says it
@@ -154,20 +155,20 @@ class RatingsTask(Task):
         return found
 
     def plain_loss(self, results: Results) -> float:
-        """The loss expression on all of ``results``, with equal weights of arousal and valence."""
+        """Return the loss expression on all of ``results``, with equal weights of arousal and valence."""
         outputs = torch.from_numpy(results.outputs.astype(np.float64))
         actual = torch.from_numpy(self.actual(results.split))
         return float(self._loss(outputs, actual, 0.5)["loss"])
 
     def pairs(self, results: Results) -> list[tuple[str, np.ndarray, np.ndarray]]:
-        """(name, predicted (N,), actual (N,)) of each dimension in the order in which tables show them."""
+        """Return (name, predicted (N,), actual (N,)) of each dimension in the order in which tables show them."""
         actual = self.actual(results.split)
         at = {name: index for index, name in enumerate(self.spec.classes)}
         outputs = results.outputs.astype(np.float64)
         return [(name, outputs[:, at[name]], actual[:, at[name]]) for name in self.dimensions]
 
     def quantiles(self, results: Results) -> dict[str, Quantiles]:
-        """The quantile analysis of each dimension."""
+        """Return the quantile analysis of each dimension."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ratings.ConstantWarning)  # ``warnings`` says it
             return {name: quantile_means(q, p, BINS) for name, p, q in self.pairs(results)}

@@ -89,7 +89,9 @@ class Checkpointer:
         self.group.run_on_main(lambda: self._write_epoch(state, metrics, improved=improved))
 
     def due_after_step(self, state: TrainState, stopping: StopFlag) -> bool:
-        """Whether it is time to save; the processes agree on it, and on whether a signal has come to any of them."""
+        """Return whether it is time to save; the processes agree on it, and on whether a signal has come to any of
+        them.
+        """
         due = bool(self.every_steps and state.step - self._saved_step >= self.every_steps)
         if self.every_seconds and self.group.is_main:  # its clock counts: those of others may differ
             due |= time.monotonic() - self._saved_time >= self.every_seconds
@@ -99,7 +101,8 @@ class Checkpointer:
         return due
 
     def due_after_epoch(self, *, finished: bool) -> bool:
-        """Whether the state is saved now that an epoch has ended: always, unless epochs are shorter than saving."""
+        """Return whether the state is saved now that an epoch has ended: always, unless epochs are shorter than saving.
+        """
         if not self.short_epochs or finished:
             return True
         # The clock of the first process counts.
@@ -123,7 +126,7 @@ class Checkpointer:
         self._saved_step, self._saved_time = state.step, time.monotonic()
 
     def restore(self, tree: dict[str, Any], reporter: Reporter) -> TrainState:
-        """Put learner and schedule where ``save`` found them, and return where the run stands.
+        """Restore learner and schedule to where ``save`` found them, and return where the run stands.
 
         Raises:
             CheckpointError: the data or a frozen encoder is another than when the run was started.

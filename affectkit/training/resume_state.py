@@ -63,7 +63,7 @@ def _free_name(folder: Path, step: int) -> str:
 
 
 def states(folder: Path) -> list[Path]:
-    """State folders, newest first."""
+    """List the state folders, newest first."""
     return sorted(folder.glob("state-*"), reverse=True) if folder.is_dir() else []
 
 

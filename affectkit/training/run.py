@@ -53,7 +53,9 @@ def train(settings: TrainSettings, *, given: frozenset[str] = frozenset(), repor
 
 
 def is_done_or_fresh(settings: TrainSettings) -> bool:
-    """Whether the output folder holds this very run, complete; an error unless it is that, or fit to be written."""
+    """Return whether the output folder holds this very run, complete; raise an error unless it is that, or fit to be
+    written.
+    """
     root = settings.output
     if not settings.force and is_this_run(RunFolder(root), settings):
         return True
@@ -63,7 +65,7 @@ def is_done_or_fresh(settings: TrainSettings) -> bool:
 
 
 def is_this_run(run: RunFolder, settings: TrainSettings) -> bool:
-    """Whether ``run`` is complete and was made with these very settings, so that there is nothing to do."""
+    """Return whether ``run`` is complete and was made with these very settings, so that there is nothing to do."""
     if run.status().get("state") != "done" or not run.config.is_file():
         return False
     # A run from before there was a setting had its default.

@@ -96,7 +96,7 @@ def encode_or_stop(run: RunFolder, setup: TrainingSetup, stopping: StopFlag, rep
 
 
 def begin(run: RunFolder, setup: TrainingSetup, stack: contextlib.ExitStack, *, resuming: bool) -> None:
-    """Take the folder for this run, until ``stack`` is closed; a new run is recorded in it."""
+    """Claim the folder for this run, until ``stack`` is closed; a new run is recorded in it."""
     stack.enter_context(run.locked())
     if not resuming:
         run.clear()

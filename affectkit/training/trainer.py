@@ -101,12 +101,12 @@ class Trainer:
 
     @property
     def finished(self) -> bool:
-        """Whether no epoch is left, or none has been better for too long."""
+        """Return whether no epoch is left, or none has been better for too long."""
         patience = self.settings.early_stop
         return self.state.epoch >= self.settings.epochs or bool(patience and self.state.waited >= patience)
 
     def begin_epoch(self) -> tuple[int, dict[str, torch.Tensor]]:
-        """Have the loader give the batches of the epoch that are not done.
+        """Make the loader yield the batches of the epoch that are not done.
 
         Returns:
             How many batches the epoch has, and the targets of all training images by name.
@@ -146,7 +146,7 @@ class Trainer:
         self.reporter.advance(images, f"loss {state.loss_sum / max(state.images, 1):.4f}")
 
     def read_loss(self) -> None:
-        """Bring the sum of losses up to date; it must be a number."""
+        """Update the sum of losses; it must be a number."""
         self.state.loss_sum = self.loss_sum.read()
         if not math.isfinite(self.state.loss_sum):
             self.end_diverged(f"the loss became {self.state.loss_sum}")
@@ -224,7 +224,7 @@ class Trainer:
         )
 
     def _observe(self, value: float) -> bool:
-        """Take in an epoch's value of the monitored metric; whether it is the best so far."""
+        """Record an epoch's value of the monitored metric; return whether it is the best so far."""
         state, lower_is_better = self.state, self.task.metric_direction[self.settings.monitor] == "min"
         signed = value if lower_is_better else -value
         self.setup.schedule.observe(signed)

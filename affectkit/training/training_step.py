@@ -46,7 +46,7 @@ class BatchPosition:
 
     @property
     def epochs_done(self) -> float:
-        """Epochs before this batch, with their fraction."""
+        """Return the epochs before this batch, with their fraction."""
         return self.epoch + self.number / self.batches
 
     @property
@@ -56,17 +56,17 @@ class BatchPosition:
 
     @property
     def begins_step(self) -> bool:
-        """Whether no gradient of the same optimizer step comes before this batch."""
+        """Return whether no gradient of the same optimizer step comes before this batch."""
         return self.number % self.accumulate == 0
 
     @property
     def ends_step(self) -> bool:
-        """Whether the optimizer step follows this batch."""
+        """Return whether the optimizer step follows this batch."""
         return (self.number + 1) % self.accumulate == 0 or self.number + 1 == self.batches
 
     @property
     def batches_in_step(self) -> int:
-        """Batches that make the optimizer step to which this one belongs."""
+        """Count the batches that make the optimizer step to which this one belongs."""
         return min(self.accumulate, self.batches - (self.number - self.number % self.accumulate))
 
 

@@ -119,7 +119,7 @@ class FaceDetector:
 
 
 def crop_box(box: Box, points: Sequence[tuple[float, float]] = (), margin: float = MARGIN) -> CropBox:
-    """Centre (x, y), side and angle of the square around a face; from its eyes where they are known.
+    """Return the centre (x, y), side and angle of the square around a face, from its eyes where they are known.
 
     Eyes turn the square, so that they lie level, and place it as the eyes of FER-2013's faces lie. Where they are less
     than a fifth of the box apart, as in a profile, the box counts.
@@ -291,7 +291,7 @@ def drop_outside(found: Iterable[Found], shape: Sequence[int]) -> list[Found]:
 
 
 def drop_overlapping(found: Iterable[Found]) -> list[Found]:
-    """Of boxes that overlap by more than ``OVERLAP``, or of which one lies in the other, the surest alone."""
+    """Keep the surest alone of boxes that overlap by more than ``OVERLAP``, or of which one lies in the other."""
     kept: list[Found] = []
     for face in sorted(found, key=lambda face: (-face[1], -face[0][2] * face[0][3])):
         if all(overlap(face[0], other[0]) <= OVERLAP and not _within(face[0], other[0]) for other in kept):

@@ -41,7 +41,7 @@ class Track:
         return max(overlap(carried, box), overlap(self.box, box) / 2)
 
     def seen(self, box: Box, time: float) -> None:
-        """Go on with ``box``."""
+        """Continue the track with ``box``."""
         passed = time - self.time
         if passed > 0:
             before, now = box_centre(self.box), box_centre(box)
@@ -121,6 +121,6 @@ def box_centre(box: Box) -> tuple[float, float]:
 
 
 def assign_pairs(gains: np.ndarray) -> list[tuple[int, int]]:
-    """Pairs (row, column) of ``gains`` (M, N), at most one for each, whose sum is largest; min(M, N) of them."""
+    """Return the pairs (row, column) of ``gains`` (M, N), at most one for each, whose sum is largest; min(M, N) of them."""
     rows, columns = linear_sum_assignment(gains, maximize=True)
     return list(zip(rows.tolist(), columns.tolist(), strict=True))

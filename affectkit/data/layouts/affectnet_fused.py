@@ -124,7 +124,7 @@ def read_annotations(folder: Path, *, reporter: Reporter | None = None) -> tuple
 
 
 def _stamp(folder: Path) -> tuple[list[str], str]:
-    """Sorted numbers of the annotation files, and a hash over their names, sizes and times."""
+    """Return the sorted numbers of the annotation files, and a hash over their names, sizes and times."""
     found = []
     with os.scandir(folder) as entries:
         for entry in entries:

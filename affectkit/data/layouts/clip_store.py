@@ -97,7 +97,7 @@ class ClipStore:
         return {"image": (self.height, self.width), "audio": (sound.height, sound.width)}
 
     def images(self, names: Sequence[str], frames: Sequence[int]) -> np.ndarray:
-        """Frame ``frames[i]`` of clip ``names[i]``: uint8 (B, height, width, 3); of features, half (B, ...)."""
+        """Return frame ``frames[i]`` of clip ``names[i]``: uint8 (B, height, width, 3); of features, half (B, ...)."""
         return self._taken(names, "frames", frames)
 
     def sounds(self, names: Sequence[str]) -> np.ndarray:
@@ -105,7 +105,7 @@ class ClipStore:
         return self._taken(names, "sound", None)
 
     def frame_labels(self, names: Sequence[str]) -> np.ndarray:
-        """Shares of the classes for each frame of ``names``: float32 (B, frames, C)."""
+        """Return the shares of the classes for each frame of ``names``: float32 (B, frames, C)."""
         path = self.root / FRAME_LABELS
         try:
             whole = np.load(path, allow_pickle=False)

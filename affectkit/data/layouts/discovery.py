@@ -122,12 +122,12 @@ class Search:
 
     @functools.cached_property
     def class_folders(self) -> dict[str, Path]:
-        """Folders that hold class folders, by split."""
+        """Return folders that hold class folders, by split."""
         return _class_folders(self.root)
 
     @functools.cached_property
     def tables(self) -> dict[str, Path]:
-        """Tables by split."""
+        """Return tables by split."""
         strict = not self.class_folders and not affectnet_fused.is_affectnet_fused(self.root)
         return _tables(self.root, self.notes, strict=strict)
 
@@ -221,7 +221,7 @@ def _refuse_choice(root: Path, layout: str, choice: Choice) -> None:
 
 
 def _visible(folder: Path, wanted: Callable[[os.DirEntry[str]], bool]) -> list[str]:
-    """Sorted names in ``folder`` that are neither hidden nor a system's and that ``wanted`` holds for."""
+    """Return the sorted names in ``folder`` that are neither hidden nor a system's and that ``wanted`` holds for."""
     try:
         with os.scandir(folder) as entries:
             return sorted(entry.name for entry in entries if not is_hidden(entry.name) and wanted(entry))
@@ -273,7 +273,8 @@ def _tables(root: Path, notes: list[str], *, strict: bool) -> dict[str, Path]:
 
 
 def _class_folders(root: Path) -> dict[str, Path]:
-    """Folders that hold class folders, by split; ``{"all": root}`` without split folders; empty where none fits."""
+    """Return folders that hold class folders, by split; ``{"all": root}`` without split folders; empty where none fits.
+    """
     subfolders = _visible(root, is_folder)
     by_name: dict[str, list[str]] = {}
     for name in subfolders:
@@ -356,7 +357,7 @@ def _unlabelled(root: Path, folder: Path, split: Split) -> str:
 
 
 def _on_wnids(root: Path, classes: tuple[str, ...]) -> list[str]:
-    """Notes on classes in wnids.txt that the dataset lacks, or has beside them."""
+    """Return notes on classes in wnids.txt that the dataset lacks, or has beside them."""
     listed = tinyimagenet.listed_classes(root)
     if not listed or listed == classes:
         return []

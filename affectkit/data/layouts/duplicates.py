@@ -241,7 +241,7 @@ def _key(fact: tuple[str, int, int], *, whole: bool) -> bytes:
 
 
 def _digest(fact: tuple[str, int, int], whole: bool) -> bytes:
-    """Of a file, or of its end; empty where it cannot be read."""
+    """Hash a file, or its end; empty where it cannot be read."""
     path, size, _ = fact
     hashed = hashlib.blake2b(digest_size=KEY_BYTES)
     try:

@@ -63,8 +63,9 @@ class Links:
         return path
 
     def store_of(self, target: str) -> str | None:
-        """ "git-annex" or "DVC" where the real path ``target`` lies in such a store of a repository around the folder;
-        else None."""
+        """Return "git-annex" or "DVC" where the real path ``target`` lies in such a store of a repository around the
+        folder; else None.
+        """
         for kind, store in self._stores:
             if _below(target, store) and (kind == "DVC" or _holds(os.path.relpath(target, store), ANNEX)):
                 return kind

@@ -145,7 +145,7 @@ class Cells:
 
 
 def _identity(root: Path, name: str, errors: TableErrors, line: int) -> str:
-    """Give ``name`` as the item's identity; what cannot be a file under ``root`` is an error. Links come later."""
+    """Return ``name`` as the item's identity; what cannot be a file under ``root`` is an error. Links come later."""
     if not name:
         errors.add("filename is empty", line)
         return name

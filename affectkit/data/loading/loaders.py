@@ -150,7 +150,7 @@ class TrainingKeys:
         self.batches: list[list[tuple[int, int]]] = []
 
     def set(self, epoch: int, batches: Sequence[np.ndarray]) -> None:
-        """Have the next pass give ``batches`` of indices, augmented as of ``epoch``."""
+        """Make the next pass yield ``batches`` of indices, augmented as of ``epoch``."""
         self.batches = [[(epoch, int(index)) for index in batch] for batch in batches]
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
@@ -161,7 +161,7 @@ class TrainingKeys:
 
 
 def evaluation_keys(count: int, batch_size: int, *, first: int = 0, step: int = 1) -> TrainingKeys:
-    """Keys for one pass over the items ``first``, ``first + step``, ... of ``count``, without augmentation."""
+    """Return the keys for one pass over the items ``first``, ``first + step``, ... of ``count``, without augmentation."""
     keys = TrainingKeys()
     own = np.arange(first, count, step)
     keys.set(EVALUATION, [own[begin : begin + batch_size] for begin in range(0, len(own), batch_size)])
@@ -222,7 +222,7 @@ def start_worker(_: int) -> None:
 
 
 def _end_with_parent() -> None:
-    """Have the system kill this process once the run has ended; where it cannot, DataLoader's own watch does."""
+    """Make the system kill this process once the run has ended; where it cannot, DataLoader's own watch does."""
     parent = multiprocessing.parent_process()
     if parent is None or multiprocessing.get_start_method() == "forkserver":
         return  # a fork server, not the run, is the parent of its processes

@@ -127,7 +127,8 @@ class Change:
 
 
 def draw_change(preset: Preset, rng: np.random.Generator) -> Change:
-    """Parameters of one change. Every value is drawn whether used or not, so that one option moves no other."""
+    """Draw the parameters of one change. Every value is drawn whether used or not, so that one option moves no other.
+    """
     unit = rng.random(17)
     both = 2 * unit - 1
     least, most = preset.sigmas
@@ -207,14 +208,14 @@ def affine(change: Change, height: int, width: int) -> np.ndarray:
 
 
 def to_float32(values: torch.Tensor) -> torch.Tensor:
-    """Sounds as they are stored (int16) in decibels, features (half precision) in single; pixels as they are."""
+    """Convert stored sounds (int16) to decibels and features (half precision) to float32; leave pixels as they are."""
     if values.dtype == torch.int16:
         return values.float().div_(DECIBELS)
     return values.float() if values.dtype == torch.float16 else values
 
 
 def normalise(images: torch.Tensor, spec: InputSpec) -> torch.Tensor:
-    """Model input from uint8 images (B, C, H, W) in [0, 255] or floats in [0, 1]: ``(image - mean) / std``."""
+    """Return model input from uint8 images (B, C, H, W) in [0, 255] or floats in [0, 1]: ``(image - mean) / std``."""
     # Channels-last pixels want constants of their own layout: else the innermost loop would run over three channels.
     last = images.is_contiguous(memory_format=torch.channels_last)
     size = tuple(images.shape[2:]) if last else (1, 1)

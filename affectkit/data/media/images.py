@@ -210,7 +210,7 @@ def frame_pixels(path: Path, image: Image.Image) -> np.ndarray:
 
 
 def _reduce(image: Image.Image, wanted: Wanted, limit: int) -> int:
-    """Have a JPEG decoded as small as ``wanted`` allows, of its upright size; returns the scale."""
+    """Set a JPEG to be decoded as small as ``wanted`` allows, of its upright size; returns the scale."""
     width, height = image.size
     lying = orientation_of(image) >= 5
     least = wanted(width, height) if lying else wanted(height, width)[::-1]

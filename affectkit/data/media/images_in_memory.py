@@ -34,11 +34,11 @@ class GivenImage:
     pixels: np.ndarray
 
     def fitted(self, spec: InputSpec) -> np.ndarray:
-        """As ``decode.load_for``: uint8 (spec.height, spec.width, spec.channels)."""
+        """Return the image as ``decode.load_for`` does: uint8 (spec.height, spec.width, spec.channels)."""
         return resize(_in_channels(self.pixels, spec.channels), spec.height, spec.width, spec.fit)
 
     def whole(self) -> tuple[np.ndarray, Extent]:
-        """As ``face_loading.read_picture``: uint8 (H, W, 3), and that the picture fills it."""
+        """Return the image as ``face_loading.read_picture`` does: uint8 (H, W, 3), and that the picture fills it."""
         return _in_channels(self.pixels, 3), Extent(*self.pixels.shape[:2])
 
 
@@ -55,7 +55,7 @@ def _is_tensor(value: Any) -> bool:
 
 
 def _in_channels(pixels: np.ndarray, channels: int) -> np.ndarray:
-    """Gray three times, or of colours the luma, as where files are decoded."""
+    """Repeat gray three times, or reduce colours to the luma, as where files are decoded."""
     if pixels.shape[2] == channels:
         return pixels
     if channels == 3:

@@ -35,7 +35,8 @@ class Extent:
 
     @classmethod
     def of(cls, size: tuple[int, int], scale: int, orientation: int) -> Extent:
-        """That of a picture stored as ``size`` (width, height), decoded at 1 / ``scale``, then turned upright.
+        """Return the extent of a picture stored as ``size`` (width, height), decoded at 1 / ``scale``, then turned
+        upright.
 
         Args:
             orientation: EXIF's, 1 to 8: where the stored first row and first column belong (Exif 2.3, tag 274).

@@ -126,7 +126,8 @@ def read_clip(
 
 
 def count_missing_bytes(path: Path) -> int | None:
-    """Bytes that an FLV file lacks of the last of its tags, by the lengths that these state; None where it is whole.
+    """Count the bytes that an FLV file lacks of the last of its tags, by the lengths that these state; None where it is
+    whole.
 
     FFmpeg passes over half a tag in silence. A file that is not made as tags should be is left to FFmpeg to judge.
     """
@@ -187,7 +188,7 @@ class _Heard:
 
 
 def _expected(path: Path) -> int:
-    """About how many pictures there are: as the container says, or its packets counted, without decoding."""
+    """Estimate how many frames there are, without decoding: by the container, or by counting its packets."""
     with open_video(path) as container:
         if not container.streams.video:
             return 0

@@ -53,7 +53,7 @@ def moviepy_waveform(sounds: Sequence[Any], rate: int, stated: int | None) -> np
 
 
 def _runs(sounds: Sequence[Any]) -> Iterator[list[Any]]:
-    """Successive pieces of one form: sample format, channels, rate."""
+    """Yield successive pieces of one form: sample format, channels, rate."""
     run: list[Any] = []
     form = None
     for sound in sounds:

@@ -180,7 +180,7 @@ class VideoTable:
             self.reasons.append({"image": summary["video"], "reason": summary["reason"]})
 
     def _find_earlier_run(self) -> bool:
-        """Take in what an earlier run has done; return False where there is none."""
+        """Read what an earlier run has done; return False where there is none."""
         files, form = self.files, self.options.format
         own = is_of(files.record, form)
         if is_of(files.record, form, growing=True) and files.is_growing:

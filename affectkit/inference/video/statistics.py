@@ -115,7 +115,7 @@ class VideoStatistics:
         return {**found, "seconds": None, "seconds_seen": None, "by_face": by_face}
 
     def _account(self, until: float) -> None:
-        """Give the time from the last frame to ``until`` to what was seen in it."""
+        """Assign the time from the last frame to ``until`` to what was seen in it."""
         if self._before is None:
             return
         passed = max(until - self._before[0], 0.0)

@@ -21,7 +21,7 @@ class Residual(nn.Module):
         )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """The sum of ``x`` and what the block makes of it."""
+        """Return the sum of ``x`` and the block's output."""
         return x + self._block(x)
 
 
@@ -34,7 +34,7 @@ class ResidualStack(nn.Module):
         self._bn = nn.BatchNorm2d(channels)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(B, channels, H, W), at least 0."""
+        """Return maps (B, channels, H, W), at least 0."""
         for layer in self._layers:
             x = layer(x)
         return torch.relu(self._bn(x))
@@ -58,7 +58,7 @@ class Encoder(nn.Module):
         self._residual_stack = ResidualStack(hidden, layers, residual_hidden)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """The map of ``x``."""
+        """Return the map of ``x``."""
         x = torch.relu(self._bn_1(self._conv_1(x)))
         x = torch.relu(self._bn_2(self._conv_2(x)))
         x = self._conv_3(x)
@@ -90,7 +90,7 @@ class Decoder(nn.Module):
             self._names.append((f"_conv_trans_{step}", norm))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """The picture or spectrogram that the codes ``x`` stand for."""
+        """Return the image or spectrogram that the codes ``x`` stand for."""
         x = self._residual_stack(self._conv_1(x))
         for grow, norm in self._names:
             x = getattr(self, grow)(x)

@@ -41,7 +41,7 @@ class TwoResNets(StagedModel):
 
     @property
     def stage(self) -> str:
-        """``joint``: there is no autoencoder to be trained apart, and setting another stage is a UsageError."""
+        """Return ``joint``: there is no autoencoder to train apart, and setting another stage is a UsageError."""
         return JOINT
 
     @stage.setter
@@ -51,11 +51,11 @@ class TwoResNets(StagedModel):
             raise UsageError(f"--stage {value}: this model has no autoencoder.", "Leave it out.")
 
     def reset_mask(self) -> None:
-        """A UsageError: there is no mask."""
+        """Raise a UsageError: there is no mask."""
         raise UsageError("--reset-mask: this model has no mask.", "Leave it out.")
 
     def classify(self, image: torch.Tensor | None, audio: torch.Tensor | None) -> torch.Tensor:
-        """Logits (B, classes)."""
+        """Return logits (B, classes)."""
         first, last = MODES[self.shape.mode]
         check_given(("image", "audio")[first:last], {"image": image, "audio": audio})
         pairs = ((self._resnet18_1, image), (self._resnet18_2, audio))[first:last]
@@ -63,15 +63,15 @@ class TwoResNets(StagedModel):
         return self._fc2(self._dropout(torch.relu(self._bn(self._fc1(x)))))
 
     def forward(self, image: torch.Tensor | None, audio: torch.Tensor | None) -> CMVQVAEOutput:
-        """Logits alone."""
+        """Return logits alone."""
         return CMVQVAEOutput(self.classify(image, audio), None, None, None, None, None, None, None)
 
     def evaluation_outputs(self, image: torch.Tensor | None, audio: torch.Tensor | None) -> dict[str, torch.Tensor]:
-        """``outputs``: the logits."""
+        """Return the logits as ``outputs``."""
         return {"outputs": self.classify(image, audio)}
 
     def reconstruct(self, image: torch.Tensor | None, audio: torch.Tensor | None) -> tuple[None, None]:
-        """Nothing is reconstructed."""
+        """Return no reconstructions."""
         return None, None
 
 
@@ -106,7 +106,7 @@ class FeatureSolver(Masked):
         self._fc = nn.Linear(FEATURES, outputs)
 
     def forward(self, image: torch.Tensor | None, audio: torch.Tensor | None) -> torch.Tensor:
-        """Logits for the codes of the modalities that the mode looks at, (B, size, 32, 32) each."""
+        """Return logits for the codes of the modalities that the mode uses, (B, size, 32, 32) each."""
         first, last = MODES[self.mode]
         mask = self.turned()
         found = []
@@ -137,7 +137,7 @@ class FeatureNetwork(Parts):
 
     @Parts.stage.setter
     def stage(self, value: str) -> None:
-        """See ``Parts.stage``; codes that follow averages have no gradients to learn by."""
+        """Set the stage, see ``Parts.stage``; codes that follow averages have no gradients to learn by."""
         if value == AUTOENCODER and self.shape.quantizer == "ema":
             raise UsageError(
                 f"--stage {value}: nothing of this model but its codes would learn, and these learn by no gradients.",

@@ -52,7 +52,7 @@ class Solver(Masked):
         self._fc2 = nn.Linear(FEATURES, outputs)
 
     def forward(self, image: torch.Tensor | None, audio: torch.Tensor | None) -> torch.Tensor:
-        """Logits for the codes of the modalities that the mode looks at, (B, size, S, S) each."""
+        """Return logits for the codes of the modalities that the mode uses, (B, size, S, S) each."""
         first, last = MODES[self.mode]
         x = torch.cat((image, audio)[first:last], 1)
         if self.masked:

@@ -39,7 +39,9 @@ EMOTIONS = ("anger", "disgust", "fear", "happiness", "neutral", "sadness")
 
 
 def named(count: int) -> tuple[str, ...]:
-    """The classes of a published file with ``count`` outputs: ``EMOTIONS`` where these are as many, else numbers."""
+    """Return the classes of a published file with ``count`` outputs: ``EMOTIONS`` where these are as many, else
+    numbers.
+    """
     return EMOTIONS if count == len(EMOTIONS) else tuple(map(str, range(count)))
 
 
@@ -88,13 +90,14 @@ class CMVQVAEFamily(Family):
         return Network(shape, outputs, height=spec.height, width=spec.width, sound=sound)
 
     def default_input(self, name: str, options: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
-        """See ``Family.default_input``: images in [0, 1]; their size is that of the prepared clips."""
+        """Implement ``Family.default_input``: images in [0, 1]; their size is that of the prepared clips."""
         return {"height": 128, "width": 128, "mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)}
 
     def load_weights(
         self, model: nn.Module, path: Path, *, classes: tuple[str, ...] = (), key: str | None = None
     ) -> str:
-        """See ``Family.load_weights``: encoders, decoders, codebooks, and where classes agree the solver and its mask.
+        """Implement ``Family.load_weights``: encoders, decoders, codebooks, and where classes agree the solver and its
+        mask.
 
         The classes of a published file are known by their number alone, see ``named``.
         """
@@ -124,10 +127,10 @@ class CMVQVAEFamily(Family):
         return model._fc2 if isinstance(model, TwoResNets) else model._classifier
 
     def build_options(self, settings: Mapping[str, Any]) -> dict[str, Any]:
-        """See ``Family.build_options``."""
+        """Implement ``Family.build_options``."""
         taken = {entry.name for entry in fields(Shape)} & set(settings)
         return {name: settings[name] for name in sorted(taken)} | {"residual_hidden": max(settings["hidden"] // 4, 1)}
 
     def clip_needs(self, options: Mapping[str, Any]) -> str:
-        """See ``Family.clip_needs``, and ``core.clipspec.ClipSpec``."""
+        """Implement ``Family.clip_needs``, and ``core.clipspec.ClipSpec``."""
         return NEEDS[options.get("mode", "multimodal")]

@@ -28,17 +28,17 @@ class _Turned(torch.autograd.Function):
 
 
 def binarized(values: torch.Tensor, threshold: float) -> torch.Tensor:
-    """1 above ``threshold``, else 0."""
+    """Return 1 above ``threshold``, else 0."""
     return _Turned.apply(values, (values > threshold).to(values.dtype))
 
 
 def ternarized(values: torch.Tensor, threshold: float) -> torch.Tensor:
-    """-1 below 0, 1 above ``threshold``, else 0."""
+    """Return -1 below 0, 1 above ``threshold``, else 0."""
     return _Turned.apply(values, (values > threshold).to(values.dtype) - (values < 0).to(values.dtype))
 
 
 def randomized(values: torch.Tensor, *, fixed: bool) -> torch.Tensor:
-    """0 or 1 with equal chances, whatever ``values`` are.
+    """Draw 0 or 1 with equal chances, whatever ``values`` are.
 
     Args:
         fixed: always the same draw, so that an evaluation does not depend on its batches; else of torch's stream.
@@ -66,7 +66,7 @@ class Masked(nn.Module):
         self.reset_mask()
 
     def reset_mask(self) -> None:
-        """Put the mask back to its first values."""
+        """Reset the mask to its first values."""
         with torch.no_grad():
             if self.init == "1s":
                 self.private_shared_mask.fill_(self.scale)
@@ -74,7 +74,7 @@ class Masked(nn.Module):
                 self.private_shared_mask.uniform_(-self.scale, self.scale)
 
     def turned(self) -> torch.Tensor:
-        """The mask (channels, 1, 1) that codes are multiplied by."""
+        """Return the mask (channels, 1, 1) that codes are multiplied by."""
         values = self.private_shared_mask
         if self.kind == TERNARIZER:
             return ternarized(values, self.threshold)
@@ -85,6 +85,8 @@ class Masked(nn.Module):
         return binarized(values, self.threshold)
 
     def effective_mask(self) -> torch.Tensor:
-        """What private and shared channels are counted by (channels,): of ``attention``, its binarized values."""
+        """Return the mask that private and shared channels are counted by (channels,): of ``attention``, its binarized
+        values.
+        """
         turned = binarized(self.private_shared_mask, self.threshold) if self.kind == ATTENTION else self.turned()
         return turned.detach().flatten()

@@ -104,8 +104,8 @@ class Parts(StagedModel):
 
     @property
     def stage(self) -> str:
-        """What ``forward`` computes: ``joint``: all; ``autoencoder``: no logits; ``solver``: nothing but logits, on
-        encoders and codes that stay as they are: no gradient, no running statistics, no moving averages.
+        """Return what ``forward`` computes: ``joint``: all; ``autoencoder``: no logits; ``solver``: nothing but logits,
+        on encoders and codes that stay as they are: no gradient, no running statistics, no moving averages.
 
         Raises:
             UsageError: set to another word, or to ``autoencoder`` where none could learn.
@@ -121,7 +121,7 @@ class Parts(StagedModel):
         self.train(self.training)
 
     def train(self, mode: bool = True) -> Parts:
-        """As of every module; in the stage ``solver`` of the solver alone."""
+        """Set the mode as in every module; in the stage ``solver``, of the solver alone."""
         super().train(mode)
         for name, child in self.named_children() if self._stage == SOLVER else ():
             child.train(mode and name == "_classifier")
@@ -129,8 +129,9 @@ class Parts(StagedModel):
 
     @property
     def modalities(self) -> tuple[str, ...]:
-        """The modalities that the mode looks at; the other one is neither needed nor computed: nothing of it would
-        reach the classifier."""
+        """Return the modalities that the mode uses; the other one is neither needed nor computed: nothing of it would
+        reach the classifier.
+        """
         first, last = MODES[self.shape.mode]
         return ("image", "audio")[first:last]
 
@@ -141,7 +142,8 @@ class Parts(StagedModel):
         raise NotImplementedError
 
     def quantise(self, image: torch.Tensor | None, audio: torch.Tensor | None) -> dict[str, Quantised]:
-        """The quantised codes by modality; of a model without quantisers the maps as they are, without the rest."""
+        """Return the quantised codes by modality; of a model without quantisers the maps as they are, without the rest.
+        """
         found = {}
         given = {"image": image, "audio": audio}
         check_given(self.modalities, given)
@@ -156,7 +158,7 @@ class Parts(StagedModel):
         return self._classifier(vectors.get("image"), vectors.get("audio"))
 
     def forward(self, image: torch.Tensor | None, audio: torch.Tensor | None) -> CMVQVAEOutput:
-        """Logits, reconstructions and the losses of quantising.
+        """Return logits, reconstructions and the losses of quantising.
 
         Args:
             image: (B, 3, H, W) in [0, 1]. audio: (B, 1, height, width) in decibels. The modality that the mode does not
@@ -183,13 +185,13 @@ class Parts(StagedModel):
         )
 
     def classify(self, image: torch.Tensor | None, audio: torch.Tensor | None) -> torch.Tensor:
-        """Logits (B, classes); nothing is decoded."""
+        """Return logits (B, classes); nothing is decoded."""
         return self._solved(self.quantise(image, audio))
 
     def reconstruct(
         self, image: torch.Tensor | None, audio: torch.Tensor | None
     ) -> tuple[torch.Tensor | None, torch.Tensor | None]:
-        """The reconstructions of both; None where there is none."""
+        """Return the reconstructions of both; None where there is none."""
         if not self.shape.decoded:
             return None, None
         found = self.quantise(image, audio)
@@ -197,7 +199,7 @@ class Parts(StagedModel):
         return made.get("image"), made.get("audio")
 
     def evaluation_outputs(self, image: torch.Tensor | None, audio: torch.Tensor | None) -> dict[str, torch.Tensor]:
-        """What an evaluation collects, sample by sample.
+        """Return what an evaluation collects, sample by sample.
 
         Returns:
             ``outputs`` (B, classes); ``recon_image``, ``recon_audio`` (B,), mean squared errors; ``vq_image``,
@@ -222,7 +224,7 @@ class Parts(StagedModel):
         return told
 
     def reset_mask(self) -> None:
-        """Put the mask back to its first values.
+        """Reset the mask to its first values.
 
         Raises:
             UsageError: the model has no mask.
@@ -273,13 +275,13 @@ class Network(Parts):
 
 
 def check_stage(value: str) -> None:
-    """A UsageError where ``value`` is no stage."""
+    """Raise a UsageError where ``value`` is no stage."""
     if value not in STAGES:
         raise UsageError(f"--stage must be {_listed(STAGES)}; got {value!r}.")
 
 
 def check_given(names: tuple[str, ...], given: dict[str, torch.Tensor | None]) -> None:
-    """A UsageError where a modality of ``names`` is not ``given``."""
+    """Raise a UsageError where a modality of ``names`` is not ``given``."""
     missing = [name for name in names if given[name] is None]
     if missing:
         raise UsageError(
@@ -293,7 +295,7 @@ def _listed(words: tuple[str, ...]) -> str:
 
 
 def sound_steps(height: int, width: int, sound: tuple[int, int]) -> int:
-    """How often a spectrogram of size ``sound`` is halved to be as large as the map of codes of an image.
+    """Return how often a spectrogram of size ``sound`` is halved to be as large as the map of codes of an image.
 
     Raises:
         UsageError: no number of halvings gets there, or the image is not square with sides of which 4 is a divisor.

@@ -68,7 +68,7 @@ def _read(contents: Contents, choices: Choices) -> Published:
 
 
 def _name(state: Mapping[str, torch.Tensor]) -> str | None:
-    """The registry's name of the model whose tensors these are."""
+    """Return the registry's name of the model whose tensors these are."""
     if any(key.startswith("_resnet18_1.") for key in state):
         return family.RESNETS
     if RECURRENT in state:
@@ -86,7 +86,7 @@ def _last(name: str) -> str:
 
 
 def _options(name: str, state: Mapping[str, torch.Tensor], choices: Choices) -> dict[str, Any]:
-    """What shows in the tensors, and what ``choices`` say of what does not."""
+    """Return the options that the tensors show, and from ``choices`` those that they do not."""
     found: dict[str, Any] = {"mask": choices.mask or "binarizer"}
     if name == family.RESNETS:
         single = state[RESNET].shape[1] == 512

@@ -46,7 +46,7 @@ class _Committed(torch.autograd.Function):
 
 
 def nearest_codes(vectors: torch.Tensor, book: torch.Tensor) -> torch.Tensor:
-    """The number of the nearest code of each vector, by squared distance; the first on a tie.
+    """Return the number of the nearest code of each vector, by squared distance; the first on a tie.
 
     Args:
         vectors: (N, D). book: (K, D), of the same type.
@@ -62,7 +62,7 @@ def nearest_codes(vectors: torch.Tensor, book: torch.Tensor) -> torch.Tensor:
 
 
 def perplexity(counts: torch.Tensor) -> torch.Tensor:
-    """exp(-sum p log(p + 1e-10)) of the shares p of ``counts`` (K,)."""
+    """Return exp(-sum p log(p + 1e-10)) of the shares p of ``counts`` (K,)."""
     shares = counts.float() / counts.sum().clamp(min=1)
     return torch.exp(-(shares * torch.log(shares + 1e-10)).sum())
 
@@ -118,11 +118,11 @@ class Quantiser(nn.Module):
         return Quantised(vectors, losses, perplexity(counts), numbers.reshape(count, height, width))
 
     def _learned(self, found: torch.Tensor, flat: torch.Tensor, losses: torch.Tensor) -> torch.Tensor:
-        """``losses`` (N,), and what draws the codes towards their vectors."""
+        """Return ``losses`` (N,) with the term that draws the codes towards their vectors."""
         return losses + (found - flat.detach()).square().mean(1)
 
     def _learn(self, flat: torch.Tensor, numbers: torch.Tensor, counts: torch.Tensor) -> None:
-        """Nothing: the optimiser moves these codes."""
+        """Do nothing: the optimiser moves these codes."""
 
 
 class EmaQuantiser(Quantiser):

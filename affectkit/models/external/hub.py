@@ -10,14 +10,14 @@ PROXIES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
 
 
 def endpoint() -> str:
-    """The address of the Hugging Face hub, or of the mirror that HF_ENDPOINT names."""
+    """Return the address of the Hugging Face hub, or of the mirror that HF_ENDPOINT names."""
     import huggingface_hub.constants as hub
 
     return hub.ENDPOINT
 
 
 def unreachable(url: str) -> str:
-    """Why nothing can be fetched from ``url``; empty where that cannot be told without trying."""
+    """Return why nothing can be downloaded from ``url``; empty where only trying would show."""
     import huggingface_hub.constants as hub
 
     if hub.HF_HUB_OFFLINE:

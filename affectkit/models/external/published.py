@@ -65,7 +65,7 @@ class Tower:
     config: dict[str, Any] | None = None
 
     def shapes(self) -> Shapes:
-        """The shapes of its tensors, by their names under ``visual.``."""
+        """Return the shapes of its tensors, by their names under ``visual.``."""
         width, inner = self.width, 4 * self.width
         found: Shapes = {
             "class_embedding": (width,),
@@ -86,7 +86,7 @@ class Tower:
         return found
 
     def choice(self, sha256: str = "") -> ClipChoice:
-        """OpenAI's weights of this tower."""
+        """Return OpenAI's weights of this tower."""
         return ClipChoice(self.name, OPENAI, quick_gelu=True, config=self.config, sha256=sha256)
 
 
@@ -98,14 +98,14 @@ TOWERS: dict[int, Tower] = {
 
 
 def is_published(path: str | Path) -> bool:
-    """Whether ``path`` is a file that ``torch.save`` made, by its bytes; checkpoints of ours are not."""
+    """Return whether ``path`` is a file that ``torch.save`` made, by its bytes; checkpoints of ours are not."""
     return is_pickled(Path(path))
 
 
 def read_published(
     path: str | Path, outputs: str | None = None, *, mode: str | None = None, mask: str | None = None
 ) -> Published:
-    """What a published checkpoint holds. No code from the file is run.
+    """Read a published checkpoint. No code from the file is run.
 
     Args:
         path: the file; its tensors stay mapped to it where the format allows.
@@ -150,7 +150,8 @@ def _some_faults(faults: list[str]) -> str:
 
 
 def _stripped(contents: Contents) -> Iterator[Contents]:
-    """``contents``, then the same without what stands in front of all names, as of a network that another holds."""
+    """Yield ``contents``, then the same without what stands in front of all names, as of a network that another holds.
+    """
     yield contents
     prefix, state = "", contents.state
     while len(fronts := {name.partition(".")[0] for name in state}) == 1 and all("." in name for name in state):
@@ -170,12 +171,12 @@ class Loose(nn.Module):
         self._state = dict(state)
 
     def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, torch.Tensor]:  # type: ignore[override]
-        """The tensors."""
+        """Return the tensors."""
         return self._state
 
 
 def tower_state(published: Published) -> dict[str, torch.Tensor]:
-    """The image tower's tensors of a ``vca``, by the tower's own names."""
+    """Return the image tower's tensors of a ``vca``, by the tower's own names."""
     return {name.removeprefix(ENCODER): value for name, value in published.state.items() if name.startswith(ENCODER)}
 
 
@@ -190,7 +191,7 @@ ENCODER, HEAD = "encoder.tower.", "head."
 
 
 def _split_vca(contents: Contents) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
-    """The image tower and the head, each by its own names."""
+    """Split into the image tower and the head, each by its own names."""
     state = contents.state
     tower = {name.removeprefix(VISUAL): value for name, value in state.items() if name.startswith(VISUAL)}
     return tower, {name: value for name, value in state.items() if not name.startswith("clip_model.")}
@@ -225,7 +226,7 @@ def _head_shapes(width: int, outputs: int) -> Shapes:
 
 
 def _tower_faults(tower: Mapping[str, torch.Tensor], wanted: Tower) -> list[str]:
-    """One sentence on another architecture, or the tensors that are missing, unknown or of another shape."""
+    """Return one sentence on another architecture, or the tensors that are missing, unknown or of another shape."""
     stem, places, proj = (tower.get(name) for name in ("conv1.weight", "positional_embedding", "proj"))
     if stem is None or stem.dim() != 4 or places is None or places.dim() != 2 or proj is None or proj.dim() != 2:
         return [f"the tensors under {VISUAL} are not those of a vision transformer ({', '.join(sorted(tower)[:3])})"]
@@ -262,7 +263,7 @@ def _read_vca(contents: Contents, choices: Choices) -> Published:
 
 
 def _classes(path: Path, count: int, outputs: str | None) -> tuple[str, ...]:
-    """The outputs' names in order."""
+    """Return the outputs' names in order."""
     if outputs is not None and outputs not in OUTPUTS:
         raise UsageError(f"outputs must be {' or '.join(OUTPUTS)}, got {outputs!r}.")
     if count == len(OUTPUTS):

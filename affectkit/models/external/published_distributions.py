@@ -45,7 +45,7 @@ COUNTER = "num_batches_tracked"
 
 
 def published_head(state: Mapping[str, torch.Tensor]) -> str | None:
-    """The name of the last layer that the row of two linear layers replaces; None where there is no such row.
+    """Return the name of the last layer that the row of two linear layers replaces; None where there is no such row.
 
     Args:
         state: the tensors of a network, without ``backbone.``.
@@ -58,7 +58,7 @@ def published_head(state: Mapping[str, torch.Tensor]) -> str | None:
 
 
 def rename_published(state: Mapping[str, torch.Tensor], head: str) -> dict[str, torch.Tensor]:
-    """``state``, without ``backbone.``, by the names of a ``Backbone`` with the top ``mlp``."""
+    """Return ``state``, without ``backbone.``, by the names of a ``Backbone`` with the top ``mlp``."""
     return {
         f"top.{name.removeprefix(f'{head}.')}" if name.startswith(f"{head}.") else f"features.{name}": value
         for name, value in state.items()
@@ -86,7 +86,9 @@ def _faults(contents: Contents) -> list[str]:
 
 
 def _differences(name: str, inner: Mapping[str, torch.Tensor], head: str) -> list[str]:
-    """What keeps the tensors ``inner`` from being those of the network ``name`` with the row in place of its head."""
+    """Return what keeps the tensors ``inner`` from being those of the network ``name`` with the row in place of its
+    head.
+    """
     wanted = {**_shapes(name)}
     width = wanted.pop(f"{head}.weight")[1]
     hidden, outputs = len(inner[f"{head}.{FIRST}.weight"]), len(inner[f"{head}.{LAST}.weight"])
@@ -98,7 +100,7 @@ def _differences(name: str, inner: Mapping[str, torch.Tensor], head: str) -> lis
 
 @functools.cache
 def _shapes(name: str) -> Shapes:
-    """The shapes of a network's tensors, as plain numbers, without counters of batches."""
+    """Return the shapes of a network's tensors, as plain numbers, without counters of batches."""
     import timm
 
     with torch.device("meta"):

@@ -92,7 +92,7 @@ class PublishedFormat:
 
 
 def check_finite_numbers(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of ``values`` that are finite numbers (NumPy's and tensors of one element too), or lists of them."""
+    """Return those of ``values`` that are finite numbers (NumPy's and tensors of one element too), or lists of them."""
     found = {}
     for name, value in values.items():
         plain = [_number(item) for item in value] if isinstance(value, list | tuple) else _number(value)
@@ -110,7 +110,7 @@ def _number(value: Any) -> int | float | None:
 
 
 def differences(given: Mapping[str, torch.Tensor], wanted: Shapes, prefix: str = "") -> list[str]:
-    """What keeps the tensors ``given`` from being those ``wanted``."""
+    """Return what keeps the tensors ``given`` from being those ``wanted``."""
     faults = [f"no {prefix}{name}" for name in wanted if name not in given]
     faults += [f"{prefix}{name} is not known" for name in given if name not in wanted]
     for name, value in given.items():

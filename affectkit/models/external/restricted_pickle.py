@@ -26,7 +26,10 @@ _LEGACY_BEGINNING = 3
 
 
 def is_pickled(path: Path) -> bool:
-    """Whether ``path`` begins as what ``torch.save`` writes: a zip archive, or a pickle. The name does not matter."""
+    """Return whether ``path`` begins as what ``torch.save`` writes: a zip archive, or a pickle.
+
+    The name does not matter.
+    """
     with path.open("rb") as stream:
         head = stream.read(9)
     length = int.from_bytes(head[:8], "little")
@@ -36,7 +39,8 @@ def is_pickled(path: Path) -> bool:
 
 
 def load_pickled(path: Path) -> Any:
-    """The object in a file that ``torch.save`` made, its tensors on the CPU and, where the format allows it, mapped.
+    """Load the object in a file that ``torch.save`` made, its tensors on the CPU and, where the format allows it,
+    mapped.
 
     Beyond what torch allows by itself, NumPy's floating-point scalars are read, and what argparse makes of a command
     line, which holds plain values and stands beside the weights in many files.
@@ -63,7 +67,8 @@ def _loaded(path: Path, *, mapped: bool) -> Any:
 
 
 def _allowed() -> list[Any]:
-    """NumPy's floating-point scalars, under the module names of NumPy 1 and 2, and the values of a command line."""
+    """Return NumPy's floating-point scalars, under the module names of NumPy 1 and 2, and the values of a command line.
+    """
     from _codecs import encode
 
     from numpy._core.multiarray import scalar
@@ -80,7 +85,8 @@ def _allowed() -> list[Any]:
 
 
 def _check_looks(path: Path) -> bool:
-    """Whether the file is a sound zip archive (True) or a pickle (False); a CheckpointError where it is neither."""
+    """Return whether the file is a sound zip archive (True) or a pickle (False); raise a CheckpointError for neither.
+    """
     if not path.is_file():
         raise CheckpointError(f"{path} is a folder, not a file." if path.is_dir() else f"{path} does not exist.")
     if path.stat().st_size == 0:
@@ -116,7 +122,7 @@ def _code_in_zip(path: Path) -> list[str]:
 
 
 def _code_in_legacy(path: Path) -> list[str]:
-    """What a file of the older format names beyond torch's own tensors and what is allowed; nothing is run."""
+    """Return what a file of the older format names beyond torch's own tensors and what is allowed; nothing is run."""
     allowed = {f"{kind.__module__}.{kind.__qualname__}" for kind in (np.dtype, np.dtypes.Float64DType)}
     allowed |= {"numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar", "numpy.dtypes.Float32DType"}
     allowed |= {"_codecs.encode", "argparse.Namespace", "collections.OrderedDict", "torch.Size", "torch.device"}
@@ -131,7 +137,9 @@ def _code_in_legacy(path: Path) -> list[str]:
 
 
 def _named(stream: BinaryIO) -> list[str]:
-    """The globals that the next pickle in ``stream`` names; a CheckpointError where it names them by computing."""
+    """Return the globals that the next pickle in ``stream`` names; raise a CheckpointError where it names them by
+    computing.
+    """
     found = []
     for opcode, argument, _ in pickletools.genops(stream):
         if opcode.name in ("GLOBAL", "INST"):
@@ -142,7 +150,7 @@ def _named(stream: BinaryIO) -> list[str]:
 
 
 def _explained(path: Path, error: Exception) -> CheckpointError:
-    """An error of torch in words for a user."""
+    """Return an error of torch as a message for a user."""
     text = " ".join(str(error).split())
     if "orch" in text and "script" in text.lower():
         return CheckpointError(

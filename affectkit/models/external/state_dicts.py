@@ -62,15 +62,15 @@ class Weights:
 
     @property
     def state(self) -> dict[str, torch.Tensor]:
-        """The tensors under the prefix, by the names of the network."""
+        """Return the tensors under the prefix, by the names of the network."""
         return self.under(self.prefix)
 
     def under(self, prefix: str) -> dict[str, torch.Tensor]:
-        """The tensors whose names begin with ``prefix``, without it."""
+        """Return the tensors whose names begin with ``prefix``, without it."""
         return {name.removeprefix(prefix): value for name, value in self.tensors.items() if name.startswith(prefix)}
 
     def description(self, own: str = "") -> str:
-        """Which set was taken under which names, and what else there is, as `` (its model_ema, not: model)``.
+        """Describe which set was taken under which names, and what else there is, as `` (its model_ema, not: model)``.
 
         Args:
             own: what our own checkpoints have in front of the names, which goes without saying.
@@ -83,7 +83,7 @@ class Weights:
 
 
 def unwrap(found: Any, path: Path, *, forms: Sequence[Form] = (), key: str | None = None) -> Weights:
-    """The weights in what a training script saved.
+    """Unwrap the weights in what a training script saved.
 
     Args:
         found: what stands in the file ``path``.
@@ -115,7 +115,7 @@ def unwrap(found: Any, path: Path, *, forms: Sequence[Form] = (), key: str | Non
 
 
 def _sets(found: Any, path: Path, key: str = "", beside: dict[str, Any] | None = None) -> Iterator[Weights]:
-    """The state dicts in ``found``, the preferred ones first; what is under a known key may be none."""
+    """Yield the state dicts in ``found``, the preferred ones first; what is under a known key may be none."""
     if not isinstance(found, Mapping) or not found:
         return
     known = [name for name in (*AVERAGED, *PLAIN) if isinstance(found.get(name), Mapping) and found[name]]
@@ -129,7 +129,7 @@ def _sets(found: Any, path: Path, key: str = "", beside: dict[str, Any] | None =
 
 
 def _is_known(key: str) -> bool:
-    """Whether it is known which of several sets the one under ``key`` is."""
+    """Return whether it is known which of several sets the one under ``key`` is."""
     return not key or any(part in AVERAGED or part in PLAIN for part in key.split("/"))
 
 
@@ -142,7 +142,7 @@ def _several(path: Path, fronts: Sequence[str]) -> CheckpointError:
 
 
 def _could_be(name: Any, value: Any) -> bool:
-    """Whether a key that is not known holds a state dict of a network."""
+    """Return whether a key that is not known holds a state dict of a network."""
     if not isinstance(name, str) or any(word in name.lower() for word in _OTHERS):
         return False
     return isinstance(value, Mapping) and bool(value) and not _strange(value)
@@ -153,7 +153,7 @@ def _plain(value: Any) -> Any:
 
 
 def _strange(found: Mapping[Any, Any]) -> list[str]:
-    """The names of what is no plain tensor on the CPU."""
+    """Return the names of what is no plain tensor on the CPU."""
     return [str(name) for name, value in found.items() if not _is_plain(name, value)]
 
 
@@ -180,7 +180,7 @@ def _refuse(found: Any, path: Path) -> None:
 
 
 def _unmarked(one: Weights) -> Weights:
-    """``one`` without marks in its names; a CheckpointError where two names become one."""
+    """Return ``one`` without marks in its names; raise a CheckpointError where two names become one."""
     tensors: dict[str, torch.Tensor] = {}
     marks: set[str] = set()
     for name, value in one.tensors.items():
@@ -202,7 +202,7 @@ def _unmarked(one: Weights) -> Weights:
 
 
 def _fitted(one: Weights, forms: Sequence[Form]) -> tuple[float, list[str]]:
-    """The largest share of the names of a network that stands under one prefix, and the prefixes that have it.
+    """Return the largest share of the names of a network that stands under one prefix, and the prefixes that have it.
 
     Where two have it by name, those count whose shapes fit too.
     """
@@ -227,7 +227,9 @@ def _fitted(one: Weights, forms: Sequence[Form]) -> tuple[float, list[str]]:
 
 
 def _chosen_prefix(one: Weights, prefixes: Sequence[str]) -> tuple[str, list[str]]:
-    """One of ``prefixes``, and the others in words; a CheckpointError where none of them is known to be the one."""
+    """Return one of ``prefixes``, and a description of the others; raise a CheckpointError where none of them is known
+    to be the one.
+    """
     if len(prefixes) == 1:
         return prefixes[0], []
     averaged = [prefix for prefix in prefixes if not set(AVERAGED).isdisjoint(prefix.split("."))]
@@ -237,12 +239,12 @@ def _chosen_prefix(one: Weights, prefixes: Sequence[str]) -> tuple[str, list[str
 
 
 def _front(prefix: str) -> str:
-    """A prefix as ``--init-key`` names it."""
+    """Return a prefix as ``--init-key`` names it."""
     return prefix.rstrip(".") or BARE
 
 
 def _named(sets: Sequence[Weights], forms: Sequence[Form], key: str) -> Weights:
-    """The set called ``key``; or of the first that has such names, what they stand in front of."""
+    """Return the set called ``key``; or of the first that has such names, what they stand in front of."""
     for one in sets:
         if one.key and key in (one.key, *one.key.split("/")):
             prefix, _ = _chosen_prefix(one, _fitted(one, forms)[1])

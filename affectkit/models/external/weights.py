@@ -30,12 +30,12 @@ def read_weights(path: Path, *, forms: Sequence[Form] = (), key: str | None = No
 
 
 def read_state(path: Path) -> dict[str, torch.Tensor]:
-    """The tensors of ``read_weights`` by name, where the network that they are for is not known."""
+    """Read the tensors of ``read_weights`` by name, where the network that they are for is not known."""
     return read_weights(path).state
 
 
 def unwrap_weights(found: Any, path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-    """The tensors in what a training script saved, by name without marks, and what stands beside them.
+    """Unwrap the tensors in what a training script saved, by name without marks, and what stands beside them.
 
     Raises:
         CheckpointError: ``found`` is not a state dict of plain tensors on the CPU, nor holds one.
@@ -45,23 +45,24 @@ def unwrap_weights(found: Any, path: Path) -> tuple[dict[str, torch.Tensor], dic
 
 
 def is_weights_file(text: str) -> bool:
-    """Whether ``text`` names a file with weights, by its looks, not a tag of a library."""
+    """Return whether ``text`` names a file with weights, by its looks, not a tag of a library."""
     return os.sep in text or Path(text).suffix in (".safetensors", ".pt", ".pth", ".bin")
 
 
 def tensor_shapes(model: nn.Module) -> Form:
-    """The tensors of ``model``, as their shapes by name."""
+    """Return the tensors of ``model``, as their shapes by name."""
     return {name: value.shape for name, value in model.state_dict().items()}
 
 
 def read_classes(path: Path) -> tuple[str, ...] | None:
-    """The class names in an affectkit checkpoint's header; None where there is none, or the names are not known."""
+    """Read the class names in an affectkit checkpoint's header; None where there is none, or the names are not known.
+    """
     spec = _spec_of(path)
     return tuple(spec["classes"]) if spec is not None and spec.get("named", True) else None
 
 
 def read_sound_level(path: Path) -> str | None:
-    """The level of the sound that an affectkit checkpoint takes; None where it hears none, or has no header."""
+    """Read the level of the sound that an affectkit checkpoint takes; None where it hears none, or has no header."""
     clip = (_spec_of(path) or {}).get("clip") if path.suffix == ".safetensors" else None
     if not clip or not clip.get("sound") or clip.get("needs") == "image":
         return None
@@ -125,7 +126,7 @@ def copy_weights(
 
 
 def listed_names(names: Collection[str]) -> str:
-    """The first four of ``names``, and how many more there are."""
+    """List the first four of ``names``, and how many more there are."""
     more = f" and {len(names) - 4} more" if len(names) > 4 else ""
     return ", ".join(sorted(names)[:4]) + more
 
@@ -168,8 +169,8 @@ def copy_own(
     top: str,
     hint: str,
 ) -> str:
-    """``copy_weights`` of a network that is ours as a whole: of an affectkit checkpoint the classifier is taken only
-    where it has the same ``classes`` in the same order, of another file where it has as many outputs.
+    """Do ``copy_weights`` for a network that is ours as a whole: of an affectkit checkpoint the classifier is taken
+    only where it has the same ``classes`` in the same order, of another file where it has as many outputs.
 
     Raises:
         CheckpointError: as ``copy_weights``.

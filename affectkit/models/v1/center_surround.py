@@ -31,7 +31,7 @@ class DifferenceOfGaussians(nn.Module):
         self.register_buffer("kernel_dists", line[:, None] + line, persistent=False)
 
     def forward(self) -> torch.Tensor:
-        """The kernels (channels, channels, 2 radius + 1, 2 radius + 1), in float32 whatever autocast says."""
+        """Return the kernels (channels, channels, 2 radius + 1, 2 radius + 1), in float32 whatever autocast says."""
         with torch.autocast(self.sigma1.device.type, enabled=False):
             first = self.sigma1.clamp(min=LEAST_SIGMA)
             second = first * self.sigma2_scale.clamp(min=LEAST_RATIO)
@@ -56,7 +56,7 @@ class CenterSurround(nn.Module):
         self.dog_conv = DifferenceOfGaussians(channels, radius)
 
     def forward(self, maps: torch.Tensor) -> torch.Tensor:
-        """The filtered maps."""
+        """Return the filtered maps."""
         count, radius = self.dog_conv.channels, self.dog_conv.radius
         kernels = self.dog_conv().to(maps.dtype)
         filtered = F.conv2d(maps[:, :count], kernels, padding=radius)

@@ -11,7 +11,7 @@ CENTER_SURROUND, LOCAL_RF, TUNED_NORM, DIV_NORM, MAGNIFICATION = COMPONENTS = (
 
 
 def parse_parts(text: str) -> frozenset[str]:
-    """``"center-surround,local-rf"`` as a set of ``COMPONENTS``.
+    """Parse ``"center-surround,local-rf"`` as a set of ``COMPONENTS``.
 
     Raises:
         UsageError: an unknown component, one twice, none, or two kinds of normalisation.

@@ -45,13 +45,14 @@ class V1Family(Family):
         )
 
     def default_input(self, name: str, options: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
-        """See ``Family.default_input``: as published."""
+        """Implement ``Family.default_input``: as published."""
         return dict(INPUT)
 
     def load_weights(
         self, model: V1ResNet, path: Path, *, classes: tuple[str, ...] = (), key: str | None = None
     ) -> str:
-        """See ``Family.load_weights``; the last layer of a published file is taken where it has as many outputs."""
+        """Implement ``Family.load_weights``; the last layer of a published file is taken where it has as many outputs.
+        """
         hint = "Name the --model, and the --image-size, that the file was made with."
         form = tensor_shapes(model)
         sequence = {as_sequence(name): shape for name, shape in form.items()}
@@ -63,6 +64,6 @@ class V1Family(Family):
         return model.fc
 
     def build_options(self, settings: Mapping[str, Any]) -> dict[str, Any]:
-        """See ``Family.build_options``."""
+        """Implement ``Family.build_options``."""
         named = {"v1": settings["v1"]} if settings["v1"] is not None else {}
         return {"dropout": settings["dropout"], **named}

@@ -30,7 +30,7 @@ class LocalReceptiveField(nn.Module):
         self.weight = nn.Parameter(weight.permute(4, 2, 0, 1, 3)[None])
 
     def forward(self, maps: torch.Tensor) -> torch.Tensor:
-        """The maps of the outputs."""
+        """Return the maps of the outputs."""
         inputs, outputs, height, width = self.shape
         if tuple(maps.shape[1:]) != (inputs, height, width):
             raise UsageError(

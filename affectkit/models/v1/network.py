@@ -63,7 +63,7 @@ VARIANTS: dict[str, Variant] = {
 
 
 def map_side(side: int) -> int:
-    """The side of a map after a layer of stride 2 (7 x 7 with padding 3, or 3 x 3 with padding 1)."""
+    """Return the side of a map after a layer of stride 2 (7 x 7 with padding 3, or 3 x 3 with padding 1)."""
     return (side + 1) // 2
 
 
@@ -75,7 +75,7 @@ class Block(Bottleneck):
         self.dn: nn.Module = nn.Identity()
 
     def forward(self, maps: torch.Tensor) -> torch.Tensor:
-        """The block's maps, normalised."""
+        """Return the block's maps, normalised."""
         return self.dn(super().forward(maps))
 
 
@@ -87,7 +87,7 @@ class Surrounded(nn.Module):
         self.conv, self.dog = conv, dog
 
     def forward(self, maps: torch.Tensor) -> torch.Tensor:
-        """The filtered maps."""
+        """Return the filtered maps."""
         return self.dog(self.conv(maps))
 
 
@@ -136,7 +136,7 @@ class V1ResNet(ResNet):
             block.dn = norm(WIDTH * Block.expansion)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """The outputs."""
+        """Return the outputs."""
         maps = self.maxpool(self.relu(self.bn1(self.conv1(images))))
         maps = self.layer4(self.layer3(self.layer2(self.layer1(maps))))
         return self.fc(self.dropout(self.avgpool(maps).flatten(1)))

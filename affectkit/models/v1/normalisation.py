@@ -32,14 +32,14 @@ class TunedNormalisation(nn.Module):
         self.register_buffer("channel_distances", distances, persistent=False)
 
     def weights(self) -> torch.Tensor:
-        """W (C, C), in float32 whatever autocast says."""
+        """Return W (C, C), in float32 whatever autocast says."""
         with torch.autocast(self.sigmas.device.type, enabled=False):
             sigma = self.sigmas.clamp(min=LEAST_SIGMA)
             table = torch.exp(-(self.channel_distances**2) / (2 * sigma**2)) / (ROOT_TWO_PI * sigma)
             return table / table.sum(0, keepdim=True)
 
     def forward(self, maps: torch.Tensor) -> torch.Tensor:
-        """The normalised maps."""
+        """Return the normalised maps."""
         pooled = F.conv2d(maps, self.weights()[:, :, None, None].to(maps.dtype))
         return maps / (1 + pooled)
 
@@ -72,7 +72,7 @@ class DivisiveNormalisation(nn.Module):
         self.register_buffer("y_coords", line[:, None].expand(3, 3).clone(), persistent=False)
 
     def kernels(self) -> torch.Tensor:
-        """K (C, C, 3, 3), output channels first, in float32 whatever autocast says."""
+        """Return K (C, C, 3, 3), output channels first, in float32 whatever autocast says."""
         with torch.autocast(self.A.device.type, enabled=False):
             cos, sin = self.theta.cos(), self.theta.sin()
             x = self.x_coords * cos + self.y_coords * sin
@@ -83,6 +83,6 @@ class DivisiveNormalisation(nn.Module):
             return height * torch.exp(-(across + along) / 2)
 
     def forward(self, maps: torch.Tensor) -> torch.Tensor:
-        """The normalised maps."""
+        """Return the normalised maps."""
         pooled = F.conv2d(maps, self.kernels().to(maps.dtype), padding=1)
         return maps / (pooled + self.bias.abs().to(maps.dtype))

@@ -43,7 +43,7 @@ class CorticalMagnification(nn.Module):
         self.register_buffer("matrix", _matrix(side).clone(), persistent=False)
 
     def forward(self, maps: torch.Tensor) -> torch.Tensor:
-        """The resampled maps, in the number format of ``maps``."""
+        """Return the resampled maps, in the number format of ``maps``."""
         if maps.shape[2:] != (self.side, self.side):
             raise UsageError(
                 f"cortical magnification was made for {self.side}x{self.side}; got {maps.shape[2]}x{maps.shape[3]}.",
@@ -56,7 +56,7 @@ class CorticalMagnification(nn.Module):
 
 
 def polar_bins(side: int) -> tuple[np.ndarray, np.ndarray]:
-    """(ring, angle) of each pixel (side, side); a ring of -1 is outside of all.
+    """Return (ring, angle) of each pixel (side, side); a ring of -1 is outside of all.
 
     A pixel (row, column) is at x = column - side/2, y = side/2 - row.
     """
@@ -69,13 +69,15 @@ def polar_bins(side: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def ring_edges(side: int) -> np.ndarray:
-    """The radii between rings for a field of that side."""
+    """Return the radii between rings for a field of that side."""
     return np.array(EDGES) * (side / SIDE)
 
 
 @cached_tensors(8)
 def polar_masks(side: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Masks (rings, angles, side**2) and their sums (rings, angles), 1 where 0; float32, rounded to half precision."""
+    """Return the masks (rings, angles, side**2) and their sums (rings, angles), 1 where 0; float32, rounded to half
+    precision.
+    """
     ring, angle = polar_bins(side)
     found = torch.zeros(len(EDGES) - 1, ANGLES, side**2)
     inner = ring_edges(side)
@@ -92,7 +94,7 @@ def polar_masks(side: int) -> tuple[torch.Tensor, torch.Tensor]:
 
 @cached_tensors(8)
 def _matrix(side: int) -> torch.Tensor:
-    """The map (side**2 / 4, side**2) of pixels to the resampled field."""
+    """Return the map (side**2 / 4, side**2) of pixels to the resampled field."""
     weights, total = polar_masks(side)
     field = (weights.double() / total[:, :, None].double()).permute(2, 0, 1)[:, None]
     padded = F.pad(field, (1, 1, 0, 0), mode="reflect")

@@ -76,7 +76,7 @@ def _read(contents: Contents, choices: Choices) -> Published:
 
 
 def _fit(contents: Contents, count: int) -> tuple[str, str]:
-    """How images are brought to 64 pixels, and how that is known.
+    """Return how images are brought to 64 pixels, and how that is known.
 
     The study takes Tiny-ImageNet's images, which have 64 pixels, as they are, and of ImageNet's the usual crop; which
     of them a file is for stands in ``args["dataset"]``. Source: main.py of the study's code, seed 002.
@@ -98,14 +98,16 @@ def _model_type(contents: Contents) -> str | None:
 
 
 def _argument(contents: Contents, name: str) -> str | None:
-    """What the command line that made the file said of ``name``."""
+    """Return the value of ``name`` on the command line that made the file."""
     args = contents.beside.get("args")
     found = args.get(name) if isinstance(args, Mapping) else None
     return None if found is None else str(found)
 
 
 def _fitting(given: Mapping[str, torch.Tensor], state: Mapping[str, torch.Tensor]) -> list[str]:
-    """The variants whose components show in the names; cortical magnification does not, but in the plain sequence."""
+    """Return the variants whose components show in the names; cortical magnification does not, but in the plain
+    sequence.
+    """
     if is_sequence(given):
         return ["resnet50_cortical_magnification"]
     alone = any(name in state for name in ("layer1.0.conv2.0.weight", "layer1.2.conv2.1.weight"))
@@ -137,7 +139,7 @@ def _norms(state: Mapping[str, torch.Tensor]) -> list[str]:
 
 
 def _classes(count: int) -> tuple[str, ...]:
-    """WordNet ids for ImageNet's thousand classes, in the order of its sorted folders; else numbers."""
+    """Return WordNet ids for ImageNet's thousand classes, in the order of its sorted folders; else numbers."""
     if count == IMAGENET_CLASSES:
         from timm.data import ImageNetInfo
 

@@ -16,18 +16,18 @@ _PLACES = {name: place for place, name in _SEQUENCE.items()}
 
 
 def is_sequence(state: Mapping[str, torch.Tensor]) -> bool:
-    """Whether the names are those of a plain sequence."""
+    """Return whether the names are those of a plain sequence."""
     return "0.weight" in state and "10.weight" in state
 
 
 def as_sequence(name: str) -> str:
-    """A name of ``V1ResNet`` as the plain sequence has it."""
+    """Return a name of ``V1ResNet`` as the plain sequence has it."""
     head, _, rest = name.partition(".")
     return f"{_PLACES[head]}.{rest}" if head in _PLACES else name
 
 
 def rename_published(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """The tensors of a checkpoint by the names of ``V1ResNet``, without what is derived or unused."""
+    """Return the tensors of a checkpoint by the names of ``V1ResNet``, without what is derived or unused."""
     sequence = is_sequence(state)
     found = {}
     for name, value in state.items():

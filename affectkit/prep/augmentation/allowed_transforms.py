@@ -71,7 +71,7 @@ REFUSED = {
 
 
 def built_in() -> dict[str, Any]:
-    """Give the published pipeline in the form of ``albumentations.to_dict``.
+    """Return the published pipeline in the form of ``albumentations.to_dict``.
 
     Source: the preparation script of seed 003, written for Albumentations 1.x: a flip (p 0.5); brightness and
     contrast +-20 % (always); one of motion blur, Gaussian noise and Gaussian blur with the defaults of 1.3.0 (p 0.5);

@@ -306,7 +306,7 @@ def _tuples(value: Any) -> Any:
 
 
 def _differs(given: Any, got: Any) -> bool:
-    """Say whether a value was changed, where both are of one kind (a number may become a range)."""
+    """Return whether a value was changed, where both are of one kind (a number may become a range)."""
     if isinstance(given, list) and isinstance(got, list) and len(given) == len(got):
         return any(_differs(a, b) for a, b in zip(given, got, strict=True))
     if isinstance(given, int | float) and isinstance(got, int | float):
@@ -315,7 +315,7 @@ def _differs(given: Any, got: Any) -> bool:
 
 
 def _reason(error: Exception) -> str:
-    """Give an exception as one line; Pydantic's as field: rule."""
+    """Return an exception as one line; Pydantic's as field: rule."""
     for source in (error, error.__cause__, error.__context__):
         listed = getattr(source, "errors", None)
         if callable(listed):

@@ -202,7 +202,7 @@ def _plain_jpeg(data: bytes, max_pixels: int) -> LosslessImage | None:
 
 
 def _deep(path: Path, image: Image.Image) -> str:
-    """Give the mode of a file with 16 bits in each of several channels, which Pillow would cut to 8; else ""."""
+    """Return the mode of a file with 16 bits in each of several channels, which Pillow would cut to 8; else ""."""
     if image.format == "PNG":
         with path.open("rb") as stream:
             header = stream.read(26)
@@ -290,7 +290,7 @@ def _encoding(
 
 
 def _lossless_webp(path: Path) -> bool:
-    """Say whether the first chunk with pixels is VP8L."""
+    """Return whether the first chunk with pixels is VP8L."""
     data = path.read_bytes()
     place = 12
     while place + 8 <= len(data):

@@ -93,7 +93,7 @@ class Pipeline:
             return building.call_pipeline(built.root, pixels, name=name, source=self.source)
 
     def transforms(self) -> Iterator[tuple[str, int, dict[str, Any]]]:
-        """Give (place, depth, node) of every composition and transform in the order of application, the root first."""
+        """Yield (place, depth, node) of every composition and transform in the order of application, the root first."""
         yield from walk_nodes(self.spec["transform"])
 
     def _check_sixteen_bit(self, name: str) -> None:
@@ -107,7 +107,7 @@ class Pipeline:
             )
 
     def _built(self, kind: str) -> BuiltPipeline:
-        """Give the objects for this thread, built on first use."""
+        """Return the objects for this thread, built on first use."""
         from affectkit.prep.augmentation import building
 
         kept = _of_thread.__dict__.setdefault("built", {})

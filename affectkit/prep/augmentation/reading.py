@@ -91,7 +91,7 @@ def _check(root: dict[str, Any], path: Path) -> None:
 
 
 def _allowed(full: str, where: str) -> str:
-    """Give the short name of a transform from the allow-list."""
+    """Return the short name of a transform from the allow-list."""
     parts = full.split(".")
     name = parts[-1]
     if len(parts) > 1 and parts[0] != "albumentations":

@@ -13,7 +13,7 @@ FULL = {"uint8": 255, "uint16": 65535}
 def walk_nodes(
     node: dict[str, Any], place: str = "transform", depth: int = 0
 ) -> Iterator[tuple[str, int, dict[str, Any]]]:
-    """Give (place, depth, node) of ``node`` and all below it, such as ``("transforms[2].OneOf[0]", 2, {...})``."""
+    """Yield (place, depth, node) of ``node`` and all below it, such as ``("transforms[2].OneOf[0]", 2, {...})``."""
     yield place, depth, node
     for number, child in enumerate(node.get("transforms", ())):
         inner = f"transforms[{number}]" if depth == 0 else f"{place}.{node_class(node)}[{number}]"
@@ -21,7 +21,7 @@ def walk_nodes(
 
 
 def node_class(node: dict[str, Any]) -> str:
-    """Give the class name of ``node``: ``"OneOf"``."""
+    """Return the class name of ``node``: ``"OneOf"``."""
     return node["__class_fullname__"]
 
 

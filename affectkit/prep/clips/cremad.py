@@ -251,7 +251,7 @@ def _row(
 
 
 def age_class(root: Path, person: Mapping[str, str]) -> str:
-    """Give the decade of an actor's age, from its beginning: 46 is in the 40s; 60 and above are the 60s."""
+    """Return the decade of an actor's age, from its beginning: 46 is in the 40s; 60 and above are the 60s."""
     try:
         age = int(person["Age"])
     except ValueError:

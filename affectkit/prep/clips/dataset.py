@@ -27,7 +27,7 @@ class PrepareOptions:
     drop_copies: bool = False
 
     def record(self) -> dict[str, Any]:
-        """Give the options that say what is made, for the manifest: not those that say how."""
+        """Return the options that say what is made, for the manifest: not those that say how."""
         return {entry.name: getattr(self, entry.name) for entry in fields(self) if entry.name not in _NOT_RECORDED}
 
 

@@ -70,7 +70,7 @@ def prepare_emovoxceleb(
     reporter: Reporter,
     stopping: Stopping | None = None,
 ) -> ClipReport:
-    """Bring extracted frames and sounds with soft labels into a store.
+    """Write extracted frames and sounds with soft labels to a store.
 
     ``source`` holds ``frames/<utterance>/000001.jpg``, ..., ``audio/<utterance>.wav`` (or m4a, flac, mp3, ogg), and
     labels.csv with the columns utterance, frame and the eight emotions. The first part of an utterance's path is its

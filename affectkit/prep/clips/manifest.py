@@ -52,11 +52,11 @@ class ClipReport:
 
     @property
     def broken(self) -> list[SkippedClip]:
-        """Clips that were left out for a reason that is not expected."""
+        """Return clips that were left out for a reason that is not expected."""
         return [clip for clip in self.skipped if clip.reason not in EXPECTED]
 
     def to_dict(self) -> dict[str, Any]:
-        """Give plain values for ``--json``."""
+        """Return plain values for ``--json``."""
         return {
             "dataset": self.dataset,
             "clips": {name: sum(found.values()) for name, found in self.counts.items()},
@@ -183,7 +183,7 @@ def _write_tables(output: Path, dataset: ClipDataset, members: Mapping[str, list
 def _report_rows(
     dataset: ClipDataset, assignment: SplitAssignment, skipped: Sequence[SkippedClip]
 ) -> list[dict[str, str]]:
-    """Give a row a clip: the split that it is in, or why it was left out."""
+    """Return one row for each clip: the split that it is in, or why it was left out."""
     lost = [{"clip": clip.name, "split": "", "reason": clip.reason, "message": clip.message} for clip in skipped]
     gone = {clip.name for clip in skipped}
     kept = [
@@ -246,7 +246,7 @@ def _statistics(names: Sequence[str], dataset: ClipDataset) -> dict[str, Any]:
 
 
 def statistics_text(statistics: Mapping[str, Any]) -> str:
-    """Give the statistics for reading: a block a split, a line a class."""
+    """Return the statistics for reading: a block a split, a line a class."""
     lines = []
     for split, found in statistics.items():
         whole = [f"{name} {value:,}" for name, value in found.items() if isinstance(value, int)]

@@ -59,7 +59,7 @@ def prepare_features(
     reporter: Reporter,
     stopping: Stopping | None = None,
 ) -> ClipReport:
-    """Bring features into a store.
+    """Write features to a store.
 
     ``source`` holds features.csv with the columns ``filename`` and ``label``, and ``split`` or ``user`` where there are
     such, and for each filename a file of that name ending in .safetensors or .npz with ``image`` (16, 4096) and

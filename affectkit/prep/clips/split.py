@@ -67,7 +67,7 @@ def assign_splits(
 
 
 def _warn_of_mixed(rows: Mapping[str, Row], split_of: Mapping[str, str], group: str) -> list[str]:
-    """Give a warning where people stand in more than one split."""
+    """Return a warning where people stand in more than one split."""
     seen: dict[str, set[str]] = {}
     for name, split in split_of.items():
         seen.setdefault(rows[name][group], set()).add(split)

@@ -75,7 +75,7 @@ class ClipRecipe:
 
     @property
     def bytes_per_clip(self) -> int:
-        """Bytes that a clip takes in the store."""
+        """Return the bytes that a clip takes in the store."""
         if self.clip.features is not None:
             return sum(int(np.prod(shape)) * np.dtype(np.float32).itemsize for shape in self.clip.features)
         sound = self.clip.sound
@@ -201,7 +201,7 @@ def input_variance(facts: Iterable[dict[str, Any]]) -> dict[str, float]:
 
 
 def _chunks(sources: Sequence[ClipSource | None]) -> Iterator[list[ClipSource]]:
-    """Give the clips of each shard that has any."""
+    """Yield the clips of each shard that has any."""
     for begin in range(0, len(sources), SHARD):
         chunk = [source for source in sources[begin : begin + SHARD] if source is not None]
         if chunk:
@@ -209,7 +209,7 @@ def _chunks(sources: Sequence[ClipSource | None]) -> Iterator[list[ClipSource]]:
 
 
 def _state_of(source: ClipSource) -> list[Any]:
-    """Give the name, and of each file size and time of change: these show whether a clip is still the one read."""
+    """Return the name, and of each file size and time of change: these show whether a clip is still the one read."""
     found: list[Any] = [source.name]
     for path in (source.path, source.sound):
         if path is None:
@@ -238,7 +238,7 @@ def _read_record(folder: Path, name: str, chunk: Sequence[ClipSource], recipe: C
 
 
 def _has_other_recipe(path: Path, recipe: ClipRecipe) -> bool:
-    """Say whether ``path`` is the record of a shard that was made by another recipe."""
+    """Return whether ``path`` is the record of a shard that was made by another recipe."""
     try:
         return path.is_file() and read_json(path)["recipe"] != recipe.mark()
     except (DataError, KeyError, TypeError):
@@ -251,7 +251,7 @@ def _rows_of(path: Path) -> int:
 
 
 def _limit_worker() -> None:
-    """Have a worker compute in one thread and keep the memory that it has freed."""
+    """Make a worker compute in one thread and keep the memory that it has freed."""
     import torch
 
     torch.set_num_threads(1)

@@ -163,7 +163,7 @@ def case_collisions(classes: dict[str, dict[str, int]]) -> list[tuple[str, str]]
 
 
 def ignores_case(folder: Path) -> bool:
-    """Say whether the file system of ``folder`` takes ``a`` and ``A`` for one name."""
+    """Return whether the file system of ``folder`` takes ``a`` and ``A`` for one name."""
     trial = folder / f".affectkit-Case-{os.urandom(4).hex()}.part"
     trial.touch()
     try:
@@ -173,7 +173,7 @@ def ignores_case(folder: Path) -> bool:
 
 
 def hash_and_check(paths: Sequence[str]) -> list[tuple[str, str]]:
-    """Give (content hash, fault) of each file; the fault is empty for a whole JPEG or PNG, by its two ends.
+    """Return (content hash, fault) of each file; the fault is empty for a whole JPEG or PNG, by its two ends.
 
     Any other file is decoded, to know.
     """

@@ -47,7 +47,7 @@ def block_size(folder: Path) -> int:
 
 
 def is_temporary(name: str) -> bool:
-    """Say whether a file name is one of ``temporary_path``'s, left by a process that was killed."""
+    """Return whether a file name is one of ``temporary_path``'s, left by a process that was killed."""
     return len(name) == 22 and name[0] == "." and name.endswith(".part") and set(name[1:17]) <= set("0123456789abcdef")
 
 
@@ -90,7 +90,7 @@ def _is_placed(source: str, target: str, digest: str) -> bool:
 
 
 def is_beginning(target: str, source: str) -> bool:
-    """Say whether ``target`` is what a kill left of a copy: a file of its own with the first bytes of ``source``.
+    """Return whether ``target`` is what a kill left of a copy: a file of its own with the first bytes of ``source``.
 
     Nothing is lost where such a file goes.
     """
@@ -193,7 +193,7 @@ def explaining_disk_errors(root: Path, again: str) -> Iterator[None]:
 
 
 def move_all(journal: Journal, reporter: Reporter, stopping: Stopping, hint: str) -> int:
-    """Bring every original to its place in the same folder; how many moved now."""
+    """Move every original to its place in the same folder; how many moved now."""
     steps = [item for item in journal.originals if item.source != item.target]
     root, moved = journal.root, 0
     reporter.start("moving", len(steps), "images")

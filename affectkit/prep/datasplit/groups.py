@@ -20,7 +20,7 @@ class Grouping:
     counts: dict[str, dict[str, int]]
 
     def groups_of(self, label: str) -> set[str]:
-        """Give the groups that have files of ``label``."""
+        """Return the groups that have files of ``label``."""
         return set(self.of[label].values())
 
 
@@ -115,7 +115,7 @@ class _Search:
         return total
 
     def allowed(self, group: str) -> bool:
-        """Say whether each label keeps something to train on when ``group`` changes sides."""
+        """Return whether each label keeps something to train on when ``group`` changes sides."""
         if group in self.chosen:
             return True
         return all(self.have[label] + count < self.size[label] for label, count in self.counts[group].items())

@@ -79,12 +79,12 @@ class Journal:
 
     @property
     def folder(self) -> Path:
-        """The hidden folder with the journal and what is moved in two steps."""
+        """Return the hidden folder with the journal and what is moved in two steps."""
         return self.root / FOLDER.format(command=self.command)
 
     @property
     def path(self) -> Path:
-        """The file."""
+        """Return the file."""
         return self.folder / _FILE
 
     def write(self) -> None:

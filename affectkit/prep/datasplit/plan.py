@@ -42,7 +42,7 @@ class SplitRules:
     group_by: str | None = None
 
     def balances(self, side: str) -> bool:
-        """Say whether the classes of ``side`` grow to one size."""
+        """Return whether the classes of ``side`` grow to one size."""
         return self.balance_train if side == "train" else self.balance_test
 
 
@@ -233,5 +233,5 @@ def compose_unicode(text: str) -> str:
 
 
 def case_folded(name: str) -> str:
-    """Give what two names have in common that a file system without case takes for one."""
+    """Return what two names have in common that a file system without case takes for one."""
     return name.lower() if name.isascii() else unicodedata.normalize("NFC", name).casefold()

@@ -49,7 +49,7 @@ class RelabelReport:
     dry_run: bool = False
 
     def to_dict(self) -> dict[str, Any]:
-        """Give plain values for JSON."""
+        """Return plain values for JSON."""
         moves = [{"from": old, "to": new, "files": count} for (old, new), count in self.moves.items()]
         return {**asdict(self), "output": str(self.output), "moves": moves, "moved": sum(self.moves.values())}
 

@@ -64,16 +64,16 @@ class SplitReport:
 
     @property
     def train(self) -> int:
-        """Images that train, made ones included."""
+        """Return the number of images that train, made ones included."""
         return sum(row.train + row.augmented_train for row in self.rows)
 
     @property
     def test(self) -> int:
-        """Images that test, made ones included."""
+        """Return the number of images that test, made ones included."""
         return sum(row.test + row.augmented_test for row in self.rows)
 
     def to_dict(self) -> dict[str, Any]:
-        """Give plain values for JSON."""
+        """Return plain values for JSON."""
         return {**asdict(self), "output": str(self.output), "train": self.train, "test": self.test}
 
 

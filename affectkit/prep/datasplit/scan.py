@@ -109,7 +109,7 @@ class SplitScan:
             self.seconds[stage] = self.seconds.get(stage, 0) + time.perf_counter() - began
 
     def identity(self) -> dict[str, Any]:
-        """Give what the result depends on, besides the images."""
+        """Return what the result depends on, besides the images."""
         rules, options = self.rules, self.options
         balance = [side for side in SIDES if rules.balances(side)]
         return {
@@ -234,7 +234,7 @@ class SplitScan:
         return Journal(self.root, COMMAND, header, originals, made, list(left))
 
     def tag(self) -> str:
-        """Give what the bytes of augmented files depend on besides seed, original and draw."""
+        """Return what the bytes of augmented files depend on besides seed, original and draw."""
         return f"{self.pipeline.identity}/{self.options.quality}"
 
     def _report_on(self, listing: ClassFolders, plan: SplitPlan) -> None:
@@ -254,7 +254,7 @@ class SplitScan:
     # --- an earlier run ------------------------------------------------------------------------------------------
 
     def agrees(self, journal: Journal) -> bool:
-        """Say whether an earlier run was of the same split."""
+        """Return whether an earlier run was of the same split."""
         return journal.header["identity"] == self.identity()
 
     def another(self, journal: Journal, hint: str) -> UsageError:
@@ -299,7 +299,7 @@ class SplitScan:
             )
 
     def complete(self, journal: Journal) -> bool:
-        """Say whether everything that the journal lists is in its place."""
+        """Return whether everything that the journal lists is in its place."""
         there: set[str] = set()
         for folder in {os.path.dirname(row.target) for row in (*journal.originals, *journal.made)}:
             with contextlib.suppress(FileNotFoundError):

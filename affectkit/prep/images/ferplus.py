@@ -216,7 +216,7 @@ def _write(
 
 
 def _file(labels: FerplusLabels, row: int) -> str:
-    """Give the place of the image of a row, relative to the folder."""
+    """Return the place of the image of a row, relative to the folder."""
     return f"images/{labels.splits[row]}/{labels.names[row]}"
 
 

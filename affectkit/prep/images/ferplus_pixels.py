@@ -55,7 +55,7 @@ def check_row_order(path: Path, splits: Sequence[str]) -> list[bytes]:
 
 
 def order_difference(path: Path, splits: Sequence[str]) -> str:
-    """Say how the rows of a table of pixels that is not read differ from the label file's; empty where not."""
+    """Describe how the rows of a table of pixels that is not read differ from the label file's; empty where not."""
     try:
         found = [USAGES.get(usage) for _, usage, _ in pixel_rows(path)]
     except DataError as error:
@@ -67,7 +67,7 @@ def order_difference(path: Path, splits: Sequence[str]) -> str:
 
 
 def draw_pixels(path: Path, rows: set[int]) -> Iterator[tuple[int, bytes]]:
-    """Give (row, PNG bytes) of the given rows of a table of pixels."""
+    """Yield (row, PNG bytes) of the given rows of a table of pixels."""
     for row, (line, _, text) in enumerate(pixel_rows(path)):
         if row not in rows:
             continue

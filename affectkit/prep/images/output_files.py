@@ -16,7 +16,7 @@ MARKER = ".affectkit-preparing.json"
 
 
 def is_leftover(name: str) -> bool:
-    """Say whether a file is what an interrupted write left."""
+    """Return whether a file is what an interrupted write left."""
     return name.startswith(".") and name.endswith(".part")
 
 
@@ -38,7 +38,7 @@ def count_named_files(folder: Path, names: Iterable[str]) -> dict[str, dict[str,
 
 
 def part_is_whole(folder: Path, part: Part) -> bool:
-    """Say whether the tables of a complete part, and the images in ``folder`` that they name, are as written."""
+    """Return whether the tables of a complete part, and the images in ``folder`` that they name, are as written."""
     if damaged_tables(part):
         return False
     names = (row[1] for table in part.record["tables"] for row in table_rows(part, table))
@@ -49,7 +49,7 @@ def part_is_whole(folder: Path, part: Part) -> bool:
 
 
 def describe_contents(folder: Path, splits: Sequence[str]) -> dict[str, Any]:
-    """Give what a manifest says of the tables and images of ``splits``, so that a change shows; nothing for none."""
+    """Return what a manifest says of the tables and images of ``splits``, so that a change shows; nothing for none."""
     if not splits:
         return {}
     return {

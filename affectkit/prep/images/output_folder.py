@@ -93,7 +93,7 @@ class PrepReport:
     shard: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Give plain values for JSON."""
+        """Return plain values for JSON."""
         return {**asdict(self), "output": str(self.output), "notes": list(self.notes)}
 
 
@@ -176,7 +176,7 @@ class OutputFolder:
         return None if self.shard is None else self._begin_part(reporter)
 
     def report(self, manifest: dict[str, Any]) -> PrepReport:
-        """Give the report of an earlier run, from the manifest that ``begin`` gave."""
+        """Return the report of an earlier run, from the manifest that ``begin`` gave."""
         stored = {**manifest["report"], "output": self.folder, "notes": tuple(manifest["report"]["notes"])}
         return PrepReport(**stored, already_done=True, shard=manifest.get("shard"))
 
@@ -226,7 +226,7 @@ class OutputFolder:
         return about
 
     def _whole(self, about: dict[str, Any]) -> bool:
-        """Say whether tables and images are those that the manifest lists."""
+        """Return whether tables and images are those that the manifest lists."""
         try:
             if self.counts is not None:
                 tables = all((self.folder / f"{split}.csv").is_file() for split in SPLITS)

@@ -118,7 +118,7 @@ def emotion_distribution(parameters: ArrayLike) -> NDArray[np.float64]:
 
 
 def describe_face(seed: int, split: str, index: int) -> Face:
-    """Give the face at an address. Of any eight in a row from a multiple of eight, each emotion leads one.
+    """Return the face at an address. Of any eight in a row from a multiple of eight, each emotion leads one.
 
     >>> int(describe_face(0, "train", 3).votes.sum())
     10
@@ -156,7 +156,7 @@ class SchematicOptions:
 
     @property
     def counts(self) -> dict[str, int]:
-        """Faces by split."""
+        """Count faces by split."""
         return {"train": self.train, "valid": self.valid, "test": self.test}
 
 

@@ -151,7 +151,7 @@ class _Pen:
         self.canvas = np.repeat(column[:, None, :], self.side, axis=1)
 
     def image(self) -> NDArray[np.uint8]:
-        """Give the canvas at its final size."""
+        """Return the canvas at its final size."""
         return cv2.resize(self.canvas, (self.size, self.size), interpolation=cv2.INTER_AREA)
 
     def fill(self, points: Points, colour: Colour) -> None:
@@ -345,7 +345,7 @@ def _draw_glasses(pen: _Pen) -> None:
 
 
 def _ellipse(x: float, y: float, rx: float, ry: float, *, power: float = 2.0) -> Points:
-    """Give points (N, 2) on |x / rx|^power + |y / ry|^power = 1 about (x, y): an ellipse, boxier for high powers."""
+    """Return points (N, 2) on |x / rx|^power + |y / ry|^power = 1 about (x, y): an ellipse, boxier for high powers."""
     t = np.linspace(0, 2 * np.pi, 48, endpoint=False)
     return np.stack([x + rx * _power(np.cos(t), 2 / power), y + ry * _power(np.sin(t), 2 / power)], 1)
 

@@ -132,7 +132,7 @@ def draw_part(split: Split, count: int, seed: int) -> Split:
 
 
 def run_process(short: ShortRun, connection: Connection) -> None:
-    """Do ``short`` in this process, and send what became of it: ``{"warnings": ..., "kernels": ...}`` or an error."""
+    """Run ``short`` in this process, and send its outcome: ``{"warnings": ..., "kernels": ...}`` or an error."""
     _prepare_process(short)
     reporter = Warnings()
     try:
@@ -170,7 +170,7 @@ class Warnings(Silent):
 
 @contextmanager
 def named_kernels(wanted: bool) -> Iterator[list[str]]:
-    """Have torch warn of every kernel whose results do not repeat; afterwards the list names them."""
+    """Make torch warn of every kernel whose results do not repeat; afterwards the list names them."""
     found: list[str] = []
     if not wanted:
         yield found

@@ -44,12 +44,12 @@ class ResumeReport:
 
     @property
     def repeats(self) -> bool:
-        """Whether the uninterrupted run gave the same bytes twice."""
+        """Return whether the uninterrupted run gave the same bytes twice."""
         return not any(self.again.values())
 
     @property
     def exact(self) -> bool:
-        """Whether the killed and resumed run did, too."""
+        """Return whether the killed and resumed run gave those bytes too."""
         return self.repeats and not any(self.resumed.values())
 
     def to_dict(self) -> dict[str, Any]:
@@ -110,7 +110,7 @@ class ResumeReport:
 
 
 def differ(one: Path, two: Path) -> bool:
-    """Whether two runs left different bytes."""
+    """Return whether two runs left different bytes."""
     return any(sha256(one / name) != sha256(two / name) for name in FILES)
 
 

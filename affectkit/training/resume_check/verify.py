@@ -150,7 +150,7 @@ class Harness:
         return report
 
     def _explain(self, report: ResumeReport) -> None:
-        """Look for the cause."""
+        """Find the cause."""
         if resolve_device(self.short.settings.device).kind == "cuda":
             self.reporter.note("the results differ; looking for kernels that are not deterministic")
             report.kernels = self._run(replace(self.short, kernels=True), self.root / "kernels")["kernels"]
@@ -166,14 +166,14 @@ class Harness:
         self.reporter.finish()
 
     def _fails_again(self, settings: TrainSettings) -> bool:
-        """Whether a run with ``settings`` does not repeat."""
+        """Return whether a run with ``settings`` does not repeat."""
         one, two = self._trial_folders()
         for root in (one, two):
             self._run(self._with(settings), root)
         return differ(one, two)
 
     def _fails_resumed(self, settings: TrainSettings) -> bool:
-        """Whether a killed and resumed run with ``settings`` is another than the uninterrupted one."""
+        """Return whether a killed and resumed run with ``settings`` is another than the uninterrupted one."""
         one, two = self._trial_folders()
         self._run(self._with(settings), one)
         self._run_killed(self._with(settings), two)
@@ -226,7 +226,7 @@ class Harness:
 
 @contextlib.contextmanager
 def _quiet_start() -> Iterator[None]:
-    """While entered, processes start deaf to SIGINT, and with an environment that hides what is printed after a kill.
+    """Start processes, while entered, that ignore SIGINT, with an environment that hides what is printed after a kill.
 
     A Ctrl-C reaches them too, while they import; this process answers it and ends them. multiprocessing's tracker takes
     away the semaphores of killed workers, and would warn that there were some; it starts with the first process, and
