@@ -78,7 +78,8 @@ def analyse(
     """Analyse each file by quantiles; writes tables and a figure where ``results`` is given.
 
     Args:
-        files: CSV files. actual, predicted: names of their columns.
+        files: CSV files.
+        actual, predicted: names of their columns.
         bins: of equal count, in each file.
         results: folder for ``quantiles.csv``, ``quantiles.png`` and ``summary.json``.
         force: write into a folder that holds something.

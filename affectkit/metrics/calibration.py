@@ -134,10 +134,12 @@ class Calibration:
 
     Attributes:
         temperature: 1.0 where none was fitted.
-        fitted: whether it was. reason: why not; empty where it was.
+        fitted: whether it was.
+        reason: why not; empty where it was.
         samples: how many there were to fit it on.
         nll: cross-validated mean cross-entropy with a fitted temperature, whether it was taken or not; None where the
-            fit did not come so far. nll_before: the same with temperature 1.
+            fit did not come so far.
+        nll_before: the same with temperature 1.
     """
 
     temperature: float

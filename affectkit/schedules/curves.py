@@ -12,8 +12,10 @@ class Shape:
     """What the schedules may depend on.
 
     Attributes:
-        base: learning rate asked for. minimum: where cosine ends.
-        epochs: length of the run. warmup: epochs of linear growth from 0 in front of any schedule.
+        base: learning rate asked for.
+        minimum: where cosine ends.
+        epochs: length of the run.
+        warmup: epochs of linear growth from 0 in front of any schedule.
         step_size, milestones, gamma: of ``step`` and ``multistep``.
         patience: epochs without progress that ``plateau`` bears.
         peak, cycle_end: epochs at which the cyclic ones stand at ``base``, and reach ``minimum``.

@@ -37,7 +37,8 @@ class AudiovisualOptions:
 
     Attributes:
         stage: ``joint``, ``autoencoder`` or ``solver``: what learns.
-        mask_penalty: weight of the sum of the mask. codes: size of each codebook.
+        mask_penalty: weight of the sum of the mask.
+        codes: size of each codebook.
         recon_scale: ``variance``: reconstruction errors are divided by that of their modality in the training split.
         variance: of image and sound, where that is known.
     """

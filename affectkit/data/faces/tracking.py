@@ -121,6 +121,6 @@ def box_centre(box: Box) -> tuple[float, float]:
 
 
 def assign_pairs(gains: np.ndarray) -> list[tuple[int, int]]:
-    """Return the pairs (row, column) of ``gains`` (M, N), at most one for each, whose sum is largest; min(M, N) of them."""
+    """Assign rows to columns of ``gains`` (M, N), each at most once, for the largest sum: min(M, N) pairs."""
     rows, columns = linear_sum_assignment(gains, maximize=True)
     return list(zip(rows.tolist(), columns.tolist(), strict=True))

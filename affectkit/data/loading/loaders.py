@@ -161,7 +161,7 @@ class TrainingKeys:
 
 
 def evaluation_keys(count: int, batch_size: int, *, first: int = 0, step: int = 1) -> TrainingKeys:
-    """Return the keys for one pass over the items ``first``, ``first + step``, ... of ``count``, without augmentation."""
+    """Return keys for a pass over the items ``first``, ``first + step``, ... of ``count``, without augmentation."""
     keys = TrainingKeys()
     own = np.arange(first, count, step)
     keys.set(EVALUATION, [own[begin : begin + batch_size] for begin in range(0, len(own), batch_size)])

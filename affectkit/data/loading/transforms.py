@@ -29,15 +29,13 @@ class Preset:
     Attributes:
         rotation: degrees either way, with probability ``rotated``.
         scale: share either way.
-        shift: share of the side
-            either way, both axes.
+        shift: share of the side either way, both axes.
         brightness, contrast: share either way.
-        blur: probability of a Gaussian blur with
-            sigma in ``sigmas``.
-        noise: largest standard deviation of Gaussian noise, on images in [0, 255]. erase:
-            probability that a rectangle of 2 to 20% of the image is replaced by its mean.
-        crop: least and greatest
-            share of the whole image's area in the box that becomes the input; None: what the input's ``fit`` says.
+        blur: probability of a Gaussian blur with sigma in ``sigmas``.
+        noise: largest standard deviation of Gaussian noise, on images in [0, 255].
+        erase: probability that a rectangle of 2 to 20% of the image is replaced by its mean.
+        crop: least and greatest share of the whole image's area in the box that becomes the input; None: what the
+            input's ``fit`` says.
         ratios: least and greatest width / height of that box.
     """
 
@@ -127,8 +125,7 @@ class Change:
 
 
 def draw_change(preset: Preset, rng: np.random.Generator) -> Change:
-    """Draw the parameters of one change. Every value is drawn whether used or not, so that one option moves no other.
-    """
+    """Draw the parameters of one change. Every value is drawn whether used or not, so that one option moves no other."""
     unit = rng.random(17)
     both = 2 * unit - 1
     least, most = preset.sigmas

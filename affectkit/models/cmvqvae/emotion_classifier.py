@@ -20,7 +20,9 @@ class Solver(Masked):
     modes of one modality its half of the channels alone is looked at.
 
     Args:
-        size: channels of each modality. side: S. masked: False: no mask.
+        size: channels of each modality.
+        side: S.
+        masked: False: no mask.
     """
 
     def __init__(

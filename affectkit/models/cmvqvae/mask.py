@@ -55,8 +55,10 @@ class Masked(nn.Module):
     """Values over the channels of both modalities, and what they are turned into.
 
     Args:
-        channels: of both together, the image's first. kind: one of the four above. init: ``1s``: all at ``scale``;
-            ``uniform``: in +-``scale``. threshold: see ``binarized``.
+        channels: of both together, the image's first.
+        kind: one of the four above.
+        init: ``1s``: all at ``scale``; ``uniform``: in +-``scale``.
+        threshold: see ``binarized``.
     """
 
     def __init__(self, channels: int, *, kind: str, init: str, scale: float, threshold: float) -> None:

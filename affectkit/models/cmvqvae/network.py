@@ -30,8 +30,10 @@ class CMVQVAEOutput(NamedTuple):
     """What the model gives for images and sounds; None for what a mode, a stage or a baseline does not have.
 
     Attributes:
-        logits: (B, classes). image, audio: the reconstructions. vq_loss_image, vq_loss_audio, perplexity_image,
-            perplexity_audio: of the batch, 0-d. shared_loss: the sum of the mask, 0-d.
+        logits: (B, classes).
+        image, audio: the reconstructions.
+        vq_loss_image, vq_loss_audio, perplexity_image, perplexity_audio: of the batch, 0-d.
+        shared_loss: the sum of the mask, 0-d.
     """
 
     logits: torch.Tensor | None
@@ -49,9 +51,12 @@ class Shape:
     """The numbers a network is built with.
 
     Attributes:
-        mode: see ``solver.MODES``. mask, mask_init, mask_scale, mask_threshold: see ``mask.Masked``.
-        quantizer: ``ema`` or ``plain``. codes, code_size: of each codebook. hidden, residual_hidden, residual_layers:
-            of encoders and decoders. quantised, decoded, masked: whether there are quantisers, decoders, a mask.
+        mode: see ``solver.MODES``.
+        mask, mask_init, mask_scale, mask_threshold: see ``mask.Masked``.
+        quantizer: ``ema`` or ``plain``.
+        codes, code_size: of each codebook.
+        hidden, residual_hidden, residual_layers: of encoders and decoders.
+        quantised, decoded, masked: whether there are quantisers, decoders, a mask.
 
     Raises:
         UsageError: a word is none of ``CHOICES``.
@@ -142,8 +147,7 @@ class Parts(StagedModel):
         raise NotImplementedError
 
     def quantise(self, image: torch.Tensor | None, audio: torch.Tensor | None) -> dict[str, Quantised]:
-        """Return the quantised codes by modality; of a model without quantisers the maps as they are, without the rest.
-        """
+        """Return the quantised codes by modality; of a model without quantisers the maps as they are, without the rest."""
         found = {}
         given = {"image": image, "audio": audio}
         check_given(self.modalities, given)
@@ -161,8 +165,8 @@ class Parts(StagedModel):
         """Return logits, reconstructions and the losses of quantising.
 
         Args:
-            image: (B, 3, H, W) in [0, 1]. audio: (B, 1, height, width) in decibels. The modality that the mode does not
-                look at may be None.
+            image: (B, 3, H, W) in [0, 1].
+            audio: (B, 1, height, width) in decibels. The modality that the mode does not look at may be None.
         """
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.stage != SOLVER):
             found = self.quantise(image, audio)

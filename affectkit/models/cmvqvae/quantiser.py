@@ -49,7 +49,8 @@ def nearest_codes(vectors: torch.Tensor, book: torch.Tensor) -> torch.Tensor:
     """Return the number of the nearest code of each vector, by squared distance; the first on a tie.
 
     Args:
-        vectors: (N, D). book: (K, D), of the same type.
+        vectors: (N, D).
+        book: (K, D), of the same type.
 
     Returns:
         (N,) int64.
@@ -82,7 +83,9 @@ class Quantiser(nn.Module):
     products are as exact as its settings say, so --precision tf32 rounds distances.)
 
     Args:
-        codes: K. size: D. commitment: weight of the second term.
+        codes: K.
+        size: D.
+        commitment: weight of the second term.
     """
 
     def __init__(self, codes: int, size: int, commitment: float = 0.25) -> None:
@@ -134,7 +137,8 @@ class EmaQuantiser(Quantiser):
     where it is; published runs start from n = 0 and a w drawn apart, which throws such codes far away for good.
 
     Args:
-        decay: of the averages. epsilon: of the smoothing.
+        decay: of the averages.
+        epsilon: of the smoothing.
     """
 
     def __init__(

@@ -49,7 +49,9 @@ class Tower:
     """A CLIP image tower of OpenAI's, by the numbers that show in its tensors.
 
     Attributes:
-        name: open_clip's. embed: features of an image. width, layers, patch: of the transformer.
+        name: open_clip's.
+        embed: features of an image.
+        width, layers, patch: of the transformer.
         size: input height and width in pixels.
         megabytes: of OpenAI's weights, text tower included, in single precision.
         config: open_clip's configuration, where it knows no such name.
@@ -150,8 +152,7 @@ def _some_faults(faults: list[str]) -> str:
 
 
 def _stripped(contents: Contents) -> Iterator[Contents]:
-    """Yield ``contents``, then the same without what stands in front of all names, as of a network that another holds.
-    """
+    """Yield ``contents``, then the same without what stands in front of all names, as of a network that another holds."""
     yield contents
     prefix, state = "", contents.state
     while len(fronts := {name.partition(".")[0] for name in state}) == 1 and all("." in name for name in state):

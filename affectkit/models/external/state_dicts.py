@@ -45,9 +45,11 @@ class Weights:
     """One set of tensors out of a file.
 
     Attributes:
-        path: the file. key: where in it the set stands, as ``model_ema``; empty: the file holds nothing else.
+        path: the file.
+        key: where in it the set stands, as ``model_ema``; empty: the file holds nothing else.
         prefix: what is in front of the names of the network, as ``model.``; empty where nothing is.
-        tensors: all of the set, by name without marks. marks: those that were taken off.
+        tensors: all of the set, by name without marks.
+        marks: those that were taken off.
         others: the sets that were not taken, as ``--init-key`` names them.
         beside: what else the file holds around the set.
     """

@@ -55,8 +55,7 @@ def tensor_shapes(model: nn.Module) -> Form:
 
 
 def read_classes(path: Path) -> tuple[str, ...] | None:
-    """Read the class names in an affectkit checkpoint's header; None where there is none, or the names are not known.
-    """
+    """Read the class names in an affectkit checkpoint's header; None where there is none, or the names are not known."""
     spec = _spec_of(path)
     return tuple(spec["classes"]) if spec is not None and spec.get("named", True) else None
 
@@ -83,7 +82,8 @@ def copy_weights(
     A 3-channel stem is summed for a 1-channel model; the classifier is left out where it is of another size.
 
     Args:
-        given: out of ``source``, by the names of ``model``. top: how the names of the classifier begin.
+        given: out of ``source``, by the names of ``model``.
+        top: how the names of the classifier begin.
         what: the model, and hint: the next step, for the error.
 
     Raises:

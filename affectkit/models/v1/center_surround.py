@@ -17,7 +17,8 @@ class DifferenceOfGaussians(nn.Module):
     Euclidean norm over the channels**2 of them.
 
     Args:
-        channels: d, filtered densely. radius: k.
+        channels: d, filtered densely.
+        radius: k.
     """
 
     def __init__(self, channels: int, radius: int) -> None:
@@ -48,7 +49,8 @@ class CenterSurround(nn.Module):
     after Hasani, Soleymani and Aghajan, "Surround modulation", NeurIPS 2019).
 
     Args:
-        channels: how many are filtered, each from all of them. radius: of the kernels, in pixels.
+        channels: how many are filtered, each from all of them.
+        radius: of the kernels, in pixels.
     """
 
     def __init__(self, channels: int = 16, radius: int = 2) -> None:

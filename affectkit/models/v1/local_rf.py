@@ -19,7 +19,8 @@ class LocalReceptiveField(nn.Module):
     biologically constrained ResNet-50 (seed 002).
 
     Args:
-        inputs, outputs: channels. height, width: of the maps; others are refused.
+        inputs, outputs: channels.
+        height, width: of the maps; others are refused.
     """
 
     def __init__(self, inputs: int, outputs: int, height: int, width: int) -> None:

@@ -96,8 +96,10 @@ class V1ResNet(ResNet):
 
     Args:
         variant: the front end; it changes this network alone.
-        outputs: of the last layer. height, width: of the images, to which some components are bound.
-        channels: of the images. dropout: probability in front of the last layer.
+        outputs: of the last layer.
+        height, width: of the images, to which some components are bound.
+        channels: of the images.
+        dropout: probability in front of the last layer.
     """
 
     def __init__(
