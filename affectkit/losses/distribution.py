@@ -45,7 +45,10 @@ def kl(logits: Tensor, target: Tensor) -> Tensor:
 
 
 def ce(logits: Tensor, target: Tensor) -> Tensor:
-    """Return the cross-entropy -sum q log p in nats: KL(q || p) plus the entropy of q. Classes with q = 0 add nothing."""
+    """Return the cross-entropy -sum q log p in nats: KL(q || p) plus the entropy of q.
+
+    Classes with q = 0 add nothing.
+    """
     logits, target = _inputs(logits, target)
     return -(target * _log_softmax(logits)).sum(dim=1)
 

@@ -146,7 +146,9 @@ def _terms(p: Floats, q: Floats) -> Floats:
 
 
 def _resampled_means(terms: Floats, draws: int, seed: int) -> Floats:
-    """Return the means (draws, K) of terms (K, N) over resamples of N items: how often each was drawn, times the terms."""
+    """Return the means (draws, K) of terms (K, N) over resamples of N items: how often each was drawn,
+    times the terms.
+    """
     count = terms.shape[1]
     rng = numpy_generator(seed, "bootstrap", count)
     found = np.empty((draws, len(terms)))

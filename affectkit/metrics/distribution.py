@@ -144,7 +144,9 @@ def check_same_shape(first: Floats, second: Floats, *, names: tuple[str, str]) -
 
 
 def rows_text(broken: NDArray[np.bool_], limit: int = 10) -> str:
-    """Return the numbers of the rows (from 0) that are marked, at most ``limit`` of them: ``"rows 3, 7 and 12 more"``."""
+    """Return the numbers of the rows (from 0) that are marked, at most ``limit`` of them: ``"rows 3,
+    7 and 12 more"``.
+    """
     rows = np.flatnonzero(broken)
     listed = ", ".join(str(row) for row in rows[:limit])
     more = f" and {len(rows) - limit} more" if len(rows) > limit else ""

@@ -170,7 +170,9 @@ class VCAFamily(Family):
         return VCA(encoder, Head(clip.feature_width(choice), len(spec.classes)), options)
 
     def default_input(self, name: str, options: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
-        """Implement ``Family.default_input``: as CLIP takes them, normalised only where ``--clip-normalise`` says so."""
+        """Implement ``Family.default_input``: as CLIP takes them,
+        normalised only where ``--clip-normalise`` says so.
+        """
         choice = clip.ClipChoice(**options["clip_model"])
         size = clip.image_size(choice)
         mean, std = clip.image_statistics(choice) if settings["clip_normalise"] else (INPUT["mean"], INPUT["std"])

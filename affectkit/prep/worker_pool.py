@@ -155,7 +155,9 @@ class WorkerPool:
                 process.kill()
 
     def _stop_arrives(self) -> bool:
-        """Return whether a stop is requested, or is in a moment: a signal to a group reaches one process after another."""
+        """Return whether a stop is requested, or is in a moment:
+        a signal to a group reaches one process after another.
+        """
         end = time.monotonic() + _STOP_ARRIVES_WITHIN
         while not self.stopping.requested and time.monotonic() < end:
             time.sleep(0.02)

@@ -41,7 +41,9 @@ class Device:
 
     @property
     def channels_last(self) -> bool:
-        """Return whether convolutions are quicker with the channels last in memory; on the CPU by 5 to 20% (ResNet-18)."""
+        """Return whether convolutions are quicker with the channels last in memory;
+        on the CPU by 5 to 20% (ResNet-18).
+        """
         return self.kind in ("cpu", "cuda")
 
 

@@ -325,7 +325,9 @@ def top_labels(target: np.ndarray) -> np.ndarray:
 
 
 def told_weights(classes: Sequence[str], weights: np.ndarray, target: np.ndarray) -> str:
-    """Describe the weights of the classes, the images (or sums of shares) that each has, and what rests on few of them."""
+    """Describe the weights of the classes, the images (or sums of shares) that each has,
+    and what rests on few of them.
+    """
     mass = target.sum(0, dtype=np.float64)
     each = [f"{name} {w:.3g} ({m:.4g})" for name, w, m in zip(classes, weights, mass, strict=True)]
     few = [name for name, value in zip(classes, mass, strict=True) if value < FEW]

@@ -140,7 +140,9 @@ class RatingsTask(Task):
         return {"loss": torch.stack(list(parts.values())).sum(), **parts}
 
     def metrics(self, results: Results) -> dict[str, float]:
-        """Return all measures; ``loss`` has the weights of the last epochs throughout, so that epochs can be compared."""
+        """Return all measures; ``loss`` has the weights of the last epochs throughout,
+        so that epochs can be compared.
+        """
         found = {"loss": self.plain_loss(results)}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ratings.ConstantWarning)  # ``warnings`` says it

@@ -101,7 +101,9 @@ class Checkpointer:
         return due
 
     def due_after_epoch(self, *, finished: bool) -> bool:
-        """Return whether the state is saved now that an epoch has ended: always, unless epochs are shorter than saving."""
+        """Return whether the state is saved now that an epoch has ended: always,
+        unless epochs are shorter than saving.
+        """
         if not self.short_epochs or finished:
             return True
         # The clock of the first process counts.

@@ -273,7 +273,9 @@ def _tables(root: Path, notes: list[str], *, strict: bool) -> dict[str, Path]:
 
 
 def _class_folders(root: Path) -> dict[str, Path]:
-    """Return folders that hold class folders, by split; ``{"all": root}`` without split folders; empty where none fits."""
+    """Return folders that hold class folders, by split; ``{"all": root}`` without split folders;
+    empty where none fits.
+    """
     subfolders = _visible(root, is_folder)
     by_name: dict[str, list[str]] = {}
     for name in subfolders:

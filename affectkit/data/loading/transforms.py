@@ -125,7 +125,9 @@ class Change:
 
 
 def draw_change(preset: Preset, rng: np.random.Generator) -> Change:
-    """Draw the parameters of one change. Every value is drawn whether used or not, so that one option moves no other."""
+    """Draw the parameters of one change. Every value is drawn whether used or not,
+    so that one option moves no other.
+    """
     unit = rng.random(17)
     both = 2 * unit - 1
     least, most = preset.sigmas

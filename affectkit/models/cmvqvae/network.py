@@ -147,7 +147,9 @@ class Parts(StagedModel):
         raise NotImplementedError
 
     def quantise(self, image: torch.Tensor | None, audio: torch.Tensor | None) -> dict[str, Quantised]:
-        """Return the quantised codes by modality; of a model without quantisers the maps as they are, without the rest."""
+        """Return the quantised codes by modality; of a model without quantisers the maps as they are,
+        without the rest.
+        """
         found = {}
         given = {"image": image, "audio": audio}
         check_given(self.modalities, given)

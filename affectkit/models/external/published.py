@@ -152,7 +152,9 @@ def _some_faults(faults: list[str]) -> str:
 
 
 def _stripped(contents: Contents) -> Iterator[Contents]:
-    """Yield ``contents``, then the same without what stands in front of all names, as of a network that another holds."""
+    """Yield ``contents``, then the same without what stands in front of all names,
+    as of a network that another holds.
+    """
     yield contents
     prefix, state = "", contents.state
     while len(fronts := {name.partition(".")[0] for name in state}) == 1 and all("." in name for name in state):

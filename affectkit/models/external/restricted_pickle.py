@@ -67,7 +67,9 @@ def _loaded(path: Path, *, mapped: bool) -> Any:
 
 
 def _allowed() -> list[Any]:
-    """Return NumPy's floating-point scalars, under the module names of NumPy 1 and 2, and the values of a command line."""
+    """Return NumPy's floating-point scalars, under the module names of NumPy 1 and 2,
+    and the values of a command line.
+    """
     from _codecs import encode
 
     from numpy._core.multiarray import scalar
@@ -84,7 +86,9 @@ def _allowed() -> list[Any]:
 
 
 def _check_looks(path: Path) -> bool:
-    """Return whether the file is a sound zip archive (True) or a pickle (False); raise a CheckpointError for neither."""
+    """Return whether the file is a sound zip archive (True) or a pickle (False);
+    raise a CheckpointError for neither.
+    """
     if not path.is_file():
         raise CheckpointError(f"{path} is a folder, not a file." if path.is_dir() else f"{path} does not exist.")
     if path.stat().st_size == 0:

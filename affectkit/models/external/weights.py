@@ -55,7 +55,9 @@ def tensor_shapes(model: nn.Module) -> Form:
 
 
 def read_classes(path: Path) -> tuple[str, ...] | None:
-    """Read the class names in an affectkit checkpoint's header; None where there is none, or the names are not known."""
+    """Read the class names in an affectkit checkpoint's header; None where there is none,
+    or the names are not known.
+    """
     spec = _spec_of(path)
     return tuple(spec["classes"]) if spec is not None and spec.get("named", True) else None
 

@@ -51,7 +51,9 @@ class V1Family(Family):
     def load_weights(
         self, model: V1ResNet, path: Path, *, classes: tuple[str, ...] = (), key: str | None = None
     ) -> str:
-        """Implement ``Family.load_weights``; the last layer of a published file is taken where it has as many outputs."""
+        """Implement ``Family.load_weights``; the last layer of a published file is taken where it has as
+        many outputs.
+        """
         hint = "Name the --model, and the --image-size, that the file was made with."
         form = tensor_shapes(model)
         sequence = {as_sequence(name): shape for name, shape in form.items()}
