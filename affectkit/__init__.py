@@ -80,7 +80,7 @@ def predict(
     exact: bool = True,
 ) -> Iterator[dict[str, Any]]:
     """Yield the rows that ``affectkit infer`` writes, as dictionaries, in the order of ``x``: one an image, or one a
-    face where faces are looked for; of a film one a face and look.
+    face where faces are detected; of a video one a face and sampled frame.
 
     Rows come as they are made, and ``x`` may be an iterator without end. A model in training mode is put into
     evaluation mode for each batch and back, whether or not all rows are taken.
@@ -89,7 +89,7 @@ def predict(
         model: what ``affectkit.load`` gave.
         x: one of these, or a list or iterator of them, in any mixture:
 
-            - a path (text or ``Path``) of an image or a film; of a folder, whose images and films are taken; or a
+            - a path (text or ``Path``) of an image or a video; of a folder, whose images and videos are taken; or a
               pattern, as ``"faces/*.jpg"``. For a model of clips, of video files;
             - a NumPy array (H, W, 3), (H, W, 1) or (H, W), or N of them, (N, H, W, 3) or (N, H, W, 1): RGB or gray,
               uint8, or floats in [0, 1], which are rounded to 255ths;
@@ -98,14 +98,14 @@ def predict(
         batch_size: images in one forward pass.
         faces: as ``infer --faces``: ``"auto"``, ``"haar"``, ``"none"``, ``"yunet:FILE.onnx"``; None: ``"auto"`` for a
             model of face crops, as the built-in one, else ``"none"``.
-        every, smooth: of films, as the options of ``infer``.
+        every, smooth: of videos, as the options of ``infer``.
         on_error: what a file that cannot be read does: ``"fail"``, or ``"skip"``: it has no row, and is warned of.
         exact: on the CPU, numbers do not depend on the batch to the last bit, and are those of ``infer``, at the cost
             of filling up batches of fewer than 16 or 32 images; False: a single image in a fraction of the time.
 
     Returns:
-        Dictionaries whose ``"Image Name"`` is the path, in a folder given alone relative to it; of pictures in memory
-        their place in ``x``: ``"0"``, ``"1"``, ... (``"3[0]"`` in a list for the first of a batch); of films
+        Dictionaries whose ``"Image Name"`` is the path, in a folder given alone relative to it; of images in memory
+        their place in ``x``: ``"0"``, ``"1"``, ... (``"3[0]"`` in a list for the first of a batch); of videos
         ``"Video Name"``. A path, an array and a Pillow image of the same pixels give the same numbers, except that a
         JPEG of more than twice the input size is decoded smaller where its path is given, which shows in the third
         digit.

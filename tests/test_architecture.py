@@ -236,3 +236,52 @@ def test_only_cli_prints_and_colours():
                 faults += [f"{name} imports {n}" for n in names if n.split(".")[0] in ("rich", "typer")]
     assert faults == []
     assert checked > 30
+
+
+NO_VERBS = (
+    "What", "Where", "Whether", "How", "Why", "Which", "When", "Who", "The", "A", "An", "All", "Any", "Both", "Each",
+    "Every", "One", "Two", "Mean", "Number", "Logits", "Shares", "Counts", "Features", "Frames", "Images", "This",
+    "That", "It", "Its", "Those", "These", "There", "Of", "In", "On", "At", "As", "By", "For", "From", "Up", "About",
+    "Beside", "While", "Plain", "Nothing", "Names", "True", "False",
+)  # fmt: skip
+"""Openings that are no verb in the imperative."""
+
+
+def public_docstrings(module: str) -> dict[str, str]:
+    """Docstrings of functions and methods without a leading underscore; functions inside functions left out."""
+    found: dict[str, str] = {}
+
+    def walk(node: ast.Module | ast.ClassDef, front: str) -> None:
+        for child in node.body:
+            if isinstance(child, ast.ClassDef) and not child.name.startswith("_"):
+                walk(child, f"{front}{child.name}.")
+            elif isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef) and not child.name.startswith("_"):
+                text = ast.get_docstring(child)
+                if text is not None:
+                    found[f"{front}{child.name}"] = text
+
+    walk(ast.parse(modules()[module].read_text()), f"{module}.")
+    return found
+
+
+def opens_with_a_verb(docstring: str) -> bool:
+    first = re.match(r"[A-Z][a-z]+(?:-[a-z]+)?(?=[\s,.:;])", docstring)
+    return first is not None and first.group() not in NO_VERBS
+
+
+@pytest.mark.parametrize(
+    "docstring",
+    [
+        "The width.", "Whether it is.", "What is kept.", "``values`` as floats.", "(B, C) of it.", "1 above it.",
+        "mCE: the mean.", "log q.", "KL(q || p).", "--labels: the tables.",
+    ],
+)  # fmt: skip
+def test_what_is_no_verb_is_known(docstring):
+    assert not opens_with_a_verb(docstring)
+    assert opens_with_a_verb(f"Return {docstring}")
+
+
+def test_docstrings_of_public_functions_open_with_a_verb():
+    found = {name: text for module in modules() for name, text in public_docstrings(module).items()}
+    assert [f"{name}: {text.splitlines()[0]}" for name, text in found.items() if not opens_with_a_verb(text)] == []
+    assert len(found) > 800, f"only {len(found)} docstrings were read"

@@ -85,7 +85,7 @@ class Header:
 
 def _with_named(spec: Mapping[str, Any], training: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return ``spec`` with ``named`` where ``convert`` wrote it before there was that entry: numbers for names it gave
-    to the classes of published files alone, which ``training`` tells apart from those that were trained here.
+    to the classes of published files alone, which ``training`` distinguishes from those that were trained here.
     """
     if "published" not in training or "named" in spec:
         return spec

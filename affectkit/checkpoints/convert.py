@@ -64,7 +64,7 @@ def convert(
     Args:
         output: a ``.safetensors`` file.
         outputs: ``valence`` or ``arousal``, for a file with one output.
-        clip_weights: what CLIP is compared with: ``openai`` (fetched where they are not here), a file with OpenAI's,
+        clip_weights: what CLIP is compared with: ``openai`` (downloaded where they are not here), a file with OpenAI's,
             ``keep`` for no comparison; None compares where OpenAI's are on this machine.
         mode, mask: of a CM-VQVAE, whose file does not hold them.
         force: replace ``output``.
@@ -72,7 +72,7 @@ def convert(
     Raises:
         UsageError: ``output`` exists, or has another ending; ``clip_weights`` is no file, or for a model without CLIP.
         CheckpointError: ``source`` is no published checkpoint that we know, or is damaged.
-        DownloadError: OpenAI's weights were asked for and cannot be fetched.
+        DownloadError: OpenAI's weights were asked for and cannot be downloaded.
     """
     source = _checked_source(source)
     check_output(output, source, force=force)

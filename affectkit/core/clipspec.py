@@ -76,7 +76,7 @@ class ClipSpec:
         sound: None where the model takes features, which were computed elsewhere.
         features: shape of the stored image features and of the sound features where there are no pixels and no
             spectrogram; None otherwise.
-        needs: what of it a model looks at; ``image`` and ``audio`` alone need not find the other in a clip.
+        needs: what of it a model uses; ``image`` and ``audio`` alone need not find the other in a clip.
     """
 
     crop: int | None = 280

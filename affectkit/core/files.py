@@ -198,7 +198,7 @@ def path_inside(root: Path, name: str) -> Path:
 
 
 def path_below(root: Path, name: str) -> Path:
-    """Return ``name`` as a path below ``root``, by its text; links are not looked at.
+    """Return ``name`` as a path below ``root``, by its text; links are not followed.
 
     Raises:
         DataError: it is absolute, climbs out with ``..``, or holds a NUL.

@@ -1,4 +1,4 @@
-"""What lies in a folder, and below it: in one fixed order, and what cannot be looked into is told, not raised."""
+"""Contents of a folder, and below it, in one fixed order; what cannot be read is reported, not raised."""
 
 from __future__ import annotations
 

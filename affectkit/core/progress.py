@@ -1,4 +1,4 @@
-"""How libraries tell what they are doing: they call a Reporter, the command line draws it."""
+"""Progress of libraries: they call a Reporter, the command line draws it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class Reporter(Protocol):
         """Report a line that a user wants to read once (a choice made, a file written)."""
 
     def warn(self, text: str) -> None:
-        """Report something that is not an error and should be looked at."""
+        """Report something that is not an error and should be checked."""
 
     def start(self, label: str, total: int | None, unit: str = "") -> None:
         """Begin a stretch of work: ``total`` items of ``unit``, None where the number is not known."""

@@ -159,7 +159,7 @@ def read_parts(folder: Path, *, finish: str = "", redo: str = "") -> list[Part]:
     """Return all parts in ``folder``, complete, undamaged and of one origin, in the order of their shards.
 
     Args:
-        finish: what a user adds to the command to go on with an unfinished shard (" --resume").
+        finish: what a user adds to the command to resume an unfinished shard (" --resume").
         redo: what a user adds to run a complete shard afresh (" --force").
 
     Raises:
@@ -286,7 +286,7 @@ def _positions(first: int, end: int) -> str:
 
 
 def _repeated(tables: Sequence[tuple[Part, str]], block: int) -> str:
-    """Return a sentence on a name that stands at two positions; looked for only once something is known to be wrong."""
+    """Return a sentence on a name that stands at two positions; called only once something is known to be wrong."""
     seen: dict[bytes, int] = {}
     for position, _, _, row in itertools.chain.from_iterable(_placed(*table, block) for table in tables):
         key = hashlib.blake2b(str(row[0]).encode("utf-8", "surrogateescape"), digest_size=12).digest()

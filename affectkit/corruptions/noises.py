@@ -122,7 +122,7 @@ def poisson_from_uniform(values: np.ndarray, unit: np.ndarray, *, level: float) 
 
 @functools.lru_cache(maxsize=16)
 def _distributions(level: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return, for each of 256 rates, the share of numbers up to 0, 1, ..., and where to start looking for a uniform
+    """Return, for each of 256 rates, the share of numbers up to 0, 1, ..., and where to start the search for a uniform
     number.
 
     Uniform numbers are multiples of 2^-24, so what is rarer than that is left out.

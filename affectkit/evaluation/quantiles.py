@@ -227,7 +227,7 @@ def _analyse(pairs: Pairs, bins: int, reporter: Reporter) -> tuple[Quantiles, di
         items = agreement(pairs.predicted, pairs.actual)
         found = quantile_means(pairs.actual, pairs.predicted, bins)
     constant = [warning for warning in caught if issubclass(warning.category, ConstantWarning)]
-    if constant:  # what is constant item by item is so over the bins, and need not be said twice
+    if constant:  # what is constant item by item is so over the bins, and need not be reported twice
         reporter.warn(f"{pairs.path}: {constant[0].message}")
     left = len(found.count)
     if left < bins:

@@ -32,7 +32,7 @@ class ImageAnnotator:
         task: what is predicted.
         with_faces: whether rows are of faces; they are of whole images otherwise.
         paths: what the images were named by.
-        recursive: whether sub-folders were looked into.
+        recursive: whether sub-folders were searched.
 
     Raises:
         UsageError: the folder holds files already, or the images themselves.

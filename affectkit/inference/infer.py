@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from affectkit.inference.video.annotated_video import AnnotationTargets
 
 EVERY = Parsed("0.5s", Every(0.5, 0))
-"""How often a video is sampled unless said otherwise."""
+"""How often a video is sampled unless set otherwise."""
 
 
 def infer(settings: InferSettings, *, reporter: Reporter, listed: IO[str], stdout: IO[str]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ class InputSelection:
 
     Args:
         paths: as of ``inputs.find_inputs``.
-        recursive: whether sub-folders are looked into.
+        recursive: whether sub-folders are searched.
         listed: where ``-`` reads paths from.
         with_frames: whether animations and pages are predicted frame by frame, as videos are.
         shard: which images are this run's own; None: all.

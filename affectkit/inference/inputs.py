@@ -42,7 +42,7 @@ class Inputs:
     """Hold what was named, by kind; of a folder names alone are held.
 
     Args:
-        moving: tells whether an image's frames are to be predicted as a video's.
+        moving: returns whether an image's frames are to be predicted as a video's.
 
     Attributes:
         passed: files of folders that are neither images nor videos.
@@ -56,7 +56,7 @@ class Inputs:
     _faults: dict[tuple[str, str], str] = field(default_factory=dict)
 
     def items(self, kind: str) -> Iterator[Item]:
-        """Yield those of ``kind`` (``IMAGE_FILE`` or ``VIDEO_FILE``), numbered; each time anew."""
+        """Yield those of ``kind`` (``IMAGE_FILE`` or ``VIDEO_FILE``), numbered; from the first at each call."""
         position = 0
         for prefix, folder, names in self._runs[kind]:
             for name in names:
@@ -127,7 +127,7 @@ def find_inputs(
 
     Args:
         paths: files, folders, glob patterns, or ``-`` for the list ``listed`` (see ``path_lists.read_list``).
-        recursive: whether sub-folders are looked into.
+        recursive: whether sub-folders are searched.
         listed: where ``-`` reads paths from.
         moving: as of ``Inputs``.
 
@@ -157,7 +157,7 @@ def find_inputs(
 
 
 class _Once:
-    """Tell whether a name comes for the first time: a table has one row a name."""
+    """Return whether a name comes for the first time: a table has one row a name."""
 
     def __init__(self) -> None:
         self._seen: set[int] = set()

@@ -17,7 +17,7 @@ def read_list(stream: IO[str]) -> Iterator[str]:
     """Yield the paths of a list: one a line, or, as of ``find -print0``, each before a NUL.
 
     Lines end in LF or CR LF, and empty ones are passed over. A byte-order mark is taken off; UTF-16, which PowerShell
-    and Windows editors write, is told by its mark, or by every second byte being NUL. Else names are bytes, as
+    and Windows editors write, is recognised by its mark, or by every second byte being NUL. Else names are bytes, as
     ``os.fsdecode`` shows them. The whole list is read first.
 
     Raises:

@@ -4,7 +4,7 @@ Every function takes ``logits`` (B, C), any finite numbers, and ``target`` (B, C
 to 1, and returns (B,). With p = softmax(logits) and q = target. Half-precision inputs are computed in float32,
 float64 stays float64, and the result has that type. The target is taken as given: no gradient flows into it. Values
 and gradients are finite for finite logits, where the target has zeros or is one-hot, and where p underflows to 0.
-Only shapes are checked, since a look at the values would stall a GPU; data readers check the values.
+Only shapes are checked, since checking the values would stall a GPU; data readers check the values.
 
 Raises, all of them: DataError unless both are (B, C) of one shape, C at least 1, and the logits are floating point.
 """

@@ -84,7 +84,7 @@ def mean_intervals(
     items.
 
     Returns and raises as ``mean_interval``, but (NaN, NaN) where all values are equal: every resample has the same
-    mean, which tells nothing of other items.
+    mean, which shows nothing of other items.
     """
     arrays = {name: check_vector(array, name, each="items") for name, array in values.items()}
     _check(level, draws)
@@ -102,7 +102,7 @@ def confusion_intervals(
 ) -> dict[str, Interval]:
     """Return an interval each for ``accuracy``, ``balanced_accuracy`` and ``macro_f1`` of a confusion matrix (C, C).
 
-    (NaN, NaN) where every resample gives the same, as where all items are right: that tells nothing of other items.
+    (NaN, NaN) where every resample gives the same, as where all items are right: that shows nothing of other items.
 
     To resample N items with replacement is to draw N times from the cells with their shares: the time taken depends on
     the number of classes alone.

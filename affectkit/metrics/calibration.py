@@ -21,7 +21,7 @@ from affectkit.metrics.distribution import (
 )
 
 TEMPERATURES = (0.05, 20.0)
-"""The range in which ``fit_temperature`` looks."""
+"""The range in which ``fit_temperature`` searches."""
 BINS = 15
 """Of equal width, over the confidence."""
 FEWEST = 20
@@ -157,7 +157,7 @@ def fit_calibration(logits: ArrayLike, target: ArrayLike) -> Calibration:
 
     - fewer than ``FEWEST`` samples fit nothing;
     - a cross-entropy that is lowest at a bound of ``TEMPERATURES`` has no minimum, and fits nothing, however many
-      samples say so: all of them are right, or the logits tell nothing of the targets;
+      samples say so: all of them are right, or the logits show nothing of the targets;
     - ``PENALTY`` (1 / T - 1 + log T) is added to the sum of the cross-entropies, which is to say that 1 / T has a
       gamma prior with mode 1. It is convex in 1 / T, near T = 1 it is PENALTY / 2 (log T)^2, and it fades with the
       number of samples;
@@ -166,7 +166,7 @@ def fit_calibration(logits: ArrayLike, target: ArrayLike) -> Calibration:
 
     On fresh data of many kinds (``tests/metrics/test_calibration.py``) the mean nll over seeds never rose by more than
     0.03 for 20 samples, 0.005 for 200 and 0.0005 for 5,000; that of the plain minimum rises by up to 4 for 20. Samples
-    that are copies of each other, or frames of one film, speak for each other in the cross-validation.
+    that are copies of each other, or frames of one video, speak for each other in the cross-validation.
 
     Args, Raises: as ``fit_temperature``.
     """
@@ -227,7 +227,7 @@ def fit_temperature(logits: ArrayLike, target: ArrayLike, *, penalty: float = 0.
         T. With no samples, or where the cross-entropy is flat at T = 1 to the last bit (all logits of each sample
         equal, or every prediction right and too sure to improve), 1.0. Where it is lowest at a bound, the bound:
         0.05 if sharper is always better (every sample's logits put its target on top), 20 if flatter is
-        (the logits tell nothing about the target, or the opposite).
+        (the logits show nothing about the target, or the opposite).
 
     Raises:
         DataError: shapes differ, logits are not finite, or target rows are not distributions.

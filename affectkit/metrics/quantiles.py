@@ -1,6 +1,6 @@
 """Quantile analysis: mean prediction over mean rating in bins of equal count.
 
-Means over bins smooth the scatter of single items away, so their r is much higher than that of the items; it tells
+Means over bins smooth the scatter of single items away, so their r is much higher than that of the items; it shows
 whether a model follows the scale from end to end, not how well it rates one item.
 """
 

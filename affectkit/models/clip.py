@@ -1,4 +1,4 @@
-"""CLIP's image towers as frozen encoders: built by open_clip, told apart by the hash of their weights."""
+"""CLIP's image towers as frozen encoders: built by open_clip, identified by the hash of their weights."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def choose_clip(name: str, weights: str, *, activation: str = "auto") -> ClipCho
         activation: ``quickgelu``, ``gelu``, or ``auto``: as the tag was trained; OpenAI's for ``random``.
 
     Raises:
-        UsageError: an unknown name or tag, or an activation that the weights were not trained with or do not tell.
+        UsageError: an unknown name or tag, or an activation that the weights were not trained with or do not show.
     """
     import open_clip
 
@@ -197,7 +197,7 @@ def feature_width(choice: ClipChoice) -> int:
 def encoder_identity(choice: ClipChoice) -> str:
     """Hash what the features of ``choice`` depend on.
 
-    Weights alone do not tell it: the same ones give other features with another activation, or cut into other heads.
+    Weights alone do not show it: the same ones give other features with another activation, or cut into other heads.
     """
     parts = {name: _config(choice)[name] for name in ("embed_dim", "vision_cfg")}
     text = json.dumps([parts, choice.quick_gelu, choice.sha256], sort_keys=True, default=str)
@@ -232,7 +232,7 @@ def load_tower(choice: ClipChoice, source: str | Path | None = None, *, cache: P
         cache: folder of downloads; None for open_clip's own.
 
     Raises:
-        CheckpointError: the file does not hold this tower. DownloadError: a tag's weights cannot be fetched.
+        CheckpointError: the file does not hold this tower. DownloadError: a tag's weights cannot be downloaded.
     """
     if choice.weights == RANDOM and source is None:
         return build_tower(choice)

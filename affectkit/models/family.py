@@ -43,7 +43,7 @@ class Family(ABC):
     takes_faces: ClassVar[bool] = False
     """Whether its models take face crops, so that faces are detected first in photographs."""
     overrides: ClassVar[tuple[str, ...]] = ()
-    """Options of ``build`` that a user may give anew when a checkpoint is loaded."""
+    """Options of ``build`` that a user may give again when a checkpoint is loaded."""
 
     @abstractmethod
     def build(self, name: str, spec: InputSpec, **options: Any) -> nn.Module:
@@ -117,5 +117,5 @@ class Family(ABC):
         return found[0] if len(found) == 1 else None
 
     def clip_needs(self, options: Mapping[str, Any]) -> str | None:
-        """Return what a model of clips looks at: ``image``, ``audio`` or ``both``; None: the models take images."""
+        """Return what a model of clips uses: ``image``, ``audio`` or ``both``; None: the models take images."""
         return None

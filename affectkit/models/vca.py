@@ -224,7 +224,7 @@ class VCAFamily(Family):
         return model.options
 
     def checkpoint_options(self, options: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-        """Implement ``Family.checkpoint_options``; weights that the checkpoint carries are not given anew."""
+        """Implement ``Family.checkpoint_options``; weights that the checkpoint carries are not given again."""
         found = super().checkpoint_options(options, given)
         if not options.get("carried"):
             return found

@@ -41,7 +41,9 @@ RED, GRAY = "#D7191C", "#8B919C"
 MEASURES = {
     "r": "r", "ccc": "CCC", "r2": "R²", "rmse": "RMSE", "r2_fitted": "R² fitted", "rmse_fitted": "RMSE fitted",
 }  # fmt: skip
-"""What a scatter plot tells, by its name in tables. ``fitted``: after the line from predicted to actual."""
+"""The measures that a scatter plot prints, by their names in tables. ``fitted``: after the line from predicted to
+actual.
+"""
 MOST_POINTS = 2000
 """Up to so many items are drawn one by one, more as the density of cells."""
 MOST_JOINED = 60
@@ -170,7 +172,7 @@ def quantile_figure(
     Args:
         path: the PNG file.
         quantiles: at least one, by name; the first ``MOST_PANELS`` are drawn.
-        low, high: ends of the scale, told on the axes; None: not known.
+        low, high: ends of the scale, printed on the axes; None: not known.
         part: as in ``draw_scatter``.
 
     Raises:
@@ -311,7 +313,7 @@ def _told(name: str, value: float | None) -> tuple[str, str]:
 
 
 def _scaled(low: float | None, high: float | None) -> str:
-    """Return the ends of the scale as an axis tells them; nothing where they are not known."""
+    """Return the ends of the scale as an axis prints them; nothing where they are not known."""
     return "" if low is None or high is None else f" (scale {low:g} to {high:g})"
 
 

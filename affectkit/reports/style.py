@@ -1,4 +1,4 @@
-"""What all pictures share: colours that colour-blind readers tell apart, fonts, plain text, files that appear whole.
+"""Style that all figures share: colours for colour-blind readers too, fonts, plain text, files that appear whole.
 
 Figures are made with matplotlib's objects and its Agg canvas; pyplot and its global state are not touched.
 """

@@ -37,7 +37,7 @@ from affectkit.reports.style import (
 
 MOST_LANES = 6
 MOST_BINS = 400
-"""Stretches of time that are told apart; of a longer video each is the mean of several looks."""
+"""Stretches of time that are drawn; of a longer video each is the mean of several sampled frames."""
 # Okabe and Ito (2008), its yellow darkened, then tints and shades of them for more classes than it has colours.
 PALETTE = (
     *("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#C9B400", "#8C8C8C"),
@@ -54,7 +54,7 @@ class Lane:
 
     Attributes:
         name: shown beside it.
-        looks: (n,) places of the looks in which it was seen, rising.
+        looks: (n,) positions of the sampled frames in which it was seen, rising.
         values: (n, K) predictions.
     """
 
@@ -133,7 +133,7 @@ def _checked(lane: Lane, looks: int, width: int) -> tuple[str, NDArray[np.int64]
 
 
 def binned_edges(edges: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return where the drawn stretches of time begin and end: at the looks themselves, or ``MOST_BINS`` even ones."""
+    """Return where drawn stretches of time begin and end: at the sampled frames, or ``MOST_BINS`` even ones."""
     if len(edges) - 1 <= MOST_BINS:
         return edges
     return np.linspace(edges[0], edges[-1], MOST_BINS + 1)
@@ -142,9 +142,9 @@ def binned_edges(edges: NDArray[np.float64]) -> NDArray[np.float64]:
 def binned_means(
     edges: NDArray[np.float64], bins: NDArray[np.float64], looks: NDArray[np.int64], values: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Return (bins, K): the mean of the looks that begin in each bin, NaN where the face was seen in none of them.
+    """Return (bins, K): the mean of the sampled frames that begin in each bin, NaN where the face was seen in none.
 
-    In a bin in which no look begins, which an uneven video may have, the look before it goes on.
+    In a bin in which no sampled frame begins, which an uneven video may have, the frame before it counts on.
     """
     count = len(bins) - 1
     if count == len(edges) - 1:

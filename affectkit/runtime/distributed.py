@@ -174,7 +174,7 @@ class ProcessGroup:
         return answer["value"]
 
     def run_main_first(self, work: Callable[[], Value]) -> Value:
-        """Call ``work`` in the main process, then in the others: what it fetches or caches is done once."""
+        """Call ``work`` in the main process, then in the others: what it downloads or caches is done once."""
         if not self.is_distributed:
             return work()
         found: list[Value] = []

@@ -13,7 +13,7 @@ Read in submitit 1.5's source (core/job_environment.py, slurm/slurm.py, local/lo
   preemption sends SIGTERM, and SIGUSR2 right after it where the cluster has ``preempt_send_user_signal``. Where it has
   not, and when a node fails, Slurm itself starts the same pickle again and counts in ``SLURM_RESTART_COUNT``.
 - The local executor starts a controller process (its pid is the job's id), which passes SIGTERM on to the tasks, sends
-  SIGUSR2 before the limit, and starts tasks that exited with 144 anew, five times at most.
+  SIGUSR2 before the limit, and starts tasks that exited with 144 again, five times at most.
 """
 
 from __future__ import annotations
@@ -252,7 +252,7 @@ def child_environment(around: Mapping[str, str], environment: Any) -> dict[str, 
 
 
 def _restarts(environment: Any) -> int:
-    """Return how often Slurm itself has started the job anew."""
+    """Return how often Slurm itself has started the job again."""
     text = os.environ.get("SLURM_RESTART_COUNT", "") if environment.name() == "slurm" else ""
     return int(text) if text.isdigit() else 0
 

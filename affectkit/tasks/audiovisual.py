@@ -195,7 +195,7 @@ class AudiovisualTask(ClassificationTask):
         for place, name in enumerate(MODALITIES):
             made = getattr(outputs, name)
             if made is not None:
-                # Told as it is, in the units of its column for the validation split; summed as it is scaled.
+                # Reported as it is, in the units of its column for the validation split; summed as it is scaled.
                 told[f"recon_{name}"] = torch.nn.functional.mse_loss(made, batch[name])
                 found[f"recon_{name}"] = told[f"recon_{name}"] / self._scale(place)
             if (vq := getattr(outputs, f"vq_loss_{name}")) is not None:
@@ -261,7 +261,7 @@ class AudiovisualTask(ClassificationTask):
                 continue
             votes = votes[known].astype(np.float64)
             shares = votes / votes.sum(1, keepdims=True)
-            if results.split.labels is not None:  # else the target is what most raters told, not what was meant
+            if results.split.labels is not None:  # else the target is what most raters named, not what was meant
                 found[f"human_accuracy_{name}"] = float(shares[np.arange(len(shares)), target[known]].mean())
             found[f"human_ceiling_{name}"] = float(raters.rater_ceiling(votes).mean())
             if name != "both":

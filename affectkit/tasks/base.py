@@ -41,7 +41,7 @@ class Results:
         outputs: (N, K) float32, what the model gave.
         fields: the targets of the task by name, each (N, ...).
         extras: what else was collected of each item, each (N, ...); see ``Task.evaluation_outputs``.
-        recompute: given indices of the evaluated split, runs the model on those items anew; see
+        recompute: given indices of the evaluated split, runs the model on those items again; see
             ``Task.visual_outputs``.
     """
 
@@ -118,7 +118,7 @@ class Task(ABC):
     accuracy_metric: ClassVar[str] = ""
     """The metric that is a share of right answers, whose complement is an error; empty where there is none."""
     class_metrics: ClassVar[tuple[str, ...]] = ()
-    """The metrics that say nothing of classes without an image in the split, and look as if they did."""
+    """The metrics that say nothing of classes without an image in the split, and appear to."""
     loss_parts: ClassVar[tuple[str, ...]] = ()
     """The parts of the training loss that the history has columns for, where an epoch has them."""
     supports_distributed: ClassVar[bool] = True

@@ -33,7 +33,7 @@ class CategoricalOptions:
         loss: a loss expression; None for the task's own.
         label_smoothing: share of each target spread over all classes.
         class_weights: ``none``, ``balanced`` or ``name=weight,...``.
-        draw_labels: train on a label drawn from each item's distribution, anew each epoch.
+        draw_labels: train on a label drawn from each item's distribution, a new one each epoch.
         seed: of the drawing.
     """
 
@@ -120,7 +120,7 @@ class CategoricalTask(Task):
         found, count, bins = super().warnings(results), len(results.split), calibration.BINS
         if count < bins:
             found.append(f"ece: {count} items in {bins} bins; errors of so few are large by chance alone.")
-        if self.spec.temperature in calibration.TEMPERATURES:  # of checkpoints before ``calibration.calibrate``
+        if self.spec.temperature in calibration.TEMPERATURES:  # of checkpoints before ``calibration.fit_calibration``
             found.append(
                 f"the checkpoint's temperature, {self.spec.temperature:g}, is a bound at which its fit failed: "
                 "confidences and nll mean nothing; read *_uncalibrated, or train it again."

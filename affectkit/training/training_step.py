@@ -381,7 +381,7 @@ def _averaged(model: nn.Module, decay: float) -> Any:
 def _laid_out(value: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
     """Return ``value`` with its numbers in memory in the order of those of ``like``, which is of the same shape.
 
-    torch's fused optimizers go through memory without a look at strides (on the CPU they then mix up the weights in
+    torch's fused optimizers go through memory without regard to strides (on the CPU they then mix up the weights in
     silence, on CUDA they refuse), and the gradients of convolutions over channels-last images come channels-last.
     """
     return value if value.stride() == like.stride() else torch.empty_like(like).copy_(value)

@@ -34,7 +34,7 @@ EYES = (0.49, 0.38, 0.38)
 LONGEST = 1600
 """Pixels of the longer side at which a picture is searched, at most."""
 LEAST = 24
-"""Side in those pixels of the smallest face that is looked for."""
+"""Side in those pixels of the smallest face that is detected."""
 TINY = 100
 """Shorter side in pixels below which ``auto`` takes a picture for a face crop without a search."""
 FILLED = 0.5
@@ -102,7 +102,7 @@ class FaceDetector:
         """Find the faces of ``picture``, uint8 (H, W, 3) RGB or (H, W, 1), the largest first.
 
         Args:
-            extent: where the picture lies in these pixels, as ``decode.read_reduced`` told; None: it fills them.
+            extent: where the picture lies in these pixels, as ``images.read_reduced`` reported; None: it fills them.
         """
         height, width = picture.shape[:2]
         left, top, right, bottom = (extent or Extent(height, width)).box

@@ -1,4 +1,4 @@
-"""Faces of a video told apart: the same one from look to look by overlap, its outputs averaged over time."""
+"""Face tracks of a video: a face is followed over sampled frames by overlap, its outputs averaged over time."""
 
 from __future__ import annotations
 
@@ -50,10 +50,11 @@ class Track:
 
 
 class Tracker:
-    """Numbers faces from look to look: from 1, each for one face, never given again.
+    """Numbers faces over sampled frames: from 1, each for one face, never given again.
 
-    At each look the boxes are assigned to the tracks so that the sum of their ``likeness`` is largest; what is left
-    begins a track. A track that was seen at the last look is always known again; one that was not, within ``patience``.
+    At each sampled frame the boxes are assigned to the tracks so that the sum of their ``likeness`` is largest; what
+    is left begins a track. A track that was seen at the last sampled frame is always known again; one that was not,
+    within ``patience``.
 
     Args:
         patience: seconds out of sight.
@@ -88,7 +89,7 @@ class Tracker:
 
 class Smoother:
     """The exponential average of the outputs of each face: ``y += a (x - y)``, with ``a = 1 - exp(-dt / seconds)`` and
-    dt the time since the face was last seen, so that it does not depend on how often a video is looked at.
+    dt the time since the face was last seen, so that it does not depend on how often a video is sampled.
 
     Args:
         seconds: time constant; 0: outputs stay as they are.

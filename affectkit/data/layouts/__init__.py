@@ -11,7 +11,7 @@ from affectkit.core.registry import Registry
 
 LAYOUTS = Registry("layout")
 """Each is a function of a ``discovery.Search`` that returns a ``discovery.Source``, or None where the folder is of
-another layout. The summary says what is looked for; it is empty where an option alone leads there."""
+another layout. The summary says what is searched for; it is empty where an option alone leads there."""
 for _name, _target, _summary in (
     ("prepared clips", "find_clips", "manifest.json and store/, as of affectkit prep cremad"),
     ("labels", "find_labelled", ""),

@@ -3,7 +3,7 @@
     train_set/images/17.jpg     train_set/annotations/17_prob_rank.txt      (val_set the same)
 
 Other annotation files stand beside and are ignored. Reading 308,468 small files takes minutes on a cold disk, so the
-values are kept in affectkit's cache folder; names, sizes and times of the files tell whether the folder has changed.
+values are kept in affectkit's cache folder; names, sizes and times of the files show whether the folder has changed.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ def read_annotations(folder: Path, *, reporter: Reporter | None = None) -> tuple
     """Return numbers of the images (sorted as text) and their probabilities as written, float64 (N, 13).
 
     Taken from the cache where the files' names, sizes and times are those that it was made of, else read and cached.
-    A cache file that is damaged is told and made again.
+    A cache file that is damaged is reported and made again.
 
     Raises:
         DataError: files that do not hold 13 probabilities with a sum of 1, listed.
@@ -142,7 +142,7 @@ def _from_cache(path: Path, stamp: str, count: int, reporter: Reporter) -> np.nd
     """Return the cached values; None where there are none, they are of another state of the folder, or are damaged."""
     if not path.is_file():
         return None
-    # Whatever a damaged file makes the reader raise, the answer is the same: tell it and read the folder again.
+    # Whatever a damaged file makes the reader raise, the answer is the same: report it and read the folder again.
     try:
         with safe_open(path, framework="numpy") as stored:
             about = stored.metadata() or {}

@@ -28,7 +28,7 @@ FEW, SEVERAL = 5, 10
 TORN = 0.2
 """Share of cells without a number up to which a column is taken for one of numbers with slips in it."""
 SOLVED = 4000
-"""Rows among which columns that sum to one number are looked for; all are then checked."""
+"""Rows among which columns that sum to one number are searched for; all are then checked."""
 
 
 @dataclass(frozen=True)
@@ -102,8 +102,8 @@ def decide_class_columns(columns: Columns, known: Sequence[str] = ()) -> Decisio
 
     All, where all rows sum to 1, or where all hold whole numbers and are called after emotions or all rows sum to the
     same number. Else those that do so without the others; ``known`` are names of classes. Votes by numbers of raters
-    that vary can be told from other whole numbers by names and sizes alone: a column that stands out is in doubt. So
-    are columns that have the emotions of others once more, as votes and intensities have.
+    that vary can be distinguished from other whole numbers by names and sizes alone: a column that stands out is in
+    doubt. So are columns that have the emotions of others once more, as votes and intensities have.
     """
     names = columns.names
     if len(names) < 2:
@@ -303,7 +303,7 @@ def _sifted(columns: Columns, known: Sequence[str]) -> Decision:
             if several or number > TORN * count
         }
         if not doubtful:
-            return Decision(tuple(rest), others)  # told by line
+            return Decision(tuple(rest), others)  # reported by line
         whole_ones = [name for name in clean if name in beside]
         return Decision((), others, doubtful | _standing_out(columns, clean, whole_ones))
     values = columns.of(rest)

@@ -1,4 +1,4 @@
-"""How a dataset lies on the disk, found by looking: tables, AffectNetFused, or a folder a class.
+"""Layout of a dataset on the disk, found by inspection: tables, AffectNetFused, or a folder a class.
 
 ImageNet is of the last kind, and so is Tiny-ImageNet, whose class folders hold an ``images`` folder and whose
 validation images lie in one folder with a table beside it.
@@ -39,7 +39,7 @@ class Labels:
         scale: of the ratings; None: the likely one.
         alone: what the items of ``file`` are called where it has no ``split`` column.
         whole: pass over that column of ``file``.
-        choice: what is said of the columns of tables.
+        choice: what the user states about the columns of tables.
         follow_links: whether links that lead out of a table's folder are read, whoever made them.
     """
 
@@ -86,7 +86,7 @@ def find_dataset(root: Path, *, labels: Labels | None = None, reporter: Reporter
         reporter: hears of long reading.
 
     Raises:
-        DataError: the folder is missing, fits no layout (what was looked for and found is listed), or its contents
+        DataError: the folder is missing, fits no layout (what was searched for and found is listed), or its contents
             break the layout's rules.
     """
     root, reporter = Path(root), reporter or Silent()
@@ -407,7 +407,7 @@ def _class_images(folder: Path, entry: str, *, inner: bool) -> tuple[str, list[s
     does.
 
     Args:
-        inner: look into its folder ``images`` where it has none itself.
+        inner: search its folder ``images`` where it has none itself.
     """
     files = _visible(folder / entry, lambda entry: True)
     images = [file for file in files if is_image_name(file)]

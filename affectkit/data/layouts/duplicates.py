@@ -103,7 +103,7 @@ def content_hashes(splits: Mapping[str, Split], *, reporter: Reporter) -> dict[s
 
     Of files, only those whose size occurs in several splits are read, first their ends, then those whose ends agree.
     What was read is remembered by path, size and time of change. Of clips, it is the hash that their store holds.
-    A file that cannot be read has no copies here; whoever loads it will tell.
+    A file that cannot be read has no copies here; whoever loads it will report it.
     """
     if all(split.store is not None for split in splits.values()):
         stored = {id(split.store): split.store.manifest.get("sources", {}) for split in splits.values()}

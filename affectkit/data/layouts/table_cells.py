@@ -123,7 +123,7 @@ class Cells:
             ratings: as for ``tables.read_table``.
 
         Raises:
-            DataError: which columns are classes cannot be told, and there are no ratings.
+            DataError: which columns are classes is not clear, and there are no ratings.
         """
         columns, classes, others = self.columns, self.emotions, {}
         if self.emotions and self.ids and not choice.classes:

@@ -45,17 +45,17 @@ def read_header(path: Path) -> list[str]:
 def read_table(
     path: Path, *, root: Path | None = None, ratings: bool | None = False, choice: Choice | None = None
 ) -> Table:
-    """Return the cells of one table, checked for form; files are not looked for yet.
+    """Return the cells of one table, checked for form; files are not searched for yet.
 
     Args:
         root: the folder that file names are relative to, of a table that is named apart from it; such a table may
             have no header line (its columns are then ``HEADERLESS``), and its faults name all lines. None: the
             table's own folder.
         ratings: whether the columns of ``RATINGS`` are read; None: where the table has no other target.
-        choice: what the user says of the columns; without, see ``class_columns.decide``.
+        choice: what the user says of the columns; without, see ``class_columns.decide_class_columns``.
 
     Raises:
-        DataError: a header that is not complete, columns of which it cannot be told whether they are classes, or rows
+        DataError: a header that is not complete, columns of which it is not clear whether they are classes, or rows
             that are malformed, listed by line.
     """
     apart, choice = root is not None, choice or Choice()

@@ -39,8 +39,8 @@ def is_annotated(folder: Path) -> bool:
 
 
 def is_tiny_imagenet(root: Path) -> bool:
-    """Return whether ``root`` holds Tiny-ImageNet, by its looks: training images in ``images`` folders below the ids of
-    its list, or validation images beside their table, which is gone where they have been sorted into class folders.
+    """Return whether ``root`` holds Tiny-ImageNet, by its folders: training images in ``images`` folders below the ids
+    of its list, or validation images beside their table, which is gone where they have been sorted into class folders.
     """
     if is_annotated(root / "val"):
         return True

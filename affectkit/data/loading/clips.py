@@ -100,7 +100,7 @@ class PathClips(Dataset):
     def __init__(self, spec: InputSpec) -> None:
         self.spec = spec
         if spec.clip is not None and spec.clip.needs != "image":
-            load_library("torchaudio")  # what does not load is told here, and not by each of the loader's processes
+            load_library("torchaudio")  # what does not load is reported here, and not by each of the loader's processes
 
     def __getitem__(self, key: tuple[int, str]) -> tuple[int, dict[str, torch.Tensor]] | ReadFailure:
         position, path = key
@@ -111,8 +111,8 @@ class PathClips(Dataset):
 
 
 def read_inputs(path: Path, spec: InputSpec) -> dict[str, torch.Tensor]:
-    """Return what a model of ``spec`` looks at in the clip ``path``: ``image`` uint8 (C, H, W), ``audio`` int16 (1, h,
-    w).
+    """Return the inputs of a model of ``spec`` from the clip ``path``: ``image`` uint8 (C, H, W), ``audio`` int16 (1,
+    h, w).
 
     It is rounded as in a store, so that a clip is predicted as it was tested.
 

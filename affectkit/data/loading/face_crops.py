@@ -60,7 +60,7 @@ def read_picture(path: Path) -> tuple[np.ndarray, Extent]:
     A large JPEG is decoded at 1/2, 1/4 or 1/8 of its size, which takes a fraction of the time.
 
     Raises:
-        DataError: as ``decode.read_image``.
+        DataError: as ``images.read_image``.
     """
 
     def wanted(height: int, width: int) -> tuple[float, float]:

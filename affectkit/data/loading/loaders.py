@@ -243,7 +243,7 @@ def needs_full_size(augment: str) -> bool:
 
 
 def hold_in_memory(split: Split, spec: InputSpec, *, reporter: Reporter) -> InMemoryImages:
-    """Return all images of ``split`` decoded once, in threads; those that cannot be read are told apart."""
+    """Return all images of ``split`` decoded once, in threads; those that cannot be read are returned apart."""
     dataset = SplitImages(split, spec)
     pixels = np.zeros((len(split), spec.height, spec.width, spec.channels), dtype=np.uint8)
     failures: dict[int, ReadFailure] = {}

@@ -25,7 +25,7 @@ def open_stream(path: Path, *, every: Every = (0.0, 1), seconds: float | None = 
 
 
 class AnimationStream:
-    """The frames of a picture file, each time anew when iterated over; in all else as ``VideoStream``.
+    """The frames of a picture file, from the first one whenever iterated over; in all else as ``VideoStream``.
 
     Frames of an animation are shown for as long as it says (``UNSTATED`` where it does not), and a picture that APNG
     shows where it cannot be played is passed over. Pages of a TIFF have no times: all are taken, or every N-th, and

@@ -16,7 +16,7 @@ _REDUCED = 254  # TIFF 6.0: bit 0 of this tag says that a page is a smaller copy
 
 
 def count_frames(path: Path) -> int:
-    """Return how many frames a picture file has that could be looked at; 1 for what cannot be read.
+    """Return how many frames an image file has that could be read; 1 for what cannot be read.
 
     >>> count_frames(Path("face.jpg"))
     1
@@ -59,7 +59,7 @@ def frame_times(image: Any) -> list[int]:
 
 
 def _may_move(stream: IO[bytes]) -> bool:
-    """Return whether a file may hold a picture with several frames, as far as its bytes tell without a decoder."""
+    """Return whether a file may hold an image with several frames, as far as its bytes show without a decoder."""
     start = stream.read(32)
     if start.startswith(b"\x89PNG\r\n\x1a\n"):
         return _is_apng(stream)

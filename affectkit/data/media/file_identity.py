@@ -1,4 +1,4 @@
-"""What tells that a file is still the one that was read: its size and times, and where these differ its bytes."""
+"""Identity of a file that was read: its size and times, and where these differ its bytes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Mark = tuple[int, int, int, str]
 def file_mark(path: Path) -> Mark | None:
     """Return the mark of a file as it is now; None for what cannot be read."""
     try:
-        status = path.stat()  # first: what is written in between shows at the next look
+        status = path.stat()  # first: what is written in between shows at the next check
         return (status.st_size, status.st_mtime_ns, status.st_ctime_ns, sha256(path))
     except (OSError, ValueError):
         return None

@@ -1,7 +1,7 @@
 """Kinds of picture files: which are read, by what, and what a file is that is not.
 
-A file is told by its bytes, not by its name: an ``.heic`` that holds AVIF is read as that. Signatures: RFC 2083 (PNG),
-ITU-T T.81 (JPEG), ISO/IEC 14496-12 (``ftyp`` boxes: HEIF, AVIF, CR3), TIFF 6.0 and its camera kin.
+A file is recognised by its bytes, not by its name: an ``.heic`` that holds AVIF is read as that. Signatures: RFC 2083
+(PNG), ITU-T T.81 (JPEG), ISO/IEC 14496-12 (``ftyp`` boxes: HEIF, AVIF, CR3), TIFF 6.0 and its camera kin.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def open_image(stream: IO[bytes]) -> ImageFile:
     """Return the picture in ``stream``, its header read and nothing decoded; ``stream`` stays open, and the caller's.
 
     As ``Image.open`` of ``FORMATS``, but without Pillow's warning and error about many pixels, which come before a
-    caller can ask for fewer: ``decode.check_size`` judges them.
+    caller can ask for fewer: ``pixel_limits.check_size`` judges them.
 
     Raises:
         Image.UnidentifiedImageError: it is none of ``FORMATS``. Others: what a decoder makes of damaged bytes.

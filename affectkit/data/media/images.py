@@ -47,7 +47,7 @@ def read_image(path: Path, *, channels: int = 3, max_pixels: int | None = None) 
     rounded), a float image in [0, 1] is scaled by 255, and of an animation the first frame is taken.
 
     Args:
-        path: a file of one of ``formats.FORMATS``, told by its bytes and not by its name.
+        path: a file of one of ``image_formats.FORMATS``, recognised by its bytes and not by its name.
         channels: 3 (RGB) or 1 (gray, ITU-R 601-2 luma).
         max_pixels: largest width x height; None: what ``core.pixels`` says.
 
@@ -85,7 +85,7 @@ def resize(image: np.ndarray, height: int, width: int, fit: str, *, extent: Exte
         height, width: new size in pixels.
         fit: one of ``core.spec.FITS``: "stretch", "crop" (shorter side fitted, centre cut out), "imagenet" (7/8 of
             that) or "pad" (longer side fitted, the rest black).
-        extent: where the picture lies in ``image``, as ``read_reduced`` told; None: it fills it.
+        extent: where the picture lies in ``image``, as ``read_reduced`` reported; None: it fills it.
     """
     _check_fit(fit)
     extent = extent or Extent(*image.shape[:2])

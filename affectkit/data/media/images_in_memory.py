@@ -34,11 +34,11 @@ class GivenImage:
     pixels: np.ndarray
 
     def fitted(self, spec: InputSpec) -> np.ndarray:
-        """Return the image as ``decode.load_for`` does: uint8 (spec.height, spec.width, spec.channels)."""
+        """Return the image as ``images.load_for_spec`` does: uint8 (spec.height, spec.width, spec.channels)."""
         return resize(_in_channels(self.pixels, spec.channels), spec.height, spec.width, spec.fit)
 
     def whole(self) -> tuple[np.ndarray, Extent]:
-        """Return the image as ``face_loading.read_picture`` does: uint8 (H, W, 3), and that the picture fills it."""
+        """Return the image as ``face_crops.read_picture`` does: uint8 (H, W, 3), and that the picture fills it."""
         return _in_channels(self.pixels, 3), Extent(*self.pixels.shape[:2])
 
 

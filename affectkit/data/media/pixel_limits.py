@@ -45,7 +45,7 @@ def check_size(path: Path, size: tuple[int, int], limit: int) -> None:
         )
     own = Image.MAX_IMAGE_PIXELS
     if own is not None and width * height > max(own, MAX_PIXELS):
-        # Asked for: Pillow looks again where it decodes a TIFF or crops, and can be told by its global alone.
+        # Asked for: Pillow checks again where it decodes a TIFF or crops, and can be set by its global alone.
         Image.MAX_IMAGE_PIXELS = limit
 
 

@@ -85,7 +85,7 @@ def to_sound(decibels: np.ndarray, spec: SoundSpec, *, rounds: int = 32, seed: i
     level ``counts`` 32768 times as large; phases are not known.
 
     The power of the bands is spread over the frequencies that they cover (least squares, none below 0), then phases are
-    looked for by Griffin and Lim's algorithm ("Signal estimation from modified short-time Fourier transform", 1984).
+    estimated by Griffin and Lim's algorithm ("Signal estimation from modified short-time Fourier transform", 1984).
 
     Args:
         rounds: of that algorithm.

@@ -65,7 +65,7 @@ class Clip:
 
 
 def check_clip_file(path: Path) -> None:
-    """Refuse what can be told to be no clip without decoding.
+    """Refuse what is recognised as no clip without decoding.
 
     Raises:
         ClipError: missing, empty, or a git-lfs pointer.
@@ -257,7 +257,7 @@ def _clip(path: Path, heard: _Heard, spec: ClipSpec, wanted: _Wanted) -> Clip:
 
 
 def clip_duration(frame: Any, stream: Any) -> float:
-    """Return how long a picture is shown; 0 where neither it nor its stream tells."""
+    """Return how long a picture is shown; 0 where neither it nor its stream states it."""
     if frame.duration and frame.time_base:
         return float(frame.duration * frame.time_base)
     return float(1 / stream.average_rate) if stream.average_rate else 0.0

@@ -79,7 +79,7 @@ class Sampler:
 
 
 class VideoStream:
-    """The frames of a video file, each time anew when iterated over.
+    """The frames of a video file, from the first one whenever iterated over.
 
     Args:
         every: how often frames are taken, as ``parse_every`` gives it; (0, 1): all of them. See ``Sampler``.

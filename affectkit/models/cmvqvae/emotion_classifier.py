@@ -1,4 +1,4 @@
-"""What tells emotions from the masked codes of both modalities."""
+"""Classifier of emotions from the masked codes of both modalities."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from affectkit.models.cmvqvae.mask import Masked
 
 WIDTH, RESIDUAL, LAYERS, FEATURES = 32, 8, 2, 256
 MODES = {"multimodal": (0, 2), "image-only": (0, 1), "audio-only": (1, 2)}
-"""The halves of the channels that a mode looks at: from the first to the last."""
+"""The halves of the channels that a mode uses: from the first to the last."""
 
 
 class Solver(Masked):
     """Codes (B, 2 size, S, S), multiplied by the mask, to logits (B, outputs).
 
     conv 3x3 stride 2, BN, ReLU; conv 3x3 stride 2, dropout; residual stack; linear, BN, ReLU, dropout; linear. In the
-    modes of one modality its half of the channels alone is looked at.
+    modes of one modality its half of the channels alone is used.
 
     Args:
         size: channels of each modality.

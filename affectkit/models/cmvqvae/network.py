@@ -51,7 +51,7 @@ class Shape:
     """The numbers a network is built with.
 
     Attributes:
-        mode: see ``solver.MODES``.
+        mode: see ``emotion_classifier.MODES``.
         mask, mask_init, mask_scale, mask_threshold: see ``mask.Masked``.
         quantizer: ``ema`` or ``plain``.
         codes, code_size: of each codebook.
@@ -168,7 +168,7 @@ class Parts(StagedModel):
 
         Args:
             image: (B, 3, H, W) in [0, 1].
-            audio: (B, 1, height, width) in decibels. The modality that the mode does not look at may be None.
+            audio: (B, 1, height, width) in decibels. The modality that the mode does not use may be None.
         """
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.stage != SOLVER):
             found = self.quantise(image, audio)

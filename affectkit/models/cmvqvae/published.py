@@ -1,4 +1,4 @@
-"""Checkpoints of CM-VQVAE as the study's code saves them: bare tensors, told apart by their names and shapes."""
+"""Checkpoints of CM-VQVAE as the study's code saves them: bare tensors, recognised by their names and shapes."""
 
 from __future__ import annotations
 

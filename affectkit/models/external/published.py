@@ -1,4 +1,4 @@
-"""Checkpoint files as the papers' authors share them, told apart by their keys and shapes.
+"""Checkpoint files as the papers' authors share them, recognised by their keys and shapes.
 
 A ``PublishedFormat`` says whether a file is one of its own and reads it into what ``models.registry.build`` takes;
 further formats are further entries of ``FORMATS``.
@@ -127,7 +127,7 @@ def read_published(
                 found = family.read(one, Choices(outputs, mode, mask))
                 _check_finite(found.state, contents.path)
                 return replace(found, notes=(*found.notes, *([f"weights{one.description}"] if one.description else [])))
-            if len(faults) > len(tried.get(family.title, [])):  # a file is the nearer to a family the more it tells
+            if len(faults) > len(tried.get(family.title, [])):  # a file is the nearer to a family the more it matches
                 tried[family.title] = faults
     names = sorted(contents.state)
     raise CheckpointError(

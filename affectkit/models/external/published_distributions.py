@@ -1,4 +1,4 @@
-"""Checkpoints of emotion distributions (seed 001) as their code saves them, told apart by their names and shapes.
+"""Checkpoints of emotion distributions (seed 001) as their code saves them, recognised by their names and shapes.
 
 A ResNet of torchvision's, or an EfficientNet or vision transformer of timm's, stands under ``backbone.``, and in the
 place of its last layer Linear(width, 512), ReLU, Dropout(0.3), Linear(512, 13), Softmax. Images are resized to 224x224,

@@ -1,4 +1,4 @@
-"""What every kind of published checkpoint shares: how its contents are held, compared and told."""
+"""Parts that every kind of published checkpoint shares: how its contents are held, compared and described."""
 
 from __future__ import annotations
 

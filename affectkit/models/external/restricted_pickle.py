@@ -106,7 +106,7 @@ def _check_looks(path: Path) -> bool:
     try:
         with zipfile.ZipFile(path) as archive:
             entries = archive.infolist()
-            # torch can be told to leave the checksums out, and never compares them.
+            # torch can be set to leave the checksums out, and never compares them.
             damaged = archive.testzip() if any(entry.CRC for entry in entries) else None
     except (zipfile.BadZipFile, EOFError, OSError, NotImplementedError) as error:
         raise CheckpointError(

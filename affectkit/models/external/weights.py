@@ -45,7 +45,7 @@ def unwrap_weights(found: Any, path: Path) -> tuple[dict[str, torch.Tensor], dic
 
 
 def is_weights_file(text: str) -> bool:
-    """Return whether ``text`` names a file with weights, by its looks, not a tag of a library."""
+    """Return whether ``text`` names a file with weights, by its form, not a tag of a library."""
     return os.sep in text or Path(text).suffix in (".safetensors", ".pt", ".pth", ".bin")
 
 

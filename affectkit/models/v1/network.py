@@ -30,7 +30,7 @@ class Variant:
     """Which components stand in front, and where.
 
     Attributes:
-        parts: of ``parts.COMPONENTS``.
+        parts: of ``components.COMPONENTS``.
         alone: as the study has a component by itself: centre-surround in all three blocks, and in front of local
             receptive fields a dropout of half of the maps. Else, as in its composites, centre-surround in the first
             two blocks, and no dropout.

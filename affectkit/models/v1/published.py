@@ -1,4 +1,4 @@
-"""Checkpoints of the V1 networks as the study's code saves them, told apart by their keys and ``model_type``."""
+"""Checkpoints of the V1 networks as the study's code saves them, recognised by their keys and ``model_type``."""
 
 from __future__ import annotations
 

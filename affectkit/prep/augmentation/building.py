@@ -172,7 +172,7 @@ _WORD = 2**64 - 1
 
 
 class NodeStreams:
-    """Hold the two generators of one node, brought to any address at a twentieth of the cost of making them anew."""
+    """Hold the two generators of one node, brought to any address at a twentieth of the cost of making them again."""
 
     def __init__(self, node: Any) -> None:
         self._bits = np.random.Philox(key=0)

@@ -1,6 +1,6 @@
 """Images that keep what they are: format, depth, channels and size survive being read, augmented and written.
 
-``LosslessImage.notes`` says what cannot survive: colours of a palette become RGB (a GIF is quantised anew), CMYK
+``LosslessImage.notes`` says what cannot survive: colours of a palette become RGB (a GIF is quantised again), CMYK
 becomes RGB, of an animation the first frame is kept. The EXIF orientation is applied, and EXIF data are dropped, so
 that a copy is upright by itself; an ICC profile is kept.
 """
@@ -111,11 +111,11 @@ def write_lossless(path: Path, pixels: np.ndarray, original: LosslessImage, *, q
 
     PNG, BMP, TIFF, PPM and JPEG 2000 are lossless, and a lossless WebP stays so. Nothing is flushed, and a kill can
     leave a part under the name: flushing each of many small files costs three times their making (5 ms of 7 here), so a
-    caller keeps a record of what was made, makes anew what it lacks, and flushes the file system once, before its
+    caller keeps a record of what was made, makes again what it lacks, and flushes the file system once, before its
     manifest.
 
     Args:
-        path: the file; its name is not looked at.
+        path: the file; its name is not used.
         pixels: as ``LosslessImage.pixels``.
         original: what the copy is to be like.
         quality: of a JPEG, a lossy WebP, AVIF or HEIC, 1 to 100; None takes a JPEG's own quantisation tables, and 95

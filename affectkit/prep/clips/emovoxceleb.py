@@ -128,8 +128,8 @@ def read_labels(path: Path, values: str) -> FrameLabels:
     """Read the rows of ``fer2013new.csv``.
 
     Raises:
-        DataError: the table is missing, lacks a column, or holds what is no number; or rows are no shares and were said
-            to be.
+        DataError: the table is missing, lacks a column, or holds what is no number; or rows are no shares and were
+            stated to be.
     """
     if not path.is_file():
         raise DataError(f"{path} is not there.", f"Columns utterance, frame, {', '.join(EMOTIONS)}; a row a frame.")
@@ -182,7 +182,7 @@ def chosen_frames(folder: Path) -> list[Path]:
 
 
 def find_sound(links: Links, name: str) -> Path:
-    """Find the sound of an utterance; where there is none, give the first place that it is looked for."""
+    """Find the sound of an utterance; where there is none, give the first path where it is searched for."""
     paths = [links.path(name + ending) for ending in SOUNDS]
     return next((path for path in paths if path.is_file()), paths[0])
 

@@ -28,7 +28,7 @@ class ClipReport:
         dataset: as the command is called.
         counts: clips by split and class.
         skipped: clips that were left out.
-        variance: of the training clips, as ``store_writer.variance_of``.
+        variance: of the training clips, as ``store_writer.input_variance``.
         bytes_per_clip: of the arrays on the disk.
         statistics: by split, see ``statistics_text``.
         notes: what a user should know.

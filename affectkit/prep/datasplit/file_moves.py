@@ -55,7 +55,7 @@ def place_file(source: str, target: str, digest: str, link: str) -> None:
     """Make ``target`` a copy of, or a link to, ``source``; nothing where an earlier run did.
 
     A copy is written under its own name, which for small files takes half the time of another name and a rename: what
-    a kill cuts short is known by being a beginning of its source, and made anew.
+    a kill cuts short is known by being a beginning of its source, and made again.
 
     Raises:
         DataError: the source is not what was planned with, or another file is in the way. OSError: the disk.

@@ -173,7 +173,7 @@ class _SplitRun(SplitScan):
     # --- carrying out --------------------------------------------------------------------------------------------
 
     def _augment_all(self, journal: Journal) -> Journal:
-        """Make all augmented files; images that cannot be augmented are left out and the rest planned anew.
+        """Make all augmented files; images that cannot be augmented are left out and the rest planned again.
 
         Returns:
             The journal, or that of the new plan.
@@ -262,7 +262,7 @@ class _SplitRun(SplitScan):
         return tasks, back
 
     def _replan(self, journal: Journal, bad: Sequence[tuple[str, str]]) -> Journal:
-        """Plan anew as if the ``bad`` originals were not there; what was made for the old plan alone is removed."""
+        """Plan again as if the ``bad`` originals were not there; what was made for the old plan alone is removed."""
         out = {source for source, _ in bad}
         facts = {item.source: (item.size, item.digest) for item in journal.originals if item.source not in out}
         base = journal.header["base"]

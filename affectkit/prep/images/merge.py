@@ -69,7 +69,7 @@ def _check(folder: Path, parts: Sequence[Part]) -> None:
     found = {name: count_files(folder / name) if (folder / name).is_dir() else {} for name in wanted}
     if found == wanted:
         return
-    # Only now is every image of every part looked at, to say which shards must run again.
+    # Only now is every image of every part checked, to say which shards must run again.
     odd = [str(part.shard) for part in parts if not part_is_whole(folder, part)]
     if odd:
         raise DataError(

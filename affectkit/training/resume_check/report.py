@@ -29,7 +29,7 @@ class ResumeReport:
         hashes: of the files of the uninterrupted run.
         kernels: that are not deterministic.
         options: without which the resume is exact.
-        searched: whether options were looked for.
+        searched: whether a cause was searched for.
     """
 
     device: str

@@ -2,7 +2,7 @@
 
 Three short runs: one uninterrupted, the same again, and one that is killed twice with SIGKILL and resumed, each in
 processes of its own. Their histories, weights and metrics must be the same bytes. Where they are not, the cause is
-looked for: kernels that are not deterministic, or the option without which the resume is exact.
+searched for: kernels that are not deterministic, or the option without which the resume is exact.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ class Harness:
         self._trials = 0
 
     def compare_runs(self) -> ResumeReport:
-        """Make the three runs and, where they differ, look for the cause."""
+        """Make the three runs and, where they differ, search for the cause."""
         short = self.short
         whole, again, resumed = (self.root / name for name in ("uninterrupted", "again", "resumed"))
         self.reporter.start("resume check", 2 + len(self.kills) + 1, "processes")
