@@ -1,4 +1,6 @@
-"""What a Tab press can offer for settings: names from the registries, and paths, which the shell completes itself."""
+"""Values that a Tab press can offer for settings: names from the registries, and paths, which the shell completes
+itself.
+"""
 
 from __future__ import annotations
 

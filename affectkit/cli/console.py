@@ -1,4 +1,4 @@
-"""What a user sees: results on stdout, everything else on stderr; errors as text and exit codes.
+"""Output that a user sees: results on stdout, everything else on stderr; errors as text and exit codes.
 
 rich is imported where a terminal is drawn on, so that pipes and jobs do not wait for it.
 """

@@ -1,4 +1,4 @@
-"""What is shipped with the package, by name. Importing this loads nothing heavy."""
+"""Files shipped with the package, by name. Importing this loads nothing heavy."""
 
 from __future__ import annotations
 

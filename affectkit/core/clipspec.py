@@ -1,4 +1,4 @@
-"""What an audio-visual model needs to know about its clips: which frames, what part of them, which spectrogram."""
+"""Specification of the clips of an audio-visual model: which frames, what part of them, which spectrogram."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class SoundSpec:
     """A mel power spectrogram in decibels; the numbers of CM-VQVAE on CREMA-D are the defaults.
 
     Attributes:
-        rate: samples a second to which sound is brought, channels averaged before.
+        rate: samples per second to which sound is brought, channels averaged before.
         n_fft, window, hop: in samples; the window is Hann's, centred in n_fft, edges padded with zeros.
         mels: bands, on Slaney's scale, each normalised to unit area.
         seconds: the central part of the sound that is used; None: all of it.

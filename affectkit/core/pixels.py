@@ -1,4 +1,4 @@
-"""How many pixels a picture may have that is decoded: one limit for the process and for those that it starts.
+"""Limit on the pixels of an image that is decoded: one limit for the process and for those that it starts.
 
 A few hundred bytes can claim gigabytes of pixels. Pillow's own guard is a warning and a global of its module, for every
 user of Pillow in the process; ours stands in an environment variable, so that workers have it however they are started,

@@ -6,7 +6,7 @@ from typing import Protocol
 
 
 class Reporter(Protocol):
-    """What a runner or a preparation may say while it works."""
+    """Interface by which a runner or a preparation reports while it works."""
 
     def note(self, text: str) -> None:
         """Report a line that a user wants to read once (a choice made, a file written)."""

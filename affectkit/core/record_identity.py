@@ -1,4 +1,4 @@
-"""What a record on the disk was made with, against what is asked for now: one comparison, one form of message.
+"""Settings that a record on the disk was made with, against those asked for now: one comparison, one form of message.
 
 Whatever can be resumed (tables, prepared folders, splits, shards) records its *identity*, plain values that its
 content depends on. A later run may add to it only where these are the same; otherwise the user reads each that

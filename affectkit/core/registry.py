@@ -13,7 +13,7 @@ from affectkit.errors import UsageError
 
 @dataclass(frozen=True)
 class Entry:
-    """Where an object lives, and what is to be known of it without importing it.
+    """The module path of an object, and the facts to be known of it without importing it.
 
     Attributes:
         target: ``"package.module:attribute"``.

@@ -28,7 +28,7 @@ _HELD = 20_000
 
 @dataclass(frozen=True)
 class Part:
-    """What one run left: its shard, its folder, and the record there."""
+    """Results that one run left: its shard, its folder, and the record there."""
 
     shard: Shard
     folder: Path

@@ -65,7 +65,7 @@ class Shard:
 
 
 class Listing:
-    """What the runs of a command must see alike: how many items there are, and their names in order.
+    """Items that the runs of a command must see alike: their number, and their names in order.
 
     Attributes:
         count: items so far, which is also the next position.

@@ -1,4 +1,4 @@
-"""What a model needs to know about its input, in one place that travels in the checkpoint."""
+"""Specification of a model's input, kept in its checkpoint."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class InputSpec:
         task: name of the task the model was trained for.
         height, width: input size in pixels.
         channels: 3 (RGB) or 1 (gray).
-        mean, std: one number a channel, on images in [0, 1]: the model sees ``(image - mean) / std``.
+        mean, std: one number per channel, on images in [0, 1]: the model sees ``(image - mean) / std``.
         fit: how an image of another shape is brought to the size, one of ``FITS``.
         classes: class names in the order of the model's outputs.
         named: whether these are the names of the classes. False: the outputs' numbers stand for them, since the

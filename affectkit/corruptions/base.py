@@ -1,4 +1,4 @@
-"""What every corruption offers, and how one is applied to a batch."""
+"""Interface of every corruption, and its application to a batch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""What storing and enlarging do to a picture (Hendrycks and Dietterich 2019, section 4): nothing in them is drawn."""
+"""Corruptions by storing and enlarging a picture (Hendrycks and Dietterich 2019, section 4): nothing in them is
+drawn.
+"""
 
 from __future__ import annotations
 

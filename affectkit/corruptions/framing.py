@@ -22,7 +22,7 @@ class Mirror(Corruption):
 
 
 class Framing(Corruption):
-    """What is seen ``level`` times as large about the centre, antialiased; the outermost pixels are continued."""
+    """The picture ``level`` times as large about the centre, antialiased; the outermost pixels are continued."""
 
     parameters: ClassVar = {"any": (1.05, 1.1, 1.25, 1.5, 2.0)}
     strengths = (0.1, 10.0)

@@ -136,7 +136,7 @@ class Split:
         return None if self.distribution is None else self.distribution.argmax(axis=1).astype(np.int64)
 
     def counts(self) -> dict[str, int]:
-        """Return items a class, by label or by largest share; empty where neither is known."""
+        """Count items per class, by label or by largest share; empty where neither is known."""
         top = self.top()
         if top is None:
             return {}

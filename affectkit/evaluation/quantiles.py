@@ -86,7 +86,7 @@ def analyse(
         thresholds: bounds by measure of ``BETTER``, over the bin means.
 
     Returns:
-        ``"files"``, a dict a file: ``file``, ``n`` (rows with both values), ``left_out`` (rows without),
+        ``"files"``, a dict per file: ``file``, ``n`` (rows with both values), ``left_out`` (rows without),
         ``left_out_lines``, ``bins`` (that are left), ``r``, ``r2`` and ``rmse`` over the bin means, and ``items``,
         those of the single items; and ``"missed"``, a sentence for each threshold that a file missed.
 

@@ -45,7 +45,7 @@ COLUMN_TITLES = {
 def reconstruct(settings: ReconstructSettings, *, reporter: Reporter) -> dict[str, Any]:
     """Reconstruct a split from all, shared and private codes, and from shared ones with another clip's private ones.
 
-    Writes ``probe.csv`` (mean squared errors over the split), ``image.png`` and ``sound.png`` (a row a clip),
+    Writes ``probe.csv`` (mean squared errors over the split), ``image.png`` and ``sound.png`` (a row per clip),
     ``probe.safetensors`` (what is drawn), ``probe.json`` and, where asked for, ``sounds/``. Another clip is the one
     before it in the split, or in the picture; of the first the last.
 

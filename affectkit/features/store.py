@@ -48,7 +48,7 @@ class FeatureStore:
 
     Args:
         identity: everything that features depend on beside the image and its change; names the folder.
-        width: numbers an image.
+        width: numbers per image.
         title: of the encoder, for people.
         folder: where; None for a folder of the cache.
 

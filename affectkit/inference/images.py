@@ -51,7 +51,7 @@ def predict_images(
     marks: bool | None = None,
     reporter: Reporter | None = None,
 ) -> Iterator[Batch]:
-    """Yield the rows of ``items``, batch by batch, in order: one row an image, or one a face (see ``face_rows``).
+    """Yield the rows of ``items``, batch by batch, in order: one row per image, or one a face (see ``face_rows``).
 
     Args:
         predictor: the model, and what finds faces.

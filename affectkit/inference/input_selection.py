@@ -1,4 +1,4 @@
-"""Which of the named files are predicted as images, and which as videos."""
+"""Selection of the named files that are predicted as images, and as videos."""
 
 from __future__ import annotations
 

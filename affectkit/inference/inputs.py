@@ -56,7 +56,7 @@ class Inputs:
     _faults: dict[tuple[str, str], str] = field(default_factory=dict)
 
     def items(self, kind: str) -> Iterator[Item]:
-        """Yield those of ``kind`` (``IMAGE_FILE`` or ``VIDEO_FILE``), numbered; from the first at each call."""
+        """Yield those of ``kind`` (``IMAGE_FILE`` or ``VIDEO_FILE``), numbered; each call starts at the first."""
         position = 0
         for prefix, folder, names in self._runs[kind]:
             for name in names:
@@ -157,7 +157,7 @@ def find_inputs(
 
 
 class _Once:
-    """Return whether a name comes for the first time: a table has one row a name."""
+    """Return whether a name comes for the first time: a table has one row per name."""
 
     def __init__(self) -> None:
         self._seen: set[int] = set()
@@ -238,7 +238,7 @@ def _beside(inputs: Inputs) -> str:
 
 
 def _missing(text: str, path: Path) -> DataError:
-    """Report that ``path`` is not there, and what may have been meant."""
+    """Return the error that ``path`` is not there, with the paths that may have been meant."""
     there = next(parent for parent in (path.absolute(), *path.absolute().parents) if os.path.lexists(parent))
     wanted = path.absolute().relative_to(there).parts[0]
     try:

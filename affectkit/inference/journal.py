@@ -105,7 +105,7 @@ class Journal:
         return True
 
     def rebuild(self, items: Iterable[tuple[dict[str, Any], bytes]]) -> None:
-        """Write both again, of the items of a finished table: the journal entry of each, and its rows."""
+        """Rewrite both files from the items of a finished table: the journal entry of each, and its rows."""
         self.lines.unlink(missing_ok=True)  # a table without it counts for nothing
         length = len(self.header)
         with contextlib.ExitStack() as stack:

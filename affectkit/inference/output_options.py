@@ -1,4 +1,4 @@
-"""Where predictions are written, and what may stand there already."""
+"""Files that predictions are written to, and what may be there already."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ class PredictionTable:
         summary: what the record says from the start.
         header: columns of the table, the image name first.
         stdout: where rows go without results.
-        items: gives all images of this run, in order, from the first at each call.
+        items: gives all images of this run, in order; each call starts at the first.
         listing: gives the names of those of all shards.
         precision: the number format of the forward pass, which all shards must share.
         passed: files that were neither images nor videos.

@@ -1,4 +1,4 @@
-"""Losses between a predicted and a target distribution over classes, one value a sample.
+"""Losses between a predicted and a target distribution over classes, one value per sample.
 
 Every function takes ``logits`` (B, C), any finite numbers, and ``target`` (B, C), rows that are at least 0 and sum
 to 1, and returns (B,). With p = softmax(logits) and q = target. Half-precision inputs are computed in float32,

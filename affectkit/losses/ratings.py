@@ -1,4 +1,4 @@
-"""Losses between predicted and actual ratings (B, D), one value a sample (B,) except for the concordance loss."""
+"""Losses between predicted and actual ratings (B, D), one value per sample (B,) except for the concordance loss."""
 
 from __future__ import annotations
 

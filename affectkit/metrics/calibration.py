@@ -1,4 +1,4 @@
-"""Whether probabilities mean what they say: reliability, calibration errors, Brier score, temperature."""
+"""Calibration of probabilities: reliability, calibration errors, Brier score, temperature."""
 
 from __future__ import annotations
 

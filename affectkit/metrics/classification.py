@@ -1,4 +1,4 @@
-"""Metrics for one class a sample. Count once with ``confusion_matrix``; the others are functions of those counts."""
+"""Metrics for one class per sample. Count once with ``confusion_matrix``; the others are functions of those counts."""
 
 from __future__ import annotations
 

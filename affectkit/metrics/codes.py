@@ -1,4 +1,4 @@
-"""How a codebook is used, and how a mask divides codes into private and shared ones."""
+"""Measures of the use of a codebook, and of how a mask divides codes into private and shared ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Distances between predicted distributions p and true distributions q over classes, one value a sample.
+"""Distances between predicted distributions p and true distributions q over classes, one value per sample.
 
 Every function takes p and q of shape (N, C), rows at least 0 that sum to 1 within ``TOLERANCE``, and returns (N,).
 Rows are divided by their sum first, so that rounded probabilities cannot push a distance out of its range. All of
@@ -144,9 +144,7 @@ def check_same_shape(first: Floats, second: Floats, *, names: tuple[str, str]) -
 
 
 def rows_text(broken: NDArray[np.bool_], limit: int = 10) -> str:
-    """Return the numbers of the rows (from 0) that are marked, at most ``limit`` of them: ``"rows 3,
-    7 and 12 more"``.
-    """
+    """Return the numbers of the marked rows (from 0), at most ``limit`` of them: ``"rows 3, 7 and 12 more"``."""
     rows = np.flatnonzero(broken)
     listed = ", ".join(str(row) for row in rows[:limit])
     more = f" and {len(rows) - limit} more" if len(rows) > limit else ""

@@ -1,4 +1,4 @@
-"""What the raters' disagreement allows: agreement of a model with them, and of them with each other.
+"""Limits that raters' disagreement sets: agreement of a model with them, and of them with each other.
 
 ``votes`` is (N, C): how many raters chose each class for each sample. Rows at least 0 with a sum above 0; shares
 instead of counts are accepted where a function does not say otherwise. All functions return (N,) and raise a

@@ -1,4 +1,4 @@
-"""How well predicted ratings meet the actual ones: correlation, concordance, explained variance, error.
+"""Agreement of predicted with actual ratings: correlation, concordance, explained variance, error.
 
 Every function takes ``predicted`` and ``actual``, each (N,), finite, on the same scale, and returns a float in float64
 arithmetic. Sums are divided by N throughout. The measures called "fitted" are taken after the least-squares line from
@@ -36,7 +36,7 @@ class ConstantWarning(UserWarning):
 
 @dataclass(frozen=True)
 class Moments:
-    """What all measures are made of, of N pairs (p, q), predicted and actual.
+    """Moments from which all measures are computed, of N pairs (p, q), predicted and actual.
 
     Attributes:
         count: N.

@@ -29,7 +29,7 @@ _SMALL_TEXT = {"context_length": 8, "vocab_size": 8, "width": 8, "heads": 1, "la
 
 @dataclass(frozen=True)
 class ClipChoice:
-    """Which CLIP, with which weights.
+    """Choice of a CLIP and of its weights.
 
     Attributes:
         name: open_clip's model name, such as ``ViT-L-14``; of a configuration from a file, the file's stem.
@@ -60,7 +60,8 @@ class Encoder(nn.Module):
 
     Attributes:
         sha256: of its weights. identity: of all that its features depend on: architecture and activation too.
-        width: numbers an image. described: what it is, in words.
+        width: numbers per image.
+        described: what it is, in words.
     """
 
     def __init__(self, tower: nn.Module, choice: ClipChoice, *, carried: bool = False) -> None:

@@ -22,7 +22,7 @@ Rows = Sequence[tuple[Path, Sequence[tuple[Path, str]]]]
 
 
 def preview_sheet(path: Path, rows: Rows, *, read: Callable[[Path], np.ndarray]) -> None:
-    """Write a picture (PNG) with a row an original: the original with its class and name, then its augmentations.
+    """Write a picture (PNG) with a row per original: the original with its class and name, then its augmentations.
 
     Transparent parts are laid on a grey chequerboard, and 16-bit images are shown at 8 bits.
 

@@ -25,7 +25,7 @@ HIDDEN = 0.15
 
 @dataclass(frozen=True)
 class Mark:
-    """What is drawn of one face.
+    """Data that are drawn for one face.
 
     Attributes:
         box: left, top, width and height in pixels.
@@ -116,7 +116,7 @@ def _place(
 
 
 def _draw_bars(draw: ImageDraw.ImageDraw, mark: Mark, place: Box, size: int) -> None:
-    """Draw a panel with a row a bar: name, bar, value in percent."""
+    """Draw a panel with a row per bar: name, bar, value in percent."""
     font, pad, colour = _font(size), size * 0.5, COLOURS[mark.number % len(COLOURS)]
     x, y, wide, tall = place
     draw.rectangle((x, y, x + wide, y + tall), fill=PAPER)

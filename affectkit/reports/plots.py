@@ -60,7 +60,7 @@ def training_curves(path: Path, *, history: Sequence[Mapping[str, Any]], monitor
 
     Args:
         path: the PNG file.
-        history: a row an epoch: ``epoch`` (1, 2, ... where it is missing), ``lr``, and numbers called ``train_<name>``
+        history: a row per epoch: ``epoch`` (1, 2, ... where it is missing), ``lr``, and numbers called ``train_<name>``
             and ``valid_<name>``. None, NaN, infinite and missing values leave a gap.
         monitor: name of the monitored metric, without ``valid_``.
         best_epoch: the epoch that was kept; one that is not in the history is not marked.

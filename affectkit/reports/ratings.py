@@ -55,7 +55,7 @@ Floats = NDArray[np.float64]
 
 
 class Bins(Protocol):
-    """What is drawn of a quantile analysis (``metrics.quantiles.Quantiles``)."""
+    """Data that are drawn for a quantile analysis (``metrics.quantiles.Quantiles``)."""
 
     asked: int
     count: NDArray[np.int64]
@@ -167,7 +167,7 @@ def quantile_figure(
     high: float | None = None,
     part: str = "",
 ) -> Path:
-    """Draw the mean prediction over mean rating in each quantile bin, with the identity; a panel a name.
+    """Draw the mean prediction over mean rating in each quantile bin, with the identity; a panel per name.
 
     Args:
         path: the PNG file.

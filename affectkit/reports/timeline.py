@@ -1,4 +1,4 @@
-"""Predictions over the time of a video: a lane a face, gaps where it was not seen, the label as a strip of colour."""
+"""Predictions over the time of a video: a lane per face, gaps where it was not seen, the label as a strip of colour."""
 
 from __future__ import annotations
 
@@ -198,7 +198,7 @@ def _lines(
     *,
     scale: tuple[float, float] | None,
 ) -> None:
-    """Draw a line a rating, at the middle of each stretch of time; a dot where it has no neighbour."""
+    """Draw a line per rating, at the middle of each stretch of time; a dot where it has no neighbour."""
     style_axes(axes)
     middles = (bins[:-1] + bins[1:]) / 2
     for column, colour in zip(values.T, colours, strict=True):

@@ -23,7 +23,7 @@ class Baseline:
 
     Attributes:
         path: the table.
-        errors: a list a corruption.
+        errors: a list per corruption.
         clean: the error on images as they are; None where the table has none.
     """
 

@@ -33,7 +33,7 @@ class CudaDevice:
 
     @property
     def description(self) -> str:
-        """Return ``NVIDIA H100 (78 GiB)``."""
+        """Return the name with the memory, as ``NVIDIA H100 (78 GiB)``."""
         return f"{self.name} ({self.memory / 2**30:.0f} GiB)"
 
 

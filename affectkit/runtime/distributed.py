@@ -129,7 +129,7 @@ class ProcessGroup:
         return torch.cat(parts)
 
     def all_reduce_sum(self, tensors: Sequence[torch.Tensor]) -> None:
-        """Replace each of ``tensors`` by its sum over all processes, in one exchange a number format."""
+        """Replace each of ``tensors`` by its sum over all processes, in one exchange per number format."""
         if not self.is_distributed:
             return
         import torch

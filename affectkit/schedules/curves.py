@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Shape:
-    """What the schedules may depend on.
+    """Parameters of the schedules.
 
     Attributes:
         base: learning rate asked for.
@@ -35,7 +35,7 @@ class Shape:
 
 @dataclass
 class Plateau:
-    """How often the rate has been reduced, and what that was decided on.
+    """State of a plateau schedule: reductions so far, and the values they were decided on.
 
     As ReduceLROnPlateau in torch: an epoch counts as progress when the observed value is lower than the best by a
     relative 1e-4; after more than ``patience`` epochs without, the rate is multiplied by gamma.
@@ -72,7 +72,9 @@ def multistep(shape: Shape, epoch: float, observed: Plateau) -> float:
 
 
 def cosine(shape: Shape, epoch: float, observed: Plateau) -> float:
-    """Fall from ``base`` after the warm-up to ``minimum`` at the end, half a cosine (Loshchilov and Hutter 2017)."""
+    """Return a rate that falls from ``base`` after the warm-up to ``minimum`` at the end, half a cosine (Loshchilov
+    and Hutter 2017).
+    """
     length = max(shape.epochs - shape.warmup, 1e-12)
     position = min(max((epoch - shape.warmup) / length, 0.0), 1.0)
     return shape.minimum + 0.5 * (shape.base - shape.minimum) * (1 + math.cos(math.pi * position))
@@ -84,15 +86,15 @@ def plateau(shape: Shape, epoch: float, observed: Plateau) -> float:
 
 
 def cyclic(shape: Shape, epoch: float, observed: Plateau) -> float:
-    """Rise linearly from ``1e-4 * base`` at the start to ``base`` at ``peak``, and to 0 at the end of the last epoch
-    (VCA).
+    """Return a rate that rises linearly from ``1e-4 * base`` at the start to ``base`` at ``peak``, and to 0 at the end
+    of the last epoch (VCA).
     """
     return _along(epoch, (0.0, 1e-4 * shape.base), (shape.peak, shape.base), (shape.epochs, 0.0))
 
 
 def cyclic_plateau(shape: Shape, epoch: float, observed: Plateau) -> float:
-    """Rise linearly from ``1e-4 * base`` to ``base`` at ``peak``, fall linearly to ``minimum`` at ``cycle_end``, then
-    flat (VCA).
+    """Return a rate that rises linearly from ``1e-4 * base`` to ``base`` at ``peak``, falls linearly to ``minimum`` at
+    ``cycle_end``, then is flat (VCA).
     """
     return _along(epoch, (0.0, 1e-4 * shape.base), (shape.peak, shape.base), (shape.cycle_end, shape.minimum))
 

@@ -36,7 +36,7 @@ def published_mask() -> Any:
 
 @option_group
 class Codes:
-    """How a CM-VQVAE is built and trained."""
+    """Settings by which a CM-VQVAE is built and trained."""
 
     mode: str = setting("multimodal", "Modalities that emotions are predicted from.", choices=MODES, group=CODES)
     mask: str = setting(

@@ -107,7 +107,7 @@ def fail_under(
 
 @option_group
 class Runtime:
-    """What every run on a device shares."""
+    """Settings that every run on a device shares."""
 
     device: str = setting("auto", "auto, cpu, cuda, cuda:N or mps. One that is absent is an error.", group=RUN)
     precision: str = setting("auto", "Number format of the forward pass.", choices=PRECISIONS, group=RUN)

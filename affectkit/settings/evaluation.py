@@ -25,7 +25,7 @@ from affectkit.settings.common import (
 
 @option_group
 class Tested(Runtime):
-    """What is tested on what, for every command that tests."""
+    """Settings of the model and the data that a command tests."""
 
     checkpoint: Path | None = setting(None, "Checkpoint file, a run folder (its best model), or builtin.", group=DATA)
     data: Path | None = setting(None, "Folder with the dataset; its layout is found by looking.", group=DATA)

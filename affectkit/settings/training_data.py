@@ -13,7 +13,7 @@ from affectkit.settings.common import DATA, chosen_classes, followed_links, igno
 
 @option_group
 class DataOptions:
-    """Where the images, labels and the run folder are, and how images are brought to the model."""
+    """Settings of images, labels and the run folder, and of how images are brought to the model."""
 
     data: Path | None = setting(None, "Folder with the dataset; its layout is found by looking.", group=DATA)
     labels: Path | None = setting(

@@ -13,7 +13,7 @@ from affectkit.tasks import TASKS
 
 @option_group
 class ModelOptions:
-    """Which model is trained, on which task, from which weights."""
+    """Settings of the model that is trained, its task and its weights."""
 
     model: str = setting(
         "resnet18",

@@ -10,7 +10,7 @@ from affectkit.settings.common import LEARNING, REGULAR
 
 @option_group
 class OptimizationOptions:
-    """How the model learns."""
+    """Settings of how the model learns."""
 
     epochs: int = setting(20, "Passes over the training images.", low=1, group=LEARNING)
     loss: Parsed[dict[str, float]] | None = setting(

@@ -13,7 +13,7 @@ from affectkit.errors import UsageError
 
 
 class Interval(NamedTuple):
-    """How often something is done: every so many steps, or seconds; what does not count is 0."""
+    """An interval between two actions: so many steps, or seconds; what does not count is 0."""
 
     steps: int
     seconds: float
@@ -27,7 +27,7 @@ class Faces(NamedTuple):
 
 
 class Every(NamedTuple):
-    """How far apart the frames of a video are that are predicted: seconds or frames; the other is 0."""
+    """Distance of the predicted frames of a video: seconds or frames; the other is 0."""
 
     seconds: float
     frames: int

@@ -94,7 +94,7 @@ class _Ended(Exception):
 
 
 class Job:
-    """What submitit pickles, calls in the job, and asks for a checkpoint; ``job.result()`` is 0 or raises.
+    """Callable that submitit pickles, calls in the job, and asks for a checkpoint; ``job.result()`` is 0 or raises.
 
     Args:
         work: what to run.

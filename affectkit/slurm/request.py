@@ -17,7 +17,7 @@ LOCAL_MINUTES = 24 * 60
 
 
 def _minutes(text: str) -> int:
-    """Convert Slurm's forms of a time limit to minutes, rounded up to minutes."""
+    """Convert Slurm's forms of a time limit to minutes, rounded up."""
     match = re.fullmatch(r"(?:(\d+)-)?(\d+):([0-5]\d):([0-5]\d)|(\d+)-(\d+)(?::([0-5]\d))?|(\d+)", text)
     if match is None:
         raise ValueError("must be minutes (90), H:MM:SS (1:30:00) or D-HH:MM:SS (1-12:00:00)")

@@ -33,7 +33,7 @@ VOTES = {"voice": "sound alone", "face": "picture alone", "both": "picture and s
 
 @dataclass(frozen=True)
 class AudiovisualOptions:
-    """How the task is trained beside what every task over classes has.
+    """Options of training beside those of every task over classes.
 
     Attributes:
         stage: ``joint``, ``autoencoder`` or ``solver``: what learns.

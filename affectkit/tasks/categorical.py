@@ -1,4 +1,6 @@
-"""What the two tasks over emotion classes share: targets as distributions, losses, calibration, tables, pictures."""
+"""Parts that the two tasks over emotion classes share: targets as distributions, losses, calibration, tables,
+pictures.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,7 @@ FEW = 5
 
 @dataclass(frozen=True)
 class CategoricalOptions:
-    """How a task over classes is trained.
+    """Options of training a task over classes.
 
     Attributes:
         loss: a loss expression; None for the task's own.

@@ -1,4 +1,4 @@
-"""Emotion labels: one class an image, from labels or from the majority of votes."""
+"""Emotion labels: one class per image, from labels or from the majority of votes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""What a run keeps: checkpoints of the best, the last and chosen epochs, the history, and the state for resuming."""
+"""Files that a run keeps: checkpoints of the best, the last and chosen epochs, the history, and the state for
+resuming.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,7 @@ SHORT = 20.0
 
 @dataclass
 class TrainState:
-    """Where a run stands.
+    """Progress of a run.
 
     Attributes:
         epoch: the current epoch, from 0.
@@ -43,8 +45,8 @@ class TrainState:
         best: value of the monitored metric in the best epoch; None before there is one.
         best_epoch: from 1; 0 before there is one.
         waited: epochs since.
-        history: a row an epoch.
-        timing: a row an epoch of what differs from run to run.
+        history: a row per epoch.
+        timing: a row per epoch of what differs from run to run.
         skipped: images that could not be read, with the reason.
     """
 
@@ -184,7 +186,7 @@ class Checkpointer:
 
 
 def write_history(path: Path, history: list[dict[str, Any]]) -> None:
-    """Write one row an epoch, numbers with all their digits."""
+    """Write one row per epoch, numbers with all their digits."""
     buffer = io.StringIO()
     writer = csv.DictWriter(buffer, fieldnames=list(history[0]), lineterminator="\n")
     writer.writeheader()

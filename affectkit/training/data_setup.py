@@ -31,7 +31,7 @@ from affectkit.tasks.base import Task
 
 @dataclass
 class DataSetup:
-    """What is learned from what.
+    """The inputs and the targets of training.
 
     Attributes:
         family: of the model.

@@ -17,7 +17,7 @@ from affectkit.errors import CheckpointError
 class RunFolder:
     """Paths and records of a training run.
 
-    ``config.yaml``: settings, versions, data. ``history.csv``: one row an epoch, the same for the same seed.
+    ``config.yaml``: settings, versions, data. ``history.csv``: one row per epoch, the same for the same seed.
     ``timing.csv``: seconds and images per second an epoch. ``metrics.json``: validation metrics of the best epoch.
     ``best.safetensors``, ``last.safetensors``: checkpoints. ``state/``: what resuming needs. ``events/``: TensorBoard.
     ``plots/``: pictures. ``test/``: tables and pictures of the best epoch on test data, where there are some.

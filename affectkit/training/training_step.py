@@ -26,7 +26,7 @@ from affectkit.training.setup import TrainingSetup
 
 @dataclass(frozen=True)
 class BatchPosition:
-    """Where a batch stands in a training.
+    """Position of a batch in a training.
 
     Attributes:
         epoch: from 0.

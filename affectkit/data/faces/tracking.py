@@ -23,7 +23,7 @@ class Track:
 
     Attributes:
         box: left, top, width and height.
-        speed: of its centre, in pixels a second (x, y).
+        speed: of its centre, in pixels per second (x, y).
     """
 
     number: int
@@ -50,7 +50,7 @@ class Track:
 
 
 class Tracker:
-    """Numbers faces over sampled frames: from 1, each for one face, never given again.
+    """Tracker that numbers faces over sampled frames: from 1, each for one face, never reused.
 
     At each sampled frame the boxes are assigned to the tracks so that the sum of their ``likeness`` is largest; what
     is left begins a track. A track that was seen at the last sampled frame is always known again; one that was not,

@@ -1,4 +1,4 @@
-"""Which columns of a table are classes, by what they hold: shares that sum to 1 in every row, or raters' votes.
+"""Recognition of the class columns of a table by their values: shares that sum to 1 in every row, or raters' votes.
 
 A column is not taken for a class because it is there: ages, frame numbers, weights and boxes stand in tables too. Where
 the contents do not settle it, nothing is guessed: the columns in doubt are named, with the options that settle it.
@@ -33,7 +33,7 @@ SOLVED = 4000
 
 @dataclass(frozen=True)
 class Choice:
-    """What a user says of the columns of tables.
+    """A user's choice of the columns of tables.
 
     Attributes:
         classes: the classes, ``--classes``: columns, or labels.
@@ -50,7 +50,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class Decision:
-    """What the columns of a table are.
+    """The kinds of the columns of a table.
 
     Attributes:
         classes: those that are classes, in their order.

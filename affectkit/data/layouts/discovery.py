@@ -1,4 +1,4 @@
-"""Layout of a dataset on the disk, found by inspection: tables, AffectNetFused, or a folder a class.
+"""Layout of a dataset on the disk, found by inspection: tables, AffectNetFused, or a folder per class.
 
 ImageNet is of the last kind, and so is Tiny-ImageNet, whose class folders hold an ``images`` folder and whose
 validation images lie in one folder with a table beside it.
@@ -31,7 +31,7 @@ from affectkit.errors import DataError
 
 @dataclass(frozen=True)
 class Labels:
-    """Which targets are wanted, and where they stand.
+    """The targets that are wanted, and where they are.
 
     Attributes:
         file: a table with the labels of the images in the dataset folder; None: what the folder holds.
@@ -106,7 +106,7 @@ def find_dataset(root: Path, *, labels: Labels | None = None, reporter: Reporter
 
 @dataclass(frozen=True)
 class Search:
-    """What layouts are asked with.
+    """The arguments of a search for a layout.
 
     Attributes:
         root: the folder, which exists.

@@ -36,7 +36,7 @@ _STEP = 2000
 
 @dataclass(frozen=True, eq=False)
 class Copies:
-    """Which items of a split are copies of items of others.
+    """Items of a split that are copies of items of others.
 
     Attributes:
         split: its name.

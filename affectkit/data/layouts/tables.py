@@ -1,4 +1,4 @@
-"""CSV tables of images: a ``filename`` column with a ``label``, one column a class, or ratings; or several."""
+"""CSV tables of images: a ``filename`` column with a ``label``, one column per class, or ratings; or several."""
 
 from __future__ import annotations
 

@@ -106,7 +106,7 @@ class Crop:
 
 @dataclass(frozen=True)
 class Change:
-    """What happens to one image: an affine map, a linear change of light, and what else was drawn.
+    """The change to one image: an affine map, a linear change of light, and what else was drawn.
 
     ``crop`` is for whoever decodes the image; ``apply_change`` takes images at the input size, and leaves it out.
     """

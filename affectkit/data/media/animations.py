@@ -16,7 +16,7 @@ _REDUCED = 254  # TIFF 6.0: bit 0 of this tag says that a page is a smaller copy
 
 
 def count_frames(path: Path) -> int:
-    """Return how many frames an image file has that could be read; 1 for what cannot be read.
+    """Count the frames of an image file; 1 where it cannot be read.
 
     >>> count_frames(Path("face.jpg"))
     1

@@ -1,4 +1,4 @@
-"""What kind of file a name is of: a picture, a video, or neither; one place for ``infer``, class folders and preps.
+"""Kinds of files by name: image, video, or neither; one place for ``infer``, class folders and preps.
 
 A name's ending decides. Two endings say two things, ``.ts`` and ``.mts``: an MPEG transport stream, or TypeScript (or
 a Qt translation); there the file's first bytes decide. A picture need not be of a kind that is read: those that are not

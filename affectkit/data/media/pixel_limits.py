@@ -1,4 +1,4 @@
-"""What is refused before a pixel is decoded: files that are none, and pictures of more pixels than are allowed."""
+"""Checks before a pixel is decoded: of files that are no images, and of images with more pixels than are allowed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a picture lies in what a JPEG decoder gave of it at 1/2, 1/4 or 1/8 of its size.
+"""The position of a picture in the pixels that a JPEG decoder gave of it at 1/2, 1/4 or 1/8 of its size.
 
 Such a decoder scales blocks of 8 x 8 pixels (ITU-T T.81), and the last block of a row or column reaches beyond the
 picture where its side is no multiple of 8. It gives ceil(side / scale) pixels, of which the last stands in part for

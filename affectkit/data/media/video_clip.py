@@ -49,12 +49,12 @@ class ClipError(DataError):
 
 @dataclass(frozen=True)
 class Clip:
-    """What was read of a clip.
+    """Data that were read from a clip.
 
     Attributes:
         frames: uint8 (F, size, size, 3), RGB; None where they were not asked for.
         sound: float32 (samples,), one channel at the level of the specification (``core.clipspec.LEVELS``), at
-            ``rate`` samples a second; None likewise.
+            ``rate`` samples per second; None likewise.
         seconds: from the first picture, or sample, to the end of the last.
     """
 
@@ -162,7 +162,7 @@ def open_video(path: Path) -> Any:
 
 @dataclass(frozen=True)
 class _Wanted:
-    """What of a clip is read; see ``read_clip``."""
+    """The parts of a clip that are read; see ``read_clip``."""
 
     size: int
     reach: int
@@ -173,7 +173,7 @@ class _Wanted:
 
 @dataclass
 class _Heard:
-    """What one pass over a clip gave: pictures around ``middle`` by number, and how many there were in all.
+    """The result of one pass over a clip: frames around ``middle`` by number, and how many there were in all.
 
     ``stated``: the duration of the file in microseconds, as its container says.
     """

@@ -53,7 +53,7 @@ class Frame:
 
 
 class Sampler:
-    """Which frames of a stream are taken.
+    """Choice of the frames of a stream that are taken.
 
     By seconds S the first one at or after each k S, k = 0, 1, ...: a picture stands for several k where frames are
     further apart than S, and is taken once. By frames N the numbers 0, N, 2 N, ...; where some were lost, the first one
@@ -86,8 +86,11 @@ class VideoStream:
         seconds: frames at this time or later are left out, and the rest of the video is not read.
 
     Attributes:
-        count: frames decoded so far, taken or not. end: seconds from the first frame to the end of the last one.
-        start: time of the first frame by the video's own clock. rate: frames a second, on average; 0 before the first.
+        count: frames decoded so far, taken or not.
+        end: seconds from the first frame to the end of the last one.
+        start: time of the first frame by the video's own clock.
+        rate: frames per second, on average; 0 before the
+            first.
         sounds: whether there is a sound track.
 
     Raises:

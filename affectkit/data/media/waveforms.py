@@ -22,7 +22,7 @@ def average_channels(sounds: Sequence[Any]) -> np.ndarray:
 
 
 def set_level(sounds: Sequence[Any], mono: np.ndarray, rate: int, spec: SoundSpec, stated: int | None) -> np.ndarray:
-    """Return the sound at ``spec.rate`` samples a second and at ``spec.level``, float32 (samples,).
+    """Return the sound at ``spec.rate`` samples per second and at ``spec.level``, float32 (samples,).
 
     Args:
         sounds: the decoded pieces.

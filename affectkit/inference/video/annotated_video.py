@@ -31,10 +31,10 @@ from affectkit.tasks.base import Task
 FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
 """Endings of annotated videos, and what FFmpeg calls them."""
 RATES = (1.0, 120.0)
-"""Frames a second of an annotated video, at least and at most: files state odd ones."""
+"""Frames per second of an annotated video, at least and at most: files state odd ones."""
 USUAL_RATE = 25.0
 CLOCK = 1000
-"""Ticks a second of the clock of a camera's video."""
+"""Ticks per second of the clock of a camera's video."""
 
 Drawn = tuple[float, list[Mark]]
 """Time of a sampled frame, and what is drawn until the next one."""

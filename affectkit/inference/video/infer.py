@@ -103,7 +103,7 @@ def infer_videos(
     """Predict the faces of ``videos``; return a summary with counts and what was skipped.
 
     Rows go to ``stdout``, or to ``results/inference_results.<format>``, which carries ``.part`` until it is complete;
-    there ``videos.csv`` has a row a video and one for each of its faces, and ``timelines`` a figure a video. Of one
+    there ``videos.csv`` has a row per video and one for each of its faces, and ``timelines`` a figure per video. Of one
     that breaks the rows so far stand; it is named in ``skipped.csv`` and counted as ``skipped``.
 
     Args:

@@ -1,4 +1,4 @@
-"""How videos and cameras are sampled and predicted."""
+"""Options of sampling and predicting videos and cameras."""
 
 from __future__ import annotations
 

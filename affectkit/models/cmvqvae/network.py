@@ -27,7 +27,7 @@ CHOICES = {
 
 
 class CMVQVAEOutput(NamedTuple):
-    """What the model gives for images and sounds; None for what a mode, a stage or a baseline does not have.
+    """Outputs of the model for images and sounds; None for what a mode, a stage or a baseline does not have.
 
     Attributes:
         logits: (B, classes).
@@ -87,7 +87,7 @@ class Shape:
 
 
 class Parts(StagedModel):
-    """What a model of both modalities shares, whatever its bottleneck: quantisers, stages, outputs by sample.
+    """Parts that models of both modalities share, whatever their bottleneck: quantisers, stages, outputs by sample.
 
     A subclass has ``_classifier`` with ``size``; ``_maps``: the maps to be quantised, and ``_decoded``.
     """

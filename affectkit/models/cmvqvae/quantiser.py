@@ -15,7 +15,7 @@ CHUNK = 4096
 
 
 class Quantised(NamedTuple):
-    """What quantising (B, D, H, W) gives: the codes in place of the vectors (gradients pass straight through), the loss
+    """Results of quantising (B, D, H, W): the codes in place of the vectors (gradients pass straight through), the loss
     of each sample (B,), the perplexity of the batch (0-d), and the number of each vector's code (B, H, W)."""
 
     vectors: torch.Tensor

@@ -1,4 +1,4 @@
-"""Whether a host of weights can be reached, asked before its client retries for most of a minute."""
+"""A check that a host of weights can be reached, made before its client retries for most of a minute."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ PRECISIONS = {torch.float16: "half", torch.bfloat16: "bfloat16", torch.float32: 
 
 @dataclass(frozen=True)
 class Published:
-    """What a published file holds, in our terms.
+    """Contents of a published file, in our terms.
 
     Attributes:
         family: its key in ``FORMATS``.
@@ -64,7 +64,7 @@ class Contents:
 
 @dataclass(frozen=True)
 class Choices:
-    """What a published file leaves open, as a user says it.
+    """A user's choices where a published file leaves something open.
 
     Attributes:
         outputs: ``valence`` or ``arousal``, of a VCA with one output.

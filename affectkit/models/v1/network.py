@@ -27,7 +27,7 @@ WIDTH, FILTERED, RADIUS = 64, 16, 2
 
 @dataclass(frozen=True)
 class Variant:
-    """Which components stand in front, and where.
+    """The components in front, and their positions.
 
     Attributes:
         parts: of ``components.COMPONENTS``.

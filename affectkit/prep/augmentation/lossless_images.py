@@ -222,7 +222,7 @@ def _ppm_words(data: bytes) -> list[bytes]:
 
 
 def _from_file(path: Path, mode: str) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Decode 16 bits a channel by OpenCV; Pillow has decoded the file before, and so vouches that it is whole."""
+    """Decode 16 bits per channel by OpenCV; Pillow has decoded the file before, and so vouches that it is whole."""
     import cv2
 
     data = np.frombuffer(path.read_bytes(), np.uint8)
@@ -375,7 +375,7 @@ def _encode_deep(pixels: np.ndarray, kind: str) -> bytes:
 
 
 def _png(pixels: np.ndarray) -> bytes:
-    """Encode a PNG of 16 bits a channel: OpenCV writes no gray with alpha, and its compression differs by version."""
+    """Encode a PNG of 16 bits per channel: OpenCV writes no gray with alpha, and its compression differs by version."""
     import zlib
 
     height, width, channels = pixels.shape

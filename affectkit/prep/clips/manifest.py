@@ -246,7 +246,7 @@ def _statistics(names: Sequence[str], dataset: ClipDataset) -> dict[str, Any]:
 
 
 def statistics_text(statistics: Mapping[str, Any]) -> str:
-    """Return the statistics for reading: a block a split, a line a class."""
+    """Return the statistics for reading: a block per split, a line per class."""
     lines = []
     for split, found in statistics.items():
         whole = [f"{name} {value:,}" for name, value in found.items() if isinstance(value, int)]

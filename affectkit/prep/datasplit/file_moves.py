@@ -193,7 +193,7 @@ def explaining_disk_errors(root: Path, again: str) -> Iterator[None]:
 
 
 def move_all(journal: Journal, reporter: Reporter, stopping: Stopping, hint: str) -> int:
-    """Move every original to its place in the same folder; how many moved now."""
+    """Move every original to its place in the same folder; return how many moved now."""
     steps = [item for item in journal.originals if item.source != item.target]
     root, moved = journal.root, 0
     reporter.start("moving", len(steps), "images")

@@ -66,7 +66,7 @@ class ClassPlan:
 
 @dataclass(frozen=True)
 class SplitPlan:
-    """Plan the whole split: a ClassPlan a class, in the order of their names, and what a user should know."""
+    """Plan the whole split: a ClassPlan per class, in the order of their names, and what a user should know."""
 
     classes: tuple[ClassPlan, ...]
     notes: tuple[str, ...] = ()

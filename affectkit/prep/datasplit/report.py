@@ -1,4 +1,4 @@
-"""Report a split: a row a class, the tables train.csv and test.csv, and the manifest with every file's fate."""
+"""Report a split: a row per class, the tables train.csv and test.csv, and the manifest with every file's fate."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class SplitReport:
     Attributes:
         output: the folder that holds it.
         in_place: whether it is the one that was split.
-        rows: a ClassRow a class, by name.
+        rows: a ClassRow per class, by name.
         train, test: images on each side in all.
         skipped: (file, reason) of originals that were left alone.
         duplicates: files of equal content that stand on both sides, in sets.
@@ -78,7 +78,7 @@ class SplitReport:
 
 
 def class_rows(journal: Journal, *, copies: bool, block: int = 1) -> tuple[ClassRow, ...]:
-    """Count images and bytes, a row a class.
+    """Count images and bytes, a row per class.
 
     Args:
         copies: whether originals need disk space too.

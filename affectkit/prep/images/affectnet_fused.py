@@ -1,4 +1,4 @@
-"""AffectNetFused as downloaded, brought into tables: one CSV a split instead of a text file an image."""
+"""AffectNetFused as downloaded, brought into tables: one CSV per split instead of a text file per image."""
 
 from __future__ import annotations
 

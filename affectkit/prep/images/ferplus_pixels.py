@@ -1,4 +1,6 @@
-"""The pixels of FER-2013 in a table: a row a face, which belongs to the row of FER+'s label file at the same place."""
+"""The pixels of FER-2013 in a table: a row per face, which belongs to the row of FER+'s label file at the same
+place.
+"""
 
 from __future__ import annotations
 

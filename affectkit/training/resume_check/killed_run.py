@@ -47,7 +47,7 @@ TRAINER = "affectkit.training.resume_check.killed_run:KilledRun"
 
 @dataclass(frozen=True)
 class ShortRun:
-    """What a process does.
+    """Instructions for one process.
 
     Attributes:
         settings: of the short run.

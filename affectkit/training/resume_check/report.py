@@ -18,7 +18,7 @@ EPOCHS = 2
 
 @dataclass
 class ResumeReport:
-    """What was found.
+    """Result of the check.
 
     Attributes:
         device: described.
