@@ -19,7 +19,7 @@ from typing import Any
 import typer
 
 from affectkit import errors
-from affectkit.core.names import readable
+from affectkit.core.text import readable
 from affectkit.errors import AffectkitError
 from affectkit.runtime import distributed
 

@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from affectkit.core.files import write_text
-from affectkit.core.names import written_name
 from affectkit.core.table_errors import TableErrors
-from affectkit.core.text import list_some
+from affectkit.core.text import list_some, written_name
 from affectkit.errors import AffectkitError, DataError
 
 
@@ -34,7 +33,7 @@ def write_table(path: Path, columns: Mapping[str, Sequence[Any]]) -> None:
 
 
 def table_text(columns: Mapping[str, Sequence[Any]]) -> str:
-    """Return ``columns`` as CSV; names of files are as ``core.names.written_name`` writes them."""
+    """Return ``columns`` as CSV; names of files are as ``core.text.written_name`` writes them."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(columns)

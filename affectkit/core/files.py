@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from affectkit.core.names import SEPARATOR, readable
+from affectkit.core.text import SEPARATOR, readable
 from affectkit.errors import DataError, UsageError
 
 

@@ -1,7 +1,13 @@
-"""Counts and lists as text, for messages."""
+"""Names of files, counts and lists as text, for tables and messages.
+
+A file's name is bytes. Python shows the bytes that are not UTF-8 as surrogates (PEP 383), which no table, JSON file or
+Parquet column can hold. Here such a byte is written ``\\xff``, and a backslash that begins what could be read as one
+``\\x5c``, so that two names never become one and each can be read back.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 
@@ -22,3 +28,49 @@ def count_text(count: int, noun: str, plural: str = "") -> str:
     ('1 face', '2,000 images', '0 feet')
     """
     return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
+
+
+_LIKE = re.compile(r"\\(?=x(?:5c|[89a-f][0-9a-f]))")
+_WRITTEN = re.compile(r"\\x(5c|[89a-f][0-9a-f])")
+SEPARATOR = re.compile(r"\\(?!x(?:5c|[89a-f][0-9a-f]))")
+"""A backslash in a written name that is no part of an escape."""
+
+
+def written_name(name: str) -> str:
+    r"""Return ``name`` as tables hold it; most names as they are.
+
+    >>> written_name("a\udcff.png"), written_name("a.png"), written_name(r"a\xff.png")
+    ('a\\xff.png', 'a.png', 'a\\x5cxff.png')
+    """
+    if name.isascii() and "\\" not in name:
+        return name
+    return readable(_LIKE.sub(r"\\x5c", name))
+
+
+def read_name(text: str) -> str:
+    r"""Return the name that ``written_name`` wrote as ``text``.
+
+    >>> [read_name(written_name(name)) == name for name in ("a\udcff.png", r"a\xff.png", r"b\x5c", "ü")]
+    [True, True, True, True]
+    """
+
+    def byte(match: re.Match[str]) -> str:
+        value = int(match[1], 16)
+        return "\\" if value == 0x5C else chr(0xDC00 + value)
+
+    return _WRITTEN.sub(byte, text)
+
+
+def readable(text: str) -> str:
+    r"""Return ``text`` with a ``\xff`` for each byte that is not UTF-8, for messages; other text as it is.
+
+    >>> readable("image a\udcff.png: is empty")
+    'image a\\xff.png: is empty'
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        # A surrogate that stands for no byte is no file's name on Linux; it has Python's own way of writing.
+        text = "".join(rf"\x{ord(c) - 0xDC00:02x}" if 0xDC80 <= ord(c) <= 0xDCFF else c for c in text)
+        return text.encode(errors="backslashreplace").decode()
+    return text

@@ -22,7 +22,7 @@ from affectkit.data.media.images import DECODING, load_for_spec
 from affectkit.data.split import Split
 from affectkit.errors import DataError
 from affectkit.features.store import FeatureStore, digest
-from affectkit.models.family import FrozenEncoderModel
+from affectkit.models.family import frozen_encoder
 from affectkit.runtime.context import RunContext, gather_failures
 from affectkit.runtime.forward import forward_in_blocks
 from affectkit.runtime.shutdown import StopFlag
@@ -277,11 +277,6 @@ def _contents(split: Split) -> tuple[list[bytes], dict[int, ReadFailure]]:
     with ThreadPoolExecutor(count_processors()) as pool:
         found = list(pool.map(read, range(len(split)), chunksize=64))
     return found, failures
-
-
-def frozen_encoder(model: nn.Module) -> nn.Module | None:
-    """Return the frozen encoder of a model that has one."""
-    return model.encoder if isinstance(model, FrozenEncoderModel) else None
 
 
 def frozen_encoder_hash(model: nn.Module) -> str:

@@ -12,10 +12,9 @@ from typing import IO, TYPE_CHECKING, Any
 from affectkit.checkpoints.checkpoint import checkpoint_notes, find_checkpoint, fit_record
 from affectkit.config import Parsed, value_of
 from affectkit.core.files import read_json
-from affectkit.core.names import readable
 from affectkit.core.pixels import pixels_up_to
 from affectkit.core.progress import Reporter
-from affectkit.core.text import count_text
+from affectkit.core.text import count_text, readable
 from affectkit.core.version import VERSION
 from affectkit.data.loading.loaders import refuse_failures
 from affectkit.errors import UsageError

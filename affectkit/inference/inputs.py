@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import IO
 
 from affectkit.core.folders import Fault, walk
-from affectkit.core.names import readable, written_name
 from affectkit.core.shards import Listing, Shard
+from affectkit.core.text import readable, written_name
 from affectkit.data.media.file_kinds import IMAGE_FILE, OTHER_FILE, VIDEO_FILE, PassedOver, file_kind
 from affectkit.data.media.images_in_memory import GivenImage
 from affectkit.errors import DataError
@@ -25,7 +25,7 @@ class Item:
     """Name a file to predict.
 
     Attributes:
-        name: in the result table, as ``core.names.written_name`` writes it.
+        name: in the result table, as ``core.text.written_name`` writes it.
         path: of the file, or an image that a program holds.
         position: among those of its kind, from 0.
         fault: why it cannot be read, where that is known already.

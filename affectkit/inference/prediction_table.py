@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import IO, Any
 
 from affectkit.core.files import fsync_path, read_json, whole_file, write_json
-from affectkit.core.names import readable
 from affectkit.core.shard_parts import (
     PART_RECORD,
     Part,
@@ -24,7 +23,7 @@ from affectkit.core.shard_parts import (
     refuse_other_counts,
 )
 from affectkit.core.shards import POSITION, Listing
-from affectkit.core.text import count_text
+from affectkit.core.text import count_text, readable
 from affectkit.data.loading.loaders import ReadFailure
 from affectkit.data.media.file_identity import Mark
 from affectkit.data.media.file_kinds import PassedOver

@@ -58,7 +58,7 @@ def rows_text(rows: list[list[Any]], header: list[str], form: str) -> str:
 
 
 def open_text(path: Path, mode: str) -> IO[str]:
-    """Open a table file. Names in it are as ``core.names`` writes them; old tables may hold bytes that are no text."""
+    """Open a table file. Names in it are as ``core.text`` writes them; old tables may hold bytes that are no text."""
     return path.open(mode, encoding="utf-8", errors="surrogateescape", newline="")
 
 

@@ -119,3 +119,8 @@ class Family(ABC):
     def clip_needs(self, options: Mapping[str, Any]) -> str | None:
         """Return what a model of clips uses: ``image``, ``audio`` or ``both``; None: the models take images."""
         return None
+
+
+def frozen_encoder(model: nn.Module) -> nn.Module | None:
+    """Return the frozen encoder of a model that has one."""
+    return model.encoder if isinstance(model, FrozenEncoderModel) else None

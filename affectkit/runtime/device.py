@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from affectkit.errors import DeviceError, UsageError
 from affectkit.runtime import available_devices
-from affectkit.runtime.available_devices import INSTALL_HINT, CudaDevice
-from affectkit.runtime.local_rank import LocalProcess, own_device
+from affectkit.runtime.available_devices import INSTALL_HINT, CudaDevice, LocalProcess, own_device
 
 if TYPE_CHECKING:
     from torch import nn

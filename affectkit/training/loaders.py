@@ -11,7 +11,8 @@ from affectkit.core.progress import Reporter
 from affectkit.data.loading.image_or_clip import collate_function, make_dataset
 from affectkit.data.loading.loaders import SplitImages, TrainingKeys, evaluation_keys, make_loader
 from affectkit.evaluation.evaluate import evaluation_loader
-from affectkit.features.extractor import FeatureExtractor, FeatureLoader, Features, frozen_encoder, open_store
+from affectkit.features.extractor import FeatureExtractor, FeatureLoader, Features, open_store
+from affectkit.models.family import frozen_encoder
 from affectkit.runtime.shutdown import StopFlag
 from affectkit.training.setup import TrainingSetup
 

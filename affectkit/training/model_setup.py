@@ -15,9 +15,8 @@ from affectkit.core.progress import Reporter
 from affectkit.core.randomness import address_seed
 from affectkit.core.spec import InputSpec
 from affectkit.errors import UsageError
-from affectkit.features.extractor import frozen_encoder
 from affectkit.models.external.weights import read_sound_level
-from affectkit.models.family import Family, StagedModel
+from affectkit.models.family import Family, StagedModel, frozen_encoder
 from affectkit.models.registry import build, last_layer
 from affectkit.runtime.context import RunContext
 from affectkit.runtime.device import prepare_model

@@ -20,7 +20,7 @@ from affectkit.data.loading.image_or_clip import item_name
 from affectkit.data.loading.loaders import InMemoryImages
 from affectkit.data.split import Split
 from affectkit.evaluation.class_counts import report_class_counts
-from affectkit.features.extractor import frozen_encoder
+from affectkit.models.family import frozen_encoder
 from affectkit.models.registry import own_settings
 from affectkit.runtime.context import RunContext
 from affectkit.runtime.distributed import ProcessGroup

@@ -10,8 +10,7 @@ from typing import IO, Any
 
 from affectkit.core.csv_tables import number
 from affectkit.core.files import inner_path, read_json, to_json, whole_file, write_json
-from affectkit.core.names import readable
-from affectkit.core.text import count_text
+from affectkit.core.text import count_text, readable
 from affectkit.data.media.file_identity import Mark
 from affectkit.inference.inputs import Item
 from affectkit.inference.journal import finished_items, is_of, reason_to_restart

@@ -28,7 +28,7 @@ from affectkit.core.randomness import numpy_generator
 from affectkit.data.loading.loaders import choose_cache
 from affectkit.data.split import Split
 from affectkit.errors import AffectkitError
-from affectkit.features.extractor import frozen_encoder
+from affectkit.models.family import frozen_encoder
 from affectkit.runtime.context import RunContext
 from affectkit.runtime.distributed import init_process_group
 from affectkit.runtime.shutdown import StopFlag

@@ -9,8 +9,7 @@ import random
 import pytest
 
 from affectkit.core.files import inner_path, to_json, write_text
-from affectkit.core.names import read_name, readable, written_name
-from affectkit.core.text import count_text
+from affectkit.core.text import count_text, read_name, readable, written_name
 
 NAMES = [
     b"plain.png",
