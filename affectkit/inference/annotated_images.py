@@ -15,7 +15,7 @@ from affectkit.data.media.reduced_decoding import Extent
 from affectkit.errors import DataError, RunError, UsageError
 from affectkit.inference.images import Batch
 from affectkit.inference.inputs import Item
-from affectkit.inference.output_options import OutputOptions
+from affectkit.inference.result_files import OutputOptions
 from affectkit.inference.table_layout import FACE_COLUMNS
 from affectkit.reports.face_overlay import Mark, draw_face_marks
 from affectkit.tasks.base import Task

@@ -21,10 +21,10 @@ from affectkit.errors import UsageError
 from affectkit.inference.annotated_images import ImageAnnotator
 from affectkit.inference.image_video_record import combine_records
 from affectkit.inference.images import Batch, gather_batches, predict_images, split_over_processes
-from affectkit.inference.input_selection import InputSelection
-from affectkit.inference.output_options import OutputOptions
+from affectkit.inference.inputs import InputSelection
 from affectkit.inference.prediction_table import PredictionTable
 from affectkit.inference.predictor import Predictor
+from affectkit.inference.result_files import OutputOptions
 from affectkit.inference.table_layout import RECORD, VIDEOS_FOLDER
 from affectkit.inference.video import legacy_names
 from affectkit.runtime.context import RunContext

@@ -16,8 +16,8 @@ from affectkit.core.progress import Reporter
 from affectkit.core.shard_parts import Part, merged_rows, read_parts
 from affectkit.core.shards import POSITION
 from affectkit.errors import DataError, UsageError
-from affectkit.inference.image_counts import ImageCounts
 from affectkit.inference.journal import INPUTS_COLUMNS, input_values, read_inputs
+from affectkit.inference.result_files import ImageCounts
 from affectkit.inference.table_layout import FACE_COLUMNS, FIRST, INPUTS, NAME, RECORD, ROWS, SKIPPED, SKIPPED_COLUMNS
 from affectkit.inference.table_writer import TableWriter, csv_line, growing_form, open_text, to_parquet
 

@@ -29,7 +29,6 @@ from affectkit.data.media.file_identity import Mark
 from affectkit.data.media.file_kinds import PassedOver
 from affectkit.data.media.image_formats import decoder_of
 from affectkit.errors import DataError, UsageError
-from affectkit.inference.image_counts import ImageCounts
 from affectkit.inference.inputs import Item
 from affectkit.inference.journal import (
     INPUTS_COLUMNS,
@@ -39,8 +38,7 @@ from affectkit.inference.journal import (
     read_inputs,
     reason_to_restart,
 )
-from affectkit.inference.output_options import OutputOptions
-from affectkit.inference.result_files import NO_RESULTS, ResultFiles
+from affectkit.inference.result_files import NO_RESULTS, ImageCounts, OutputOptions, ResultFiles
 from affectkit.inference.resume_check import check_images, check_shard
 from affectkit.inference.resume_plan import ResumePlan, plan_resume
 from affectkit.inference.table_layout import FACE_COLUMNS, FIRST, FRAME_COLUMNS, INPUTS, NAME, SKIPPED, SKIPPED_COLUMNS

@@ -1,13 +1,15 @@
-"""The files of a prediction table in a results folder: the growing table, its journal, the record, the skipped list."""
+"""The files of an inference: where results go, the growing table, its journal, the record, the skipped list."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from affectkit.core.shards import Shard
 from affectkit.errors import UsageError
 from affectkit.inference.journal import Journal
-from affectkit.inference.output_options import OutputOptions
 from affectkit.inference.table_layout import RECORD, ROWS, SKIPPED
 from affectkit.inference.table_writer import GROWING, csv_line, growing_form
 
@@ -64,3 +66,53 @@ class ResultFiles:
     def how_to_resume(self) -> str:
         """Return the next step after a stop."""
         return f"Resume with the same command and --resume; the rows so far are in {self.part}."
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutputOptions:
+    """Say where the outputs of an inference go; made once, by ``inference.infer``.
+
+    Attributes:
+        results: folder of the prediction table; None: rows go to standard output.
+        format: of the table: ``csv``, ``jsonl`` or ``parquet``.
+        shard: which N-th of the images is predicted; None: all.
+        resume: whether a table that stands there is continued, or brought up to date.
+        force: whether what stands there is replaced.
+        annotate: folder, for one video also file, of annotated pictures; None: none are written.
+    """
+
+    results: Path | None = None
+    format: str = "csv"
+    shard: Shard | None = None
+    resume: bool = False
+    force: bool = False
+    annotate: Path | None = None
+
+    @property
+    def may_replace(self) -> bool:
+        """Return whether files that stand there already are expected."""
+        return self.resume or self.force
+
+
+@dataclass
+class ImageCounts:
+    """Count images with rows, their faces and rows, images skipped, those of which only the first frame was read."""
+
+    images: int = 0
+    faces: int = 0
+    rows: int = 0
+    skipped: int = 0
+    moving: int = 0
+    frames: int = 0
+
+    def summary(self, *, with_faces: bool) -> dict[str, Any]:
+        """Return the counts as records have them."""
+        found = {"images": self.images, **({"faces": self.faces} if with_faces else {}), "skipped": self.skipped}
+        if self.moving:
+            found["more_frames"] = {"images": self.moving, "frames_not_looked_at": self.frames}
+        return found
+
+    def add_frames(self, frames: int) -> None:
+        """Count an image that has so many frames, the first of which was read."""
+        self.moving += frames > 1
+        self.frames += frames - 1

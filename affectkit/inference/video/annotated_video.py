@@ -22,7 +22,7 @@ from affectkit.data.media.animation_stream import open_stream
 from affectkit.data.media.video_stream import TICK, Frame
 from affectkit.errors import DataError, RunError, UsageError
 from affectkit.inference.inputs import Item
-from affectkit.inference.output_options import OutputOptions
+from affectkit.inference.result_files import OutputOptions
 from affectkit.inference.video.audio_file import write_sound
 from affectkit.reports.face_overlay import Mark, draw_face_marks
 from affectkit.runtime.shutdown import StopFlag

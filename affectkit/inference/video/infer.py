@@ -22,8 +22,8 @@ from affectkit.data.media.camera import Camera
 from affectkit.data.media.file_identity import file_mark
 from affectkit.errors import DataError, DeviceError, UsageError
 from affectkit.inference.inputs import Item
-from affectkit.inference.output_options import OutputOptions
 from affectkit.inference.predictor import Predictor
+from affectkit.inference.result_files import OutputOptions
 from affectkit.inference.table_writer import TableWriter
 from affectkit.inference.video.annotated_video import AnnotationTargets, CameraRecorder, marks_of, write_annotated
 from affectkit.inference.video.frame_log import BOX_COLUMNS, FrameLog

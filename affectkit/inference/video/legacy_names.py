@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from affectkit.core.files import read_json, to_json, whole_file, write_json
-from affectkit.inference.output_options import OutputOptions
+from affectkit.inference.result_files import OutputOptions
 from affectkit.inference.table_layout import RECORD, VIDEOS_FOLDER
 from affectkit.inference.table_writer import csv_line, open_text
 

@@ -14,8 +14,7 @@ from affectkit.core.text import count_text, readable
 from affectkit.data.media.file_identity import Mark
 from affectkit.inference.inputs import Item
 from affectkit.inference.journal import finished_items, is_of, reason_to_restart
-from affectkit.inference.output_options import OutputOptions
-from affectkit.inference.result_files import NO_RESULTS, ResultFiles
+from affectkit.inference.result_files import NO_RESULTS, OutputOptions, ResultFiles
 from affectkit.inference.resume_check import check_videos
 from affectkit.inference.resume_plan import ResumePlan, plan_resume
 from affectkit.inference.table_layout import FIRST, VIDEO_COLUMNS, VIDEO_NAME

@@ -26,8 +26,8 @@ from affectkit.core.spec import InputSpec
 from affectkit.data.faces.detection import Face, FaceDetector
 from affectkit.data.media.video_stream import VideoStream
 from affectkit.errors import DataError, DeviceError, Stopped, UsageError
-from affectkit.inference.output_options import OutputOptions
 from affectkit.inference.predictor import Predictor
+from affectkit.inference.result_files import OutputOptions
 from affectkit.inference.video import annotated_video
 from affectkit.inference.video.infer import infer_camera, infer_videos
 from affectkit.inference.video.options import VideoOptions

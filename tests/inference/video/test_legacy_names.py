@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from affectkit.inference.output_options import OutputOptions
+from affectkit.inference.result_files import OutputOptions
 from affectkit.inference.video import legacy_names
 from affectkit.inference.video.legacy_names import rename_files, rename_results
 
