@@ -50,7 +50,7 @@ def value_of(setting: Parsed[Value] | None) -> Value | None: ...
 @overload
 def value_of(setting: Parsed[Value] | None, default: Default) -> Value | Default: ...
 def value_of(setting: Any, default: Any = None) -> Any:
-    """Return what a setting means, and ``default`` where it is not set."""
+    """Return the value of a setting, and ``default`` where it is not set."""
     return default if setting is None else setting.value
 
 

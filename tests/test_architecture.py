@@ -285,3 +285,47 @@ def test_docstrings_of_public_functions_open_with_a_verb():
     found = {name: text for module in modules() for name, text in public_docstrings(module).items()}
     assert [f"{name}: {text.splitlines()[0]}" for name, text in found.items() if not opens_with_a_verb(text)] == []
     assert len(found) > 800, f"only {len(found)} docstrings were read"
+
+
+def packed_entries(docstring: str, names: set[str]) -> list[str]:
+    """Lines of ``Args``, ``Attributes`` and ``Raises`` in which a second entry begins, of ``names`` or of an error."""
+    section = re.compile(r"^(Args|Attributes|Raises):\n((?:[ ]{4}.*(?:\n|$))+)", re.MULTILINE)
+    second = re.compile(rf"[.;] ({'|'.join([*map(re.escape, sorted(names)), '[A-Z][A-Za-z]*Error'])})(, \w+)*: ")
+    return [line for match in section.finditer(docstring) for line in match[2].splitlines() if second.search(line)]
+
+
+@pytest.mark.parametrize(
+    ("line", "packed"),
+    [
+        ("size: D. book: (K, D).", True),
+        ("size: D. book, code: (K, D).", True),
+        ("size: D; None: as long as the book.", False),
+        ("size, book: D.", False),
+        ("DataError: no book. UsageError: no size.", True),
+        ("DataError: the book is empty. Its size: 0.", False),
+    ],
+)
+def test_two_entries_in_a_line_are_found(line, packed):
+    section = "Raises" if line.startswith("DataError") else "Args"
+    found = packed_entries(f"Read it.\n\n{section}:\n    {line}\n    code: 1.", {"size", "book", "code"})
+    assert found == ([f"    {line}"] if packed else [])
+
+
+def test_docstrings_name_one_parameter_a_line():
+    faults, sections = [], 0
+    for module, path in modules().items():
+        for node in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+                continue
+            text = ast.get_docstring(node) or ""
+            sections += len(re.findall(r"^(?:Args|Attributes|Raises):$", text, re.MULTILINE))
+            names = {arg.arg for arg in ast.walk(node) if isinstance(arg, ast.arg)}
+            fields = node.body if isinstance(node, ast.ClassDef) else []
+            names |= {
+                field.target.id
+                for field in fields
+                if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
+            }
+            faults += [f"{module}.{node.name}: {line.strip()}" for line in packed_entries(text, names)]
+    assert faults == []
+    assert sections > 300, f"only {sections} sections were read"

@@ -99,7 +99,7 @@ def save_checkpoint(path: Path, model: nn.Module, header: Header) -> None:
 
 
 def state_copy(model: nn.Module) -> dict[str, torch.Tensor]:
-    """Return what a checkpoint of ``model`` holds, in memory of its own."""
+    """Copy the tensors that a checkpoint of ``model`` holds into memory of their own."""
     # Clones, since safetensors refuses tensors that share memory.
     return {name: value.detach().cpu().contiguous().clone() for name, value in model.state_dict().items()}
 

@@ -111,7 +111,7 @@ def convert(
 
 
 def _clip_record(found: Published, head_only: bool) -> dict[str, Any]:
-    """Return what is recorded of the CLIP in a published checkpoint, where it has one."""
+    """Return the record of the CLIP in a published checkpoint, where it has one."""
     model = found.options.get("clip_model")
     return (
         {} if model is None else {"clip": model["name"], "clip_sha256": model["sha256"], "clip_carried": not head_only}

@@ -86,7 +86,7 @@ def library_error(error: BaseException) -> LibraryError | None:
 
 
 def load_failure_reason(error: BaseException) -> str:
-    """Return what the loader says, in one line: the deepest message that says it, folders left out."""
+    """Return the loader's reason in one line: the deepest message that states it, folders left out."""
     causes = list(_causes(error))
     deepest = next((one for one in reversed(causes) if _is_sign(one)), causes[0])
     text = " ".join(next((line for line in _lines(deepest) if SIGNS.search(line)), str(deepest)).split())[:500]
@@ -146,7 +146,9 @@ def trio_of(torch: str | None) -> Trio | None:
 
 
 def requirement_of(name: str) -> str:
-    """Return what affectkit's own metadata asks of the distribution ``name``, quoted for a shell; else its name."""
+    """Return the requirement for the distribution ``name`` in affectkit's own metadata, quoted for a shell; else its
+    name.
+    """
     for line in own_requirements():
         match = re.match(r"[A-Za-z0-9._-]+", line)
         if match and re.sub(r"[-_.]+", "-", match[0]).lower() == name and "extra" not in line:

@@ -122,7 +122,7 @@ class Corruption(ABC):
         return self.parameters[scale if scale in self.parameters else "any"][severity - 1]
 
     def draw(self, images: torch.Tensor, level: Any, draws: Draws) -> Drawn:
-        """Return what is random of each of ``images`` (B, 3, H, W), by name: tensors (B, ...)."""
+        """Draw the random values for each of ``images`` (B, 3, H, W), by name: tensors (B, ...)."""
         return {}
 
     @abstractmethod

@@ -203,7 +203,7 @@ def _ffmpeg() -> dict[str, Any]:
 
 
 def _output(command: Sequence[str]) -> str:
-    """Return what ``command`` prints; empty where it fails or hangs."""
+    """Return the output of ``command``; empty where it fails or hangs."""
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, errors="replace", timeout=15, stdin=subprocess.DEVNULL, check=True

@@ -23,7 +23,7 @@ CASCADE = "haarcascade_frontalface_default.xml"
 
 
 def run_checks(names: Sequence[str], *, seconds: float = SECONDS) -> dict[str, dict[str, Any]]:
-    """Return what came of each check of ``CHECKS``: its findings, or ``{"error": text}``.
+    """Return the outcome of each check of ``CHECKS``: its findings, or ``{"error": text}``.
 
     Args:
         names: the checks, in the order in which they run.

@@ -27,7 +27,9 @@ def check_takes_images(spec: InputSpec, what: str) -> None:
 
 
 def corruption_transform(chosen: CorruptionChoice, spec: InputSpec) -> Callable[[torch.Tensor], torch.Tensor]:
-    """Return what ``--corrupt`` does to colour images (B, 3, H, W) in [0, 1]; where ``spec`` is gray, their luma."""
+    """Return the transform of ``--corrupt`` for colour images (B, 3, H, W) in [0, 1]; where ``spec`` is gray, their
+    luma.
+    """
     if chosen.strength is not None:  # now, not when the first batch comes
         check_strength(CORRUPTIONS.resolve(chosen.name), chosen.name, chosen.strength)
 

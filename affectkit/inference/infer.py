@@ -144,7 +144,7 @@ def _load(settings: InferSettings, checkpoint: Path, context: RunContext) -> Pre
 
 
 def _summary(settings: InferSettings, checkpoint: Path, predictor: Predictor) -> dict[str, Any]:
-    """Return what the record says from the start."""
+    """Return the summary as far as it is known at the start."""
     detector = predictor.face_detector
     return {
         "checkpoint": str(checkpoint),
@@ -175,7 +175,7 @@ def _report(checkpoint: Path, predictor: Predictor, inputs: InputSelection, repo
 def _annotator(
     settings: InferSettings, predictor: Predictor, inputs: InputSelection, output: OutputOptions, reporter: Reporter
 ) -> ImageAnnotator | None:
-    """Return what annotates images, where that is asked for; warn of options without effect."""
+    """Make the annotator of images, where one is asked for; warn of options without effect."""
     given = [f"--{name}" for name in VIDEO_OPTIONS if getattr(settings, name) != getattr(InferSettings, name)]
     if given and not inputs.has_videos:
         reporter.warn(f"{', '.join(given)} has no effect here: it is for videos and cameras.")

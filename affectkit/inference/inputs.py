@@ -58,7 +58,7 @@ class Inputs:
     _faults: dict[tuple[str, str], str] = field(default_factory=dict)
 
     def items(self, kind: str) -> Iterator[Item]:
-        """Yield those of ``kind`` (``IMAGE_FILE`` or ``VIDEO_FILE``), numbered; each call starts at the first."""
+        """Yield the inputs of ``kind`` (``IMAGE_FILE`` or ``VIDEO_FILE``), numbered; each call starts at the first."""
         position = 0
         for prefix, folder, names in self._runs[kind]:
             for name in names:
@@ -319,7 +319,7 @@ class InputSelection:
         return self.inputs.passed
 
     def images(self) -> Iterator[Item]:
-        """Yield what this run predicts as images."""
+        """Yield the inputs that this run predicts as images."""
         return self.inputs.own(self.kind, self.shard)
 
     def listing(self) -> Listing:
@@ -327,5 +327,5 @@ class InputSelection:
         return self.inputs.listing(self.kind)
 
     def videos(self) -> list[Item]:
-        """Return what is predicted as videos."""
+        """Return the inputs that are predicted as videos."""
         return list(self.inputs.items(VIDEO_FILE))

@@ -64,7 +64,7 @@ class Predictor:
 
     @property
     def spec(self) -> InputSpec:
-        """Return what the model takes."""
+        """Return the specification of the model's input."""
         return self.task.spec
 
     @property
@@ -87,7 +87,7 @@ class Predictor:
 
 
 def make_face_detector(faces: Faces | None, model: str, spec: InputSpec) -> FaceDetector | None:
-    """Return what finds faces, as ``--faces`` says; None where images are taken whole.
+    """Make the face detector of ``--faces``; None where images are taken whole.
 
     Args:
         faces: what finds them; None: what ``model`` wants.

@@ -41,7 +41,7 @@ class ResumePlan:
 
     @property
     def described(self) -> str:
-        """Return what has changed since then, in words; empty where nothing has."""
+        """Describe what has changed since then; empty where nothing has."""
         changes = [f"{self.new:,} new"] if self.new and self.finished else []
         changes += [f"{_some(self.changed)} changed"] if self.changed else []
         changes += [f"{_some(self.gone)} gone"] if self.gone else []
@@ -55,7 +55,7 @@ class ResumePlan:
         return self.finished and not (self.new or self.changed or self.gone or self.moved)
 
     def summary(self) -> dict[str, Any]:
-        """Return what a summary says of it; nothing where there was no earlier run, or nothing has changed."""
+        """Return the entries of a summary; none where there was no earlier run, or nothing has changed."""
         if not (self.changed or self.gone or (self.finished and self.new)):
             return {}
         counts = {"new": self.new} if self.finished else {}

@@ -108,7 +108,8 @@ def confusion_intervals(
     the number of classes alone.
 
     Raises:
-        DataError: ``confusion`` is not square, or not counts. UsageError: ``level`` or ``draws`` is out of range.
+        DataError: ``confusion`` is not square, or not counts.
+        UsageError: ``level`` or ``draws`` is out of range.
     """
     per_class(confusion)  # which checks it
     counts = np.asarray(confusion, dtype=np.int64)

@@ -213,7 +213,7 @@ class BackboneFamily(Family):
         return _copied(model, given, found, top_too=names == classes)
 
     def last_layer(self, model: Backbone) -> nn.Module:
-        """Return what stands on the backbone: its dropout and linear layer, or all layers of another top."""
+        """Return the layers on top of the backbone: its dropout and linear layer, or all layers of another top."""
         return model.top
 
     def build_options(self, settings: Mapping[str, Any]) -> dict[str, Any]:

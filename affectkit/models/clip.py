@@ -233,7 +233,8 @@ def load_tower(choice: ClipChoice, source: str | Path | None = None, *, cache: P
         cache: folder of downloads; None for open_clip's own.
 
     Raises:
-        CheckpointError: the file does not hold this tower. DownloadError: a tag's weights cannot be downloaded.
+        CheckpointError: the file does not hold this tower.
+        DownloadError: a tag's weights cannot be downloaded.
     """
     if choice.weights == RANDOM and source is None:
         return build_tower(choice)

@@ -117,7 +117,9 @@ class Family(ABC):
         return found[0] if len(found) == 1 else None
 
     def clip_needs(self, options: Mapping[str, Any]) -> str | None:
-        """Return what a model of clips uses: ``image``, ``audio`` or ``both``; None: the models take images."""
+        """Return the modalities that a model of clips uses: ``image``, ``audio`` or ``both``; None: the models take
+        images.
+        """
         return None
 
 

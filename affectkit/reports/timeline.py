@@ -253,7 +253,7 @@ def format_time(seconds: float, end: float, step: float = 1) -> str:
 
 
 def describe_video(*, looks: int, faces: int, seconds: float) -> str:
-    """Return what a timeline's title says of a video.
+    """Describe a video for the title of a timeline.
 
     >>> describe_video(looks=120, faces=1, seconds=60.0), describe_video(looks=6, faces=8, seconds=3.0)
     ('1:00 min, 120 looks, 1 face', '3.0 s, 6 looks, 8 faces (the 6 longest seen)')
@@ -266,7 +266,7 @@ def describe_video(*, looks: int, faces: int, seconds: float) -> str:
 
 
 def lane_name(number: int, time: dict[str, float] | None) -> str:
-    """Return what stands beside a face's lane: its number, and the label of most of its time.
+    """Return the name of a face's lane: its number, and the label of most of its time.
 
     >>> lane_name(2, {"happiness": 0.634, "neutral": 0.366})
     'face 2\\nhappiness 63%'

@@ -42,8 +42,8 @@ def read_baseline(path: Path, wanted: Sequence[tuple[str, int]], *, accuracy: st
         accuracy: the column that is compared.
 
     Raises:
-        UsageError: the file is not there. DataError: it is no such table, a cell is not a number in range, or rows are
-            missing or stand twice.
+        UsageError: the file is not there.
+        DataError: it is no such table, a cell is not a number in range, or rows are missing or stand twice.
     """
     if not path.is_file():
         raise UsageError(f"--baseline {path} is not a file.", _ADVICE)

@@ -36,7 +36,8 @@ def draw_preview(
         corruptions: names of them.
 
     Raises:
-        UsageError: ``output`` is there already, or is no PNG. DataError: the image cannot be read.
+        UsageError: ``output`` is there already, or is no PNG.
+        DataError: the image cannot be read.
     """
     if output.suffix.lower() != ".png":
         raise UsageError(f"--preview {output} must end in .png.", f"For example {output.with_suffix('.png')}.")

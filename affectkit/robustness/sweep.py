@@ -151,7 +151,7 @@ class Sweep:
                 )
 
     def _identity(self, path: Path) -> dict[str, Any]:
-        """Return what a row follows from, but for its corruption and severity."""
+        """Return what a row depends on, except for its corruption and severity."""
         root = self.settings.corrupted_root
         return {
             "checkpoint": str(path),

@@ -52,7 +52,7 @@ class Tested(Runtime):
         return [f"--{name} is needed." for name in ("checkpoint", "data") if getattr(self, name) is None]
 
     def of_file(self) -> dict[str, str | None]:
-        """Return what the checkpoint file leaves open, for ``load_model``."""
+        """Return the choices that the checkpoint file leaves open, for ``load_model``."""
         return {"clip_weights": self.clip_weights, "mode": self.mode, "mask": self.mask}
 
 

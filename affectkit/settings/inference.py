@@ -100,7 +100,7 @@ class InferSettings(Runtime):
     on_error: str = setting("skip", "What a bad image does.", choices=("fail", "skip"), group=DATA)
 
     def of_file(self) -> dict[str, str | None]:
-        """Return what the checkpoint file leaves open, for ``load_model``."""
+        """Return the choices that the checkpoint file leaves open, for ``load_model``."""
         return {"clip_weights": self.clip_weights, "mode": self.mode, "mask": self.mask}
 
     def rules(self) -> list[str]:

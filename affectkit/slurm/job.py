@@ -76,7 +76,7 @@ class Work:
     patience: float = 100.0
 
     def arguments(self, *, restarted: bool) -> tuple[str, ...]:
-        """Return what to run at a first or a later start."""
+        """Return the arguments of a first or a later start."""
         begun = not self.record or modified(Path(self.record)) not in (None, self.stamp)
         return self.again if restarted and begun else self.argv
 

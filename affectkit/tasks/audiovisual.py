@@ -250,8 +250,8 @@ class AudiovisualTask(ClassificationTask):
         return {} if mask is None or self.av_options.stage == "autoencoder" else private_shared(mask[0])
 
     def rater_metrics(self, results: Results) -> dict[str, float]:
-        """Return those of every task and, by what raters were shown, how many named the intended emotion and the best
-        that a single label could do.
+        """Return the metrics of every task and, by what raters were shown, how many named the intended emotion and the
+        best that a single label could do.
         """
         found, target = super().rater_metrics(results), results.fields["target"].argmax(1)
         for name in VOTES:

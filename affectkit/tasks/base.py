@@ -68,7 +68,9 @@ class Collector:
             self._taken.setdefault(name, []).append(value.detach().cpu().numpy())
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Return what was taken in: ``index`` (n,), ``outputs`` (n, ...) and what came with it; empty for nothing."""
+        """Return the collected arrays: ``index`` (n,), ``outputs`` (n, ...) and what came with it; empty for
+        nothing.
+        """
         return {name: np.concatenate(values) for name, values in self._taken.items()}
 
     @staticmethod
@@ -247,7 +249,7 @@ class Task(ABC):
         return "", ()
 
     def inputs(self, batch: Batch) -> tuple[torch.Tensor | None, ...]:
-        """Return what the model is called with; None for a modality that it does not take."""
+        """Return the model's inputs; None for a modality that it does not take."""
         return (batch["image"],)
 
     def predict_step(self, model: Callable[..., Any], *inputs: torch.Tensor | None) -> torch.Tensor:

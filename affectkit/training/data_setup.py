@@ -75,7 +75,7 @@ def set_up_data(settings: TrainSettings, *, group: ProcessGroup, reporter: Repor
 
 
 def wanted_labels(settings: TrainSettings) -> Labels:
-    """Return which targets the settings ask for."""
+    """Return the targets that the settings ask for."""
     return Labels(
         settings.labels,
         ratings=None if settings.task == "auto" else TASKS.resolve(settings.task).predicts_ratings,
@@ -253,7 +253,9 @@ def load_in_memory(
 
 
 def cacheable_splits(splits: dict[str, Split], augment: str) -> dict[str, Split]:
-    """Return those of ``train`` and ``valid`` whose images can be held at the input size: not what is cropped."""
+    """Return the splits among ``train`` and ``valid`` whose images can be held at the input size: not what is
+    cropped.
+    """
     return {"valid": splits["valid"]} if needs_full_size(augment) else splits
 
 

@@ -279,7 +279,7 @@ def _at_most(picture: np.ndarray, longest: int) -> tuple[np.ndarray, float, floa
 
 
 def drop_outside(found: Iterable[Found], shape: Sequence[int]) -> list[Found]:
-    """Return those whose centre lies in a picture of ``shape`` (H, W, ...), with boxes that have an extent."""
+    """Return the faces whose centre lies in a picture of ``shape`` (H, W, ...), with boxes that have an extent."""
     height, width = shape[:2]
     return [
         face

@@ -67,7 +67,7 @@ def read_affectnet(
 
 
 def describe_left_out(left_out: dict[str, dict[str, int]]) -> list[str]:
-    """Return what ``read_affectnet`` left out, as lines for a user."""
+    """Describe what ``read_affectnet`` left out, in lines for a user."""
     notes = [f"{folder} is not there: no {name} split" for name, folder in FOLDERS.items() if name not in left_out]
     for name, reasons in left_out.items():
         notes += [f"{FOLDERS[name]}: {number:,} left out ({reason})" for reason, number in reasons.items()]

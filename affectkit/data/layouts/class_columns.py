@@ -98,7 +98,7 @@ class Columns:
 
 
 def decide_class_columns(columns: Columns, known: Sequence[str] = ()) -> Decision:
-    """Return which of ``columns`` are classes.
+    """Decide which of ``columns`` are classes.
 
     All, where all rows sum to 1, or where all hold whole numbers and are called after emotions or all rows sum to the
     same number. Else those that do so without the others; ``known`` are names of classes. Votes by numbers of raters

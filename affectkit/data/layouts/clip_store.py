@@ -164,8 +164,8 @@ class ClipStore:
 
 
 def drawn_frames(names: Sequence[str], count: int, *, seed: int, epoch: int | None) -> list[int]:
-    """Return which of ``count`` frames each clip shows: drawn by (seed, clip, epoch), or the middle one where that is
-    None.
+    """Return the number of the frame, of ``count``, that each clip shows: drawn by (seed, clip, epoch), or the middle
+    one where that is None.
     """
     if epoch is None:
         return [count // 2] * len(names)

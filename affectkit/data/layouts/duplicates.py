@@ -65,8 +65,8 @@ class Copies:
         return f"{self.split}: {total} are copies of {each} {noun}{ending}"
 
     def record(self, *, dropped: bool) -> dict[str, Any]:
-        """Return what metrics.json and manifests hold: items, copies by other split and in all, and whether they were
-        left out.
+        """Return the entry of metrics.json and manifests: items, copies by other split and in all, and whether they
+        were left out.
         """
         return {
             "compared_with": list(self.of),
@@ -99,7 +99,7 @@ def find_copies(contents: Mapping[str, Sequence[Hashable]]) -> dict[str, Copies]
 
 
 def content_hashes(splits: Mapping[str, Split], *, reporter: Reporter) -> dict[str, list[bytes]]:
-    """Return what stands for the content of each item of ``splits``; empty where no other split can hold a copy of it.
+    """Return a hash of the content of each item of ``splits``; empty where no other split can hold a copy of it.
 
     Of files, only those whose size occurs in several splits are read, first their ends, then those whose ends agree.
     What was read is remembered by path, size and time of change. Of clips, it is the hash that their store holds.

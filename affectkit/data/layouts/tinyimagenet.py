@@ -114,7 +114,7 @@ def _refuse(errors: TableErrors, without: list[str], folder: Path, classes: int)
 
 
 def _torn(row: Sequence[str]) -> str:
-    """Return what is wrong with the form of a line; empty where it is right."""
+    """Describe what is wrong with the form of a line; empty where it is right."""
     if len(row) != COLUMNS:
         return f"a line must have {COLUMNS} columns between tabs"
     if not all(cell.strip().isascii() and cell.strip().isdigit() for cell in row[2:]):

@@ -38,14 +38,14 @@ def collate_function(split: Split) -> Callable[[Any], dict[str, Any]]:
 
 
 def image_of_item(split: Split, spec: InputSpec, index: int) -> np.ndarray:
-    """Return what is shown of an item: uint8 (H, W, C)."""
+    """Return the image that is shown for an item: uint8 (H, W, C)."""
     if split.store is None:
         return load_for_spec(split.path(index), spec)
     return make_dataset(split, spec).plain(index)
 
 
 def item_files(spec: InputSpec) -> tuple[Dataset, Callable[[Any], dict[str, Any]]]:
-    """Return what reads files for inference, by path, and how they become a batch."""
+    """Return the dataset that reads files for inference by path, and the function that makes batches of them."""
     if spec.clip is None:
         return PathImages(spec), collate
     from affectkit.data.loading.clips import PathClips, collate_clips
@@ -54,5 +54,5 @@ def item_files(spec: InputSpec) -> tuple[Dataset, Callable[[Any], dict[str, Any]
 
 
 def item_name(spec: InputSpec) -> str:
-    """Return what its items are called."""
+    """Return the word for its items, for messages."""
     return "images" if spec.clip is None else "clips"

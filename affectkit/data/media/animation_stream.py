@@ -20,7 +20,7 @@ UNSTATED = 0.1
 
 
 def open_stream(path: Path, *, every: Every = (0.0, 1), seconds: float | None = None) -> VideoStream | AnimationStream:
-    """Return what reads the frames of a video, or of a picture that moves, as its name says."""
+    """Open the frames of a video, or of an animated image, as its name says."""
     return (VideoStream if is_video_name(path.name) else AnimationStream)(path, every=every, seconds=seconds)
 
 

@@ -86,7 +86,7 @@ class PassedOver:
 
     @property
     def count(self) -> int:
-        """Return all of them."""
+        """Return the number of all files passed over."""
         return sum(self.endings.values())
 
     @property

@@ -79,7 +79,7 @@ class AnnotationTargets:
 
 
 def marks_of(task: Task, faces: Sequence[tuple[int, Box, list[Any]]], *, several: bool) -> list[Mark]:
-    """Return what is drawn of faces (number, box, row); with ``several`` in the video each carries its number."""
+    """Return the marks to draw for faces (number, box, row); with ``several`` in the video each carries its number."""
     marks = []
     for number, box, row in faces:
         title, bars = task.describe_row(row)
@@ -111,7 +111,8 @@ def write_annotated(
         reporter: hears of the progress.
 
     Raises:
-        RunError: it cannot be written. Stopped: a signal came.
+        RunError: it cannot be written.
+        Stopped: a signal came.
     """
     from moviepy import VideoClip
 

@@ -47,7 +47,7 @@ class FrameLog:
         self._file.write(records.tobytes())
 
     def records(self) -> np.ndarray:
-        """Return all of it, float64 (n, BOX_COLUMNS + columns); text as numbers."""
+        """Return all records, float64 (n, BOX_COLUMNS + columns); text as numbers."""
         self._file.seek(0)
         return np.frombuffer(self._file.read(), np.float64).reshape(-1, self.width)
 

@@ -219,7 +219,7 @@ class FaceTrackPredictor:
         return found
 
     def _outputs(self, batch: Sequence[SampledFrame]) -> np.ndarray:
-        """Return what the model gives for all faces of ``batch`` in turn, float32 (F, K)."""
+        """Return the model's outputs for all faces of ``batch`` in turn, float32 (F, K)."""
         crops = torch.cat([frame.crops for frame in batch])
         if not len(crops):
             return np.zeros((0, 1), np.float32)

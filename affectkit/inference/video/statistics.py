@@ -26,7 +26,7 @@ class Columns:
 
     @classmethod
     def of(cls, task: Task) -> Columns:
-        """Return those of ``task``."""
+        """Return the columns of ``task``."""
         names = task.columns()
         classes = task.spec.classes
         return cls(tuple(names), tuple(names.index(name) for name in classes) if set(classes) <= set(names) else ())
@@ -129,6 +129,6 @@ class VideoStatistics:
 
 
 def longest(faces: list[dict[str, Any]], most: int = FIRST) -> list[dict[str, Any]]:
-    """Return those of ``faces`` that were seen the longest, in the order of their numbers."""
+    """Return the ones of ``faces`` that were seen the longest, in the order of their numbers."""
     by_length = sorted(faces, key=lambda one: -(one["seconds_seen"] or one["sampled_frames"]))
     return sorted(by_length[:most], key=lambda one: one["face"])

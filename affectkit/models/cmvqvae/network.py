@@ -205,7 +205,7 @@ class Parts(StagedModel):
         return made.get("image"), made.get("audio")
 
     def evaluation_outputs(self, image: torch.Tensor | None, audio: torch.Tensor | None) -> dict[str, torch.Tensor]:
-        """Return what an evaluation collects, sample by sample.
+        """Return the values that an evaluation collects, sample by sample.
 
         Returns:
             ``outputs`` (B, classes); ``recon_image``, ``recon_audio`` (B,), mean squared errors; ``vq_image``,

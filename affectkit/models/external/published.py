@@ -116,7 +116,8 @@ def read_published(
 
     Raises:
         CheckpointError: the file is missing, damaged, asks for code, is of no known family, holds NaN or infinity, or
-            has one output and ``outputs`` is None. UsageError: ``outputs`` for a model with two.
+            has one output and ``outputs`` is None.
+        UsageError: ``outputs`` for a model with two.
     """
     contents = _contents(Path(path))
     tried: dict[str, list[str]] = {}

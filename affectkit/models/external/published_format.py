@@ -92,7 +92,9 @@ class PublishedFormat:
 
 
 def check_finite_numbers(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return those of ``values`` that are finite numbers (NumPy's and tensors of one element too), or lists of them."""
+    """Return the entries of ``values`` that are finite numbers (NumPy's and tensors of one element too), or lists of
+    them.
+    """
     found = {}
     for name, value in values.items():
         plain = [_number(item) for item in value] if isinstance(value, list | tuple) else _number(value)

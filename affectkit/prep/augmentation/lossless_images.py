@@ -125,7 +125,8 @@ def write_lossless(path: Path, pixels: np.ndarray, original: LosslessImage, *, q
         What was written.
 
     Raises:
-        UsageError: ``quality`` is out of range. DataError: the format cannot hold these pixels.
+        UsageError: ``quality`` is out of range.
+        DataError: the format cannot hold these pixels.
     """
     data = encode_lossless(pixels, original, quality=quality)
     path = Path(path)
@@ -168,7 +169,8 @@ def augment_many(
         phrases: none for all but palettes, CMYK, 1-bit images and animations.
 
     Raises:
-        DataError: the source cannot be read, or the pipeline cannot take it. UsageError: ``quality`` is out of range.
+        DataError: the source cannot be read, or the pipeline cannot take it.
+        UsageError: ``quality`` is out of range.
     """
     _check_quality(quality)
     original, digests = read_lossless(source), []

@@ -42,7 +42,8 @@ def list_classes(root: Path, *, in_place: bool) -> ClassFolders:
     links where files are to be moved.
 
     Raises:
-        UsageError: ``root`` is no folder. DataError: it has no class folders, or holds a split already.
+        UsageError: ``root`` is no folder.
+        DataError: it has no class folders, or holds a split already.
     """
     if not root.is_dir():
         raise UsageError(f"PATH {root} is not a folder." if root.exists() else f"PATH {root} does not exist.")

@@ -58,7 +58,8 @@ def place_file(source: str, target: str, digest: str, link: str) -> None:
     a kill cuts short is known by being a beginning of its source, and made again.
 
     Raises:
-        DataError: the source is not what was planned with, or another file is in the way. OSError: the disk.
+        DataError: the source is not what was planned with, or another file is in the way.
+        OSError: the disk.
     """
     try:
         if link in ("symlink", "hardlink"):

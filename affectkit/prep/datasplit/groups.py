@@ -42,7 +42,8 @@ def group_files(classes: Mapping[str, Sequence[str]], pattern: str) -> Grouping:
     """Group all files by a search of ``pattern`` in their names (without the folder).
 
     Raises:
-        UsageError: the pattern is not one with a group, or matches no file. DataError: it does not match some files.
+        UsageError: the pattern is not one with a group, or matches no file.
+        DataError: it does not match some files.
     """
     compiled = check_pattern(pattern)
     of: dict[str, dict[str, str]] = {}

@@ -200,7 +200,8 @@ class Lock:
     """Keep other processes of the same command from ``root`` while entered.
 
     Raises:
-        UsageError: another one does. DataError: the folder cannot be written.
+        UsageError: another one does.
+        DataError: the folder cannot be written.
     """
 
     def __init__(self, root: Path, command: str) -> None:

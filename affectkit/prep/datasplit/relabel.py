@@ -71,8 +71,8 @@ def relabel(
         output: folder to make; None changes ``path``.
 
     Raises:
-        UsageError: the table cannot be read, or a folder holds something else. DataError: a row cannot be followed;
-            all such rows are listed, and nothing is changed.
+        UsageError: the table cannot be read, or a folder holds something else.
+        DataError: a row cannot be followed; all such rows are listed, and nothing is changed.
     """
     if not path.is_dir():
         raise UsageError(f"PATH {path} is not a folder." if path.exists() else f"PATH {path} does not exist.")
@@ -115,7 +115,8 @@ def undo_relabel(root: Path, *, force: bool, dry_run: bool, reporter: Reporter, 
     """Put every file back, or remove the copies.
 
     Raises:
-        UsageError: nothing was relabelled. DataError: files have changed since; nothing was touched.
+        UsageError: nothing was relabelled.
+        DataError: files have changed since; nothing was touched.
     """
     journal = find_journal(root, COMMAND)
     if journal is None:

@@ -80,7 +80,8 @@ def undo_split(root: Path, *, force: bool, dry_run: bool = False, reporter: Repo
     """Put every original of the split in ``root`` back, and remove what was made.
 
     Raises:
-        UsageError: there is no split. DataError: files have changed since; nothing was touched.
+        UsageError: there is no split.
+        DataError: files have changed since; nothing was touched.
     """
     if find_journal(root, COMMAND) is None:
         raise UsageError(f"{root} holds no split of affectkit datasplit: there is nothing to undo.")

@@ -53,7 +53,7 @@ class ResumeReport:
         return self.repeats and not any(self.resumed.values())
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what ``--json`` prints."""
+        """Return the values that ``--json`` prints."""
         return {
             "exact": self.exact,
             "repeats": self.repeats,
