@@ -42,7 +42,7 @@ def map_in_threads(make: Callable[[Item], Made], items: Iterable[Item], *, numbe
 class Draws:
     """Random numbers for a batch, a stream for each image: no image's depend on the others.
 
-    Every method goes on in the streams and gives a tensor (B, *shape) on ``device``. On the CPU the numbers are
+    Every method continues the streams and returns a tensor (B, *shape) on ``device``. On the CPU the numbers are
     NumPy's; on other devices they are drawn there, from streams of the same addresses: equal in distribution.
 
     Args:

@@ -104,7 +104,7 @@ def sample_bilinear(images: torch.Tensor, columns: torch.Tensor, rows: torch.Ten
     """Return ``images`` (B, 3, H, W) read at fractional ``columns`` and ``rows`` (B, H, W), linearly.
 
     Args:
-        beside: beyond the border the picture goes on mirrored beside its last pixels (ba|ab), else at them (b|a|b).
+        beside: beyond the border the picture continues mirrored beside its last pixels (ba|ab), else at them (b|a|b).
     """
     height, width = images.shape[2:]
     if beside:
