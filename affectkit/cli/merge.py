@@ -87,9 +87,9 @@ def _say_finished(folder: Path, console: Console) -> None:
 def _render_inference(record: dict[str, Any], console: Console) -> None:
     console.result(record)
     if record["already_done"]:
-        console.note(f"{record['results']} is what the {record['parts']} parts make; nothing to do.")
+        console.note(f"{record['results']} is what the {record['parts']} shards make; nothing to do.")
     else:
-        console.note(f"{record['images']:,} images of {record['parts']} parts in {record['results']}")
+        console.note(f"{record['images']:,} images of {record['parts']} shards in {record['results']}")
     if record["skipped"]:
         console.warn(f"{count_text(record['skipped'], 'image')} skipped; see {record['skipped_list']}")
         raise typer.Exit(EXIT_PARTIAL)
@@ -100,4 +100,4 @@ def _render_preparation(record: dict[str, Any], console: Console) -> None:
     if record["already_done"]:
         console.note(f"{record['output']} is complete; nothing to do.")
     else:
-        console.note(f"tables and images of {record['parts']} parts: {record['output']}")
+        console.note(f"tables and images of {record['parts']} shards: {record['output']}")

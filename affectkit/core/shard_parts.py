@@ -133,7 +133,7 @@ def refuse_other_counts(folder: Path, shard: Shard) -> None:
     if others:
         raise UsageError(
             f"{folder} holds {list_some(others, _SHOWN)}; --shard {shard} is of another number of shards.",
-            "Use the same N in all runs (in a Slurm array write N itself), another folder, or remove these parts.",
+            "Use the same N in all runs (in a Slurm array write N itself), another folder, or remove these shards.",
         )
 
 
@@ -149,7 +149,9 @@ def recorded_command(folder: Path) -> str | None:
         return None
     if len(commands) != 1:
         said = (
-            f"parts of {', '.join(sorted(commands))}" if commands else f"parts without a {PART_RECORD} that can be read"
+            f"shards of {', '.join(sorted(commands))}"
+            if commands
+            else f"shards without a {PART_RECORD} that can be read"
         )
         raise DataError(f"{folder} holds {said}; they cannot be put together.", "Run the shards again.")
     return commands.pop()
@@ -167,12 +169,12 @@ def read_parts(folder: Path, *, finish: str = "", redo: str = "") -> list[Part]:
     """
     found = find_parts(folder)
     if not found:
-        raise DataError(f"{folder} holds no part (a folder such as shard-1-of-4).", "Run the shards first.")
+        raise DataError(f"{folder} holds no shard (a folder such as shard-1-of-4).", "Run the shards first.")
     counts = sorted({shard.count for shard in found})
     if len(counts) > 1:
         each = (f"{sum(s.count == n for s in found)} of {n}" for n in counts)
         raise DataError(
-            f"{folder} holds parts of different numbers of shards: {', '.join(each)}.",
+            f"{folder} holds folders of different numbers of shards: {', '.join(each)}.",
             "Remove the folders that do not belong, and run what then lacks.",
         )
     faults = []
@@ -198,7 +200,7 @@ def read_parts(folder: Path, *, finish: str = "", redo: str = "") -> list[Part]:
 
 
 def _refusal(folder: Path, faults: Iterable[str]) -> DataError:
-    return DataError(f"the parts in {folder} cannot be put together:\n" + "\n".join(f"  - {text}" for text in faults))
+    return DataError(f"the shards in {folder} cannot be put together:\n" + "\n".join(f"  - {text}" for text in faults))
 
 
 def _differences(parts: Sequence[Part], redo: str) -> list[str]:

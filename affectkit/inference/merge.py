@@ -44,7 +44,7 @@ def merge(folder: Path, *, force: bool = False, remove_parts: bool = False, repo
         DataError: the parts cannot be put together; all reasons are listed.
         UsageError: another result stands in ``folder``.
     """
-    reporter.note("checking the parts")
+    reporter.note("checking the shards")
     parts = read_parts(folder, finish=" --resume", redo=" --force")
     with tempfile.TemporaryDirectory(prefix=_TEMPORARY, dir=folder, ignore_cleanup_errors=True) as made:
         record = _put_together(folder, Path(made), parts, reporter)
@@ -169,7 +169,7 @@ def _clear(paths: Sequence[Path], force: bool) -> None:
     before = [path for path in paths if path.exists()]
     if before and not force:
         raise UsageError(
-            f"{before[0]} exists, and is not what the parts make.", "Move it away, or add --force to replace it."
+            f"{before[0]} exists, and is not what the shards make.", "Move it away, or add --force to replace it."
         )
     for path in before:
         path.unlink()

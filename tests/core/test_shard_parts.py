@@ -95,7 +95,7 @@ def test_missing_and_unfinished_parts_are_named_together(tmp_path):
     assert lines[1] == "  - missing: shards 3/5, 5/5. Run the same command with --shard 3/5, and so on."
     assert lines[2].startswith("  - not finished: shards 1/5, 2/5.") and "--shard 1/5 --resume" in lines[2]
     assert len(lines) == 3
-    with pytest.raises(DataError, match="holds no part"):
+    with pytest.raises(DataError, match="holds no shard"):
         read_parts(tmp_path / "none")
 
 
@@ -190,11 +190,11 @@ def test_the_command_is_found_out_from_the_parts(tmp_path):
     (folders[0] / "shard.json").unlink()
     assert recorded_command(tmp_path) == "infer"
     begin_part(folders[0], Shard(1, 2), command="prep ferplus", identity={})
-    with pytest.raises(DataError, match="holds parts of infer, prep ferplus"):
+    with pytest.raises(DataError, match="holds shards of infer, prep ferplus"):
         recorded_command(tmp_path)
     for folder in folders:
         (folder / "shard.json").write_text("[]")
-    with pytest.raises(DataError, match=r"parts without a shard\.json that can be read"):
+    with pytest.raises(DataError, match=r"shards without a shard\.json that can be read"):
         recorded_command(tmp_path)
 
 

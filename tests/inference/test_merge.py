@@ -287,7 +287,7 @@ def test_another_result_is_kept_unless_forced(trained, images, results, whole):
     for number in (1, 2):
         run(trained, images, results=results, shard=f"{number}/2")
     (results / "inference_results.csv").write_text("mine")
-    with pytest.raises(UsageError, match="exists, and is not what the parts make"):
+    with pytest.raises(UsageError, match="exists, and is not what the shards make"):
         put_together(results)
     assert (results / "inference_results.csv").read_text() == "mine" and not (results / "inference.json").exists()
     put_together(results, force=True)
@@ -353,5 +353,5 @@ def test_exit_codes_and_words_at_the_command_line(trained, images, results):
     small = ("prep", "schematic", data, "--train", "8", "--valid", "8", "--test", "8", "--size", "24", "--shard")
     assert [affectkit(*small, f"{k}/2")[0] for k in (2, 1)] == [0, 0]
     code, out, err = affectkit("merge", data, "--json")
-    assert code == 0 and json.loads(out)["settings"]["train"] == 8 and "of 2 parts" in err
+    assert code == 0 and json.loads(out)["settings"]["train"] == 8 and "of 2 shards" in err
     assert affectkit(*small, "2/2")[0] == 0

@@ -42,7 +42,7 @@ def merge_preparation(folder: Path, *, reporter: Reporter) -> dict[str, Any]:
         parts = len(find_parts(folder))
         remove_working_files(folder)
         return {**read_json(manifest), "output": str(folder), "parts": parts, "already_done": True}
-    reporter.note("checking the parts")
+    reporter.note("checking the shards")
     parts = read_parts(folder)
     _check(folder, parts)
     first = parts[0].record
@@ -59,7 +59,7 @@ def _check(folder: Path, parts: Sequence[Part]) -> None:
     """Raise a DataError where parts differ about the whole, or images are not those that they list."""
     wholes = [{key: part.record["manifest"][key] for key in _of_the_whole(part)} for part in parts]
     if any(one != wholes[0] for one in wholes):
-        raise DataError(f"the parts in {folder} were made from different sources.", "Run the shards again.")
+        raise DataError(f"the shards in {folder} were made from different sources.", "Run the shards again.")
     wanted: dict[str, dict[str, int]] = {}
     for part in parts:
         for name, counts in part.record["images"].items():
