@@ -156,3 +156,12 @@ def _place_link(entry: os.DirEntry[str], path: Path, names: list[str], folders: 
             names.append(entry.name)
         else:
             faults.append(Fault(path, link_fault(path) or f"cannot be followed ({error.strerror or error})"))
+
+
+def visible_names(folder: Path, wanted: Callable[[os.DirEntry[str]], bool]) -> list[str]:
+    """Return the sorted names in ``folder`` that are neither hidden nor a system's and that ``wanted`` holds for."""
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entry.name for entry in entries if not is_hidden(entry.name) and wanted(entry))
+    except OSError as error:
+        raise DataError(f"cannot list {folder}: {error.strerror or error}.") from error

@@ -54,12 +54,12 @@ class Lane:
 
     Attributes:
         name: shown beside it.
-        looks: (n,) positions of the sampled frames in which it was seen, rising.
+        frames: (n,) positions of the sampled frames in which it was seen, rising.
         values: (n, K) predictions.
     """
 
     name: str
-    looks: ArrayLike
+    frames: ArrayLike
     values: ArrayLike
 
 
@@ -91,7 +91,7 @@ def draw_timeline(
     names = check_classes(names)
     edges = check_numbers(edges, "edges", (None,))
     if len(edges) < 1 or (np.diff(edges) < 0).any():
-        raise DataError("edges must be rising times, those of the looks and then the end.")
+        raise DataError("edges must be rising times, those of the frames and then the end.")
     if len(lanes) > MOST_LANES:
         raise DataError(f"a timeline has {MOST_LANES} lanes at most; got {len(lanes)}.")
     shown = [_checked(lane, len(edges) - 1, len(names)) for lane in lanes]
@@ -103,8 +103,8 @@ def draw_timeline(
     if shown:
         bins = binned_edges(edges)
         grid = figure.subplots(len(shown), 1, sharex=True, squeeze=False)[:, 0]
-        for axes, (name, looks, values) in zip(grid, shown, strict=True):
-            binned = binned_means(edges, bins, looks, values)
+        for axes, (name, frames, values) in zip(grid, shown, strict=True):
+            binned = binned_means(edges, bins, frames, values)
             if shares:
                 _stack(axes, bins, binned, colours)
             else:
@@ -124,11 +124,11 @@ def draw_timeline(
     return save_figure(figure, path)
 
 
-def _checked(lane: Lane, looks: int, width: int) -> tuple[str, NDArray[np.int64], NDArray[np.float64]]:
-    places = np.asarray(lane.looks)
+def _checked(lane: Lane, frames: int, width: int) -> tuple[str, NDArray[np.int64], NDArray[np.float64]]:
+    places = np.asarray(lane.frames)
     values = check_numbers(lane.values, f"values of {lane.name}", (len(places), width))
-    if len(places) and (places.min() < 0 or places.max() >= looks or (np.diff(places) <= 0).any()):
-        raise DataError(f"looks of {lane.name} must be rising places in [0, {looks - 1}].")
+    if len(places) and (places.min() < 0 or places.max() >= frames or (np.diff(places) <= 0).any()):
+        raise DataError(f"frames of {lane.name} must be rising places in [0, {frames - 1}].")
     return lane.name, places.astype(np.int64), values
 
 
@@ -140,7 +140,7 @@ def binned_edges(edges: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def binned_means(
-    edges: NDArray[np.float64], bins: NDArray[np.float64], looks: NDArray[np.int64], values: NDArray[np.float64]
+    edges: NDArray[np.float64], bins: NDArray[np.float64], frames: NDArray[np.int64], values: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Return (bins, K): the mean of the sampled frames that begin in each bin, NaN where the face was seen in none.
 
@@ -149,12 +149,12 @@ def binned_means(
     count = len(bins) - 1
     if count == len(edges) - 1:
         found = np.full((count, values.shape[1]), np.nan)
-        found[looks] = values
+        found[frames] = values
         return found
     place = np.clip(np.searchsorted(bins, edges[:-1], side="right") - 1, 0, count - 1)
     sums, hits = np.zeros((count, values.shape[1])), np.zeros(count)
-    np.add.at(sums, place[looks], values)
-    np.add.at(hits, place[looks], 1)
+    np.add.at(sums, place[frames], values)
+    np.add.at(hits, place[frames], 1)
     with np.errstate(invalid="ignore"):
         found = np.where(hits[:, None] > 0, sums / np.maximum(hits, 1)[:, None], np.nan)
     begun = np.zeros(count, bool)
@@ -252,17 +252,17 @@ def format_time(seconds: float, end: float, step: float = 1) -> str:
     return f"{whole // 3600}:{minutes}:{whole % 60:02}" if end >= 3600 else f"{minutes}:{whole % 60:02}"
 
 
-def describe_video(*, looks: int, faces: int, seconds: float) -> str:
+def describe_video(*, frames: int, faces: int, seconds: float) -> str:
     """Describe a video for the title of a timeline.
 
-    >>> describe_video(looks=120, faces=1, seconds=60.0), describe_video(looks=6, faces=8, seconds=3.0)
-    ('1:00 min, 120 looks, 1 face', '3.0 s, 6 looks, 8 faces (the 6 longest seen)')
+    >>> describe_video(frames=120, faces=1, seconds=60.0), describe_video(frames=6, faces=8, seconds=3.0)
+    ('1:00 min, 120 frames, 1 face', '3.0 s, 6 frames, 8 faces (the 6 longest seen)')
     """
     length = (
         f"{seconds:.1f} s" if seconds < 60 else f"{format_time(seconds, seconds)} {'min' if seconds < 3600 else 'h'}"
     )
     more = f" (the {MOST_LANES} longest seen)" if faces > MOST_LANES else ""
-    return f"{length}, {looks:,} look{'s' * (looks != 1)}, {faces:,} face{'s' * (faces != 1)}{more}"
+    return f"{length}, {frames:,} frame{'s' * (frames != 1)}, {faces:,} face{'s' * (faces != 1)}{more}"
 
 
 def lane_name(number: int, time: dict[str, float] | None) -> str:

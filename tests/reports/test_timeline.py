@@ -35,17 +35,17 @@ def test_short_films_are_drawn_look_by_look():
 
 
 def test_long_films_are_drawn_by_means():
-    """Against a loop over the bins; uneven looks, a face that is away in between."""
+    """Against a loop over the bins; uneven frames, a face that is away in between."""
     rng = np.random.default_rng(0)
     edges = np.cumsum(np.concatenate([[0.0], rng.uniform(0.2, 0.9, 3000)]))
-    looks = np.sort(rng.choice(3000, 1500, replace=False))
-    looks = looks[(looks < 800) | (looks > 1400)]
-    values = rng.random((len(looks), 2))
+    frames = np.sort(rng.choice(3000, 1500, replace=False))
+    frames = frames[(frames < 800) | (frames > 1400)]
+    values = rng.random((len(frames), 2))
     bins = binned_edges(edges)
     assert len(bins) == MOST_BINS + 1
-    found = binned_means(edges, bins, looks, values)
+    found = binned_means(edges, bins, frames, values)
     for k in range(MOST_BINS):
-        inside = (edges[looks] >= bins[k]) & (edges[looks] < bins[k + 1])
+        inside = (edges[frames] >= bins[k]) & (edges[frames] < bins[k + 1])
         if inside.any():
             assert found[k] == pytest.approx(values[inside].mean(0))
         else:
@@ -114,6 +114,6 @@ def test_what_does_not_fit_is_refused(tmp_path):
 def test_words():
     assert [format_time(seconds, 50) for seconds in (0, 7.2)] == ["0", "7"] and format_time(59, 61) == "0:59"
     assert format_time(3599, 7200) == "0:59:59" and format_time(0.3, 2, 0.1) == "0.3"
-    assert describe_video(looks=1, faces=2, seconds=3.25) == "3.2 s, 1 look, 2 faces"
-    assert describe_video(looks=7200, faces=1, seconds=3600) == "1:00:00 h, 7,200 looks, 1 face"
+    assert describe_video(frames=1, faces=2, seconds=3.25) == "3.2 s, 1 frame, 2 faces"
+    assert describe_video(frames=7200, faces=1, seconds=3600) == "1:00:00 h, 7,200 frames, 1 face"
     assert lane_name(3, None) == "face 3" and lane_name(1, {"a": 0.2, "b": 0.8}) == "face 1\nb 80%"

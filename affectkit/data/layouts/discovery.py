@@ -8,23 +8,19 @@ from __future__ import annotations
 
 import functools
 import os
-import unicodedata
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import numpy as np
-
-from affectkit.core.folders import broken_links, is_file, is_folder, is_hidden
+from affectkit.core.folders import is_file, is_folder, visible_names
 from affectkit.core.progress import Reporter, Silent
 from affectkit.core.text import list_some
 from affectkit.data.layouts import LAYOUTS, affectnet_fused, clip_store, tinyimagenet
 from affectkit.data.layouts.class_columns import Choice
+from affectkit.data.layouts.class_folders import TABLE_NAMES, read_class_folders, split_folders
 from affectkit.data.layouts.class_names import refuse_same_number
 from affectkit.data.layouts.rating_scale import Scale
 from affectkit.data.layouts.tables import read_header, read_tables
-from affectkit.data.media.file_kinds import PassedOver
-from affectkit.data.media.images import is_image_name
 from affectkit.data.split import Split
 from affectkit.errors import DataError
 
@@ -50,9 +46,6 @@ class Labels:
     whole: bool = False
     choice: Choice = field(default_factory=Choice)
     follow_links: bool = False
-
-
-TABLE_NAMES = {"train": ("train",), "valid": ("valid", "val", "validation"), "test": ("test",)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,7 +116,7 @@ class Search:
     @functools.cached_property
     def class_folders(self) -> dict[str, Path]:
         """Return folders that hold class folders, by split."""
-        return _class_folders(self.root)
+        return split_folders(self.root)
 
     @functools.cached_property
     def tables(self) -> dict[str, Path]:
@@ -204,14 +197,14 @@ def find_tiny_imagenet(search: Search) -> Source | None:
     """Find Tiny-ImageNet: class folders of which one split is annotated by a table."""
     if not any(map(tinyimagenet.is_annotated, search.class_folders.values())):
         return None
-    return search.source("Tiny-ImageNet", *_read_folders(search.root, search.class_folders))
+    return search.source("Tiny-ImageNet", *read_class_folders(search.root, search.class_folders))
 
 
 def find_class_folders(search: Search) -> Source | None:
     """Find a folder for each class."""
     if not search.class_folders:
         return None
-    return search.source("class folders", *_read_folders(search.root, search.class_folders))
+    return search.source("class folders", *read_class_folders(search.root, search.class_folders))
 
 
 def _refuse_choice(root: Path, layout: str, choice: Choice) -> None:
@@ -220,24 +213,15 @@ def _refuse_choice(root: Path, layout: str, choice: Choice) -> None:
         raise DataError(f"{option} is for tables, and {root} holds {layout}.", "Leave it out.")
 
 
-def _visible(folder: Path, wanted: Callable[[os.DirEntry[str]], bool]) -> list[str]:
-    """Return the sorted names in ``folder`` that are neither hidden nor a system's and that ``wanted`` holds for."""
-    try:
-        with os.scandir(folder) as entries:
-            return sorted(entry.name for entry in entries if not is_hidden(entry.name) and wanted(entry))
-    except OSError as error:
-        raise DataError(f"cannot list {folder}: {error.strerror or error}.") from error
-
-
 def _contents(root: Path) -> str:
-    names = _visible(root, lambda entry: True)
+    names = visible_names(root, lambda entry: True)
     return list_some([name + "/" if (root / name).is_dir() else name for name in names]) if names else "nothing"
 
 
 def _advice(root: Path) -> str:
     """Return the next step for folders that are nearly a dataset."""
-    subfolders = _visible(root, is_folder)
-    if _visible(root, lambda entry: entry.name.lower().endswith((".zip", ".tar", ".gz", ".7z", ".rar"))):
+    subfolders = visible_names(root, is_folder)
+    if visible_names(root, lambda entry: entry.name.lower().endswith((".zip", ".tar", ".gz", ".7z", ".rar"))):
         return "Unpack the archive first."
     if len(subfolders) == 1:
         return f"Is the dataset one level down, in {root / subfolders[0]}?"
@@ -246,7 +230,7 @@ def _advice(root: Path) -> str:
 
 def _tables(root: Path, notes: list[str], *, strict: bool) -> dict[str, Path]:
     """Return the tables of a dataset by split; unless ``strict``, without those that lack a ``filename`` column."""
-    files = _visible(root, lambda entry: entry.name.lower().endswith(".csv") and is_file(entry))
+    files = visible_names(root, lambda entry: entry.name.lower().endswith(".csv") and is_file(entry))
     stems: dict[str, list[str]] = {}
     for name in files:
         stems.setdefault(os.path.splitext(name)[0].lower(), []).append(name)
@@ -270,153 +254,3 @@ def _tables(root: Path, notes: list[str], *, strict: bool) -> dict[str, Path]:
     if chosen and others:
         notes.append(f"other tables are not used: {list_some(others)}")
     return chosen
-
-
-def _class_folders(root: Path) -> dict[str, Path]:
-    """Return folders that hold class folders, by split; ``{"all": root}`` without split folders;
-    empty where none fits.
-    """
-    subfolders = _visible(root, is_folder)
-    by_name: dict[str, list[str]] = {}
-    for name in subfolders:
-        by_name.setdefault(name.lower(), []).append(name)
-    chosen: dict[str, Path] = {}
-    for split, names in TABLE_NAMES.items():
-        fitting = [
-            folder for name in names for folder in by_name.get(name, []) if _has_classes(root / folder, inner=True)
-        ]
-        if len(fitting) > 1:
-            raise DataError(
-                f"{root} has several folders for the {split} split: {list_some(fitting)}.", "Keep one of them."
-            )
-        if fitting:
-            chosen[split] = root / fitting[0]
-    if chosen:
-        # One folder of images ("train/images") is no set of classes.
-        first = next(iter(chosen.values()))
-        return chosen if tinyimagenet.is_annotated(first) or _has_classes(first, 2, inner=True) else {}
-    return {"all": root} if _has_classes(root, 2) else {}
-
-
-def _has_image(folder: Path) -> bool:
-    try:
-        with os.scandir(folder) as entries:
-            return any(is_image_name(entry.name) and not is_hidden(entry.name) for entry in entries)
-    except OSError as error:
-        raise DataError(f"cannot list {folder}: {error.strerror or error}.") from error
-
-
-def _has_classes(folder: Path, number: int = 1, *, inner: bool = False) -> bool:
-    """Return whether at least ``number`` folders in ``folder`` hold images; ``inner``: or do so in their folder
-    ``images``.
-    """
-    for name in _visible(folder, is_folder):
-        deeper = folder / name / tinyimagenet.IMAGES
-        number -= _has_image(folder / name) or (inner and deeper.is_dir() and _has_image(deeper))
-        if number == 0:
-            return True
-    return False
-
-
-def _read_folders(root: Path, folders: dict[str, Path]) -> tuple[dict[str, Split], list[str]]:
-    splits: dict[str, Split] = {}
-    notes: list[str] = []
-    for name, folder in folders.items():
-        classes = next(iter(splits.values())).classes if splits else ()
-        if tinyimagenet.is_annotated(folder):
-            splits[name] = tinyimagenet.read_annotated(name, root, folder, classes)
-            continue
-        split, empty, found = _read_split(name, root, folder)
-        if splits and split.classes == (tinyimagenet.IMAGES,) and tinyimagenet.IMAGES not in classes:
-            notes.append(_unlabelled(root, folder, split))
-            continue
-        notes += found
-        if not splits:
-            splits[name] = split
-            continue
-        # An empty folder has no item that could be misread, but it is a difference all the same.
-        strange = [label for label in empty if label not in classes]
-        if strange:
-            notes.append(f"{_relative(root, folder)}: empty folders that are no class of train: {list_some(strange)}")
-        missing = [label for label in classes if label not in split.classes]
-        if missing:
-            notes.append(f"{_relative(root, folder)} has no folder for {list_some(missing)}")
-        splits[name] = split.matched(classes)
-    return splits, [*notes, *_on_wnids(root, next(iter(splits.values())).classes)]
-
-
-def _unlabelled(root: Path, folder: Path, split: Split) -> str:
-    """Return a note on a split that is one folder of images; a DataError where that is the validation split."""
-    text = f"{_relative(root, folder)}/{tinyimagenet.IMAGES}: {len(split):,} images without labels are not used"
-    if split.name != "valid":
-        return text
-    raise DataError(
-        f"{folder / tinyimagenet.IMAGES} holds {len(split):,} images, and {folder / tinyimagenet.TABLE}, which says "
-        "what they show, is not there.",
-        f"Put it there, or sort the images into class folders in {folder}.",
-    )
-
-
-def _on_wnids(root: Path, classes: tuple[str, ...]) -> list[str]:
-    """Return notes on classes in wnids.txt that the dataset lacks, or has beside them."""
-    listed = tinyimagenet.listed_classes(root)
-    if not listed or listed == classes:
-        return []
-    lacking, beside = sorted(set(listed) - set(classes)), sorted(set(classes) - set(listed))
-    differences = {f"have no folder, of those in {tinyimagenet.WNIDS}": lacking}
-    differences[f"have one and are not in {tinyimagenet.WNIDS}"] = beside
-    return [f"classes that {what}: {len(names):,} ({list_some(names)})" for what, names in differences.items() if names]
-
-
-def _read_split(name: str, root: Path, folder: Path) -> tuple[Split, list[str], list[str]]:
-    """Return the split in ``folder/<class>/*``, its classes without images, and notes."""
-    where = _relative(root, folder)
-    prefix = "" if folder == root else f"{folder.name}/"
-    ids, labels, notes, others = [], [], [], PassedOver()
-    classes: dict[str, str] = {}
-    empty: list[str] = []
-    for entry in _visible(folder, is_folder):
-        inside, images, strange = _class_images(folder, entry, inner=name != "all")
-        if not images and name == "all":
-            notes.append(f"{entry}/ holds no images: not a class")
-            continue
-        label = unicodedata.normalize("NFC", entry)
-        if label in classes:
-            raise DataError(f"{folder} has two folders for the class {label!r}.", "Merge them.")
-        classes[label] = entry
-        if not images:
-            empty.append(label)
-        for other in strange:
-            others.add(other)
-        ids += [f"{prefix}{inside}/{image}" for image in images]
-        labels += [label] * len(images)
-    if empty:
-        notes.append(f"{where}: no images in {list_some(empty)}")
-    if others.count:
-        notes.append(f"{where}: {others.count:,} files or folders that are no images passed over ({others.described})")
-    if broken := broken_links(folder):
-        notes.append(f"{where}: links that cannot be followed: {list_some(broken)}")
-    names = tuple(sorted(classes))
-    position = {label: index for index, label in enumerate(names)}
-    numbers = np.array([position[label] for label in labels], dtype=np.int64)
-    return Split(name, root, ids, names, labels=numbers), empty, notes
-
-
-def _class_images(folder: Path, entry: str, *, inner: bool) -> tuple[str, list[str], list[str]]:
-    """Return where in ``folder`` the images of the class folder ``entry`` lie, their names, and those of what else
-    does.
-
-    Args:
-        inner: search its folder ``images`` where it has none itself.
-    """
-    files = _visible(folder / entry, lambda entry: True)
-    images = [file for file in files if is_image_name(file)]
-    if images or not inner or not (folder / entry / tinyimagenet.IMAGES).is_dir():
-        return entry, images, [file for file in files if not is_image_name(file)]
-    beside = [file for file in files if file != tinyimagenet.IMAGES and not file.endswith(tinyimagenet.BOXES)]
-    inside, images, strange = _class_images(folder, f"{entry}/{tinyimagenet.IMAGES}", inner=False)
-    return inside, images, strange + beside
-
-
-def _relative(root: Path, folder: Path) -> str:
-    return folder.name if folder != root else str(root)

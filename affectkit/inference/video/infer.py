@@ -314,7 +314,7 @@ def _draw_timeline(session: VideoSession, progress: VideoProgress, summary: dict
     low, high = session.predictor.task.scale or (None, None)
     end = max(summary["seconds"], float(times[-1]))
     described = timeline.describe_video(
-        looks=summary["sampled_frames"], faces=summary["faces"], seconds=summary["seconds"]
+        frames=summary["sampled_frames"], faces=summary["faces"], seconds=summary["seconds"]
     )
     timeline.draw_timeline(
         path,
