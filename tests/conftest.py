@@ -19,6 +19,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--only-allowed-skips", action="store_true", help="fail on skips that allowed_skips.py lacks")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """Run in one process where output is to be seen (``-s``), which pytest-xdist keeps to itself."""
+    if config.option.capture == "no" and hasattr(config.option, "numprocesses"):
+        config.option.numprocesses = 0
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Keep what was skipped, in the process that reports."""
     if not hasattr(config, "workerinput"):
