@@ -164,6 +164,11 @@ def digest_bytes(data: bytes) -> str:
     return hashlib.blake2b(data, digest_size=16).hexdigest()
 
 
+def _is_left_by_a_kill(path: Path) -> bool:
+    """Return whether a file is a lock, or one that ``whole_file`` had begun: all that a run killed at once leaves."""
+    return path.name == ".lock" or (path.name.startswith(".") and path.name.endswith(".part"))
+
+
 def fresh_folder(path: Path, *, force: bool = False, name: str = "--output", hint: str = "") -> Path:
     """Return ``path``, for a folder yet to be made; a UsageError where it is a file, cannot be made, or holds
     something.
@@ -175,7 +180,7 @@ def fresh_folder(path: Path, *, force: bool = False, name: str = "--output", hin
     """
     if path.exists() and not path.is_dir():
         raise UsageError(f"{name} {path} is a file; a folder is needed.")
-    if path.is_dir() and any(path.iterdir()) and not force:
+    if path.is_dir() and not all(map(_is_left_by_a_kill, path.iterdir())) and not force:
         raise UsageError(
             f"{name} {path} is not empty.", hint or "Name another folder, or add --force to write into it."
         )

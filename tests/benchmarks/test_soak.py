@@ -73,7 +73,7 @@ def fill(folder: Path) -> tuple[set[str], set[str]]:
         (folder / name).write_bytes(content)
     png_bomb(folder / "bomb.png")
     (folder / "gone.jpg").symlink_to(folder / "nowhere.jpg")
-    bad |= {*contents, "bomb.png"}  # a link to nothing is not listed: there is no file
+    bad |= {*contents, "bomb.png", "gone.jpg"}  # a link to nothing is named, with its reason
     return good, bad
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 import os
@@ -74,6 +75,17 @@ def test_links_that_leave_the_folder_are_refused(tmp_path):
     with pytest.raises(DataError, match="link that leads out"):
         path_inside(root, "link")
     assert path_inside(root, "fine").read_text() == "f"
+
+
+@pytest.mark.parametrize(
+    ("names", "fresh"),
+    [((".lock", ".config.yaml.x1.part"), True), ((".lock", "config.yaml"), False), ((".hidden",), False)],
+)
+def test_what_a_run_killed_at_once_leaves_is_no_content(tmp_path, names, fresh):
+    for name in names:
+        (tmp_path / name).touch()
+    with contextlib.nullcontext() if fresh else pytest.raises(UsageError, match="is not empty"):
+        assert fresh_folder(tmp_path) == tmp_path
 
 
 def test_a_folder_with_content_is_refused_without_force(tmp_path):
