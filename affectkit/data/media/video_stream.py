@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from av.error import FFmpegError
 from av.stream import Disposition
-from av.video.reformatter import VideoReformatter
 
 from affectkit.core.process import count_processors
+from affectkit.data.media.frame_pixels import FrameConverter
 from affectkit.data.media.video_clip import (
     CUT,
     ClipError,
@@ -30,8 +30,6 @@ STATING = {"mov", "mp4", "matroska", "webm", "flv", "avi", "asf"}
 MOST_THREADS = 4
 LARGE = 640 * 480
 """Pixels of a picture up to which one thread decodes: handing small ones from thread to thread takes longer."""
-SQUARE = (0.25, 4.0)
-"""Width of a pixel, in heights of it, that is believed."""
 
 Every = tuple[float, int]
 """How often frames are taken: seconds, or where these are 0, frames."""
@@ -132,15 +130,14 @@ class VideoStream:
 
     def _taken(self, container: Any, video: Any) -> Iterator[Frame]:
         tick = float(video.time_base) / 2 if video.time_base else 0.0
-        sampler, converter = Sampler(self.every, max(tick, TICK)), VideoReformatter()
-        aspect = float(video.sample_aspect_ratio or 1)
+        sampler, converter = Sampler(self.every, max(tick, TICK)), FrameConverter(video)
         for frame in self._frames(container, video):
             number, time = self._placed(frame, video)
             if self.seconds is not None and time >= self.seconds - sampler.tolerance:
                 self.count, self.end = number, min(time, self.seconds)
                 return
             if sampler.takes(number, time):
-                yield Frame(number, time, upright_rotation(frame, aspect, converter))
+                yield Frame(number, time, converter(frame))
         if not self.count:
             raise ClipError("undecodable", f"video {self.path}: no frame can be decoded.")
 
@@ -220,34 +217,3 @@ class VideoStream:
 
     def _so_far(self) -> str:
         return f"after {self.end:.1f} s"
-
-
-def upright_rotation(frame: Any, aspect: float = 1.0, converter: VideoReformatter | None = None) -> np.ndarray:
-    """Return the pixels of a decoded frame as they are to be seen: uint8 (H, W, 3), RGB.
-
-    A phone stores what its sensor saw and how to turn it (the display matrix); other videos store pixels that are not
-    square. Both are made up for.
-
-    Args:
-        aspect: width of a stored pixel, in heights of it.
-    """
-    width = round(frame.width * aspect) if SQUARE[0] <= aspect <= SQUARE[1] else frame.width
-    # One for all: a frame by itself would make a context, and threads for it, of its own.
-    converter = converter or VideoReformatter()
-    pixels = converter.reformat(frame, width=width, format="rgb24", threads=1).to_ndarray()
-    matrix = frame.side_data.get("DISPLAYMATRIX")
-    return pixels if matrix is None else rotate_frame(pixels, np.frombuffer(bytes(matrix), np.int32))
-
-
-def rotate_frame(pixels: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-    """Return ``pixels`` (H, W, C) as the display ``matrix`` (9,) of FFmpeg says, to the nearest quarter of a turn.
-
-    It takes a point (x, y) of the picture, y downwards, to (a x + c y, b x + d y) on the screen, with a, b, c, d its
-    elements 0, 1, 3 and 4.
-    """
-    a, b, c, d = (int(matrix[place]) for place in (0, 1, 3, 4))
-    if abs(b) + abs(c) > abs(a) + abs(d):
-        pixels, down, across = pixels.transpose(1, 0, 2), b, c
-    else:
-        down, across = d, a
-    return np.ascontiguousarray(pixels[:: -1 if down < 0 else 1, :: -1 if across < 0 else 1])
