@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import shutil
-import zlib
 from collections.abc import Callable
 
 import av
 import numpy as np
-
-from video_zoo import COUNT, CUTS, DECOY, FPS, GROUP, KINDS, OFFSET, WRAP, Absent, Cell, Zoo, even, run, seconds_of
+from video_clocks import (
+    after,
+    ahead,
+    back,
+    back_truth,
+    between,
+    glitch,
+    joined,
+    late_start,
+    overlap,
+    segment,
+    stamped,
+    stuck,
+    wraps,
+)
+from video_zoo import COUNT, CUTS, DECOY, FPS, KINDS, Absent, Cell, Zoo, constant, even, run, seconds_of
 
 END = COUNT / FPS
 GAPS = (1, 1, 3, 1, 2, 1, 1, 7, 1, 1)
 """Frames of the constant rate from one kept frame to the next."""
-
-
-def constant(zoo: Zoo, cell: Cell, **more) -> None:
-    """25 frames a second, picture and sound from 0."""
-    cell.path = zoo.encode(cell, **more)
-    cell.numbers, cell.times, cell.clicks = list(range(COUNT)), even(), seconds_of(cell, END)
 
 
 def grid() -> list[int]:
@@ -32,7 +39,7 @@ def grid() -> list[int]:
 
 def _single(kind: str) -> str:
     """Return what makes a container state the time of each frame, not of the first of several."""
-    return {"mpg": "-packetsize 60", "ogv": "-page_duration 1"}.get(kind, "")
+    return {"mpg": "-packetsize 110", "ogv": "-page_duration 1"}.get(kind, "")
 
 
 def variable(zoo: Zoo, cell: Cell) -> None:
@@ -44,7 +51,7 @@ def variable(zoo: Zoo, cell: Cell) -> None:
         times, base = (np.cumsum([0, *rng.integers(15, 90, 55)]) / 1000).tolist(), 1000
     cell.numbers, cell.times = list(range(len(times))), [(time,) * 2 for time in times]
     cell.path = zoo.encode(cell, numbers=cell.numbers, times=times, base=base, output=_single(cell.kind))
-    cell.clicks = seconds_of(cell, times[-1])
+    cell.clicks = seconds_of(times[-1])
 
 
 def dropped(zoo: Zoo, cell: Cell) -> None:
@@ -58,9 +65,12 @@ def dropped(zoo: Zoo, cell: Cell) -> None:
         ext={"wmv": "wmv", "ogv": "ogv"}.get(cell.kind, "mkv"),
         sound=END,
     )
-    cell.path = run(f"-i {between} -map 0 -c copy {KINDS[cell.kind].output} {_single(cell.kind)}", zoo.path(f"{cell.kind}-dropped", cell.kind))
+    cell.path = run(
+        f"-i {between} -map 0 -c copy {KINDS[cell.kind].output} {_single(cell.kind)}",
+        zoo.path(f"{cell.kind}-dropped", cell.kind),
+    )
     cell.numbers, cell.times = places, [(place / FPS,) * 2 for place in places]
-    cell.clicks = seconds_of(cell, END)
+    cell.clicks = seconds_of(END)
 
 
 def b_frames(zoo: Zoo, cell: Cell) -> None:
@@ -77,34 +87,16 @@ def b_dropped(zoo: Zoo, cell: Cell) -> None:
     if kind.b_none:
         raise Absent(kind.b_none)
     places = grid()
-    cell.path = zoo.encode(cell, numbers=places, times=[place / FPS for place in places], video=kind.b, sound=END, output=_single(cell.kind))
+    cell.path = zoo.encode(
+        cell,
+        numbers=places,
+        times=[place / FPS for place in places],
+        video=kind.b,
+        sound=END,
+        output=_single(cell.kind),
+    )
     cell.numbers, cell.times = places, [(place / FPS,) * 2 for place in places]
-    cell.clicks = seconds_of(cell, END)
-
-
-def late_start(zoo: Zoo, cell: Cell) -> None:
-    """A clock that starts at 200 s."""
-    if cell.kind == "avi":
-        raise Absent("its clock counts chunks from 0")
-    constant(zoo, cell, output=f"-output_ts_offset {OFFSET}")
-
-
-def _chunked(late: float, count: int) -> list[tuple[float, float]]:
-    """Return the times in an AVI of frames that begin ``late``: ffmpeg puts the first one into the first chunk and the
-    empty ones after it.
-    """
-    return [(0.0, late), *even(count, late)[1:]]
-
-
-def _after(seconds: float) -> Callable[[Zoo, Cell], None]:
-    def made(zoo: Zoo, cell: Cell) -> None:
-        """A picture that begins after the sound."""
-        cell.path = zoo.encode(cell, late=seconds)
-        cell.numbers = list(range(COUNT))
-        cell.times = _chunked(seconds, COUNT) if cell.kind == "avi" else even(start=seconds)
-        cell.clicks = seconds_of(cell, END + seconds)
-
-    return made
+    cell.clicks = seconds_of(END)
 
 
 def sound_late(zoo: Zoo, cell: Cell) -> None:
@@ -116,7 +108,7 @@ def sound_late(zoo: Zoo, cell: Cell) -> None:
         f"-enc_time_base:v 1/{FPS} -c:a {kind.audio} {kind.output}",
         zoo.path(f"{cell.kind}-sound-late", cell.kind),
     )
-    cell.numbers, cell.times, cell.clicks = list(range(COUNT)), even(), seconds_of(cell, END - 0.5, 0.5)
+    cell.numbers, cell.times, cell.clicks = list(range(COUNT)), even(), seconds_of(END - 0.5, 0.5)
 
 
 def sound_first(zoo: Zoo, cell: Cell) -> None:
@@ -160,119 +152,10 @@ def rotated(zoo: Zoo, cell: Cell) -> None:
     flat = zoo.encode(cell, name=f"{cell.kind}-flat", turned=True)
     turn = f"-display_rotation 90 -i {flat} -map 0 -c copy {KINDS[cell.kind].output}"
     cell.path = run(turn, zoo.path(f"{cell.kind}-rotated", cell.kind))
-    cell.numbers, cell.times, cell.clicks = list(range(COUNT)), even(), seconds_of(cell, END)
+    cell.numbers, cell.times, cell.clicks = list(range(COUNT)), even(), seconds_of(END)
     with av.open(str(cell.path)) as container:
         if next(container.decode(video=0)).side_data.get("DISPLAYMATRIX") is None:
             raise Absent("it has no display matrix")
-
-
-def _stamped(change: Callable[[int], float], truth: Callable[[int], tuple[float, float]], *, both: bool = False):
-    """Make a condition in which the stamp of frame k is moved by ``change(k)`` seconds.
-
-    Args:
-        both: the clock of the whole file is moved, that of the sound and of decoding too; else when pictures are shown.
-    """
-
-    def made(zoo: Zoo, cell: Cell) -> None:
-        if cell.kind in ("avi", "ogv"):
-            raise Absent("its stamps count frames")
-        source = zoo.constant(cell.kind)
-        if cell.kind == "flv":  # its first codec is shown when it is decoded
-            source = zoo.encode(cell, name="flv-h264", video=KINDS["mp4"].video)
-        cell.path = zoo.path(f"{cell.kind}-{cell.condition}", cell.kind)
-        with av.open(str(source)) as old:
-            packets = [packet for packet in old.demux() if packet.size]
-            zero = min(float(packet.dts * packet.time_base) for packet in packets)
-            first = next(packet.pts for packet in packets if packet.stream.type == "video")
-            with av.open(str(cell.path), "w", options=_options(cell.kind)) as new:
-                streams = {stream.index: new.add_stream_from_template(stream) for stream in old.streams}
-                for packet in packets:
-                    base, video = packet.time_base, packet.stream.type == "video"
-                    seconds = float((packet.pts - (first if video else 0)) * base) + (0 if video else -zero)
-                    moved = change(round(seconds * FPS)) if video or both else 0.0
-                    zeroed = round(zero / base)
-                    # A second later than it is decoded there is room to be shown earlier.
-                    packet.pts += round((moved + 1) / base) - zeroed
-                    packet.dts += round((moved if both else 0.0 if video else 1.0) / base) - zeroed
-                    packet.stream = streams[packet.stream.index]
-                    try:
-                        new.mux_one(packet)
-                    except (av.error.FFmpegError, ValueError) as error:
-                        raise Absent(f"its muxer refuses such stamps ({getattr(error, 'strerror', error)})") from error
-        cell.numbers = list(range(COUNT))
-        cell.times = [truth(number) for number in cell.numbers]
-        cell.clicks = [] if both else seconds_of(cell, END)
-
-    return made
-
-
-def _options(kind: str) -> dict[str, str]:
-    return {"packetsize": "60"} if kind == "mpg" else {}
-
-
-def _stuck(number: int) -> float:
-    return -1 / FPS if number in (20, 40) else 0.0
-
-
-def _glitch(number: int) -> float:
-    return -0.2 if 30 <= number < 34 else 0.0
-
-
-def _back(number: int) -> float:
-    return -0.2 if number >= 30 else 0.0
-
-
-def _ahead(number: int) -> float:
-    return 30.0 if number >= 30 else 0.0
-
-
-def _between(change: Callable[[int], float]) -> Callable[[int], tuple[float, float]]:
-    return lambda number: (number / FPS + min(change(number), 0), number / FPS)
-
-
-def _back_truth(number: int) -> tuple[float, float]:
-    """By the clock, which the sound keeps; while it repeats itself no earlier than it was."""
-    stamp = number / FPS + _back(number)
-    return stamp, max(stamp, 29 / FPS) if number >= 30 else stamp
-
-
-def wraps(zoo: Zoo, cell: Cell) -> None:
-    """A clock that starts again in the middle."""
-    if cell.kind not in ("ts", "mpg"):
-        raise Absent("its clock is not one of 33 bits")
-    constant(zoo, cell, output=f"-output_ts_offset {WRAP - 1.5:.4f}")
-
-
-def joined(zoo: Zoo, cell: Cell) -> None:
-    """Two files one after the other."""
-    if cell.kind not in ("ts", "mpg"):
-        raise Absent("two files in one are not one video")
-    numbers = range(COUNT, 2 * COUNT)
-    second = zoo.encode(cell, name=f"{cell.kind}-second", numbers=numbers)
-    cell.path = zoo.path(f"{cell.kind}-joined", cell.kind)
-    cell.path.write_bytes(zoo.constant(cell.kind).read_bytes() + second.read_bytes())
-    cell.numbers = list(range(2 * COUNT))
-    # The second begins where the first ends, of which the sound may be longer than the picture by a piece of it.
-    cell.times = even() + [(END + at / FPS, END + at / FPS + 0.06) for at in range(COUNT)]
-
-
-def segment(zoo: Zoo, cell: Cell) -> None:
-    """A later piece of a recording that was cut into pieces, whose clock goes on."""
-    pattern = zoo.path(f"{cell.kind}-piece%d", cell.kind)
-    run(
-        f"-i {zoo.constant(cell.kind)} -map 0 -c copy -f segment -segment_time 0.8 -reset_timestamps 0",
-        pattern,
-    )
-    cell.path = zoo.path(f"{cell.kind}-piece1", cell.kind)
-    if not cell.path.exists():
-        raise Absent("ffmpeg makes one piece")
-    counts = []
-    for path in (zoo.path(f"{cell.kind}-piece0", cell.kind), cell.path):
-        with av.open(str(path)) as container:
-            counts.append(sum(packet.size > 0 for packet in container.demux(video=0)))
-    cell.numbers, cell.times = list(range(counts[0], sum(counts))), even(counts[1])
-    if cell.kind == "avi":
-        cell.times = _chunked(counts[0] / FPS, counts[1])
 
 
 def interlaced(zoo: Zoo, cell: Cell) -> None:
@@ -297,14 +180,15 @@ def two_tracks(zoo: Zoo, cell: Cell) -> None:
     raw, wav, kind = zoo.frames(range(COUNT), times), zoo.sound(END), KINDS[cell.kind]
     cell.path = run(
         f"-i {other} -i {raw} -i {wav} -map 0:v -map 1:v -map 2:a -c:v {kind.video} -pix_fmt yuv420p -fps_mode "
-        f"passthrough -enc_time_base:v 1/{FPS} -c:a {kind.audio} {kind.output} -disposition:v:0 0 -disposition:v:1 default",
+        f"passthrough -enc_time_base:v 1/{FPS} -c:a {kind.audio} {kind.output} "
+        "-disposition:v:0 0 -disposition:v:1 default",
         zoo.path(f"{cell.kind}-two-tracks", cell.kind),
     )
     with av.open(str(cell.path)) as container:
         defaults = [bool(stream.disposition & av.stream.Disposition.default) for stream in container.streams.video]
     if defaults != [False, True]:
         raise Absent(f"the default track is not kept ({defaults})")
-    cell.numbers, cell.times, cell.clicks = list(range(COUNT)), even(), seconds_of(cell, END)
+    cell.numbers, cell.times, cell.clicks = list(range(COUNT)), even(), seconds_of(END)
 
 
 def cover(zoo: Zoo, cell: Cell) -> None:
@@ -315,24 +199,29 @@ def cover(zoo: Zoo, cell: Cell) -> None:
     if cell.kind == "mkv":
         more = f"-attach {image} -metadata:s:t mimetype=image/jpeg -metadata:s:t filename=cover.jpg"
         cell.path = run(f"-i {zoo.constant('mkv')} -map 0 -c copy {more}", zoo.path("mkv-cover", "mkv"))
-    elif cell.kind in ("mp4", "mov"):
+    else:
         cell.path = run(
-            f"-i {zoo.constant(cell.kind)} -i {image} -map 1 -map 0 -c copy -disposition:v:0 attached_pic -f mp4",
+            f"-i {image} -i {zoo.constant(cell.kind)} -map 0 -map 1 -c copy -disposition:v:0 attached_pic "
+            f"-disposition:v:1 default {KINDS[cell.kind].output}",
             zoo.path(f"{cell.kind}-cover", cell.kind),
-        ) if cell.kind == "mp4" else None
-    if cell.path is None:
-        raise Absent("ffmpeg attaches no picture")
+        )
     with av.open(str(cell.path)) as container:
         if not any(one.disposition & av.stream.Disposition.attached_pic for one in container.streams):
             raise Absent("the picture is no attachment")
-    cell.numbers, cell.times, cell.clicks = list(range(COUNT)), even(), seconds_of(cell, END)
+    cell.numbers, cell.times, cell.clicks = list(range(COUNT)), even(), seconds_of(END)
 
 
 def unknown(zoo: Zoo, cell: Cell) -> None:
     """A codec that nobody knows: its name altered."""
     names = {
-        "mp4": [b"avc1"], "mov": [b"avc1"], "3gp": [b"mp4v"], "mkv": [b"V_MPEG4/ISO/AVC"], "webm": [b"V_VP8"],
-        "avi": [b"FMP4"], "wmv": [b"WMV2"], "ogv": [b"theora"],
+        "mp4": [b"avc1"],
+        "mov": [b"avc1"],
+        "3gp": [b"mp4v"],
+        "mkv": [b"V_MPEG4/ISO/AVC"],
+        "webm": [b"V_VP8"],
+        "avi": [b"FMP4"],
+        "wmv": [b"WMV2"],
+        "ogv": [b"theora"],
     }
     cell.refused = ("undecodable", "no-video")
     source = zoo.constant(cell.kind)
@@ -351,6 +240,9 @@ def unknown(zoo: Zoo, cell: Cell) -> None:
             if name not in content:
                 raise Absent(f"{name} is not there")
             content = content.replace(name, name[:-1] + b"?" if cell.kind not in ("mp4", "mov", "3gp") else b"zzzz")
+    if cell.kind == "3gp":  # its codec is a number in a description
+        content = bytearray(content)
+        content[content.index(b"\x04\x80\x80\x80", content.index(b"esds")) + 5] = 0xBF
     cell.path = zoo.path(f"{cell.kind}-unknown", cell.kind)
     cell.path.write_bytes(bytes(content))
 
@@ -361,7 +253,19 @@ def named(zoo: Zoo, cell: Cell) -> None:
     folder.mkdir(exist_ok=True)
     cell.path = folder / f"2024-05-01T10:30:00.{cell.kind}"
     shutil.copy(zoo.constant(cell.kind), cell.path)
-    cell.numbers, cell.times, cell.clicks = list(range(COUNT)), even(), seconds_of(cell, END)
+    cell.numbers, cell.times, cell.clicks = list(range(COUNT)), even(), seconds_of(END)
+
+
+UNSEEN = {
+    **{("ts", percent): "states neither length nor size" for percent in (20, 40, 80, 97)},
+    **{("wmv", percent): "ends between two packets" for percent in (20, 40, 60, 97)},
+    **{("ogv", percent): "states neither length nor size" for percent in (60, 80, 97)},
+    ("mkv", 97): "lacks less than half a second",
+    ("webm", 97): "lacks less than half a second",
+}
+"""Cuts, in percent, that may go unseen: they did before, and every other one is to be refused."""
+SEEN_BY_CLIPS = {("ts", 20), ("ogv", 60), ("wmv", 20), ("wmv", 40), ("wmv", 60), ("wmv", 97)}
+"""Of these the ones that were seen where the sound is read too."""
 
 
 def _cut(percent: int) -> Callable[[Zoo, Cell], None]:
@@ -373,6 +277,9 @@ def _cut(percent: int) -> Callable[[Zoo, Cell], None]:
         cell.path.write_bytes(content[: len(content) * percent // 100])
         cell.numbers, cell.times = list(range(COUNT)), even()
         cell.refused = ("truncated", "undecodable")
+        cell.unseen = cell.unseen_clip = UNSEEN.get((cell.kind, percent), "")
+        if (cell.kind, percent) in SEEN_BY_CLIPS:
+            cell.unseen_clip = ""
 
     return made
 
@@ -385,18 +292,19 @@ CONDITIONS: dict[str, Callable[[Zoo, Cell], None]] = {
     "b-frames": b_frames,
     "b-dropped": b_dropped,
     "late-start": late_start,
-    "after-0.5": _after(0.5),
-    "after-2": _after(2.0),
+    "after-0.5": after(0.5),
+    "after-2": after(2.0),
     "sound-late": sound_late,
     "sound-first": sound_first,
     "data-track": data_track,
     "rotated": rotated,
-    "equal": _stamped(_stuck, _between(_stuck)),
-    "glitch": _stamped(_glitch, _between(_glitch)),
-    "back": _stamped(_back, _back_truth),
-    "ahead": _stamped(_ahead, lambda number: (number / FPS + _ahead(number),) * 2, both=True),
+    "equal": stamped(stuck, between(stuck)),
+    "glitch": stamped(glitch, between(glitch)),
+    "back": stamped(back, back_truth),
+    "ahead": ahead,
     "wraps": wraps,
     "joined": joined,
+    "overlap": overlap,
     "segment": segment,
     "interlaced": interlaced,
     "two-tracks": two_tracks,

@@ -2,29 +2,36 @@
 
 from __future__ import annotations
 
-import os
+import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import av
 import numpy as np
+from video_zoo import FPS, Cell, read_number
 
 from affectkit.data.media.video_clip import ClipError
 from affectkit.data.media.video_stream import VideoStream
-from video_zoo import FPS, Cell, read_number
 
 HALF = 0.5 / FPS + 1e-3
 """Seconds by which a time may be off: half a frame, and a tick of a clock of milliseconds."""
 HELD = 4
 """Frames before a cut that a decoder may keep to itself."""
 
+SOUND = 0.06
+"""Seconds by which a click may be off: what an encoder puts before the first sample, and a packet."""
+
+HEARD = ("silent", "no-sound")
+"""Reasons for which a cut clip is refused too: of its sound nothing is left."""
+ClipReader = Callable[[Path, bool], tuple[np.ndarray, np.ndarray | None, int]]
+"""Reads a clip, with its sound or without, to its middle frame, samples and their rate."""
 Reader = Callable[[Path], Iterator[tuple[float, np.ndarray]]]
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What came of a cell: ``kind`` is ``ok``, ``refused``, ``n.a.`` or ``WRONG``, and ``text`` says why."""
+    """What came of a cell: ``ok``, ``refused``, ``unseen`` (a cut), ``n.a.`` or ``WRONG``; ``text`` says why."""
 
     kind: str
     text: str = ""
@@ -44,21 +51,19 @@ def judge(cell: Cell, read: Reader = stream_frames) -> Verdict:
     if cell.absent:
         return Verdict("n.a.", cell.absent)
     seen: list[tuple[float, int | None]] = []
-    before, path, reason = Path.cwd(), cell.path, None
-    if cell.condition == "named":
-        os.chdir(path.parent)
-        path = Path(path.name)
+    reason = None
     try:
-        seen.extend((time, read_number(pixels)) for time, pixels in read(path))
+        with _beside(cell) as path:
+            seen.extend((time, read_number(pixels)) for time, pixels in read(path))
     except ClipError as error:
         reason = error.reason
     except Exception as error:
         return Verdict("WRONG", f"{type(error).__name__}: {error}"[:120])
-    finally:
-        os.chdir(before)
     if fault := _fault(cell, seen, whole=reason is None):
         return Verdict("WRONG", fault + (f", then refused ({reason})" if reason else ""))
     if cell.refused:
+        if reason is None and cell.unseen:
+            return Verdict("unseen", cell.unseen)
         if reason is None:
             return Verdict("WRONG", f"not refused, {len(seen)} frames")
         if reason not in cell.refused:
@@ -69,6 +74,16 @@ def judge(cell: Cell, read: Reader = stream_frames) -> Verdict:
     if reason is not None:
         return Verdict("WRONG", f"refused as {reason} after {len(seen)} of {len(cell.numbers)} frames")
     return Verdict("ok")
+
+
+@contextlib.contextmanager
+def _beside(cell: Cell) -> Iterator[Path]:
+    """Give a cell's path; where its name is the matter, by the name alone, from its folder."""
+    if cell.condition != "named":
+        yield cell.path
+        return
+    with contextlib.chdir(cell.path.parent):
+        yield Path(cell.path.name)
 
 
 def _fault(cell: Cell, seen: list[tuple[float, int | None]], *, whole: bool) -> str:
@@ -89,8 +104,8 @@ def _fault(cell: Cell, seen: list[tuple[float, int | None]], *, whole: bool) -> 
     if errors and (worst := max(errors, key=abs)) and abs(worst) > HALF:
         place = errors.index(worst)
         return f"{worst:+.3f} s at frame {place} ({times[place]:.3f}), {sum(abs(e) > HALF for e in errors)} frames off"
-    if any(second <= first for first, second in zip(times, times[1:], strict=False)):
-        return "times do not rise"
+    if any(second < first for first, second in zip(times, times[1:], strict=False)):
+        return "times fall"
     return ""
 
 
@@ -106,18 +121,52 @@ def _decodable(cell: Cell) -> int:
     return count
 
 
+def judge_clip(cell: Cell, read: ClipReader) -> Verdict:
+    """Read a cell as a clip: its middle frame, number n // 2 of n, and the seconds at which its sound clicks."""
+    if cell.absent:
+        return Verdict("n.a.", cell.absent)
+    try:
+        with _beside(cell) as path:
+            pixels, samples, rate = read(path, cell.condition != "silent")
+    except ClipError as error:
+        fits = error.reason in (*cell.refused, *(("silent",) if cell.quiet else ()), *(HEARD if cell.whole else ()))
+        return Verdict("refused" if fits else "WRONG", error.reason if fits else f"refused as {error.reason}")
+    except Exception as error:
+        return Verdict("WRONG", f"{type(error).__name__}: {error}"[:120])
+    if cell.refused:
+        return Verdict("unseen", cell.unseen_clip) if cell.unseen_clip else Verdict("WRONG", "not refused")
+    if (number := read_number(pixels)) != (middle := cell.numbers[len(cell.numbers) // 2]):
+        return Verdict("WRONG", f"frame {number} instead of {middle}")
+    if samples is None or not cell.clicks:
+        return Verdict("ok")
+    seen = clicks_of(samples, rate)
+    # Sound that begins late is read from its first sample on, or from where the file begins.
+    own = np.array(seen) + (0.5 if cell.condition == "sound-late" and seen and seen[0] < 1.2 else 0.0)
+    if len(seen) != len(cell.clicks) or np.abs(own - cell.clicks).max() > SOUND:
+        return Verdict(
+            "WRONG", f"clicks at {np.round(seen, 3).tolist()} instead of {np.round(cell.clicks, 3).tolist()}"
+        )
+    return Verdict("ok")
+
+
+def clicks_of(samples: np.ndarray, rate: int) -> list[float]:
+    """Return the seconds at which a sound gets loud after it was not for a tenth of a second."""
+    loud = np.flatnonzero(np.abs(samples) > 0.4 * np.abs(samples).max())
+    return (loud[np.flatnonzero(np.diff(loud, prepend=-rate) > rate / 10)] / rate).tolist()
+
+
 def table(verdicts: dict[tuple[str, str], Verdict]) -> str:
     """Return the matrix, a container a row, and below it what was not plainly ok."""
     kinds = list(dict.fromkeys(kind for kind, _ in verdicts))
     conditions = list(dict.fromkeys(condition for _, condition in verdicts))
     width = max(map(len, conditions))
-    signs = {"ok": "ok", "refused": "ref", "n.a.": "-", "WRONG": "WRONG"}
+    signs = {"ok": "ok", "refused": "ref", "unseen": "(cut)", "n.a.": "-", "WRONG": "WRONG"}
     lines = [" " * width + "".join(f"{kind:>7}" for kind in kinds)]
     for condition in conditions:
         cells = [verdicts.get((kind, condition)) for kind in kinds]
         lines.append(f"{condition:<{width}}" + "".join(f"{signs[one.kind] if one else '':>7}" for one in cells))
     counts = {kind: sum(one.kind == kind for one in verdicts.values()) for kind in signs}
     lines.append(f"{len(verdicts)} cells: " + ", ".join(f"{count} {kind}" for kind, count in counts.items()))
-    for kind in ("WRONG", "refused", "n.a."):
+    for kind in ("WRONG", "refused", "unseen", "n.a."):
         lines += [f"{name} {condition}: {one}" for (name, condition), one in verdicts.items() if one.kind == kind]
     return "\n".join(lines)

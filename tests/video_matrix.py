@@ -12,7 +12,7 @@ from video_zoo import KINDS, Zoo
 def main() -> None:
     """Make and judge the cells of all containers and the conditions asked for, or all."""
     with tempfile.TemporaryDirectory() as folder:
-        zoo = Zoo(Path(folder))
+        zoo = Zoo(Path(folder), CONDITIONS)
         chosen = sys.argv[1:] or list(CONDITIONS)
         print(table({(kind, one): judge(zoo.cell(kind, one)) for one in chosen for kind in KINDS}))
 

@@ -1,15 +1,14 @@
 """Videos of every container and condition, made by ffmpeg from frames that tell their number.
 
-A cell is a container and a condition. Its frames are drawn by numpy and handed to ffmpeg uncompressed, each at the time
-that its recipe says, so that neither a filter of FFmpeg nor a reader decides what is right: ``Cell.times`` is the truth.
+A cell is a container and a condition. Its frames are drawn by numpy and handed to ffmpeg uncompressed, each with the
+time that its recipe says, so that neither a filter of FFmpeg nor a reader decides what is right.
 """
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import wave
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -38,10 +37,10 @@ WRAP = 2**33 / 90000
 
 def draw(number: int, size: tuple[int, int] = SIZE) -> np.ndarray:
     """Return uint8 (H, W): the number's bits as cells in rows 0 and 1, their complement in rows 2 and 3, something that
-    moves, and a row that is bright on the left; all in the square that is in the middle from left to right, at the top.
+    moves, and a row that is bright on the left; all in the square in the middle.
     """
     picture = np.full((size[1], size[0]), 110, np.uint8)
-    square = picture[:SIDE, (size[0] - SIDE) // 2 :][:, :SIDE]
+    square = picture[(size[1] - SIDE) // 2 :, (size[0] - SIDE) // 2 :][:SIDE, :SIDE]
     bits = np.array([number >> bit & 1 for bit in range(BITS)]).reshape(2, 6)
     cells = np.concatenate([bits, 1 - bits]) * 190 + 32
     square[: 4 * CELL] = np.kron(cells, np.ones((CELL, CELL))).astype(np.uint8)
@@ -55,7 +54,7 @@ def read_number(picture: np.ndarray) -> int | None:
     """Return the number that a picture (H, W, 3) upright, or a square cut from it, shows; None: it is not readable."""
     height, width = picture.shape[:2]
     side = min(height, width)
-    square = picture[:side, (width - side) // 2 :][:, :side].mean(2)
+    square = picture[(height - side) // 2 :, (width - side) // 2 :][:side, :side].mean(2)
     middles = ((np.arange(6) + 0.5) * side / 6).astype(int)
     reach = max(side // 24, 1)
     cells = np.array([[square[y - reach : y + reach, x - reach : x + reach].mean() for x in middles] for y in middles])
@@ -95,7 +94,10 @@ KINDS = {
     "mpg": Kind(f"mpeg2video {PLAIN} -bf 0", "mp2", f"mpeg2video {PLAIN} -bf 2", steps=True),
     "wmv": Kind(f"wmv2 {PLAIN}", "wmav2", "", "WMV2 has none"),
     "3gp": Kind(
-        f"mpeg4 {PLAIN} -bf 0", "libopencore_amrnb -ar 8000 -ac 1 -b:a 12.2k", f"{X264} -bf 2 -b_strategy 0"
+        f"mpeg4 {PLAIN} -bf 0",
+        "libopencore_amrnb -ar 8000 -ac 1 -b:a 12.2k",
+        f"{X264} -bf 2 -b_strategy 0",
+        output="-movflags +faststart",
     ),
     "ogv": Kind(f"libtheora -g {GROUP} -q:v 8", "libvorbis", "", "Theora has none", steps=True),
 }
@@ -109,6 +111,8 @@ class Cell:
         numbers, times: of the frames that are to be read, in order; a time is (earliest, latest) in seconds.
         refused: reasons of which one is to be given; empty: the whole file is accepted.
         whole: of a cut file, the file before the cut.
+        unseen, unseen_clip: why the cut of a cut file may go unseen in a video, and in a clip; '': it may not.
+        quiet: there is no click in it, so that a clip is refused as silent.
         absent: why the container cannot carry the condition.
         clicks: seconds at which the sound clicks, on the same clock.
     """
@@ -120,6 +124,9 @@ class Cell:
     times: list[tuple[float, float]] = field(default_factory=list)
     refused: tuple[str, ...] = ()
     whole: Path | None = None
+    unseen: str = ""
+    unseen_clip: str = ""
+    quiet: bool = False
     absent: str = ""
     clicks: list[float] = field(default_factory=list)
 
@@ -129,10 +136,10 @@ class Absent(Exception):
 
 
 class Zoo:
-    """The maker of cells, each made once, below ``root``."""
+    """The maker of cells, each made once, below ``root``; ``conditions`` fill them in."""
 
-    def __init__(self, root: Path) -> None:
-        self.root = Path(root)
+    def __init__(self, root: Path, conditions: Mapping[str, Callable[[Zoo, Cell], None]]) -> None:
+        self.root, self._conditions = Path(root), conditions
         self.root.mkdir(parents=True, exist_ok=True)
         self._made: dict[tuple[str, str], Cell] = {}
 
@@ -141,9 +148,7 @@ class Zoo:
         if (kind, condition) not in self._made:
             made = Cell(kind, condition)
             try:
-                from video_conditions import CONDITIONS
-
-                CONDITIONS[condition](self, made)
+                self._conditions[condition](self, made)
             except Absent as error:
                 made.absent, made.path = str(error), None
             self._made[kind, condition] = made
@@ -244,6 +249,12 @@ def even(count: int = COUNT, start: float = 0.0) -> list[tuple[float, float]]:
     return [(start + at / FPS,) * 2 for at in range(count)]
 
 
-def seconds_of(cell: Cell, until: float, start: float = 0.0) -> list[float]:
-    """Return the seconds of the clicks before ``until``."""
+def seconds_of(until: float, start: float = 0.0) -> list[float]:
+    """Return the seconds of the clicks of a sound that begins at ``start`` and lasts ``until`` seconds."""
     return [start + second for second in range(1, int(np.ceil(until - CLICK)))]
+
+
+def constant(zoo: Zoo, cell: Cell, **more) -> None:
+    """25 frames a second, picture and sound from 0."""
+    cell.path = zoo.encode(cell, **more)
+    cell.numbers, cell.times, cell.clicks = list(range(COUNT)), even(), seconds_of(COUNT / FPS)
