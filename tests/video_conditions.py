@@ -57,7 +57,7 @@ def variable(zoo: Zoo, cell: Cell) -> None:
 def dropped(zoo: Zoo, cell: Cell) -> None:
     """Frames that a recorder dropped: a file of variable rate, copied packet by packet."""
     places = grid()
-    between = zoo.encode(
+    source = zoo.encode(
         cell,
         name=f"{cell.kind}-variable-source",
         numbers=places,
@@ -66,7 +66,7 @@ def dropped(zoo: Zoo, cell: Cell) -> None:
         sound=END,
     )
     cell.path = run(
-        f"-i {between} -map 0 -c copy {KINDS[cell.kind].output} {_single(cell.kind)}",
+        f"-i {source} -map 0 -c copy {KINDS[cell.kind].output} {_single(cell.kind)}",
         zoo.path(f"{cell.kind}-dropped", cell.kind),
     )
     cell.numbers, cell.times = places, [(place / FPS,) * 2 for place in places]
