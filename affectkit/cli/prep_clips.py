@@ -207,7 +207,7 @@ def options_from(kind: type[Options], settings: Any, **parsed: Any) -> Options:
 
 def render(report: ClipReport, output: Path, console: Console) -> None:
     """Print clips by class and split, what was left out and why, and raise the exit code that follows."""
-    from affectkit.data.media.video_clip import REASONS
+    from affectkit.data.media.media_file import REASONS
 
     console.result(report.to_dict())
     splits = list(report.counts)

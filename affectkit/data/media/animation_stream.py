@@ -10,8 +10,8 @@ from affectkit.data.media.animations import frame_times
 from affectkit.data.media.file_kinds import is_video_name
 from affectkit.data.media.image_formats import open_image, refuse_raw
 from affectkit.data.media.images import decoding_errors, frame_pixels
+from affectkit.data.media.media_file import ClipError
 from affectkit.data.media.pixel_limits import check_file
-from affectkit.data.media.video_clip import ClipError
 from affectkit.data.media.video_stream import Every, Frame, Sampler, VideoStream
 from affectkit.errors import DataError
 

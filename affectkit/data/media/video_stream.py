@@ -1,4 +1,4 @@
-"""Videos of any length as a stream of frames: strictly decoded, upright, one at a time in memory."""
+"""Videos of any length as a stream of frames: strictly decoded, upright, at their times, one at a time in memory."""
 
 from __future__ import annotations
 
@@ -10,18 +10,23 @@ from typing import Any
 
 import numpy as np
 from av.error import FFmpegError
-from av.stream import Disposition
 
 from affectkit.core.process import count_processors
+from affectkit.core.text import count_text
+from affectkit.data.media.frame_decoder import FrameDecoder, Picture
 from affectkit.data.media.frame_pixels import FrameConverter
-from affectkit.data.media.video_clip import (
+from affectkit.data.media.media_file import (
     CUT,
     ClipError,
     check_clip_file,
-    clip_duration,
+    choose_tracks,
     count_missing_bytes,
-    open_video,
+    is_one_of,
+    open_media,
+    reason_of,
+    require_video,
 )
+from affectkit.data.media.packet_times import PacketTimes, scan_container
 
 TICK = 1e-6
 """Seconds by which the time of a frame may be off, at least; half a tick of the video's clock where that is more."""
@@ -29,7 +34,7 @@ STATING = {"mov", "mp4", "matroska", "webm", "flv", "avi", "asf"}
 """Containers that state how long the video is; of others FFmpeg guesses it."""
 MOST_THREADS = 4
 LARGE = 640 * 480
-"""Pixels of a picture up to which one thread decodes: handing small ones from thread to thread takes longer."""
+"""Pixels of a picture up to which one thread decodes all: handing small ones from thread to thread takes longer."""
 
 Every = tuple[float, int]
 """How often frames are taken: seconds, or where these are 0, frames."""
@@ -41,7 +46,7 @@ class Frame:
 
     Attributes:
         number: of the frame, from 0.
-        time: seconds since the first frame.
+        time: seconds since the video begins, with its picture or its sound.
         pixels: uint8 (H, W, 3), RGB, upright.
     """
 
@@ -79,17 +84,22 @@ class Sampler:
 class VideoStream:
     """The frames of a video file, from the first one whenever iterated over.
 
+    Times are those of a player: 0 is where the file begins, with its picture or with its sound, so a picture that
+    begins after the sound has a first time above 0 (sound that leads by less than ``packet_times.LEAD`` does not
+    count). Large frames between those that are taken are decoded only as far as these need them.
+
     Args:
         every: how often frames are taken, as ``parse_every`` gives it; (0, 1): all of them. See ``Sampler``.
         seconds: frames at this time or later are left out, and the rest of the video is not read.
 
     Attributes:
-        count: frames decoded so far, taken or not.
-        end: seconds from the first frame to the end of the last one.
-        start: time of the first frame by the video's own clock.
-        rate: frames per second, on average; 0 before the
-            first.
+        count: frames so far, taken or not.
+        end: seconds at which the last one of them ends.
+        start: time that is 0 here, by the video's own clock.
+        picture_start, sound_start: seconds at which picture and sound begin; None without.
+        rate: frames per second, on average; 0 before the first.
         sounds: whether there is a sound track.
+        notes: what was inferred about the file rather than stated, or put right.
 
     Raises:
         ClipError: while iterating, after the frames that could be decoded: the file is missing, empty or no video, a
@@ -102,118 +112,94 @@ class VideoStream:
 
     def _clear(self) -> None:
         self.count, self.end, self.start, self.rate, self.sounds = 0, 0.0, 0.0, 0.0, False
-        self._zero: float | None = None
-        self._last = 0.0
+        self.picture_start: float | None = None
+        self.sound_start: float | None = None
+        self.notes: list[str] = []
 
     def __iter__(self) -> Iterator[Frame]:
         self._clear()
         check_clip_file(self.path)
         try:
-            with open_video(self.path) as container:
-                video = self._chosen(container)
-                yield from self._taken(container, video)
+            with open_media(self.path) as container:
+                tracks = choose_tracks(container)
+                require_video(self.path, tracks)
+                times = scan_container(container, tracks, seconds=self.seconds)
+            self.start, self.picture_start, self.sound_start = float(times.zero), times.picture_start, times.sound_start
+            self.notes = times.notes
+            with open_media(self.path) as container:
+                tracks = choose_tracks(container)
+                video = tracks.video
+                self.rate = float(video.average_rate or video.guessed_rate or 0)
+                self.sounds = tracks.sound is not None
+                yield from self._taken(container, FrameDecoder(self.path, video, times, threads=_threads(video)))
         except FFmpegError as error:
-            why = (error.strerror or str(error)).lower()
-            raise ClipError("undecodable", f"video {self.path}: cannot be decoded {self._so_far()} ({why}).") from error
+            message = f"video {self.path}: cannot be decoded {self._so_far} ({reason_of(error)})."
+            raise ClipError("undecodable", message) from error
 
-    def _chosen(self, container: Any) -> Any:
-        """Return the stream of frames; the cover of a song is none."""
-        streams = [video for video in container.streams.video if not video.disposition & Disposition.attached_pic]
-        if not streams:
-            raise ClipError("no-video", f"video {self.path}: has no video stream.")
-        large = streams[0].width * streams[0].height > LARGE
-        threads = max(min(MOST_THREADS, count_processors() // 2), 1) if large else 1  # the rest are the network's
-        streams[0].thread_type, streams[0].thread_count = "AUTO", threads
-        self.rate = float(streams[0].average_rate or streams[0].guessed_rate or 0)
-        self.sounds = bool(container.streams.audio)
-        return streams[0]
-
-    def _taken(self, container: Any, video: Any) -> Iterator[Frame]:
-        tick = float(video.time_base) / 2 if video.time_base else 0.0
-        sampler, converter = Sampler(self.every, max(tick, TICK)), FrameConverter(video)
-        for frame in self._frames(container, video):
-            number, time = self._placed(frame, video)
+    def _taken(self, container: Any, decoder: FrameDecoder) -> Iterator[Frame]:
+        video, times = decoder.video, decoder.times
+        sampler = Sampler(self.every, max(float(video.time_base) / 2, TICK))
+        if video.width * video.height > LARGE and self.every != (0.0, 1):
+            self._plan(decoder, sampler.tolerance)
+        converter = FrameConverter(video)
+        for number, time, frame in _decoded(container, decoder):
             if self.seconds is not None and time >= self.seconds - sampler.tolerance:
                 self.count, self.end = number, min(time, self.seconds)
                 return
+            self.count, self.end = decoder.count, decoder.end
             if sampler.takes(number, time):
                 yield Frame(number, time, converter(frame))
-        if not self.count:
-            raise ClipError("undecodable", f"video {self.path}: no frame can be decoded.")
+        self.count, self.end = decoder.count, decoder.end
+        self.notes += converter.notes
+        if decoder.unstamped:
+            self.notes.append(f"{count_text(decoder.unstamped, 'picture')} without a time follow the one before")
+        self._check_end(container, video, times)
 
-    def _placed(self, frame: Any, video: Any) -> tuple[int, float]:
-        """Return number and time of the next frame, counted in."""
-        number, length = self.count, clip_duration(frame, video)
-        if frame.pts is None:
-            time = self.end
-        else:
-            own = float(frame.pts * frame.time_base)
-            if self._zero is None:
-                self._zero = self.start = own
-            time = own - self._zero
-            if number and time <= self._last:  # clocks of videos put together start again
-                self._zero, time = own - self.end, self.end
-        self.count, self._last, self.end = number + 1, time, time + length
-        return number, time
+    def _plan(self, decoder: FrameDecoder, tolerance: float) -> None:
+        """Have the decoder leave out what the frames that will be taken do not need."""
+        sampler, seconds = Sampler(self.every, tolerance), decoder.seconds().tolist()
+        wanted = np.fromiter((sampler.takes(number, time) for number, time in enumerate(seconds)), bool, len(seconds))
+        if self.seconds is not None:  # the first that is beyond ends it
+            wanted |= np.arange(len(wanted)) == np.searchsorted(seconds, self.seconds - tolerance)
+        decoder.leave_out(wanted, tail=True)
 
-    def _frames(self, container: Any, video: Any) -> Iterator[Any]:
-        """Yield all frames, in the order in which they are shown, to the end of the file."""
-        packets, last = 0, 0.0
-        for packet in container.demux():
-            if packet.is_corrupt:
-                yield from self._held(video, packet)
-                raise ClipError("truncated", f"video {self.path}: damaged or cut short {self._so_far()}.")
-            if packet.pts is not None and packet.time_base:
-                last = max(last, float((packet.pts + (packet.duration or 0)) * packet.time_base))
-            if packet.stream_index != video.index:
-                continue
-            packets += packet.size > 0
-            try:
-                frames = packet.decode()
-            except FFmpegError:
-                yield from self._held(video, packet)
-                raise
-            for frame in frames:
-                self._refuse_damaged(frame)
-                yield frame
-        self._check_end(container, video, packets, last)
-
-    def _held(self, video: Any, packet: Any) -> Iterator[Any]:
-        """Yield the frames before a broken ``packet`` that the decoder has not given yet."""
-        try:
-            frames = video.codec_context.decode(None)
-        except FFmpegError:
-            return
-        for frame in frames:
-            if frame.is_corrupt or None in (frame.pts, packet.pts) or frame.pts >= packet.pts:
-                return
-            frame.time_base = video.time_base  # which the decoder, asked by itself, does not know
-            yield frame
-
-    def _refuse_damaged(self, frame: Any) -> None:
-        if frame.is_corrupt:
-            raise ClipError("undecodable", f"video {self.path}: a frame is damaged {self._so_far()}.")
-
-    def _check_end(self, container: Any, video: Any, packets: int, last: float) -> None:
+    def _check_end(self, container: Any, video: Any, times: PacketTimes) -> None:
         """Refuse a video that ends before its end: by the time that it states, its frames, or its last piece."""
         if (lacking := count_missing_bytes(self.path)) is not None:
             raise ClipError(
                 "truncated",
-                f"video {self.path}: cut short {self._so_far()}; its last piece lacks {lacking:,} bytes.",
+                f"video {self.path}: cut short {self._so_far}; its last piece lacks {lacking:,} bytes.",
             )
-        if not STATING & set(container.format.name.split(",")):
+        if times.fault is not None:
+            raise ClipError("undecodable", f"video {self.path}: cannot be decoded {self._so_far} ({times.fault}).")
+        if not is_one_of(container, STATING):
             return
-        stated = container.duration / 1e6 if container.duration else 0.0
-        ended = last - (container.start_time or 0) / 1e6
-        if ended < stated - CUT:
-            raise ClipError(
-                "truncated", f"video {self.path}: cut short {self._so_far()} of the {stated:.1f} s that it states."
-            )
-        if self.rate and (video.frames - packets) / self.rate > CUT:
+        if times.length < times.stated - CUT:
             raise ClipError(
                 "truncated",
-                f"video {self.path}: cut short {self._so_far()}; of {video.frames:,} frames it holds {packets:,}.",
+                f"video {self.path}: cut short {self._so_far} of the {times.stated:.1f} s that it states.",
+            )
+        packets = len(times.video)
+        if self.rate and not times.slotted and (video.frames - packets) / self.rate > CUT:
+            raise ClipError(
+                "truncated",
+                f"video {self.path}: cut short {self._so_far}; of {video.frames:,} frames it holds {packets:,}.",
             )
 
+    @property
     def _so_far(self) -> str:
         return f"after {self.end:.1f} s"
+
+
+def _decoded(container: Any, decoder: FrameDecoder) -> Iterator[Picture]:
+    """Yield the pictures of a track, to the end of the file."""
+    for packet in container.demux():
+        if packet.stream_index == decoder.video.index and packet.size:
+            yield from decoder.feed(packet)
+    yield from decoder.finish()
+
+
+def _threads(video: Any) -> int:
+    """Return how many threads decode; the rest of the processors are the network's."""
+    large = video.width * video.height > LARGE
+    return max(min(MOST_THREADS, count_processors() // 2), 1) if large else 1

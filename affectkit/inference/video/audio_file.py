@@ -11,7 +11,7 @@ import av
 import numpy as np
 from av.error import FFmpegError
 
-from affectkit.data.media.video_clip import open_video
+from affectkit.data.media.media_file import open_media
 
 RATE = 48000
 PIECE = 1024
@@ -48,7 +48,7 @@ def _decoded(source: Path, start: float) -> Iterator[tuple[int, np.ndarray]]:
     """Yield pieces (2, n) of the sound and the sample at which each begins; up to where it can be decoded."""
     resampler, begin = av.AudioResampler(format="fltp", layout="stereo", rate=RATE), None
     try:
-        with open_video(source) as container:
+        with open_media(source) as container:
             if not container.streams.audio:
                 return
             for frame in container.decode(container.streams.audio[0]):

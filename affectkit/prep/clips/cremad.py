@@ -18,8 +18,9 @@ from affectkit.core.progress import Reporter
 from affectkit.core.stopping import Stopping
 from affectkit.core.table_errors import TableErrors
 from affectkit.core.text import list_some
+from affectkit.data.media.media_file import check_clip_file
 from affectkit.data.media.spectrograms import mel_decibels, to_store
-from affectkit.data.media.video_clip import check_clip_file, read_clip
+from affectkit.data.media.video_clip import read_clip
 from affectkit.errors import DataError
 from affectkit.prep.clips.dataset import ClipDataset, PrepareOptions, SkippedClip
 from affectkit.prep.clips.manifest import ClipReport

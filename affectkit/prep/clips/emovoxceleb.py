@@ -23,8 +23,9 @@ from affectkit.core.table_errors import TableErrors
 from affectkit.data.layouts.clip_store import FRAME_LABELS
 from affectkit.data.layouts.links import Links
 from affectkit.data.media.images import is_image_name, read_image
+from affectkit.data.media.media_file import ClipError, check_clip_file
 from affectkit.data.media.spectrograms import mel_decibels, to_store
-from affectkit.data.media.video_clip import ClipError, check_clip_file, read_clip
+from affectkit.data.media.video_clip import read_clip
 from affectkit.errors import DataError
 from affectkit.prep.clips.dataset import ClipDataset, PrepareOptions, Row
 from affectkit.prep.clips.manifest import ClipReport, discard_manifest

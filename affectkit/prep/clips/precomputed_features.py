@@ -18,7 +18,7 @@ from affectkit.core.progress import Reporter
 from affectkit.core.stopping import Stopping
 from affectkit.core.table_errors import TableErrors
 from affectkit.data.layouts.links import Links
-from affectkit.data.media.video_clip import ClipError
+from affectkit.data.media.media_file import ClipError
 from affectkit.errors import DataError
 from affectkit.prep.clips.dataset import ClipDataset, PrepareOptions, SplitAssignment
 from affectkit.prep.clips.manifest import ClipReport

@@ -11,7 +11,7 @@ from affectkit.core.progress import Reporter
 from affectkit.core.stopping import Stopping
 from affectkit.core.text import list_some
 from affectkit.data.layouts.clip_store import is_prepared
-from affectkit.data.media.video_clip import ClipError
+from affectkit.data.media.media_file import ClipError
 from affectkit.errors import DataError
 from affectkit.prep.clips.dataset import ClipDataset, PrepareOptions, Row, SplitAssignment
 from affectkit.prep.clips.manifest import ClipReport, write_results

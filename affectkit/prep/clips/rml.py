@@ -22,8 +22,9 @@ from affectkit.core.randomness import address_seed
 from affectkit.core.stopping import Stopping
 from affectkit.core.text import list_some
 from affectkit.data.media.file_kinds import is_video_name
+from affectkit.data.media.media_file import check_clip_file
 from affectkit.data.media.spectrograms import mel_decibels, to_store
-from affectkit.data.media.video_clip import check_clip_file, read_clip
+from affectkit.data.media.video_clip import read_clip
 from affectkit.errors import DataError
 from affectkit.prep.clips.dataset import ClipDataset, PrepareOptions
 from affectkit.prep.clips.manifest import ClipReport

@@ -18,7 +18,7 @@ from affectkit.core.process import count_processors, keep_freed_memory
 from affectkit.core.progress import Reporter
 from affectkit.core.stopping import Never, Stopping
 from affectkit.data.layouts.clip_store import FORMAT, MANIFEST, PARTIAL, STORE, STORED
-from affectkit.data.media.video_clip import ClipError
+from affectkit.data.media.media_file import ClipError
 from affectkit.errors import DataError, RunError
 from affectkit.prep.clips.dataset import SkippedClip
 from affectkit.prep.worker_pool import WorkerPool

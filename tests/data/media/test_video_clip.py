@@ -14,7 +14,8 @@ from torchvision.transforms import functional as vision
 from affectkit.core.clipspec import CREMAD, RML, ClipSpec, SoundSpec, with_sound_level
 from affectkit.data.media import video_clip
 from affectkit.data.media.file_kinds import is_video_name
-from affectkit.data.media.video_clip import ClipError, read_clip
+from affectkit.data.media.media_file import ClipError
+from affectkit.data.media.video_clip import read_clip
 from affectkit.data.media.waveforms import average_channels
 
 SIZE = 24
@@ -152,8 +153,15 @@ def test_few_pictures_are_kept_and_a_wrong_guess_of_their_number_does_not_matter
     kept = []
     whole = video_clip._pass
     monkeypatch.setattr(video_clip, "_pass", lambda *args: kept.append(whole(*args)) or kept[-1])
-    for guess, passes in ((video_clip._expected(path), 1), (110, 2), (3, 2), (124, 1)):
-        monkeypatch.setattr(video_clip, "_expected", lambda _, guess=guess: guess)
+    scan = video_clip.scan_container
+    for guess, passes in ((120, 1), (110, 2), (3, 2), (124, 1)):
+
+        def guessed(*args, guess=guess):
+            found = scan(*args)
+            found.pictures = np.arange(guess)
+            return found
+
+        monkeypatch.setattr(video_clip, "scan_container", guessed)
         kept.clear()
         assert np.array_equal(read_clip(path, CREMAD, size=SIZE, reach=2).frames, wanted)
         assert len(kept) == passes and kept[-1].count == 120

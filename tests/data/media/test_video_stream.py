@@ -13,7 +13,7 @@ from films import SIZE, coded, number_of, write_film
 
 from affectkit.data.media import camera as camera_module
 from affectkit.data.media.camera import Camera
-from affectkit.data.media.video_clip import ClipError
+from affectkit.data.media.media_file import ClipError
 from affectkit.data.media.video_stream import Sampler, VideoStream
 from affectkit.errors import DeviceError
 

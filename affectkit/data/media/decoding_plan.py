@@ -1,0 +1,91 @@
+"""Which packets of a track are decoded so that the wanted pictures come out as if all had been.
+
+Pictures refer to others no further back than the last entry point. So groups of pictures from one entry to the next of
+which none is wanted are left out, as is what comes after the last wanted one of a group, and between wanted ones the
+decoder leaves out pictures to which no other refers.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+LEFT_OUT, REFERENCES, DECODED = 0, 1, 2
+"""What is done with a packet: nothing; decoded if others refer to it; decoded."""
+PLANNED = {"av1", "dnxhd", "h264", "hevc", "libdav1d", "mjpeg", "prores", "vp9"}
+"""Decoders of one picture a packet, whose entry points are known."""
+WITHIN = {"h264", "hevc"}
+"""Those that know pictures to which no other refers, and leave them out when asked."""
+TAIL = 8
+"""Packets at the end of a file that are decoded in any case: a file that was cut shows there."""
+_IDR = 5
+_IRAP = range(16, 22)
+"""NAL unit types of pictures at which decoding can begin: H.264 table 7-1, H.265 table 7-1 (BLA, IDR and CRA)."""
+_LOOKED = 4096
+_MOST_UNITS = 64
+
+
+def is_entry(packet: Any, codec: str) -> bool:
+    """Return whether decoding can begin at a packet.
+
+    Containers mark also pictures from which an image builds up over the next ones (H.264's recovery points): these are
+    no entries.
+    """
+    if not packet.is_keyframe:
+        return False
+    if codec not in WITHIN:
+        return True
+    return any((kind & 31) == _IDR if codec == "h264" else (kind >> 1 & 63) in _IRAP for kind in _unit_heads(packet))
+
+
+def plan_decoding(entries: np.ndarray, stamps: np.ndarray, wanted: np.ndarray, *, tail: bool) -> np.ndarray:
+    """Return what is done with each packet of a track.
+
+    Args:
+        entries: whether decoding can begin there, bool (n,), in the order of the file.
+        stamps: when it is shown, int64 (n,).
+        wanted: whether its picture is, bool (n,).
+        tail: whether the end is decoded in any case.
+
+    Returns:
+        ``LEFT_OUT``, ``REFERENCES`` or ``DECODED`` for each, uint8 (n,).
+
+    >>> entries = np.array([1, 0, 0, 1, 0, 0, 1, 0, 0], bool)
+    >>> plan_decoding(entries, np.arange(9), np.arange(9) == 4, tail=False).tolist()
+    [0, 0, 0, 1, 2, 0, 0, 0, 0]
+    """
+    count = len(stamps)
+    plan = np.zeros(count, np.uint8)
+    starts = np.flatnonzero(entries)
+    if not len(starts) or starts[0]:
+        starts = np.concatenate([[0], starts])
+    ends = np.append(starts[1:], count)
+    whole = False
+    for first, end in zip(starts[::-1].tolist(), ends[::-1].tolist(), strict=True):  # each may need the one before it
+        inner = np.flatnonzero(wanted[first:end])
+        is_last = tail and end == count
+        if not len(inner) and not whole and not is_last:
+            continue
+        last = end if whole or is_last else first + int(inner[-1]) + 1
+        plan[first:last] = REFERENCES
+        whole = bool((stamps[first:end][inner] < stamps[first]).any())  # shown before the entry, after others
+    plan[wanted] = DECODED
+    if tail:
+        plan[-TAIL:] = DECODED
+    return plan
+
+
+def _unit_heads(packet: Any) -> list[int]:
+    """Return the first bytes of the NAL units of a packet, as far as these begin near its start or are counted out."""
+    data = memoryview(packet)
+    size = len(data)
+    head = bytes(data[: min(size, _LOOKED)])
+    if head[:3] == b"\0\0\1" or head[:4] == b"\0\0\0\1":  # ITU-T H.264 and H.265, annex B
+        parts = head.split(b"\0\0\1")[1:]
+        return [part[0] for part in parts if part]
+    heads, place = [], 0
+    while place + 5 <= size and len(heads) < _MOST_UNITS:  # ISO/IEC 14496-15: lengths, nearly always of four bytes
+        heads.append(data[place + 4])
+        place += 4 + int.from_bytes(bytes(data[place : place + 4]))
+    return heads

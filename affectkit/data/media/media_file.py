@@ -1,0 +1,217 @@
+"""Video files as they are opened: the file and never an address, the tracks that are meant, or one reason why not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import av
+from av.error import FFmpegError
+from av.stream import Discard, Disposition
+
+from affectkit.errors import DataError
+
+POINTER = b"version https://git-lfs.github.com/spec"
+CONTAINERS = (
+    "3gp,aac,aiff,amr,asf,asf_o,au,av1,avi,avs,avs2,avs3,caf,dirac,dv,flac,flv,gxf,h261,h263,h264,hevc,ivf,kux,"
+    "live_flv,m4v,matroska,mjpeg,mov,mp3,mp4,mpeg,mpegts,mpegvideo,mxf,nsv,nut,obu,ogg,rm,ty,vc1,vvc,w64,wav,webm,wtv,"
+    "yuv4mpegpipe"
+)
+"""FFmpeg's names of what may be opened: files that hold their pictures and sound themselves, and no lists of others."""
+FROM_ZERO = {"matroska", "webm", "asf"}
+"""Containers whose stated duration is the time of the end by their own clock, not the length."""
+CUT = 0.5
+"""Seconds that a stream may end before the duration that its container states."""
+NOT_SHOWN = Disposition.attached_pic | Disposition.still_image | Disposition.timed_thumbnails
+
+REASONS = {
+    "pointer": "a git-lfs pointer in place of the clip",
+    "missing": "not there",
+    "empty": "an empty file",
+    "undecodable": "damaged, or no video",
+    "no-video": "without a picture",
+    "truncated": "cut short",
+    "no-sound": "without a sound track",
+    "silent": "with a silent sound track",
+    "over-long": "longer than clips are",
+}
+
+
+class ClipError(DataError):
+    """A clip that cannot be used; ``reason`` is a key of ``REASONS``."""
+
+    def __init__(self, reason: str, message: str, hint: str = "") -> None:
+        super().__init__(message, hint)
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class Tracks:
+    """Hold the tracks of a file that are read.
+
+    Attributes:
+        video: PyAV's stream of pictures; None where there is none that can be decoded.
+        sound: of the sound, likewise.
+        notes: why these, where a user might expect others.
+        undecodable: what cannot be decoded, by the kind of track: ``video`` or ``audio``.
+    """
+
+    video: Any
+    sound: Any
+    notes: tuple[str, ...] = ()
+    undecodable: tuple[tuple[str, str], ...] = ()
+
+
+def check_clip_file(path: Path) -> None:
+    """Refuse what is recognised as no clip without decoding.
+
+    Raises:
+        ClipError: missing, empty, or a git-lfs pointer.
+    """
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as stream:
+            head = stream.read(len(POINTER))
+    except OSError as error:
+        raise ClipError("missing", f"clip {path}: {error.strerror or error}.") from error
+    if size == 0:
+        raise ClipError("empty", f"clip {path}: the file is empty.")
+    if head == POINTER:
+        raise ClipError(
+            "pointer",
+            f"clip {path}: a git-lfs pointer of {size} bytes, not the clip.",
+            "Fetch the clips: git lfs install && git lfs pull, in the clone.",
+        )
+
+
+def open_media(path: Path) -> Any:
+    """Return the opened container of a video file.
+
+    The name is a file's whatever it looks like (``10:30.mp4`` is no address), nothing but it is opened, and titles in
+    other encodings than UTF-8 are no fault.
+    """
+    options = {"protocol_whitelist": "file", "format_whitelist": CONTAINERS}
+    return av.open(f"file:{path}", metadata_errors="replace", options=options)
+
+
+def choose_tracks(container: Any) -> Tracks:
+    """Return the tracks that are meant, and have FFmpeg pass over all others.
+
+    Of the pictures, and of the sounds, the first that the file marks as its default; where it marks none, the first. A
+    track that cannot be decoded gives way to the next, the cover of a song is none.
+    """
+    notes: list[str] = []
+    failing: list[tuple[str, str]] = []
+    chosen = {}
+    for kind, word in (("video", "video"), ("audio", "sound")):
+        tracks = [stream for stream in container.streams if stream.type == kind and not stream.disposition & NOT_SHOWN]
+        ranked = sorted(tracks, key=lambda stream: not stream.disposition & Disposition.default)
+        usable = [stream for stream in ranked if _can_decode(stream)]
+        failing += [(kind, describe_codec(stream)) for stream in ranked if stream not in usable]
+        chosen[kind] = usable[0] if usable else None
+        if usable and usable[0] is not tracks[0]:
+            why = "it is the default" if usable[0] is ranked[0] else "the one before cannot be decoded"
+            notes.append(f"{word} track {tracks.index(usable[0]) + 1} of {len(tracks)} is read ({why})")
+    for stream in container.streams:
+        if stream not in chosen.values():
+            stream.discard = Discard.all
+    return Tracks(chosen["video"], chosen["audio"], tuple(notes), tuple(failing))
+
+
+def require_video(path: Path, tracks: Tracks, what: str = "video") -> Any:
+    """Return the stream of pictures.
+
+    Raises:
+        ClipError: there is none, or none that can be decoded.
+    """
+    if tracks.video is None:
+        _refuse_undecodable(path, tracks, what, "video")
+        raise ClipError("no-video", f"{what} {path}: has no video stream.")
+    return tracks.video
+
+
+def require_sound(path: Path, tracks: Tracks, what: str = "clip") -> Any:
+    """Return the stream of sound.
+
+    Raises:
+        ClipError: there is none, or none that can be decoded.
+    """
+    if tracks.sound is None:
+        _refuse_undecodable(path, tracks, what, "audio")
+        raise ClipError("no-sound", f"{what} {path}: has no sound track.")
+    return tracks.sound
+
+
+def describe_codec(stream: Any) -> str:
+    """Return the name of a track's codec, or the code by which the file names one that is not known."""
+    context = stream.codec_context
+    if context is not None:
+        return context.name
+    return "unknown"
+
+
+def reason_of(error: FFmpegError) -> str:
+    """Return what FFmpeg says, without the name of the file."""
+    return (error.strerror or str(error)).lower()
+
+
+def stated_seconds(container: Any, start: float) -> float:
+    """Return how long the container says that the file is, in seconds; 0 where it does not.
+
+    Args:
+        start: seconds at which its clock begins.
+    """
+    stated = container.duration / av.time_base if container.duration else 0.0
+    return max(stated - start, 0.0) if is_one_of(container, FROM_ZERO) else stated
+
+
+def is_one_of(container: Any, names: Sequence[str] | set[str]) -> bool:
+    """Return whether the format of ``container`` has one of ``names``."""
+    return not set(names).isdisjoint(container.format.name.split(","))
+
+
+def _can_decode(stream: Any) -> bool:
+    return stream.codec_context is not None
+
+
+def _refuse_undecodable(path: Path, tracks: Tracks, what: str, kind: str) -> None:
+    """Raise a ClipError where there are tracks of ``kind`` and none can be decoded."""
+    if codecs := [codec for of, codec in tracks.undecodable if of == kind]:
+        word = "pictures" if kind == "video" else "sound"
+        raise ClipError(
+            "undecodable",
+            f"{what} {path}: its {word} cannot be decoded (codec {', '.join(codecs)}).",
+            "Convert it to H.264 and AAC with a program that knows it.",
+        )
+
+
+def count_missing_bytes(path: Path) -> int | None:
+    """Count the bytes that an FLV file lacks of the last of its tags, by the lengths that these state; None where it is
+    whole.
+
+    FFmpeg passes over half a tag in silence. A file that is not made as tags should be is left to FFmpeg to judge.
+    """
+    end = path.stat().st_size
+    with path.open("rb") as stream:
+        head = stream.read(9)
+        if len(head) < 9 or head[:4] != b"FLV\x01":
+            return None
+        place = int.from_bytes(head[5:]) + 4
+        while place < end:
+            stream.seek(place)
+            tag = stream.read(11)
+            if tag[0] not in (8, 9, 18):  # sound, picture, script
+                return None
+            if len(tag) < 11:
+                return 11 - len(tag)
+            after = place + 11 + int.from_bytes(tag[1:4])
+            if after > end:
+                return after - end
+            stream.seek(after)
+            size = stream.read(4)
+            if len(size) == 4 and int.from_bytes(size) != after - place:
+                return None
+            place = after + 4
+    return None
