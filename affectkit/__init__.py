@@ -76,6 +76,7 @@ def predict(
     faces: str | None = None,
     every: str = "0.5s",
     smooth: float = 0.0,
+    search_side: int = 720,
     on_error: str = "fail",
     exact: bool = True,
 ) -> Iterator[dict[str, Any]]:
@@ -98,7 +99,7 @@ def predict(
         batch_size: images in one forward pass.
         faces: as ``infer --faces``: ``"auto"``, ``"haar"``, ``"none"``, ``"yunet:FILE.onnx"``; None: ``"auto"`` for a
             model of face crops, as the built-in one, else ``"none"``.
-        every, smooth: of videos, as the options of ``infer``.
+        every, smooth, search_side: of videos, as the options of ``infer``.
         on_error: what a file that cannot be read does: ``"fail"``, or ``"skip"``: it has no row, and is warned of.
         exact: on the CPU, numbers do not depend on the batch to the last bit, and are those of ``infer``, at the cost
             of filling up batches of fewer than 16 or 32 images; False: a single image in a fraction of the time.
@@ -118,7 +119,15 @@ def predict(
     from affectkit.inference.python_api import predict_rows
 
     return predict_rows(
-        model, x, batch_size=batch_size, faces=faces, every=every, smooth=smooth, on_error=on_error, exact=exact
+        model,
+        x,
+        batch_size=batch_size,
+        faces=faces,
+        every=every,
+        smooth=smooth,
+        search_side=search_side,
+        on_error=on_error,
+        exact=exact,
     )
 
 

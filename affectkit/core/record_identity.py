@@ -32,6 +32,7 @@ NAMES = {
     "paths": "inputs",
     "plain_csv": "--plain-csv",
     "recursive": "--recursive",
+    "search_side": "--search-side",
     "smooth": "--smooth",
     "train_split": "--train-split",
 }

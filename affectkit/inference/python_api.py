@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from affectkit.core.spec import InputSpec
+from affectkit.data.faces import SEARCH_SIDE, SEARCH_SIDES
 from affectkit.data.loading.loaders import refuse_failures
 from affectkit.data.media.file_kinds import IMAGE_FILE, VIDEO_FILE, is_video_name
 from affectkit.data.media.images_in_memory import given_images, is_image
@@ -38,6 +39,7 @@ def predict_rows(
     faces: str | None = None,
     every: str = "0.5s",
     smooth: float = 0.0,
+    search_side: int = SEARCH_SIDE,
     on_error: str = "fail",
     exact: bool = True,
 ) -> Iterator[dict[str, Any]]:
@@ -53,13 +55,17 @@ def predict_rows(
         raise UsageError(f'on_error must be "fail" or "skip", got {on_error!r}.')
     if not 0 <= smooth < float("inf"):
         raise UsageError(f"smooth must be seconds, 0 or more, got {smooth!r}.")
+    low, high = SEARCH_SIDES
+    if isinstance(search_side, bool) or not isinstance(search_side, int) or not low <= search_side <= high:
+        raise UsageError(f"search_side must be a whole number of pixels in [{low}, {high:,}], got {search_side!r}.")
     try:
         interval = parse_every(every)
     except UsageError as error:
         raise UsageError(f"every {error.message}") from error
     context = RunContext.resolve(str(next(model.parameters()).device), "fp32")
     predictor = Predictor.of(model, context, faces=parse_faces(faces) if faces is not None else None)
-    call = _Call(predictor, batch_size=batch_size, on_error=on_error, exact=exact, every=interval, smooth=smooth)
+    options = {"every": interval, "smooth": smooth, "search_side": search_side}
+    call = _Call(predictor, batch_size=batch_size, on_error=on_error, exact=exact, **options)
     return call.rows(numbered(items_of(x, spec)))
 
 
@@ -73,6 +79,7 @@ class _Call:
     exact: bool
     every: Every
     smooth: float
+    search_side: int
 
     def rows(self, items: Iterator[Item]) -> Iterator[dict[str, Any]]:
         """Yield the rows of all ``items``, in their order."""
@@ -106,7 +113,8 @@ class _Call:
         header, width = self.predictor.video_columns, len(self.predictor.task.columns())
         for item in items:
             frames = open_stream(item.path, every=self.every)
-            batches = predict_frames(self.predictor, frames, smooth=self.smooth, batch_size=self.batch_size)
+            options = {"smooth": self.smooth, "batch_size": self.batch_size, "search_side": self.search_side}
+            batches = predict_frames(self.predictor, frames, **options)
             try:
                 with contextlib.closing(batches):
                     for batch in self._evaluating(batches):

@@ -13,7 +13,7 @@ from affectkit.errors import CheckpointError, UsageError
 
 IMAGE_KEYS = ("paths", "recursive", "faces_by", "fit")
 """Entries of the record of images that must be alike to resume."""
-VIDEO_KEYS = ("paths", "recursive", "faces_by", "every", "smooth", "seconds")
+VIDEO_KEYS = ("paths", "recursive", "faces_by", "search_side", "every", "smooth", "seconds")
 
 
 def check_images(record: Path, summary: Mapping[str, Any]) -> None:

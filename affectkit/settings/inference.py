@@ -8,7 +8,7 @@ from pathlib import Path
 from affectkit.config import Parsed, setting, value_of
 from affectkit.core.assets import BUILTIN, BUILTIN_MODEL, PREFIX
 from affectkit.core.shards import Shard
-from affectkit.data.faces import detector_forms
+from affectkit.data.faces import SEARCH_SIDE, SEARCH_SIDES, detector_forms
 from affectkit.data.layouts.rating_scale import Scale
 from affectkit.settings.audiovisual import published_mask, published_mode
 from affectkit.settings.common import (
@@ -26,7 +26,7 @@ from affectkit.settings.values import Every, Faces, parse_every, parse_faces
 
 FACES = "Faces and videos"
 NOWHERE = Faces("none", None)
-VIDEO_OPTIONS = ("every", "smooth", "seconds")
+VIDEO_OPTIONS = ("every", "smooth", "seconds", "search_side")
 """Options that mean nothing to images."""
 
 
@@ -85,6 +85,15 @@ class InferSettings(Runtime):
     )
     smooth: float = setting(
         0.0, "Seconds over which the outputs of a face in a video are averaged; 0: not at all.", low=0, group=FACES
+    )
+    search_side: int = setting(
+        SEARCH_SIDE,
+        "Pixels of the longer side at which frames of videos and cameras are searched, at most; the smallest face that "
+        "is found there has 24 of these. More finds smaller faces and takes longer.",
+        low=SEARCH_SIDES[0],
+        high=SEARCH_SIDES[1],
+        group=FACES,
+        metavar="PIXELS",
     )
     camera: int | None = setting(None, "Predict this camera, until Ctrl-C.", low=0, group=FACES, metavar="N")
     seconds: float | None = setting(

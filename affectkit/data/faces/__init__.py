@@ -11,6 +11,11 @@ from dataclasses import dataclass
 
 from affectkit.core.registry import Entry, Registry
 
+SEARCH_SIDE = 720
+"""Pixels of the longer side at which a frame of a video is searched, at most, unless set otherwise."""
+SEARCH_SIDES = (100, 1600)
+"""Least and most of these; at the most, frames are searched as photographs are."""
+
 
 @dataclass(frozen=True)
 class DetectorEntry(Entry):
@@ -18,6 +23,10 @@ class DetectorEntry(Entry):
 
     The picture is uint8 (H, W, 3) RGB or (H, W, 1); the function returns a list of boxes (left, top, width, height) in
     pixels, a score, higher is surer, and points (x, y), eyes first, or none.
+
+    Between searched frames of a video it is given square regions about the faces of these. A function with a true
+    attribute ``takes_sides`` is then called with ``sides=(least, most)`` too, pixels of the sides of boxes in question;
+    of others boxes of other sizes are left out afterwards.
 
     Attributes:
         file: ending of the file that it needs; empty where it needs none.

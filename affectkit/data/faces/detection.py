@@ -24,6 +24,8 @@ from affectkit.data.media.reduced_decoding import Extent
 from affectkit.errors import CheckpointError, DataError
 
 CropBox = tuple[float, float, float, float]
+Found = tuple[Box, float, tuple[tuple[float, float], ...]]
+"""Box, score and points of a face, as a detector gives them."""
 
 DEFAULT = "haar"
 """The detector of ``auto``."""
@@ -98,21 +100,43 @@ class FaceDetector:
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_detect": None}  # OpenCV's detectors cannot be sent
 
-    def __call__(self, picture: np.ndarray, extent: Extent | None = None) -> list[Face]:
+    def __call__(self, picture: np.ndarray, extent: Extent | None = None, *, longest: int | None = None) -> list[Face]:
         """Find the faces of ``picture``, uint8 (H, W, 3) RGB or (H, W, 1), the largest first.
 
         Args:
             extent: where the picture lies in these pixels, as ``images.read_reduced`` reported; None: it fills them.
+            longest: pixels of the longer side at which it is searched, at most; None: what the detector takes.
         """
-        height, width = picture.shape[:2]
-        left, top, right, bottom = (extent or Extent(height, width)).box
-        whole = Face((left, top, right - left, bottom - top), extent=extent)
-        if self.how == "none" or (self.how == "auto" and min(height, width) < TINY):
-            return [whole]
+        return self.faces(self.search(picture, longest=longest), picture.shape, extent)
+
+    def search(self, picture: np.ndarray, *, longest: int | None = None) -> list[Found] | None:
+        """Search all of ``picture``; see ``__call__``.
+
+        Returns:
+            Boxes, scores and points as the detector gives them; None where the picture is taken whole without a search.
+        """
+        if self.how == "none" or (self.how == "auto" and min(picture.shape[:2]) < TINY):
+            return None
+        small, across, down = at_most(picture, longest or max(picture.shape[:2]))
+        found = self.detect(small)
+        return found if small.shape == picture.shape else [moved(face, 0, 0, across, down) for face in found]
+
+    @property
+    def detect(self) -> Any:
+        """Return the detector as ``data.faces.DetectorEntry`` describes it, loaded at first use."""
         if self._detect is None:
             self._detect = DETECTORS.resolve(DEFAULT if self.how == "auto" else self.how)(self.file)
-        found = sorted(self._detect(picture), key=lambda face: -face[0][2] * face[0][3])
-        faces = [Face(box, score, points, crop_box(box, points, self.margin)) for box, score, points in found]
+        return self._detect
+
+    def faces(self, found: Iterable[Found] | None, shape: Sequence[int], extent: Extent | None = None) -> list[Face]:
+        """Return what ``search`` found in a picture of ``shape`` (H, W, ...) as faces to cut out, the largest first."""
+        height, width = shape[:2]
+        left, top, right, bottom = (extent or Extent(height, width)).box
+        whole = Face((left, top, right - left, bottom - top), extent=extent)
+        if found is None:
+            return [whole]
+        ordered = sorted(found, key=lambda face: -face[0][2] * face[0][3])
+        faces = [Face(box, score, points, crop_box(box, points, self.margin)) for box, score, points in ordered]
         if self.how == "auto" and len(faces) == 1 and covered_share(faces[0].frame, height, width) >= FILLED:
             return [whole]
         return faces
@@ -202,23 +226,31 @@ def _in_channels(picture: np.ndarray, channels: int) -> np.ndarray:
     return cv2.cvtColor(np.ascontiguousarray(picture), cv2.COLOR_RGB2GRAY)[:, :, None]
 
 
-Found = tuple[Box, float, tuple[tuple[float, float], ...]]
-
-
 class HaarDetector:
     """OpenCV's cascade of frontal faces."""
+
+    takes_sides = True
 
     def __init__(self, file: Path | None = None) -> None:
         self.cascade = cv2.CascadeClassifier(str(Path(cv2.data.haarcascades) / "haarcascade_frontalface_alt2.xml"))
 
-    def __call__(self, picture: np.ndarray) -> list[Found]:
-        """Detect the faces of a picture, see ``data.faces.DetectorEntry``."""
-        gray, across, down = _at_most(_in_channels(picture, 1), LONGEST)
-        # Faces that touch an edge are found where there is something beyond it.
-        border = max(round(0.15 * min(gray.shape[:2])), 1)
-        gray = cv2.copyMakeBorder(gray, border, border, border, border, cv2.BORDER_REPLICATE)
+    def __call__(self, picture: np.ndarray, *, sides: tuple[float, float] | None = None) -> list[Found]:
+        """Detect the faces of a picture, or with ``sides`` of a region, see ``data.faces.DetectorEntry``."""
+        gray, across, down = at_most(_in_channels(picture, 1), LONGEST)
+        border, least, most = 0, LEAST, max(gray.shape[:2])
+        if sides is not None:
+            least, most = max(LEAST, math.floor(sides[0] / across)), math.ceil(sides[1] / across)
+        else:  # faces that touch an edge are found where there is something beyond it
+            border = max(round(0.15 * min(gray.shape[:2])), 1)
+            gray = cv2.copyMakeBorder(gray, border, border, border, border, cv2.BORDER_REPLICATE)
+            most += 2 * border
         boxes, _, weights = self.cascade.detectMultiScale3(
-            gray, scaleFactor=1.1, minNeighbors=4, minSize=(LEAST, LEAST), outputRejectLevels=True
+            gray,
+            scaleFactor=1.1,
+            minNeighbors=4,
+            minSize=(least, least),
+            maxSize=(most, most),
+            outputRejectLevels=True,
         )
         found = [
             (((x - border) * across, (y - border) * down, width * across, height * down), float(weight), ())
@@ -249,11 +281,12 @@ class YuNetDetector:
 
     def __call__(self, picture: np.ndarray) -> list[Found]:
         """Detect the faces of a picture, see ``data.faces.DetectorEntry``."""
-        found = [face for longest in YUNET_SIDES for face in self._search(_in_channels(picture, 3), longest)]
+        sides = dict.fromkeys(min(longest, max(picture.shape[:2])) for longest in YUNET_SIDES)  # once, a small one
+        found = [face for longest in sides for face in self._search(_in_channels(picture, 3), longest)]
         return drop_overlapping(drop_outside(found, picture.shape))
 
     def _search(self, picture: np.ndarray, longest: int) -> list[Found]:
-        small, across, down = _at_most(picture, longest)
+        small, across, down = at_most(picture, longest)
         self.network.setInputSize((small.shape[1], small.shape[0]))
         _, rows = self.network.detect(cv2.cvtColor(small, cv2.COLOR_RGB2BGR))
         found: list[Found] = []
@@ -265,9 +298,11 @@ class YuNetDetector:
         return found
 
 
-def _at_most(picture: np.ndarray, longest: int) -> tuple[np.ndarray, float, float]:
-    """Return ``picture`` with no side above ``longest``, and how many of its pixels, across and down, one then stands
-    for.
+def at_most(picture: np.ndarray, longest: int) -> tuple[np.ndarray, float, float]:
+    """Return ``picture`` (H, W, C) with no side above ``longest``.
+
+    Returns:
+        The picture, and how many of its pixels, across and down, one of the result stands for.
     """
     height, width = picture.shape[:2]
     scale = max(height, width) / longest
@@ -275,7 +310,20 @@ def _at_most(picture: np.ndarray, longest: int) -> tuple[np.ndarray, float, floa
         return np.ascontiguousarray(picture), 1.0, 1.0
     size = (max(round(width / scale), 1), max(round(height / scale), 1))
     # By the sides as rounded: of a flat picture they are not quite what ``scale`` says.
-    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA), width / size[0], height / size[1]
+    small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA).reshape(size[1], size[0], -1)
+    return small, width / size[0], height / size[1]
+
+
+def moved(face: Found, left: float, top: float, across: float, down: float) -> Found:
+    """Return ``face`` of a reduced region in pixels of the picture.
+
+    Args:
+        left, top: corner of the region in the picture.
+        across, down: pixels of the picture that one of the region stands for.
+    """
+    (x, y, width, height), score, points = face
+    box = (left + x * across, top + y * down, width * across, height * down)
+    return box, score, tuple((left + x * across, top + y * down) for x, y in points)
 
 
 def drop_outside(found: Iterable[Found], shape: Sequence[int]) -> list[Found]:

@@ -12,8 +12,9 @@ from affectkit.core.boxes import Box
 from affectkit.inference.video.sampled_frames import TrackedFace
 from affectkit.inference.video.statistics import Columns
 
-BOX_COLUMNS = 6
-"""Numbers of a record before the task's columns: time, face (0: none was seen), left, top, width, height."""
+BOX_COLUMNS = 7
+"""Numbers of a record before the task's columns: number of the sampled frame (from 0), time, face (0: none was seen),
+left, top, width, height."""
 CHUNK = 4096
 
 Logged = tuple[float, list[tuple[int, Box, list[Any]]]]
@@ -28,6 +29,7 @@ class FrameLog:
         self._file = tempfile.TemporaryFile(prefix="affectkit-video-")  # noqa: SIM115 - closed with this
         self._words: dict[str, int] = {}
         self._texts: set[int] = set()
+        self._frames = 0
         self.faces: set[int] = set()
 
     def __enter__(self) -> FrameLog:
@@ -37,11 +39,12 @@ class FrameLog:
         self._file.close()
 
     def add(self, time: float, faces: Sequence[TrackedFace]) -> None:
-        """Add the frame at ``time``."""
+        """Add the frame at ``time``, the next one; times of frames may be equal."""
         records = np.full((max(len(faces), 1), self.width), np.nan)
-        records[:, :2] = time, 0
+        records[:, :3] = self._frames, time, 0
+        self._frames += 1
         for record, one in zip(records, faces, strict=False):
-            record[1:BOX_COLUMNS] = one.number, *one.face.box
+            record[2:BOX_COLUMNS] = one.number, *one.face.box
             record[BOX_COLUMNS:] = [self._coded(column, value) for column, value in enumerate(one.row)]
             self.faces.add(one.number)
         self._file.write(records.tobytes())
@@ -56,18 +59,19 @@ class FrameLog:
         words = list(self._words)
         self._file.seek(0)
         held: Logged | None = None
+        number = -1.0
         while raw := self._file.read(CHUNK * self.width * 8):
             for record in np.frombuffer(raw, np.float64).reshape(-1, self.width).tolist():
-                if held is None or record[0] != held[0]:
+                if held is None or record[0] != number:
                     if held is not None:
                         yield held
-                    held = (record[0], [])
-                if record[1]:
+                    number, held = record[0], (record[1], [])
+                if record[2]:
                     row = [
                         words[int(value)] if column in self._texts else value
                         for column, value in enumerate(record[BOX_COLUMNS:])
                     ]
-                    held[1].append((int(record[1]), tuple(record[2:BOX_COLUMNS]), row))
+                    held[1].append((int(record[2]), tuple(record[3:BOX_COLUMNS]), row))
         if held is not None:
             yield held
 

@@ -222,7 +222,8 @@ def _infer_video(session: VideoSession, video: Item) -> None:
     with FrameLog(session.columns) as log:
         progress = VideoProgress(video.name, session.columns, log, reader)
         reporter.start(video.name, None, "frames")
-        steps = {"smooth": options.smooth, "batch_size": options.batch_size, "reporter": reporter}
+        steps = {"smooth": options.smooth, "batch_size": options.batch_size, "search_side": options.search_side}
+        steps |= {"reporter": reporter}
         with contextlib.closing(predict_frames(session.predictor, reader, **steps)) as batches:
             try:
                 for batch in batches:
@@ -263,8 +264,8 @@ def _watch(session: VideoSession, video: Item, camera: Camera) -> None:
         session.reporter.start(video.name, None, "frames")
         try:
             frames = stack.enter_context(contextlib.closing(iter(camera)))
-            keep = recorder is not None
-            for frame in sample_faces(frames, predictor.face_detector, predictor.spec, keep_pixels=keep):
+            how = {"search_side": session.options.search_side, "live": True, "keep_pixels": recorder is not None}
+            for frame in sample_faces(frames, predictor.face_detector, predictor.spec, **how):
                 (faces,) = track([frame])
                 table.add(progress.add(frame, faces))
                 session.reporter.advance()
@@ -303,12 +304,14 @@ def _draw_timeline(session: VideoSession, progress: VideoProgress, summary: dict
     if path is None or not summary["sampled_frames"]:
         return
     records = progress.log.records()
-    times, index = np.unique(records[:, 0], return_inverse=True)
+    # By frame, not by time: two frames may have the same time.
+    _, first, index = np.unique(records[:, 0], return_index=True, return_inverse=True)
+    times = records[first, 1]
     columns = session.columns
     wanted = list(columns.shares) or [k for k, name in enumerate(columns.names) if name in summary["mean"]]
     lanes = []
     for one in longest(summary["by_face"], timeline.MOST_LANES):
-        own = records[:, 1] == one["face"]
+        own = records[:, 2] == one["face"]
         values = records[own][:, [BOX_COLUMNS + column for column in wanted]]
         lanes.append(timeline.Lane(timeline.lane_name(one["face"], one.get("time")), index[own], values))
     low, high = session.predictor.task.scale or (None, None)

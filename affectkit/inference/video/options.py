@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from affectkit.data.faces import SEARCH_SIDE
 from affectkit.data.media.video_stream import Every
 
 
@@ -16,6 +17,7 @@ class VideoOptions:
         smooth: seconds over which the outputs of a face are averaged.
         seconds: how much of each video is predicted; None: all.
         batch_size: faces of a forward pass.
+        search_side: pixels of the longer side at which frames are searched for faces.
         on_error: what a broken video does: ``skip`` or ``fail``.
         compiled: whether the forward pass is compiled.
     """
@@ -24,5 +26,6 @@ class VideoOptions:
     smooth: float = 0.0
     seconds: float | None = None
     batch_size: int = 64
+    search_side: int = SEARCH_SIDE
     on_error: str = "skip"
     compiled: bool = False

@@ -14,8 +14,10 @@ import torch
 
 from affectkit.core.progress import Reporter
 from affectkit.core.spec import InputSpec
+from affectkit.data.faces import SEARCH_SIDE
 from affectkit.data.faces.detection import Face, FaceDetector, crop_face
 from affectkit.data.faces.tracking import Smoother, Tracker
+from affectkit.data.faces.video_search import faces_in_frames
 from affectkit.data.media.video_stream import Frame
 from affectkit.errors import AffectkitError
 from affectkit.inference.predictor import Predictor
@@ -67,6 +69,7 @@ def predict_frames(
     *,
     smooth: float,
     batch_size: int,
+    search_side: int = SEARCH_SIDE,
     reporter: Reporter | None = None,
 ) -> Iterator[Predicted]:
     """Yield the frames of one video with their faces, tracked and predicted, batch by batch; close it when done.
@@ -76,13 +79,14 @@ def predict_frames(
         frames: of one video, in order.
         smooth: seconds over which the outputs of a face are averaged.
         batch_size: faces of a forward pass.
+        search_side: pixels of the longer side at which frames are searched.
         reporter: hears of a batch that did not fit into memory.
 
     Raises:
         DataError: what ``frames`` raises, after the frames before it.
     """
     track = FaceTrackPredictor(predictor, smooth=smooth, reporter=reporter)
-    sampled = sample_faces(iter(frames), predictor.face_detector, predictor.spec)
+    sampled = sample_faces(iter(frames), predictor.face_detector, predictor.spec, search_side=search_side)
     with contextlib.closing(prefetch(sampled, DEPTH)) as stream:
         for batch in batch_frames(stream, batch_size):
             yield list(zip(batch, track(batch), strict=True))
@@ -106,7 +110,13 @@ def frame_rows(
 
 
 def sample_faces(
-    frames: Iterable[Frame], detector: FaceDetector | None, spec: InputSpec, *, keep_pixels: bool = False
+    frames: Iterable[Frame],
+    detector: FaceDetector | None,
+    spec: InputSpec,
+    *,
+    search_side: int = SEARCH_SIDE,
+    live: bool = False,
+    keep_pixels: bool = False,
 ) -> Iterator[SampledFrame]:
     """Yield each of ``frames`` with its faces, cropped to the input of ``spec``.
 
@@ -114,15 +124,21 @@ def sample_faces(
         frames: of one video.
         detector: None takes each frame whole, as one face.
         spec: what the model takes.
+        search_side: pixels of the longer side at which frames are searched.
+        live: whether each frame is searched whole as it comes; else a few are read ahead, which saves most of the
+            search where they follow each other closely.
         keep_pixels: whether the frame itself is kept.
     """
     detector = detector or FaceDetector("none")
-    for frame in frames:
-        faces = tuple(detector(frame.pixels))
+    if live:
+        searched = ((frame, detector(frame.pixels, longest=search_side)) for frame in frames)
+    else:
+        searched = faces_in_frames(frames, detector, longest=search_side)
+    for frame, faces in searched:
         crops = [torch.from_numpy(crop_face(frame.pixels, face, spec)).permute(2, 0, 1) for face in faces]
         empty = torch.empty((0, spec.channels, spec.height, spec.width), dtype=torch.uint8)
         stacked = torch.stack(crops) if crops else empty
-        yield SampledFrame(frame.number, frame.time, faces, stacked, frame.pixels if keep_pixels else None)
+        yield SampledFrame(frame.number, frame.time, tuple(faces), stacked, frame.pixels if keep_pixels else None)
 
 
 def prefetch(items: Iterator[T], depth: int) -> Iterator[T]:

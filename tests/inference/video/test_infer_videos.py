@@ -23,7 +23,7 @@ from torch import nn
 from affectkit.config import resolve, value_of
 from affectkit.core.progress import Silent
 from affectkit.core.spec import InputSpec
-from affectkit.data.faces.detection import Face, FaceDetector
+from affectkit.data.faces.detection import FaceDetector
 from affectkit.data.media.video_stream import VideoStream
 from affectkit.errors import DataError, DeviceError, Stopped, UsageError
 from affectkit.inference.predictor import Predictor
@@ -63,12 +63,14 @@ class Brightness(nn.Module):
         return -60 * (images.mean((1, 2, 3))[:, None] - self.levels) ** 2
 
 
-class Squares:
+class Squares(FaceDetector):
     """Stands in for a detector: finds squares of pure red, green and blue of ``SIDE`` pixels, by colour."""
 
-    described = "squares"
+    def __init__(self):
+        super().__init__("haar", margin=1.0)
+        self._detect = self.squares
 
-    def __call__(self, picture):
+    def squares(self, picture):
         found = []
         for channel in range(3):
             rest = [other for other in range(3) if other != channel]
@@ -76,8 +78,7 @@ class Squares:
             if inside.sum() > SIDE * SIDE / 2:
                 rows, columns = np.flatnonzero(inside.sum(1) > 4), np.flatnonzero(inside.sum(0) > 4)
                 box = (columns[0], rows[0] + 12, len(columns), len(rows))
-                middle = (box[0] + box[2] / 2, box[1] + box[3] / 2)
-                found.append(Face(tuple(map(float, box)), 0.5 + channel / 10, (), (*middle, float(SIDE), 0.0)))
+                found.append((tuple(map(float, box)), 0.5 + channel / 10, ()))
         return found
 
 
@@ -227,15 +228,16 @@ class Breaking(Squares):
     """Raises a signal, or an error, at the n-th look."""
 
     def __init__(self, at, number=None):
+        super().__init__()
         self.left, self.number = at, number
 
-    def __call__(self, picture):
+    def squares(self, picture):
         self.left -= 1
         if self.left == 0:
             if self.number is None:
                 raise MemoryError("as if the machine went down")
             os.kill(os.getpid(), self.number)  # to the main thread; this is another
-        return super().__call__(picture)
+        return super().squares(picture)
 
 
 @pytest.mark.parametrize("number", [None, signal.SIGTERM, signal.SIGINT])
