@@ -176,7 +176,8 @@ def _annotator(
     settings: InferSettings, predictor: Predictor, inputs: InputSelection, output: OutputOptions, reporter: Reporter
 ) -> ImageAnnotator | None:
     """Make the annotator of images, where one is asked for; warn of options without effect."""
-    given = [f"--{name}" for name in VIDEO_OPTIONS if getattr(settings, name) != getattr(InferSettings, name)]
+    given = [name for name in VIDEO_OPTIONS if getattr(settings, name) != getattr(InferSettings, name)]
+    given = [f"--{name.replace('_', '-')}" for name in given]
     if given and not inputs.has_videos:
         reporter.warn(f"{', '.join(given)} has no effect here: it is for videos and cameras.")
     if output.annotate is None:

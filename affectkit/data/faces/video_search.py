@@ -34,6 +34,8 @@ NEAR_SIDE = 72
 """Pixels of a face in that square, at most; a larger one is reduced."""
 STEP = 16
 """Pixels by which that square grows: networks take few sizes in turn faster than many."""
+SIDE_STEP, PLACE_STEPS = 1.15, 8
+"""Sides of that square are powers of it; its centre lies on a grid of so many steps in half of its side."""
 SIDES = (0.7, 1.45)
 """Sides of a box that may be the face again, in sides of its box in the neighbouring frame."""
 AWAY = 0.5
@@ -167,10 +169,11 @@ def search_near(detector: FaceDetector, picture: np.ndarray, box: Box) -> list[F
         Boxes, scores and points in pixels of ``picture``, of faces about as large and about there.
     """
     side = max(box[2:])
-    factor = max(side / NEAR_SIDE, 1.0)
+    # In steps, so that a face at rest is searched in the same square again and again, and its box rests, too.
+    factor = max(SIDE_STEP ** round(math.log(side, SIDE_STEP)) / NEAR_SIDE, 1.0)
     size = _reduced_side(box)
     reach = size * factor / 2
-    x, y = box_centre(box)
+    x, y = (round(place * PLACE_STEPS / reach) * reach / PLACE_STEPS for place in box_centre(box))
     height, width = picture.shape[:2]
     left, top = max(math.floor(x - reach), 0), max(math.floor(y - reach), 0)
     part = picture[top : min(math.ceil(y + reach), height), left : min(math.ceil(x + reach), width)]
