@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from affectkit.data.media.file_end import find_file_end
+from affectkit.data.media.file_ends import flv
 from affectkit.data.media.file_ends import source as file_ends_source
 
 H264, MPEG4, MPEG2 = ("libx264", "aac"), ("mpeg4", "libmp3lame"), ("mpeg2video", "mp2")
@@ -36,7 +37,7 @@ KINDS = {
     "plain.ogv": ("ogg", "libvpx", "libopus", {}),
 }
 PROVEN = {name for name in KINDS if name.split(".")[1] in ("mp4", "mov", "3gp", "mkv", "webm", "avi", "wmv", "ogv")}
-PROVEN = PROVEN - {"live.mkv", "live.webm", "open_fragments.mp4"} | {"plain.flv"}
+PROVEN = PROVEN - {"live.mkv", "live.webm", "open_fragments.mp4"} | {"plain.flv", "coded.flv"}
 """Kinds whose structure shows that a file is whole; of the others it can only show that one is not."""
 EXACT = {"plain.mkv", "plain.webm", "plain.avi", "faststart.mp4"}
 """Kinds that state up to which byte they go."""
@@ -103,7 +104,9 @@ def test_whole_files_are_never_called_cut(films, end_of):
     assert all(end.missing is None and end.reason for end in ends.values())
 
 
-@pytest.mark.parametrize("changes", [{"late": 5000}, {"skipped": range(5, 20)}, {"sound": 0.4}], ids=str)
+@pytest.mark.parametrize(
+    "changes", [{"late": 5000}, {"skipped": range(5, 20)}, {"sound": 0.4}], ids=lambda changes: next(iter(changes))
+)
 def test_whole_files_with_odd_clocks_are_never_called_cut(tmp_path, changes):
     ends = {name: find_file_end(write(tmp_path / name, **changes)) for name in KINDS}
     assert [name for name, end in ends.items() if end.whole is False] == []
@@ -161,9 +164,6 @@ def test_sizes_that_were_never_written(films, end_of):
         assert end_of(crashed).whole is None
         end = end_of(crashed[:-3])
         assert end.whole is False and end.missing in (2, 3)  # the last chunk may be padded
-    raw = films["plain.wmv"]
-    data = int.from_bytes(raw[16:24], "little")
-    assert end_of(raw[: data + 16] + bytes([50]) + bytes(7) + raw[data + 24 : -3000]).whole is None
     raw = films["plain.mkv"]
     segment = raw.index(b"\x18\x53\x80\x67") + 4
     unknown = raw[:segment] + b"\x01" + b"\xff" * 7 + raw[segment + 8 :]
@@ -171,6 +171,22 @@ def test_sizes_that_were_never_written(films, end_of):
     raw = films["plain.mov"]
     media = raw.index(b"mdat") - 4
     assert end_of(raw[:media] + bytes(4) + raw[media + 4 : len(raw) // 2]).whole is None  # to its end: FFmpeg's
+
+
+def test_broadcasts_state_no_size(films, end_of):
+    raw = films["plain.wmv"]
+    data, stated = int.from_bytes(raw[16:24], "little"), raw.index(bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365"))
+    packet = int.from_bytes(raw[stated + 92 : stated + 96], "little")
+    index = data + int.from_bytes(raw[data + 16 : data + 24], "little")
+    assert packet and (index - data - 50) % packet == 0 and len(raw) > index
+    for crashed in (
+        raw[: data + 16] + bytes([50]) + bytes(7) + raw[data + 24 :],
+        raw[: stated + 88] + b"\x03" + raw[stated + 89 :],
+    ):
+        assert end_of(crashed).whole is True and end_of(crashed[:-1]).missing == 1  # the index ends the file
+        assert end_of(crashed[:index]).whole is None and end_of(crashed[: index - packet]).whole is None
+        assert [end_of(crashed[: index - lost]).missing for lost in (1, 200, packet - 1)] == [1, 200, packet - 1]
+        assert end_of(crashed[:index] + b"no packet").whole is None
 
 
 def test_clusters_of_unknown_size(films, end_of):
@@ -247,6 +263,11 @@ def test_marks_at_the_end_of_streams(films, end_of):
         unmarked[at + 5] &= 3
     assert end_of(bytes(unmarked)).whole is None
     assert end_of(raw[: pages[-1] + 2]).whole is False
+    # A last page that is filled up and does not end its packet.
+    page = raw[: pages[1]]
+    open_page = b"OggS\0\0" + bytes(8) + page[14:18] + bytes(8) + b"\x01\xff" + bytes(255)
+    assert end_of(page + open_page).whole is False
+    assert end_of(page + open_page[:26] + b"\x02\xff\x00" + bytes(255)).whole is None
     raw = films["plain.mpg"]
     assert end_of(raw + b"\0\0\1\xb9").whole is True and end_of(raw + b"\0\0\1\xb9" + raw).whole is None
 
@@ -255,8 +276,12 @@ def test_marks_at_the_end_of_streams(films, end_of):
 def test_flv_files_are_judged_by_their_last_tag(films, end_of, monkeypatch, name):
     raw = films[name]
     assert end_of(raw[:-3]).whole is None  # the length behind the last tag is no part of it
-    monkeypatch.setattr(file_ends_source, "MOST_STEPS", 0)
-    assert end_of(raw).whole is (True if name == "plain.flv" else None)
+    before = len(raw) - 4 - int.from_bytes(raw[-4:])
+    assert end_of(raw[:before]).whole is None and end_of(raw[:-5]).missing == 1
+    monkeypatch.setattr(flv, "MOST_STEPS", 0)
+    assert end_of(raw).whole is True
+    if name == "coded.flv":
+        assert end_of(raw.replace(b"filesize", b"filesome")).whole is None
 
 
 def test_only_the_ends_and_headers_are_read(tmp_path, films, monkeypatch):

@@ -37,9 +37,14 @@ def find_asf_end(source: Source) -> FileEnd:
     if len(head) < DATA_HEADER:
         return lacking("the header of the data", DATA_HEADER - len(head))
     length = int.from_bytes(head[16:24], "little")
-    if _broadcast(source, size) or length <= DATA_HEADER:
-        return UNKNOWN
-    place, piece = size + length, "the data object"
+    broadcast, packet = _properties(source, size)
+    if broadcast or length <= DATA_HEADER:
+        return _unstated(source, size + DATA_HEADER, packet)
+    return _indexes(source, size + length, "the data object")
+
+
+def _indexes(source: Source, place: int, piece: str) -> FileEnd:
+    """Return the end of a file that is complete where a ``piece`` ends at ``place`` and the indexes after it are."""
     for _ in range(MOST_OBJECTS):
         if place > source.size:
             return lacking(piece, place - source.size)
@@ -49,17 +54,33 @@ def find_asf_end(source: Source) -> FileEnd:
         if len(head) < 24 or head[:16] not in INDEXES:
             break
         place, piece = place + max(int.from_bytes(head[16:], "little"), 24), "the index"
-    return FileEnd(True, reason="the data object is complete")
+    return FileEnd(True, reason="the data are complete")
 
 
-def _broadcast(source: Source, size: int) -> bool:
-    """Return whether the header, of ``size`` bytes, says that the file was broadcast."""
+def _unstated(source: Source, begin: int, packet: int) -> FileEnd:
+    """Return the end of a file that does not state its size, from the packets of one length that follow ``begin``."""
+    if not packet:
+        return UNKNOWN
+    count, rest = divmod(max(source.size - begin, 0), packet)
+    for number in range(count, max(count - MOST_OBJECTS, 0), -1):
+        place = begin + number * packet
+        if source.read(place, 16) in INDEXES:
+            return _indexes(source, place, "the data")
+    if rest and source.read(source.size - rest, 3) == source.read(begin, 3)[:rest]:
+        return lacking("the last packet", packet - rest)
+    return UNKNOWN
+
+
+def _properties(source: Source, size: int) -> tuple[bool, int]:
+    """Return whether the header, of ``size`` bytes, says that the file was broadcast, and the bytes of a packet; 0: not
+    known, or they differ."""
     place = 30
     for _ in range(MOST_OBJECTS):
         head = source.read(place, 104)
         if place >= size or len(head) < 24:
-            return False
-        if head[:16] == PROPERTIES:
-            return len(head) == 104 and bool(head[88] & 1)
+            break
+        if head[:16] == PROPERTIES and len(head) == 104:
+            least, most = (int.from_bytes(head[at : at + 4], "little") for at in (92, 96))
+            return bool(head[88] & 1), most if least == most else 0
         place += max(int.from_bytes(head[16:24], "little"), 24)
-    return False
+    return False, 0

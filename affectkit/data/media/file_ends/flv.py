@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import struct
+
 from affectkit.data.media.file_ends.source import MOST_STEPS, FileEnd, Source, lacking
 
+HEAD = 4096
+SIZE = b"\x00\x08filesize\x00"
+"""Name of a number in the script at the begin of a file."""
 TAGS = (8, 9, 18)
 """Sound, picture, script."""
 COMPLETE = FileEnd(None, reason="all tags are complete, and none says that it is the last")
@@ -14,7 +19,7 @@ def find_flv_end(source: Source) -> FileEnd:
     """Return the end of an FLV file by the lengths of its tags.
 
     FFmpeg passes over half a tag in silence. The length that follows the last tag is no part of it. A last tag of H.264
-    or HEVC that is marked as the end of the sequence shows that the file is whole.
+    or HEVC that is marked as the end of the sequence shows that the file is whole, and so does its size as stated.
     """
     head = source.read(0, 9)
     if len(head) < 9:
@@ -50,5 +55,14 @@ def _by_last_tag(source: Source) -> FileEnd | None:
         return None
     if int.from_bytes(tag[1:4]) != size - 11 or any(tag[8:11]):
         return None
-    ends = tag[0] == 9 and size == 16 and tag[11] & 0xF in (7, 12) and tag[12] == 2
-    return FileEnd(True, reason="the last tag ends the sequence") if ends else COMPLETE
+    if tag[0] == 9 and size == 16 and tag[11] & 0xF in (7, 12) and tag[12] == 2:
+        return FileEnd(True, reason="the last tag ends the sequence")
+    return FileEnd(True, reason="the size of the file is as it states") if _stated(source) == source.size else COMPLETE
+
+
+def _stated(source: Source) -> float:
+    """Return the bytes that the file says it has, or that one had from which it was made; 0: it does not say."""
+    head = source.read(0, HEAD)
+    place = head.find(SIZE)
+    value = head[place + len(SIZE) :][:8]
+    return struct.unpack(">d", value)[0] if place >= 0 and len(value) == 8 else 0.0

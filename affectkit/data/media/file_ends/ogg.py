@@ -20,10 +20,12 @@ def find_ogg_end(source: Source) -> FileEnd:
     """Return the end of an Ogg file by the length of its last page.
 
     A page that is marked as the last of its stream shows that this goes to its end: FFmpeg and libogg mark all
-    streams. That none is marked shows nothing: streams that were recorded live end anywhere.
+    streams. That none is marked shows nothing: streams that were recorded live end anywhere, and pieces that FFmpeg's
+    segmenter writes are not marked.
     """
     begin, tail = source.read_tail(TAIL)
     marks: dict[bytes, bool] = {}
+    going_on: dict[bytes, bool] = {}
     place = _synchronized(tail, begin == 0)
     if place is None:
         return FileEnd(None, reason="no page near the end of the file")
@@ -35,10 +37,13 @@ def find_ogg_end(source: Source) -> FileEnd:
         if place + length > len(tail):
             return lacking("the last page", place + length - len(tail))
         marks[page[14:18]] = bool(page[5] & LAST)
+        going_on[page[14:18]] = page[26] > 0 and page[HEADER + page[26] - 1] == 255
         place += length
     rest = tail[place:]
     if rest and CAPTURE.startswith(rest):
         return lacking("the header of the last page", HEADER - len(rest))
+    if any(going_on.values()):
+        return FileEnd(False, None, "the last packet of a stream goes on after the last page")
     wanted = _streams(source) or set(marks)
     if all(marks.get(serial) for serial in wanted):
         return FileEnd(True, reason="all streams are marked as ended")
