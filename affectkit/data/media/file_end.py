@@ -18,6 +18,9 @@ from affectkit.data.media.file_ends.transport import find_transport_end, packet_
 HEAD = 16
 """Bytes by which a kind is recognised; transport streams need more, see ``packet_layout``."""
 
+ZEROS = 512
+"""Bytes at the end that prove nothing where all are 0: some programs make the whole file first, and then fill it."""
+
 
 def find_file_end(path: Path) -> FileEnd:
     """Return what the structure of the video file ``path`` says about its end.
@@ -32,7 +35,12 @@ def find_file_end(path: Path) -> FileEnd:
     with Path(path).open("rb", buffering=0) as stream:
         source = Source(stream)
         find = _kind(source)
-        return find(source) if find is not None else FileEnd(None, reason="a kind of file whose end is not known")
+        if find is None:
+            return FileEnd(None, reason="a kind of file whose end is not known")
+        end = find(source)
+        if end.whole and not source.read_tail(ZEROS)[1].strip(b"\0"):
+            return FileEnd(None, reason="the file ends with zeros, as one that was not fetched to its end")
+        return end
 
 
 def _kind(source: Source) -> Callable[[Source], FileEnd] | None:

@@ -203,6 +203,14 @@ def test_clusters_of_unknown_size(films, end_of):
     assert [end_of(made[:-lost]).whole for lost in (1, 20, len(made) // 3)] == [False] * 3
 
 
+@pytest.mark.parametrize("name", sorted(PROVEN))
+def test_downloads_into_files_of_the_full_size_are_not_proven(films, end_of, name):
+    """Some programs make the whole file first: what has not come is zeros."""
+    raw = films[name]
+    for kept in (len(raw) // 3, len(raw) * 3 // 4, len(raw) - len(raw) // 20):
+        assert end_of(raw[:kept] + bytes(len(raw) - kept)).whole is not True
+
+
 def test_an_avi_file_of_several_pieces(films, end_of):
     raw = films["plain.avi"]
     more = b"LIST" + (4 + 8 + 100).to_bytes(4, "little") + b"movi" + b"00dc" + (100).to_bytes(4, "little") + bytes(100)
