@@ -10,6 +10,10 @@ import numpy as np
 from video_zoo import COUNT, FPS, KINDS, OFFSET, WRAP, Absent, Cell, Zoo, constant, even, run, seconds_of
 
 END = COUNT / FPS
+PRIMING = 0.05
+"""Seconds, at most, that encoders of sound put before the first sample."""
+UNMARKED = ("flv", "ts", "mpg", "wmv")
+"""Containers that do not say which samples these are, so that the sound is seen to begin with them."""
 ROOM = 0.24
 """Seconds between decoding and showing, where the latter is moved alone."""
 
@@ -34,6 +38,8 @@ def after(seconds: float) -> Callable[[Zoo, Cell], None]:
         cell.path = zoo.encode(cell, late=seconds)
         cell.numbers = list(range(COUNT))
         cell.times = _chunked(seconds, COUNT) if cell.kind == "avi" else even(start=seconds)
+        if cell.kind in UNMARKED:
+            cell.times = [(early, late + PRIMING) for early, late in cell.times]
         cell.clicks = seconds_of(END + seconds)
 
     return made

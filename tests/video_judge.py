@@ -19,8 +19,8 @@ HALF = 0.5 / FPS + 1e-3
 HELD = 4
 """Frames before a cut that a decoder may keep to itself."""
 
-SOUND = 0.06
-"""Seconds by which a click may be off: what an encoder puts before the first sample, and a packet."""
+SOUND = 0.08
+"""Seconds by which a click may be off: what encoders put before the first sample of each part."""
 
 HEARD = ("silent", "no-sound")
 """Reasons for which a cut clip is refused too: of its sound nothing is left."""
