@@ -62,7 +62,7 @@ def dropped(zoo: Zoo, cell: Cell) -> None:
         name=f"{cell.kind}-variable-source",
         numbers=places,
         times=[place / FPS for place in places],
-        ext={"wmv": "wmv", "ogv": "ogv"}.get(cell.kind, "mkv"),
+        ext="wmv" if cell.kind == "wmv" else "mkv",
         sound=END,
     )
     cell.path = run(
