@@ -38,6 +38,7 @@ class AnimationStream:
     def __init__(self, path: Path, *, every: Every = (0.0, 1), seconds: float | None = None) -> None:
         self.path, self.every, self.seconds = Path(path), every, seconds
         self.count, self.end, self.start, self.rate, self.sounds, self.timed = 0, 0.0, 0.0, 0.0, False, True
+        self.times = None
 
     def __iter__(self) -> Iterator[Frame]:
         self.count, self.end = 0, 0.0

@@ -27,6 +27,7 @@ from affectkit.data.media.media_file import (
     require_video,
 )
 from affectkit.data.media.packet_times import PacketTimes, scan_container
+from affectkit.data.media.sound_stream import SoundDecoder
 from affectkit.data.media.waveforms import average_channels, set_level
 
 SILENT = 1e-3
@@ -108,13 +109,14 @@ class _Wanted:
 class _Heard:
     """The result of one pass over a clip: frames around ``middle`` by number, and how many there were in all.
 
-    ``stated``: the duration of the file in microseconds, as its container says.
+    ``zero``: time at which the file begins, in seconds by its clock. ``stated``: its duration in microseconds, as the
+    container says.
     """
 
     middle: int
     count: int = 0
     end: float = 0.0
-    rate: int = 0
+    zero: float = 0.0
     seconds: float = 0.0
     stated: int | None = None
     pictures: dict[int, np.ndarray] = field(default_factory=dict)
@@ -133,9 +135,10 @@ def _pass(path: Path, wanted: _Wanted, times: PacketTimes, middle: int) -> _Hear
             raise ClipError(
                 "over-long", f"clip {path}: {stated:.1f} s long, at most {wanted.longest:g} s are expected."
             )
-        heard = _Heard(middle, rate=audio.rate if audio else 0, stated=round(stated * av.time_base) or None)
+        heard = _Heard(middle, zero=float(times.zero), stated=round(stated * av.time_base) or None)
         decoder = FrameDecoder(path, video, times, what="clip") if video else None
-        _decode(container, path, decoder, audio, wanted=wanted, heard=heard)
+        sounds = SoundDecoder(audio, times) if audio else None
+        _decode(container, path, decoder, sounds, wanted=wanted, heard=heard)
         if times.fault is not None:
             raise ClipError("undecodable", f"clip {path}: cannot be decoded ({times.fault}).")
         # Of a track that is not read the stated duration may be.
@@ -148,13 +151,19 @@ def _pass(path: Path, wanted: _Wanted, times: PacketTimes, middle: int) -> _Hear
 
 
 def _decode(
-    container: Any, path: Path, decoder: FrameDecoder | None, audio: Any, *, wanted: _Wanted, heard: _Heard
+    container: Any,
+    path: Path,
+    decoder: FrameDecoder | None,
+    sounds: SoundDecoder | None,
+    *,
+    wanted: _Wanted,
+    heard: _Heard,
 ) -> None:
     """Decode all pictures and sounds into ``heard``."""
     low, high = heard.middle - wanted.reach - SPARE, heard.middle + wanted.reach + SPARE
     converter = FrameConverter(decoder.video) if decoder else None
-    if audio:
-        audio.thread_count = 1  # clips are read side by side, each by one thread
+    if sounds:
+        sounds.track.thread_count = 1  # clips are read side by side, each by one thread
 
     def keep(pictures: Iterator[Picture]) -> None:
         for number, _, frame in pictures:
@@ -167,26 +176,27 @@ def _decode(
             continue
         if decoder and packet.stream_index == decoder.video.index:
             keep(decoder.feed(packet))
-        elif audio and packet.stream_index == audio.index:
-            _hear(path, audio, packet, heard)
+        elif sounds and packet.stream_index == sounds.track.index:
+            _hear(path, sounds, packet, heard)
         if wanted.longest is not None and heard.end > wanted.longest:
             raise ClipError(
                 "over-long", f"clip {path}: goes on after {wanted.longest:g} s, the longest that is expected."
             )
     if decoder:
         keep(decoder.finish())
-    if audio:
-        _hear(path, audio, None, heard)
+    if sounds:
+        _hear(path, sounds, None, heard)
 
 
-def _hear(path: Path, audio: Any, packet: Any, heard: _Heard) -> None:
+def _hear(path: Path, sounds: SoundDecoder, packet: Any, heard: _Heard) -> None:
     """Decode a packet of sound into ``heard``; None: the end."""
-    if packet is not None and packet.is_corrupt:
+    if packet is not None and sounds.is_damaged(packet):
         raise ClipError("truncated", f"clip {path}: damaged or cut short after {heard.end:.1f} s.")
-    for sound in audio.codec_context.decode(packet):
+    for sound in sounds.finish() if packet is None else sounds.feed(packet):
         heard.sounds.append(sound)
-        heard.seconds += sound.samples / sound.sample_rate
-    heard.end = max(heard.end, heard.seconds)
+        length = sound.samples / sound.sample_rate
+        heard.seconds += length
+        heard.end = max(heard.end, heard.seconds if sound.time is None else sound.time - heard.zero + length)
 
 
 def _clip(path: Path, heard: _Heard, spec: ClipSpec, wanted: _Wanted) -> Clip:
@@ -202,7 +212,7 @@ def _sound(path: Path, heard: _Heard, spec: SoundSpec) -> np.ndarray:
     Raises:
         ClipError: there is none, or it is silent or damaged.
     """
-    whole = average_channels(heard.sounds)
+    whole = average_channels(heard.sounds, zero=heard.zero)
     if not whole.size:
         raise ClipError("no-sound", f"clip {path}: its sound track holds no samples.")
     if not np.isfinite(whole).all():
@@ -210,7 +220,7 @@ def _sound(path: Path, heard: _Heard, spec: SoundSpec) -> np.ndarray:
     peak = float(np.abs(whole).max())
     if peak < SILENT:
         raise ClipError("silent", f"clip {path}: its sound is silent (peak {peak:.1e} of full scale).")
-    return set_level(heard.sounds, whole, heard.rate, spec, heard.stated)
+    return set_level(heard.sounds, whole, heard.sounds[0].sample_rate, spec, heard.stated, zero=heard.zero)
 
 
 def _around(heard: _Heard, spec: ClipSpec, wanted: _Wanted) -> np.ndarray:

@@ -99,6 +99,7 @@ class VideoStream:
         picture_start, sound_start: seconds at which picture and sound begin; None without.
         rate: frames per second, on average; 0 before the first.
         sounds: whether there is a sound track.
+        times: of the packets of the file; None before the first frame.
         notes: what was inferred about the file rather than stated, or put right.
 
     Raises:
@@ -115,6 +116,7 @@ class VideoStream:
         self.picture_start: float | None = None
         self.sound_start: float | None = None
         self.notes: list[str] = []
+        self.times: PacketTimes | None = None
 
     def __iter__(self) -> Iterator[Frame]:
         self._clear()
@@ -125,7 +127,7 @@ class VideoStream:
                 require_video(self.path, tracks)
                 times = scan_container(container, tracks, seconds=self.seconds)
             self.start, self.picture_start, self.sound_start = float(times.zero), times.picture_start, times.sound_start
-            self.notes = times.notes
+            self.notes, self.times = times.notes, times
             with open_media(self.path) as container:
                 tracks = choose_tracks(container)
                 video = tracks.video

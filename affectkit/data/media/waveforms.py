@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import av
@@ -12,16 +12,43 @@ import torch
 from affectkit.core.cached import cached_tensors
 from affectkit.core.clipspec import COUNTS, SoundSpec
 from affectkit.core.libraries import load_library
+from affectkit.data.media.sound_channels import full_scale, has_readable_planes, sample_values
+from affectkit.data.media.sound_stream import place_sound
+
+HOLE = 0.1
+"""Seconds of sound that must be missing, or there twice, before a clip's sound is moved: FFmpeg moves at as much
+(``min_hard_comp`` of aresample). Stamps of clips are rounded and drift, and samples are taken as they follow then."""
+NO_SAMPLES = np.zeros(0, np.float32)
+NO_PAIRS = np.zeros((0, 2), np.int16)
 
 
-def average_channels(sounds: Sequence[Any]) -> np.ndarray:
-    """Return the samples of decoded pieces of sound, channels averaged: float32 (samples,) in [-1, 1]."""
+def average_channels(sounds: Sequence[Any], *, zero: float | None = None) -> np.ndarray:
+    """Return the samples of decoded pieces of sound, channels averaged, float32 (samples,) in [-1, 1], at the rate of
+    the first one.
+
+    By their stamps: what is missing is silence, so that sound stays in step with the picture.
+
+    Args:
+        zero: time at which the sound begins, in seconds by the clock of the stamps, if it is silent at first; None: at
+            the first piece.
+    """
+    if not sounds:
+        return np.zeros(0, dtype=np.float32)
+    rate = sounds[0].sample_rate
     # A stream may change its form; what is alike is averaged at once, as it is faster.
-    found = [_mean(alike) for alike in _runs(sounds)]
-    return np.concatenate(found) if found else np.zeros(0, dtype=np.float32)
+    runs = ((begin, _at_rate(_mean(run), run[0].sample_rate, rate)) for begin, run in _runs(sounds, zero))
+    return _laid(runs, rate)
 
 
-def set_level(sounds: Sequence[Any], mono: np.ndarray, rate: int, spec: SoundSpec, stated: int | None) -> np.ndarray:
+def set_level(
+    sounds: Sequence[Any],
+    mono: np.ndarray,
+    rate: int,
+    spec: SoundSpec,
+    stated: int | None,
+    *,
+    zero: float | None = None,
+) -> np.ndarray:
     """Return the sound at ``spec.rate`` samples per second and at ``spec.level``, float32 (samples,).
 
     Args:
@@ -29,22 +56,26 @@ def set_level(sounds: Sequence[Any], mono: np.ndarray, rate: int, spec: SoundSpe
         mono: ``average_channels`` of them.
         rate: of both.
         stated: the duration of the file as its container says, in microseconds; None: it does not.
+        zero: as of ``average_channels``.
     """
     if spec.level == "moviepy":
-        return moviepy_waveform(sounds, spec.rate, stated)
-    found = mono if rate == spec.rate else _resampler(rate, spec.rate)(torch.from_numpy(mono)).numpy()
+        return moviepy_waveform(sounds, spec.rate, stated, zero=zero)
+    found = _at_rate(mono, rate, spec.rate)
     return found * np.float32(COUNTS) if spec.level == "counts" else found
 
 
-def moviepy_waveform(sounds: Sequence[Any], rate: int, stated: int | None) -> np.ndarray:
+def moviepy_waveform(sounds: Sequence[Any], rate: int, stated: int | None, *, zero: float | None = None) -> np.ndarray:
     """Return the sound as ``moviepy.AudioFileClip(path, fps=rate).to_soundarray().mean(1)`` has it, float32 (samples,).
 
     moviepy asks FFmpeg for two channels of 16 bits and for as many samples as the stated duration has, rounded to
     hundredths of a second; what lacks is zero. libswresample gives a single channel to both with a gain of the root of
     one half (-3.01 dB in power), two channels as they are, and brings more than two down to two.
+
+    Unlike there, what is missing by the stamps (``HOLE``) is silence in its place: moviepy closes the gap, and all
+    sound after it comes early.
     """
-    pieces = [piece for run in _runs(sounds) for piece in _two_channels(run, rate)]
-    samples = np.concatenate(pieces) if pieces else np.zeros((0, 2), dtype=np.int16)
+    runs = ((begin, np.concatenate([*_two_channels(run, rate), NO_PAIRS])) for begin, run in _runs(sounds, zero))
+    samples = _laid(runs, rate, NO_PAIRS)
     found = samples.mean(axis=1, dtype=np.float32) / COUNTS
     if stated is None:
         return found
@@ -52,18 +83,39 @@ def moviepy_waveform(sounds: Sequence[Any], rate: int, stated: int | None) -> np
     return np.pad(found[:wanted], (0, max(wanted - len(found), 0)))
 
 
-def _runs(sounds: Sequence[Any]) -> Iterator[list[Any]]:
-    """Yield successive pieces of one form: sample format, channels, rate."""
+def _runs(sounds: Sequence[Any], zero: float | None) -> Iterator[tuple[float | None, list[Any]]]:
+    """Yield successive pieces of one form (sample format, channels, rate), and the second at which they begin; None:
+    where those before end.
+    """
     run: list[Any] = []
-    form = None
-    for sound in sounds:
-        if (now := (sound.format.name, sound.layout.name, sound.sample_rate)) != form and run:
-            yield run
+    form = begin = origin = None
+    for placed in place_sound(sounds, step=HOLE, stretch=False):
+        sound = placed.frame
+        now = (sound.format.name, sound.layout.name, sound.sample_rate)
+        if origin is None:
+            origin = zero if zero is not None and placed.begin - zero > HOLE else placed.begin
+        if run and (now != form or not placed.joins):
+            yield begin, run
             run = []
+        if not run:
+            begin = None if placed.joins else placed.begin - origin
         form = now
         run.append(sound)
     if run:
-        yield run
+        yield begin, run
+
+
+def _laid(runs: Iterable[tuple[float | None, np.ndarray]], rate: int, none: np.ndarray = NO_SAMPLES) -> np.ndarray:
+    """Return runs of samples (first axis) one after the other, each where it begins: silence where some are missing,
+    and what was there already left out.
+    """
+    parts, end = [none], 0
+    for begin, samples in runs:
+        place = end if begin is None else round(begin * rate)
+        parts.append(np.zeros((max(place - end, 0), *samples.shape[1:]), samples.dtype))
+        parts.append(samples[max(end - place, 0) :])
+        end = max(end, place + len(samples))
+    return np.concatenate(parts)
 
 
 def _two_channels(run: Sequence[Any], rate: int) -> Iterator[np.ndarray]:
@@ -75,16 +127,19 @@ def _two_channels(run: Sequence[Any], rate: int) -> Iterator[np.ndarray]:
 
 
 def _mean(run: Sequence[Any]) -> np.ndarray:
-    values, channels = np.concatenate([sound.to_ndarray() for sound in run], axis=1), len(run[0].layout.channels)
-    if not run[0].format.is_planar:  # one row, channels in turn
-        values = values.reshape(-1, channels).T
-    if values.dtype.kind in "iu":
-        limit = float(np.iinfo(values.dtype).max) + 1
-        values = (values.astype(np.float64) - (limit / 2 if values.dtype.kind == "u" else 0)) / (
-            limit / 2 if values.dtype.kind == "u" else limit
-        )
-    values = values.astype(np.float32, copy=False)
+    channels = len(run[0].layout.channels)
+    if has_readable_planes(run[0]):
+        values = np.concatenate([sound.to_ndarray() for sound in run], axis=1)
+        if not run[0].format.is_planar:  # one row, channels in turn
+            values = values.reshape(-1, channels).T
+        values = full_scale(values)
+    else:
+        values = np.concatenate([sample_values(sound) for sound in run], axis=1)
     return values.mean(axis=0) if channels > 1 else values[0]
+
+
+def _at_rate(mono: np.ndarray, rate: int, wanted: int) -> np.ndarray:
+    return mono if rate == wanted else _resampler(rate, wanted)(torch.from_numpy(mono)).numpy()
 
 
 @cached_tensors(8)

@@ -95,6 +95,7 @@ def write_annotated(
     seconds: float,
     stopping: StopFlag,
     reporter: Reporter,
+    whole: bool = True,
 ) -> None:
     """Write the video ``source`` again to ``target``, annotated, whole or not at all; nothing where it has no frame.
 
@@ -108,7 +109,8 @@ def write_annotated(
         sampled: what is drawn, in the order of the times.
         seconds: how long the annotated video becomes.
         stopping: asked at each frame.
-        reporter: hears of the progress.
+        reporter: hears of the progress, and of what of the sound is left out.
+        whole: whether ``seconds`` is all of it.
 
     Raises:
         RunError: it cannot be written.
@@ -129,7 +131,7 @@ def write_annotated(
         frames.reporter = reporter
         clip = VideoClip(frames, duration=(count + 0.01) / rate)
         with _sound_file(target) as sound, _reported_failures(target, stopping), whole_file(target) as part:
-            heard = video.sounds and write_sound(source, sound, start=video.start, seconds=count / rate)
+            heard = _write_sound(video, sound, count / rate, whole=whole, reporter=reporter)
             form = FORMATS[target.suffix.lower()]
             clip.write_videofile(
                 str(part),
@@ -143,6 +145,16 @@ def write_annotated(
             )
             _check(part, count / rate, target)
         reporter.finish()
+
+
+def _write_sound(video: Any, target: Path, seconds: float, *, whole: bool, reporter: Reporter) -> bool:
+    """Write the sound of ``video`` to ``target``, and report what is left out; return whether there is any."""
+    if video.times is None:
+        return False
+    written = write_sound(video.path, target, start=video.start, seconds=seconds, whole=whole, times=video.times)
+    if written.left_out:
+        reporter.note(f"annotated {video.path.name}: {'; '.join(written.left_out)}.")
+    return written.heard
 
 
 class _AnnotatedFrames:
@@ -168,9 +180,15 @@ class _AnnotatedFrames:
         self._next = self._read()
         return self._next is not None
 
+    def _before(self, time: float) -> bool:
+        """Return whether the first frame comes later, as where sound begins first."""
+        return self._now is None and self._next is not None and self._next.time > time + self.tolerance
+
     def __call__(self, time: float) -> np.ndarray:
         if self.stopping.requested:
             raise self.stopping.error("the video was not annotated to its end.", "The same command annotates it anew.")
+        if self._before(time):
+            return self._even(np.zeros_like(self._next.pixels))
         while self._next is not None and (self._now is None or self._next.time <= time + self.tolerance):
             self._now, self._next, self._shown = self._next, self._read(), None
         if self._shown is None:

@@ -247,6 +247,7 @@ def _infer_video(session: VideoSession, video: Item) -> None:
                 seconds=reader.end,
                 stopping=session.stopping,
                 reporter=reporter,
+                whole=options.seconds is None,
             )
         table.end_video(video, summary, progress.rows, mark)
 

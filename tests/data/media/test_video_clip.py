@@ -217,6 +217,8 @@ def test_pieces_of_sound_of_several_forms_follow_each_other():
     left = av.AudioFrame.from_ndarray(np.array([[16384, 0, -16384, 0]], np.int16), format="s16", layout="stereo")
     right = av.AudioFrame.from_ndarray(np.array([[0.5, 0.25]], np.float32), format="fltp", layout="mono")
     eight = av.AudioFrame.from_ndarray(np.array([[128, 192]], np.uint8), format="u8", layout="mono")
+    for frame in (left, right, eight):
+        frame.sample_rate = 8000
     assert average_channels([left, left]).tolist() == [0.25, -0.25, 0.25, -0.25]
     assert average_channels([left, right, eight]).tolist() == [0.25, -0.25, 0.5, 0.25, 0.0, 0.5]
     assert average_channels([right]).dtype == average_channels([]).dtype == np.float32

@@ -23,6 +23,7 @@ from affectkit.core.clipspec import (
 )
 from affectkit.data.media.spectrograms import mel_decibels, to_sound, to_store
 from affectkit.data.media.video_clip import read_clip
+from affectkit.data.media.waveforms import average_channels, moviepy_waveform
 from affectkit.errors import CheckpointError
 
 UNIT = with_sound_level(CREMAD, "unit")
@@ -183,3 +184,61 @@ def test_records_without_a_level_are_of_the_first_one():
     assert ClipSpec.from_dict(json.loads(json.dumps(CREMAD.to_dict()))) == CREMAD
     with pytest.raises(CheckpointError, match="level of the sound must be one of unit, moviepy, counts, got 'loud'"):
         ClipSpec.from_dict({**CREMAD.to_dict(), "sound": {**old, "level": "loud"}})
+
+
+# --- holes ------------------------------------------------------------------------------------------------------------
+
+
+def with_hole(path, seconds, *, at=1.0, hole=1.5, rate=44100, late=0.0):
+    """A mono Matroska of PCM: a tone of ``seconds``, of which what comes after ``at`` is stamped ``hole`` later."""
+    wave = np.rint(tone(1, seconds, rate=rate)[None] * 32767).astype(np.int16)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("pcm_s16le", rate=rate, layout="mono")
+        for begin in range(0, wave.shape[1], 441):
+            frame = av.AudioFrame.from_ndarray(wave[:, begin : begin + 441].copy(), format="s16", layout="mono")
+            frame.sample_rate = rate
+            frame.pts = begin + round((late + (hole if begin >= at * rate else 0)) * rate)
+            container.mux(stream.encode(frame))
+    return path, wave[0] / 32768
+
+
+@pytest.mark.parametrize("spec", [CREMAD, UNIT, with_sound_level(RML, "unit")], ids=["moviepy", "unit", "resampled"])
+def test_a_hole_in_the_stamps_is_silence_in_its_place(tmp_path, spec):
+    path, wave = with_hole(tmp_path / "a.mkv", 2.5)
+    found, rate = heard(path, spec), spec.sound.rate
+    assert len(found) == pytest.approx(4.0 * rate, abs=rate / 50)
+    edges = np.array([0.1, 0.9, 1.1, 2.4, 2.6, 3.9]) * rate
+    before, silent, after = (found[int(a) : int(b)] for a, b in edges.reshape(3, 2))
+    assert np.abs(silent).max() < 1e-3
+    gain = MONO if spec is CREMAD else 0.0
+    assert power(before) == pytest.approx(power(wave[4410:39690]) + gain, abs=0.05)
+    assert power(after) == pytest.approx(power(wave[48510:105840]) + gain, abs=0.05)
+    if rate == 44100:  # sample by sample
+        scale = 10 ** (gain / 20)
+        shifted = wave[44100:][: len(found) - 110250] * scale
+        assert np.abs(found[110250 : 110250 + len(shifted)] - shifted).max() < 2 / 32768 + 1e-3 * (spec is CREMAD)
+
+
+def test_rounded_stamps_and_short_holes_leave_clips_as_moviepy_has_them(tmp_path):
+    """20 ms are lost: FFmpeg, and so moviepy, closes the gap; a clip keeps its samples."""
+    path, _ = with_hole(tmp_path / "a.mkv", 2.0, hole=0.02)
+    theirs, ours = of_moviepy(path), heard(path)
+    least = min(map(len, (theirs, ours))) - 441
+    assert np.abs(theirs[:least] - ours[:least]).max() <= 1.01 / 32768
+
+
+def test_a_hole_is_where_we_differ_from_moviepy(tmp_path):
+    path, _ = with_hole(tmp_path / "a.mkv", 2.5)
+    theirs = of_moviepy(path)
+    assert power(theirs[48510:105840]) > -40 and np.abs(theirs[-40000:]).max() == 0  # closed; silent at the end instead
+
+
+def test_silence_before_a_late_sound_where_the_beginning_is_known(tmp_path):
+    path, wave = with_hole(tmp_path / "a.mkv", 1.0, hole=0.0, late=0.5)
+    with av.open(str(path)) as container:
+        frames = list(container.decode(audio=0))
+    assert len(average_channels(frames)) == len(wave)
+    found = average_channels(frames, zero=0.0)
+    assert len(found) == len(wave) + 22050 and not found[:22050].any() and found[22050:] == pytest.approx(wave)
+    assert len(average_channels(frames, zero=0.45)) == len(wave)  # within the lead that files usually have
+    assert len(moviepy_waveform(frames, 44100, None, zero=0.0)) == len(wave) + 22050
