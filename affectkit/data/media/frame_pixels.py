@@ -11,13 +11,12 @@ import numpy as np
 from av.video.reformatter import Colorspace, VideoReformatter
 
 from affectkit.data.media.deinterlacing import FieldOrder, first_field, merge_fields
+from affectkit.data.media.stored_colors import CODES, usual_matrix
 from affectkit.data.media.tone_mapping import HDR, WIDE, ToneMapper, peak_luminance, thread_count
 from affectkit.errors import DataError
 
 SQUARE = (0.25, 4.0)
 """Width of a pixel, in heights of it, that is believed."""
-HD = (1279, 576)
-"""Width and height above which colours that no matrix is stated for are BT.709, else BT.601, as players take them."""
 UNSTATED = {2, 3}
 """Code points of H.273 for the matrix that state none: unspecified and reserved."""
 MATRICES = {1: "BT.709", 4: "FCC", 5: "BT.601", 6: "BT.601", 7: "SMPTE 240M", 9: "BT.2020"}
@@ -202,7 +201,7 @@ class FrameConverter:
         if frame.format.is_rgb or frame.format.has_palette:
             stated = "RGB"
         elif stated is None:
-            stated = f"{'BT.601' if plan.matrix is None else MATRICES[_CODE[plan.matrix]]} (assumed)"
+            stated = f"{MATRICES[CODES[plan.matrix]]} (assumed)"
         full = frame.format.is_rgb or frame.format.name.startswith("yuvj")
         self.described = {
             "width": frame.width,
@@ -224,9 +223,6 @@ class FrameConverter:
             self.notes.append(text)
 
 
-_CODE = {Colorspace.ITU709: 1, Colorspace.ITU601: 6, Colorspace.BT2020: 9}
-
-
 def assumed_matrix(frame: Any) -> Colorspace | None:
     """Return the matrix of the colours of a frame that states none; None for one that does, and for RGB.
 
@@ -245,7 +241,7 @@ def assumed_matrix(frame: Any) -> Colorspace | None:
         return None
     if int(frame.color_trc) in HDR or int(frame.color_primaries) == 9:
         return Colorspace.BT2020
-    return Colorspace.ITU709 if frame.width > HD[0] or frame.height > HD[1] else Colorspace.ITU601
+    return usual_matrix(frame.width, frame.height)
 
 
 def display_matrix(frame: Any) -> np.ndarray | None:

@@ -19,6 +19,7 @@ from affectkit.core.boxes import Box
 from affectkit.core.files import inner_path, whole_file
 from affectkit.core.progress import Reporter
 from affectkit.data.media.animation_stream import open_stream
+from affectkit.data.media.stored_colors import StoredFrames, ffmpeg_options
 from affectkit.data.media.video_stream import TICK, Frame
 from affectkit.errors import DataError, RunError, UsageError
 from affectkit.inference.inputs import Item
@@ -140,7 +141,11 @@ def write_annotated(
                 preset="veryfast",
                 audio=str(sound) if heard else False,
                 audio_codec="copy",
-                ffmpeg_params=["-f", form, *(["-movflags", "+faststart"] if form != "matroska" else [])],
+                ffmpeg_params=[
+                    *("-f", form),
+                    *(["-movflags", "+faststart"] if form != "matroska" else []),
+                    *ffmpeg_options(*clip.size),
+                ],
                 logger=None,
             )
             _check(part, count / rate, target)
@@ -282,9 +287,10 @@ class CameraRecorder:
             self._stream.height, self._stream.width = self._shape
             self._stream.pix_fmt = "yuv420p"
             self._stream.codec_context.time_base = Fraction(1, CLOCK)
+            self._frames = StoredFrames(self._stream)
         if drawn.shape[:2] != self._shape:
             drawn = np.ascontiguousarray(drawn[: self._shape[0], : self._shape[1]])
-        frame = av.VideoFrame.from_ndarray(drawn, format="rgb24")
+        frame = self._frames(drawn)
         self._last = max(round(time * CLOCK), self._last + 1)
         frame.pts, frame.time_base = self._last, Fraction(1, CLOCK)
         self._container.mux(self._stream.encode(frame))
