@@ -11,9 +11,9 @@ import numpy as np
 from av.video.reformatter import Colorspace, VideoReformatter
 
 from affectkit.data.media.deinterlacing import FieldOrder, first_field, merge_fields
+from affectkit.data.media.media_file import ClipError
 from affectkit.data.media.stored_colors import CODES, usual_matrix
 from affectkit.data.media.tone_mapping import HDR, WIDE, ToneMapper, peak_luminance, thread_count
-from affectkit.errors import DataError
 
 SQUARE = (0.25, 4.0)
 """Width of a pixel, in heights of it, that is believed."""
@@ -88,7 +88,7 @@ class FrameConverter:
             longest: side in pixels to which larger pictures are reduced.
 
         Raises:
-            DataError: its colours are of a kind that cannot be converted.
+            ClipError: its colours are of a kind that cannot be converted.
             FFmpegError: its format is.
         """
         matrix = display_matrix(frame)
@@ -227,14 +227,15 @@ def assumed_matrix(frame: Any) -> Colorspace | None:
     """Return the matrix of the colours of a frame that states none; None for one that does, and for RGB.
 
     Raises:
-        DataError: it states one that cannot be converted.
+        ClipError: it states one that cannot be converted.
     """
     stated = int(frame.colorspace)
     if frame.format.is_rgb or frame.format.has_palette:
         return None
     if stated in UNSUPPORTED:
-        raise DataError(
-            f"its colours are coded as {UNSUPPORTED[stated]}, which cannot be converted.",
+        raise ClipError(
+            "undecodable",
+            f"the colours of the video are coded as {UNSUPPORTED[stated]}, which cannot be converted.",
             "Convert the video to BT.709 first: ffmpeg -i IN -vf format=yuv420p,setparams=colorspace=bt709 OUT.",
         )
     if stated not in UNSTATED:

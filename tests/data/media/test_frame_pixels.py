@@ -15,7 +15,7 @@ from films import write_film
 from frames import Track, converted
 
 from affectkit.data.media.frame_pixels import FrameConverter, display_rotation, rotate_frame
-from affectkit.errors import DataError
+from affectkit.data.media.media_file import ClipError
 
 LUMA = {1: (0.2126, 0.0722), 6: (0.299, 0.114), 9: (0.2627, 0.0593)}
 """Shares of red and blue in the luma of BT.709, BT.601 and BT.2020, by the code point of H.273."""
@@ -83,7 +83,7 @@ def test_colours_whose_matrix_is_not_stated_are_those_of_the_size(size, matrix, 
 
 
 def test_a_matrix_that_cannot_be_converted_is_refused_by_name():
-    with pytest.raises(DataError, match="ICtCp"):
+    with pytest.raises(ClipError, match="ICtCp"):
         shown(plain(SKIN, matrix=14))
 
 
