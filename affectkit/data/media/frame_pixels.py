@@ -27,6 +27,8 @@ RANGES = {1: "limited", 2: "full"}
 CLEAR_BLACK = "transparency over black"
 LIMITED = np.clip(np.rint((np.arange(256) - 16) * 255 / 219), 0, 255).astype(np.uint8)
 """Full range for the levels of limited range."""
+LEAST_ROWS = 8
+"""Height from which frames are deinterlaced."""
 MOST_CONTEXTS = 8
 """Contexts of swscale that are kept, one for each size and format in use."""
 NAMED = {
@@ -80,6 +82,7 @@ class FrameConverter:
         self._plans: dict[tuple, _Plan] = {}
         self._mappers: dict[tuple, ToneMapper] = {}
         self._fields = FieldOrder()
+        self._peak: float | None = None
 
     def __call__(self, frame: Any, *, longest: int | None = None) -> np.ndarray:
         """Return the pixels of a decoded ``frame`` as they are to be seen: uint8 (H, W, 3), RGB, contiguous.
@@ -104,7 +107,9 @@ class FrameConverter:
 
     def _one_moment(self, frame: Any, plan: _Plan, width: int, height: int) -> np.ndarray:
         """Return RGB of the size given, not turned yet, of the first field where the frame is interlaced."""
-        if not frame.interlaced_frame or frame.height < 8 or any(plane.line_size < 0 for plane in frame.planes):
+        if not frame.interlaced_frame or frame.height < LEAST_ROWS or frame.format.has_palette:
+            return self._rgb(frame, plan, width, height)
+        if any(plane.line_size < 0 for plane in frame.planes):  # stored from the bottom up, uncompressed
             return self._rgb(frame, plan, width, height)
         self._note("interlaced: what moves between the two fields of a frame is made from the first one alone")
         first = self._fields.first_row(frame)
@@ -156,7 +161,9 @@ class FrameConverter:
     def _planned(self, frame: Any) -> _Plan:
         """Return how a frame like this one is converted; made once for each kind."""
         transfer, primaries, matrix = int(frame.color_trc), int(frame.color_primaries), int(frame.colorspace)
-        peak = peak_luminance(frame) if transfer in HDR else 0.0
+        if self._peak is None and transfer in HDR:
+            self._peak = peak_luminance(frame)  # of the first for all: the picture would pump otherwise
+        peak = self._peak if transfer in HDR else 0.0
         kind = frame.format.name, int(frame.color_range), matrix, transfer, primaries, peak
         key = (frame.width, frame.height, *kind)
         if key not in self._plans:

@@ -120,6 +120,14 @@ def test_a_reduced_picture_and_sizes_that_change_are_mapped_likewise():
         assert np.abs(found - expected).max() < 2.5 and found.flags.c_contiguous
 
 
+def test_hlg_between_frames_of_pq_has_a_mapper_of_its_own():
+    converter = FrameConverter(Track())
+    for transfer, wanted in ((PQ, eetf(100, 1000)), (HLG, eetf(1000 * 0.1**1.2, 1000)), (PQ, eetf(100, 1000))):
+        found = converter(hdr_frame([pq(100) if transfer == PQ else hlg(0.1)] * 3, transfer))
+        assert np.abs(found - sdr(wanted)).max() < 2.5
+    assert len(converter.notes) == 2
+
+
 def test_the_peak_of_a_file_by_its_metadata(tmp_path):
     ffmpeg, path = imageio_ffmpeg.get_ffmpeg_exe(), tmp_path / "a.mp4"
     tags = "colorprim=bt2020:transfer=smpte2084:colormatrix=bt2020nc:hdr10=1:log-level=none"
