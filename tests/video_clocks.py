@@ -128,8 +128,9 @@ def ahead(zoo: Zoo, cell: Cell) -> None:
     streams that are broadcast.
     """
     stamped(jump, lambda number: (number / FPS + jump(number),) * 2, both=True)(zoo, cell)
+    cell.clicks = [1.0, 2.0] if cell.kind == "mov" else [1.0, 32.0]  # MOV writes uncompressed sound without a gap
     if cell.kind in ("ts", "mpg"):
-        cell.times = even()
+        cell.times, cell.clicks = even(), [1.0, 2.0]
 
 
 def overlap(zoo: Zoo, cell: Cell) -> None:

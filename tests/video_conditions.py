@@ -102,7 +102,7 @@ def b_dropped(zoo: Zoo, cell: Cell) -> None:
 
 
 def sound_late(zoo: Zoo, cell: Cell) -> None:
-    """A sound that begins 0.5 s after the picture."""
+    """A sound that begins 0.5 s after the picture; in an AVI sound begins at 0."""
     raw, wav = zoo.frames(range(COUNT), [at / FPS for at in range(COUNT)]), zoo.sound(END - 0.5)
     kind = KINDS[cell.kind]
     cell.path = run(
@@ -110,7 +110,11 @@ def sound_late(zoo: Zoo, cell: Cell) -> None:
         f"-enc_time_base:v 1/{FPS} -c:a {kind.audio} {kind.output}",
         zoo.path(f"{cell.kind}-sound-late", cell.kind),
     )
-    cell.numbers, cell.times, cell.clicks = list(range(COUNT)), even(), seconds_of(END - 0.5, 0.5)
+    cell.numbers, cell.times, cell.clicks = (
+        list(range(COUNT)),
+        even(),
+        seconds_of(END - 0.5, 0.0 if cell.kind == "avi" else 0.5),
+    )
 
 
 def sound_first(zoo: Zoo, cell: Cell) -> None:
