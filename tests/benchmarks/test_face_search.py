@@ -1,0 +1,85 @@
+"""The search of a video's frames for faces, beside that of every frame as photographs are searched: processor time."""
+
+from __future__ import annotations
+
+import time
+
+import cv2
+import numpy as np
+import pytest
+from benchmarks.measuring import show
+
+from affectkit.data.faces.detection import FaceDetector
+from affectkit.data.faces.video_search import faces_in_frames
+from affectkit.data.media.video_stream import Frame
+from affectkit.prep.images.schematic_face import PARAMETERS, draw_appearance, draw_face
+
+pytestmark = pytest.mark.benchmark
+
+DRAWN = {
+    seed: draw_face(np.zeros(len(PARAMETERS)), draw_appearance(np.random.default_rng(seed)), size=320)
+    for seed in (6, 20, 23)
+}
+SEEDS = tuple(DRAWN)
+
+
+def frames(count, places, *, size=(640, 480), rate=30.0):
+    """Frames with schematic faces (seed, left, top, size) on a noisy ground with coarse structure."""
+    rng = np.random.default_rng(0)
+    rough = rng.integers(60, 180, (size[1] // 16, size[0] // 16, 3), dtype=np.uint8)
+    ground = cv2.resize(rough, size, interpolation=cv2.INTER_CUBIC)
+    for number in range(count):
+        picture = np.clip(ground.astype(np.int16) + rng.integers(-6, 7, (size[1], size[0], 1)), 0, 255).astype(np.uint8)
+        for seed, left, top, side in places(number):
+            drawn = cv2.resize(DRAWN[seed], (side, side), interpolation=cv2.INTER_AREA)
+            picture[top : top + side, left : left + side] = drawn
+        yield Frame(number, number / rate, picture)
+
+
+def one(number):
+    return [(6, 200 + 2 * number, 150 + number, 160)]
+
+
+def ten(number):
+    return [(SEEDS[k % 3], 10 + k % 5 * 125 + number % 5, 40 + k // 5 * 220, 100) for k in range(10)]
+
+
+def jumping(number):
+    return [(6, 40 + number * 197 % 430, number * 89 % 300, 130)]
+
+
+def large(number):
+    return [(6, 1500 + 40 * number, 700, 700)]
+
+
+CASES = (
+    ("one face, every frame", 37, one, {}, 3.0),
+    ("no face, every frame", 37, lambda number: [], {}, 3.5),
+    ("ten faces, every frame", 37, ten, {}, 1.6),
+    ("a face elsewhere in each frame", 37, jumping, {}, 0.9),
+    ("one face, 3840x2160, 0.5 s", 4, large, {"size": (3840, 2160), "rate": 2.0}, 3.5),
+)
+"""Name, frames, faces, size and rate, and the least ratio."""
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case[0])
+def test_search(case, capsys):
+    name, count, places, form, least = case
+    given, detector = list(frames(count, places, **form)), FaceDetector("haar")
+    detector(given[0].pixels)
+
+    def every() -> int:
+        return sum(len(detector(frame.pixels)) for frame in given)
+
+    def dense() -> int:
+        return sum(len(faces) for _, faces in faces_in_frames(given, detector))
+
+    spent = {}
+    for search in (every, dense):
+        began = time.process_time()  # of all threads: other load on the machine does not count
+        found = search()
+        spent[search] = (1000 * (time.process_time() - began) / count, found)
+    ratio = spent[every][0] / spent[dense][0]
+    header = ("faces in frames of a video", "each whole, CPU ms", "faces", "affectkit, CPU ms", "faces", "ratio")
+    show(capsys, header, [(name, *spent[every], *spent[dense], ratio)])
+    assert ratio >= least
