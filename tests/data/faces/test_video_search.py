@@ -151,6 +151,15 @@ def test_a_face_that_comes_or_goes_is_followed_to_where_it_does():
         assert len(whole) <= 3 + 2  # one more for each time it comes or goes
 
 
+def test_a_face_that_comes_fast_is_followed_back():
+    places = [[(20 * number - 20, 80, 44)] if number >= 2 else [] for number in range(13)]
+    there = [[(left, top, side, side) for left, top, side in own] for own in places]
+    assert boxes(faces_in_frames(squares(*places), White())) == there
+    gone = squares(*reversed(places))
+    gone = [Frame(number, number / 30, frame.pixels) for number, frame in enumerate(gone)]
+    assert boxes(faces_in_frames(gone, White())) == there[::-1]
+
+
 def test_a_face_that_jumps_is_searched_whole_and_a_cut_is_seen():
     frames = squares(*[[(20, 30, 40)]] * 3, [(200, 150, 40)], *[[(20, 30, 40)]] * 5, *[[(150, 60, 90)]] * 5)
     for frame in frames:
