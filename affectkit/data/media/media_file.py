@@ -20,6 +20,8 @@ CONTAINERS = (
     "yuv4mpegpipe"
 )
 """FFmpeg's names of what may be opened: files that hold their pictures and sound themselves, and no lists of others."""
+STATING = {"flv"}
+"""Those whose stated length is needed to know that they were cut: the structure of others shows it."""
 FROM_ZERO = {"matroska", "webm", "asf"}
 """Containers whose stated duration is the time of the end by their own clock, not the length."""
 CUT = 0.5
@@ -185,33 +187,3 @@ def _refuse_undecodable(path: Path, tracks: Tracks, what: str, kind: str) -> Non
             f"{what} {path}: its {word} cannot be decoded (codec {', '.join(codecs)}).",
             "Convert it to H.264 and AAC with a program that knows it.",
         )
-
-
-def count_missing_bytes(path: Path) -> int | None:
-    """Count the bytes that an FLV file lacks of the last of its tags, by the lengths that these state; None where it is
-    whole.
-
-    FFmpeg passes over half a tag in silence. A file that is not made as tags should be is left to FFmpeg to judge.
-    """
-    end = path.stat().st_size
-    with path.open("rb") as stream:
-        head = stream.read(9)
-        if len(head) < 9 or head[:4] != b"FLV\x01":
-            return None
-        place = int.from_bytes(head[5:]) + 4
-        while place < end:
-            stream.seek(place)
-            tag = stream.read(11)
-            if tag[0] not in (8, 9, 18):  # sound, picture, script
-                return None
-            if len(tag) < 11:
-                return 11 - len(tag)
-            after = place + 11 + int.from_bytes(tag[1:4])
-            if after > end:
-                return after - end
-            stream.seek(after)
-            size = stream.read(4)
-            if len(size) == 4 and int.from_bytes(size) != after - place:
-                return None
-            place = after + 4
-    return None

@@ -13,14 +13,17 @@ import torch
 from av.error import FFmpegError
 
 from affectkit.core.clipspec import ClipSpec, SoundSpec
+from affectkit.data.media.file_end import find_file_end
+from affectkit.data.media.file_ends.source import FileEnd
 from affectkit.data.media.frame_decoder import FrameDecoder, Picture
 from affectkit.data.media.frame_pixels import FrameConverter
 from affectkit.data.media.media_file import (
     CUT,
+    STATING,
     ClipError,
     check_clip_file,
     choose_tracks,
-    count_missing_bytes,
+    is_one_of,
     open_media,
     reason_of,
     require_sound,
@@ -81,14 +84,14 @@ def read_clip(
     check_clip_file(path)
     reach = spec.reach if reach is None else reach
     wanted = _Wanted(size, reach, frames, sound, longest)
-    if (lacking := count_missing_bytes(path)) is not None:
-        raise ClipError("truncated", f"clip {path}: the file is cut short; its last piece lacks {lacking:,} bytes.")
+    if (ending := find_file_end(path)).whole is False:
+        raise ClipError("truncated", f"clip {path}: the file is cut short; {ending.reason}.")
     try:
         with open_media(path) as container:
             times = scan_container(container, choose_tracks(container))
-        heard = _pass(path, wanted, times, len(times.pictures) // 2)
+        heard = _pass(path, wanted, times, ending, middle=len(times.pictures) // 2)
         if frames and heard.count // 2 not in range(heard.middle - SPARE, heard.middle + SPARE + 1):
-            heard = _pass(path, wanted, times, heard.count // 2)  # packets are not always frames
+            heard = _pass(path, wanted, times, ending, middle=heard.count // 2)  # packets are not always frames
         return _clip(path, heard, spec, wanted)
     except FFmpegError as error:
         raise ClipError("undecodable", f"clip {path}: cannot be decoded ({reason_of(error)}).") from error
@@ -123,7 +126,7 @@ class _Heard:
     sounds: list[Any] = field(default_factory=list)
 
 
-def _pass(path: Path, wanted: _Wanted, times: PacketTimes, middle: int) -> _Heard:
+def _pass(path: Path, wanted: _Wanted, times: PacketTimes, ending: FileEnd, *, middle: int) -> _Heard:
     """Decode the clip once, to its end; of the pictures those around the ``middle`` one are kept, so that a long video
     takes no more memory than a short clip."""
     with open_media(path) as container:
@@ -141,11 +144,10 @@ def _pass(path: Path, wanted: _Wanted, times: PacketTimes, middle: int) -> _Hear
         _decode(container, path, decoder, sounds, wanted=wanted, heard=heard)
         if times.fault is not None:
             raise ClipError("undecodable", f"clip {path}: cannot be decoded ({times.fault}).")
-        # Of a track that is not read the stated duration may be.
-        both = len([stream for stream in (video, audio) if stream]) == len(container.streams)
-        if stated and both and heard.end < stated - CUT:
+        stating = ending.whole is None and is_one_of(container, STATING)
+        if stating and times.length < stated - CUT:
             raise ClipError(
-                "truncated", f"clip {path}: ends after {heard.end:.1f} s of the {stated:.1f} s that it states."
+                "truncated", f"clip {path}: ends after {times.length:.1f} s of the {stated:.1f} s that it states."
             )
     return heard
 

@@ -13,14 +13,16 @@ from av.error import FFmpegError
 
 from affectkit.core.process import count_processors
 from affectkit.core.text import count_text
+from affectkit.data.media.file_end import find_file_end
+from affectkit.data.media.file_ends.source import FileEnd
 from affectkit.data.media.frame_decoder import FrameDecoder, Picture
 from affectkit.data.media.frame_pixels import FrameConverter
 from affectkit.data.media.media_file import (
     CUT,
+    STATING,
     ClipError,
     check_clip_file,
     choose_tracks,
-    count_missing_bytes,
     is_one_of,
     open_media,
     reason_of,
@@ -30,8 +32,6 @@ from affectkit.data.media.packet_times import PacketTimes, scan_container
 
 TICK = 1e-6
 """Seconds by which the time of a frame may be off, at least; half a tick of the video's clock where that is more."""
-STATING = {"mov", "mp4", "matroska", "webm", "flv", "avi", "asf"}
-"""Containers that state how long the video is; of others FFmpeg guesses it."""
 MOST_THREADS = 4
 LARGE = 640 * 480
 """Pixels of a picture up to which one thread decodes all: handing small ones from thread to thread takes longer."""
@@ -121,6 +121,7 @@ class VideoStream:
     def __iter__(self) -> Iterator[Frame]:
         self._clear()
         check_clip_file(self.path)
+        ending = find_file_end(self.path)
         try:
             with open_media(self.path) as container:
                 tracks = choose_tracks(container)
@@ -133,16 +134,18 @@ class VideoStream:
                 video = tracks.video
                 self.rate = float(video.average_rate or video.guessed_rate or 0)
                 self.sounds = tracks.sound is not None
-                yield from self._taken(container, FrameDecoder(self.path, video, times, threads=_threads(video)))
+                decoder = FrameDecoder(self.path, video, times, threads=_threads(video))
+                yield from self._taken(container, decoder, ending)
         except FFmpegError as error:
+            self._refuse_cut(ending)
             message = f"video {self.path}: cannot be decoded {self._so_far} ({reason_of(error)})."
             raise ClipError("undecodable", message) from error
 
-    def _taken(self, container: Any, decoder: FrameDecoder) -> Iterator[Frame]:
+    def _taken(self, container: Any, decoder: FrameDecoder, ending: FileEnd) -> Iterator[Frame]:
         video, times = decoder.video, decoder.times
         sampler = Sampler(self.every, max(float(video.time_base) / 2, TICK))
         if video.width * video.height > LARGE and self.every != (0.0, 1):
-            self._plan(decoder, sampler.tolerance)
+            self._plan(decoder, sampler.tolerance, tail=ending.whole is not True)
         converter = FrameConverter(video)
         for number, time, frame in _decoded(container, decoder):
             if self.seconds is not None and time >= self.seconds - sampler.tolerance:
@@ -155,38 +158,31 @@ class VideoStream:
         self.notes += converter.notes
         if decoder.unstamped:
             self.notes.append(f"{count_text(decoder.unstamped, 'picture')} without a time follow the one before")
-        self._check_end(container, video, times)
+        self._check_end(container, times, ending)
 
-    def _plan(self, decoder: FrameDecoder, tolerance: float) -> None:
+    def _plan(self, decoder: FrameDecoder, tolerance: float, *, tail: bool) -> None:
         """Have the decoder leave out what the frames that will be taken do not need."""
         sampler, seconds = Sampler(self.every, tolerance), decoder.seconds().tolist()
         wanted = np.fromiter((sampler.takes(number, time) for number, time in enumerate(seconds)), bool, len(seconds))
         if self.seconds is not None:  # the first that is beyond ends it
             wanted |= np.arange(len(wanted)) == np.searchsorted(seconds, self.seconds - tolerance)
-        decoder.leave_out(wanted, tail=True)
+        decoder.leave_out(wanted, tail=tail)
 
-    def _check_end(self, container: Any, video: Any, times: PacketTimes) -> None:
-        """Refuse a video that ends before its end: by the time that it states, its frames, or its last piece."""
-        if (lacking := count_missing_bytes(self.path)) is not None:
-            raise ClipError(
-                "truncated",
-                f"video {self.path}: cut short {self._so_far}; its last piece lacks {lacking:,} bytes.",
-            )
+    def _check_end(self, container: Any, times: PacketTimes, ending: FileEnd) -> None:
+        """Refuse a video that ends before its end: by its structure, or where this does not show it, by its length."""
+        self._refuse_cut(ending)
         if times.fault is not None:
             raise ClipError("undecodable", f"video {self.path}: cannot be decoded {self._so_far} ({times.fault}).")
-        if not is_one_of(container, STATING):
-            return
-        if times.length < times.stated - CUT:
+        if ending.whole is None and is_one_of(container, STATING) and times.length < times.stated - CUT:
             raise ClipError(
                 "truncated",
                 f"video {self.path}: cut short {self._so_far} of the {times.stated:.1f} s that it states.",
             )
-        packets = len(times.video)
-        if self.rate and not times.slotted and (video.frames - packets) / self.rate > CUT:
-            raise ClipError(
-                "truncated",
-                f"video {self.path}: cut short {self._so_far}; of {video.frames:,} frames it holds {packets:,}.",
-            )
+
+    def _refuse_cut(self, ending: FileEnd) -> None:
+        """Raise a ClipError where the structure of the file shows that it was cut."""
+        if ending.whole is False:
+            raise ClipError("truncated", f"video {self.path}: cut short {self._so_far}; {ending.reason}.")
 
     @property
     def _so_far(self) -> str:

@@ -152,11 +152,11 @@ def test_few_pictures_are_kept_and_a_wrong_guess_of_their_number_does_not_matter
     wanted = read_clip(path, CREMAD, size=SIZE, reach=2).frames
     kept = []
     whole = video_clip._pass
-    monkeypatch.setattr(video_clip, "_pass", lambda *args: kept.append(whole(*args)) or kept[-1])
+    monkeypatch.setattr(video_clip, "_pass", lambda *args, **named: kept.append(whole(*args, **named)) or kept[-1])
     scan = video_clip.scan_container
     for guess, passes in ((120, 1), (110, 2), (3, 2), (124, 1)):
 
-        def guessed(*args, guess=guess):
+        def guessed(*args, guess=guess, **named):
             found = scan(*args)
             found.pictures = np.arange(guess)
             return found

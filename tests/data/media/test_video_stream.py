@@ -175,7 +175,7 @@ def test_what_is_no_film_is_told(tmp_path, film):
     (tmp_path / "undecodable.mp4").write_bytes(b"no film at all" * 50)
     (tmp_path / "cut-index.mp4").write_bytes(write_film(tmp_path / "x.mp4", 20).read_bytes()[:-200])
     reasons = {"empty": "empty", "pointer": "pointer", "missing": "missing", "undecodable": "undecodable"}
-    for name, reason in {**reasons, "cut-index": "undecodable"}.items():
+    for name, reason in {**reasons, "cut-index": "truncated"}.items():
         found, fault, _ = until_it_broke(tmp_path / f"{name}.mp4")
         assert not found and fault.reason == reason
 
