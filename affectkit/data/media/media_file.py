@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,9 @@ CONTAINERS = (
     "yuv4mpegpipe"
 )
 """FFmpeg's names of what may be opened: files that hold their pictures and sound themselves, and no lists of others."""
-STATING = {"flv"}
-"""Those whose stated length is needed to know that they were cut: the structure of others shows it."""
+STATING = {"flv", "matroska", "mov", "mp4", "webm"}
+"""Those whose stated length is asked where their structure does not show whether they were cut: between two tags of FLV,
+or filled up with zeros."""
 FROM_ZERO = {"matroska", "webm", "asf"}
 """Containers whose stated duration is the time of the end by their own clock, not the length."""
 CUT = 0.5
@@ -96,6 +97,19 @@ def open_media(path: Path) -> Any:
     """
     options = {"protocol_whitelist": "file", "format_whitelist": CONTAINERS}
     return av.open(f"file:{path}", metadata_errors="replace", options=options)
+
+
+def read_packets(container: Any) -> Iterator[Any]:
+    """Yield the packets of an opened file, in its order.
+
+    PyAV fails at those of a track that shows up late, as FLV's may: they are none of the tracks that were chosen.
+    """
+    while True:
+        try:
+            yield from container.demux()
+        except IndexError:
+            continue
+        return
 
 
 def choose_tracks(container: Any) -> Tracks:

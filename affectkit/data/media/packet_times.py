@@ -19,7 +19,15 @@ from av.format import Flags
 
 from affectkit.core.text import count_text
 from affectkit.data.media.decoding_plan import is_entry
-from affectkit.data.media.media_file import Tracks, choose_tracks, is_one_of, open_media, reason_of, stated_seconds
+from affectkit.data.media.media_file import (
+    Tracks,
+    choose_tracks,
+    is_one_of,
+    open_media,
+    read_packets,
+    reason_of,
+    stated_seconds,
+)
 
 NONE = -(2**63)
 """In place of a time stamp that is not stated."""
@@ -163,7 +171,7 @@ def scan_container(container: Any, tracks: Tracks, *, seconds: float | None = No
     start = (container.start_time or 0) / 1e6
     limit = None if seconds is None else start + seconds + BEHIND
     try:
-        for place, packet in enumerate(container.demux()):
+        for place, packet in enumerate(read_packets(container)):
             track = by_index.get(packet.stream_index)
             if track is None or not packet.size:  # closing packets carry no data, and the index of another track
                 continue
@@ -181,11 +189,16 @@ def scan_container(container: Any, tracks: Tracks, *, seconds: float | None = No
     if found.slotted and video is not None:
         video.pts[:] = NONE  # what FFmpeg makes up
     _put_right(found, set_anew=bool(container.format.flags & Flags.ts_discont.value))
-    _begin(found, delay=tracks.video.codec_context.reorder_depth if found.slotted and tracks.video else 0)
+    if video is not None and is_one_of(container, {"ogg"}):
+        found.changed |= _end_pages(video, tracks.video)
+    delay = tracks.video.codec_context.reorder_depth if found.slotted and tracks.video else 0
+    # Silence that an encoder put first and the file names is not heard; FFmpeg's start of the track is after it.
+    heard = tracks.sound.start_time if tracks.sound is not None and tracks.sound.start_time is not None else NONE
+    _begin(found, delay=delay, heard=heard)
     return found
 
 
-def _begin(found: PacketTimes, *, delay: int) -> None:
+def _begin(found: PacketTimes, *, delay: int, heard: int) -> None:
     """Set when pictures are shown, and where the file begins."""
     video, sound = found.video, found.sound
     if video is not None and len(video):
@@ -196,13 +209,31 @@ def _begin(found: PacketTimes, *, delay: int) -> None:
         else:
             found.pictures = np.sort(video.shown())
     first = int(found.pictures[0]) * video.tick if len(found.pictures) else None
-    heard = sound.shown() if sound is not None else ()
-    begins = int(heard.min()) * sound.tick if len(heard) else None
+    stamps = sound.shown() if sound is not None else ()
+    begins = max(int(stamps.min()), heard) * sound.tick if len(stamps) else None
     found.zero = min((start for start in (first, begins) if start is not None), default=Fraction(0))
     if first is not None and begins is not None and 0 <= first - begins < LEAD:
         found.zero = first
     found.picture_start = None if first is None else float(first - found.zero)
     found.sound_start = None if begins is None else float(begins - found.zero)
+
+
+def _end_pages(track: TrackTimes, stream: Any) -> bool:
+    """Give pictures of an Ogg file the times that its pages mean; return whether that changed any.
+
+    A page states when the last of its pictures ends. FFmpeg counts on from there, so that what comes after a gap is
+    said to begin before it: a picture begins where the next one is said to, less its length.
+    """
+    usual = _usual(np.diff(track.decoding()))
+    if not usual or len(track) < 2 or (track.pts == NONE).any():
+        return False
+    last = track.pts[-1]
+    if stream.duration is not None and stream.start_time is not None:
+        last = max(last, stream.start_time + stream.duration - usual)
+    true = np.append(track.pts[1:] - usual, last)
+    differs = bool((true != track.pts).any())
+    track.pts, track.dts = true, true.copy()
+    return differs
 
 
 def _slots(decoding: np.ndarray, delay: int) -> np.ndarray:
@@ -244,6 +275,7 @@ def _put_right(found: PacketTimes, *, set_anew: bool) -> None:
         for first, last, ticks in runs:
             track.shift(first, last, ticks)
             lone += last - first
+    set_times = 0
     for index, place, own in jumps["video"]:
         partner, seconds = _partner(jumps["sound"], place, own), own
         if partner is not None:
@@ -251,20 +283,23 @@ def _put_right(found: PacketTimes, *, set_anew: bool) -> None:
             # What comes after begins where both tracks have ended.
             seconds = partner[2] if partner[2] - own > LEAD else own
             found.sound.shift(partner[0], len(found.sound), round(seconds / found.sound.tick))
+        elif own < TOGETHER and (not set_anew or (found.sound is not None and _goes_on(found.sound, place))):
+            continue  # the sound goes on: pictures stay where they are stated, so that they stand beside it
         elif found.sound is not None and not _goes_on(found.sound, place):
             first = int(np.searchsorted(found.sound.places, place))
             found.sound.shift(first, len(found.sound), round(seconds / found.sound.tick))
         found.video.shift(index, len(found.video), round(seconds / found.video.tick))
         _excuse(found, place)
+        set_times += 1
     for index, _, seconds in jumps["sound"]:
         found.sound.shift(index, len(found.sound), round(seconds / found.sound.tick))
-    if jumps["video"]:
-        found.notes.append(f"its clock was set anew {_times(len(jumps['video']))}: the times go on")
+    if set_times:
+        found.notes.append(f"its clock was set anew {_times(set_times)}: the times go on")
     if jumps["sound"]:
         found.notes.append(f"the clock of its sound was set anew {_times(len(jumps['sound']))}: the times go on")
     if lone:
         found.notes.append(f"{count_text(lone, 'time stamp')} out of line put in line")
-    found.changed = bool(lone or jumps["video"] or jumps["sound"])
+    found.changed = bool(lone or set_times or jumps["sound"])
 
 
 def _find_jumps(track: TrackTimes, *, set_anew: bool) -> tuple[list[tuple[int, int, int]], list[Jump]]:

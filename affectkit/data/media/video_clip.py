@@ -25,6 +25,7 @@ from affectkit.data.media.media_file import (
     choose_tracks,
     is_one_of,
     open_media,
+    read_packets,
     reason_of,
     require_sound,
     require_video,
@@ -173,7 +174,7 @@ def _decode(
                 heard.pictures[number] = converter(frame)
         heard.count, heard.end = decoder.count, max(heard.end, decoder.end)
 
-    for packet in container.demux():
+    for packet in read_packets(container):
         if not packet.size:
             continue
         if decoder and packet.stream_index == decoder.video.index:

@@ -25,6 +25,7 @@ from affectkit.data.media.media_file import (
     choose_tracks,
     is_one_of,
     open_media,
+    read_packets,
     reason_of,
     require_video,
 )
@@ -191,7 +192,7 @@ class VideoStream:
 
 def _decoded(container: Any, decoder: FrameDecoder) -> Iterator[Picture]:
     """Yield the pictures of a track, to the end of the file."""
-    for packet in container.demux():
+    for packet in read_packets(container):
         if packet.stream_index == decoder.video.index and packet.size:
             yield from decoder.feed(packet)
     yield from decoder.finish()
