@@ -110,15 +110,15 @@ def _fault(cell: Cell, seen: list[tuple[float, int | None]], *, whole: bool) -> 
 
 
 def _decodable(cell: Cell) -> int:
-    """Count the frames of the whole file of which all bytes are before the cut."""
-    cut, count = cell.path.stat().st_size, 0
+    """Count the frames of the whole file of which all bytes are before the cut; of Ogg, in whole pages before it."""
+    cut, places = cell.path.stat().st_size, []
     with av.open(str(cell.whole)) as container:
         for packet in container.demux(video=0):
             if packet.size:
                 if packet.pos is None or packet.pos + packet.size > cut:
                     break
-                count += 1
-    return count
+                places.append(packet.pos)
+    return sum(place < places[-1] for place in places) if cell.kind == "ogv" and places else len(places)
 
 
 def judge_clip(cell: Cell, read: ClipReader) -> Verdict:
