@@ -262,15 +262,9 @@ def named(zoo: Zoo, cell: Cell) -> None:
     cell.numbers, cell.times, cell.clicks = list(range(COUNT)), even(), seconds_of(END)
 
 
-UNSEEN = {
-    **{("ts", percent): "states neither length nor size" for percent in (20, 40, 80, 97)},
-    **{("wmv", percent): "ends between two packets" for percent in (20, 40, 60, 97)},
-    **{("ogv", percent): "states neither length nor size" for percent in (60, 80, 97)},
-    ("mkv", 97): "lacks less than half a second",
-    ("webm", 97): "lacks less than half a second",
-}
+UNSEEN = {("ts", percent): "states neither length nor size" for percent in (20, 40, 80)}
 """Cuts, in percent, that may go unseen: they did before, and every other one is to be refused."""
-SEEN_BY_CLIPS = {("ts", 20), ("ogv", 60), ("wmv", 20), ("wmv", 40), ("wmv", 60), ("wmv", 97)}
+SEEN_BY_CLIPS = {("ts", 20)}
 """Of these the ones that were seen where the sound is read too."""
 
 

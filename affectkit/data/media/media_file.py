@@ -21,8 +21,8 @@ CONTAINERS = (
 )
 """FFmpeg's names of what may be opened: files that hold their pictures and sound themselves, and no lists of others."""
 STATING = {"flv", "matroska", "mov", "mp4", "webm"}
-"""Those whose stated length is asked where their structure does not show whether they were cut: between two tags of FLV,
-or filled up with zeros."""
+"""Those whose stated length is asked where their structure does not show whether they were cut: FLV between two tags,
+files filled up with zeros."""
 FROM_ZERO = {"matroska", "webm", "asf"}
 """Containers whose stated duration is the time of the end by their own clock, not the length."""
 CUT = 0.5
