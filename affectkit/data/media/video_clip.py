@@ -30,7 +30,7 @@ from affectkit.data.media.media_file import (
     require_sound,
     require_video,
 )
-from affectkit.data.media.packet_times import PacketTimes, scan_container
+from affectkit.data.media.packet_times import LEAD, PacketTimes, scan_container
 from affectkit.data.media.sound_stream import SoundDecoder
 from affectkit.data.media.waveforms import average_channels, set_level
 
@@ -139,7 +139,9 @@ def _pass(path: Path, wanted: _Wanted, times: PacketTimes, ending: FileEnd, *, m
             raise ClipError(
                 "over-long", f"clip {path}: {stated:.1f} s long, at most {wanted.longest:g} s are expected."
             )
-        heard = _Heard(middle, zero=float(times.zero), stated=round(stated * av.time_base) or None)
+        late = abs(container.start_time or 0) > LEAD * av.time_base
+        said = round(stated * av.time_base) if late else container.duration  # as it is, where moviepy takes it so
+        heard = _Heard(middle, zero=float(times.zero), stated=said or None)
         decoder = FrameDecoder(path, video, times, what="clip") if video else None
         sounds = SoundDecoder(audio, times) if audio else None
         _decode(container, path, decoder, sounds, wanted=wanted, heard=heard)

@@ -79,6 +79,7 @@ FILES = {
     "slow.flv": {"layout": "mono", "rate": 22050},
     "wide.mp4": {"layout": "stereo", "codec": "aac", "rate": 48000},
     "five.mp4": {"layout": "5.1", "codec": "aac"},
+    "mono.mkv": {"layout": "mono", "codec": "aac"},
 }
 
 
