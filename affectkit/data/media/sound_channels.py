@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import av
@@ -57,9 +58,14 @@ def stereo_matrix(layout: Any) -> np.ndarray:
     >>> [float(round(gain, 4)) for gain in stereo_matrix(av.AudioLayout("5.1"))[0]]
     [0.4142, 0.0, 0.2929, 0.0, 0.2929, 0.0]
     """
-    names = [channel.name for channel in layout.channels]
+    return _matrix(tuple(channel.name for channel in layout.channels))
+
+
+@functools.lru_cache(32)
+def _matrix(names: tuple[str, ...]) -> np.ndarray:
+    """Return ``stereo_matrix`` of channels by their names."""
     if not set(names) - {"NONE", "UNK"} and len(names) <= len(USUAL):
-        names = [channel.name for channel in av.AudioLayout(USUAL[len(names) - 1]).channels]
+        names = tuple(channel.name for channel in av.AudioLayout(USUAL[len(names) - 1]).channels)
     if len(names) == 1:
         return np.ones((2, 1), np.float32)
     matrix = np.array([_gains(name) for name in names], np.float64).T
