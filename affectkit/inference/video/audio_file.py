@@ -20,9 +20,11 @@ from affectkit.data.media.sound_channels import sample_values, stereo_matrix
 from affectkit.data.media.sound_stream import PlacedSound, SoundDecoder, place_sound
 
 RATE = 48000
-CODING = {"bit_rate": 256_000, "options": {"cutoff": "22000"}}
-"""At its usual 128 kbit/s FFmpeg's encoder leaves out what is above 17 kHz: noise becomes quieter by up to 1.6 dB. What
-it lowers in any case are windows of 43 ms that peak above 0.95 of full scale: by 0.45 dB at most."""
+BITS = 128_000
+"""Bits per second of a channel: both of one channel are coded as one."""
+CUTOFF = {"cutoff": "22000"}
+"""FFmpeg's encoder leaves out what is above 17 kHz at its usual rate: noise becomes quieter by up to 1.6 dB. What it
+lowers in any case are windows of 43 ms that peak above 0.95 of full scale: by 0.5 dB at most."""
 PIECE = 1024
 SURPLUS = 0.1
 """Seconds of sound after the last frame from which on it is reported: codecs pad their last frame."""
@@ -72,7 +74,8 @@ def write_sound(
         decoder = SoundDecoder(tracks.sound, times)
         wanted, written = round(seconds * RATE), 0
         with av.open(str(target), "w", format="ipod") as container:
-            stream = container.add_stream("aac", rate=RATE, layout="stereo", **CODING)
+            bits = BITS * min(tracks.sound.codec_context.layout.nb_channels or 2, 2)
+            stream = container.add_stream("aac", rate=RATE, layout="stereo", bit_rate=bits, options=CUTOFF)
             placed = place_sound(_decoded(video, decoder))
             for piece in _cut(_filled(_resampled(placed, start), wanted), wanted):
                 frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(piece), format="fltp", layout="stereo")

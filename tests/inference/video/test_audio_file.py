@@ -103,6 +103,17 @@ def test_two_channels_stay_as_they_are(tmp_path, codec, form, rate):
     assert level(found[:, INSIDE]) == pytest.approx(wanted, abs=0.1) and heard.left_out == ()
 
 
+@pytest.mark.parametrize("channels", [1, 2])
+def test_noise_keeps_its_level(tmp_path, channels):
+    """Pink noise, whose highest octave an encoder would rather leave out."""
+    spectrum = np.fft.rfft(np.random.default_rng(1).normal(size=2 * RATE))
+    pink = np.fft.irfft(spectrum / np.sqrt(np.maximum(np.arange(len(spectrum)), 40)))
+    pink *= 0.6 / np.abs(pink).max()
+    path = write(tmp_path / "a.mkv", np.stack([pink] * channels), layout=("mono", "stereo")[channels - 1])
+    found, _ = written(path, tmp_path, seconds=2.0)
+    assert level(found[:, INSIDE]) == pytest.approx([level(pink[INSIDE])] * 2, abs=0.1)
+
+
 @pytest.mark.parametrize(("layout", "count"), [("quad", 4), ("5.1", 6), ("7.1", 8)])
 def test_full_scale_in_all_channels_does_not_clip(tmp_path, layout, count):
     wave = 0.999 * np.sin(2 * np.pi * 440 * np.arange(2 * RATE) / RATE)
