@@ -31,7 +31,8 @@ def register(app: typer.Typer) -> None:
         inference_results.csv there. Images that cannot be read are skipped, named, and make the exit code 4.
         With --shard I/N every N-th image alone is predicted, into a folder of its own in --results.
 
-        Videos are sampled every half second (--every), each face tracked; --camera N predicts a camera.
+        Videos are sampled every half second (--every), each face tracked; --camera N predicts a camera. Time is a
+        player's: 0 is where the file begins, with its picture or its sound.
 
         With --labels TABLE the images of a folder that stand in it are compared with their labels, as by test.
 

@@ -34,11 +34,13 @@ class Batch(NamedTuple):
         rows: position, image name, the columns of faces and of the task.
         failures: images that could not be read.
         marks: by position, what marks a file and how many frames it has.
+        notes: what reading clips noted, once for each clip.
     """
 
     rows: list[list[Any]]
     failures: list[ReadFailure]
     marks: dict[int, tuple[Mark | None, int]] = {}  # noqa: RUF012 - never written to
+    notes: Sequence[str] = ()
 
 
 def predict_images(
@@ -82,7 +84,7 @@ def predict_images(
                 rows = [[*name, *own] for name, own in zip(named, columns, strict=True)]
             else:
                 rows = face_rows(named, raw["faces"], columns, len(task.columns()))
-            yield Batch(rows, failures, raw.get("marks", {}))
+            yield Batch(rows, failures, raw.get("marks", {}), raw.get("notes", ()))
     finally:
         close_loader(loader)
 
@@ -167,8 +169,9 @@ def gather_batches(batches: Iterator[Batch], count: int, batch_size: int, group:
         yield from batches
         return
     rounds = -(-count // (batch_size * group.world_size))  # as many as the process with the most needs
-    for rows, failures, marks in itertools.islice(itertools.chain(batches, itertools.repeat(Batch([], []))), rounds):
-        together = sorted((row for part in group.all_gather_values(rows) for row in part), key=itemgetter(0))
-        own = [[position, *values] for position, values in marks.items()]
+    for batch in itertools.islice(itertools.chain(batches, itertools.repeat(Batch([], []))), rounds):
+        together = sorted((row for part in group.all_gather_values(batch.rows) for row in part), key=itemgetter(0))
+        own = [[position, *values] for position, values in batch.marks.items()]
         every = {position: (mark, frames) for part in group.all_gather_values(own) for position, mark, frames in part}
-        yield Batch(together, gather_failures(failures, group), every)
+        notes = [text for part in group.all_gather_values(list(batch.notes)) for text in part]
+        yield Batch(together, gather_failures(batch.failures, group), every, notes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
@@ -214,8 +215,10 @@ def _write(
 ) -> None:
     """Write rows and failures, batch by batch, until the last one or a signal."""
     reporter.start("predicting", None, "images")
-    for rows, failures, marks in batches:
+    noted: Counter[str] = Counter()
+    for rows, failures, marks, notes in batches:
         refuse_failures(failures, on_error)
+        noted.update(notes)
         if group.is_main:
             table.add(rows, failures, marks)
         reporter.advance(len({row[0] for row in rows}) + len(failures))
@@ -224,6 +227,8 @@ def _write(
             done = count_text(table.count, "image is", "images are")
             raise stopping.error(f"{done} done.", table.how_to_resume(), resumable=table.files is not None)
     reporter.finish()
+    for text, count in noted.items():
+        reporter.note(f"{count_text(count, 'clip')}: {text}")
 
 
 # --- videos ----------------------------------------------------------------------------------------------------------

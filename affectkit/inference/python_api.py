@@ -98,11 +98,11 @@ class _Call:
         header = self.predictor.image_columns
         batches = predict_images(self.predictor, items, batch_size=self.batch_size, exact=self.exact)
         with contextlib.closing(batches):
-            for rows, failures, _ in self._evaluating(batches):
-                refuse_failures(failures, self.on_error, hint=SKIPPING)
-                for failure in failures:
+            for batch in self._evaluating(batches):
+                refuse_failures(batch.failures, self.on_error, hint=SKIPPING)
+                for failure in batch.failures:
                     warnings.warn(f"left out: {failure.reason}", stacklevel=2)
-                for _, *row in rows:
+                for _, *row in batch.rows:
                     yield dict(zip(header, row, strict=True))
 
     def _video_rows(self, items: Iterable[Item]) -> Iterator[dict[str, Any]]:

@@ -23,6 +23,9 @@ from affectkit.data.media.video_clip import read_clip
 from affectkit.data.split import Split
 from affectkit.errors import DataError
 
+NOTES = "notes"
+"""Key of what reading clips noted, which is no input."""
+
 
 class SplitClips(Dataset):
     """Clips of a split's store, a batch at a time, by (epoch, index).
@@ -102,19 +105,25 @@ class PathClips(Dataset):
         if spec.clip is not None and spec.clip.needs != "image":
             load_library("torchaudio")  # what does not load is reported here, and not by each of the loader's processes
 
-    def __getitem__(self, key: tuple[int, str]) -> tuple[int, dict[str, torch.Tensor]] | ReadFailure:
+    def __getitem__(self, key: tuple[int, str]) -> tuple[int, dict[str, Any]] | ReadFailure:
         position, path = key
+        notes: list[str] = []
         try:
-            return position, read_inputs(Path(path), self.spec)
+            return position, {**read_inputs(Path(path), self.spec, notes=notes), NOTES: notes}
         except DataError as error:
             return ReadFailure(position, path, error.message)
 
 
-def read_inputs(path: Path, spec: InputSpec) -> dict[str, torch.Tensor]:
+def read_inputs(path: Path, spec: InputSpec, *, notes: list[str] | None = None) -> dict[str, torch.Tensor]:
     """Return the inputs of a model of ``spec`` from the clip ``path``: ``image`` uint8 (C, H, W), ``audio`` int16 (1,
     h, w).
 
     It is rounded as in a store, so that a clip is predicted as it was tested.
+
+    Args:
+        path: of the clip.
+        spec: of the model's input.
+        notes: what ``Clip.notes`` says is appended.
 
     Raises:
         DataError: the clip cannot be read, or lacks what the model needs.
@@ -122,6 +131,8 @@ def read_inputs(path: Path, spec: InputSpec) -> dict[str, torch.Tensor]:
     clip = replace(spec.clip, reach=0)
     needs = clip.needs
     found = read_clip(path, clip, size=spec.height, reach=0, frames=needs != "audio", sound=needs != "image")
+    if notes is not None:
+        notes += found.notes
     inputs = {}
     if needs != "audio":
         frame = found.frames[0]
@@ -133,13 +144,14 @@ def read_inputs(path: Path, spec: InputSpec) -> dict[str, torch.Tensor]:
     return inputs
 
 
-def collate_clips(items: Sequence[tuple[int, dict[str, torch.Tensor]] | ReadFailure]) -> dict[str, Any]:
+def collate_clips(items: Sequence[tuple[int, dict[str, Any]] | ReadFailure]) -> dict[str, Any]:
     """Return a batch as of ``SplitClips``; clips that could not be read are set apart."""
     good = [item for item in items if not isinstance(item, ReadFailure)]
-    names = good[0][1] if good else ()
+    names = [name for name in good[0][1] if name != NOTES] if good else ()
     return {
         "index": torch.tensor([index for index, _ in good], dtype=torch.long),
         **{name: torch.stack([values[name] for _, values in good]) for name in names},
+        NOTES: [text for _, values in good for text in values[NOTES]],
         "failures": [item for item in items if isinstance(item, ReadFailure)],
     }
 

@@ -50,12 +50,14 @@ class Clip:
         sound: float32 (samples,), one channel at the level of the specification (``core.clipspec.LEVELS``), at
             ``rate`` samples per second; None likewise.
         seconds: from the first picture, or sample, to the end of the last.
+        notes: what was inferred about the file rather than stated, put right, or done to its pictures.
     """
 
     frames: np.ndarray | None
     sound: np.ndarray | None
     rate: int
     seconds: float
+    notes: tuple[str, ...] = ()
 
 
 def read_clip(
@@ -125,6 +127,7 @@ class _Heard:
     stated: int | None = None
     pictures: dict[int, np.ndarray] = field(default_factory=dict)
     sounds: list[Any] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
 def _pass(path: Path, wanted: _Wanted, times: PacketTimes, ending: FileEnd, *, middle: int) -> _Heard:
@@ -141,7 +144,7 @@ def _pass(path: Path, wanted: _Wanted, times: PacketTimes, ending: FileEnd, *, m
             )
         late = abs(container.start_time or 0) > LEAD * av.time_base
         said = round(stated * av.time_base) if late else container.duration  # as it is, where moviepy takes it so
-        heard = _Heard(middle, zero=float(times.zero), stated=said or None)
+        heard = _Heard(middle, zero=float(times.zero), stated=said or None, notes=list(times.notes))
         decoder = FrameDecoder(path, video, times, what="clip") if video else None
         sounds = SoundDecoder(audio, times) if audio else None
         _decode(container, path, decoder, sounds, wanted=wanted, heard=heard)
@@ -173,7 +176,7 @@ def _decode(
     def keep(pictures: Iterator[Picture]) -> None:
         for number, _, frame in pictures:
             if low <= number <= high:
-                heard.pictures[number] = converter(frame)
+                heard.pictures[number] = _pixels(path, converter, frame)
         heard.count, heard.end = decoder.count, max(heard.end, decoder.end)
 
     for packet in read_packets(container):
@@ -189,8 +192,16 @@ def _decode(
             )
     if decoder:
         keep(decoder.finish())
+        heard.notes += converter.notes
     if sounds:
         _hear(path, sounds, None, heard)
+
+
+def _pixels(path: Path, converter: FrameConverter, frame: Any) -> np.ndarray:
+    try:
+        return converter(frame)
+    except ClipError as error:
+        raise ClipError(error.reason, f"clip {path}: {error.message}", error.hint) from error
 
 
 def _hear(path: Path, sounds: SoundDecoder, packet: Any, heard: _Heard) -> None:
@@ -208,7 +219,7 @@ def _clip(path: Path, heard: _Heard, spec: ClipSpec, wanted: _Wanted) -> Clip:
     rate = spec.sound.rate if spec.sound is not None else 0
     sound = _sound(path, heard, spec.sound) if wanted.sound else None
     frames = _around(heard, spec, wanted) if wanted.frames else None
-    return Clip(frames, sound, rate, heard.end)
+    return Clip(frames, sound, rate, heard.end, tuple(heard.notes))
 
 
 def _sound(path: Path, heard: _Heard, spec: SoundSpec) -> np.ndarray:

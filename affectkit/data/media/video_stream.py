@@ -101,7 +101,6 @@ class VideoStream:
         rate: frames per second, on average; 0 before the first.
         sounds: whether there is a sound track.
         times: of the packets of the file; None before the first frame.
-        notes: what was inferred about the file rather than stated, or put right.
 
     Raises:
         ClipError: while iterating, after the frames that could be decoded: the file is missing, empty or no video, a
@@ -116,7 +115,8 @@ class VideoStream:
         self.count, self.end, self.start, self.rate, self.sounds = 0, 0.0, 0.0, 0.0, False
         self.picture_start: float | None = None
         self.sound_start: float | None = None
-        self.notes: list[str] = []
+        self._converter: FrameConverter | None = None
+        self._decoder: FrameDecoder | None = None
         self.times: PacketTimes | None = None
 
     def __iter__(self) -> Iterator[Frame]:
@@ -129,36 +129,48 @@ class VideoStream:
                 require_video(self.path, tracks)
                 times = scan_container(container, tracks, seconds=self.seconds)
             self.start, self.picture_start, self.sound_start = float(times.zero), times.picture_start, times.sound_start
-            self.notes, self.times = times.notes, times
+            self.times = times
             with open_media(self.path) as container:
                 tracks = choose_tracks(container)
                 video = tracks.video
                 self.rate = float(video.average_rate or video.guessed_rate or 0)
                 self.sounds = tracks.sound is not None
-                decoder = FrameDecoder(self.path, video, times, threads=_threads(video))
-                yield from self._taken(container, decoder, ending)
+                self._decoder = FrameDecoder(self.path, video, times, threads=_threads(video))
+                self._converter = FrameConverter(video)
+                yield from self._taken(container, self._decoder, ending)
         except FFmpegError as error:
             self._refuse_cut(ending)
             message = f"video {self.path}: cannot be decoded {self._so_far} ({reason_of(error)})."
             raise ClipError("undecodable", message) from error
+
+    @property
+    def notes(self) -> list[str]:
+        """Return what was inferred about the file rather than stated, put right, or done to its pictures."""
+        found = list(self.times.notes) if self.times is not None else []
+        found += self._converter.notes if self._converter is not None else []
+        if self._decoder is not None and self._decoder.unstamped:
+            found.append(f"{count_text(self._decoder.unstamped, 'picture')} without a time follow the one before")
+        return found
+
+    def _pixels(self, frame: Any) -> np.ndarray:
+        try:
+            return self._converter(frame)
+        except ClipError as error:
+            raise ClipError(error.reason, f"video {self.path}: {error.message}", error.hint) from error
 
     def _taken(self, container: Any, decoder: FrameDecoder, ending: FileEnd) -> Iterator[Frame]:
         video, times = decoder.video, decoder.times
         sampler = Sampler(self.every, max(float(video.time_base) / 2, TICK))
         if video.width * video.height > LARGE and self.every != (0.0, 1):
             self._plan(decoder, sampler.tolerance, tail=ending.whole is not True)
-        converter = FrameConverter(video)
         for number, time, frame in _decoded(container, decoder):
             if self.seconds is not None and time >= self.seconds - sampler.tolerance:
                 self.count, self.end = number, min(time, self.seconds)
                 return
             self.count, self.end = decoder.count, decoder.end
             if sampler.takes(number, time):
-                yield Frame(number, time, converter(frame))
+                yield Frame(number, time, self._pixels(frame))
         self.count, self.end = decoder.count, decoder.end
-        self.notes += converter.notes
-        if decoder.unstamped:
-            self.notes.append(f"{count_text(decoder.unstamped, 'picture')} without a time follow the one before")
         self._check_end(container, times, ending)
 
     def _plan(self, decoder: FrameDecoder, tolerance: float, *, tail: bool) -> None:

@@ -85,6 +85,9 @@ class VideoProgress:
     def summary(self, fault: DataError | DeviceError | None) -> dict[str, Any]:
         """Return the summary of the video, with the reason where it broke."""
         found = {"video": self.name, **self.statistics.summary(self.reader.end, timed=self.timed)}
+        found |= {name: getattr(self.reader, name, None) for name in ("picture_start", "sound_start")}
+        if notes := getattr(self.reader, "notes", []):
+            found["notes"] = notes
         return found if fault is None else {**found, "reason": fault.message}
 
 
@@ -236,6 +239,8 @@ def _infer_video(session: VideoSession, video: Item) -> None:
         reporter.finish()
         _refuse(options, fault)
         summary = progress.summary(fault)
+        for text in summary.get("notes", ()):
+            reporter.note(f"{video.name}: {text}")
         if progress.timed:
             _draw_timeline(session, progress, summary)
         if session.targets is not None and summary["sampled_frames"]:

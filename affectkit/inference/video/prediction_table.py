@@ -223,7 +223,7 @@ class VideoTable:
         labels = [self.columns.names[column] for column in self.columns.shares]
         yield [
             *(VIDEO_NAME, "Face", "From", "To", "Seconds Seen"),
-            *("Sampled Frames", "Frames Without Face", "Faces", "Reason"),
+            *("Sampled Frames", "Frames Without Face", "Faces", "Reason", "Picture Start", "Sound Start"),
             *(f"mean {name}" for name in names),
             *(f"time {name}" for name in labels),
         ]
@@ -231,13 +231,15 @@ class VideoTable:
             video = entry["video"]
             for one in (video, *video["by_face"]):
                 whole = one is video
-                begin = (0.0 if video["seconds"] is not None else None) if whole else one["from"]
+                starts = [video.get("picture_start"), video.get("sound_start")]  # results of older versions lack them
+                begin = (starts[0] or 0.0 if video["seconds"] is not None else None) if whole else one["from"]
                 time = one.get("time", {})
                 yield [
                     video["video"],
                     *(None if whole else one["face"], begin),
                     *(video["seconds"] if whole else one["to"], one["seconds_seen"], one["sampled_frames"]),
                     *([video["frames_without_face"], video["faces"], video.get("reason")] if whole else [None] * 3),
+                    *(starts if whole else [None] * 2),
                     *(one["mean"].get(name) for name in names),
                     *(time.get(label, 0.0) if time else None for label in labels),
                 ]

@@ -10,8 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
 from affectkit.core.clipspec import CREMAD, with_sound_level
 from affectkit.core.csv_tables import read_csv
 from affectkit.core.progress import Reporter
@@ -26,7 +24,7 @@ from affectkit.prep.clips.dataset import ClipDataset, PrepareOptions, SkippedCli
 from affectkit.prep.clips.manifest import ClipReport
 from affectkit.prep.clips.prepare import prepare_clips
 from affectkit.prep.clips.split import assign_splits
-from affectkit.prep.clips.store_writer import ClipRecipe, ClipSource
+from affectkit.prep.clips.store_writer import ClipRecipe, ClipSource, StoredInput
 
 EMOTIONS = {
     "ANG": "anger", "DIS": "disgust", "FEA": "fear", "HAP": "happiness", "NEU": "neutral", "SAD": "sadness",
@@ -177,10 +175,10 @@ def _dataset(clone: Clone, options: CremadOptions) -> ClipDataset:
     )
 
 
-def read_av(source: ClipSource, recipe: ClipRecipe) -> tuple[np.ndarray, np.ndarray]:
+def read_av(source: ClipSource, recipe: ClipRecipe) -> StoredInput:
     """Read frames and spectrogram of a clip as a store holds them."""
     clip = read_clip(source.path, recipe.clip, size=recipe.size, longest=recipe.longest)
-    return clip.frames, to_store(mel_decibels(clip.sound, recipe.clip.sound))
+    return StoredInput(clip.frames, to_store(mel_decibels(clip.sound, recipe.clip.sound)), clip.notes)
 
 
 # --- tables ----------------------------------------------------------------------------------------------------------

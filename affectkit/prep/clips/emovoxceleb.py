@@ -31,7 +31,7 @@ from affectkit.prep.clips.dataset import ClipDataset, PrepareOptions, Row
 from affectkit.prep.clips.manifest import ClipReport, discard_manifest
 from affectkit.prep.clips.prepare import prepare_clips
 from affectkit.prep.clips.split import assign_splits
-from affectkit.prep.clips.store_writer import ClipRecipe, ClipSource
+from affectkit.prep.clips.store_writer import ClipRecipe, ClipSource, StoredInput
 
 EMOTIONS = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt")
 FRAMES, AUDIO, TABLE = "frames", "audio", "labels.csv"
@@ -193,7 +193,7 @@ def _check_folder(folder: Path) -> None:
         raise ClipError("missing", f"utterance {folder}: no folder with frames as 000001.jpg.")
 
 
-def read_utterance(source: ClipSource, recipe: ClipRecipe) -> tuple[np.ndarray, np.ndarray]:
+def read_utterance(source: ClipSource, recipe: ClipRecipe) -> StoredInput:
     """Read the kept frames of an utterance, each resized whole, and its spectrogram.
 
     Raises:
@@ -214,7 +214,7 @@ def read_utterance(source: ClipSource, recipe: ClipRecipe) -> tuple[np.ndarray, 
     frames = np.stack([made[path] for path in chosen_frames(source.path)])
     check_clip_file(source.sound)
     heard = read_clip(source.sound, recipe.clip, size=recipe.size, frames=False)
-    return frames, to_store(mel_decibels(heard.sound, recipe.clip.sound))
+    return StoredInput(frames, to_store(mel_decibels(heard.sound, recipe.clip.sound)), heard.notes)
 
 
 def _write_frame_labels(path: Path, names: list[str], files: Mapping[str, Path], labels: FrameLabels) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from affectkit.core.files import read_json, to_json, write_json, write_text
+from affectkit.core.text import count_text, list_some
 from affectkit.core.version import VERSION
 from affectkit.data.layouts.clip_store import FORMAT, KIND, MANIFEST, SPLITS
 from affectkit.data.layouts.duplicates import Copies, find_copies
@@ -113,7 +114,7 @@ def write_results(
         manifest["variance"],
         manifest["bytes_per_clip"],
         {split: _statistics(names, dataset) for split, names in members.items()},
-        notes=list(assignment.notes),
+        notes=[*assignment.notes, *_describe_notes(store.notes)],
         warnings=[
             *assignment.warnings,
             *(text for found in copies.values() if (text := found.describe("clips", dropped=drop_copies))),
@@ -132,6 +133,11 @@ def write_results(
     write_text(output / "statistics.txt", statistics_text(report.statistics))
     write_json(output / MANIFEST, manifest)
     return report
+
+
+def _describe_notes(notes: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return a sentence for each note on clips, with the clips that it is of."""
+    return [f"{count_text(len(names), 'clip')}: {text} ({list_some(names, 3)})" for text, names in notes.items()]
 
 
 def _manifest(

@@ -24,7 +24,7 @@ from affectkit.prep.clips.dataset import ClipDataset, PrepareOptions, SplitAssig
 from affectkit.prep.clips.manifest import ClipReport
 from affectkit.prep.clips.prepare import prepare_clips
 from affectkit.prep.clips.split import assign_splits
-from affectkit.prep.clips.store_writer import ClipRecipe, ClipSource
+from affectkit.prep.clips.store_writer import ClipRecipe, ClipSource, StoredInput
 
 TABLE = "features.csv"
 ENDINGS = (".safetensors", ".npz")
@@ -162,7 +162,7 @@ def check_features_file(path: Path) -> None:
         raise ClipError("empty", f"features {path}: the file is empty.")
 
 
-def read_features(source: ClipSource, recipe: ClipRecipe) -> tuple[np.ndarray, np.ndarray]:
+def read_features(source: ClipSource, recipe: ClipRecipe) -> StoredInput:
     """Read image features (1, 16, 4096) and those of the chosen audio layer (64, 1024), float32.
 
     Raises:
@@ -194,4 +194,4 @@ def read_features(source: ClipSource, recipe: ClipRecipe) -> tuple[np.ndarray, n
         if values.dtype.kind != "f" or not np.isfinite(values).all():
             raise ClipError("undecodable", f"features {path}: {name} holds values that are no finite numbers.")
         taken[name] = values.astype(np.float32)
-    return taken["image"][None], taken["audio"]
+    return StoredInput(taken["image"][None], taken["audio"])

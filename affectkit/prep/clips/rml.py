@@ -30,11 +30,11 @@ from affectkit.prep.clips.dataset import ClipDataset, PrepareOptions
 from affectkit.prep.clips.manifest import ClipReport
 from affectkit.prep.clips.prepare import prepare_clips
 from affectkit.prep.clips.split import assign_splits
-from affectkit.prep.clips.store_writer import ClipRecipe, ClipSource
+from affectkit.prep.clips.store_writer import ClipRecipe, ClipSource, StoredInput
 
 EMOTIONS = ("anger", "disgust", "fear", "happiness", "sadness", "surprise")
 LONGEST = 60.0
-READER = "affectkit.prep.rml.read_changed"
+READER = "affectkit.prep.rml.read_changed 2"
 """Names the reader in the marks of stores: literal, so that stores stay good wherever the function stands."""
 SKIN = {"original": 0, "green": 120, "blue": 240}
 """Degrees by which the hue of skin, itself at about 20, is turned."""
@@ -188,7 +188,7 @@ def draw_variants(name: str, modify: str, seed: int) -> tuple[str, str]:
     return drawn[0], drawn[1]
 
 
-def read_changed(source: ClipSource, recipe: ClipRecipe) -> tuple[np.ndarray, np.ndarray]:
+def read_changed(source: ClipSource, recipe: ClipRecipe) -> StoredInput:
     """Read frames and spectrogram of a clip, changed as the recipe says."""
     extra = dict(recipe.extra)
     skin, pitch = draw_variants(source.name, extra["modify"], extra["seed"])
@@ -198,7 +198,7 @@ def read_changed(source: ClipSource, recipe: ClipRecipe) -> tuple[np.ndarray, np
         frames = np.stack([turn_skin(frame, SKIN[skin]) for frame in frames])
     if pitch != "original":
         sound = move_pitch(sound, *PITCH[pitch])
-    return frames, to_store(mel_decibels(sound, recipe.clip.sound))
+    return StoredInput(frames, to_store(mel_decibels(sound, recipe.clip.sound)), clip.notes)
 
 
 def turn_skin(image: np.ndarray, degrees: float) -> np.ndarray:

@@ -6,9 +6,9 @@ import csv
 import hashlib
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -44,6 +44,14 @@ class ClipSource:
     sound: Path | None = None
 
 
+class StoredInput(NamedTuple):
+    """Hold what a store keeps of a clip: frames and sound as of ``ClipRecipe.read``, and what reading it noted."""
+
+    frames: np.ndarray
+    sound: np.ndarray
+    notes: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, kw_only=True)
 class ClipRecipe:
     """Say how a clip is read; two equal recipes make the same bytes.
@@ -60,7 +68,7 @@ class ClipRecipe:
         extra: what else ``read`` wants to know.
     """
 
-    read: Callable[[ClipSource, ClipRecipe], tuple[np.ndarray, np.ndarray]]
+    read: Callable[[ClipSource, ClipRecipe], StoredInput]
     reader: str
     clip: ClipSpec
     size: int
@@ -91,12 +99,14 @@ class StoredClips:
         skipped: clips that were left out, in the order of the sources.
         facts: by clip: digest, and sum, sum of squares and maximum of image ([0, 1]) and sound (dB), and their counts.
         made: clips that were read now; the others were there.
+        notes: what was inferred about clips rather than stated, put right, or done to their pictures, and of which.
     """
 
     shards: dict[str, list[str]]
     skipped: list[SkippedClip]
     facts: dict[str, dict[str, Any]]
     made: int
+    notes: dict[str, list[str]] = field(default_factory=dict)
 
     def bytes_per_clip(self, output: Path) -> float:
         """Measure the arrays on the disk."""
@@ -159,7 +169,18 @@ def write_store(
     _sweep(folder, set(shards))
     skipped = [SkippedClip(**clip) for record in records.values() for clip in record["faults"]]
     facts = {clip: found for record in records.values() for clip, found in record["clips"].items()}
-    return StoredClips({name: list(record["clips"]) for name, record in records.items()}, skipped, facts, count)
+    shards = {name: list(record["clips"]) for name, record in records.items()}
+    return StoredClips(shards, skipped, facts, count, _notes(records.values()))
+
+
+def _notes(records: Iterable[dict[str, Any]]) -> dict[str, list[str]]:
+    """Return the names of clips by what was noted of them."""
+    found: dict[str, list[str]] = {}
+    for record in records:
+        for clip, notes in record.get("notes", {}).items():
+            for text in notes:
+                found.setdefault(text, []).append(clip)
+    return found
 
 
 def refuse_skipped(skipped: Sequence[SkippedClip], output: Path) -> None:
@@ -263,18 +284,21 @@ def write_shard(folder: Path, name: str, chunk: Sequence[ClipSource], recipe: Cl
     states = [_state_of(source) for source in chunk]
     frames, sounds, skipped = [], [], []
     clips: dict[str, dict[str, Any]] = {}
+    notes: dict[str, list[str]] = {}
     for source in chunk:
         try:
-            image, sound = recipe.read(source, recipe)
+            read = recipe.read(source, recipe)
         except ClipError as error:
             skipped.append(asdict(SkippedClip(source.name, error.reason, error.message)))
             continue
-        frames.append(image)
-        sounds.append(sound)
-        clips[source.name] = _facts(image, sound)
+        frames.append(read.frames)
+        sounds.append(read.sound)
+        clips[source.name] = _facts(read.frames, read.sound)
+        notes |= {source.name: list(read.notes)} if read.notes else {}
     _write_array(folder / f"{name}.frames.npy", frames)
     _write_array(folder / f"{name}.sound.npy", sounds)
     record = {"recipe": recipe.mark(), "items": states, "clips": clips, "faults": skipped}
+    record |= {"notes": notes} if notes else {}
     write_json(folder / f"{name}.json", record)
     return name, record
 

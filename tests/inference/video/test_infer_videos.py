@@ -293,6 +293,41 @@ def test_what_cannot_be_done_is_refused(folder, tmp_path):
             run(folder, *("a.mp4", "c-none.mkv")[: 1 + (told == "2 videos")], annotate=tmp_path / name)
 
 
+def test_times_are_those_of_a_player_where_the_picture_begins_after_the_sound(tmp_path):
+    late = [1500 + 100 * number for number in range(20)]
+    write_film(tmp_path / "late.mkv", 20, times=late, clicks=[1.0])
+    write_film(tmp_path / "plain.mkv", 20, clicks=[1.0])
+    write_film(tmp_path / "silent.mkv", 20, times=late)
+    heard = Heard()
+    names = ("late.mkv", "plain.mkv", "silent.mkv")
+    record, _ = run(tmp_path, *names, options={"reporter": heard}, every="1s", results=tmp_path / "r")
+    times = {name: [] for name in names}
+    for row in table(tmp_path / "r" / "inference_results.csv"):
+        times[row["Video Name"]].append(float(row["Time"]))
+    # A picture alone begins with the file; one that comes 1.5 s after the sound does not.
+    assert times["plain.mkv"] == times["silent.mkv"] == [0.0, 1.0]
+    assert times["late.mkv"] == pytest.approx([1.5, 2.0, 3.0])
+    videos = {row["Video Name"]: row for row in table(tmp_path / "r" / "videos.csv") if not row["Face"]}
+    assert [float(videos[name]["Picture Start"]) for name in names] == [1.5, 0.0, 0.0]
+    assert [videos[name]["From"] for name in names] == [videos[name]["Picture Start"] for name in names]
+    assert float(videos["late.mkv"]["Sound Start"]) == 0 and videos["silent.mkv"]["Sound Start"] == ""
+    assert [float(videos[name]["To"]) for name in names] == pytest.approx([3.5, 2.0, 2.0])
+    assert record["videos"] == 3 and not record["skipped"]
+
+
+def test_what_is_inferred_about_a_video_is_reported_once(tmp_path):
+    (tmp_path / "one.ts").write_bytes(write_film(tmp_path / "part.ts", 20).read_bytes() * 3)
+    heard = Heard()
+    run(tmp_path, "one.ts", options={"reporter": heard}, every="0.5s", results=tmp_path / "r")
+    assert [text for text in heard.notes if "set anew" in text] == [
+        "one.ts: its clock was set anew 2 times: the times go on"
+    ]
+    rows = table(tmp_path / "r" / "inference_results.csv")
+    assert [float(row["Time"]) for row in rows] == pytest.approx(np.arange(12) / 2)
+    (entry,) = map(json.loads, (tmp_path / "r" / "videos.jsonl").read_text().splitlines())
+    assert entry["video"]["notes"] == ["its clock was set anew 2 times: the times go on"]
+
+
 def test_ratings_and_whole_pictures(folder, tmp_path):
     class Two(nn.Module):
         def forward(self, images):
