@@ -28,6 +28,7 @@ for _name, _summary in (
     ("cache", "caches of this machine"),
     ("demo", "the commands on faces that are drawn on the spot"),
     ("doctor", "examine this machine"),
+    ("media_info", "examine video files"),
     ("completions", "scripts for shells"),
 ):
     COMMANDS.add(_name, f"affectkit.cli.{_name}:register", _summary)

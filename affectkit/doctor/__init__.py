@@ -1,4 +1,4 @@
-"""Examine the installation and the machine, and report what will go wrong.
+"""Examine the installation and the machine, and media files that a user names, and report what will go wrong.
 
-Nothing that loads compiled code is imported here: it is tried in a process of its own.
+Of the installation nothing that loads compiled code is imported here: it is tried in a process of its own.
 """

@@ -10,6 +10,8 @@ import numpy as np
 
 HALF = 0.5**0.5
 """-3.01 dB: half the power."""
+SILENT = 1e-3
+"""Peak, of full scale, below which a sound is none: -60 dB."""
 USUAL = ("mono", "stereo", "2.1", "4.0", "5.0", "5.1", "6.1", "7.1")
 """Layouts of 1, 2, ... channels whose file names none, as FFmpeg assumes them."""
 FRONT = {"FL": (1.0, 0.0), "FR": (0.0, 1.0), "DL": (1.0, 0.0), "DR": (0.0, 1.0), "FLC": (1.0, 0.0), "FRC": (0.0, 1.0)}

@@ -31,11 +31,10 @@ from affectkit.data.media.media_file import (
     require_video,
 )
 from affectkit.data.media.packet_times import LEAD, PacketTimes, scan_container
+from affectkit.data.media.sound_channels import SILENT
 from affectkit.data.media.sound_stream import SoundDecoder
 from affectkit.data.media.waveforms import average_channels, set_level
 
-SILENT = 1e-3
-"""Peak, of full scale, below which a sound is none: -60 dB."""
 SPARE = 4
 """Pictures kept on either side of those that are expected to be wanted."""
 LOW = 240

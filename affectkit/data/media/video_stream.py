@@ -139,7 +139,7 @@ class VideoStream:
                 self._converter = FrameConverter(video)
                 yield from self._taken(container, self._decoder, ending)
         except FFmpegError as error:
-            self._refuse_cut(ending)
+            refuse_cut(ending, f"video {self.path}", self._so_far)
             message = f"video {self.path}: cannot be decoded {self._so_far} ({reason_of(error)})."
             raise ClipError("undecodable", message) from error
 
@@ -171,7 +171,7 @@ class VideoStream:
             if sampler.takes(number, time):
                 yield Frame(number, time, self._pixels(frame))
         self.count, self.end = decoder.count, decoder.end
-        self._check_end(container, times, ending)
+        check_end(container, times, ending, f"video {self.path}", self._so_far)
 
     def _plan(self, decoder: FrameDecoder, tolerance: float, *, tail: bool) -> None:
         """Have the decoder leave out what the frames that will be taken do not need."""
@@ -181,25 +181,32 @@ class VideoStream:
             wanted |= np.arange(len(wanted)) == np.searchsorted(seconds, self.seconds - tolerance)
         decoder.leave_out(wanted, tail=tail)
 
-    def _check_end(self, container: Any, times: PacketTimes, ending: FileEnd) -> None:
-        """Refuse a video that ends before its end: by its structure, or where this does not show it, by its length."""
-        self._refuse_cut(ending)
-        if times.fault is not None:
-            raise ClipError("undecodable", f"video {self.path}: cannot be decoded {self._so_far} ({times.fault}).")
-        if ending.whole is None and is_one_of(container, STATING) and times.length < times.stated - CUT:
-            raise ClipError(
-                "truncated",
-                f"video {self.path}: cut short {self._so_far} of the {times.stated:.1f} s that it states.",
-            )
-
-    def _refuse_cut(self, ending: FileEnd) -> None:
-        """Raise a ClipError where the structure of the file shows that it was cut."""
-        if ending.whole is False:
-            raise ClipError("truncated", f"video {self.path}: cut short {self._so_far}; {ending.reason}.")
-
     @property
     def _so_far(self) -> str:
         return f"after {self.end:.1f} s"
+
+
+def check_end(container: Any, times: PacketTimes, ending: FileEnd, name: str, so_far: str) -> None:
+    """Refuse a video that ends before its end: by its structure, or where this does not show it, by its length.
+
+    Args:
+        name: of the video, as messages begin.
+        so_far: how far it goes, in words.
+
+    Raises:
+        ClipError: it is cut short, or cannot be read on.
+    """
+    refuse_cut(ending, name, so_far)
+    if times.fault is not None:
+        raise ClipError("undecodable", f"{name}: cannot be decoded {so_far} ({times.fault}).")
+    if ending.whole is None and is_one_of(container, STATING) and times.length < times.stated - CUT:
+        raise ClipError("truncated", f"{name}: cut short {so_far} of the {times.stated:.1f} s that it states.")
+
+
+def refuse_cut(ending: FileEnd, name: str, so_far: str) -> None:
+    """Raise a ClipError where the structure of a file shows that it was cut; see ``check_end``."""
+    if ending.whole is False:
+        raise ClipError("truncated", f"{name}: cut short {so_far}; {ending.reason}.")
 
 
 def _decoded(container: Any, decoder: FrameDecoder) -> Iterator[Picture]:
