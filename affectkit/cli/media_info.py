@@ -62,7 +62,8 @@ def register(app: typer.Typer) -> None:
             levels=settings.levels,
         )
         faulty = []
-        console.start("examining", len(survey), "files")
+        if not sys.stdout.isatty():  # where a bar would stand in the midst of the blocks
+            console.start("examining", len(survey), "files")
         for report in survey:
             if console.json:
                 console.line(to_json(report, indent=None))
@@ -74,7 +75,7 @@ def register(app: typer.Typer) -> None:
         if survey.passed_over:
             console.note(f"passed over: {survey.passed_over}")
         if faulty:
-            console.warn(f"{len(faulty):,} of {count_text(len(survey), 'file')} faulty: {list_some(faulty)}")
+            console.warn(f"faulty: {len(faulty):,} of {count_text(len(survey), 'file')} ({list_some(faulty)})")
             raise typer.Exit(EXIT_PARTIAL)
 
 
@@ -90,7 +91,8 @@ def _show(report: dict[str, Any], console: Console) -> None:
         *(["fault", f"{fault['message']} {fault['hint']}".strip()] for fault in report["faults"]),
     ]
     if not report["faults"]:
-        rows.append(["fault", "none" if report["decoded"] == "all" else "none found; --decode reads every frame"])
+        partly = "first frame" in report["decoded"]
+        rows.append(["fault", "none found; --decode reads every frame" if partly else "none"])
     console.table(["file", report["file"]], rows)
     console.line()
 
@@ -111,7 +113,8 @@ def _file_rows(report: dict[str, Any]) -> list[list[str]]:
 def _track(track: dict[str, Any]) -> str:
     """Describe a track on a line."""
     codec = track["codec"] + (f" ({track['profile']})" if track["profile"] else "")
-    parts = [track["kind"], codec, track["language"] or "", "default" if track["default"] else ""]
+    language = track["language"] if track["language"] != "und" else ""
+    parts = [track["kind"], codec, language or "", "default" if track["default"] else ""]
     if "width" in track:
         parts += [f"{track['width']}x{track['height']}", track["format"] or ""]
         parts += [f"{track['rate']:.6g} frames/s" if track["rate"] else "no rate stated"]
@@ -153,8 +156,8 @@ def _frames(pictures: dict[str, Any]) -> str:
     if pictures["rate"]:
         parts.append(f"{pictures['rate']:.6g}/s on average, {'constant' if pictures['constant'] else 'variable'}")
     if pictures["gap_usual"] is not None:
-        gaps = [pictures[f"gap_{name}"] for name in ("smallest", "usual", "largest")]
-        parts.append("gaps {:.4f} s, usually {:.4f} s, at most {:.4f} s".format(*gaps))
+        least, usual, most = (f"{pictures[f'gap_{name}']:.4f} s" for name in ("smallest", "usual", "largest"))
+        parts.append(f"{usual} apart" if least == most else f"usually {usual} apart, {least} to {most}")
     if pictures.get("equal_times"):
         parts.append(f"{count_text(pictures['equal_times'], 'time')} twice")
     if pictures["times"] != "stated":

@@ -80,12 +80,12 @@ def _unit_heads(packet: Any) -> list[int]:
     """Return the first bytes of the NAL units of a packet, as far as these begin near its start or are counted out."""
     data = memoryview(packet)
     size = len(data)
-    head = bytes(data[: min(size, _LOOKED)])
-    if head[:3] == b"\0\0\1" or head[:4] == b"\0\0\0\1":  # ITU-T H.264 and H.265, annex B
-        parts = head.split(b"\0\0\1")[1:]
-        return [part[0] for part in parts if part]
     heads, place = [], 0
     while place + 5 <= size and len(heads) < _MOST_UNITS:  # ISO/IEC 14496-15: lengths, nearly always of four bytes
         heads.append(data[place + 4])
         place += 4 + int.from_bytes(bytes(data[place : place + 4]))
-    return heads
+    head = bytes(data[: min(size, _LOOKED)])
+    if place == size or not head.startswith((b"\0\0\1", b"\0\0\0\1")):  # a length of 256 to 511 looks like a start
+        return heads
+    parts = head.split(b"\0\0\1")[1:]  # ITU-T H.264 and H.265, annex B
+    return [part[0] for part in parts if part]

@@ -60,14 +60,29 @@ def stereo_matrix(layout: Any) -> np.ndarray:
     >>> [float(round(gain, 4)) for gain in stereo_matrix(av.AudioLayout("5.1"))[0]]
     [0.4142, 0.0, 0.2929, 0.0, 0.2929, 0.0]
     """
-    return _matrix(tuple(channel.name for channel in layout.channels))
+    return _matrix(channel_names(layout))
+
+
+def channel_names(layout: Any) -> tuple[str, ...]:
+    """Return the names of the channels of ``layout`` in FFmpeg's letters; the ``USUAL`` ones where it has none.
+
+    >>> import av
+    >>> channel_names(av.AudioLayout("5.1"))
+    ('FL', 'FR', 'FC', 'LFE', 'BL', 'BR')
+    """
+    return _named(tuple(channel.name for channel in layout.channels))
+
+
+@functools.lru_cache(32)
+def _named(names: tuple[str, ...]) -> tuple[str, ...]:
+    if set(names) - {"NONE", "UNK"} or len(names) > len(USUAL):
+        return names
+    return tuple(channel.name for channel in av.AudioLayout(USUAL[len(names) - 1]).channels)
 
 
 @functools.lru_cache(32)
 def _matrix(names: tuple[str, ...]) -> np.ndarray:
     """Return ``stereo_matrix`` of channels by their names."""
-    if not set(names) - {"NONE", "UNK"} and len(names) <= len(USUAL):
-        names = tuple(channel.name for channel in av.AudioLayout(USUAL[len(names) - 1]).channels)
     if len(names) == 1:
         return np.ones((2, 1), np.float32)
     matrix = np.array([_gains(name) for name in names], np.float64).T

@@ -34,6 +34,8 @@ from affectkit.data.media.report.tracks import describe_tracks
 from affectkit.data.media.video_stream import VideoStream, check_end, refuse_cut
 
 VIDEO, SOUND, ANIMATION = "video", "sound", "animation"
+FIRST_FRAME, ALL_FRAMES = "first frame", "all frames"
+"""What is decoded, beside ``SOUND``."""
 
 
 def report_media(path: Path, *, decode: bool = False, levels: bool = True) -> dict[str, Any]:
@@ -48,8 +50,8 @@ def report_media(path: Path, *, decode: bool = False, levels: bool = True) -> di
 
     Returns:
         ``kind`` (None where it cannot be opened), ``bytes``, ``container``, ``end``, ``tracks``, ``length``,
-        ``pictures``, ``picture``, ``sound``, ``decoded``; ``faults``: a list of ``reason`` (see ``REASONS`` of
-        ``media_file``), ``message`` and ``hint``; ``notes``: what was inferred, put right or is not read.
+        ``pictures``, ``picture``, ``sound``, ``decoded`` (what was); ``faults``: a list of ``reason`` (see ``REASONS``
+        of ``media_file``), ``message`` and ``hint``; ``notes``: what was inferred, put right or is not read.
     """
     return _Report(path, decode, levels).made()
 
@@ -57,7 +59,7 @@ def report_media(path: Path, *, decode: bool = False, levels: bool = True) -> di
 def report_animation(path: Path) -> dict[str, Any]:
     """Return what an animation, or a file of pages, is; all of its frames are decoded."""
     stream = AnimationStream(path)
-    report = _empty(path) | {"kind": ANIMATION, "decoded": "all"}
+    report = _empty(path) | {"kind": ANIMATION, "decoded": [ALL_FRAMES]}
     times, size = [], None
     try:
         for frame in stream:
@@ -96,7 +98,7 @@ def _empty(path: Path) -> dict[str, Any]:
         size = None
     return {
         "kind": None, "bytes": size, "container": None, "end": None, "tracks": [], "length": None, "pictures": None,
-        "picture": None, "sound": None, "decoded": "nothing", "faults": [], "notes": [],
+        "picture": None, "sound": None, "decoded": [], "faults": [], "notes": [],
     }  # fmt: skip
 
 
@@ -142,7 +144,9 @@ class _Report:
                 fault = self._end_fault(container, times, ending)
         except FFmpegError as error:
             refuse_cut(ending, self.name, "after 0.0 s")
-            raise ClipError("undecodable", f"{self.name}: cannot be decoded after 0.0 s ({reason_of(error)}).") from error
+            raise ClipError(
+                "undecodable", f"{self.name}: cannot be decoded after 0.0 s ({reason_of(error)})."
+            ) from error
         first = self._first_frame(times, ending) if pictures else None
         if pictures and self.decode:
             fault = self._all_frames()
@@ -153,8 +157,9 @@ class _Report:
     def _describe(self, container: Any, tracks: Tracks, times: PacketTimes) -> None:
         rate = container.bit_rate or None
         named = {"name": container.format.name, "long_name": container.format.long_name, "bit_rate": rate}
+        pictured = tracks.video is not None or any(kind == "video" for kind, _ in tracks.undecodable)
         self.values |= {
-            "kind": VIDEO if tracks.video is not None or is_video_name(self.path.name) else SOUND,
+            "kind": VIDEO if pictured else SOUND,
             "container": named,
             "tracks": describe_tracks(container, tracks),
             "length": describe_length(times),
@@ -167,7 +172,7 @@ class _Report:
         try:
             require_video(self.path, tracks)
         except ClipError as error:
-            if error.reason != "no-video" or tracks.sound is None or self.values["kind"] != SOUND:
+            if error.reason != "no-video" or tracks.sound is None or is_video_name(self.path.name):
                 self._add(error)
             else:
                 self._note("sound alone: infer predicts nothing of it")
@@ -199,7 +204,7 @@ class _Report:
             return ClipError(error.reason, inner, error.hint)
         shown = {"displayed_width": pixels.shape[1], "displayed_height": pixels.shape[0]}
         self.values["picture"] = converter.described | shown
-        self.values["decoded"] = "first frame"
+        self.values["decoded"] = [FIRST_FRAME]
         self._note(*converter.notes)
         return None
 
@@ -214,7 +219,7 @@ class _Report:
         finally:
             self.values["pictures"] = (self.values["pictures"] or {}) | {"decoded": stream.count}
             self._note(*stream.notes)
-        self.values["decoded"] = "all"
+        self.values["decoded"] = [ALL_FRAMES]
         return None
 
     def _sound(self, tracks: Tracks, times: PacketTimes) -> None:
@@ -229,7 +234,13 @@ class _Report:
             return
         if not self.levels:
             return
-        found = self.values["sound"] = measure_sound(self.path, times)
+        try:
+            found = self.values["sound"] = measure_sound(self.path, times)
+        except FFmpegError as error:
+            message = f"{self.name}: its sound cannot be decoded ({reason_of(error)})."
+            self._add(ClipError("undecodable", message))
+            return
+        self.values["decoded"].append(SOUND)
         if found["lost"]:
             lost = count_text(found["lost"], "packet")
             self._add(ClipError("undecodable", f"{self.name}: {lost} of its sound cannot be decoded."))

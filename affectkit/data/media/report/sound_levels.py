@@ -13,7 +13,7 @@ from av.stream import Discard
 
 from affectkit.data.media.media_file import choose_tracks, open_media, read_packets
 from affectkit.data.media.packet_times import PacketTimes
-from affectkit.data.media.sound_channels import SILENT, sample_values
+from affectkit.data.media.sound_channels import SILENT, channel_names, sample_values
 from affectkit.data.media.sound_stream import SoundDecoder, place_sound
 
 MOST_HOLES = 100
@@ -95,7 +95,7 @@ class _Meter:
             self._not_numbers += int(bad.sum())
             values = np.where(bad, np.float32(0), values)
             largest = np.abs(values).max(axis=1)
-        names = tuple(channel.name for channel in frame.layout.channels)
+        names = channel_names(frame.layout)
         sums = self._sums.setdefault(names, [np.zeros(len(names)), np.zeros(len(names)), 0])
         sums[0] += np.einsum("cn,cn->c", values, values)
         np.maximum(sums[1], largest, out=sums[1])
