@@ -57,7 +57,7 @@ def stereo_matrix(layout: Any) -> np.ndarray:
     coefficients, so that it cannot clip, as libswresample does for integer samples (``rematrix_maxval`` 1).
 
     >>> import av
-    >>> [float(round(gain, 4)) for gain in stereo_matrix(av.AudioLayout("5.1"))[0]]
+    >>> [round(float(gain), 4) for gain in stereo_matrix(av.AudioLayout("5.1"))[0]]
     [0.4142, 0.0, 0.2929, 0.0, 0.2929, 0.0]
     """
     return _matrix(channel_names(layout))
