@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -13,6 +14,9 @@ from affectkit.cli.options import command
 from affectkit.config import Resolved, setting
 from affectkit.core.text import count_text, list_some
 from affectkit.errors import EXIT_PARTIAL
+
+if TYPE_CHECKING:
+    from affectkit.doctor.media_files import MediaSurvey
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,21 +66,31 @@ def register(app: typer.Typer) -> None:
             levels=settings.levels,
         )
         faulty = []
-        if not sys.stdout.isatty():  # where a bar would stand in the midst of the blocks
-            console.start("examining", len(survey), "files")
-        for report in survey:
+        for report in _watched(survey, console):
             if console.json:
                 console.line(to_json(report, indent=None))
             else:
                 _show(report, console)
             faulty += [report["file"]] if report["faults"] else []
-            console.advance()
-        console.finish()
         if survey.passed_over:
             console.note(f"passed over: {survey.passed_over}")
         if faulty:
             console.warn(f"faulty: {len(faulty):,} of {count_text(len(survey), 'file')} ({list_some(faulty)})")
             raise typer.Exit(EXIT_PARTIAL)
+
+
+def _watched(survey: MediaSurvey, console: Console) -> Iterator[dict[str, Any]]:
+    """Yield the reports with progress, of which nothing stands on the terminal while one is shown."""
+    count, shown = len(survey), sys.stdout.isatty()
+    console.start(f"examining 1 of {count:,}" if shown else "examining", None if shown else count, "files")
+    for done, report in enumerate(survey, 1):
+        console.advance()
+        if shown:
+            console.finish()
+        yield report
+        if shown and done < count:
+            console.start(f"examining {done + 1:,} of {count:,}", None)
+    console.finish()
 
 
 def _show(report: dict[str, Any], console: Console) -> None:

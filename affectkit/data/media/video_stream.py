@@ -92,6 +92,7 @@ class VideoStream:
     Args:
         every: how often frames are taken, as ``parse_every`` gives it; (0, 1): all of them. See ``Sampler``.
         seconds: frames at this time or later are left out, and the rest of the video is not read.
+        whole: whether all frames are decoded, taken or not.
 
     Attributes:
         count: frames so far, taken or not.
@@ -107,8 +108,10 @@ class VideoStream:
             frame or packet is damaged, or the video ends before the end that it states.
     """
 
-    def __init__(self, path: Path, *, every: Every = (0.0, 1), seconds: float | None = None) -> None:
-        self.path, self.every, self.seconds = Path(path), every, seconds
+    def __init__(
+        self, path: Path, *, every: Every = (0.0, 1), seconds: float | None = None, whole: bool = False
+    ) -> None:
+        self.path, self.every, self.seconds, self.whole = Path(path), every, seconds, whole
         self._clear()
 
     def _clear(self) -> None:
@@ -161,7 +164,7 @@ class VideoStream:
     def _taken(self, container: Any, decoder: FrameDecoder, ending: FileEnd) -> Iterator[Frame]:
         video, times = decoder.video, decoder.times
         sampler = Sampler(self.every, max(float(video.time_base) / 2, TICK))
-        if video.width * video.height > LARGE and self.every != (0.0, 1):
+        if video.width * video.height > LARGE and self.every != (0.0, 1) and not self.whole:
             self._plan(decoder, sampler.tolerance, tail=ending.whole is not True)
         for number, time, frame in _decoded(container, decoder):
             if self.seconds is not None and time >= self.seconds - sampler.tolerance:

@@ -240,6 +240,66 @@ def test_silence_is_named_and_a_wav_without_names_of_channels_is_stereo(tmp_path
     assert any("silent" in note for note in found["notes"]) and found["faults"] == []
 
 
+def test_damage_in_the_sound_is_a_fault_and_leaves_a_hole(tmp_path):
+    rng = np.random.default_rng(0)
+    whole = write_sound(tmp_path / "whole.mka", rng.normal(0, 0.1, (1, 3 * 48000)), "mono", codec="flac")
+    assert report_media(whole)["faults"] == []
+    with av.open(str(whole)) as container:
+        packets = [packet for packet in container.demux(audio=0) if packet.size]
+    middle = packets[len(packets) // 2]
+    content = whole.read_bytes()
+    path = tmp_path / "damaged.mka"
+    path.write_bytes(content.replace(bytes(middle), bytes(middle.size)))
+    found = report_media(path)
+    assert found["sound"]["lost"] == 1 and [fault["reason"] for fault in found["faults"]] == ["undecodable"]
+    assert found["faults"][0]["message"].endswith("1 packet of its sound cannot be decoded.")
+    assert found["sound"]["holes_first"] == [
+        {
+            "at": pytest.approx(float(middle.pts * middle.time_base), abs=0.002),
+            "seconds": pytest.approx(float(middle.duration * middle.time_base), abs=0.002),
+        }
+    ]
+
+
+def test_values_that_are_no_numbers_are_counted_and_leave_the_levels_alone(tmp_path):
+    values = sine(0.5, 1.0).astype(np.float32)[None]
+    values[0, 100:103] = np.nan, np.inf, -np.inf
+    path = tmp_path / "a.wav"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("pcm_f32le", rate=48000, layout="mono")
+        frame = av.AudioFrame.from_ndarray(values, format="flt", layout="mono")
+        frame.sample_rate = 48000
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    found = report_media(path)
+    assert found["sound"]["not_numbers"] == 3 and found["faults"][0]["message"].endswith("values that are no numbers.")
+    assert found["sound"]["peak_dbfs"] == -6.02 and found["sound"]["rms_dbfs"] == pytest.approx(-9.03, abs=0.02)
+
+
+def test_sound_of_a_codec_that_is_not_known_is_a_fault_and_pictures_are_read(zoo, tmp_path):
+    path = tmp_path / "a.mkv"
+    path.write_bytes(zoo.constant("mkv").read_bytes().replace(b"A_AAC", b"A_AA?"))
+    found = report_media(path, decode=True)
+    (track,) = [track for track in found["tracks"] if track["kind"] == "audio"]
+    assert (track["codec"], track["read"], track["why"]) == ("unknown", False, "its codec cannot be decoded")
+    assert [fault["reason"] for fault in found["faults"]] == ["undecodable"]
+    assert "its sound cannot be decoded (codec unknown)" in found["faults"][0]["message"]
+    assert found["pictures"]["decoded"] == COUNT and found["sound"] is None
+
+
+def test_frames_of_a_large_video_are_all_decoded_when_asked(tmp_path):
+    path = run("-f lavfi -i testsrc=s=800x608:r=25:d=2 -c:v libx264 -g 25 -preset ultrafast", tmp_path / "a.mkv")
+    content = bytearray(path.read_bytes())
+    with av.open(str(path)) as container:
+        packets = [packet for packet in container.demux(video=0) if packet.size]
+    last = packets[24]  # the last of its group: no frame that is sampled needs it
+    place = bytes(content).index(bytes(last))
+    content[place + 5 : place + last.size] = bytes(last.size - 5)
+    path.write_bytes(content)
+    assert sum(1 for _ in VideoStream(path, every=(0.5, 0))) == 4
+    assert [fault["reason"] for fault in report_media(path, decode=True)["faults"]] == ["undecodable"]
+
+
 def test_what_is_no_media_file_has_its_reason(tmp_path):
     (tmp_path / "empty.mp4").touch()
     (tmp_path / "text.mp4").write_text("this is no video")

@@ -36,6 +36,8 @@ from affectkit.data.media.video_stream import VideoStream, check_end, refuse_cut
 VIDEO, SOUND, ANIMATION = "video", "sound", "animation"
 FIRST_FRAME, ALL_FRAMES = "first frame", "all frames"
 """What is decoded, beside ``SOUND``."""
+SAMPLED = (0.5, 0)
+"""How often decoded frames are made pixels of: half a second, as ``infer`` does unless it is asked for more."""
 
 
 def report_media(path: Path, *, decode: bool = False, levels: bool = True) -> dict[str, Any]:
@@ -209,8 +211,8 @@ class _Report:
         return None
 
     def _all_frames(self) -> ClipError | None:
-        """Decode every frame as for predictions; return what ends that before the end."""
-        stream = VideoStream(self.path)
+        """Decode every frame strictly, as for predictions of every one; return what ends that before the end."""
+        stream = VideoStream(self.path, every=SAMPLED, whole=True)
         try:
             for _ in stream:
                 pass
