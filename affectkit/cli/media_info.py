@@ -154,7 +154,8 @@ def _time_rows(report: dict[str, Any]) -> list[list[str]]:
         rows.append(["frames", _frames(pictures)])
         if pictures.get("key_frames") is not None:
             usual = pictures["key_gap_usual"]
-            apart = f", usually {usual:.3f} s ({count_text(pictures['key_gap_pictures'], 'frame')}) apart" if usual else ""
+            frames = count_text(pictures["key_gap_pictures"] or 0, "frame")
+            apart = f", usually {usual:.3f} s ({frames}) apart" if usual else ""
             rows.append(["key frames", f"{pictures['key_frames']:,}{apart}"])
     return rows
 
