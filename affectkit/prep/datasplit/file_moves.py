@@ -14,18 +14,18 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
+from affectkit.core.contained_paths import digest_inside, is_regular
 from affectkit.core.files import digest_bytes, digest_of, fsync_path
 from affectkit.core.progress import Reporter
 from affectkit.core.stopping import Stopping
 from affectkit.errors import DataError, UsageError
-from affectkit.prep.datasplit.journal import Journal, Original, sweep_parts
+from affectkit.prep.datasplit.journal import STAGE, Journal, Original, sweep_parts
 
 _Row = TypeVar("_Row")
 LINKS = ("copy", "hardlink", "symlink", "reflink")
 _FICLONE = 0x40049409  # linux/fs.h
 _STEP = 500
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-STAGE = "stage"
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -87,7 +87,7 @@ def place_file(source: str, target: str, digest: str, link: str) -> None:
 
 
 def _is_placed(source: str, target: str, digest: str) -> bool:
-    return os.readlink(target) == source if os.path.islink(target) else digest_of(Path(target)) == digest
+    return os.readlink(target) == source if os.path.islink(target) else digest_inside(target) == digest
 
 
 def is_beginning(target: str, source: str) -> bool:
@@ -99,6 +99,24 @@ def is_beginning(target: str, source: str) -> bool:
         return False
     with open(source, "rb") as whole, open(target, "rb") as part:
         return all(data == whole.read(len(data)) for data in iter(lambda: part.read(1 << 20), b""))
+
+
+def install_made(part: str, target: str, digest: str) -> None:
+    """Give a file that was made under the name ``part`` its own name, once the journal holds its hash.
+
+    Raises:
+        DataError: another file is in the way, which is more than what a loss of power left of this one.
+    """
+    if os.path.lexists(target) and digest_inside(target) != digest:
+        whole = Path(part).read_bytes()
+        if not is_regular(target) or os.path.getsize(target) > len(whole) or not _is_remnant(target, whole):
+            raise DataError(f"{target} is in the way: it is there with another content.", "Move it out of the folder.")
+    os.replace(part, target)
+
+
+def _is_remnant(target: str, whole: bytes) -> bool:
+    """Return whether a file is a beginning of ``whole``, followed by zeros or by nothing."""
+    return whole.startswith(Path(target).read_bytes().rstrip(b"\0"))
 
 
 def _copy(source: str, out: int, target: str, digest: str, link: str) -> None:
@@ -206,7 +224,8 @@ def move_all(journal: Journal, reporter: Reporter, stopping: Stopping, hint: str
             if not there:
                 raise _gone(item, journal)
             continue
-        if there and digest_of(target) == item.digest == digest_of(source):  # a move across file systems was cut
+        if there and digest_inside(target) == item.digest == digest_inside(source):
+            # A move across file systems was cut.
             source.unlink()
         else:
             move_file(source, target, item.digest)

@@ -4,13 +4,15 @@ It stands in a hidden folder of the folder that changes: JSON lines, the whole p
 renamed), then a line for each stage that ended, each flushed. Whatever the plan says can be done again on top of
 itself, so that a run killed at any moment is finished by the same command; and all that it says can be undone.
 
-    {"journal": 1, "command", "identity", ...}     what the result depends on; a second run must agree
+    {"journal": 2, "command", "identity", ...}     what the result depends on; a second run must agree
     ["o", label, side, source, target, size, hash] an original, where it was and where it belongs
     ["a", label, side, target, source, draw]       a file to be made of the original at ``source``
     ["x", source, reason]                          an original that was left alone
     ["planned", lines]                             the plan ends here
     ["made", [[target, hash], ...]]                these are on the disk now
     ["staged"], ["made all"], ["moved"], ["tables", {name: hash}], ["done"], ["undoing"], ["unstaged"]   stages
+
+Each line ends with a hash of all so far (``core.chained_lines``). ``journal_reader`` reads it.
 """
 
 from __future__ import annotations
@@ -23,11 +25,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from affectkit.core.chained_lines import link_line
+from affectkit.core.contained_paths import refuse_link
 from affectkit.core.files import fsync_path, whole_file
+from affectkit.core.progress import Reporter
 from affectkit.errors import DataError, UsageError
 
-FORMAT = 1
+FORMAT = 2
 FOLDER = ".affectkit-{command}"
+STAGE = "stage"
 _FILE, _LOCK = "journal.jsonl", "lock"
 _LINES = 20_000
 
@@ -65,6 +71,9 @@ class Journal:
         digests: content hashes of made files that are known to be on the disk.
         stages: the stages that ended.
         tables: content hashes of tables and manifest, by name.
+        chained: whether its lines have the hash of all before; those that earlier versions wrote have none.
+        chain: that of the last line.
+        end: length of the file in bytes, up to the last whole line.
     """
 
     root: Path
@@ -76,6 +85,15 @@ class Journal:
     digests: dict[str, str] = field(default_factory=dict)
     stages: set[str] = field(default_factory=set)
     tables: dict[str, str] = field(default_factory=dict)
+    chained: bool = True
+    chain: str = ""
+    end: int = 0
+
+    @property
+    def copied_from(self) -> str | None:
+        """Return the folder that the originals were copied or linked from; None where they are moved."""
+        holder = self.header if self.command == "datasplit" else self.header["identity"]
+        return holder["source"]
 
     @property
     def folder(self) -> Path:
@@ -91,14 +109,15 @@ class Journal:
         """Put the plan on the disk, whole, in place of an earlier one; no stage has ended."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self.stages.clear()
-        with whole_file(self.path) as part, part.open("w", encoding="utf-8", newline="\n") as stream:
-            stream.write(_line({"journal": FORMAT, "command": self.command, **self.header}))
+        self.chained, self.chain, self.end = True, "", 0
+        with whole_file(self.path) as part, part.open("wb") as stream:
+            stream.write(self._line({"journal": FORMAT, "command": self.command, **self.header}))
             for letter, rows in (("o", self.originals), ("a", self.made), ("x", self.left)):
                 for start in range(0, len(rows), _LINES):
-                    stream.write("".join(_line([letter, *row]) for row in rows[start : start + _LINES]))
-            stream.write(_line(["planned", len(self.originals) + len(self.made) + len(self.left)]))
+                    stream.write(b"".join(self._line([letter, *row]) for row in rows[start : start + _LINES]))
+            stream.write(self._line(["planned", len(self.originals) + len(self.made) + len(self.left)]))
             if self.digests:
-                stream.write(_line(["made", list(self.digests.items())]))
+                stream.write(self._line(["made", list(self.digests.items())]))
         fsync_path(self.root)
 
     def add(self, stage: str, value: Any = None) -> None:
@@ -111,12 +130,35 @@ class Journal:
             self.stages.add(stage)
         with self.path.open("r+b") as stream:
             # A kill or a full disk may have left half a line; the next one must not be glued to it.
-            end = _end_of_lines(stream)
-            stream.seek(end)
+            stream.seek(self.end)
             stream.truncate()
-            stream.write(_line([stage] if value is None else [stage, value]).encode())
-            stream.flush()
-            os.fsync(stream.fileno())
+            before = self.chain, self.end
+            try:
+                stream.write(self._line([stage] if value is None else [stage, value]))
+                stream.flush()
+                os.fsync(stream.fileno())
+            except BaseException:
+                self.chain, self.end = before
+                raise
+
+    def _line(self, value: Any) -> bytes:
+        """Return the next line of the file."""
+        line = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        if self.chained:
+            line, self.chain = link_line(line, self.chain)
+        else:
+            line += "\n"
+        data = line.encode()
+        self.end += len(data)
+        return data
+
+    def note_age(self, reporter: Reporter) -> None:
+        """Note that the lines of an earlier version have no chain."""
+        if not self.chained:
+            reporter.note(
+                f"{self.path} was written by an older affectkit, without checksums: what was edited in it shows only "
+                "where a path or a hash does not hold."
+            )
 
     def close(self) -> None:
         """Remove the journal: nothing is left to be undone."""
@@ -124,67 +166,11 @@ class Journal:
         fsync_path(self.folder)
 
 
-def find_journal(root: Path, command: str) -> Journal | None:
-    """Read the journal that an earlier run of ``command`` left in ``root``; None where there is none.
-
-    Raises:
-        DataError: the journal is damaged, or of a newer format.
-    """
-    path = root / FOLDER.format(command=command) / _FILE
-    try:
-        stream = path.open(encoding="utf-8", newline="\n")
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except OSError as error:
-        raise DataError(f"cannot read the journal {path}: {error.strerror or error}.") from error
-    with stream:
-        return _read(stream, root, command, path)
-
-
-def _read(stream: Iterable[str], root: Path, command: str, path: Path) -> Journal:
-    journal, planned = Journal(root, command, {}), False
-    hint = "Nothing was touched; restore the file, or remove it if nothing is to be undone."
-    for number, line in enumerate(stream, start=1):
-        row = _row(line)
-        if row is None:
-            if planned:  # what a kill left of the last line
-                break
-            raise DataError(f"the journal {path} is damaged at line {number:,}.", hint)
-        if number == 1:
-            if not isinstance(row, dict) or row.get("journal") != FORMAT:
-                raise DataError(f"the journal {path} is not of format {FORMAT}.", "Use the affectkit that wrote it.")
-            journal.header = {key: value for key, value in row.items() if key not in ("journal", "command")}
-        elif row[0] == "planned":
-            planned = row[1] == len(journal.originals) + len(journal.made) + len(journal.left)
-        else:
-            _take(journal, row)
-    if not planned:
-        raise DataError(f"the journal {path} is cut short.", hint)
-    return journal
-
-
-def _row(line: str) -> Any:
-    """Read the value of a whole line; None for a part of one."""
-    try:
-        return json.loads(line) if line.endswith("\n") else None
-    except ValueError:
-        return None
-
-
-def _take(journal: Journal, row: list[Any]) -> None:
-    kind = row[0]
-    if kind == "o":
-        journal.originals.append(Original(*row[1:]))
-    elif kind == "a":
-        journal.made.append(Made(*row[1:]))
-    elif kind == "x":
-        journal.left.append((row[1], row[2]))
-    elif kind == "made":
-        journal.digests.update(row[1])
-    elif kind == "tables":
-        journal.tables.update(row[1])
-    else:
-        journal.stages.add(kind)
+def journal_folder(root: Path, command: str) -> Path:
+    """Return the hidden folder of ``command`` in ``root``, which need not be there; a DataError where it is a link."""
+    folder = root / FOLDER.format(command=command)
+    refuse_link(folder, "the folder")
+    return folder
 
 
 def sweep_parts(folder: Path, names: Iterable[str]) -> None:
@@ -210,6 +196,7 @@ class Lock:
         self._stream: Any = None
 
     def __enter__(self) -> Lock:
+        refuse_link(journal_folder(self._root, self._command) / _LOCK, "the lock")
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             self._stream = (self._folder / _LOCK).open("a")
@@ -241,22 +228,3 @@ class Lock:
                 if self._new:
                     self._root.rmdir()
         self._stream.close()
-
-
-def _line(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")) + "\n"
-
-
-def _end_of_lines(stream: Any) -> int:
-    """Find the position behind the last line break."""
-    end = stream.seek(0, os.SEEK_END)
-    step = 4096
-    place = end
-    while place > 0:
-        start = max(0, place - step)
-        stream.seek(start)
-        found = stream.read(place - start).rfind(b"\n")
-        if found >= 0:
-            return start + found + 1
-        place = start
-    return 0

@@ -16,11 +16,12 @@ from affectkit.core.version import VERSION
 from affectkit.errors import DataError, UsageError
 from affectkit.prep.datasplit import file_moves, split
 from affectkit.prep.datasplit.class_folders import ignores_case
-from affectkit.prep.datasplit.journal import Journal, Lock, Original, find_journal
+from affectkit.prep.datasplit.journal import Journal, Lock, Original
+from affectkit.prep.datasplit.journal_reader import find_journal
 from affectkit.prep.datasplit.plan import case_folded
 from affectkit.prep.datasplit.report import some
 from affectkit.prep.datasplit.scan import check_output_place
-from affectkit.prep.datasplit.undo import UndoResult, undo_journal
+from affectkit.prep.datasplit.undo import UndoResult, check_staged, undo_journal
 
 COMMAND = "relabel"
 COLUMNS = ("pth", "label")
@@ -106,6 +107,7 @@ def relabel(
             unchanged = journal.header["unchanged"]
             if "done" in journal.stages:
                 return _report(root, journal, unchanged, already_done=True)
+            check_staged(journal)
         if journal.originals:
             _carry_out(journal, path if output else None, reporter, stopping)
         return _report(root, journal, unchanged)
@@ -118,9 +120,7 @@ def undo_relabel(root: Path, *, force: bool, dry_run: bool, reporter: Reporter, 
         UsageError: nothing was relabelled.
         DataError: files have changed since; nothing was touched.
     """
-    journal = find_journal(root, COMMAND)
-    if journal is None:
-        raise UsageError(f"{root} holds no relabelling of affectkit relabel: there is nothing to undo.")
+    journal = _found(root)
     if find_journal(root, split.COMMAND) is not None:
         raise UsageError(f"{root} was split after it was relabelled.", f"affectkit datasplit {root} --undo first.")
     source = journal.header["identity"]["source"]
@@ -129,13 +129,20 @@ def undo_relabel(root: Path, *, force: bool, dry_run: bool, reporter: Reporter, 
         return UndoResult(0, count) if source else UndoResult(count)
     with file_moves.explaining_disk_errors(root, _SAFE), Lock(root, COMMAND):
         return undo_journal(
-            journal,
+            _found(root),
             copied=Path(source) if source else None,
             force=force,
             reporter=reporter,
             stopping=stopping,
             hint="Run the same command with --undo again: it resumes.",
         )
+
+
+def _found(root: Path) -> Journal:
+    journal = find_journal(root, COMMAND)
+    if journal is None:
+        raise UsageError(f"{root} holds no relabelling of affectkit relabel: there is nothing to undo.")
+    return journal
 
 
 def _carry_out(journal: Journal, source: Path | None, reporter: Reporter, stopping: Stopping) -> None:

@@ -16,13 +16,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from affectkit.core.files import digest_bytes, digest_of, fsync_path, write_text
+from affectkit.core.contained_paths import digest_inside
+from affectkit.core.files import digest_bytes, fsync_path, write_text
 from affectkit.core.progress import Reporter, Silent
 from affectkit.core.stopping import Never, Stopping
 from affectkit.errors import DataError, UsageError
 from affectkit.prep.datasplit import file_moves
 from affectkit.prep.datasplit.chunks import AugmentJob, augment_chunk, interleave_chunks, place_chunk
-from affectkit.prep.datasplit.journal import Journal, Lock, Made, find_journal
+from affectkit.prep.datasplit.journal import Journal, Lock, Made
+from affectkit.prep.datasplit.journal_reader import find_journal
 from affectkit.prep.datasplit.plan import SIDES, SplitRules, make_plan
 from affectkit.prep.datasplit.report import (
     MANIFEST,
@@ -149,6 +151,7 @@ class _SplitRun(SplitScan):
                 if "done" in journal.stages and self.complete(journal):
                     return self._report(journal, already_done=True)
             self.reporter.note(f"resuming the split begun in {self.root}")
+            journal.note_age(self.reporter)
             file_moves.remove_partial_files(journal)
             self._forget_damaged(journal)
         return self._carry_out(journal)
@@ -158,9 +161,8 @@ class _SplitRun(SplitScan):
         if "done" in journal.stages:
             return
         for name, digest in list(journal.digests.items()):
-            with contextlib.suppress(FileNotFoundError):
-                if digest_of(self.root / name) != digest:
-                    del journal.digests[name]
+            if os.path.lexists(self.root / name) and digest_inside(self.root / name) != digest:
+                del journal.digests[name]
 
     def _carry_out(self, journal: Journal) -> SplitReport:
         file_moves.make_folders(self.root, journal.header["folders"])
@@ -210,7 +212,7 @@ class _SplitRun(SplitScan):
     def _make(self, journal: Journal, waiting: dict[str, list[Made]]) -> list[tuple[str, str]]:
         """Make the rows of each original, and note them in the journal every few seconds."""
         count = sum(map(len, waiting.values()))
-        tasks, back = self._tasks(journal, waiting)
+        tasks, back, parts = self._tasks(journal, waiting)
         size = max(1, min(32, len(tasks) // (8 * self.pool.workers)))
         work = (
             (part, self.pipeline, self.rules.seed, self.options.quality)
@@ -236,21 +238,32 @@ class _SplitRun(SplitScan):
                     self.written += len(digests)
                     self.reporter.advance(len(digests))
                 if time.monotonic() - noted > _NOTED_EVERY:
-                    journal.add("made", fresh)
+                    self._install(journal, fresh, parts)
                     fresh, noted = [], time.monotonic()
         finally:
-            if fresh:
-                journal.add("made", fresh)
+            self._install(journal, fresh, parts)
         self.reporter.finish()
         for text, sources in sorted(lost.items()):
             what = f"{text} ({len(sources):,} originals, such as {min(sources)})"
             self.reporter.warn(f"augmented copies are not of their originals' kind: {what}")
         return bad
 
-    def _tasks(self, journal: Journal, waiting: dict[str, list[Made]]) -> tuple[list[AugmentJob], dict[str, str]]:
-        """List the jobs, and the original of each by the path it is read from now."""
+    def _install(self, journal: Journal, fresh: Sequence[tuple[str, str]], parts: dict[str, str]) -> None:
+        """Note the files ``fresh`` (path, hash) in the journal, then give them their names.
+
+        So no file ever has a name of the plan before its hash is on the disk, by which alone an undo removes it.
+        """
+        if fresh:
+            journal.add("made", fresh)
+        for name, digest in fresh:
+            file_moves.install_made(parts[name], os.path.join(self.root, name), digest)
+
+    def _tasks(
+        self, journal: Journal, waiting: dict[str, list[Made]]
+    ) -> tuple[list[AugmentJob], dict[str, str], dict[str, str]]:
+        """List the jobs, the original of each by the path it is read from now, and where each file is made."""
         now = {item.source: item.target for item in journal.originals}
-        tasks, back = [], {}
+        tasks, back, parts = [], {}, {}
         # As text: pathlib takes 10 us to join two paths, and there may be a million.
         base, root = str(self.path.resolve()), str(self.root.resolve())
         for source, rows in waiting.items():
@@ -258,9 +271,11 @@ class _SplitRun(SplitScan):
             if self.in_place and not os.path.lexists(place):
                 place = os.path.join(root, now[source])
             name = source.removeprefix(journal.header["base"])
-            tasks.append(AugmentJob(place, name, tuple((os.path.join(root, row.target), row.draw) for row in rows)))
+            for row in rows:
+                parts[row.target] = file_moves.temporary_path(os.path.join(root, os.path.dirname(row.target)))
+            tasks.append(AugmentJob(place, name, tuple((parts[row.target], row.draw) for row in rows)))
             back[place] = source
-        return tasks, back
+        return tasks, back, parts
 
     def _replan(self, journal: Journal, bad: Sequence[tuple[str, str]]) -> Journal:
         """Plan again as if the ``bad`` originals were not there; what was made for the old plan alone is removed."""
@@ -275,8 +290,10 @@ class _SplitRun(SplitScan):
         old = {row.target for row in journal.made}
         fresh = self.journal_of(plan, base, facts, sorted([*journal.left, *bad]))
         wanted = {row.target for row in fresh.made}
-        for name in sorted(old - wanted):
-            (self.root / name).unlink(missing_ok=True)
+        file_moves.remove_partial_files(journal)
+        for name in sorted((old - wanted) & journal.digests.keys()):
+            if digest_inside(self.root / name) == journal.digests[name]:
+                (self.root / name).unlink()
         # Folders that the first plan made are still to be removed by an undo.
         fresh.header["folders"] = sorted({*journal.header["folders"], *fresh.header["folders"]})
         fresh.digests = {name: digest for name, digest in journal.digests.items() if name in wanted}

@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+from affectkit.core.contained_paths import ContainedPaths, digest_inside, is_regular
 from affectkit.core.files import digest_of
 from affectkit.core.progress import Reporter
 from affectkit.core.stopping import Stopping
 from affectkit.errors import DataError
-from affectkit.prep.datasplit.file_moves import STAGE, count_file, is_beginning, move_file, remove_partial_files
-from affectkit.prep.datasplit.journal import Journal, Original
+from affectkit.prep.datasplit.file_moves import count_file, is_beginning, move_file, remove_partial_files
+from affectkit.prep.datasplit.journal import STAGE, Journal, Original
 
 _STEP = 500
 _Row = TypeVar("_Row")
@@ -34,6 +35,8 @@ def undo_journal(
 ) -> UndoResult:
     """Put every original back and remove what was made, after all of it was compared with the journal.
 
+    Nothing is removed but files whose content is that of which the journal holds the hash.
+
     Args:
         copied: the folder that the originals were copied or linked from; None where they were moved.
         force: undo the rest where files have changed; those that were made or copied then stay, and are named.
@@ -41,6 +44,7 @@ def undo_journal(
     Raises:
         DataError: files are not what the journal says; nothing was touched.
     """
+    journal.note_age(reporter)
     staged = bool(journal.header.get("staged"))
     odd = _examine(journal, copied, staged, reporter)
     if odd and not force:
@@ -53,9 +57,7 @@ def undo_journal(
     result = UndoResult(kept=list(odd.items()))
     if "undoing" not in journal.stages:
         journal.add("undoing")
-    names = [name for name in journal.tables if name not in odd] + [
-        m.target for m in journal.made if m.target not in odd
-    ]
+    names = [name for name in (*journal.tables, *journal.digests) if name not in odd]
     if copied is not None:
         names += [item.target for item in journal.originals if item.target not in odd]
     reporter.start("removing", len(names), "files")
@@ -79,19 +81,19 @@ def undo_journal(
 def _examine(journal: Journal, copied: Path | None, staged: bool, reporter: Reporter) -> dict[str, str]:
     """Find files that are not what the journal says, with why."""
     odd: dict[str, str] = {}
-    root = journal.root
+    root, inside = journal.root, ContainedPaths(journal.root)
     reporter.start("comparing", len(journal.originals) + len(journal.made), "images")
     for name, digest in journal.tables.items():
-        if (root / name).exists() and digest_of(root / name) != digest:
+        if os.path.lexists(root / name) and digest_inside(root / name) != digest:
             odd[name] = "changed since it was written"
     for made in _stepped(journal.made, reporter):
-        digest = journal.digests.get(made.target)
-        # Without a hash it was being made when the run was killed.
-        if digest and os.path.lexists(root / made.target) and digest_of(root / made.target) != digest:
+        if os.path.lexists(root / made.target) and made.target not in journal.digests:
+            odd[made.target] = "the journal has no hash of it, so it may be another file"
+        elif os.path.lexists(root / made.target) and digest_inside(root / made.target) != journal.digests[made.target]:
             odd[made.target] = "changed since it was made"
     for number, item in enumerate(_stepped(journal.originals, reporter)):
         if copied is not None:
-            why = _odd_copy(root / item.target, copied / item.source, item)
+            why = _odd_copy(root / item.target, copied / item.source, item, inside)
         elif staged:
             why = _odd_staged(journal, number, item)
         else:
@@ -116,9 +118,9 @@ def _odd_move(root: Path, item: Original) -> str:
         return ""
     if not target:
         return "gone, and not in its old place either"
-    if digest_of(root / item.target) != item.digest:
+    if digest_inside(root / item.target) != item.digest:
         return "changed since it was moved"
-    return "another file is in its old place" if source and digest_of(root / item.source) != item.digest else ""
+    return "another file is in its old place" if source and digest_inside(root / item.source) != item.digest else ""
 
 
 def _odd_staged(journal: Journal, number: int, item: Original) -> str:
@@ -129,16 +131,37 @@ def _odd_staged(journal: Journal, number: int, item: Original) -> str:
     found = next((path for path in places if os.path.lexists(path)), None)
     if found is None:
         return "gone"
-    return "changed since it was moved" if digest_of(found) != item.digest else ""
+    return "changed since it was moved" if digest_inside(found) != item.digest else ""
 
 
-def _odd_copy(target: Path, source: Path, item: Original) -> str:
+def check_staged(journal: Journal) -> None:
+    """Refuse to resume moves in two steps where a file is not where the journal says, or not what it was.
+
+    Raises:
+        DataError: one is not; nothing was touched.
+    """
+    if journal.header["staged"]:
+        for number, item in enumerate(journal.originals):
+            if why := _odd_staged(journal, number, item):
+                raise DataError(
+                    f"{item.source} in {journal.root} is not what the journal says: {why}. Nothing was touched.",
+                    f"Put the file back, or see the plan in {journal.path}.",
+                )
+
+
+def _odd_copy(target: Path, source: Path, item: Original, inside: ContainedPaths) -> str:
     if not os.path.lexists(target):
         return ""
-    if not source.exists():
+    if not source.is_file():
         return f"its source {source} is gone, so this may be the only copy"
-    if target.is_symlink() or os.path.samefile(source, target):
-        return "" if os.path.samefile(source, target) else "the link leads elsewhere"
+    if inside.holds(source):
+        return f"its source {source} is a link to a file here, so this may be the only copy"
+    if target.is_symlink():
+        return "" if target.exists() and os.path.samefile(source, target) else "the link leads elsewhere"
+    if not is_regular(target):
+        return "it is no regular file"
+    if os.path.samefile(source, target):
+        return ""
     if digest_of(target) != item.digest:
         return "" if is_beginning(str(target), str(source)) else "changed since it was copied"
     return "its source has changed, so this is the only copy" if digest_of(source) != item.digest else ""
@@ -156,7 +179,9 @@ def _move_back(journal: Journal, odd: dict[str, str], reporter: Reporter, stoppi
             if item.target not in odd:  # equal to the one in the old place
                 target.unlink()
             continue
-        move_file(target, source, digest_of(target))
+        if (digest := digest_inside(target)) is None:  # no file of ours
+            continue
+        move_file(target, source, digest)
         count += 1
     reporter.finish()
     return count
@@ -172,15 +197,16 @@ def _unstage(journal: Journal, odd: dict[str, str], reporter: Reporter, stopping
         for number, item in steps:
             count_file(number, reporter, stopping, hint)
             aside, target = stage / str(number), root / item.target
-            if not os.path.lexists(aside) and os.path.lexists(target):
-                move_file(target, aside, digest_of(target))
+            if not os.path.lexists(aside) and (digest := digest_inside(target)) is not None:
+                move_file(target, aside, digest)
         journal.add("unstaged")
     for number, item in steps:
         count_file(number, reporter, stopping, hint)
         aside = stage / str(number)
-        if os.path.lexists(aside):
-            move_file(aside, root / item.source, digest_of(aside))
+        if (digest := digest_inside(aside)) is not None:
+            move_file(aside, root / item.source, digest)
             count += 1
     reporter.finish()
-    stage.rmdir()
+    with contextlib.suppress(OSError):  # holds what is no file of ours
+        stage.rmdir()
     return count
