@@ -13,12 +13,18 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
 
-from affectkit.core.assets import BUILTIN_MODEL, PREFIX, model_file
+from affectkit.core.assets import BUILTIN_MODEL, PREFIX, check_shipped, model_file
 from affectkit.core.files import sha256, whole_file
+from affectkit.core.forms import check_form, parse_json, shown
+from affectkit.core.libraries import library_error
+from affectkit.core.limits import MAX_TENSOR_TABLE
 from affectkit.core.progress import Reporter
 from affectkit.core.spec import FITS, InputSpec
+from affectkit.core.tensor_files import check_tensor_table
 from affectkit.core.version import VERSION
-from affectkit.errors import CheckpointError, RunError, UsageError
+from affectkit.errors import AffectkitError, CheckpointError, RunError, UsageError
+from affectkit.models import checksums
+from affectkit.models.build_limit import BuildLimit
 from affectkit.models.external.published_format import Published
 from affectkit.models.external.restricted_pickle import is_pickled
 from affectkit.models.registry import family
@@ -28,6 +34,14 @@ from affectkit.tasks.base import Task
 
 FORMAT = 1
 KEY = "affectkit"
+FORM = {
+    "format": Any,
+    "version": str,
+    "model": {"name": str, "options": dict[str, Any]},
+    "spec": dict[str, Any],
+    "training": {"published?": {"notes?": list[str]}, "task_options?": dict[str, Any] | None},
+}
+"""What a header must hold; see ``core.forms``."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +54,8 @@ class Header:
         spec: input, task and classes.
         training: summary of the run that made it (epoch, monitored metric, data fingerprint, ...).
         version: affectkit that wrote it.
+        checksum: what ``models.checksums.checksum_entry`` gave for the file that it was read from; None: it has none,
+            as before there were checksums.
     """
 
     model: str
@@ -47,10 +63,11 @@ class Header:
     spec: InputSpec
     training: dict[str, Any] = field(default_factory=dict)
     version: str = VERSION
+    checksum: dict[str, str] | None = field(default=None, compare=False)
 
-    def to_text(self) -> str:
-        """Return the header as JSON."""
-        return json.dumps(
+    def to_text(self, tensors: Mapping[str, torch.Tensor] | None = None) -> str:
+        """Return the header as JSON, with checksums of the ``tensors`` that are written behind it."""
+        text = json.dumps(
             {
                 "format": FORMAT,
                 "version": self.version,
@@ -60,27 +77,36 @@ class Header:
             },
             ensure_ascii=False,
         )
+        if tensors is None:
+            return text
+        values = json.loads(text)  # as it will be read: keys are text
+        return json.dumps({**values, checksums.KEY: checksums.checksum_entry(values, tensors)}, ensure_ascii=False)
 
     @classmethod
-    def from_text(cls, text: str) -> Header:
-        """Read what ``to_text`` gave; a CheckpointError names what is wrong."""
-        try:
-            values = json.loads(text)
-            form = values["format"]
-            if form != FORMAT:
-                raise CheckpointError(
-                    f"the checkpoint has format {form}; this affectkit ({VERSION}) reads format {FORMAT}.",
-                    "Upgrade with pip install -U affectkit.",
-                )
-            return cls(
-                model=str(values["model"]["name"]),
-                options=dict(values["model"]["options"]),
-                spec=InputSpec.from_dict(_with_named(values["spec"], values["training"])),
-                training=dict(values["training"]),
-                version=str(values["version"]),
+    def from_text(cls, text: str, *, verify: bool = True) -> Header:
+        """Read what ``to_text`` gave; a CheckpointError names what is wrong.
+
+        Args:
+            text: JSON.
+            verify: compare the header with its own checksum.
+        """
+        damaged = {"error": CheckpointError, "limit": MAX_TENSOR_TABLE}
+        values = parse_json(text, "the header is damaged", form={"format": Any}, **damaged)
+        if values["format"] != FORMAT:
+            raise CheckpointError(
+                f"the checkpoint has format {shown(values['format'])}; this affectkit ({VERSION}) reads {FORMAT}.",
+                "Upgrade with pip install -U affectkit.",
             )
-        except (ValueError, KeyError, TypeError) as error:
-            raise CheckpointError(f"the header is damaged: {type(error).__name__} {error}.") from error
+        check_form(values, FORM, "the header is damaged", error=CheckpointError)
+        checksum = checksums.check_header(values) if verify else None
+        return cls(
+            model=values["model"]["name"],
+            options=values["model"]["options"],
+            spec=InputSpec.from_dict(_with_named(values["spec"], values["training"])),
+            training=values["training"],
+            version=values["version"],
+            checksum=checksum,
+        )
 
 
 def _with_named(spec: Mapping[str, Any], training: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -89,7 +115,9 @@ def _with_named(spec: Mapping[str, Any], training: Mapping[str, Any]) -> Mapping
     """
     if "published" not in training or "named" in spec:
         return spec
-    classes = list(spec["classes"])
+    classes = spec.get("classes")
+    if not isinstance(classes, list):  # InputSpec reports it
+        return spec
     return {**spec, "named": classes != [str(number) for number in range(len(classes))]}
 
 
@@ -108,7 +136,7 @@ def save_tensors(path: Path, tensors: dict[str, torch.Tensor], header: Header) -
     """Write the result of ``state_copy`` and ``header`` to ``path``, whole or not at all."""
     with whole_file(path) as part:
         try:
-            save_file(tensors, str(part), metadata={KEY: header.to_text()})
+            save_file(tensors, str(part), metadata={KEY: header.to_text(tensors)})
         except SafetensorError as error:  # the disk is full, or the like
             raise RunError(f"cannot write {path}: {error}.", "Check the disk and the permissions.") from error
 
@@ -143,18 +171,24 @@ def published_header(published: Published) -> Header:
     return Header(published.model, published.options, published.spec, training)
 
 
-def read_header(path: str | Path) -> Header:
-    """Read the header of a checkpoint, without its tensors; of a published one, make it."""
-    return _read_header(find_checkpoint(path))
+def read_header(path: str | Path, *, verify: bool = True) -> Header:
+    """Read the header of a checkpoint, without its tensors; of a published one, make it.
+
+    Args:
+        path: as for ``find_checkpoint``.
+        verify: compare the header with its own checksum.
+    """
+    return _read_header(find_checkpoint(path), verify=verify)
 
 
-def _read_header(path: Path) -> Header:
+def _read_header(path: Path, *, verify: bool = True) -> Header:
     if is_pickled(path):
         return published_header(_published(path))
     try:
+        check_tensor_table(path)
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-    except (SafetensorError, OSError) as error:
+    except (SafetensorError, OSError, CheckpointError) as error:
         raise CheckpointError(
             f"{path} is not a checkpoint of affectkit: {error}.",
             "Checkpoints are .safetensors files of affectkit train, and published ones of VCA, V1 networks, CM-VQVAE, "
@@ -166,9 +200,29 @@ def _read_header(path: Path) -> Header:
             "To start training from such weights, use affectkit train --init FILE.",
         )
     try:
-        return Header.from_text(metadata[KEY])
+        return Header.from_text(metadata[KEY], verify=verify)
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error.message}", error.hint) from error
+
+
+def checksum_state(path: str | Path) -> str:
+    """Describe in words the checksum of a checkpoint, and whether it matches; the whole file is read."""
+    built_in, path = model_file(path), find_checkpoint(path)
+    try:
+        if built_in is not None:
+            check_shipped(path, sha256(path))
+            return "SHA-256 of the file, which affectkit knows; it matches"
+        entry = None if is_pickled(path) else _read_header(path).checksum
+        if entry is None:
+            return "none" if is_pickled(path) else "none: written before checkpoints had one"
+        with safe_open(path, framework="pt") as file:
+            verifier = checksums.Verifier(path, entry, file.keys())
+            for name in file.keys():  # noqa: SIM118 - not a mapping
+                verifier.compare(name, file.get_tensor(name))
+        verifier.check()
+    except CheckpointError as error:
+        return f"does not match: {error.message}"
+    return f"{entry['algorithm']} of each tensor; all match"
 
 
 def load_model(
@@ -179,6 +233,7 @@ def load_model(
     mode: str | None = None,
     mask: str | None = None,
     fit: str | None = None,
+    verify: bool = True,
 ) -> nn.Module:
     """Load the model of a checkpoint, in evaluation mode, with ``spec``, ``header`` and ``checkpoint_hash`` attributes.
 
@@ -189,36 +244,59 @@ def load_model(
         mode, mask: of a published CM-VQVAE, whose file does not hold them.
         fit: how images are brought to the input size, one of ``core.spec.FITS``; None: as in training;
             the header keeps that.
+        verify: compare header and tensors with the checksums in the file, where it has any, and a file of the package
+            with the one that is known of it.
 
     Raises:
         UsageError: ``mode`` or ``mask`` is given for another checkpoint, which records it itself; ``fit`` for a model
             that takes clips.
-        CheckpointError: missing, damaged, NaN in a weight, or a name that this affectkit does not know.
+        CheckpointError: missing, damaged, changed since it was written, NaN in a weight, a header that asks for more
+            than the file holds, or a name that this affectkit does not know.
         DeviceError: the device is not there.
     """
-    path = find_checkpoint(path)
+    built_in, path = model_file(path), find_checkpoint(path)
+    file_hash = sha256(path)
+    if built_in is not None and verify:
+        check_shipped(path, file_hash)
     published = _published(path, mode=mode, mask=mask) if is_pickled(path) else None
     refuse_idle_choices(published, path, mode, mask)
-    header = published_header(published) if published else _read_header(path)
+    header = published_header(published) if published else _read_header(path, verify=verify)
     spec = fitted(header.spec, fit)
     target = device if isinstance(device, Device) else resolve_device(device)
-    try:
-        found = family(header.model)
-    except UsageError as error:
-        raise CheckpointError(f"{path}: the model {header.model!r} cannot be built: {error}") from error
-    options = found.checkpoint_options(header.options, {"clip_weights": clip_weights})
-    try:
-        model = found.build(header.model, header.spec, **options)
-    except (UsageError, TypeError) as error:
-        raise CheckpointError(f"{path}: the model {header.model!r} cannot be built: {error}") from error
+    model = _built(path, header, clip_weights)
     if published:
         model.load_state_dict(published.state)
     else:
-        load_tensors(model, path)
+        load_tensors(model, path, checksum=header.checksum)
     model.spec = spec
     model.header = header
-    model.checkpoint_hash = sha256(path)
+    model.checkpoint_hash = file_hash
     return prepare_model(model, target, channels_last=target.channels_last).eval()
+
+
+def _built(path: Path, header: Header, clip_weights: str | None) -> nn.Module:
+    """Build the network of a header with random weights, in memory that bears a proportion to the file."""
+    cannot = f"{path}: the model {header.model!r} cannot be built"
+    try:
+        found = family(header.model)
+    except UsageError as error:
+        raise CheckpointError(f"{cannot}: {error}") from error
+    options = found.checkpoint_options(header.options, {"clip_weights": clip_weights})
+    try:
+        with BuildLimit(path.stat().st_size, beside=found.bytes_beside(options)):
+            return found.build(header.model, header.spec, **options)
+    except (UsageError, CheckpointError) as error:
+        raise CheckpointError(f"{cannot}: {error.message}", error.hint) from error
+    except AffectkitError:
+        raise
+    except (TypeError, ValueError, ArithmeticError, LookupError, AttributeError, AssertionError, RuntimeError) as error:
+        if (fault := library_error(error)) is not None:
+            raise fault from error
+        text = " ".join(str(error).split())[:300]
+        raise CheckpointError(
+            f"{cannot} with the options in the header: {type(error).__name__} {text}.",
+            "The file is damaged, or was written by another version of affectkit.",
+        ) from error
 
 
 def fitted(spec: InputSpec, fit: str | None) -> InputSpec:
@@ -277,22 +355,27 @@ def refuse_idle_choices(published: Published | None, path: Path, mode: str | Non
         )
 
 
-def load_tensors(model: nn.Module, path: Path) -> None:
-    """Copy the tensors of a checkpoint into ``model``; every one must be there, of its shape, and finite."""
+def load_tensors(model: nn.Module, path: Path, *, checksum: Mapping[str, str] | None = None) -> None:
+    """Copy the tensors of a checkpoint into ``model``; every one must be there, of its shape, finite, and as
+    ``checksum``, of its header, says; None: they are not compared.
+    """
     wanted = model.state_dict()
     faults = []
     with safe_open(path, framework="pt") as file:
         names = set(file.keys())
+        verifier = checksums.Verifier(path, checksum, names)
         faults += [f"{name} is missing" for name in wanted if name not in names]
         faults += [f"{name} is not known" for name in sorted(names - set(wanted))]
         state: dict[str, torch.Tensor] = {}
         for name in names & set(wanted):
             tensor = file.get_tensor(name)
+            verifier.compare(name, tensor)
             if tensor.shape != wanted[name].shape:
                 faults.append(f"{name} is {tuple(tensor.shape)}, not {tuple(wanted[name].shape)}")
             elif tensor.is_floating_point() and not bool(tensor.isfinite().all()):
                 faults.append(f"{name} holds NaN or infinity")
             state[name] = tensor
+    verifier.check()
     if faults:
         more = f" and {len(faults) - 5} more" if len(faults) > 5 else ""
         raise CheckpointError(f"{path} does not fit its own header: {'; '.join(faults[:5])}{more}.")
@@ -305,7 +388,7 @@ def make_task(spec: InputSpec, options: Mapping[str, Any] | None = None) -> Task
 
 
 def load_model_and_task(
-    path: str | Path, *, device: Device, reporter: Reporter, **choices: str | None
+    path: str | Path, *, device: Device, reporter: Reporter, **choices: Any
 ) -> tuple[nn.Module, Task]:
     """Load the model of a checkpoint and build its task; reports what a user should know of how it was read.
 

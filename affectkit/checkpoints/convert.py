@@ -14,6 +14,7 @@ from affectkit.checkpoints.checkpoint import find_checkpoint, published_header, 
 from affectkit.core.progress import Reporter
 from affectkit.errors import UsageError
 from affectkit.models import clip
+from affectkit.models.checksums import ALGORITHM
 from affectkit.models.external import published
 from affectkit.models.external.published import HEAD
 from affectkit.models.external.published_format import Published
@@ -104,6 +105,8 @@ def convert(
         "fit": found.spec.fit,
         "notes": list(found.notes),
         "compared": _comparison_record(compared),
+        "source_checksum": "none",
+        "checksum": ALGORITHM,
         "tensors": len(found.state),
         "bytes_before": sizes[0],
         "bytes_after": sizes[1],

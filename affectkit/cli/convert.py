@@ -12,6 +12,7 @@ from affectkit.cli.console import Console
 from affectkit.cli.options import command
 from affectkit.config import Resolved, setting
 from affectkit.settings.audiovisual import published_mask, published_mode
+from affectkit.settings.common import verified
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +34,7 @@ class ConvertSettings:
     mode: str | None = published_mode()
     mask: str | None = published_mask()
     half: bool = setting(False, "Of affectkit's own checkpoint: write its weights in half precision.")
+    verify: bool = verified("Options")
     force: bool = setting(False, "Replace OUTPUT.")
 
     def rules(self) -> list[str]:
@@ -69,7 +71,7 @@ def register(app: typer.Typer) -> None:
         if s.half:
             from affectkit.checkpoints.half_precision import halve
 
-            _show(halve(s.published, s.output, force=s.force), console)
+            _show(halve(s.published, s.output, force=s.force, verify=s.verify), console)
             return
         summary = run(
             s.published,
@@ -95,6 +97,7 @@ def _show(summary: dict[str, Any], console: Console) -> None:
         *([name, str(value)] for name, value in summary["published"].items()),
         *_clip(summary),
         *([["fit", summary["fit"]]] if "fit" in summary else []),
+        ["checksum", f"{summary['checksum']}; that of the source: {summary['source_checksum']}"],
         ["size", f"{megabytes(summary['bytes_after'])}, from {megabytes(summary['bytes_before'])}"],
     ]
     console.table(["checkpoint", ""], rows)

@@ -92,15 +92,16 @@ def _named(pattern: str | None) -> list[tuple[str, str]]:
 
 
 def _show_checkpoint(path: str, console: Console) -> None:
-    from affectkit.checkpoints.checkpoint import find_checkpoint, read_header
+    from affectkit.checkpoints.checkpoint import checksum_state, find_checkpoint, read_header
     from affectkit.core.files import sha256
 
     file = find_checkpoint(path)
-    header = read_header(file)
+    header = read_header(file, verify=False)
     spec = header.spec
     facts = {
         "file": str(file),
         "sha256": sha256(file),
+        "checksum": checksum_state(path),
         "model": header.model,
         "options": header.options,
         "task": spec.task,

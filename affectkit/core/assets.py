@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from affectkit.core.registry import unknown_name
-from affectkit.errors import UsageError
+from affectkit.errors import CheckpointError, UsageError
 
 FOLDER = Path(__file__).resolve().parent.parent / "assets"
 PREFIX = "affectkit:"
@@ -15,6 +15,23 @@ BUILTIN_MODEL = "ferplus-small"
 BUILTIN_NETWORK = "face-seresnet"
 """What it is, for ``train --model``."""
 MODELS = {BUILTIN_MODEL: "eight emotions of FER+ as a distribution, from 48-pixel gray face crops, 4 M parameters"}
+
+SHA256 = {BUILTIN_MODEL: "e59e8e4b97b729c3c24ba61b6e78da0661d2a56825dc2c883bf0eed685836537"}
+"""Of their files, which stay as they were published: results name them by it."""
+
+
+def check_shipped(path: Path, found: str) -> None:
+    """Refuse the file of a built-in model whose SHA-256, ``found``, is not the one that is known of it.
+
+    Raises:
+        CheckpointError: it changed on the disk.
+    """
+    if found != SHA256[path.stem]:
+        raise CheckpointError(
+            f"{path} changed on the disk since affectkit was installed: its SHA-256 is {found}, and must be "
+            f"{SHA256[path.stem]}.",
+            "Install it again: pip install --force-reinstall --no-deps affectkit. --no-verify loads the file as it is.",
+        )
 
 
 def model_file(name: str | Path) -> Path | None:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
+from affectkit.core.forms import check_form
+from affectkit.core.limits import MAX_INPUT_SIDE, MAX_RATE, MAX_SECONDS, MAX_WINDOW
 from affectkit.errors import CheckpointError
 
 ANCHORS = ("top", "centre")
@@ -21,6 +23,15 @@ COUNTS = 32768
 """Full scale at the level ``counts``."""
 DECIBELS = 256
 """Steps a decibel in which stored spectrograms are rounded (16-bit integers, so from -128 to 128 dB)."""
+SOUND_FORM = {
+    "rate?": int, "n_fft?": int, "window?": int, "hop?": int, "mels?": int, "seconds?": float | None, "fit?": str,
+    "height?": int, "width?": int, "top_db?": float, "level?": str,
+}  # fmt: skip
+FORM = {
+    "crop?": int | None, "crop_low?": int | None, "anchor?": str, "reach?": int, "sound?": dict[str, Any] | None,
+    "features?": list[list[int]] | None, "needs?": str,
+}  # fmt: skip
+"""What a clip specification is in a file; see ``core.forms``."""
 
 
 @dataclass(frozen=True)
@@ -114,6 +125,7 @@ class ClipSpec:
     def from_dict(cls, values: Mapping[str, Any]) -> ClipSpec:
         """Return the inverse of ``to_dict``; a CheckpointError names what is missing, unknown or out of range."""
         known = {entry.name for entry in fields(cls)}
+        check_form(values, FORM, "the clip specification is damaged", error=CheckpointError)
         sound = values.get("sound")
         unknown = sorted(set(values) - known)
         if sound is not None:
@@ -123,6 +135,7 @@ class ClipSpec:
                 f"the clip specification has unknown entries: {', '.join(unknown)}.",
                 "The file was probably written by a newer affectkit: upgrade with pip install -U affectkit.",
             )
+        check_form(sound or {}, SOUND_FORM, "the clip specification is damaged, sound", error=CheckpointError)
         shapes = values.get("features")
         spec = cls(
             **{
@@ -150,6 +163,17 @@ class ClipSpec:
             f"window must be at most n_fft ({sound.n_fft}), got {sound.window}": 1 <= sound.window <= sound.n_fft,
             "rate, hop, mels, height and width must be at least 1": (
                 min(sound.rate, sound.hop, sound.mels, sound.height, sound.width) >= 1
+            ),
+            f"n_fft, hop and reach must be at most {MAX_WINDOW:,}, rate {MAX_RATE:,}, seconds {MAX_SECONDS:,}": (
+                max(sound.n_fft, sound.hop, self.reach) <= MAX_WINDOW
+                and sound.rate <= MAX_RATE
+                and (sound.seconds is None or 0 < sound.seconds <= MAX_SECONDS)
+            ),
+            f"crop, mels, height and width must be at most {MAX_INPUT_SIDE}": (
+                max(sound.mels, sound.height, sound.width, self.crop or 0, self.crop_low or 0) <= MAX_INPUT_SIDE
+            ),
+            f"features must be at most {MAX_INPUT_SIDE}x{MAX_INPUT_SIDE}": all(
+                0 < side <= MAX_INPUT_SIDE for shape in self.features or () for side in shape
             ),
         }
         broken = [rule for rule, holds in rules.items() if not holds]

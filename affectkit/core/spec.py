@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from affectkit.core.clipspec import ClipSpec
+from affectkit.core.forms import check_form
+from affectkit.core.limits import MAX_CLASSES, MAX_INPUT_SIDE, MAX_SPEC_NUMBER
 from affectkit.errors import CheckpointError
 
 FITS = {
@@ -15,6 +17,11 @@ FITS = {
     "imagenet": "as crop, then the middle 7/8 of both sides: resize to 256 and crop 224, at any size",
     "pad": "longer side resized to the input size, the rest filled with black",
 }
+FORM = {
+    "task": str, "height": int, "width": int, "channels?": int, "mean?": list[float], "std?": list[float],
+    "fit?": str, "classes?": list[str], "named?": bool, "temperature?": float, "clip?": dict[str, Any] | None,
+}  # fmt: skip
+"""What it is in a file; see ``core.forms``."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +72,7 @@ class InputSpec:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> InputSpec:
         """Return the inverse of ``to_dict``; a CheckpointError names what is missing, unknown or out of range."""
+        check_form(values, dict[str, Any], "the input specification is damaged", error=CheckpointError)
         known = {field.name for field in fields(cls)}
         unknown = sorted(set(values) - known)
         if unknown:
@@ -72,15 +80,13 @@ class InputSpec:
                 f"the input specification has unknown entries: {', '.join(unknown)}.",
                 "The checkpoint was probably written by a newer affectkit: upgrade with pip install -U affectkit.",
             )
-        try:
-            tuples: dict[str, Any] = {
-                name: tuple(values[name]) for name in ("mean", "std", "classes") if name in values
-            }
-            if values.get("clip") is not None:
-                tuples["clip"] = ClipSpec.from_dict(values["clip"])
-            spec = cls(**{**values, **tuples})
-        except TypeError as error:
-            raise CheckpointError(f"the input specification is not complete: {error}.") from error
+        if missing := [name for name in FORM if not name.endswith("?") and name not in values]:
+            raise CheckpointError(f"the input specification is not complete: {', '.join(missing)} missing.")
+        check_form(values, FORM, "the input specification is damaged", error=CheckpointError)
+        tuples: dict[str, Any] = {name: tuple(values[name]) for name in ("mean", "std", "classes") if name in values}
+        if values.get("clip") is not None:
+            tuples["clip"] = ClipSpec.from_dict(values["clip"])
+        spec = cls(**{**values, **tuples})
         spec.check()
         return spec
 
@@ -91,6 +97,14 @@ class InputSpec:
             f"mean and std need {self.channels} numbers each": len(self.mean) == len(self.std) == self.channels,
             f"std must be above 0, got {self.std}": all(value > 0 for value in self.std),
             f"size must be at least 1x1, got {self.height}x{self.width}": min(self.height, self.width) >= 1,
+            f"size must be at most {MAX_INPUT_SIDE}x{MAX_INPUT_SIDE}, got {self.height}x{self.width}": (
+                max(self.height, self.width) <= MAX_INPUT_SIDE
+            ),
+            f"mean, std and temperature must be 0, or in size {1 / MAX_SPEC_NUMBER:g} to {MAX_SPEC_NUMBER:g}": all(
+                value == 0 or 1 / MAX_SPEC_NUMBER <= abs(value) <= MAX_SPEC_NUMBER
+                for value in (*self.mean, *self.std, self.temperature)
+            ),
+            f"classes must be at most {MAX_CLASSES:,}, got {len(self.classes):,}": len(self.classes) <= MAX_CLASSES,
             f"fit must be one of {', '.join(FITS)}, got {self.fit!r}": self.fit in FITS,
             f"temperature must be above 0, got {self.temperature}": self.temperature > 0,
             "class names must differ": len(set(self.classes)) == len(self.classes),

@@ -20,6 +20,8 @@ from affectkit.models.external.weights import copy_weights, read_classes, read_w
 from affectkit.models.family import Family
 
 VGG_WIDTH = 4096
+LARGE_INPUT = 640 * 640
+"""Pixels above which the width below the top is computed without the maps."""
 OWN = "features."
 """What is in front of the names of a timm network in a ``Backbone``."""
 TOPS = ("linear", "mlp", "vgg", "vgg-avg")
@@ -59,7 +61,7 @@ class Backbone(nn.Module):
         super().__init__()
         self.features = _timm_model(name, height=height, width=width, channels=channels, pretrained=pretrained)
         self.flatten = top == "vgg"
-        inner = self._inner_width(name, torch.zeros(1, channels, height, width))
+        inner = self._inner_width(name, (1, channels, height, width))
         self.top: nn.Module
         if top == "linear":
             self.top = nn.Sequential(nn.Dropout(dropout), nn.Linear(inner, classes))
@@ -78,20 +80,43 @@ class Backbone(nn.Module):
         """Return the top's input (B, width)."""
         return self.features.forward_features(images).flatten(1) if self.flatten else self.features(images)
 
-    def _inner_width(self, name: str, image: torch.Tensor) -> int:
-        """Measure the width of the top's input: some of timm's networks end wider than their ``num_features``."""
+    def _inner_width(self, name: str, shape: tuple[int, int, int, int]) -> int:
+        """Measure the width of the top's input: some of timm's networks end wider than their ``num_features``.
+
+        Of a large input shapes alone are computed, on the device ``meta``: its maps would take gigabytes.
+        """
         training = self.features.training
         self.features.eval()
         try:
-            with torch.no_grad():
-                inner = self._inner(image)
+            if shape[2] * shape[3] > LARGE_INPUT:
+                inner = self._width_by_shapes(shape)
+            else:
+                with torch.no_grad():
+                    inner = self._inner(torch.zeros(shape)).shape[1]
         except Exception as error:
             raise UsageError(
-                f"{name} does not take {image.shape[2]}x{image.shape[3]} images: {' '.join(str(error).split())[:200]}",
+                f"{name} does not take {shape[2]}x{shape[3]} images: {' '.join(str(error).split())[:200]}",
                 "Choose another --image-size, or leave it out for the model's own.",
             ) from error
         self.features.train(training)
-        return inner.shape[1]
+        return inner
+
+    @torch.no_grad()
+    def _width_by_shapes(self, shape: tuple[int, int, int, int]) -> int:
+        held = dict([*self.features.named_parameters(), *self.features.named_buffers()])
+        state = {f"features.{name}": value.to("meta") for name, value in held.items()}
+        network = _Inner(self.features, self.flatten)
+        return torch.func.functional_call(network, state, torch.empty(shape, device="meta")).shape[1]
+
+
+class _Inner(nn.Module):
+    """The network below the top, as a module of its own."""
+
+    def __init__(self, features: nn.Module, flatten: bool) -> None:
+        super().__init__()
+        self.features, self.flatten = features, flatten
+
+    forward = Backbone._inner
 
 
 def hub_source(name: str) -> str:

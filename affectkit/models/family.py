@@ -104,6 +104,10 @@ class Family(ABC):
                 )
         return {**options, **given}
 
+    def bytes_beside(self, options: Mapping[str, Any]) -> int:
+        """Return the most bytes of weights that a checkpoint with these ``options`` names and does not hold."""
+        return 0
+
     def download_source(self, name: str, options: Mapping[str, Any]) -> str:
         """Describe what building with these ``options`` will download; empty where all is on this machine."""
         return ""

@@ -169,6 +169,10 @@ class VCAFamily(Family):
         encoder = clip.Encoder(tower, choice, carried=carried)
         return VCA(encoder, Head(clip.feature_width(choice), len(spec.classes)), options)
 
+    def bytes_beside(self, options: Mapping[str, Any]) -> int:
+        """Implement ``Family.bytes_beside``: EVA02-E, the greatest tower of open_clip, has 4.4e9 parameters."""
+        return 0 if options.get("carried") else 18 * 10**9
+
     def default_input(self, name: str, options: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
         """Implement ``Family.default_input``: as CLIP takes them,
         normalised only where ``--clip-normalise`` says so.

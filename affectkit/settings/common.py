@@ -80,6 +80,13 @@ def clip_file() -> Any:
     )
 
 
+def verified(group: str = DATA) -> Any:
+    """Declare the option ``--no-verify`` of commands that take a checkpoint."""
+    return setting(
+        True, "Compare a checkpoint with the checksums in it, where it has any: 0.3 s a gigabyte.", group=group
+    )
+
+
 def pixel_limit(group: str = DATA) -> Any:
     """Declare the option ``--max-pixels`` of commands that decode pictures."""
     return setting(

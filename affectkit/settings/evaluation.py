@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from affectkit.config import Parsed, option_group, setting
 from affectkit.corruptions import CorruptionChoice, parse_corruption
@@ -20,6 +21,7 @@ from affectkit.settings.common import (
     followed_links,
     ignored_columns,
     rating_range,
+    verified,
 )
 
 
@@ -39,6 +41,7 @@ class Tested(Runtime):
     clip_weights: str | None = clip_file()
     mode: str | None = published_mode()
     mask: str | None = published_mask()
+    verify: bool = verified()
     split: str = setting(
         "test",
         "Split to test on; all takes a --labels table whole, as is one without a split column.",
@@ -51,9 +54,10 @@ class Tested(Runtime):
         """Name the faults between settings."""
         return [f"--{name} is needed." for name in ("checkpoint", "data") if getattr(self, name) is None]
 
-    def of_file(self) -> dict[str, str | None]:
-        """Return the choices that the checkpoint file leaves open, for ``load_model``."""
-        return {"clip_weights": self.clip_weights, "mode": self.mode, "mask": self.mask}
+    def of_file(self) -> dict[str, Any]:
+        """Return how the checkpoint is read, for ``load_model``: the choices that its file leaves open, and more."""
+        names = ("clip_weights", "mode", "mask", "verify")
+        return {name: getattr(self, name) for name in names}
 
 
 @dataclass(frozen=True, kw_only=True)

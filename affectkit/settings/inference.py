@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from affectkit.config import Parsed, setting, value_of
 from affectkit.core.assets import BUILTIN, BUILTIN_MODEL, PREFIX
@@ -21,6 +22,7 @@ from affectkit.settings.common import (
     ignored_columns,
     rating_range,
     shard_option,
+    verified,
 )
 from affectkit.settings.values import Every, Faces, parse_every, parse_faces
 
@@ -59,6 +61,7 @@ class InferSettings(Runtime):
     clip_weights: str | None = clip_file()
     mode: str | None = published_mode()
     mask: str | None = published_mask()
+    verify: bool = verified()
     fit: str | None = fitting()
     faces: Parsed[Faces] | None = setting(
         None,
@@ -108,9 +111,10 @@ class InferSettings(Runtime):
     force: bool = setting(False, "Replace the table in --results.", group=DATA)
     on_error: str = setting("skip", "What a bad image does.", choices=("fail", "skip"), group=DATA)
 
-    def of_file(self) -> dict[str, str | None]:
-        """Return the choices that the checkpoint file leaves open, for ``load_model``."""
-        return {"clip_weights": self.clip_weights, "mode": self.mode, "mask": self.mask}
+    def of_file(self) -> dict[str, Any]:
+        """Return how the checkpoint is read, for ``load_model``: the choices that its file leaves open, and more."""
+        names = ("clip_weights", "mode", "mask", "verify")
+        return {name: getattr(self, name) for name in names}
 
     def rules(self) -> list[str]:
         """Name the faults between settings."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -10,12 +9,17 @@ from typing import Any
 
 import torch
 from safetensors import safe_open
-from safetensors.torch import load_file
 from torch import nn
 
+from affectkit.core.forms import parse_json
+from affectkit.core.tensor_files import check_tensor_table
 from affectkit.errors import CheckpointError
+from affectkit.models import checksums
 from affectkit.models.external.restricted_pickle import load_pickled
 from affectkit.models.external.state_dicts import Form, Weights, unwrap
+
+SPEC = {"spec": {"classes?": list[str], "named?": bool, "clip?": dict[str, Any] | None}}
+"""What is read of the header of a checkpoint of ours here; see ``core.forms``."""
 
 
 def read_weights(path: Path, *, forms: Sequence[Form] = (), key: str | None = None) -> Weights:
@@ -71,9 +75,25 @@ def read_sound_level(path: Path) -> str | None:
 
 
 def _spec_of(path: Path) -> dict[str, Any] | None:
+    check_tensor_table(path)
     with safe_open(path, framework="pt") as file:
         text = (file.metadata() or {}).get("affectkit")
-    return json.loads(text)["spec"] if text else None
+    return (
+        parse_json(text, f"{path}: the header is damaged", form=SPEC, error=CheckpointError)["spec"] if text else None
+    )
+
+
+def _verify(tensors: Mapping[str, torch.Tensor], header: str, path: Path) -> None:
+    """Raise a CheckpointError where header or tensors are not as the checksums say that a checkpoint of ours has."""
+    values = parse_json(header, f"{path}: the header is damaged", form=dict[str, Any], error=CheckpointError)
+    try:
+        entry = checksums.check_header(values)
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error.message}", error.hint) from error
+    verifier = checksums.Verifier(path, entry, tensors)
+    for name, tensor in tensors.items():
+        verifier.compare(name, tensor)
+    verifier.check()
 
 
 def copy_weights(
@@ -187,6 +207,14 @@ def _load_safetensors(path: Path) -> dict[str, torch.Tensor]:
     if not path.is_file():
         raise CheckpointError(f"{path} does not exist.")
     try:
-        return load_file(path)
+        check_tensor_table(path)
+        with safe_open(path, framework="pt") as file:
+            text = (file.metadata() or {}).get("affectkit")
+            found = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+        if text is not None:
+            _verify(found, text, path)
+        return found
+    except CheckpointError:
+        raise
     except Exception as error:
         raise CheckpointError(f"{path} cannot be read as weights: {' '.join(str(error).split())[:300]}") from error
