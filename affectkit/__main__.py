@@ -3,10 +3,38 @@
 from __future__ import annotations
 
 import gc
+import sys
+
+INTERRUPTED = 130
 
 
-def main() -> None:
-    """Run the command line."""
+def main(*, installed: bool = True) -> None:
+    """Run the command line.
+
+    Args:
+        installed: whether children find affectkit without the current folder on their import path.
+    """
+    try:
+        _run(installed)
+    except KeyboardInterrupt:  # while modules were imported: the commands answer it themselves
+        sys.stderr.write("Interrupted.\n")
+        sys.exit(INTERRUPTED)
+    except Exception as error:
+        from affectkit.core.memory_errors import MORE_MEMORY, want_of_memory
+
+        if (want := want_of_memory(error)) is None:
+            raise
+        sys.stderr.write(f"Error: {want}\n{MORE_MEMORY}\n")
+        sys.exit(1)
+
+
+def _run(installed: bool) -> None:
+    from affectkit.core.children import protect_children
+    from affectkit.core.streams import escape_output
+
+    if installed:
+        protect_children()
+    escape_output()
     # Nothing that is imported here can be collected: looking for it again and again takes a fifth of the start.
     gc.disable()
     from affectkit.cli.app import app
@@ -17,4 +45,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    from affectkit.core.children import leave_current_folder
+
+    main(installed=leave_current_folder())

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
 import typer
+from typer.core import TyperGroup
 
 from affectkit.cli.commands import COMMANDS
 from affectkit.cli.completion_values import PRESSED
+from affectkit.core.text import printable
 from affectkit.core.version import VERSION
 
 if PRESSED:
@@ -33,10 +39,36 @@ def _main(
 _main.__doc__ = HELP
 
 
+class Commands(TyperGroup):
+    """The group of all commands, whose usage errors quote what was typed with its control characters escaped."""
+
+    def make_context(self, *args: Any, **given: Any) -> Any:
+        """Read the arguments of the program itself."""
+        with _escaped_errors():
+            return super().make_context(*args, **given)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Read the arguments of a command and run it."""
+        with _escaped_errors():
+            return super().invoke(ctx)
+
+
+@contextlib.contextmanager
+def _escaped_errors() -> Iterator[None]:
+    """Escape the message of a usage error on its way to Typer, which draws it with sequences of its own."""
+    try:
+        yield
+    except Exception as error:
+        if isinstance(getattr(error, "message", None), str):
+            error.message = printable(error.message)
+        raise
+
+
 def make_app() -> typer.Typer:
     """Make the application of all ``COMMANDS``."""
     made = typer.Typer(
         name="affectkit",
+        cls=Commands,
         help=HELP,
         no_args_is_help=True,
         add_completion=False,

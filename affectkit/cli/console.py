@@ -1,6 +1,8 @@
 """Output that a user sees: results on stdout, everything else on stderr; errors as text and exit codes.
 
-rich is imported where a terminal is drawn on, so that pipes and jobs do not wait for it.
+Every text passes ``printable``: a name of a file, a class or a record must not command a terminal. Rows of data alone
+leave as they are, where a pipe or a file takes them (``Console.rows``). rich is imported where a terminal is drawn on,
+so that pipes and jobs do not wait for it.
 """
 
 from __future__ import annotations
@@ -19,7 +21,9 @@ from typing import Any
 import typer
 
 from affectkit import errors
-from affectkit.core.text import readable
+from affectkit.core.memory_errors import MORE_MEMORY, interrupted, want_of_memory
+from affectkit.core.streams import EscapedStream, unescaped
+from affectkit.core.text import printable, printable_json
 from affectkit.errors import AffectkitError
 from affectkit.runtime import distributed
 
@@ -49,6 +53,7 @@ class Console:
         self.json, self.quiet, self.debug = json, quiet or self.mute, debug
         self.extra = extra or {}
         self._bar: Any = None
+        self._streams = (sys.stdout, sys.stderr)
         self._label, self._unit = "", ""
         self._done, self._total = 0, None
         self._began = self._reported = 0.0
@@ -82,16 +87,20 @@ class Console:
                 TextColumn("{task.fields[rate]}", markup=False),
                 TextColumn("{task.fields[text]}", markup=False),
                 TimeRemainingColumn(),
-                console=_rich(stderr=True),
+                console=_rich(sys.stderr),
                 transient=True,
+                redirect_stdout=sys.stdout.isatty(),  # else it would take what goes into a pipe
             )
+            self._streams = (sys.stdout, sys.stderr)
             self._bar.start()
-            self._bar.add_task(label, total=total, text="", rate="")
+            # What packages print now goes through rich, which lets most control characters pass.
+            sys.stdout, sys.stderr = EscapedStream(sys.stdout), EscapedStream(sys.stderr)
+            self._bar.add_task(printable(label), total=total, text="", rate="")
 
     def advance(self, count: int = 1, text: str = "") -> None:
         """Move the bar, or print a line when some seconds have passed."""
         self._done += count
-        now = time.monotonic()
+        now, text = time.monotonic(), printable(text)
         if self._bar is not None:
             self._bar.update(0, completed=self._done, rate=self._rate(now), **({"text": text} if text else {}))
         elif not self.quiet and now - self._reported >= SECONDS_BETWEEN_LINES:
@@ -103,6 +112,7 @@ class Console:
         """Remove the bar."""
         if self._bar is not None:
             self._bar.stop()
+            sys.stdout, sys.stderr = self._streams
             self._bar = None
 
     def _rate(self, now: float) -> str:
@@ -116,17 +126,23 @@ class Console:
         if self.json:
             from affectkit.core.files import to_json
 
-            self.line(to_json(value))
+            self.line(printable_json(to_json(value)))
 
     def line(self, text: str = "") -> None:
-        """Print a line of the result, as it is: no wrapping, no markup."""
+        """Print a line of the result: no wrapping, no markup."""
         if not self.mute:
-            sys.stdout.write(readable(text) + "\n")
+            sys.stdout.write(printable(text) + "\n")
+
+    def rows(self) -> Any:
+        """Return stdout for rows of data: escaped on a terminal; in a pipe names must stay those of the files."""
+        return EscapedStream(sys.stdout) if sys.stdout.isatty() else unescaped(sys.stdout)
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]], *, title: str = "") -> None:
         """Print a table on stdout: drawn on a terminal, aligned text elsewhere; nothing with ``--json``."""
         if self.json or self.mute:
             return
+        title, columns = printable(title), [printable(name) for name in columns]
+        rows = [[printable(cell) for cell in row] for row in rows]
         numeric = [all(_is_number(row[k]) for row in rows) for k in range(len(columns))]
         if sys.stdout.isatty():
             from rich.table import Table
@@ -137,7 +153,7 @@ class Console:
                 table.add_column(Text(name), justify="right" if right else "left")
             for row in rows:
                 table.add_row(*(Text(cell) for cell in row))
-            _rich(stderr=False).print(table)
+            _rich(sys.stdout).print(table)
             return
         if title:
             self.line(title)
@@ -172,6 +188,8 @@ class Console:
         except typer.Exit:
             raise
         except Exception as error:
+            if interrupted(error):
+                self._fail("Interrupted.", "", errors.EXIT_INTERRUPTED, prefix="")
             self._fail(*_meaning(error), errors.EXIT_FAILED)
         finally:
             self.finish()
@@ -181,7 +199,7 @@ class Console:
     def _fail(self, message: str, hint: str, code: int, *, prefix: str = "Error: ") -> None:
         self.finish()
         if self.debug:
-            traceback.print_exc()
+            self._say(traceback.format_exc().rstrip("\n"))
         text = prefix + message
         distributed.write_torchrun_error(text)
         if distributed.is_first_report(text):
@@ -189,7 +207,7 @@ class Console:
         raise typer.Exit(code) from None
 
     def _say(self, text: str, colour: str = "", below: str = "") -> None:
-        text, below = readable(text), readable(below)
+        text, below = printable(text), printable(below)
         if self._bar is not None:
             from rich.text import Text
 
@@ -200,21 +218,26 @@ class Console:
         # A closed stderr must not hide the exit code.
         with contextlib.suppress(BrokenPipeError):
             # In one piece, so that lines of several processes do not mix.
-            sys.stderr.write(f"{text}\n{below}\n" if below else f"{text}\n")
-            sys.stderr.flush()
+            stream = unescaped(sys.stderr)  # of sequences there is the colour alone
+            stream.write(f"{text}\n{below}\n" if below else f"{text}\n")
+            stream.flush()
 
 
-def _rich(*, stderr: bool) -> Any:
+def _rich(stream: Any) -> Any:
+    """Return what draws on ``stream``; the texts that it gets are escaped already."""
     from rich.console import Console as RichConsole
 
     # FORCE_COLOR would otherwise win over NO_COLOR.
-    return RichConsole(stderr=stderr, no_color=bool(os.environ.get("NO_COLOR")) or None, highlight=False)
+    no_color = bool(os.environ.get("NO_COLOR")) or None
+    return RichConsole(file=unescaped(stream), no_color=no_color, markup=False, emoji=False, highlight=False)
 
 
 def _meaning(error: Exception) -> tuple[str, str]:
     """Describe what an error that nobody foresaw means, and the next step."""
     from affectkit.core.libraries import library_error
 
+    if (want := want_of_memory(error)) is not None:
+        return want, MORE_MEMORY
     if (fault := library_error(error)) is not None:
         return fault.message, fault.hint
     if isinstance(error, OSError):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shlex
 import subprocess
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ import typer
 from affectkit.cli.console import Console, Terminated
 from affectkit.cli.options import command
 from affectkit.config import Resolved, setting
+from affectkit.core.children import python_command
 from affectkit.errors import AffectkitError, UsageError
 
 
@@ -99,7 +99,7 @@ def _run(arguments: list[str], console: Console) -> Any:
     ]
     console.note(f"\n$ affectkit {shlex.join(arguments)}")
     process = subprocess.Popen(
-        [sys.executable, "-m", "affectkit", *arguments, *shared],
+        python_command("-m", "affectkit", *arguments, *shared),
         stdout=subprocess.PIPE if console.json else None,
         text=True,
     )

@@ -49,7 +49,7 @@ def register(app: typer.Typer) -> None:
             return
         from affectkit.inference.infer import infer as run
 
-        summary = run(settings, reporter=console, listed=sys.stdin, stdout=sys.stdout)
+        summary = run(settings, reporter=console, listed=sys.stdin, stdout=console.rows())
         console.result(summary)
         if "videos" in summary:
             _videos(summary, console)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from affectkit.core.memory_errors import find_causes
 from affectkit.errors import LibraryError
 
 
@@ -75,7 +76,7 @@ def load_library(name: str) -> Any:
 
 def library_error(error: BaseException) -> LibraryError | None:
     """Return ``error`` as one of a package that is missing or does not load; None where it is of another kind."""
-    causes = list(_causes(error))
+    causes = list(find_causes(error))
     for one in reversed(causes):  # the first cause knows most
         if isinstance(one, ModuleNotFoundError) and one.name and one.name.partition(".")[0] in _own_packages():
             return load_error(one.name.partition(".")[0], f"No module named {one.name!r}")
@@ -87,7 +88,7 @@ def library_error(error: BaseException) -> LibraryError | None:
 
 def load_failure_reason(error: BaseException) -> str:
     """Return the loader's reason in one line: the deepest message that states it, folders left out."""
-    causes = list(_causes(error))
+    causes = list(find_causes(error))
     deepest = next((one for one in reversed(causes) if _is_sign(one)), causes[0])
     text = " ".join(next((line for line in _lines(deepest) if SIGNS.search(line)), str(deepest)).split())[:500]
     return re.sub(r"[^\s'\"(]*[/\\]([^\s/\\:]+)", r"\1", text)
@@ -190,15 +191,6 @@ def _is(version: str, release: str) -> bool:
     """Return whether ``version`` (``2.12.1+cu130``) is ``release`` (``2.12``) or one of it."""
     match = re.match(r"\d+(?:\.\d+)*", version)
     return bool(match) and f"{match[0]}.".startswith(f"{release}.")
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """Yield ``error`` and its causes, the last first."""
-    seen: set[int] = set()
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
-        yield error
-        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
 
 
 def _lines(error: BaseException) -> list[str]:

@@ -1,4 +1,4 @@
-"""Names of files, counts and lists as text, for tables and messages.
+"""Names of files, counts and lists as text, for tables, messages and terminals.
 
 A file's name is bytes. Python shows the bytes that are not UTF-8 as surrogates (PEP 383), which no table, JSON file or
 Parquet column can hold. Here such a byte is written ``\\xff``, and a backslash that begins what could be read as one
@@ -74,3 +74,36 @@ def readable(text: str) -> str:
         text = "".join(rf"\x{ord(c) - 0xDC00:02x}" if 0xDC80 <= ord(c) <= 0xDCFF else c for c in text)
         return text.encode(errors="backslashreplace").decode()
     return text
+
+
+_CONTROLS = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # C0 but for tab and line feed, DEL, C1
+    "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # which turn the direction of text: Unicode's Bidi_Control
+    "\u2028\u2029]"  # which end a line or a paragraph
+)
+"""What a terminal obeys instead of showing it, or what makes text look like other text."""
+
+
+def printable(text: str) -> str:
+    r"""Return ``text`` as a terminal may get it: control characters and bytes that are not UTF-8 as escapes.
+
+    Tabs and line feeds stay. Escaping what is escaped changes nothing.
+
+    >>> printable("red \x1b[31m, back\b, \u202egnp.exe")
+    'red \\x1b[31m, back\\x08, \\u202egnp.exe'
+    """
+    return _CONTROLS.sub(_escape, readable(text))
+
+
+def printable_json(text: str) -> str:
+    r"""Return JSON that holds the same values without control characters: what JSON leaves as it is, as ``\u....``.
+
+    >>> printable_json('{"name": "\u202eexe", "\x7f": 1}')
+    '{"name": "\\u202eexe", "\\u007f": 1}'
+    """
+    return _CONTROLS.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+
+
+def _escape(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"

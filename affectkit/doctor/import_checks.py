@@ -15,6 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from affectkit.core.children import python_command
 from affectkit.core.libraries import load_failure_reason
 
 SECONDS = 180
@@ -60,7 +61,7 @@ def _process(names: Sequence[str], seconds: float) -> tuple[str, str]:
     code = f"import sys; sys.path[:] = {sys.path!r}; from {__name__} import main; main(sys.argv[1:])"
     try:
         done = subprocess.run(
-            [sys.executable, "-c", code, *names],
+            python_command("-c", code, *names),
             capture_output=True, text=True, errors="replace", timeout=seconds, stdin=subprocess.DEVNULL, check=False,
         )  # fmt: skip
     except subprocess.TimeoutExpired as error:

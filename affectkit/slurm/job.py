@@ -32,6 +32,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from affectkit.core.children import python_command
 from affectkit.core.process import end_with_parent
 from affectkit.errors import EXIT_INTERRUPTED, EXIT_RESUMABLE, EXIT_TERMINATED, RunError
 
@@ -159,7 +160,7 @@ class Job:
             stream.flush()
         parent = os.getpid()
         self._child = subprocess.Popen(
-            [sys.executable, "-m", "affectkit", *arguments],
+            python_command("-m", "affectkit", *arguments),
             cwd=self.work.folder,
             env=child_environment(os.environ, environment),
             stdin=subprocess.DEVNULL,

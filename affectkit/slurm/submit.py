@@ -22,6 +22,7 @@ from typing import Any
 
 from affectkit.config import option_name, value_of
 from affectkit.core.assets import model_file
+from affectkit.core.children import python_command
 from affectkit.core.files import fresh_folder
 from affectkit.core.progress import Reporter
 from affectkit.core.shard_parts import is_complete
@@ -226,6 +227,7 @@ def _executor(request: Request, title: str, reporter: Reporter) -> Any:
     _make_folder(request.logs)
     kind = submitit.SlurmExecutor if request.cluster == "slurm" else submitit.LocalExecutor
     executor = kind(folder=request.logs, max_num_timeout=request.requeues)
+    executor.python = shlex.join(python_command())
     if request.cluster == "local":
         executor.update_parameters(
             timeout_min=request.minutes,
