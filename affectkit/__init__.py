@@ -22,11 +22,10 @@ Divide by 255.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from affectkit import errors
 from affectkit.core.version import VERSION as __version__
 
+TYPE_CHECKING = False  # as type checkers know it; typing itself takes longer to import than all that stands here
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path

@@ -16,12 +16,12 @@ def main(*, installed: bool = True) -> None:
     """
     try:
         _run(installed)
-    except KeyboardInterrupt:  # while modules were imported: the commands answer it themselves
-        sys.stderr.write("Interrupted.\n")
-        sys.exit(INTERRUPTED)
-    except Exception as error:
-        from affectkit.core.memory_errors import MORE_MEMORY, want_of_memory
+    except (Exception, KeyboardInterrupt) as error:  # while modules were imported: the commands answer theirs
+        from affectkit.core.memory_errors import MORE_MEMORY, interrupted, want_of_memory
 
+        if interrupted(error):
+            sys.stderr.write("Interrupted.\n")
+            sys.exit(INTERRUPTED)
         if (want := want_of_memory(error)) is None:
             raise
         sys.stderr.write(f"Error: {want}\n{MORE_MEMORY}\n")
