@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from av.error import FFmpegError
 
+from affectkit.core.text import count_text
 from affectkit.data.media.decoding_plan import LEFT_OUT, PLANNED, REFERENCES, WITHIN, plan_decoding
 from affectkit.data.media.media_file import ClipError
 from affectkit.data.media.packet_times import CORRUPT, DISCARDED, KEY, NONE, PacketTimes
@@ -38,11 +39,12 @@ class FrameDecoder:
         count: pictures that came out, or were passed over before these.
         end: seconds at which the last one ends.
         unstamped: pictures without a time stamp, which follow the one before.
+        lost: pictures at the beginning that cannot be decoded, since what they refer to is not in the file.
     """
 
     def __init__(self, path: Path, video: Any, times: PacketTimes, *, what: str = "video", threads: int = 1) -> None:
         self.path, self.video, self.times, self.what = path, video, times, what
-        self.count, self.end, self.unstamped = 0, 0.0, 0
+        self.count, self.end, self.unstamped, self.lost = 0, 0.0, 0, 0
         self.context = video.codec_context
         video.thread_type, video.thread_count = "AUTO", threads
         self._track = times.video
@@ -61,8 +63,27 @@ class FrameDecoder:
         """Return how far the pictures go, in words."""
         return f"after {self.end:.1f} s"
 
+    @property
+    def notes(self) -> list[str]:
+        """Return what a user should know of the pictures that came out, and of those that did not."""
+        found = []
+        if self.lost:
+            lost = count_text(self.lost, "picture")
+            found.append(f"{lost} at the beginning left out: the key frame before was cut off")
+        if self.unstamped:
+            found.append(f"{count_text(self.unstamped, 'picture')} without a time follow the one before")
+        return found
+
+    @property
+    def begins_amid(self) -> bool:
+        """Return whether the track does not begin with a picture that stands by itself, so that some may be lost."""
+        track, pictures = self._track, self.times.pictures
+        if not len(track) or not len(pictures) or self.times.slotted:
+            return False
+        return not track.flags[0] & KEY or self._stamps()[0] > pictures[0]
+
     def seconds(self) -> np.ndarray:
-        """Return the times of all pictures as the packets state them, float64 (n,)."""
+        """Return the times of all pictures as the packets state them, less those that were lost, float64 (n,)."""
         return (self.times.pictures - self._zero) * self._tick.numerator / self._tick.denominator
 
     def leave_out(self, wanted: np.ndarray, *, tail: bool) -> None:
@@ -75,8 +96,10 @@ class FrameDecoder:
         progressive = self.context.name not in WITHIN or self.context.field_order <= 1
         if self.context.name not in PLANNED or self._reordered_slots or not progressive or len(wanted) != len(pictures):
             return
-        stamps = np.where(track.pts == NONE, track.dts, track.pts)
-        shown = np.flatnonzero((track.flags & DISCARDED == 0) & (stamps != NONE))
+        if not len(pictures):
+            return
+        stamps = self._stamps()
+        shown = np.flatnonzero((track.flags & DISCARDED == 0) & (stamps != NONE) & (stamps >= pictures[0]))
         if len(shown) != len(pictures) or len(np.unique(pictures)) != len(pictures):
             return
         flags = np.zeros(len(track), bool)
@@ -118,10 +141,14 @@ class FrameDecoder:
             yield from self._pictures(self.context.decode(None))
         if self._plan is not None and len(self.times.pictures):
             self.count = len(self.times.pictures)
-            last = int(np.argmax(np.where(self._track.pts == NONE, self._track.dts, self._track.pts)))
+            last = int(np.argmax(self._stamps()))
             self.end = float(self.seconds()[-1]) + (int(self._track.lengths[last]) * float(self._tick) or self._usual)
         if not self.count:
             raise ClipError("undecodable", f"{self.what} {self.path}: no frame can be decoded.")
+
+    def _stamps(self) -> np.ndarray:
+        """Return when each packet is shown, in ticks, or decoded where that is not stated; int64 (n,)."""
+        return np.where(self._track.pts == NONE, self._track.dts, self._track.pts)
 
     def _set_times(self, packet: Any, number: int) -> None:
         """Give a packet the stamps that were put right; keep in mind which is whole though FFmpeg calls it damaged."""
@@ -162,8 +189,11 @@ class FrameDecoder:
     def _placed(self, frame: Any) -> Picture:
         """Return the next picture, counted in."""
         frame.time_base = self.video.time_base  # which a decoder that is asked by itself does not know
-        number, pictures = self.count, self.times.pictures
         stamp = frame.dts if self.times.slotted else frame.pts
+        if not self.count and self._plan is None and stamp is not None and self.begins_amid:
+            self.lost = int(np.searchsorted(self.times.pictures, stamp))
+            self.times.pictures = self.times.pictures[self.lost :]
+        number, pictures = self.count, self.times.pictures
         if self._plan is not None and stamp is not None:
             number = max(int(np.searchsorted(pictures, stamp)), number)
         if self._reordered_slots or (stamp is None and self.times.slotted):

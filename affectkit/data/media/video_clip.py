@@ -191,7 +191,7 @@ def _decode(
             )
     if decoder:
         keep(decoder.finish())
-        heard.notes += converter.notes
+        heard.notes += converter.notes + decoder.notes
     if sounds:
         _hear(path, sounds, None, heard)
 

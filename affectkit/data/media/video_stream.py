@@ -12,7 +12,6 @@ import numpy as np
 from av.error import FFmpegError
 
 from affectkit.core.process import count_processors
-from affectkit.core.text import count_text
 from affectkit.data.media.file_end import find_file_end
 from affectkit.data.media.file_ends.source import FileEnd
 from affectkit.data.media.frame_decoder import FrameDecoder, Picture
@@ -151,9 +150,7 @@ class VideoStream:
         """Return what was inferred about the file rather than stated, put right, or done to its pictures."""
         found = list(self.times.notes) if self.times is not None else []
         found += self._converter.notes if self._converter is not None else []
-        if self._decoder is not None and self._decoder.unstamped:
-            found.append(f"{count_text(self._decoder.unstamped, 'picture')} without a time follow the one before")
-        return found
+        return found + (self._decoder.notes if self._decoder is not None else [])
 
     def _pixels(self, frame: Any) -> np.ndarray:
         try:
@@ -164,9 +161,17 @@ class VideoStream:
     def _taken(self, container: Any, decoder: FrameDecoder, ending: FileEnd) -> Iterator[Frame]:
         video, times = decoder.video, decoder.times
         sampler = Sampler(self.every, max(float(video.time_base) / 2, TICK))
-        if video.width * video.height > LARGE and self.every != (0.0, 1) and not self.whole:
-            self._plan(decoder, sampler.tolerance, tail=ending.whole is not True)
+        planned = video.width * video.height > LARGE and self.every != (0.0, 1) and not self.whole
+        tail = ending.whole is not True
+        if planned and not decoder.begins_amid:
+            self._plan(decoder, sampler.tolerance, tail=tail)
+            planned = False
         for number, time, frame in _decoded(container, decoder):
+            if planned:  # which pictures there are shows by the first
+                self._plan(decoder, sampler.tolerance, tail=tail)
+                planned = False
+            if decoder.lost and not number:
+                self.picture_start = time
             if self.seconds is not None and time >= self.seconds - sampler.tolerance:
                 self.count, self.end = number, min(time, self.seconds)
                 return
