@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,8 +68,8 @@ class Tracks:
     undecodable: tuple[tuple[str, str], ...] = ()
 
 
-def check_clip_file(path: Path) -> None:
-    """Refuse what is recognised as no clip without decoding.
+def check_clip_file(path: Path, what: str = "clip") -> None:
+    """Refuse what is recognised as no clip without decoding; ``what`` it is called in messages.
 
     Raises:
         ClipError: missing, empty, or a git-lfs pointer.
@@ -78,14 +79,14 @@ def check_clip_file(path: Path) -> None:
         with path.open("rb") as stream:
             head = stream.read(len(POINTER))
     except OSError as error:
-        raise ClipError("missing", f"clip {path}: {error.strerror or error}.") from error
+        raise ClipError("missing", f"{what} {path}: {error.strerror or error}.") from error
     if size == 0:
-        raise ClipError("empty", f"clip {path}: the file is empty.")
+        raise ClipError("empty", f"{what} {path}: the file is empty.")
     if head == POINTER:
         raise ClipError(
             "pointer",
-            f"clip {path}: a git-lfs pointer of {size} bytes, not the clip.",
-            "Fetch the clips: git lfs install && git lfs pull, in the clone.",
+            f"{what} {path}: a git-lfs pointer of {size} bytes, not the {what}.",
+            f"Fetch the {what}s: git lfs install && git lfs pull, in the clone.",
         )
 
 
@@ -171,6 +172,16 @@ def describe_codec(stream: Any) -> str:
 def reason_of(error: FFmpegError) -> str:
     """Return what FFmpeg says, without the name of the file."""
     return (error.strerror or str(error)).lower()
+
+
+def unopened(path: Path, error: FFmpegError, what: str = "video") -> ClipError:
+    """Return the fault of a file that FFmpeg does not open."""
+    reason = reason_of(error)
+    if error.errno == errno.EINVAL:  # the kind is none of CONTAINERS
+        reason = "it is a list of other files, a picture, or of another kind that is not read as a video"
+    elif isinstance(error, av.error.InvalidDataError):
+        reason = "its contents are those of no known kind of video, or damaged"
+    return ClipError("undecodable", f"{what} {path}: cannot be opened; {reason}.")
 
 
 def stated_seconds(container: Any, start: float) -> float:

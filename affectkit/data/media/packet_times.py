@@ -47,6 +47,8 @@ BEHIND = 10.0
 KEY, DISCARDED, CORRUPT = 1, 2, 4
 WITHOUT_TIMES = {"avi"}
 """Containers that state no time of a picture, but slots in which packets follow each other."""
+UNSTORED = {"matroska", "webm", "nut"}
+"""Containers that state when a picture is shown alone; FFmpeg guesses when it is decoded, at first wrongly."""
 JOINT = 16
 """Packets before a jump of the clock that FFmpeg may call damaged since the counters of a stream begin anew there."""
 
@@ -126,6 +128,7 @@ class PacketTimes:
         picture_start, sound_start: seconds from there to the first picture and sound; None without.
         stated: seconds that the container says the file has; 0 where it does not.
         length: seconds from the beginning to the end of the last packet, by the stamps as the file has them.
+        seconds: likewise from Time 0, by the stamps put right.
         complete: whether the pass went to the end of the file, or to where it can be read.
         fault: why it cannot be read on.
         changed: whether stamps were put right.
@@ -141,6 +144,7 @@ class PacketTimes:
     sound_start: float | None = None
     stated: float = 0.0
     length: float = 0.0
+    seconds: float = 0.0
     complete: bool = True
     fault: str | None = None
     changed: bool = False
@@ -188,6 +192,8 @@ def scan_container(container: Any, tracks: Tracks, *, seconds: float | None = No
     found.slotted = is_one_of(container, WITHOUT_TIMES)
     if found.slotted and video is not None:
         video.pts[:] = NONE  # what FFmpeg makes up
+    if video is not None and is_one_of(container, UNSTORED) and not (video.pts == NONE).any():
+        video.dts = _decoding_order(video.pts)
     _put_right(found, set_anew=bool(container.format.flags & Flags.ts_discont.value))
     if video is not None and is_one_of(container, {"ogg"}):
         found.changed |= _end_pages(video, tracks.video)
@@ -195,6 +201,7 @@ def scan_container(container: Any, tracks: Tracks, *, seconds: float | None = No
     # Silence that an encoder put first and the file names is not heard; FFmpeg's start of the track is after it.
     heard = tracks.sound.start_time if tracks.sound is not None and tracks.sound.start_time is not None else NONE
     _begin(found, delay=delay, heard=heard)
+    found.seconds = max([0.0, *(track.end() - float(found.zero) for track in by_index.values())])
     return found
 
 
@@ -234,6 +241,22 @@ def _end_pages(track: TrackTimes, stream: Any) -> bool:
     differs = bool((true != track.pts).any())
     track.pts, track.dts = true, true.copy()
     return differs
+
+
+def _decoding_order(shown: np.ndarray) -> np.ndarray:
+    """Return stamps of decoding for packets that state when they are shown alone; int64 (n,).
+
+    Pictures that are decoded after one that is shown later are still shown after all before that one. So one that is
+    not begins a new part, and within a part stamps of decoding are those of showing in order.
+    """
+    starts, highest, before = [0], NONE, NONE
+    for place, stamp in enumerate(shown.tolist()):
+        if stamp < before:
+            starts.append(place)
+            highest = before = stamp
+        elif stamp >= highest:
+            highest, before = stamp, highest
+    return np.concatenate([np.sort(part) for part in np.split(shown, starts[1:])])
 
 
 def _slots(decoding: np.ndarray, delay: int) -> np.ndarray:

@@ -29,6 +29,7 @@ from affectkit.data.media.media_file import (
     reason_of,
     require_sound,
     require_video,
+    unopened,
 )
 from affectkit.data.media.packet_times import LEAD, PacketTimes, scan_container
 from affectkit.data.media.sound_channels import SILENT
@@ -88,6 +89,7 @@ def read_clip(
     wanted = _Wanted(size, reach, frames, sound, longest)
     if (ending := find_file_end(path)).whole is False:
         raise ClipError("truncated", f"clip {path}: the file is cut short; {ending.reason}.")
+    times = None
     try:
         with open_media(path) as container:
             times = scan_container(container, choose_tracks(container))
@@ -96,6 +98,8 @@ def read_clip(
             heard = _pass(path, wanted, times, ending, middle=heard.count // 2)  # packets are not always frames
         return _clip(path, heard, spec, wanted)
     except FFmpegError as error:
+        if times is None:
+            raise unopened(path, error, "clip") from error
         raise ClipError("undecodable", f"clip {path}: cannot be decoded ({reason_of(error)}).") from error
 
 
@@ -136,13 +140,11 @@ def _pass(path: Path, wanted: _Wanted, times: PacketTimes, ending: FileEnd, *, m
         tracks = choose_tracks(container)
         video = require_video(path, tracks, "clip") if wanted.frames else None
         audio = require_sound(path, tracks) if wanted.sound else None
-        stated = times.stated
-        if wanted.longest is not None and stated > wanted.longest:
+        if wanted.longest is not None and times.seconds > wanted.longest:
             raise ClipError(
-                "over-long", f"clip {path}: {stated:.1f} s long, at most {wanted.longest:g} s are expected."
+                "over-long", f"clip {path}: {times.seconds:.1f} s long, at most {wanted.longest:g} s are expected."
             )
-        late = abs(container.start_time or 0) > LEAD * av.time_base
-        said = round(stated * av.time_base) if late else container.duration  # as it is, where moviepy takes it so
+        said = _stated(container, times)
         heard = _Heard(middle, zero=float(times.zero), stated=said or None, notes=list(times.notes))
         decoder = FrameDecoder(path, video, times, what="clip") if video else None
         sounds = SoundDecoder(audio, times) if audio else None
@@ -150,11 +152,24 @@ def _pass(path: Path, wanted: _Wanted, times: PacketTimes, ending: FileEnd, *, m
         if times.fault is not None:
             raise ClipError("undecodable", f"clip {path}: cannot be decoded ({times.fault}).")
         stating = ending.whole is None and is_one_of(container, STATING)
-        if stating and times.length < stated - CUT:
+        if stating and times.length < times.stated - CUT:
             raise ClipError(
-                "truncated", f"clip {path}: ends after {times.length:.1f} s of the {stated:.1f} s that it states."
+                "truncated",
+                f"clip {path}: ends after {times.length:.1f} s of the {times.stated:.1f} s that it states.",
             )
     return heard
+
+
+def _stated(container: Any, times: PacketTimes) -> int | None:
+    """Return the duration that the container states, in microseconds; None where it states none.
+
+    One that is not that of picture and sound (a track of text goes on, files were joined) gives way to theirs.
+    """
+    late = abs(container.start_time or 0) > LEAD * av.time_base
+    stated = round(times.stated * av.time_base) if late else container.duration  # as it is, where moviepy takes it so
+    if stated and times.seconds and abs(stated / av.time_base - times.seconds) > CUT:
+        return round(times.seconds * av.time_base)
+    return stated
 
 
 def _decode(

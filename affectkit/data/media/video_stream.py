@@ -27,6 +27,7 @@ from affectkit.data.media.media_file import (
     read_packets,
     reason_of,
     require_video,
+    unopened,
 )
 from affectkit.data.media.packet_times import PacketTimes, scan_container
 
@@ -123,7 +124,7 @@ class VideoStream:
 
     def __iter__(self) -> Iterator[Frame]:
         self._clear()
-        check_clip_file(self.path)
+        check_clip_file(self.path, "video")
         ending = find_file_end(self.path)
         try:
             with open_media(self.path) as container:
@@ -142,6 +143,8 @@ class VideoStream:
                 yield from self._taken(container, self._decoder, ending)
         except FFmpegError as error:
             refuse_cut(ending, f"video {self.path}", self._so_far)
+            if self.times is None:
+                raise unopened(self.path, error) from error
             message = f"video {self.path}: cannot be decoded {self._so_far} ({reason_of(error)})."
             raise ClipError("undecodable", message) from error
 

@@ -20,6 +20,11 @@ CODECS = {
 }
 
 
+def read_table(path):
+    with path.open() as stream:
+        return list(csv.DictReader(stream))
+
+
 @pytest.fixture(scope="module")
 def cut(tmp_path_factory):
     """Return what makes a transport stream of a codec without its first packets; stamps are those of the whole."""
@@ -69,7 +74,5 @@ def test_whole_videos_lose_nothing(cut):
 def test_what_is_left_out_is_reported(cut, tmp_path):
     done = invoke("infer", cut("h264"), "--faces", "none", "--results", tmp_path / "out")
     assert done.returncode == 0 and "at the beginning left out: the key frame before was cut off" in done.stderr
-    with (tmp_path / "out" / "videos.csv").open() as stream, (tmp_path / "out" / "inference_results.csv").open() as rows:
-        assert float(next(csv.DictReader(stream))["Picture Start"]) == pytest.approx(
-            float(next(csv.DictReader(rows))["Time"]), abs=1e-3
-        )
+    first, summary = (read_table(tmp_path / "out" / name)[0] for name in ("inference_results.csv", "videos.csv"))
+    assert float(summary["Picture Start"]) == pytest.approx(float(first["Time"]), abs=1e-3)

@@ -170,7 +170,20 @@ def test_sizes_that_were_never_written(films, end_of):
     assert end_of(unknown).whole is None and end_of(unknown[:-1]).missing == 1
     raw = films["plain.mov"]
     media = raw.index(b"mdat") - 4
-    assert end_of(raw[:media] + bytes(4) + raw[media + 4 : len(raw) // 2]).whole is None  # to its end: FFmpeg's
+    end = end_of(
+        raw[:media] + bytes(4) + raw[media + 4 : len(raw) // 2]
+    )  # to its end: a recording of FFmpeg's that crashed
+    assert end.whole is False and "index (moov box) is missing" in end.reason
+
+
+def test_recordings_without_their_index(films, end_of):
+    raw = films["plain.mp4"]
+    end = end_of(raw[: raw.rindex(b"moov") - 4])
+    assert end.whole is False and "index (moov box) is missing" in end.reason
+    assert end_of(films["fragments.mp4"][films["fragments.mp4"].index(b"moof") - 4 :]).whole is False
+    # With what is no box between, the index may stand behind it.
+    media = raw.index(b"mdat") - 4
+    assert end_of(raw[:media] + b"\0\0\0\3what" + raw[media:]).whole is None
 
 
 def test_broadcasts_state_no_size(films, end_of):

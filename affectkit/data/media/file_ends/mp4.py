@@ -13,6 +13,7 @@ TOP_BOXES = {
 }
 MOST_CHILDREN = 1 << 8
 FRAGMENT = {b"moof", b"mdat", b"mfra", b"imda"}
+NO_INDEX = "its index (moov box) is missing, as where a recording was not finished or a first piece is left out"
 TO_END = "a piece goes to the end of the file, wherever that is"
 
 
@@ -26,6 +27,7 @@ class _Seen:
         movie: begin and end of what the movie box holds.
         stated: place to which segment indexes say that there are fragments.
         open: whether a box goes to the end of the file, wherever that is.
+        end: of the last box that was walked over.
     """
 
     names: set[bytes] = field(default_factory=set)
@@ -33,6 +35,7 @@ class _Seen:
     movie: tuple[int, int] | None = None
     stated: int = 0
     open: bool = False
+    end: int = 0
 
 
 def find_mp4_end(source: Source) -> FileEnd:
@@ -42,6 +45,8 @@ def find_mp4_end(source: Source) -> FileEnd:
     if cut is not None:
         return cut
     if seen.movie is None:
+        if seen.end == source.size and seen.names & FRAGMENT:
+            return FileEnd(False, None, NO_INDEX)
         return FileEnd(None, reason="the file has no movie box")
     if b"moof" in seen.names:
         return _fragments(source, seen)
@@ -82,7 +87,7 @@ def _walk(source: Source, seen: _Seen) -> FileEnd | None:
             seen.movie = place + header, place + length
         elif name == b"sidx":
             seen.stated = max(seen.stated, _indexed(source, place + header, place + length))
-        place += length
+        place = seen.end = place + length
     return FileEnd(None, reason="too many boxes to be walked over")
 
 
