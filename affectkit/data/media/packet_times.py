@@ -221,6 +221,8 @@ def _begin(found: PacketTimes, *, delay: int, heard: int) -> None:
     found.zero = min((start for start in (first, begins) if start is not None), default=Fraction(0))
     if first is not None and begins is not None and 0 <= first - begins < LEAD:
         found.zero = first
+    if (still := int((np.diff(found.pictures) == 0).sum())) > len(found.pictures) / 2:
+        found.notes.append(f"{still:,} of {len(found.pictures):,} pictures have the time of the one before")
     found.picture_start = None if first is None else float(first - found.zero)
     found.sound_start = None if begins is None else float(begins - found.zero)
 

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import av
 import numpy as np
 import pytest
 from video_judge import SOUND, clicks_of
@@ -61,6 +62,21 @@ def test_a_clip_that_is_long_is_refused_before_it_is_decoded(zoo):
     with pytest.raises(ClipError, match=r"3\.0 s long, at most 2 s") as caught:
         check(encoded(zoo, "part", "mpg"), COUNT, [1, 2], longest=2.0)
     assert caught.value.reason == "over-long"
+
+
+@pytest.mark.parametrize("equal", [10, COUNT])
+def test_pictures_of_one_time_are_reported(zoo, equal):
+    source, path = encoded(zoo, "steady", "mkv"), zoo.path(f"equal-{equal}", "mkv")
+    with av.open(str(source)) as old, av.open(str(path), "w") as new:
+        stream = new.add_stream_from_template(old.streams.video[0])
+        for number, packet in enumerate(packet for packet in old.demux(video=0) if packet.size):
+            packet.pts = packet.dts = 0 if number < equal else packet.pts
+            packet.stream = stream
+            new.mux_one(packet)
+    stream = VideoStream(path)
+    assert [read_number(frame.pixels) for frame in stream] == list(range(COUNT))
+    wanted = [f"{COUNT - 1} of {COUNT} pictures have the time of the one before"] if equal == COUNT else []
+    assert stream.notes == wanted
 
 
 LISTS = {
