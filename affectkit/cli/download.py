@@ -21,7 +21,9 @@ class DownloadSettings:
         "zenodo:ID, the page or DOI of a Zenodo record, or https://... of one file.",
         argument=True,
     )
-    output: Path = setting(Path("."), "Folder for the files.", default_text="the current folder")
+    output: Path | None = setting(
+        None, "Folder for the files.", default_text="zenodo-ID of a record; of one file, the current folder"
+    )
     file: tuple[str, ...] = setting((), "Download these files of the record alone.", metavar="NAME,...")
     show: bool = setting(False, "List the files and download none.", flag="--list")
     checksum: str | None = setting(

@@ -12,11 +12,11 @@ import hashlib
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import requests
 from requests.exceptions import RequestException
@@ -82,14 +82,61 @@ def part_path(final: Path, remote: RemoteFile) -> Path:
     return final.with_name(f"{final.name}.{mark[:8].lower()}.part")
 
 
-def http_get(url: str, *, offline: str, headers: dict[str, str] | None = None, stream: bool = False) -> Any:
+class _Session(requests.Session):
+    """A session that a server cannot lead from https to http, where anybody on the way can change what comes.
+
+    Args:
+        checked: whether a checksum will show that; then it is followed, and ``on_downgrade`` gets both addresses.
+    """
+
+    def __init__(self, checked: bool, on_downgrade: Callable[[str, str], None]) -> None:
+        super().__init__()
+        self.checked, self.on_downgrade = checked, on_downgrade
+
+    def get_redirect_target(self, resp: Any) -> str | None:
+        """Return where a response leads, as ``requests`` asks before each step; None where nowhere."""
+        target = super().get_redirect_target(resp)
+        if target is None or urlsplit(resp.url).scheme != "https":
+            return target
+        whole = urljoin(resp.url, target)
+        if urlsplit(whole).scheme != "https":
+            if not self.checked:
+                raise DownloadError(
+                    f"{host(resp.url)} leads from https to {whole}: what comes that way can be changed, and no "
+                    "checksum would show it; it was not followed.",
+                    "If you know the file's checksum, give its own address with --checksum sha256:....",
+                )
+            self.on_downgrade(resp.url, whole)
+        return target
+
+
+def http_get(
+    url: str,
+    *,
+    offline: str,
+    headers: dict[str, str] | None = None,
+    stream: bool = False,
+    checked: bool,
+    reporter: Reporter | None = None,
+) -> Any:
     """Return the response to a GET request, whatever its status.
 
+    Args:
+        checked: whether what comes is compared with a checksum; without one no redirection from https to http is
+            followed.
+        reporter: gets a note where one is.
+
     Raises:
-        DownloadError: the host cannot be reached; its hint is ``offline``.
+        DownloadError: the host cannot be reached; its hint is ``offline``. It leads from https to http, unchecked.
     """
+
+    def note(before: str, after: str) -> None:
+        if reporter is not None:
+            reporter.note(f"{host(before)} leads to {host(after)} without https; the checksum decides.")
+
     try:
-        return requests.get(url, headers={**HEADERS, **(headers or {})}, stream=stream, timeout=TIMEOUT)
+        with _Session(checked, note) as session:
+            return session.get(url, headers={**HEADERS, **(headers or {})}, stream=stream, timeout=TIMEOUT)
     except (RequestException, ValueError) as error:
         raise DownloadError(f"{host(url) or url} cannot be reached: {failure_reason(error)}.", offline) from error
 
@@ -184,7 +231,10 @@ def _download_rest(remote: RemoteFile, stream: BinaryIO, *, offline: str, report
 def _request(remote: RemoteFile, stream: BinaryIO, have: int, *, offline: str, reporter: Reporter) -> None:
     """Send one request; its content is written behind the ``have`` bytes that are there."""
     wanted = {"Range": f"bytes={have}-"} if have else {}
-    with http_get(remote.url, offline=offline, headers=wanted, stream=True) as response:
+    checked = bool(remote.checksum)
+    with http_get(
+        remote.url, offline=offline, headers=wanted, stream=True, checked=checked, reporter=reporter
+    ) as response:
         begin, total = _response_range(response, remote, have)
         if begin is None and total == have and remote.size is None:  # all was there, which only the server could say
             return

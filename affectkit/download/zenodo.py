@@ -20,6 +20,7 @@ from affectkit.core.files import fresh_folder, path_inside, sha256
 from affectkit.core.progress import Reporter, Silent
 from affectkit.core.registry import unknown_name
 from affectkit.download import transfer
+from affectkit.download.file_names import check_name
 from affectkit.download.transfer import RemoteFile, size_text
 from affectkit.errors import DataError, DownloadError, Stopped, UsageError
 
@@ -83,7 +84,7 @@ def resolve_source(source: str, *, checksum: str | None = None, reporter: Report
 
 def download(
     source: str,
-    output: Path,
+    output: Path | None = None,
     *,
     names: Sequence[str] = (),
     checksum: str | None = None,
@@ -97,7 +98,7 @@ def download(
 
     Args:
         source: as for ``resolve_source``.
-        output: folder, made where it is missing.
+        output: folder, made where it is missing; None: ``own_folder``.
         names: files of the record to download; all by default.
         checksum: as for ``resolve_source``.
         force: replace files of other content.
@@ -109,13 +110,16 @@ def download(
 
     Raises:
         UsageError: a name is not in the record, or a file of other content is in the way.
-        DataError: a name in the record leads out of ``output``.
+        DataError: a name in the record leads out of ``output``, or is none that is taken from others.
         DownloadError: something could not be downloaded; the message names it, and what is kept.
         Stopped: Ctrl-C or a signal; what has arrived is kept.
     """
     reporter = reporter or Silent()
-    fresh_folder(output, force=True)
+    if output is not None:
+        fresh_folder(output, force=True)
     found = resolve_source(source, checksum=checksum, reporter=reporter)
+    output = own_folder(found) if output is None else output
+    fresh_folder(output, force=True)
     wanted = select_files(found, names)
     paths = {remote.name: _path_inside(output, remote.name) for remote in wanted}
     present = _already_downloaded(wanted, paths, force=force)
@@ -139,6 +143,14 @@ def download(
         "source": found.source, "title": found.title, "page": found.page, "output": str(output),
         "bytes_fetched": sum(row["size"] for row in rows if row["status"] != "present"), "files": rows,
     }  # fmt: skip
+
+
+def own_folder(found: ResolvedSource) -> Path:
+    """Return the folder of a source where none is named: of a record ``zenodo-ID`` in the current folder, so that
+    nothing that others named stands among a user's files; for one file, whose address was typed, the current folder.
+    """
+    record = RECORD.fullmatch(found.source)
+    return Path(f"zenodo-{record['id']}") if record else Path(".")
 
 
 def _summary_row(remote: RemoteFile, path: Path, status: str, reporter: Reporter) -> dict[str, Any]:
@@ -183,6 +195,7 @@ def _resolve_url(url: str, checksum: str | None) -> ResolvedSource:
     name = unquote(parts.path.rsplit("/", 1)[-1])
     if not name:
         raise UsageError(f"{url} names no file: its path ends with '/'.")
+    check_name(name)
     remote = RemoteFile(name, url, checksum=check_checksum(checksum) if checksum is not None else "")
     return ResolvedSource(url, "", url, (remote,))
 
@@ -192,7 +205,7 @@ def _resolve_record(number: str, chosen: tuple[str, ...], reporter: Reporter) ->
     page = f"{base}/records/{number}"
     offline = _offline_hint(ResolvedSource("", "", page, ()))
     response = transfer.http_get(
-        f"{base}/api/records/{number}", offline=offline, headers={"Accept": "application/json"}
+        f"{base}/api/records/{number}", offline=offline, headers={"Accept": "application/json"}, checked=False
     )
     if response.status_code != 200:
         raise transfer.status_error(response, f"describe record {number}")
@@ -257,7 +270,10 @@ def _remote_file(entry: Mapping[str, Any], base: str, number: str) -> RemoteFile
     links = entry.get("links") if isinstance(entry.get("links"), dict) else {}
     # Where there are several links, "self" is the file's description; where it stands alone, its content.
     url = links.get("content") or links.get("download") or links.get("self")
-    return RemoteFile(name, url or f"{base}/api/records/{number}/files/{quote(name)}/content", size, checksum)
+    url = url or f"{base}/api/records/{number}/files/{quote(name)}/content"
+    if not checksum and urlsplit(url).scheme == "http" != urlsplit(base).scheme:
+        raise DownloadError(f"zenodo:{number} gives {name!r} an address without https, and no checksum: {url}")
+    return RemoteFile(name, url, size, checksum)
 
 
 def _offline_hint(found: ResolvedSource) -> str:
@@ -267,10 +283,11 @@ def _offline_hint(found: ResolvedSource) -> str:
 
 
 def _path_inside(output: Path, name: str) -> Path:
-    """Return the path of a file in ``output``; a DataError where its name leads out of it."""
+    """Return the path of a file in ``output``; a DataError where its name leads out of it, or is refused."""
     path = path_inside(output, name)
-    if path == output or not name.isprintable():
+    if path == output:
         raise DataError(f"{name!r} is not a file name.")
+    check_name(name, folders=True)
     return path
 
 

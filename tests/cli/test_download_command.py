@@ -33,10 +33,11 @@ def test_list_fetch_and_nothing_to_do(web, tmp_path):
     done = run("zenodo:7", "--file", "vca.pth", "--json")
     assert done.returncode == 0 and "1 file, 0.3 MB, from 127.0.0.1" in done.stderr
     told = json.loads(done.stdout)
-    assert told["files"][0]["path"] == "vca.pth" and (tmp_path / "vca.pth").read_bytes() == BODY
+    assert told["files"][0]["path"] == "zenodo-7/vca.pth"
+    assert (tmp_path / "zenodo-7" / "vca.pth").read_bytes() == BODY
     again = run("zenodo:7", "--file", "vca.pth", "--json")
     assert json.loads(again.stdout)["files"][0]["status"] == "present" and "nothing to do" in again.stderr
-    (tmp_path / "vca.pth").write_bytes(b"mine")
+    (tmp_path / "zenodo-7" / "vca.pth").write_bytes(b"mine")
     refused = run("zenodo:7", "--quiet")
     assert refused.returncode == 2 and "vca.pth has other content" in refused.stderr and "--force" in refused.stderr
     assert run().returncode == 2
