@@ -24,7 +24,7 @@ from affectkit import errors
 from affectkit.core.memory_errors import MORE_MEMORY, interrupted, want_of_memory
 from affectkit.core.streams import EscapedStream, unescaped
 from affectkit.core.text import printable, printable_json
-from affectkit.errors import AffectkitError
+from affectkit.errors import AffectkitError, RunError
 from affectkit.runtime import distributed
 
 SECONDS_BETWEEN_LINES = 5.0
@@ -142,7 +142,7 @@ class Console:
         if self.json or self.mute:
             return
         title, columns = printable(title), [printable(name) for name in columns]
-        rows = [[printable(cell) for cell in row] for row in rows]
+        rows = [[printable(cell).replace("\n", r"\n") for cell in row] for row in rows]  # a name must not make rows
         numeric = [all(_is_number(row[k]) for row in rows) for k in range(len(columns))]
         if sys.stdout.isatty():
             from rich.table import Table
@@ -176,7 +176,7 @@ class Console:
             yield
             sys.stdout.flush()
         except AffectkitError as error:
-            self._fail(error.message, error.hint, error.exit_code)
+            self._fail(*_known(error))
         except BrokenPipeError:
             # The reader of a pipe has gone: what is still buffered must not raise again at exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -200,7 +200,7 @@ class Console:
         self.finish()
         if self.debug:
             self._say(traceback.format_exc().rstrip("\n"))
-        text = prefix + message
+        text = printable(prefix + message)  # torchrun prints it too, as it is
         distributed.write_torchrun_error(text)
         if distributed.is_first_report(text):
             self._say(text, "red", hint)
@@ -230,6 +230,16 @@ def _rich(stream: Any) -> Any:
     # FORCE_COLOR would otherwise win over NO_COLOR.
     no_color = bool(os.environ.get("NO_COLOR")) or None
     return RichConsole(file=unescaped(stream), no_color=no_color, markup=False, emoji=False, highlight=False)
+
+
+def _known(error: AffectkitError) -> tuple[str, str, int]:
+    """Return message, hint and exit code of an error raised on purpose; what reads or builds may take want of memory
+    for a fault of its file or setting. A RunError knows what the memory was for.
+    """
+    want = None if error.__cause__ is None or isinstance(error, RunError) else want_of_memory(error.__cause__)
+    if want is None:
+        return error.message, error.hint, error.exit_code
+    return f"{error.message}\nBehind it: {want}", MORE_MEMORY, errors.EXIT_FAILED
 
 
 def _meaning(error: Exception) -> tuple[str, str]:

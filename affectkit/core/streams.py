@@ -54,7 +54,10 @@ def unescaped(stream: Any) -> Any:
 
 
 def escape_output() -> None:
-    """Escape what is written to ``sys.stdout`` and ``sys.stderr`` from here on, in this process and its forks."""
+    """Escape what is written to ``sys.stdout`` and ``sys.stderr`` from here on, in this process and its forks.
+
+    A spawned process calls it again.
+    """
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is not None and not isinstance(stream, EscapedStream):

@@ -21,6 +21,7 @@ from typing import Any
 
 from affectkit.core.process import count_processors, end_with_parent
 from affectkit.core.stopping import Stopping
+from affectkit.core.streams import escape_output
 from affectkit.errors import RunError
 
 _STOP_ARRIVES_WITHIN = 1.0
@@ -178,7 +179,8 @@ def _blocked_signals() -> Iterator[None]:
 
 
 def _start_worker(parent: int, prepare: Callable[[], None] | None) -> None:
-    """Prepare a new process: its signals, its end, and what the pool asks for."""
+    """Prepare a new process: its output, its signals, its end, and what the pool asks for."""
+    escape_output()
     for name in ("SIGINT", "SIGTERM", "SIGUSR1"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)

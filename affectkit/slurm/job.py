@@ -34,6 +34,7 @@ from typing import Any
 
 from affectkit.core.children import python_command
 from affectkit.core.process import end_with_parent
+from affectkit.core.text import printable
 from affectkit.errors import EXIT_INTERRUPTED, EXIT_RESUMABLE, EXIT_TERMINATED, RunError
 
 STOPPED = (EXIT_RESUMABLE, EXIT_INTERRUPTED, EXIT_TERMINATED, -signal.SIGTERM, -signal.SIGINT)
@@ -155,7 +156,7 @@ class Job:
         return DelayedSubmission(Job(self.work, self.attempt + 1))
 
     def _start(self, arguments: tuple[str, ...], environment: Any) -> None:
-        logging.getLogger("submitit").info("affectkit " + " ".join(arguments))
+        logging.getLogger("submitit").info(printable("affectkit " + " ".join(arguments)))
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
         parent = os.getpid()
@@ -220,13 +221,13 @@ class Job:
         code = self._code
         if code == 0:
             return 0
-        command = "affectkit " + " ".join(arguments)
+        command = printable("affectkit " + " ".join(arguments))  # submitit logs what is raised, as it is
         if code in STOPPED:
             saved = "What is done is saved" if code == EXIT_RESUMABLE else "What was saved before is intact"
             raise RunError(
                 f"{command} was stopped by a signal that did not come as Slurm's warning (scancel, or one sent to the "
                 f"process itself), so it was not queued again. {saved} (exit code {code}).",
-                f"Resume with: affectkit {' '.join(self.work.arguments(restarted=True))}",
+                f"Resume with: affectkit {printable(' '.join(self.work.arguments(restarted=True)))}",
             )
         how = f"was killed by signal {-code}" if code is not None and code < 0 else f"ended with exit code {code}"
         why = "out of memory?" if code == -signal.SIGKILL else MEANING.get(code, "")

@@ -20,9 +20,11 @@ from PIL import Image
 from support import TINY, make_folders, settings
 from web import serving
 
+from affectkit.cli.console import Console
 from affectkit.core.progress import Silent
 from affectkit.core.streams import EscapedStream, unescaped
 from affectkit.core.text import printable, printable_json
+from affectkit.errors import RunError
 from affectkit.training import run as runs
 from affectkit.training.trainer import Trainer
 
@@ -210,3 +212,28 @@ def test_help_is_drawn_in_colours_as_before():
     code, text = on_terminal("--help")
     assert code == 0 and "\x1b[1m" in text and r"\x1b" not in text
     check_terminal(text)
+
+
+def test_what_torchrun_and_submitit_print_is_escaped_for_them(tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCHELASTIC_ERROR_FILE", str(tmp_path / "error.json"))
+    code, _, err = in_pipes(tmp_path, "infer", EVIL)
+    report = json.loads((tmp_path / "error.json").read_text())["message"]["message"]
+    assert code == 1 and SHOWN in report and report.splitlines()[0] in err
+    from affectkit.slurm.job import Job, Work
+
+    job = Job(Work(("infer", EVIL), ("infer", EVIL), str(tmp_path)))
+    for ended in (1, 75, -9):
+        job._code = ended
+        with pytest.raises(RunError) as error:
+            job._judge(("infer", EVIL))
+        assert SHOWN in str(error.value) and obeyed(str(error.value)) == set()
+
+
+def test_a_name_of_several_lines_makes_no_row(capsys):
+    Console().table(["class", "n"], [["anger\nhappiness  0.99", "1"], ["b", "22"]], title="T")
+    assert capsys.readouterr().out.splitlines() == [
+        "T",
+        "class                    n",
+        r"anger\nhappiness  0.99   1",
+        r"b                       22",
+    ]

@@ -14,6 +14,7 @@ import torch
 from support import TINY, invoke
 
 from affectkit.core.memory_errors import interrupted, want_of_memory
+from affectkit.errors import AffectkitError, CheckpointError, RunError, UsageError
 
 
 def raised(make) -> BaseException:
@@ -68,6 +69,27 @@ def test_a_ctrl_c_behind_an_error_is_found():
     error = RuntimeError("Error calling __set_name__")
     error.__cause__ = KeyboardInterrupt()
     assert interrupted(error) and interrupted(KeyboardInterrupt()) and not interrupted(RuntimeError())
+
+
+def disguised(kind: type[AffectkitError]):
+    def fail(*args, **given):
+        try:
+            torch.empty(2**59)
+        except RuntimeError as error:
+            raise kind("x.safetensors cannot be read.", "Fetch it again.") from error
+
+    return fail
+
+
+@pytest.mark.parametrize("kind", [CheckpointError, UsageError, RunError])
+def test_want_of_memory_behind_another_error_is_named(tmp_path, monkeypatch, kind):
+    from affectkit.training import run
+
+    monkeypatch.setattr(run, "train", disguised(kind))
+    done = invoke("train", "--model", TINY, "--data", tmp_path, "--output", tmp_path / "run")
+    assert done.returncode == 1 and done.stderr.startswith("Error: x.safetensors cannot be read.\n"), done.stderr
+    named = "Behind it: there is not enough memory" in done.stderr and "ulimit" in done.stderr
+    assert named == (kind is not RunError) and ("Fetch it again" in done.stderr) == (kind is RunError)
 
 
 @pytest.mark.parametrize("name", ["numpy", "torch", "chained"])

@@ -25,6 +25,7 @@ import torch
 from affectkit.core.process import end_with_parent
 from affectkit.core.progress import Reporter, Silent
 from affectkit.core.randomness import numpy_generator
+from affectkit.core.streams import escape_output
 from affectkit.data.loading.loaders import choose_cache
 from affectkit.data.split import Split
 from affectkit.errors import AffectkitError
@@ -201,6 +202,7 @@ def kernels_in(texts: Sequence[str]) -> list[str]:
 
 
 def _prepare_process(short: ShortRun) -> None:
+    escape_output()
     if short.threads is not None:
         torch.set_num_threads(short.threads)
     # In a spawned process multiprocessing would spawn the workers, too, which is slow, and not what a run does.
