@@ -173,14 +173,45 @@ def got(row, place):
     return row
 
 
+LEADING_OUT = ("../../outside/a", "../outside/a", "../out/a", "out/a", "{world}/outside/a", "../in/a", "in/a", "a")
+
+
+def led_out(rng: random.Random, rows: list, world: Path) -> None:
+    """Let a row name a file that is none of the split, all of the row in agreement, its hash too."""
+    lengths = {"o": 7, "a": 6}  # without the chain
+    planned = [row for row in rows[1:] if isinstance(row, list) and row and len(row) == lengths.get(str(row[0]))]
+    if not planned:
+        return
+    row = rng.choice(planned)
+    label = rng.choice(LEADING_OUT).format(world=world)
+    name = rng.choice(("canary0.png", "canary1.png", "bystander.txt", "s00_0000.png"))
+    place = f"{label}/{name}" if rng.random() < 0.6 else f"train/{label}/{name}"
+    known = world / "ds" / place
+    digest = digest_of(known) if known.is_file() else "0" * 32
+    if row[0] == "a":
+        row[3] = place
+        made = [one for one in rows if isinstance(one, list) and one and one[0] == "made" and isinstance(one[1], list)]
+        if made and rng.random() < 0.5:
+            made[0][1].append([place, digest])
+        return
+    end = rng.choice((3, 4))
+    row[end], row[6] = place, digest
+    if rng.random() < 0.3:
+        row[7 - end] = f"train/a/{name}"
+    if rng.random() < 0.5:
+        row[1] = label
+
+
 def mutated_rows(rng: random.Random, rows: list, world: Path) -> list:
     rows = json.loads(json.dumps(rows))
     for _ in range(rng.choice((1, 1, 1, 2, 4))):
-        kind = rng.choice(("value", "value", "value", "borrow", "drop", "double", "swap", "add", "verb"))
+        kind = rng.choice(("out", "out", "value", "value", "borrow", "drop", "double", "swap", "add", "verb"))
         number = rng.randrange(len(rows))
         row = rows[number]
         spots = list(places(row))
-        if kind == "value" and spots:
+        if kind == "out":
+            led_out(rng, rows, world)
+        elif kind == "value" and spots:
             absolute = (str(world / "outside/a/canary0.png"), str(world / "ds"), str(world / "ds" / "train"))
             put(row, rng.choice(spots), json.loads(json.dumps(rng.choice((*HOSTILE, *absolute)))))
         elif kind == "borrow" and spots:
