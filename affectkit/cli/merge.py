@@ -53,9 +53,12 @@ def register(app: typer.Typer) -> None:
         if not s.folder.is_dir():
             raise UsageError(f"{s.folder} is not a folder.", "Name the folder that holds the shards.")
         from affectkit.core.shard_parts import recorded_command
+        from affectkit.core.shard_removal import finish_removal, sweep_removed
 
+        sweep_removed(s.folder)
         kind = recorded_command(s.folder)
         if kind is None:
+            finish_removal(s.folder)  # of which the note alone was left
             _say_finished(s.folder, console)
         elif kind == "infer":
             from affectkit.inference.merge import merge as run

@@ -14,6 +14,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
+from affectkit.core.contained_paths import is_regular, name_fault
 from affectkit.core.files import read_json, sha256, write_json
 from affectkit.core.record_identity import short_text, user_name
 from affectkit.core.shards import POSITION, Listing, Shard
@@ -84,22 +85,44 @@ def _write(folder: Path, shard: Shard, record: dict[str, Any]) -> None:
 
 
 def read_record(folder: Path) -> dict[str, Any] | None:
-    """Return the record of the part in ``folder``; None where there is none that can be read."""
+    """Return the record of the part in ``folder``; None where there is none that can be read, or it is damaged."""
+    record = _read_any(folder)
+    return None if record is None or record_fault(record) else record
+
+
+def _read_any(folder: Path) -> Any:
     try:
-        record = read_json(folder / PART_RECORD)
-    except DataError:
+        return read_json(folder / PART_RECORD)
+    except (DataError, RecursionError):
         return None
-    known = isinstance(record, dict) and isinstance(record.get("identity"), dict) and "command" in record
-    return record if known and (not record.get("complete") or _is_whole_record(record)) else None
 
 
-def _is_whole_record(record: dict[str, Any]) -> bool:
+def record_fault(record: Any) -> str:
+    """Return what is wrong with the form of a part's record, which names tables beside it; empty where it holds."""
+    if not isinstance(record, dict) or not isinstance(record.get("identity"), dict):
+        return "it has no identity"
+    if not isinstance(record.get("command"), str) or not isinstance(record.get("complete"), bool):
+        return "command or complete is missing"
+    if not record["complete"]:
+        return ""
     tables = record.get("tables")
-    return (
-        isinstance(record.get("listed"), int)
-        and isinstance(tables, dict)
-        and all(isinstance(told, dict) and {"columns", "rows", "sha256"} <= told.keys() for told in tables.values())
-    )
+    if not _is_count(record.get("listed")) or not isinstance(record.get("fingerprint"), str):
+        return "listed or fingerprint is no number or text"
+    if not isinstance(tables, dict) or not tables:
+        return "it has no tables"
+    for name, table in tables.items():
+        if "/" in name or name_fault(name) or not name.endswith((".csv", ".jsonl")) or name.startswith("."):
+            return f"{name!r} is no name of a table"
+        columns = table.get("columns") if isinstance(table, dict) else None
+        if not isinstance(columns, list) or not all(isinstance(column, str) for column in columns):
+            return f"table {name} has no columns"
+        if not columns or not _is_count(table.get("rows")) or not isinstance(table.get("sha256"), str):
+            return f"columns, rows or sha256 of table {name} are no list, number and text"
+    return ""
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
 
 
 def is_complete(folder: Path) -> bool:
@@ -113,7 +136,7 @@ def damaged_tables(part: Part) -> list[str]:
     return [
         name
         for name, told in part.record["tables"].items()
-        if not (part.folder / name).is_file() or sha256(part.folder / name) != told["sha256"]
+        if not is_regular(part.folder / name) or sha256(part.folder / name) != told["sha256"]
     ]
 
 
@@ -157,12 +180,15 @@ def recorded_command(folder: Path) -> str | None:
     return commands.pop()
 
 
-def read_parts(folder: Path, *, finish: str = "", redo: str = "") -> list[Part]:
+def read_parts(
+    folder: Path, *, finish: str = "", redo: str = "", fault_of: Callable[[dict[str, Any]], str] = lambda _: ""
+) -> list[Part]:
     """Return all parts in ``folder``, complete, undamaged and of one origin, in the order of their shards.
 
     Args:
         finish: what a user adds to the command to resume an unfinished shard (" --resume").
         redo: what a user adds to run a complete shard afresh (" --force").
+        fault_of: what is wrong with what the command wants of a complete record of the right form; empty for nothing.
 
     Raises:
         DataError: they are not; all faults are listed.
@@ -181,12 +207,23 @@ def read_parts(folder: Path, *, finish: str = "", redo: str = "") -> list[Part]:
     lacking = [Shard(number, counts[0]) for number in range(1, counts[0] + 1) if Shard(number, counts[0]) not in found]
     if lacking:
         faults.append(f"missing: {_shards(lacking)}. Run the same command with --shard {lacking[0]}{_and(lacking)}")
-    records = {shard: read_record(path) for shard, path in found.items()}
-    unfinished = [shard for shard, record in records.items() if record is None or not record["complete"]]
+    records: dict[Shard, dict[str, Any]] = {}
+    unfinished = []
+    for shard, path in found.items():
+        record = _read_any(path)
+        if record is None:
+            unfinished.append(shard)
+        elif why := record_fault(record) or (fault_of(record) if record["complete"] else ""):
+            again = f"Run it again with --shard {shard}{redo}"
+            faults.append(f"damaged: {PART_RECORD} of shard {shard}: {why}. {again}.")
+        elif record["complete"]:
+            records[shard] = record
+        else:
+            unfinished.append(shard)
     if unfinished:
         again = f"--shard {unfinished[0]}{finish}{_and(unfinished)}"
         faults.append(f"not finished: {_shards(unfinished)}. Run the same command with {again}")
-    parts = [Part(shard, found[shard], record) for shard, record in records.items() if record and record["complete"]]
+    parts = [Part(shard, found[shard], record) for shard, record in records.items()]
     faults += _differences(parts, redo)
     for part in parts:
         if names := damaged_tables(part):

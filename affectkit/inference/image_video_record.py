@@ -9,7 +9,7 @@ from typing import Any
 from affectkit.core.files import whole_file, write_json
 from affectkit.inference.journal import read_inputs
 from affectkit.inference.prediction_table import PredictionTable
-from affectkit.inference.table_layout import FIRST, INPUTS, NAME, SKIPPED_COLUMNS
+from affectkit.inference.table_layout import FIRST, INPUTS, NAME, SKIPPED, SKIPPED_COLUMNS, VIDEOS_FOLDER
 from affectkit.inference.table_writer import csv_line, open_text
 
 
@@ -33,7 +33,8 @@ def combine_records(images: dict[str, Any], videos: dict[str, Any], table: Predi
     if rows:  # of an earlier run it may name videos already
         of_images = {one["name"] for one in read_inputs(files.folder / INPUTS, [NAME]) if not one["rows"]}
         rows = [row for row in rows if row[0] in of_images]
-    rows += _skipped(Path(videos["skipped_list"])) if "skipped_list" in videos else []
+    # Its own place, whatever path the record of an earlier run names.
+    rows += _skipped(files.folder / VIDEOS_FOLDER / SKIPPED) if "skipped_list" in videos else []
     since = {key: images[key] for key in ("since_before",) if key in images}
     record = {key: value for key, value in images.items() if key not in ("since_before", "skipped_list")}
     record |= {

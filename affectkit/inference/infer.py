@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from affectkit.checkpoints.checkpoint import checkpoint_notes, find_checkpoint, fit_record
 from affectkit.config import Parsed, value_of
+from affectkit.core.contained_paths import refuse_link
 from affectkit.core.files import read_json
 from affectkit.core.pixels import pixels_up_to
 from affectkit.core.progress import Reporter
@@ -282,6 +283,7 @@ def _infer_videos(
     given = {"options": options, "stdout": stdout, "reporter": reporter}
     if beside is not None:
         if output.results is not None:
+            refuse_link(output.results / VIDEOS_FOLDER, "the folder")
             output = replace(output, results=output.results / VIDEOS_FOLDER)
         given |= {"output": output, "writer": beside.writer, "targets": targets}
         return infer_videos(predictor, inputs.videos(), summary={**summary, **asked}, **given)

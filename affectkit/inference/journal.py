@@ -19,7 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from affectkit.core.contained_paths import refuse_link
 from affectkit.core.files import fsync_path, read_json, to_json, whole_file
+from affectkit.core.record_identity import short_text
 from affectkit.errors import DataError
 from affectkit.inference.table_writer import growing_form, open_text, rows_text, to_parquet
 
@@ -75,15 +77,26 @@ class Journal:
         self._begin = self._end = len(self.header)
         self._line = 0
 
+    def _refuse_links(self) -> None:
+        """Refuse links, for what would be written or cut through them is not ours."""
+        for path in (self.table, self.lines, self._ordered):
+            refuse_link(path, "the growing table or its journal")
+
     def begin(self) -> None:
-        """Start empty."""
+        """Start empty; a DataError where a link is in the way."""
+        self._refuse_links()
         self.lines.unlink(missing_ok=True)
         self.table.write_bytes(self.header)
         self.lines.touch()
         self._clear()
 
     def recover(self) -> bool:
-        """Read what an interrupted run left, and cut what is torn; return False where there is nothing to resume."""
+        """Read what an interrupted run left, and cut what is torn; return False where there is nothing to resume.
+
+        Raises:
+            DataError: a line has another form, by line, or a file is a link; nothing is cut then.
+        """
+        self._refuse_links()
         if not self.table.exists() or not self.lines.exists():
             return False
         self.entries = {}
@@ -93,8 +106,10 @@ class Journal:
             self.begin()
             return True
         with self.lines.open("rb") as stream:
-            for line in stream:
+            for number, line in enumerate(stream, start=1):
                 entry = _read_line(line)
+                if entry is not None and (why := entry_fault(entry, self._end)):
+                    raise DataError(f"the journal {self.lines} is damaged at line {number:,}: {why}.", _HINT)
                 if entry is None or entry["end"] > size:
                     break
                 self.entries[entry["name"]] = Entry(self._end, entry["end"], self._line)
@@ -217,10 +232,35 @@ class Known(Mapping[str, dict[str, Any]]):
 def _read_line(line: bytes) -> dict[str, Any] | None:
     """Parse a line of a journal; None where it is torn."""
     try:
-        entry = json.loads(line) if line.endswith(b"\n") else None
-    except ValueError:
+        return json.loads(line) if line.endswith(b"\n") else None
+    except (ValueError, RecursionError):
         return None
-    return entry if isinstance(entry, dict) and {"name", "end"} <= entry.keys() else None
+
+
+def entry_fault(entry: Any, begin: int | None = None) -> str:
+    """Return what is wrong with the form of an item's entry; empty where it holds.
+
+    Args:
+        entry: a value of JSON.
+        begin: where its rows begin in the growing table; None where it has no ``end``, that of a finished table.
+    """
+    if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
+        return "it names no item"
+    counts = [entry.get("rows"), entry.get("frames", 1), *([] if begin is None else [entry.get("end")])]
+    if not all(_is_count(value) for value in counts):
+        return "rows, frames or end is no count"
+    if begin is not None and entry["end"] < begin:
+        return f"its rows end at {entry['end']:,}, before they begin"
+    mark = entry.get("mark")
+    marked = isinstance(mark, list | tuple) and len(mark) == 4 and isinstance(mark[3], str)
+    if mark is not None and not (marked and all(isinstance(value, int) for value in mark[:3])):
+        return "mark is not size, two times and a hash"
+    video = entry.get("video", {})
+    return "" if isinstance(video, dict) else "video is no object"
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
 
 
 def _line(entry: dict[str, Any]) -> str:
@@ -241,10 +281,31 @@ def read_inputs(path: Path, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
         if next(reader, None) != [*columns, *INPUTS_COLUMNS]:
             raise DataError(f"{path} is not as it was written.", _HINT)
         for row in reader:
-            *begin, name, size, modified, changed, digest, frames, rows = row
-            mark = (int(size), int(modified), int(changed), digest) if digest else None
-            position = int(begin[0]) if begin else 0
-            yield {"name": name, "mark": mark, "frames": int(frames), "rows": int(rows), "position": position}
+            try:
+                *begin, name, size, modified, changed, digest, frames, rows = row
+                mark = (int(size), int(modified), int(changed), digest) if digest else None
+                position = int(begin[0]) if begin else 0
+                entry = {"name": name, "mark": mark, "frames": int(frames), "rows": int(rows), "position": position}
+            except (ValueError, IndexError):
+                raise DataError(f"{path} is damaged at line {reader.line_num:,}: {short_text(row)}.", _HINT) from None
+            wide = len(row) == len(columns) + len(INPUTS_COLUMNS)
+            if why := entry_fault(entry) if wide else f"it has {len(row)} values":
+                raise DataError(f"{path} is damaged at line {reader.line_num:,}: {why}.", _HINT)
+            yield entry
+
+
+def read_entries(path: Path) -> Iterator[dict[str, Any]]:
+    """Read the entries of a finished table that stand in JSON lines, in order.
+
+    Raises:
+        DataError: a line is none, by line.
+    """
+    with path.open("rb") as stream:
+        for number, line in enumerate(stream, start=1):
+            entry = _read_line(line)
+            if why := "it is no line of JSON" if entry is None else entry_fault(entry):
+                raise DataError(f"{path} is damaged at line {number:,}: {why}.", _HINT)
+            yield entry
 
 
 def input_values(entry: Mapping[str, Any]) -> list[Any]:

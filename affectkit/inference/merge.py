@@ -14,6 +14,8 @@ from typing import Any
 from affectkit.core.files import fsync_path, read_json, sha256, to_json, write_json
 from affectkit.core.progress import Reporter
 from affectkit.core.shard_parts import Part, merged_rows, read_parts
+from affectkit.core.shard_removal import finish_removal
+from affectkit.core.shard_removal import remove_parts as remove_shards
 from affectkit.core.shards import POSITION
 from affectkit.errors import DataError, UsageError
 from affectkit.inference.journal import INPUTS_COLUMNS, input_values, read_inputs
@@ -44,8 +46,12 @@ def merge(folder: Path, *, force: bool = False, remove_parts: bool = False, repo
         DataError: the parts cannot be put together; all reasons are listed.
         UsageError: another result stands in ``folder``.
     """
+    removed = finish_removal(folder)
+    if removed is not None:
+        reporter.note("finished removing the shards, which an earlier merge had put together")
+        return {**read_json(folder / RECORD), "parts": removed, "already_done": True}
     reporter.note("checking the shards")
-    parts = read_parts(folder, finish=" --resume", redo=" --force")
+    parts = read_parts(folder, finish=" --resume", redo=" --force", fault_of=_record_fault)
     with tempfile.TemporaryDirectory(prefix=_TEMPORARY, dir=folder, ignore_cleanup_errors=True) as made:
         record = _put_together(folder, Path(made), parts, reporter)
         table = Path(record["results"])
@@ -54,11 +60,23 @@ def merge(folder: Path, *, force: bool = False, remove_parts: bool = False, repo
             _clear((table, folder / f"{ROWS}.{_form_of(parts)}.part"), force)
             _install(folder, Path(made), table.name)
     if remove_parts:
-        for part in parts:
-            shutil.rmtree(part.folder)
+        names = (table.name, RECORD, INPUTS, SKIPPED)
+        remove_shards(folder, parts, [name for name in names if (folder / name).exists()])
     for left in folder.glob(f"{_TEMPORARY}*"):  # of merges that were killed
         shutil.rmtree(left, ignore_errors=True)
     return {**record, "parts": len(parts), "already_done": already}
+
+
+def _record_fault(record: dict[str, Any]) -> str:
+    """Return what is wrong with the record of a complete part, as ``read_parts`` asks."""
+    form = record["identity"].get("format")
+    if form not in ("csv", "jsonl", "parquet"):
+        return f"format {form!r} is none of csv, jsonl, parquet"
+    if f"{ROWS}.{growing_form(form)}" not in record["tables"]:
+        return f"it has no table {ROWS}.{growing_form(form)}"
+    if set(record["tables"]) - {f"{ROWS}.{growing_form(form)}", SKIPPED}:
+        return "it has tables that infer does not write"
+    return "" if isinstance(record.get("summary"), dict) else "it has no summary"
 
 
 def _put_together(folder: Path, made: Path, parts: Sequence[Part], reporter: Reporter) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import IO, Any
 
+from affectkit.core.contained_paths import refuse_link
 from affectkit.core.files import fsync_path, read_json, whole_file, write_json
 from affectkit.core.shard_parts import (
     PART_RECORD,
@@ -103,6 +104,8 @@ class PredictionTable:
         if options.results is not None:
             folder = options.results / (self.shard.folder if self.shard else "")
             form = self.form if self.shard else options.format
+            if self.shard:
+                refuse_link(folder, "the folder")
             self.files = ResultFiles(folder, format=form, header=self.header, journal=JOURNAL)
 
     @property

@@ -16,7 +16,9 @@ from typer.testing import CliRunner
 
 from affectkit.cli.app import app
 from affectkit.config import resolve
+from affectkit.core import shard_removal
 from affectkit.core.progress import Silent
+from affectkit.core.shard_parts import find_parts
 from affectkit.errors import DataError, Stopped, UsageError
 from affectkit.inference import infer as module
 from affectkit.inference import merge as merging
@@ -94,6 +96,70 @@ def test_merged_shards_are_what_one_run_writes(trained, images, results, whole, 
     assert without_parts(results) == expected
     assert put_together(results, remove_parts=True)["already_done"]
     assert tree(results) == expected
+
+
+def test_a_merge_that_was_killed_while_removing_is_finished_by_the_next(trained, images, results, whole, monkeypatch):
+    expected = whole()
+    for number in (1, 2, 3):
+        run(trained, images, results=results, shard=f"{number}/3")
+    made = put_together(results)
+
+    real, removed = shard_removal.remove_part, []
+
+    def stop(path):
+        if removed:
+            raise KeyboardInterrupt
+        removed.append(real(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shard_removal, "remove_part", stop)
+        with pytest.raises(KeyboardInterrupt):
+            put_together(results, remove_parts=True)
+    assert len(find_parts(results)) == 2
+    assert put_together(results) == {**made, "already_done": True}
+    assert tree(results) == expected
+
+
+def test_shards_of_another_run_are_not_removed_for_one_that_was_killed(trained, images, results, monkeypatch):
+    for number in (1, 2):
+        run(trained, images, results=results, shard=f"{number}/2")
+    put_together(results)
+    with monkeypatch.context() as patch:
+        patch.setattr(shard_removal, "remove_part", lambda path: None)
+        patch.setattr(Path, "unlink", lambda *_, **__: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            put_together(results, remove_parts=True)
+    record = json.loads((results / "shard-1-of-2" / "shard.json").read_text())
+    (results / "shard-1-of-2" / "shard.json").write_text(json.dumps({**record, "identity": {}}))
+    with pytest.raises(DataError, match="cannot be put together"):
+        put_together(results)
+    assert len(find_parts(results)) == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (
+            {"tables": {"../../x.csv": {"columns": ["a"], "rows": 1, "sha256": ""}}},
+            "'../../x.csv' is no name of a table",
+        ),
+        ({"tables": []}, "it has no tables"),
+        ({"listed": "12"}, "listed or fingerprint is no number or text"),
+        ({"listed": 10**25}, "listed or fingerprint is no number or text"),
+        ({"identity": None}, "it has no identity"),
+        ({"identity": {"format": "../x"}}, "format '../x' is none of csv, jsonl, parquet"),
+        ({"summary": 3}, "it has no summary"),
+    ],
+)
+def test_a_damaged_record_of_a_shard_is_named(trained, images, results, change, words):
+    for number in (1, 2):
+        run(trained, images, results=results, shard=f"{number}/2")
+    path = results / "shard-2-of-2" / "shard.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    before = tree(results)
+    with pytest.raises(DataError) as caught:
+        put_together(results)
+    assert f"damaged: shard.json of shard 2/2: {words}" in caught.value.message and tree(results) == before
 
 
 def test_images_that_are_all_skipped(trained, images, results, whole):

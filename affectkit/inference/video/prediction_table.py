@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
+from affectkit.core.contained_paths import ContainedPaths, refuse_link
 from affectkit.core.csv_tables import number
 from affectkit.core.files import inner_path, read_json, to_json, whole_file, write_json
 from affectkit.core.text import count_text, readable
 from affectkit.data.media.file_identity import Mark
 from affectkit.inference.inputs import Item
-from affectkit.inference.journal import finished_items, is_of, reason_to_restart
+from affectkit.inference.journal import finished_items, is_of, read_entries, reason_to_restart
 from affectkit.inference.result_files import NO_RESULTS, OutputOptions, ResultFiles
 from affectkit.inference.resume_check import check_videos
 from affectkit.inference.resume_plan import ResumePlan, plan_resume
@@ -77,6 +77,7 @@ class VideoTable:
         if self.files is None:
             return self
         self.files.folder.mkdir(parents=True, exist_ok=True)
+        refuse_link(self.files.folder / TIMELINES, "the folder")
         if self.options.resume:
             legacy_names.rename_files(self.files.folder)
         if not self.options.resume or not self._find_earlier_run():
@@ -190,8 +191,7 @@ class VideoTable:
             self.notes.append(f"resuming after {count_text(len(self.plan.kept), 'video')}{changes}")
         elif own and files.final.exists() and (files.folder / FINISHED).exists():
             check_videos(files.record, self.summary)
-            with open_text(files.folder / FINISHED, "r") as stream:
-                known = {entry["name"]: entry for entry in map(json.loads, stream)}
+            known = {entry["name"]: entry for entry in read_entries(files.folder / FINISHED)}
             self.plan = plan_resume(self.videos, known, finished=True)
             if self.plan.is_idle:
                 files.journal.clear()
@@ -200,8 +200,9 @@ class VideoTable:
             self.notes.append(f"since {files.final} was written: {self.plan.described}")
             items = finished_items(files.final, self.header, known.values(), 0)
             files.journal.rebuild((entry, raw) for entry, _, raw in items if entry["name"] in self.plan.kept)
+            inside = ContainedPaths(files.folder)
             for name in self.plan.gone:
-                self.timeline(name).unlink(missing_ok=True)
+                inside.path(self.timeline(name).relative_to(files.folder).as_posix()).unlink(missing_ok=True)
         else:
             if files.final.exists() or files.part.exists() or not own:
                 check_videos(files.record, self.summary)

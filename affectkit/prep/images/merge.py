@@ -6,9 +6,11 @@ import contextlib
 import csv
 import os
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from affectkit.core.contained_paths import ContainedPaths
 from affectkit.core.files import read_json, whole_file, write_json
 from affectkit.core.progress import Reporter
 from affectkit.core.shard_parts import Part, find_parts, merged_rows, read_parts
@@ -43,7 +45,7 @@ def merge_preparation(folder: Path, *, reporter: Reporter) -> dict[str, Any]:
         remove_working_files(folder)
         return {**read_json(manifest), "output": str(folder), "parts": parts, "already_done": True}
     reporter.note("checking the shards")
-    parts = read_parts(folder)
+    parts = read_parts(folder, fault_of=partial(_record_fault, ContainedPaths(folder)))
     _check(folder, parts)
     first = parts[0].record
     _write_tables(folder, parts, [name for name in first["tables"] if name not in first["inner"]], reporter)
@@ -53,6 +55,25 @@ def merge_preparation(folder: Path, *, reporter: Reporter) -> dict[str, Any]:
     write_json(manifest, result)
     remove_working_files(folder)
     return {**result, "output": str(folder), "parts": len(parts), "already_done": False}
+
+
+def _record_fault(inside: ContainedPaths, record: dict[str, Any]) -> str:
+    """Return what is wrong with the record of a complete part, as ``read_parts`` asks."""
+    if not isinstance(record.get("manifest"), dict):
+        return "it has no manifest"
+    for key in ("seals", "inner"):
+        if not isinstance(record.get(key), list) or any(inside.fault(name) or "/" in name for name in record[key]):
+            return f"{key} is no list of names"
+    images = record.get("images")
+    if not isinstance(images, dict):
+        return "it has no images"
+    for name, counts in images.items():
+        if why := inside.fault(f"{name}/x"):  # the folder itself is no link either
+            return f"the folder {name!r} {why}"
+        numbers = [counts.get(key) for key in ("files", "bytes")] if isinstance(counts, dict) else [None]
+        if not all(isinstance(n, int) and n >= 0 for n in numbers):
+            return f"the folder {name!r} has no number of files and bytes"
+    return ""
 
 
 def _check(folder: Path, parts: Sequence[Part]) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from affectkit.core.contained_paths import ContainedPaths
 from affectkit.core.files import sha256
 from affectkit.core.shard_parts import Part, damaged_tables, find_parts, table_rows
+from affectkit.core.shard_removal import remove_part, sweep_removed
 
 MANIFEST = "manifest.json"
 MARKER = ".affectkit-preparing.json"
@@ -41,7 +42,10 @@ def part_is_whole(folder: Path, part: Part) -> bool:
     """Return whether the tables of a complete part, and the images in ``folder`` that they name, are as written."""
     if damaged_tables(part):
         return False
-    names = (row[1] for table in part.record["tables"] for row in table_rows(part, table))
+    names = [row[1] for table in part.record["tables"] for row in table_rows(part, table)]
+    inside = ContainedPaths(folder)
+    if any(inside.fault(name) for name in names):
+        return False
     try:
         return count_named_files(folder, names) == part.record["images"]
     except OSError:
@@ -60,9 +64,10 @@ def describe_contents(folder: Path, splits: Sequence[str]) -> dict[str, Any]:
 
 def remove_working_files(folder: Path) -> None:
     """Remove from a finished output what was needed on the way: marker, parts, leftovers of interrupted writes."""
-    for part in find_parts(folder).values():
-        shutil.rmtree(part)
     (folder / MARKER).unlink(missing_ok=True)
     for name in os.listdir(folder):
         if is_leftover(name):
             (folder / name).unlink()
+    for part in find_parts(folder).values():
+        remove_part(part)
+    sweep_removed(folder)

@@ -306,6 +306,36 @@ def test_what_is_not_whole_is_not_merged(prepare, tmp_path: Path) -> None:
     assert tree(out) == tree(tmp_path / "whole")
 
 
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"tables": {"../../x.csv": {"columns": ["file"], "rows": 0, "sha256": ""}}}, "is no name of a table"),
+        ({"tables": {"/x.csv": {"columns": ["file"], "rows": 0, "sha256": ""}}}, "is no name of a table"),
+        ({"seals": ["../x"]}, "seals is no list of names"),
+        ({"inner": "train.csv"}, "inner is no list of names"),
+        ({"images": {"../x": {"files": 1, "bytes": 1}}}, "the folder '../x' leaves its folder by '..'"),
+        ({"images": {"link": {"files": 1, "bytes": 1}}}, "the folder 'link' goes through a link"),
+        ({"images": {"images/train": {"files": "1", "bytes": 1}}}, "has no number of files and bytes"),
+        ({"manifest": []}, "it has no manifest"),
+    ],
+)
+def test_a_record_that_leads_out_is_refused_and_nothing_is_written(prepare, tmp_path: Path, change, words) -> None:
+    out = tmp_path / "out"
+    for number in (1, 2):
+        prepare(out, f"{number}/2")
+    (tmp_path / "elsewhere").mkdir()
+    (out / "link").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
+    for number in (1, 2):
+        path = out / f"shard-{number}-of-2" / "shard.json"
+        record = json.loads(path.read_text())
+        path.write_text(json.dumps({**record, **change}))
+    before = tree(tmp_path)
+    with pytest.raises(DataError) as caught:
+        merge_preparation(out, reporter=Silent())
+    assert "damaged: shard.json of shard 1/2" in caught.value.message and words in caught.value.message
+    assert tree(tmp_path) == before
+
+
 @pytest.mark.parametrize("where", ["write_json", "remove_working_files", "rmtree"])
 def test_a_killed_merge_is_finished_by_the_next(faces, tmp_path: Path, monkeypatch, where: str) -> None:
     out, whole = tmp_path / "out", tmp_path / "whole"
@@ -319,7 +349,7 @@ def test_a_killed_merge_is_finished_by_the_next(faces, tmp_path: Path, monkeypat
     with monkeypatch.context() as patch:
         if where == "rmtree":
             real, calls = shutil.rmtree, []
-            patch.setattr(shutil, "rmtree", lambda path: stop() if calls else calls.append(real(path)))
+            patch.setattr(shutil, "rmtree", lambda path, **_: stop() if calls else calls.append(real(path)))
         else:
             patch.setattr(merging, where, stop)
         with pytest.raises(KeyboardInterrupt):
