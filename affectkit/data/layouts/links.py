@@ -5,7 +5,8 @@ that leads out of the folder is therefore followed in these cases alone:
 
 - the user says so, by ``--follow-links``;
 - datasplit's manifest in the folder vouches for it: the link leads to the very file of the source that the manifest
-  names for it;
+  names for it, and that file has the content of which the manifest holds the hash. (Whoever writes a manifest can name
+  any file, but cannot know the content of one that is private);
 - git-annex or DVC made it: the file lies in the ``annex/objects`` of the innermost ``.git``, or in the innermost
   ``.dvc/cache``, around the folder. These are real folders of the tree in which the dataset itself lies, and hold
   nothing but what was added to its repository. Caches elsewhere need ``--follow-links``.
@@ -18,12 +19,14 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 
+from affectkit.core.contained_paths import digest_inside
 from affectkit.core.files import path_below, read_json
 from affectkit.errors import DataError
 
 INSIDE, TOLD = "inside", "--follow-links"
 MANIFEST = "manifest.json"
 HINT = "Where that is meant, --follow-links follows such links."
+CHANGED = ", whose content is not that of which datasplit's manifest holds the hash"
 ANNEX = ("annex", "objects")
 
 
@@ -47,9 +50,16 @@ class Links:
             return INSIDE
         if self.follow:
             return TOLD
-        if self._vouched.get(os.path.normpath(name)) == target:
+        there, digest = self._vouched.get(os.path.normpath(name), ("", ""))
+        if there == target and digest_inside(target) == digest:
             return "datasplit"
         return self.store_of(target)
+
+    def changed(self, name: str) -> bool:
+        """Return whether datasplit linked ``name`` to the file that it leads to, and its content is another now."""
+        target = os.path.realpath(os.path.join(self.root, name))
+        there, digest = self._vouched.get(os.path.normpath(name), ("", ""))
+        return there == target and digest_inside(target) != digest
 
     def path(self, name: str) -> Path:
         """Return the file or folder that a table calls ``name``.
@@ -59,7 +69,10 @@ class Links:
         """
         path = self.root / path_below(self.root, name)
         if self.way(name) is None:
-            raise DataError(f"{name!r} is a link that leads out of the folder {self.root}, to {path.resolve()}.", HINT)
+            changed = CHANGED if self.changed(name) else ""
+            raise DataError(
+                f"{name!r} is a link that leads out of the folder {self.root}, to {path.resolve()}{changed}.", HINT
+            )
         return path
 
     def store_of(self, target: str) -> str | None:
@@ -86,8 +99,8 @@ class Links:
         return found
 
     @cached_property
-    def _vouched(self) -> dict[str, str]:
-        """Return the real paths of the files that datasplit linked, by the names of their links."""
+    def _vouched(self) -> dict[str, tuple[str, str]]:
+        """Return the real path and the content hash of the files that datasplit linked, by the names of their links."""
         try:
             manifest = read_json(self.root / MANIFEST)
         except DataError:
@@ -95,8 +108,8 @@ class Links:
         return dict(_linked(manifest))
 
 
-def _linked(manifest: object) -> Iterator[tuple[str, str]]:
-    """Yield names and real paths in a manifest of datasplit; none where it is something else.
+def _linked(manifest: object) -> Iterator[tuple[str, tuple[str, str]]]:
+    """Yield names, real paths and content hashes in a manifest of datasplit; none where it is something else.
 
     Files that are themselves links out of the source are those of its git-annex or DVC repository, which datasplit
     reads as well; others are not vouched for.
@@ -109,14 +122,18 @@ def _linked(manifest: object) -> Iterator[tuple[str, str]]:
         return
     there = Links(Path(source))
     for row in rows:
-        if not isinstance(row, list) or len(row) < 5 or row[3] != "symlinked":
+        if not isinstance(row, list) or len(row) < 7 or row[3] != "symlinked":
             continue
-        name, own = row[0], row[4]
-        if not isinstance(name, str) or not isinstance(own, str) or os.path.isabs(own) or ".." in own.split("/"):
+        name, own, digest = row[0], row[4], row[6]
+        if (
+            not all(isinstance(value, str) for value in (name, own, digest))
+            or os.path.isabs(own)
+            or ".." in own.split("/")
+        ):
             continue
         target = os.path.realpath(os.path.join(source, own))
         if _below(target, there.real) or there.store_of(target):
-            yield name, target
+            yield name, (target, digest)
 
 
 def not_there(path: str) -> str:

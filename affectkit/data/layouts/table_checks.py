@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from affectkit.core.folders import is_file
 from affectkit.core.text import list_some
-from affectkit.data.layouts.links import HINT, INSIDE, Links, not_there
+from affectkit.data.layouts.links import CHANGED, HINT, INSIDE, Links, not_there
 from affectkit.errors import DataError
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def refuse_missing_files(table: Table, *, follow: bool = False) -> Counter[str]:
     hint = f"File names are relative to {root}."
     if outside:
         target = os.path.realpath(os.path.join(root, outside[0]))
-        hint = f"The first leads to {target}. {HINT}"
+        hint = f"The first leads to {target}{CHANGED if links.changed(outside[0]) else ''}. {HINT}"
     errors.check(hint)
     return +ways
 

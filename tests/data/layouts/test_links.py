@@ -13,6 +13,7 @@ from PIL import Image
 from splitting import class_folders, picture
 from support import TINY, invoke, make_folders
 
+from affectkit.core.files import digest_of
 from affectkit.core.progress import Silent
 from affectkit.data.layouts.discovery import find_dataset
 from affectkit.data.layouts.links import Links
@@ -114,6 +115,27 @@ def test_a_link_to_another_file_than_the_manifest_names_is_refused(own, tmp_path
         text = refusal(own)
         assert OUTSIDE in text and repr(path.relative_to(own).as_posix()) in text
         assert f"leads to {target}" in text and "--follow-links" in text
+
+
+def test_a_linked_file_with_another_content_than_the_manifest_has_is_refused(own, tmp_path):
+    """The hash is what only one knows who has read the file: a manifest that names a private file vouches for none."""
+    path = first_link(own)
+    name, secret = path.relative_to(own).as_posix(), write(tmp_path / "private" / "x.png", 999)
+    manifest = json.loads((own / "manifest.json").read_text())
+    manifest["settings"]["source"] = str(secret.parent)
+    (row,) = (row for row in manifest["files"] if row[0] == name)
+    manifest["files"] = [[*row[:4], "x.png", *row[5:]]]
+    path.unlink()
+    path.symlink_to(secret)
+    table(own, name)
+    for digest, words in ((row[6], ", whose content is not that of which"), (None, ""), (7, "")):
+        manifest["files"][0][6] = digest
+        (own / "manifest.json").write_text(json.dumps(manifest))
+        text = refusal(own)
+        assert OUTSIDE in text and f"The first leads to {secret}{words}" in text
+    manifest["files"][0][6] = digest_of(secret)
+    (own / "manifest.json").write_text(json.dumps(manifest))
+    assert followed(own)[1] == [secret.read_bytes()]
 
 
 @pytest.mark.parametrize(
