@@ -20,13 +20,14 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar, overload
 
 from affectkit.core.assets import config_file
+from affectkit.core.limits import MAX_CONFIG_BYTES, MAX_CONFIG_FAULTS, MAX_INTEGER, over
 from affectkit.core.registry import unknown_name
+from affectkit.core.yaml_files import load_yaml, written_text
 from affectkit.errors import UsageError
 
 Settings = TypeVar("Settings")
 Value = TypeVar("Value")
 Default = TypeVar("Default")
-MAX_CONFIG_BYTES = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -200,6 +201,9 @@ def _read_layer(
     values: dict[str, Any] = {}
     faults = []
     for raw_name, value in layer.items():
+        if len(faults) == MAX_CONFIG_FAULTS:
+            faults.append(f"and more: the first {MAX_CONFIG_FAULTS} are named.")
+            break
         written = str(raw_name).replace("-", "_")
         name = current.get(written, written)
         if name not in entries:
@@ -222,16 +226,21 @@ def read_settings_file(path: Path) -> dict[str, Any]:
     Plain values only: no tags, anchors or aliases, no key twice. ``affectkit:NAME`` is a recipe of the package.
 
     Raises:
-        UsageError: the file is missing, too large, not YAML or not a mapping.
+        UsageError: the file is missing, too large (``core.limits``), not YAML or not a mapping.
     """
     path = config_file(path)
     try:
-        if path.stat().st_size > MAX_CONFIG_BYTES:
-            raise UsageError(f"{path} has {path.stat().st_size:,} bytes; a configuration file has at most 1,000,000.")
-        text = path.read_text(encoding="utf-8")
+        with path.open("rb") as stream:
+            data = stream.read(MAX_CONFIG_BYTES + 1)
+        if len(data) > MAX_CONFIG_BYTES:
+            size = max(path.stat().st_size, len(data))  # a device has none
+            raise UsageError(
+                over(f"the configuration file {path}", size, MAX_CONFIG_BYTES, "bytes"), "Is it the right file?"
+            )
+        text = data.decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"cannot read the configuration file {path}: {error}") from error
-    values = load_yaml(text, str(path))
+    values = load_yaml(text, str(path), written=True)
     if values is None:
         return {}
     if not isinstance(values, dict):
@@ -241,31 +250,6 @@ def read_settings_file(path: Path) -> dict[str, Any]:
     if isinstance(values.get("settings"), dict):
         return values["settings"]
     return values
-
-
-def load_yaml(text: str, name: str) -> Any:
-    """Read plain YAML values; tags, aliases and repeated keys are refused."""
-    import yaml
-
-    class Loader(yaml.SafeLoader):
-        """SafeLoader without aliases (they can explode) and without silent repetition of keys."""
-
-        def compose_node(self, parent: Any, index: Any) -> Any:
-            if self.check_event(yaml.AliasEvent):
-                raise yaml.composer.ComposerError(None, None, "aliases are not allowed", self.peek_event().start_mark)
-            return super().compose_node(parent, index)
-
-        def construct_mapping(self, node: Any, deep: bool = False) -> Any:
-            keys = [key.value for key, _ in node.value]
-            twice = sorted({str(key) for key in keys if keys.count(key) > 1})
-            if twice:
-                raise yaml.constructor.ConstructorError(None, None, f"{', '.join(twice)} stands twice", node.start_mark)
-            return super().construct_mapping(node, deep)
-
-    try:
-        return yaml.load(text, Loader=Loader)  # noqa: S506 - a subclass of SafeLoader
-    except yaml.YAMLError as error:
-        raise UsageError(f"{name} is not plain YAML: {' '.join(str(error).split())}") from error
 
 
 def dump_yaml(value: Any) -> str:
@@ -297,44 +281,48 @@ def _convert(entry: Field[Any], owner: type, value: Any) -> tuple[Any, str]:
     if typing.get_origin(wanted) is tuple:
         return _convert_list(name, typing.get_args(wanted)[0], value)
     if wanted is bool:
-        return (value, "") if isinstance(value, bool) else (None, f"{name} must be true or false, got {value!r}.")
+        return (value, "") if isinstance(value, bool) else (None, f"{name} must be true or false, got {_short(value)}.")
     if isinstance(value, bool):
         return None, f"{name} must be {_article(wanted)}, got {str(value).lower()}."
     if wanted is int:
         whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
-        return (int(value), "") if whole else (None, f"{name} must be a whole number, got {value!r}.")
+        if whole and abs(value) > MAX_INTEGER:
+            return None, f"{name} must be at most {MAX_INTEGER:,} in size, got {_short(int(value))}."
+        return (int(value), "") if whole else (None, f"{name} must be a whole number, got {_short(value)}.")
     if wanted is float:
         try:  # YAML 1.1 reads 1e-3 as text
             return float(value), ""
-        except (TypeError, ValueError):
-            return None, f"{name} must be a number, got {value!r}."
+        except (TypeError, ValueError, OverflowError):
+            return None, f"{name} must be a number, got {_short(value)}."
+    text = written_text(value)
     if wanted is Path:
-        return (
-            (Path(value).expanduser(), "")
-            if isinstance(value, str | Path) and str(value)
-            else (
-                None,
-                f"{name} must be a path, got {value!r}.",
-            )
-        )
-    if not isinstance(value, str | int | float):
-        return None, f"{name} must be text, got {value!r}."
-    return str(value), ""
+        return (Path(text).expanduser(), "") if text else (None, f"{name} must be a path, got {_short(value)}.")
+    return (None, f"{name} must be text, got {_short(value)}.") if text is None else (text, "")
 
 
 def _convert_list(name: str, inner: type, value: Any) -> tuple[Any, str]:
     """Return a list, or text with commas between its items, as a tuple of ``inner``."""
     if isinstance(value, str):
         value = [item.strip() for item in value.split(",") if item.strip()]
-    fault = f"{name} must be a list of {'whole numbers' if inner is int else 'texts'}, got {value!r}."
+    fault = f"{name} must be a list of {'whole numbers' if inner is int else 'texts'}, got {_short(value)}."
     if not isinstance(value, list | tuple):
         return None, fault
+    if inner is str and any(written_text(item) is None for item in value):
+        return None, f"{fault} What YAML reads as true, false or null is text in quotes."
     try:
-        items = tuple(inner(item) for item in value)
+        items = tuple(written_text(item) if inner is str else inner(item) for item in value)
         exact = inner is not int or all(item == float(given) for item, given in zip(items, value, strict=True))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None, fault
+    if inner is int and any(abs(item) > MAX_INTEGER for item in items):
+        return None, f"{name} must be at most {MAX_INTEGER:,} in size, got {_short(value)}."
     return (items, "") if exact else (None, fault)
+
+
+def _short(value: Any) -> str:
+    """Return ``value`` as Python writes it, cut where it is long."""
+    text = repr(value)
+    return text if len(text) <= 300 else f"{text[:300]}..."
 
 
 def _article(wanted: type) -> str:

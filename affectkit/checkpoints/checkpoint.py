@@ -190,7 +190,7 @@ def _read_header(path: Path, *, verify: bool = True) -> Header:
             metadata = file.metadata() or {}
     except (SafetensorError, OSError, CheckpointError) as error:
         raise CheckpointError(
-            f"{path} is not a checkpoint of affectkit: {error}.",
+            f"{path} is not a checkpoint of affectkit: {getattr(error, 'message', str(error)).removesuffix('.')}.",
             "Checkpoints are .safetensors files of affectkit train, and published ones of VCA, V1 networks, CM-VQVAE, "
             "emotion distributions.",
         ) from error

@@ -9,9 +9,10 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from affectkit.core.files import write_text
+from affectkit.core.limits import MAX_TABLE_COLUMNS, MAX_TABLE_LINE, over
 from affectkit.core.table_errors import TableErrors
 from affectkit.core.text import list_some, written_name
 from affectkit.errors import AffectkitError, DataError
@@ -50,8 +51,14 @@ class CsvReader:
         line: the number of the line that was read last, from 1.
     """
 
-    def __init__(self, path: Path, rows: Any, *, title: str, hint: str, error: type[AffectkitError]) -> None:
-        self.path, self.title, self._rows, self._hint, self._error = path, title, rows, hint, error
+    def __init__(
+        self, path: Path, stream: IO[str], *, title: str, hint: str, error: type[AffectkitError] = DataError
+    ) -> None:
+        self.path, self.title, self._hint, self._error = path, title, hint, error
+        # Of a file that is no longer than a row may be, none is.
+        small = path.is_file() and path.stat().st_size <= MAX_TABLE_LINE
+        self._lines = None if small else _Lines(stream, title, error)
+        self._rows = csv.reader(self._lines or stream, strict=True)
 
     @property
     def line(self) -> int:
@@ -67,7 +74,8 @@ class CsvReader:
         Raises:
             AffectkitError: the table is empty, lacks a column, or names a needed one twice.
         """
-        names = [cell.strip() for cell in next(self._rows, [])]
+        names = [cell.strip() for cell in next(self._bounded(), [])]
+        self.check_columns(names)
         if lacking := [name for name in needed if name not in names]:
             has = f"its columns are {list_some(names)}" if names else "it is empty"
             raise self._error(f"{self.title} has no column {', '.join(lacking)}; {has}.", self._hint)
@@ -75,9 +83,47 @@ class CsvReader:
             raise self._error(f"{self.title}: columns named twice: {list_some(twice)}.", self._hint)
         return names
 
+    def check_columns(self, names: Sequence[str]) -> None:
+        """Raise an error, of the kind of this reader, where a header has more columns than are read."""
+        if len(names) > MAX_TABLE_COLUMNS:
+            raise self._error(over(self.title, len(names), MAX_TABLE_COLUMNS, "columns"), self._hint)
+
     def __iter__(self) -> Iterator[list[str]]:
         """Read the rows that are not empty lines."""
-        return filter(None, self._rows)
+        return filter(None, self._bounded())
+
+    def _bounded(self) -> Iterator[list[str]]:
+        return self._rows if self._lines is None else self._reset_after_each(self._lines)
+
+    def _reset_after_each(self, lines: _Lines) -> Iterator[list[str]]:
+        for row in self._rows:
+            lines.length = 0
+            yield row
+
+
+class _Lines:
+    """The lines of a table, until those of one row (a quoted cell may hold several) are longer than are read."""
+
+    def __init__(self, stream: IO[str], title: str, error: type[AffectkitError]) -> None:
+        self._readline, self._title, self._error = stream.readline, title, error
+        self.length = self.number = 0
+
+    def __iter__(self) -> _Lines:
+        return self
+
+    def __next__(self) -> str:
+        line = self._readline(MAX_TABLE_LINE + 1)
+        if not line:
+            raise StopIteration
+        self.number += 1
+        self.length += len(line)
+        if self.length > MAX_TABLE_LINE:
+            raise self._error(
+                f"{self._title}: the row at line {self.number:,} has more than {MAX_TABLE_LINE:,} characters, the most "
+                "that are read.",
+                "Is it a table, and does a quote that opens there close?",
+            )
+        return line
 
 
 @contextlib.contextmanager
@@ -98,7 +144,7 @@ def csv_reader(
     title = title or f"table {path}"
     try:
         with path.open(newline="", encoding="utf-8-sig") as stream:
-            reader = CsvReader(path, csv.reader(stream, strict=True), title=title, hint=hint, error=error)
+            reader = CsvReader(path, stream, title=title, hint=hint, error=error)
             try:
                 yield reader
             except csv.Error as fault:

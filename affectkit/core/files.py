@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from affectkit.core.forms import parse_json
 from affectkit.core.text import SEPARATOR, readable
 from affectkit.errors import DataError, UsageError
 
@@ -116,12 +117,21 @@ def _finite(value: Any) -> Any:
     return value
 
 
-def read_json(path: Path) -> Any:
-    """Return the value in a JSON file; a DataError names the file and the place of a fault."""
+def read_json(path: Path, form: Any = Any) -> Any:
+    """Return the value in a JSON file.
+
+    Args:
+        path: the file.
+        form: what the value must be; see ``core.forms``.
+
+    Raises:
+        DataError: it cannot be read, is not JSON, is nested too deep, or has another form; names file and place.
+    """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
         raise DataError(f"cannot read {path}: {error}") from error
+    return parse_json(text, f"cannot read {path}", form=form)
 
 
 def fsync_path(path: Path) -> None:

@@ -119,14 +119,14 @@ def parse_json(
         AffectkitError: of the kind ``error``.
     """
     if len(text) > limit:
-        raise error(over(title, len(text), limit, "characters"), hint)
-    deep = f"{title} is nested deeper than the {MAX_DEPTH} levels that are read."
+        raise error(over(f"{title}: it", len(text), limit, "characters"), hint)
+    deep = f"{title}: nested deeper than the {MAX_DEPTH} levels that are read."
     try:
         value = json.loads(text)
     except RecursionError:
         raise error(deep, hint) from None
     except ValueError as fault:
-        raise error(f"{title} is not JSON: {fault}.", hint) from fault
+        raise error(f"{title}: not JSON: {fault}.", hint) from fault
     if is_deep(value):
         raise error(deep, hint)
     check_form(value, form, title, hint=hint, error=error)

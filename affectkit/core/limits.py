@@ -11,6 +11,8 @@ MAX_DEPTH = 100
 MAX_CONFIG_BYTES = 1_000_000
 MAX_CONFIG_NODES = 20_000
 """Keys, values and list items in a YAML file; one that has more is no file of settings."""
+MAX_RECORD_NODES = 1_000_000
+"""The same of what a run recorded about itself, all class names of its data among it."""
 MAX_CONFIG_FAULTS = 20
 """Faults of settings that are listed; looking for the name that was meant costs a search each."""
 MAX_CONFIG_DIGITS = 40
@@ -35,13 +37,15 @@ BUILD_TENSORS = 200_000
 """Tensors that may be made for it: the greatest networks of timm have about 2,000."""
 
 MAX_TABLE_LINE = 16_000_000
-"""Characters in a line of a CSV table."""
+"""Characters in a row of a CSV table."""
+MAX_TABLE_COLUMNS = 16_384
+"""As a sheet of Excel."""
 MAX_TABLE_NUMBER = 1e100
 """Size of a number in a table: squares and their sums stay finite."""
 MAX_LIST_BYTES = 1_000_000_000
 """Of a list of paths on standard input: ten million paths."""
-MAX_PATH = 4_096
-"""Bytes of a path, as Linux."""
+MAX_PATH = 1_000_000
+"""Characters in a line of it; one longer than a path of the system is passed over as one that is not there."""
 
 
 def over(what: str, value: float, limit: float, unit: str = "") -> str:

@@ -10,6 +10,9 @@ from typing import Any
 
 from affectkit.errors import UsageError
 
+LONGEST_NAME, MOST_NAMES = 200, 5_000
+"""What "did you mean" searches for, in characters, and among."""
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -84,12 +87,15 @@ class Registry(Mapping[str, Entry]):
 
 
 def nearest_names(name: str, known: Mapping[str, Any] | list[str]) -> list[str]:
-    """Return up to three of ``known`` that look like ``name``."""
+    """Return up to three of ``known`` that look like ``name``; none where either is larger than names are."""
+    if len(name) > LONGEST_NAME or len(known) > MOST_NAMES:
+        return []
     return difflib.get_close_matches(name, list(known), n=3, cutoff=0.5)
 
 
 def unknown_name(kind: str, name: str, known: Mapping[str, Any] | list[str]) -> str:
     """Return the sentence for a name that is not known: the nearest ones, or all of a short list."""
     near = nearest_names(name, known)
+    name = name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}..."
     tail = f"did you mean {' or '.join(near)}?" if near else f"known are {', '.join(list(known)[:20])}."
     return f"unknown {kind} {name!r}; {tail}"

@@ -223,7 +223,7 @@ class Split:
         text += list_some([f"{name!r} ({numbers[name]:,} items)" for name in extra])
         text += f"\n  missing here: {list_some([repr(name) for name in missing]) if missing else 'none'}"
         text += f"\n  wanted: {list_some(wanted, 30)}"
-        guesses = [(name, likely_matches(name, missing) or likely_matches(name, wanted)) for name in extra]
+        guesses = [(name, likely_matches(name, missing) or likely_matches(name, wanted)) for name in extra[:10]]
         meant = [f"{name!r} -> {' or '.join(map(repr, near))}" for name, near in guesses if near]
         return text + (f"\n  did you mean {list_some(meant)}?" if meant else "")
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from affectkit.core.csv_tables import CsvReader, csv_reader, write_table
 from affectkit.core.files import fresh_folder, write_json
+from affectkit.core.limits import MAX_TABLE_NUMBER
 from affectkit.core.progress import Reporter
 from affectkit.core.registry import nearest_names
 from affectkit.core.table_errors import TableErrors
@@ -189,8 +190,9 @@ def _number(cell: str, faults: TableErrors, line: int) -> float:
         value = float(cell) if "_" not in cell else math.inf
     except ValueError:
         value = math.inf
-    if math.isinf(value):
-        faults.add("cells must be finite numbers", line, repr(cell[:40]))
+    if abs(value) > MAX_TABLE_NUMBER:
+        size = f"cells must be at most {MAX_TABLE_NUMBER:g} in size"
+        faults.add("cells must be finite numbers" if math.isinf(value) else size, line, repr(cell[:40]))
         return math.nan
     return value
 

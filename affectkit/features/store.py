@@ -10,6 +10,7 @@ import hashlib
 import os
 import shutil
 import time
+import tokenize
 import uuid
 import zlib
 from collections.abc import Mapping, Sequence
@@ -25,8 +26,17 @@ KEY_BYTES = 16
 SEGMENT_ROWS, SEGMENT_SECONDS = 4096, 30.0
 """A segment is written when it has so many rows, or is so old: what a kill can cost."""
 RECORD = "store.json"
+RECORD_FORM = {"identity": dict[str, Any], "width": int, "title?": str}
+"""What stands in it; see ``core.forms``."""
 STALE = 24 * 3600.0
 """Seconds after which an unfinished file counts as left by a killed run."""
+
+
+_OF_NUMPY = (
+    ValueError, SyntaxError, TypeError, LookupError, AttributeError, ArithmeticError, EOFError, MemoryError,
+    RecursionError, tokenize.TokenError,
+)  # fmt: skip
+"""What NumPy, which reads headers as Python text, raises of damaged ones."""
 
 
 def root() -> Path:
@@ -119,15 +129,30 @@ class FeatureStore:
         found = []
         for key in keys:
             position = self._positions.get(key)
-            good = False
-            if position is not None:
-                row = self._segments[position[0]][position[1]]
-                good = zlib.crc32(row["values"].tobytes()) == int(row["check"])
-                if not good:
-                    self.damaged += 1
+            good = position is not None and self._is_intact(*position)
+            if position is not None and not good:
+                self.damaged += 1
+                repair = self._intact_copy(key)
+                good = repair is not None
+                if repair is None:
                     del self._positions[key]
+                else:
+                    self._positions[key] = repair
             found.append(good)
         return found
+
+    def _is_intact(self, number: int, row: int) -> bool:
+        stored = self._segments[number][row]
+        return zlib.crc32(stored["values"].tobytes()) == int(stored["check"])
+
+    def _intact_copy(self, key: bytes) -> tuple[int, int] | None:
+        """Find a row of ``key`` that is as it was written: one that an earlier run computed again stands elsewhere."""
+        wanted = np.void(key)
+        for number in reversed(range(len(self._segments))):
+            for row in np.flatnonzero(self._segments[number]["key"] == wanted).tolist():
+                if self._is_intact(number, row):
+                    return number, row
+        return None
 
     def positions(self, keys: Sequence[bytes]) -> np.ndarray:
         """Return (n, 2) int64: segment and row of each key, for ``read``."""
@@ -145,7 +170,7 @@ class FeatureStore:
         """Map the segments that are not mapped yet."""
         self.folder.mkdir(parents=True, exist_ok=True)
         record = self.folder / RECORD
-        if not record.exists():
+        if not _is_record(record):
             write_json(record, {"identity": self.identity, "width": self.width, "title": self.title})
         known = set(self._files)
         for path in sorted(self.folder.glob("segment-*.npy")):
@@ -158,12 +183,10 @@ class FeatureStore:
 
     def _map(self, path: Path) -> None:
         try:
-            segment = np.load(path, mmap_mode="r")
-            if segment.dtype != self.dtype:
-                raise ValueError(f"rows of {segment.dtype}")
+            segment = _mapped(path, self.dtype)
         except FileNotFoundError:  # joined with others meanwhile
             return
-        except (ValueError, OSError, EOFError):  # damaged: as if it were not there; computed again
+        if segment is None:  # damaged: as if it were not there; computed again
             self.damaged += 1
             path.unlink(missing_ok=True)
             return
@@ -185,6 +208,43 @@ class FeatureStore:
         return path
 
 
+def _mapped(path: Path, dtype: np.dtype[Any]) -> np.ndarray | None:
+    """Map the rows of a segment; None where the file is not one of rows of ``dtype`` to its very end.
+
+    Raises:
+        FileNotFoundError: it is not there.
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as stream:
+        try:
+            version = np.lib.format.read_magic(stream)
+            shape, fortran_order, found = np.lib.format.read_array_header_1_0(stream)
+        except _OF_NUMPY:
+            return None
+        start = stream.tell()
+    size = path.stat().st_size - start
+    whole = version == (1, 0) and found == dtype and not fortran_order and len(shape) == 1
+    if not whole or shape[0] * dtype.itemsize != size:
+        return None
+    return np.memmap(path, dtype=dtype, mode="r", offset=start, shape=shape) if size else np.empty(0, dtype)
+
+
+def _rows(path: Path, row: int) -> int:
+    """Count the rows of a segment by its size, without its header, whose length stands in bytes 8 and 9."""
+    with path.open("rb") as stream:
+        start = stream.read(10)
+    return max(path.stat().st_size - 10 - int.from_bytes(start[8:], "little"), 0) // row
+
+
+def _is_record(path: Path) -> bool:
+    """Return whether a store's record is there, and can be read."""
+    try:
+        read_json(path, RECORD_FORM)
+    except DataError:
+        return False
+    return True
+
+
 def stores() -> list[dict[str, Any]]:
     """List the stores of the cache, the one used last first: a dict each with ``folder``, ``title``, ``identity``,
     ``rows``, ``bytes`` and ``used`` (seconds since the epoch)."""
@@ -192,18 +252,17 @@ def stores() -> list[dict[str, Any]]:
     for record in root().glob(f"*/{RECORD}"):
         files = [path for path in record.parent.iterdir() if path.is_file()]
         try:
-            entry = read_json(record)
-            width = int(entry["width"])
-        except (DataError, KeyError, ValueError, TypeError):
+            entry = read_json(record, RECORD_FORM)
+            width = entry["width"]
+        except DataError:
             entry, width = {"identity": {}}, 0
         row = KEY_BYTES + 4 + 4 * width
-        sizes = [path.stat().st_size for path in files if path.suffix == ".npy"]
         found.append(
             {
                 "folder": str(record.parent),
                 "title": entry.get("title", ""),
                 "identity": entry["identity"],
-                "rows": sum(size // row for size in sizes) if width else 0,
+                "rows": sum(_rows(path, row) for path in files if path.suffix == ".npy") if width > 0 else 0,
                 "bytes": sum(path.stat().st_size for path in files),
                 "used": record.stat().st_mtime,
             }

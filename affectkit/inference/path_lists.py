@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from typing import IO
 
+from affectkit.core.limits import MAX_LIST_BYTES, MAX_PATH, over
 from affectkit.errors import DataError
 
 _UTF16 = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
@@ -21,13 +22,28 @@ def read_list(stream: IO[str]) -> Iterator[str]:
     ``os.fsdecode`` shows them. The whole list is read first.
 
     Raises:
-        DataError: it begins as UTF-16 and is none.
+        DataError: it begins as UTF-16 and is none, or it or a path is longer than ``core.limits`` allows.
     """
     raw = getattr(stream, "buffer", None)
-    text = _decoded(raw.read()) if raw is not None else stream.read().removeprefix("\ufeff")
+    text = _decoded(_read(raw)) if raw is not None else stream.read().removeprefix("\ufeff")
     nul = chr(0)
     lines = text.split(nul) if nul in text else [line.removesuffix("\r") for line in text.split("\n")]
+    for number, line in enumerate(lines, 1):
+        if len(line) > MAX_PATH:
+            raise DataError(
+                over(f"path {number:,} of the list on standard input", len(line), MAX_PATH, "characters"),
+                "The list holds one path a line, or each before a NUL.",
+            )
     return (line for line in lines if line)
+
+
+def _read(stream: IO[bytes]) -> bytes:
+    data = stream.read(MAX_LIST_BYTES + 1)
+    if len(data) > MAX_LIST_BYTES:
+        raise DataError(
+            f"the list on standard input has more than the {MAX_LIST_BYTES:,} bytes that are read.", "Divide it."
+        )
+    return data
 
 
 def _decoded(data: bytes) -> str:

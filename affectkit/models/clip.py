@@ -15,6 +15,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from affectkit.core.forms import check_form, parse_json
+from affectkit.core.limits import MAX_CONFIG_BYTES
 from affectkit.core.randomness import address_seed
 from affectkit.core.registry import unknown_name
 from affectkit.errors import CheckpointError, DownloadError, UsageError
@@ -23,6 +25,8 @@ from affectkit.models.external.weights import is_weights_file, read_state
 
 RANDOM = "random"
 OPENAI = "openai"
+FORM = {"embed_dim": int, "vision_cfg": dict[str, Any], "quick_gelu?": bool}
+"""What is read of a configuration; see ``core.forms``."""
 _SMALL_TEXT = {"context_length": 8, "vocab_size": 8, "width": 8, "heads": 1, "layers": 1}
 """The text tower is thrown away, so it is built as small as can be."""
 
@@ -161,16 +165,20 @@ def _tag_activation(name: str, tag: str, activation: str, *, own: bool) -> bool:
 
 def _read_config(path: Path) -> dict[str, Any]:
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
         raise UsageError(f"cannot read the CLIP configuration {path}: {error}") from error
+    title = f"cannot read the CLIP configuration {path}"
+    config = parse_json(text, title, error=UsageError, limit=MAX_CONFIG_BYTES)
     config = config.get("model_cfg", config) if isinstance(config, dict) else {}
+    config = config if isinstance(config, dict) else {}
     missing = [key for key in ("embed_dim", "vision_cfg") if key not in config]
     if missing:
         raise UsageError(
             f"{path} is not a configuration of open_clip: no {', '.join(missing)}.",
             "It holds embed_dim, vision_cfg and text_cfg, as the files in open_clip/model_configs.",
         )
+    check_form(config, FORM, f"{path} is not a configuration of open_clip", error=UsageError)
     return {key: config[key] for key in ("embed_dim", "vision_cfg", "quick_gelu") if key in config}
 
 

@@ -16,8 +16,9 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from affectkit.core.files import sha256, whole_folder
-from affectkit.errors import CheckpointError, RunError
+from affectkit.core.files import read_json, sha256, whole_folder
+from affectkit.core.tensor_files import check_tensor_table
+from affectkit.errors import AffectkitError, CheckpointError, RunError
 
 TENSORS, VALUES, MANIFEST = "tensors.safetensors", "values.json", "manifest.json"
 
@@ -76,17 +77,18 @@ def newest_state(folder: Path) -> tuple[Path | None, dict[str, Any], list[str]]:
     for candidate in states(folder):
         try:
             return candidate, read_state(candidate), skipped
-        except (OSError, ValueError, KeyError, TypeError, SafetensorError, CheckpointError) as error:
+        except (OSError, ValueError, KeyError, TypeError, SafetensorError, AffectkitError) as error:
             skipped.append(f"{candidate}: {error}")
     return None, {}, skipped
 
 
 def read_state(folder: Path) -> dict[str, Any]:
     """Read the tree that ``save_state`` wrote as ``folder``; an error where it does not match its manifest."""
-    manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    manifest = read_json(folder / MANIFEST, {"sha256": dict.fromkeys((TENSORS, VALUES), str)})
     for name in (TENSORS, VALUES):
         if sha256(folder / name) != manifest["sha256"][name]:
             raise CheckpointError(f"{name} does not match its hash")
+    check_tensor_table(folder / TENSORS)
     tensors = load_file(folder / TENSORS)
     return _unpack(json.loads((folder / VALUES).read_text(encoding="utf-8")), tensors)
 

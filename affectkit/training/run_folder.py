@@ -9,8 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from affectkit.config import dump_yaml, load_yaml
+from affectkit.config import dump_yaml
 from affectkit.core.files import read_json, write_json, write_text
+from affectkit.core.limits import MAX_RECORD_NODES
+from affectkit.core.yaml_files import load_yaml
 from affectkit.errors import CheckpointError
 
 
@@ -49,7 +51,7 @@ class RunFolder:
             raise CheckpointError(
                 f"{self.root} is not a run folder: it has no config.yaml.", "Name a folder that affectkit train made."
             )
-        record = load_yaml(self.config.read_text(encoding="utf-8"), str(self.config))
+        record = load_yaml(self.config.read_text(encoding="utf-8"), str(self.config), nodes=MAX_RECORD_NODES)
         if not isinstance(record, dict) or not isinstance(record.get("settings"), dict):
             raise CheckpointError(f"{self.config} has no settings.")
         return record

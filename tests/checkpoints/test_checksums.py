@@ -261,7 +261,7 @@ def test_a_small_file_cannot_ask_for_much(tmp_path, model, options, spec, messag
         ('{"format": 1, "version": 1, "model": 1, "spec": 1, "training": 1}', "model must be an object, got 1"),
         ("[" * 60_000, "nested deeper than the 100 levels"),
         ('{"format": ' + "[" * 200 + "]" * 200 + "}", "nested deeper than the 100 levels"),
-        ('{"format": ' + "9" * 5000 + "}", "is not JSON"),
+        ('{"format": ' + "9" * 5000 + "}", "not JSON"),
         ('{"format": ' + "9" * 25 + "}", "has format 9999999999999999999999999;"),
         ('{"checksum": null}', "format is missing"),
     ],

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import math
 import os
 import posixpath
 import unicodedata
@@ -13,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from affectkit.core.files import path_below
+from affectkit.core.limits import MAX_TABLE_NUMBER
 from affectkit.core.table_errors import TableErrors
 from affectkit.data.layouts.class_columns import Choice, Columns, decide_class_columns, refuse_doubtful
 from affectkit.data.layouts.rating_scale import RATINGS
@@ -86,8 +89,8 @@ class Cells:
         """Return the numbers of a row; NaN for a cell that holds none of at least 0, which is remembered."""
         try:
             numbers = [float(cell) for cell in cells]
-            # inf - inf and NaN are not 0, so one test covers a whole row.
-            if sum(numbers) * 0 == 0 and min(numbers) >= 0:
+            # False for NaN, too, so one test covers a whole row.
+            if sum(numbers) <= MAX_TABLE_NUMBER and min(numbers) >= 0:
                 return numbers
         except ValueError:
             pass
@@ -97,7 +100,7 @@ class Cells:
                 value = float(cell)
             except ValueError:
                 value = -1.0
-            if not 0 <= value < float("inf"):
+            if not 0 <= value <= MAX_TABLE_NUMBER:
                 self.bad.setdefault(name, []).append((line, cell))
                 value = float("nan")
             numbers.append(value)
@@ -137,11 +140,19 @@ class Cells:
             others |= {name: "beside ratings" for name in self.emotions if name not in classes and name not in others}
         for name in classes:
             for line, cell in self.bad.get(name, ()):
-                self.errors.add("emotion columns must hold numbers of at least 0", line, f"{name}: {cell!r}")
+                self.errors.add(_rule(cell), line, f"{name}: {cell!r}")
         counted = self.rated and bool(ratings or not classes)
         if counted:
             self.errors.extend(self.rating_errors)
         return classes, {name: f"{columns.samples(name)}: {why}" for name, why in others.items()}, counted
+
+
+def _rule(cell: str) -> str:
+    """Return the rule that a cell of a class, which is no number of a table, breaks."""
+    with contextlib.suppress(ValueError):
+        if MAX_TABLE_NUMBER < float(cell) < math.inf:
+            return f"emotion columns must hold numbers of at most {MAX_TABLE_NUMBER:g}"
+    return "emotion columns must hold numbers of at least 0"
 
 
 def _identity(root: Path, name: str, errors: TableErrors, line: int) -> str:

@@ -38,6 +38,7 @@ def read_header(path: Path) -> list[str]:
     """
     with csv_reader(path) as reader:
         for row in reader:
+            reader.check_columns(row)
             return [column_name(cell) for cell in row]
     raise DataError(f"table {path} is empty; a header line with 'filename' is needed.")
 
@@ -188,7 +189,7 @@ def read_tables(
 
 def _check_header(path: Path, header: list[str], *, ratings: bool | None, choice: Choice) -> tuple[str, ...]:
     """Return the columns that may be classes, or a DataError about the header."""
-    twice = [name for name in dict.fromkeys(header) if name and header.count(name) > 1]
+    twice = [name for name, count in Counter(header).items() if name and count > 1]
     if twice:
         raise DataError(f"table {path}: columns named twice: {list_some(twice)}.")
     if "filename" not in header:
@@ -218,8 +219,9 @@ def _to_split(name: str, table: Table, kind: str | None, chosen: tuple[str, ...]
         position = {label: index for index, label in enumerate(classes)}
         unknown = [label for label in dict.fromkeys(table.labels) if label not in position]
         if unknown:
+            first = unknown[:10]  # looking for what was meant costs a search each
             guesses = [
-                f"{label!r} -> {' or '.join(near)}" for label in unknown if (near := likely_matches(label, classes))
+                f"{label!r} -> {' or '.join(near)}" for label in first if (near := likely_matches(label, classes))
             ]
             rows = [row for row, label in enumerate(table.labels) if label not in position]
             columns = bool(table.emotions)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from affectkit.config import load_yaml
 from affectkit.core.registry import unknown_name
+from affectkit.core.yaml_files import load_yaml
 from affectkit.errors import UsageError
 from affectkit.prep.augmentation import allowed_transforms as rules
 from affectkit.prep.augmentation.albumentations_v1 import convert_specification
@@ -54,10 +54,7 @@ def _read(path: Path) -> dict[Any, Any]:
         raise UsageError(f"the pipeline {path} is not UTF-8 text (byte {error.start}).", NEXT) from error
     if len(data) > rules.MAX_BYTES:
         raise UsageError(f"the pipeline {path} is larger than {rules.MAX_BYTES:,} bytes.", "Is it the right file?")
-    try:
-        value = load_yaml(text, f"the pipeline {path}")
-    except RecursionError as error:
-        raise UsageError(f"the pipeline {path} is nested too deep to be read.", NEXT) from error
+    value = load_yaml(text, f"the pipeline {path}")
     if not isinstance(value, dict):
         raise UsageError(f"the pipeline {path} must be a mapping, not {_called(value)}.", NEXT)
     return value

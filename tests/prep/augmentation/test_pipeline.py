@@ -227,7 +227,7 @@ def test_what_a_file_may_not_say(tmp_path, transforms, words):
         ("!!python/object/apply:os.system [id]", "not plain YAML"),
         ("[1]", "must be a mapping"),
         ("", "must be a mapping, not nothing"),
-        ("[" * 5000, "nested too deep"),
+        ("[" * 5000, "nested deeper than the 100 levels"),
         ("#" * (rules.MAX_BYTES + 1), "larger than"),
         ("transform: {}", "two keys"),
         ("__version__: '3.0'\ntransform: {__class_fullname__: HorizontalFlip, p: 1}", "saved by Albumentations 3.0"),
