@@ -229,9 +229,7 @@ def test_votes_whose_sums_overflow(tmp_path):
 
 def test_lists_of_paths_are_bounded(monkeypatch):
     stream = types.SimpleNamespace(buffer=io.BytesIO(b"a.png\n" + b"x" * 1_000_001 + b"\n"))
-    with pytest.raises(
-        DataError, match="path 2 of the list .* has 1,000,001 characters; at most 1,000,000"
-    ):
+    with pytest.raises(DataError, match="path 2 of the list .* has 1,000,001 characters; at most 1,000,000"):
         read_list(stream)
     monkeypatch.setattr(path_lists, "MAX_LIST_BYTES", 100)
     with pytest.raises(DataError, match="more than the 100 bytes"):
