@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterator
 from fractions import Fraction
@@ -204,20 +205,13 @@ class FrameDecoder:
         else:
             time = max((stamp - self._zero) * self._tick.numerator / self._tick.denominator, self._time)
         self.count, self._time = number + 1, time
-        self.end = time + (clip_duration(frame, self.video) or self._usual)
+        self.end = time + (frame.duration * self._tick.numerator / self._tick.denominator or self._usual)
         return Picture(number, time, frame)
 
-    @property
+    @functools.cached_property
     def _usual(self) -> float:
         """Return how long a picture is shown where nothing states it, in seconds."""
         if self.video.average_rate:
             return float(1 / self.video.average_rate)
         gaps = np.diff(self.times.pictures)
         return float(np.median(gaps[gaps > 0])) * float(self._tick) if (gaps > 0).any() else 0.0
-
-
-def clip_duration(frame: Any, stream: Any) -> float:
-    """Return how long a picture is shown; 0 where neither it nor its stream states it."""
-    if frame.duration and frame.time_base:
-        return float(frame.duration * frame.time_base)
-    return float(1 / stream.average_rate) if stream.average_rate else 0.0

@@ -36,6 +36,8 @@ LEAD = 0.1
 FAR = 10.0
 """Seconds of a gap from which a transport or program stream's clock has been set anew, as FFmpeg's own program takes it
 (its option ``dts_delta_threshold``); other containers may leave gaps of any length."""
+PAUSE = 100
+"""Usual steps from which a gap that long is reported."""
 RUN = 12
 """Packets in a row, at most, whose stamps are taken for wrong where those before and after agree."""
 REGULAR = 0.8
@@ -223,6 +225,10 @@ def _begin(found: PacketTimes, *, delay: int, heard: int) -> None:
         found.zero = first
     if (still := int((np.diff(found.pictures) == 0).sum())) > len(found.pictures) / 2:
         found.notes.append(f"{still:,} of {len(found.pictures):,} pictures have the time of the one before")
+    gaps = np.diff(found.pictures)
+    if len(gaps) and gaps.max() * video.tick > FAR and gaps.max() > PAUSE * _usual(gaps):
+        pause, at = float(gaps.max() * video.tick), float(found.pictures[gaps.argmax()] * video.tick - found.zero)
+        found.notes.append(f"its times leave out {pause:,.0f} s after {at:,.1f} s: taken as a pause")
     found.picture_start = None if first is None else float(first - found.zero)
     found.sound_start = None if begins is None else float(begins - found.zero)
 

@@ -32,6 +32,7 @@ class SoundDecoder:
         times: of the file.
 
     Attributes:
+        tick: seconds of a unit of its stamps.
         count: frames so far.
         lost: packets and frames that cannot be decoded, so far.
         layouts: of channels, that were met, by name.
@@ -39,6 +40,7 @@ class SoundDecoder:
 
     def __init__(self, track: Any, times: PacketTimes) -> None:
         self.track = track
+        self.tick = float(track.time_base)
         self.count = self.lost = 0
         self.layouts: dict[str, Any] = {}
         self._times = times.sound

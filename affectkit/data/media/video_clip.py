@@ -118,8 +118,8 @@ class _Wanted:
 class _Heard:
     """The result of one pass over a clip: frames around ``middle`` by number, and how many there were in all.
 
-    ``zero``: time at which the file begins, in seconds by its clock. ``stated``: its duration in microseconds, as the
-    container says.
+    ``converter``: makes pixels of the frames. ``zero``: time at which the file begins, in seconds by its clock.
+    ``stated``: its duration in microseconds, as the container says.
     """
 
     middle: int
@@ -128,7 +128,8 @@ class _Heard:
     zero: float = 0.0
     seconds: float = 0.0
     stated: int | None = None
-    pictures: dict[int, np.ndarray] = field(default_factory=dict)
+    pictures: dict[int, Any] = field(default_factory=dict)
+    converter: FrameConverter | None = None
     sounds: list[Any] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -146,6 +147,7 @@ def _pass(path: Path, wanted: _Wanted, times: PacketTimes, ending: FileEnd, *, m
             )
         said = _stated(container, times)
         heard = _Heard(middle, zero=float(times.zero), stated=said or None, notes=list(times.notes))
+        heard.converter = FrameConverter(video) if video else None
         decoder = FrameDecoder(path, video, times, what="clip") if video else None
         sounds = SoundDecoder(audio, times) if audio else None
         _decode(container, path, decoder, sounds, wanted=wanted, heard=heard)
@@ -183,14 +185,13 @@ def _decode(
 ) -> None:
     """Decode all pictures and sounds into ``heard``."""
     low, high = heard.middle - wanted.reach - SPARE, heard.middle + wanted.reach + SPARE
-    converter = FrameConverter(decoder.video) if decoder else None
     if sounds:
         sounds.track.thread_count = 1  # clips are read side by side, each by one thread
 
     def keep(pictures: Iterator[Picture]) -> None:
         for number, _, frame in pictures:
             if low <= number <= high:
-                heard.pictures[number] = _pixels(path, converter, frame)
+                heard.pictures[number] = frame
         heard.count, heard.end = decoder.count, max(heard.end, decoder.end)
 
     for packet in read_packets(container):
@@ -206,7 +207,7 @@ def _decode(
             )
     if decoder:
         keep(decoder.finish())
-        heard.notes += converter.notes + decoder.notes
+        heard.notes += decoder.notes
     if sounds:
         _hear(path, sounds, None, heard)
 
@@ -220,20 +221,22 @@ def _pixels(path: Path, converter: FrameConverter, frame: Any) -> np.ndarray:
 
 def _hear(path: Path, sounds: SoundDecoder, packet: Any, heard: _Heard) -> None:
     """Decode a packet of sound into ``heard``; None: the end."""
+    tick = sounds.tick
     if packet is not None and sounds.is_damaged(packet):
         raise ClipError("truncated", f"clip {path}: damaged or cut short after {heard.end:.1f} s.")
     for sound in sounds.finish() if packet is None else sounds.feed(packet):
         heard.sounds.append(sound)
         length = sound.samples / sound.sample_rate
         heard.seconds += length
-        heard.end = max(heard.end, heard.seconds if sound.time is None else sound.time - heard.zero + length)
+        heard.end = max(heard.end, heard.seconds if sound.pts is None else sound.pts * tick - heard.zero + length)
 
 
 def _clip(path: Path, heard: _Heard, spec: ClipSpec, wanted: _Wanted) -> Clip:
     rate = spec.sound.rate if spec.sound is not None else 0
     sound = _sound(path, heard, spec.sound) if wanted.sound else None
-    frames = _around(heard, spec, wanted) if wanted.frames else None
-    return Clip(frames, sound, rate, heard.end, tuple(heard.notes))
+    frames = _around(path, heard, spec, wanted) if wanted.frames else None
+    notes = (*heard.notes, *(heard.converter.notes if heard.converter else ()))
+    return Clip(frames, sound, rate, heard.end, notes)
 
 
 def _sound(path: Path, heard: _Heard, spec: SoundSpec) -> np.ndarray:
@@ -253,12 +256,13 @@ def _sound(path: Path, heard: _Heard, spec: SoundSpec) -> np.ndarray:
     return set_level(heard.sounds, whole, heard.sounds[0].sample_rate, spec, heard.stated, zero=heard.zero)
 
 
-def _around(heard: _Heard, spec: ClipSpec, wanted: _Wanted) -> np.ndarray:
+def _around(path: Path, heard: _Heard, spec: ClipSpec, wanted: _Wanted) -> np.ndarray:
     """Return uint8 (2 reach + 1, size, size, 3): the frames around the middle, each cut and resized once."""
     size, reach = wanted.size, wanted.reach
     middle, last = heard.count // 2, heard.count - 1
     numbers = [min(max(number, 0), last) for number in range(middle - reach, middle + reach + 1)]
-    squares = {number: _square(heard.pictures[number], spec) for number in dict.fromkeys(numbers)}
+    pictures = {number: _pixels(path, heard.converter, heard.pictures[number]) for number in dict.fromkeys(numbers)}
+    squares = {number: _square(whole, spec) for number, whole in pictures.items()}
     made = {}
     for some in _alike(squares):
         values = torch.from_numpy(np.stack([squares[number] for number in some])).permute(0, 3, 1, 2)

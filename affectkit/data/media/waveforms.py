@@ -87,6 +87,9 @@ def _runs(sounds: Sequence[Any], zero: float | None) -> Iterator[tuple[float | N
     """Yield successive pieces of one form (sample format, channels, rate), and the second at which they begin; None:
     where those before end.
     """
+    if (first := _in_one(sounds)) is not None:
+        yield (first - zero if zero is not None and first - zero > HOLE else 0.0), list(sounds)
+        return
     run: list[Any] = []
     form = begin = origin = None
     for placed in place_sound(sounds, step=HOLE, stretch=False):
@@ -103,6 +106,24 @@ def _runs(sounds: Sequence[Any], zero: float | None) -> Iterator[tuple[float | N
         run.append(sound)
     if run:
         yield begin, run
+
+
+def _in_one(sounds: Sequence[Any]) -> float | None:
+    """Return the second at which pieces of one form begin that follow each other by their stamps; None: they do not.
+
+    It is what ``place_sound`` finds, of whole arrays.
+    """
+    if not sounds or None in (stamps := [sound.pts for sound in sounds]):
+        return None
+    first = sounds[0]
+    tick, rate = float(first.time_base or 0), first.sample_rate
+    forms = {(sound.format.name, sound.layout.name, sound.sample_rate, sound.time_base) for sound in sounds}
+    if len(forms) > 1 or not tick:
+        return None
+    lengths = np.array([sound.samples for sound in sounds])
+    begins = (np.array(stamps, np.int64) - stamps[0]) * tick
+    off = begins - (np.cumsum(lengths) - lengths) / rate
+    return stamps[0] * tick if np.abs(off).max() <= max(HOLE, 1.5 * tick) and lengths.all() else None
 
 
 def _laid(runs: Iterable[tuple[float | None, np.ndarray]], rate: int, none: np.ndarray = NO_SAMPLES) -> np.ndarray:

@@ -146,3 +146,12 @@ def test_packets_that_are_not_shown_do_not_count():
 def test_memory_of_a_packet_is_small():
     one = track(even())
     assert sum(values.nbytes for values in (one.dts, one.pts, one.lengths, one.places, one.flags)) <= 33 * COUNT
+
+
+def test_a_long_pause_is_reported_and_a_slow_rate_is_none():
+    paused = even()
+    paused[60:] += 3_600_000
+    for stamps, noted in ((paused, ["its times leave out 3,600 s after 2.4 s: taken as a pause"]), (even() * 500, [])):
+        found = PacketTimes(track(stamps), None)
+        packet_times._begin(found, delay=0, heard=NONE)
+        assert found.notes == noted
