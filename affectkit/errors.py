@@ -8,6 +8,7 @@ AffectkitError                 base; never raised itself
 ├── RunError                   a run cannot continue (the loss is not finite)      exit 1
 │   └── PeerLost               another process of the run has ended               exit 1
 ├── LibraryError               a package is not installed or does not load         exit 1
+├── LockedError                another process writes the same folder or file      exit 1
 ├── DownloadError              weights are not on this machine and not reachable  exit 1
 ├── ThresholdError             a ``--fail-under`` threshold was missed            exit 3
 └── Stopped                    a signal ended the run after it was saved          exit 75, or 130 for Ctrl-C
@@ -91,6 +92,10 @@ class LibraryError(AffectkitError):
 
 class DownloadError(AffectkitError):
     """Weights are not on this machine and could not be downloaded."""
+
+
+class LockedError(AffectkitError):
+    """Another process writes the same folder or file, or may."""
 
 
 class ThresholdError(AffectkitError):

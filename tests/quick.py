@@ -34,7 +34,7 @@ QUICK = (
 )  # fmt: skip
 SLOW_NAMES = {
     "subprocess", "multiprocessing", "in_ranks", "av", "train", "Trainer",
-    "Job", "examine", "run_checks", "_ffmpeg", "_nvidia_smi",
+    "Job", "examine", "run_checks", "_ffmpeg", "_nvidia_smi", "locked_elsewhere",
 }  # fmt: skip
 """Names in the code of a test that start processes, decode video or train."""
 PROCESS_EVENTS = {"subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn", "os.exec"}

@@ -45,7 +45,7 @@ def tree(root: Path, *, hidden: bool = False) -> dict[str, str]:
     found = {}
     for path in sorted(root.rglob("*")):
         name = path.relative_to(root).as_posix()
-        if not hidden and any(part.startswith(".affectkit") for part in name.split("/")):
+        if not hidden and any(part.startswith((".affectkit", ".lock")) for part in name.split("/")):
             continue
         if path.is_dir():
             if not any(path.iterdir()):

@@ -11,6 +11,7 @@ import typer
 
 from affectkit.cli.console import Console
 from affectkit.cli.options import command
+from affectkit.cli.outputs import nothing
 from affectkit.config import Resolved, setting
 
 
@@ -26,7 +27,7 @@ class CacheSettings:
 def register(app: typer.Typer) -> None:
     """Add the command to ``app``."""
 
-    @command(app, "cache", CacheSettings)
+    @command(app, "cache", CacheSettings, writes=nothing)
     def cache(resolved: Resolved[CacheSettings], console: Console) -> None:
         """Show or clear the features of frozen encoders that train keeps on disk.
 

@@ -10,6 +10,7 @@ import typer
 
 from affectkit.cli.console import Console
 from affectkit.cli.options import command
+from affectkit.cli.outputs import files
 from affectkit.config import Resolved, setting
 from affectkit.settings.audiovisual import published_mask, published_mode
 from affectkit.settings.common import verified
@@ -52,7 +53,7 @@ class ConvertSettings:
 def register(app: typer.Typer) -> None:
     """Add the command to ``app``."""
 
-    @command(app, "convert", ConvertSettings)
+    @command(app, "convert", ConvertSettings, writes=files("output"))
     def convert(resolved: Resolved[ConvertSettings], console: Console) -> None:
         """Turn a checkpoint that its authors published (VCA, V1 networks, CM-VQVAE, emotion distributions) into one of
         affectkit's.

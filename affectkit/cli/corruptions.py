@@ -9,6 +9,7 @@ import typer
 
 from affectkit.cli.console import Console
 from affectkit.cli.options import command
+from affectkit.cli.outputs import files
 from affectkit.config import Parsed, Resolved, setting, value_of
 from affectkit.core.pixels import pixels_up_to
 from affectkit.corruptions import CORRUPTIONS, GROUPS, SCALES, parse_corruptions
@@ -46,7 +47,7 @@ class CorruptionsSettings:
 def register(app: typer.Typer) -> None:
     """Add the command to ``app``."""
 
-    @command(app, "corruptions", CorruptionsSettings)
+    @command(app, "corruptions", CorruptionsSettings, writes=files("preview"))
     def corruptions(resolved: Resolved[CorruptionsSettings], console: Console) -> None:
         """List the corruptions of eval-corruptions, or draw what they do to an image.
 

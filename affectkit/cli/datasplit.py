@@ -11,6 +11,7 @@ import typer
 
 from affectkit.cli.console import Console
 from affectkit.cli.options import command
+from affectkit.cli.outputs import changed_or_new
 from affectkit.cli.rendering import render_undo
 from affectkit.config import Parsed, Resolved, setting, value_of
 from affectkit.core.pixels import pixels_up_to
@@ -84,7 +85,7 @@ class DatasplitSettings:
 def register(app: typer.Typer) -> None:
     """Add the command to ``app``."""
 
-    @command(app, "datasplit", DatasplitSettings, slurm=PREP)
+    @command(app, "datasplit", DatasplitSettings, writes=changed_or_new, slurm=PREP)
     def datasplit(resolved: Resolved[DatasplitSettings], console: Console) -> None:
         """Split class folders into train and test, and balance the classes by augmentation.
 

@@ -14,6 +14,7 @@ import typer
 
 from affectkit.cli.console import Console, Terminated
 from affectkit.cli.options import command
+from affectkit.cli.outputs import folders
 from affectkit.config import Resolved, setting
 from affectkit.core.children import python_command
 from affectkit.errors import AffectkitError, UsageError
@@ -31,7 +32,7 @@ class DemoSettings:
 def register(app: typer.Typer) -> None:
     """Add the command to ``app``."""
 
-    @command(app, "demo", DemoSettings)
+    @command(app, "demo", DemoSettings, writes=folders("folder"))
     def demo(resolved: Resolved[DemoSettings], console: Console) -> None:
         """Draw schematic faces, then train, test and infer on them, without any download.
 

@@ -9,6 +9,7 @@ import typer
 
 from affectkit.cli.console import Console
 from affectkit.cli.options import command
+from affectkit.cli.outputs import nothing
 from affectkit.config import Resolved
 from affectkit.errors import EXIT_FAILED
 
@@ -21,7 +22,7 @@ class DoctorSettings:
 def register(app: typer.Typer) -> None:
     """Add the command to ``app``."""
 
-    @command(app, "doctor", DoctorSettings)
+    @command(app, "doctor", DoctorSettings, writes=nothing)
     def doctor(resolved: Resolved[DoctorSettings], console: Console) -> None:
         """Say what is installed, which device and precision auto means and why, and what is wrong.
 

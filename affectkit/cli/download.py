@@ -9,6 +9,7 @@ import typer
 
 from affectkit.cli.console import Console
 from affectkit.cli.options import command
+from affectkit.cli.outputs import nothing
 from affectkit.config import Resolved, setting
 
 
@@ -39,7 +40,7 @@ class DownloadSettings:
 def register(app: typer.Typer) -> None:
     """Add the command to ``app``."""
 
-    @command(app, "download", DownloadSettings, older="pull")
+    @command(app, "download", DownloadSettings, writes=nothing, older="pull")
     def download(resolved: Resolved[DownloadSettings], console: Console) -> None:
         """Download the files of a Zenodo record, or one file, with checksum and resume.
 

@@ -8,6 +8,7 @@ import typer
 
 from affectkit.cli.console import Console, shown
 from affectkit.cli.options import command
+from affectkit.cli.outputs import folders
 from affectkit.config import Resolved
 from affectkit.core.text import count_text
 from affectkit.errors import EXIT_PARTIAL, ThresholdError
@@ -18,7 +19,7 @@ from affectkit.slurm.job_policy import CORRUPTIONS
 def register(app: typer.Typer) -> None:
     """Add the command to ``app``."""
 
-    @command(app, "eval-corruptions", RobustnessSettings, slurm=CORRUPTIONS)
+    @command(app, "eval-corruptions", RobustnessSettings, writes=folders("results", "save_images"), slurm=CORRUPTIONS)
     def eval_corruptions(resolved: Resolved[RobustnessSettings], console: Console) -> None:
         """Test a checkpoint on labelled images as they are and corrupted, at five severities.
 

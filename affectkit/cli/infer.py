@@ -11,6 +11,7 @@ import typer
 
 from affectkit.cli.console import Console
 from affectkit.cli.options import command
+from affectkit.cli.outputs import results_and_annotations
 from affectkit.cli.rendering import render_test
 from affectkit.config import Resolved
 from affectkit.core.text import count_text
@@ -23,7 +24,7 @@ from affectkit.slurm.job_policy import INFER
 def register(app: typer.Typer) -> None:
     """Add the command to ``app``."""
 
-    @command(app, "infer", InferSettings, slurm=INFER)
+    @command(app, "infer", InferSettings, writes=results_and_annotations, slurm=INFER)
     def infer(resolved: Resolved[InferSettings], console: Console) -> None:
         """Predict images: files, folders, glob patterns, or a list on standard input (-).
 

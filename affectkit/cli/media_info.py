@@ -11,6 +11,7 @@ import typer
 
 from affectkit.cli.console import Console
 from affectkit.cli.options import command
+from affectkit.cli.outputs import nothing
 from affectkit.config import Resolved, setting
 from affectkit.core.text import count_text, list_some
 from affectkit.errors import EXIT_PARTIAL
@@ -43,7 +44,7 @@ class MediaInfoSettings:
 def register(app: typer.Typer) -> None:
     """Add the command to ``app``."""
 
-    @command(app, "media-info", MediaInfoSettings)
+    @command(app, "media-info", MediaInfoSettings, writes=nothing)
     def media_info(resolved: Resolved[MediaInfoSettings], console: Console) -> None:
         """Show what video files are and what is read of them: tracks, times, frames, colours, sound levels, faults.
 

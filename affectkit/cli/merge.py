@@ -10,6 +10,7 @@ import typer
 
 from affectkit.cli.console import Console
 from affectkit.cli.options import command
+from affectkit.cli.outputs import merged
 from affectkit.config import Resolved, setting
 from affectkit.core.text import count_text
 from affectkit.errors import EXIT_PARTIAL, DataError, UsageError
@@ -41,7 +42,7 @@ class MergeSettings:
 def register(app: typer.Typer) -> None:
     """Add the command to ``app``."""
 
-    @command(app, "merge", MergeSettings)
+    @command(app, "merge", MergeSettings, writes=merged)
     def merge(resolved: Resolved[MergeSettings], console: Console) -> None:
         """Put the shards 1/N to N/N of a command together, into the bytes that one run would have written.
 

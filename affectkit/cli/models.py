@@ -8,6 +8,7 @@ import typer
 
 from affectkit.cli.console import Console
 from affectkit.cli.options import command
+from affectkit.cli.outputs import nothing
 from affectkit.config import Resolved, setting
 from affectkit.core import assets
 from affectkit.core.assets import BUILTIN, BUILTIN_MODEL, PREFIX, card_file, model_file
@@ -27,7 +28,7 @@ class ModelsSettings:
 def register(app: typer.Typer) -> None:
     """Add the command to ``app``."""
 
-    @command(app, "models", ModelsSettings)
+    @command(app, "models", ModelsSettings, writes=nothing)
     def models(resolved: Resolved[ModelsSettings], console: Console) -> None:
         """List the models that train takes, or show what a checkpoint holds; builtin: the card of the built-in model.
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import Field, fields
 from pathlib import Path
 from typing import Any, Literal, Optional
@@ -14,9 +15,11 @@ import typer
 
 from affectkit.cli.completion_values import offered
 from affectkit.cli.console import Console
+from affectkit.cli.outputs import Outputs
 from affectkit.config import Resolved, default_of, field_type, option_name, resolve
+from affectkit.core.folder_lock import Output, locked
 from affectkit.errors import UsageError
-from affectkit.runtime.distributed import launched_processes
+from affectkit.runtime.distributed import init_process_group, launched_processes
 from affectkit.slurm.job_policy import JobPolicy
 
 OUTPUT = "Output"
@@ -56,6 +59,7 @@ def command(
     name: str,
     settings: type,
     *,
+    writes: Outputs,
     extra: dict[str, tuple[Any, Any]] | None = None,
     slurm: JobPolicy | None = None,
     older: str | None = None,
@@ -64,6 +68,7 @@ def command(
 
     Args:
         settings: a settings dataclass; each field becomes an option or argument.
+        writes: returns what the command writes with its settings; that is locked while it runs.
         extra: further options by parameter name, as (type, typer.Option); the console holds them in ``extra``.
         slurm: how the command behaves as a job; gives it the option ``--slurm``.
         older: the command's name in earlier versions, which still starts it and which help does not show.
@@ -81,8 +86,12 @@ def command(
                     _refuse_several(name)
                 flags = {key: value or None if isinstance(value, list) else value for key, value in given.items()}
                 resolved = resolve(settings, flags=flags, file=shared["config"])
-                if asked is None or more.get("print_config"):
+                if more.get("print_config"):
                     body(resolved, console)
+                elif asked is None:
+                    several = slurm is not None and slurm.supports_distributed
+                    with _locked(writes(resolved.settings), resolved.settings, console, several=several):
+                        body(resolved, console)
                 else:
                     _submit(asked, name, slurm, resolved, console)
 
@@ -99,6 +108,18 @@ def command(
         return body
 
     return register
+
+
+@contextlib.contextmanager
+def _locked(outputs: Sequence[Output], settings: Any, console: Console, *, several: bool) -> Iterator[None]:
+    """Lock ``outputs`` while the block runs; of several processes the first one does."""
+    with contextlib.ExitStack() as stack:
+        if outputs and several:
+            group = stack.enter_context(init_process_group(settings.device))
+            group.run_on_main(lambda: stack.enter_context(locked(*outputs, reporter=console)))
+        elif outputs:
+            stack.enter_context(locked(*outputs, reporter=console))
+        yield
 
 
 def _refuse_several(name: str) -> None:

@@ -11,6 +11,7 @@ import typer
 
 from affectkit.cli.console import Console
 from affectkit.cli.options import command
+from affectkit.cli.outputs import files, nothing
 from affectkit.config import Resolved, setting
 
 HEADER = """\
@@ -55,7 +56,7 @@ def register(app: typer.Typer) -> None:
     )
     app.add_typer(pipeline, name="pipeline")
 
-    @command(pipeline, "show", ShowSettings)
+    @command(pipeline, "show", ShowSettings, writes=nothing)
     def show(resolved: Resolved[ShowSettings], console: Console) -> None:
         """Check a pipeline and show each transform: when it is applied, and its parameters.
 
@@ -79,7 +80,7 @@ def register(app: typer.Typer) -> None:
             console.note(text)
         console.note(f"pipeline {pipeline.source}, identity {pipeline.identity[:16]}")
 
-    @command(pipeline, "save", SaveSettings)
+    @command(pipeline, "save", SaveSettings, writes=files("output"))
     def save(resolved: Resolved[SaveSettings], console: Console) -> None:
         """Write the built-in pipeline as YAML, to be changed and given to datasplit --pipeline-yaml.
 

@@ -11,6 +11,7 @@ import typer
 from affectkit.cli import prep_clips
 from affectkit.cli.console import Console
 from affectkit.cli.options import command
+from affectkit.cli.outputs import folders
 from affectkit.cli.prep_clips import options_from
 from affectkit.config import Parsed, Resolved, setting, value_of
 from affectkit.core.shards import Shard
@@ -77,7 +78,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(prep, name="prep")
     prep_clips.register(prep)
 
-    @command(prep, "ferplus", FerplusSettings, slurm=PREP)
+    @command(prep, "ferplus", FerplusSettings, writes=folders("output"), slurm=PREP)
     def ferplus(resolved: Resolved[FerplusSettings], console: Console) -> None:
         """FER+: ten raters' votes on the faces of FER-2013, by its authors' rules.
 
@@ -93,7 +94,7 @@ def register(app: typer.Typer) -> None:
         report = prepare_ferplus(s.source, s.output, options, reporter=console)
         _render(report, s.output, console)
 
-    @command(prep, "affectnet-fused", PrepSettings, slurm=PREP)
+    @command(prep, "affectnet-fused", PrepSettings, writes=folders("output"), slurm=PREP)
     def affectnet_fused(resolved: Resolved[PrepSettings], console: Console) -> None:
         """AffectNetFused: probabilities of thirteen emotions, a small text file an image.
 
@@ -109,7 +110,7 @@ def register(app: typer.Typer) -> None:
         report = prepare_affectnet_fused(s.source, s.output, options, reporter=console)
         _render(report, s.output, console)
 
-    @command(prep, "schematic", SchematicSettings, slurm=PREP)
+    @command(prep, "schematic", SchematicSettings, writes=folders("output"), slurm=PREP)
     def schematic(resolved: Resolved[SchematicSettings], console: Console) -> None:
         """Schematic faces, drawn: a dataset for trying things out without a download.
 

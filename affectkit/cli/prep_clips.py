@@ -11,6 +11,7 @@ import typer
 
 from affectkit.cli.console import Console
 from affectkit.cli.options import command
+from affectkit.cli.outputs import folders
 from affectkit.config import Parsed, Resolved, setting, value_of
 from affectkit.core.pixels import pixels_up_to
 from affectkit.errors import EXIT_PARTIAL, UsageError
@@ -135,7 +136,7 @@ class FeatureSettings(ClipSettings):
 def register(prep: typer.Typer) -> None:
     """Add the commands to ``prep``."""
 
-    @command(prep, "cremad", CremadSettings, slurm=PREP)
+    @command(prep, "cremad", CremadSettings, writes=folders("output"), slurm=PREP)
     def cremad(resolved: Resolved[CremadSettings], console: Console) -> None:
         """CREMA-D: clips of actors, with the emotion acted and the votes of those who watched and listened.
 
@@ -150,7 +151,7 @@ def register(prep: typer.Typer) -> None:
         sizes = value_of(resolved.settings.sizes, ())
         _run(prepare_cremad, resolved.settings, options_from(CremadOptions, resolved.settings, sizes=sizes), console)
 
-    @command(prep, "rml", RmlSettings, slurm=PREP)
+    @command(prep, "rml", RmlSettings, writes=folders("output"), slurm=PREP)
     def rml(resolved: Resolved[RmlSettings], console: Console) -> None:
         """RML: acted emotions of eight people in several languages.
 
@@ -163,7 +164,7 @@ def register(prep: typer.Typer) -> None:
 
         _run(prepare_rml, resolved.settings, options_from(RmlOptions, resolved.settings), console)
 
-    @command(prep, "emovoxceleb", EmoVoxCelebSettings, slurm=PREP)
+    @command(prep, "emovoxceleb", EmoVoxCelebSettings, writes=folders("output"), slurm=PREP)
     def emovoxceleb(resolved: Resolved[EmoVoxCelebSettings], console: Console) -> None:
         """EmoVoxCeleb: extracted frames and sounds, with a soft label a frame.
 
@@ -176,7 +177,7 @@ def register(prep: typer.Typer) -> None:
 
         _run(prepare_emovoxceleb, resolved.settings, options_from(EmoVoxCelebOptions, resolved.settings), console)
 
-    @command(prep, "av-features", FeatureSettings, slurm=PREP)
+    @command(prep, "av-features", FeatureSettings, writes=folders("output"), slurm=PREP)
     def av_features(resolved: Resolved[FeatureSettings], console: Console) -> None:
         """Features of images and speech that were computed elsewhere, for --model cmvqvae-features.
 

@@ -12,6 +12,7 @@ import typer
 
 from affectkit.cli.console import Console, shown
 from affectkit.cli.options import command
+from affectkit.cli.outputs import folders
 from affectkit.config import Parsed, Resolved, setting, value_of
 from affectkit.errors import ThresholdError
 from affectkit.settings.common import fail_under
@@ -46,7 +47,7 @@ class QuantilesSettings:
 def register(app: typer.Typer) -> None:
     """Add the command to ``app``."""
 
-    @command(app, "quantiles", QuantilesSettings)
+    @command(app, "quantiles", QuantilesSettings, writes=folders("results"))
     def quantiles(resolved: Resolved[QuantilesSettings], console: Console) -> None:
         """Average predicted and actual values in bins of equal count, and compare the means.
 

@@ -6,6 +6,7 @@ import typer
 
 from affectkit.cli.console import Console, shown
 from affectkit.cli.options import command
+from affectkit.cli.outputs import folders
 from affectkit.config import Resolved
 from affectkit.settings.reconstruction import ReconstructSettings
 
@@ -13,7 +14,7 @@ from affectkit.settings.reconstruction import ReconstructSettings
 def register(app: typer.Typer) -> None:
     """Add the command to ``app``."""
 
-    @command(app, "reconstruct", ReconstructSettings, older="probe")
+    @command(app, "reconstruct", ReconstructSettings, writes=folders("results"), older="probe")
     def reconstruct(resolved: Resolved[ReconstructSettings], console: Console) -> None:
         """Reconstruct clips from the shared and the private codes of an audio-visual model alone.
 

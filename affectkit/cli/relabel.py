@@ -9,6 +9,7 @@ import typer
 
 from affectkit.cli.console import Console
 from affectkit.cli.options import command
+from affectkit.cli.outputs import changed_or_new
 from affectkit.cli.rendering import render_undo
 from affectkit.config import Resolved, setting
 from affectkit.slurm.job_policy import PREP
@@ -38,7 +39,7 @@ class RelabelSettings:
 def register(app: typer.Typer) -> None:
     """Add the command to ``app``."""
 
-    @command(app, "relabel", RelabelSettings, slurm=PREP)
+    @command(app, "relabel", RelabelSettings, writes=changed_or_new, slurm=PREP)
     def relabel(resolved: Resolved[RelabelSettings], console: Console) -> None:
         """Move files to their corrected classes; a kill at any moment loses nothing, and --undo takes it back.
 

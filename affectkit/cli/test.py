@@ -6,6 +6,7 @@ import typer
 
 from affectkit.cli.console import Console
 from affectkit.cli.options import command
+from affectkit.cli.outputs import folders
 from affectkit.cli.rendering import render_test
 from affectkit.config import Resolved
 from affectkit.settings.evaluation import TestSettings
@@ -15,7 +16,7 @@ from affectkit.slurm.job_policy import TEST
 def register(app: typer.Typer) -> None:
     """Add the command to ``app``."""
 
-    @command(app, "test", TestSettings, slurm=TEST)
+    @command(app, "test", TestSettings, writes=folders("results"), slurm=TEST)
     def test(resolved: Resolved[TestSettings], console: Console) -> None:
         """Test a checkpoint on labelled images.
 

@@ -8,6 +8,7 @@ import typer
 
 from affectkit.cli.console import Console, shown, span
 from affectkit.cli.options import OUTPUT, command
+from affectkit.cli.outputs import resumed_or_new
 from affectkit.config import Resolved, option_name, plain
 from affectkit.core.text import count_text
 from affectkit.errors import EXIT_PARTIAL
@@ -22,7 +23,9 @@ PRINT_CONFIG = typer.Option(
 def register(app: typer.Typer) -> None:
     """Add the command to ``app``."""
 
-    @command(app, "train", TrainSettings, extra={"print_config": (bool, PRINT_CONFIG)}, slurm=TRAIN)
+    @command(
+        app, "train", TrainSettings, writes=resumed_or_new, extra={"print_config": (bool, PRINT_CONFIG)}, slurm=TRAIN
+    )
     def train(resolved: Resolved[TrainSettings], console: Console) -> None:
         """Train a model, or continue a run with --resume.
 

@@ -9,6 +9,7 @@ import typer
 
 from affectkit.cli.console import Console
 from affectkit.cli.options import command
+from affectkit.cli.outputs import folders
 from affectkit.config import Parsed, Resolved, option_name, setting
 from affectkit.settings.common import DATA, LEARNING, RUN
 from affectkit.settings.training import TrainSettings
@@ -47,7 +48,7 @@ class VerifySettings(TrainSettings):
 def register(app: typer.Typer) -> None:
     """Add the command to ``app``."""
 
-    @command(app, "verify-resume", VerifySettings)
+    @command(app, "verify-resume", VerifySettings, writes=folders("keep_files"))
     def verify_resume(resolved: Resolved[VerifySettings], console: Console) -> None:
         """Prove that a killed run with these settings ends, resumed, with the same bytes.
 

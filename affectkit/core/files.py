@@ -174,9 +174,9 @@ def digest_bytes(data: bytes) -> str:
     return hashlib.blake2b(data, digest_size=16).hexdigest()
 
 
-def _is_left_by_a_kill(path: Path) -> bool:
-    """Return whether a file is a lock, or one that ``whole_file`` had begun: all that a run killed at once leaves."""
-    return path.name == ".lock" or (path.name.startswith(".") and path.name.endswith(".part"))
+def holds_something(folder: Path) -> bool:
+    """Return whether a folder holds more than locks and files that ``whole_file`` had begun, as a kill leaves them."""
+    return any(not (name.startswith(".") and name.endswith((".lock", ".part"))) for name in os.listdir(folder))
 
 
 def fresh_folder(path: Path, *, force: bool = False, name: str = "--output", hint: str = "") -> Path:
@@ -190,7 +190,7 @@ def fresh_folder(path: Path, *, force: bool = False, name: str = "--output", hin
     """
     if path.exists() and not path.is_dir():
         raise UsageError(f"{name} {path} is a file; a folder is needed.")
-    if path.is_dir() and not all(map(_is_left_by_a_kill, path.iterdir())) and not force:
+    if path.is_dir() and holds_something(path) and not force:
         raise UsageError(
             f"{name} {path} is not empty.", hint or "Name another folder, or add --force to write into it."
         )

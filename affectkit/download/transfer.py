@@ -6,13 +6,12 @@ and continues.
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import hashlib
 import os
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -23,9 +22,10 @@ from requests.exceptions import RequestException
 
 from affectkit.core.files import checksum as file_checksum
 from affectkit.core.files import fsync_path
+from affectkit.core.folder_lock import Output, locked
 from affectkit.core.progress import Reporter
 from affectkit.core.version import VERSION
-from affectkit.errors import DownloadError, UsageError
+from affectkit.errors import DownloadError
 
 TIMEOUT = (10.0, 30.0)
 """Seconds to wait for a connection, and for the next bytes."""
@@ -148,13 +148,19 @@ def download_file(remote: RemoteFile, final: Path, *, offline: str, reporter: Re
 
     Raises:
         DownloadError: it did not arrive whole; what did arrive is kept, unless it is known to be wrong.
-        UsageError: another process downloads the same file.
+        LockedError: another process downloads the same file.
     """
+    with locked(Output(final, "file"), reporter=reporter):
+        return _download_alone(remote, final, offline=offline, reporter=reporter)
+
+
+def _download_alone(remote: RemoteFile, final: Path, *, offline: str, reporter: Reporter) -> str:
+    """Download ``remote``, which no other process does now."""
     final.parent.mkdir(parents=True, exist_ok=True)
     part = part_path(final, remote)
     keep = bool(remote.checksum)
     try:
-        with _locked(part) as stream:
+        with open(part, "a+b", buffering=0) as stream:  # unbuffered, so that a kill loses nothing
             if not keep:
                 stream.truncate(0)
             before = stream.seek(0, os.SEEK_END)
@@ -164,8 +170,7 @@ def download_file(remote: RemoteFile, final: Path, *, offline: str, reporter: Re
             _verify(remote, part)
     except BaseException as error:
         reporter.finish()
-        if not isinstance(error, UsageError):
-            _keep_or_remove(part, keep, error, reporter)
+        _keep_or_remove(part, keep, error, reporter)
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise DownloadError(
                 f"the disk of {final.parent} is full after {size_text(_size(part))} of {remote.name}.",
@@ -337,24 +342,6 @@ def _why_cut(error: RequestException) -> str:
         return f"nothing came for {TIMEOUT[1]:g} s"
     text = failure_reason(error)
     return "the connection was closed" if "IncompleteRead" in text or "Broken" in text else text
-
-
-@contextlib.contextmanager
-def _locked(part: Path) -> Iterator[BinaryIO]:
-    """Open ``part`` unbuffered, so that a kill loses nothing, and lock it for this process."""
-    with open(part, "a+b", buffering=0) as stream:
-        try:
-            import fcntl
-
-            fcntl.lockf(stream.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
-            mine = part.exists() and part.stat().st_ino == os.fstat(stream.fileno()).st_ino
-        except ImportError:  # Windows: no advisory lock, one writer is on trust
-            mine = True
-        except OSError:
-            mine = False
-        if not mine:
-            raise UsageError(f"{part} is being written by another process.", "Wait for it to end, or stop it.")
-        yield stream
 
 
 def _size(path: Path) -> int:

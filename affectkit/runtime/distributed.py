@@ -238,6 +238,7 @@ def init_process_group(device: str = "auto") -> Iterator[ProcessGroup]:
     global _group, _store, _parent  # noqa: PLW0603 - torch's own group is a fact of the process, too
     if launched_processes() == 1 or _group.is_distributed:
         yield _group
+        _group.barrier()  # of a block within that of the whole command
         return
     from datetime import timedelta
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from affectkit.config import dump_yaml
 from affectkit.core.files import read_json, write_json, write_text
+from affectkit.core.folder_lock import Output, locked
 from affectkit.core.limits import MAX_RECORD_NODES
+from affectkit.core.progress import Reporter
 from affectkit.core.yaml_files import load_yaml
 from affectkit.errors import CheckpointError
 
@@ -72,27 +72,6 @@ class RunFolder:
         for folder in (self.state, self.events, self.plots, self.test, self.epochs, *self.root.glob("repeat-*")):
             shutil.rmtree(folder, ignore_errors=True)
 
-    @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
-        """Lock the folder for one process; the lock ends with the process, however that ends."""
-        self.root.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(self.root / ".lock", os.O_CREAT | os.O_RDWR, 0o644)
-        try:
-            _lock(descriptor, self.root)
-            yield
-        finally:
-            os.close(descriptor)
-
-
-def _lock(descriptor: int, root: Path) -> None:
-    try:
-        import fcntl
-    except ImportError:  # Windows: no advisory lock, one writer is on trust
-        return
-    try:
-        # A record lock belongs to this process alone; flock's would live on in decoding workers that outlast a kill.
-        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        raise CheckpointError(
-            f"the run folder {root} is being written by another process.", "Wait for it to end, or stop it."
-        ) from error
+    def locked(self, reporter: Reporter | None = None) -> contextlib.AbstractContextManager[None]:
+        """Lock the folder for one process, until what this returns is left; see ``core.folder_lock``."""
+        return locked(Output(self.root), reporter=reporter)

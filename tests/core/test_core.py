@@ -132,9 +132,9 @@ def test_errors_have_their_exit_codes_and_survive_processes():
     kinds = [
         kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.AffectkitError)
     ]
-    assert len(kinds) == 11
+    assert len(kinds) == 12
     codes = {kind.__name__: kind.exit_code for kind in kinds}
-    assert codes["UsageError"] == 2 and codes["ThresholdError"] == 3 and codes["DataError"] == 1
+    assert codes["UsageError"] == 2 and codes["ThresholdError"] == 3 and codes["DataError"] == codes["LockedError"] == 1
     for kind in kinds:
         error = copy.copy(kind("what", "next"))  # by __reduce__, as a worker process sends it
         assert (error.message, error.hint, str(error)) == ("what", "next", "what\nnext")

@@ -8,19 +8,18 @@ import os
 import random
 import shutil
 import socket
-import subprocess
-import sys
 import time
 from collections import namedtuple
 from pathlib import Path
 
 import pytest
+from locking import locked_elsewhere
 from support import Heard
 from web import serving
 
 from affectkit.download import transfer
 from affectkit.download.zenodo import RECORD, download, resolve_source
-from affectkit.errors import DataError, DownloadError, Stopped, UsageError
+from affectkit.errors import DataError, DownloadError, LockedError, Stopped, UsageError
 
 BODY = random.Random(5).randbytes(300_000)
 
@@ -329,18 +328,15 @@ def test_ctrl_c_keeps_what_has_come(web, tmp_path):
     assert error.value.exit_code == 130 and left(tmp_path) == {"vca.pth"}
 
 
-def test_two_runs_do_not_write_one_part(web, tmp_path):
-    remote = resolve_source("zenodo:7").files[0]
-    part = transfer.part_path(tmp_path / "vca.pth", remote)
-    holder = f"import fcntl, sys; f = open({str(part)!r}, 'ab'); fcntl.lockf(f, fcntl.LOCK_EX); print(1, flush=True)"
-    other = subprocess.Popen([sys.executable, "-c", holder + "; sys.stdin.read()"], stdin=-1, stdout=-1)
-    try:
-        assert other.stdout.readline()
-        with pytest.raises(UsageError, match="is being written by another process"):
+def test_two_runs_do_not_write_one_file(web, tmp_path):
+    part = transfer.part_path(tmp_path / "vca.pth", resolve_source("zenodo:7").files[0])
+    part.write_bytes(b"what the other has so far")
+    with locked_elsewhere(tmp_path / "vca.pth", "file") as pid:
+        with pytest.raises(LockedError, match=f"vca.pth is being written by process {pid} on "):
             download("zenodo:7", tmp_path)
-        assert part.exists()
-    finally:
-        other.communicate(timeout=10)
+        assert part.read_bytes() == b"what the other has so far"
+        download("zenodo:7", tmp_path, names=[one.name for one in resolve_source("zenodo:7").files[1:2]])
+    part.unlink()
     download("zenodo:7", tmp_path)
     assert os.listdir(tmp_path).count("vca.pth") == 1
 

@@ -18,7 +18,7 @@ from support import Heard, make_folders, settings
 from affectkit.checkpoints.checkpoint import load_model, read_header
 from affectkit.core.progress import Silent
 from affectkit.core.spec import InputSpec
-from affectkit.errors import CheckpointError, DataError, RunError, Stopped, UsageError
+from affectkit.errors import CheckpointError, DataError, LockedError, RunError, Stopped, UsageError
 from affectkit.tasks.categorical import CategoricalOptions, class_weights
 from affectkit.tasks.distribution import DistributionTask
 from affectkit.training import run as runs
@@ -172,7 +172,7 @@ def test_a_folder_that_another_process_writes_is_refused(votes, tmp_path):
     other = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
     try:
         assert other.stdout.readline() == "held\n"
-        with pytest.raises(CheckpointError, match="another process"):
+        with pytest.raises(LockedError, match=f"is being written by process {other.pid} on "):
             runs.train(settings(votes, tmp_path / "run", force=True), reporter=Silent())
     finally:
         other.kill()

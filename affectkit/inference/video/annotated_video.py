@@ -16,7 +16,7 @@ import numpy as np
 from av.error import FFmpegError
 
 from affectkit.core.boxes import Box
-from affectkit.core.files import inner_path, whole_file
+from affectkit.core.files import holds_something, inner_path, whole_file
 from affectkit.core.progress import Reporter
 from affectkit.data.media.animation_stream import open_stream
 from affectkit.data.media.stored_colors import StoredFrames, ffmpeg_options
@@ -56,7 +56,7 @@ class AnnotationTargets:
         self.path = options.annotate
         self.is_file = self.path.suffix != "" and not self.path.is_dir()
         if not self.is_file:
-            if self.path.is_dir() and any(self.path.iterdir()) and not options.may_replace:
+            if self.path.is_dir() and holds_something(self.path) and not options.may_replace:
                 raise UsageError(f"--annotate {self.path} is not empty.", "Name another folder, or add --force.")
         elif len(videos) > 1:
             raise UsageError(

@@ -28,13 +28,14 @@ from typing import Any, NamedTuple
 from affectkit.core.chained_lines import link_line
 from affectkit.core.contained_paths import refuse_link
 from affectkit.core.files import fsync_path, whole_file
+from affectkit.core.folder_lock import Output, locked
 from affectkit.core.progress import Reporter
-from affectkit.errors import DataError, UsageError
+from affectkit.errors import DataError
 
 FORMAT = 2
 FOLDER = ".affectkit-{command}"
 STAGE = "stage"
-_FILE, _LOCK = "journal.jsonl", "lock"
+_FILE, _OLD_LOCK = "journal.jsonl", "lock"
 _LINES = 20_000
 
 
@@ -183,48 +184,34 @@ def sweep_parts(folder: Path, names: Iterable[str]) -> None:
 
 
 class Lock:
-    """Keep other processes of the same command from ``root`` while entered.
+    """Keep other processes from ``root`` while entered, and leave no empty folder of the journal behind.
 
     Raises:
-        UsageError: another one does.
+        LockedError: another one writes there.
         DataError: the folder cannot be written.
     """
 
     def __init__(self, root: Path, command: str) -> None:
         self._folder = root / FOLDER.format(command=command)
-        self._root, self._command, self._new = root, command, not root.exists()
-        self._stream: Any = None
+        self._root, self._command, self._stack = root, command, contextlib.ExitStack()
 
     def __enter__(self) -> Lock:
-        refuse_link(journal_folder(self._root, self._command) / _LOCK, "the lock")
+        journal_folder(self._root, self._command)
         try:
+            self._stack.enter_context(locked(Output(self._root)))
             self._folder.mkdir(parents=True, exist_ok=True)
-            self._stream = (self._folder / _LOCK).open("a")
         except OSError as error:
+            self._stack.close()
             raise DataError(
                 f"cannot write in {self._root}: {error.strerror or error}. Nothing was changed.",
                 "Check the permissions, or give --output-path a folder that can be written to.",
             ) from error
-        try:
-            import fcntl
-
-            fcntl.flock(self._stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except ImportError:  # Windows
-            pass
-        except BlockingIOError:
-            self._stream.close()
-            raise UsageError(f"another {self._command} is at work in {self._root}.", "Wait until it ends.") from None
-        except OSError:  # some network file systems have no locks
-            pass
         return self
 
     def __exit__(self, *_: object) -> None:
-        sweep_parts(self._folder, [_FILE])
-        if not (self._folder / _FILE).exists():  # nothing was begun, or all is undone
-            # File by file: a folder that holds anything else stays.
+        with self._stack:
+            sweep_parts(self._folder, [_FILE])
             with contextlib.suppress(OSError):
-                (self._folder / _LOCK).unlink()
-                self._folder.rmdir()
-                if self._new:
-                    self._root.rmdir()
-        self._stream.close()
+                (self._folder / _OLD_LOCK).unlink(missing_ok=True)
+                if not (self._folder / _FILE).exists():  # nothing was begun, or all is undone
+                    self._folder.rmdir()  # unless it holds anything else

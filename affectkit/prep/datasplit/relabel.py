@@ -10,6 +10,7 @@ from typing import Any
 
 from affectkit.core.csv_tables import read_csv
 from affectkit.core.files import digest_of, fsync_path, path_inside
+from affectkit.core.folder_lock import LOCK
 from affectkit.core.progress import Reporter
 from affectkit.core.stopping import Stopping
 from affectkit.core.version import VERSION
@@ -91,7 +92,8 @@ def relabel(
                     f"{path} holds a split; relabelling it would keep the split from being undone.",
                     f"affectkit datasplit {path} --undo first, and split anew after.",
                 )
-            if output is not None and output.is_dir() and (names := sorted(set(os.listdir(output)) - {_folder(root)})):
+            names = set(os.listdir(output)) if output is not None and output.is_dir() else set()
+            if names := sorted(names - {_folder(root), LOCK}):
                 raise UsageError(f"--output-path {output} is not empty: {some(names)}.", "Name another folder.")
             journal, unchanged = _planned(path, labels, output, identity)
             if journal.originals:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from affectkit.core.files import digest_bytes
+from affectkit.core.folder_lock import is_lock_name
 from affectkit.core.progress import Reporter
 from affectkit.core.record_identity import differences
 from affectkit.core.stopping import Stopping
@@ -267,7 +268,7 @@ class SplitScan:
         if self.in_place or not self.root.is_dir():
             return
         own = Journal(self.root, COMMAND, {}).folder.name
-        names = sorted(name for name in os.listdir(self.root) if name != own)
+        names = sorted(name for name in os.listdir(self.root) if name != own and not is_lock_name(name))
         train = self.root / "train"
         if names == ["train"] and train.is_dir() and not any(train.iterdir()):
             return

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from affectkit.core.files import read_json, sha256, whole_file, write_json, write_text
+from affectkit.core.folder_lock import is_lock_name
 from affectkit.core.progress import Reporter
 from affectkit.core.record_identity import check_same
 from affectkit.core.shard_parts import Part, Table, begin_part, end_part, read_record
@@ -165,7 +166,7 @@ class OutputFolder:
             # What an interrupted write of the marker left is hidden and ends in .part.
             names = os.listdir(self.folder) if self.folder.is_dir() else []
             # Another shard's marker may have come since; it comes before anything else.
-            if not marker.is_file() and any(not is_leftover(name) for name in names):
+            if not marker.is_file() and not all(is_leftover(name) or is_lock_name(name) for name in names):
                 raise UsageError(
                     f"output {self.folder} is not empty and holds no preparation of this kind.",
                     "Name another folder, or empty this one.",

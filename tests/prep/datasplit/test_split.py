@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from locking import locked_elsewhere
 from PIL import Image
 from splitting import PUBLISHED, class_folders, in_child, picture, tree
 from support import Heard
@@ -20,7 +21,7 @@ from support import Heard
 from affectkit.core.files import digest_of
 from affectkit.core.progress import Silent
 from affectkit.core.stopping import Never
-from affectkit.errors import DataError, Stopped, UsageError
+from affectkit.errors import DataError, LockedError, Stopped, UsageError
 from affectkit.prep import dask_cluster
 from affectkit.prep.augmentation.pipeline import load_pipeline
 from affectkit.prep.datasplit import chunks, file_moves, scan
@@ -689,8 +690,12 @@ def test_what_a_split_in_place_would_replace(tmp_path):
 
 def test_two_runs_at_once(tmp_path):
     source = class_folders(tmp_path / "source", SIZES)
-    with datasplit.Lock(source, "datasplit"), pytest.raises(UsageError, match="another datasplit is at work"):
+    before = sorted(source.rglob("*"))
+    with locked_elsewhere(source) as pid, pytest.raises(LockedError, match=f"is being written by process {pid} on "):
         split(source)
+    assert sorted(path for path in source.rglob("*") if path.name != ".lock") == before
+    split(source)
+    assert not (source / ".lock").exists()
 
 
 def test_duplicates_that_straddle_are_told(tmp_path):

@@ -1,0 +1,67 @@
+"""What a command writes, from its settings: the folders and files that are locked while it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from affectkit.config import value_of
+from affectkit.core.folder_lock import Output
+
+Outputs = Callable[[Any], Sequence[Output]]
+
+VIDEO_ENDINGS = (".mp4", ".m4v", ".mov", ".mkv")
+
+
+def nothing(settings: Any) -> list[Output]:
+    """Return no output: the command writes none, or locks its files itself as it learns their names."""
+    return []
+
+
+def folders(*names: str) -> Outputs:
+    """Return a function for the folders that the settings ``names`` name; with a shard, for its share of them."""
+
+    def outputs(settings: Any) -> list[Output]:
+        shard = value_of(getattr(settings, "shard", None))
+        paths = [path for name in names if (path := getattr(settings, name)) is not None]
+        return [Output(path) if shard is None else Output(path / shard.folder, "shard") for path in paths]
+
+    return outputs
+
+
+def files(*names: str) -> Outputs:
+    """Return a function for the files that the settings ``names`` name."""
+
+    def outputs(settings: Any) -> list[Output]:
+        return [Output(path, "file") for name in names if (path := getattr(settings, name)) is not None]
+
+    return outputs
+
+
+def results_and_annotations(settings: Any) -> list[Output]:
+    """Return the outputs of ``infer``: what it annotates goes into a folder, or one video into a file."""
+    path: Path | None = settings.annotate
+    if path is not None and path.suffix.lower() in VIDEO_ENDINGS and not path.is_dir():
+        return [*folders("results")(settings), *files("annotate")(settings)]
+    return folders("results", "annotate")(settings)
+
+
+def resumed_or_new(settings: Any) -> list[Output]:
+    """Return the run folder of ``train``."""
+    return [Output(settings.output)] if settings.resume is None else [Output(settings.resume, make=False)]
+
+
+def changed_or_new(settings: Any) -> list[Output]:
+    """Return the folder of ``datasplit`` and ``relabel``, changed in place or made, and the preview of the first."""
+    if settings.dry_run:
+        return []
+    new = settings.output_path is not None and not settings.undo
+    preview = getattr(settings, "preview", None)
+    more = [Output(preview, "file")] if preview is not None else []
+    return [Output(settings.output_path or settings.path, make=new), *more]
+
+
+def merged(settings: Any) -> list[Output]:
+    """Return the folder that ``merge`` puts shards together in."""
+    return [Output(settings.folder, make=False)]
