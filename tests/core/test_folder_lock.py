@@ -323,6 +323,35 @@ def test_of_many_that_take_over_one_gets_it(tmp_path, without_locks):
     assert os.listdir(output.path) == []
 
 
+def test_a_file_that_goes_while_it_is_opened_is_no_lock(tmp_path, monkeypatch):
+    """Its holder ends, and removes it, between the opening and the locking of the next one."""
+    output, real, calls = Output(tmp_path), folder_lock._try_lock, []
+    output.lock.touch()
+
+    def try_lock(descriptor, *, shared):
+        calls.append(descriptor)
+        if len(calls) == 1:
+            output.lock.unlink()
+        return real(descriptor, shared=shared)
+
+    monkeypatch.setattr(folder_lock, "_try_lock", try_lock)
+    with locked(output):
+        assert len(calls) == 2 and output.lock.exists() and is_locked(output)
+
+
+def test_a_lock_that_came_in_place_of_one_that_was_left_stays(tmp_path):
+    path = tmp_path / ".lock"
+    path.write_bytes(b"left")
+    with path.open("rb") as stream:
+        path.unlink()
+        path.write_bytes(b"of another run")
+        folder_lock._remove_left(stream.fileno(), path)
+    assert path.read_bytes() == b"of another run" and os.listdir(tmp_path) == [".lock"]
+    with path.open("rb") as stream:
+        folder_lock._remove_left(stream.fileno(), path)
+    assert os.listdir(tmp_path) == []
+
+
 # --- what cannot be written ------------------------------------------------------------------------------------------
 
 
