@@ -6,6 +6,7 @@ write segments of their own, and what a killed run had finished is found by the 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shutil
@@ -271,8 +272,12 @@ def stores() -> list[dict[str, Any]]:
 
 
 def clear(folder: Path) -> None:
-    """Remove a store; the record goes last, so that an interrupted removal is still listed."""
-    for path in folder.iterdir():
-        if path.name != RECORD:
-            path.unlink()
-    shutil.rmtree(folder)
+    """Remove a store; the record goes last, so that an interrupted removal is still listed.
+
+    Another process may remove it at the same time.
+    """
+    with contextlib.suppress(FileNotFoundError):
+        for path in folder.iterdir():
+            if path.name != RECORD:
+                path.unlink(missing_ok=True)
+        shutil.rmtree(folder)

@@ -165,7 +165,10 @@ def test_a_stop_while_the_end_is_computed_is_answered_and_loses_nothing(faces, t
 
     def stop_at_the_end() -> None:
         real = final_evaluation.load_tensors
-        final_evaluation.load_tensors = lambda *args: (real(*args), os.kill(os.getpid(), signal.SIGTERM))
+        final_evaluation.load_tensors = lambda *args, **more: (
+            real(*args, **more),
+            os.kill(os.getpid(), signal.SIGTERM),
+        )
 
     code, told = Command(tmp_path, *short, "--output", cut, prepare=stop_at_the_end).end()
     assert code == 75 and "--resume" in told, told

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from affectkit.cli.console import Console
 from affectkit.core import folder_lock
 from affectkit.core.folder_lock import Output
 from affectkit.errors import LockedError
+from affectkit.features import store
 
 WRITES = {
     "prep ferplus": "SOURCE --output OUT",
@@ -237,6 +239,26 @@ def test_of_several_processes_the_first_alone_locks(tmp_path):
 
     with locked_elsewhere(tmp_path / "out"):
         assert in_ranks(2, refused) == [0, 0]
+
+
+def test_two_that_clear_one_store(tmp_path, monkeypatch):
+    """The other removes a file, and then the folder, between the listing and the removal here."""
+    for gone in ("a.npy", "."):
+        folder = tmp_path / "store"
+        folder.mkdir()
+        for name in ("a.npy", "b.npy", store.RECORD):
+            (folder / name).touch()
+        listed = Path.iterdir
+
+        def then_removed(here, gone=gone, listed=listed):
+            names = list(listed(here))
+            (here / gone).unlink() if gone != "." else shutil.rmtree(here)
+            return iter(names)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "iterdir", then_removed)
+            store.clear(folder)
+        assert not folder.exists()
 
 
 # --- in processes of their own ---------------------------------------------------------------------------------------
