@@ -19,24 +19,44 @@ WITHIN = {"h264", "hevc"}
 """Those that know pictures to which no other refers, and leave them out when asked."""
 TAIL = 8
 """Packets at the end of a file that are decoded in any case: a file that was cut shows there."""
-_IDR = 5
-_IRAP = range(16, 22)
+_ENTRIES = {"h264": {5}, "hevc": set(range(16, 22))}
 """NAL unit types of pictures at which decoding can begin: H.264 table 7-1, H.265 table 7-1 (BLA, IDR and CRA)."""
+_HEADERS = {"h264": {7, 8}, "hevc": {32, 33, 34}}
+"""Those of parameter sets, likewise."""
 _LOOKED = 4096
 _MOST_UNITS = 64
 
 
-def is_entry(packet: Any, codec: str) -> bool:
-    """Return whether decoding can begin at a packet.
+def entry_flags(packet: Any, codec: str) -> tuple[bool, bool]:
+    """Return whether decoding can begin at a packet, and whether it states anew how its pictures are coded.
 
     Containers mark also pictures from which an image builds up over the next ones (H.264's recovery points): these are
     no entries.
     """
     if not packet.is_keyframe:
-        return False
+        return False, False
     if codec not in WITHIN:
-        return True
-    return any((kind & 31) == _IDR if codec == "h264" else (kind >> 1 & 63) in _IRAP for kind in _unit_heads(packet))
+        return True, False
+    kinds = {(head & 31) if codec == "h264" else (head >> 1 & 63) for head in _unit_heads(packet)}
+    headed = not kinds.isdisjoint(_HEADERS[codec]) or packet.has_sidedata("new_extradata")
+    return not kinds.isdisjoint(_ENTRIES[codec]), headed
+
+
+def has_layers(codec: str, extradata: bytes | None) -> bool:
+    """Return whether some pictures may be left out only together with others, whose packets do not tell.
+
+    Of H.265 a picture to which none of its own temporal layer refers is marked like one to which none refers at all
+    (7.4.2.2), so these are known where there is one layer: by ISO/IEC 14496-15, 8.3.3.1, or the SPS (H.265, 7.3.2.2.1).
+    """
+    if codec != "hevc":
+        return False
+    data = extradata or b""
+    if data[:1] == b"\1" and len(data) > 21:
+        return data[21] >> 3 & 7 != 1
+    for unit in data.split(b"\0\0\1")[1:]:
+        if len(unit) > 2 and unit[0] >> 1 & 63 == 33:
+            return unit[2] >> 1 & 7 != 0
+    return True
 
 
 def plan_decoding(entries: np.ndarray, stamps: np.ndarray, wanted: np.ndarray, *, tail: bool) -> np.ndarray:
@@ -64,7 +84,7 @@ def plan_decoding(entries: np.ndarray, stamps: np.ndarray, wanted: np.ndarray, *
     whole = False
     for first, end in zip(starts[::-1].tolist(), ends[::-1].tolist(), strict=True):  # each may need the one before it
         inner = np.flatnonzero(wanted[first:end])
-        is_last = tail and end == count
+        is_last = tail and end > count - TAIL
         if not len(inner) and not whole and not is_last:
             continue
         last = end if whole or is_last else first + int(inner[-1]) + 1
@@ -72,7 +92,7 @@ def plan_decoding(entries: np.ndarray, stamps: np.ndarray, wanted: np.ndarray, *
         whole = bool((stamps[first:end][inner] < stamps[first]).any())  # shown before the entry, after others
     plan[wanted] = DECODED
     if tail:
-        plan[-TAIL:] = DECODED
+        plan[-TAIL:] = DECODED  # whose groups are decoded from their entries on
     return plan
 
 

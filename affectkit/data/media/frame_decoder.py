@@ -13,9 +13,9 @@ import numpy as np
 from av.error import FFmpegError
 
 from affectkit.core.text import count_text
-from affectkit.data.media.decoding_plan import LEFT_OUT, PLANNED, REFERENCES, WITHIN, plan_decoding
+from affectkit.data.media.decoding_plan import DECODED, LEFT_OUT, PLANNED, REFERENCES, WITHIN, has_layers, plan_decoding
 from affectkit.data.media.media_file import ClipError
-from affectkit.data.media.packet_times import CORRUPT, DISCARDED, KEY, NONE, PacketTimes
+from affectkit.data.media.packet_times import CORRUPT, DISCARDED, HEADED, KEY, NONE, PacketTimes
 
 
 class Picture(NamedTuple):
@@ -56,6 +56,8 @@ class FrameDecoder:
         self._time = -math.inf
         self._next = 0
         self._plan: np.ndarray | None = None
+        self._at = np.zeros(0, np.int64)
+        self._due: list[int] = []  # numbers of the wanted pictures that are still to come, the next one last
         self._fed = False
         self._excused: set[int | None] = set()
 
@@ -97,7 +99,7 @@ class FrameDecoder:
         progressive = self.context.name not in WITHIN or self.context.field_order <= 1
         if self.context.name not in PLANNED or self._reordered_slots or not progressive or len(wanted) != len(pictures):
             return
-        if not len(pictures):
+        if not len(pictures) or not self._stands_by_itself(track):
             return
         stamps = self._stamps()
         shown = np.flatnonzero((track.flags & DISCARDED == 0) & (stamps != NONE) & (stamps >= pictures[0]))
@@ -106,8 +108,18 @@ class FrameDecoder:
         flags = np.zeros(len(track), bool)
         flags[shown[np.argsort(stamps[shown], kind="stable")[wanted]]] = True
         plan = plan_decoding((track.flags & KEY) > 0, stamps, flags, tail=tail)
+        if has_layers(self.context.name, self.context.extradata):
+            plan[plan == REFERENCES] = DECODED
         if (plan != plan.max()).any():
-            self._plan = plan
+            self._plan, self._at = plan, stamps
+            numbers = np.flatnonzero(wanted)
+            self._due = numbers[numbers >= self.count].tolist()[::-1]
+
+    def _stands_by_itself(self, track: Any) -> bool:
+        """Return whether each entry states how its pictures are coded, or none but the first does so that it holds for
+        all."""
+        headed, entries = (track.flags[1:] & HEADED) > 0, (track.flags[1:] & KEY) > 0
+        return not headed.any() or bool(headed[entries].all())
 
     def feed(self, packet: Any) -> Iterator[Picture]:
         """Yield the pictures that the next ``packet`` of the track brings out.
@@ -124,6 +136,8 @@ class FrameDecoder:
                 yield from self._end_group()
                 return
             self.context.skip_frame = "NONREF" if action == REFERENCES else "DEFAULT"
+            if not self._fed:  # what was left out is behind
+                self.end = max(self.end, (int(self._at[number]) - self._zero) * float(self._tick))
         self._set_times(packet, number)
         if packet.is_corrupt and packet.pts not in self._excused:
             yield from self._held(packet)
@@ -141,6 +155,7 @@ class FrameDecoder:
         if self._fed:
             yield from self._pictures(self.context.decode(None))
         if self._plan is not None and len(self.times.pictures):
+            self._require(len(self.times.pictures))
             self.count = len(self.times.pictures)
             last = int(np.argmax(self._stamps()))
             self.end = float(self.seconds()[-1]) + (int(self._track.lengths[last]) * float(self._tick) or self._usual)
@@ -187,6 +202,17 @@ class FrameDecoder:
                 raise ClipError("undecodable", f"{self.what} {self.path}: a frame is damaged {self.so_far}.")
             yield self._placed(frame)
 
+    def _require(self, number: int) -> None:
+        """Refuse to go on to picture ``number`` if a wanted one before it did not come out.
+
+        A decoder that begins anew at a damaged entry gives nothing up to the next one, and says nothing.
+        """
+        if self._due and self._due[-1] < number:
+            self.count, self.end = self._due[-1], float(self.seconds()[self._due[-1]])
+            raise ClipError("undecodable", f"{self.what} {self.path}: a frame is damaged {self.so_far}.")
+        if self._due and self._due[-1] == number:
+            self._due.pop()
+
     def _placed(self, frame: Any) -> Picture:
         """Return the next picture, counted in."""
         frame.time_base = self.video.time_base  # which a decoder that is asked by itself does not know
@@ -197,6 +223,7 @@ class FrameDecoder:
         number, pictures = self.count, self.times.pictures
         if self._plan is not None and stamp is not None:
             number = max(int(np.searchsorted(pictures, stamp)), number)
+            self._require(number)
         if self._reordered_slots or (stamp is None and self.times.slotted):
             stamp = int(pictures[number]) if number < len(pictures) else None
         if stamp is None:

@@ -18,7 +18,7 @@ from av.error import FFmpegError
 from av.format import Flags
 
 from affectkit.core.text import count_text
-from affectkit.data.media.decoding_plan import is_entry
+from affectkit.data.media.decoding_plan import entry_flags
 from affectkit.data.media.media_file import (
     Tracks,
     choose_tracks,
@@ -46,7 +46,7 @@ TOGETHER = 1.0
 """Seconds by which the jumps of two tracks may differ to be one jump of their clock."""
 BEHIND = 10.0
 """Seconds of packets that are read after a limit, since they do not stand in the order in which they are shown."""
-KEY, DISCARDED, CORRUPT = 1, 2, 4
+KEY, DISCARDED, CORRUPT, HEADED = 1, 2, 4, 8
 WITHOUT_TIMES = {"avi"}
 """Containers that state no time of a picture, but slots in which packets follow each other."""
 UNSTORED = {"matroska", "webm", "nut"}
@@ -63,7 +63,8 @@ class TrackTimes:
         tick: seconds of a unit of its stamps.
         dts, pts: of decoding and of showing, in ticks, ``NONE`` where not stated; int64 (n,) once frozen.
         lengths: how long each is shown, in ticks, 0 where not stated; int64 (n,).
-        flags: ``KEY`` (decoding can begin there), ``DISCARDED`` (not to be shown) and ``CORRUPT``, uint8 (n,).
+        flags: ``KEY`` (decoding can begin there), ``DISCARDED`` (not to be shown), ``CORRUPT`` and ``HEADED`` (states
+            anew how pictures are coded), uint8 (n,).
         places: in the file, counted in packets of all tracks, int64 (n,).
     """
 
@@ -79,7 +80,8 @@ class TrackTimes:
         self.dts.append(NONE if packet.dts is None else packet.dts)
         self.pts.append(NONE if packet.pts is None else packet.pts)
         self.lengths.append(packet.duration or 0)
-        self.flags.append(KEY * is_entry(packet, codec) | DISCARDED * packet.is_discard | CORRUPT * packet.is_corrupt)
+        entry, headed = entry_flags(packet, codec)
+        self.flags.append(KEY * entry | DISCARDED * packet.is_discard | CORRUPT * packet.is_corrupt | HEADED * headed)
         self.places.append(place)
 
     def freeze(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from affectkit.data.media.decoding_plan import is_entry
+from affectkit.data.media.decoding_plan import entry_flags, has_layers
 
 IDR, SLICE, PARAMETERS, SEI = 0x65, 0x41, 0x67, 0x06
 
@@ -13,6 +13,13 @@ class Packet(bytearray):
     """A packet that its container marks."""
 
     is_keyframe = True
+
+    def has_sidedata(self, kind: str) -> bool:
+        return False
+
+
+def is_entry(packet: Packet, codec: str) -> bool:
+    return entry_flags(packet, codec)[0]
 
 
 def counted(*units: tuple[int, int]) -> Packet:
@@ -33,3 +40,20 @@ def test_a_length_that_looks_like_a_start_code_is_a_length(size):
     for code in (b"\0\0\1", b"\0\0\0\1"):
         assert is_entry(started((PARAMETERS, 20), (IDR, size), code=code), "h264")
         assert not is_entry(started((PARAMETERS, 20), (SLICE, size), code=code), "h264")
+
+
+def test_parameter_sets_are_seen_before_the_picture():
+    assert entry_flags(counted((PARAMETERS, 20), (0x68, 4), (IDR, 300)), "h264") == (True, True)
+    assert entry_flags(counted((SEI, 20), (IDR, 300)), "h264") == (True, False)
+    assert entry_flags(started((66, 20), (38, 30)), "hevc") == (True, True)  # SPS, then IDR
+    assert entry_flags(counted((42, 300)), "hevc") == (True, False)  # CRA
+    assert entry_flags(counted((2, 300)), "hevc") == (False, False)
+    assert entry_flags(counted((2, 300)), "vp9") == (True, False)
+
+
+def test_temporal_layers_are_read_from_both_forms_of_parameter_sets():
+    record = bytes([1, *[0] * 20])  # ISO/IEC 14496-15, 8.3.3.1.2: numTemporalLayers is in byte 21, bits 3 to 5
+    assert [has_layers("hevc", record + bytes([layers << 3 | 7])) for layers in range(4)] == [True, False, True, True]
+    sps = [b"\0\0\0\1\x40\1\x0c" + b"\0\0\0\1\x42\1" + bytes([more << 1 | 1]) for more in range(3)]
+    assert [has_layers("hevc", data) for data in sps] == [False, True, True]
+    assert has_layers("hevc", None) and not has_layers("h264", None)
