@@ -12,17 +12,19 @@ from typing import Any
 import numpy as np
 
 LEFT_OUT, REFERENCES, DECODED = 0, 1, 2
-"""What is done with a packet: nothing; decoded if others refer to it; decoded."""
+"""What is done with a packet: nothing; decoded unless ``is_disposable``; decoded."""
 PLANNED = {"av1", "dnxhd", "h264", "hevc", "libdav1d", "mjpeg", "prores", "vp9"}
 """Decoders of one picture a packet, whose entry points are known."""
 WITHIN = {"h264", "hevc"}
-"""Those that know pictures to which no other refers, and leave them out when asked."""
+"""Those of which it shows to which pictures no other refers."""
 TAIL = 8
 """Packets at the end of a file that are decoded in any case: a file that was cut shows there."""
 _ENTRIES = {"h264": {5}, "hevc": set(range(16, 22))}
 """NAL unit types of pictures at which decoding can begin: H.264 table 7-1, H.265 table 7-1 (BLA, IDR and CRA)."""
 _HEADERS = {"h264": {7, 8}, "hevc": {32, 33, 34}}
 """Those of parameter sets, likewise."""
+_ASIDE = {"h264": {6, 9, 12}, "hevc": {35, 38, 39, 40}}
+"""Those of no effect on other pictures, likewise: delimiters, filler and supplemental information."""
 _LOOKED = 4096
 _MOST_UNITS = 64
 
@@ -40,6 +42,22 @@ def entry_flags(packet: Any, codec: str) -> tuple[bool, bool]:
     kinds = {(head & 31) if codec == "h264" else (head >> 1 & 63) for head in _unit_heads(packet)}
     headed = not kinds.isdisjoint(_HEADERS[codec]) or packet.has_sidedata("new_extradata")
     return not kinds.isdisjoint(_ENTRIES[codec]), headed
+
+
+def is_disposable(packet: Any, codec: str) -> bool:
+    """Return whether no other picture refers to that of a packet: one of H.264 or H.265 without temporal layers.
+
+    nal_ref_idc is 0 (H.264, 7.4.1), or the type is one of a sub-layer non-reference picture (H.265, 7.4.2.2).
+    """
+    seen = False
+    for head in _unit_heads(packet):
+        kind = (head & 31) if codec == "h264" else (head >> 1 & 63)
+        if kind in _ASIDE[codec]:
+            continue
+        if (kind not in (1, 2, 3, 4) or head & 0x60) if codec == "h264" else (kind > 14 or kind % 2):
+            return False
+        seen = True
+    return seen
 
 
 def has_layers(codec: str, extradata: bytes | None) -> bool:

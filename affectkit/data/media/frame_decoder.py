@@ -13,7 +13,16 @@ import numpy as np
 from av.error import FFmpegError
 
 from affectkit.core.text import count_text
-from affectkit.data.media.decoding_plan import DECODED, LEFT_OUT, PLANNED, REFERENCES, WITHIN, has_layers, plan_decoding
+from affectkit.data.media.decoding_plan import (
+    DECODED,
+    LEFT_OUT,
+    PLANNED,
+    REFERENCES,
+    WITHIN,
+    has_layers,
+    is_disposable,
+    plan_decoding,
+)
 from affectkit.data.media.media_file import ClipError
 from affectkit.data.media.packet_times import CORRUPT, DISCARDED, HEADED, KEY, NONE, PacketTimes
 
@@ -107,13 +116,17 @@ class FrameDecoder:
             return
         flags = np.zeros(len(track), bool)
         flags[shown[np.argsort(stamps[shown], kind="stable")[wanted]]] = True
-        plan = plan_decoding((track.flags & KEY) > 0, stamps, flags, tail=tail)
-        if has_layers(self.context.name, self.context.extradata):
+        plan = plan_decoding(self._entries(), stamps, flags, tail=tail)
+        if self.context.name not in WITHIN or has_layers(self.context.name, self.context.extradata):
             plan[plan == REFERENCES] = DECODED
         if (plan != plan.max()).any():
             self._plan, self._at = plan, stamps
             numbers = np.flatnonzero(wanted)
             self._due = numbers[numbers >= self.count].tolist()[::-1]
+
+    def _entries(self) -> np.ndarray:
+        """Return at which packets decoding can begin, bool (n,)."""
+        return (self._track.flags & KEY) > 0
 
     def _stands_by_itself(self, track: Any) -> bool:
         """Return whether each entry states how its pictures are coded, or none but the first does so that it holds for
@@ -130,18 +143,18 @@ class FrameDecoder:
         """
         number = self._next
         self._next += 1
-        if self._plan is not None and number < len(self._plan):
-            action = self._plan[number]
-            if action == LEFT_OUT:
-                yield from self._end_group()
-                return
-            self.context.skip_frame = "NONREF" if action == REFERENCES else "DEFAULT"
-            if not self._fed:  # what was left out is behind
-                self.end = max(self.end, (int(self._at[number]) - self._zero) * float(self._tick))
+        action = self._plan[number] if self._plan is not None and number < len(self._plan) else DECODED
+        if self._plan is not None and not self._fed and number < len(self._at):  # what was left out is behind
+            self.end = max(self.end, (int(self._at[number]) - self._zero) * float(self._tick))
         self._set_times(packet, number)
-        if packet.is_corrupt and packet.pts not in self._excused:
+        if packet.is_corrupt and packet.pts not in self._excused:  # left out or not: pictures may lack
             yield from self._held(packet)
             raise ClipError("truncated", f"{self.what} {self.path}: damaged or cut short {self.so_far}.")
+        if action == LEFT_OUT:
+            yield from self._end_group()
+            return
+        if action == REFERENCES and is_disposable(packet, self.context.name):
+            return
         self._fed = True
         try:
             frames = packet.decode()

@@ -145,7 +145,8 @@ class VideoStream:
             refuse_cut(ending, f"video {self.path}", self._so_far)
             if self.times is None:
                 raise unopened(self.path, error) from error
-            message = f"video {self.path}: cannot be decoded {self._so_far} ({reason_of(error)})."
+            so_far = self._decoder.so_far if self._decoder is not None else self._so_far
+            message = f"video {self.path}: cannot be decoded {so_far} ({reason_of(error)})."
             raise ClipError("undecodable", message) from error
 
     @property

@@ -13,6 +13,7 @@ import pytest
 
 from affectkit.data.media import video_stream
 from affectkit.data.media.decoding_plan import DECODED, LEFT_OUT, REFERENCES, plan_decoding
+from affectkit.data.media.frame_decoder import FrameDecoder
 from affectkit.data.media.media_file import ClipError
 from affectkit.data.media.video_stream import VideoStream
 
@@ -107,10 +108,11 @@ def compare(path: Path, every, seconds=None, *, least: float = 0.0) -> dict:
 @pytest.mark.parametrize("name", CODINGS)
 def test_frames_are_the_same_however_they_are_coded(root, name):
     path = encode(root / name, CODINGS[name])
+    alone = name.split(".")[0].endswith(("vp9", "av1"))  # of which only whole groups are left out
     for every in EVERY:
-        right = compare(path, every, least=0.4)
+        right = compare(path, every, least=0.01 if alone and every != (0.0, 40) else 0.4)
         assert right["count"] == COUNT and right["end"] == pytest.approx(COUNT / FPS, abs=0.002)
-    compare(path, (0.5, 0), 1.7, least=0.4)
+    compare(path, (0.5, 0), 1.7, least=0.01)
 
 
 @pytest.mark.parametrize("name", WHOLE)
@@ -283,6 +285,31 @@ def _at_random(folder: Path, codec: str, seed: int) -> None:
         assert found == right, (name, coding, count, every, seconds)
 
 
+def test_no_frame_is_taken_after_a_damaged_one_that_it_refers_to(root):
+    """FFmpeg, asked to leave out pictures to which none refers, takes what it cannot parse for one of them."""
+    film = encode(root / "long.mkv", CODINGS["long.mkv"])
+    film = _copied(film, "long.mp4")
+    right, found_out = read(film, (0.0, 30), whole=True)[0]["frames"], 0
+    with av.open(str(film)) as container:
+        packets = [bytes(packet)[4] for packet in container.demux(video=0) if packet.size]
+    for number in [at for at, head in enumerate(packets) if head & 0x60 and 3 < at < 60][::3]:
+        path = _damaged(film, number, random.Random(number).randbytes(3000))
+        whole, _ = read(path, (0.0, 1), whole=True)
+        if not whole["reason"] or len(whole["frames"]) > number:  # nonsense that can be decoded
+            continue
+        found, _ = read(path, (0.0, 30), whole=False)
+        assert found["reason"] and found["frames"] == right[: len(found["frames"])]
+        found_out += 1
+    assert found_out > 3
+
+
+def test_a_wanted_frame_that_does_not_come_out_is_damage(film, monkeypatch):
+    """A decoder that begins anew at what is no entry gives nothing, and says nothing."""
+    monkeypatch.setattr(FrameDecoder, "_entries", lambda decoder: np.ones(COUNT, bool))
+    with pytest.raises(ClipError, match="damaged after 1.0 s"):
+        list(VideoStream(film, every=(1.0, 0)))
+
+
 def test_the_last_packets_are_decoded_with_what_they_refer_to():
     entries = np.isin(np.arange(30), [0, 10, 20, 27])
     plan = plan_decoding(entries, np.arange(30), np.arange(30) == 0, tail=True)
@@ -295,12 +322,12 @@ def test_frames_shown_before_the_entry_that_was_decoded_first_need_the_group_bef
     assert plan.tolist() == [LEFT_OUT] * 3 + [REFERENCES] * 5 + [DECODED]
 
 
-def _damaged(film: Path, number: int) -> Path:
+def _damaged(film: Path, number: int, nonsense: bytes = b"\x55") -> Path:
     """The film with nonsense in place of a packet, in the order of the file."""
     path, data = film.with_name(f"damaged-{number}.mp4"), bytearray(film.read_bytes())
     with av.open(str(film)) as container:
         packet = next(packet for at, packet in enumerate(container.demux(video=0)) if at == number)
-    data[packet.pos + 5 : packet.pos + packet.size] = b"\x55" * (packet.size - 5)
+    data[packet.pos + 5 : packet.pos + packet.size] = (nonsense * packet.size)[: packet.size - 5]
     path.write_bytes(data)
     return path
 
@@ -312,10 +339,10 @@ def test_a_damaged_packet_matters_where_a_frame_needs_it(film):
     for number in (20, 35, 46):  # of no group with such a frame, or behind it
         assert read(_damaged(film, number), every, whole=True)[0]["reason"]
         assert read(_damaged(film, number), every, whole=False)[0] == right
-    for number, needed in ((24, 25), (48, 50)):  # entries before frames 25 and 50
+    for number in (24, 48):  # entries before frames 25 and 50
         path = _damaged(film, number)
         found, _ = read(path, every, whole=False)
-        with pytest.raises(ClipError, match=rf"damaged.* after {needed / FPS:.1f} s"):
+        with pytest.raises(ClipError, match=rf"cannot be decoded after {number / FPS:.1f} s"):
             list(VideoStream(path, every=every))
         assert found["reason"] == "undecodable" and found["frames"] == [
             frame for frame in right["frames"] if frame[0] < number

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from affectkit.data.media.decoding_plan import entry_flags, has_layers
+from affectkit.data.media.decoding_plan import entry_flags, has_layers, is_disposable
 
 IDR, SLICE, PARAMETERS, SEI = 0x65, 0x41, 0x67, 0x06
 
@@ -57,3 +57,13 @@ def test_temporal_layers_are_read_from_both_forms_of_parameter_sets():
     sps = [b"\0\0\0\1\x40\1\x0c" + b"\0\0\0\1\x42\1" + bytes([more << 1 | 1]) for more in range(3)]
     assert [has_layers("hevc", data) for data in sps] == [False, True, True]
     assert has_layers("hevc", None) and not has_layers("h264", None)
+
+
+def test_pictures_to_which_none_refers():
+    assert is_disposable(counted((SEI, 20), (0x01, 300), (0x01, 400)), "h264")  # nal_ref_idc 0
+    assert is_disposable(started((0x09, 2), (0x01, 300)), "h264")
+    assert not is_disposable(counted((0x01, 300), (0x21, 400)), "h264")
+    assert not is_disposable(counted((PARAMETERS, 20), (0x01, 300)), "h264")
+    assert not is_disposable(counted((SEI, 20)), "h264") and not is_disposable(counted((IDR, 300)), "h264")
+    for kind in range(64):  # TRAIL_N, TSA_N, STSA_N, RADL_N, RASL_N and reserved ones
+        assert is_disposable(counted((kind << 1, 300)), "hevc") == (kind in range(0, 15, 2))
