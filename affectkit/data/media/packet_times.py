@@ -8,6 +8,7 @@ Equal stamps stay equal.
 from __future__ import annotations
 
 from array import array
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -31,6 +32,8 @@ from affectkit.data.media.media_file import (
 
 NONE = -(2**63)
 """In place of a time stamp that is not stated."""
+LONGEST = 2**31 - 1
+"""Ticks of a packet, at most."""
 LEAD = 0.1
 """Seconds by which sound may begin before the picture and not count: encoders put up to 0.06 s of silence first."""
 FAR = 10.0
@@ -38,6 +41,8 @@ FAR = 10.0
 (its option ``dts_delta_threshold``); other containers may leave gaps of any length."""
 PAUSE = 100
 """Usual steps from which a gap that long is reported."""
+TURN = 2**33
+"""Ticks of 1/90000 s after which the clock of a transport or program stream begins anew (ISO/IEC 13818-1, 2.4.3.7)."""
 RUN = 12
 """Packets in a row, at most, whose stamps are taken for wrong where those before and after agree."""
 REGULAR = 0.8
@@ -62,7 +67,7 @@ class TrackTimes:
     Attributes:
         tick: seconds of a unit of its stamps.
         dts, pts: of decoding and of showing, in ticks, ``NONE`` where not stated; int64 (n,) once frozen.
-        lengths: how long each is shown, in ticks, 0 where not stated; int64 (n,).
+        lengths: how long each is shown, in ticks, 0 where not stated; int32 (n,).
         flags: ``KEY`` (decoding can begin there), ``DISCARDED`` (not to be shown), ``CORRUPT`` and ``HEADED`` (states
             anew how pictures are coded), uint8 (n,).
         places: in the file, counted in packets of all tracks, int64 (n,).
@@ -71,7 +76,7 @@ class TrackTimes:
     tick: Fraction
     dts: Any = field(default_factory=lambda: array("q"))
     pts: Any = field(default_factory=lambda: array("q"))
-    lengths: Any = field(default_factory=lambda: array("q"))
+    lengths: Any = field(default_factory=lambda: array("i"))
     flags: Any = field(default_factory=bytearray)
     places: Any = field(default_factory=lambda: array("q"))
 
@@ -79,17 +84,17 @@ class TrackTimes:
         """Add a packet of ``codec``."""
         self.dts.append(NONE if packet.dts is None else packet.dts)
         self.pts.append(NONE if packet.pts is None else packet.pts)
-        self.lengths.append(packet.duration or 0)
+        self.lengths.append(min(packet.duration or 0, LONGEST))
         entry, headed = entry_flags(packet, codec)
         self.flags.append(KEY * entry | DISCARDED * packet.is_discard | CORRUPT * packet.is_corrupt | HEADED * headed)
         self.places.append(place)
 
     def freeze(self) -> None:
-        """Make arrays of what was added."""
-        self.dts, self.pts, self.lengths, self.places = (
-            np.array(values, np.int64) for values in (self.dts, self.pts, self.lengths, self.places)
+        """Make arrays of what was added, which share its memory."""
+        self.dts, self.pts, self.places = (
+            np.frombuffer(values, np.int64) for values in (self.dts, self.pts, self.places)
         )
-        self.flags = np.array(self.flags, np.uint8)
+        self.lengths, self.flags = np.frombuffer(self.lengths, np.int32), np.frombuffer(self.flags, np.uint8)
 
     def __len__(self) -> int:
         return len(self.dts)
@@ -102,7 +107,10 @@ class TrackTimes:
     def decoding(self) -> np.ndarray:
         """Return when each packet is decoded, in ticks, those not stated as the one before; int64 (n,)."""
         stamps = self.dts if (self.dts != NONE).any() else self.pts
-        known = np.flatnonzero(stamps != NONE)
+        stated = stamps != NONE
+        if stated.all():
+            return stamps
+        known = np.flatnonzero(stated)
         if not len(known):
             return np.zeros(len(stamps), np.int64)
         return stamps[known[np.maximum(np.searchsorted(known, np.arange(len(stamps)), side="right") - 1, 0)]]
@@ -298,6 +306,7 @@ def _put_right(found: PacketTimes, *, set_anew: bool) -> None:
     Args:
         set_anew: whether the container allows its clock to be set anew.
     """
+    turned = set_anew and _unwrap([track for track in (found.video, found.sound) if track is not None and len(track)])
     jumps: dict[str, list[Jump]] = {"video": [], "sound": []}
     lone = 0
     for name in jumps:
@@ -332,7 +341,26 @@ def _put_right(found: PacketTimes, *, set_anew: bool) -> None:
         found.notes.append(f"the clock of its sound was set anew {_times(len(jumps['sound']))}: the times go on")
     if lone:
         found.notes.append(f"{count_text(lone, 'time stamp')} out of line put in line")
-    found.changed = bool(lone or set_times or jumps["sound"])
+    found.changed = bool(turned or lone or set_times or jumps["sound"])
+
+
+def _unwrap(tracks: Sequence[TrackTimes]) -> bool:
+    """Have the clocks of ``tracks`` go on, in step, where they turn over (``TURN``); return whether any did."""
+    if any(track.tick != Fraction(1, 90_000) for track in tracks):
+        return False
+    changed, first = False, None
+    for track in tracks:
+        stamps = track.decoding()
+        first = stamps[0] if first is None else first
+        turns = np.cumsum(np.rint(np.diff(stamps, prepend=first) / TURN)).astype(np.int64)
+        for kind in (track.dts, track.pts):
+            known = kind != NONE
+            kind[known] -= turns[known] * TURN
+        beside = (track.pts != NONE) & (track.dts != NONE)
+        apart = np.rint((track.pts - track.dts) / TURN).astype(np.int64)
+        track.pts[beside] -= apart[beside] * TURN
+        changed = changed or bool(turns.any()) or bool(apart[beside].any())
+    return changed
 
 
 def _find_jumps(track: TrackTimes, *, set_anew: bool) -> tuple[list[tuple[int, int, int]], list[Jump]]:

@@ -155,3 +155,20 @@ def test_a_long_pause_is_reported_and_a_slow_rate_is_none():
         found = PacketTimes(track(stamps), None)
         packet_times._begin(found, delay=0, heard=NONE)
         assert found.notes == noted
+
+
+def turning(stamps) -> TrackTimes:
+    """Ticks of 1/90000 s as a transport stream holds them: without what is above 33 bits."""
+    found = track(np.asarray(stamps) % packet_times.TURN)
+    found.tick = Fraction(1, 90_000)
+    return found
+
+
+@pytest.mark.parametrize("at", [-90_000, -2000, 0, 1, 50 * 3600])
+def test_clocks_that_turn_over_go_on_in_step(at):
+    video, sound = even(100, 3600) - at, even(200, 1800) - 2090 - at  # sound leads, as encoders have it
+    found = PacketTimes(turning(video), turning(sound))
+    packet_times._put_right(found, set_anew=True)
+    for one, wanted in ((found.video, video), (found.sound, sound)):
+        assert len(set(one.pts - wanted)) == len(set(one.dts - wanted)) == 1
+    assert found.video.pts[0] - found.sound.pts[0] == 2090 and found.notes == []
