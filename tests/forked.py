@@ -18,9 +18,9 @@ import torch
 
 
 def on_terminal(*arguments: object, prepare: Callable[[], None] | None = None) -> tuple[int, str]:
-    """Exit code and all that reaches a terminal of 200 columns."""
+    """Exit code and all that reaches a terminal of 500 columns: names that wrap are not found."""
     master, slave = pty.openpty()
-    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 200, 0, 0))
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 500, 0, 0))
     pid = os.fork()
     if pid == 0:
         _become(arguments, slave, slave, prepare)
@@ -61,6 +61,7 @@ def _become(arguments: tuple[object, ...], out: int, err: int, prepare: Any) -> 
         sys.stdout = os.fdopen(1, "w", closefd=False)
         sys.stderr = os.fdopen(2, "w", 1, errors="backslashreplace", closefd=False)
         os.environ |= {"HF_HUB_OFFLINE": "1", "TERM": "xterm-256color"}
+        os.environ.pop("COLUMNS", None)  # the terminal's size counts; workers of pytest have one of their own
         torch.set_num_threads(1)
         if prepare is not None:
             prepare()

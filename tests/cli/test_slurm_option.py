@@ -110,7 +110,7 @@ def test_the_script_and_the_job_are_what_was_asked_for(slurm, votes, tmp_path):
         "mail-type": "END,FAIL", "signal": "USR2@200", "requeue": None, "open-mode": "append",
         "output": f"{logs}/%j_0_log.out", "error": f"{logs}/%j_0_log.err",
     }  # fmt: skip
-    assert f"{sys.executable} -u -m submitit.core._submit" in script
+    assert f"{sys.executable} -P -u -m submitit.core._submit" in script
     delayed = DelayedSubmission.load(logs / "4242_submitted.pkl")
     work = delayed.function.work
     assert work.argv == tuple(train) and work.folder == str(tmp_path) and work.patience == 180

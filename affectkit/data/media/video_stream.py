@@ -154,6 +154,8 @@ class VideoStream:
         """Return what was inferred about the file rather than stated, put right, or done to its pictures."""
         found = list(self.times.notes) if self.times is not None else []
         found += self._converter.notes if self._converter is not None else []
+        if self.seconds is not None and self.picture_start is not None and self.picture_start >= self.seconds:
+            found.append(f"its picture begins at {self.picture_start:.1f} s, after the {self.seconds:g} s asked for")
         return found + (self._decoder.notes if self._decoder is not None else [])
 
     def _pixels(self, frame: Any) -> np.ndarray:

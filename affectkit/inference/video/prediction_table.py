@@ -233,7 +233,9 @@ class VideoTable:
             for one in (video, *video["by_face"]):
                 whole = one is video
                 starts = [video.get("picture_start"), video.get("sound_start")]  # results of older versions lack them
-                begin = (starts[0] or 0.0 if video["seconds"] is not None else None) if whole else one["from"]
+                begin = one.get("from")
+                if whole:
+                    begin = None if video["seconds"] is None else min(starts[0] or 0.0, video["seconds"])
                 time = one.get("time", {})
                 yield [
                     video["video"],

@@ -505,3 +505,14 @@ def test_a_minute_with_sound_and_a_real_detector(tmp_path):
         flash, abs=1 / 24
     )
     assert loud_at(film) == pytest.approx(40.0, abs=0.03)
+
+
+def test_a_picture_that_begins_after_the_end_asked_for_is_reported(tmp_path):
+    write_film(tmp_path / "late.mkv", 20, times=[1500 + 100 * number for number in range(20)], clicks=[1.0])
+    heard = Heard()
+    run(tmp_path, "late.mkv", options={"reporter": heard}, seconds=1.0, results=tmp_path / "r")
+    assert [text for text in heard.notes if "begins" in text] == [
+        "late.mkv: its picture begins at 1.5 s, after the 1 s asked for"
+    ]
+    (row,) = table(tmp_path / "r" / "videos.csv")
+    assert float(row["From"]) == float(row["To"]) == 1.0 and float(row["Picture Start"]) == 1.5
