@@ -96,6 +96,37 @@ def close(found: object, wanted: object, *, digits: float = 1e-4) -> bool:
         return found == wanted
 
 
+DIGESTS = {"digest", "sources", "copies"}
+"""Keys in records of prepared clips whose values are digests of them."""
+
+
+def unlike(one: Path, other: Path) -> list[str]:
+    """The files of two prepared folders that differ by more than another processor changes.
+
+    Sound is kept in whole numbers, of which a few in a thousand are rounded to the next one where the last bit of a
+    spectrogram differs; digests and sums of such a clip differ with them.
+    """
+    names = [name for name, digest in tree(one).items() if tree(other).get(name) != digest]
+    return [name for name in names if not _alike(one / name, other / name)]
+
+
+def _alike(one: Path, other: Path) -> bool:
+    if one.suffix == ".npy":
+        first, second = (np.load(path).astype(np.int64) for path in (one, other))
+        return np.abs(first - second).max() <= 1 and (first != second).mean() < 0.02
+    if one.suffix == ".json":
+        return close(*(_without_digests(json.loads(path.read_text())) for path in (one, other)), digits=1e-5)
+    return False
+
+
+def _without_digests(value: object) -> object:
+    if isinstance(value, dict):
+        return {key: _without_digests(inner) for key, inner in value.items() if key not in DIGESTS}
+    return [_without_digests(inner) for inner in value] if isinstance(value, list) else value
+
+
+
+
 # --- stores of clips -------------------------------------------------------------------------------------------------
 
 PREPARED = {
@@ -121,12 +152,11 @@ def test_no_clip_of_a_prepared_store_is_decoded_again(scene):
 
 @of("clips_rml")
 def test_clips_that_are_read_otherwise_now_are_prepared_again(scene):
-    before = tree(scene / "whole")
+    shutil.copytree(scene / "whole", scene / "before")
     said = good(*PREPARED["clips_rml"], "--output", "whole").stderr
     assert "prepared by other settings or an older affectkit" in said and "nothing to do" not in said
-    after = tree(scene / "whole")
-    assert before.keys() == after.keys()
-    changed = {name for name in after if before[name] != after[name]}
+    assert tree(scene / "before").keys() == tree(scene / "whole").keys()
+    changed = unlike(scene / "before", scene / "whole")
     assert not any(name.endswith((".npy", ".csv")) for name in changed)  # these need no turning
 
 
@@ -138,9 +168,8 @@ def test_a_store_cut_halfway_is_finished_and_not_begun_anew(scene):
     assert "32 clips are prepared already" in said and "prepared again" not in said
     after = stamps(scene / "cut" / "store")
     assert {path: after[path] for path in done} == done
-    whole, cut = tree(scene / "whole"), tree(scene / "cut")
-    assert whole.keys() == cut.keys()
-    assert [name for name in whole if whole[name] != cut[name]] == []
+    assert tree(scene / "whole").keys() == tree(scene / "cut").keys()
+    assert unlike(scene / "whole", scene / "cut") == []
 
 
 # --- runs ------------------------------------------------------------------------------------------------------------
