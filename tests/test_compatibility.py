@@ -125,8 +125,6 @@ def _without_digests(value: object) -> object:
     return [_without_digests(inner) for inner in value] if isinstance(value, list) else value
 
 
-
-
 # --- stores of clips -------------------------------------------------------------------------------------------------
 
 PREPARED = {

@@ -88,11 +88,13 @@ def _images(summary: dict[str, Any], settings: InferSettings, console: Console) 
 
 
 def _skipped(summary: dict[str, Any]) -> str:
-    """Describe how many were skipped, or broke off."""
+    """Return how many were skipped, or not read to the end."""
     if "videos" in summary:
-        return f"{summary['skipped']:,} of {count_text(summary['videos'], 'video')} broke off; rows so far stand"
+        return (
+            f"{summary['skipped']:,} of {count_text(summary['videos'], 'video')} not read to the end; rows so far stand"
+        )
     if "video_results" in summary:
-        return f"{count_text(summary['skipped'], 'image or video', 'images or videos')} skipped, or broken off"
+        return f"{count_text(summary['skipped'], 'image or video', 'images or videos')} skipped, or not read to the end"
     return f"{count_text(summary['skipped'], 'image')} skipped"
 
 

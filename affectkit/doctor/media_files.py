@@ -60,7 +60,7 @@ class MediaSurvey:
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         for item in self._items:
-            yield {"file": item.name, **self._report(item)}
+            yield {"file": str(item.path), **self._report(item)}
 
     def _report(self, item: Item) -> dict[str, Any]:
         if item.fault:

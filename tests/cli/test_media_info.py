@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from films import write_film
@@ -27,14 +28,14 @@ def folder(tmp_path_factory):
 def test_a_folder_is_one_line_of_json_a_file_and_exit_code_4(folder):
     done = invoke("media-info", folder, "--json")
     assert done.returncode == 4
-    reports = {report["file"]: report for report in map(json.loads, done.stdout.splitlines())}
+    reports = {Path(report["file"]).name: report for report in map(json.loads, done.stdout.splitlines())}
     assert list(reports) == ["2024-05-01T10:30:00.mkv", "a.mkv", "cut.mkv", "moves.gif"]
     assert [name for name, report in reports.items() if report["faults"]] == ["cut.mkv"]
     assert reports["a.mkv"]["pictures"]["count"] == 20 and reports["a.mkv"]["sound"]["samples"] > 0
     assert reports["moves.gif"]["kind"] == "animation"
     assert len({frozenset(report) for report in reports.values()}) == 1  # the same keys, whatever the file is
     assert "passed over: 1 still image (still.png); neither images nor videos: 1 .txt" in done.stderr
-    assert "faulty: 1 of 4 files (cut.mkv)" in done.stderr
+    assert f"faulty: 1 of 4 files ({folder / 'cut.mkv'})" in done.stderr
 
 
 def test_a_whole_file_is_a_block_and_exit_code_0(folder):
@@ -59,4 +60,18 @@ def test_patterns_lists_and_paths_that_are_not_there_are_as_for_infer(folder):
     assert still.returncode == 1 and "1 still image" in still.stderr
     assert invoke("media-info").returncode == 2
     text = invoke("media-info", folder / "notes.txt")
-    assert text.returncode == 4 and "cannot be decoded" in text.stdout
+    assert text.returncode == 4 and "cannot be opened" in text.stdout
+
+
+def test_a_file_that_does_not_open_is_named_and_described_as_infer_does(tmp_path):
+    (tmp_path / "films").mkdir()
+    (tmp_path / "films" / "bad.mp4").write_bytes(b"not a film" * 9)
+    (tmp_path / "films" / "empty.mp4").touch()
+    shown = invoke("media-info", tmp_path / "films", "--json")
+    reports = [json.loads(line) for line in shown.stdout.splitlines()]
+    assert shown.returncode == 4 and [Path(report["file"]).exists() for report in reports] == [True, True]
+    told = invoke("infer", tmp_path / "films", "--results", tmp_path / "out").stderr
+    for report in reports:
+        (fault,) = report["faults"]
+        assert fault["message"] in told
+    assert "2 of 2 videos not read to the end" in told

@@ -26,6 +26,7 @@ from affectkit.data.media.media_file import (
     read_packets,
     reason_of,
     require_video,
+    unopened,
 )
 from affectkit.data.media.packet_times import PacketTimes, scan_container
 from affectkit.data.media.report.sound_levels import measure_sound
@@ -118,12 +119,12 @@ class _Report:
 
     def made(self) -> dict[str, Any]:
         try:
-            check_clip_file(self.path)
+            check_clip_file(self.path, "video")
             ending = find_file_end(self.path)
             self.values["end"] = {"whole": ending.whole, "missing_bytes": ending.missing, "reason": ending.reason}
             self._read(ending)
         except OSError as error:
-            self._add(ClipError("missing", f"clip {self.path}: {error.strerror or error}."))
+            self._add(ClipError("missing", f"{self.name}: {error.strerror or error}."))
         except ClipError as error:
             self._add(error)
         return self.values
@@ -146,9 +147,7 @@ class _Report:
                 fault = self._end_fault(container, times, ending)
         except FFmpegError as error:
             refuse_cut(ending, self.name, "after 0.0 s")
-            raise ClipError(
-                "undecodable", f"{self.name}: cannot be decoded after 0.0 s ({reason_of(error)})."
-            ) from error
+            raise unopened(self.path, error) from error
         first = self._first_frame(times, ending) if pictures else None
         if pictures and self.decode:
             fault = self._all_frames()
