@@ -17,9 +17,12 @@ def main(*, installed: bool = True) -> None:
     try:
         _run(installed)
     except (Exception, KeyboardInterrupt) as error:  # while modules were imported: the commands answer theirs
+        from affectkit.core.import_signals import answer
+
+        stop = answer()
         from affectkit.core.memory_errors import MORE_MEMORY, interrupted, want_of_memory
 
-        if interrupted(error):
+        if stop is not None or interrupted(error):
             sys.stderr.write("Interrupted.\n")
             sys.exit(INTERRUPTED)
         if (want := want_of_memory(error)) is None:
@@ -29,6 +32,9 @@ def main(*, installed: bool = True) -> None:
 
 
 def _run(installed: bool) -> None:
+    from affectkit.core.import_signals import watch_interrupts
+
+    watch_interrupts()
     from affectkit.core.children import protect_children
     from affectkit.core.streams import escape_output
 

@@ -21,6 +21,7 @@ from typing import Any
 import typer
 
 from affectkit import errors
+from affectkit.core.import_signals import answer, raise_lasting
 from affectkit.core.memory_errors import MORE_MEMORY, interrupted, want_of_memory
 from affectkit.core.streams import EscapedStream, unescaped
 from affectkit.core.text import printable, printable_json
@@ -173,7 +174,8 @@ class Console:
         numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGUSR1") if hasattr(signal, name)]
         before = {number: signal.signal(number, _terminate) for number in numbers}
         try:
-            yield
+            with _signals_first():
+                yield
             sys.stdout.flush()
         except AffectkitError as error:
             self._fail(*_known(error))
@@ -266,7 +268,22 @@ def _is_number(text: str) -> bool:
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:
-    raise Terminated(signal.Signals(number).name)
+    raise_lasting(Terminated(signal.Signals(number).name), frame)
+
+
+@contextlib.contextmanager
+def _signals_first() -> Iterator[None]:
+    """Raise, in place of an error, the signal amid an import that is behind it."""
+    try:
+        yield
+    except BaseException as error:
+        stop = answer()
+        if stop is None or stop is error:
+            raise
+        raise stop from error
+    else:
+        if (stop := answer()) is not None:
+            raise stop
 
 
 def shown(value: Any, note: str = "") -> str:

@@ -1,0 +1,51 @@
+"""A signal that comes while a package is imported that swallows it, or raises an error of its own in its place."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+SWALLOWED = "try:\n    print('in', flush=True)\n    time.sleep(60)\nexcept BaseException:\n    pass\n"
+REPLACED = SWALLOWED.replace("    pass", "    raise ImportError('cannot load module twice') from None")
+GOES_ON = "    import greedy\n    time.sleep(60)\n    raise DataError('the work went on')\n"
+PROGRAM = """
+import time
+from affectkit.cli.console import Console
+from affectkit.core.import_signals import watch_interrupts
+from affectkit.errors import DataError
+
+watch_interrupts()
+with Console().guard():
+"""
+
+
+@pytest.mark.parametrize("module", [SWALLOWED, REPLACED])
+@pytest.mark.parametrize(
+    ("number", "code", "said"), [(signal.SIGINT, 130, "Interrupted."), (signal.SIGTERM, 143, "SIGTERM")]
+)
+def test_it_ends_the_command(tmp_path, module, number, code, said):
+    (tmp_path / "greedy.py").write_text("import time\n" + module)
+    program = f"import sys\nsys.path.insert(0, {str(tmp_path)!r})\n" + PROGRAM + GOES_ON
+    runner = (
+        f"import typer\ntry:\n    exec({program!r})\nexcept typer.Exit as end:\n    raise SystemExit(end.exit_code)"
+    )
+    child = subprocess.Popen([sys.executable, "-c", runner], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert child.stdout.readline() == "in\n"
+    begun = time.monotonic()
+    child.send_signal(number)
+    _, told = child.communicate(timeout=50)
+    assert child.returncode == code and said in told and len(told.splitlines()) == 1, told
+    assert time.monotonic() - begun < 40  # not at the end of its work
+
+
+def test_a_shell_that_has_ctrl_c_ignored_is_heeded():
+    program = (
+        "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+        "from affectkit.core.import_signals import watch_interrupts\nwatch_interrupts()\n"
+        "assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
