@@ -167,10 +167,10 @@ def _checked_source(source: Path) -> Path:
     return path
 
 
-def check_output(output: Path, source: Path, *, force: bool) -> None:
-    """Refuse an ``output`` that is not a new .safetensors file, or replaces another without ``force``."""
-    if output.suffix != ".safetensors":
-        raise UsageError(f"{output} must end in .safetensors.", f"For example {output.with_suffix('.safetensors')}.")
+def check_output(output: Path, source: Path, *, force: bool, suffix: str = ".safetensors") -> None:
+    """Refuse an ``output`` that is not a new file with that ``suffix``, or replaces another without ``force``."""
+    if output.suffix != suffix:
+        raise UsageError(f"{output} must end in {suffix}.", f"For example {output.with_suffix(suffix)}.")
     if output.is_dir():
         raise UsageError(f"{output} is a folder; a file is needed.")
     if output.exists() and output.samefile(source):

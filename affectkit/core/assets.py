@@ -8,7 +8,7 @@ from affectkit.core.registry import unknown_name
 from affectkit.errors import CheckpointError, UsageError
 
 FOLDER = Path(__file__).resolve().parent.parent / "assets"
-PREFIX = "affectkit:"
+PREFIX, ONNX = "affectkit:", ".onnx"
 BUILTIN = "builtin"
 BUILTIN_MODEL = "ferplus-small"
 """What ``builtin`` stands for."""
@@ -18,6 +18,8 @@ MODELS = {BUILTIN_MODEL: "eight emotions of FER+ as a distribution, from 48-pixe
 
 SHA256 = {BUILTIN_MODEL: "e59e8e4b97b729c3c24ba61b6e78da0661d2a56825dc2c883bf0eed685836537"}
 """Of their files, which stay as they were published: results name them by it."""
+SHA256_ONNX = {BUILTIN_MODEL: "6d46d2550e967655b55658451e658ec8509fdb31dedd0e055d0d4e58b9d1f178"}
+"""Of the same models for ONNX Runtime, made of those files by ``affectkit export``."""
 
 
 def check_shipped(path: Path, found: str) -> None:
@@ -26,10 +28,10 @@ def check_shipped(path: Path, found: str) -> None:
     Raises:
         CheckpointError: it changed on the disk.
     """
-    if found != SHA256[path.stem]:
+    known = (SHA256_ONNX if path.suffix == ONNX else SHA256)[path.stem]
+    if found != known:
         raise CheckpointError(
-            f"{path} changed on the disk since affectkit was installed: its SHA-256 is {found}, and must be "
-            f"{SHA256[path.stem]}.",
+            f"{path} changed on the disk since affectkit was installed: its SHA-256 is {found}, and must be {known}.",
             "Install it again: pip install --force-reinstall --no-deps affectkit. --no-verify loads the file as it is.",
         )
 
@@ -44,6 +46,16 @@ def model_file(name: str | Path) -> Path | None:
     if text != BUILTIN and not text.startswith(PREFIX):
         return None
     return FOLDER / f"{_known(text, 'built-in model')}.safetensors"
+
+
+def onnx_file(name: str | Path) -> Path | None:
+    """Return the ONNX file of the model that ``builtin`` or ``affectkit:NAME`` stands for; None for any other text.
+
+    Raises:
+        UsageError: there is no such model.
+    """
+    found = model_file(name)
+    return None if found is None else found.with_suffix(ONNX)
 
 
 def config_file(path: Path) -> Path:

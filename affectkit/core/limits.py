@@ -23,6 +23,10 @@ MAX_INTEGER = 2**63 - 1
 
 MAX_TENSOR_TABLE = 16_000_000
 """Bytes of the table at the beginning of a .safetensors file, which names its tensors: about 100,000 of them."""
+MAX_ONNX_BYTES = 2**31 - 1
+"""Of an ONNX file: protocol buffers count no further."""
+MAX_ONNX_FIELDS = 2_000_000
+"""Fields of its messages: graphs of the greatest networks of timm have about 100,000."""
 MAX_CLASSES = 100_000
 MAX_INPUT_SIDE = 4096
 """Pixels; as --image-size."""
