@@ -52,9 +52,7 @@ class Comparison:
             other = found[name].astype(np.float64)
             if other.shape != value.shape:
                 raise CheckpointError(f"the graph's {name} is {other.shape}, and torch's {value.shape}.")
-            finite = np.isfinite(other).reshape(len(other), -1).all(1) & np.isfinite(value).reshape(len(value), -1).all(
-                1
-            )
+            finite = _finite(other) & _finite(value)
             self.missing += int((~finite).sum())
             if finite.any():
                 self.largest = max(self.largest, float(np.abs(other - value)[finite].max()))
@@ -78,6 +76,11 @@ class Comparison:
         if self.changed is not None:
             found |= {"changed_labels": self.changed, "margin_of_changed": self.margin}
         return found | ({"not_finite": self.missing} if self.missing else {})
+
+
+def _finite(values: np.ndarray) -> np.ndarray:
+    """Return which samples (B,) hold numbers alone."""
+    return np.isfinite(values).reshape(len(values), -1).all(1)
 
 
 class Graph:

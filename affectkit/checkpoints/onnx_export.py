@@ -113,7 +113,8 @@ def _check(found: Comparison, precision: str, what: str) -> None:
     limit = TOLERANCE[precision]
     if found.missing:
         raise CheckpointError(
-            f"on {what} {found.missing} of {found.samples} samples have outputs that are not finite: nothing is written."
+            f"on {what} {found.missing} of {found.samples} samples have outputs that are not finite: nothing is "
+            "written."
         )
     if limit is not None and found.relative > limit:
         raise CheckpointError(

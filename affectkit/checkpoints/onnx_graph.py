@@ -215,7 +215,7 @@ def make_graph(
     given = tuple(map(torch.from_numpy, random_inputs(inputs, EXAMPLES, np.random.default_rng(0))))
     with torch.no_grad():
         found = module(*given)
-    named = found if isinstance(found, dict) else {"ratings" if task.predicts_ratings else "logits": found}
+    named = found if isinstance(found, dict) else {task.output_name: found}
     try:
         with _quiet(), torch.no_grad():
             # A free batch by Dim.DYNAMIC: with a Dim of a name the exporter freezes it in silence where a network takes

@@ -128,6 +128,8 @@ class Task(ABC):
     supports_distillation: ClassVar[bool] = False
     """Whether its targets are shares of classes, with which predictions of teachers can be mixed (distillation)."""
     predicts_ratings: ClassVar[bool] = False
+    output_name: ClassVar[str] = "logits"
+    """Of the outputs, where a file of another format names them."""
     """Whether its targets are ratings of valence and arousal, which a table may hold beside others."""
     figures_folder: ClassVar[str] = "plots"
     """Where ``test`` puts pictures within its results."""

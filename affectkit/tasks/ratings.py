@@ -41,6 +41,7 @@ class RatingsTask(Task):
     headline_metrics: ClassVar[tuple[str, ...]] = ("loss", "ccc", "r")
     robustness_metrics: ClassVar[tuple[str, ...]] = ("ccc", "r", "rmse")
     predicts_ratings: ClassVar[bool] = True
+    output_name: ClassVar[str] = "ratings"
     figures_folder: ClassVar[str] = ""
 
     def __init__(
