@@ -14,8 +14,8 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "affectkit"
 ORDER = (
     "cli", "doctor", "slurm", "training", "robustness", "evaluation", "inference", "prep", "features", "download",
-    "checkpoints", "settings", "runtime", "tasks", "models", "data", "corruptions", "metrics", "losses", "schedules",
-    "reports", "config", "core", "errors",
+    "engines", "checkpoints", "settings", "runtime", "tasks", "models", "data", "corruptions", "metrics", "losses",
+    "schedules", "reports", "config", "core", "errors",
 )  # fmt: skip
 """The rooms, each of which may import those that stand after it."""
 
@@ -151,7 +151,7 @@ def test_no_command_imports_another():
     assert len(commands) > 15
 
 
-RUNNERS = ("training", "evaluation", "inference", "robustness", "features", "runtime", "checkpoints")
+RUNNERS = ("training", "evaluation", "inference", "robustness", "features", "runtime", "checkpoints", "engines")
 """Rooms that ask tasks and models what they need, and know none by name."""
 
 

@@ -13,13 +13,15 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
 
-from affectkit.core.assets import BUILTIN_MODEL, PREFIX, check_shipped, model_file
+from affectkit.checkpoints.description import checkpoint_notes, fitted
+from affectkit.checkpoints.find import find_checkpoint
+from affectkit.core.assets import check_shipped, model_file
 from affectkit.core.files import sha256, whole_file
 from affectkit.core.forms import check_form, parse_json, shown
 from affectkit.core.libraries import library_error
 from affectkit.core.limits import MAX_TENSOR_TABLE
 from affectkit.core.progress import Reporter
-from affectkit.core.spec import FITS, InputSpec
+from affectkit.core.spec import InputSpec
 from affectkit.core.tensor_files import check_tensor_table
 from affectkit.core.version import VERSION
 from affectkit.errors import AffectkitError, CheckpointError, RunError, UsageError
@@ -29,7 +31,7 @@ from affectkit.models.external.published_format import Published
 from affectkit.models.external.restricted_pickle import is_pickled
 from affectkit.models.registry import family
 from affectkit.runtime.device import Device, prepare_model, resolve_device
-from affectkit.tasks import TASKS
+from affectkit.tasks import make_task
 from affectkit.tasks.base import Task
 
 FORMAT = 1
@@ -139,27 +141,6 @@ def save_tensors(path: Path, tensors: dict[str, torch.Tensor], header: Header) -
             save_file(tensors, str(part), metadata={KEY: header.to_text(tensors)})
         except SafetensorError as error:  # the disk is full, or the like
             raise RunError(f"cannot write {path}: {error}.", "Check the disk and the permissions.") from error
-
-
-def find_checkpoint(path: str | Path) -> Path:
-    """Find the checkpoint of ``path``: the file, ``best.safetensors`` of a run folder, or a built-in model's."""
-    built_in = model_file(path)
-    if built_in is not None and Path(path).exists():
-        raise UsageError(
-            f"{path} is a model that comes with affectkit, and also a file or folder here.",
-            f"Name the one as {PREFIX}{BUILTIN_MODEL}, the other by its absolute path.",
-        )
-    path = built_in or Path(path).expanduser()
-    if path.is_dir():
-        found = path / "best.safetensors"
-        if not found.is_file():
-            raise CheckpointError(
-                f"{path} holds no best.safetensors.", "Name a checkpoint file, or a run folder of affectkit train."
-            )
-        return found
-    if not path.is_file():
-        raise CheckpointError(f"the checkpoint {path} does not exist.")
-    return path
 
 
 def published_header(published: Published) -> Header:
@@ -299,41 +280,6 @@ def _built(path: Path, header: Header, clip_weights: str | None) -> nn.Module:
         ) from error
 
 
-def fitted(spec: InputSpec, fit: str | None) -> InputSpec:
-    """Return ``spec`` with images fitted as ``--fit`` asks; itself for None.
-
-    Raises:
-        UsageError: there is no such fit, or the model takes clips, which are framed as its study did.
-    """
-    if fit is None:
-        return spec
-    if fit not in FITS:
-        raise UsageError(f"--fit must be one of {', '.join(FITS)}; got {fit!r}.")
-    if spec.clip is not None:
-        raise UsageError(
-            f"--fit {fit} has no effect: this model takes clips, which are framed as its study did.", "Leave it out."
-        )
-    return spec.with_(fit=fit)
-
-
-def fit_record(model: nn.Module) -> dict[str, str]:
-    """Return how images are fitted to the input of a loaded ``model``, for a record; also the fit of its checkpoint,
-    where that is another. Empty where it takes clips."""
-    if model.spec.clip is not None:
-        return {}
-    own = model.header.spec.fit
-    return {"fit": model.spec.fit, **({"checkpoint_fit": own} if own != model.spec.fit else {})}
-
-
-def checkpoint_notes(model: nn.Module) -> list[str]:
-    """Return notes for the user on how a checkpoint was read."""
-    fit, published = fit_record(model), model.header.training.get("published", {})
-    notes = [str(note) for note in published.get("notes", ())]
-    if "checkpoint_fit" in fit:
-        notes.append(f"images are fitted by --fit {fit['fit']}; the checkpoint has {fit['checkpoint_fit']}")
-    return notes
-
-
 def _published(path: Path, **choices: str | None) -> Published:
     from affectkit.models.external.published import (
         read_published,  # with it come all families, and torchvision: seconds
@@ -380,11 +326,6 @@ def load_tensors(model: nn.Module, path: Path, *, checksum: Mapping[str, str] | 
         more = f" and {len(faults) - 5} more" if len(faults) > 5 else ""
         raise CheckpointError(f"{path} does not fit its own header: {'; '.join(faults[:5])}{more}.")
     model.load_state_dict(state)
-
-
-def make_task(spec: InputSpec, options: Mapping[str, Any] | None = None) -> Task:
-    """Build the task that ``spec`` names, with what it reads from ``options``."""
-    return TASKS.resolve(spec.task).from_options(spec, options or {})
 
 
 def load_model_and_task(

@@ -10,7 +10,8 @@ from typing import Any
 
 import torch
 
-from affectkit.checkpoints.checkpoint import find_checkpoint, published_header, refuse_idle_choices, save_checkpoint
+from affectkit.checkpoints.checkpoint import published_header, refuse_idle_choices, save_checkpoint
+from affectkit.checkpoints.find import find_checkpoint
 from affectkit.core.progress import Reporter
 from affectkit.errors import UsageError
 from affectkit.models import clip

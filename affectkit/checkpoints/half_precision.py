@@ -9,8 +9,9 @@ from typing import Any
 import torch
 from safetensors import safe_open
 
-from affectkit.checkpoints.checkpoint import find_checkpoint, read_header, save_tensors
+from affectkit.checkpoints.checkpoint import read_header, save_tensors
 from affectkit.checkpoints.convert import check_output
+from affectkit.checkpoints.find import find_checkpoint
 from affectkit.core.assets import check_shipped, model_file
 from affectkit.core.files import sha256
 from affectkit.errors import CheckpointError, UsageError

@@ -93,7 +93,8 @@ def _named(pattern: str | None) -> list[tuple[str, str]]:
 
 
 def _show_checkpoint(path: str, console: Console) -> None:
-    from affectkit.checkpoints.checkpoint import checksum_state, find_checkpoint, read_header
+    from affectkit.checkpoints.checkpoint import checksum_state, read_header
+    from affectkit.checkpoints.find import find_checkpoint
     from affectkit.core.files import sha256
 
     file = find_checkpoint(path)

@@ -14,7 +14,8 @@ from torch.utils.data import DataLoader
 
 from affectkit.core.progress import Reporter
 from affectkit.data.loading.image_or_clip import collate_function, item_name
-from affectkit.data.loading.loaders import EVALUATION, ReadFailure, SplitImages, evaluation_keys, make_loader
+from affectkit.data.loading.loaders import EVALUATION, SplitImages, evaluation_keys, make_loader
+from affectkit.data.loading.read_failures import ReadFailure
 from affectkit.data.split import Split
 from affectkit.errors import DataError
 from affectkit.runtime.context import RunContext, gather_failures

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from affectkit.checkpoints.checkpoint import find_checkpoint, load_model_and_task
+from affectkit.checkpoints.checkpoint import load_model_and_task
+from affectkit.checkpoints.find import find_checkpoint
 from affectkit.core.csv_tables import write_table
 from affectkit.core.files import fresh_folder, write_json
 from affectkit.core.progress import Reporter

@@ -7,14 +7,17 @@ from typing import Any
 
 from torch import nn
 
-from affectkit.checkpoints.checkpoint import find_checkpoint, fit_record, load_model_and_task
+from affectkit.checkpoints.checkpoint import load_model_and_task
+from affectkit.checkpoints.description import fit_record
+from affectkit.checkpoints.find import find_checkpoint
 from affectkit.config import value_of
 from affectkit.core.files import fresh_folder, write_json
 from affectkit.core.pixels import pixels_up_to
 from affectkit.core.progress import Reporter
 from affectkit.core.version import VERSION
 from affectkit.data.loading.image_or_clip import item_name, make_dataset
-from affectkit.data.loading.loaders import ReadFailure, close_loader, refuse_failures
+from affectkit.data.loading.loaders import close_loader
+from affectkit.data.loading.read_failures import ReadFailure, refuse_failures
 from affectkit.data.split import Split
 from affectkit.errors import UsageError
 from affectkit.evaluation.class_counts import metric_notes

@@ -16,7 +16,8 @@ from affectkit.core.process import count_processors
 from affectkit.core.progress import Reporter
 from affectkit.core.randomness import address_seed, numpy_generator
 from affectkit.core.spec import InputSpec
-from affectkit.data.loading.loaders import EVALUATION, ReadFailure, TrainingKeys, close_loader, make_loader
+from affectkit.data.loading.loaders import EVALUATION, TrainingKeys, close_loader, make_loader
+from affectkit.data.loading.read_failures import ReadFailure
 from affectkit.data.loading.transforms import RANGES, apply_change, draw_change
 from affectkit.data.media.images import DECODING, load_for_spec
 from affectkit.data.split import Split

@@ -13,7 +13,7 @@ from affectkit.core.progress import Reporter
 from affectkit.data.faces.detection import Face
 from affectkit.data.loading.face_crops import PathFaces, collate_faces
 from affectkit.data.loading.image_or_clip import item_files
-from affectkit.data.loading.loaders import ReadFailure, close_loader, make_loader
+from affectkit.data.loading.read_failures import ReadFailure
 from affectkit.data.media.file_identity import Mark, Marked, collate_marked
 from affectkit.data.media.images_in_memory import GivenImage
 from affectkit.inference.inputs import Item
@@ -21,7 +21,6 @@ from affectkit.inference.predictor import Predictor
 from affectkit.inference.table_layout import FACE_COLUMNS
 from affectkit.runtime.context import gather_failures
 from affectkit.runtime.distributed import ProcessGroup
-from affectkit.runtime.forward import forward, forward_in_blocks
 
 NO_FILE = "."
 """In place of a file that is known to be unreadable."""
@@ -59,34 +58,29 @@ def predict_images(
         predictor: the model, and what finds faces.
         items: no two at the same position, which a failure carries as its index.
         batch_size: images of a batch.
-        workers: processes that decode.
+        workers: threads or processes that decode.
         exact: on the CPU, rows do not depend on the batches to the last bit, at the cost of filling up small ones.
         marks: whether files are marked; None: nor are their frames counted.
         reporter: hears of a batch that did not fit into memory.
     """
-    task, context, detector = predictor.task, predictor.context, predictor.face_detector
-    run = forward_in_blocks if exact else forward
+    task, engine, detector = predictor.task, predictor.engine, predictor.face_detector
     keys = LoaderKeys(items, batch_size)
     files, collate = item_files(task.spec) if detector is None else (PathFaces(task.spec, detector), collate_faces)
     if marks is not None:
         files, collate = Marked(files, marks=marks), collate_marked(collate)
-    loader = make_loader(files, keys, workers=workers, pin=context.pin_memory, collate_fn=collate)
-    try:
-        for raw in loader:
+    with engine.loader(files, keys, workers=workers, collate=collate) as batches:
+        for raw in batches:
             failures = [keys.name_failure(one) for one in raw["failures"]]
             positions = [int(position) for position in raw["index"]]
             columns: list[list[Any]] = []
             if positions if detector is None else any(raw["faces"]):
-                outputs = run(predictor.forward, task.inputs(context.prepare_batch(raw, task.spec)), context, reporter)
-                columns = task.rows(outputs)
+                columns = task.rows(engine.outputs(raw, exact=exact, reporter=reporter))
             named = [(position, keys.names.pop(position)) for position in positions]
             if detector is None:
                 rows = [[*name, *own] for name, own in zip(named, columns, strict=True)]
             else:
                 rows = face_rows(named, raw["faces"], columns, len(task.columns()))
             yield Batch(rows, failures, raw.get("marks", {}), raw.get("notes", ()))
-    finally:
-        close_loader(loader)
 
 
 def face_rows(

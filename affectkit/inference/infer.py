@@ -10,7 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from affectkit.checkpoints.checkpoint import checkpoint_notes, find_checkpoint, fit_record
+from affectkit.checkpoints.description import checkpoint_notes, fit_record
+from affectkit.checkpoints.find import find_checkpoint
 from affectkit.config import Parsed, value_of
 from affectkit.core.contained_paths import refuse_link
 from affectkit.core.files import read_json
@@ -18,7 +19,8 @@ from affectkit.core.pixels import pixels_up_to
 from affectkit.core.progress import Reporter
 from affectkit.core.text import count_text, readable
 from affectkit.core.version import VERSION
-from affectkit.data.loading.loaders import refuse_failures
+from affectkit.data.loading.read_failures import refuse_failures
+from affectkit.engines.load import load_engine
 from affectkit.errors import UsageError
 from affectkit.inference.annotated_images import ImageAnnotator
 from affectkit.inference.image_video_record import combine_records
@@ -29,10 +31,8 @@ from affectkit.inference.predictor import Predictor
 from affectkit.inference.result_files import OutputOptions
 from affectkit.inference.table_layout import RECORD, VIDEOS_FOLDER
 from affectkit.inference.video import legacy_names
-from affectkit.runtime.context import RunContext
-from affectkit.runtime.distributed import ProcessGroup, init_process_group
+from affectkit.runtime.distributed import ProcessGroup, current_group, init_process_group
 from affectkit.runtime.shutdown import StopFlag
-from affectkit.runtime.torch_backends import set_up_backends
 from affectkit.settings.inference import VIDEO_OPTIONS, InferSettings
 from affectkit.settings.values import Every
 
@@ -67,11 +67,11 @@ def infer(settings: InferSettings, *, reporter: Reporter, listed: IO[str], stdou
 def _infer(settings: InferSettings, *, reporter: Reporter, listed: IO[str], stdout: IO[str]) -> dict[str, Any]:
     """Run the pipeline, from the paths to the summary."""
     checkpoint = find_checkpoint(settings.checkpoint)
-    context = RunContext.resolve(settings.device, settings.precision)
-    output, group = _output_options(settings), context.group
+    output, group = _output_options(settings), current_group()
     inputs = _list_inputs(settings, output, listed, group)
     group.run_on_main(lambda: legacy_names.rename_results(output))
-    predictor = _load(settings, checkpoint, context)
+    predictor = _load(settings, checkpoint)
+    context = predictor.context
     inputs.settle(takes_clips=predictor.spec.clip is not None)
     summary = _summary(settings, checkpoint, predictor)
     _report(checkpoint, predictor, inputs, reporter)
@@ -93,10 +93,10 @@ def _infer(settings: InferSettings, *, reporter: Reporter, listed: IO[str], stdo
         with_videos=inputs.has_videos and output.results is None,
     )
     has_videos = inputs.has_videos or (not inputs.images_alone and _had_videos(output))
-    workers, why = context.choose_workers(settings.workers)
+    workers, why = predictor.engine.choose_workers(settings.workers)
     reporter.note(context.describe(settings.batch_size, f"{workers} ({why})"))
     with contextlib.ExitStack() as stack:
-        stack.enter_context(set_up_backends(context.device, context.precision))
+        stack.enter_context(predictor.engine.computing())
         stopping = stack.enter_context(StopFlag(reporter))
         complete = _open(table, stack, group, reporter)
         if not complete:
@@ -140,9 +140,12 @@ def _list_inputs(
     )
 
 
-def _load(settings: InferSettings, checkpoint: Path, context: RunContext) -> Predictor:
-    faces = value_of(settings.faces)
-    return Predictor.load(checkpoint, context, faces=faces, fit=settings.fit, **settings.of_file())
+def _load(settings: InferSettings, checkpoint: Path) -> Predictor:
+    where = {"device": settings.device, "precision": settings.precision}
+    engine = load_engine(checkpoint, **where, fit=settings.fit, **settings.of_file())
+    predictor = Predictor.of(engine, faces=value_of(settings.faces))
+    predictor.check(checkpoint)
+    return predictor
 
 
 def _summary(settings: InferSettings, checkpoint: Path, predictor: Predictor) -> dict[str, Any]:
@@ -150,11 +153,11 @@ def _summary(settings: InferSettings, checkpoint: Path, predictor: Predictor) ->
     detector = predictor.face_detector
     return {
         "checkpoint": str(checkpoint),
-        "checkpoint_sha256": predictor.model.checkpoint_hash,
+        "checkpoint_sha256": predictor.engine.checkpoint_hash,
         "affectkit": VERSION,
         "task": predictor.task.name,
         "classes": list(predictor.spec.classes),
-        **fit_record(predictor.model),
+        **fit_record(predictor.engine),
         "paths": [readable(text) for text in settings.paths],
         "recursive": settings.recursive,
         **({"faces_by": detector.described} if detector is not None else {}),
@@ -165,8 +168,8 @@ def _report(checkpoint: Path, predictor: Predictor, inputs: InputSelection, repo
     """Report the model, what finds faces, and files that are no inputs."""
     task, spec = predictor.task, predictor.spec
     size = f"{spec.height}x{spec.width}x{spec.channels}"
-    reporter.note(f"{checkpoint}: {predictor.model.header.model}, task {task.name}, {task.description()}, {size}")
-    for text in checkpoint_notes(predictor.model):
+    reporter.note(f"{checkpoint}: {predictor.engine.header.model}, task {task.name}, {task.description()}, {size}")
+    for text in checkpoint_notes(predictor.engine):
         reporter.note(text)
     if predictor.face_detector is not None:
         reporter.note(f"faces: {predictor.face_detector.described}")

@@ -25,7 +25,7 @@ from affectkit.core.shard_parts import (
 )
 from affectkit.core.shards import POSITION, Listing
 from affectkit.core.text import count_text, readable
-from affectkit.data.loading.loaders import ReadFailure
+from affectkit.data.loading.read_failures import ReadFailure
 from affectkit.data.media.file_identity import Mark
 from affectkit.data.media.file_kinds import PassedOver
 from affectkit.data.media.image_formats import decoder_of

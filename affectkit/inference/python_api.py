@@ -11,20 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import nn
-
 from affectkit.core.spec import InputSpec
 from affectkit.data.faces import SEARCH_SIDE, SEARCH_SIDES
-from affectkit.data.loading.loaders import refuse_failures
+from affectkit.data.loading.read_failures import refuse_failures
 from affectkit.data.media.file_kinds import IMAGE_FILE, VIDEO_FILE, is_video_name
 from affectkit.data.media.images_in_memory import given_images, is_image
+from affectkit.engines.load import engine_of
 from affectkit.errors import DataError, UsageError
 from affectkit.inference.images import predict_images
 from affectkit.inference.inputs import Item, find_inputs
 from affectkit.inference.predictor import Predictor
-from affectkit.runtime.context import RunContext
-from affectkit.runtime.torch_backends import set_up_backends
 from affectkit.settings.values import Every, parse_every, parse_faces
 
 X = "x"
@@ -32,7 +28,7 @@ SKIPPING = 'Fix them or leave them out, or pass on_error="skip", which warns of 
 
 
 def predict_rows(
-    model: nn.Module,
+    model: Any,
     x: Any,
     *,
     batch_size: int = 32,
@@ -62,8 +58,7 @@ def predict_rows(
         interval = parse_every(every)
     except UsageError as error:
         raise UsageError(f"every {error.message}") from error
-    context = RunContext.resolve(str(next(model.parameters()).device), "fp32")
-    predictor = Predictor.of(model, context, faces=parse_faces(faces) if faces is not None else None)
+    predictor = Predictor.of(engine_of(model), faces=parse_faces(faces) if faces is not None else None)
     options = {"every": interval, "smooth": smooth, "search_side": search_side}
     call = _Call(predictor, batch_size=batch_size, on_error=on_error, exact=exact, **options)
     return call.rows(numbered(items_of(x, spec)))
@@ -129,32 +124,13 @@ class _Call:
 
     def _evaluating(self, steps: Iterator[Any]) -> Iterator[Any]:
         """Yield ``steps``, each made with the model in evaluation mode, which is then as it was, whoever stops when."""
-        done, context = object(), self.predictor.context
+        done = object()
         while True:
-            with contextlib.ExitStack() as stack:
-                stack.enter_context(evaluation_mode(self.predictor.model))
-                stack.enter_context(torch.autocast(context.device.kind, enabled=False))  # the caller's own
-                if context.device.kind == "cuda":
-                    stack.enter_context(set_up_backends(context.device, context.precision))
+            with self.predictor.engine.isolated():
                 step = next(steps, done)
             if step is done:
                 return
             yield step
-
-
-@contextlib.contextmanager
-def evaluation_mode(model: nn.Module) -> Iterator[None]:
-    """Put ``model`` into evaluation mode; afterwards each of its parts is in the mode that it was in."""
-    training = [part for part in model.modules() if part.training]
-    if not training:
-        yield
-        return
-    model.eval()
-    try:
-        yield
-    finally:
-        for part in training:  # not train(), which would also set what was frozen below it
-            part.training = True
 
 
 # --- inputs ----------------------------------------------------------------------------------------------------------

@@ -10,14 +10,17 @@ from typing import Any
 
 from torch import nn
 
-from affectkit.checkpoints.checkpoint import find_checkpoint, fit_record, load_model_and_task
+from affectkit.checkpoints.checkpoint import load_model_and_task
+from affectkit.checkpoints.description import fit_record
+from affectkit.checkpoints.find import find_checkpoint
 from affectkit.config import value_of
 from affectkit.core.pixels import pixels_up_to
 from affectkit.core.progress import Reporter, Silent
 from affectkit.core.version import VERSION
 from affectkit.corruptions.base import severity_scale
 from affectkit.data.loading.image_or_clip import make_dataset
-from affectkit.data.loading.loaders import InMemoryImages, choose_cache, close_loader, hold_in_memory, refuse_failures
+from affectkit.data.loading.loaders import InMemoryImages, choose_cache, close_loader, hold_in_memory
+from affectkit.data.loading.read_failures import refuse_failures
 from affectkit.data.media.images import DECODING
 from affectkit.errors import DataError, Stopped, UsageError
 from affectkit.evaluation.evaluate import evaluate, evaluation_loader

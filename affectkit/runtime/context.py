@@ -6,20 +6,21 @@ import socket
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from operator import attrgetter
-from typing import Any
-
-import torch
-from torch import nn
+from typing import TYPE_CHECKING, Any
 
 from affectkit.core.progress import Reporter
 from affectkit.core.spec import InputSpec
-from affectkit.data.loading.loaders import ReadFailure, choose_workers
-from affectkit.data.loading.transforms import normalise, to_float32
+from affectkit.data.loading.read_failures import ReadFailure
+from affectkit.data.loading.worker_count import choose_workers
 from affectkit.errors import DeviceError
 from affectkit.runtime.device import Device, resolve_device, to_device
 from affectkit.runtime.distributed import ProcessGroup, current_group
 from affectkit.runtime.precision import Precision, resolve_precision
 from affectkit.runtime.torch_backends import Compiled, compile_model
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
 
 
 @dataclass
@@ -62,6 +63,10 @@ class RunContext:
 
         Features of a frozen encoder, (B, width), are left as they are; stored features become single precision.
         """
+        import torch
+
+        from affectkit.data.loading.transforms import normalise, to_float32
+
         moved = self.to_device(batch)
         if spec.clip is not None:
             moved |= {name: to_float32(moved[name]) for name in ("image", "audio") if name in moved}
@@ -106,6 +111,8 @@ class RunContext:
             return
         own = ""
         if self.device.kind == "cuda":
+            import torch
+
             own = f"{socket.gethostname()} {torch.cuda.get_device_properties(self.device.index).uuid}"
         names = self.group.all_gather_values([self.device.kind, own])
         if len({kind for kind, _ in names}) > 1:

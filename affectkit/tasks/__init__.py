@@ -5,13 +5,16 @@ Loops over data stand in training, evaluation and inference; importing this load
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from affectkit.core.registry import Registry
 from affectkit.errors import DataError
 
 if TYPE_CHECKING:
+    from affectkit.core.spec import InputSpec
     from affectkit.data.split import Split
+    from affectkit.tasks.base import Task
 
 TASKS = Registry("task")
 TASKS.add("distribution", "affectkit.tasks.distribution:DistributionTask", "a probability for every emotion")
@@ -23,6 +26,11 @@ TASKS.add(
     "valence and arousal, a number each",
     settings=("outputs", "rating_range"),
 )
+
+
+def make_task(spec: InputSpec, options: Mapping[str, Any] | None = None) -> Task:
+    """Build the task that ``spec`` names, with what it reads from ``options``."""
+    return TASKS.resolve(spec.task).from_options(spec, options or {})
 
 
 def choose_task(split: Split) -> str:

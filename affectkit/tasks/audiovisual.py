@@ -6,10 +6,9 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-import torch
 
 from affectkit.core.clipspec import ClipSpec, describe_levels
 from affectkit.core.spec import InputSpec
@@ -21,6 +20,9 @@ from affectkit.metrics.codes import code_counts, perplexity, private_shared
 from affectkit.tasks.base import Batch, Figure, Results, Task
 from affectkit.tasks.categorical import CategoricalOptions, one_hot, spread
 from affectkit.tasks.classification import ClassificationTask
+
+if TYPE_CHECKING:
+    import torch
 
 MODALITIES = ("image", "audio")
 SHOWN = 6
@@ -158,6 +160,8 @@ class AudiovisualTask(ClassificationTask):
         return one_hot(split.labels, len(self.spec.classes)) if split.labels is not None else split.distribution
 
     def targets(self, split: Split, *, epoch: int | None = None) -> dict[str, torch.Tensor]:
+        import torch
+
         found = super().targets(split, epoch=epoch)
         by_frame = split.facts.get("frame_labels")
         if by_frame is not None:  # that of the frame which is shown
@@ -188,6 +192,8 @@ class AudiovisualTask(ClassificationTask):
         return values
 
     def loss(self, outputs: Any, batch: Batch, progress: float) -> dict[str, torch.Tensor]:
+        import torch
+
         found: dict[str, torch.Tensor] = {}
         told: dict[str, torch.Tensor] = {}
         if outputs.logits is not None:

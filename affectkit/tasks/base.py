@@ -6,15 +6,17 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-import torch
 
 from affectkit.core.spec import InputSpec
 from affectkit.data.split import Split
 from affectkit.metrics import metrics_of
 from affectkit.reports import FIGURES
+
+if TYPE_CHECKING:
+    import torch
 
 FEWEST = 10
 """Items below which metrics have no intervals: resamples of so few differ too little."""
@@ -243,8 +245,8 @@ class Task(ABC):
         """Name the prediction columns that ``infer`` writes."""
 
     @abstractmethod
-    def rows(self, outputs: torch.Tensor) -> list[list[Any]]:
-        """Return the values of those columns, a list for each image."""
+    def rows(self, outputs: np.ndarray) -> list[list[Any]]:
+        """Return the values of those columns, a list for each image, from ``outputs`` (B, K), float32."""
 
     def describe_row(self, row: Sequence[Any]) -> tuple[str, tuple[tuple[str, float], ...]]:
         """Describe one of ``rows`` for an annotated image: a title, and bars by name with values in [0, 1]."""

@@ -4,13 +4,13 @@ pictures.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-import torch
 
 from affectkit.core.randomness import address_seed
 from affectkit.core.spec import InputSpec
@@ -18,9 +18,11 @@ from affectkit.core.text import list_some
 from affectkit.data.split import Split
 from affectkit.errors import DataError, UsageError
 from affectkit.losses import LOSSES, parse_loss
-from affectkit.losses.distribution import weighted_sum
 from affectkit.metrics import calibration, classification, distribution, raters
 from affectkit.tasks.base import Batch, Figure, Results, Task, shown_as
+
+if TYPE_CHECKING:
+    import torch
 
 UNIT = 2.0**63
 FEW = 5
@@ -54,8 +56,15 @@ class CategoricalTask(Task):
     def __init__(self, spec: InputSpec, options: CategoricalOptions | None = None) -> None:
         super().__init__(spec)
         self.options = options or CategoricalOptions()
-        self.losses = weighted_sum(parse_loss(self.options.loss or self.own_loss, LOSSES))
+        self.terms = parse_loss(self.options.loss or self.own_loss, LOSSES)
         self.weights: torch.Tensor | None = None
+
+    @functools.cached_property
+    def losses(self) -> Callable[[torch.Tensor, torch.Tensor], dict[str, torch.Tensor]]:
+        """Return the function of the loss expression, made at first use: inference needs none, nor torch."""
+        from affectkit.losses.distribution import weighted_sum
+
+        return weighted_sum(self.terms)
 
     @classmethod
     def from_options(cls, spec: InputSpec, options: Mapping[str, Any]) -> CategoricalTask:
@@ -69,6 +78,8 @@ class CategoricalTask(Task):
         return [name for name in self.metric_direction if split.votes is not None or not name.startswith("rater_")]
 
     def targets(self, split: Split, *, epoch: int | None = None) -> dict[str, torch.Tensor]:
+        import torch
+
         drawing = epoch is not None and self.options.draw_labels
         target = self._drawn(split, epoch or 0) if drawing else self.target_of(split)
         found = {"target": torch.from_numpy(target)}
@@ -114,6 +125,8 @@ class CategoricalTask(Task):
 
     def plain_loss(self, results: Results) -> float:
         """Return the loss expression on the outputs as they are: no smoothing, no class weights, no temperature."""
+        import torch
+
         outputs = torch.from_numpy(results.outputs.astype(np.float64))
         target = torch.from_numpy(results.fields["target"].astype(np.float64))
         return float(self.losses(outputs, target)["loss"].mean())
@@ -239,8 +252,8 @@ class CategoricalTask(Task):
     def columns(self) -> list[str]:
         return ["Predicted Label", "Confidence", *self.spec.classes]
 
-    def rows(self, outputs: torch.Tensor) -> list[list[Any]]:
-        p = calibration.softmax(outputs.float().cpu().numpy(), self.spec.temperature)
+    def rows(self, outputs: np.ndarray) -> list[list[Any]]:
+        p = calibration.softmax(np.asarray(outputs, np.float32), self.spec.temperature)
         return [[self.spec.classes[row.argmax()], float(row.max()), *map(float, row)] for row in p]
 
     def describe_row(self, row: Sequence[Any]) -> tuple[str, tuple[tuple[str, float], ...]]:
@@ -355,6 +368,8 @@ def class_weights(option: str, classes: tuple[str, ...], target: np.ndarray) -> 
         UsageError: a name is unknown, a weight is not a number above 0, or a class to be balanced has less than one
             image in all.
     """
+    import torch
+
     if option == "none":
         return None
     if option == "balanced":

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-import torch
 
 from affectkit.core.spec import InputSpec
 from affectkit.data.layouts.rating_scale import RATINGS, Scale, scale_text
 from affectkit.data.split import Split
 from affectkit.errors import DataError, UsageError
 from affectkit.losses import RATING_LOSSES, parse_loss
-from affectkit.losses.ratings import arousal_weight
 from affectkit.metrics import metrics_of, ratings
 from affectkit.metrics.bootstrap import rating_intervals
 from affectkit.metrics.quantiles import Quantiles, quantile_means
 from affectkit.tasks.base import Batch, Figure, Results, Task, shown_as
+
+if TYPE_CHECKING:
+    import torch
 
 BINS = 25
 SHOWN = ("valence", "arousal")
@@ -121,6 +122,8 @@ class RatingsTask(Task):
         return split, ""
 
     def targets(self, split: Split, *, epoch: int | None = None) -> dict[str, torch.Tensor]:
+        import torch
+
         return {"target": torch.from_numpy(self.actual(split).astype(np.float32))}
 
     def actual(self, split: Split) -> np.ndarray:
@@ -128,11 +131,15 @@ class RatingsTask(Task):
         return split.ratings[:, self.columns_of]
 
     def loss(self, outputs: torch.Tensor, batch: Batch, progress: float) -> dict[str, torch.Tensor]:
+        from affectkit.losses.ratings import arousal_weight
+
         # Progress is the middle of an epoch as often as its beginning: the whole part counts.
         epoch = int(progress * self.epochs + 1e-6)
         return self._loss(outputs, batch["target"].to(outputs.dtype), arousal_weight(epoch, self.epochs))
 
     def _loss(self, outputs: torch.Tensor, target: torch.Tensor, weight: float) -> dict[str, torch.Tensor]:
+        import torch
+
         parts = {}
         for name, share in self.losses.items():
             function = RATING_LOSSES.resolve(name)
@@ -158,6 +165,8 @@ class RatingsTask(Task):
 
     def plain_loss(self, results: Results) -> float:
         """Return the loss expression on all of ``results``, with equal weights of arousal and valence."""
+        import torch
+
         outputs = torch.from_numpy(results.outputs.astype(np.float64))
         actual = torch.from_numpy(self.actual(results.split))
         return float(self._loss(outputs, actual, 0.5)["loss"])
@@ -250,9 +259,9 @@ class RatingsTask(Task):
     def columns(self) -> list[str]:
         return [f"Predicted {name.title()}" for name in self.dimensions]
 
-    def rows(self, outputs: torch.Tensor) -> list[list[Any]]:
+    def rows(self, outputs: np.ndarray) -> list[list[Any]]:
         order = [self.spec.classes.index(name) for name in self.dimensions]
-        return outputs.float().cpu().numpy()[:, order].astype(np.float64).tolist()
+        return np.asarray(outputs, np.float32)[:, order].astype(np.float64).tolist()
 
     def describe_row(self, row: Sequence[Any]) -> tuple[str, tuple[tuple[str, float], ...]]:
         title = ", ".join(f"{name} {value:.2f}" for name, value in zip(self.dimensions, row, strict=True))

@@ -11,13 +11,8 @@ from affectkit.core.spec import InputSpec
 from affectkit.data.layouts.class_columns import Choice
 from affectkit.data.layouts.discovery import Labels, Source, find_dataset
 from affectkit.data.layouts.rating_scale import RATINGS
-from affectkit.data.loading.loaders import (
-    InMemoryImages,
-    choose_cache,
-    hold_in_memory,
-    needs_full_size,
-    refuse_failures,
-)
+from affectkit.data.loading.loaders import InMemoryImages, choose_cache, hold_in_memory, needs_full_size
+from affectkit.data.loading.read_failures import refuse_failures
 from affectkit.data.split import Split, split_off
 from affectkit.errors import DataError, UsageError
 from affectkit.models.family import Family

@@ -5,16 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from affectkit.checkpoints.checkpoint import load_tensors, make_task, read_header, save_checkpoint
+from affectkit.checkpoints.checkpoint import load_tensors, read_header, save_checkpoint
 from affectkit.config import plain
 from affectkit.core.files import write_json
-from affectkit.data.loading.loaders import ReadFailure, close_loader
+from affectkit.data.loading.loaders import close_loader
+from affectkit.data.loading.read_failures import ReadFailure
 from affectkit.data.split import Split
 from affectkit.errors import RunError, Stopped
 from affectkit.evaluation.class_counts import class_counts_record, metric_notes
 from affectkit.evaluation.evaluate import evaluate
 from affectkit.evaluation.outputs import write_results
 from affectkit.runtime.shutdown import StopFlag
+from affectkit.tasks import make_task
 from affectkit.tasks.base import Results, Task
 from affectkit.training.loaders import Loader, test_loader
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from affectkit.checkpoints.checkpoint import find_checkpoint
+from affectkit.checkpoints.find import find_checkpoint
 from affectkit.config import plain
 from affectkit.core.clipspec import describe_levels
 from affectkit.core.progress import Reporter

@@ -12,13 +12,8 @@ import torch
 
 from affectkit.core.progress import Reporter
 from affectkit.data.loading.image_or_clip import item_name
-from affectkit.data.loading.loaders import (
-    ReadFailure,
-    TrainingKeys,
-    close_loader,
-    epoch_batches,
-    refuse_failures,
-)
+from affectkit.data.loading.loaders import TrainingKeys, close_loader, epoch_batches
+from affectkit.data.loading.read_failures import ReadFailure, refuse_failures
 from affectkit.errors import Stopped
 from affectkit.evaluation.evaluate import evaluate
 from affectkit.evaluation.outputs import draw_figures

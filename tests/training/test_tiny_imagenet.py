@@ -12,7 +12,8 @@ from PIL import Image
 from support import invoke
 
 import affectkit
-from affectkit.checkpoints.checkpoint import fitted, read_header
+from affectkit.checkpoints.checkpoint import read_header
+from affectkit.checkpoints.description import fitted
 from affectkit.config import resolve
 from affectkit.core.clipspec import CREMAD
 from affectkit.core.spec import InputSpec

@@ -6,7 +6,8 @@ import pytest
 import torch
 from support import Heard, settings
 
-from affectkit.checkpoints.checkpoint import find_checkpoint, load_model
+from affectkit.checkpoints.checkpoint import load_model
+from affectkit.checkpoints.find import find_checkpoint
 from affectkit.config import resolve
 from affectkit.core.progress import Silent
 from affectkit.errors import UsageError

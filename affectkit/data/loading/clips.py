@@ -16,7 +16,8 @@ from affectkit.core.libraries import load_library
 from affectkit.core.randomness import numpy_generator
 from affectkit.core.spec import InputSpec
 from affectkit.data.layouts.clip_store import drawn_frames
-from affectkit.data.loading.loaders import EVALUATION, ReadFailure
+from affectkit.data.loading.loaders import EVALUATION
+from affectkit.data.loading.read_failures import ReadFailure
 from affectkit.data.loading.transforms import RANGES, apply_change, draw_change
 from affectkit.data.media.spectrograms import mel_decibels, to_store
 from affectkit.data.media.video_clip import read_clip

@@ -8,12 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from torch.utils.data import Dataset
 
 from affectkit.core.spec import InputSpec
 from affectkit.data.faces.detection import LONGEST, Face, FaceDetector, crop_face
-from affectkit.data.loading.loaders import ReadFailure
+from affectkit.data.loading.read_failures import ReadFailure
 from affectkit.data.media.images import read_reduced
 from affectkit.data.media.images_in_memory import GivenImage
 from affectkit.data.media.reduced_decoding import Extent
@@ -25,14 +23,14 @@ DETAIL = 2
 
 @dataclass(frozen=True)
 class Found:
-    """The faces of the picture at ``position``: where they are, and their crops uint8 (F, C, H, W)."""
+    """The faces of the picture at ``position``: where they are, and their crops uint8 (F, H, W, C)."""
 
     position: int
     faces: tuple[Face, ...]
-    crops: torch.Tensor
+    crops: np.ndarray
 
 
-class PathFaces(Dataset):
+class PathFaces:
     """The faces of pictures by path, or as they are given, for inference: the key is (position, path or picture).
 
     One picture is held at a time.
@@ -46,12 +44,15 @@ class PathFaces(Dataset):
         try:
             picture, extent = source.whole() if isinstance(source, GivenImage) else read_picture(Path(source))
             faces = self.finder(picture, extent)
-            crops = [torch.from_numpy(crop_face(picture, face, self.spec)).permute(2, 0, 1) for face in faces]
+            crops = stack_crops([crop_face(picture, face, self.spec) for face in faces], self.spec)
         except DataError as error:
             return ReadFailure(position, str(source), error.message)
-        shape = (0, self.spec.channels, self.spec.height, self.spec.width)
-        stacked = torch.stack(crops) if crops else torch.empty(shape, dtype=torch.uint8)
-        return Found(position, tuple(scale_to_file(face, extent) for face in faces), stacked)
+        return Found(position, tuple(scale_to_file(face, extent) for face in faces), crops)
+
+
+def stack_crops(crops: Sequence[np.ndarray], spec: InputSpec) -> np.ndarray:
+    """Return ``crops`` (H, W, C) as one array uint8 (F, H, W, C), for none of the input size of ``spec``."""
+    return np.stack(crops) if crops else np.empty((0, spec.height, spec.width, spec.channels), np.uint8)
 
 
 def read_picture(path: Path) -> tuple[np.ndarray, Extent]:
@@ -77,16 +78,14 @@ def scale_to_file(face: Face, extent: Extent) -> Face:
 
 
 def collate_faces(items: Sequence[Found | ReadFailure]) -> dict[str, Any]:
-    """Return ``{"index": (B,), "faces": B tuples, "image": (sum of faces, C, H, W) uint8, "failures": [...]}``.
+    """Return ``{"index": B numbers, "faces": B tuples, "image": uint8 (sum of faces, H, W, C), "failures": [...]}``.
 
-    Crops stand in the order of their pictures, channels-last in memory.
+    Crops stand in the order of their pictures.
     """
     good = [item for item in items if isinstance(item, Found)]
     return {
-        "index": torch.tensor([item.position for item in good], dtype=torch.long),
+        "index": [item.position for item in good],
         "faces": [item.faces for item in good],
-        "image": torch.cat([item.crops for item in good]).contiguous(memory_format=torch.channels_last)
-        if good
-        else torch.empty(0, dtype=torch.uint8),
+        "image": np.concatenate([item.crops for item in good]) if good else np.empty(0, np.uint8),
         "failures": [item for item in items if isinstance(item, ReadFailure)],
     }

@@ -6,15 +6,15 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from torch.utils.data import Dataset
 
 from affectkit.core.spec import InputSpec
-from affectkit.data.loading.loaders import InMemoryImages, PathImages, SplitImages, collate
+from affectkit.data.loading.path_images import PathImages, collate_images
 from affectkit.data.media.images import load_for_spec
 from affectkit.data.split import Split
 
 if TYPE_CHECKING:
     from affectkit.data.loading.clips import SplitClips
+    from affectkit.data.loading.loaders import InMemoryImages, SplitImages
 
 
 def make_dataset(
@@ -22,6 +22,8 @@ def make_dataset(
 ) -> SplitImages | SplitClips:
     """Return the items of ``split`` as a model of ``spec`` takes them."""
     if split.store is None:
+        from affectkit.data.loading.loaders import SplitImages
+
         return SplitImages(split, spec, augment=augment, seed=seed, held=held)
     from affectkit.data.loading.clips import SplitClips
 
@@ -31,6 +33,8 @@ def make_dataset(
 def collate_function(split: Split) -> Callable[[Any], dict[str, Any]]:
     """Return how items of ``make_dataset`` become a batch."""
     if split.store is None:
+        from affectkit.data.loading.loaders import collate
+
         return collate
     from affectkit.data.loading.clips import identity_collate
 
@@ -44,10 +48,10 @@ def image_of_item(split: Split, spec: InputSpec, index: int) -> np.ndarray:
     return make_dataset(split, spec).plain(index)
 
 
-def item_files(spec: InputSpec) -> tuple[Dataset, Callable[[Any], dict[str, Any]]]:
-    """Return the dataset that reads files for inference by path, and the function that makes batches of them."""
+def item_files(spec: InputSpec) -> tuple[Any, Callable[[Any], dict[str, Any]]]:
+    """Return what reads files for inference by key (position, path), and the function that makes batches of them."""
     if spec.clip is None:
-        return PathImages(spec), collate
+        return PathImages(spec), collate_images
     from affectkit.data.loading.clips import PathClips, collate_clips
 
     return PathClips(spec), collate_clips

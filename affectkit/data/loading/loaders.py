@@ -10,7 +10,6 @@ import weakref
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -23,10 +22,9 @@ from affectkit.core.process import count_processors, end_with_parent, keep_freed
 from affectkit.core.progress import Reporter
 from affectkit.core.randomness import numpy_generator
 from affectkit.core.spec import InputSpec
-from affectkit.core.text import count_text
+from affectkit.data.loading.read_failures import ReadFailure
 from affectkit.data.loading.transforms import RANGES, apply_change, draw_change
 from affectkit.data.media.images import load_for_spec
-from affectkit.data.media.images_in_memory import GivenImage
 from affectkit.data.split import Split
 from affectkit.errors import DataError, UsageError
 
@@ -37,15 +35,6 @@ WORKER_KEEPS = 64 * 2**20
 
 EVALUATION = -1
 """The epoch number that means: no augmentation."""
-
-
-@dataclass(frozen=True)
-class ReadFailure:
-    """An image that could not be read, in place of its pixels."""
-
-    index: int
-    name: str
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -94,22 +83,6 @@ class SplitImages(Dataset):
             return apply_change(self.plain(index), change)
         # Of the whole image: what is held has been cut to the input size.
         return apply_change(load_for_spec(self.split.path(index), self.spec, part=change.crop.box), change)
-
-
-class PathImages(Dataset):
-    """Images by path, or as they are given, for inference: the key is (position, path or picture)."""
-
-    def __init__(self, spec: InputSpec) -> None:
-        self.spec = spec
-
-    def __getitem__(self, key: tuple[int, str | GivenImage]) -> tuple[int, torch.Tensor] | ReadFailure:
-        position, source = key
-        try:
-            given = isinstance(source, GivenImage)
-            image = source.fitted(self.spec) if given else load_for_spec(Path(source), self.spec)
-        except DataError as error:
-            return ReadFailure(position, str(source), error.message)
-        return position, torch.from_numpy(image).permute(2, 0, 1)
 
 
 def collate(items: Sequence[tuple[int, torch.Tensor] | ReadFailure]) -> dict[str, Any]:
@@ -260,39 +233,6 @@ def hold_in_memory(split: Split, spec: InputSpec, *, reporter: Reporter) -> InMe
             reporter.advance()
     reporter.finish()
     return InMemoryImages(pixels, dict(sorted(failures.items())))
-
-
-SKIPPING = "Fix or remove them, or add --on-error skip to go on without them."
-
-
-def refuse_failures(failures: Sequence[ReadFailure], on_error: str, *, hint: str = SKIPPING) -> None:
-    """Raise a DataError that names ``failures`` unless bad images are to be skipped."""
-    if failures and on_error == "fail":
-        listed = "\n".join(f"  - {failure.reason}" for failure in failures[:10])
-        more = f"\n  and {len(failures) - 10} more" if len(failures) > 10 else ""
-        raise DataError(
-            f"{count_text(len(failures), 'image')} cannot be read:\n{listed}{more}",
-            hint,
-        )
-
-
-def choose_workers(asked: int | None, *, held: bool, on_cpu: bool = False, processes: int = 1) -> tuple[int, str]:
-    """Return how many processes decode, and why: as asked; none where images are held; else a share of the processors.
-
-    That is half of them, 8 workers at most. Where the network computes on them too it is a quarter, and may be none:
-    on two processors a worker costs inference at 64 pixels a tenth, for it stops a thread that the other waits for.
-
-    Args:
-        on_cpu: whether the network computes on the same processors.
-        processes: how many processes of the run share this machine, each with decoding workers of its own.
-    """
-    if asked is not None:
-        return asked, "asked for"
-    if held:
-        return 0, "none needed"
-    if on_cpu:
-        return min(8, count_processors() // (4 * processes)), f"the network has most of {count_processors()} processors"
-    return min(8, max(1, count_processors() // (2 * processes))), f"of {count_processors()} processors"
 
 
 def choose_cache(asked: str, count: int, spec: InputSpec) -> bool:

@@ -7,8 +7,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from torch.utils.data import Dataset
-
 from affectkit.core.files import sha256
 from affectkit.data.media.animations import count_frames
 
@@ -42,14 +40,14 @@ def is_same_file(mark: Sequence[Any] | None, path: Path) -> bool:
         return False
 
 
-class Marked(Dataset):
+class Marked:
     """The items of ``files``, whose keys are (position, path), each with its mark and how many frames it has.
 
     Args:
         marks: whether marks are wanted; a file is read once more for it, by then out of the system's memory.
     """
 
-    def __init__(self, files: Dataset, *, marks: bool) -> None:
+    def __init__(self, files: Any, *, marks: bool) -> None:
         self.files, self.marks = files, marks
 
     def __getitem__(self, key: tuple[int, str]) -> tuple[Any, int, tuple[Mark | None, int]]:

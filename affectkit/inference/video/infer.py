@@ -39,7 +39,6 @@ from affectkit.inference.video.sampled_frames import (
 )
 from affectkit.inference.video.statistics import Columns, VideoStatistics, longest
 from affectkit.runtime.shutdown import StopFlag
-from affectkit.runtime.torch_backends import set_up_backends
 
 
 @dataclass
@@ -207,9 +206,8 @@ def _session(
     targets: AnnotationTargets | None,
     reporter: Reporter,
 ) -> Iterator[VideoSession]:
-    context = predictor.context
     with contextlib.ExitStack() as stack:
-        stack.enter_context(set_up_backends(context.device, context.precision))
+        stack.enter_context(predictor.engine.computing())
         stopping = stack.enter_context(StopFlag(reporter))
         stack.enter_context(table)
         if table.plan is not None:

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
-import torch
 
 from affectkit.core.progress import Reporter
 from affectkit.core.spec import InputSpec
@@ -18,11 +17,11 @@ from affectkit.data.faces import SEARCH_SIDE
 from affectkit.data.faces.detection import Face, FaceDetector, crop_face
 from affectkit.data.faces.tracking import Smoother, Tracker
 from affectkit.data.faces.video_search import faces_in_frames
+from affectkit.data.loading.face_crops import stack_crops
 from affectkit.data.media.video_stream import Frame
 from affectkit.errors import AffectkitError
 from affectkit.inference.predictor import Predictor
 from affectkit.inference.table_layout import FACE_COLUMNS
-from affectkit.runtime.forward import forward_in_blocks
 
 T = TypeVar("T")
 DEPTH = 64
@@ -39,14 +38,14 @@ class SampledFrame:
         number: of the frame, from 0.
         time: seconds since the first frame.
         faces: the largest first.
-        crops: uint8 (F, C, H, W).
+        crops: uint8 (F, H, W, C).
         pixels: the frame itself, where it is wanted later.
     """
 
     number: int
     time: float
     faces: tuple[Face, ...]
-    crops: torch.Tensor
+    crops: np.ndarray
     pixels: np.ndarray | None = None
 
 
@@ -135,10 +134,8 @@ def sample_faces(
     else:
         searched = faces_in_frames(frames, detector, longest=search_side)
     for frame, faces in searched:
-        crops = [torch.from_numpy(crop_face(frame.pixels, face, spec)).permute(2, 0, 1) for face in faces]
-        empty = torch.empty((0, spec.channels, spec.height, spec.width), dtype=torch.uint8)
-        stacked = torch.stack(crops) if crops else empty
-        yield SampledFrame(frame.number, frame.time, tuple(faces), stacked, frame.pixels if keep_pixels else None)
+        crops = stack_crops([crop_face(frame.pixels, face, spec) for face in faces], spec)
+        yield SampledFrame(frame.number, frame.time, tuple(faces), crops, frame.pixels if keep_pixels else None)
 
 
 def prefetch(items: Iterator[T], depth: int) -> Iterator[T]:
@@ -227,7 +224,7 @@ class FaceTrackPredictor:
             smoothed += [self.smoother(number, frame.time, next(outputs)) for number in own]
             self.smoother.keep([track.number for track in self.tracker.tracks])
             numbers.append(own)
-        rows = iter(self.predictor.task.rows(torch.from_numpy(np.stack(smoothed))) if smoothed else ())
+        rows = iter(self.predictor.task.rows(np.stack(smoothed)) if smoothed else ())
         found = []
         for frame, own in zip(batch, numbers, strict=True):
             faces = [TrackedFace(number, face, next(rows)) for number, face in zip(own, frame.faces, strict=True)]
@@ -236,10 +233,7 @@ class FaceTrackPredictor:
 
     def _outputs(self, batch: Sequence[SampledFrame]) -> np.ndarray:
         """Return the model's outputs for all faces of ``batch`` in turn, float32 (F, K)."""
-        crops = torch.cat([frame.crops for frame in batch])
+        crops = np.concatenate([frame.crops for frame in batch])
         if not len(crops):
             return np.zeros((0, 1), np.float32)
-        raw = {"image": crops.contiguous(memory_format=torch.channels_last)}
-        task, context = self.predictor.task, self.predictor.context
-        inputs = task.inputs(context.prepare_batch(raw, task.spec))
-        return forward_in_blocks(self.predictor.forward, inputs, context, self.reporter).float().cpu().numpy()
+        return self.predictor.engine.outputs({"image": crops}, reporter=self.reporter)

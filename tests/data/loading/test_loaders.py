@@ -12,21 +12,21 @@ from PIL import Image
 
 from affectkit.core.progress import Silent
 from affectkit.core.spec import InputSpec
-from affectkit.data.loading import loaders
+from affectkit.data.loading import loaders, worker_count
 from affectkit.data.loading.loaders import (
     EVALUATION,
-    PathImages,
     SplitImages,
     TrainingKeys,
     choose_cache,
-    choose_workers,
     close_loader,
     epoch_batches,
     evaluation_keys,
     hold_in_memory,
     make_loader,
-    refuse_failures,
 )
+from affectkit.data.loading.path_images import PathImages, collate_images
+from affectkit.data.loading.read_failures import refuse_failures
+from affectkit.data.loading.worker_count import choose_workers
 from affectkit.data.split import Split
 from affectkit.errors import DataError, UsageError
 
@@ -111,7 +111,8 @@ def test_bad_images_are_named_and_skipped_or_fatal(split):
 
 def test_a_batch_of_nothing_but_bad_images_is_empty(tmp_path):
     (tmp_path / "x.png").write_bytes(b"")
-    batch = next(iter(make_loader(PathImages(SPEC), [[(0, str(tmp_path / "x.png"))]], workers=0)))
+    keys = [[(0, str(tmp_path / "x.png"))]]
+    batch = next(iter(make_loader(PathImages(SPEC), keys, workers=0, collate_fn=collate_images)))
     assert len(batch["index"]) == 0 and len(batch["failures"]) == 1
 
 
@@ -119,7 +120,7 @@ def test_choices_of_workers_and_cache(monkeypatch):
     assert choose_workers(3, held=True) == (3, "asked for")
     assert choose_workers(None, held=True) == (0, "none needed")
     for there, own, shared, of_two in ((1, 1, 0, 1), (2, 1, 0, 1), (4, 2, 1, 1), (16, 8, 4, 4), (64, 8, 8, 8)):
-        monkeypatch.setattr(loaders, "count_processors", lambda there=there: there)
+        monkeypatch.setattr(worker_count, "count_processors", lambda there=there: there)
         assert choose_workers(None, held=False) == (own, f"of {there} processors")
         assert choose_workers(None, held=False, on_cpu=True)[0] == shared
         assert choose_workers(None, held=False, processes=2)[0] == of_two

@@ -17,7 +17,8 @@ from PIL import Image
 from affectkit.core.pixels import MAX_PIXELS, VARIABLE, asked_pixels, parse_pixels, pixels_up_to
 from affectkit.core.spec import InputSpec
 from affectkit.data.loading.face_crops import read_picture as find_in
-from affectkit.data.loading.loaders import PathImages, close_loader, make_loader
+from affectkit.data.loading.loaders import close_loader, make_loader
+from affectkit.data.loading.path_images import PathImages, collate_images
 from affectkit.data.media.images import load_for_spec, read_image
 from affectkit.data.media.pixel_limits import is_single_scan
 from affectkit.errors import DataError, UsageError
@@ -191,7 +192,7 @@ def test_a_spawned_process_has_the_limit_and_little_memory(phone):
 def test_workers_of_a_loader_have_the_limit(tmp_path):
     Image.new("L", (40, 30)).save(tmp_path / "a.png")
     with pixels_up_to(1000):
-        loader = make_loader(PathImages(SPEC), [[(0, str(tmp_path / "a.png"))]], workers=1)
+        loader = make_loader(PathImages(SPEC), [[(0, str(tmp_path / "a.png"))]], workers=1, collate_fn=collate_images)
         (batch,) = list(loader)
         close_loader(loader)
     assert "40 x 30 pixels are more than the limit of 1,000" in batch["failures"][0].reason

@@ -25,6 +25,7 @@ from affectkit.core.progress import Silent
 from affectkit.core.spec import InputSpec
 from affectkit.data.faces.detection import FaceDetector
 from affectkit.data.media.video_stream import VideoStream
+from affectkit.engines.torch_engine import TorchEngine
 from affectkit.errors import DataError, DeviceError, Stopped, UsageError
 from affectkit.inference.predictor import Predictor
 from affectkit.inference.result_files import OutputOptions
@@ -132,7 +133,7 @@ def arguments_of(settings, model, task, context, face_detector, reporter, stdout
     names = ("results", "format", "resume", "force", "annotate")
     output = OutputOptions(**{name: getattr(settings, name) for name in names}, shard=value_of(settings.shard))
     shared = {"options": options, "output": output, "summary": summary, "stdout": stdout, "reporter": reporter}
-    return Predictor(model, task, context, face_detector), shared
+    return Predictor(TorchEngine(model, context, task), task, face_detector), shared
 
 
 def items(folder, *names):
