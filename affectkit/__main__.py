@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 
 INTERRUPTED = 130
@@ -29,12 +30,21 @@ def main(*, installed: bool = True) -> None:
             raise
         sys.stderr.write(f"Error: {want}\n{MORE_MEMORY}\n")
         sys.exit(1)
+    finally:
+        import signal  # not at the top: nothing would answer a Ctrl-C there
+
+        # All is done: packages that clear up at the end of the process must not show where a Ctrl-C met them.
+        if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _run(installed: bool) -> None:
-    from affectkit.core.import_signals import watch_interrupts
+    import signal
 
-    watch_interrupts()
+    # Nothing has begun yet, and a KeyboardInterrupt may be raised where Python reports it and goes on.
+    heard = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if heard:  # a shell has it ignored in what runs in its background
+        signal.signal(signal.SIGINT, _interrupt)
     from affectkit.core.children import protect_children
     from affectkit.core.streams import escape_output
 
@@ -44,10 +54,20 @@ def _run(installed: bool) -> None:
     # Nothing that is imported here can be collected: looking for it again and again takes a fifth of the start.
     gc.disable()
     from affectkit.cli.app import app
+    from affectkit.core.import_signals import watch_interrupts
 
     gc.freeze()
     gc.enable()
+    if heard:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    watch_interrupts()
     app(prog_name="affectkit")
+
+
+def _interrupt(*_: object) -> None:
+    """End this process, which has begun nothing yet."""
+    os.write(2, b"Interrupted.\n")
+    os._exit(INTERRUPTED)
 
 
 if __name__ == "__main__":

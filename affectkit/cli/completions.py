@@ -10,7 +10,7 @@ import typer
 from affectkit.cli.completion_values import SHELLS
 from affectkit.cli.console import Console
 from affectkit.cli.options import command
-from affectkit.cli.outputs import nothing
+from affectkit.cli.outputs import folders
 from affectkit.config import Resolved, setting
 from affectkit.errors import UsageError
 
@@ -26,7 +26,7 @@ class CompletionsSettings:
 def register(app: typer.Typer) -> None:
     """Add the command to ``app``."""
 
-    @command(app, "completions", CompletionsSettings, writes=nothing)
+    @command(app, "completions", CompletionsSettings, writes=folders("write"))
     def completions(resolved: Resolved[CompletionsSettings], console: Console) -> None:
         """Print a shell's completion script, or write those of all shells.
 

@@ -3,7 +3,7 @@
 The operating system holds the lock (a record lock, ``fcntl(2)``: it ends with the process, however that ends, and
 belongs to it alone, where ``flock`` would live on in decoding workers that outlast a kill). It is held on a file that
 says who writes: ``.lock`` in a folder, ``.NAME.lock`` beside a file or the folder of a shard. That file goes when the
-work ends; what a kill leaves is taken over by the next run.
+work ends; what a kill leaves is taken over by the next run, which removes files that were in the making.
 
 Where the file system has no locks, that the file is there is the lock. Then, and where locks do not reach other hosts,
 a process of this machine is looked up; of one on another host nothing is known, and a person has to remove the file.
@@ -22,6 +22,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from affectkit.core.left_files import sweep_left
 from affectkit.core.lock_owner import LockOwner, locks_reach_hosts
 from affectkit.core.progress import Reporter, Silent
 from affectkit.errors import DataError, LockedError
@@ -146,7 +147,7 @@ def _claim(output: Output, reporter: Reporter) -> tuple[int, list[Path]] | None:
 
 def _acquire(output: Output, reporter: Reporter) -> int:
     """Return the descriptor of the lock file, which this process holds."""
-    path, left = output.lock, ""
+    path, left, since = output.lock, "", 0
     mine = LockOwner.this_process()  # before there is a file, which then says at once whose it is
     for _ in range(_ATTEMPTS):
         descriptor, created = _open(output)
@@ -159,13 +160,15 @@ def _acquire(output: Output, reporter: Reporter) -> int:
             fate = "free" if created and state != "denied" else _fate(owner, state, path)
             if fate not in ("free", "left"):
                 raise _refusal(output, owner, fate)
-            left = _describe(owner) if fate == "left" else left
+            if fate == "left":
+                left, since = _describe(owner), os.fstat(descriptor).st_mtime_ns
             if not created and state != "held":  # its holder is gone, but the file is in the way
                 _remove_left(descriptor, path)
                 continue
             _write(descriptor, replace(mine, held=state == "held"))
             kept = True
             if left:
+                sweep_left(output.path, since)
                 reporter.note(f"took over the lock of {output.path} from {left}, which has ended")
             return descriptor
         finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import sysconfig
@@ -152,3 +153,25 @@ def test_what_ends_the_start(tmp_path, what, code, says):
     done = run(tmp_path, sys.executable, "-c", BREAKS.format(what=what))
     assert done.returncode == code and done.stderr.startswith(says), done.stderr
     assert ("Traceback" in done.stderr) == (says == "Traceback") and done.stdout == ""
+
+
+SWALLOWED = """try:
+                os.kill(os.getpid(), signal.SIGINT)
+                time.sleep(1)
+            except BaseException:
+                print("swallowed")
+"""
+AT_THE_END = "import atexit, os, signal\natexit.register(lambda: os.kill(os.getpid(), signal.SIGINT))\n"
+
+
+def test_a_ctrl_c_among_the_first_imports_ends_at_once(tmp_path):
+    """Also where what it raises is lost, as in a callback of Python's own import."""
+    code = "import os, signal, time\n" + BREAKS.format(what=SWALLOWED)
+    done = run(tmp_path, sys.executable, "-c", code)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "Interrupted.\n")
+
+
+def test_a_ctrl_c_when_all_is_done_shows_nothing_of_packages(tmp_path):
+    code = AT_THE_END + "import sys\nfrom affectkit.__main__ import main\nsys.argv = ['affectkit', '--version']\nmain()"
+    done = run(tmp_path, sys.executable, "-c", code)
+    assert (done.returncode, done.stderr) == (-signal.SIGINT, "") and done.stdout.startswith("affectkit ")

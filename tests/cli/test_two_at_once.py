@@ -49,6 +49,7 @@ WRITES = {
     "convert": "IMAGE FILE --force",
     "demo": "OUT",
     "verify-resume": "--data SOURCE --keep-files OUT",
+    "completions": "--write OUT",
 }
 """Options of every command that writes, with what it writes as OUT, a folder, or FILE."""
 
@@ -77,7 +78,6 @@ APART = {
     "models": "writes nothing",
     "media-info": "writes nothing",
     "doctor": "writes nothing",
-    "completions": "writes nothing",
 }
 """Commands that lock nothing, and why."""
 
@@ -101,7 +101,7 @@ def test_every_command_locks_what_it_writes_or_says_why_not():
     assert not WRITES.keys() & APART.keys()
 
 
-OUTPUTS = {"output", "output_path", "results", "annotate", "save_images", "preview", "keep_files"}
+OUTPUTS = {"output", "output_path", "results", "annotate", "save_images", "preview", "keep_files", "write"}
 CHANGED = {("merge", "folder"), ("demo", "folder"), ("datasplit", "path"), ("relabel", "path"), ("train", "resume")}
 INPUTS = {
     "source", "data", "checkpoint", "labels", "labels_csv", "test_data", "test_labels", "init", "resume", "baseline",

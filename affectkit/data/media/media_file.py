@@ -40,6 +40,7 @@ REASONS = {
     "no-sound": "without a sound track",
     "silent": "with a silent sound track",
     "over-long": "longer than clips are",
+    "memory": "too large for the memory",
 }
 
 
@@ -176,12 +177,29 @@ def reason_of(error: FFmpegError) -> str:
 
 def unopened(path: Path, error: FFmpegError, what: str = "video") -> ClipError:
     """Return the fault of a file that FFmpeg does not open."""
+    if isinstance(error, MemoryError):
+        return undecoded(f"{what} {path}: cannot be opened", error)
     reason = reason_of(error)
     if error.errno == errno.EINVAL:  # the kind is none of CONTAINERS
         reason = "it is a list of other files, a picture, or of another kind that is not read as a video"
     elif isinstance(error, av.error.InvalidDataError):
         reason = "its contents are those of no known kind of video, or damaged"
     return ClipError("undecodable", f"{what} {path}: cannot be opened; {reason}.")
+
+
+def undecoded(fault: str, error: FFmpegError) -> ClipError:
+    """Return the fault of a file that FFmpeg does not decode.
+
+    Args:
+        fault: the file and what cannot be done, without a full stop.
+    """
+    if not isinstance(error, MemoryError):
+        return ClipError("undecodable", f"{fault} ({reason_of(error)}).")
+    return ClipError(
+        "memory",
+        f"{fault}: FFmpeg got less memory than it asked for ({reason_of(error)}).",
+        "Run where more memory is free; where there is plenty, the file is damaged and states sizes that it has not.",
+    )
 
 
 def stated_seconds(container: Any, start: float) -> float:

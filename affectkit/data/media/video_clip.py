@@ -26,9 +26,9 @@ from affectkit.data.media.media_file import (
     is_one_of,
     open_media,
     read_packets,
-    reason_of,
     require_sound,
     require_video,
+    undecoded,
     unopened,
 )
 from affectkit.data.media.packet_times import LEAD, PacketTimes, scan_container
@@ -100,7 +100,7 @@ def read_clip(
     except FFmpegError as error:
         if times is None:
             raise unopened(path, error, "clip") from error
-        raise ClipError("undecodable", f"clip {path}: cannot be decoded ({reason_of(error)}).") from error
+        raise undecoded(f"clip {path}: cannot be decoded", error) from error
 
 
 @dataclass(frozen=True)

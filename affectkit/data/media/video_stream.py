@@ -25,8 +25,8 @@ from affectkit.data.media.media_file import (
     is_one_of,
     open_media,
     read_packets,
-    reason_of,
     require_video,
+    undecoded,
     unopened,
 )
 from affectkit.data.media.packet_times import PacketTimes, scan_container
@@ -146,8 +146,7 @@ class VideoStream:
             if self.times is None:
                 raise unopened(self.path, error) from error
             so_far = self._decoder.so_far if self._decoder is not None else self._so_far
-            message = f"video {self.path}: cannot be decoded {so_far} ({reason_of(error)})."
-            raise ClipError("undecodable", message) from error
+            raise undecoded(f"video {self.path}: cannot be decoded {so_far}", error) from error
 
     @property
     def notes(self) -> list[str]:

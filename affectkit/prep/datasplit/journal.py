@@ -30,7 +30,7 @@ from affectkit.core.contained_paths import refuse_link
 from affectkit.core.files import fsync_path, whole_file
 from affectkit.core.folder_lock import Output, locked
 from affectkit.core.progress import Reporter
-from affectkit.errors import DataError
+from affectkit.errors import AffectkitError, DataError
 
 FORMAT = 2
 FOLDER = ".affectkit-{command}"
@@ -172,6 +172,13 @@ def journal_folder(root: Path, command: str) -> Path:
     folder = root / FOLDER.format(command=command)
     refuse_link(folder, "the folder")
     return folder
+
+
+def remove_unbegun(root: Path, command: str) -> None:
+    """Remove the journal's folder of a run that was killed before its plan stood in it, where this process can."""
+    if journal_folder(root, command).is_dir():
+        with contextlib.suppress(AffectkitError), Lock(root, command):
+            pass
 
 
 def sweep_parts(folder: Path, names: Iterable[str]) -> None:

@@ -17,7 +17,7 @@ from affectkit.core.version import VERSION
 from affectkit.errors import DataError, UsageError
 from affectkit.prep.datasplit import file_moves, split
 from affectkit.prep.datasplit.class_folders import ignores_case
-from affectkit.prep.datasplit.journal import Journal, Lock, Original
+from affectkit.prep.datasplit.journal import Journal, Lock, Original, remove_unbegun
 from affectkit.prep.datasplit.journal_reader import find_journal
 from affectkit.prep.datasplit.plan import case_folded
 from affectkit.prep.datasplit.report import some
@@ -122,6 +122,8 @@ def undo_relabel(root: Path, *, force: bool, dry_run: bool, reporter: Reporter, 
         UsageError: nothing was relabelled.
         DataError: files have changed since; nothing was touched.
     """
+    if not dry_run and find_journal(root, COMMAND) is None:
+        remove_unbegun(root, COMMAND)
     journal = _found(root)
     if find_journal(root, split.COMMAND) is not None:
         raise UsageError(f"{root} was split after it was relabelled.", f"affectkit datasplit {root} --undo first.")

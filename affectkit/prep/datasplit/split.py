@@ -23,7 +23,7 @@ from affectkit.core.stopping import Never, Stopping
 from affectkit.errors import DataError, UsageError
 from affectkit.prep.datasplit import file_moves
 from affectkit.prep.datasplit.chunks import AugmentJob, augment_chunk, interleave_chunks, place_chunk
-from affectkit.prep.datasplit.journal import Journal, Lock, Made
+from affectkit.prep.datasplit.journal import Journal, Lock, Made, remove_unbegun
 from affectkit.prep.datasplit.journal_reader import find_journal
 from affectkit.prep.datasplit.plan import SIDES, SplitRules, make_plan
 from affectkit.prep.datasplit.report import (
@@ -86,6 +86,8 @@ def undo_split(root: Path, *, force: bool, dry_run: bool = False, reporter: Repo
         DataError: files have changed since; nothing was touched.
     """
     if find_journal(root, COMMAND) is None:
+        if not dry_run:
+            remove_unbegun(root, COMMAND)
         raise UsageError(f"{root} holds no split of affectkit datasplit: there is nothing to undo.")
     if dry_run:
         journal = _found(root)

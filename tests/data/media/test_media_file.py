@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import threading
 from pathlib import Path
@@ -12,8 +13,18 @@ from av.error import FFmpegError
 from av.stream import Disposition
 from films import SIZE, coded, write_film
 
+from affectkit.core.memory_errors import want_of_memory
 from affectkit.data.media import media_file
-from affectkit.data.media.media_file import ClipError, choose_tracks, open_media, require_sound, require_video
+from affectkit.data.media.frame_decoder import FrameDecoder
+from affectkit.data.media.media_file import (
+    ClipError,
+    choose_tracks,
+    open_media,
+    require_sound,
+    require_video,
+    unopened,
+)
+from affectkit.data.media.video_stream import VideoStream
 
 NAMES = ("2024-05-01T10:30:00.mp4", "http:x.mp4", "pipe:0.mp4", "concat:a|b.mp4", "%03d.mp4", "-y.mp4", "file:x.mp4")
 
@@ -142,3 +153,19 @@ def test_stated_lengths_are_of_the_end_or_of_the_whole(tmp_path):
             start = container.start_time / av.time_base
             assert media_file.stated_seconds(container, start) == pytest.approx(1.0, abs=0.11)
         assert start == pytest.approx(7.0, abs=0.11)
+
+
+def test_want_of_memory_is_no_damage(tmp_path, monkeypatch):
+    path = write_film(tmp_path / "a.mp4", 3)
+
+    def refused(*_):
+        av.error.err_check(-errno.ENOMEM)
+
+    monkeypatch.setattr(FrameDecoder, "feed", refused)
+    with pytest.raises(ClipError, match="a.mp4: cannot be decoded after 0.0 s: FFmpeg got less memory") as caught:
+        list(VideoStream(path))
+    assert caught.value.reason == "memory" and "more memory" in caught.value.hint
+    assert want_of_memory(caught.value.__cause__) is not None
+    with pytest.raises(FFmpegError) as plain:
+        refused()
+    assert unopened(path, plain.value).reason == "memory"

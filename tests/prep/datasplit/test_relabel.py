@@ -157,3 +157,22 @@ def test_another_table_is_refused(tmp_path):
     move(source, table(tmp_path / "one.csv", ("a/s04_0004.png", "c")))
     with pytest.raises(UsageError, match="relabelled by another table before"):
         move(source, table(tmp_path / "other.csv", ("a/s03_0003.png", "c")))
+
+
+def test_a_folder_of_a_plan_that_never_stood_goes_with_undo(tmp_path):
+    from affectkit.prep.datasplit.split import undo_split
+
+    source = class_folders(tmp_path / "faces", SIZES)
+    before = tree(source, hidden=True)
+    for name, back in (("relabel", undo), ("datasplit", lambda path, **how: undo_split(
+        path, force=False, **({"dry_run": False} | how), reporter=Silent(), stopping=Never()
+    ))):  # fmt: skip
+        left = source / f".affectkit-{name}"
+        left.mkdir()
+        (left / ".journal.jsonl.a1b2c3d4.part").touch()
+        with pytest.raises(UsageError, match="nothing to undo"):
+            back(source, dry_run=True)
+        assert left.is_dir(), "a dry run changes nothing"
+        with pytest.raises(UsageError, match="nothing to undo"):
+            back(source)
+        assert not left.exists() and tree(source, hidden=True) == before

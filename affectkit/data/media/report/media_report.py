@@ -24,8 +24,8 @@ from affectkit.data.media.media_file import (
     choose_tracks,
     open_media,
     read_packets,
-    reason_of,
     require_video,
+    undecoded,
     unopened,
 )
 from affectkit.data.media.packet_times import PacketTimes, scan_container
@@ -199,7 +199,7 @@ class _Report:
                 picture = next(_pictures(container, decoder))
                 pixels = converter(picture.frame)
         except FFmpegError as error:
-            return ClipError("undecodable", f"{self.name}: cannot be decoded after 0.0 s ({reason_of(error)}).")
+            return undecoded(f"{self.name}: cannot be decoded after 0.0 s", error)
         except ClipError as error:
             inner = error.message if str(self.path) in error.message else f"{self.name}: {error.message}"
             return ClipError(error.reason, inner, error.hint)
@@ -238,8 +238,7 @@ class _Report:
         try:
             found = self.values["sound"] = measure_sound(self.path, times)
         except FFmpegError as error:
-            message = f"{self.name}: its sound cannot be decoded ({reason_of(error)})."
-            self._add(ClipError("undecodable", message))
+            self._add(undecoded(f"{self.name}: its sound cannot be decoded", error))
             return
         self.values["decoded"].append(SOUND)
         if found["lost"]:
