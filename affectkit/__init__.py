@@ -1,7 +1,8 @@
 """affectkit: train, test and run emotion models.
 
-Importing this package loads nothing heavy; ``load`` and ``predict`` import torch when they are called. Errors are those
-of the command line, under ``affectkit.errors``.
+Importing this package loads nothing heavy; ``load`` and ``predict`` import what they need when they are called: torch,
+or ONNX Runtime for the built-in model and .onnx files. Errors are those of the command line, under
+``affectkit.errors``.
 
 >>> import affectkit
 >>> import numpy as np
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     import pandas
     from torch import nn
 
+    from affectkit.engines.onnx_model import OnnxModel
+
 __all__ = ["__version__", "errors", "load", "predict", "to_pandas"]
 
 
@@ -46,12 +49,18 @@ def load(
     mask: str | None = None,
     fit: str | None = None,
     verify: bool = True,
-) -> nn.Module:
+    engine: str = "auto",
+) -> nn.Module | OnnxModel:
     """Load the model of a checkpoint, in evaluation mode, with its ``spec`` (task, input size, mean, std, classes).
 
+    It is a module of torch, or of .onnx files and, unless ``engine`` says otherwise, of the built-in model a model on
+    ONNX Runtime, which needs no torch: called with images, uint8 at the input size, (B, H, W, C) as an array or
+    (B, C, H, W) as a tensor, it gives their outputs as the same. ``predict`` takes both alike.
+
     Args:
-        checkpoint: a ``.safetensors`` file written by ``affectkit train``, a run folder (its best model), or a
-            published checkpoint of VCA, of a V1 network, of a CM-VQVAE or of emotion distributions.
+        checkpoint: ``"builtin"``, a ``.safetensors`` file written by ``affectkit train``, a run folder (its best
+            model), an ``.onnx`` file of ``affectkit export``, or a published checkpoint of VCA, of a V1 network, of a
+            CM-VQVAE or of emotion distributions.
         device: ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"`` or ``"auto"``.
         clip_weights: file with the weights of the CLIP that a ``vca`` checkpoint names.
         mode, mask: of a published CM-VQVAE, whose file does not hold them; ``"multimodal"``, ``"binarizer"`` unless
@@ -60,21 +69,26 @@ def load(
             the checkpoint says.
         verify: compare header and weights with the checksums in the file, where it has any; False spares 0.3 s a
             gigabyte, and loads a file that changed as it is.
+        engine: ``"onnx"``, ``"torch"``, or ``"auto"``, as the option of ``infer``: the numbers of ``predict`` are then
+            those of ``infer`` to the last digit. ``"torch"`` gives the built-in model as a module, to be trained or
+            taken apart; its outputs differ by less than 1e-5.
 
     Raises:
         CheckpointError: the file is missing, damaged, changed since it was written, or not one of affectkit's, or
             CLIP's weights are others.
         DeviceError: the device is not there.
+        UsageError: the engine does not run this file.
     """
-    from affectkit.checkpoints.checkpoint import load_model
+    from affectkit.engines.choice import choose_engine
+    from affectkit.engines.load import load_engine
 
-    return load_model(
-        checkpoint, device=device, clip_weights=clip_weights, mode=mode, mask=mask, fit=fit, verify=verify
-    )
+    choice = choose_engine(checkpoint, engine, device=device)
+    found = load_engine(choice, clip_weights=clip_weights, mode=mode, mask=mask, fit=fit, verify=verify)
+    return found if choice.engine == "onnx" else found.model
 
 
 def predict(
-    model: nn.Module,
+    model: nn.Module | OnnxModel,
     x: Any,
     *,
     batch_size: int = 32,
@@ -107,7 +121,7 @@ def predict(
         every, smooth, search_side: of videos, as the options of ``infer``.
         on_error: what a file that cannot be read does: ``"fail"``, or ``"skip"``: it has no row, and is warned of.
         exact: on the CPU, numbers do not depend on the batch to the last bit, and are those of ``infer``, at the cost
-            of filling up batches of fewer than 16 or 32 images; False: a single image in a fraction of the time.
+            with torch of filling up batches of fewer than 16 or 32 images; False: a single image in a fraction of that.
 
     Returns:
         Dictionaries whose ``"Image Name"`` is the path, in a folder given alone relative to it; of images in memory

@@ -53,9 +53,10 @@ def _run(installed: bool) -> None:
     escape_output()
     # Nothing that is imported here can be collected: looking for it again and again takes a fifth of the start.
     gc.disable()
-    from affectkit.cli.app import app
+    from affectkit.cli.app import asked_command, make_app
     from affectkit.core.import_signals import watch_interrupts
 
+    app = make_app(asked_command(sys.argv[1:]))
     gc.freeze()
     gc.enable()
     if heard:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import typer
@@ -64,8 +64,17 @@ def _escaped_errors() -> Iterator[None]:
         raise
 
 
-def make_app() -> typer.Typer:
-    """Make the application of all ``COMMANDS``."""
+def asked_command(arguments: Sequence[str]) -> list[str]:
+    """Return the name of the one command that ``arguments`` begin with; all names where they begin otherwise.
+
+    Making a command takes longer than typing its help: a run needs no other.
+    """
+    asked = arguments[0].replace("-", "_") if arguments else ""
+    return [asked] if asked in COMMANDS and not PRESSED else list(COMMANDS)
+
+
+def make_app(names: Iterable[str] = COMMANDS) -> typer.Typer:
+    """Make the application of ``COMMANDS``, or of those alone that ``names`` names."""
     made = typer.Typer(
         name="affectkit",
         cls=Commands,
@@ -76,9 +85,14 @@ def make_app() -> typer.Typer:
         context_settings={"help_option_names": ["--help", "-h"], "max_content_width": 120},
     )
     made.callback()(_main)
-    for name in COMMANDS:
+    for name in names:
         COMMANDS.resolve(name)(made)
     return made
 
 
-app = make_app()
+def __getattr__(name: str) -> Any:
+    """Make ``app``, the application of all commands, at first use."""
+    if name != "app":
+        raise AttributeError(name)
+    globals()["app"] = made = make_app()
+    return made

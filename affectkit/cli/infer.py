@@ -14,6 +14,7 @@ from affectkit.cli.options import command
 from affectkit.cli.outputs import results_and_annotations
 from affectkit.cli.rendering import render_test
 from affectkit.config import Resolved
+from affectkit.core.process import importing
 from affectkit.core.text import count_text
 from affectkit.errors import EXIT_PARTIAL, UsageError
 from affectkit.settings.evaluation import TestSettings
@@ -48,7 +49,8 @@ def register(app: typer.Typer) -> None:
         if settings.labels is not None:
             _test(settings, console)
             return
-        from affectkit.inference.infer import infer as run
+        with importing():
+            from affectkit.inference.infer import infer as run
 
         summary = run(settings, reporter=console, listed=sys.stdin, stdout=console.rows())
         console.result(summary)

@@ -7,16 +7,18 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from affectkit.core.clipspec import ClipSpec
 from affectkit.core.randomness import address_seed
 from affectkit.core.text import list_some
 from affectkit.data.layouts.class_names import likely_matches
 from affectkit.errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 NAMES = ("train", "valid", "test", "all")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from affectkit.checkpoints.description import checkpoint_notes, fit_record
-from affectkit.checkpoints.find import find_checkpoint
+from affectkit.checkpoints.onnx_file import is_onnx
 from affectkit.config import Parsed, value_of
 from affectkit.core.contained_paths import refuse_link
 from affectkit.core.files import read_json
@@ -20,15 +20,16 @@ from affectkit.core.progress import Reporter
 from affectkit.core.text import count_text, readable
 from affectkit.core.version import VERSION
 from affectkit.data.loading.read_failures import refuse_failures
+from affectkit.engines.choice import Choice, choose_engine
 from affectkit.engines.load import load_engine
 from affectkit.errors import UsageError
-from affectkit.inference.annotated_images import ImageAnnotator
 from affectkit.inference.image_video_record import combine_records
 from affectkit.inference.images import Batch, gather_batches, predict_images, split_over_processes
 from affectkit.inference.inputs import InputSelection
 from affectkit.inference.prediction_table import PredictionTable
 from affectkit.inference.predictor import Predictor
 from affectkit.inference.result_files import OutputOptions
+from affectkit.inference.resume_check import TORCH, engine_of_rows
 from affectkit.inference.table_layout import RECORD, VIDEOS_FOLDER
 from affectkit.inference.video import legacy_names
 from affectkit.runtime.distributed import ProcessGroup, current_group, init_process_group
@@ -37,6 +38,7 @@ from affectkit.settings.inference import VIDEO_OPTIONS, InferSettings
 from affectkit.settings.values import Every
 
 if TYPE_CHECKING:
+    from affectkit.inference.annotated_images import ImageAnnotator
     from affectkit.inference.video.annotated_video import AnnotationTargets
 
 EVERY = Parsed("0.5s", Every(0.5, 0))
@@ -66,15 +68,16 @@ def infer(settings: InferSettings, *, reporter: Reporter, listed: IO[str], stdou
 
 def _infer(settings: InferSettings, *, reporter: Reporter, listed: IO[str], stdout: IO[str]) -> dict[str, Any]:
     """Run the pipeline, from the paths to the summary."""
-    checkpoint = find_checkpoint(settings.checkpoint)
     output, group = _output_options(settings), current_group()
+    choice = _choose(settings, output)
+    checkpoint = choice.path
     inputs = _list_inputs(settings, output, listed, group)
     group.run_on_main(lambda: legacy_names.rename_results(output))
-    predictor = _load(settings, checkpoint)
+    predictor = _load(settings, choice)
     context = predictor.context
     inputs.settle(takes_clips=predictor.spec.clip is not None)
     summary = _summary(settings, checkpoint, predictor)
-    _report(checkpoint, predictor, inputs, reporter)
+    _report(choice, predictor, inputs, reporter)
     videos = partial(_infer_videos, settings, predictor, inputs, output, summary, stdout=stdout, reporter=reporter)
     if settings.camera is not None or inputs.are_videos:
         return videos()
@@ -116,6 +119,18 @@ def _infer(settings: InferSettings, *, reporter: Reporter, listed: IO[str], stdo
     return combine_records(record, videos(beside=table, targets=targets), table) if has_videos else record
 
 
+def _choose(settings: InferSettings, output: OutputOptions) -> Choice:
+    """Choose the engine; where rows are continued, the one that computed them, unless another is asked for."""
+    continues = output.results is not None and not output.force and (output.resume or output.shard is not None)
+    if settings.engine == "auto" and continues and not is_onnx(settings.checkpoint):
+        folder = output.results / (output.shard.folder if output.shard is not None else "")
+        before = engine_of_rows(folder)
+        if before == TORCH:
+            found = choose_engine(settings.checkpoint, before, **settings.computing())
+            return replace(found, reason=f"auto: the rows in {folder} are torch's")
+    return choose_engine(settings.checkpoint, settings.engine, **settings.computing())
+
+
 def _output_options(settings: InferSettings) -> OutputOptions:
     return OutputOptions(
         results=settings.results,
@@ -140,11 +155,10 @@ def _list_inputs(
     )
 
 
-def _load(settings: InferSettings, checkpoint: Path) -> Predictor:
-    where = {"device": settings.device, "precision": settings.precision}
-    engine = load_engine(checkpoint, **where, fit=settings.fit, **settings.of_file())
+def _load(settings: InferSettings, choice: Choice) -> Predictor:
+    engine = load_engine(choice, fit=settings.fit, **settings.of_file())
     predictor = Predictor.of(engine, faces=value_of(settings.faces))
-    predictor.check(checkpoint)
+    predictor.check(choice.path)
     return predictor
 
 
@@ -155,6 +169,7 @@ def _summary(settings: InferSettings, checkpoint: Path, predictor: Predictor) ->
         "checkpoint": str(checkpoint),
         "checkpoint_sha256": predictor.engine.checkpoint_hash,
         "affectkit": VERSION,
+        "engine": predictor.engine.name,
         "task": predictor.task.name,
         "classes": list(predictor.spec.classes),
         **fit_record(predictor.engine),
@@ -164,11 +179,12 @@ def _summary(settings: InferSettings, checkpoint: Path, predictor: Predictor) ->
     }
 
 
-def _report(checkpoint: Path, predictor: Predictor, inputs: InputSelection, reporter: Reporter) -> None:
+def _report(choice: Choice, predictor: Predictor, inputs: InputSelection, reporter: Reporter) -> None:
     """Report the model, what finds faces, and files that are no inputs."""
     task, spec = predictor.task, predictor.spec
     size = f"{spec.height}x{spec.width}x{spec.channels}"
-    reporter.note(f"{checkpoint}: {predictor.engine.header.model}, task {task.name}, {task.description()}, {size}")
+    reporter.note(f"{choice.path}: {predictor.engine.header.model}, task {task.name}, {task.description()}, {size}")
+    reporter.note(f"engine {predictor.engine.name}: {predictor.engine.described} ({choice.reason})")
     for text in checkpoint_notes(predictor.engine):
         reporter.note(text)
     if predictor.face_detector is not None:
@@ -189,6 +205,8 @@ def _annotator(
         return None
     if predictor.spec.clip is not None:
         raise UsageError("--annotate draws on images, and this model takes clips whole.", "Leave it out.")
+    from affectkit.inference.annotated_images import ImageAnnotator
+
     with_faces = predictor.face_detector is not None
     return ImageAnnotator(
         output, predictor.task, with_faces=with_faces, paths=settings.paths, recursive=settings.recursive

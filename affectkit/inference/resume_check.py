@@ -10,7 +10,10 @@ from affectkit.core.files import read_json
 from affectkit.core.record_identity import check_same
 from affectkit.core.shard_parts import read_record
 from affectkit.errors import CheckpointError, UsageError
+from affectkit.inference.table_layout import RECORD
 
+TORCH = "torch"
+"""The engine of records that name none."""
 IMAGE_KEYS = ("paths", "recursive", "faces_by", "fit")
 """Entries of the record of images that must be alike to resume."""
 VIDEO_KEYS = ("paths", "recursive", "faces_by", "search_side", "every", "smooth", "seconds")
@@ -54,7 +57,30 @@ def check_shard(folder: Path, identity: Mapping[str, Any]) -> None:
         UsageError: it was.
     """
     found = (read_record(folder) or {}).get("identity", {})
+    found = {"engine": TORCH, **found} if found else found
     check_same(found, identity, keys=identity, what=_what(folder), hint="Add --force to run this shard again.")
+
+
+def engine_of_rows(folder: Path) -> str | None:
+    """Return the engine that computed the rows in a results folder; None where there are none."""
+    record = folder / RECORD
+    before = read_json(record) if record.is_file() else {}
+    return before.get("engine", TORCH) if "checkpoint_sha256" in before else None
+
+
+def check_engine(before: Mapping[str, Any], summary: Mapping[str, Any], folder: Path) -> None:
+    """Refuse to go on with rows that another engine computed: theirs differ in the last digits.
+
+    Raises:
+        UsageError: another did; records from before there were several are torch's.
+    """
+    there, now = before.get("engine", TORCH), summary.get("engine", TORCH)
+    if before and there != now:
+        raise UsageError(
+            f"the rows in {folder} were computed by {there}, and now {now} would compute them, whose numbers differ in "
+            "the last digits.",
+            f"Add --engine {there} to go on with them; or name another --results folder, or --force.",
+        )
 
 
 def _what(folder: Path) -> str:
@@ -64,6 +90,7 @@ def _what(folder: Path) -> str:
 def _read(record: Path, summary: Mapping[str, Any]) -> dict[str, Any]:
     """Read the record, and refuse that of another checkpoint."""
     before = read_json(record) if record.exists() else {}
+    check_engine(before, summary, record.parent)
     if before.get("checkpoint_sha256") != summary["checkpoint_sha256"]:
         raise CheckpointError(
             f"the rows in {record.parent} were made with another checkpoint.",

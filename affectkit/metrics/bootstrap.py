@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from affectkit.core.randomness import numpy_generator
 from affectkit.errors import UsageError
 from affectkit.metrics.classification import per_class
 from affectkit.metrics.distribution import Floats, check_vector
 from affectkit.metrics.ratings import EQUAL, MEASURES, check_ratings
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 MOST_UNDEFINED = 0.1
 """Where a larger share of the resamples leaves a measure undefined, it has no interval."""

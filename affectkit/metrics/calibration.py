@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
 from affectkit.errors import DataError, UsageError
 from affectkit.metrics.distribution import (
@@ -19,6 +19,9 @@ from affectkit.metrics.distribution import (
     check_vector,
     rows_text,
 )
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
 
 TEMPERATURES = (0.05, 20.0)
 """The range in which ``fit_temperature`` searches."""

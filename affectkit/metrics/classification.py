@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, TypeAlias
+
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
 from affectkit.errors import DataError, UsageError
 from affectkit.metrics.distribution import Floats, rows_text
 
-Counts = NDArray[np.int64]
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+Counts: TypeAlias = "NDArray[np.int64]"
 
 
 def confusion_matrix(true: ArrayLike, predicted: ArrayLike, n_classes: int) -> Counts:

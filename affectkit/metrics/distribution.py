@@ -7,12 +7,16 @@ them raise a DataError for other shapes, NaN or infinity, negative entries, and 
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, TypeAlias
+
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
 from affectkit.errors import DataError
 
-Floats = NDArray[np.float64]
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+Floats: TypeAlias = "NDArray[np.float64]"
 
 TOLERANCE = 1e-3
 """How far the sum of a distribution may be from 1."""

@@ -9,13 +9,16 @@ from __future__ import annotations
 import math
 import warnings
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
 from affectkit.errors import DataError, UsageError
 from affectkit.metrics.distribution import Floats
 from affectkit.metrics.ratings import ConstantWarning, check_ratings, moments, warn_undefined
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,11 +7,15 @@ DataError that names the rows for other votes.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-from numpy.typing import ArrayLike
 
 from affectkit.errors import DataError
 from affectkit.metrics.distribution import Floats, check_distributions, check_matrix, check_same_shape, rows_text
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 
 def expected_agreement(p: ArrayLike, votes: ArrayLike) -> Floats:

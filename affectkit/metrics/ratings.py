@@ -17,12 +17,15 @@ from __future__ import annotations
 import math
 import warnings
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from affectkit.errors import DataError
 from affectkit.metrics.distribution import Floats, check_vector, rows_text
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 EQUAL = 8 * 2.0**-24
 """Eight units in the last place of float32: what the arithmetic of a network makes of equal values."""

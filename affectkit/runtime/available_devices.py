@@ -109,7 +109,7 @@ def why_no_cuda() -> tuple[str, str]:
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if torch.version.cuda is None and torch.version.hip is None:
         return f"this torch ({torch.__version__}) is built for CPUs only", INSTALL_HINT
-    if not torch.version.hip and not _driver_present():
+    if not torch.version.hip and not driver_present():
         return "no NVIDIA driver was found", "Install the driver, or use --device cpu."
     if visible is not None and not re.match(r"\s*(\d|GPU-|MIG-)", visible):
         return f"CUDA_VISIBLE_DEVICES={visible!r} hides every GPU", "Unset it, or use --device cpu."
@@ -124,7 +124,8 @@ def why_no_cuda() -> tuple[str, str]:
     return f"CUDA does not start: {message}", "Fix the driver (does nvidia-smi work?), or use --device cpu."
 
 
-def _driver_present() -> bool:
+def driver_present() -> bool:
+    """Return whether an NVIDIA driver is installed; loads no torch."""
     return shutil.which("nvidia-smi") is not None or DRIVER_FILE.exists()
 
 

@@ -42,11 +42,11 @@ class RunContext:
     input_transform: Callable[[torch.Tensor], torch.Tensor] | None = None
 
     @classmethod
-    def resolve(cls, device: str, precision: str) -> RunContext:
+    def resolve(cls, device: str | Device, precision: str) -> RunContext:
         """Resolve both names; errors where one is not there, or where two processes would share a GPU."""
-        found = resolve_device(device)
+        found = device if isinstance(device, Device) else resolve_device(device)
         context = cls(found, resolve_precision(precision, found))
-        context._check_one_device_each()
+        context.check_one_device_each()
         return context
 
     @property
@@ -106,7 +106,8 @@ class RunContext:
             f"batch {batch_size}{steps}{shared}; decoding workers: {workers}"
         )
 
-    def _check_one_device_each(self) -> None:
+    def check_one_device_each(self) -> None:
+        """Raise a DeviceError where two processes would share a GPU, or have devices of two kinds."""
         if not self.group.is_distributed:
             return
         own = ""

@@ -58,6 +58,17 @@ def rating_range(default_text: str) -> Any:
     )
 
 
+def chosen_engine() -> Any:
+    """Declare the option ``--engine`` of commands that run a checkpoint."""
+    return setting(
+        "auto",
+        "What computes: onnx, ONNX Runtime, which loads no torch; torch. auto: onnx for the built-in model and .onnx "
+        "files, else torch.",
+        choices=("auto", "onnx", "torch"),
+        group=RUN,
+    )
+
+
 def fitting() -> Any:
     """Declare the option ``--fit`` of commands that take a checkpoint."""
     return setting(

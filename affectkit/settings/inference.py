@@ -16,6 +16,7 @@ from affectkit.settings.common import (
     DATA,
     Runtime,
     chosen_classes,
+    chosen_engine,
     clip_file,
     fitting,
     followed_links,
@@ -62,6 +63,7 @@ class InferSettings(Runtime):
     mode: str | None = published_mode()
     mask: str | None = published_mask()
     verify: bool = verified()
+    engine: str = chosen_engine()
     fit: str | None = fitting()
     faces: Parsed[Faces] | None = setting(
         None,
@@ -115,6 +117,10 @@ class InferSettings(Runtime):
         """Return how the checkpoint is read, for ``load_model``: the choices that its file leaves open, and more."""
         names = ("clip_weights", "mode", "mask", "verify")
         return {name: getattr(self, name) for name in names}
+
+    def computing(self) -> dict[str, Any]:
+        """Return where and how a model computes, for ``choose_engine``."""
+        return {"device": self.device, "precision": self.precision, "compiled": self.compile}
 
     def rules(self) -> list[str]:
         """Name the faults between settings."""

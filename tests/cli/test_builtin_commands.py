@@ -184,7 +184,7 @@ def test_training_starts_from_it(crops, tmp_path):
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "initial weights" in done.stderr and "head.1" in done.stderr
-    tuned, origin = package.load(tmp_path / "run"), package.load("builtin")
+    tuned, origin = package.load(tmp_path / "run"), package.load("builtin", engine="torch")
     assert list(tuned.spec.classes) == sorted(SEEDS) and tuned.header.model == BUILTIN_NETWORK
     for name, value in origin.state_dict().items():
         if not name.startswith("head."):

@@ -198,7 +198,7 @@ def modes(model) -> dict[str, bool]:
 
 
 def test_a_model_in_training_is_put_back(folder):
-    model = affectkit.load("builtin")
+    model = affectkit.load("builtin", engine="torch")
     expected = lines(affectkit.predict(model, folder, faces="none"))
     model.train()
     frozen = next(name for name, part in model.named_modules() if isinstance(part, torch.nn.BatchNorm2d))

@@ -229,13 +229,13 @@ class TestWhyNoCuda:
 
     def test_no_driver(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(torch.version, "cuda", "13.0")
-        monkeypatch.setattr(devices, "_driver_present", lambda: False)
+        monkeypatch.setattr(devices, "driver_present", lambda: False)
         assert devices.why_no_cuda()[0] == "no NVIDIA driver was found"
 
     @pytest.mark.parametrize("value", ["", "-1", "none"])
     def test_hidden_devices(self, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
         monkeypatch.setattr(torch.version, "cuda", "13.0")
-        monkeypatch.setattr(devices, "_driver_present", lambda: True)
+        monkeypatch.setattr(devices, "driver_present", lambda: True)
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", value)
         assert devices.why_no_cuda()[0] == f"CUDA_VISIBLE_DEVICES={value!r} hides every GPU"
 
@@ -245,7 +245,7 @@ class TestWhyNoCuda:
 
         monkeypatch.setattr(torch.version, "cuda", "13.0")
         monkeypatch.setattr(torch.cuda, "init", init)
-        monkeypatch.setattr(devices, "_driver_present", lambda: True)
+        monkeypatch.setattr(devices, "driver_present", lambda: True)
         monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
         why, fix = devices.why_no_cuda()
         assert why.endswith("too old (found version 12020)")

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from affectkit.core.boxes import Box, overlap
 
@@ -122,6 +121,16 @@ def box_centre(box: Box) -> tuple[float, float]:
 
 
 def assign_pairs(gains: np.ndarray) -> list[tuple[int, int]]:
-    """Assign rows to columns of ``gains`` (M, N), each at most once, for the largest sum: min(M, N) pairs."""
-    rows, columns = linear_sum_assignment(gains, maximize=True)
-    return list(zip(rows.tolist(), columns.tolist(), strict=True))
+    """Assign rows to columns of ``gains`` (M, N), not below 0, each once at most, for the largest sum: min(M, N)
+    pairs.
+    """
+    above = gains > 0
+    if above.sum(0).max(initial=0) > 1 or above.sum(1).max(initial=0) > 1:
+        from scipy.optimize import linear_sum_assignment  # 0.3 s, and few videos need it
+
+        rows, columns = linear_sum_assignment(gains, maximize=True)
+        return list(zip(rows.tolist(), columns.tolist(), strict=True))
+    # No two want the same: these pairs have the largest sum, and the others add nothing to it.
+    pairs = [(int(row), int(column)) for row, column in np.argwhere(above)]
+    left = (sorted(set(range(size)) - {pair[axis] for pair in pairs}) for axis, size in enumerate(gains.shape))
+    return sorted([*pairs, *zip(*left, strict=False)])

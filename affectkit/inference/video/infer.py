@@ -302,11 +302,11 @@ def _refuse(options: VideoOptions, fault: DataError | None) -> None:
 
 def _draw_timeline(session: VideoSession, progress: VideoProgress, summary: dict[str, Any]) -> None:
     """Draw the timeline of a video, where there are results and something was seen."""
-    from affectkit.reports import timeline
-
     path = session.table.timeline(progress.name)
     if path is None or not summary["sampled_frames"]:
         return
+    from affectkit.reports import timeline  # matplotlib: half a second
+
     records = progress.log.records()
     # By frame, not by time: two frames may have the same time.
     _, first, index = np.unique(records[:, 0], return_index=True, return_inverse=True)
