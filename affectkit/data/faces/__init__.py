@@ -36,7 +36,7 @@ class DetectorEntry(Entry):
 
 
 DETECTORS = Registry("face detector", entry=DetectorEntry)
-DETECTORS.add("haar", "affectkit.data.faces.detection:HaarDetector", "OpenCV's cascade")
+DETECTORS.add("haar", "affectkit.data.faces.haar:HaarDetector", "OpenCV's cascade")
 DETECTORS.add("yunet", "affectkit.data.faces.detection:YuNetDetector", "OpenCV's FaceDetectorYN", file=".onnx")
 
 

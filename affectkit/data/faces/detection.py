@@ -178,7 +178,7 @@ def crop_face(picture: np.ndarray, face: Face, spec: InputSpec) -> np.ndarray:
     Beyond the edges of ``picture``, uint8 (H, W, 3) or (H, W, 1), its outermost pixels are continued.
     """
     if face.frame is None:
-        return resize(_in_channels(picture, spec.channels), spec.height, spec.width, spec.fit, extent=face.extent)
+        return resize(in_channels(picture, spec.channels), spec.height, spec.width, spec.fit, extent=face.extent)
     x, y, side, angle = face.frame
     # No more of the picture than the turned square needs, and that no finer than four times the input size.
     reach = side / 2 * (abs(math.cos(angle)) + abs(math.sin(angle))) + 2
@@ -186,7 +186,7 @@ def crop_face(picture: np.ndarray, face: Face, spec: InputSpec) -> np.ndarray:
     near = picture[top : max(math.ceil(y + reach), top + 1), left : max(math.ceil(x + reach), left + 1)]
     if not near.size:  # a box beyond the picture
         raise DataError(f"a face at {x:.0f}, {y:.0f} lies outside of its picture of {picture.shape[1::-1]} pixels.")
-    near = _in_channels(near, spec.channels)
+    near = in_channels(near, spec.channels)
     wanted = max(spec.height, spec.width)
     factor = max(side / (4 * wanted), 1.0)
     if factor > 1:
@@ -217,46 +217,13 @@ def _warp(image: np.ndarray, centre: tuple[float, float], scale: float, angle: f
     return cv2.warpAffine(image, matrix, (side, side), flags=flags, borderMode=cv2.BORDER_REPLICATE)
 
 
-def _in_channels(picture: np.ndarray, channels: int) -> np.ndarray:
+def in_channels(picture: np.ndarray, channels: int) -> np.ndarray:
     """Return ``picture`` with 1 or 3 channels; gray is the luma of ITU-R 601-2, as where images are decoded."""
     if picture.shape[2] == channels:
         return picture
     if channels == 3:
         return np.repeat(picture, 3, axis=2)
     return cv2.cvtColor(np.ascontiguousarray(picture), cv2.COLOR_RGB2GRAY)[:, :, None]
-
-
-class HaarDetector:
-    """OpenCV's cascade of frontal faces."""
-
-    takes_sides = True
-
-    def __init__(self, file: Path | None = None) -> None:
-        self.cascade = cv2.CascadeClassifier(str(Path(cv2.data.haarcascades) / "haarcascade_frontalface_alt2.xml"))
-
-    def __call__(self, picture: np.ndarray, *, sides: tuple[float, float] | None = None) -> list[Found]:
-        """Detect the faces of a picture, or with ``sides`` of a region, see ``data.faces.DetectorEntry``."""
-        gray, across, down = at_most(_in_channels(picture, 1), LONGEST)
-        border, least, most = 0, LEAST, max(gray.shape[:2])
-        if sides is not None:
-            least, most = max(LEAST, math.floor(sides[0] / across)), math.ceil(sides[1] / across)
-        else:  # faces that touch an edge are found where there is something beyond it
-            border = max(round(0.15 * min(gray.shape[:2])), 1)
-            gray = cv2.copyMakeBorder(gray, border, border, border, border, cv2.BORDER_REPLICATE)
-            most += 2 * border
-        boxes, _, weights = self.cascade.detectMultiScale3(
-            gray,
-            scaleFactor=1.1,
-            minNeighbors=4,
-            minSize=(least, least),
-            maxSize=(most, most),
-            outputRejectLevels=True,
-        )
-        found = [
-            (((x - border) * across, (y - border) * down, width * across, height * down), float(weight), ())
-            for (x, y, width, height), weight in zip(np.asarray(boxes).tolist(), np.ravel(weights), strict=True)
-        ]
-        return drop_overlapping(drop_outside(found, picture.shape))
 
 
 class YuNetDetector:
@@ -282,7 +249,7 @@ class YuNetDetector:
     def __call__(self, picture: np.ndarray) -> list[Found]:
         """Detect the faces of a picture, see ``data.faces.DetectorEntry``."""
         sides = dict.fromkeys(min(longest, max(picture.shape[:2])) for longest in YUNET_SIDES)  # once, a small one
-        found = [face for longest in sides for face in self._search(_in_channels(picture, 3), longest)]
+        found = [face for longest in sides for face in self._search(in_channels(picture, 3), longest)]
         return drop_overlapping(drop_outside(found, picture.shape))
 
     def _search(self, picture: np.ndarray, longest: int) -> list[Found]:
