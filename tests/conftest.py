@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import random
 from pathlib import Path
+from typing import Any
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # one core each: more threads would wait for each other
     os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -15,8 +17,11 @@ from support import make_folders, make_votes, settings
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add ``--only-allowed-skips``, which ``.ci/run`` gives."""
+    """Add ``--only-allowed-skips``, which ``.ci/run`` gives, and the options of ``-m fuzz``."""
     parser.addoption("--only-allowed-skips", action="store_true", help="fail on skips that allowed_skips.py lacks")
+    parser.addoption("--fuzz-seed", type=int, help="from which all cases of -m fuzz are drawn; default: one of its own")
+    parser.addoption("--fuzz-scale", type=float, default=1.0, help="0.1: a tenth of the cases of -m fuzz")
+    parser.addoption("--fuzz-only", default="", metavar="KIND[:NUMBER]", help="one kind of input, or one case of it")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -27,9 +32,12 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Keep what was skipped, in the process that reports."""
+    """Keep what was skipped and what was tried, in the process that reports."""
+    if config.option.fuzz_seed is None:
+        config.option.fuzz_seed = random.SystemRandom().randrange(10**6)  # workers of pytest get it with the options
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(Skips(only_allowed=config.getoption("only_allowed_skips")))
+        config.pluginmanager.register(Tried())
 
 
 class Skips:
@@ -61,6 +69,30 @@ class Skips:
             terminalreporter.write_line(
                 f"skipped, and not listed in allowed_skips.py: {reason} ({', '.join(tests[:3])})"
             )
+
+
+class Tried:
+    """What became of the cases of ``-m fuzz``, a row for each kind of input, printed at the end."""
+
+    HEADER = ("input", "tried", "refused", "accepted", "unexpected", "over time", "over memory", "escaped", "lost", "s")
+
+    def __init__(self) -> None:
+        self.rows: list[list[Any]] = []
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Keep the counts that a test reports."""
+        if report.when == "call":
+            self.rows += [value for name, value in report.user_properties if name == "fuzz"]
+
+    def pytest_terminal_summary(self, terminalreporter, config: pytest.Config) -> None:
+        """Print the table."""
+        if not self.rows:
+            return
+        total = ["all", *(sum(column) for column in list(zip(*self.rows, strict=True))[1:])]
+        terminalreporter.write_line(f"cases drawn by --fuzz-seed {config.option.fuzz_seed}")
+        for row in (self.HEADER, *self.rows, total):
+            cells = [str(round(cell) if isinstance(cell, float) else cell) for cell in row]
+            terminalreporter.write_line(cells[0].ljust(18) + "".join(cell.rjust(12) for cell in cells[1:]))
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

@@ -7,7 +7,6 @@ A form is a type: ``int``, ``float`` (finite), ``str``, ``bool``, ``None``, ``An
 
 from __future__ import annotations
 
-import functools
 import json
 import math
 import types
@@ -190,7 +189,6 @@ def _is(value: Any, kind: Any) -> bool:
     return value is None if kind in (None, type(None)) else isinstance(value, kind)
 
 
-@functools.cache
 def _of_type(form: Any) -> str:
     kind = typing.get_origin(form) or form
     if kind in (types.UnionType, typing.Union):

@@ -10,7 +10,12 @@ from affectkit.core.limits import MAX_CONFIG_DIGITS, MAX_CONFIG_NODES, MAX_DEPTH
 from affectkit.core.text import list_some
 from affectkit.errors import UsageError
 
-TIMESTAMP = "tag:yaml.org,2002:timestamp"
+YAML_TAG = "tag:yaml.org,2002:"
+TIMESTAMP = f"{YAML_TAG}timestamp"
+PLAIN = {"str", "int", "float", "bool", "null", "map", "seq", "merge", "value"}
+"""What a file may hold, by YAML's names; ``merge`` is the key ``<<``, ``value`` the key ``=``."""
+_OF_YAML = (ValueError, OverflowError, LookupError, TypeError, AttributeError)
+"""What PyYAML raises of a text that is not what its tag says, as ``!!bool x``."""
 
 
 class WrittenInt(int):
@@ -71,6 +76,9 @@ def load_yaml(text: str, name: str, *, written: bool = False, nodes: int = MAX_C
                 raise yaml.composer.ComposerError(None, None, deep, mark)
             node = super().compose_node(parent, index)
             self.depth -= 1
+            if node.tag.removeprefix(YAML_TAG) not in PLAIN:
+                other = f"the tag {node.tag!r} is not allowed"
+                raise yaml.constructor.ConstructorError(None, None, other, node.start_mark)
             return node
 
         def construct_mapping(self, node: Any, deep: bool = False) -> Any:
@@ -80,6 +88,15 @@ def load_yaml(text: str, name: str, *, written: bool = False, nodes: int = MAX_C
                 stands = f"{list_some(twice)} stands twice"
                 raise yaml.constructor.ConstructorError(None, None, stands, node.start_mark)
             return super().construct_mapping(node, deep)
+
+        def construct_object(self, node: Any, deep: bool = False) -> Any:
+            try:
+                return super().construct_object(node, deep)
+            except _OF_YAML as error:
+                if not isinstance(node, yaml.ScalarNode) or isinstance(error, yaml.YAMLError):
+                    raise
+                no = f"{node.value[:40]!r} is no {node.tag.removeprefix(YAML_TAG)}"
+                raise yaml.constructor.ConstructorError(None, None, no, node.start_mark) from error
 
         def number(self, node: Any) -> Any:
             """Read a number that has no more digits than are read."""
@@ -102,5 +119,5 @@ def load_yaml(text: str, name: str, *, written: bool = False, nodes: int = MAX_C
         Loader.add_constructor(f"tag:yaml.org,2002:{kind}", Loader.number)
     try:
         return yaml.load(text, Loader=Loader)  # noqa: S506 - a subclass of SafeLoader
-    except (yaml.YAMLError, ValueError, OverflowError) as error:
+    except (yaml.YAMLError, *_OF_YAML) as error:
         raise UsageError(f"{name} is not plain YAML: {' '.join(str(error).split())[:500]}") from error

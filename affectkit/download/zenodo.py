@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
 from affectkit.core.files import fresh_folder, path_inside, sha256
+from affectkit.core.forms import check_form, parse_json
 from affectkit.core.progress import Reporter, Silent
 from affectkit.core.registry import unknown_name
 from affectkit.download import transfer
@@ -29,6 +30,13 @@ RECORD = re.compile(
     r"(?P<id>\d+)(?:/files/(?P<file>[^/?#]+)(?:/content)?)?/?(?:[?#].*)?"
 )
 """``zenodo:ID``, a record's page or DOI, or the address of one of its files as a browser copies it."""
+
+_LINK = {"content?": str | None, "download?": str | None, "self?": str | None}
+FILE = {
+    "key?": str | None, "filename?": str | None, "size?": int | None, "filesize?": int | None, "checksum?": str | None,
+    "links?": _LINK,
+}  # fmt: skip
+"""The form of a file in a record; see ``core.forms``."""
 
 
 @dataclass(frozen=True)
@@ -210,8 +218,8 @@ def _resolve_record(number: str, chosen: tuple[str, ...], reporter: Reporter) ->
     if response.status_code != 200:
         raise transfer.status_error(response, f"describe record {number}")
     try:
-        record = response.json()
-    except ValueError:
+        record = parse_json(response.content, "the record", error=DownloadError)
+    except DownloadError:
         record = None
     if not isinstance(record, dict):
         raise DownloadError(
@@ -223,7 +231,7 @@ def _resolve_record(number: str, chosen: tuple[str, ...], reporter: Reporter) ->
     if actual != number and actual.isdigit():
         reporter.note(f"zenodo:{number} stands for all versions of a record; the newest is zenodo:{actual}.")
         number, page = actual, f"{base}/records/{actual}"
-    files = tuple(_remote_file(entry, base, number) for entry in _entries(record))
+    files = tuple(_remote_file(entry, base, number) for entry in _entries(record, number))
     title = _metadata(record).get("title") or record.get("title") or ""
     if not files:
         raise DownloadError(
@@ -248,32 +256,44 @@ def _access(record: Mapping[str, Any]) -> str:
     return f" (access: {word})" if word and word not in ("open", "public") else ""
 
 
-def _entries(record: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+def _entries(record: Mapping[str, Any], number: str) -> list[Mapping[str, Any]]:
     """Return the list of files: a list of its own, or the values of ``files.entries`` as InvenioRDM writes it."""
-    files = record.get("files") or []
+    title, files = f"zenodo:{number} describes its files in a form that is not known here", record.get("files") or []
     if isinstance(files, dict):
-        entries = files.get("entries") or []
-        files = [{"key": key, **entry} for key, entry in entries.items()] if isinstance(entries, dict) else entries
-    return [entry for entry in files if isinstance(entry, dict)]
+        files = files.get("entries") or []
+        if isinstance(files, dict):
+            check_form(files, dict[str, FILE], title, error=DownloadError)
+            files = [{"key": key, **entry} for key, entry in files.items()]
+    check_form(files, list[FILE], title, error=DownloadError)
+    return files
 
 
 def _remote_file(entry: Mapping[str, Any], base: str, number: str) -> RemoteFile:
     """Read one file of a record. Names and size have had two spellings, a checksum comes with or without ``md5:``."""
     name = entry.get("key") or entry.get("filename")
     size = entry.get("size", entry.get("filesize"))
-    if not isinstance(name, str) or not (size is None or (isinstance(size, int) and size >= 0)):
+    if not name or (size is not None and size < 0):
         raise DownloadError(f"zenodo:{number} describes a file in a form that is not known here: {str(entry)[:200]}")
-    checksum = str(entry.get("checksum") or "")
+    checksum = entry.get("checksum") or ""
     checksum = checksum if ":" in checksum or not checksum else f"md5:{checksum}"
-    if checksum and checksum.partition(":")[0] not in hashlib.algorithms_available:
-        raise DownloadError(f"zenodo:{number} gives {name!r} a checksum of an unknown kind, {checksum}.")
-    links = entry.get("links") if isinstance(entry.get("links"), dict) else {}
+    if checksum and not _is_checksum(checksum):
+        raise DownloadError(f"zenodo:{number} gives {name!r} a checksum of an unknown kind, {checksum[:200]}.")
+    links = entry.get("links") or {}
     # Where there are several links, "self" is the file's description; where it stands alone, its content.
     url = links.get("content") or links.get("download") or links.get("self")
     url = url or f"{base}/api/records/{number}/files/{quote(name)}/content"
     if not checksum and urlsplit(url).scheme == "http" != urlsplit(base).scheme:
         raise DownloadError(f"zenodo:{number} gives {name!r} an address without https, and no checksum: {url}")
     return RemoteFile(name, url, size, checksum)
+
+
+def _is_checksum(text: str) -> bool:
+    """Return whether ``text`` is a checksum that can be computed here, with all its digits: it names a part too."""
+    algorithm, _, digest = text.partition(":")
+    if algorithm not in hashlib.algorithms_available or not re.fullmatch("[0-9a-fA-F]+", digest):
+        return False
+    size = hashlib.new(algorithm, usedforsecurity=False).digest_size  # 0: of any length, as shake_128
+    return len(digest) == 2 * size
 
 
 def _offline_hint(found: ResolvedSource) -> str:

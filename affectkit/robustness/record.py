@@ -3,18 +3,46 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from affectkit.core.files import fresh_folder, read_json, write_json
+from affectkit.core.forms import check_form
+from affectkit.core.limits import MAX_TABLE_NUMBER
 from affectkit.core.record_identity import check_same
+from affectkit.core.text import list_some
 from affectkit.errors import DataError
 from affectkit.robustness.summary import Row
 
 FILE = "robustness.json"
 PATHS = ("checkpoint", "data")
 """Keys of an identity that are not compared: what lies there is, not where it lies."""
+
+_ROW = {"corruption": str, "severity": int, "images": int, "metrics": dict[str, float | None]}
+_SKIPPED = {"image": str, "reason": str}
+RECORD_FORM = {"rows": list[_ROW], "skipped?": list[_SKIPPED]}
+"""What the record holds beside the identity of the sweep; see ``core.forms``."""
+HINT = "Name another --results, or add --force to compute its rows again."
+
+
+def check_rows(rows: Sequence[Row], path: Path, *, metrics: Iterable[str] = ()) -> None:
+    """Refuse rows that do not belong together: not of the same metrics, one of ``metrics`` missing, one row twice.
+
+    Raises:
+        DataError: the record at ``path`` is damaged.
+    """
+    wanted, seen = set(metrics), set()
+    for number, row in enumerate(rows, 1):
+        names, key = set(row["metrics"]), (row["corruption"], row["severity"])
+        fault = "stands twice" if key in seen else ""
+        if other := sorted((wanted - names) | (names ^ set(rows[0]["metrics"]))):
+            fault = f"has other metrics than it must: {list_some(other)}"
+        if large := [name for name in names if abs(row["metrics"][name]) > MAX_TABLE_NUMBER]:
+            fault = f"has a number above {MAX_TABLE_NUMBER:g}: {list_some(large)}"
+        if fault:
+            raise DataError(f"{path} is damaged: row {number}, {key[0]} at severity {key[1]}, {fault}.", HINT)
+        seen.add(key)
 
 
 class SweepRecord:
@@ -40,8 +68,7 @@ class SweepRecord:
             fresh_folder(self.folder, force=force, name="--results")
             return [], []
         kept = read_json(self.path)
-        if not isinstance(kept, dict) or not isinstance(kept.get("rows"), list):
-            raise DataError(f"{self.path} is no record of eval-corruptions.", "Name another --results, or add --force.")
+        check_form(kept, RECORD_FORM, f"{self.path} is no record of eval-corruptions", hint=HINT)
         check_same(
             kept,
             self.identity,
@@ -51,6 +78,7 @@ class SweepRecord:
         )
         for row in kept["rows"]:  # JSON has no NaN
             row["metrics"] = {name: math.nan if value is None else value for name, value in row["metrics"].items()}
+        check_rows(kept["rows"], self.path)
         return kept["rows"], kept.get("skipped", [])
 
     def write(self, rows: Sequence[Row], skipped: Sequence[Mapping[str, str]]) -> None:

@@ -35,7 +35,7 @@ from affectkit.robustness.corrupted_folder import (
     relative_paths,
 )
 from affectkit.robustness.corrupted_loader import CorruptedLoader, Corruptor
-from affectkit.robustness.record import SweepRecord
+from affectkit.robustness.record import SweepRecord, check_rows
 from affectkit.robustness.summary import (
     Row,
     bounded_values,
@@ -136,6 +136,8 @@ class Sweep:
             self._compute(missing)
         by_key = {(row["corruption"], row["severity"]): row for row in self.rows}
         rows = [by_key[condition.key] for condition in self.conditions]
+        if self.record is not None:  # those of the record, beside those that were computed now
+            check_rows(rows, self.record.path, metrics=self.task.robustness_metrics)
         summary = self._summary(rows, computed=len(missing), seconds=time.monotonic() - began)
         if self.record is not None:
             self.context.group.run_on_main(lambda: self._write(rows, summary))

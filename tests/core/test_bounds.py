@@ -88,6 +88,23 @@ def test_repeated_keys_are_still_found(text, twice):
         load_yaml(text, "it")
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("a: !!timestamp x", "tag 'tag:yaml.org,2002:timestamp' is not allowed"),
+        ("a: !!timestamp 2020-01-01", "timestamp' is not allowed"),
+        ("a: !!binary aGk=", "binary' is not allowed"),
+        ("a: !!set {b}", "set' is not allowed"),
+        ("a: !!bool x", "'x' is no bool"),
+        ("a: !!float ''", "'' is no float"),
+        ("a: !!map x", "not plain YAML"),
+    ],
+)
+def test_a_tag_that_its_text_does_not_bear(text, told):
+    with pytest.raises(UsageError, match=told):
+        load_yaml(text, "it")
+
+
 def test_the_same_work_for_each_key():
     """Comparisons of keys, counted: they grow with the keys, not with their square."""
     import yaml

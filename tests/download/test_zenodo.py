@@ -222,6 +222,13 @@ def test_names_with_folders_are_kept(web, tmp_path):
         (200, {"id": 7, "access": {"files": "restricted"}, "files": {"enabled": True}}, r"\(access: restricted\)"),
         (200, {"id": 7, "files": [{"name": "x"}]}, "a form that is not known"),
         (200, {"id": 7, "files": [{"key": "x", "checksum": "abc:1", "links": {}}]}, "checksum of an unknown kind"),
+        (200, {"id": 7, "files": [{"key": "x", "checksum": "md5:../../x"}]}, "checksum of an unknown kind"),
+        (200, {"id": 7, "files": [{"key": "x", "checksum": "shake_128:" + "0" * 32}]}, "checksum of an unknown kind"),
+        (200, {"id": 7, "files": [{"key": "x", "size": 10**25}]}, r"form .*: \[0\]\.size must be a whole number"),
+        (200, {"id": 7, "files": [{"key": "x", "links": {"self": 3}}]}, r"form .*: \[0\]\.links\.self must be text"),
+        (200, {"id": 7, "files": {"entries": {"x": None}}}, "form .*: x must be an object, got null"),
+        (200, {"id": 7, "files": 3}, "form .*: it must be a list"),
+        (200, b'{"id": 7, "files": ' + b"[" * 100_000, "did not answer with a record"),
     ],
 )
 def test_records_that_cannot_be_had(web, tmp_path, status, record, told):

@@ -185,6 +185,29 @@ def test_rows_of_another_evaluation_are_not_taken(trained, votes, tmp_path):
         sweep(trained, votes, results=tmp_path / "full")
 
 
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda rows: rows[1]["metrics"].pop("ece"), "row 2, noise at severity 1, has other metrics .*: ece"),
+        (lambda rows: [row["metrics"].pop("ece") for row in rows], "row 1, clean at severity 0, .*: ece"),
+        (lambda rows: rows[0]["metrics"].update(kl="x"), r"rows\[0\].metrics.kl must be a finite number, got .x."),
+        (lambda rows: rows[0]["metrics"].update(kl=1e308), "has a number above 1e.100: kl"),
+        (lambda rows: rows[0].pop("severity"), r"rows\[0\].severity is missing"),
+        (lambda rows: rows.append(rows[0]), "row 3, clean at severity 0, stands twice"),
+    ],
+)
+def test_an_edited_record_is_told_by_row(trained, votes, tmp_path, change, told):
+    how = {"results": tmp_path / "r", "severities": "1", "corruptions": "noise"}
+    sweep(trained, votes, **how)
+    path = tmp_path / "r" / record.FILE
+    held = json.loads(path.read_text())
+    change(held["rows"])
+    path.write_text(json.dumps(held))
+    with pytest.raises(DataError, match=told) as caught:
+        sweep(trained, votes, **how)
+    assert "--force" in caught.value.hint
+
+
 def test_baselines(labelled, tmp_path):
     run, data = labelled
     summary = sweep(run, data, results=tmp_path / "a")

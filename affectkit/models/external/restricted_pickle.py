@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import os
 import pickletools
+import struct
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -21,6 +23,13 @@ NO_CODE = (
 _ZIP = b"PK\x03\x04"
 _PICKLES = tuple(bytes([0x80, protocol]) for protocol in range(2, 6))
 _MAGIC = (0x1950A86A20F9469CFC6C).to_bytes(10, "little")
+_OF_ZIP = (
+    zipfile.BadZipFile, EOFError, OSError, ValueError, LookupError, RuntimeError, OverflowError, zlib.error,
+    struct.error,
+)  # fmt: skip
+"""What zipfile raises of archives that are cut, changed or encrypted; names that are no text are a ValueError."""
+MAX_UNPACKING = 100
+"""Times the size of a zip archive that its entries may have together; torch packs nothing."""
 _LEGACY_BEGINNING = 3
 """In the older format a magic number, a version and facts of the system, a pickle each, stand before the object."""
 
@@ -106,9 +115,11 @@ def _check_looks(path: Path) -> bool:
     try:
         with zipfile.ZipFile(path) as archive:
             entries = archive.infolist()
+            if (unpacked := sum(entry.file_size for entry in entries)) > MAX_UNPACKING * path.stat().st_size:
+                raise zipfile.BadZipFile(f"it states that it unpacks to {unpacked:,} bytes")
             # torch can be set to leave the checksums out, and never compares them.
             damaged = archive.testzip() if any(entry.CRC for entry in entries) else None
-    except (zipfile.BadZipFile, EOFError, OSError, NotImplementedError) as error:
+    except _OF_ZIP as error:
         raise CheckpointError(
             f"{path} is cut off or damaged: {error}.", "Compare its size with the source's, and fetch it again."
         ) from error

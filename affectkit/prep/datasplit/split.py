@@ -337,7 +337,7 @@ class _SplitRun(SplitScan):
         if hasattr(os, "sync"):
             os.sync()  # one flush for all images instead of one each, before the manifest vouches for them
         for name, text in texts.items():
-            if not (self.root / name).is_file() or (self.root / name).read_text(encoding="utf-8") != text:
+            if not (self.root / name).is_file() or (self.root / name).read_bytes() != text.encode():
                 write_text(self.root / name, text)
         fsync_path(self.root)
         if "done" not in journal.stages:

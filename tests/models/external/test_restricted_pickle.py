@@ -127,6 +127,29 @@ def test_one_flipped_bit_is_found(tmp_path):
         load_pickled(path)
 
 
+@pytest.mark.parametrize("name", [b"\xff\xfe", b"\x80\0"])
+@pytest.mark.parametrize("directory", [True, False])
+def test_a_name_in_the_archive_that_is_no_text(tmp_path, name, directory):
+    path = tmp_path / "x.pth"
+    torch.save(PLAIN, path)
+    data = path.read_bytes()
+    mark, length = (b"PK\x01\x02", 46) if directory else (b"PK\x03\x04", 30)
+    at = data.index(mark)
+    flags = at + (8 if directory else 6)
+    data = data[: flags + 1] + bytes([data[flags + 1] | 8]) + data[flags + 2 :]  # names are UTF-8
+    path.write_bytes(data[: at + length] + name + data[at + length + len(name) :])
+    with pytest.raises(CheckpointError, match="cut off or damaged"):
+        load_pickled(path)
+
+
+def test_an_archive_that_unpacks_to_much_is_not_unpacked(tmp_path):
+    path = tmp_path / "x.pth"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("x/data.pkl", bytes(3_000_000))
+    with pytest.raises(CheckpointError, match="unpacks to 3,000,000 bytes"):
+        load_pickled(path)
+
+
 def test_a_file_without_checksums_is_read(tmp_path):
     path = tmp_path / "x.pth"
     torch.serialization.set_crc32_options(False)

@@ -157,6 +157,7 @@ def test_second_run_does_nothing_and_mends_what_is_missing(tmp_path):
     made = next(row["filename"] for row in rows(source / "train.csv") if row["source"])
     (source / made).unlink()
     (source / "test.csv").unlink()
+    (source / "train.csv").write_bytes("Caf\u00e9".encode("latin-1"))  # as an editor may leave it
     again = split(source)
     assert again.images_written == 1 and not again.already_done
     assert tree(source) == after
