@@ -50,7 +50,8 @@ def register(app: typer.Typer) -> None:
             store
             for store in found
             if (not s.names or any(_name(store).startswith(name) for name in s.names))
-            and (s.older_than is None or time.time() - store["used"] >= s.older_than * 86400)
+            # One that was used in the future, before the clock was set back, is as old as it is far from now.
+            and (s.older_than is None or abs(time.time() - store["used"]) >= s.older_than * 86400)
         ]
         if s.clear:
             for store in chosen:

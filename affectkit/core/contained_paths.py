@@ -14,6 +14,8 @@ from pathlib import Path
 from affectkit.core.files import digest_of
 from affectkit.errors import DataError
 
+_NO_NAME = "is no name of a file"
+
 
 class ContainedPaths:
     """Judge names of entries of ``root``; folders on their ways are looked up once."""
@@ -26,7 +28,7 @@ class ContainedPaths:
     def fault(self, name: object) -> str:
         """Return why ``name`` is not taken for an entry of the folder, as goes on from it; empty where it is."""
         if not isinstance(name, str):
-            return "is no name of a file"
+            return _NO_NAME
         if why := name_fault(name):
             return why
         folder = name.rpartition("/")[0]
@@ -57,26 +59,62 @@ class ContainedPaths:
         return f"goes through a link, to {real}" + ("" if self.holds(real) else f", out of {self.root}")
 
 
-def name_fault(name: str) -> str:
-    """Return why ``name`` is no relative path in its shortest form (posix), as goes on from it; empty where it is.
+def path_inside(root: Path, name: str) -> Path:
+    """Return the file that a table of the user's under ``root`` calls ``name``, links in the folder followed.
+
+    Raises:
+        DataError: it is no name (``path_below``), or a link that leads out of ``root``.
+    """
+    path = root / path_below(root, name)
+    if not ContainedPaths(root).holds(path):
+        raise DataError(f"{name!r} is a link that leads out of the folder {root}.")
+    return path
+
+
+def path_below(root: Path, name: str) -> Path:
+    """Return ``name`` as a path below ``root``, by its text, in its shortest form or not; links are not followed.
+
+    Raises:
+        DataError: it is absolute, climbs out with ``..``, or is no name of a file.
+    """
+    why = name_fault(name, shortest=False)
+    if why == _NO_NAME:
+        raise DataError(f"{name!r} is not a file name.")
+    if why:
+        raise DataError(f"{name!r} leaves the folder {root}: names must be relative to it, without '..'.")
+    return Path(name)
+
+
+def name_fault(name: str, *, shortest: bool = True) -> str:
+    """Return why ``name`` is no relative path (posix), as goes on from it; empty where it is.
+
+    Args:
+        name: as it stands in a record.
+        shortest: whether it must have its shortest form, so that no two names are one file; tables of users need not.
 
     >>> [name_fault(name) for name in ("a/b.png", "../b.png", "/b.png", "a//b.png")]
     ['', "leaves its folder by '..'", 'is absolute', 'is not in its shortest form']
     """
     if not name or "\0" in name:
-        return "is no name of a file"
+        return _NO_NAME
     try:
         os.fsencode(name)
     except UnicodeEncodeError:
-        return "is no name of a file"
+        return _NO_NAME
     parts = name.split("/")
-    if os.sep == "\\" and ("\\" in name or ":" in name):
-        return "is no relative path with slashes"
-    if name.startswith("/"):
+    absolute = name.startswith("/")
+    if os.sep == "\\":
+        if shortest and ("\\" in name or ":" in name):
+            return "is no relative path with slashes"
+        parts = name.replace("\\", "/").split("/")
+        absolute = absolute or bool(Path(name).anchor)
+    elif "\\" in name and ".." in name.replace("\\", "/").split("/"):
+        return "leaves its folder by '..' on Windows"
+    if absolute:
         return "is absolute"
     if ".." in parts:
         return "leaves its folder by '..'"
-    return "is not in its shortest form" if "" in parts or "." in parts else ""
+    return "is not in its shortest form" if shortest and ("" in parts or "." in parts) else ""
 
 
 def is_regular(path: Path | str) -> bool:

@@ -7,14 +7,16 @@ import hashlib
 import json
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Collection, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from affectkit.core.forms import parse_json
+from affectkit.core.limits import MAX_JSON_BYTES, over
 from affectkit.core.text import SEPARATOR, readable
-from affectkit.errors import DataError, UsageError
+from affectkit.errors import AffectkitError, DataError, UsageError
 
 
 @contextlib.contextmanager
@@ -117,21 +119,29 @@ def _finite(value: Any) -> Any:
     return value
 
 
-def read_json(path: Path, form: Any = Any) -> Any:
+def read_json(path: Path, form: Any = Any, *, hint: str = "", error: type[AffectkitError] = DataError) -> Any:
     """Return the value in a JSON file.
 
     Args:
         path: the file.
         form: what the value must be; see ``core.forms``.
+        hint: the next step where it cannot be read.
+        error: the kind of error.
 
     Raises:
-        DataError: it cannot be read, is not JSON, is nested too deep, or has another form; names file and place.
+        AffectkitError: of the kind ``error``: it cannot be read, is no file, too large, not JSON, nested too deep, or
+            has another form; names file and place.
     """
     try:
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):  # a pipe would be waited for
+            raise error(f"cannot read {path}: it is no file.", hint)
+        if found.st_size > MAX_JSON_BYTES:
+            raise error(over(f"cannot read {path}: it", found.st_size, MAX_JSON_BYTES, "bytes"), hint)
         text = path.read_text(encoding="utf-8")
-    except (OSError, ValueError) as error:
-        raise DataError(f"cannot read {path}: {error}") from error
-    return parse_json(text, f"cannot read {path}", form=form)
+    except (OSError, ValueError) as fault:
+        raise error(f"cannot read {path}: {fault}", hint) from fault
+    return parse_json(text, f"cannot read {path}", form=form, hint=hint, error=error)
 
 
 def fsync_path(path: Path) -> None:
@@ -198,32 +208,6 @@ def fresh_folder(path: Path, *, force: bool = False, name: str = "--output", hin
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
         raise UsageError(f"{name} {path} cannot be made: {there} cannot be written to.")
     return path
-
-
-def path_inside(root: Path, name: str) -> Path:
-    """Return the file that a table under ``root`` calls ``name``.
-
-    Raises:
-        DataError: ``name`` is absolute, climbs out with ``..``, holds a NUL, or is a link that leads out of ``root``.
-    """
-    path = root / path_below(root, name)
-    if not path.resolve().is_relative_to(root.resolve()):
-        raise DataError(f"{name!r} is a link that leads out of the folder {root}.")
-    return path
-
-
-def path_below(root: Path, name: str) -> Path:
-    """Return ``name`` as a path below ``root``, by its text; links are not followed.
-
-    Raises:
-        DataError: it is absolute, climbs out with ``..``, or holds a NUL.
-    """
-    if not name or "\x00" in name or ("\\" in name and os.sep != "\\" and ".." in name):
-        raise DataError(f"{name!r} is not a file name.")
-    pure = Path(name)
-    if pure.is_absolute() or ".." in pure.parts:
-        raise DataError(f"{name!r} leaves the folder {root}: names must be relative to it, without '..'.")
-    return pure
 
 
 def cache_folder() -> Path:

@@ -385,11 +385,15 @@ def _now(folder: Path) -> float:
 
 
 def _age_text(seconds: float) -> str:
-    """Return an age for people, never below zero.
+    """Return an age for people; clocks of two machines may differ by a minute.
 
     >>> [_age_text(value) for value in (-5, 59, 3600, 172_800)]
     ['0 s ago', '59 s ago', '1 h ago', '2 days ago']
+    >>> _age_text(-90)
+    'in the future: a clock was set back'
     """
+    if seconds < -60:
+        return "in the future: a clock was set back"
     for size, unit in _UNITS:
         count = int(max(seconds, 0) // size)
         if count or size == 1:

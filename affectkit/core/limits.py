@@ -18,6 +18,8 @@ MAX_CONFIG_FAULTS = 20
 MAX_CONFIG_DIGITS = 40
 """Digits of a number in a YAML file."""
 MAX_JSON_BYTES = 1_000_000_000
+MAX_JSON_LINE = 64_000_000
+"""Bytes of a line in a file of JSON lines: a video with 100,000 faces has one of 30 MB."""
 MAX_INTEGER = 2**63 - 1
 """What torch and NumPy can count."""
 

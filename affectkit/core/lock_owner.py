@@ -9,7 +9,9 @@ import time
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+from affectkit.core.forms import Count, parse_json
 from affectkit.core.text import readable
+from affectkit.errors import DataError
 
 _LONGEST = 300
 
@@ -70,12 +72,9 @@ class LockOwner:
         if not text:
             return None
         try:
-            record = json.loads(text)
-        except RecursionError as error:
-            raise ValueError("nested without end") from error
-        kinds = {"str": str, "int": int, "bool": bool}
-        if not isinstance(record, dict) or any(type(record.get(f.name)) is not kinds[f.type] for f in fields(cls)):
-            raise ValueError("no record of a process")
+            record = parse_json(text, "the lock", form=_FORM)
+        except DataError as error:
+            raise ValueError(error.message) from error
         return cls(**{entry.name: record[entry.name] for entry in fields(cls)})
 
     def to_bytes(self) -> bytes:
@@ -111,6 +110,13 @@ class LockOwner:
         """Return who it is, in a line without control characters: anybody may have written the file."""
         host, command = ("".join(c if c.isprintable() else "?" for c in text) for text in (self.host, self.command))
         return readable(f"process {self.pid} on {host[:_LONGEST]} ({command[:_LONGEST]})")
+
+
+_FORM = {
+    "host": str, "pid": Count, "command": str, "since": str, "machine": str, "started": Count, "held": bool,
+    "job": str, "restart": Count,
+}  # fmt: skip
+"""What stands in a lock file; see ``core.forms``."""
 
 
 def locks_reach_hosts(path: Path) -> bool:

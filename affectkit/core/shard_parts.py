@@ -6,16 +6,19 @@ import csv
 import hashlib
 import heapq
 import itertools
-import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 from affectkit.core.contained_paths import is_regular, name_fault
 from affectkit.core.files import read_json, sha256, write_json
+from affectkit.core.forms import Count, Hash, form_faults, matcher
+from affectkit.core.json_lines import JsonRows, LineFault
+from affectkit.core.limits import MAX_JSON_LINE
 from affectkit.core.record_identity import short_text, user_name
 from affectkit.core.shards import POSITION, Listing, Shard
 from affectkit.core.text import list_some
@@ -25,6 +28,12 @@ PART_RECORD = "shard.json"
 _SHOWN = 5
 _HELD = 20_000
 """Rows that merging holds in memory at most, or 16 of each table where that is more."""
+
+
+BEGUN_FORM = {"command": str, "complete": bool, "identity": dict[str, Any]}
+_TABLE_FORM = {"columns": list[str], "rows": Count, "sha256": Hash}
+COMPLETE_FORM = {**BEGUN_FORM, "listed": Count, "fingerprint": str, "tables": dict[str, _TABLE_FORM]}
+_BEGUN = matcher(BEGUN_FORM)
 
 
 @dataclass(frozen=True)
@@ -86,43 +95,34 @@ def _write(folder: Path, shard: Shard, record: dict[str, Any]) -> None:
 
 def read_record(folder: Path) -> dict[str, Any] | None:
     """Return the record of the part in ``folder``; None where there is none that can be read, or it is damaged."""
-    record = _read_any(folder)
-    return None if record is None or record_fault(record) else record
+    record, why = _read_any(folder)
+    return None if why else record
 
 
-def _read_any(folder: Path) -> Any:
+def _read_any(folder: Path, fault_of: Callable[[dict[str, Any]], str] = lambda _: "") -> tuple[Any, str]:
+    """Return the record of a part (None where none can be read) and what is wrong with it, empty for nothing."""
     try:
-        return read_json(folder / PART_RECORD)
-    except (DataError, RecursionError):
-        return None
+        record = read_json(folder / PART_RECORD)
+    except DataError as error:
+        return None, error.message
+    return record, record_fault(record) or (fault_of(record) if record["complete"] else "")
 
 
 def record_fault(record: Any) -> str:
     """Return what is wrong with the form of a part's record, which names tables beside it; empty where it holds."""
-    if not isinstance(record, dict) or not isinstance(record.get("identity"), dict):
-        return "it has no identity"
-    if not isinstance(record.get("command"), str) or not isinstance(record.get("complete"), bool):
-        return "command or complete is missing"
+    if not _BEGUN(record):
+        return next(form_faults(record, BEGUN_FORM))
     if not record["complete"]:
         return ""
-    tables = record.get("tables")
-    if not _is_count(record.get("listed")) or not isinstance(record.get("fingerprint"), str):
-        return "listed or fingerprint is no number or text"
-    if not isinstance(tables, dict) or not tables:
-        return "it has no tables"
-    for name, table in tables.items():
+    for name in record["tables"] if isinstance(record.get("tables"), dict) else ():
         if "/" in name or name_fault(name) or not name.endswith((".csv", ".jsonl")) or name.startswith("."):
             return f"{name!r} is no name of a table"
-        columns = table.get("columns") if isinstance(table, dict) else None
-        if not isinstance(columns, list) or not all(isinstance(column, str) for column in columns):
-            return f"table {name} has no columns"
-        if not columns or not _is_count(table.get("rows")) or not isinstance(table.get("sha256"), str):
-            return f"columns, rows or sha256 of table {name} are no list, number and text"
+    if why := next(form_faults(record, COMPLETE_FORM), ""):
+        return why
+    lacking = [name for name, table in record["tables"].items() if not table["columns"]]
+    if lacking or not record["tables"]:
+        return f"table {lacking[0]} has no columns" if lacking else "it has no tables"
     return ""
-
-
-def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
 
 
 def is_complete(folder: Path) -> bool:
@@ -210,10 +210,10 @@ def read_parts(
     records: dict[Shard, dict[str, Any]] = {}
     unfinished = []
     for shard, path in found.items():
-        record = _read_any(path)
+        record, why = _read_any(path, fault_of)
         if record is None:
             unfinished.append(shard)
-        elif why := record_fault(record) or (fault_of(record) if record["complete"] else ""):
+        elif why:
             again = f"Run it again with --shard {shard}{redo}"
             faults.append(f"damaged: {PART_RECORD} of shard {shard}: {why}. {again}.")
         elif record["complete"]:
@@ -350,26 +350,30 @@ def table_rows(part: Part, name: str, *, block: int = 1000) -> Iterator[list[Any
     (The parts of a few hundred shards would otherwise take more open files than a process may have.)
     """
     columns = [POSITION, *part.record["tables"][name]["columns"]]
-    offset, begun = 0, False
+    offset, line, begun, form = 0, 0, False, JsonRows(columns)
     while True:
         with (part.folder / name).open("rb") as stream:
             stream.seek(offset)
-            lines = (line.decode("utf-8", "surrogateescape") for line in iter(stream.readline, b""))
+            lines = iter(partial(stream.readline, MAX_JSON_LINE + 1), b"")
             try:
                 if name.endswith(".csv"):
                     # Takes no line more than its rows need, so that the place in the file is that of the next row.
-                    rows: list[list[Any]] = list(itertools.islice(csv.reader(lines), block))
+                    texts = (text.decode("utf-8", "surrogateescape") for text in lines)
+                    rows: list[list[Any]] = list(itertools.islice(csv.reader(texts), block))
                 else:
-                    values = (json.loads(line) for line in itertools.islice(lines, block))
-                    rows = [[value[key] for key in columns] for value in values]
-            except (ValueError, KeyError, TypeError, csv.Error) as error:
-                raise _refusal(part.folder, [f"{name} cannot be read: {error}"]) from error
+                    rows = []
+                    for text in itertools.islice(lines, block):
+                        rows.append(list(form.value(text).values()))
+            except (ValueError, csv.Error) as error:
+                raise _refusal(part.folder, [f"{name} cannot be read behind row {line:,}: {error}"]) from error
+            except LineFault as fault:
+                raise _refusal(part.folder, [f"{name} is damaged at line {line + len(rows) + 1:,}: {fault}"]) from None
             offset = stream.tell()
         if not rows:
             return
         if name.endswith(".csv") and not begun and rows.pop(0) != columns:
             raise _refusal(part.folder, [f"{name}: its columns are not {', '.join(columns)}"])
-        begun = True
+        begun, line = True, line + len(rows)
         if odd := next((row for row in rows if len(row) != len(columns)), None):
             raise _refusal(part.folder, [f"{name}: a row has {len(odd)} values, not {len(columns)}: {short_text(odd)}"])
         yield from rows

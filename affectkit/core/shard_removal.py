@@ -14,10 +14,12 @@ from typing import Any
 
 from affectkit.core.contained_paths import is_regular, name_fault
 from affectkit.core.files import read_json, sha256, write_json
+from affectkit.core.forms import Hash
 from affectkit.core.shard_parts import PART_RECORD, Part, find_parts
 from affectkit.errors import DataError
 
 NOTE = ".removing-shards.json"
+NOTE_FORM = {"results": dict[str, Hash], "parts": dict[str, Hash]}
 _GOING = ".removed-"
 
 
@@ -87,12 +89,10 @@ def _read_note(folder: Path) -> dict[str, Any] | None:
     if not is_regular(folder / NOTE):
         return None
     try:
-        note: Any = read_json(folder / NOTE)
+        note = read_json(folder / NOTE, NOTE_FORM)
     except DataError:
         return None
-    fields = [note.get(key) for key in ("results", "parts")] if isinstance(note, dict) else [None]
-    if not all(isinstance(field, dict) and field for field in fields):
-        return None
-    if any("/" in name or name_fault(name) for field in fields for name in field):
+    fields = (note["results"], note["parts"])
+    if not all(fields) or any("/" in name or name_fault(name) for field in fields for name in field):
         return None
     return note

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
-from affectkit.core.files import fresh_folder, path_inside, sha256
+from affectkit.core.contained_paths import path_inside
+from affectkit.core.files import fresh_folder, sha256
 from affectkit.core.forms import check_form, parse_json
 from affectkit.core.progress import Reporter, Silent
 from affectkit.core.registry import unknown_name

@@ -11,7 +11,6 @@ import hashlib
 import os
 import shutil
 import time
-import tokenize
 import uuid
 import zlib
 from collections.abc import Mapping, Sequence
@@ -20,24 +19,20 @@ from typing import Any
 
 import numpy as np
 
+from affectkit.core.contained_paths import refuse_link
 from affectkit.core.files import cache_folder, read_json, whole_file, write_json
+from affectkit.core.forms import Count
+from affectkit.core.npy_files import load_npy
 from affectkit.errors import DataError, RunError
 
 KEY_BYTES = 16
 SEGMENT_ROWS, SEGMENT_SECONDS = 4096, 30.0
 """A segment is written when it has so many rows, or is so old: what a kill can cost."""
 RECORD = "store.json"
-RECORD_FORM = {"identity": dict[str, Any], "width": int, "title?": str}
+RECORD_FORM = {"identity": dict[str, Any], "width": Count, "title?": str}
 """What stands in it; see ``core.forms``."""
 STALE = 24 * 3600.0
 """Seconds after which an unfinished file counts as left by a killed run."""
-
-
-_OF_NUMPY = (
-    ValueError, SyntaxError, TypeError, LookupError, AttributeError, ArithmeticError, EOFError, MemoryError,
-    RecursionError, tokenize.TokenError,
-)  # fmt: skip
-"""What NumPy, which reads headers as Python text, raises of damaged ones."""
 
 
 def root() -> Path:
@@ -178,8 +173,10 @@ class FeatureStore:
             if path not in known:
                 self._map(path)
         for path in self.folder.glob(".*.part"):
-            if time.time() - path.stat().st_mtime > STALE:
-                path.unlink(missing_ok=True)
+            with contextlib.suppress(FileNotFoundError):  # finished meanwhile
+                # Far in the future: the clock was set back since.
+                if abs(time.time() - path.stat().st_mtime) > STALE:
+                    path.unlink()
         os.utime(record)  # when it was last used
 
     def _map(self, path: Path) -> None:
@@ -216,18 +213,11 @@ def _mapped(path: Path, dtype: np.dtype[Any]) -> np.ndarray | None:
         FileNotFoundError: it is not there.
         OSError: it cannot be read.
     """
-    with path.open("rb") as stream:
-        try:
-            version = np.lib.format.read_magic(stream)
-            shape, fortran_order, found = np.lib.format.read_array_header_1_0(stream)
-        except _OF_NUMPY:
-            return None
-        start = stream.tell()
-    size = path.stat().st_size - start
-    whole = version == (1, 0) and found == dtype and not fortran_order and len(shape) == 1
-    if not whole or shape[0] * dtype.itemsize != size:
+    try:
+        found = load_npy(path, mapped=True)
+    except ValueError:
         return None
-    return np.memmap(path, dtype=dtype, mode="r", offset=start, shape=shape) if size else np.empty(0, dtype)
+    return found if found.dtype == dtype and found.ndim == 1 else None
 
 
 def _rows(path: Path, row: int) -> int:
@@ -275,7 +265,11 @@ def clear(folder: Path) -> None:
     """Remove a store; the record goes last, so that an interrupted removal is still listed.
 
     Another process may remove it at the same time.
+
+    Raises:
+        DataError: the folder is a link: what it leads to is no store of the cache.
     """
+    refuse_link(folder, "the store")
     with contextlib.suppress(FileNotFoundError):
         for path in folder.iterdir():
             if path.name != RECORD:

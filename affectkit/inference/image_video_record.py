@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ from affectkit.core.files import whole_file, write_json
 from affectkit.inference.journal import read_inputs
 from affectkit.inference.prediction_table import PredictionTable
 from affectkit.inference.table_layout import FIRST, INPUTS, NAME, SKIPPED, SKIPPED_COLUMNS, VIDEOS_FOLDER
+from affectkit.inference.table_reader import CsvRows
 from affectkit.inference.table_writer import csv_line, open_text
 
 
@@ -55,5 +55,4 @@ def combine_records(images: dict[str, Any], videos: dict[str, Any], table: Predi
 def _skipped(path: Path) -> list[list[str]]:
     if not path.exists():
         return []
-    with open_text(path, "r") as stream:
-        return list(csv.reader(stream))[1:]
+    return [row for row in CsvRows(path, len(SKIPPED_COLUMNS))][1:]

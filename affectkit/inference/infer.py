@@ -14,7 +14,6 @@ from affectkit.checkpoints.description import checkpoint_notes, fit_record
 from affectkit.checkpoints.onnx_file import is_onnx
 from affectkit.config import Parsed, value_of
 from affectkit.core.contained_paths import refuse_link
-from affectkit.core.files import read_json
 from affectkit.core.pixels import pixels_up_to
 from affectkit.core.progress import Reporter
 from affectkit.core.text import count_text, readable
@@ -30,6 +29,7 @@ from affectkit.inference.prediction_table import PredictionTable
 from affectkit.inference.predictor import Predictor
 from affectkit.inference.result_files import OutputOptions
 from affectkit.inference.resume_check import TORCH, engine_of_rows
+from affectkit.inference.run_record import IMAGES_FORM, read_run_record
 from affectkit.inference.table_layout import RECORD, VIDEOS_FOLDER
 from affectkit.inference.video import legacy_names
 from affectkit.runtime.distributed import ProcessGroup, current_group, init_process_group
@@ -113,7 +113,9 @@ def _infer(settings: InferSettings, *, reporter: Reporter, listed: IO[str], stdo
             batches = annotator.annotate(batches) if annotator else batches
             batches = gather_batches(batches, count, size, group)
             _write(batches, table, on_error=settings.on_error, stopping=stopping, group=group, reporter=reporter)
-    record = group.run_on_main(lambda: read_json(table.files.record) if complete else table.conclude())
+    record = group.run_on_main(
+        lambda: read_run_record(table.files.record, IMAGES_FORM) if complete else table.conclude()
+    )
     if complete or table.is_as_it_was:
         reporter.note(f"{table.final} is complete; nothing to do.")
     return combine_records(record, videos(beside=table, targets=targets), table) if has_videos else record

@@ -10,24 +10,30 @@ builds both again from these two, and predicts what is new or has changed.
 from __future__ import annotations
 
 import contextlib
-import csv
-import itertools
-import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from affectkit.core.contained_paths import refuse_link
-from affectkit.core.files import fsync_path, read_json, to_json, whole_file
+from affectkit.core.files import fsync_path, to_json, whole_file
+from affectkit.core.forms import Count
+from affectkit.core.json_lines import JsonLines, LineFault, NotJson, bounded_lines, parse_line
+from affectkit.core.limits import MAX_INTEGER, MAX_JSON_LINE
 from affectkit.core.record_identity import short_text
 from affectkit.errors import DataError
-from affectkit.inference.table_writer import growing_form, open_text, rows_text, to_parquet
+from affectkit.inference.run_record import HINT, read_run_record
+from affectkit.inference.table_reader import CsvRows
+from affectkit.inference.table_writer import growing_form, open_text, to_parquet
 
 INPUTS_COLUMNS = ("Size", "Modified", "Changed", "SHA-256", "Frames", "Rows")
 """Bytes; times in nanoseconds since 1970, of the content and of the entry; of the file; and rows in the table."""
-_HINT = "Add --force to predict everything anew."
+ENTRY = {
+    "name": str, "rows": Count, "mark": tuple[int, int, int, str] | None, "frames?": Count, "position?": Count,
+    "faces?": Count, "reason?": str,
+}  # fmt: skip
+"""What a journal says of an item, beside its ``end``: the mark is size, two times and hash of its file."""
 
 
 def is_of(record: Path, form: str, *, growing: bool = False) -> bool:
@@ -35,14 +41,14 @@ def is_of(record: Path, form: str, *, growing: bool = False) -> bool:
 
     The journal, and what marks the files, are of the last run alone; a table in another format may be older.
     """
-    was = read_json(record).get("format", form) if record.exists() else form
+    was = read_run_record(record).get("format", form)
     return growing_form(was) == growing_form(form) if growing else was == form
 
 
 def reason_to_restart(record: Path, form: str, what: str) -> str:
     """Explain why nothing of an earlier run is kept for a table in the format ``form``; ``what`` stands there."""
     if not is_of(record, form):
-        was = read_json(record)["format"]
+        was = read_run_record(record)["format"]
         return f"the last run there made {was}, its table stays as it is: all are predicted anew for {form}"
     return f"{what} does not say which files its rows are of: all are predicted anew"
 
@@ -62,14 +68,16 @@ class Journal:
     Args:
         table, lines: the two files.
         header: the table's first line; empty for JSON lines.
+        entry: the form of an item's entry.
 
     Attributes:
         entries: of the items that earlier runs have done, and of all that are done since; not kept (None) where there
             was no earlier run, for then all stand in the order of the listing.
     """
 
-    def __init__(self, table: Path, lines: Path, header: str) -> None:
+    def __init__(self, table: Path, lines: Path, header: str, entry: Any = ENTRY) -> None:
         self.table, self.lines, self.header = table, lines, header.encode()
+        self.form = JsonLines({**entry, "end": Count}, hint=HINT)
         self.entries: dict[str, Entry] | None = None
         self._clear()
 
@@ -106,10 +114,8 @@ class Journal:
             self.begin()
             return True
         with self.lines.open("rb") as stream:
-            for number, line in enumerate(stream, start=1):
-                entry = _read_line(line)
-                if entry is not None and (why := entry_fault(entry, self._end)):
-                    raise DataError(f"the journal {self.lines} is damaged at line {number:,}: {why}.", _HINT)
+            for number, line in enumerate(bounded_lines(stream), start=1):
+                entry = self._entry(line, number, stream)
                 if entry is None or entry["end"] > size:
                     break
                 self.entries[entry["name"]] = Entry(self._end, entry["end"], self._line)
@@ -118,6 +124,22 @@ class Journal:
         os.truncate(self.lines, self._line)
         os.truncate(self.table, self._end)
         return True
+
+    def _entry(self, line: bytes, number: int, stream: BinaryIO) -> dict[str, Any] | None:
+        """Read a line of an earlier run, behind which ``stream`` stands; None where it was torn by a kill or a crash of
+        the machine, which leaves zeros."""
+        try:
+            entry = self.form.value(line)
+            if not line.endswith(b"\n"):
+                return None
+            if entry["end"] < self._end:
+                raise LineFault(f"its rows end at {entry['end']:,}, before they begin")
+        except LineFault as fault:
+            torn = b"\0" in line or (isinstance(fault, NotJson) and not stream.readline().endswith(b"\n"))
+            if torn and len(line) <= MAX_JSON_LINE:
+                return None
+            raise self.form.damage(f"the journal {self.lines}", number, fault) from None
+        return entry
 
     def rebuild(self, items: Iterable[tuple[dict[str, Any], bytes]]) -> None:
         """Rewrite both files from the items of a finished table: the journal entry of each, and its rows."""
@@ -166,11 +188,22 @@ class Journal:
         """Yield the entries of ``names``, in their order; without an earlier run all, whatever the names."""
         with self.lines.open("rb") as stream:
             if self.entries is None:
-                yield from map(json.loads, stream)
+                yield from map(self._known, stream)
                 return
             for name in names:
-                stream.seek(self.entries[name].line)
-                yield json.loads(stream.readline())
+                yield self.at(stream, name)
+
+    def at(self, stream: BinaryIO, name: str) -> dict[str, Any]:
+        """Return the entry of the item ``name``, in a ``stream`` of the journal."""
+        stream.seek(self.entries[name].line)
+        return self._known(stream.readline())
+
+    def _known(self, line: bytes) -> dict[str, Any]:
+        """Read a line whose form ``recover`` has seen, or that this run wrote."""
+        try:
+            return parse_line(line)
+        except LineFault as fault:
+            raise DataError(f"the journal {self.lines} was changed meanwhile: {fault}.", HINT) from None
 
     def known(self) -> Known:
         """Return the entries by name, each read as it is asked for."""
@@ -215,8 +248,7 @@ class Known(Mapping[str, dict[str, Any]]):
         self.stream = journal.lines.open("rb")
 
     def __getitem__(self, name: str) -> dict[str, Any]:
-        self.stream.seek(self.journal.entries[name].line)
-        return json.loads(self.stream.readline())
+        return self.journal.at(self.stream, name)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.journal.entries)
@@ -229,42 +261,11 @@ class Known(Mapping[str, dict[str, Any]]):
         self.stream.close()
 
 
-def _read_line(line: bytes) -> dict[str, Any] | None:
-    """Parse a line of a journal; None where it is torn."""
-    try:
-        return json.loads(line) if line.endswith(b"\n") else None
-    except (ValueError, RecursionError):
-        return None
-
-
-def entry_fault(entry: Any, begin: int | None = None) -> str:
-    """Return what is wrong with the form of an item's entry; empty where it holds.
-
-    Args:
-        entry: a value of JSON.
-        begin: where its rows begin in the growing table; None where it has no ``end``, that of a finished table.
-    """
-    if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
-        return "it names no item"
-    counts = [entry.get("rows"), entry.get("frames", 1), *([] if begin is None else [entry.get("end")])]
-    if not all(_is_count(value) for value in counts):
-        return "rows, frames or end is no count"
-    if begin is not None and entry["end"] < begin:
-        return f"its rows end at {entry['end']:,}, before they begin"
-    mark = entry.get("mark")
-    marked = isinstance(mark, list | tuple) and len(mark) == 4 and isinstance(mark[3], str)
-    if mark is not None and not (marked and all(isinstance(value, int) for value in mark[:3])):
-        return "mark is not size, two times and a hash"
-    video = entry.get("video", {})
-    return "" if isinstance(video, dict) else "video is no object"
-
-
-def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
-
-
 def _line(entry: dict[str, Any]) -> str:
     return to_json(entry, indent=None) + "\n"
+
+
+_INPUTS = JsonLines(ENTRY, hint=HINT)
 
 
 def read_inputs(path: Path, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
@@ -276,91 +277,35 @@ def read_inputs(path: Path, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
     Raises:
         DataError: it is not as it was written.
     """
-    with open_text(path, "r") as stream:
-        reader = csv.reader(stream)
-        if next(reader, None) != [*columns, *INPUTS_COLUMNS]:
-            raise DataError(f"{path} is not as it was written.", _HINT)
-        for row in reader:
-            try:
-                *begin, name, size, modified, changed, digest, frames, rows = row
-                mark = (int(size), int(modified), int(changed), digest) if digest else None
-                position = int(begin[0]) if begin else 0
-                entry = {"name": name, "mark": mark, "frames": int(frames), "rows": int(rows), "position": position}
-            except (ValueError, IndexError):
-                raise DataError(f"{path} is damaged at line {reader.line_num:,}: {short_text(row)}.", _HINT) from None
-            wide = len(row) == len(columns) + len(INPUTS_COLUMNS)
-            if why := entry_fault(entry) if wide else f"it has {len(row)} values":
-                raise DataError(f"{path} is damaged at line {reader.line_num:,}: {why}.", _HINT)
-            yield entry
+    table = CsvRows(path, len(columns) + len(INPUTS_COLUMNS))
+    rows = iter(table)
+    if next(rows, None) != [*columns, *INPUTS_COLUMNS]:
+        raise DataError(f"{path} is not as it was written: its columns are others.", HINT)
+    for row in rows:
+        *begin, name, size, modified, changed, digest, frames, count = row
+        try:
+            mark = (int(size), int(modified), int(changed), digest) if digest else None
+            position = int(begin[0]) if begin else 0
+            entry = {"name": name, "mark": mark, "frames": int(frames), "rows": int(count), "position": position}
+        except ValueError:
+            raise _INPUTS.damage(str(path), table.line, f"no numbers where they must be: {short_text(row)}") from None
+        # The form in short: what was text or a number above is one.
+        counts = (entry["frames"], entry["rows"], position)
+        if min(counts) < 0 or max(counts) > MAX_INTEGER or (mark and max(map(abs, mark[:3])) > MAX_INTEGER):
+            raise _INPUTS.damage(str(path), table.line, _INPUTS.fault(entry))
+        yield entry
 
 
-def read_entries(path: Path) -> Iterator[dict[str, Any]]:
+def read_entries(path: Path, entry: Any = ENTRY) -> Iterator[dict[str, Any]]:
     """Read the entries of a finished table that stand in JSON lines, in order.
 
     Raises:
-        DataError: a line is none, by line.
+        DataError: a line is none of the form ``entry``, by line.
     """
     with path.open("rb") as stream:
-        for number, line in enumerate(stream, start=1):
-            entry = _read_line(line)
-            if why := "it is no line of JSON" if entry is None else entry_fault(entry):
-                raise DataError(f"{path} is damaged at line {number:,}: {why}.", _HINT)
-            yield entry
+        yield from JsonLines(entry, hint=HINT).read(stream, str(path))
 
 
 def input_values(entry: Mapping[str, Any]) -> list[Any]:
     """Return the ``INPUTS_COLUMNS`` of an item in the journal."""
     return [*(entry["mark"] or [None] * 4), entry.get("frames", 1), entry["rows"]]
-
-
-def finished_items(
-    table: Path, header: Sequence[str], entries: Iterable[dict[str, Any]], column: int
-) -> Iterator[tuple[dict[str, Any], list[list[Any]], bytes]]:
-    """Yield the items of a finished table: the entry of each, its rows, and their bytes as in a growing table.
-
-    Args:
-        table: the finished table.
-        header: its columns.
-        entries: of the items, in order.
-        column: number of the column that names the item.
-
-    Raises:
-        DataError: the table does not hold the rows of the ``entries``.
-    """
-    rows = _parquet_rows(table) if table.suffix == ".parquet" else _text_rows(table, header)
-    for item in entries:
-        own = list(itertools.islice(rows, item["rows"]))
-        if len(own) < item["rows"] or any(row[column] != item["name"] for row, _ in own):
-            raise DataError(f"{table} is not as it was written: the rows of {item['name']} are not there.", _HINT)
-        yield item, [row for row, _ in own], b"".join(raw for _, raw in own)
-    if next(rows, None) is not None:
-        raise DataError(f"{table} is not as it was written: it has rows that no run made.", _HINT)
-
-
-def _text_rows(path: Path, header: Sequence[str]) -> Iterator[tuple[list[Any], bytes]]:
-    with path.open("rb") as stream:
-        if path.suffix == ".jsonl":
-            for line in stream:
-                yield list(json.loads(line).values()), line
-            return
-        taken: list[bytes] = []
-
-        def lines() -> Iterator[str]:
-            for line in stream:
-                taken.append(line)
-                yield line.decode("utf-8", "surrogateescape")
-
-        for number, row in enumerate(csv.reader(lines())):  # which takes no line more than a row needs
-            if number or row != list(header):
-                yield row, b"".join(taken)
-            taken.clear()
-
-
-def _parquet_rows(path: Path) -> Iterator[tuple[list[Any], bytes]]:
-    import pyarrow.parquet as pq
-
-    with pq.ParquetFile(path) as file:
-        for group in file.iter_batches():
-            for row in group.to_pylist():
-                values = list(row.values())
-                yield values, rows_text([values], list(row), "jsonl").encode()

@@ -9,9 +9,10 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from affectkit.core.files import fsync_path, read_json, sha256, to_json, write_json
+from affectkit.core.files import fsync_path, sha256, to_json, write_json
+from affectkit.core.forms import form_faults
 from affectkit.core.progress import Reporter
 from affectkit.core.shard_parts import Part, merged_rows, read_parts
 from affectkit.core.shard_removal import finish_removal
@@ -20,11 +21,13 @@ from affectkit.core.shards import POSITION
 from affectkit.errors import DataError, UsageError
 from affectkit.inference.journal import INPUTS_COLUMNS, input_values, read_inputs
 from affectkit.inference.result_files import ImageCounts
+from affectkit.inference.run_record import IMAGES_FORM, read_run_record
 from affectkit.inference.table_layout import FACE_COLUMNS, FIRST, INPUTS, NAME, RECORD, ROWS, SKIPPED, SKIPPED_COLUMNS
 from affectkit.inference.table_writer import TableWriter, csv_line, growing_form, open_text, to_parquet
 
 _BLOCK = 500
 _TEMPORARY = ".merging-"
+_PART_FORM = {"identity": {"format": Literal["csv", "jsonl", "parquet"]}, "summary": dict[str, Any]}
 
 
 def merge(folder: Path, *, force: bool = False, remove_parts: bool = False, reporter: Reporter) -> dict[str, Any]:
@@ -49,7 +52,7 @@ def merge(folder: Path, *, force: bool = False, remove_parts: bool = False, repo
     removed = finish_removal(folder)
     if removed is not None:
         reporter.note("finished removing the shards, which an earlier merge had put together")
-        return {**read_json(folder / RECORD), "parts": removed, "already_done": True}
+        return {**read_run_record(folder / RECORD, IMAGES_FORM), "parts": removed, "already_done": True}
     reporter.note("checking the shards")
     parts = read_parts(folder, finish=" --resume", redo=" --force", fault_of=_record_fault)
     with tempfile.TemporaryDirectory(prefix=_TEMPORARY, dir=folder, ignore_cleanup_errors=True) as made:
@@ -69,14 +72,19 @@ def merge(folder: Path, *, force: bool = False, remove_parts: bool = False, repo
 
 def _record_fault(record: dict[str, Any]) -> str:
     """Return what is wrong with the record of a complete part, as ``read_parts`` asks."""
-    form = record["identity"].get("format")
-    if form not in ("csv", "jsonl", "parquet"):
-        return f"format {form!r} is none of csv, jsonl, parquet"
-    if f"{ROWS}.{growing_form(form)}" not in record["tables"]:
-        return f"it has no table {ROWS}.{growing_form(form)}"
-    if set(record["tables"]) - {f"{ROWS}.{growing_form(form)}", SKIPPED}:
+    if why := next(form_faults(record, _PART_FORM), ""):
+        return why
+    table = f"{ROWS}.{growing_form(record['identity']['format'])}"
+    if table not in record["tables"]:
+        return f"it has no table {table}"
+    if set(record["tables"]) - {table, SKIPPED}:
         return "it has tables that infer does not write"
-    return "" if isinstance(record.get("summary"), dict) else "it has no summary"
+    columns = record["tables"][table]["columns"]
+    if columns[0] != NAME or (FACE_COLUMNS[0] in columns and tuple(columns[1:7]) != FACE_COLUMNS):
+        return f"tables.{table}.columns are not those of infer"
+    if record["tables"].get(SKIPPED, {}).get("columns", [*SKIPPED_COLUMNS]) != [*SKIPPED_COLUMNS]:
+        return f"tables.{SKIPPED}.columns are not {', '.join(SKIPPED_COLUMNS)}"
+    return ""
 
 
 def _put_together(folder: Path, made: Path, parts: Sequence[Part], reporter: Reporter) -> dict[str, Any]:
@@ -169,7 +177,7 @@ def _same(folder: Path, made: Path, table: str) -> bool:
         if _hash(folder / name) != _hash(made / name):
             return False
     try:
-        records = [read_json(here / RECORD) for here in (folder, made)]
+        records = [read_run_record(here / RECORD) for here in (folder, made)]
     except DataError:
         return False
     for record in records:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import csv
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from operator import itemgetter
@@ -11,7 +10,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from affectkit.core.contained_paths import refuse_link
-from affectkit.core.files import fsync_path, read_json, whole_file, write_json
+from affectkit.core.files import fsync_path, whole_file, write_json
+from affectkit.core.forms import Count
 from affectkit.core.shard_parts import (
     PART_RECORD,
     Part,
@@ -32,8 +32,8 @@ from affectkit.data.media.image_formats import decoder_of
 from affectkit.errors import DataError, UsageError
 from affectkit.inference.inputs import Item
 from affectkit.inference.journal import (
+    ENTRY,
     INPUTS_COLUMNS,
-    finished_items,
     input_values,
     is_of,
     read_inputs,
@@ -42,11 +42,15 @@ from affectkit.inference.journal import (
 from affectkit.inference.result_files import NO_RESULTS, ImageCounts, OutputOptions, ResultFiles
 from affectkit.inference.resume_check import check_images, check_shard
 from affectkit.inference.resume_plan import ResumePlan, plan_resume
+from affectkit.inference.run_record import read_run_record
 from affectkit.inference.table_layout import FACE_COLUMNS, FIRST, FRAME_COLUMNS, INPUTS, NAME, SKIPPED, SKIPPED_COLUMNS
+from affectkit.inference.table_reader import CsvRows, finished_items
 from affectkit.inference.table_writer import TableWriter, csv_line, growing_form, open_text, rows_text
 
 JOURNAL = "images.jsonl.part"
 COMMAND = "infer"
+IMAGE_ENTRY = {**ENTRY, "frames": Count, "position": Count}
+"""What the journal says of an image, beside its ``end``."""
 
 
 class PredictionTable:
@@ -106,7 +110,7 @@ class PredictionTable:
             form = self.form if self.shard else options.format
             if self.shard:
                 refuse_link(folder, "the folder")
-            self.files = ResultFiles(folder, format=form, header=self.header, journal=JOURNAL)
+            self.files = ResultFiles(folder, format=form, header=self.header, journal=JOURNAL, entry=IMAGE_ENTRY)
 
     @property
     def count(self) -> int:
@@ -326,7 +330,7 @@ class PredictionTable:
             whole: whether its record says that it ended.
         """
         files = self.files
-        retry = read_json(files.record).get("read_by") != self.beside["read_by"]
+        retry = read_run_record(files.record).get("read_by") != self.beside["read_by"]
         self.plan = plan_resume(self.items(), known, finished=finished, retry=retry, positions=self.shard is not None)
         nothing = self.plan.is_idle or (self.plan.is_as_it_was and not self.options.resume)
         if finished and whole and nothing:
@@ -355,8 +359,8 @@ class PredictionTable:
         """Return why images were skipped, by name, as the finished list says."""
         if not self.files.skipped.exists():
             return {}
-        with open_text(self.files.skipped, "r") as stream:
-            return {row[-2]: row[-1] for row in csv.reader(stream)}
+        width = len(self.header[: self.header.index(NAME)]) + len(SKIPPED_COLUMNS)
+        return {row[-2]: row[-1] for row in CsvRows(self.files.skipped, width)}
 
     def _completed(
         self, entry: dict[str, Any], rows: list[list[Any]], column: int, reasons: Mapping[str, str]

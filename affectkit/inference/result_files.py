@@ -9,7 +9,7 @@ from typing import Any
 
 from affectkit.core.shards import Shard
 from affectkit.errors import UsageError
-from affectkit.inference.journal import Journal
+from affectkit.inference.journal import ENTRY, Journal
 from affectkit.inference.table_layout import RECORD, ROWS, SKIPPED
 from affectkit.inference.table_writer import GROWING, csv_line, growing_form
 
@@ -24,6 +24,7 @@ class ResultFiles:
         format: that of the finished table.
         header: columns of the table.
         journal: name of the journal file.
+        entry: the form of what it says of an item.
 
     Attributes:
         final: the finished table.
@@ -33,7 +34,7 @@ class ResultFiles:
         journal: the growing table with its journal.
     """
 
-    def __init__(self, folder: Path, *, format: str, header: Sequence[str], journal: str) -> None:
+    def __init__(self, folder: Path, *, format: str, header: Sequence[str], journal: str, entry: Any = ENTRY) -> None:
         form = growing_form(format)
         self.folder = folder
         self.final = folder / f"{ROWS}.{format}"
@@ -41,7 +42,7 @@ class ResultFiles:
         self.record = folder / RECORD
         self.skipped = folder / SKIPPED
         self.lines = folder / journal
-        self.journal = Journal(self.part, self.lines, csv_line(list(header)) if form == "csv" else "")
+        self.journal = Journal(self.part, self.lines, csv_line(list(header)) if form == "csv" else "", entry)
 
     @property
     def is_growing(self) -> bool:

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from affectkit.core.files import read_json
 from affectkit.core.record_identity import check_same
 from affectkit.core.shard_parts import read_record
 from affectkit.errors import CheckpointError, UsageError
+from affectkit.inference.run_record import read_run_record
 from affectkit.inference.table_layout import RECORD
 
 TORCH = "torch"
@@ -64,7 +64,7 @@ def check_shard(folder: Path, identity: Mapping[str, Any]) -> None:
 def engine_of_rows(folder: Path) -> str | None:
     """Return the engine that computed the rows in a results folder; None where there are none."""
     record = folder / RECORD
-    before = read_json(record) if record.is_file() else {}
+    before = read_run_record(record)
     return before.get("engine", TORCH) if "checkpoint_sha256" in before else None
 
 
@@ -89,7 +89,7 @@ def _what(folder: Path) -> str:
 
 def _read(record: Path, summary: Mapping[str, Any]) -> dict[str, Any]:
     """Read the record, and refuse that of another checkpoint."""
-    before = read_json(record) if record.exists() else {}
+    before = read_run_record(record)
     check_engine(before, summary, record.parent)
     if before.get("checkpoint_sha256") != summary["checkpoint_sha256"]:
         raise CheckpointError(

@@ -8,13 +8,18 @@ import itertools
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, BinaryIO
 
 from affectkit.core.csv_tables import number
 from affectkit.core.files import whole_file
+from affectkit.core.json_lines import JsonLines, JsonRows, LineFault
+from affectkit.core.limits import MAX_JSON_LINE
+from affectkit.errors import DataError
+from affectkit.inference.run_record import HINT
 
 GROWING = ("csv", "jsonl")
 """Formats in which tables grow."""
+_ROW = JsonLines(dict[str, Any], hint=HINT)
 
 
 class TableWriter:
@@ -71,30 +76,48 @@ def csv_line(values: list[Any]) -> str:
 
 
 def to_parquet(source: Path, target: Path, rows: int = 50_000) -> None:
-    """Rewrite a JSON-lines table as Parquet, a row group at a time, whole or not at all."""
+    """Rewrite a JSON-lines table as Parquet, a row group at a time, whole or not at all.
+
+    Raises:
+        DataError: a line of the table is no row as the first one, by line, or a column holds values of several types.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    writer = None
-    with whole_file(target) as part:
-        for group in _groups(source, rows):
-            table = pa.Table.from_pylist(group, schema=writer.schema if writer else None)
-            empty = [name for name in table.column_names if pa.types.is_null(table.schema.field(name).type)]
-            if writer is None and empty:  # what a column holds shows further down, where a face was found
-                table = table.cast(_typed(pa, table.schema, source, empty, rows))
-            writer = writer or pq.ParquetWriter(part, table.schema)
-            writer.write_table(table)
-        writer.close()
+    writer, line = None, 1
+    try:
+        with whole_file(target) as part:
+            for group in _groups(source, rows):
+                table = pa.Table.from_pylist(group, schema=writer.schema if writer else None)
+                empty = [name for name in table.column_names if pa.types.is_null(table.schema.field(name).type)]
+                if writer is None and empty:  # what a column holds shows further down, where a face was found
+                    table = table.cast(_typed(pa, table.schema, source, empty, rows))
+                writer = writer or pq.ParquetWriter(part, table.schema)
+                writer.write_table(table)
+                line += len(group)
+            writer.close()
+    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError) as error:
+        raise DataError(f"{source} is damaged at or behind line {line:,}: {error}.", HINT) from error
 
 
 def _groups(source: Path, rows: int) -> Iterator[list[dict[str, Any]]]:
     """Yield the rows of a JSON-lines table, ``rows`` at a time; one empty group where there are none."""
-    with open_text(source, "r") as stream:
-        lines = map(json.loads, stream)
-        first = True
+    with source.open("rb") as stream:
+        lines, first = _rows(source, stream), True
         while (group := list(itertools.islice(lines, rows))) or first:
             first = False
             yield group
+
+
+def _rows(source: Path, stream: BinaryIO) -> Iterator[dict[str, Any]]:
+    """Yield the rows, all of the columns of the first one."""
+    head = stream.readline(MAX_JSON_LINE + 1)
+    stream.seek(0)
+    try:
+        form = JsonRows(list(_ROW.value(head)) if head else (), hint=HINT)
+    except LineFault as fault:
+        raise _ROW.damage(str(source), 1, fault) from None
+    return form.read(stream, str(source))
 
 
 def _typed(pa: Any, schema: Any, source: Path, names: list[str], rows: int) -> Any:

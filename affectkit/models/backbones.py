@@ -212,7 +212,13 @@ class BackboneFamily(Family):
         return {"height": height, "width": width, "mean": tuple(mean), "std": tuple(std)}
 
     def load_weights(
-        self, model: Backbone, path: Path, *, classes: tuple[str, ...] = (), key: str | None = None
+        self,
+        model: Backbone,
+        path: Path,
+        *,
+        classes: tuple[str, ...] = (),
+        key: str | None = None,
+        verify: bool = True,
     ) -> str:
         """Implement ``Family.load_weights``; a 3-channel stem is summed for a 1-channel model.
 
@@ -223,11 +229,12 @@ class BackboneFamily(Family):
             classes: class names of ``model``; the classifier of an affectkit checkpoint, or of one that seed 001
                 published, is taken only where it has the same ones in the same order and size.
             key: which set of weights is taken.
+            verify: compare a checkpoint of ours with the checksums in it.
 
         Raises:
             CheckpointError: the file cannot be read, or does not hold every weight of the backbone.
         """
-        found = read_weights(path, forms=(tensor_shapes(model.features),), key=key)
+        found = read_weights(path, forms=(tensor_shapes(model.features),), key=key, verify=verify)
         given, names = found.state, None
         head = distributions.published_head(given)
         if found.prefix.endswith(OWN):

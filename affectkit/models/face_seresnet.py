@@ -128,10 +128,18 @@ class FaceSEResNetFamily(Family):
         """Implement ``Family.default_input``: 48 pixels, values in [0, 1]; the network standardises by itself."""
         return {"height": SIDE, "width": SIDE, "mean": (0.0,) * 3, "std": (1.0,) * 3}
 
-    def load_weights(self, model: FaceNet, path: Path, *, classes: tuple[str, ...] = (), key: str | None = None) -> str:
+    def load_weights(
+        self,
+        model: FaceNet,
+        path: Path,
+        *,
+        classes: tuple[str, ...] = (),
+        key: str | None = None,
+        verify: bool = True,
+    ) -> str:
         """Implement ``Family.load_weights``, and ``external.weights.copy_own`` on when the last layer is taken."""
         hint = "Name the --model that the file was made with."
-        found = read_weights(path, forms=(tensor_shapes(model),), key=key)
+        found = read_weights(path, forms=(tensor_shapes(model),), key=key, verify=verify)
         return copy_own(model, found.state, found, classes=classes, top="head.", hint=hint)
 
     def last_layer(self, model: FaceNet) -> nn.Module:

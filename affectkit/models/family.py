@@ -59,7 +59,13 @@ class Family(ABC):
 
     @abstractmethod
     def load_weights(
-        self, model: nn.Module, path: Path, *, classes: tuple[str, ...] = (), key: str | None = None
+        self,
+        model: nn.Module,
+        path: Path,
+        *,
+        classes: tuple[str, ...] = (),
+        key: str | None = None,
+        verify: bool = True,
     ) -> str:
         """Copy weights from a file into ``model``, by name; return a sentence on what was taken.
 
@@ -68,6 +74,7 @@ class Family(ABC):
             path: a checkpoint of ours, or of others.
             classes: class names of ``model``; a classifier is taken where the file has the same in the same order.
             key: which set of weights is taken where the file holds several, see ``external.state_dicts.unwrap``.
+            verify: compare a checkpoint of ours with the checksums in it; given where it is False alone.
 
         Raises:
             CheckpointError: the file cannot be read, or lacks weights of this network.

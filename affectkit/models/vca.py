@@ -182,14 +182,22 @@ class VCAFamily(Family):
         mean, std = clip.image_statistics(choice) if settings["clip_normalise"] else (INPUT["mean"], INPUT["std"])
         return {"height": size, "width": size, "mean": mean, "std": std}
 
-    def load_weights(self, model: VCA, path: Path, *, classes: tuple[str, ...] = (), key: str | None = None) -> str:
+    def load_weights(
+        self,
+        model: VCA,
+        path: Path,
+        *,
+        classes: tuple[str, ...] = (),
+        key: str | None = None,
+        verify: bool = True,
+    ) -> str:
         """Implement ``Family.load_weights``; a head is taken, its last layer where it has as many outputs.
 
         Raises:
             CheckpointError: the file cannot be read, or holds no head for CLIP features of this width.
         """
         # Those of CLIP, under other names, are passed over.
-        found = read_weights(path, forms=(tensor_shapes(model.head),), key=key)
+        found = read_weights(path, forms=(tensor_shapes(model.head),), key=key, verify=verify)
         given = {name: value.float() for name, value in found.state.items()}
         wanted = model.head.state_dict()
         taken = {

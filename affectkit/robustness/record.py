@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from affectkit.core.files import fresh_folder, read_json, write_json
-from affectkit.core.forms import check_form
+from affectkit.core.forms import Count, check_form
 from affectkit.core.limits import MAX_TABLE_NUMBER
 from affectkit.core.record_identity import check_same
 from affectkit.core.text import list_some
@@ -19,7 +19,7 @@ FILE = "robustness.json"
 PATHS = ("checkpoint", "data")
 """Keys of an identity that are not compared: what lies there is, not where it lies."""
 
-_ROW = {"corruption": str, "severity": int, "images": int, "metrics": dict[str, float | None]}
+_ROW = {"corruption": str, "severity": Count, "images": Count, "metrics": dict[str, float | None]}
 _SKIPPED = {"image": str, "reason": str}
 RECORD_FORM = {"rows": list[_ROW], "skipped?": list[_SKIPPED]}
 """What the record holds beside the identity of the sweep; see ``core.forms``."""

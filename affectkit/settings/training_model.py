@@ -7,7 +7,7 @@ from pathlib import Path
 from affectkit.config import Parsed, option_group, setting
 from affectkit.data.layouts.rating_scale import RATINGS
 from affectkit.models.v1.components import parse_parts
-from affectkit.settings.common import MODEL
+from affectkit.settings.common import MODEL, verified
 from affectkit.tasks import TASKS
 
 
@@ -39,6 +39,7 @@ class ModelOptions:
         metavar="KEY",
         default_text="those averaged over training, else the others",
     )
+    verify: bool = verified(MODEL)
     tune: str = setting(
         "all",
         "What learns: all; last: the classifier alone, on a network that stays as it is (needs weights to start from).",

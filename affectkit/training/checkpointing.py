@@ -7,7 +7,7 @@ from __future__ import annotations
 import csv
 import io
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from affectkit.checkpoints.checkpoint import Header, save_checkpoint, save_tenso
 from affectkit.config import value_of
 from affectkit.core.csv_tables import write_table
 from affectkit.core.files import write_text
+from affectkit.core.forms import Count, Number, check_form
 from affectkit.core.progress import Reporter
 from affectkit.data.loading.loaders import batch_count
 from affectkit.errors import CheckpointError
@@ -61,6 +62,19 @@ class TrainState:
     history: list[dict[str, Any]] = field(default_factory=list)
     skipped: dict[str, str] = field(default_factory=dict)
     timing: list[dict[str, Any]] = field(default_factory=list)
+
+
+POSITION_FORM = {
+    "epoch": Count, "batch": Count, "step": Count, "loss_sum?": Number, "images?": Count, "best?": Number | None,
+    "best_epoch?": Count, "waited?": Count, "history?": list[dict[str, Any]], "skipped?": dict[str, str],
+    "timing?": list[dict[str, Any]],
+}  # fmt: skip
+PLATEAU_FORM = {"best": Number, "waited": Count, "reductions": Count}
+STATE_FORM = {
+    "position": POSITION_FORM, "plateau": PLATEAU_FORM, "data": list[str], "processes": Count, "device?": str,
+    "encoder?": str,
+}  # fmt: skip
+"""What a state holds beside that of the learner; see ``core.forms``."""
 
 
 class Checkpointer:
@@ -132,8 +146,11 @@ class Checkpointer:
         """Restore learner and schedule to where ``save`` found them, and return where the run stands.
 
         Raises:
-            CheckpointError: the data or a frozen encoder is another than when the run was started.
+            CheckpointError: the data or a frozen encoder is another than when the run was started, or the state is not
+                one of this run.
         """
+        title, hint = f"the newest state in {self.run.state}", "Remove it: the one before is then resumed."
+        check_form(tree, STATE_FORM, title, hint=hint, error=CheckpointError)
         if tree["data"] != self._fingerprints():
             raise CheckpointError(
                 f"the data in {self.settings.data} has changed since {self.run.root} was started.",
@@ -144,9 +161,15 @@ class Checkpointer:
                 f"the frozen encoder has other weights than when {self.run.root} was started.",
                 "Restore the weights that config.yaml names.",
             )
-        state = TrainState(**tree["position"])
-        self.learner.restore(tree)
-        self.setup.schedule.observed = Plateau(**tree["plateau"])
+        known = {entry.name for entry in fields(TrainState)}
+        state = TrainState(**{key: value for key, value in tree["position"].items() if key in known})
+        try:
+            self.learner.restore(tree)
+        except torch.OutOfMemoryError:
+            raise
+        except (RuntimeError, LookupError, ValueError, TypeError, AttributeError) as error:
+            raise CheckpointError(f"{title} does not go with the run: {str(error).splitlines()[0]}.", hint) from error
+        self.setup.schedule.observed = Plateau(**{key: tree["plateau"][key] for key in PLATEAU_FORM})
         self._saved_step, self._saved_time = state.step, time.monotonic()
         before, now = tree.get("device"), self.setup.context.device.description
         if tree["processes"] != self.group.world_size:

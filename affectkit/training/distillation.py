@@ -38,6 +38,7 @@ def soft_targets(
     workers: int,
     context: RunContext,
     reporter: Reporter,
+    verify: bool = True,
 ) -> torch.Tensor:
     """Compute the mean distribution (N, C) that teachers predict for ``train``, in the order of the task's classes.
 
@@ -51,6 +52,7 @@ def soft_targets(
         workers: processes that decode images.
         context: where the teachers compute.
         reporter: of progress.
+        verify: compare teachers with the checksums in their files.
 
     Raises:
         UsageError: the task has no class shares, or a teacher has other classes, or is one for clips.
@@ -62,20 +64,20 @@ def soft_targets(
         raise UsageError("--teacher: teachers are asked in one process.", "Start train without torchrun.")
     total = np.zeros((len(train), len(task.spec.classes)))
     for name in teachers:
-        model = load_teacher(name, task.spec.classes, device=context.device)
+        model = load_teacher(name, task.spec.classes, device=context.device, verify=verify)
         loader = evaluation_loader(make_dataset(train, model.spec), context=context, batch_size=128, workers=workers)
         reporter.start(f"asking {Path(name).name}", len(train), "images")
         total += teacher_predictions(model, loader, task.spec.classes, context=context, reporter=reporter)
     return torch.from_numpy((total / len(teachers)).astype(np.float32))
 
 
-def load_teacher(name: str, classes: Sequence[str], *, device: Device) -> nn.Module:
+def load_teacher(name: str, classes: Sequence[str], *, device: Device, verify: bool = True) -> nn.Module:
     """Load the model of a checkpoint file, a run folder or a built-in model, which must predict ``classes``.
 
     Raises:
         UsageError: it predicts others, or its classes are not known, or it takes clips.
     """
-    model = load_model(name, device=device)
+    model = load_model(name, device=device, verify=verify)
     spec = model.spec
     if not spec.named:
         raise UsageError(

@@ -41,7 +41,7 @@ def evaluate_best(trainer: Trainer, stopping: StopFlag) -> dict[str, Any]:
             f"See {run.history}, or monitor loss.",
         )
     model = trainer.learner.evaluated
-    header = read_header(run.best)
+    header = read_header(run.best, verify=settings.verify)
     load_tensors(model, run.best, checksum=header.checksum)
     task = make_task(header.spec.with_(temperature=1.0), {**plain(settings), **trainer.task.recorded_options()})
     results = _outputs(trainer, task, setup.valid, trainer.validation_loader, stopping)[0]

@@ -64,7 +64,8 @@ def initial_model(
     model = build(settings.model, spec, **options)
     if settings.init is not None:
         file, key = find_checkpoint(settings.init), settings.init_key
-        taken = family.load_weights(model, file, classes=spec.classes, key=key)
+        how = {} if settings.verify else {"verify": False}  # which families of others need not know
+        taken = family.load_weights(model, file, classes=spec.classes, key=key, **how)
         reporter.note(f"initial weights: {taken}")
         frozen = settings.stage == "solver" or settings.tune != "all"
         check_initial_level(file, spec, frozen=frozen, reporter=reporter)

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from affectkit.config import plain
+from affectkit.core.contained_paths import refuse_link
 from affectkit.core.csv_tables import write_table
 from affectkit.core.files import write_json
 from affectkit.core.progress import Reporter
@@ -77,6 +78,7 @@ def train_repeat(
     folder = settings.output / f"repeat-{number}"
     reporter.note(f"repeat {number}/{settings.repeat}")
     one = replace(settings, repeat=1, seed=settings.seed + number - 1, output=folder)
+    current_group().run_on_main(lambda: refuse_link(folder, "the folder"))
     begun = current_group().run_on_main((folder / "config.yaml").is_file)
     return train_once(one, choose_context, resuming=begun, reporter=reporter, stopping=stopping)
 

@@ -16,11 +16,14 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from affectkit.core.contained_paths import is_regular, refuse_link
 from affectkit.core.files import read_json, sha256, whole_folder
+from affectkit.core.forms import Hash, matcher, parse_json, shown
 from affectkit.core.tensor_files import check_tensor_table
 from affectkit.errors import AffectkitError, CheckpointError, RunError
 
 TENSORS, VALUES, MANIFEST = "tensors.safetensors", "values.json", "manifest.json"
+_PAIR = matcher(tuple[str | int | float | bool | None, dict[str, Any]])
 
 
 def save_state(folder: Path, tree: dict[str, Any], *, step: int, keep: int = 2) -> Path:
@@ -84,13 +87,15 @@ def newest_state(folder: Path) -> tuple[Path | None, dict[str, Any], list[str]]:
 
 def read_state(folder: Path) -> dict[str, Any]:
     """Read the tree that ``save_state`` wrote as ``folder``; an error where it does not match its manifest."""
-    manifest = read_json(folder / MANIFEST, {"sha256": dict.fromkeys((TENSORS, VALUES), str)})
+    refuse_link(folder, "the state")
+    manifest = read_json(folder / MANIFEST, {"sha256": dict.fromkeys((TENSORS, VALUES), Hash)})
     for name in (TENSORS, VALUES):
-        if sha256(folder / name) != manifest["sha256"][name]:
+        if not is_regular(folder / name) or sha256(folder / name) != manifest["sha256"][name]:
             raise CheckpointError(f"{name} does not match its hash")
     check_tensor_table(folder / TENSORS)
     tensors = load_file(folder / TENSORS)
-    return _unpack(json.loads((folder / VALUES).read_text(encoding="utf-8")), tensors)
+    values = parse_json((folder / VALUES).read_bytes(), VALUES, error=CheckpointError)
+    return _unpack(values, tensors, VALUES)
 
 
 def _pack(value: Any, tensors: dict[str, torch.Tensor]) -> Any:
@@ -108,12 +113,15 @@ def _pack(value: Any, tensors: dict[str, torch.Tensor]) -> Any:
     raise TypeError(f"a state cannot hold a {type(value).__name__}")
 
 
-def _unpack(value: Any, tensors: dict[str, torch.Tensor]) -> Any:
-    ((kind, content),) = value.items()
-    if kind == "tensor":
+def _unpack(value: Any, tensors: dict[str, torch.Tensor], place: str) -> Any:
+    """Return the inverse of ``_pack``; a CheckpointError names the place of what it never wrote."""
+    kind, content = next(iter(value.items())) if isinstance(value, dict) and len(value) == 1 else ("", None)
+    if kind == "value" and not isinstance(content, dict | list):
+        return content
+    if kind == "tensor" and isinstance(content, str) and content in tensors:
         return tensors[content]
-    if kind == "dict":
-        return {key: _unpack(item, tensors) for key, item in content}
-    if kind == "list":
-        return [_unpack(item, tensors) for item in content]
-    return content
+    if kind == "list" and isinstance(content, list):
+        return [_unpack(item, tensors, f"{place}[{number}]") for number, item in enumerate(content)]
+    if kind == "dict" and isinstance(content, list) and all(map(_PAIR, content)):
+        return {key: _unpack(item, tensors, f"{place}.{key}") for key, item in content}
+    raise CheckpointError(f"{place} must be a value, tensor, list or dict of a state, got {shown(value)}")

@@ -23,7 +23,7 @@ from affectkit.training.repeats import train_repeats
 from affectkit.training.run_folder import RunFolder
 from affectkit.training.single_run import train_once
 
-RESUMABLE = ("device", "workers", "max_pixels", "cache", "data", "checkpoint_every", "keep")
+RESUMABLE = ("device", "workers", "max_pixels", "cache", "data", "checkpoint_every", "keep", "verify")
 """Settings that ``--resume`` may change: they do not change what is computed."""
 
 

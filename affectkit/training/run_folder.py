@@ -8,12 +8,21 @@ from pathlib import Path
 from typing import Any
 
 from affectkit.config import dump_yaml
+from affectkit.core.contained_paths import refuse_link
 from affectkit.core.files import read_json, write_json, write_text
 from affectkit.core.folder_lock import Output, locked
+from affectkit.core.forms import Count
 from affectkit.core.limits import MAX_RECORD_NODES
 from affectkit.core.progress import Reporter
 from affectkit.core.yaml_files import load_yaml
 from affectkit.errors import CheckpointError
+
+SKIPPED_FORM = {"image": str, "reason": str}
+METRICS_FORM = {
+    "best_epoch": Count, "seed": int, "valid": dict[str, float | None], "test?": dict[str, float | None],
+    "skipped": list[SKIPPED_FORM],
+}  # fmt: skip
+"""What stands in ``metrics.json`` of a run that is done; see ``core.forms``."""
 
 
 class RunFolder:
@@ -58,7 +67,24 @@ class RunFolder:
 
     def status(self) -> dict[str, Any]:
         """Read the last status written; empty where there is none."""
-        return read_json(self.status_file) if self.status_file.is_file() else {}
+        if not self.status_file.is_file():
+            return {}
+        hint = f"Remove it: affectkit train --resume {self.root} continues from the newest state."
+        return read_json(self.status_file, {"state": str}, hint=hint)
+
+    def read_metrics(self) -> dict[str, Any]:
+        """Read the metrics of a run that is done."""
+        hint = f"Remove {self.status_file}: affectkit train --resume {self.root} then evaluates the best epoch again."
+        return read_json(self.metrics, METRICS_FORM, hint=hint)
+
+    def refuse_links(self) -> None:
+        """Refuse a run whose inner folders are links: states and pictures would be written, and removed, elsewhere.
+
+        Raises:
+            DataError: one is.
+        """
+        for folder in (self.state, self.events, self.plots, self.test, self.epochs):
+            refuse_link(folder, "the folder")
 
     def write_status(self, state: str, **details: Any) -> None:
         """Write ``running``, ``stopped``, ``failed`` or ``done``, with details."""

@@ -199,6 +199,7 @@ def teacher_targets(setup: TrainingSetup, *, reporter: Reporter) -> torch.Tensor
         workers=setup.context.choose_workers(settings.workers)[0],
         context=setup.context,
         reporter=reporter,
+        verify=settings.verify,
     )
 
 

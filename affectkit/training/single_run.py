@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from affectkit.config import plain
-from affectkit.core.files import read_json
 from affectkit.core.progress import Reporter
 from affectkit.errors import AffectkitError, Stopped
 from affectkit.runtime.context import RunContext
@@ -52,7 +51,8 @@ def train_once(
     run, group = RunFolder(settings.output), current_group()
     if resuming and group.run_on_main(lambda: run.status().get("state")) == "done":
         reporter.note(f"{run.root} is complete; nothing to do.")
-        return {"run": str(run.root), **group.run_on_main(lambda: read_json(run.metrics))}
+        return {"run": str(run.root), **group.run_on_main(run.read_metrics)}
+    group.run_on_main(run.refuse_links)
     tree = find_state(run, reporter) if resuming else None
     context = replace(choose_context())  # what this run learns of the memory is its own
     setup = set_up_training(settings, context, reporter=reporter, restored=tree is not None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import zlib
+from dataclasses import fields
 
 import numpy as np
 import pytest
@@ -27,12 +28,17 @@ from affectkit.checkpoints.checkpoint import (
 from affectkit.checkpoints.half_precision import halve
 from affectkit.core import assets
 from affectkit.core.assets import model_file
+from affectkit.core.progress import Silent
 from affectkit.core.spec import InputSpec
 from affectkit.errors import CheckpointError
 from affectkit.models import checksums
 from affectkit.models.build_limit import BuildLimit
 from affectkit.models.external.weights import read_weights
-from affectkit.models.registry import build
+from affectkit.models.registry import build, family
+from affectkit.runtime.device import resolve_device
+from affectkit.settings.training import TrainSettings
+from affectkit.training.distillation import load_teacher
+from affectkit.training.model_setup import initial_model
 
 SPEC = InputSpec("distribution", 24, 24, classes=CLASSES, temperature=1.7)
 OPTIONS = {"dropout": 0.1, "top": "linear"}
@@ -332,3 +338,28 @@ def test_savers_write_checksums(tmp_path):
     save_tensors(tmp_path / "a.safetensors", {"x": torch.arange(4.0)}, header)
     found = read_header(tmp_path / "a.safetensors")
     assert found.checksum["algorithm"] == "crc32" and found == header
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["init", "teacher"])
+def test_training_starts_from_changed_weights_with_no_verify_alone(saved, tmp_path, first):
+    flip(saved, saved.stat().st_size - 2, 3)
+
+    def begin(verify):
+        if not first:
+            return load_teacher(str(saved), CLASSES, device=resolve_device("cpu"), verify=verify)
+        settings = TrainSettings(data=tmp_path, output=tmp_path / "run", model=TINY, init=saved, verify=verify)
+        return initial_model(settings, family(TINY), SPEC, OPTIONS, reporter=Silent())
+
+    with pytest.raises(CheckpointError, match=r"do not match.*\n?.*--no-verify"):
+        begin(True)
+    assert begin(False) is not None
+
+
+def test_train_has_the_option_and_resuming_may_change_it():
+    from affectkit.settings.inference import InferSettings
+    from affectkit.training.run import RESUMABLE
+
+    ours, theirs = ({f.name: f for f in fields(one)}["verify"] for one in (TrainSettings, InferSettings))
+    assert ours.metadata["help"] == theirs.metadata["help"] and ours.default is True and "verify" in RESUMABLE
+    told = invoke("train", "--help")
+    assert "--no-verify" in told.stdout

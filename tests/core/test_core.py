@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from affectkit import errors
-from affectkit.core.files import fresh_folder, path_inside, read_json, to_json, whole_file, write_json, write_text
+from affectkit.core.contained_paths import path_inside
+from affectkit.core.files import fresh_folder, read_json, to_json, whole_file, write_json, write_text
 from affectkit.core.randomness import address_seed, numpy_generator, torch_generator
 from affectkit.core.registry import Registry
 from affectkit.core.spec import InputSpec

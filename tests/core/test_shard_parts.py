@@ -210,5 +210,5 @@ def test_a_table_that_is_not_one_is_refused(tmp_path):
             list(table_rows(part, "rows.csv"))
     (folder / "rows.jsonl").write_text('{"Position": 1}\n')
     record = {"tables": {"rows.jsonl": {"columns": ["name"]}}}
-    with pytest.raises(DataError, match="rows.jsonl cannot be read"):
+    with pytest.raises(DataError, match="rows.jsonl is damaged at line 1: column 'name' is missing"):
         list(table_rows(Part(part.shard, folder, record), "rows.jsonl"))

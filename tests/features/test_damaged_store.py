@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import time
 
 import numpy as np
 import pytest
+from support import invoke
 
+from affectkit.errors import DataError
 from affectkit.features import store
 from affectkit.features.store import FeatureStore, digest, stores
 
@@ -110,3 +114,36 @@ def test_a_damaged_record_is_written_again(folder, text, monkeypatch, tmp_path):
     assert record.read_text() == good
     (listed,) = stores()
     assert listed["rows"] == 6
+
+
+@pytest.mark.parametrize(
+    ("age", "left"), [(0, True), (3600, True), (-3600, True), (30 * 86400, False), (-30 * 86400, False)]
+)
+def test_unfinished_files_go_by_age_and_where_a_clock_was_set_back(folder, age, left):
+    part = folder / ".segment-x.npy.0.part"
+    part.write_bytes(b"begun")
+    when = time.time() - age
+    os.utime(part, (when, when))
+    opened(folder)
+    assert part.exists() is left
+
+
+@pytest.mark.parametrize(("age", "cleared"), [(10, True), (1, False), (-1, False), (-10, True)])
+def test_stores_are_cleared_by_age_and_where_a_clock_was_set_back(folder, tmp_path, monkeypatch, age, cleared):
+    monkeypatch.setenv("AFFECTKIT_CACHE", str(tmp_path / "cache"))
+    kept = tmp_path / "cache" / "features" / "store"
+    shutil.copytree(folder, kept)
+    when = time.time() - age * 86400
+    os.utime(kept / "store.json", (when, when))
+    assert invoke("cache", "--clear", "--older-than", 5).returncode == 0
+    assert kept.exists() is not cleared
+
+
+def test_no_store_is_cleared_through_a_link(folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("AFFECTKIT_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "cache" / "features").mkdir(parents=True)
+    (tmp_path / "cache" / "features" / "x").symlink_to(folder, target_is_directory=True)
+    (folder / "thesis.txt").write_text("all of it")
+    with pytest.raises(DataError, match="is a link, to .*store; nothing was touched"):
+        store.clear(tmp_path / "cache" / "features" / "x")
+    assert (folder / "thesis.txt").read_text() == "all of it" and segments(folder)

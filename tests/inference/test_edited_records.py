@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
 from affectkit.errors import DataError
-from affectkit.inference.journal import INPUTS_COLUMNS, Journal, read_entries, read_inputs
+from affectkit.inference.journal import ENTRY, INPUTS_COLUMNS, Journal, read_entries, read_inputs
 from affectkit.inference.table_layout import NAME
 from affectkit.inference.video.prediction_table import VideoTable
 
@@ -18,10 +19,13 @@ ENTRIES = [
 ]
 
 
+FORM = {**ENTRY, "video?": dict[str, Any]}
+
+
 def journal_in(folder, entries=ENTRIES):
     (folder / "t.csv.part").write_text("nam,row\n" + "".join(ROWS))
     (folder / "t.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in entries))
-    return Journal(folder / "t.csv.part", folder / "t.jsonl", "nam,row\n")
+    return Journal(folder / "t.csv.part", folder / "t.jsonl", "nam,row\n", FORM)
 
 
 def test_a_journal_that_holds_is_read(tmp_path):
@@ -47,15 +51,15 @@ def test_no_link_is_cut_or_written_through(tmp_path, name, step):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"name": 3}, "it names no item"),
-        ({"end": "32"}, "rows, frames or end is no count"),
-        ({"end": 10**25}, "rows, frames or end is no count"),
+        ({"name": 3}, "name must be text, got 3"),
+        ({"end": "32"}, "end must be a count, got '32'"),
+        ({"end": 10**25}, "end must be a count, got 1"),
         ({"end": 3}, "its rows end at 3, before they begin"),
-        ({"rows": None}, "rows, frames or end is no count"),
-        ({"rows": True}, "rows, frames or end is no count"),
-        ({"mark": [1, 2]}, "mark is not size, two times and a hash"),
-        ({"mark": "x"}, "mark is not size, two times and a hash"),
-        ({"video": []}, "video is no object"),
+        ({"rows": None}, "rows must be a count, got null"),
+        ({"rows": True}, "rows must be a count, got true"),
+        ({"mark": [1, 2]}, "mark must have 4 entries, got 2"),
+        ({"mark": "x"}, "mark must be a list, got 'x'"),
+        ({"video": []}, "video must be an object, got a list of 0"),
     ],
 )
 def test_a_line_of_another_form_is_named_and_nothing_is_cut(tmp_path, change, words):
@@ -68,7 +72,7 @@ def test_a_line_of_another_form_is_named_and_nothing_is_cut(tmp_path, change, wo
     assert [path.read_bytes() for path in sorted(tmp_path.iterdir())] == before
     if "end" not in change:
         with pytest.raises(DataError, match="is damaged at line 2"):
-            list(read_entries(tmp_path / "t.jsonl"))
+            list(read_entries(tmp_path / "t.jsonl", FORM))
 
 
 @pytest.mark.parametrize("line", ["[]", "3", "null", "{", "[" * 100_000])
@@ -83,8 +87,8 @@ def test_lines_that_are_no_entries(tmp_path, line):
     [
         ("b.png,1,2,3,ab,1,x", "is damaged at line 3"),
         ("b.png,1,2,3,ab,1", "is damaged at line 3"),
-        ("b.png,1,2,3,ab,1,-2", "is damaged at line 3: rows, frames or end is no count"),
-        (f"b.png,1,2,3,ab,1,{10**25}", "is damaged at line 3: rows, frames or end is no count"),
+        ("b.png,1,2,3,ab,1,-2", "is damaged at line 3: rows must be a count, got -2"),
+        (f"b.png,1,2,3,ab,1,{10**25}", "is damaged at line 3: rows must be a count, got 1"),
         ("b.png,1,2,3,ab,1,2,3", "is damaged at line 3"),
     ],
 )

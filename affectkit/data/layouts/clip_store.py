@@ -8,13 +8,15 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from affectkit.core.clipspec import ClipSpec
 from affectkit.core.csv_tables import csv_reader
 from affectkit.core.files import read_json
+from affectkit.core.forms import Count, check_form
+from affectkit.core.npy_files import load_npy
 from affectkit.core.randomness import address_seed
 from affectkit.core.text import list_some
 from affectkit.data.split import Split
@@ -28,6 +30,13 @@ FRAME_LABELS = "frame_labels.npy"
 """Shares of the classes for each stored frame, float32 (clips, frames, C), where labels change within a clip."""
 SHOWN_TO = ("voice", "face", "both")
 """What raters were shown, as the columns of their votes begin."""
+MANIFEST_FORM = {
+    "clip": dict[str, Any], "height": Count, "width": Count, "frames": Count, "classes": list[str],
+    "variance": dict[str, float | None], "shards": dict[str, list[str]], "sources?": dict[str, str], "labels?": str,
+}  # fmt: skip
+"""What stands in the record; see ``core.forms``."""
+SHARD = re.compile(r"[0-9]{4,}")
+"""Names of shards, by which their files are found."""
 STORED = re.compile(r"\d{4,}\.(frames\.npy|sound\.npy|json)")
 """Names of the files of a store; whatever else lies there is not ours."""
 PARTIAL = re.compile(r"\.\d{4,}\..*\.part")
@@ -75,10 +84,13 @@ class ClipStore:
                 f"{path} has format {manifest.get('format')}; this affectkit reads format {FORMAT}.",
                 "Upgrade with pip install -U affectkit.",
             )
+        check_form(manifest, MANIFEST_FORM, f"{path} is damaged", hint=AGAIN)
+        if odd := [shard for shard in manifest["shards"] if not SHARD.fullmatch(shard)]:
+            raise DataError(f"{path} is damaged: shards: {odd[0][:60]!r} is no name of a file of its store.", AGAIN)
         try:
             return cls(Path(root), manifest)
-        except (KeyError, TypeError, ValueError, AffectkitError) as error:
-            raise DataError(f"{path} is damaged: {type(error).__name__} {error}.", AGAIN) from error
+        except AffectkitError as error:
+            raise DataError(f"{path} is damaged: {error.message}", AGAIN) from error
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_open": {}}
@@ -108,7 +120,7 @@ class ClipStore:
         """Return the shares of the classes for each frame of ``names``: float32 (B, frames, C)."""
         path = self.root / FRAME_LABELS
         try:
-            whole = np.load(path, allow_pickle=False)
+            whole = load_npy(path)
         except (OSError, ValueError) as error:
             raise DataError(f"{path} cannot be read: {error}.", AGAIN) from error
         if whole.shape != (len(self), self.frames, len(self.classes)):
@@ -145,7 +157,7 @@ class ClipStore:
             return self._open[shard, kind]
         path = self.root / STORE / f"{shard}.{kind}.npy"
         try:
-            array = np.load(path, mmap_mode="r", allow_pickle=False)
+            array = load_npy(path, mapped=True)
         except (OSError, ValueError) as error:
             raise DataError(f"{path} cannot be read: {error}.", AGAIN) from error
         wanted = self._shape(shard, kind)
@@ -183,10 +195,10 @@ def is_prepared(root: Path) -> bool:
     if not path.is_file():
         return False
     try:
-        found = read_json(path)
+        read_json(path, {"kind": Literal["clips"]})
     except DataError:
         return False
-    return isinstance(found, Mapping) and found.get("kind") == KIND
+    return True
 
 
 def read_prepared(root: Path) -> tuple[dict[str, Split], tuple[str, ...], list[str]]:

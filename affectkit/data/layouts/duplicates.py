@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from affectkit.core.files import cache_folder, whole_file
+from affectkit.core.npy_files import load_npy
 from affectkit.core.progress import Reporter
 from affectkit.data.split import Split
 from affectkit.errors import DataError
@@ -180,8 +181,8 @@ class Memory:
 
     def _load(self) -> dict[bytes, bytes]:
         try:
-            table = np.load(self.path, allow_pickle=False)
-        except (OSError, ValueError, EOFError):  # not there, or damaged: the files are read again
+            table = load_npy(self.path)
+        except (OSError, ValueError):  # not there, or damaged: the files are read again
             return {}
         if table.dtype != _ENTRY or table.ndim != 1:
             return {}

@@ -15,18 +15,25 @@ that leads out of the folder is therefore followed in these cases alone:
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
+from typing import Any, Literal
 
-from affectkit.core.contained_paths import digest_inside
-from affectkit.core.files import path_below, read_json
+from affectkit.core.contained_paths import digest_inside, name_fault, path_below
+from affectkit.core.files import read_json
+from affectkit.core.forms import matcher
 from affectkit.errors import DataError
 
 INSIDE, TOLD = "inside", "--follow-links"
 MANIFEST = "manifest.json"
 HINT = "Where that is meant, --follow-links follows such links."
 CHANGED = ", whose content is not that of which datasplit's manifest holds the hash"
+MANIFEST_FORM = {
+    "command": Literal["datasplit"], "settings": {"link": Literal["symlink"], "source": str}, "files": list[list[Any]],
+}  # fmt: skip
+"""What a manifest that vouches for links has; see ``core.forms``."""
+_OF_DATASPLIT = matcher(MANIFEST_FORM)
 ANNEX = ("annex", "objects")
 
 
@@ -108,28 +115,20 @@ class Links:
         return dict(_linked(manifest))
 
 
-def _linked(manifest: object) -> Iterator[tuple[str, tuple[str, str]]]:
+def _linked(manifest: Any) -> Iterator[tuple[str, tuple[str, str]]]:
     """Yield names, real paths and content hashes in a manifest of datasplit; none where it is something else.
 
     Files that are themselves links out of the source are those of its git-annex or DVC repository, which datasplit
     reads as well; others are not vouched for.
     """
-    settings = manifest.get("settings") if isinstance(manifest, Mapping) else None
-    if not isinstance(settings, Mapping) or manifest.get("command") != "datasplit" or settings.get("link") != "symlink":
-        return
-    source, rows = settings.get("source"), manifest.get("files")
-    if not isinstance(source, str) or not os.path.isabs(source) or not isinstance(rows, list):
+    if not _OF_DATASPLIT(manifest) or not os.path.isabs(source := manifest["settings"]["source"]):
         return
     there = Links(Path(source))
-    for row in rows:
-        if not isinstance(row, list) or len(row) < 7 or row[3] != "symlinked":
+    for row in manifest["files"]:
+        if len(row) < 7 or row[3] != "symlinked" or not all(isinstance(row[place], str) for place in (0, 4, 6)):
             continue
         name, own, digest = row[0], row[4], row[6]
-        if (
-            not all(isinstance(value, str) for value in (name, own, digest))
-            or os.path.isabs(own)
-            or ".." in own.split("/")
-        ):
+        if name_fault(own):
             continue
         target = os.path.realpath(os.path.join(source, own))
         if _below(target, there.real) or there.store_of(target):

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from affectkit.core.files import path_below
+from affectkit.core.contained_paths import path_below
 from affectkit.core.limits import MAX_TABLE_NUMBER
 from affectkit.core.table_errors import TableErrors
 from affectkit.data.layouts.class_columns import Choice, Columns, decide_class_columns, refuse_doubtful

@@ -7,15 +7,20 @@ new name before the old one goes: whoever is stopped in between does it again.
 
 from __future__ import annotations
 
-import csv
-import json
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from affectkit.core.files import read_json, to_json, whole_file, write_json
+from affectkit.core.contained_paths import refuse_link
+from affectkit.core.files import to_json, whole_file, write_json
+from affectkit.core.forms import check_form
+from affectkit.core.json_lines import JsonLines, LineFault, bounded_lines
+from affectkit.errors import DataError
 from affectkit.inference.result_files import OutputOptions
+from affectkit.inference.run_record import HINT, RECORD_FORM, read_run_record
 from affectkit.inference.table_layout import RECORD, VIDEOS_FOLDER
+from affectkit.inference.table_reader import CsvRows
 from affectkit.inference.table_writer import csv_line, open_text
 
 FOLDER = "films"
@@ -40,14 +45,17 @@ def rename_results(output: OutputOptions) -> None:
     old, new = results / FOLDER, results / VIDEOS_FOLDER
     if (old / RECORD).exists() and not new.exists():
         old.rename(new)
-    _rename_record(results / RECORD)
-    _rename_record(new / RECORD, moved=True)
+    # What is replaced need not be read.
+    with contextlib.suppress(DataError) if output.force and not output.resume else contextlib.nullcontext():
+        _rename_record(results / RECORD)
+        _rename_record(new / RECORD, moved=True)
 
 
 def rename_files(folder: Path) -> None:
     """Rename the files of videos in ``folder``, and what stands in them."""
     _rename_record(folder / RECORD)
     for old, new in FILES.items():
+        refuse_link(folder / old, "the file")
         if (folder / old).exists():
             with whole_file(folder / new) as part, open_text(part, "w") as stream:
                 stream.writelines(_table(folder / old) if old.endswith(".csv") else _journal(folder / old))
@@ -56,10 +64,11 @@ def rename_files(folder: Path) -> None:
 
 def _rename_record(path: Path, *, moved: bool = False) -> None:
     """Rename the entries of a record; the results of videos in it, or it itself, have ``moved`` into another folder."""
-    record = read_json(path) if path.exists() else {}
+    record = read_run_record(path)
     if not KEYS.keys() & record.keys():
         return
     record = _renamed(record)
+    check_form(record, RECORD_FORM, f"cannot read {path}", hint=HINT)
     _rename_paths(record, moved=moved)
     _rename_paths(record.get("video_results", {}), moved=True)
     write_json(path, record)
@@ -67,7 +76,7 @@ def _rename_record(path: Path, *, moved: bool = False) -> None:
 
 def _rename_paths(record: dict[str, Any], *, moved: bool) -> None:
     for name in ("results", "skipped_list", "timelines", "videos_table"):
-        if name in record:
+        if isinstance(record.get(name), str):
             path = Path(record[name])
             parent = path.parent.with_name(VIDEOS_FOLDER) if moved else path.parent
             record[name] = str(parent / FILES.get(path.name, path.name))
@@ -85,18 +94,17 @@ def _renamed(value: Any) -> Any:
 
 def _journal(path: Path) -> Iterator[str]:
     """Yield the lines of a journal, up to where a killed run has torn one."""
+    lines = JsonLines(dict[str, Any], hint=HINT)
     with path.open("rb") as stream:
-        for line in stream:
-            try:
-                entry = json.loads(line) if line.endswith(b"\n") else None
-            except ValueError:
-                entry = None
-            if entry is None:
+        for number, line in enumerate(bounded_lines(stream), start=1):
+            if not line.endswith(b"\n") or b"\0" in line:
                 return
-            yield to_json(_renamed(entry), indent=None) + "\n"
+            try:
+                yield to_json(_renamed(lines.value(line)), indent=None) + "\n"
+            except LineFault as fault:
+                raise lines.damage(f"the journal {path}", number, fault) from None
 
 
 def _table(path: Path) -> Iterator[str]:
-    with open_text(path, "r") as stream:
-        for number, row in enumerate(csv.reader(stream)):
-            yield csv_line(row if number else [COLUMNS.get(name, name) for name in row])
+    for number, row in enumerate(CsvRows(path)):
+        yield csv_line(row if number else [COLUMNS.get(name, name) for name in row])

@@ -9,15 +9,17 @@ from typing import IO, Any
 
 from affectkit.core.contained_paths import ContainedPaths, refuse_link
 from affectkit.core.csv_tables import number
-from affectkit.core.files import inner_path, read_json, to_json, whole_file, write_json
+from affectkit.core.files import inner_path, to_json, whole_file, write_json
 from affectkit.core.text import count_text, readable
 from affectkit.data.media.file_identity import Mark
 from affectkit.inference.inputs import Item
-from affectkit.inference.journal import finished_items, is_of, read_entries, reason_to_restart
+from affectkit.inference.journal import ENTRY, is_of, read_entries, reason_to_restart
 from affectkit.inference.result_files import NO_RESULTS, OutputOptions, ResultFiles
 from affectkit.inference.resume_check import check_videos
 from affectkit.inference.resume_plan import ResumePlan, plan_resume
+from affectkit.inference.run_record import VIDEO_FORM, VIDEOS_FORM, read_run_record
 from affectkit.inference.table_layout import FIRST, VIDEO_COLUMNS, VIDEO_NAME
+from affectkit.inference.table_reader import finished_items
 from affectkit.inference.table_writer import TableWriter, csv_line, growing_form, open_text, rows_text
 from affectkit.inference.video import legacy_names
 from affectkit.inference.video.statistics import Columns, longest
@@ -27,6 +29,8 @@ FINISHED = "videos.jsonl"
 """What is known of each video: its counts, means and shares, and what marks its file."""
 JOURNAL = "videos.jsonl.part"
 TIMELINES = "timelines"
+VIDEO_ENTRY = {**ENTRY, "video": VIDEO_FORM}
+"""What the journal says of a video, beside its ``end``."""
 
 
 class VideoTable:
@@ -66,7 +70,8 @@ class VideoTable:
         self.writer = writer or TableWriter(stdout, self.header, self.form, begun=False)
         self.files: ResultFiles | None = None
         if options.results is not None:
-            self.files = ResultFiles(options.results, format=options.format, header=self.header, journal=JOURNAL)
+            named = {"format": options.format, "header": self.header, "journal": JOURNAL, "entry": VIDEO_ENTRY}
+            self.files = ResultFiles(options.results, **named)
 
     @property
     def final(self) -> Path | None:
@@ -191,11 +196,11 @@ class VideoTable:
             self.notes.append(f"resuming after {count_text(len(self.plan.kept), 'video')}{changes}")
         elif own and files.final.exists() and (files.folder / FINISHED).exists():
             check_videos(files.record, self.summary)
-            known = {entry["name"]: entry for entry in read_entries(files.folder / FINISHED)}
+            known = {entry["name"]: entry for entry in read_entries(files.folder / FINISHED, VIDEO_ENTRY)}
             self.plan = plan_resume(self.videos, known, finished=True)
             if self.plan.is_idle:
                 files.journal.clear()
-                self.plan, self.before = None, read_json(files.record)
+                self.plan, self.before = None, read_run_record(files.record, VIDEOS_FORM)
                 return True
             self.notes.append(f"since {files.final} was written: {self.plan.described}")
             items = finished_items(files.final, self.header, known.values(), 0)

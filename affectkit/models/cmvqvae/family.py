@@ -94,14 +94,20 @@ class CMVQVAEFamily(Family):
         return {"height": 128, "width": 128, "mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)}
 
     def load_weights(
-        self, model: nn.Module, path: Path, *, classes: tuple[str, ...] = (), key: str | None = None
+        self,
+        model: nn.Module,
+        path: Path,
+        *,
+        classes: tuple[str, ...] = (),
+        key: str | None = None,
+        verify: bool = True,
     ) -> str:
         """Implement ``Family.load_weights``: encoders, decoders, codebooks, and where classes agree the solver and its
         mask.
 
         The classes of a published file are known by their number alone, see ``named``.
         """
-        found = read_weights(path, forms=(tensor_shapes(model),), key=key)
+        found = read_weights(path, forms=(tensor_shapes(model),), key=key, verify=verify)
         given = found.state
         top = "_fc2." if isinstance(model, TwoResNets) else f"{LAST}."
         own = read_classes(path) if path.suffix == ".safetensors" else None

@@ -22,14 +22,19 @@ SPEC = {"spec": {"classes?": list[str], "named?": bool, "clip?": dict[str, Any] 
 """What is read of the header of a checkpoint of ours here; see ``core.forms``."""
 
 
-def read_weights(path: Path, *, forms: Sequence[Form] = (), key: str | None = None) -> Weights:
+def read_weights(path: Path, *, forms: Sequence[Form] = (), key: str | None = None, verify: bool = True) -> Weights:
     """Read the tensors of a ``.safetensors`` file, or of what a training script saved with torch; see
     ``external.state_dicts.unwrap``.
+
+    Args:
+        path: the file.
+        forms, key: as of ``unwrap``.
+        verify: compare a checkpoint of ours with the checksums in it.
 
     Raises:
         CheckpointError: the file is missing, damaged, asks for code, or holds something else.
     """
-    found = _load_safetensors(path) if path.suffix == ".safetensors" else load_pickled(path)
+    found = _load_safetensors(path, verify=verify) if path.suffix == ".safetensors" else load_pickled(path)
     return unwrap(found, path, forms=forms, key=key)
 
 
@@ -203,7 +208,7 @@ def copy_own(
     return copy_weights(model, given, source, top=top, what="network", hint=hint)
 
 
-def _load_safetensors(path: Path) -> dict[str, torch.Tensor]:
+def _load_safetensors(path: Path, *, verify: bool) -> dict[str, torch.Tensor]:
     if not path.is_file():
         raise CheckpointError(f"{path} does not exist.")
     try:
@@ -211,7 +216,7 @@ def _load_safetensors(path: Path) -> dict[str, torch.Tensor]:
         with safe_open(path, framework="pt") as file:
             text = (file.metadata() or {}).get("affectkit")
             found = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
-        if text is not None:
+        if text is not None and verify:
             _verify(found, text, path)
         return found
     except CheckpointError:

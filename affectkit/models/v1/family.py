@@ -49,7 +49,13 @@ class V1Family(Family):
         return dict(INPUT)
 
     def load_weights(
-        self, model: V1ResNet, path: Path, *, classes: tuple[str, ...] = (), key: str | None = None
+        self,
+        model: V1ResNet,
+        path: Path,
+        *,
+        classes: tuple[str, ...] = (),
+        key: str | None = None,
+        verify: bool = True,
     ) -> str:
         """Implement ``Family.load_weights``; the last layer of a published file is taken where it has as
         many outputs.
@@ -57,7 +63,7 @@ class V1Family(Family):
         hint = "Name the --model, and the --image-size, that the file was made with."
         form = tensor_shapes(model)
         sequence = {as_sequence(name): shape for name, shape in form.items()}
-        found = read_weights(path, forms=(form, sequence), key=key)
+        found = read_weights(path, forms=(form, sequence), key=key, verify=verify)
         return copy_own(model, rename_published(found.state), found, classes=classes, top="fc.", hint=hint)
 
     def last_layer(self, model: V1ResNet) -> nn.Module:

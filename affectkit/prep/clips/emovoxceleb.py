@@ -17,6 +17,7 @@ from affectkit.core.clipspec import EMOVOXCELEB
 from affectkit.core.csv_tables import csv_reader
 from affectkit.core.files import whole_file
 from affectkit.core.folders import list_files
+from affectkit.core.npy_files import load_npy
 from affectkit.core.progress import Reporter
 from affectkit.core.stopping import Stopping
 from affectkit.core.table_errors import TableErrors
@@ -226,7 +227,7 @@ def _write_frame_labels(path: Path, names: list[str], files: Mapping[str, Path],
         rows.append([labels[name][int(known[np.abs(known - number).argmin()])] for number in numbers])
     found = np.array(rows, dtype=np.float32)
     try:
-        same = np.array_equal(np.load(path, allow_pickle=False), found)
+        same = np.array_equal(load_npy(path), found)
     except (OSError, ValueError):
         same = False
     if same:

@@ -225,7 +225,10 @@ def discard_manifest(output: Path) -> None:
 
 
 def _is_same(path: Path, manifest: Mapping[str, Any]) -> bool:
-    return path.is_file() and read_json(path) == manifest
+    try:
+        return path.is_file() and read_json(path) == manifest
+    except DataError:  # damaged: it is written again
+        return False
 
 
 def _hash_of(tables: Mapping[str, Any]) -> str:

@@ -14,6 +14,7 @@ from safetensors.numpy import load_file
 
 from affectkit.core.clipspec import FEATURES
 from affectkit.core.csv_tables import read_csv
+from affectkit.core.npy_files import NPY_ERRORS
 from affectkit.core.progress import Reporter
 from affectkit.core.stopping import Stopping
 from affectkit.core.table_errors import TableErrors
@@ -177,7 +178,7 @@ def read_features(source: ClipSource, recipe: ClipRecipe) -> StoredInput:
                 found = {name: stored[name] for name in stored.files}
         else:
             found = load_file(path)
-    except (OSError, EOFError, ValueError, SafetensorError, zipfile.BadZipFile, zlib.error) as error:
+    except (OSError, SafetensorError, zipfile.BadZipFile, zlib.error, *NPY_ERRORS) as error:
         raise ClipError("undecodable", f"features {path}: cannot be read ({error}).") from error
     taken = {}
     for name, shape in SHAPES.items():

@@ -14,6 +14,8 @@ import numpy as np
 
 from affectkit.core.clipspec import DECIBELS, ClipSpec
 from affectkit.core.files import read_json, to_json, whole_file, write_json
+from affectkit.core.forms import Count
+from affectkit.core.npy_files import load_npy
 from affectkit.core.process import count_processors, keep_freed_memory
 from affectkit.core.progress import Reporter
 from affectkit.core.stopping import Never, Stopping
@@ -27,6 +29,14 @@ SHARD = 32
 """Clips of one file: small enough that little is lost where a run is killed, large enough that files stay few."""
 FAULTS = "faults.csv"
 """Every clip that stands in the way, where ``--on-error fail`` ends a preparation."""
+_SUMS = {"count": Count, "sum": float, "squares": float, "max": float}
+_FACTS = {"digest": str, "image": _SUMS, "audio": _SUMS}
+_FAULT = {"name": str, "reason": str, "message": str}
+RECORD_FORM = {
+    "recipe": str, "items": list[list[Any]], "faults": list[_FAULT], "notes?": dict[str, list[str]],
+    "clips": dict[str, _FACTS],
+}  # fmt: skip
+"""What stands beside the arrays of a shard; see ``core.forms``."""
 
 
 @dataclass(frozen=True)
@@ -167,7 +177,7 @@ def write_store(
                 f"{ready:,} of {total:,} clips are prepared and kept.", "Run the same command again: it resumes."
             )
     _sweep(folder, set(shards))
-    skipped = [SkippedClip(**clip) for record in records.values() for clip in record["faults"]]
+    skipped = [SkippedClip(*(clip[key] for key in _FAULT)) for record in records.values() for clip in record["faults"]]
     facts = {clip: found for record in records.values() for clip, found in record["clips"].items()}
     shards = {name: list(record["clips"]) for name, record in records.items()}
     return StoredClips(shards, skipped, facts, count, _notes(records.values()))
@@ -250,25 +260,26 @@ def _read_record(folder: Path, name: str, chunk: Sequence[ClipSource], recipe: C
     if not path.is_file() or not all((folder / f"{name}.{kind}.npy").is_file() for kind in ("frames", "sound")):
         return None
     try:
-        record = read_json(path)
+        record = read_json(path, RECORD_FORM)
+        named = {*record["clips"], *(clip["name"] for clip in record["faults"])} == {source.name for source in chunk}
         same = record["recipe"] == recipe.mark() and record["items"] == [_state_of(source) for source in chunk]
         whole = all(_rows_of(folder / f"{name}.{kind}.npy") == len(record["clips"]) for kind in ("frames", "sound"))
-    except (DataError, OSError, ValueError, KeyError, TypeError):
+    except (DataError, OSError, ValueError):
         return None
-    return record if same and whole else None
+    return record if named and same and whole else None
 
 
 def _has_other_recipe(path: Path, recipe: ClipRecipe) -> bool:
     """Return whether ``path`` is the record of a shard that was made by another recipe."""
     try:
-        return path.is_file() and read_json(path)["recipe"] != recipe.mark()
-    except (DataError, KeyError, TypeError):
+        return path.is_file() and read_json(path, {"recipe": str})["recipe"] != recipe.mark()
+    except DataError:
         return False
 
 
 def _rows_of(path: Path) -> int:
     """Count the clips of an array on the disk; a ValueError where the file is shorter than its header says."""
-    return len(np.load(path, mmap_mode="r", allow_pickle=False))
+    return len(load_npy(path, mapped=True))
 
 
 def _limit_worker() -> None:

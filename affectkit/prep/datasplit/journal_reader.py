@@ -7,27 +7,49 @@ versions wrote, have no chain of hashes; their lines are judged alike.
 
 from __future__ import annotations
 
-import json
+import itertools
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 from affectkit.core.chained_lines import unlink_line
 from affectkit.core.contained_paths import ContainedPaths, name_fault, refuse_link
+from affectkit.core.forms import Count, Hash, form_faults, matcher
+from affectkit.core.json_lines import LineFault, bounded_lines, parse_line
 from affectkit.errors import DataError
 from affectkit.prep.datasplit.journal import FORMAT, STAGE, Journal, Made, Original, journal_folder
 
 _HINT = "Nothing was touched; restore the file, or remove it if nothing is to be undone."
 _UNCHAINED = 1
-_HASH = re.compile(r"[0-9a-f]{32}")
 _SIDES = ("train", "test")
-_TABLES = ("train.csv", "test.csv", "manifest.json")
 _STAGES = {
     "datasplit": {"made all", "moved", "done", "undoing"},
     "relabel": {"staged", "unstaged", "done", "undoing"},
 }
-_LARGEST = 2**63
+_HEADERS = {
+    "datasplit": {
+        "identity": {"label_col": str, "filename_col": str, "plain_csv": bool, "source?": str | None},
+        "source": str | None, "base": Literal["", "train/"], "pipeline?": dict | None,
+        "link": Literal["copy", "hardlink", "symlink", "reflink"] | None,
+        "notes": list[str], "folders": list[str], "tables": list[Literal["train.csv", "test.csv", "manifest.json"]],
+    },
+    "relabel": {
+        "identity": {"source": str | None, "labels": str}, "labels": str, "unchanged": Count, "staged": bool,
+        "folders": list[str],
+    },
+}  # fmt: skip
+"""Forms of the first line; see ``core.forms``."""
+_ROWS = {
+    "o": {"label": str, "side": str, "source": str, "target": str, "size": Count, "hash": Hash},
+    "a": {"label": str, "side": str, "target": str, "source": str, "draw": Count},
+    "x": {"file": str, "reason": str},
+    "planned": {"count": Count},
+    "made": {"files": list[tuple[str, Hash]]},
+    "tables": {"tables": dict[str, Hash]},
+}
+"""Forms of the values of the other lines, by their first word, in order."""
+_HOLDS = {word: matcher(tuple[tuple(forms.values())]) for word, forms in _ROWS.items()}
 
 
 class _Damage(Exception):
@@ -72,7 +94,7 @@ class _Reader:
     def read(self, stream: BinaryIO) -> None:
         """Read all lines; a DataError names the first that cannot be taken."""
         number = 0
-        for number, line in enumerate(stream, start=1):
+        for number, line in enumerate(bounded_lines(stream), start=1):
             if self.planned and self._is_cut(line, stream):
                 break
             try:
@@ -95,7 +117,10 @@ class _Reader:
             if linked is None:
                 raise _Damage("it does not follow the line before; it, or one before, was edited, moved, added or lost")
             line, self.journal.chain = linked
-        row = _value(line)
+        try:
+            row = parse_line(line)
+        except LineFault as fault:
+            raise _Damage(str(fault)) from None
         if number == 1:
             self._header(row, line)
             return
@@ -109,14 +134,14 @@ class _Reader:
         if word in stages:
             self.journal.stages.add(word)
         else:
-            self.takers[word](row[1:])
+            self.takers[word](_fields(row))
 
     # --- the header --------------------------------------------------------------------------------------------------
 
     def _header(self, row: Any, line: bytes) -> None:
         journal = self.journal
         known = row.get("journal") if isinstance(row, dict) else None
-        if known not in (FORMAT, _UNCHAINED) or isinstance(known, bool):
+        if type(known) is not int or known not in (FORMAT, _UNCHAINED):
             raise DataError(
                 f"the journal {journal.path} is not of format {FORMAT}.", "Use the affectkit that wrote it."
             )
@@ -128,40 +153,26 @@ class _Reader:
             journal.chain = linked[1]
         if row.get("command") != journal.command:
             raise _Damage(f"it is of {_short(row.get('command'))}, not of {journal.command}")
+        if why := "; ".join(itertools.islice(form_faults(row, _HEADERS[journal.command]), 3)):
+            raise _Damage(why)
         journal.header = {key: value for key, value in row.items() if key not in ("journal", "command", "chain")}
         (self._split_header if journal.command == "datasplit" else self._relabel_header)(journal.header)
         for name in journal.header["folders"]:
             self._entry(name, "folder")
 
     def _split_header(self, header: dict[str, Any]) -> None:
-        identity = _need(header, "identity", dict)
-        for key in ("label_col", "filename_col"):
-            _need(identity, key, str)
-        _need(identity, "plain_csv", bool)
-        if _need(header, "source", (str, type(None))) != identity.get("source", header["source"]):
+        if header["source"] != header["identity"].get("source", header["source"]):
             raise _Damage("its two sources differ")
         self._source(header["source"])
-        if _need(header, "base", str) not in ("", "train/"):
-            raise _Damage(f"base is {_short(header['base'])}")
-        links = (None,) if header["source"] is None else ("copy", "hardlink", "symlink", "reflink")
-        if _need(header, "link", (str, type(None))) not in links:
-            raise _Damage(f"link is {_short(header['link'])}")
-        if not isinstance(header.setdefault("pipeline", None), (dict, type(None))):
-            raise _Damage("pipeline is no object")
-        for key in ("notes", "folders", "tables"):
-            _need_texts(header, key)
-        if not set(header["tables"]) <= set(_TABLES):
-            raise _Damage(f"tables are {_short(header['tables'])}")
+        if (header["link"] is None) != (header["source"] is None):
+            raise _Damage(f"link is {_short(header['link'])}, and source {_short(header['source'])}")
+        header.setdefault("pipeline", None)
 
     def _relabel_header(self, header: dict[str, Any]) -> None:
-        identity = _need(header, "identity", dict)
-        self._source(_need(identity, "source", (str, type(None))))
-        for holder in (identity, header):
-            _need(holder, "labels", str)
-        _need_count(header.get("unchanged"), "unchanged")
-        if _need(header, "staged", bool) != (identity["source"] is None):
+        source = header["identity"]["source"]
+        self._source(source)
+        if header["staged"] != (source is None):
             raise _Damage("staged and source do not agree")
-        _need_texts(header, "folders")
 
     def _source(self, source: str | None) -> None:
         """Refuse a folder of originals in the folder of their copies: these would be taken for the originals."""
@@ -175,14 +186,12 @@ class _Reader:
     # --- rows --------------------------------------------------------------------------------------------------------
 
     def _original(self, values: list[Any]) -> None:
-        label, side, source, target, size, digest = _fields(values, 6)
+        label, side, source, target, size, digest = values
         self._entry(target, "file")
         if self.journal.copied_from is None:
             self._entry(source, "file")
-        elif not isinstance(source, str) or (why := name_fault(source)):
-            raise _Damage(f"{_short(source)} {why if isinstance(source, str) else 'is no name of a file'}")
-        _need_count(size, "the size")
-        _need_hash(digest)
+        elif why := name_fault(source):
+            raise _Damage(f"{_short(source)} {why}")
         name = source.rpartition("/")[2]
         if self.journal.command == "datasplit":
             if side not in _SIDES:
@@ -201,10 +210,9 @@ class _Reader:
         self.journal.originals.append(Original(label, side, source, target, size, digest))
 
     def _made(self, values: list[Any]) -> None:
-        label, side, target, source, draw = _fields(values, 5)
+        label, side, target, source, draw = values
         self._entry(target, "file")
-        _need_count(draw, "the draw")
-        if not isinstance(source, str) or source not in self.sources:
+        if source not in self.sources:
             raise _Damage(f"{_short(source)} is no original")
         name = target.rpartition("/")[2]
         named = re.search(rf"-aug{draw}-[0-9a-f]{{8}}(\.[^.]*)?$", name)
@@ -217,39 +225,28 @@ class _Reader:
         self.journal.made.append(Made(label, side, target, source, draw))
 
     def _left(self, values: list[Any]) -> None:
-        name, why = _fields(values, 2)
-        if not isinstance(name, str) or not isinstance(why, str):
-            raise _Damage("a file and a reason are needed")
+        name, why = values
         self.journal.left.append((name, why))
 
     def _planned(self, values: list[Any]) -> None:
-        (count,) = _fields(values, 1)
+        (count,) = values
         found = len(self.journal.originals) + len(self.journal.made) + len(self.journal.left)
-        if isinstance(count, bool) or count != found:
+        if count != found:
             raise _Damage(f"the plan has {found:,} lines, not {_short(count)}")
         self.planned = True
 
     def _digests(self, values: list[Any]) -> None:
-        (pairs,) = _fields(values, 1)
-        if not isinstance(pairs, list):
-            raise _Damage("pairs of file and hash are needed")
-        for pair in pairs:
-            if not isinstance(pair, list) or len(pair) != 2:
-                raise _Damage("pairs of file and hash are needed")
-            name, digest = pair
-            if not isinstance(name, str) or name not in self.made:
+        (pairs,) = values
+        for name, digest in pairs:
+            if name not in self.made:
                 raise _Damage(f"{_short(name)} is not in the plan")
-            _need_hash(digest)
             self.journal.digests[name] = digest
 
     def _tables(self, values: list[Any]) -> None:
-        (tables,) = _fields(values, 1)
-        if not isinstance(tables, dict):
-            raise _Damage("hashes by table are needed")
+        (tables,) = values
         for name, digest in tables.items():
             if name not in self.journal.header["tables"]:
                 raise _Damage(f"{_short(name)} is no table of a split")
-            _need_hash(digest)
             self.journal.tables[name] = digest
 
     def _entry(self, name: Any, what: str) -> None:
@@ -260,39 +257,14 @@ class _Reader:
             raise _Damage(f"the {what} {_short(name)} is affectkit's own")
 
 
-def _value(line: bytes) -> Any:
-    try:
-        return json.loads(line)
-    except (ValueError, RecursionError):
-        raise _Damage("it is no line of JSON") from None
-
-
-def _fields(values: list[Any], count: int) -> list[Any]:
-    if len(values) != count:
-        raise _Damage(f"it has {len(values)} values, not {count}")
-    return values
-
-
-def _need(holder: dict[str, Any], key: str, kind: Any) -> Any:
-    value = holder.get(key, ...)
-    if not isinstance(value, kind):
-        raise _Damage(f"{key} is {'missing' if value is ... else _short(value)}")
-    return value
-
-
-def _need_texts(holder: dict[str, Any], key: str) -> None:
-    if not all(isinstance(item, str) for item in _need(holder, key, list)):
-        raise _Damage(f"{key} is no list of texts")
-
-
-def _need_count(value: Any, what: str) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < _LARGEST:
-        raise _Damage(f"{what} is {_short(value)}")
-
-
-def _need_hash(value: Any) -> None:
-    if not isinstance(value, str) or not _HASH.fullmatch(value):
-        raise _Damage(f"the hash is {_short(value)}")
+def _fields(row: list[Any]) -> list[Any]:
+    """Return the values of a row behind its word, which have the forms of ``_ROWS``."""
+    values, names = row[1:], _ROWS[row[0]]
+    if _HOLDS[row[0]](values):
+        return values
+    if len(values) != len(names):
+        raise _Damage(f"it has {len(values)} values, not {len(names)}")
+    raise _Damage(next(form_faults(dict(zip(names, values, strict=True)), names)))
 
 
 def _is_part(name: Any) -> bool:

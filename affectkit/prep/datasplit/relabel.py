@@ -8,8 +8,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from affectkit.core.contained_paths import path_inside
 from affectkit.core.csv_tables import read_csv
-from affectkit.core.files import digest_of, fsync_path, path_inside
+from affectkit.core.files import digest_of, fsync_path
 from affectkit.core.folder_lock import LOCK
 from affectkit.core.progress import Reporter
 from affectkit.core.stopping import Stopping

@@ -19,6 +19,8 @@ from affectkit.prep.images.output_files import (
     MANIFEST,
     count_files,
     describe_contents,
+    manifest_fault,
+    part_fault,
     part_is_whole,
     remove_working_files,
 )
@@ -39,13 +41,16 @@ def merge_preparation(folder: Path, *, reporter: Reporter) -> dict[str, Any]:
     Raises:
         DataError: the parts cannot be put together; all reasons are listed.
     """
-    manifest = folder / MANIFEST
+    manifest, inside = folder / MANIFEST, ContainedPaths(folder)
     if manifest.is_file():  # an earlier merge was killed after all was in its place
+        found = read_json(manifest)
+        if why := manifest_fault(inside, found):
+            raise DataError(f"cannot read {manifest}: {why}.", "Nothing was touched; remove it, and merge again.")
         parts = len(find_parts(folder))
         remove_working_files(folder)
-        return {**read_json(manifest), "output": str(folder), "parts": parts, "already_done": True}
+        return {**found, "output": str(folder), "parts": parts, "already_done": True}
     reporter.note("checking the shards")
-    parts = read_parts(folder, fault_of=partial(_record_fault, ContainedPaths(folder)))
+    parts = read_parts(folder, fault_of=partial(part_fault, inside))
     _check(folder, parts)
     first = parts[0].record
     _write_tables(folder, parts, [name for name in first["tables"] if name not in first["inner"]], reporter)
@@ -55,25 +60,6 @@ def merge_preparation(folder: Path, *, reporter: Reporter) -> dict[str, Any]:
     write_json(manifest, result)
     remove_working_files(folder)
     return {**result, "output": str(folder), "parts": len(parts), "already_done": False}
-
-
-def _record_fault(inside: ContainedPaths, record: dict[str, Any]) -> str:
-    """Return what is wrong with the record of a complete part, as ``read_parts`` asks."""
-    if not isinstance(record.get("manifest"), dict):
-        return "it has no manifest"
-    for key in ("seals", "inner"):
-        if not isinstance(record.get(key), list) or any(inside.fault(name) or "/" in name for name in record[key]):
-            return f"{key} is no list of names"
-    images = record.get("images")
-    if not isinstance(images, dict):
-        return "it has no images"
-    for name, counts in images.items():
-        if why := inside.fault(f"{name}/x"):  # the folder itself is no link either
-            return f"the folder {name!r} {why}"
-        numbers = [counts.get(key) for key in ("files", "bytes")] if isinstance(counts, dict) else [None]
-        if not all(isinstance(n, int) and n >= 0 for n in numbers):
-            return f"the folder {name!r} has no number of files and bytes"
-    return ""
 
 
 def _check(folder: Path, parts: Sequence[Part]) -> None:

@@ -9,11 +9,50 @@ from typing import Any
 
 from affectkit.core.contained_paths import ContainedPaths
 from affectkit.core.files import sha256
+from affectkit.core.forms import Count, Hash, form_faults
 from affectkit.core.shard_parts import Part, damaged_tables, find_parts, table_rows
 from affectkit.core.shard_removal import remove_part, sweep_removed
 
 MANIFEST = "manifest.json"
 MARKER = ".affectkit-preparing.json"
+
+
+REPORT_FORM = {
+    "preparation": str, "target": str, "kept": dict[str, dict[str, Count]], "by_rule": dict[str, Count],
+    "dropped": dict[str, dict[str, Count]], "images": Count, "notes": list[str], "copies?": dict[str, Any],
+}  # fmt: skip
+_COUNTS = {"files": Count, "bytes": Count}
+MANIFEST_FORM = {"tables?": dict[str, Hash], "images?": dict[str, _COUNTS], "report?": REPORT_FORM}
+"""What stands in the manifest of a finished output beside its identity; see ``core.forms``."""
+PART_FORM = {
+    "manifest": {**MANIFEST_FORM}, "seals": list[str], "inner": list[str], "images": dict[str, _COUNTS],
+}  # fmt: skip
+"""What the record of a complete part has beside what all parts have."""
+
+
+def part_fault(inside: ContainedPaths, record: dict[str, Any]) -> str:
+    """Return what is wrong with the record of a complete part, as ``read_parts`` asks; empty for nothing."""
+    if why := next(form_faults(record, PART_FORM), ""):
+        return why
+    for key in ("seals", "inner"):
+        for name in record[key]:
+            if why := "is in another folder" if "/" in name else inside.fault(name):
+                return f"{key}: {name!r} {why}"
+    for name in record["images"]:
+        if why := inside.fault(f"{name}/x"):  # the folder itself is no link either
+            return f"the folder {name!r} {why}"
+    return ""
+
+
+def manifest_fault(inside: ContainedPaths, manifest: Any) -> str:
+    """Return what is wrong with a manifest, which names tables and folders of images beside it; empty for nothing."""
+    if why := next(form_faults(manifest, MANIFEST_FORM), ""):
+        return why
+    names = [*manifest.get("tables", ()), *(f"images/{split}/x" for split in manifest.get("images", ()))]
+    for name in names:
+        if why := inside.fault(name):
+            return f"{name.removesuffix('/x')!r} {why}"
+    return ""
 
 
 def is_leftover(name: str) -> bool:

@@ -22,8 +22,10 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from affectkit.core.contained_paths import ContainedPaths, is_regular
 from affectkit.core.files import read_json, sha256, whole_file, write_json, write_text
 from affectkit.core.folder_lock import is_lock_name
+from affectkit.core.forms import Count
 from affectkit.core.progress import Reporter
 from affectkit.core.record_identity import check_same
 from affectkit.core.shard_parts import Part, Table, begin_part, end_part, read_record
@@ -34,10 +36,13 @@ from affectkit.errors import DataError, UsageError
 from affectkit.prep.images.output_files import (
     MANIFEST,
     MARKER,
+    REPORT_FORM,
     count_files,
     count_named_files,
     describe_contents,
     is_leftover,
+    manifest_fault,
+    part_fault,
     part_is_whole,
     remove_working_files,
 )
@@ -178,7 +183,8 @@ class OutputFolder:
 
     def report(self, manifest: dict[str, Any]) -> PrepReport:
         """Return the report of an earlier run, from the manifest that ``begin`` gave."""
-        stored = {**manifest["report"], "output": self.folder, "notes": tuple(manifest["report"]["notes"])}
+        own = {key: value for key, value in manifest["report"].items() if key in REPORT_FORM or key == "copies"}
+        stored = {**own, "output": self.folder, "notes": tuple(manifest["report"]["notes"])}
         return PrepReport(**stored, already_done=True, shard=manifest.get("shard"))
 
     def _mark(self) -> None:
@@ -210,7 +216,7 @@ class OutputFolder:
     def _agree(self, path: Path, key: str) -> dict[str, Any]:
         """Read the manifest or marker in ``path``; a UsageError where it is of another preparation."""
         try:
-            about = read_json(path)
+            about = read_json(path, {"shards?": Count})
         except DataError:
             about = None
         found = about.get(key) if isinstance(about, dict) else None
@@ -228,16 +234,22 @@ class OutputFolder:
 
     def _whole(self, about: dict[str, Any]) -> bool:
         """Return whether tables and images are those that the manifest lists."""
+        inside = ContainedPaths(self.folder)
+        if manifest_fault(inside, about):
+            return False
         try:
             if self.counts is not None:
                 tables = all((self.folder / f"{split}.csv").is_file() for split in SPLITS)
                 return tables and all(count_files(self.folder / key)["files"] >= n for key, n in self.counts.items())
-            tables = all(sha256(self.folder / name) == value for name, value in about["tables"].items())
+            tables = all(
+                is_regular(self.folder / name) and sha256(self.folder / name) == value
+                for name, value in about["tables"].items()
+            )
             images = all(
                 count_files(self.folder / "images" / split) == value for split, value in about["images"].items()
             )
             return tables and images and "report" in about
-        except (OSError, KeyError, TypeError, AttributeError):
+        except (OSError, KeyError):
             return False
 
     def share(self, table: str, names: Sequence[str]) -> list[int]:
@@ -342,7 +354,7 @@ class OutputFolder:
         folder = self.folder / self.shard.folder
         record = read_record(folder)
         if record is not None and record["complete"]:
-            same = record["identity"] == self._part_identity()
+            same = record["identity"] == self._part_identity() and not part_fault(ContainedPaths(self.folder), record)
             if same and part_is_whole(self.folder, Part(self.shard, folder, record)):
                 return {**record["manifest"], "shard": str(self.shard)}
             reporter.warn(f"files of shard {self.shard} in {self.folder} are missing or changed: they are made again")

@@ -311,12 +311,15 @@ def test_what_is_not_whole_is_not_merged(prepare, tmp_path: Path) -> None:
     [
         ({"tables": {"../../x.csv": {"columns": ["file"], "rows": 0, "sha256": ""}}}, "is no name of a table"),
         ({"tables": {"/x.csv": {"columns": ["file"], "rows": 0, "sha256": ""}}}, "is no name of a table"),
-        ({"seals": ["../x"]}, "seals is no list of names"),
-        ({"inner": "train.csv"}, "inner is no list of names"),
+        ({"seals": ["../x"]}, "seals: '../x' is in another folder"),
+        ({"inner": "train.csv"}, "inner must be a list, got 'train.csv'"),
         ({"images": {"../x": {"files": 1, "bytes": 1}}}, "the folder '../x' leaves its folder by '..'"),
         ({"images": {"link": {"files": 1, "bytes": 1}}}, "the folder 'link' goes through a link"),
-        ({"images": {"images/train": {"files": "1", "bytes": 1}}}, "has no number of files and bytes"),
-        ({"manifest": []}, "it has no manifest"),
+        (
+            {"images": {"images/train": {"files": "1", "bytes": 1}}},
+            "images.images/train.files must be a count, got '1'",
+        ),
+        ({"manifest": []}, "manifest must be an object, got a list of 0"),
     ],
 )
 def test_a_record_that_leads_out_is_refused_and_nothing_is_written(prepare, tmp_path: Path, change, words) -> None:
