@@ -10,7 +10,8 @@ from affectkit.core.forms import Count
 
 HINT = "Add --force to predict everything anew."
 RECORD_FORM = {
-    "format?": Literal["csv", "jsonl", "parquet"], "checkpoint_sha256?": str, "engine?": str, "classes?": list[str], "results?": str,
+    "format?": Literal["csv", "jsonl", "parquet"], "checkpoint_sha256?": str, "engine?": str, "classes?": list[str],
+    "results?": str,
     "skipped_list?": str, "timelines?": str, "videos_table?": str, "video_results?": dict[str, Any],
 }  # fmt: skip
 """What a run that began has recorded."""
