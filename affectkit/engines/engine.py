@@ -46,7 +46,7 @@ class Engine(Protocol):
         """Return the outputs of a batch, (B, K) float32, as ``Task.rows`` reads them.
 
         Args:
-            batch: ``image``, uint8 (B, H, W, C), and what else models of clips take.
+            batch: ``image``, uint8 (B, H, W, C), and what else models of clips take; as a tensor (B, C, H, W).
             exact: outputs do not depend, to the last bit, on the batch that a sample comes in (on the CPU).
             reporter: hears of a batch that did not fit into memory.
         """

@@ -22,6 +22,7 @@ from affectkit.checkpoints.onnx_file import GraphInput, OnnxHeader, read_header
 from affectkit.core.assets import check_shipped
 from affectkit.core.clipspec import DECIBELS
 from affectkit.core.files import sha256
+from affectkit.core.onnx_bytes import with_float_pixels
 from affectkit.core.progress import Reporter
 from affectkit.core.spec import InputSpec
 from affectkit.data.loading.thread_loader import open_threads
@@ -157,11 +158,19 @@ class OnnxModel:
     # --- parts -------------------------------------------------------------------------------------------------------
 
     def _run(self, feeds: dict[str, np.ndarray]) -> np.ndarray:
+        pixels = feeds.get("image")
+        between = pixels is not None and pixels.dtype == np.float32 and self.header.inputs[0].dtype == "uint8"
+        session = self._float_session if between else self._session
         try:
-            return self._session.run([self.header.outputs[0].name], feeds)[0].astype(np.float32, copy=False)
+            return session.run([self.header.outputs[0].name], feeds)[0].astype(np.float32, copy=False)
         except Exception as error:  # of classes that are not public
             text = " ".join(str(error).split())[:300]
             raise RunError(f"{self.described} failed on {self._path}: {text}", "Is there memory enough?") from error
+
+    @cached_property
+    def _float_session(self) -> Any:
+        """Return a session of the same graph for pixels between the 256 values, as corruptions make them."""
+        return _session(with_float_pixels(self._path.read_bytes()), self.context, name=self._path)
 
     @cached_property
     def _threads(self) -> ThreadPoolExecutor | None:
@@ -225,8 +234,8 @@ def _drawn(one: GraphInput, rng: np.random.Generator) -> np.ndarray:
     return rng.standard_normal(shape).astype(one.dtype)
 
 
-def _session(path: Path, context: RunContext) -> Any:
-    """Open the session of a file."""
+def _session(graph: Path | bytes, context: RunContext, *, name: Path | None = None) -> Any:
+    """Open the session of a file, or of the bytes of one that is called ``name``."""
     library = load_onnxruntime()
     options = library.SessionOptions()
     options.log_severity_level = 3  # errors, which are raised
@@ -237,11 +246,13 @@ def _session(path: Path, context: RunContext) -> Any:
     if on_cuda:
         providers = [(CUDA_PROVIDER, {"device_id": context.device.index}), *providers]
     try:
-        session = library.InferenceSession(str(path), options, providers=providers)
+        given = graph if isinstance(graph, bytes) else str(graph)
+        session = library.InferenceSession(given, options, providers=providers)
     except Exception as error:  # of classes that are not public
         text = " ".join(str(error).split())[:300]
         raise CheckpointError(
-            f"ONNX Runtime {library.__version__} cannot run {path}: {text}", "Export it again with affectkit export."
+            f"ONNX Runtime {library.__version__} cannot run {name or graph}: {text}",
+            "Export it again with affectkit export.",
         ) from error
     if on_cuda and CUDA_PROVIDER not in session.get_providers():
         raise DeviceError(

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from affectkit.data.loading.image_or_clip import collate_function, item_name
 from affectkit.data.loading.loaders import EVALUATION, SplitImages, evaluation_keys, make_loader
 from affectkit.data.loading.read_failures import ReadFailure
 from affectkit.data.split import Split
+from affectkit.engines.engine import Engine
 from affectkit.errors import DataError
 from affectkit.runtime.context import RunContext, gather_failures
 from affectkit.runtime.forward import forward_in_blocks
@@ -39,7 +40,7 @@ def evaluation_loader(
 
 
 def evaluate(
-    model: nn.Module,
+    model: nn.Module | Engine,
     task: Task,
     split: Split,
     loader: DataLoader,
@@ -50,18 +51,21 @@ def evaluate(
 ) -> tuple[Results, list[ReadFailure]]:
     """Return the outputs of ``model`` (run in evaluation mode) on all of ``split``, and the images that failed.
 
-    With several processes each goes over the share that ``loader`` gives it, and all return the same.
+    With several processes each goes over the share that ``loader`` gives it, and all return the same. An engine gives
+    the outputs that ``Task.rows`` reads, and nothing beside them.
 
     Raises:
         DataError: nothing could be read.
         Stopped: a signal came; nothing has been written.
     """
-    targets, call = task.targets(split), partial(task.evaluation_outputs, model)
+    targets, outputs_of = task.targets(split), _outputs_of(model, task, context, reporter)
     collector = Collector()
     failures: list[ReadFailure] = []
     done = 0
-    training = model.training
-    model.eval()
+    modes = not isinstance(model, Engine)
+    training = modes and model.training
+    if modes:
+        model.eval()
     # All processes go through as many rounds, so that they can agree on stopping in each.
     (rounds,) = context.group.all_reduce_max([len(loader)])
     reporter.start(f"evaluating {split.name}", len(split), item_name(task.spec))
@@ -70,9 +74,7 @@ def evaluate(
             if raw is not None:
                 failures += raw["failures"]
                 if len(raw["index"]):
-                    batch = context.prepare_batch(raw, task.spec)
-                    outputs = forward_in_blocks(call, task.inputs(batch), context, reporter)
-                    collector.update(raw["index"], outputs)
+                    collector.update(raw["index"], outputs_of(raw))
                 seen = (len(raw["index"]) + len(raw["failures"])) * context.group.world_size
                 reporter.advance(min(seen, len(split) - done))
                 done += seen
@@ -80,7 +82,8 @@ def evaluate(
                 raise stopping.error("nothing was written.", "Run the same command again.", resumable=False)
     finally:
         reporter.finish()
-        model.train(training)
+        if modes:
+            model.train(training)
     parts = context.group.all_gather_arrays(collector.arrays())
     failures = gather_failures(failures, context.group)
     if len(failures) == len(split):
@@ -88,6 +91,21 @@ def evaluate(
         raise DataError(f"none of the {len(split)} {item_name(task.spec)} of {split.name} can be read.{first}")
     recompute = partial(recompute_items, model, task, getattr(loader, "dataset", None), context)
     return Collector.results(parts, split, targets, recompute=recompute), failures
+
+
+def _outputs_of(
+    model: nn.Module | Engine, task: Task, context: RunContext, reporter: Reporter
+) -> Callable[[dict[str, Any]], Any]:
+    """Return the function from a loader's batch to outputs."""
+    if not isinstance(model, Engine):
+        call = partial(task.evaluation_outputs, model)
+        return lambda raw: forward_in_blocks(
+            call, task.inputs(context.prepare_batch(raw, task.spec)), context, reporter
+        )
+    change = context.input_transform
+    if change is None:
+        return lambda raw: model.outputs(raw, reporter=reporter)
+    return lambda raw: model.outputs({**raw, "image": change(raw["image"].float() / 255) * 255}, reporter=reporter)
 
 
 @torch.inference_mode()
@@ -100,8 +118,10 @@ def recompute_items(
     """
     if not hasattr(items, "__getitems__") or not len(index):  # images have nothing to show
         return {}
-    training = model.training
-    model.eval()
+    modes = not isinstance(model, Engine)
+    training = modes and model.training
+    if modes:
+        model.eval()
     try:
         batch = items.__getitems__([(EVALUATION, int(number)) for number in index])
         shown = task.visual_outputs(model, context.prepare_batch(batch, task.spec))

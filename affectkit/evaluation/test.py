@@ -7,9 +7,7 @@ from typing import Any
 
 from torch import nn
 
-from affectkit.checkpoints.checkpoint import load_model_and_task
 from affectkit.checkpoints.description import fit_record
-from affectkit.checkpoints.find import find_checkpoint
 from affectkit.config import value_of
 from affectkit.core.files import fresh_folder, write_json
 from affectkit.core.pixels import pixels_up_to
@@ -23,6 +21,7 @@ from affectkit.errors import UsageError
 from affectkit.evaluation.class_counts import metric_notes
 from affectkit.evaluation.evaluate import evaluate, evaluation_loader
 from affectkit.evaluation.input_transform import check_takes_images, corruption_transform
+from affectkit.evaluation.load_model import TestedModel, load_tested
 from affectkit.evaluation.load_split import EvaluationData, load_split, wanted_labels, without_copies
 from affectkit.evaluation.outputs import write_results
 from affectkit.evaluation.thresholds import check_thresholds, missed_thresholds
@@ -41,17 +40,13 @@ def test(settings: TestSettings, *, reporter: Reporter) -> dict[str, Any]:
         The summary, whose ``"missed"`` names every threshold of ``fail_under`` that was missed.
     """
     with init_process_group(settings.device), pixels_up_to(value_of(settings.max_pixels)):
-        path = find_checkpoint(settings.checkpoint)
-        context = RunContext.resolve(settings.device, settings.precision)
-        with set_up_backends(context.device, context.precision):
-            return _test(path, settings, context, reporter)
+        tested = load_tested(settings, reporter=reporter)
+        with set_up_backends(tested.context.device, tested.context.precision):
+            return _test(tested, settings, reporter)
 
 
-def _test(path: Path, settings: TestSettings, context: RunContext, reporter: Reporter) -> dict[str, Any]:
-    model, task = load_model_and_task(
-        path, device=context.device, fit=settings.fit, reporter=reporter, **settings.of_file()
-    )
-    network = context.maybe_compile(model, enabled=settings.compile, reporter=reporter)
+def _test(tested: TestedModel, settings: TestSettings, reporter: Reporter) -> dict[str, Any]:
+    model, network, task, context = tested.model, tested.network, tested.task, tested.context
     thresholds = check_thresholds(value_of(settings.fail_under, {}), task.metric_direction)
     if settings.corrupt:
         check_takes_images(task.spec, "--corrupt")
@@ -74,9 +69,10 @@ def _test(path: Path, settings: TestSettings, context: RunContext, reporter: Rep
         reporter.warn(text)
     metrics = task.metrics(results)
     summary = {
-        "checkpoint": str(path),
+        "checkpoint": str(tested.path),
         "checkpoint_sha256": model.checkpoint_hash,
         "affectkit": VERSION,
+        "engine": tested.engine,
         "task": task.name,
         **_data_record(settings.data, data, results),
         "copies": copies,

@@ -8,11 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from torch import nn
-
-from affectkit.checkpoints.checkpoint import load_model_and_task
 from affectkit.checkpoints.description import fit_record
-from affectkit.checkpoints.find import find_checkpoint
 from affectkit.config import value_of
 from affectkit.core.pixels import pixels_up_to
 from affectkit.core.progress import Reporter, Silent
@@ -25,6 +21,7 @@ from affectkit.data.media.images import DECODING
 from affectkit.errors import DataError, Stopped, UsageError
 from affectkit.evaluation.evaluate import evaluate, evaluation_loader
 from affectkit.evaluation.input_transform import check_takes_images
+from affectkit.evaluation.load_model import TestedModel, load_tested
 from affectkit.evaluation.load_split import load_split, wanted_labels
 from affectkit.evaluation.thresholds import check_thresholds, missed_thresholds
 from affectkit.robustness.baseline import CLEAN, Baseline, read_baseline
@@ -44,7 +41,6 @@ from affectkit.robustness.summary import (
     summarize,
     write_tables,
 )
-from affectkit.runtime.context import RunContext
 from affectkit.runtime.distributed import init_process_group
 from affectkit.runtime.shutdown import StopFlag
 from affectkit.runtime.torch_backends import set_up_backends
@@ -85,22 +81,21 @@ def eval_corruptions(settings: RobustnessSettings, *, reporter: Reporter) -> dic
         Stopped: a signal came; the rows so far are in ``results``.
     """
     with init_process_group(settings.device), pixels_up_to(value_of(settings.max_pixels)):
-        context = RunContext.resolve(settings.device, settings.precision)
-        with set_up_backends(context.device, context.precision):
-            return Sweep(settings, context, reporter).run()
+        conditions = [Condition(CLEAN, 0), *wanted_conditions(settings)]
+        tested = load_tested(settings, reporter=reporter)
+        with set_up_backends(tested.context.device, tested.context.precision):
+            return Sweep(settings, tested, conditions, reporter).run()
 
 
 class Sweep:
     """Run ``eval_corruptions`` once: set-up here, then ``run``."""
 
-    def __init__(self, settings: RobustnessSettings, context: RunContext, reporter: Reporter) -> None:
-        self.settings, self.context, self.reporter = settings, context, reporter
-        self.conditions = [Condition(CLEAN, 0), *wanted_conditions(settings)]
-        path = find_checkpoint(settings.checkpoint)
-        self.model, self.task = load_model_and_task(
-            path, device=context.device, fit=settings.fit, reporter=reporter, **settings.of_file()
-        )
-        self.network: nn.Module = context.maybe_compile(self.model, enabled=settings.compile, reporter=reporter)
+    def __init__(
+        self, settings: RobustnessSettings, tested: TestedModel, conditions: list[Condition], reporter: Reporter
+    ) -> None:
+        self.settings, self.reporter, self.conditions = settings, reporter, conditions
+        self.context = context = tested.context
+        self.model, self.network, self.task = tested.model, tested.network, tested.task
         self.directions = metric_directions(self.task, with_baseline=settings.baseline is not None)
         self.thresholds = check_thresholds(value_of(settings.fail_under, {}), self.directions)
         self.baseline = find_baseline(settings.baseline, self.conditions[1:], self.task)
@@ -113,7 +108,7 @@ class Sweep:
         self.scale = settings.scale
         if self.scale == "auto":
             self.scale = severity_scale((self.task.spec.height, self.task.spec.width))
-        self.identity = self._identity(path)
+        self.identity = self._identity(tested)
         self.record = SweepRecord(settings.results, self.identity) if settings.results is not None else None
         self.rows: list[Row] = []
         self.skipped: list[dict[str, str]] = []
@@ -155,13 +150,14 @@ class Sweep:
                     f"--{option} is for image files; {self.source.root} holds prepared clips.", "Leave it out."
                 )
 
-    def _identity(self, path: Path) -> dict[str, Any]:
+    def _identity(self, tested: TestedModel) -> dict[str, Any]:
         """Return what a row depends on, except for its corruption and severity."""
         root = self.settings.corrupted_root
         return {
-            "checkpoint": str(path),
+            "checkpoint": str(tested.path),
             "checkpoint_sha256": self.model.checkpoint_hash,
             "affectkit": VERSION,
+            "engine": tested.engine,
             "decoding": DECODING,
             "task": self.task.name,
             **fit_record(self.model),

@@ -140,3 +140,7 @@ class Runtime:
         default_text="chosen by the data",
     )
     max_pixels: Parsed[int] | None = pixel_limit(RUN)
+
+    def computing(self) -> dict[str, Any]:
+        """Return where and how a model computes, for ``engines.choice.choose_engine``."""
+        return {"device": self.device, "precision": self.precision, "compiled": self.compile}

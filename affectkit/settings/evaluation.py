@@ -15,6 +15,7 @@ from affectkit.settings.common import (
     RUN,
     Runtime,
     chosen_classes,
+    chosen_engine,
     clip_file,
     fail_under,
     fitting,
@@ -74,6 +75,7 @@ class TestSettings(Tested):
         metavar="NAME[:SEVERITY|=STRENGTH]",
         older="alter",
     )
+    engine: str = chosen_engine()
     fit: str | None = fitting()
     drop_copies: bool = setting(
         False, "Leave images out that are exact copies of images in an earlier split of --data.", group=DATA

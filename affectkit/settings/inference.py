@@ -118,10 +118,6 @@ class InferSettings(Runtime):
         names = ("clip_weights", "mode", "mask", "verify")
         return {name: getattr(self, name) for name in names}
 
-    def computing(self) -> dict[str, Any]:
-        """Return where and how a model computes, for ``choose_engine``."""
-        return {"device": self.device, "precision": self.precision, "compiled": self.compile}
-
     def rules(self) -> list[str]:
         """Name the faults between settings."""
         faults = []

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from affectkit.config import Parsed, setting
 from affectkit.corruptions import SCALES, parse_corruptions
-from affectkit.settings.common import DATA, RUN, fail_under, fitting
+from affectkit.settings.common import DATA, RUN, chosen_engine, fail_under, fitting
 from affectkit.settings.evaluation import Tested
 from affectkit.settings.values import parse_severities
 
@@ -24,6 +24,7 @@ class RobustnessSettings(Tested):
         choices=("auto", "ram", "none"),
         group=DATA,
     )
+    engine: str = chosen_engine()
     fit: str | None = fitting()
     corruptions: Parsed[tuple[str, ...]] = setting(
         "benchmark",

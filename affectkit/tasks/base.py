@@ -63,11 +63,13 @@ class Collector:
     def __init__(self) -> None:
         self._taken: dict[str, list[np.ndarray]] = {}
 
-    def update(self, index: torch.Tensor, outputs: torch.Tensor | Mapping[str, torch.Tensor]) -> None:
+    def update(self, index: torch.Tensor, outputs: np.ndarray | torch.Tensor | Mapping[str, torch.Tensor]) -> None:
         """Add the ``outputs`` (B, ...) of the items ``index`` (B,), or several by name, ``outputs`` among them."""
-        values = outputs if isinstance(outputs, Mapping) else {"outputs": outputs.float()}
-        for name, value in {"index": index, **values}.items():
-            self._taken.setdefault(name, []).append(value.detach().cpu().numpy())
+        if not isinstance(outputs, Mapping):
+            outputs = {"outputs": outputs if isinstance(outputs, np.ndarray) else outputs.float()}
+        for name, value in {"index": index, **outputs}.items():
+            array = value if isinstance(value, np.ndarray) else value.detach().cpu().numpy()
+            self._taken.setdefault(name, []).append(array)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return the collected arrays: ``index`` (n,), ``outputs`` (n, ...) and what came with it; empty for

@@ -1,0 +1,69 @@
+"""Load the model of a command that tests a checkpoint, for the engine that the command asks for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from affectkit.checkpoints.checkpoint import load_model_and_task
+from affectkit.checkpoints.description import Described, checkpoint_notes
+from affectkit.core.progress import Reporter
+from affectkit.engines.choice import choose_engine
+from affectkit.engines.engine import Engine
+from affectkit.engines.load import load_engine
+from affectkit.errors import UsageError
+from affectkit.runtime.context import RunContext
+from affectkit.tasks import make_task
+from affectkit.tasks.base import Task
+
+
+@dataclass(frozen=True)
+class TestedModel:
+    """A model to be tested.
+
+    Attributes:
+        path: of its file.
+        engine: ``onnx`` or ``torch``.
+        model: with ``spec``, ``header`` and ``checkpoint_hash``.
+        network: what is evaluated: ``model``, or its compiled forward pass.
+        task: with what training recorded for it.
+        context: where it computes.
+    """
+
+    path: Path
+    engine: str
+    model: Described
+    network: nn.Module | Engine
+    task: Task
+    context: RunContext
+
+
+def load_tested(settings: Any, *, reporter: Reporter) -> TestedModel:
+    """Load the checkpoint of ``settings``, those of ``test`` or ``eval-corruptions``; reports how it was read.
+
+    Raises:
+        UsageError: an .onnx file takes clips, whose reconstructions are torch's to compute.
+        CheckpointError, DeviceError: as of ``choose_engine`` and ``load_model``.
+    """
+    choice = choose_engine(settings.checkpoint, settings.engine, **settings.computing())
+    context = choice.context
+    if choice.engine == "torch":
+        model, task = load_model_and_task(
+            choice.path, device=context.device, fit=settings.fit, reporter=reporter, **settings.of_file()
+        )
+        network = context.maybe_compile(model, enabled=settings.compile, reporter=reporter)
+        return TestedModel(choice.path, "torch", model, network, task, context)
+    engine = load_engine(choice, fit=settings.fit, **settings.of_file())
+    if engine.spec.clip is not None:
+        raise UsageError(
+            f"{choice.path} takes clips, and is not tested by ONNX Runtime: an .onnx file holds no reconstructions.",
+            "Name the checkpoint that it was exported from.",
+        )
+    reporter.note(f"engine onnx: {engine.described} ({choice.reason})")
+    for text in checkpoint_notes(engine):
+        reporter.note(text)
+    task = make_task(engine.spec, engine.header.training.get("task_options"))
+    return TestedModel(choice.path, "onnx", engine, engine, task, context)
