@@ -1,7 +1,9 @@
-"""Print what signals do to every command that writes: ``python tests/kill_matrix.py [--count N] [--seed N] [NAME...]``.
+"""Print what signals do to every command that writes: ``python tests/kill_matrix.py [--count N] [--seed N]
+[--signals NAME...] -- [NAME...]``.
 
 Each command is stopped by SIGINT, SIGTERM and SIGKILL at moments spread over its run, gone on with as the README or
-its message says, and compared, file by file, with what an undisturbed run leaves. A NAME is the beginning of a case's.
+its message says, and compared, file by file, with what an undisturbed run leaves. A NAME is
+the beginning of a case's, or with a $ behind it all of it.
 """
 
 from __future__ import annotations
@@ -32,6 +34,7 @@ def main() -> None:
     parser.add_argument("names", nargs="*")
     parser.add_argument("--count", type=int)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--signals", nargs="*", default=[one.name for one in kill_run.SIGNALS])
     asked = parser.parse_args()
     torch.set_num_threads(1)
     root = Path(tempfile.mkdtemp())  # the forked processes would remove a TemporaryDirectory at their end
@@ -48,11 +51,13 @@ def _judge(asked: argparse.Namespace, root: Path) -> None:
         os.environ["AFFECTKIT_ZENODO"] = web.url
         cases = make_cases(root / "shared") | {"download": download_case()}
         os.environ["AFFECTKIT_CACHE"] = str(root / "cache")
-        wanted = [case for name, case in cases.items() if not asked.names or name.startswith(tuple(asked.names))]
+        names = tuple(asked.names)
+        wanted = [case for name, case in cases.items() if not names or f"{name}$".startswith(names)]
+        signals = [signal.Signals[name] for name in asked.signals]
         print(f"{'command':34} {'signal':8} tried struck equal faults", flush=True)
         for case in wanted:
             try:
-                verdicts = kill_run.judge_case(case, root / "case", count=asked.count, seed=asked.seed)
+                verdicts = kill_run.judge_case(case, root / "case", count=asked.count, seed=asked.seed, signals=signals)
             except AssertionError as error:
                 print(f"{case.name:34} cannot be judged: {error}", flush=True)
                 continue

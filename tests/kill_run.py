@@ -123,6 +123,7 @@ def _become(words: Sequence[object], work: Path, told: Path, counted: Path, even
     code: object = 99
     try:
         os.setsid()
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell has it ignored in its background
         stream = os.open(told, os.O_CREAT | os.O_WRONLY | os.O_TRUNC)
         os.dup2(stream, 1)
         os.dup2(stream, 2)
@@ -355,7 +356,7 @@ class Laboratory:
         by_event = min(count - by_clock, self.whole.events)
         events = [Moment(event=1 + int((k + draw.random()) * self.whole.events / by_event)) for k in range(by_event)]
         clock = [
-            Moment(seconds=(k + draw.random()) * self.whole.seconds / (count - by_event))
+            Moment(seconds=0.03 + (k + draw.random()) * self.whole.seconds / (count - by_event))
             for k in range(count - by_event)
         ]
         return events + clock

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from affectkit.core.contained_paths import path_inside
+from affectkit.core.contained_paths import path_below
 from affectkit.core.csv_tables import read_csv
 from affectkit.core.files import digest_of, fsync_path
 from affectkit.core.folder_lock import LOCK
@@ -216,6 +217,7 @@ def _wanted(base: Path, rows: Sequence[tuple[int, str, str]]) -> tuple[dict[str,
     """Find the corrected label of each file (``old_label/file``), and the faults of rows."""
     wanted: dict[str, str] = {}
     faults: list[str] = []
+    links: dict[str, bool] = {}
     for line, given, label in rows:
         name = given.strip().removeprefix("./")
         why = ""
@@ -226,20 +228,34 @@ def _wanted(base: Path, rows: Sequence[tuple[int, str, str]]) -> tuple[dict[str,
         elif wanted.get(name, label) != label:
             why = f"{name} is to be {label} here and {wanted[name]} before"
         else:
-            try:
-                path = path_inside(base, name)
-            except DataError as error:
-                why = error.message.rstrip(".")
-            else:
-                if path.is_symlink() or path.parent.is_symlink():
-                    why = f"{name} is a link, or in a folder that is one"
-                elif not path.is_file():
-                    why = f"{name} is not there in {base}"
+            why = _file_fault(base, name, links)
         if why:
             faults.append(f"line {line}: {why}")
         else:
             wanted[name] = label
     return wanted, faults
+
+
+def _file_fault(base: Path, name: str, links: dict[str, bool]) -> str:
+    """Return why ``name`` (folder/file) is nothing that can be moved, or ""; the file is looked up once.
+
+    Args:
+        links: whether a folder is a link, by its name; grows.
+    """
+    try:
+        path = base / path_below(base, name)
+    except DataError as error:
+        return error.message.rstrip(".")
+    folder = name.partition("/")[0]
+    if folder not in links:
+        links[folder] = os.path.islink(base / folder)
+    try:
+        mode = os.lstat(path).st_mode
+    except OSError:
+        mode = 0
+    if links[folder] or stat.S_ISLNK(mode):
+        return f"{name} is a link, or in a folder that is one"
+    return "" if stat.S_ISREG(mode) else f"{name} is not there in {base}"
 
 
 def _clashes(base: Path, wanted: dict[str, str], no_case: bool) -> list[str]:
