@@ -32,6 +32,7 @@ def test_what_a_killed_process_began_goes_with_its_lock(tmp_path):
     (tmp_path / "timelines").mkdir()
     for name in (BEGUN, f"timelines/{BEGUN}", ".film.mp4.abcdefgh.m4a"):
         (tmp_path / name).touch()
+    (tmp_path / ".affectkit-Case.1eb2894f.part").touch()  # which tells whether names differ by case alone
     reporter = Heard()
     with locked(Output(tmp_path), reporter=reporter):
         assert sorted(os.listdir(tmp_path)) == [".lock", "timelines"] and not os.listdir(tmp_path / "timelines")

@@ -165,7 +165,7 @@ def case_collisions(classes: dict[str, dict[str, int]]) -> list[tuple[str, str]]
 
 def ignores_case(folder: Path) -> bool:
     """Return whether the file system of ``folder`` takes ``a`` and ``A`` for one name."""
-    trial = folder / f".affectkit-Case-{os.urandom(4).hex()}.part"
+    trial = folder / f".affectkit-Case.{os.urandom(4).hex()}.part"
     trial.touch()
     try:
         return trial.with_name(trial.name.swapcase()).exists()
