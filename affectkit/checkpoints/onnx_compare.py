@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,10 @@ import torch
 from PIL import Image
 from torch import nn
 
+from affectkit.checkpoints.onnx_data import RealInputs, graph_inputs
 from affectkit.checkpoints.onnx_file import GraphInput
 from affectkit.checkpoints.onnx_graph import random_inputs
+from affectkit.core.progress import Reporter
 from affectkit.core.randomness import address_seed
 from affectkit.errors import CheckpointError, LibraryError
 from affectkit.runtime.context import RunContext
@@ -43,7 +45,6 @@ class Comparison:
     changed: int | None = None
     margin: float = 0.0
     missing: int = 0
-    failures: list[str] = field(default_factory=list)
 
     def add(self, wanted: dict[str, np.ndarray], found: dict[str, np.ndarray], *, labels: bool) -> None:
         """Count a batch in; ``labels``: whether the outputs ``logits`` are."""
@@ -84,11 +85,18 @@ def _finite(values: np.ndarray) -> np.ndarray:
 
 
 class Graph:
-    """An ONNX file that runs on ONNX Runtime, on the CPU."""
+    """An ONNX file that runs on ONNX Runtime, on the CPU.
 
-    def __init__(self, path: Path) -> None:
+    Args:
+        path: the file.
+        singly: run one sample at a time, as int8 needs it: ranges of activations are taken over a batch, so that what
+            comes out of a sample depends on those beside it.
+    """
+
+    def __init__(self, path: Path, *, singly: bool = False) -> None:
         import onnxruntime
 
+        self.singly = singly
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
         options.log_severity_level = 3
@@ -104,6 +112,12 @@ class Graph:
 
     def __call__(self, arrays: Arrays) -> dict[str, np.ndarray]:
         """Return the outputs by name."""
+        if self.singly:
+            rows = [self._run(tuple(one[at : at + 1] for one in arrays)) for at in range(len(arrays[0]))]
+            return {name: np.concatenate([row[name] for row in rows]) for name in self.outputs}
+        return self._run(arrays)
+
+    def _run(self, arrays: Arrays) -> dict[str, np.ndarray]:
         found = self.session.run(self.outputs, dict(zip(self.inputs, arrays, strict=True)))
         return dict(zip(self.outputs, found, strict=True))
 
@@ -121,13 +135,23 @@ class Reference:
     def __call__(self, arrays: Arrays) -> dict[str, np.ndarray]:
         """Return the outputs by name, float64 where they are no whole numbers."""
         batch = {one.name: self._tensor(one, value) for one, value in zip(self.inputs, arrays, strict=True)}
-        if "features" in batch:
+        if self.of_features:
             given: tuple[Any, ...] = (batch["features"],)
         else:
             given = self.task.inputs(self.context.prepare_batch(batch, self.task.spec))
         found = forward(lambda *some: self.task.predict_step(self.model, *some), given, self.context)
         named = found if isinstance(found, dict) else {self.outputs[0]: found}
         return {name: value.numpy().astype(np.float64) for name, value in named.items()}
+
+    @property
+    def of_features(self) -> bool:
+        """Return whether the graph is the head alone of a model on a frozen encoder."""
+        return [one.name for one in self.inputs] == ["features"]
+
+    def encode(self, raw: dict[str, Any]) -> np.ndarray:
+        """Return the features (B, width) of a batch of pictures, for a graph of the head alone."""
+        (images,) = self.task.inputs(self.context.prepare_batch(raw, self.task.spec))
+        return forward(self.model.encoder, (images,), self.context).numpy()
 
     def _tensor(self, one: GraphInput, value: np.ndarray) -> torch.Tensor:
         if one.layout != "NHWC":
@@ -144,36 +168,24 @@ def compare_random(graph: Graph, reference: Reference) -> Comparison:
     return compare(graph, reference, batches)
 
 
+def compare_real(graph: Graph, reference: Reference, real: RealInputs, reporter: Reporter) -> Comparison:
+    """Compare on the inputs of a dataset."""
+    names = [(one.name, one.layout) for one in reference.inputs]
+
+    def batches() -> Iterator[Arrays]:
+        for raw in real.batches(max(BATCHES)):
+            yield (reference.encode(raw),) if reference.of_features else graph_inputs(raw, names)
+            reporter.advance(len(raw["index"]))
+
+    reporter.start("comparing with torch", real.taken, real.noun)
+    found = compare(graph, reference, batches())
+    reporter.finish()
+    return found
+
+
 def compare(graph: Graph, reference: Reference, batches: Iterable[Arrays]) -> Comparison:
     """Compare on ``batches`` of inputs of the graph."""
     found, labels = Comparison(), not reference.task.predicts_ratings
     for arrays in batches:
         found.add(reference(arrays), graph(arrays), labels=labels)
     return found
-
-
-def graph_batches(
-    raw: Iterator[dict[str, Any]], inputs: tuple[GraphInput, ...], encode: Any = None
-) -> Iterator[Arrays]:
-    """Yield batches of a loader as inputs of the graph.
-
-    Args:
-        raw: batches with ``image`` uint8 (B, C, H, W) or features, ``audio`` int16 or features.
-        inputs: of the graph.
-        encode: makes features of such a batch, for a graph of a head alone.
-    """
-    for batch in raw:
-        if not len(batch["index"]):
-            continue
-        if encode is not None:
-            yield (encode(batch),)
-            continue
-        found = []
-        for one in inputs:
-            value = batch[one.name]
-            if one.layout == "NHWC":
-                pixels = value.permute(0, 2, 3, 1).numpy()
-                found.append(np.ascontiguousarray(np.repeat(pixels, 3, 3) if pixels.shape[3] == 1 else pixels))
-            else:
-                found.append((value.float() / 256 if value.dtype == torch.int16 else value.float()).numpy())
-        yield tuple(found)

@@ -10,9 +10,10 @@ import torch
 
 from affectkit.checkpoints.checkpoint import find_checkpoint, load_model_and_task
 from affectkit.checkpoints.convert import check_output
-from affectkit.checkpoints.onnx_compare import BATCHES, Comparison, Graph, Reference, compare_random
+from affectkit.checkpoints.onnx_compare import BATCHES, Comparison, Graph, Reference, compare_random, compare_real
+from affectkit.checkpoints.onnx_data import RealInputs
 from affectkit.checkpoints.onnx_file import SUFFIX, OnnxHeader, append_header, read_header
-from affectkit.checkpoints.onnx_graph import check_exporter, graph_module, make_graph, store_half
+from affectkit.checkpoints.onnx_graph import check_exporter, graph_module, make_graph, quantise, store_half
 from affectkit.core.assets import model_file
 from affectkit.core.files import whole_file
 from affectkit.core.limits import MAX_ONNX_BYTES
@@ -32,17 +33,23 @@ def export(
     *,
     precision: str = "fp32",
     head_only: bool = False,
+    data: Path | None = None,
+    samples: int = 500,
+    tolerance: float | None = None,
     force: bool = False,
     reporter: Reporter,
     **choices: Any,
 ) -> dict[str, Any]:
-    """Write the model of a checkpoint as an ONNX file; see ``onnx_file``.
+    """Write the model of a checkpoint as an ONNX file, once it is known to agree with torch; see ``onnx_file``.
 
     Args:
         source: as for ``checkpoint.find_checkpoint``.
         output: a ``.onnx`` file.
         precision: of the weights, one of ``onnx_file.PRECISIONS``.
         head_only: of a model on a frozen encoder, the head alone.
+        data: what it is compared on beside random inputs, as for ``onnx_data.RealInputs``.
+        samples: of ``data``, at most.
+        tolerance: in place of ``TOLERANCE``.
         force: replace ``output``.
         reporter: hears of the steps.
         choices: what ``checkpoint.load_model`` takes beside the path.
@@ -51,7 +58,8 @@ def export(
         UsageError: ``output`` exists, or has another ending.
         LibraryError: onnx or onnxscript is not installed.
         CheckpointError: the checkpoint cannot be used, its network cannot be exported, or the graph differs from torch
-            by more than ``TOLERANCE``; then no file is left.
+            by more than ``tolerance``; then no file is left.
+        DataError: ``data`` holds nothing that can be read.
     """
     path = find_checkpoint(source)
     check_output(output, path, force=force, suffix=SUFFIX)
@@ -60,8 +68,10 @@ def export(
     module, inputs = graph_module(model, task, head_only=head_only)
     _refuse_large(module)
     reporter.note(f"tracing {model.header.model}")
+    real = None if data is None else RealInputs(data, model.spec, samples=samples, reporter=reporter)
     proto, outputs = make_graph(module, inputs, task)
-    store_half(proto, rounding=precision == "fp16")
+    if precision != "int8":
+        store_half(proto, rounding=precision == "fp16")
     header = OnnxHeader(
         model=model.header.model,
         options=model.header.options,
@@ -76,12 +86,21 @@ def export(
         licence=_licence(source),
     )
     with whole_file(output) as part:
-        part.write_bytes(proto.SerializeToString(deterministic=True))
+        if precision == "int8":
+            quantise(proto, part)
+        else:
+            part.write_bytes(proto.SerializeToString(deterministic=True))
         reporter.note("comparing with torch")
-        graph, reference = Graph(part), Reference(model, task, inputs, [one.name for one in outputs])
-        random = compare_random(graph, reference)
-        _check(random, precision, "random inputs")
-        comparison = {"random": random.to_dict(), "batches": list(BATCHES), "torch": torch.__version__}
+        graph = Graph(part, singly=precision == "int8")
+        reference = Reference(model, task, inputs, [one.name for one in outputs])
+        limit = TOLERANCE[precision] if tolerance is None else tolerance
+        found = {"random": compare_random(graph, reference)}
+        _check(found["random"], limit, "random inputs")
+        if real is not None:
+            found["data"] = compare_real(graph, reference, real, reporter)
+            _check(found["data"], limit, str(data))
+        comparison: dict[str, Any] = {name: one.to_dict() for name, one in found.items()}
+        comparison |= {"tolerance": limit, "batches": list(BATCHES), "torch": torch.__version__}
         append_header(part, replace(header, comparison=comparison))
         read_header(part)
     return {
@@ -108,9 +127,8 @@ def _refuse_large(module: torch.nn.Module) -> None:
         )
 
 
-def _check(found: Comparison, precision: str, what: str) -> None:
-    """Refuse a graph that differs from torch by more than ``TOLERANCE``, or has outputs that are no numbers."""
-    limit = TOLERANCE[precision]
+def _check(found: Comparison, limit: float | None, what: str) -> None:
+    """Refuse a graph that differs from torch by more than ``limit``, or has outputs that are no numbers."""
     if found.missing:
         raise CheckpointError(
             f"on {what} {found.missing} of {found.samples} samples have outputs that are not finite: nothing is "
@@ -119,7 +137,8 @@ def _check(found: Comparison, precision: str, what: str) -> None:
     if limit is not None and found.relative > limit:
         raise CheckpointError(
             f"on {what} the graph differs from torch by {found.largest:.3g} (outputs to {found.magnitude:.3g}), which "
-            f"is more than {limit:g} of the greatest output: nothing is written."
+            f"is more than {limit:g} of the greatest output (at least 1): nothing is written.",
+            "--tolerance says how much is let pass.",
         )
 
 

@@ -12,6 +12,7 @@ import logging
 import re
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -329,6 +330,17 @@ def store_half(proto: ModelProto, *, rounding: bool) -> int:
     del proto.graph.node[:]
     proto.graph.node.extend(nodes)
     return len(casts)
+
+
+def quantise(proto: ModelProto, path: Path) -> None:
+    """Write a graph with weights, and what they are multiplied with, in 8 bits (ONNX Runtime's dynamic quantisation).
+
+    Weights are unsigned: with signed ones ONNX Runtime's convolutions take four times as long.
+    """
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    with _quiet():
+        quantize_dynamic(proto, path, weight_type=QuantType.QUInt8, per_channel=True)
 
 
 @contextlib.contextmanager

@@ -23,6 +23,7 @@ for _name, _summary in (
     ("merge", "put the shards of a run together"),
     ("quantiles", "quantile analysis of ratings"),
     ("convert", "bring published checkpoints into this format"),
+    ("export", "write a checkpoint as an ONNX file"),
     ("models", "list models"),
     ("download", "fetch published files"),
     ("cache", "caches of this machine"),

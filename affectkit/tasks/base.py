@@ -131,9 +131,9 @@ class Task(ABC):
     """Whether it can be trained in several processes."""
     supports_distillation: ClassVar[bool] = False
     """Whether its targets are shares of classes, with which predictions of teachers can be mixed (distillation)."""
-    predicts_ratings: ClassVar[bool] = False
     output_name: ClassVar[str] = "logits"
-    """Of the outputs, where a file of another format names them."""
+    """What the outputs are called where a file of another format names them."""
+    predicts_ratings: ClassVar[bool] = False
     """Whether its targets are ratings of valence and arousal, which a table may hold beside others."""
     figures_folder: ClassVar[str] = "plots"
     """Where ``test`` puts pictures within its results."""
