@@ -70,8 +70,9 @@ def export(
     reporter.note(f"tracing {model.header.model}")
     real = None if data is None else RealInputs(data, model.spec, samples=samples, reporter=reporter)
     proto, outputs = make_graph(module, inputs, task)
+    halves = 0
     if precision != "int8":
-        store_half(proto, rounding=precision == "fp16")
+        halves = store_half(proto, rounding=precision == "fp16")
     header = OnnxHeader(
         model=model.header.model,
         options=model.header.options,
@@ -109,6 +110,7 @@ def export(
         "model": header.model,
         "task": header.spec.task,
         "precision": precision,
+        "tensors_in_half": halves,
         "inputs": {one.name: [one.dtype, list(one.shape)] for one in inputs},
         "outputs": {one.name: [one.dtype, list(one.shape)] for one in outputs},
         "bytes_before": path.stat().st_size,

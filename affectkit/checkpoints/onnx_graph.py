@@ -276,6 +276,11 @@ def _refusal(error: Exception) -> CheckpointError:
             "this network cannot be exported: what it computes depends on values, and not on shapes alone, in a way "
             f"that ONNX has not: {' '.join(texts[-1].split())[:200]}"
         )
+    if any("inferred a static shape" in text for text in texts):
+        return CheckpointError(
+            "this network cannot be exported with a free batch: it takes its batch apart, so that its graph would be "
+            f"one for {EXAMPLES} samples alone: {' '.join(texts[-1].split())[:200]}"
+        )
     kind = type(list(find_causes(error))[-1]).__name__
     return CheckpointError(f"this network cannot be exported: {kind}: {' '.join(texts[-1].split())[:300]}")
 

@@ -62,11 +62,16 @@ def _show(summary: dict[str, Any], console: Console) -> None:
         ["file", summary["output"]],
         ["model", f"{summary['model']}, task {summary['task']}"],
         *([kind, text] for kind, text in shapes.items()),
-        ["weights", summary["precision"]],
+        ["weights", _weights(summary)],
         *compared,
         ["size", f"{megabytes(summary['bytes_after'])}, from {megabytes(summary['bytes_before'])}"],
     ]
     console.table(["ONNX file", ""], rows)
+
+
+def _weights(summary: dict[str, Any]) -> str:
+    exact = summary["precision"] == "fp32" and summary["tensors_in_half"]
+    return summary["precision"] + (f", {exact} tensors stored as fp16, which holds them exactly" if exact else "")
 
 
 def _shape(shape: list[int | None]) -> str:

@@ -47,6 +47,7 @@ WRITES = {
     "merge": "OUT --force",
     "quantiles": "TABLE --results OUT --force",
     "convert": "IMAGE FILE --force",
+    "export": "builtin FILE.onnx --force",
     "demo": "OUT",
     "verify-resume": "--data SOURCE --keep-files OUT",
     "completions": "--write OUT",
