@@ -13,7 +13,8 @@ from affectkit.core.progress import Reporter
 from affectkit.core.spec import InputSpec
 from affectkit.data.layouts.discovery import Labels, find_dataset
 from affectkit.data.loading.image_or_clip import collate_function, item_files, item_name, make_dataset
-from affectkit.data.loading.loaders import EVALUATION, refuse_failures
+from affectkit.data.loading.loaders import EVALUATION
+from affectkit.data.loading.read_failures import refuse_failures
 from affectkit.data.media.file_kinds import IMAGE_FILE, VIDEO_FILE, file_kind
 from affectkit.data.split import Split
 from affectkit.errors import DataError

@@ -12,14 +12,14 @@ from affectkit.checkpoints.checkpoint import find_checkpoint, load_model_and_tas
 from affectkit.checkpoints.convert import check_output
 from affectkit.checkpoints.onnx_compare import BATCHES, Comparison, Graph, Reference, compare_random, compare_real
 from affectkit.checkpoints.onnx_data import RealInputs
-from affectkit.checkpoints.onnx_file import SUFFIX, OnnxHeader, append_header, read_header
+from affectkit.checkpoints.onnx_file import SUFFIX, OnnxHeader, append_header, is_onnx, read_header
 from affectkit.checkpoints.onnx_graph import check_exporter, graph_module, make_graph, quantise, store_half
 from affectkit.core.assets import model_file
 from affectkit.core.files import whole_file
 from affectkit.core.limits import MAX_ONNX_BYTES
 from affectkit.core.progress import Reporter
 from affectkit.core.spec import FITS, InputSpec
-from affectkit.errors import CheckpointError
+from affectkit.errors import CheckpointError, UsageError
 from affectkit.models.registry import takes_faces
 from affectkit.runtime.device import resolve_device
 
@@ -62,6 +62,8 @@ def export(
         DataError: ``data`` holds nothing that can be read.
     """
     path = find_checkpoint(source)
+    if is_onnx(path):
+        raise UsageError(f"{path} is an ONNX file already.", "Name the checkpoint that it was made from.")
     check_output(output, path, force=force, suffix=SUFFIX)
     check_exporter()
     model, task = load_model_and_task(source, device=resolve_device("cpu"), reporter=reporter, **choices)

@@ -276,6 +276,7 @@ def test_refusals_before_any_work(traced_once, tower, tmp_path, monkeypatch):
     (tmp_path / "there.onnx").write_text("")
     refused(UsageError, r"o\.pt must end in \.onnx", name="o.pt")
     refused(UsageError, r"there\.onnx is there already", name="there.onnx")
+    refused(UsageError, r"there\.onnx is an ONNX file already", tmp_path / "there.onnx")
     refused(
         UsageError, "--head-only is for models on a frozen encoder; face-seresnet has none", "builtin", head_only=True
     )
