@@ -55,7 +55,7 @@ class RealInputs:
             begin += len(keys)
 
     def batches(self, size: int) -> Iterator[dict[str, Any]]:
-        """Yield what the loaders of ``test`` and ``infer`` give, ``size`` items at a time.
+        """Yield what the loaders of ``test`` give, ``size`` items at a time; pictures as tensors (B, C, H, W).
 
         Raises:
             DataError: items cannot be read; they are named.
@@ -64,7 +64,7 @@ class RealInputs:
             for begin in range(0, len(keys), size):
                 batch = read(keys[begin : begin + size])
                 refuse_failures(batch["failures"], "fail", hint="Fix or remove them.")
-                yield batch
+                yield batch | {name: _tensor(batch[name]) for name in ("image", "audio") if name in batch}
 
     def _groups(self, data: Path, spec: InputSpec, reporter: Reporter) -> list[tuple[Read, list[Any]]]:
         """Return parts that are read alike: how, and the keys of their items."""
@@ -79,6 +79,11 @@ class RealInputs:
                 raise
             return [_files(data, spec)]
         return [_split(split, spec) for split in source.splits.values()]
+
+
+def _tensor(values: np.ndarray | torch.Tensor) -> torch.Tensor:
+    """Return pictures that were read by path, (B, H, W, C), as those of datasets are: a tensor (B, C, H, W)."""
+    return torch.from_numpy(values).permute(0, 3, 1, 2) if isinstance(values, np.ndarray) else values
 
 
 def _files(folder: Path, spec: InputSpec) -> tuple[Read, list[Any]]:
