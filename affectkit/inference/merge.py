@@ -132,9 +132,13 @@ def _put_together(folder: Path, made: Path, parts: Sequence[Part], reporter: Rep
     return record
 
 
+_HELD = 200
+"""Parts whose files are open together, at most; systems allow a process 256 or 1,024."""
+
+
 def _merge_inputs(parts: Sequence[Part], target: Path, counts: ImageCounts) -> None:
     """Write what marks the files of all parts, in the order of their positions, of which each part has every N-th."""
-    blocks = [_inputs_of(part) for part in parts]
+    blocks = [_inputs_of(part, held=len(parts) <= _HELD) for part in parts]
     with open_text(target, "w") as stream:
         stream.write(csv_line([NAME, *INPUTS_COLUMNS]))
         for position in range(parts[0].record["listed"]):
@@ -149,9 +153,16 @@ def _merge_inputs(parts: Sequence[Part], target: Path, counts: ImageCounts) -> N
             stream.write(csv_line([entry["name"], *input_values(entry)]))
 
 
-def _inputs_of(part: Part) -> Iterator[dict[str, Any]]:
-    """Yield what marks the files of a part, some hundreds at a time; nothing where an earlier version wrote it."""
+def _inputs_of(part: Part, *, held: bool) -> Iterator[dict[str, Any]]:
+    """Yield what marks the files of a part; nothing where an earlier version wrote it.
+
+    Args:
+        held: the file stays open; else it is read anew for each block, as with more parts than files may be open.
+    """
     path, taken = part.folder / INPUTS, 0
+    if held and path.exists():
+        yield from read_inputs(path, [POSITION, NAME])
+        return
     while path.exists():
         with contextlib.closing(read_inputs(path, [POSITION, NAME])) as found:
             block = list(itertools.islice(found, taken, taken + _BLOCK))

@@ -1,11 +1,11 @@
-"""What affectkit does on a GPU, in one command: the tests marked cuda, rates beside the bare model and the card, memory,
-agreement of number formats, and a resumed run that ends with the same bytes.
+"""What affectkit does on a GPU, in one command: the tests marked cuda, rates beside the bare model and the card,
+memory, agreement of number formats, and a resumed run that ends with the same bytes.
 
     python tests/benchmarks/gpu.py                         # on a CUDA device, some 20 minutes
     python tests/benchmarks/gpu.py --device cpu --small    # tries the script itself
 
-Each network is trained and used for predictions from files, and then steps over (passes) batches that those runs gave it,
-which lie on the device: the bare rate. Ends with 1 where a test or a proof fails; rates below TARGETS are marked.
+Each network is trained and used for predictions from files, and then steps over (passes) batches that those runs gave
+it, which lie on the device: the bare rate. Ends with 1 where a test or a proof fails; rates below TARGETS are marked.
 """
 
 from __future__ import annotations
@@ -87,8 +87,9 @@ def networks(small: bool) -> list[Measured]:
         return {"data": root / "data"}
 
     images, tiny = {"batch_size": 8 if small else 64, "pretrained": False}, {"codes": 16, "hidden": 16}
+    crops = images | {"batch_size": 16 if small else 256}
     return [
-        Measured("built-in network", faces, "train", model="face-seresnet", **images | {"batch_size": 16 if small else 256}),
+        Measured("built-in network", faces, "train", model="face-seresnet", **crops),
         Measured("resnet50 at 224", pictures, "train", model="test_resnet" if small else "resnet50",
                  image_size=32 if small else 224, **images),
         Measured("VCA", ratings, "images", model="vca", views=1, batch_size=8 if small else 64),
@@ -173,9 +174,11 @@ def measure(network: Measured, root: Path, device: str, precision: str, *, batch
                 train(resolve(TrainSettings, flags=again).settings, reporter=(clock := Clock()))
                 label = "epoch 2/2"
             else:
-                values = {"paths": (str(root / "data" / network.paths),), "checkpoint": root / "run-fp32", "recursive": True,
-                          "device": device, "precision": precision, "batch_size": network.flags["batch_size"],
-                          "results": root / f"predicted-{precision}"}  # fmt: skip
+                values = {
+                    "paths": (str(root / "data" / network.paths),), "recursive": True, "device": device,
+                    "checkpoint": root / "run-fp32", "precision": precision, "results": root / f"predicted-{precision}",
+                    "batch_size": network.flags["batch_size"],
+                }  # fmt: skip
                 settings = resolve(InferSettings, flags=values).settings
                 infer(settings, reporter=(clock := Clock()), listed=io.StringIO(), stdout=io.StringIO())
                 label = next(label for label in clock.items if clock.items[label])
@@ -252,7 +255,7 @@ def main() -> int:
         if "resume" in parts:
             data = photographs(root / "resumed", count=80, size=(48, 48))
             command = [sys.executable, "-m", "affectkit", "verify-resume", "--data", data, "--model", "test_resnet",
-                       "--no-pretrained", "--image-size", "32", "--device", chosen.device, "--deterministic"]  # fmt: skip
+                       "--no-pretrained", "--image-size", 32, "--device", chosen.device, "--deterministic"]  # fmt: skip
             failed += ["verify-resume"] * bool(subprocess.run([*map(str, command)], cwd=root).returncode)
     print(f"failed: {', '.join(failed)}" if failed else "nothing failed")
     return int(bool(failed))

@@ -7,14 +7,15 @@ import json
 import time
 
 import pytest
+from benchmarks.measuring import show
 
 from affectkit.core.forms import Count
 from affectkit.core.json_lines import JsonLines
 
 
 @pytest.mark.benchmark
-def test_lines_take_no_longer_than_json_alone():
-    """200,000 lines, CPU seconds; measured in November 2026: 0.74 of ``json.loads`` without a look at the form."""
+def test_the_form_of_lines_costs_less_than_half_of_reading_them(capsys):
+    """200,000 lines, CPU seconds."""
     entry = {
         "name": "images/train/0001.png",
         "rows": 1,
@@ -28,4 +29,6 @@ def test_lines_take_no_longer_than_json_alone():
             begin = time.process_time()
             assert sum(1 for _ in read(io.BytesIO(data))) == 200_000
             best[name] = min(best.get(name, 1e9), time.process_time() - begin)
-    assert best["form"] < 1.1 * best["plain"], best
+    show(capsys, ("200,000 lines", "json.loads alone, s", "with the form, s", "ratio"),
+         [("CPU", best["plain"], best["form"], best["form"] / best["plain"])])  # fmt: skip
+    assert best["form"] < 1.5 * best["plain"]
