@@ -77,7 +77,7 @@ class Case:
     words: Callable[[Path], Sequence[object]]
     undo: Callable[[Path], Sequence[object]] | None = None
     moments: int = 20
-    left_out: Sequence[str] = ("*/.affectkit-*/journal.jsonl",)
+    left_out: Sequence[str] = ("*/.affectkit-*/journal.jsonl", "*/robustness.json")
 
 
 @dataclass

@@ -21,7 +21,7 @@ from typing import Any
 import typer
 
 from affectkit import errors
-from affectkit.core.import_signals import answer, raise_lasting
+from affectkit.core.import_signals import answer, is_replaced, raise_lasting
 from affectkit.core.memory_errors import MORE_MEMORY, interrupted, want_of_memory
 from affectkit.core.streams import EscapedStream, unescaped
 from affectkit.core.text import printable, printable_json
@@ -190,7 +190,7 @@ class Console:
         except typer.Exit:
             raise
         except Exception as error:
-            if interrupted(error):
+            if interrupted(error) or is_replaced():
                 self._fail("Interrupted.", "", errors.EXIT_INTERRUPTED, prefix="")
             self._fail(*_meaning(error), errors.EXIT_FAILED)
         finally:

@@ -14,6 +14,7 @@ AGAIN = 0.25
 """Seconds after which it is raised again."""
 
 _unanswered: list[BaseException] = []
+_raised: list[BaseException] = []
 
 
 def watch_interrupts() -> None:
@@ -28,12 +29,20 @@ def raise_lasting(error: BaseException, frame: FrameType | None) -> None:
     Raises:
         BaseException: ``error``.
     """
+    _raised[:] = [error]
     if _importing(frame):
         _unanswered[:] = [error]
         if hasattr(signal, "setitimer"):
             signal.signal(signal.SIGALRM, _again)
             signal.setitimer(signal.ITIMER_REAL, AGAIN, AGAIN)
     raise error
+
+
+def is_replaced() -> bool:
+    """Return, once, whether a Ctrl-C was raised, for which a package then raised an error of its own."""
+    came = bool(_raised) and isinstance(_raised[0], KeyboardInterrupt)
+    _raised.clear()
+    return came
 
 
 def answer() -> BaseException | None:

@@ -49,3 +49,11 @@ def test_a_shell_that_has_ctrl_c_ignored_is_heeded():
         "assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_an_error_that_a_package_makes_of_a_ctrl_c_is_one():
+    """As torch does, which takes any error in a buffer's length for one of its shape."""
+    work = "    try:\n        signal.raise_signal(signal.SIGINT)\n    except BaseException:\n        pass\n"
+    program = "import signal\n" + PROGRAM + work + "    raise ValueError('could not determine the shape')\n"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert "Interrupted." in done.stderr and "fault of affectkit" not in done.stderr
