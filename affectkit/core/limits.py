@@ -48,6 +48,8 @@ MAX_TABLE_COLUMNS = 16_384
 """As a sheet of Excel."""
 MAX_TABLE_NUMBER = 1e100
 """Size of a number in a table: squares and their sums stay finite."""
+MAX_VOTES = 1_000_000_000
+"""Of one clip in a table of prepared clips."""
 MAX_LIST_BYTES = 1_000_000_000
 """Of a list of paths on standard input: ten million paths."""
 MAX_PATH = 1_000_000

@@ -16,6 +16,7 @@ from affectkit.core.clipspec import ClipSpec
 from affectkit.core.csv_tables import csv_reader
 from affectkit.core.files import read_json
 from affectkit.core.forms import Count, check_form
+from affectkit.core.limits import MAX_VOTES
 from affectkit.core.npy_files import load_npy
 from affectkit.core.randomness import address_seed
 from affectkit.core.text import list_some
@@ -228,6 +229,8 @@ def read_prepared(root: Path) -> tuple[dict[str, Split], tuple[str, ...], list[s
 def _split(name: str, path: Path, store: ClipStore) -> Split:
     header, *rows = _rows(path)
     lacking = [column for column in ("filename", "label") if column not in header]
+    if twice := sorted({column for column in header if header.count(column) > 1}):
+        raise DataError(f"{path} has two columns {list_some(twice)}.", AGAIN)
     if lacking:
         raise DataError(f"{path} has no column {' and '.join(lacking)}.", AGAIN)
     columns = {column: [row[place] for row in rows] for place, column in enumerate(header)}
@@ -244,7 +247,9 @@ def _split(name: str, path: Path, store: ClipStore) -> Split:
     order = {label: number for number, label in enumerate(store.classes)}
     labels = np.array([order[unicodedata.normalize("NFC", label)] for label in columns["label"]], dtype=np.int64)
     facts = {
-        f"votes_{shown}": _votes([columns[f"{shown}_{label}"] for label in store.classes])
+        f"votes_{shown}": _votes(
+            path, {column: columns[column] for column in (f"{shown}_{one}" for one in store.classes)}
+        )
         for shown in SHOWN_TO
         if all(f"{shown}_{label}" in columns for label in store.classes)
     }
@@ -273,6 +278,19 @@ def _rows(path: Path) -> list[list[str]]:
     return rows
 
 
-def _votes(columns: Sequence[Sequence[str]]) -> np.ndarray:
+def _votes(path: Path, columns: Mapping[str, Sequence[str]]) -> np.ndarray:
     """Return float32 (N, C); empty cells are 0."""
-    return np.array([[float(value or 0) for value in column] for column in columns], dtype=np.float32).T
+    found = []
+    for name, cells in columns.items():
+        for line, cell in enumerate(cells, 2):
+            try:
+                value = float(cell or 0)
+            except ValueError:
+                value = -1.0
+            if not 0 <= value <= MAX_VOTES:
+                raise DataError(
+                    f"{path} line {line}: {name} must be votes, from 0 to {MAX_VOTES:,}; got {cell[:60]!r}.",
+                    AGAIN,
+                )
+            found.append(value)
+    return np.array(found, dtype=np.float32).reshape(len(columns), -1).T

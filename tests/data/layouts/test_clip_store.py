@@ -146,6 +146,20 @@ def test_what_is_not_whole_is_refused(own):
         find_dataset(own)
 
 
+@pytest.mark.parametrize("cell", ["..", "1e308", "-1", "nan", "inf"])
+def test_cells_that_are_no_votes_are_told_by_line(own, cell):
+    header, first, *rest = (own / "train.csv").read_text().splitlines()
+    place = header.split(",").index("face_fear")
+    cells = first.split(",")
+    cells[place] = cell
+    (own / "train.csv").write_text("\n".join([header, ",".join(cells), *rest]) + "\n")
+    with pytest.raises(DataError, match="train.csv line 2: face_fear must be votes, from 0 to 1,000,000,000; got"):
+        find_dataset(own)
+    (own / "train.csv").write_text("\n".join([header + ",actor", first + ",1"]) + "\n")
+    with pytest.raises(DataError, match="two columns actor"):
+        find_dataset(own)
+
+
 def test_other_folders_are_not_taken_for_stores(tmp_path):
     (tmp_path / "manifest.json").write_text("not json")
     assert not is_prepared(tmp_path)
