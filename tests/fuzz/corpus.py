@@ -118,6 +118,14 @@ def make_checkpoints() -> None:
     Path("face.png").write_bytes(picture(3, size=24))
 
 
+def make_onnx() -> None:
+    """The built-in model, since writing a graph takes packages that users may not have."""
+    from affectkit.core.assets import FOLDER
+
+    shutil.copy(FOLDER / "ferplus-small.onnx", "graph.onnx")
+    Path("face.png").write_bytes(picture(3, size=24))
+
+
 def make_published() -> None:
     write(Path("p.pth"), make_state(half=True, prefix="module."))
     write(Path("q.pth"), make_state(), zipped=False)

@@ -117,6 +117,10 @@ KINDS = (
         {"p.pth": "zip", "q.pth": "bytes"}, 10, (*OUT, "out.safetensors"),
     ),
     Kind(
+        "onnx files", corpus.make_onnx,
+        (f"infer face.png --checkpoint graph.onnx --faces none {INFER}",), {"graph.onnx": "bytes"}, 5, OUT,
+    ),
+    Kind(
         "run folders", corpus.make_run,
         ("train --resume run", "models --checkpoint run", f"infer face.png --checkpoint run {INFER}",
          "test --checkpoint run --data votes --workers 0"),
