@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar, overload
 
 from affectkit.core.assets import config_file
+from affectkit.core.files import open_at_once
 from affectkit.core.limits import MAX_CONFIG_BYTES, MAX_CONFIG_FAULTS, MAX_INTEGER, over
 from affectkit.core.registry import unknown_name
 from affectkit.core.yaml_files import load_yaml, written_text
@@ -230,7 +231,7 @@ def read_settings_file(path: Path) -> dict[str, Any]:
     """
     path = config_file(path)
     try:
-        with path.open("rb") as stream:
+        with open(path, "rb", opener=open_at_once) as stream:
             data = stream.read(MAX_CONFIG_BYTES + 1)
         if len(data) > MAX_CONFIG_BYTES:
             size = max(path.stat().st_size, len(data))  # a device has none

@@ -11,7 +11,7 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import IO, Any
 
-from affectkit.core.files import write_text
+from affectkit.core.files import open_at_once, write_text
 from affectkit.core.limits import MAX_TABLE_COLUMNS, MAX_TABLE_LINE, over
 from affectkit.core.table_errors import TableErrors
 from affectkit.core.text import list_some, written_name
@@ -143,7 +143,7 @@ def csv_reader(
     """
     title = title or f"table {path}"
     try:
-        with path.open(newline="", encoding="utf-8-sig") as stream:
+        with open(path, newline="", encoding="utf-8-sig", opener=open_at_once) as stream:
             reader = CsvReader(path, stream, title=title, hint=hint, error=error)
             try:
                 yield reader

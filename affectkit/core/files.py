@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -11,7 +12,7 @@ import stat
 import tempfile
 from collections.abc import Collection, Iterator
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, BinaryIO
 
 from affectkit.core.forms import parse_json
 from affectkit.core.limits import MAX_JSON_BYTES, over
@@ -154,6 +155,23 @@ def fsync_path(path: Path) -> None:
             os.close(descriptor)
 
 
+def open_file(path: Path | str) -> BinaryIO:
+    """Open a regular file to read its bytes; a pipe, a socket or a device is an OSError."""
+    stream = open(path, "rb", opener=open_at_once)  # noqa: SIM115 - the caller closes it
+    if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+        stream.close()
+        raise OSError(errno.EINVAL, "it is no regular file, but a pipe, a socket or a device", str(path))
+    return stream
+
+
+def open_at_once(path: str, flags: int) -> int:
+    """Open a file for ``open(..., opener=open_at_once)``: a pipe that nobody writes to is empty, and not waited for."""
+    descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+    if hasattr(os, "O_NONBLOCK"):
+        os.set_blocking(descriptor, True)
+    return descriptor
+
+
 def checksum(path: Path, algorithm: str) -> str:
     """Compute the checksum of a file's bytes, in hexadecimal.
 
@@ -161,7 +179,7 @@ def checksum(path: Path, algorithm: str) -> str:
         path: the file.
         algorithm: one that ``hashlib`` knows, as "md5".
     """
-    with path.open("rb") as stream:
+    with open_file(path) as stream:
         return hashlib.file_digest(stream, algorithm).hexdigest()
 
 

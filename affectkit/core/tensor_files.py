@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from affectkit.core.files import open_file
 from affectkit.core.limits import MAX_TENSOR_TABLE, over
 from affectkit.errors import AffectkitError, CheckpointError
 
@@ -20,7 +21,7 @@ def check_tensor_table(path: Path, *, error: type[AffectkitError] = CheckpointEr
         AffectkitError: of the kind ``error``: the file ends before its table does, or that is too long.
         OSError: the file cannot be read.
     """
-    with path.open("rb") as stream:
+    with open_file(path) as stream:
         stated = int.from_bytes(stream.read(SIZE_BYTES), "little")
     size = path.stat().st_size
     if size < SIZE_BYTES + 2 or stated > size - SIZE_BYTES:

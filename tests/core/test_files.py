@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import os
+import signal
 import stat
+from pathlib import Path
 
 import pytest
 
+from affectkit.config import read_settings_file
 from affectkit.core import files
-from affectkit.core.files import checksum, digest_bytes, digest_of, sha256, whole_file, whole_folder
+from affectkit.core.csv_tables import csv_reader
+from affectkit.core.files import checksum, digest_bytes, digest_of, open_file, sha256, whole_file, whole_folder
+from affectkit.data.media.media_file import check_clip_file
+from affectkit.errors import DataError
+from affectkit.models.external.restricted_pickle import is_pickled
 
 
 @pytest.mark.parametrize("alone", [False, True])
@@ -87,3 +94,35 @@ def test_checksums_are_those_of_hashlib(tmp_path):
     assert checksum(path, "md5") == hashlib.md5(data).hexdigest()
     assert sha256(path) == hashlib.sha256(data).hexdigest()
     assert digest_of(path) == digest_bytes(data) == hashlib.blake2b(data, digest_size=16).hexdigest()
+
+
+def test_a_pipe_that_nobody_writes_to_is_not_waited_for(tmp_path):
+    """An alarm ends what waits."""
+    names = ("a.mp4", "a.png", "a.csv", "a.yaml", "a.safetensors")
+    places = [tmp_path / name for name in names]
+    for path in places:
+        os.mkfifo(path)
+    video, image, table, settings, checkpoint = places
+    before = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    signal.alarm(60)
+    try:
+        for read in (open_file, is_pickled):
+            for path in (image, checkpoint):
+                with pytest.raises(OSError, match="no regular file, but a pipe"):
+                    read(path)
+        with pytest.raises(DataError, match="no regular file, but a pipe"):
+            check_clip_file(video)
+        with csv_reader(table) as reader:
+            assert list(reader) == []
+        assert read_settings_file(settings) == {}
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_a_pipe_that_is_written_to_is_read(tmp_path):
+    reading, writing = os.pipe()
+    os.write(writing, b"a,b\n1,2\n")
+    os.close(writing)
+    with csv_reader(Path(f"/dev/fd/{reading}")) as reader:
+        assert list(reader) == [["a", "b"], ["1", "2"]]

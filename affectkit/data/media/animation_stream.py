@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from affectkit.core.files import open_file
 from affectkit.data.media.animations import frame_times
 from affectkit.data.media.file_kinds import is_video_name
 from affectkit.data.media.image_formats import open_image, refuse_raw
@@ -44,7 +45,7 @@ class AnimationStream:
         self.count, self.end = 0, 0.0
         try:
             check_file(self.path)
-            with decoding_errors(self.path), self.path.open("rb") as stream, open_image(stream) as image:
+            with decoding_errors(self.path), open_file(self.path) as stream, open_image(stream) as image:
                 refuse_raw(self.path, image)
                 self.timed = image.format != "TIFF"
                 yield from self._taken(image)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import IO, Any
 
+from affectkit.core.files import open_file
 from affectkit.data.media.image_formats import open_image, refuse_raw
 
 STILL = (".jpg", ".jpeg", ".jpe", ".jfif")
@@ -24,7 +25,7 @@ def count_frames(path: Path) -> int:
     if path.name.lower().endswith(STILL):
         return 1
     try:
-        with path.open("rb") as stream:
+        with open_file(path) as stream:
             if not _may_move(stream):
                 return 1
             stream.seek(0)

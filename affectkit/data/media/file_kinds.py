@@ -11,6 +11,7 @@ import os
 from collections import Counter
 from pathlib import Path
 
+from affectkit.core.files import open_file
 from affectkit.data.media.image_formats import IMAGE_EXTENSIONS, RAW_EXTENSIONS
 
 IMAGE_FILE, VIDEO_FILE, OTHER_FILE = "image", "video", "other"
@@ -57,7 +58,7 @@ def is_video_name(name: str) -> bool:
 def is_transport_stream(path: Path) -> bool:
     """Return whether a file begins as an MPEG transport stream does; one that is empty or cannot be read may be one."""
     try:
-        with path.open("rb") as stream:
+        with open_file(path) as stream:
             start = stream.read(_PACKETS[-1][0] * _LOOKED)
     except OSError:
         return True

@@ -16,6 +16,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from PIL import Image
 
+from affectkit.core.files import open_file
 from affectkit.data.media.pixel_limits import pixel_limit
 from affectkit.errors import DataError
 
@@ -99,7 +100,7 @@ def refuse_raw(path: Path, image: Image.Image) -> None:
     if image.format != "TIFF":
         return
     tags: Any = image.tag_v2  # type: ignore[attr-defined]
-    with path.open("rb") as stream:
+    with open_file(path) as stream:
         start = stream.read(12)
     thumbnail = tags.get(_REDUCED, 0) & 1 and (_SUB_PICTURES in tags or getattr(image, "n_frames", 1) > 1)
     raw = _DNG_VERSION in tags or start[8:10] == b"CR"
@@ -115,7 +116,7 @@ def is_raw_name(name: str) -> bool:
 def describe_file_type(path: Path) -> str:
     """Return why a file cannot be opened as a picture, in words that go on from its name."""
     try:
-        with path.open("rb") as stream:
+        with open_file(path) as stream:
             start = stream.read(64)
     except OSError:
         start = b""

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from affectkit.core.files import open_file
 from affectkit.core.spec import FITS, InputSpec
 from affectkit.data.media.image_formats import IMAGE_EXTENSIONS, describe_file_type, open_image, refuse_raw
 from affectkit.data.media.pixel_limits import check_file, check_size, is_single_scan, pixel_limit, plain_text
@@ -183,7 +184,7 @@ def _open(
     """
     check_file(path)
     limit = pixel_limit(max_pixels)
-    with path.open("rb") as stream, open_image(stream) as image:
+    with open_file(path) as stream, open_image(stream) as image:
         refuse_raw(path, image)
         size, scale = image.size, 1
         if wanted is not None and image.format in ("JPEG", "MPO"):

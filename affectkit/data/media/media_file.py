@@ -12,6 +12,7 @@ import av
 from av.error import FFmpegError
 from av.stream import Discard, Disposition
 
+from affectkit.core.files import open_file
 from affectkit.errors import DataError
 
 POINTER = b"version https://git-lfs.github.com/spec"
@@ -77,7 +78,7 @@ def check_clip_file(path: Path, what: str = "clip") -> None:
     """
     try:
         size = path.stat().st_size
-        with path.open("rb") as stream:
+        with open_file(path) as stream:
             head = stream.read(len(POINTER))
     except OSError as error:
         raise ClipError("missing", f"{what} {path}: {error.strerror or error}.") from error

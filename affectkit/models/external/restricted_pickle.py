@@ -14,6 +14,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import torch
 
+from affectkit.core.files import open_file
 from affectkit.errors import CheckpointError
 
 NO_CODE = (
@@ -39,7 +40,7 @@ def is_pickled(path: Path) -> bool:
 
     The name does not matter.
     """
-    with path.open("rb") as stream:
+    with open_file(path) as stream:
         head = stream.read(9)
     length = int.from_bytes(head[:8], "little")
     if head[8:] == b"{" and length <= path.stat().st_size - 8:
@@ -71,7 +72,7 @@ def load_pickled(path: Path) -> Any:
 def _loaded(path: Path, *, mapped: bool) -> Any:
     if path.suffix != ".safetensors":
         return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
-    with path.open("rb") as stream:  # torch 2.14 goes by the name of a path, whatever is in it
+    with open_file(path) as stream:  # torch 2.14 goes by the name of a path, whatever is in it
         return torch.load(stream, map_location="cpu", weights_only=True)
 
 
@@ -104,7 +105,7 @@ def _check_looks(path: Path) -> bool:
         raise CheckpointError(f"{path} is empty.", "Was its download cut off? Fetch it again.")
     if not is_pickled(path):
         raise CheckpointError(f"{path} is not a file that torch.save wrote.")
-    with path.open("rb") as stream:
+    with open_file(path) as stream:
         head = stream.read(32)
     if not head.startswith(_ZIP):
         if _MAGIC not in head:
@@ -139,7 +140,7 @@ def _code_in_legacy(path: Path) -> list[str]:
     allowed = {f"{kind.__module__}.{kind.__qualname__}" for kind in (np.dtype, np.dtypes.Float64DType)}
     allowed |= {"numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar", "numpy.dtypes.Float32DType"}
     allowed |= {"_codecs.encode", "argparse.Namespace", "collections.OrderedDict", "torch.Size", "torch.device"}
-    with path.open("rb") as stream:
+    with open_file(path) as stream:
         found = [name for _ in range(_LEGACY_BEGINNING + 1) for name in _named(stream)]
     tensors = ("torch._utils._rebuild_", "torch._tensor._rebuild_")
     return sorted(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from affectkit.core.files import open_at_once
 from affectkit.core.registry import unknown_name
 from affectkit.core.yaml_files import load_yaml
 from affectkit.errors import UsageError
@@ -45,7 +46,7 @@ def read_pipeline(path: Path) -> tuple[dict[str, Any], tuple[str, ...]]:
 
 def _read(path: Path) -> dict[Any, Any]:
     try:
-        with path.open("rb") as stream:
+        with open(path, "rb", opener=open_at_once) as stream:
             data = stream.read(rules.MAX_BYTES + 1)
         text = data.decode("utf-8")
     except OSError as error:
