@@ -46,10 +46,12 @@ def _run(installed: bool) -> None:
     if heard:  # a shell has it ignored in what runs in its background
         signal.signal(signal.SIGINT, _interrupt)
     from affectkit.core.children import protect_children
+    from affectkit.core.openmp import wait_asleep
     from affectkit.core.streams import escape_output
 
     if installed:
         protect_children()
+    wait_asleep()
     escape_output()
     # Nothing that is imported here can be collected: looking for it again and again takes a fifth of the start.
     gc.disable()

@@ -76,7 +76,7 @@ def _sections(found: dict[str, Any]) -> list[tuple[str, list[list[str]]]]:
             [
                 ["system", machine["system"]],
                 ["python", machine["python"]],
-                ["processors", str(machine["cpus"])],
+                ["processors", f"{machine['cpus']} free to this process; {machine['threads']}"],
                 ["memory", f"{_size(machine['memory'])}, {_size(machine['memory_available'])} free"],
                 ["shared memory", _size(machine["shared_memory"])],
             ],

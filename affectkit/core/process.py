@@ -9,15 +9,24 @@ import os
 import sys
 from collections.abc import Iterator
 
+from affectkit.core.cpu_quota import cpu_quota
+
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h of glibc
 _LARGEST_MMAP_THRESHOLD = 32 * 2**20  # glibc takes no larger one on 64 bits
 
 
 def count_processors() -> int:
-    """Count the processors that this process may use, which under Slurm are fewer than the machine has."""
+    """Count the processors that are free to this process: under Slurm or in a container fewer than the machine has.
+
+    No more than its affinity, than Python was told (``PYTHON_CPU_COUNT``, from 3.13 on), and than the time that its
+    control groups leave to it, rounded down; 1 at least.
+    """
     affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
+    count = len(affinity(0)) if affinity else os.cpu_count() or 1
+    told = getattr(os, "process_cpu_count", lambda: None)() or count
+    quota = cpu_quota()
+    return max(min(count, told, int(quota) if quota is not None else count), 1)
 
 
 def end_with_parent(number: int) -> None:

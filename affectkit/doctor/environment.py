@@ -22,6 +22,8 @@ from typing import Any
 
 from affectkit.core.files import cache_folder
 from affectkit.core.libraries import BUILT_AGAINST_TORCH, INSTALLED_AS, load_error
+from affectkit.core.openmp import waiting_threads
+from affectkit.core.process import count_processors
 from affectkit.doctor.import_checks import CHECKS, run_checks
 from affectkit.doctor.packages import (
     Problem,
@@ -235,19 +237,13 @@ def _machine() -> dict[str, Any]:
     return {
         "system": platform.platform(),
         "python": sys.executable,
-        "cpus": _cpus(),
+        "cpus": count_processors(),
+        "threads": waiting_threads(),
         "memory": total,
         "memory_available": available,
         "shared_memory": _shared_memory(),
         "open_files": _open_files(),
     }
-
-
-def _cpus() -> int:
-    """Count the processors that this process may use: in a container or a job fewer than there are."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _memory() -> tuple[int | None, int | None]:
