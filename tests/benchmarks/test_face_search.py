@@ -1,4 +1,4 @@
-"""The search of a video's frames for faces, beside that of every frame as photographs are searched: processor time."""
+"""The search for faces: of a picture beside every place and size, of a video's frames beside each: processor time."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 from benchmarks.measuring import show
 
 from affectkit.data.faces.detection import FaceDetector
+from affectkit.data.faces.haar import HaarDetector
 from affectkit.data.faces.video_search import faces_in_frames
 from affectkit.data.media.video_stream import Frame
 from affectkit.prep.images.schematic_face import PARAMETERS, draw_appearance, draw_face
@@ -82,4 +83,44 @@ def test_search(case, capsys):
     ratio = spent[every][0] / spent[dense][0]
     header = ("faces in frames of a video", "each whole, CPU ms", "faces", "affectkit, CPU ms", "faces", "ratio")
     show(capsys, header, [(name, *spent[every], *spent[dense], ratio)])
+    assert ratio >= least
+
+
+PICTURES = (
+    ("one face, 640x480", one, {}, 2.5),
+    ("no face, 640x480", lambda number: [], {}, 2.5),
+    ("ten faces, 640x480", ten, {}, 2.0),
+    ("one face, 1600x1200", lambda number: [(6, 300, 300, 500)], {"size": (1600, 1200)}, 2.5),
+)
+"""Name, faces, size, and the least ratio."""
+
+
+@pytest.mark.parametrize("case", PICTURES, ids=lambda case: case[0])
+def test_search_of_pictures(case, capsys):
+    """The cascade in two steps, beside OpenCV's search of every place and size: time, and the same faces."""
+    name, places, form, least = case
+    pictures = [frame.pixels for frame in frames(6, places, **form)]
+    detector = HaarDetector()
+
+    def whole(picture) -> list[tuple[int, ...]]:
+        gray = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+        border = round(0.15 * min(gray.shape))
+        gray = cv2.copyMakeBorder(gray, *[border] * 4, cv2.BORDER_REPLICATE)
+        found = detector.cascade.detectMultiScale(gray, scaleFactor=1.1, minNeighbors=4, minSize=(24, 24))
+        return [(x - border, y - border, side) for x, y, side, _ in np.asarray(found).reshape(-1, 4).tolist()]
+
+    def two_steps(picture) -> list[tuple[int, ...]]:
+        return [box[:3] for box, *_ in detector(picture)]
+
+    spent = {}
+    for search in (whole, two_steps):
+        search(pictures[0])
+        began = time.process_time()
+        found = [box for picture in pictures for box in search(picture)]
+        spent[search] = (1000 * (time.process_time() - began) / len(pictures), found)
+    ratio = spent[whole][0] / spent[two_steps][0]
+    counts = [len(spent[search][1]) for search in (whole, two_steps)]
+    header = ("faces in pictures", "every place and size, CPU ms", "faces", "affectkit, CPU ms", "faces", "ratio")
+    show(capsys, header, [(name, spent[whole][0], counts[0], spent[two_steps][0], counts[1], ratio)])
+    assert set(spent[two_steps][1]) <= set(spent[whole][1]) and counts[1] >= 0.9 * counts[0]
     assert ratio >= least

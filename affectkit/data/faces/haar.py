@@ -35,6 +35,8 @@ STAGES = 12
 """Stages of the coarse search, of 20."""
 FIRST, EVERY = 1, 3
 """The first size of the coarse search, and how many it goes on by."""
+CHEAP = 4.0
+"""The factor from which on every size is searched coarsely: a few thousand windows each."""
 RIM = 8
 """Pixels of a reduced picture's border that the coarse search takes in: two fifths of a window."""
 SAME = 0.4
@@ -93,7 +95,7 @@ class HaarDetector:
         """Return the faces in ``gray`` with a border, and how wide that is."""
         border = max(round(BORDER * min(gray.shape[:2])), 1)
         levels = make_levels(cv2.copyMakeBorder(gray, border, border, border, border, cv2.BORDER_REPLICATE))
-        passed = [window for level in levels[FIRST::EVERY] for window in self._search_coarsely(level, border)]
+        passed = [window for level in coarse_levels(levels) for window in self._search_coarsely(level, border)]
         windows: dict[tuple[int, int, int], float] = {}
         for x, y, side in join_windows(np.array(passed).reshape(-1, 3)):
             self._look_near(levels, x, y, side, windows)
@@ -151,6 +153,11 @@ def make_levels(picture: np.ndarray) -> list[Level]:
             levels.append(Level(picture, factor))
         factor *= STEP  # rounded with each step, as there
     return levels
+
+
+def coarse_levels(levels: list[Level]) -> list[Level]:
+    """Return those of ``levels`` that are searched coarsely: few of the small sizes, which take the time."""
+    return [level for place, level in enumerate(levels) if level.factor >= CHEAP or place % EVERY == FIRST]
 
 
 def _nearest(levels: list[Level], side: float) -> int:
