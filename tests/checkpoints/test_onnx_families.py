@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import published_files
 import pytest
 from onnx_models import checkpoint, clips, features, gray, images, ratings, vca_checkpoint
 
@@ -74,3 +75,12 @@ def test_every_family_becomes_a_graph(name, tmp_path):
     assert tuple(one.name for one in header.inputs) == inputs
     assert all(one.shape[0] is None for one in (*header.inputs, *header.outputs))
     print(f"{name}: {found['largest_difference']:.1e} of {found['largest_output']:.3g}")
+
+
+def test_a_published_checkpoint_becomes_one_too(tmp_path, monkeypatch):
+    published_files.learn_tiny(monkeypatch)
+    source, out = published_files.write(tmp_path / "VCA.pth", published_files.make_state()), tmp_path / "out.onnx"
+    found = export(source, out, reporter=Silent())["comparison"]["random"]
+    assert found["largest_difference"] <= 1e-5 * max(found["largest_output"], 1)
+    header = read_header(out)
+    assert header.training["published"]["family"] == "vca" and header.spec.classes == ("arousal", "valence")
