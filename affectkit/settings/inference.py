@@ -45,7 +45,7 @@ class InferSettings(Runtime):
     )
     checkpoint: Path = setting(
         Path(f"{PREFIX}{BUILTIN_MODEL}"),
-        "Checkpoint file, a run folder (its best model), or builtin.",
+        "Checkpoint file, a run folder (its best model), an .onnx file, or builtin.",
         group=DATA,
         default_text=BUILTIN,
     )
