@@ -26,10 +26,15 @@ def load_onnxruntime() -> Any:
     return load_library("onnxruntime")
 
 
-def computing_threads() -> int:
-    """Return how many threads compute: OMP_NUM_THREADS where that is set, else the processors of this process."""
+def computing_threads(processes: int = 1) -> int:
+    """Return how many threads compute: OMP_NUM_THREADS where that is set, else the processors of this process.
+
+    Args:
+        processes: how many of the run share this machine.
+    """
     asked = os.environ.get("OMP_NUM_THREADS", "")
-    return min(int(asked), count_processors()) if asked.isdecimal() and int(asked) else count_processors()
+    there = max(count_processors() // processes, 1)
+    return min(int(asked), there) if asked.isdecimal() and int(asked) else there
 
 
 def has_cuda() -> bool:
@@ -62,7 +67,7 @@ def resolve_onnx_device(name: str) -> Device:
             f"{GPU_PACKAGE}; or use --device cpu, or a checkpoint and --engine torch.",
         )
     if not there:
-        threads = computing_threads()
+        threads = computing_threads(LocalProcess.from_environment().count)
         reason = "asked for" if match[1] == "cpu" else "auto: ONNX Runtime is here for the CPU alone"
         return Device("cpu", 0, "cpu", f"CPU, {threads} thread{'s' * (threads != 1)}", reason)
     local = LocalProcess.from_environment()

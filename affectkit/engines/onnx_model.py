@@ -139,7 +139,7 @@ class OnnxModel:
 
     def choose_workers(self, asked: int | None) -> tuple[int, str]:
         """Implement ``Engine.choose_workers``: threads."""
-        return choose_threads(asked)
+        return choose_threads(asked, processes=self.context.group.local_world_size)
 
     def loader(
         self, files: Any, keys: Iterable[Sequence[Any]], *, workers: int, collate: Callable[[Any], dict[str, Any]]
@@ -175,7 +175,7 @@ class OnnxModel:
     @cached_property
     def _threads(self) -> ThreadPoolExecutor | None:
         """Return the threads that compute; None where there is but one."""
-        count = computing_threads()
+        count = computing_threads(self.context.group.local_world_size)
         return ThreadPoolExecutor(count, thread_name_prefix="computing") if count > 1 else None
 
     def _parts(self, count: int) -> list[tuple[int, int]]:

@@ -30,7 +30,9 @@ from affectkit.settings.common import (
 class Tested(Runtime):
     """Settings of the model and the data that a command tests."""
 
-    checkpoint: Path | None = setting(None, "Checkpoint file, a run folder (its best model), an .onnx file, or builtin.", group=DATA)
+    checkpoint: Path | None = setting(
+        None, "Checkpoint file, a run folder (its best model), an .onnx file, or builtin.", group=DATA
+    )
     data: Path | None = setting(None, "Folder with the dataset; its layout is found by looking.", group=DATA)
     labels: Path | None = setting(
         None, "Table of labels or ratings of the images in --data, if it does not lie there.", group=DATA

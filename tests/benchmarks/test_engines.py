@@ -1,6 +1,7 @@
 """The two engines side by side: a picture from the shell, alone and beside busy loops, the network, many face crops.
 
-``AFFECTKIT_BEFORE`` names a Python with an earlier affectkit, which is then measured in place of ``--engine torch``.
+``AFFECTKIT_BEFORE`` names a Python with an earlier affectkit, which is then measured in place of ``--engine torch``;
+``AFFECTKIT_TURNS`` how often both run in turn, ``AFFECTKIT_CROPS`` how many face crops there are.
 Bounds are those of the issue that brought ONNX Runtime, against the build before it.
 """
 
@@ -28,7 +29,7 @@ from affectkit.prep.images.schematic_face import PARAMETERS, draw_appearance, dr
 pytestmark = pytest.mark.benchmark
 
 BEFORE = os.environ.get("AFFECTKIT_BEFORE")
-TURNS = 7
+TURNS = int(os.environ.get("AFFECTKIT_TURNS", "7"))
 BUSY = "while True: pass"
 
 
@@ -133,7 +134,8 @@ def test_the_network_alone(capsys):
     table, short = [], {}
     for batch, bound in ((1, 2.0), (32, 1.3)):
         pairs = [
-            (seconds(by_torch, batch), seconds(lambda begin, end: model(images[begin:end]), batch)) for _ in range(9)
+            (seconds(by_torch, batch), seconds(lambda begin, end: model(images[begin:end]), batch))
+            for _ in range(TURNS)
         ]
         ratio = statistics.median(before / now for before, now in pairs)
         each = [1000 / 96 * statistics.median(side) for side in zip(*pairs, strict=True)]

@@ -27,11 +27,14 @@ def choose_workers(asked: int | None, *, held: bool, on_cpu: bool = False, proce
     return min(MOST, max(1, count_processors() // (2 * processes))), f"of {count_processors()} processors"
 
 
-def choose_threads(asked: int | None) -> tuple[int, str]:
+def choose_threads(asked: int | None, *, processes: int = 1) -> tuple[int, str]:
     """Return how many threads decode, and why: as asked, else as many as there are processors, 8 at most.
 
     Threads of one process take turns with those that compute, so that none is kept waiting for another's end.
+
+    Args:
+        processes: how many processes of the run share this machine.
     """
     if asked is not None:
-        return asked, "asked for"
-    return min(MOST, count_processors()), f"threads, of {count_processors()} processors"
+        return asked, "threads, asked for"
+    return min(MOST, max(count_processors() // processes, 1)), f"threads, of {count_processors()} processors"

@@ -26,7 +26,7 @@ from affectkit.data.loading.loaders import (
 )
 from affectkit.data.loading.path_images import PathImages, collate_images
 from affectkit.data.loading.read_failures import refuse_failures
-from affectkit.data.loading.worker_count import choose_workers
+from affectkit.data.loading.worker_count import choose_threads, choose_workers
 from affectkit.data.split import Split
 from affectkit.errors import DataError, UsageError
 
@@ -124,6 +124,8 @@ def test_choices_of_workers_and_cache(monkeypatch):
         assert choose_workers(None, held=False) == (own, f"of {there} processors")
         assert choose_workers(None, held=False, on_cpu=True)[0] == shared
         assert choose_workers(None, held=False, processes=2)[0] == of_two
+        threads = [choose_threads(None, processes=processes)[0] for processes in (1, 2)]
+        assert threads == [min(8, there), min(8, max(1, there // 2))] and choose_threads(0)[0] == 0
     free = type("Memory", (), {"available": 4 * 16 * 16 * 3 * 100})
     monkeypatch.setattr(loaders.psutil, "virtual_memory", lambda: free)
     assert choose_cache("auto", 100, SPEC) and not choose_cache("auto", 101, SPEC)
