@@ -118,7 +118,13 @@ class Graph:
         return self._run(arrays)
 
     def _run(self, arrays: Arrays) -> dict[str, np.ndarray]:
-        found = self.session.run(self.outputs, dict(zip(self.inputs, arrays, strict=True)))
+        try:
+            found = self.session.run(self.outputs, dict(zip(self.inputs, arrays, strict=True)))
+        except Exception as error:  # of classes that are not public
+            raise CheckpointError(
+                f"the graph does not run on a batch of {len(arrays[0])}, so that its batch is not free: "
+                f"{' '.join(str(error).split())[:300]}"
+            ) from error
         return dict(zip(self.outputs, found, strict=True))
 
 

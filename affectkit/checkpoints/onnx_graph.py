@@ -268,8 +268,8 @@ def _refusal(error: Exception) -> CheckpointError:
     """Return the refusal of a network that cannot be exported, with the operator's name where one is named."""
     texts = [str(one) for one in find_causes(error)]
     for text in reversed(texts):
-        if found := re.search(r"OpOverload\(op='([\w.:]+)'|operator[^\w]+([\w:]+[.:]+[\w.]+)", text):
-            name = found[1] or found[2]
+        if found := re.search(r"OpOverload\(op='([\w.:]+)'|operator[^\w]+([\w:]+[.:]+[\w.]+)|^(aten::\w+)", text):
+            name = next(filter(None, found.groups()))
             return CheckpointError(f"this network cannot be exported: ONNX has nothing for its operator {name}.")
     if any("data-dependent" in text or "data dependent" in text for text in texts):
         return CheckpointError(
