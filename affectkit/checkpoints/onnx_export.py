@@ -142,7 +142,7 @@ def _check(found: Comparison, limit: float | None, what: str) -> None:
         raise CheckpointError(
             f"on {what} the graph differs from torch by {found.largest:.3g} (outputs to {found.magnitude:.3g}), which "
             f"is more than {limit:g} of the greatest output (at least 1): nothing is written.",
-            "--tolerance says how much is let pass.",
+            "--tolerance says how much is let pass; where a model quantises (CM-VQVAE), two codes may be equally near.",
         )
 
 

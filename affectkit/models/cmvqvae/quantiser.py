@@ -58,7 +58,9 @@ def nearest_codes(vectors: torch.Tensor, book: torch.Tensor) -> torch.Tensor:
     # |z - e|^2 without |z|^2, which is the same for all codes.
     squares = book.pow(2).sum(1)
     turned = book.t().contiguous()
-    found = [torch.addmm(squares, part, turned, alpha=-2).argmin(1) for part in vectors.split(CHUNK)]
+    # A graph for every batch has no number of parts: an exporter would unroll as many as its example has.
+    parts = (vectors,) if torch.compiler.is_exporting() else vectors.split(CHUNK)
+    found = [torch.addmm(squares, part, turned, alpha=-2).argmin(1) for part in parts]
     return torch.cat(found)
 
 
