@@ -127,6 +127,7 @@ LINES = (
 def extensions(tmp_path_factory):
     """The files on the path of modules, and their lines in the registries, for the tests of this file alone."""
     from affectkit.cli.app import app  # noqa: F401 - made once, and kept: without the command of this file
+
     root = tmp_path_factory.mktemp("packages")
     (root / "extras").mkdir()
     for name, text in FILES.items():
