@@ -14,6 +14,7 @@ from affectkit.cli.options import command
 from affectkit.cli.outputs import results_and_annotations
 from affectkit.cli.rendering import render_test
 from affectkit.config import Resolved
+from affectkit.core.openmp import one_linear_algebra_thread
 from affectkit.core.process import importing
 from affectkit.core.text import count_text
 from affectkit.errors import EXIT_PARTIAL, UsageError
@@ -49,6 +50,7 @@ def register(app: typer.Typer) -> None:
         if settings.labels is not None:
             _test(settings, console)
             return
+        one_linear_algebra_thread()
         with importing():
             from affectkit.inference.infer import infer as run
 
