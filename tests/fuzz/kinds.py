@@ -189,7 +189,7 @@ KINDS = (
     Kind(
         "feature stores", corpus.make_features,
         (f"train {corpus.VCA} --output out", "cache", "cache --clear"),
-        {"cache/*.npy": "bytes", "cache/*.json": "json"}, 8, OUT,
+        {"cache/*.npy": "bytes", "cache/*.json": "json"}, 5, OUT,
     ),
     Kind(
         "clip stores", corpus.make_clips,
@@ -197,7 +197,7 @@ KINDS = (
          "reconstruct --checkpoint av.safetensors --data clips --results out --workers 0",
          f"train --data clips --output out --workers 0 {corpus.AV}"),
         {"clips/*.npy": "bytes", "clips/*.json": "json", "clips/*.csv": "table", "clips/*.jsonl": "lines",
-         "clips/*.safetensors": "tensors"}, 12, OUT,
+         "clips/*.safetensors": "tensors"}, 9, OUT,
     ),
     Kind(
         "clip data sets", corpus.make_cremad_source,

@@ -22,7 +22,7 @@ from published_files import TINY_TOWER
 from affectkit.models.external.published import TOWERS
 
 pytestmark = pytest.mark.fuzz
-CASES = 6000
+CASES = 5200
 """In all, at ``--fuzz-scale 1``: about 15 minutes on two cores."""
 PROCESSES = 2
 
