@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import json
 import os
 import statistics
 import subprocess
@@ -31,6 +32,17 @@ pytestmark = pytest.mark.benchmark
 BEFORE = os.environ.get("AFFECTKIT_BEFORE")
 TURNS = int(os.environ.get("AFFECTKIT_TURNS", "7"))
 BUSY = "while True: pass"
+LAUNCH = """
+import json, os, subprocess, sys, time
+with open(sys.argv[1], "w") as stream:
+    began = time.perf_counter()
+    child = subprocess.Popen(sys.argv[2:], stdout=stream, stderr=subprocess.DEVNULL)
+    _, status, used = os.wait4(child.pid, 0)
+    wall = time.perf_counter() - began
+child.returncode = os.waitstatus_to_exitcode(status)
+print(json.dumps([child.returncode, wall, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024]))
+"""
+"""A small process between: the most memory of a child counts from the fork on, when it is as large as its parent."""
 
 
 def old(*arguments: object) -> list[str]:
@@ -47,14 +59,13 @@ def measured(command: list[str], folder) -> tuple[float, float, float, str]:
     """Wall seconds, CPU seconds and MiB of a process, and what it printed."""
     environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
     out = folder / "out.csv"
-    with out.open("w") as stream:
-        began = time.perf_counter()
-        child = subprocess.Popen(command, stdout=stream, stderr=subprocess.DEVNULL, env=environment, cwd=folder)
-        _, status, used = os.wait4(child.pid, 0)
-        wall = time.perf_counter() - began
-        child.returncode = os.waitstatus_to_exitcode(status)
-    assert child.returncode == 0, command
-    return wall, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024, out.read_text()
+    done = subprocess.run(
+        [sys.executable, "-c", LAUNCH, str(out), *command],
+        capture_output=True, text=True, env=environment, cwd=folder, check=True,
+    )  # fmt: skip
+    code, wall, cpu, memory = json.loads(done.stdout)
+    assert code == 0, command
+    return wall, cpu, memory, out.read_text()
 
 
 def in_turn(arguments: list[object], folder, turns: int = TURNS) -> list[tuple[float, float, float]]:
