@@ -119,6 +119,16 @@ def _rows(inputs: tuple[Any, ...]) -> int:
     return next(len(value) for value in inputs if torch.is_tensor(value))
 
 
+def _tensors(outputs: Any) -> Iterator[torch.Tensor]:
+    """The tensors in the outputs of a network: one, or several by name or place."""
+    if torch.is_tensor(outputs):
+        yield outputs
+    elif outputs is not None:
+        inner = vars(outputs) if hasattr(outputs, "__dict__") else outputs
+        for value in inner.values() if isinstance(inner, dict) else inner:
+            yield from _tensors(value) if not isinstance(value, int | float | str) else ()
+
+
 def synchronise(device: str) -> None:
     if device.startswith("cuda"):
         torch.cuda.synchronize()
@@ -129,14 +139,15 @@ def bare_rate(model: torch.nn.Module, inputs: tuple[Any, ...], context: Any, *, 
     device, precision = context
     model.train(training)
     parameters = [value for value in model.parameters() if value.requires_grad]
+    # CM-VQVAE predicts without the decoders that its forward pass has.
+    call = model.classify if not training and hasattr(model, "classify") else model
     optimizer = torch.optim.Adam(parameters, lr=1e-5, fused=True) if training else None
 
     def step() -> None:
         with precision.autocast():
-            outputs = model(*inputs)
+            outputs = call(*inputs)
         if training:
-            values = outputs.values() if isinstance(outputs, dict) else [outputs]
-            loss = sum(value.float().mean() for value in values if value.is_floating_point())
+            loss = sum(value.float().mean() for value in _tensors(outputs) if value.requires_grad)
             loss.backward()
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
@@ -163,6 +174,7 @@ def measure(network: Measured, root: Path, device: str, precision: str, *, batch
     flags = {**given, **network.flags, "output": run, "epochs": 2, "device": device, "precision": precision}
     train(resolve(TrainSettings, flags=flags).settings, reporter=(clock := Clock()))  # the first also fills caches
     kind = type(load_model(root / "run-fp32"))
+    inputs: tuple[Any, ...] = ()
     for name in ("train", "infer"):
         gc.collect()
         if torch_device.kind == "cuda":
@@ -184,7 +196,8 @@ def measure(network: Measured, root: Path, device: str, precision: str, *, batch
                 label = next(label for label in clock.items if clock.items[label])
         peak = torch.cuda.max_memory_allocated() / 2**20 if torch_device.kind == "cuda" else 0.0
         model = copy.deepcopy(load_model(root / "run-fp32", device=device))
-        bare = bare_rate(model, held[0], context, training=name == "train", batches=batches)
+        inputs = held[0] if held else inputs
+        bare = bare_rate(model, inputs, context, training=name == "train", batches=batches)
         rows.append({"network": network.name, "precision": precision, "what": name, "affectkit": clock.rate(label),
                      "bare": bare, "ratio": clock.rate(label) / bare, "peak MiB": peak})  # fmt: skip
         del model, held
