@@ -15,6 +15,7 @@ import statistics
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 
 import numpy as np
@@ -25,6 +26,7 @@ from PIL import Image
 
 import affectkit
 from affectkit.core.process import count_processors
+from affectkit.data.loading.face_crops import read_picture
 from affectkit.prep.images.schematic_face import PARAMETERS, draw_appearance, draw_face
 
 pytestmark = pytest.mark.benchmark
@@ -71,7 +73,9 @@ def measured(command: list[str], folder) -> tuple[float, float, float, str]:
 def in_turn(arguments: list[object], folder, turns: int = TURNS) -> list[tuple[float, float, float]]:
     """Medians (before, now, before / now) of wall, CPU and memory over runs in turn."""
     pairs = [(measured(old(*arguments), folder), measured(new(*arguments), folder)) for _ in range(turns)]
-    assert all(rows(one[3]) == rows(other[3]) for one, other in pairs)
+    for one, other in pairs:
+        before, now = Counter(rows(one[3])), Counter(rows(other[3]))
+        assert (before & now).total() >= 0.99 * max(before.total(), now.total()) > 0
     found = []
     for place in range(3):
         befores, nows = [one[place] for one, _ in pairs], [other[place] for _, other in pairs]
@@ -167,10 +171,47 @@ def test_many_face_crops(tmp_path, capsys):
         Image.fromarray(np.roll(faces[number % 50], number // 50 % 7, axis=1)).convert("L").save(
             folder / f"{number:05}.png"
         )
-    found = in_turn(["infer", folder, "--faces", "none"], tmp_path, turns=3)
+    compare(f"{count} crops of 48 pixels", folder, 1.5, tmp_path, capsys)
+
+
+@pytest.mark.parametrize(("width", "height", "count", "target"), [(640, 480, 500, 2.0), (4000, 3000, 100, 3.0)])
+def test_many_pictures(tmp_path, capsys, width, height, count, target):
+    """Drawn faces of a fifth to two fifths of the height, on grounds as heavy to decode as photographs."""
+    count = max(count * int(os.environ.get("AFFECTKIT_PICTURES", "100")) // 100, 1)
+    folder, rng = tmp_path / "pictures", np.random.default_rng(0)
+    folder.mkdir()
+    for number in range(count):
+        ground = Image.fromarray(rng.integers(60, 200, (12, 16, 3), dtype=np.uint8)).resize(
+            (width, height), Image.BICUBIC
+        )
+        pixels = np.asarray(ground) + rng.normal(0, 4, (height, width, 1))
+        side = int(height * rng.uniform(0.2, 0.4))
+        face = draw_face(np.zeros(len(PARAMETERS)), draw_appearance(np.random.default_rng(number % 40)), size=side)
+        left, top = int(rng.integers(0, width - side)), int(rng.integers(0, height - side))
+        pixels[top : top + side, left : left + side] = face
+        Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(folder / f"{number:04}.jpg", quality=90)
+    compare(f"{count} pictures of {width}x{height}", folder, target, tmp_path, capsys)
+
+
+def compare(name: str, folder, target: float, tmp_path, capsys) -> None:
+    """Print wall, CPU and memory of both over ``folder``, and how near the wall comes to decoding and network alone."""
+    found = in_turn(["infer", folder], tmp_path, turns=int(os.environ.get("AFFECTKIT_FOLDER_TURNS", "3")))
+    least = decoding_and_network(sorted(folder.iterdir())) / count_processors()
     show(
         capsys,
-        [f"{count} crops of 48 pixels", "before", "now", "ratio", "target"],
-        [["wall, s", *found[0], 1.5], ["CPU, s", *found[1], ""], ["memory, MiB", *found[2], ""]],
-    )
-    assert found[0][2] >= 1.5
+        [name, "before", "now", "ratio", "target"],
+        [["wall, s", *found[0], target], ["CPU, s", *found[1], ""], ["memory, MiB", *found[2], ""],
+         ["decoding and network alone on all cores, s", "", least, least / found[0][1], ""]],
+    )  # fmt: skip
+    assert found[0][2] >= target
+
+
+def decoding_and_network(files) -> float:
+    """CPU seconds of decoding the files once and of one face of each through the network."""
+    model = affectkit.load("builtin")
+    crops = np.zeros((len(files), 48, 48, 1), np.uint8)
+    began = time.process_time()
+    for file in files:
+        read_picture(file, gray=True)
+    model(crops)
+    return time.process_time() - began
