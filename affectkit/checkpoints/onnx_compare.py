@@ -15,6 +15,7 @@ from torch import nn
 from affectkit.checkpoints.onnx_data import RealInputs, graph_inputs
 from affectkit.checkpoints.onnx_file import GraphInput
 from affectkit.checkpoints.onnx_graph import random_inputs
+from affectkit.core.onnx_runtime import load_onnxruntime
 from affectkit.core.progress import Reporter
 from affectkit.core.randomness import address_seed
 from affectkit.errors import CheckpointError, LibraryError
@@ -94,8 +95,7 @@ class Graph:
     """
 
     def __init__(self, path: Path, *, singly: bool = False) -> None:
-        import onnxruntime
-
+        onnxruntime = load_onnxruntime()
         self.singly = singly
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()

@@ -21,6 +21,7 @@ from torch import nn
 
 from affectkit.checkpoints.onnx_file import GraphInput, GraphOutput
 from affectkit.core.memory_errors import find_causes
+from affectkit.core.onnx_runtime import load_onnxruntime
 from affectkit.core.spec import InputSpec
 from affectkit.errors import CheckpointError, LibraryError, UsageError
 from affectkit.models.family import FrozenEncoderModel
@@ -249,7 +250,8 @@ def make_graph(
 def check_exporter() -> None:
     """Raise a LibraryError where the packages that write ONNX files are not installed."""
     missing = []
-    for name in ("onnx", "onnxscript", "onnxruntime"):
+    load_onnxruntime()
+    for name in ("onnx", "onnxscript"):
         try:
             __import__(name)
         except ImportError:

@@ -164,6 +164,18 @@ def open_file(path: Path | str) -> BinaryIO:
     return stream
 
 
+def open_record(path: Path, hint: str = "") -> BinaryIO:
+    """Open a file that a run has written, to read its bytes.
+
+    Raises:
+        DataError: it is not there, cannot be read, or is a folder, a pipe, a socket or a device.
+    """
+    try:
+        return open_file(path)
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {(error.strerror or str(error)).lower()}.", hint) from error
+
+
 def open_at_once(path: str, flags: int) -> int:
     """Open a file for ``open(..., opener=open_at_once)``: a pipe that nobody writes to is empty, and not waited for."""
     descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))

@@ -13,6 +13,8 @@ import os
 import re
 from collections.abc import Iterator
 
+from affectkit.core.forms import shown
+from affectkit.core.limits import MAX_INTEGER
 from affectkit.errors import UsageError
 
 MAX_PIXELS = 89_478_485
@@ -28,10 +30,10 @@ def parse_pixels(text: str | int) -> int:
         UsageError: something else, or less than 1.
     """
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([kmg]?)", str(text).replace("_", "").replace(",", "").strip().lower())
-    found = round(float(match[1]) * {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}[match[2]]) if match else 0
-    if found < 1:
-        raise UsageError(f"must be a number of pixels, as 200M or 200000000; got {text!r}.")
-    return found
+    asked = float(match[1]) * {"": 1, "k": 1e3, "m": 1e6, "g": 1e9}[match[2]] if match else 0.0
+    if not 0.5 < asked <= MAX_INTEGER:
+        raise UsageError(f"must be a number of pixels, as 200M or 200000000; got {shown(text)}.")
+    return round(asked)
 
 
 def asked_pixels() -> int | None:

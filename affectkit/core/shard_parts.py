@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from affectkit.core.contained_paths import is_regular, name_fault
-from affectkit.core.files import read_json, sha256, write_json
+from affectkit.core.files import open_record, read_json, sha256, write_json
 from affectkit.core.forms import Count, Hash, form_faults, matcher
 from affectkit.core.json_lines import JsonRows, LineFault
 from affectkit.core.limits import MAX_JSON_LINE
@@ -352,7 +352,7 @@ def table_rows(part: Part, name: str, *, block: int = 1000) -> Iterator[list[Any
     columns = [POSITION, *part.record["tables"][name]["columns"]]
     offset, line, begun, form = 0, 0, False, JsonRows(columns)
     while True:
-        with (part.folder / name).open("rb") as stream:
+        with open_record(part.folder / name) as stream:
             stream.seek(offset)
             lines = iter(partial(stream.readline, MAX_JSON_LINE + 1), b"")
             try:

@@ -22,6 +22,7 @@ from typing import Any
 
 from affectkit.core.files import cache_folder
 from affectkit.core.libraries import BUILT_AGAINST_TORCH, INSTALLED_AS, load_error
+from affectkit.core.onnx_runtime import OPT_OUT
 from affectkit.core.openmp import waiting_threads
 from affectkit.core.process import count_processors
 from affectkit.doctor.import_checks import CHECKS, run_checks
@@ -37,7 +38,7 @@ __all__ = ["CacheFolder", "EnvironmentReport", "Problem", "cache_folders", "exam
 
 OFFLINE = (
     "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE", "WANDB_MODE", "HF_HUB_DISABLE_TELEMETRY",
-    "NO_ALBUMENTATIONS_UPDATE",
+    "NO_ALBUMENTATIONS_UPDATE", OPT_OUT,
 )  # fmt: skip
 
 DEVICE_KEYS = (
@@ -106,8 +107,9 @@ class EnvironmentReport:
 def examine() -> EnvironmentReport:
     """Examine this environment; takes about as long as importing torch. Never raises for what it finds."""
     offline = {name: os.environ[name] for name in OFFLINE if name in os.environ}
-    # Albumentations asks the package index for news on import; nothing that is started here shall.
+    # Albumentations asks the package index for news on import, ONNX Runtime reports it; nothing started here shall.
     os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
+    os.environ.setdefault(OPT_OUT, "1")
     installed = installed_versions()
     checks = run_checks(tuple(CHECKS))
     torch = checks.get("torch", {})

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Any
 
-from affectkit.core.libraries import load_library
+from affectkit.core.onnx_runtime import load_onnxruntime
 from affectkit.core.process import count_processors
 from affectkit.errors import DeviceError, UsageError
 from affectkit.runtime.available_devices import LocalProcess
@@ -15,15 +14,6 @@ from affectkit.runtime.precision import Precision, resolve_precision
 
 CUDA_PROVIDER = "CUDAExecutionProvider"
 GPU_PACKAGE = "pip uninstall onnxruntime, then pip install onnxruntime-gpu"
-
-
-def load_onnxruntime() -> Any:
-    """Import ONNX Runtime.
-
-    Raises:
-        LibraryError: it is not installed, or does not load.
-    """
-    return load_library("onnxruntime")
 
 
 def computing_threads(processes: int = 1) -> int:

@@ -23,11 +23,12 @@ from affectkit.core.assets import check_shipped
 from affectkit.core.clipspec import DECIBELS
 from affectkit.core.files import sha256
 from affectkit.core.onnx_bytes import with_float_pixels
+from affectkit.core.onnx_runtime import load_onnxruntime
 from affectkit.core.progress import Reporter
 from affectkit.core.spec import InputSpec
 from affectkit.data.loading.thread_loader import open_threads
 from affectkit.data.loading.worker_count import choose_threads
-from affectkit.engines.onnx_device import CUDA_PROVIDER, computing_threads, load_onnxruntime
+from affectkit.engines.onnx_device import CUDA_PROVIDER, computing_threads
 from affectkit.errors import CheckpointError, DeviceError, RunError, UsageError
 from affectkit.runtime.context import RunContext
 

@@ -164,6 +164,7 @@ class FeatureStore:
 
     def _open(self) -> None:
         """Map the segments that are not mapped yet."""
+        refuse_link(self.folder, "the store of features")
         self.folder.mkdir(parents=True, exist_ok=True)
         record = self.folder / RECORD
         if not _is_record(record):

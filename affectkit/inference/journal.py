@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from affectkit.core.contained_paths import refuse_link
-from affectkit.core.files import fsync_path, to_json, whole_file
+from affectkit.core.files import fsync_path, open_record, to_json, whole_file
 from affectkit.core.forms import Count
 from affectkit.core.json_lines import JsonLines, LineFault, NotJson, bounded_lines, parse_line
 from affectkit.core.limits import MAX_INTEGER, MAX_JSON_LINE
@@ -113,7 +113,7 @@ class Journal:
         if size < len(self.header):
             self.begin()
             return True
-        with self.lines.open("rb") as stream:
+        with open_record(self.lines, HINT) as stream:
             for number, line in enumerate(bounded_lines(stream), start=1):
                 entry = self._entry(line, number, stream)
                 if entry is None or entry["end"] > size:
@@ -186,7 +186,7 @@ class Journal:
 
     def read(self, names: Iterable[str]) -> Iterator[dict[str, Any]]:
         """Yield the entries of ``names``, in their order; without an earlier run all, whatever the names."""
-        with self.lines.open("rb") as stream:
+        with open_record(self.lines, HINT) as stream:
             if self.entries is None:
                 yield from map(self._known, stream)
                 return
@@ -245,7 +245,7 @@ class Known(Mapping[str, dict[str, Any]]):
 
     def __init__(self, journal: Journal) -> None:
         self.journal = journal
-        self.stream = journal.lines.open("rb")
+        self.stream = open_record(journal.lines, HINT)
 
     def __getitem__(self, name: str) -> dict[str, Any]:
         return self.journal.at(self.stream, name)
@@ -302,7 +302,7 @@ def read_entries(path: Path, entry: Any = ENTRY) -> Iterator[dict[str, Any]]:
     Raises:
         DataError: a line is none of the form ``entry``, by line.
     """
-    with path.open("rb") as stream:
+    with open_record(path, HINT) as stream:
         yield from JsonLines(entry, hint=HINT).read(stream, str(path))
 
 

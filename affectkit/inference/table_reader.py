@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import csv
+import io
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from affectkit.core.files import open_record
 from affectkit.core.json_lines import JsonRows, LineFault, bounded_lines
 from affectkit.core.limits import MAX_TABLE_LINE
 from affectkit.errors import DataError
 from affectkit.inference.run_record import HINT
-from affectkit.inference.table_writer import open_text, rows_text
+from affectkit.inference.table_writer import rows_text
 
 
 class CsvRows:
@@ -40,7 +42,8 @@ class CsvRows:
 
     def __iter__(self) -> Iterator[list[str]]:
         width = self.width
-        with open_text(self.path, "r") as stream:
+        with open_record(self.path, HINT) as opened:
+            stream = io.TextIOWrapper(opened, encoding="utf-8", errors="surrogateescape", newline="")
             # A line that is longer becomes two rows; csv itself bounds a cell.
             self._reader = csv.reader(iter(partial(stream.readline, MAX_TABLE_LINE + 1), ""))
             try:
@@ -77,7 +80,7 @@ def finished_items(
 
 
 def _text_rows(path: Path, header: Sequence[str]) -> Iterator[tuple[list[Any], bytes]]:
-    with path.open("rb") as stream:
+    with open_record(path, HINT) as stream:
         yield from _json_rows(path, stream, header) if path.suffix == ".jsonl" else _cells(path, stream, header)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, Any, BinaryIO
 
 from affectkit.core.csv_tables import number
-from affectkit.core.files import whole_file
+from affectkit.core.files import open_record, whole_file
 from affectkit.core.json_lines import JsonLines, JsonRows, LineFault
 from affectkit.core.limits import MAX_JSON_LINE
 from affectkit.errors import DataError
@@ -102,7 +102,7 @@ def to_parquet(source: Path, target: Path, rows: int = 50_000) -> None:
 
 def _groups(source: Path, rows: int) -> Iterator[list[dict[str, Any]]]:
     """Yield the rows of a JSON-lines table, ``rows`` at a time; one empty group where there are none."""
-    with source.open("rb") as stream:
+    with open_record(source) as stream:
         lines, first = _rows(source, stream), True
         while (group := list(itertools.islice(lines, rows))) or first:
             first = False

@@ -147,3 +147,11 @@ def test_no_store_is_cleared_through_a_link(folder, tmp_path, monkeypatch):
     with pytest.raises(DataError, match="is a link, to .*store; nothing was touched"):
         store.clear(tmp_path / "cache" / "features" / "x")
     assert (folder / "thesis.txt").read_text() == "all of it" and segments(folder)
+
+
+def test_nothing_is_written_through_a_store_that_is_a_link(folder, tmp_path):
+    (tmp_path / "linked").symlink_to(folder, target_is_directory=True)
+    before = sorted(folder.iterdir())
+    with pytest.raises(DataError, match="is a link, to .*store; nothing was touched"):
+        opened(tmp_path / "linked")
+    assert sorted(folder.iterdir()) == before

@@ -220,6 +220,8 @@ def _become(words: Sequence[str], root: Path, paths: Sequence[Path], stdin: str 
         flags = os.O_RDONLY | os.O_NONBLOCK
         try:
             source = os.open(stdin if stdin is not None else os.devnull, flags)
+            if stat.S_ISDIR(os.fstat(source).st_mode):  # with which Python itself would not start
+                raise IsADirectoryError
         except OSError:
             source = os.open(os.devnull, flags)
         for number, one in enumerate((source, *(os.open(path, os.O_WRONLY | os.O_APPEND) for path in paths[:2]))):

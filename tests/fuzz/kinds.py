@@ -132,7 +132,7 @@ KINDS = (
         "configurations", corpus.make_configs,
         ("train --config train.yaml --output new --print-config", "train --config train.yaml --output out",
          f"infer votes/images --config infer.yaml {INFER}", "datasplit faces --config split.yaml"),
-        {"*.yaml": "yaml"}, 14, (*OUT, "new", "new/*"),
+        {"*.yaml": "yaml"}, 14, (*OUT, "new", "new/*"), ("faces/*",),
     ),
     Kind(
         "label tables", corpus.make_tables,

@@ -285,7 +285,8 @@ def change_entry(rng: random.Random, path: Path, outside: Path) -> str:
     if kind == "name":
         path.rename(path.with_name(f"{rng.choice(['a', '-', '='])}\x1b[31m\n{path.name}"))
         return f"control characters in the name of {path.name}"
-    if kind == "outer folder" and path.parent.name != "case":
+    # A folder in which the command is told to work may be a link, as to another disk; what lies deeper is ours.
+    if kind == "outer folder" and "case" not in (path.parent.name, path.parent.parent.name):
         path.parent.rename(path.parent.with_name(path.parent.name + ".moved"))
         path.parent.symlink_to(outside / "folder")
         return f"the folder of {path.name} is a link"

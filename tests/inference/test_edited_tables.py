@@ -195,3 +195,12 @@ def test_old_results_are_read_through_no_link(tmp_path):
     with pytest.raises(DataError, match=r"films\.csv is a link"):
         rename_files(folder)
     assert not (folder / "videos.csv").exists()
+
+
+@pytest.mark.parametrize("made", [os.mkdir, os.mkfifo])
+def test_a_folder_or_pipe_in_place_of_a_table_is_named_and_not_waited_for(tmp_path, made):
+    path = tmp_path / "t.csv"
+    made(path)
+    for read in (lambda: list(CsvRows(path)), lambda: list(read_entries(path))):
+        with pytest.raises(DataError, match=r"cannot read .*t\.csv: (is a directory|it is no regular file)"):
+            read()

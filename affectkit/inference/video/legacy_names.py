@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from affectkit.core.contained_paths import refuse_link
-from affectkit.core.files import to_json, whole_file, write_json
+from affectkit.core.files import open_record, to_json, whole_file, write_json
 from affectkit.core.forms import check_form
 from affectkit.core.json_lines import JsonLines, LineFault, bounded_lines
 from affectkit.errors import DataError
@@ -95,7 +95,7 @@ def _renamed(value: Any) -> Any:
 def _journal(path: Path) -> Iterator[str]:
     """Yield the lines of a journal, up to where a killed run has torn one."""
     lines = JsonLines(dict[str, Any], hint=HINT)
-    with path.open("rb") as stream:
+    with open_record(path, HINT) as stream:
         for number, line in enumerate(bounded_lines(stream), start=1):
             if not line.endswith(b"\n") or b"\0" in line:
                 return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import pickletools
 import struct
@@ -63,17 +64,31 @@ def load_pickled(path: Path) -> Any:
         with torch.serialization.safe_globals(_allowed()):
             wanted = _code_in_zip(path) if zipped else _code_in_legacy(path)
             if not wanted:
-                return _loaded(path, mapped=zipped)
+                return _loaded(path, zipped=zipped)
     except Exception as error:
         raise _explained(path, error) from error
     raise CheckpointError(f"{path} asks for code to be run or objects to be made: {', '.join(wanted)}.", NO_CODE)
 
 
-def _loaded(path: Path, *, mapped: bool) -> Any:
-    if path.suffix != ".safetensors":
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
-    with open_file(path) as stream:  # torch 2.14 goes by the name of a path, whatever is in it
+def _loaded(path: Path, *, zipped: bool) -> Any:
+    if zipped and path.suffix != ".safetensors":
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    with _open_bounded(path) as stream:  # torch 2.14 goes by the name of a path, whatever is in it
         return torch.load(stream, map_location="cpu", weights_only=True)
+
+
+class _Bounded(io.BufferedReader):
+    """A file that is asked for no more bytes than it has, whatever lengths stand in it."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        """Read ``size`` bytes, or what is left."""
+        if size is not None and size > 0:
+            size = min(size, max(os.fstat(self.fileno()).st_size - self.tell(), 0))
+        return super().read(size)
+
+
+def _open_bounded(path: Path) -> BinaryIO:
+    return _Bounded(open_file(path).detach())
 
 
 def _allowed() -> list[Any]:
@@ -140,7 +155,7 @@ def _code_in_legacy(path: Path) -> list[str]:
     allowed = {f"{kind.__module__}.{kind.__qualname__}" for kind in (np.dtype, np.dtypes.Float64DType)}
     allowed |= {"numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar", "numpy.dtypes.Float32DType"}
     allowed |= {"_codecs.encode", "argparse.Namespace", "collections.OrderedDict", "torch.Size", "torch.device"}
-    with open_file(path) as stream:
+    with _open_bounded(path) as stream:
         found = [name for _ in range(_LEGACY_BEGINNING + 1) for name in _named(stream)]
     tensors = ("torch._utils._rebuild_", "torch._tensor._rebuild_")
     return sorted(

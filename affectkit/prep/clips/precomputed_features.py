@@ -178,7 +178,7 @@ def read_features(source: ClipSource, recipe: ClipRecipe) -> StoredInput:
                 found = {name: stored[name] for name in stored.files}
         else:
             found = load_file(path)
-    except (OSError, SafetensorError, zipfile.BadZipFile, zlib.error, *NPY_ERRORS) as error:
+    except (OSError, SafetensorError, zipfile.BadZipFile, zlib.error, NotImplementedError, *NPY_ERRORS) as error:
         raise ClipError("undecodable", f"features {path}: cannot be read ({error}).") from error
     taken = {}
     for name, shape in SHAPES.items():

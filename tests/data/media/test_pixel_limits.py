@@ -121,7 +121,7 @@ def test_scans_by_hand(tmp_path):
 def test_numbers_of_pixels():
     told = {"200M": 200_000_000, "1.5g": 1_500_000_000, "640k": 640_000, "89478485": MAX_PIXELS, "200_000": 200_000}
     assert {text: parse_pixels(text) for text in told} == told
-    for wrong in ("", "0", "-5", "many", "1e8", "5 MP", "0.2"):
+    for wrong in ("", "0", "-5", "many", "1e8", "5 MP", "0.2", "9" * 25, "9" * 400, "9" * 300 + "G"):
         with pytest.raises(UsageError, match="must be a number of pixels, as 200M"):
             parse_pixels(wrong)
 

@@ -179,3 +179,14 @@ def test_files_of_other_kinds(tmp_path):
     torch.jit.trace(torch.nn.Linear(2, 2), torch.zeros(1, 2)).save(str(path))
     with pytest.raises(CheckpointError, match="TorchScript archive"):
         load_pickled(path)
+
+
+def test_a_length_beyond_the_file_takes_no_memory(tmp_path):
+    """A text that says it has 2^40 bytes, in the older format."""
+    torch.save({"w": torch.ones(2), "a" * 300: 1}, tmp_path / "x.pth", _use_new_zipfile_serialization=False)
+    data = (tmp_path / "x.pth").read_bytes()
+    begin = data.index(b"X" + (300).to_bytes(4, "little") + b"aaa")
+    (tmp_path / "x.pth").write_bytes(data[:begin] + b"\x8d" + (2**40).to_bytes(8, "little") + data[begin + 5 :])
+    with pytest.raises(CheckpointError) as caught:
+        load_pickled(tmp_path / "x.pth")
+    assert not isinstance(caught.value.__cause__, MemoryError)

@@ -316,6 +316,10 @@ def test_damaged_features(feature_root, tmp_path):
             prepare_features(tmp_path, tmp_path / "out", split="random")
     (tmp_path / "features.csv").write_text("filename,label\nx,a\n")
     np.savez(tmp_path / "x.npz", image=np.zeros((16, 4096), np.float32), audio=np.zeros((64, 1024), np.float32))
-    (tmp_path / "x.npz").write_bytes((tmp_path / "x.npz").read_bytes()[:5000])
-    with pytest.raises(DataError, match="cannot be read"):
-        prepare_features(tmp_path, tmp_path / "out", split="random")
+    whole = (tmp_path / "x.npz").read_bytes()
+    patched = bytearray(whole)
+    patched[6] |= 1 << 5  # compressed patched data, which Python's zipfile does not read
+    for broken in (whole[:5000], bytes(patched)):
+        (tmp_path / "x.npz").write_bytes(broken)
+        with pytest.raises(DataError, match="cannot be read"):
+            prepare_features(tmp_path, tmp_path / "out", split="random")
