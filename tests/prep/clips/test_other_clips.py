@@ -318,7 +318,7 @@ def test_damaged_features(feature_root, tmp_path):
     np.savez(tmp_path / "x.npz", image=np.zeros((16, 4096), np.float32), audio=np.zeros((64, 1024), np.float32))
     whole = (tmp_path / "x.npz").read_bytes()
     patched = bytearray(whole)
-    patched[6] |= 1 << 5  # compressed patched data, which Python's zipfile does not read
+    patched[whole.index(b"PK\1\2") + 8] |= 1 << 5  # compressed patched data, which Python's zipfile does not read
     for broken in (whole[:5000], bytes(patched)):
         (tmp_path / "x.npz").write_bytes(broken)
         with pytest.raises(DataError, match="cannot be read"):
