@@ -144,7 +144,7 @@ class TensorCollate:
 
 def as_tensors(batch: Mapping[str, Any]) -> dict[str, Any]:
     """Return ``batch`` with images of NumPy (B, H, W, C) as a tensor (B, C, H, W), channels last in memory."""
-    image = batch["image"]
+    image = batch.get("image")  # a model of sounds alone has none
     if not isinstance(image, np.ndarray):
         return dict(batch)
     tensor = torch.from_numpy(image)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from torch import nn
 
 from affectkit.checkpoints.checkpoint import load_model_and_task
 from affectkit.checkpoints.description import Described, checkpoint_notes
+from affectkit.checkpoints.onnx_file import is_onnx
 from affectkit.core.progress import Reporter
 from affectkit.engines.choice import choose_engine
 from affectkit.engines.engine import Engine
@@ -41,14 +42,22 @@ class TestedModel:
     context: RunContext
 
 
-def load_tested(settings: Any, *, reporter: Reporter) -> TestedModel:
+def load_tested(settings: Any, *, reporter: Reporter, of_rows: str | None = None) -> TestedModel:
     """Load the checkpoint of ``settings``, those of ``test`` or ``eval-corruptions``; reports how it was read.
+
+    Args:
+        settings: those of the command.
+        reporter: gets the notes.
+        of_rows: the engine of rows that are continued, which goes on with them unless another is asked for.
 
     Raises:
         UsageError: an .onnx file takes clips, whose reconstructions are torch's to compute.
         CheckpointError, DeviceError: as of ``choose_engine`` and ``load_model``.
     """
-    choice = choose_engine(settings.checkpoint, settings.engine, **settings.computing())
+    goes_on = settings.engine == "auto" and of_rows == "torch" and not is_onnx(settings.checkpoint)
+    choice = choose_engine(settings.checkpoint, of_rows if goes_on else settings.engine, **settings.computing())
+    if goes_on:
+        choice = replace(choice, reason="auto: the rows are torch's")
     context = choice.context
     if choice.engine == "torch":
         model, task = load_model_and_task(

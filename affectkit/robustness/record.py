@@ -88,3 +88,13 @@ class SweepRecord:
     def finish(self, rows: Sequence[Row], summary: Mapping[str, Any]) -> None:
         """Write the summary, with all rows that have been computed."""
         write_json(self.path, {**summary, **self.identity, "rows": rows})
+
+
+def engine_of_rows(folder: Path | None) -> str | None:
+    """Return the engine whose rows ``folder`` holds; None where there are none."""
+    path = folder / FILE if folder is not None else None
+    if path is None or not path.is_file():
+        return None
+    kept = read_json(path)
+    check_form(kept, RECORD_FORM, f"{path} is no record of eval-corruptions", hint=HINT)
+    return kept.get("engine", "torch")

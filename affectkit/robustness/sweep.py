@@ -32,7 +32,7 @@ from affectkit.robustness.corrupted_folder import (
     relative_paths,
 )
 from affectkit.robustness.corrupted_loader import CorruptedLoader, Corruptor
-from affectkit.robustness.record import SweepRecord, check_rows
+from affectkit.robustness.record import SweepRecord, check_rows, engine_of_rows
 from affectkit.robustness.summary import (
     Row,
     bounded_values,
@@ -82,7 +82,8 @@ def eval_corruptions(settings: RobustnessSettings, *, reporter: Reporter) -> dic
     """
     with init_process_group(settings.device), pixels_up_to(value_of(settings.max_pixels)):
         conditions = [Condition(CLEAN, 0), *wanted_conditions(settings)]
-        tested = load_tested(settings, reporter=reporter)
+        before = None if settings.force else engine_of_rows(settings.results)
+        tested = load_tested(settings, reporter=reporter, of_rows=before)
         with set_up_backends(tested.context.device, tested.context.precision):
             return Sweep(settings, tested, conditions, reporter).run()
 

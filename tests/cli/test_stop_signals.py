@@ -25,8 +25,8 @@ from support import TINY, make_folders, settings
 
 from affectkit.cli.app import app
 from affectkit.core.progress import Silent
+from affectkit.engines import torch_engine
 from affectkit.evaluation import evaluate
-from affectkit.inference import images
 from affectkit.training import final_evaluation
 from affectkit.training import run as runs
 from affectkit.training.trainer import Trainer
@@ -224,7 +224,7 @@ def test_a_test_that_is_stopped_has_written_nothing(faces, trained_on_faces, tmp
 def test_an_inference_that_is_stopped_goes_on_to_the_same_bytes(faces, trained_on_faces, tmp_path, number, workers):
     begun = tmp_path / "begun"
     arguments = ("infer", faces / "test", "--recursive", "--checkpoint", trained_on_faces, "--workers", workers, *ONE)
-    results, slow = tmp_path / "results", slowed(images, "forward_in_blocks", begun, 0.03)
+    results, slow = tmp_path / "results", slowed(torch_engine, "forward_in_blocks", begun, 0.03)
     command = Command(tmp_path, *arguments, "--results", results, prepare=slow)
     command.wait_for(begun.exists)
     command.send(number)

@@ -151,9 +151,9 @@ def test_bars_notes_and_warnings_of_a_training(evil, tmp_path):
 
 def speak() -> None:
     """Make the command print as packages do, while a bar is shown too."""
-    from affectkit.inference import images
+    from affectkit.engines import torch_engine
 
-    real = images.forward_in_blocks
+    real = torch_engine.forward_in_blocks
     # In place of pytest's, which keep them.
     logging.getLogger().handlers.clear()
     warnings.showwarning = lambda *given: sys.stderr.write(warnings.formatwarning(*given[:4]))
@@ -167,7 +167,7 @@ def speak() -> None:
         sys.stderr.flush()
         return real(*args, **given)
 
-    images.forward_in_blocks = speaking
+    torch_engine.forward_in_blocks = speaking
 
 
 def fail() -> None:

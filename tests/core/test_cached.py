@@ -34,8 +34,8 @@ CACHES = {
     "corruptions.frost._computed": (),
 }
 
-PLAIN = {"models.external.published_distributions._shapes"}
-"""Caches that ask torch for plain numbers and keep those."""
+PLAIN = {"models.external.published_distributions._shapes", "tasks.categorical.losses"}
+"""Caches that name torch and keep no tensor: plain numbers, and a function."""
 
 
 @contextlib.contextmanager

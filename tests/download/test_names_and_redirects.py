@@ -39,7 +39,7 @@ REFUSED = {
     "-rf": "begins with a dash", "sub/--force": "begins with a dash", "~root": "begins with '~'",
     "CON": "device", "nul.txt": "device", "Com1": "device", "lpt9.tar.gz": "device", "sub/aux": "device",
     "COM\u00b9.txt": "device", "con .txt": "device", "CONIN$": "device",
-    "a\\b.pth": "another folder", "up\\..\\x": "not a file name", "a//b.pth": "another folder",
+    "a\\b.pth": "another folder", "up\\..\\x": "leaves the folder", "a//b.pth": "another folder",
     "red\x1b[31m.pth": "control", "a\rb": "control", "gnp\u202e.exe": "control", "a\x7f": "control",
     "a\u2028b": "control",
     "end.": "ends with a dot", "end ": "ends with a space", " begin": "begins or ends with a space",
