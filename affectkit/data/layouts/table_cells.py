@@ -8,7 +8,7 @@ import math
 import os
 import posixpath
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from operator import itemgetter
 from pathlib import Path
 
@@ -42,6 +42,11 @@ def cell_text(cell: str) -> str:
     return unicodedata.normalize("NFC", cell.strip())
 
 
+def _picker(places: list[int]) -> Callable[[list[str]], Sequence[str]]:
+    """Return a function that takes the cells at ``places`` out of a row; ``itemgetter`` gives a lone one bare."""
+    return itemgetter(*places) if len(places) > 1 else itemgetter(slice(places[0], places[0] + 1))
+
+
 class Cells:
     """Takes rows apart, and keeps what is wrong with them."""
 
@@ -49,7 +54,7 @@ class Cells:
         self, path: Path, root: Path, places: dict[str, int], emotions: tuple[str, ...], *, rated: bool, every: bool
     ) -> None:
         self.path, self.root, self.places, self.emotions, self.every = path, root, places, emotions, every
-        self.pick = itemgetter(*(places[name] for name in emotions)) if emotions else None
+        self.pick = _picker([places[name] for name in emotions]) if emotions else None
         self.rated = rated
         self.ids: list[str] = []
         self.lines: list[int] = []

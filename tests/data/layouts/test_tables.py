@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from affectkit.data.layouts.table_cells import Cells
 from affectkit.data.layouts.tables import read_tables
 from affectkit.data.split import Split
 from affectkit.errors import DataError
@@ -225,3 +226,11 @@ def test_splits_are_matched_and_kept_apart(tmp_path: Path) -> None:
     write(tmp_path, "filename,label\nb.png,sad\n", "valid.csv")
     with pytest.raises(DataError, match=r"1 files are in both train and valid: b\.png"):
         read_tables({"train": train, "valid": valid})
+
+
+def test_a_lone_column_of_numbers_is_read_whole(tmp_path):
+    """12 is twelve, and not a one and a two."""
+    cells = Cells(tmp_path / "t.csv", tmp_path, {"filename": 0, "joy": 1}, ("joy",), rated=False, every=False)
+    for line, text in enumerate(("12", "0.5", "many"), start=2):
+        cells.add(["a.png", text], line, width=2)
+    assert cells.values[:2] == [[12.0], [0.5]] and cells.bad == {"joy": [(4, "many")]}
