@@ -33,6 +33,7 @@ class RealInputs:
         reporter: hears of long reading.
 
     Attributes:
+        data: as given.
         count: how many there are, of all.
         taken: how many are read.
 
@@ -41,6 +42,7 @@ class RealInputs:
     """
 
     def __init__(self, data: Path, spec: InputSpec, *, samples: int, reporter: Reporter) -> None:
+        self.data = data
         groups = self._groups(data, spec, reporter)
         self.noun = item_name(spec)
         self.count = sum(len(keys) for _, keys in groups)

@@ -88,6 +88,8 @@ def export(
         reading=_reading(model.spec),
         licence=_licence(source),
     )
+    limit = TOLERANCE[precision] if tolerance is None else tolerance
+    reference = Reference(model, task, inputs, [one.name for one in outputs])
     with whole_file(output) as part:
         if precision == "int8":
             quantise(proto, part)
@@ -95,15 +97,7 @@ def export(
             part.write_bytes(proto.SerializeToString(deterministic=True))
         reporter.note("comparing with torch")
         graph = Graph(part, singly=precision == "int8")
-        reference = Reference(model, task, inputs, [one.name for one in outputs])
-        limit = TOLERANCE[precision] if tolerance is None else tolerance
-        found = {"random": compare_random(graph, reference)}
-        _check(found["random"], limit, "random inputs")
-        if real is not None:
-            found["data"] = compare_real(graph, reference, real, reporter)
-            _check(found["data"], limit, str(data))
-        comparison: dict[str, Any] = {name: one.to_dict() for name, one in found.items()}
-        comparison |= {"tolerance": limit, "batches": list(BATCHES), "torch": torch.__version__}
+        comparison = _compare(graph, reference, real, limit, reporter)
         append_header(part, replace(header, comparison=comparison))
         read_header(part)
     return {
@@ -119,6 +113,19 @@ def export(
         "bytes_after": output.stat().st_size,
         "comparison": comparison,
     }
+
+
+def _compare(
+    graph: Graph, reference: Reference, real: RealInputs | None, limit: float | None, reporter: Reporter
+) -> dict[str, Any]:
+    """Compare the graph with torch on random and, where they are given, on real inputs; for the header and the user."""
+    found = {"random": compare_random(graph, reference)}
+    _check(found["random"], limit, "random inputs")
+    if real is not None:
+        found["data"] = compare_real(graph, reference, real, reporter)
+        _check(found["data"], limit, str(real.data))
+    comparison: dict[str, Any] = {name: one.to_dict() for name, one in found.items()}
+    return comparison | {"tolerance": limit, "batches": list(BATCHES), "torch": torch.__version__}
 
 
 def _refuse_large(module: torch.nn.Module) -> None:

@@ -177,7 +177,7 @@ def read_header(path: Path, *, verify: bool = True) -> OnnxHeader:
     if verify and (found := content_checksum(path)) != values["checksum"]["content"]:
         raise CheckpointError(
             f"{path}: the graph or its weights changed on the disk since they were written: their checksum "
-            f"({ALGORITHM}) is {found}, and was {shown(values['checksum']['content'])}.",
+            f"({ALGORITHM}) is {shown(found)}, and was {shown(values['checksum']['content'])}.",
             NEXT,
         )
     return header

@@ -83,8 +83,9 @@ class OnnxModel:
 
     @property
     def described(self) -> str:
-        """Return name and version."""
-        return f"ONNX Runtime {load_onnxruntime().__version__}"
+        """Return name and version, and the number format of weights that the graph rounds."""
+        rounded = "" if self.header.precision == "fp32" else f", {self.header.precision} weights"
+        return f"ONNX Runtime {load_onnxruntime().__version__}{rounded}"
 
     def __repr__(self) -> str:
         return f"OnnxModel({self._path}, {self.header.model}, {self.spec.task})"
@@ -124,9 +125,11 @@ class OnnxModel:
         """Implement ``Engine.outputs``."""
         feeds = {one.name: _feed(one, batch) for one in self.header.inputs}
         count = len(next(iter(feeds.values())))
-        if not exact or self.context.device.kind != "cpu":
+        # Weights of 8 bits: the range of activations is taken over a batch, so that neighbours change it by percents.
+        singly = self.header.precision == "int8"
+        if not singly and (not exact or self.context.device.kind != "cpu"):
             return self._run(feeds)
-        parts = self._parts(count)
+        parts = [(at, at + 1) for at in range(count)] if singly else self._parts(count)
         pieces = [{name: values[begin:end] for name, values in feeds.items()} for begin, end in parts]
         if len(pieces) == 1 or self._threads is None:
             found = [self._run(piece) for piece in pieces]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -243,3 +244,15 @@ def test_infer_with_the_built_in_model_loads_nothing_heavy(kind, tmp_path):
     count, *heavy = done.stdout.split()
     assert int(count) >= 2 and heavy == [], done.stdout
     assert "engine onnx: ONNX Runtime" in done.stderr
+
+
+def test_samples_of_weights_of_8_bits_are_run_alone_whatever_is_asked(monkeypatch):
+    """Their activations' range is taken over a batch: a neighbour would change the outputs by percents."""
+    monkeypatch.setattr(onnx_model, "TRIED_AFTER", 0)
+    fresh, sizes = affectkit.load("builtin"), []
+    fresh.header = replace(fresh.header, precision="int8")
+    real = fresh._run
+    monkeypatch.setattr(fresh, "_run", lambda feeds: sizes.append(len(feeds["image"])) or real(feeds))
+    for exact in (True, False):
+        fresh.outputs({"image": crops(9)}, exact=exact)
+    assert sizes == [1] * 18 and fresh.described.endswith(", int8 weights")
