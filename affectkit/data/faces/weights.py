@@ -1,0 +1,77 @@
+"""The file of YuNet that ``affectkit pull face-detector`` downloads: its origin, its place, and whether it is intact.
+
+Nothing here touches the network; see ``download.face_detector``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from affectkit.core.files import cache_folder, sha256
+
+FOLDER = "face-detectors"
+"""In the cache folder of this machine, see ``core.files.cache_folder``."""
+_COMMIT = "966be4cb6eefc2a4f586ed0581bf4bbaa2533070"
+_PATH = "models/face_detection_yunet"
+
+
+@dataclass(frozen=True)
+class PublishedWeights:
+    """Describe a file of weights as its authors share it.
+
+    Attributes:
+        name: of the file.
+        size: bytes.
+        sha256: of its content, in hexadecimal.
+        urls: where it can be downloaded; the first that answers is taken.
+        page: where people read about it.
+        licence: name and holder.
+        licence_page: the text of the licence.
+    """
+
+    name: str
+    size: int
+    sha256: str
+    urls: tuple[str, ...]
+    page: str
+    licence: str
+    licence_page: str
+
+
+YUNET = PublishedWeights(
+    name="face_detection_yunet_2023mar.onnx",
+    size=232_589,
+    sha256="8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4",
+    urls=(
+        # Git LFS: the plain address of the repository gives a pointer to the file.
+        f"https://media.githubusercontent.com/media/opencv/opencv_zoo/{_COMMIT}/{_PATH}/face_detection_yunet_2023mar.onnx",
+        "https://huggingface.co/opencv/face_detection_yunet/resolve/main/face_detection_yunet_2023mar.onnx",
+    ),
+    page=f"https://github.com/opencv/opencv_zoo/tree/{_COMMIT}/{_PATH}",
+    licence="MIT, Copyright (c) 2020 Shiqi Yu",
+    licence_page=f"https://github.com/opencv/opencv_zoo/blob/{_COMMIT}/{_PATH}/LICENSE",
+)
+"""YuNet of March 2023 in 32-bit floats, of OpenCV's model zoo (Wu, Peng and Yu 2023)."""
+
+
+def pulled_path() -> Path:
+    """Return where the file of ``YUNET`` stands once it is downloaded, whether it is there or not."""
+    return cache_folder() / FOLDER / YUNET.name
+
+
+def pulled_detector() -> Path | None:
+    """Return the downloaded file of ``YUNET``; None where it is missing or is not the one that was published.
+
+    Size and SHA-256 are compared at each call, which takes under a millisecond.
+    """
+    path = pulled_path()
+    return path if is_published(path, YUNET) else None
+
+
+def is_published(path: Path, weights: PublishedWeights) -> bool:
+    """Return whether ``path`` is a file with the size and SHA-256 of ``weights``."""
+    try:
+        return path.is_file() and path.stat().st_size == weights.size and sha256(path) == weights.sha256
+    except OSError:  # not ours to read: as if it were not there
+        return False
