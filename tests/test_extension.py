@@ -235,7 +235,7 @@ def test_a_detector_finds_faces(run, data):
     box = [list(row.values())[2:7] for row in rows]
     assert box == [["6", "6", "12", "12", "0.750000"]] * 12
     refused = invoke("infer", data, "--faces", "mine:file.onnx")
-    assert refused.returncode == 2 and "must be auto, none, haar, yunet:FILE.onnx or mine" in refused.stderr
+    assert refused.returncode == 2 and "must be auto, none, haar, yunet[:FILE.onnx] or mine" in refused.stderr
 
 
 def test_a_model_predicts(run, data):

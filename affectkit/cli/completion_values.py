@@ -51,7 +51,7 @@ def known_names() -> dict[str, dict[str, str]]:
 
     corruptions = {name: entry.summary for name, entry in CORRUPTIONS.items()}
     models = {name: entry.summary for name, entry in MODELS.items()}
-    detectors = {name: entry.summary for name, entry in DETECTORS.items() if not entry.file}
+    detectors = {name: entry.summary for name, entry in DETECTORS.items() if entry.file_optional or not entry.file}
     return {
         "model": models,
         "pattern": models,

@@ -7,8 +7,9 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
+from affectkit.core.registry import nearest_names
 from affectkit.corruptions import SEVERITIES
-from affectkit.data.faces import DETECTORS, detector_forms
+from affectkit.data.faces import DETECTORS, RESERVED, detector_forms
 from affectkit.errors import UsageError
 
 
@@ -20,7 +21,7 @@ class Interval(NamedTuple):
 
 
 class Faces(NamedTuple):
-    """A face detector, ``auto``, ``haar``, ``yunet`` or ``none``, and its file where it has one."""
+    """The name of a face detector, ``auto`` or ``none``, and its file where one is given."""
 
     detector: str
     file: Path | None
@@ -48,17 +49,24 @@ def parse_interval(text: str) -> Interval:
 
 
 def parse_faces(text: str) -> Faces:
-    """Read ``"yunet:FILE"`` as that detector with its file; ``auto``, ``none`` and most detectors have none.
+    """Read ``"haar"`` or ``"yunet:FILE"`` as that detector, with its file where one is given.
 
     Raises:
         UsageError: something else.
     """
-    if text in ("auto", "none"):
+    if text in RESERVED:
         return Faces(text, None)
     kind, colon, file = text.partition(":")
-    if kind not in DETECTORS or bool(file) != bool(DETECTORS[kind].file) or bool(colon) != bool(file):
-        *known, last = "auto", "none", *detector_forms()
-        raise UsageError(f"must be {', '.join(known)} or {last}; got {text!r}.")
+    entry = DETECTORS.get(kind)
+    if (
+        entry is None
+        or bool(colon) != bool(file)
+        or not (entry.file if file else entry.file_optional or not entry.file)
+    ):
+        *known, last = *RESERVED, *detector_forms()
+        near = nearest_names(kind, [*RESERVED, *DETECTORS]) if entry is None else []
+        guess = f" Did you mean {' or '.join(near)}?" if near else ""
+        raise UsageError(f"must be {', '.join(known)} or {last}; got {text!r}.{guess}")
     return Faces(kind, Path(file).expanduser() if file else None)
 
 

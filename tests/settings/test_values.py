@@ -167,7 +167,8 @@ def test_intervals():
 def test_options_of_faces():
     assert parse_faces("auto") == ("auto", None) and parse_faces("yunet:a/b.onnx").file.name == "b.onnx"
     assert parse_every("0.5s") == (0.5, 0) and parse_every("15") == (0.0, 15)
-    for wrong in ("yunet", "yunet:", "mtcnn"):
+    assert parse_faces("yunet") == ("yunet", None)  # its file is found, see data.faces.weights
+    for wrong in ("haar:cascade.xml", "yunet:", "mtcnn"):
         with pytest.raises(UsageError, match="must be auto, none, haar"):
             parse_faces(wrong)
     for wrong in ("0", "0s", "1m", "x"):

@@ -18,7 +18,9 @@ import numpy as np
 
 from affectkit.core.boxes import Box, overlap, shared_area
 from affectkit.core.spec import InputSpec
-from affectkit.data.faces import DETECTORS
+from affectkit.data.faces.checked_detector import load_detector
+from affectkit.data.faces.selection import Selection
+from affectkit.data.faces.weights import pulled_detector
 from affectkit.data.media.images import resize
 from affectkit.data.media.reduced_decoding import Extent
 from affectkit.errors import CheckpointError, DataError
@@ -63,6 +65,7 @@ class Face:
             picture.
         frame: centre (x, y), side and angle in radians of the square that is cut out; None: the picture whole.
         extent: where that lies in the pixels, of a picture taken whole that was decoded smaller.
+        outside: share of the box that lies beyond the picture, as ``data.faces.selection`` computes it.
     """
 
     box: Box
@@ -70,6 +73,7 @@ class Face:
     points: tuple[tuple[float, float], ...] = ()
     frame: CropBox | None = None
     extent: Extent | None = None
+    outside: float = 0.0
 
 
 class FaceDetector:
@@ -83,19 +87,32 @@ class FaceDetector:
             covers half of it or more.
         file: YuNet's network, ``.onnx``.
         margin: side of the square that is cut out, in sides of the box; eyes, where they are known, set it otherwise.
+        selection: which of the faces found callers are to take; its least score the detector hears of.
 
     Raises:
         CheckpointError: at first use: ``file`` is not there, or not a YuNet.
     """
 
-    def __init__(self, how: str = "auto", file: Path | None = None, *, margin: float = MARGIN) -> None:
-        self.how, self.file, self.margin = how, file, margin
+    def __init__(
+        self,
+        how: str = "auto",
+        file: Path | None = None,
+        *,
+        margin: float = MARGIN,
+        selection: Selection = Selection(),  # noqa: B008 - frozen
+    ) -> None:
+        self.how, self.file, self.margin, self.selection = how, file, margin, selection
         self._detect: Any = None
 
     @property
     def described(self) -> str:
         """Return how it was asked for."""
         return f"{self.how}:{self.file}" if self.file is not None else self.how
+
+    @property
+    def name(self) -> str:
+        """Return the name of the detector; of ``auto`` that of the one it stands for."""
+        return DEFAULT if self.how == "auto" else self.how
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_detect": None}  # OpenCV's detectors cannot be sent
@@ -125,7 +142,7 @@ class FaceDetector:
     def detect(self) -> Any:
         """Return the detector as ``data.faces.DetectorEntry`` describes it, loaded at first use."""
         if self._detect is None:
-            self._detect = DETECTORS.resolve(DEFAULT if self.how == "auto" else self.how)(self.file)
+            self._detect = load_detector(self.name, self.file, self.selection.min_score)
         return self._detect
 
     def faces(self, found: Iterable[Found] | None, shape: Sequence[int], extent: Extent | None = None) -> list[Face]:
@@ -230,11 +247,12 @@ class YuNetDetector:
     """OpenCV's FaceDetectorYN with a user's network."""
 
     def __init__(self, file: Path | None) -> None:
+        file = pulled_detector() if file is None else file
         if file is None or not file.is_file():
             raise CheckpointError(
-                f"the face detector {file} does not exist.",
-                "face_detection_yunet_2023mar.onnx is in OpenCV's model zoo (github.com/opencv/opencv_zoo, 233 kB); "
-                "--faces haar needs no file.",
+                f"the file of the face detector {file or 'yunet'} does not exist.",
+                "affectkit pull face-detector downloads face_detection_yunet_2023mar.onnx of OpenCV's model zoo "
+                "(github.com/opencv/opencv_zoo, 233 kB); --faces haar needs no file.",
             )
         try:
             self.network = cv2.FaceDetectorYN.create(str(file), "", (320, 320), SCORE, 0.3, 5000)
