@@ -17,7 +17,8 @@ import pytest
 
 TESTS = Path(__file__).parent
 QUICK = (
-    "checkpoints/test_checkpoint", "checkpoints/test_onnx_file", "cli/test_pipeline_command", "core/test_core", "core/test_entry_points",
+    "checkpoints/test_checkpoint", "checkpoints/test_onnx_file", "cli/test_pipeline_command", "core/test_core",
+    "core/test_entry_points",
     "core/test_libraries", "core/test_shards", "corruptions/test_framing", "corruptions/test_glass",
     "data/faces/test_checked_detector", "data/faces/test_selection", "data/faces/test_tracking",
     "data/faces/test_weights",

@@ -181,7 +181,7 @@ def test_installed_packages_bring_detectors(tmp_path, monkeypatch):
     }.items():
         (tmp_path / f"{package}.dist-info").mkdir()
         (tmp_path / f"{package}.dist-info" / "entry_points.txt").write_text(group + lines)
-    monkeypatch.setattr(sys, "path", [str(tmp_path)])
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     registry = Registry("face detector", entry=DetectorEntry)
     registry.add("haar", "affectkit.data.faces.haar:HaarDetector", "")
     faults = add_installed(registry)
