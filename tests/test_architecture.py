@@ -13,9 +13,9 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "affectkit"
 ORDER = (
-    "cli", "doctor", "slurm", "training", "robustness", "evaluation", "inference", "prep", "features", "download",
-    "engines", "checkpoints", "settings", "runtime", "tasks", "models", "data", "corruptions", "metrics", "losses",
-    "schedules", "reports", "config", "core", "errors",
+    "cli", "doctor", "slurm", "pages", "training", "robustness", "evaluation", "inference", "prep", "features",
+    "download", "engines", "checkpoints", "settings", "runtime", "tasks", "models", "data", "corruptions", "metrics",
+    "losses", "schedules", "reports", "config", "core", "errors",
 )  # fmt: skip
 """The rooms, each of which may import those that stand after it."""
 
@@ -26,6 +26,7 @@ APART = {
     "robustness": {"inference", "training"},
     "prep": {"inference", "training", "evaluation", "models", "tasks"},
     "runtime": {"settings", "tasks", "models"},
+    "pages": {"training", "robustness", "evaluation", "engines", "checkpoints", "settings", "tasks", "models"},
     "inference.video": {"inference.annotated_images", "inference.prediction_table", "inference.infer"},
 }
 """Rooms, and what they do not import although the order would allow it."""

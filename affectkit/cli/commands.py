@@ -20,6 +20,7 @@ for _name, _summary in (
     ("corruptions", "list and draw corruptions"),
     ("reconstruct", "what shared and private codes hold"),
     ("infer", "predict images, videos and cameras"),
+    ("report", "results as one HTML page"),
     ("merge", "put the shards of a run together"),
     ("quantiles", "quantile analysis of ratings"),
     ("convert", "bring published checkpoints into this format"),

@@ -13,6 +13,7 @@ from affectkit.cli.console import Console
 from affectkit.cli.options import command
 from affectkit.cli.outputs import results_and_annotations
 from affectkit.cli.rendering import render_test
+from affectkit.cli.reporting import REPORT, check_report, report_asked
 from affectkit.config import Resolved
 from affectkit.core.openmp import one_linear_algebra_thread
 from affectkit.core.process import importing
@@ -26,7 +27,7 @@ from affectkit.slurm.job_policy import INFER
 def register(app: typer.Typer) -> None:
     """Add the command to ``app``."""
 
-    @command(app, "infer", InferSettings, writes=results_and_annotations, slurm=INFER)
+    @command(app, "infer", InferSettings, writes=results_and_annotations, slurm=INFER, extra=REPORT)
     def infer(resolved: Resolved[InferSettings], console: Console) -> None:
         """Predict images: files, folders, glob patterns, or a list on standard input (-).
 
@@ -47,6 +48,11 @@ def register(app: typer.Typer) -> None:
                 "--json needs --results: without it the rows themselves go to standard output.",
                 "For JSON rows use --format jsonl.",
             )
+        check_report(console, settings.results)
+        if settings.shard is not None and console.extra["report"] is not None:
+            raise UsageError(
+                "--report and --shard exclude each other.", "Once affectkit merge is done: affectkit report."
+            )
         if settings.labels is not None:
             _test(settings, console)
             return
@@ -63,6 +69,7 @@ def register(app: typer.Typer) -> None:
         if "video_results" in summary:
             console.note("videos:")
             _videos(summary["video_results"], console)
+        report_asked(console, settings.results)
         for item in summary["skipped_first"]:
             console.warn(f"skipped: {item['reason']}")
         if summary["skipped"]:
@@ -127,4 +134,5 @@ def _test(settings: InferSettings, console: Console) -> None:
     shared = {entry.name for entry in fields(TestSettings)} & {entry.name for entry in fields(InferSettings)}
     values = {name: getattr(settings, name) for name in shared}
     summary = test(TestSettings(**values, data=Path(settings.paths[0]), split="all"), reporter=console)
+    report_asked(console, settings.results)
     render_test(summary, console, results=settings.results)

@@ -1,0 +1,84 @@
+"""The page of what ``infer`` has predicted: photographs, videos, or both."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from affectkit.core.text import count_text
+from affectkit.errors import DataError
+from affectkit.inference.table_layout import NAME, RECORD, ROWS, VIDEO_NAME, VIDEOS_FOLDER
+from affectkit.pages.page import Page, Source
+from affectkit.pages.photographs import read_photographs
+from affectkit.pages.tables import find_table, read_record
+
+RECORD_SHOWN = {
+    "checkpoint": "model", "checkpoint_sha256": "SHA-256 of the model", "task": "task", "engine": "computed by",
+    "faces_by": "faces found by", "fit": "whole pictures brought to the input size by", "paths": "inputs",
+    "every": "videos sampled every", "smooth": "outputs averaged over (s)", "seconds": "videos read up to (s)",
+    "search_side": "longest side searched for faces (pixels)", "read_by": "pictures read by", "affectkit": "affectkit",
+    "shard": "shard",
+}  # fmt: skip
+"""What the page repeats of the record, in this order; what else stands there follows."""
+COUNTS = {
+    "images", "faces", "skipped", "skipped_first", "format", "results", "classes", "videos", "sampled_frames", "rows",
+    "videos_first", "video_results", "skipped_list", "videos_table", "timelines", "more_frames", "listed", "recursive",
+    "passed_over",
+}  # fmt: skip
+"""What stands elsewhere on the page, or says where files are."""
+
+
+def build(source: Source) -> Page:
+    """Return the page of a folder with ``inference.json``."""
+    folder, record = source.folder, read_record(source.folder / RECORD)
+    table = find_table(folder, ROWS)
+    columns = table.columns if table is not None else []
+    photographs = videos = None
+    if NAME in columns:
+        photographs = read_photographs(source, record, table)
+    beside = folder / VIDEOS_FOLDER
+    if VIDEO_NAME in columns or find_table(beside, ROWS) is not None:
+        from affectkit.pages.videos import read_videos
+
+        videos = read_videos(source, record, folder if VIDEO_NAME in columns else beside)
+    if photographs is None and videos is None:
+        where = table.path if table is not None else folder
+        raise DataError(
+            f"{where} holds no row of predictions: there is nothing to report yet.",
+            "Was the run stopped at once? The same command with --resume continues it.",
+        )
+    parts = [part for part in (photographs, videos) if part is not None]
+    title = " and ".join(part.title for part in parts)
+    return Page(
+        template="inference.html",
+        title=f"{title[:1].upper()}{title[1:]}: {folder.absolute().name}",
+        values={
+            "photographs": None if photographs is None else photographs.values,
+            "videos": None if videos is None else videos.values,
+            "record": shown_record(record),
+        },
+        data={
+            **({"grid": photographs.data} if photographs is not None else {}),
+            **({"videos": videos.data} if videos is not None else {}),
+        },
+        scripts=tuple(script for part in parts for script in part.scripts),
+        counts={
+            "pictures": sum(part.pictures for part in parts),
+            "without_picture": sum(part.without for part in parts),
+        },
+    )
+
+
+def shown_record(record: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return what the page repeats of ``inference.json``, as names and texts."""
+    found = []
+    for key in (*RECORD_SHOWN, *(key for key in record if key not in RECORD_SHOWN and key not in COUNTS)):
+        value = record.get(key)
+        if value in (None, "", [], {}):
+            continue
+        text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+        found.append((RECORD_SHOWN.get(key, key.replace("_", " ")), text))
+    passed = record.get("passed_over")
+    if isinstance(passed, dict) and passed:
+        text = ", ".join(f"{ending} ({count_text(count, 'file')})" for ending, count in passed.items())
+        found.append(("passed over, neither images nor videos", text))
+    return found

@@ -1,0 +1,47 @@
+"""The kinds of result folders of which a page is made, known by their files. Import is light.
+
+A new kind is a module with ``build(source) -> Page``, a template, and a line here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from affectkit.core.registry import Entry, Registry
+from affectkit.errors import DataError, UsageError
+
+
+@dataclass(frozen=True)
+class KindEntry(Entry):
+    """A kind of result folder.
+
+    Attributes:
+        marks: names of files, one of which every such folder holds, also where its run was stopped.
+    """
+
+    marks: tuple[str, ...] = ()
+
+
+KINDS = Registry("kind of report", entry=KindEntry)
+for _name, _summary, _marks in (("inference", "photographs and videos that infer has predicted", ("inference.json",)),):
+    KINDS.add(_name, f"affectkit.pages.{_name}:build", _summary, marks=_marks)
+
+
+def kind_of(folder: Path) -> str:
+    """Return the name of the kind of ``folder``.
+
+    Raises:
+        UsageError: it is no folder.
+        DataError: it holds the results of no command that is known.
+    """
+    if not folder.is_dir():
+        what = "is a file" if folder.exists() else "does not exist"
+        raise UsageError(f"{folder} {what}; a report is made of a folder of results.", "Name what --results named.")
+    for name, entry in KINDS.items():
+        if any((folder / mark).is_file() for mark in entry.marks):
+            return name
+    below = sorted(path.parent for entry in KINDS.values() for mark in entry.marks for path in folder.glob(f"*/{mark}"))
+    known = "; ".join(f"{entry.marks[0]}: {entry.summary}" for entry in KINDS.values())
+    hint = f"Did you mean {below[0]}?" if below else f"Such a folder holds one of these. {known}."
+    raise DataError(f"{folder} holds no results that a report can be made of.", hint)
