@@ -10,6 +10,8 @@ ALLOWED = {
     r"the reference folder is not beside the checkout": "golden inputs are checked against their maker where it is",
     r"no folder here that root cannot write": "needs a read-only mount; elsewhere the same is tested by permissions",
     r"there is no CUDA device": "CI has no GPU",
+    r"the extra web is not installed": "CI installs it with the extra test; a plain installation has no server",
+    r"the extra browser is not installed|there is no browser at ": "a browser is no package of Python's",
     r"wandb is not installed": "an account and a network are needed to log there",
     r"pwsh is not installed": "PowerShell is in no distribution's packages",
     r"(zsh|fish) is not installed": "installed by .ci/run where apt is at hand",

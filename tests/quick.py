@@ -36,7 +36,8 @@ QUICK = (
     "pages/test_photographs", "pages/test_videos",
     "prep/augmentation/test_albumentations_v1", "prep/augmentation/test_lossless_images", "reports/test_contact_sheet",
     "reports/test_face_overlay", "robustness/test_sweep", "runtime/test_device", "runtime/test_shutdown",
-    "schedules/test_curves", "settings/test_values", "slurm/test_submit", "tasks/test_audiovisual_task",
+    "schedules/test_curves", "serve/test_access", "serve/test_uploads", "settings/test_values", "slurm/test_submit",
+    "tasks/test_audiovisual_task",
     "tasks/test_ratings_task", "test_config", "test_quick", "training/test_resume_state", "training/test_training_step",
 )  # fmt: skip
 SLOW_NAMES = {

@@ -13,9 +13,9 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "affectkit"
 ORDER = (
-    "cli", "doctor", "slurm", "pages", "training", "robustness", "evaluation", "inference", "prep", "features",
-    "download", "engines", "checkpoints", "settings", "runtime", "tasks", "models", "data", "corruptions", "metrics",
-    "losses", "schedules", "reports", "config", "core", "errors",
+    "cli", "serve", "doctor", "slurm", "pages", "training", "robustness", "evaluation", "inference", "prep",
+    "features", "download", "engines", "checkpoints", "settings", "runtime", "tasks", "models", "data", "corruptions",
+    "metrics", "losses", "schedules", "reports", "config", "core", "errors",
 )  # fmt: skip
 """The rooms, each of which may import those that stand after it."""
 
@@ -27,6 +27,7 @@ APART = {
     "prep": {"inference", "training", "evaluation", "models", "tasks"},
     "runtime": {"settings", "tasks", "models"},
     "pages": {"training", "robustness", "evaluation", "engines", "checkpoints", "settings", "tasks", "models"},
+    "serve": {"training", "evaluation", "robustness", "prep"},  # it hands requests to inference, and puts rows together
     "inference.video": {"inference.annotated_images", "inference.prediction_table", "inference.infer"},
 }
 """Rooms, and what they do not import although the order would allow it."""

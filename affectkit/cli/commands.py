@@ -21,6 +21,7 @@ for _name, _summary in (
     ("reconstruct", "what shared and private codes hold"),
     ("infer", "predict images, videos and cameras"),
     ("report", "results as one HTML page"),
+    ("serve", "a local page and an HTTP API that predict"),
     ("merge", "put the shards of a run together"),
     ("quantiles", "quantile analysis of ratings"),
     ("convert", "bring published checkpoints into this format"),

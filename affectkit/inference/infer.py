@@ -169,15 +169,22 @@ def _summary(settings: InferSettings, checkpoint: Path, predictor: Predictor) ->
     detector = predictor.face_detector
     return {
         "checkpoint": str(checkpoint),
+        **describe_model(predictor),
+        "paths": [readable(text) for text in settings.paths],
+        "recursive": settings.recursive,
+        **({"faces_by": detector.described} if detector is not None else {}),
+    }
+
+
+def describe_model(predictor: Predictor) -> dict[str, Any]:
+    """Return what a record says of the model and of affectkit."""
+    return {
         "checkpoint_sha256": predictor.engine.checkpoint_hash,
         "affectkit": VERSION,
         "engine": predictor.engine.name,
         "task": predictor.task.name,
         "classes": list(predictor.spec.classes),
         **fit_record(predictor.engine),
-        "paths": [readable(text) for text in settings.paths],
-        "recursive": settings.recursive,
-        **({"faces_by": detector.described} if detector is not None else {}),
     }
 
 

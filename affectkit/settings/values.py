@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
+from affectkit.core.limits import MAX_INTEGER
 from affectkit.core.registry import nearest_names
 from affectkit.corruptions import SEVERITIES
 from affectkit.data.faces import DETECTORS, RESERVED, detector_forms
@@ -80,6 +81,19 @@ def parse_every(text: str) -> Every:
     if match is None or not float(match[1] or match[2]):
         raise UsageError(f"must be seconds, as 0.5s, or a number of frames, as 15; got {text!r}.")
     return Every(0.0, int(match[1])) if match[1] else Every(float(match[2]), 0)
+
+
+def parse_bytes(text: str) -> int:
+    """Read ``"500M"`` as 500,000,000 bytes; ``K``, ``M`` and ``G`` are thousands, millions and billions.
+
+    Raises:
+        UsageError: something else, or less than 1.
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([kmg]?)b?", text.strip().lower())
+    size = round(float(match[1]) * {"": 1, "k": 1e3, "m": 1e6, "g": 1e9}[match[2]]) if match else 0
+    if not 1 <= size <= MAX_INTEGER:
+        raise UsageError(f"must be a number of bytes, as 500M or 2G; got {text!r}.")
+    return size
 
 
 def parse_severities(text: str) -> tuple[int, ...]:

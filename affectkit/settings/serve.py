@@ -1,0 +1,108 @@
+"""Settings of ``affectkit serve``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from affectkit.config import Parsed, setting
+from affectkit.core.assets import BUILTIN, BUILTIN_MODEL, PREFIX
+from affectkit.data.faces import SEARCH_SIDE, SEARCH_SIDES, detector_forms
+from affectkit.settings.audiovisual import published_mask, published_mode
+from affectkit.settings.common import DATA, RUN, Runtime, chosen_engine, clip_file, fitting, verified
+from affectkit.settings.inference import FACES
+from affectkit.settings.values import Every, Faces, parse_bytes, parse_every, parse_faces
+
+SERVER = "Server"
+LIMITS = "Limits"
+LOCAL = "127.0.0.1"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServeSettings(Runtime):
+    """Settings of ``affectkit serve``."""
+
+    checkpoint: Path = setting(
+        Path(f"{PREFIX}{BUILTIN_MODEL}"),
+        "Checkpoint file, a run folder (its best model), an .onnx file, or builtin.",
+        group=DATA,
+        default_text=BUILTIN,
+    )
+    clip_weights: str | None = clip_file()
+    mode: str | None = published_mode()
+    mask: str | None = published_mask()
+    verify: bool = verified()
+    engine: str = chosen_engine()
+    fit: str | None = fitting()
+    faces: Parsed[Faces] | None = setting(
+        None,
+        "How faces are found, as of infer.",
+        parse=parse_faces,
+        group=FACES,
+        metavar="|".join(("auto", "none", *(form.partition(".")[0] for form in detector_forms()))),
+        default_text="auto for the built-in model, else none",
+    )
+    every: Parsed[Every] = setting(
+        "0.5s",
+        "How often a film is sampled: seconds, as 0.5s, or frames, as 15.",
+        parse=parse_every,
+        group=FACES,
+        metavar="SECONDS|FRAMES",
+    )
+    smooth: float = setting(
+        0.0, "Seconds over which the outputs of a face in a film are averaged; 0: not at all.", low=0, group=FACES
+    )
+    search_side: int = setting(
+        SEARCH_SIDE,
+        "Pixels of the longer side at which frames of films are searched, at most.",
+        low=SEARCH_SIDES[0],
+        high=SEARCH_SIDES[1],
+        group=FACES,
+        metavar="PIXELS",
+    )
+    workers: int | None = setting(
+        None,
+        "Workers that decode the pictures of a request.",
+        low=0,
+        high=256,
+        group=RUN,
+        default_text="none: the thread that predicts decodes",
+    )
+    host: str = setting(
+        LOCAL,
+        "Address to listen on. Any other than this machine's own (127.0.0.1, ::1) lets all who reach it and hold the "
+        "token use it, and neither token nor pictures are encrypted on the way.",
+        group=SERVER,
+        metavar="ADDRESS",
+    )
+    port: int = setting(0, "Port to listen on; 0: a free one.", low=0, high=65535, group=SERVER)
+    keep: Path | None = setting(
+        None,
+        "Keep the files and results of jobs (films, reports) in this folder. Single pictures and frames of the camera "
+        "are never kept.",
+        group=SERVER,
+        metavar="FOLDER",
+        default_text="nothing is kept",
+    )
+    max_size: Parsed[int] = setting(
+        "500M", "Largest request in bytes, as 500M.", parse=parse_bytes, group=LIMITS, metavar="BYTES"
+    )
+    max_files: int = setting(200, "Most files of a request.", low=1, high=10_000, group=LIMITS)
+    max_seconds: float = setting(3600.0, "Longest film.", above=0, group=LIMITS, metavar="SECONDS")
+    queue: int = setting(
+        32, "Requests that may wait or be predicted at a time; others are answered 503.", low=1, group=LIMITS
+    )
+
+    def of_file(self) -> dict[str, Any]:
+        """Return how the checkpoint is read, for ``load_engine``."""
+        return {name: getattr(self, name) for name in ("clip_weights", "mode", "mask", "verify")}
+
+    @property
+    def is_local(self) -> bool:
+        """Return whether no other machine reaches ``host``."""
+        return self.host in ("localhost", "::1") or self.host.startswith("127.")
+
+    def rules(self) -> list[str]:
+        """Name the faults between settings."""
+        return ["--host needs an address, as 127.0.0.1 or 0.0.0.0."] if not self.host.strip() else []
