@@ -1,8 +1,8 @@
 // Boxes, bars, timelines and tables. Names and values become text, never markup.
 
 const SVG = "http://www.w3.org/2000/svg";
-// Of Okabe and Ito (2008), as in the pictures that affectkit draws.
-const COLOURS = ["#56B4E9", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#0072B2", "#F0E442", "#8A8F94"];
+// Of Okabe and Ito (2008), in the order of the reports.
+const COLOURS = ["#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#C9B400", "#8C8C8C"];
 const FIRST_BARS = 3;
 const MOST_ROWS = 200;
 const MOST_LANES = 8;
