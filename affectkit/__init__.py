@@ -96,6 +96,9 @@ def predict(
     every: str = "0.5s",
     smooth: float = 0.0,
     search_side: int = 720,
+    min_score: float | None = None,
+    min_face: int | None = None,
+    max_faces: int | None = None,
     on_error: str = "fail",
     exact: bool = True,
 ) -> Iterator[dict[str, Any]]:
@@ -116,9 +119,11 @@ def predict(
             - a torch tensor (3, H, W), (1, H, W) or (H, W), or (N, 3, H, W) or (N, 1, H, W), of such values;
             - a Pillow image: turned as its EXIF says, transparency laid on white.
         batch_size: images in one forward pass.
-        faces: as ``infer --faces``: ``"auto"``, ``"haar"``, ``"none"``, ``"yunet:FILE.onnx"``; None: ``"auto"`` for a
-            model of face crops, as the built-in one, else ``"none"``.
+        faces: as ``infer --faces``: ``"auto"``, ``"haar"``, ``"none"``, ``"yunet"``, ``"yunet:FILE.onnx"``, or a
+            detector of an installed package; None: ``"auto"`` for a model of face crops, as the built-in one, else
+            ``"none"``.
         every, smooth, search_side: of videos, as the options of ``infer``.
+        min_score, min_face, max_faces: which faces are taken, as the options of ``infer``; others have no row.
         on_error: what a file that cannot be read does: ``"fail"``, or ``"skip"``: it has no row, and is warned of.
         exact: on the CPU, numbers do not depend on the batch to the last bit, and are those of ``infer``, at the cost
             with torch of filling up batches of fewer than 16 or 32 images; False: a single image in a fraction of that.
@@ -145,6 +150,9 @@ def predict(
         every=every,
         smooth=smooth,
         search_side=search_side,
+        min_score=min_score,
+        min_face=min_face,
+        max_faces=max_faces,
         on_error=on_error,
         exact=exact,
     )

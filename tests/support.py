@@ -17,6 +17,12 @@ from PIL import Image
 TINY = "test_resnet"
 """timm's network for tests: 0.5 M parameters."""
 CLASSES = ("anger", "happiness", "sadness")
+FACE_COLUMNS = [
+    *("Face", "x", "y", "width", "height", "Detector Score", "Box Outside", "Head Roll"),
+    *("Right Eye x", "Right Eye y", "Left Eye x", "Left Eye y", "Nose x", "Nose y"),
+    *("Right Mouth x", "Right Mouth y", "Left Mouth x", "Left Mouth y"),
+]
+"""Columns of a face in prediction tables."""
 CLIP_CONFIG = {
     "embed_dim": 64,
     "quick_gelu": True,

@@ -18,6 +18,7 @@ from affectkit.config import Resolved
 from affectkit.core.openmp import one_linear_algebra_thread
 from affectkit.core.process import importing
 from affectkit.core.text import count_text
+from affectkit.data.faces.selection import LIMITS
 from affectkit.errors import EXIT_PARTIAL, UsageError
 from affectkit.settings.evaluation import TestSettings
 from affectkit.settings.inference import InferSettings
@@ -68,7 +69,8 @@ def register(app: typer.Typer) -> None:
             _images(summary, settings, console)
         if "video_results" in summary:
             console.note("videos:")
-            _videos(summary["video_results"], console)
+            limits = {name: value for name, value in summary.items() if name in LIMITS}
+            _videos({**limits, **summary["video_results"]}, console)
         report_asked(console, settings.results)
         for item in summary["skipped_first"]:
             console.warn(f"skipped: {item['reason']}")
@@ -83,9 +85,12 @@ def _images(summary: dict[str, Any], settings: InferSettings, console: Console) 
     where = f" in {summary['results']}" if "results" in summary else ""
     images = count_text(summary["images"], "image")
     faces = f"{count_text(summary['faces'], 'face')} in " if "faces" in summary else ""
-    console.note(f"{faces}{images} predicted{where}")
-    if summary.get("faces_by") == "auto" and summary["faces"] < summary["images"]:
+    without = summary.get("images_without_face")
+    empty = f"; {count_text(without, 'image')} without a face" if without is not None else ""
+    console.note(f"{faces}{images} predicted{where}{empty}")
+    if summary.get("faces_by") == "auto" and without:
         console.note("Where no face is found a row is empty; --faces none takes every image whole.")
+    _left_out(summary, console)
     if more := summary.get("more_frames"):
         console.note(
             f"{count_text(more['images'], 'of these has more than one frame', 'of these have more than one frame')}: "
@@ -96,6 +101,19 @@ def _images(summary: dict[str, Any], settings: InferSettings, console: Console) 
             f"shard {summary['shard']} of {count_text(summary['listed'], 'image')}; once all are done: "
             f"affectkit merge {settings.results}"
         )
+
+
+def _left_out(summary: dict[str, Any], console: Console) -> None:
+    """Report the faces that were found and not taken, by reason, where there are limits."""
+    if counts := summary.get("faces_left_out"):
+        names = {
+            "below_min_score": f"below --min-score {summary.get('min_score')}",
+            "below_min_face": f"below --min-face {summary.get('min_face')}",
+            "beyond_max_faces": f"beyond --max-faces {summary.get('max_faces')}",
+        }
+        limits = {key.split("_", 1)[1]: key for key in names}
+        parts = [f"{counts[key]:,} {names[key]}" for name, key in limits.items() if summary.get(name) is not None]
+        console.note(f"{count_text(sum(counts.values()), 'face')} left out: {', '.join(parts)}")
 
 
 def _skipped(summary: dict[str, Any]) -> str:
@@ -121,7 +139,10 @@ def _videos(summary: dict[str, Any], console: Console) -> None:
     if summary["videos"] > len(summary["videos_first"]):
         console.note(f"and {count_text(summary['videos'] - len(summary['videos_first']), 'more video')}")
     where = f" in {summary['results']}" if "results" in summary else ""
-    console.note(f"{count_text(summary['rows'], 'row')}{where}")
+    without = summary.get("frames_without_face")  # results of earlier versions lack it
+    empty = f"; {count_text(without, 'sampled frame')} without a face" if without is not None else ""
+    console.note(f"{count_text(summary['rows'], 'row')}{where}{empty}")
+    _left_out(summary, console)
     for name, what in (("videos_table", "summary of each video and face"), ("timelines", "timelines")):
         if name in summary:
             console.note(f"{what}: {summary[name]}")

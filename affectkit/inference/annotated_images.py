@@ -13,11 +13,12 @@ from affectkit.core.files import holds_something, inner_path, whole_file
 from affectkit.data.loading.face_crops import read_picture
 from affectkit.data.media.reduced_decoding import Extent
 from affectkit.errors import DataError, RunError, UsageError
+from affectkit.inference.face_columns import placed_face
 from affectkit.inference.images import Batch
 from affectkit.inference.inputs import Item
 from affectkit.inference.result_files import OutputOptions
 from affectkit.inference.table_layout import FACE_COLUMNS
-from affectkit.reports.face_overlay import Mark, draw_face_marks
+from affectkit.reports.face_overlay import Mark, Point, draw_face_marks
 from affectkit.tasks.base import Task
 
 SAVED = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WEBP"}
@@ -85,10 +86,10 @@ class ImageAnnotator:
                     Mark(_shown((0, 0, extent.width, extent.height), extent), *self.task.describe_row(row[2:]))
                 )
             elif row[2] is not None:
-                number, *box, _ = row[2 : 2 + len(FACE_COLUMNS)]
+                number, box, points = placed_face(row[2:])
                 title, bars = self.task.describe_row(row[2 + len(FACE_COLUMNS) :])
                 title = f"{number} · {title}" if len(rows) > 1 else title
-                marks.append(Mark(_shown(box, extent), title, bars, number - 1))
+                marks.append(Mark(_shown(box, extent), title, bars, number - 1, _points_shown(points, extent)))
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
             with whole_file(target) as part:
@@ -97,6 +98,11 @@ class ImageAnnotator:
         except OSError as error:
             reason = f"cannot write {target}: {error.strerror or error}."
             raise RunError(reason, "Check the disk and --annotate.") from error
+
+
+def _points_shown(points: Sequence[Point], extent: Extent) -> tuple[Point, ...]:
+    """Return points of the image in the file, in the pixels that are drawn on."""
+    return tuple(extent.inner((x, y, x, y))[:2] for x, y in points)
 
 
 def _shown(box: Sequence[float], extent: Extent) -> Box:

@@ -16,9 +16,9 @@ from affectkit.data.loading.image_or_clip import item_files
 from affectkit.data.loading.read_failures import ReadFailure
 from affectkit.data.media.file_identity import Mark, Marked, collate_marked
 from affectkit.data.media.images_in_memory import GivenImage
+from affectkit.inference.face_columns import NO_FACE, face_values
 from affectkit.inference.inputs import Item
 from affectkit.inference.predictor import Predictor
-from affectkit.inference.table_layout import FACE_COLUMNS
 from affectkit.runtime.context import gather_failures
 from affectkit.runtime.distributed import ProcessGroup
 
@@ -34,12 +34,14 @@ class Batch(NamedTuple):
         failures: images that could not be read.
         marks: by position, what marks a file and how many frames it has.
         notes: what reading clips noted, once for each clip.
+        left_out: by position, how many faces of an image were left out, by reason; images without any are not there.
     """
 
     rows: list[list[Any]]
     failures: list[ReadFailure]
     marks: dict[int, tuple[Mark | None, int]] = {}  # noqa: RUF012 - never written to
     notes: Sequence[str] = ()
+    left_out: dict[int, dict[str, int]] = {}  # noqa: RUF012 - never written to
 
 
 def predict_images(
@@ -80,7 +82,8 @@ def predict_images(
                 rows = [[*name, *own] for name, own in zip(named, columns, strict=True)]
             else:
                 rows = face_rows(named, raw["faces"], columns, len(task.columns()))
-            yield Batch(rows, failures, raw.get("marks", {}), raw.get("notes", ()))
+            left_out = {place: own for place, own in zip(positions, raw.get("left_out", ()), strict=False) if own}
+            yield Batch(rows, failures, raw.get("marks", {}), raw.get("notes", ()), left_out)
 
 
 def face_rows(
@@ -97,10 +100,9 @@ def face_rows(
     rows, values = [], iter(columns)
     for name, own in zip(named, faces, strict=True):
         if not own:
-            rows.append([*name, *[None] * (len(FACE_COLUMNS) + width)])
+            rows.append([*name, *NO_FACE, *[None] * width])
         for number, face in enumerate(own, 1):
-            box = [round(value) for value in face.box]
-            rows.append([*name, number, *box, face.score, *next(values)])
+            rows.append([*name, *face_values(number, face), *next(values)])
     return rows
 
 
@@ -168,4 +170,5 @@ def gather_batches(batches: Iterator[Batch], count: int, batch_size: int, group:
         own = [[position, *values] for position, values in batch.marks.items()]
         every = {position: (mark, frames) for part in group.all_gather_values(own) for position, mark, frames in part}
         notes = [text for part in group.all_gather_values(list(batch.notes)) for text in part]
-        yield Batch(together, gather_failures(batch.failures, group), every, notes)
+        left_out = dict(pair for part in group.all_gather_values(list(batch.left_out.items())) for pair in part)
+        yield Batch(together, gather_failures(batch.failures, group), every, notes, left_out)

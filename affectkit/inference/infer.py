@@ -38,6 +38,7 @@ from affectkit.settings.inference import VIDEO_OPTIONS, InferSettings
 from affectkit.settings.values import Every
 
 if TYPE_CHECKING:
+    from affectkit.data.faces.detection import FaceDetector
     from affectkit.inference.annotated_images import ImageAnnotator
     from affectkit.inference.video.annotated_video import AnnotationTargets
 
@@ -159,7 +160,7 @@ def _list_inputs(
 
 def _load(settings: InferSettings, choice: Choice) -> Predictor:
     engine = load_engine(choice, fit=settings.fit, **settings.of_file())
-    predictor = Predictor.of(engine, faces=value_of(settings.faces))
+    predictor = Predictor.of(engine, faces=value_of(settings.faces), selection=settings.selection())
     predictor.check(choice.path)
     return predictor
 
@@ -172,7 +173,7 @@ def _summary(settings: InferSettings, checkpoint: Path, predictor: Predictor) ->
         **describe_model(predictor),
         "paths": [readable(text) for text in settings.paths],
         "recursive": settings.recursive,
-        **({"faces_by": detector.described} if detector is not None else {}),
+        **(_faces_record(detector) if detector is not None else {}),
     }
 
 
@@ -188,6 +189,11 @@ def describe_model(predictor: Predictor) -> dict[str, Any]:
     }
 
 
+def _faces_record(detector: FaceDetector) -> dict[str, Any]:
+    """Return how faces are found, and which are taken: rows depend on it."""
+    return {"faces_by": detector.described, "face_detector": detector.name, **detector.selection.summary()}
+
+
 def _report(choice: Choice, predictor: Predictor, inputs: InputSelection, reporter: Reporter) -> None:
     """Report the model, what finds faces, and files that are no inputs."""
     task, spec = predictor.task, predictor.spec
@@ -197,9 +203,20 @@ def _report(choice: Choice, predictor: Predictor, inputs: InputSelection, report
     for text in checkpoint_notes(predictor.engine):
         reporter.note(text)
     if predictor.face_detector is not None:
-        reporter.note(f"faces: {predictor.face_detector.described}")
+        reporter.note(f"faces: {_described(predictor.face_detector)}")
     if passed := inputs.passed.described:
         reporter.note(f"passed over, neither images nor videos: {passed}")
+
+
+def _described(detector: FaceDetector) -> str:
+    """Return how faces are found, of ``auto`` with the detector that it stands for, and their limits."""
+    stands_for = f", which is {detector.name} here" if detector.how != detector.name else ""
+    limits = [
+        f"--{name.replace('_', '-')} {value:g}"
+        for name, value in detector.selection.summary().items()
+        if value is not None
+    ]
+    return f"{detector.described}{stands_for}{''.join(f', {text}' for text in limits)}"
 
 
 def _annotator(
@@ -247,11 +264,11 @@ def _write(
     """Write rows and failures, batch by batch, until the last one or a signal."""
     reporter.start("predicting", None, "images")
     noted: Counter[str] = Counter()
-    for rows, failures, marks, notes in batches:
+    for rows, failures, marks, notes, left_out in batches:
         refuse_failures(failures, on_error)
         noted.update(notes)
         if group.is_main:
-            table.add(rows, failures, marks)
+            table.add(rows, failures, marks, left_out)
         reporter.advance(len({row[0] for row in rows}) + len(failures))
         if stopping.requested_anywhere(group):
             reporter.finish()

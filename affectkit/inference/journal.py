@@ -22,8 +22,10 @@ from affectkit.core.forms import Count
 from affectkit.core.json_lines import JsonLines, LineFault, NotJson, bounded_lines, parse_line
 from affectkit.core.limits import MAX_INTEGER, MAX_JSON_LINE
 from affectkit.core.record_identity import short_text
+from affectkit.data.faces.selection import REASONS
 from affectkit.errors import DataError
 from affectkit.inference.run_record import HINT, read_run_record
+from affectkit.inference.table_layout import LEFT_OUT_COLUMNS
 from affectkit.inference.table_reader import CsvRows
 from affectkit.inference.table_writer import growing_form, open_text, to_parquet
 
@@ -31,7 +33,7 @@ INPUTS_COLUMNS = ("Size", "Modified", "Changed", "SHA-256", "Frames", "Rows")
 """Bytes; times in nanoseconds since 1970, of the content and of the entry; of the file; and rows in the table."""
 ENTRY = {
     "name": str, "rows": Count, "mark": tuple[int, int, int, str] | None, "frames?": Count, "position?": Count,
-    "faces?": Count, "reason?": str,
+    "faces?": Count, "left_out?": dict[str, Count], "reason?": str,
 }  # fmt: skip
 """What a journal says of an item, beside its ``end``: the mark is size, two times and hash of its file."""
 
@@ -271,29 +273,34 @@ _INPUTS = JsonLines(ENTRY, hint=HINT)
 def read_inputs(path: Path, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
     """Read what ``inputs.csv`` says of each item, in order: ``name``, ``mark``, ``frames``, ``rows``, ``position``.
 
+    Where faces may have been left out, ``left_out`` says how many by reason.
+
     Args:
         columns: the first ones, a position and the name or the name alone.
 
     Raises:
         DataError: it is not as it was written.
     """
-    table = CsvRows(path, len(columns) + len(INPUTS_COLUMNS))
+    table = CsvRows(path)
     rows = iter(table)
-    if next(rows, None) != [*columns, *INPUTS_COLUMNS]:
+    header = next(rows, None)
+    if header not in ([*columns, *INPUTS_COLUMNS], [*columns, *INPUTS_COLUMNS, *LEFT_OUT_COLUMNS]):
         raise DataError(f"{path} is not as it was written: its columns are others.", HINT)
+    table.width, end = len(header), len(columns) + len(INPUTS_COLUMNS)
     for row in rows:
-        *begin, name, size, modified, changed, digest, frames, count = row
+        *begin, name, size, modified, changed, digest, frames, count = row[:end]
         try:
             mark = (int(size), int(modified), int(changed), digest) if digest else None
             position = int(begin[0]) if begin else 0
             entry = {"name": name, "mark": mark, "frames": int(frames), "rows": int(count), "position": position}
+            left_out = dict(zip(REASONS, map(int, row[end:]), strict=False))
         except ValueError:
             raise _INPUTS.damage(str(path), table.line, f"no numbers where they must be: {short_text(row)}") from None
         # The form in short: what was text or a number above is one.
-        counts = (entry["frames"], entry["rows"], position)
+        counts = (entry["frames"], entry["rows"], position, *left_out.values())
         if min(counts) < 0 or max(counts) > MAX_INTEGER or (mark and max(map(abs, mark[:3])) > MAX_INTEGER):
-            raise _INPUTS.damage(str(path), table.line, _INPUTS.fault(entry))
-        yield entry
+            raise _INPUTS.damage(str(path), table.line, _INPUTS.fault({**entry, "left_out": left_out}))
+        yield {**entry, "left_out": left_out} if left_out else entry
 
 
 def read_entries(path: Path, entry: Any = ENTRY) -> Iterator[dict[str, Any]]:
@@ -306,6 +313,13 @@ def read_entries(path: Path, entry: Any = ENTRY) -> Iterator[dict[str, Any]]:
         yield from JsonLines(entry, hint=HINT).read(stream, str(path))
 
 
-def input_values(entry: Mapping[str, Any]) -> list[Any]:
-    """Return the ``INPUTS_COLUMNS`` of an item in the journal."""
-    return [*(entry["mark"] or [None] * 4), entry.get("frames", 1), entry["rows"]]
+def input_columns(with_limits: bool) -> list[str]:
+    """Return the columns of ``inputs.csv`` behind the name; ``with_limits`` faces may have been left out."""
+    return [*INPUTS_COLUMNS, *(LEFT_OUT_COLUMNS if with_limits else ())]
+
+
+def input_values(entry: Mapping[str, Any], with_limits: bool) -> list[Any]:
+    """Return the ``input_columns`` of an item in the journal."""
+    left_out = entry.get("left_out", {})
+    more = [left_out.get(reason, 0) for reason in REASONS] if with_limits else []
+    return [*(entry["mark"] or [None] * 4), entry.get("frames", 1), entry["rows"], *more]

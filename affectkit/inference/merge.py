@@ -19,10 +19,21 @@ from affectkit.core.shard_removal import finish_removal
 from affectkit.core.shard_removal import remove_parts as remove_shards
 from affectkit.core.shards import POSITION
 from affectkit.errors import DataError, UsageError
-from affectkit.inference.journal import INPUTS_COLUMNS, input_values, read_inputs
+from affectkit.inference.journal import input_columns, input_values, read_inputs
 from affectkit.inference.result_files import ImageCounts
 from affectkit.inference.run_record import IMAGES_FORM, read_run_record
-from affectkit.inference.table_layout import FACE_COLUMNS, FIRST, INPUTS, NAME, RECORD, ROWS, SKIPPED, SKIPPED_COLUMNS
+from affectkit.inference.table_layout import (
+    BOX_COLUMNS,
+    FACE_COLUMNS,
+    FIRST,
+    INPUTS,
+    NAME,
+    RECORD,
+    ROWS,
+    SKIPPED,
+    SKIPPED_COLUMNS,
+    has_limits,
+)
 from affectkit.inference.table_writer import TableWriter, csv_line, growing_form, open_text, to_parquet
 
 _BLOCK = 500
@@ -80,11 +91,20 @@ def _record_fault(record: dict[str, Any]) -> str:
     if set(record["tables"]) - {table, SKIPPED}:
         return "it has tables that infer does not write"
     columns = record["tables"][table]["columns"]
-    if columns[0] != NAME or (FACE_COLUMNS[0] in columns and tuple(columns[1:7]) != FACE_COLUMNS):
+    if columns[0] != NAME or not _has_face_columns(columns):
         return f"tables.{table}.columns are not those of infer"
     if record["tables"].get(SKIPPED, {}).get("columns", [*SKIPPED_COLUMNS]) != [*SKIPPED_COLUMNS]:
         return f"tables.{SKIPPED}.columns are not {', '.join(SKIPPED_COLUMNS)}"
     return ""
+
+
+def _has_face_columns(columns: Sequence[str]) -> bool:
+    """Return whether the columns of faces are those of this version, of an earlier one, or none."""
+    if FACE_COLUMNS[0] not in columns:
+        return True
+    more = [name for name in columns if name in FACE_COLUMNS[len(BOX_COLUMNS) :]]
+    known = FACE_COLUMNS if more else BOX_COLUMNS
+    return tuple(columns[1 : 1 + len(known)]) == known
 
 
 def _put_together(folder: Path, made: Path, parts: Sequence[Part], reporter: Reporter) -> dict[str, Any]:
@@ -92,7 +112,7 @@ def _put_together(folder: Path, made: Path, parts: Sequence[Part], reporter: Rep
     form = parts[0].record["identity"]["format"]
     lines = made / f"{ROWS}.{_form_of(parts)}"
     columns = next(table["columns"] for name, table in parts[0].record["tables"].items() if name == lines.name)
-    with_faces, last = FACE_COLUMNS[0] in columns, None
+    with_faces, last, summary = FACE_COLUMNS[0] in columns, None, parts[0].record["summary"]
     counts = ImageCounts()
     reasons: list[dict[str, str]] = []
     reporter.start("merging", parts[0].record["listed"], "images")
@@ -105,7 +125,9 @@ def _put_together(folder: Path, made: Path, parts: Sequence[Part], reporter: Rep
             for row in rows:
                 counts.images += row[0] != last
                 last = row[0]
-                counts.faces += with_faces and row[1] not in ("", None)
+                found = with_faces and row[1] not in ("", None)
+                counts.faces += found
+                counts.without_face += with_faces and not found
             skipped = [row for name, row in block if name == SKIPPED]
             skips.writelines(map(csv_line, skipped))
             reasons += [{"image": row[0], "reason": row[1]} for row in skipped[: FIRST - len(reasons)]]
@@ -116,10 +138,10 @@ def _put_together(folder: Path, made: Path, parts: Sequence[Part], reporter: Rep
     if form == "parquet":
         to_parquet(lines, made / final.name)
         lines.unlink()
-    _merge_inputs(parts, made / INPUTS, counts)
+    _merge_inputs(parts, made / INPUTS, counts, has_limits(summary))
     record = {
-        **parts[0].record["summary"],
-        **counts.summary(with_faces=with_faces),
+        **summary,
+        **counts.summary(with_faces=with_faces, with_limits=has_limits(summary)),
         "skipped_first": reasons,
         "format": form,
         "results": str(final),
@@ -136,11 +158,11 @@ _HELD = 200
 """Parts whose files are open together, at most; systems allow a process 256 or 1,024."""
 
 
-def _merge_inputs(parts: Sequence[Part], target: Path, counts: ImageCounts) -> None:
+def _merge_inputs(parts: Sequence[Part], target: Path, counts: ImageCounts, with_limits: bool) -> None:
     """Write what marks the files of all parts, in the order of their positions, of which each part has every N-th."""
     blocks = [_inputs_of(part, held=len(parts) <= _HELD) for part in parts]
     with open_text(target, "w") as stream:
-        stream.write(csv_line([NAME, *INPUTS_COLUMNS]))
+        stream.write(csv_line([NAME, *input_columns(with_limits)]))
         for position in range(parts[0].record["listed"]):
             entry = next(blocks[position % len(parts)], None)
             if entry is None or entry["position"] != position:
@@ -150,7 +172,8 @@ def _merge_inputs(parts: Sequence[Part], target: Path, counts: ImageCounts) -> N
                 )
             if entry["rows"]:
                 counts.add_frames(entry["frames"])
-            stream.write(csv_line([entry["name"], *input_values(entry)]))
+            counts.left_out.update(entry.get("left_out", {}))
+            stream.write(csv_line([entry["name"], *input_values(entry, with_limits)]))
 
 
 def _inputs_of(part: Part, *, held: bool) -> Iterator[dict[str, Any]]:

@@ -33,17 +33,26 @@ from affectkit.errors import DataError, UsageError
 from affectkit.inference.inputs import Item
 from affectkit.inference.journal import (
     ENTRY,
-    INPUTS_COLUMNS,
+    input_columns,
     input_values,
     is_of,
     read_inputs,
     reason_to_restart,
 )
 from affectkit.inference.result_files import NO_RESULTS, ImageCounts, OutputOptions, ResultFiles
-from affectkit.inference.resume_check import check_images, check_shard
+from affectkit.inference.resume_check import check_columns, check_images, check_shard
 from affectkit.inference.resume_plan import ResumePlan, plan_resume
 from affectkit.inference.run_record import read_run_record
-from affectkit.inference.table_layout import FACE_COLUMNS, FIRST, FRAME_COLUMNS, INPUTS, NAME, SKIPPED, SKIPPED_COLUMNS
+from affectkit.inference.table_layout import (
+    FACE_COLUMNS,
+    FIRST,
+    FRAME_COLUMNS,
+    INPUTS,
+    NAME,
+    SKIPPED,
+    SKIPPED_COLUMNS,
+    has_limits,
+)
 from affectkit.inference.table_reader import CsvRows, finished_items
 from affectkit.inference.table_writer import TableWriter, csv_line, growing_form, open_text, rows_text
 
@@ -91,6 +100,7 @@ class PredictionTable:
         self.options, self.summary, self.items, self.listing = options, summary, items, listing
         self.shard, self.form = options.shard, growing_form(options.format)
         self.with_faces, self.with_videos = FACE_COLUMNS[0] in header, with_videos
+        self.with_limits = has_limits(summary)
         if with_videos:
             header = [NAME, *FRAME_COLUMNS, *FACE_COLUMNS, *header[1 + len(FACE_COLUMNS) * self.with_faces :]]
         self.columns = header
@@ -150,6 +160,7 @@ class PredictionTable:
         rows: list[list[Any]],
         failures: list[ReadFailure],
         marks: Mapping[int, tuple[Mark | None, int]] | None = None,
+        left_out: Mapping[int, Mapping[str, int]] | None = None,
     ) -> None:
         """Write a batch.
 
@@ -157,20 +168,23 @@ class PredictionTable:
             rows: as ``inference.images.Batch`` has them, position first.
             failures: images that could not be read.
             marks: by position, what marks the file and how many frames it has.
+            left_out: by position, how many faces were left out by reason.
         """
-        marks = marks or {}
+        marks, left_out = marks or {}, left_out or {}
         done = [(own[0][0], own[0][1], own, "") for own in _by_image(rows)]
         done += [(f.index, f.name, [], readable(f.reason)) for f in failures]
         for position, name, own, reason in sorted(done, key=itemgetter(0)):
             mark, frames = marks.get(position, (None, 1))
             faces = sum(row[2] not in ("", None) for row in own) if self.with_faces else 0
-            self._count(name, len(own), faces, frames, reason)
+            entry = {"rows": len(own), "faces": faces, "frames": frames, "left_out": dict(left_out.get(position, {}))}
+            self._count(name, entry, reason)
             if self.files is None:
                 continue
             written = self._written(own) if self.shard else [row[1:] for row in self._written(own)]
             self.files.journal.write(rows_text(written, self.header, self.form))
             values = {"rows": len(own), "mark": mark, "frames": frames, "position": position}
             values |= {"faces": faces} if self.with_faces else {}
+            values |= {"left_out": entry["left_out"]} if entry["left_out"] else {}
             self.files.journal.end(name, {**values, **({"reason": reason} if reason else {})})
         if self.files is None:
             self.writer.add([row[1:] for row in self._written(rows)])
@@ -226,7 +240,7 @@ class PredictionTable:
         return (item.name for item in self.items())
 
     def _record(self) -> dict[str, Any]:
-        counts = self.counts.summary(with_faces=self.with_faces)
+        counts = self.counts.summary(with_faces=self.with_faces, with_limits=self.with_limits)
         return {**self.summary, **self.beside, **counts, "skipped_first": self.reasons}
 
     def _written(self, rows: Sequence[list[Any]]) -> list[list[Any]]:
@@ -237,28 +251,31 @@ class PredictionTable:
         none = [None] * len(FACE_COLUMNS)
         return [[*row[:2], None, None, *(row[2:end] or none), *row[end:]] for row in rows]
 
-    def _count(self, name: str, rows: int, faces: int, frames: int, reason: str) -> None:
-        counts = self.counts
-        counts.rows += rows
+    def _count(self, name: str, entry: Mapping[str, Any], reason: str) -> None:
+        """Count an image: ``rows``, ``frames`` and where there are any ``faces`` and ``left_out`` of its entry."""
+        counts, faces = self.counts, entry.get("faces", 0)
+        counts.rows += entry["rows"]
         counts.faces += faces
+        counts.left_out.update(entry.get("left_out", {}))
         if reason:
             counts.skipped += 1
             self.reasons += [{"image": name, "reason": reason}] if len(self.reasons) < FIRST else []
         else:
             counts.images += 1
-            counts.add_frames(frames)
+            counts.without_face += not faces
+            counts.add_frames(entry["frames"])
 
     def _write_lists(self, inputs: Path, skips: Path) -> None:
         """Write what marks each file, and what was skipped, in the order of the images; count them."""
         begin = self.header[: self.header.index(NAME)]
         with open_text(inputs, "w") as listed, open_text(skips, "w") as skipped:
-            listed.write(csv_line([*begin, NAME, *INPUTS_COLUMNS]))
+            listed.write(csv_line([*begin, NAME, *input_columns(self.with_limits)]))
             skipped.write(csv_line([*begin, *SKIPPED_COLUMNS]))
             for entry in self.files.journal.read(self._names()):
                 reason = entry.get("reason", "")
-                self._count(entry["name"], entry["rows"], entry.get("faces", 0), entry["frames"], reason)
+                self._count(entry["name"], entry, reason)
                 name = [entry["position"], entry["name"]] if begin else [entry["name"]]
-                listed.write(csv_line([*name, *input_values(entry)]))
+                listed.write(csv_line([*name, *input_values(entry, self.with_limits)]))
                 if reason:
                     skipped.write(csv_line([*name, reason]))
 
@@ -305,15 +322,18 @@ class PredictionTable:
         files, form = self.files, self.options.format
         whole = self.shard is not None and not self.options.force and self._is_whole()
         if whole:
+            check_columns(files.final, self.header)
             self._check()
         if self.options.resume or whole:
             if is_of(files.record, form, growing=True) and files.is_growing:
+                check_columns(files.part, self.header)
                 self._check()
                 files.journal.recover()
                 with contextlib.closing(files.journal.known()) as known:
                     return self._resume(known, finished=False)
             own = self.shard is not None or is_of(files.record, form)
             if own and files.final.exists() and (files.folder / INPUTS).exists():
+                check_columns(files.final, self.header)
                 self._check()
                 columns = [*self.header[: self.header.index(NAME)], NAME]
                 known = {entry["name"]: entry for entry in read_inputs(files.folder / INPUTS, columns)}

@@ -8,6 +8,7 @@ from pathlib import Path
 from affectkit.core.progress import Reporter
 from affectkit.core.spec import InputSpec
 from affectkit.data.faces.detection import FaceDetector
+from affectkit.data.faces.selection import Selection
 from affectkit.engines.engine import Engine
 from affectkit.errors import UsageError
 from affectkit.inference.table_layout import FACE_COLUMNS, NAME, VIDEO_COLUMNS
@@ -32,9 +33,10 @@ class Predictor:
     face_detector: FaceDetector | None
 
     @classmethod
-    def of(cls, engine: Engine, *, faces: Faces | None) -> Predictor:
-        """Return the predictor of a loaded model; see ``make_face_detector`` for ``faces``."""
-        return cls(engine, make_task(engine.spec), make_face_detector(faces, engine.spec, engine.takes_faces))
+    def of(cls, engine: Engine, *, faces: Faces | None, selection: Selection = Selection()) -> Predictor:  # noqa: B008
+        """Return the predictor of a loaded model; see ``make_face_detector`` for ``faces`` and ``selection``."""
+        detector = make_face_detector(faces, engine.spec, engine.takes_faces, selection)
+        return cls(engine, make_task(engine.spec), detector)
 
     def check(self, checkpoint: Path) -> None:
         """Refuse a model that was trained on no labels.
@@ -69,20 +71,42 @@ class Predictor:
         return replace(self, engine=self.engine.with_network(compiled, reporter))
 
 
-def make_face_detector(faces: Faces | None, spec: InputSpec, takes_faces: bool) -> FaceDetector | None:
+def make_face_detector(
+    faces: Faces | None,
+    spec: InputSpec,
+    takes_faces: bool,
+    selection: Selection = Selection(),  # noqa: B008 - frozen
+) -> FaceDetector | None:
     """Make the face detector of ``--faces``; None where images are taken whole.
 
     Args:
         faces: what finds them; None: what the model wants.
         spec: what it takes.
         takes_faces: whether these are face crops.
+        selection: which of the faces found are taken.
 
     Raises:
-        UsageError: faces are asked for, and the model takes clips.
+        UsageError: faces are asked for, and the model takes clips; or they are limited, and images are taken whole; or
+            the least score is none of the detector.
     """
     if spec.clip is not None:
         if faces is not None and faces.detector != "none":
             raise UsageError(f"--faces {faces.detector}: this model takes clips, which are framed as its study did.")
+        refuse_limits(selection, "this model takes clips, which are framed as its study did")
         return None
     how, file = faces or Faces("auto" if takes_faces else "none", None)
-    return None if how == "none" else FaceDetector(how, file)
+    if how == "none":
+        refuse_limits(selection, "images are taken whole")
+        return None
+    found = FaceDetector(how, file, selection=selection)
+    selection.check(found.name)
+    return found
+
+
+def refuse_limits(selection: Selection, why: str) -> None:
+    """Raise a UsageError where ``selection`` limits faces that are not searched."""
+    given = ", ".join(f"--{name.replace('_', '-')}" for name, value in selection.summary().items() if value is not None)
+    if given:
+        raise UsageError(
+            f"{given}: no faces are searched here, {why}.", "Leave it out, or name a detector with --faces."
+        )

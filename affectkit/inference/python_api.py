@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import math
 import os
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,6 +14,7 @@ from typing import Any
 
 from affectkit.core.spec import InputSpec
 from affectkit.data.faces import SEARCH_SIDE, SEARCH_SIDES
+from affectkit.data.faces.selection import Selection
 from affectkit.data.loading.read_failures import refuse_failures
 from affectkit.data.media.file_kinds import IMAGE_FILE, VIDEO_FILE, is_video_name
 from affectkit.data.media.images_in_memory import given_images, is_image
@@ -36,6 +38,9 @@ def predict_rows(
     every: str = "0.5s",
     smooth: float = 0.0,
     search_side: int = SEARCH_SIDE,
+    min_score: float | None = None,
+    min_face: int | None = None,
+    max_faces: int | None = None,
     on_error: str = "fail",
     exact: bool = True,
 ) -> Iterator[dict[str, Any]]:
@@ -58,10 +63,26 @@ def predict_rows(
         interval = parse_every(every)
     except UsageError as error:
         raise UsageError(f"every {error.message}") from error
-    predictor = Predictor.of(engine_of(model), faces=parse_faces(faces) if faces is not None else None)
+    selection = _selection(min_score, min_face, max_faces)
+    try:
+        parsed = parse_faces(faces) if faces is not None else None
+    except UsageError as error:
+        raise UsageError(f"faces {error.message}") from error
+    predictor = Predictor.of(engine_of(model), faces=parsed, selection=selection)
     options = {"every": interval, "smooth": smooth, "search_side": search_side}
     call = _Call(predictor, batch_size=batch_size, on_error=on_error, exact=exact, **options)
     return call.rows(numbered(items_of(x, spec)))
+
+
+def _selection(min_score: Any, min_face: Any, max_faces: Any) -> Selection:
+    """Return the limits of faces; a UsageError where one is no limit."""
+    number = isinstance(min_score, int | float) and not isinstance(min_score, bool)
+    if min_score is not None and not (number and math.isfinite(min_score)):
+        raise UsageError(f"min_score must be a finite number, got {min_score!r}.")
+    for name, value in (("min_face", min_face), ("max_faces", max_faces)):
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+            raise UsageError(f"{name} must be a whole number from 1 on, got {value!r}.")
+    return Selection(min_score, min_face, max_faces)
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from affectkit.core.shards import Shard
+from affectkit.data.faces.selection import sum_left_out
 from affectkit.errors import UsageError
 from affectkit.inference.journal import ENTRY, Journal
 from affectkit.inference.table_layout import RECORD, ROWS, SKIPPED
@@ -97,7 +99,12 @@ class OutputOptions:
 
 @dataclass
 class ImageCounts:
-    """Count images with rows, their faces and rows, images skipped, those of which only the first frame was read."""
+    """Count images with rows, their faces and rows, images skipped, those of which only the first frame was read.
+
+    Attributes:
+        without_face: images that were searched, and in which no face was found, or none was taken.
+        left_out: faces that were found and not taken, by reason.
+    """
 
     images: int = 0
     faces: int = 0
@@ -105,10 +112,22 @@ class ImageCounts:
     skipped: int = 0
     moving: int = 0
     frames: int = 0
+    without_face: int = 0
+    left_out: Counter[str] = field(default_factory=Counter)
 
-    def summary(self, *, with_faces: bool) -> dict[str, Any]:
-        """Return the counts as records have them."""
-        found = {"images": self.images, **({"faces": self.faces} if with_faces else {}), "skipped": self.skipped}
+    def summary(self, *, with_faces: bool, with_limits: bool = False) -> dict[str, Any]:
+        """Return the counts as records have them.
+
+        Args:
+            with_faces: whether faces were searched.
+            with_limits: whether some may have been left out.
+        """
+        found: dict[str, Any] = {"images": self.images}
+        if with_faces:
+            found |= {"faces": self.faces, "images_without_face": self.without_face}
+        if with_limits:
+            found["faces_left_out"] = sum_left_out([self.left_out])
+        found["skipped"] = self.skipped
         if self.moving:
             found["more_frames"] = {"images": self.moving, "frames_not_looked_at": self.frames}
         return found

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from affectkit.core.record_identity import check_same
 from affectkit.core.shard_parts import read_record
+from affectkit.data.faces.selection import LIMITS
 from affectkit.errors import CheckpointError, UsageError
 from affectkit.inference.run_record import read_run_record
-from affectkit.inference.table_layout import RECORD
+from affectkit.inference.table_layout import BOX_COLUMNS, FACE_COLUMNS, RECORD
+from affectkit.inference.table_reader import read_columns
 
 TORCH = "torch"
 """The engine of records that name none."""
-IMAGE_KEYS = ("paths", "recursive", "faces_by", "fit")
+IMAGE_KEYS = ("paths", "recursive", "faces_by", "face_detector", *LIMITS, "fit")
 """Entries of the record of images that must be alike to resume."""
-VIDEO_KEYS = ("paths", "recursive", "faces_by", "search_side", "every", "smooth", "seconds")
+VIDEO_KEYS = (
+    "paths", "recursive", "faces_by", "face_detector", *LIMITS, "search_side", "every", "smooth", "seconds",
+)  # fmt: skip
 
 
 def check_images(record: Path, summary: Mapping[str, Any]) -> None:
@@ -48,6 +52,26 @@ def check_videos(record: Path, summary: Mapping[str, Any]) -> None:
         )
     hint = "Give the same options, another --results folder, or --force."
     check_same(before, summary, keys=VIDEO_KEYS, what=_what(record.parent), hint=hint)
+
+
+def check_columns(table: Path, header: Sequence[str]) -> None:
+    """Refuse to resume a table whose faces have the columns of an earlier version, without landmarks.
+
+    Args:
+        table: finished or growing; it may be missing.
+        header: the columns that it would have now.
+
+    Raises:
+        UsageError: it has those.
+    """
+    found = read_columns(table)
+    earlier = [name for name in header if name not in FACE_COLUMNS or name in BOX_COLUMNS]
+    if found == earlier != list(header):
+        raise UsageError(
+            f"{table} was written by an earlier version of affectkit: its rows of faces end with "
+            f"{BOX_COLUMNS[-1]!r}, and now {', '.join(FACE_COLUMNS[len(BOX_COLUMNS) :][:3])} and more follow.",
+            "Name another --results folder, or add --force to predict everything anew.",
+        )
 
 
 def check_shard(folder: Path, identity: Mapping[str, Any]) -> None:

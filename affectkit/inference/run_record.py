@@ -11,7 +11,8 @@ from affectkit.core.forms import Count
 HINT = "Add --force to predict everything anew."
 RECORD_FORM = {
     "format?": Literal["csv", "jsonl", "parquet"], "checkpoint_sha256?": str, "engine?": str, "classes?": list[str],
-    "results?": str,
+    "results?": str, "faces_by?": str, "face_detector?": str,
+    "min_score?": float | None, "min_face?": Count | None, "max_faces?": Count | None,
     "skipped_list?": str, "timelines?": str, "videos_table?": str, "video_results?": dict[str, Any],
 }  # fmt: skip
 """What a run that began has recorded."""
@@ -20,9 +21,12 @@ FACE_FORM = {
     "face": Count, "sampled_frames": Count, "seconds_seen": float | None, "from?": float | None, "to": float | None,
     "mean": MEANS, "time?": MEANS,
 }  # fmt: skip
+LEFT_OUT = {"below_min_score": Count, "below_min_face": Count, "beyond_max_faces": Count}
+"""Faces that limits left out, by reason."""
 VIDEO_FORM = {
     "video": str, "sampled_frames": Count, "frames_without_face": Count, "faces": Count, "seconds": float | None,
     "seconds_seen": float | None, "mean": MEANS, "time?": MEANS, "by_face": list[FACE_FORM],
+    "faces_left_out?": LEFT_OUT,
     "picture_start?": float | None, "sound_start?": float | None, "notes?": list[str], "reason?": str,
 }  # fmt: skip
 """What is known of one video."""
@@ -30,11 +34,12 @@ _REASON = {"image": str, "reason": str}
 _SKIPPED = {"skipped": Count, "skipped_first": list[_REASON]}
 VIDEOS_FORM = {
     **RECORD_FORM, **_SKIPPED, "videos": Count, "sampled_frames": Count, "faces": Count, "rows": Count,
-    "videos_first": list[VIDEO_FORM],
+    "videos_first": list[VIDEO_FORM], "frames_without_face?": Count, "faces_left_out?": LEFT_OUT,
 }  # fmt: skip
 """What a complete run of videos has recorded."""
 IMAGES_FORM = {
-    **RECORD_FORM, **_SKIPPED, "images": Count, "faces?": Count, "results": str, "shard?": str, "listed?": Count,
+    **RECORD_FORM, **_SKIPPED, "images": Count, "faces?": Count, "images_without_face?": Count,
+    "faces_left_out?": LEFT_OUT, "results": str, "shard?": str, "listed?": Count,
     "more_frames?": {"images": Count, "frames_not_looked_at": Count},
 }  # fmt: skip
 """What a complete run of images has recorded."""

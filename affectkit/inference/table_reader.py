@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from affectkit.core.files import open_record
-from affectkit.core.json_lines import JsonRows, LineFault, bounded_lines
+from affectkit.core.json_lines import JsonRows, LineFault, bounded_lines, parse_line
 from affectkit.core.limits import MAX_TABLE_LINE
 from affectkit.errors import DataError
 from affectkit.inference.run_record import HINT
@@ -23,7 +23,7 @@ class CsvRows:
 
     Args:
         path: the table.
-        width: values that each row must have; None: any.
+        width: values that each row must have; None: any. It may be set once the header is read.
 
     Attributes:
         line: the number of the line that was read last, from 1.
@@ -41,15 +41,14 @@ class CsvRows:
         return self._reader.line_num
 
     def __iter__(self) -> Iterator[list[str]]:
-        width = self.width
         with open_record(self.path, HINT) as opened:
             stream = io.TextIOWrapper(opened, encoding="utf-8", errors="surrogateescape", newline="")
             # A line that is longer becomes two rows; csv itself bounds a cell.
             self._reader = csv.reader(iter(partial(stream.readline, MAX_TABLE_LINE + 1), ""))
             try:
                 for row in self._reader:
-                    if width is not None and len(row) != width:
-                        raise _damage(self.path, self.line, f"it has {len(row)} values, not {width}")
+                    if self.width is not None and len(row) != self.width:
+                        raise _damage(self.path, self.line, f"it has {len(row)} values, not {self.width}")
                     yield row
             except csv.Error as error:
                 raise _damage(self.path, self.line, error) from error
@@ -77,6 +76,23 @@ def finished_items(
         yield item, [row for row, _ in own], b"".join(raw for _, raw in own)
     if next(rows, None) is not None:
         raise DataError(f"{table} is not as it was written: it has rows that no run made.", HINT)
+
+
+def read_columns(table: Path) -> list[str] | None:
+    """Return the columns of a table, finished or growing (``.part``); None where it has none, or cannot be read."""
+    form = Path(table.name.removesuffix(".part")).suffix
+    try:
+        if form == ".parquet":
+            import pyarrow.parquet as pq
+
+            return pq.read_schema(table).names
+        with open_record(table) as stream:
+            line = stream.readline(MAX_TABLE_LINE + 1)
+        if form == ".jsonl":
+            return list(parse_line(line)) if line.endswith(b"\n") else None
+    except (DataError, LineFault, OSError, ValueError):  # what is wrong with it is said where its rows are read
+        return None
+    return next(csv.reader([line.decode("utf-8", "surrogateescape")]), None)
 
 
 def _text_rows(path: Path, header: Sequence[str]) -> Iterator[tuple[list[Any], bytes]]:

@@ -17,8 +17,11 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#B8860B", "#56789A", "#7
 INK, PAPER, TRACK = (255, 255, 255, 255), (16, 20, 24, 190), (255, 255, 255, 60)
 
 
+Point = tuple[float, float]
 TITLE_ROW, ROW, LENGTH = 1.45, 1.35, 5.0
 """Heights of a title and of a row of bars, and the length of a full bar, in letter sizes."""
+DOT, LEAST_DOT, MOST_DOT = 40, 1.5, 8
+"""A face's side in radii of its dots; least and most pixels of such a radius: fewer hide an eye."""
 HIDDEN = 0.15
 """Share of a face, or of other bars, that bars may cover."""
 
@@ -32,12 +35,14 @@ class Mark:
         title: stands above the box.
         bars: name and value in [0, 1] of each bar, from the top.
         number: of its colour.
+        points: landmarks (x, y), drawn as dots where the face is large enough for them.
     """
 
     box: Box
     title: str
     bars: tuple[tuple[str, float], ...] = ()
     number: int = 0
+    points: tuple[Point, ...] = ()
 
 
 def draw_face_marks(picture: np.ndarray, marks: Sequence[Mark]) -> np.ndarray:
@@ -69,12 +74,25 @@ def _draw(draw: ImageDraw.ImageDraw, mark: Mark, room: tuple[int, int], size: in
     left, top, width, height = mark.box
     line = max(size // 7, 2)
     draw.rectangle((left, top, left + width, top + height), outline=colour, width=line)
+    _draw_points(draw, mark, colour)
     if mark.title:
         wide, tall = font.getlength(mark.title) + size * 0.8, size * TITLE_ROW
         x = min(max(left, 0), max(room[0] - wide, 0))
         y = top - tall if top - tall >= 0 else min(top + height, room[1] - tall)
         draw.rectangle((x, y, x + wide, y + tall), fill=colour)
         draw.text((x + size * 0.4, y + tall / 2), mark.title, fill=INK, font=font, anchor="lm")
+
+
+def _draw_points(draw: ImageDraw.ImageDraw, mark: Mark, colour: str) -> None:
+    """Draw the landmarks, ringed in white so that they are seen on skin and hair."""
+    side = max(mark.box[2:])
+    radius = min(side / DOT, MOST_DOT)
+    if radius < LEAST_DOT:
+        return
+    for x, y in mark.points:
+        draw.ellipse(
+            (x - radius, y - radius, x + radius, y + radius), fill=colour, outline=INK, width=max(int(radius / 3), 1)
+        )
 
 
 def _extent(mark: Mark, size: int) -> tuple[float, float]:

@@ -9,7 +9,8 @@ from typing import Any
 from affectkit.config import Parsed, setting, value_of
 from affectkit.core.assets import BUILTIN, BUILTIN_MODEL, PREFIX
 from affectkit.core.shards import Shard
-from affectkit.data.faces import SEARCH_SIDE, SEARCH_SIDES, detector_forms
+from affectkit.data.faces import RESERVED, SEARCH_SIDE, SEARCH_SIDES, detector_forms, score_meanings
+from affectkit.data.faces.selection import LIMITS, Selection
 from affectkit.data.layouts.rating_scale import Scale
 from affectkit.settings.audiovisual import published_mask, published_mode
 from affectkit.settings.common import (
@@ -68,11 +69,33 @@ class InferSettings(Runtime):
     faces: Parsed[Faces] | None = setting(
         None,
         "Find faces and predict each: auto (a picture that is a face crop is taken whole), haar (OpenCV's cascade), "
-        "yunet:FILE.onnx; none: each picture whole.",
+        "yunet (its own file, or yunet:FILE.onnx), a detector of an installed package; none: each picture whole.",
         parse=parse_faces,
         group=FACES,
-        metavar="|".join(("auto", "none", *(form.partition(".")[0] for form in detector_forms()))),
+        metavar="|".join((*RESERVED, *(form.replace(".onnx", "") for form in detector_forms()))),
         default_text="auto for the built-in model, else none",
+    )
+    min_score: float | None = setting(
+        None,
+        f"Leave out faces of a lower score of the detector ({score_meanings()}).",
+        group=FACES,
+        default_text="the detector's own",
+    )
+    min_face: int | None = setting(
+        None,
+        "Leave out faces that are smaller: pixels of the longer side of the box, in the picture as it is in its file.",
+        low=1,
+        group=FACES,
+        metavar="PIXELS",
+        default_text="all",
+    )
+    max_faces: int | None = setting(
+        None,
+        "Take the N largest faces of each image or frame alone.",
+        low=1,
+        group=FACES,
+        metavar="N",
+        default_text="all",
     )
     annotate: Path | None = setting(
         None,
@@ -118,9 +141,16 @@ class InferSettings(Runtime):
         names = ("clip_weights", "mode", "mask", "verify")
         return {name: getattr(self, name) for name in names}
 
+    def selection(self) -> Selection:
+        """Return which of the faces found are taken."""
+        return Selection(self.min_score, self.min_face, self.max_faces)
+
     def rules(self) -> list[str]:
         """Name the faults between settings."""
         faults = []
+        limits = [f"--{name.replace('_', '-')}" for name in LIMITS if getattr(self, name) is not None]
+        if limits and value_of(self.faces, None) == NOWHERE:
+            faults.append(f"{', '.join(limits)} and --faces none exclude each other: images are taken whole.")
         if not self.paths and self.camera is None:
             faults.append("PATHS is needed: images, videos, folders, glob patterns, or - for a list on standard input.")
         if self.camera is not None:
@@ -139,6 +169,7 @@ class InferSettings(Runtime):
             ]
             if value_of(self.faces, NOWHERE) != NOWHERE:
                 faults.append(f"--labels and --faces {self.faces} exclude each other: labels are of whole images.")
+            faults += [f"--labels and {name} exclude each other: labels are of whole images." for name in limits]
             if len(self.paths) != 1 or not Path(self.paths[0]).is_dir():
                 faults.append("--labels needs one folder of images.")
             if self.format != "csv":

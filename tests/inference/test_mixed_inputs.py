@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from films import write_film
 from PIL import Image
-from support import CLASSES, TINY, Heard, invoke
+from support import CLASSES, FACE_COLUMNS, TINY, Heard, invoke
 
 from affectkit.config import resolve
 from affectkit.core.progress import Silent
@@ -24,8 +24,6 @@ from affectkit.errors import UsageError
 from affectkit.inference.infer import infer
 from affectkit.inference.merge import merge
 from affectkit.settings.inference import InferSettings
-
-BOX = ["Face", "x", "y", "width", "height", "Detector Score"]
 
 
 def run(checkpoint, *paths, reporter=None, stdin="", **changes):
@@ -100,7 +98,7 @@ def test_on_standard_output_both_are_in_one_table_in_any_order(trained, phone, f
     _, text = run(trained, *paths, every="5", format=form)
     assert text == run(trained, *paths[::-1], every="5", format=form)[1]
     rows = rows_of(text) if form == "csv" else list(map(json.loads, text.splitlines()))
-    assert list(rows[0]) == ["Image Name", "Frame", "Time", *BOX, "Predicted Label", "Confidence", *CLASSES]
+    assert list(rows[0]) == ["Image Name", "Frame", "Time", *FACE_COLUMNS, "Predicted Label", "Confidence", *CLASSES]
     assert all(list(row) == list(rows[0]) for row in rows)
     assert [row["Frame"] in ("", None) for row in rows] == [True, False, False]
     _, alone = run(trained, paths[0])

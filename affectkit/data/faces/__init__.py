@@ -136,6 +136,11 @@ def detector_forms() -> list[str]:
     return [name + _file_form(entry) for name, entry in DETECTORS.items()]
 
 
+def score_meanings() -> str:
+    """Describe the scores of affectkit's own detectors: ``yunet: in [0, 1]; haar: ...``."""
+    return "; ".join(f"{name}: {entry.score}" for name, entry in DETECTORS.items() if entry.is_own)
+
+
 def _file_form(entry: DetectorEntry) -> str:
     form = f":FILE{entry.file.strip('*')}" if entry.file else ""
     return f"[{form}]" if entry.file_optional else form

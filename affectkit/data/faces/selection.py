@@ -7,10 +7,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
-from affectkit.core.boxes import Box, shared_area
+from affectkit.core.boxes import Box
 from affectkit.data.faces import DETECTORS
 from affectkit.errors import UsageError
 
+LIMITS = ("min_score", "min_face", "max_faces")
+"""Names of the limits, in settings, records and arguments."""
 REASONS = ("below_min_score", "below_min_face", "beyond_max_faces")
 """Why a face is left out, in the order in which that is asked."""
 
@@ -46,7 +48,7 @@ class Selection:
 
     def summary(self) -> dict[str, Any]:
         """Return the limits as records have them; None where there is none."""
-        return {"min_score": self.min_score, "min_face": self.min_face, "max_faces": self.max_faces}
+        return {name: getattr(self, name) for name in LIMITS}
 
     def check(self, detector: str, *, name: str = "--min-score {}") -> None:
         """Refuse a least score that is no score of the detector called ``detector``.
@@ -68,13 +70,14 @@ class Selection:
                 f"Give a number in [{low:g}, {high:g}].",
             )
 
-    def apply(self, faces: Sequence[F]) -> tuple[list[F], dict[str, int]]:
+    def apply(self, faces: Sequence[F], *, scale: float = 1.0) -> tuple[list[F], dict[str, int]]:
         """Return the faces that are taken, in their order, and how many were left out by reason.
 
         A picture that was taken whole stays.
 
         Args:
-            faces: of a picture, the largest first, with boxes in pixels of the picture.
+            faces: of a picture, the largest first.
+            scale: pixels of the picture to one of their boxes.
         """
         left: Counter[str] = Counter()
         kept: list[F] = []
@@ -83,7 +86,7 @@ class Selection:
                 kept.append(face)
             elif self.min_score is not None and face.score < self.min_score:
                 left[REASONS[0]] += 1
-            elif self.min_face is not None and max(face.box[2:]) < self.min_face:
+            elif self.min_face is not None and max(face.box[2:]) * scale < self.min_face:
                 left[REASONS[1]] += 1
             elif self.max_faces is not None and len(kept) >= self.max_faces:
                 left[REASONS[2]] += 1
@@ -102,17 +105,3 @@ def sum_left_out(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
     for one in counts:
         total.update(one)
     return {reason: total[reason] for reason in REASONS}
-
-
-def share_outside(box: Box, height: float, width: float) -> float:
-    """Return the share of a box's area that lies beyond a picture of ``height`` x ``width`` pixels, in [0, 1].
-
-    >>> share_outside((-5, 0, 10, 10), 100, 100)
-    0.5
-    """
-    area = box[2] * box[3]
-    if area <= 0:
-        return 0.0
-    # Rounding may leave a trifle of a box that lies wholly within.
-    outside = 1.0 - shared_area(box, (0.0, 0.0, width, height)) / area
-    return min(outside, 1.0) if outside > 1e-9 else 0.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from affectkit.core.spec import InputSpec
 from affectkit.data.faces.detection import LONGEST, Face, FaceDetector, crop_face
+from affectkit.data.faces.geometry import share_outside
 from affectkit.data.loading.read_failures import ReadFailure
 from affectkit.data.media.images import read_reduced
 from affectkit.data.media.images_in_memory import GivenImage
@@ -23,11 +24,16 @@ DETAIL = 2
 
 @dataclass(frozen=True)
 class Found:
-    """The faces of the picture at ``position``: where they are, and their crops uint8 (F, H, W, C)."""
+    """The faces of the picture at ``position``: where they are, and their crops uint8 (F, H, W, C).
+
+    Attributes:
+        left_out: how many were found and not taken, by reason, see ``data.faces.selection``.
+    """
 
     position: int
     faces: tuple[Face, ...]
     crops: np.ndarray
+    left_out: dict[str, int] = field(default_factory=dict)
 
 
 class PathFaces:
@@ -44,11 +50,11 @@ class PathFaces:
         try:
             given, gray = isinstance(source, GivenImage), self.spec.channels == 1
             picture, extent = source.whole() if given else read_picture(Path(source), gray=gray)
-            faces = self.finder(picture, extent)
+            faces, left_out = self.finder.selection.apply(self.finder(picture, extent), scale=extent.scale)
             crops = stack_crops([crop_face(picture, face, self.spec) for face in faces], self.spec)
         except DataError as error:
             return ReadFailure(position, str(source), error.message)
-        return Found(position, tuple(scale_to_file(face, extent) for face in faces), crops)
+        return Found(position, tuple(scale_to_file(face, extent) for face in faces), crops, left_out)
 
 
 def stack_crops(crops: Sequence[np.ndarray], spec: InputSpec) -> np.ndarray:
@@ -75,20 +81,23 @@ def read_picture(path: Path, *, gray: bool = False) -> tuple[np.ndarray, Extent]
 
 
 def scale_to_file(face: Face, extent: Extent) -> Face:
-    """Return ``face``, found in a picture that was decoded to ``extent``, with its box in pixels of the file."""
+    """Return ``face``, found in a picture that was decoded to ``extent``, with its places in pixels of the file."""
     left, top, width, height = face.box
-    return replace(face, box=(*extent.outer(left, top), width * extent.scale, height * extent.scale))
+    box = (*extent.outer(left, top), width * extent.scale, height * extent.scale)
+    points = tuple(extent.outer(x, y) for x, y in face.points)
+    return replace(face, box=box, points=points, outside=share_outside(box, extent.height, extent.width))
 
 
 def collate_faces(items: Sequence[Found | ReadFailure]) -> dict[str, Any]:
     """Return ``{"index": B numbers, "faces": B tuples, "image": uint8 (sum of faces, H, W, C), "failures": [...]}``.
 
-    Crops stand in the order of their pictures.
+    Crops stand in the order of their pictures. ``"left_out"`` has what ``Found.left_out`` has of each.
     """
     good = [item for item in items if isinstance(item, Found)]
     return {
         "index": [item.position for item in good],
         "faces": [item.faces for item in good],
+        "left_out": [item.left_out for item in good],
         "image": np.concatenate([item.crops for item in good]) if good else np.empty(0, np.uint8),
         "failures": [item for item in items if isinstance(item, ReadFailure)],
     }

@@ -15,7 +15,6 @@ import cv2
 import numpy as np
 from av.error import FFmpegError
 
-from affectkit.core.boxes import Box
 from affectkit.core.files import holds_something, inner_path, whole_file
 from affectkit.core.progress import Reporter
 from affectkit.data.media.animation_stream import open_stream
@@ -25,6 +24,7 @@ from affectkit.errors import DataError, RunError, UsageError
 from affectkit.inference.inputs import Item
 from affectkit.inference.result_files import OutputOptions
 from affectkit.inference.video.audio_file import write_sound
+from affectkit.inference.video.frame_log import LoggedFace
 from affectkit.reports.face_overlay import Mark, draw_face_marks
 from affectkit.runtime.shutdown import StopFlag
 from affectkit.tasks.base import Task
@@ -79,12 +79,12 @@ class AnnotationTargets:
         return self.path if self.is_file else self.path / inner_path(name, (".mp4",), ".mp4")
 
 
-def marks_of(task: Task, faces: Sequence[tuple[int, Box, list[Any]]], *, several: bool) -> list[Mark]:
-    """Return the marks to draw for faces (number, box, row); with ``several`` in the video each carries its number."""
+def marks_of(task: Task, faces: Sequence[LoggedFace], *, several: bool) -> list[Mark]:
+    """Return the marks to draw for faces; with ``several`` in the video each carries its number."""
     marks = []
-    for number, box, row in faces:
+    for number, box, points, row in faces:
         title, bars = task.describe_row(row)
-        marks.append(Mark(box, f"{number} · {title}" if several else title, bars, number - 1))
+        marks.append(Mark(box, f"{number} · {title}" if several else title, bars, number - 1, points))
     return marks
 
 

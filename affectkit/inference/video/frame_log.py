@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -9,23 +10,28 @@ from typing import Any
 import numpy as np
 
 from affectkit.core.boxes import Box
+from affectkit.data.faces import LANDMARKS
 from affectkit.inference.video.sampled_frames import TrackedFace
 from affectkit.inference.video.statistics import Columns
 
 BOX_COLUMNS = 7
-"""Numbers of a record before the task's columns: number of the sampled frame (from 0), time, face (0: none was seen),
-left, top, width, height."""
+"""Numbers of a record up to the box: number of the sampled frame (from 0), time, face (0: none was seen), left, top,
+width, height."""
+FIRST_COLUMN = BOX_COLUMNS + 2 * len(LANDMARKS)
+"""Numbers of a record before the task's columns: those up to the box, x and y of each landmark (NaN: not known)."""
 CHUNK = 4096
 
-Logged = tuple[float, list[tuple[int, Box, list[Any]]]]
-"""Time of a frame, and number, box and row of each face in it."""
+LoggedFace = tuple[int, Box, tuple[tuple[float, float], ...], list[Any]]
+"""Number, box, landmarks and row of a face."""
+Logged = tuple[float, list[LoggedFace]]
+"""Time of a frame, and the faces in it."""
 
 
 class FrameLog:
     """Keep the faces of a video in a file that is gone when this is closed: memory does not grow with the video."""
 
     def __init__(self, columns: Columns) -> None:
-        self.width = BOX_COLUMNS + len(columns.names)
+        self.width = FIRST_COLUMN + len(columns.names)
         self._file = tempfile.TemporaryFile(prefix="affectkit-video-")  # noqa: SIM115 - closed with this
         self._words: dict[str, int] = {}
         self._texts: set[int] = set()
@@ -45,12 +51,14 @@ class FrameLog:
         self._frames += 1
         for record, one in zip(records, faces, strict=False):
             record[2:BOX_COLUMNS] = one.number, *one.face.box
-            record[BOX_COLUMNS:] = [self._coded(column, value) for column, value in enumerate(one.row)]
+            places = [value for point in one.face.points for value in point]
+            record[BOX_COLUMNS : BOX_COLUMNS + len(places)] = places
+            record[FIRST_COLUMN:] = [self._coded(column, value) for column, value in enumerate(one.row)]
             self.faces.add(one.number)
         self._file.write(records.tobytes())
 
     def records(self) -> np.ndarray:
-        """Return all records, float64 (n, BOX_COLUMNS + columns); text as numbers."""
+        """Return all records, float64 (n, FIRST_COLUMN + columns); text as numbers."""
         self._file.seek(0)
         return np.frombuffer(self._file.read(), np.float64).reshape(-1, self.width)
 
@@ -69,9 +77,11 @@ class FrameLog:
                 if record[2]:
                     row = [
                         words[int(value)] if column in self._texts else value
-                        for column, value in enumerate(record[BOX_COLUMNS:])
+                        for column, value in enumerate(record[FIRST_COLUMN:])
                     ]
-                    held[1].append((int(record[2]), tuple(record[3:BOX_COLUMNS]), row))
+                    places = [value for value in record[BOX_COLUMNS:FIRST_COLUMN] if not math.isnan(value)]
+                    points = tuple(zip(places[::2], places[1::2], strict=True))
+                    held[1].append((int(record[2]), tuple(record[3:BOX_COLUMNS]), points, row))
         if held is not None:
             yield held
 

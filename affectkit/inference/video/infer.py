@@ -8,6 +8,7 @@ summary of a video goes to ``videos.csv`` and a timeline, all its frames with bo
 from __future__ import annotations
 
 import contextlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,7 @@ import numpy as np
 
 from affectkit.core.progress import Reporter
 from affectkit.core.text import count_text
+from affectkit.data.faces.selection import sum_left_out
 from affectkit.data.media.animation_stream import open_stream
 from affectkit.data.media.camera import Camera
 from affectkit.data.media.file_identity import file_mark
@@ -26,7 +28,7 @@ from affectkit.inference.predictor import Predictor
 from affectkit.inference.result_files import OutputOptions
 from affectkit.inference.table_writer import TableWriter
 from affectkit.inference.video.annotated_video import AnnotationTargets, CameraRecorder, marks_of, write_annotated
-from affectkit.inference.video.frame_log import BOX_COLUMNS, FrameLog
+from affectkit.inference.video.frame_log import FIRST_COLUMN, FrameLog
 from affectkit.inference.video.options import VideoOptions
 from affectkit.inference.video.prediction_table import VideoTable
 from affectkit.inference.video.sampled_frames import (
@@ -56,13 +58,15 @@ class VideoSession:
 
 @dataclass
 class VideoProgress:
-    """Hold what was seen of one video so far."""
+    """Hold what was seen of one video so far; ``with_limits`` some of its faces may be left out."""
 
     name: str
     columns: Columns
     log: FrameLog
     reader: Any
     rows: int = 0
+    with_limits: bool = False
+    left_out: Counter[str] = field(default_factory=Counter)
     statistics: VideoStatistics = field(init=False)
 
     def __post_init__(self) -> None:
@@ -76,6 +80,7 @@ class VideoProgress:
     def add(self, frame: SampledFrame, faces: list[TrackedFace]) -> list[list[Any]]:
         """Add a frame; return its rows: one a face, or an empty one."""
         self.statistics.add(frame.time, faces)
+        self.left_out.update(frame.left_out)
         self.log.add(frame.time, faces)
         rows = frame_rows(self.name, frame, faces, len(self.columns.names), timed=self.timed)
         self.rows += len(rows)
@@ -85,6 +90,8 @@ class VideoProgress:
         """Return the summary of the video, with the reason where it broke."""
         found = {"video": self.name, **self.statistics.summary(self.reader.end, timed=self.timed)}
         found |= {name: getattr(self.reader, name, None) for name in ("picture_start", "sound_start")}
+        if self.with_limits:
+            found["faces_left_out"] = sum_left_out([self.left_out])
         if notes := getattr(self.reader, "notes", []):
             found["notes"] = notes
         return found if fault is None else {**found, "reason": fault.message}
@@ -221,7 +228,7 @@ def _infer_video(session: VideoSession, video: Item) -> None:
     reader, fault = open_stream(video.path, every=options.every, seconds=options.seconds), None
     mark = file_mark(video.path) if table.files is not None else None  # before the frames: a later change must show
     with FrameLog(session.columns) as log:
-        progress = VideoProgress(video.name, session.columns, log, reader)
+        progress = VideoProgress(video.name, session.columns, log, reader, with_limits=table.with_limits)
         reporter.start(video.name, None, "frames")
         steps = {"smooth": options.smooth, "batch_size": options.batch_size, "search_side": options.search_side}
         steps |= {"reporter": reporter}
@@ -261,7 +268,7 @@ def _watch(session: VideoSession, video: Item, camera: Camera) -> None:
     track = FaceTrackPredictor(predictor, smooth=session.options.smooth, reporter=session.reporter)
     with contextlib.ExitStack() as stack:
         log = stack.enter_context(FrameLog(session.columns))
-        progress = VideoProgress(video.name, session.columns, log, camera)
+        progress = VideoProgress(video.name, session.columns, log, camera, with_limits=table.with_limits)
         recorder = None
         if session.targets is not None:
             recorder = stack.enter_context(CameraRecorder(session.targets.of(video.name)))
@@ -274,7 +281,7 @@ def _watch(session: VideoSession, video: Item, camera: Camera) -> None:
                 table.add(progress.add(frame, faces))
                 session.reporter.advance()
                 if recorder is not None:
-                    drawn = [(one.number, one.face.box, one.row) for one in faces]
+                    drawn = [(one.number, one.face.box, one.face.points, one.row) for one in faces]
                     recorder.add(frame.time, frame.pixels, marks_of(predictor.task, drawn, several=True))
         except DeviceError as error:
             if not progress.statistics.frames:
@@ -316,7 +323,7 @@ def _draw_timeline(session: VideoSession, progress: VideoProgress, summary: dict
     lanes = []
     for one in longest(summary["by_face"], timeline.MOST_LANES):
         own = records[:, 2] == one["face"]
-        values = records[own][:, [BOX_COLUMNS + column for column in wanted]]
+        values = records[own][:, [FIRST_COLUMN + column for column in wanted]]
         lanes.append(timeline.Lane(timeline.lane_name(one["face"], one.get("time")), index[own], values))
     low, high = session.predictor.task.scale or (None, None)
     end = max(summary["seconds"], float(times[-1]))

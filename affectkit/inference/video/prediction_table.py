@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
@@ -11,14 +12,15 @@ from affectkit.core.contained_paths import ContainedPaths, refuse_link
 from affectkit.core.csv_tables import number
 from affectkit.core.files import inner_path, to_json, whole_file, write_json
 from affectkit.core.text import count_text, readable
+from affectkit.data.faces.selection import sum_left_out
 from affectkit.data.media.file_identity import Mark
 from affectkit.inference.inputs import Item
 from affectkit.inference.journal import ENTRY, is_of, read_entries, reason_to_restart
 from affectkit.inference.result_files import NO_RESULTS, OutputOptions, ResultFiles
-from affectkit.inference.resume_check import check_videos
+from affectkit.inference.resume_check import check_columns, check_videos
 from affectkit.inference.resume_plan import ResumePlan, plan_resume
 from affectkit.inference.run_record import VIDEO_FORM, VIDEOS_FORM, read_run_record
-from affectkit.inference.table_layout import FIRST, VIDEO_COLUMNS, VIDEO_NAME
+from affectkit.inference.table_layout import FIRST, VIDEO_COLUMNS, VIDEO_NAME, has_limits
 from affectkit.inference.table_reader import finished_items
 from affectkit.inference.table_writer import TableWriter, csv_line, growing_form, open_text, rows_text
 from affectkit.inference.video import legacy_names
@@ -29,6 +31,8 @@ FINISHED = "videos.jsonl"
 """What is known of each video: its counts, means and shares, and what marks its file."""
 JOURNAL = "videos.jsonl.part"
 TIMELINES = "timelines"
+TOTALS = ("videos", "sampled_frames", "frames_without_face", "faces", "rows", "skipped")
+"""What a record sums up over all videos."""
 VIDEO_ENTRY = {**ENTRY, "video": VIDEO_FORM}
 """What the journal says of a video, beside its ``end``."""
 
@@ -62,6 +66,7 @@ class VideoTable:
     ) -> None:
         self.options, self.summary, self.columns, self.videos = options, summary, columns, videos
         self.header = [*VIDEO_COLUMNS, *columns.names]
+        self.with_limits = has_limits(summary)
         self.form = growing_form(options.format)
         self._clear_counts()
         self.plan: ResumePlan | None = ResumePlan()
@@ -167,15 +172,18 @@ class VideoTable:
         return self.files.journal.read(self._names())
 
     def _record(self) -> dict[str, Any]:
-        return {**self.summary, **self.totals, "skipped_first": self.reasons, "videos_first": self.first}
+        left_out = {"faces_left_out": sum_left_out([self.left_out])} if self.with_limits else {}
+        return {**self.summary, **self.totals, **left_out, "skipped_first": self.reasons, "videos_first": self.first}
 
     def _clear_counts(self) -> None:
-        self.totals = dict.fromkeys(("videos", "sampled_frames", "faces", "rows", "skipped"), 0)
+        self.totals = dict.fromkeys(TOTALS, 0)
+        self.left_out: Counter[str] = Counter()
         self.first: list[dict[str, Any]] = []
         self.reasons: list[dict[str, str]] = []
 
     def _count(self, summary: dict[str, Any], rows: int) -> None:
-        found = {"videos": 1, "rows": rows, **{name: summary[name] for name in ("sampled_frames", "faces")}}
+        found = {"videos": 1, "rows": rows, **{name: summary[name] for name in TOTALS if name in summary}}
+        self.left_out.update(summary.get("faces_left_out", {}))
         for name, value in {**found, "skipped": "reason" in summary}.items():
             self.totals[name] += int(value)
         if len(self.first) < FIRST:
@@ -188,6 +196,7 @@ class VideoTable:
         files, form = self.files, self.options.format
         own = is_of(files.record, form)
         if is_of(files.record, form, growing=True) and files.is_growing:
+            check_columns(files.part, self.header)
             check_videos(files.record, self.summary)
             files.journal.recover()
             with contextlib.closing(files.journal.known()) as known:
@@ -195,6 +204,7 @@ class VideoTable:
             changes = f"; since then: {self.plan.described}" if self.plan.described else ""
             self.notes.append(f"resuming after {count_text(len(self.plan.kept), 'video')}{changes}")
         elif own and files.final.exists() and (files.folder / FINISHED).exists():
+            check_columns(files.final, self.header)
             check_videos(files.record, self.summary)
             known = {entry["name"]: entry for entry in read_entries(files.folder / FINISHED, VIDEO_ENTRY)}
             self.plan = plan_resume(self.videos, known, finished=True)

@@ -6,7 +6,7 @@ import contextlib
 import queue
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -15,13 +15,14 @@ from affectkit.core.progress import Reporter
 from affectkit.core.spec import InputSpec
 from affectkit.data.faces import SEARCH_SIDE
 from affectkit.data.faces.detection import Face, FaceDetector, crop_face
+from affectkit.data.faces.geometry import share_outside
 from affectkit.data.faces.tracking import Smoother, Tracker
 from affectkit.data.faces.video_search import faces_in_frames
 from affectkit.data.loading.face_crops import stack_crops
 from affectkit.data.media.video_stream import Frame
 from affectkit.errors import AffectkitError
+from affectkit.inference.face_columns import NO_FACE, face_values
 from affectkit.inference.predictor import Predictor
-from affectkit.inference.table_layout import FACE_COLUMNS
 
 T = TypeVar("T")
 DEPTH = 64
@@ -40,6 +41,7 @@ class SampledFrame:
         faces: the largest first.
         crops: uint8 (F, H, W, C).
         pixels: the frame itself, where it is wanted later.
+        left_out: how many faces were found and not taken, by reason, see ``data.faces.selection``.
     """
 
     number: int
@@ -47,6 +49,7 @@ class SampledFrame:
     faces: tuple[Face, ...]
     crops: np.ndarray
     pixels: np.ndarray | None = None
+    left_out: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -104,8 +107,8 @@ def frame_rows(
         timed: whether the frame has a time, which pages have not.
     """
     begin = [name, frame.number, float(frame.time) if timed else None]
-    rows = [[*begin, one.number, *(round(value) for value in one.face.box), one.face.score, *one.row] for one in faces]
-    return rows or [[*begin, *[None] * (len(FACE_COLUMNS) + width)]]
+    rows = [[*begin, *face_values(one.number, one.face), *one.row] for one in faces]
+    return rows or [[*begin, *NO_FACE, *[None] * width]]
 
 
 def sample_faces(
@@ -133,9 +136,12 @@ def sample_faces(
         searched = ((frame, detector(frame.pixels, longest=search_side)) for frame in frames)
     else:
         searched = faces_in_frames(frames, detector, longest=search_side)
-    for frame, faces in searched:
+    for frame, found in searched:
+        taken, left_out = detector.selection.apply(found)
+        size = frame.pixels.shape[:2]
+        faces = tuple(replace(face, outside=share_outside(face.box, *size)) for face in taken)
         crops = stack_crops([crop_face(frame.pixels, face, spec) for face in faces], spec)
-        yield SampledFrame(frame.number, frame.time, tuple(faces), crops, frame.pixels if keep_pixels else None)
+        yield SampledFrame(frame.number, frame.time, faces, crops, frame.pixels if keep_pixels else None, left_out)
 
 
 def prefetch(items: Iterator[T], depth: int) -> Iterator[T]:

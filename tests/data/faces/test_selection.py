@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pytest
 
 from affectkit.core.boxes import Box
-from affectkit.data.faces.selection import REASONS, Selection, share_outside, sum_left_out
+from affectkit.data.faces.selection import REASONS, Selection, sum_left_out
 from affectkit.errors import UsageError
 
 
@@ -44,6 +44,12 @@ def test_limits(limits, kept, left):
     assert set(left) <= set(REASONS)
 
 
+def test_sizes_are_those_of_the_picture():
+    """Boxes of a picture that was decoded at half its size."""
+    kept, left = Selection(min_face=120).apply(FACES, scale=2.0)
+    assert kept == FACES[:2] and left == {"below_min_face": 2}
+
+
 def test_a_picture_taken_whole_stays():
     whole = Face((0, 0, 48, 48), None)
     assert Selection(min_score=0.99, min_face=1000).apply([whole]) == ([whole], {})
@@ -63,18 +69,3 @@ def test_a_score_out_of_range_is_refused(score):
     Selection(min_score=score).check("haar")
     Selection(min_score=0.5).check("yunet")
     Selection(max_faces=1).check("yunet")
-
-
-@pytest.mark.parametrize(
-    ("box", "share"),
-    [
-        ((10, 10, 20, 20), 0.0),
-        ((0, 0, 100, 50), 0.0),
-        ((-10, 0, 20, 20), 0.5),
-        ((90, 40, 20, 20), 0.75),
-        ((-50, -50, 10, 10), 1.0),
-        ((0.1, 0.2, 0.3, 0.7), 0.0),
-    ],
-)
-def test_the_share_outside_of_the_picture(box, share):
-    assert share_outside(box, 50, 100) == pytest.approx(share, abs=1e-12)

@@ -20,7 +20,7 @@ from affectkit.data.media.video_stream import Frame, VideoStream
 from affectkit.errors import UsageError
 from affectkit.inference.infer import infer
 from affectkit.inference.video import infer as module
-from affectkit.inference.video.frame_log import BOX_COLUMNS, FrameLog
+from affectkit.inference.video.frame_log import FIRST_COLUMN, FrameLog
 from affectkit.inference.video.sampled_frames import TrackedFace
 from affectkit.inference.video.statistics import Columns
 from affectkit.prep.images.schematic_face import PARAMETERS, draw_appearance, draw_face
@@ -126,15 +126,18 @@ def test_the_search_side_is_refused_beyond_its_limits_and_for_images_without_eff
 
 def test_frames_of_equal_time_stay_apart():
     def face(number, left):
-        return TrackedFace(number, Face((left, 2.0, 3.0, 4.0)), ["sad", 0.5])
+        points = ((left, 3.0), (left + 2, 3.5)) if number == 2 else ()
+        return TrackedFace(number, Face((left, 2.0, 3.0, 4.0), points=points), ["sad", 0.5])
 
     given = [(0.0, [face(1, 5.0)]), (0.5, [face(1, 6.0), face(2, 7.0)]), (0.5, []), (0.5, [face(2, 8.0)]), (1.0, [])]
     with FrameLog(Columns(("label", "value"), ())) as log:
         for at, faces in given:
             log.add(at, faces)
         read = list(log.frames())
-        assert log.records().shape == (6, BOX_COLUMNS + 2)
-    assert read == [(at, [(one.number, one.face.box, one.row) for one in faces]) for at, faces in given]
+        assert log.records().shape == (6, FIRST_COLUMN + 2)
+    assert read == [
+        (at, [(one.number, one.face.box, one.face.points, one.row) for one in faces]) for at, faces in given
+    ]
 
 
 class Stream:

@@ -1,0 +1,325 @@
+"""Landmarks, head roll and boxes beyond the picture in rows; limits of the faces that are taken, and what they cost."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import sys
+import types
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+from support import CLASSES, FACE_COLUMNS, Heard, invoke
+
+import affectkit
+from affectkit.config import resolve
+from affectkit.core.files import sha256
+from affectkit.data.faces import DETECTORS
+from affectkit.errors import AffectkitError, DataError, UsageError
+from affectkit.inference.infer import infer
+from affectkit.inference.merge import merge
+from affectkit.settings.inference import InferSettings
+
+NEW = FACE_COLUMNS[6:]
+FIVE = ((20.0, 40.0), (50.0, 70.0), (31.256, 62.0), (15.0, 70.0), (36.0, 92.5))
+"""Landmarks of a head turned by 45 degrees clockwise."""
+FACES = {
+    100: [((10, 20, 60, 80), 0.9, FIVE), ((70, 10, 20, 18), 0.4, ((72, 12), (84, 12))), ((80, 70, 30, 40), 0.6, ())],
+    90: [],
+    80: [((0, 0, 40, 40), 0.75, ())],
+}
+"""Faces by the width of the picture; all pictures have 100 lines."""
+
+
+@pytest.fixture(autouse=True)
+def known(monkeypatch):
+    """A detector ``known``, which gives ``FACES``."""
+    module = types.ModuleType("known_faces_of_tests")
+    module.make = lambda file: lambda picture: FACES.get(picture.shape[1], [])
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    DETECTORS.add("known", f"{module.__name__}:make", "")
+    yield
+    DETECTORS.remove("known")
+
+
+@pytest.fixture
+def images(tmp_path):
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for place, width in enumerate((100, 90, 80, 100)):
+        pixels = np.random.default_rng(place).integers(0, 256, (100, width, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{place}.png")
+    return folder
+
+
+def run(checkpoint, *paths, reporter=None, **changes):
+    values = {"paths": list(map(str, paths)), "checkpoint": checkpoint, "workers": 0, "faces": "known", **changes}
+    out = io.StringIO()
+    settings = resolve(InferSettings, flags={"batch_size": 2, **values}).settings
+    summary = infer(settings, reporter=reporter or Heard(), listed=io.StringIO(), stdout=out)
+    return summary, list(csv.DictReader(io.StringIO(out.getvalue())))
+
+
+def read_rows(folder, form):
+    path = folder / f"inference_results.{form}"
+    if form == "parquet":
+        return pq.read_table(path).to_pylist()
+    if form == "jsonl":
+        return [json.loads(line) for line in path.read_text().splitlines()]
+    with path.open() as stream:
+        return [
+            {name: (float(value) if value else None) if name in FACE_COLUMNS else value for name, value in row.items()}
+            for row in csv.DictReader(stream)
+        ]
+
+
+# --- rows ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl", "parquet"])
+def test_landmarks_roll_and_what_lies_outside(trained, images, tmp_path, form):
+    summary, _ = run(trained, images, results=tmp_path / "r", format=form)
+    rows = read_rows(tmp_path / "r", form)
+    assert list(rows[0]) == ["Image Name", *FACE_COLUMNS, "Predicted Label", "Confidence", *CLASSES]
+    assert [row["Image Name"] for row in rows] == ["0.png"] * 3 + ["1.png", "2.png"] + ["3.png"] * 3
+    first, second, third = ([row[name] for name in FACE_COLUMNS] for row in rows[:3])
+    places = [20, 40, 50, 70, 31.26, 62, 15, 70, 36, 92.5]
+    assert first == pytest.approx([1, 10, 20, 60, 80, 0.9, 0, 45, *places])
+    # A box of 30 x 40 at (80, 70) of 100 x 100: 20 x 30 of its pixels lie within. It stays as detected.
+    assert second[:8] == [2, 80, 70, 30, 40, 0.6, 0.5, None]
+    assert second[8:] == [None] * 10
+    assert third == [3, 70, 10, 20, 18, 0.4, 0, 0, 72, 12, 84, 12, *[None] * 6]
+    assert [rows[3][name] for name in FACE_COLUMNS] == [None] * 18
+    assert (summary["images"], summary["faces"], summary["images_without_face"]) == (4, 7, 1)
+    assert summary["face_detector"] == "known" and "faces_left_out" not in summary
+
+
+def test_landmarks_are_in_pixels_of_the_file(trained, tmp_path):
+    """A JPEG that is decoded at half its size."""
+    Image.new("RGB", (7000, 7000), (90, 90, 90)).save(tmp_path / "huge.jpg")
+    FACES[3500] = [((-100, 200, 400, 500), 0.9, ((100, 300), (200, 300)))]
+    try:
+        _, (row,) = run(trained, tmp_path / "huge.jpg", min_face=900)
+        _, (none,) = run(trained, tmp_path / "huge.jpg", min_face=1001)
+    finally:
+        del FACES[3500]
+    assert [row[name] for name in FACE_COLUMNS[1:5]] == ["-200", "400", "800", "1000"]
+    assert [float(row[name]) for name in FACE_COLUMNS[8:12]] == [200, 600, 400, 600]
+    assert float(row["Box Outside"]) == 0.25 and none["Face"] == ""
+
+
+def test_pictures_without_a_face_are_told_with_none_too(trained, images):
+    assert run(trained, images / "0.png")[0]["images_without_face"] == 0
+    assert run(trained, images / "1.png")[0]["images_without_face"] == 1
+    assert "images_without_face" not in run(trained, images, faces="none")[0]
+
+
+def test_rows_of_the_python_interface(trained, images):
+    model = affectkit.load(trained)
+    rows = list(affectkit.predict(model, images / "0.png", faces="known", min_face=30))
+    assert [(row["Face"], row["Head Roll"], row["Nose y"]) for row in rows] == [(1, 45.0, 62.0), (2, None, None)]
+    wrong = {"min_score": float("nan"), "min_face": 0, "max_faces": 1.5}
+    for name, value in wrong.items():
+        with pytest.raises(UsageError, match=f"^{name} must be "):
+            affectkit.predict(model, images, faces="known", **{name: value})
+    with pytest.raises(UsageError, match="^faces must be auto"):
+        affectkit.predict(model, images, faces="mtcnn")
+    with pytest.raises(UsageError, match="--max-faces: no faces are searched here, images are taken whole"):
+        affectkit.predict(model, images, max_faces=1)
+
+
+# --- limits ----------------------------------------------------------------------------------------------------------
+
+LIMITS = {"min_score": 0.5, "min_face": 41, "max_faces": 1}
+LEFT_OUT = {"below_min_score": 2, "below_min_face": 3, "beyond_max_faces": 0}
+
+
+@pytest.mark.parametrize(
+    ("limits", "faces", "left_out"),
+    [
+        ({"min_score": 0.6}, 5, (2, 0, 0)),
+        ({"min_face": 40}, 5, (0, 2, 0)),
+        ({"max_faces": 1}, 3, (0, 0, 4)),
+        ({"max_faces": 3}, 7, (0, 0, 0)),
+        (LIMITS, 2, tuple(LEFT_OUT.values())),
+    ],
+)
+def test_faces_left_out_are_counted(trained, images, tmp_path, limits, faces, left_out):
+    summary, rows = run(trained, images, **limits)
+    assert summary["faces"] == faces == sum(row["Face"] != "" for row in rows)
+    assert tuple(summary["faces_left_out"].values()) == left_out
+    written, _ = run(trained, images, results=tmp_path / "r", **limits)
+    assert written["faces_left_out"] == summary["faces_left_out"]
+    record = json.loads((tmp_path / "r" / "inference.json").read_text())
+    assert record == written and record["images_without_face"] == 4 - len(
+        {row["Image Name"] for row in rows if row["Face"]}
+    )
+    assert {name: record[name] for name in LIMITS} == {**dict.fromkeys(LIMITS), **limits}
+
+
+def test_limits_are_settings_of_a_run(trained, images, tmp_path):
+    results = tmp_path / "r"
+    run(trained, images, results=results)
+    for name, value in LIMITS.items():
+        with pytest.raises(UsageError, match=f"--{name.replace('_', '-')} none there, {value} now"):
+            run(trained, images, results=results, resume=True, **{name: value})
+    assert run(trained, images, results=results, resume=True)[0]["faces"] == 7
+
+
+def test_counts_hold_where_a_table_is_brought_up_to_date(trained, images, tmp_path):
+    results = tmp_path / "r"
+    run(trained, images, results=results, **LIMITS)
+    (images / "1.png").unlink()
+    Image.open(images / "2.png").save(images / "9.png")
+    found, _ = run(trained, images, results=results, resume=True, **LIMITS)
+    fresh, _ = run(trained, images, results=tmp_path / "fresh", **LIMITS)
+    since = found.pop("since_before")
+    assert (since["new"], since["gone"], since["kept"]) == (1, ["1.png"], 3)
+    assert {**found, "results": ""} == {**fresh, "results": ""}
+    assert found["faces_left_out"] == {**LEFT_OUT, "below_min_face": 4}
+    again, _ = run(trained, images, results=results, resume=True, **LIMITS)
+    assert again == {**found}
+
+
+def test_shards_are_merged_into_the_record_of_one_run(trained, images, tmp_path):
+    run(trained, images, results=tmp_path / "whole", **LIMITS)
+    for number in (1, 2):
+        part, _ = run(trained, images, results=tmp_path / "r", shard=f"{number}/2", **LIMITS)
+        assert part["faces_left_out"] != LEFT_OUT
+    merged = merge(tmp_path / "r", reporter=Heard())
+    assert merged["faces_left_out"] == LEFT_OUT and merged["images_without_face"] == 2
+    for name in ("inference_results.csv", "inputs.csv"):
+        assert (tmp_path / "r" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    records = [json.loads((tmp_path / name / "inference.json").read_text()) for name in ("r", "whole")]
+    assert {**records[0], "results": ""} == {**records[1], "results": ""}
+    with pytest.raises(AffectkitError, match="--max-faces"):
+        run(trained, images, results=tmp_path / "r", shard="1/2", **{**LIMITS, "max_faces": 2})
+    run(trained, images, results=tmp_path / "r", shard="1/2", force=True, **{**LIMITS, "max_faces": 2})
+    with pytest.raises(DataError, match="different --max-faces: 2 in shard 1/2; 1 in shard 2/2"):
+        merge(tmp_path / "r", reporter=Heard())
+
+
+@pytest.mark.parametrize("cell", ["-1", "x", ""])
+def test_damaged_counts_are_named_by_line(trained, images, tmp_path, cell):
+    run(trained, images, results=tmp_path / "r", max_faces=1)
+    path = tmp_path / "r" / "inputs.csv"
+    lines = path.read_text().splitlines()
+    assert lines[0].endswith("Rows,Below Min Score,Below Min Face,Beyond Max Faces") and lines[1].endswith(",0,0,2")
+    path.write_text("\n".join([lines[0], lines[1][:-1] + cell, *lines[2:]]) + "\n")
+    with pytest.raises(DataError, match=r"inputs.csv is damaged at line 2"):
+        run(trained, images, results=tmp_path / "r", max_faces=1, resume=True)
+
+
+def test_limits_of_faces_that_are_not_searched_are_refused(trained, images):
+    with pytest.raises(UsageError, match="--min-score, --max-faces and --faces none exclude each other"):
+        run(trained, images, faces="none", min_score=0.5, max_faces=1)
+    with pytest.raises(UsageError, match="--min-face: no faces are searched here, images are taken whole"):
+        run(trained, images, faces=None, min_face=50)
+    with pytest.raises(UsageError, match=r"--min-score 3: the score of the face detector yunet is in \[0, 1\]"):
+        run(trained, images, faces="yunet", min_score=3)
+    with pytest.raises(UsageError, match="--labels and --max-faces exclude each other"):
+        run(trained, images, labels=images / "t.csv", max_faces=1, results=images, faces=None)
+
+
+def test_the_command_line_tells_of_them(trained, images, tmp_path):
+    options = ("--checkpoint", trained, "--faces", "known", "--workers", 0)
+    plain = invoke("infer", images, *options)
+    assert plain.returncode == 0
+    assert "7 faces in 4 images predicted; 1 image without a face\n" in plain.stderr and "left out" not in plain.stderr
+    found = invoke(
+        "infer", images, *options, "--min-score", 0.5, "--max-faces", 1, "--json", "--results", tmp_path / "r"
+    )
+    assert found.returncode == 0, found.stderr
+    assert "4 faces left out: 2 below --min-score 0.5, 2 beyond --max-faces 1\n" in found.stderr
+    assert "faces: known, --min-score 0.5, --max-faces 1\n" in found.stderr
+    assert json.loads(found.stdout)["faces_left_out"] == {
+        "below_min_score": 2, "below_min_face": 0, "beyond_max_faces": 2,
+    }  # fmt: skip
+    none = invoke("infer", images / "0.png", *options, "--max-faces", 5)
+    assert "3 faces in 1 image predicted; 0 images without a face\n" in none.stderr
+    assert "0 faces left out: 0 beyond --max-faces 5\n" in none.stderr
+    refused = invoke("infer", images, *options, "--min-face", 0)
+    assert refused.returncode == 2 and "--min-face" in refused.stderr
+
+
+# --- tables of earlier versions --------------------------------------------------------------------------------------
+
+
+def age(folder, form):
+    """Make the table of images in ``folder`` one of the version before: without the columns that came later."""
+    path = folder / f"inference_results.{form}"
+    if form == "parquet":
+        pq.write_table(pq.read_table(path).drop_columns(NEW), path)
+    elif form == "jsonl":
+        rows = ({name: value for name, value in row.items() if name not in NEW} for row in read_rows(folder, form))
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    else:
+        with path.open() as stream:
+            rows = list(csv.reader(stream))
+        kept = [place for place, name in enumerate(rows[0]) if name not in NEW]
+        path.write_text("".join(",".join(row[place] for place in kept) + "\n" for row in rows))
+    record = json.loads((folder / "inference.json").read_text())
+    for name in ("face_detector", *LIMITS, "images_without_face"):
+        record.pop(name)
+    (folder / "inference.json").write_text(json.dumps(record))
+    if (folder / "shard.json").exists():
+        part = json.loads((folder / "shard.json").read_text())
+        table = part["tables"][path.name]
+        table["columns"] = [name for name in table["columns"] if name not in NEW]
+        table["sha256"] = sha256(path)
+        for name in ("face_detector", *LIMITS):
+            part["identity"].pop(name)
+            part["summary"].pop(name)
+        (folder / "shard.json").write_text(json.dumps(part))
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl", "parquet"])
+@pytest.mark.parametrize("growing", [False, True])
+def test_a_table_of_earlier_columns_is_refused_in_one_message(trained, images, tmp_path, form, growing):
+    results = tmp_path / "r"
+    run(trained, images, results=results, format=form)
+    age(results, form)
+    before = (results / f"inference_results.{form}").read_bytes()
+    if growing:
+        kind = "csv" if form == "csv" else "jsonl"
+        if form == "parquet":
+            run(trained, images, results=tmp_path / "lines", format="jsonl")
+            age(tmp_path / "lines", "jsonl")
+            before = (tmp_path / "lines" / "inference_results.jsonl").read_bytes()
+        (results / f"inference_results.{form}").unlink()
+        (results / f"inference_results.{kind}.part").write_bytes(before)
+        (results / "images.jsonl.part").write_text("")
+    (images / "4.png").write_bytes((images / "0.png").read_bytes())
+    with pytest.raises(UsageError) as caught:
+        run(trained, images, results=results, format=form, resume=True)
+    assert "was written by an earlier version of affectkit" in caught.value.message
+    assert "'Detector Score', and now Box Outside, Head Roll, Right Eye x and more follow" in caught.value.message
+    assert "--force" in caught.value.hint
+    left = next(results.glob("inference_results.*"))
+    assert left.read_bytes() == before, "it stays as it was"
+    assert run(trained, images, results=results, format=form, force=True)[0]["images"] == 5
+
+
+def test_tables_of_whole_images_go_on(trained, images, tmp_path):
+    run(trained, images, results=tmp_path / "r", faces=None)
+    (images / "4.png").write_bytes((images / "0.png").read_bytes())
+    assert run(trained, images, results=tmp_path / "r", faces=None, resume=True)[0]["images"] == 5
+
+
+def test_earlier_shards_are_merged_and_never_mixed(trained, images, tmp_path):
+    folders = [tmp_path / "r" / f"shard-{number}-of-2" for number in (1, 2)]
+    for number in (1, 2):
+        run(trained, images, results=tmp_path / "r", shard=f"{number}/2")
+    age(folders[0], "csv")
+    with pytest.raises(DataError, match="different face detector: none in shard 1/2; known in shard 2/2"):
+        merge(tmp_path / "r", reporter=Heard())
+    with pytest.raises(UsageError, match="was written by an earlier version of affectkit"):
+        run(trained, images, results=tmp_path / "r", shard="1/2")
+    age(folders[1], "csv")
+    merged = merge(tmp_path / "r", reporter=Heard())
+    assert (merged["faces"], merged["images_without_face"]) == (7, 1)
+    rows = read_rows(tmp_path / "r", "csv")
+    assert list(rows[0])[:7] == ["Image Name", *FACE_COLUMNS[:6]] and not set(NEW) & set(rows[0])
