@@ -33,7 +33,7 @@ QUICK = (
     "metrics/test_classification_metrics", "metrics/test_distribution_metrics", "metrics/test_raters",
     "metrics/test_ratings_metrics", "metrics/test_robustness_metrics", "models/external/test_hub",
     "models/external/test_restricted_pickle", "models/test_cmvqvae_modules", "models/test_v1_components",
-    "pages/test_photographs", "pages/test_videos",
+    "pages/test_labelled_kinds", "pages/test_photographs", "pages/test_videos",
     "prep/augmentation/test_albumentations_v1", "prep/augmentation/test_lossless_images", "reports/test_contact_sheet",
     "reports/test_face_overlay", "robustness/test_sweep", "runtime/test_device", "runtime/test_shutdown",
     "schedules/test_curves", "serve/test_access", "serve/test_uploads", "settings/test_values", "slurm/test_submit",

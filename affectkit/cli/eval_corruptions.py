@@ -9,6 +9,7 @@ import typer
 from affectkit.cli.console import Console, shown
 from affectkit.cli.options import command
 from affectkit.cli.outputs import folders
+from affectkit.cli.reporting import REPORT, check_report, report_asked
 from affectkit.config import Resolved
 from affectkit.core.text import count_text
 from affectkit.errors import EXIT_PARTIAL, ThresholdError
@@ -19,7 +20,14 @@ from affectkit.slurm.job_policy import CORRUPTIONS
 def register(app: typer.Typer) -> None:
     """Add the command to ``app``."""
 
-    @command(app, "eval-corruptions", RobustnessSettings, writes=folders("results", "save_images"), slurm=CORRUPTIONS)
+    @command(
+        app,
+        "eval-corruptions",
+        RobustnessSettings,
+        writes=folders("results", "save_images"),
+        slurm=CORRUPTIONS,
+        extra=REPORT,
+    )
     def eval_corruptions(resolved: Resolved[RobustnessSettings], console: Console) -> None:
         """Test a checkpoint on labelled images as they are and corrupted, at five severities.
 
@@ -33,12 +41,14 @@ def register(app: typer.Typer) -> None:
         from affectkit.robustness.sweep import eval_corruptions as run
 
         settings = resolved.settings
+        check_report(console, settings.results)
         summary = run(settings, reporter=console)
         render(summary, console)
         if settings.save_images is not None:
             console.note(f"corrupted images: {settings.save_images}")
         if settings.results is not None:
             console.note(f"results: {settings.results}")
+        report_asked(console, settings.results)
         _conclude(summary, console)
 
 

@@ -13,6 +13,7 @@ import typer
 from affectkit.cli.console import Console, shown
 from affectkit.cli.options import command
 from affectkit.cli.outputs import folders
+from affectkit.cli.reporting import REPORT, check_report, report_asked
 from affectkit.config import Parsed, Resolved, setting, value_of
 from affectkit.errors import ThresholdError
 from affectkit.settings.common import fail_under
@@ -47,7 +48,7 @@ class QuantilesSettings:
 def register(app: typer.Typer) -> None:
     """Add the command to ``app``."""
 
-    @command(app, "quantiles", QuantilesSettings, writes=folders("results"))
+    @command(app, "quantiles", QuantilesSettings, writes=folders("results"), extra=REPORT)
     def quantiles(resolved: Resolved[QuantilesSettings], console: Console) -> None:
         """Average predicted and actual values in bins of equal count, and compare the means.
 
@@ -59,6 +60,7 @@ def register(app: typer.Typer) -> None:
         from affectkit.evaluation.quantiles import analyse
 
         s = resolved.settings
+        check_report(console, s.results)
         summary = analyse(
             s.files,
             actual=s.actual.strip(),
@@ -72,6 +74,7 @@ def register(app: typer.Typer) -> None:
         _render(summary, console)
         if s.results is not None:
             console.note(f"results: {s.results}")
+        report_asked(console, s.results)
         if summary["missed"]:
             raise ThresholdError("Over the bin means: " + "; ".join(summary["missed"]) + ".")
 

@@ -8,6 +8,7 @@ from affectkit.cli.console import Console
 from affectkit.cli.options import command
 from affectkit.cli.outputs import folders
 from affectkit.cli.rendering import render_test
+from affectkit.cli.reporting import REPORT, check_report, report_asked
 from affectkit.config import Resolved
 from affectkit.settings.evaluation import TestSettings
 from affectkit.slurm.job_policy import TEST
@@ -16,7 +17,7 @@ from affectkit.slurm.job_policy import TEST
 def register(app: typer.Typer) -> None:
     """Add the command to ``app``."""
 
-    @command(app, "test", TestSettings, writes=folders("results"), slurm=TEST)
+    @command(app, "test", TestSettings, writes=folders("results"), slurm=TEST, extra=REPORT)
     def test(resolved: Resolved[TestSettings], console: Console) -> None:
         """Test a checkpoint on labelled images.
 
@@ -27,5 +28,7 @@ def register(app: typer.Typer) -> None:
         """
         from affectkit.evaluation.test import test as run
 
+        check_report(console, resolved.settings.results)
         summary = run(resolved.settings, reporter=console)
+        report_asked(console, resolved.settings.results)
         render_test(summary, console, results=resolved.settings.results)

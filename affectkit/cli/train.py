@@ -9,6 +9,7 @@ import typer
 from affectkit.cli.console import Console, shown, span
 from affectkit.cli.options import OUTPUT, command
 from affectkit.cli.outputs import resumed_or_new
+from affectkit.cli.reporting import REPORT, check_report, report_asked
 from affectkit.config import Resolved, option_name, plain
 from affectkit.core.text import count_text
 from affectkit.errors import EXIT_PARTIAL
@@ -24,7 +25,12 @@ def register(app: typer.Typer) -> None:
     """Add the command to ``app``."""
 
     @command(
-        app, "train", TrainSettings, writes=resumed_or_new, extra={"print_config": (bool, PRINT_CONFIG)}, slurm=TRAIN
+        app,
+        "train",
+        TrainSettings,
+        writes=resumed_or_new,
+        extra={"print_config": (bool, PRINT_CONFIG), **REPORT},
+        slurm=TRAIN,
     )
     def train(resolved: Resolved[TrainSettings], console: Console) -> None:
         """Train a model, or continue a run with --resume.
@@ -42,8 +48,11 @@ def register(app: typer.Typer) -> None:
             console.note(text)
         from affectkit.training.run import train as run
 
-        result = run(resolved.settings, given=_given(resolved), reporter=console)
+        check_report(console, resolved.settings.resume or resolved.settings.output, needs="--output")
+        sources = {name: source for name, source in resolved.sources.items() if source != "default"}
+        result = run(resolved.settings, given=_given(resolved), sources=sources, reporter=console)
         render(result, console)
+        report_asked(console, result["run"])
         if result["skipped"]:
             console.warn(
                 f"{count_text(len(result['skipped']), 'image')} could not be read; metrics.json names what was skipped."

@@ -12,10 +12,15 @@ from affectkit.tasks.base import Results, Task
 
 def write_results(folder: Path, task: Task, results: Results, *, reporter: Reporter) -> None:
     """Write the per-sample table, the further tables and the figures of ``results`` into ``folder``."""
-    write_table(folder / "test_results.csv", task.table(results))
+    write_tables(folder, task, results, samples="test_results.csv")
+    draw_figures(folder / task.figures_folder, task, results, reporter=reporter)
+
+
+def write_tables(folder: Path, task: Task, results: Results, *, samples: str) -> None:
+    """Write the table of samples, under the name ``samples``, and the further tables of ``results`` into ``folder``."""
+    write_table(folder / samples, task.table(results))
     for file, columns in task.tables(results).items():
         write_table(folder / file, columns)
-    draw_figures(folder / task.figures_folder, task, results, reporter=reporter)
 
 
 def draw_figures(folder: Path, task: Task, results: Results, *, reporter: Reporter) -> None:

@@ -17,8 +17,8 @@ from affectkit.pages.pictures import Wanted, draw_pictures
 from affectkit.pages.tables import Table, class_columns, read_table, to_float
 
 LABEL, CONFIDENCE, SCORE = "Predicted Label", "Confidence", "Detector Score"
-MOST_ROWS = 20_000
-"""Rows in a page; of more the most doubtful."""
+MOST_CELLS = 150_000
+"""Cells of rows in a page, about 1.6 MB; of more rows the most doubtful."""
 MOST_NAMES = 2_000
 """Names that a list shows."""
 RATING = "Predicted "
@@ -154,10 +154,10 @@ def read_photographs(source: Source, record: dict[str, Any], table: Table) -> Pa
     """Return the part on the photographs of ``table``."""
     columns = Columns.of(table, record.get("classes", []))
     distribution = Distribution(columns)
-    rows = _most_doubtful(columns, (row for row in table.rows() if distribution.add(row)))
+    rows = _most_doubtful(columns, (row for row in table.rows() if distribution.add(row)), most_rows(table))
     skipped = [(row.get(NAME, ""), row.get("Reason", "")) for row in read_table(source.folder / SKIPPED)]
     originals = _originals(source, record)
-    pictures = _pictures(source, columns, rows, originals)
+    pictures = draw_rows(source, rows, originals, name=columns.name, box=columns.box)
     shown = sum(address is not None for address in pictures)
     what = "face" if columns.face is not None else "picture"
     notes = _notes(distribution, rows, pictures, originals, what)
@@ -178,21 +178,27 @@ def read_photographs(source: Source, record: dict[str, Any], table: Table) -> Pa
     data = {
         "columns": table.columns, "rows": rows, "pictures": pictures, "what": what, "table": table.path.stem,
         "name": columns.name, "face": columns.face, "score": columns.score, "label": columns.label,
-        "confidence": columns.confidence, "classes": columns.classes, "ratings": columns.ratings,
+        "confidence": columns.confidence, "classes": columns.classes, "ratings": columns.ratings, "truth": None,
+        "actuals": [], "names": [table.columns[place] for place in columns.classes],
     }  # fmt: skip
     scripts = ("grid.js",) if columns.label is not None else ("chart.js", "grid.js")
     title = "faces in photographs" if columns.face is not None else "photographs"
     return Part(title, values, data, scripts, shown, len(rows) - shown)
 
 
-def _most_doubtful(columns: Columns, rows: Iterator[list[str]]) -> list[list[str]]:
-    """Return ``rows`` by their margin, the smallest first; without one as they come. At most ``MOST_ROWS``."""
+def _most_doubtful(columns: Columns, rows: Iterator[list[str]], most: int) -> list[list[str]]:
+    """Return ``rows`` by their margin, the smallest first; without one as they come. At most ``most``."""
 
     def doubt(row: list[str]) -> float:
         margin = columns.margin(row)
         return math.inf if math.isnan(margin) else margin
 
-    return heapq.nsmallest(MOST_ROWS, rows, key=doubt)
+    return heapq.nsmallest(most, rows, key=doubt)
+
+
+def most_rows(table: Table) -> int:
+    """Return how many rows of ``table`` a page holds at most."""
+    return max(MOST_CELLS // len(table.columns), 1)
 
 
 def _originals(source: Source, record: dict[str, Any]) -> Originals:
@@ -204,20 +210,28 @@ def _originals(source: Source, record: dict[str, Any]) -> Originals:
     return Originals(paths, results=source.folder, named=len(paths) != 1, marks=marks, images=source.images)
 
 
-def _pictures(
-    source: Source, columns: Columns, rows: Sequence[Sequence[str]], originals: Originals
+def draw_rows(
+    source: Source, rows: Sequence[Sequence[str]], originals: Originals, *, name: int, box: Sequence[int] = ()
 ) -> list[str | None]:
-    """Return a data address a row; None where there is none."""
+    """Return a data address a row; None where there is no picture.
+
+    Args:
+        source: hears of the progress.
+        rows: of a table, those first that need a picture most.
+        originals: finds their files.
+        name: the column that names them.
+        box: the columns of a face's box; none: pictures whole.
+    """
     paths: dict[str, Any] = {}
 
     def wanted() -> Iterator[Wanted]:
         for number, row in enumerate(rows):
-            name = row[columns.name]
-            if name not in paths:
-                paths[name] = originals.find(name)
-            if paths[name] is not None:
-                box = tuple(to_float(row[place]) for place in columns.box)
-                yield Wanted(number, paths[name], box if box and not any(map(math.isnan, box)) else None)
+            if row[name] not in paths:
+                paths[row[name]] = originals.find(row[name])
+            if paths[row[name]] is not None:
+                edges = tuple(to_float(row[place]) for place in box)
+                known = len(edges) == 4 and not any(map(math.isnan, edges))
+                yield Wanted(number, paths[row[name]], edges if known else None)
 
     found: list[str | None] = [None] * len(rows)
     source.reporter.start("pictures", len(rows), "pictures")

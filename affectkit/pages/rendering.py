@@ -49,7 +49,7 @@ def render(page: Page) -> str:
             policy=policy,
             style=Markup(style),
             script=Markup(script),
-            data=embedded_json(page.data),
+            embedded=embedded_json(page.data),
         )
     )
 

@@ -14,7 +14,7 @@ from affectkit.data.split import Split
 from affectkit.errors import RunError, Stopped
 from affectkit.evaluation.class_counts import class_counts_record, metric_notes
 from affectkit.evaluation.evaluate import evaluate
-from affectkit.evaluation.outputs import write_results
+from affectkit.evaluation.outputs import write_results, write_tables
 from affectkit.runtime.shutdown import StopFlag
 from affectkit.tasks import make_task
 from affectkit.tasks.base import Results, Task
@@ -72,6 +72,7 @@ def evaluate_best(trainer: Trainer, stopping: StopFlag) -> dict[str, Any]:
         training = {**header.training, **recorded, "valid": metrics}
         save_checkpoint(run.best, model, replace(header, spec=task.spec, training=training))
         trainer.draw(task, results)
+        write_tables(run.valid, task, results, samples="valid_results.csv")
         write_json(run.metrics, summary)
         run.write_status("done", **summary)
 

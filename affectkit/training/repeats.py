@@ -6,7 +6,7 @@ import contextlib
 import math
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -29,7 +29,12 @@ from affectkit.training.single_run import train_once
 
 
 def train_repeats(
-    settings: TrainSettings, choose_context: Callable[[], RunContext], *, resuming: bool, reporter: Reporter
+    settings: TrainSettings,
+    choose_context: Callable[[], RunContext],
+    *,
+    resuming: bool,
+    sources: Mapping[str, str] | None = None,
+    reporter: Reporter,
 ) -> dict[str, Any]:
     """Train several runs in ``repeat-1``, ... of ``settings.output``, and summarise them in its ``repeats.csv``.
 
@@ -40,13 +45,16 @@ def train_repeats(
     top, group = RunFolder(root), current_group()
     if not resuming:
         group.run_on_main(top.clear)
-        group.run_on_main(lambda: top.write_config({"settings": plain(settings)}))
+        group.run_on_main(
+            lambda: top.write_config({"settings": plain(settings), **({"sources": dict(sources)} if sources else {})})
+        )
     rows: list[dict[str, Any]] = []
     group.run_on_main(lambda: top.write_status("running", host=socket.gethostname(), pid=os.getpid()))
     try:
         while len(rows) < settings.repeat:
             stopping = StopFlag(reporter)
-            rows.append(train_repeat(settings, len(rows) + 1, choose_context, stopping=stopping, reporter=reporter))
+            shared = {"sources": sources, "stopping": stopping, "reporter": reporter}
+            rows.append(train_repeat(settings, len(rows) + 1, choose_context, **shared))
             # A signal that came while the last files of a repeat were written has not been answered.
             if len(rows) < settings.repeat and stopping.requested_anywhere(group):
                 raise stopping.error(f"{len(rows)} of {settings.repeat} repeats are done.", "")
@@ -73,6 +81,7 @@ def train_repeat(
     *,
     stopping: StopFlag,
     reporter: Reporter,
+    sources: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Train the ``number``-th repeat, from 1, from wherever it stands."""
     folder = settings.output / f"repeat-{number}"
@@ -80,7 +89,8 @@ def train_repeat(
     one = replace(settings, repeat=1, seed=settings.seed + number - 1, output=folder)
     current_group().run_on_main(lambda: refuse_link(folder, "the folder"))
     begun = current_group().run_on_main((folder / "config.yaml").is_file)
-    return train_once(one, choose_context, resuming=begun, reporter=reporter, stopping=stopping)
+    shared = {"sources": sources, "reporter": reporter, "stopping": stopping}
+    return train_once(one, choose_context, resuming=begun, **shared)
 
 
 def write_repeats(top: RunFolder, result: dict[str, Any]) -> None:

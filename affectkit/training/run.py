@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,12 +28,19 @@ RESUMABLE = ("device", "workers", "max_pixels", "cache", "data", "checkpoint_eve
 """Settings that ``--resume`` may change: they do not change what is computed."""
 
 
-def train(settings: TrainSettings, *, given: frozenset[str] = frozenset(), reporter: Reporter) -> dict[str, Any]:
+def train(
+    settings: TrainSettings,
+    *,
+    given: frozenset[str] = frozenset(),
+    sources: Mapping[str, str] | None = None,
+    reporter: Reporter,
+) -> dict[str, Any]:
     """Train as ``settings`` say, or resume the run that ``settings.resume`` names.
 
     Args:
         settings: of the run.
         given: names of the settings that the user gave, by flag or file.
+        sources: where the settings come from that are not defaults, for the record of a new run.
         reporter: of progress, notes and warnings.
 
     Returns:
@@ -49,7 +57,7 @@ def train(settings: TrainSettings, *, given: frozenset[str] = frozenset(), repor
         resuming = resuming or group.run_on_main(lambda: is_done_or_fresh(settings))
         choose_context = functools.cache(lambda: RunContext.resolve(settings.device, settings.precision))
         run = train_repeats if settings.repeat > 1 else train_once
-        return run(settings, choose_context, resuming=resuming, reporter=reporter)
+        return run(settings, choose_context, resuming=resuming, sources=sources, reporter=reporter)
 
 
 def is_done_or_fresh(settings: TrainSettings) -> bool:

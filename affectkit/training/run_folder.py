@@ -31,7 +31,8 @@ class RunFolder:
     ``config.yaml``: settings, versions, data. ``history.csv``: one row per epoch, the same for the same seed.
     ``timing.csv``: seconds and images per second an epoch. ``metrics.json``: validation metrics of the best epoch.
     ``best.safetensors``, ``last.safetensors``: checkpoints. ``state/``: what resuming needs. ``events/``: TensorBoard.
-    ``plots/``: pictures. ``test/``: tables and pictures of the best epoch on test data, where there are some.
+    ``plots/``: pictures. ``valid/``: tables of the best epoch on validation data. ``test/``: tables and pictures of the
+    best epoch on test data, where there are some.
     ``epochs/``: the checkpoint of each epoch, where they are kept. ``status.json``: running, stopped or done.
     """
 
@@ -46,6 +47,7 @@ class RunFolder:
         self.state = root / "state"
         self.events = root / "events"
         self.plots = root / "plots"
+        self.valid = root / "valid"
         self.test = root / "test"
         self.epochs = root / "epochs"
         self.status_file = root / "status.json"
@@ -83,7 +85,7 @@ class RunFolder:
         Raises:
             DataError: one is.
         """
-        for folder in (self.state, self.events, self.plots, self.test, self.epochs):
+        for folder in (self.state, self.events, self.plots, self.valid, self.test, self.epochs):
             refuse_link(folder, "the folder")
 
     def write_status(self, state: str, **details: Any) -> None:
@@ -95,7 +97,15 @@ class RunFolder:
         files = (self.status_file, self.best, self.last, self.history, self.timing, self.metrics, self.config)
         for path in files:
             path.unlink(missing_ok=True)
-        for folder in (self.state, self.events, self.plots, self.test, self.epochs, *self.root.glob("repeat-*")):
+        for folder in (
+            self.state,
+            self.events,
+            self.plots,
+            self.valid,
+            self.test,
+            self.epochs,
+            *self.root.glob("repeat-*"),
+        ):
             shutil.rmtree(folder, ignore_errors=True)
 
     def locked(self, reporter: Reporter | None = None) -> contextlib.AbstractContextManager[None]:

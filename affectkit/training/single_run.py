@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ def train_once(
     choose_context: Callable[[], RunContext],
     *,
     resuming: bool,
+    sources: Mapping[str, str] | None = None,
     reporter: Reporter,
     stopping: StopFlag | None = None,
     make_trainer: Callable[..., Trainer] = Trainer,
@@ -43,6 +44,7 @@ def train_once(
         settings: of the run.
         choose_context: returns the device, number format and processes; asked only if there is something to do.
         resuming: whether to continue what the folder holds.
+        sources: where settings come from that are not defaults, for the record.
         reporter: of progress.
         stopping: entered while there is something to be saved; None: one of its own.
         make_trainer: makes the trainer.
@@ -61,7 +63,7 @@ def train_once(
     # From here on a signal saves; before, there is nothing to be saved.
     with contextlib.ExitStack() as stack:
         stopping = stack.enter_context(stopping or StopFlag(reporter))
-        group.run_on_main(lambda: begin(run, setup, stack, resuming=resuming))
+        group.run_on_main(lambda: begin(run, setup, stack, resuming=resuming, sources=sources))
         stack.enter_context(set_up_backends(context.device, context.precision, deterministic=settings.deterministic))
         features = encode_or_stop(run, setup, stopping, reporter)
         trainer = make_trainer(setup, run, features=features, reporter=reporter)
@@ -95,12 +97,19 @@ def encode_or_stop(run: RunFolder, setup: TrainingSetup, stopping: StopFlag, rep
         raise
 
 
-def begin(run: RunFolder, setup: TrainingSetup, stack: contextlib.ExitStack, *, resuming: bool) -> None:
+def begin(
+    run: RunFolder,
+    setup: TrainingSetup,
+    stack: contextlib.ExitStack,
+    *,
+    resuming: bool,
+    sources: Mapping[str, str] | None = None,
+) -> None:
     """Claim the folder for this run, until ``stack`` is closed; a new run is recorded in it."""
     stack.enter_context(run.locked())
     if not resuming:
         run.clear()
-        run.write_config(setup.record())
+        run.write_config({**setup.record(), **({"sources": dict(sources)} if sources else {})})
     run.write_status("running", host=socket.gethostname(), pid=os.getpid())
 
 

@@ -59,7 +59,7 @@ def test_metrics_of_another_form_are_named(tmp_path, change, words):
     assert str(run.metrics) in refused(DataError, words, run.read_metrics)
 
 
-@pytest.mark.parametrize("name", ["state", "events", "plots", "test", "epochs"])
+@pytest.mark.parametrize("name", ["state", "events", "plots", "valid", "test", "epochs"])
 def test_no_folder_of_a_run_may_be_a_link(tmp_path, name):
     run = RunFolder(tmp_path / "run")
     run.root.mkdir()

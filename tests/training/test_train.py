@@ -43,8 +43,13 @@ def test_a_run_learns_and_leaves_what_it_promises(trained):
     names = {path.name for path in trained.iterdir()}
     assert names >= {
         "config.yaml", "history.csv", "timing.csv", "metrics.json", "best.safetensors", "last.safetensors", "state",
-        "events", "plots", "status.json",
+        "events", "plots", "valid", "status.json",
     }  # fmt: skip
+    samples = rows_of(trained / "valid" / "valid_results.csv")
+    assert len(samples) == 36
+    assert sum(row["True Label"] == row["Predicted Label"] for row in samples) / 36 == pytest.approx(
+        json.loads((trained / "metrics.json").read_text())["valid"]["top1"]
+    )
     history = rows_of(trained / "history.csv")
     assert [row["epoch"] for row in history] == [str(1 + k) for k in range(8)]
     assert float(history[-1]["train_loss"]) < float(history[0]["train_loss"])

@@ -51,8 +51,8 @@ function axes(svg, height, x, y, xTicks, yTicks, labels) {
 }
 
 // series: [{name, values, dashed}] over x; a value of null is a gap.
-function drawLines(parent, { title, x, xName, series, marked = null, unit = "" }) {
-  const all = series.flatMap((one) => one.values).filter((one) => one !== null);
+function drawLines(parent, { title, x, xName, series, marked = null, range = null, unit = "" }) {
+  const all = [...series.flatMap((one) => one.values), ...(range || [])].filter((one) => one !== null);
   if (!all.length) return;
   let [low, high] = [Math.min(...all), Math.max(...all)];
   const margin = (high - low || Math.abs(high) || 1) * 0.06;
@@ -104,10 +104,9 @@ function drawLines(parent, { title, x, xName, series, marked = null, unit = "" }
     const steps = { ArrowRight: place + 1, ArrowLeft: place - 1, Home: 0, End: x.length - 1 };
     if (event.key in steps) { event.preventDefault(); read(steps[event.key]); }
   });
-  reading.textContent = "Point at the chart, or focus it and press the arrow keys, to read values.";
 }
 
-function drawScatter(parent, { title, x, y, points, square = false, identity = false, joined = false, note = "" }) {
+function drawScatter(parent, { title, x, y, points, square = false, identity = false, joined = false, ends: fixed = null, note = "" }) {
   const found = points.filter((one) => !Number.isNaN(one.x) && !Number.isNaN(one.y));
   if (!found.length) return;
   let ends = [[Math.min(...found.map((one) => one.x)), Math.max(...found.map((one) => one.x))],
@@ -116,6 +115,7 @@ function drawScatter(parent, { title, x, y, points, square = false, identity = f
     const both = [Math.min(ends[0][0], ends[1][0]), Math.max(ends[0][1], ends[1][1])];
     ends = square && both[0] >= -1 && both[1] <= 1 ? [[-1, 1], [-1, 1]] : [both, both];
   }
+  if (fixed) ends = [fixed, fixed];
   ends = ends.map(([low, high]) => { const more = (high - low || 1) * 0.04; return [low - more, high + more]; });
   const { svg, reading, height, width } = plot(parent, title, { height: 420, label: `${title}: ${found.length} points, ${x} across, ${y} up` });
   const atX = scale(...ends[0], CHART.left, CHART.width - CHART.right), atY = scale(...ends[1], height - CHART.bottom, CHART.top);
@@ -134,7 +134,7 @@ function drawScatter(parent, { title, x, y, points, square = false, identity = f
   for (const one of found) svg.append(element("svg:circle", { class: "dot c0", cx: atX(one.x).toFixed(1), cy: atY(one.y).toFixed(1), r: joined ? 4 : 3.2, opacity: joined ? 1 : opacity }));
   const ring = element("svg:circle", { class: "mark", r: 7, visibility: "hidden" });
   svg.append(ring);
-  reading.textContent = note || "Point at the chart to read the nearest point.";
+  reading.textContent = note;
   svg.addEventListener("pointermove", (event) => {
     const frame = svg.getBoundingClientRect(), k = width / frame.width;
     const [px, py] = [(event.clientX - frame.left) * k, (event.clientY - frame.top) * k];

@@ -9,6 +9,9 @@ if (DATA.grid) (() => {
     return {
       index, row, shares,
       name: cell(row, grid.name), label: cell(row, grid.label), confidence: value(row, grid.confidence),
+      truth: cell(row, grid.truth),
+      error: grid.ratings.length && grid.actuals.length
+        ? grid.ratings.reduce((sum, place, k) => sum + (value(row, place) - value(row, grid.actuals[k])) ** 2, 0) : NaN,
       margin: ordered.length > 1 ? ordered[0] - ordered[1] : NaN, score: value(row, grid.score),
     };
   });
@@ -39,12 +42,20 @@ if (DATA.grid) (() => {
     });
   }
   if (grid.label !== null) {
-    const counts = new Map(grid.classes.map((place) => [grid.columns[place], 0]));
+    const counts = new Map(grid.names.map((name) => [name, 0]));
     for (const item of items) counts.set(item.label, (counts.get(item.label) || 0) + 1);
-    const input = field("Emotion", element("select", {}, element("option", { value: "", text: "all" })),
+    const input = field(grid.truth === null ? "Emotion" : "Predicted label", element("select", {}, element("option", { value: "", text: "all" })),
       (item) => input.selectedIndex === 0 || item.label === names[input.selectedIndex - 1]);
     const names = [...counts.keys()];
     for (const name of names) input.append(element("option", { text: `${visible(name)} (${counts.get(name)})` }));
+    if (grid.truth !== null) {
+      const truths = [...new Set([...grid.names, ...items.map((item) => item.truth)])];
+      const true_ = field("True label", element("select", {}, element("option", { text: "all" }),
+        ...truths.map((name) => element("option", { text: name }))),
+      (item) => true_.selectedIndex === 0 || item.truth === truths[true_.selectedIndex - 1]);
+      const right = field("Show", element("select", {}, ...["all", "mistakes", "right ones"].map((text) => element("option", { text }))),
+        (item) => right.selectedIndex === 0 || (item.label === item.truth) === (right.selectedIndex === 2));
+    }
     const confidences = items.map((item) => item.confidence);
     bound("Confidence from", "confidence", true, confidences, true);
     bound("Confidence to", "confidence", false, confidences, true);
@@ -59,6 +70,11 @@ if (DATA.grid) (() => {
   const file = field("File name contains", element("input", { type: "search", autocomplete: "off" }),
     (item) => item.name.toLowerCase().includes(file.value.trim().toLowerCase()));
   const orders = [];
+  if (grid.truth !== null) {
+    const rank = (item) => (item.label === item.truth ? -item.confidence : 1 + item.confidence);
+    orders.push(["Confident mistakes first", (a, b) => rank(b) - rank(a)]);
+  }
+  if (grid.actuals.length) orders.push(["Largest error first", (a, b) => b.error - a.error]);
   if (grid.label !== null) {
     orders.push(["Doubtful first (margin)", (a, b) => a.margin - b.margin],
       ["Confident first", (a, b) => b.confidence - a.confidence]);
@@ -74,7 +90,8 @@ if (DATA.grid) (() => {
       - (Number.isNaN(b.score) ? Infinity : b.score) || a.index - b.index]);
   }
   const order = field("Order", element("select", {}, ...orders.map(([name]) => element("option", { text: name }))));
-  if (grid.label === null) order.selectedIndex = orders.findIndex(([name]) => name === "File name");
+  const usual = grid.label === null && !grid.actuals.length ? orders.findIndex(([name]) => name === "File name") : 0;
+  order.selectedIndex = usual;
 
   // --- the cards ------------------------------------------------------------------------------------------------
   function bars(item) {
@@ -83,7 +100,7 @@ if (DATA.grid) (() => {
     return element("ul", { class: "bars" }, ...drawn.map(([one, k]) => {
       const fill = element("span", { class: `fill ${colour(k)}` });
       fill.style.width = `${100 * (Number.isNaN(one) ? 0 : one)}%`;
-      return element("li", {}, element("span", { class: "of", text: grid.columns[grid.classes[k]] }),
+      return element("li", {}, element("span", { class: "of", text: grid.names[k] }),
         element("span", { class: "track" }, fill), element("span", { class: "by", text: share(one) }));
     }));
   }
@@ -98,9 +115,11 @@ if (DATA.grid) (() => {
     if (!Number.isNaN(item.margin)) facts.push(["margin", share(item.margin)]);
     if (face) facts.push(["face", face]);
     if (grid.score !== null) facts.push(["detector score", number(item.score, 2)]);
-    for (const place of grid.ratings) {
-      facts.push([grid.columns[place].replace(/^Predicted /, ""), number(value(item.row, place))]);
-    }
+    if (grid.truth !== null) facts.unshift(["true", item.truth]);
+    grid.ratings.forEach((place, k) => {
+      const actual = grid.actuals.length ? ` (actual ${number(value(item.row, grid.actuals[k]))})` : "";
+      facts.push([grid.columns[place].replace(/^Predicted /, ""), number(value(item.row, place)) + actual]);
+    });
     const all = element("details", { class: "all" }, element("summary", {}, "all columns",
       element("span", { class: "hidden", text: ` of ${who}` })));
     all.addEventListener("toggle", () => {
@@ -137,7 +156,7 @@ if (DATA.grid) (() => {
   form.addEventListener("submit", (event) => event.preventDefault());
   document.getElementById("clear").addEventListener("click", () => {
     form.reset();
-    if (grid.label === null) order.selectedIndex = orders.findIndex(([name]) => name === "File name");
+    order.selectedIndex = usual;
     update();
   });
   more.addEventListener("click", () => {

@@ -1,0 +1,62 @@
+"""The page of a test: metrics with intervals, confusion, reliability, every sample with its picture."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from affectkit.pages.figures import other_figures
+from affectkit.pages.metric_words import metric_rows
+from affectkit.pages.page import Page, Source
+from affectkit.pages.run_record import data_root, read_config
+from affectkit.pages.samples import read_samples
+from affectkit.pages.tables import read_record
+
+RECORD_SHOWN = {
+    "checkpoint": "model", "checkpoint_sha256": "SHA-256 of the model", "task": "task", "engine": "computed by",
+    "data": "data", "layout": "layout of the data", "split": "split", "data_fingerprint": "fingerprint of the data",
+    "altered": "images corrupted by", "fit": "pictures brought to the input size by", "temperature": "temperature",
+    "device": "device", "precision": "number format", "affectkit": "affectkit",
+}  # fmt: skip
+
+
+def build(source: Source) -> Page:
+    """Return the page of a folder with ``results.json``."""
+    folder = source.folder
+    record = read_record(folder / "results.json")
+    # In the test folder of a run the metrics stand under other names, and the run folder knows the data.
+    metrics = record.get("metrics") or record.get("test") or {}
+    intervals = record.get("intervals") or record.get("test_intervals") or {}
+    data = record.get("data") or data_root(read_config(folder.parent), test=True)
+    samples = read_samples(source, folder, record, data=data, whole=True, part="test")
+    n = record.get("images") or record.get("test_images")
+    split = str(record.get("split", "test"))
+    skipped = [(one.get("image", ""), one.get("reason", "")) for one in record.get("skipped") or []]
+    values = {
+        "metrics": metric_rows({split: metrics}, intervals, record.get("over_classes")), "parts": [split],
+        "has_intervals": bool(intervals), "n": n, "split": split,
+        "samples": None if samples is None else samples.values,
+        "record": [(words, str(record[key])) for key, words in RECORD_SHOWN.items() if record.get(key) is not None],
+        "remarks": [*record.get("remarks", []), *record.get("missed", [])], "skipped": skipped,
+        "copies": describe_copies(record.get("copies")), "counts": record.get("class_counts") or {},
+        "figures": other_figures(source, [folder / "plots", folder], drawn=samples is not None),
+    }  # fmt: skip
+    scripts = ("chart.js", "grid.js", "charts_of_page.js") if samples is not None else ()
+    return Page(
+        template="test.html",
+        title=f"Test: {folder.absolute().name}",
+        values=values,
+        data={} if samples is None else {"grid": samples.grid, "charts": samples.charts},
+        scripts=scripts,
+        counts={} if samples is None else {"pictures": samples.pictures, "without_picture": samples.without},
+    )
+
+
+def describe_copies(copies: Any) -> str:
+    """Describe what is recorded of exact copies across splits; empty where nothing is."""
+    if not isinstance(copies, dict) or "copies" not in copies:
+        return ""
+    others = ", ".join(copies.get("compared_with", [])) or "other splits"
+    left = "left out" if copies.get("dropped") else "counted with the others"
+    if not copies["copies"]:
+        return f"None of {copies.get('items', 0):,} is an exact copy of one in {others}."
+    return f"{copies['copies']:,} of {copies.get('items', 0):,} are exact copies of ones in {others}; they are {left}."
