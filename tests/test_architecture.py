@@ -26,7 +26,7 @@ APART = {
     "robustness": {"inference", "training"},
     "prep": {"inference", "training", "evaluation", "models", "tasks"},
     "runtime": {"settings", "tasks", "models"},
-    "pages": {"training", "robustness", "evaluation", "engines", "checkpoints", "settings", "tasks", "models"},
+    "pages": {"training", "robustness", "evaluation", "engines", "checkpoints", "tasks", "models"},
     "serve": {"training", "evaluation", "robustness", "prep"},  # it hands requests to inference, and puts rows together
     "inference.video": {"inference.annotated_images", "inference.prediction_table", "inference.infer"},
 }
