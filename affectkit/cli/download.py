@@ -12,6 +12,9 @@ from affectkit.cli.options import command
 from affectkit.cli.outputs import nothing
 from affectkit.config import Resolved, setting
 
+NAME = "face-detector"
+"""The source that stands for the file of the face detector."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class DownloadSettings:
@@ -19,7 +22,7 @@ class DownloadSettings:
 
     source: str | None = setting(
         None,
-        "zenodo:ID, the page or DOI of a Zenodo record, or https://... of one file.",
+        "zenodo:ID, the page or DOI of a Zenodo record, https://... of one file, or face-detector: YuNet, for --faces.",
         argument=True,
     )
     output: Path | None = setting(
@@ -34,7 +37,12 @@ class DownloadSettings:
 
     def rules(self) -> list[str]:
         """Name the faults between settings."""
-        return [] if self.source else ["SOURCE is needed: zenodo:ID or https://... of a file."]
+        if not self.source:
+            return ["SOURCE is needed: zenodo:ID, https://... of a file, or face-detector."]
+        if self.source != NAME:
+            return []
+        given = [name for name in ("output", "file", "checksum", "force") if getattr(self, name)]
+        return [f"--{name} and {NAME} exclude each other: its place and checksum are known." for name in given]
 
 
 def register(app: typer.Typer) -> None:
@@ -47,8 +55,14 @@ def register(app: typer.Typer) -> None:
         A file has its name only when it is whole and its checksum fits; what was cut off stands beside it as .part, and
         the same command resumes it. Files that are there already are not downloaded again.
 
+        face-detector is YuNet's file of OpenCV's model zoo (233 kB, MIT licence), which --faces auto then finds in
+        affectkit's cache; affectkit pull face-detector does the same.
+
         Example: affectkit download zenodo:18736264 --output weights
         """
+        if resolved.settings.source == NAME:
+            _face_detector(console, show=resolved.settings.show)
+            return
         from affectkit.download.transfer import size_text
         from affectkit.download.zenodo import download as run
         from affectkit.download.zenodo import resolve_source, select_files
@@ -67,3 +81,21 @@ def register(app: typer.Typer) -> None:
         console.result(summary)
         cells = [[row["path"], size_text(row["size"]), row["checksum"], row["status"]] for row in summary["files"]]
         console.table(["file", "size", "checksum", ""], cells)
+
+
+def _face_detector(console: Console, *, show: bool) -> None:
+    """Download the file of the face detector, or describe it."""
+    from affectkit.download.face_detector import describe, pull
+    from affectkit.download.transfer import size_text
+
+    found = describe() if show else pull(reporter=console)
+    console.result(found)
+    rows = [
+        ["file", found["path"] if not show else f"{found['name']}, kept as {found['path']}"],
+        ["size", size_text(found["size"])],
+        ["checksum", found["checksum"]],
+        *([["from", url] for url in found["urls"]] if show else [["status", found["status"]]]),
+        ["origin", found["page"]],
+        ["licence", f"{found['licence']}, {found['licence_page']}"],
+    ]
+    console.table(["face detector", "YuNet"], rows)

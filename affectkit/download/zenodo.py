@@ -197,7 +197,7 @@ def _resolve_url(url: str, checksum: str | None) -> ResolvedSource:
     if parts.scheme not in ("https", "http") or not parts.netloc:
         raise UsageError(
             f"{url!r} is neither a Zenodo record nor the address of a file.",
-            "Write zenodo:ID (the number in the record's address or DOI), or https://....",
+            "Write zenodo:ID (the number in the record's address or DOI), https://..., or face-detector.",
         )
     if parts.scheme == "http" and checksum is None:
         raise UsageError(f"{url}: what comes over http can be changed on the way.", "Use https, or add --checksum.")

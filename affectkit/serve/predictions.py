@@ -155,6 +155,7 @@ class Predictions:
         with_faces = FACE_COLUMNS[0] in self.columns(films=False)
         faces = sum(row[2] is not None for row in found.rows) if with_faces else 0
         counts = ImageCounts(len({row[0] for row in found.rows}), faces, len(found.rows), len(found.failures))
+        counts.without_face = len(found.rows) - faces
         return {**counts.summary(with_faces=with_faces), "skipped_first": _reasons(found)}
 
     def annotate(self, upload: Upload, folder: Path) -> Path:
