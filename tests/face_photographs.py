@@ -14,7 +14,7 @@ from face_judge import Mark
 from face_scenes import Scene
 
 MARKS = Path(__file__).parent / "benchmarks" / "marked_photographs.json"
-"""A list of ``pictures``: ``name``, ``source``, ``path`` in it, ``sha256``, ``faces`` with ``box`` and maybe ``eyes``."""
+"""``pictures``: of each ``name``, ``source``, ``path`` in it, ``sha256``, ``faces`` with ``box`` and maybe ``eyes``."""
 TURNS = (15, 30, 45, 60)
 """Degrees by which photographs are turned, either way."""
 FILLED = 0.45

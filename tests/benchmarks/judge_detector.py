@@ -15,18 +15,18 @@ import itertools
 import json
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import cv2
 import face_photographs
 import face_scenes
 import numpy as np
+from benchmarks.face_peers import PEERS, Detector
 from face_judge import Judgement, Mark, Tally, judge, wilson
 from face_scenes import Scene
 
 from affectkit.data.faces import DETECTORS
-from benchmarks.face_peers import PEERS, Detector
 
 AMOUNTS = {"quick": {"a_cell": 2, "empty": 2}, "full": {"a_cell": 8, "empty": 6}}
 """Faces of each size and angle, and pictures of each background without one."""
