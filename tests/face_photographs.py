@@ -102,9 +102,11 @@ def turned(scene: Scene, degrees: float) -> Scene:
 
 
 def can_turn(scene: Scene) -> bool:
-    """Return whether all of a picture's faces lie in it."""
+    """Return whether all of a picture's faces lie in it; not where some are ignored, whose regions cannot be turned."""
     height, width = scene.picture.shape[:2]
-    return bool(scene.marks) and all(
+    if not scene.marks or any(mark.ignore for mark in scene.marks):
+        return False
+    return all(
         left >= -EDGE and top >= -EDGE and left + across <= width + EDGE and top + down <= height + EDGE
         for left, top, across, down in (mark.box for mark in scene.marks)
     )

@@ -5,8 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from face_judge import Judgement, Mark, Tally, is_of, judge, wilson
-from face_photographs import EDGE, can_turn, turned
-from face_scenes import Scene
 from scipy.stats import binomtest
 
 FACE = Mark((100, 100, 40, 40))
@@ -95,31 +93,3 @@ def test_wilson_of_nothing():
 def test_wilson_refuses_more_than_all():
     with pytest.raises(ValueError, match=r"in \[0, 3\], got 4"):
         wilson(4, 3)
-
-
-def drawn(box, eyes=()):
-    picture = np.zeros((120, 160, 3), np.uint8)
-    left, top, width, height = box
-    picture[top : top + height, left : left + width] = 250
-    return Scene("drawn", picture, (Mark(box, eyes),), ("",), "portraits")
-
-
-@pytest.mark.parametrize("degrees", [15, -30, 45, -60, 90])
-def test_a_turned_photograph_is_marked_where_its_face_went(degrees):
-    scene = drawn((100, 30, 20, 20), ((104, 38), (116, 38)))
-    after = turned(scene, degrees)
-    mark = after.marks[0]
-    rows, columns = np.nonzero(after.picture[..., 0] > 125)
-    centre = (columns.mean() + 0.5, rows.mean() + 0.5)
-    assert (mark.box[0] + mark.box[2] / 2, mark.box[1] + mark.box[3] / 2) == pytest.approx(centre, abs=0.3)
-    assert mark.box[2:] == pytest.approx((20, 20)) and mark.roll == degrees
-    (right_x, right_y), (left_x, left_y) = mark.eyes
-    assert np.hypot(left_x - right_x, left_y - right_y) == pytest.approx(12)
-    assert np.degrees(np.arctan2(left_y - right_y, left_x - right_x)) == pytest.approx(degrees)
-    assert after.group == f"turned {abs(degrees)}"
-
-
-def test_faces_cut_by_the_edge_are_not_turned():
-    assert can_turn(drawn((100, 30, 20, 20)))
-    assert not can_turn(Scene("cut", np.zeros((9, 9, 3), np.uint8), (Mark((-EDGE - 1, 0, 5, 5)),), ("",), "portraits"))
-    assert not can_turn(Scene("none", np.zeros((9, 9, 3), np.uint8), (), (), "no face"))
