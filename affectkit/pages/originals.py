@@ -18,13 +18,12 @@ MOST_PARENTS = 6
 class Originals:
     """Find originals by the names that tables have for them.
 
-    A file that is known by its mark is taken where its content is the same, wherever the record says that it is; of
-    files without a mark (tables of tests, and of earlier versions) those that lie in a folder that the record names,
-    for a record of others must not bring a file of this machine into a page.
+    A file that is known by its mark is taken where its content is the same, whatever its name. Of files without a mark
+    (tables of tests, and of earlier versions) those are taken that lie in a folder that the record names, or are named
+    by it themselves: a name in a table does not lead out of there.
 
     Args:
-        roots: folders that names are relative to, as the record has them.
-        named: whether names are also paths of their own, as those of several inputs are.
+        roots: folders that names are relative to, and files, as the record has them.
         marks: what marked the content of each file, by name.
         results: folder of the results, from whose parents relative paths are looked up, as from the current folder.
         images: folder that is looked into first.
@@ -39,11 +38,10 @@ class Originals:
         roots: Sequence[str],
         *,
         results: Path,
-        named: bool = False,
         marks: Mapping[str, Mark] | None = None,
         images: Path | None = None,
     ) -> None:
-        self.marks, self.images, self.named = marks or {}, images, named
+        self.marks, self.images, self.files = marks or {}, images, set(roots)
         parents = list(results.absolute().parents)[:MOST_PARENTS]
         self.bases = [Path.cwd(), *(parent for parent in parents if parent != Path.cwd())]
         self.roots = [folder for text in roots if text != "-" for folder in self._under_bases(Path(text))]
@@ -94,13 +92,12 @@ class Originals:
                 yield from _inside(root, name)
         if self.images:
             yield from _inside(self.images, Path(name).name)
-        if self.named and trusted:
+        if trusted or name in self.files:
             path = Path(os.path.expanduser(name))
             yield from [path] if path.is_absolute() else (base / path for base in self.bases)
-        elif self.named:
-            for root in self.roots:
-                if (path := root / Path(name).name).is_file():
-                    yield from _inside(root, path.name)
+        # Names of several inputs begin with the folder.
+        for root in self.roots:
+            yield from _inside(root, Path(name).name)
 
 
 def _inside(root: Path, name: str) -> Iterator[Path]:

@@ -207,7 +207,7 @@ def _originals(source: Source, record: dict[str, Any]) -> Originals:
     for row in read_table(source.folder / INPUTS):
         if row.get("SHA-256"):
             marks[row[NAME]] = (int(row["Size"]), int(row["Modified"]), int(row["Changed"]), row["SHA-256"])
-    return Originals(paths, results=source.folder, named=len(paths) != 1, marks=marks, images=source.images)
+    return Originals(paths, results=source.folder, marks=marks, images=source.images)
 
 
 def draw_rows(

@@ -88,7 +88,7 @@ def read_videos(source: Source, record: dict[str, Any], folder: Path) -> Part:
     films, every, columns = _read_films(table, record.get("classes", []))
     marks = _read_summaries(folder, films)
     paths = [str(path) for path in record.get("paths", [])]
-    originals = Originals(paths, results=folder, named=len(paths) != 1, marks=marks, images=source.images)
+    originals = Originals(paths, results=folder, marks=marks, images=source.images)
     notes = ["The frames of a camera are not kept: there are no pictures of them."]
     if "camera" not in record:
         notes = _draw_stills(source, films, originals)

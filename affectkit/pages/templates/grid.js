@@ -115,6 +115,10 @@ if (DATA.grid) (() => {
     if (!Number.isNaN(item.margin)) facts.push(["margin", share(item.margin)]);
     if (face) facts.push(["face", face]);
     if (grid.score !== null) facts.push(["detector score", number(item.score, 2)]);
+    // Columns that some detectors give: degrees by which the head is tilted, share of the box that the picture cuts off.
+    const [roll, outside] = ["Head Roll", "Box Outside"].map((name) => grid.columns.indexOf(name));
+    if (roll >= 0 && item.row[roll] !== "") facts.push(["head roll", `${number(value(item.row, roll), 1)}°`]);
+    if (outside >= 0 && value(item.row, outside) > 0) facts.push(["box outside", share(value(item.row, outside))]);
     if (grid.truth !== null) facts.unshift(["true", item.truth]);
     grid.ratings.forEach((place, k) => {
       const actual = grid.actuals.length ? ` (actual ${number(value(item.row, grid.actuals[k]))})` : "";
