@@ -72,6 +72,8 @@ def predict_images(
         files, collate = Marked(files, marks=marks), collate_marked(collate)
     with engine.loader(files, keys, workers=workers, collate=collate) as batches:
         for raw in batches:
+            if raw.get("error") is not None:
+                raise raw["error"]
             failures = [keys.name_failure(one) for one in raw["failures"]]
             positions = [int(position) for position in raw["index"]]
             columns: list[list[Any]] = []

@@ -9,7 +9,7 @@ from typing import Any
 from affectkit.config import Parsed, setting, value_of
 from affectkit.core.assets import BUILTIN, BUILTIN_MODEL, PREFIX
 from affectkit.core.shards import Shard
-from affectkit.data.faces import RESERVED, SEARCH_SIDE, SEARCH_SIDES, detector_forms, score_meanings
+from affectkit.data.faces import RESERVED, SEARCH_SIDE, SEARCH_SIDES, installed_names, score_meanings
 from affectkit.data.faces.selection import LIMITS, Selection
 from affectkit.data.layouts.rating_scale import Scale
 from affectkit.settings.audiovisual import published_mask, published_mode
@@ -69,10 +69,10 @@ class InferSettings(Runtime):
     faces: Parsed[Faces] | None = setting(
         None,
         "Find faces and predict each: auto (a picture that is a face crop is taken whole), haar (OpenCV's cascade), "
-        "yunet (its own file, or yunet:FILE.onnx), a detector of an installed package; none: each picture whole.",
+        f"yunet (its own file, or yunet:FILE.onnx){installed_names()}; none: each picture whole.",
         parse=parse_faces,
         group=FACES,
-        metavar="|".join((*RESERVED, *(form.replace(".onnx", "") for form in detector_forms()))),
+        metavar="|".join((*RESERVED, "NAME[:FILE]")),
         default_text="auto for the built-in model, else none",
     )
     min_score: float | None = setting(

@@ -8,7 +8,7 @@ from typing import Any
 
 from affectkit.config import Parsed, setting
 from affectkit.core.assets import BUILTIN, BUILTIN_MODEL, PREFIX
-from affectkit.data.faces import SEARCH_SIDE, SEARCH_SIDES, detector_forms
+from affectkit.data.faces import RESERVED, SEARCH_SIDE, SEARCH_SIDES
 from affectkit.settings.audiovisual import published_mask, published_mode
 from affectkit.settings.common import DATA, RUN, Runtime, chosen_engine, clip_file, fitting, verified
 from affectkit.settings.inference import FACES
@@ -40,7 +40,7 @@ class ServeSettings(Runtime):
         "How faces are found, as of infer.",
         parse=parse_faces,
         group=FACES,
-        metavar="|".join(("auto", "none", *(form.partition(".")[0] for form in detector_forms()))),
+        metavar="|".join((*RESERVED, "NAME[:FILE]")),
         default_text="auto for the built-in model, else none",
     )
     every: Parsed[Every] = setting(

@@ -136,6 +136,11 @@ def detector_forms() -> list[str]:
     return [name + _file_form(entry) for name, entry in DETECTORS.items()]
 
 
+def installed_names() -> str:
+    """Return the detectors of installed packages for a list that goes on: ``, retina (of the package retina 1.0)``."""
+    return "".join(f", {name} ({entry.summary})" for name, entry in DETECTORS.items() if entry.package)
+
+
 def score_meanings() -> str:
     """Describe the scores of affectkit's own detectors: ``yunet: in [0, 1]; haar: ...``."""
     return "; ".join(f"{name}: {entry.score}" for name, entry in DETECTORS.items() if entry.is_own)

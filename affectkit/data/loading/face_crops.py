@@ -16,7 +16,7 @@ from affectkit.data.loading.read_failures import ReadFailure
 from affectkit.data.media.images import read_reduced
 from affectkit.data.media.images_in_memory import GivenImage
 from affectkit.data.media.reduced_decoding import Extent
-from affectkit.errors import DataError
+from affectkit.errors import AffectkitError, DataError
 
 DETAIL = 2
 """A JPEG is decoded at so many times the size at which it is searched, or more; at its own, if that is smaller."""
@@ -39,13 +39,14 @@ class Found:
 class PathFaces:
     """The faces of pictures by path, or as they are given, for inference: the key is (position, path or picture).
 
-    One picture is held at a time.
+    One picture is held at a time. Of a detector that fails the error itself is given, for torch would raise it with the
+    traceback of its worker in the message.
     """
 
     def __init__(self, spec: InputSpec, finder: FaceDetector) -> None:
         self.spec, self.finder = spec, finder
 
-    def __getitem__(self, key: tuple[int, str | GivenImage]) -> Found | ReadFailure:
+    def __getitem__(self, key: tuple[int, str | GivenImage]) -> Found | ReadFailure | AffectkitError:
         position, source = key
         try:
             given, gray = isinstance(source, GivenImage), self.spec.channels == 1
@@ -54,6 +55,8 @@ class PathFaces:
             crops = stack_crops([crop_face(picture, face, self.spec) for face in faces], self.spec)
         except DataError as error:
             return ReadFailure(position, str(source), error.message)
+        except AffectkitError as error:
+            return error
         return Found(position, tuple(scale_to_file(face, extent) for face in faces), crops, left_out)
 
 
@@ -88,10 +91,11 @@ def scale_to_file(face: Face, extent: Extent) -> Face:
     return replace(face, box=box, points=points, outside=share_outside(box, extent.height, extent.width))
 
 
-def collate_faces(items: Sequence[Found | ReadFailure]) -> dict[str, Any]:
+def collate_faces(items: Sequence[Found | ReadFailure | AffectkitError]) -> dict[str, Any]:
     """Return ``{"index": B numbers, "faces": B tuples, "image": uint8 (sum of faces, H, W, C), "failures": [...]}``.
 
-    Crops stand in the order of their pictures. ``"left_out"`` has what ``Found.left_out`` has of each.
+    Crops stand in the order of their pictures. ``"left_out"`` has what ``Found.left_out`` has of each;
+    ``"error"`` is the first error of the detector, None where it has worked.
     """
     good = [item for item in items if isinstance(item, Found)]
     return {
@@ -100,4 +104,5 @@ def collate_faces(items: Sequence[Found | ReadFailure]) -> dict[str, Any]:
         "left_out": [item.left_out for item in good],
         "image": np.concatenate([item.crops for item in good]) if good else np.empty(0, np.uint8),
         "failures": [item for item in items if isinstance(item, ReadFailure)],
+        "error": next((item for item in items if isinstance(item, AffectkitError)), None),
     }
