@@ -75,7 +75,7 @@ ANSWERS = {
     ("bash", "infer --format "): ["csv", "jsonl", "parquet"],
     ("bash", "test --corrupt fr"): ["frost", "framing"],
     ("bash", "train --v1 local-rf,t"): ["local-rf,tuned-norm"],
-    ("bash", "infer --faces "): ["auto", "haar", "none"],
+    ("bash", "infer --faces "): ["auto", "haar", "yunet", "none"],
     ("bash", "models vc"): ["vca"],
     ("bash", "eval-corruptions --corruptions al"): ["all", "alterations"],
     ("bash", "eval-corruptions --corruptions fog,snow,sn"): [""],
