@@ -96,6 +96,7 @@ def predict(
     every: str = "0.5s",
     smooth: float = 0.0,
     search_side: int = 720,
+    track_gap: float = 5.0,
     min_score: float | None = None,
     min_face: int | None = None,
     max_faces: int | None = None,
@@ -122,7 +123,7 @@ def predict(
         faces: as ``infer --faces``: ``"auto"``, ``"haar"``, ``"none"``, ``"yunet"``, ``"yunet:FILE.onnx"``, or a
             detector of an installed package; None: ``"auto"`` for a model of face crops, as the built-in one, else
             ``"none"``.
-        every, smooth, search_side: of videos, as the options of ``infer``.
+        every, smooth, search_side, track_gap: of videos, as the options of ``infer``.
         min_score, min_face, max_faces: which faces are taken, as the options of ``infer``; others have no row.
         on_error: what a file that cannot be read does: ``"fail"``, or ``"skip"``: it has no row, and is warned of.
         exact: on the CPU, numbers do not depend on the batch to the last bit, and are those of ``infer``, at the cost
@@ -150,6 +151,7 @@ def predict(
         every=every,
         smooth=smooth,
         search_side=search_side,
+        track_gap=track_gap,
         min_score=min_score,
         min_face=min_face,
         max_faces=max_faces,

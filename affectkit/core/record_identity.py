@@ -38,6 +38,7 @@ NAMES = {
     "recursive": "--recursive",
     "search_side": "--search-side",
     "smooth": "--smooth",
+    "track_gap": "--track-gap",
     "train_split": "--train-split",
 }
 """What users call a value; one without an entry here goes by its key, with spaces for underscores."""

@@ -321,12 +321,13 @@ def _infer_videos(
         seconds=settings.seconds,
         batch_size=settings.batch_size,
         search_side=settings.search_side,
+        track_gap=settings.track_gap,
         on_error=settings.on_error,
         compiled=settings.compile,
     )
     asked = {"every": str(settings.every or EVERY), "smooth": settings.smooth, "seconds": settings.seconds}
     if predictor.face_detector is not None:
-        asked |= {"search_side": settings.search_side}
+        asked |= {"search_side": settings.search_side, "track_gap": settings.track_gap}
     given = {"options": options, "stdout": stdout, "reporter": reporter}
     if beside is not None:
         if output.results is not None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from affectkit.core.spec import InputSpec
-from affectkit.data.faces import SEARCH_SIDE, SEARCH_SIDES
+from affectkit.data.faces import SEARCH_SIDE, SEARCH_SIDES, TRACK_GAP
 from affectkit.data.faces.selection import Selection
 from affectkit.data.loading.read_failures import refuse_failures
 from affectkit.data.media.file_kinds import IMAGE_FILE, VIDEO_FILE, is_video_name
@@ -38,6 +38,7 @@ def predict_rows(
     every: str = "0.5s",
     smooth: float = 0.0,
     search_side: int = SEARCH_SIDE,
+    track_gap: float = TRACK_GAP,
     min_score: float | None = None,
     min_face: int | None = None,
     max_faces: int | None = None,
@@ -54,8 +55,9 @@ def predict_rows(
         raise UsageError(f"batch_size must be a whole number from 1 on, got {batch_size!r}.")
     if on_error not in ("fail", "skip"):
         raise UsageError(f'on_error must be "fail" or "skip", got {on_error!r}.')
-    if not 0 <= smooth < float("inf"):
-        raise UsageError(f"smooth must be seconds, 0 or more, got {smooth!r}.")
+    for name, value in (("smooth", smooth), ("track_gap", track_gap)):
+        if not 0 <= value < float("inf"):
+            raise UsageError(f"{name} must be seconds, 0 or more, got {value!r}.")
     low, high = SEARCH_SIDES
     if isinstance(search_side, bool) or not isinstance(search_side, int) or not low <= search_side <= high:
         raise UsageError(f"search_side must be a whole number of pixels in [{low}, {high:,}], got {search_side!r}.")
@@ -69,7 +71,7 @@ def predict_rows(
     except UsageError as error:
         raise UsageError(f"faces {error.message}") from error
     predictor = Predictor.of(engine_of(model), faces=parsed, selection=selection)
-    options = {"every": interval, "smooth": smooth, "search_side": search_side}
+    options = {"every": interval, "smooth": smooth, "search_side": search_side, "track_gap": track_gap}
     call = _Call(predictor, batch_size=batch_size, on_error=on_error, exact=exact, **options)
     return call.rows(numbered(items_of(x, spec)))
 
@@ -96,6 +98,7 @@ class _Call:
     every: Every
     smooth: float
     search_side: int
+    track_gap: float
 
     def rows(self, items: Iterator[Item]) -> Iterator[dict[str, Any]]:
         """Yield the rows of all ``items``, in their order."""
@@ -130,6 +133,7 @@ class _Call:
         for item in items:
             frames = open_stream(item.path, every=self.every)
             options = {"smooth": self.smooth, "batch_size": self.batch_size, "search_side": self.search_side}
+            options |= {"track_gap": self.track_gap}
             batches = predict_frames(self.predictor, frames, **options)
             try:
                 with contextlib.closing(batches):

@@ -19,7 +19,8 @@ TORCH = "torch"
 IMAGE_KEYS = ("paths", "recursive", "faces_by", "face_detector", *LIMITS, "fit")
 """Entries of the record of images that must be alike to resume."""
 VIDEO_KEYS = (
-    "paths", "recursive", "faces_by", "face_detector", *LIMITS, "search_side", "every", "smooth", "seconds",
+    "paths", "recursive", "faces_by", "face_detector", *LIMITS,
+    "search_side", "track_gap", "every", "smooth", "seconds",
 )  # fmt: skip
 
 
@@ -50,6 +51,8 @@ def check_videos(record: Path, summary: Mapping[str, Any]) -> None:
             f"the rows in {record.parent} are those of images, and now there are videos alone.",
             "Name another --results folder.",
         )
+    if "track_gap" in summary:  # older records name none; a video is tracked from its beginning to its end by one run
+        before = {"track_gap": summary["track_gap"], **before}
     hint = "Give the same options, another --results folder, or --force."
     check_same(before, summary, keys=VIDEO_KEYS, what=_what(record.parent), hint=hint)
 

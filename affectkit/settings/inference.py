@@ -9,7 +9,7 @@ from typing import Any
 from affectkit.config import Parsed, setting, value_of
 from affectkit.core.assets import BUILTIN, BUILTIN_MODEL, PREFIX
 from affectkit.core.shards import Shard
-from affectkit.data.faces import RESERVED, SEARCH_SIDE, SEARCH_SIDES, installed_names, score_meanings
+from affectkit.data.faces import RESERVED, SEARCH_SIDE, SEARCH_SIDES, TRACK_GAP, installed_names, score_meanings
 from affectkit.data.faces.selection import LIMITS, Selection
 from affectkit.data.layouts.rating_scale import Scale
 from affectkit.settings.audiovisual import published_mask, published_mode
@@ -30,7 +30,7 @@ from affectkit.settings.values import Every, Faces, parse_every, parse_faces
 
 FACES = "Faces and videos"
 NOWHERE = Faces("none", None)
-VIDEO_OPTIONS = ("every", "smooth", "seconds", "search_side")
+VIDEO_OPTIONS = ("every", "smooth", "seconds", "search_side", "track_gap")
 """Options that mean nothing to images."""
 
 
@@ -122,6 +122,13 @@ class InferSettings(Runtime):
         high=SEARCH_SIDES[1],
         group=FACES,
         metavar="PIXELS",
+    )
+    track_gap: float = setting(
+        TRACK_GAP,
+        "Seconds for which a face in a video may be out of sight, hidden or behind a cut, and keep its number.",
+        low=0,
+        group=FACES,
+        metavar="SECONDS",
     )
     camera: int | None = setting(None, "Predict this camera, until Ctrl-C.", low=0, group=FACES, metavar="N")
     seconds: float | None = setting(

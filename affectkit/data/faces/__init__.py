@@ -31,6 +31,8 @@ from dataclasses import dataclass
 from affectkit.core.entry_points import entry_points
 from affectkit.core.registry import Entry, Registry
 
+TRACK_GAP = 5.0
+"""Seconds for which a face may be out of sight and keep its number, unless set otherwise."""
 SEARCH_SIDE = 720
 """Pixels of the longer side at which a frame of a video is searched, at most, unless set otherwise."""
 SEARCH_SIDES = (100, 1600)

@@ -17,8 +17,9 @@ import numpy as np
 
 from affectkit.core.boxes import Box, overlap
 from affectkit.data.faces import SEARCH_SIDE
+from affectkit.data.faces.assignment import assign_pairs
 from affectkit.data.faces.detection import OVERLAP, Face, FaceDetector, Found, drop_outside, drop_overlapping, moved
-from affectkit.data.faces.tracking import assign_pairs, box_centre
+from affectkit.data.faces.motion import box_centre
 from affectkit.data.media.video_stream import Frame
 from affectkit.errors import AffectkitError
 

@@ -231,7 +231,7 @@ def _infer_video(session: VideoSession, video: Item) -> None:
         progress = VideoProgress(video.name, session.columns, log, reader, with_limits=table.with_limits)
         reporter.start(video.name, None, "frames")
         steps = {"smooth": options.smooth, "batch_size": options.batch_size, "search_side": options.search_side}
-        steps |= {"reporter": reporter}
+        steps |= {"track_gap": options.track_gap, "reporter": reporter}
         with contextlib.closing(predict_frames(session.predictor, reader, **steps)) as batches:
             try:
                 for batch in batches:
@@ -265,7 +265,8 @@ def _infer_video(session: VideoSession, video: Item) -> None:
 def _watch(session: VideoSession, video: Item, camera: Camera) -> None:
     """Make the rows, summary, timeline and annotated video of a camera: each frame is predicted before the next one."""
     predictor, table, fault = session.predictor, session.table, None
-    track = FaceTrackPredictor(predictor, smooth=session.options.smooth, reporter=session.reporter)
+    given = {"smooth": session.options.smooth, "track_gap": session.options.track_gap, "reporter": session.reporter}
+    track = FaceTrackPredictor(predictor, **given)
     with contextlib.ExitStack() as stack:
         log = stack.enter_context(FrameLog(session.columns))
         progress = VideoProgress(video.name, session.columns, log, camera, with_limits=table.with_limits)

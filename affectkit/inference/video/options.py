@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from affectkit.data.faces import SEARCH_SIDE
+from affectkit.data.faces import SEARCH_SIDE, TRACK_GAP
 from affectkit.data.media.video_stream import Every
 
 
@@ -18,6 +18,7 @@ class VideoOptions:
         seconds: how much of each video is predicted; None: all.
         batch_size: faces of a forward pass.
         search_side: pixels of the longer side at which frames are searched for faces.
+        track_gap: seconds for which a face may be out of sight and keep its number.
         on_error: what a broken video does: ``skip`` or ``fail``.
         compiled: whether the forward pass is compiled.
     """
@@ -27,5 +28,6 @@ class VideoOptions:
     seconds: float | None = None
     batch_size: int = 64
     search_side: int = SEARCH_SIDE
+    track_gap: float = TRACK_GAP
     on_error: str = "skip"
     compiled: bool = False

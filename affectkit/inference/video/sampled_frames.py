@@ -13,10 +13,10 @@ import numpy as np
 
 from affectkit.core.progress import Reporter
 from affectkit.core.spec import InputSpec
-from affectkit.data.faces import SEARCH_SIDE
+from affectkit.data.faces import SEARCH_SIDE, TRACK_GAP
 from affectkit.data.faces.detection import Face, FaceDetector, crop_face
 from affectkit.data.faces.geometry import share_outside
-from affectkit.data.faces.tracking import Smoother, Tracker
+from affectkit.data.faces.tracking import FrameLook, Smoother, Tracker
 from affectkit.data.faces.video_search import faces_in_frames
 from affectkit.data.loading.face_crops import stack_crops
 from affectkit.data.media.video_stream import Frame
@@ -40,6 +40,7 @@ class SampledFrame:
         time: seconds since the first frame.
         faces: the largest first.
         crops: uint8 (F, H, W, C).
+        look: how frame and faces look, by which tracks go on; None: by their places alone.
         pixels: the frame itself, where it is wanted later.
         left_out: how many faces were found and not taken, by reason, see ``data.faces.selection``.
     """
@@ -48,6 +49,7 @@ class SampledFrame:
     time: float
     faces: tuple[Face, ...]
     crops: np.ndarray
+    look: FrameLook | None = None
     pixels: np.ndarray | None = None
     left_out: dict[str, int] = field(default_factory=dict)
 
@@ -72,6 +74,7 @@ def predict_frames(
     smooth: float,
     batch_size: int,
     search_side: int = SEARCH_SIDE,
+    track_gap: float = TRACK_GAP,
     reporter: Reporter | None = None,
 ) -> Iterator[Predicted]:
     """Yield the frames of one video with their faces, tracked and predicted, batch by batch; close it when done.
@@ -82,12 +85,13 @@ def predict_frames(
         smooth: seconds over which the outputs of a face are averaged.
         batch_size: faces of a forward pass.
         search_side: pixels of the longer side at which frames are searched.
+        track_gap: seconds for which a face may be out of sight and keep its number.
         reporter: hears of a batch that did not fit into memory.
 
     Raises:
         DataError: what ``frames`` raises, after the frames before it.
     """
-    track = FaceTrackPredictor(predictor, smooth=smooth, reporter=reporter)
+    track = FaceTrackPredictor(predictor, smooth=smooth, track_gap=track_gap, reporter=reporter)
     sampled = sample_faces(iter(frames), predictor.face_detector, predictor.spec, search_side=search_side)
     with contextlib.closing(prefetch(sampled, DEPTH)) as stream:
         for batch in batch_frames(stream, batch_size):
@@ -141,7 +145,10 @@ def sample_faces(
         size = frame.pixels.shape[:2]
         faces = tuple(replace(face, outside=share_outside(face.box, *size)) for face in taken)
         crops = stack_crops([crop_face(frame.pixels, face, spec) for face in faces], spec)
-        yield SampledFrame(frame.number, frame.time, faces, crops, frame.pixels if keep_pixels else None, left_out)
+        # Frames taken whole are one face from beginning to end.
+        look = FrameLook.of(frame.pixels, [face.box for face in faces]) if detector.how != "none" else None
+        pixels = frame.pixels if keep_pixels else None
+        yield SampledFrame(frame.number, frame.time, faces, crops, look, pixels, left_out)
 
 
 def prefetch(items: Iterator[T], depth: int) -> Iterator[T]:
@@ -213,12 +220,15 @@ class FaceTrackPredictor:
     Args:
         predictor: the model.
         smooth: seconds of ``data.faces.tracking.Smoother``.
+        track_gap: seconds for which a face may be out of sight and keep its number.
         reporter: hears of a batch that did not fit into memory.
     """
 
-    def __init__(self, predictor: Predictor, *, smooth: float, reporter: Reporter | None = None) -> None:
+    def __init__(
+        self, predictor: Predictor, *, smooth: float, track_gap: float = TRACK_GAP, reporter: Reporter | None = None
+    ) -> None:
         self.predictor, self.reporter = predictor, reporter
-        self.tracker, self.smoother = Tracker(), Smoother(smooth)
+        self.tracker, self.smoother = Tracker(track_gap), Smoother(smooth)
 
     def __call__(self, batch: Sequence[SampledFrame]) -> list[list[TrackedFace]]:
         """Return the faces of each frame of ``batch``, in the order of their numbers."""
@@ -226,7 +236,7 @@ class FaceTrackPredictor:
         smoothed = []
         outputs = iter(self._outputs(batch))
         for frame in batch:
-            own = self.tracker.update(frame.time, [face.box for face in frame.faces])
+            own = self.tracker.update(frame.time, [face.box for face in frame.faces], frame.look)
             smoothed += [self.smoother(number, frame.time, next(outputs)) for number in own]
             self.smoother.keep([track.number for track in self.tracker.tracks])
             numbers.append(own)

@@ -6,8 +6,10 @@ import itertools
 
 import numpy as np
 import pytest
+from scipy.optimize import linear_sum_assignment
 
-from affectkit.data.faces.tracking import Smoother, Tracker, assign_pairs
+from affectkit.data.faces.assignment import SMALL, assign_pairs
+from affectkit.data.faces.tracking import Smoother, Tracker
 
 
 def best_sum(gains):
@@ -32,6 +34,10 @@ def test_the_assignment_is_the_best_of_all():
             assert sum(gains[pair] for pair in pairs) == pytest.approx(best_sum(gains))
             checked += 1
     assert checked == 150
+    large = rng.random((SMALL + 3, SMALL + 4))
+    assert sum(large[pair] for pair in assign_pairs(large)) == pytest.approx(
+        large[linear_sum_assignment(large, maximize=True)].sum()
+    )
     assert assign_pairs(np.zeros((0, 3))) == assign_pairs(np.zeros((3, 0))) == []
 
 
