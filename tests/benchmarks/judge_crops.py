@@ -41,7 +41,7 @@ def finder(name: str) -> Finder:
     if name.startswith("marked "):
         eyes = name == "marked eyes"
         return lambda picture, marks: [
-            Face(mark.box, 1.0, mark.eyes, crop_box(mark.box, mark.eyes if eyes else ())) for mark in marks
+            Face(mark.box, 1.0, mark.eyes, crop_box(mark.box, mark.eyes if eyes else (), 1.0)) for mark in marks
         ]
     how, _, file = name.partition(":")
     if how in DETECTORS:
