@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -70,3 +74,27 @@ def client_of(service: object, *, token: str = TOKEN, **more: object):
     app = Access(service.app(), token=TOKEN, host="127.0.0.1", port=PORT)
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     return TestClient(app, base_url=BASE, headers=headers, raise_server_exceptions=False, **more)
+
+
+@contextlib.contextmanager
+def served(folder: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen, dict, object]]:
+    """A server whose temporary files go to ``folder``: the process, what it printed, a client with its token."""
+    import httpx
+
+    environment = {**os.environ, "TMPDIR": str(folder), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "affectkit", "serve", "--json", "--device", "cpu", *arguments]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, start_new_session=True
+    )
+    try:
+        lines: list[str] = []
+        while not lines or lines[-1] != "}\n":
+            lines.append(process.stdout.readline())
+            assert lines[-1], process.stderr.read()
+        told = json.loads("".join(lines))
+        headers = {"Authorization": f"Bearer {told['token']}"}
+        with httpx.Client(base_url=told["url"], headers=headers, timeout=120, trust_env=False) as client:
+            yield process, told, client
+    finally:
+        process.kill()
+        process.wait()

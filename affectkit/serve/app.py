@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
@@ -35,6 +35,8 @@ from affectkit.settings.values import parse_every
 
 MOST_ROWS = 5000
 """Rows of a job in one answer."""
+GONE = 499
+"""The status, as nginx has it, of an answer that nobody reads any more."""
 
 
 class Service:
@@ -58,6 +60,7 @@ class Service:
     def app(self) -> Starlette:
         """Return the application of ASGI; ``access.Access`` stands before it."""
         handlers = {AffectkitError: _answer_error, HTTPException: _answer_status, Exception: _answer_fault}
+        handlers |= {ClientDisconnect: _answer_nobody}
         files = [Route(path, self.pages.answer) for path in self.pages.paths]
         return Starlette(routes=[*self._routes(), *files], exception_handlers=handlers)
 
@@ -237,7 +240,7 @@ async def _result(request: Request, future: Future[Any]) -> Any:
     try:
         await asyncio.wait((waiting, gone), return_when=asyncio.FIRST_COMPLETED)
         if not waiting.done() and future.cancel():
-            raise Refusal(499, "the client has gone.")
+            raise Refusal(GONE, "the client has gone.")
         return await waiting  # also of a client that has gone: its files are being read
     except asyncio.CancelledError:
         if future.cancelled():
@@ -270,6 +273,10 @@ def _refused(refusal: Refusal) -> Response:
 
 async def _answer_error(request: Request, error: Exception) -> Response:
     return _refused(refusal_of(error))
+
+
+async def _answer_nobody(request: Request, error: Exception) -> Response:
+    return Response(status_code=GONE)
 
 
 async def _answer_status(request: Request, error: Exception) -> Response:

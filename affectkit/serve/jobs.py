@@ -122,6 +122,11 @@ class Jobs:
         job.state = CANCELLED
         job.future.add_done_callback(lambda _: job.folder.remove())
 
+    def stop(self) -> None:
+        """Have each job end at its next frame."""
+        for job in list(self._all.values()):
+            job.unwanted.set()
+
     def forget_old(self) -> None:
         """Forget jobs that have ended, and that nobody has asked for lately."""
         ended = sorted((job for job in list(self._all.values()) if job.ended), key=lambda job: job.touched)

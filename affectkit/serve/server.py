@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import secrets
 import socket
 from collections.abc import Callable, Iterator
@@ -41,10 +42,26 @@ from affectkit.serve.temporary_files import temporary_folder
 from affectkit.serve.work_queue import WorkQueue
 
 BACKLOG = 128
-LAST_ANSWERS = 5
+LAST_ANSWERS = 3
 """Seconds that answers under way have when the server stops."""
 FORGET_EVERY = 30.0
 POLL = 0.1
+
+
+class _Log(logging.Handler):
+    """Report in a line what Uvicorn logs with a traceback; nothing of the answers that the end cuts off."""
+
+    def __init__(self, reporter: Reporter, stopping: StopFlag) -> None:
+        super().__init__(logging.WARNING)
+        self._reporter, self._stopping = reporter, stopping
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Report a record."""
+        if self._stopping.requested:
+            return
+        error = record.exc_info[1] if record.exc_info else None
+        cause = f": {type(error).__name__}: {error}" if error is not None else ""
+        self._reporter.warn(" ".join(f"server: {record.getMessage()}{cause}".split()))
 
 
 class _Server(uvicorn.Server):
@@ -82,6 +99,7 @@ def serve(settings: ServeSettings, *, reporter: Reporter, ready: Callable[[dict[
                 "token and pictures go over the network unencrypted."
             )
         told = _addresses(settings.host, port, token)
+        stack.enter_context(_logged(_Log(reporter, stopping)))
         asyncio.run(_run(app, listening, service.jobs, stopping, lambda: ready(told)))
     kept = f"the results of jobs are in {settings.keep}." if settings.keep is not None else "nothing is kept."
     raise stopping.error(kept, "", resumable=False)
@@ -138,7 +156,11 @@ def open_service(settings: ServeSettings, predictions: Predictions, reporter: Re
             place.do(predictions.warm_up).result()
         limits = {"max_size": settings.max_size.value, "max_files": settings.max_files}
         limits |= {"max_seconds": settings.max_seconds, "queue": settings.queue}
-        yield Service(predictions, queue, Jobs(queue, end), folder, limits)
+        jobs = Jobs(queue, end)
+        try:
+            yield Service(predictions, queue, jobs, folder, limits)
+        finally:
+            jobs.stop()
 
 
 def _new_folder(keep: Path) -> Path:
@@ -150,6 +172,19 @@ def _new_folder(keep: Path) -> Path:
             folder.mkdir(parents=True)
             return folder
     raise UsageError(f"--keep {keep}: no new folder can be made in it.")
+
+
+@contextlib.contextmanager
+def _logged(handler: logging.Handler) -> Iterator[None]:
+    """Open a block in which Uvicorn logs to ``handler`` alone."""
+    logger = logging.getLogger("uvicorn")
+    before, logger.propagate = logger.propagate, False
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.propagate = before
 
 
 @contextlib.contextmanager
