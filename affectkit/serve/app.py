@@ -120,7 +120,7 @@ class Service:
         """Begin to predict films, or pictures."""
         predictions = self.predictions
         with contextlib.ExitStack() as stack:
-            place = stack.enter_context(self.queue.place())
+            place = stack.enter_context(self.queue.place(long=True))
             folder = stack.enter_context(RequestFolder(self.folder))
             form = await self._receive(request, folder)
             films = [predictions.is_film(one) for one in form.files]
@@ -159,7 +159,8 @@ class Service:
     async def job_table(self, request: Request) -> Response:
         """Return the rows of a job so far as the CSV of ``infer``."""
         job = self.jobs.get(request.path_params["key"])
-        text = table_text(list(job.found.rows), self.predictions.columns(films=job.films), films=job.films)
+        rows, columns = list(job.found.rows), self.predictions.columns(films=job.films)
+        text = await asyncio.to_thread(table_text, rows, columns, films=job.films)
         return Response(text, media_type="text/csv", headers=_attached("inference_results.csv"))
 
     async def job_report(self, request: Request) -> Response:

@@ -30,7 +30,8 @@ class WorkQueue:
     one at a time: what is short and came meanwhile is done between two of them, and long work one after the other.
 
     Args:
-        most: how many pieces of work, short and long, may wait or be in hand together.
+        most: how many pieces of work, short and long, may wait or be in hand together; half of them may be long, so
+            that films leave room for pictures.
         computing: opens the block in which the thread works.
     """
 
@@ -42,7 +43,7 @@ class WorkQueue:
         self._short: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
         self._long: deque[tuple[Iterator[Any], Future[None]]] = deque()
         self._begun: Any = None
-        self._places = 0
+        self._places = self._long_places = 0
         self._closed = False
         self._mean = USUAL_SECONDS
         self._thread = threading.Thread(target=self._work, name="predicting", daemon=True)
@@ -67,8 +68,11 @@ class WorkQueue:
         return self._places
 
     @contextlib.contextmanager
-    def place(self) -> Iterator[Place]:
+    def place(self, *, long: bool = False) -> Iterator[Place]:
         """Open a block with a place in the queue, which is free again at its end unless long work has taken it over.
+
+        Args:
+            long: whether it is for long work.
 
         Raises:
             Refusal: 503 where all are taken, with the seconds after which one should be free.
@@ -76,21 +80,25 @@ class WorkQueue:
         with self._changed:
             if self._closed:
                 raise Refusal(503, STOPPING)
-            if self._places >= self.most:
+            taken, most, what = self._places, self.most, "requests"
+            if long and self._long_places >= (half := (self.most + 1) // 2):
+                taken, most, what = self._long_places, half, "jobs"
+            if taken >= most:
                 wait = max(math.ceil(self._mean * len(self._short)), 1)
                 raise Refusal(
                     503,
-                    f"{self._places:,} requests wait or are being predicted; at most {self.most:,} may (--queue).",
+                    f"{taken:,} {what} wait or are being predicted; at most {most:,} may (--queue).",
                     f"Send it again in {wait} s.",
                     retry_after=wait,
                 )
             self._places += 1
-        place = Place(self)
+            self._long_places += long
+        place = Place(self, long)
         try:
             yield place
         finally:
             if not place.handed_on:
-                self._free()
+                self.free(long)
 
     def give_up(self, future: Future[None]) -> bool:
         """Remove long work that has not begun; return whether it had not."""
@@ -110,9 +118,11 @@ class WorkQueue:
             self._changed.notify_all()
         return future
 
-    def _free(self, _: object = None) -> None:
+    def free(self, long: bool) -> None:
+        """Give a place back."""
         with self._changed:
             self._places -= 1
+            self._long_places -= long
 
     # --- the thread ---
 
@@ -170,8 +180,8 @@ class Place:
         handed_on: whether long work has taken it over, and frees it at its end.
     """
 
-    def __init__(self, queue: WorkQueue) -> None:
-        self._queue, self.handed_on = queue, False
+    def __init__(self, queue: WorkQueue, long: bool) -> None:
+        self._queue, self._long, self.handed_on = queue, long, False
 
     def do(self, function: Callable[[], Any]) -> Future[Any]:
         """Have ``function`` called by the thread; the future gets its result, or is cancelled."""
@@ -181,5 +191,5 @@ class Place:
         """Have ``steps``, a generator, taken to the end by the thread."""
         future = self._queue._add(steps, self._queue._long)
         self.handed_on = True
-        future.add_done_callback(self._queue._free)
+        future.add_done_callback(lambda _: self._queue.free(self._long))
         return future

@@ -84,6 +84,25 @@ def test_places():
         assert queue.taken == 0
 
 
+def test_long_work_leaves_room_for_short():
+    gate = threading.Event()
+    with WorkQueue(4) as queue:
+        waiting = []
+        for _ in range(2):
+            with queue.place(long=True) as place:
+                waiting.append(place.take_steps(gate.wait(10) for _ in range(1)))
+        with pytest.raises(Refusal, match="2 jobs wait .* at most 2 may"), queue.place(long=True):
+            pass
+        with queue.place(), queue.place():
+            assert queue.taken == 4
+        gate.set()
+        for one in waiting:
+            one.result(10)
+        assert queue.taken == 0
+        with queue.place(long=True) as place:
+            place.take_steps(one for one in ()).result(10)
+
+
 def test_a_place_is_free_again_after_a_fault():
     with WorkQueue(1) as queue:
         for _ in range(2):

@@ -10,6 +10,7 @@ export class Films {
     this.place = place;
     this.changed = changed;
     this.shown = [];
+    this.before = Promise.resolve();
   }
 
   get pending() { return this.shown.filter((one) => one.running).length; }
@@ -18,7 +19,7 @@ export class Films {
     const film = new Film(this.view, file, this.changed);
     this.shown.push(film);
     this.place.append(film.card);
-    film.predict();
+    this.before = this.before.then(() => film.predict()); // one after the other, as the server predicts them
   }
 
   clear() {
@@ -32,7 +33,7 @@ class Film {
     Object.assign(this, { view, file, changed, rows: [], columns: [], running: true, job: null, drawn: 0 });
     this.stop = new AbortController();
     this.progress = el("progress", { max: 1, value: 0, "aria-label": `Progress of ${file.name}` });
-    this.told = el("p", { className: "small" }, "Sending …");
+    this.told = el("p", { className: "small" }, "Waiting for the film before …");
     this.cancelling = el("button", { type: "button" }, "Cancel");
     this.cancelling.addEventListener("click", () => this.cancel());
     this.buttons = el("p", { className: "buttons" }, this.cancelling);
@@ -53,6 +54,8 @@ class Film {
 
   async predict() {
     try {
+      this.stop.signal.throwIfAborted();
+      this.told.textContent = "Sending …";
       const job = await askJson("/jobs", { method: "POST", body: form([this.file]), signal: this.stop.signal });
       this.job = job.job;
       const ended = await follow(this.job, (found) => this.take(found), this.stop.signal);
@@ -106,7 +109,7 @@ class Film {
   draw() {
     this.drawn = performance.now();
     this.line.replaceChildren(this.view.timeline(this.rows, this.video.duration || 0, (time) => { this.video.currentTime = time; }));
-    this.table.replaceChildren(this.view.table(this.rows, this.columns));
+    this.table.replaceChildren(this.view.table(this.rows, this.columns, this.file.name));
     this.moment();
   }
 

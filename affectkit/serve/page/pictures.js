@@ -56,7 +56,7 @@ export class Pictures {
     const button = el("button", { type: "button" }, "Download annotated picture");
     button.addEventListener("click", () => this.annotate(one, button));
     one.card.replaceChildren(el("h3", {}, one.file.name), box, ...view.faces(one.rows),
-      el("details", {}, el("summary", {}, "Rows"), view.table(one.rows, one.columns)), el("p", { className: "buttons" }, button));
+      el("details", {}, el("summary", {}, "Rows"), view.table(one.rows, one.columns, one.file.name)), el("p", { className: "buttons" }, button));
   }
 
   async annotate(one, button) {

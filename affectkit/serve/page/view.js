@@ -26,7 +26,7 @@ const colourOf = (number) => COLOURS[(number - 1) % COLOURS.length];
 
 export class View {
   constructor(health) {
-    this.health = health;
+    this.open = false;
     this.roles = health.roles;
     const own = this.roles.task;
     this.label = own.find((name) => this.roles.texts.includes(name)) ?? null;
@@ -67,7 +67,9 @@ export class View {
       el("table", { className: "bars" }, el("caption", { className: "unseen" }, caption), el("tbody", {}, ...names.map(line)));
     const first = table(order.slice(0, FIRST_BARS), `Face ${this.number(row)}: largest values`);
     if (order.length <= FIRST_BARS) return [first];
-    return [first, el("details", {}, el("summary", {}, `${order.length - FIRST_BARS} more`), table(order.slice(FIRST_BARS), "Other values"))];
+    const more = el("details", { open: this.open }, el("summary", {}, `${order.length - FIRST_BARS} more`), table(order.slice(FIRST_BARS), "Other values"));
+    more.addEventListener("toggle", () => { this.open = more.open; }); // bars are made anew with each frame
+    return [first, more];
   }
 
   faces(rows) {
@@ -94,12 +96,12 @@ export class View {
     return svg;
   }
 
-  table(rows, columns) {
+  table(rows, columns, name) {
     const cell = (value) => el("td", { className: typeof value === "number" ? "number" : "" }, value === null ? "" : String(value));
     const shown = rows.slice(0, MOST_ROWS);
     const more = rows.length > shown.length ? el("p", { className: "small" }, `The first ${MOST_ROWS} of ${rows.length.toLocaleString("en")} rows; the table that can be downloaded has all.`) : null;
     return el("div", {},
-      el("div", { className: "scroll", tabIndex: 0, role: "region", "aria-label": "Rows" },
+      el("div", { className: "scroll", tabIndex: 0, role: "region", "aria-label": `Rows of ${name}` },
         el("table", { className: "rows" },
           el("thead", {}, el("tr", {}, ...columns.map((name) => el("th", { scope: "col" }, name)))),
           el("tbody", {}, ...shown.map((row) => el("tr", {}, ...columns.map((name) => cell(row[name]))))))),
