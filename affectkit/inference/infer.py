@@ -173,7 +173,7 @@ def _summary(settings: InferSettings, checkpoint: Path, predictor: Predictor) ->
         **describe_model(predictor),
         "paths": [readable(text) for text in settings.paths],
         "recursive": settings.recursive,
-        **(_faces_record(detector) if detector is not None else {}),
+        **(describe_faces(detector) if detector is not None else {}),
     }
 
 
@@ -189,7 +189,7 @@ def describe_model(predictor: Predictor) -> dict[str, Any]:
     }
 
 
-def _faces_record(detector: FaceDetector) -> dict[str, Any]:
+def describe_faces(detector: FaceDetector) -> dict[str, Any]:
     """Return how faces are found, and which are taken: rows depend on it."""
     return {"faces_by": detector.described, "face_detector": detector.name, **detector.selection.summary()}
 
@@ -203,12 +203,12 @@ def _report(choice: Choice, predictor: Predictor, inputs: InputSelection, report
     for text in checkpoint_notes(predictor.engine):
         reporter.note(text)
     if predictor.face_detector is not None:
-        reporter.note(f"faces: {_described(predictor.face_detector)}")
+        reporter.note(f"faces: {faces_text(predictor.face_detector)}")
     if passed := inputs.passed.described:
         reporter.note(f"passed over, neither images nor videos: {passed}")
 
 
-def _described(detector: FaceDetector) -> str:
+def faces_text(detector: FaceDetector) -> str:
     """Return how faces are found, of ``auto`` with the detector that it stands for, and their limits."""
     stands_for = f", which is {detector.name} here" if detector.how != detector.name else ""
     limits = [

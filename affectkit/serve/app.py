@@ -22,7 +22,7 @@ from affectkit.config import Parsed
 from affectkit.core.files import to_json
 from affectkit.data.media.file_kinds import VIDEO_EXTENSIONS
 from affectkit.errors import AffectkitError, DataError, UsageError
-from affectkit.inference.table_writer import csv_line, rows_text
+from affectkit.inference.table_writer import csv_line
 from affectkit.serve.jobs import DONE, Job, Jobs, describe_job, describe_shortly
 from affectkit.serve.openapi import describe_api
 from affectkit.serve.pages import Pages
@@ -91,11 +91,12 @@ class Service:
         if found.failures and not found.rows:
             raise DataError("\n".join(one.reason for one in found.failures))
         columns = predictions.columns(films=False)
-        answer = {**predictions.described(), **predictions.counts(found), "columns": columns}
+        record, table = predictions.record(found)
+        answer = {**record, "columns": columns}
         answer["rows"] = [dict(zip(columns, row[1:], strict=True)) for row in found.rows]
         if request.query_params.get("csv", "0") != "0":
             answer["csv_header"] = csv_line(columns)
-            answer["csv"] = rows_text([row[1:] for row in found.rows], columns, "csv")
+            answer["csv"] = table.removeprefix(answer["csv_header"])
         return _json(answer)
 
     async def annotate(self, request: Request) -> Response:
@@ -133,7 +134,7 @@ class Service:
                 given = {"options": options, "lengths": lengths}
                 steps = predictions.film_steps(job.files, job.found, job.report, **given)
             else:
-                steps = predictions.picture_steps(job.files, job.found, job.report)
+                steps = predictions.picture_steps(job.files, job.found, job.report, marks=True)
             self.jobs.start(job, place, steps)
             stack.pop_all()  # the job has taken over folder and place
         return _json(self._described(job), 202, {"Location": f"/jobs/{job.id}"})

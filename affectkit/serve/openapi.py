@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from affectkit.core.version import VERSION
-from affectkit.inference.table_layout import FACE_COLUMNS, FRAME_COLUMNS, NAME, VIDEO_NAME
+from affectkit.inference.table_layout import BOX_COLUMNS, FACE_COLUMNS, FRAME_COLUMNS, NAME, VIDEO_NAME
 from affectkit.serve.jobs import CANCELLED, DONE, FAILED, RUNNING, WAITING
 
-INTEGERS = (FACE_COLUMNS[0], *FACE_COLUMNS[1:5], FRAME_COLUMNS[0])
+INTEGERS = (*BOX_COLUMNS[:5], FRAME_COLUMNS[0])
 JSON = "application/json"
 SKIPPED = {
     "type": "array",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,7 @@ from av.error import FFmpegError
 from affectkit.config import Parsed
 from affectkit.data.loading.read_failures import ReadFailure
 from affectkit.data.media.animation_stream import open_stream
+from affectkit.data.media.file_identity import Mark
 from affectkit.data.media.file_kinds import is_video_name
 from affectkit.data.media.images_in_memory import GivenImage
 from affectkit.data.media.media_file import check_clip_file, choose_tracks, open_media, require_video, unopened
@@ -23,11 +25,12 @@ from affectkit.data.media.video_stream import Frame
 from affectkit.errors import DataError, UsageError
 from affectkit.inference.annotated_images import ImageAnnotator
 from affectkit.inference.images import predict_images
-from affectkit.inference.infer import describe_model
+from affectkit.inference.infer import describe_faces, describe_model
 from affectkit.inference.inputs import Item
+from affectkit.inference.prediction_table import PredictionTable
 from affectkit.inference.predictor import Predictor
-from affectkit.inference.result_files import ImageCounts, OutputOptions
-from affectkit.inference.table_layout import FACE_COLUMNS, FIRST, FRAME_COLUMNS, NAME, VIDEO_NAME
+from affectkit.inference.result_files import OutputOptions
+from affectkit.inference.table_layout import BOX_COLUMNS, FRAME_COLUMNS, NAME, VIDEO_NAME
 from affectkit.inference.video.sampled_frames import frame_rows, predict_frames
 from affectkit.inference.video.statistics import Columns, VideoStatistics
 from affectkit.serve.uploads import Upload
@@ -54,11 +57,15 @@ class Found:
     Attributes:
         rows: of pictures the position first, as ``inference.images.Batch`` has them; of films as their table.
         failures: files without a row, or in part, with the reason.
+        marks: of pictures by position, what marks a file and how many frames it has.
+        left_out: of pictures by position, how many faces were left out, by reason.
         videos: the summary of each film that has ended.
     """
 
     rows: list[list[Any]] = field(default_factory=list)
     failures: list[ReadFailure] = field(default_factory=list)
+    marks: dict[int, tuple[Mark | None, int]] = field(default_factory=dict)
+    left_out: dict[int, dict[str, int]] = field(default_factory=dict)
     videos: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -86,7 +93,7 @@ class Predictions:
     def described(self) -> dict[str, Any]:
         """Return what answers say of the model, in the words of ``infer --json``."""
         detector = self.predictor.face_detector
-        faces = {"faces_by": detector.described} if detector is not None else {}
+        faces = describe_faces(detector) if detector is not None else {}
         return {"checkpoint": self.checkpoint, **describe_model(self.predictor), **faces}
 
     @property
@@ -110,8 +117,8 @@ class Predictions:
             "video": VIDEO_NAME,
             "frame": FRAME_COLUMNS[0],
             "time": FRAME_COLUMNS[1],
-            "face": FACE_COLUMNS[0],
-            "box": FACE_COLUMNS[1:5],
+            "face": BOX_COLUMNS[0],
+            "box": BOX_COLUMNS[1:5],
             "task": task.columns(),
             "texts": sorted(self.texts or ()),
             "scale": task.scale,
@@ -137,26 +144,36 @@ class Predictions:
             pass
         return found
 
-    def picture_steps(self, uploads: Sequence[Upload], found: Found, report: Callable[[float], None]) -> Iterator[None]:
-        """Add what pictures come to to ``found``, a batch at a step; ``report`` gets the share that is done."""
-        how = {"batch_size": self.batch_size, "workers": self.workers}
+    def picture_steps(
+        self, uploads: Sequence[Upload], found: Found, report: Callable[[float], None], *, marks: bool = False
+    ) -> Iterator[None]:
+        """Add what pictures come to to ``found``, a batch at a step.
+
+        Args:
+            uploads: the pictures.
+            found: grows.
+            report: gets the share that is done.
+            marks: whether files are marked, as a table in a folder has them.
+        """
+        how = {"batch_size": self.batch_size, "workers": self.workers, "marks": marks}
         done = 0
         with contextlib.closing(predict_images(self.predictor, _items(uploads), **how)) as batches:
             for batch in batches:
                 found.rows += batch.rows
+                found.marks |= batch.marks
+                found.left_out |= batch.left_out
                 for one in batch.failures:
                     found.failures.append(ReadFailure(one.index, one.name, uploads[one.index].told(one.reason)))
                 done += len({row[0] for row in batch.rows}) + len(batch.failures)
                 report(done / len(uploads))
                 yield
 
-    def counts(self, found: Found) -> dict[str, Any]:
-        """Return the counts of pictures, in the words of ``infer --json``."""
-        with_faces = FACE_COLUMNS[0] in self.columns(films=False)
-        faces = sum(row[2] is not None for row in found.rows) if with_faces else 0
-        counts = ImageCounts(len({row[0] for row in found.rows}), faces, len(found.rows), len(found.failures))
-        counts.without_face = len(found.rows) - faces
-        return {**counts.summary(with_faces=with_faces), "skipped_first": _reasons(found)}
+    def record(self, found: Found) -> tuple[dict[str, Any], str]:
+        """Return the JSON of ``infer --json`` for pictures, and the table that it writes to standard output."""
+        out = io.StringIO()
+        with PredictionTable(OutputOptions(), self.described(), self.columns(films=False), out) as table:
+            table.add(found.rows, found.failures, found.marks, found.left_out)
+            return table.conclude(), out.getvalue()
 
     def annotate(self, upload: Upload, folder: Path) -> Path:
         """Draw faces and predictions on a picture; return the file of it in ``folder``.
@@ -270,7 +287,3 @@ def _watched(frames: Iterable[Frame], passed: Callable[[float], None]) -> Iterat
 
 def _items(uploads: Iterable[Upload]) -> Iterator[Item]:
     return (Item(one.name, one.path, position) for position, one in enumerate(uploads))
-
-
-def _reasons(found: Found) -> list[dict[str, str]]:
-    return [{"image": one.name, "reason": one.reason} for one in found.failures[:FIRST]]

@@ -79,8 +79,7 @@ def _write_pictures(job: Job, predictions: Predictions, files: Sequence[Item], f
         items=lambda: items,
     )
     with table:
-        marks = {one.position: (file_mark(one.path), 1) for one in items}
-        table.add(job.found.rows, job.found.failures, marks)
+        table.add(job.found.rows, job.found.failures, job.found.marks, job.found.left_out)
         table.conclude()
 
 

@@ -21,6 +21,7 @@ from affectkit.core.text import count_text
 from affectkit.engines.choice import choose_engine
 from affectkit.engines.load import load_engine
 from affectkit.errors import LibraryError, UsageError
+from affectkit.inference.infer import faces_text
 from affectkit.inference.predictor import Predictor
 from affectkit.runtime.shutdown import StopFlag
 from affectkit.settings.serve import ServeSettings
@@ -109,14 +110,14 @@ def load_predictions(settings: ServeSettings, reporter: Reporter) -> Predictions
     """Load the model that ``settings`` name; ``reporter`` hears of it."""
     choice = choose_engine(settings.checkpoint, settings.engine, **settings.computing())
     engine = load_engine(choice, fit=settings.fit, **settings.of_file())
-    predictor = Predictor.of(engine, faces=value_of(settings.faces))
+    predictor = Predictor.of(engine, faces=value_of(settings.faces), selection=settings.selection())
     predictor.check(choice.path)
     reporter.note(f"{choice.path}: {engine.header.model}, task {predictor.task.name}, {predictor.task.description()}")
     reporter.note(f"engine {engine.name}: {engine.described} ({choice.reason})")
     for text in checkpoint_notes(engine):
         reporter.note(text)
     if predictor.face_detector is not None:
-        reporter.note(f"faces: {predictor.face_detector.described}")
+        reporter.note(f"faces: {faces_text(predictor.face_detector)}")
     films = FilmOptions(
         every=settings.every,
         smooth=settings.smooth,

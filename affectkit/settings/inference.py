@@ -34,6 +34,53 @@ VIDEO_OPTIONS = ("every", "smooth", "seconds", "search_side", "track_gap")
 """Options that mean nothing to images."""
 
 
+def found_faces() -> Any:
+    """Declare the option ``--faces`` of commands that predict."""
+    return setting(
+        None,
+        "Find faces and predict each: auto (a picture that is a face crop is taken whole), haar (OpenCV's cascade), "
+        f"yunet (its own file, or yunet:FILE.onnx){installed_names()}; none: each picture whole.",
+        parse=parse_faces,
+        group=FACES,
+        metavar="|".join((*RESERVED, "NAME[:FILE]")),
+        default_text="auto for the built-in model, else none",
+    )
+
+
+def least_score() -> Any:
+    """Declare the option ``--min-score`` of commands that predict."""
+    return setting(
+        None,
+        f"Leave out faces of a lower score of the detector ({score_meanings()}).",
+        group=FACES,
+        default_text="the detector's own",
+    )
+
+
+def least_face() -> Any:
+    """Declare the option ``--min-face`` of commands that predict."""
+    return setting(
+        None,
+        "Leave out faces that are smaller: pixels of the longer side of the box, in the picture as it is in its file.",
+        low=1,
+        group=FACES,
+        metavar="PIXELS",
+        default_text="all",
+    )
+
+
+def most_faces() -> Any:
+    """Declare the option ``--max-faces`` of commands that predict."""
+    return setting(
+        None,
+        "Take the N largest faces of each image or frame alone.",
+        low=1,
+        group=FACES,
+        metavar="N",
+        default_text="all",
+    )
+
+
 @dataclass(frozen=True, kw_only=True)
 class InferSettings(Runtime):
     """Settings of ``affectkit infer``."""
@@ -66,37 +113,10 @@ class InferSettings(Runtime):
     verify: bool = verified()
     engine: str = chosen_engine()
     fit: str | None = fitting()
-    faces: Parsed[Faces] | None = setting(
-        None,
-        "Find faces and predict each: auto (a picture that is a face crop is taken whole), haar (OpenCV's cascade), "
-        f"yunet (its own file, or yunet:FILE.onnx){installed_names()}; none: each picture whole.",
-        parse=parse_faces,
-        group=FACES,
-        metavar="|".join((*RESERVED, "NAME[:FILE]")),
-        default_text="auto for the built-in model, else none",
-    )
-    min_score: float | None = setting(
-        None,
-        f"Leave out faces of a lower score of the detector ({score_meanings()}).",
-        group=FACES,
-        default_text="the detector's own",
-    )
-    min_face: int | None = setting(
-        None,
-        "Leave out faces that are smaller: pixels of the longer side of the box, in the picture as it is in its file.",
-        low=1,
-        group=FACES,
-        metavar="PIXELS",
-        default_text="all",
-    )
-    max_faces: int | None = setting(
-        None,
-        "Take the N largest faces of each image or frame alone.",
-        low=1,
-        group=FACES,
-        metavar="N",
-        default_text="all",
-    )
+    faces: Parsed[Faces] | None = found_faces()
+    min_score: float | None = least_score()
+    min_face: int | None = least_face()
+    max_faces: int | None = most_faces()
     annotate: Path | None = setting(
         None,
         "Draw faces and predictions: into this folder, for a video into this file or folder.",

@@ -8,11 +8,12 @@ from typing import Any
 
 from affectkit.config import Parsed, setting
 from affectkit.core.assets import BUILTIN, BUILTIN_MODEL, PREFIX
-from affectkit.data.faces import RESERVED, SEARCH_SIDE, SEARCH_SIDES
+from affectkit.data.faces import SEARCH_SIDE, SEARCH_SIDES
+from affectkit.data.faces.selection import Selection
 from affectkit.settings.audiovisual import published_mask, published_mode
 from affectkit.settings.common import DATA, RUN, Runtime, chosen_engine, clip_file, fitting, verified
-from affectkit.settings.inference import FACES
-from affectkit.settings.values import Every, Faces, parse_bytes, parse_every, parse_faces
+from affectkit.settings.inference import FACES, found_faces, least_face, least_score, most_faces
+from affectkit.settings.values import Every, Faces, parse_bytes, parse_every
 
 SERVER = "Server"
 LIMITS = "Limits"
@@ -35,14 +36,10 @@ class ServeSettings(Runtime):
     verify: bool = verified()
     engine: str = chosen_engine()
     fit: str | None = fitting()
-    faces: Parsed[Faces] | None = setting(
-        None,
-        "How faces are found, as of infer.",
-        parse=parse_faces,
-        group=FACES,
-        metavar="|".join((*RESERVED, "NAME[:FILE]")),
-        default_text="auto for the built-in model, else none",
-    )
+    faces: Parsed[Faces] | None = found_faces()
+    min_score: float | None = least_score()
+    min_face: int | None = least_face()
+    max_faces: int | None = most_faces()
     every: Parsed[Every] = setting(
         "0.5s",
         "How often a film is sampled: seconds, as 0.5s, or frames, as 15.",
@@ -97,6 +94,10 @@ class ServeSettings(Runtime):
     def of_file(self) -> dict[str, Any]:
         """Return how the checkpoint is read, for ``load_engine``."""
         return {name: getattr(self, name) for name in ("clip_weights", "mode", "mask", "verify")}
+
+    def selection(self) -> Selection:
+        """Return which of the faces found are taken."""
+        return Selection(self.min_score, self.min_face, self.max_faces)
 
     @property
     def is_local(self) -> bool:

@@ -88,7 +88,7 @@ def test_the_rest_is_the_summary_of_infer(client, files):
     out = io.StringIO()
     summary = infer(settings, reporter=Silent(), listed=io.StringIO(), stdout=out)
     found = client.post("/predict?csv=1", files=parts(files, "two.png")).json()
-    apart = {"paths", "recursive", "read_by", "checkpoint"}
+    apart = {"paths", "recursive", "checkpoint"}
     assert summary.keys() - found.keys() <= apart
     assert {key: found[key] for key in summary.keys() - apart} == {key: summary[key] for key in summary.keys() - apart}
     written = out.getvalue().replace(str(files / "two.png"), "two.png")
