@@ -30,9 +30,11 @@ from affectkit.inference.inputs import Item
 from affectkit.inference.prediction_table import PredictionTable
 from affectkit.inference.predictor import Predictor
 from affectkit.inference.result_files import OutputOptions
-from affectkit.inference.table_layout import BOX_COLUMNS, FRAME_COLUMNS, NAME, VIDEO_NAME
-from affectkit.inference.video.sampled_frames import frame_rows, predict_frames
-from affectkit.inference.video.statistics import Columns, VideoStatistics
+from affectkit.inference.table_layout import BOX_COLUMNS, FRAME_COLUMNS, NAME, VIDEO_NAME, has_limits
+from affectkit.inference.video.frame_log import FrameLog
+from affectkit.inference.video.infer import VideoProgress
+from affectkit.inference.video.sampled_frames import predict_frames
+from affectkit.inference.video.statistics import Columns
 from affectkit.serve.uploads import Upload
 from affectkit.settings.values import Every
 
@@ -47,6 +49,7 @@ class FilmOptions:
     every: Parsed[Every]
     smooth: float
     search_side: int
+    track_gap: float
     max_seconds: float
 
 
@@ -250,23 +253,21 @@ class Predictions:
     ) -> Iterator[None]:
         reader = open_stream(upload.path, every=options.every.value)
         columns = Columns.of(self.predictor.task)
-        statistics, fault = VideoStatistics(columns), None
+        fault = None
         how = {"smooth": options.smooth, "batch_size": self.batch_size, "search_side": options.search_side}
-        with contextlib.closing(predict_frames(self.predictor, _watched(reader, passed), **how)) as batches:
+        how |= {"track_gap": options.track_gap}
+        frames = _watched(reader, passed)
+        with FrameLog(columns) as log, contextlib.closing(predict_frames(self.predictor, frames, **how)) as batches:
+            progress = VideoProgress(upload.name, columns, log, reader, with_limits=has_limits(self.described()))
             try:
                 for batch in batches:
                     for frame, faces in batch:
-                        statistics.add(frame.time, faces)
-                        found.rows += frame_rows(upload.name, frame, faces, len(columns.names))
+                        found.rows += progress.add(frame, faces)
                     yield
             except DataError as error:
-                fault = error
-        summary = {"video": upload.name, **statistics.summary(reader.end)}
-        if fault is not None:
-            reason = upload.told(fault.message)
-            found.failures.append(ReadFailure(number, upload.name, reason))
-            summary["reason"] = reason
-        found.videos.append(summary)
+                fault = DataError(upload.told(error.message))
+                found.failures.append(ReadFailure(number, upload.name, fault.message))
+            found.videos.append(progress.summary(fault))
 
 
 def _check_length(upload: Upload, seconds: float, options: FilmOptions) -> None:

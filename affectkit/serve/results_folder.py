@@ -85,6 +85,8 @@ def _write_pictures(job: Job, predictions: Predictions, files: Sequence[Item], f
 
 def _write_films(job: Job, predictions: Predictions, files: Sequence[Item], folder: Path) -> None:
     asked = {"every": str(job.options.every), "smooth": job.options.smooth, "seconds": None}
+    if predictions.predictor.face_detector is not None:
+        asked |= {"search_side": job.options.search_side, "track_gap": job.options.track_gap}
     columns = Columns.of(predictions.predictor.task)
     summary = {**_summary(predictions, files), **asked}
     table = VideoTable(OutputOptions(results=folder), summary, columns, io.StringIO(), videos=files)

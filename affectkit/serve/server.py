@@ -122,6 +122,7 @@ def load_predictions(settings: ServeSettings, reporter: Reporter) -> Predictions
         every=settings.every,
         smooth=settings.smooth,
         search_side=settings.search_side,
+        track_gap=settings.track_gap,
         max_seconds=settings.max_seconds,
     )
     return Predictions(

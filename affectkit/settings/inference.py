@@ -81,6 +81,17 @@ def most_faces() -> Any:
     )
 
 
+def longest_gap() -> Any:
+    """Declare the option ``--track-gap`` of commands that predict."""
+    return setting(
+        TRACK_GAP,
+        "Seconds for which a face in a video may be out of sight, hidden or behind a cut, and keep its number.",
+        low=0,
+        group=FACES,
+        metavar="SECONDS",
+    )
+
+
 @dataclass(frozen=True, kw_only=True)
 class InferSettings(Runtime):
     """Settings of ``affectkit infer``."""
@@ -143,13 +154,7 @@ class InferSettings(Runtime):
         group=FACES,
         metavar="PIXELS",
     )
-    track_gap: float = setting(
-        TRACK_GAP,
-        "Seconds for which a face in a video may be out of sight, hidden or behind a cut, and keep its number.",
-        low=0,
-        group=FACES,
-        metavar="SECONDS",
-    )
+    track_gap: float = longest_gap()
     camera: int | None = setting(None, "Predict this camera, until Ctrl-C.", low=0, group=FACES, metavar="N")
     seconds: float | None = setting(
         None, "End after so long, of a camera or of each video.", above=0, group=FACES, default_text="all"

@@ -12,7 +12,7 @@ from affectkit.data.faces import SEARCH_SIDE, SEARCH_SIDES
 from affectkit.data.faces.selection import Selection
 from affectkit.settings.audiovisual import published_mask, published_mode
 from affectkit.settings.common import DATA, RUN, Runtime, chosen_engine, clip_file, fitting, verified
-from affectkit.settings.inference import FACES, found_faces, least_face, least_score, most_faces
+from affectkit.settings.inference import FACES, found_faces, least_face, least_score, longest_gap, most_faces
 from affectkit.settings.values import Every, Faces, parse_bytes, parse_every
 
 SERVER = "Server"
@@ -58,6 +58,7 @@ class ServeSettings(Runtime):
         group=FACES,
         metavar="PIXELS",
     )
+    track_gap: float = longest_gap()
     workers: int | None = setting(
         None,
         "Workers that decode the pictures of a request.",
