@@ -45,7 +45,9 @@ def register(app: typer.Typer) -> None:
 
 
 def _sections(found: dict[str, Any]) -> list[tuple[str, list[list[str]]]]:
-    """Return titles and rows of the tables: packages, machine, what auto means, tools, places."""
+    """Return titles and rows of the tables: packages, machine, what auto means, tools, face detectors, places."""
+    from affectkit.doctor.face_detectors import detector_rows
+
     machine, device, ffmpeg, cascade = (found[key] for key in ("machine", "device", "ffmpeg", "cascade"))
     tools = [
         [
@@ -83,6 +85,7 @@ def _sections(found: dict[str, Any]) -> list[tuple[str, list[list[str]]]]:
         ),
         ("auto means", auto),
         ("tool", tools),
+        ("faces", detector_rows(found["faces"])),
         ("cache", places + [[name, value] for name, value in found["offline"].items()]),
     ]
 

@@ -25,6 +25,7 @@ from affectkit.core.libraries import BUILT_AGAINST_TORCH, INSTALLED_AS, load_err
 from affectkit.core.onnx_runtime import OPT_OUT
 from affectkit.core.openmp import waiting_threads
 from affectkit.core.process import count_processors
+from affectkit.doctor.face_detectors import detector_faults, examine_detectors
 from affectkit.doctor.import_checks import CHECKS, run_checks
 from affectkit.doctor.packages import (
     Problem,
@@ -77,6 +78,7 @@ class EnvironmentReport:
         ffmpeg: path and version of the program that moviepy runs; ``problem`` says why there is none.
         pyav: versions of the libraries inside PyAV.
         cascade: path of OpenCV's frontal-face cascade and whether it loads.
+        faces: face detectors, as ``examine_detectors`` describes them.
         caches: folders that hold downloads and other things that can be made again.
         offline: environment variables that forbid or change downloads, as set.
         problems: errors first.
@@ -89,6 +91,7 @@ class EnvironmentReport:
     ffmpeg: dict[str, Any] = field(default_factory=dict)
     pyav: dict[str, str] = field(default_factory=dict)
     cascade: dict[str, Any] = field(default_factory=dict)
+    faces: dict[str, Any] = field(default_factory=dict)
     caches: list[CacheFolder] = field(default_factory=list)
     offline: dict[str, str] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
@@ -121,6 +124,7 @@ def examine() -> EnvironmentReport:
         ffmpeg=_ffmpeg(),
         pyav=checks.get("av", {}).get("libraries", {}),
         cascade=checks.get("cv2", {}).get("cascade", {}),
+        faces=examine_detectors(checks.get("cv2", {}).get("face_detector")),
         caches=[_cache_folder(name, path) for name, path in cache_folders().items()],
         offline=offline,
     )
@@ -128,6 +132,7 @@ def examine() -> EnvironmentReport:
     problems = [
         *package_problems(installed, failed),
         *_import_problems(checks, installed),
+        *(Problem("warning", what, why, fix) for what, why, fix in detector_faults(found.faces)),
         *_device_problems(torch),
         *_video_problems(found.ffmpeg, checks.get("cv2", {})),
         *_machine_problems(found.machine),

@@ -149,7 +149,7 @@ def check_torchaudio() -> dict[str, Any]:
 
 
 def check_cv2() -> dict[str, Any]:
-    """Load OpenCV's frontal-face cascade."""
+    """Load OpenCV's frontal-face cascade; say which face detector ``auto`` stands for."""
     import cv2
 
     cascade: dict[str, Any] = {"path": None, "exists": False, "loads": False}
@@ -159,7 +159,9 @@ def check_cv2() -> dict[str, Any]:
         cascade["loads"] = path.is_file() and not cv2.CascadeClassifier(str(path)).empty()
     except (AttributeError, cv2.error) as error:
         cascade["problem"] = f"{type(error).__name__}: {error}"
-    return {"version": cv2.__version__, "cascade": cascade}
+    from affectkit.data.faces.detection import FaceDetector
+
+    return {"version": cv2.__version__, "cascade": cascade, "face_detector": FaceDetector("auto").name}
 
 
 def check_av() -> dict[str, Any]:

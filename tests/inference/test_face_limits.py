@@ -245,6 +245,68 @@ def test_the_command_line_tells_of_them(trained, images, tmp_path):
     assert refused.returncode == 2 and "--min-face" in refused.stderr
 
 
+# --- videos ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def film(tmp_path):
+    """Ten frames of 100 x 100 pixels, one every tenth of a second; in each the three faces of such a picture."""
+    import av
+
+    path = tmp_path / "film.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=10)
+        stream.width = stream.height = 100
+        for level in range(10):
+            frame = av.VideoFrame.from_ndarray(np.full((100, 100, 3), 20 * level, np.uint8), format="rgb24")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return path
+
+
+def test_videos_have_the_same_columns_limits_and_counts(trained, film, tmp_path):
+    plain, rows = run(trained, film, every="5")
+    assert (plain["sampled_frames"], plain["frames_without_face"], plain["faces"]) == (2, 0, 3)
+    assert "faces_left_out" not in plain and plain["face_detector"] == "known" and plain["max_faces"] is None
+    assert list(rows[0])[3:21] == FACE_COLUMNS
+    first, second, _ = rows[:3]
+    assert (float(first["Head Roll"]), first["Left Mouth y"], first["Box Outside"]) == (45, "92.500000", "0.000000")
+    assert (second["Box Outside"], second["Head Roll"], second["Nose x"]) == ("0.500000", "", "")
+    limited, rows = run(trained, film, every="5", min_score=0.5, max_faces=1, results=tmp_path / "r")
+    assert limited["faces_left_out"] == {"below_min_score": 2, "below_min_face": 0, "beyond_max_faces": 2}
+    assert (limited["rows"], limited["faces"], limited["videos_first"][0]["faces_left_out"]) == (
+        2, 1, limited["faces_left_out"],
+    )  # fmt: skip
+    none, _ = run(trained, film, every="5", min_face=500)
+    assert (none["frames_without_face"], none["rows"], none["faces"]) == (2, 2, 0)
+    again, _ = run(trained, film, every="5", min_score=0.5, max_faces=1, results=tmp_path / "r", resume=True)
+    assert again == limited
+    with pytest.raises(UsageError, match="--max-faces 1 there, 2 now"):
+        run(trained, film, every="5", min_score=0.5, max_faces=2, results=tmp_path / "r", resume=True)
+
+
+def test_videos_beside_images_are_limited_and_counted_too(trained, images, film, tmp_path):
+    found, _ = run(trained, images, film, every="5", max_faces=1, results=tmp_path / "r")
+    assert found["faces_left_out"]["beyond_max_faces"] == 4
+    assert found["video_results"]["faces_left_out"]["beyond_max_faces"] == 4
+    told = invoke("infer", images, film, "--checkpoint", trained, "--faces", "known", "--max-faces", 1, "--workers", 0)
+    assert told.stderr.count("4 faces left out: 4 beyond --max-faces 1\n") == 2, told.stderr
+    assert "0 sampled frames without a face" in told.stderr
+    (row,) = {len(line) for line in csv.reader(io.StringIO(told.stdout))}
+    assert row == 3 + len(FACE_COLUMNS) + 2 + len(CLASSES)
+
+
+def test_videos_of_earlier_columns_are_refused(trained, film, tmp_path):
+    results = tmp_path / "r"
+    run(trained, film, every="5", results=results)
+    path = results / "inference_results.csv"
+    rows = list(csv.reader(path.open()))
+    kept = [place for place, name in enumerate(rows[0]) if name not in NEW]
+    path.write_text("".join(",".join(row[place] for place in kept) + "\n" for row in rows))
+    with pytest.raises(UsageError, match="was written by an earlier version of affectkit"):
+        run(trained, film, every="5", results=results, resume=True)
+
+
 # --- tables of earlier versions --------------------------------------------------------------------------------------
 
 

@@ -69,3 +69,16 @@ def test_marks_have_their_own_colours_and_the_first_lies_on_top():
     assert tuple(made[100, 120]) == colour(0)
     _, made = changed([Mark((100, 100, 50, 50), "", number=k) for k in (len(COLOURS),)])
     assert tuple(made[100, 120]) == colour(0)
+
+
+def test_landmarks_are_dots_where_there_is_room_for_them():
+    points = ((130.0, 180.0), (150.0, 180.0))
+    _, made = changed(Mark((100, 150, 80, 60), "", number=1, points=points))
+    assert all(tuple(made[int(y), int(x)]) == colour(1) for x, y in points)
+    plain, _ = changed(Mark((100, 150, 80, 60), "", number=1))
+    dotted = (made != 128).any(axis=2) & ~plain
+    assert 2 * 9 < dotted.sum() < 2 * 40
+    small, _ = changed(Mark((100, 150, 40, 40), "", points=((110.0, 160.0),)))
+    bare, _ = changed(Mark((100, 150, 40, 40), ""))
+    assert (small == bare).all(), "a dot would hide an eye"
+    changed(Mark((100, 150, 400, 400), "", points=((-50.0, 2000.0), (639.9, 479.9))))  # outside: nothing fails

@@ -128,6 +128,7 @@ def test_it_finds_faces_as_affectkits_own_do(target, picture, tmp_path):
 def test_the_example_of_the_readme_runs(target, picture):
     done = run(target, "infer", picture, "--faces", "profiles")
     assert done.returncode == 0, done.stderr
+    assert "the face detector 'haar' of the package turned 1.0 is left out" in done.stderr
     assert "faces: profiles\n" in done.stderr and "1 image without a face" in done.stderr
     assert len(list(csv.DictReader(done.stdout.splitlines()))) == 1
 
