@@ -58,7 +58,7 @@ def serve_settings(**flags: object) -> ServeSettings:
 
 @contextlib.contextmanager
 def service_of(settings: ServeSettings) -> Iterator[object]:
-    """The service of the built-in model."""
+    """The service of the model that ``settings`` name."""
     from affectkit.serve.server import load_predictions, open_service
 
     with open_service(settings, load_predictions(settings, Silent()), Silent()) as service:

@@ -13,11 +13,12 @@ from typing import Any
 from affectkit.core.libraries import BUILT_AGAINST_TORCH, OPENCV, install_advice, requirement_of, trio_of
 from affectkit.core.version import VERSION
 
-# What the report lists, in its order; the last three are optional.
+# What the report lists, in its order; the last six are optional.
 SHOWN = (
     "torch", "torchvision", "torchaudio", "timm", "open_clip_torch", "albumentations", *OPENCV, "moviepy",
     "imageio-ffmpeg", "av", "numpy", "pillow", "safetensors", "pyyaml", "matplotlib", "tensorboard", "pyarrow",
-    "psutil", "huggingface_hub", "typer", "rich", "submitit", "dask", "wandb",
+    "psutil", "huggingface_hub", "typer", "rich", "starlette", "uvicorn", "python-multipart", "submitit",
+    "dask", "wandb",
 )  # fmt: skip
 
 # Bounds that the project sets for a reason that is reported: package, allowed versions, severity, why.
