@@ -57,11 +57,11 @@ export class View {
     if (this.shares) order.sort((one, other) => row[other] - row[one]);
     const line = (name) => {
       const fill = el("div", { className: "fill" });
-      fill.style.width = `${100 * (this.bounded ? this.share(row[name]) : 0)}%`;
+      fill.style.width = `${100 * this.share(row[name])}%`;
       fill.style.background = this.classColour(name);
       const track = el("div", { className: "track" }, fill);
       track.setAttribute("aria-hidden", "true");
-      return el("tr", {}, el("th", { scope: "row" }, name), el("td", {}, track), el("td", {}, this.text(row[name])));
+      return el("tr", {}, el("th", { scope: "row" }, name), el("td", {}, this.bounded ? track : ""), el("td", {}, this.text(row[name])));
     };
     const table = (names, caption) =>
       el("table", { className: "bars" }, el("caption", { className: "unseen" }, caption), el("tbody", {}, ...names.map(line)));
@@ -75,7 +75,8 @@ export class View {
   faces(rows) {
     return rows.map((row) => {
       if (!this.found(row)) return el("p", { className: "small" }, "No face was found.");
-      const head = `${rows.length > 1 || this.number(row) > 1 ? `${this.number(row)} · ` : ""}${this.title(row)}`;
+      const numbered = rows.length > 1 || this.number(row) > 1 ? `${this.number(row)} · ` : "";
+      const head = this.label ? `${numbered}${this.title(row)}` : `Face ${this.number(row)}`;
       return el("div", { className: "face" }, el("h4", {}, head), ...this.bars(row));
     });
   }
@@ -130,18 +131,22 @@ export class View {
     const step = times.length > 1 ? (times.at(-1) - times[0]) / (times.length - 1) : 0.5;
     const last = Math.max(end, (times.at(-1) ?? 0) + step);
     const longest = [...faces].sort((one, other) => other[1].length - one[1].length).slice(0, MOST_LANES);
+    const [first] = this.values;
+    const seen = rows.filter((row) => this.found(row)).map((row) => row[first]);
+    const [low, high] = this.roles.scale ?? [seen.reduce((one, other) => Math.min(one, other), Infinity), seen.reduce((one, other) => Math.max(one, other), -Infinity)];
     const lanes = longest.sort((one, other) => one[0] - other[0]).map(([number, own]) => {
       const canvas = el("canvas", { className: "lane", width: 1000, height: 32, role: "img" });
       canvas.setAttribute("aria-label", `Face ${number}: ${this.spoken(own)}`);
       const draw = canvas.getContext("2d");
       for (const row of own) {
         const place = 1000 * row[this.roles.time] / last;
-        const tall = this.shares ? 32 : 32 * this.share(row[this.values[0]]);
+        const tall = this.shares ? 32 : 2 + 30 * (row[first] - low) / Math.max(high - low, 1e-9);
         draw.fillStyle = this.shares ? this.classColour(row[this.label] ?? this.values[0]) : colourOf(number);
         draw.fillRect(place, 32 - tall, Math.max(1000 * step / last, 1) + 0.5, tall);
       }
       if (seek) canvas.addEventListener("click", (event) => seek(last * event.offsetX / canvas.clientWidth));
-      return el("div", {}, el("span", { className: "lane-name" }, `face ${number}`), canvas);
+      const scale = this.shares ? "" : `, ${first} from ${low.toFixed(2)} to ${high.toFixed(2)}`;
+      return el("div", {}, el("span", { className: "lane-name" }, `face ${number}${scale}`), canvas);
     });
     const more = faces.size > MOST_LANES ? el("p", { className: "small" }, `and ${faces.size - MOST_LANES} faces that were seen for less`) : null;
     return el("div", { className: "timeline" }, ...lanes, more);
