@@ -30,6 +30,23 @@ def count_text(count: int, noun: str, plural: str = "") -> str:
     return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
 
 
+def percent(share: float) -> str:
+    """Return a share as text in percent, with a digit behind the point below 10 and above 99.
+
+    100% and 0% stand only where the share is 1 or 0.
+
+    >>> [percent(share) for share in (0.0, 0.0001, 0.042, 0.5, 0.996, 0.9999, 1.0)]
+    ['0%', '<0.1%', '4.2%', '50%', '99.6%', '>99.9%', '100%']
+    """
+    if share in (0, 1):
+        return f"{100 * share:.0f}%"
+    if 0 < share < 0.0005:
+        return "<0.1%"
+    if 0.9995 <= share < 1:
+        return ">99.9%"
+    return f"{100 * share:.0f}%" if 0.0995 <= share < 0.9895 else f"{100 * share:.1f}%"
+
+
 _LIKE = re.compile(r"\\(?=x(?:5c|[89a-f][0-9a-f]))")
 _WRITTEN = re.compile(r"\\x(5c|[89a-f][0-9a-f])")
 SEPARATOR = re.compile(r"\\(?!x(?:5c|[89a-f][0-9a-f]))")

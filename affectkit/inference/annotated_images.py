@@ -94,7 +94,7 @@ class ImageAnnotator:
         try:
             with whole_file(target) as part:
                 form = SAVED.get(target.suffix.lower(), "PNG")
-                Image.fromarray(draw_face_marks(picture, marks)).save(part, format=form, quality=92)
+                Image.fromarray(draw_face_marks(picture, marks, strip=True)).save(part, format=form, quality=92)
         except OSError as error:
             reason = f"cannot write {target}: {error.strerror or error}."
             raise RunError(reason, "Check the disk and --annotate.") from error

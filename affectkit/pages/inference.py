@@ -76,6 +76,8 @@ def shown_record(record: dict[str, Any]) -> list[tuple[str, str]]:
         if value in (None, "", [], {}):
             continue
         text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+        if isinstance(value, dict):
+            text = ", ".join(f"{name}: {number}" for name, number in value.items())
         found.append((RECORD_SHOWN.get(key, key.replace("_", " ")), text))
     passed = record.get("passed_over")
     if isinstance(passed, dict) and passed:

@@ -47,6 +47,7 @@ def draw_distribution_bars(
     classes: Sequence[str],
     names: Sequence[str],
     captions: Sequence[str] | None = None,
+    heading: str = "",
 ) -> Path:
     """Draw up to twelve images with their distributions; all bars share one scale from 0 to 1.
 
@@ -58,6 +59,7 @@ def draw_distribution_bars(
         classes: (K,) names.
         names: (N,) what the images are called, written above them.
         captions: (N,) short texts at the right of the names, e.g. a divergence.
+        heading: of the page, with how many are shown behind it; empty: what the bars are.
 
     Raises:
         DataError: lengths or shapes do not fit together, or an image is not as above.
@@ -83,7 +85,8 @@ def draw_distribution_bars(
     down = math.ceil(count / across)
     width, height = max(across * wide + 0.2, 6.6), down * tall + 0.55
     figure = new_figure(width, height, constrained=False)
-    _draw_header(figure, count, with_target=target is not None)
+    what = "Predicted and true distributions" if target is not None else "Predicted distributions"
+    _draw_header(figure, count, plain_text(heading, 60) or what, with_target=target is not None)
     for position, picture in enumerate(pictures):
         row, column = divmod(position, across)
         left, top = 0.2 + column * wide, height - 0.55 - row * tall
@@ -104,9 +107,8 @@ def _picture(image: NDArray[np.uint8], position: int) -> NDArray[np.uint8]:
     return np.repeat(array, 3, axis=2) if array.shape[2] == 1 else array
 
 
-def _draw_header(figure: Figure, count: int, *, with_target: bool) -> None:
+def _draw_header(figure: Figure, count: int, what: str, *, with_target: bool) -> None:
     width, height = figure.get_size_inches()
-    what = "Predicted and true distributions" if with_target else "Predicted distributions"
     figure.text(0.2 / width, 1 - 0.27 / height, f"{what}, n = {count} shown", fontsize=TITLE, fontweight="bold",
                 color=TEXT, va="center")  # fmt: skip
     handles = [Patch(facecolor=BLUE, label="predicted")]

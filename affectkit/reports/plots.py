@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
 from numpy.typing import ArrayLike, NDArray
 
+from affectkit.core.text import percent
 from affectkit.errors import DataError
 from affectkit.reports.style import (
     BLUE,
@@ -30,7 +31,6 @@ from affectkit.reports.style import (
     check_numbers,
     draw_legend,
     new_figure,
-    percent,
     plain_text,
     save_figure,
     set_heading,

@@ -106,11 +106,6 @@ def check_classes(classes: Sequence[str]) -> list[str]:
     return names
 
 
-def percent(share: float) -> str:
-    """Return a share as text in percent, with a digit behind the point only below 10."""
-    return f"{100 * share:.0f}%" if share == 0 or share >= 0.0995 else f"{100 * share:.1f}%"
-
-
 def draw_legend(axes: Axes, **options: Any) -> None:
     """Draw a legend without a heavy box."""
     options = {"loc": "best", "fontsize": TICK, "frameon": True, "framealpha": 0.9, "edgecolor": RULE, **options}

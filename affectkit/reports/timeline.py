@@ -14,6 +14,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MultipleLocator, PercentFormatter
 from numpy.typing import ArrayLike, NDArray
 
+from affectkit.core.text import percent
 from affectkit.errors import DataError
 from affectkit.reports.style import (
     BLUE,
@@ -28,7 +29,6 @@ from affectkit.reports.style import (
     check_classes,
     check_numbers,
     new_figure,
-    percent,
     plain_text,
     save_figure,
     set_heading,

@@ -14,7 +14,7 @@ import numpy as np
 
 from affectkit.core.randomness import address_seed
 from affectkit.core.spec import InputSpec
-from affectkit.core.text import list_some
+from affectkit.core.text import list_some, percent
 from affectkit.data.split import Split
 from affectkit.errors import DataError, UsageError
 from affectkit.losses import LOSSES, parse_loss
@@ -246,7 +246,9 @@ class CategoricalTask(Task):
                 path, recall=by_class["recall"], support=by_class["support"], **facts
             ),
             "bars.png": lambda path: self._bars(path, results, image, spread(len(results.split))),
-            "worst.png": lambda path: self._bars(path, results, image, self._worst(results)),
+            "worst.png": lambda path: self._bars(
+                path, results, image, self._worst(results), heading="Furthest from the truth"
+            ),
         }
 
     def columns(self) -> list[str]:
@@ -258,7 +260,7 @@ class CategoricalTask(Task):
 
     def describe_row(self, row: Sequence[Any]) -> tuple[str, tuple[tuple[str, float], ...]]:
         label, confidence, *shares = row
-        return f"{label} {confidence:.0%}", tuple(zip(self.spec.classes, shares, strict=True))
+        return f"{label} {percent(confidence)}", tuple(zip(self.spec.classes, shares, strict=True))
 
     def _drawn(self, split: Split, epoch: int) -> np.ndarray:
         """Draw one-hot labels from each item's distribution, addressed by (seed, item, epoch)."""
@@ -305,7 +307,15 @@ class CategoricalTask(Task):
         p, target = self.probabilities(results), results.fields["target"].astype(np.float64)
         return np.argsort(-distribution.kl_divergence(p, target), kind="stable")[:12]
 
-    def _bars(self, path: Any, results: Results, image: Callable[[int], np.ndarray], chosen: np.ndarray) -> None:
+    def _bars(
+        self,
+        path: Any,
+        results: Results,
+        image: Callable[[int], np.ndarray],
+        chosen: np.ndarray,
+        *,
+        heading: str = "",
+    ) -> None:
         from affectkit.reports import bars
 
         p, target = self.probabilities(results), results.fields["target"].astype(np.float64)
@@ -318,6 +328,7 @@ class CategoricalTask(Task):
             classes=self.spec.classes,
             names=[results.split.ids[k].rsplit("/", 1)[-1] for k in chosen],
             captions=[f"KL {kl[k]:.3f}" for k in chosen],
+            heading=heading,
         )
 
 
