@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import math
 
 import numpy as np
 
-SMALL = 4
-"""Rows and columns that depend on each other, at most, for which all assignments are tried."""
+SMALL = 120
+"""Assignments of rows and columns that depend on each other, at most, that are all tried: 5 x 5, or 11 x 2."""
 
 
 def assign_pairs(gains: np.ndarray) -> list[tuple[int, int]]:
@@ -16,7 +17,7 @@ def assign_pairs(gains: np.ndarray) -> list[tuple[int, int]]:
     """
     pairs: list[tuple[int, int]] = []
     for rows, columns in _groups(gains > 0):
-        if max(len(rows), len(columns)) <= SMALL:
+        if math.perm(*sorted((len(rows), len(columns)), reverse=True)) <= SMALL:
             pairs += _best_of_all(gains, rows, columns)
             continue
         from scipy.optimize import linear_sum_assignment  # 0.3 s, and few videos need it

@@ -125,7 +125,7 @@ class Tracker:
         last, self._last = self._last, time
         self.tracks = [track for track in self.tracks if track.time == last or time - track.time <= self.patience]
         if look is not None:
-            if self._picture is not None and is_cut(self._picture, look.picture, time - last):
+            if self.tracks and self._picture is not None and is_cut(self._picture, look.picture, time - last):
                 self.shot += 1
             self._picture = look.picture
         likeness = self._likeness(boxes, look)
