@@ -57,6 +57,11 @@ def check_videos(record: Path, summary: Mapping[str, Any]) -> None:
     check_same(before, summary, keys=VIDEO_KEYS, what=_what(record.parent), hint=hint)
 
 
+def earlier_columns(header: Sequence[str]) -> list[str]:
+    """Return the columns that a table of ``header`` had before faces had landmarks."""
+    return [name for name in header if name not in FACE_COLUMNS or name in BOX_COLUMNS]
+
+
 def check_columns(table: Path, header: Sequence[str]) -> None:
     """Refuse to resume a table whose faces have the columns of an earlier version, without landmarks.
 
@@ -67,8 +72,7 @@ def check_columns(table: Path, header: Sequence[str]) -> None:
     Raises:
         UsageError: it has those.
     """
-    found = read_columns(table)
-    earlier = [name for name in header if name not in FACE_COLUMNS or name in BOX_COLUMNS]
+    found, earlier = read_columns(table), earlier_columns(header)
     if found == earlier != list(header):
         raise UsageError(
             f"{table} was written by an earlier version of affectkit: its rows of faces end with "

@@ -307,6 +307,32 @@ def test_videos_of_earlier_columns_are_refused(trained, film, tmp_path):
         run(trained, film, every="5", results=results, resume=True)
 
 
+@pytest.mark.parametrize("form", ["csv", "jsonl", "parquet"])
+def test_whole_frames_of_earlier_columns_go_on(trained, film, tmp_path, form):
+    """No detector was there that could have known more; the table keeps its columns to its end."""
+    results, folder = tmp_path / "r", tmp_path / "films"
+    folder.mkdir()
+    film.rename(folder / "a.mp4")
+    run(trained, folder, every="5", results=results, faces="none", format=form)
+    path = results / f"inference_results.{form}"
+    if form == "csv":
+        rows = list(csv.reader(path.open()))
+        kept = [place for place, name in enumerate(rows[0]) if name not in NEW]
+        path.write_text("".join(",".join(row[place] for place in kept) + "\n" for row in rows))
+    elif form == "jsonl":
+        lines = [json.loads(line) for line in path.read_text().splitlines()]
+        path.write_text("".join(json.dumps({k: v for k, v in line.items() if k not in NEW}) + "\n" for line in lines))
+    else:
+        pq.write_table(pq.read_table(path).drop_columns(NEW), path)
+    (folder / "b.mp4").write_bytes((folder / "a.mp4").read_bytes())
+    found, _ = run(trained, folder, every="5", results=results, faces="none", format=form, resume=True)
+    rows = read_rows(results, form)
+    assert (found["videos"], len(rows)) == (2, 4) and not set(NEW) & set(rows[0])
+    assert [{k: v for k, v in row.items() if k != "Video Name"} for row in rows[:2]] == [
+        {k: v for k, v in row.items() if k != "Video Name"} for row in rows[2:]
+    ]
+
+
 # --- tables of earlier versions --------------------------------------------------------------------------------------
 
 

@@ -17,11 +17,11 @@ from affectkit.data.media.file_identity import Mark
 from affectkit.inference.inputs import Item
 from affectkit.inference.journal import ENTRY, is_of, read_entries, reason_to_restart
 from affectkit.inference.result_files import NO_RESULTS, OutputOptions, ResultFiles
-from affectkit.inference.resume_check import check_columns, check_videos
+from affectkit.inference.resume_check import check_columns, check_videos, earlier_columns
 from affectkit.inference.resume_plan import ResumePlan, plan_resume
 from affectkit.inference.run_record import VIDEO_FORM, VIDEOS_FORM, read_run_record
 from affectkit.inference.table_layout import FIRST, VIDEO_COLUMNS, VIDEO_NAME, has_limits
-from affectkit.inference.table_reader import finished_items
+from affectkit.inference.table_reader import finished_items, read_columns
 from affectkit.inference.table_writer import TableWriter, csv_line, growing_form, open_text, rows_text
 from affectkit.inference.video import legacy_names
 from affectkit.inference.video.statistics import Columns, longest
@@ -74,9 +74,13 @@ class VideoTable:
         self.notes: list[str] = []
         self.writer = writer or TableWriter(stdout, self.header, self.form, begun=False)
         self.files: ResultFiles | None = None
+        self._places: list[int] | None = None
         if options.results is not None:
-            named = {"format": options.format, "header": self.header, "journal": JOURNAL, "entry": VIDEO_ENTRY}
-            self.files = ResultFiles(options.results, **named)
+            self.files = self._result_files()
+
+    def _result_files(self) -> ResultFiles:
+        named = {"format": self.options.format, "header": self.header, "journal": JOURNAL, "entry": VIDEO_ENTRY}
+        return ResultFiles(self.options.results, **named)
 
     @property
     def final(self) -> Path | None:
@@ -108,6 +112,8 @@ class VideoTable:
 
     def add(self, rows: list[list[Any]]) -> None:
         """Append rows of a video."""
+        if self._places is not None:
+            rows = [[row[place] for place in self._places] for row in rows]
         if self.files is None:
             self.writer.add(rows)
         else:
@@ -191,12 +197,25 @@ class VideoTable:
         if "reason" in summary and len(self.reasons) < FIRST:
             self.reasons.append({"image": summary["video"], "reason": summary["reason"]})
 
+    def _settle_columns(self, table: Path) -> None:
+        """Take the columns of a ``table`` of an earlier version, of frames that were taken whole; refuse one of faces.
+
+        What these columns lack says nothing of a frame that no detector has searched.
+        """
+        earlier = earlier_columns(self.header)
+        if "face_detector" not in self.summary and read_columns(table) == earlier:
+            self._places = [self.header.index(name) for name in earlier]
+            self.header = earlier
+            self.files = self._result_files()
+        check_columns(table, self.header)
+
     def _find_earlier_run(self) -> bool:
         """Read what an earlier run has done; return False where there is none."""
         files, form = self.files, self.options.format
         own = is_of(files.record, form)
         if is_of(files.record, form, growing=True) and files.is_growing:
-            check_columns(files.part, self.header)
+            self._settle_columns(files.part)
+            files = self.files
             check_videos(files.record, self.summary)
             files.journal.recover()
             with contextlib.closing(files.journal.known()) as known:
@@ -204,7 +223,8 @@ class VideoTable:
             changes = f"; since then: {self.plan.described}" if self.plan.described else ""
             self.notes.append(f"resuming after {count_text(len(self.plan.kept), 'video')}{changes}")
         elif own and files.final.exists() and (files.folder / FINISHED).exists():
-            check_columns(files.final, self.header)
+            self._settle_columns(files.final)
+            files = self.files
             check_videos(files.record, self.summary)
             known = {entry["name"]: entry for entry in read_entries(files.folder / FINISHED, VIDEO_ENTRY)}
             self.plan = plan_resume(self.videos, known, finished=True)
