@@ -195,16 +195,18 @@ def metadata_bytes(values: dict[str, str]) -> bytes:
     """Return ``values`` as metadata fields, which are appended to an ONNX file: repeated fields add up."""
     found = b""
     for key, value in values.items():
-        pair = b"".join(_sized(number, text.encode()) for number, text in ((1, key), (2, value)))
-        found += _sized(METADATA, pair)
+        pair = b"".join(sized(number, text.encode()) for number, text in ((1, key), (2, value)))
+        found += sized(METADATA, pair)
     return found
 
 
-def _sized(number: int, value: bytes) -> bytes:
-    return _as_varint(number << 3 | SIZED) + _as_varint(len(value)) + value
+def sized(number: int, value: bytes) -> bytes:
+    """Return the field ``number`` that holds ``value``."""
+    return as_varint(number << 3 | SIZED) + as_varint(len(value)) + value
 
 
-def _as_varint(value: int) -> bytes:
+def as_varint(value: int) -> bytes:
+    """Return a number as protocol buffers write it, 7 bits a byte, the lowest first."""
     found = bytearray()
     while value > 127:
         found.append(value & 127 | 128)
