@@ -18,11 +18,12 @@ import pytest
 TESTS = Path(__file__).parent
 QUICK = (
     "checkpoints/test_checkpoint", "checkpoints/test_onnx_file", "cli/test_pipeline_command", "core/test_core",
-    "core/test_entry_points",
-    "core/test_libraries", "core/test_shards", "corruptions/test_framing", "corruptions/test_glass",
-    "data/faces/test_checked_detector", "data/faces/test_face_judge", "data/faces/test_face_photographs",
-    "data/faces/test_face_scenes", "data/faces/test_motion", "data/faces/test_selection",
-    "data/faces/test_tracking", "data/faces/test_tracking_metrics", "data/faces/test_weights",
+    "core/test_entry_points", "core/test_libraries", "core/test_onnx_edit",
+    "core/test_shards", "corruptions/test_framing", "corruptions/test_glass",
+    "data/faces/test_alignment", "data/faces/test_checked_detector", "data/faces/test_face_judge",
+    "data/faces/test_face_photographs", "data/faces/test_face_scenes", "data/faces/test_motion",
+    "data/faces/test_selection", "data/faces/test_squares", "data/faces/test_tracking",
+    "data/faces/test_tracking_metrics", "data/faces/test_weights", "data/faces/test_yunet",
     "data/layouts/test_affectnet_fused", "data/layouts/test_clip_store", "data/layouts/test_discovery",
     "data/layouts/test_ratings_tables", "data/layouts/test_tables", "data/layouts/test_tinyimagenet",
     "data/loading/test_thread_loader", "data/loading/test_transforms", "data/media/test_images",

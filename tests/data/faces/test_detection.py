@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import math
-import pickle
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,25 +8,24 @@ import cv2
 import matplotlib
 import numpy as np
 import pytest
-from onnx_files import write_yunet
 from PIL import Image
 
 from affectkit.core.boxes import overlap
 from affectkit.core.spec import InputSpec
+from affectkit.data.faces.alignment import box_square
 from affectkit.data.faces.detection import (
     EYES,
-    MARGIN,
     Face,
     FaceDetector,
     covered_share,
-    crop_box,
     crop_face,
     drop_overlapping,
+    first_square,
 )
 from affectkit.data.loading.face_crops import PathFaces, collate_faces, read_picture, scale_to_file
 from affectkit.data.loading.read_failures import ReadFailure
 from affectkit.data.media.reduced_decoding import Extent
-from affectkit.errors import CheckpointError, DataError
+from affectkit.errors import DataError
 from affectkit.prep.images.schematic_face import PARAMETERS, draw_appearance, draw_face
 
 GRAY = InputSpec("distribution", 48, 48, 1, (0.0,), (1.0,))
@@ -71,21 +69,31 @@ def test_several_faces_come_the_largest_first():
     assert FaceDetector("haar")(np.full((300, 400, 3), 90, np.uint8)) == []
 
 
-def test_auto_takes_face_crops_whole():
+def test_auto_takes_face_crops_whole_and_no_portraits():
+    picture = np.array(Image.open(PHOTOGRAPH).convert("RGB"))
     finder = FaceDetector("auto")
-    assert finder(face(6, 99)) == [Face((0, 0, 99, 99))]  # too small for a face in a scene
-    (crop,) = finder(scene([(20, 30, 20, 250)], 280, 300)[70:250, 90:250])
-    assert crop.score is None and crop.frame is None and crop.box == (0, 0, 160, 180)
-    (inner,) = finder(scene([(20, 30, 20, 250)]))
-    assert inner.score is not None
-    assert len(finder(scene([(20, 10, 20, 200), (23, 220, 20, 200)], 240, 430))) == 2  # two are no crop
+    tiny = cv2.resize(picture[90:330, 150:390], (99, 99), interpolation=cv2.INTER_AREA)
+    assert finder(tiny) == [Face((0, 0, 99, 99))]  # too small for a face in a scene
+    (found,) = finder(picture)  # head and shoulders
+    assert found.score is not None and found.frame is not None
+    x, y, side, _ = found.frame
+    whole = {}
+    for share in (1.0, 1.1, 1.4, 1.8):  # sides of a crop in sides of the face as FER-2013 frames it
+        left, top, edge = round(x - side * share / 2), round(y - side * share / 2), round(side * share)
+        crop = np.ascontiguousarray(picture[max(top, 0) : top + edge, max(left, 0) : left + edge])
+        whole[share] = finder(crop)[0].score is None
+    assert whole == {1.0: True, 1.1: True, 1.4: False, 1.8: False}
+    two = np.concatenate([picture[60:360, 120:420]] * 2, axis=1)
+    assert [face.score is None for face in finder(two)] == [False, False]  # two are no crop
     assert finder(np.full((300, 300, 3), 90, np.uint8)) == []
     assert FaceDetector("none")(np.zeros((300, 200, 3), np.uint8)) == [Face((0, 0, 200, 300))]
 
 
-def test_the_crop_is_framed_as_fer_frames_faces():
-    assert crop_box((100, 50, 80, 80)) == pytest.approx((140, 90, 80 * MARGIN, 0))
-    assert crop_box((100, 50, 80, 80), margin=2.0)[2] == 160
+def test_the_square_about_a_box():
+    x, y, side, angle = box_square((100, 50, 60, 80))
+    assert (x, angle) == (130, 0) and 90 < y < 95 and side == pytest.approx(80 * 1.03)
+    down = box_square((100, 50, 60, 80), angle=math.pi / 2)
+    assert down == pytest.approx((130 - (y - 90), 90, side, math.pi / 2))
     assert covered_share((50, 50, 60, 0), 100, 100) == pytest.approx(0.36)
     assert covered_share((0, 50, 60, 0), 100, 100) == pytest.approx(0.18)  # half of it lies outside
 
@@ -100,7 +108,7 @@ def test_eyes_set_the_square_and_turn_it(angle):
     for eye in (right, left):
         cv2.circle(picture, tuple(round(value * 16) for value in eye - 0.5), 6 * 16, (255,) * 3, -1, cv2.LINE_AA, 4)
     box = (120, 100, 180, 180)
-    frame = crop_box(box, (tuple(right), tuple(left)))
+    frame = first_square(box, (tuple(right), tuple(left)))
     made = crop_face(picture, Face(box, 0.9, (), frame), replace(GRAY, height=200, width=200))[:, :, 0] > 150
     rows, columns = np.nonzero(made)
     assert rows.mean() / 200 == pytest.approx(EYES[1], abs=0.01)
@@ -111,7 +119,9 @@ def test_eyes_set_the_square_and_turn_it(angle):
 
 
 def test_a_profile_whose_eyes_coincide_goes_by_its_box():
-    assert crop_box((0, 0, 100, 100), ((50, 40), (55, 40))) == crop_box((0, 0, 100, 100))
+    assert first_square((0, 0, 100, 100), ((50, 40), (55, 40))) == box_square((0, 0, 100, 100))
+    turned = first_square((0, 0, 100, 100), ((50, 40), (54, 44)))
+    assert turned == box_square((0, 0, 100, 100), angle=math.pi / 4)
 
 
 @pytest.mark.parametrize("side", [30, 96, 900])
@@ -157,32 +167,6 @@ def test_overlap_and_once():
         (5, 5, 100, 100),
         (300, 0, 50, 50),
     ]
-
-
-def test_yunet_by_a_network_of_our_own(tmp_path):
-    finder = FaceDetector("yunet", write_yunet(tmp_path / "bright.onnx"))
-    picture = np.zeros((320, 480, 3), np.uint8)
-    picture[96:128, 160:192] = 255
-    (found,) = finder(picture)
-    assert found.box == pytest.approx((144, 80, 64, 64)) and 0.99 < found.score <= 1 and len(found.points) == 5
-    assert found.points[0] == pytest.approx((160, 96)) and found.points[1] == pytest.approx((192, 96))
-    assert found.frame[2] == pytest.approx(32 / EYES[2]) and found.frame[3] == 0
-    big = np.zeros((1280, 1920, 3), np.uint8)  # searched at two smaller sizes, told in its own pixels
-    big[384:512, 640:768] = 255
-    (found,) = finder(big)
-    x, y, width, height = found.box
-    assert 570 < x + width / 2 < 840 and 320 < y + height / 2 < 580 and width > 100
-    assert finder(np.zeros((200, 200, 3), np.uint8)) == []
-    again = pickle.loads(pickle.dumps(finder))
-    assert again(picture)[0].box == pytest.approx((144, 80, 64, 64))
-
-
-def test_a_file_that_is_no_yunet(tmp_path):
-    with pytest.raises(CheckpointError, match="does not exist"):
-        FaceDetector("yunet", tmp_path / "none.onnx")(np.zeros((200, 200, 3), np.uint8))
-    (tmp_path / "torn.onnx").write_bytes(write_yunet(tmp_path / "a.onnx").read_bytes()[:5000])
-    with pytest.raises(CheckpointError, match="not a YuNet"):
-        FaceDetector("yunet", tmp_path / "torn.onnx")(np.zeros((200, 200, 3), np.uint8))
 
 
 def test_boxes_are_in_pixels_of_the_upright_file(tmp_path):

@@ -79,9 +79,9 @@ def test_rows_are_those_of_single_frames_whatever_the_batch(film, monkeypatch):
             and abs(int(row["x"]) + int(row["width"]) / 2 - middle[0]) < 8
             and abs(int(row["y"]) + int(row["height"]) / 2 - middle[1]) < 8
         )
-        if one["Confidence"] > 0.6:  # below, a pixel of the box may turn it
+        if one["Confidence"] > 0.6:  # below, a pixel of the box may turn a drawn face
             assert own["Predicted Label"] == one["Predicted Label"]
-            assert float(own["Confidence"]) == pytest.approx(one["Confidence"], abs=0.15)
+            assert float(own["Confidence"]) == pytest.approx(one["Confidence"], abs=0.25)
             clear += 1
     assert len(alone) >= 50 and clear >= 30
 

@@ -1,0 +1,157 @@
+"""The face detector with YuNet: it searches a picture upright and tilted, and looks at each find again.
+
+YuNet was trained on faces as they stand in photographs, and misses most that are turned by 45 degrees. So the picture
+is searched as it is, and turned by ``TILT`` either way. Each find is then cut out at the size that the network knows
+best, levelled as it was found, and once more as the face's alignment says; the box and the points of this last look
+are taken. What is no face rarely seems one in both looks, so that the first one may take unsure finds: the mean of the
+two scores counts.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from affectkit.data.faces.alignment import align_square, box_square
+from affectkit.data.faces.detection import Found, drop_outside, drop_overlapping
+from affectkit.data.faces.squares import cut_square, square_matrix
+from affectkit.data.faces.weights import PACKAGE, YUNET_INT8, find_weights
+from affectkit.data.faces.yunet_network import GET_IT, ROW, YuNetNetwork, drop_doubles
+from affectkit.errors import CheckpointError
+
+ENLARGED, ENLARGED_TILTED = 1.5, 1.25
+"""By how much a picture is enlarged that is searched, upright and tilted: faces of 24 pixels are small for YuNet."""
+LONGEST, LONGEST_TILTED = 1600, 1200
+"""Pixels of the longer side at which it is searched, upright and tilted, at most."""
+COARSE = 320
+"""Pixels of the longer side at which it is searched for faces that are too large there."""
+TILT = 45.0
+"""Degrees by which it is turned."""
+FIRST, LAST, SCORE = 0.1, 0.5, 0.6
+"""Least scores of the first look, of the last one, and of their mean."""
+SIDE, FILLED = 128, 0.6
+"""Pixels of a find as it is looked at again, and the share of it that its box takes."""
+LEVEL, WORSE = 2.0, 0.1
+"""Degrees by which a find may be turned as it is looked at; one that is turned by more is levelled and looked at once
+more, unless its score falls by more than this.
+"""
+NEAR, AGAIN = 0.15, 1.65
+"""By how much, in sides of that cut, a face in it may lie off its middle, and by what ratio its box may differ."""
+SAME = 0.5
+"""Intersection over union above which finds of the first look are one."""
+MOST = 5000
+"""Finds of the first look that are looked at again, the surest first: five in a grid of 16 x 16 pixels each."""
+
+
+class YuNetDetector:
+    """YuNet with ``file``, or with the weights that are installed.
+
+    Attributes:
+        min_score: least mean of the scores of the first look and of the last, in [0, 1].
+
+    Raises:
+        CheckpointError: ``file`` is not there or not a YuNet; without it, no weights are installed.
+    """
+
+    takes_sides = True
+
+    def __init__(self, file: Path | None = None) -> None:
+        file = file or find_weights()
+        if file is None:
+            raise CheckpointError(
+                f"the face detector yunet has no weights: the package {PACKAGE} is not installed, or without its "
+                f"{YUNET_INT8.name}.",
+                GET_IT,
+            )
+        self.network = YuNetNetwork(file)
+        self.min_score = SCORE
+
+    def __call__(self, picture: np.ndarray, *, sides: tuple[float, float] | None = None) -> list[Found]:
+        """Detect the faces of a picture, or with ``sides`` of a region, see ``data.faces.DetectorEntry``."""
+        finds = drop_doubles(self._first_look(picture), SAME)[:MOST]
+        if sides is not None:
+            larger = finds[:, 2:4].max(axis=1)
+            finds = finds[(larger >= sides[0] / AGAIN) & (larger <= sides[1] * AGAIN)]
+        rows = [row for find in finds if (row := self._look_again(picture, find)) is not None]
+        return drop_overlapping(drop_outside(map(as_found, rows), picture.shape))
+
+    def _first_look(self, picture: np.ndarray) -> np.ndarray:
+        """Return what may be faces in ``picture``, upright and tilted, (F, 16) in its pixels, with their roll."""
+        least, longest = min(FIRST, self.min_score), max(picture.shape[:2])
+        found = [self._search(picture, side, 0.0, least) for side in search_sides(min(ENLARGED * longest, LONGEST))]
+        for side in search_sides(min(ENLARGED_TILTED * longest, LONGEST_TILTED)):
+            found += [self._search(picture, side, turn, least) for turn in (TILT, -TILT)]
+        return np.concatenate(found)
+
+    def _search(self, picture: np.ndarray, longest: float, degrees: float, least: float) -> np.ndarray:
+        """Return the faces of ``picture``, scaled to a longer side of ``longest`` and turned clockwise."""
+        height, width = picture.shape[:2]
+        scale = longest / max(height, width)
+        size = (max(round(width * scale), 1), max(round(height * scale), 1))
+        small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+        forward = np.array([[size[0] / width, 0, 0], [0, size[1] / height, 0], [0, 0, 1]])
+        if degrees:
+            turn, canvas = turning(size, degrees)
+            small, forward = cv2.warpAffine(small, turn[:2], canvas), turn @ forward
+        rows = self.network(small.reshape(*small.shape[:2], picture.shape[2]), least)
+        rows = map_rows(drop_doubles(rows, SAME), np.linalg.inv(forward))
+        return np.column_stack([rows, np.full(len(rows), -math.radians(degrees))])
+
+    def _look_again(self, picture: np.ndarray, find: np.ndarray) -> np.ndarray | None:
+        """Return the face at ``find`` (16,) as it is seen from near and level; None where there is none."""
+        row = self._look(picture, find)
+        if row is None:
+            return None
+        roll = align_square(picture, box_square(as_found(row)[0], angle=row[ROW]))[3]
+        turned = math.degrees(abs(math.remainder(roll - row[ROW], 2 * math.pi)))
+        level = self._look(picture, np.append(row[:ROW], roll)) if turned > LEVEL else None
+        if level is not None and level[4] > row[4] - WORSE:
+            row = level
+        row[4] = (find[4] + row[4]) / 2
+        return row if row[4] >= self.min_score else None
+
+    def _look(self, picture: np.ndarray, find: np.ndarray) -> np.ndarray | None:
+        x, y, width, height = find[:4]
+        square = x, y, max(width, height) / FILLED, find[ROW]
+        rows = self.network(cut_square(picture, square, SIDE), min(LAST, self.min_score))
+        off = np.abs(rows[:, :2] - SIDE / 2).max(axis=1, initial=0)
+        ratio = np.abs(np.log(rows[:, 2:4].max(axis=1, initial=1) / (SIDE * FILLED)))
+        rows = rows[(off < NEAR * SIDE) & (ratio < math.log(AGAIN))]
+        if not len(rows):
+            return None
+        (row,) = map_rows(rows[[np.argmax(rows[:, 4])]], np.linalg.inv(square_matrix(square, SIDE)))
+        return np.append(row, find[ROW])
+
+
+def search_sides(longest: float) -> list[float]:
+    """Return the longer sides at which a picture is searched: ``longest``, and ``COARSE`` where it is well below."""
+    return [longest, COARSE] if longest > 1.4 * COARSE else [longest]
+
+
+def turning(size: tuple[int, int], degrees: float) -> tuple[np.ndarray, tuple[int, int]]:
+    """Return the matrix (3, 3) that turns a picture of ``size`` (W, H) clockwise, and the size of what holds it."""
+    angle = math.radians(degrees)
+    cosine, sine = math.cos(angle), math.sin(angle)
+    canvas = tuple(math.ceil(size[axis] * abs(cosine) + size[1 - axis] * abs(sine)) for axis in (0, 1))
+    turn = np.array([[cosine, -sine, 0.0], [sine, cosine, 0.0], [0.0, 0.0, 1.0]])
+    turn[:2, 2] = np.array(canvas) / 2 - turn[:2, :2] @ np.array(size) / 2
+    return turn, canvas
+
+
+def map_rows(rows: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """Return ``rows`` (F, 15) in the pixels to which the similarity ``matrix`` (3, 3) leads; boxes stay upright."""
+    mapped = rows.copy()
+    mapped[:, 2:4] *= math.sqrt(abs(np.linalg.det(matrix[:2, :2])))
+    for at in (0, *range(5, ROW, 2)):
+        mapped[:, at : at + 2] = rows[:, at : at + 2] @ matrix[:2, :2].T + matrix[:2, 2]
+    return mapped
+
+
+def as_found(row: np.ndarray) -> Found:
+    """Return ``row`` (15,) or longer as box, score and points."""
+    x, y, width, height, score, *points = (float(value) for value in row[:ROW])
+    box = (x - width / 2, y - height / 2, width, height)
+    return box, score, tuple(zip(points[::2], points[1::2], strict=True))
