@@ -7,6 +7,7 @@ from typing import Any
 from affectkit.core.text import count_text
 from affectkit.errors import DataError
 from affectkit.inference.table_layout import NAME, RECORD, ROWS, VIDEO_NAME, VIDEOS_FOLDER
+from affectkit.inference.video.legacy_names import FOLDER as EARLIER
 from affectkit.pages.page import Page, Source
 from affectkit.pages.photographs import read_photographs
 from affectkit.pages.tables import find_table, read_record
@@ -35,8 +36,8 @@ def build(source: Source) -> Page:
     photographs = videos = None
     if NAME in columns:
         photographs = read_photographs(source, record, table)
-    beside = folder / VIDEOS_FOLDER
-    if VIDEO_NAME in columns or find_table(beside, ROWS) is not None:
+    beside = next((folder / name for name in (VIDEOS_FOLDER, EARLIER) if (folder / name).is_dir()), folder)
+    if VIDEO_NAME in columns or (beside != folder and find_table(beside, ROWS) is not None):
         from affectkit.pages.videos import read_videos
 
         videos = read_videos(source, record, folder if VIDEO_NAME in columns else beside)

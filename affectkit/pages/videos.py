@@ -13,6 +13,7 @@ from affectkit.data.media.animation_stream import open_stream
 from affectkit.data.media.file_identity import Mark
 from affectkit.errors import DataError
 from affectkit.inference.table_layout import FRAME_COLUMNS, NAME, ROWS, SKIPPED, VIDEO_NAME
+from affectkit.inference.video import legacy_names
 from affectkit.pages.originals import Originals
 from affectkit.pages.page import Source
 from affectkit.pages.photographs import Columns, Part
@@ -25,7 +26,9 @@ MOST_STILLS = 240
 """Frames shown as pictures, over all videos."""
 BUDGET = 2_000_000
 """Bytes that they take at most."""
-FINISHED = ("videos.jsonl", "videos.jsonl.part")
+SUMMARY, FINISHED = "videos.csv", ("videos.jsonl", "videos.jsonl.part")
+EARLIER = {new: old for old, new in legacy_names.FILES.items()}
+"""Files under the names that they had when videos were called films."""
 
 
 @dataclass
@@ -59,12 +62,19 @@ class Film:
         step = (times[-1] - times[0]) / (len(times) - 1) if len(times) > 1 else 1.0
         return times[-1] + step if times else float(len(self.frames))
 
+    @property
+    def timed(self) -> bool:
+        """Return whether its frames have times, which the pages of an image have not."""
+        return not any(math.isnan(time) for _, time in self.frames)
+
     def cuts(self) -> tuple[list[float], bool]:
         """Return the times of cuts, and whether the run has recorded them.
 
         Without a record they are where every track ends and others begin from one sampled frame to the next, which a
         cut does and little else.
         """
+        if not self.timed:
+            return [], True
         recorded = self.summary.get("cuts")
         if isinstance(recorded, list):
             return [float(time) for time in recorded if isinstance(time, int | float)], True
@@ -102,7 +112,7 @@ def read_videos(source: Source, record: dict[str, Any], folder: Path) -> Part:
         source.reporter.note(note)
     skipped = [(row.get(NAME, ""), row.get("Reason", "")) for row in read_table(folder / SKIPPED)]
     names = [table.columns[place] for place in columns.classes or columns.ratings]
-    summaries = read_table(folder / "videos.csv")
+    summaries = _summary_rows(folder)
     stills = sum(len(film.stills) for film in films)
     values = {
         "count": len(films), "frames": sum(film.sampled for film in films),
@@ -152,7 +162,8 @@ def _read_films(table: Table, classes: Sequence[str]) -> tuple[list[Film], int, 
 def _read_summaries(folder: Path, films: Sequence[Film]) -> dict[str, Mark]:
     """Read what a run has kept of each video; return what marked their files. Older folders have none of it."""
     by_name, marks = {film.name: film for film in films}, {}
-    path = next((folder / name for name in FINISHED if (folder / name).is_file()), None)
+    names = [*FINISHED, *(EARLIER[name] for name in FINISHED)]
+    path = next((folder / name for name in names if (folder / name).is_file()), None)
     if path is None:
         return {}
     with path.open("rb") as stream:
@@ -163,11 +174,18 @@ def _read_summaries(folder: Path, films: Sequence[Film]) -> dict[str, Mark]:
                 continue
             if not isinstance(entry, dict) or entry.get("name") not in by_name:
                 continue
-            if isinstance(entry.get("video"), dict):
-                by_name[entry["name"]].summary = entry["video"]
+            video = entry.get("video", entry.get("film"))
+            if isinstance(video, dict):
+                by_name[entry["name"]].summary = {legacy_names.KEYS.get(key, key): one for key, one in video.items()}
             if isinstance(entry.get("mark"), list) and len(entry["mark"]) == 4:
                 marks[entry["name"]] = tuple(entry["mark"])
     return marks
+
+
+def _summary_rows(folder: Path) -> list[dict[str, str]]:
+    """Return the rows of ``videos.csv``, with the columns that it has today."""
+    found = read_table(folder / SUMMARY) or read_table(folder / EARLIER[SUMMARY])
+    return [{legacy_names.COLUMNS.get(name, name): cell for name, cell in row.items()} for row in found]
 
 
 def _draw_stills(source: Source, films: Sequence[Film], originals: Originals) -> list[str]:
@@ -212,7 +230,7 @@ def _stills(path: Path, wanted: dict[int, int]) -> Iterator[tuple[int, str, tupl
 
 def _film_data(film: Film) -> dict[str, Any]:
     cuts, recorded = film.cuts()
-    timed = not any(math.isnan(time) for _, time in film.frames)
+    timed = film.timed
     return {
         "name": film.name,
         "timed": timed,
@@ -220,7 +238,7 @@ def _film_data(film: Film) -> dict[str, Any]:
         "times": [time for _, time in film.frames] if timed else list(range(len(film.frames))),
         "end": film.end,
         "size": film.size,
-        "cuts": cuts if timed else [],
+        "cuts": cuts,
         "recorded": recorded,
         "stills": film.stills,
         "tracks": [
@@ -244,7 +262,7 @@ def _tables(films: Sequence[Film], summaries: Sequence[dict[str, str]]) -> list[
     return [
         {
             "cuts": [f"{time:.2f} s" for time in cuts[film.name][0]], "recorded": cuts[film.name][1],
-            "name": film.name, "sampled": film.sampled, "end": film.end, "tracks": len(film.faces),
+            "timed": film.timed, "name": film.name, "sampled": film.sampled, "end": film.end, "tracks": len(film.faces),
             "reason": film.summary.get("reason", ""), "notes": film.summary.get("notes", []),
             "rows": [_shown(row) for row in by_name.get(film.name, [])],
         }

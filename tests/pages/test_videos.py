@@ -66,6 +66,28 @@ def test_cuts_are_those_of_the_run_and_else_guessed_from_the_tracks(tmp_path):
     assert (film["cuts"], film["recorded"], film["end"]) == ([0.75, 2.25], True, 3.0)
 
 
+def test_pages_have_no_times_and_no_cuts(tmp_path):
+    rows = [[*row[:2], "", *row[3:]] for row in rows_of("pages.tif", [[1], [2], []])]
+    make_report(folder_of(tmp_path, rows), tmp_path / "page.html")
+    film = data_of(tmp_path / "page.html")["videos"]["videos"][0]
+    assert (film["timed"], film["times"], film["cuts"]) == (False, [0, 1, 2], [])
+    assert "nan" not in text_of(tmp_path / "page.html")
+
+
+def test_results_of_when_videos_were_called_films_are_read(tmp_path):
+    folder = folder_of(tmp_path / "films", rows_of("a.mp4", [[1], []]), {"paths": [str(tmp_path)]})
+    entry = {"name": "a.mp4", "rows": 2, "film": {"film": "a.mp4", "seconds": 1.5, "looks": 2}}
+    (folder / "films.jsonl").write_text(json.dumps(entry) + "\n")
+    header = ["Video Name", "Face", "From", "To", "Seconds Seen", "Looks", "Looks Without Face", "mean neutral"]
+    write_csv(folder / "films.csv", header, [["a.mp4", "", "0", "0.5", "0.5", "2", "1", "0.25"]])
+    for results in (folder, tmp_path):
+        (tmp_path / "inference.json").write_text(json.dumps({"classes": list(CLASSES)}))
+        make_report(results, tmp_path / "page.html")
+        film = data_of(tmp_path / "page.html")["videos"]["videos"][0]
+        assert (film["name"], film["end"]) == ("a.mp4", 1.5)
+        assert "1 without a face" in text_of(tmp_path / "page.html")
+
+
 def test_a_film_too_long_is_thinned_and_said_to_be(tmp_path, monkeypatch):
     monkeypatch.setattr("affectkit.pages.videos.MOST_FRAMES", 10)
     make_report(folder_of(tmp_path, rows_of("a.mp4", [[1]] * 25)), tmp_path / "page.html")
