@@ -29,7 +29,7 @@ from affectkit.serve.pages import Pages
 from affectkit.serve.predictions import FilmOptions, Predictions
 from affectkit.serve.refusal import Refusal, refusal_of
 from affectkit.serve.results_folder import report_of, table_text
-from affectkit.serve.uploads import Form, RequestFolder, receive_form
+from affectkit.serve.uploads import Form, RequestFiles, RequestFolder, receive_form
 from affectkit.serve.work_queue import STOPPING, WorkQueue
 from affectkit.settings.values import parse_every
 
@@ -82,8 +82,8 @@ class Service:
     async def predict(self, request: Request) -> Response:
         """Predict pictures: the summary of ``infer --json``, with the rows."""
         predictions = self.predictions
-        with self.queue.place() as place, RequestFolder(self.folder) as folder:
-            form = await self._receive(request, folder)
+        with self.queue.place() as place, RequestFiles(self.folder) as files:
+            form = await self._receive(request, files)
             for one in form.files:
                 if predictions.is_film(one):
                     raise Refusal(422, f"{one.name} is a film.", "Send it to /jobs, which tells how far it is.")
@@ -202,9 +202,9 @@ class Service:
         told = describe_job(job, columns, rows_from=rows_from, most=MOST_ROWS)
         return {**self.predictions.described(), **told}
 
-    async def _receive(self, request: Request, folder: RequestFolder) -> Form:
+    async def _receive(self, request: Request, place: RequestFiles) -> Form:
         limits = {name: self.limits[name] for name in ("max_size", "max_files")}
-        return await receive_form(request.headers, request.stream(), folder.path, **limits)
+        return await receive_form(request.headers, request.stream(), place, **limits)
 
 
 def _film_options(form: Form, options: FilmOptions) -> FilmOptions:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import shutil
 import tempfile
@@ -10,7 +11,7 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Self
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
@@ -58,32 +59,60 @@ class Form:
     fields: dict[str, str] = field(default_factory=dict)
 
 
-class RequestFolder:
-    """A folder for the files of one request or job."""
+class RequestFiles:
+    """The files of one request among those of others, gone when the block ends; a folder of its own would take longer.
 
-    def __init__(self, parent: Path) -> None:
-        self.path = Path(tempfile.mkdtemp(dir=parent))
+    Args:
+        folder: of all.
+    """
+
+    _count = itertools.count()
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._made = folder, list[Path]()
+
+    def new(self, name: str) -> Path:
+        """Return the path of a new file that ends in ``name``, one of ours."""
+        self._made.append(self._folder / f"{next(self._count)}-{name}")
+        return self._made[-1]
 
     def remove(self) -> None:
-        """Remove it and all files in it."""
-        shutil.rmtree(self.path, ignore_errors=True)
+        """Remove all of them."""
+        for path in self._made:
+            path.unlink(missing_ok=True)
 
-    def __enter__(self) -> RequestFolder:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *error: object) -> None:
         self.remove()
 
 
+class RequestFolder(RequestFiles):
+    """A folder for the files of one request or job."""
+
+    def __init__(self, parent: Path) -> None:
+        super().__init__(parent)
+        self.path = Path(tempfile.mkdtemp(dir=parent))
+
+    def new(self, name: str) -> Path:
+        """Return the path of the new file ``name``, one of ours."""
+        return self.path / name
+
+    def remove(self) -> None:
+        """Remove the folder and all files in it."""
+        shutil.rmtree(self.path, ignore_errors=True)
+
+
 async def receive_form(
-    headers: Mapping[str, str], body: AsyncIterator[bytes], folder: Path, *, max_size: int, max_files: int
+    headers: Mapping[str, str], body: AsyncIterator[bytes], place: RequestFiles, *, max_size: int, max_files: int
 ) -> Form:
-    """Write the files of a multipart request into ``folder``; return them with the fields.
+    """Write the files of a multipart request to ``place``; return them with the fields.
 
     Args:
         headers: of the request.
         body: its bytes, in pieces.
-        folder: an empty one.
+        place: where they go.
         max_size: bytes of the request.
         max_files: files in it.
 
@@ -95,7 +124,7 @@ async def receive_form(
         await _read_on(body)
         raise Refusal(415, "the request is no form with files.", FORM)
     try:
-        parts = _Parts(folder, max_files)
+        parts = _Parts(place, max_files)
         return await _receive(headers, body, parts, boundary=options[b"boundary"], max_size=max_size)
     except Refusal:
         await _read_on(body)
@@ -142,8 +171,8 @@ async def _read_on(body: AsyncIterator[bytes]) -> None:
 class _Parts:
     """Take what the parser finds in a form."""
 
-    def __init__(self, folder: Path, max_files: int) -> None:
-        self.folder, self.max_files = folder, max_files
+    def __init__(self, place: RequestFiles, max_files: int) -> None:
+        self.place, self.max_files = place, max_files
         self.form, self.ended = Form(), False
         self._headers: dict[str, bytes] = {}
         self._name = self._value = self._text = b""
@@ -210,7 +239,7 @@ class _Parts:
                 "Send them in several requests.",
             )
         name = unique_name(shown_name(options[b"filename"].decode(errors="surrogateescape")), self.form.files)
-        path = self.folder / f"{len(self.form.files)}{_ending(name, self._headers.get('content-type', b''))}"
+        path = self.place.new(f"{len(self.form.files)}{_ending(name, self._headers.get('content-type', b''))}")
         self._file = path.open("xb")
         self.form.files.append(Upload(name, path))
 

@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("python_multipart", reason="the extra web is not installed")
 
 from affectkit.serve.refusal import Refusal
-from affectkit.serve.uploads import MAX_NAME, receive_form, shown_name
+from affectkit.serve.uploads import MAX_NAME, RequestFiles, receive_form, shown_name
 
 KIND = {"content-type": "multipart/form-data; boundary=edge"}
 
@@ -23,13 +23,20 @@ def form(*parts: tuple[str, bytes]) -> bytes:
     return made + b"--edge--\r\n"
 
 
+class InFolder(RequestFiles):
+    """Files whose names are those that are asked for."""
+
+    def new(self, name: str) -> Path:
+        return self._folder / name
+
+
 def receive(body: bytes, folder: Path, *, piece: int = 0, headers=KIND, max_size: int = 10**6, max_files: int = 10):
     async def pieces():
         step = piece or len(body)
-        for place in range(0, len(body), step):
-            yield body[place : place + step]
+        for begin in range(0, len(body), step):
+            yield body[begin : begin + step]
 
-    return asyncio.run(receive_form(headers, pieces(), folder, max_size=max_size, max_files=max_files))
+    return asyncio.run(receive_form(headers, pieces(), InFolder(folder), max_size=max_size, max_files=max_files))
 
 
 BINARY = bytes(range(256)) * 3 + b"\r\n--edg\r\n--edge"[:-1]
@@ -120,3 +127,14 @@ def test_the_file_has_a_name_of_ours(tmp_path, name, kind, ending):
     head = f'name="file"; filename="{name}"' + (f"\r\nContent-Type: {kind}" if kind else "")
     (found,) = receive(form((head, b"x")), tmp_path).files
     assert found.path == tmp_path / f"0{ending}"
+
+
+def test_files_of_requests_side_by_side(tmp_path):
+    with RequestFiles(tmp_path) as first, RequestFiles(tmp_path) as second:
+        paths = [one.new("0.png") for one in (first, second, first)]
+        for path in paths[:2]:
+            path.write_bytes(b"x")
+        assert len(set(paths)) == 3 and {path.parent for path in paths} == {tmp_path}
+        second.remove()
+        assert paths[0].exists() and not paths[1].exists()
+    assert list(tmp_path.iterdir()) == []

@@ -85,10 +85,16 @@ def _available(name: str) -> bool:
 
 def decoder_of() -> str:
     """Return the versions of what reads images here, and the limit of pixels: one may read what another cannot."""
+    return f"{_decoders()}, up to {pixel_limit():,} pixels"
+
+
+@functools.cache
+def _decoders() -> str:
+    """Return the versions, for which files of the installation are read."""
     found = [f"Pillow {importlib.metadata.version('pillow')}"]
     with contextlib.suppress(importlib.metadata.PackageNotFoundError):
         found.append(f"pillow-heif {importlib.metadata.version('pillow-heif')}")
-    return ", ".join([*found, f"up to {pixel_limit():,} pixels"])
+    return ", ".join(found)
 
 
 def refuse_raw(path: Path, image: Image.Image) -> None:
