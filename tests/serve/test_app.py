@@ -119,7 +119,7 @@ def test_bad_files_are_refused_in_the_words_of_the_command(client, service, tmp_
 def test_an_annotated_picture_is_that_of_infer(client, service, files, tmp_path):
     flags = {"paths": [str(files / "two.png")], "device": "cpu", "annotate": str(tmp_path / "drawn")}
     infer(resolve(InferSettings, flags=flags).settings, reporter=Silent(), listed=io.StringIO(), stdout=io.StringIO())
-    (own,) = (tmp_path / "drawn").iterdir()
+    (own,) = (path for path in (tmp_path / "drawn").rglob("*") if path.is_file())
     answer = client.post("/annotate", files=parts(files, "two.png", shown="../<b>two.png"))
     assert answer.status_code == 200 and answer.headers["content-type"] == "image/png"
     assert answer.headers["content-disposition"] == "attachment; filename*=UTF-8''%3Cb%3Etwo-annotated.png"
