@@ -22,12 +22,29 @@ WORDS = {
     "rater_leave_one_out": ("max", "how often the majority of the other raters is a rater's label"),
 }
 """Metrics that are no functions of ``metrics.METRICS``."""
+PARTS = {
+    "human_accuracy": ("", "mean share of the raters who named the intended emotion, from:"),
+    "human_ceiling": ("", "the most that the best single label could reach with these votes, from:"),
+    "rater_agreement": ("max", "how often the predicted label is that of a rater drawn at random, from:"),
+    "recon": ("min", "mean squared error of the reconstruction of the"),
+    "vq": ("min", "quantisation loss of the"),
+    "perplexity": ("max", "how many codes are in even use, of the"),
+    "codes_used": ("", "codes that occur, of the"),
+    "dead_codes": ("", "codes that never occur, of the"),
+    "private": ("", "channels of the code that are private, in percent, of the"),
+    "shared": ("", "channels of the code that are shared, in percent, of the"),
+}
+"""Metrics of audio-visual models, a part (image, audio, voice, face, both) each."""
+WHOLE = {
+    "reconstruction": ("min", "sum of the reconstruction errors"),
+    "complementarity": ("", "the smaller count of shared channels over the larger, of both modalities"),
+}
 
 
 def describe(name: str) -> tuple[str, str]:
     """Return "max", "min" or "", which is better, and what the metric ``name`` is; of one output too (valence_ccc)."""
-    if name in WORDS:
-        return WORDS[name]
+    if name in WORDS or name in WHOLE:
+        return (WORDS | WHOLE)[name]
     if name in METRICS:
         return METRICS[name].direction, METRICS[name].summary
     of, _, own = name.partition("_quantile_")
@@ -36,7 +53,8 @@ def describe(name: str) -> tuple[str, str]:
     for known in sorted(METRICS, key=len, reverse=True):
         if name.endswith(f"_{known}"):
             return METRICS[known].direction, f"{METRICS[known].summary}, of {name.removesuffix(f'_{known}')}"
-    return "", ""
+    part = next((part for part in PARTS if name.startswith(f"{part}_")), None)
+    return (PARTS[part][0], f"{PARTS[part][1]} {name.removeprefix(f'{part}_')}") if part is not None else ("", "")
 
 
 def metric_rows(

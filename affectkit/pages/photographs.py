@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from affectkit.core.text import count_text
+from affectkit.data.media.file_kinds import is_video_name
 from affectkit.inference.table_layout import FACE_COLUMNS, INPUTS, NAME, SKIPPED
 from affectkit.pages.originals import Originals, count_reasons
 from affectkit.pages.page import Source
@@ -159,7 +160,8 @@ def read_photographs(source: Source, record: dict[str, Any], table: Table) -> Pa
     originals = _originals(source, record)
     pictures = draw_rows(source, rows, originals, name=columns.name, box=columns.box)
     shown = sum(address is not None for address in pictures)
-    what = "face" if columns.face is not None else "picture"
+    clips = bool(rows) and is_video_name(rows[0][columns.name])
+    what = "face" if columns.face is not None else "clip" if clips else "picture"
     notes = _notes(distribution, rows, pictures, originals, what)
     if not table.finished:
         notes.insert(0, "The run was stopped: the rows so far are shown. The same command with --resume continues it.")
@@ -182,7 +184,7 @@ def read_photographs(source: Source, record: dict[str, Any], table: Table) -> Pa
         "actuals": [], "names": [table.columns[place] for place in columns.classes],
     }  # fmt: skip
     scripts = ("grid.js",) if columns.label is not None else ("chart.js", "grid.js")
-    title = "faces in photographs" if columns.face is not None else "photographs"
+    title = "faces in photographs" if columns.face is not None else "clips" if clips else "photographs"
     return Part(title, values, data, scripts, shown, len(rows) - shown)
 
 

@@ -14,7 +14,10 @@ import numpy as np
 from PIL import Image
 
 from affectkit.core.process import count_processors
+from affectkit.data.media.animation_stream import open_stream
+from affectkit.data.media.file_kinds import is_video_name
 from affectkit.data.media.images import read_reduced
+from affectkit.data.media.reduced_decoding import Extent
 from affectkit.errors import DataError
 
 FACE, WHOLE, FRAME = 112, 176, 320
@@ -98,9 +101,14 @@ def _of_file(wanted: Sequence[Wanted]) -> list[tuple[Any, str | None]]:
         scale = max(min(shares), 1.0)
         return height / scale, width / scale
 
+    path = wanted[0].path
     try:
-        pixels, extent = read_reduced(wanted[0].path, least)
-    except (DataError, OSError):
+        if is_video_name(path.name):  # a clip that was predicted whole: its first picture stands for it
+            pixels = next(iter(open_stream(path))).pixels
+            extent = Extent(*pixels.shape[:2])
+        else:
+            pixels, extent = read_reduced(path, least)
+    except (DataError, OSError, StopIteration):
         return [(one.key, None) for one in wanted]
     found: list[tuple[Any, str | None]] = []
     for one in wanted:

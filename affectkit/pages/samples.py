@@ -117,8 +117,12 @@ def read_samples(
     if not whole:
         shown = [row for row in shown if columns.ratings or columns.error(row) > 0]
     originals = Originals([data] if data else [], results=source.folder, images=source.images)
-    pictures = draw_rows(source, shown, originals, name=columns.name)
-    notes = originals.described()
+    if any((root / "store").is_dir() for root in originals.roots):
+        pictures: list[str | None] = [None] * len(shown)
+        notes = ["Prepared clips have no pictures that are shown here: the figures of the run have some."]
+    else:
+        pictures = draw_rows(source, shown, originals, name=columns.name)
+        notes = originals.described()
     if whole and len(shown) < len(rows):
         notes.append(f"Of {count_text(len(rows), 'sample')} the {len(shown):,} worst are listed; tables are over all.")
     for note in notes:

@@ -259,3 +259,28 @@ def test_every_kind_has_its_module_and_template(tmp_path):
         assert (TEMPLATES / f"{name}.html").is_file()
     with (TEMPLATES / "report.css").open() as stream:
         assert "@media print" in stream.read()
+
+
+@pytest.mark.parametrize(
+    ("name", "better", "words"),
+    [
+        ("valence_ccc", "max", "concordance correlation, of valence"),
+        ("arousal_quantile_rmse", "min", "over the means of quantile bins of arousal"),
+        ("kl", "min", "Kullback-Leibler divergence"),
+        ("dead_codes_audio", "", "codes that never occur, of the audio"),
+        ("of_ones_own", "", ""),
+    ],
+)
+def test_metrics_have_their_words(name, better, words):
+    from affectkit.pages.metric_words import describe
+
+    found = describe(name)
+    assert found[0] == better
+    assert words in found[1]
+
+
+def test_prepared_clips_are_not_looked_for_as_pictures(tmp_path):
+    folder, _ = results_of_test(tmp_path)
+    (tmp_path / "data" / "store").mkdir()
+    assert make_report(folder, tmp_path / "page.html")["pictures"] == 0
+    assert "Prepared clips have no pictures" in text_of(tmp_path / "page.html")

@@ -128,3 +128,17 @@ def test_frames_of_the_film_are_shown_at_their_places(tmp_path, box):
         picture = Image.open(io.BytesIO(base64.b64decode(address.partition(",")[2])))
         assert picture.size == (128, 96)
         assert abs(np.asarray(picture).mean() - 8 * film["frames"][int(place)]) < 6
+
+
+def test_clips_that_were_predicted_whole_show_their_first_picture(tmp_path):
+    write_film(tmp_path / "clips" / "a.mp4", 5, draw=lambda number: np.full((96, 128, 3), 200, np.uint8))
+    own = shares(1)[0]
+    write_csv(tmp_path / "results" / "inference_results.csv", ["Image Name", "Predicted Label", "Confidence", *CLASSES],
+              [["a.mp4", *predicted(own)]])  # fmt: skip
+    record = {"classes": list(CLASSES), "paths": [str(tmp_path / "clips")]}
+    (tmp_path / "results" / "inference.json").write_text(json.dumps(record))
+    assert make_report(tmp_path / "results", tmp_path / "page.html")["pictures"] == 1
+    grid = data_of(tmp_path / "page.html")["grid"]
+    assert grid["what"] == "clip"
+    picture = Image.open(io.BytesIO(base64.b64decode(grid["pictures"][0].partition(",")[2])))
+    assert abs(np.asarray(picture).mean() - 200) < 6

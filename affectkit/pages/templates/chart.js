@@ -15,7 +15,7 @@ function tickTexts(values) {
   const step = values.length > 1 ? values[1] - values[0] : Math.abs(values[0]) || 1;
   let digits = Math.max(0, Math.ceil(-Math.log10(step) - 1e-9));
   if (Math.abs(step * 10 ** digits - Math.round(step * 10 ** digits)) > 1e-6) digits += 1;
-  return values.map((value) => (digits > 6 ? value.toExponential(1) : value.toFixed(digits)));
+  return values.map((value) => (digits > 4 ? value.toExponential(2) : value.toFixed(digits)));
 }
 
 function scale(low, high, from, to) {
