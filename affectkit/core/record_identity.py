@@ -22,6 +22,7 @@ NAMES = {
     "drop_copies": "--drop-copies",
     "every": "--every",
     "face_detector": "face detector",
+    "face_detector_sha256": "SHA-256 of the face detector",
     "faces_by": "--faces",
     "filename_col": "--filename-col",
     "fit": "--fit",

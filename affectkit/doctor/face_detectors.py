@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from affectkit.data.faces import DETECTORS, LEFT_OUT
-from affectkit.data.faces.weights import YUNET, pulled_detector, pulled_path
+from affectkit.data.faces.weights import YUNET, find_weights, pulled_detector, pulled_path
 
 
 def examine_detectors(auto: str | None) -> dict[str, Any]:
@@ -15,14 +15,15 @@ def examine_detectors(auto: str | None) -> dict[str, Any]:
         auto: what ``auto`` stands for; None where that is not known.
 
     Returns:
-        ``auto``; ``pulled``: path of the downloaded file of YuNet, None without one; ``damaged``: a file in its place
-        that is not the published one; ``installed``: packages by the names of their detectors; ``left_out``: sentences
-        on those that cannot be used.
+        ``auto``; ``weights``: path of the file of YuNet that is taken, None without one; ``pulled``: path of the one
+        that was downloaded, None without one; ``damaged``: a file in its place that is not the published one;
+        ``installed``: packages by the names of their detectors; ``left_out``: sentences on those that cannot be used.
     """
-    pulled, path = pulled_detector(), pulled_path()
+    pulled, path, weights = pulled_detector(), pulled_path(), find_weights()
     return {
         "auto": auto,
         "summary": DETECTORS[auto].summary if auto in DETECTORS else None,
+        "weights": str(weights) if weights else None,
         "pulled": str(pulled) if pulled else None,
         "damaged": str(path) if pulled is None and path.exists() else None,
         "installed": {name: entry.package for name, entry in DETECTORS.items() if entry.package},
@@ -46,6 +47,7 @@ def detector_rows(found: dict[str, Any]) -> list[list[str]]:
     installed = ", ".join(f"{name} ({package})" for name, package in found["installed"].items())
     return [
         ["--faces auto", auto],
+        ["weights of yunet", found["weights"] or "none: affectkit pull face-detector"],
         [f"{YUNET.name}", pulled],
         *([["of installed packages", installed]] if installed else []),
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -24,6 +25,8 @@ def face_values(number: int, face: Face) -> list[Any]:
             hundredths.
     """
     roll = head_roll(face.points)
+    if roll is None and face.frame is not None:  # as it was levelled
+        roll = math.degrees(face.frame[3])
     places = [round(float(value), 2) for point in face.points for value in point]
     return [
         number,

@@ -192,7 +192,12 @@ def describe_model(predictor: Predictor) -> dict[str, Any]:
 
 def describe_faces(detector: FaceDetector) -> dict[str, Any]:
     """Return how faces are found, and which are taken: rows depend on it."""
-    return {"faces_by": detector.described, "face_detector": detector.name, **detector.selection.summary()}
+    return {
+        "faces_by": detector.described,
+        "face_detector": detector.name,
+        "face_detector_sha256": detector.weights_sha256,
+        **detector.selection.summary(),
+    }
 
 
 def _report(choice: Choice, predictor: Predictor, inputs: InputSelection, reporter: Reporter) -> None:

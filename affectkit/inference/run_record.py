@@ -11,7 +11,7 @@ from affectkit.core.forms import Count
 HINT = "Add --force to predict everything anew."
 RECORD_FORM = {
     "format?": Literal["csv", "jsonl", "parquet"], "checkpoint_sha256?": str, "engine?": str, "classes?": list[str],
-    "results?": str, "faces_by?": str, "face_detector?": str,
+    "results?": str, "faces_by?": str, "face_detector?": str, "face_detector_sha256?": str | None,
     "min_score?": float | None, "min_face?": Count | None, "max_faces?": Count | None,
     "skipped_list?": str, "timelines?": str, "videos_table?": str, "video_results?": dict[str, Any],
 }  # fmt: skip

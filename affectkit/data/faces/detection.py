@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from affectkit.core.boxes import Box, overlap, shared_area
+from affectkit.core.files import sha256
 from affectkit.core.spec import InputSpec
 from affectkit.data.faces.alignment import align_square, box_square
 from affectkit.data.faces.checked_detector import load_detector
@@ -105,6 +106,12 @@ class FaceDetector:
         if self.how != "auto":
             return self.how
         return DEFAULT if find_weights() else FALLBACK
+
+    @property
+    def weights_sha256(self) -> str | None:
+        """Return the SHA-256 of the file of its weights; None of a detector that has none, or where it is missing."""
+        file = self.file or (find_weights() if self.name == DEFAULT else None)
+        return sha256(file) if file is not None and file.is_file() else None
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_detect": None}  # OpenCV's detectors cannot be sent
