@@ -6,13 +6,21 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from affectkit.core.forms import Count
 from affectkit.errors import DataError
 from affectkit.pages.metric_words import describe
 from affectkit.pages.page import Page, Source
-from affectkit.pages.tables import read_record, read_table, to_float
+from affectkit.pages.tables import HINT, NUMBERS, SKIPPED_FORM, read_record, read_table, to_float, to_int
 
 CLEAN = "clean"
 KEYS = ("corruption", "severity", "images")
+_ROW = {"corruption": str, "severity": Count, "images?": Count, "metrics": NUMBERS}
+FORM = {
+    "rows?": list[_ROW], "shown?": list[str],
+    "skipped?": SKIPPED_FORM, "ce?": NUMBERS, "relative_ce?": NUMBERS, "mean_error?": float | None,
+    "mce?": float | None, "relative_mce?": float | None, "missed?": list[str], "over_classes?": dict[str, str],
+}  # fmt: skip
+"""What the page takes from the record."""
 SHOWN = ("kl", "top1", "accuracy", "balanced_accuracy", "ece", "ccc", "r", "rmse")
 """Metrics that have a heat map where the record does not name some."""
 RECORD_SHOWN = {
@@ -34,13 +42,15 @@ def build(source: Source) -> Page:
         DataError: no row has been computed yet.
     """
     folder = source.folder
-    record = read_record(folder / "robustness.json")
+    record = read_record(folder / "robustness.json", FORM)
     rows = record.get("rows") or _rows_of_table(read_table(folder / "corruptions.csv"))
     if not rows:
         raise DataError(f"{folder} holds no row yet.", "The same eval-corruptions command continues there.")
     clean = next((row for row in rows if row["corruption"] == CLEAN), None)
     corrupted = [row for row in rows if row is not clean]
     metrics = list(rows[0]["metrics"])
+    if not metrics:
+        raise DataError(f"{folder} holds rows without a metric.", HINT)
     shown = [name for name in record.get("shown") or SHOWN if name in metrics] or metrics[:1]
     names = list(dict.fromkeys(row["corruption"] for row in corrupted))
     severities = sorted({int(row["severity"]) for row in corrupted})
@@ -75,8 +85,8 @@ def _rows_of_table(table: Sequence[Mapping[str, str]]) -> list[Row]:
     return [
         {
             "corruption": row.get("corruption", ""),
-            "severity": int(to_float(row.get("severity") or "0")),
-            "images": int(to_float(row.get("images") or "0")),
+            "severity": to_int(row.get("severity")),
+            "images": to_int(row.get("images")),
             "metrics": {name: to_float(value) for name, value in row.items() if name not in KEYS},
         }
         for row in table

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from affectkit.core.forms import Count
 from affectkit.core.text import count_text
 from affectkit.errors import DataError
 from affectkit.inference.table_layout import NAME, RECORD, ROWS, VIDEO_NAME, VIDEOS_FOLDER
@@ -12,6 +13,11 @@ from affectkit.pages.page import Page, Source
 from affectkit.pages.photographs import read_photographs
 from affectkit.pages.tables import find_table, read_record
 
+FORM = {
+    "classes?": list[str], "paths?": list[str], "skipped?": Count, "video_results?": dict[str, Any],
+    "passed_over?": dict[str, Count],
+}  # fmt: skip
+"""What the page takes from the record."""
 RECORD_SHOWN = {
     "checkpoint": "model", "checkpoint_sha256": "SHA-256 of the model", "task": "task", "engine": "computed by",
     "faces_by": "faces found by", "fit": "whole pictures brought to the input size by", "paths": "inputs",
@@ -30,7 +36,7 @@ COUNTS = {
 
 def build(source: Source) -> Page:
     """Return the page of a folder with ``inference.json``."""
-    folder, record = source.folder, read_record(source.folder / RECORD)
+    folder, record = source.folder, read_record(source.folder / RECORD, FORM)
     table = find_table(folder, ROWS)
     columns = table.columns if table is not None else []
     photographs = videos = None

@@ -52,7 +52,7 @@ class Originals:
         """Return the file that a table calls ``name``; None where it is not there, or has another content."""
         mark, seen = self.marks.get(name), False
         for path in self._places(read_name(name), trusted=mark is not None):
-            if not path.is_file():
+            if not os.path.isfile(path):
                 continue
             if mark is None or is_same_file(mark, path):
                 return path
@@ -82,7 +82,7 @@ class Originals:
     def _under_bases(self, path: Path) -> list[Path]:
         path = Path(os.path.expanduser(path))
         places = [path] if path.is_absolute() else [base / path for base in self.bases]
-        return [place for place in places if place.is_dir()]
+        return [place for place in places if os.path.isdir(place)]
 
     def _places(self, name: str, *, trusted: bool) -> Iterator[Path]:
         for root in ([self.images] if self.images else []) + self.roots:

@@ -20,6 +20,7 @@ from affectkit.pages.tables import Table, class_columns, read_table, to_float
 LABEL, CONFIDENCE, SCORE = "Predicted Label", "Confidence", "Detector Score"
 MOST_CELLS = 150_000
 """Cells of rows in a page, about 1.6 MB; of more rows the most doubtful."""
+MOST_DIGITS = 30
 MOST_NAMES = 2_000
 """Names that a list shows."""
 RATING = "Predicted "
@@ -208,7 +209,10 @@ def _originals(source: Source, record: dict[str, Any]) -> Originals:
     marks = {}
     for row in read_table(source.folder / INPUTS):
         if row.get("SHA-256"):
-            marks[row[NAME]] = (int(row["Size"]), int(row["Modified"]), int(row["Changed"]), row["SHA-256"])
+            size, *times = (row.get(name, "") for name in ("Size", "Modified", "Changed"))
+            # Nanoseconds have more digits than a float.
+            known = all(time.isdigit() and len(time) < MOST_DIGITS for time in (size, *times))
+            marks[row.get(NAME, "")] = (*(int(one) if known else -1 for one in (size, *times)), row["SHA-256"])
     return Originals(paths, results=source.folder, marks=marks, images=source.images)
 
 

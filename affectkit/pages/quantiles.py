@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from affectkit.core.forms import Count
 from affectkit.errors import DataError
 from affectkit.pages.page import Page, Source
 from affectkit.pages.tables import read_record, read_table, to_float
+
+_MEASURES = {"r": float | None, "rmse": float | None}
+_FILE = {
+    "file": str, "n": Count, "left_out": Count, "bins": Count, **_MEASURES, "r2": float | None,
+    "items": {**_MEASURES, "ccc": float | None},
+}  # fmt: skip
+FORM = {"files?": list[_FILE], "missed?": list[str]}
+"""What the page takes from the record."""
 
 
 def build(source: Source) -> Page:
@@ -14,7 +23,7 @@ def build(source: Source) -> Page:
         DataError: ``summary.json`` is of something else.
     """
     folder = source.folder
-    record, rows = read_record(folder / "summary.json"), read_table(folder / "quantiles.csv")
+    record, rows = read_record(folder / "summary.json", FORM), read_table(folder / "quantiles.csv")
     files = record.get("files")
     if not isinstance(files, list) or not rows:
         raise DataError(f"{folder} holds no quantile analysis: quantiles.csv and its summary.json are needed.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -117,7 +118,7 @@ def read_samples(
     if not whole:
         shown = [row for row in shown if columns.ratings or columns.error(row) > 0]
     originals = Originals([data] if data else [], results=source.folder, images=source.images)
-    if any((root / "store").is_dir() for root in originals.roots):
+    if any(os.path.isdir(root / "store") for root in originals.roots):
         pictures: list[str | None] = [None] * len(shown)
         notes = ["Prepared clips have no pictures that are shown here: the figures of the run have some."]
     else:

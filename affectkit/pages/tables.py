@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import itertools
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,10 @@ from affectkit.core.json_lines import LineFault, bounded_lines, parse_line
 from affectkit.core.limits import MAX_TABLE_LINE
 from affectkit.errors import DataError
 
+HINT = "Make the results anew, or restore the file."
+_SKIPPED = {"image": str, "reason": str}
+SKIPPED_FORM = list[_SKIPPED]
+NUMBERS = dict[str, float | None]
 FORMATS = (".csv", ".parquet", ".jsonl", ".csv.part", ".jsonl.part")
 """Endings of tables, the finished ones first."""
 
@@ -54,7 +59,7 @@ class Table:
             elif self.finished:
                 raise DataError(
                     f"{self.path} is damaged at line {line:,}: it has {len(row)} values, not {len(self.columns)}.",
-                    "Make the results anew, or restore the file.",
+                    HINT,
                 )
 
 
@@ -76,23 +81,32 @@ def read_table(path: Path) -> list[dict[str, str]]:
     return [dict(zip(header, row, strict=True)) for row in Table(path, header, finished=True).rows()]
 
 
-def read_record(path: Path) -> dict[str, Any]:
+def read_record(path: Path, form: dict[str, Any]) -> dict[str, Any]:
     """Return the object in a JSON file; an empty one where the file is not there.
 
+    Args:
+        path: the file.
+        form: of what the page takes from it (``core.forms``).
+
     Raises:
-        DataError: it is damaged.
+        DataError: it is damaged, or has another form; names file and place.
     """
-    if not path.is_file():
-        return {}
-    return read_json(path, dict[str, Any])
+    return read_json(path, form, hint=HINT) if path.is_file() else {}
 
 
 def to_float(text: str | float | None) -> float:
-    """Return the number that a cell holds; NaN where there is none."""
+    """Return the finite number that a cell holds; NaN where there is none."""
     try:
-        return float(text) if text not in (None, "") else float("nan")
+        value = float(text) if text not in (None, "") else math.nan
     except ValueError:
-        return float("nan")
+        return math.nan
+    return value if math.isfinite(value) else math.nan
+
+
+def to_int(text: str | None, default: int = 0) -> int:
+    """Return the whole number that a cell holds; ``default`` where there is none."""
+    value = to_float(text)
+    return default if math.isnan(value) else int(value)
 
 
 def class_columns(columns: Sequence[str], classes: Sequence[str]) -> list[str]:

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
+from affectkit.core.forms import Count
 from affectkit.pages.figures import other_figures
 from affectkit.pages.metric_words import metric_rows
 from affectkit.pages.page import Page, Source
 from affectkit.pages.run_record import data_root, read_config
 from affectkit.pages.samples import read_samples
-from affectkit.pages.tables import read_record
+from affectkit.pages.tables import NUMBERS, SKIPPED_FORM, read_record
 
+FORM = {
+    "metrics?": NUMBERS, "test?": NUMBERS, "intervals?": dict[str, list[float | None]],
+    "test_intervals?": dict[str, list[float | None]], "classes?": list[str], "class_counts?": dict[str, Count],
+    "skipped?": SKIPPED_FORM, "remarks?": list[str], "missed?": list[str], "over_classes?": dict[str, str],
+    "images?": Count, "test_images?": Count, "copies?": Any, "data?": str,
+}  # fmt: skip
+"""What the page takes from the record."""
 RECORD_SHOWN = {
     "checkpoint": "model", "checkpoint_sha256": "SHA-256 of the model", "task": "task", "engine": "computed by",
     "data": "data", "layout": "layout of the data", "split": "split", "data_fingerprint": "fingerprint of the data",
@@ -22,7 +30,7 @@ RECORD_SHOWN = {
 def build(source: Source) -> Page:
     """Return the page of a folder with ``results.json``."""
     folder = source.folder
-    record = read_record(folder / "results.json")
+    record = read_record(folder / "results.json", FORM)
     # In the test folder of a run the metrics stand under other names, and the run folder knows the data.
     metrics = record.get("metrics") or record.get("test") or {}
     intervals = record.get("intervals") or record.get("test_intervals") or {}
@@ -53,10 +61,11 @@ def build(source: Source) -> Page:
 
 def describe_copies(copies: Any) -> str:
     """Describe what is recorded of exact copies across splits; empty where nothing is."""
-    if not isinstance(copies, dict) or "copies" not in copies:
+    if not isinstance(copies, dict) or not all(isinstance(copies.get(key), int) for key in ("copies", "items")):
         return ""
-    others = ", ".join(copies.get("compared_with", [])) or "other splits"
+    found = copies.get("compared_with")
+    others = ", ".join(map(str, found)) if isinstance(found, list) and found else "other splits"
     left = "left out" if copies.get("dropped") else "counted with the others"
     if not copies["copies"]:
-        return f"None of {copies.get('items', 0):,} is an exact copy of one in {others}."
-    return f"{copies['copies']:,} of {copies.get('items', 0):,} are exact copies of ones in {others}; they are {left}."
+        return f"None of {copies['items']:,} is an exact copy of one in {others}."
+    return f"{copies['copies']:,} of {copies['items']:,} are exact copies of ones in {others}; they are {left}."

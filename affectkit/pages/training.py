@@ -8,15 +8,24 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from affectkit.core.forms import Count
 from affectkit.pages.figures import other_figures
 from affectkit.pages.metric_words import describe, metric_rows
 from affectkit.pages.page import Page, Source
 from affectkit.pages.run_record import data_root, read_config
 from affectkit.pages.samples import Samples, read_samples
-from affectkit.pages.tables import read_record, read_table, to_float
+from affectkit.pages.tables import NUMBERS, SKIPPED_FORM, read_record, read_table, to_float, to_int
 from affectkit.pages.test import describe_copies
 
 CALIBRATION = ("ece", "ece_top1", "brier")
+FORM = {
+    "best_epoch?": Count, "epochs?": Count, "monitor?": str, "classes?": list[str], "valid?": NUMBERS, "test?": NUMBERS,
+    "class_counts?": dict[str, dict[str, Count]], "test_intervals?": dict[str, list[float | None]],
+    "skipped?": SKIPPED_FORM, "valid_remarks?": list[str], "test_remarks?": list[str], "temperature?": float | None,
+    "valid_over_classes?": dict[str, str], "copies?": dict[str, dict[str, Any] | None], "test_images?": Count,
+    "calibration?": dict[str, Any] | None,
+}  # fmt: skip
+"""What the page takes from ``metrics.json``."""
 STATES = {
     "running": "The run goes on, or was killed: the epochs so far are shown. affectkit train --resume continues it.",
     "stopped": "The run was stopped: the epochs so far are shown. affectkit train --resume continues it.",
@@ -29,8 +38,8 @@ REPEAT_ROWS = ("mean", "sd", "ci_low", "ci_high")
 def build(source: Source) -> Page:
     """Return the page of a run folder, or of one with repeats."""
     folder = source.folder
-    config, status = read_config(folder), read_record(folder / "status.json")
-    metrics = read_record(folder / "metrics.json")
+    config, status = read_config(folder), read_record(folder / "status.json", {"state?": str})
+    metrics = read_record(folder / "metrics.json", FORM)
     repeats = read_table(folder / "repeats.csv")
     history = read_table(folder / "history.csv")
     timing = read_table(folder / "timing.csv")
@@ -259,7 +268,7 @@ def _curves(history: Sequence[Mapping[str, str]], monitor: str, best: int | None
     """Return the charts of the history: loss first, then the monitored metric; training and validation together."""
     if not history:
         return []
-    epochs = [int(to_float(row["epoch"])) for row in history]
+    epochs = [to_int(row.get("epoch"), place) for place, row in enumerate(history, start=1)]
     own = [name for name in history[0] if name not in ("epoch", "lr")]
     names = list(dict.fromkeys(name.partition("_")[2] for name in own if name.startswith(("train_", "valid_"))))
     names = [name for name in names if not name.endswith("_uncalibrated")]

@@ -18,7 +18,7 @@ from affectkit.pages.originals import Originals
 from affectkit.pages.page import Source
 from affectkit.pages.photographs import Columns, Part
 from affectkit.pages.pictures import FRAME, data_address
-from affectkit.pages.tables import Table, find_table, read_table, to_float
+from affectkit.pages.tables import Table, find_table, read_table, to_float, to_int
 
 MOST_FRAMES = 20_000
 """Sampled frames of all videos that a page holds; of more every second, third, ... one."""
@@ -149,7 +149,7 @@ def _read_films(table: Table, classes: Sequence[str]) -> tuple[list[Film], int, 
             last, kept = key(row), film.sampled % every == 0
             film.sampled += 1
             if kept:
-                number = int(to_float(row[frame])) if frame is not None and row[frame] else film.sampled - 1
+                number = film.sampled - 1 if frame is None else to_int(row[frame], film.sampled - 1)
                 film.frames.append((number, to_float(row[time]) if time is not None else math.nan))
         if kept and not columns.is_empty(row):
             number = row[columns.face] if columns.face is not None else "1"
