@@ -26,7 +26,7 @@ from face_scenes import Crop, Maker
 
 import affectkit
 from affectkit.data.faces import DETECTORS
-from affectkit.data.faces.detection import Face, FaceDetector, crop_box, crop_face
+from affectkit.data.faces.detection import Face, FaceDetector, first_square, crop_face
 
 SIZES = (48, 72, 110, 150, 200)
 ANGLES = (0, 15, 30, 45)
@@ -41,14 +41,14 @@ def finder(name: str) -> Finder:
     if name.startswith("marked "):
         eyes = name == "marked eyes"
         return lambda picture, marks: [
-            Face(mark.box, 1.0, mark.eyes, crop_box(mark.box, mark.eyes if eyes else (), 1.0)) for mark in marks
+            Face(mark.box, 1.0, mark.eyes, first_square(mark.box, mark.eyes if eyes else (), 1.0)) for mark in marks
         ]
     how, _, file = name.partition(":")
     if how in DETECTORS:
         framed = FaceDetector(how, Path(file) if file else None)
         return lambda picture, marks: framed(picture)
     detect = detector(name)
-    return lambda picture, marks: [Face(box, score, pts, crop_box(box, pts)) for box, score, pts in detect(picture)]
+    return lambda picture, marks: [Face(box, score, pts, first_square(box, pts)) for box, score, pts in detect(picture)]
 
 
 @dataclass
