@@ -26,7 +26,9 @@ from face_scenes import Crop, Maker
 
 import affectkit
 from affectkit.data.faces import DETECTORS
-from affectkit.data.faces.detection import Face, FaceDetector, first_square, crop_face
+from affectkit.data.faces.alignment import align_square
+from affectkit.data.faces.detection import Face, FaceDetector, crop_face, first_square
+from affectkit.data.faces.squares import Square
 
 SIZES = (48, 72, 110, 150, 200)
 ANGLES = (0, 15, 30, 45)
@@ -39,16 +41,23 @@ Finder = Callable[[np.ndarray, Sequence[Mark]], list[Face]]
 def finder(name: str) -> Finder:
     """Return what finds faces: a detector as affectkit frames its faces, or ``marked box`` or ``marked eyes``."""
     if name.startswith("marked "):
-        eyes = name == "marked eyes"
-        return lambda picture, marks: [
-            Face(mark.box, 1.0, mark.eyes, first_square(mark.box, mark.eyes if eyes else (), 1.0)) for mark in marks
-        ]
+        frame = marked_square if name == "marked box" else lambda mark: first_square(mark.box, mark.eyes)
+        return lambda picture, marks: [Face(mark.box, 1.0, mark.eyes, frame(mark)) for mark in marks]
     how, _, file = name.partition(":")
     if how in DETECTORS:
         framed = FaceDetector(how, Path(file) if file else None)
         return lambda picture, marks: framed(picture)
     detect = detector(name)
-    return lambda picture, marks: [Face(box, score, pts, first_square(box, pts)) for box, score, pts in detect(picture)]
+    return lambda picture, marks: [
+        Face(box, score, points, align_square(picture, first_square(box, points)))
+        for box, score, points in detect(picture)
+    ]
+
+
+def marked_square(mark: Mark) -> Square:
+    """Return the square of a mark, which is where the crop was pasted, but level."""
+    left, top, width, height = mark.box
+    return left + width / 2, top + height / 2, max(width, height), 0.0
 
 
 @dataclass
