@@ -33,7 +33,9 @@ TILT = 45.0
 FIRST, LAST, SCORE = 0.1, 0.5, 0.65
 """Least scores of the first look, of the last one, and of their mean."""
 SIDES, WEIGHTS = (24, 60), (0.3, 0.5)
-"""Weight of the first look in the mean, by the longer side of a face in pixels: it sees little of small ones."""
+"""Weight of the first look in the mean, by the longer side of a find in pixels: it sees little of small ones."""
+BEST = 0.96
+"""What scores of the last look do not exceed: finds that would not pass with it are not looked at again."""
 SIDE, FILLED = 128, 0.6
 """Pixels of a find as it is looked at again, and the share of it that its box takes."""
 LEVEL, WORSE = 2.0, 0.1
@@ -74,6 +76,8 @@ class YuNetDetector:
     def __call__(self, picture: np.ndarray, *, sides: tuple[float, float] | None = None) -> list[Found]:
         """Detect the faces of a picture, or with ``sides`` of a region, see ``data.faces.DetectorEntry``."""
         finds = drop_doubles(self._first_look(picture), SAME)[:MOST]
+        weights = np.interp(finds[:, 2:4].max(axis=1) * search_share(picture), SIDES, WEIGHTS)
+        finds = np.column_stack([finds, weights])[weights * finds[:, 4] + (1 - weights) * BEST >= self.min_score]
         if sides is not None:
             larger = finds[:, 2:4].max(axis=1)
             finds = finds[(larger >= sides[0] / AGAIN) & (larger <= sides[1] * AGAIN)]
@@ -103,7 +107,7 @@ class YuNetDetector:
         return np.column_stack([rows, np.full(len(rows), -math.radians(degrees))])
 
     def _look_again(self, picture: np.ndarray, find: np.ndarray) -> np.ndarray | None:
-        """Return the face at ``find`` (16,) as it is seen from near and level; None where there is none."""
+        """Return the face at ``find`` (17,) as it is seen from near and level; None where there is none."""
         row = self._look(picture, find)
         if row is None:
             return None
@@ -112,8 +116,7 @@ class YuNetDetector:
         level = self._look(picture, np.append(row[:ROW], roll)) if turned > LEVEL else None
         if level is not None and level[4] > row[4] - WORSE:
             row = level
-        weight = np.interp(max(row[2:4]) * search_share(picture), SIDES, WEIGHTS)
-        row[4] = weight * find[4] + (1 - weight) * row[4]
+        row[4] = find[-1] * find[4] + (1 - find[-1]) * row[4]
         return row if row[4] >= self.min_score else None
 
     def _look(self, picture: np.ndarray, find: np.ndarray) -> np.ndarray | None:
