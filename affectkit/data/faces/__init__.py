@@ -64,6 +64,10 @@ class DetectorEntry(Entry):
     - ``takes_sides``: between searched frames of a video it is given square regions about the faces of these. Where
       this is true it is then called with ``sides=(least, most)`` too, pixels of the sides of boxes in question; of
       others boxes of other sizes are left out afterwards.
+    - ``takes_turns``: where this is true it is also called with ``turns``, degrees by which heads are turned clockwise:
+      for a searched frame of a video those of tilted heads that are to be looked for beside upright ones, both ways
+      ``(45.0, -45.0)``, or one, where the other is looked for in the next searched frame; for a region that of the face
+      in the neighbouring frame, as ``(-12.5,)``, to be looked for first.
     - ``min_score``: where it exists, ``--min-score`` is assigned to it before the first picture, so that a detector
       with a threshold of its own may find weaker faces; what is weaker is left out afterwards in any case.
 

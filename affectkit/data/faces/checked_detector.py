@@ -63,6 +63,7 @@ class CheckedDetector:
             kind = type(self.detector).__name__
             raise RunError(f"{self.described} is made as {kind}, which cannot be called with a picture.", _hint())
         self.takes_sides = bool(getattr(self.detector, "takes_sides", False))
+        self.takes_turns = bool(getattr(self.detector, "takes_turns", False))
 
     def __getattr__(self, name: str) -> Any:
         if name == "min_score" and "detector" in self.__dict__:

@@ -125,8 +125,13 @@ class FaceDetector:
         """
         return self.faces(self.search(picture, longest=longest), picture, extent)
 
-    def search(self, picture: np.ndarray, *, longest: int | None = None) -> list[Found] | None:
+    def search(
+        self, picture: np.ndarray, *, longest: int | None = None, turns: Sequence[float] | None = None
+    ) -> list[Found] | None:
         """Search all of ``picture``; see ``__call__``.
+
+        Args:
+            turns: of a frame of a video, the degrees by which tilted heads are looked for; see ``DetectorEntry``.
 
         Returns:
             Boxes, scores and points as the detector gives them; None where the picture is taken whole without a search.
@@ -134,7 +139,8 @@ class FaceDetector:
         if self.how == "none" or (self.how == "auto" and min(picture.shape[:2]) < TINY):
             return None
         small, across, down = at_most(picture, longest or max(picture.shape[:2]))
-        found = self.detect(small)
+        options = {"turns": turns} if turns is not None and getattr(self.detect, "takes_turns", False) else {}
+        found = self.detect(small, **options)
         return found if small.shape == picture.shape else [moved(face, 0, 0, across, down) for face in found]
 
     @property

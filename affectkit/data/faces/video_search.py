@@ -5,6 +5,10 @@ apart, are searched whole. The frames between are searched near the faces of the
 whose faces are known: so a face that comes or goes between is followed to where it is seen last. Where a face of its
 neighbour is not found again, a frame is searched whole. Which frames these are follows from times, sizes and faces
 alone, so that rows are the same whatever the machine.
+
+Heads that are tilted one way are looked for in one anchor, those tilted the other way in the next one; once found, they
+are followed. Frames that are farther apart are searched for both. Of a camera nothing is known of what comes: frames
+are searched near the faces of the one before, and whole every ``SPAN`` seconds.
 """
 
 from __future__ import annotations
@@ -19,6 +23,7 @@ from affectkit.core.boxes import Box, overlap
 from affectkit.data.faces import SEARCH_SIDE
 from affectkit.data.faces.assignment import assign_pairs
 from affectkit.data.faces.detection import OVERLAP, Face, FaceDetector, Found, drop_outside, drop_overlapping, moved
+from affectkit.data.faces.geometry import head_roll
 from affectkit.data.faces.motion import box_centre
 from affectkit.data.media.video_stream import Frame
 from affectkit.errors import AffectkitError
@@ -43,6 +48,10 @@ AWAY = 0.5
 """How far its centre may be from there, across and down, in those sides."""
 VAIN = 2
 """Frames between two anchors that may be searched near faces in vain; the others are then searched whole at once."""
+TURNS = (45.0, -45.0)
+"""Degrees by which tilted heads are turned, clockwise."""
+ROLL_STEP = 15.0
+"""Degrees: a face is looked for turned by a multiple of it, so that one at rest is searched in the same way."""
 
 
 def faces_in_frames(
@@ -70,6 +79,17 @@ def faces_in_frames(
         raise fault
 
 
+def live_faces(
+    frames: Iterable[Frame], detector: FaceDetector, *, longest: int = SEARCH_SIDE
+) -> Iterator[tuple[Frame, list[Face]]]:
+    """Yield each of ``frames`` with its faces, the largest first, before the next one is read; see
+    ``faces_in_frames``.
+    """
+    search = _Search(detector, longest)
+    for frame in frames:
+        yield search.take(frame)
+
+
 class _Search:
     """Hold the last anchor, and the frames since."""
 
@@ -78,6 +98,8 @@ class _Search:
         self.time, self.shape = 0.0, ()
         self.found: list[Found] | None = None
         self.waiting: list[Frame] = []
+        self.turns = TURNS
+        self.last, self.known, self.vain = -math.inf, None, 0
 
     def add(self, frame: Frame) -> Iterator[tuple[Frame, list[Face]]]:
         """Take the next frame; yield those that are done."""
@@ -94,11 +116,27 @@ class _Search:
         if not self.waiting:
             return
         frames, self.waiting = self.waiting, []
-        found = [self.found, *[None] * (len(frames) - 1), self._whole(frames[-1])]
+        found = [self.found, *[None] * (len(frames) - 1), self._anchor(frames[-1])]
         self._search_between(frames, found)
         self._begin(frames[-1], self._completed(frames[-1].pixels, found[-1], found[-2]))
         for frame, own in zip(frames, [*found[1:-1], self.found], strict=True):
             yield self._done(frame, own)
+
+    def take(self, frame: Frame) -> tuple[Frame, list[Face]]:
+        """Search the next frame of those of which none is read ahead."""
+        pixels, known = frame.pixels, self.known
+        if known is None or pixels.shape != self.shape or not 0 <= frame.time - self.last <= SPAN + TOLERANCE:
+            self._begin(frame, self._whole(frame))
+            self.known, self.vain = self.found, 0
+        elif frame.time - self.time >= SPAN - TOLERANCE:
+            self._begin(frame, self._completed(pixels, self._anchor(frame), known))
+            self.known, self.vain = self.found, 0
+        else:
+            near, again = self._near(pixels, known, []) if self.vain < VAIN else ([], False)
+            self.vain += not again
+            self.known = near if again else drop_overlapping([*near, *self._whole(frame)])
+        self.last = frame.time
+        return self._done(frame, self.known)
 
     def _begin(self, frame: Frame, found: list[Found] | None) -> None:
         """Make ``frame`` the anchor; its pixels are not needed any more."""
@@ -112,7 +150,12 @@ class _Search:
         return 0 <= frame.time - self.time <= SPAN + TOLERANCE and len(self.waiting) < room
 
     def _whole(self, frame: Frame) -> list[Found] | None:
-        return self.detector.search(frame.pixels, longest=self.longest)
+        return self.detector.search(frame.pixels, longest=self.longest, turns=TURNS)
+
+    def _anchor(self, frame: Frame) -> list[Found]:
+        """Search an anchor near the last one, for heads tilted the other way than there."""
+        self.turns = TURNS[1:] if self.turns == TURNS[:1] else TURNS[:1]
+        return self.detector.search(frame.pixels, longest=self.longest, turns=self.turns)
 
     def _done(self, frame: Frame, found: list[Found] | None) -> tuple[Frame, list[Face]]:
         return frame, self.detector.faces(found, frame.pixels)
@@ -127,34 +170,30 @@ class _Search:
             # From the side whose faces are not all on the other one: these are followed to where they come or go.
             ahead = bool(_missing(found[low], found[high])) or not _missing(found[high], found[low])
             place, known, other = (low + 1, low, high) if ahead else (high - 1, high, low)
-            frame, near = frames[place - 1], None
-            if vain < VAIN:
-                near = self._near(frame.pixels, found[known], found[other])
-                vain += near is None
-            found[place] = self._whole(frame) if near is None else near
+            frame = frames[place - 1]
+            near, again = self._near(frame.pixels, found[known], found[other]) if vain < VAIN else ([], False)
+            vain += not again
+            found[place] = near if again else drop_overlapping([*near, *self._whole(frame)])
             low, high = (place, high) if ahead else (low, place)
 
-    def _near(self, picture: np.ndarray, known: list[Found], other: list[Found]) -> list[Found] | None:
-        """Return the faces of ``picture`` near those of two other frames; None where one of ``known`` is not there."""
-        boxes = [box for box, *_ in known]
-        boxes += [box for box, *_ in other if all(overlap(box, own) <= OVERLAP for own in boxes)]
-        if sum(_reduced_side(box) ** 2 for box in boxes) > self._area(picture):
-            return None  # many faces: whole is faster
-        found = drop_overlapping(face for box in boxes for face in search_near(self.detector, picture, box))
+    def _near(self, picture: np.ndarray, known: list[Found], other: list[Found]) -> tuple[list[Found], bool]:
+        """Return the faces of ``picture`` near those of two other frames, and whether all of ``known`` are there."""
+        faces = [*known, *(face for face in other if all(overlap(face[0], own[0]) <= OVERLAP for own in known))]
+        if sum(_reduced_side(box) ** 2 for box, *_ in faces) > self._area(picture):
+            return [], False  # many faces: whole is faster
+        found = drop_overlapping(face for one in faces for face in search_near(self.detector, picture, one))
         if len(found) < len(known):
-            return None
+            return found, False
         likeness = np.array([[_likeness(box, face[0]) for face in found] for box, *_ in known])
-        if known and sum(likeness[pair] > 0 for pair in assign_pairs(likeness)) < len(known):
-            return None
-        return found
+        return found, not known or sum(likeness[pair] > 0 for pair in assign_pairs(likeness)) == len(known)
 
     def _completed(self, picture: np.ndarray, found: list[Found], before: list[Found]) -> list[Found]:
         """Return ``found`` in an anchor with the faces of the frame ``before`` that its search missed.
 
-        A cascade misses a face in some frames that it finds in all others; near the face it looks more closely.
+        A detector misses a face in some frames that it finds in all others; near the face it looks more closely.
         """
         missed = _missing(before, found)
-        more = (face for box in missed for face in search_near(self.detector, picture, box))
+        more = (face for one in missed for face in search_near(self.detector, picture, one))
         return drop_overlapping([*found, *more]) if missed else found
 
     def _area(self, picture: np.ndarray) -> float:
@@ -163,12 +202,13 @@ class _Search:
         return height * width * min(self.longest / max(height, width), 1.0) ** 2
 
 
-def search_near(detector: FaceDetector, picture: np.ndarray, box: Box) -> list[Found]:
-    """Search ``picture`` (H, W, C) for the face that was at ``box`` in a neighbouring frame.
+def search_near(detector: FaceDetector, picture: np.ndarray, known: Found) -> list[Found]:
+    """Search ``picture`` (H, W, C) for the face that is ``known`` from a neighbouring frame.
 
     Returns:
         Boxes, scores and points in pixels of ``picture``, of faces about as large and about there.
     """
+    box = known[0]
     side = max(box[2:])
     # In steps, so that a face at rest is searched in the same square again and again, and its box rests, too.
     factor = max(SIDE_STEP ** round(math.log(side, SIDE_STEP)) / NEAR_SIDE, 1.0)
@@ -189,7 +229,9 @@ def search_near(detector: FaceDetector, picture: np.ndarray, box: Box) -> list[F
         small = np.pad(small, (*zip(before, after, strict=True), (0, 0)), mode="edge")
     expected = side / factor
     sides = (SIDES[0] * expected, SIDES[1] * expected)
-    options = {"sides": sides} if getattr(detector.detect, "takes_sides", False) else {}
+    turn = round((head_roll(known[2]) or 0.0) / ROLL_STEP) * ROLL_STEP
+    wanted = {"sides": sides, "turns": (turn,)}
+    options = {name: value for name, value in wanted.items() if getattr(detector.detect, f"takes_{name}", False)}
     found = [
         moved(face, left - before[1] * across, top - before[0] * down, across, down)
         for face in detector.detect(small, **options)
@@ -198,9 +240,9 @@ def search_near(detector: FaceDetector, picture: np.ndarray, box: Box) -> list[F
     return [face for face in drop_outside(found, picture.shape) if _likeness(box, face[0]) > 0]
 
 
-def _missing(known: Iterable[Found], found: Sequence[Found]) -> list[Box]:
-    """Return the boxes of faces of one frame that have none like them in another."""
-    return [box for box, *_ in known if all(_likeness(box, face[0]) == 0 for face in found)]
+def _missing(known: Iterable[Found], found: Sequence[Found]) -> list[Found]:
+    """Return the faces of one frame that have none like them in another."""
+    return [one for one in known if all(_likeness(one[0], face[0]) == 0 for face in found)]
 
 
 def _reduced_side(box: Box) -> int:

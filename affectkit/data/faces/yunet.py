@@ -5,11 +5,15 @@ is searched as it is, and turned by ``TILT`` either way. Each find is then cut o
 best, levelled as it was found, and once more as the face's alignment says; the box and the points of this last look
 are taken. What is no face rarely seems one in both looks, so that the first one may take unsure finds: the weighted
 mean of the two scores counts.
+
+Frames of a video follow each other, so that less will do: see ``FRAME_ENLARGED``. In a region about a face that is
+known from another frame, the face is looked for in one size, turned as it was there.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -19,7 +23,7 @@ from affectkit.data.faces.alignment import align_square, box_square
 from affectkit.data.faces.detection import Found, drop_outside, drop_overlapping
 from affectkit.data.faces.squares import cut_square, square_matrix
 from affectkit.data.faces.weights import PACKAGE, YUNET_INT8, find_weights
-from affectkit.data.faces.yunet_network import GET_IT, ROW, YuNetNetwork, drop_doubles
+from affectkit.data.faces.yunet_network import GET_IT, ROW, YuNetNetwork, drop_doubles, overlaps
 from affectkit.errors import CheckpointError
 
 ENLARGED, ENLARGED_TILTED = 1.5, 1.25
@@ -30,6 +34,14 @@ COARSE = 320
 """Pixels of the longer side at which it is searched for faces that are too large there."""
 TILT = 45.0
 """Degrees by which it is turned."""
+FRAME_ENLARGED, FRAME_TILTED = 1.25, (1.0, 0.75)
+"""By how much a frame of a video is enlarged, upright, and tilted one way and both ways."""
+FRAME_SAME = 0.3
+"""Intersection over union with a face above which another find of a frame is that face."""
+REGION, REGION_FACE = (64, 256), 64.0
+"""Least and most pixels of a region as it is searched, and of the expected face in it, if they allow it."""
+REGION_NEAR = 0.75
+"""How far a face may lie off the middle of a region, across and down, in sides of the expected one."""
 FIRST, LAST, SCORE = 0.1, 0.5, 0.65
 """Least scores of the first look, of the last one, and of their mean."""
 SIDES, WEIGHTS = (24, 60), (0.3, 0.5)
@@ -60,7 +72,7 @@ class YuNetDetector:
         CheckpointError: ``file`` is not there or not a YuNet; without it, no weights are installed.
     """
 
-    takes_sides = True
+    takes_sides = takes_turns = True
 
     def __init__(self, file: Path | None = None) -> None:
         file = file or find_weights()
@@ -73,23 +85,83 @@ class YuNetDetector:
         self.network = YuNetNetwork(file)
         self.min_score = SCORE
 
-    def __call__(self, picture: np.ndarray, *, sides: tuple[float, float] | None = None) -> list[Found]:
-        """Detect the faces of a picture, or with ``sides`` of a region, see ``data.faces.DetectorEntry``."""
-        finds = drop_doubles(self._first_look(picture), SAME)[:MOST]
-        weights = np.interp(finds[:, 2:4].max(axis=1) * search_share(picture), SIDES, WEIGHTS)
-        finds = np.column_stack([finds, weights])[weights * finds[:, 4] + (1 - weights) * BEST >= self.min_score]
+    def __call__(
+        self,
+        picture: np.ndarray,
+        *,
+        sides: tuple[float, float] | None = None,
+        turns: Sequence[float] | None = None,
+    ) -> list[Found]:
+        """Detect the faces of a picture, of a video's frame or of a region in it, see ``data.faces.DetectorEntry``."""
         if sides is not None:
-            larger = finds[:, 2:4].max(axis=1)
-            finds = finds[(larger >= sides[0] / AGAIN) & (larger <= sides[1] * AGAIN)]
-        rows = [row for find in finds if (row := self._look_again(picture, find)) is not None]
+            rows = self._search_region(picture, sides, *(turns or (0.0,)))
+        else:
+            finds = self._weighted(picture, drop_doubles(self._first_look(picture, turns), SAME)[:MOST])
+            rows = self._look_again_at(picture, finds) if turns is None else self._look_level_at(picture, finds)
         return drop_overlapping(drop_outside(map(as_found, rows), picture.shape))
 
-    def _first_look(self, picture: np.ndarray) -> np.ndarray:
-        """Return what may be faces in ``picture``, upright and tilted, (F, 16) in its pixels, with their roll."""
+    def _weighted(self, picture: np.ndarray, finds: np.ndarray) -> np.ndarray:
+        """Return those of ``finds`` (F, 16) that may pass, with the weights of their scores, (G, 17)."""
+        weights = np.interp(finds[:, 2:4].max(axis=1) * search_share(picture), SIDES, WEIGHTS)
+        return np.column_stack([finds, weights])[weights * finds[:, 4] + (1 - weights) * BEST >= self.min_score]
+
+    def _look_again_at(self, picture: np.ndarray, finds: np.ndarray) -> list[np.ndarray]:
+        return [row for find in finds if (row := self._look_again(picture, find)) is not None]
+
+    def _look_level_at(self, picture: np.ndarray, finds: np.ndarray) -> list[np.ndarray]:
+        """Return the faces at ``finds``, the surest first; those that share much with a surer face are skipped."""
+        rows: list[np.ndarray] = []
+        for find in finds:
+            if not rows or overlaps(find, np.stack(rows)).max() <= FRAME_SAME:
+                row = self._look_level(picture, find)
+                rows += [row] if row is not None else []
+        return rows
+
+    def _search_region(self, picture: np.ndarray, sides: tuple[float, float], turn: float) -> list[np.ndarray]:
+        """Return the faces in a region with sides from about ``sides[0]`` to ``sides[1]``, turned by about ``turn``
+        degrees; where there are none, those that are turned otherwise.
+        """
+        expected = math.sqrt(sides[0] * sides[1])
+        low, high = sides[0] / AGAIN, sides[1] * AGAIN
+        middle = np.array(picture.shape[1::-1]) / 2
+        for degrees in (turn, turn + TILT, turn - TILT):
+            finds = self._look_in_region(picture, expected, math.radians(degrees))
+            larger, off = finds[:, 2:4].max(axis=1), np.abs(finds[:, :2] - middle).max(axis=1)
+            finds = finds[(larger >= low) & (larger <= high) & (off < REGION_NEAR * expected)]
+            rows = self._look_level_at(picture, self._weighted(picture, finds))
+            if rows:
+                return rows
+        return []
+
+    def _look_level(self, picture: np.ndarray, find: np.ndarray) -> np.ndarray | None:
+        """Return the face at ``find`` (17,), turned as about, as it is seen from near; None where there is none."""
+        roll = align_square(picture, box_square(as_found(find)[0], angle=find[ROW]))[3]
+        return self._counted(find, self._look(picture, np.append(find[:ROW], roll)))
+
+    def _look_in_region(self, picture: np.ndarray, expected: float, roll: float) -> np.ndarray:
+        """Return what may be faces of about ``expected`` pixels in a region, turned by ``roll``, (F, 16)."""
+        height, width = picture.shape[:2]
+        square = (width / 2, height / 2, max(width, height), roll)
+        low, high = REGION
+        size = round(min(max(square[2] * REGION_FACE / expected, low), high) / 32) * 32
+        rows = drop_doubles(self.network(cut_square(picture, square, size), min(FIRST, self.min_score)), SAME)
+        rows = map_rows(rows, np.linalg.inv(square_matrix(square, size)))
+        return np.column_stack([rows, np.full(len(rows), roll)])
+
+    def _first_look(self, picture: np.ndarray, turns: Sequence[float] | None) -> np.ndarray:
+        """Return what may be faces in ``picture``, upright and tilted, (F, 16) in its pixels, with their roll.
+
+        Args:
+            turns: of a frame of a video, the degrees by which tilted ones are turned.
+        """
         least, longest = min(FIRST, self.min_score), max(picture.shape[:2])
-        found = [self._search(picture, side, 0.0, least) for side in search_sides(min(ENLARGED * longest, LONGEST))]
-        for side in search_sides(min(ENLARGED_TILTED * longest, LONGEST_TILTED)):
-            found += [self._search(picture, side, turn, least) for turn in (TILT, -TILT)]
+        upright, tilted = ENLARGED, ENLARGED_TILTED
+        if turns is not None:
+            upright, tilted = FRAME_ENLARGED, FRAME_TILTED[len(turns) > 1]
+        found = [self._search(picture, side, 0.0, least) for side in search_sides(min(upright * longest, LONGEST))]
+        for side in search_sides(min(tilted * longest, LONGEST_TILTED)):
+            # A face that is turned clockwise stands upright in a picture that is turned back.
+            found += [self._search(picture, side, -turn, least) for turn in turns or (-TILT, TILT)]
         return np.concatenate(found)
 
     def _search(self, picture: np.ndarray, longest: float, degrees: float, least: float) -> np.ndarray:
@@ -116,6 +188,12 @@ class YuNetDetector:
         level = self._look(picture, np.append(row[:ROW], roll)) if turned > LEVEL else None
         if level is not None and level[4] > row[4] - WORSE:
             row = level
+        return self._counted(find, row)
+
+    def _counted(self, find: np.ndarray, row: np.ndarray | None) -> np.ndarray | None:
+        """Return ``row``, the last look at ``find`` (17,), with the mean of both scores; None where that is too low."""
+        if row is None:
+            return None
         row[4] = find[-1] * find[4] + (1 - find[-1]) * row[4]
         return row if row[4] >= self.min_score else None
 

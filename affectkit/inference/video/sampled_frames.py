@@ -17,7 +17,7 @@ from affectkit.data.faces import SEARCH_SIDE, TRACK_GAP
 from affectkit.data.faces.detection import Face, FaceDetector, crop_face
 from affectkit.data.faces.geometry import share_outside
 from affectkit.data.faces.tracking import FrameLook, Smoother, Tracker
-from affectkit.data.faces.video_search import faces_in_frames
+from affectkit.data.faces.video_search import faces_in_frames, live_faces
 from affectkit.data.loading.face_crops import stack_crops
 from affectkit.data.media.video_stream import Frame
 from affectkit.errors import AffectkitError
@@ -131,15 +131,11 @@ def sample_faces(
         detector: None takes each frame whole, as one face.
         spec: what the model takes.
         search_side: pixels of the longer side at which frames are searched.
-        live: whether each frame is searched whole as it comes; else a few are read ahead, which saves most of the
-            search where they follow each other closely.
+        live: whether each frame is searched as it comes; else a few are read ahead.
         keep_pixels: whether the frame itself is kept.
     """
     detector = detector or FaceDetector("none")
-    if live:
-        searched = ((frame, detector(frame.pixels, longest=search_side)) for frame in frames)
-    else:
-        searched = faces_in_frames(frames, detector, longest=search_side)
+    searched = (live_faces if live else faces_in_frames)(frames, detector, longest=search_side)
     for frame, found in searched:
         taken, left_out = detector.selection.apply(found)
         size = frame.pixels.shape[:2]

@@ -57,7 +57,7 @@ class White(FaceDetector):
         super().__init__("haar")
         self._detect, self.whole, self.near = self.white, [], 0
 
-    def search(self, picture, *, longest=None):
+    def search(self, picture, *, longest=None, turns=None):
         self.whole.append(int(picture.astype(int).sum()))
         return self.white(picture)
 
@@ -65,6 +65,11 @@ class White(FaceDetector):
         self.near += picture.shape[:2] != (HEIGHT, WIDTH)
         count, _, parts, _ = cv2.connectedComponentsWithStats((picture[..., 0] > 127).astype(np.uint8))
         return [(tuple(map(float, part[:4])), 1.0, ()) for part in parts[1:count]]
+
+
+def known(left, top, side):
+    """A face as it is known from a neighbouring frame."""
+    return (left, top, side, side), 1.0, ()
 
 
 def boxes(found):
@@ -192,8 +197,8 @@ def test_the_size_of_frames_may_change():
 
 def test_a_face_that_the_search_of_an_anchor_missed_is_found_from_its_neighbour():
     class Blind(White):
-        def search(self, picture, *, longest=None):
-            found = super().search(picture, longest=longest)
+        def search(self, picture, *, longest=None, turns=None):
+            found = super().search(picture, longest=longest, turns=turns)
             return [] if len(self.whole) == 2 else found
 
     frames = squares(*[[(100, 80, 60)]] * 13)
@@ -217,7 +222,7 @@ def test_few_frames_are_held():
             del pixels
 
     detector = White()
-    detector.search = lambda picture, longest=None: []
+    detector.search = lambda picture, longest=None, turns=None: []
     assert len(list(map(lambda pair: pair[0].number, faces_in_frames(frames(), detector)))) == 40
     assert 4 <= most <= HELD // (2160 * 3840 * 3) + 3
 
@@ -255,14 +260,14 @@ def test_whole_pictures_wait_for_nothing():
 def test_boxes_near_a_face_are_in_pixels_of_the_picture(place):
     (frame,) = squares([place])
     left, top, side = place
-    (found,) = search_near(White(), frame.pixels, (left + 8.0, top - 5.0, side * 1.1, side * 1.1))
+    (found,) = search_near(White(), frame.pixels, known(left + 8.0, top - 5.0, side * 1.1))
     assert found[0] == pytest.approx((left, top, side, side), abs=side / 72 + 1)
 
 
 def test_only_faces_like_the_expected_one_are_taken():
     (frame,) = squares([(100, 80, 60)])
-    assert search_near(White(), frame.pixels, (100.0, 80.0, 100.0, 100.0)) == []  # of another size
-    assert search_near(White(), frame.pixels, (65.0, 80.0, 60.0, 60.0)) == []  # away
+    assert search_near(White(), frame.pixels, known(100.0, 80.0, 100.0)) == []  # of another size
+    assert search_near(White(), frame.pixels, known(65.0, 80.0, 60.0)) == []  # away
 
 
 def test_a_cascade_is_given_the_sizes_in_question():
@@ -281,7 +286,7 @@ def test_a_cascade_is_given_the_sizes_in_question():
             return self.inner(picture, sides=sides)
 
     detector._detect = Watched(detector.detect)
-    (found,) = search_near(detector, frame.pixels, wanted.box)
+    (found,) = search_near(detector, frame.pixels, (wanted.box, wanted.score, ()))
     assert overlap(found[0], wanted.box) > 0.8 and abs(found[1] - wanted.score) < 5
     ((shape, (least, most)),) = asked
     assert max(shape) <= 144 and least < 72 < most <= 72 * 1.5
