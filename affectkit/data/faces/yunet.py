@@ -44,6 +44,8 @@ REGION_NEAR = 0.75
 """How far a face may lie off the middle of a region, across and down, in sides of the expected one."""
 FIRST, LAST, SCORE = 0.1, 0.5, 0.65
 """Least scores of the first look, of the last one, and of their mean."""
+FAINTEST = 0.05
+"""Least score of the first look whatever is asked for: below, most cells of the network's grids are finds."""
 SIDES, WEIGHTS = (24, 60), (0.3, 0.5)
 """Weight of the first look in the mean, by the longer side of a find in pixels: it sees little of small ones."""
 BEST = 0.96
@@ -66,7 +68,8 @@ class YuNetDetector:
     """YuNet with ``file``, or with the weights that are installed.
 
     Attributes:
-        min_score: least weighted mean of the scores of the first look and of the last, in [0, 1].
+        min_score: least weighted mean of the scores of the first look and of the last, in [0, 1]. The first look takes
+            nothing below ``FAINTEST``.
 
     Raises:
         CheckpointError: ``file`` is not there or not a YuNet; without it, no weights are installed.
@@ -154,7 +157,7 @@ class YuNetDetector:
         Args:
             turns: of a frame of a video, the degrees by which tilted ones are turned.
         """
-        least, longest = min(FIRST, self.min_score), max(picture.shape[:2])
+        least, longest = max(min(FIRST, self.min_score), FAINTEST), max(picture.shape[:2])
         upright, tilted = ENLARGED, ENLARGED_TILTED
         if turns is not None:
             upright, tilted = FRAME_ENLARGED, FRAME_TILTED[len(turns) > 1]

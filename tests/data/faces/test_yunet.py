@@ -118,6 +118,22 @@ def test_the_least_score_can_be_lowered_and_raised(weights):
     assert strict(PHOTOGRAPH) == []
 
 
+def test_a_least_score_of_nothing_does_not_take_every_cell(weights):
+    noise = np.random.default_rng(0).integers(0, 255, (240, 320, 3), np.uint8)
+    detector = YuNetDetector(weights)
+    detector.min_score = 0.0
+    asked, network = [], detector.network
+
+    def note(picture, least):
+        asked.append((max(picture.shape) > yunet_module.SIDE, least))
+        return network(picture, least)
+
+    detector.network = note
+    detector(noise)
+    first = [least for whole, least in asked if whole]
+    assert first and min(first) == yunet_module.FAINTEST, "of 1 to 5 grids each cell is a find: minutes a picture"
+
+
 def test_auto_searches_with_it_and_says_which(weights, monkeypatch):
     assert FaceDetector().name == "yunet" and FaceDetector("yunet").name == "yunet"
     (found,) = FaceDetector()(PHOTOGRAPH)
