@@ -21,6 +21,7 @@ FAULTS = {
     403: "The request comes from a page of another origin.",
     404: "There is no such job, or none any more.",
     409: "The job is not done.",
+    408: "Nothing of the request has come for half a minute.",
     413: "The request is too large, or has too many files.",
     415: "The request is no form with files.",
     422: "No file could be read; the message is that of infer.",
@@ -71,20 +72,20 @@ def _paths() -> dict[str, Any]:
     return {
         "/predict": {
             "post": _operation(
-                "Predict pictures", "Prediction", form=form, faults=(400, 413, 415, 422, 503),
+                "Predict pictures", "Prediction", form=form, faults=(400, 408, 413, 415, 422, 503),
                 parameters=[_parameter("csv", "query", {"type": "integer", "enum": [0, 1]}, "1: the table, too.")],
             )
         },
         "/annotate": {
             "post": _operation(
-                "Draw faces and predictions on a picture", None, form=single, faults=(413, 415, 422, 503),
+                "Draw faces and predictions on a picture", None, form=single, faults=(408, 413, 415, 422, 503),
                 content={"image/*": {"schema": {"type": "string", "format": "binary"}}},
             )
         },
         "/jobs": {
             "post": _operation(
                 "Begin to predict films, or many pictures", "Job", form=film, status=202,
-                faults=(400, 413, 415, 422, 503),
+                faults=(400, 408, 413, 415, 422, 503),
             ),
             "get": _operation("List jobs", "Jobs"),
         },

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import itertools
 import os
 import shutil
 import tempfile
-import time
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,6 +30,8 @@ MAX_FIELDS = 20
 FORM = "Send the files as multipart/form-data, as curl -F file=@face.jpg does."
 PATIENCE = 2.0
 """Seconds for which the rest of a refused request is read, so that its sender gets to read the answer."""
+STALLED = 30.0
+"""Seconds without a byte after which a request is given up: it holds a place in the queue."""
 FRAME = 1_000_000
 """Bytes of a form beside its files."""
 
@@ -117,7 +119,7 @@ async def receive_form(
         max_files: files in it.
 
     Raises:
-        Refusal: it is no form with files (400, 415), too large or of too many files (413).
+        Refusal: it is no form with files (400, 415), too large or of too many files (413), or does not go on (408).
     """
     kind, options = parse_options_header(headers.get("content-type", ""))
     if kind != b"multipart/form-data" or not options.get(b"boundary"):
@@ -143,7 +145,7 @@ async def _receive(
     size = 0
     parser = MultipartParser(boundary, parts.callbacks())
     with contextlib.closing(parts):
-        async for piece in body:
+        while (piece := await _next(body)) is not None:
             size += len(piece)
             if size > max_size + FRAME:
                 raise _too_large(f"more than {max_size:,}", max_size)
@@ -160,12 +162,23 @@ def _too_large(size: str, limit: int) -> Refusal:
     return Refusal(413, f"the request has {size} bytes; at most {limit:,} are taken (--max-size).", "Send less of it.")
 
 
+async def _next(body: AsyncIterator[bytes]) -> bytes | None:
+    """Return the next piece; None at the end."""
+    try:
+        async with asyncio.timeout(STALLED):
+            return await anext(body, None)
+    except TimeoutError:
+        raise Refusal(
+            408, f"nothing of the request has come for {STALLED:g} s; it is given up.", "Send it again."
+        ) from None
+
+
 async def _read_on(body: AsyncIterator[bytes]) -> None:
     """Read what is left of a request, for a moment."""
-    until = time.monotonic() + PATIENCE
-    async for _ in body:
-        if time.monotonic() > until:
-            return
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(PATIENCE):
+            async for _ in body:
+                pass
 
 
 class _Parts:

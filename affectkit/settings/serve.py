@@ -107,4 +107,7 @@ class ServeSettings(Runtime):
 
     def rules(self) -> list[str]:
         """Name the faults between settings."""
-        return ["--host needs an address, as 127.0.0.1 or 0.0.0.0."] if not self.host.strip() else []
+        faults = [] if self.host.strip() else ["--host needs an address, as 127.0.0.1 or 0.0.0.0."]
+        if self.keep is not None and self.keep.exists() and not self.keep.is_dir():
+            faults.append(f"--keep {self.keep} is a file; it must be a folder, or the name of a new one.")
+        return faults

@@ -14,7 +14,7 @@ pytest.importorskip("starlette", reason="the extra web is not installed")
 pytest.importorskip("httpx", reason="the extra web is not installed")
 
 import httpx
-from serving import face, film, png, scene, served
+from serving import face, film, png, scene, serve_settings, served
 
 import affectkit
 
@@ -131,3 +131,10 @@ def test_without_the_extra_the_command_says_how_to_install_it(tmp_path):
     done = subprocess.run([sys.executable, "-c", blocker, "serve"], capture_output=True, text=True, timeout=120)
     assert done.returncode == 1 and done.stdout == ""
     assert 'pip install "affectkit[web]"' in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_file_is_no_folder_to_keep_results_in(tmp_path):
+    (tmp_path / "taken").write_text("")
+    with pytest.raises(affectkit.errors.UsageError, match=r"--keep .* is a file"):
+        serve_settings(keep=str(tmp_path / "taken"))
+    serve_settings(keep=str(tmp_path / "new"))

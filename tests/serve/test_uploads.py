@@ -9,6 +9,7 @@ import pytest
 
 pytest.importorskip("python_multipart", reason="the extra web is not installed")
 
+from affectkit.serve import uploads
 from affectkit.serve.refusal import Refusal
 from affectkit.serve.uploads import MAX_NAME, RequestFiles, receive_form, shown_name
 
@@ -71,6 +72,24 @@ def test_the_size_that_is_stated_and_the_size_that_comes(tmp_path):
             receive(body, folder, headers=headers, piece=70_000)
         assert told.value.status == 413
         assert sum(path.stat().st_size for path in folder.iterdir()) < 2_100_000
+
+
+@pytest.mark.parametrize(("headers", "status"), [(KIND, 408), ({}, 415), (KIND | {"content-length": "9" * 9}, 413)])
+def test_a_request_that_does_not_go_on_is_given_up(tmp_path, monkeypatch, headers, status):
+    monkeypatch.setattr(uploads, "STALLED", 0.05)
+    monkeypatch.setattr(uploads, "PATIENCE", 0.05)
+
+    async def stalling():
+        yield TWO[:100]
+        await asyncio.sleep(60)
+
+    async def asked():
+        receiving = receive_form(headers, stalling(), InFolder(tmp_path), max_size=10**6, max_files=10)
+        await asyncio.wait_for(receiving, 10)
+
+    with pytest.raises(Refusal) as told:
+        asyncio.run(asked())
+    assert told.value.status == status
 
 
 def test_bounds(tmp_path):
