@@ -19,6 +19,9 @@ from affectkit.core.limits import MAX_JSON_BYTES, over
 from affectkit.core.text import SEPARATOR, readable
 from affectkit.errors import AffectkitError, DataError, UsageError
 
+MOST_NAME = 200
+"""Bytes of a file's name that stands within a longer one; of the whole, most file systems take 255."""
+
 
 @contextlib.contextmanager
 def whole_file(path: Path, *, alone: bool = False, durable: bool = True) -> Iterator[Path]:
@@ -36,10 +39,10 @@ def whole_file(path: Path, *, alone: bool = False, durable: bool = True) -> Iter
     if not path.parent.is_dir():
         path.parent.mkdir(parents=True, exist_ok=True)
     if alone:
-        part = path.with_name(f".{path.name}.part")
+        part = path.with_name(f".{_bounded(path.name)}.part")
         part.unlink(missing_ok=True)
     else:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+        handle, name = tempfile.mkstemp(prefix=f".{_bounded(path.name)}.", suffix=".part", dir=path.parent)
         os.close(handle)
         part = Path(name)
     try:
@@ -54,6 +57,12 @@ def whole_file(path: Path, *, alone: bool = False, durable: bool = True) -> Iter
     except BaseException:
         part.unlink(missing_ok=True)
         raise
+
+
+def _bounded(name: str) -> str:
+    """Return ``name``, or a hash in place of one so long that file systems have no room for what stands around it."""
+    data = os.fsencode(name)
+    return name if len(data) <= MOST_NAME else hashlib.sha256(data).hexdigest()
 
 
 @contextlib.contextmanager

@@ -55,6 +55,15 @@ def test_what_a_kill_left_is_replaced_where_one_process_writes(tmp_path):
     assert os.listdir(tmp_path) == ["a.txt"]
 
 
+@pytest.mark.parametrize("alone", [False, True])
+def test_a_file_may_have_the_longest_name_that_there_is(tmp_path, alone):
+    for name in ("a" * 251 + ".jpg", "ü" * 125 + ".jpg"):
+        with whole_file(tmp_path / name, alone=alone) as part:
+            part.write_text("all")
+        assert (tmp_path / name).read_text() == "all"
+    assert len(list(tmp_path.iterdir())) == 2
+
+
 def test_several_writers_of_one_file_do_not_meet(tmp_path):
     path = tmp_path / "a.txt"
     with whole_file(path) as first, whole_file(path) as second:
