@@ -27,7 +27,8 @@ VIDEO_FORM = {
     "video": str, "sampled_frames": Count, "frames_without_face": Count, "faces": Count, "seconds": float | None,
     "seconds_seen": float | None, "mean": MEANS, "time?": MEANS, "by_face": list[FACE_FORM],
     "faces_left_out?": LEFT_OUT,
-    "picture_start?": float | None, "sound_start?": float | None, "notes?": list[str], "reason?": str,
+    "picture_start?": float | None, "sound_start?": float | None, "cuts?": list[float], "notes?": list[str],
+    "reason?": str,
 }  # fmt: skip
 """What is known of one video."""
 _REASON = {"image": str, "reason": str}

@@ -105,12 +105,16 @@ class Tracker:
     Args:
         patience: seconds out of sight.
         least: log-likelihood ratio below which a box is of another face.
+
+    Attributes:
+        cut: whether there was a cut before the last sampled frame; None: its pixels are not known.
     """
 
     def __init__(self, patience: float = TRACK_GAP, least: float = LEAST) -> None:
         self.patience, self.least = patience, least
         self.tracks: list[Track] = []
         self.count = self.shot = 0
+        self.cut: bool | None = None
         self._last = 0.0
         self._picture: Picture | None = None
 
@@ -124,9 +128,10 @@ class Tracker:
         """
         last, self._last = self._last, time
         self.tracks = [track for track in self.tracks if track.time == last or time - track.time <= self.patience]
+        self.cut = None
         if look is not None:
-            if self.tracks and self._picture is not None and is_cut(self._picture, look.picture, time - last):
-                self.shot += 1
+            self.cut = self._picture is not None and is_cut(self._picture, look.picture, time - last)
+            self.shot += self.cut
             self._picture = look.picture
         likeness = self._likeness(boxes, look)
         gains = self._gains(time, boxes, look, likeness)

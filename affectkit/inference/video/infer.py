@@ -58,7 +58,11 @@ class VideoSession:
 
 @dataclass
 class VideoProgress:
-    """Hold what was seen of one video so far; ``with_limits`` some of its faces may be left out."""
+    """Hold what was seen of one video so far; ``with_limits`` some of its faces may be left out.
+
+    Attributes:
+        cuts: times of the sampled frames before which there was a cut; None: nothing knows of cuts.
+    """
 
     name: str
     columns: Columns
@@ -67,6 +71,7 @@ class VideoProgress:
     rows: int = 0
     with_limits: bool = False
     left_out: Counter[str] = field(default_factory=Counter)
+    cuts: list[float] | None = None
     statistics: VideoStatistics = field(init=False)
 
     def __post_init__(self) -> None:
@@ -82,6 +87,9 @@ class VideoProgress:
         self.statistics.add(frame.time, faces)
         self.left_out.update(frame.left_out)
         self.log.add(frame.time, faces)
+        if frame.cut is not None and self.timed:
+            self.cuts = self.cuts if self.cuts is not None else []
+            self.cuts.extend([float(frame.time)] if frame.cut else [])
         rows = frame_rows(self.name, frame, faces, len(self.columns.names), timed=self.timed)
         self.rows += len(rows)
         return rows
@@ -90,6 +98,8 @@ class VideoProgress:
         """Return the summary of the video, with the reason where it broke."""
         found = {"video": self.name, **self.statistics.summary(self.reader.end, timed=self.timed)}
         found |= {name: getattr(self.reader, name, None) for name in ("picture_start", "sound_start")}
+        if self.cuts is not None:
+            found["cuts"] = self.cuts
         if self.with_limits:
             found["faces_left_out"] = sum_left_out([self.left_out])
         if notes := getattr(self.reader, "notes", []):
@@ -277,8 +287,8 @@ def _watch(session: VideoSession, video: Item, camera: Camera) -> None:
         try:
             frames = stack.enter_context(contextlib.closing(iter(camera)))
             how = {"search_side": session.options.search_side, "live": True, "keep_pixels": recorder is not None}
-            for frame in sample_faces(frames, predictor.face_detector, predictor.spec, **how):
-                (faces,) = track([frame])
+            for sampled in sample_faces(frames, predictor.face_detector, predictor.spec, **how):
+                ((frame, faces),) = track([sampled])
                 table.add(progress.add(frame, faces))
                 session.reporter.advance()
                 if recorder is not None:

@@ -43,6 +43,7 @@ class SampledFrame:
         look: how frame and faces look, by which tracks go on; None: by their places alone.
         pixels: the frame itself, where it is wanted later.
         left_out: how many faces were found and not taken, by reason, see ``data.faces.selection``.
+        cut: whether there was a cut since the frame before, once it is tracked; None: not known.
     """
 
     number: int
@@ -52,6 +53,7 @@ class SampledFrame:
     look: FrameLook | None = None
     pixels: np.ndarray | None = None
     left_out: dict[str, int] = field(default_factory=dict)
+    cut: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,7 @@ def predict_frames(
     sampled = sample_faces(iter(frames), predictor.face_detector, predictor.spec, search_side=search_side)
     with contextlib.closing(prefetch(sampled, DEPTH)) as stream:
         for batch in batch_frames(stream, batch_size):
-            yield list(zip(batch, track(batch), strict=True))
+            yield track(batch)
 
 
 def frame_rows(
@@ -226,9 +228,9 @@ class FaceTrackPredictor:
         self.predictor, self.reporter = predictor, reporter
         self.tracker, self.smoother = Tracker(track_gap), Smoother(smooth)
 
-    def __call__(self, batch: Sequence[SampledFrame]) -> list[list[TrackedFace]]:
-        """Return the faces of each frame of ``batch``, in the order of their numbers."""
-        numbers = []
+    def __call__(self, batch: Sequence[SampledFrame]) -> Predicted:
+        """Return the frames of ``batch``, each with its faces in the order of their numbers."""
+        numbers, cuts = [], []
         smoothed = []
         outputs = iter(self._outputs(batch))
         for frame in batch:
@@ -236,11 +238,12 @@ class FaceTrackPredictor:
             smoothed += [self.smoother(number, frame.time, next(outputs)) for number in own]
             self.smoother.keep([track.number for track in self.tracker.tracks])
             numbers.append(own)
+            cuts.append(self.tracker.cut)
         rows = iter(self.predictor.task.rows(np.stack(smoothed)) if smoothed else ())
         found = []
-        for frame, own in zip(batch, numbers, strict=True):
+        for frame, own, cut in zip(batch, numbers, cuts, strict=True):
             faces = [TrackedFace(number, face, next(rows)) for number, face in zip(own, frame.faces, strict=True)]
-            found.append(sorted(faces, key=lambda one: one.number))
+            found.append((replace(frame, cut=cut), sorted(faces, key=lambda one: one.number)))
         return found
 
     def _outputs(self, batch: Sequence[SampledFrame]) -> np.ndarray:

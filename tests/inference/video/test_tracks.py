@@ -11,6 +11,7 @@ import pytest
 from face_film_kinds import make_film
 from face_films import schematic_people
 from films import write_film
+from pages.result_folders import data_of
 
 import affectkit
 from affectkit.config import resolve
@@ -18,6 +19,7 @@ from affectkit.core.boxes import overlap
 from affectkit.core.progress import Silent
 from affectkit.errors import UsageError
 from affectkit.inference.infer import infer
+from affectkit.pages.make import make_report
 from affectkit.settings.inference import InferSettings
 
 FILM = make_film("cutaway", schematic_people(2, 1), 1)
@@ -81,3 +83,16 @@ def test_the_gap_is_recorded_and_counts(film, tmp_path):
 def test_frames_taken_whole_are_one_face_from_beginning_to_end(film):
     _, rows = run(film, faces="none")
     assert {row["Face"] for row in rows} == {"1"} and len(rows) == 36
+
+
+def test_the_cuts_are_recorded(film, tmp_path):
+    summary, _ = run(film, results=str(tmp_path / "out"))
+    # Of the film; of its frames every second is looked at.
+    assert summary["videos_first"][0]["cuts"] == [2.5, 3.5, 5.0, 6.0]
+    (line,) = (tmp_path / "out" / "videos.jsonl").read_text().splitlines()
+    assert json.loads(line)["video"]["cuts"] == [2.5, 3.5, 5.0, 6.0]
+    make_report(tmp_path / "out", tmp_path / "page.html")
+    (shown,) = data_of(tmp_path / "page.html")["videos"]["videos"]
+    assert (shown["cuts"], shown["recorded"]) == ([2.5, 3.5, 5.0, 6.0], True)
+    whole, _ = run(film, faces="none")
+    assert "cuts" not in whole["videos_first"][0]  # nothing has looked for them
