@@ -15,21 +15,26 @@ from affectkit.pages.tables import find_table, read_record
 
 FORM = {
     "classes?": list[str], "paths?": list[str], "skipped?": Count, "video_results?": dict[str, Any],
-    "passed_over?": dict[str, Count],
+    "passed_over?": dict[str, Count], "faces_left_out?": dict[str, Count],
+    "more_frames?": {"images": Count, "frames_not_looked_at": Count},
 }  # fmt: skip
 """What the page takes from the record."""
 RECORD_SHOWN = {
     "checkpoint": "model", "checkpoint_sha256": "SHA-256 of the model", "task": "task", "engine": "computed by",
-    "faces_by": "faces found by", "fit": "whole pictures brought to the input size by", "paths": "inputs",
+    "faces_by": "faces found by", "face_detector": "face detector",
+    "face_detector_sha256": "SHA-256 of the face detector", "min_score": "least score of a face (--min-score)",
+    "min_face": "least side of a face in pixels (--min-face)", "max_faces": "most faces of a picture (--max-faces)",
+    "fit": "whole pictures brought to the input size by", "paths": "inputs",
     "every": "videos sampled every", "smooth": "outputs averaged over (s)", "seconds": "videos read up to (s)",
-    "search_side": "longest side searched for faces (pixels)", "read_by": "pictures read by", "affectkit": "affectkit",
-    "shard": "shard",
+    "search_side": "longest side searched for faces (pixels)",
+    "track_gap": "a face keeps its number out of sight for (s)", "read_by": "pictures read by",
+    "affectkit": "affectkit", "shard": "shard",
 }  # fmt: skip
 """What the page repeats of the record, in this order; what else stands there follows."""
 COUNTS = {
     "images", "faces", "skipped", "skipped_first", "format", "results", "classes", "videos", "sampled_frames", "rows",
     "videos_first", "video_results", "skipped_list", "videos_table", "timelines", "more_frames", "listed", "recursive",
-    "passed_over",
+    "passed_over", "faces_left_out", "images_without_face", "frames_without_face",
 }  # fmt: skip
 """What stands elsewhere on the page, or says where files are."""
 
@@ -86,6 +91,12 @@ def shown_record(record: dict[str, Any]) -> list[tuple[str, str]]:
         if isinstance(value, dict):
             text = ", ".join(f"{name}: {number}" for name, number in value.items())
         found.append((RECORD_SHOWN.get(key, key.replace("_", " ")), text))
+    if left_out := record.get("faces_left_out"):
+        text = ", ".join(f"{reason.replace('_', ' ')}: {count:,}" for reason, count in left_out.items())
+        found.append(("faces found and left out by these limits", text))
+    if more := record.get("more_frames"):
+        text = f"{more['images']:,}: the first frame was predicted, {more['frames_not_looked_at']:,} others were not"
+        found.append(("images with more than one frame", text))
     passed = record.get("passed_over")
     if isinstance(passed, dict) and passed:
         text = ", ".join(f"{ending} ({count_text(count, 'file')})" for ending, count in passed.items())

@@ -195,3 +195,15 @@ def test_folders_without_results_and_odd_files_are_refused(tmp_path):
     (folder / "inference_results.csv").unlink()
     with pytest.raises(DataError, match="nothing to report yet"):
         make_report(folder, page)
+
+
+def test_what_was_left_out_is_told(tmp_path):
+    folder, _, _ = photographs(tmp_path, ["a.png"])
+    record = json.loads((folder / "inference.json").read_text())
+    record |= {"min_score": 0.9, "faces_left_out": {"below_min_score": 2, "beyond_max_faces": 1_000}}
+    record |= {"more_frames": {"images": 3, "frames_not_looked_at": 1_234}}
+    (folder / "inference.json").write_text(json.dumps(record))
+    make_report(folder, tmp_path / "page.html")
+    shown = text_of(tmp_path / "page.html")
+    assert "3: the first frame was predicted, 1,234 others were not" in shown
+    assert "below min score: 2, beyond max faces: 1,000" in shown
