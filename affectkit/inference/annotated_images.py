@@ -24,6 +24,9 @@ from affectkit.tasks.base import Task
 SAVED = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WEBP"}
 """Formats that an image keeps; others become PNG, under their whole name and ``.png``."""
 
+MOST_SIDE = {"JPEG": 65_500, "WEBP": 16_383}
+"""Pixels of a side that a format can hold: libjpeg's JPEG_MAX_DIMENSION, libwebp's WEBP_MAX_DIMENSION."""
+
 
 class ImageAnnotator:
     """Write an annotated image of each, under its name, into a folder.
@@ -94,7 +97,10 @@ class ImageAnnotator:
         try:
             with whole_file(target) as part:
                 form = SAVED.get(target.suffix.lower(), "PNG")
-                Image.fromarray(draw_face_marks(picture, marks, strip=True)).save(part, format=form, quality=92)
+                made = Image.fromarray(draw_face_marks(picture, marks, strip=True))
+                if max(made.size) > (most := MOST_SIDE.get(form, max(made.size))):
+                    made.thumbnail((most, most))  # the strip went beyond
+                made.save(part, format=form, quality=92)
         except OSError as error:
             reason = f"cannot write {target}: {error.strerror or error}."
             raise RunError(reason, "Check the disk and --annotate.") from error

@@ -38,6 +38,8 @@ FACE_LETTER = 0.2
 """Size of a title's letters in heights of its face, within bounds that the picture sets."""
 THUMB = 4.4
 """Side of a face in the strip, in letter sizes."""
+STRIP_SHARE, LEAST_LETTER = 1.5, 9
+"""Area of the strip in areas of the picture above which its letters become smaller, and pixels of the smallest."""
 
 
 @dataclass(frozen=True)
@@ -204,18 +206,20 @@ def _draw_bars(draw: ImageDraw.ImageDraw, mark: Mark, place: Box, size: int) -> 
 def _with_strip(canvas: Image.Image, picture: np.ndarray, marks: Sequence[Mark], size: int) -> Image.Image:
     """Return ``canvas`` with a cell for each mark below it, or at its right where it is upright: face, title, bars."""
     shown = [mark for mark in marks if mark.bars]
-    font, thumb = _font(size), round(size * THUMB)
-    panel = max(_panel_size(mark, size)[0] for mark in shown)
-    panel = max(panel, *(font.getlength(mark.title) + size for mark in shown))
-    rows = max(len(mark.top_bars) for mark in shown)
-    wide, tall = math.ceil(thumb + size * 1.5 + panel), math.ceil(max(thumb, size * (TITLE_ROW + ROW * rows)) + size)
     width, height = canvas.size
+    wide, tall, panel = _cell_size(shown, size)
+    most = STRIP_SHARE * width * height / len(shown)
+    if wide * tall > most and size > LEAST_LETTER:
+        size = max(int(size * math.sqrt(most / (wide * tall))), LEAST_LETTER)
+        wide, tall, panel = _cell_size(shown, size)
+    # Where it is larger all the same it is about square.
+    even = math.sqrt(len(shown) / (wide * tall)) if wide * tall > most else 0.0
     if height > 1.2 * width:
-        down = max(height // tall, 1)
+        down = max(height // tall, round(even * wide), 1)
         across = math.ceil(len(shown) / down)
         room, corner = (width + across * wide, max(height, min(down, len(shown)) * tall)), (width, 0)
     else:
-        across = max(width // wide, 1)
+        across = max(width // wide, round(even * tall), 1)
         down = math.ceil(len(shown) / across)
         room, corner = (max(width, across * wide), height + down * tall), (0, height)
     made = Image.new("RGB", room, STRIP)
@@ -223,8 +227,18 @@ def _with_strip(canvas: Image.Image, picture: np.ndarray, marks: Sequence[Mark],
     for place, mark in enumerate(shown):
         x, y = corner[0] + place % across * wide, corner[1] + place // across * tall
         begin = (x + size // 2, y + size // 2)
-        _draw_cell(made, picture, mark, begin, thumb=thumb, size=size, panel=panel)
+        _draw_cell(made, picture, mark, begin, thumb=round(size * THUMB), size=size, panel=panel)
     return made
+
+
+def _cell_size(marks: Sequence[Mark], size: int) -> tuple[int, int, float]:
+    """Return width and height of a cell of the strip, and the width of the bars in it, by the size of its letters."""
+    font, thumb = _font(size), round(size * THUMB)
+    panel = max(_panel_size(mark, size)[0] for mark in marks)
+    panel = max(panel, *(font.getlength(mark.title) + size for mark in marks))
+    rows = max(len(mark.top_bars) for mark in marks)
+    tall = max(thumb, size * (TITLE_ROW + ROW * rows)) + size
+    return math.ceil(thumb + size * 1.5 + panel), math.ceil(tall), panel
 
 
 def _draw_cell(

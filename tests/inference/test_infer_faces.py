@@ -190,6 +190,21 @@ def test_annotated_pictures(trained, images, tmp_path):
     run(trained, images, annotate=tmp_path / "drawn", force=True)
 
 
+def test_an_annotated_picture_is_no_larger_than_its_format_can_hold(trained, tmp_path, monkeypatch):
+    monkeypatch.setattr("affectkit.inference.annotated_images.draw_face_marks", draw_wide)
+    for name, size in (("a.webp", (16_383, 4)), ("b.png", (20_000, 5))):
+        (tmp_path / "in").mkdir(exist_ok=True)
+        Image.new("RGB", (200, 150)).save(tmp_path / "in" / name)
+        run(trained, tmp_path / "in" / name, annotate=tmp_path / "drawn", force=True)
+        (made,) = (tmp_path / "drawn").rglob(name)
+        assert Image.open(made).size == size
+
+
+def draw_wide(picture, marks, *, strip):
+    """A picture with a long strip."""
+    return np.zeros((5, 20_000, 3), np.uint8)
+
+
 def test_annotating_never_touches_the_images(trained, images, tmp_path, monkeypatch):
     before = {path: path.read_bytes() for path in images.rglob("*.*")}
     with pytest.raises(UsageError, match="among the images"):

@@ -63,6 +63,17 @@ def test_all_faces_have_bars_where_a_strip_is_allowed():
     assert upright.shape[1] > 400
 
 
+@pytest.mark.parametrize("room", [(1200, 1200), (900, 1800), (2700, 2700)])
+def test_the_strip_of_a_crowd_stays_a_picture(room):
+    side = 60
+    boxes = [(x, y, side, side) for x in range(0, room[0] - side, 75) for y in range(0, room[1] - side, 75)]
+    marks = [Mark(box, f"{k + 1} · happiness 75%", BARS, k) for k, box in enumerate(boxes)]
+    assert len(marks) > 200
+    height, width, _ = draw_face_marks(np.zeros((room[1], room[0], 3), np.uint8), marks, strip=True).shape
+    assert height * width < 6 * room[0] * room[1], "74,400 pixels high below 1,200: no JPEG holds that"
+    assert max(height, width) < 4 * max(room)
+
+
 def test_the_three_largest_bars_are_drawn_the_largest_first():
     mark = Mark((0, 0, 1, 1), "", BARS)
     assert [name for name, _ in mark.top_bars] == ["happiness", "surprise", "sadness"]

@@ -56,7 +56,7 @@ class CheckedDetector:
             self.detector = entry.load()(file)
         except AffectkitError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # no detector ends the run with an exit code of its own
             given = f"with {file}" if file is not None else "without a file"
             raise self._failure(f"cannot be made {given}", error) from error
         if not callable(self.detector):
@@ -90,7 +90,7 @@ class CheckedDetector:
             faces = None if isinstance(returned, str | bytes) else list(returned)
         except AffectkitError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             if "returned" in locals() and not isinstance(returned, Iterable):
                 raise self._refusal(f"{type(returned).__name__}, where {RULE}") from error
             raise self._failure(f"failed on a picture of {width}x{height} pixels", error) from error
@@ -124,7 +124,7 @@ class CheckedDetector:
     def _refusal(self, what: str) -> RunError:
         return RunError(f"{self.described} returned {what}.", _hint())
 
-    def _failure(self, what: str, error: Exception) -> RunError:
+    def _failure(self, what: str, error: BaseException) -> RunError:
         text = " ".join(str(error).split())[:300]
         return RunError(f"{self.described} {what}: {type(error).__name__}{f': {text}' if text else ''}.", _hint())
 
@@ -139,6 +139,8 @@ def _is_inside(box: Box, height: int, width: int) -> bool:
 
 def _numbers(values: Any) -> list[float] | None:
     """Return ``values`` as finite floats; None where they are not."""
+    if isinstance(values, str | bytes):
+        return None  # a text of digits is no box
     try:
         found = [float(value) for value in values]
     except (TypeError, ValueError, OverflowError):

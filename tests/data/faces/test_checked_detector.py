@@ -82,6 +82,7 @@ def test_faces_become_plain_numbers(face, found):
         ([(BOX, 0.9, ()), None], "None as face 1"),
         ([(BOX[:3], 0.9, ())], "the box \\(10, 12, 20\\), which must be four finite numbers"),
         ([("abcd", 0.9, ())], "four finite numbers"),
+        ([("1234", 0.9, ())], "four finite numbers"),
         ([(None, 0.9, ())], "four finite numbers"),
         ([((1, 2, float("nan"), 4), 0.9, ())], "four finite numbers"),
         ([((1, 2, float("inf"), 4), 0.9, ())], "four finite numbers"),
@@ -135,6 +136,16 @@ def test_its_exceptions_are_reported_with_its_name():
     missing = DetectorEntry("no_such_module_of_ours:make", "")
     with pytest.raises(RunError, match=r"\(no_such_module_of_ours:make\) cannot be made .*: ModuleNotFoundError"):
         CheckedDetector("mine", missing, None)
+
+
+def test_it_does_not_end_the_run_with_an_exit_code_of_its_own():
+    def leaves(file):
+        return lambda picture: sys.exit(3)  # of a threshold that was missed
+
+    with pytest.raises(RunError, match="failed on a picture of 80x60 pixels: SystemExit: 3"):
+        checked(leaves)(PICTURE)
+    with pytest.raises(RunError, match="cannot be made without a file: SystemExit: no licence"):
+        checked(lambda file: sys.exit("no licence"))
 
 
 def test_errors_of_affectkit_pass():
