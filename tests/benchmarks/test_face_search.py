@@ -63,10 +63,21 @@ CASES = (
 """Name, frames, faces, size and rate, and the least ratio."""
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case[0])
+YUNET_CASES = (
+    ("one face, every frame", 37, one, {}, 6.0),
+    ("no face, every frame", 37, lambda number: [], {}, 8.0),
+    ("ten faces, every frame", 37, ten, {}, 2.5),
+    ("a face elsewhere in each frame", 37, jumping, {}, 1.6),
+    ("one face, 0.5 s", 6, one, {"rate": 2.0}, 1.8),
+    ("one face, 3840x2160, 0.5 s", 4, large, {"size": (3840, 2160), "rate": 2.0}, 4.0),
+)
+DETECTED = [("haar", *case) for case in CASES] + [("yunet", *case) for case in YUNET_CASES]
+
+
+@pytest.mark.parametrize("case", DETECTED, ids=lambda case: f"{case[0]}, {case[1]}")
 def test_search(case, capsys):
-    name, count, places, form, least = case
-    given, detector = list(frames(count, places, **form)), FaceDetector("haar")
+    how, name, count, places, form, least = case
+    given, detector = list(frames(count, places, **form)), FaceDetector(how)
     detector(given[0].pixels)
 
     def every() -> int:
@@ -82,8 +93,34 @@ def test_search(case, capsys):
         spent[search] = (1000 * (time.process_time() - began) / count, found)
     ratio = spent[every][0] / spent[dense][0]
     header = ("faces in frames of a video", "each whole, CPU ms", "faces", "affectkit, CPU ms", "faces", "ratio")
-    show(capsys, header, [(name, *spent[every], *spent[dense], ratio)])
+    show(capsys, header, [(f"{how}, {name}", *spent[every], *spent[dense], ratio)])
     assert ratio >= least
+
+
+BESIDE = (
+    ("no face, every frame", 37, lambda number: [], {}, 1.0),
+    ("one face, every frame", 37, one, {}, 0.9),
+    ("ten faces, every frame", 37, ten, {}, 0.7),
+    ("one face, 0.5 s", 6, one, {"rate": 2.0}, 0.9),
+    ("one face, 1280x720, every frame", 19, one, {"size": (1280, 720)}, 0.9),
+)
+"""Name, frames, faces, size and rate, and the most that YuNet may take, in the cascade's time."""
+
+
+@pytest.mark.parametrize("case", BESIDE, ids=lambda case: case[0])
+def test_films_with_yunet_beside_the_cascade(case, capsys):
+    name, count, places, form, most = case
+    given, spent = list(frames(count, places, **form)), {}
+    for how in ("haar", "yunet"):
+        detector = FaceDetector(how)
+        detector(given[0].pixels)
+        began = time.process_time()
+        found = sum(len(faces) for _, faces in faces_in_frames(given, detector))
+        spent[how] = (1000 * (time.process_time() - began) / count, found)
+    ratio = spent["yunet"][0] / spent["haar"][0]
+    header = ("faces in frames of a video", "haar, CPU ms", "faces", "yunet, CPU ms", "faces", "ratio")
+    show(capsys, header, [(name, *spent["haar"], *spent["yunet"], ratio)])
+    assert spent["yunet"][1] >= spent["haar"][1] and ratio <= most
 
 
 PICTURES = (

@@ -36,6 +36,8 @@ TILT = 45.0
 """Degrees by which it is turned."""
 FRAME_ENLARGED, FRAME_TILTED = 1.25, (1.0, 0.75)
 """By how much a frame of a video is enlarged, upright, and tilted one way and both ways."""
+FRAME_COARSE = 1.9
+"""By how much a frame is larger, as it is searched, where it is searched at ``COARSE``, too; a picture is by 1.4."""
 FRAME_SAME = 0.3
 """Intersection over union with a face above which another find of a frame is that face."""
 REGION, REGION_FACE = (64, 256), 64.0
@@ -158,11 +160,13 @@ class YuNetDetector:
             turns: of a frame of a video, the degrees by which tilted ones are turned.
         """
         least, longest = max(min(FIRST, self.min_score), FAINTEST), max(picture.shape[:2])
-        upright, tilted = ENLARGED, ENLARGED_TILTED
+        upright, tilted, above = ENLARGED, ENLARGED_TILTED, 1.4
         if turns is not None:
-            upright, tilted = FRAME_ENLARGED, FRAME_TILTED[len(turns) > 1]
-        found = [self._search(picture, side, 0.0, least) for side in search_sides(min(upright * longest, LONGEST))]
-        for side in search_sides(min(tilted * longest, LONGEST_TILTED)):
+            upright, tilted, above = FRAME_ENLARGED, FRAME_TILTED[len(turns) > 1], FRAME_COARSE
+        found = [
+            self._search(picture, side, 0.0, least) for side in search_sides(min(upright * longest, LONGEST), above)
+        ]
+        for side in search_sides(min(tilted * longest, LONGEST_TILTED), above):
             # A face that is turned clockwise stands upright in a picture that is turned back.
             found += [self._search(picture, side, -turn, least) for turn in turns or (-TILT, TILT)]
         return np.concatenate(found)
@@ -213,9 +217,9 @@ class YuNetDetector:
         return np.append(row, find[ROW])
 
 
-def search_sides(longest: float) -> list[float]:
+def search_sides(longest: float, above: float = 1.4) -> list[float]:
     """Return the longer sides at which a picture is searched: ``longest``, and ``COARSE`` where it is well below."""
-    return [longest, COARSE] if longest > 1.4 * COARSE else [longest]
+    return [longest, COARSE] if longest > above * COARSE else [longest]
 
 
 def search_share(picture: np.ndarray) -> float:

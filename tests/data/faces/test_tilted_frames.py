@@ -8,7 +8,7 @@ import math
 import cv2
 import numpy as np
 import pytest
-from data.faces.test_yunet import PHOTOGRAPH
+from data.faces.test_yunet import PHOTOGRAPH, turned
 
 from affectkit.core.boxes import overlap
 from affectkit.data.faces.detection import FaceDetector
@@ -125,6 +125,19 @@ def test_a_region_is_searched_in_one_size_turned_as_the_face_was(detector, monke
     other = tuple(map(tuple, (np.array(points) - middle) @ turn + middle))
     (again,) = search_near(detector, pixels, (box, score, other))
     assert overlap(again[0], box) > 0.7
+
+
+@pytest.mark.parametrize("degrees", [0, 45, -45])
+@pytest.mark.parametrize("size", [(640, 480), (1280, 720)])
+def test_a_face_that_fills_most_of_a_frame_is_found(detector, degrees, size):
+    ((box, _, _),) = detector.search(PHOTOGRAPH)
+    pixels, matrix = turned(PHOTOGRAPH, degrees, 0.85 * size[1] / box[3])
+    middle = matrix @ (box[0] + box[2] / 2, box[1] + box[3] / 2, 1)
+    shift = np.column_stack([np.eye(2), np.array(size) / 2 - middle])
+    pixels = cv2.warpAffine(pixels, shift, size, borderValue=(90, 90, 90))
+    for turns in ((45.0, -45.0), (45.0,), (-45.0,)):
+        ((found, _, _),) = detector.search(pixels, longest=720, turns=turns)
+        assert 0.75 < max(found[2:]) / size[1] < 0.95
 
 
 def test_what_is_not_there_is_not_found(detector):
