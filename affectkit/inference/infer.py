@@ -19,6 +19,7 @@ from affectkit.core.progress import Reporter
 from affectkit.core.text import count_text, readable
 from affectkit.core.version import VERSION
 from affectkit.data.faces import LEFT_OUT
+from affectkit.data.faces.weights import weights_faults
 from affectkit.data.loading.read_failures import refuse_failures
 from affectkit.engines.choice import Choice, choose_engine
 from affectkit.engines.load import load_engine
@@ -210,7 +211,7 @@ def _report(choice: Choice, predictor: Predictor, inputs: InputSelection, report
         reporter.note(text)
     if predictor.face_detector is not None:
         reporter.note(f"faces: {faces_text(predictor.face_detector)}")
-        for text in LEFT_OUT if predictor.face_detector.how != "auto" else ():
+        for text in LEFT_OUT if predictor.face_detector.how != "auto" else weights_faults():
             reporter.warn(text)
     if passed := inputs.passed.described:
         reporter.note(f"passed over, neither images nor videos: {passed}")

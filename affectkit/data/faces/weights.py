@@ -75,6 +75,19 @@ def find_weights() -> Path | None:
     return pulled_detector() or packaged_detector()
 
 
+def weights_faults() -> list[str]:
+    """Return what a user of ``auto`` should know of the files of weights, a sentence each; none where all is well."""
+    faults, found, path = [], find_weights(), pulled_path()
+    if path.exists() and found != path:
+        faults.append(f"{path} is not the published file and is not used; affectkit pull face-detector replaces it.")
+    if found is None:
+        faults.append(
+            f"no weights of YuNet: the package {PACKAGE} is missing, or its {YUNET_INT8.name} is another. "
+            "--faces auto takes OpenCV's cascade, which misses tilted faces; affectkit pull face-detector downloads them."
+        )
+    return faults
+
+
 def packaged_detector() -> Path | None:
     """Return the file of ``YUNET_INT8`` in ``PACKAGE``; None where that is not installed, or has another file."""
     try:

