@@ -68,8 +68,9 @@ class DetectorEntry(Entry):
       for a searched frame of a video those of tilted heads that are to be looked for beside upright ones, both ways
       ``(45.0, -45.0)``, or one, where the other is looked for in the next searched frame; for a region that of the face
       in the neighbouring frame, as ``(-12.5,)``, to be looked for first.
-    - ``min_score``: where it exists, ``--min-score`` is assigned to it before the first picture, so that a detector
-      with a threshold of its own may find weaker faces; what is weaker is left out afterwards in any case.
+    - ``min_score``: where it exists, a lower ``--min-score`` is assigned to it before the first picture, so that a
+      detector with a threshold of its own may find weaker faces; what is weaker than a higher one is left out, and
+      counted, afterwards.
 
     Each worker makes a detector of its own, so that none is called by two threads.
 

@@ -23,7 +23,8 @@ def load_detector(name: str, file: Path | None, min_score: float | None = None) 
     Args:
         name: of ``DETECTORS``.
         file: its file; None without one.
-        min_score: the least score that is wanted, which a detector with an attribute of that name hears of.
+        min_score: the least score that is wanted, which a detector with an attribute of that name hears of where it is
+            below its own; above it, ``Selection`` leaves out, and counts, what the detector finds.
 
     Raises:
         UsageError: there is no such detector.
@@ -33,7 +34,9 @@ def load_detector(name: str, file: Path | None, min_score: float | None = None) 
     entry = DETECTORS[DETECTORS.check(name)]
     made = entry.load()(file) if entry.is_own else CheckedDetector(name, entry, file)
     if min_score is not None and hasattr(made, "min_score"):
-        made.min_score = min_score
+        own = made.min_score
+        if not isinstance(own, int | float) or min_score < own:
+            made.min_score = min_score
     return made
 
 

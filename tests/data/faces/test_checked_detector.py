@@ -173,6 +173,8 @@ def test_its_optional_attributes_are_read(monkeypatch):
     try:
         found = load_detector("sided", None, 0.25)
         assert found.takes_sides and found(PICTURE) == [] and found(PICTURE, sides=(5, 9))[0][1] == 0.25
+        # Above its own: it finds them all, and those left out can be counted.
+        assert load_detector("sided", None, 0.9)(PICTURE, sides=(5, 9))[0][1] == 0.6
         assert load_detector("sided", None)(PICTURE, sides=(5, 9))[0][1] == 0.6
         assert len(FaceDetector("sided")(PICTURE)) == 0 and FaceDetector("sided").name == "sided"
     finally:
