@@ -251,7 +251,8 @@ class _Parts:
                 f"the request has more than {count_text(self.max_files, 'file')}, which is the most (--max-files).",
                 "Send them in several requests.",
             )
-        name = unique_name(shown_name(options[b"filename"].decode(errors="surrogateescape")), self.form.files)
+        sent = unescaped(options[b"filename"]).decode(errors="surrogateescape")
+        name = unique_name(shown_name(sent), self.form.files)
         path = self.place.new(f"{len(self.form.files)}{_ending(name, self._headers.get('content-type', b''))}")
         self._file = path.open("xb")
         self.form.files.append(Upload(name, path))
@@ -266,6 +267,19 @@ class _Parts:
 
     def _end(self) -> None:
         self.ended = True
+
+
+def unescaped(sent: bytes) -> bytes:
+    """Return the name of a file as it was before it was put between quotes.
+
+    Browsers and curl write a quote, a line feed and a carriage return as ``%22``, ``%0A`` and ``%0D`` (HTML standard,
+    "multipart/form-data encoding algorithm"), and leave a percent sign as it is: a name that holds ``%22`` itself
+    cannot be told from one with a quote, which is the likelier.
+
+    >>> unescaped(b"a%22b%0Ac%41.jpg")
+    b'a"b\\nc%41.jpg'
+    """
+    return sent.replace(b"%22", b'"').replace(b"%0A", b"\n").replace(b"%0D", b"\r")
 
 
 def shown_name(sent: str) -> str:

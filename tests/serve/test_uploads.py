@@ -74,6 +74,11 @@ def test_the_size_that_is_stated_and_the_size_that_comes(tmp_path):
         assert sum(path.stat().st_size for path in folder.iterdir()) < 2_100_000
 
 
+def test_quotes_in_names_are_those_that_were_sent(tmp_path):
+    found = receive(form(('name="file"; filename="a%22b%0Ac%41.png"', b"x")), tmp_path)
+    assert [one.name for one in found.files] == ['a"b c%41.png']
+
+
 @pytest.mark.parametrize(("headers", "status"), [(KIND, 408), ({}, 415), (KIND | {"content-length": "9" * 9}, 413)])
 def test_a_request_that_does_not_go_on_is_given_up(tmp_path, monkeypatch, headers, status):
     monkeypatch.setattr(uploads, "STALLED", 0.05)
