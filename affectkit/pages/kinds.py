@@ -50,4 +50,6 @@ def kind_of(folder: Path) -> str:
     below = sorted(path.parent for entry in KINDS.values() for mark in entry.marks for path in folder.glob(f"*/{mark}"))
     known = "; ".join(f"{entry.marks[0]}: {entry.summary}" for entry in KINDS.values())
     hint = f"Did you mean {below[0]}?" if below else f"Such a folder holds one of these. {known}."
+    if any(folder.glob("shard-*-of-*/inference.json")):
+        hint = f"It holds shards: affectkit merge {folder} puts them together."
     raise DataError(f"{folder} holds no results that a report can be made of.", hint)

@@ -188,6 +188,12 @@ def test_folders_without_results_and_odd_files_are_refused(tmp_path):
     with pytest.raises(DataError, match="holds no results") as error:
         make_report(folder.parent, page)
     assert error.value.hint == f"Did you mean {folder}?"
+    shard = tmp_path / "shards" / "shard-1-of-2"
+    shard.parent.mkdir()
+    photographs(tmp_path / "one", ["a.png"])[0].rename(shard)
+    with pytest.raises(DataError, match="holds no results") as error:
+        make_report(shard.parent, page)
+    assert error.value.hint == f"It holds shards: affectkit merge {shard.parent} puts them together."
     with pytest.raises(UsageError, match=r"must end in \.html"):
         make_report(folder, tmp_path / "page.pdf")
     with pytest.raises(UsageError, match="--images"):
