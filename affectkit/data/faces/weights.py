@@ -82,8 +82,8 @@ def weights_faults() -> list[str]:
         faults.append(f"{path} is not the published file and is not used; affectkit pull face-detector replaces it.")
     if found is None:
         faults.append(
-            f"no weights of YuNet: the package {PACKAGE} is missing, or its {YUNET_INT8.name} is another. "
-            "--faces auto takes OpenCV's cascade, which misses tilted faces; affectkit pull face-detector downloads them."
+            f"no weights of YuNet: the package {PACKAGE} is missing, or its {YUNET_INT8.name} is another. --faces auto "
+            "takes OpenCV's cascade, which misses tilted faces; affectkit pull face-detector downloads the weights."
         )
     return faults
 
