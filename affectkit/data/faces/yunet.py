@@ -149,7 +149,7 @@ class YuNetDetector:
         square = (width / 2, height / 2, max(width, height), roll)
         low, high = REGION
         size = round(min(max(square[2] * REGION_FACE / expected, low), high) / 32) * 32
-        rows = drop_doubles(self.network(cut_square(picture, square, size), min(FIRST, self.min_score)), SAME)
+        rows = drop_doubles(self.network(cut_square(picture, square, size), self._least()), SAME)
         rows = map_rows(rows, np.linalg.inv(square_matrix(square, size)))
         return np.column_stack([rows, np.full(len(rows), roll)])
 
@@ -159,7 +159,7 @@ class YuNetDetector:
         Args:
             turns: of a frame of a video, the degrees by which tilted ones are turned.
         """
-        least, longest = max(min(FIRST, self.min_score), FAINTEST), max(picture.shape[:2])
+        least, longest = self._least(), max(picture.shape[:2])
         upright, tilted, above = ENLARGED, ENLARGED_TILTED, 1.4
         if turns is not None:
             upright, tilted, above = FRAME_ENLARGED, FRAME_TILTED[len(turns) > 1], FRAME_COARSE
@@ -170,6 +170,10 @@ class YuNetDetector:
             # A face that is turned clockwise stands upright in a picture that is turned back.
             found += [self._search(picture, side, -turn, least) for turn in turns or (-TILT, TILT)]
         return np.concatenate(found)
+
+    def _least(self) -> float:
+        """Return the least score of the first look."""
+        return max(min(FIRST, self.min_score), FAINTEST)
 
     def _search(self, picture: np.ndarray, longest: float, degrees: float, least: float) -> np.ndarray:
         """Return the faces of ``picture``, scaled to a longer side of ``longest`` and turned clockwise."""

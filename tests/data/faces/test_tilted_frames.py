@@ -13,7 +13,9 @@ from data.faces.test_yunet import PHOTOGRAPH, turned
 from affectkit.core.boxes import overlap
 from affectkit.data.faces.detection import FaceDetector
 from affectkit.data.faces.geometry import head_roll
+from affectkit.data.faces.selection import Selection
 from affectkit.data.faces.video_search import SPAN, faces_in_frames, live_faces, search_near
+from affectkit.data.faces.yunet import FAINTEST, YuNetDetector
 from affectkit.data.media.video_stream import Frame
 
 FACE = PHOTOGRAPH[30:330, 100:400]
@@ -144,6 +146,16 @@ def test_what_is_not_there_is_not_found(detector):
     pixels = picture()
     assert search_near(detector, pixels, ((200.0, 100.0, 60.0, 70.0), 0.9, ())) == []
     assert [faces for _, faces in faces_in_frames(frames(8, lambda time: []), detector)] == [[]] * 8
+
+
+def test_without_a_least_score_a_region_has_few_finds(monkeypatch):
+    own, looks = FaceDetector("yunet", selection=Selection(min_score=0.0)), []
+    look = YuNetDetector._look_level
+    monkeypatch.setattr(
+        YuNetDetector, "_look_level", lambda self, pixels, find: looks.append(find[4]) or look(self, pixels, find)
+    )
+    search_near(own, picture(), ((200.0, 100.0, 60.0, 70.0), 0.9, ()))
+    assert own.detect.min_score == 0.0 and len(looks) < 20 and all(score >= FAINTEST for score in looks)
 
 
 def test_a_frame_is_searched_in_fewer_pixels_than_a_photograph(detector, monkeypatch):
