@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from affectkit.data.faces import DETECTORS, LEFT_OUT
@@ -25,7 +26,7 @@ def examine_detectors(auto: str | None) -> dict[str, Any]:
         "summary": DETECTORS[auto].summary if auto in DETECTORS else None,
         "weights": str(weights) if weights else None,
         "pulled": str(pulled) if pulled else None,
-        "damaged": str(path) if pulled is None and path.exists() else None,
+        "damaged": str(path) if pulled is None and os.path.exists(path) else None,
         "installed": {name: entry.package for name, entry in DETECTORS.items() if entry.package},
         "left_out": list(LEFT_OUT),
     }

@@ -7,6 +7,7 @@ downloaded by ``affectkit pull face-detector``. Nothing here touches the network
 from __future__ import annotations
 
 import importlib.util
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,7 +79,7 @@ def find_weights() -> Path | None:
 def weights_faults() -> list[str]:
     """Return what a user of ``auto`` should know of the files of weights, a sentence each; none where all is well."""
     faults, found, path = [], find_weights(), pulled_path()
-    if path.exists() and found != path:
+    if os.path.exists(path) and found != path:  # False of a folder that is not ours to read
         faults.append(f"{path} is not the published file and is not used; affectkit pull face-detector replaces it.")
     if found is None:
         faults.append(

