@@ -257,10 +257,11 @@ def _notes(
 ) -> list[str]:
     notes = originals.described()
     if distribution.rows > len(rows):
-        notes.append(
-            f"Of {count_text(distribution.rows, what)} the {len(rows):,} most doubtful are listed; distributions are "
-            "over all, and the table has all rows."
-        )
+        by_margin = len(distribution.columns.classes) > 1
+        listed = f"the {len(rows):,} most doubtful are listed; distributions are over all"
+        if not by_margin:
+            listed = f"the first {len(rows):,} are listed and in the charts; means are over all"
+        notes.append(f"Of {count_text(distribution.rows, what)} {listed}, and the table has all rows.")
     gone = set(originals.missing) | set(originals.changed)
     left = sum(address is None and row[distribution.columns.name] not in gone for row, address in
                zip(rows, pictures, strict=True))  # fmt: skip

@@ -164,7 +164,7 @@ def test_a_damaged_table_is_named_with_its_line(tmp_path):
     assert not (tmp_path / "page.html").exists()
 
 
-def test_ratings_are_summed_up_and_listed(tmp_path):
+def test_ratings_are_summed_up_and_listed(tmp_path, monkeypatch):
     photos, folder = tmp_path / "photos", tmp_path / "results"
     rows = [[f"p{k}.png", f"{k / 10 - 0.5:.6f}", f"{0.3 - k / 20:.6f}"] for k in range(11)]
     for row in rows:
@@ -176,6 +176,13 @@ def test_ratings_are_summed_up_and_listed(tmp_path):
     assert data_of(tmp_path / "page.html")["grid"]["ratings"] == [1, 2]
     found = re.search(r"Predicted Valence</th>(.*?)</tr>", text_of(tmp_path / "page.html"), re.DOTALL)[1]
     assert re.findall(r">(-?[\d.]+)</td>", found) == ["0.0000", "0.3317", "-0.5000", "0.5000"]
+    monkeypatch.setattr("affectkit.pages.photographs.MOST_CELLS", 12)
+    make_report(folder, tmp_path / "page.html")
+    # None is more doubtful than another, and charts are drawn of what is listed.
+    assert "Of 11 pictures the first 4 are listed and in the charts; means are over all" in text_of(
+        tmp_path / "page.html"
+    )
+    assert len(data_of(tmp_path / "page.html")["grid"]["rows"]) == 4
 
 
 def test_folders_without_results_and_odd_files_are_refused(tmp_path):
