@@ -148,7 +148,7 @@ class InferSettings(Runtime):
     search_side: int = setting(
         SEARCH_SIDE,
         "Pixels of the longer side at which frames of videos and cameras are searched, at most; the smallest face that "
-        "is found there has 24 of these. More finds smaller faces and takes longer.",
+        "is found there has about 24 of these. More finds smaller faces and takes longer.",
         low=SEARCH_SIDES[0],
         high=SEARCH_SIDES[1],
         group=FACES,
