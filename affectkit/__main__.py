@@ -33,6 +33,9 @@ def main(*, installed: bool = True) -> None:
     finally:
         import signal  # not at the top: nothing would answer a Ctrl-C there
 
+        # Python ends with the signal, not with our exit code, where a Ctrl-C met the ``exec`` of a text last, as in the
+        # making of a dataclass, also if it was answered; running another text makes it forget.
+        exec("")
         # All is done: packages that clear up at the end of the process must not show where a Ctrl-C met them.
         if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
             signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -57,3 +57,19 @@ def test_an_error_that_a_package_makes_of_a_ctrl_c_is_one():
     program = "import signal\n" + PROGRAM + work + "    raise ValueError('could not determine the shape')\n"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert "Interrupted." in done.stderr and "fault of affectkit" not in done.stderr
+
+
+def test_a_ctrl_c_amid_the_making_of_a_class_ends_with_our_exit_code(tmp_path):
+    """Dataclasses run a text, after which Python itself would end with the signal, though it was answered."""
+    (tmp_path / "interrupted.py").write_text(
+        "import os, signal, time\n"
+        "import affectkit.__main__ as entry\n"
+        'text = "os.kill(os.getpid(), signal.SIGINT); time.sleep(10)"\n'
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "entry._run = lambda installed: exec(text)\n"
+        "entry.main()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "interrupted"], cwd=tmp_path, capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stderr) == (130, "Interrupted.\n")
