@@ -63,7 +63,7 @@ NEAR, AGAIN = 0.15, 1.65
 SAME = 0.5
 """Intersection over union above which finds of the first look are one."""
 MOST = 5000
-"""Finds of the first look that are looked at again, the surest first: five in a grid of 16 x 16 pixels each."""
+"""Finds of the first look, the surest, among which faces are looked for: a bound on the time of a picture."""
 
 
 class YuNetDetector:
