@@ -122,7 +122,7 @@ class Search:
     def tables(self) -> dict[str, Path]:
         """Return tables by split."""
         strict = not self.class_folders and not affectnet_fused.is_affectnet_fused(self.root)
-        return _tables(self.root, self.notes, strict=strict)
+        return dataset_tables(self.root, self.notes, strict=strict)
 
     def source(self, layout: str, splits: dict[str, Split], notes: Iterable[str], *, chosen: bool = False) -> Source:
         """Make the ``Source`` of ``splits``.
@@ -228,7 +228,7 @@ def _advice(root: Path) -> str:
     return "Name the folder that holds one of these."
 
 
-def _tables(root: Path, notes: list[str], *, strict: bool) -> dict[str, Path]:
+def dataset_tables(root: Path, notes: list[str], *, strict: bool) -> dict[str, Path]:
     """Return the tables of a dataset by split; unless ``strict``, without those that lack a ``filename`` column."""
     files = visible_names(root, lambda entry: entry.name.lower().endswith(".csv") and is_file(entry))
     stems: dict[str, list[str]] = {}
