@@ -39,13 +39,18 @@ def test(settings: TestSettings, *, reporter: Reporter) -> dict[str, Any]:
     Returns:
         The summary, whose ``"missed"`` names every threshold of ``fail_under`` that was missed.
     """
+    return tested_outputs(settings, reporter=reporter)[2]
+
+
+def tested_outputs(settings: TestSettings, *, reporter: Reporter) -> tuple[Task, Results, dict[str, Any]]:
+    """Test a checkpoint as ``test``; returns its task, its outputs on the split, and the summary."""
     with init_process_group(settings.device), pixels_up_to(value_of(settings.max_pixels)):
         tested = load_tested(settings, reporter=reporter)
         with set_up_backends(tested.context.device, tested.context.precision):
-            return _test(tested, settings, reporter)
+            return tested.task, *_test(tested, settings, reporter)
 
 
-def _test(tested: TestedModel, settings: TestSettings, reporter: Reporter) -> dict[str, Any]:
+def _test(tested: TestedModel, settings: TestSettings, reporter: Reporter) -> tuple[Results, dict[str, Any]]:
     model, network, task, context = tested.model, tested.network, tested.task, tested.context
     thresholds = check_thresholds(value_of(settings.fail_under, {}), task.metric_direction)
     if settings.corrupt:
@@ -92,7 +97,7 @@ def _test(tested: TestedModel, settings: TestSettings, reporter: Reporter) -> di
     }
     if folder is not None:
         context.group.run_on_main(lambda: _write(folder, task, results, summary, reporter))
-    return summary
+    return results, summary
 
 
 def _evaluate(

@@ -27,12 +27,18 @@ from affectkit.settings.common import (
 
 
 @option_group
-class Tested(Runtime):
-    """Settings of the model and the data that a command tests."""
+class TestedCheckpoint(Runtime):
+    """Settings of the one model that a command tests."""
 
     checkpoint: Path | None = setting(
         None, "Checkpoint file, a run folder (its best model), an .onnx file, or builtin.", group=DATA
     )
+
+
+@option_group
+class TestedData(Runtime):
+    """Settings of the data that models are tested on, and of how a checkpoint is read."""
+
     data: Path | None = setting(None, "Folder with the dataset; its layout is found by looking.", group=DATA)
     labels: Path | None = setting(
         None, "Table of labels or ratings of the images in --data, if it does not lie there.", group=DATA
@@ -52,6 +58,11 @@ class Tested(Runtime):
         group=DATA,
     )
     on_error: str = setting("fail", "What a bad image does.", choices=("fail", "skip"), group=DATA)
+
+
+@option_group
+class Tested(TestedData, TestedCheckpoint):
+    """Settings of the model and the data that a command tests."""
 
     def rules(self) -> list[str]:
         """Name the faults between settings."""

@@ -72,7 +72,7 @@ def evaluate_best(trainer: Trainer, stopping: StopFlag) -> dict[str, Any]:
         training = {**header.training, **recorded, "valid": metrics}
         save_checkpoint(run.best, model, replace(header, spec=task.spec, training=training))
         trainer.draw(task, results)
-        write_tables(run.valid, task, results, samples="valid_results.csv")
+        write_tables(run.valid, task, results, samples="valid_results.csv", reporter=trainer.reporter)
         write_json(run.metrics, summary)
         run.write_status("done", **summary)
 

@@ -57,7 +57,7 @@ def test_a_run_has_everything(run):
     assert {path.name for path in (root / "test").iterdir()} == {
         "results.json", "test_results.csv", "quantiles.csv", "quantiles.png", "valence_arousal.png",
         "test_Arousal_actual_predicted.csv", "test_Valence_actual_predicted.csv", "test_Arousal_scatter_plot.png",
-        "test_Valence_scatter_plot.png",
+        "test_Valence_scatter_plot.png", "outputs.safetensors",
     }  # fmt: skip
     assert sorted(path.name for path in (root / "epochs").iterdir()) == [f"epoch-{k:03}.safetensors" for k in range(4)]
     assert sha256(root / "epochs" / f"epoch-{3:03}.safetensors") == sha256(root / "last.safetensors")

@@ -29,6 +29,8 @@ COPY = "copy of an image in an earlier split"
 """Why an image is dropped."""
 TAIL = 4096
 """Bytes at the end of a file that are compared first; smaller files are compared whole by that."""
+WHOLE = 1 << 20
+"""Bytes up to which a file is hashed whole for ``item_contents``."""
 KEY_BYTES = 16
 _ENTRY = np.dtype([("key", f"V{KEY_BYTES}"), ("digest", f"V{KEY_BYTES}")])
 _SETTLED = 2_000_000_000  # ns after its change in which a file may change again without a new time
@@ -153,6 +155,30 @@ def _fact(path: str | Path) -> tuple[str, int, int]:
     return str(path), found.st_size, found.st_mtime_ns
 
 
+def item_contents(split: Split, *, reporter: Reporter) -> np.ndarray:
+    """Return uint8 (N, 16): a hash of the content of each item of ``split``; zeros where it cannot be read.
+
+    Files of up to ``WHOLE`` bytes are hashed whole; of larger ones, their size and their end, in which compressed
+    pictures that differ anywhere differ. Of clips, what their store holds of the files that they were made from. What
+    was read is remembered by path, size and time of change.
+    """
+    if split.store is not None:
+        sources = split.store.manifest.get("sources", {})
+        keys = [sources.get(name, "").encode() for name in split.ids]
+    else:
+        facts = [_fact(os.path.join(split.root, name)) for name in split.ids]
+        memory = Memory(os.path.abspath(split.root), reporter)
+        keys = [b""] * len(facts)
+        for whole in (True, False):
+            rows = [row for row, (_, size, _) in enumerate(facts) if size >= 0 and (size <= WHOLE) == whole]
+            found = memory.digests([facts[row] for row in rows], whole=whole, doing="hashing the files")
+            for row, digest in zip(rows, found, strict=True):
+                keys[row] = b"%d " % facts[row][1] + digest if digest else b""
+        memory.save()
+    hashed = (hashlib.blake2b(key, digest_size=KEY_BYTES).digest() if key else bytes(KEY_BYTES) for key in keys)
+    return np.frombuffer(b"".join(hashed), dtype=np.uint8).reshape(len(keys), KEY_BYTES)
+
+
 def _in_several(keys: Mapping[str, Sequence[Any]]) -> set[Any]:
     """Return the keys that occur in more than one split; None, and sizes of nothing, do not count."""
     once: set[Any] = set()
@@ -188,11 +214,14 @@ class Memory:
             return {}
         return dict(zip(_bytes(table["key"]), _bytes(table["digest"]), strict=True))
 
-    def digests(self, facts: Sequence[tuple[str, int, int]], *, whole: bool) -> list[bytes]:
+    def digests(
+        self, facts: Sequence[tuple[str, int, int]], *, whole: bool, doing: str = "comparing files across splits"
+    ) -> list[bytes]:
         """Return the digest of each file, or of its last ``TAIL`` bytes; empty where it cannot be read.
 
         Args:
             facts: path, size, time of change in ns of each.
+            doing: what progress is called.
         """
         keys = [_key(fact, whole=whole) for fact in facts]
         self._asked.update(keys)
@@ -201,7 +230,7 @@ class Memory:
         if not missing:
             return found
         settled = time.time_ns() - _SETTLED
-        self.reporter.start("comparing files across splits", len(missing), "files")
+        self.reporter.start(doing, len(missing), "files")
         with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
             for begin in range(0, len(missing), _STEP):
                 part = missing[begin : begin + _STEP]
