@@ -30,7 +30,7 @@ CODES = "affectkit.models.cmvqvae.family:CMVQVAEFamily"
 BACKBONE_SETTINGS = ("pretrained", "channels", "image_size", "start_size", "dropout", "top", "top_width")
 FACE_SETTINGS = ("channels", "image_size", "start_size", "dropout")
 V1_SETTINGS = ("channels", "image_size", "start_size", "dropout", "v1")
-VCA_SETTINGS = ("clip", "clip_weights", "clip_activation", "clip_normalise", "include_clip", "views")
+VCA_SETTINGS = ("recipe", "clip", "clip_weights", "clip_activation", "clip_normalise", "include_clip", "views")
 CODES_SETTINGS = (
     "mode", "mask", "mask_init", "mask_scale", "mask_threshold", "mask_penalty", "quantizer", "codes", "hidden",
     "dropout", "stage", "recon_scale", "reset_mask",
@@ -42,6 +42,9 @@ VCA_RECIPE = {
     "lr": 1e-3, "weight_decay": 1e-4, "schedule": "cyclic_plateau", "lr_min": 1e-5, "monitor": "r2_fitted",
     "early_stop": 0,
 }  # fmt: skip
+
+# What the study's code does beside, under --recipe published; see VCAFamily.initial_options for the rest.
+VCA_PUBLISHED = {"views": 0}
 
 # As the built-in model is trained: gray crops, whose framing differs more than their light counts.
 FACE_RECIPE = {"channels": 1, "augment": "face-crop", "fit": "stretch"}
@@ -129,6 +132,8 @@ DATA_RECIPES: dict[tuple[str, str], dict[str, Any]] = {
 }
 """What changes of a recipe on a dataset that a study trains on otherwise, by model and layout."""
 
+PUBLISHED_RECIPES: dict[str, Mapping[str, Any]] = {"vca": VCA_PUBLISHED}
+
 
 def recipe(name: str, layout: str | None = None) -> Mapping[str, Any]:
     """Return the training settings that a model brings in place of the general defaults, by name; with ``layout``
@@ -136,6 +141,11 @@ def recipe(name: str, layout: str | None = None) -> Mapping[str, Any]:
     if layout is not None:
         return DATA_RECIPES.get((name, layout), {})
     return MODELS[name].defaults if name in MODELS else {}
+
+
+def published_recipe(name: str) -> Mapping[str, Any]:
+    """Return the training settings that ``--recipe published`` brings beside those of ``recipe``."""
+    return PUBLISHED_RECIPES.get(name, {})
 
 
 def family(name: str) -> Family:

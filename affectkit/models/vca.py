@@ -74,11 +74,17 @@ class Head(nn.Module):
 
     LA (lateral nucleus) feeds BA (basal) and BL (basolateral); CE (central) reads all three.
 
+    Args:
+        width: of the features.
+        outputs: ratings.
+        equal_branches: the transformer layers of BA and BL begin with equal weights, as in the study's code, which
+            copies one layer into both; their linear layers differ all the same.
+
     >>> Head(64, 2)(torch.zeros(3, 64)).shape
     torch.Size([3, 2])
     """
 
-    def __init__(self, width: int, outputs: int) -> None:
+    def __init__(self, width: int, outputs: int, *, equal_branches: bool = False) -> None:
         super().__init__()
         self.width = width
         joined = width + 2 * BRANCH
@@ -86,6 +92,8 @@ class Head(nn.Module):
         self.BA, self.BL = (
             nn.Sequential(Layers(width, 1, 1), nn.Linear(width, BRANCH), nn.ReLU(), nn.Dropout(0.1)) for _ in range(2)
         )
+        if equal_branches:  # after both were drawn, so that nothing else differs
+            self.BL[0].load_state_dict(self.BA[0].state_dict())
         self.CE = nn.Sequential(Layers(joined, 2, 2), nn.Linear(joined, joined), nn.ReLU(), nn.Dropout(0.5))
         self.LastFC = nn.Linear(joined, outputs)
 
@@ -130,6 +138,7 @@ class VCAFamily(Family):
         clip_weights: str | None = None,
         carried: bool = False,
         empty: bool = False,
+        equal_branches: bool = False,
     ) -> VCA:
         """Build a ``VCA`` for ``spec`` whose head is random and whose CLIP has its weights.
 
@@ -137,6 +146,7 @@ class VCAFamily(Family):
             clip_model: the fields of a ``clip.ClipChoice``.
             clip_weights: file with CLIP's weights, for a choice that says ``file``, or in place of a download.
             carried: CLIP's weights are saved with the model.
+            equal_branches: see ``Head``.
             empty: leave CLIP's weights random, for they are about to be copied from the checkpoint that carries them.
 
         Raises:
@@ -167,7 +177,8 @@ class VCAFamily(Family):
         elif choice.weights == "file":
             options["clip_weights"] = str(clip_weights)
         encoder = clip.Encoder(tower, choice, carried=carried)
-        return VCA(encoder, Head(clip.feature_width(choice), len(spec.classes)), options)
+        head = Head(clip.feature_width(choice), len(spec.classes), equal_branches=equal_branches)
+        return VCA(encoder, head, options)
 
     def bytes_beside(self, options: Mapping[str, Any]) -> int:
         """Implement ``Family.bytes_beside``: EVA02-E, the greatest tower of open_clip, has 4.4e9 parameters."""
@@ -230,6 +241,10 @@ class VCAFamily(Family):
         if settings["include_clip"]:
             options["carried"] = True
         return options
+
+    def initial_options(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """Implement ``Family.initial_options``: BA and BL begin alike under ``--recipe published``."""
+        return {"equal_branches": True} if settings.get("recipe") == "published" else {}
 
     def built_options(self, model: VCA, options: Mapping[str, Any]) -> dict[str, Any]:
         """Implement ``Family.built_options``: with the hash of CLIP's weights."""

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from affectkit.core.registry import Registry
 
+CYCLIC = ("cyclic", "cyclic_plateau")
+"""The schedules of VCA, which move from epoch to epoch in straight lines."""
+
 SCHEDULES = Registry("schedule")
 SCHEDULES.add("constant", "affectkit.schedules.curves:constant", "the same rate throughout")
 SCHEDULES.add("step", "affectkit.schedules.curves:step", "times gamma every --step-size epochs")

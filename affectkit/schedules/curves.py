@@ -111,6 +111,13 @@ def _along(epoch: float, *points: tuple[float, float]) -> float:
 class Schedule:
     """A named schedule bound to its shape, with the one thing that must be remembered (the plateau's observations).
 
+    Attributes:
+        name: in ``schedules.SCHEDULES``.
+        shape: its parameters.
+        observed: what the plateau has seen.
+        closed: whether the last optimizer step of an epoch has the value of the epoch's end. Else that is the first
+            step of the next epoch, and the last one is a step before it.
+
     >>> Schedule("step", Shape(base=1.0, epochs=4, step_size=2)).rate(3.5)
     0.1
     """
@@ -118,6 +125,7 @@ class Schedule:
     name: str
     shape: Shape
     observed: Plateau = field(default_factory=Plateau)
+    closed: bool = False
 
     def rate(self, epoch: float) -> float:
         """Return the learning rate at ``epoch``, fractions counting iterations within it.

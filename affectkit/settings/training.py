@@ -8,7 +8,8 @@ from typing import Any
 
 from affectkit.config import Parsed, option_group, setting
 from affectkit.core.assets import BUILTIN_NETWORK, model_file
-from affectkit.models.registry import TINY_IMAGENET, recipe
+from affectkit.models.registry import TINY_IMAGENET, published_recipe, recipe
+from affectkit.schedules import CYCLIC
 from affectkit.settings.audiovisual import Codes
 from affectkit.settings.common import RUN, Runtime
 from affectkit.settings.training_data import DataOptions
@@ -75,7 +76,7 @@ class TrainSettings(RunOptions, OptimizationOptions, ModelOptions, DataOptions, 
             faults.append(f"--milestones must grow; got {','.join(map(str, self.milestones))}.")
         if (self.test_data or self.test_labels) and self.test_labels is None and self.labels is not None:
             faults.append("--test-data needs --test-labels where the training images have --labels.")
-        if self.schedule in ("cyclic", "cyclic_plateau"):
+        if self.schedule in CYCLIC:
             end = self.cycle_end if self.schedule == "cyclic_plateau" else self.epochs
             if not self.peak < end <= self.epochs:
                 faults.append(
@@ -99,6 +100,8 @@ class TrainSettings(RunOptions, OptimizationOptions, ModelOptions, DataOptions, 
         if values.get("stage") == "autoencoder" and "monitor" in found:
             found = {**found, "monitor": "reconstruction"}
         layers = [(f"recipe of {name}", found)]
+        if values.get("recipe") == "published" and (published := published_recipe(name)):
+            layers.insert(0, (f"published recipe of {name}", dict(published)))
         if (tiny := recipe(name, TINY_IMAGENET)) and values.get("data") is not None:
             from affectkit.data.layouts.tinyimagenet import is_tiny_imagenet  # which loads NumPy
 
@@ -119,6 +122,11 @@ class TrainSettings(RunOptions, OptimizationOptions, ModelOptions, DataOptions, 
     def cycle_end(self) -> float:
         """Return ``lr_cycle_end`` with its default by length."""
         return self.lr_cycle_end if self.lr_cycle_end is not None else 0.6 * self.epochs
+
+    @property
+    def closed_epochs(self) -> bool:
+        """Return whether the last step of an epoch has the learning rate of its end."""
+        return self.schedule in CYCLIC and self.cyclic_reach == "last"
 
     @property
     def factor(self) -> float:

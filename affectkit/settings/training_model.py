@@ -20,6 +20,13 @@ class ModelOptions:
         "Model name; any timm backbone; vca, with the defaults of its study. See affectkit models.",
         group=MODEL,
     )
+    recipe: str = setting(
+        "model",
+        "model: the defaults that --model brings. published: with what else the study's code does; of vca: the "
+        "transformers of BA and BL begin with equal weights, and --views is 0.",
+        choices=("model", "published"),
+        group=MODEL,
+    )
     task: str = setting(
         "auto",
         "What is predicted; auto: classification where the data has labels, distribution where it has shares or "

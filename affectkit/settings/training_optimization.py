@@ -45,6 +45,13 @@ class OptimizationOptions:
         group=LEARNING,
         default_text="60% of the epochs",
     )
+    cyclic_reach: str = setting(
+        "last",
+        "Batch at which the cyclic ones reach the value of an epoch's end: last, its last one, as published; next, the "
+        "first of the next epoch, as runs of earlier versions do.",
+        choices=("last", "next"),
+        group=LEARNING,
+    )
     lr_patience: int = setting(3, "Epochs without progress before plateau reduces.", low=0, group=LEARNING)
     step_size: int = setting(40, "Epochs between reductions of step.", low=1, group=LEARNING)
     milestones: tuple[int, ...] = setting((), "Epochs at which multistep reduces, as 60,80.", low=1, group=LEARNING)

@@ -18,6 +18,7 @@ from affectkit.models.external.weights import is_weights_file
 from affectkit.models.registry import own_settings, settings_of_others
 from affectkit.runtime.context import RunContext
 from affectkit.runtime.distributed import init_process_group
+from affectkit.schedules import CYCLIC
 from affectkit.settings.training import TrainSettings
 from affectkit.tasks import TASKS
 from affectkit.training.repeats import train_repeats
@@ -26,6 +27,8 @@ from affectkit.training.single_run import train_once
 
 RESUMABLE = ("device", "workers", "max_pixels", "cache", "data", "checkpoint_every", "keep", "verify")
 """Settings that ``--resume`` may change: they do not change what is computed."""
+EARLIER = {"cyclic_reach": "next"}
+"""What runs did that were recorded before there was the setting, where that is not its default."""
 
 
 def train(
@@ -49,6 +52,8 @@ def train(
     resuming = settings.resume is not None
     if resuming:
         settings = resumed_settings(settings, given)
+        for text in earlier_ways(settings):
+            reporter.note(text)
     else:
         settings = absolute(settings)
         for text in without_effect(settings, given):
@@ -76,8 +81,10 @@ def is_this_run(run: RunFolder, settings: TrainSettings) -> bool:
     """Return whether ``run`` is complete and was made with these very settings, so that there is nothing to do."""
     if run.status().get("state") != "done" or not run.config.is_file():
         return False
-    # A run from before there was a setting had its default.
-    stored, now = {**plain(TrainSettings()), **run.read_config()["settings"]}, plain(settings)
+    # A run from before there was a setting had its default, but for those of ``EARLIER``.
+    stored, now = {**plain(TrainSettings()), **EARLIER, **run.read_config()["settings"]}, plain(settings)
+    if settings.schedule not in CYCLIC:
+        stored["cyclic_reach"] = now["cyclic_reach"]
     free = {"force", "precision", *RESUMABLE}
     return all(stored.get(name) == value for name, value in now.items() if name not in free)
 
@@ -92,8 +99,9 @@ def without_effect(settings: TrainSettings, given: frozenset[str]) -> list[str]:
         "step_size": schedule != "step" and f"--schedule {schedule}",
         "milestones": schedule != "multistep" and f"--schedule {schedule}",
         "gamma": schedule in ("constant", "cosine", "cyclic", "cyclic_plateau") and f"--schedule {schedule}",
-        "lr_peak": schedule not in ("cyclic", "cyclic_plateau") and f"--schedule {schedule}",
+        "lr_peak": schedule not in CYCLIC and f"--schedule {schedule}",
         "lr_cycle_end": schedule != "cyclic_plateau" and f"--schedule {schedule}",
+        "cyclic_reach": schedule not in CYCLIC and f"--schedule {schedule}",
         "dropout": top.startswith("vgg") and f"--top {top}, whose dropout is 0.5",
         "top_width": top != "mlp" and f"--top {top}",
         "init_key": settings.init is None and "no --init",
@@ -137,7 +145,19 @@ def resumed_settings(settings: TrainSettings, given: frozenset[str]) -> TrainSet
             "cannot be changed.",
             f"Only {', '.join('--' + name.replace('_', '-') for name in RESUMABLE)} can.",
         )
-    RunFolder(root).read_config()
+    recorded = RunFolder(root).read_config()["settings"]
     stored = resolve(TrainSettings, flags={}, file=root / "config.yaml").settings
+    stored = replace(stored, **{name: value for name, value in EARLIER.items() if name not in recorded})
     kept = {name: getattr(settings, name) for name in given & set(RESUMABLE)}
     return replace(stored, resume=None, output=root, **kept)
+
+
+def earlier_ways(settings: TrainSettings) -> list[str]:
+    """Name what the run that ``settings`` resume does otherwise than one that is started today."""
+    recorded = RunFolder(settings.output).read_config()["settings"]
+    if settings.schedule not in CYCLIC or "cyclic_reach" in recorded:
+        return []
+    return [
+        f"{settings.output} was started by an earlier version: its {settings.schedule} schedule goes on as it began, "
+        "with --cyclic-reach next."
+    ]

@@ -172,7 +172,7 @@ def set_up_training(
         optimizer=make_optimizer(
             model, settings.optimizer, lr=settings.lr, weight_decay=settings.weight_decay, momentum=settings.momentum
         ),
-        schedule=Schedule(settings.schedule, schedule_shape(settings)),
+        schedule=Schedule(settings.schedule, schedule_shape(settings), closed=settings.closed_epochs),
         network=model,
         test=splits.get("test"),
         trainable=trainable,

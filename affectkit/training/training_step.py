@@ -50,6 +50,15 @@ class BatchPosition:
         return self.epoch + self.number / self.batches
 
     @property
+    def epochs_closed(self) -> float:
+        """Return the epochs before this batch's optimizer step, so counted that an epoch's last step is at its end.
+
+        An epoch of one step stands at its beginning.
+        """
+        last = -(-self.batches // self.accumulate) - 1
+        return self.epoch + (self.number // self.accumulate / last if last else 0.0)
+
+    @property
     def progress(self) -> float:
         """Share of the training before this batch, from 0 to 1."""
         return self.epochs_done / self.epochs
@@ -113,7 +122,8 @@ class Learner:
             The mean loss of the whole batch (0-d); 0 where no process has an image of it.
         """
         if position.begins_step:
-            self.set_learning_rate(self.setup.schedule.rate(position.epochs_done))
+            schedule = self.setup.schedule
+            self.set_learning_rate(schedule.rate(position.epochs_closed if schedule.closed else position.epochs_done))
         batch = self.prepare_batch(batch, position)
         rank = [self.group.rank] if self.group.rank else []
         seed = address_seed(self.settings.seed, "batch", position.epoch, position.number, *rank)

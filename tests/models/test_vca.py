@@ -98,6 +98,22 @@ def test_equal_layers_at_the_start_and_another_model_for_another_seed():
     assert not torch.equal(head.BA[1].weight, head.BL[1].weight)
 
 
+def test_published_branches_begin_alike_and_all_else_as_without():
+    plain, alike = (seeded_head(equal_branches=equal).state_dict() for equal in (False, True))
+    basal = {name: value for name, value in alike.items() if name.startswith("BA.0.")}
+    assert len(basal) == 12 and all(
+        torch.equal(value, alike[name.replace("BA", "BL")]) for name, value in basal.items()
+    )
+    changed = {name for name in plain if not torch.equal(plain[name], alike[name])}
+    assert changed and all(name.startswith("BL.0.") for name in changed)
+    assert not torch.equal(alike["BA.1.weight"], alike["BL.1.weight"])
+
+
+def seeded_head(**options) -> vca.Head:
+    torch.manual_seed(0)
+    return vca.Head(64, 2, **options)
+
+
 def build(config: str, **changes) -> vca.VCA:
     choice = clip.choose_clip(config, "random")
     return FAMILY.build("vca", spec(), clip_model=choice.to_dict(), **changes)

@@ -8,6 +8,7 @@ import torch
 
 from affectkit.schedules import SCHEDULES
 from affectkit.schedules.curves import Plateau, Schedule, Shape
+from affectkit.training.training_step import BatchPosition
 
 
 def torch_trace(kind, epochs, base=0.1, **options):
@@ -92,6 +93,39 @@ def test_cosine_moves_inside_an_epoch_and_ends_at_the_minimum():
     assert all(later < earlier for earlier, later in zip(rates, rates[1:], strict=False))
     assert rates[-1] == pytest.approx(0.01)
     assert rates[20] == pytest.approx(0.055)
+
+
+def trace(schedule, *, epochs, batches, accumulate=1):
+    """The rate of each optimizer step, as the training step sets it, epoch by epoch."""
+    rates = []
+    for epoch in range(epochs):
+        places = [BatchPosition(epoch, k, batches, epochs, accumulate=accumulate) for k in range(batches)]
+        places = [place for place in places if place.begins_step]
+        rates.append([schedule.rate(place.epochs_closed if schedule.closed else place.epochs_done) for place in places])
+    return rates
+
+
+def test_cyclic_schedules_reach_the_end_of_an_epoch_at_its_last_batch():
+    shape = Shape(base=1e-3, epochs=5, minimum=1e-5, peak=1, cycle_end=3)
+    found = trace(Schedule("cyclic_plateau", shape, closed=True), epochs=5, batches=4)
+    # As measured on the published code, four batches an epoch.
+    assert found[0] == pytest.approx([1e-7, 3.3e-4, 6.7e-4, 1e-3], rel=0.02) and found[0][-1] == 1e-3
+    # Its rule: from the value of an epoch to that of the next one, both included.
+    values = np.interp(range(6), [0, 1, 3, 5], [1e-7, 1e-3, 1e-5, 1e-5])
+    for epoch, rates in enumerate(found):
+        np.testing.assert_allclose(rates, np.linspace(values[epoch], values[epoch + 1], 4), rtol=1e-12)
+    assert trace(Schedule("cyclic", shape, closed=True), epochs=5, batches=4)[-1][-1] == 0
+    before = trace(Schedule("cyclic_plateau", shape), epochs=5, batches=4)
+    np.testing.assert_allclose(before[0], np.linspace(1e-7, 1e-3, 5)[:4], rtol=1e-12)
+
+
+@pytest.mark.parametrize(("batches", "accumulate", "steps"), [(1, 1, 1), (2, 2, 1), (5, 2, 3), (4, 3, 2), (6, 1, 6)])
+def test_steps_not_batches_close_an_epoch(batches, accumulate, steps):
+    schedule = Schedule("cyclic", Shape(base=1.0, epochs=2, peak=1), closed=True)
+    first, second = trace(schedule, epochs=2, batches=batches, accumulate=accumulate)
+    assert len(first) == len(second) == steps
+    np.testing.assert_allclose(first, np.linspace(1e-4, 1, steps))
+    np.testing.assert_allclose(second, np.linspace(1, 0, steps), atol=1e-15)
 
 
 @pytest.mark.parametrize(("epochs", "peak", "end"), [(50, 5, 30), (10, 1, 6), (7, 2.5, 4)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 import torch
 from PIL import Image
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from support import TINY, Heard, make_ratings, settings, vca_settings
 
 import affectkit
@@ -25,6 +26,8 @@ from affectkit.models import clip
 from affectkit.settings.evaluation import TestSettings
 from affectkit.settings.training import TrainSettings
 from affectkit.training import run as runs
+from affectkit.training.run import is_this_run, without_effect
+from affectkit.training.run_folder import RunFolder
 from affectkit.training.trainer import Trainer
 
 
@@ -261,6 +264,46 @@ def test_the_recipe_comes_with_the_model_and_flags_win():
     assert resolve(TrainSettings, flags={**flags, "model": "resnet18"}).settings.optimizer == "adam"
 
 
+def test_the_published_recipe_starts_the_branches_alike_and_augments_afresh(place, tmp_path):
+    resolved = resolve(TrainSettings, flags={"model": "vca", "data": Path("x"), "output": Path("y"),
+                                             "recipe": "published"})  # fmt: skip
+    assert resolved.settings.views == 0 and resolved.sources["views"] == "published recipe of vca"
+    chosen = vca_settings(place, tmp_path / "run", recipe="published", keep_epochs=True, epochs=1)
+    runs.train(chosen, reporter=Silent())
+    start, end = (load_file(tmp_path / "run" / "epochs" / f"epoch-{k:03}.safetensors") for k in (0, 1))
+    names = [name for name in start if ".BA.0." in name]
+    assert len(names) == 12 and all(torch.equal(start[name], start[name.replace("BA", "BL")]) for name in names)
+    assert any(not torch.equal(end[name], end[name.replace("BA", "BL")]) for name in names)
+    assert affectkit.load(tmp_path / "run").header.options.keys() == {"clip_model"}
+    assert without_effect(replace(chosen, model="resnet18"), frozenset({"recipe"})) == [
+        "--recipe has no effect with --model resnet18."
+    ]
+
+
+def test_a_run_of_an_earlier_version_keeps_its_cyclic_schedule(place, tmp_path, monkeypatch):
+    options = {"cyclic_reach": "next", "lr_peak": 1.0, "lr_cycle_end": 2.0, "checkpoint_every": "2"}
+    runs.train(vca_settings(place, tmp_path / "whole", **options), reporter=Silent())
+    with monkeypatch.context() as patch:
+        crash(patch, 6)
+        with pytest.raises(MemoryError):
+            runs.train(vca_settings(place, tmp_path / "cut", **options), reporter=Silent())
+    config = tmp_path / "cut" / "config.yaml"  # as an earlier version wrote it
+    config.write_text(re.sub(r"(?m)^  cyclic_reach: .*\n", "", config.read_text()))
+    heard = Heard()
+    resumed = resolve(TrainSettings, flags={"resume": tmp_path / "cut"}).settings
+    runs.train(resumed, given=frozenset({"resume"}), reporter=heard)
+    assert any("goes on as it began, with --cyclic-reach next" in text for text in heard.notes)
+    for name in ("best.safetensors", "last.safetensors", "history.csv", "metrics.json"):
+        assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "cut" / name).read_bytes(), name
+    # A run that is complete is that of the same command only where the schedule moved alike.
+    assert is_this_run(RunFolder(tmp_path / "cut"), vca_settings(place, tmp_path / "cut", **options))
+    today = vca_settings(place, tmp_path / "cut", **{**options, "cyclic_reach": "last"})
+    assert not is_this_run(RunFolder(tmp_path / "cut"), today)
+    runs.train(replace(today, output=tmp_path / "today"), reporter=Silent())
+    rates = [[float(row["lr"]) for row in rows_of(tmp_path / name / "history.csv")] for name in ("today", "whole")]
+    assert rates[0] == pytest.approx([0.01, 1e-5, 1e-5]) and rates[1][0] < 0.009
+
+
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
@@ -367,7 +410,7 @@ def test_training_takes_the_steps_of_the_published_loop(place, tmp_path, monkeyp
         weight = 0.7 if epoch < 0.3 * epochs else 0.6 if epoch < 0.7 * epochs else 0.5
         for number, batch in enumerate(batches):
             points = [0, 0.1 * epochs, 0.6 * epochs, epochs], [1e-4 * lr, lr, low, low]
-            optimizer.param_groups[0]["lr"] = float(np.interp(epoch + number / len(batches), *points))
+            optimizer.param_groups[0]["lr"] = float(np.interp(epoch + number / (len(batches) - 1), *points))
             gap = head(encoded[batch]) - actual[batch]
             arousal, valence = gap[:, 0].abs(), gap[:, 1]
             smooth = torch.where(arousal < 0.5, arousal.square(), arousal - 0.25).mean()
