@@ -15,7 +15,7 @@ PACKAGE = Path(__file__).parent.parent / "affectkit"
 ORDER = (
     "cli", "serve", "doctor", "slurm", "pages", "training", "robustness", "evaluation", "inference", "prep",
     "features", "download", "engines", "checkpoints", "settings", "runtime", "tasks", "models", "data", "corruptions",
-    "metrics", "losses", "schedules", "reports", "config", "core", "errors",
+    "statistics", "metrics", "losses", "schedules", "reports", "config", "core", "errors",
 )  # fmt: skip
 """The rooms, each of which may import those that stand after it."""
 

@@ -17,6 +17,7 @@ from affectkit.data.split import Split
 from affectkit.errors import DataError, UsageError
 from affectkit.metrics import raters
 from affectkit.metrics.codes import code_counts, perplexity, private_shared
+from affectkit.statistics.measures import ItemValues, Measure
 from affectkit.tasks.base import Batch, Figure, Results, Task
 from affectkit.tasks.categorical import CategoricalOptions, one_hot, spread
 from affectkit.tasks.classification import ClassificationTask
@@ -274,6 +275,49 @@ class AudiovisualTask(ClassificationTask):
                 p = self.probabilities(results)[known]
                 found[f"rater_agreement_{name}"] = float(raters.expected_agreement(p, votes).mean())
         return found
+
+    def item_values(self, results: Results) -> dict[str, ItemValues]:
+        if self.av_options.stage == "autoencoder":
+            return self.reconstruction_values(results)
+        return super().item_values(results) | self.reconstruction_values(results) | self.human_values(results)
+
+    def reconstruction_values(self, results: Results) -> dict[str, ItemValues]:
+        """Return the errors of the reconstructions and of quantising by item, whose means ``code_metrics`` has; the
+        use of a codebook is of all items at once.
+        """
+        names = (f"{kind}_{modality}" for kind in ("recon", "vq") for modality in MODALITIES)
+        found = {name: results.extras[name].astype(np.float64) for name in names if name in results.extras}
+        scaled = [
+            found[f"recon_{modality}"] / self._scale(place)
+            for place, modality in enumerate(MODALITIES)
+            if f"recon_{modality}" in found
+        ]
+        if scaled:
+            found["reconstruction"] = np.sum(scaled, axis=0)
+        return {name: ItemValues(values) for name, values in found.items()}
+
+    def human_values(self, results: Results) -> dict[str, ItemValues]:
+        """Return by item what ``rater_metrics`` adds here: NaN where there are no votes."""
+        target, found = results.fields["target"].argmax(1), {}
+        for name in VOTES:
+            votes = results.split.facts.get(f"votes_{name}")
+            known = None if votes is None else votes.sum(1) > 0
+            if known is None or not known.any():
+                continue
+            votes = votes[known].astype(np.float64)
+            each = {f"human_ceiling_{name}": raters.rater_ceiling(votes)}
+            if results.split.labels is not None:
+                each[f"human_accuracy_{name}"] = (votes / votes.sum(1, keepdims=True))[range(len(votes)), target[known]]
+            if name != "both":
+                each[f"rater_agreement_{name}"] = raters.expected_agreement(self.probabilities(results)[known], votes)
+            for key, values in each.items():
+                full = np.full(len(known), math.nan)
+                full[known] = values
+                found[key] = ItemValues(full, "max", of_model=key.startswith("rater_"))
+        return found
+
+    def class_measures(self, results: Results) -> list[Measure]:
+        return [] if self.av_options.stage == "autoencoder" else super().class_measures(results)
 
     def intervals(self, results: Results) -> dict[str, tuple[float, float]]:
         return {} if self.av_options.stage == "autoencoder" else super().intervals(results)

@@ -14,6 +14,7 @@ from affectkit.core.spec import InputSpec
 from affectkit.data.split import Split
 from affectkit.metrics import metrics_of
 from affectkit.reports import FIGURES
+from affectkit.statistics.measures import ItemValues, Measure, metric_values
 
 if TYPE_CHECKING:
     import torch
@@ -157,6 +158,11 @@ class Task(ABC):
             for name, entry in metrics_of(self.name).items()
         }
 
+    def registered_values(self, predicted: np.ndarray, target: np.ndarray) -> dict[str, ItemValues]:
+        """Compute the values by item of ``registered_metrics``, of those that have some."""
+        directions = {name: entry.direction for name, entry in metrics_of(self.name).items()}
+        return metric_values(target, predicted, directions)
+
     def registered_figures(self, results: Results) -> dict[str, Figure]:
         """Return the figures that ``reports.FIGURES`` has for this task, by file name."""
         return {
@@ -229,6 +235,16 @@ class Task(ABC):
     @abstractmethod
     def metrics(self, results: Results) -> dict[str, float]:
         """Compute all metrics of ``results``, in the order in which a table shows them."""
+
+    def measures(self, results: Results) -> list[Measure]:
+        """Return the metrics of ``results`` as functions of sums over items, in the order of ``metrics``: what
+        intervals, groups and comparisons of models are computed from. ``measures.left_out`` names the others.
+        """
+        return []
+
+    def class_measures(self, results: Results) -> list[Measure]:
+        """Return recall, precision and F1 of each class, ``recall NAME``; empty for a task without classes."""
+        return []
 
     @abstractmethod
     def table(self, results: Results) -> dict[str, Any]:

@@ -19,6 +19,14 @@ from affectkit.data.split import Split
 from affectkit.errors import DataError, UsageError
 from affectkit.losses import LOSSES, parse_loss
 from affectkit.metrics import calibration, classification, distribution, raters
+from affectkit.statistics.measures import (
+    ItemValues,
+    Measure,
+    calibration_measure,
+    class_measures,
+    mean_measures,
+    per_class_measures,
+)
 from affectkit.tasks.base import Batch, Figure, Results, Task, shown_as
 
 if TYPE_CHECKING:
@@ -125,11 +133,15 @@ class CategoricalTask(Task):
 
     def plain_loss(self, results: Results) -> float:
         """Return the loss expression on the outputs as they are: no smoothing, no class weights, no temperature."""
+        return float(self.item_losses(results).mean())
+
+    def item_losses(self, results: Results) -> np.ndarray:
+        """Return what ``plain_loss`` is the mean of, (N,)."""
         import torch
 
         outputs = torch.from_numpy(results.outputs.astype(np.float64))
         target = torch.from_numpy(results.fields["target"].astype(np.float64))
-        return float(self.losses(outputs, target)["loss"].mean())
+        return self.losses(outputs, target)["loss"].numpy()
 
     def warnings(self, results: Results) -> list[str]:
         found, count, bins = super().warnings(results), len(results.split), calibration.BINS
@@ -196,6 +208,51 @@ class CategoricalTask(Task):
             "rater_ceiling": float(raters.rater_ceiling(votes).mean()),
             "rater_leave_one_out": float(others[several].mean()) if several.any() else math.nan,
         }
+
+    def measures(self, results: Results) -> list[Measure]:
+        found = {measure.name: measure for measure in self._all_measures(results)}
+        return [found[name] for name in self.metrics(results) if name in found]
+
+    def _all_measures(self, results: Results) -> list[Measure]:
+        truth, chosen = results.fields["target"].argmax(1), results.outputs.argmax(1)
+        return [
+            *class_measures(truth, chosen, self.spec.classes),
+            *mean_measures(self.item_values(results)),
+            *self._calibration_measures(results),
+        ]
+
+    def class_measures(self, results: Results) -> list[Measure]:
+        truth, chosen = results.fields["target"].argmax(1), results.outputs.argmax(1)
+        return per_class_measures(truth, chosen, self.spec.classes)
+
+    def item_values(self, results: Results) -> dict[str, ItemValues]:
+        """Return the values by item whose means are metrics, by the metric's name."""
+        p, target = self.probabilities(results), results.fields["target"].astype(np.float64)
+        plain = calibration.softmax(results.outputs, 1.0)
+        found = {
+            "loss": ItemValues(self.item_losses(results)),
+            **self.registered_values(p, target),
+            "brier": ItemValues(calibration.brier_score(p, target)),
+            "brier_uncalibrated": ItemValues(calibration.brier_score(plain, target)),
+        }
+        votes = results.fields.get("votes")
+        if votes is not None:
+            found |= {
+                "rater_agreement": ItemValues(raters.expected_agreement(p, votes), "max"),
+                "rater_ceiling": ItemValues(raters.rater_ceiling(votes), "max", of_model=False),
+                "rater_leave_one_out": ItemValues(raters.leave_one_out_agreement(votes), "max", of_model=False),
+            }
+        return found
+
+    def _calibration_measures(self, results: Results) -> list[Measure]:
+        target, found = results.fields["target"].astype(np.float64), []
+        for suffix, temperature in (("", self.spec.temperature), ("_uncalibrated", 1.0)):
+            p = calibration.softmax(results.outputs, temperature)
+            confidence, share = _confidence(p, target)
+            top = distribution.top1_agreement(p, target).astype(np.float64)
+            found.append(calibration_measure(f"ece{suffix}", confidence, share))
+            found.append(calibration_measure(f"ece_top1{suffix}", confidence, top))
+        return found
 
     def table(self, results: Results) -> dict[str, Any]:
         p = self.probabilities(results)

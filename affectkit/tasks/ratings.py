@@ -16,6 +16,7 @@ from affectkit.losses import RATING_LOSSES, parse_loss
 from affectkit.metrics import metrics_of, ratings
 from affectkit.metrics.bootstrap import rating_intervals
 from affectkit.metrics.quantiles import Quantiles, quantile_means
+from affectkit.statistics.measures import ItemValues, Measure, mean_measures, rating_measures
 from affectkit.tasks.base import Batch, Figure, Results, Task, shown_as
 
 if TYPE_CHECKING:
@@ -142,10 +143,13 @@ class RatingsTask(Task):
 
         parts = {}
         for name, share in self.losses.items():
-            function = RATING_LOSSES.resolve(name)
-            value = function(outputs, target, weight) if name == "vca" else function(outputs, target)
-            parts[name] = share * value.mean()
+            parts[name] = share * self._term(name, outputs, target, weight).mean()
         return {"loss": torch.stack(list(parts.values())).sum(), **parts}
+
+    def _term(self, name: str, outputs: torch.Tensor, target: torch.Tensor, weight: float) -> torch.Tensor:
+        """Return a part of the loss: (N,), or a single number of all items."""
+        function = RATING_LOSSES.resolve(name)
+        return function(outputs, target, weight) if name == "vca" else function(outputs, target)
 
     def metrics(self, results: Results) -> dict[str, float]:
         """Return all measures; ``loss`` has the weights of the last epochs throughout,
@@ -163,13 +167,30 @@ class RatingsTask(Task):
             found |= {f"{dimension}_quantile_{name}": getattr(quantiles, name) for name in ("r", "r2", "rmse")}
         return found
 
+    def measures(self, results: Results) -> list[Measure]:
+        """Return all metrics but those of the quantile analysis, whose bins are no sums over items, and a loss that
+        belongs to a whole batch (``ccc``).
+        """
+        pairs = self.pairs(results)
+        predicted, actual = (np.stack([pair[side] for pair in pairs], axis=1) for side in (1, 2))
+        losses = self.item_losses(results)
+        loss = [] if losses is None else mean_measures({"loss": ItemValues(losses)})
+        return loss + rating_measures(predicted, actual, self.dimensions)
+
     def plain_loss(self, results: Results) -> float:
         """Return the loss expression on all of ``results``, with equal weights of arousal and valence."""
+        return float(self._loss(*self._tensors(results), 0.5)["loss"])
+
+    def item_losses(self, results: Results) -> np.ndarray | None:
+        """Return what ``plain_loss`` is the mean of, (N,); None where a part of it belongs to all items at once."""
+        outputs, actual = self._tensors(results)
+        parts = [share * self._term(name, outputs, actual, 0.5) for name, share in self.losses.items()]
+        return sum(part.numpy() for part in parts) if all(part.ndim for part in parts) else None
+
+    def _tensors(self, results: Results) -> tuple[torch.Tensor, torch.Tensor]:
         import torch
 
-        outputs = torch.from_numpy(results.outputs.astype(np.float64))
-        actual = torch.from_numpy(self.actual(results.split))
-        return float(self._loss(outputs, actual, 0.5)["loss"])
+        return torch.from_numpy(results.outputs.astype(np.float64)), torch.from_numpy(self.actual(results.split))
 
     def pairs(self, results: Results) -> list[tuple[str, np.ndarray, np.ndarray]]:
         """Return (name, predicted (N,), actual (N,)) of each dimension in the order in which tables show them."""
