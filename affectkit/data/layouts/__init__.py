@@ -16,6 +16,7 @@ for _name, _target, _summary in (
     ("prepared clips", "find_clips", "manifest.json and store/, as of affectkit prep cremad"),
     ("labels", "find_labelled", ""),
     ("tables", "find_tables", "train.csv, valid.csv or test.csv, or one CSV file, with a 'filename' column"),
+    ("RAF-DB", "find_rafdb", "EmoLabel/list_patition_label.txt and Image/aligned, or DATASET's train/1 to train/7"),
     ("AffectNetFused", "find_affectnet", "train_set/ and val_set/ with images/ and annotations/"),
     (
         "Tiny-ImageNet",

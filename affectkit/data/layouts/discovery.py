@@ -15,7 +15,7 @@ from pathlib import Path
 from affectkit.core.folders import is_file, is_folder, visible_names
 from affectkit.core.progress import Reporter, Silent
 from affectkit.core.text import list_some
-from affectkit.data.layouts import LAYOUTS, affectnet_fused, clip_store, tinyimagenet
+from affectkit.data.layouts import LAYOUTS, affectnet_fused, clip_store, published, rafdb, tinyimagenet
 from affectkit.data.layouts.class_columns import Choice
 from affectkit.data.layouts.class_folders import TABLE_NAMES, read_class_folders, split_folders
 from affectkit.data.layouts.class_names import refuse_same_number
@@ -121,7 +121,7 @@ class Search:
     @functools.cached_property
     def tables(self) -> dict[str, Path]:
         """Return tables by split."""
-        strict = not self.class_folders and not affectnet_fused.is_affectnet_fused(self.root)
+        strict = not self.class_folders and not published.name_of(self.root)
         return dataset_tables(self.root, self.notes, strict=strict)
 
     def source(self, layout: str, splits: dict[str, Split], notes: Iterable[str], *, chosen: bool = False) -> Source:
@@ -185,6 +185,16 @@ def find_tables(search: Search) -> Source | None:
     return search.source("tables", splits, notes, chosen=True)
 
 
+def find_rafdb(search: Search) -> Source | None:
+    """Find a part of RAF-DB, or a copy with class folders by number."""
+    if rafdb.is_rafdb(search.root):
+        layout, splits, notes = rafdb.read_rafdb(search.root)
+        return search.source(layout, splits, notes)
+    if rafdb.is_repacked(search.root):
+        return search.source("RAF-DB basic", *rafdb.read_repacked(search.root))
+    return None
+
+
 def find_affectnet(search: Search) -> Source | None:
     """Find AffectNetFused."""
     if not affectnet_fused.is_affectnet_fused(search.root):
@@ -223,6 +233,8 @@ def _advice(root: Path) -> str:
     subfolders = visible_names(root, is_folder)
     if visible_names(root, lambda entry: entry.name.lower().endswith((".zip", ".tar", ".gz", ".7z", ".rar"))):
         return "Unpack the archive first."
+    if near := published.nearby(root):
+        return near
     if len(subfolders) == 1:
         return f"Is the dataset one level down, in {root / subfolders[0]}?"
     return "Name the folder that holds one of these."
