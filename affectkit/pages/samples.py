@@ -229,9 +229,9 @@ def _charts(
     for p, a in zip(columns.ratings, columns.actuals, strict=True):
         name = table.columns[a][7:]
         charts.append({
-            "kind": "scatter", "into": f"ratings-{part}", "title": f"{name}: predicted over actual", "x": "actual",
-            "y": "predicted", "identity": True,
-            "points": [{"x": to_float(row[a]), "y": to_float(row[p]), "name": row[columns.name]} for row in most],
+            "kind": "scatter", "into": f"ratings-{part}", "title": f"{name}: actual over predicted", "x": "predicted",
+            "y": "actual", "identity": True,
+            "points": [{"x": to_float(row[p]), "y": to_float(row[a]), "name": row[columns.name]} for row in most],
         })  # fmt: skip
     for name in dict.fromkeys(row["dimension"] for row in values["quantiles"] if "dimension" in row):
         points = [

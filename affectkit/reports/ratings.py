@@ -1,4 +1,4 @@
-"""Pictures of ratings: predicted over actual, both in the valence-arousal plane, and the means of quantile bins."""
+"""Pictures of ratings: actual over predicted, both in the valence-arousal plane, and the means of quantile bins."""
 
 from __future__ import annotations
 
@@ -39,10 +39,11 @@ from affectkit.reports.style import (
 
 RED, GRAY = "#D7191C", "#8B919C"
 MEASURES = {
-    "r": "r", "ccc": "CCC", "r2": "R²", "rmse": "RMSE", "r2_fitted": "R² fitted", "rmse_fitted": "RMSE fitted",
-}  # fmt: skip
-"""The measures that a scatter plot prints, by their names in tables. ``fitted``: after the line from predicted to
-actual.
+    "fitted line": {"r": "r", "r2_fitted": "R²", "rmse_fitted": "RMSE"},
+    "as predicted": {"ccc": "CCC", "r2": "R²", "rmse": "RMSE"},
+}
+"""The measures that a scatter plot prints, by their names in tables: of the line that it draws, from predicted to
+actual, and of the predictions as they are.
 """
 MOST_POINTS = 2000
 """Up to so many items are drawn one by one, more as the density of cells."""
@@ -77,11 +78,11 @@ def draw_scatter(
     high: float | None = None,
     part: str = "",
 ) -> Path:
-    """Draw predicted over actual ratings, with the identity, the least-squares line through the points, and the
+    """Draw actual over predicted ratings, with the identity, the least-squares line through the points, and the
     measures.
 
-    The line is that of predicted on actual, with its equation: how the predictions follow the ratings. (The measures
-    called "fitted" correct the predictions, by the line from predicted to actual.)
+    Predicted is across and actual up, as in the VCA study, so that the line, with its equation, is the one that the
+    measures called "fitted" are of: actual on predicted.
 
     Args:
         path: the PNG file.
@@ -100,11 +101,14 @@ def draw_scatter(
     style_axes(axes, grid="both")
     ends = _limits(axes, np.concatenate([q, p]), low, high)
     _draw_identity(axes, ends)
-    _draw_items(figure, axes, q, p, ends)
-    _draw_fit(axes, q, p, ends)
-    _corners(axes, q, p, [_told(title, measures.get(key)) for key, title in MEASURES.items()])
+    _draw_items(figure, axes, p, q, ends)
+    _draw_fit(axes, p, q, ends)
+    lines: list[tuple[str, str]] = []
+    for heading, titles in MEASURES.items():
+        lines += [(heading, ""), *(_told(f" {title}", measures.get(key)) for key, title in titles.items())]
+    _corners(axes, p, q, lines)
     of = plain_text(name, 40)
-    _labels(axes, f"actual {of}{_scaled(low, high)}", f"predicted {of}{_scaled(low, high)}")
+    _labels(axes, f"predicted {of}{_scaled(low, high)}", f"actual {of}{_scaled(low, high)}")
     set_heading(axes, _titled(_named(name), part, len(q)))
     return save_figure(figure, path)
 
@@ -249,13 +253,14 @@ def _weight(count: int) -> tuple[float, float]:
     return size, float(np.clip(9 / math.sqrt(count), 0.12, 0.8))
 
 
-def _draw_items(figure: Figure, axes: Axes, q: Floats, p: Floats, ends: tuple[float, float]) -> None:
+def _draw_items(figure: Figure, axes: Axes, p: Floats, q: Floats, ends: tuple[float, float]) -> None:
+    """Draw the items, predicted across and actual up."""
     if len(q) <= MOST_POINTS:
         size, opacity = _weight(len(q))
-        axes.scatter(q, p, s=size, color=BLUE, alpha=opacity, linewidths=0, zorder=2)
+        axes.scatter(p, q, s=size, color=BLUE, alpha=opacity, linewidths=0, zorder=2)
         return
     cells = axes.hexbin(
-        q, p, gridsize=64, extent=(*ends, *ends), mincnt=1, cmap=_DENSITY, norm=LogNorm(), linewidths=0.1, zorder=2
+        p, q, gridsize=64, extent=(*ends, *ends), mincnt=1, cmap=_DENSITY, norm=LogNorm(), linewidths=0.1, zorder=2
     )
     bar = figure.colorbar(cells, ax=axes, shrink=0.72, aspect=28, pad=0.02)
     bar.outline.set_visible(False)
@@ -265,17 +270,17 @@ def _draw_items(figure: Figure, axes: Axes, q: Floats, p: Floats, ends: tuple[fl
     bar.set_label("items in a cell", fontsize=TICK, color=MUTED)
 
 
-def _draw_fit(axes: Axes, q: Floats, p: Floats, ends: tuple[float, float]) -> None:
-    """Draw the least-squares line of p on q over the range of q, where q varies."""
-    q_off = q - q.mean()
-    spread = float(np.mean(q_off**2))
-    if spread <= 1e-12 * max(float(np.mean(q**2)), np.finfo(float).tiny):
+def _draw_fit(axes: Axes, p: Floats, q: Floats, ends: tuple[float, float]) -> None:
+    """Draw the least-squares line of q on p over the range of p, where p varies."""
+    p_off = p - p.mean()
+    spread = float(np.mean(p_off**2))
+    if spread <= 1e-12 * max(float(np.mean(p**2)), np.finfo(float).tiny):
         return
-    slope = float(np.mean(q_off * p)) / spread
-    offset = float(p.mean() - slope * q.mean())
-    across = np.array([q.min(), q.max()])
+    slope = float(np.mean(p_off * q)) / spread
+    offset = float(q.mean() - slope * p.mean())
+    across = np.array([p.min(), p.max()])
     sign = "-" if slope < 0 else "+"
-    text = f"predicted = {offset:.2f} {sign} {abs(slope):.2f} · actual"
+    text = f"fitted: actual = {offset:.2f} {sign} {abs(slope):.2f} · predicted"
     axes.plot(across, offset + slope * across, color=VERMILION, linewidth=1.8, label=text, zorder=4,
               path_effects=_HALO)  # fmt: skip
     axes.set_xlim(ends)
@@ -287,23 +292,27 @@ def _draw_identity(axes: Axes, ends: tuple[float, float]) -> None:
               path_effects=_HALO)  # fmt: skip
 
 
-def _corners(axes: Axes, q: Floats, p: Floats, lines: list[tuple[str, str]]) -> None:
-    """Place the legend, and names and values under each other, in the two corners that hold the fewest points."""
+def _corners(axes: Axes, x: Floats, y: Floats, lines: list[tuple[str, str]]) -> None:
+    """Place the legend, and names and values under each other, in the two corners that hold the fewest points.
+
+    A line without a value is a heading.
+    """
     (left, right), width = axes.get_xlim(), np.diff(axes.get_xlim())[0]
-    across = {"left": q < left + 0.45 * width, "right": q > right - 0.45 * width}
-    up = {"lower": p < left + 0.22 * width, "upper": p > right - 0.22 * width}
+    across = {"left": x < left + 0.45 * width, "right": x > right - 0.45 * width}
+    up = {"lower": y < left + 0.22 * width, "upper": y > right - 0.22 * width}
     # The identity passes through the last two; sorting keeps this order among equals.
     corners = [("upper", "left"), ("lower", "right"), ("upper", "right"), ("lower", "left")]
     first, second = sorted(corners, key=lambda corner: int((up[corner[0]] & across[corner[1]]).sum()))[:2]
     if second == corners[0]:
         first, second = second, first
     draw_legend(axes, loc=" ".join(first), fontsize=TICK)
-    widths = [max(len(line[k]) for line in lines) for k in (0, 1)]
+    values = [line for line in lines if line[1]]
+    widths = [max(len(line[k]) for line in values) for k in (0, 1)]
     axes.text(
         {"left": 0.025, "right": 0.975}[second[1]], {"lower": 0.03, "upper": 0.97}[second[0]],
-        "\n".join(f"{name:<{widths[0]}} = {value:>{widths[1]}}" for name, value in lines),
+        "\n".join(f"{name:<{widths[0]}} = {value:>{widths[1]}}" if value else name for name, value in lines),
         transform=axes.transAxes, ha=second[1], va={"lower": "bottom", "upper": "top"}[second[0]],
-        fontsize=TICK + 0.5, color=TEXT, family="monospace", linespacing=1.35, zorder=6,
+        fontsize=TICK + 0.5, color=TEXT, family="monospace", linespacing=1.35, zorder=6, multialignment="left",
         bbox={"boxstyle": "round,pad=0.4", "facecolor": "white", "edgecolor": RULE, "alpha": 0.92},
     )  # fmt: skip
 

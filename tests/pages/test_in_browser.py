@@ -270,7 +270,7 @@ def test_ratings_are_read_point_by_point(runs, browser):
         name, _, values = told(page, "#ratings-test .chart:first-child .reading").partition(": ")
         row = rows[name]
         shown = [float(text.rpartition(" ")[2]) for text in values.split(", ")]
-        assert shown == pytest.approx([float(row["Actual Valence"]), float(row["Predicted Valence"])], abs=6e-5)
+        assert shown == pytest.approx([float(row["Predicted Valence"]), float(row["Actual Valence"])], abs=6e-5)
         page.get_by_label("Arousal from").fill("0.2")
         wanted = [row for row in rows.values() if float(row["Predicted Arousal"]) >= 0.2]
         assert told(page, "#count").startswith(f"{len(wanted)} of {len(rows)} ")

@@ -10,6 +10,7 @@ import pytest
 from matplotlib.collections import LineCollection, PathCollection, PolyCollection
 from matplotlib.text import Text
 from PIL import Image
+from scipy import stats
 
 from affectkit.errors import DataError
 from affectkit.metrics.quantiles import quantile_means
@@ -59,21 +60,31 @@ def test_scatter_shows_items_line_and_measures(n, drawn, tmp_path):
     check_inside(figure)
     text = words(figure)
     assert f"Arousal, validation, n = {n:,}" in text
-    told = dict(re.findall(r"^(?:.*\| )?([A-Za-z²]+(?: fitted)?) += +(\S+)$", text.replace(" | ", "\n"), re.MULTILINE))
-    wanted = {"r": "0.8765", "CCC": "-", "R²": "-0.2500", "RMSE": "12.5000", "R² fitted": "0.7683", "RMSE fitted": "-"}
-    assert {name: told.get(name) for name in wanted} == wanted
+    line, plain = re.search(r"fitted line\n(.*?)as predicted\n(.*?)(?: \||$)", text, re.DOTALL).groups()
+    assert re.findall(r"(\S+) += +(\S+)", line) == [("r", "0.8765"), ("R²", "0.7683"), ("RMSE", "-")]
+    assert re.findall(r"(\S+) += +(\S+)", plain) == [("CCC", "-"), ("R²", "-0.2500"), ("RMSE", "12.5000")]
     axes = figure.axes[0]
-    assert axes.get_xlabel() == "actual arousal (scale 1 to 9)"
-    assert axes.get_ylabel() == "predicted arousal (scale 1 to 9)"
+    assert axes.get_xlabel() == "predicted arousal (scale 1 to 9)"
+    assert axes.get_ylabel() == "actual arousal (scale 1 to 9)"
     assert axes.get_xlim() == axes.get_ylim() and axes.get_xlim()[0] < 1 and axes.get_xlim()[1] > 9
     if n == 5000:
         (cells,) = [item for item in axes.collections if isinstance(item, PolyCollection)]
         assert cells.get_array().sum() == n and "items in a cell" in text
     else:
         (points,) = [item for item in axes.collections if isinstance(item, PathCollection)]
-        np.testing.assert_array_equal(points.get_offsets(), np.stack([q, p], axis=1))
-    slope, offset = np.polyfit(q, p, 1) if n > 1 else (0, 0)
-    assert (f"predicted = {offset:.2f} + {slope:.2f} · actual" in text) == (n > 1)
+        np.testing.assert_array_equal(points.get_offsets(), np.stack([p, q], axis=1))
+    fit = stats.linregress(p, q) if n > 1 else None
+    if fit is not None:  # the line that is drawn is the one whose r, R² and RMSE are told
+        sign = "-" if fit.slope < 0 else "+"
+        assert f"fitted: actual = {fit.intercept:.2f} {sign} {abs(fit.slope):.2f} · predicted" in text
+        left = q - (fit.intercept + fit.slope * p)
+        found = agreement(p, q)
+        assert found["r"] == pytest.approx(fit.rvalue) and found["r2_fitted"] == pytest.approx(fit.rvalue**2)
+        assert found["rmse_fitted"] == pytest.approx(math.sqrt(np.mean(left**2)))
+        drawn_line = next(one for one in axes.lines if "fitted" in str(one.get_label()))
+        np.testing.assert_allclose(drawn_line.get_ydata(), fit.intercept + fit.slope * np.array([p.min(), p.max()]))
+    else:
+        assert "· predicted" not in text
     with Image.open(path) as image:
         assert image.format == "PNG" and image.width > 500
 
@@ -83,10 +94,10 @@ def test_scatter_keeps_values_beyond_the_scale_in_view(drawn, tmp_path):
     drawings.draw_scatter(tmp_path / "s.png", actual=q, predicted=p, name="v", measures=agreement(p, q), low=1, high=9)
     low, high = drawn[0].axes[0].get_ylim()
     assert low < -3 and high > 14
-    drawings.draw_scatter(tmp_path / "c.png", actual=q, predicted=[5, 5, 5], name="v", measures={})
-    assert "+ 0.00 · actual" in words(drawn[1])
-    drawings.draw_scatter(tmp_path / "d.png", actual=[5, 5, 5], predicted=p, name="v", measures={})
-    assert "· actual" not in words(drawn[2])
+    drawings.draw_scatter(tmp_path / "c.png", actual=[5, 5, 5], predicted=p, name="v", measures={})
+    assert "+ 0.00 · predicted" in words(drawn[1])
+    drawings.draw_scatter(tmp_path / "d.png", actual=q, predicted=[5, 5, 5], name="v", measures={})
+    assert "· predicted" not in words(drawn[2])
 
 
 @pytest.mark.parametrize("n", [60, 61, 3000])
