@@ -94,6 +94,22 @@ def register(app: typer.Typer) -> None:
         report = prepare_ferplus(s.source, s.output, options, reporter=console)
         _render(report, s.output, console)
 
+    @command(prep, "fer2013", PrepSettings, writes=folders("output"), slurm=PREP)
+    def fer2013(resolved: Resolved[PrepSettings], console: Console) -> None:
+        """FER-2013 with the labels of its own table: seven emotions, without FER+'s votes.
+
+        SOURCE holds fer2013.csv or icml_face_data.csv. PublicTest is the validation split, PrivateTest the test split.
+
+        Example: affectkit prep fer2013 downloads/fer2013 --output data/fer2013 --drop-copies
+        """
+        from affectkit.prep.images.fer2013 import prepare_fer2013
+        from affectkit.prep.images.output_folder import ImageOptions
+
+        s = resolved.settings
+        options = options_from(ImageOptions, s, shard=value_of(s.shard))
+        report = prepare_fer2013(s.source, s.output, options, reporter=console)
+        _render(report, s.output, console)
+
     @command(prep, "affectnet-fused", PrepSettings, writes=folders("output"), slurm=PREP)
     def affectnet_fused(resolved: Resolved[PrepSettings], console: Console) -> None:
         """AffectNetFused: probabilities of thirteen emotions, a small text file an image.

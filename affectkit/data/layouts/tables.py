@@ -200,6 +200,8 @@ def _check_header(path: Path, header: list[str], *, ratings: bool | None, choice
             hint = (
                 "This is the label file of FER+: prepare the dataset first: affectkit prep ferplus FOLDER --output NEW."
             )
+        elif {"emotion", "pixels"} <= set(header):
+            hint = "These are FER-2013's pixels: prepare the dataset first: affectkit prep fer2013 FOLDER --output NEW."
         raise DataError(f"table {path} has no 'filename' column; its columns are {list_some(header)}.", hint)
     there = [name for name in header if name not in choice.ignored]
     candidates = tuple(name for name in there if _is_free(name))

@@ -108,7 +108,7 @@ def find_download(source: Path, output: Path) -> Download:
     if label_file is None:
         raise DataError(f"{LABEL_FILE} is not in {source}, nor one level down.", "It is part of the FER+ project.")
     labels = read_labels(label_file)
-    pixel_file, note = _find_pixels(source, output, labels.splits)
+    pixel_file, note = find_pixels(source, output, labels.splits)
     images = {} if pixel_file else _find_images(source, output)
     if pixel_file is None and not images:
         raise DataError(
@@ -120,13 +120,22 @@ def find_download(source: Path, output: Path) -> Download:
     return Download(label_file, labels, pixel_file, contents, images, note)
 
 
-def _find_pixels(source: Path, output: Path, splits: Sequence[str]) -> tuple[Path | None, str]:
-    """Find the table of FER-2013's pixels in ``source`` or one level down, and note where it was chosen, with how
-    the other one differs from ``splits``, those of the label file's rows, or guessed."""
+def find_pixels(source: Path, output: Path, splits: Sequence[str] | None = None) -> tuple[Path | None, str]:
+    """Find the table of FER-2013's pixels in ``source`` or one level down, and note where it was chosen or guessed.
+
+    Args:
+        source: a folder.
+        output: a folder in which nothing is searched for.
+        splits: of the rows of a label file; how a table that is not read differs from these is noted.
+
+    Raises:
+        DataError: there are several, none of which is called as usual.
+    """
     named = [path for path in (_find(source, name, output) for name in PIXEL_FILES) if path]
     if named:
         others = [
-            f"{path.name}{f', and {why}' if (why := order_difference(path, splits)) else ''}" for path in named[1:]
+            f"{path.name}{f', and {why}' if splits and (why := order_difference(path, splits)) else ''}"
+            for path in named[1:]
         ]
         return named[0], f"{named[0].name} was read, not {'; '.join(others)}" if others else ""
     places = [
