@@ -55,7 +55,15 @@ MOST_CLASSES_WITH_TEXT = 15
 _BLUES = LinearSegmentedColormap.from_list("affectkit", ["#F7FAFD", "#BFD9EC", "#5BA3CF", "#0F6CA8", "#08365F"])
 
 
-def training_curves(path: Path, *, history: Sequence[Mapping[str, Any]], monitor: str, best_epoch: int) -> Path:
+def training_curves(
+    path: Path,
+    *,
+    history: Sequence[Mapping[str, Any]],
+    monitor: str,
+    best_epoch: int,
+    panels: Sequence[str] = (),
+    heading: str = "Training",
+) -> Path:
     """Draw the loss, the monitored metric, other metrics and the learning rate over the epochs, a panel each.
 
     Args:
@@ -64,6 +72,8 @@ def training_curves(path: Path, *, history: Sequence[Mapping[str, Any]], monitor
             and ``valid_<name>``. None, NaN, infinite and missing values leave a gap.
         monitor: name of the monitored metric, without ``valid_``.
         best_epoch: the epoch that was kept; one that is not in the history is not marked.
+        panels: names of metrics, a panel each in this order, three in a row; none: as above.
+        heading: begins the title.
 
     Raises:
         DataError: the history has no rows, or a value is not a number.
@@ -73,8 +83,10 @@ def training_curves(path: Path, *, history: Sequence[Mapping[str, Any]], monitor
     monitor = monitor.removeprefix("valid_")
     columns = _columns(history)
     epochs = columns.pop("epoch", np.arange(1, len(history) + 1, dtype=np.float64))
-    panels = _panels(columns, monitor)
-    across = min(4, max(2, math.ceil(math.sqrt(len(panels)))))
+    across = 3
+    if not panels:
+        panels = _panels(columns, monitor)
+        across = min(4, max(2, math.ceil(math.sqrt(len(panels)))))
     down = math.ceil(len(panels) / across)
     figure = new_figure(3.2 * across, 2.35 * down + 0.55)
     grid = figure.subplots(down, across, squeeze=False).ravel()
@@ -85,7 +97,7 @@ def training_curves(path: Path, *, history: Sequence[Mapping[str, Any]], monitor
     count = f"{len(history):,} epoch{'s' * (len(history) > 1)}"
     best = f"  ★ best by {_title(monitor)}: epoch {best_epoch}" if best_epoch in epochs else ""
     figure.suptitle(
-        f"Training, n = {count}{best}", fontsize=TITLE + 1, fontweight="bold", color=TEXT, x=0.012, ha="left"
+        f"{heading}, n = {count}{best}", fontsize=TITLE + 1, fontweight="bold", color=TEXT, x=0.012, ha="left"
     )
     figure.get_layout_engine().set(h_pad=0.08, w_pad=0.08)
     return save_figure(figure, path)

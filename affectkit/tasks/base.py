@@ -128,6 +128,8 @@ class Task(ABC):
     """The metrics that say nothing of classes without an image in the split, and appear to."""
     loss_parts: ClassVar[tuple[str, ...]] = ()
     """The parts of the training loss that the history has columns for, where an epoch has them."""
+    measures_training: ClassVar[bool] = False
+    """Whether the history has measures of the outputs of the training steps, see ``training_metrics``."""
     supports_distributed: ClassVar[bool] = True
     """Whether it can be trained in several processes."""
     supports_distillation: ClassVar[bool] = False
@@ -245,6 +247,18 @@ class Task(ABC):
     def class_measures(self, results: Results) -> list[Measure]:
         """Return recall, precision and F1 of each class, ``recall NAME``; empty for a task without classes."""
         return []
+
+    def training_metrics(self, outputs: np.ndarray, target: np.ndarray) -> dict[str, float]:
+        """Compute the measures of the outputs that the training steps of an epoch gave, where ``measures_training``.
+
+        Args:
+            outputs: (N, K), float64, of a model in training mode, in the order of the steps.
+            target: (N, ...), what they were trained towards.
+
+        Returns:
+            Measures by name, always the same names; those of ``metrics`` where they are alike.
+        """
+        return {}
 
     @abstractmethod
     def table(self, results: Results) -> dict[str, Any]:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 BINS = 25
 SHOWN = ("valence", "arousal")
 """The order in which tables show the dimensions; a model's outputs have arousal first."""
+PUBLISHED = ("r", "r2_fitted", "rmse_fitted")
+"""What the VCA study reports as R, R2 and RMSE."""
 IDLE = {"label_smoothing": 0.0, "class_weights": "none", "draw_labels": False}
 """Settings of the tasks over classes, at the values that mean nothing."""
 
@@ -42,6 +44,7 @@ class RatingsTask(Task):
     name = "ratings"
     headline_metrics: ClassVar[tuple[str, ...]] = ("loss", "ccc", "r")
     robustness_metrics: ClassVar[tuple[str, ...]] = ("ccc", "r", "rmse")
+    measures_training: ClassVar[bool] = True
     predicts_ratings: ClassVar[bool] = True
     output_name: ClassVar[str] = "ratings"
     figures_folder: ClassVar[str] = ""
@@ -156,13 +159,7 @@ class RatingsTask(Task):
         so that epochs can be compared.
         """
         found = {"loss": self.plain_loss(results)}
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ratings.ConstantWarning)  # ``warnings`` says it
-            single = {name: self.registered_metrics(p, q) for name, p, q in self.pairs(results)}
-        names = list(metrics_of(self.name))
-        found |= {name: float(np.mean([values[name] for values in single.values()])) for name in names}
-        if len(single) > 1:
-            found |= {f"{dimension}_{name}": values[name] for name in names for dimension, values in single.items()}
+        found |= self._agreement(self.pairs(results))
         for dimension, quantiles in self.quantiles(results).items():
             found |= {f"{dimension}_quantile_{name}": getattr(quantiles, name) for name in ("r", "r2", "rmse")}
         return found
@@ -176,6 +173,21 @@ class RatingsTask(Task):
         losses = self.item_losses(results)
         loss = [] if losses is None else mean_measures({"loss": ItemValues(losses)})
         return loss + rating_measures(predicted, actual, self.dimensions)
+
+    def training_metrics(self, outputs: np.ndarray, target: np.ndarray) -> dict[str, float]:
+        shape = (-1, len(self.spec.classes))
+        return self._agreement(self._pairs(outputs.reshape(shape), target.reshape(shape)))
+
+    def _agreement(self, pairs: Sequence[tuple[str, np.ndarray, np.ndarray]]) -> dict[str, float]:
+        """Return each registered measure as the mean over the dimensions, then of each dimension."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ratings.ConstantWarning)  # ``warnings`` says it
+            single = {name: self.registered_metrics(p, q) for name, p, q in pairs}
+        names = list(metrics_of(self.name))
+        found = {name: float(np.mean([values[name] for values in single.values()])) for name in names}
+        if len(single) > 1:
+            found |= {f"{dimension}_{name}": values[name] for name in names for dimension, values in single.items()}
+        return found
 
     def plain_loss(self, results: Results) -> float:
         """Return the loss expression on all of ``results``, with equal weights of arousal and valence."""
@@ -194,9 +206,10 @@ class RatingsTask(Task):
 
     def pairs(self, results: Results) -> list[tuple[str, np.ndarray, np.ndarray]]:
         """Return (name, predicted (N,), actual (N,)) of each dimension in the order in which tables show them."""
-        actual = self.actual(results.split)
+        return self._pairs(results.outputs.astype(np.float64), self.actual(results.split))
+
+    def _pairs(self, outputs: np.ndarray, actual: np.ndarray) -> list[tuple[str, np.ndarray, np.ndarray]]:
         at = {name: index for index, name in enumerate(self.spec.classes)}
-        outputs = results.outputs.astype(np.float64)
         return [(name, outputs[:, at[name]], actual[:, at[name]]) for name in self.dimensions]
 
     def quantiles(self, results: Results) -> dict[str, Quantiles]:
@@ -276,6 +289,20 @@ class RatingsTask(Task):
             path, quantiles=self.quantiles(results), **facts
         )
         return found
+
+    def training_curves(self, history: Sequence[Mapping[str, Any]]) -> dict[str, Figure]:
+        from affectkit.reports import plots
+
+        panels = [f"{name}_{measure}" for name in self.dimensions for measure in PUBLISHED]
+        if len(self.dimensions) == 1:
+            panels = list(PUBLISHED)
+        if not history or f"train_{panels[0]}" not in history[0]:
+            return {}
+        return {
+            "ratings.png": lambda path: plots.training_curves(
+                path, history=history, monitor="", best_epoch=0, panels=panels, heading="Ratings in training"
+            )
+        }
 
     def columns(self) -> list[str]:
         return [f"Predicted {name.title()}" for name in self.dimensions]

@@ -23,11 +23,12 @@ from affectkit.runtime.shutdown import StopFlag
 from affectkit.tasks.base import Results, Task
 from affectkit.training.checkpointing import Checkpointer, TrainState
 from affectkit.training.divergence import broken_outputs, diverged
+from affectkit.training.epoch_totals import LossSum
 from affectkit.training.loaders import FeatureSplits, Loader, training_loader, validation_loader
 from affectkit.training.loggers import Loggers
 from affectkit.training.run_folder import RunFolder
 from affectkit.training.setup import TrainingSetup
-from affectkit.training.training_step import BatchPosition, Learner, LossSum
+from affectkit.training.training_step import BatchPosition, Learner
 
 READ_EVERY = 20
 """Batches between two readings of the loss where reading it makes the processor wait for the device."""
@@ -193,15 +194,14 @@ class Trainer:
         """
         state, lr = self.state, self.learner.learning_rate
         row = {"epoch": state.epoch + 1, "lr": lr, "train_loss": state.loss_sum / max(state.images, 1)}
-        row |= {f"train_{name}": total.read() / max(state.images, 1) for name, total in self.learner.parts.items()}
+        row |= {f"train_{name}": value for name, value in self.learner.end_epoch(state.images).items()}
         row |= {f"valid_{name}": value for name, value in metrics.items()}
         state.history.append(row)
         state.timing.append({"epoch": state.epoch + 1, "train_images_per_second": speed})
         improved = self._observe(metrics.get(self.settings.monitor, math.nan))
         self.checkpointer.end_epoch(state, metrics, improved=improved)
         state.epoch, state.batch, state.loss_sum, state.images = state.epoch + 1, 0, 0.0, 0
-        for total in (self.loss_sum, *self.learner.parts.values()):
-            total.set(0.0)
+        self.loss_sum.set(0.0)
         return row
 
     def report_epoch(

@@ -21,6 +21,7 @@ from affectkit.core.progress import Reporter
 from affectkit.core.randomness import address_seed
 from affectkit.errors import RunError, UsageError
 from affectkit.runtime.torch_backends import compile_errors
+from affectkit.training.epoch_totals import EpochOutputs, LossSum
 from affectkit.training.setup import TrainingSetup
 
 
@@ -85,7 +86,10 @@ class Learner:
     Attributes:
         fits: the most images that are computed at once, since more did not fit in the memory of the device; None: all.
         parts: the sums of the parts of the loss over the epoch, of those that the loss of this model has.
+        seen: the outputs of the epoch's training steps, for a task that measures them; else None.
     """
+
+    seen: EpochOutputs | None = None
 
     def __init__(self, setup: TrainingSetup, *, reporter: Reporter) -> None:
         self.setup = setup
@@ -109,6 +113,8 @@ class Learner:
         self._has_gradients = self._uneven = False
         self._output_shape = self._shape_of_output() if self.group.is_distributed else ()
         self.parts: dict[str, LossSum] = {}
+        if self.task.measures_training:
+            self.seen = EpochOutputs()
 
     def training_step(self, batch: dict[str, Any], counts: Sequence[int], position: BatchPosition) -> torch.Tensor:
         """Run forward, loss and backward of one batch; with the last of a group all-reduce and the optimizer step.
@@ -136,6 +142,8 @@ class Learner:
             if len(part["index"]):  # else the loss is of the images of other processes, and has no graph here
                 self.backward(losses["loss"] * fraction / position.batches_in_step)
             self.add_parts(losses, len(targets["index"]))
+            if self.seen is not None:
+                self.seen.add(outputs, targets["target"])
             return losses["loss"].detach()
 
         loss = torch.zeros((), device=self.context.device.torch_name)
@@ -228,6 +236,19 @@ class Learner:
         for name in self.task.loss_parts:
             if name in losses:
                 self._part(name).add(losses[name].detach(), images)
+
+    def end_epoch(self, images: int) -> dict[str, float]:
+        """Return the parts of the mean loss of the epoch's ``images``, and the measures of its training steps.
+
+        Sums and outputs begin anew.
+        """
+        found = {name: total.read() / max(images, 1) for name, total in self.parts.items()}
+        for total in self.parts.values():
+            total.set(0.0)
+        if self.seen is not None:
+            found |= self.task.training_metrics(*self.seen.arrays())
+            self.seen.clear()
+        return found
 
     def all_reduce_gradients(self) -> None:
         """Sum the gradients over the processes and average batch norm's running statistics, in one exchange."""
@@ -330,6 +351,7 @@ class Learner:
             "scaler": self.scaler.state_dict(),
             "fits": self.fits,
             "parts": {name: total.read() for name, total in self.parts.items()},
+            **({"seen": self.seen.state()} if self.seen is not None else {}),
         }
 
     def restore(self, tree: dict[str, Any]) -> None:
@@ -347,6 +369,12 @@ class Learner:
         self.fits = tree["fits"]
         for name, value in tree.get("parts", {}).items():
             self._part(name).set(value)
+        if self.seen is not None and "seen" in tree:
+            device = self.context.device.torch_name
+            self.seen.restore([[value.to(device) for value in taken] for taken in tree["seen"]])
+        elif self.seen is not None:
+            self.seen = None
+            self.reporter.note("the run was started without measures of the training phase, and goes on without them")
 
     def _part(self, name: str) -> LossSum:
         """Return the sum of a part of the loss, from its first value on."""
@@ -359,26 +387,6 @@ class Learner:
         self.model.eval()
         with torch.no_grad():
             return tuple(self.model(*self.task.inputs({"image": images})).shape[1:])
-
-
-class LossSum:
-    """The sum of losses of an epoch, kept on a CUDA device until it is read, so that steps need not wait for it."""
-
-    def __init__(self, device: str) -> None:
-        self.lazy = device.startswith("cuda")
-        self._sum = torch.zeros((), dtype=torch.float64, device=device if self.lazy else "cpu")
-
-    def add(self, loss: torch.Tensor, images: int) -> None:
-        """Add a batch's mean loss, as often as it has images."""
-        self._sum += loss.to(self._sum) * images
-
-    def read(self) -> float:
-        """Return the sum so far; on CUDA this waits for the device."""
-        return float(self._sum)
-
-    def set(self, value: float) -> None:
-        """Continue from ``value``."""
-        self._sum.fill_(value)
 
 
 def _averaged(model: nn.Module, decay: float) -> Any:

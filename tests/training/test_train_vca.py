@@ -14,6 +14,8 @@ import torch
 from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
+from scipy import stats
+from sklearn.metrics import r2_score
 from support import TINY, Heard, make_ratings, settings, vca_settings
 
 import affectkit
@@ -68,6 +70,62 @@ def test_a_run_has_everything(run):
     assert len(history) == 3 and {"valid_ccc", "valid_arousal_r2_fitted", "lr", "train_loss"} <= set(history[0])
     assert result["test_images"] == 6 and set(result["test_intervals"]) < set(result["test"])
     assert json.loads((root / "metrics.json").read_text())["test"].keys() == result["test"].keys()
+
+
+def test_the_history_has_the_measures_of_the_training_phase(place, tmp_path, monkeypatch):
+    """They are of what the training steps gave: in training mode, each batch before its step."""
+    from affectkit.tasks.ratings import RatingsTask
+
+    taken, epochs = [], []
+    plain, end = RatingsTask.loss, RatingsTask.training_metrics
+    monkeypatch.setattr(
+        RatingsTask,
+        "loss",
+        lambda self, outputs, batch, progress: (
+            taken.append((outputs.detach().clone(), batch["target"].clone())),
+            plain(self, outputs, batch, progress),
+        )[1],
+    )
+
+    def at_end(self, outputs, target):
+        epochs.append([torch.cat(parts).double().numpy() for parts in zip(*taken, strict=True)])
+        taken.clear()
+        np.testing.assert_array_equal(outputs, epochs[-1][0])
+        return end(self, outputs, target)
+
+    monkeypatch.setattr(RatingsTask, "training_metrics", at_end)
+    runs.train(vca_settings(place, tmp_path / "run", epochs=2), reporter=Silent())
+    history = rows_of(tmp_path / "run" / "history.csv")
+    assert len(history) == len(epochs) == 2 and all(len(outputs) == 28 for outputs, _ in epochs)
+    for row, (outputs, target) in zip(history, epochs, strict=True):
+        means = []
+        for k, name in enumerate(("arousal", "valence")):
+            fit = stats.linregress(outputs[:, k], target[:, k])
+            left = target[:, k] - fit.intercept - fit.slope * outputs[:, k]
+            assert float(row[f"train_{name}_r"]) == pytest.approx(fit.rvalue)
+            assert float(row[f"train_{name}_r2_fitted"]) == pytest.approx(fit.rvalue**2)
+            assert float(row[f"train_{name}_rmse_fitted"]) == pytest.approx(np.sqrt(np.mean(left**2)))
+            assert float(row[f"train_{name}_r2"]) == pytest.approx(r2_score(target[:, k], outputs[:, k]))
+            means.append(fit.rvalue)
+        assert float(row["train_r"]) == pytest.approx(np.mean(means))
+    trained = {name.removeprefix("train_") for name in history[0] if name.startswith("train_")}
+    assert len(trained) == 19 and trained <= {name.removeprefix("valid_") for name in history[0]}
+
+
+def test_a_run_begun_without_measures_of_training_goes_on_without(place, tmp_path, monkeypatch):
+    from affectkit.tasks.ratings import RatingsTask
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RatingsTask, "measures_training", False)  # as earlier versions
+        crash(patch, 6)
+        with pytest.raises(MemoryError):
+            runs.train(vca_settings(place, tmp_path / "run", checkpoint_every="2"), reporter=Silent())
+    heard = Heard()
+    resumed = resolve(TrainSettings, flags={"resume": tmp_path / "run"}).settings
+    runs.train(resumed, given=frozenset({"resume"}), reporter=heard)
+    assert any("goes on without them" in text for text in heard.notes)
+    history = rows_of(tmp_path / "run" / "history.csv")
+    assert len(history) == 3 and "train_r" not in history[0] and "train_loss" in history[0]
 
 
 def test_a_checkpoint_holds_the_head_and_names_clip(run, place):
