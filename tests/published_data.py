@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 
 def touch(root: Path, *names: str) -> None:
@@ -42,4 +43,45 @@ def fer2013(
             cells = {"emotion": str(number), "pixels": pixels, "Usage": usage}
             lines.append(",".join(cells[column] for column in order))
     (root / name).write_text("\n".join(lines) + "\n")
+    return root
+
+
+def affectnet(root: Path, splits: dict[str, dict[str, tuple]], *, fields: Callable = str) -> Path:
+    """Make AffectNet's later release: by folder ("train_set"), by number (expression, valence, arousal).
+
+    Args:
+        fields: makes the value in a .npy file of a number; it is text in the release.
+    """
+    for folder, rows in splits.items():
+        (root / folder / "annotations").mkdir(parents=True)
+        for stem, values in rows.items():
+            touch(root / folder, f"images/{stem}.jpg")
+            for kind, value in zip(("exp", "val", "aro"), values, strict=True):
+                np.save(root / folder / "annotations" / f"{stem}_{kind}.npy", np.array(fields(value)))
+            np.save(root / folder / "annotations" / f"{stem}_lnd.npy", np.zeros(136))
+    return root
+
+
+AFFECTNET_COLUMNS = (
+    "subDirectory_filePath,face_x,face_y,face_width,face_height,facial_landmarks,expression,valence,arousal"
+)
+
+
+def affectnet_first(root: Path, lists: dict[str, dict[str, tuple]], *, header: bool = True, size: int = 40) -> Path:
+    """Make AffectNet's first release: by list ("training"), by path (x, y, width, height, expression, valence,
+    arousal). Every picture is blue with a red box where the face is.
+    """
+    place = root / "Manually_Annotated_file_lists"
+    place.mkdir(parents=True)
+    for name, rows in lists.items():
+        lines = [AFFECTNET_COLUMNS] if header or name == "training" else []
+        for path, (x, y, width, height, *values) in rows.items():
+            lines.append(",".join(map(str, (path, x, y, width, height, "1.0;2.0;3.0;4.0", *values))))
+            file = root / "Manually_Annotated" / "Manually_Annotated_Images" / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            picture = Image.new("RGB", (size, size), (0, 0, 255))
+            if isinstance(x, int) and width > 0:
+                picture.paste((255, 0, 0), (x, y, x + width, y + height))
+            picture.save(file, "PNG")
+        (place / f"{name}.csv").write_text("\n".join(lines) + "\n")
     return root

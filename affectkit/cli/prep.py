@@ -52,6 +52,16 @@ class FerplusSettings(PrepSettings):
 
 
 @dataclass(frozen=True, kw_only=True)
+class AffectnetSettings(PrepSettings):
+    """Settings of ``affectkit prep affectnet``."""
+
+    target: str = setting(
+        "label", "label: eight expressions; ratings: images with valence and arousal.", choices=("label", "ratings")
+    )
+    crop: str = setting("face", "face: cut at the boxes in the tables; none: whole pictures.", choices=("face", "none"))
+
+
+@dataclass(frozen=True, kw_only=True)
 class SchematicSettings:
     """Settings of ``affectkit prep schematic``."""
 
@@ -108,6 +118,22 @@ def register(app: typer.Typer) -> None:
         s = resolved.settings
         options = options_from(ImageOptions, s, shard=value_of(s.shard))
         report = prepare_fer2013(s.source, s.output, options, reporter=console)
+        _render(report, s.output, console)
+
+    @command(prep, "affectnet", AffectnetSettings, writes=folders("output"), slurm=PREP)
+    def affectnet(resolved: Resolved[AffectnetSettings], console: Console) -> None:
+        """AffectNet's first release: whole pictures and tables, into cut faces.
+
+        SOURCE holds Manually_Annotated_file_lists (training.csv, validation.csv) and Manually_Annotated. The later
+        release, train_set and val_set with .npy files, is read by train as it is.
+
+        Example: affectkit prep affectnet downloads/AffectNet --output data/affectnet --target ratings
+        """
+        from affectkit.prep.images.affectnet import AffectnetOptions, prepare_affectnet
+
+        s = resolved.settings
+        options = options_from(AffectnetOptions, s, shard=value_of(s.shard))
+        report = prepare_affectnet(s.source, s.output, options, reporter=console)
         _render(report, s.output, console)
 
     @command(prep, "affectnet-fused", PrepSettings, writes=folders("output"), slurm=PREP)
@@ -168,8 +194,9 @@ def _render(report: Any, output: Path, console: Console) -> None:
     rows.append(["kept", *(f"{sum(report.kept[split].values()):,}" for split in splits)])
     if any(report.by_rule.get(split, 0) != sum(report.kept[split].values()) for split in splits):
         rows.append(["kept by the rule alone", *(f"{report.by_rule.get(split, 0):,}" for split in splits)])
-    reasons = list(dict.fromkeys(reason for split in splits for reason in report.dropped.get(split, {})))
-    rows += [[f"dropped: {why}", *(f"{report.dropped[split].get(why, 0):,}" for split in splits)] for why in reasons]
+    dropped = [report.dropped.get(split, {}) for split in splits]
+    for why in dict.fromkeys(reason for reasons in dropped for reason in reasons):
+        rows.append([f"dropped: {why}", *(f"{reasons.get(why, 0):,}" for reasons in dropped)])
     console.table(["images", *splits], rows)
     for text in report.notes:
         console.note(text)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import io
 import math
 import os
 import stat
@@ -55,3 +57,40 @@ def load_npy(path: Path, *, mapped: bool = False) -> np.ndarray:
         order = "F" if fortran_order else "C"
         return np.memmap(path, dtype=dtype, mode="r", offset=start, shape=shape, order=order)
     return np.load(path, allow_pickle=False)
+
+
+def array_of_bytes(data: bytes) -> np.ndarray:
+    """Return the array in the bytes of a whole .npy file, for many small ones.
+
+    Raises:
+        ValueError: it is no such file, its header is damaged, or states another size than it has; or it holds Python
+            objects.
+    """
+    import numpy as np
+
+    start = 10 if data[6:7] == b"\x01" else 12
+    length = int.from_bytes(data[8:start], "little")
+    dtype, shape, order = _header(data[: start + length])
+    rest = data[start + length :]
+    if math.prod(shape) * dtype.itemsize != len(rest):
+        raise ValueError(f"its header states {math.prod(shape) * dtype.itemsize:,} bytes, and it has {len(rest):,}")
+    return np.frombuffer(rest, dtype).reshape(shape, order=order) if rest else np.empty(shape, dtype)
+
+
+@functools.lru_cache(maxsize=1024)
+def _header(data: bytes) -> tuple[np.dtype, tuple[int, ...], str]:
+    """Return dtype, shape and order in the header of a .npy file; most small files have one of a few headers."""
+    import numpy as np
+
+    stream = io.BytesIO(data)
+    try:
+        version = np.lib.format.read_magic(stream)
+        headers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+        shape, fortran_order, dtype = headers[version](stream)
+    except NPY_ERRORS as error:
+        raise ValueError("its header is damaged") from error
+    if dtype.hasobject:
+        raise ValueError("it holds Python objects, which are not read")
+    if min(shape, default=0) < 0:
+        raise ValueError("its header is damaged")
+    return dtype, shape, "F" if fortran_order else "C"

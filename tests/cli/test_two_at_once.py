@@ -30,6 +30,7 @@ from affectkit.features import store
 WRITES = {
     "prep ferplus": "SOURCE --output OUT",
     "prep fer2013": "SOURCE --output OUT",
+    "prep affectnet": "SOURCE --output OUT",
     "prep affectnet-fused": "SOURCE --output OUT",
     "prep schematic": "OUT",
     "prep cremad": "SOURCE --output OUT",

@@ -17,7 +17,8 @@ for _name, _target, _summary in (
     ("labels", "find_labelled", ""),
     ("tables", "find_tables", "train.csv, valid.csv or test.csv, or one CSV file, with a 'filename' column"),
     ("RAF-DB", "find_rafdb", "EmoLabel/list_patition_label.txt and Image/aligned, or DATASET's train/1 to train/7"),
-    ("AffectNetFused", "find_affectnet", "train_set/ and val_set/ with images/ and annotations/"),
+    ("AffectNet", "find_affectnet", "train_set/ and val_set/ with images/ and annotations/*_exp.npy"),
+    ("AffectNetFused", "find_affectnet_fused", "the same with annotations/*_prob_rank.txt"),
     (
         "Tiny-ImageNet",
         "find_tiny_imagenet",

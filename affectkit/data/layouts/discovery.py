@@ -15,7 +15,7 @@ from pathlib import Path
 from affectkit.core.folders import is_file, is_folder, visible_names
 from affectkit.core.progress import Reporter, Silent
 from affectkit.core.text import list_some
-from affectkit.data.layouts import LAYOUTS, affectnet_fused, clip_store, published, rafdb, tinyimagenet
+from affectkit.data.layouts import LAYOUTS, affectnet, affectnet_fused, clip_store, published, rafdb, tinyimagenet
 from affectkit.data.layouts.class_columns import Choice
 from affectkit.data.layouts.class_folders import TABLE_NAMES, read_class_folders, split_folders
 from affectkit.data.layouts.class_names import refuse_same_number
@@ -196,6 +196,20 @@ def find_rafdb(search: Search) -> Source | None:
 
 
 def find_affectnet(search: Search) -> Source | None:
+    """Find AffectNet in its later release, and tell of the first one."""
+    if (first := affectnet.first_release(search.root)) is not None:
+        raise DataError(
+            f"{search.root} is of AffectNet's first release: whole pictures, in which faces are still to be cut out.",
+            f"Prepare it: affectkit prep affectnet {first} --output NEW.",
+        )
+    if not affectnet.is_affectnet(search.root):
+        return None
+    ratings = bool(search.labels.ratings)
+    splits, notes = affectnet.read_affectnet(search.root, ratings=ratings, reporter=search.reporter)
+    return search.source("AffectNet", splits, notes)
+
+
+def find_affectnet_fused(search: Search) -> Source | None:
     """Find AffectNetFused."""
     if not affectnet_fused.is_affectnet_fused(search.root):
         return None

@@ -1,0 +1,45 @@
+"""Preparations of published datasets from the command line: what is kept and left out, and folders of another kind."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from published_data import affectnet_first, fer2013
+from support import invoke
+
+
+def test_fer2013_with_copies_dropped(tmp_path: Path) -> None:
+    source = fer2013(tmp_path / "in", {"Training": (1, 2), "PublicTest": (3, 4), "PrivateTest": (5,)})
+    lines = (source / "fer2013.csv").read_text().splitlines()
+    lines[3] = lines[1].replace("1,", "3,", 1).replace("Training", "PublicTest")
+    (source / "fer2013.csv").write_text("\n".join(lines) + "\n")
+    done = invoke("prep", "fer2013", source, "--output", tmp_path / "out", "--drop-copies")
+    assert done.returncode == 0, done.stderr
+    rows = [line.split() for line in done.stdout.splitlines()]
+    assert rows[0] == ["images", "train", "valid", "test"] and ["kept", "2", "1", "1"] in rows
+    assert "dropped: copy of an image in an earlier split      0      1     0" in done.stdout
+    again = invoke("prep", "fer2013", source, "--output", tmp_path / "out", "--drop-copies")
+    assert again.stdout == done.stdout and "nothing to do" in again.stderr
+
+
+def test_affectnet_leaves_out_and_says_so(tmp_path: Path) -> None:
+    rows = {f"{number}/a.jpg": (1, 1, 20, 20, number, 0.1, 0.2) for number in range(11)}
+    source = affectnet_first(tmp_path / "in", {"training": rows, "validation": {"1/v.jpg": (1, 1, 9, 9, 1, 0, 0)}})
+    done = invoke("prep", "affectnet", source, "--output", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    assert "dropped: expression none, uncertain or non-face      3      0" in done.stdout
+    assert "8/a.jpg, 9/a.jpg, 10/a.jpg" in done.stderr
+    about = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    assert about["report"]["dropped"] == {"train": {"expression none, uncertain or non-face": 3}}
+    refused = invoke("train", "--data", source, "--output", tmp_path / "run")
+    assert refused.returncode == 1 and f"affectkit prep affectnet {source} --output NEW" in refused.stderr
+
+
+@pytest.mark.parametrize("name", ["fer2013", "affectnet"])
+def test_another_folder_is_an_error_of_the_data(tmp_path: Path, name: str) -> None:
+    (tmp_path / "in").mkdir()
+    done = invoke("prep", name, tmp_path / "in", "--output", tmp_path / "out")
+    assert done.returncode == 1 and not (tmp_path / "out").exists()
+    assert invoke("prep", name, tmp_path / "in").returncode == 2
