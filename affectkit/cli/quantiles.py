@@ -29,10 +29,16 @@ class QuantilesSettings:
     actual: str = setting("Actual", "Column of the actual values, by which the bins are made.", metavar="COLUMN")
     predicted: str = setting("Predicted", "Column of the predicted values.", metavar="COLUMN")
     bins: int = setting(25, "Bins of equal count.", low=2, high=100_000)
+    pool: bool = setting(
+        False,
+        "Also put the items of all files together, then bin: another number than the mean of the files' analyses, "
+        "which is given, too.",
+    )
     results: Path | None = setting(None, "Folder for quantiles.csv, quantiles.png and summary.json.")
     force: bool = setting(False, "Write into a --results that is not empty.")
     fail_under: Parsed[dict[str, float]] | None = fail_under(
-        "Exit 3 where a file misses a bound over its bin means: r and r2 at least, rmse at most. NaN misses.",
+        "Exit 3 where a file, with --pool the pooled items alone, misses a bound over its bin means: r and r2 at "
+        "least, rmse at most. NaN misses.",
         metavar="METRIC=VALUE,...",
         example="r=0.9",
     )
@@ -54,6 +60,7 @@ def register(app: typer.Typer) -> None:
 
         For each file: r, R2 (not fitted) and RMSE over the bin means, and r, CCC and RMSE of the single items. Bins
         whose edges coincide, since values repeat, are merged. Rows with an empty or NaN value are left out and named.
+        With --pool also of the items of all files together, as those of several repeats of a training.
 
         Example: affectkit quantiles results/first/test_Arousal_actual_predicted.csv --fail-under r=0.9
         """
@@ -66,6 +73,7 @@ def register(app: typer.Typer) -> None:
             actual=s.actual.strip(),
             predicted=s.predicted.strip(),
             bins=s.bins,
+            pool=s.pool,
             results=s.results,
             force=s.force,
             thresholds=value_of(s.fail_under),
@@ -84,10 +92,15 @@ def _render(summary: dict[str, Any], console: Console) -> None:
     console.result(summary)
     first = [["file", "n", "NaN rows", "bins", "r", "R2", "RMSE"]]
     second = [["item r", "item CCC", "item RMSE"]]
-    for row in summary["files"]:
-        read = [row["file"], f"{row['n']:,}", f"{row['left_out']:,}", f"{row['bins']} of {summary['bins']}"]
-        first.append([*read, *(shown(row[name]) for name in ("r", "r2", "rmse"))])
-        second.append([shown(row["items"][name]) for name in ("r", "ccc", "rmse")])
+    rows = [*summary["files"]]
+    if "pooled" in summary:
+        mean = {"file": f"mean of the {len(rows)} analyses", **summary["mean_of_analyses"]}
+        rows += [mean, {**summary["pooled"], "file": "pooled: all items, then bins"}]
+    for row in rows:
+        counts = [f"{row['n']:,}", f"{row['left_out']:,}", f"{row['bins']} of {summary['bins']}"] if "n" in row else []
+        first.append([row["file"], *(counts or [""] * 3), *(shown(row[name]) for name in ("r", "r2", "rmse"))])
+        items = row.get("items")
+        second.append([shown(items[name]) if items else "" for name in ("r", "ccc", "rmse")])
     beside = [[*one, *other] for one, other in zip(first, second, strict=True)]
     over, single = "r, R2 and RMSE over the bin means", "item r, CCC and RMSE of the single items"
     room = shutil.get_terminal_size().columns if sys.stdout.isatty() else None

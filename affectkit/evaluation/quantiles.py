@@ -29,6 +29,8 @@ BETTER = {"r": "max", "r2": "max", "rmse": "min"}
 """The measures over the bin means, which ``--fail-under`` bounds."""
 ITEMS = ("r", "ccc", "rmse")
 """The measures of the single items beside them."""
+POOLED = "all files, pooled"
+"""What stands for the file in rows of ``quantiles.csv`` about the items of all files together."""
 EMPTY = frozenset({"", "nan", "na", "n/a", "null", "none"})
 """Cells that say that there is no value, in any case."""
 
@@ -71,6 +73,7 @@ def analyse(
     actual: str = "Actual",
     predicted: str = "Predicted",
     bins: int = 25,
+    pool: bool = False,
     results: Path | None = None,
     force: bool = False,
     thresholds: Mapping[str, float] | None = None,
@@ -82,17 +85,21 @@ def analyse(
         files: CSV files.
         actual, predicted: names of their columns.
         bins: of equal count, in each file.
+        pool: also concatenate the items of all files, then bin; another number than the mean of the files' analyses.
         results: folder for ``quantiles.csv``, ``quantiles.png`` and ``summary.json``.
         force: write into a folder that holds something.
-        thresholds: bounds by measure of ``BETTER``, over the bin means.
+        thresholds: bounds by measure of ``BETTER``, over the bin means: of each file or, with ``pool``, of the pooled
+            analysis alone.
 
     Returns:
         ``"files"``, a dict per file: ``file``, ``n`` (rows with both values), ``left_out`` (rows without),
         ``left_out_lines``, ``bins`` (that are left), ``r``, ``r2`` and ``rmse`` over the bin means, and ``items``,
-        those of the single items; and ``"missed"``, a sentence for each threshold that a file missed.
+        those of the single items; and ``"missed"``, a sentence for each threshold that was missed. With ``pool`` also
+        ``"pooled"``, such a dict of all items together, and ``"mean_of_analyses"``, the mean of each measure over the
+        files.
 
     Raises:
-        UsageError: a file is named twice, or ``results`` or ``thresholds`` is not as above.
+        UsageError: a file is named twice, there is one to pool, or ``results`` or ``thresholds`` is not as above.
         DataError: files cannot be used; all are named.
     """
     thresholds = check_thresholds(thresholds or {}, BETTER)
@@ -100,24 +107,27 @@ def analyse(
     twice = [str(path) for index, path in enumerate(paths) if path in paths[:index]]
     if twice:
         raise UsageError(f"files are named twice: {list_some(list(dict.fromkeys(twice)))}.")
+    if pool and len(paths) < 2:
+        raise UsageError("--pool is for two files or more.", "Name those whose items are to be put together.")
     if results is not None:
         fresh_folder(results, force=force, name="--results")
     analyses: dict[str, Quantiles] = {}
     rows: list[dict[str, Any]] = []
-    for pairs in _read_all(paths, actual=actual, predicted=predicted):
+    read = _read_all(paths, actual=actual, predicted=predicted)
+    for pairs in read:
         _say_left_out(pairs, reporter)
         found, row = _analyse(pairs, bins, reporter)
         analyses[str(pairs.path)] = found
         rows.append(row)
-    missed = [f"{row['file']}: {text}" for row in rows for text in missed_thresholds(thresholds, row, BETTER)]
-    summary = {
-        "affectkit": VERSION,
-        "actual": actual,
-        "predicted": predicted,
-        "bins": bins,
-        "files": rows,
-        "missed": missed,
-    }
+    summary = {"affectkit": VERSION, "actual": actual, "predicted": predicted, "bins": bins, "files": rows}
+    bounded = rows
+    if pool:
+        analyses[POOLED], summary["pooled"] = _analyse(_concatenated(read), bins, reporter)
+        summary["mean_of_analyses"] = {name: float(np.mean([row[name] for row in rows])) for name in BETTER}
+        bounded = [summary["pooled"]]
+    summary["missed"] = [
+        f"{row['file']}: {text}" for row in bounded for text in missed_thresholds(thresholds, row, BETTER)
+    ]
     if results is not None:
         _write(results, analyses, summary)
     return summary
@@ -214,6 +224,12 @@ def _read_all(paths: Sequence[Path], *, actual: str, predicted: str) -> list[Pai
     return found
 
 
+def _concatenated(read: Sequence[Pairs]) -> Pairs:
+    """Return the items of several tables as those of one; left-out lines are those of their own tables."""
+    actual, predicted = (np.concatenate([getattr(one, name) for one in read]) for name in ("actual", "predicted"))
+    return Pairs(Path(POOLED), actual, predicted, [line for one in read for line in one.left_out])
+
+
 def _say_left_out(pairs: Pairs, reporter: Reporter) -> None:
     lines = pairs.left_out
     if lines:
@@ -240,7 +256,7 @@ def _analyse(pairs: Pairs, bins: int, reporter: Reporter) -> tuple[Quantiles, di
         "file": str(pairs.path),
         "n": len(pairs.actual),
         "left_out": len(pairs.left_out),
-        "left_out_lines": pairs.left_out,
+        **({"left_out_lines": pairs.left_out} if str(pairs.path) != POOLED else {}),
         "bins": left,
         **{name: getattr(found, name) for name in BETTER},
         "items": {name: items[name] for name in ITEMS},
@@ -260,5 +276,6 @@ def _write(folder: Path, analyses: dict[str, Quantiles], summary: dict[str, Any]
             for name, value in zip(names, values, strict=True):
                 columns[name].append(value)
     write_table(folder / "quantiles.csv", columns)
-    quantile_figure(folder / "quantiles.png", quantiles=analyses)
+    pooled = {POOLED: analyses[POOLED]} if POOLED in analyses else {}  # first, since not all panels may be drawn
+    quantile_figure(folder / "quantiles.png", quantiles={**pooled, **analyses})
     write_json(folder / "summary.json", summary)

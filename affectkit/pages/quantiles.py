@@ -12,7 +12,8 @@ _FILE = {
     "file": str, "n": Count, "left_out": Count, "bins": Count, **_MEASURES, "r2": float | None,
     "items": {**_MEASURES, "ccc": float | None},
 }  # fmt: skip
-FORM = {"files?": list[_FILE], "missed?": list[str]}
+_MEAN = {**_MEASURES, "r2": float | None}
+FORM = {"files?": list[_FILE], "missed?": list[str], "pooled?": _FILE, "mean_of_analyses?": _MEAN}
 """What the page takes from the record."""
 
 
@@ -43,7 +44,8 @@ def build(source: Source) -> Page:
     ]  # fmt: skip
     values = {
         "actual": record.get("actual", "Actual"), "predicted": record.get("predicted", "Predicted"),
-        "bins": record.get("bins"), "files": files, "tables": list(by_file.items()), "missed": record.get("missed", []),
+        "bins": record.get("bins"), "files": files, "pooled": record.get("pooled"),
+        "mean": record.get("mean_of_analyses"), "tables": list(by_file.items()), "missed": record.get("missed", []),
         "affectkit": record.get("affectkit", ""),
     }  # fmt: skip
     title = f"Quantile analysis: {folder.absolute().name}"

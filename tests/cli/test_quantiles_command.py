@@ -82,6 +82,46 @@ def test_numbers_are_those_of_pandas(files, tmp_path):
     assert written.low[1:].tolist() == written.high[:-1].tolist()
 
 
+def test_pooled_items_are_binned_together_beside_the_mean_of_the_analyses(files, tmp_path):
+    rng = np.random.default_rng(4)
+    names, tables = [], []
+    for k, gain in enumerate((0.9, 0.2)):
+        q = rng.uniform(1, 9, 200 + 100 * k)
+        table = pd.DataFrame({"Actual": q, "Predicted": 5 + gain * (q - 5) + k + rng.normal(0, 0.5, len(q))}).round(6)
+        table.loc[[4, 7][: k + 1], "Predicted"] = np.nan
+        names.append(f"repeat-{k + 1}.csv")
+        table.to_csv(tmp_path / names[-1], index=False)
+        tables.append(table.dropna())
+    done = affectkit("quantiles", "--pool", *names, "--results", "out", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    summary = json.loads(done.stdout)
+    assert summary == json.loads((tmp_path / "out" / "summary.json").read_text())
+    pooled, mean = summary["pooled"], summary["mean_of_analyses"]
+    whole = pd.concat(tables)
+    means = whole.groupby(pd.qcut(whole.Actual, 25), observed=True).mean()
+    assert (pooled["n"], pooled["left_out"], pooled["bins"]) == (497, 3, 25)
+    assert [row["left_out"] for row in summary["files"]] == [1, 2]
+    assert pooled["r"] == pytest.approx(means.Actual.corr(means.Predicted), rel=1e-9)
+    assert pooled["rmse"] == pytest.approx(math.sqrt(((means.Predicted - means.Actual) ** 2).mean()))
+    assert pooled["items"]["r"] == pytest.approx(whole.Actual.corr(whole.Predicted))
+    for name in ("r", "r2", "rmse"):
+        assert mean[name] == pytest.approx(np.mean([row[name] for row in summary["files"]]))
+        assert abs(mean[name] - pooled[name]) > 1e-4  # they are two numbers
+    written = pd.read_csv(tmp_path / "out" / "quantiles.csv")
+    assert written.groupby("file")["count"].sum().to_dict() == {
+        "repeat-1.csv": 199, "repeat-2.csv": 298, "all files, pooled": 497,
+    }  # fmt: skip
+    shown = affectkit("quantiles", *names, "--pool", cwd=tmp_path).stdout
+    assert "mean of the 2 analyses" in shown and "pooled: all items, then bins" in shown
+    # A bound is on the pooled analysis alone; without --pool on every file.
+    bound = ("--fail-under", f"rmse={pooled['rmse'] + 1e-3}")
+    assert run(*(tmp_path / name for name in names), "--pool", *bound).exit_code == 0
+    assert run(*(tmp_path / name for name in names), *bound).exit_code == 3
+    missed = run(*(tmp_path / name for name in names), "--pool", "--fail-under", "rmse=0.01")
+    assert missed.exit_code == 3 and "all files, pooled: rmse is" in " ".join(missed.stderr.split())
+    assert missed.stderr.count("at most 0.01") == 1
+
+
 def test_rows_without_a_value_are_left_out_and_named(files):
     columns = ("--actual", "Actual Valence", "--predicted", "Predicted Valence")
     done = run(files / "gaps.csv", *columns, "--json")
@@ -102,6 +142,7 @@ def test_rows_without_a_value_are_left_out_and_named(files):
         (("{}/" + GOOD, "--bins", 1), 2, ["--bins must be at least 2"]),
         (("{}/" + GOOD, "--actual", "Predicted"), 2, ["same column, 'Predicted'"]),
         (("{}/" + GOOD, "{}/" + GOOD), 2, ["named twice"]),
+        (("{}/" + GOOD, "--pool"), 2, ["--pool is for two files or more"]),
         (("{}/" + GOOD, "--fail-under", "ccc=0.5"), 2, ["no metric 'ccc'", "r, r2, rmse"]),
         (("{}/" + GOOD, "--fail-under", "r"), 2, ["METRIC=VALUE", "r=0.9"]),
         (("{}/" + GOOD, "--results", "{}"), 2, ["--results", "not empty", "--force"]),

@@ -234,6 +234,14 @@ def test_quantiles_show_every_bin(tmp_path):
         assert cells(text, str(row[1])) == [str(cell) for cell in row[2:]]
     (chart,) = data_of(tmp_path / "page.html")["charts"]
     assert [(one["x"], one["y"]) for one in chart["points"]] == [(float(row[5]), float(row[6])) for row in rows]
+    assert "Pooled" not in text
+    summary |= {"pooled": {**one, "file": "all files, pooled", "n": 56, "r": 0.77},
+                "mean_of_analyses": {"r": 0.61, "r2": None, "rmse": 0.2}}  # fmt: skip
+    (folder / "summary.json").write_text(json.dumps(summary))
+    make_report(folder, tmp_path / "page.html")
+    text = text_of(tmp_path / "page.html")
+    assert cells(text, "mean of the 1 analyses")[3:6] == ["0.6100", "\u2013", "0.2000"]
+    assert cells(text, "pooled: all items, then bins")[:4] == ["56", "2", "4", "0.7700"]
     (folder / "quantiles.csv").unlink()
     with pytest.raises(DataError, match="holds no quantile analysis"):
         make_report(folder, tmp_path / "page.html")
