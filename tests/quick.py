@@ -44,6 +44,7 @@ QUICK = (
     "reports/test_face_overlay", "reports/test_label_layout", "robustness/test_sweep", "runtime/test_device",
     "runtime/test_shutdown",
     "schedules/test_curves", "serve/test_access", "serve/test_uploads", "settings/test_values", "slurm/test_submit",
+    "statistics/test_exact", "statistics/test_measures",
     "tasks/test_audiovisual_task",
     "tasks/test_ratings_task", "test_config", "test_quick", "training/test_resume_state", "training/test_training_step",
 )  # fmt: skip
