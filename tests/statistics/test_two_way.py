@@ -11,7 +11,7 @@ from scipy import stats
 from affectkit.errors import DataError, UsageError
 from affectkit.statistics.measures import ItemValues, calibration_measure, class_measures, mean_measures
 from affectkit.statistics.paired import difference
-from affectkit.statistics.repeats import repeated_difference
+from affectkit.statistics.two_way import repeated_difference
 
 pytestmark = pytest.mark.filterwarnings("error")
 

@@ -113,7 +113,7 @@ def repeated_difference(
     Assumed: repeats of one recipe are independent draws, on the same items, and those of the two recipes are not
     paired: where they share seeds or splits, and that makes them alike, the interval is too wide. A recipe with one
     repeat is taken as it is, as the one model that there is. Of 2 or 3 repeats little is known: the interval is wide.
-    Simulated, 95% intervals covered 94 to 98% for 3 to 10 repeats (tests/statistics/test_repeats_coverage.py).
+    Simulated, 95% intervals covered 94 to 98% for 3 to 10 repeats (tests/statistics/test_two_way_coverage.py).
 
     Args:
         first, second: one measure a repeat, all of the same name and N items in the same order.
