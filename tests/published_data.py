@@ -85,3 +85,31 @@ def affectnet_first(root: Path, lists: dict[str, dict[str, tuple]], *, header: b
             picture.save(file, "PNG")
         (place / f"{name}.csv").write_text("\n".join(lines) + "\n")
     return root
+
+
+OASIS_COLUMNS = (
+    '"","Theme","Category","Source","Valence_mean","Valence_SD","Valence_N","Arousal_mean","Arousal_SD","Arousal_N"'
+)
+
+
+def oasis(root: Path, rows: dict[str, tuple[object, object]], *, folder: str = "images") -> Path:
+    """Make OASIS: valence and arousal by theme."""
+    lines = [OASIS_COLUMNS]
+    for number, (theme, (valence, arousal)) in enumerate(rows.items(), 1):
+        lines.append(f'"I{number}","{theme}","Object","Pixabay",{valence},0.9,102,{arousal},1.6,101')
+        touch(root / folder, f"{theme.strip()}.jpg")
+    (root / "OASIS.csv").write_text("\n".join(lines) + "\n")
+    return root
+
+
+def iaps(
+    root: Path, rows: list[tuple[str, object, object, int]], *, prose: bool = True, folder: str = "images"
+) -> Path:
+    """Make IAPS: number, valence, arousal and set of each row."""
+    lines = ["Lang, P.J. et al.", "", "Means of all subjects \u2013 see the report", ""] if prose else []
+    lines.append("desc\tIAPS\tvalmn\tvalsd\taromn\tarosd\tdom1mn\tdom1sd\tdom2mn\tdom2sd\tset")
+    for number, valence, arousal, group in rows:
+        lines.append("\t".join(map(str, ("Snake", number, valence, 2.3, arousal, 2.2, ".", ".", 4.1, 2.0, group))))
+        touch(root / folder, f"{number}.jpg")
+    (root / "AllSubjects_1-20.txt").write_bytes("\r\n".join(lines).encode("cp1252"))
+    return root

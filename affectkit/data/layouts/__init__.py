@@ -15,6 +15,7 @@ another layout. The summary says what is searched for; it is empty where an opti
 for _name, _target, _summary in (
     ("prepared clips", "find_clips", "manifest.json and store/, as of affectkit prep cremad"),
     ("labels", "find_labelled", ""),
+    ("OASIS or IAPS", "find_stimuli", "OASIS.csv or AllSubjects_1-20.txt, and the pictures that it names"),
     ("tables", "find_tables", "train.csv, valid.csv or test.csv, or one CSV file, with a 'filename' column"),
     ("RAF-DB", "find_rafdb", "EmoLabel/list_patition_label.txt and Image/aligned, or DATASET's train/1 to train/7"),
     ("AffectNet", "find_affectnet", "train_set/ and val_set/ with images/ and annotations/*_exp.npy"),

@@ -19,7 +19,8 @@ from affectkit.data.layouts import LAYOUTS, affectnet, affectnet_fused, clip_sto
 from affectkit.data.layouts.class_columns import Choice
 from affectkit.data.layouts.class_folders import TABLE_NAMES, read_class_folders, split_folders
 from affectkit.data.layouts.class_names import refuse_same_number
-from affectkit.data.layouts.rating_scale import Scale
+from affectkit.data.layouts.rating_scale import Scale, scale_text
+from affectkit.data.layouts.stimuli import read_stimuli, stimuli_in
 from affectkit.data.layouts.tables import read_header, read_tables
 from affectkit.data.split import Split
 from affectkit.errors import DataError
@@ -166,6 +167,18 @@ def find_labelled(search: Search) -> Source | None:
     )
     refuse_same_number(next(iter(splits.values())).classes, f"table {labels.file}")
     return search.source(f"{labels.file.name} on the images", splits, notes, chosen=True)
+
+
+def find_stimuli(search: Search) -> Source | None:
+    """Find pictures with mean ratings, OASIS or IAPS, whose scale they state themselves."""
+    stimuli = stimuli_in(search.root)
+    if stimuli is None:
+        return None
+    splits, notes = read_stimuli(search.root, stimuli)
+    asked = search.labels.scale
+    if asked not in (None, stimuli.scale):
+        notes.append(f"{stimuli.name} is rated from {scale_text(stimuli.scale)}: no other range is used")
+    return search.source(stimuli.name, splits, notes)
 
 
 def find_tables(search: Search) -> Source | None:
