@@ -132,9 +132,9 @@ def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Draw no figures, which take most of the time of a short run; the ``trained`` of this session has them."""
     from affectkit.evaluation import outputs
     from affectkit.reports import plots
-    from affectkit.training import trainer
+    from affectkit.training import out_of_fold, trainer
 
-    for module in (trainer, outputs):
+    for module in (trainer, outputs, out_of_fold):
         monkeypatch.setattr(module, "draw_figures", lambda *args, **kwargs: None)
     monkeypatch.setattr(plots, "training_curves", lambda *args, **kwargs: None)
 

@@ -31,7 +31,7 @@ QUICK = (
     "data/loading/test_thread_loader", "data/loading/test_transforms", "data/media/test_images",
     "data/media/test_key_frames",
     "data/media/test_packet_times",
-    "data/test_split", "doctor/test_environment", "doctor/test_face_detectors",
+    "data/test_folds", "data/test_split", "doctor/test_environment", "doctor/test_face_detectors",
     "download/test_face_detector", "download/test_zenodo",
     "engines/test_onnx_model",
     "evaluation/test_class_names", "evaluation/test_evaluate",
@@ -44,7 +44,7 @@ QUICK = (
     "reports/test_face_overlay", "reports/test_label_layout", "robustness/test_sweep", "runtime/test_device",
     "runtime/test_shutdown",
     "schedules/test_curves", "serve/test_access", "serve/test_uploads", "settings/test_values", "slurm/test_submit",
-    "statistics/test_exact", "statistics/test_measures",
+    "statistics/test_cross_validation", "statistics/test_exact", "statistics/test_measures",
     "tasks/test_audiovisual_task",
     "tasks/test_ratings_task", "test_config", "test_quick", "training/test_resume_state", "training/test_training_step",
 )  # fmt: skip

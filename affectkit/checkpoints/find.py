@@ -20,6 +20,14 @@ def find_checkpoint(path: str | Path) -> Path:
     if path.is_dir():
         found = path / "best.safetensors"
         if not found.is_file():
+            runs = sorted(path.glob("fold-*")) or sorted(path.glob("repeat-*"))
+            several = [one for one in runs if (one / found.name).is_file()]
+            if several:
+                folds = several[0].name.startswith("fold")
+                raise CheckpointError(
+                    f"{path} holds {len(several)} {'folds' if folds else 'repeats'} of a training, a model each.",
+                    f"Name one, as {several[0]}." + (" Each has been tested on what it has not seen." if folds else ""),
+                )
             raise CheckpointError(
                 f"{path} holds no best.safetensors.", "Name a checkpoint file, or a run folder of affectkit train."
             )

@@ -28,7 +28,11 @@ FINISHED = {
 class MergeSettings:
     """Settings of ``affectkit merge``."""
 
-    folder: Path | None = setting(None, "Folder with the shards: --results of infer, --output of prep.", argument=True)
+    folder: Path | None = setting(
+        None,
+        "Folder with the shards or folds: --results of infer, --output of prep, --output of train --folds.",
+        argument=True,
+    )
     force: bool = setting(False, "Replace another result table in the folder (infer).")
     remove_shards: bool = setting(
         False, "Remove the shards once they are put together (prep always does).", older="remove_parts"
@@ -46,7 +50,8 @@ def register(app: typer.Typer) -> None:
     def merge(resolved: Resolved[MergeSettings], console: Console) -> None:
         """Put the shards 1/N to N/N of a command together, into the bytes that one run would have written.
 
-        Shards that are missing, unfinished, damaged, of different origin, or that overlap are refused, with a list.
+        Shards that are missing, unfinished, damaged, of different origin, or that overlap are refused, with a list. Of
+        train --folds, the folds 1 to N.
 
         Example: affectkit merge results/images
         """
@@ -58,7 +63,12 @@ def register(app: typer.Typer) -> None:
 
         sweep_removed(s.folder)
         kind = recorded_command(s.folder)
-        if kind is None:
+        if kind is None and (s.folder / "fold_items.csv").is_file():
+            from affectkit.cli.folds import render_folds
+            from affectkit.training.folds import merge_folds
+
+            render_folds(merge_folds(s.folder, reporter=console), console)
+        elif kind is None:
             finish_removal(s.folder)  # of which the note alone was left
             _say_finished(s.folder, console)
         elif kind == "infer":

@@ -147,6 +147,9 @@ def _submit(asked: str, name: str, policy: JobPolicy, resolved: Resolved[Any], c
     if not console.json:
         for key in ("job", "stdout", "stderr", "follow", "status", "cancel"):
             console.line(f"{key:<8}{job[key]}")
+        if "folds" in job:
+            console.line(f"{'folds':<8}{', '.join(f'{fold}: {one}' for fold, one in job['folds'].items())}")
+            console.line(f"{'merge':<8}{job['merge']}, once all have ended; its results: {job['merged']}")
 
 
 def _parameter(entry: Field[Any], owner: type) -> inspect.Parameter:

@@ -48,8 +48,11 @@ def results_and_annotations(settings: Any) -> list[Output]:
 
 
 def resumed_or_new(settings: Any) -> list[Output]:
-    """Return the run folder of ``train``."""
-    return [Output(settings.output)] if settings.resume is None else [Output(settings.resume, make=False)]
+    """Return the run folder of ``train``; with ``--fold``, that of the fold in it."""
+    root, new = settings.resume or settings.output, settings.resume is None
+    return [
+        Output(root, make=new) if settings.fold is None else Output(root / f"fold-{settings.fold}", "shard", make=new)
+    ]
 
 
 def changed_or_new(settings: Any) -> list[Output]:

@@ -7,6 +7,7 @@ from typing import Any
 import typer
 
 from affectkit.cli.console import Console, shown, span
+from affectkit.cli.folds import render_folds
 from affectkit.cli.options import OUTPUT, command
 from affectkit.cli.outputs import resumed_or_new
 from affectkit.cli.reporting import REPORT, check_report, report_asked
@@ -88,7 +89,12 @@ def _stored(resolved: Resolved[TrainSettings]) -> Resolved[TrainSettings]:
 
 
 def render(result: dict[str, Any], console: Console) -> None:
-    """Show the metrics of the best epoch, or of the repeats, on the validation and, where there is one, test split."""
+    """Show the metrics of the best epoch, of the repeats or of the folds, on the validation and, where there is one,
+    test split.
+    """
+    if "out_of_fold" in result:
+        render_folds(result, console)
+        return
     console.result(result)
     for part, title, prefix in (("valid", "validation", ""), ("test", "test", "test_")):
         if part not in result:

@@ -28,7 +28,7 @@ from affectkit.core.progress import Reporter, Silent
 from affectkit.errors import DataError, LockedError
 
 LOCK = ".lock"
-_SHARDS = re.compile(r"\.shard-[0-9]+-of-[0-9]+\.lock")
+_SHARDS = re.compile(r"\.(?:shard-[0-9]+-of|fold)-[0-9]+\.lock")
 _MOST_BYTES = 8192
 _ATTEMPTS = 20
 _CANNOT_WRITE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ENOENT, errno.ENAMETOOLONG)
@@ -45,7 +45,8 @@ class Output:
 
     Attributes:
         path: a folder, a file, or the folder of a shard.
-        kind: "folder"; "file"; or "shard": runs of other shards in the folder above may be at work, one of all may not.
+        kind: "folder"; "file"; or "shard": runs of other shards, or folds, in the folder above may be at work, one of
+            all may not.
         make: whether a folder that is missing is made, as is the folder of a file.
     """
 

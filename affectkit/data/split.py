@@ -263,6 +263,32 @@ class Split:
         return sizes
 
 
+def join_splits(one: Split, other: Split) -> Split:
+    """Return the items of both splits, those of ``one`` first, with what is known of all of them.
+
+    Raises:
+        DataError: they lie in different places, or have no kind of target in common.
+    """
+    if one.root != other.root or one.store is not other.store or one.classes != other.classes:
+        raise DataError(f"the {one.name} and {other.name} splits cannot be pooled: they lie in different places.")
+    both: dict[str, Any] = {}
+    for name in ("labels", "distribution", "votes", "ratings"):
+        values = [getattr(split, name) for split in (one, other)]
+        both[name] = None if any(value is None for value in values) else np.concatenate(values)
+    if all(both[name] is None for name in ("labels", "distribution", "ratings")):
+        raise DataError(
+            f"the {one.name} and {other.name} splits cannot be pooled: one has labels, the other shares of classes.",
+            "Make tables with the same columns.",
+        )
+    sources = None
+    if one.sources is not None or other.sources is not None:
+        sources = [*(one.sources or one.ids), *(other.sources or other.ids)]
+    facts = {
+        name: np.concatenate([values, other.facts[name]]) for name, values in one.facts.items() if name in other.facts
+    }
+    return replace(one, ids=[*one.ids, *other.ids], sources=sources, facts=facts, **both)
+
+
 def split_off(split: Split, fraction: float, seed: int) -> tuple[Split, Split]:
     """Divide ``split`` into (train, valid) with ``fraction`` of the items in valid, class by class.
 

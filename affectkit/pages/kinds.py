@@ -26,7 +26,7 @@ class KindEntry(Entry):
 KINDS = Registry("kind of report", entry=KindEntry)
 for _name, _summary, _marks in (
     ("inference", "photographs and videos that infer has predicted", ("inference.json",)),
-    ("training", "a run folder of train, or its repeats", ("config.yaml", "history.csv", "repeats.csv")),
+    ("training", "a run folder of train, or its repeats or folds", ("config.yaml", "history.csv", "repeats.csv")),
     ("test", "a checkpoint on labelled data, of test or infer --labels", ("results.json",)),
     ("corruptions", "a checkpoint under corruptions, of eval-corruptions", ("robustness.json", "corruptions.csv")),
     ("quantiles", "means of quantile bins, of quantiles", ("summary.json",)),

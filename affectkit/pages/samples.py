@@ -21,7 +21,7 @@ from affectkit.pages.photographs import CONFIDENCE, LABEL, draw_rows, most_rows
 from affectkit.pages.tables import Table, find_table, read_table, to_float
 
 TRUTH = "True Label"
-TABLES = ("test_results", "valid_results")
+TABLES = ("test_results", "valid_results", "out_of_fold_results")
 WORST = 24
 """Mistakes that a page shows where it has no grid of all samples."""
 

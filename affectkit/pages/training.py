@@ -23,7 +23,9 @@ FORM = {
     "class_counts?": dict[str, dict[str, Count]], "test_intervals?": dict[str, list[float | None]],
     "skipped?": SKIPPED_FORM, "valid_remarks?": list[str], "test_remarks?": list[str], "temperature?": float | None,
     "valid_over_classes?": dict[str, str], "copies?": dict[str, dict[str, Any] | None], "test_images?": Count,
-    "calibration?": dict[str, Any] | None,
+    "calibration?": dict[str, Any] | None, "out_of_fold?": NUMBERS, "caveat?": str, "items?": Count,
+    "out_of_fold_intervals?": dict[str, list[float | None]], "out_of_fold_interval_over?": str,
+    "out_of_fold_over_classes?": dict[str, str], "out_of_fold_remarks?": list[str],
 }  # fmt: skip
 """What the page takes from ``metrics.json``."""
 STATES = {
@@ -32,20 +34,22 @@ STATES = {
     "failed": "The run failed",
 }
 MOST_CHARTS = 12
+OUT_OF_FOLD = "out_of_fold"
 REPEAT_ROWS = ("mean", "sd", "ci_low", "ci_high")
 
 
 def build(source: Source) -> Page:
-    """Return the page of a run folder, or of one with repeats."""
+    """Return the page of a run folder, or of one with repeats or folds."""
     folder = source.folder
     config, status = read_config(folder), read_record(folder / "status.json", {"state?": str})
     metrics = read_record(folder / "metrics.json", FORM)
     repeats = read_table(folder / "repeats.csv")
+    folds, fold_counts = (read_table(folder / name) for name in ("fold_metrics.csv", "folds.csv"))
     history = read_table(folder / "history.csv")
     timing = read_table(folder / "timing.csv")
     best = metrics.get("best_epoch")
     monitor = str(metrics.get("monitor") or config.get("settings", {}).get("monitor") or "loss")
-    notes = _notes(status, history, bool(metrics))
+    notes = _notes(status, history, bool(metrics), folds=bool(fold_counts))
     for note in notes:
         source.reporter.note(note)
     samples = _samples(source, config, metrics)
@@ -54,15 +58,19 @@ def build(source: Source) -> Page:
         "command": _command(folder, config), "settings": _settings(config),
         "versions": _versions(config), "data": _data(config, metrics), "counts": metrics.get("class_counts") or {},
         "classes": metrics.get("classes") or [], "remarks": [*metrics.get("valid_remarks", []),
-                                                             *metrics.get("test_remarks", [])],
+                                                             *metrics.get("test_remarks", []),
+                                                             *metrics.get("out_of_fold_remarks", [])],
         "best": _best(history, best, monitor, config), "history": history, "timing": timing,
         "columns": list(history[0]) if history else [], "metrics": _metrics(metrics), "parts": _parts(metrics),
-        "has_intervals": bool(metrics.get("test_intervals")), "baselines": _baselines(metrics),
+        "has_intervals": bool(_intervals(metrics)), "folds": folds, "fold_counts": fold_counts,
+        "fold_columns": list(folds[0]) if folds else [], "count_columns": list(fold_counts[0]) if fold_counts else [],
+        "caveat": metrics.get("caveat", ""), "over": metrics.get("out_of_fold_interval_over", ""),
+        "baselines": _baselines(metrics),
         "calibration": _calibration(metrics), "samples": [one.values for one in samples],
         "repeats": repeats, "summaries": [row for row in repeats if row.get("repeat") in REPEAT_ROWS],
         "repeat_columns": list(repeats[0]) if repeats else [],
         "skipped": [(one.get("image", ""), one.get("reason", "")) for one in metrics.get("skipped") or []],
-        "figures": other_figures(source, [folder / "plots"], drawn=bool(samples)),
+        "figures": other_figures(source, [folder / "plots", folder / OUT_OF_FOLD / "plots"], drawn=bool(samples)),
     }  # fmt: skip
     charts = [*_curves(history, monitor, best), *(chart for one in samples for chart in one.charts)]
     return Page(
@@ -80,7 +88,7 @@ def build(source: Source) -> Page:
 
 def _samples(source: Source, config: dict[str, Any], metrics: dict[str, Any]) -> list[Samples]:
     found = []
-    for part, test in (("valid", False), ("test", True)):
+    for part, test in (("valid", False), ("test", True), (OUT_OF_FOLD, False)):
         folder, data = source.folder / part, data_root(config, test=test)
         one = read_samples(source, folder, metrics, data=data, whole=False, part=part)
         if one is not None:
@@ -88,12 +96,14 @@ def _samples(source: Source, config: dict[str, Any], metrics: dict[str, Any]) ->
     return found
 
 
-def _notes(status: Mapping[str, Any], history: Sequence[Any], done: bool) -> list[str]:
+def _notes(status: Mapping[str, Any], history: Sequence[Any], done: bool, *, folds: bool) -> list[str]:
     state = str(status.get("state", ""))
     notes = []
     if state in STATES and not done:
         reason = f": {status['reason']}" if state == "failed" and status.get("reason") else ""
         notes.append(STATES[state] + reason)
+    if folds and not done:
+        return [*notes, "The folds are not put together yet: affectkit merge says which are missing."]
     if not history and not done and not status.get("done"):
         notes.append("No epoch is complete yet.")
     return notes
@@ -216,14 +226,18 @@ def _best(
 
 
 def _parts(metrics: Mapping[str, Any]) -> list[str]:
-    return [part for part in ("valid", "test") if isinstance(metrics.get(part), dict)]
+    return [part for part in ("valid", "test", OUT_OF_FOLD) if isinstance(metrics.get(part), dict)]
+
+
+def _intervals(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    return metrics.get("test_intervals") or metrics.get("out_of_fold_intervals") or {}
 
 
 def _metrics(metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
     return metric_rows(
         {part: metrics[part] for part in _parts(metrics)},
-        metrics.get("test_intervals") or {},
-        metrics.get("valid_over_classes"),
+        _intervals(metrics),
+        metrics.get("valid_over_classes") or metrics.get("out_of_fold_over_classes"),
     )
 
 

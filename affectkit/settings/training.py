@@ -13,6 +13,7 @@ from affectkit.schedules import CYCLIC
 from affectkit.settings.audiovisual import Codes
 from affectkit.settings.common import RUN, Runtime
 from affectkit.settings.training_data import DataOptions
+from affectkit.settings.training_folds import FoldOptions
 from affectkit.settings.training_model import ModelOptions
 from affectkit.settings.training_optimization import OptimizationOptions
 from affectkit.settings.values import Interval, parse_interval
@@ -54,7 +55,7 @@ class RunOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainSettings(RunOptions, OptimizationOptions, ModelOptions, DataOptions, Codes, Runtime):
+class TrainSettings(RunOptions, FoldOptions, OptimizationOptions, ModelOptions, DataOptions, Codes, Runtime):
     """Settings of ``affectkit train``; records and help show the fields from the last base to the first."""
 
     def rules(self) -> list[str]:
@@ -83,6 +84,8 @@ class TrainSettings(RunOptions, OptimizationOptions, ModelOptions, DataOptions, 
                     f"--lr-peak ({self.peak:g}) must be below --lr-cycle-end ({self.cycle_end:g}), and that at most "
                     f"--epochs ({self.epochs})."
                 )
+        tested = bool(self.test_data or self.test_labels)
+        faults += self.fold_faults(repeat=self.repeat, resume=self.resume, tested_apart=tested)
         if self.warmup > self.epochs:
             faults.append(f"--warmup must be at most --epochs ({self.epochs}); got {self.warmup:g}.")
         if self.lr_min > self.lr:

@@ -103,6 +103,7 @@ KEYS: dict[str, Callable[[str], Any]] = {
     "mail_type": _mail,
     "signal_delay": _count(1, 65_535),
     "requeues": _count(0),
+    "array": _count(1),
     "logs": _folder,
     "cluster": _cluster,
 }
@@ -119,6 +120,7 @@ class Request:
         mem: a node, ``"32G"``.
         signal_delay: seconds before the limit at which Slurm warns; it may do so up to a minute earlier.
         requeues: how often a job that ran into its limit is queued again; one that was preempted, always.
+        array: how many folds of ``train --folds`` run at a time; None: all.
         logs: folder of logs and of submitit's own files.
         cluster: ``"slurm"``, or ``"local"`` for this machine.
         partition, account, qos, constraint, exclude, gres, name, mail_user, mail_type: as sbatch has them.
@@ -141,6 +143,7 @@ class Request:
     mail_type: str | None = None
     signal_delay: int = 120
     requeues: int = 100
+    array: int | None = None
     logs: Path = Path("slurm")
     cluster: str = "slurm"
 
@@ -162,6 +165,8 @@ class Request:
                 f"--slurm signal_delay ({self.signal_delay} s before the limit) must be less than time "
                 f"({self.minutes * 60} s)."
             )
+        if self.cluster == "local" and self.array is not None:
+            found.append("--slurm cluster=local has no arrays: one job trains the folds in turn; leave array out.")
         if self.cluster == "local" and self.nodes > 1:
             found.append(f"--slurm cluster=local is this machine: nodes must be 1; got {self.nodes}.")
         if self.cluster == "local" and isinstance(self.gpus, str):

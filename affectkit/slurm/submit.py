@@ -16,7 +16,7 @@ import shutil
 import stat
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from affectkit.core.progress import Reporter
 from affectkit.core.shard_parts import is_complete
 from affectkit.errors import DataError, RunError, UsageError
 from affectkit.runtime.distributed import launched_processes
+from affectkit.slurm.folds import folds_to_submit, with_fold
 from affectkit.slurm.job import Job, Work, modified
 from affectkit.slurm.job_policy import JobPolicy
 from affectkit.slurm.request import Request, parse_request
@@ -74,7 +75,7 @@ def _check_output(policy: JobPolicy, settings: Any) -> None:
     output = _output_folder(policy, settings)
     if policy.resumes_by == "run" and resume is not None:
         RunFolder(resume).read_config()
-    elif output is None or resume or settings.force:
+    elif output is None or resume or settings.force or getattr(settings, "fold", None) is not None:
         return
     elif policy.resumes_by == "resume":
         if not (output / policy.record).exists() or is_complete(output):
@@ -117,6 +118,7 @@ def make_work(
     settings: Any,
     forced_by_file: bool = False,
     patience: float = 100.0,
+    fold: int | None = None,
 ) -> Work:
     """Return the command and how it resumes after a stop.
 
@@ -128,16 +130,22 @@ def make_work(
         forced_by_file: ``--force`` comes from a configuration file, whence ``--resume`` cannot take it away: then the
             command starts over.
         patience: seconds that it has to save.
+        fold: train this one alone; None: as the settings say.
     """
     argv = without_slurm(argv)
+    if fold is not None:
+        argv = with_fold(argv, name, fold)
+    elif policy.resumes_by == "run":
+        fold = getattr(settings, "fold", None)
     at = argv.index(name) + 1
     head, tail = argv[:at], argv[at:]
     output, record = _output_folder(policy, settings), ""
     again = argv
     if policy.resumes_by == "run" and settings.resume is None:
         shown = [word for word in tail if word in ("--json", "--quiet", "-q", "--debug")]
-        again = (*head, "--resume", str(output.absolute()), *shown)
-        record = str(output.absolute() / policy.record)
+        alone = () if fold is None else ("--fold", str(fold))
+        again = (*head, "--resume", str(output.absolute()), *alone, *shown)
+        record = str(output.absolute() / ("" if fold is None else f"fold-{fold}") / policy.record)
     elif policy.resumes_by == "resume" and not settings.resume and not forced_by_file:
         end = tail.index("--") if "--" in tail else len(tail)
         again = (*head, "--resume", *(word for word in tail[:end] if word != "--force"), *tail[end:])
@@ -190,12 +198,26 @@ def submit(
     if isinstance(request.gpus, int) and request.gpus > request.tasks:
         more = f"; add tasks={request.gpus} for one each" if policy.supports_distributed else ""
         reporter.warn(f"gpus={request.gpus} with tasks={request.tasks}: a process uses one GPU{more}.")
-    patience = max(request.signal_delay - 20.0, request.signal_delay / 2)
-    work = make_work(
-        argv, name=name, policy=policy, settings=settings, forced_by_file=forced_by_file, patience=patience
-    )
+    shared = {
+        "name": name, "policy": policy, "settings": settings, "forced_by_file": forced_by_file,
+        "patience": max(request.signal_delay - 20.0, request.signal_delay / 2),
+    }  # fmt: skip
     title = request.name or f"affectkit-{name}"
+    spread = None
+    if policy.resumes_by == "run" and request.cluster == "slurm":
+        spread = folds_to_submit(settings, reporter=reporter)
+    if spread is not None:
+        works = [make_work(argv, fold=number, **shared) for number in spread[1]]
+        return _submit_folds(request, title, works, *spread, reporter=reporter)
+    if request.array is not None:
+        raise UsageError("--slurm array is for train --folds, whose folds are the tasks of an array.", "Leave it out.")
+    work = make_work(argv, **shared)
     job = _submit(Job(work), _executor(request, title, reporter))
+    return _described(job, request, title, work)
+
+
+def _described(job: Any, request: Request, title: str, work: Work) -> dict[str, Any]:
+    """Return what a user needs of a submitted job."""
     return {
         "job": job.job_id,
         "name": title,
@@ -207,6 +229,31 @@ def submit(
         "follow": shlex.join(["tail", "-F", str(job.paths.stderr)]),
         "status": f"squeue -j {job.job_id}" if request.cluster == "slurm" else f"ps -p {job.job_id}",
         "cancel": f"scancel {job.job_id}" if request.cluster == "slurm" else f"kill {job.job_id}",
+    }
+
+
+def _submit_folds(
+    request: Request, title: str, works: Sequence[Work], root: Path, numbers: Sequence[int], *, reporter: Reporter
+) -> dict[str, Any]:
+    """Submit an array with a task for each fold, and a job that puts them together once all have ended."""
+    executor = _executor(request, title, reporter)
+    executor.update_parameters(array_parallelism=request.array or len(works))
+    jobs = _submit([Job(work) for work in works], executor)
+    array = jobs[0].job_id.partition("_")[0]
+    after = _executor(replace(request, nodes=1, tasks=1), f"{title}-merge", reporter)
+    # Whatever became of them: what is missing is then said in the log, where a job that waits for success would wait
+    # for ever.
+    after.update_parameters(additional_parameters={"requeue": True, "dependency": f"afterany:{array}"})
+    argv = ("merge", str(root.absolute()))
+    merge = _submit(Job(Work(argv, argv, works[0].folder, patience=works[0].patience)), after)
+    return {
+        **_described(jobs[0], request, title, works[0]),
+        "job": array,
+        "folds": {str(number): job.job_id for number, job in zip(numbers, jobs, strict=True)},
+        "merge": merge.job_id,
+        "merged": str(merge.paths.stdout),
+        "status": f"squeue -j {array},{merge.job_id}",
+        "cancel": f"scancel {array} {merge.job_id}",
     }
 
 
@@ -267,12 +314,17 @@ def _make_folder(path: Path) -> None:
         )
 
 
-def _submit(job: Job, executor: Any) -> Any:
+def _submit(job: Job | list[Job], executor: Any) -> Any:
+    """Submit a job; of a list, an array with a task for each."""
     from submitit.core.utils import FailedJobError, FailedSubmissionError
 
     try:
         with _clean_surroundings(), contextlib.redirect_stderr(io.StringIO()):  # submitit prints what it then raises
-            return executor.submit(job)
+            if not isinstance(job, list):
+                return executor.submit(job)
+            with executor.batch():
+                jobs = [executor.submit(one) for one in job]
+            return jobs
     except (FailedJobError, FailedSubmissionError) as error:
         raise RunError(
             f"sbatch refused the job: {' '.join(str(error).split()) or 'without a message'}",

@@ -31,7 +31,8 @@ def shown_as(split: Split) -> tuple[str, str]:
 
     A table or folder that is tested as a whole ("all") has no split of its own: its files are those of a test.
     """
-    known = {"train": ("train", "training"), "valid": ("valid", "validation"), "all": ("test", "all items")}
+    known = {"train": ("train", "training"), "valid": ("valid", "validation"), "all": ("test", "all items"),
+             "out_of_fold": ("out_of_fold", "out of fold")}  # fmt: skip
     return known.get(split.name, ("test", "test"))
 
 

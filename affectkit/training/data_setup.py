@@ -6,11 +6,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from affectkit.config import plain, value_of
-from affectkit.core.progress import Reporter
+from affectkit.core.progress import Reporter, Silent
 from affectkit.core.spec import InputSpec
 from affectkit.data.layouts.class_columns import Choice
 from affectkit.data.layouts.discovery import Labels, Source, find_dataset
 from affectkit.data.layouts.rating_scale import RATINGS
+from affectkit.data.loading.image_or_clip import item_name
 from affectkit.data.loading.loaders import InMemoryImages, choose_cache, hold_in_memory, needs_full_size
 from affectkit.data.loading.read_failures import refuse_failures
 from affectkit.data.split import Split, split_off
@@ -22,6 +23,8 @@ from affectkit.runtime.distributed import ProcessGroup
 from affectkit.settings.training import TrainSettings
 from affectkit.tasks import TASKS, choose_task
 from affectkit.tasks.base import Task
+from affectkit.training.fold_plan import FoldPlan, plan_folds, pooled_split
+from affectkit.training.fold_units import find_units
 
 
 @dataclass
@@ -36,6 +39,7 @@ class DataSetup:
         train: the training split, with what the task can use.
         valid: the validation split, likewise.
         monitor: the validation metric that says which epoch is best.
+        held_out: the fold that the run is tested on; None outside cross-validation.
     """
 
     family: Family
@@ -45,28 +49,82 @@ class DataSetup:
     train: Split
     valid: Split
     monitor: str
+    held_out: Split | None = None
+
+
+@dataclass
+class DataFound:
+    """The data set, before its items are trained on or held out, and the task on it.
+
+    Attributes:
+        family, options, source, task: see ``DataSetup``.
+        base: the training split; for cross-validation all items that are folded.
+        valid: the validation split; None for cross-validation.
+    """
+
+    family: Family
+    options: dict[str, Any]
+    source: Source
+    task: Task
+    base: Split
+    valid: Split | None
 
 
 def set_up_data(settings: TrainSettings, *, group: ProcessGroup, reporter: Reporter) -> DataSetup:
     """Find the data that ``settings`` name and the task on it; nothing is built or decoded."""
-    family = family_of(settings.model)
-    source = group.run_main_first(
-        lambda: find_dataset(settings.data, labels=wanted_labels(settings), reporter=reporter)
-    )
-    for text in source.notes:
-        reporter.note(text)
-    train, valid = training_splits(source, settings.val_fraction, settings.seed, reporter=reporter)
-    options = family.build_options(plain(settings))
-    name = choose_task(train) if settings.task == "auto" else settings.task
-    spec = input_spec(settings, family, options, name, source.classes)
-    spec = clip_spec(spec, settings, family, options, train)
-    task = TASKS.resolve(name).from_options(spec, plain(settings))
+    found = find_data(settings, group=group, reporter=reporter)
+    task, train, valid, held_out = found.task, found.base, found.valid, None
+    if valid is None:
+        plan = set_up_folds(found, settings, group=group, reporter=Silent())
+        train, valid, held_out = plan.parts(settings.fold or 1, settings.val_fraction)
     train = usable(task, train, reporter, training=True)
     for text in task.fit(train):
         reporter.note(text)
     valid = usable(task, valid, reporter)
     monitor = choose_monitor(settings.monitor, settings.model, task, valid, reporter)
-    return DataSetup(family, options, source, task, train, valid, monitor)
+    return DataSetup(found.family, found.options, found.source, task, train, valid, monitor, held_out)
+
+
+def find_data(settings: TrainSettings, *, group: ProcessGroup, reporter: Reporter) -> DataFound:
+    """Find the data set that ``settings`` name, its training and validation splits or what is folded, and the task."""
+    family = family_of(settings.model)
+    source = group.run_main_first(
+        lambda: find_dataset(settings.data, labels=wanted_labels(settings), reporter=reporter)
+    )
+    if settings.fold is not None:  # all that is said of the data was said of all folds
+        reporter = Silent()
+    for text in source.notes:
+        reporter.note(text)
+    valid = None
+    if settings.folds is None:
+        base, valid = training_splits(source, settings.val_fraction, settings.seed, reporter=reporter)
+    else:
+        base = pooled_split(source.splits, source.root, reporter=reporter)
+    options = family.build_options(plain(settings))
+    name = choose_task(base) if settings.task == "auto" else settings.task
+    spec = input_spec(settings, family, options, name, source.classes)
+    spec = clip_spec(spec, settings, family, options, base)
+    task = TASKS.resolve(name).from_options(spec, plain(settings))
+    return DataFound(family, options, source, task, base, valid)
+
+
+def set_up_folds(found: DataFound, settings: TrainSettings, *, group: ProcessGroup, reporter: Reporter) -> FoldPlan:
+    """Plan the folds of what was found: all items that the task can measure, for each is held out once."""
+    noun = item_name(found.task.spec)
+    split = usable(found.task, found.base, reporter)
+    units = group.run_main_first(
+        lambda: find_units(
+            split,
+            root=found.source.root,
+            labels=settings.labels,
+            group_by=settings.group_by,
+            groups=settings.groups,
+            noun=noun,
+            reporter=reporter,
+        )
+    )
+    ratings = found.task.predicts_ratings
+    return plan_folds(split, units, folds=settings.folds.value, seed=settings.seed, ratings=ratings, noun=noun)
 
 
 def wanted_labels(settings: TrainSettings) -> Labels:

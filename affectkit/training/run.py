@@ -21,12 +21,11 @@ from affectkit.runtime.distributed import init_process_group
 from affectkit.schedules import CYCLIC
 from affectkit.settings.training import TrainSettings
 from affectkit.tasks import TASKS
+from affectkit.training.folds import FREE, RESUMABLE, check_joined, is_folds, train_folds
 from affectkit.training.repeats import train_repeats
-from affectkit.training.run_folder import RunFolder
+from affectkit.training.run_folder import FOLD_FILES, RunFolder
 from affectkit.training.single_run import train_once
 
-RESUMABLE = ("device", "workers", "max_pixels", "cache", "data", "checkpoint_every", "keep", "verify")
-"""Settings that ``--resume`` may change: they do not change what is computed."""
 EARLIER = {"cyclic_reach": "next"}
 """What runs did that were recorded before there was the setting, where that is not its default."""
 
@@ -61,7 +60,7 @@ def train(
     with init_process_group(settings.device) as group, pixels_up_to(value_of(settings.max_pixels)):
         resuming = resuming or group.run_on_main(lambda: is_done_or_fresh(settings))
         choose_context = functools.cache(lambda: RunContext.resolve(settings.device, settings.precision))
-        run = train_repeats if settings.repeat > 1 else train_once
+        run = train_folds if settings.folds is not None else train_repeats if settings.repeat > 1 else train_once
         return run(settings, choose_context, resuming=resuming, sources=sources, reporter=reporter)
 
 
@@ -70,11 +69,29 @@ def is_done_or_fresh(settings: TrainSettings) -> bool:
     written.
     """
     root = settings.output
+    if settings.fold is not None:
+        check_shared(root, settings)
+        return False
     if not settings.force and is_this_run(RunFolder(root), settings):
         return True
     again = f"Resume it: affectkit train --resume {root}; or add --force."
     fresh_folder(root, force=settings.force, hint=again if (root / "config.yaml").is_file() else "")
     return False
+
+
+def check_shared(root: Path, settings: TrainSettings) -> None:
+    """Refuse a folder for a fold beside others, unless it holds folds of the same run, or nothing else."""
+    if (root / "config.yaml").is_file():
+        if not is_folds(root):
+            raise UsageError(f"--output {root} holds a run that is not of folds.", "Name another folder.")
+        check_joined(RunFolder(root), settings)
+    elif root.is_dir():  # another process may be writing the first files of the run
+        strange = [
+            path for path in root.iterdir() if path.name not in FOLD_FILES and not path.name.startswith((".", "fold-"))
+        ]
+        fresh_folder(root, force=settings.force or not strange)
+    else:
+        fresh_folder(root)
 
 
 def is_this_run(run: RunFolder, settings: TrainSettings) -> bool:
@@ -85,8 +102,7 @@ def is_this_run(run: RunFolder, settings: TrainSettings) -> bool:
     stored, now = {**plain(TrainSettings()), **EARLIER, **run.read_config()["settings"]}, plain(settings)
     if settings.schedule not in CYCLIC:
         stored["cyclic_reach"] = now["cyclic_reach"]
-    free = {"force", "precision", *RESUMABLE}
-    return all(stored.get(name) == value for name, value in now.items() if name not in free)
+    return all(stored.get(name) == value for name, value in now.items() if name not in FREE or name == "output")
 
 
 def without_effect(settings: TrainSettings, given: frozenset[str]) -> list[str]:
@@ -120,7 +136,7 @@ def without_effect(settings: TrainSettings, given: frozenset[str]) -> list[str]:
 
 def absolute(settings: TrainSettings) -> TrainSettings:
     """Return ``settings`` with absolute paths, so that a run can be resumed from any folder."""
-    names = ("data", "labels", "test_data", "test_labels", "output", "init")
+    names = ("data", "labels", "test_data", "test_labels", "groups", "output", "init")
     paths = {name: getattr(settings, name) for name in names}
     changes: dict[str, Any] = {name: path and path.absolute() for name, path in paths.items()}
     changes["teacher"] = tuple(
@@ -149,6 +165,10 @@ def resumed_settings(settings: TrainSettings, given: frozenset[str]) -> TrainSet
     stored = resolve(TrainSettings, flags={}, file=root / "config.yaml").settings
     stored = replace(stored, **{name: value for name, value in EARLIER.items() if name not in recorded})
     kept = {name: getattr(settings, name) for name in given & set(RESUMABLE)}
+    if stored.folds is None and "fold" in kept:
+        raise UsageError(f"--fold: {root} is no cross-validation.", "Leave it out.")
+    if stored.fold is not None and is_folds(root.parent):  # the folder of a fold
+        root, kept = root.parent, {"fold": stored.fold, **kept}
     return replace(stored, resume=None, output=root, **kept)
 
 

@@ -23,6 +23,8 @@ METRICS_FORM = {
     "skipped": list[SKIPPED_FORM],
 }  # fmt: skip
 """What stands in ``metrics.json`` of a run that is done; see ``core.forms``."""
+FOLD_FILES = ("folds.csv", "fold_items.csv", "fold_metrics.csv")
+"""Tables of a cross-validation: counts of each fold, the fold of each item, metrics of each fold."""
 
 
 class RunFolder:
@@ -34,6 +36,7 @@ class RunFolder:
     ``plots/``: pictures. ``valid/``: tables of the best epoch on validation data. ``test/``: tables and pictures of the
     best epoch on test data, where there are some.
     ``epochs/``: the checkpoint of each epoch, where they are kept. ``status.json``: running, stopped or done.
+    ``fold-1/``, ... are runs of a cross-validation, ``out_of_fold/`` is what they give together.
     """
 
     def __init__(self, root: Path) -> None:
@@ -95,7 +98,7 @@ class RunFolder:
     def clear(self) -> None:
         """Remove what an earlier run left, the status first; other files in the folder stay."""
         files = (self.status_file, self.best, self.last, self.history, self.timing, self.metrics, self.config)
-        for path in files:
+        for path in (*files, *(self.root / name for name in (*FOLD_FILES, "repeats.csv"))):
             path.unlink(missing_ok=True)
         for folder in (
             self.state,
@@ -104,7 +107,9 @@ class RunFolder:
             self.valid,
             self.test,
             self.epochs,
+            self.root / "out_of_fold",
             *self.root.glob("repeat-*"),
+            *self.root.glob("fold-*"),
         ):
             shutil.rmtree(folder, ignore_errors=True)
 

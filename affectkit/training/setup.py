@@ -213,7 +213,9 @@ def run_splits(
     """
     data.task.targets(data.train.select(np.arange(1)), epoch=0)  # an option that the data cannot serve fails here
     splits = {"train": data.train, "valid": data.valid}
-    test = test_split(settings, data.source, data.task, reporter)
+    test = data.held_out
+    if test is None:
+        test = test_split(settings, data.source, data.task, reporter)
     if test is not None:
         splits["test"] = test
     noun = item_name(data.task.spec)

@@ -63,6 +63,8 @@ MORE = (
     ("relabel", "SOURCE --labels-csv TABLE --output-path OUT"),
     ("relabel", "OUT --undo --force"),
     ("train", "--resume OUT"),
+    ("train", "--data SOURCE --output OUT --folds 3 --fold 2"),
+    ("train", "--resume OUT --fold 2"),
     ("eval-corruptions", "--checkpoint builtin --data SOURCE --save-images OUT"),
     ("datasplit", "SOURCE --output-path SOURCE --preview FILE"),
     ("infer", "SOURCE --results OUT --resume"),
@@ -110,7 +112,7 @@ OUTPUTS = {"output", "output_path", "results", "annotate", "save_images", "previ
 CHANGED = {("merge", "folder"), ("demo", "folder"), ("datasplit", "path"), ("relabel", "path"), ("train", "resume")}
 INPUTS = {
     "source", "data", "checkpoint", "labels", "labels_csv", "test_data", "test_labels", "init", "resume", "baseline",
-    "config", "corrupted_root", "frost_textures", "image", "published", "pipeline_yaml", "file",
+    "config", "corrupted_root", "frost_textures", "image", "published", "pipeline_yaml", "file", "groups",
 }  # fmt: skip
 """Settings that are paths, of all commands: what is written, changed in place, and read."""
 
@@ -158,6 +160,8 @@ def test_a_second_command_is_refused_at_once(source, tmp_path, name, text):
     if "--shard" in words:
         number, count = words[words.index("--shard") + 1].split("/")
         target, kind = out / f"shard-{number}-of-{count}", "shard"
+    elif "--fold" in words:
+        target, kind = out / f"fold-{words[words.index('--fold') + 1]}", "shard"
     elif "FILE" in text:
         target, kind = Path(next(word for word in words if word.startswith(str(out)))), "file"
     with locked_elsewhere(target, kind) as pid:

@@ -257,6 +257,26 @@ def test_repeats_show_their_table(tmp_path):
         assert cells(text, row[0]) == row[1:]
 
 
+def test_folds_show_their_tables_and_what_is_out_of_fold(tmp_path):
+    run = tmp_path / "run"
+    counts = [["1", "12", "3", "p0, p1, p2", "5", "7"], ["2", "11", "2", "p3, p4", "6", "5"]]
+    write_csv(run / "folds.csv", ["fold", "items", "groups", "first groups", "anger", "joy"], counts)
+    (run / "config.yaml").write_text("settings: {folds: '2'}\n")
+    make_report(run, tmp_path / "page.html")
+    text = text_of(tmp_path / "page.html")
+    assert "affectkit merge says which are missing" in text and cells(text, "2") == counts[1][1:]
+    rows = [["1", "p", "12", "2", "0.5"], ["mean", "", "", "", "0.6"], ["corrected_low", "", "", "", "0.3"]]
+    write_csv(run / "fold_metrics.csv", ["fold", "group", "held_out", "best_epoch", "accuracy"], rows)
+    record = {"out_of_fold": {"accuracy": 0.625}, "out_of_fold_intervals": {"accuracy": [0.5, 0.75]},
+              "out_of_fold_interval_over": "groups", "caveat": "the t-interval is too narrow"}  # fmt: skip
+    (run / "metrics.json").write_text(json.dumps(record))
+    make_report(run, tmp_path / "page.html")
+    text = text_of(tmp_path / "page.html")
+    assert "which are missing" not in text and "the t-interval is too narrow" in text
+    assert cells(text, "corrected_low") == rows[2][1:]
+    assert cells(text, "accuracy")[:2] == ["0.6250", "0.5000 to 0.7500"]
+
+
 def test_every_kind_has_its_module_and_template(tmp_path):
     from affectkit.pages.kinds import KINDS
     from affectkit.pages.rendering import TEMPLATES

@@ -47,13 +47,13 @@ def test_every_key_is_read():
     asked = (
         "time=2:00:00, partition=gpu,long ,gpus=a100:2,cpus=8,mem=32gb,nodes=2,tasks=4,account=lab_1,qos=high,"
         "constraint=a100|h100,exclude=node[1-3,5],node9,gres=gpu:a100:2,shard:1,name=run-1,mail-user=a@b.org,"
-        "mail_type=end,FAIL,signal_delay=300,requeues=0,logs=~/jobs,cluster=slurm"
+        "mail_type=end,FAIL,signal_delay=300,requeues=0,array=3,logs=~/jobs,cluster=slurm"
     )
     found = parse_request(asked)
     assert found == Request(
         time=120, partition="gpu,long", gpus="a100:2", cpus=8, mem="32G", nodes=2, tasks=4, account="lab_1",
         qos="high", constraint="a100|h100", exclude="node[1-3,5],node9", gres="gpu:a100:2,shard:1", name="run-1",
-        mail_user="a@b.org", mail_type="END,FAIL", signal_delay=300, requeues=0, logs=Path.home() / "jobs",
+        mail_user="a@b.org", mail_type="END,FAIL", signal_delay=300, requeues=0, array=3, logs=Path.home() / "jobs",
         cluster="slurm",
     )  # fmt: skip
     named = {part.partition("=")[0].strip().replace("-", "_") for part in re.findall(r"[\w-]+=", asked)}
@@ -81,6 +81,8 @@ def test_every_key_is_read():
         ("time=2", ["signal_delay (120 s", "less than time (120 s)"]),
         ("cluster=local,nodes=2", ["nodes must be 1; got 2"]),
         ("cluster=local,gpus=a100:1", ["gpus must be a number"]),
+        ("cluster=local,array=2", ["has no arrays"]),
+        ("time=60,array=0", ["array must be a whole number from 1"]),
     ],
 )
 def test_faults_say_the_key_the_value_and_the_rule(text, words):
@@ -103,7 +105,7 @@ def test_no_value_can_leave_its_line_of_the_script():
             with pytest.raises(UsageError, match=f"--slurm {key} must be"):
                 parse_request(f"{key}={evil}")
             checked += 1
-    assert checked == 11 * 18
+    assert checked == 11 * 19
 
 
 # --- the command, and what resumes it ---

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
+from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -101,8 +102,9 @@ def find_copies(contents: Mapping[str, Sequence[Hashable]]) -> dict[str, Copies]
     }
 
 
-def content_hashes(splits: Mapping[str, Split], *, reporter: Reporter) -> dict[str, list[bytes]]:
-    """Return a hash of the content of each item of ``splits``; empty where no other split can hold a copy of it.
+def content_hashes(splits: Mapping[str, Split], *, reporter: Reporter, within: bool = False) -> dict[str, list[bytes]]:
+    """Return a hash of the content of each item of ``splits``; empty where no other split can hold a copy of it, or,
+    with ``within``, no other item of its own split either.
 
     Of files, only those whose size occurs in several splits are read, first their ends, then those whose ends agree.
     What was read is remembered by path, size and time of change. Of clips, it is the hash that their store holds.
@@ -119,17 +121,20 @@ def content_hashes(splits: Mapping[str, Split], *, reporter: Reporter) -> dict[s
     return file_content_hashes(
         {name: [os.path.join(split.root, item) for item in split.ids] for name, split in splits.items()},
         reporter=reporter,
+        within=within,
     )
 
 
-def file_content_hashes(files: Mapping[str, Sequence[str | Path]], *, reporter: Reporter) -> dict[str, list[bytes]]:
+def file_content_hashes(
+    files: Mapping[str, Sequence[str | Path]], *, reporter: Reporter, within: bool = False
+) -> dict[str, list[bytes]]:
     """Return ``content_hashes`` files, by split."""
     facts = {name: [_fact(path) for path in paths] for name, paths in files.items()}
     keys: dict[str, list[Any]] = {name: [size for _, size, _ in found] for name, found in facts.items()}
     roots = [os.path.abspath(path) for paths in files.values() for path in paths[:1]]
     memory = Memory(os.path.commonpath(roots) if roots else "", reporter)
     for whole in (False, True):
-        shared = _in_several(keys)
+        shared = _repeated(keys) if within else _in_several(keys)
         places = [(name, index) for name, found in keys.items() for index, key in enumerate(found) if key in shared]
         wanted = [facts[name][index] for name, index in places]
         # A whole file was read where it is no longer than its end.
@@ -188,6 +193,13 @@ def _in_several(keys: Mapping[str, Sequence[Any]]) -> set[Any]:
         several |= once & own
         once |= own
     return several
+
+
+def _repeated(keys: Mapping[str, Sequence[Any]]) -> set[Any]:
+    """Return the keys that occur more than once, in one split or several; None, and sizes of nothing, do not count."""
+    counts = Counter(key for found in keys.values() for key in found)
+    known = {key for key, number in counts.items() if number > 1 and key is not None}
+    return {key for key in known if not (isinstance(key, int) and key <= 0)}
 
 
 class Memory:

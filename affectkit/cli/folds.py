@@ -1,0 +1,37 @@
+"""Show the results of a cross-validation, of ``affectkit train --folds`` and ``affectkit merge``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from affectkit.cli.console import Console, shown, span
+
+INTERVALS_NOTE = (
+    "out of fold: all items pooled, each predicted by the model that has not seen it, with the interval over {over} "
+    "for these models; mean and sd: over the folds."
+)
+
+
+def render_folds(result: dict[str, Any], console: Console) -> None:
+    """Show the metrics of all items pooled, and their mean over the folds with both intervals."""
+    console.result(result)
+    pooled, intervals = result["out_of_fold"], result["out_of_fold_intervals"]
+    over = result["out_of_fold_over_classes"]
+    rows = []
+    for name, value in pooled.items():
+        row = [name, shown(value, over.get(name, "")), span(intervals[name]) if name in intervals else ""]
+        if name in result["mean"]:
+            row += [shown(result["mean"][name]), shown(result["sd"][name])]
+            row += [span(result["t_interval"][name]), span(result["corrected_interval"][name])]
+        rows.append(row + [""] * (7 - len(row)))
+    columns = ["metric", "out of fold", "95% interval", "mean", "sd", "t 95%", "corrected 95%"]
+    folds, by = len(result["folds"]), result["grouped_by"]
+    title = f"{folds} folds of {result['items']:,} items" + (f", {result['groups']:,} groups by {by}" if by else "")
+    console.table(columns, rows, title=title)
+    console.note(INTERVALS_NOTE.format(over=result["out_of_fold_interval_over"]))
+    undefined = {name: count for name, count in result["defined"].items() if count < folds}
+    if undefined:
+        told = ", ".join(f"{name} ({count})" for name, count in undefined.items())
+        console.note(f"not defined in every fold, so that mean and sd are over fewer: {told}.")
+    console.note(result["caveat"])
+    console.note(f"run folder: {result['run']}; of every item: {result['run']}/out_of_fold/out_of_fold_results.csv")
