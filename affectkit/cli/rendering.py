@@ -22,6 +22,8 @@ def render_test(summary: dict[str, Any], console: Console, *, results: Path | No
         columns.append("95% interval")
         rows = [[*row, span(intervals[row[0]]) if row[0] in intervals else ""] for row in rows]
     console.table(columns, rows)
+    if "groups" in summary:
+        render_groups(summary["groups"], console)
     if results is not None:
         console.note(f"results: {results}")
     if summary["skipped"]:
@@ -34,6 +36,51 @@ def render_test(summary: dict[str, Any], console: Console, *, results: Path | No
         raise ThresholdError("; ".join(summary["missed"]) + ".")
     if summary["skipped"]:
         raise typer.Exit(EXIT_PARTIAL)
+
+
+def render_groups(analysis: dict[str, Any], console: Console) -> None:
+    """Show a table a column: its groups with the metrics that are tested, and the gaps below."""
+    metrics = analysis["tested"] or list(analysis["metrics"])[:3]
+    for column in analysis["columns"]:
+        cluster = analysis["cluster"] if any(one["clusters"] for one in column["groups"]) else None
+        header = [column["name"], "n", *([f"{cluster}s"] if cluster else []), *metrics]
+        rows = [_group_row(group, metrics, with_clusters=cluster is not None) for group in column["groups"]]
+        gaps = {row["metric"]: row for row in column["gaps"]}
+        if gaps:
+            blank = [""] * (2 if cluster else 1)
+            rows.append(["gap", *blank, *(_with_span(gaps[name]["gap"], _ends(gaps[name])) for name in metrics)])
+            rows.append(["by chance", *blank, *(shown(gaps[name].get("by_chance")) for name in metrics)])
+            rows.append(["p (Holm)", *blank, *(_p_text(gaps[name]) for name in metrics)])
+        console.table(header, rows, title=f"by {column['name']}")
+    tests = next((row["tests"] for column in analysis["columns"] for row in column["gaps"] if "tests" in row), 0)
+    if tests:
+        console.note(
+            "gap: the largest less the smallest value of groups that are not in brackets, with a 95% interval over all "
+            "pairs; it is above 0 by chance alone, so by chance is what alike groups would show. p: of a permutation "
+            f"test that groups are alike; in brackets after Holm's correction over {count_text(tests, 'test')}. All "
+            "metrics are in groups.csv and gaps.csv of --results."
+        )
+
+
+def _group_row(group: dict[str, Any], metrics: list[str], *, with_clusters: bool) -> list[str]:
+    cells = [_with_span(group["metrics"].get(name), group["intervals"].get(name)) for name in metrics]
+    name, n = group["name"], f"{group['n']:,}"
+    if not group["counted"]:  # too few: shown, and in no gap
+        name, cells = f"({name})" if not name.startswith("(") else name, [f"({cell})" for cell in cells]
+    return [name, n, *([str(group["clusters"] or "")] if with_clusters else []), *cells]
+
+
+def _ends(row: dict[str, Any]) -> list[float] | None:
+    return None if row["low"] is None else [row["low"], row["high"]]
+
+
+def _with_span(value: float | None, ends: list[float] | None) -> str:
+    return shown(value) + (f" [{shown(ends[0])}, {shown(ends[1])}]" if ends else "")
+
+
+def _p_text(row: dict[str, Any]) -> str:
+    p, holm = row.get("p"), row.get("p_holm")
+    return "" if p is None else f"{p:.4f} ({holm:.4f})"
 
 
 def render_undo(done: Any, root: Path, dry_run: bool, console: Console) -> None:

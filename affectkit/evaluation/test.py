@@ -20,7 +20,9 @@ from affectkit.data.split import Split
 from affectkit.errors import UsageError
 from affectkit.evaluation.class_counts import metric_notes
 from affectkit.evaluation.evaluate import evaluate, evaluation_loader
+from affectkit.evaluation.groups import GAP, analyse_groups, gap_values, write_groups
 from affectkit.evaluation.input_transform import check_takes_images, corruption_transform
+from affectkit.evaluation.item_groups import ItemGroups, find_groups
 from affectkit.evaluation.load_model import TestedModel, load_tested
 from affectkit.evaluation.load_split import EvaluationData, load_split, wanted_labels, without_copies
 from affectkit.evaluation.outputs import write_results
@@ -52,7 +54,10 @@ def tested_outputs(settings: TestSettings, *, reporter: Reporter) -> tuple[Task,
 
 def _test(tested: TestedModel, settings: TestSettings, reporter: Reporter) -> tuple[Results, dict[str, Any]]:
     model, network, task, context = tested.model, tested.network, tested.task, tested.context
-    thresholds = check_thresholds(value_of(settings.fail_under, {}), task.metric_direction)
+    directions = dict(task.metric_direction)
+    if settings.by is not None:
+        directions |= {f"{GAP}{name}": "min" for name in task.metric_direction}
+    thresholds = check_thresholds(value_of(settings.fail_under, {}), directions)
     if settings.corrupt:
         check_takes_images(task.spec, "--corrupt")
         context.input_transform = corruption_transform(settings.corrupt.value, task.spec)
@@ -67,12 +72,19 @@ def _test(tested: TestedModel, settings: TestSettings, reporter: Reporter) -> tu
     )
     if settings.fit and data.split.store is not None:
         raise UsageError(f"--fit is for image files; {data.source.root} holds prepared clips.", "Leave it out.")
+    groups = None if settings.by is None else _find_groups(data.split, settings, context, reporter)
     results, failures = _evaluate(network, task, data.split, settings, context=context, reporter=reporter)
     refuse_failures(failures, settings.on_error)
     notes = metric_notes(task, results)
     for text in notes["remarks"]:
         reporter.warn(text)
     metrics = task.metrics(results)
+    by_group: dict[str, Any] = {}
+    if groups is not None:
+        own = groups.select(_rows_of(results, data.split))
+        by_group["groups"] = context.group.run_on_main(
+            lambda: analyse_groups(task, results, own, min_group=settings.min_group, reporter=reporter)
+        )
     summary = {
         "checkpoint": str(tested.path),
         "checkpoint_sha256": model.checkpoint_hash,
@@ -93,7 +105,8 @@ def _test(tested: TestedModel, settings: TestSettings, reporter: Reporter) -> tu
         **({"altered": str(settings.corrupt)} if settings.corrupt else {}),
         "metrics": metrics,
         "intervals": task.recorded_intervals(results),
-        "missed": missed_thresholds(thresholds, metrics, task.metric_direction),
+        **by_group,
+        "missed": missed_thresholds(thresholds, metrics | gap_values(by_group), directions),
     }
     if folder is not None:
         context.group.run_on_main(lambda: _write(folder, task, results, summary, reporter))
@@ -117,6 +130,26 @@ def _evaluate(
         close_loader(loader)
 
 
+def _find_groups(split: Split, settings: TestSettings, context: RunContext, reporter: Reporter) -> ItemGroups:
+    return find_groups(
+        split,
+        settings.by.value,
+        root=settings.data,
+        labels=settings.labels,
+        table=settings.groups,
+        cluster=settings.cluster,
+        skip_unreadable=settings.on_error == "skip",
+        run_once=context.group.run_on_main,
+        reporter=reporter,
+    )
+
+
+def _rows_of(results: Results, split: Split) -> list[int]:
+    """Return the place in ``split`` of each item of ``results``: all but those that could not be read."""
+    place = {name: row for row, name in enumerate(split.ids)}
+    return [place[name] for name in results.split.ids]
+
+
 def _data_record(root: Path, data: EvaluationData, results: Results) -> dict[str, Any]:
     return {
         "data": str(root),
@@ -129,4 +162,6 @@ def _data_record(root: Path, data: EvaluationData, results: Results) -> dict[str
 
 def _write(folder: Path, task: Task, results: Results, summary: dict[str, Any], reporter: Reporter) -> None:
     write_results(folder, task, results, reporter=reporter)
+    if "groups" in summary:
+        write_groups(folder, summary["groups"], summary["metrics"])
     write_json(folder / "results.json", summary)

@@ -6,6 +6,7 @@ from typing import Any
 
 from affectkit.core.forms import Count
 from affectkit.pages.figures import other_figures
+from affectkit.pages.group_tables import GROUPS_FORM, group_tables
 from affectkit.pages.metric_words import metric_rows
 from affectkit.pages.page import Page, Source
 from affectkit.pages.run_record import data_root, read_config
@@ -16,7 +17,7 @@ FORM = {
     "metrics?": NUMBERS, "test?": NUMBERS, "intervals?": dict[str, list[float | None]],
     "test_intervals?": dict[str, list[float | None]], "classes?": list[str], "class_counts?": dict[str, Count],
     "skipped?": SKIPPED_FORM, "remarks?": list[str], "missed?": list[str], "over_classes?": dict[str, str],
-    "images?": Count, "test_images?": Count, "copies?": Any, "data?": str,
+    "images?": Count, "test_images?": Count, "copies?": Any, "data?": str, "groups?": GROUPS_FORM,
 }  # fmt: skip
 """What the page takes from the record."""
 RECORD_SHOWN = {
@@ -42,7 +43,7 @@ def build(source: Source) -> Page:
     values = {
         "metrics": metric_rows({split: metrics}, intervals, record.get("over_classes")), "parts": [split],
         "has_intervals": bool(intervals), "n": n, "split": split,
-        "samples": None if samples is None else samples.values,
+        "groups": group_tables(record.get("groups")), "samples": None if samples is None else samples.values,
         "record": [(words, str(record[key])) for key, words in RECORD_SHOWN.items() if record.get(key) is not None],
         "remarks": [*record.get("remarks", []), *record.get("missed", [])], "skipped": skipped,
         "copies": describe_copies(record.get("copies")), "counts": record.get("class_counts") or {},

@@ -10,6 +10,7 @@ from affectkit.config import Parsed, option_group, setting
 from affectkit.corruptions import CorruptionChoice, parse_corruption
 from affectkit.data.layouts.rating_scale import Scale
 from affectkit.settings.audiovisual import published_mask, published_mode
+from affectkit.settings.by import By, parse_groups
 from affectkit.settings.common import (
     DATA,
     RUN,
@@ -24,6 +25,8 @@ from affectkit.settings.common import (
     rating_range,
     verified,
 )
+
+GROUPS = "Groups"
 
 
 @option_group
@@ -93,12 +96,37 @@ class TestSettings(Tested):
     drop_copies: bool = setting(
         False, "Leave images out that are exact copies of images in an earlier split of --data.", group=DATA
     )
+    by: Parsed[tuple[By, ...]] | None = setting(
+        None,
+        "Also every metric by group: columns of the data's own table or of --groups, as sex,age=20-30-40,sex*race; "
+        "image:brightness, image:contrast, image:sharpness, image:size.",
+        parse=parse_groups,
+        group=GROUPS,
+        metavar="COLUMN,...",
+    )
+    groups: Path | None = setting(
+        None, "Table of further columns, joined by filename, or by a column of the data's own table.", group=GROUPS
+    )
+    cluster: str | None = setting(
+        None,
+        "Column of what items belong to, as actor: intervals and tests are then over these; none: over items.",
+        group=GROUPS,
+        metavar="COLUMN",
+        default_text="who is seen in prepared clips, else none",
+    )
+    min_group: int = setting(30, "Groups of fewer items are in no gap and no test.", low=2, group=GROUPS)
     results: Path | None = setting(None, "Folder for tables and pictures.", group=DATA)
     force: bool = setting(False, "Write into a --results that is not empty.", group=DATA)
     fail_under: Parsed[dict[str, float]] | None = fail_under(
-        "Exit 3 where a metric is worse: metric=value,metric=value.", group=RUN
+        "Exit 3 where a metric is worse: metric=value,metric=value; with --by also gap:metric=value.", group=RUN
     )
 
     def rules(self) -> list[str]:
         """Name the faults between settings."""
-        return super().rules() + (["--force needs --results."] if self.force and self.results is None else [])
+        faults = super().rules() + (["--force needs --results."] if self.force and self.results is None else [])
+        idle = [f"--{name}" for name in ("groups", "cluster") if getattr(self, name) is not None]
+        if self.min_group != 30:
+            idle.append("--min-group")
+        if idle and self.by is None:
+            faults.append(f"{', '.join(idle)}: of groups; --by COLUMN,... names them.")
+        return faults

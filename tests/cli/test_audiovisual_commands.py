@@ -116,6 +116,28 @@ def test_actors_never_seen_are_told(trained, tmp_path):
     assert not {path for path in trained.rglob("*") if path.suffix in (".pkl", ".pt", ".pickle")}
 
 
+def test_groups_of_actors_have_intervals_over_actors(trained, clone):
+    test = ("test", "--checkpoint", trained / "run", "--data", trained / "data", "--split", "train", "--batch-size", 32)
+    found = run(*test, "--by", "sex,age,sentence,level,race", "--json", "--min-group", 6)
+    people = {row["actor"]: row["sex"] for row in rows(trained / "data" / "train.csv")}
+    assert f"intervals and tests are over {len(people)} clusters (actor)" in found.stderr
+    record = json.loads(found.stdout)["groups"]
+    columns = {column["name"]: column["groups"] for column in record["columns"]}
+    assert {group["name"]: group["clusters"] for group in columns["sex"]} == {
+        sex: list(people.values()).count(sex) for sex in ("male", "female")
+    }
+    ages = {row["age"] for row in rows(trained / "data" / "train.csv")}
+    assert {group["name"] for group in columns["age"]} == ages and "20s" in ages
+    assert "race: 1 group to compare" in found.stderr
+    (gap,) = (row for row in record["columns"][0]["gaps"] if row["metric"] == "accuracy")
+    assert gap["test"] in ("permutation of clusters", "no test: nothing differs when exchanged")
+    joined = run(*test, "--by", "Age=40,actor", "--groups", clone / "VideoDemographics.csv", "--min-group", 6, "--json")
+    own = json.loads(joined.stdout)["groups"]["columns"]
+    assert [group["name"] for group in own[0]["groups"]] == ["<40", ">=40"]
+    assert len(own[1]["groups"]) == len(people) and own[1]["groups"][0]["clusters"] is None
+    assert "joined by 'ActorID' (actor)" in joined.stderr and "each group is one actor" in joined.stderr
+
+
 def test_the_history_has_every_part(trained):
     history = rows(trained / "run" / "history.csv")
     wanted = {

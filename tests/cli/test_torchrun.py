@@ -48,13 +48,14 @@ def alive(processes):
 
 def test_several_processes_print_what_one_prints(trained, votes, tmp_path):
     arguments = ["test", "--checkpoint", trained, "--data", votes, "--json", "--workers", "0"]
+    arguments += ["--by", r"file:0(\d)", "--min-group", "2"]
     single = invoke(*arguments, "--results", tmp_path / "one")
     process = torchrun(2, *arguments, "--results", tmp_path / "two")
     printed, said = process.communicate(timeout=120)
     assert process.returncode == 0, said
     assert json.loads(printed) == json.loads(single.stdout)
     assert said.count("test split: 12 images") == 1 and "over 2 processes (16 each)" in said
-    for name in ("test_results.csv", "results.json", "per_class.csv"):
+    for name in ("test_results.csv", "results.json", "per_class.csv", "groups.csv", "gaps.csv"):
         assert (tmp_path / "two" / name).read_bytes() == (tmp_path / "one" / name).read_bytes()
 
 
