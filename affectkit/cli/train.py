@@ -17,6 +17,7 @@ from affectkit.errors import EXIT_PARTIAL
 from affectkit.settings.training import TrainSettings
 from affectkit.slurm.job_policy import TRAIN
 
+PARTS = {"valid": "validation", "test": "test"}
 PRINT_CONFIG = typer.Option(
     False, "--print-config", help="Print every setting and where it came from, and stop.", rich_help_panel=OUTPUT
 )
@@ -117,7 +118,19 @@ def render(result: dict[str, Any], console: Console) -> None:
             columns.append("95% interval")
             rows = [[*row, span(intervals[row[0]]) if row[0] in intervals else ""] for row in rows]
         console.table(columns, rows)
+    _quantiles(result, console)
     console.note(f"run folder: {result['run']}")
+
+
+def _quantiles(result: dict[str, Any], console: Console) -> None:
+    """Show both quantile analyses of ratings over repeats, where there are some."""
+    for part, ratings in result.get("quantiles", {}).items():
+        rows = []
+        for rating, found in ratings.items():
+            for key, title in (("mean_of_analyses", "mean of the analyses"), ("pooled", "pooled, then binned")):
+                counts = [f"{found[key][name]:,}" if name in found[key] else "" for name in ("n", "bins")]
+                rows.append([rating, title, *counts, *(shown(found[key][name]) for name in ("r", "r2", "rmse"))])
+        console.table([PARTS[part], "analysis", "n", "bins", "r", "R2", "RMSE"], rows, title="Quantiles over repeats")
 
 
 def _print_config(resolved: Resolved[TrainSettings], console: Console) -> None:

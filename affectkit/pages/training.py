@@ -69,6 +69,7 @@ def build(source: Source) -> Page:
         "calibration": _calibration(metrics), "samples": [one.values for one in samples],
         "repeats": repeats, "summaries": [row for row in repeats if row.get("repeat") in REPEAT_ROWS],
         "repeat_columns": list(repeats[0]) if repeats else [],
+        "quantiles": read_table(folder / "repeats_quantiles.csv"),
         "skipped": [(one.get("image", ""), one.get("reason", "")) for one in metrics.get("skipped") or []],
         "figures": other_figures(source, [folder / "plots", folder / OUT_OF_FOLD / "plots"], drawn=bool(samples)),
     }  # fmt: skip

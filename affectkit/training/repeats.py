@@ -24,6 +24,7 @@ from affectkit.runtime.context import RunContext
 from affectkit.runtime.distributed import current_group
 from affectkit.runtime.shutdown import StopFlag
 from affectkit.settings.training import TrainSettings
+from affectkit.training.pooled_predictions import pool_repeats
 from affectkit.training.run_folder import RunFolder
 from affectkit.training.single_run import train_once
 
@@ -38,7 +39,8 @@ def train_repeats(
 ) -> dict[str, Any]:
     """Train several runs in ``repeat-1``, ... of ``settings.output``, and summarise them in its ``repeats.csv``.
 
-    That has a row each, their mean, standard deviation and the 95% bootstrap interval of the mean. Each run has a seed
+    That has a row each, their mean, standard deviation and the 95% bootstrap interval of the mean. Their predictions
+    are put together, see ``pooled_predictions``. Each run has a seed
     of its own; where validation images are held out of the training images, these differ too.
     """
     root = settings.output
@@ -70,6 +72,8 @@ def train_repeats(
     result = {"run": str(root), "repeats": rows, **summarise(rows, "valid"), "skipped": list(skipped.values())}
     if "test" in rows[0]:
         result |= {f"test_{name}" if name != "test" else name: value for name, value in summarise(rows, "test").items()}
+    if quantiles := group.run_on_main(lambda: pool_repeats(root, len(rows), reporter=reporter)):
+        result["quantiles"] = quantiles
     group.run_on_main(lambda: write_repeats(top, result))
     return result
 

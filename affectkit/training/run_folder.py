@@ -25,6 +25,8 @@ METRICS_FORM = {
 """What stands in ``metrics.json`` of a run that is done; see ``core.forms``."""
 FOLD_FILES = ("folds.csv", "fold_items.csv", "fold_metrics.csv")
 """Tables of a cross-validation: counts of each fold, the fold of each item, metrics of each fold."""
+OF_REPEATS = ("repeats.csv", "repeats_quantiles.csv")
+"""Tables of a folder with repeats."""
 
 
 class RunFolder:
@@ -98,7 +100,7 @@ class RunFolder:
     def clear(self) -> None:
         """Remove what an earlier run left, the status first; other files in the folder stay."""
         files = (self.status_file, self.best, self.last, self.history, self.timing, self.metrics, self.config)
-        for path in (*files, *(self.root / name for name in (*FOLD_FILES, "repeats.csv"))):
+        for path in (*files, *(self.root / name for name in (*FOLD_FILES, *OF_REPEATS))):
             path.unlink(missing_ok=True)
         for folder in (
             self.state,

@@ -255,6 +255,16 @@ def test_repeats_show_their_table(tmp_path):
     text = text_of(tmp_path / "page.html")
     for row in rows:
         assert cells(text, row[0]) == row[1:]
+    assert "pooled" not in text
+    header = ["part", "rating", "analysis", "repeats", "n", "bins", "r", "r2", "rmse"]
+    own = [["valid", "arousal", "mean of the repeats' analyses", "2", "", "", "0.5", "0.1", "2.0"],
+           ["valid", "arousal", "pooled: all repeats, then bins", "2", "16", "14", "0.4", "0.2", "2.1"]]  # fmt: skip
+    write_csv(run / "repeats_quantiles.csv", header, own)
+    write_csv(run / "valid" / "pooled_valid_results.csv", ["Repeat", "Image Name"], [["1", "a.png"]])
+    make_report(run, tmp_path / "page.html")
+    text = text_of(tmp_path / "page.html")
+    assert "another number" in text and "pooled: all repeats, then bins" in text
+    assert cells(text, "valid")[1:] == ["mean of the repeats&#39; analyses", *own[0][3:]]
 
 
 def test_folds_show_their_tables_and_what_is_out_of_fold(tmp_path):

@@ -5,10 +5,12 @@ from __future__ import annotations
 import csv
 import json
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from PIL import Image
@@ -217,6 +219,47 @@ def test_repeats_have_new_splits_a_row_each_and_intervals(place, tmp_path):
     data = [json.loads((tmp_path / f"run/repeat-{k}/metrics.json").read_text()) for k in (1, 2)]
     assert data[0]["valid"]["loss"] != data[1]["valid"]["loss"]
     assert data[0]["test_images"] == 6
+    check_pooled(tmp_path / "run", result)
+    before = {path: path.read_bytes() for path in (tmp_path / "run").rglob("*pooled*")}
+    (tmp_path / "run" / "status.json").unlink()
+    shutil.rmtree(tmp_path / "run" / "valid")
+    resumed = resolve(TrainSettings, flags={"resume": tmp_path / "run"}).settings
+    runs.train(resumed, given=frozenset({"resume"}), reporter=Silent())
+    assert len(before) == 6 and all(path.read_bytes() == content for path, content in before.items())
+    # A repeat whose tables are not there is told, and nothing is pooled of that part.
+    (tmp_path / "run" / "status.json").unlink()
+    (tmp_path / "run" / "repeat-2" / "valid" / "valid_results.csv").unlink()
+    heard = Heard()
+    result = runs.train(resumed, given=frozenset({"resume"}), reporter=heard)
+    assert result["quantiles"].keys() == {"test"}
+    assert any("not pooled: missing" in text and "repeat-2" in text for text in heard.warnings)
+
+
+def check_pooled(root: Path, result: dict) -> None:
+    """The tables of all repeats together, and the two quantile analyses, against pandas."""
+    assert json.loads((root / "metrics.json").read_text())["quantiles"] == result["quantiles"]
+    told = {(row["part"], row["rating"], row["analysis"]): row for row in rows_of(root / "repeats_quantiles.csv")}
+    assert len(told) == 8
+    for part in ("valid", "test"):
+        parts = [pd.read_csv(root / f"repeat-{k}" / part / f"{part}_results.csv") for k in (1, 2)]
+        whole = pd.concat([one.assign(Repeat=k) for k, one in enumerate(parts, start=1)])
+        found = pd.read_csv(root / part / f"pooled_{part}_results.csv")
+        assert list(found.columns) == ["Repeat", *parts[0].columns]
+        np.testing.assert_array_equal(found.to_numpy(), whole[found.columns].to_numpy())
+        for rating in ("Valence", "Arousal"):
+            pairs = pd.read_csv(root / part / f"pooled_{part}_{rating}_actual_predicted.csv")
+            assert list(pairs) == ["Repeat", "Actual", "Predicted"]
+            np.testing.assert_array_equal(pairs.Predicted, whole[f"Predicted {rating}"])
+            means = pairs.groupby(pd.qcut(pairs.Actual, 25, duplicates="drop"), observed=True)[["Actual", "Predicted"]]
+            means, own = means.mean(), result["quantiles"][part][rating.lower()]
+            assert own["pooled"]["n"] == len(whole) and own["pooled"]["bins"] == len(means)
+            rmse = float(np.sqrt(((means.Predicted - means.Actual) ** 2).mean()))
+            assert own["pooled"]["rmse"] == pytest.approx(rmse)
+            mean = result[part][f"{rating.lower()}_quantile_rmse"]  # over the repeats' own analyses
+            assert own["mean_of_analyses"]["rmse"] == pytest.approx(mean, abs=2e-6)
+            assert abs(own["mean_of_analyses"]["rmse"] - own["pooled"]["rmse"]) > 1e-4
+            row = told[part, rating.lower(), "pooled: all repeats, then bins"]
+            assert float(row["rmse"]) == pytest.approx(rmse, abs=1e-6) and row["repeats"] == "2"
 
 
 def _unsplit(place: Path) -> Path:
