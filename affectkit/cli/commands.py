@@ -12,6 +12,7 @@ for _name, _summary in (
     ("prep", "bring data sets as their authors share them into a layout that is read"),
     ("datasplit", "split class folders"),
     ("relabel", "move images to the classes of a table"),
+    ("describe", "what a dataset holds, its copies and what cannot be read"),
     ("pipeline", "augmentation specifications"),
     ("train", "train a model"),
     ("verify_resume", "prove that a run resumes to the last bit"),

@@ -1,4 +1,4 @@
-"""A contact sheet: originals beside their augmentations, for a person to look at."""
+"""Contact sheets for a person to look at: originals beside their augmentations, pairs of images that are alike."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ CELL = 120  # pixels a side; a smaller picture is enlarged by whole steps, so th
 GAP, MARGIN, CAPTION, HEAD = 10, 24, 34, 40
 SMALL_FONT, HEAD_FONT = 11, 13
 MAX_ROWS, MAX_COLUMNS = 200, 24
+PAIRS_ACROSS, MOST_PAIRS = 5, 100
 
 
 Rows = Sequence[tuple[Path, Sequence[tuple[Path, str]]]]
@@ -60,6 +61,40 @@ def preview_sheet(path: Path, rows: Rows, *, read: Callable[[Path], np.ndarray])
         _place(sheet, read(original), (lefts[0], top), small, lines)
         for column, (file, caption) in enumerate(made, start=1):
             _place(sheet, read(file), (lefts[column], top), small, ((caption, MUTED),))
+    with whole_file(Path(path)) as part:
+        sheet.save(part, "PNG")
+
+
+def pair_sheet(path: Path, pairs: Sequence[tuple[np.ndarray, np.ndarray, Sequence[str]]], *, heading: str) -> None:
+    """Write a picture (PNG) of pairs of images side by side, five pairs across.
+
+    Args:
+        path: the file to write.
+        pairs: the pixels of both, as ``preview_sheet`` reads them, and up to three lines of caption, the first of which
+            stands out; 1 to ``MOST_PAIRS``.
+        heading: of the sheet.
+
+    Raises:
+        DataError: there are no pairs, or too many.
+    """
+    if not 1 <= len(pairs) <= MOST_PAIRS:
+        raise DataError(f"a sheet holds 1 to {MOST_PAIRS} pairs; got {len(pairs)}.")
+    across = min(PAIRS_ACROSS, len(pairs))
+    wide, tall = 2 * CELL + 4 + 3 * GAP, CELL + CAPTION + SMALL_FONT + 3 + 2 * GAP
+    head, small = ImageFont.load_default(HEAD_FONT), ImageFont.load_default(SMALL_FONT)
+    least = int(head.getlength(heading)) + 2 * MARGIN
+    size = (max(wide * across + 2 * MARGIN - 3 * GAP, least), MARGIN + HEAD + tall * -(-len(pairs) // across))
+    sheet = Image.new("RGB", size, "white")
+    draw = ImageDraw.Draw(sheet)
+    draw.text((MARGIN, MARGIN), heading, font=head, fill=TEXT)
+    for number, (one, other, lines) in enumerate(pairs):
+        left, top = MARGIN + wide * (number % across), MARGIN + HEAD + tall * (number // across)
+        _place(sheet, one, (left, top), small, ())
+        _place(sheet, other, (left + CELL + 4, top), small, ())
+        for place, text in enumerate(lines[:3]):
+            ink = TEXT if place == 0 else MUTED
+            at = (left, top + CELL + 4 + place * (SMALL_FONT + 3))
+            draw.text(at, _short(text, small, 2 * CELL), font=small, fill=ink)
     with whole_file(Path(path)) as part:
         sheet.save(part, "PNG")
 
@@ -109,15 +144,15 @@ def _fitted(picture: Image.Image) -> Image.Image:
     return picture.resize(size, Image.Resampling.LANCZOS)
 
 
-def _short(text: str, font: ImageFont.ImageFont) -> str:
-    """Return ``text``, with its middle left out where it is wider than a cell."""
+def _short(text: str, font: ImageFont.ImageFont, width: int = CELL) -> str:
+    """Return ``text``, with its middle left out where it is wider than ``width`` pixels."""
     # What the font has no sign for would be drawn as an empty box.
     text = "".join(sign if sign.isprintable() else "?" for sign in text)
-    if font.getlength(text) <= CELL:
+    if font.getlength(text) <= width:
         return text
     for kept in range(len(text) - 1, 0, -1):
         tail = kept // 2
         shorter = f"{text[: kept - tail]}...{text[len(text) - tail :]}"
-        if font.getlength(shorter) <= CELL:
+        if font.getlength(shorter) <= width:
             return shorter
     return "..."

@@ -40,6 +40,7 @@ WRITES = {
     "datasplit": "OUT",
     "relabel": "OUT --labels-csv TABLE",
     "pipeline save": "FILE --force",
+    "describe": "SOURCE --results OUT --force",
     "train": "--data SOURCE --output OUT --force",
     "test": "--checkpoint builtin --data SOURCE --results OUT --force",
     "eval-corruptions": "--checkpoint builtin --data SOURCE --results OUT --force",

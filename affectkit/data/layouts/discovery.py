@@ -68,6 +68,10 @@ class Source:
     notes: tuple[str, ...] = ()
 
 
+class NoDatasetError(DataError):
+    """A folder fits no layout."""
+
+
 def find_dataset(root: Path, *, labels: Labels | None = None, reporter: Reporter | None = None) -> Source:
     """Return the dataset in ``root``.
 
@@ -80,8 +84,8 @@ def find_dataset(root: Path, *, labels: Labels | None = None, reporter: Reporter
         reporter: hears of long reading.
 
     Raises:
-        DataError: the folder is missing, fits no layout (what was searched for and found is listed), or its contents
-            break the layout's rules.
+        NoDatasetError: the folder fits no layout; what was searched for and found is listed.
+        DataError: it is missing, or its contents break the layout's rules.
     """
     root, reporter = Path(root), reporter or Silent()
     if not root.exists():
@@ -95,7 +99,9 @@ def find_dataset(root: Path, *, labels: Labels | None = None, reporter: Reporter
             refuse_same_number(found.classes, f"{found.layout} in {root}")
             return replace(found, notes=(*search.notes, *found.notes))
     looked_for = "\n".join(f"  - {name}: {entry.summary}" for name, entry in LAYOUTS.items() if entry.summary)
-    raise DataError(f"no dataset found in {root}.\nlooked for:\n{looked_for}\nfound: {_contents(root)}.", _advice(root))
+    raise NoDatasetError(
+        f"no dataset found in {root}.\nlooked for:\n{looked_for}\nfound: {_contents(root)}.", _advice(root)
+    )
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import math
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from PIL import Image
@@ -65,6 +66,7 @@ def read_reduced(
     channels: int = 3,
     max_pixels: int | None = None,
     luma: bool = False,
+    stream: IO[bytes] | None = None,
 ) -> tuple[np.ndarray, Extent]:
     """Return ``read_image``, of a JPEG at 1/2, 1/4 or 1/8 where that suffices; and where the picture lies in the array.
 
@@ -73,6 +75,7 @@ def read_reduced(
             than ``max_pixels`` may be decoded smaller than this.
         luma: whether gray suffices: one channel of what is gray, and of a JPEG that is larger than ``wanted`` the luma
             alone, in a quarter of the time. Where colours saturate it is off by a few levels from that of the colours.
+        stream: the bytes of the file, where they have been read already.
 
     Raises:
         DataError: as ``read_image``.
@@ -81,7 +84,7 @@ def read_reduced(
         raise UsageError(f"channels must be 1 or 3, got {channels}.")
     path = Path(path)
     with decoding_errors(path):
-        picture, extent = _open(path, channels=channels, max_pixels=max_pixels, wanted=wanted, luma=luma)
+        picture, extent = _open(path, channels=channels, max_pixels=max_pixels, wanted=wanted, luma=luma, stream=stream)
         return _to_array(picture, 1 if luma and picture.mode == "L" else channels), extent
 
 
@@ -177,14 +180,20 @@ def decoding_errors(path: Path) -> Iterator[None]:
 
 
 def _open(
-    path: Path, *, channels: int, max_pixels: int | None, wanted: Wanted | None, luma: bool = False
+    path: Path,
+    *,
+    channels: int,
+    max_pixels: int | None,
+    wanted: Wanted | None,
+    luma: bool = False,
+    stream: IO[bytes] | None = None,
 ) -> tuple[Image.Image, Extent]:
     """Return the picture in a file, upright: mode "L", or "RGB" where it has colour and ``channels`` is 3; where it
     lies.
     """
     check_file(path)
     limit = pixel_limit(max_pixels)
-    with open_file(path) as stream, open_image(stream) as image:
+    with open_file(path) if stream is None else contextlib.nullcontext(stream) as opened, open_image(opened) as image:
         refuse_raw(path, image)
         size, scale = image.size, 1
         if wanted is not None and image.format in ("JPEG", "MPO"):

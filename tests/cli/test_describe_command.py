@@ -1,0 +1,154 @@
+"""``affectkit describe``: what is printed and written, copies planted in a dataset, damaged files, thresholds."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+from support import affectkit
+from typer.testing import CliRunner
+
+from affectkit.cli.app import app
+from affectkit.core.progress import Silent
+from affectkit.data.layouts.discovery import Labels, find_dataset
+
+
+def run(*arguments: object):
+    return CliRunner().invoke(app, ["describe", *map(str, arguments)])
+
+
+def table(path):
+    with path.open(newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def picture(seed: int, side: int = 40) -> Image.Image:
+    small = np.random.default_rng(seed).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+    return Image.fromarray(small).resize((side, side), Image.Resampling.BICUBIC)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """Votes on pictures; valid holds an exact copy of train and a near one, test a near one of another class."""
+    root = tmp_path_factory.mktemp("data") / "faces"
+    seed = 0
+    for split, count in (("train", 8), ("valid", 5), ("test", 4)):
+        (root / split).mkdir(parents=True)
+        rows = []
+        for number in range(count):
+            picture(seed).save(root / split / f"s{number}_{seed}.png")
+            rows.append([f"{split}/s{number}_{seed}.png", *([7, 2, 1] if number % 2 else [0, 5, 5])])
+            seed += 1
+        with (root / f"{split}.csv").open("w", newline="") as stream:
+            csv.writer(stream).writerows([["filename", "anger", "fear", "disgust"], *rows])
+    (root / "valid/s1_9.png").write_bytes((root / "train/s1_1.png").read_bytes())
+    picture(2).crop((1, 0, 39, 38)).resize((70, 70)).save(root / "valid/s2_10.png")
+    picture(3).point(lambda value: int(value * 0.7 + 20)).save(root / "test/s0_13.png")
+    return root
+
+
+def test_planted_copies_are_found_and_written(data, tmp_path):
+    out = tmp_path / "out"
+    done = affectkit("describe", data, "--results", out, "--report", tmp_path / "page.html", "--group-by", r"/s(\d)_")
+    assert done.returncode == 0 and "Traceback" not in done.stderr
+    assert max(map(len, done.stdout.splitlines())) <= 80
+    assert "near or exact" in done.stdout and "Fleiss' kappa" in done.stdout
+    assert f"train --data {data} --labels {out / 'without_near_copies.csv'}" in done.stderr
+    summary = json.loads((out / "describe.json").read_text())
+    assert [found["splits"]["valid"]["in_earlier"] for found in (summary["copies"], summary["near_copies"])] == [1, 2]
+    assert summary["near_copies"]["splits"]["test"]["of"] == {"train": 1, "valid": 0}
+    assert summary["near_copies"]["labels_differ"] == 1 and summary["copies"]["labels_differ"] == 0
+    assert summary["groups"]["across_count"] == 5 and summary["distributions"]["train"]["ties"] == 4
+    pairs = {(row["filename"], row["other"], row["kind"]) for row in table(out / "near_duplicates.csv")}
+    assert pairs == {
+        ("train/s1_1.png", "valid/s1_9.png", "exact"), ("train/s2_2.png", "valid/s2_10.png", "near"),
+        ("train/s3_3.png", "test/s0_13.png", "near"),
+    }  # fmt: skip
+    images = {row["filename"]: row for row in table(out / "images.csv")}
+    assert len(images) == 17 and images["valid/s2_10.png"]["width"] == "70" and images["test/s0_13.png"]["group"] == "0"
+    assert [images[name]["in_earlier"] for name in ("valid/s1_9.png", "valid/s2_10.png")] == ["exact", "near"]
+    assert {row["class"]: row["count"] for row in table(out / "counts.csv") if row["split"] == "test"}["anger"] == "2"
+    assert {path.name for path in out.glob("*.png")} == {
+        "classes.png", "entropy.png", "light.png", "near_duplicates.png",
+    }  # fmt: skip
+    page = (tmp_path / "page.html").read_text()
+    assert "train/s3_3.png" in page and "Krippendorff" in page and page.count("data:image") == 4
+
+
+def test_the_table_without_copies_is_read_as_labels(data, tmp_path):
+    assert run(data, "--results", tmp_path, "-q").exit_code == 0
+    for name, left in (("without_copies.csv", (8, 4, 4)), ("without_near_copies.csv", (8, 3, 3))):
+        source = find_dataset(data, labels=Labels(tmp_path / name), reporter=Silent())
+        assert [len(split) for split in source.splits.values()] == list(left)
+        whole = find_dataset(data, reporter=Silent())
+        assert source.splits["train"].votes.tolist() == whole.splits["train"].votes.tolist()
+        assert "valid/s1_9.png" not in source.splits["valid"].ids
+    assert run(data, "--results", tmp_path, "--force", "--no-near-copies", "-q").exit_code == 0
+    assert not (tmp_path / "without_near_copies.csv").exists() and not (tmp_path / "near_duplicates.png").exists()
+
+
+def test_thresholds(data):
+    done = run(data, "-q", "--json", "--fail-under", "near_copies_across=2,copies_across=1,items=17,unreadable=0")
+    assert done.exit_code == 3 and "near_copies_across is 3; at most 2 was asked for" in done.output
+    assert json.loads(done.stdout)["missed"] and "items is" not in done.stderr
+    done = run(data, "-q", "--no-near-copies", "--fail-under", "near_copies=9,groups_across=0")
+    assert done.exit_code == 3 and done.stderr.count("not defined (NaN)") == 2
+    assert run(data, "--fail-under", "accuracy=1").exit_code == 2
+
+
+def test_damaged_files_are_counted_named_and_change_the_exit_code(tmp_path):
+    root = tmp_path / "data"
+    for name in ("a", "b"):
+        (root / name).mkdir(parents=True)
+        picture(len(name)).save(root / name / "good.png")
+    (root / "a/cut.png").write_bytes((root / "a/good.png").read_bytes()[:70])
+    (root / "b/zero.jpg").write_bytes(b"")
+    (root / "b/evil\x1b[31m.png").write_bytes(b"x" * 40)
+    done = run(root, "--results", tmp_path / "out")
+    assert done.exit_code == 4 and "3 files cannot be read, of 5" in done.stderr and "\x1b" not in done.stderr
+    assert {row["filename"] for row in table(tmp_path / "out/images.csv") if row["unreadable"]} >= {
+        "a/cut.png",
+        "b/zero.jpg",
+    }
+    assert run(root, "--fail-under", "unreadable=3").exit_code == 0
+    assert run(root, "--fail-under", "unreadable=2").exit_code == 3
+
+
+def test_a_folder_of_images_without_labels_and_one_without_images(tmp_path):
+    (tmp_path / "photos/more").mkdir(parents=True)
+    picture(0).save(tmp_path / "photos/one.png")
+    picture(0, side=64).save(tmp_path / "photos/more/two.jpg", quality=80)
+    (tmp_path / "photos/film.mp4").write_bytes(bytes(99))
+    done = run(tmp_path / "photos", "--json")
+    summary = json.loads(done.stdout)
+    assert done.exit_code == 0 and summary["layout"] == "images without labels" and summary["items"] == 2
+    assert summary["near_copies"]["clusters"] == 1 and "1 video passed over" in done.stderr
+    (tmp_path / "films").mkdir()
+    (tmp_path / "films/film.mp4").write_bytes(bytes(99))
+    done = run(tmp_path / "films")
+    assert done.exit_code == 1 and "no image in it" in done.stderr and "media-info" in done.stderr
+    assert run(tmp_path / "gone").exit_code == 1 and run().exit_code == 2
+    assert run(tmp_path / "photos/one.png").exit_code == 1
+
+
+def test_ratings_and_a_subject_column(tmp_path):
+    (tmp_path / "im").mkdir()
+    rows = []
+    for number in range(12):
+        picture(number).save(tmp_path / f"im/{number}.png")
+        rows.append([f"im/{number}.png", "train" if number < 8 else "test", number % 5, 1 + number % 8, 9 - number % 7])
+    with (tmp_path / "ratings.csv").open("w", newline="") as stream:
+        csv.writer(stream).writerows([["filename", "split", "subject", "valence", "arousal"], *rows])
+    done = run(tmp_path, "--json", "--results", tmp_path / "out")
+    summary = json.loads(done.stdout)
+    assert (
+        done.exit_code == 0
+        and summary["ratings"]["train"]["scale"] == [1, 9]
+        and summary["groups"]["column"] == "subject"
+    )
+    valence = [1 + number % 8 for number in range(8)]
+    assert summary["ratings"]["train"]["valence"]["mean"] == pytest.approx(np.mean(valence))
+    assert (tmp_path / "out/valence_arousal.png").is_file() and "in several splits" in run(tmp_path, "-q").stderr
