@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -112,4 +113,18 @@ def iaps(
         lines.append("\t".join(map(str, ("Snake", number, valence, 2.3, arousal, 2.2, ".", ".", 4.1, 2.0, group))))
         touch(root / folder, f"{number}.jpg")
     (root / "AllSubjects_1-20.txt").write_bytes("\r\n".join(lines).encode("cp1252"))
+    return root
+
+
+def afew_va(root: Path, clips: dict[str, tuple[str, list[tuple[float, float]]]], *, size: int = 40) -> Path:
+    """Make AFEW-VA: by clip the actor, and valence and arousal of each frame. Landmarks span 10 to 20 and 12 to 28."""
+    for name, (actor, ratings) in clips.items():
+        (root / name).mkdir(parents=True)
+        frames = {}
+        for number, (valence, arousal) in enumerate(ratings):
+            landmarks = [[10.0, 12.0], [20.0, 28.0], *[[15.0, 20.0]] * 66]
+            frames[f"{number:05d}"] = {"arousal": arousal, "landmarks": landmarks, "valence": valence}
+            Image.new("RGB", (size, size), (number, 60, 90)).save(root / name / f"{number:05d}.png")
+        about = {"actor": actor, "frames": frames, "video_id": name}
+        (root / name / f"{name}.json").write_text(json.dumps(about))
     return root

@@ -62,6 +62,25 @@ class AffectnetSettings(PrepSettings):
 
 
 @dataclass(frozen=True, kw_only=True)
+class AfewVaSettings:
+    """Settings of ``affectkit prep afew-va``."""
+
+    source: Path | None = setting(None, "Folder with the dataset as it was downloaded.", argument=True)
+    output: Path | None = setting(None, "Folder to make: tables and images.")
+    crop: str = setting("face", "face: cut around the landmarks; none: whole frames.", choices=("face", "none"))
+    split_by: str = setting("actor", "What is never on two sides of the split.", choices=("actor", "video"))
+    scale: str = setting("10", "10: ratings from -10 to 10, as given; 1: divided by ten.", choices=("10", "1"))
+    seed: int = setting(0, "The split follows from it, and from the names.", low=0)
+    link: str = setting("copy", "How image files get there.", choices=LINKS)
+    shard: Parsed[Shard] | None = shard_option(SHARD)
+
+    def rules(self) -> list[str]:
+        """Name the faults between settings."""
+        missing = [] if self.source is not None else ["SOURCE is needed: the folder with the dataset."]
+        return missing + ([] if self.output is not None else ["--output is needed."])
+
+
+@dataclass(frozen=True, kw_only=True)
 class SchematicSettings:
     """Settings of ``affectkit prep schematic``."""
 
@@ -150,6 +169,22 @@ def register(app: typer.Typer) -> None:
         s = resolved.settings
         options = options_from(ImageOptions, s, shard=value_of(s.shard))
         report = prepare_affectnet_fused(s.source, s.output, options, reporter=console)
+        _render(report, s.output, console)
+
+    @command(prep, "afew-va", AfewVaSettings, writes=folders("output"), slurm=PREP)
+    def afew_va(resolved: Resolved[AfewVaSettings], console: Console) -> None:
+        """AFEW-VA: valence and arousal of each frame of 600 film clips, actors apart.
+
+        SOURCE holds the clips' folders, 001 to 600. 60% of the frames are for training, 20% each for validation and
+        test, as nearly as whole actors allow.
+
+        Example: affectkit prep afew-va downloads/AFEW-VA --output data/afew-va
+        """
+        from affectkit.prep.images.afew_va import AfewVaOptions, prepare_afew_va
+
+        s = resolved.settings
+        options = options_from(AfewVaOptions, s, shard=value_of(s.shard))
+        report = prepare_afew_va(s.source, s.output, options, reporter=console)
         _render(report, s.output, console)
 
     @command(prep, "schematic", SchematicSettings, writes=folders("output"), slurm=PREP)

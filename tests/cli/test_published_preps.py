@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from published_data import affectnet_first, fer2013
+from published_data import afew_va, affectnet_first, fer2013
 from support import invoke
 
 
@@ -37,7 +37,24 @@ def test_affectnet_leaves_out_and_says_so(tmp_path: Path) -> None:
     assert refused.returncode == 1 and f"affectkit prep affectnet {source} --output NEW" in refused.stderr
 
 
-@pytest.mark.parametrize("name", ["fer2013", "affectnet"])
+def test_afew_va_with_actors_apart(tmp_path: Path) -> None:
+    clips = {f"{number:03d}": (f"Actor {number % 5}", [(number - 6, 3), (0, 0)]) for number in range(1, 11)}
+    afew_va(tmp_path / "in", clips)
+    done = invoke("prep", "afew-va", tmp_path / "in", "--output", tmp_path / "out", "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert sum(split["frames"] for split in found["kept"].values()) == 20 and next(iter(found["kept"])) == "train"
+    assert json.loads((tmp_path / "out" / "manifest.json").read_text())["rating_scale"] == [-10, 10]
+    other = invoke("prep", "afew-va", tmp_path / "in", "--output", tmp_path / "out", "--seed", "1")
+    assert other.returncode == 2 and "another preparation: seed" in other.stderr
+    trained = invoke(
+        "train", "--data", tmp_path / "out", "--output", tmp_path / "run", "--model", "test_resnet", "--no-pretrained",
+        "--image-size", "24", "--epochs", "1",
+    )  # fmt: skip
+    assert trained.returncode == 0 and "on a scale of -10 to 10" in trained.stderr
+
+
+@pytest.mark.parametrize("name", ["fer2013", "affectnet", "afew-va"])
 def test_another_folder_is_an_error_of_the_data(tmp_path: Path, name: str) -> None:
     (tmp_path / "in").mkdir()
     done = invoke("prep", name, tmp_path / "in", "--output", tmp_path / "out")

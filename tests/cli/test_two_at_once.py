@@ -32,6 +32,7 @@ WRITES = {
     "prep fer2013": "SOURCE --output OUT",
     "prep affectnet": "SOURCE --output OUT",
     "prep affectnet-fused": "SOURCE --output OUT",
+    "prep afew-va": "SOURCE --output OUT",
     "prep schematic": "OUT",
     "prep cremad": "SOURCE --output OUT",
     "prep rml": "SOURCE --output OUT",

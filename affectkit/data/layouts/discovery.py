@@ -16,10 +16,11 @@ from affectkit.core.folders import is_file, is_folder, visible_names
 from affectkit.core.progress import Reporter, Silent
 from affectkit.core.text import list_some
 from affectkit.data.layouts import LAYOUTS, affectnet, affectnet_fused, clip_store, published, rafdb, tinyimagenet
+from affectkit.data.layouts.afew_va import is_afew_va
 from affectkit.data.layouts.class_columns import Choice
 from affectkit.data.layouts.class_folders import TABLE_NAMES, read_class_folders, split_folders
 from affectkit.data.layouts.class_names import refuse_same_number
-from affectkit.data.layouts.rating_scale import Scale, scale_text
+from affectkit.data.layouts.rating_scale import Scale, scale_text, stated_scale
 from affectkit.data.layouts.stimuli import read_stimuli, stimuli_in
 from affectkit.data.layouts.tables import read_header, read_tables
 from affectkit.data.split import Split
@@ -195,7 +196,7 @@ def find_tables(search: Search) -> Source | None:
     splits, notes = read_tables(
         search.tables,
         ratings=labels.ratings,
-        scale=labels.scale,
+        scale=labels.scale or stated_scale(search.root),
         choice=labels.choice,
         follow_links=labels.follow_links,
     )
@@ -234,6 +235,19 @@ def find_affectnet_fused(search: Search) -> Source | None:
         return None
     splits, left_out = affectnet_fused.read_affectnet(search.root, reporter=search.reporter)
     return search.source("AffectNetFused", splits, affectnet_fused.describe_left_out(left_out))
+
+
+def refuse_unprepared(search: Search) -> None:
+    """Refuse datasets whose folders are no classes, and which are to be prepared first.
+
+    Raises:
+        DataError: the folder is of one of them.
+    """
+    if is_afew_va(search.root):
+        raise DataError(
+            f"{search.root} holds the clips of AFEW-VA, whose folders are no classes.",
+            f"Prepare it: affectkit prep afew-va {search.root} --output NEW.",
+        )
 
 
 def find_tiny_imagenet(search: Search) -> Source | None:

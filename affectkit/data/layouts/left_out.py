@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 
 from affectkit.core.text import list_some
 
@@ -22,6 +23,15 @@ class LeftOut:
             name: of the file or row.
         """
         self._found[split][reason].append(name)
+
+    def regrouped(self, splits: Mapping[str, str]) -> LeftOut:
+        """Return the same items, where they were added by groups, by the split of their group; else by "all"."""
+        found = LeftOut()
+        for group, reasons in self._found.items():
+            for why, names in reasons.items():
+                for name in names:
+                    found.add(splits.get(group, "all"), why, name)
+        return found
 
     def counts(self) -> dict[str, dict[str, int]]:
         """Count items by split and reason."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from affectkit.core.folders import is_folder, visible_names
 from affectkit.data.layouts import affectnet, affectnet_fused, rafdb
+from affectkit.data.layouts.afew_va import is_afew_va
 from affectkit.data.layouts.stimuli import IAPS, OASIS, stimuli_in
 from affectkit.errors import DataError
 
@@ -16,6 +17,7 @@ PUBLISHED: dict[str, Callable[[Path], bool]] = {
     "AffectNet": lambda root: affectnet.is_affectnet(root) or affectnet.first_release(root) is not None,
     "OASIS": lambda root: stimuli_in(root) is OASIS,
     "IAPS": lambda root: stimuli_in(root) is IAPS,
+    "AFEW-VA": is_afew_va,
     "AffectNetFused": affectnet_fused.is_affectnet_fused,
 }
 """By the name of a dataset, whether a folder holds it."""
