@@ -68,6 +68,7 @@ def setting(  # the keyword arguments are the vocabulary in which settings are w
     below: float | None = None,
     parse: Callable[[str], Any] | None = None,
     argument: bool = False,
+    repeated: bool = False,
     metavar: str | None = None,
     default_text: str | None = None,
     flag: str | None = None,
@@ -86,6 +87,7 @@ def setting(  # the keyword arguments are the vocabulary in which settings are w
         below: exclusive upper bound.
         parse: gives what a text means, or raises a UsageError that says the rule; the field is a ``Parsed``.
         argument: a positional argument, not an option.
+        repeated: an option that is given once for each item of its list, not with commas between them.
         metavar: the placeholder shown in ``--help``.
         default_text: shown instead of the default.
         flag: another option name than the field's own with dashes.
@@ -100,6 +102,7 @@ def setting(  # the keyword arguments are the vocabulary in which settings are w
         "bounds": (low, high, above, below),
         "parse": parse,
         "argument": argument,
+        "repeated": repeated,
         "metavar": metavar,
         "default_text": default_text,
         "flag": flag,

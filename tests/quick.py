@@ -25,7 +25,7 @@ QUICK = (
     "data/faces/test_selection", "data/faces/test_squares", "data/faces/test_tracking",
     "data/faces/test_tracking_metrics", "data/faces/test_weights", "data/faces/test_yunet",
     "data/layouts/test_affectnet", "data/layouts/test_affectnet_fused", "data/layouts/test_clip_store",
-    "data/layouts/test_discovery", "data/layouts/test_group_table",
+    "data/layouts/test_discovery", "data/layouts/test_group_table", "data/layouts/test_label_map",
     "data/layouts/test_rafdb", "data/layouts/test_ratings_tables", "data/layouts/test_tables",
     "data/layouts/test_tinyimagenet",
     "data/loading/test_thread_loader", "data/loading/test_transforms", "data/media/test_images",

@@ -159,7 +159,7 @@ def _parameter(entry: Field[Any], owner: type) -> inspect.Parameter:
     choices = data["choices"]
     values = None if choices else offered(entry.name, kind)
     if getattr(kind, "__origin__", None) is tuple:
-        kind = list[str] if data["argument"] else str
+        kind = list[str] if data["argument"] or data["repeated"] else str
     elif choices:
         kind = Literal[choices]
     if data["argument"]:

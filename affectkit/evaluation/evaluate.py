@@ -13,8 +13,8 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from affectkit.core.progress import Reporter
-from affectkit.data.loading.image_or_clip import collate_function, item_name
-from affectkit.data.loading.loaders import EVALUATION, SplitImages, evaluation_keys, make_loader
+from affectkit.data.loading.image_or_clip import collate_function, item_name, make_dataset
+from affectkit.data.loading.loaders import EVALUATION, SplitImages, close_loader, evaluation_keys, make_loader
 from affectkit.data.loading.read_failures import ReadFailure
 from affectkit.data.split import Split
 from affectkit.engines.engine import Engine
@@ -91,6 +91,38 @@ def evaluate(
         raise DataError(f"none of the {len(split)} {item_name(task.spec)} of {split.name} can be read.{first}")
     recompute = partial(recompute_items, model, task, getattr(loader, "dataset", None), context)
     return Collector.results(parts, split, targets, recompute=recompute), failures
+
+
+def evaluate_split(
+    model: nn.Module | Engine,
+    task: Task,
+    split: Split,
+    *,
+    batch_size: int,
+    workers: int | None,
+    in_colour: bool = False,
+    context: RunContext,
+    reporter: Reporter,
+) -> tuple[Results, list[ReadFailure]]:
+    """Return what ``evaluate`` does, with a loader made for it; SIGTERM and Ctrl-C end it.
+
+    Args:
+        model, task, split: see ``evaluate``.
+        batch_size: over all processes.
+        workers: that decode; None: chosen by the data.
+        in_colour: read images in colour, whatever the model takes.
+        context: where the model computes.
+        reporter: of the progress.
+    """
+    count, why = context.choose_workers(workers, held=split.store is not None)
+    reporter.note(context.describe(batch_size, f"{count} ({why})"))
+    dataset = make_dataset(split, task.spec.in_colour() if in_colour else task.spec)
+    loader = evaluation_loader(dataset, context=context, batch_size=batch_size, workers=count)
+    try:
+        with StopFlag(reporter) as stopping:
+            return evaluate(model, task, split, loader, context=context, reporter=reporter, stopping=stopping)
+    finally:
+        close_loader(loader)
 
 
 def _outputs_of(

@@ -5,21 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from torch import nn
-
 from affectkit.checkpoints.description import fit_record
 from affectkit.config import value_of
 from affectkit.core.files import fresh_folder, write_json
 from affectkit.core.pixels import pixels_up_to
 from affectkit.core.progress import Reporter
 from affectkit.core.version import VERSION
-from affectkit.data.loading.image_or_clip import item_name, make_dataset
-from affectkit.data.loading.loaders import close_loader
-from affectkit.data.loading.read_failures import ReadFailure, refuse_failures
+from affectkit.data.loading.image_or_clip import item_name
+from affectkit.data.loading.read_failures import refuse_failures
 from affectkit.data.split import Split
 from affectkit.errors import UsageError
 from affectkit.evaluation.class_counts import metric_notes
-from affectkit.evaluation.evaluate import evaluate, evaluation_loader
+from affectkit.evaluation.evaluate import evaluate_split
 from affectkit.evaluation.groups import GAP, analyse_groups, gap_values, write_groups
 from affectkit.evaluation.input_transform import check_takes_images, corruption_transform
 from affectkit.evaluation.item_groups import ItemGroups, find_groups
@@ -29,7 +26,6 @@ from affectkit.evaluation.outputs import write_results
 from affectkit.evaluation.thresholds import check_thresholds, missed_thresholds
 from affectkit.runtime.context import RunContext
 from affectkit.runtime.distributed import init_process_group
-from affectkit.runtime.shutdown import StopFlag
 from affectkit.runtime.torch_backends import set_up_backends
 from affectkit.settings.evaluation import TestSettings
 from affectkit.tasks.base import Results, Task
@@ -73,7 +69,17 @@ def _test(tested: TestedModel, settings: TestSettings, reporter: Reporter) -> tu
     if settings.fit and data.split.store is not None:
         raise UsageError(f"--fit is for image files; {data.source.root} holds prepared clips.", "Leave it out.")
     groups = None if settings.by is None else _find_groups(data.split, settings, context, reporter)
-    results, failures = _evaluate(network, task, data.split, settings, context=context, reporter=reporter)
+    results, failures = evaluate_split(
+        network,
+        task,
+        data.split,
+        batch_size=settings.batch_size,
+        workers=settings.workers,
+        # Corruptions are of colour images; a gray model gets the luma of what they make.
+        in_colour=settings.corrupt is not None,
+        context=context,
+        reporter=reporter,
+    )
     refuse_failures(failures, settings.on_error)
     notes = metric_notes(task, results)
     for text in notes["remarks"]:
@@ -111,23 +117,6 @@ def _test(tested: TestedModel, settings: TestSettings, reporter: Reporter) -> tu
     if folder is not None:
         context.group.run_on_main(lambda: _write(folder, task, results, summary, reporter))
     return results, summary
-
-
-def _evaluate(
-    network: nn.Module, task: Task, split: Split, settings: TestSettings, *, context: RunContext, reporter: Reporter
-) -> tuple[Results, list[ReadFailure]]:
-    workers, why = context.choose_workers(settings.workers, held=split.store is not None)
-    reporter.note(context.describe(settings.batch_size, f"{workers} ({why})"))
-    # Corruptions are of colour images; a gray model gets the luma of what they make.
-    spec = task.spec.in_colour() if settings.corrupt else task.spec
-    loader = evaluation_loader(
-        make_dataset(split, spec), context=context, batch_size=settings.batch_size, workers=workers
-    )
-    try:
-        with StopFlag(reporter) as stopping:
-            return evaluate(network, task, split, loader, context=context, reporter=reporter, stopping=stopping)
-    finally:
-        close_loader(loader)
 
 
 def _find_groups(split: Split, settings: TestSettings, context: RunContext, reporter: Reporter) -> ItemGroups:

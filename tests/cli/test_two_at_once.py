@@ -48,6 +48,7 @@ WRITES = {
     "corruptions": "IMAGE --preview FILE --force",
     "reconstruct": "--checkpoint builtin --data SOURCE --results OUT --force",
     "infer": "SOURCE --results OUT --force",
+    "matrix": "--checkpoint builtin --data SOURCE --results OUT --force",
     "merge": "OUT --force",
     "quantiles": "TABLE --results OUT --force",
     "convert": "IMAGE FILE --force",
