@@ -116,14 +116,14 @@ def read_facts(paths: Sequence[Path | str], *, workers: int, reporter: Reporter)
     """
     reporter.start("reading images", len(paths), "files")
     found: list[Fact] = []
+    small = np.zeros((len(paths), SIDE, SIDE), np.uint8)
     for facts in _read_all(paths, workers):
-        found += facts
+        for place, fact in enumerate(facts, len(found)):
+            if fact.small is not None:
+                small[place] = fact.small
+        found += [fact._replace(small=None) for fact in facts]
         reporter.advance(len(facts))
     reporter.finish()
-    small = np.zeros((len(found), SIDE, SIDE), np.uint8)
-    for number, fact in enumerate(found):
-        if fact.small is not None:
-            small[number] = fact.small
     return ImageFacts(
         size=np.array([fact.size for fact in found], np.int64),
         digests=[fact.digest for fact in found],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from affectkit.core.folders import Fault, walk
@@ -10,6 +11,7 @@ from affectkit.core.text import count_text
 from affectkit.data.layouts.discovery import Labels, NoDatasetError, Source, find_dataset
 from affectkit.data.media.file_kinds import IMAGE_FILE, VIDEO_FILE, PassedOver, file_kind
 from affectkit.data.split import Split
+from affectkit.errors import DataError
 
 PLAIN = "images without labels"
 """The layout of a folder that is no dataset."""
@@ -17,6 +19,8 @@ PLAIN = "images without labels"
 
 def find_items(root: Path, *, labels: Labels, reporter: Reporter) -> Source:
     """Return the dataset in ``root``; where it fits no layout, all images below it as the split ``all``.
+
+    Where labels can be read and the ratings beside them cannot, the ratings are left out, with a warning.
 
     Raises:
         NoDatasetError: there is neither; what was searched for and found is listed.
@@ -28,6 +32,15 @@ def find_items(root: Path, *, labels: Labels, reporter: Reporter) -> Source:
         if labels.file is not None or labels.choice.classes:
             raise
         return _images_below(Path(root), error)
+    except DataError as error:
+        if not labels.ratings:
+            raise
+        try:
+            found = find_dataset(root, labels=replace(labels, ratings=False), reporter=reporter)
+        except DataError:
+            raise error from None
+        reporter.warn(f"ratings are left out, for they cannot be read: {error.message}")
+        return found
 
 
 def _images_below(root: Path, error: NoDatasetError) -> Source:

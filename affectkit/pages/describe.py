@@ -6,11 +6,16 @@ from pathlib import Path
 from typing import Any
 
 from affectkit.core.forms import Count, check_form
+from affectkit.core.text import list_some
+from affectkit.errors import DataError
 from affectkit.pages.figures import other_figures
 from affectkit.pages.page import Page, Source
 from affectkit.pages.tables import HINT, SKIPPED_FORM, read_record, read_table, to_float
 
-_SPREAD = dict[str, float | None]
+_NAMES = ("mean", "sd", "min", "q05", "q25", "q50", "q75", "q95", "max")
+_SPREAD = dict.fromkeys(_NAMES, float | None)
+_CELLS = tuple[Count, Count, Count]
+_RATING = {**_SPREAD, "missing": Count}
 _COPIES = {
     "splits": dict[str, Any], "clusters": Count, "largest": Count, "labelled_clusters": Count, "labels_differ": Count,
     "pairs": Count, "pairs_labels_differ": float | None,
@@ -18,22 +23,23 @@ _COPIES = {
 FORM = {
     "data": str, "layout": str, "notes": list[str], "items": Count, "classes": list[str], "affectkit": str,
     "splits": dict[str, Any], "distributions": dict[str, Any] | None, "raters": dict[str, dict[str, Any]] | None,
-    "ratings": dict[str, Any] | None, "images": dict[str, Any], "unreadable": SKIPPED_FORM, "copies": Any,
+    "ratings": dict[str, Any] | None, "images": {"all": Any}, "unreadable": SKIPPED_FORM, "copies": Any,
     "near_copies": Any, "near_search": dict[str, Any] | None, "groups": Any, "clips?": Any,
 }  # fmt: skip
 """What the page takes from the record; parts in ``PARTS``."""
 PARTS = {
     "splits": {"items": Count, "labelled": Count, "classes": dict[str, Count]},
     "distributions": {
-        "entropy": _SPREAD, "most": float, "entropy_by_class": _SPREAD, "ties": Count, "without_majority": Count,
+        "entropy": _SPREAD, "most": float, "entropy_by_class": dict[str, float | None], "ties": Count,
+        "without_majority": Count,
     },
     "ratings": {
-        "valence": _SPREAD, "arousal": _SPREAD, "r": float | None, "scale": list[float], "both": Count,
-        "cells": list[list[Count]],
+        "valence": _RATING, "arousal": _RATING, "r": float | None, "scale": tuple[float, float], "both": Count,
+        "cells": tuple[_CELLS, _CELLS, _CELLS],
     },
     "images": {
         "readable": Count, "brightness": _SPREAD, "contrast": _SPREAD, "width": _SPREAD, "height": _SPREAD,
-        "bytes": _SPREAD, "sizes": list[list[Count]], "different_sizes": Count, "formats": dict[str, Count],
+        "bytes": _SPREAD, "sizes": list[_CELLS], "different_sizes": Count, "formats": dict[str, Count],
         "gray": Count, "colour": Count,
     },
 }  # fmt: skip
@@ -46,6 +52,7 @@ _COPY = {"items": Count, "within": Count, "of": dict[str, Count], "in_earlier": 
 _GROUPS = {
     "column": str, "splits": dict[str, Any], "across_count": Count, "across": dict[str, dict[str, Count]],
 }  # fmt: skip
+_SEARCH = {"distance": Count, "correlation": float, "mirrored": bool}
 _GROUP = {"groups": Count, "items": Count, "without": Count, "largest": Count}
 CAPTIONS = {
     "classes.png": "classes by split", "entropy.png": "entropy of the distributions",
@@ -95,20 +102,20 @@ def build(source: Source) -> Page:
 
 
 def _check_parts(record: dict[str, Any], folder: Path) -> None:
-    """Refuse a record whose parts have another form."""
+    """Refuse a record whose parts have another form, or are of other splits."""
     title = f"cannot read {folder / 'describe.json'}"
-    for name, form in PARTS.items():
-        for split, part in (record[name] or {}).items():
-            check_form(part, form, f"{title}: {name}.{split}", hint=HINT)
-    for kinds in (record["raters"] or {}).values():
-        for shown, part in kinds.items():
-            check_form(part, _RATERS, f"{title}: raters.{shown}", hint=HINT)
-    for name in ("copies", "near_copies"):
+    splits = dict.fromkeys(record["splits"], Any)
+    parts = [(name, record[name], form) for name, form in PARTS.items()]
+    for shown in (record["raters"] or {}).values():
+        parts.append(("raters", shown, _RATERS))
+    for name, form, inner in (("copies", _COPIES, _COPY), ("near_copies", _COPIES, _COPY), ("groups", _GROUPS, _GROUP)):
         if record[name] is not None:
-            check_form(record[name], _COPIES, f"{title}: {name}", hint=HINT)
-            for split, part in record[name]["splits"].items():
-                check_form(part, _COPY, f"{title}: {name}.{split}", hint=HINT)
-    if record["groups"] is not None:
-        check_form(record["groups"], _GROUPS, f"{title}: groups", hint=HINT)
-        for split, part in record["groups"]["splits"].items():
-            check_form(part, _GROUP, f"{title}: groups.{split}", hint=HINT)
+            check_form(record[name], {**form, "splits": splits}, f"{title}: {name}", hint=HINT)
+            parts.append((name, record[name]["splits"], inner))
+    if record["near_search"] is not None:
+        check_form(record["near_search"], _SEARCH, f"{title}: near_search", hint=HINT)
+    for name, found, form in parts:
+        for key, part in (found or {}).items():
+            check_form(part, form, f"{title}: {name}.{key}", hint=HINT)
+    if strange := set(record["distributions"] or ()) - set(splits):
+        raise DataError(f"{title}: distributions of splits that there are not: {list_some(sorted(strange))}.", HINT)

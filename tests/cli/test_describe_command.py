@@ -14,6 +14,9 @@ from typer.testing import CliRunner
 from affectkit.cli.app import app
 from affectkit.core.progress import Silent
 from affectkit.data.layouts.discovery import Labels, find_dataset
+from affectkit.errors import DataError
+from affectkit.exploration import near_copies
+from affectkit.pages.make import make_report
 
 
 def run(*arguments: object):
@@ -99,6 +102,31 @@ def test_thresholds(data):
     assert run(data, "--fail-under", "accuracy=1").exit_code == 2
 
 
+def test_too_many_near_copies_are_not_told_and_the_rest_is(data, monkeypatch):
+    monkeypatch.setattr(near_copies, "MOST_PAIRS", 0)
+    done = run(data, "--json", "--fail-under", "near_copies_across=9")
+    assert done.exit_code == 3 and json.loads(done.stdout)["near_copies"] is None
+    assert "near copies are not told: there are more than 0 pairs" in done.stderr and "NaN" in done.stderr
+
+
+def test_a_report_of_a_damaged_record_says_where(data, tmp_path):
+    assert run(data, "--results", tmp_path / "out", "-q").exit_code == 0
+    record = json.loads((tmp_path / "out/describe.json").read_text())
+    for place, value, words in (
+        (("images", "all"), {}, "images.all"), (("copies", "splits"), {}, "copies"), (("classes",), None, "classes"),
+        (("raters", "train", "all", "number", "mean"), "x", "number.mean"), (("distributions", "other"), None, "other"),
+    ):  # fmt: skip
+        broken = json.loads(json.dumps(record))
+        inner = broken
+        for key in place[:-1]:
+            inner = inner[key]
+        inner[place[-1]] = value
+        (tmp_path / "out/describe.json").write_text(json.dumps(broken))
+        with pytest.raises(DataError, match="describe.json") as caught:
+            make_report(tmp_path / "out", tmp_path / "page.html")
+        assert words in caught.value.message, caught.value.message
+
+
 def test_damaged_files_are_counted_named_and_change_the_exit_code(tmp_path):
     root = tmp_path / "data"
     for name in ("a", "b"):
@@ -152,3 +180,21 @@ def test_ratings_and_a_subject_column(tmp_path):
     valence = [1 + number % 8 for number in range(8)]
     assert summary["ratings"]["train"]["valence"]["mean"] == pytest.approx(np.mean(valence))
     assert (tmp_path / "out/valence_arousal.png").is_file() and "in several splits" in run(tmp_path, "-q").stderr
+
+
+def test_ratings_that_cannot_be_read_are_left_out_and_told_where_there_are_labels(tmp_path):
+    rows = [[f"{number}.png", "ab"[number % 2], -2 if number == 3 else 0.5, -0.5] for number in range(6)]
+    for number in range(6):
+        picture(number).save(tmp_path / f"{number}.png")
+    for name, columns in (("faces.csv", (0, 1, 2, 3)), ("rated.csv", (0, 2, 3))):
+        header = ["filename", "label", "valence", "arousal"]
+        with (tmp_path / name).open("w", newline="") as stream:
+            csv.writer(stream).writerows([[row[k] for k in columns] for row in [header, *rows]])
+    done = run(tmp_path, "--labels", tmp_path / "faces.csv", "--json")
+    summary = json.loads(done.stdout)
+    assert (
+        done.exit_code == 0 and summary["ratings"] is None and summary["splits"]["all"]["classes"] == {"a": 3, "b": 3}
+    )
+    assert "ratings are left out" in done.stderr and "line 5 (valence: -2)" in done.stderr
+    done = run(tmp_path, "--labels", tmp_path / "rated.csv")
+    assert done.exit_code == 1 and "line 5 (valence: -2)" in done.stderr
