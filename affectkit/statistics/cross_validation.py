@@ -47,7 +47,8 @@ class FoldMean:
 
 
 def mean_over_folds(values: Sequence[float], *, ratio: float, level: float = 0.95) -> FoldMean:
-    """Return the mean of a metric over folds, with both intervals; NaN where fewer than two folds define it.
+    """Return the mean of a metric over folds, with both intervals; these are NaN where fewer than two folds define it,
+    and where all folds have the same value, which shows nothing of others.
 
     Args:
         values: of each fold; NaN where it is not defined.
@@ -67,6 +68,8 @@ def mean_over_folds(values: Sequence[float], *, ratio: float, level: float = 0.9
     if count < 2:
         return FoldMean(float(array[0]) if count else math.nan, math.nan, _NOWHERE, _NOWHERE, count)
     mean, sd = float(array.mean()), float(array.std(ddof=1))
+    if np.ptp(array) == 0:
+        return FoldMean(mean, sd, _NOWHERE, _NOWHERE, count)
     half = t_quantile((1 + level) / 2, count - 1) * sd * math.sqrt(1 / count + ratio)
     return FoldMean(mean, sd, t_interval(array, level), (mean - half, mean + half), count)
 

@@ -43,9 +43,17 @@ def people(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def run(people, tmp_path_factory):
-    """A run of two folds, as the command line made it, and what it printed."""
+    """A run of two folds, as the command line made it, and what it printed; of figures, those of all items alone."""
+    from affectkit.evaluation import outputs
+    from affectkit.reports import plots
+    from affectkit.training import trainer
+
     root = tmp_path_factory.mktemp("run") / "cv"
-    done = affectkit("train", "--data", people, *FAST, "--folds", "2", "--group-by", "subject", "--output", root)
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (trainer, outputs):
+            patch.setattr(module, "draw_figures", lambda *args, **kwargs: None)
+        patch.setattr(plots, "training_curves", lambda *args, **kwargs: None)
+        done = invoke("train", "--data", people, *FAST, "--folds", "2", "--group-by", "subject", "--output", root)
     return root, done
 
 
@@ -60,7 +68,7 @@ def test_counts_come_before_training_and_the_caveat_after(run):
     header = next(line for line in done.stdout.splitlines() if line.startswith("metric"))
     assert header.split("  ")[0] == "metric" and "corrected 95%" in header and "2 folds of 24 items" in done.stdout
     assert {path.name for path in root.iterdir()} >= {"folds.csv", "fold_items.csv", "fold_metrics.csv", "out_of_fold"}
-    assert (root / "out_of_fold" / "plots").is_dir()
+    assert (root / "out_of_fold" / "plots" / "confusion.png").stat().st_size > 1000
 
 
 def test_what_is_done_is_said_and_a_model_of_a_fold_is_asked_for(run, people):
@@ -102,6 +110,7 @@ def test_what_cannot_be_folded_is_refused_before_anything_is_written(people, tmp
     assert "Traceback" not in done.stderr and not (tmp_path / "cv").exists()
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_a_fold_runs_beside_others_and_a_run_of_all_does_not(people, tmp_path):
     root = tmp_path / "cv"
     words = ("train", "--data", people, *FAST, "--folds", "3", "--group-by", "subject", "--output", root)
@@ -134,7 +143,7 @@ def test_slurm_gets_an_array_with_a_task_a_fold_and_a_job_that_merges(people, tm
     monkeypatch.setenv("PATH", f"{cluster}:{os.environ['PATH']}")
     monkeypatch.setenv("RECORDED", str(cluster))
     monkeypatch.chdir(tmp_path)
-    words = ("--data", people, *FAST, "--folds", "loso", "--group-by", "subject", "--output", "cv")
+    words = ("--data", people, *FAST, "--folds", "6", "--group-by", "subject", "--output", "cv")
     done = affectkit("train", *words, "--slurm", "time=60,gpus=1,array=4", "--json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     job = json.loads(done.stdout)
@@ -155,6 +164,16 @@ def test_slurm_gets_an_array_with_a_task_a_fold_and_a_job_that_merges(people, tm
     last = DelayedSubmission.load(tmp_path / "slurm" / "4243_submitted.pkl").function.work
     assert last.argv == ("merge", str(tmp_path / "cv"))
     assert not (tmp_path / "cv").exists()
+    # What is missing of a run is spread again.
+    for name in ("config.yaml", "folds.csv"):
+        (tmp_path / "begun").mkdir(exist_ok=True)
+        (tmp_path / "begun" / name).write_text(
+            "settings: {folds: '3'}\n" if name[0] == "c" else "fold,items\n1,8\n2,8\n3,8\n"
+        )
+    (tmp_path / "begun" / "fold-2").mkdir()
+    (tmp_path / "begun" / "fold-2" / "status.json").write_text('{"state": "done"}')
+    again = affectkit("train", "--resume", "begun", "--slurm", "time=60", "--json", cwd=tmp_path)
+    assert again.returncode == 0 and list(json.loads(again.stdout)["folds"]) == ["1", "3"], again.stderr
     # A job for one fold, and arrays for what is no cross-validation.
     alone = affectkit("train", *words, "--fold", "2", "--slurm", "time=60", "--json", cwd=tmp_path)
     assert alone.returncode == 0 and "folds" not in json.loads(alone.stdout), alone.stderr

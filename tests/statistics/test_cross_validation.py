@@ -38,6 +38,8 @@ def test_folds_that_do_not_define_a_metric_are_left_out_and_counted():
     for values in ([0.5, math.nan], [math.nan]):
         alone = mean_over_folds(values, ratio=0.5)
         assert all(map(math.isnan, (*alone.t_interval, *alone.corrected_interval, alone.sd)))
+    same = mean_over_folds([0.5, 0.5, 0.5], ratio=0.5)
+    assert (same.mean, same.sd) == (0.5, 0.0) and all(map(math.isnan, (*same.t_interval, *same.corrected_interval)))
     for wrong in ({"level": 1.0, "ratio": 0.5}, {"ratio": math.nan}, {"ratio": -1.0}):
         with pytest.raises(UsageError):
             mean_over_folds([0.5, 0.6], **wrong)

@@ -16,6 +16,7 @@ from support import CLASSES, Heard, blob, make_ratings, set_up, settings, vca_se
 
 from affectkit.core.progress import Silent
 from affectkit.errors import DataError, Stopped, UsageError
+from affectkit.slurm.folds import folds_to_submit
 from affectkit.tasks.distribution import DistributionTask
 from affectkit.training import run as runs
 from affectkit.training.folds import merge_folds, plan_run
@@ -273,6 +274,13 @@ def test_what_makes_folds_doubtful_is_warned_of(people, tmp_path):
     told = plan_of(rare, tmp_path, folds="3", group_by="subject").warnings()
     assert any("anger (1 item: in 1 of 3)" in one for one in told)
     assert any("all items of anger are in one fold" in one for one in told)
+
+
+def test_the_folds_of_loso_are_counted_before_they_are_submitted(people, tmp_path):
+    chosen = settings(people, tmp_path / "run", folds="loso", group_by="subject")
+    assert folds_to_submit(chosen, reporter=Silent()) == (tmp_path / "run", [1, 2, 3, 4, 5, 6])
+    assert folds_to_submit(replace(chosen, fold=2), reporter=Silent()) is None
+    assert folds_to_submit(settings(people, tmp_path / "run"), reporter=Silent()) is None
 
 
 def test_copies_stay_in_one_fold(tmp_path):

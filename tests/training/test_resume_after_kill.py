@@ -37,7 +37,10 @@ STEP, BATCH = (
     "affectkit.training.training_step:Learner.training_step",
 )
 FILES = ("best.safetensors", "last.safetensors", "history.csv", "metrics.json")
+OF_FOLDS = ("fold_items.csv", "folds.csv", "fold_metrics.csv", "metrics.json", "out_of_fold/out_of_fold_results.csv")
 KILLED = -signal.SIGKILL
+RESUMED = "resuming in|starting from|is left|fold-3 is complete"
+"""Words by which a resumption tells where it goes on."""
 
 
 @pytest.fixture(autouse=True)
@@ -125,22 +128,24 @@ def killed_and_resumed(data: Path, root: Path, changes: dict, kills: list) -> li
         code, notes = life(data, root, changes, prepare=prepare, resume=number > 0)
         assert code == (KILLED if prepare is not None else 0), f"process {number} ended with {code}: {notes}"
         if number:
-            places.append(next(text for text in notes if re.search("resuming in|starting from|is left", text)))
+            places.append(next(text for text in notes if re.search(RESUMED, text)))
     return places
 
 
 def files_of(root: Path) -> list[Path]:
     """The files of a run that must not differ."""
-    if not (root / "repeats.csv").is_file():
+    parts = sorted(root.glob("repeat-*")) or sorted(root.glob("fold-*"))
+    if not parts:
         return [root / name for name in FILES]
-    parts = sorted(root.glob("repeat-*"))
-    return [root / "repeats.csv", *(part / name for part in parts for name in FILES)]
+    own = ["repeats.csv"] if parts[0].name == "repeat-1" else OF_FOLDS
+    return [*(root / name for name in own), *(part / name for part in parts for name in FILES)]
 
 
 def predicted(data: Path, root: Path) -> bytes:
     """The table of predictions on the test split."""
     folder = root.parent / f"results-{root.name}"
-    checkpoint = root if (root / "best.safetensors").is_file() else root / "repeat-2"
+    several = root / ("fold-2" if (root / "fold-2").is_dir() else "repeat-2")
+    checkpoint = root if (root / "best.safetensors").is_file() else several
     chosen = {"checkpoint": checkpoint, "data": data, "results": folder, "workers": 0}
     run_test(resolve(TestSettings, flags=chosen).settings, reporter=Silent())
     return (folder / "test_results.csv").read_bytes()
@@ -153,7 +158,7 @@ def assert_same(data: Path, whole: Path, cut: Path) -> None:
     for name in names:
         assert (whole / name).read_bytes() == (cut / name).read_bytes(), f"{name} differs"
     assert predicted(data, whole) == predicted(data, cut)
-    for root in {path.parent for path in files_of(cut)}:
+    for root in {path.parent for path in files_of(cut)} - {cut / "out_of_fold"}:
         assert json.loads((root / "status.json").read_text())["state"] == "done"
     assert not list(cut.rglob(".state-*"))
 
@@ -201,6 +206,11 @@ CASES = {
         [kill(STEP, 8)],
         ["epoch 2, batch 2"],
     ),
+    "second-fold": (
+        {"epochs": 1, "folds": "3", **EVERY},
+        [kill(STEP, 5 + 2), kill("affectkit.training.out_of_fold:write_json", 1, before=True)],
+        ["epoch 1, batch 2", "fold-3 is complete"],
+    ),
     "second-repeat": (
         {"epochs": 1, "repeat": 3, **EVERY},
         [kill(STEP, 6 + 3), kill("affectkit.training.final_evaluation:write_json", 1)],
@@ -209,7 +219,9 @@ CASES = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] if name == "second-fold" else []) for name in CASES]
+)
 def test_a_killed_run_ends_with_the_same_bytes(faces, tmp_path, name):
     changes, kills, expected = CASES[name]
     assert life(faces, tmp_path / "whole", changes)[0] == 0
@@ -221,7 +233,8 @@ def test_a_killed_run_ends_with_the_same_bytes(faces, tmp_path, name):
     rates = [row.split(",")[1] for row in histories[0]]
     if changes.get("schedule") not in (None, "constant"):
         assert len(set(rates)) > 1, f"the schedule did nothing: {rates}"
-    assert (len(rates) < changes["epochs"]) == ("early_stop" in changes) and len(histories) == changes.get("repeat", 1)
+    assert (len(rates) < changes["epochs"]) == ("early_stop" in changes)
+    assert len(histories) == changes.get("repeat", int(changes.get("folds", 1)))
 
 
 def test_a_run_that_resumes_elsewhere_reports_it(faces, tmp_path):
