@@ -133,6 +133,7 @@ def estimates(
     """
     check_options(level=level, draws=draws, method=method)
     check_alike(measures)
+    clusters = cluster_numbers(clusters, len(measures[0])) if measures else None
     known: dict[tuple[int, int], Units] = {}
     wanted = []
     for measure in measures:

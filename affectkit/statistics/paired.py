@@ -36,7 +36,7 @@ from affectkit.statistics.permutation import permutation_tests
 from affectkit.statistics.power import detectable
 from affectkit.statistics.resampling import check_draws
 from affectkit.statistics.students_t import two_sided_p
-from affectkit.statistics.units import Units, jackknife
+from affectkit.statistics.units import Units, cluster_numbers, jackknife
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -168,6 +168,7 @@ def joint_measures(
         DataError: as ``differences``.
     """
     known: dict[tuple[int, ...], tuple[Measure, Units]] = {}
+    clusters = cluster_numbers(clusters, len(pairs[0][0])) if pairs else None
     found = []
     for a, b in pairs:
         if len(a) != len(b) or a.better != b.better:

@@ -69,16 +69,19 @@ def make_units(
 
 
 def cluster_numbers(clusters: ArrayLike | None, count: int) -> NDArray[np.int64] | None:
-    """Return ``clusters`` (N,), whatever names them, as numbers from 0 in the order of their first item.
+    """Return ``clusters`` (N,), whatever names them, as numbers from 0.
 
     Raises:
         DataError: there are not ``count`` of them, or one is missing (None, NaN, "").
     """
     if clusters is None:
         return None
-    names = list(clusters)
+    numbered = isinstance(clusters, np.ndarray) and clusters.dtype.kind in "iu" and clusters.ndim == 1
+    names = clusters if numbered else list(clusters)
     if len(names) != count:
         raise DataError(f"clusters must name one for each of {count:,} items; got {len(names):,}.")
+    if numbered:
+        return np.unique(names, return_inverse=True)[1].astype(np.int64)
     missing = sum(name is None or name == "" or (isinstance(name, float) and math.isnan(name)) for name in names)
     if missing:
         raise DataError(

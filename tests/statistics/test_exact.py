@@ -150,3 +150,13 @@ def test_detectable_difference_of_many_items():
     assert math.isnan(detectable(math.nan)) and math.isnan(detectable(1.0, 0))
     with pytest.raises(UsageError, match="'power'"):
         detectable(1.0, power=80)
+
+
+@pytest.mark.parametrize("n", [10, 30, 100])
+def test_clopper_pearson_covers_every_share(n):
+    """Not simulated: the chance, by the binomial distribution, of a count whose interval holds the share."""
+    bounds = np.array([clopper_pearson(k, n) for k in range(n + 1)])
+    shares = np.linspace(0.001, 0.999, 999)
+    inside = (bounds[:, :1] <= shares) & (shares <= bounds[:, 1:])
+    held = (stats.binom.pmf(np.arange(n + 1)[:, None], n, shares) * inside).sum(0)
+    assert held.min() >= 0.95 and held.mean() < 0.995
