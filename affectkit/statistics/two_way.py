@@ -103,7 +103,7 @@ def repeated_difference(
     rows: ArrayLike | None = None,
     clusters: ArrayLike | None = None,
     level: float = 0.95,
-    single: Literal["alike", "fixed"] = "alike",
+    single: Literal["alike", "fixed"] = "fixed",
 ) -> RepeatedDifference:
     """Return the difference of a measure of two recipes, with an interval that holds for other items and other repeats.
 
@@ -122,8 +122,8 @@ def repeated_difference(
         rows: the items that count; None for all.
         clusters: (N,) what each item belongs to, see ``paired.differences``.
         level: wished coverage, in (0, 1).
-        single: how a recipe with one repeat is taken: ``alike``, to vary from repeat to repeat as the other does (as
-            Crawford and Howell 1998 compare one case with a sample); ``fixed``, as the one model that there is.
+        single: how a recipe with one repeat is taken: ``fixed``, as the one model that there is; ``alike``, to vary
+            from repeat to repeat as the other does (as Crawford and Howell 1998 compare one case with a sample).
 
     Raises:
         DataError: measures differ, or are of different items.

@@ -35,7 +35,7 @@ def test_variances_equal_the_mean_squares_of_a_two_way_layout():
     ms_together = sum((y[r, i] - by_item[i] - by_repeat[r] + grand) ** 2 for r in range(repeats) for i in range(n)) / (
         (n - 1) * (repeats - 1)
     )
-    found = repeated_difference([mean(row) for row in y], [mean(np.zeros(n))], single="fixed")
+    found = repeated_difference([mean(row) for row in y], [mean(np.zeros(n))])
     variance = (ms_items + ms_repeats - ms_together) / (n * repeats)
     assert found.error == pytest.approx(math.sqrt(variance))
     assert found.items_error == pytest.approx(math.sqrt((ms_items - ms_together) / (n * repeats)))
@@ -68,7 +68,7 @@ def test_items_that_are_all_alike_leave_welchs_t():
 def test_one_training_is_taken_to_vary_as_the_other_or_not_at_all():
     a = np.random.default_rng(6).random(5)
     first, second = [mean(np.full(30, v)) for v in a], [mean(np.full(30, 0.2))]
-    alike, fixed = repeated_difference(first, second), repeated_difference(first, second, single="fixed")
+    alike, fixed = repeated_difference(first, second, single="alike"), repeated_difference(first, second)
     assert alike.error == pytest.approx(a.std(ddof=1) * math.sqrt(1 / 5 + 1)) and alike.assumed  # Crawford and Howell
     assert fixed.error == pytest.approx(a.std(ddof=1) * math.sqrt(1 / 5)) and not fixed.assumed
     assert alike.freedom == pytest.approx(4) and alike.repeats == (5, 1)
