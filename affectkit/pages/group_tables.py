@@ -57,7 +57,8 @@ def _column(column: dict[str, Any], record: dict[str, Any]) -> dict[str, Any]:
     found = [gaps.get(name, {}) for name in metrics]
     shown = [
         ("gap", [_with_span(gap.get("gap"), [gap.get("low"), gap.get("high")]) for gap in found]),
-        ("from", [f"{gap['lowest']} to {gap['highest']}" if gap.get("lowest") else "" for gap in found]),
+        ("lowest", [gap.get("lowest", "") for gap in found]),
+        ("highest", [gap.get("highest", "") for gap in found]),
         ("expected by chance", [text_number(gap.get("by_chance")) for gap in found]),
         ("p", [text_number(gap.get("p")) for gap in found]),
         ("p, Holm", [text_number(gap.get("p_holm")) for gap in found]),

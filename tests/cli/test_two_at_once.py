@@ -116,6 +116,7 @@ CHANGED = {("merge", "folder"), ("demo", "folder"), ("datasplit", "path"), ("rel
 INPUTS = {
     "source", "data", "checkpoint", "labels", "labels_csv", "test_data", "test_labels", "init", "resume", "baseline",
     "config", "corrupted_root", "frost_textures", "image", "published", "pipeline_yaml", "file", "groups",
+    "label_map",
 }  # fmt: skip
 """Settings that are paths, of all commands: what is written, changed in place, and read."""
 

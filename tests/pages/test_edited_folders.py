@@ -8,7 +8,7 @@ import random
 
 import pytest
 from pages.result_folders import photographs
-from pages.test_labelled_kinds import results_of_test, run_folder, sweep
+from pages.test_labelled_kinds import cells_of_matrix, results_by_group, results_of_test, run_folder, sweep
 from pages.test_videos import folder_of, rows_of
 
 from affectkit.errors import AffectkitError
@@ -24,6 +24,8 @@ def folders(root):
     yield results_of_test(root / "t")[0]
     yield run_folder(root / "r")
     yield sweep(root / "s")
+    yield results_by_group(root / "g")
+    yield cells_of_matrix(root / "m")
 
 
 def places(value, path=()):
@@ -51,7 +53,7 @@ def tried(folder, page):
     return False
 
 
-@pytest.mark.parametrize("kind", range(5))
+@pytest.mark.parametrize("kind", range(7))
 def test_edited_records_give_a_page_or_an_error(tmp_path, kind):
     folder, rng, counts = list(folders(tmp_path))[kind], random.Random(kind), [0, 0]
     for path in sorted(folder.glob("*.json")):
@@ -67,7 +69,7 @@ def test_edited_records_give_a_page_or_an_error(tmp_path, kind):
     assert min(counts) > 3, counts
 
 
-@pytest.mark.parametrize("kind", range(5))
+@pytest.mark.parametrize("kind", range(6))  # a matrix has no table that is read
 def test_edited_tables_give_a_page_or_an_error(tmp_path, kind):
     folder, rng, count = list(folders(tmp_path))[kind], random.Random(kind), 0
     for path in sorted(folder.rglob("*.csv")):

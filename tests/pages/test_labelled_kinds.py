@@ -42,6 +42,58 @@ def results_of_test(root):
     return root / "results", rows
 
 
+def results_by_group(root):
+    """A folder of ``test --by``."""
+    folder, _ = results_of_test(root)
+    record = json.loads((folder / "results.json").read_text())
+    groups = [
+        {"name": name, "n": n, "clusters": 3, "classes": 3, "counted": n > 5, "why_not": "" if n > 5 else "few",
+         "metrics": {"top1": 0.4, "kl": None}, "intervals": {"top1": [0.3, 0.5]}, "methods": {"top1": "exact"}}
+        for name, n in (("<b>old", 6), ("young", 6), ("(not known)", 2))
+    ]  # fmt: skip
+    gap = {"metric": "top1", "gap": 0.12, "low": 0.0, "high": 0.3, "lowest": "<b>old", "highest": "young",
+           "method": "MOVER", "p": 0.03, "by_chance": 0.08, "p_holm": 0.06, "tests": 2}  # fmt: skip
+    record["groups"] = {
+        "cluster": "actor", "min_group": 5, "metrics": {"top1": "max", "kl": "min"}, "tested": ["top1", "kl"],
+        "columns": [{"name": "age", "groups": groups, "gaps": [gap], "notes": ["age: <of> some."]}],
+    }  # fmt: skip
+    (folder / "results.json").write_text(json.dumps(record))
+    return folder
+
+
+def cells_of_matrix(root):
+    """A folder of ``matrix``."""
+    root.mkdir(parents=True)
+    found = {"model": "a", "data": "x", "failed": "", "n": 10, "of": 12, "left_out": {"<calm>": 2}, "absent": [],
+             "metrics": {"accuracy": 0.75, "kl": None}, "intervals": {"accuracy": [0.5, 0.9]}}  # fmt: skip
+    record = {
+        "models": [{"name": "a", "checkpoint": "a.pt", "task": "classification"}], "shown": ["accuracy"],
+        "data": [{"name": "x", "data": "x", "split": "test", "items": 12}, {"name": "y", "data": "y"}], "failed": 1,
+        "cells": [found, {"model": "a", "data": "y", "failed": "no <class> in common"}],
+        "metrics": {"accuracy": "max", "kl": "min"}, "label_map": {"happy": "happiness", "calm": ""},
+    }  # fmt: skip
+    (root / "matrix.json").write_text(json.dumps(record))
+    return root
+
+
+def test_groups_and_their_gaps_are_shown(tmp_path):
+    make_report(results_by_group(tmp_path), tmp_path / "page.html")
+    text = text_of(tmp_path / "page.html")
+    assert cells(text, "young") == ["6", "3", "0.4000 [0.3000, 0.5000]", "\u2013"]
+    assert cells(text, "(not known)")[0] == "2" and cells(text, "&lt;b&gt;old")[0] == "6"
+    assert cells(text, "<em>gap</em>")[2] == "0.1200 [0.0000, 0.3000]"
+    assert cells(text, "<em>p, Holm</em>")[2] == "0.0600" and "corrected for 2 tests" in text
+
+
+def test_a_matrix_shows_cells_and_what_is_left_out(tmp_path):
+    made = make_report(cells_of_matrix(tmp_path / "m"), tmp_path / "page.html")
+    assert made["kind"] == "matrix"
+    text = text_of(tmp_path / "page.html")
+    assert cells(text, "a")[:2] == ["0.7500 [0.5000, 0.9000]", "\u2013"] and "10 of 12" in text
+    assert cells(text, "a on x") == ["left out: &lt;calm&gt; (2)"]
+    assert cells(text, "a on y") == ["not computed: no &lt;class&gt; in common"]
+
+
 def cells(text, name):
     """The cells of the row called ``name``."""
     row = re.search(rf"<th scope=\"row\">(?:<span[^>]*></span>)?{re.escape(name)}</th>(.*?)</tr>", text, re.DOTALL)[1]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from clips import SHARED
 
 from affectkit.data.layouts.group_table import ItemColumns
 from affectkit.errors import AffectkitError, DataError, UsageError
@@ -100,3 +101,14 @@ def test_columns_read_off_the_names(tmp_path: Path) -> None:
     for wrong, why in (("file:v", "needs exactly one"), ("file:(", "is no regular"), ("file:(zz)", "in no name")):
         with pytest.raises(UsageError, match=why):
             found.column(wrong)
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="CREMA-D's tables are not beside the checkout")
+def test_the_real_table_of_actors_is_joined_through_the_actors_of_clips(tmp_path: Path) -> None:
+    people = SHARED / "VideoDemographics.csv"
+    own = "filename,label,actor\n1001_DFA_ANG_XX,anger,1001\n1002_DFA_ANG_XX,anger,1002\n"
+    write(tmp_path, own)
+    ids = ["1002_DFA_ANG_XX", "1001_DFA_ANG_XX"]
+    found = ItemColumns(ids, root=tmp_path, groups=people, classes=("anger",))
+    assert found.column("Age") == ["21", "51"] and found.column("sex") == ["Female", "Male"]
+    assert "2 of 91 rows used, for 2 of 2 items" in found.notes[0]
