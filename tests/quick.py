@@ -17,8 +17,9 @@ import pytest
 
 TESTS = Path(__file__).parent
 QUICK = (
-    "checkpoints/test_checkpoint", "checkpoints/test_onnx_file", "cli/test_pipeline_command", "core/test_core",
-    "core/test_entry_points", "core/test_libraries", "core/test_onnx_edit",
+    "checkpoints/test_checkpoint", "checkpoints/test_onnx_file", "cli/test_pipeline_command",
+    "comparison/test_matching",
+    "core/test_core", "core/test_entry_points", "core/test_libraries", "core/test_onnx_edit",
     "core/test_shards", "corruptions/test_framing", "corruptions/test_glass",
     "data/faces/test_alignment", "data/faces/test_checked_detector", "data/faces/test_face_judge",
     "data/faces/test_face_photographs", "data/faces/test_face_scenes", "data/faces/test_motion",

@@ -13,9 +13,9 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "affectkit"
 ORDER = (
-    "cli", "serve", "doctor", "slurm", "pages", "training", "robustness", "evaluation", "inference", "prep",
-    "exploration", "features", "download", "engines", "checkpoints", "settings", "runtime", "tasks", "models", "data",
-    "corruptions", "statistics", "metrics", "losses", "schedules", "reports", "config", "core", "errors",
+    "cli", "serve", "doctor", "slurm", "pages", "training", "robustness", "comparison", "evaluation", "inference",
+    "prep", "exploration", "features", "download", "engines", "checkpoints", "settings", "runtime", "tasks", "models",
+    "data", "corruptions", "statistics", "metrics", "losses", "schedules", "reports", "config", "core", "errors",
 )  # fmt: skip
 """The rooms, each of which may import those that stand after it."""
 
@@ -24,10 +24,11 @@ APART = {
     "inference": {"training", "evaluation"},
     "evaluation": {"inference", "training"},
     "robustness": {"inference", "training"},
+    "comparison": {"inference", "training", "robustness"},
     "prep": {"inference", "training", "evaluation", "models", "tasks"},
     "exploration": {"features", "runtime", "settings", "tasks", "models"},  # it predicts nothing
     "runtime": {"settings", "tasks", "models"},
-    "pages": {"training", "robustness", "evaluation", "engines", "checkpoints", "tasks", "models"},
+    "pages": {"training", "robustness", "comparison", "evaluation", "engines", "checkpoints", "tasks", "models"},
     "serve": {"training", "evaluation", "robustness", "prep"},  # it hands requests to inference, and puts rows together
     "inference.video": {"inference.annotated_images", "inference.prediction_table", "inference.infer"},
 }
@@ -154,7 +155,9 @@ def test_no_command_imports_another():
     assert len(commands) > 15
 
 
-RUNNERS = ("training", "evaluation", "inference", "robustness", "features", "runtime", "checkpoints", "engines")
+RUNNERS = (
+    "training", "evaluation", "inference", "robustness", "comparison", "features", "runtime", "checkpoints", "engines",
+)  # fmt: skip
 """Rooms that ask tasks and models what they need, and know none by name."""
 
 

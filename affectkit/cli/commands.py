@@ -17,6 +17,7 @@ for _name, _summary in (
     ("train", "train a model"),
     ("verify_resume", "prove that a run resumes to the last bit"),
     ("test", "test a checkpoint on labelled data"),
+    ("compare", "compare models on the same items"),
     ("matrix", "models on data sets, classes matched"),
     ("eval_corruptions", "test a checkpoint under corruptions"),
     ("corruptions", "list and draw corruptions"),

@@ -17,7 +17,7 @@ PRESSED = VARIABLE in os.environ
 """Whether this process answers a Tab. Only then is Typer given what it calls: it inspects that at each start."""
 FILES = "<files>"
 """The answer where a path is due."""
-PATHS = ("checkpoint", "clip_weights", "data", "files", "paths")
+PATHS = ("checkpoint", "clip_weights", "data", "files", "models", "paths")
 """Settings of type text that name files."""
 NAMES = ("model", "pattern", "v1", "clip", "loss", "corrupt", "corruptions", "faces", "device")
 LISTS = {"v1": ",", "loss": "+", "corruptions": ","}

@@ -45,8 +45,8 @@ def register(app: typer.Typer) -> None:
     def report(resolved: Resolved[ReportSettings], console: Console) -> None:
         """Write results as one HTML page that opens without a network.
 
-        Of the folders of infer, train, test, matrix, eval-corruptions, describe and quantiles, also of earlier versions
-        and of stopped runs. The page holds small pictures of the inputs, where these are still what they were.
+        Of the folders of infer, train, test, compare, matrix, eval-corruptions, describe and quantiles, also of earlier
+        versions and of stopped runs. The page holds small pictures of the inputs, where these are still what they were.
 
         Example: affectkit report results/new -o new.html
         """

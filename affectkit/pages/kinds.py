@@ -29,6 +29,7 @@ for _name, _summary, _marks in (
     ("training", "a run folder of train, or its repeats or folds", ("config.yaml", "history.csv", "repeats.csv")),
     ("test", "a checkpoint on labelled data, of test or infer --labels", ("results.json",)),
     ("corruptions", "a checkpoint under corruptions, of eval-corruptions", ("robustness.json", "corruptions.csv")),
+    ("compare", "differences of models on the same items, of compare", ("comparison.json",)),
     ("matrix", "several models on several data sets, of matrix", ("matrix.json",)),
     ("describe", "what a dataset holds, of describe", ("describe.json",)),
     ("quantiles", "means of quantile bins, of quantiles", ("summary.json",)),

@@ -23,8 +23,8 @@ def make_report(
     were: of these it holds small pictures. It loads nothing, from the network or from the disk.
 
     Args:
-        folder: of results: of ``infer``, ``train``, ``test``, ``matrix``, ``eval-corruptions``, ``describe`` or
-            ``quantiles``; also of a run that was stopped, and of earlier versions.
+        folder: of results: of ``infer``, ``train``, ``test``, ``compare``, ``matrix``, ``eval-corruptions``,
+            ``describe`` or ``quantiles``; also of a run that was stopped, and of earlier versions.
         file: the page.
         images: folder in which originals are looked for first, where they have moved.
         reporter: of progress; None: silent.

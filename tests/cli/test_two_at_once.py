@@ -44,6 +44,7 @@ WRITES = {
     "describe": "SOURCE --results OUT --force",
     "train": "--data SOURCE --output OUT --force",
     "test": "--checkpoint builtin --data SOURCE --results OUT --force",
+    "compare": "SOURCE TABLE --results OUT --force",
     "eval-corruptions": "--checkpoint builtin --data SOURCE --results OUT --force",
     "corruptions": "IMAGE --preview FILE --force",
     "reconstruct": "--checkpoint builtin --data SOURCE --results OUT --force",
