@@ -16,6 +16,7 @@ from affectkit.evaluation.item_groups import PEOPLE
 
 CREMAD_CLIP = re.compile(r"(\d{4})_[A-Z]{3}_(?:ANG|DIS|FEA|HAP|NEU|SAD)_(?:LO|MD|HI|XX|X)")
 """Names of CREMA-D's clips: actor, sentence, emotion, level (Cao et al. 2014, and the data set's README)."""
+ACTOR = "actor"
 INDEPENDENT = "none"
 """In place of a column: items are independent."""
 FEW = 10
@@ -56,7 +57,8 @@ def find_clusters(
     Args:
         ids: names of the items.
         column: of a table, or ``file:REGEX``; see ``data.layouts.group_table.ItemColumns``.
-        root: folder of the data set; None where it is not there: ``actor`` of CREMA-D is then read off the names.
+        root: folder of the data set; None where it is not there. Where no table has ``actor``, that of CREMA-D's clips
+            is read off their names.
         labels: its table, where that lies elsewhere.
         groups: a table that is joined.
         classes: whose columns are targets.
@@ -65,9 +67,9 @@ def find_clusters(
         UsageError: there is no such column.
         DataError: an item has no value of it.
     """
-    if root is None and groups is None and labels is None and column == "actor" and (found := actors_in_names(ids)):
-        return Clusters(column, found, ["actors are read off CREMA-D's names of clips"])
     known = ItemColumns(ids, root=root, labels=labels, groups=groups, classes=classes)
+    if column == ACTOR and ACTOR not in map(str.casefold, known.names) and (found := actors_in_names(ids)):
+        return Clusters(column, found, ["actors are read off CREMA-D's names of clips"])
     values = known.column(column, option="--cluster")
     if without := [name for name, value in zip(ids, values, strict=True) if not value]:
         raise DataError(
@@ -95,4 +97,4 @@ def likely_cluster(ids: Sequence[str], root: Path | None) -> str:
     if root is not None and is_prepared(root):
         known = ItemColumns(ids, root=root).names
         return next((name for name in PEOPLE if name in known), "")
-    return "actor" if actors_in_names(ids) else ""
+    return ACTOR if actors_in_names(ids) else ""
