@@ -91,7 +91,8 @@ def setting(  # the keyword arguments are the vocabulary in which settings are w
         metavar: the placeholder shown in ``--help``.
         default_text: shown instead of the default.
         flag: another option name than the field's own with dashes.
-        older: the field's name in earlier versions, which flags and files may still use.
+        older: another name of the field, which flags and files may use and help does not show: that of earlier
+            versions, or of the published code.
     """
     if parse is not None and default is not None:
         default = Parsed(default, parse(default))

@@ -14,7 +14,7 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from types import FrameType
 from typing import Any
 
@@ -128,6 +128,23 @@ class Console:
             from affectkit.core.files import to_json
 
             self.line(printable_json(to_json(value)))
+
+    def result_with_rows(self, value: dict[str, Any], name: str, rows: Iterable[str]) -> None:
+        """Print the JSON object of ``--json`` with a list of ``rows`` as one more entry; nothing without it.
+
+        Args:
+            value: the other entries.
+            name: of the list.
+            rows: JSON of each, without a line end.
+        """
+        if self.json and not self.mute:
+            from affectkit.core.files import to_json
+
+            head = to_json(value).removesuffix("\n}")
+            sys.stdout.write(f'{printable_json(head)},\n  "{name}": [')
+            for number, row in enumerate(rows):
+                sys.stdout.write((",\n    " if number else "\n    ") + printable_json(row))
+            sys.stdout.write("\n  ]\n}\n")
 
     def line(self, text: str = "") -> None:
         """Print a line of the result: no wrapping, no markup."""

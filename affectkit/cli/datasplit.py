@@ -34,7 +34,9 @@ class DatasplitSettings:
     """Settings of ``affectkit datasplit``."""
 
     path: Path | None = setting(None, "Folder with train/<label>/<image>, or <label>/<image>.", argument=True)
-    output_path: Path | None = setting(None, "Folder to make; without it PATH is changed in place, by a journal.")
+    output_path: Path | None = setting(
+        None, "Folder to make; without it PATH is changed in place, by a journal.", older="output"
+    )
     train_split: float = setting(0.8, "Share of each class that trains, above 0.5 and below 1.", above=0.5, below=1)
     seed: int = setting(0, "Everything random follows from it.", low=0)
     group_by: Parsed[re.Pattern[str]] | None = setting(
@@ -58,7 +60,9 @@ class DatasplitSettings:
     link: str | None = setting(None, "How originals get to --output-path. Default: copy.", choices=LINKS)
     label_col: str = setting("label", "Column of the labels in train.csv and test.csv.", group="Tables")
     filename_col: str = setting("filename", "Column of the files in train.csv and test.csv.", group="Tables")
-    plain_csv: bool = setting(False, "Those two columns alone: no source and draw of made files.", group="Tables")
+    plain_csv: bool = setting(
+        False, "Those two columns alone, with bare file names, as published: no source and draw.", group="Tables"
+    )
     workers: int | None = setting(None, "Processes.", low=1, high=1024, default_text="one a processor")
     max_pixels: Parsed[int] | None = pixel_limit("Options")
     scheduler: str | None = setting(None, "Dask scheduler whose workers do the work.", metavar="tcp://HOST:PORT")

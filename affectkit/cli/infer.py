@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import sys
-from dataclasses import fields
+import tempfile
+from collections.abc import Callable
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,7 @@ from affectkit.cli.outputs import results_and_annotations
 from affectkit.cli.rendering import render_test
 from affectkit.cli.reporting import REPORT, check_report, report_asked
 from affectkit.config import Resolved
+from affectkit.core.files import to_json
 from affectkit.core.openmp import one_linear_algebra_thread
 from affectkit.core.process import importing
 from affectkit.core.text import count_text
@@ -33,8 +37,9 @@ def register(app: typer.Typer) -> None:
         """Predict images: files, folders, glob patterns, or a list on standard input (-).
 
         Rows (image name, label, confidence, a column a class) stream to standard output, or with --results to
-        inference_results.csv there. Images that cannot be read are skipped, named, and make the exit code 4.
-        With --shard I/N every N-th image alone is predicted, into a folder of its own in --results.
+        inference_results.csv there; with --json alone one object has them, as predictions. Images that cannot be read
+        are skipped, named, and make the exit code 4. With --shard I/N every N-th image alone is predicted, into a
+        folder of its own in --results.
 
         Videos are sampled every half second (--every), each face tracked; --camera N predicts a camera. Time is a
         player's: 0 is where the file begins, with its picture or its sound.
@@ -44,10 +49,10 @@ def register(app: typer.Typer) -> None:
         Example: affectkit infer ./images --checkpoint runs/first --results results/images
         """
         settings = resolved.settings
-        if console.json and settings.results is None:
+        if console.json and settings.results is None and settings.camera is not None:
             raise UsageError(
-                "--json needs --results: without it the rows themselves go to standard output.",
-                "For JSON rows use --format jsonl.",
+                "--json and --camera need --results: what a camera shows has no end, and one object would have none.",
+                "For rows as they come use --format jsonl without --json.",
             )
         check_report(console, settings.results)
         if settings.shard is not None and console.extra["report"] is not None:
@@ -61,8 +66,11 @@ def register(app: typer.Typer) -> None:
         with importing():
             from affectkit.inference.infer import infer as run
 
-        summary = run(settings, reporter=console, listed=sys.stdin, stdout=console.rows())
-        console.result(summary)
+        if console.json and settings.results is None:
+            summary = _with_rows(run, settings, console)
+        else:
+            summary = run(settings, reporter=console, listed=sys.stdin, stdout=console.rows())
+            console.result(summary)
         if "videos" in summary:
             _videos(summary, console)
         else:
@@ -78,6 +86,25 @@ def register(app: typer.Typer) -> None:
             listed = f"; see {summary['skipped_list']}" if "skipped_list" in summary else ""
             console.warn(f"{_skipped(summary)}{listed}")
             raise typer.Exit(EXIT_PARTIAL)
+
+
+def _with_rows(run: Callable[..., dict[str, Any]], settings: InferSettings, console: Console) -> dict[str, Any]:
+    """Predict, and print one object with the record and all rows, which wait in a temporary file until that is known.
+
+    So a command that fails, or is stopped, has printed nothing, and memory does not grow with the number of rows.
+    """
+    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="surrogateescape", newline="") as rows:
+        summary = run(replace(settings, format="jsonl"), reporter=console, listed=sys.stdin, stdout=rows)
+        rows.seek(0)
+        console.result_with_rows(summary, "predictions", map(_finite, rows))
+    return summary
+
+
+def _finite(line: str) -> str:
+    """Return a line of a table as JSON has it: null for what is not a finite number."""
+    if "NaN" not in line and "Infinity" not in line:
+        return line.rstrip("\n")
+    return to_json(json.loads(line), indent=None)
 
 
 def _images(summary: dict[str, Any], settings: InferSettings, console: Console) -> None:

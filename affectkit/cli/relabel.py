@@ -21,7 +21,9 @@ class RelabelSettings:
 
     path: Path | None = setting(None, "Folder with <label>/<file>, or train/<label>/<file>.", argument=True)
     labels_csv: Path | None = setting(None, "CSV file with the columns pth (old_label/file) and label.")
-    output_path: Path | None = setting(None, "Folder to copy into; without it PATH is changed in place, by a journal.")
+    output_path: Path | None = setting(
+        None, "Folder to copy into; without it PATH is changed in place, by a journal.", older="output"
+    )
     dry_run: bool = setting(False, "Show what would happen; change nothing.")
     undo: bool = setting(False, "Put every file back.")
     force: bool = setting(False, "With --undo, continue where files have changed since.")

@@ -53,6 +53,37 @@ def parse_loss(text: str, known: Mapping[str, object] | None = None) -> dict[str
     return _checked(terms, f"loss {text!r}", {**LOSSES, **RATING_LOSSES} if known is None else known)
 
 
+def normalised(terms: Mapping[str, float]) -> dict[str, float]:
+    """Return ``terms`` (loss name to weight) with weights that sum to 1.
+
+    >>> normalised({"mse": 1.0, "kl": 3.0})
+    {'mse': 0.25, 'kl': 0.75}
+    """
+    total = math.fsum(terms.values())
+    return {name: weight / total for name, weight in terms.items()}
+
+
+def describe_terms(terms: Mapping[str, float], *, normalise: bool) -> str:
+    """Describe how a sum of losses is weighted; empty for one loss that counts once.
+
+    Args:
+        terms: loss name to weight, as ``parse_loss`` gives them.
+        normalise: whether the weights are divided by their sum.
+
+    >>> describe_terms({"mse": 1.0, "kl": 3.0}, normalise=False)
+    'loss = 1 mse + 3 kl: weights sum to 4; --loss-normalise divides by that'
+    """
+    if list(terms.values()) == [1.0]:
+        return ""
+    used = normalised(terms) if normalise else terms
+    text = " + ".join(f"{weight:.6g} {name}" for name, weight in used.items())
+    total = math.fsum(terms.values())
+    if normalise:
+        return f"loss = {text}: weights divided by their sum, {total:.6g}"
+    more = "" if math.isclose(total, 1) else "; --loss-normalise divides by that"
+    return f"loss = {text}: weights sum to {total:.6g}{more}"
+
+
 def check_weights(weights: Mapping[str, float]) -> dict[str, float]:
     """Return ``weights`` (loss name to weight) with the weights as floats; refused by the rules of ``parse_loss``."""
     return _checked(weights.items(), f"loss weights {dict(weights)!r}", LOSSES)

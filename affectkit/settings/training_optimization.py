@@ -20,6 +20,9 @@ class OptimizationOptions:
         group=LEARNING,
         default_text="kl for distributions, ce for labels, vca for ratings",
     )
+    loss_normalise: bool = setting(
+        False, "Divide the weights of a sum of losses by their sum, as 1 and 3 to 0.25 and 0.75.", group=LEARNING
+    )
     optimizer: str = setting("adam", "Optimiser.", choices=("sgd", "adam", "adamw"), group=LEARNING)
     lr: float = setting(1e-3, "Learning rate.", above=0, group=LEARNING)
     momentum: float = setting(0.9, "Momentum of SGD.", low=0, below=1, group=LEARNING)

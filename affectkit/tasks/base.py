@@ -309,6 +309,14 @@ class Task(ABC):
         """Describe the outputs in a few words."""
         return f"{len(self.spec.classes)} classes"
 
+    def loss_description(self) -> str:
+        """Describe how the parts of a summed training loss are weighted; empty where there is nothing to say."""
+        return ""
+
+    def loss_record(self) -> dict[str, Any]:
+        """Return what a record says of the training loss: the weight of each part; empty for a task without parts."""
+        return {}
+
     def class_coverage(self, split: Split) -> dict[str, str]:
         """Describe for each of ``class_metrics`` which share of the classes it is over, where ``split`` lacks some, as
         "3 of 4 classes".

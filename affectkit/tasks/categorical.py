@@ -17,7 +17,7 @@ from affectkit.core.spec import InputSpec
 from affectkit.core.text import list_some, percent
 from affectkit.data.split import Split
 from affectkit.errors import DataError, UsageError
-from affectkit.losses import LOSSES, parse_loss
+from affectkit.losses import LOSSES, describe_terms, normalised, parse_loss
 from affectkit.metrics import calibration, classification, distribution, raters
 from affectkit.statistics.measures import (
     ItemValues,
@@ -43,6 +43,7 @@ class CategoricalOptions:
 
     Attributes:
         loss: a loss expression; None for the task's own.
+        loss_normalise: divide the weights of a sum of losses by their sum.
         label_smoothing: share of each target spread over all classes.
         class_weights: ``none``, ``balanced`` or ``name=weight,...``.
         draw_labels: train on a label drawn from each item's distribution, a new one each epoch.
@@ -50,6 +51,7 @@ class CategoricalOptions:
     """
 
     loss: str | None = None
+    loss_normalise: bool = False
     label_smoothing: float = 0.0
     class_weights: str = "none"
     draw_labels: bool = False
@@ -64,7 +66,8 @@ class CategoricalTask(Task):
     def __init__(self, spec: InputSpec, options: CategoricalOptions | None = None) -> None:
         super().__init__(spec)
         self.options = options or CategoricalOptions()
-        self.terms = parse_loss(self.options.loss or self.own_loss, LOSSES)
+        self.asked = parse_loss(self.options.loss or self.own_loss, LOSSES)
+        self.terms = normalised(self.asked) if self.options.loss_normalise else self.asked
         self.weights: torch.Tensor | None = None
 
     @functools.cached_property
@@ -80,7 +83,14 @@ class CategoricalTask(Task):
         return cls(spec, CategoricalOptions(**{name: value for name, value in options.items() if name in known}))
 
     def recorded_options(self) -> dict[str, Any]:
-        return {"loss": self.options.loss or self.own_loss}
+        found: dict[str, Any] = {"loss": self.options.loss or self.own_loss}
+        return {**found, "loss_normalise": True} if self.options.loss_normalise else found
+
+    def loss_description(self) -> str:
+        return describe_terms(self.asked, normalise=self.options.loss_normalise)
+
+    def loss_record(self) -> dict[str, Any]:
+        return {"weights": self.terms}
 
     def monitors(self, split: Split) -> list[str]:
         return [name for name in self.metric_direction if split.votes is not None or not name.startswith("rater_")]

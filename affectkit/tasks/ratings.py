@@ -12,7 +12,7 @@ from affectkit.core.spec import InputSpec
 from affectkit.data.layouts.rating_scale import RATINGS, Scale, scale_text
 from affectkit.data.split import Split
 from affectkit.errors import DataError, UsageError
-from affectkit.losses import RATING_LOSSES, parse_loss
+from affectkit.losses import RATING_LOSSES, describe_terms, normalised, parse_loss
 from affectkit.metrics import metrics_of, ratings
 from affectkit.metrics.bootstrap import rating_intervals
 from affectkit.metrics.quantiles import Quantiles, quantile_means
@@ -37,6 +37,7 @@ class RatingsTask(Task):
     Args:
         spec: its classes name the outputs: of ``arousal``, ``valence``.
         loss: a loss expression; None for the published one.
+        loss_normalise: divide the weights of a sum of losses by their sum.
         epochs: length of the training, on which the published weight of arousal depends.
         scale: least and greatest rating; None where a checkpoint does not say.
     """
@@ -50,7 +51,13 @@ class RatingsTask(Task):
     figures_folder: ClassVar[str] = ""
 
     def __init__(
-        self, spec: InputSpec, *, loss: str | None = None, epochs: int = 1, scale: Scale | None = None
+        self,
+        spec: InputSpec,
+        *,
+        loss: str | None = None,
+        loss_normalise: bool = False,
+        epochs: int = 1,
+        scale: Scale | None = None,
     ) -> None:
         super().__init__(spec)
         strange = [name for name in spec.classes if name not in RATINGS]
@@ -61,7 +68,8 @@ class RatingsTask(Task):
         self.columns_of = [RATINGS.index(name) for name in spec.classes]
         self.dimensions = [name for name in SHOWN if name in spec.classes]
         self.expression = loss or "vca"
-        self.losses = parse_loss(self.expression, RATING_LOSSES)
+        self.asked, self.normalise = parse_loss(self.expression, RATING_LOSSES), loss_normalise
+        self.losses = normalised(self.asked) if loss_normalise else self.asked
         self.epochs = epochs
         self.scale = scale
 
@@ -89,6 +97,7 @@ class RatingsTask(Task):
         return cls(
             spec,
             loss=options.get("loss"),
+            loss_normalise=bool(options.get("loss_normalise")),
             epochs=int(options.get("epochs", 1)),
             scale=(float(scale[0]), float(scale[1])) if scale else None,
         )
@@ -98,7 +107,16 @@ class RatingsTask(Task):
         return split.ratings is not None
 
     def recorded_options(self) -> dict[str, Any]:
-        return {"loss": self.expression, **({"scale": list(self.scale)} if self.scale else {})}
+        found: dict[str, Any] = {"loss": self.expression}
+        if self.normalise:
+            found["loss_normalise"] = True
+        return {**found, **({"scale": list(self.scale)} if self.scale else {})}
+
+    def loss_description(self) -> str:
+        return describe_terms(self.asked, normalise=self.normalise)
+
+    def loss_record(self) -> dict[str, Any]:
+        return {"weights": self.losses}
 
     def fit(self, split: Split) -> list[str]:
         self.scale = split.scale

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -108,6 +109,7 @@ def is_this_run(run: RunFolder, settings: TrainSettings) -> bool:
 def without_effect(settings: TrainSettings, given: frozenset[str]) -> list[str]:
     """Name each setting that the user gave and that the others leave without effect, in a sentence each."""
     schedule, top = settings.schedule, settings.top
+    weights = value_of(settings.loss, {"": 1.0})
     idle = {
         "momentum": settings.optimizer != "sgd" and f"--optimizer {settings.optimizer}",
         "lr_min": schedule not in ("cosine", "plateau", "cyclic_plateau") and f"--schedule {schedule}",
@@ -121,6 +123,7 @@ def without_effect(settings: TrainSettings, given: frozenset[str]) -> list[str]:
         "dropout": top.startswith("vgg") and f"--top {top}, whose dropout is 0.5",
         "top_width": top != "mlp" and f"--top {top}",
         "init_key": settings.init is None and "no --init",
+        "loss_normalise": math.isclose(math.fsum(weights.values()), 1) and "weights that sum to 1",
         "keep_every": settings.keep_epochs and "--keep-epochs, which keeps them all",
         "teacher_share": not settings.teacher and "no --teacher",
         "pretrained": settings.init is not None and settings.pretrained and "--init",

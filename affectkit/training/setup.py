@@ -121,6 +121,7 @@ class TrainingSetup:
             "data": {
                 "layout": self.source.layout,
                 "task": self.task.name,
+                **({"loss": loss} if (loss := self.task.loss_record()) else {}),
                 "train": {"images": len(self.train), "fingerprint": self.train.fingerprint()},
                 "valid": {"images": len(self.valid), "fingerprint": self.valid.fingerprint()},
             },
@@ -244,6 +245,8 @@ def report_setup(setup: TrainingSetup, workers: str, *, on_features: bool, repor
         f"{setup.settings.model}, {describe_parameters(setup.model, setup.trainable)}{describe_encoder(setup.model)}, "
         f"{spec.height}x{spec.width}x{spec.channels}, task {setup.task.name}"
     )
+    if text := setup.task.loss_description():
+        reporter.note(text)
     train, valid = setup.in_memory
     images = "images held in memory" if train is not None else "images decoded each time"
     if valid is not None and train is None:

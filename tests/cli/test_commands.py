@@ -68,7 +68,7 @@ def test_json_is_one_object_and_quiet_is_quiet(votes, tmp_path, no_figures):
         (["infer", "x.png", "--checkpoint", "{run}", "--device", "gpu"], 2, ["gpu"]),
         (["infer", "x.png", "--checkpoint", "{run}", "--precision", "fp16", "--device", "cpu"], 1, ["fp16"]),
         (["infer", "/none.png", "--checkpoint", "{run}"], 1, ["/none.png does not exist"]),
-        (["infer", "x", "--checkpoint", "{run}", "--json"], 2, ["--json needs --results"]),
+        (["infer", "--camera", "0", "--checkpoint", "{run}", "--json"], 2, ["--json and --camera need --results"]),
         (["test", "--checkpoint", "{run}", "--data", "{votes}", "--fail-under", "top1=1.01"], 3, ["top1 is"]),
         (["models", "zzzz"], 2, ["no model matches"]),
         (["prep", "ferplus", "{tmp}", "--output", "{tmp}/o"], 1, ["fer2013new.csv"]),

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 from support import clip_config, invoke, make_ratings
 
+from affectkit.cli.infer import _finite
 from affectkit.models import clip
 
 pytestmark = pytest.mark.usefixtures("no_figures")
@@ -50,6 +52,33 @@ def test_infer_writes_each_prediction_under_its_name(place, tmp_path):
     tested = {row["Image Name"]: row for row in csv.DictReader((tmp_path / "t" / "test_results.csv").open())}
     for name, valence, arousal in rows[1:]:
         assert tested[name]["Predicted Valence"] == valence and tested[name]["Predicted Arousal"] == arousal
+
+
+def test_json_without_results_is_one_object_with_the_rows(place, tmp_path):
+    for number in range(3):
+        shutil.copy(place / "data" / "images" / f"{number:03}.png", tmp_path / f"{number} NaN.png")
+    (tmp_path / "bad.png").write_text("no image")
+    command = ("infer", tmp_path, "--checkpoint", place / "run", "--workers", 0)
+    done = invoke(*command, "--json")
+    assert done.returncode == 4, done.stderr
+    found = json.loads(done.stdout)
+    lines = invoke(*command, "--format", "jsonl").stdout.splitlines()
+    assert found["predictions"] == [json.loads(line) for line in lines] and len(lines) == 3
+    assert (found["images"], found["skipped"], found["task"]) == (3, 1, "ratings")
+    assert found["skipped_first"][0]["image"] == "bad.png"
+    # A command that fails has printed nothing.
+    failed = invoke(*command, "--json", "--on-error", "fail")
+    assert failed.returncode == 1 and not failed.stdout
+    kept = json.loads(invoke(*command, "--json", "--results", tmp_path / "r").stdout)
+    assert "predictions" not in kept and kept["results"].startswith(str(tmp_path / "r"))
+
+
+@pytest.mark.parametrize(("line", "expected"), [
+    ('{"a": 1.5}\n', {"a": 1.5}), ('{"a": NaN, "b": "NaN"}\n', {"a": None, "b": "NaN"}),
+    ('{"a": -Infinity}\n', {"a": None}),
+])  # fmt: skip
+def test_rows_in_json_hold_null_for_what_is_no_number(line, expected):
+    assert json.loads(_finite(line), parse_constant=pytest.fail) == expected
 
 
 def test_labels_of_infer_need_one_folder_and_results(place, tmp_path):

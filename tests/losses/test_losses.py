@@ -12,7 +12,7 @@ from scipy import special
 from scipy.spatial.distance import jensenshannon
 
 from affectkit.errors import DataError, UsageError
-from affectkit.losses import LOSSES, check_weights, parse_loss
+from affectkit.losses import LOSSES, check_weights, describe_terms, normalised, parse_loss
 from affectkit.losses import distribution as losses
 
 NAMES = ("mse", "l1", "kl", "ce", "js")
@@ -241,6 +241,21 @@ def test_weighted_sum():
         losses.weighted_sum({"kls": 1.0})
     with pytest.raises(UsageError, match="names no loss"):
         losses.weighted_sum({})
+
+
+def test_weights_are_told_and_divided_by_their_sum():
+    terms = parse_loss("mse:1+kl:3")
+    assert describe_terms(terms, normalise=False) == (
+        "loss = 1 mse + 3 kl: weights sum to 4; --loss-normalise divides by that"
+    )
+    assert describe_terms(terms, normalise=True) == "loss = 0.25 mse + 0.75 kl: weights divided by their sum, 4"
+    assert describe_terms(parse_loss("mse:0.5+kl:0.5"), normalise=False) == "loss = 0.5 mse + 0.5 kl: weights sum to 1"
+    assert (
+        describe_terms(parse_loss("kl"), normalise=False) == "" != describe_terms(parse_loss("kl:2"), normalise=False)
+    )
+    logits, target = sample(1)
+    whole, divided = (losses.weighted_sum(one)(logits, target)["loss"] for one in (terms, normalised(terms)))
+    torch.testing.assert_close(divided, whole / 4)
 
 
 @pytest.mark.parametrize(

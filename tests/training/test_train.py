@@ -25,6 +25,7 @@ from affectkit.training import run as runs
 from affectkit.training import trainer
 from affectkit.training.mixup import mixup
 from affectkit.training.resume_state import states
+from affectkit.training.run_folder import RunFolder
 from affectkit.training.training_step import Learner
 
 pytestmark = pytest.mark.usefixtures("no_figures")
@@ -318,6 +319,28 @@ def test_weighted_smoothed_loss_agrees_with_torch():
     task.weights = torch.tensor([1.0, 2.0, 5.0])
     expected = torch.nn.functional.cross_entropy(logits, labels, weight=task.weights)
     assert torch.allclose(task.loss(logits, batch, 0.0)["loss"], expected, atol=1e-6)
+
+
+def test_a_summed_loss_says_its_weights_and_can_be_divided_by_their_sum(votes, tmp_path):
+    told, found = {}, {}
+    for name, normalise in (("sum", False), ("mean", True)):
+        heard = Heard()
+        chosen = settings(votes, tmp_path / name, epochs=1, loss="mse:1+kl:3", loss_normalise=normalise, lr=1e-9)
+        runs.train(chosen, reporter=heard)
+        told[name] = [text for text in heard.notes if text.startswith("loss = ")]
+        found[name] = json.loads((tmp_path / name / "metrics.json").read_text())["valid"]["loss"]
+    assert told["sum"] == ["loss = 1 mse + 3 kl: weights sum to 4; --loss-normalise divides by that"]
+    assert told["mean"] == ["loss = 0.25 mse + 0.75 kl: weights divided by their sum, 4"]
+    assert found["mean"] == pytest.approx(found["sum"] / 4, rel=1e-5)
+    recorded = RunFolder(tmp_path / "mean").read_config()
+    assert recorded["data"]["loss"] == {"weights": {"mse": 0.25, "kl": 0.75}}
+    assert recorded["settings"]["loss_normalise"] is True
+    header = read_header(tmp_path / "mean" / "best.safetensors")
+    assert header.training["task_options"] == {"loss": "mse:1+kl:3", "loss_normalise": True}
+    one = settings(votes, tmp_path / "one", loss="kl", loss_normalise=True)
+    assert runs.without_effect(one, frozenset({"loss_normalise"})) == [
+        "--loss-normalise has no effect with weights that sum to 1."
+    ]
 
 
 def test_force_starts_afresh_and_leaves_nothing_of_the_run_before(votes, tmp_path):

@@ -44,6 +44,7 @@ class SplitReport:
         train, test: images on each side in all.
         skipped: (file, reason) of originals that were left alone.
         duplicates: files of equal content that stand on both sides, in sets.
+        same_names: with plain tables, how many bare file names stand for several files, of different classes.
         notes: what a user should know.
         images_written: images that this run moved, copied or made; the rest was there already.
         already_done: whether an earlier run had finished and nothing was left to do.
@@ -56,6 +57,7 @@ class SplitReport:
     rows: tuple[ClassRow, ...]
     skipped: tuple[tuple[str, str], ...] = ()
     duplicates: tuple[tuple[str, ...], ...] = ()
+    same_names: int = 0
     notes: tuple[str, ...] = ()
     images_written: int = 0
     already_done: bool = False
@@ -116,7 +118,11 @@ def copies_across_sides(journal: Journal) -> tuple[tuple[str, ...], ...]:
 
 
 def table_texts(journal: Journal) -> dict[str, str]:
-    """Write the text of train.csv and test.csv; file names are relative to the folder that holds them."""
+    """Write the text of train.csv and test.csv; file names are relative to the folder that holds them.
+
+    In plain tables they are bare, as published: a name may then stand for files of several classes, which the label
+    tells apart; see ``same_names``.
+    """
     header = journal.header
     columns = [header["identity"]["label_col"], header["identity"]["filename_col"]]
     plain = header["identity"]["plain_csv"]
@@ -132,8 +138,24 @@ def table_texts(journal: Journal) -> dict[str, str]:
     for made in journal.made:
         rows[made.side, made.label].append((made.label, made.target, now[made.source], made.draw))
     for (side, _), own in rows.items():
-        writers[side].writerows([row[:2] for row in own] if plain else own)
+        writers[side].writerows([(label, _bare(target)) for label, target, *_ in own] if plain else own)
     return {f"{side}.csv": stream.getvalue() for side, stream in streams.items()}
+
+
+def same_names(journal: Journal) -> dict[str, list[str]]:
+    """Return the bare file names that stand for several files of one side, with these files."""
+    files: dict[tuple[str, str], list[str]] = {}
+    for item in (*journal.originals, *journal.made):
+        files.setdefault((item.side, _bare(item.target)), []).append(item.target)
+    found: dict[str, list[str]] = {}
+    for (_, name), own in files.items():
+        if len(own) > 1:
+            found.setdefault(name, []).extend(own)
+    return found
+
+
+def _bare(target: str) -> str:
+    return target.rpartition("/")[2]
 
 
 def manifest_text(journal: Journal, hashes: Mapping[str, str]) -> str:

@@ -32,6 +32,8 @@ from affectkit.prep.datasplit.report import (
     class_rows,
     copies_across_sides,
     manifest_text,
+    same_names,
+    some,
     table_texts,
 )
 from affectkit.prep.datasplit.scan import COMMAND, SplitOptions, SplitScan, check_output_place
@@ -355,12 +357,20 @@ class _SplitRun(SplitScan):
                 f"{len(duplicates):,} images stand on both sides with the same bytes (in {files:,} files), such as "
                 f"{pair}. The test side then measures what was trained on; the manifest lists them."
             )
+        same = same_names(journal) if journal.header["identity"]["plain_csv"] else {}
+        if same:
+            name, files = next(iter(same.items()))
+            self.reporter.warn(
+                f"{len(same):,} bare file names in train.csv or test.csv stand for several files each, such as {name} "
+                f"for {some(files)}; the label beside it says which. Without --plain-csv each has its path."
+            )
         return SplitReport(
             self.root,
             self.in_place,
             class_rows(journal, copies=copies, block=file_moves.block_size(self.root)),
             skipped=tuple(journal.left),
             duplicates=duplicates,
+            same_names=len(same),
             notes=tuple(journal.header["notes"]),
             images_written=self.written,
             already_done=already_done,

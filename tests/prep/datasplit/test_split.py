@@ -9,6 +9,7 @@ import math
 import os
 import random
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -180,6 +181,26 @@ def test_columns_and_plain_tables(tmp_path):
     split(source, label_col="emotion", filename_col="file", plain_csv=True)
     assert (source / "train.csv").read_text().splitlines()[0] == "emotion,file"
     assert {len(row) for row in rows(source / "train.csv")} == {2}
+
+
+def test_plain_tables_have_bare_names_as_published_and_those_of_several_files_are_told(tmp_path):
+    source = class_folders(tmp_path / "source", SIZES)
+    heard = Heard()
+    report = split(source, tmp_path / "out", plain_csv=True, balance_train=True, reporter=heard)
+    both: set[str] = set()
+    for side in ("train", "test"):
+        listed = rows(tmp_path / "out" / f"{side}.csv")
+        assert listed and not any("/" in row["filename"] for row in listed)
+        # A row a file: label and bare name lead to it.
+        files = {(path.parent.name, path.name) for path in (tmp_path / "out" / side).rglob("*.png")}
+        assert Counter((row["label"], row["filename"]) for row in listed) == Counter(files)
+        both |= {name for name, n in Counter(row["filename"] for row in listed).items() if n > 1}
+    assert report.same_names == len(both) > 0
+    text = " ".join(heard.warnings)
+    assert f"{len(both)} bare file names" in text and "Without --plain-csv" in text
+    assert report.to_dict()["same_names"] == len(both)
+    whole = split(source, tmp_path / "paths", reporter=(quiet := Heard()))
+    assert whole.same_names == 0 and not any("bare" in text for text in quiet.warnings)
 
 
 @pytest.mark.parametrize("link", ["hardlink", "symlink"])
