@@ -318,7 +318,12 @@ class RatingsTask(Task):
             return {}
         return {
             "ratings.png": lambda path: plots.training_curves(
-                path, history=history, monitor="", best_epoch=0, panels=panels, heading="Ratings in training"
+                path,
+                history=history,
+                monitor="",
+                best_epoch=0,
+                panels=panels,
+                heading="Ratings (train: outputs of the training steps)",
             )
         }
 
