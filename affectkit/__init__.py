@@ -102,6 +102,9 @@ def predict(
     max_faces: int | None = None,
     on_error: str = "fail",
     exact: bool = True,
+    abstain: float | str | None = None,
+    prior: Mapping[str, float] | str | None = None,
+    training_prior: Mapping[str, float] | str | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Yield the rows that ``affectkit infer`` writes, as dictionaries, in the order of ``x``: one an image, or one a
     face where faces are detected; of a video one a face and sampled frame.
@@ -128,6 +131,9 @@ def predict(
         on_error: what a file that cannot be read does: ``"fail"``, or ``"skip"``: it has no row, and is warned of.
         exact: on the CPU, numbers do not depend on the batch to the last bit, and are those of ``infer``, at the cost
             with torch of filling up batches of fewer than 16 or 32 images; False: a single image in a fraction of that.
+        abstain: least confidence with which a label is given, or ``"stored"``, the checkpoint's threshold: other rows
+            have an empty label, and ``"Abstained"`` is 1, as with ``infer --abstain``.
+        prior, training_prior: class shares by name, or a table of them, as the options of ``infer``; not estimated.
 
     Returns:
         Dictionaries whose ``"Image Name"`` is the path, in a folder given alone relative to it; of images in memory
@@ -157,6 +163,9 @@ def predict(
         max_faces=max_faces,
         on_error=on_error,
         exact=exact,
+        abstain=abstain,
+        prior=prior,
+        training_prior=training_prior,
     )
 
 

@@ -328,6 +328,21 @@ def load_tensors(model: nn.Module, path: Path, *, checksum: Mapping[str, str] | 
     model.load_state_dict(state)
 
 
+def read_tensors(path: Path, header: Header) -> dict[str, torch.Tensor]:
+    """Read the tensors of a checkpoint as they stand in it, compared with the checksum in its ``header``.
+
+    Raises:
+        CheckpointError: they differ from it.
+    """
+    with safe_open(path, framework="pt") as file:
+        verifier = checksums.Verifier(path, header.checksum, file.keys())
+        found = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+    for name, value in found.items():
+        verifier.compare(name, value)
+    verifier.check()
+    return found
+
+
 def load_model_and_task(
     path: str | Path, *, device: Device, reporter: Reporter, **choices: Any
 ) -> tuple[nn.Module, Task]:

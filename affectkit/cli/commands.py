@@ -21,6 +21,7 @@ for _name, _summary in (
     ("matrix", "models on data sets, classes matched"),
     ("eval_corruptions", "test a checkpoint under corruptions"),
     ("corruptions", "list and draw corruptions"),
+    ("calibrate", "fit when a finished model abstains, and its temperature"),
     ("reconstruct", "what shared and private codes hold"),
     ("infer", "predict images, videos and cameras"),
     ("report", "results as one HTML page"),

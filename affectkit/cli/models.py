@@ -93,6 +93,7 @@ def _named(pattern: str | None) -> list[tuple[str, str]]:
 
 
 def _show_checkpoint(path: str, console: Console) -> None:
+    from affectkit.checkpoints.abstention import describe_promise, stored_abstention
     from affectkit.checkpoints.checkpoint import checksum_state, read_header
     from affectkit.checkpoints.find import find_checkpoint
     from affectkit.core.files import sha256
@@ -100,6 +101,7 @@ def _show_checkpoint(path: str, console: Console) -> None:
     file = find_checkpoint(path)
     header = read_header(file, verify=False)
     spec = header.spec
+    threshold = stored_abstention(header.training)
     facts = {
         "file": str(file),
         "sha256": sha256(file),
@@ -113,6 +115,7 @@ def _show_checkpoint(path: str, console: Console) -> None:
         "mean": list(spec.mean),
         "std": list(spec.std),
         "temperature": spec.temperature,
+        **({"abstaining": describe_promise(threshold)} if threshold is not None else {}),
         "affectkit": header.version,
         "training": header.training,
     }

@@ -22,6 +22,12 @@ def render_test(summary: dict[str, Any], console: Console, *, results: Path | No
         columns.append("95% interval")
         rows = [[*row, span(intervals[row[0]]) if row[0] in intervals else ""] for row in rows]
     console.table(columns, rows)
+    if summary.get("selective"):
+        selective = [[f"{row['coverage']:.1%}", f"{row['threshold']:.4f}", shown(row["accuracy"])]
+                     for row in summary["selective"]]  # fmt: skip
+        console.table(["coverage", "confidence from", "selective accuracy"], selective)
+    if "abstention" in summary:
+        _abstention(summary["abstention"], console)
     if "groups" in summary:
         render_groups(summary["groups"], console)
     if results is not None:
@@ -81,6 +87,21 @@ def _with_span(value: float | None, ends: list[float] | None) -> str:
 def _p_text(row: dict[str, Any]) -> str:
     p, holm = row.get("p"), row.get("p_holm")
     return "" if p is None else f"{p:.4f} ({holm:.4f})"
+
+
+def _abstention(found: dict[str, Any], console: Console) -> None:
+    """Show what labels came to where the model abstained, and whether a promise was kept."""
+    rows = [["threshold", f"{found['threshold']:g} ({found['from']})", "", ""]]
+    of = {"coverage": (found["accepted"], found["n"]), "accuracy": (found["right"], found["accepted"])}
+    for name, words in (("coverage", "get a label"), ("accuracy", "of these are right")):
+        if found[name] is None:
+            continue
+        good, total = of[name]
+        kept = ""
+        if name in found.get("kept", {}):
+            kept = f"at least {found['promised'][name]:.4g}: {found['kept'][name]}"
+        rows.append([words, f"{found[name]:.4f} ({good:,} of {total:,})", span(found[f"{name}_interval"]), kept])
+    console.table(["abstaining", "", "95% interval, exact", "promised" if "promise" in found else ""], rows)
 
 
 def render_undo(done: Any, root: Path, dry_run: bool, console: Console) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from affectkit.core.registry import unknown_name
@@ -66,6 +67,21 @@ def config_file(path: Path) -> Path:
     """
     text = str(path)
     return FOLDER / f"{_known(text, 'recipe')}.yaml" if text.startswith(PREFIX) else path
+
+
+def training_prior_file(hashes: Sequence[str]) -> Path | None:
+    """Return the table of the class shares that a built-in model was trained on.
+
+    Args:
+        hashes: SHA-256 of the model's file, and of the checkpoint that this was made from.
+
+    Returns:
+        None where none of them is of a built-in model. The file stands beside the weights and not in them, which stay
+        as they were published.
+    """
+    known = {value: name for table in (SHA256, SHA256_ONNX) for name, value in table.items()}
+    name = next((known[one] for one in hashes if one in known), None)
+    return None if name is None else FOLDER / f"{name}.training-prior.csv"
 
 
 def card_file(name: str) -> Path:

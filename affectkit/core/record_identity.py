@@ -15,6 +15,7 @@ from affectkit.core.files import to_json
 from affectkit.errors import AffectkitError, UsageError
 
 NAMES = {
+    "abstain": "--abstain",
     "checkpoint_sha256": "SHA-256 of the checkpoint",
     "corrupted_root": "--corrupted-root",
     "data_fingerprint": "images of --data",
@@ -36,11 +37,13 @@ NAMES = {
     "on_error": "--on-error",
     "paths": "inputs",
     "plain_csv": "--plain-csv",
+    "prior": "--prior",
     "recursive": "--recursive",
     "search_side": "--search-side",
     "smooth": "--smooth",
     "track_gap": "--track-gap",
     "train_split": "--train-split",
+    "training_prior": "--training-prior",
 }
 """What users call a value; one without an entry here goes by its key, with spaces for underscores."""
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from affectkit.checkpoints.description import fit_record
+import numpy as np
+
+from affectkit.checkpoints.abstention import describe_promise, wanted_threshold
+from affectkit.checkpoints.class_priors import described_shift, stated_shift
+from affectkit.checkpoints.description import Described, fit_record
 from affectkit.config import value_of
 from affectkit.core.files import fresh_folder, write_json
 from affectkit.core.pixels import pixels_up_to
@@ -15,6 +20,7 @@ from affectkit.data.loading.image_or_clip import item_name
 from affectkit.data.loading.read_failures import refuse_failures
 from affectkit.data.split import Split
 from affectkit.errors import UsageError
+from affectkit.evaluation.abstaining import abstention_result, refuse_ratings, selective_accuracy
 from affectkit.evaluation.class_counts import metric_notes
 from affectkit.evaluation.evaluate import evaluate_split
 from affectkit.evaluation.groups import GAP, analyse_groups, gap_values, write_groups
@@ -28,7 +34,8 @@ from affectkit.runtime.context import RunContext
 from affectkit.runtime.distributed import init_process_group
 from affectkit.runtime.torch_backends import set_up_backends
 from affectkit.settings.evaluation import TestSettings
-from affectkit.tasks.base import Results, Task
+from affectkit.tasks.base import SELECTIVE, Results, Task
+from affectkit.tasks.decision import Decision
 
 
 def test(settings: TestSettings, *, reporter: Reporter) -> dict[str, Any]:
@@ -50,10 +57,11 @@ def tested_outputs(settings: TestSettings, *, reporter: Reporter) -> tuple[Task,
 
 def _test(tested: TestedModel, settings: TestSettings, reporter: Reporter) -> tuple[Results, dict[str, Any]]:
     model, network, task, context = tested.model, tested.network, tested.task, tested.context
-    directions = dict(task.metric_direction)
+    directions = {**task.metric_direction, **({} if task.predicts_ratings else SELECTIVE)}
     if settings.by is not None:
         directions |= {f"{GAP}{name}": "min" for name in task.metric_direction}
     thresholds = check_thresholds(value_of(settings.fail_under, {}), directions)
+    threshold, wanted, shift = _decision(model, task, settings, reporter)
     if settings.corrupt:
         check_takes_images(task.spec, "--corrupt")
         context.input_transform = corruption_transform(settings.corrupt.value, task.spec)
@@ -81,10 +89,11 @@ def _test(tested: TestedModel, settings: TestSettings, reporter: Reporter) -> tu
         reporter=reporter,
     )
     refuse_failures(failures, settings.on_error)
+    results = replace(results, outputs=Decision(shift=shift).shifted(results.outputs))
     notes = metric_notes(task, results)
     for text in notes["remarks"]:
         reporter.warn(text)
-    metrics = task.metrics(results)
+    metrics = {**task.metrics(results), **task.selective_metrics(results)}
     by_group: dict[str, Any] = {}
     if groups is not None:
         own = groups.select(_rows_of(results, data.split))
@@ -111,12 +120,38 @@ def _test(tested: TestedModel, settings: TestSettings, reporter: Reporter) -> tu
         **({"altered": str(settings.corrupt)} if settings.corrupt else {}),
         "metrics": metrics,
         "intervals": task.recorded_intervals(results),
+        "selective": selective_accuracy(task, results),
+        **wanted,
         **by_group,
         "missed": missed_thresholds(thresholds, metrics | gap_values(by_group), directions),
     }
+    if threshold is not None:
+        summary["abstention"] = abstention_result(task, results, wanted, threshold)
+        if summary["abstention"].get("fitted_on_these"):
+            reporter.warn(
+                "the threshold was fitted on these very items: what is seen of its promise here proves nothing."
+            )
     if folder is not None:
         context.group.run_on_main(lambda: _write(folder, task, results, summary, reporter))
     return results, summary
+
+
+def _decision(
+    model: Described, task: Task, settings: TestSettings, reporter: Reporter
+) -> tuple[float | None, dict[str, Any], np.ndarray | None]:
+    """Return the threshold of ``--abstain``, what records say of it and of ``--prior``, and the shift of the latter."""
+    abstain, prior = settings.abstain, settings.prior
+    refuse_ratings(task, {"abstain": abstain, "prior": prior})
+    threshold, record, shift = None, {}, None
+    if abstain is not None:
+        threshold, record = wanted_threshold(model, abstain.value, with_prior=prior is not None)
+        if "abstain_promise" in record:
+            reporter.note(describe_promise(record["abstain_promise"]))
+    if prior is not None:
+        shift, more = stated_shift(model, prior.value, value_of(settings.training_prior))
+        record |= more
+        reporter.note(described_shift(more))
+    return threshold, record, shift
 
 
 def _find_groups(split: Split, settings: TestSettings, context: RunContext, reporter: Reporter) -> ItemGroups:

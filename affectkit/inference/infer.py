@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -24,6 +24,7 @@ from affectkit.data.loading.read_failures import refuse_failures
 from affectkit.engines.choice import Choice, choose_engine
 from affectkit.engines.load import load_engine
 from affectkit.errors import UsageError
+from affectkit.inference.decisions import decide, estimate, is_estimate, report_decision, report_estimate
 from affectkit.inference.image_video_record import combine_records
 from affectkit.inference.images import Batch, gather_batches, predict_images, split_over_processes
 from affectkit.inference.inputs import InputSelection
@@ -79,8 +80,12 @@ def _infer(settings: InferSettings, *, reporter: Reporter, listed: IO[str], stdo
     predictor = _load(settings, choice)
     context = predictor.context
     inputs.settle(takes_clips=predictor.spec.clip is not None)
-    summary = _summary(settings, checkpoint, predictor)
+    decided = _decide(settings, predictor, inputs)
+    summary = {**_summary(settings, checkpoint, predictor), **decided}
     _report(choice, predictor, inputs, reporter)
+    report_decision(decided, predictor, reporter)
+    if is_estimate(value_of(settings.prior)):
+        summary |= _estimate_prior(settings, predictor, inputs, reporter)
     videos = partial(_infer_videos, settings, predictor, inputs, output, summary, stdout=stdout, reporter=reporter)
     if settings.camera is not None or inputs.are_videos:
         return videos()
@@ -122,6 +127,56 @@ def _infer(settings: InferSettings, *, reporter: Reporter, listed: IO[str], stdo
     if complete or table.is_as_it_was:
         reporter.note(f"{table.final} is complete; nothing to do.")
     return combine_records(record, videos(beside=table, targets=targets), table) if has_videos else record
+
+
+def _decide(settings: InferSettings, predictor: Predictor, inputs: InputSelection) -> dict[str, Any]:
+    """Set what ``--abstain`` and a stated ``--prior`` make of outputs; return what a record says of it.
+
+    Raises:
+        UsageError: the model has no classes or no threshold, or the prior of videos is to be estimated.
+    """
+    prior = value_of(settings.prior)
+    if is_estimate(prior) and (inputs.are_videos or inputs.has_videos):
+        raise UsageError(
+            "--prior estimate is for images: the frames of a film are not independent of each other.",
+            "State the shares, --prior NAME=SHARE,...; or leave the videos out.",
+        )
+    return decide(
+        predictor,
+        abstain=value_of(settings.abstain),
+        stated=settings.abstain is not None,
+        prior=prior,
+        training=value_of(settings.training_prior),
+    )
+
+
+def _estimate_prior(
+    settings: InferSettings, predictor: Predictor, inputs: InputSelection, reporter: Reporter
+) -> dict[str, Any]:
+    """Go through all images once for the class prior that the rows will be re-weighted to; return its record."""
+    context, group = predictor.context, predictor.context.group
+    workers = predictor.engine.choose_workers(settings.workers)[0]
+    with predictor.engine.computing(), StopFlag(reporter) as stopping:
+        items, count = split_over_processes(inputs.images(), group)
+        ready = predictor.with_network(settings.compile, reporter)
+        size = context.batch_per_process(settings.batch_size)
+        batches = predict_images(ready, items, batch_size=size, workers=workers, reporter=reporter)
+        batches = gather_batches(batches, count, size, group)
+        record = estimate(predictor, _counted(batches, stopping, group, reporter), value_of(settings.training_prior))
+    report_estimate(record, reporter)
+    return record
+
+
+def _counted(batches: Iterable[Batch], stopping: StopFlag, group: ProcessGroup, reporter: Reporter) -> Iterator[Batch]:
+    """Yield ``batches``, reported, until the last one or a signal."""
+    reporter.start("estimating the prior", None, "images")
+    for batch in batches:
+        yield batch
+        reporter.advance(len({row[0] for row in batch.rows}) + len(batch.failures))
+        if stopping.requested_anywhere(group):
+            reporter.finish()
+            raise stopping.error("nothing was written.", "Run the same command again.", resumable=False)
+    reporter.finish()
 
 
 def _choose(settings: InferSettings, output: OutputOptions) -> Choice:

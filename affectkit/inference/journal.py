@@ -33,7 +33,7 @@ INPUTS_COLUMNS = ("Size", "Modified", "Changed", "SHA-256", "Frames", "Rows")
 """Bytes; times in nanoseconds since 1970, of the content and of the entry; of the file; and rows in the table."""
 ENTRY = {
     "name": str, "rows": Count, "mark": tuple[int, int, int, str] | None, "frames?": Count, "position?": Count,
-    "faces?": Count, "left_out?": dict[str, Count], "reason?": str,
+    "faces?": Count, "abstained?": Count, "left_out?": dict[str, Count], "reason?": str,
 }  # fmt: skip
 """What a journal says of an item, beside its ``end``: the mark is size, two times and hash of its file."""
 

@@ -20,6 +20,7 @@ from affectkit.core.shard_removal import remove_parts as remove_shards
 from affectkit.core.shards import POSITION
 from affectkit.errors import DataError, UsageError
 from affectkit.inference.journal import input_columns, input_values, read_inputs
+from affectkit.inference.prediction_table import count_abstained
 from affectkit.inference.result_files import ImageCounts
 from affectkit.inference.run_record import IMAGES_FORM, read_run_record
 from affectkit.inference.table_layout import (
@@ -35,6 +36,7 @@ from affectkit.inference.table_layout import (
     has_limits,
 )
 from affectkit.inference.table_writer import TableWriter, csv_line, growing_form, open_text, to_parquet
+from affectkit.tasks.decision import ABSTAINED
 
 _BLOCK = 500
 _TEMPORARY = ".merging-"
@@ -113,6 +115,7 @@ def _put_together(folder: Path, made: Path, parts: Sequence[Part], reporter: Rep
     lines = made / f"{ROWS}.{_form_of(parts)}"
     columns = next(table["columns"] for name, table in parts[0].record["tables"].items() if name == lines.name)
     with_faces, last, summary = FACE_COLUMNS[0] in columns, None, parts[0].record["summary"]
+    with_abstained = columns[-1] == ABSTAINED
     counts = ImageCounts()
     reasons: list[dict[str, str]] = []
     reporter.start("merging", parts[0].record["listed"], "images")
@@ -122,6 +125,7 @@ def _put_together(folder: Path, made: Path, parts: Sequence[Part], reporter: Rep
         for block in _blocks(merged_rows(folder, parts, several=with_faces)):
             rows = [row for name, row in block if name == lines.name]
             table.add(rows)
+            counts.abstained += count_abstained(rows) if with_abstained else 0
             for row in rows:
                 counts.images += row[0] != last
                 last = row[0]
@@ -141,7 +145,7 @@ def _put_together(folder: Path, made: Path, parts: Sequence[Part], reporter: Rep
     _merge_inputs(parts, made / INPUTS, counts, has_limits(summary))
     record = {
         **summary,
-        **counts.summary(with_faces=with_faces, with_limits=has_limits(summary)),
+        **counts.summary(with_faces=with_faces, with_limits=has_limits(summary), with_abstained=with_abstained),
         "skipped_first": reasons,
         "format": form,
         "results": str(final),

@@ -55,6 +55,7 @@ from affectkit.inference.table_layout import (
 )
 from affectkit.inference.table_reader import CsvRows, finished_items
 from affectkit.inference.table_writer import TableWriter, csv_line, growing_form, open_text, rows_text
+from affectkit.tasks.decision import ABSTAINED
 
 JOURNAL = "images.jsonl.part"
 COMMAND = "infer"
@@ -100,7 +101,7 @@ class PredictionTable:
         self.options, self.summary, self.items, self.listing = options, summary, items, listing
         self.shard, self.form = options.shard, growing_form(options.format)
         self.with_faces, self.with_videos = FACE_COLUMNS[0] in header, with_videos
-        self.with_limits = has_limits(summary)
+        self.with_limits, self.with_abstained = has_limits(summary), header[-1] == ABSTAINED
         if with_videos:
             header = [NAME, *FRAME_COLUMNS, *FACE_COLUMNS, *header[1 + len(FACE_COLUMNS) * self.with_faces :]]
         self.columns = header
@@ -177,6 +178,8 @@ class PredictionTable:
             mark, frames = marks.get(position, (None, 1))
             faces = sum(row[2] not in ("", None) for row in own) if self.with_faces else 0
             entry = {"rows": len(own), "faces": faces, "frames": frames, "left_out": dict(left_out.get(position, {}))}
+            abstained = {"abstained": count_abstained(own)} if self.with_abstained else {}
+            entry |= abstained
             self._count(name, entry, reason)
             if self.files is None:
                 continue
@@ -184,6 +187,7 @@ class PredictionTable:
             self.files.journal.write(rows_text(written, self.header, self.form))
             values = {"rows": len(own), "mark": mark, "frames": frames, "position": position}
             values |= {"faces": faces} if self.with_faces else {}
+            values |= abstained
             values |= {"left_out": entry["left_out"]} if entry["left_out"] else {}
             self.files.journal.end(name, {**values, **({"reason": reason} if reason else {})})
         if self.files is None:
@@ -240,7 +244,8 @@ class PredictionTable:
         return (item.name for item in self.items())
 
     def _record(self) -> dict[str, Any]:
-        counts = self.counts.summary(with_faces=self.with_faces, with_limits=self.with_limits)
+        given = {"with_limits": self.with_limits, "with_abstained": self.with_abstained}
+        counts = self.counts.summary(with_faces=self.with_faces, **given)
         return {**self.summary, **self.beside, **counts, "skipped_first": self.reasons}
 
     def _written(self, rows: Sequence[list[Any]]) -> list[list[Any]]:
@@ -256,6 +261,7 @@ class PredictionTable:
         counts, faces = self.counts, entry.get("faces", 0)
         counts.rows += entry["rows"]
         counts.faces += faces
+        counts.abstained += entry.get("abstained", 0)
         counts.left_out.update(entry.get("left_out", {}))
         if reason:
             counts.skipped += 1
@@ -389,7 +395,7 @@ class PredictionTable:
         if not rows:
             return {**entry, "reason": reasons.get(entry["name"], "could not be read")}
         faces = {"faces": sum(row[column + 1] not in ("", None) for row in rows)} if self.with_faces else {}
-        return {**entry, **faces}
+        return {**entry, **faces, **({"abstained": count_abstained(rows)} if self.with_abstained else {})}
 
     def _begin(self) -> None:
         """Start afresh, where that is allowed."""
@@ -405,6 +411,11 @@ class PredictionTable:
         self._begin_part()
         write_json(files.record, {**self.summary, **self.beside, "format": form})
         files.journal.begin()
+
+
+def count_abstained(rows: Iterable[Sequence[Any]]) -> int:
+    """Count the rows whose last column, ``ABSTAINED``, is 1, whatever the format they were read from."""
+    return sum(str(row[-1]) == "1" for row in rows)
 
 
 def _by_image(rows: Iterable[list[Any]]) -> Iterator[list[list[Any]]]:

@@ -7,7 +7,7 @@ import itertools
 import math
 import os
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,9 +20,11 @@ from affectkit.data.media.file_kinds import IMAGE_FILE, VIDEO_FILE, is_video_nam
 from affectkit.data.media.images_in_memory import given_images, is_image
 from affectkit.engines.load import engine_of
 from affectkit.errors import DataError, UsageError
+from affectkit.inference.decisions import decide
 from affectkit.inference.images import predict_images
 from affectkit.inference.inputs import Item, find_inputs
 from affectkit.inference.predictor import Predictor
+from affectkit.settings.abstention import Prior, parse_abstain, parse_stated_prior
 from affectkit.settings.values import Every, parse_every, parse_faces
 
 X = "x"
@@ -44,6 +46,9 @@ def predict_rows(
     max_faces: int | None = None,
     on_error: str = "fail",
     exact: bool = True,
+    abstain: float | str | None = None,
+    prior: Mapping[str, float] | str | None = None,
+    training_prior: Mapping[str, float] | str | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Yield the rows of ``affectkit.predict``; faulty arguments are raised at once, faulty files as they are met."""
     spec = getattr(model, "spec", None)
@@ -71,9 +76,26 @@ def predict_rows(
     except UsageError as error:
         raise UsageError(f"faces {error.message}") from error
     predictor = Predictor.of(engine_of(model), faces=parsed, selection=selection)
+    threshold = None if abstain is None else _stated("abstain", parse_abstain, str(abstain))
+    given = {name: _prior(name, value) for name, value in (("prior", prior), ("training", training_prior))}
+    decide(predictor, abstain=threshold, stated=abstain is not None, **given)
     options = {"every": interval, "smooth": smooth, "search_side": search_side, "track_gap": track_gap}
     call = _Call(predictor, batch_size=batch_size, on_error=on_error, exact=exact, **options)
     return call.rows(numbered(items_of(x, spec)))
+
+
+def _prior(name: str, value: Mapping[str, float] | str | None) -> Prior | None:
+    """Return class shares, or the table that holds them; a UsageError where they are neither."""
+    if value is None or isinstance(value, Mapping):
+        return None if value is None else Prior(None, {str(key): float(share) for key, share in value.items()})
+    return _stated(name, parse_stated_prior, str(value))
+
+
+def _stated(name: str, parse: Callable[[str], Any], text: str) -> Any:
+    try:
+        return parse(text)
+    except UsageError as error:
+        raise UsageError(f"{name} {error.message}") from error
 
 
 def _selection(min_score: Any, min_face: Any, max_faces: Any) -> Selection:

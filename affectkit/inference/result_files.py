@@ -104,6 +104,7 @@ class ImageCounts:
     Attributes:
         without_face: images that were searched, and in which no face was found, or none was taken.
         left_out: faces that were found and not taken, by reason.
+        abstained: rows without a label, whose confidence was below the threshold.
     """
 
     images: int = 0
@@ -114,17 +115,21 @@ class ImageCounts:
     frames: int = 0
     without_face: int = 0
     left_out: Counter[str] = field(default_factory=Counter)
+    abstained: int = 0
 
-    def summary(self, *, with_faces: bool, with_limits: bool = False) -> dict[str, Any]:
+    def summary(self, *, with_faces: bool, with_limits: bool = False, with_abstained: bool = False) -> dict[str, Any]:
         """Return the counts as records have them.
 
         Args:
             with_faces: whether faces were searched.
             with_limits: whether some may have been left out.
+            with_abstained: whether labels may have been held back.
         """
         found: dict[str, Any] = {"images": self.images}
         if with_faces:
             found |= {"faces": self.faces, "images_without_face": self.without_face}
+        if with_abstained:
+            found["abstained"] = self.abstained
         if with_limits:
             found["faces_left_out"] = sum_left_out([self.left_out])
         found["skipped"] = self.skipped

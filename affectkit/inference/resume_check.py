@@ -16,11 +16,12 @@ from affectkit.inference.table_reader import read_columns
 
 TORCH = "torch"
 """The engine of records that name none."""
-IMAGE_KEYS = ("paths", "recursive", "faces_by", "face_detector", "face_detector_sha256", *LIMITS, "fit")
+DECISIONS = ("abstain", "prior", "training_prior")
+IMAGE_KEYS = ("paths", "recursive", "faces_by", "face_detector", "face_detector_sha256", *LIMITS, "fit", *DECISIONS)
 """Entries of the record of images that must be alike to resume."""
 VIDEO_KEYS = (
     "paths", "recursive", "faces_by", "face_detector", "face_detector_sha256", *LIMITS,
-    "search_side", "track_gap", "every", "smooth", "seconds",
+    "search_side", "track_gap", "every", "smooth", "seconds", *DECISIONS,
 )  # fmt: skip
 
 

@@ -25,6 +25,10 @@ RECORD_SHOWN = {
     "face_detector_sha256": "SHA-256 of the face detector", "min_score": "least score of a face (--min-score)",
     "min_face": "least side of a face in pixels (--min-face)", "max_faces": "most faces of a picture (--max-faces)",
     "fit": "whole pictures brought to the input size by", "paths": "inputs",
+    "abstain": "no label below a confidence of (--abstain)", "abstain_from": "that confidence is",
+    "abstained": "rows without a label", "prior": "predictions re-weighted to the class prior (--prior)",
+    "prior_from": "that prior is", "training_prior": "from the class prior of training",
+    "training_prior_from": "known from", "prior_estimate": "estimate of the prior",
     "every": "videos sampled every", "smooth": "outputs averaged over (s)", "seconds": "videos read up to (s)",
     "search_side": "longest side searched for faces (pixels)",
     "track_gap": "a face keeps its number out of sight for (s)", "read_by": "pictures read by",
@@ -34,7 +38,7 @@ RECORD_SHOWN = {
 COUNTS = {
     "images", "faces", "skipped", "skipped_first", "format", "results", "classes", "videos", "sampled_frames", "rows",
     "videos_first", "video_results", "skipped_list", "videos_table", "timelines", "more_frames", "listed", "recursive",
-    "passed_over", "faces_left_out", "images_without_face", "frames_without_face",
+    "passed_over", "faces_left_out", "abstain_promise", "images_without_face", "frames_without_face",
 }  # fmt: skip
 """What stands elsewhere on the page, or says where files are."""
 
@@ -91,6 +95,10 @@ def shown_record(record: dict[str, Any]) -> list[tuple[str, str]]:
         if isinstance(value, dict):
             text = ", ".join(f"{name}: {number}" for name, number in value.items())
         found.append((RECORD_SHOWN.get(key, key.replace("_", " ")), text))
+    if isinstance(promise := record.get("abstain_promise"), dict) and isinstance(promise.get("wished"), dict):
+        wished = ", ".join(f"{name} of at least {value}" for name, value in promise["wished"].items())
+        text = f"{wished}, with {promise.get('confidence')} confidence, fitted on {promise.get('n')} items"
+        found.append(("what the threshold promises", text))
     if left_out := record.get("faces_left_out"):
         text = ", ".join(f"{reason.replace('_', ' ')}: {count:,}" for reason, count in left_out.items())
         found.append(("faces found and left out by these limits", text))

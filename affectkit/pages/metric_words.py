@@ -17,6 +17,8 @@ WORDS = {
     "ece_uncalibrated": ("min", "ece before the temperature"),
     "ece_top1_uncalibrated": ("min", "ece_top1 before the temperature"),
     "brier_uncalibrated": ("min", "brier before the temperature"),
+    "aurc": ("min", "area under the risk-coverage curve: mean error of the surest items, over all shares of them"),
+    "excess_aurc": ("min", "aurc minus that of the best order of the same errors"),
     "rater_agreement": ("max", "how often the predicted label is that of a rater drawn at random"),
     "rater_ceiling": ("max", "the most that rater_agreement can reach with these votes"),
     "rater_leave_one_out": ("max", "how often the majority of the other raters is a rater's label"),

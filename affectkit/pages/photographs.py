@@ -18,6 +18,8 @@ from affectkit.pages.pictures import Wanted, draw_pictures
 from affectkit.pages.tables import Table, class_columns, read_table, to_float
 
 LABEL, CONFIDENCE, SCORE = "Predicted Label", "Confidence", "Detector Score"
+NO_LABEL = "no label"
+"""Stands where the model abstained."""
 MOST_CELLS = 150_000
 """Cells of rows in a page, about 1.6 MB; of more rows the most doubtful."""
 MOST_DIGITS = 30
@@ -114,7 +116,7 @@ class Distribution:
             return False
         self.rows += 1
         if columns.label is not None:
-            label = row[columns.label]
+            label = row[columns.label] or NO_LABEL
             self.labels[label] += 1
             if columns.confidence is not None:
                 self.confidence[label] = self.confidence.get(label, 0.0) + to_float(row[columns.confidence])

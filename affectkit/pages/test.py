@@ -17,6 +17,7 @@ FORM = {
     "metrics?": NUMBERS, "test?": NUMBERS, "intervals?": dict[str, list[float | None]],
     "test_intervals?": dict[str, list[float | None]], "classes?": list[str], "class_counts?": dict[str, Count],
     "skipped?": SKIPPED_FORM, "remarks?": list[str], "missed?": list[str], "over_classes?": dict[str, str],
+    "selective?": list[dict[str, float]], "abstention?": dict[str, Any],
     "images?": Count, "test_images?": Count, "copies?": Any, "data?": str, "groups?": GROUPS_FORM,
 }  # fmt: skip
 """What the page takes from the record."""
@@ -24,6 +25,8 @@ RECORD_SHOWN = {
     "checkpoint": "model", "checkpoint_sha256": "SHA-256 of the model", "task": "task", "engine": "computed by",
     "data": "data", "layout": "layout of the data", "split": "split", "data_fingerprint": "fingerprint of the data",
     "altered": "images corrupted by", "fit": "pictures brought to the input size by", "temperature": "temperature",
+    "prior": "predictions re-weighted to the class prior", "prior_from": "that prior is",
+    "training_prior": "from the class prior of training", "training_prior_from": "known from",
     "device": "device", "precision": "number format", "affectkit": "affectkit",
 }  # fmt: skip
 
@@ -42,6 +45,8 @@ def build(source: Source) -> Page:
     skipped = [(one.get("image", ""), one.get("reason", "")) for one in record.get("skipped") or []]
     values = {
         "metrics": metric_rows({split: metrics}, intervals, record.get("over_classes")), "parts": [split],
+        "selective": [_selective(row) for row in record.get("selective") or []],
+        "abstention": _abstention(record.get("abstention")),
         "has_intervals": bool(intervals), "n": n, "split": split,
         "groups": group_tables(record.get("groups")), "samples": None if samples is None else samples.values,
         "record": [(words, str(record[key])) for key, words in RECORD_SHOWN.items() if record.get(key) is not None],
@@ -58,6 +63,31 @@ def build(source: Source) -> Page:
         scripts=scripts,
         counts={} if samples is None else {"pictures": samples.pictures, "without_picture": samples.without},
     )
+
+
+def _selective(row: dict[str, float]) -> tuple[str, str, str]:
+    """Return coverage, threshold and accuracy of a point of the risk-coverage curve, as texts."""
+    return tuple(
+        "" if row.get(name) is None else form.format(row[name])
+        for name, form in (("coverage", "{:.1%}"), ("threshold", "{:.4f}"), ("accuracy", "{:.2%}"))
+    )
+
+
+def _abstention(found: dict[str, Any] | None) -> list[tuple[str, str]]:
+    """Return what ``--abstain`` came to, as names and texts; empty without."""
+    if not found:
+        return []
+    rows = [("no label below a confidence of", f"{found.get('threshold')} ({found.get('from')})")]
+    for name, words in (("coverage", "get a label"), ("accuracy", "of these are right")):
+        span = found.get(f"{name}_interval")
+        if not isinstance(found.get(name), int | float) or not isinstance(span, list) or len(span) != 2:
+            continue
+        text = f"{found[name]:.2%} (exact 95% interval {span[0]:.2%} to {span[1]:.2%})"
+        kept, promised = found.get("kept") or {}, found.get("promised") or {}
+        if name in kept and name in promised:
+            text += f"; promised at least {promised[name]:.2%}: {kept[name]}"
+        rows.append((words, text))
+    return rows
 
 
 def describe_copies(copies: Any) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 from affectkit.config import Parsed, option_group, setting
 from affectkit.corruptions import CorruptionChoice, parse_corruption
 from affectkit.data.layouts.rating_scale import Scale
+from affectkit.settings.abstention import Prior, abstaining, class_prior, training_prior
 from affectkit.settings.audiovisual import published_mask, published_mode
 from affectkit.settings.by import By, parse_groups
 from affectkit.settings.common import (
@@ -91,6 +92,15 @@ class TestSettings(Tested):
         metavar="NAME[:SEVERITY|=STRENGTH]",
         older="alter",
     )
+    abstain: Parsed[float | None] | None = abstaining(
+        "Also tell how many items get a label where the model abstains below a confidence, and how many of these are "
+        "right: stored, the checkpoint's threshold, whose promise is checked; or a confidence."
+    )
+    prior: Parsed[Prior] | None = class_prior(
+        "Re-weight predictions to these class shares (label shift): a CSV with class,share or NAME=SHARE,...",
+        estimated=False,
+    )
+    training_prior: Parsed[Prior] | None = training_prior()
     engine: str = chosen_engine()
     fit: str | None = fitting()
     drop_copies: bool = setting(
@@ -129,4 +139,5 @@ class TestSettings(Tested):
             idle.append("--min-group")
         if idle and self.by is None:
             faults.append(f"{', '.join(idle)}: of groups; --by COLUMN,... names them.")
+        faults += ["--training-prior needs --prior."] if self.training_prior and not self.prior else []
         return faults

@@ -12,6 +12,7 @@ from affectkit.core.shards import Shard
 from affectkit.data.faces import RESERVED, SEARCH_SIDE, SEARCH_SIDES, TRACK_GAP, installed_names, score_meanings
 from affectkit.data.faces.selection import LIMITS, Selection
 from affectkit.data.layouts.rating_scale import Scale
+from affectkit.settings.abstention import ESTIMATE, Prior, abstaining, class_prior, training_prior
 from affectkit.settings.audiovisual import published_mask, published_mode
 from affectkit.settings.common import (
     DATA,
@@ -122,6 +123,16 @@ class InferSettings(Runtime):
     mode: str | None = published_mode()
     mask: str | None = published_mask()
     verify: bool = verified()
+    abstain: Parsed[float | None] | None = abstaining(
+        "Give no label below a confidence: the column stays empty, the shares stay, and Abstained is 1. stored: the "
+        "checkpoint's threshold; or a confidence."
+    )
+    prior: Parsed[Prior] | None = class_prior(
+        "Re-weight predictions to these class shares (label shift): a CSV with class,share, or NAME=SHARE,...; "
+        "estimate: of all inputs, which are gone through twice.",
+        estimated=True,
+    )
+    training_prior: Parsed[Prior] | None = training_prior()
     engine: str = chosen_engine()
     fit: str | None = fitting()
     faces: Parsed[Faces] | None = found_faces()
@@ -189,6 +200,7 @@ class InferSettings(Runtime):
             others = [name for name in ("labels", "shard", "resume") if getattr(self, name)]
             faults += [f"--camera and --{name} exclude each other." for name in others]
             faults += ["--camera and PATHS exclude each other."] if self.paths else []
+        faults += self._prior_rules()
         if self.labels is None:
             chosen = {
                 "classes": self.classes, "ignore-columns": self.ignore_columns, "follow-links": self.follow_links,
@@ -214,4 +226,20 @@ class InferSettings(Runtime):
                 faults.append("--format parquet needs --results.")
         elif self.resume and self.force:
             faults.append("--resume and --force exclude each other.")
+        return faults
+
+    def _prior_rules(self) -> list[str]:
+        """Name the faults of ``--prior``."""
+        faults = ["--training-prior needs --prior."] if self.training_prior and not self.prior else []
+        if self.prior is None or self.prior.text != ESTIMATE:
+            return faults
+        why = "the prior is estimated from all inputs of a run, and all rows depend on it"
+        faults += [f"--prior {ESTIMATE} and --{name} exclude each other: {why}."
+                   for name in ("resume", "shard") if getattr(self, name)]  # fmt: skip
+        if faults and self.resume:
+            faults[-1] += " The shares that an earlier run estimated stand in its inference.json; state them to go on."
+        if self.camera is not None or "-" in self.paths:
+            faults.append(f"--prior {ESTIMATE} needs files, which are gone through twice; a camera or - is not.")
+        if self.labels is not None:
+            faults.append(f"--labels and --prior {ESTIMATE} exclude each other: state the shares.")
         return faults

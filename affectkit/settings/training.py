@@ -10,6 +10,7 @@ from affectkit.config import Parsed, option_group, setting
 from affectkit.core.assets import BUILTIN_NETWORK, model_file
 from affectkit.models.registry import TINY_IMAGENET, published_recipe, recipe
 from affectkit.schedules import CYCLIC
+from affectkit.settings.abstention import Wish, fitted_abstention
 from affectkit.settings.audiovisual import Codes
 from affectkit.settings.common import RUN, Runtime
 from affectkit.settings.training_data import DataOptions
@@ -50,6 +51,11 @@ class RunOptions:
         choices=("auto", "labels", "none"),
         group=RUN,
     )
+    abstain: Parsed[Wish] | None = fitted_abstention(
+        "At the end, fit the threshold below which infer --abstain stored gives no label, on the validation split, "
+        "which chose the epoch, too; affectkit calibrate fits it on other images.",
+        group=RUN,
+    )
     repeat: int = setting(1, "Train this many times with seeds SEED, SEED+1, ...", low=1, high=1000, group=RUN)
     track: str = setting("none", "Also log to Weights & Biases.", choices=("none", "wandb"), group=RUN)
 
@@ -65,8 +71,10 @@ class TrainSettings(RunOptions, FoldOptions, OptimizationOptions, ModelOptions, 
             faults += [f"--{name} is needed." for name in ("data", "output") if getattr(self, name) is None]
         if self.stage == "solver" and self.init is None and self.resume is None:
             faults.append("--stage solver needs --init: the run whose autoencoders it stands on.")
-        if self.stage != "joint" and self.tune != "all":
-            faults.append(f"--stage {self.stage} and --tune {self.tune} exclude each other.")
+        stages = {"tune": self.stage != "joint" and self.tune != "all",
+                  "abstain": self.stage == "autoencoder" and self.abstain is not None}  # fmt: skip
+        given = {name: getattr(self, name) for name, holds in stages.items() if holds}
+        faults += [f"--stage {self.stage} and --{name} {value} exclude each other." for name, value in given.items()]
         if self.reset_mask and self.init is None:
             faults.append("--reset-mask needs --init.")
         if self.channels == 2:

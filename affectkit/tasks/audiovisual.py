@@ -319,6 +319,9 @@ class AudiovisualTask(ClassificationTask):
     def class_measures(self, results: Results) -> list[Measure]:
         return [] if self.av_options.stage == "autoencoder" else super().class_measures(results)
 
+    def selective_metrics(self, results: Results) -> dict[str, float]:
+        return {} if self.av_options.stage == "autoencoder" else super().selective_metrics(results)
+
     def intervals(self, results: Results) -> dict[str, tuple[float, float]]:
         return {} if self.av_options.stage == "autoencoder" else super().intervals(results)
 

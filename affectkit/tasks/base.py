@@ -12,15 +12,20 @@ import numpy as np
 
 from affectkit.core.spec import InputSpec
 from affectkit.data.split import Split
+from affectkit.errors import UsageError
 from affectkit.metrics import metrics_of
 from affectkit.reports import FIGURES
 from affectkit.statistics.measures import ItemValues, Measure, metric_values
+from affectkit.tasks.decision import PLAIN, Decision
 
 if TYPE_CHECKING:
     import torch
 
 FEWEST = 10
 """Items below which metrics have no intervals: resamples of so few differ too little."""
+
+SELECTIVE = {"aurc": "min", "excess_aurc": "min"}
+"""Metrics of a model that may abstain, by name: which is better."""
 
 Batch = dict[str, Any]
 Figure = Callable[[Path], object]
@@ -142,6 +147,8 @@ class Task(ABC):
     figures_folder: ClassVar[str] = "plots"
     """Where ``test`` puts pictures within its results."""
 
+    decision: Decision = PLAIN
+    """How ``rows`` are made of outputs; see ``decide``."""
     scale: tuple[float, float] | None = None
     """Of ratings: the least and the greatest that can be given."""
 
@@ -275,7 +282,8 @@ class Task(ABC):
 
     @abstractmethod
     def columns(self) -> list[str]:
-        """Name the prediction columns that ``infer`` writes."""
+        """Name the prediction columns that ``infer`` writes; the last one is ``ABSTAINED`` where labels may be left
+        out."""
 
     @abstractmethod
     def rows(self, outputs: np.ndarray) -> list[list[Any]]:
@@ -332,11 +340,44 @@ class Task(ABC):
         """Compute 95% intervals of metrics by name (bootstrap over the items); for at least ``FEWEST`` items."""
         return {}
 
+    def selective_metrics(self, results: Results) -> dict[str, float]:
+        """Return the metrics of ``SELECTIVE``, of a model that may abstain; empty for a task without classes. They
+        stand beside ``metrics`` in what ``test`` reports, and are not computed in each epoch.
+        """
+        return {}
+
+    def judged(self, results: Results) -> tuple[np.ndarray, np.ndarray]:
+        """Return the confidence (N,) of each prediction, the largest share of its distribution, and whether it is
+        right (N,) bool: whether its class is the target's top one.
+
+        Raises:
+            UsageError: the task has no classes.
+        """
+        raise UsageError(f"the model predicts {self.name}, not classes: it has no confidence by which to abstain.")
+
     def recorded_intervals(self, results: Results) -> dict[str, list[float]]:
         """Return ``intervals`` as records hold them; none for fewer than ``FEWEST`` items, which ``warnings`` says."""
         if len(results.split) < FEWEST:
             return {}
         return {name: list(pair) for name, pair in self.intervals(results).items()}
+
+    def decide(self, decision: Decision) -> None:
+        """Take how ``rows`` are made of outputs from now on.
+
+        Raises:
+            UsageError: the task has no classes.
+        """
+        raise UsageError(f"the model predicts {self.name}, not classes: --abstain and --prior are for classes.")
+
+    def training_prior(self, split: Split, mode: str) -> dict[str, float]:
+        """Return the share of each class in the training targets of ``split``, as the loss weighs them, which the mean
+        of the predictions comes to; empty for a task without classes.
+
+        Args:
+            split: that was trained on.
+            mode: as ``--calibrate``: with ``labels``, of the targets' top classes, for predictions are then of these.
+        """
+        return {}
 
     def calibrate(self, results: Results, mode: str) -> tuple[InputSpec, dict[str, Any]]:
         """Fit what can be fitted on validation results (a temperature).

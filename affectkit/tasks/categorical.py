@@ -18,7 +18,7 @@ from affectkit.core.text import list_some, percent
 from affectkit.data.split import Split
 from affectkit.errors import DataError, UsageError
 from affectkit.losses import LOSSES, describe_terms, normalised, parse_loss
-from affectkit.metrics import calibration, classification, distribution, raters
+from affectkit.metrics import calibration, classification, distribution, raters, selective
 from affectkit.statistics.measures import (
     ItemValues,
     Measure,
@@ -28,6 +28,7 @@ from affectkit.statistics.measures import (
     per_class_measures,
 )
 from affectkit.tasks.base import Batch, Figure, Results, Task, shown_as
+from affectkit.tasks.decision import ABSTAINED, Decision
 
 if TYPE_CHECKING:
     import torch
@@ -206,6 +207,19 @@ class CategoricalTask(Task):
             found[f"brier{suffix}"] = float(calibration.brier_score(p, target).mean())
         return found
 
+    def judged(self, results: Results) -> tuple[np.ndarray, np.ndarray]:
+        p = self.probabilities(results)
+        return p.max(1), distribution.top1_agreement(p, results.fields["target"].astype(np.float64))
+
+    def selective_metrics(self, results: Results) -> dict[str, float]:
+        """Return the area under the risk-coverage curve, and by how much it exceeds that of the best order; an error is
+        a predicted class that is not the target's top one."""
+        confidence, right = self.judged(results)
+        return {
+            "aurc": selective.aurc(confidence, ~right),
+            "excess_aurc": selective.excess_aurc(confidence, ~right),
+        }
+
     def rater_metrics(self, results: Results) -> dict[str, float]:
         """Return how often the predicted class agrees with a rater, and how often raters agree; empty without votes."""
         votes = results.fields.get("votes")
@@ -293,6 +307,19 @@ class CategoricalTask(Task):
         return {
             "confusion_matrix.csv": confusion,
             "per_class.csv": {"class": list(self.spec.classes), **by_class},
+            "risk_coverage.csv": self._risk_coverage(results),
+        }
+
+    def _risk_coverage(self, results: Results) -> dict[str, Any]:
+        confidence, right = self.judged(results)
+        curve = selective.risk_coverage(confidence, ~right)
+        return {
+            "threshold": [f"{value:.12g}" for value in curve.threshold],
+            "accepted": curve.accepted,
+            "errors": curve.errors.round().astype(int),
+            "coverage": curve.coverage,
+            "risk": curve.risk,
+            "accuracy": 1 - curve.risk,
         }
 
     def confusion(self, results: Results) -> np.ndarray:
@@ -312,22 +339,40 @@ class CategoricalTask(Task):
             "recall.png": lambda path: plots.class_recall(
                 path, recall=by_class["recall"], support=by_class["support"], **facts
             ),
+            "risk_coverage.png": lambda path: self._draw_risk_coverage(path, results),
             "bars.png": lambda path: self._bars(path, results, image, spread(len(results.split))),
             "worst.png": lambda path: self._bars(
                 path, results, image, self._worst(results), heading="Furthest from the truth"
             ),
         }
 
+    def training_prior(self, split: Split, mode: str) -> dict[str, float]:
+        target = self.target_of(split).astype(np.float64)
+        weights = np.ones(len(target)) if self.weights is None else target @ self.weights.numpy().astype(np.float64)
+        target = top_labels(target) if mode == "labels" else target
+        target = (1 - self.options.label_smoothing) * target + self.options.label_smoothing / target.shape[1]
+        shares = weights @ target / weights.sum()
+        return {name: float(share) for name, share in zip(self.spec.classes, shares, strict=True)}
+
+    def decide(self, decision: Decision) -> None:
+        self.decision = decision
+
     def columns(self) -> list[str]:
-        return ["Predicted Label", "Confidence", *self.spec.classes]
+        abstained = [] if self.decision.threshold is None else [ABSTAINED]
+        return ["Predicted Label", "Confidence", *self.spec.classes, *abstained]
 
     def rows(self, outputs: np.ndarray) -> list[list[Any]]:
-        p = calibration.softmax(np.asarray(outputs, np.float32), self.spec.temperature)
-        return [[self.spec.classes[row.argmax()], float(row.max()), *map(float, row)] for row in p]
+        outputs, least = self.decision.shifted(np.asarray(outputs, np.float32)), self.decision.threshold
+        p = calibration.softmax(outputs, self.spec.temperature)
+        rows = [[self.spec.classes[row.argmax()], float(row.max()), *map(float, row)] for row in p]
+        if least is None:
+            return rows
+        return [["", *row[1:], 1] if row[1] < least else [*row, 0] for row in rows]
 
     def describe_row(self, row: Sequence[Any]) -> tuple[str, tuple[tuple[str, float], ...]]:
         label, confidence, *shares = row
-        return f"{label} {percent(confidence)}", tuple(zip(self.spec.classes, shares, strict=True))
+        shares = shares[: len(self.spec.classes)]
+        return f"{label or 'abstained'} {percent(confidence)}", tuple(zip(self.spec.classes, shares, strict=True))
 
     def _drawn(self, split: Split, epoch: int) -> np.ndarray:
         """Draw one-hot labels from each item's distribution, addressed by (seed, item, epoch)."""
@@ -368,6 +413,22 @@ class CategoricalTask(Task):
                 "ece": bins["before ece"],
                 "label": "before temperature",
             },
+        )
+
+    def _draw_risk_coverage(self, path: Any, results: Results) -> None:
+        from affectkit.reports.selective import draw_risk_coverage
+
+        confidence, right = self.judged(results)
+        curve = selective.risk_coverage(confidence, ~right)
+        best = np.sort(~right).cumsum() / np.arange(1, len(right) + 1)
+        draw_risk_coverage(
+            path,
+            coverage=curve.coverage,
+            risk=curve.risk,
+            best=best,
+            aurc=selective.aurc(confidence, ~right),
+            title=f"Risk and coverage, {shown_as(results.split)[1]}, n = {len(results.split):,}",
+            marks=[(curve.coverage[k], curve.risk[k]) for k in sorted({curve.at(one) for one in selective.COVERAGES})],
         )
 
     def _worst(self, results: Results) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from affectkit.checkpoints.abstention import KEY, describe_promise, fit_threshold, threshold_record
 from affectkit.checkpoints.checkpoint import load_tensors, read_header, save_checkpoint
 from affectkit.config import plain
 from affectkit.core.files import write_json
@@ -12,6 +13,7 @@ from affectkit.data.loading.loaders import close_loader
 from affectkit.data.loading.read_failures import ReadFailure
 from affectkit.data.split import Split
 from affectkit.errors import RunError, Stopped
+from affectkit.evaluation.calibrate import no_promise
 from affectkit.evaluation.class_counts import class_counts_record, metric_notes
 from affectkit.evaluation.evaluate import evaluate
 from affectkit.evaluation.outputs import write_results, write_tables
@@ -49,6 +51,7 @@ def evaluate_best(trainer: Trainer, stopping: StopFlag) -> dict[str, Any]:
     if calibration and settings.calibrate != "none":
         trainer.reporter.note(describe_calibration(task.spec.temperature, calibration))
     recorded = {"calibration": calibration} if calibration else {}
+    threshold = _threshold(trainer, task, results)
     metrics, remarks = task.metrics(results), metric_notes(task, results, "valid_")
     for text in remarks["valid_remarks"]:
         trainer.reporter.warn(f"validation: {text}")
@@ -60,6 +63,7 @@ def evaluate_best(trainer: Trainer, stopping: StopFlag) -> dict[str, Any]:
         "seed": settings.seed,
         "temperature": task.spec.temperature,
         **recorded,
+        **({KEY: threshold} if threshold is not None else {}),
         "copies": setup.copies,
         **class_counts_record(task, setup.splits()),
         "valid": metrics,
@@ -69,7 +73,8 @@ def evaluate_best(trainer: Trainer, stopping: StopFlag) -> dict[str, Any]:
     }
 
     def write() -> None:
-        training = {**header.training, **recorded, "valid": metrics}
+        kept = {KEY: threshold} if threshold is not None and threshold["threshold"] is not None else {}
+        training = {**header.training, **recorded, **kept, "valid": metrics}
         save_checkpoint(run.best, model, replace(header, spec=task.spec, training=training))
         trainer.draw(task, results)
         write_tables(run.valid, task, results, samples="valid_results.csv", reporter=trainer.reporter)
@@ -78,6 +83,19 @@ def evaluate_best(trainer: Trainer, stopping: StopFlag) -> dict[str, Any]:
 
     trainer.group.run_on_main(write)
     return summary
+
+
+def _threshold(trainer: Trainer, task: Task, results: Results) -> dict[str, Any] | None:
+    """Fit the threshold that ``--abstain`` asks for; where nothing can be promised, warn and return why."""
+    if trainer.settings.abstain is None:
+        return None
+    found = fit_threshold(task, results, trainer.settings.abstain.value)
+    record = threshold_record(found, task, results, chose_epoch=True)
+    if found.threshold is None:
+        trainer.reporter.warn(f"{no_promise(record)} The checkpoint holds no threshold.")
+    else:
+        trainer.reporter.note(f"{describe_promise(record)}; the same images chose the epoch")
+    return record
 
 
 def _outputs(

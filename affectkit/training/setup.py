@@ -19,6 +19,7 @@ from affectkit.data.layouts.duplicates import drop_copies_of_all
 from affectkit.data.loading.image_or_clip import item_name
 from affectkit.data.loading.loaders import InMemoryImages
 from affectkit.data.split import Split
+from affectkit.errors import UsageError
 from affectkit.evaluation.class_counts import report_class_counts
 from affectkit.models.family import frozen_encoder
 from affectkit.models.registry import own_settings
@@ -80,14 +81,17 @@ class TrainingSetup:
 
     def header(self, **summary: Any) -> Header:
         """Make the checkpoint header of this run's model."""
+        prior = self.task.training_prior(self.train, self.settings.calibrate)
         return Header(
             model=self.settings.model,
             options=self.options,
             spec=self.task.spec,
             training={
                 "data_fingerprint": self.train.fingerprint(),
+                "valid_fingerprint": self.valid.fingerprint(),
                 "seed": self.settings.seed,
                 "task_options": self.task.recorded_options(),
+                **({"training_prior": prior} if prior else {}),
                 **summary,
             },
         )
@@ -143,6 +147,8 @@ def set_up_training(
     data = set_up_data(settings, group=context.group, reporter=reporter)
     settings = replace(settings, monitor=data.monitor)
     task, spec = data.task, data.task.spec
+    if settings.abstain is not None and task.predicts_ratings:
+        raise UsageError("--abstain: the model predicts ratings, and has no classes to be sure of.", "Leave it out.")
     splits, copies = run_splits(data, settings, group=context.group, reporter=reporter)
     model, trainable = set_up_model(settings, data, context, restored=restored, reporter=reporter)
     on_features = frozen_encoder(model) is not None and bool(settings.views)

@@ -54,6 +54,7 @@ WRITES = {
     "quantiles": "TABLE --results OUT --force",
     "convert": "IMAGE FILE --force",
     "export": "builtin FILE.onnx --force",
+    "calibrate": "builtin --data SOURCE --abstain coverage=0.5 --output FILE.safetensors --force",
     "demo": "OUT",
     "verify-resume": "--data SOURCE --keep-files OUT",
     "completions": "--write OUT",

@@ -25,6 +25,7 @@ from affectkit.inference.table_reader import finished_items, read_columns
 from affectkit.inference.table_writer import TableWriter, csv_line, growing_form, open_text, rows_text
 from affectkit.inference.video import legacy_names
 from affectkit.inference.video.statistics import Columns, longest
+from affectkit.tasks.decision import ABSTAINED
 
 VIDEOS = "videos.csv"
 FINISHED = "videos.jsonl"
@@ -179,17 +180,21 @@ class VideoTable:
 
     def _record(self) -> dict[str, Any]:
         left_out = {"faces_left_out": sum_left_out([self.left_out])} if self.with_limits else {}
+        if self.columns.abstained is not None:
+            left_out["abstained"] = self.abstained
         return {**self.summary, **self.totals, **left_out, "skipped_first": self.reasons, "videos_first": self.first}
 
     def _clear_counts(self) -> None:
         self.totals = dict.fromkeys(TOTALS, 0)
         self.left_out: Counter[str] = Counter()
+        self.abstained = 0
         self.first: list[dict[str, Any]] = []
         self.reasons: list[dict[str, str]] = []
 
     def _count(self, summary: dict[str, Any], rows: int) -> None:
         found = {"videos": 1, "rows": rows, **{name: summary[name] for name in TOTALS if name in summary}}
         self.left_out.update(summary.get("faces_left_out", {}))
+        self.abstained += summary.get("abstained", 0)
         for name, value in {**found, "skipped": "reason" in summary}.items():
             self.totals[name] += int(value)
         if len(self.first) < FIRST:
@@ -262,6 +267,7 @@ class VideoTable:
             *("Sampled Frames", "Frames Without Face", "Faces", "Reason", "Picture Start", "Sound Start"),
             *(f"mean {name}" for name in names),
             *(f"time {name}" for name in labels),
+            *([ABSTAINED] if self.columns.abstained is not None else []),
         ]
         for entry in self._entries():
             video = entry["video"]
@@ -280,6 +286,7 @@ class VideoTable:
                     *(starts if whole else [None] * 2),
                     *(one["mean"].get(name) for name in names),
                     *(time.get(label, 0.0) if time else None for label in labels),
+                    *([one.get("abstained", 0)] if self.columns.abstained is not None else []),
                 ]
 
     def _write_skipped(self) -> None:

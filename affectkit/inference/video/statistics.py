@@ -9,6 +9,7 @@ from typing import Any
 from affectkit.inference.table_layout import FIRST
 from affectkit.inference.video.sampled_frames import TrackedFace
 from affectkit.tasks.base import Task
+from affectkit.tasks.decision import ABSTAINED
 
 
 @dataclass(frozen=True)
@@ -19,21 +20,30 @@ class Columns:
         names: all of them.
         shares: numbers of those that are shares of classes; none where the task has no class a column. Of a row with
             shares the label is the class with the largest.
+        abstained: number of the column that says that there is no label; None: each row has one.
     """
 
     names: tuple[str, ...]
     shares: tuple[int, ...]
+    abstained: int | None = None
 
     @classmethod
     def of(cls, task: Task) -> Columns:
         """Return the columns of ``task``."""
         names = task.columns()
         classes = task.spec.classes
-        return cls(tuple(names), tuple(names.index(name) for name in classes) if set(classes) <= set(names) else ())
+        shares = tuple(names.index(name) for name in classes) if set(classes) <= set(names) else ()
+        return cls(tuple(names), shares, names.index(ABSTAINED) if names[-1] == ABSTAINED else None)
 
     def label(self, row: Sequence[Any]) -> str | None:
-        """Return the class of ``row``; None where there are none."""
+        """Return the class of ``row``; None where there are none, or where it has no label."""
+        if self.abstains(row):
+            return None
         return self.names[max(self.shares, key=lambda column: row[column])] if self.shares else None
+
+    def abstains(self, row: Sequence[Any]) -> bool:
+        """Return whether the label of ``row`` was held back."""
+        return self.abstained is not None and bool(row[self.abstained])
 
 
 @dataclass
@@ -46,6 +56,7 @@ class FaceStatistics:
         seconds: how long it was seen.
         sums: of the columns.
         labels: seconds by label.
+        abstained: of the frames, those without a label.
     """
 
     first: float
@@ -54,6 +65,7 @@ class FaceStatistics:
     seconds: float = 0.0
     sums: dict[str, float] = field(default_factory=dict)
     labels: dict[str, float] = field(default_factory=dict)
+    abstained: int = 0
 
     def summary(self) -> dict[str, Any]:
         """Return means over frames, and shares of the time, the largest first."""
@@ -90,8 +102,9 @@ class VideoStatistics:
             for entry in (own, self.all):
                 entry.frames += 1
                 entry.last = time
+                entry.abstained += self.columns.abstains(one.row)
                 for name, value in zip(self.columns.names, one.row, strict=True):
-                    if not isinstance(value, str):
+                    if not isinstance(value, str) and name != ABSTAINED:
                         entry.sums[name] = entry.sums.get(name, 0.0) + value
 
     def summary(self, end: float, *, timed: bool = True) -> dict[str, Any]:
@@ -104,15 +117,19 @@ class VideoStatistics:
         self._account(end)
         self._before = None
         by_face = [
-            {"face": number, "sampled_frames": one.frames, "from": one.first, "to": one.last, **one.summary()}
+            {"face": number, "sampled_frames": one.frames, "from": one.first, "to": one.last, **self._of(one)}
             for number, one in sorted(self.faces.items())
         ]
         counts = {"sampled_frames": self.frames, "frames_without_face": self.without_face, "faces": len(by_face)}
-        found = {**counts, "seconds": end, **self.all.summary(), "by_face": by_face}
+        found = {**counts, "seconds": end, **self._of(self.all), "by_face": by_face}
         if timed:
             return found
         by_face = [{**one, "seconds_seen": None, "from": None, "to": None} for one in by_face]
         return {**found, "seconds": None, "seconds_seen": None, "by_face": by_face}
+
+    def _of(self, one: FaceStatistics) -> dict[str, Any]:
+        counts = {} if self.columns.abstained is None else {"abstained": one.abstained}
+        return {**one.summary(), **counts}
 
     def _account(self, until: float) -> None:
         """Assign the time from the last frame to ``until`` to what was seen in it."""

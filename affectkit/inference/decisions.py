@@ -1,0 +1,117 @@
+"""How rows are made of outputs in a run of ``infer``: the threshold of ``--abstain``, the prior of ``--prior``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from affectkit.checkpoints.abstention import describe_promise, wanted_threshold
+from affectkit.checkpoints.class_priors import described_shift, prior_of_training, shift_record, stated_shift
+from affectkit.core.progress import Reporter
+from affectkit.errors import DataError, UsageError
+from affectkit.inference.images import Batch
+from affectkit.inference.predictor import Predictor
+from affectkit.metrics.prior_shift import PriorEstimate, estimate_prior
+from affectkit.settings.abstention import Prior
+from affectkit.tasks.decision import Decision
+
+ASSUMED = (
+    "the prior is estimated from these inputs: right where predictions are calibrated, each class looks as in "
+    "training, and the items are independent of each other, which faces of one film, or copies, are not; none of it "
+    "was checked."
+)
+FEW = 100
+"""Items below which an estimate of the prior is hardly one."""
+
+
+def is_estimate(prior: Prior | None) -> bool:
+    """Return whether the class prior is to be estimated from the inputs."""
+    return prior is not None and prior.file is None and prior.shares is None
+
+
+def decide(
+    predictor: Predictor, *, abstain: float | None, stated: bool, prior: Prior | None, training: Prior | None
+) -> dict[str, Any]:
+    """Set how the rows of ``predictor`` are made, and return what a record says of it.
+
+    Args:
+        predictor: whose task is changed.
+        abstain: least confidence with which a label is given; None: with ``stated`` each has one, else the
+            checkpoint's threshold is taken.
+        stated: whether there is a threshold.
+        prior: class shares that predictions are re-weighted to; one that is estimated is not set here.
+        training: class shares that the model was trained on, where its file does not record them.
+
+    Raises:
+        UsageError: the model has no classes, or its file lacks what is needed.
+    """
+    task, model = predictor.task, predictor.engine
+    threshold, shift, record = None, None, {}
+    if stated or prior is not None:
+        task.decide(Decision())  # which a task without classes refuses
+    if stated:
+        threshold, record = wanted_threshold(model, abstain, with_prior=prior is not None)
+    if prior is not None and not is_estimate(prior):
+        shift, more = stated_shift(model, prior, training)
+        record |= more
+    if record:
+        task.decide(Decision(threshold, shift))
+    return record
+
+
+def report_decision(record: dict[str, Any], predictor: Predictor, reporter: Reporter) -> None:
+    """Report what ``decide`` set."""
+    if "abstain_promise" in record:
+        reporter.note(describe_promise(record["abstain_promise"]))
+        precision = getattr(predictor.engine.header, "precision", "fp32")
+        if precision != "fp32":
+            reporter.warn(f"the threshold was fitted before the weights were rounded to {precision}: it promises less.")
+    if "prior" in record:
+        reporter.note(described_shift(record))
+
+
+def estimate(predictor: Predictor, batches: Iterable[Batch], training: Prior | None) -> dict[str, Any]:
+    """Estimate the class prior of all ``batches``, set it, and return what a record says of it.
+
+    Args:
+        predictor: that predicted them, without a prior.
+        batches: of all inputs.
+        training: as of ``decide``.
+
+    Raises:
+        DataError: nothing was predicted.
+    """
+    task, classes = predictor.task, predictor.spec.classes
+    before, where = prior_of_training(predictor.engine, training)
+    if not (before > 0).all():
+        raise UsageError("--prior estimate: the model was trained on nothing of a class, whose share cannot be found.")
+    columns = predictor.image_columns  # without the position, which stands first in rows
+    places = [1 + len(columns) - len(task.columns()) + task.columns().index(name) for name in classes]
+    found = [[row[place] for place in places] for batch in batches for row in batch.rows if row[places[0]] is not None]
+    if not found:
+        raise DataError("--prior estimate: no input could be predicted.")
+    result: PriorEstimate = estimate_prior(np.array(found, np.float64), before)
+    shift, record = shift_record(predictor.engine, result.prior, "estimated", before, where)
+    task.decide(Decision(task.decision.threshold, shift))
+    return record | {
+        "prior_estimate": {
+            "items": len(found),
+            "steps": result.steps,
+            "converged": result.converged,
+            "assumes": ASSUMED,
+        }
+    }
+
+
+def report_estimate(record: dict[str, Any], reporter: Reporter) -> None:
+    """Report an estimated prior, and what it rests on."""
+    made = record["prior_estimate"]
+    reporter.note(described_shift(record))
+    reporter.note(f"estimated by EM over {made['items']:,} items in {made['steps']:,} steps")
+    if not made["converged"]:
+        reporter.warn("the estimate of the prior had not come to rest after its last step.")
+    if made["items"] < FEW:
+        reporter.warn(f"{made['items']:,} items are few for an estimate of the prior.")
+    reporter.warn(ASSUMED)

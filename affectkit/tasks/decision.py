@@ -1,0 +1,33 @@
+"""What is done with a predicted distribution beyond its largest share: a class prior put in, a label held back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+ABSTAINED = "Abstained"
+"""Column that says 1 where the confidence is below the threshold and the label is left empty, else 0."""
+
+
+@dataclass(frozen=True, eq=False)
+class Decision:
+    """Say how distributions become rows.
+
+    Attributes:
+        threshold: least confidence with which a label is given; None: each has one.
+        shift: (C,), added to the outputs before the softmax; None: nothing is. See ``prior_shift``.
+    """
+
+    threshold: float | None = None
+    shift: np.ndarray | None = None
+
+    def shifted(self, outputs: np.ndarray) -> np.ndarray:
+        """Return outputs (N, C) float32 with the shift in them."""
+        if self.shift is None:
+            return outputs
+        return (np.asarray(outputs, np.float64) + self.shift).astype(np.float32)
+
+
+PLAIN = Decision()
+"""Every distribution as it is, each with a label."""
