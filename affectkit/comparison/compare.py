@@ -63,9 +63,10 @@ def compare(settings: CompareSettings, *, reporter: Reporter) -> dict[str, Any]:
     for text in matched.notes:
         reporter.warn(text)
     metrics, unusable = _chosen(settings.metrics, margins, matched.models)
-    notes = [*(note for model in matched.models for note in model.notes), *matched.notes, *unusable]
-    for text in (*_check_recorded(models, metrics), *unusable):
+    of_metrics = [*_check_recorded(models, metrics), *unusable]
+    for text in of_metrics:
         reporter.warn(text)
+    notes = [*matched.notes, *of_metrics]
     clusters = _clusters(settings, matched, reporter)
     rows = compare_models(
         matched.models,
@@ -303,9 +304,8 @@ def _record(
         "task": first.task.name,
         "classes": list(first.task.spec.classes),
         "models": [
-            {"name": model.name, "source": model.source, "repeats": len(model.runs), "items": len(run.results.split)}
+            {"name": model.name, "source": model.source, "repeats": len(model.runs), "notes": list(model.notes)}
             for model in models
-            for run in model.runs[:1]
         ],
         "baseline": models[0].name,
         "pairs": len(pairs_of(models, all_pairs=settings.all_pairs)),
@@ -319,7 +319,7 @@ def _record(
         "rows": [asdict(row) for row in rows],
         "said": describe_rows(rows),
         "summary": describe_summary(rows),
-        "scope": describe_scope(rows, column),
+        "scope": describe_scope(rows, column, first.results.split.name),
         "notes": [*notes, *([] if clusters is None else clusters.notes)],
     }
 

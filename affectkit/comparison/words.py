@@ -40,12 +40,13 @@ def describe_summary(rows: Sequence[Row]) -> list[str]:
     return found
 
 
-def describe_scope(rows: Sequence[Row], column: str) -> list[str]:
+def describe_scope(rows: Sequence[Row], column: str, split: str = "test") -> list[str]:
     """Return what intervals and tests are for: which other items, which other trainings.
 
     Args:
         rows: of the comparison.
         column: name of the clusters; empty where items are independent.
+        split: what the models were tested on.
     """
     found = []
     if not rows:
@@ -65,6 +66,11 @@ def describe_scope(rows: Sequence[Row], column: str) -> list[str]:
     else:
         found.append(f"Intervals and tests are for {others}, and for other trainings.")
         found += _describe_repeats(repeated)
+    if split == "valid":
+        found.append(
+            "This is a validation split: a training chooses its epoch and its temperature on it, and looks a little "
+            "better there than on data that it never met."
+        )
     if (count := first.clusters or first.n) < FEWEST:
         found.append(f"{count_text(count, 'cluster' if column else 'item')}: nothing here can be relied on.")
     tests = sum(not math.isnan(row.p) for row in rows)

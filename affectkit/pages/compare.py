@@ -18,7 +18,7 @@ _ROW = {
     "test": str, "effect_size": _NUMBER, "effect": str, "detectable": _NUMBER, "n": Count, "clusters": Count | None,
     "item_error": _NUMBER, "repeat_error": _NUMBER,
 }  # fmt: skip
-_MODEL = {"name": str, "source": str, "repeats": Count}
+_MODEL = {"name": str, "source": str, "repeats": Count, "notes?": list[str]}
 FORM = {
     "rows": list[_ROW], "models": list[_MODEL], "baseline": str, "items": Count, "said": list[str],
     "scope": list[str], "notes?": list[str], "missed?": list[str], "cluster?": str, "clusters?": Count | None,

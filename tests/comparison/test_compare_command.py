@@ -18,10 +18,10 @@ def run(*words: object, code: int = 0):
     return done
 
 
-@pytest.fixture(scope="module")
-def faces(tmp_path_factory):
+@pytest.fixture
+def faces(tmp_path, no_figures):
     """Schematic faces, and two trainings of a small network: for an epoch, and for two."""
-    root = tmp_path_factory.mktemp("faces")
+    root = tmp_path / "faces"
     run("prep", "schematic", root / "data", "--train", 32, "--valid", 16, "--test", 40, "--size", 24)
     for name, epochs in (("short", 1), ("long", 2)):
         words = ("--model", TINY, "--no-pretrained", "--task", "classification", "--image-size", 24, "--batch-size", 16)
@@ -44,6 +44,9 @@ def test_run_folders_results_and_checkpoints_give_the_same(faces, tmp_path):
     for one, other in zip(folders["rows"], tested["rows"], strict=True):
         assert one["difference"] == pytest.approx(other["difference"], abs=1e-5), "batches of another size"
         assert (one["second"], other["second"]) == ("long", "long") and one["p"] == other["p"]
+    valid = run("compare", faces / "short" / "valid", faces / "long" / "valid", "--draws", 100).stdout
+    assert "This is a validation split" in valid and "long minus short" in valid
+    assert "validation split" not in done.stdout
     out = tmp_path / "results"
     run("test", "--checkpoint", faces / "short", *words, "--results", out)
     mixed = compared(out, faces / "long", *words, "--names", "tested,now")

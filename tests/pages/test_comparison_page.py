@@ -34,6 +34,7 @@ def test_the_page_says_what_the_command_says(results, tmp_path):
         assert shown[2:5] == [f"{row[key]:.4f}" for key in ("second_value", "first_value", "difference")]
         assert shown[5] == f"{row['low']:.4f} to {row['high']:.4f}"
         assert said.split(":")[0].replace("<", "&lt;").replace(">", "&gt;") in text
+    assert "of second" in text and str(results.parent / "a") in text
     assert "each model is one training" in text and text.count("<figure>") == 1
 
 
