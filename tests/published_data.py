@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from scipy.io import savemat
 
 
 def touch(root: Path, *names: str) -> None:
@@ -127,4 +128,60 @@ def afew_va(root: Path, clips: dict[str, tuple[str, list[tuple[float, float]]]],
             Image.new("RGB", (size, size), (number, 60, 90)).save(root / name / f"{number:05d}.png")
         about = {"actor": actor, "frames": frames, "video_id": name}
         (root / name / f"{name}.json").write_text(json.dumps(about))
+    return root
+
+
+def _struct(fields: dict[str, object]) -> np.ndarray:
+    """Return a structure (1, 1) as MATLAB has it."""
+    return np.array([[tuple(fields.values())]], dtype=[(name, object) for name in fields])
+
+
+def _structs(rows: list[dict[str, object]]) -> np.ndarray:
+    """Return an array (1, N) of structures."""
+    dtype = [(name, object) for name in rows[0]]
+    return np.array([[tuple(row.values()) for row in rows]], dtype=dtype)
+
+
+def _cells(names: Iterable[str]) -> np.ndarray:
+    found = np.empty((1, len(list(names))), dtype=object)
+    found[0, :] = list(names)
+    return found
+
+
+def emotic_person(box: tuple, categories: tuple, ratings: tuple, *, combined: bool) -> dict[str, object]:
+    """Return a person of Annotations.mat: valence, arousal, dominance; of training, or ``combined`` of annotators."""
+    continuous = _struct(dict(zip(("valence", "arousal", "dominance"), map(float, ratings), strict=True)))
+    given = _struct({"categories": _cells(categories)})
+    person: dict[str, object] = {"body_bbox": np.array([box], dtype=float), "annotations_categories": given}
+    if combined:
+        person["combined_categories"] = _cells(categories)
+    person["annotations_continuous"] = continuous
+    if combined:
+        person["combined_continuous"] = continuous
+    return person | {"gender": "Female", "age": "Adult"}
+
+
+def emotic(root: Path, splits: dict[str, dict[str, list[tuple]]], *, size: tuple[int, int] = (60, 40)) -> Path:
+    """Make EMOTIC: by split ("train"), by picture ("mscoco/images/a.jpg") a list of persons (box, categories, ratings).
+
+    Pictures are blue with a red box where the first person is.
+    """
+    found = {}
+    for split, pictures in splits.items():
+        rows = []
+        for name, persons in pictures.items():
+            folder, _, file = name.rpartition("/")
+            made = [emotic_person(*person, combined=split != "train") for person in persons]
+            rows.append({
+                "filename": file, "folder": folder, "image_size": _struct({"n_col": size[0], "n_row": size[1]}),
+                "original_database": _struct({"name": folder.split("/")[0]}), "person": _structs(made),
+            })  # fmt: skip
+            path = root / "emotic" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            picture = Image.new("RGB", size, (0, 0, 255))
+            picture.paste((255, 0, 0), tuple(int(value) for value in persons[0][0]))
+            picture.save(path, "PNG")
+        found[split] = _structs(rows)
+    (root / "Annotations").mkdir(parents=True)
+    savemat(root / "Annotations" / "Annotations.mat", found)
     return root

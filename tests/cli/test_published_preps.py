@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from published_data import afew_va, affectnet_first, fer2013
+from published_data import afew_va, affectnet_first, emotic, fer2013
 from support import invoke
 
 
@@ -54,7 +54,24 @@ def test_afew_va_with_actors_apart(tmp_path: Path) -> None:
     assert trained.returncode == 0 and "on a scale of -10 to 10" in trained.stderr
 
 
-@pytest.mark.parametrize("name", ["fer2013", "affectnet", "afew-va"])
+def test_emotic_by_gender_and_age(tmp_path: Path) -> None:
+    box = (2, 2, 30, 30)
+    pictures = {f"mscoco/images/{number}.jpg": [(box, ("Peace", "Esteem"), (5, 6, 7))] for number in range(6)}
+    emotic(
+        tmp_path / "in", {"train": pictures, "val": pictures, "test": {"ade20k/images/x.jpg": [(box, (), (1, 1, 1))]}}
+    )
+    done = invoke("prep", "emotic", tmp_path / "in", "--output", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    assert "dropped: no category" not in done.stdout and "test: 1 left out (no category): ade20k_x_1" in done.stderr
+    assert "average precision, EMOTIC's measure, is not computed" in done.stderr
+    trained = invoke(
+        "train", "--data", tmp_path / "out", "--output", tmp_path / "run", "--model", "test_resnet", "--no-pretrained",
+        "--image-size", "24", "--epochs", "1",
+    )  # fmt: skip
+    assert trained.returncode == 0 and "26 classes" in trained.stderr and "task distribution" in trained.stderr
+
+
+@pytest.mark.parametrize("name", ["fer2013", "affectnet", "afew-va", "emotic"])
 def test_another_folder_is_an_error_of_the_data(tmp_path: Path, name: str) -> None:
     (tmp_path / "in").mkdir()
     done = invoke("prep", name, tmp_path / "in", "--output", tmp_path / "out")

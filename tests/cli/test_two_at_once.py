@@ -33,6 +33,7 @@ WRITES = {
     "prep affectnet": "SOURCE --output OUT",
     "prep affectnet-fused": "SOURCE --output OUT",
     "prep afew-va": "SOURCE --output OUT",
+    "prep emotic": "SOURCE --output OUT",
     "prep schematic": "OUT",
     "prep cremad": "SOURCE --output OUT",
     "prep rml": "SOURCE --output OUT",

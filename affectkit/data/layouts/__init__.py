@@ -20,7 +20,7 @@ for _name, _target, _summary in (
     ("RAF-DB", "find_rafdb", "EmoLabel/list_patition_label.txt and Image/aligned, or DATASET's train/1 to train/7"),
     ("AffectNet", "find_affectnet", "train_set/ and val_set/ with images/ and annotations/*_exp.npy"),
     ("AffectNetFused", "find_affectnet_fused", "the same with annotations/*_prob_rank.txt"),
-    ("AFEW-VA", "refuse_unprepared", ""),
+    ("AFEW-VA or EMOTIC", "refuse_unprepared", ""),
     (
         "Tiny-ImageNet",
         "find_tiny_imagenet",

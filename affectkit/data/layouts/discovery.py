@@ -20,7 +20,9 @@ from affectkit.data.layouts.afew_va import is_afew_va
 from affectkit.data.layouts.class_columns import Choice
 from affectkit.data.layouts.class_folders import TABLE_NAMES, read_class_folders, split_folders
 from affectkit.data.layouts.class_names import refuse_same_number
-from affectkit.data.layouts.rating_scale import Scale, scale_text, stated_scale
+from affectkit.data.layouts.emotic import is_emotic
+from affectkit.data.layouts.rating_scale import Scale, scale_text
+from affectkit.data.layouts.stated import stated_in
 from affectkit.data.layouts.stimuli import read_stimuli, stimuli_in
 from affectkit.data.layouts.tables import read_header, read_tables
 from affectkit.data.split import Split
@@ -193,11 +195,12 @@ def find_tables(search: Search) -> Source | None:
     labels = search.labels
     if not search.tables:
         return None
+    stated = stated_in(search.root)
     splits, notes = read_tables(
         search.tables,
         ratings=labels.ratings,
-        scale=labels.scale or stated_scale(search.root),
-        choice=labels.choice,
+        scale=labels.scale or stated.scale,
+        choice=replace(labels.choice, known=(*labels.choice.known, *stated.classes)),
         follow_links=labels.follow_links,
     )
     if search.class_folders:
@@ -247,6 +250,11 @@ def refuse_unprepared(search: Search) -> None:
         raise DataError(
             f"{search.root} holds the clips of AFEW-VA, whose folders are no classes.",
             f"Prepare it: affectkit prep afew-va {search.root} --output NEW.",
+        )
+    if is_emotic(search.root):
+        raise DataError(
+            f"{search.root} holds EMOTIC, in whose pictures persons are still to be cut out.",
+            f"Prepare it: affectkit prep emotic {search.root} --output NEW.",
         )
 
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
-from affectkit.core.files import read_json
-from affectkit.errors import DataError, UsageError
+from affectkit.errors import UsageError
 
 RATINGS = ("arousal", "valence")
 """The rated dimensions, in the order of a model's outputs (that of the published VCA checkpoints)."""
@@ -15,7 +13,6 @@ HEADERLESS = ("filename", "extension", "arousal", "valence")
 SAM = (1.0, 9.0)
 """The Self-Assessment Manikin's nine points, on which IAPS and its like are rated."""
 SIGNED = (-1.0, 1.0)
-MANIFEST = "manifest.json"
 
 Scale = tuple[float, float]
 
@@ -34,16 +31,6 @@ def parse_scale(text: str) -> Scale:
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
         raise UsageError(f"a rating scale is LOW,HIGH with LOW below HIGH, as in 1,9; got {text!r}.")
     return low, high
-
-
-def stated_scale(root: Path) -> Scale | None:
-    """Return the scale that the manifest of a prepared dataset states; None where it states none."""
-    try:
-        found = read_json(root / MANIFEST, {"rating_scale?": tuple[float, float]})
-        low, high = found["rating_scale"]
-    except (DataError, KeyError):  # no manifest, or another program's: the ratings tell
-        return None
-    return (float(low), float(high)) if low < high else None
 
 
 def scale_text(scale: Scale) -> str:

@@ -30,10 +30,10 @@ from affectkit.core.progress import Reporter, Silent
 from affectkit.core.table_errors import TableErrors
 from affectkit.core.text import list_some
 from affectkit.data.layouts.affectnet import CLASSES, NO_EMOTION, OTHERS, ratings_fault
-from affectkit.data.layouts.duplicates import COPY, file_content_hashes, find_copies
+from affectkit.data.layouts.duplicates import COPY, find_copies
 from affectkit.data.layouts.left_out import LeftOut
 from affectkit.errors import DataError, UsageError
-from affectkit.prep.images.crops import Box, clip_box, cut, picture_sizes
+from affectkit.prep.images.crops import Box, clip_box, cut, cut_hashes, picture_sizes
 from affectkit.prep.images.output_folder import ImageOptions, OutputFolder, PrepReport, with_copies
 
 COLUMNS = (
@@ -125,8 +125,8 @@ def prepare_affectnet(
             "Name the folder that holds lists and images.",
         )
     by_rule = {split: len(rows) for split, rows in kept.items()}
-    paths = {split: [row.path for row in rows] for split, rows in kept.items()}
-    copies = find_copies(file_content_hashes(paths, reporter=reporter))
+    cuts = {split: [(row.path, row.box) for row in rows] for split, rows in kept.items()}
+    copies = find_copies(cut_hashes(cuts, reporter=reporter))
     for split, found in copies.items() if options.drop_copies else ():
         for row, copy in zip(kept[split], found.any(), strict=True):
             if copy:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from PIL import Image
 
 from affectkit.core.files import open_file
 from affectkit.core.progress import Reporter
+from affectkit.data.layouts.duplicates import file_content_hashes
 from affectkit.data.media.image_formats import open_image
 from affectkit.data.media.images import decoding_errors, to_rgb_array
 from affectkit.data.media.pixel_limits import check_size, pixel_limit
@@ -63,6 +64,17 @@ def cut(path: Path, box: Box) -> bytes:
     written = io.BytesIO()
     Image.fromarray(part).save(written, "JPEG", quality=QUALITY, subsampling=0)
     return written.getvalue()
+
+
+def cut_hashes(cuts: Mapping[str, Sequence[tuple[Path, Box | None]]], *, reporter: Reporter) -> dict[str, list[bytes]]:
+    """Return what stands for the content of each cut by split, as ``duplicates.find_copies`` asks: of the picture and
+    the box, so that two faces of one picture are no copies.
+    """
+    found = file_content_hashes({split: [path for path, _ in own] for split, own in cuts.items()}, reporter=reporter)
+    return {
+        split: [key and key + repr(box).encode() for key, (_, box) in zip(found[split], own, strict=True)]
+        for split, own in cuts.items()
+    }
 
 
 def _size(path: Path) -> tuple[int, int] | None:

@@ -1,0 +1,126 @@
+"""``affectkit prep``: published datasets of images that must be cut or converted, which train then reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import typer
+
+from affectkit.cli.console import Console
+from affectkit.cli.options import command
+from affectkit.cli.outputs import folders
+from affectkit.cli.prep_clips import options_from
+from affectkit.cli.prep_images import LINKS, SHARD, PrepSettings, render
+from affectkit.config import Parsed, Resolved, setting, value_of
+from affectkit.core.shards import Shard
+from affectkit.settings.common import shard_option
+from affectkit.slurm.job_policy import PREP
+
+
+@dataclass(frozen=True, kw_only=True)
+class AffectnetSettings(PrepSettings):
+    """Settings of ``affectkit prep affectnet``."""
+
+    target: str = setting(
+        "label", "label: eight expressions; ratings: images with valence and arousal.", choices=("label", "ratings")
+    )
+    crop: str = setting("face", "face: cut at the boxes in the tables; none: whole pictures.", choices=("face", "none"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class AfewVaSettings:
+    """Settings of ``affectkit prep afew-va``."""
+
+    source: Path | None = setting(None, "Folder with the dataset as it was downloaded.", argument=True)
+    output: Path | None = setting(None, "Folder to make: tables and images.")
+    crop: str = setting("face", "face: cut around the landmarks; none: whole frames.", choices=("face", "none"))
+    split_by: str = setting("actor", "What is never on two sides of the split.", choices=("actor", "video"))
+    scale: str = setting("10", "10: ratings from -10 to 10, as given; 1: divided by ten.", choices=("10", "1"))
+    seed: int = setting(0, "The split follows from it, and from the names.", low=0)
+    link: str = setting("copy", "How image files get there.", choices=LINKS)
+    shard: Parsed[Shard] | None = shard_option(SHARD)
+
+    def rules(self) -> list[str]:
+        """Name the faults between settings."""
+        missing = [] if self.source is not None else ["SOURCE is needed: the folder with the dataset."]
+        return missing + ([] if self.output is not None else ["--output is needed."])
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmoticSettings(PrepSettings):
+    """Settings of ``affectkit prep emotic``."""
+
+    target: str = setting(
+        "categories",
+        "categories: the 26 of each person, as shares; ratings: valence and arousal.",
+        choices=("categories", "ratings"),
+    )
+
+
+def register(prep: typer.Typer) -> None:
+    """Add the commands to ``prep``."""
+
+    @command(prep, "fer2013", PrepSettings, writes=folders("output"), slurm=PREP)
+    def fer2013(resolved: Resolved[PrepSettings], console: Console) -> None:
+        """FER-2013 with the labels of its own table: seven emotions, without FER+'s votes.
+
+        SOURCE holds fer2013.csv or icml_face_data.csv. PublicTest is the validation split, PrivateTest the test split.
+
+        Example: affectkit prep fer2013 downloads/fer2013 --output data/fer2013 --drop-copies
+        """
+        from affectkit.prep.images.fer2013 import prepare_fer2013
+        from affectkit.prep.images.output_folder import ImageOptions
+
+        s = resolved.settings
+        options = options_from(ImageOptions, s, shard=value_of(s.shard))
+        report = prepare_fer2013(s.source, s.output, options, reporter=console)
+        render(report, s.output, console)
+
+    @command(prep, "affectnet", AffectnetSettings, writes=folders("output"), slurm=PREP)
+    def affectnet(resolved: Resolved[AffectnetSettings], console: Console) -> None:
+        """AffectNet's first release: whole pictures and tables, into cut faces.
+
+        SOURCE holds Manually_Annotated_file_lists (training.csv, validation.csv) and Manually_Annotated. The later
+        release, train_set and val_set with .npy files, is read by train as it is.
+
+        Example: affectkit prep affectnet downloads/AffectNet --output data/affectnet --target ratings
+        """
+        from affectkit.prep.images.affectnet import AffectnetOptions, prepare_affectnet
+
+        s = resolved.settings
+        options = options_from(AffectnetOptions, s, shard=value_of(s.shard))
+        report = prepare_affectnet(s.source, s.output, options, reporter=console)
+        render(report, s.output, console)
+
+    @command(prep, "afew-va", AfewVaSettings, writes=folders("output"), slurm=PREP)
+    def afew_va(resolved: Resolved[AfewVaSettings], console: Console) -> None:
+        """AFEW-VA: valence and arousal of each frame of 600 film clips, actors apart.
+
+        SOURCE holds the clips' folders, 001 to 600. 60% of the frames are for training, 20% each for validation and
+        test, as nearly as whole actors allow.
+
+        Example: affectkit prep afew-va downloads/AFEW-VA --output data/afew-va
+        """
+        from affectkit.prep.images.afew_va import AfewVaOptions, prepare_afew_va
+
+        s = resolved.settings
+        options = options_from(AfewVaOptions, s, shard=value_of(s.shard))
+        report = prepare_afew_va(s.source, s.output, options, reporter=console)
+        render(report, s.output, console)
+
+    @command(prep, "emotic", EmoticSettings, writes=folders("output"), slurm=PREP)
+    def emotic(resolved: Resolved[EmoticSettings], console: Console) -> None:
+        """EMOTIC: persons in pictures, cut out, with 26 categories or with valence and arousal.
+
+        SOURCE holds Annotations.mat and the pictures (mscoco, framesdb, emodb_small, ade20k), or annots_arrs and
+        img_arrs.
+
+        Example: affectkit prep emotic downloads/EMOTIC --output data/emotic --target ratings
+        """
+        from affectkit.prep.images.emotic import EmoticOptions, prepare_emotic
+
+        s = resolved.settings
+        options = options_from(EmoticOptions, s, shard=value_of(s.shard))
+        report = prepare_emotic(s.source, s.output, options, reporter=console)
+        render(report, s.output, console)
