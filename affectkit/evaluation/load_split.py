@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,10 @@ from affectkit.core.text import list_some
 from affectkit.data.layouts.class_columns import Choice
 from affectkit.data.layouts.discovery import Labels, Source, find_dataset
 from affectkit.data.layouts.duplicates import drop_copies
+from affectkit.data.layouts.label_map import align, read_label_map
 from affectkit.data.loading.image_or_clip import item_name
 from affectkit.data.split import Split
-from affectkit.errors import DataError
+from affectkit.errors import DataError, UsageError
 from affectkit.runtime.distributed import ProcessGroup
 from affectkit.settings.evaluation import Tested
 from affectkit.tasks.base import Task
@@ -40,22 +41,45 @@ class EvaluationData:
     Attributes:
         source: the dataset with all its splits.
         split: the items that have a target of the task.
+        left_out: items by class of the data set that the model lacks, where a label map was given.
     """
 
     source: Source
     split: Split
+    left_out: dict[str, int] = field(default_factory=dict)
 
 
 def load_split(
-    root: Path, name: str, *, labels: Labels, task: Task, group: ProcessGroup, reporter: Reporter
+    root: Path,
+    name: str,
+    *,
+    labels: Labels,
+    task: Task,
+    group: ProcessGroup,
+    label_map: Path | None = None,
+    reporter: Reporter,
 ) -> EvaluationData:
     """Find the dataset in ``root`` and its split ``name``; reports what a user should know of them.
 
+    Args:
+        root: folder of the dataset.
+        name: of the split.
+        labels: which targets are wanted.
+        task: the model's.
+        group: of processes.
+        label_map: file of classes that are one; with it, items of classes that the model lacks are left out.
+        reporter: gets notes.
+
     Raises:
-        DataError: there is no dataset or no such split, or it has no targets of the kind needed.
+        DataError: there is no dataset or no such split, it has no targets of the kind needed, or the label map names
+            what there is not.
+        UsageError: a label map is given, and the task or the model has no names of classes.
     """
     source = group.run_main_first(lambda: find_dataset(root, labels=labels, reporter=reporter))
-    split, note = task.select_items(find_split(source, name))
+    found, left_out = find_split(source, name), {}
+    if label_map is not None:
+        found, left_out = _aligned(found, label_map, source, task, reporter)
+    split, note = task.select_items(found)
     reporter.note(
         f"{source.layout} in {source.root}, {split.name} split: {len(split):,} {item_name(task.spec)}; "
         f"{task.description()}"
@@ -68,7 +92,27 @@ def load_split(
             f"the checkpoint holds no class names: its {len(taken)} outputs are taken to be the classes in sorted "
             f"order: {list_some(taken, 3)}."
         )
-    return EvaluationData(source, split)
+    return EvaluationData(source, split, left_out)
+
+
+def _aligned(split: Split, path: Path, source: Source, task: Task, reporter: Reporter) -> tuple[Split, dict[str, int]]:
+    """Return the items whose class the model has, under its names, and how many of each class are left out."""
+    if task.predicts_ratings or not task.spec.named:
+        what = "ratings have no classes" if task.predicts_ratings else "the checkpoint holds no class names"
+        raise UsageError(f"--label-map {path}: {what}.", "Leave it out.")
+    data = source.root.absolute().name
+    labels = read_label_map(path, [data])
+    labels.check({data: source.classes, "": task.spec.classes})
+    found = align(split, task.spec.classes, labels, data=data, model="the model")
+    if found.left_out:
+        listed = [f"{name} ({number:,})" for name, number in found.left_out.items()]
+        reporter.warn(
+            f"{len(found.split):,} of {found.of:,} items are tested; left out, since the model has no such class: "
+            f"{list_some(listed)}."
+        )
+    if found.rescaled:
+        reporter.note(f"shares of such classes left out of {found.rescaled:,} items, the rest scaled to 1")
+    return found.split, found.left_out
 
 
 def find_split(source: Source, name: str) -> Split:
@@ -92,4 +136,4 @@ def without_copies(
         reporter.warn(
             f"--drop-copies: {data.source.root} has no split before {data.split.name} that could hold copies."
         )
-    return EvaluationData(data.source, kept), copies
+    return replace(data, split=kept), copies

@@ -70,7 +70,15 @@ def _test(tested: TestedModel, settings: TestSettings, reporter: Reporter) -> tu
     if folder is not None:
         context.group.run_on_main(lambda: str(fresh_folder(folder, force=settings.force, name="--results")))
     labels = wanted_labels(settings, task)
-    data = load_split(settings.data, settings.split, labels=labels, task=task, group=context.group, reporter=reporter)
+    data = load_split(
+        settings.data,
+        settings.split,
+        labels=labels,
+        task=task,
+        group=context.group,
+        label_map=settings.label_map,
+        reporter=reporter,
+    )
     data, copies = context.group.run_main_first(
         lambda: without_copies(data, drop=settings.drop_copies, noun=item_name(task.spec), reporter=reporter)
     )
@@ -181,6 +189,7 @@ def _data_record(root: Path, data: EvaluationData, results: Results) -> dict[str
         "split": data.split.name,
         "data_fingerprint": data.split.fingerprint(),
         "images": len(results.split),
+        **({"left_out": data.left_out} if data.left_out else {}),
     }
 
 

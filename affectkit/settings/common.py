@@ -46,6 +46,16 @@ def followed_links() -> Any:
     )
 
 
+def label_map_file() -> Any:
+    """Declare the option ``--label-map`` of commands that test checkpoints."""
+    return setting(
+        None,
+        "File of lines 'happy = happiness': classes that are one; 'DATASET:happy = happiness' of one dataset; 'calm =' "
+        "leaves a class out. Items of classes that the model lacks are then left out and counted.",
+        group=DATA,
+    )
+
+
 def rating_range(default_text: str) -> Any:
     """Declare the option ``--rating-range``, which several commands have."""
     return setting(

@@ -23,6 +23,7 @@ from affectkit.settings.common import (
     fitting,
     followed_links,
     ignored_columns,
+    label_map_file,
     rating_range,
     verified,
 )
@@ -103,6 +104,7 @@ class TestSettings(Tested):
     training_prior: Parsed[Prior] | None = training_prior()
     engine: str = chosen_engine()
     fit: str | None = fitting()
+    label_map: Path | None = label_map_file()
     drop_copies: bool = setting(
         False, "Leave images out that are exact copies of images in an earlier split of --data.", group=DATA
     )

@@ -17,6 +17,7 @@ from affectkit.settings.common import (
     fitting,
     followed_links,
     ignored_columns,
+    label_map_file,
     verified,
 )
 
@@ -42,12 +43,7 @@ class MatrixSettings(Runtime):
         (), "A folder with a dataset; once for each. NAME=PATH names it.", group=DATA, repeated=True,
         metavar="[NAME=]PATH",
     )  # fmt: skip
-    label_map: Path | None = setting(
-        None,
-        "File of lines 'happy = happiness': classes that are one; 'DATASET:happy = happiness' of one dataset; 'calm =' "
-        "leaves a class out.",
-        group=DATA,
-    )
+    label_map: Path | None = label_map_file()
     split: tuple[str, ...] = setting(
         ("test",),
         "Split to test on; of several, as test,valid, the first that a dataset has.",

@@ -61,8 +61,7 @@ def test_every_model_on_every_data_set(root: Path, tmp_path: Path) -> None:
         single = invoke("test", "--checkpoint", root / run_folder, "--data", root / data, "--json")
         expected = json.loads(single.stdout)["metrics"]
         own = cells[model, "second" if data == "other" else "own"]
-        for name, value in expected.items():
-            assert own["metrics"][name] == pytest.approx(value, rel=1e-6), name
+        assert own["metrics"] == pytest.approx({name: expected[name] for name in own["metrics"]}, rel=1e-6)
     for model in ("a", "run-other"):  # the same pictures under other names
         assert cells[model, "own"]["metrics"] == pytest.approx(cells[model, "second"]["metrics"])
         assert cells[model, "own"]["n"] == cells[model, "second"]["n"] == 12
@@ -134,3 +133,17 @@ def test_a_map_that_names_nothing_is_refused_before_a_model_runs(root: Path, tmp
     (tmp_path / "wrong.txt").write_text("othr0 = circle\n")
     found = run(*pairs(root), "--label-map", tmp_path / "wrong.txt", code=1)
     assert "did you mean other0" in found.stderr and "evaluating" not in found.stderr
+
+
+def test_test_takes_a_label_map_too(root: Path, tmp_path: Path) -> None:
+    own = json.loads(invoke("test", "--checkpoint", root / "run-own", "--data", root / "own", "--json").stdout)
+    options = ("--checkpoint", root / "run-own", "--data", root / "other", "--json")
+    mapped = json.loads(invoke("test", *options, "--label-map", root / "map.txt").stdout)
+    assert mapped["metrics"] == pytest.approx(own["metrics"]) and "left_out" not in mapped
+    found = invoke("test", *options, "--label-map", root / "part.txt")
+    part = json.loads(found.stdout)
+    assert found.returncode == 0 and part["images"] + sum(part["left_out"].values()) == 12
+    assert f"{part['images']} of 12 items are tested; left out" in found.stderr
+    (tmp_path / "wrong.txt").write_text("othr0 = x\n")
+    wrong = invoke("test", *options, "--label-map", tmp_path / "wrong.txt")
+    assert wrong.returncode == 1 and "did you mean other0" in wrong.stderr

@@ -166,6 +166,11 @@ class ItemColumns:
     # --- joined table -------------------------------------------------------------------------------------------------
 
     def _join(self, table: Rows) -> None:
+        if len(table.header) == 1 and (";" in table.header[0] or "\t" in table.header[0]):
+            raise DataError(
+                f"--groups {table.path} has one column, {table.header[0]!r}.",
+                "Columns must be separated by commas: this table seems to use semicolons or tabs.",
+            )
         join = self._find_join(table)
         key, noun = join.column, join.noun
         by_value: dict[str, list[int]] = defaultdict(list)

@@ -91,6 +91,7 @@ def test_tables_that_cannot_be_joined(tmp_path: Path) -> None:
     assert "no row is joined" in refusal(DataError, tmp_path, "subject,sex\ns8,f\n")
     twice = refusal(DataError, tmp_path, "who,sex\n1,f\ns1,m\n")
     assert "holds values of several columns of the data set: subject, take" in twice
+    assert "separated by commas" in refusal(DataError, tmp_path, "who;sex\nv/a.png;f\n")
     ids = ["v/a.png", "w/a.png"]
     assert "as v/a.png and w/a.png" in refusal(DataError, tmp_path, "filename,sex\na.png,f\n", ids=ids)
 
