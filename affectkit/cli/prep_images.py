@@ -41,12 +41,15 @@ def nothing_to_do(output: Path, shard: str | None) -> str:
 def render(report: Any, output: Path, console: Console) -> None:
     """Show what was kept by split and class, and what was dropped and why."""
     console.result(report.to_dict())
-    splits = list(report.kept)
+    splits = list(dict.fromkeys([*report.kept, *report.dropped]))
+    kept = [report.kept.get(split, {}) for split in splits]
     classes = list(next(iter(report.kept.values())))
-    rows = [[name, *(f"{report.kept[split][name]:,}" for split in splits)] for name in classes]
-    rows.append(["kept", *(f"{sum(report.kept[split].values()):,}" for split in splits)])
-    if any(report.by_rule.get(split, 0) != sum(report.kept[split].values()) for split in splits):
-        rows.append(["kept by the rule alone", *(f"{report.by_rule.get(split, 0):,}" for split in splits)])
+    rows = [[name, *(f"{counts.get(name, 0):,}" for counts in kept)] for name in classes]
+    totals = [sum(counts.values()) for counts in kept]
+    rows.append(["kept", *(f"{total:,}" for total in totals)])
+    by_rule = [report.by_rule.get(split, 0) for split in splits]
+    if by_rule != totals:
+        rows.append(["kept by the rule alone", *(f"{count:,}" for count in by_rule)])
     dropped = [report.dropped.get(split, {}) for split in splits]
     for why in dict.fromkeys(reason for reasons in dropped for reason in reasons):
         rows.append([f"dropped: {why}", *(f"{reasons.get(why, 0):,}" for reasons in dropped)])

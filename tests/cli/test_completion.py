@@ -49,7 +49,7 @@ ANSWERS = {
     ("bash", "nothing"): [""],
     ("bash", "--version in"): ["infer"],
     ("bash", "--v"): ["--version"],
-    ("bash", "prep a"): ["av-features", "affectnet", "affectnet-fused", "afew-va"],
+    ("bash", "prep a"): ["av-features", "affectnet", "afew-va", "affectnet-fused"],
     ("bash", "prep av-features --drop"): ["--drop-copies"],
     ("bash", "train --no-pre"): ["--no-pretrained"],
     ("bash", "train --pretrained --no-pre"): [""],  # it stands there already
