@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 from clips import make_cremad, tone, write_clip
+from comparison.tested_folders import two_folders
 from films import write_film
 from PIL import Image
 from published_files import make_state, write
@@ -160,6 +161,14 @@ def make_quantiles() -> None:
     Path("p.csv").write_text("Actual,Predicted\n" + rows)
     Path("q.csv").write_text("Image Name,Actual,Predicted\n" + "".join(
         f"{n}.png,{a:.3f},{b:.3f}\n" for n, (a, b) in enumerate(rng.uniform(1, 9, (40, 2)))))  # fmt: skip
+
+
+def make_compared() -> None:
+    """Results of two models of each of two kinds, and an older folder without recorded outputs."""
+    for kind in ("classification", "ratings"):
+        two_folders(Path(kind), count=20, kind=kind)
+    shutil.copytree("classification/b", "classification/older")
+    Path("classification/older/outputs.safetensors").unlink()
 
 
 def make_list() -> None:

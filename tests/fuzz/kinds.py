@@ -148,6 +148,13 @@ KINDS = (
         {"*.csv": "table"}, 8, OUT,
     ),
     Kind(
+        "compared results", corpus.make_compared,
+        ("compare classification/a classification/b --draws 100 --metrics all --results out",
+         "compare classification/a classification/older --draws 100", "compare ratings/a ratings/b --draws 100"),
+        {"*/b/outputs.safetensors": "tensors", "*/b/results.json": "json", "*/older/*.csv": "table",
+         "*/older/results.json": "json"}, 10, OUT,
+    ),
+    Kind(
         "path lists", corpus.make_list, (f"infer - --checkpoint run.safetensors {INFER}", "media-info -"),
         {"list.txt": "names"}, 6, OUT, stdin="list.txt",
     ),
