@@ -80,9 +80,12 @@ def find_groups(
         UsageError: there is no such column or property (the nearest are named).
         DataError: the table cannot be joined, a column is known of no item, or edges are not for what it holds.
     """
-    columns = ItemColumns(split.ids, root=root, labels=labels, groups=table, classes=split.classes)
     names = dict.fromkeys(name for one in by for name in one.names)
     pictures = [name for name in names if name.startswith(IMAGE)]
+    # Tables are read where a column of them may be meant; of a layout of its own they may be none of ours.
+    needed = len(pictures) < len(names) or table is not None or split.store is not None or cluster not in (None, "none")
+    own = {"root": root, "labels": labels} if needed else {"root": None}
+    columns = ItemColumns(split.ids, **own, groups=table, classes=split.classes)
     cells = {name: columns.column(name) for name in names if name not in pictures}
     clusters, told, notes = _clusters(split, columns, cluster)
     check_properties(pictures, split)
