@@ -80,6 +80,8 @@ def find_groups(
         UsageError: there is no such column or property (the nearest are named).
         DataError: the table cannot be joined, a column is known of no item, or edges are not for what it holds.
     """
+    if not by and (cluster == "none" or (cluster is None and split.store is None)):
+        return ItemGroups([], None, None)
     names = dict.fromkeys(name for one in by for name in one.names)
     pictures = [name for name in names if name.startswith(IMAGE)]
     # Tables are read where a column of them may be meant; of a layout of its own they may be none of ours.

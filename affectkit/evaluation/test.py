@@ -84,7 +84,7 @@ def _test(tested: TestedModel, settings: TestSettings, reporter: Reporter) -> tu
     )
     if settings.fit and data.split.store is not None:
         raise UsageError(f"--fit is for image files; {data.source.root} holds prepared clips.", "Leave it out.")
-    groups = None if settings.by is None else _find_groups(data.split, settings, context, reporter)
+    groups = _find_groups(data.split, settings, context, reporter)
     results, failures = evaluate_split(
         network,
         task,
@@ -102,9 +102,9 @@ def _test(tested: TestedModel, settings: TestSettings, reporter: Reporter) -> tu
     for text in notes["remarks"]:
         reporter.warn(text)
     metrics = {**task.metrics(results), **task.selective_metrics(results)}
+    own = groups.select(_rows_of(results, data.split))
     by_group: dict[str, Any] = {}
-    if groups is not None:
-        own = groups.select(_rows_of(results, data.split))
+    if settings.by is not None:
         by_group["groups"] = context.group.run_on_main(
             lambda: analyse_groups(task, results, own, min_group=settings.min_group, reporter=reporter)
         )
@@ -127,7 +127,8 @@ def _test(tested: TestedModel, settings: TestSettings, reporter: Reporter) -> tu
         "precision": context.precision.name,
         **({"altered": str(settings.corrupt)} if settings.corrupt else {}),
         "metrics": metrics,
-        "intervals": task.recorded_intervals(results),
+        "intervals": task.recorded_intervals(results, clusters=own.clusters),
+        **({} if own.cluster is None else {"cluster": own.cluster, "clusters": len(set(own.clusters))}),
         "selective": selective_accuracy(task, results),
         **wanted,
         **by_group,
@@ -165,7 +166,7 @@ def _decision(
 def _find_groups(split: Split, settings: TestSettings, context: RunContext, reporter: Reporter) -> ItemGroups:
     return find_groups(
         split,
-        settings.by.value,
+        value_of(settings.by, ()),
         root=settings.data,
         labels=settings.labels,
         table=settings.groups,

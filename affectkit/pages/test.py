@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from affectkit.core.forms import Count
@@ -19,6 +20,7 @@ FORM = {
     "skipped?": SKIPPED_FORM, "remarks?": list[str], "missed?": list[str], "over_classes?": dict[str, str],
     "selective?": list[dict[str, float]], "abstention?": dict[str, Any],
     "images?": Count, "test_images?": Count, "copies?": Any, "data?": str, "groups?": GROUPS_FORM,
+    "cluster?": str, "clusters?": Count,
 }  # fmt: skip
 """What the page takes from the record."""
 RECORD_SHOWN = {
@@ -47,7 +49,7 @@ def build(source: Source) -> Page:
         "metrics": metric_rows({split: metrics}, intervals, record.get("over_classes")), "parts": [split],
         "selective": [_selective(row) for row in record.get("selective") or []],
         "abstention": _abstention(record.get("abstention")),
-        "has_intervals": bool(intervals), "n": n, "split": split,
+        "has_intervals": bool(intervals), "over": _units(record), "n": n, "split": split,
         "groups": group_tables(record.get("groups")), "samples": None if samples is None else samples.values,
         "record": [(words, str(record[key])) for key, words in RECORD_SHOWN.items() if record.get(key) is not None],
         "remarks": [*record.get("remarks", []), *record.get("missed", [])], "skipped": skipped,
@@ -63,6 +65,12 @@ def build(source: Source) -> Page:
         scripts=scripts,
         counts={} if samples is None else {"pictures": samples.pictures, "without_picture": samples.without},
     )
+
+
+def _units(record: Mapping[str, Any]) -> str:
+    """Return what the intervals of a record are over: its items, or the clusters that they belong to."""
+    count, column = record.get("clusters"), record.get("cluster")
+    return f"{count:,} clusters ({column})" if isinstance(count, int) and column else "the items"
 
 
 def _selective(row: dict[str, float]) -> tuple[str, str, str]:

@@ -136,10 +136,9 @@ class TestSettings(Tested):
     def rules(self) -> list[str]:
         """Name the faults between settings."""
         faults = super().rules() + (["--force needs --results."] if self.force and self.results is None else [])
-        idle = [f"--{name}" for name in ("groups", "cluster") if getattr(self, name) is not None]
-        if self.min_group != 30:
-            idle.append("--min-group")
-        if idle and self.by is None:
-            faults.append(f"{', '.join(idle)}: of groups; --by COLUMN,... names them.")
+        if self.min_group != 30 and self.by is None:
+            faults.append("--min-group: of groups; --by COLUMN,... names them.")
+        if self.groups is not None and self.by is None and self.cluster is None:
+            faults.append("--groups: a table of columns; --by COLUMN,... or --cluster COLUMN names them.")
         faults += ["--training-prior needs --prior."] if self.training_prior and not self.prior else []
         return faults

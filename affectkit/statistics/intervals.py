@@ -45,7 +45,6 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 import numpy as np
 
 from affectkit.errors import DataError, UsageError
-from affectkit.metrics.bootstrap import MOST_UNDEFINED
 from affectkit.metrics.distribution import Floats
 from affectkit.statistics.exact import clopper_pearson
 from affectkit.statistics.measures import Link, Measure
@@ -58,6 +57,8 @@ if TYPE_CHECKING:
 
 Method: TypeAlias = Literal["auto", "exact", "jackknife-t", "bca", "percentile"]
 METHODS: tuple[Method, ...] = get_args(Method)
+MOST_UNDEFINED = 0.1
+"""Where a larger share of the resamples leaves a measure undefined, it has no interval."""
 NOWHERE = (math.nan, math.nan)
 """The bounds where there is no interval."""
 _DRAWN = ("bca", "percentile")

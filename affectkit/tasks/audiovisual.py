@@ -322,9 +322,6 @@ class AudiovisualTask(ClassificationTask):
     def selective_metrics(self, results: Results) -> dict[str, float]:
         return {} if self.av_options.stage == "autoencoder" else super().selective_metrics(results)
 
-    def intervals(self, results: Results) -> dict[str, tuple[float, float]]:
-        return {} if self.av_options.stage == "autoencoder" else super().intervals(results)
-
     def warnings(self, results: Results) -> list[str]:
         return Task.warnings(self, results) if self.av_options.stage == "autoencoder" else super().warnings(results)
 

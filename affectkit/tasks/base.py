@@ -15,6 +15,7 @@ from affectkit.data.split import Split
 from affectkit.errors import UsageError
 from affectkit.metrics import metrics_of
 from affectkit.reports import FIGURES
+from affectkit.statistics.intervals import estimates
 from affectkit.statistics.measures import ItemValues, Measure, metric_values
 from affectkit.tasks.decision import PLAIN, Decision
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     import torch
 
 FEWEST = 10
-"""Items below which metrics have no intervals: resamples of so few differ too little."""
+"""Items below which metrics have no intervals: so few say too little of others."""
 
 SELECTIVE = {"aurc": "min", "excess_aurc": "min"}
 """Metrics of a model that may abstain, by name: which is better."""
@@ -336,9 +337,15 @@ class Task(ABC):
         count = len(results.split)
         return [f"metrics of {count} items, too few for intervals (at least {FEWEST})."] if count < FEWEST else []
 
-    def intervals(self, results: Results) -> dict[str, tuple[float, float]]:
-        """Compute 95% intervals of metrics by name (bootstrap over the items); for at least ``FEWEST`` items."""
-        return {}
+    def intervals(self, results: Results, *, clusters: Sequence[str] | None = None) -> dict[str, tuple[float, float]]:
+        """Compute 95% intervals of the metrics that have one, by name (``statistics.intervals``).
+
+        Args:
+            results: of at least ``FEWEST`` items.
+            clusters: (N,) what each item belongs to, where items of one are alike; None where items are independent.
+        """
+        found = estimates(self.measures(results), clusters=clusters)
+        return {one.name: (one.low, one.high) for one in found if np.isfinite([one.low, one.high]).all()}
 
     def selective_metrics(self, results: Results) -> dict[str, float]:
         """Return the metrics of ``SELECTIVE``, of a model that may abstain; empty for a task without classes. They
@@ -355,11 +362,11 @@ class Task(ABC):
         """
         raise UsageError(f"the model predicts {self.name}, not classes: it has no confidence by which to abstain.")
 
-    def recorded_intervals(self, results: Results) -> dict[str, list[float]]:
+    def recorded_intervals(self, results: Results, *, clusters: Sequence[str] | None = None) -> dict[str, list[float]]:
         """Return ``intervals`` as records hold them; none for fewer than ``FEWEST`` items, which ``warnings`` says."""
         if len(results.split) < FEWEST:
             return {}
-        return {name: list(pair) for name, pair in self.intervals(results).items()}
+        return {name: list(pair) for name, pair in self.intervals(results, clusters=clusters).items()}
 
     def decide(self, decision: Decision) -> None:
         """Take how ``rows`` are made of outputs from now on.

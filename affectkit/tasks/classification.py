@@ -11,7 +11,6 @@ import numpy as np
 from affectkit.data.split import Split
 from affectkit.errors import DataError
 from affectkit.metrics import classification
-from affectkit.metrics.bootstrap import confusion_intervals
 from affectkit.tasks.base import Results
 from affectkit.tasks.categorical import CategoricalTask, one_hot
 
@@ -51,9 +50,6 @@ class ClassificationTask(CategoricalTask):
 
     def target_of(self, split: Split) -> np.ndarray:
         return one_hot(split.labels, len(self.spec.classes))
-
-    def intervals(self, results: Results) -> dict[str, tuple[float, float]]:
-        return confusion_intervals(self.confusion(results))
 
     def metrics(self, results: Results) -> dict[str, float]:
         p, target = self.probabilities(results), results.fields["target"].astype(np.float64)

@@ -9,8 +9,7 @@ import numpy as np
 
 from affectkit.data.split import Split
 from affectkit.errors import DataError
-from affectkit.metrics import classification, distribution
-from affectkit.metrics.bootstrap import confusion_intervals, mean_intervals
+from affectkit.metrics import classification
 from affectkit.tasks.base import Results
 from affectkit.tasks.categorical import CategoricalTask, one_hot
 
@@ -43,15 +42,6 @@ class DistributionTask(CategoricalTask):
         if split.distribution is not None:
             return split.distribution
         return one_hot(split.labels, len(self.spec.classes))
-
-    def intervals(self, results: Results) -> dict[str, tuple[float, float]]:
-        p, target = self.probabilities(results), results.fields["target"].astype(np.float64)
-        each = {
-            "kl": distribution.kl_divergence(p, target),
-            "top1": distribution.top1_agreement(p, target).astype(np.float64),
-        }
-        balanced = confusion_intervals(self.confusion(results))["balanced_accuracy"]
-        return {**mean_intervals(each), "balanced_accuracy": balanced}
 
     def metrics(self, results: Results) -> dict[str, float]:
         p, target = self.probabilities(results), results.fields["target"].astype(np.float64)

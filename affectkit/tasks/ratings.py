@@ -14,7 +14,6 @@ from affectkit.data.split import Split
 from affectkit.errors import DataError, UsageError
 from affectkit.losses import RATING_LOSSES, describe_terms, normalised, parse_loss
 from affectkit.metrics import metrics_of, ratings
-from affectkit.metrics.bootstrap import rating_intervals
 from affectkit.metrics.quantiles import Quantiles, quantile_means
 from affectkit.statistics.measures import ItemValues, Measure, mean_measures, rating_measures
 from affectkit.tasks.base import Batch, Figure, Results, Task, shown_as
@@ -251,13 +250,6 @@ class RatingsTask(Task):
                 found.append(
                     f"{name}: {len(quantiles.count)} of {BINS} quantile bins are left, since ratings repeat or are few."
                 )
-        return found
-
-    def intervals(self, results: Results) -> dict[str, tuple[float, float]]:
-        found: dict[str, tuple[float, float]] = {}
-        for name, predicted, actual in self.pairs(results):
-            prefix = f"{name}_" if len(self.dimensions) > 1 else ""
-            found |= {f"{prefix}{key}": value for key, value in rating_intervals(predicted, actual).items()}
         return found
 
     def table(self, results: Results) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from affectkit.errors import RunError, Stopped
 from affectkit.evaluation.calibrate import no_promise
 from affectkit.evaluation.class_counts import class_counts_record, metric_notes
 from affectkit.evaluation.evaluate import evaluate
+from affectkit.evaluation.item_groups import find_groups
 from affectkit.evaluation.outputs import write_results, write_tables
 from affectkit.runtime.shutdown import StopFlag
 from affectkit.tasks import make_task
@@ -138,12 +139,13 @@ def _test(trainer: Trainer, task: Task, stopping: StopFlag) -> dict[str, Any]:
     finally:
         close_loader(loader)
     trainer.skip(failures)
+    clusters = find_groups(results.split, (), root=results.split.root, reporter=trainer.reporter).clusters
     remarks = metric_notes(task, results, "test_")
     for text in remarks["test_remarks"]:
         trainer.reporter.warn(f"test: {text}")
     found = {
         "test": task.metrics(results),
-        "test_intervals": task.recorded_intervals(results),
+        "test_intervals": task.recorded_intervals(results, clusters=clusters),
         "test_images": len(results.split),
         **remarks,
     }

@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import torch
 
 from affectkit.config import plain
@@ -19,11 +18,11 @@ from affectkit.core.csv_tables import write_table
 from affectkit.core.files import write_json
 from affectkit.core.progress import Reporter
 from affectkit.errors import AffectkitError, Stopped
-from affectkit.metrics.bootstrap import mean_interval
 from affectkit.runtime.context import RunContext
 from affectkit.runtime.distributed import current_group
 from affectkit.runtime.shutdown import StopFlag
 from affectkit.settings.training import TrainSettings
+from affectkit.statistics.students_t import t_interval
 from affectkit.training.pooled_predictions import pool_repeats
 from affectkit.training.run_folder import RunFolder
 from affectkit.training.single_run import train_once
@@ -39,9 +38,9 @@ def train_repeats(
 ) -> dict[str, Any]:
     """Train several runs in ``repeat-1``, ... of ``settings.output``, and summarise them in its ``repeats.csv``.
 
-    That has a row each, their mean, standard deviation and the 95% bootstrap interval of the mean. Their predictions
-    are put together, see ``pooled_predictions``. Each run has a seed
-    of its own; where validation images are held out of the training images, these differ too.
+    That has a row each, their mean, standard deviation and the 95% interval of the mean by Student's t. Their
+    predictions are put together, see ``pooled_predictions``. Each run has a seed of its own; where validation images
+    are held out of the training images, these differ too.
     """
     root = settings.output
     top, group = RunFolder(root), current_group()
@@ -122,8 +121,8 @@ def summarise(rows: list[dict[str, Any]], part: str) -> dict[str, dict[str, Any]
     """Summarise each metric in ``part`` of ``rows`` over the repeats.
 
     Returns:
-        The mean under ``part``, the sample standard deviation (n - 1) under ``sd``, and the 95% bootstrap interval of
-        the mean under ``interval``.
+        The mean under ``part``, the sample standard deviation (n - 1) under ``sd``, and the 95% interval of the
+        mean by Student's t under ``interval``.
     """
     found: dict[str, dict[str, Any]] = {part: {}, "sd": {}, "interval": {}}
     for name in rows[0][part]:
@@ -131,5 +130,5 @@ def summarise(rows: list[dict[str, Any]], part: str) -> dict[str, dict[str, Any]
         found_values = [math.nan if row[part][name] is None else row[part][name] for row in rows]
         values = torch.tensor(found_values, dtype=torch.float64)
         found[part][name], found["sd"][name] = float(values.mean()), float(values.std())
-        found["interval"][name] = list(mean_interval(np.array(found_values)))
+        found["interval"][name] = list(t_interval(found_values))
     return found

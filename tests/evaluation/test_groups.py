@@ -142,7 +142,7 @@ def test_a_gap_that_is_too_large_ends_with_3(data: Path) -> None:
         (["--by", "age=30-20"], 2, "rising numbers"),
         (["--by", "subject=1-2"], 1, "edges are for numbers"),
         (["--by", "age", "--cluster", "who"], 2, "--cluster: there is no column 'who'"),
-        (["--groups", "x.csv", "--cluster", "subject"], 2, "--groups, --cluster: of groups; --by"),
+        (["--groups", "x.csv"], 2, "--groups: a table of columns; --by"),
         (["--by", "sex", "--groups", "nowhere.csv"], 1, "cannot read table nowhere.csv"),
     ],
 )

@@ -16,7 +16,6 @@ from affectkit.cli.console import span
 from affectkit.core.spec import InputSpec
 from affectkit.data.split import Split
 from affectkit.errors import UsageError
-from affectkit.metrics.bootstrap import confusion_intervals, mean_intervals
 from affectkit.tasks.audiovisual import AudiovisualTask
 from affectkit.tasks.base import Results
 from affectkit.tasks.categorical import CategoricalOptions, class_weights
@@ -70,12 +69,14 @@ def test_few_items_have_neither_intervals_nor_a_silent_ece(count):
     assert set(task.metrics(results)) <= set(task.metric_direction)
 
 
-def test_an_interval_without_width_is_none():
-    for counts in (np.diag([5, 5, 0]), np.diag([1000, 2000, 3000]), np.full((3, 3), 0) + np.eye(3, k=1, dtype=int) * 9):
-        found = confusion_intervals(counts)
-        assert all(math.isnan(bound) for pair in found.values() for bound in pair), counts
-    found = mean_intervals({"top1": np.ones(50), "kl": np.arange(50.0)})
-    assert math.isnan(found["top1"][0]) and not math.isnan(found["kl"][0])
+def test_all_right_is_an_interval_up_to_one_for_a_share_and_none_for_a_mean_of_classes():
+    found = ClassificationTask(SPEC).intervals(results_of(50, right=True))
+    # Of 50 of 50: 0.025 ** (1 / 50)
+    assert found["accuracy"] == pytest.approx((0.025 ** (1 / 50), 1.0))
+    assert "balanced_accuracy" not in found and "ece" not in found
+
+
+def test_no_interval_is_shown_as_a_dash():
     assert span((math.nan, math.nan)) == span((None, None)) == "-" and span((0.25, 0.5)) == "0.2500 to 0.5000"
 
 
