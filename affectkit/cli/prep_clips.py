@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 Options = TypeVar("Options")
 
 SOUND_LEVEL = "As the published code reads the sound, or unit: full scale 1, for models trained before there was this."
-COPIES = "copies of clips in an earlier split"
+OTHER_LEVEL = "unit: full scale 1; moviepy, counts: as prep cremad, prep rml store it, for models trained on these."
+FRAMES = "window: the 31 frames around the middle; middle: that one alone."
 SPLIT_FILE = "or a CSV file with the columns filename and split."
 
 
@@ -69,9 +70,7 @@ class CremadSettings(ClipSettings):
         None, "Sizes of the parts for published-sizes.", parse=parse_sizes, metavar="TRAIN,VALID,TEST"
     )
     keep_faulty: bool = setting(False, "Also take the four clips that are known to be faulty.")
-    frames: str = setting(
-        "window", "window: the 31 frames around the middle; middle: that one alone.", choices=("window", "middle")
-    )
+    frames: str = setting("window", FRAMES, choices=("window", "middle"))
     labels: str = setting(
         "intended",
         "intended: the emotion that was acted; votes: shares of the votes of those who saw and heard it.",
@@ -98,6 +97,24 @@ class RmlSettings(ClipSettings):
         choices=("rml", "pretrained"),
     )
     sound_level: str = setting("published", SOUND_LEVEL, choices=("published", "unit"))
+    size: int = setting(128, "Height and width of the stored frames in pixels.", low=8, high=1024)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RavdessSettings(ClipSettings):
+    """Settings of ``affectkit prep ravdess``."""
+
+    split: str = setting(
+        "actor", "actor: no actor in two parts, balanced over sex; random; " + SPLIT_FILE, metavar="actor|random|FILE"
+    )
+    channel: str = setting("speech", "Spoken clips, sung ones, or both.", choices=("speech", "song", "both"))
+    calm: str = setting(
+        "keep",
+        "keep calm as a class of its own, take it for neutral, or drop its clips.",
+        choices=("keep", "neutral", "drop"),
+    )
+    frames: str = setting("window", FRAMES, choices=("window", "middle"))
+    sound_level: str = setting("unit", OTHER_LEVEL, choices=("unit", "moviepy", "counts"))
     size: int = setting(128, "Height and width of the stored frames in pixels.", low=8, high=1024)
 
 
@@ -164,6 +181,20 @@ def register(prep: typer.Typer) -> None:
 
         _run(prepare_rml, resolved.settings, options_from(RmlOptions, resolved.settings), console)
 
+    @command(prep, "ravdess", RavdessSettings, writes=folders("output"), slurm=PREP)
+    def ravdess(resolved: Resolved[RavdessSettings], console: Console) -> None:
+        """RAVDESS: 24 actors who speak and sing two sentences in eight emotions.
+
+        SOURCE holds the unpacked folders of the actors, at any depth; the names of files say what they are. Clips with
+        picture and sound are taken; those with one alone, and the other channel, are counted and named in report.csv.
+        The tables hold actor, sex, emotion, channel, intensity, statement and repetition.
+
+        Example: affectkit prep ravdess RAVDESS --output data/ravdess --calm neutral
+        """
+        from affectkit.prep.clips.ravdess import RavdessOptions, prepare_ravdess
+
+        _run(prepare_ravdess, resolved.settings, options_from(RavdessOptions, resolved.settings), console)
+
     @command(prep, "emovoxceleb", EmoVoxCelebSettings, writes=folders("output"), slurm=PREP)
     def emovoxceleb(resolved: Resolved[EmoVoxCelebSettings], console: Console) -> None:
         """EmoVoxCeleb: extracted frames and sounds, with a soft label a frame.
@@ -209,6 +240,7 @@ def options_from(kind: type[Options], settings: Any, **parsed: Any) -> Options:
 def render(report: ClipReport, output: Path, console: Console) -> None:
     """Print clips by class and split, what was left out and why, and raise the exit code that follows."""
     from affectkit.data.media.media_file import REASONS
+    from affectkit.prep.clips.dataset import EXPECTED
 
     console.result(report.to_dict())
     splits = list(report.counts)
@@ -227,9 +259,7 @@ def render(report: ClipReport, output: Path, console: Console) -> None:
         by_reason.setdefault(clip.reason, []).append(clip.name)
     for reason, names in by_reason.items():
         more = f" and {len(names) - 3:,} more" if len(names) > 3 else ""
-        why = {**REASONS, "known-faulty": "known to be faulty", "no-votes": "without votes", "copy": COPIES}.get(
-            reason, reason
-        )
+        why = {**REASONS, **EXPECTED}.get(reason, reason)
         console.note(f"left out, {why}: {len(names):,} ({', '.join(names[:3])}{more})")
     for text in report.notes:
         console.note(text)

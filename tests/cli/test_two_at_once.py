@@ -37,6 +37,7 @@ WRITES = {
     "prep schematic": "OUT",
     "prep cremad": "SOURCE --output OUT",
     "prep rml": "SOURCE --output OUT",
+    "prep ravdess": "SOURCE --output OUT",
     "prep emovoxceleb": "SOURCE --output OUT",
     "prep av-features": "SOURCE --output OUT",
     "datasplit": "OUT",

@@ -8,8 +8,19 @@ from pathlib import Path
 from typing import Any
 
 Row = dict[str, str]
-EXPECTED = ("known-faulty", "no-votes", "not-listed", "copy")
-"""Reasons for which a clip is left out although it may be whole."""
+EXPECTED = {
+    "known-faulty": "known to be faulty",
+    "no-votes": "without votes",
+    "not-listed": "not in a table",
+    "copy": "copies of clips in an earlier split",
+    "video-only": "pictures alone",
+    "audio-only": "sound alone",
+    "channel": "of the channel that is not asked for",
+    "calm": "calm, by --calm drop",
+    "again": "once more by the same name",
+    "replaced": "wrong cuts that the dataset has anew",
+}
+"""Reasons for which a clip is left out although it may be whole, in words."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +51,7 @@ class SkippedClip:
 
     Attributes:
         name: the clip.
-        reason: a key of ``data.media.video_clip.REASONS``, or one of ``EXPECTED``.
+        reason: a key of ``data.media.video_clip.REASONS``, or of ``EXPECTED``.
         message: the reason as a sentence, with the file.
     """
 

@@ -52,7 +52,7 @@ def assign_splits(
         found = read_assignment(Path(split), list(rows))
         if lacking := len(rows) - len(found):
             notes.append(f"{lacking:,} clips that {split} does not name are in no split")
-        return SplitAssignment(found, notes, _warn_of_mixed(rows, found, group))
+        return SplitAssignment(found, notes, warn_of_mixed(rows, found, group))
     if split == "published-sizes" and sizes is None:
         if published is None:
             raise UsageError("--split published-sizes needs --sizes here.")
@@ -63,10 +63,10 @@ def assign_splits(
             paper = ", ".join(map(str, published))
             notes.append(f"published sizes ({paper}) brought to {len(rows):,} clips: {', '.join(map(str, sizes))}")
     found = assign_at_random(list(rows), sizes=sizes if split == "published-sizes" else None, seed=seed)
-    return SplitAssignment(found, notes, _warn_of_mixed(rows, found, group))
+    return SplitAssignment(found, notes, warn_of_mixed(rows, found, group))
 
 
-def _warn_of_mixed(rows: Mapping[str, Row], split_of: Mapping[str, str], group: str) -> list[str]:
+def warn_of_mixed(rows: Mapping[str, Row], split_of: Mapping[str, str], group: str) -> list[str]:
     """Return a warning where people stand in more than one split."""
     seen: dict[str, set[str]] = {}
     for name, split in split_of.items():
