@@ -119,6 +119,22 @@ class RavdessSettings(ClipSettings):
 
 
 @dataclass(frozen=True, kw_only=True)
+class MeldSettings(ClipSettings):
+    """Settings of ``affectkit prep meld``."""
+
+    split: str = setting(
+        "published",
+        "published: speakers stand on several sides; speaker: nobody in two parts; random; " + SPLIT_FILE,
+        metavar="published|speaker|random|FILE",
+    )
+    label: str = setting("emotion", "What is to be predicted.", choices=("emotion", "sentiment"))
+    keep_faulty: bool = setting(False, "Also take the clips that are known to be faulty, as where they were mended.")
+    frames: str = setting("window", FRAMES, choices=("window", "middle"))
+    sound_level: str = setting("unit", OTHER_LEVEL, choices=("unit", "moviepy", "counts"))
+    size: int = setting(128, "Height and width of the stored frames in pixels.", low=8, high=1024)
+
+
+@dataclass(frozen=True, kw_only=True)
 class EmoVoxCelebSettings(ClipSettings):
     """Settings of ``affectkit prep emovoxceleb``."""
 
@@ -194,6 +210,20 @@ def register(prep: typer.Typer) -> None:
         from affectkit.prep.clips.ravdess import RavdessOptions, prepare_ravdess
 
         _run(prepare_ravdess, resolved.settings, options_from(RavdessOptions, resolved.settings), console)
+
+    @command(prep, "meld", MeldSettings, writes=folders("output"), slurm=PREP)
+    def meld(resolved: Resolved[MeldSettings], console: Console) -> None:
+        """MELD: utterances of a sitcom, each with an emotion and a sentiment.
+
+        SOURCE holds the three tables (train_sent_emo.csv and so on) and the folders of clips (train_splits,
+        dev_splits_complete, output_repeated_splits_test), at any depth. Whole pictures are stored: faces are not
+        searched. The tables hold speaker, emotion, sentiment, dialogue, season and episode.
+
+        Example: affectkit prep meld MELD.Raw --output data/meld --on-error skip
+        """
+        from affectkit.prep.clips.meld import MeldOptions, prepare_meld
+
+        _run(prepare_meld, resolved.settings, options_from(MeldOptions, resolved.settings), console)
 
     @command(prep, "emovoxceleb", EmoVoxCelebSettings, writes=folders("output"), slurm=PREP)
     def emovoxceleb(resolved: Resolved[EmoVoxCelebSettings], console: Console) -> None:

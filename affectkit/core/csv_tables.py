@@ -128,7 +128,12 @@ class _Lines:
 
 @contextlib.contextmanager
 def csv_reader(
-    path: Path, *, title: str = "", hint: str = "", error: type[AffectkitError] = DataError
+    path: Path,
+    *,
+    title: str = "",
+    hint: str = "",
+    error: type[AffectkitError] = DataError,
+    encoding: str = "utf-8-sig",
 ) -> Iterator[CsvReader]:
     """Open a CSV table: UTF-8, with or without a byte order mark, quotes as RFC 4180 has them.
 
@@ -137,13 +142,14 @@ def csv_reader(
         title: what the user calls it, as "--baseline b.csv"; without, "table" and its path.
         hint: the next step where it cannot be read.
         error: the kind of error.
+        encoding: another one, for tables that others published so.
 
     Raises:
         AffectkitError: of the kind ``error``: the file cannot be read, is not UTF-8 text, or not CSV, by line.
     """
     title = title or f"table {path}"
     try:
-        with open(path, newline="", encoding="utf-8-sig", opener=open_at_once) as stream:
+        with open(path, newline="", encoding=encoding, opener=open_at_once) as stream:
             reader = CsvReader(path, stream, title=title, hint=hint, error=error)
             try:
                 yield reader
@@ -161,6 +167,7 @@ def read_csv(
     title: str = "",
     hint: str = "",
     error: type[AffectkitError] = DataError,
+    encoding: str = "utf-8-sig",
 ) -> list[tuple[int, dict[str, str]]]:
     """Read the rows of a CSV table by the names of its columns, each with its line.
 
@@ -172,12 +179,13 @@ def read_csv(
         title: what the user calls it.
         hint: the next step where it is not as it must be.
         error: the kind of error.
+        encoding: see ``csv_reader``.
 
     Raises:
         AffectkitError: of the kind ``error``: see ``csv_reader`` and ``CsvReader.header``; there is no row, or rows
             have more cells than there are columns, by line.
     """
-    with csv_reader(path, title=title, hint=hint, error=error) as reader:
+    with csv_reader(path, title=title, hint=hint, error=error, encoding=encoding) as reader:
         header = reader.header(*needed)
         errors, rows = TableErrors(path, title=reader.title), []
         for row in reader:

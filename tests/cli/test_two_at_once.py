@@ -38,6 +38,7 @@ WRITES = {
     "prep cremad": "SOURCE --output OUT",
     "prep rml": "SOURCE --output OUT",
     "prep ravdess": "SOURCE --output OUT",
+    "prep meld": "SOURCE --output OUT",
     "prep emovoxceleb": "SOURCE --output OUT",
     "prep av-features": "SOURCE --output OUT",
     "datasplit": "OUT",
