@@ -14,6 +14,7 @@ import typer
 from affectkit.cli.console import Console
 from affectkit.cli.options import command
 from affectkit.cli.outputs import folders
+from affectkit.cli.rendering import render_groups
 from affectkit.cli.reporting import REPORT, check_report, report_asked
 from affectkit.config import Resolved
 from affectkit.errors import ThresholdError
@@ -65,6 +66,8 @@ def _render(record: dict[str, Any], console: Console) -> None:
         first, second = "first", "second"
     units = f", {clusters:,} of {record['cluster']}" if clusters else ""
     _tables(_columns(record), f"{second} minus {first}, n = {record['items']:,}{units}", console)
+    if "groups" in record:
+        render_groups(record["groups"], console, of=f", {second} minus {first}" if record["pairs"] == 1 else "")
     console.line()
     room = shutil.get_terminal_size().columns if sys.stdout.isatty() else WIDTH
     said = record["said"] if len(rows) <= MOST_SAID else record["summary"]

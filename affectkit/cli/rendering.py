@@ -44,8 +44,8 @@ def render_test(summary: dict[str, Any], console: Console, *, results: Path | No
         raise typer.Exit(EXIT_PARTIAL)
 
 
-def render_groups(analysis: dict[str, Any], console: Console) -> None:
-    """Show a table a column: its groups with the metrics that are tested, and the gaps below."""
+def render_groups(analysis: dict[str, Any], console: Console, *, of: str = "") -> None:
+    """Show a table a column: its groups with the metrics that are tested, and the gaps below; ``of`` ends its title."""
     metrics = analysis["tested"] or list(analysis["metrics"])[:3]
     for column in analysis["columns"]:
         cluster = analysis["cluster"] if any(one["clusters"] for one in column["groups"]) else None
@@ -57,14 +57,14 @@ def render_groups(analysis: dict[str, Any], console: Console) -> None:
             rows.append(["gap", *blank, *(_with_span(gaps[name]["gap"], _ends(gaps[name])) for name in metrics)])
             rows.append(["by chance", *blank, *(shown(gaps[name].get("by_chance")) for name in metrics)])
             rows.append(["p (Holm)", *blank, *(_p_text(gaps[name]) for name in metrics)])
-        console.table(header, rows, title=f"by {column['name']}")
+        console.table(header, rows, title=f"by {column['name']}{of}")
     tests = next((row["tests"] for column in analysis["columns"] for row in column["gaps"] if "tests" in row), 0)
     if tests:
         console.note(
             "gap: the largest less the smallest value of groups that are not in brackets, with a 95% interval over all "
             "pairs; it is above 0 by chance alone, so by chance is what alike groups would show. p: of a permutation "
-            f"test that groups are alike; in brackets after Holm's correction over {count_text(tests, 'test')}. All "
-            "metrics are in groups.csv and gaps.csv of --results."
+            f"test that groups are alike; in brackets after Holm's correction over {count_text(tests, 'test')}. "
+            "--results keeps them as tables and a figure."
         )
 
 

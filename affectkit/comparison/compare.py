@@ -11,6 +11,7 @@ from typing import Any
 
 from affectkit.comparison.checkpoints import test_checkpoint
 from affectkit.comparison.clusters import INDEPENDENT, Clusters, find_clusters, likely_cluster
+from affectkit.comparison.difference_groups import difference_groups, write_difference_groups
 from affectkit.comparison.differences import LEVEL, Row, compare_models, pairs_of
 from affectkit.comparison.matching import Matched, match
 from affectkit.comparison.result_folders import is_tested, read_folder
@@ -76,7 +77,8 @@ def compare(settings: CompareSettings, *, reporter: Reporter) -> dict[str, Any]:
         draws=settings.draws,
         seed=settings.seed,
     )
-    record = _record(settings, matched, rows, clusters, notes)
+    by_group = {} if settings.by is None else _by_group(settings, matched, metrics, clusters, reporter)
+    record = _record(settings, matched, rows, clusters, notes) | by_group
     record["missed"] = missed_margins(rows, margins, names[0])
     if settings.results is not None:
         _write(settings.results, record)
@@ -108,7 +110,7 @@ def _read(settings: CompareSettings, names: Sequence[str], reporter: Reporter) -
             f"{untested[0]} is a checkpoint: --data DIR is needed to test it.",
             "Or name the folder that affectkit test --results wrote.",
         )
-    if not untested and settings.data is not None and settings.cluster is None:
+    if not untested and settings.data is not None and settings.cluster is None and settings.by is None:
         reporter.note("--data has no effect: all models are folders of results")
     found: dict[str, tuple[tuple[TestedRun, ...], list[str]]] = {
         source: read_folder(Path(source)) for source, folder in folders.items() if folder
@@ -273,6 +275,26 @@ def _data_root(settings: CompareSettings, run: TestedRun) -> Path | None:
     return next((place for base in bases if (place := base / recorded).is_dir()), None)
 
 
+def _by_group(
+    settings: CompareSettings, matched: Matched, metrics: Sequence[str], clusters: Clusters | None, reporter: Reporter
+) -> dict[str, Any]:
+    """Return the differences by group, under ``groups``."""
+    root = _data_root(settings, matched.models[0].runs[0])
+    tables = {"root": root, "labels": settings.labels, "table": settings.groups}
+    found = difference_groups(
+        matched.models,
+        settings.by.value,
+        metrics,
+        clusters=clusters,
+        all_pairs=settings.all_pairs,
+        min_group=settings.min_group,
+        seed=settings.seed,
+        reporter=reporter,
+        **tables,
+    )
+    return {"groups": found}
+
+
 # --- record -----------------------------------------------------------------------------------------------------------
 
 
@@ -331,6 +353,8 @@ def _write(folder: Path, record: dict[str, Any]) -> None:
     rows = record["rows"]
     write_table(folder / "comparison.csv", {name: [_cell(row[name]) for row in rows] for name in rows[0]})
     draw_differences(folder / "comparison.png", rows=rows, cluster=record["cluster"])
+    if "groups" in record:
+        write_difference_groups(folder, record["groups"])
     write_json(folder / "comparison.json", record)
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from affectkit.core.csv_tables import write_table
 from affectkit.core.progress import Reporter
 from affectkit.core.text import count_text, list_some
+from affectkit.data.split import Split
 from affectkit.evaluation.group_bands import UNKNOWN, Grouping
 from affectkit.evaluation.item_groups import ItemGroups
 from affectkit.statistics.gaps import Gap, differences, gap, share_clusters
@@ -61,14 +62,44 @@ def analyse_groups(
     """
     measures = task.measures(results)
     names = [measure.name for measure in measures]
+    shared = {"min_group": min_group, "draws": draws, "seed": seed, "reporter": reporter}
     tested = [name for name in tested_metrics(task) if name in names]
+    analysis = analyse_measures({"": measures}, found, tested=tested, top=top_classes(results.split), **shared)
+    return {**analysis, "without": left_out(task.metrics(results), measures)}
+
+
+def analyse_measures(
+    families: Mapping[str, Sequence[Measure]],
+    found: ItemGroups,
+    *,
+    tested: Sequence[str],
+    top: np.ndarray | None,
+    min_group: int,
+    draws: int = 4999,
+    seed: int = 0,
+    reporter: Reporter,
+) -> dict[str, Any]:
+    """Return what ``analyse_groups`` does, of any measures: each of ``families`` by each column.
+
+    Args:
+        families: measures by what the name of a column gets behind it, of the same names in each.
+        found: the groups of their items.
+        tested: names of the measures that are tested.
+        top: the class of each item, (N,); None of ratings.
+        min_group: groups of fewer items are in no gap and no test.
+        draws: permutations of a test.
+        seed: of these.
+        reporter: gets notes.
+    """
     columns = []
-    reporter.start("groups", len(found.groupings), "columns")
-    for grouping in found.groupings:
-        clusters, note = _own_clusters(grouping, found)
-        column = _Column(measures, grouping, clusters, _top(results), min_group)
-        columns.append({**column.analyse(tested, draws=draws, seed=seed), "notes": [note] if note else []})
-        reporter.advance()
+    reporter.start("groups", len(found.groupings) * len(families), "columns")
+    for behind, measures in families.items():
+        for grouping in found.groupings:
+            clusters, note = _own_clusters(grouping, found)
+            column = _Column(measures, grouping, clusters, top, min_group)
+            one = column.analyse(tested, draws=draws, seed=seed)
+            columns.append({**one, "name": f"{grouping.name}{behind}", "notes": [note] if note else []})
+            reporter.advance()
     reporter.finish()
     _correct(columns)
     for text in _remarks(columns, min_group, found.cluster):
@@ -76,16 +107,15 @@ def analyse_groups(
     return {
         "cluster": found.cluster,
         "min_group": min_group,
-        "metrics": {measure.name: measure.better for measure in measures},
-        "tested": tested,
-        "without": left_out(task.metrics(results), measures),
+        "metrics": {measure.name: measure.better for measures in families.values() for measure in measures},
+        "tested": list(tested),
         "columns": columns,
     }
 
 
-def _top(results: Results) -> np.ndarray | None:
+def top_classes(split: Split) -> np.ndarray | None:
     """Return the class of each item, (N,); None of ratings."""
-    return results.split.top() if results.split.ratings is None else None
+    return split.top() if split.ratings is None else None
 
 
 def _own_clusters(grouping: Grouping, found: ItemGroups) -> tuple[list[str] | None, str]:
@@ -222,25 +252,29 @@ def gap_values(record: Mapping[str, Any]) -> dict[str, float]:
     return found
 
 
-def write_groups(folder: Path, analysis: dict[str, Any], overall: Mapping[str, float]) -> None:
+def write_groups(
+    folder: Path, analysis: dict[str, Any], overall: Mapping[str, float], *, names: Mapping[str, str] | None = None
+) -> None:
     """Write ``groups.csv`` (a row a group and metric), ``gaps.csv`` (a row a column and metric) and ``groups.png``.
 
     Args:
         folder: of the results.
         analysis: of ``analyse_groups``.
         overall: the metrics over all items.
+        names: other names in place of ``groups`` and ``gaps``.
     """
-    write_table(folder / "groups.csv", _long(analysis))
-    names = ("metric", "gap", "low", "high", "lowest", "highest", "by_chance", "p", "p_holm", "tests", "method", "test")
+    files = names or {"groups": "groups", "gaps": "gaps"}
+    write_table(folder / f"{files['groups']}.csv", _long(analysis))
+    keys = ("metric", "gap", "low", "high", "lowest", "highest", "by_chance", "p", "p_holm", "tests", "method", "test")
     rows = [(column["name"], row) for column in analysis["columns"] for row in column["gaps"]]
     gaps: dict[str, list[Any]] = {"column": [name for name, _ in rows]}
-    gaps |= {name: [_cell(row.get(name)) for _, row in rows] for name in names}
-    write_table(folder / "gaps.csv", gaps)
+    gaps |= {name: [_cell(row.get(name)) for _, row in rows] for name in keys}
+    write_table(folder / f"{files['gaps']}.csv", gaps)
     from affectkit.reports.groups import draw_groups
 
     shown = analysis["tested"] or list(analysis["metrics"])
     draw_groups(
-        folder / "groups.png",
+        folder / f"{files['groups']}.png",
         columns=analysis["columns"],
         metrics={name: analysis["metrics"][name] for name in shown},
         overall=overall,

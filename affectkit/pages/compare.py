@@ -7,6 +7,7 @@ from typing import Any
 from affectkit.core.forms import Count
 from affectkit.errors import DataError
 from affectkit.pages.figures import other_figures
+from affectkit.pages.group_tables import GROUPS_FORM, group_tables
 from affectkit.pages.metric_words import describe
 from affectkit.pages.page import Page, Source
 from affectkit.pages.tables import read_record
@@ -23,6 +24,7 @@ FORM = {
     "rows": list[_ROW], "models": list[_MODEL], "baseline": str, "items": Count, "said": list[str],
     "scope": list[str], "notes?": list[str], "missed?": list[str], "cluster?": str, "clusters?": Count | None,
     "left_out?": dict[str, Count], "task?": str, "affectkit?": str, "seed?": int, "draws?": Count,
+    "groups?": GROUPS_FORM,
 }  # fmt: skip
 """What the page takes from the record."""
 
@@ -47,7 +49,7 @@ def build(source: Source) -> Page:
         "clusters": record.get("clusters"), "left_out": record.get("left_out", {}), "made": made,
         "repeated": any(row["repeat_error"] is not None for row in rows),
         "words": {row["metric"]: describe(row["metric"])[1] for row in rows},
-        "figures": other_figures(source, [folder], drawn=False),
+        "groups": group_tables(record.get("groups")), "figures": other_figures(source, [folder], drawn=False),
     }  # fmt: skip
     return Page("compare.html", f"Comparison: {folder.absolute().name}", values)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from affectkit.config import Parsed, setting
 from affectkit.errors import UsageError
+from affectkit.settings.by import By, parse_groups
 from affectkit.settings.common import DATA, chosen_engine, fitting
 from affectkit.settings.evaluation import TestedData
 from affectkit.settings.values import parse_thresholds
@@ -68,8 +69,17 @@ class CompareSettings(TestedData):
         metavar="COLUMN",
         default_text="actors of prepared clips; else items are independent, as with none",
     )
+    by: Parsed[tuple[By, ...]] | None = setting(
+        None,
+        "Also every difference by group, and whether it differs between groups: columns of the data set's tables or "
+        "of --groups, as sex,age=20-30-40; image:brightness, image:contrast, image:sharpness, image:size.",
+        parse=parse_groups,
+        group=COMPARING,
+        metavar="COLUMN,...",
+    )
+    min_group: int = setting(30, "Groups of fewer items are in no gap and no test.", low=2, group=COMPARING)
     groups: Path | None = setting(
-        None, "CSV table with the column of --cluster, joined to the items by name or subject.", group=COMPARING
+        None, "CSV table with columns for --by and --cluster, joined to the items by name or subject.", group=COMPARING
     )
     all_pairs: bool = setting(False, "Compare every two models, not each with the first alone.", group=COMPARING)
     draws: int = setting(10_000, "Swaps of permutation tests.", low=100, high=10_000_000, group=COMPARING)
@@ -94,6 +104,8 @@ class CompareSettings(TestedData):
             faults.append("MODELS are needed, two or more: folders of results, or checkpoints with --data.")
         if self.force and self.results is None:
             faults.append("--force needs --results.")
-        if self.groups is not None and self.cluster is None:
-            faults.append("--groups has no effect without --cluster COLUMN.")
+        if self.groups is not None and self.cluster is None and self.by is None:
+            faults.append("--groups: a table of columns; --by COLUMN,... or --cluster COLUMN names them.")
+        if self.min_group != 30 and self.by is None:
+            faults.append("--min-group: of groups; --by COLUMN,... names them.")
         return faults
