@@ -4,7 +4,7 @@ Which interval ``auto`` takes, and what 95% intervals covered when simulated (te
 holds the bounds):
 
 - shares of the same independent items (accuracy, recall): Bonett and Price's, 95 to 97 at n from 30;
-- everything else: t of the jackknife over items or clusters (``intervals``), on the plain scale: 94 to 96 at n from 30
+- everything else: t of the jackknife over items or clusters (``intervals``), on the plain scale: 94 to 97 at n from 30
   (accuracy, macro F1, skewed means, CCC, RMSE), 93 to 97 over 5 to 100 clusters. The percentile bootstrap covered 92 to
   95 and BCa 87 to 94 at n = 30;
 - none for a calibration error.
