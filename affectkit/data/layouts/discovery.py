@@ -20,6 +20,7 @@ from affectkit.data.layouts.afew_va import is_afew_va
 from affectkit.data.layouts.class_columns import Choice
 from affectkit.data.layouts.class_folders import TABLE_NAMES, read_class_folders, split_folders
 from affectkit.data.layouts.class_names import refuse_same_number
+from affectkit.data.layouts.clip_downloads import COMMANDS, clips_in
 from affectkit.data.layouts.emotic import is_emotic
 from affectkit.data.layouts.rating_scale import Scale, scale_text
 from affectkit.data.layouts.stated import stated_in
@@ -255,6 +256,11 @@ def refuse_unprepared(search: Search) -> None:
         raise DataError(
             f"{search.root} holds EMOTIC, in whose pictures persons are still to be cut out.",
             f"Prepare it: affectkit prep emotic {search.root} --output NEW.",
+        )
+    if name := clips_in(search.root):
+        raise DataError(
+            f"{search.root} holds {name} as it is downloaded: clips, which are to be decoded once.",
+            f"Prepare them: affectkit prep {COMMANDS[name]} {search.root} --output NEW.",
         )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from affectkit.core.folders import is_folder, visible_names
 from affectkit.data.layouts import affectnet, affectnet_fused, rafdb
 from affectkit.data.layouts.afew_va import is_afew_va
+from affectkit.data.layouts.clip_downloads import COMMANDS, clips_in
 from affectkit.data.layouts.emotic import is_emotic
 from affectkit.data.layouts.stimuli import IAPS, OASIS, stimuli_in
 from affectkit.errors import DataError
@@ -20,6 +21,7 @@ PUBLISHED: dict[str, Callable[[Path], bool]] = {
     "IAPS": lambda root: stimuli_in(root) is IAPS,
     "AFEW-VA": is_afew_va,
     "EMOTIC": is_emotic,
+    **{name: (lambda root, name=name: clips_in(root) == name) for name in COMMANDS},
     "AffectNetFused": affectnet_fused.is_affectnet_fused,
 }
 """By the name of a dataset, whether a folder holds it."""
