@@ -15,7 +15,7 @@ from affectkit.errors import DataError
 
 COMMANDS = {"CREMA-D": "cremad", "RAVDESS": "ravdess", "MELD": "meld"}
 """The command of ``affectkit prep`` for each."""
-_ACTOR = re.compile(r"(?:(?:Video|Audio)_(?:Speech|Song)_)?Actors?_\d\d(?:-\d\d)?", re.IGNORECASE)
+_ACTOR = re.compile(r"(?:(?:Video|Audio)_(?:Speech|Song)_)?Actors?_?\d\d(?:-\d\d)?", re.IGNORECASE)
 _RECORDING = re.compile(r"0[1-3]-0[12](?:-0[1-8])(?:-0[12]){3}-\d\d\.(?:mp4|wav)", re.IGNORECASE)
 _TABLE = re.compile(r"(?:train|dev|test)_sent_emo\.csv")
 _PARTS = ("train", "dev", "test")

@@ -15,6 +15,7 @@ EXPECTED = {
     "copy": "copies of clips in an earlier split",
     "video-only": "pictures alone",
     "audio-only": "sound alone",
+    "no-mp4": "of another kind than the dataset's clips",
     "channel": "of the channel that is not asked for",
     "calm": "calm, by --calm drop",
     "again": "once more by the same name",

@@ -7,7 +7,9 @@ A name has seven fields of two digits, 01-01-06-01-02-01-12.mp4: modality, vocal
 repetition, actor. Actors of odd numbers are men, of even ones women. Of speech each actor has 60 clips (neutral has one
 intensity: 4 and 7 times 8), of song 44 (four and 5 times 8, without disgust and surprise), actor 18 none. The record at
 Zenodo, table 3 of a paper that used the data (J. Ambient Intell. Humaniz. Comput. 13, 2022,
-doi:10.1007/s12652-021-02979-3) and repositories of users on GitHub, as MikhailRogachev/speech_project, agree in this.
+doi:10.1007/s12652-021-02979-3), the record of the facial tracking (https://zenodo.org/record/3255102, which counts the
+clips as here) and repositories of users on GitHub, as MikhailRogachev/speech_project, agree in this. The tracking has
+tables and videos with landmarks drawn in, .avi, of the same names: only .mp4 is taken.
 Folders are named in several ways (``Video_Speech_Actor_01``, ``Actor_01``, one in the other), so names of files alone
 decide what a clip is.
 """
@@ -27,7 +29,7 @@ from affectkit.core.progress import Reporter
 from affectkit.core.stopping import Stopping
 from affectkit.core.text import count_text, list_some
 from affectkit.data.layouts.clip_store import SPLITS
-from affectkit.data.media.file_kinds import PassedOver, is_video_name
+from affectkit.data.media.file_kinds import PassedOver, file_suffix, is_video_name
 from affectkit.data.media.media_file import check_clip_file
 from affectkit.errors import DataError
 from affectkit.prep.clips.dataset import ClipDataset, PrepareOptions, Row, SkippedClip
@@ -59,12 +61,14 @@ _CODES = (MODALITIES, CHANNELS, EMOTIONS, INTENSITIES, STATEMENTS, REPETITIONS, 
 _WHY = {
     "video-only": "with pictures alone (02-...)",
     "audio-only": "with sound alone",
+    "no-mp4": "no .mp4, as videos with landmarks drawn in",
     "channel": "of the other channel",
     "calm": "calm, which --calm drop leaves out",
 }
 """Why recordings are not taken, by the reason."""
+_SOUNDS = (".wav", ".mp3", ".flac", ".m4a", ".ogg")
 _FORM = re.compile(r"\d\d(?:-\d\d){6}")
-_FOLDER = re.compile(r"(?:^|_)Actor_(\d\d)$", re.IGNORECASE)
+_FOLDER = re.compile(r"(?:^|_)Actor_?(\d\d)$", re.IGNORECASE)
 
 
 class Fields(NamedTuple):
@@ -209,7 +213,8 @@ def find_clips(root: Path, *, channel: str, calm: str) -> Found:
     found, strange = Found(), []
     for path in list_files(root, lambda name: True, recursive=True):
         fields, name = parse_name(path.stem), path.relative_to(root).as_posix()
-        if fields is None and not is_video_name(path.name):
+        video = is_video_name(path.name)
+        if not video and (fields is None or file_suffix(path.name) not in _SOUNDS):
             found.passed.add(path.name)
         elif fields is None or (_folder_actor(path, root) or fields.actor) != fields.actor:
             strange.append(name)
@@ -242,6 +247,8 @@ def _reason(path: Path, fields: Fields, channel: str, calm: str) -> str:
         return "audio-only"
     if why := MODALITIES[fields.modality]:
         return why
+    if file_suffix(path.name) != ".mp4":
+        return "no-mp4"
     if channel not in ("both", CHANNELS[fields.channel]):
         return "channel"
     return "calm" if calm == "drop" and EMOTIONS[fields.emotion] == "calm" else ""

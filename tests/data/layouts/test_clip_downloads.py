@@ -22,7 +22,7 @@ def touch(root, *names):
     ("names", "dataset"),
     [
         ((f"Video_Speech_Actor_12/Actor_12/{SPOKEN}",), "RAVDESS"),
-        ((f"Actor_12/{SPOKEN}",), "RAVDESS"),
+        ((f"ACTOR12/{SPOKEN}",), "RAVDESS"),
         ((SPOKEN,), "RAVDESS"),
         (("Audio_Speech_Actors_01-24/Actor_12/03-01-06-01-02-01-12.wav",), "RAVDESS"),
         (("train/train_sent_emo.csv", "train/train_splits/dia0_utt0.mp4"), "MELD"),

@@ -185,6 +185,13 @@ def test_folders_without_a_clip(tmp_path, names, says, step):
     assert step in caught.value.hint
 
 
+def test_facial_tracking_of_the_same_names_is_not_taken(tmp_path):
+    touch(tmp_path, "Actor_01/01-01-01-01-01-01-01.mp4", "A/01-01-01-01-01-01-01.avi", "A/01-01-01-01-01-01-01.csv")
+    found = find_clips(tmp_path, channel="speech", calm="keep")
+    assert [path.suffix for path in found.clips.values()] == [".mp4"] and found.passed.described == "1 .csv"
+    assert [(clip.name, clip.reason) for clip in found.left_out] == [("A/01-01-01-01-01-01-01.avi", "no-mp4")]
+
+
 def test_one_actor_alone_cannot_be_divided(download, tmp_path):
     with pytest.raises(DataError, match="1 actor") as caught:
         prepare(download / "Video_Speech_Actor_01" / "Actor_01", tmp_path / "out")
