@@ -408,8 +408,8 @@ def _check_level(split: Split, clip: ClipSpec) -> None:
     raise DataError(
         f"the sound of the clips in {split.root} is at the level {describe_levels(there, wanted)}, as the model takes "
         "it.",
-        f"Prepare the clips again: prep ravdess and prep meld with --sound-level {wanted}, others by the same command "
-        "(an older affectkit had another level)."
+        "Prepare the clips again, by the same command: an older affectkit had another level; prep ravdess and prep "
+        f"meld take --sound-level {wanted}."
         if wanted != "unit"
         else "Prepare the clips for this model with --sound-level unit, into another --output; or train it again, or, "
         "if it was converted from a published file, convert it again.",

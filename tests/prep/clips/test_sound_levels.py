@@ -114,6 +114,7 @@ def test_levels_do_not_mix(root, data, model):
     assert f"not {levels[model]!r} (" in found.value.message and "3.01 dB" in found.value.message
     assert ("--sound-level unit" in found.value.hint) == (model == "unit")
     assert ("again, by the same command" in found.value.hint) == (model == "published")
+    assert ("meld take --sound-level moviepy" in found.value.hint) == (model == "published")
     assert AudiovisualTask.from_options(spec_of(ClipStore.open(root / data)), {}).select_items(split)
     assert AudiovisualTask.from_options(spec_of(other, needs="image"), {}).select_items(split)  # which hears nothing
 
