@@ -75,7 +75,7 @@ def match(models: Sequence[TestedModel], *, common: bool) -> Matched:
         if any(len(run.results.split) != len(ids) for run in model.runs)
     }
     notes += faults if common else []
-    return Matched(found, left_out, notes + _unchecked(found))
+    return Matched(found, left_out, notes + _unchecked(found) + _not_alike(found))
 
 
 def _with_classes(run: TestedRun, first: TestedRun) -> TestedRun:
@@ -196,6 +196,24 @@ def _unchecked(models: Sequence[TestedModel]) -> list[str]:
             found.append(
                 f"the contents of {count_text(unknown, 'file')} could not be compared: not readable when tested"
             )
+    return found
+
+
+def _not_alike(models: Sequence[TestedModel]) -> list[str]:
+    """Return notes on models that were tested under other conditions, and on such as may be one model."""
+    conditions = {model.name: model.runs[0].condition for model in models}
+    found = []
+    if len(set(conditions.values())) > 1:
+        told = "; ".join(f"{name}: {text or 'as they are'}" for name, text in conditions.items())
+        found.append(f"the models were tested under other conditions, which are in the differences: {told}")
+    for place, model in enumerate(models):
+        outputs = model.runs[0].results.outputs
+        for other in models[:place]:
+            if np.array_equal(outputs, other.runs[0].results.outputs):
+                found.append(
+                    f"{model.name} has the very outputs of {other.name} on {count_text(len(outputs), 'item')}: is it "
+                    "the same model?"
+                )
     return found
 
 

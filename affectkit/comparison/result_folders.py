@@ -18,6 +18,7 @@ NUMBERS = dict[str, float | None]
 FORM = {
     "metrics?": NUMBERS, "test?": NUMBERS, "task?": str, "classes?": list[str], "temperature?": float | None,
     "data?": str, "split?": str, "data_fingerprint?": str, "altered?": str,
+    "prior?": dict[str, float],
 }  # fmt: skip
 """What is taken from the record of a test."""
 HINT = "Name what --results of affectkit test named, a run folder of train, or a checkpoint with --data."
@@ -85,13 +86,22 @@ def read_run(folder: Path) -> TestedRun:
     """
     record = _record(folder)
     metrics = record.get("metrics") or record.get("test") or {}
-    fingerprint = record.get("data_fingerprint", "")
+    more = {"fingerprint": record.get("data_fingerprint", ""), "condition": _condition(record)}
     recorded = read_outputs(folder)
     if recorded is not None:
-        return TestedRun(str(folder), recorded.task, recorded.results, recorded.content, metrics, fingerprint)
+        return TestedRun(str(folder), recorded.task, recorded.results, recorded.content, metrics, **more)
     table = next(folder / name for name in TABLES if (folder / name).is_file())
     task, results = read_older(table, record)
-    return TestedRun(str(folder), task, results, None, metrics, fingerprint, exact=False)
+    return TestedRun(str(folder), task, results, None, metrics, exact=False, **more)
+
+
+def _condition(record: dict[str, Any]) -> str:
+    """Describe what a test was made under, of ``test --corrupt`` and ``--prior``."""
+    parts = [f"images corrupted by {record['altered']}"] if record.get("altered") else []
+    if record.get("prior"):
+        shares = ", ".join(f"{name} {share:g}" for name, share in record["prior"].items())
+        parts.append(f"predictions re-weighted to a class prior ({shares})")
+    return " and ".join(parts)
 
 
 def _record(folder: Path) -> dict[str, Any]:

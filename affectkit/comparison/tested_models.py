@@ -31,6 +31,7 @@ class TestedRun:
         content: uint8 (N, 16), a hash of each item's content, zeros where it is not known; None: of none.
         recorded: metrics as the record of the test has them; empty where there is none.
         fingerprint: of the data, as the record has it; empty where it has none.
+        condition: under what it was tested that is not the model as it is on the data as they are; empty without.
         exact: whether ``results`` are the outputs themselves, not what a table with six decimals has of them.
     """
 
@@ -42,6 +43,7 @@ class TestedRun:
     content: np.ndarray | None = field(default=None, repr=False)
     recorded: dict[str, float | None] = field(default_factory=dict)
     fingerprint: str = ""
+    condition: str = ""
     exact: bool = True
 
     @functools.cached_property

@@ -22,7 +22,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -144,6 +144,7 @@ def differences(
         raise UsageError("'method' exact: there is no exact interval of a difference.", "Leave it to auto.")
     permutations = draws if permutations is None else permutations
     check_draws(permutations)
+    pairs = [_with_columns_alike(*pair) for pair in pairs]
     joint = joint_measures(pairs, rows=rows, clusters=clusters)
     found = intervals_of(joint, level=level, draws=draws, seed=seed, method=method)
     each = [_item_differences(*pair, rows) for pair in pairs]
@@ -189,6 +190,25 @@ def joint_measures(
         smooth = a.smooth and b.smooth
         found.append((Measure(a.name, a.better, beside.terms, value, cells=beside.cells, smooth=smooth), units))
     return found
+
+
+def _with_columns_alike(a: Measure, b: Measure) -> tuple[Measure, Measure]:
+    """Return two means with terms whose columns mean the same, for swaps exchange these: tables of other means (of a
+    test that knew the raters' votes, and one that did not) have them in other places.
+    """
+    if a.ratio is None or b.ratio is None or (a.ratio == b.ratio and a.terms.shape[1] == b.terms.shape[1]):
+        return a, b
+    return _of_two_columns(a), _of_two_columns(b)
+
+
+def _of_two_columns(measure: Measure) -> Measure:
+    terms = np.ascontiguousarray(measure.terms[:, list(measure.ratio)])
+    return replace(measure, terms=terms, ratio=(0, 1), value=_mean)
+
+
+def _mean(sums: Floats) -> Floats:
+    part, whole = sums[..., 0], sums[..., 1]
+    return np.divide(part, whole, out=np.full(np.shape(whole), math.nan), where=whole > 1e-9)
 
 
 def _minus(sums: Floats, first: object, second: object, width: int) -> Floats:

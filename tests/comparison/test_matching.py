@@ -151,3 +151,17 @@ def test_actors_are_known_from_cremads_names_and_from_tables(tmp_path):
         find_clusters(CLIPS, "who", **{**alone, "groups": table})
     with pytest.raises(UsageError, match="no column 'whom'"):
         find_clusters(CLIPS, "whom", **{**alone, "groups": table})
+
+
+def test_other_conditions_and_one_model_under_two_names_are_told(tmp_path):
+    a, b = two_folders(tmp_path, count=30)
+    assert match(read(a, b), common=False).notes == []
+    names = make_data(tmp_path / "data", 30)
+    task, results = model_of(tmp_path / "data", names, skill=1.0)
+    twin = write_folder(tmp_path / "twin", task, results)
+    again = write_folder(tmp_path / "again", task, results)
+    (note,) = match(read(twin, again), common=False).notes
+    assert "again has the very outputs of twin on 30 items" in note
+    change_record(b, altered="gaussian_noise:3", prior={"anger": 0.5, "happiness": 0.5})
+    (note,) = match(read(a, b), common=False).notes
+    assert "a: as they are" in note and "b: images corrupted by gaussian_noise:3 and predictions re-weighted" in note

@@ -80,6 +80,24 @@ def by_all_swaps(true, a, b, cluster):
     return count / 2 ** len(names)
 
 
+@pytest.mark.parametrize("clusters", [None, np.arange(60) % 12], ids=["items", "clusters"])
+def test_tables_with_columns_in_other_places_give_the_same(clusters):
+    rng = np.random.default_rng(4)
+    a, b, votes = rng.exponential(1, 60), rng.exponential(1.4, 60), rng.random(60)
+    votes[:9] = np.nan
+    plain, other = ({"kl": ItemValues(values)} for values in (a, b))
+    before, same = {"agreement": ItemValues(votes)}, mean_measures(plain)[0]
+    wished = difference(same, mean_measures(other)[0], clusters=clusters, draws=500)
+    assert 0 < wished.p < 1
+    longer = mean_measures(before | other)[-1]  # its columns stand further right
+    shorter = mean_measures(plain | {"mse": ItemValues(a * 100), "loss": ItemValues(a * 3)})[0]
+    assert shorter.terms.shape == longer.terms.shape and shorter.ratio != longer.ratio
+    for first in (same, shorter):
+        found = difference(first, longer, clusters=clusters, draws=500)
+        assert (found.p, found.test) == (wished.p, wished.test)
+        assert (found.low, found.high) == pytest.approx((wished.low, wished.high))
+
+
 def test_the_permutation_of_clusters_equals_a_loop_over_all_swaps():
     true, a, b = models(48)
     cluster = np.arange(48) % 7
