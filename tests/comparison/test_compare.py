@@ -201,7 +201,7 @@ def test_a_margin_of_what_is_not_defined_is_missed(tmp_path):
         (("A", "EMPTY"), 1, "holds no results of a test"),
         (("A", "ROOT"), 1, "Did you mean"),
         (("A", "B", "--names", "x"), 2, "1 names for 2 models"),
-        (("A", "B", "--groups", "t.csv"), 2, "no effect without --cluster"),
+        (("A", "B", "--groups", "t.csv"), 2, "--groups: a table of columns; --by COLUMN"),
         (("A", "B", "--force"), 2, "--force needs --results"),
         (("A", "B", "--cluster", "actor"), 2, "no column 'actor'"),
         (("A", "B", "--report", "x.html"), 2, "--report needs --results"),
