@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -167,9 +168,9 @@ def _ratings(summary: dict[str, Any], console: Console) -> None:
         [
             split,
             name,
-            *(f"{one[name][key]:.2f}" for key in ("mean", "sd", "min", "q50", "max")),
+            *(_number(one[name][key]) for key in ("mean", "sd", "min", "q50", "max")),
             f"{one[name]['missing']:,}",
-            f"{one['r']:.2f}" if name == "valence" else "",
+            _number(one["r"]) if name == "valence" else "",
         ]
         for split, one in found.items()
         for name in ("valence", "arousal")
@@ -236,7 +237,7 @@ def _copies(summary: dict[str, Any], console: Console) -> None:
             f"{found['largest']:,}",
             _part(found["labels_differ"], found["labelled_clusters"]),
             f"{found['pairs']:,}",
-            percent(found["pairs_labels_differ"]) if found["labelled_clusters"] else "-",
+            _share(found["pairs_labels_differ"]),
         ]
         for kind, found in kinds
         if found and found["clusters"]
@@ -266,6 +267,14 @@ def _groups(found: Mapping[str, Any] | None, console: Console) -> None:
 
 def _part(count: int, whole: int) -> str:
     return f"{count:,} ({percent(count / whole)})" if whole else shown(None)
+
+
+def _number(value: float) -> str:
+    return shown(None) if math.isnan(value) else f"{value:.2f}"
+
+
+def _share(value: float) -> str:
+    return shown(None) if math.isnan(value) else percent(value)
 
 
 def _next_step(summary: dict[str, Any], settings: DescribeSettings, console: Console) -> None:

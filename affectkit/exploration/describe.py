@@ -14,6 +14,7 @@ from affectkit.core.progress import Reporter
 from affectkit.core.version import VERSION
 from affectkit.data.layouts.discovery import Labels, Source
 from affectkit.data.split import Split
+from affectkit.errors import UsageError
 from affectkit.exploration.clip_facts import clip_facts, describe_store
 from affectkit.exploration.copies import Contents, Copies, group_contents
 from affectkit.exploration.description import Description
@@ -69,10 +70,11 @@ def describe(
         what ``--json`` prints; see ``_summary``.
 
     Raises:
-        UsageError: ``results`` holds something, or ``group_by`` is no column.
+        UsageError: ``results`` lies in ``root`` or holds something, or ``group_by`` is no column.
         DataError: there are no images, or what says what they show is not as it must be.
     """
     if results is not None:
+        _refuse_inside(root, results)
         fresh_folder(results, force=force, name="--results")
     labels = labels or Labels(ratings=True)
     source = find_items(root, labels=labels, reporter=reporter)
@@ -85,6 +87,12 @@ def describe(
 
         write_results(results, found, reporter=reporter)
     return found.summary
+
+
+def _refuse_inside(root: Path, results: Path) -> None:
+    """Refuse a folder for the results in the dataset: tables could be replaced, and figures be described next time."""
+    if Path(results).resolve().is_relative_to(Path(root).resolve()):
+        raise UsageError(f"--results {results} lies in DATA {root}.", "Name a folder outside of it.")
 
 
 def _describe(source: Source, group: Any, near: NearSearch | None, workers: int, reporter: Reporter) -> Description:

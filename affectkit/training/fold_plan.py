@@ -177,8 +177,8 @@ def plan_folds(split: Split, units: Units, *, folds: int, seed: int, ratings: bo
         names = f": {list_some(units.names)}" if units.grouped else ""
         why = "" if wanted >= 3 else ": one to hold out, one to choose the epoch by, one to train on"
         raise UsageError(
-            f"--folds {wanted} needs at least {max(wanted, 3)} {what}{why}; there are {number}{names}.",
-            "Lower --folds, or group by something finer.",
+            f"--folds {folds or 'loso'} needs at least {max(wanted, 3)} {what}{why}; there are {number}{names}.",
+            "Lower --folds, or group by something finer." if folds else "Group by something finer.",
         )
     columns = balanced_columns(split, ratings=ratings)
     counts, sizes = unit_counts(columns, units.of_items)

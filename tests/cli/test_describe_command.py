@@ -170,7 +170,8 @@ def test_ratings_and_a_subject_column(tmp_path):
         rows.append([f"im/{number}.png", "train" if number < 8 else "test", number % 5, 1 + number % 8, 9 - number % 7])
     with (tmp_path / "ratings.csv").open("w", newline="") as stream:
         csv.writer(stream).writerows([["filename", "split", "subject", "valence", "arousal"], *rows])
-    done = run(tmp_path, "--json", "--results", tmp_path / "out")
+    out = tmp_path.with_name("described")
+    done = run(tmp_path, "--json", "--results", out)
     summary = json.loads(done.stdout)
     assert (
         done.exit_code == 0
@@ -179,7 +180,7 @@ def test_ratings_and_a_subject_column(tmp_path):
     )
     valence = [1 + number % 8 for number in range(8)]
     assert summary["ratings"]["train"]["valence"]["mean"] == pytest.approx(np.mean(valence))
-    assert (tmp_path / "out/valence_arousal.png").is_file() and "in several splits" in run(tmp_path, "-q").stderr
+    assert (out / "valence_arousal.png").is_file() and "in several splits" in run(tmp_path, "-q").stderr
 
 
 def test_ratings_that_cannot_be_read_are_left_out_and_told_where_there_are_labels(tmp_path):
@@ -198,3 +199,31 @@ def test_ratings_that_cannot_be_read_are_left_out_and_told_where_there_are_label
     assert "ratings are left out" in done.stderr and "line 5 (valence: -2)" in done.stderr
     done = run(tmp_path, "--labels", tmp_path / "rated.csv")
     assert done.exit_code == 1 and "line 5 (valence: -2)" in done.stderr
+
+
+def test_results_in_the_dataset_are_refused(data):
+    before = sorted(path.name for path in data.iterdir())
+    for inside in (data, data / "described"):
+        done = run(data, "--results", inside, "--force")
+        assert done.exit_code == 2 and "lies in DATA" in done.stderr
+    assert sorted(path.name for path in data.iterdir()) == before
+
+
+def test_no_pair_of_near_copies_is_no_share_of_them(tmp_path):
+    for place in ("a", "b"):
+        (tmp_path / place).mkdir()
+        picture(0).save(tmp_path / place / "same.png")
+        picture(ord(place)).save(tmp_path / place / "own.png")
+    done = run(tmp_path)
+    assert done.exit_code == 0 and "100%" in done.stdout and "nan" not in done.stdout
+
+
+def test_ratings_that_are_all_the_same_have_no_correlation(tmp_path):
+    (tmp_path / "im").mkdir()
+    for number in range(4):
+        picture(number).save(tmp_path / f"im/{number}.png")
+    rows = [[f"im/{number}.png", 5, 1 + number] for number in range(4)]
+    with (tmp_path / "ratings.csv").open("w", newline="") as stream:
+        csv.writer(stream).writerows([["filename", "valence", "arousal"], *rows])
+    done = run(tmp_path)
+    assert done.exit_code == 0 and "5.00" in done.stdout and "nan" not in done.stdout

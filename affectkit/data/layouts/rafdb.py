@@ -77,7 +77,8 @@ def read_rafdb(root: Path) -> tuple[str, dict[str, Split], list[str]]:
     or the folder is called so.
 
     Raises:
-        DataError: labels or images are missing, or lines are malformed (listed).
+        DataError: labels or images are missing, lines are malformed (listed), or labels belong to the other part than
+            the folder's name says.
     """
     path = label_file(root)
     if path is None:
@@ -92,7 +93,14 @@ def read_rafdb(root: Path) -> tuple[str, dict[str, Split], list[str]]:
             f"{path} is there, and of its images neither {ALIGNED} nor {ORIGINAL} is.",
             "Was everything downloaded and unpacked? Aligned faces are in aligned.zip.",
         )
-    labels = _read_labels(path, compound="compound" in root.name.lower())
+    name = root.resolve().name.lower()
+    labels = _read_labels(path, compound="compound" in name)
+    if labels.compound and "basic" in name and "compound" not in name:
+        raise DataError(
+            f"{path} has labels above {len(BASIC)}, which are those of the compound part, and lies in a folder called "
+            f"{root.resolve().name}.",
+            "Unpack the dataset again; or rename the folder, if it holds the compound part.",
+        )
     part = "compound" if labels.compound else "basic"
     left_out = LeftOut()
     splits = _splits(root, place, labels, left_out)
@@ -163,7 +171,7 @@ def _splits(root: Path, place: str, labels: _Labels, left_out: LeftOut) -> dict[
         else:
             left_out.add(split, NO_IMAGE, image)
     for image in sorted(there - used):
-        left_out.add(image.split("_")[0].lower(), NO_LABEL, image)
+        left_out.add(image.split("_")[0].lower() if _IMAGE.fullmatch(image) else "all", NO_LABEL, image)
     empty = [split for split, found in rows.items() if not found]
     if empty:
         raise DataError(

@@ -221,7 +221,7 @@ def _face_box(landmarks: Any) -> tuple[float, ...] | None:
     """Return the box around landmarks, widened by ``MARGIN``; None where they are no points."""
     try:
         points = [(float(x), float(y)) for x, y in landmarks]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     if not points or not all(math.isfinite(value) for point in points for value in point):
         return None

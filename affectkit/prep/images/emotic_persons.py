@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import ast
 import math
+import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -117,7 +118,7 @@ def _of_picture(picture: Any, images: Path, counts: Counter[str], place: str) ->
     for person in _several(picture["person"]):
         if not isinstance(person, dict) or "body_bbox" not in person:
             raise DataError(f"{place} has a person without body_bbox.", "It is not EMOTIC's.")
-        box = tuple(float(value) for value in np.asarray(person["body_bbox"], dtype=np.float64).reshape(-1))
+        box = tuple(_number(value) for value in _several(person["body_bbox"]))
         if len(box) != 4:
             raise DataError(f"{place}: body_bbox must have four numbers, got {len(box)}.")
         counts[name] += 1
@@ -176,7 +177,7 @@ def _of_table(path: Path, images: Path) -> Iterator[Person]:
             counts[name] += 1
             yield Person(
                 _name(name, counts[name]), images / name, tuple(map(float, box)),
-                tuple(str(one).strip() for one in categories), float(ratings[0]), float(ratings[1]),
+                tuple(dict.fromkeys(str(one).strip() for one in categories)), float(ratings[0]), float(ratings[1]),
                 row.get("Gender", "").strip(), row.get("Age", "").strip(),
             )  # fmt: skip
     errors.check("Make the tables again with mat2py.py.")
@@ -212,7 +213,10 @@ def _listed(cell: str) -> list[Any] | None:
 
 
 def _numbers(values: list[Any] | None, count: int) -> bool:
-    return values is not None and len(values) == count and all(isinstance(one, int | float) for one in values)
+    """Return whether ``values`` are so many numbers that a float can hold."""
+    if values is None or len(values) != count:
+        return False
+    return all(isinstance(one, int | float) and abs(one) <= sys.float_info.max for one in values)
 
 
 def _name(path: str, number: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from published_data import rafdb, touch
 
 from affectkit.data.layouts.discovery import find_dataset
@@ -120,3 +121,14 @@ def test_a_table_of_ones_own_wins(tmp_path: Path) -> None:
     rafdb(tmp_path, train=(1, 2))
     (tmp_path / "train.csv").write_text("filename,label\nImage/aligned/train_00001_aligned.jpg,x\n")
     assert find_dataset(tmp_path).layout == "tables"
+
+
+def test_a_label_of_the_compound_part_in_a_folder_called_basic_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="labels above 7"):
+        find_dataset(rafdb(tmp_path / "basic", train=(1, 2, 8)))
+
+
+def test_an_image_that_is_called_otherwise_is_of_no_split(tmp_path: Path) -> None:
+    root = rafdb(tmp_path / "basic", train=(1, 2))
+    Image.new("L", (4, 4)).save(root / "Image/aligned/selfie.png")
+    assert any(text.startswith("all: 1 left out") for text in find_dataset(root).notes)

@@ -156,3 +156,13 @@ def test_a_manifest_of_another_program_states_no_scale(tmp_path: Path) -> None:
         (tmp_path / "train.csv").write_text("filename,valence,arousal\na.png,5,6\n")
         Image.fromarray(np.zeros((4, 4), np.uint8)).save(tmp_path / "a.png")
         assert find_dataset(tmp_path).splits["train"].scale == (1.0, 9.0)
+
+
+def test_landmarks_that_no_float_holds_are_none(tmp_path: Path) -> None:
+    afew_va(tmp_path / "in", CLIPS)
+    path = tmp_path / "in/001/001.json"
+    about = json.loads(path.read_text())
+    next(iter(about["frames"].values()))["landmarks"][0][0] = 10**400
+    path.write_text(json.dumps(about))
+    report = prepare_afew_va(tmp_path / "in", tmp_path / "out")
+    assert sum(sum(counts.values()) for counts in report.dropped.values()) == 1

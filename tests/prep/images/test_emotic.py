@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from published_data import emotic
+from scipy.io import savemat
 
 from affectkit.data.layouts.discovery import Labels, find_dataset
 from affectkit.errors import DataError
@@ -178,3 +179,33 @@ def test_train_is_told_to_prepare(tmp_path: Path) -> None:
         with pytest.raises(DataError) as caught:
             find_dataset(level)
         assert f"EMOTIC is in {root}" in caught.value.hint, level
+
+
+def rewrite(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+
+
+def test_a_category_that_is_given_twice_counts_once(tmp_path: Path) -> None:
+    as_mat2py(emotic(tmp_path / "in", PICTURES))
+    rewrite(tmp_path / "in/emotic_pre/train.csv", "'Happiness', 'Peace'", "'Peace', 'Peace'")
+    prepare_emotic(tmp_path / "in", tmp_path / "out")
+    shares = [[float(row[name]) for name in CATEGORIES] for row in rows(tmp_path / "out", "train").values()]
+    assert [sum(one) for one in shares] == pytest.approx([1, 1, 1])
+
+
+@pytest.mark.parametrize("old", ["[5, 6, 25, 30]", "[7, 3, 6]"])
+def test_numbers_that_no_float_holds_are_refused_by_line(tmp_path: Path, old: str) -> None:
+    as_mat2py(emotic(tmp_path / "in", PICTURES))
+    rewrite(tmp_path / "in/emotic_pre/train.csv", old, f"[1{'0' * 400}{old[2:]}")
+    with pytest.raises(DataError, match="line 2"):
+        prepare_emotic(tmp_path / "in", tmp_path / "out")
+
+
+def test_a_box_of_words_is_refused(tmp_path: Path) -> None:
+    emotic(tmp_path / "in", PICTURES)
+    picture = {"folder": "mscoco/images", "filename": "a.jpg", "person": {"body_bbox": "word"}}
+    savemat(tmp_path / "in/Annotations/Annotations.mat", {"train": picture})
+    with pytest.raises(DataError, match="body_bbox must have four numbers"):
+        prepare_emotic(tmp_path / "in", tmp_path / "out")
