@@ -18,7 +18,7 @@ import pytest
 TESTS = Path(__file__).parent
 QUICK = (
     "checkpoints/test_checkpoint", "checkpoints/test_onnx_file", "cli/test_pipeline_command",
-    "comparison/test_matching",
+    "comparison/test_matching", "comparison/test_words",
     "core/test_core", "core/test_entry_points", "core/test_libraries", "core/test_onnx_edit",
     "core/test_shards", "corruptions/test_framing", "corruptions/test_glass",
     "data/faces/test_alignment", "data/faces/test_checked_detector", "data/faces/test_face_judge",
@@ -45,7 +45,7 @@ QUICK = (
     "models/external/test_restricted_pickle", "models/test_cmvqvae_modules", "models/test_v1_components",
     "pages/test_labelled_kinds", "pages/test_photographs", "pages/test_videos",
     "prep/augmentation/test_albumentations_v1", "prep/augmentation/test_lossless_images",
-    "prep/clips/test_meld", "prep/clips/test_ravdess", "reports/test_contact_sheet",
+    "prep/clips/test_meld", "prep/clips/test_ravdess", "reports/test_contact_sheet", "reports/test_exploration_figures",
     "reports/test_face_overlay", "reports/test_label_layout", "robustness/test_sweep", "runtime/test_device",
     "runtime/test_shutdown",
     "schedules/test_curves", "serve/test_access", "serve/test_uploads", "settings/test_values", "slurm/test_submit",

@@ -236,7 +236,7 @@ def _copies(summary: dict[str, Any], console: Console) -> None:
             f"{found['clusters']:,}",
             f"{found['largest']:,}",
             _part(found["labels_differ"], found["labelled_clusters"]),
-            f"{found['pairs']:,}",
+            f"{found['pairs']:,} {'exact' if kind == 'exact' else 'near'}",
             _share(found["pairs_labels_differ"]),
         ]
         for kind, found in kinds

@@ -164,7 +164,11 @@ def _parameter(entry: Field[Any], owner: type) -> inspect.Parameter:
         kind = Literal[choices]
     if data["argument"]:
         option = typer.Argument(
-            None, help=data["help"], metavar=data["metavar"], show_default=False, autocompletion=values
+            None,
+            help=data["help"],
+            metavar=data["metavar"] or entry.name.upper(),
+            show_default=False,
+            autocompletion=values,
         )
     else:
         names = [option_name(entry)]

@@ -79,12 +79,25 @@ def describe_scope(rows: Sequence[Row], column: str, split: str = "test") -> lis
             f"Holm p: corrected for the {tests} tests of this table, and for none that were made elsewhere. Detectable "
             "differences are those of a single test at 5%: with Holm's correction it takes more."
         )
+    apart = {row.metric for row in rows if _apart(row)}
+    if apart:
+        found.append(
+            f"{', '.join(sorted(apart))}: of the interval and the test of one row one finds a difference and the other "
+            "does not, as two ways of computing may near the border. What is said goes by the test: report both."
+        )
     if biased := sorted({row.metric for row in rows if row.metric.startswith(BIASED)}):
         found.append(
             f"{', '.join(biased)}: too large in a sample, the more the fewer items; of a difference most of that "
             "cancels, but not all."
         )
     return found
+
+
+def _apart(row: Row) -> bool:
+    """Return whether the interval leaves 0 out and p of the single test is above 5%, or the other way round."""
+    if any(math.isnan(value) for value in (row.p, row.low, row.high)):
+        return False
+    return (row.low > 0 or row.high < 0) != (row.p <= 1 - LEVEL)
 
 
 def _describe_repeats(rows: Sequence[Row]) -> list[str]:

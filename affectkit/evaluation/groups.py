@@ -221,9 +221,10 @@ def _remarks(columns: Sequence[dict[str, Any]], min_group: int, cluster: str | N
         if len(counted) < 2:
             found.append(f"{name}: {count_text(len(counted), 'group')} to compare, so there is no gap")
         if len({one["classes"] for one in counted}) > 1:
-            classes = ", ".join(f"{one['name']} {one['classes']}" for one in counted[:6])
+            classes = ", ".join(f"{one['name']}: {one['classes']}" for one in counted[:6])
             found.append(
-                f"{name}: groups have items of other classes ({classes}); metrics over classes are over those there"
+                f"{name}: groups have items of different numbers of classes ({classes}); metrics over classes are over "
+                "those there"
             )
     return found
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from affectkit.core.folders import Fault, walk
 from affectkit.core.progress import Reporter
 from affectkit.core.text import count_text
+from affectkit.data.layouts import published
 from affectkit.data.layouts.discovery import Labels, NoDatasetError, Source, find_dataset
 from affectkit.data.media.file_kinds import IMAGE_FILE, VIDEO_FILE, PassedOver, file_kind
 from affectkit.data.split import Split
@@ -62,9 +63,12 @@ def _images_below(root: Path, error: NoDatasetError) -> Source:
         raise NoDatasetError(
             f"{error.message}\nThere is no image in it or below it either{there}.", error.hint
         ) from None
-    notes = [f"{fault.path}: {fault.reason}" for fault in faults]
+    near = published.nearby(root)
+    notes = [f"described as images without labels. {near}"] if near else []
+    notes += [f"{fault.path}: {fault.reason}" for fault in faults]
     if videos:
         notes.append(f"{count_text(videos, 'video')} passed over: affectkit media-info examines them")
     if passed.count:
-        notes.append(f"{count_text(passed.count, 'file')} passed over that are no images ({passed.described})")
+        files = "file that is no image" if passed.count == 1 else "files that are no images"
+        notes.append(f"passed over: {passed.count:,} {files} ({passed.described})")
     return Source(root, PLAIN, {"all": Split("all", root, ids, ())}, (), tuple(notes))

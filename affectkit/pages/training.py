@@ -114,7 +114,11 @@ def _facts(
     config: Mapping[str, Any], metrics: Mapping[str, Any], history: Sequence[Any], timing: Sequence[Mapping[str, str]]
 ) -> list[tuple[str, str]]:
     settings = config.get("settings", {})
-    found = [("model", settings.get("model")), ("task", config.get("data", {}).get("task") or settings.get("task"))]
+    asked_task = settings.get("task") if settings.get("task") != "auto" else None
+    found = [("model", settings.get("model")), ("task", config.get("data", {}).get("task") or asked_task)]
+    folds, items = metrics.get("folds"), metrics.get("items")
+    if isinstance(folds, list) and isinstance(items, int):
+        found += [("folds", len(folds)), ("items", f"{items:,}")]
     parameters = config.get("model", {}).get("parameters")
     found.append(("parameters", f"{parameters:,}" if isinstance(parameters, int) else None))
     epochs = metrics.get("epochs") or len(history) or None

@@ -73,7 +73,7 @@ def class_bars(path: Path, *, counts: Mapping[str, Mapping[str, int]], classes: 
     axes.set_yticks(range(len(names)), labels, fontsize=TICK if len(names) <= 30 else SMALL)
     axes.set_ylim(len(names) - 0.45, -0.55)
     axes.set_xlim(0, widest * 1.12 or 1)
-    axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    axes.xaxis.set_major_formatter(PercentFormatter(1.0))
     axes.tick_params(axis="y", length=0)
     axes.set_xlabel("share of the split", fontsize=LABEL, color=MUTED)
     more = "" if len(classes) == len(names) else f", the {len(names)} most frequent of {len(classes):,}"
@@ -139,7 +139,7 @@ def _histograms(
         axes.stairs(counts / max(len(found), 1), edges, color=COLOURS[number % 4], linewidth=1.6, label=label)
     axes.set_xlim(*span)
     axes.set_ylim(bottom=0)
-    axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0))
     axes.set_ylabel("share of the split", fontsize=LABEL, color=MUTED)
     set_heading(axes, heading)
     if legend:

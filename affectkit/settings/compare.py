@@ -79,7 +79,10 @@ class CompareSettings(TestedData):
     )
     min_group: int = setting(30, "Groups of fewer items are in no gap and no test.", low=2, group=COMPARING)
     groups: Path | None = setting(
-        None, "CSV table with columns for --by and --cluster, joined to the items by name or subject.", group=COMPARING
+        None,
+        "CSV table with columns for --by and --cluster, joined to the items by name or subject.",
+        group=COMPARING,
+        metavar="TABLE",
     )
     all_pairs: bool = setting(False, "Compare every two models, not each with the first alone.", group=COMPARING)
     draws: int = setting(10_000, "Swaps of permutation tests.", low=100, high=10_000_000, group=COMPARING)

@@ -43,7 +43,9 @@ class DescribeSettings:
         metavar="COLUMN|REGEX",
         default_text="a column called subject, actor or the like, where there is one",
     )
-    groups: Path | None = setting(None, "Table of columns for --group-by, joined by the items' names.", group=DATA)
+    groups: Path | None = setting(
+        None, "Table of columns for --group-by, joined by the items' names.", group=DATA, metavar="TABLE"
+    )
     near_copies: bool = setting(True, "Search near copies.", group=COPIES)
     correlation: float = setting(
         0.94, "Least correlation of near copies, at the best of small shifts.", group=COPIES, low=0.5, high=1

@@ -117,7 +117,10 @@ class TestSettings(Tested):
         metavar="COLUMN,...",
     )
     groups: Path | None = setting(
-        None, "Table of further columns, joined by filename, or by a column of the data's own table.", group=GROUPS
+        None,
+        "Table of further columns, joined by filename, or by a column of the data's own table.",
+        group=GROUPS,
+        metavar="TABLE",
     )
     cluster: str | None = setting(
         None,

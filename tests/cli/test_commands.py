@@ -240,3 +240,25 @@ def test_print_config_of_a_resume_shows_the_run(trained):
 def test_a_full_or_forbidden_disk_is_said_in_words(trained, votes, tmp_path):
     done = invoke("infer", votes / "images" / "test", "--checkpoint", trained, "--results", "/proc/none", "-q")
     assert done.returncode == 1 and "Check the disk" in done.stderr and "fault of affectkit" not in done.stderr
+
+
+def test_help_writes_arguments_in_capitals_and_a_table_of_groups_alike_everywhere():
+    import typer
+
+    from affectkit.cli.app import app
+
+    seen, tables = [], {}
+
+    def walk(command, path):
+        for name, inner in getattr(command, "commands", {}).items():
+            walk(inner, f"{path} {name}".strip())
+        for parameter in command.params:
+            if parameter.param_type_name == "argument":
+                seen.append((path, parameter.metavar))
+            elif "--groups" in parameter.opts:
+                tables[path] = parameter.metavar
+
+    walk(typer.main.get_command(app), "")
+    assert ("calibrate", "CHECKPOINT") in seen and ("prep schematic", "OUTPUT") in seen
+    assert [one for one in seen if not one[1] or one[1][0].islower()] == []
+    assert tables == dict.fromkeys(("test", "compare", "describe", "train", "verify-resume"), "TABLE")

@@ -162,6 +162,36 @@ def test_a_folder_of_images_without_labels_and_one_without_images(tmp_path):
     assert run(tmp_path / "photos/one.png").exit_code == 1
 
 
+def test_what_is_passed_over_and_a_dataset_nearby_are_told(tmp_path):
+    from affectkit.data.layouts import rafdb
+
+    images = tmp_path / "raf/basic/Image/aligned"
+    images.mkdir(parents=True)
+    (tmp_path / "raf/basic/EmoLabel").mkdir()
+    (tmp_path / "raf/basic/EmoLabel/list_patition_label.txt").write_text("train_00001.jpg 1\ntest_0001.jpg 2\n")
+    for number, name in enumerate(("train_00001", "test_0001")):
+        picture(number).save(images / f"{name}_aligned.jpg")
+    assert rafdb.is_rafdb(tmp_path / "raf/basic")
+    done = run(tmp_path / "raf")
+    assert done.exit_code == 0 and "2 images" in done.stdout
+    assert f"without labels. RAF-DB is in {tmp_path / 'raf/basic'}: name that folder." in done.stderr
+    assert "passed over: 1 file that is no image (1 .txt)" in done.stderr
+    (tmp_path / "raf/notes.txt").touch()
+    assert "passed over: 2 files that are no images (2 .txt)" in run(tmp_path / "raf").stderr
+
+
+def test_pairs_of_exact_copies_alone_leave_no_share_of_near_pairs(tmp_path):
+    for kind, seed in (("sad", 0), ("glad", 1)):
+        (tmp_path / kind).mkdir()
+        picture(seed).save(tmp_path / kind / "one.png")
+    picture(0).save(tmp_path / "glad/two.png")
+    done = run(tmp_path)
+    (exact,) = [line.split() for line in done.stdout.splitlines() if line.split()[-2:-1] == ["exact"]]
+    assert exact[:2] == ["exact", "1"] and exact[-3:] == ["1", "exact", "100%"]
+    (near,) = [line.split() for line in done.stdout.splitlines() if line.split()[-2:-1] == ["near"]]
+    assert near[-3:] == ["0", "near", "-"] and "nan" not in done.stdout
+
+
 def test_ratings_and_a_subject_column(tmp_path):
     (tmp_path / "im").mkdir()
     rows = []

@@ -330,13 +330,17 @@ def test_folds_show_their_tables_and_what_is_out_of_fold(tmp_path):
     rows = [["1", "p", "12", "2", "0.5"], ["mean", "", "", "", "0.6"], ["corrected_low", "", "", "", "0.3"]]
     write_csv(run / "fold_metrics.csv", ["fold", "group", "held_out", "best_epoch", "accuracy"], rows)
     record = {"out_of_fold": {"accuracy": 0.625}, "out_of_fold_intervals": {"accuracy": [0.5, 0.75]},
-              "out_of_fold_interval_over": "groups", "caveat": "the t-interval is too narrow"}  # fmt: skip
+              "out_of_fold_interval_over": "groups", "caveat": "the t-interval is too narrow",
+              "folds": [{}, {}], "items": 1023}  # fmt: skip
+    (run / "config.yaml").write_text("settings: {folds: '2', task: auto, model: resnet18}\n")
     (run / "metrics.json").write_text(json.dumps(record))
     make_report(run, tmp_path / "page.html")
     text = text_of(tmp_path / "page.html")
     assert "which are missing" not in text and "the t-interval is too narrow" in text
     assert cells(text, "corrected_low") == rows[2][1:]
     assert cells(text, "accuracy")[:2] == ["0.6250", "0.5000 to 0.7500"]
+    facts = text[: text.index("<h2")]
+    assert "resnet18" in facts and "1,023" in facts and "auto" not in facts
 
 
 def test_every_kind_has_its_module_and_template(tmp_path):

@@ -66,7 +66,8 @@ class Copies:
         each = " and ".join(name if len(there) == 1 else f"{name} ({count:,})" for name, count in there)
         total = f"{int(self.any().sum()):,} of {len(self.any()):,} {noun}"
         ending = ": left out" if dropped else "; --drop-copies leaves them out"
-        return f"{self.split}: {total} are copies of {each} {noun}{ending}"
+        are = "is a copy" if int(self.any().sum()) == 1 else "are copies"
+        return f"{self.split}: {total} {are} of {each} {noun}{ending}"
 
     def record(self, *, dropped: bool) -> dict[str, Any]:
         """Return the entry of metrics.json and manifests: items, copies by other split and in all, and whether they

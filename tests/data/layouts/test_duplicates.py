@@ -114,7 +114,7 @@ def test_nothing_is_read_twice_nor_what_has_a_size_of_its_own(tmp_path, monkeypa
     old(path, 30)
     _, record = drop_copies(splits["valid"], splits, drop=False, noun="images", reporter=heard)
     assert [name for name, _ in read] == ["valid/000.png"] and record["copies_of"] == {"train": 1}
-    assert heard.warnings == ["valid: 1 of 4 images are copies of train images; --drop-copies leaves them out"]
+    assert heard.warnings == ["valid: 1 of 4 images is a copy of train images; --drop-copies leaves them out"]
 
 
 def test_what_has_just_been_written_is_not_remembered(tmp_path, monkeypatch):
@@ -170,7 +170,7 @@ def test_dropping_leaves_train_alone_and_the_rest_as_it_is(tmp_path):
         "dropped": True,
     }  # fmt: skip
     assert heard.warnings == [
-        "valid: 1 of 3 clips are copies of train clips: left out",
+        "valid: 1 of 3 clips is a copy of train clips: left out",
         "test: 2 of 4 clips are copies of train (1) and valid (1) clips: left out",
     ]
     kept, _ = drop_copies_of_all(splits, drop=False, noun="images", reporter=Silent())
@@ -178,7 +178,7 @@ def test_dropping_leaves_train_alone_and_the_rest_as_it_is(tmp_path):
     alone = {"valid": splits["valid"]}
     assert drop_copies(splits["valid"], alone, drop=True, noun="images", reporter=Silent()) == (splits["valid"], {})
     assert drop_copies(splits["train"], splits, drop=True, noun="images", reporter=Silent())[1] == {}
-    with pytest.raises(DataError, match="valid: 1 of 1 images are copies of train images"):
+    with pytest.raises(DataError, match="valid: 1 of 1 images is a copy of train images"):
         drop_copies(splits["valid"].select([1]), splits, drop=True, noun="images", reporter=Silent())
 
 

@@ -276,7 +276,7 @@ def test_copies_of_clips_across_splits(feature_root, tmp_path, drop):
     assert report.copies["valid"]["copies_of"] == {"train": 1} and report.copies["valid"]["dropped"] == drop
     assert report.copies["test"]["copies"] == (1 if drop else 2)
     ending = ": left out" if drop else "; --drop-copies leaves them out"
-    assert f"valid: 1 of 2 clips are copies of train clips{ending}" in report.warnings
+    assert f"valid: 1 of 2 clips is a copy of train clips{ending}" in report.warnings
     ids = {name: split.ids for name, split in find_dataset(tmp_path / "out").splits.items()}
     assert ids["valid"] == (["c6"] if drop else ["c5", "c6"]) and ids["test"] == (["c4"] if drop else ["c7", "c8"])
     assert [fault.name for fault in report.skipped] == (["c5", "c7"] if drop else []) and not report.broken
