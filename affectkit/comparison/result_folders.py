@@ -13,6 +13,8 @@ from affectkit.errors import DataError, UsageError
 from affectkit.evaluation.recorded_outputs import FILE, read_outputs
 
 TABLES = ("test_results.csv", "valid_results.csv")
+OUT_OF_FOLD = "out_of_fold"
+"""The folder of a cross-validation that holds every item once; its split has that name, too."""
 REPEAT = re.compile(r"repeat-(\d+)")
 NUMBERS = dict[str, float | None]
 FORM = {
@@ -48,6 +50,8 @@ def read_folder(folder: Path) -> tuple[tuple[TestedRun, ...], list[str]]:
         return (read_run(folder),), []
     if repeats := repeat_folders(folder):
         return _read_repeats(folder, repeats)
+    if is_tested(folder / OUT_OF_FOLD):
+        return (read_run(folder / OUT_OF_FOLD),), [f"{folder} is a cross-validation: what is out of fold is compared"]
     found = tested_part(folder)
     if found is not None:
         return (read_run(found),), [f"{folder} is a run folder: its {found.name} split is compared"]
@@ -115,9 +119,12 @@ def _record(folder: Path) -> dict[str, Any]:
         run = read_json(above, {"classes?": list[str], "temperature?": float | None})
         return {**{key: run[key] for key in ("classes", "temperature") if key in run}, **found}
     if above.is_file():
-        run = read_json(above, {"valid?": NUMBERS, "classes?": list[str], "temperature?": float | None})
+        run = read_json(
+            above, {"valid?": NUMBERS, "out_of_fold?": NUMBERS, "classes?": list[str], "temperature?": float | None}
+        )
         known = {key: run[key] for key in ("classes", "temperature") if key in run}
-        return {**known, "metrics": run.get("valid", {}), "split": "valid"}
+        part = folder.name if folder.name == OUT_OF_FOLD else "valid"
+        return {**known, "metrics": run.get(part, {}), "split": part}
     return {}
 
 

@@ -58,7 +58,14 @@ def describe_scope(rows: Sequence[Row], column: str, split: str = "test") -> lis
         else "other items like these, each independent of the others"
     )
     repeated = [row for row in rows if row.repeat_error is not None]
-    if not repeated:
+    if split == "out_of_fold":
+        found.append(
+            f"Intervals and tests are for {others}. Each item is predicted by one of several trainings, which share "
+            "most of their data: how others would turn out is not in them."
+        )
+        if not column:
+            found.append("Where folds were made by group (--group-by), items of one are alike: name it with --cluster.")
+    elif not repeated:
         found.append(
             f"Intervals and tests are for {others}; each model is one training, and how another would turn out is not "
             "in them (train --repeat shows it)."

@@ -101,7 +101,12 @@ def _valued(name: str, cells: Sequence[str], numbers: Sequence[float] | np.ndarr
     values = {cell for cell in cells if cell}
     order = sorted(values, key=(lambda cell: (float(cell), cell)) if len(numbers) else None)
     place = {cell: number for number, cell in enumerate(order)}
-    return _numbered(name, order, [place[cell] if cell else -1 for cell in cells], [])
+    alike: dict[str, list[str]] = {}
+    for cell in order:
+        alike.setdefault(cell.casefold(), []).append(cell)
+    twice = [" and ".join(same) for same in alike.values() if len(same) > 1]
+    notes = [f"{name}: groups that differ in small and capital letters alone: {list_some(twice, 3)}"] if twice else []
+    return _numbered(name, order, [place[cell] if cell else -1 for cell in cells], notes)
 
 
 def _quantiles(name: str, cells: Sequence[str], numbers: np.ndarray) -> Grouping:

@@ -12,7 +12,10 @@ from affectkit.comparison.clusters import actors_in_names, find_clusters, likely
 from affectkit.comparison.matching import match
 from affectkit.comparison.result_folders import read_folder
 from affectkit.comparison.tested_models import TestedModel, short_names
+from affectkit.core.files import write_json
+from affectkit.core.progress import Silent
 from affectkit.errors import DataError, UsageError
+from affectkit.evaluation.outputs import write_tables
 
 
 def read(*folders):
@@ -165,3 +168,19 @@ def test_other_conditions_and_one_model_under_two_names_are_told(tmp_path):
     change_record(b, altered="gaussian_noise:3", prior={"anger": 0.5, "happiness": 0.5})
     (note,) = match(read(a, b), common=False).notes
     assert "a: as they are" in note and "b: images corrupted by gaussian_noise:3 and predictions re-weighted" in note
+
+
+def test_cross_validations_are_compared_out_of_fold(tmp_path):
+    names, folders = make_data(tmp_path / "data", 40), []
+    for seed in (1, 2):
+        task, results = model_of(tmp_path / "data", names, seed=seed)
+        results = replace(results, split=replace(results.split, name="out_of_fold"))
+        folder = tmp_path / f"cv{seed}" / "out_of_fold"
+        folder.mkdir(parents=True)
+        write_tables(folder, task, results, samples="out_of_fold_results.csv", reporter=Silent())
+        record = {"out_of_fold": task.metrics(results), "caveat": "models share data"}
+        write_json(folder.parent / "metrics.json", record)
+        folders.append(folder.parent)
+    (run,), (note,) = read_folder(folders[0])
+    assert note.endswith("is a cross-validation: what is out of fold is compared")
+    assert run.results.split.name == "out_of_fold" and run.recorded["accuracy"] == run.measures["accuracy"].of()

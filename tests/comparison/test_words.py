@@ -37,3 +37,10 @@ def test_an_interval_and_a_test_that_disagree_are_told(low, high, p, told):
 
 def test_the_verdict_is_that_of_the_test():
     assert "not shown to differ" in describe_rows([ROW])[0]
+
+
+def test_out_of_fold_no_model_is_one_training():
+    told = " ".join(describe_scope([replace(ROW, clusters=None)], "", "out_of_fold"))
+    assert "Each item is predicted by one of several trainings" in told and "name it with --cluster" in told
+    assert "each model is one training" not in told
+    assert "--cluster" not in " ".join(describe_scope([ROW], "subject", "out_of_fold"))

@@ -19,6 +19,9 @@ def test_values_are_groups_and_unknown_ones_the_last() -> None:
     assert counts("sex", ["m", "f", "", "m"]) == {"f": 1, "m": 2, UNKNOWN: 1}
     assert list(counts("take", ["10", "9", "1"])) == ["1", "9", "10"]  # few numbers are groups, in their order
     found = group_cells(parse_by("sex"), ["m", ""])
+    assert group_cells(parse_by("sex"), ["f", "m", "F"]).notes == [
+        "sex: groups that differ in small and capital letters alone: F and f"
+    ]
     assert found.known == [0] and "not known of 1 of 2 items" in found.notes[-1]
 
 
