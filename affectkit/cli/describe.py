@@ -283,7 +283,7 @@ def _next_step(summary: dict[str, Any], settings: DescribeSettings, console: Con
     count = sum(one["in_earlier"] for one in near["splits"].values())
     if not count or "clips" in summary:
         return
-    text = f"{count_text(count, 'image')} of later splits have a copy in an earlier one"
+    text = f"{count_text(count, 'image')} of later splits {'has' if count == 1 else 'have'} a copy in an earlier one"
     if settings.results is None:
         console.note(f"{text}; --results FOLDER writes a table of the others, which train and test take as --labels")
         return

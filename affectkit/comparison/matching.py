@@ -84,7 +84,7 @@ def _with_classes(run: TestedRun, first: TestedRun) -> TestedRun:
     if task.name != first.task.name:
         raise DataError(
             f"the tasks differ: {first.source} was tested as {first.task.name}, {run.source} as {task.name}.",
-            "Only models of one task have the same metrics.",
+            "Only models of one task have the same metrics: train one of them with the --task of the other.",
         )
     if task.spec.classes == wanted:
         return run

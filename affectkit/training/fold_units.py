@@ -99,7 +99,7 @@ def _pattern(group_by: str) -> re.Pattern[str] | None:
     try:
         pattern = re.compile(text)
     except re.error as error:
-        raise UsageError(f"--group-by {group_by}: {text!r} is no regular expression: {error}.") from error
+        raise UsageError(f"--group-by {group_by}: this is no regular expression: {error}.") from error
     if not pattern.groups:
         raise UsageError(
             f"--group-by {group_by}: the expression has no group, which would hold what items share.",

@@ -190,6 +190,10 @@ def test_pairs_of_exact_copies_alone_leave_no_share_of_near_pairs(tmp_path):
     assert exact[:2] == ["exact", "1"] and exact[-3:] == ["1", "exact", "100%"]
     (near,) = [line.split() for line in done.stdout.splitlines() if line.split()[-2:-1] == ["near"]]
     assert near[-3:] == ["0", "near", "-"] and "nan" not in done.stdout
+    for split, seed in (("train/sad", 0), ("train/glad", 1), ("valid/sad", 2), ("valid/glad", 1)):
+        (tmp_path / "two" / split).mkdir(parents=True)
+        picture(seed).save(tmp_path / "two" / split / "one.png")
+    assert "1 image of later splits has a copy in an earlier one" in run(tmp_path / "two").stderr
 
 
 def test_ratings_and_a_subject_column(tmp_path):

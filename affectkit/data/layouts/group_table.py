@@ -268,7 +268,7 @@ class ItemColumns:
         try:
             pattern = re.compile(text)
         except re.error as error:
-            raise UsageError(f"{option} {name}: {text!r} is no regular expression: {error}.") from error
+            raise UsageError(f"{option} {name}: this is no regular expression: {error}.") from error
         if pattern.groups != 1:
             raise UsageError(
                 f"{option} {name}: the expression has {pattern.groups} groups; it needs exactly one, what items share.",
