@@ -140,7 +140,7 @@ def merge_folds(root: Path, *, reporter: Reporter) -> dict[str, Any]:
         return {"run": str(root), **read_folds(top)}
     settings = replace(resolve(TrainSettings, flags={}, file=top.config).settings, output=root, resume=None, fold=None)
     plan, task = plan_run(settings, reporter=Silent())
-    plan.check(root / ITEMS)
+    check_data(top, plan)
     missing = missing_folds(root, plan.folds)
     if missing:
         raise DataError(
@@ -176,10 +176,27 @@ def prepare(
         chosen = plain(replace(settings, fold=None, force=False))
         write_table(top.root / COUNTS, plan.table())
         write_table(top.root / ITEMS, plan.items())
-        top.write_config({"settings": chosen, **({"sources": dict(sources)} if sources else {})})
+        data = {"items": len(plan.split), "fingerprint": plan.split.fingerprint()}
+        top.write_config({"settings": chosen, "data": data, **({"sources": dict(sources)} if sources else {})})
     elif not resuming:
         check_joined(top, settings)
+    check_data(top, plan)
+
+
+def check_data(top: RunFolder, plan: FoldPlan) -> None:
+    """Refuse data that are not those with which the run began: folds of two datasets are no cross-validation.
+
+    Raises:
+        DataError: items, groups, folds, labels or sizes of files differ.
+    """
     plan.check(top.root / ITEMS)
+    began = top.read_config().get("data")
+    if isinstance(began, dict) and began.get("fingerprint") != plan.split.fingerprint():
+        raise DataError(
+            f"the labels, or the sizes of the files, in {plan.split.root} are not those that {top.config} records: the "
+            "data have changed since the run began.",
+            "Restore the data, or train anew into another folder.",
+        )
 
 
 def check_joined(top: RunFolder, settings: TrainSettings) -> None:

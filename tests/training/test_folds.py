@@ -186,6 +186,30 @@ def test_a_stopped_run_ends_as_if_it_had_not_been_and_tells_changed_data(whole, 
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
+def test_a_fold_refuses_labels_and_files_other_than_those_with_which_the_run_began(tmp_path):
+    data = make_people(tmp_path / "data")
+    chosen = settings(data, tmp_path / "run", folds="3", group_by="subject", epochs=1)
+    runs.train(replace(chosen, fold=1), reporter=Silent())
+    table, image = data / "labels.csv", next((data / "images").iterdir())
+    text, pixels = table.read_text(), image.read_bytes()
+    lines = text.splitlines()
+    # Two images of a person change places, so that the folds come out as they were.
+    pair = [k for k, line in enumerate(lines) if line.endswith(",p0")][:2]
+    cells = [lines[k].split(",") for k in pair]
+    assert cells[0][1] != cells[1][1]
+    for k, own, other in zip(pair, cells, cells[::-1], strict=True):
+        lines[k] = ",".join((own[0], other[1], *own[2:]))
+    table.write_text("\n".join(lines) + "\n")
+    with pytest.raises(DataError, match="labels, or the sizes of the files, .* have changed since the run began"):
+        runs.train(replace(chosen, fold=2), reporter=Silent())
+    table.write_text(text)
+    image.write_bytes(pixels + b" ")
+    with pytest.raises(DataError, match="have changed since the run began"):
+        merge_folds(tmp_path / "run", reporter=Silent())
+    image.write_bytes(pixels)
+    runs.train(replace(chosen, fold=2), reporter=Silent())
+
+
 def test_the_order_of_rows_changes_nothing(whole, tmp_path):
     data = make_people(tmp_path / "data", order=5)
     runs.train(settings(data, tmp_path / "run", folds="3", group_by="subject", epochs=1), reporter=Silent())
