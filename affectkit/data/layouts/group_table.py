@@ -24,6 +24,7 @@ NOT_KNOWN = frozenset({"", "na", "n/a", "nan"})
 """Cells that say that a value is not known, in any case: empty ones, and what R and pandas write."""
 PATTERN = "file:"
 """Begins a column that is read off the items' names: ``file:subject(\\d+)``."""
+COMMAS = "Columns must be separated by commas: this table seems to use semicolons or tabs."
 TARGETS = frozenset({"filename", "extension", "label", "draw", *RATINGS, *INDEX_COLUMNS})
 """Columns that are names of items, or what a model predicts."""
 
@@ -169,7 +170,7 @@ class ItemColumns:
         if len(table.header) == 1 and (";" in table.header[0] or "\t" in table.header[0]):
             raise DataError(
                 f"--groups {table.path} has one column, {table.header[0]!r}.",
-                "Columns must be separated by commas: this table seems to use semicolons or tabs.",
+                COMMAS,
             )
         join = self._find_join(table)
         key, noun = join.column, join.noun
@@ -310,7 +311,8 @@ def read_rows(path: Path, *, without: Collection[str] = ()) -> Rows:
                 errors.add(f"rows must have {len(header)} columns", reader.line, str(len(row)))
     if twice := sorted({name for name in header if name and header.count(name) > 1}):
         raise DataError(f"table {path}: columns named twice: {list_some(twice)}.")
-    errors.check()
+    odd = any(sign in name for name in header for sign in ";\t")
+    errors.check(COMMAS if odd else "")
     if not rows:
         raise DataError(f"table {path} has a header and no rows." if any(header) else f"table {path} is empty.")
     return Rows(path, [header[place] for place in places], lines, rows)

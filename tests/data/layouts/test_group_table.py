@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from clips import SHARED
 
-from affectkit.data.layouts.group_table import ItemColumns
+from affectkit.data.layouts.group_table import ItemColumns, read_rows
 from affectkit.errors import AffectkitError, DataError, UsageError
 from tests.data.layouts.test_tables import write
 
@@ -113,3 +113,11 @@ def test_the_real_table_of_actors_is_joined_through_the_actors_of_clips(tmp_path
     found = ItemColumns(ids, root=tmp_path, groups=people, classes=("anger",))
     assert found.column("Age") == ["21", "51"] and found.column("sex") == ["Female", "Male"]
     assert "2 of 91 rows used, for 2 of 2 items" in found.notes[0]
+
+
+def test_semicolons_are_told_where_a_name_or_a_cell_has_a_comma(tmp_path: Path) -> None:
+    table = tmp_path / "people.csv"
+    table.write_text('filename;"race, as told";sex\na.png;x;f\nb.png;"y, z";m\n')
+    with pytest.raises(DataError) as caught:
+        read_rows(table)
+    assert "rows must have 2 columns" in caught.value.message and "semicolons or tabs" in str(caught.value.hint)
