@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import shutil
+import sys
 from typing import Any
 
 from affectkit.cli.console import Console, shown, span
@@ -27,7 +30,10 @@ def render_folds(result: dict[str, Any], console: Console) -> None:
     columns = ["metric", "out of fold", "95% interval", "mean", "sd", "t 95%", "corrected 95%"]
     folds, by = len(result["folds"]), result["grouped_by"]
     title = f"{folds} folds of {result['items']:,} items" + (f", {result['groups']:,} groups by {by}" if by else "")
-    console.table(columns, rows, title=title)
+    room = shutil.get_terminal_size().columns if sys.stdout.isatty() else math.inf
+    for part, lines in fold_tables(columns, rows, room):
+        console.table(part, lines, title=title)
+        title = ""
     console.note(INTERVALS_NOTE.format(over=result["out_of_fold_interval_over"]))
     undefined = {name: count for name, count in result["defined"].items() if count < folds}
     if undefined:
@@ -35,3 +41,14 @@ def render_folds(result: dict[str, Any], console: Console) -> None:
         console.note(f"not defined in every fold, so that mean and sd are over fewer: {told}.")
     console.note(result["caveat"])
     console.note(f"run folder: {result['run']}; of every item: {result['run']}/out_of_fold/out_of_fold_results.csv")
+
+
+def fold_tables(columns: list[str], rows: list[list[str]], room: float) -> list[tuple[list[str], list[list[str]]]]:
+    """Return one table, or two where it is wider than ``room`` characters: intervals of the mean apart, names again."""
+    widest = [max(map(len, cells)) + 3 for cells in zip(columns, *rows, strict=True)]
+    if sum(widest) + 1 <= room:
+        return [(columns, rows)]
+    return [
+        (columns[:-2], [row[:-2] for row in rows]),
+        ([columns[0], *columns[-2:]], [[row[0], *row[-2:]] for row in rows]),
+    ]

@@ -46,8 +46,9 @@ def run(people, tmp_path_factory):
     """A run of two folds, as the command line made it, and what it printed; of figures, those of all items alone."""
     from affectkit.evaluation import outputs
     from affectkit.reports import plots
-    from affectkit.training import trainer
+    from affectkit.training import out_of_fold, trainer
 
+    assert out_of_fold.draw_figures is outputs.draw_figures  # taken before it is patched, whatever ran earlier
     root = tmp_path_factory.mktemp("run") / "cv"
     with pytest.MonkeyPatch.context() as patch:
         for module in (trainer, outputs):
@@ -179,3 +180,16 @@ def test_slurm_gets_an_array_with_a_task_a_fold_and_a_job_that_merges(people, tm
     assert alone.returncode == 0 and "folds" not in json.loads(alone.stdout), alone.stderr
     plain = affectkit("train", "--data", people, *FAST, "--output", "o", "--slurm", "time=60,array=2", cwd=tmp_path)
     assert plain.returncode == 2 and "array is for train --folds" in plain.stderr
+
+
+def test_a_narrow_terminal_gets_two_tables_and_whole_names():
+    from affectkit.cli.folds import fold_tables
+
+    columns = ["metric", "out of fold", "95% interval", "mean", "sd", "t 95%", "corrected 95%"]
+    span = "-1.2345 to 1.2345"
+    rows = [["rater_leave_one_out", "0.8592", span, "0.8597", "0.0189", span, span]]
+    assert fold_tables(columns, rows, 200) == [(columns, rows)]
+    first, second = fold_tables(columns, rows, 80)
+    assert first == (columns[:5], [rows[0][:5]]) and second == (["metric", *columns[5:]], [[rows[0][0], span, span]])
+    for part, lines in (first, second):
+        assert sum(max(map(len, cells)) + 3 for cells in zip(part, *lines, strict=True)) + 1 <= 80
