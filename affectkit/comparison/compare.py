@@ -11,7 +11,7 @@ from typing import Any
 
 from affectkit.comparison.checkpoints import test_checkpoint
 from affectkit.comparison.clusters import INDEPENDENT, Clusters, find_clusters, likely_cluster
-from affectkit.comparison.difference_groups import difference_groups, write_difference_groups
+from affectkit.comparison.difference_groups import FILES, difference_groups, write_difference_groups
 from affectkit.comparison.differences import LEVEL, Row, compare_models, pairs_of
 from affectkit.comparison.matching import Matched, match
 from affectkit.comparison.result_folders import is_tested, read_folder
@@ -25,6 +25,7 @@ from affectkit.core.registry import nearest_names
 from affectkit.core.text import list_some
 from affectkit.core.version import VERSION
 from affectkit.errors import DataError, UsageError
+from affectkit.evaluation.groups import remove_groups
 from affectkit.settings.compare import DIFFERENCE, CompareSettings
 from affectkit.statistics.measures import left_out
 
@@ -353,6 +354,7 @@ def _write(folder: Path, record: dict[str, Any]) -> None:
     rows = record["rows"]
     write_table(folder / "comparison.csv", {name: [_cell(row[name]) for row in rows] for name in rows[0]})
     draw_differences(folder / "comparison.png", rows=rows, cluster=record["cluster"])
+    remove_groups(folder, names=FILES)
     if "groups" in record:
         write_difference_groups(folder, record["groups"])
     write_json(folder / "comparison.json", record)

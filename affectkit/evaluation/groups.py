@@ -253,8 +253,18 @@ def gap_values(record: Mapping[str, Any]) -> dict[str, float]:
     return found
 
 
+FILES = {"groups": "groups", "gaps": "gaps"}
+"""Names, without endings, of the files of ``write_groups``."""
+
+
+def remove_groups(folder: Path, *, names: Mapping[str, str] = FILES) -> None:
+    """Remove what ``write_groups`` of an earlier evaluation left in ``folder``: it is of other items or models."""
+    for file in (f"{names['groups']}.csv", f"{names['gaps']}.csv", f"{names['groups']}.png"):
+        (folder / file).unlink(missing_ok=True)
+
+
 def write_groups(
-    folder: Path, analysis: dict[str, Any], overall: Mapping[str, float], *, names: Mapping[str, str] | None = None
+    folder: Path, analysis: dict[str, Any], overall: Mapping[str, float], *, names: Mapping[str, str] = FILES
 ) -> None:
     """Write ``groups.csv`` (a row a group and metric), ``gaps.csv`` (a row a column and metric) and ``groups.png``.
 
@@ -264,18 +274,17 @@ def write_groups(
         overall: the metrics over all items.
         names: other names in place of ``groups`` and ``gaps``.
     """
-    files = names or {"groups": "groups", "gaps": "gaps"}
-    write_table(folder / f"{files['groups']}.csv", _long(analysis))
+    write_table(folder / f"{names['groups']}.csv", _long(analysis))
     keys = ("metric", "gap", "low", "high", "lowest", "highest", "by_chance", "p", "p_holm", "tests", "method", "test")
     rows = [(column["name"], row) for column in analysis["columns"] for row in column["gaps"]]
     gaps: dict[str, list[Any]] = {"column": [name for name, _ in rows]}
     gaps |= {name: [_cell(row.get(name)) for _, row in rows] for name in keys}
-    write_table(folder / f"{files['gaps']}.csv", gaps)
+    write_table(folder / f"{names['gaps']}.csv", gaps)
     from affectkit.reports.groups import draw_groups
 
     shown = analysis["tested"] or list(analysis["metrics"])
     draw_groups(
-        folder / f"{files['groups']}.png",
+        folder / f"{names['groups']}.png",
         columns=analysis["columns"],
         metrics={name: analysis["metrics"][name] for name in shown},
         overall=overall,

@@ -23,7 +23,7 @@ from affectkit.errors import UsageError
 from affectkit.evaluation.abstaining import abstention_result, refuse_ratings, selective_accuracy
 from affectkit.evaluation.class_counts import metric_notes
 from affectkit.evaluation.evaluate import evaluate_split
-from affectkit.evaluation.groups import GAP, analyse_groups, gap_values, write_groups
+from affectkit.evaluation.groups import GAP, analyse_groups, gap_values, remove_groups, write_groups
 from affectkit.evaluation.input_transform import check_takes_images, corruption_transform
 from affectkit.evaluation.item_groups import ItemGroups, find_groups
 from affectkit.evaluation.load_model import TestedModel, load_tested
@@ -196,6 +196,7 @@ def _data_record(root: Path, data: EvaluationData, results: Results) -> dict[str
 
 def _write(folder: Path, task: Task, results: Results, summary: dict[str, Any], reporter: Reporter) -> None:
     write_results(folder, task, results, reporter=reporter)
+    remove_groups(folder)
     if "groups" in summary:
         write_groups(folder, summary["groups"], summary["metrics"])
     write_json(folder / "results.json", summary)

@@ -57,6 +57,8 @@ def test_differences_by_group(folders, tmp_path):
     written = {path.name for path in results.iterdir()}
     assert {"difference_groups.csv", "difference_gaps.csv", "difference_groups.png"} <= written
     assert "Differences by group" in (tmp_path / "c.html").read_text()
+    again = run(*folders, "--metrics", "accuracy", "--results", results, "--force")
+    assert again.exit_code == 0 and not list(results.glob("difference_*")), "they are of an earlier comparison"
 
 
 def test_models_that_are_alike_everywhere_do_not_differ_between_groups(folders, tmp_path):

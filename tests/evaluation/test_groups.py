@@ -178,3 +178,12 @@ def test_ratings_by_group(tmp_path: Path) -> None:
     assert gap["low"] > 0.2 and gap["p_holm"] < 0.01
     assert {"ccc", "r", "rmse"} == set(analysis["tested"]) and "valence_quantile_r" in analysis["without"]
     assert (gap["lowest"], gap["highest"]) == ("hard", "easy")
+
+
+def test_groups_of_an_earlier_evaluation_do_not_stay_in_its_folder(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    files = ("groups.csv", "gaps.csv", "groups.png")
+    test(data, "--by", "subject", "--results", out)
+    assert all((out / file).is_file() for file in files)
+    test(data, "--results", out, "--force")
+    assert not any((out / file).exists() for file in files) and (out / "results.json").is_file()
