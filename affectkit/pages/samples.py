@@ -132,7 +132,7 @@ def read_samples(
     confusion = _confusion(columns, rows, classes) if columns.truth is not None and columns.label is not None else None
     bins = _reliability(columns, rows, part)
     values = {
-        "part": part, "n": len(rows), "notes": notes, "confusion": confusion,
+        "part": part, "split": part, "n": len(rows), "notes": notes, "confusion": confusion,
         "reliability": bins, "quantiles": read_table(folder / "quantiles.csv"),
         "worst": [_worst(columns, row, address) for row, address in zip(shown, pictures, strict=True)][:WORST],
         "mistakes": None if confusion is None else confusion["mistakes"], "table": table.path.name,

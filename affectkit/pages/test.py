@@ -44,6 +44,8 @@ def build(source: Source) -> Page:
     samples = read_samples(source, folder, record, data=data, whole=True, part="test")
     n = record.get("images") or record.get("test_images")
     split = str(record.get("split", "test"))
+    if samples is not None:
+        samples.values["split"] = split
     skipped = [(one.get("image", ""), one.get("reason", "")) for one in record.get("skipped") or []]
     values = {
         "metrics": metric_rows({split: metrics}, intervals, record.get("over_classes")), "parts": [split],

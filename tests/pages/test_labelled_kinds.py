@@ -114,6 +114,10 @@ def test_a_test_shows_metrics_confusion_and_every_sample(tmp_path):
         counts = [sum((row["True Label"], row["Predicted Label"]) == (true, own) for row in rows) for own in NAMES]
         assert cells(text, shown)[:3] == [str(count) for count in counts]
     assert sorted(map(tuple, grid["rows"])) == sorted(tuple(row.values()) for row in rows)
+    record = json.loads((folder / "results.json").read_text())
+    (folder / "results.json").write_text(json.dumps({**record, "split": "valid"}))
+    make_report(folder, tmp_path / "valid.html")
+    assert "Confusion on test data" in text and "Confusion on validation data" in text_of(tmp_path / "valid.html")
     wrong = [row[1] != row[2] for row in grid["rows"]]
     assert wrong == sorted(wrong, reverse=True)  # mistakes first, the most confident before the others
     mistakes = [float(row[3]) for row in grid["rows"] if row[1] != row[2]]
