@@ -85,6 +85,12 @@ def _fit(
         reporter.warn(
             "the weights were trained on these very items: what is fitted on them promises nothing of others."
         )
+    elif "fold" in training and results.split.name != "test":
+        reporter.warn(
+            f"the weights are of fold {training['fold']} of a cross-validation, which pools train and valid: where "
+            f"these items of {results.split.name} are of that data, most were trained on, and what is fitted on them "
+            "promises nothing of others."
+        )
     chose = fingerprint == training["valid_fingerprint"] if "valid_fingerprint" in training else None
     if settings.temperature != "keep":
         task.spec = task.spec.with_(temperature=1.0)

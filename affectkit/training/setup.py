@@ -91,6 +91,7 @@ class TrainingSetup:
                 "valid_fingerprint": self.valid.fingerprint(),
                 "seed": self.settings.seed,
                 "task_options": self.task.recorded_options(),
+                **({"fold": self.settings.fold} if self.settings.fold is not None else {}),
                 **({"training_prior": prior} if prior else {}),
                 **summary,
             },

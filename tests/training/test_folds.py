@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from support import CLASSES, Heard, blob, make_ratings, set_up, settings, vca_settings
+from support import CLASSES, Heard, blob, invoke, make_ratings, set_up, settings, vca_settings
 
 from affectkit.core.progress import Silent
 from affectkit.errors import DataError, Stopped, UsageError
@@ -103,6 +103,13 @@ def test_each_item_is_predicted_once_by_a_model_that_has_not_seen_its_subject(pe
     right = sum(row["True Label"] == row["Predicted Label"] for row in rows)
     assert result["out_of_fold"]["accuracy"] == pytest.approx(right / 24)
     assert result["out_of_fold_interval_over"] == "groups" and result["groups"] == 6
+
+
+def test_a_model_of_a_fold_is_calibrated_with_a_warning(whole, people, tmp_path):
+    root, _ = whole
+    more = ["--data", people, "--labels", people / "labels.csv", "--split", "all", "--temperature", "none"]
+    done = invoke("calibrate", root / "fold-1", *more, "--output", tmp_path / "new.safetensors")
+    assert done.returncode == 0 and "of fold 1 of a cross-validation" in done.stderr
 
 
 def test_the_table_of_folds_is_what_their_runs_found(whole):
