@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from affectkit.comparison.checkpoints import test_checkpoint
 from affectkit.comparison.clusters import INDEPENDENT, Clusters, find_clusters, likely_cluster
 from affectkit.comparison.difference_groups import FILES, difference_groups, write_difference_groups
 from affectkit.comparison.differences import LEVEL, Row, compare_models, pairs_of
-from affectkit.comparison.matching import Matched, match
+from affectkit.comparison.matching import Matched, match, same_outputs
 from affectkit.comparison.result_folders import is_tested, read_folder
 from affectkit.comparison.tested_models import TestedModel, TestedRun, short_names
 from affectkit.comparison.words import describe_rows, describe_scope, describe_summary
@@ -80,7 +80,12 @@ def compare(settings: CompareSettings, *, reporter: Reporter) -> dict[str, Any]:
     )
     by_group = {} if settings.by is None else _by_group(settings, matched, metrics, clusters, reporter)
     record = _record(settings, matched, rows, clusters, notes) | by_group
-    record["missed"] = missed_margins(rows, margins, names[0])
+    record["missed"] = missed_margins(
+        rows,
+        margins,
+        names[0],
+        same={model.name for model in matched.models[1:] if same_outputs(matched.models[0], model)},
+    )
     if settings.results is not None:
         _write(settings.results, record)
     return record
@@ -299,15 +304,21 @@ def _by_group(
 # --- record -----------------------------------------------------------------------------------------------------------
 
 
-def missed_margins(rows: Sequence[Row], margins: dict[str, float], first: str) -> list[str]:
+def missed_margins(
+    rows: Sequence[Row], margins: dict[str, float], first: str, *, same: Collection[str] = ()
+) -> list[str]:
     """Write a sentence for every model that is not shown to be within a margin of the ``first``; NaN misses.
 
     A margin of -0.01 is held where the whole interval of the difference, counted so that above 0 the other model is
     better, lies above -0.01: non-inferiority at the one-sided 2.5% level (Piaggio et al. 2012, CONSORT's extension).
+    Models of ``same`` give the very outputs of the first, and are within every margin below 0: nothing varies, so that
+    their differences have no interval.
     """
     missed = []
     for metric, margin in margins.items():
         for row in rows:
+            if row.second in same and row.difference > margin:
+                continue
             if row.metric == metric and row.first == first and not row.least_gain > margin:
                 found = "not defined (NaN)" if math.isnan(row.least_gain) else f"{row.least_gain:.6g}"
                 missed.append(

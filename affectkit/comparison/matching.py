@@ -207,14 +207,23 @@ def _not_alike(models: Sequence[TestedModel]) -> list[str]:
         told = "; ".join(f"{name}: {text or 'as they are'}" for name, text in conditions.items())
         found.append(f"the models were tested under other conditions, which are in the differences: {told}")
     for place, model in enumerate(models):
-        outputs = model.runs[0].results.outputs
         for other in models[:place]:
-            if np.array_equal(outputs, other.runs[0].results.outputs):
+            if same_outputs(model, other):
+                count = len(model.runs[0].results.outputs)
                 found.append(
-                    f"{model.name} has the very outputs of {other.name} on {count_text(len(outputs), 'item')}: is it "
-                    "the same model?"
+                    f"{model.name} has the very outputs of {other.name} on {count_text(count, 'item')}: is it the same "
+                    "model?"
                 )
     return found
+
+
+def same_outputs(one: TestedModel, other: TestedModel) -> bool:
+    """Return whether two models of a training each give the same outputs for every item, to the last bit."""
+    if len(one.runs) != 1 or len(other.runs) != 1:
+        return False
+    (a,), (b,) = one.runs, other.runs
+    alike = a.task.spec.temperature == b.task.spec.temperature
+    return alike and np.array_equal(a.results.outputs, b.results.outputs)
 
 
 def _of_other_names(runs: Sequence[tuple[str, TestedRun]]) -> str:

@@ -185,9 +185,16 @@ def test_a_margin_of_what_is_not_defined_is_missed(tmp_path):
         task, results = model_of(tmp_path / "data", names, seed=4)
         results.outputs[:] = [0, 1, 0, 0]
         made.append(write_folder(tmp_path / name, task, results))
-    found = compared(*made, "--fail-under", "difference:balanced_accuracy=-0.01", code=3)
+    found = compared(*made, "--fail-under", "difference:balanced_accuracy=0", code=3)
     assert "not defined (NaN)" in found["missed"][0]
     assert "no difference at all" in found["said"][0]
+    # A model that gives the very outputs of the first is no worse, though no interval can rest on what never varies.
+    assert compared(*made, "--fail-under", "difference:balanced_accuracy=-0.01,difference:nll=-0.01")["missed"] == []
+    results.outputs[:, 2] = np.random.default_rng(1).normal(0, 1, 30)  # no top class changes with these small steps
+    results.outputs[:, 2] *= 1e-3
+    other = write_folder(tmp_path / "c", task, results)
+    found = compared(made[0], other, "--fail-under", "difference:balanced_accuracy=-0.01", code=3)
+    assert "not defined (NaN)" in found["missed"][0]
 
 
 @pytest.mark.parametrize(
