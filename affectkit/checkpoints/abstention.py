@@ -131,3 +131,13 @@ def describe_promise(found: Mapping[str, Any]) -> str:
         f"threshold {found['threshold']:g} promises with {found['confidence']:g} confidence: {promised} (fitted on "
         f"{found['n']:,} items of {found['split']}: {found['accepted'] / found['n']:.1%} get a label{accuracy})"
     )
+
+
+def no_promise(record: Mapping[str, Any]) -> str:
+    """Return why there is no threshold, and the best that can be promised."""
+    ((target, value),) = record["wished"].items()
+    best = record.get("best")
+    more = f" The greatest accuracy that can be promised here is {best:g}." if best is not None else ""
+    return (
+        f"no threshold promises {target} {value:g} with {record['confidence']:g} confidence: {record['reason']}.{more}"
+    )

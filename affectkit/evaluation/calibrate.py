@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from affectkit.checkpoints.abstention import KEY, describe_promise, fit_threshold, threshold_record
+from affectkit.checkpoints.abstention import KEY, describe_promise, fit_threshold, no_promise, threshold_record
 from affectkit.checkpoints.checkpoint import Header, read_tensors, save_tensors
 from affectkit.checkpoints.class_priors import KEY as PRIOR
 from affectkit.checkpoints.class_priors import read_prior, shares_record
@@ -140,16 +139,6 @@ def _threshold(
     if chose:
         reporter.warn("these items chose the epoch of the weights, too: the promise is a little better than it may be.")
     return record
-
-
-def no_promise(record: Mapping[str, Any]) -> str:
-    """Return why there is no threshold, and the best that can be promised."""
-    ((target, value),) = record["wished"].items()
-    best = record.get("best")
-    more = f" The greatest accuracy that can be promised here is {best:g}." if best is not None else ""
-    return (
-        f"no threshold promises {target} {value:g} with {record['confidence']:g} confidence: {record['reason']}.{more}"
-    )
 
 
 def _prior_of_built_in(tested: TestedModel) -> dict[str, Any]:

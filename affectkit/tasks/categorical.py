@@ -347,7 +347,8 @@ class CategoricalTask(Task):
         }
 
     def training_prior(self, split: Split, mode: str) -> dict[str, float]:
-        target = self.target_of(split).astype(np.float64)
+        drawn = self.options.draw_labels and split.distribution is not None
+        target = (split.distribution if drawn else self.target_of(split)).astype(np.float64)
         weights = np.ones(len(target)) if self.weights is None else target @ self.weights.numpy().astype(np.float64)
         target = top_labels(target) if mode == "labels" else target
         target = (1 - self.options.label_smoothing) * target + self.options.label_smoothing / target.shape[1]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from affectkit.checkpoints.abstention import KEY, describe_promise, fit_threshold, threshold_record
+from affectkit.checkpoints.abstention import KEY, describe_promise, fit_threshold, no_promise, threshold_record
 from affectkit.checkpoints.checkpoint import load_tensors, read_header, save_checkpoint
 from affectkit.config import plain
 from affectkit.core.files import write_json
@@ -13,7 +13,6 @@ from affectkit.data.loading.loaders import close_loader
 from affectkit.data.loading.read_failures import ReadFailure
 from affectkit.data.split import Split
 from affectkit.errors import RunError, Stopped
-from affectkit.evaluation.calibrate import no_promise
 from affectkit.evaluation.class_counts import class_counts_record, metric_notes
 from affectkit.evaluation.evaluate import evaluate
 from affectkit.evaluation.item_groups import find_groups
