@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from affectkit.core.forms import Count
-from affectkit.pages.rendering import text_number
+from affectkit.pages.rendering import text_number, text_p
 from affectkit.pages.tables import NUMBERS
 
 _GROUP = {
@@ -60,8 +60,8 @@ def _column(column: dict[str, Any], record: dict[str, Any]) -> dict[str, Any]:
         ("lowest", [gap.get("lowest", "") for gap in found]),
         ("highest", [gap.get("highest", "") for gap in found]),
         ("expected by chance", [text_number(gap.get("by_chance")) for gap in found]),
-        ("p", [text_number(gap.get("p")) for gap in found]),
-        ("p, Holm", [text_number(gap.get("p_holm")) for gap in found]),
+        ("p", [text_p(gap.get("p")) for gap in found]),
+        ("p, Holm", [text_p(gap.get("p_holm")) for gap in found]),
     ]
     return {
         "name": column["name"],

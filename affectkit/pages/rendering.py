@@ -66,6 +66,17 @@ def embedded_json(value: Any) -> Markup:
     return Markup(text)
 
 
+def text_p(value: float | None) -> str:
+    """Return a p-value as the page writes it: three decimals, a small one as below 0.001.
+
+    >>> [text_p(value) for value in (0.0123, 2e-60, None)]
+    ['0.012', '< 0.001', '-']
+    """
+    if value is None or math.isnan(value):
+        return "-"
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
 def text_number(value: Any) -> str:
     """Return a number as the page writes it: with four decimals, or as an exponent; a dash for what is not known.
 
@@ -112,7 +123,7 @@ def _environment() -> Environment:
         # Control characters and those that turn the direction of text would make a name look like another.
         finalize=lambda value: printable(value) if type(value) is str else value,
     )
-    environment.filters |= {"number": text_number, "share": text_share, "readable": readable}
+    environment.filters |= {"number": text_number, "p": text_p, "share": text_share, "readable": readable}
     return environment
 
 

@@ -82,7 +82,7 @@ def test_groups_and_their_gaps_are_shown(tmp_path):
     assert cells(text, "young") == ["6", "3", "0.4000 [0.3000, 0.5000]", "\u2013"]
     assert cells(text, "(not known)")[0] == "2" and cells(text, "&lt;b&gt;old")[0] == "6"
     assert cells(text, "<em>gap</em>")[2] == "0.1200 [0.0000, 0.3000]"
-    assert cells(text, "<em>p, Holm</em>")[2] == "0.0600" and "corrected for 2 tests" in text
+    assert cells(text, "<em>p, Holm</em>")[2] == "0.060" and "corrected for 2 tests" in text
 
 
 def test_a_matrix_shows_cells_and_what_is_left_out(tmp_path):
