@@ -265,7 +265,9 @@ class PredictionTable:
         counts.left_out.update(entry.get("left_out", {}))
         if reason:
             counts.skipped += 1
-            self.reasons += [{"image": name, "reason": reason}] if len(self.reasons) < FIRST else []
+            # Without a results folder there is no list of them, so that all are told here.
+            told = self.files is None or len(self.reasons) < FIRST
+            self.reasons += [{"image": name, "reason": reason}] if told else []
         else:
             counts.images += 1
             counts.without_face += not faces

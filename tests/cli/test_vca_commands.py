@@ -57,15 +57,17 @@ def test_infer_writes_each_prediction_under_its_name(place, tmp_path):
 def test_json_without_results_is_one_object_with_the_rows(place, tmp_path):
     for number in range(3):
         shutil.copy(place / "data" / "images" / f"{number:03}.png", tmp_path / f"{number} NaN.png")
-    (tmp_path / "bad.png").write_text("no image")
+    for number in range(23):
+        (tmp_path / f"bad{number:02}.png").write_text("no image")
     command = ("infer", tmp_path, "--checkpoint", place / "run", "--workers", 0)
     done = invoke(*command, "--json")
     assert done.returncode == 4, done.stderr
     found = json.loads(done.stdout)
     lines = invoke(*command, "--format", "jsonl").stdout.splitlines()
     assert found["predictions"] == [json.loads(line) for line in lines] and len(lines) == 3
-    assert (found["images"], found["skipped"], found["task"]) == (3, 1, "ratings")
-    assert found["skipped_first"][0]["image"] == "bad.png"
+    assert (found["images"], found["skipped"], found["task"]) == (3, 23, "ratings")
+    # No folder holds a list of them: all are named here.
+    assert [one["image"] for one in found["skipped_first"]] == [f"bad{number:02}.png" for number in range(23)]
     # A command that fails has printed nothing.
     failed = invoke(*command, "--json", "--on-error", "fail")
     assert failed.returncode == 1 and not failed.stdout

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -29,6 +30,8 @@ from affectkit.prep.images.output_folder import ImageOptions, OutputFolder, Prep
 
 CLASSES = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral")
 """Names of the labels 0 to 6."""
+PUBLISHED = {"train": 28_709, "valid": 3_589, "test": 3_589}
+"""Rows of each split (Goodfellow et al. 2013, arXiv 1307.0414)."""
 RULE = "every row; its label by number: " + ", ".join(f"{number} {name}" for number, name in enumerate(CLASSES))
 
 
@@ -154,5 +157,15 @@ def _report(
         by_rule={split: len(found) for split, found in rows.items()},
         dropped={split: {COPY: gone} for split, found in rows.items() if (gone := len(found) - len(kept[split]))},
         images=sum(map(len, kept.values())),
-        notes=tuple(f"no {split} row is there: no {split}.csv" for split in USAGES.values() if split not in rows),
+        notes=tuple(_notes({split: len(found) for split, found in rows.items()})),
     )
+
+
+def _notes(counts: Mapping[str, int]) -> list[str]:
+    """Return notes on splits without a row, and on those that are not as large as published: is the file whole?"""
+    found = [f"no {split} row is there: no {split}.csv" for split in PUBLISHED if split not in counts]
+    return found + [
+        f"{split}: {counts[split]:,} rows, and FER-2013 has {number:,}: is the table whole?"
+        for split, number in PUBLISHED.items()
+        if split in counts and counts[split] != number
+    ]

@@ -29,6 +29,7 @@ def test_numbers_and_usages_are_the_competitions(tmp_path: Path, name: str, blan
         "valid": {name: int(name in ("neutral", "anger")) for name in NAMES.values()},
         "test": {name: int(name in ("happiness", "sadness", "surprise")) for name in NAMES.values()},
     }
+    assert "train: 7 rows, and FER-2013 has 28,709: is the table whole?" in report.notes
     found = find_dataset(tmp_path / "out")
     assert list(found.splits) == ["train", "valid", "test"] and set(found.classes) == set(NAMES.values())
     for split, numbers in zip(found.splits.values(), ALL.values(), strict=True):
