@@ -67,7 +67,13 @@ def _run(installed: bool) -> None:
     if heard:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     watch_interrupts()
-    app(prog_name="affectkit")
+    try:
+        app(prog_name="affectkit")
+    except SystemExit as end:
+        distributed = sys.modules.get("affectkit.runtime.distributed")
+        if distributed is not None and isinstance(end.code, int | None):
+            distributed.leave(end.code or 0)
+        raise
 
 
 def _interrupt(*_: object) -> None:

@@ -83,3 +83,23 @@ def test_all_processes_end_with_a_reason_and_leave_no_orphans(votes, tmp_path, h
     else:
         assert said.count("Error: one of the 2 processes of this run has ended, so all end.") == 1
         assert "start again with train --resume RUN" in said
+
+
+def test_processes_that_were_connected_leave_without_tearing_down():
+    """Here a teardown aborts every time; what is registered for the end still runs, and the code stays."""
+    script = """
+import atexit, os, sys
+from affectkit.runtime import distributed
+
+class Aborts:
+    def __del__(self):
+        os.abort()
+
+kept = sys.modules["kept"] = Aborts()
+atexit.register(print, "at the end")
+distributed._parent = int(sys.argv[1])
+distributed.leave(3)
+"""
+    for parent, code in (("1", 3), ("0", -signal.SIGABRT)):
+        done = subprocess.run([sys.executable, "-c", script, parent], capture_output=True, text=True, timeout=60)
+        assert done.returncode == code and done.stdout == "at the end\n", done.stderr
