@@ -16,6 +16,17 @@ def main(*, installed: bool = True) -> None:
         installed: whether children find affectkit without the current folder on their import path.
     """
     try:
+        _answer(installed)
+    except BaseException as error:  # as every end is: the command line has raised its exit code
+        distributed = sys.modules.get("affectkit.runtime.distributed")
+        if distributed is not None:
+            distributed.leave(error)
+        raise
+
+
+def _answer(installed: bool) -> None:
+    """Run the command line, and answer what is raised while modules are imported."""
+    try:
         _run(installed)
     except (Exception, KeyboardInterrupt) as error:  # while modules were imported: the commands answer theirs
         from affectkit.core.import_signals import answer
@@ -67,13 +78,7 @@ def _run(installed: bool) -> None:
     if heard:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     watch_interrupts()
-    try:
-        app(prog_name="affectkit")
-    except SystemExit as end:
-        distributed = sys.modules.get("affectkit.runtime.distributed")
-        if distributed is not None and isinstance(end.code, int | None):
-            distributed.leave(end.code or 0)
-        raise
+    app(prog_name="affectkit")
 
 
 def _interrupt(*_: object) -> None:

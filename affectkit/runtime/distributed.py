@@ -19,6 +19,7 @@ import os
 import re
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 
 Value = TypeVar("Value")
 
+NOT_FLUSHED = 120
+"""Python's exit code where the last of the output could not be written."""
 TIMEOUT = 2 * 60 * 60
 """Seconds for which one process waits for another that is alive: the main one may be reading a large dataset."""
 
@@ -276,19 +279,37 @@ def init_process_group(device: str = "auto") -> Iterator[ProcessGroup]:
         dist.destroy_process_group()  # without it, some exits abort
 
 
-def leave(code: int) -> None:
-    """End this process with ``code`` if it was connected to others; else return.
+def leave(error: BaseException) -> None:
+    """End this process with ``error``, as Python does, if it was connected to others; else return.
 
     Where it was, torch's threads are now and then still there when the process tears down what C++ holds, and it aborts
     (torch 2.14: 1 in 8 on a busy machine), although all is done and written. So that is left to the system.
     """
     if not _parent:
         return
+    code = _exit_code(error)
+    threading._shutdown()  # waits for threads, as Python does before what is registered for the end
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError, ValueError):
+        try:
             stream.flush()
+        except (OSError, ValueError) as lost:
+            code = NOT_FLUSHED
+            with contextlib.suppress(OSError, ValueError):
+                sys.stderr.write(f"{stream.name} could not be written: {lost}\n")
+                sys.stderr.flush()
     os._exit(code)
+
+
+def _exit_code(error: BaseException) -> int:
+    """Return the exit code that Python ends with after ``error``, reported where Python reports it."""
+    if not isinstance(error, SystemExit):
+        sys.excepthook(type(error), error, error.__traceback__)
+        return 128 + signal.SIGINT if isinstance(error, KeyboardInterrupt) else 1
+    if isinstance(error.code, int | None):
+        return error.code or 0
+    sys.stderr.write(f"{error.code}\n")
+    return 1
 
 
 def write_torchrun_error(text: str) -> None:

@@ -85,21 +85,56 @@ def test_all_processes_end_with_a_reason_and_leave_no_orphans(votes, tmp_path, h
         assert "start again with train --resume RUN" in said
 
 
-def test_processes_that_were_connected_leave_without_tearing_down():
-    """Here a teardown aborts every time; what is registered for the end still runs, and the code stays."""
-    script = """
-import atexit, os, sys
+LEAVING = """
+import atexit, os, sys, tempfile, threading, time
+from affectkit.__main__ import main
+from affectkit.cli import app
 from affectkit.runtime import distributed
 
 class Aborts:
     def __del__(self):
         os.abort()
 
-kept = sys.modules["kept"] = Aborts()
-atexit.register(print, "at the end")
+def write():
+    time.sleep(0.1)
+    print("thread")
+
+def command(**_):
+    sys.modules["kept"] = Aborts()
+    atexit.register(print, "at the end")
+    sys.modules["folder"] = made = tempfile.TemporaryDirectory()
+    print(made.name)
+    threading.Thread(target=write).start()
+    END
+
+app.make_app = lambda asked: command
 distributed._parent = int(sys.argv[1])
-distributed.leave(3)
+main()
 """
-    for parent, code in (("1", 3), ("0", -signal.SIGABRT)):
-        done = subprocess.run([sys.executable, "-c", script, parent], capture_output=True, text=True, timeout=60)
-        assert done.returncode == code and done.stdout == "at the end\n", done.stderr
+
+
+@pytest.mark.parametrize(
+    ("end", "code", "said"),
+    [
+        ("sys.exit(3)", 3, ""),
+        ("sys.exit('why')", 1, "why\n"),
+        ("raise RuntimeError('why')", 1, "RuntimeError: why\n"),
+        ("raise KeyboardInterrupt", 130, "Interrupted.\n"),
+        ("os.dup2(os.open('/dev/full', os.O_WRONLY), 1); sys.exit()", 120, "<stdout> could not be written: "),
+    ],
+)
+def test_processes_that_were_connected_leave_without_tearing_down(end, code, said):
+    """Here a teardown aborts every time: without it threads are waited for, and what is registered for the end runs."""
+    command = [sys.executable, "-c", LEAVING.replace("END", end), "1"]
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=buffered)
+    assert done.returncode == code and said in done.stderr, done.stderr
+    folder, *printed = done.stdout.splitlines() or [""]
+    if code != 120:
+        assert printed == ["thread", "at the end"] and not os.path.exists(folder)
+
+
+def test_a_process_that_was_alone_is_torn_down():
+    command = [sys.executable, "-c", LEAVING.replace("END", "sys.exit(3)"), "0"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == -signal.SIGABRT and done.stdout.endswith("thread\nat the end\n"), done.stderr
