@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import signal
 import subprocess
 import sys
 import zlib
@@ -143,6 +144,21 @@ def set_up(chosen, *, reporter=None):
 
     context = RunContext.resolve(chosen.device, chosen.precision)
     return set_up_training(chosen, context, reporter=reporter or Silent())
+
+
+def stop_after(monkeypatch, steps):
+    """Have a SIGTERM arrive when ``steps`` optimiser steps are done."""
+    from affectkit.training.training_step import Learner
+
+    step, count = Learner.optimizer_step, [0]
+
+    def counted(self, number):
+        step(self, number)
+        count[0] += 1
+        if count[0] == steps:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(Learner, "optimizer_step", counted)
 
 
 def affectkit(*arguments: object, timeout: float = 120, cwd: Path | None = None, **environment: str):

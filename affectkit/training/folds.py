@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import socket
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from affectkit.config import plain, resolve
-from affectkit.core.contained_paths import refuse_link
 from affectkit.core.csv_tables import write_table
 from affectkit.core.files import read_json
 from affectkit.core.forms import Count
 from affectkit.core.progress import Reporter, Silent
 from affectkit.core.text import list_some
 from affectkit.data.loading.image_or_clip import item_name
-from affectkit.errors import AffectkitError, DataError, Stopped, UsageError
+from affectkit.errors import DataError, Stopped, UsageError
 from affectkit.runtime.context import RunContext
 from affectkit.runtime.distributed import current_group
 from affectkit.runtime.shutdown import StopFlag
@@ -28,7 +24,7 @@ from affectkit.training.data_setup import find_data, set_up_folds
 from affectkit.training.fold_plan import FoldPlan
 from affectkit.training.out_of_fold import gather_folds, missing_folds
 from affectkit.training.run_folder import FOLD_FILES, SKIPPED_FORM, RunFolder
-from affectkit.training.single_run import train_once
+from affectkit.training.several_runs import train_one_of_several, train_several
 
 COUNTS, ITEMS, METRICS = FOLD_FILES
 RESUMABLE = ("device", "workers", "max_pixels", "cache", "data", "checkpoint_every", "keep", "verify", "fold")
@@ -79,25 +75,14 @@ def train_folds(
         reporter.warn(text)
     if settings.fold is not None:
         return _train_alone(settings, plan, choose_context, resuming=resuming, sources=sources, reporter=reporter)
-    group.run_on_main(lambda: top.write_status("running", host=socket.gethostname(), pid=os.getpid()))
-    done = 0
-    try:
-        while done < plan.folds:
-            stopping = StopFlag(reporter)
-            shared = {"sources": sources, "stopping": stopping, "reporter": reporter}
-            train_fold(settings, done + 1, plan.folds, choose_context, **shared)
-            done += 1
-            # A signal that came while the last files of a fold were written has not been answered.
-            if done < plan.folds and stopping.requested_anywhere(group):
-                raise stopping.error(f"{done} of {plan.folds} folds are done.", "")
-    except (AffectkitError, OSError) as error:
-        if isinstance(error, Stopped):  # it named the folder of this fold
-            error.hint = f"Resume with: affectkit train --resume {top.root}"
-        if group.is_main:
-            with contextlib.suppress(OSError):
-                state = "stopped" if isinstance(error, Stopped) else "failed"
-                top.write_status(state, done=done, reason=getattr(error, "message", str(error)))
-        raise
+    given = {"sources": sources, "reporter": reporter}
+    train_several(
+        top,
+        plan.folds,
+        "folds",
+        lambda number, stopping: train_fold(settings, number, plan.folds, choose_context, stopping=stopping, **given),
+        reporter=reporter,
+    )
     return _gather(top, plan, task, reporter)
 
 
@@ -119,13 +104,9 @@ def train_fold(
     sources: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Train fold ``number``, from 1, from wherever it stands."""
-    folder = settings.output / f"fold-{number}"
     reporter.note(f"fold {number}/{folds}")
-    group = current_group()
-    group.run_on_main(lambda: refuse_link(folder, "the folder"))
-    begun = group.run_on_main((folder / "config.yaml").is_file)
-    one = replace(settings, fold=number, output=folder)
-    return train_once(one, choose_context, resuming=begun, sources=sources, reporter=reporter, stopping=stopping)
+    one = replace(settings, fold=number, output=settings.output / f"fold-{number}")
+    return train_one_of_several(one, choose_context, sources=sources, stopping=stopping, reporter=reporter)
 
 
 def merge_folds(root: Path, *, reporter: Reporter) -> dict[str, Any]:

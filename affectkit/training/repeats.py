@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
-import os
-import socket
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -13,11 +10,10 @@ from typing import Any
 import torch
 
 from affectkit.config import plain
-from affectkit.core.contained_paths import refuse_link
 from affectkit.core.csv_tables import write_table
 from affectkit.core.files import write_json
 from affectkit.core.progress import Reporter
-from affectkit.errors import AffectkitError, Stopped
+from affectkit.errors import DataError
 from affectkit.runtime.context import RunContext
 from affectkit.runtime.distributed import current_group
 from affectkit.runtime.shutdown import StopFlag
@@ -25,7 +21,8 @@ from affectkit.settings.training import TrainSettings
 from affectkit.statistics.students_t import t_interval
 from affectkit.training.pooled_predictions import pool_repeats
 from affectkit.training.run_folder import RunFolder
-from affectkit.training.single_run import train_once
+from affectkit.training.setup import TrainingSetup
+from affectkit.training.several_runs import train_one_of_several, train_several
 
 
 def train_repeats(
@@ -49,24 +46,14 @@ def train_repeats(
         group.run_on_main(
             lambda: top.write_config({"settings": plain(settings), **({"sources": dict(sources)} if sources else {})})
         )
-    rows: list[dict[str, Any]] = []
-    group.run_on_main(lambda: top.write_status("running", host=socket.gethostname(), pid=os.getpid()))
-    try:
-        while len(rows) < settings.repeat:
-            stopping = StopFlag(reporter)
-            shared = {"sources": sources, "stopping": stopping, "reporter": reporter}
-            rows.append(train_repeat(settings, len(rows) + 1, choose_context, **shared))
-            # A signal that came while the last files of a repeat were written has not been answered.
-            if len(rows) < settings.repeat and stopping.requested_anywhere(group):
-                raise stopping.error(f"{len(rows)} of {settings.repeat} repeats are done.", "")
-    except (AffectkitError, OSError) as error:
-        if isinstance(error, Stopped):  # it named the folder of this repeat
-            error.hint = f"Resume with: affectkit train --resume {root}"
-        if group.is_main:
-            with contextlib.suppress(OSError):
-                state = "stopped" if isinstance(error, Stopped) else "failed"
-                top.write_status(state, done=len(rows), reason=getattr(error, "message", str(error)))
-        raise
+    given = {"sources": sources, "reporter": reporter}
+    rows = train_several(
+        top,
+        settings.repeat,
+        "repeats",
+        lambda number, stopping: train_repeat(settings, number, choose_context, stopping=stopping, **given),
+        reporter=reporter,
+    )
     skipped = {item["image"]: item for row in rows for item in row["skipped"]}
     result = {"run": str(root), "repeats": rows, **summarise(rows, "valid"), "skipped": list(skipped.values())}
     if "test" in rows[0]:
@@ -87,13 +74,42 @@ def train_repeat(
     sources: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Train the ``number``-th repeat, from 1, from wherever it stands."""
-    folder = settings.output / f"repeat-{number}"
     reporter.note(f"repeat {number}/{settings.repeat}")
-    one = replace(settings, repeat=1, seed=settings.seed + number - 1, output=folder)
-    current_group().run_on_main(lambda: refuse_link(folder, "the folder"))
-    begun = current_group().run_on_main((folder / "config.yaml").is_file)
-    shared = {"sources": sources, "reporter": reporter, "stopping": stopping}
-    return train_once(one, choose_context, resuming=begun, **shared)
+    top = RunFolder(settings.output)
+    one = replace(settings, repeat=1, seed=settings.seed + number - 1, output=top.root / f"repeat-{number}")
+    return train_one_of_several(
+        one,
+        choose_context,
+        sources=sources,
+        stopping=stopping,
+        check=lambda setup: current_group().run_on_main(lambda: check_data(top, setup)),
+        reporter=reporter,
+    )
+
+
+def check_data(top: RunFolder, setup: TrainingSetup) -> None:
+    """Record the data of the first repeat in ``top``; refuse a repeat of others: its mean with them is of nothing.
+
+    What is compared is not cut by a seed: a validation split that repeats hold out of the training images is in these.
+
+    Raises:
+        DataError: items, labels or sizes of files differ.
+    """
+    splits = {name: setup.source.splits[name] for name in ("train", "all", "valid") if name in setup.source.splits}
+    if setup.test is not None:
+        splits["test"] = setup.test
+    now = {name: {"images": len(split), "fingerprint": split.fingerprint()} for name, split in splits.items()}
+    config = top.read_config()
+    if "data" not in config:
+        top.write_config({**config, "data": now})
+    elif (began := config["data"]) != now:
+        began = began if isinstance(began, dict) else {}
+        differing = [name for name in {**began, **now} if began.get(name) != now.get(name)]
+        raise DataError(
+            f"the items, the labels or the sizes of the files of {' and '.join(differing)} in {setup.source.root} are "
+            f"not those that {top.config} records: the data have changed since the repeats began.",
+            "Restore the data, or train anew into another folder.",
+        )
 
 
 def write_repeats(top: RunFolder, result: dict[str, Any]) -> None:

@@ -37,6 +37,7 @@ def train_once(
     stopping: StopFlag | None = None,
     make_trainer: Callable[..., Trainer] = Trainer,
     reduce: Callable[[TrainingSetup], TrainingSetup] | None = None,
+    check: Callable[[TrainingSetup], None] | None = None,
 ) -> dict[str, Any]:
     """Train one run in ``settings.output``, which appears once everything has been found to be in order.
 
@@ -49,6 +50,7 @@ def train_once(
         stopping: entered while there is something to be saved; None: one of its own.
         make_trainer: makes the trainer.
         reduce: makes a smaller set-up of the one that was found; None: that one.
+        check: raises an error before anything is written, where the set-up may not be trained; None: it may.
     """
     run, group = RunFolder(settings.output), current_group()
     if resuming and group.run_on_main(lambda: run.status().get("state")) == "done":
@@ -60,6 +62,8 @@ def train_once(
     setup = set_up_training(settings, context, reporter=reporter, restored=tree is not None)
     if reduce is not None:
         setup = reduce(setup)
+    if check is not None:
+        check(setup)
     # From here on a signal saves; before, there is nothing to be saved.
     with contextlib.ExitStack() as stack:
         stopping = stack.enter_context(stopping or StopFlag(reporter))

@@ -5,14 +5,12 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-import os
-import signal
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from support import CLASSES, Heard, blob, invoke, make_ratings, set_up, settings, vca_settings
+from support import CLASSES, Heard, blob, invoke, make_ratings, set_up, settings, stop_after, vca_settings
 
 from affectkit.core.progress import Silent
 from affectkit.errors import DataError, Stopped, UsageError
@@ -20,7 +18,6 @@ from affectkit.slurm.folds import folds_to_submit
 from affectkit.tasks.distribution import DistributionTask
 from affectkit.training import run as runs
 from affectkit.training.folds import merge_folds, plan_run
-from affectkit.training.training_step import Learner
 
 pytestmark = pytest.mark.usefixtures("no_figures")
 
@@ -32,19 +29,6 @@ def digest(path):
 def rows_of(path):
     with path.open(newline="") as stream:
         return list(csv.DictReader(stream))
-
-
-def stop_after(monkeypatch, steps):
-    """Have a SIGTERM arrive when ``steps`` optimiser steps are done."""
-    step, count = Learner.optimizer_step, [0]
-
-    def counted(self, number):
-        step(self, number)
-        count[0] += 1
-        if count[0] == steps:
-            os.kill(os.getpid(), signal.SIGTERM)
-
-    monkeypatch.setattr(Learner, "optimizer_step", counted)
 
 
 def make_people(root, *, people=6, each=4, order=None, splits=False, column="subject", single=0):

@@ -3,8 +3,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-import os
-import signal
+import shutil
 import subprocess
 import sys
 import threading
@@ -14,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 from scipy import stats
-from support import Heard, make_folders, settings
+from support import Heard, make_folders, settings, stop_after
 
 from affectkit.checkpoints.checkpoint import load_model, read_header
 from affectkit.core.progress import Silent
@@ -95,19 +94,6 @@ def test_tensorboard_reads_the_events(trained):
     history = rows_of(trained / "history.csv")
     logged = [(item.step, item.value) for item in events.Scalars("valid/loss")]
     assert logged == [(int(row["epoch"]), pytest.approx(float(row["valid_loss"]), rel=1e-5)) for row in history]
-
-
-def stop_after(monkeypatch, steps):
-    """Have a SIGTERM arrive when ``steps`` optimiser steps are done."""
-    step, count = Learner.optimizer_step, [0]
-
-    def counted(self, number):
-        step(self, number)
-        count[0] += 1
-        if count[0] == steps:
-            os.kill(os.getpid(), signal.SIGTERM)
-
-    monkeypatch.setattr(Learner, "optimizer_step", counted)
 
 
 VARIANTS = [
@@ -203,6 +189,30 @@ def test_repeats_have_a_row_each_and_their_mean(votes, tmp_path):
     single = settings(votes, tmp_path / "single", seed=1, epochs=1)
     runs.train(single, reporter=Silent())
     assert digest(tmp_path / "single" / "last.safetensors") == digest(tmp_path / "run/repeat-2/last.safetensors")
+
+
+def test_a_repeat_refuses_data_other_than_those_of_the_first(tmp_path, monkeypatch):
+    data = make_folders(tmp_path / "data")
+    shutil.rmtree(data / "valid")  # so that each repeat holds out others
+    chosen, root = settings(data, tmp_path / "run", repeat=2, epochs=1), tmp_path / "run"
+    with monkeypatch.context() as patch:
+        stop_after(patch, 4)  # in the second repeat
+        with pytest.raises(Stopped):
+            runs.train(chosen, reporter=Silent())
+    image = next((data / "train" / "anger").iterdir())
+    pixels, resumed = image.read_bytes(), replace(chosen, resume=root)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trainer.Trainer, "fit", None)  # nothing is trained
+        for begun in (True, False):
+            if not begun:
+                shutil.rmtree(root / "repeat-2")
+            image.write_bytes(pixels + b" ")
+            with pytest.raises(DataError, match="files of train in .* have changed since the repeats began"):
+                runs.train(resumed, reporter=Silent())
+    image.write_bytes(pixels)
+    result = runs.train(resumed, reporter=Silent())
+    tables = [rows_of(root / f"repeat-{k}" / "valid" / "valid_results.csv") for k in (1, 2)]
+    assert len(result["repeats"]) == 2 and len({tuple(row["Image Name"] for row in table) for table in tables}) == 2
 
 
 def test_early_stopping_ends_the_run_and_keeps_the_best(votes, tmp_path):
@@ -372,8 +382,6 @@ def test_the_same_command_again_says_that_there_is_nothing_to_do(votes, tmp_path
 
 
 def test_resuming_needs_neither_the_initial_weights_nor_the_hub(votes, trained, tmp_path, monkeypatch):
-    import shutil
-
     shutil.copy(trained / "best.safetensors", tmp_path / "init.safetensors")
     with monkeypatch.context() as patch:
         stop_after(patch, 2)
