@@ -18,6 +18,7 @@ from affectkit.errors import DataError
 USAGES = {"Training": "train", "PublicTest": "valid", "PrivateTest": "test"}
 SIDE = 48
 PIXEL_COLUMNS = ("emotion", "pixels", "Usage")
+_LEVELS = {str(level): level for level in range(256)}  # int() takes "1_0" and digits of other scripts, and is slower
 
 
 def pixel_rows(path: Path) -> Iterator[tuple[int, str, str]]:
@@ -68,17 +69,32 @@ def order_difference(path: Path, splits: Sequence[str]) -> str:
     return f"its usage differs from the label file's in {wrong:,} rows" if wrong else ""
 
 
+def parse_pixels(text: str) -> bytes | None:
+    """Return the gray levels of a face, a byte each, row by row; None for anything but ``SIDE`` x ``SIDE`` whole
+    numbers from 0 to 255 between blanks, in plain digits.
+
+    >>> len(parse_pixels("0 255 " * 1152)), parse_pixels("0 256 " * 1152), parse_pixels("0 1_0 " * 1152)
+    (2304, None, None)
+    """
+    try:
+        pixels = bytes(map(_LEVELS.__getitem__, text.split()))
+    except KeyError:
+        return None
+    return pixels if len(pixels) == SIDE * SIDE else None
+
+
+def draw(pixels: bytes) -> bytes:
+    """Return the PNG file of a face."""
+    stream = io.BytesIO()
+    Image.frombytes("L", (SIDE, SIDE), pixels).save(stream, "PNG")
+    return stream.getvalue()
+
+
 def draw_pixels(path: Path, rows: set[int]) -> Iterator[tuple[int, bytes]]:
     """Yield (row, PNG bytes) of the given rows of a table of pixels."""
     for row, (line, _, text) in enumerate(pixel_rows(path)):
         if row not in rows:
             continue
-        try:
-            pixels = bytes(map(int, text.split()))
-        except ValueError:
-            pixels = b""
-        if len(pixels) != SIDE * SIDE:
+        if (pixels := parse_pixels(text)) is None:
             raise DataError(f"{path}: line {line} does not hold {SIDE * SIDE} values from 0 to 255.")
-        stream = io.BytesIO()
-        Image.frombytes("L", (SIDE, SIDE), pixels).save(stream, "PNG")
-        yield row, stream.getvalue()
+        yield row, draw(pixels)

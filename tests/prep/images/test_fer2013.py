@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -55,20 +56,21 @@ def test_faults_are_named_by_line(tmp_path: Path) -> None:
         prepare_fer2013(tmp_path, tmp_path / "out")
     text = caught.value.message
     assert "emotion must be a whole number from 0 to 6: line 2 ('7')" in text
-    assert "2304 values between blanks: line 3" in text
+    assert "2304 values from 0 to 255 between blanks: line 3" in text
     assert "Usage must be one of Training, PublicTest, PrivateTest: line 4 ('Tranning')" in text
     assert "rows must have 3 columns: line 5 (4)" in text
     assert not (tmp_path / "out").exists()
 
 
-def test_pixels_that_are_no_bytes_leave_no_manifest(tmp_path: Path) -> None:
-    fer2013(tmp_path, {"Training": (1, 2)})
-    text = (tmp_path / "fer2013.csv").read_text()
-    first = text.splitlines()[1].split(",")[1].split(" ")[0]
-    (tmp_path / "fer2013.csv").write_text(text.replace(f"1,{first} ", "1,256 ", 1))
-    with pytest.raises(DataError, match="line 2 does not hold 2304 values from 0 to 255"):
+@pytest.mark.parametrize("value", ["256", "-1", "1_0", "\N{ARABIC-INDIC DIGIT THREE}", "7.0", "+7"])
+def test_pixels_that_are_no_bytes_are_named_before_anything_is_written(tmp_path: Path, value: str) -> None:
+    fer2013(tmp_path, {"Training": (1, 2), "PublicTest": (3,)})
+    lines = (tmp_path / "fer2013.csv").read_text().splitlines()
+    lines[3] = re.sub(r"(?<=,)\d+ ", f"{value} ", lines[3], count=1)
+    (tmp_path / "fer2013.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    with pytest.raises(DataError, match="2304 values from 0 to 255 between blanks: line 4"):
         prepare_fer2013(tmp_path, tmp_path / "out")
-    assert not (tmp_path / "out" / "manifest.json").exists()
+    assert not (tmp_path / "out").exists()
 
 
 def test_copies_are_counted_and_dropped_on_request(tmp_path: Path) -> None:
