@@ -13,7 +13,7 @@ from affectkit.cli.console import Console
 from affectkit.cli.options import command
 from affectkit.cli.outputs import folders
 from affectkit.cli.prep_clips import options_from
-from affectkit.cli.prep_images import SHARD, PrepSettings, nothing_to_do, render
+from affectkit.cli.prep_images import SHARD, PrepSettings, nothing_to_do, run
 from affectkit.config import Parsed, Resolved, setting, value_of
 from affectkit.core.shards import Shard
 from affectkit.settings.common import shard_option
@@ -70,10 +70,7 @@ def register(app: typer.Typer) -> None:
         """
         from affectkit.prep.images.ferplus import FerplusOptions, prepare_ferplus
 
-        s = resolved.settings
-        options = options_from(FerplusOptions, s, shard=value_of(s.shard))
-        report = prepare_ferplus(s.source, s.output, options, reporter=console)
-        render(report, s.output, console)
+        run(prepare_ferplus, FerplusOptions, resolved.settings, console)
 
     @command(prep, "affectnet-fused", PrepSettings, writes=folders("output"), slurm=PREP)
     def affectnet_fused(resolved: Resolved[PrepSettings], console: Console) -> None:
@@ -86,10 +83,7 @@ def register(app: typer.Typer) -> None:
         from affectkit.prep.images.affectnet_fused import prepare_affectnet_fused
         from affectkit.prep.images.output_folder import ImageOptions
 
-        s = resolved.settings
-        options = options_from(ImageOptions, s, shard=value_of(s.shard))
-        report = prepare_affectnet_fused(s.source, s.output, options, reporter=console)
-        render(report, s.output, console)
+        run(prepare_affectnet_fused, ImageOptions, resolved.settings, console)
 
     @command(prep, "schematic", SchematicSettings, writes=folders("output"), slurm=PREP)
     def schematic(resolved: Resolved[SchematicSettings], console: Console) -> None:

@@ -225,6 +225,12 @@ def register(prep: typer.Typer) -> None:
 
         _run(prepare_meld, resolved.settings, options_from(MeldOptions, resolved.settings), console)
 
+    _register_extracted(prep)
+
+
+def _register_extracted(prep: typer.Typer) -> None:
+    """Add the commands for frames and features that were extracted before."""
+
     @command(prep, "emovoxceleb", EmoVoxCelebSettings, writes=folders("output"), slurm=PREP)
     def emovoxceleb(resolved: Resolved[EmoVoxCelebSettings], console: Console) -> None:
         """EmoVoxCeleb: extracted frames and sounds, with a soft label a frame.

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from affectkit.cli.console import Console
-from affectkit.config import Parsed, setting
+from affectkit.cli.prep_clips import options_from
+from affectkit.config import Parsed, setting, value_of
 from affectkit.core.shards import Shard
 from affectkit.settings.common import shard_option
 
@@ -16,21 +18,33 @@ SHARD = "Write every N-th image alone, as the I-th of N runs; affectkit merge OU
 
 
 @dataclass(frozen=True, kw_only=True)
-class PrepSettings:
-    """Settings that the preparations of downloaded datasets share."""
+class ImageSettings:
+    """Settings that all preparations of downloaded datasets share."""
 
     source: Path | None = setting(None, "Folder with the dataset as it was downloaded.", argument=True)
     output: Path | None = setting(None, "Folder to make: tables and images.")
     link: str = setting("copy", "How image files get there.", choices=LINKS)
-    drop_copies: bool = setting(
-        False, "Leave images out of validation and test that are exact copies of images in an earlier split."
-    )
     shard: Parsed[Shard] | None = shard_option(SHARD)
 
     def rules(self) -> list[str]:
         """Name the faults between settings."""
         missing = [] if self.source is not None else ["SOURCE is needed: the folder with the dataset."]
         return missing + ([] if self.output is not None else ["--output is needed."])
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrepSettings(ImageSettings):
+    """Those of datasets with splits of their own, which can hold copies of one another's images."""
+
+    drop_copies: bool = setting(
+        False, "Leave images out of validation and test that are exact copies of images in an earlier split."
+    )
+
+
+def run(prepare: Callable[..., Any], options: type, settings: ImageSettings, console: Console) -> None:
+    """Prepare with the settings that are among ``options``, and report."""
+    chosen = options_from(options, settings, shard=value_of(settings.shard))
+    render(prepare(settings.source, settings.output, chosen, reporter=console), settings.output, console)
 
 
 def nothing_to_do(output: Path, shard: str | None) -> str:

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import typer
 
 from affectkit.cli.console import Console
 from affectkit.cli.options import command
 from affectkit.cli.outputs import folders
-from affectkit.cli.prep_clips import options_from
-from affectkit.cli.prep_images import LINKS, SHARD, PrepSettings, render
-from affectkit.config import Parsed, Resolved, setting, value_of
-from affectkit.core.shards import Shard
-from affectkit.settings.common import shard_option
+from affectkit.cli.prep_images import ImageSettings, PrepSettings, run
+from affectkit.config import Resolved, setting
 from affectkit.slurm.job_policy import PREP
 
 
@@ -29,22 +25,13 @@ class AffectnetSettings(PrepSettings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class AfewVaSettings:
+class AfewVaSettings(ImageSettings):
     """Settings of ``affectkit prep afew-va``."""
 
-    source: Path | None = setting(None, "Folder with the dataset as it was downloaded.", argument=True)
-    output: Path | None = setting(None, "Folder to make: tables and images.")
     crop: str = setting("face", "face: cut around the landmarks; none: whole frames.", choices=("face", "none"))
     split_by: str = setting("actor", "What is never on two sides of the split.", choices=("actor", "video"))
     scale: str = setting("10", "10: ratings from -10 to 10, as given; 1: divided by ten.", choices=("10", "1"))
     seed: int = setting(0, "The split follows from it, and from the names.", low=0)
-    link: str = setting("copy", "How image files get there.", choices=LINKS)
-    shard: Parsed[Shard] | None = shard_option(SHARD)
-
-    def rules(self) -> list[str]:
-        """Name the faults between settings."""
-        missing = [] if self.source is not None else ["SOURCE is needed: the folder with the dataset."]
-        return missing + ([] if self.output is not None else ["--output is needed."])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,10 +59,7 @@ def register(prep: typer.Typer) -> None:
         from affectkit.prep.images.fer2013 import prepare_fer2013
         from affectkit.prep.images.output_folder import ImageOptions
 
-        s = resolved.settings
-        options = options_from(ImageOptions, s, shard=value_of(s.shard))
-        report = prepare_fer2013(s.source, s.output, options, reporter=console)
-        render(report, s.output, console)
+        run(prepare_fer2013, ImageOptions, resolved.settings, console)
 
     @command(prep, "affectnet", AffectnetSettings, writes=folders("output"), slurm=PREP)
     def affectnet(resolved: Resolved[AffectnetSettings], console: Console) -> None:
@@ -88,10 +72,7 @@ def register(prep: typer.Typer) -> None:
         """
         from affectkit.prep.images.affectnet import AffectnetOptions, prepare_affectnet
 
-        s = resolved.settings
-        options = options_from(AffectnetOptions, s, shard=value_of(s.shard))
-        report = prepare_affectnet(s.source, s.output, options, reporter=console)
-        render(report, s.output, console)
+        run(prepare_affectnet, AffectnetOptions, resolved.settings, console)
 
     @command(prep, "afew-va", AfewVaSettings, writes=folders("output"), slurm=PREP)
     def afew_va(resolved: Resolved[AfewVaSettings], console: Console) -> None:
@@ -104,10 +85,7 @@ def register(prep: typer.Typer) -> None:
         """
         from affectkit.prep.images.afew_va import AfewVaOptions, prepare_afew_va
 
-        s = resolved.settings
-        options = options_from(AfewVaOptions, s, shard=value_of(s.shard))
-        report = prepare_afew_va(s.source, s.output, options, reporter=console)
-        render(report, s.output, console)
+        run(prepare_afew_va, AfewVaOptions, resolved.settings, console)
 
     @command(prep, "emotic", EmoticSettings, writes=folders("output"), slurm=PREP)
     def emotic(resolved: Resolved[EmoticSettings], console: Console) -> None:
@@ -120,7 +98,4 @@ def register(prep: typer.Typer) -> None:
         """
         from affectkit.prep.images.emotic import EmoticOptions, prepare_emotic
 
-        s = resolved.settings
-        options = options_from(EmoticOptions, s, shard=value_of(s.shard))
-        report = prepare_emotic(s.source, s.output, options, reporter=console)
-        render(report, s.output, console)
+        run(prepare_emotic, EmoticOptions, resolved.settings, console)
