@@ -8,7 +8,6 @@ from pathlib import Path
 from affectkit.core.folders import Fault, walk
 from affectkit.core.progress import Reporter
 from affectkit.core.text import count_text
-from affectkit.data.layouts import published
 from affectkit.data.layouts.discovery import Labels, NoDatasetError, Source, find_dataset
 from affectkit.data.media.file_kinds import IMAGE_FILE, VIDEO_FILE, PassedOver, file_kind
 from affectkit.data.split import Split
@@ -63,8 +62,7 @@ def _images_below(root: Path, error: NoDatasetError) -> Source:
         raise NoDatasetError(
             f"{error.message}\nThere is no image in it or below it either{there}.", error.hint
         ) from None
-    near = published.nearby(root)
-    notes = [f"described as images without labels. {near}"] if near else []
+    notes = [f"described as images without labels. {error.near}"] if error.near else []
     notes += [f"{fault.path}: {fault.reason}" for fault in faults]
     if videos:
         notes.append(f"{count_text(videos, 'video')} passed over: affectkit media-info examines them")

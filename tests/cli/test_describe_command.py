@@ -180,6 +180,21 @@ def test_what_is_passed_over_and_a_dataset_nearby_are_told(tmp_path):
     assert "passed over: 2 files that are no images (2 .txt)" in run(tmp_path / "raf").stderr
 
 
+def test_class_folders_one_level_down_are_told(tmp_path):
+    for place, seed in (("data/sad", 0), ("data/glad", 1), ("docs", 2)):
+        (tmp_path / place).mkdir(parents=True)
+        picture(seed).save(tmp_path / place / "one.png")
+    done = run(tmp_path)
+    hint = f"Is the dataset one level down, in {tmp_path / 'data'}?"
+    assert done.exit_code == 0 and "3 images" in done.stdout and f"without labels. {hint}" in done.stderr
+    with pytest.raises(DataError) as caught:
+        find_dataset(tmp_path)
+    assert caught.value.hint == hint
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other/train.csv").write_text("filename,label\none.png,sad\n")
+    assert "without labels" not in run(tmp_path).stderr  # which of the two is not known
+
+
 def test_pairs_of_exact_copies_alone_leave_no_share_of_near_pairs(tmp_path):
     for kind, seed in (("sad", 0), ("glad", 1)):
         (tmp_path / kind).mkdir()

@@ -29,6 +29,8 @@ from affectkit.data.layouts.tables import read_header, read_tables
 from affectkit.data.split import Split
 from affectkit.errors import DataError
 
+_LOOKED_INTO = 20
+
 
 @dataclass(frozen=True)
 class Labels:
@@ -73,7 +75,15 @@ class Source:
 
 
 class NoDatasetError(DataError):
-    """A folder fits no layout."""
+    """A folder fits no layout.
+
+    Args:
+        near: where the dataset may be instead, in a sentence; empty where nothing was found.
+    """
+
+    def __init__(self, message: str, hint: str = "", *, near: str = "") -> None:
+        super().__init__(message, hint)
+        self.near = near
 
 
 def find_dataset(root: Path, *, labels: Labels | None = None, reporter: Reporter | None = None) -> Source:
@@ -103,8 +113,11 @@ def find_dataset(root: Path, *, labels: Labels | None = None, reporter: Reporter
             refuse_same_number(found.classes, f"{found.layout} in {root}")
             return replace(found, notes=(*search.notes, *found.notes))
     looked_for = "\n".join(f"  - {name}: {entry.summary}" for name, entry in LAYOUTS.items() if entry.summary)
+    near = published.nearby(root) or _one_level_down(root)
     raise NoDatasetError(
-        f"no dataset found in {root}.\nlooked for:\n{looked_for}\nfound: {_contents(root)}.", _advice(root)
+        f"no dataset found in {root}.\nlooked for:\n{looked_for}\nfound: {_contents(root)}.",
+        _advice(root, near),
+        near=near,
     )
 
 
@@ -289,12 +302,26 @@ def _contents(root: Path) -> str:
     return list_some([name + "/" if (root / name).is_dir() else name for name in names]) if names else "nothing"
 
 
-def _advice(root: Path) -> str:
-    """Return the next step for folders that are nearly a dataset."""
+def _one_level_down(root: Path) -> str:
+    """Return a hint where one folder of ``root``, and no other, holds class folders or tables; else empty."""
+    names = visible_names(root, is_folder)[:_LOOKED_INTO]
+    found = [path for path in (root / name for name in names) if _holds_dataset(path)]
+    return f"Is the dataset one level down, in {found[0]}?" if len(found) == 1 else ""
+
+
+def _holds_dataset(folder: Path) -> bool:
+    try:
+        return bool(split_folders(folder) or dataset_tables(folder, [], strict=False))
+    except DataError:  # one that cannot be read as it is
+        return False
+
+
+def _advice(root: Path, near: str) -> str:
+    """Return the next step for folders that are nearly a dataset; ``near`` where the dataset may be."""
     subfolders = visible_names(root, is_folder)
     if visible_names(root, lambda entry: entry.name.lower().endswith((".zip", ".tar", ".gz", ".7z", ".rar"))):
         return "Unpack the archive first."
-    if near := published.nearby(root):
+    if near:
         return near
     if len(subfolders) == 1:
         return f"Is the dataset one level down, in {root / subfolders[0]}?"
