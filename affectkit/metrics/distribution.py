@@ -138,6 +138,17 @@ def check_matrix(values: ArrayLike, name: str, *, negative: bool = False) -> Flo
     return array
 
 
+def check_whole(votes: Floats, purpose: str) -> Floats:
+    """Return ``votes`` (N, C); a DataError that names the rows and the ``purpose`` where they are no whole numbers."""
+    broken = (votes != np.floor(votes)).any(axis=1)
+    if broken.any():
+        raise DataError(
+            f"votes must be whole numbers to {purpose}; {rows_text(broken)} are not.",
+            "Pass the raters' counts, not shares.",
+        )
+    return votes
+
+
 def check_same_shape(first: Floats, second: Floats, *, names: tuple[str, str]) -> None:
     """Raise a DataError unless both arrays have the same shape."""
     if first.shape != second.shape:

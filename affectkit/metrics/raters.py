@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from affectkit.errors import DataError
-from affectkit.metrics.distribution import Floats, check_distributions, check_matrix, check_same_shape, rows_text
+from affectkit.metrics.distribution import (
+    Floats,
+    check_distributions,
+    check_matrix,
+    check_same_shape,
+    check_whole,
+    rows_text,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -49,13 +56,7 @@ def leave_one_out_agreement(votes: ArrayLike) -> Floats:
 
     ``votes`` must be whole numbers, since one vote at a time is taken away.
     """
-    votes = _votes(votes)
-    broken = (votes != np.floor(votes)).any(axis=1)
-    if broken.any():
-        raise DataError(
-            f"votes must be whole numbers to leave one out; {rows_text(broken)} are not.",
-            "Pass the raters' counts, not shares.",
-        )
+    votes = check_whole(_votes(votes), "leave one out")
     total, top = votes.sum(axis=1), votes.max(axis=1)
     # Without the vote of the drawn rater, a class stays on top only if it led alone (two leaders: the other one wins),
     # and then it ties with every class that was one vote behind.

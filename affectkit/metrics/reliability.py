@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from affectkit.errors import DataError
-from affectkit.metrics.distribution import Floats, check_matrix, rows_text
+from affectkit.metrics.distribution import Floats, check_matrix, check_whole
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 
 def pair_agreement(votes: ArrayLike) -> Floats:
     """Return the share of pairs of raters that agree, (N,) in [0, 1]; NaN for items with fewer than two votes (Fleiss,
-    "Measuring nominal scale agreement among many raters", 1971, eq. 2).
+    "Measuring nominal scale agreement among many raters", 1971).
     """
     counts = _counts(votes)
     total = counts.sum(axis=1)
@@ -29,7 +28,7 @@ def pair_agreement(votes: ArrayLike) -> Floats:
 
 
 def fleiss_kappa(votes: ArrayLike) -> float:
-    """Return Fleiss' kappa (1971, eq. 6), in [-1, 1]: (P - Pe) / (1 - Pe), P the mean over items of ``pair_agreement``
+    """Return Fleiss' kappa (1971), in [-1, 1]: (P - Pe) / (1 - Pe), P the mean over items of ``pair_agreement``
     and Pe the sum of the squared shares of the classes among all votes.
 
     Fleiss has as many raters for each item; here items count alike where these are more or fewer.
@@ -62,11 +61,4 @@ def krippendorff_alpha(votes: ArrayLike) -> float:
 
 
 def _counts(votes: ArrayLike) -> Floats:
-    counts = check_matrix(votes, "votes")
-    broken = (counts != np.floor(counts)).any(axis=1)
-    if broken.any():
-        raise DataError(
-            f"votes must be whole numbers to count pairs of raters; {rows_text(broken)} are not.",
-            "Pass the raters' counts, not shares.",
-        )
-    return counts
+    return check_whole(check_matrix(votes, "votes"), "count pairs of raters")
