@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 from scipy.io import savemat
 
@@ -16,6 +17,13 @@ def touch(root: Path, *names: str) -> None:
     for name in names:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).touch()
+
+
+def cut_short(path: Path) -> None:
+    """Take the end off a picture: it can be opened, and not decoded."""
+    path.write_bytes(path.read_bytes()[:-24])
+    with Image.open(path) as picture, pytest.raises(OSError, match="truncated"):
+        picture.load()
 
 
 def rafdb(root: Path, *, train: Iterable[int], test: Iterable[int] = (), place: str = "Image/aligned") -> Path:

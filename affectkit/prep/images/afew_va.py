@@ -39,7 +39,7 @@ SCALES = ("10", "1")
 MARGIN = 0.25
 """How much the box around the landmarks is widened on each side, as a share of its width or height."""
 MISSING = "frame not there"
-NO_PICTURE = "frame cannot be opened"
+NO_PICTURE = "frame cannot be decoded"
 NO_ANNOTATION = "frame without annotation"
 OUT_OF_RANGE = "valence or arousal outside -10 to 10"
 NO_BOX = "no landmarks in the picture"
@@ -231,7 +231,7 @@ def _face_box(landmarks: Any) -> tuple[float, ...] | None:
 
 
 def _look_at_frames(clips: Sequence[Clip], left_out: LeftOut, reporter: Reporter) -> None:
-    """Leave out frames that cannot be opened, or whose box is not in the picture; boxes become whole pixels."""
+    """Leave out frames that cannot be decoded, or whose box is not in the picture; boxes become whole pixels."""
     frames = [frame for clip in clips for frame in clip.frames]
     sizes = iter(picture_sizes([frame.path for frame in frames], reporter=reporter))
     for clip in clips:

@@ -48,7 +48,7 @@ IMAGE_FOLDERS = (
 TARGETS = ("label", "ratings")
 CROPS = ("face", "none")
 MISSING = "image file not there"
-NO_PICTURE = "image file cannot be opened"
+NO_PICTURE = "image file cannot be decoded"
 NO_BOX = "face box not in the picture"
 REPEATED = "repeats the image of an earlier row"
 
@@ -99,7 +99,7 @@ def prepare_affectnet(
 
     Raises:
         UsageError: the options are wrong, or ``output`` holds something else.
-        DataError: lists or images are missing, rows are malformed (listed), or a picture cannot be decoded.
+        DataError: lists or images are missing, or rows are malformed (listed).
     """
     source, output, reporter = Path(source), Path(output), reporter or Silent()
     options = options or AffectnetOptions()

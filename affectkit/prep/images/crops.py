@@ -25,7 +25,10 @@ _STEP = 2000
 
 
 def picture_sizes(paths: Sequence[Path], *, reporter: Reporter) -> list[tuple[int, int] | None]:
-    """Return width and height of each picture, from its header; None where it cannot be opened."""
+    """Return width and height of each picture, which is decoded once to see whether it is whole; None where it is not.
+
+    What is left out must be known before anything is written: splits and the shares of shards follow from it.
+    """
     found: list[tuple[int, int] | None] = []
     reporter.start("looking at pictures", len(paths), "pictures")
     with ThreadPoolExecutor(8) as pool:
@@ -80,6 +83,8 @@ def cut_hashes(cuts: Mapping[str, Sequence[tuple[Path, Box | None]]], *, reporte
 def _size(path: Path) -> tuple[int, int] | None:
     try:
         with decoding_errors(path), open_file(path) as stream, open_image(stream) as image:
+            if image.width * image.height <= pixel_limit():  # more are no damage: ``cut`` says what they are
+                image.load()
             return image.size
     except DataError:
         return None

@@ -39,7 +39,7 @@ from affectkit.prep.images.output_folder import ImageOptions, OutputFolder, Prep
 TARGETS = ("categories", "ratings")
 SCALE = (1.0, 10.0)
 MISSING = "picture not there"
-NO_PICTURE = "picture cannot be opened"
+NO_PICTURE = "picture cannot be decoded"
 NO_BOX = "box of the person not in the picture"
 NO_CATEGORY = "no category"
 STRANGE = "a category that is none of the 26"
@@ -186,6 +186,8 @@ def _with_pictures(persons: list[Person], split: str, left_out: LeftOut, reporte
             size = sizes.get(person.path)
             box = clip_box(person.box, size) if size and all(map(math.isfinite, person.box)) else None
             person.box, why = box, NO_PICTURE if size is None else "" if box else NO_BOX
+        elif not why and _pixels(person.path) is None:
+            why = NO_PICTURE
         if why:
             left_out.add(split, why, person.name)
         else:
@@ -220,15 +222,20 @@ def _picture(person: Person) -> bytes:
     """Return a person's picture as a JPEG file: cut out, or as an array holds it."""
     if person.box is not None:
         return cut(person.path, person.box)
-    try:
-        pixels = load_npy(person.path)
-    except (OSError, ValueError) as error:
-        raise DataError(f"cannot read {person.path}: {error}.", "Unpack it again, or remove it.") from error
-    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
-        raise DataError(f"{person.path} must hold bytes (height, width, 3), got {pixels.dtype} {pixels.shape}.")
+    if (pixels := _pixels(person.path)) is None:
+        raise DataError(f"{person.path} has changed since it was looked at.", "Run the command again.")
     written = io.BytesIO()
     Image.fromarray(pixels).save(written, "JPEG", quality=QUALITY, subsampling=0)
     return written.getvalue()
+
+
+def _pixels(path: Path) -> np.ndarray | None:
+    """Return the picture in a .npy file, mapped: uint8 (H, W, 3); None where it is damaged or holds something else."""
+    try:
+        pixels = load_npy(path, mapped=True)
+    except (OSError, ValueError):
+        return None
+    return pixels if pixels.dtype == np.uint8 and pixels.ndim == 3 and pixels.shape[2] == 3 and pixels.size else None
 
 
 def _counts(persons: list[Person], target: str) -> dict[str, int]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from published_data import afew_va
+from published_data import afew_va, cut_short
 
 from affectkit.data.layouts.discovery import Labels, find_dataset
 from affectkit.errors import DataError, UsageError
@@ -89,7 +89,7 @@ def test_the_division_follows_seed_and_names_alone() -> None:
 
 
 def test_what_is_left_out_is_counted_and_named(tmp_path: Path) -> None:
-    root = afew_va(tmp_path / "in", {**CLIPS, "100": ("Actor 1", [(0, 0)] * 6)})
+    root = afew_va(tmp_path / "in", {**CLIPS, "100": ("Actor 1", [(0, 0)] * 7)})
     path = root / "100" / "100.json"
     about = json.loads(path.read_text())
     about["frames"]["00001"]["valence"] = 11
@@ -100,11 +100,12 @@ def test_what_is_left_out_is_counted_and_named(tmp_path: Path) -> None:
     path.write_text(json.dumps(about))
     (root / "100" / "00000.png").unlink()
     (root / "100" / "00004.png").write_bytes(b"no picture")
+    cut_short(root / "100" / "00006.png")
     report = prepare_afew_va(root, tmp_path / "out")
     assert report.dropped == {
         "all": {
             "frame not there": 1, "valence or arousal outside -10 to 10": 1, "no landmarks in the picture": 2,
-            "frame without annotation": 1, "frame cannot be opened": 1,
+            "frame without annotation": 1, "frame cannot be decoded": 2,
         }
     }  # fmt: skip
     assert any("100/00003.png" in note for note in report.notes)

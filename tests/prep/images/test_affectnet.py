@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from published_data import affectnet_first
+from published_data import affectnet_first, cut_short
 
 from affectkit.data.layouts.discovery import Labels, find_dataset
 from affectkit.errors import DataError, UsageError
@@ -52,16 +52,18 @@ def test_what_is_left_out_is_counted_and_named(tmp_path: Path) -> None:
         "1/ok.jpg": (30, 30, 20, 20, 1, 0, 0), "1/uncertain.jpg": (1, 1, 5, 5, 9, -2, -2),
         "1/outside.jpg": (50, 1, 5, 5, 0, 0, 0), "1/none.jpg": ("NULL", "NULL", "NULL", "NULL", 0, 0, 0),
         "1/gone.jpg": (1, 1, 5, 5, 0, 0, 0), "1/broken.jpg": (1, 1, 5, 5, 0, 0, 0),
+        "1/cut.jpg": (1, 1, 5, 5, 0, 0, 0),
     }  # fmt: skip
     source = affectnet_first(tmp_path / "in", {"training": rows})
     images = source / "Manually_Annotated" / "Manually_Annotated_Images" / "1"
     (images / "gone.jpg").unlink()
     (images / "broken.jpg").write_bytes(b"no picture")
+    cut_short(images / "cut.jpg")
     report = prepare_affectnet(source, tmp_path / "out")
     assert report.dropped == {
         "train": {
             "expression none, uncertain or non-face": 1, "face box not in the picture": 2, "image file not there": 1,
-            "image file cannot be opened": 1,
+            "image file cannot be decoded": 2,
         }
     }  # fmt: skip
     assert report.images == 1 and any("1/gone.jpg" in note for note in report.notes)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from published_data import emotic
+from published_data import cut_short, emotic
 from scipy.io import savemat
 
 from affectkit.data.layouts.discovery import Labels, find_dataset
@@ -112,18 +112,29 @@ def test_what_is_left_out_is_counted_and_named(tmp_path: Path) -> None:
                                 ((0, 0, 9, 9), (), (nan, 5, 5)), ((0, 0, 9, 9), ("Joy",), (11, 5, 5))],
         "mscoco/images/gone.jpg": [((0, 0, 9, 9), ("Fear",), (5, 5, 5))],
         "mscoco/images/broken.jpg": [((0, 0, 9, 9), ("Fear",), (5, 5, 5))],
+        "mscoco/images/cut.jpg": [((0, 0, 9, 9), ("Fear",), (5, 5, 5))],
     }}  # fmt: skip
     root = emotic(tmp_path / "in", pictures)
     (root / "emotic/mscoco/images/gone.jpg").unlink()
     (root / "emotic/mscoco/images/broken.jpg").write_bytes(b"no picture")
+    cut_short(root / "emotic/mscoco/images/cut.jpg")
     report = prepare_emotic(root, tmp_path / "out")
-    common = {"box of the person not in the picture": 1, "picture not there": 1, "picture cannot be opened": 1}
+    common = {"box of the person not in the picture": 1, "picture not there": 1, "picture cannot be decoded": 2}
     assert report.images == 1
     assert report.dropped == {"train": {"no category": 1, "a category that is none of the 26": 1, **common}}
     assert any("mscoco_gone_1" in note for note in report.notes)
     rated = prepare_emotic(root, tmp_path / "rated", EmoticOptions(target="ratings"))
     own = {"valence or arousal not known": 1, "valence or arousal outside 1 to 10": 1}
     assert rated.dropped == {"train": {**own, **common}}
+
+
+def test_arrays_that_are_no_pictures_are_left_out_too(tmp_path: Path) -> None:
+    place = as_arrays(emotic(tmp_path / "in", PICTURES)) / "img_arrs"
+    damaged = sorted(place.glob("crop_train_*"))[:2]
+    damaged[0].write_bytes(damaged[0].read_bytes()[:-1])
+    np.save(damaged[1], np.zeros((4, 4)))
+    report = prepare_emotic(place.parent, tmp_path / "out")
+    assert report.dropped == {"train": {"picture cannot be decoded": 2}} and report.images == 3
 
 
 def test_copies_are_of_picture_and_box(tmp_path: Path) -> None:
