@@ -78,22 +78,23 @@ class ImageFacts:
         found[list(self.reasons)] = False
         return found
 
-    @functools.cached_property
+    @property
     def brightness(self) -> np.ndarray:
         """Return float64 (N,): the mean luma of the small picture, in [0, 1]; NaN where there is none."""
-        return self._measured(light(self.small)[0])
+        return self._light[0]
 
-    @functools.cached_property
+    @property
     def contrast(self) -> np.ndarray:
         """Return float64 (N,): the RMS contrast, in [0, 0.5]: the standard deviation of the luma on [0, 1] (Peli,
-        "Contrast in complex images", 1990, eq. 4).
+        "Contrast in complex images", 1990).
 
         It is that of the small picture, so that images of different sizes compare, and noise does not count.
         """
-        return self._measured(light(self.small)[1])
+        return self._light[1]
 
-    def _measured(self, values: np.ndarray) -> np.ndarray:
-        return np.where(self.readable, values, np.nan)
+    @functools.cached_property
+    def _light(self) -> tuple[np.ndarray, ...]:
+        return tuple(np.where(self.readable, values, np.nan) for values in light(self.small))
 
 
 def light(pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -21,7 +21,7 @@ def brightness(luma: np.ndarray) -> float:
 def contrast(luma: np.ndarray) -> float:
     """Return the RMS contrast of ``luma`` (H, W) on [0, 1]: its standard deviation, at most 0.5.
 
-    Source: Peli (1990), "Contrast in complex images", J. Opt. Soc. Am. A 7(10), eq. 1.
+    Source: Peli (1990), "Contrast in complex images", J. Opt. Soc. Am. A 7(10).
     """
     return float(luma.std())
 
