@@ -75,6 +75,12 @@ class OptimizationOptions:
     )
     teacher_share: float = setting(0.5, "Share of the targets that teachers have.", above=0, high=1, group=REGULAR)
     mixup: float = setting(0.0, "Alpha of mixup's Beta distribution; 0: off.", low=0, group=REGULAR)
+    cutmix: float = setting(
+        0.0,
+        "Alpha of CutMix's Beta distribution; 0: off. With --mixup each batch takes one of the two.",
+        low=0,
+        group=REGULAR,
+    )
     label_smoothing: float = setting(
         0.0, "Share of each target spread over all classes.", low=0, below=1, group=REGULAR
     )

@@ -31,6 +31,7 @@ from affectkit.settings.training import TrainSettings
 from affectkit.tasks.base import Task
 from affectkit.training.data_setup import DataSetup, load_in_memory, set_up_data, test_split
 from affectkit.training.distillation import mix_targets, soft_targets
+from affectkit.training.mixup import refuse_cutmix
 from affectkit.training.model_setup import describe_encoder, describe_parameters, set_up_model
 from affectkit.training.progressive_resizing import check_start_size
 
@@ -153,6 +154,7 @@ def set_up_training(
     splits, copies = run_splits(data, settings, group=context.group, reporter=reporter)
     model, trainable = set_up_model(settings, data, context, restored=restored, reporter=reporter)
     on_features = frozen_encoder(model) is not None and bool(settings.views)
+    refuse_cutmix(settings.cutmix, spec, on_features=on_features)
     in_memory = (None, None)
     if not on_features:
         in_memory = load_in_memory(

@@ -187,11 +187,12 @@ class Learner:
         if not len(batch["index"]):
             return self.context.to_device(batch)
         batch = self.context.prepare_batch(batch, self.task.spec)
-        if self.settings.mixup:
-            from affectkit.training.mixup import mixup
+        settings = self.settings
+        if settings.mixup or settings.cutmix:
+            from affectkit.training.mixup import mix
 
-            seed = self.settings.seed
-            batch = mixup(batch, self.settings.mixup, seed=seed, epoch=position.epoch, number=position.number)
+            alphas = {"mixup_alpha": settings.mixup, "cutmix_alpha": settings.cutmix}
+            batch = mix(batch, **alphas, seed=settings.seed, epoch=position.epoch, number=position.number)
         if self.setup.start_size is not None:
             from affectkit.training.progressive_resizing import resize_for
 

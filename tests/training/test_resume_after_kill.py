@@ -380,11 +380,11 @@ def test_a_full_disk_ends_a_run_with_a_message_and_it_resumes(faces, tmp_path, f
 
 RANDOM_OPTIONS = {
     "schedule": ["constant", "step", "plateau", "cosine"], "optimizer": ["sgd", "adam", "adamw"], "warmup": [0.0, 0.7],
-    "mixup": [0.0, 0.4], "ema": [0.0, 0.9], "accumulate": [1, 2, 4], "clip_norm": [None, 1.0], "workers": [0, 2],
-    "cache": ["none", "ram"], "augment": ["none", "face", "face-strong"], "dropout": [0.0, 0.3], "keep": [1, 3],
+    "mixup": [0.0, 0.4], "cutmix": [0.0, 1.0], "ema": [0.0, 0.9], "accumulate": [1, 2, 4], "clip_norm": [None, 1.0],
+    "workers": [0, 2], "cache": ["none", "ram"], "augment": ["none", "face", "face-strong"], "keep": [1, 3],
     "model": ["test_resnet", "test_vit"], "checkpoint_every": [None, "1", "2", "1s"], "step_size": [1],
-    "lr_patience": [0], "val_fraction": [0.1], "seed": [0, 7], "batch_size": [7, 8, 48], "label_smoothing": [0.0, 0.1],
-    "early_stop": [0, 1],
+    "dropout": [0.0, 0.3], "lr_patience": [0], "val_fraction": [0.1], "seed": [0, 7], "batch_size": [7, 8, 48],
+    "label_smoothing": [0.0, 0.1], "early_stop": [0, 1],
 }  # fmt: skip
 
 

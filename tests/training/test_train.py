@@ -23,7 +23,6 @@ from affectkit.tasks.categorical import CategoricalOptions, class_weights
 from affectkit.tasks.distribution import DistributionTask
 from affectkit.training import run as runs
 from affectkit.training import trainer
-from affectkit.training.mixup import mixup
 from affectkit.training.resume_state import states
 from affectkit.training.run_folder import RunFolder
 from affectkit.training.training_step import Learner
@@ -290,18 +289,6 @@ def test_training_works_off_the_main_thread(votes, tmp_path):
     thread.join(60)
     assert failures == []
     assert json.loads((tmp_path / "run" / "metrics.json").read_text())["epochs"] == 1
-
-
-def test_mixup_mixes_images_and_targets_alike():
-    images = torch.rand(6, 3, 4, 4)
-    batch = {"index": torch.arange(6), "image": images, "target": torch.eye(6)}
-    mixed = mixup(batch, 1.0, seed=0, epoch=0, number=0)
-    weights = mixed["target"]
-    assert torch.allclose(weights.sum(1), torch.ones(6))
-    assert torch.allclose(mixed["image"], torch.einsum("ab,bcde->acde", weights, images), atol=1e-6)
-    again = mixup(batch, 1.0, seed=0, epoch=0, number=0)
-    other = mixup(batch, 1.0, seed=0, epoch=0, number=1)
-    assert torch.equal(mixed["image"], again["image"]) and not torch.equal(mixed["image"], other["image"])
 
 
 SPEC = InputSpec("distribution", 8, 8, classes=("a", "b", "c"))
