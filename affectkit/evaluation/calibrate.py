@@ -16,6 +16,7 @@ from affectkit.core.assets import training_prior_file
 from affectkit.core.files import sha256
 from affectkit.core.pixels import pixels_up_to
 from affectkit.core.progress import Reporter
+from affectkit.data.halves import half_record
 from affectkit.data.loading.image_or_clip import item_name
 from affectkit.data.loading.read_failures import refuse_failures
 from affectkit.errors import ThresholdError, UsageError
@@ -62,7 +63,15 @@ def _results(tested: TestedModel, settings: CalibrateSettings, reporter: Reporte
     """Return the outputs on the split that is fitted on."""
     task, context = tested.task, tested.context
     labels = wanted_labels(settings, task)
-    data = load_split(settings.data, settings.split, labels=labels, task=task, group=context.group, reporter=reporter)
+    data = load_split(
+        settings.data,
+        settings.split,
+        labels=labels,
+        task=task,
+        group=context.group,
+        half=settings.half,
+        reporter=reporter,
+    )
     data, _ = context.group.run_main_first(
         lambda: without_copies(data, drop=settings.drop_copies, noun=item_name(task.spec), reporter=reporter)
     )
@@ -102,7 +111,12 @@ def _fit(
     if wish is not None:
         training[KEY] = _threshold(tested, results, wish, chose, reporter)
     training |= _prior_of_built_in(tested)
-    training["calibrated"] = {"of": sha256(source), "split": results.split.name, "data_fingerprint": fingerprint}
+    training["calibrated"] = {
+        "of": sha256(source),
+        "split": results.split.name,
+        **half_record(settings.half),
+        "data_fingerprint": fingerprint,
+    }
 
     def write() -> str:
         written = Header(header.model, header.options, task.spec, training, header.version)

@@ -9,6 +9,7 @@ from typing import Any
 from affectkit.config import value_of
 from affectkit.core.progress import Reporter
 from affectkit.core.text import list_some
+from affectkit.data.halves import take_half
 from affectkit.data.layouts.class_columns import Choice
 from affectkit.data.layouts.discovery import Labels, Source, find_dataset
 from affectkit.data.layouts.duplicates import drop_copies
@@ -57,6 +58,7 @@ def load_split(
     task: Task,
     group: ProcessGroup,
     label_map: Path | None = None,
+    half: str = "both",
     reporter: Reporter,
 ) -> EvaluationData:
     """Find the dataset in ``root`` and its split ``name``; reports what a user should know of them.
@@ -68,6 +70,7 @@ def load_split(
         task: the model's.
         group: of processes.
         label_map: file of classes that are one; with it, items of classes that the model lacks are left out.
+        half: of the split, in ``data.halves.HALVES``.
         reporter: gets notes.
 
     Raises:
@@ -76,12 +79,13 @@ def load_split(
         UsageError: a label map is given, and the task or the model has no names of classes.
     """
     source = group.run_main_first(lambda: find_dataset(root, labels=labels, reporter=reporter))
-    found, left_out = find_split(source, name), {}
+    found, left_out = take_half(find_split(source, name), half), {}
     if label_map is not None:
         found, left_out = _aligned(found, label_map, source, task, reporter)
     split, note = task.select_items(found)
     reporter.note(
-        f"{source.layout} in {source.root}, {split.name} split: {len(split):,} {item_name(task.spec)}; "
+        f"{source.layout} in {source.root}, {split.name} split{_of_half(half)}: "
+        f"{len(split):,} {item_name(task.spec)}; "
         f"{task.description()}"
     )
     for text in filter(None, (*source.notes, note)):
@@ -93,6 +97,10 @@ def load_split(
             f"order: {list_some(taken, 3)}."
         )
     return EvaluationData(source, split, left_out)
+
+
+def _of_half(half: str) -> str:
+    return "" if half == "both" else f" ({half} half)"
 
 
 def _aligned(split: Split, path: Path, source: Source, task: Task, reporter: Reporter) -> tuple[Split, dict[str, int]]:

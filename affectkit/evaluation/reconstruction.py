@@ -15,6 +15,7 @@ from affectkit.core.csv_tables import write_table
 from affectkit.core.files import fresh_folder, write_json
 from affectkit.core.progress import Reporter
 from affectkit.core.version import VERSION
+from affectkit.data.halves import half_record
 from affectkit.data.loading.clips import SplitClips
 from affectkit.data.loading.loaders import EVALUATION
 from affectkit.data.media.spectrograms import to_sound, write_wav
@@ -69,6 +70,7 @@ def reconstruct(settings: ReconstructSettings, *, reporter: Reporter) -> dict[st
             labels=wanted_labels(settings, task),
             task=task,
             group=context.group,
+            half=settings.half,
             reporter=reporter,
         )
         split = data.split
@@ -86,6 +88,7 @@ def reconstruct(settings: ReconstructSettings, *, reporter: Reporter) -> dict[st
         "affectkit": VERSION,
         "data": str(data.source.root),
         "split": split.name,
+        **half_record(settings.half),
         "clips": len(split),
         "errors": errors,
         "channels": shares,

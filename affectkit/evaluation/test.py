@@ -16,6 +16,7 @@ from affectkit.core.files import fresh_folder, write_json
 from affectkit.core.pixels import pixels_up_to
 from affectkit.core.progress import Reporter
 from affectkit.core.version import VERSION
+from affectkit.data.halves import half_record
 from affectkit.data.loading.image_or_clip import item_name
 from affectkit.data.loading.read_failures import refuse_failures
 from affectkit.data.split import Split
@@ -77,6 +78,7 @@ def _test(tested: TestedModel, settings: TestSettings, reporter: Reporter) -> tu
         task=task,
         group=context.group,
         label_map=settings.label_map,
+        half=settings.half,
         reporter=reporter,
     )
     data, copies = context.group.run_main_first(
@@ -114,7 +116,7 @@ def _test(tested: TestedModel, settings: TestSettings, reporter: Reporter) -> tu
         "affectkit": VERSION,
         "engine": tested.engine,
         "task": task.name,
-        **_data_record(settings.data, data, results),
+        **_data_record(settings, data, results),
         "copies": copies,
         "skipped": [{"image": failure.name, "reason": failure.reason} for failure in failures],
         "classes": list(task.spec.classes),
@@ -183,11 +185,12 @@ def _rows_of(results: Results, split: Split) -> list[int]:
     return [place[name] for name in results.split.ids]
 
 
-def _data_record(root: Path, data: EvaluationData, results: Results) -> dict[str, Any]:
+def _data_record(settings: TestSettings, data: EvaluationData, results: Results) -> dict[str, Any]:
     return {
-        "data": str(root),
+        "data": str(settings.data),
         "layout": data.source.layout,
         "split": data.split.name,
+        **half_record(settings.half),
         "data_fingerprint": data.split.fingerprint(),
         "images": len(results.split),
         **({"left_out": data.left_out} if data.left_out else {}),

@@ -14,6 +14,7 @@ from affectkit.core.pixels import pixels_up_to
 from affectkit.core.progress import Reporter, Silent
 from affectkit.core.version import VERSION
 from affectkit.corruptions.base import severity_scale
+from affectkit.data.halves import half_record
 from affectkit.data.loading.image_or_clip import make_dataset
 from affectkit.data.loading.loaders import InMemoryImages, choose_cache, close_loader, hold_in_memory
 from affectkit.data.loading.read_failures import refuse_failures
@@ -102,7 +103,13 @@ class Sweep:
         self.baseline = find_baseline(settings.baseline, self.conditions[1:], self.task)
         labels = wanted_labels(settings, self.task)
         data = load_split(
-            settings.data, settings.split, labels=labels, task=self.task, group=context.group, reporter=reporter
+            settings.data,
+            settings.split,
+            labels=labels,
+            task=self.task,
+            group=context.group,
+            half=settings.half,
+            reporter=reporter,
         )
         self.source, self.split = data.source, data.split
         self._check_clips()
@@ -164,6 +171,7 @@ class Sweep:
             **fit_record(self.model),
             "data": str(self.settings.data),
             "split": self.split.name,
+            **half_record(self.settings.half),
             "data_fingerprint": self.split.fingerprint(),
             "scale": self.scale,
             "seed": self.settings.seed,

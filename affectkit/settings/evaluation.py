@@ -8,6 +8,7 @@ from typing import Any
 
 from affectkit.config import Parsed, option_group, setting
 from affectkit.corruptions import CorruptionChoice, parse_corruption
+from affectkit.data.halves import HALVES
 from affectkit.data.layouts.rating_scale import Scale
 from affectkit.settings.abstention import Prior, abstaining, class_prior, training_prior
 from affectkit.settings.audiovisual import published_mask, published_mode
@@ -60,6 +61,13 @@ class TestedData(Runtime):
         "test",
         "Split to test on; all takes a --labels table whole, as is one without a split column.",
         choices=("train", "valid", "test", "all"),
+        group=DATA,
+    )
+    half: str = setting(
+        "both",
+        "Half of the split, by a fixed hash of the items' names: the one that train --valid-half did not choose on "
+        "says what to expect of other items.",
+        choices=HALVES,
         group=DATA,
     )
     on_error: str = setting("fail", "What a bad image does.", choices=("fail", "skip"), group=DATA)

@@ -93,7 +93,9 @@ class TrainSettings(RunOptions, FoldOptions, OptimizationOptions, ModelOptions, 
                     f"--epochs ({self.epochs})."
                 )
         tested = bool(self.test_data or self.test_labels)
-        faults += self.fold_faults(repeat=self.repeat, resume=self.resume, tested_apart=tested)
+        faults += self.fold_faults(
+            repeat=self.repeat, resume=self.resume, tested_apart=tested, halved=self.valid_half != "both"
+        )
         if self.warmup > self.epochs:
             faults.append(f"--warmup must be at most --epochs ({self.epochs}); got {self.warmup:g}.")
         if self.lr_min > self.lr:

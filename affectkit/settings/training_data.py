@@ -6,6 +6,7 @@ from pathlib import Path
 
 from affectkit.config import Parsed, option_group, setting
 from affectkit.core.spec import FITS
+from affectkit.data.halves import HALVES
 from affectkit.data.layouts.rating_scale import Scale
 from affectkit.data.loading.presets import PRESETS
 from affectkit.settings.common import DATA, chosen_classes, followed_links, ignored_columns, rating_range
@@ -35,6 +36,13 @@ class DataOptions:
         "Share of the training images held out where the data has no validation split.",
         above=0,
         below=1,
+        group=DATA,
+    )
+    valid_half: str = setting(
+        "both",
+        "Half of the validation split that chooses the epoch and the temperature, by a fixed hash of the items' "
+        "names; test --split valid --half tests on the other.",
+        choices=HALVES,
         group=DATA,
     )
     drop_copies: bool = setting(

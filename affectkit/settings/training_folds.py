@@ -64,13 +64,14 @@ class FoldOptions:
         default_text="all, one after the other",
     )
 
-    def fold_faults(self, *, repeat: int, resume: Path | None, tested_apart: bool) -> list[str]:
+    def fold_faults(self, *, repeat: int, resume: Path | None, tested_apart: bool, halved: bool) -> list[str]:
         """Name the faults between settings of folds and others.
 
         Args:
             repeat: ``--repeat``.
             resume: ``--resume``.
             tested_apart: whether test data are named.
+            halved: whether half of a validation split is to choose.
         """
         if self.folds is None:
             idle = [name for name in ("group_by", "groups") if getattr(self, name) is not None]
@@ -86,6 +87,11 @@ class FoldOptions:
             faults.append(
                 "--folds tests each model on the fold that it has not seen; leave --test-data and --test-labels out, "
                 "and test a fold's model on them after training: affectkit test --checkpoint RUN/fold-1."
+            )
+        if halved:
+            faults.append(
+                "--folds has no validation split of its own: part of each fold's training items chooses; leave "
+                "--valid-half out."
             )
         if self.fold is not None and self.fold > (self.folds.value or MOST_FOLDS):
             faults.append(f"--fold must be at most --folds ({self.folds}); got {self.fold}.")

@@ -8,6 +8,7 @@ from typing import Any
 from affectkit.config import plain, value_of
 from affectkit.core.progress import Reporter, Silent
 from affectkit.core.spec import InputSpec
+from affectkit.data.halves import take_half
 from affectkit.data.layouts.class_columns import Choice
 from affectkit.data.layouts.discovery import Labels, Source, find_dataset
 from affectkit.data.layouts.rating_scale import RATINGS
@@ -98,6 +99,12 @@ def find_data(settings: TrainSettings, *, group: ProcessGroup, reporter: Reporte
     valid = None
     if settings.folds is None:
         base, valid = training_splits(source, settings.val_fraction, settings.seed, reporter=reporter)
+        if settings.valid_half != "both":
+            of = len(valid)
+            valid = take_half(valid, settings.valid_half, option="--valid-half")
+            reporter.note(
+                f"validation on its {settings.valid_half} half, {len(valid):,} of {of:,}; the other chooses nothing"
+            )
     else:
         base = pooled_split(source.splits, source.root, reporter=reporter)
     options = family.build_options(plain(settings))
