@@ -16,6 +16,7 @@ import torch
 from affectkit.core.cached import cached_tensors
 from affectkit.core.clipspec import DECIBELS
 from affectkit.core.spec import InputSpec
+from affectkit.data.loading.degradation import Degradation, DegradationRanges, degrade, draw_degradation
 from affectkit.data.media.reduced_decoding import Box
 
 TRIES = 10
@@ -37,6 +38,7 @@ class Preset:
         crop: least and greatest share of the whole image's area in the box that becomes the input; None: what the
             input's ``fit`` says.
         ratios: least and greatest width / height of that box.
+        degradation: of the quality of the picture; None: nothing is drawn of it.
     """
 
     flip: float = 0.5
@@ -52,6 +54,7 @@ class Preset:
     erase: float = 0.0
     crop: tuple[float, float] | None = None
     ratios: tuple[float, float] = (3 / 4, 4 / 3)
+    degradation: DegradationRanges | None = None
 
 
 RANGES = {
@@ -64,6 +67,19 @@ RANGES = {
     # For crops by a detector, whose margins differ more than their centres do.
     "face-crop": Preset(
         rotation=15, scale=0.15, shift=0.08, brightness=0.15, contrast=0.25, blur=0.1, noise=5.0, erase=0.3
+    ),
+    # The same for pictures of any origin, found by any detector.
+    "face-wild": Preset(
+        rotation=20,
+        scale=0.25,
+        shift=0.08,
+        brightness=0.2,
+        contrast=0.35,
+        blur=0.15,
+        sigmas=(0.3, 1.6),
+        noise=12.0,
+        erase=0.3,
+        degradation=DegradationRanges(shrink=0.15, wander=0.12, jpeg=0.15),
     ),
     # Szegedy et al., "Going deeper with convolutions", CVPR 2015, section 6; as torchvision's RandomResizedCrop.
     "imagenet": Preset(crop=(0.08, 1.0)),
@@ -122,6 +138,7 @@ class Change:
     noise_seed: int
     erase: tuple[float, float, float, float] | None
     crop: Crop | None = None
+    degradation: Degradation | None = None
 
 
 def draw_change(preset: Preset, rng: np.random.Generator) -> Change:
@@ -148,6 +165,7 @@ def draw_change(preset: Preset, rng: np.random.Generator) -> Change:
         noise_seed=int(unit[15] * 2**53),
         erase=erase,
         crop=_draw_crop(preset.crop, preset.ratios, rng) if preset.crop is not None else None,
+        degradation=draw_degradation(preset.degradation, rng) if preset.degradation is not None else None,
     )
 
 
@@ -179,6 +197,8 @@ def apply_change(image: np.ndarray, change: Change) -> np.ndarray:
     if change.blur_sigma:
         result = cv2.GaussianBlur(result, (0, 0), change.blur_sigma, borderType=cv2.BORDER_REPLICATE)
         result = result.reshape(height, width, channels)
+    if change.degradation is not None:
+        result = degrade(result, change.degradation)
     if change.gain != 1 or change.offset:
         # Contrast turns about mid-gray, so that it does not also change the mean of a typical image.
         table = np.clip((np.arange(256) - 127.5) * change.gain + 127.5 + change.offset, 0, 255)
