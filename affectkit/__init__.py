@@ -105,6 +105,7 @@ def predict(
     abstain: float | str | None = None,
     prior: Mapping[str, float] | str | None = None,
     training_prior: Mapping[str, float] | str | None = None,
+    valence_arousal: bool = False,
 ) -> Iterator[dict[str, Any]]:
     """Yield the rows that ``affectkit infer`` writes, as dictionaries, in the order of ``x``: one an image, or one a
     face where faces are detected; of a video one a face and sampled frame.
@@ -134,6 +135,8 @@ def predict(
         abstain: least confidence with which a label is given, or ``"stored"``, the checkpoint's threshold: other rows
             have an empty label, and ``"Abstained"`` is 1, as with ``infer --abstain``.
         prior, training_prior: class shares by name, or a table of them, as the options of ``infer``; not estimated.
+        valence_arousal: whether rows have valence and arousal, as with ``infer --valence-arousal``: derived from the
+            emotions' shares by norms of their words, see ``affectkit.metrics.emotion_norms.EmotionNorms.values``.
 
     Returns:
         Dictionaries whose ``"Image Name"`` is the path, in a folder given alone relative to it; of images in memory
@@ -166,6 +169,7 @@ def predict(
         abstain=abstain,
         prior=prior,
         training_prior=training_prior,
+        valence_arousal=valence_arousal,
     )
 
 

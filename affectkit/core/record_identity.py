@@ -44,6 +44,7 @@ NAMES = {
     "track_gap": "--track-gap",
     "train_split": "--train-split",
     "training_prior": "--training-prior",
+    "valence_arousal": "--valence-arousal",
 }
 """What users call a value; one without an entry here goes by its key, with spaces for underscores."""
 

@@ -85,14 +85,16 @@ class ImageAnnotator:
         marks = []
         for row in rows:
             if not self.with_faces:
-                marks.append(
-                    Mark(_shown((0, 0, extent.width, extent.height), extent), *self.task.describe_row(row[2:]))
-                )
+                box, own = _shown((0, 0, extent.width, extent.height), extent), row[2:]
+                title, bars = self.task.describe_row(own)
+                marks.append(Mark(box, title, bars, note=self.task.describe_affect(own)))
             elif row[2] is not None:
                 number, box, points = placed_face(row[2:])
-                title, bars = self.task.describe_row(row[2 + len(FACE_COLUMNS) :])
+                own = row[2 + len(FACE_COLUMNS) :]
+                title, bars = self.task.describe_row(own)
                 title = f"{number} · {title}" if len(rows) > 1 else title
-                marks.append(Mark(_shown(box, extent), title, bars, number - 1, _points_shown(points, extent)))
+                note, points = self.task.describe_affect(own), _points_shown(points, extent)
+                marks.append(Mark(_shown(box, extent), title, bars, number - 1, points, note))
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
             with whole_file(target) as part:

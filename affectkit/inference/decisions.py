@@ -1,8 +1,11 @@
-"""How rows are made of outputs in a run of ``infer``: the threshold of ``--abstain``, the prior of ``--prior``."""
+"""How rows are made of outputs in a run of ``infer``: the threshold of ``--abstain``, the prior of ``--prior``, the
+norms of ``--valence-arousal``.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,11 +13,14 @@ import numpy as np
 from affectkit.checkpoints.abstention import describe_promise, wanted_threshold
 from affectkit.checkpoints.class_priors import described_shift, prior_of_training, shift_record, stated_shift
 from affectkit.core.progress import Reporter
+from affectkit.core.text import percent
 from affectkit.errors import DataError, UsageError
 from affectkit.inference.images import Batch
 from affectkit.inference.predictor import Predictor
+from affectkit.metrics.emotion_norms import OUT_OF, SOURCE, EmotionNorms
 from affectkit.metrics.prior_shift import PriorEstimate, estimate_prior
 from affectkit.settings.abstention import Prior
+from affectkit.tasks.base import Task
 from affectkit.tasks.decision import Decision
 
 ASSUMED = (
@@ -32,7 +38,13 @@ def is_estimate(prior: Prior | None) -> bool:
 
 
 def decide(
-    predictor: Predictor, *, abstain: float | None, stated: bool, prior: Prior | None, training: Prior | None
+    predictor: Predictor,
+    *,
+    abstain: float | None,
+    stated: bool,
+    prior: Prior | None,
+    training: Prior | None,
+    valence_arousal: bool = False,
 ) -> dict[str, Any]:
     """Set how the rows of ``predictor`` are made, and return what a record says of it.
 
@@ -43,12 +55,14 @@ def decide(
         stated: whether there is a threshold.
         prior: class shares that predictions are re-weighted to; one that is estimated is not set here.
         training: class shares that the model was trained on, where its file does not record them.
+        valence_arousal: whether rows have valence and arousal by the norms of the emotions.
 
     Raises:
-        UsageError: the model has no classes, or its file lacks what is needed.
+        UsageError: the model has no classes, or one without a norm, or its file lacks what is needed.
     """
     task, model = predictor.task, predictor.engine
     threshold, shift, record = None, None, {}
+    norms = norms_of(task) if valence_arousal else None
     if stated or prior is not None:
         task.decide(Decision())  # which a task without classes refuses
     if stated:
@@ -56,9 +70,33 @@ def decide(
     if prior is not None and not is_estimate(prior):
         shift, more = stated_shift(model, prior, training)
         record |= more
+    if norms is not None:
+        record |= {
+            "valence_arousal": dict(zip(predictor.spec.classes, norms.words, strict=True)),
+            "valence_arousal_from": f"{SOURCE}, low and high for {percent(OUT_OF)} of raters",
+        }
     if record:
-        task.decide(Decision(threshold, shift))
+        task.decide(Decision(threshold, shift, norms))
     return record
+
+
+def norms_of(task: Task) -> EmotionNorms:
+    """Return the norms of the classes of ``task``.
+
+    Raises:
+        UsageError: it predicts valence and arousal itself, or has a class without a norm.
+    """
+    if task.predicts_ratings:
+        outputs = " and ".join(task.spec.classes)
+        raise UsageError(
+            f"--valence-arousal: this model predicts {outputs} itself; there are no emotions to map.", "Leave it out."
+        )
+    if not task.spec.named:
+        raise UsageError("--valence-arousal: the names of this model's classes are not known.", "Leave it out.")
+    try:
+        return EmotionNorms.of(task.spec.classes)
+    except UsageError as error:
+        raise UsageError(f"--valence-arousal: {error.message}", error.hint) from error
 
 
 def report_decision(record: dict[str, Any], predictor: Predictor, reporter: Reporter) -> None:
@@ -70,6 +108,11 @@ def report_decision(record: dict[str, Any], predictor: Predictor, reporter: Repo
             reporter.warn(f"the threshold was fitted before the weights were rounded to {precision}: it promises less.")
     if "prior" in record:
         reporter.note(described_shift(record))
+    if "valence_arousal" in record:
+        reporter.note(
+            f"valence and arousal on -1..1, derived from the emotions' shares by {record['valence_arousal_from']}; not "
+            "measured on rated faces"
+        )
 
 
 def estimate(predictor: Predictor, batches: Iterable[Batch], training: Prior | None) -> dict[str, Any]:
@@ -94,7 +137,7 @@ def estimate(predictor: Predictor, batches: Iterable[Batch], training: Prior | N
         raise DataError("--prior estimate: no input could be predicted.")
     result: PriorEstimate = estimate_prior(np.array(found, np.float64), before)
     shift, record = shift_record(predictor.engine, result.prior, "estimated", before, where)
-    task.decide(Decision(task.decision.threshold, shift))
+    task.decide(replace(task.decision, shift=shift))
     return record | {
         "prior_estimate": {
             "items": len(found),

@@ -130,10 +130,10 @@ def _infer(settings: InferSettings, *, reporter: Reporter, listed: IO[str], stdo
 
 
 def _decide(settings: InferSettings, predictor: Predictor, inputs: InputSelection) -> dict[str, Any]:
-    """Set what ``--abstain`` and a stated ``--prior`` make of outputs; return what a record says of it.
+    """Set what ``--abstain``, ``--prior`` and ``--valence-arousal`` make of outputs; return what a record says of it.
 
     Raises:
-        UsageError: the model has no classes or no threshold, or the prior of videos is to be estimated.
+        UsageError: the model has no classes, no threshold or no norms, or the prior of videos is to be estimated.
     """
     prior = value_of(settings.prior)
     if is_estimate(prior) and (inputs.are_videos or inputs.has_videos):
@@ -147,6 +147,7 @@ def _decide(settings: InferSettings, predictor: Predictor, inputs: InputSelectio
         stated=settings.abstain is not None,
         prior=prior,
         training=value_of(settings.training_prior),
+        valence_arousal=settings.valence_arousal,
     )
 
 

@@ -49,6 +49,7 @@ def predict_rows(
     abstain: float | str | None = None,
     prior: Mapping[str, float] | str | None = None,
     training_prior: Mapping[str, float] | str | None = None,
+    valence_arousal: bool = False,
 ) -> Iterator[dict[str, Any]]:
     """Yield the rows of ``affectkit.predict``; faulty arguments are raised at once, faulty files as they are met."""
     spec = getattr(model, "spec", None)
@@ -78,7 +79,7 @@ def predict_rows(
     predictor = Predictor.of(engine_of(model), faces=parsed, selection=selection)
     threshold = None if abstain is None else _stated("abstain", parse_abstain, str(abstain))
     given = {name: _prior(name, value) for name, value in (("prior", prior), ("training", training_prior))}
-    decide(predictor, abstain=threshold, stated=abstain is not None, **given)
+    decide(predictor, abstain=threshold, stated=abstain is not None, valence_arousal=valence_arousal, **given)
     options = {"every": interval, "smooth": smooth, "search_side": search_side, "track_gap": track_gap}
     call = _Call(predictor, batch_size=batch_size, on_error=on_error, exact=exact, **options)
     return call.rows(numbered(items_of(x, spec)))

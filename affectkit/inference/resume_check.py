@@ -16,7 +16,7 @@ from affectkit.inference.table_reader import read_columns
 
 TORCH = "torch"
 """The engine of records that name none."""
-DECISIONS = ("abstain", "prior", "training_prior")
+DECISIONS = ("abstain", "prior", "training_prior", "valence_arousal", "valence_arousal_from")
 IMAGE_KEYS = ("paths", "recursive", "faces_by", "face_detector", "face_detector_sha256", *LIMITS, "fit", *DECISIONS)
 """Entries of the record of images that must be alike to resume."""
 VIDEO_KEYS = (

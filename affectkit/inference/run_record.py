@@ -15,6 +15,7 @@ RECORD_FORM = {
     "min_score?": float | None, "min_face?": Count | None, "max_faces?": Count | None,
     "abstain?": float | None, "abstain_from?": str, "prior?": dict[str, float], "prior_from?": str,
     "training_prior?": dict[str, float], "training_prior_from?": str,
+    "valence_arousal?": dict[str, str], "valence_arousal_from?": str,
     "skipped_list?": str, "timelines?": str, "videos_table?": str, "video_results?": dict[str, Any],
 }  # fmt: skip
 """What a run that began has recorded."""

@@ -29,6 +29,8 @@ RECORD_SHOWN = {
     "abstained": "rows without a label", "prior": "predictions re-weighted to the class prior (--prior)",
     "prior_from": "that prior is", "training_prior": "from the class prior of training",
     "training_prior_from": "known from", "prior_estimate": "estimate of the prior",
+    "valence_arousal": "classes and words, by whose norms valence and arousal follow (--valence-arousal)",
+    "valence_arousal_from": "these norms are",
     "every": "videos sampled every", "smooth": "outputs averaged over (s)", "seconds": "videos read up to (s)",
     "search_side": "longest side searched for faces (pixels)",
     "track_gap": "a face keeps its number out of sight for (s)", "read_by": "pictures read by",

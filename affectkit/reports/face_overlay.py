@@ -52,6 +52,7 @@ class Mark:
         bars: name and value in [0, 1] of each bar; the three largest are drawn.
         number: of its colour.
         points: landmarks (x, y), drawn as dots where the face is large enough for them.
+        note: a line below the bars.
     """
 
     box: Box
@@ -59,6 +60,12 @@ class Mark:
     bars: tuple[tuple[str, float], ...] = ()
     number: int = 0
     points: tuple[Point, ...] = ()
+    note: str = ""
+
+    @property
+    def rows(self) -> int:
+        """Return how many rows the panel has: of bars, and of the note."""
+        return len(self.top_bars) + bool(self.note)
 
     @property
     def top_bars(self) -> tuple[tuple[str, float], ...]:
@@ -179,7 +186,8 @@ def _panel_size(mark: Mark, size: int) -> Size:
     """Return width and height of the panel of bars."""
     font = _font(size)
     names = max(font.getlength(name) for name, _ in mark.top_bars)
-    return names + font.getlength(">99.9%") + size * (LENGTH + 2), size * (ROW * len(mark.top_bars) + 0.5)
+    width = max(names + font.getlength(">99.9%") + size * (LENGTH + 2), font.getlength(mark.note) + size)
+    return width, size * (ROW * mark.rows + 0.5)
 
 
 def _draw_panel(draw: ImageDraw.ImageDraw, mark: Mark, place: Box, size: int) -> None:
@@ -189,7 +197,7 @@ def _draw_panel(draw: ImageDraw.ImageDraw, mark: Mark, place: Box, size: int) ->
 
 
 def _draw_bars(draw: ImageDraw.ImageDraw, mark: Mark, place: Box, size: int) -> None:
-    """Draw a row per bar: name, bar, value in percent."""
+    """Draw a row per bar: name, bar, value in percent; and the note below."""
     font, pad, colour = _font(size), size * 0.5, COLOURS[mark.number % len(COLOURS)]
     x, y, wide, _ = place
     end = x + wide - pad * 2 - font.getlength(">99.9%")
@@ -201,6 +209,9 @@ def _draw_bars(draw: ImageDraw.ImageDraw, mark: Mark, place: Box, size: int) -> 
         reached = begin + (end - begin) * min(max(value, 0.0), 1.0)
         draw.rectangle((begin, middle - size * 0.4, reached, middle + size * 0.4), fill=colour)
         draw.text((x + wide - pad, middle), percent(value), fill=INK, font=font, anchor="rm")
+    if mark.note:
+        middle = y + pad / 2 + size * ROW * (mark.rows - 0.5)
+        draw.text((x + pad, middle), mark.note, fill=INK, font=font, anchor="lm")
 
 
 def _with_strip(canvas: Image.Image, picture: np.ndarray, marks: Sequence[Mark], size: int) -> Image.Image:
@@ -236,7 +247,7 @@ def _cell_size(marks: Sequence[Mark], size: int) -> tuple[int, int, float]:
     font, thumb = _font(size), round(size * THUMB)
     panel = max(_panel_size(mark, size)[0] for mark in marks)
     panel = max(panel, *(font.getlength(mark.title) + size for mark in marks))
-    rows = max(len(mark.top_bars) for mark in marks)
+    rows = max(mark.rows for mark in marks)
     tall = max(thumb, size * (TITLE_ROW + ROW * rows)) + size
     return math.ceil(thumb + size * 1.5 + panel), math.ceil(tall), panel
 

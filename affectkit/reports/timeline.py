@@ -265,13 +265,14 @@ def describe_video(*, frames: int, faces: int, seconds: float) -> str:
     return f"{length}, {frames:,} frame{'s' * (frames != 1)}, {faces:,} face{'s' * (faces != 1)}{more}"
 
 
-def lane_name(number: int, time: dict[str, float] | None) -> str:
-    """Return the name of a face's lane: its number, and the label of most of its time.
+def lane_name(number: int, time: dict[str, float] | None, values: dict[str, float] | None = None) -> str:
+    """Return the name of a face's lane: its number, the label of most of its time, and a line for each of ``values``.
 
-    >>> lane_name(2, {"happiness": 0.634, "neutral": 0.366})
-    'face 2\\nhappiness 63%'
+    >>> lane_name(2, {"happiness": 0.634, "neutral": 0.366}, {"valence": 0.51})
+    'face 2\\nhappiness 63%\\nvalence 0.51'
     """
-    if not time:
-        return f"face {number}"
-    label = max(time, key=time.__getitem__)
-    return f"face {number}\n{label} {percent(time[label])}"
+    lines = [f"face {number}"]
+    if time:
+        label = max(time, key=time.__getitem__)
+        lines.append(f"{label} {percent(time[label])}")
+    return "\n".join([*lines, *(f"{name} {value:.2f}" for name, value in (values or {}).items())])

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,7 @@ from affectkit.inference.video.frame_log import FrameLog
 from affectkit.inference.video.infer import VideoProgress
 from affectkit.inference.video.sampled_frames import predict_frames
 from affectkit.inference.video.statistics import Columns
+from affectkit.metrics.emotion_norms import DIMENSIONS, mean_column
 from affectkit.serve.uploads import Upload
 from affectkit.settings.values import Every
 
@@ -81,15 +83,23 @@ class Predictions:
         batch_size: images, or faces of a film, in a forward pass.
         workers: threads or processes that decode pictures.
         films: how films are sampled.
+        decided: what answers say of how rows are made of outputs, see ``inference.decisions.decide``.
 
     Attributes:
         texts: the task's columns that hold text, once ``warm_up`` has seen a row; None where that is not known.
     """
 
     def __init__(
-        self, predictor: Predictor, *, checkpoint: str, batch_size: int, workers: int, films: FilmOptions
+        self,
+        predictor: Predictor,
+        *,
+        checkpoint: str,
+        batch_size: int,
+        workers: int,
+        films: FilmOptions,
+        decided: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
-        self.predictor, self.checkpoint = predictor, checkpoint
+        self.predictor, self.checkpoint, self.decided = predictor, checkpoint, decided
         self.batch_size, self.workers, self.films = batch_size, workers, films
         self.texts: set[str] | None = None
 
@@ -97,7 +107,7 @@ class Predictions:
         """Return what answers say of the model, in the words of ``infer --json``."""
         detector = self.predictor.face_detector
         faces = describe_faces(detector) if detector is not None else {}
-        return {"checkpoint": self.checkpoint, **describe_model(self.predictor), **faces}
+        return {"checkpoint": self.checkpoint, **describe_model(self.predictor), **faces, **self.decided}
 
     @property
     def takes_clips(self) -> bool:
@@ -125,6 +135,7 @@ class Predictions:
             "task": task.columns(),
             "texts": sorted(self.texts or ()),
             "scale": task.scale,
+            "affect": {} if task.decision.norms is None else {name.lower(): mean_column(name) for name in DIMENSIONS},
         }
 
     def warm_up(self) -> None:

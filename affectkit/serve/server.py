@@ -21,6 +21,7 @@ from affectkit.core.text import count_text
 from affectkit.engines.choice import choose_engine
 from affectkit.engines.load import load_engine
 from affectkit.errors import LibraryError, UsageError
+from affectkit.inference.decisions import decide, report_decision
 from affectkit.inference.infer import faces_text
 from affectkit.inference.predictor import Predictor
 from affectkit.runtime.shutdown import StopFlag
@@ -116,6 +117,9 @@ def load_predictions(settings: ServeSettings, reporter: Reporter) -> Predictions
     reporter.note(f"engine {engine.name}: {engine.described} ({choice.reason})")
     for text in checkpoint_notes(engine):
         reporter.note(text)
+    asked = {"valence_arousal": settings.valence_arousal}
+    decided = decide(predictor, abstain=None, stated=False, prior=None, training=None, **asked)
+    report_decision(decided, predictor, reporter)
     if predictor.face_detector is not None:
         reporter.note(f"faces: {faces_text(predictor.face_detector)}")
     films = FilmOptions(
@@ -131,6 +135,7 @@ def load_predictions(settings: ServeSettings, reporter: Reporter) -> Predictions
         batch_size=predictor.context.batch_per_process(settings.batch_size),
         workers=settings.workers or 0,
         films=films,
+        decided=decided,
     )
 
 

@@ -1,4 +1,4 @@
-"""Options of abstaining and of class priors, which several commands have. Importing this loads nothing heavy."""
+"""Options of abstaining, class priors and norms, which several commands have. Importing this loads nothing heavy."""
 
 from __future__ import annotations
 
@@ -127,6 +127,16 @@ def class_prior(help: str, *, estimated: bool) -> Any:
     metavar = "TABLE|NAME=SHARE,..." + ("|estimate" if estimated else "")
     parse = parse_prior if estimated else parse_stated_prior
     return setting(None, help, parse=parse, group=LABELS, metavar=metavar, default_text="predictions as they are")
+
+
+def with_valence_arousal() -> Any:
+    """Declare the option ``--valence-arousal``."""
+    return setting(
+        False,
+        "Add valence and arousal, on -1..1, derived from predicted emotions by published ratings of their words: the "
+        "mean over the shares, low and high for 80% of raters, the disagreement on the emotion.",
+        group=LABELS,
+    )
 
 
 def training_prior() -> Any:

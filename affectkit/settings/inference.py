@@ -12,7 +12,14 @@ from affectkit.core.shards import Shard
 from affectkit.data.faces import RESERVED, SEARCH_SIDE, SEARCH_SIDES, TRACK_GAP, installed_names, score_meanings
 from affectkit.data.faces.selection import LIMITS, Selection
 from affectkit.data.layouts.rating_scale import Scale
-from affectkit.settings.abstention import ESTIMATE, Prior, abstaining, class_prior, training_prior
+from affectkit.settings.abstention import (
+    ESTIMATE,
+    Prior,
+    abstaining,
+    class_prior,
+    training_prior,
+    with_valence_arousal,
+)
 from affectkit.settings.audiovisual import published_mask, published_mode
 from affectkit.settings.common import (
     DATA,
@@ -133,6 +140,7 @@ class InferSettings(Runtime):
         estimated=True,
     )
     training_prior: Parsed[Prior] | None = training_prior()
+    valence_arousal: bool = with_valence_arousal()
     engine: str = chosen_engine()
     fit: str | None = fitting()
     faces: Parsed[Faces] | None = found_faces()
@@ -216,6 +224,8 @@ class InferSettings(Runtime):
             faults += [f"--labels and {name} exclude each other: labels are of whole images." for name in limits]
             if len(self.paths) != 1 or not Path(self.paths[0]).is_dir():
                 faults.append("--labels needs one folder of images.")
+            derived = "--labels and --valence-arousal exclude each other: labels are compared with what is predicted."
+            faults += [derived] if self.valence_arousal else []
             if self.format != "csv":
                 faults.append("--labels writes CSV; leave --format out.")
         if self.results is None:

@@ -10,6 +10,7 @@ from affectkit.config import Parsed, setting
 from affectkit.core.assets import BUILTIN, BUILTIN_MODEL, PREFIX
 from affectkit.data.faces import SEARCH_SIDE, SEARCH_SIDES
 from affectkit.data.faces.selection import Selection
+from affectkit.settings.abstention import with_valence_arousal
 from affectkit.settings.audiovisual import published_mask, published_mode
 from affectkit.settings.common import DATA, RUN, Runtime, chosen_engine, clip_file, fitting, verified
 from affectkit.settings.inference import FACES, found_faces, least_face, least_score, longest_gap, most_faces
@@ -36,6 +37,7 @@ class ServeSettings(Runtime):
     verify: bool = verified()
     engine: str = chosen_engine()
     fit: str | None = fitting()
+    valence_arousal: bool = with_valence_arousal()
     faces: Parsed[Faces] | None = found_faces()
     min_score: float | None = least_score()
     min_face: int | None = least_face()

@@ -294,6 +294,11 @@ class Task(ABC):
         """Describe one of ``rows`` for an annotated image: a title, and bars by name with values in [0, 1]."""
         return "", ()
 
+    def describe_affect(self, row: Sequence[Any]) -> str:
+        """Describe valence and arousal of one of ``rows`` for an annotated image; empty where it has none beside its
+        label."""
+        return ""
+
     def inputs(self, batch: Batch) -> tuple[torch.Tensor | None, ...]:
         """Return the model's inputs; None for a modality that it does not take."""
         return (batch["image"],)

@@ -19,6 +19,7 @@ from affectkit.data.split import Split
 from affectkit.errors import DataError, UsageError
 from affectkit.losses import LOSSES, describe_terms, normalised, parse_loss
 from affectkit.metrics import calibration, classification, distribution, raters, selective
+from affectkit.metrics.emotion_norms import DIMENSIONS, column_names, mean_column
 from affectkit.statistics.measures import (
     ItemValues,
     Measure,
@@ -359,13 +360,16 @@ class CategoricalTask(Task):
         self.decision = decision
 
     def columns(self) -> list[str]:
+        affect = [] if self.decision.norms is None else column_names()
         abstained = [] if self.decision.threshold is None else [ABSTAINED]
-        return ["Predicted Label", "Confidence", *self.spec.classes, *abstained]
+        return ["Predicted Label", "Confidence", *self.spec.classes, *affect, *abstained]
 
     def rows(self, outputs: np.ndarray) -> list[list[Any]]:
         outputs, least = self.decision.shifted(np.asarray(outputs, np.float32)), self.decision.threshold
         p = calibration.softmax(outputs, self.spec.temperature)
         rows = [[self.spec.classes[row.argmax()], float(row.max()), *map(float, row)] for row in p]
+        if self.decision.norms is not None:
+            rows = [[*row, *affect] for row, affect in zip(rows, self.decision.norms.values(p).tolist(), strict=True)]
         if least is None:
             return rows
         return [["", *row[1:], 1] if row[1] < least else [*row, 0] for row in rows]
@@ -374,6 +378,12 @@ class CategoricalTask(Task):
         label, confidence, *shares = row
         shares = shares[: len(self.spec.classes)]
         return f"{label or 'abstained'} {percent(confidence)}", tuple(zip(self.spec.classes, shares, strict=True))
+
+    def describe_affect(self, row: Sequence[Any]) -> str:
+        if self.decision.norms is None:
+            return ""
+        values = dict(zip(self.columns(), row, strict=True))
+        return ", ".join(f"{name.lower()} {values[mean_column(name)]:.2f}" for name in DIMENSIONS)
 
     def _drawn(self, split: Split, epoch: int) -> np.ndarray:
         """Draw one-hot labels from each item's distribution, addressed by (seed, item, epoch)."""

@@ -1,10 +1,14 @@
-"""What is done with a predicted distribution beyond its largest share: a class prior put in, a label held back."""
+"""What is done with a predicted distribution beyond its largest share: a class prior put in, a label held back, valence
+and arousal beside it.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
+
+from affectkit.metrics.emotion_norms import EmotionNorms
 
 ABSTAINED = "Abstained"
 """Column that says 1 where the confidence is below the threshold and the label is left empty, else 0."""
@@ -17,10 +21,12 @@ class Decision:
     Attributes:
         threshold: least confidence with which a label is given; None: each has one.
         shift: (C,), added to the outputs before the softmax; None: nothing is. See ``prior_shift``.
+        norms: by which rows have valence and arousal, too; None: they have none.
     """
 
     threshold: float | None = None
     shift: np.ndarray | None = None
+    norms: EmotionNorms | None = None
 
     def shifted(self, outputs: np.ndarray) -> np.ndarray:
         """Return outputs (N, C) float32 with the shift in them."""

@@ -84,7 +84,8 @@ def marks_of(task: Task, faces: Sequence[LoggedFace], *, several: bool) -> list[
     marks = []
     for number, box, points, row in faces:
         title, bars = task.describe_row(row)
-        marks.append(Mark(box, f"{number} · {title}" if several else title, bars, number - 1, points))
+        title = f"{number} · {title}" if several else title
+        marks.append(Mark(box, title, bars, number - 1, points, task.describe_affect(row)))
     return marks
 
 

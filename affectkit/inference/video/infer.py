@@ -335,7 +335,8 @@ def _draw_timeline(session: VideoSession, progress: VideoProgress, summary: dict
     for one in longest(summary["by_face"], timeline.MOST_LANES):
         own = records[:, 2] == one["face"]
         values = records[own][:, [FIRST_COLUMN + column for column in wanted]]
-        lanes.append(timeline.Lane(timeline.lane_name(one["face"], one.get("time")), index[own], values))
+        name = timeline.lane_name(one["face"], one.get("time"), columns.affect(one["mean"]))
+        lanes.append(timeline.Lane(name, index[own], values))
     low, high = session.predictor.task.scale or (None, None)
     end = max(summary["seconds"], float(times[-1]))
     described = timeline.describe_video(

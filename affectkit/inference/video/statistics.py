@@ -8,6 +8,7 @@ from typing import Any
 
 from affectkit.inference.table_layout import FIRST
 from affectkit.inference.video.sampled_frames import TrackedFace
+from affectkit.metrics.emotion_norms import DIMENSIONS, EmotionNorms, column_names, mean_column
 from affectkit.tasks.base import Task
 from affectkit.tasks.decision import ABSTAINED
 
@@ -21,11 +22,13 @@ class Columns:
         shares: numbers of those that are shares of classes; none where the task has no class a column. Of a row with
             shares the label is the class with the largest.
         abstained: number of the column that says that there is no label; None: each row has one.
+        norms: by which rows have valence and arousal; None: they have none.
     """
 
     names: tuple[str, ...]
     shares: tuple[int, ...]
     abstained: int | None = None
+    norms: EmotionNorms | None = None
 
     @classmethod
     def of(cls, task: Task) -> Columns:
@@ -33,13 +36,28 @@ class Columns:
         names = task.columns()
         classes = task.spec.classes
         shares = tuple(names.index(name) for name in classes) if set(classes) <= set(names) else ()
-        return cls(tuple(names), shares, names.index(ABSTAINED) if names[-1] == ABSTAINED else None)
+        abstained = names.index(ABSTAINED) if names[-1] == ABSTAINED else None
+        return cls(tuple(names), shares, abstained, task.decision.norms)
 
     def label(self, row: Sequence[Any]) -> str | None:
         """Return the class of ``row``; None where there are none, or where it has no label."""
         if self.abstains(row):
             return None
         return self.names[max(self.shares, key=lambda column: row[column])] if self.shares else None
+
+    def of_means(self, means: dict[str, float]) -> dict[str, float]:
+        """Return the means of several rows, with valence and arousal of the mean shares: their range and disagreement
+        are of all that was seen, where the mean of the rows' would leave out how these differ.
+        """
+        if self.norms is None or not means:
+            return means
+        (values,) = self.norms.values([[means[self.names[place]] for place in self.shares]])
+        return {**means, **dict(zip(column_names(), values.tolist(), strict=True))}
+
+    def affect(self, means: dict[str, float]) -> dict[str, float]:
+        """Return the mean valence and arousal of ``of_means`` by the dimension's name; empty where there are none."""
+        found = {name.lower(): mean_column(name) for name in DIMENSIONS}
+        return {} if self.norms is None else {name: means[column] for name, column in found.items()}
 
     def abstains(self, row: Sequence[Any]) -> bool:
         """Return whether the label of ``row`` was held back."""
@@ -129,7 +147,8 @@ class VideoStatistics:
 
     def _of(self, one: FaceStatistics) -> dict[str, Any]:
         counts = {} if self.columns.abstained is None else {"abstained": one.abstained}
-        return {**one.summary(), **counts}
+        found = one.summary()
+        return {**found, "mean": self.columns.of_means(found["mean"]), **counts}
 
     def _account(self, until: float) -> None:
         """Assign the time from the last frame to ``until`` to what was seen in it."""

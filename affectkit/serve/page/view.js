@@ -52,6 +52,13 @@ export class View {
 
   classColour(name) { return COLOURS[Math.max(this.values.indexOf(name), 0) % COLOURS.length]; }
 
+  // Valence and arousal, where the server was asked for them.
+  affect(row) {
+    const found = Object.entries(this.roles.affect ?? {});
+    if (!found.length) return [];
+    return [el("p", { className: "small" }, found.map(([name, column]) => `${name} ${row[column].toFixed(2)}`).join(", "))];
+  }
+
   bars(row) {
     const order = [...this.values];
     if (this.shares) order.sort((one, other) => row[other] - row[one]);
@@ -77,7 +84,7 @@ export class View {
       if (!this.found(row)) return el("p", { className: "small" }, "No face was found.");
       const numbered = rows.length > 1 || this.number(row) > 1 ? `${this.number(row)} · ` : "";
       const head = this.label ? `${numbered}${this.title(row)}` : `Face ${this.number(row)}`;
-      return el("div", { className: "face" }, el("h4", {}, head), ...this.bars(row));
+      return el("div", { className: "face" }, el("h4", {}, head), ...this.bars(row), ...this.affect(row));
     });
   }
 
