@@ -81,7 +81,7 @@ class FeatureLoader:
         for batch in self.keys:
             if values is None:
                 values = torch.from_numpy(self.features.of(batch[0][0] if batch else EVALUATION, seed=self.seed))
-            index = [number for _, number in batch]
+            index = [key[1] for key in batch]
             good = torch.tensor([number for number in index if number not in self.features.failures], dtype=torch.long)
             failures = [self.features.failures[number] for number in index if number in self.features.failures]
             yield {"index": good, "image": values[good], "failures": failures}

@@ -92,6 +92,14 @@ class TrainSettings(RunOptions, FoldOptions, OptimizationOptions, ModelOptions, 
                     f"--lr-peak ({self.peak:g}) must be below --lr-cycle-end ({self.cycle_end:g}), and that at most "
                     f"--epochs ({self.epochs})."
                 )
+        if self.sampling.value:
+            beside = {"class-weights": self.class_weights != "none", "label-smoothing": self.label_smoothing > 0}
+            faults += [
+                f"--sampling {self.sampling} and --{name} exclude each other: predictions would not be of the true "
+                "class frequencies."
+                for name, given in beside.items()
+                if given
+            ]
         tested = bool(self.test_data or self.test_labels)
         faults += self.fold_faults(
             repeat=self.repeat, resume=self.resume, tested_apart=tested, halved=self.valid_half != "both"

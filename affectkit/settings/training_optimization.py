@@ -6,6 +6,7 @@ from affectkit.config import Parsed, option_group, setting
 from affectkit.losses import LOSSES, RATING_LOSSES, parse_loss
 from affectkit.schedules import SCHEDULES
 from affectkit.settings.common import LEARNING, REGULAR
+from affectkit.settings.values import parse_sampling
 
 
 @option_group
@@ -65,6 +66,15 @@ class OptimizationOptions:
     clip_norm: float | None = setting(None, "Largest norm of the gradient.", above=0, group=LEARNING)
     draw_labels: bool = setting(
         False, "Train on a label drawn from each image's distribution, anew each epoch.", group=LEARNING
+    )
+
+    sampling: Parsed[float] = setting(
+        "uniform",
+        "Images of an epoch: uniform, each once; balanced, classes alike; or a power between 0 and 1, by class "
+        "frequency to minus it. Predictions keep the true frequencies.",
+        parse=parse_sampling,
+        group=LEARNING,
+        metavar="uniform|balanced|POWER",
     )
 
     teacher: tuple[str, ...] = setting(

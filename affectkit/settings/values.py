@@ -49,6 +49,25 @@ def parse_interval(text: str) -> Interval:
     return Interval(0, float(match[2]) * {"s": 1, "m": 60, "h": 3600}[match[3]])
 
 
+def parse_sampling(text: str) -> float:
+    """Read ``"uniform"`` as 0, ``"balanced"`` as 1 and a number between them as itself.
+
+    Raises:
+        UsageError: something else.
+    """
+    word = text.strip().lower()
+    named = {"uniform": 0.0, "balanced": 1.0}
+    try:
+        power = named[word] if word in named else float(word)
+    except ValueError:
+        power = math.nan
+    if not 0 <= power <= 1:
+        raise UsageError(
+            f"must be uniform, balanced, or a power from 0 (uniform) to 1 (balanced), as 0.5; got {text!r}."
+        )
+    return power
+
+
 def parse_faces(text: str) -> Faces:
     """Read ``"haar"`` or ``"yunet:FILE"`` as that detector, with its file where one is given.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import platform
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -29,6 +30,7 @@ from affectkit.runtime.torch_backends import Compiled
 from affectkit.schedules.curves import Schedule, Shape
 from affectkit.settings.training import TrainSettings
 from affectkit.tasks.base import Task
+from affectkit.training.class_sampling import ClassSampling, class_sampling
 from affectkit.training.data_setup import DataSetup, load_in_memory, set_up_data, test_split
 from affectkit.training.distillation import mix_targets, soft_targets
 from affectkit.training.mixup import refuse_cutmix
@@ -97,6 +99,11 @@ class TrainingSetup:
                 **summary,
             },
         )
+
+    @functools.cached_property
+    def class_sampling(self) -> ClassSampling | None:
+        """Return how an epoch draws images by their class; None where it takes each once."""
+        return class_sampling(self.settings.sampling.value, self.task, self.train)
 
     def splits(self) -> dict[str, Split]:
         """Return the splits by name; ``test`` where there is one."""
@@ -243,7 +250,7 @@ def report_setup(setup: TrainingSetup, workers: str, *, on_features: bool, repor
         setup: of the run.
         workers: how many processes decode, and why.
         on_features: whether the model is trained on features that are computed once.
-        reporter: which gets three notes.
+        reporter: which gets a note on each.
     """
     source, spec = setup.source, setup.task.spec
     reporter.note(
@@ -256,6 +263,8 @@ def report_setup(setup: TrainingSetup, workers: str, *, on_features: bool, repor
     )
     if text := setup.task.loss_description():
         reporter.note(text)
+    if (sampling := setup.class_sampling) is not None:
+        reporter.note(sampling.description(setup.task.targets(setup.train)["target"].numpy()))
     train, valid = setup.in_memory
     images = "images held in memory" if train is not None else "images decoded each time"
     if valid is not None and train is None:

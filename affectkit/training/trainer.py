@@ -105,15 +105,21 @@ class Trainer:
         """Make the loader yield the batches of the epoch that are not done.
 
         Returns:
-            How many batches the epoch has, and the targets of all training images by name.
+            How many batches the epoch has, and by name what all training images are trained towards.
         """
         state, settings, images = self.state, self.settings, len(self.setup.train)
-        batches = epoch_batches(images, settings.batch_size, seed=settings.seed, epoch=state.epoch)
+        targets, sampling = self.setup.targets(state.epoch), self.setup.class_sampling
+        at = {"seed": settings.seed, "epoch": state.epoch}
+        if sampling is None:
+            batches = epoch_batches(images, settings.batch_size, **at)
+        else:
+            batches = sampling.batches(targets["target"], settings.batch_size, **at)
+            targets = sampling.sampled_targets(targets)
         self.keys.set(state.epoch, [self._own_share(batch) for batch in batches[state.batch :]])
         self.learner.train()
         self.reporter.start(f"epoch {state.epoch + 1}/{settings.epochs}", images, self.noun)
         self.reporter.advance(sum(map(len, batches[: state.batch])))
-        return len(batches), self.setup.targets(state.epoch)
+        return len(batches), targets
 
     def position(self, batches: int) -> BatchPosition:
         """Return where the next batch stands, in an epoch of so many."""

@@ -87,9 +87,11 @@ class Learner:
         fits: the most images that are computed at once, since more did not fit in the memory of the device; None: all.
         parts: the sums of the parts of the loss over the epoch, of those that the loss of this model has.
         seen: the outputs of the epoch's training steps, for a task that measures them; else None.
+        offset: what the loss adds to logits (C,) of the true class prior, see ``class_sampling``; None: nothing.
     """
 
     seen: EpochOutputs | None = None
+    offset: torch.Tensor | None = None
 
     def __init__(self, setup: TrainingSetup, *, reporter: Reporter) -> None:
         self.setup = setup
@@ -113,6 +115,9 @@ class Learner:
         self._has_gradients = self._uneven = False
         self._output_shape = self._shape_of_output() if self.group.is_distributed else ()
         self.parts: dict[str, LossSum] = {}
+        if (sampling := setup.class_sampling) is not None:
+            device = self.context.device.torch_name
+            self.offset = torch.from_numpy(sampling.offset).to(device=device, dtype=torch.float32)
         if self.task.measures_training:
             self.seen = EpochOutputs()
 
@@ -138,6 +143,8 @@ class Learner:
             torch.manual_seed(seed + first)  # dropout, so that a resumed run draws what the first would have drawn
             outputs = self.forward(part)
             outputs, targets = self.gather(outputs, part, counts)
+            if self.offset is not None:
+                outputs = outputs + self.offset
             losses = self.task.loss(outputs, targets, position.progress)
             if len(part["index"]):  # else the loss is of the images of other processes, and has no graph here
                 self.backward(losses["loss"] * fraction / position.batches_in_step)

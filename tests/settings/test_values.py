@@ -30,6 +30,7 @@ CASES = [
     (TrainSettings, "v1", "local-rf,center-surround", frozenset({"local-rf", "center-surround"})),
     (TrainSettings, "loss", "mse:0.50 + kl", {"mse": 0.5, "kl": 1.0}),
     (TrainSettings, "checkpoint_every", "1.50h", (0, 5400.0)),
+    (TrainSettings, "sampling", "0.50", 0.5),
     (TestSettings, "corrupt", "fog", CorruptionChoice("fog", 3)),
     (TestSettings, "fail_under", "top1=0.10,kl=5", {"top1": 0.1, "kl": 5.0}),
     (TestSettings, "rating_range", "-1:1", (-1.0, 1.0)),

@@ -176,13 +176,23 @@ class ClipStore:
         return (count, self.frames, *shapes["image"], *(() if self.spec.features is not None else (3,)))
 
 
-def drawn_frames(names: Sequence[str], count: int, *, seed: int, epoch: int | None) -> list[int]:
+def drawn_frames(
+    names: Sequence[str], count: int, *, seed: int, epoch: int | None, before: Sequence[Sequence[int]] = ()
+) -> list[int]:
     """Return the number of the frame, of ``count``, that each clip shows: drawn by (seed, clip, epoch), or the middle
     one where that is None.
+
+    Args:
+        names: of the clips.
+        count: frames of each.
+        seed: of the run.
+        epoch: from 0; None in evaluation.
+        before: for each clip nothing, or where it has come before in the epoch how often; left out: for none.
     """
     if epoch is None:
         return [count // 2] * len(names)
-    return [address_seed(seed, "frame", name, epoch) % count for name in names]
+    again = before or [()] * len(names)
+    return [address_seed(seed, "frame", name, epoch, *more) % count for name, more in zip(names, again, strict=True)]
 
 
 def is_prepared(root: Path) -> bool:

@@ -16,7 +16,7 @@ from affectkit.core.libraries import load_library
 from affectkit.core.randomness import numpy_generator
 from affectkit.core.spec import InputSpec
 from affectkit.data.layouts.clip_store import drawn_frames
-from affectkit.data.loading.loaders import EVALUATION
+from affectkit.data.loading.loaders import EVALUATION, Key
 from affectkit.data.loading.read_failures import ReadFailure
 from affectkit.data.loading.transforms import RANGES, apply_change, draw_change
 from affectkit.data.media.spectrograms import mel_decibels, to_store
@@ -46,21 +46,21 @@ class SplitClips(Dataset):
     def __len__(self) -> int:
         return len(self.split)
 
-    def __getitem__(self, key: tuple[int, int]) -> dict[str, Any]:
+    def __getitem__(self, key: Key) -> dict[str, Any]:
         return self.__getitems__([key])
 
-    def __getitems__(self, keys: Sequence[tuple[int, int]]) -> dict[str, Any]:
-        """Read the batch of ``keys``, all of one epoch.
+    def __getitems__(self, keys: Sequence[Key]) -> dict[str, Any]:
+        """Read the batch of ``keys``, all of one epoch; a clip that comes again in it shows another frame.
 
         Returns:
             ``index`` (B,), ``failures``, and as the model needs them ``image`` uint8 (B, C, H, W) and ``audio`` int16
             (B, 1, height, width); of a store of features, ``image`` and ``audio`` as they are stored.
         """
-        index = np.array([number for _, number in keys], dtype=np.int64)
+        index = np.array([key[1] for key in keys], dtype=np.int64)
         names = [self.split.ids[number] for number in index]
         found: dict[str, Any] = {"index": torch.from_numpy(index), "failures": []}
         if self.needs != "audio":
-            found["image"] = torch.from_numpy(self._images(names, keys[0][0] if keys else EVALUATION))
+            found["image"] = torch.from_numpy(self._images(names, keys))
         if self.needs != "image":
             sounds = torch.from_numpy(self.store.sounds(names))
             found["audio"] = sounds if self._features else sounds[:, None]
@@ -70,15 +70,17 @@ class SplitClips(Dataset):
 
     def plain(self, index: int) -> np.ndarray:
         """Return the middle frame of an item at the input size, uint8 (H, W, C)."""
-        return self._images([self.split.ids[index]], EVALUATION)[0]
+        return self._images([self.split.ids[index]], [(EVALUATION, index)])[0]
 
     @property
     def _features(self) -> bool:
         return self.store.spec.features is not None
 
-    def _images(self, names: list[str], epoch: int) -> np.ndarray:
-        asked = None if epoch == EVALUATION else epoch
-        images = self.store.images(names, drawn_frames(names, self.store.frames, seed=self.seed, epoch=asked))
+    def _images(self, names: list[str], keys: Sequence[Key]) -> np.ndarray:
+        epoch = keys[0][0] if keys else EVALUATION
+        before, asked = [key[2:] for key in keys], None if epoch == EVALUATION else epoch
+        frames = drawn_frames(names, self.store.frames, seed=self.seed, epoch=asked, before=before)
+        images = self.store.images(names, frames)
         if self._features:
             return images
         height, width, channels = self.spec.height, self.spec.width, self.spec.channels
@@ -90,12 +92,11 @@ class SplitClips(Dataset):
             images = np.stack([cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)[..., None] for image in images])
         if epoch == EVALUATION or self.preset is None:
             return images
-        return np.stack(
-            [
-                apply_change(image, draw_change(self.preset, numpy_generator(self.seed, "augment", name, epoch)))
-                for name, image in zip(names, images, strict=True)
-            ]
-        )
+        changes = [
+            draw_change(self.preset, numpy_generator(self.seed, "augment", name, epoch, *again))
+            for name, again in zip(names, before, strict=True)
+        ]
+        return np.stack([apply_change(image, change) for image, change in zip(images, changes, strict=True)])
 
 
 class PathClips(Dataset):

@@ -37,6 +37,10 @@ EVALUATION = -1
 """The epoch number that means: no augmentation."""
 
 
+Key = tuple[int, int] | tuple[int, int, int]
+"""Of an item in a batch: epoch, index and, where it has come before in the epoch, how often."""
+
+
 @dataclass(frozen=True)
 class InMemoryImages:
     """A split's images in memory: uint8 (N, H, W, C), and the failures by index (their pixels are black)."""
@@ -48,7 +52,8 @@ class InMemoryImages:
 class SplitImages(Dataset):
     """Images of a split by (epoch, index), as uint8 tensors (C, H, W) of the input size.
 
-    The key carries the epoch, so that workers hold no state that a resumed run would have to restore.
+    The key carries the epoch, so that workers hold no state that a resumed run would have to restore; and as a third
+    number how often the image has come before in the epoch, where it has.
     """
 
     def __init__(
@@ -63,12 +68,13 @@ class SplitImages(Dataset):
     def __len__(self) -> int:
         return len(self.split)
 
-    def __getitem__(self, key: tuple[int, int]) -> tuple[int, torch.Tensor] | ReadFailure:
-        epoch, index = key
+    def __getitem__(self, key: Key) -> tuple[int, torch.Tensor] | ReadFailure:
+        epoch, index, *before = key
         if self.held is not None and index in self.held.failures:
             return self.held.failures[index]
         try:
-            image = self.plain(index) if epoch == EVALUATION or self.preset is None else self._changed(index, epoch)
+            plain = epoch == EVALUATION or self.preset is None
+            image = self.plain(index) if plain else self._changed(index, epoch, *before)
         except DataError as error:
             return ReadFailure(index, self.split.ids[index], error.message)
         return index, torch.from_numpy(image).permute(2, 0, 1)
@@ -77,8 +83,8 @@ class SplitImages(Dataset):
         """Return the image at the input size, uint8 (H, W, C), without augmentation."""
         return self.held.pixels[index] if self.held is not None else load_for_spec(self.split.path(index), self.spec)
 
-    def _changed(self, index: int, epoch: int) -> np.ndarray:
-        change = draw_change(self.preset, numpy_generator(self.seed, "augment", self.split.ids[index], epoch))
+    def _changed(self, index: int, *draw: int) -> np.ndarray:
+        change = draw_change(self.preset, numpy_generator(self.seed, "augment", self.split.ids[index], *draw))
         if change.crop is None:
             return apply_change(self.plain(index), change)
         # Of the whole image: what is held has been cut to the input size.
@@ -120,17 +126,28 @@ class TrainingKeys:
     """Keys of the batches of an epoch, from any batch on; set before each pass of a loader."""
 
     def __init__(self) -> None:
-        self.batches: list[list[tuple[int, int]]] = []
+        self.batches: list[list[Key]] = []
 
     def set(self, epoch: int, batches: Sequence[np.ndarray]) -> None:
-        """Make the next pass yield ``batches`` of indices, augmented as of ``epoch``."""
-        self.batches = [[(epoch, int(index)) for index in batch] for batch in batches]
+        """Make the next pass yield ``batches``, augmented as of ``epoch``.
 
-    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        Args:
+            epoch: from 0, or ``EVALUATION``.
+            batches: indices (B,) each; or (B, 2), with how often each image has come before in the epoch.
+        """
+        self.batches = [[_key(epoch, item) for item in batch.tolist()] for batch in batches]
+
+    def __iter__(self) -> Iterator[list[Key]]:
         return iter(self.batches)
 
     def __len__(self) -> int:
         return len(self.batches)
+
+
+def _key(epoch: int, item: int | list[int]) -> Key:
+    """Return the key of an index, or of (index, times that it has come before): the first time as without sampling."""
+    index, before = (item, 0) if isinstance(item, int) else item
+    return (epoch, index, before) if before else (epoch, index)
 
 
 def evaluation_keys(count: int, batch_size: int, *, first: int = 0, step: int = 1) -> TrainingKeys:
