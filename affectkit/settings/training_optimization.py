@@ -64,6 +64,12 @@ class OptimizationOptions:
     )
     accumulate: int = setting(1, "Batches whose gradients make one step.", low=1, group=LEARNING)
     clip_norm: float | None = setting(None, "Largest norm of the gradient.", above=0, group=LEARNING)
+    sam: float = setting(
+        0.0,
+        "Radius (rho) of sharpness-aware minimisation, 0.05 or so; 0: off. A step then takes two passes.",
+        low=0,
+        group=LEARNING,
+    )
     draw_labels: bool = setting(
         False, "Train on a label drawn from each image's distribution, anew each epoch.", group=LEARNING
     )

@@ -36,6 +36,7 @@ from affectkit.training.distillation import mix_targets, soft_targets
 from affectkit.training.mixup import refuse_cutmix
 from affectkit.training.model_setup import describe_encoder, describe_parameters, set_up_model
 from affectkit.training.progressive_resizing import check_start_size
+from affectkit.training.sharpness import refuse_sam
 
 
 @dataclass(kw_only=True)
@@ -153,6 +154,7 @@ def set_up_training(
         restored: the weights will come from a state, so neither the hub nor ``--init`` is asked for them.
     """
     settings = replace(settings, precision=context.precision.name)  # so that a resumed run computes in the same format
+    refuse_sam(settings.sam, context.precision)
     data = set_up_data(settings, group=context.group, reporter=reporter)
     settings = replace(settings, monitor=data.monitor)
     task, spec = data.task, data.task.spec

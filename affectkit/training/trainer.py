@@ -21,6 +21,7 @@ from affectkit.reports import plots
 from affectkit.runtime.context import gather_failures
 from affectkit.runtime.shutdown import StopFlag
 from affectkit.tasks.base import Results, Task
+from affectkit.training.batch_position import BatchPosition
 from affectkit.training.checkpointing import Checkpointer, TrainState
 from affectkit.training.divergence import broken_outputs, diverged
 from affectkit.training.epoch_totals import LossSum
@@ -28,7 +29,7 @@ from affectkit.training.loaders import FeatureSplits, Loader, training_loader, v
 from affectkit.training.loggers import Loggers
 from affectkit.training.run_folder import RunFolder
 from affectkit.training.setup import TrainingSetup
-from affectkit.training.training_step import BatchPosition, Learner
+from affectkit.training.training_step import Learner
 
 READ_EVERY = 20
 """Batches between two readings of the loss where reading it makes the processor wait for the device."""

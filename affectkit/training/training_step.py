@@ -4,13 +4,15 @@ With several processes each has a share of every batch. Outputs and targets of a
 is taken of the whole batch in each process; its gradient flows into the own share alone, and the gradients are summed.
 That is exact for every loss, whether or not it is a mean over samples. Batch norm is the exception: it normalises over
 the share of its process, and its running statistics are averaged over the processes with every step.
+
+With ``--sam`` the batches of a step are passed a second time, where the loss is greatest nearby; see ``sharpness``.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -21,63 +23,10 @@ from affectkit.core.progress import Reporter
 from affectkit.core.randomness import address_seed
 from affectkit.errors import RunError, UsageError
 from affectkit.runtime.torch_backends import compile_errors
+from affectkit.training.batch_position import BatchPosition
 from affectkit.training.epoch_totals import EpochOutputs, LossSum
 from affectkit.training.setup import TrainingSetup
-
-
-@dataclass(frozen=True)
-class BatchPosition:
-    """Position of a batch in a training.
-
-    Attributes:
-        epoch: from 0.
-        number: of the batch in its epoch, from 0.
-        batches: in an epoch.
-        epochs: in the training.
-        step: optimizer steps before this batch.
-        accumulate: batches whose gradients make one optimizer step; the last group of an epoch may be short.
-    """
-
-    epoch: int
-    number: int
-    batches: int
-    epochs: int
-    step: int = 0
-    accumulate: int = 1
-
-    @property
-    def epochs_done(self) -> float:
-        """Return the epochs before this batch, with their fraction."""
-        return self.epoch + self.number / self.batches
-
-    @property
-    def epochs_closed(self) -> float:
-        """Return the epochs before this batch's optimizer step, so counted that an epoch's last step is at its end.
-
-        An epoch of one step stands at its beginning.
-        """
-        last = -(-self.batches // self.accumulate) - 1
-        return self.epoch + (self.number // self.accumulate / last if last else 0.0)
-
-    @property
-    def progress(self) -> float:
-        """Share of the training before this batch, from 0 to 1."""
-        return self.epochs_done / self.epochs
-
-    @property
-    def begins_step(self) -> bool:
-        """Return whether no gradient of the same optimizer step comes before this batch."""
-        return self.number % self.accumulate == 0
-
-    @property
-    def ends_step(self) -> bool:
-        """Return whether the optimizer step follows this batch."""
-        return (self.number + 1) % self.accumulate == 0 or self.number + 1 == self.batches
-
-    @property
-    def batches_in_step(self) -> int:
-        """Count the batches that make the optimizer step to which this one belongs."""
-        return min(self.accumulate, self.batches - (self.number - self.number % self.accumulate))
+from affectkit.training.sharpness import ascended
 
 
 class Learner:
@@ -87,6 +36,7 @@ class Learner:
         fits: the most images that are computed at once, since more did not fit in the memory of the device; None: all.
         parts: the sums of the parts of the loss over the epoch, of those that the loss of this model has.
         seen: the outputs of the epoch's training steps, for a task that measures them; else None.
+        again: passes the batches of the current step once more, for sharpness-aware minimisation; else empty.
         offset: what the loss adds to logits (C,) of the true class prior, see ``class_sampling``; None: nothing.
     """
 
@@ -114,6 +64,7 @@ class Learner:
         self.ema = _averaged(self.model, self.settings.ema) if self.settings.ema else None
         self._has_gradients = self._uneven = False
         self._output_shape = self._shape_of_output() if self.group.is_distributed else ()
+        self.again: list[Callable[[], torch.Tensor]] = []
         self.parts: dict[str, LossSum] = {}
         if (sampling := setup.class_sampling) is not None:
             device = self.context.device.torch_name
@@ -139,7 +90,7 @@ class Learner:
         rank = [self.group.rank] if self.group.rank else []
         seed = address_seed(self.settings.seed, "batch", position.epoch, position.number, *rank)
 
-        def forward_backward(part: dict[str, Any], fraction: float, first: int) -> torch.Tensor:
+        def forward_backward(part: dict[str, Any], fraction: float, first: int, *, again: bool = False) -> torch.Tensor:
             torch.manual_seed(seed + first)  # dropout, so that a resumed run draws what the first would have drawn
             outputs = self.forward(part)
             outputs, targets = self.gather(outputs, part, counts)
@@ -148,6 +99,8 @@ class Learner:
             losses = self.task.loss(outputs, targets, position.progress)
             if len(part["index"]):  # else the loss is of the images of other processes, and has no graph here
                 self.backward(losses["loss"] * fraction / position.batches_in_step)
+            if again:
+                return losses["loss"].detach()
             self.add_parts(losses, len(targets["index"]))
             if self.seen is not None:
                 self.seen.add(outputs, targets["target"])
@@ -158,8 +111,12 @@ class Learner:
             loss = self.within_memory(forward_backward, batch)
             self._has_gradients = True
             self._uneven |= 0 in counts
+            if self.settings.sam:
+                twice = functools.partial(forward_backward, again=True)
+                self.again.append(functools.partial(self.within_memory, twice, batch))
         if position.ends_step:
             self.all_reduce_gradients()
+            self.sharpen()
             self.optimizer_step(position.step + 1)
         return loss
 
@@ -258,8 +215,21 @@ class Learner:
             self.seen.clear()
         return found
 
-    def all_reduce_gradients(self) -> None:
-        """Sum the gradients over the processes and average batch norm's running statistics, in one exchange."""
+    def sharpen(self) -> None:
+        """Take, for sharpness-aware minimisation, the gradients at the weights that ``ascended`` moves to instead."""
+        if self.again:
+            with ascended(self.model, self.parameters, self.settings.sam):
+                for passed in self.again:
+                    passed()
+            self.again.clear()
+            self.all_reduce_gradients(statistics=False)
+
+    def all_reduce_gradients(self, *, statistics: bool = True) -> None:
+        """Sum the gradients over the processes and average batch norm's running statistics, in one exchange.
+
+        Args:
+            statistics: False: the gradients alone.
+        """
         if not self.group.is_distributed or not self._has_gradients:
             return
         used = [parameter.grad is not None for parameter in self.parameters]
@@ -269,15 +239,16 @@ class Learner:
             if wanted and parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)
         gradients = [parameter.grad for parameter in self.parameters if parameter.grad is not None]
-        statistics = [
+        running = [
             value
             for module in self.model.modules()
             if isinstance(module, _NormBase) and module.track_running_stats and module.training  # not if frozen
             for value in (module.running_mean, module.running_var)
+            if statistics
         ]
-        for value in statistics:
+        for value in running:
             value.div_(self.group.world_size)
-        self.group.all_reduce_sum([*gradients, *statistics])
+        self.group.all_reduce_sum([*gradients, *running])
 
     def optimizer_step(self, number: int) -> None:
         """Take the ``number``-th optimizer step, by the gradients added so far."""

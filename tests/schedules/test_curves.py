@@ -8,7 +8,7 @@ import torch
 
 from affectkit.schedules import SCHEDULES
 from affectkit.schedules.curves import Plateau, Schedule, Shape
-from affectkit.training.training_step import BatchPosition
+from affectkit.training.batch_position import BatchPosition
 
 
 def torch_trace(kind, epochs, base=0.1, **options):

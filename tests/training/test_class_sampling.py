@@ -17,8 +17,9 @@ from affectkit.data.layouts.clip_store import drawn_frames
 from affectkit.data.loading.loaders import SplitImages, TrainingKeys, collate
 from affectkit.errors import Stopped, UsageError
 from affectkit.training import run as runs
+from affectkit.training.batch_position import BatchPosition
 from affectkit.training.class_sampling import ClassSampling
-from affectkit.training.training_step import BatchPosition, Learner
+from affectkit.training.training_step import Learner
 
 pytestmark = pytest.mark.usefixtures("no_figures")
 CLASSES = ("anger", "happiness", "sadness")

@@ -384,7 +384,7 @@ RANDOM_OPTIONS = {
     "workers": [0, 2], "cache": ["none", "ram"], "augment": ["none", "face", "face-strong"], "keep": [1, 3],
     "model": ["test_resnet", "test_vit"], "checkpoint_every": [None, "1", "2", "1s"], "step_size": [1],
     "dropout": [0.0, 0.3], "lr_patience": [0], "val_fraction": [0.1], "seed": [0, 7], "batch_size": [7, 8, 48],
-    "sampling": ["uniform", "0.5", "balanced"], "early_stop": [0, 1],
+    "sampling": ["uniform", "0.5", "balanced"], "sam": [0.0, 0.05], "early_stop": [0, 1],
 }  # fmt: skip
 
 

@@ -14,10 +14,11 @@ from affectkit.data.loading.loaders import SplitImages, collate, epoch_batches
 from affectkit.data.loading.transforms import normalise
 from affectkit.models.registry import family
 from affectkit.training import model_setup, run
+from affectkit.training.batch_position import BatchPosition
 from affectkit.training.model_setup import initial_model
 from affectkit.training.resume_state import read_state, save_state
 from affectkit.training.trainer import Trainer
-from affectkit.training.training_step import BatchPosition, Learner
+from affectkit.training.training_step import Learner
 
 pytestmark = pytest.mark.usefixtures("no_figures")
 
@@ -107,7 +108,7 @@ def test_parts_of_the_loss_count_once_where_memory_ends(monkeypatch):
     learner = object.__new__(Learner)
     learner.fits, learner.parts, learner.reporter, learner.task = None, {}, Silent(), Parts()
     learner._uneven = False
-    learner.settings, learner.group = SimpleNamespace(seed=0), SimpleNamespace(rank=0, is_distributed=False)
+    learner.settings, learner.group = SimpleNamespace(seed=0, sam=0.0), SimpleNamespace(rank=0, is_distributed=False)
     learner.context = SimpleNamespace(device=SimpleNamespace(torch_name="cpu"))
     sizes, scaled = [], []
 

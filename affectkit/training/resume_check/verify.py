@@ -36,7 +36,7 @@ from affectkit.training.run_folder import RunFolder
 NEUTRAL: dict[str, Any] = {
     "compile": False, "precision": "fp32", "workers": 0, "augment": "none", "draw_labels": False, "mixup": 0.0,
     "cutmix": 0.0, "sampling": Parsed("uniform", 0.0), "label_smoothing": 0.0, "class_weights": "none",
-    "top": "linear", "dropout": 0.0, "ema": 0.0, "accumulate": 1, "clip_norm": None,
+    "top": "linear", "dropout": 0.0, "ema": 0.0, "accumulate": 1, "clip_norm": None, "sam": 0.0,
     "optimizer": "sgd", "momentum": 0.0, "weight_decay": 0.0, "schedule": "constant", "warmup": 0.0,
     "init": None, "pretrained": False, "tune": "all", "early_stop": 0, "calibrate": "none", "abstain": None,
 }  # fmt: skip
