@@ -83,7 +83,7 @@ ANSWERS = {
     ("bash", "infer 'sub di"): FILES,
     ("fish", "train --model=vc"): ["--model=vca\tvalence and arousal on frozen CLIP features (VCA)"],
     ("fish", "train --fit p"): ["pad"],
-    ("fish", "train --val"): [
+    ("fish", "train --val-"): [
         "--val-fraction\tShare of the training images held out where the data has no validation..."
     ],
     ("powershell", "train --fit=p"): ["--fit=pad"],
