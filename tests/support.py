@@ -24,6 +24,8 @@ FACE_COLUMNS = [
     *("Right Mouth x", "Right Mouth y", "Left Mouth x", "Left Mouth y"),
 ]
 """Columns of a face in prediction tables."""
+AMBIGUITY = ["Margin", "Entropy (bits)"]
+"""Columns behind those of the classes."""
 CLIP_CONFIG = {
     "embed_dim": 64,
     "quick_gelu": True,

@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
-from support import FACE_COLUMNS, invoke
+from support import AMBIGUITY, FACE_COLUMNS, invoke
 
 import affectkit
 
@@ -249,10 +249,12 @@ def test_predictions_cut_among_the_images_are_finished(scene):
     videos = scene / "cut" / "videos"
     found = table(videos / "inference_results.csv")  # begun by this version: it has the columns that came since
     assert {row.pop(name) for row in found for name in FACE_COLUMNS[6:]} == {"", "0.000000"}
+    assert all(0 <= float(row.pop(name)) <= 3 for row in found for name in AMBIGUITY)
     assert close(found, table(scene / "whole" / "films" / "inference_results.csv"))
     summaries = table(videos / "videos.csv")
     assert [(row.pop("Picture Start"), row.pop("Sound Start")) for row in summaries if not row["Face"]]
-    later = [{name: value for name, value in row.items() if "Start" not in name} for row in summaries]
+    new = {"Picture Start", "Sound Start", *(f"mean {name}" for name in AMBIGUITY)}
+    later = [{name: value for name, value in row.items() if name not in new} for row in summaries]
     assert close(later, with_columns_of_today(table(scene / "whole" / "films" / "films.csv")))
 
 

@@ -36,10 +36,10 @@ def register(app: typer.Typer) -> None:
     def infer(resolved: Resolved[InferSettings], console: Console) -> None:
         """Predict images: files, folders, glob patterns, or a list on standard input (-).
 
-        Rows (image name, label, confidence, a column a class) stream to standard output, or with --results to
-        inference_results.csv there; with --json alone one object has them, as predictions. Images that cannot be read
-        are skipped, named, and make the exit code 4. With --shard I/N every N-th image alone is predicted, into a
-        folder of its own in --results.
+        Rows (image name, label, confidence, a column a class, margin and entropy of these) stream to standard output,
+        or with --results to inference_results.csv there; with --json alone one object has them, as predictions. Images
+        that cannot be read are skipped, named, and make the exit code 4. With --shard I/N every N-th image alone is
+        predicted, into a folder of its own in --results.
 
         Videos are sampled every half second (--every), each face tracked; --camera N predicts a camera. Time is a
         player's: 0 is where the file begins, with its picture or its sound.

@@ -19,7 +19,8 @@ from affectkit.errors import DataError
 from affectkit.exploration.copies import EXACT, MIRRORED
 from affectkit.exploration.description import Description
 from affectkit.exploration.perceptual_hash import dct_hashes
-from affectkit.exploration.targets import CELLS, entropy
+from affectkit.exploration.targets import CELLS
+from affectkit.metrics.ambiguity import entropy
 
 RECORD = "describe.json"
 KEPT = {False: "without_copies.csv", True: "without_near_copies.csv"}

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from affectkit.data.layouts.rating_scale import RATINGS
 from affectkit.data.split import Split
+from affectkit.metrics.ambiguity import entropy
 from affectkit.metrics.raters import leave_one_out_agreement, rater_ceiling
 from affectkit.metrics.ratings import pearson_r
 from affectkit.metrics.reliability import fleiss_kappa, krippendorff_alpha, pair_agreement
@@ -35,16 +36,6 @@ def quantiles(values: NDArray[np.float64]) -> dict[str, float]:
         "mean": float(found.mean()), "sd": float(found.std()), "min": float(found.min()), **levels,
         "max": float(found.max()),
     }  # fmt: skip
-
-
-def entropy(shares: NDArray[Any]) -> NDArray[np.float64]:
-    """Return Shannon's entropy of each distribution in bits, (N,) in [0, log2 C]: -sum q log2 q.
-
-    >>> entropy(np.array([[1.0, 0.0], [0.5, 0.5]])).tolist()
-    [0.0, 1.0]
-    """
-    found = np.asarray(shares, np.float64)
-    return np.maximum(-(found * np.log2(np.where(found > 0, found, 1.0))).sum(axis=1), 0.0)
 
 
 def tied(shares: NDArray[Any]) -> NDArray[np.bool_]:

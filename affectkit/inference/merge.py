@@ -68,6 +68,7 @@ def merge(folder: Path, *, force: bool = False, remove_parts: bool = False, repo
         return {**read_run_record(folder / RECORD, IMAGES_FORM), "parts": removed, "already_done": True}
     reporter.note("checking the shards")
     parts = read_parts(folder, finish=" --resume", redo=" --force", fault_of=_record_fault)
+    _refuse_other_columns(folder, parts)
     with tempfile.TemporaryDirectory(prefix=_TEMPORARY, dir=folder, ignore_cleanup_errors=True) as made:
         record = _put_together(folder, Path(made), parts, reporter)
         table = Path(record["results"])
@@ -98,6 +99,22 @@ def _record_fault(record: dict[str, Any]) -> str:
     if record["tables"].get(SKIPPED, {}).get("columns", [*SKIPPED_COLUMNS]) != [*SKIPPED_COLUMNS]:
         return f"tables.{SKIPPED}.columns are not {', '.join(SKIPPED_COLUMNS)}"
     return ""
+
+
+def _refuse_other_columns(folder: Path, parts: Sequence[Part]) -> None:
+    """Raise a DataError where the rows of some parts lack columns that those of others have, as of earlier versions."""
+    name = f"{ROWS}.{_form_of(parts)}"
+    tables = [part.record["tables"][name]["columns"] for part in parts]
+    most = max(tables, key=len)
+    others = [part.shard for part, columns in zip(parts, tables, strict=True) if columns != most]
+    if not others:
+        return
+    lacking = [column for column in most if column not in tables[others[0].number - 1]]
+    why = f" lacks {', '.join(lacking)}, as tables of earlier versions of affectkit do" if lacking else " has others"
+    raise DataError(
+        f"the shards in {folder} cannot be put together: their columns differ: shard {others[0]}{why}.",
+        f"Run {', '.join(map(str, others))} again with --shard I/{others[0].count} --force.",
+    )
 
 
 def _has_face_columns(columns: Sequence[str]) -> bool:

@@ -40,7 +40,13 @@ from affectkit.inference.journal import (
     reason_to_restart,
 )
 from affectkit.inference.result_files import NO_RESULTS, ImageCounts, OutputOptions, ResultFiles
-from affectkit.inference.resume_check import check_columns, check_images, check_shard
+from affectkit.inference.resume_check import (
+    check_columns,
+    check_images,
+    check_shard,
+    describe_settled,
+    settled_columns,
+)
 from affectkit.inference.resume_plan import ResumePlan, plan_resume
 from affectkit.inference.run_record import read_run_record
 from affectkit.inference.table_layout import (
@@ -116,12 +122,16 @@ class PredictionTable:
         self.plan: ResumePlan | None = ResumePlan()
         self.writer = TableWriter(stdout, self.header, self.form, begun=False)
         self.files: ResultFiles | None = None
+        self._places: list[int] | None = None
         if options.results is not None:
-            folder = options.results / (self.shard.folder if self.shard else "")
-            form = self.form if self.shard else options.format
-            if self.shard:
-                refuse_link(folder, "the folder")
-            self.files = ResultFiles(folder, format=form, header=self.header, journal=JOURNAL, entry=IMAGE_ENTRY)
+            self.files = self._result_files()
+
+    def _result_files(self) -> ResultFiles:
+        folder = self.options.results / (self.shard.folder if self.shard else "")
+        form = self.form if self.shard else self.options.format
+        if self.shard:
+            refuse_link(folder, "the folder")
+        return ResultFiles(folder, format=form, header=self.header, journal=JOURNAL, entry=IMAGE_ENTRY)
 
     @property
     def count(self) -> int:
@@ -250,6 +260,8 @@ class PredictionTable:
 
     def _written(self, rows: Sequence[list[Any]]) -> list[list[Any]]:
         """Return ``rows`` as the table has them, position first."""
+        if self._places is not None:
+            return [[row[0], *(row[place] for place in self._places)] for row in rows]
         if not self.with_videos:
             return list(rows)
         end = 2 + len(FACE_COLUMNS) * self.with_faces
@@ -325,6 +337,19 @@ class PredictionTable:
         if self.shard is not None:
             check_shard(self.files.folder, self.identity)
 
+    def _settle_columns(self, table: Path) -> ResultFiles:
+        """Take the columns of a ``table`` of an earlier version that lacks nothing but what can be left out; refuse one
+        that lacks more. Return the files of the table with these columns."""
+        settled = settled_columns(table, self.header, searched=self.with_faces)
+        if settled != self.header:
+            self.notes += describe_settled(table, self.header, settled)
+            kept = settled[settled.index(NAME) :]
+            self._places = [1 + self.columns.index(name) for name in kept]
+            self.header, self.columns = settled, kept
+            self.files = self._result_files()
+        check_columns(table, self.header)
+        return self.files
+
     def _find_earlier_run(self) -> bool:
         """Make the journal ready, with what an earlier run has done in it; False where that was everything."""
         files, form = self.files, self.options.format
@@ -334,14 +359,14 @@ class PredictionTable:
             self._check()
         if self.options.resume or whole:
             if is_of(files.record, form, growing=True) and files.is_growing:
-                check_columns(files.part, self.header)
+                files = self._settle_columns(files.part)
                 self._check()
                 files.journal.recover()
                 with contextlib.closing(files.journal.known()) as known:
                     return self._resume(known, finished=False)
             own = self.shard is not None or is_of(files.record, form)
             if own and files.final.exists() and (files.folder / INPUTS).exists():
-                check_columns(files.final, self.header)
+                files = self._settle_columns(files.final)
                 self._check()
                 columns = [*self.header[: self.header.index(NAME)], NAME]
                 known = {entry["name"]: entry for entry in read_inputs(files.folder / INPUTS, columns)}

@@ -11,7 +11,7 @@ from affectkit.core.shard_parts import read_record
 from affectkit.data.faces.selection import LIMITS
 from affectkit.errors import CheckpointError, UsageError
 from affectkit.inference.run_record import read_run_record
-from affectkit.inference.table_layout import BOX_COLUMNS, FACE_COLUMNS, RECORD
+from affectkit.inference.table_layout import BOX_COLUMNS, FACE_COLUMNS, LATER_COLUMNS, RECORD
 from affectkit.inference.table_reader import read_columns
 
 TORCH = "torch"
@@ -58,9 +58,30 @@ def check_videos(record: Path, summary: Mapping[str, Any]) -> None:
     check_same(before, summary, keys=VIDEO_KEYS, what=_what(record.parent), hint=hint)
 
 
-def earlier_columns(header: Sequence[str]) -> list[str]:
-    """Return the columns that a table of ``header`` had before faces had landmarks."""
-    return [name for name in header if name not in FACE_COLUMNS or name in BOX_COLUMNS]
+def settled_columns(table: Path, header: Sequence[str], *, searched: bool) -> list[str]:
+    """Return the columns with which the rows of a table go on: its own, where an earlier version wrote it, and it lacks
+    nothing but what came later and can be left out; else ``header``.
+
+    Args:
+        table: finished or growing; it may be missing.
+        header: the columns that it would have now.
+        searched: whether faces were searched: what rows of these lack cannot be left out; of pictures taken whole the
+            columns of faces say nothing.
+    """
+    found = read_columns(table) or []
+    later = LATER_COLUMNS if searched else (*LATER_COLUMNS, *FACE_COLUMNS[len(BOX_COLUMNS) :])
+    return found if found == _without(header, later, found) else list(header)
+
+
+def describe_settled(table: Path, header: Sequence[str], settled: Sequence[str]) -> list[str]:
+    """Return a note on the columns of ``header`` that the rows of ``table`` do without; none where there are none."""
+    lacking = [name for name in LATER_COLUMNS if name in header and name not in settled]
+    if not lacking:
+        return []
+    return [
+        f"{table} was begun by an earlier version of affectkit: it keeps its columns, without {', '.join(lacking)} "
+        "(--force predicts everything anew, with them)"
+    ]
 
 
 def check_columns(table: Path, header: Sequence[str]) -> None:
@@ -73,8 +94,9 @@ def check_columns(table: Path, header: Sequence[str]) -> None:
     Raises:
         UsageError: it has those.
     """
-    found, earlier = read_columns(table), earlier_columns(header)
-    if found == earlier != list(header):
+    found = read_columns(table) or []
+    without = _without(header, FACE_COLUMNS[len(BOX_COLUMNS) :], found)
+    if without != list(header) and found in (without, _without(without, LATER_COLUMNS, found)):
         raise UsageError(
             f"{table} was written by an earlier version of affectkit: its rows of faces end with "
             f"{BOX_COLUMNS[-1]!r}, and now {', '.join(FACE_COLUMNS[len(BOX_COLUMNS) :][:3])} and more follow.",
@@ -113,6 +135,11 @@ def check_engine(before: Mapping[str, Any], summary: Mapping[str, Any], folder: 
             "the last digits.",
             f"Add --engine {there} to go on with them; or name another --results folder, or --force.",
         )
+
+
+def _without(header: Sequence[str], columns: Sequence[str], found: Sequence[str]) -> list[str]:
+    """Return ``header`` without those of ``columns`` that are not in ``found``."""
+    return [name for name in header if name not in columns or name in found]
 
 
 def _what(folder: Path) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from affectkit.data.faces.selection import LIMITS
+from affectkit.tasks.decision import ABSTAINED, ENTROPY, MARGIN
 
 NAME = "Image Name"
 VIDEO_NAME = "Video Name"
@@ -22,6 +23,10 @@ LANDMARK_COLUMNS = tuple(
 )
 """Landmarks in pixels of the upright picture, where they are known. Right is the person's, left in the picture."""
 FACE_COLUMNS = (*BOX_COLUMNS, *POSE_COLUMNS, *LANDMARK_COLUMNS)
+LATER_COLUMNS = (MARGIN, ENTROPY)
+"""Columns that tables of earlier versions lack. Nothing else depends on them: such a table goes on without."""
+BEHIND_SHARES = (*LATER_COLUMNS, ABSTAINED)
+"""Columns that stand behind those of the classes, where they are there."""
 VIDEO_COLUMNS = (VIDEO_NAME, *FRAME_COLUMNS, *FACE_COLUMNS)
 
 ROWS = "inference_results"

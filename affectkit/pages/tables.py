@@ -20,6 +20,7 @@ from affectkit.core.files import open_record, read_json
 from affectkit.core.json_lines import LineFault, bounded_lines, parse_line
 from affectkit.core.limits import MAX_TABLE_LINE
 from affectkit.errors import DataError
+from affectkit.inference.table_layout import BEHIND_SHARES
 
 HINT = "Make the results anew, or restore the file."
 _SKIPPED = {"image": str, "reason": str}
@@ -110,11 +111,13 @@ def to_int(text: str | None, default: int = 0) -> int:
 
 
 def class_columns(columns: Sequence[str], classes: Sequence[str]) -> list[str]:
-    """Return the columns of shares: those of ``classes``, or without any all that stand behind the confidence."""
+    """Return the columns of shares: those of ``classes``, or without any all that stand behind the confidence, up to
+    what is computed of them."""
     found = [name for name in classes if name in columns]
     if found or "Confidence" not in columns:
         return found
-    return list(columns[columns.index("Confidence") + 1 :])
+    found = columns[columns.index("Confidence") + 1 :]
+    return list(itertools.takewhile(lambda name: name not in BEHIND_SHARES, found))
 
 
 def _header(path: Path) -> list[str] | None:

@@ -18,7 +18,7 @@ from affectkit.core.text import list_some, percent
 from affectkit.data.split import Split
 from affectkit.errors import DataError, UsageError
 from affectkit.losses import LOSSES, describe_terms, normalised, parse_loss
-from affectkit.metrics import calibration, classification, distribution, raters, selective
+from affectkit.metrics import ambiguity, calibration, classification, distribution, raters, selective
 from affectkit.metrics.emotion_norms import DIMENSIONS, column_names, mean_column
 from affectkit.statistics.measures import (
     ItemValues,
@@ -29,7 +29,7 @@ from affectkit.statistics.measures import (
     per_class_measures,
 )
 from affectkit.tasks.base import Batch, Figure, Results, Task, shown_as
-from affectkit.tasks.decision import ABSTAINED, Decision
+from affectkit.tasks.decision import ABSTAINED, ENTROPY, MARGIN, Decision
 
 if TYPE_CHECKING:
     import torch
@@ -362,12 +362,13 @@ class CategoricalTask(Task):
     def columns(self) -> list[str]:
         affect = [] if self.decision.norms is None else column_names()
         abstained = [] if self.decision.threshold is None else [ABSTAINED]
-        return ["Predicted Label", "Confidence", *self.spec.classes, *affect, *abstained]
+        return ["Predicted Label", "Confidence", *self.spec.classes, MARGIN, ENTROPY, *affect, *abstained]
 
     def rows(self, outputs: np.ndarray) -> list[list[Any]]:
         outputs, least = self.decision.shifted(np.asarray(outputs, np.float32)), self.decision.threshold
         p = calibration.softmax(outputs, self.spec.temperature)
-        rows = [[self.spec.classes[row.argmax()], float(row.max()), *map(float, row)] for row in p]
+        values = np.column_stack([p, ambiguity.margin(p), ambiguity.entropy(p)]).tolist()
+        rows = [[self.spec.classes[own.argmax()], float(own.max()), *row] for own, row in zip(p, values, strict=True)]
         if self.decision.norms is not None:
             rows = [[*row, *affect] for row, affect in zip(rows, self.decision.norms.values(p).tolist(), strict=True)]
         if least is None:

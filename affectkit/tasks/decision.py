@@ -10,6 +10,9 @@ import numpy as np
 
 from affectkit.metrics.emotion_norms import EmotionNorms
 
+MARGIN, ENTROPY = "Margin", "Entropy (bits)"
+"""Columns behind the shares of classes, computed from them: the largest less the second largest, in [0, 1]; Shannon's
+entropy in bits, from 0 to log2 of the number of classes. See ``metrics.ambiguity``."""
 ABSTAINED = "Abstained"
 """Column that says 1 where the confidence is below the threshold and the label is left empty, else 0."""
 

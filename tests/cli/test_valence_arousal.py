@@ -11,7 +11,7 @@ import pytest
 from films import write_film
 from onnx_models import checkpoint, images, ratings
 from PIL import Image
-from support import TINY, invoke
+from support import AMBIGUITY, TINY, invoke
 
 import affectkit
 from affectkit.errors import UsageError
@@ -68,7 +68,7 @@ def test_columns_follow_the_shares_in_every_format_and_stand_in_the_record(faces
     run = asked(faces, "--faces", "none", "--valence-arousal", "--results", tmp_path / "c")
     assert run.returncode == 0, run.stderr
     rows = table(tmp_path / "c" / "inference_results.csv")
-    assert list(rows[0])[-9:] == [EMOTIONS[-1], *COLUMNS] and len(rows) == 8
+    assert list(rows[0])[-11:] == [EMOTIONS[-1], *AMBIGUITY, *COLUMNS] and len(rows) == 8
     check(rows)
     assert float(rows[1]["Valence (from emotions)"]) > 0.5 > float(rows[3]["Valence (from emotions)"])
     record = json.loads((tmp_path / "c" / "inference.json").read_text())

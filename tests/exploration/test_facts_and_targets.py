@@ -20,10 +20,10 @@ from affectkit.exploration.targets import (
     describe_distributions,
     describe_raters,
     describe_ratings,
-    entropy,
     quantiles,
     tied,
 )
+from affectkit.metrics.ambiguity import entropy
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
-from support import CLASSES, FACE_COLUMNS, Heard, invoke
+from support import AMBIGUITY, CLASSES, FACE_COLUMNS, Heard, invoke
 
 import affectkit
 from affectkit.config import resolve
@@ -83,7 +83,7 @@ def read_rows(folder, form):
 def test_landmarks_roll_and_what_lies_outside(trained, images, tmp_path, form):
     summary, _ = run(trained, images, results=tmp_path / "r", format=form)
     rows = read_rows(tmp_path / "r", form)
-    assert list(rows[0]) == ["Image Name", *FACE_COLUMNS, "Predicted Label", "Confidence", *CLASSES]
+    assert list(rows[0]) == ["Image Name", *FACE_COLUMNS, "Predicted Label", "Confidence", *CLASSES, *AMBIGUITY]
     assert [row["Image Name"] for row in rows] == ["0.png"] * 3 + ["1.png", "2.png"] + ["3.png"] * 3
     first, second, third = ([row[name] for name in FACE_COLUMNS] for row in rows[:3])
     places = [20, 40, 50, 70, 31.26, 62, 15, 70, 36, 92.5]
@@ -295,7 +295,7 @@ def test_videos_beside_images_are_limited_and_counted_too(trained, images, film,
     assert told.stderr.count("4 faces left out: 4 beyond --max-faces 1\n") == 2, told.stderr
     assert "0 sampled frames without a face" in told.stderr
     (row,) = {len(line) for line in csv.reader(io.StringIO(told.stdout))}
-    assert row == 3 + len(FACE_COLUMNS) + 2 + len(CLASSES)
+    assert row == 3 + len(FACE_COLUMNS) + 2 + len(CLASSES) + len(AMBIGUITY)
 
 
 def test_videos_of_earlier_columns_are_refused(trained, film, tmp_path):

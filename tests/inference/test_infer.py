@@ -6,7 +6,7 @@ import json
 import shutil
 
 import pytest
-from support import CLASSES, Heard
+from support import AMBIGUITY, CLASSES, Heard
 
 import affectkit
 from affectkit.config import resolve
@@ -17,7 +17,7 @@ from affectkit.inference.infer import infer
 from affectkit.inference.inputs import find_inputs
 from affectkit.settings.inference import InferSettings
 
-HEADER = ["Image Name", "Predicted Label", "Confidence", *CLASSES]
+HEADER = ["Image Name", "Predicted Label", "Confidence", *CLASSES, *AMBIGUITY]
 
 
 def run(checkpoint, *paths, stdin="", reporter=None, **changes):
@@ -51,9 +51,7 @@ def test_rows_are_those_of_predict_in_order(trained, images):
     predicted = list(affectkit.predict(affectkit.load(trained), [images / name for name in names], batch_size=3))
     for row, expected in zip(rows[1:], predicted, strict=True):
         assert row[1] == expected["Predicted Label"]
-        assert [float(value) for value in row[2:]] == pytest.approx(
-            [expected["Confidence"], *(expected[name] for name in CLASSES)], abs=1e-6
-        )
+        assert [float(value) for value in row[2:]] == pytest.approx([expected[name] for name in HEADER[2:]], abs=1e-6)
 
 
 def test_rows_do_not_depend_on_batch_or_workers(trained, images):

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from films import write_film
 from PIL import Image
-from support import CLASSES, FACE_COLUMNS, TINY, Heard, invoke
+from support import AMBIGUITY, CLASSES, FACE_COLUMNS, TINY, Heard, invoke
 
 from affectkit.config import resolve
 from affectkit.core.progress import Silent
@@ -98,7 +98,16 @@ def test_on_standard_output_both_are_in_one_table_in_any_order(trained, phone, f
     _, text = run(trained, *paths, every="5", format=form)
     assert text == run(trained, *paths[::-1], every="5", format=form)[1]
     rows = rows_of(text) if form == "csv" else list(map(json.loads, text.splitlines()))
-    assert list(rows[0]) == ["Image Name", "Frame", "Time", *FACE_COLUMNS, "Predicted Label", "Confidence", *CLASSES]
+    assert list(rows[0]) == [
+        "Image Name",
+        "Frame",
+        "Time",
+        *FACE_COLUMNS,
+        "Predicted Label",
+        "Confidence",
+        *CLASSES,
+        *AMBIGUITY,
+    ]
     assert all(list(row) == list(rows[0]) for row in rows)
     assert [row["Frame"] in ("", None) for row in rows] == [True, False, False]
     _, alone = run(trained, paths[0])

@@ -98,7 +98,7 @@ def browser():
 
 def classes_of(row):
     names = list(row)
-    return names[names.index("Confidence") + 1 :]
+    return names[names.index("Confidence") + 1 : names.index("Margin") if "Margin" in names else None]
 
 
 def told(page, where):

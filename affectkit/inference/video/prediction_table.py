@@ -17,11 +17,11 @@ from affectkit.data.media.file_identity import Mark
 from affectkit.inference.inputs import Item
 from affectkit.inference.journal import ENTRY, is_of, read_entries, reason_to_restart
 from affectkit.inference.result_files import NO_RESULTS, OutputOptions, ResultFiles
-from affectkit.inference.resume_check import check_columns, check_videos, earlier_columns
+from affectkit.inference.resume_check import check_columns, check_videos, describe_settled, settled_columns
 from affectkit.inference.resume_plan import ResumePlan, plan_resume
 from affectkit.inference.run_record import VIDEO_FORM, VIDEOS_FORM, read_run_record
 from affectkit.inference.table_layout import FIRST, VIDEO_COLUMNS, VIDEO_NAME, has_limits
-from affectkit.inference.table_reader import finished_items, read_columns
+from affectkit.inference.table_reader import finished_items
 from affectkit.inference.table_writer import TableWriter, csv_line, growing_form, open_text, rows_text
 from affectkit.inference.video import legacy_names
 from affectkit.inference.video.statistics import Columns, longest
@@ -203,14 +203,13 @@ class VideoTable:
             self.reasons.append({"image": summary["video"], "reason": summary["reason"]})
 
     def _settle_columns(self, table: Path) -> None:
-        """Take the columns of a ``table`` of an earlier version, of frames that were taken whole; refuse one of faces.
-
-        What these columns lack says nothing of a frame that no detector has searched.
-        """
-        earlier = earlier_columns(self.header)
-        if "face_detector" not in self.summary and read_columns(table) == earlier:
-            self._places = [self.header.index(name) for name in earlier]
-            self.header = earlier
+        """Take the columns of a ``table`` of an earlier version that lacks nothing but what can be left out; refuse one
+        that lacks more."""
+        settled = settled_columns(table, self.header, searched="face_detector" in self.summary)
+        if settled != self.header:
+            self.notes += describe_settled(table, self.header, settled)
+            self._places = [self.header.index(name) for name in settled]
+            self.header = settled
             self.files = self._result_files()
         check_columns(table, self.header)
 

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from films import coded, number_of, write_film
-from support import CLASSES, FACE_COLUMNS
+from support import AMBIGUITY, CLASSES, FACE_COLUMNS
 
 import affectkit
 from affectkit.config import resolve
@@ -30,7 +30,7 @@ from affectkit.inference.infer import infer
 from affectkit.inference.video import infer as module
 from affectkit.settings.inference import InferSettings
 
-HEADER = ["Video Name", "Frame", "Time", *FACE_COLUMNS, "Predicted Label", "Confidence", *CLASSES]
+HEADER = ["Video Name", "Frame", "Time", *FACE_COLUMNS, "Predicted Label", "Confidence", *CLASSES, *AMBIGUITY]
 
 
 class Finding(FaceDetector):
@@ -87,7 +87,7 @@ def test_a_row_a_face_and_frame(trained, finding, tmp_path):
         crop = torch.from_numpy(crop_face(frames[number], face, model.spec)).permute(2, 0, 1)[None]
         with torch.no_grad():
             expected = (model(normalise(crop, model.spec)) / model.spec.temperature).softmax(1)[0]
-        found = [float(value) for value in by_frame[number][0][23:]]
+        found = [float(value) for value in by_frame[number][0][23:26]]
         assert found == pytest.approx(expected.tolist(), abs=0.02)  # the two readers convert colours by themselves
 
 
@@ -122,12 +122,12 @@ def test_outputs_are_smoothed_over_time(trained, finding, tmp_path):
         if not one[3]:
             continue
         # Of a distribution's logarithms, which are the logits over the temperature but for a constant.
-        logits, time = temperature * np.log([float(value) for value in one[23:]]), float(one[2])
+        logits, time = temperature * np.log([float(value) for value in one[23:26]]), float(one[2])
         share = 1.0 if held is None else 1 - np.exp(-(time - before) / 0.7)
         held = logits if held is None else held + share * (logits - held)
         before = time
         expected = np.exp(held / temperature) / np.exp(held / temperature).sum()
-        assert [float(value) for value in other[23:]] == pytest.approx(expected.tolist(), abs=2e-4)
+        assert [float(value) for value in other[23:26]] == pytest.approx(expected.tolist(), abs=2e-4)
 
 
 def test_a_broken_video_gives_its_rows_and_the_next_is_predicted(trained, finding, tmp_path):

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 import torch
 from films import SIZE, coded, heard, loud_at, number_of, seen, write_film
-from support import FACE_COLUMNS, Heard
+from support import AMBIGUITY, FACE_COLUMNS, Heard
 from torch import nn
 
 from affectkit.config import resolve, value_of
@@ -42,7 +42,7 @@ from affectkit.tasks.ratings import RatingsTask
 
 CLASSES = ("dark", "middle", "bright")
 SPEC = InputSpec("classification", 8, 8, channels=3, classes=CLASSES, mean=(0.0,) * 3, std=(1.0,) * 3)
-HEADER = ["Video Name", "Frame", "Time", *FACE_COLUMNS, "Predicted Label", "Confidence", *CLASSES]
+HEADER = ["Video Name", "Frame", "Time", *FACE_COLUMNS, "Predicted Label", "Confidence", *CLASSES, *AMBIGUITY]
 SIDE = 24
 
 
