@@ -54,7 +54,8 @@ QUICK = (
     "statistics/test_abstention", "statistics/test_cross_validation", "statistics/test_exact", "statistics/test_gaps",
     "statistics/test_measures",
     "tasks/test_audiovisual_task",
-    "tasks/test_ratings_task", "test_config", "test_quick", "training/test_resume_state", "training/test_training_step",
+    "tasks/test_ratings_task", "test_config", "test_quick", "training/test_class_sampling",
+    "training/test_mixing", "training/test_resume_state", "training/test_sharpness", "training/test_training_step",
 )  # fmt: skip
 SLOW_NAMES = {
     "subprocess", "multiprocessing", "in_ranks", "av", "train", "Trainer",

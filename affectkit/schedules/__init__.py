@@ -14,7 +14,11 @@ SCHEDULES = Registry("schedule")
 SCHEDULES.add("constant", "affectkit.schedules.curves:constant", "the same rate throughout")
 SCHEDULES.add("step", "affectkit.schedules.curves:step", "times gamma every --step-size epochs")
 SCHEDULES.add("multistep", "affectkit.schedules.curves:multistep", "times gamma at each epoch of --milestones")
-SCHEDULES.add("cosine", "affectkit.schedules.curves:cosine", "half a cosine down to --lr-min, a value an iteration")
+SCHEDULES.add(
+    "cosine",
+    "affectkit.schedules.curves:cosine",
+    "half a cosine to --lr-min, --cycles times; a value an iteration",
+)
 SCHEDULES.add(
     "plateau", "affectkit.schedules.curves:plateau", "times gamma after --lr-patience epochs without progress"
 )

@@ -6,6 +6,9 @@ import itertools
 import math
 from dataclasses import dataclass, field
 
+ROUNDING = 1e-9
+"""Of a cycle: what its beginning may be missed by, where lengths are fractions."""
+
 
 @dataclass(frozen=True)
 class Shape:
@@ -18,6 +21,7 @@ class Shape:
         warmup: epochs of linear growth from 0 in front of any schedule.
         step_size, milestones, gamma: of ``step`` and ``multistep``.
         patience: epochs without progress that ``plateau`` bears.
+        cycles, cycle_decay: of ``cosine``: how often it falls, and the factor of its height from one fall to the next.
         peak, cycle_end: epochs at which the cyclic ones stand at ``base``, and reach ``minimum``.
     """
 
@@ -31,6 +35,8 @@ class Shape:
     patience: int = 3
     peak: float = 5.0
     cycle_end: float = 30.0
+    cycles: int = 1
+    cycle_decay: float = 1.0
 
 
 @dataclass
@@ -72,12 +78,17 @@ def multistep(shape: Shape, epoch: float, observed: Plateau) -> float:
 
 
 def cosine(shape: Shape, epoch: float, observed: Plateau) -> float:
-    """Return a rate that falls from ``base`` after the warm-up to ``minimum`` at the end, half a cosine (Loshchilov
-    and Hutter 2017).
+    """Return a rate that falls from ``base`` after the warm-up to ``minimum`` at the end, half a cosine.
+
+    With ``cycles`` it falls so often, in equal lengths, and starts anew after each (SGDR, Loshchilov and Hutter 2017):
+    the k-th time, from 0, at ``base * cycle_decay ** k``. A cycle that begins at an epoch begins with its first step.
     """
     length = max(shape.epochs - shape.warmup, 1e-12)
-    position = min(max((epoch - shape.warmup) / length, 0.0), 1.0)
-    return shape.minimum + 0.5 * (shape.base - shape.minimum) * (1 + math.cos(math.pi * position))
+    position = max((epoch - shape.warmup) * shape.cycles / length, 0.0)
+    cycle = min(int(position + ROUNDING), shape.cycles - 1)
+    within = min(max(position - cycle, 0.0), 1.0)
+    height = shape.base * shape.cycle_decay**cycle - shape.minimum
+    return shape.minimum + 0.5 * height * (1 + math.cos(math.pi * within))
 
 
 def plateau(shape: Shape, epoch: float, observed: Plateau) -> float:

@@ -92,6 +92,7 @@ class TrainSettings(RunOptions, FoldOptions, OptimizationOptions, ModelOptions, 
                     f"--lr-peak ({self.peak:g}) must be below --lr-cycle-end ({self.cycle_end:g}), and that at most "
                     f"--epochs ({self.epochs})."
                 )
+        faults += self.cycle_faults()
         if self.sampling.value:
             beside = {"class-weights": self.class_weights != "none", "label-smoothing": self.label_smoothing > 0}
             faults += [
@@ -108,6 +109,25 @@ class TrainSettings(RunOptions, FoldOptions, OptimizationOptions, ModelOptions, 
             faults.append(f"--warmup must be at most --epochs ({self.epochs}); got {self.warmup:g}.")
         if self.lr_min > self.lr:
             faults.append(f"--lr-min must be at most --lr ({self.lr:g}); got {self.lr_min:g}.")
+        return faults
+
+    def cycle_faults(self) -> list[str]:
+        """Name the faults of warm restarts."""
+        if self.cycles == 1:
+            return []
+        faults = []
+        if self.schedule != "cosine":
+            faults.append(f"--cycles {self.cycles} needs --schedule cosine; got {self.schedule}.")
+        if self.cycles > self.epochs - self.warmup:
+            faults.append(
+                f"--cycles must be at most the epochs after the warm-up ({self.epochs - self.warmup:g}); "
+                f"got {self.cycles}."
+            )
+        last = self.lr * self.cycle_decay ** (self.cycles - 1)
+        if last < self.lr_min <= self.lr:
+            faults.append(
+                f"--lr-min must be at most the --lr of the last of the --cycles ({last:.3g}); got {self.lr_min:g}."
+            )
         return faults
 
     @staticmethod

@@ -35,6 +35,12 @@ class OptimizationOptions:
         0.0, "Epochs of linear growth from 0 before the schedule counts fully.", low=0, group=LEARNING
     )
     lr_min: float = setting(0.0, "Where cosine and cyclic_plateau end; the floor of plateau.", low=0, group=LEARNING)
+    cycles: int = setting(
+        1, "Times that cosine falls to --lr-min, each of the same length (warm restarts).", low=1, group=LEARNING
+    )
+    cycle_decay: float = setting(
+        1.0, "Factor of --lr from one of the --cycles to the next.", above=0, high=1, group=LEARNING
+    )
     lr_peak: float | None = setting(
         None,
         "Epoch at which the cyclic ones reach --lr.",

@@ -117,6 +117,7 @@ def without_effect(settings: TrainSettings, given: frozenset[str]) -> list[str]:
         "step_size": schedule != "step" and f"--schedule {schedule}",
         "milestones": schedule != "multistep" and f"--schedule {schedule}",
         "gamma": schedule in ("constant", "cosine", "cyclic", "cyclic_plateau") and f"--schedule {schedule}",
+        "cycle_decay": settings.cycles == 1 and "--cycles 1",
         "lr_peak": schedule not in CYCLIC and f"--schedule {schedule}",
         "lr_cycle_end": schedule != "cyclic_plateau" and f"--schedule {schedule}",
         "cyclic_reach": schedule not in CYCLIC and f"--schedule {schedule}",

@@ -265,6 +265,12 @@ def report_setup(setup: TrainingSetup, workers: str, *, on_features: bool, repor
     )
     if text := setup.task.loss_description():
         reporter.note(text)
+    settings = setup.settings
+    if settings.cycles > 1 and settings.early_stop:
+        reporter.note(
+            f"--early-stop {settings.early_stop} may end the run in the worse epochs after a restart of --cycles "
+            f"{settings.cycles}; 0 trains to the end"
+        )
     if (sampling := setup.class_sampling) is not None:
         reporter.note(sampling.description(setup.task.targets(setup.train)["target"].numpy()))
     train, valid = setup.in_memory
@@ -275,7 +281,6 @@ def report_setup(setup: TrainingSetup, workers: str, *, on_features: bool, repor
         images = "features computed once"
     if setup.train.store is not None:
         images = "clips read from their store"
-    settings = setup.settings
     described = setup.context.describe(settings.batch_size, workers, accumulate=settings.accumulate)
     reporter.note(f"{described}; {images}")
 
@@ -314,4 +319,6 @@ def schedule_shape(settings: TrainSettings) -> Shape:
         patience=settings.lr_patience,
         peak=settings.peak,
         cycle_end=settings.cycle_end,
+        cycles=settings.cycles,
+        cycle_decay=settings.cycle_decay,
     )

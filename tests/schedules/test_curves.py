@@ -95,6 +95,40 @@ def test_cosine_moves_inside_an_epoch_and_ends_at_the_minimum():
     assert rates[20] == pytest.approx(0.055)
 
 
+@pytest.mark.parametrize(("cycles", "length"), [(3, 4), (5, 1), (49, 1)])
+def test_restarts_agree_with_torch(cycles, length):
+    lr, epochs = torch.optim.lr_scheduler, cycles * length
+    expected = torch_trace(lr.CosineAnnealingWarmRestarts, epochs, T_0=length, eta_min=0.01)
+    schedule = Schedule("cosine", Shape(0.1, epochs, minimum=0.01, cycles=cycles))
+    assert [schedule.rate(epoch) for epoch in range(epochs)] == pytest.approx(expected, rel=1e-9)
+    assert schedule.rate(epochs) == pytest.approx(0.01)
+
+
+def test_cycles_shrink_and_follow_the_warm_up():
+    """After 1 epoch of warm-up three cycles of 3 epochs, from 0.1, 0.05 and 0.025 down to 0.01."""
+    schedule = Schedule("cosine", Shape(0.1, 10, minimum=0.01, warmup=1, cycles=3, cycle_decay=0.5))
+    assert schedule.rate(0) == 0 and schedule.rate(0.5) == pytest.approx(0.05)
+    for cycle, peak in enumerate((0.1, 0.05, 0.025)):
+        first = 1 + 3 * cycle
+        found = [schedule.rate(first + part) for part in (0, 0.5, 1.5, 3 - 1e-6)]
+        share = 0.5 * (1 + np.cos(np.pi * np.array([0, 0.5, 1.5, 3]) / 3))
+        assert found == pytest.approx(list(0.01 + (peak - 0.01) * share), rel=1e-6)
+    for steps in (3, 7, 11):  # the first step of a cycle, of epochs of so many steps, has its full rate
+        place = BatchPosition(4, 0, steps, 10)
+        assert schedule.rate(place.epochs_done) == 0.05
+
+
+def test_one_cycle_is_the_cosine_that_it_was_to_the_last_bit():
+    for warmup, minimum in ((0.0, 0.0), (0.7, 0.003), (2.0, 1e-5)):
+        shape = Shape(0.17, 9, minimum=minimum, warmup=warmup)
+        schedule = Schedule("cosine", shape)
+        for step in range(9 * 7 + 1):
+            epoch = step // 7 + step % 7 / 7
+            position = min(max((epoch - warmup) / (9 - warmup), 0.0), 1.0)
+            expected = minimum + 0.5 * (0.17 - minimum) * (1 + math.cos(math.pi * position))
+            assert schedule.rate(epoch) == (expected * (epoch / warmup) if epoch < warmup else expected)
+
+
 def trace(schedule, *, epochs, batches, accumulate=1):
     """The rate of each optimizer step, as the training step sets it, epoch by epoch."""
     rates = []

@@ -38,7 +38,8 @@ NEUTRAL: dict[str, Any] = {
     "cutmix": 0.0, "sampling": Parsed("uniform", 0.0), "label_smoothing": 0.0, "class_weights": "none",
     "top": "linear", "dropout": 0.0, "ema": 0.0, "accumulate": 1, "clip_norm": None, "sam": 0.0,
     "optimizer": "sgd", "momentum": 0.0, "weight_decay": 0.0, "schedule": "constant", "warmup": 0.0,
-    "init": None, "pretrained": False, "tune": "all", "early_stop": 0, "calibrate": "none", "abstain": None,
+    "cycles": 1, "cycle_decay": 1.0, "init": None, "pretrained": False, "tune": "all", "early_stop": 0,
+    "calibrate": "none", "abstain": None,
 }  # fmt: skip
 """The value with which each option has no part in a run; those that differ are suspected, in this order."""
 
@@ -108,6 +109,7 @@ def shorten(
         **{"epochs": EPOCHS, "batch_size": size, "repeat": 1, "track": "none", "resume": None, "force": False},
         **{"checkpoint_every": Parsed("1", Interval(1, 0.0)), "keep": 2, "cache": "none"},
         **{"warmup": min(settings.warmup, 1.0), "step_size": 1, "lr_patience": 0},
+        cycles=1 if settings.warmup else min(settings.cycles, EPOCHS),
         milestones=(1,) if settings.milestones else (),
     )
     valid = min(available[1], 2 * max(size, 2))
@@ -257,7 +259,8 @@ def find_cause(settings: TrainSettings, broken: Callable[[TrainSettings], bool])
     suspects = [name for name in NEUTRAL if name in entries and getattr(settings, name) != NEUTRAL[name]]
 
     def without(names: Sequence[str]) -> TrainSettings:
-        return replace(settings, **{name: NEUTRAL[name] for name in names})
+        more = ("cycles",) if "schedule" in names else ()  # which other schedules refuse
+        return replace(settings, **{name: NEUTRAL[name] for name in (*names, *more)})
 
     if broken(without(suspects)):
         return []
