@@ -18,7 +18,7 @@ from affectkit.models import checksums
 from affectkit.models.external.restricted_pickle import load_pickled
 from affectkit.models.external.state_dicts import Form, Weights, unwrap
 
-SPEC = {"spec": {"classes?": list[str], "named?": bool, "clip?": dict[str, Any] | None}}
+SPEC = {"model?": {"name?": str}, "spec": {"classes?": list[str], "named?": bool, "clip?": dict[str, Any] | None}}
 """What is read of the header of a checkpoint of ours here; see ``core.forms``."""
 
 
@@ -67,25 +67,24 @@ def read_classes(path: Path) -> tuple[str, ...] | None:
     """Read the class names in an affectkit checkpoint's header; None where there is none,
     or the names are not known.
     """
-    spec = _spec_of(path)
+    spec = _header_of(path).get("spec")
     return tuple(spec["classes"]) if spec is not None and spec.get("named", True) else None
 
 
 def read_sound_level(path: Path) -> str | None:
     """Read the level of the sound that an affectkit checkpoint takes; None where it hears none, or has no header."""
-    clip = (_spec_of(path) or {}).get("clip") if path.suffix == ".safetensors" else None
+    clip = _header_of(path).get("spec", {}).get("clip") if path.suffix == ".safetensors" else None
     if not clip or not clip.get("sound") or clip.get("needs") == "image":
         return None
     return clip["sound"].get("level", "unit")
 
 
-def _spec_of(path: Path) -> dict[str, Any] | None:
+def _header_of(path: Path) -> dict[str, Any]:
+    """Read the header of an affectkit checkpoint; an empty one of another file."""
     check_tensor_table(path)
     with safe_open(path, framework="pt") as file:
         text = (file.metadata() or {}).get("affectkit")
-    return (
-        parse_json(text, f"{path}: the header is damaged", form=SPEC, error=CheckpointError)["spec"] if text else None
-    )
+    return parse_json(text, f"{path}: the header is damaged", form=SPEC, error=CheckpointError) if text else {}
 
 
 def _verify(tensors: Mapping[str, torch.Tensor], header: str, path: Path) -> None:
@@ -137,7 +136,7 @@ def copy_weights(
             f"{source.path} does not hold the weights of this {what}: {len(missing)} of {len(needed)} are not there "
             f"({listed}). It holds {len(source.tensors)} tensors{source.description()}: "
             f"{listed_names(source.tensors)}.",
-            hint,
+            _named_model(hint, source.path),
         )
     _check_depth(given, wanted, source, top=top, what=what, hint=hint)
     unfinite = [name for name, tensor in taken.items() if tensor.is_floating_point() and not tensor.isfinite().all()]
@@ -150,6 +149,12 @@ def copy_weights(
     idle = sorted(set(given) - set(taken))
     told += f"; not used: {listed_names(idle)}" if idle else ""
     return told + ("; --init-key takes another of its sets" if source.others else "")
+
+
+def _named_model(hint: str, path: Path) -> str:
+    """Return ``hint`` with the model that a checkpoint of ours was made with."""
+    made = _header_of(path).get("model", {}).get("name") if path.suffix == ".safetensors" else None
+    return f"{hint} It was made with --model {made}." if made else hint
 
 
 def listed_names(names: Collection[str]) -> str:
@@ -203,9 +208,12 @@ def copy_own(
         CheckpointError: as ``copy_weights``.
     """
     own = read_classes(source.path) if source.path.suffix == ".safetensors" else None
-    if own is not None and own != classes:
-        given = {name: value for name, value in given.items() if not name.startswith(top)}
-    return copy_weights(model, given, source, top=top, what="network", hint=hint)
+    named = {"top": top, "what": "network", "hint": hint}
+    if own is None or own == classes:
+        return copy_weights(model, given, source, **named)
+    given = {name: value for name, value in given.items() if not name.startswith(top)}
+    told = copy_weights(model, given, source, **named)
+    return f"{told}; the last layer is new: it gives {listed_names(classes)}, the file's {listed_names(own)}"
 
 
 def _load_safetensors(path: Path, *, verify: bool) -> dict[str, torch.Tensor]:
