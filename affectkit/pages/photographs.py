@@ -12,6 +12,7 @@ from typing import Any
 from affectkit.core.text import count_text
 from affectkit.data.media.file_kinds import is_video_name
 from affectkit.inference.table_layout import FACE_COLUMNS, INPUTS, NAME, SKIPPED
+from affectkit.metrics.emotion_norms import DIMENSIONS, mean_column
 from affectkit.pages.originals import Originals, count_reasons
 from affectkit.pages.page import Source
 from affectkit.pages.pictures import Wanted, draw_pictures
@@ -26,6 +27,8 @@ MOST_DIGITS = 30
 MOST_NAMES = 2_000
 """Names that a list shows."""
 RATING = "Predicted "
+DERIVED = tuple(map(mean_column, DIMENSIONS))
+"""Columns of what follows from the emotions, with ``--valence-arousal``."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,7 @@ class Columns:
     confidence: int | None
     classes: tuple[int, ...]
     ratings: tuple[int, ...]
+    derived: tuple[int, ...] = ()
 
     @classmethod
     def of(cls, table: Table, classes: Sequence[str], name: str = NAME) -> Columns:
@@ -81,6 +85,7 @@ class Columns:
             confidence=table.place(CONFIDENCE),
             classes=tuple(table.columns.index(column) for column in shares),
             ratings=tuple(ratings),
+            derived=tuple(table.columns.index(column) for column in DERIVED if column in table.columns),
         )
 
     def is_empty(self, row: Sequence[str]) -> bool:
@@ -120,7 +125,7 @@ class Distribution:
             self.labels[label] += 1
             if columns.confidence is not None:
                 self.confidence[label] = self.confidence.get(label, 0.0) + to_float(row[columns.confidence])
-        for place in (*columns.classes, *columns.ratings):
+        for place in (*columns.classes, *columns.ratings, *columns.derived):
             value = to_float(row[place])
             self.sums[place] = self.sums.get(place, 0.0) + value
             self.squares[place] = self.squares.get(place, 0.0) + value * value
@@ -141,10 +146,11 @@ class Distribution:
             })  # fmt: skip
         return found
 
-    def ratings(self, names: Sequence[str]) -> list[dict[str, Any]]:
-        """Return a row a rating: mean, standard deviation over the rows (n - 1), least and greatest."""
+    def ratings(self, names: Sequence[str], places: Sequence[int]) -> list[dict[str, Any]]:
+        """Return a row a rating, of the columns ``places``: mean, standard deviation over the rows (n - 1), least and
+        greatest."""
         found = []
-        for place in self.columns.ratings:
+        for place in places:
             if not self.rows:
                 continue
             mean, (low, high) = self.sums[place] / self.rows, self.ends[place]
@@ -173,7 +179,9 @@ def read_photographs(source: Source, record: dict[str, Any], table: Table) -> Pa
     values = {
         "what": what, "rows": distribution.rows, "files": len(distribution.files), "notes": notes,
         "table": table.path.name, "classes": distribution.classes(table.columns),
-        "ratings": distribution.ratings(table.columns), "columns": table.columns, "shown_rows": rows[:500],
+        "ratings": distribution.ratings(table.columns, columns.ratings),
+        "derived": distribution.ratings(table.columns, columns.derived),
+        "columns": table.columns, "shown_rows": rows[:500],
         "empty": distribution.empty[:MOST_NAMES], "empty_count": len(distribution.empty),
         "skipped": skipped[:MOST_NAMES], "skipped_count": max(len(skipped), int(record.get("skipped") or 0)),
         "reasons": count_reasons([_general(reason, name) for name, reason in skipped])[:10],

@@ -118,6 +118,7 @@ def read_videos(source: Source, record: dict[str, Any], folder: Path) -> Part:
         "count": len(films), "frames": sum(film.sampled for film in films),
         "tracks": sum(len(film.faces) for film in films), "notes": notes, "names": names, "skipped": skipped,
         "shares": bool(columns.classes), "tables": _tables(films, summaries), "table": table.path.name,
+        "derived": [table.columns[place] for place in columns.derived],
         "several": len(films) > 1, "recorded_cuts": all(film.cuts()[1] for film in films),
     }  # fmt: skip
     data = {

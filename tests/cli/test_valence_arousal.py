@@ -88,7 +88,10 @@ def test_columns_follow_the_shares_in_every_format_and_stand_in_the_record(faces
     found = json.loads(asked(faces, "--faces", "none", "--valence-arousal", "--json").stdout)
     assert found["predictions"] == stored and found["valence_arousal"] == record["valence_arousal"]
     report = invoke("report", tmp_path / "c", "--output", tmp_path / "page.html")
-    assert report.returncode == 0 and "whose norms valence and arousal" in (tmp_path / "page.html").read_text()
+    assert report.returncode == 0, report.stderr
+    page = (tmp_path / "page.html").read_text()
+    assert "whose norms valence and arousal" in page and "Valence and arousal from emotions over the set" in page
+    assert f'<td class="num">{np.mean([float(row[COLUMNS[0]]) for row in rows]):.3f}' in page
 
 
 def test_shards_and_resumed_tables_are_those_of_one_run_and_need_the_option(faces, tmp_path):
@@ -135,6 +138,7 @@ def test_films_have_them_by_frame_track_and_whole(tmp_path):
     assert resumed.returncode == 2 and "--valence-arousal" in resumed.stderr
     page = invoke("report", tmp_path / "r", "--output", tmp_path / "page.html")
     assert page.returncode == 0, page.stderr
+    assert "mean Arousal (from emotions)</th>" in (tmp_path / "page.html").read_text()
 
 
 def rows_mean(rows):
