@@ -103,6 +103,7 @@ def predict(
     on_error: str = "fail",
     exact: bool = True,
     abstain: float | str | None = None,
+    min_confidence: float | None = None,
     prior: Mapping[str, float] | str | None = None,
     training_prior: Mapping[str, float] | str | None = None,
     valence_arousal: bool = False,
@@ -134,6 +135,7 @@ def predict(
             with torch of filling up batches of fewer than 16 or 32 images; False: a single image in a fraction of that.
         abstain: least confidence with which a label is given, or ``"stored"``, the checkpoint's threshold: other rows
             have an empty label, and ``"Abstained"`` is 1, as with ``infer --abstain``.
+        min_confidence: the same as ``abstain`` with a number.
         prior, training_prior: class shares by name, or a table of them, as the options of ``infer``; not estimated.
         valence_arousal: whether rows have valence and arousal, as with ``infer --valence-arousal``: derived from the
             emotions' shares by norms of their words, see ``affectkit.metrics.emotion_norms.EmotionNorms.values``.
@@ -167,6 +169,7 @@ def predict(
         on_error=on_error,
         exact=exact,
         abstain=abstain,
+        min_confidence=min_confidence,
         prior=prior,
         training_prior=training_prior,
         valence_arousal=valence_arousal,

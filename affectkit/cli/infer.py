@@ -116,7 +116,8 @@ def _images(summary: dict[str, Any], settings: InferSettings, console: Console) 
     faces = f"{count_text(summary['faces'], 'face')} in " if "faces" in summary else ""
     without = summary.get("images_without_face")
     empty = f"; {count_text(without, 'image')} without a face" if without is not None else ""
-    console.note(f"{faces}{images} predicted{where}{empty}{_abstained(summary)}")
+    of = count_text(summary["faces"], "face") if "faces" in summary else images
+    console.note(f"{faces}{images} predicted{where}{empty}{_abstained(summary, of)}")
     if summary.get("faces_by") == "auto" and without:
         console.note("Where no face is found a row is empty; --faces none takes every image whole.")
     _left_out(summary, console)
@@ -145,14 +146,13 @@ def _left_out(summary: dict[str, Any], console: Console) -> None:
         console.note(f"{count_text(sum(counts.values()), 'face')} left out: {', '.join(parts)}")
 
 
-def _abstained(summary: dict[str, Any]) -> str:
-    """Return how many rows have no label, with ``--abstain``, and which prior is in them, with ``--prior``."""
+def _abstained(summary: dict[str, Any], of: str) -> str:
+    """Return how many rows have no label, ``of`` how many, with ``--abstain`` or ``--min-confidence``, and which prior
+    is in them, with ``--prior``."""
     prior = f"; re-weighted to the class prior ({summary['prior_from']})" if "prior" in summary else ""
     if "abstained" not in summary:
         return prior
-    return (
-        f"; {count_text(summary['abstained'], 'row')} without a label (confidence below {summary['abstain']:g}){prior}"
-    )
+    return f"; {summary['abstained']:,} of {of} without a label (confidence below {summary['abstain']:g}){prior}"
 
 
 def _skipped(summary: dict[str, Any]) -> str:
@@ -180,7 +180,8 @@ def _videos(summary: dict[str, Any], console: Console) -> None:
     where = f" in {summary['results']}" if "results" in summary else ""
     without = summary.get("frames_without_face")  # results of earlier versions lack it
     empty = f"; {count_text(without, 'sampled frame')} without a face" if without is not None else ""
-    console.note(f"{count_text(summary['rows'], 'row')}{where}{empty}{_abstained(summary)}")
+    of = count_text(summary["rows"] - (without or 0), "prediction")
+    console.note(f"{count_text(summary['rows'], 'row')}{where}{empty}{_abstained(summary, of)}")
     _left_out(summary, console)
     for name, what in (("videos_table", "summary of each video and face"), ("timelines", "timelines")):
         if name in summary:

@@ -15,7 +15,7 @@ from affectkit.core.files import to_json
 from affectkit.errors import AffectkitError, UsageError
 
 NAMES = {
-    "abstain": "--abstain",
+    "abstain": "--min-confidence (--abstain)",
     "checkpoint_sha256": "SHA-256 of the checkpoint",
     "corrupted_root": "--corrupted-root",
     "data_fingerprint": "images of --data",

@@ -34,6 +34,7 @@ from affectkit.evaluation.thresholds import check_thresholds, missed_thresholds
 from affectkit.runtime.context import RunContext
 from affectkit.runtime.distributed import init_process_group
 from affectkit.runtime.torch_backends import set_up_backends
+from affectkit.settings.abstention import held_back
 from affectkit.settings.evaluation import TestSettings
 from affectkit.tasks.base import SELECTIVE, Results, Task
 from affectkit.tasks.decision import Decision
@@ -150,12 +151,14 @@ def _test(tested: TestedModel, settings: TestSettings, reporter: Reporter) -> tu
 def _decision(
     model: Described, task: Task, settings: TestSettings, reporter: Reporter
 ) -> tuple[float | None, dict[str, Any], np.ndarray | None]:
-    """Return the threshold of ``--abstain``, what records say of it and of ``--prior``, and the shift of the latter."""
-    abstain, prior = settings.abstain, settings.prior
-    refuse_ratings(task, {"abstain": abstain, "prior": prior})
+    """Return the threshold of ``--abstain`` or ``--min-confidence``, what records say of it and of ``--prior``, and the
+    shift of the latter."""
+    names = ("abstain", "min_confidence", "prior")
+    refuse_ratings(task, {name: getattr(settings, name) for name in names})
+    prior, held = settings.prior, held_back(settings.abstain, settings.min_confidence)
     threshold, record, shift = None, {}, None
-    if abstain is not None:
-        threshold, record = wanted_threshold(model, abstain.value, with_prior=prior is not None)
+    if held.asked:
+        threshold, record = wanted_threshold(model, held.least, with_prior=prior is not None)
         if "abstain_promise" in record:
             reporter.note(describe_promise(record["abstain_promise"]))
     if prior is not None:

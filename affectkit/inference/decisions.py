@@ -1,5 +1,5 @@
-"""How rows are made of outputs in a run of ``infer``: the threshold of ``--abstain``, the prior of ``--prior``, the
-norms of ``--valence-arousal``.
+"""How rows are made of outputs in a run of ``infer``: the threshold of ``--abstain`` or ``--min-confidence``, the prior
+of ``--prior``, the norms of ``--valence-arousal``; and how they are drawn.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from affectkit.inference.images import Batch
 from affectkit.inference.predictor import Predictor
 from affectkit.metrics.emotion_norms import OUT_OF, SOURCE, EmotionNorms
 from affectkit.metrics.prior_shift import PriorEstimate, estimate_prior
-from affectkit.settings.abstention import Prior
+from affectkit.settings.abstention import NOTHING_HELD_BACK, HeldBack, Prior
 from affectkit.tasks.base import Task
 from affectkit.tasks.decision import Decision
 
@@ -40,22 +40,21 @@ def is_estimate(prior: Prior | None) -> bool:
 def decide(
     predictor: Predictor,
     *,
-    abstain: float | None,
-    stated: bool,
-    prior: Prior | None,
-    training: Prior | None,
+    held_back: HeldBack = NOTHING_HELD_BACK,
+    prior: Prior | None = None,
+    training: Prior | None = None,
     valence_arousal: bool = False,
+    question_margin: float | None = None,
 ) -> dict[str, Any]:
     """Set how the rows of ``predictor`` are made, and return what a record says of it.
 
     Args:
         predictor: whose task is changed.
-        abstain: least confidence with which a label is given; None: with ``stated`` each has one, else the
-            checkpoint's threshold is taken.
-        stated: whether there is a threshold.
+        held_back: below which confidence no label is given.
         prior: class shares that predictions are re-weighted to; one that is estimated is not set here.
         training: class shares that the model was trained on, where its file does not record them.
         valence_arousal: whether rows have valence and arousal by the norms of the emotions.
+        question_margin: least margin with which a label is drawn without a question mark; None: ``QUESTION_MARGIN``.
 
     Raises:
         UsageError: the model has no classes, or one without a norm, or its file lacks what is needed.
@@ -63,10 +62,11 @@ def decide(
     task, model = predictor.task, predictor.engine
     threshold, shift, record = None, None, {}
     norms = norms_of(task) if valence_arousal else None
-    if stated or prior is not None:
-        task.decide(Decision())  # which a task without classes refuses
-    if stated:
-        threshold, record = wanted_threshold(model, abstain, with_prior=prior is not None)
+    drawn = {} if question_margin is None else {"question_margin": question_margin}
+    if held_back.asked or prior is not None or drawn:
+        task.decide(Decision(**drawn))  # which a task without classes refuses
+    if held_back.asked:
+        threshold, record = wanted_threshold(model, held_back.least, with_prior=prior is not None)
     if prior is not None and not is_estimate(prior):
         shift, more = stated_shift(model, prior, training)
         record |= more
@@ -76,7 +76,7 @@ def decide(
             "valence_arousal_from": f"{SOURCE}, low and high for {percent(OUT_OF)} of raters",
         }
     if record:
-        task.decide(Decision(threshold, shift, norms))
+        task.decide(Decision(threshold, shift, norms, **drawn))
     return record
 
 
@@ -99,8 +99,8 @@ def norms_of(task: Task) -> EmotionNorms:
         raise UsageError(f"--valence-arousal: {error.message}", error.hint) from error
 
 
-def report_decision(record: dict[str, Any], predictor: Predictor, reporter: Reporter) -> None:
-    """Report what ``decide`` set."""
+def report_decision(record: dict[str, Any], predictor: Predictor, reporter: Reporter, *, drawn: bool = False) -> None:
+    """Report what ``decide`` set, and where labels are ``drawn`` what a question mark means."""
     if "abstain_promise" in record:
         reporter.note(describe_promise(record["abstain_promise"]))
         precision = getattr(predictor.engine.header, "precision", "fp32")
@@ -112,6 +112,11 @@ def report_decision(record: dict[str, Any], predictor: Predictor, reporter: Repo
         reporter.note(
             f"valence and arousal on -1..1, derived from the emotions' shares by {record['valence_arousal_from']}; not "
             "measured on rated faces"
+        )
+    bound = predictor.task.decision.question_margin
+    if drawn and bound and not predictor.task.predicts_ratings:
+        reporter.note(
+            f"labels of a margin (the largest share less the second) below {bound:g} are drawn with a question mark"
         )
 
 

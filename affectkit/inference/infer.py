@@ -37,6 +37,7 @@ from affectkit.inference.table_layout import RECORD, VIDEOS_FOLDER
 from affectkit.inference.video import legacy_names
 from affectkit.runtime.distributed import ProcessGroup, current_group, init_process_group
 from affectkit.runtime.shutdown import StopFlag
+from affectkit.settings.abstention import held_back
 from affectkit.settings.inference import VIDEO_OPTIONS, InferSettings
 from affectkit.settings.values import Every
 
@@ -83,7 +84,7 @@ def _infer(settings: InferSettings, *, reporter: Reporter, listed: IO[str], stdo
     decided = _decide(settings, predictor, inputs)
     summary = {**_summary(settings, checkpoint, predictor), **decided}
     _report(choice, predictor, inputs, reporter)
-    report_decision(decided, predictor, reporter)
+    report_decision(decided, predictor, reporter, drawn=output.annotate is not None)
     if is_estimate(value_of(settings.prior)):
         summary |= _estimate_prior(settings, predictor, inputs, reporter)
     videos = partial(_infer_videos, settings, predictor, inputs, output, summary, stdout=stdout, reporter=reporter)
@@ -130,7 +131,7 @@ def _infer(settings: InferSettings, *, reporter: Reporter, listed: IO[str], stdo
 
 
 def _decide(settings: InferSettings, predictor: Predictor, inputs: InputSelection) -> dict[str, Any]:
-    """Set what ``--abstain``, ``--prior`` and ``--valence-arousal`` make of outputs; return what a record says of it.
+    """Set what ``--abstain``, ``--min-confidence``, ``--prior`` and others make of outputs; return what a record says.
 
     Raises:
         UsageError: the model has no classes, no threshold or no norms, or the prior of videos is to be estimated.
@@ -143,11 +144,11 @@ def _decide(settings: InferSettings, predictor: Predictor, inputs: InputSelectio
         )
     return decide(
         predictor,
-        abstain=value_of(settings.abstain),
-        stated=settings.abstain is not None,
+        held_back=held_back(settings.abstain, settings.min_confidence),
         prior=prior,
         training=value_of(settings.training_prior),
         valence_arousal=settings.valence_arousal,
+        question_margin=settings.question_margin,
     )
 
 

@@ -24,7 +24,7 @@ from affectkit.inference.decisions import decide
 from affectkit.inference.images import predict_images
 from affectkit.inference.inputs import Item, find_inputs
 from affectkit.inference.predictor import Predictor
-from affectkit.settings.abstention import Prior, parse_abstain, parse_stated_prior
+from affectkit.settings.abstention import HeldBack, Prior, parse_abstain, parse_stated_prior
 from affectkit.settings.values import Every, parse_every, parse_faces
 
 X = "x"
@@ -47,6 +47,7 @@ def predict_rows(
     on_error: str = "fail",
     exact: bool = True,
     abstain: float | str | None = None,
+    min_confidence: float | None = None,
     prior: Mapping[str, float] | str | None = None,
     training_prior: Mapping[str, float] | str | None = None,
     valence_arousal: bool = False,
@@ -77,12 +78,26 @@ def predict_rows(
     except UsageError as error:
         raise UsageError(f"faces {error.message}") from error
     predictor = Predictor.of(engine_of(model), faces=parsed, selection=selection)
-    threshold = None if abstain is None else _stated("abstain", parse_abstain, str(abstain))
+    held = _held_back(abstain, min_confidence)
     given = {name: _prior(name, value) for name, value in (("prior", prior), ("training", training_prior))}
-    decide(predictor, abstain=threshold, stated=abstain is not None, valence_arousal=valence_arousal, **given)
+    decide(predictor, held_back=held, valence_arousal=valence_arousal, **given)
     options = {"every": interval, "smooth": smooth, "search_side": search_side, "track_gap": track_gap}
     call = _Call(predictor, batch_size=batch_size, on_error=on_error, exact=exact, **options)
     return call.rows(numbered(items_of(x, spec)))
+
+
+def _held_back(abstain: float | str | None, min_confidence: Any) -> HeldBack:
+    """Return below which confidence no label is given; a UsageError where it is none, or named twice."""
+    if min_confidence is None:
+        return HeldBack(
+            abstain is not None, None if abstain is None else _stated("abstain", parse_abstain, str(abstain))
+        )
+    if abstain is not None:
+        raise UsageError("abstain and min_confidence exclude each other: either is the least confidence of a label.")
+    number = isinstance(min_confidence, int | float) and not isinstance(min_confidence, bool)
+    if not (number and 0 <= min_confidence <= 1):
+        raise UsageError(f"min_confidence must be a number in [0, 1], got {min_confidence!r}.")
+    return HeldBack(True, float(min_confidence))
 
 
 def _prior(name: str, value: Mapping[str, float] | str | None) -> Prior | None:

@@ -25,7 +25,7 @@ RECORD_SHOWN = {
     "face_detector_sha256": "SHA-256 of the face detector", "min_score": "least score of a face (--min-score)",
     "min_face": "least side of a face in pixels (--min-face)", "max_faces": "most faces of a picture (--max-faces)",
     "fit": "whole pictures brought to the input size by", "paths": "inputs",
-    "abstain": "no label below a confidence of (--abstain)", "abstain_from": "that confidence is",
+    "abstain": "no label below a confidence of (--min-confidence, --abstain)", "abstain_from": "that confidence is",
     "abstained": "rows without a label", "prior": "predictions re-weighted to the class prior (--prior)",
     "prior_from": "that prior is", "training_prior": "from the class prior of training",
     "training_prior_from": "known from", "prior_estimate": "estimate of the prior",

@@ -149,6 +149,8 @@ def _schemas(pictures: list[str], films: list[str], texts: set[str] | None) -> d
         "task": {"type": "string"},
         "classes": strings,
         "faces_by": {"type": "string"},
+        "abstain": {"type": "number"},
+        "abstain_from": {"type": "string"},
         "valence_arousal": {"type": "object", "additionalProperties": {"type": "string"}},
         "valence_arousal_from": {"type": "string"},
     }

@@ -39,6 +39,7 @@ from affectkit.inference.video.statistics import Columns
 from affectkit.metrics.emotion_norms import DIMENSIONS, mean_column
 from affectkit.serve.uploads import Upload
 from affectkit.settings.values import Every
+from affectkit.tasks.decision import MARGIN
 
 WARMED = 64
 """Side of the gray picture that is predicted before the first request."""
@@ -134,6 +135,8 @@ class Predictions:
             "box": BOX_COLUMNS[1:5],
             "task": task.columns(),
             "texts": sorted(self.texts or ()),
+            "margin": MARGIN if MARGIN in task.columns() else None,
+            "question_margin": task.decision.question_margin,
             "scale": task.scale,
             "affect": {} if task.decision.norms is None else {name.lower(): mean_column(name) for name in DIMENSIONS},
         }

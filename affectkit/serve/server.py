@@ -25,6 +25,7 @@ from affectkit.inference.decisions import decide, report_decision
 from affectkit.inference.infer import faces_text
 from affectkit.inference.predictor import Predictor
 from affectkit.runtime.shutdown import StopFlag
+from affectkit.settings.abstention import held_back
 from affectkit.settings.serve import ServeSettings
 
 try:
@@ -117,8 +118,8 @@ def load_predictions(settings: ServeSettings, reporter: Reporter) -> Predictions
     reporter.note(f"engine {engine.name}: {engine.described} ({choice.reason})")
     for text in checkpoint_notes(engine):
         reporter.note(text)
-    asked = {"valence_arousal": settings.valence_arousal}
-    decided = decide(predictor, abstain=None, stated=False, prior=None, training=None, **asked)
+    asked = {"valence_arousal": settings.valence_arousal, "question_margin": settings.question_margin}
+    decided = decide(predictor, held_back=held_back(None, settings.min_confidence), **asked)
     report_decision(decided, predictor, reporter)
     if predictor.face_detector is not None:
         reporter.note(f"faces: {faces_text(predictor.face_detector)}")

@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from affectkit.config import setting
+from affectkit.config import Parsed, setting, value_of
 from affectkit.errors import UsageError
 
 STORED, ESTIMATE = "stored", "estimate"
@@ -120,6 +120,43 @@ def abstaining(help: str) -> Any:
     return setting(
         None, help, parse=parse_abstain, group=LABELS, metavar="stored|CONFIDENCE", default_text="every item gets one"
     )
+
+
+def least_confidence(help: str) -> Any:
+    """Declare the option ``--min-confidence``: ``--abstain`` with a confidence, under the name that users look for."""
+    return setting(None, help, low=0, high=1, group=LABELS, metavar="CONFIDENCE", default_text="every item gets one")
+
+
+def question_margin(help: str, *, group: str) -> Any:
+    """Declare the option ``--question-margin`` of commands that draw labels."""
+    return setting(None, help, low=0, high=1, group=group, metavar="MARGIN", default_text="0.1; 0: none")
+
+
+class HeldBack(NamedTuple):
+    """Whether labels may be held back, and below which confidence; None: below the checkpoint's threshold."""
+
+    asked: bool
+    least: float | None
+
+
+NOTHING_HELD_BACK = HeldBack(False, None)
+
+
+def held_back(abstain: Parsed[float | None] | None, min_confidence: float | None) -> HeldBack:
+    """Return what ``--abstain`` and ``--min-confidence``, of which at most one is given, come to."""
+    if min_confidence is not None:
+        return HeldBack(True, float(min_confidence))
+    return HeldBack(abstain is not None, value_of(abstain))
+
+
+def refuse_both(abstain: Any, min_confidence: float | None) -> list[str]:
+    """Return the fault where ``--abstain`` and ``--min-confidence`` are both given; none otherwise."""
+    if abstain is None or min_confidence is None:
+        return []
+    return [
+        "--abstain and --min-confidence exclude each other: either is the least confidence of a label, and a stored "
+        "threshold promises nothing of another one."
+    ]
 
 
 def class_prior(help: str, *, estimated: bool) -> Any:

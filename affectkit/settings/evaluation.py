@@ -10,7 +10,14 @@ from affectkit.config import Parsed, option_group, setting
 from affectkit.corruptions import CorruptionChoice, parse_corruption
 from affectkit.data.halves import HALVES
 from affectkit.data.layouts.rating_scale import Scale
-from affectkit.settings.abstention import Prior, abstaining, class_prior, training_prior
+from affectkit.settings.abstention import (
+    Prior,
+    abstaining,
+    class_prior,
+    least_confidence,
+    refuse_both,
+    training_prior,
+)
 from affectkit.settings.audiovisual import published_mask, published_mode
 from affectkit.settings.by import By, parse_groups
 from affectkit.settings.common import (
@@ -105,6 +112,10 @@ class TestSettings(Tested):
         "Also tell how many items get a label where the model abstains below a confidence, and how many of these are "
         "right: stored, the checkpoint's threshold, whose promise is checked; or a confidence."
     )
+    min_confidence: float | None = least_confidence(
+        "Also tell how many items get a label where those below this confidence get none, and how many of these are "
+        "right; the same as --abstain CONFIDENCE."
+    )
     prior: Parsed[Prior] | None = class_prior(
         "Re-weight predictions to these class shares (label shift): a CSV with class,share or NAME=SHARE,...",
         estimated=False,
@@ -152,4 +163,4 @@ class TestSettings(Tested):
         if self.groups is not None and self.by is None and self.cluster is None:
             faults.append("--groups: a table of columns; --by COLUMN,... or --cluster COLUMN names them.")
         faults += ["--training-prior needs --prior."] if self.training_prior and not self.prior else []
-        return faults
+        return faults + refuse_both(self.abstain, self.min_confidence)

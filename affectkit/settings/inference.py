@@ -17,6 +17,9 @@ from affectkit.settings.abstention import (
     Prior,
     abstaining,
     class_prior,
+    least_confidence,
+    question_margin,
+    refuse_both,
     training_prior,
     with_valence_arousal,
 )
@@ -134,6 +137,9 @@ class InferSettings(Runtime):
         "Give no label below a confidence: the column stays empty, the shares stay, and Abstained is 1. stored: the "
         "checkpoint's threshold; or a confidence."
     )
+    min_confidence: float | None = least_confidence(
+        "Give no label where the largest share is below this: the same as --abstain CONFIDENCE. All other columns stay."
+    )
     prior: Parsed[Prior] | None = class_prior(
         "Re-weight predictions to these class shares (label shift): a CSV with class,share, or NAME=SHARE,...; "
         "estimate: of all inputs, which are gone through twice.",
@@ -152,6 +158,11 @@ class InferSettings(Runtime):
         "Draw faces and predictions: into this folder, for a video into this file or folder.",
         group=FACES,
         metavar="DIR|FILE",
+    )
+    question_margin: float | None = question_margin(
+        "In drawn pictures, a question mark stands behind a label whose margin, the largest share less the second "
+        "largest, is below this.",
+        group=FACES,
     )
     every: Parsed[Every] | None = setting(
         None,
@@ -208,7 +219,7 @@ class InferSettings(Runtime):
             others = [name for name in ("labels", "shard", "resume") if getattr(self, name)]
             faults += [f"--camera and --{name} exclude each other." for name in others]
             faults += ["--camera and PATHS exclude each other."] if self.paths else []
-        faults += self._prior_rules()
+        faults += self._prior_rules() + self._decision_rules()
         if self.labels is None:
             chosen = {
                 "classes": self.classes, "ignore-columns": self.ignore_columns, "follow-links": self.follow_links,
@@ -236,6 +247,13 @@ class InferSettings(Runtime):
                 faults.append("--format parquet needs --results.")
         elif self.resume and self.force:
             faults.append("--resume and --force exclude each other.")
+        return faults
+
+    def _decision_rules(self) -> list[str]:
+        """Name the faults of what is done with labels."""
+        faults = refuse_both(self.abstain, self.min_confidence)
+        if self.question_margin is not None and self.annotate is None:
+            faults.append("--question-margin needs --annotate: it is for labels that are drawn.")
         return faults
 
     def _prior_rules(self) -> list[str]:

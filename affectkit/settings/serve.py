@@ -10,7 +10,7 @@ from affectkit.config import Parsed, setting
 from affectkit.core.assets import BUILTIN, BUILTIN_MODEL, PREFIX
 from affectkit.data.faces import SEARCH_SIDE, SEARCH_SIDES
 from affectkit.data.faces.selection import Selection
-from affectkit.settings.abstention import with_valence_arousal
+from affectkit.settings.abstention import least_confidence, question_margin, with_valence_arousal
 from affectkit.settings.audiovisual import published_mask, published_mode
 from affectkit.settings.common import DATA, RUN, Runtime, chosen_engine, clip_file, fitting, verified
 from affectkit.settings.inference import FACES, found_faces, least_face, least_score, longest_gap, most_faces
@@ -61,6 +61,14 @@ class ServeSettings(Runtime):
         metavar="PIXELS",
     )
     track_gap: float = longest_gap()
+    min_confidence: float | None = least_confidence(
+        "Give no label where the largest share is below this: the column stays empty, the others stay, Abstained is 1."
+    )
+    question_margin: float | None = question_margin(
+        "On the page and in drawn pictures, a question mark stands behind a label whose margin, the largest share less "
+        "the second largest, is below this.",
+        group=FACES,
+    )
     workers: int | None = setting(
         None,
         "Workers that decode the pictures of a request.",

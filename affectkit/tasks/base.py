@@ -379,7 +379,10 @@ class Task(ABC):
         Raises:
             UsageError: the task has no classes.
         """
-        raise UsageError(f"the model predicts {self.name}, not classes: --abstain and --prior are for classes.")
+        raise UsageError(
+            f"the model predicts {self.name}, not classes: --abstain, --min-confidence, --question-margin and --prior "
+            "are for classes."
+        )
 
     def training_prior(self, split: Split, mode: str) -> dict[str, float]:
         """Return the share of each class in the training targets of ``split``, as the loss weighs them, which the mean

@@ -378,7 +378,9 @@ class CategoricalTask(Task):
     def describe_row(self, row: Sequence[Any]) -> tuple[str, tuple[tuple[str, float], ...]]:
         label, confidence, *shares = row
         shares = shares[: len(self.spec.classes)]
-        return f"{label or 'abstained'} {percent(confidence)}", tuple(zip(self.spec.classes, shares, strict=True))
+        doubt = "?" if label and self.decision.questions(ambiguity.margin([shares])[0]) else ""
+        bars = tuple(zip(self.spec.classes, shares, strict=True))
+        return f"{label or 'abstained'}{doubt} {percent(confidence)}", bars
 
     def describe_affect(self, row: Sequence[Any]) -> str:
         if self.decision.norms is None:

@@ -83,7 +83,7 @@ def test_infer_honours_the_threshold_and_a_resume_must_name_it(data, fitted, tmp
     assert all(row["Predicted Label"] == "" and float(row["Confidence"]) < record["abstain"] for row in without)
     assert all(sum(float(row[name]) for name in EMOTIONS) == pytest.approx(1, abs=1e-5) for row in without)
     assert all(row["Predicted Label"] in EMOTIONS for row in rows if row["Abstained"] == "0")
-    assert f"{len(without)} rows without a label" in run.stderr
+    assert f"{len(without)} of {COUNT} images without a label" in run.stderr
     other = invoke(*asked, "--abstain", "0.3", "--resume", "--workers", "0")
     assert other.returncode == 2 and "--abstain" in other.stderr and "0.3 now" in other.stderr
     again = invoke(*asked, "--abstain", "stored", "--resume", "--workers", "0")
@@ -106,8 +106,9 @@ def test_test_checks_the_promise(data, fitted, tmp_path):
     assert found["metrics"]["aurc"] == 0 and found["selective"][0]["accuracy"] == 1
     assert len(table(tmp_path / "t" / "risk_coverage.csv")) == COUNT
     assert (tmp_path / "t" / "plots" / "risk_coverage.png").stat().st_size > 5000
-    stated = json.loads(invoke(*asked, "--checkpoint", "builtin", "--abstain", "1").stdout)["abstention"]
-    assert stated["accepted"] == 0 and stated["accuracy"] is None and "kept" not in stated
+    stated = json.loads(invoke(*asked, "--checkpoint", "builtin", "--min-confidence", "1").stdout)["abstention"]
+    assert (stated["threshold"], stated["from"], stated["accepted"]) == (1, "stated", 0)
+    assert stated["accuracy"] is None and "kept" not in stated
 
 
 def test_the_prior_of_training_changes_nothing_and_others_do(data, tmp_path):

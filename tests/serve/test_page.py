@@ -105,6 +105,11 @@ def rows_of(card) -> list[dict[str, object]]:
     return [dict(zip(header, map(_value, row), strict=True)) for row in rows]
 
 
+def labelled(row: dict[str, object]) -> str:
+    """What the page calls a face."""
+    return f"{row['Predicted Label']}{'?' if round(row['Margin'], 6) < 0.1 else ''}"
+
+
 def _value(text: str) -> object:
     try:
         return float(text)
@@ -123,9 +128,7 @@ def test_a_photograph_is_dropped_and_its_rows_are_those_of_the_api(visit, server
     assert page.title() == "affectkit"
     own = client.post("/predict", files={"file": (name, (files / "two.png").read_bytes())}).json()["rows"]
     assert rows_of(card) == own and len(own) == 2
-    assert [row["Predicted Label"] for row in own] == [
-        text.split("· ")[1] for text in card.locator("h4").all_inner_texts()
-    ]
+    assert [labelled(row) for row in own] == [text.split("· ")[1] for text in card.locator("h4").all_inner_texts()]
     expect(card.locator("svg rect.box")).to_have_count(2)
     box = card.locator("svg rect.box").first
     assert [float(box.get_attribute(key)) for key in ("x", "y", "width", "height")] == [
@@ -176,7 +179,7 @@ def test_a_film_is_dropped_its_rows_and_its_timeline(visit, server, files):
     assert len(rows) == 2
     boxes = card.locator("svg rect.box")
     assert [float(boxes.nth(k).get_attribute("x")) for k in range(2)] == [row["x"] for row in rows]
-    assert card.locator("h4").all_inner_texts() == [f"{row['Face']} · {row['Predicted Label']}" for row in rows]
+    assert card.locator("h4").all_inner_texts() == [f"{row['Face']} · {labelled(row)}" for row in rows]
     with page.expect_download() as table:
         card.get_by_role("button", name="Download the table").click()
     read = list(csv.DictReader(io.StringIO(Path(table.value.path()).read_text())))

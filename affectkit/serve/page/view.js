@@ -3,6 +3,7 @@
 const SVG = "http://www.w3.org/2000/svg";
 // Of Okabe and Ito (2008), in the order of the reports.
 const COLOURS = ["#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#C9B400", "#8C8C8C"];
+const NO_LABEL = "#d0d0d0";
 const FIRST_BARS = 3;
 const MOST_ROWS = 200;
 const MOST_LANES = 8;
@@ -47,7 +48,15 @@ export class View {
 
   title(row) {
     if (!this.found(row)) return "no face found";
-    return this.label ? String(row[this.label]) : this.values.map((name) => `${name} ${row[name].toFixed(2)}`).join(", ");
+    return this.label ? this.labelled(row) : this.values.map((name) => `${name} ${row[name].toFixed(2)}`).join(", ");
+  }
+
+  // As in drawn pictures: a question mark below a margin, both with six decimals; no label below a confidence.
+  labelled(row) {
+    const name = row[this.label];
+    if (name === "") return "abstained";
+    const { margin, question_margin: least } = this.roles;
+    return margin && Number(row[margin].toFixed(6)) < Number(least.toFixed(6)) ? `${name}?` : String(name);
   }
 
   classColour(name) { return COLOURS[Math.max(this.values.indexOf(name), 0) % COLOURS.length]; }
@@ -148,7 +157,7 @@ export class View {
       for (const row of own) {
         const place = 1000 * row[this.roles.time] / last;
         const tall = this.shares ? 32 : 2 + 30 * (row[first] - low) / Math.max(high - low, 1e-9);
-        draw.fillStyle = this.shares ? this.classColour(row[this.label] ?? this.values[0]) : colourOf(number);
+        draw.fillStyle = !this.shares ? colourOf(number) : row[this.label] === "" ? NO_LABEL : this.classColour(row[this.label]);
         draw.fillRect(place, 32 - tall, Math.max(1000 * step / last, 1) + 0.5, tall);
       }
       if (seek) canvas.addEventListener("click", (event) => seek(last * event.offsetX / canvas.clientWidth));
@@ -162,7 +171,10 @@ export class View {
   spoken(rows) {
     if (!this.shares) return `${rows.length} samples`;
     const counts = new Map();
-    for (const row of rows) counts.set(row[this.label], (counts.get(row[this.label]) ?? 0) + 1);
+    for (const row of rows) {
+      const name = row[this.label] || "abstained";
+      counts.set(name, (counts.get(name) ?? 0) + 1);
+    }
     return [...counts].sort((one, other) => other[1] - one[1]).map(([name, count]) => `${name} ${Math.round(100 * count / rows.length)}%`).join(", ");
   }
 }
