@@ -140,7 +140,7 @@ def grey_folders(root):
     return root
 
 
-@pytest.mark.parametrize("ema", [0.0, 0.5])
+@pytest.mark.parametrize("ema", [0.0, pytest.param(0.5, marks=pytest.mark.slow)])
 def test_a_trained_model_predicts_the_true_frequencies(tmp_path, ema):
     data = grey_folders(tmp_path / "data")
     chosen = settings(
@@ -179,6 +179,7 @@ def test_a_stopped_run_ends_as_if_it_had_not_been(tmp_path, monkeypatch):
     assert found["cut"] == found["whole"] != found["uniform"]
 
 
+@pytest.mark.slow
 def test_processes_share_the_draws_of_one(votes, tmp_path):
     exact = {"model": "test_vit", "image_size": 32, "dropout": 0.0, "optimizer": "sgd", "lr": 0.05,
              "schedule": "cosine", "sampling": "balanced", "augment": "face", "epochs": 1}  # fmt: skip

@@ -98,7 +98,11 @@ def by_hand(chosen, training, model, *, steps):
 
 @pytest.mark.parametrize(
     "changes",
-    [{}, {"accumulate": 2, "clip_norm": 0.5}, {"model": "test_vit", "image_size": 32}],
+    [
+        {},
+        {"accumulate": 2, "clip_norm": 0.5},
+        pytest.param({"model": "test_vit", "image_size": 32}, marks=pytest.mark.slow),
+    ],
     ids=["batch-norm", "accumulate-clip", "transformer"],
 )
 def test_steps_are_those_written_by_hand(votes, tmp_path, changes):
