@@ -1,7 +1,8 @@
-"""Other framings of what is seen: mirrored, or nearer and farther. None is of a study; a good model bears both."""
+"""Other framings of what is seen: mirrored, nearer and farther, tilted. None is of a study; a good model bears both."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import ClassVar
 
@@ -41,4 +42,20 @@ class Framing(Corruption):
         return functional.pad(small, edges, mode="replicate")
 
 
-MIRROR, FRAMING = Mirror(), Framing()
+class Tilt(Corruption):
+    """The picture turned by ``level`` degrees about its centre, counter-clockwise; edges are continued."""
+
+    parameters: ClassVar = {"any": (4.0, 8.0, 12.0, 16.0, 20.0)}
+    strengths = (-180.0, 180.0)
+    random = False
+
+    def apply(self, images: torch.Tensor, level: float, drawn: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        height, width = images.shape[2:]
+        cosine, sine = math.cos(math.radians(level)), math.sin(math.radians(level))
+        # Where each pixel comes from, in coordinates that go from -1 to 1 along either side.
+        theta = images.new_tensor([[cosine, -sine * height / width, 0], [sine * width / height, cosine, 0]])
+        grid = functional.affine_grid(theta.expand(len(images), 2, 3), list(images.shape), align_corners=False)
+        return functional.grid_sample(images, grid, padding_mode="border", align_corners=False)
+
+
+MIRROR, FRAMING, TILT = Mirror(), Framing(), Tilt()

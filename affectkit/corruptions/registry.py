@@ -39,6 +39,7 @@ for _name, _place, _summary in (
     ("grayscale", "vca_study:GRAYSCALE", "colour taken out (VCA)"),
     ("mirror", "framing:MIRROR", "left and right exchanged"),
     ("framing", "framing:FRAMING", "nearer (framing=1.25) or farther (framing=0.75)"),
+    ("tilt", "framing:TILT", "turned in the plane by degrees, counter-clockwise (tilt=-10)"),
 ):
     CORRUPTIONS.add(_name, f"affectkit.corruptions.{_place}", _summary)
 

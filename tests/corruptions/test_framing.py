@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -39,5 +40,21 @@ def test_farther_is_the_whole_in_the_middle():
     torch.testing.assert_close(corrupt(IMAGES, "framing", strength=1.0), IMAGES, atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize("degrees", [20.0, -7.5, 90.0])
+def test_tilt_is_counter_clockwise_about_the_centre(degrees):
+    """Against OpenCV's rotation, which rounds places to 1/32 of a pixel: of smooth images nothing is seen of it."""
+    smooth = torch.nn.functional.avg_pool2d(IMAGES, 9, 1, 4)
+    made = corrupt(smooth, "tilt", strength=degrees)[0].permute(1, 2, 0).numpy()
+    matrix = cv2.getRotationMatrix2D((29.5, 23.5), degrees, 1.0)
+    picture = smooth[0].permute(1, 2, 0).numpy()
+    wanted = cv2.warpAffine(picture, matrix, (60, 48), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    assert np.abs(made - wanted).max() < 0.02
+
+
+def test_severities_of_tilt_are_to_twenty_degrees_and_none_is_itself():
+    assert torch.equal(corrupt(IMAGES, "tilt", 5), corrupt(IMAGES, "tilt", strength=20))
+    torch.testing.assert_close(corrupt(IMAGES, "tilt", strength=0.0), IMAGES, atol=1e-5, rtol=0)
+
+
 def test_they_are_in_no_group_of_a_study():
-    assert not any({"mirror", "framing"} & set(names) for names in GROUPS.values())
+    assert not any({"mirror", "framing", "tilt"} & set(names) for names in GROUPS.values())
