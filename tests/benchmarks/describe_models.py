@@ -1,0 +1,156 @@
+"""The tables of a model card: models on both validation halves, and under changes of the images.
+
+    PYTHONPATH=tests python -m benchmarks.describe_models first=affectkit:ferplus-small-1 second=builtin \
+        --shares data/ferplus --labels data/ferplus-majority --output tables
+
+``--shares`` and ``--labels`` are ``affectkit prep ferplus`` with ``--target distribution`` and ``--target majority``. Each
+model is tested once for each change, on the whole validation split, and the halves are taken of its outputs:
+``data.halves``. Tables are printed as Markdown; ``--output`` keeps them, and every number in ``numbers.json``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from affectkit.config import resolve
+from affectkit.core.progress import Silent
+from affectkit.corruptions.registry import GROUPS, SEVERITIES
+from affectkit.data.halves import in_first_half
+from affectkit.evaluation.test import tested_outputs
+from affectkit.settings.evaluation import TestSettings
+from affectkit.statistics.exact import clopper_pearson
+from affectkit.tasks.base import Results, Task
+
+HALVES = ("first", "second")
+FRAMINGS = ("0.75", "0.85", "0.95", "1.05", "1.15", "1.25")
+TILTS = ("4", "8", "12", "16", "20")
+CHANGES = ("mirror", *(f"framing={level}" for level in FRAMINGS), *(f"tilt={angle}" for angle in TILTS))
+LABELLED = ("top1", "balanced_accuracy", "ece_top1", "brier")
+SHARED = ("kl", "top1")
+
+Numbers = dict[str, Any]
+
+
+def tested(model: str, data: Path, corrupt: str | None = None) -> tuple[Task, Results]:
+    """Test ``model`` on the whole validation split of ``data``, its images changed by ``corrupt``."""
+    flags = {"checkpoint": Path(model), "data": data, "split": "valid", "corrupt": corrupt}
+    settings = resolve(TestSettings, flags={name: value for name, value in flags.items() if value is not None}).settings
+    task, results, _ = tested_outputs(settings, reporter=Silent())
+    return task, results
+
+
+def halves(results: Results) -> Iterator[tuple[str, Results]]:
+    """Yield each half by name."""
+    first = in_first_half(results.split.ids)
+    for name, rows in zip(HALVES, (first, ~first), strict=True):
+        fields = {key: values[rows] for key, values in results.fields.items()}
+        yield name, Results(results.split.select(rows), results.outputs[rows], fields)
+
+
+def recalls(task: Task, results: Results) -> Numbers:
+    """Return the recall of each class with its exact interval, and how many images it has."""
+    right, top = task.judged(results)[1], results.split.top()
+    found = {}
+    for number, name in enumerate(results.split.classes):
+        rows = top == number
+        hits, count = int(right[rows].sum()), int(rows.sum())
+        found[name] = {"right": hits, "images": count, "interval": list(clopper_pearson(hits, count)) if count else None}
+    return found
+
+
+def numbers(model: str, shares: Path, labels: Path, *, corruptions: bool) -> Numbers:
+    """Measure one model: ``{half: {"labels": ..., "shares": ..., "recall": ..., "changes": {change: accuracy}}}``."""
+    found: Numbers = {name: {"changes": {}} for name in HALVES}
+    for kind, data, names in (("labels", labels, LABELLED), ("shares", shares, SHARED)):
+        task, results = tested(model, data)
+        for name, half in halves(results):
+            metrics, bounds = task.metrics(half), task.intervals(half)
+            found[name][kind] = {key: [float(metrics[key]), *bounds.get(key, ())] for key in names}
+            found[name][f"{kind}_images"] = len(half.split)
+            if kind == "labels":
+                found[name]["recall"] = recalls(task, half)
+    severities = [f"{name}:{severity}" for name in GROUPS["benchmark"] for severity in SEVERITIES]
+    for change in (*CHANGES, *(severities if corruptions else ())):
+        task, results = tested(model, labels, change)
+        for name, half in halves(results):
+            metrics = task.metrics(half)
+            found[name]["changes"][change] = [float(metrics[key]) for key in ("top1", "kl", "ece_top1")]
+        print(f"{model}: {change}", flush=True)
+    return found
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a table in Markdown."""
+    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def shown(value: Sequence[float], *, percent: bool) -> str:
+    """Return a value with its interval where it has one."""
+    unit = 100 if percent else 1
+    texts = [f"{number * unit:.{1 if percent else 4}f}" for number in value]
+    return texts[0] + (f" ({texts[1]} to {texts[2]})" if len(texts) == 3 else "")
+
+
+def tables(found: dict[str, Numbers]) -> str:
+    """Return all tables: a column for each model and half."""
+    columns = [(model, half) for model in found for half in HALVES]
+    head = ["", *(f"{model}, {half} half" for model, half in columns)]
+    rows = []
+    for kind, names in (("labels", LABELLED), ("shares", SHARED)):
+        counts = [f"{found[model][half][f'{kind}_images']:,}" for model, half in columns]
+        rows.append([f"images ({'majority' if kind == 'labels' else 'distributions'})", *counts])
+        for name in names:
+            values = [found[model][half][kind][name] for model, half in columns]
+            rows.append([name, *(shown(value, percent=name not in ("kl", "brier")) for value in values)])
+    for name in found[columns[0][0]]["first"]["recall"]:
+        cells = []
+        for model, half in columns:
+            one = found[model][half]["recall"][name]
+            share = one["right"] / one["images"] if one["images"] else float("nan")
+            cells.append(f"{one['right']} of {one['images']}: {shown([share, *(one['interval'] or ())], percent=True)}")
+        rows.append([f"recall of {name}", *cells])
+    changes = found[columns[0][0]]["first"]["changes"]
+    accuracy = lambda model, half, change: found[model][half]["changes"][change][0]  # noqa: E731
+    for change in CHANGES:
+        rows.append([f"accuracy, {change}", *(f"{accuracy(*column, change) * 100:.1f}" for column in columns)])
+    groups = [name for name in GROUPS["benchmark"] if f"{name}:1" in changes]
+    means = {
+        name: [np.mean([accuracy(*column, f"{name}:{level}") for level in SEVERITIES]) for column in columns]
+        for name in groups
+    }
+    rows += [[f"accuracy, {name}", *(f"{value * 100:.1f}" for value in values)] for name, values in means.items()]
+    if means:
+        rows.append(["accuracy, mean of the fifteen", *(f"{value * 100:.1f}" for value in np.mean([*means.values()], 0))])
+    return table(head, rows)
+
+
+def main() -> None:
+    """Measure, print, keep."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("models", nargs="+", metavar="NAME=CHECKPOINT")
+    parser.add_argument("--shares", type=Path, required=True)
+    parser.add_argument("--labels", type=Path, required=True)
+    parser.add_argument("--no-corruptions", action="store_true", help="leave the fifteen corruptions out")
+    parser.add_argument("--output", type=Path)
+    given = parser.parse_args()
+    pairs = [text.partition("=")[::2] for text in given.models]
+    found = {
+        name: numbers(path, given.shares, given.labels, corruptions=not given.no_corruptions) for name, path in pairs
+    }
+    text = tables(found)
+    print(text)
+    if given.output is not None:
+        given.output.mkdir(parents=True, exist_ok=True)
+        (given.output / "tables.md").write_text(text + "\n")
+        (given.output / "numbers.json").write_text(json.dumps(found, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
