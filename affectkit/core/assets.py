@@ -12,14 +12,17 @@ FOLDER = Path(__file__).resolve().parent.parent / "assets"
 PREFIX, ONNX = "affectkit:", ".onnx"
 BUILTIN = "builtin"
 BUILTIN_MODEL = "ferplus-small"
-"""What ``builtin`` stands for."""
+"""What ``builtin`` stands for: the newest edition of the model."""
+NEWEST = {BUILTIN_MODEL: "ferplus-small-1"}
+"""The edition that a name without a number stands for. Editions stay as they were published, so that what a result
+names can be had again."""
 BUILTIN_NETWORK = "face-seresnet"
 """What it is, for ``train --model``."""
-MODELS = {BUILTIN_MODEL: "eight emotions of FER+ as a distribution, from 48-pixel gray face crops, 4 M parameters"}
+MODELS = {"ferplus-small-1": "eight emotions of FER+ as a distribution, from 48-pixel gray face crops, 4 M parameters"}
 
-SHA256 = {BUILTIN_MODEL: "e59e8e4b97b729c3c24ba61b6e78da0661d2a56825dc2c883bf0eed685836537"}
+SHA256 = {"ferplus-small-1": "e59e8e4b97b729c3c24ba61b6e78da0661d2a56825dc2c883bf0eed685836537"}
 """Of their files, which stay as they were published: results name them by it."""
-SHA256_ONNX = {BUILTIN_MODEL: "6d46d2550e967655b55658451e658ec8509fdb31dedd0e055d0d4e58b9d1f178"}
+SHA256_ONNX = {"ferplus-small-1": "6d46d2550e967655b55658451e658ec8509fdb31dedd0e055d0d4e58b9d1f178"}
 """Of the same models for ONNX Runtime, made of those files by ``affectkit export``."""
 
 
@@ -50,13 +53,14 @@ def model_file(name: str | Path) -> Path | None:
 
 
 def onnx_file(name: str | Path) -> Path | None:
-    """Return the ONNX file of the model that ``builtin`` or ``affectkit:NAME`` stands for; None for any other text.
+    """Return the ONNX file of the model that ``builtin`` or ``affectkit:NAME`` stands for; None for any other text, and
+    for an edition that has none.
 
     Raises:
         UsageError: there is no such model.
     """
     found = model_file(name)
-    return None if found is None else found.with_suffix(ONNX)
+    return found.with_suffix(ONNX) if found is not None and found.stem in SHA256_ONNX else None
 
 
 def config_file(path: Path) -> Path:
@@ -92,6 +96,7 @@ def card_file(name: str) -> Path:
 def _known(text: str, kind: str) -> str:
     name = text.removeprefix(PREFIX)
     name = BUILTIN_MODEL if name == BUILTIN else name
+    name = NEWEST.get(name, name)
     if name not in MODELS:
-        raise UsageError(unknown_name(kind, name, list(MODELS)))
+        raise UsageError(unknown_name(kind, name, [*NEWEST, *MODELS]))
     return name

@@ -75,12 +75,18 @@ def choose_engine(
                 f"affectkit export {path} OUT.onnx makes one for ONNX Runtime, to be named in its place.",
             )
         return _torch(path, False, device, precision, "asked for" if engine == "torch" else "auto: a checkpoint")
+    graph = onnx_file(checkpoint)
     if engine == "onnx":
+        if graph is None:
+            raise UsageError(
+                f"--engine onnx: {checkpoint}, an earlier edition, comes without an ONNX file.",
+                f"affectkit export {checkpoint} OUT.onnx makes one, to be named in its place.",
+            )
         _check_runs_on_onnx(path, engine, precision, compiled)
-        return _onnx(onnx_file(checkpoint), True, device, precision, "asked for")
-    if engine == "torch":
-        return _torch(path, True, device, precision, "asked for")
-    return _auto(path, onnx_file(checkpoint), device, precision, compiled)
+        return _onnx(graph, True, device, precision, "asked for")
+    if engine == "torch" or graph is None:
+        return _torch(path, True, device, precision, "asked for" if engine == "torch" else "auto: an earlier edition")
+    return _auto(path, graph, device, precision, compiled)
 
 
 def _auto(path: Path, graph: Path, device: str | Device, precision: str, compiled: bool) -> Choice:

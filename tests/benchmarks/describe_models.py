@@ -60,7 +60,11 @@ def recalls(task: Task, results: Results) -> Numbers:
     for number, name in enumerate(results.split.classes):
         rows = top == number
         hits, count = int(right[rows].sum()), int(rows.sum())
-        found[name] = {"right": hits, "images": count, "interval": list(clopper_pearson(hits, count)) if count else None}
+        found[name] = {
+            "right": hits,
+            "images": count,
+            "interval": list(clopper_pearson(hits, count)) if count else None,
+        }
     return found
 
 
@@ -127,7 +131,9 @@ def tables(found: dict[str, Numbers]) -> str:
     }
     rows += [[f"accuracy, {name}", *(f"{value * 100:.1f}" for value in values)] for name, values in means.items()]
     if means:
-        rows.append(["accuracy, mean of the fifteen", *(f"{value * 100:.1f}" for value in np.mean([*means.values()], 0))])
+        rows.append(
+            ["accuracy, mean of the fifteen", *(f"{value * 100:.1f}" for value in np.mean([*means.values()], 0))]
+        )
     return table(head, rows)
 
 

@@ -20,7 +20,15 @@ from support import invoke
 import affectkit as package
 from affectkit.checkpoints.checkpoint import read_header
 from affectkit.config import resolve
-from affectkit.core.assets import BUILTIN_NETWORK, card_file, config_file, model_file
+from affectkit.core.assets import (
+    BUILTIN_NETWORK,
+    MODELS,
+    NEWEST,
+    SHA256_ONNX,
+    card_file,
+    config_file,
+    model_file,
+)
 from affectkit.errors import UsageError
 from affectkit.prep.images.schematic_face import PARAMETERS, draw_appearance, draw_face
 from affectkit.settings.training import TrainSettings
@@ -130,7 +138,7 @@ def test_its_recipe_trains_the_network_that_is_shipped():
 
 def test_its_card_is_listed_and_tells_the_truth():
     listed = json.loads(invoke("models", "--json").stdout)
-    assert [entry["name"] for entry in listed["built_in"]] == ["affectkit:ferplus-small"]
+    assert [entry["name"] for entry in listed["built_in"]] == [f"affectkit:{name}" for name in MODELS]
     text = invoke("models", "builtin").stdout
     assert text.rstrip() == card_file("builtin").read_text().rstrip()
     headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
@@ -195,3 +203,25 @@ def test_training_starts_from_it(crops, tmp_path):
     assert rows_of(again.stdout)[0]["Face"] == "1"
     resumed = invoke("train", "--resume", tmp_path / "run")
     assert resumed.returncode == 0 and "nothing to do" in resumed.stderr
+
+
+def test_an_edition_without_an_onnx_file_is_run_by_torch(crops, monkeypatch):
+    """Earlier editions stay by their number; their ONNX files do not."""
+    monkeypatch.delitem(SHA256_ONNX, model_file("builtin").stem)
+    common = ["test", "--checkpoint", "affectkit:ferplus-small", "--data", crops, "--workers", "0", "--json"]
+    done = invoke(*common)
+    assert done.returncode == 0 and json.loads(done.stdout)["engine"] == "torch", done.stderr
+    done = invoke(*common, "--engine", "onnx")
+    assert done.returncode == 2 and "affectkit export affectkit:ferplus-small OUT.onnx" in done.stderr
+
+
+def test_a_name_without_a_number_is_the_newest_edition():
+    assert {model_file(name) for name in ("builtin", "affectkit:ferplus-small")} == {
+        model_file(f"affectkit:{NEWEST['ferplus-small']}")
+    }
+    numbers = [int(name.rpartition("-")[2]) for name in MODELS]
+    assert NEWEST["ferplus-small"] == f"ferplus-small-{max(numbers)}" and sorted(numbers) == [
+        *range(1, max(numbers) + 1)
+    ]
+    for name in MODELS:
+        assert config_file(Path(f"affectkit:{name}")).is_file() and card_file(f"affectkit:{name}").is_file()

@@ -121,9 +121,9 @@ def make_checkpoints() -> None:
 
 def make_onnx() -> None:
     """The built-in model, since writing a graph takes packages that users may not have."""
-    from affectkit.core.assets import FOLDER
+    from affectkit.core.assets import onnx_file
 
-    shutil.copy(FOLDER / "ferplus-small.onnx", "graph.onnx")
+    shutil.copy(onnx_file("builtin"), "graph.onnx")
     Path("face.png").write_bytes(picture(3, size=24))
 
 
