@@ -3,9 +3,9 @@
     PYTHONPATH=tests python -m benchmarks.describe_models first=affectkit:ferplus-small-1 second=builtin \
         --shares data/ferplus --labels data/ferplus-majority --output tables
 
-``--shares`` and ``--labels`` are ``affectkit prep ferplus`` with ``--target distribution`` and ``--target majority``. Each
-model is tested once for each change, on the whole validation split, and the halves are taken of its outputs:
-``data.halves``. Tables are printed as Markdown; ``--output`` keeps them, and every number in ``numbers.json``.
+``--shares`` and ``--labels`` are ``affectkit prep ferplus`` with ``--target distribution`` and ``--target majority``.
+Each model is tested once for each change, on the whole validation split, and the halves are taken of its outputs
+(``data.halves``). Tables are printed as Markdown; ``--output`` keeps them, and every number in ``numbers.json``.
 """
 
 from __future__ import annotations
@@ -60,11 +60,8 @@ def recalls(task: Task, results: Results) -> Numbers:
     for number, name in enumerate(results.split.classes):
         rows = top == number
         hits, count = int(right[rows].sum()), int(rows.sum())
-        found[name] = {
-            "right": hits,
-            "images": count,
-            "interval": list(clopper_pearson(hits, count)) if count else None,
-        }
+        interval = list(clopper_pearson(hits, count)) if count else []
+        found[name] = {"right": hits, "images": count, "interval": interval}
     return found
 
 
@@ -118,10 +115,13 @@ def tables(found: dict[str, Numbers]) -> str:
         for model, half in columns:
             one = found[model][half]["recall"][name]
             share = one["right"] / one["images"] if one["images"] else float("nan")
-            cells.append(f"{one['right']} of {one['images']}: {shown([share, *(one['interval'] or ())], percent=True)}")
+            cells.append(f"{one['right']} of {one['images']}: {shown([share, *one['interval']], percent=True)}")
         rows.append([f"recall of {name}", *cells])
     changes = found[columns[0][0]]["first"]["changes"]
-    accuracy = lambda model, half, change: found[model][half]["changes"][change][0]  # noqa: E731
+
+    def accuracy(model: str, half: str, change: str) -> float:
+        return found[model][half]["changes"][change][0]
+
     for change in CHANGES:
         rows.append([f"accuracy, {change}", *(f"{accuracy(*column, change) * 100:.1f}" for column in columns)])
     groups = [name for name in GROUPS["benchmark"] if f"{name}:1" in changes]
@@ -131,9 +131,8 @@ def tables(found: dict[str, Numbers]) -> str:
     }
     rows += [[f"accuracy, {name}", *(f"{value * 100:.1f}" for value in values)] for name, values in means.items()]
     if means:
-        rows.append(
-            ["accuracy, mean of the fifteen", *(f"{value * 100:.1f}" for value in np.mean([*means.values()], 0))]
-        )
+        whole = np.mean([*means.values()], axis=0)
+        rows.append(["accuracy, mean of the fifteen", *(f"{value * 100:.1f}" for value in whole)])
     return table(head, rows)
 
 
