@@ -206,6 +206,7 @@ class Heard:
     def __init__(self) -> None:
         self.notes: list[str] = []
         self.warnings: list[str] = []
+        self.started: list[tuple[str, int | None, str]] = []
         self.done = 0
 
     def note(self, text: str) -> None:
@@ -215,6 +216,7 @@ class Heard:
         self.warnings.append(text)
 
     def start(self, label: str, total: int | None, unit: str = "") -> None:
+        self.started.append((label, total, unit))
         self.done = 0
 
     def advance(self, count: int = 1, text: str = "") -> None:

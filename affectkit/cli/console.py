@@ -24,11 +24,14 @@ from affectkit import errors
 from affectkit.core.import_signals import answer, is_replaced, raise_lasting
 from affectkit.core.memory_errors import MORE_MEMORY, interrupted, want_of_memory
 from affectkit.core.streams import EscapedStream, unescaped
-from affectkit.core.text import printable, printable_json
+from affectkit.core.text import duration_text, printable, printable_json, shortened
 from affectkit.errors import AffectkitError, RunError
 from affectkit.runtime import distributed
 
 SECONDS_BETWEEN_LINES = 5.0
+SECONDS_TO_FIRST_LINE = 2.0
+WIDEST_LABEL = 32
+"""Characters of a label before a bar; of a longer one, such as the name of a video, the middle is left out."""
 
 
 class Terminated(BaseException):
@@ -57,7 +60,7 @@ class Console:
         self._streams = (sys.stdout, sys.stderr)
         self._label, self._unit = "", ""
         self._done, self._total = 0, None
-        self._began = self._reported = 0.0
+        self._began = self._due = 0.0
 
     # --- what libraries call -------------------------------------------------------------------------------------
 
@@ -75,39 +78,33 @@ class Console:
         """Begin a bar on a terminal, or plain lines elsewhere."""
         self.finish()
         self._label, self._unit, self._total, self._done = label, unit, total, 0
-        self._began = self._reported = time.monotonic()
+        self._began = time.monotonic()
+        self._due = self._began + SECONDS_TO_FIRST_LINE
         if self.quiet:
             return
         if sys.stderr.isatty():
-            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-            self._bar = Progress(
-                TextColumn("{task.description}", markup=False),
-                BarColumn(),
-                MofNCompleteColumn(),
-                TextColumn("{task.fields[rate]}", markup=False),
-                TextColumn("{task.fields[text]}", markup=False),
-                TimeRemainingColumn(),
-                console=_rich(sys.stderr),
-                transient=True,
-                redirect_stdout=sys.stdout.isatty(),  # else it would take what goes into a pipe
-            )
+            self._bar = _progress_bar()
             self._streams = (sys.stdout, sys.stderr)
             self._bar.start()
             # What packages print now goes through rich, which lets most control characters pass.
             sys.stdout, sys.stderr = EscapedStream(sys.stdout), EscapedStream(sys.stderr)
-            self._bar.add_task(printable(label), total=total, text="", rate="")
+            shown = shortened(printable(label), WIDEST_LABEL)
+            self._bar.add_task(shown, total=total, text="", rate="", count=self._count(), left="")
 
     def advance(self, count: int = 1, text: str = "") -> None:
         """Move the bar, or print a line when some seconds have passed."""
         self._done += count
         now, text = time.monotonic(), printable(text)
+        if self._total is not None and self._done > self._total:  # it was an estimate
+            self._total = self._done
         if self._bar is not None:
-            self._bar.update(0, completed=self._done, rate=self._rate(now), **({"text": text} if text else {}))
-        elif not self.quiet and now - self._reported >= SECONDS_BETWEEN_LINES:
-            self._reported = now
-            of = f"/{self._total:,}" if self._total is not None else ""
-            self._say(f"{self._label}: {self._done:,}{of} {self._unit}, {self._rate(now)}{', ' + text if text else ''}")
+            values = {"rate": self._rate(now), "count": self._count(), "left": self._left(now)}
+            values |= {"text": text} if text else {}
+            self._bar.update(0, completed=self._done, total=self._total, **values)
+        elif not self.quiet and now >= self._due:
+            self._due = now + SECONDS_BETWEEN_LINES
+            parts = (f"{self._count()} {self._unit}".rstrip(), self._rate(now), self._left(now), text)
+            self._say(f"{self._label}: {', '.join(filter(None, parts))}")
 
     def finish(self) -> None:
         """Remove the bar."""
@@ -119,6 +116,15 @@ class Console:
     def _rate(self, now: float) -> str:
         rate = self._done / max(now - self._began, 1e-9)
         return f"{rate:.0f}/s" if rate >= 10 else f"{rate:.2g}/s" if self._done else ""
+
+    def _count(self) -> str:
+        return f"{self._done:,}" + (f"/{self._total:,}" if self._total is not None else "")
+
+    def _left(self, now: float) -> str:
+        """Return how long the rest takes at the speed so far; empty where that is not known."""
+        if self._total is None or not 0 < self._done < self._total:
+            return ""
+        return f"{duration_text((now - self._began) * (self._total - self._done) / self._done)} left"
 
     # --- results -------------------------------------------------------------------------------------------------
 
@@ -249,6 +255,22 @@ def _rich(stream: Any) -> Any:
     # FORCE_COLOR would otherwise win over NO_COLOR.
     no_color = bool(os.environ.get("NO_COLOR")) or None
     return RichConsole(file=unescaped(stream), no_color=no_color, markup=False, emoji=False, highlight=False)
+
+
+def _progress_bar() -> Any:
+    """Return a bar on standard error with what is done, how fast, how much longer; it takes what room is left."""
+    from rich.progress import BarColumn, Progress, TextColumn
+    from rich.table import Column
+
+    fields = (TextColumn(f"{{task.fields[{name}]}}", markup=False) for name in ("count", "rate", "left", "text"))
+    return Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=None, table_column=Column(max_width=40)),
+        *fields,
+        console=_rich(sys.stderr),
+        transient=True,
+        redirect_stdout=sys.stdout.isatty(),  # else it would take what goes into a pipe
+    )
 
 
 def _known(error: AffectkitError) -> tuple[str, str, int]:

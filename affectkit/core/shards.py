@@ -55,6 +55,14 @@ class Shard:
         """Return whether the item at ``position`` (from 0) is this shard's."""
         return position % self.count == self.number - 1
 
+    def share(self, items: int) -> int:
+        """Return how many of so many ``items`` are this shard's.
+
+        >>> [Shard(number, 3).share(5) for number in (1, 2, 3)]
+        [2, 2, 1]
+        """
+        return len(range(self.number - 1, items, self.count))
+
     @property
     def folder(self) -> str:
         """Return the name of its folder in the output folder."""

@@ -30,6 +30,36 @@ def count_text(count: int, noun: str, plural: str = "") -> str:
     return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
 
 
+def duration_text(seconds: float) -> str:
+    """Return how long something takes as text, as exactly as one would say it: seconds, minutes, hours or days.
+
+    >>> [duration_text(seconds) for seconds in (0.2, 59.6, 60, 150, 3_599, 3_600, 7_500, 90_000)]
+    ['1 s', '1 min', '1 min', '3 min', '1 h', '1 h', '2 h 5 min', '1 d 1 h']
+    """
+    seconds = max(round(seconds), 1)
+    if seconds < 60:
+        return f"{seconds} s"
+    minutes = (seconds + 30) // 60
+    if minutes < 60:
+        return f"{minutes} min"
+    whole, part, units = (*divmod(minutes, 60), ("h", "min"))
+    if whole >= 24:
+        whole, part, units = (*divmod((minutes + 30) // 60, 24), ("d", "h"))
+    return f"{whole} {units[0]}" + (f" {part} {units[1]}" if part else "")
+
+
+def shortened(text: str, most: int) -> str:
+    """Return ``text`` in at most ``most`` characters: of one that is longer the middle is left out.
+
+    >>> shortened("interview-of-monday-morning.mp4", 16), shortened("talk.mp4", 16)
+    ('intervi…ning.mp4', 'talk.mp4')
+    """
+    if len(text) <= most:
+        return text
+    end = most // 2
+    return f"{text[: most - 1 - end]}…{text[-end:]}"
+
+
 def percent(share: float) -> str:
     """Return a share as text in percent, with a digit behind the point below 10 and above 99.
 

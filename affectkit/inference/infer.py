@@ -20,6 +20,7 @@ from affectkit.core.text import count_text, readable
 from affectkit.core.version import VERSION
 from affectkit.data.faces import LEFT_OUT
 from affectkit.data.faces.weights import weights_faults
+from affectkit.data.loading.image_or_clip import item_name
 from affectkit.data.loading.read_failures import refuse_failures
 from affectkit.engines.choice import Choice, choose_engine
 from affectkit.engines.load import load_engine
@@ -35,6 +36,7 @@ from affectkit.inference.resume_check import TORCH, engine_of_rows
 from affectkit.inference.run_record import IMAGES_FORM, read_run_record
 from affectkit.inference.table_layout import RECORD, VIDEOS_FOLDER
 from affectkit.inference.video import legacy_names
+from affectkit.inference.whole_pictures import note_on_whole_pictures
 from affectkit.runtime.distributed import ProcessGroup, current_group, init_process_group
 from affectkit.runtime.shutdown import StopFlag
 from affectkit.settings.abstention import held_back
@@ -76,7 +78,7 @@ def _infer(settings: InferSettings, *, reporter: Reporter, listed: IO[str], stdo
     output, group = _output_options(settings), current_group()
     choice = _choose(settings, output)
     checkpoint = choice.path
-    inputs = _list_inputs(settings, output, listed, group)
+    inputs = _list_inputs(settings, output, listed, group, reporter)
     group.run_on_main(lambda: legacy_names.rename_results(output))
     predictor = _load(settings, choice)
     context = predictor.context
@@ -104,6 +106,7 @@ def _infer(settings: InferSettings, *, reporter: Reporter, listed: IO[str], stdo
         passed=inputs.passed,
         with_videos=inputs.has_videos and output.results is None,
     )
+    noun = item_name(predictor.spec)
     has_videos = inputs.has_videos or (not inputs.images_alone and _had_videos(output))
     workers, why = predictor.engine.choose_workers(settings.workers)
     reporter.note(context.describe(settings.batch_size, f"{workers} ({why})"))
@@ -121,6 +124,7 @@ def _infer(settings: InferSettings, *, reporter: Reporter, listed: IO[str], stdo
             batches = predict_images(ready, items, **given)
             batches = annotator.annotate(batches) if annotator else batches
             batches = gather_batches(batches, count, size, group)
+            reporter.start("predicting", count if group.is_distributed else inputs.count - len(table.plan.kept), noun)
             _write(batches, table, on_error=settings.on_error, stopping=stopping, group=group, reporter=reporter)
     record = group.run_on_main(
         lambda: read_run_record(table.files.record, IMAGES_FORM) if complete else table.conclude()
@@ -164,6 +168,7 @@ def _estimate_prior(
         size = context.batch_per_process(settings.batch_size)
         batches = predict_images(ready, items, batch_size=size, workers=workers, reporter=reporter)
         batches = gather_batches(batches, count, size, group)
+        reporter.start("estimating the prior", inputs.count, item_name(predictor.spec))
         record = estimate(predictor, _counted(batches, stopping, group, reporter), value_of(settings.training_prior))
     report_estimate(record, reporter)
     return record
@@ -171,7 +176,6 @@ def _estimate_prior(
 
 def _counted(batches: Iterable[Batch], stopping: StopFlag, group: ProcessGroup, reporter: Reporter) -> Iterator[Batch]:
     """Yield ``batches``, reported, until the last one or a signal."""
-    reporter.start("estimating the prior", None, "images")
     for batch in batches:
         yield batch
         reporter.advance(len({row[0] for row in batch.rows}) + len(batch.failures))
@@ -205,16 +209,23 @@ def _output_options(settings: InferSettings) -> OutputOptions:
 
 
 def _list_inputs(
-    settings: InferSettings, output: OutputOptions, listed: IO[str], group: ProcessGroup
+    settings: InferSettings, output: OutputOptions, listed: IO[str], group: ProcessGroup, reporter: Reporter
 ) -> InputSelection:
-    return InputSelection(
+    """List what the paths name, and report how much it is: before the model is loaded, which may take seconds."""
+    if "-" in settings.paths and listed is not None and listed.isatty():
+        reporter.note("paths are read from the keyboard, one a line; Ctrl-D at the beginning of one ends the list")
+    found = InputSelection(
         settings.paths,
         recursive=settings.recursive,
         listed=listed,
         with_frames=settings.every is not None,
         shard=output.shard,
         group=group,
+        reporter=reporter,
     )
+    if found.described:
+        reporter.note(f"inputs: {found.described}")
+    return found
 
 
 def _load(settings: InferSettings, choice: Choice) -> Predictor:
@@ -270,6 +281,8 @@ def _report(choice: Choice, predictor: Predictor, inputs: InputSelection, report
         reporter.note(f"faces: {faces_text(predictor.face_detector)}")
         for text in LEFT_OUT if predictor.face_detector.how != "auto" else weights_faults():
             reporter.warn(text)
+    elif text := note_on_whole_pictures(predictor.engine, inputs.inputs):
+        reporter.note(text)
     if passed := inputs.passed.described:
         reporter.note(f"passed over, neither images nor videos: {passed}")
 
@@ -328,7 +341,6 @@ def _write(
     reporter: Reporter,
 ) -> None:
     """Write rows and failures, batch by batch, until the last one or a signal."""
-    reporter.start("predicting", None, "images")
     noted: Counter[str] = Counter()
     for rows, failures, marks, notes, left_out in batches:
         refuse_failures(failures, on_error)

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import IO
 
 from affectkit.core.folders import Fault, walk
+from affectkit.core.progress import Reporter, Silent
 from affectkit.core.shards import Listing, Shard
-from affectkit.core.text import readable, written_name
+from affectkit.core.text import count_text, readable, written_name
 from affectkit.data.media.animations import may_be_animated
 from affectkit.data.media.file_kinds import IMAGE_FILE, OTHER_FILE, VIDEO_FILE, PassedOver, file_kind
 from affectkit.data.media.images_in_memory import GivenImage
@@ -45,12 +46,14 @@ class Inputs:
 
     Args:
         moving: returns whether an image's frames are to be predicted as a video's.
+        reporter: hears of files as they are added.
 
     Attributes:
         passed: files of folders that are neither images nor videos.
     """
 
     moving: Callable[[Path, str], bool] | None = None
+    reporter: Reporter = field(default_factory=Silent)
     passed: PassedOver = field(default_factory=PassedOver)
     _runs: dict[str, list[tuple[str, Path, list[str]]]] = field(
         default_factory=lambda: {IMAGE_FILE: [], VIDEO_FILE: []}
@@ -81,6 +84,16 @@ class Inputs:
             found.add(item.name)
         return found
 
+    def some(self, kind: str, most: int) -> list[Path]:
+        """Return the files of at most so many inputs of ``kind``, spread evenly over the list."""
+        count = self.count(kind)
+        wanted = {index * count // most for index in range(most)} if count else set()
+        found, first = [], 0
+        for _, folder, names in self._runs[kind]:
+            found += [folder / names[place - first] for place in sorted(wanted) if first <= place < first + len(names)]
+            first += len(names)
+        return found
+
     def refuse(self, kind: str, reason: str) -> None:
         """Make all of ``kind`` items of the other kind, behind those that it has, that cannot be read."""
         for prefix, folder, names in self._runs[kind]:
@@ -92,6 +105,7 @@ class Inputs:
     def add(self, kind: str, prefix: str, folder: Path, names: list[str]) -> None:
         """Add files of a folder, which are called ``prefix`` and their own names."""
         runs = self._runs[kind]
+        self.reporter.advance(len(names))
         if runs and runs[-1][0] == prefix:
             runs[-1][2].extend(names)
         elif names:
@@ -120,6 +134,7 @@ def find_inputs(
     recursive: bool,
     listed: IO[str] | None = None,
     moving: Callable[[Path, str], bool] | None = None,
+    reporter: Reporter | None = None,
 ) -> Inputs:
     """List the images and videos that ``paths`` name, in a fixed order.
 
@@ -132,14 +147,16 @@ def find_inputs(
         recursive: whether sub-folders are searched.
         listed: where ``-`` reads paths from.
         moving: as of ``Inputs``.
+        reporter: hears of files as they are found.
 
     Raises:
         DataError: a path does not exist, a pattern matches nothing, or a folder holds neither images nor videos.
     """
     paths = list(paths)
-    inputs = Inputs(moving)
+    inputs = Inputs(moving, reporter or Silent())
     # The files of one folder cannot repeat; of a list, a number for each name is kept.
     once = None if len(paths) == 1 and paths[0] != "-" else _Once()
+    inputs.reporter.start("listing", None, "files")
     for text in paths:
         path = Path(text).expanduser()
         if text == "-":
@@ -155,6 +172,7 @@ def find_inputs(
             raise _missing(text, path)
         elif not _add_matches(inputs, text, recursive, once):
             raise DataError(f"nothing matches {text}.", "Patterns are *, ? and [abc]; ** looks into sub-folders.")
+    inputs.reporter.finish()
     return inputs
 
 
@@ -264,10 +282,11 @@ class InputSelection:
         with_frames: whether animations and pages are predicted frame by frame, as videos are.
         shard: which images are this run's own; None: all.
         group: the processes of this run.
+        reporter: hears of files as they are found.
 
     Attributes:
         inputs: empty in the other processes.
-        has_images, has_videos: whether there are any; known to all processes.
+        counts: how many there are by kind, of all shards; known to all processes.
         kind: of what is predicted as images are; for a model of clips these are videos.
     """
 
@@ -280,6 +299,7 @@ class InputSelection:
         with_frames: bool,
         shard: Shard | None,
         group: ProcessGroup,
+        reporter: Reporter,
     ) -> None:
         self.inputs, self.kind, self.shard = Inputs(), IMAGE_FILE, shard
         self.images_alone = ""
@@ -292,21 +312,46 @@ class InputSelection:
         moving: Callable[[Path, str], bool] | None = may_be_animated if with_frames else None
 
         def find() -> list[int]:
-            self.inputs = find_inputs(paths, recursive=recursive, listed=listed, moving=moving)
-            return [self.inputs.count(IMAGE_FILE), self.inputs.count(VIDEO_FILE)]
+            given = {"listed": listed, "moving": moving, "reporter": reporter}
+            self.inputs = find_inputs(paths, recursive=recursive, **given)
+            return [self.inputs.count(kind) for kind in (IMAGE_FILE, VIDEO_FILE)]
 
-        images, videos = group.run_on_main(find)
-        self.has_images, self.has_videos = images > 0, videos > 0
+        self.counts = dict(zip((IMAGE_FILE, VIDEO_FILE), group.run_on_main(find), strict=True))
 
     def settle(self, *, takes_clips: bool) -> None:
         """Settle what is predicted how, once it is known whether the model takes clips."""
         if takes_clips:
             self.kind = VIDEO_FILE
-            self.inputs.refuse(IMAGE_FILE, "is an image, and this model takes clips, picture and sound together")
-            self.has_images, self.has_videos = True, False
+            self._refuse(IMAGE_FILE, "is an image, and this model takes clips, picture and sound together")
         elif self.has_images and self.has_videos and self.images_alone:
-            self.inputs.refuse(VIDEO_FILE, self.images_alone)
-            self.has_videos = False
+            self._refuse(VIDEO_FILE, self.images_alone)
+
+    def _refuse(self, kind: str, reason: str) -> None:
+        self.inputs.refuse(kind, reason)
+        other = IMAGE_FILE if kind == VIDEO_FILE else VIDEO_FILE
+        self.counts = {kind: 0, other: sum(self.counts.values())}
+
+    @property
+    def has_images(self) -> bool:
+        """Return whether there is something to be predicted as images are."""
+        return self.counts[self.kind] > 0
+
+    @property
+    def has_videos(self) -> bool:
+        """Return whether there is something to be predicted as videos are, frame by frame."""
+        return self.kind != VIDEO_FILE and self.counts[VIDEO_FILE] > 0
+
+    @property
+    def count(self) -> int:
+        """Return how many of the inputs this run predicts as images."""
+        return self.counts[self.kind] if self.shard is None else self.shard.share(self.counts[self.kind])
+
+    @property
+    def described(self) -> str:
+        """Return how many images and videos there are, in words; of a shard with its own."""
+        kinds = [count_text(number, kind) for kind, number in self.counts.items() if number]
+        found = " and ".join(kinds)
+        return found if self.shard is None else f"{found}, of which shard {self.shard} takes {self.count:,}"
 
     @property
     def are_videos(self) -> bool:

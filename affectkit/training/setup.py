@@ -19,6 +19,7 @@ from affectkit.data.layouts.discovery import Source
 from affectkit.data.layouts.duplicates import drop_copies_of_all
 from affectkit.data.loading.image_or_clip import item_name
 from affectkit.data.loading.loaders import InMemoryImages
+from affectkit.data.media.stated_sizes import describe_pictures
 from affectkit.data.split import Split
 from affectkit.errors import UsageError
 from affectkit.evaluation.class_counts import report_class_counts
@@ -37,6 +38,9 @@ from affectkit.training.mixup import refuse_cutmix
 from affectkit.training.model_setup import describe_encoder, describe_parameters, set_up_model
 from affectkit.training.progressive_resizing import check_start_size
 from affectkit.training.sharpness import refuse_sam
+
+PICTURES_LOOKED_AT = 24
+"""Training pictures whose sizes a checkpoint's ``pictures`` sums up."""
 
 
 @dataclass(kw_only=True)
@@ -97,6 +101,7 @@ class TrainingSetup:
                 "task_options": self.task.recorded_options(),
                 **({"fold": self.settings.fold} if self.settings.fold is not None else {}),
                 **({"training_prior": prior} if prior else {}),
+                **({"pictures": pictures} if (pictures := self.pictures) else {}),
                 **summary,
             },
         )
@@ -105,6 +110,14 @@ class TrainingSetup:
     def class_sampling(self) -> ClassSampling | None:
         """Return how an epoch draws images by their class; None where it takes each once."""
         return class_sampling(self.settings.sampling.value, self.task, self.train)
+
+    @functools.cached_property
+    def pictures(self) -> dict[str, int] | None:
+        """Return what the heads of some training pictures say of all: crops or whole photographs; None for clips."""
+        if self.train.store is not None:
+            return None
+        indices = np.linspace(0, len(self.train) - 1, min(len(self.train), PICTURES_LOOKED_AT)).round().astype(int)
+        return describe_pictures(map(self.train.path, indices.tolist()))
 
     def splits(self) -> dict[str, Split]:
         """Return the splits by name; ``test`` where there is one."""

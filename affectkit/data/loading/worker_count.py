@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from affectkit.core.process import count_processors
+from affectkit.core.text import count_text
 
 MOST = 8
 
@@ -24,7 +25,7 @@ def choose_workers(asked: int | None, *, held: bool, on_cpu: bool = False, proce
     if on_cpu:
         count = min(MOST, count_processors() // (4 * processes))
         return count, f"the network has most of {count_processors()} processors"
-    return min(MOST, max(1, count_processors() // (2 * processes))), f"of {count_processors()} processors"
+    return min(MOST, max(1, count_processors() // (2 * processes))), f"of {count_text(count_processors(), 'processor')}"
 
 
 def choose_threads(asked: int | None, *, processes: int = 1) -> tuple[int, str]:

@@ -22,6 +22,8 @@ from affectkit.data.faces.selection import sum_left_out
 from affectkit.data.media.animation_stream import open_stream
 from affectkit.data.media.camera import Camera
 from affectkit.data.media.file_identity import file_mark
+from affectkit.data.media.file_kinds import is_video_name
+from affectkit.data.media.stated_sizes import stated_video
 from affectkit.errors import DataError, DeviceError, UsageError
 from affectkit.inference.inputs import Item
 from affectkit.inference.predictor import Predictor
@@ -239,7 +241,7 @@ def _infer_video(session: VideoSession, video: Item) -> None:
     mark = file_mark(video.path) if table.files is not None else None  # before the frames: a later change must show
     with FrameLog(session.columns) as log:
         progress = VideoProgress(video.name, session.columns, log, reader, with_limits=table.with_limits)
-        reporter.start(video.name, None, "frames")
+        reporter.start(*_stretch(video, len(table.videos), options))
         steps = {"smooth": options.smooth, "batch_size": options.batch_size, "search_side": options.search_side}
         steps |= {"track_gap": options.track_gap, "reporter": reporter}
         with contextlib.closing(predict_frames(session.predictor, reader, **steps)) as batches:
@@ -270,6 +272,13 @@ def _infer_video(session: VideoSession, video: Item) -> None:
                 whole=options.seconds is None,
             )
         table.end_video(video, summary, progress.rows, mark)
+
+
+def _stretch(video: Item, videos: int, options: VideoOptions) -> tuple[str, int | None, str]:
+    """Return label, total and unit of the frames of a video, for a Reporter; the total is what the file states."""
+    label = video.name if videos == 1 else f"{video.name} ({video.position + 1:,} of {videos:,})"
+    stated = stated_video(video.path) if is_video_name(video.path.name) else None
+    return label, None if stated is None else stated.taken(options.every, options.seconds), "frames"
 
 
 def _watch(session: VideoSession, video: Item, camera: Camera) -> None:

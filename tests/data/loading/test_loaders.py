@@ -121,7 +121,7 @@ def test_choices_of_workers_and_cache(monkeypatch):
     assert choose_workers(None, held=True) == (0, "none needed")
     for there, own, shared, of_two in ((1, 1, 0, 1), (2, 1, 0, 1), (4, 2, 1, 1), (16, 8, 4, 4), (64, 8, 8, 8)):
         monkeypatch.setattr(worker_count, "count_processors", lambda there=there: there)
-        assert choose_workers(None, held=False) == (own, f"of {there} processors")
+        assert choose_workers(None, held=False) == (own, f"of {there} processor{'s' * (there > 1)}")
         assert choose_workers(None, held=False, on_cpu=True)[0] == shared
         assert choose_workers(None, held=False, processes=2)[0] == of_two
         threads = [choose_threads(None, processes=processes)[0] for processes in (1, 2)]
