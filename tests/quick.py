@@ -38,7 +38,7 @@ QUICK = (
     "engines/test_onnx_model",
     "evaluation/test_class_names", "evaluation/test_evaluate", "evaluation/test_group_bands",
     "exploration/test_copies", "exploration/test_facts_and_targets", "exploration/test_near_copies",
-    "features/test_extractor", "inference/test_path_lists", "losses/test_rating_losses",
+    "features/test_extractor", "guides/test_guide_texts", "inference/test_path_lists", "losses/test_rating_losses",
     "metrics/test_ambiguity",
     "metrics/test_classification_metrics", "metrics/test_distribution_metrics", "metrics/test_emotion_norms",
     "metrics/test_raters",

@@ -12,10 +12,13 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parent.parent / "affectkit"
+EXAMPLES = PACKAGE / "guides" / "examples"
+"""Programs of a user, which no module imports."""
 ORDER = (
     "cli", "serve", "doctor", "slurm", "pages", "training", "robustness", "comparison", "evaluation", "inference",
     "prep", "exploration", "features", "download", "engines", "checkpoints", "settings", "runtime", "tasks", "models",
-    "data", "corruptions", "statistics", "metrics", "losses", "schedules", "reports", "config", "core", "errors",
+    "data", "corruptions", "statistics", "metrics", "losses", "schedules", "reports", "config", "guides", "core",
+    "errors",
 )  # fmt: skip
 """The rooms, each of which may import those that stand after it."""
 
@@ -41,6 +44,8 @@ HEAVY = ("torch", "numpy", "PIL", "cv2", "pandas", "pydantic", "matplotlib", "ti
 def modules() -> dict[str, Path]:
     found = {}
     for path in sorted(PACKAGE.rglob("*.py")):
+        if path.parent == EXAMPLES:
+            continue
         parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
         found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
     return found

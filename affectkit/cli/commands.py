@@ -30,6 +30,7 @@ for _name, _summary in (
     ("quantiles", "quantile analysis of ratings"),
     ("convert", "bring published checkpoints into this format"),
     ("export", "write a checkpoint as an ONNX file"),
+    ("guide", "guides to tasks, with commands to copy"),
     ("models", "list models"),
     ("download", "fetch published files"),
     ("cache", "caches of this machine"),

@@ -19,7 +19,7 @@ FILES = "<files>"
 """The answer where a path is due."""
 PATHS = ("checkpoint", "clip_weights", "data", "files", "models", "paths")
 """Settings of type text that name files."""
-NAMES = ("model", "pattern", "v1", "clip", "loss", "corrupt", "corruptions", "faces", "device")
+NAMES = ("model", "pattern", "v1", "clip", "loss", "corrupt", "corruptions", "faces", "device", "topic")
 LISTS = {"v1": ",", "loss": "+", "corruptions": ","}
 """Settings of several names, and what stands between them."""
 
@@ -45,6 +45,7 @@ def known_names() -> dict[str, dict[str, str]]:
     """List names and summaries for each of ``NAMES``, from registries that load nothing heavy."""
     from affectkit.corruptions import CORRUPTIONS, GROUPS
     from affectkit.data.faces import DETECTORS
+    from affectkit.guides import all_guides
     from affectkit.losses import LOSSES, RATING_LOSSES
     from affectkit.models.registry import MODELS
     from affectkit.models.v1.components import COMPONENTS
@@ -61,5 +62,6 @@ def known_names() -> dict[str, dict[str, str]]:
         "corrupt": corruptions,
         "corruptions": {**{name: ", ".join(members) for name, members in GROUPS.items()}, **corruptions},
         "faces": {"auto": "", **detectors, "none": ""},
+        "topic": {guide.name: guide.title for guide in all_guides()},
         "device": dict.fromkeys(("auto", "cpu", "cuda", "mps"), ""),
     }

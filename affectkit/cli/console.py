@@ -189,6 +189,17 @@ class Console:
             ]
             self.line("  ".join(cells).rstrip())
 
+    def document(self, text: str) -> None:
+        """Print Markdown on stdout: drawn on a terminal, as it stands elsewhere; nothing with ``--json``."""
+        if self.json or self.mute:
+            return
+        if sys.stdout.isatty():
+            from affectkit.cli.markdown import draw_markdown
+
+            draw_markdown(printable(text), _rich(sys.stdout))
+        else:
+            self.line(text.rstrip())
+
     # --- errors --------------------------------------------------------------------------------------------------
 
     @contextlib.contextmanager

@@ -23,6 +23,7 @@ from affectkit.cli.app import app
 from affectkit.cli.completion_shells import script
 from affectkit.cli.completion_values import NAMES, PATHS, SHELLS, known_names
 from affectkit.corruptions import parse_corruption, parse_corruptions
+from affectkit.guides import read_guide
 from affectkit.losses import parse_loss
 from affectkit.models.registry import check_model
 from affectkit.models.v1.components import parse_parts
@@ -77,6 +78,7 @@ ANSWERS = {
     ("bash", "train --v1 local-rf,t"): ["local-rf,tuned-norm"],
     ("bash", "infer --faces "): ["auto", "haar", "yunet", "none"],
     ("bash", "models vc"): ["vca"],
+    ("bash", "guide own"): ["own-classes"],
     ("bash", "eval-corruptions --corruptions al"): ["all", "alterations"],
     ("bash", "eval-corruptions --corruptions fog,snow,sn"): [""],
     ("bash", "eval-corruptions --corruptions fog,sn"): ["fog,snow"],
@@ -119,7 +121,7 @@ def test_what_is_offered(answers, asked):
 
 def test_no_name_is_offered_that_is_refused():
     check = {"model": check_model, "loss": parse_loss, "corrupt": parse_corruption, "corruptions": parse_corruptions}
-    check |= {"v1": parse_parts, "faces": parse_faces}
+    check |= {"v1": parse_parts, "faces": parse_faces, "topic": read_guide}
     known = known_names()
     assert set(known) == set(NAMES) > set(check)
     assert len([rule(name) for setting, rule in check.items() for name in known[setting]]) > 70

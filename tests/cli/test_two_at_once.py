@@ -89,6 +89,7 @@ APART = {
     "cache": "stores of features take segments of several runs, each whole (tests/features)",
     "pipeline show": "writes nothing",
     "models": "writes nothing",
+    "guide": "writes nothing",
     "media-info": "writes nothing",
     "doctor": "writes nothing",
     "report": "one page, written whole and renamed: of two the later stands (tests/pages)",

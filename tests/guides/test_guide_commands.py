@@ -1,0 +1,109 @@
+"""The blocks of guides that are marked runnable are run, on small data; what guides show of outputs is compared."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import re
+import shutil
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from guide_blocks import Block, blocks, guide_paths, shell_commands
+from guide_scene import make_scene
+from support import invoke
+
+from affectkit.guides import FOLDER
+
+SMALLER = {
+    "--init builtin": "--epochs 1 --workers 0",
+    "--model resnet": "--model test_resnet --no-pretrained --image-size 32 --epochs 1 --workers 0",
+}
+"""What is added to a call of train that has the first: the same training, smaller."""
+
+
+def runnable(path: Path, *, slow: bool) -> list[Block]:
+    """The blocks of a guide that run: all of them, or without those that take long."""
+    found = [block for block in blocks(path) if block.mark.startswith("runnable")]
+    return [block for block in found if slow or block.mark == "runnable"]
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory) -> Path:
+    return make_scene(tmp_path_factory.mktemp("scene"))
+
+
+@pytest.fixture
+def place(scene, tmp_path, monkeypatch) -> Path:
+    """A folder of this test alone, with all that the guides speak of."""
+    shutil.copytree(scene, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+QUICK = [path for path in guide_paths() if runnable(path, slow=False)]
+
+
+@pytest.mark.parametrize("path", QUICK, ids=lambda path: path.stem)
+def test_quick_blocks_run(path, place):
+    for block in runnable(path, slow=False):
+        tried = shell_commands(block.text)
+        assert tried, block.where
+        for arguments in tried:
+            done = invoke(*arguments)
+            assert done.returncode == 0, f"{block.where}: affectkit {' '.join(arguments)}\n{done.stderr}"
+
+
+@pytest.fixture
+def program(place, monkeypatch) -> Path:
+    """``affectkit`` as the shell finds it, which trains less."""
+    path = place / "bin" / "affectkit"
+    path.parent.mkdir()
+    path.write_text(
+        f"#!{sys.executable}\nimport sys\nfrom affectkit.__main__ import main\n"
+        f"line = ' '.join(sys.argv[1:])\n"
+        f"for part, more in {SMALLER!r}.items():\n"
+        f"    if sys.argv[1] == 'train' and part in line:\n"
+        f"        sys.argv += more.split()\n"
+        f"main()\n"
+    )
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setenv("PATH", f"{path.parent}:{os.environ['PATH']}")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    return path
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", guide_paths(), ids=lambda path: path.stem)
+def test_all_runnable_blocks_run_in_a_shell(path, place, program):
+    for block in runnable(path, slow=True):
+        done = subprocess.run(
+            ["bash", "-e", "-u", "-o", "pipefail", "-c", block.text], capture_output=True, text=True, timeout=600
+        )
+        wanted = int(found[1]) if (found := re.search(r"exit code (\d+)", block.mark)) else 0
+        assert done.returncode == wanted, f"{block.where}\n{block.text}\n{done.stdout}\n{done.stderr}"
+
+
+def test_the_row_of_the_first_guide_is_that_of_infer(place):
+    text = (FOLDER / "faces-and-films.md").read_text()
+    command, table = re.search(r"<!-- row of: (.+?) -->\n\n(.+?)\n\n", text, re.S).groups()
+    done = invoke(*command.split(), "--quiet")
+    assert done.returncode == 0, done.stderr
+    rows, told = list(csv.DictReader(io.StringIO(done.stdout))), {}
+    for line in table.splitlines()[2:]:
+        names, values, _ = (cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:4])
+        pairs = zip(re.split(r", | \.\.\. ", names.replace("`", "")), re.split(r", | \.\.\. ", values), strict=False)
+        told |= {name: value for name, value in pairs if name != "..."}
+    row = next(row for row in rows if row["Image Name"] == told["Image Name"])
+    assert len(told) > 15 and told.keys() <= row.keys()
+    for name, value in told.items():
+        if re.fullmatch(r"-?[\d.]+", value):
+            assert float(row[name]) == pytest.approx(float(value), rel=0.02, abs=0.02), name
+        else:
+            assert row[name] == value, name
+    shares = re.search(r"`(neutral)`.*\| ([\d.]+), ", table)
+    assert list(row)[list(row).index("Confidence") + 1] == shares[1]
