@@ -17,7 +17,8 @@ import pytest
 
 TESTS = Path(__file__).parent
 QUICK = (
-    "checkpoints/test_checkpoint", "checkpoints/test_onnx_file", "cli/test_pipeline_command", "cli/test_progress",
+    "checkpoints/test_checkpoint", "checkpoints/test_onnx_file", "cli/test_help", "cli/test_pipeline_command",
+    "cli/test_progress",
     "comparison/test_matching", "comparison/test_words",
     "core/test_core", "core/test_entry_points", "core/test_libraries", "core/test_onnx_edit",
     "core/test_shards", "corruptions/test_framing", "corruptions/test_glass",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -263,7 +264,7 @@ def test_a_command_stands_in_help_and_runs():
 
     runner, app = CliRunner(), make_app()
     shown = runner.invoke(app, ["--help"])
-    assert shown.exit_code == 0 and "hello" in shown.stdout and "Greet by name." in shown.stdout
+    assert shown.exit_code == 0 and re.search(r"^More commands\n  hello +Greet by name$", shown.stdout, re.MULTILINE)
     assert runner.invoke(app, ["hello", "world"]).stdout == "hello world\n"
 
 
@@ -275,5 +276,5 @@ def test_the_registries_are_as_before(extensions):
     """A line that is taken out again leaves nothing."""
     registry, line, facts = LINES[0]
     registry.remove("mine")
-    assert "mine" not in registry and len(registry) == 25
+    assert "mine" not in registry and len(registry) == 26
     registry.add(*line, **facts)

@@ -7,21 +7,23 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import typer
-from typer.core import TyperGroup
 
 from affectkit.cli.commands import COMMANDS
 from affectkit.cli.completion_values import PRESSED
+from affectkit.cli.help_layout import Page
+from affectkit.cli.help_pages import HELP_NAMES, MORE, Group
 from affectkit.core.text import printable
 from affectkit.core.version import VERSION
 
 if PRESSED:
     from affectkit.cli import completion_shells  # noqa: F401 - makes the shells known to Typer
 
-HELP = """Train, test and run emotion models.
-
-Results go to stdout, everything else to stderr. Exit codes: 0 done, 1 failed, 2 usage, 3 threshold missed,
-4 done in part, 75 stopped and resumable, 130 Ctrl-C, 143 SIGTERM before anything could be saved.
-"""
+HELP = "Train, test and run emotion models."
+STREAMS = "Results go to stdout, everything else to stderr."
+EXIT_CODES = (
+    "Exit codes: 0 done, 1 failed, 2 usage, 3 threshold missed, 4 done in part, 75 stopped and resumable, 130 Ctrl-C, "
+    "143 SIGTERM before anything could be saved."
+)
 
 
 def _version(context: typer.Context, asked: bool) -> None:
@@ -36,11 +38,23 @@ def _main(
     """Handle the options of the program itself."""
 
 
-_main.__doc__ = HELP
-
-
-class Commands(TyperGroup):
+class Commands(Group):
     """The group of all commands, whose usage errors quote what was typed with its control characters escaped."""
+
+    def listed(self) -> Iterator[tuple[str, str, str]]:
+        """Return task, name and summary of each command; they are known without the command."""
+        for name, entry in COMMANDS.items():
+            if entry.task:
+                yield entry.task, name.replace("_", "-"), entry.summary
+        for _, name, summary in super().listed():
+            if not getattr(COMMANDS.get(name.replace("-", "_")), "task", ""):
+                yield MORE, name, summary
+
+    def end(self, ctx: Any, page: Page) -> None:
+        """Add what holds of all commands."""
+        super().end(ctx, page)
+        page.paragraph(f"{ctx.command_path} --version prints the version. {STREAMS}", indent=0, blank=False)
+        page.paragraph(EXIT_CODES, indent=0, blank=False)
 
     def make_context(self, *args: Any, **given: Any) -> Any:
         """Read the arguments of the program itself."""
@@ -67,10 +81,15 @@ def _escaped_errors() -> Iterator[None]:
 def asked_command(arguments: Sequence[str]) -> list[str]:
     """Return the name of the one command that ``arguments`` begin with; all names where they begin otherwise.
 
-    Making a command takes longer than typing its help: a run needs no other.
+    Making a command takes longer than typing its help: a run needs no other, and the list of commands needs none whose
+    task is known.
     """
     asked = arguments[0].replace("-", "_") if arguments else ""
-    return [asked] if asked in COMMANDS and not PRESSED else list(COMMANDS)
+    if PRESSED:
+        return list(COMMANDS)
+    if not arguments or arguments[0] in HELP_NAMES["help_option_names"]:
+        return [name for name, entry in COMMANDS.items() if not entry.task]
+    return [asked] if asked in COMMANDS else list(COMMANDS)
 
 
 def make_app(names: Iterable[str] = COMMANDS) -> typer.Typer:
@@ -82,7 +101,7 @@ def make_app(names: Iterable[str] = COMMANDS) -> typer.Typer:
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,
-        context_settings={"help_option_names": ["--help", "-h"], "max_content_width": 120},
+        context_settings={**HELP_NAMES, "max_content_width": 120},
     )
     made.callback()(_main)
     for name in names:

@@ -34,7 +34,10 @@ def register(app: typer.Typer) -> None:
         A store holds what one encoder gave for one way of bringing images to its input; train finds features there by
         the bytes of an image. Clearing costs time, never results. AFFECTKIT_CACHE says where the cache is.
 
-        Example: affectkit cache --clear --older-than 30
+        Examples:
+            affectkit cache
+            affectkit cache --clear --older-than 30
+            affectkit cache --clear
         """
         from affectkit.errors import UsageError
         from affectkit.features.store import clear, root, stores

@@ -6,26 +6,40 @@ from typing import Any
 
 import typer
 
+from affectkit.cli.brief import Brief
 from affectkit.cli.console import Console
 from affectkit.cli.options import command
 from affectkit.cli.outputs import files
 from affectkit.config import Resolved
 from affectkit.settings.calibration import CalibrateSettings
 
+BRIEF = Brief(
+    options={
+        "Model": "checkpoint device",
+        "Data": "data labels split",
+        "Fitting": "abstain temperature",
+        "Output": "output force",
+    },
+    required=("checkpoint", "data", "output"),
+)
+
 
 def register(app: typer.Typer) -> None:
     """Add the command to ``app``."""
 
-    @command(app, "calibrate", CalibrateSettings, writes=files("output"))
+    @command(app, "calibrate", CalibrateSettings, writes=files("output"), brief=BRIEF)
     def calibrate(resolved: Resolved[CalibrateSettings], console: Console) -> None:
-        """Fit when a finished model abstains, and its temperature, on labelled images; write it as a new checkpoint.
+        """Fit when a finished model abstains, and its temperature, on labelled pictures, into a new checkpoint.
 
         The threshold promises, with a confidence that holds at the number of images at hand, that at least such a share
         of the labels given is right, or that such a share of images gets one: of images that are drawn as those it is
         fitted on. Where nothing can be promised, nothing is written, and the exit code is 3. infer and test use it with
         --abstain stored.
 
-        Example: affectkit calibrate runs/first --data faces --abstain accuracy=0.95 --output first-95.safetensors
+        Examples:
+            affectkit calibrate runs/first --data faces --temperature labels --output new.safetensors
+            affectkit calibrate runs/first --data faces --abstain accuracy=0.9 --output new.safetensors
+            affectkit calibrate runs/first --data faces --abstain coverage=0.8 --output new.safetensors
         """
         from affectkit.evaluation.calibrate import calibrate as run
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import typer
 
+from affectkit.cli.brief import Brief
 from affectkit.cli.console import Console
 from affectkit.cli.options import command
 from affectkit.cli.outputs import folders
@@ -27,11 +28,21 @@ EFFECTS = {"difference / jackknife SE": "SE", "difference / SE": "SE"}
 MOST_SAID = 6
 """Rows of which each has a sentence here; of more, they stand in the record and on the page."""
 
+BRIEF = Brief(
+    options={
+        "Models": "models names",
+        "Data": "data labels split",
+        "Comparison": "metrics common cluster by",
+        "Output": "results fail_under report json force",
+    },
+    required=("models",),
+)
+
 
 def register(app: typer.Typer) -> None:
     """Add the command to ``app``."""
 
-    @command(app, "compare", CompareSettings, writes=folders("results"), extra=REPORT)
+    @command(app, "compare", CompareSettings, writes=folders("results"), extra=REPORT, brief=BRIEF)
     def compare(resolved: Resolved[CompareSettings], console: Console) -> None:
         """Compare models on the same items: is one better, by how much, and how sure is that.
 
@@ -40,7 +51,10 @@ def register(app: typer.Typer) -> None:
         matched by name, target and content; test sets that differ are refused. Repeats of a training (train --repeat)
         are a second source of variation, told apart from the items.
 
-        Example: affectkit compare results/first results/second --metrics all --results results/comparison
+        Examples:
+            affectkit compare results/first results/second
+            affectkit compare results/first results/second --results results/comparison
+            affectkit compare runs/first builtin --data faces --metrics all
         """
         from affectkit.comparison.compare import compare as run
 

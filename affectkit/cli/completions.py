@@ -20,7 +20,7 @@ class CompletionsSettings:
     """Settings of ``affectkit completions``."""
 
     shell: str | None = setting(None, "The shell whose script is printed.", argument=True, choices=tuple(SHELLS))
-    write: Path | None = setting(None, "Write the scripts of all shells into this folder instead.")
+    write: Path | None = setting(None, "Write the scripts of all shells into this folder instead.", metavar="FOLDER")
 
 
 def register(app: typer.Typer) -> None:
@@ -30,7 +30,10 @@ def register(app: typer.Typer) -> None:
     def completions(resolved: Resolved[CompletionsSettings], console: Console) -> None:
         """Print a shell's completion script, or write those of all shells.
 
-        Example: affectkit completions bash > ~/.local/share/bash-completion/completions/affectkit
+        Examples:
+            affectkit completions bash > ~/.local/share/bash-completion/completions/affectkit
+            affectkit completions zsh > ~/.zfunc/_affectkit
+            affectkit completions --write completions
         """
         from affectkit.cli.completion_shells import script
         from affectkit.core.files import write_text

@@ -8,6 +8,7 @@ from typing import Any
 
 import typer
 
+from affectkit.cli.brief import Brief
 from affectkit.cli.console import Console
 from affectkit.cli.options import command
 from affectkit.cli.outputs import files
@@ -50,13 +51,23 @@ class ConvertSettings:
         return faults
 
 
+BRIEF = Brief(
+    options={
+        "Files": "published output force",
+        "What the file does not say": "outputs mode mask clip_weights",
+        "Of a checkpoint of affectkit": "half",
+    },
+    required=("published", "output"),
+)
+
+
 def register(app: typer.Typer) -> None:
     """Add the command to ``app``."""
 
-    @command(app, "convert", ConvertSettings, writes=files("output"))
+    @command(app, "convert", ConvertSettings, writes=files("output"), brief=BRIEF)
     def convert(resolved: Resolved[ConvertSettings], console: Console) -> None:
-        """Turn a checkpoint that its authors published (VCA, V1 networks, CM-VQVAE, emotion distributions) into one of
-        affectkit's.
+        """Turn a checkpoint that its authors published into one of affectkit's: VCA, V1 networks, CM-VQVAE, emotion
+        distributions.
 
         The file is recognised by its keys and shapes; no code in it is run. Where its CLIP is OpenAI's, the head alone
         is written (tens of MB), and CLIP referred to by hash; else CLIP's image tower too. Commands that take a
@@ -64,7 +75,10 @@ def register(app: typer.Typer) -> None:
 
         With --half a checkpoint of affectkit's own is written in half precision, at half its size.
 
-        Example: affectkit convert VCA.pth vca.safetensors
+        Examples:
+            affectkit convert VCA.pth vca.safetensors
+            affectkit convert cmvqvae.pth av.safetensors --mode image-only
+            affectkit convert runs/first/best.safetensors small.safetensors --half
         """
         from affectkit.checkpoints.convert import convert as run
 

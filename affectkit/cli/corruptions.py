@@ -7,6 +7,7 @@ from pathlib import Path
 
 import typer
 
+from affectkit.cli.brief import Brief
 from affectkit.cli.console import Console
 from affectkit.cli.options import command
 from affectkit.cli.outputs import files
@@ -21,7 +22,9 @@ class CorruptionsSettings:
     """Settings of ``affectkit corruptions``."""
 
     image: Path | None = setting(None, "Image to show them on, with --preview.", argument=True)
-    preview: Path | None = setting(None, "Draw IMAGE under each corruption at five severities: a PNG file.")
+    preview: Path | None = setting(
+        None, "Draw IMAGE under each corruption at five severities: a PNG file.", metavar="FILE.png"
+    )
     corruptions: Parsed[tuple[str, ...]] = setting(
         "all",
         "benchmark (the fifteen), validation (the four held out), all (both), alterations (VCA's), or names.",
@@ -29,10 +32,10 @@ class CorruptionsSettings:
         metavar="GROUP|NAME,...",
     )
     scale: str = setting("auto", "Benchmark whose parameters are taken; auto: by --size.", choices=SCALES)
-    size: int = setting(224, "Side in pixels that IMAGE is brought to first.", low=8, high=2048)
+    size: int = setting(224, "Side in pixels that IMAGE is brought to first.", low=8, high=2048, metavar="PIXELS")
     seed: int = setting(0, "Everything random follows from it.", low=0)
     frost_textures: Path | None = setting(
-        None, "Folder with photographs of frost.", default_text="textures that are computed"
+        None, "Folder with photographs of frost.", default_text="textures that are computed", metavar="FOLDER"
     )
     max_pixels: Parsed[int] | None = pixel_limit("Options")
     force: bool = setting(False, "Replace the file of --preview.")
@@ -44,14 +47,20 @@ class CorruptionsSettings:
         return []
 
 
+BRIEF = Brief(options={"Options": "image preview corruptions size force json"})
+
+
 def register(app: typer.Typer) -> None:
     """Add the command to ``app``."""
 
-    @command(app, "corruptions", CorruptionsSettings, writes=files("preview"))
+    @command(app, "corruptions", CorruptionsSettings, writes=files("preview"), brief=BRIEF)
     def corruptions(resolved: Resolved[CorruptionsSettings], console: Console) -> None:
         """List the corruptions of eval-corruptions, or draw what they do to an image.
 
-        Example: affectkit corruptions face.jpg --preview sheet.png --size 64
+        Examples:
+            affectkit corruptions
+            affectkit corruptions face.jpg --preview sheet.png
+            affectkit corruptions face.jpg --preview fog.png --corruptions fog,snow --size 64
         """
         s = resolved.settings
         names = s.corruptions.value

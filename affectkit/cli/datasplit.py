@@ -9,6 +9,7 @@ from typing import Any
 
 import typer
 
+from affectkit.cli.brief import Brief
 from affectkit.cli.console import Console
 from affectkit.cli.options import command
 from affectkit.cli.outputs import changed_or_new
@@ -35,9 +36,11 @@ class DatasplitSettings:
 
     path: Path | None = setting(None, "Folder with train/<label>/<image>, or <label>/<image>.", argument=True)
     output_path: Path | None = setting(
-        None, "Folder to make; without it PATH is changed in place, by a journal.", older="output"
+        None, "Folder to make; without it PATH is changed in place, by a journal.", older="output", metavar="FOLDER"
     )
-    train_split: float = setting(0.8, "Share of each class that trains, above 0.5 and below 1.", above=0.5, below=1)
+    train_split: float = setting(
+        0.8, "Share of each class that trains, above 0.5 and below 1.", above=0.5, below=1, metavar="SHARE"
+    )
     seed: int = setting(0, "Everything random follows from it.", low=0)
     group_by: Parsed[re.Pattern[str]] | None = setting(
         None,
@@ -50,16 +53,27 @@ class DatasplitSettings:
     balance_train: bool = setting(False, "Balance the train side.", group="Balancing")
     balance_test: bool = setting(False, "Balance the test side.", group="Balancing")
     global_multiplier: float = setting(
-        1.0, "Grow the classes of a balanced side to this many times the size.", low=1, group="Balancing"
+        1.0,
+        "Grow the classes of a balanced side to this many times the size.",
+        low=1,
+        group="Balancing",
+        metavar="FACTOR",
     )
     pipeline_yaml: Path | None = setting(
-        None, "Albumentations pipeline in place of the built-in one (affectkit pipeline show).", group="Balancing"
+        None,
+        "Albumentations pipeline in place of the built-in one (affectkit pipeline show).",
+        group="Balancing",
+        metavar="FILE.yaml",
     )
     quality: int = setting(95, "Quality of JPEGs that are made; 0 takes each original's own.", low=0, high=100)
     preview: Path | None = setting(None, "Draw originals beside what was made of them.", metavar="FILE.png")
-    link: str | None = setting(None, "How originals get to --output-path. Default: copy.", choices=LINKS)
-    label_col: str = setting("label", "Column of the labels in train.csv and test.csv.", group="Tables")
-    filename_col: str = setting("filename", "Column of the files in train.csv and test.csv.", group="Tables")
+    link: str | None = setting(None, "How originals get to --output-path.", choices=LINKS, default_text="copy")
+    label_col: str = setting(
+        "label", "Column of the labels in train.csv and test.csv.", group="Tables", metavar="COLUMN"
+    )
+    filename_col: str = setting(
+        "filename", "Column of the files in train.csv and test.csv.", group="Tables", metavar="COLUMN"
+    )
     plain_csv: bool = setting(
         False, "Those two columns alone, with bare file names, as published: no source and draw.", group="Tables"
     )
@@ -86,17 +100,31 @@ class DatasplitSettings:
         return faults
 
 
+BRIEF = Brief(
+    options={
+        "Data": "path output_path link",
+        "Split": "train_split group_by seed",
+        "Balancing": "balance global_multiplier pipeline_yaml preview",
+        "Safety": "dry_run undo force",
+    },
+    required=("path",),
+)
+
+
 def register(app: typer.Typer) -> None:
     """Add the command to ``app``."""
 
-    @command(app, "datasplit", DatasplitSettings, writes=changed_or_new, slurm=PREP)
+    @command(app, "datasplit", DatasplitSettings, writes=changed_or_new, slurm=PREP, brief=BRIEF)
     def datasplit(resolved: Resolved[DatasplitSettings], console: Console) -> None:
         """Split class folders into train and test, and balance the classes by augmentation.
 
         Test images are chosen by a hash of seed and name, and augmented test images are made of test originals alone.
         The same command finishes what a kill cut short, and --undo puts every original back.
 
-        Example: affectkit datasplit faces --output-path faces-split --balance --seed 27
+        Examples:
+            affectkit datasplit faces --output-path faces-split
+            affectkit datasplit faces --output-path faces-split --balance --seed 27
+            affectkit datasplit faces-split --undo
         """
         from affectkit.runtime.shutdown import StopFlag
 

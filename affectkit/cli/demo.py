@@ -26,7 +26,7 @@ class DemoSettings:
 
     folder: Path = setting(Path("affectkit-demo"), "Folder to make.", argument=True)
     epochs: int = setting(8, "Epochs of training.", low=1)
-    device: str = setting("auto", "auto, cpu, cuda, cuda:N or mps.")
+    device: str = setting("auto", "auto, cpu, cuda, cuda:N or mps.", metavar="DEVICE")
 
 
 def register(app: typer.Typer) -> None:
@@ -39,7 +39,9 @@ def register(app: typer.Typer) -> None:
         Prints each command before it runs, so that it can be repeated on real data. Takes a minute or two on two
         processors. A second run finishes what was interrupted.
 
-        Example: affectkit demo
+        Examples:
+            affectkit demo
+            affectkit demo try-out --epochs 2
         """
         began = time.monotonic()
         folder = resolved.settings.folder

@@ -8,6 +8,7 @@ from typing import Any
 
 import typer
 
+from affectkit.cli.brief import Brief
 from affectkit.cli.console import Console, shown
 from affectkit.cli.options import command
 from affectkit.cli.outputs import folders
@@ -21,11 +22,20 @@ from affectkit.settings.describe import DescribeSettings
 MOST_CLASSES = 40
 MOST_NAMED = 20
 
+BRIEF = Brief(
+    options={
+        "Data": "data labels group_by",
+        "Copies": "near_copies mirrored",
+        "Output": "results fail_under report json force",
+    },
+    required=("data",),
+)
+
 
 def register(app: typer.Typer) -> None:
     """Add the command to ``app``."""
 
-    @command(app, "describe", DescribeSettings, writes=folders("results"), extra=REPORT)
+    @command(app, "describe", DescribeSettings, writes=folders("results"), extra=REPORT, brief=BRIEF)
     def describe(resolved: Resolved[DescribeSettings], console: Console) -> None:
         """Describe a dataset before it is trained on; nothing of it is changed.
 
@@ -33,7 +43,10 @@ def register(app: typer.Typer) -> None:
         images, files that cannot be read (exit code 4), exact copies and near copies within and across splits with what
         they are labelled, and persons on both sides. Every file is read once.
 
-        Example: affectkit describe ferplus --results described --fail-under near_copies_across=0
+        Examples:
+            affectkit describe faces
+            affectkit describe faces --results described --report described.html
+            affectkit describe faces --fail-under near_copies_across=0,unreadable=0
         """
         from affectkit.data.layouts.class_columns import Choice
         from affectkit.data.layouts.discovery import Labels

@@ -7,6 +7,7 @@ from typing import Any
 
 import typer
 
+from affectkit.cli.brief import Brief
 from affectkit.cli.console import Console
 from affectkit.cli.options import command
 from affectkit.cli.outputs import nothing
@@ -19,16 +20,21 @@ class DoctorSettings:
     """Settings of ``affectkit doctor``."""
 
 
+BRIEF = Brief(options={"Output": "json"})
+
+
 def register(app: typer.Typer) -> None:
     """Add the command to ``app``."""
 
-    @command(app, "doctor", DoctorSettings, writes=nothing)
+    @command(app, "doctor", DoctorSettings, writes=nothing, brief=BRIEF)
     def doctor(resolved: Resolved[DoctorSettings], console: Console) -> None:
         """Say what is installed, which device and precision auto means and why, and what is wrong.
 
         Exits 1 where something is wrong that will make runs fail.
 
-        Example: affectkit doctor
+        Examples:
+            affectkit doctor
+            affectkit doctor --json
         """
         from affectkit.doctor.environment import examine
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import typer
 
+from affectkit.cli.brief import Brief
 from affectkit.cli.console import Console
 from affectkit.cli.options import command
 from affectkit.cli.outputs import nothing
@@ -26,7 +27,10 @@ class DownloadSettings:
         argument=True,
     )
     output: Path | None = setting(
-        None, "Folder for the files.", default_text="zenodo-ID of a record; of one file, the current folder"
+        None,
+        "Folder for the files.",
+        default_text="zenodo-ID of a record; of one file, the current folder",
+        metavar="FOLDER",
     )
     file: tuple[str, ...] = setting((), "Download these files of the record alone.", metavar="NAME,...")
     show: bool = setting(False, "List the files and download none.", flag="--list")
@@ -48,7 +52,7 @@ class DownloadSettings:
 def register(app: typer.Typer) -> None:
     """Add the command to ``app``."""
 
-    @command(app, "download", DownloadSettings, writes=nothing, older="pull")
+    @command(app, "download", DownloadSettings, writes=nothing, older="pull", brief=Brief(required=("source",)))
     def download(resolved: Resolved[DownloadSettings], console: Console) -> None:
         """Download the files of a Zenodo record, or one file, with checksum and resume.
 
@@ -58,7 +62,10 @@ def register(app: typer.Typer) -> None:
         face-detector is YuNet's file of OpenCV's model zoo (233 kB, MIT licence), which --faces auto then finds in
         affectkit's cache; affectkit pull face-detector does the same.
 
-        Example: affectkit download zenodo:18736264 --output weights
+        Examples:
+            affectkit download face-detector
+            affectkit download zenodo:18736264 --list
+            affectkit download zenodo:18736264 --output weights
         """
         if resolved.settings.source == NAME:
             _face_detector(console, show=resolved.settings.show)

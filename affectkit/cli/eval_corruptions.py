@@ -6,6 +6,7 @@ from typing import Any
 
 import typer
 
+from affectkit.cli.brief import Brief
 from affectkit.cli.console import Console, shown
 from affectkit.cli.options import command
 from affectkit.cli.outputs import folders
@@ -15,6 +16,16 @@ from affectkit.core.text import count_text
 from affectkit.errors import EXIT_PARTIAL, ThresholdError
 from affectkit.settings.robustness import RobustnessSettings
 from affectkit.slurm.job_policy import CORRUPTIONS
+
+BRIEF = Brief(
+    options={
+        "Data": "data labels split",
+        "Model": "checkpoint batch_size device",
+        "Corruptions": "corruptions severities corrupted_root baseline",
+        "Output": "results fail_under report json force",
+    },
+    required=("checkpoint", "data"),
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -27,6 +38,7 @@ def register(app: typer.Typer) -> None:
         writes=folders("results", "save_images"),
         slurm=CORRUPTIONS,
         extra=REPORT,
+        brief=BRIEF,
     )
     def eval_corruptions(resolved: Resolved[RobustnessSettings], console: Console) -> None:
         """Test a checkpoint on labelled images as they are and corrupted, at five severities.
@@ -35,8 +47,10 @@ def register(app: typer.Typer) -> None:
         writes corruptions.csv, heat maps and curves, and keeps each row as it comes: the same command resumes there.
         What is drawn for an image depends on --seed, its content, corruption and severity alone.
 
-        Example: affectkit eval-corruptions --checkpoint runs/first --data faces --results robust --baseline
-        other/corruptions.csv
+        Examples:
+            affectkit eval-corruptions --checkpoint runs/first --data faces --results robust
+            affectkit eval-corruptions --checkpoint runs/first --data faces --corruptions fog
+            affectkit eval-corruptions --checkpoint runs/first --data faces --severities 3
         """
         from affectkit.robustness.sweep import eval_corruptions as run
 

@@ -6,17 +6,26 @@ from typing import Any
 
 import typer
 
+from affectkit.cli.brief import Brief
 from affectkit.cli.console import Console
 from affectkit.cli.options import command
 from affectkit.cli.outputs import files
 from affectkit.config import Resolved
 from affectkit.settings.export import ExportSettings
 
+BRIEF = Brief(
+    options={
+        "Model": "checkpoint output half int8 head_only force",
+        "Comparison with torch": "data samples tolerance",
+    },
+    required=("checkpoint", "output"),
+)
+
 
 def register(app: typer.Typer) -> None:
     """Add the command to ``app``."""
 
-    @command(app, "export", ExportSettings, writes=files("output"))
+    @command(app, "export", ExportSettings, writes=files("output"), brief=BRIEF)
     def export(resolved: Resolved[ExportSettings], console: Console) -> None:
         """Write the model of a checkpoint as an ONNX file, which runs without torch.
 
@@ -24,7 +33,10 @@ def register(app: typer.Typer) -> None:
         of a checkpoint. It is compared with torch on random inputs in batches of 1, 2, 7 and 32, with --data on real
         ones too, and written where they agree.
 
-        Example: affectkit export runs/first first.onnx --data faces
+        Examples:
+            affectkit export runs/first first.onnx
+            affectkit export runs/first first.onnx --data faces
+            affectkit export runs/first small.onnx --int8 --data faces
         """
         from affectkit.checkpoints.onnx_export import export as run
 

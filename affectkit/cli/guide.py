@@ -28,7 +28,10 @@ def register(app: typer.Typer) -> None:
 
         A terminal shows it formatted; a pipe gets the Markdown.
 
-        Example: affectkit guide; affectkit guide faces-and-films; affectkit guide datasets | less
+        Examples:
+            affectkit guide
+            affectkit guide faces-and-films
+            affectkit guide datasets | less
         """
         from affectkit.guides import all_guides, read_guide
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import typer
 
+from affectkit.cli.brief import Brief
 from affectkit.cli.console import Console
 from affectkit.cli.options import command
 from affectkit.cli.outputs import results_and_annotations
@@ -28,13 +29,24 @@ from affectkit.settings.evaluation import TestSettings
 from affectkit.settings.inference import InferSettings
 from affectkit.slurm.job_policy import INFER
 
+BRIEF = Brief(
+    options={
+        "Input": "paths recursive camera",
+        "Model": "checkpoint device",
+        "Faces and videos": "faces every annotate",
+        "Output": "results format valence_arousal resume force report json",
+    },
+    required=("paths",),
+    unless={"paths": "--camera"},
+)
+
 
 def register(app: typer.Typer) -> None:
     """Add the command to ``app``."""
 
-    @command(app, "infer", InferSettings, writes=results_and_annotations, slurm=INFER, extra=REPORT)
+    @command(app, "infer", InferSettings, writes=results_and_annotations, slurm=INFER, extra=REPORT, brief=BRIEF)
     def infer(resolved: Resolved[InferSettings], console: Console) -> None:
-        """Predict images: files, folders, glob patterns, or a list on standard input (-).
+        """Predict pictures, videos or a camera: files, folders, glob patterns, or a list on standard input (-).
 
         Rows (image name, label, confidence, a column a class, margin and entropy of these) stream to standard output,
         or with --results to inference_results.csv there; with --json alone one object has them, as predictions. Images
@@ -46,7 +58,10 @@ def register(app: typer.Typer) -> None:
 
         With --labels TABLE the images of a folder that stand in it are compared with their labels, as by test.
 
-        Example: affectkit infer ./images --checkpoint runs/first --results results/images
+        Examples:
+            affectkit infer photos --results results/photos
+            affectkit infer talk.mp4 --results results/talk --annotate talk-annotated.mp4
+            affectkit infer photos --checkpoint runs/first --results results/first
         """
         settings = resolved.settings
         if console.json and settings.results is None and settings.camera is not None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import typer
 
+from affectkit.cli.brief import Brief
 from affectkit.cli.console import Console, shown
 from affectkit.cli.options import command
 from affectkit.cli.outputs import folders
@@ -16,11 +17,20 @@ from affectkit.errors import EXIT_PARTIAL
 from affectkit.settings.matrix import MatrixSettings
 from affectkit.slurm.job_policy import TEST
 
+BRIEF = Brief(
+    options={
+        "Models": "checkpoint batch_size device",
+        "Data": "data split label_map",
+        "Output": "results json force",
+    },
+    required=("checkpoint", "data"),
+)
+
 
 def register(app: typer.Typer) -> None:
     """Add the command to ``app``."""
 
-    @command(app, "matrix", MatrixSettings, writes=folders("results"), slurm=TEST, extra=REPORT)
+    @command(app, "matrix", MatrixSettings, writes=folders("results"), slurm=TEST, extra=REPORT, brief=BRIEF)
     def matrix(resolved: Resolved[MatrixSettings], console: Console) -> None:
         """Test several checkpoints on several datasets, with their classes matched.
 
@@ -29,8 +39,10 @@ def register(app: typer.Typer) -> None:
         targets, no class in common) leave a cell with the reason, and the exit code is 4. With --results also writes
         matrix.csv, matrix.json and a heat map a metric.
 
-        Example: affectkit matrix --checkpoint runs/a --checkpoint builtin --data raf --data fer=data/ferplus
-        --split test,valid --label-map classes.txt --results cross
+        Examples:
+            affectkit matrix --checkpoint runs/a --checkpoint builtin --data raf --data ferplus
+            affectkit matrix --checkpoint runs/a --data raf --data fer --split test,valid
+            affectkit matrix --checkpoint runs/a --data raf --data new=fer --results cross
         """
         from affectkit.evaluation.matrix import evaluate_matrix
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from affectkit.cli.brief import Brief
 from affectkit.cli.console import Console
 from affectkit.cli.options import command
 from affectkit.cli.outputs import nothing
@@ -41,10 +42,13 @@ class MediaInfoSettings:
         return [] if self.paths else ["PATHS is needed: videos, folders, patterns, or - for a list on standard input."]
 
 
+BRIEF = Brief(options={"Options": "paths decode levels recursive json"}, required=("paths",))
+
+
 def register(app: typer.Typer) -> None:
     """Add the command to ``app``."""
 
-    @command(app, "media-info", MediaInfoSettings, writes=nothing)
+    @command(app, "media-info", MediaInfoSettings, writes=nothing, brief=BRIEF)
     def media_info(resolved: Resolved[MediaInfoSettings], console: Console) -> None:
         """Show what video files are and what is read of them: tracks, times, frames, colours, sound levels, faults.
 
@@ -53,7 +57,10 @@ def register(app: typer.Typer) -> None:
 
         With --json there is one JSON object a line for each file. Exits 4 where a file is faulty.
 
-        Example: affectkit media-info talk.mp4 clips/ --json
+        Examples:
+            affectkit media-info talk.mp4
+            affectkit media-info clips --recursive --json
+            affectkit media-info talk.mp4 --decode
         """
         from affectkit.core.files import to_json
         from affectkit.doctor.media_files import MediaSurvey

@@ -8,6 +8,7 @@ from typing import Any
 
 import typer
 
+from affectkit.cli.brief import Brief
 from affectkit.cli.console import Console
 from affectkit.cli.options import command
 from affectkit.cli.outputs import merged
@@ -46,14 +47,17 @@ class MergeSettings:
 def register(app: typer.Typer) -> None:
     """Add the command to ``app``."""
 
-    @command(app, "merge", MergeSettings, writes=merged)
+    @command(app, "merge", MergeSettings, writes=merged, brief=Brief(required=("folder",)))
     def merge(resolved: Resolved[MergeSettings], console: Console) -> None:
         """Put the shards 1/N to N/N of a command together, into the bytes that one run would have written.
 
         Shards that are missing, unfinished, damaged, of different origin, or that overlap are refused, with a list. Of
         train --folds, the folds 1 to N.
 
-        Example: affectkit merge results/images
+        Examples:
+            affectkit merge results/photos
+            affectkit merge runs/folds
+            affectkit merge results/photos --remove-shards
         """
         s = resolved.settings
         if not s.folder.is_dir():

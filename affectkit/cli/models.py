@@ -22,7 +22,9 @@ class ModelsSettings:
     pattern: str | None = setting(
         None, "Part of a name, or a pattern such as 'convnext*'; timm's names are searched too.", argument=True
     )
-    checkpoint: str | None = setting(None, "Show what is in this checkpoint or run folder instead.")
+    checkpoint: str | None = setting(
+        None, "Show what is in this checkpoint or run folder instead.", metavar="CHECKPOINT"
+    )
 
 
 def register(app: typer.Typer) -> None:
@@ -30,9 +32,12 @@ def register(app: typer.Typer) -> None:
 
     @command(app, "models", ModelsSettings, writes=nothing)
     def models(resolved: Resolved[ModelsSettings], console: Console) -> None:
-        """List the models that train takes, or show what a checkpoint holds; builtin: the card of the built-in model.
+        """List the models that train takes, or show what a checkpoint holds; builtin: the built-in model's card.
 
-        Example: affectkit models 'efficientnet*'; affectkit models builtin
+        Examples:
+            affectkit models 'efficientnet*'
+            affectkit models builtin
+            affectkit models --checkpoint runs/first
         """
         settings = resolved.settings
         if settings.pattern and _built_in(settings.pattern):

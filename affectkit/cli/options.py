@@ -13,8 +13,10 @@ from typing import Any, Literal, Optional
 
 import typer
 
+from affectkit.cli.brief import Brief, Description
 from affectkit.cli.completion_values import offered
 from affectkit.cli.console import Console
+from affectkit.cli.help_pages import CLUSTER, OUTPUT, Command, described, page_option
 from affectkit.cli.outputs import Outputs
 from affectkit.config import Resolved, default_of, field_type, option_name, resolve
 from affectkit.core.folder_lock import Output, locked
@@ -22,14 +24,12 @@ from affectkit.errors import UsageError
 from affectkit.runtime.distributed import init_process_group, launched_processes
 from affectkit.slurm.job_policy import JobPolicy
 
-OUTPUT = "Output"
-
 SLURM = typer.Option(
     None,
     "--slurm",
     metavar="KEY=VALUE,...",
     help="Submit this command as a Slurm job: time=4:00:00,partition=gpu,gpus=1; cluster=local tries it here.",
-    rich_help_panel="Cluster",
+    rich_help_panel=CLUSTER,
 )
 
 SHARED: dict[str, tuple[Any, Any]] = {
@@ -38,6 +38,7 @@ SHARED: dict[str, tuple[Any, Any]] = {
         typer.Option(
             None,
             "--config",
+            metavar="FILE.yaml",
             help="YAML file with settings; flags win over it.",
             rich_help_panel=OUTPUT,
             autocompletion=offered("config", Path),
@@ -51,6 +52,22 @@ SHARED: dict[str, tuple[Any, Any]] = {
     "debug": (bool, typer.Option(False, "--debug", help="Show the traceback of an error.", rich_help_panel=OUTPUT)),
 }
 
+HELP_ALL = (
+    bool,
+    page_option("--help-all", "Show all options.", lambda made, ctx, _: made.show_all(ctx), default=False),
+)
+HELP_MODEL = (
+    Optional[str],  # noqa: UP045
+    page_option(
+        "--help-model",
+        "Show the options that apply to a model, with its defaults.",
+        lambda made, ctx, name: made.show_model(ctx, name),
+        metavar="NAME",
+        autocompletion=offered("model", str),
+    ),
+)
+"""Options that show pages of help: they end the program, and a command never sees them."""
+
 Body = Callable[[Resolved[Any], Console], None]
 
 
@@ -63,6 +80,9 @@ def command(
     extra: dict[str, tuple[Any, Any]] | None = None,
     slurm: JobPolicy | None = None,
     older: str | None = None,
+    brief: Brief | None = None,
+    section: str | None = None,
+    models: bool = False,
 ) -> Callable[[Body], Body]:
     """Register a function of (resolved settings, console) as the command ``name``.
 
@@ -72,11 +92,17 @@ def command(
         extra: further options by parameter name, as (type, typer.Option); the console holds them in ``extra``.
         slurm: how the command behaves as a job; gives it the option ``--slurm``.
         older: the command's name in earlier versions, which still starts it and which help does not show.
+        brief: what ``--help`` shows; None: all options of the command's own.
+        section: heading under which the help of a group of commands lists it.
+        models: whether it trains a model, and has the option ``--help-model``.
     """
     extra = (extra or {}) | ({"slurm": (Optional[str], SLURM)} if slurm else {})  # noqa: UP045
+    pages = {"help_all": HELP_ALL} | ({"help_model": HELP_MODEL} if models else {})
 
     def register(body: Body) -> Body:
         def run(**given: Any) -> None:
+            for key in pages:
+                given.pop(key)
             shared = {key: given.pop(key) for key in SHARED}
             more = {key: given.pop(key) for key in extra}
             asked = more.pop("slurm", None)
@@ -99,12 +125,15 @@ def command(
         parameters += [_older_option(entry, settings) for entry in fields(settings) if entry.metadata["older"]]
         parameters += [
             inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, default=option, annotation=kind)
-            for key, (kind, option) in {**extra, **SHARED}.items()
+            for key, (kind, option) in {**extra, **SHARED, **pages}.items()
         ]
         run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         run.__annotations__ = {item.name: item.annotation for item in parameters}
+        description = Description.read(body.__doc__)
+        shown = {"settings": settings, "brief": brief or Brief(), "description": description, "extra": tuple(extra)}
+        made = type("Command", (Command,), shown)
         for word in filter(None, (name, older)):
-            app.command(word, help=_unwrapped(inspect.getdoc(body) or ""), hidden=word == older)(run)
+            app.command(word, cls=made, help=description.text, hidden=word == older, rich_help_panel=section)(run)
         return body
 
     return register
@@ -165,7 +194,7 @@ def _parameter(entry: Field[Any], owner: type) -> inspect.Parameter:
     if data["argument"]:
         option = typer.Argument(
             None,
-            help=data["help"],
+            help=described(entry, default_of(entry)),
             metavar=data["metavar"] or entry.name.upper(),
             show_default=False,
             autocompletion=values,
@@ -177,7 +206,7 @@ def _parameter(entry: Field[Any], owner: type) -> inspect.Parameter:
         option = typer.Option(
             None,
             *names,
-            help=_help(entry),
+            help=described(entry, default_of(entry)),
             rich_help_panel=data["group"],
             show_default=False,
             metavar=data["metavar"],
@@ -191,17 +220,3 @@ def _older_option(entry: Field[Any], owner: type) -> inspect.Parameter:
     name, (kind, _) = entry.metadata["older"], field_type(entry, owner)
     option = typer.Option(None, "--" + name.replace("_", "-"), hidden=True)
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=option, annotation=Optional[kind])  # noqa: UP045
-
-
-def _help(entry: Field[Any]) -> str:
-    """Write the help text with the default behind it (Typer's own form puts text in double brackets)."""
-    default = default_of(entry)
-    text = entry.metadata["default_text"]
-    if not text and default is not None and default is not False and default != ():
-        text = "yes" if default is True else f"{default:g}" if isinstance(default, float) else str(default)
-    return entry.metadata["help"] + (f" Default: {text}." if text else "")
-
-
-def _unwrapped(text: str) -> str:
-    """Put each paragraph of a docstring on one line, for a terminal to wrap at its own width."""
-    return "\n\n".join(" ".join(part.split()) for part in text.split("\n\n"))

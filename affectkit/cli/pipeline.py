@@ -9,7 +9,9 @@ from typing import Any
 
 import typer
 
+from affectkit.cli.brief import Brief
 from affectkit.cli.console import Console
+from affectkit.cli.help_pages import command_group
 from affectkit.cli.options import command
 from affectkit.cli.outputs import files, nothing
 from affectkit.config import Resolved, setting
@@ -49,20 +51,18 @@ class SaveSettings:
 
 def register(app: typer.Typer) -> None:
     """Add the commands to ``app``."""
-    pipeline = typer.Typer(
-        help="Show the pipeline that augments images, or save it as a file to start from.",
-        no_args_is_help=True,
-        context_settings={"help_option_names": ["--help", "-h"]},
-    )
-    app.add_typer(pipeline, name="pipeline")
+    about = "Show the pipeline that augments images, or save it as a file to start from."
+    pipeline = command_group(app, "pipeline", about)
 
     @command(pipeline, "show", ShowSettings, writes=nothing)
     def show(resolved: Resolved[ShowSettings], console: Console) -> None:
-        """Check a pipeline and show each transform: when it is applied, and its parameters.
+        """Check a pipeline and show its transforms. Each has when it is applied, and its parameters.
 
         Reads what albumentations.save wrote as YAML, with the installed version or with 1.x.
 
-        Example: affectkit pipeline show mine.yaml
+        Examples:
+            affectkit pipeline show
+            affectkit pipeline show mine.yaml
         """
         from affectkit.prep.augmentation.pipeline import load_pipeline
 
@@ -80,11 +80,12 @@ def register(app: typer.Typer) -> None:
             console.note(text)
         console.note(f"pipeline {pipeline.source}, identity {pipeline.identity[:16]}")
 
-    @command(pipeline, "save", SaveSettings, writes=files("output"))
+    @command(pipeline, "save", SaveSettings, writes=files("output"), brief=Brief(required=("output",)))
     def save(resolved: Resolved[SaveSettings], console: Console) -> None:
-        """Write the built-in pipeline as YAML, to be changed and given to datasplit --pipeline-yaml.
+        """Write the built-in pipeline as YAML. Change it, and give it to datasplit --pipeline-yaml.
 
-        Example: affectkit pipeline save mine.yaml
+        Examples:
+            affectkit pipeline save mine.yaml
         """
         from affectkit.config import dump_yaml
         from affectkit.core.files import write_text

@@ -9,11 +9,13 @@ from typing import Any
 import typer
 
 from affectkit.cli import prep_clips, prep_published
+from affectkit.cli.brief import Brief
 from affectkit.cli.console import Console
+from affectkit.cli.help_pages import command_group
 from affectkit.cli.options import command
 from affectkit.cli.outputs import folders
 from affectkit.cli.prep_clips import options_from
-from affectkit.cli.prep_images import SHARD, PrepSettings, nothing_to_do, run
+from affectkit.cli.prep_images import BRIEF, PICTURES, SHARD, PrepSettings, nothing_to_do, run
 from affectkit.config import Parsed, Resolved, setting, value_of
 from affectkit.core.shards import Shard
 from affectkit.settings.common import shard_option
@@ -39,7 +41,7 @@ class SchematicSettings:
     train: int = setting(800, "Training faces.", low=8, high=1_000_000)
     valid: int = setting(160, "Validation faces.", low=8, high=1_000_000)
     test: int = setting(160, "Test faces.", low=8, high=1_000_000)
-    size: int = setting(64, "Height and width in pixels.", low=24, high=1024)
+    size: int = setting(64, "Height and width in pixels.", low=24, high=1024, metavar="PIXELS")
     seed: int = setting(0, "Everything random follows from it.", low=0)
     shard: Parsed[Shard] | None = shard_option(SHARD)
 
@@ -50,48 +52,82 @@ class SchematicSettings:
 
 def register(app: typer.Typer) -> None:
     """Add the commands to ``app``."""
-    prep = typer.Typer(
-        help="Bring a dataset as it is downloaded into the layout that train reads.",
-        no_args_is_help=True,
-        context_settings={"help_option_names": ["--help", "-h"]},
-    )
-    app.add_typer(prep, name="prep")
-    prep_clips.register(prep)
-    prep_published.register(prep)
+    prep = command_group(app, "prep", "Bring a dataset as it is downloaded into the layout that train reads.")
 
-    @command(prep, "ferplus", FerplusSettings, writes=folders("output"), slurm=PREP)
+    @command(
+        prep,
+        "ferplus",
+        FerplusSettings,
+        writes=folders("output"),
+        slurm=PREP,
+        brief=BRIEF,
+        section=PICTURES,
+    )
     def ferplus(resolved: Resolved[FerplusSettings], console: Console) -> None:
-        """FER+: ten raters' votes on the faces of FER-2013, by its authors' rules.
+        """FER+: ten raters' votes on the faces of FER-2013. Pictures are chosen by its authors' rules.
 
         SOURCE holds fer2013new.csv, and the pixels (fer2013.csv or icml_face_data.csv) or the fer#######.png files in
         any sub-folders.
 
-        Example: affectkit prep ferplus downloads/ferplus --output data/ferplus --target majority
+        Examples:
+            affectkit prep ferplus downloads/ferplus --output data/ferplus
+            affectkit prep ferplus downloads/ferplus --output data/ferplus --drop-copies
+            affectkit prep ferplus downloads/ferplus --output data/labels --target majority
         """
         from affectkit.prep.images.ferplus import FerplusOptions, prepare_ferplus
 
         run(prepare_ferplus, FerplusOptions, resolved.settings, console)
 
-    @command(prep, "affectnet-fused", PrepSettings, writes=folders("output"), slurm=PREP)
+    @command(
+        prep,
+        "affectnet-fused",
+        PrepSettings,
+        writes=folders("output"),
+        slurm=PREP,
+        brief=BRIEF,
+        section=PICTURES,
+    )
     def affectnet_fused(resolved: Resolved[PrepSettings], console: Console) -> None:
-        """AffectNetFused: probabilities of thirteen emotions, a small text file an image.
+        """AffectNetFused: probabilities of thirteen emotions. The download has a small text file an image.
 
         train reads the download as it is, too; the prepared copy holds the images and two tables alone.
 
-        Example: affectkit prep affectnet-fused downloads/AffectNetFused --output data/affectnet --link hardlink
+        Examples:
+            affectkit prep affectnet-fused AffectNetFused --output data/affectnet
+            affectkit prep affectnet-fused AffectNetFused --output data/fused --link hardlink
+            affectkit prep affectnet-fused AffectNetFused --output data/fused --drop-copies
         """
         from affectkit.prep.images.affectnet_fused import prepare_affectnet_fused
         from affectkit.prep.images.output_folder import ImageOptions
 
         run(prepare_affectnet_fused, ImageOptions, resolved.settings, console)
 
-    @command(prep, "schematic", SchematicSettings, writes=folders("output"), slurm=PREP)
+    prep_published.register(prep)
+    prep_clips.register(prep)
+    _register_drawn(prep)
+
+
+def _register_drawn(prep: typer.Typer) -> None:
+    """Add the command for faces that are drawn."""
+
+    @command(
+        prep,
+        "schematic",
+        SchematicSettings,
+        writes=folders("output"),
+        slurm=PREP,
+        brief=Brief(required=("output",), paragraphs=2),
+        section="Drawn",
+    )
     def schematic(resolved: Resolved[SchematicSettings], console: Console) -> None:
-        """Schematic faces, drawn: a dataset for trying things out without a download.
+        """Schematic faces, drawn: to try things without a download.
 
         Emotion votes, valence and arousal follow from the brows, eyes and mouth of each face.
 
-        Example: affectkit prep schematic data/schematic
+        Examples:
+            affectkit prep schematic data/schematic
+            affectkit prep schematic data/small --train 100 --valid 20 --test 20
+            affectkit prep schematic data/large --size 224 --seed 1
         """
         from affectkit.prep.images.schematic_dataset import SchematicOptions, prepare_schematic
 

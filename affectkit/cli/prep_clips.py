@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
+from affectkit.cli.brief import Brief
 from affectkit.cli.console import Console
 from affectkit.cli.options import command
 from affectkit.cli.outputs import folders
@@ -30,6 +31,9 @@ FRAMES = "window: the 31 frames around the middle; middle: that one alone."
 SPLIT_FILE = "or a CSV file with the columns filename and split."
 
 
+CLIPS = "Clips: pictures and sound"
+
+
 def parse_sizes(text: str) -> tuple[int, ...]:
     """Read ``"5954,744,744"`` as three whole numbers above 0."""
     parts = [part.strip() for part in text.split(",")]
@@ -43,7 +47,7 @@ class ClipSettings:
     """Settings that the preparations of clips share."""
 
     source: Path | None = setting(None, "Folder with the dataset as it was downloaded.", argument=True)
-    output: Path | None = setting(None, "Folder to make: tables, statistics and the store of clips.")
+    output: Path | None = setting(None, "Folder to make: tables, statistics and the store of clips.", metavar="FOLDER")
     seed: int = setting(0, "The split follows from it.", low=0)
     workers: int | None = setting(None, "Processes that decode clips.", low=1, high=256, default_text="one a processor")
     on_error: str = setting("fail", "What a clip that cannot be used does.", choices=("fail", "skip"))
@@ -77,7 +81,7 @@ class CremadSettings(ClipSettings):
         choices=("intended", "votes"),
     )
     sound_level: str = setting("published", SOUND_LEVEL, choices=("published", "unit"))
-    size: int = setting(128, "Height and width of the stored frames in pixels.", low=8, high=1024)
+    size: int = setting(128, "Height and width of the stored frames in pixels.", low=8, high=1024, metavar="PIXELS")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +101,7 @@ class RmlSettings(ClipSettings):
         choices=("rml", "pretrained"),
     )
     sound_level: str = setting("published", SOUND_LEVEL, choices=("published", "unit"))
-    size: int = setting(128, "Height and width of the stored frames in pixels.", low=8, high=1024)
+    size: int = setting(128, "Height and width of the stored frames in pixels.", low=8, high=1024, metavar="PIXELS")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,7 +119,7 @@ class RavdessSettings(ClipSettings):
     )
     frames: str = setting("window", FRAMES, choices=("window", "middle"))
     sound_level: str = setting("unit", OTHER_LEVEL, choices=("unit", "moviepy", "counts"))
-    size: int = setting(128, "Height and width of the stored frames in pixels.", low=8, high=1024)
+    size: int = setting(128, "Height and width of the stored frames in pixels.", low=8, high=1024, metavar="PIXELS")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,7 +135,7 @@ class MeldSettings(ClipSettings):
     keep_faulty: bool = setting(False, "Also take the clips that are known to be faulty, as where they were mended.")
     frames: str = setting("window", FRAMES, choices=("window", "middle"))
     sound_level: str = setting("unit", OTHER_LEVEL, choices=("unit", "moviepy", "counts"))
-    size: int = setting(128, "Height and width of the stored frames in pixels.", low=8, high=1024)
+    size: int = setting(128, "Height and width of the stored frames in pixels.", low=8, high=1024, metavar="PIXELS")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,7 +151,7 @@ class EmoVoxCelebSettings(ClipSettings):
     follow_links: bool = setting(
         False, "Read files through links that lead out of the folder; those of git-annex and DVC need it not."
     )
-    size: int = setting(128, "Height and width of the stored frames in pixels.", low=8, high=1024)
+    size: int = setting(128, "Height and width of the stored frames in pixels.", low=8, high=1024, metavar="PIXELS")
     max_pixels: Parsed[int] | None = pixel_limit("Options")
 
 
@@ -166,60 +170,110 @@ class FeatureSettings(ClipSettings):
     layer: int = setting(7, "Layer of the audio features, from 1, where a file holds several.", low=1, high=1000)
 
 
+def _brief(names: str) -> Brief:
+    """Return what the help of a preparation shows: ``names`` beside what all have."""
+    options = {"Data": "source output", "Labels and splits": names, "Run": "on_error drop_copies workers seed"}
+    return Brief(options=options, required=("source", "output"), paragraphs=2)
+
+
 def register(prep: typer.Typer) -> None:
     """Add the commands to ``prep``."""
 
-    @command(prep, "cremad", CremadSettings, writes=folders("output"), slurm=PREP)
+    @command(
+        prep,
+        "cremad",
+        CremadSettings,
+        writes=folders("output"),
+        slurm=PREP,
+        brief=_brief("split labels keep_faulty"),
+        section=CLIPS,
+    )
     def cremad(resolved: Resolved[CremadSettings], console: Console) -> None:
-        """CREMA-D: clips of actors, with the emotion acted and the votes of those who watched and listened.
+        """CREMA-D: acted clips, with votes of those who watched them. Each has the emotion acted.
 
         SOURCE is the clone as it comes (git lfs pull downloads the clips). Every clip is checked and decoded once; what
         is kept lies in a store that train reads at the speed of memory. The same command resumes after an
         interruption; with another --split, --seed or --labels it does not decode again.
 
-        Example: affectkit prep cremad CREMA-D --output data/cremad
+        Examples:
+            affectkit prep cremad CREMA-D --output data/cremad
+            affectkit prep cremad CREMA-D --output data/cremad --labels votes
+            affectkit prep cremad CREMA-D --output data/cremad --split published-sizes
         """
         from affectkit.prep.clips.cremad import CremadOptions, prepare_cremad
 
         sizes = value_of(resolved.settings.sizes, ())
         _run(prepare_cremad, resolved.settings, options_from(CremadOptions, resolved.settings, sizes=sizes), console)
 
-    @command(prep, "rml", RmlSettings, writes=folders("output"), slurm=PREP)
+    @command(
+        prep,
+        "rml",
+        RmlSettings,
+        writes=folders("output"),
+        slurm=PREP,
+        brief=_brief("split modify label"),
+        section=CLIPS,
+    )
     def rml(resolved: Resolved[RmlSettings], console: Console) -> None:
         """RML: acted emotions of eight people in several languages.
 
         SOURCE holds <user>/<language>/<emotion>N.avi. With --modify each clip gets another skin hue or pitch, for
         studies of what a model takes for shared; the columns skin and pitch of the tables say which.
 
-        Example: affectkit prep rml RML --output data/rml --modify skin
+        Examples:
+            affectkit prep rml RML --output data/rml
+            affectkit prep rml RML --output data/rml --split random
+            affectkit prep rml RML --output data/rml --modify skin --label skin
         """
         from affectkit.prep.clips.rml import RmlOptions, prepare_rml
 
         _run(prepare_rml, resolved.settings, options_from(RmlOptions, resolved.settings), console)
 
-    @command(prep, "ravdess", RavdessSettings, writes=folders("output"), slurm=PREP)
+    @command(
+        prep,
+        "ravdess",
+        RavdessSettings,
+        writes=folders("output"),
+        slurm=PREP,
+        brief=_brief("split channel calm"),
+        section=CLIPS,
+    )
     def ravdess(resolved: Resolved[RavdessSettings], console: Console) -> None:
-        """RAVDESS: 24 actors who speak and sing two sentences in eight emotions.
+        """RAVDESS: 24 actors speak and sing in eight emotions.
 
         SOURCE holds the unpacked folders of the actors, at any depth; the names of files say what they are. Clips with
         picture and sound are taken; those with one alone, and the other channel, are counted and named in report.csv.
         The tables hold actor, sex, emotion, channel, intensity, statement and repetition.
 
-        Example: affectkit prep ravdess RAVDESS --output data/ravdess --calm neutral
+        Examples:
+            affectkit prep ravdess RAVDESS --output data/ravdess
+            affectkit prep ravdess RAVDESS --output data/ravdess --channel both
+            affectkit prep ravdess RAVDESS --output data/ravdess --calm neutral
         """
         from affectkit.prep.clips.ravdess import RavdessOptions, prepare_ravdess
 
         _run(prepare_ravdess, resolved.settings, options_from(RavdessOptions, resolved.settings), console)
 
-    @command(prep, "meld", MeldSettings, writes=folders("output"), slurm=PREP)
+    @command(
+        prep,
+        "meld",
+        MeldSettings,
+        writes=folders("output"),
+        slurm=PREP,
+        brief=_brief("split label keep_faulty"),
+        section=CLIPS,
+    )
     def meld(resolved: Resolved[MeldSettings], console: Console) -> None:
-        """MELD: utterances of a sitcom, each with an emotion and a sentiment.
+        """MELD: utterances of a sitcom, with emotion and sentiment.
 
         SOURCE holds the three tables (train_sent_emo.csv and so on) and the folders of clips (train_splits,
         dev_splits_complete, output_repeated_splits_test), at any depth. Whole pictures are stored: faces are not
         searched. The tables hold speaker, emotion, sentiment, dialogue, season and episode.
 
-        Example: affectkit prep meld MELD.Raw --output data/meld --on-error skip
+        Examples:
+            affectkit prep meld MELD.Raw --output data/meld
+            affectkit prep meld MELD.Raw --output data/meld --on-error skip
+            affectkit prep meld MELD.Raw --output data/meld --label sentiment --split speaker
         """
         from affectkit.prep.clips.meld import MeldOptions, prepare_meld
 
@@ -231,27 +285,49 @@ def register(prep: typer.Typer) -> None:
 def _register_extracted(prep: typer.Typer) -> None:
     """Add the commands for frames and features that were extracted before."""
 
-    @command(prep, "emovoxceleb", EmoVoxCelebSettings, writes=folders("output"), slurm=PREP)
+    @command(
+        prep,
+        "emovoxceleb",
+        EmoVoxCelebSettings,
+        writes=folders("output"),
+        slurm=PREP,
+        brief=_brief("split values"),
+        section=CLIPS,
+    )
     def emovoxceleb(resolved: Resolved[EmoVoxCelebSettings], console: Console) -> None:
-        """EmoVoxCeleb: extracted frames and sounds, with a soft label a frame.
+        """EmoVoxCeleb: frames and sounds, with a soft label a frame.
 
         SOURCE holds frames/<utterance>/000001.jpg, audio/<utterance>.wav and labels.csv (utterance, frame, and the
         eight emotions). Train with --loss mse, as published.
 
-        Example: affectkit prep emovoxceleb EmoVoxCeleb --output data/emovox
+        Examples:
+            affectkit prep emovoxceleb EmoVoxCeleb --output data/emovox
+            affectkit prep emovoxceleb EmoVoxCeleb --output data/emovox --values logits
+            affectkit prep emovoxceleb EmoVoxCeleb --output data/emovox --split random
         """
         from affectkit.prep.clips.emovoxceleb import EmoVoxCelebOptions, prepare_emovoxceleb
 
         _run(prepare_emovoxceleb, resolved.settings, options_from(EmoVoxCelebOptions, resolved.settings), console)
 
-    @command(prep, "av-features", FeatureSettings, writes=folders("output"), slurm=PREP)
+    @command(
+        prep,
+        "av-features",
+        FeatureSettings,
+        writes=folders("output"),
+        slurm=PREP,
+        brief=_brief("split layer"),
+        section=CLIPS,
+    )
     def av_features(resolved: Resolved[FeatureSettings], console: Console) -> None:
-        """Features of images and speech that were computed elsewhere, for --model cmvqvae-features.
+        """Features of pictures and speech, for cmvqvae-features. They were computed elsewhere.
 
         SOURCE holds features.csv (filename, label, and split or user) and for each filename a .safetensors or .npz
         file with image (16, 4096) and audio (64, 1024) or (layers, 64, 1024).
 
-        Example: affectkit prep av-features features --output data/features --layer 7
+        Examples:
+            affectkit prep av-features features --output data/features
+            affectkit prep av-features features --output data/features --layer 7
+            affectkit prep av-features features --output data/features --split user
         """
         from affectkit.prep.clips.precomputed_features import FeatureOptions, prepare_features
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from affectkit.cli.brief import Brief
 from affectkit.cli.console import Console
 from affectkit.cli.prep_clips import options_from
 from affectkit.config import Parsed, setting, value_of
@@ -14,6 +15,8 @@ from affectkit.core.shards import Shard
 from affectkit.settings.common import shard_option
 
 LINKS = ("copy", "hardlink")
+PICTURES = "Pictures"
+BRIEF = Brief(required=("source", "output"), paragraphs=2)
 SHARD = "Write every N-th image alone, as the I-th of N runs; affectkit merge OUTPUT then makes the tables."
 
 
@@ -22,7 +25,7 @@ class ImageSettings:
     """Settings that all preparations of downloaded datasets share."""
 
     source: Path | None = setting(None, "Folder with the dataset as it was downloaded.", argument=True)
-    output: Path | None = setting(None, "Folder to make: tables and images.")
+    output: Path | None = setting(None, "Folder to make: tables and images.", metavar="FOLDER")
     link: str = setting("copy", "How image files get there.", choices=LINKS)
     shard: Parsed[Shard] | None = shard_option(SHARD)
 

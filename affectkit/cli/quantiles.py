@@ -10,6 +10,7 @@ from typing import Any
 
 import typer
 
+from affectkit.cli.brief import Brief
 from affectkit.cli.console import Console, shown
 from affectkit.cli.options import command
 from affectkit.cli.outputs import folders
@@ -34,7 +35,7 @@ class QuantilesSettings:
         "Also put the items of all files together, then bin: another number than the mean of the files' analyses, "
         "which is given, too.",
     )
-    results: Path | None = setting(None, "Folder for quantiles.csv, quantiles.png and summary.json.")
+    results: Path | None = setting(None, "Folder for quantiles.csv, quantiles.png and summary.json.", metavar="FOLDER")
     force: bool = setting(False, "Write into a --results that is not empty.")
     fail_under: Parsed[dict[str, float]] | None = fail_under(
         "Exit 3 where a file, with --pool the pooled items alone, misses a bound over its bin means: r and r2 at "
@@ -54,7 +55,9 @@ class QuantilesSettings:
 def register(app: typer.Typer) -> None:
     """Add the command to ``app``."""
 
-    @command(app, "quantiles", QuantilesSettings, writes=folders("results"), extra=REPORT)
+    @command(
+        app, "quantiles", QuantilesSettings, writes=folders("results"), extra=REPORT, brief=Brief(required=("files",))
+    )
     def quantiles(resolved: Resolved[QuantilesSettings], console: Console) -> None:
         """Average predicted and actual values in bins of equal count, and compare the means.
 
@@ -62,7 +65,10 @@ def register(app: typer.Typer) -> None:
         whose edges coincide, since values repeat, are merged. Rows with an empty or NaN value are left out and named.
         With --pool also of the items of all files together, as those of several repeats of a training.
 
-        Example: affectkit quantiles results/first/test_Arousal_actual_predicted.csv --fail-under r=0.9
+        Examples:
+            affectkit quantiles ratings.csv --actual truth --predicted model
+            affectkit quantiles results/first/test_Arousal_actual_predicted.csv --bins 20
+            affectkit quantiles run-1.csv run-2.csv --pool --results results/quantiles
         """
         from affectkit.evaluation.quantiles import analyse
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import typer
 
+from affectkit.cli.brief import Brief
 from affectkit.cli.console import Console
 from affectkit.cli.options import command
 from affectkit.cli.outputs import changed_or_new
@@ -20,9 +21,14 @@ class RelabelSettings:
     """Settings of ``affectkit relabel``."""
 
     path: Path | None = setting(None, "Folder with <label>/<file>, or train/<label>/<file>.", argument=True)
-    labels_csv: Path | None = setting(None, "CSV file with the columns pth (old_label/file) and label.")
+    labels_csv: Path | None = setting(
+        None, "CSV file with the columns pth (old_label/file) and label.", metavar="TABLE"
+    )
     output_path: Path | None = setting(
-        None, "Folder to copy into; without it PATH is changed in place, by a journal.", older="output"
+        None,
+        "Folder to copy into; without it PATH is changed in place, by a journal.",
+        older="output",
+        metavar="FOLDER",
     )
     dry_run: bool = setting(False, "Show what would happen; change nothing.")
     undo: bool = setting(False, "Put every file back.")
@@ -41,11 +47,21 @@ class RelabelSettings:
 def register(app: typer.Typer) -> None:
     """Add the command to ``app``."""
 
-    @command(app, "relabel", RelabelSettings, writes=changed_or_new, slurm=PREP)
+    @command(
+        app,
+        "relabel",
+        RelabelSettings,
+        writes=changed_or_new,
+        slurm=PREP,
+        brief=Brief(required=("path", "labels_csv"), unless={"labels_csv": "--undo"}),
+    )
     def relabel(resolved: Resolved[RelabelSettings], console: Console) -> None:
         """Move files to their corrected classes; a kill at any moment loses nothing, and --undo takes it back.
 
-        Example: affectkit relabel faces --labels-csv corrections.csv
+        Examples:
+            affectkit relabel faces --labels-csv corrections.csv --dry-run
+            affectkit relabel faces --labels-csv corrections.csv
+            affectkit relabel faces --undo
         """
         from affectkit.prep.datasplit import relabel as work
         from affectkit.runtime.shutdown import StopFlag

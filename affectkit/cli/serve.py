@@ -7,6 +7,7 @@ from typing import Any
 
 import typer
 
+from affectkit.cli.brief import Brief
 from affectkit.cli.console import Console
 from affectkit.cli.options import command
 from affectkit.cli.outputs import nothing
@@ -15,11 +16,19 @@ from affectkit.core.openmp import one_linear_algebra_thread
 from affectkit.core.process import importing
 from affectkit.settings.serve import ServeSettings
 
+BRIEF = Brief(
+    options={
+        "Model": "checkpoint device",
+        "Faces and films": "faces max_faces every valence_arousal",
+        "Server": "port host keep max_size",
+    },
+)
+
 
 def register(app: typer.Typer) -> None:
     """Add the command to ``app``."""
 
-    @command(app, "serve", ServeSettings, writes=nothing)
+    @command(app, "serve", ServeSettings, writes=nothing, brief=BRIEF)
     def serve(resolved: Resolved[ServeSettings], console: Console) -> None:
         """Serve a local page and an HTTP API: drop pictures or films on it, or use the camera.
 
@@ -30,7 +39,10 @@ def register(app: typer.Typer) -> None:
         API: POST /predict with files gives the JSON of infer --json with the rows, POST /jobs predicts films; GET /docs
         describes it. Ctrl-C ends it (exit code 130), SIGTERM too (143).
 
-        Example: affectkit serve --port 8000
+        Examples:
+            affectkit serve
+            affectkit serve --port 8000 --faces none
+            affectkit serve --checkpoint runs/first --keep results/served
         """
         one_linear_algebra_thread()
         with importing():

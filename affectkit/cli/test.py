@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from affectkit.cli.brief import Brief
 from affectkit.cli.console import Console
 from affectkit.cli.options import command
 from affectkit.cli.outputs import folders
@@ -13,18 +14,30 @@ from affectkit.config import Resolved
 from affectkit.settings.evaluation import TestSettings
 from affectkit.slurm.job_policy import TEST
 
+BRIEF = Brief(
+    options={
+        "Data": "data labels split by",
+        "Model": "checkpoint batch_size device",
+        "Output": "results fail_under report json force",
+    },
+    required=("checkpoint", "data"),
+)
+
 
 def register(app: typer.Typer) -> None:
     """Add the command to ``app``."""
 
-    @command(app, "test", TestSettings, writes=folders("results"), slurm=TEST, extra=REPORT)
+    @command(app, "test", TestSettings, writes=folders("results"), slurm=TEST, extra=REPORT, brief=BRIEF)
     def test(resolved: Resolved[TestSettings], console: Console) -> None:
         """Test a checkpoint on labelled images.
 
         Prints the metrics; with --results also writes results.json, a table a sample, the confusion matrix, recall by
         class, and pictures. Metrics do not depend on --batch-size or --workers.
 
-        Example: affectkit test --checkpoint runs/first --data faces --results results/first
+        Examples:
+            affectkit test --checkpoint runs/first --data faces --results results/first
+            affectkit test --checkpoint builtin --data faces --fail-under accuracy=0.6
+            affectkit test --checkpoint runs/first --data faces --by sex,age=20-30-40
         """
         from affectkit.evaluation.test import test as run
 

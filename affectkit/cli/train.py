@@ -6,6 +6,7 @@ from typing import Any
 
 import typer
 
+from affectkit.cli.brief import Brief
 from affectkit.cli.console import Console, shown, span
 from affectkit.cli.folds import render_folds
 from affectkit.cli.options import OUTPUT, command
@@ -22,6 +23,17 @@ PRINT_CONFIG = typer.Option(
     False, "--print-config", help="Print every setting and where it came from, and stop.", rich_help_panel=OUTPUT
 )
 
+BRIEF = Brief(
+    options={
+        "Data": "data labels augment",
+        "Model": "model task init image_size",
+        "Training": "epochs batch_size lr optimizer schedule class_weights folds seed device",
+        "Output": "output resume force config",
+    },
+    required=("data", "output"),
+    unless={"data": "--resume", "output": "--resume"},
+)
+
 
 def register(app: typer.Typer) -> None:
     """Add the command to ``app``."""
@@ -33,15 +45,19 @@ def register(app: typer.Typer) -> None:
         writes=resumed_or_new,
         extra={"print_config": (bool, PRINT_CONFIG), **REPORT},
         slurm=TRAIN,
+        brief=BRIEF,
+        models=True,
     )
     def train(resolved: Resolved[TrainSettings], console: Console) -> None:
-        """Train a model, or continue a run with --resume.
+        """Train a model on labelled pictures or prepared clips, or continue a run with --resume.
 
         The run folder holds the settings, the history, checkpoints, pictures and the state for resuming. Ctrl-C,
         SIGTERM and SIGUSR1 save at the end of the step.
 
-        Example: affectkit train --model resnet18 --task distribution --data faces --output runs/first;
-        affectkit train --model vca --data images --labels ratings.csv --output runs/vca
+        Examples:
+            affectkit train --data faces --output runs/first
+            affectkit train --data faces --output runs/tuned --init builtin --epochs 10
+            affectkit train --model vca --data images --labels ratings.csv --output runs/vca
         """
         if console.extra["print_config"]:
             _print_config(_stored(resolved), console)

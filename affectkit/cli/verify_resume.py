@@ -7,6 +7,7 @@ from pathlib import Path
 
 import typer
 
+from affectkit.cli.brief import Brief
 from affectkit.cli.console import Console
 from affectkit.cli.options import command
 from affectkit.cli.outputs import folders
@@ -23,12 +24,12 @@ SHORT_RUNS = "Short runs"
 class VerifySettings(TrainSettings):
     """Settings of ``affectkit verify-resume``: those of training, so that a run's file can be given as it is."""
 
-    output: Path | None = setting(None, UNUSED, group=DATA)
-    resume: Path | None = setting(None, UNUSED, group=DATA)
+    output: Path | None = setting(None, UNUSED, group=DATA, metavar="FOLDER")
+    resume: Path | None = setting(None, UNUSED, group=DATA, metavar="FOLDER")
     force: bool = setting(False, UNUSED, group=DATA)
     epochs: int = setting(20, UNUSED, low=1, group=LEARNING, default_text="2, always")
     checkpoint_every: Parsed[Interval] | None = setting(
-        None, UNUSED, parse=parse_interval, group=RUN, default_text="1, always"
+        None, UNUSED, parse=parse_interval, group=RUN, default_text="1, always", metavar="STEPS|MINUTES"
     )
     keep: int = setting(2, UNUSED, low=1, group=RUN)
     repeat: int = setting(1, UNUSED, low=1, group=RUN)
@@ -38,17 +39,31 @@ class VerifySettings(TrainSettings):
     images: int | None = setting(
         None, "At most so many training images.", low=2, group=SHORT_RUNS, default_text="what the steps need"
     )
-    keep_files: Path | None = setting(None, "Keep the folders of the short runs in this new folder.", group=SHORT_RUNS)
+    keep_files: Path | None = setting(
+        None, "Keep the folders of the short runs in this new folder.", group=SHORT_RUNS, metavar="FOLDER"
+    )
 
     def rules(self) -> list[str]:
         """Name the faults between settings."""
         return TrainSettings.rules(replace(self, output=self.output or Path(), resume=None))
 
 
+BRIEF = Brief(
+    options={
+        "Data": "data labels augment",
+        "Model": "model task",
+        "Training": "config batch_size seed device",
+        "Short runs": "steps images keep_files",
+    },
+    required=("data",),
+    unless={"data": "--config"},
+)
+
+
 def register(app: typer.Typer) -> None:
     """Add the command to ``app``."""
 
-    @command(app, "verify-resume", VerifySettings, writes=folders("keep_files"))
+    @command(app, "verify-resume", VerifySettings, writes=folders("keep_files"), brief=BRIEF)
     def verify_resume(resolved: Resolved[VerifySettings], console: Console) -> None:
         """Prove that a killed run with these settings ends, resumed, with the same bytes.
 
@@ -57,7 +72,10 @@ def register(app: typer.Typer) -> None:
         resumed. History, weights and metrics must be equal. Where they are not, the kernels or the option that is the
         cause are named, and the exit code is 1.
 
-        Example: affectkit verify-resume --data faces --model resnet18 --mixup 0.2 --ema 0.99
+        Examples:
+            affectkit verify-resume --config runs/first/config.yaml
+            affectkit verify-resume --data faces --model resnet18 --mixup 0.2 --ema 0.99
+            affectkit verify-resume --data faces --steps 12 --keep-files short-runs
         """
         from affectkit.training.resume_check.verify import verify
 

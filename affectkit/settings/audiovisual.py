@@ -6,7 +6,7 @@ from typing import Any
 
 from affectkit.config import option_group, setting
 
-CODES = "Audio-visual codes"
+CODES = "Audio-visual codes (CM-VQVAE)"
 MODES = ("multimodal", "image-only", "audio-only")
 MASKS = ("binarizer", "ternarizer", "attention", "randomizer")
 STAGES = ("joint", "autoencoder", "solver")

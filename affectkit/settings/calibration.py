@@ -19,7 +19,7 @@ class CalibrateSettings(TestedData):
     checkpoint: Path | None = setting(
         None, "Checkpoint file, a run folder (its best model), or builtin.", argument=True
     )
-    output: Path | None = setting(None, "Checkpoint to write, NEW.safetensors.", group=DATA)
+    output: Path | None = setting(None, "Checkpoint to write, NEW.safetensors.", group=DATA, metavar="FILE")
     split: str = setting(
         "valid",
         "Split to fit on, which the weights were not trained on; all takes a --labels table whole.",

@@ -18,6 +18,8 @@ MODEL = "Model"
 LEARNING = "Learning"
 REGULAR = "Regularisation"
 RUN = "Run"
+CLIP = "CLIP and VCA"
+V1 = "V1 networks"
 
 
 def chosen_classes() -> Any:
@@ -53,6 +55,7 @@ def label_map_file() -> Any:
         "File of lines 'happy = happiness': classes that are one; 'DATASET:happy = happiness' of one dataset; 'calm =' "
         "leaves a class out. Items of classes that the model lacks are then left out and counted.",
         group=DATA,
+        metavar="FILE",
     )
 
 
@@ -95,7 +98,7 @@ def clip_file() -> Any:
     return setting(
         None,
         "File with the CLIP weights of a vca checkpoint; they must be the ones that it was trained with.",
-        group=DATA,
+        group=CLIP,
         metavar="FILE",
         default_text="those that the checkpoint names",
     )
@@ -137,7 +140,9 @@ def fail_under(
 class Runtime:
     """Settings that every run on a device shares."""
 
-    device: str = setting("auto", "auto, cpu, cuda, cuda:N or mps. One that is absent is an error.", group=RUN)
+    device: str = setting(
+        "auto", "auto, cpu, cuda, cuda:N or mps. One that is absent is an error.", group=RUN, metavar="DEVICE"
+    )
     precision: str = setting("auto", "Number format of the forward pass.", choices=PRECISIONS, group=RUN)
     compile: bool = setting(False, "Compile the model with torch's compiler before the first batch.", group=RUN)
     batch_size: int = setting(32, "Images in a batch, over all processes.", low=1, group=RUN)

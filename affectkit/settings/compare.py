@@ -88,7 +88,7 @@ class CompareSettings(TestedData):
     draws: int = setting(10_000, "Swaps of permutation tests.", low=100, high=10_000_000, group=COMPARING)
     seed: int = setting(0, "Everything random follows from it.", low=0, group=COMPARING)
     results: Path | None = setting(
-        None, "Folder for comparison.csv, comparison.json and comparison.png.", group=COMPARING
+        None, "Folder for comparison.csv, comparison.json and comparison.png.", group=COMPARING, metavar="FOLDER"
     )
     force: bool = setting(False, "Write into a --results that is not empty.", group=COMPARING)
     fail_under: Parsed[dict[str, float]] | None = setting(

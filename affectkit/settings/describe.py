@@ -29,7 +29,7 @@ class DescribeSettings:
         None, "Folder with a dataset in any layout that train reads, or with images.", argument=True, metavar="DATA"
     )
     labels: Path | None = setting(
-        None, "Table of labels or ratings of the images in DATA, if it does not lie there.", group=DATA
+        None, "Table of labels or ratings of the images in DATA, if it does not lie there.", group=DATA, metavar="TABLE"
     )
     classes: tuple[str, ...] = chosen_classes()
     ignore_columns: tuple[str, ...] = ignored_columns()
@@ -54,7 +54,7 @@ class DescribeSettings:
         12, "Bits of 64 in which the perceptual hashes of near copies may differ.", group=COPIES, low=0, high=20
     )
     mirrored: bool = setting(False, "Find near copies that were mirrored, too.", group=COPIES)
-    results: Path | None = setting(None, "Folder for tables, figures and describe.json.", group=RUN)
+    results: Path | None = setting(None, "Folder for tables, figures and describe.json.", group=RUN, metavar="FOLDER")
     force: bool = setting(False, "Write into a --results that is not empty.", group=RUN)
     workers: int | None = setting(
         None, "Threads that read and compare.", low=0, high=256, group=RUN, default_text="one a processor, 8 at most"

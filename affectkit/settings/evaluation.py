@@ -44,7 +44,10 @@ class TestedCheckpoint(Runtime):
     """Settings of the one model that a command tests."""
 
     checkpoint: Path | None = setting(
-        None, "Checkpoint file, a run folder (its best model), an .onnx file, or builtin.", group=DATA
+        None,
+        "Checkpoint file, a run folder (its best model), an .onnx file, or builtin.",
+        group=DATA,
+        metavar="CHECKPOINT",
     )
 
 
@@ -52,9 +55,14 @@ class TestedCheckpoint(Runtime):
 class TestedData(Runtime):
     """Settings of the data that models are tested on, and of how a checkpoint is read."""
 
-    data: Path | None = setting(None, "Folder with the dataset; its layout is found by looking.", group=DATA)
+    data: Path | None = setting(
+        None, "Folder with the dataset; its layout is found by looking.", group=DATA, metavar="FOLDER"
+    )
     labels: Path | None = setting(
-        None, "Table of labels or ratings of the images in --data, if it does not lie there.", group=DATA
+        None,
+        "Table of labels or ratings of the images in --data, if it does not lie there.",
+        group=DATA,
+        metavar="TABLE",
     )
     classes: tuple[str, ...] = chosen_classes()
     ignore_columns: tuple[str, ...] = ignored_columns()
@@ -149,7 +157,7 @@ class TestSettings(Tested):
         default_text="who is seen in prepared clips, else none",
     )
     min_group: int = setting(30, "Groups of fewer items are in no gap and no test.", low=2, group=GROUPS)
-    results: Path | None = setting(None, "Folder for tables and pictures.", group=DATA)
+    results: Path | None = setting(None, "Folder for tables and pictures.", group=DATA, metavar="FOLDER")
     force: bool = setting(False, "Write into a --results that is not empty.", group=DATA)
     fail_under: Parsed[dict[str, float]] | None = fail_under(
         "Exit 3 where a metric is worse: metric=value,metric=value; with --by also gap:metric=value.", group=RUN

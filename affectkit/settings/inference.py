@@ -39,7 +39,8 @@ from affectkit.settings.common import (
 )
 from affectkit.settings.values import Every, Faces, parse_every, parse_faces
 
-FACES = "Faces and videos"
+FACES = "Faces"
+VIDEOS = "Videos and cameras"
 NOWHERE = Faces("none", None)
 VIDEO_OPTIONS = ("every", "smooth", "seconds", "search_side", "track_gap")
 """Options that mean nothing to images."""
@@ -98,7 +99,7 @@ def longest_gap() -> Any:
         TRACK_GAP,
         "Seconds for which a face in a video may be out of sight, hidden or behind a cut, and keep its number.",
         low=0,
-        group=FACES,
+        group=VIDEOS,
         metavar="SECONDS",
     )
 
@@ -118,12 +119,16 @@ class InferSettings(Runtime):
         "Checkpoint file, a run folder (its best model), an .onnx file, or builtin.",
         group=DATA,
         default_text=BUILTIN,
+        metavar="CHECKPOINT",
     )
     results: Path | None = setting(
-        None, "Folder for the result table.", group=DATA, default_text="rows go to standard output"
+        None, "Folder for the result table.", group=DATA, default_text="rows go to standard output", metavar="FOLDER"
     )
     labels: Path | None = setting(
-        None, "Table of labels or ratings of the images of one folder: they are tested, too.", group=DATA
+        None,
+        "Table of labels or ratings of the images of one folder: they are tested, too.",
+        group=DATA,
+        metavar="TABLE",
     )
     classes: tuple[str, ...] = chosen_classes()
     ignore_columns: tuple[str, ...] = ignored_columns()
@@ -168,12 +173,16 @@ class InferSettings(Runtime):
         None,
         "How often a video is sampled: seconds, as 0.5s, or frames, as 15; given, animations and pages too.",
         parse=parse_every,
-        group=FACES,
+        group=VIDEOS,
         metavar="SECONDS|FRAMES",
         default_text="0.5s; of animations the first frame",
     )
     smooth: float = setting(
-        0.0, "Seconds over which the outputs of a face in a video are averaged; 0: not at all.", low=0, group=FACES
+        0.0,
+        "Seconds over which the outputs of a face in a video are averaged; 0: not at all.",
+        low=0,
+        group=VIDEOS,
+        metavar="SECONDS",
     )
     search_side: int = setting(
         SEARCH_SIDE,
@@ -181,13 +190,18 @@ class InferSettings(Runtime):
         "is found there has about 24 of these. More finds smaller faces and takes longer.",
         low=SEARCH_SIDES[0],
         high=SEARCH_SIDES[1],
-        group=FACES,
+        group=VIDEOS,
         metavar="PIXELS",
     )
     track_gap: float = longest_gap()
-    camera: int | None = setting(None, "Predict this camera, until Ctrl-C.", low=0, group=FACES, metavar="N")
+    camera: int | None = setting(None, "Predict this camera, until Ctrl-C.", low=0, group=VIDEOS, metavar="N")
     seconds: float | None = setting(
-        None, "End after so long, of a camera or of each video.", above=0, group=FACES, default_text="all"
+        None,
+        "End after so long, of a camera or of each video.",
+        above=0,
+        group=VIDEOS,
+        default_text="all",
+        metavar="SECONDS",
     )
     format: str = setting("csv", "Format of the rows.", choices=("csv", "jsonl", "parquet"), group=DATA)
     recursive: bool = setting(False, "Look into sub-folders too.", group=DATA)

@@ -60,7 +60,7 @@ class MatrixSettings(Runtime):
     engine: str = chosen_engine()
     fit: str | None = fitting()
     on_error: str = setting("fail", "What a bad image does.", choices=("fail", "skip"), group=DATA)
-    results: Path | None = setting(None, "Folder for tables and pictures.", group=DATA)
+    results: Path | None = setting(None, "Folder for tables and pictures.", group=DATA, metavar="FOLDER")
     force: bool = setting(False, "Write into a --results that is not empty.", group=DATA)
 
     def rules(self) -> list[str]:

@@ -14,7 +14,9 @@ from affectkit.settings.evaluation import Tested
 class ReconstructSettings(Tested):
     """Settings of ``affectkit reconstruct``."""
 
-    results: Path | None = setting(None, "Folder for the pictures, the table and the sounds.", group=DATA)
+    results: Path | None = setting(
+        None, "Folder for the pictures, the table and the sounds.", group=DATA, metavar="FOLDER"
+    )
     force: bool = setting(False, "Write into a --results that is not empty.", group=DATA)
     clips: int = setting(8, "Clips that are drawn, evenly over the split.", low=1, high=64, group=DATA)
     sound: bool = setting(

@@ -43,20 +43,33 @@ class RobustnessSettings(Tested):
         group=CORRUPTION,
     )
     corrupted_root: Path | None = setting(
-        None, "Read images already corrupted: CORRUPTION/SEVERITY/CLASS/*, as Tiny-ImageNet-C.", group=CORRUPTION
+        None,
+        "Read images already corrupted: CORRUPTION/SEVERITY/CLASS/*, as Tiny-ImageNet-C.",
+        group=CORRUPTION,
+        metavar="FOLDER",
     )
     frost_textures: Path | None = setting(
-        None, "Folder with photographs of frost.", group=CORRUPTION, default_text="textures that are computed"
+        None,
+        "Folder with photographs of frost.",
+        group=CORRUPTION,
+        default_text="textures that are computed",
+        metavar="FOLDER",
     )
     save_images: Path | None = setting(
-        None, "Also write the corrupted images there, as --corrupted-root reads them (PNG).", group=CORRUPTION
+        None,
+        "Also write the corrupted images there, as --corrupted-root reads them (PNG).",
+        group=CORRUPTION,
+        metavar="FOLDER",
     )
     seed: int = setting(0, "Everything random follows from it.", low=0, group=CORRUPTION)
     baseline: Path | None = setting(
-        None, "Results of another model, for mCE: its corruptions.csv, or a tinyimagenetc_results.csv.", group=RUN
+        None,
+        "Results of another model, for mCE: its corruptions.csv, or a tinyimagenetc_results.csv.",
+        group=RUN,
+        metavar="TABLE",
     )
     results: Path | None = setting(
-        None, "Folder for tables and pictures; run again, the command resumes there.", group=RUN
+        None, "Folder for tables and pictures; run again, the command resumes there.", group=RUN, metavar="FOLDER"
     )
     force: bool = setting(False, "Compute rows anew that are in --results, whatever is there.", group=RUN)
     fail_under: Parsed[dict[str, float]] | None = fail_under(

@@ -13,7 +13,7 @@ from affectkit.data.faces.selection import Selection
 from affectkit.settings.abstention import least_confidence, question_margin, with_valence_arousal
 from affectkit.settings.audiovisual import published_mask, published_mode
 from affectkit.settings.common import DATA, RUN, Runtime, chosen_engine, clip_file, fitting, verified
-from affectkit.settings.inference import FACES, found_faces, least_face, least_score, longest_gap, most_faces
+from affectkit.settings.inference import FACES, VIDEOS, found_faces, least_face, least_score, longest_gap, most_faces
 from affectkit.settings.values import Every, Faces, parse_bytes, parse_every
 
 SERVER = "Server"
@@ -30,6 +30,7 @@ class ServeSettings(Runtime):
         "Checkpoint file, a run folder (its best model), an .onnx file, or builtin.",
         group=DATA,
         default_text=BUILTIN,
+        metavar="CHECKPOINT",
     )
     clip_weights: str | None = clip_file()
     mode: str | None = published_mode()
@@ -46,18 +47,22 @@ class ServeSettings(Runtime):
         "0.5s",
         "How often a film is sampled: seconds, as 0.5s, or frames, as 15.",
         parse=parse_every,
-        group=FACES,
+        group=VIDEOS,
         metavar="SECONDS|FRAMES",
     )
     smooth: float = setting(
-        0.0, "Seconds over which the outputs of a face in a film are averaged; 0: not at all.", low=0, group=FACES
+        0.0,
+        "Seconds over which the outputs of a face in a film are averaged; 0: not at all.",
+        low=0,
+        group=VIDEOS,
+        metavar="SECONDS",
     )
     search_side: int = setting(
         SEARCH_SIDE,
         "Pixels of the longer side at which frames of films are searched, at most.",
         low=SEARCH_SIDES[0],
         high=SEARCH_SIDES[1],
-        group=FACES,
+        group=VIDEOS,
         metavar="PIXELS",
     )
     track_gap: float = longest_gap()

@@ -25,7 +25,7 @@ class RunOptions:
     """Seed, monitored metric, and what a run keeps on disk."""
 
     seed: int = setting(0, "Everything random follows from it.", low=0, high=2**31 - 1, group=RUN)
-    monitor: str = setting("loss", "Validation metric that says which epoch is best.", group=RUN)
+    monitor: str = setting("loss", "Validation metric that says which epoch is best.", group=RUN, metavar="METRIC")
     deterministic: bool = setting(
         False, "On CUDA, only kernels that repeat to the last bit (slower); the CPU's do anyway.", group=RUN
     )

@@ -16,20 +16,31 @@ from affectkit.settings.common import DATA, chosen_classes, followed_links, igno
 class DataOptions:
     """Settings of images, labels and the run folder, and of how images are brought to the model."""
 
-    data: Path | None = setting(None, "Folder with the dataset; its layout is found by looking.", group=DATA)
+    data: Path | None = setting(
+        None, "Folder with the dataset; its layout is found by looking.", group=DATA, metavar="FOLDER"
+    )
     labels: Path | None = setting(
-        None, "Table of labels or ratings of the images in --data, if it does not lie there.", group=DATA
+        None,
+        "Table of labels or ratings of the images in --data, if it does not lie there.",
+        group=DATA,
+        metavar="TABLE",
     )
     test_data: Path | None = setting(
-        None, "Images to test on after training.", group=DATA, default_text="--data, with --test-labels"
+        None,
+        "Images to test on after training.",
+        group=DATA,
+        default_text="--data, with --test-labels",
+        metavar="FOLDER",
     )
-    test_labels: Path | None = setting(None, "Table of the labels or ratings of --test-data.", group=DATA)
+    test_labels: Path | None = setting(
+        None, "Table of the labels or ratings of --test-data.", group=DATA, metavar="TABLE"
+    )
     classes: tuple[str, ...] = chosen_classes()
     ignore_columns: tuple[str, ...] = ignored_columns()
     follow_links: bool = followed_links()
     rating_range: Parsed[Scale] | None = rating_range("1,9 where the median is above 1, else -1,1")
-    output: Path | None = setting(None, "Run folder to make.", group=DATA)
-    resume: Path | None = setting(None, "Continue this run folder; needs nothing else.", group=DATA)
+    output: Path | None = setting(None, "Run folder to make.", group=DATA, metavar="FOLDER")
+    resume: Path | None = setting(None, "Continue this run folder; needs nothing else.", group=DATA, metavar="FOLDER")
     force: bool = setting(False, "Write into an --output that is not empty.", group=DATA)
     val_fraction: float = setting(
         0.1,
@@ -37,6 +48,7 @@ class DataOptions:
         above=0,
         below=1,
         group=DATA,
+        metavar="SHARE",
     )
     valid_half: str = setting(
         "both",

@@ -7,7 +7,7 @@ from pathlib import Path
 from affectkit.config import Parsed, option_group, setting
 from affectkit.data.layouts.rating_scale import RATINGS
 from affectkit.models.v1.components import parse_parts
-from affectkit.settings.common import MODEL, verified
+from affectkit.settings.common import CLIP, MODEL, V1, verified
 from affectkit.tasks import TASKS
 
 
@@ -19,13 +19,14 @@ class ModelOptions:
         "resnet18",
         "Model name; any timm backbone; vca, with the defaults of its study. See affectkit models.",
         group=MODEL,
+        metavar="NAME",
     )
     recipe: str = setting(
         "model",
         "model: the defaults that --model brings. published: with what else the study's code does; of vca: the "
         "transformers of BA and BL begin with equal weights, and --views is 0.",
         choices=("model", "published"),
-        group=MODEL,
+        group=CLIP,
     )
     task: str = setting(
         "auto",
@@ -36,7 +37,7 @@ class ModelOptions:
     )
     pretrained: bool = setting(True, "Start from the weights on timm's hub (downloaded once).", group=MODEL)
     init: Path | None = setting(
-        None, "Start from the weights in this file, run folder, or builtin, instead.", group=MODEL
+        None, "Start from the weights in this file, run folder, or builtin, instead.", group=MODEL, metavar="CHECKPOINT"
     )
     init_key: str | None = setting(
         None,
@@ -54,7 +55,13 @@ class ModelOptions:
         group=MODEL,
     )
     image_size: int | None = setting(
-        None, "Input height and width in pixels.", low=8, high=4096, group=MODEL, default_text="the model's own"
+        None,
+        "Input height and width in pixels.",
+        low=8,
+        high=4096,
+        group=MODEL,
+        default_text="the model's own",
+        metavar="PIXELS",
     )
     start_size: int | None = setting(
         None,
@@ -80,29 +87,32 @@ class ModelOptions:
         None,
         "Components of resnet50_v1: center-surround, local-rf, tuned-norm or div-norm, cortical-magnification.",
         parse=parse_parts,
-        group=MODEL,
+        group=V1,
         metavar="NAME,...",
     )
     clip: str = setting(
-        "ViT-L-14", "CLIP of vca: ViT-L-14, ViT-B-32, any name of open_clip, or a .json configuration.", group=MODEL
+        "ViT-L-14",
+        "CLIP of vca: ViT-L-14, ViT-B-32, any name of open_clip, or a .json configuration.",
+        group=CLIP,
+        metavar="NAME|FILE",
     )
     clip_weights: str = setting(
         "openai",
         "CLIP's weights: a tag of open_clip (downloaded once), a file, or random.",
-        group=MODEL,
+        group=CLIP,
         metavar="TAG|FILE",
     )
     clip_activation: str = setting(
         "auto",
         "Activation that CLIP was trained with; a file does not hold it.",
         choices=("auto", "quickgelu", "gelu"),
-        group=MODEL,
+        group=CLIP,
     )
     clip_normalise: bool = setting(
-        False, "Normalise images by CLIP's mean and std, which the published VCA does not.", group=MODEL
+        False, "Normalise images by CLIP's mean and std, which the published VCA does not.", group=CLIP
     )
     include_clip: bool = setting(
-        False, "Save CLIP's weights in checkpoints, not their name and hash alone.", group=MODEL
+        False, "Save CLIP's weights in checkpoints, not their name and hash alone.", group=CLIP
     )
     outputs: str = setting("both", "Which ratings are predicted.", choices=("both", *RATINGS), group=MODEL)
     views: int = setting(
@@ -110,5 +120,5 @@ class ModelOptions:
         "Augmented views of each training image whose CLIP features are computed once; 0: afresh each epoch.",
         low=0,
         high=1000,
-        group=MODEL,
+        group=CLIP,
     )

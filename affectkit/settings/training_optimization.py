@@ -20,21 +20,24 @@ class OptimizationOptions:
         parse=parse_loss,
         group=LEARNING,
         default_text="kl for distributions, ce for labels, vca for ratings",
+        metavar="LOSS",
     )
     loss_normalise: bool = setting(
         False, "Divide the weights of a sum of losses by their sum, as 1 and 3 to 0.25 and 0.75.", group=LEARNING
     )
     optimizer: str = setting("adam", "Optimiser.", choices=("sgd", "adam", "adamw"), group=LEARNING)
-    lr: float = setting(1e-3, "Learning rate.", above=0, group=LEARNING)
+    lr: float = setting(1e-3, "Learning rate.", above=0, group=LEARNING, metavar="RATE")
     momentum: float = setting(0.9, "Momentum of SGD.", low=0, below=1, group=LEARNING)
     weight_decay: float = setting(
         0.0, "Weight decay (L2 for SGD and Adam, decoupled for AdamW).", low=0, group=LEARNING
     )
     schedule: str = setting("plateau", "How the learning rate moves.", choices=tuple(SCHEDULES), group=LEARNING)
     warmup: float = setting(
-        0.0, "Epochs of linear growth from 0 before the schedule counts fully.", low=0, group=LEARNING
+        0.0, "Epochs of linear growth from 0 before the schedule counts fully.", low=0, group=LEARNING, metavar="EPOCHS"
     )
-    lr_min: float = setting(0.0, "Where cosine and cyclic_plateau end; the floor of plateau.", low=0, group=LEARNING)
+    lr_min: float = setting(
+        0.0, "Where cosine and cyclic_plateau end; the floor of plateau.", low=0, group=LEARNING, metavar="RATE"
+    )
     cycles: int = setting(
         1, "Times that cosine falls to --lr-min, each of the same length (warm restarts).", low=1, group=LEARNING
     )
@@ -47,6 +50,7 @@ class OptimizationOptions:
         above=0,
         group=LEARNING,
         default_text="a tenth of the epochs",
+        metavar="EPOCH",
     )
     lr_cycle_end: float | None = setting(
         None,
@@ -54,6 +58,7 @@ class OptimizationOptions:
         above=0,
         group=LEARNING,
         default_text="60% of the epochs",
+        metavar="EPOCH",
     )
     cyclic_reach: str = setting(
         "last",
@@ -62,9 +67,13 @@ class OptimizationOptions:
         choices=("last", "next"),
         group=LEARNING,
     )
-    lr_patience: int = setting(3, "Epochs without progress before plateau reduces.", low=0, group=LEARNING)
-    step_size: int = setting(40, "Epochs between reductions of step.", low=1, group=LEARNING)
-    milestones: tuple[int, ...] = setting((), "Epochs at which multistep reduces, as 60,80.", low=1, group=LEARNING)
+    lr_patience: int = setting(
+        3, "Epochs without progress before plateau reduces.", low=0, group=LEARNING, metavar="EPOCHS"
+    )
+    step_size: int = setting(40, "Epochs between reductions of step.", low=1, group=LEARNING, metavar="EPOCHS")
+    milestones: tuple[int, ...] = setting(
+        (), "Epochs at which multistep reduces, as 60,80.", low=1, group=LEARNING, metavar="EPOCH,..."
+    )
     gamma: float | None = setting(
         None, "Factor of a reduction.", above=0, below=1, group=LEARNING, default_text="0.5 for plateau, else 0.1"
     )
@@ -75,6 +84,7 @@ class OptimizationOptions:
         "Radius (rho) of sharpness-aware minimisation, 0.05 or so; 0: off. A step then takes two passes.",
         low=0,
         group=LEARNING,
+        metavar="RADIUS",
     )
     draw_labels: bool = setting(
         False, "Train on a label drawn from each image's distribution, anew each epoch.", group=LEARNING
@@ -95,21 +105,31 @@ class OptimizationOptions:
         group=REGULAR,
         metavar="CHECKPOINT,...",
     )
-    teacher_share: float = setting(0.5, "Share of the targets that teachers have.", above=0, high=1, group=REGULAR)
-    mixup: float = setting(0.0, "Alpha of mixup's Beta distribution; 0: off.", low=0, group=REGULAR)
+    teacher_share: float = setting(
+        0.5, "Share of the targets that teachers have.", above=0, high=1, group=REGULAR, metavar="SHARE"
+    )
+    mixup: float = setting(0.0, "Alpha of mixup's Beta distribution; 0: off.", low=0, group=REGULAR, metavar="ALPHA")
     cutmix: float = setting(
         0.0,
         "Alpha of CutMix's Beta distribution; 0: off. With --mixup each batch takes one of the two.",
         low=0,
         group=REGULAR,
+        metavar="ALPHA",
     )
     label_smoothing: float = setting(
-        0.0, "Share of each target spread over all classes.", low=0, below=1, group=REGULAR
+        0.0, "Share of each target spread over all classes.", low=0, below=1, group=REGULAR, metavar="SHARE"
     )
     class_weights: str = setting(
-        "none", "balanced (inverse frequency), none, or name=weight,name=weight.", group=REGULAR
+        "none", "balanced (inverse frequency), none, or name=weight,name=weight.", group=REGULAR, metavar="WEIGHTS"
     )
     ema: float = setting(
-        0.0, "Decay of the averaged weights that are evaluated and kept; 0: off.", low=0, below=1, group=REGULAR
+        0.0,
+        "Decay of the averaged weights that are evaluated and kept; 0: off.",
+        low=0,
+        below=1,
+        group=REGULAR,
+        metavar="DECAY",
     )
-    early_stop: int = setting(5, "Epochs without a new best before the run ends; 0: never.", low=0, group=REGULAR)
+    early_stop: int = setting(
+        5, "Epochs without a new best before the run ends; 0: never.", low=0, group=REGULAR, metavar="EPOCHS"
+    )

@@ -361,5 +361,5 @@ def test_train_has_the_option_and_resuming_may_change_it():
 
     ours, theirs = ({f.name: f for f in fields(one)}["verify"] for one in (TrainSettings, InferSettings))
     assert ours.metadata["help"] == theirs.metadata["help"] and ours.default is True and "verify" in RESUMABLE
-    told = invoke("train", "--help")
+    told = invoke("train", "--help-all")
     assert "--no-verify" in told.stdout

@@ -40,8 +40,8 @@ def test_help_shows_new_names_alone():
     listed = invoke("--help").stdout
     for old, new in COMMANDS.items():
         assert re.search(rf"^\W*{new} ", listed, re.MULTILINE) and not re.search(rf"^\W*{old} ", listed, re.MULTILINE)
-    assert "--corrupt" in (text := invoke("test", "--help").stdout) and "--alter" not in text
-    assert "--remove-shards" in (text := invoke("merge", "--help").stdout) and "--remove-parts" not in text
+    assert "--corrupt" in (text := invoke("test", "--help-all").stdout) and "--alter" not in text
+    assert "--remove-shards" in (text := invoke("merge", "--help-all").stdout) and "--remove-parts" not in text
 
 
 def test_every_older_option_is_hidden_and_stands_beside_the_field_of_its_new_name():

@@ -95,7 +95,7 @@ def test_a_killed_run_ends_with_the_same_bytes(tmp_path):
     words = ["--data", data, "--model", base.model, "--no-pretrained", "--image-size", "24", "--batch-size", "8",
              "--epochs", "4", "--workers", "0", "--augment", "flip", "--device", "cuda", "--precision", "fp32",
              "--deterministic"]  # fmt: skip
-    known = subprocess.run([sys.executable, "-m", "affectkit", "train", "--help"], capture_output=True, text=True)
+    known = subprocess.run([sys.executable, "-m", "affectkit", "train", "--help-all"], capture_output=True, text=True)
     if "--deterministic" not in known.stdout:
         pytest.skip("affectkit train has no --deterministic")
     ends = {}
