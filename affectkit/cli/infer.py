@@ -185,8 +185,11 @@ def _videos(summary: dict[str, Any], console: Console) -> None:
     """Report what videos came to; with rows on standard output, as notes on standard error."""
     for video in summary["videos_first"]:
         shares = ", ".join(f"{name} {share:.0%}" for name, share in list(video.get("time", {}).items())[:3])
-        means = ", ".join(f"{name} {value:.2f}" for name, value in video["mean"].items()) if not shares else ""
-        predicted = f": {shares or means}" if shares or means else ""
+        held_back = video.get("abstained", 0)
+        means = ", ".join(f"{name} {value:.2f}" for name, value in video["mean"].items())
+        told = shares or ("" if held_back else means)
+        predicted = f": {told}" if told else ""
+        predicted += f"; {count_text(held_back, 'prediction')} without a label" if held_back else ""
         frames = f"{count_text(video['sampled_frames'], 'frame')}, {video['frames_without_face']:,} without a face, "
         length = f"{video['seconds']:.1f} s" if video["seconds"] is not None else "pages"
         console.note(f"{video['video']}, {length}, {frames}{count_text(video['faces'], 'face')}{predicted}")

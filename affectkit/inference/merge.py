@@ -20,8 +20,7 @@ from affectkit.core.shard_removal import remove_parts as remove_shards
 from affectkit.core.shards import POSITION
 from affectkit.errors import DataError, UsageError
 from affectkit.inference.journal import input_columns, input_values, read_inputs
-from affectkit.inference.prediction_table import count_abstained
-from affectkit.inference.result_files import ImageCounts
+from affectkit.inference.result_files import ImageCounts, count_abstained
 from affectkit.inference.run_record import IMAGES_FORM, read_run_record
 from affectkit.inference.table_layout import (
     BOX_COLUMNS,

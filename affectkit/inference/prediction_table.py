@@ -39,7 +39,7 @@ from affectkit.inference.journal import (
     read_inputs,
     reason_to_restart,
 )
-from affectkit.inference.result_files import NO_RESULTS, ImageCounts, OutputOptions, ResultFiles
+from affectkit.inference.result_files import NO_RESULTS, ImageCounts, OutputOptions, ResultFiles, count_abstained
 from affectkit.inference.resume_check import (
     check_columns,
     check_images,
@@ -438,11 +438,6 @@ class PredictionTable:
         self._begin_part()
         write_json(files.record, {**self.summary, **self.beside, "format": form})
         files.journal.begin()
-
-
-def count_abstained(rows: Iterable[Sequence[Any]]) -> int:
-    """Count the rows whose last column, ``ABSTAINED``, is 1, whatever the format they were read from."""
-    return sum(str(row[-1]) == "1" for row in rows)
 
 
 def _by_image(rows: Iterable[list[Any]]) -> Iterator[list[list[Any]]]:

@@ -141,3 +141,8 @@ class ImageCounts:
         """Count an image that has so many frames, the first of which was read."""
         self.moving += frames > 1
         self.frames += frames - 1
+
+
+def count_abstained(rows: Iterable[Sequence[Any]]) -> int:
+    """Count the rows whose last column, ``ABSTAINED``, is 1, whatever the format they were read from."""
+    return sum(str(row[-1]) == "1" for row in rows)

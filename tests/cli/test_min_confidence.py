@@ -174,7 +174,8 @@ def test_films_count_frames_without_a_label_and_draw_no_label(tmp_path, titles):
     path = write_film(tmp_path / "a.mp4", 10, draw=lambda number: picture(number // 5))
     more = ["--every", "5", "--annotate", tmp_path / "drawn.mp4"]
     done = infer(path, "--min-confidence", "1", "--results", tmp_path / "r", *more)
-    assert "2 of 2 predictions without a label (confidence below 1)" in done.stderr
+    assert "a.mp4, 1.0 s, 2 frames, 0 without a face, 1 face; 2 predictions without a label\n" in done.stderr
+    assert "; 2 of 2 predictions without a label (confidence below 1)\n" in done.stderr
     assert {title.split(" ")[0] for title in titles} == {"abstained"} and (tmp_path / "drawn.mp4").stat().st_size > 500
     whole, face = table(tmp_path / "r/videos.csv")
     assert whole["Abstained"] == face["Abstained"] == "2"

@@ -9,6 +9,7 @@ import json
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from films import write_film
 from PIL import Image
 from support import AMBIGUITY, Heard
 
@@ -170,6 +171,29 @@ def test_a_growing_table_of_an_earlier_version_goes_on_with_its_columns(images, 
     record = run(images, results=results, abstain="0.5", resume=True)
     assert rows_of(results) == [{k: v for k, v in row.items() if k not in AMBIGUITY} for row in wanted]
     assert record["abstained"] == sum(int(row["Abstained"]) for row in wanted) > 0
+
+
+def test_films_of_an_earlier_version_go_on_with_their_columns(tmp_path):
+    """Rows lack them; ``videos.csv`` is made anew, with the means of what was predicted since."""
+    folder, results = tmp_path / "films", tmp_path / "r"
+    write_film(folder / "a.mp4", 10)
+    run(folder, results=results, every="5")
+    age(results)
+    entry = json.loads((results / "videos.jsonl").read_text())
+    for one in (entry["video"], *entry["video"]["by_face"]):
+        for name in AMBIGUITY:
+            del one["mean"][name]
+    (results / "videos.jsonl").write_text(json.dumps(entry) + "\n")
+    (folder / "b.mp4").write_bytes((folder / "a.mp4").read_bytes())
+    heard = Heard()
+    run(folder, heard, results=results, every="5", resume=True)
+    assert sum("it keeps its columns, without Margin, Entropy (bits)" in text for text in heard.notes) == 1
+    rows = rows_of(results)
+    assert len(rows) == 4 and not set(AMBIGUITY) & set(rows[0]) and list(rows[0])[-8:] == EMOTIONS
+    assert [{**row, "Video Name": ""} for row in rows[:2]] == [{**row, "Video Name": ""} for row in rows[2:]]
+    with (results / "videos.csv").open(newline="") as stream:
+        means = [row["mean Margin"] for row in csv.DictReader(stream)]
+    assert means[:2] == ["", ""] and all(map(float, means[2:])) and len(means) == 4
 
 
 def test_shards_of_earlier_versions_are_merged_and_never_mixed(images, tmp_path):
