@@ -177,7 +177,7 @@ def test_parquet_knows_columns_whose_first_rows_are_empty(tmp_path):
 
 
 def test_annotated_pictures(trained, images, tmp_path):
-    run(trained, images, annotate=tmp_path / "drawn")
+    run(trained, images, annotate=tmp_path / "drawn", question_margin=0)  # wider labels would need a strip
     names = sorted(path.relative_to(tmp_path / "drawn").as_posix() for path in (tmp_path / "drawn").rglob("*.*"))
     assert names == ["a-two.png", "b-none.png", "c-one.jpg", "deep/d-one.png"]
     before, after = (np.array(Image.open(root / "a-two.png")).astype(int) for root in (images, tmp_path / "drawn"))
