@@ -53,8 +53,8 @@ class Commands(Group):
     def end(self, ctx: Any, page: Page) -> None:
         """Add what holds of all commands."""
         super().end(ctx, page)
-        page.paragraph(f"{ctx.command_path} --version prints the version. {STREAMS}", indent=0, blank=False)
-        page.paragraph(EXIT_CODES, indent=0, blank=False)
+        page.line(f"{ctx.command_path} --version prints the version. {STREAMS}")
+        page.line(EXIT_CODES)
 
     def make_context(self, *args: Any, **given: Any) -> Any:
         """Read the arguments of the program itself."""

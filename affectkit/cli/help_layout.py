@@ -68,11 +68,15 @@ class Page:
         self.colours = in_colours() if colours is None else colours
         self.lines: list[str] = []
 
-    def paragraph(self, text: str, *, indent: int = 2, blank: bool = True) -> None:
+    def line(self, text: str) -> None:
+        """Add a sentence at the margin."""
+        self.lines += self._wrapped(text, "")
+
+    def paragraph(self, text: str) -> None:
         """Add a text and a blank line; each line of the text is wrapped by itself."""
         for line in text.splitlines():
-            self.lines += self._wrapped(line, " " * indent)
-        self.lines += [""] if blank else []
+            self.lines += self._wrapped(line, "  ")
+        self.lines.append("")
 
     def usage(self, program: str, pieces: Iterable[str]) -> None:
         """Add the usage line; it goes on below the program's end where it is long."""
@@ -92,7 +96,7 @@ class Page:
         sections = [(title, rows) for title, rows in sections if rows]
         column = self._column([row.term for _, rows in sections for row in rows])
         for title, rows in sections:
-            self.lines.append(self._styled(BOLD, title))
+            self.lines.append(self._styled(BOLD, printable(title)))
             for row in rows:
                 self._row(row, column)
             self.lines.append("")

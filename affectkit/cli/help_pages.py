@@ -11,7 +11,6 @@ from typer.core import TyperCommand, TyperGroup
 
 from affectkit.cli.brief import Brief, Description
 from affectkit.cli.help_layout import Page, Row
-from affectkit.config import default_of
 from affectkit.settings.audiovisual import CODES
 from affectkit.settings.common import CLIP, DATA, LEARNING, MODEL, REGULAR, RUN, V1
 from affectkit.settings.training_folds import FOLDS
@@ -53,14 +52,14 @@ class Command(TyperCommand):
         page, brief = self._begun(ctx, self.brief.paragraphs), self.brief
         known = {item.name: item for item in self._shown()}
         if brief.options is not None:
-            page.sections((title, self._rows(known[name] for name in names.split())) for title, names in
-                          brief.options.items())  # fmt: skip
+            chosen = {title: [known[name] for name in names.split()] for title, names in brief.options.items()}
+            page.sections((title, self._rows(items)) for title, items in chosen.items())
         else:
             own = {*(entry.name for entry in fields(self.settings)), *self.extra} - {"slurm"}
             page.sections(self._by_heading(item for item in known.values() if item.name in own))
         if "help_model" in known:
-            page.paragraph(f"{ctx.command_path} --help-model vca shows those of a model.", indent=0, blank=False)
-        page.paragraph(f"{ctx.command_path} --help-all shows all {len(known)} options.", indent=0, blank=False)
+            page.line(f"{ctx.command_path} --help-model vca shows what applies to one model.")
+        page.line(f"{ctx.command_path} --help-all shows all {len(known)} options.")
         page.show()
 
     def show_all(self, ctx: Any) -> None:
@@ -82,12 +81,8 @@ class Command(TyperCommand):
             f"Options of {name}": [known.pop(key) for key in model.own if key in known],
             f"Defaults that {name} brings": [known.pop(key) for key in defaults if key in known],
         }
-        page.sections(
-            [
-                *((title, self._rows(items, defaults)) for title, items in first.items()),
-                *self._by_heading(known.values(), ctx),
-            ]
-        )
+        special = [(title, self._rows(items, defaults)) for title, items in first.items()]
+        page.sections([*special, *self._by_heading(known.values(), ctx)])
         page.show()
 
     def _begun(self, ctx: Any, paragraphs: int, *, examples: bool = True) -> Page:
@@ -112,14 +107,8 @@ class Command(TyperCommand):
 
     def _rows(self, items: Iterable[Any], defaults: Mapping[str, Any] | None = None) -> list[Row]:
         entries = {entry.name: entry for entry in fields(self.settings)}
-        rows = []
-        for item in items:
-            entry, text = entries.get(item.name), item.help or ""
-            if entry is not None:
-                text = described(entry, (defaults or {}).get(item.name, default_of(entry)), changed=item.name in
-                                 (defaults or {}))  # fmt: skip
-            rows.append(Row(_term(item), text, self.brief.mark(item.name)))
-        return rows
+        texts = {name: described(entries[name], value, changed=True) for name, value in (defaults or {}).items()}
+        return [Row(_term(item), texts.get(item.name, item.help or ""), self.brief.mark(item.name)) for item in items]
 
 
 class Group(TyperGroup):
@@ -149,8 +138,7 @@ class Group(TyperGroup):
 
     def end(self, ctx: Any, page: Page) -> None:
         """Add what stands below the commands."""
-        page.paragraph(f"{ctx.command_path} COMMAND --help shows what a command takes, with examples.",
-                       indent=0, blank=False)  # fmt: skip
+        page.line(f"{ctx.command_path} COMMAND --help shows what a command takes, with examples.")
 
 
 def command_group(app: typer.Typer, name: str, help: str) -> typer.Typer:

@@ -37,7 +37,10 @@ class ModelOptions:
     )
     pretrained: bool = setting(True, "Start from the weights on timm's hub (downloaded once).", group=MODEL)
     init: Path | None = setting(
-        None, "Start from the weights in this file, run folder, or builtin, instead.", group=MODEL, metavar="CHECKPOINT"
+        None,
+        "Start from the weights in this file, run folder, or builtin, not from those of timm's hub.",
+        group=MODEL,
+        metavar="CHECKPOINT",
     )
     init_key: str | None = setting(
         None,

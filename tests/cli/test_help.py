@@ -304,11 +304,11 @@ def test_help_model_says_what_a_name_is_taken_for():
 
 def test_texts_are_wrapped_aligned_and_escaped():
     page = Page(width=60, colours=False)
-    page.sections([("Heading", [Row("--short N", "word " * 20, "[required\xa0unless\xa0--other]"),
+    page.sections([("Heading\x07", [Row("--short N", "word " * 20, "[required\xa0unless\xa0--other]"),
                                 Row("--an-option-that-is-long VALUE", "told\x1b[2J")])])  # fmt: skip
     lines = page.text().split("\n")
     column = lines[1].index("word")
-    assert lines[0] == "Heading" and all(len(line) <= 60 for line in lines)
+    assert lines[0] == r"Heading\x07" and all(len(line) <= 60 for line in lines)
     assert all(line[:column].strip() in ("", "--short N") for line in lines[1:-2])
     assert lines[-2] == "  --an-option-that-is-long VALUE" and lines[-1] == " " * column + r"told\x1b[2J"
     assert any(line.endswith("[required unless --other]") for line in lines)
