@@ -22,7 +22,8 @@ from typing import Any, Generic, TypeVar, overload
 from affectkit.core.assets import config_file
 from affectkit.core.files import open_at_once
 from affectkit.core.limits import MAX_CONFIG_BYTES, MAX_CONFIG_FAULTS, MAX_INTEGER, over
-from affectkit.core.registry import unknown_name
+from affectkit.core.number_texts import number_fault, percent_for_share
+from affectkit.core.registry import did_you_mean, unknown_name
 from affectkit.core.yaml_files import load_yaml, written_text
 from affectkit.errors import UsageError
 
@@ -293,12 +294,15 @@ def _convert(entry: Field[Any], owner: type, value: Any) -> tuple[Any, str]:
         whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
         if whole and abs(value) > MAX_INTEGER:
             return None, f"{name} must be at most {MAX_INTEGER:,} in size, got {_short(int(value))}."
+        if isinstance(value, str):
+            return None, number_fault(name, value, whole=True)
         return (int(value), "") if whole else (None, f"{name} must be a whole number, got {_short(value)}.")
     if wanted is float:
         try:  # YAML 1.1 reads 1e-3 as text
             return float(value), ""
         except (TypeError, ValueError, OverflowError):
-            return None, f"{name} must be a number, got {_short(value)}."
+            fault = f"{name} must be a number, got {_short(value)}."
+            return None, number_fault(name, value, whole=False) if isinstance(value, str) else fault
     text = written_text(value)
     if wanted is Path:
         return (Path(text).expanduser(), "") if text else (None, f"{name} must be a path, got {_short(value)}.")
@@ -350,7 +354,7 @@ def _broken_rule(entry: Field[Any], value: Any) -> str:
     name = option_name(entry)
     choices = entry.metadata.get("choices")
     if choices and value not in choices:
-        return f"{name} must be one of {', '.join(choices)}; got {value!r}."
+        return choice_fault(name, str(value), choices)
     low, high, above, below = entry.metadata.get("bounds", (None,) * 4)
     items = value if isinstance(value, tuple) else (value,)
     for item in items:
@@ -363,8 +367,15 @@ def _broken_rule(entry: Field[Any], value: Any) -> str:
             and (below is None or item < below)
         )
         if not inside or not math.isfinite(item):
-            return f"{name} must be {_range_text(low, high, above, below)}; got {item:g}."
+            meant = percent_for_share(item, high if high is not None else below)
+            return f"{name} must be {_range_text(low, high, above, below)}; got {item:g}{meant and f' ({meant})'}."
     return ""
+
+
+def choice_fault(name: str, value: str, choices: Sequence[str]) -> str:
+    """Return the sentence for a value that is none of the words that a setting takes."""
+    guess = did_you_mean(value, choices, before=" ")
+    return f"{name} must be one of {', '.join(choices)}; got {value!r}.{guess}"
 
 
 def _range_text(low: float | None, high: float | None, above: float | None, below: float | None) -> str:

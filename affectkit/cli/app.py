@@ -10,10 +10,12 @@ import typer
 
 from affectkit.cli.commands import COMMANDS
 from affectkit.cli.completion_values import PRESSED
+from affectkit.cli.console import Console
 from affectkit.cli.help_layout import Page
 from affectkit.cli.help_pages import HELP_NAMES, MORE, Group
-from affectkit.core.text import printable
+from affectkit.cli.usage_errors import check_words, describe
 from affectkit.core.version import VERSION
+from affectkit.errors import UsageError
 
 if PRESSED:
     from affectkit.cli import completion_shells  # noqa: F401 - makes the shells known to Typer
@@ -39,7 +41,9 @@ def _main(
 
 
 class Commands(Group):
-    """The group of all commands, whose usage errors quote what was typed with its control characters escaped."""
+    """The group of all commands, whose usage errors are messages as all others are."""
+
+    _typed: Sequence[str] = ()
 
     def listed(self) -> Iterator[tuple[str, str, str]]:
         """Return task, name and summary of each command; they are known without the command."""
@@ -56,26 +60,42 @@ class Commands(Group):
         page.line(f"{ctx.command_path} --version prints the version. {STREAMS}")
         page.line(EXIT_CODES)
 
-    def make_context(self, *args: Any, **given: Any) -> Any:
+    def make_context(self, info_name: Any, args: list[str], *others: Any, **given: Any) -> Any:
         """Read the arguments of the program itself."""
-        with _escaped_errors():
-            return super().make_context(*args, **given)
+        self._typed = tuple(args)
+        with self._answered():
+            return super().make_context(info_name, args, *others, **given)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Find the command that is named; what its options are given is looked at before it is read."""
+        name, made, rest = super().resolve_command(ctx, args)
+        if not ctx.resilient_parsing and made is not None:  # else a line is being completed
+            _check_words(made, rest)
+        return name, made, rest
 
     def invoke(self, ctx: Any) -> Any:
         """Read the arguments of a command and run it."""
-        with _escaped_errors():
+        with self._answered():
             return super().invoke(ctx)
 
+    @contextlib.contextmanager
+    def _answered(self) -> Iterator[None]:
+        """Report an error of the parser, with control characters of what was typed escaped, and exit."""
+        try:
+            yield
+        except UsageError as error:
+            Console().fail(error)
+        except Exception as error:
+            if (said := describe(error, self._typed, self)) is None:
+                raise
+            Console().fail(UsageError(*said))
 
-@contextlib.contextmanager
-def _escaped_errors() -> Iterator[None]:
-    """Escape the message of a usage error on its way to Typer, which draws it with sequences of its own."""
-    try:
-        yield
-    except Exception as error:
-        if isinstance(getattr(error, "message", None), str):
-            error.message = printable(error.message)
-        raise
+
+def _check_words(made: Any, words: Sequence[str]) -> None:
+    while words and words[0] in getattr(made, "commands", ()):
+        made, words = made.commands[words[0]], words[1:]
+    for note in check_words(made, words):
+        Console().warn(note)
 
 
 def asked_command(arguments: Sequence[str]) -> list[str]:

@@ -16,7 +16,7 @@ import time
 import traceback
 from collections.abc import Iterable, Iterator, Sequence
 from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
 
 import typer
 
@@ -232,7 +232,11 @@ class Console:
             for number, handler in before.items():
                 signal.signal(number, handler)
 
-    def _fail(self, message: str, hint: str, code: int, *, prefix: str = "Error: ") -> None:
+    def fail(self, error: AffectkitError) -> NoReturn:
+        """Report ``error`` and exit with its code."""
+        self._fail(*_known(error))
+
+    def _fail(self, message: str, hint: str, code: int, *, prefix: str = "Error: ") -> NoReturn:
         self.finish()
         if self.debug:
             self._say(traceback.format_exc().rstrip("\n"))

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from affectkit.core.registry import nearest_names
+from affectkit.core.registry import did_you_mean
 from affectkit.models.registry import (
     MODELS,
     TINY_IMAGENET,
@@ -55,8 +55,7 @@ def _summary(name: str) -> str:
     if name in MODELS:
         lines = [f"{name}: {MODELS[name].summary}."]
     else:
-        near = nearest_names(name, MODELS)
-        guess = f" Did you mean {' or '.join(near)}?" if near else ""
+        guess = did_you_mean(name, MODELS, before=" ")
         lines = [f"{name}: taken for a backbone of timm, since affectkit models does not list it.{guess}"]
     published, tiny = published_recipe(name), recipe(name, TINY_IMAGENET)
     for when, settings in {"With --recipe published": published, f"On {TINY_IMAGENET}": tiny}.items():

@@ -21,7 +21,7 @@ from affectkit.config import value_of
 from affectkit.core.csv_tables import write_table
 from affectkit.core.files import fresh_folder, write_json
 from affectkit.core.progress import Reporter
-from affectkit.core.registry import nearest_names
+from affectkit.core.registry import did_you_mean
 from affectkit.core.text import list_some
 from affectkit.core.version import VERSION
 from affectkit.errors import DataError, UsageError
@@ -179,8 +179,7 @@ def _chosen(
             raise UsageError(f"--metrics {name}: the models have losses of their own, whose values cannot be compared.")
         if name not in shared:
             known = name in others
-            near = nearest_names(name, shared)
-            guess = f" Did you mean {' or '.join(near)}?" if near and not known else ""
+            guess = "" if known else did_you_mean(name, shared, before=" ")
             why = (
                 "is no sum over items, and cannot be compared item by item" if known else "is no metric of both models"
             )

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import difflib
 import importlib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from affectkit.core.text import list_some, one_of
 from affectkit.errors import UsageError
 
 LONGEST_NAME, MOST_NAMES = 200, 5_000
 """What "did you mean" searches for, in characters, and among."""
+ALIKE = 0.6
+"""Least share of the characters of two names that they have in common, in order (difflib's ratio), to be alike."""
 
 
 @dataclass(frozen=True)
@@ -86,16 +89,73 @@ class Registry(Mapping[str, Entry]):
         return sorted({setting for entry in self._entries.values() for setting in entry.settings} - set(own))
 
 
-def nearest_names(name: str, known: Mapping[str, Any] | list[str]) -> list[str]:
-    """Return up to three of ``known`` that look like ``name``; none where either is larger than names are."""
-    if len(name) > LONGEST_NAME or len(known) > MOST_NAMES:
+def nearest_names(name: str, known: Iterable[str]) -> list[str]:
+    """Return up to three different names of ``known`` that ``name`` may be a slip of: the nearest, and others as near.
+
+    Case, dashes, underscores and spaces count for nothing. Near are those that begin with ``name``, and those that
+    share at least 60% of their characters with it, in order. Of these, those with the fewest slips: a character too
+    many, too few or another one, two swapped, an end that is left out. None where the name, or what is known, is
+    larger than names are.
+
+    >>> nearest_names("ResNet-81", ["resnet18", "resnet34", "resnet18", "convnext"])
+    ['resnet18']
+    """
+    forms = {one: _plain(one) for one in known}
+    wanted = _plain(name)
+    if not wanted or len(name) > LONGEST_NAME or len(forms) > MOST_NAMES:
         return []
-    return difflib.get_close_matches(name, list(known), n=3, cutoff=0.5)
+    if same := [one for one, form in forms.items() if form == wanted]:
+        return same[:3]
+    like = difflib.SequenceMatcher(b=wanted)
+    slips: dict[str, int] = {}
+    for one, form in forms.items():
+        like.set_seq1(form)
+        if (len(wanted) >= 3 and form.startswith(wanted)) or (
+            min(like.real_quick_ratio(), like.quick_ratio()) >= ALIKE and like.ratio() >= ALIKE
+        ):
+            begin = form[: len(wanted) + 1]
+            slips[one] = min(count_slips(form, wanted), 1 + count_slips(begin, wanted))
+    return [one for one, count in slips.items() if count == min(slips.values())][:3]
 
 
-def unknown_name(kind: str, name: str, known: Mapping[str, Any] | list[str]) -> str:
+def count_slips(one: str, other: str) -> int:
+    """Return the least number of slips between two words: characters put in, left out, replaced, or two swapped.
+
+    Each pair of neighbours is swapped once at most (optimal string alignment).
+
+    >>> count_slips("resnet18", "resnet81"), count_slips("fog", "frost")
+    (1, 3)
+    """
+    above: list[int] = []
+    row = list(range(len(other) + 1))
+    for i, left in enumerate(one, 1):
+        above, before, row = row, above, [i]
+        for j, right in enumerate(other, 1):
+            best = min(above[j] + 1, row[j - 1] + 1, above[j - 1] + (left != right))
+            if i > 1 and j > 1 and left == other[j - 2] and one[i - 2] == right:
+                best = min(best, before[j - 2] + 1)
+            row.append(best)
+    return row[-1]
+
+
+def _plain(name: str) -> str:
+    return "".join(sign for sign in name.casefold() if sign not in "-_ ")
+
+
+def did_you_mean(name: str, known: Iterable[str], *, before: str = "") -> str:
+    """Return a question that names what was meant, behind ``before`` where there is one; empty where nothing is near.
+
+    >>> did_you_mean("fgo", ["fog", "frost"], before=" "), did_you_mean("rain", ["fog", "frost"])
+    (' Did you mean fog?', '')
+    """
+    near = nearest_names(name, known)
+    return f"{before}Did you mean {one_of(near)}?" if near else ""
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
     """Return the sentence for a name that is not known: the nearest ones, or all of a short list."""
+    known = list(known)
     near = nearest_names(name, known)
     name = name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}..."
-    tail = f"did you mean {' or '.join(near)}?" if near else f"known are {', '.join(list(known)[:20])}."
+    tail = f"did you mean {one_of(near)}?" if near else f"known are {list_some(known, 20)}."
     return f"unknown {kind} {name!r}; {tail}"

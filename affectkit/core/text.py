@@ -21,6 +21,15 @@ def list_some(items: Sequence[object], limit: int = 10) -> str:
     return f"{shown} and {len(items) - limit:,} more" if len(items) > limit else shown
 
 
+def one_of(items: Sequence[object]) -> str:
+    """Return ``items`` as a choice between them.
+
+    >>> one_of(["a"]), one_of(["a", "b"]), one_of(["a", "b", "c"])
+    ('a', 'a or b', 'a, b or c')
+    """
+    return " or ".join(filter(None, (", ".join(map(str, items[:-1])), str(items[-1])))) if items else ""
+
+
 def count_text(count: int, noun: str, plural: str = "") -> str:
     """Return ``count`` and ``noun``, in the plural but for one.
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from affectkit.core.clipspec import ClipSpec
 from affectkit.core.randomness import address_seed
-from affectkit.core.text import list_some
+from affectkit.core.text import list_some, one_of
 from affectkit.data.layouts.class_names import likely_matches
 from affectkit.errors import DataError, UsageError
 
@@ -226,7 +226,7 @@ class Split:
         text += f"\n  missing here: {list_some([repr(name) for name in missing]) if missing else 'none'}"
         text += f"\n  wanted: {list_some(wanted, 30)}"
         guesses = [(name, likely_matches(name, missing) or likely_matches(name, wanted)) for name in extra[:10]]
-        meant = [f"{name!r} -> {' or '.join(map(repr, near))}" for name, near in guesses if near]
+        meant = [f"{name!r} -> {one_of([*map(repr, near)])}" for name, near in guesses if near]
         return text + (f"\n  did you mean {list_some(meant)}?" if meant else "")
 
     def fingerprint(self) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from affectkit.core.progress import Reporter
-from affectkit.core.registry import nearest_names
+from affectkit.core.registry import did_you_mean
 from affectkit.core.text import count_text, list_some
 from affectkit.data.layouts.group_table import ItemColumns
 from affectkit.data.media.image_properties import PROPERTIES, image_properties
@@ -136,10 +136,9 @@ def check_properties(names: Sequence[str], split: Split) -> None:
     for name in names:
         own = name.removeprefix(IMAGE)
         if own not in PROPERTIES:
-            near = nearest_names(own, list(PROPERTIES))
-            guess = f" Did you mean {IMAGE}{near[0]}?" if near else ""
-            known = list_some([f"{IMAGE}{one}" for one in PROPERTIES])
-            raise UsageError(f"--by {name}: there is no such property of images; there are {known}.{guess}")
+            known = [f"{IMAGE}{one}" for one in PROPERTIES]
+            guess = did_you_mean(name, known, before=" ")
+            raise UsageError(f"--by {name}: there is no such property of images; there are {list_some(known)}.{guess}")
     if names and split.store is not None and split.store.spec.features is not None:
         raise UsageError(f"--by {names[0]}: {split.root} holds features of clips, and no images.")
 

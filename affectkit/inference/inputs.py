@@ -14,7 +14,7 @@ from typing import IO
 from affectkit.core.folders import Fault, walk
 from affectkit.core.progress import Reporter, Silent
 from affectkit.core.shards import Listing, Shard
-from affectkit.core.text import count_text, readable, written_name
+from affectkit.core.text import count_text, one_of, readable, written_name
 from affectkit.data.media.animations import may_be_animated
 from affectkit.data.media.file_kinds import IMAGE_FILE, OTHER_FILE, VIDEO_FILE, PassedOver, file_kind
 from affectkit.data.media.images_in_memory import GivenImage
@@ -266,7 +266,7 @@ def _missing(text: str, path: Path) -> DataError:
     except OSError:
         near = []
     if near:
-        hint = f"In {there} there is {' or '.join(near)}."
+        hint = f"In {there} there is {one_of(near)}."
     else:
         hint = f"There is nothing called {wanted} in {there}; names are looked up from {Path.cwd()}."
     return DataError(readable(f"{text} does not exist."), readable(hint))

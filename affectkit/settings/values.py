@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from affectkit.core.limits import MAX_INTEGER
-from affectkit.core.registry import nearest_names
+from affectkit.core.registry import did_you_mean
 from affectkit.corruptions import SEVERITIES
 from affectkit.data.faces import DETECTORS, RESERVED, detector_forms
 from affectkit.errors import UsageError
@@ -84,8 +84,7 @@ def parse_faces(text: str) -> Faces:
         or not (entry.file if file else entry.file_optional or not entry.file)
     ):
         *known, last = *RESERVED, *detector_forms()
-        near = nearest_names(kind, [*RESERVED, *DETECTORS]) if entry is None else []
-        guess = f" Did you mean {' or '.join(near)}?" if near else ""
+        guess = did_you_mean(kind, [*RESERVED, *DETECTORS], before=" ") if entry is None else ""
         raise UsageError(f"must be {', '.join(known)} or {last}; got {text!r}.{guess}")
     return Faces(kind, Path(file).expanduser() if file else None)
 

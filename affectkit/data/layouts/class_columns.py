@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from affectkit.core.registry import nearest_names
+from affectkit.core.registry import did_you_mean
 from affectkit.core.text import list_some
 from affectkit.data.layouts.class_words import EMOTIONS, OTHERS, is_emotion, name_words
 from affectkit.errors import DataError
@@ -167,10 +167,9 @@ def check_choice(tables: Mapping[str, Table], choice: Choice) -> None:
         wanted += [("--classes", name, there) for name in choice.classes if by_column and name not in labels]
         for option, name, known in wanted:
             if name not in known:
-                near = nearest_names(name, known)
                 raise DataError(
                     f"{option}: no table has a column {name!r}; they have {list_some(there, 20)}.",
-                    f"Did you mean {' or '.join(near)}?" if near else "",
+                    did_you_mean(name, known),
                 )
     for name, table in tables.items():
         for other, second in tables.items():

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from affectkit.core.csv_tables import csv_reader
-from affectkit.core.registry import nearest_names
+from affectkit.core.registry import did_you_mean
 from affectkit.core.table_errors import TableErrors
 from affectkit.core.text import count_text, list_some
 from affectkit.data.layouts.clip_store import SHOWN_TO, SPLITS, is_prepared
@@ -131,9 +131,7 @@ class ItemColumns:
     def _unknown(self, name: str, option: str) -> tuple[str, str]:
         if name in self._targets:
             return f"{option} {name}: that column is a target or names the items, and no group.", self._there()
-        near = nearest_names(name.casefold(), [one.casefold() for one in self.names])
-        meant = [one for one in self.names if one.casefold() in near]
-        guess = f" Did you mean {' or '.join(meant)}?" if meant else ""
+        guess = did_you_mean(name, self.names, before=" ")
         return f"{option}: there is no column {name!r} for the items.{guess}", self._there()
 
     def _there(self) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from affectkit.core.table_errors import TableErrors
-from affectkit.core.text import list_some
+from affectkit.core.text import list_some, one_of
 from affectkit.data.layouts.class_names import likely_matches
 from affectkit.data.split import Split
 from affectkit.errors import DataError
@@ -201,4 +201,4 @@ def _moved(split: Split, own: Sequence[str | None]) -> tuple[dict[str, int], Spl
 
 def _with_nearest(name: str, known: Sequence[str]) -> str:
     near = likely_matches(name, list(known))
-    return f"{name!r}" + (f"; did you mean {' or '.join(near)}?" if near else "")
+    return f"{name!r}" + (f"; did you mean {one_of(near)}?" if near else "")

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from affectkit.core.csv_tables import csv_reader
-from affectkit.core.text import list_some
+from affectkit.core.text import list_some, one_of
 from affectkit.data.layouts.class_columns import Choice, check_choice, column_kinds, ignore_columns_hint
 from affectkit.data.layouts.class_names import likely_matches
 from affectkit.data.layouts.rating_scale import HEADERLESS, RATINGS, Scale
@@ -222,9 +222,7 @@ def _to_split(name: str, table: Table, kind: str | None, chosen: tuple[str, ...]
         unknown = [label for label in dict.fromkeys(table.labels) if label not in position]
         if unknown:
             first = unknown[:10]  # looking for what was meant costs a search each
-            guesses = [
-                f"{label!r} -> {' or '.join(near)}" for label in first if (near := likely_matches(label, classes))
-            ]
+            guesses = [f"{label!r} -> {one_of(near)}" for label in first if (near := likely_matches(label, classes))]
             rows = [row for row, label in enumerate(table.labels) if label not in position]
             columns = bool(table.emotions)
             raise DataError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from affectkit.core.registry import nearest_names
+from affectkit.core.registry import did_you_mean
 from affectkit.errors import UsageError
 
 CENTER_SURROUND, LOCAL_RF, TUNED_NORM, DIV_NORM, MAGNIFICATION = COMPONENTS = (
@@ -19,8 +19,7 @@ def parse_parts(text: str) -> frozenset[str]:
     parts = [part.strip() for part in text.split(",")]
     unknown = [part for part in parts if part not in COMPONENTS]
     if unknown:
-        near = nearest_names(unknown[0], list(COMPONENTS))
-        hint = f" Did you mean {near[0]}?" if near else ""
+        hint = did_you_mean(unknown[0], COMPONENTS, before=" ")
         raise UsageError(f"must name components of {', '.join(COMPONENTS)}; got {unknown[0]!r}.{hint}")
     if len(set(parts)) < len(parts):
         raise UsageError(f"names a component twice: {text!r}.")
