@@ -50,6 +50,7 @@ SIDE = 24
 class Item:
     name: str
     path: Path
+    position: int = 0
 
 
 class Brightness(nn.Module):
@@ -139,7 +140,7 @@ def arguments_of(settings, model, task, context, face_detector, reporter, stdout
 
 
 def items(folder, *names):
-    return [Item(name, folder / name) for name in names]
+    return [Item(name, folder / name, position) for position, name in enumerate(names)]
 
 
 def run(folder, *names, options=None, **changes):
