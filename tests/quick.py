@@ -54,9 +54,10 @@ QUICK = (
     "schedules/test_curves", "serve/test_access", "serve/test_uploads", "settings/test_values", "slurm/test_submit",
     "statistics/test_abstention", "statistics/test_cross_validation", "statistics/test_exact", "statistics/test_gaps",
     "statistics/test_measures",
-    "tasks/test_audiovisual_task",
+    "tasks/test_audiovisual_task", "tasks/test_baselines",
     "tasks/test_ratings_task", "test_config", "test_quick", "training/test_class_sampling",
-    "training/test_mixing", "training/test_resume_state", "training/test_sharpness", "training/test_training_step",
+    "training/test_mixing", "training/test_resume_state", "training/test_sharpness", "training/test_time_left",
+    "training/test_training_step",
 )  # fmt: skip
 SLOW_NAMES = {
     "subprocess", "multiprocessing", "in_ranks", "av", "train", "Trainer",

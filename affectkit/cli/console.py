@@ -79,7 +79,7 @@ class Console:
         self.finish()
         self._label, self._unit, self._total, self._done = label, unit, total, 0
         self._began = time.monotonic()
-        self._due = self._began + SECONDS_TO_FIRST_LINE
+        self._due = self._began + min(SECONDS_TO_FIRST_LINE, SECONDS_BETWEEN_LINES)
         if self.quiet:
             return
         if sys.stderr.isatty():

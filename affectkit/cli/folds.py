@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 import shutil
 import sys
+from collections.abc import Collection
 from typing import Any
 
 from affectkit.cli.console import Console, shown, span
+from affectkit.core.text import count_text
 
 INTERVALS_NOTE = (
     "out of fold: all items pooled, each predicted by the model that has not seen it, with the interval over {over} "
@@ -15,13 +17,17 @@ INTERVALS_NOTE = (
 )
 
 
-def render_folds(result: dict[str, Any], console: Console) -> None:
-    """Show the metrics of all items pooled, and their mean over the folds with both intervals."""
+def render_folds(result: dict[str, Any], console: Console, *, only: Collection[str] | None = None) -> None:
+    """Show the metrics of all items pooled, and their mean over the folds with both intervals; those of ``only``, where
+    it names some.
+    """
     console.result(result)
     pooled, intervals = result["out_of_fold"], result["out_of_fold_intervals"]
     over = result["out_of_fold_over_classes"]
     rows = []
     for name, value in pooled.items():
+        if only is not None and name not in only:
+            continue
         row = [name, shown(value, over.get(name, "")), span(intervals[name]) if name in intervals else ""]
         if name in result["mean"]:
             row += [shown(result["mean"][name]), shown(result["sd"][name])]
@@ -35,12 +41,17 @@ def render_folds(result: dict[str, Any], console: Console) -> None:
         console.table(part, lines, title=title)
         title = ""
     console.note(INTERVALS_NOTE.format(over=result["out_of_fold_interval_over"]))
-    undefined = {name: count for name, count in result["defined"].items() if count < folds}
+    shown_rows = {row[0] for row in rows}
+    undefined = {name: n for name, n in result["defined"].items() if n < folds and name in shown_rows}
     if undefined:
         told = ", ".join(f"{name} ({count})" for name, count in undefined.items())
         console.note(f"not defined in every fold, so that mean and sd are over fewer: {told}.")
     console.note(result["caveat"])
     console.note(f"run folder: {result['run']}; of every item: {result['run']}/out_of_fold/out_of_fold_results.csv")
+    if len(rows) < len(pooled):
+        console.note(
+            f"{count_text(len(pooled) - len(rows), 'more metric')}: --verbose shows them, the run folder has them."
+        )
 
 
 def fold_tables(columns: list[str], rows: list[list[str]], room: float) -> list[tuple[list[str], list[list[str]]]]:

@@ -9,6 +9,7 @@ import typer
 from affectkit.cli.brief import Brief
 from affectkit.cli.console import Console, shown, span
 from affectkit.cli.folds import render_folds
+from affectkit.cli.next_steps import next_steps
 from affectkit.cli.options import OUTPUT, command
 from affectkit.cli.outputs import resumed_or_new
 from affectkit.cli.reporting import REPORT, check_report, report_asked
@@ -17,10 +18,14 @@ from affectkit.core.text import count_text
 from affectkit.errors import EXIT_PARTIAL
 from affectkit.settings.training import TrainSettings
 from affectkit.slurm.job_policy import TRAIN
+from affectkit.tasks import headline_metrics
 
 PARTS = {"valid": "validation", "test": "test"}
 PRINT_CONFIG = typer.Option(
     False, "--print-config", help="Print every setting and where it came from, and stop.", rich_help_panel=OUTPUT
+)
+VERBOSE = typer.Option(
+    False, "--verbose", help="Show all metrics at the end, not the two that matter most.", rich_help_panel=OUTPUT
 )
 
 BRIEF = Brief(
@@ -43,7 +48,7 @@ def register(app: typer.Typer) -> None:
         "train",
         TrainSettings,
         writes=resumed_or_new,
-        extra={"print_config": (bool, PRINT_CONFIG), **REPORT},
+        extra={"print_config": (bool, PRINT_CONFIG), "verbose": (bool, VERBOSE), **REPORT},
         slurm=TRAIN,
         brief=BRIEF,
         models=True,
@@ -71,6 +76,9 @@ def register(app: typer.Typer) -> None:
         result = run(resolved.settings, given=_given(resolved), sources=sources, reporter=console)
         render(result, console)
         report_asked(console, result["run"])
+        if not console.json:
+            for number, text in enumerate(next_steps(result, resolved.settings)):
+                console.note(f"{'next:' if not number else '     '} {text}")
         if result["skipped"]:
             console.warn(
                 f"{count_text(len(result['skipped']), 'image')} could not be read; metrics.json names what was skipped."
@@ -107,16 +115,20 @@ def _stored(resolved: Resolved[TrainSettings]) -> Resolved[TrainSettings]:
 
 def render(result: dict[str, Any], console: Console) -> None:
     """Show the metrics of the best epoch, of the repeats or of the folds, on the validation and, where there is one,
-    test split.
+    test split: the headline metrics, or with ``--verbose`` all.
     """
+    every = bool(console.extra.get("verbose"))
     if "out_of_fold" in result:
-        render_folds(result, console)
+        render_folds(result, console, only=None if every else headline_metrics(result["out_of_fold"]))
         return
     console.result(result)
+    left_out: set[str] = set()
     for part, title, prefix in (("valid", "validation", ""), ("test", "test", "test_")):
         if part not in result:
             continue
-        values = result[part]
+        shown_first = headline_metrics(result[part], result.get("monitor", ""))
+        values = {name: value for name, value in result[part].items() if every or name in shown_first}
+        left_out |= set(result[part]) - set(values)
         over = result.get("repeats", [result])[0].get(f"{part}_over_classes", {})
         if "repeats" in result:
             spread, interval = result[f"{prefix}sd"], result[f"{prefix}interval"]
@@ -134,7 +146,10 @@ def render(result: dict[str, Any], console: Console) -> None:
             columns.append("95% interval")
             rows = [[*row, span(intervals[row[0]]) if row[0] in intervals else ""] for row in rows]
         console.table(columns, rows)
-    _quantiles(result, console)
+    if every:
+        _quantiles(result, console)
+    if left_out:
+        console.note(f"{count_text(len(left_out), 'more metric')}: --verbose shows them, the run folder has them.")
     console.note(f"run folder: {result['run']}")
 
 

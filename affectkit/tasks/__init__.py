@@ -5,7 +5,7 @@ Loops over data stand in training, evaluation and inference; importing this load
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from affectkit.core.registry import Registry
@@ -31,6 +31,26 @@ TASKS.add(
 def make_task(spec: InputSpec, options: Mapping[str, Any] | None = None) -> Task:
     """Build the task that ``spec`` names, with what it reads from ``options``."""
     return TASKS.resolve(spec.task).from_options(spec, options or {})
+
+
+def headline_metrics(names: Collection[str], monitor: str = "", *, most: int = 2) -> list[str]:
+    """Return the names of the metrics that are shown first: the monitored one unless it is the loss, then those of the
+    first task that has all its headline metrics among ``names``; some of ``names`` where no task has.
+
+    >>> headline_metrics(["loss", "mse", "kl", "js", "top1", "ece"], "loss")
+    ['kl', 'top1']
+    >>> headline_metrics(["loss", "accuracy", "balanced_accuracy", "macro_f1"], "macro_f1")
+    ['macro_f1', 'accuracy']
+    """
+    found = [monitor] if monitor in names and monitor != "loss" else []
+    for task in TASKS:
+        own = [name for name in TASKS.resolve(task).headline_metrics if name != "loss"]
+        if own and set(own) <= set(names):
+            found += own
+            break
+    else:
+        found += [name for name in names if name != "loss"]
+    return list(dict.fromkeys(found))[:most]
 
 
 def choose_task(split: Split) -> str:

@@ -221,6 +221,9 @@ class AudiovisualTask(ClassificationTask):
 
     # --- results ----------------------------------------------------------------------------------------------------
 
+    def baselines(self, train: Split, valid: Split) -> dict[str, dict[str, float]]:
+        return {} if self.av_options.stage == "autoencoder" else super().baselines(train, valid)
+
     def metrics(self, results: Results) -> dict[str, float]:
         found = {} if self.av_options.stage == "autoencoder" else super().metrics(results)
         return found | self.code_metrics(results) | self.mask_metrics(results)

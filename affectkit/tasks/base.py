@@ -394,6 +394,12 @@ class Task(ABC):
         """
         return {}
 
+    def baselines(self, train: Split, valid: Split) -> dict[str, dict[str, float]]:
+        """Return what predictions that look at no item score on ``valid``: metrics by the name of the prediction, as
+        ``tasks.baselines`` computes them; empty for a task that knows none.
+        """
+        return {}
+
     def calibrate(self, results: Results, mode: str) -> tuple[InputSpec, dict[str, Any]]:
         """Fit what can be fitted on validation results (a temperature).
 

@@ -29,6 +29,7 @@ from affectkit.statistics.measures import (
     per_class_measures,
 )
 from affectkit.tasks.base import Batch, Figure, Results, Task, shown_as
+from affectkit.tasks.baselines import class_baselines
 from affectkit.tasks.decision import ABSTAINED, ENTROPY, MARGIN, Decision
 
 if TYPE_CHECKING:
@@ -346,6 +347,12 @@ class CategoricalTask(Task):
                 path, results, image, self._worst(results), heading="Furthest from the truth"
             ),
         }
+
+    def baselines(self, train: Split, valid: Split) -> dict[str, dict[str, float]]:
+        drawn = self.options.draw_labels and train.distribution is not None
+        shares = (train.distribution if drawn else self.target_of(train)).mean(0, dtype=np.float64)
+        fields = {name: values.numpy() for name, values in self.targets(valid).items()}
+        return class_baselines(self, shares, Results(valid, np.zeros((len(valid), 0)), fields), loss=self.plain_loss)
 
     def training_prior(self, split: Split, mode: str) -> dict[str, float]:
         drawn = self.options.draw_labels and split.distribution is not None

@@ -17,6 +17,7 @@ from affectkit.metrics import metrics_of, ratings
 from affectkit.metrics.quantiles import Quantiles, quantile_means
 from affectkit.statistics.measures import ItemValues, Measure, mean_measures, rating_measures
 from affectkit.tasks.base import Batch, Figure, Results, Task, shown_as
+from affectkit.tasks.baselines import rating_baselines
 
 if TYPE_CHECKING:
     import torch
@@ -170,6 +171,9 @@ class RatingsTask(Task):
         """Return a part of the loss: (N,), or a single number of all items."""
         function = RATING_LOSSES.resolve(name)
         return function(outputs, target, weight) if name == "vca" else function(outputs, target)
+
+    def baselines(self, train: Split, valid: Split) -> dict[str, dict[str, float]]:
+        return rating_baselines(self.actual(train), self.actual(valid))
 
     def metrics(self, results: Results) -> dict[str, float]:
         """Return all measures; ``loss`` has the weights of the last epochs throughout,

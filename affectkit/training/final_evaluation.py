@@ -9,6 +9,7 @@ from affectkit.checkpoints.abstention import KEY, describe_promise, fit_threshol
 from affectkit.checkpoints.checkpoint import load_tensors, read_header, save_checkpoint
 from affectkit.config import plain
 from affectkit.core.files import write_json
+from affectkit.core.text import count_text
 from affectkit.data.loading.loaders import close_loader
 from affectkit.data.loading.read_failures import ReadFailure
 from affectkit.data.split import Split
@@ -18,8 +19,10 @@ from affectkit.evaluation.evaluate import evaluate
 from affectkit.evaluation.item_groups import find_groups
 from affectkit.evaluation.outputs import write_results, write_tables
 from affectkit.runtime.shutdown import StopFlag
+from affectkit.settings.training import TrainSettings
 from affectkit.tasks import make_task
 from affectkit.tasks.base import Results, Task
+from affectkit.training.checkpointing import TrainState
 from affectkit.training.loaders import Loader, test_loader
 
 if TYPE_CHECKING:
@@ -42,6 +45,8 @@ def evaluate_best(trainer: Trainer, stopping: StopFlag) -> dict[str, Any]:
             f"--monitor {settings.monitor} was never a finite number; no epoch could be kept.",
             f"See {run.history}, or monitor loss.",
         )
+    lower = trainer.task.metric_direction[settings.monitor] == "min"
+    trainer.reporter.note(describe_best(trainer.state, settings, lower_is_better=lower))
     model = trainer.learner.evaluated
     header = read_header(run.best, verify=settings.verify)
     load_tensors(model, run.best, checksum=header.checksum)
@@ -83,6 +88,19 @@ def evaluate_best(trainer: Trainer, stopping: StopFlag) -> dict[str, Any]:
 
     trainer.group.run_on_main(write)
     return summary
+
+
+def describe_best(state: TrainState, settings: TrainSettings, *, lower_is_better: bool) -> str:
+    """Say which epoch is kept, by which value of the monitored metric, and why the training ended where it did."""
+    monitor, after = settings.monitor, state.epoch - state.best_epoch
+    value = f"{'least' if lower_is_better else 'greatest'} validation {monitor}, {state.best:.4f}"
+    if settings.early_stop and state.waited >= settings.early_stop and state.epoch < settings.epochs:
+        end = f"early stop after {count_text(after, 'epoch')} without a better one"
+    elif not after:
+        end = "the last one, so that more epochs may do better" if state.epoch > 1 else ""
+    else:
+        end = f"the {count_text(after, 'epoch')} after it {'was' if after == 1 else 'were'} no better"
+    return f"best epoch {state.best_epoch} of {settings.epochs}: {value}{'; ' + end if end else ''}"
 
 
 def _threshold(trainer: Trainer, task: Task, results: Results) -> dict[str, Any] | None:

@@ -31,6 +31,7 @@ from affectkit.runtime.torch_backends import Compiled
 from affectkit.schedules.curves import Schedule, Shape
 from affectkit.settings.training import TrainSettings
 from affectkit.tasks.base import Task
+from affectkit.tasks.baselines import describe_baselines
 from affectkit.training.class_sampling import ClassSampling, class_sampling
 from affectkit.training.data_setup import DataSetup, load_in_memory, set_up_data, test_split
 from affectkit.training.distillation import mix_targets, soft_targets
@@ -119,6 +120,11 @@ class TrainingSetup:
         indices = np.linspace(0, len(self.train) - 1, min(len(self.train), PICTURES_LOOKED_AT)).round().astype(int)
         return describe_pictures(map(self.train.path, indices.tolist()))
 
+    @functools.cached_property
+    def baselines(self) -> dict[str, dict[str, float]]:
+        """Return what predictions that look at no item score on the validation split; see ``Task.baselines``."""
+        return self.task.baselines(self.train, self.valid)
+
     def splits(self) -> dict[str, Split]:
         """Return the splits by name; ``test`` where there is one."""
         return {"train": self.train, "valid": self.valid, **({} if self.test is None else {"test": self.test})}
@@ -151,6 +157,8 @@ class TrainingSetup:
                 **({"loss": loss} if (loss := self.task.loss_record()) else {}),
                 "train": {"images": len(self.train), "fingerprint": self.train.fingerprint()},
                 "valid": {"images": len(self.valid), "fingerprint": self.valid.fingerprint()},
+                "splits": {name: len(split) for name, split in self.source.splits.items()},
+                **({"baselines": baselines} if (baselines := self.baselines) else {}),
             },
         }
 
@@ -296,6 +304,8 @@ def report_setup(setup: TrainingSetup, workers: str, *, on_features: bool, repor
         images = "clips read from their store"
     described = setup.context.describe(settings.batch_size, workers, accumulate=settings.accumulate)
     reporter.note(f"{described}; {images}")
+    if setup.baselines:
+        reporter.note(describe_baselines(setup.baselines, item_name(spec)))
 
 
 def make_optimizer(

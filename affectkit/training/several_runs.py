@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import time
 from collections.abc import Callable
 from typing import Any
 
 from affectkit.core.contained_paths import refuse_link
 from affectkit.core.progress import Reporter
+from affectkit.core.text import duration_text
 from affectkit.errors import AffectkitError, Stopped
 from affectkit.runtime.context import RunContext
 from affectkit.runtime.distributed import current_group
@@ -17,6 +19,9 @@ from affectkit.runtime.shutdown import StopFlag
 from affectkit.settings.training import TrainSettings
 from affectkit.training.run_folder import RunFolder
 from affectkit.training.single_run import train_once
+
+SHORT = 1.0
+"""Seconds below which a run was found done, and says nothing of how long the others take."""
 
 
 def train_several(
@@ -34,12 +39,15 @@ def train_several(
     Raises:
         Stopped: by a signal, also between two runs.
     """
-    group, rows = current_group(), []
+    group, rows, times = current_group(), [], [time.monotonic()]
     group.run_on_main(lambda: top.write_status("running", host=socket.gethostname(), pid=os.getpid()))
     try:
         while len(rows) < count:
             stopping = StopFlag(reporter)
             rows.append(train(len(rows) + 1, stopping))
+            times.append(time.monotonic())
+            if (rest := count - len(rows)) > 0 and (lasted := times[-1] - times[-2]) >= SHORT:
+                reporter.note(f"{len(rows)} of {count} {noun} done; about {duration_text(lasted * rest)} left")
             # A signal that came while the last files of a run were written has not been answered.
             if len(rows) < count and stopping.requested_anywhere(group):
                 raise stopping.error(f"{len(rows)} of {count} {noun} are done.", "")

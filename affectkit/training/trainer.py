@@ -29,6 +29,7 @@ from affectkit.training.loaders import FeatureSplits, Loader, training_loader, v
 from affectkit.training.loggers import Loggers
 from affectkit.training.run_folder import RunFolder
 from affectkit.training.setup import TrainingSetup
+from affectkit.training.time_left import TimeLeft
 from affectkit.training.training_step import Learner
 
 READ_EVERY = 20
@@ -57,6 +58,7 @@ class Trainer:
         self.learner = Learner(setup, reporter=reporter)
         self.loss_sum = LossSum(self.context.device.torch_name)
         self.checkpointer = Checkpointer(setup, run, self.learner, short_epochs=self.features.train is not None)
+        self.time_left = TimeLeft(self.settings.epochs, may_stop=bool(self.settings.early_stop))
         self.keys = TrainingKeys()
         self.loader = training_loader(setup, self.features, self.keys)
 
@@ -89,6 +91,7 @@ class Trainer:
             loggers.log(state.epoch, {key: float(value) for key, value in row.items() if key != "epoch"})
             if self.checkpointer.due_after_epoch(finished=self.finished):
                 self.save()
+            self.time_left.end_epoch()
             self.report_epoch(row, metrics, classes, speed)
 
     @functools.cached_property
@@ -119,7 +122,9 @@ class Trainer:
         self.keys.set(state.epoch, [self._own_share(batch) for batch in batches[state.batch :]])
         self.learner.train()
         self.reporter.start(f"epoch {state.epoch + 1}/{settings.epochs}", images, self.noun)
-        self.reporter.advance(sum(map(len, batches[: state.batch])))
+        done = sum(map(len, batches[: state.batch]))
+        self.reporter.advance(done)
+        self.time_left.begin_epoch(done / images)
         return len(batches), targets
 
     def position(self, batches: int) -> BatchPosition:
@@ -146,7 +151,9 @@ class Trainer:
         state.step += position.ends_step
         if not self.loss_sum.lazy or state.batch % READ_EVERY == 0:
             self.read_loss()
-        self.reporter.advance(images, f"loss {state.loss_sum / max(state.images, 1):.4f}")
+        left = self.time_left.text(state.epoch, state.images / len(self.setup.train))
+        text = f"loss {state.loss_sum / max(state.images, 1):.4f}"
+        self.reporter.advance(images, f"{text}, run: {left}" if left and self.settings.epochs > 1 else text)
 
     def read_loss(self) -> None:
         """Update the sum of losses; it must be a number."""
@@ -220,9 +227,11 @@ class Trainer:
             for name in self.task.headline_metrics
             if name in metrics
         )
+        left = "" if self.finished else self.time_left.text(self.state.epoch)
         self.reporter.note(
             f"epoch {row['epoch']}/{self.settings.epochs}: train loss {row['train_loss']:.4f}; valid {shown}"
             f"{'' if self.state.waited else ' (best)'}; lr {row['lr']:.3g}, {speed:.0f} {self.noun}/s"
+            f"{'; ' + left if left else ''}"
         )
 
     def _observe(self, value: float) -> bool:

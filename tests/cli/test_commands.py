@@ -215,7 +215,9 @@ def test_off_a_terminal_progress_is_plain_lines(votes, tmp_path, monkeypatch, no
     monkeypatch.setattr(console, "SECONDS_BETWEEN_LINES", 0)
     done = invoke("train", "--data", votes, "--output", tmp_path / "r", "--epochs", "1", *FAST)
     assert done.returncode == 0, done.stderr
-    assert re.search(r"^epoch 1/1: \d+/48 images, [\d.]+/s, loss \d\.\d+$", done.stderr, re.M), done.stderr
+    assert re.search(r"^epoch 1/1: \d+/48 images, [\d.]+/s(, \d+ s left)?, loss \d\.\d+$", done.stderr, re.M), (
+        done.stderr
+    )
     assert "\x1b" not in done.stderr + done.stdout
 
 
