@@ -11,7 +11,7 @@ import matplotlib
 import numpy as np
 from films import write_film
 from PIL import Image
-from support import invoke
+from support import clip_config, invoke, make_ratings
 
 EMOTIONS = ("neutral", "happiness", "surprise", "sadness")
 COUNTS = {"train": 6, "valid": 3, "test": 3}
@@ -21,7 +21,9 @@ PHOTOGRAPH = Path(matplotlib.get_data_path()) / "sample_data" / "grace_hopper.jp
 
 
 def make_scene(root: Path) -> Path:
-    """Make what guides speak of: faces/ (class folders), people/ (a table with subjects), images/, talk.mp4."""
+    """Make what guides speak of: faces/ (class folders), people/ (a table with subjects), rated/ (a table of ratings),
+    photographs/ (a folder a condition), images/, talk.mp4; and tiny-clip.json, a CLIP small enough for tests.
+    """
     drawn = root / "drawn-for-scene"
     done = invoke("prep", "schematic", drawn, "--train", 120, "--valid", 40, "--test", 40)
     assert done.returncode == 0, done.stderr
@@ -34,9 +36,16 @@ def make_scene(root: Path) -> Path:
             for path in paths:
                 shutil.copy(path, root / "faces" / split / name)
     _write_people(root / "people", chosen["train"])
+    for name, classes in {"alone": ("neutral", "sadness"), "together": ("happiness", "surprise")}.items():
+        (root / "photographs" / name).mkdir(parents=True)
+        for one in classes:
+            for path in chosen["train"][one]:
+                shutil.copy(path, root / "photographs" / name / f"{one}-{path.name}")
     (root / "images").mkdir()
     shutil.copy(PHOTOGRAPH, root / "images")
     shutil.copy(next((drawn / "photos").iterdir()), root / "images" / "drawn.png")
+    make_ratings(root / "rated", count=30)
+    clip_config(root)
     write_film(root / "talk.mp4", 20, fps=10, draw=moving_face, clicks=[0.5])
     shutil.rmtree(drawn)
     return root

@@ -92,10 +92,10 @@ def _with_commands(token: Token) -> Token:
             continue
         end = next(place for place in range(start, len(children)) if children[place].type == "link_close")
         address = child.attrs["href"] = _address(str(child.attrs["href"]))
-        words = children[start + 1]
-        if address == f"affectkit guide {words.content.replace(' ', '-')}":  # which says it already
-            words.content = address
-            dropped |= {start, end}
+        words = "".join(one.content or " " for one in children[start + 1 : end])  # a break has no content
+        if address == f"affectkit guide {words.replace(' and ', ' ').replace(' ', '-')}":  # they say it already
+            children[start + 1].content = address
+            dropped |= {start, *range(start + 2, end + 1)}
         elif not address:
             dropped |= {start, end}
     if children:
@@ -104,11 +104,11 @@ def _with_commands(token: Token) -> Token:
 
 
 def _address(target: str) -> str:
-    """Return what a link leads to, in words; nothing for a place in the same guide."""
+    """Return what a link leads to, in words; nothing for a place in the same guide or in the repository."""
     path = PurePosixPath(target.partition("#")[0])
     if path.suffix == ".md" and len(path.parts) == 1:
         return f"affectkit guide {path.stem}"
-    return "" if target.startswith("#") else target
+    return target if target.startswith("http") else ""
 
 
 def _longest_line(content: Any) -> int:

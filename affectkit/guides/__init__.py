@@ -19,6 +19,16 @@ NAMES = (
     "faces-and-films",
     "own-classes",
     "datasets",
+    "valence-arousal",
+    "v1-networks",
+    "audio-visual",
+    "datasplit",
+    "calibration",
+    "comparing-models",
+    "clusters",
+    "python",
+    "files-and-formats",
+    "security",
 )
 """In the order in which they are listed."""
 
@@ -61,11 +71,13 @@ def all_guides() -> list[Guide]:
 
 def _unknown(name: str) -> str:
     """Return the sentence for a name that no guide has."""
-    if not difflib.get_close_matches(name, NAMES, cutoff=0.6):
-        words = re.compile(rf"\b({'|'.join(map(re.escape, name.split('-')))})\b")
-        about = [one.name for one in all_guides() if words.search("\n".join(headings(one.text)).lower())]
-        if about:
-            return f"unknown guide {name!r}; {' and '.join(about[:3])} may speak of it."
+    if not difflib.get_close_matches(name, NAMES, cutoff=0.75):
+        words = [rf"\b{re.escape(word)}" for word in name.split("-")]
+        found = {one.name: "\n".join(headings(one.text)).lower() for one in all_guides()}
+        for wanted in (all, any):
+            about = [name for name, text in found.items() if wanted(re.search(word, text) for word in words)]
+            if about:
+                return f"unknown guide {name!r}; see {' and '.join(about[:3])}."
     return unknown_name("guide", name, list(NAMES))
 
 

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import re
 from dataclasses import fields
-from pathlib import Path
 
 import pytest
 import typer
+from guide_blocks import guide_paths
 from support import invoke
 
 from affectkit.cli.app import app
 from affectkit.config import option_name, resolve
+from affectkit.guides import FOLDER
 from affectkit.settings.evaluation import TestSettings
 
-README = Path(__file__).parents[2] / "README.md"
+GUIDE = FOLDER / "files-and-formats.md"
+"""Which has the table of all older names."""
 COMMANDS = {"probe": "reconstruct", "pull": "download"}
 OPTIONS = {"--alter": "--corrupt", "--remove-parts": "--remove-shards", "--output": "--output-path"}
 
@@ -76,11 +78,12 @@ def test_a_file_may_use_the_older_name(tmp_path):
     assert [option_name(entry) for entry in fields(TestSettings) if entry.metadata["older"]] == ["--corrupt"]
 
 
-def test_readme_names_each_once():
-    text = README.read_text()
-    table = text[text.index("### Older names") :].split("\n#", 2)[0]
+def test_the_guide_names_each_and_no_other_text_uses_one():
+    table = GUIDE.read_text().split("## Older names\n")[1]
     for old, new in {**COMMANDS, **OPTIONS}.items():
         assert re.search(rf"\| .*`[a-z ,]*{new}`.* \| .*`[a-z ,]*{old}`", table), (old, new)
         # ``pull face-detector`` is a use of that name by itself.
         elsewhere = rf"(`|affectkit ){old}(?![-\w])(?! face-detector)"
-        assert not re.search(elsewhere, text.replace(table, "")), f"{old} is used elsewhere"
+        for path in guide_paths():
+            if old != "--output":  # which other commands have, too
+                assert not re.search(elsewhere, path.read_text().replace(table, "")), f"{path.name} uses {old}"

@@ -14,10 +14,7 @@ from affectkit.cli.app import app
 from affectkit.guides import FOLDER, NAMES, all_guides, headings, read_guide
 
 TEXTS = [*guide_paths(), README, *CARDS]
-PENDING = {
-    "valence-arousal", "v1-networks", "audio-visual", "datasplit", "calibration", "comparing-models", "clusters",
-    "python", "files-and-formats", "troubleshooting",
-}  # fmt: skip
+PENDING = {"troubleshooting"}
 """Guides that others link to and that are still to be written."""
 PARSED = 77
 """Exit code of a command that was stopped once its settings were resolved."""
@@ -40,8 +37,8 @@ def parsed(monkeypatch, capsys):
     resolve, program = options.resolve, every_command()
 
     def only_resolve(settings, *, flags, file):
-        known = file if file is not None and str(file).startswith("affectkit:") else None
-        resolve(settings, flags=flags, file=known)
+        if file is None or str(file).startswith("affectkit:"):  # another file is not there, and its settings lack
+            resolve(settings, flags=flags, file=file)
         raise typer.Exit(PARSED)
 
     def run(*arguments: str) -> tuple[int, str]:
@@ -100,7 +97,9 @@ def test_every_command_in_the_text_parses(parsed):
     tried = 0
     for path in guide_paths():
         for span in re.findall(r"`(affectkit [^`]+)`", prose(path.read_text()).replace("\n", " ")):
-            if "..." in span or span.split()[1].isupper():  # an abridged one, or COMMAND
+            if (
+                "..." in span or "--faces profiles" in span or span.split()[1].isupper()
+            ):  # abridged, installed there, or COMMAND
                 continue
             for arguments in shell_commands(span):
                 named = all(re.fullmatch(r"[a-z][a-z-]*", one) for one in arguments)  # a command, not a call of it

@@ -23,6 +23,7 @@ from affectkit.config import resolve
 from affectkit.core.progress import Silent
 from affectkit.data.media.images_in_memory import given_images
 from affectkit.errors import AffectkitError, DataError, UsageError
+from affectkit.guides import FOLDER
 from affectkit.inference.infer import infer
 from affectkit.inference.table_writer import TableWriter
 from affectkit.prep.images.schematic_face import PARAMETERS, draw_appearance, draw_face
@@ -30,7 +31,7 @@ from affectkit.settings.inference import InferSettings
 
 pytestmark = pytest.mark.usefixtures("no_figures")
 
-README = Path(__file__).parent.parent.parent / "README.md"
+GUIDE = FOLDER / "python.md"
 
 
 @pytest.fixture(scope="module")
@@ -380,9 +381,9 @@ def test_the_example_in_the_docstring_runs():
     assert done.attempted >= 8 and done.failed == 0
 
 
-def test_the_example_in_the_readme_runs(tmp_path, monkeypatch, capsys):
+def test_the_example_in_the_guide_runs(tmp_path, monkeypatch, capsys):
     """As it stands there, over images and a video of the names that it takes."""
-    section = README.read_text(encoding="utf-8").split("## From Python\n")[1].split("\n## ")[0]
+    section = GUIDE.read_text(encoding="utf-8").split("## From Python\n")[1].split("\n## ")[0]
     (code,) = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
     (tmp_path / "faces").mkdir()
     for number, name in enumerate("ab"):
@@ -392,7 +393,7 @@ def test_the_example_in_the_readme_runs(tmp_path, monkeypatch, capsys):
     held: dict[str, object] = {}
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        exec(compile(code, "README.md", "exec"), held)
+        exec(compile(code, GUIDE.name, "exec"), held)
     told = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in told if line.startswith("faces/")] == ["faces/a.jpg", "faces/b.jpg"]
     assert told[-2].startswith("x: holds values from ") and told[-1]

@@ -1,4 +1,4 @@
-"""A face detector as a package brings it: the example of the README, installed, by the command line as it is used."""
+"""A face detector as a package brings it: the example of a guide, installed, by the command line as it is used."""
 
 from __future__ import annotations
 
@@ -19,9 +19,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from affectkit.guides import FOLDER
+
 pytestmark = pytest.mark.slow
 
-README = Path(__file__).parents[3] / "README.md"
+GUIDE = FOLDER / "python.md"
 GROUP = "affectkit.face_detectors"
 FIVE = "((30, 40), (60, 55), (44, 60), (32, 75), (52, 85))"
 TURNED = f'''
@@ -53,8 +55,8 @@ class Odd(Turned):
 
 
 def blocks(kind: str) -> list[str]:
-    """The fenced blocks of the README in a language that concern a detector."""
-    return [text for text in re.findall(rf"```{kind}\n(.*?)```", README.read_text(), re.DOTALL) if "rofiles" in text]
+    """The fenced blocks of the guide in a language that concern a detector."""
+    return [text for text in re.findall(rf"```{kind}\n(.*?)```", GUIDE.read_text(), re.DOTALL) if "rofiles" in text]
 
 
 def install(target: Path, name: str, source: str, points: dict[str, str]) -> None:
