@@ -1,7 +1,7 @@
 """Print what signals do to every command that writes: ``python tests/kill_matrix.py [--count N] [--seed N]
 [--signals NAME...] -- [NAME...]``.
 
-Each command is stopped by SIGINT, SIGTERM and SIGKILL at moments spread over its run, gone on with as the README or
+Each command is stopped by SIGINT, SIGTERM and SIGKILL at moments spread over its run, gone on with as the guides or
 its message says, and compared, file by file, with what an undisturbed run leaves. A NAME is
 the beginning of a case's, or with a $ behind it all of it.
 """

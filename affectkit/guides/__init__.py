@@ -29,6 +29,7 @@ NAMES = (
     "python",
     "files-and-formats",
     "security",
+    "developers",
 )
 """In the order in which they are listed."""
 

@@ -306,4 +306,4 @@ def test_a_large_frame_is_searched_smaller():
 
 
 def test_the_rule_is_of_times():
-    assert SPAN == 0.2  # README says so
+    assert SPAN == 0.2  # the guide to faces and films says so
