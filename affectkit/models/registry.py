@@ -27,9 +27,9 @@ BACKBONES = "affectkit.models.backbones:BackboneFamily"
 V1 = "affectkit.models.v1.family:V1Family"
 CODES = "affectkit.models.cmvqvae.family:CMVQVAEFamily"
 
-BACKBONE_SETTINGS = ("pretrained", "channels", "image_size", "start_size", "dropout", "top", "top_width")
-FACE_SETTINGS = ("channels", "image_size", "start_size", "dropout")
-V1_SETTINGS = ("channels", "image_size", "start_size", "dropout", "v1")
+BACKBONE_SETTINGS = ("pretrained", "channels", "image_size", "start_size", "grow_until", "dropout", "top", "top_width")
+FACE_SETTINGS = ("channels", "image_size", "start_size", "grow_until", "dropout")
+V1_SETTINGS = ("channels", "image_size", "start_size", "grow_until", "dropout", "v1")
 VCA_SETTINGS = ("recipe", "clip", "clip_weights", "clip_activation", "clip_normalise", "include_clip", "views")
 CODES_SETTINGS = (
     "mode", "mask", "mask_init", "mask_scale", "mask_threshold", "mask_penalty", "quantizer", "codes", "hidden",

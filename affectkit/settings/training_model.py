@@ -68,12 +68,20 @@ class ModelOptions:
     )
     start_size: int | None = setting(
         None,
-        "Shorter side of training images at first; it grows to the input size over three quarters of the epochs.",
+        "Shorter side of training images at first; it grows to the input size by --grow-until.",
         low=8,
         high=4096,
         group=MODEL,
         metavar="PIXELS",
         default_text="the input size",
+    )
+    grow_until: float = setting(
+        0.75,
+        "Share of the epochs after which images of --start-size have the input size.",
+        above=0,
+        below=1,
+        group=MODEL,
+        metavar="SHARE",
     )
     channels: int = setting(3, "3 for RGB, 1 for gray input.", low=1, high=3, group=MODEL)
     dropout: float = setting(0.3, "Dropout in front of the last layer.", low=0, below=1, group=MODEL)

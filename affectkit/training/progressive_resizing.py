@@ -12,37 +12,41 @@ from torch.nn import functional
 from affectkit.core.spec import InputSpec
 from affectkit.errors import UsageError
 
-FULL_FROM = 0.75
-"""Share of a training after which images have the input size."""
 STEP = 8
 """Pixels by which they grow at once; a fourteenth of large ones, for each size is a graph of its own."""
 
 
-def image_side(progress: float, *, start: int, full: int) -> int:
+def image_side(progress: float, *, start: int, full: int, until: float = 0.75) -> int:
     """Compute the shorter side of images at ``progress`` in [0, 1) of a training from ``start`` to ``full`` pixels.
+
+    Args:
+        progress: share of the training that is done, in [0, 1).
+        start, full: the side at first, and that of the input, in pixels.
+        until: share of the training after which images have the size of the input.
 
     >>> [image_side(share, start=32, full=48) for share in (0.0, 0.37, 0.38, 0.74, 0.75)]
     [32, 32, 40, 40, 48]
     """
-    if progress >= FULL_FROM:
+    if progress >= until:
         return full
     step = max(STEP, full // 14 // STEP * STEP)
     # As long at each size below the full one.
     sizes = range(start, full, step)
-    return sizes[min(int(progress / FULL_FROM * len(sizes)), len(sizes) - 1)]
+    return sizes[min(int(progress / until * len(sizes)), len(sizes) - 1)]
 
 
-def resize_for(progress: float, images: torch.Tensor, *, start: int) -> torch.Tensor:
+def resize_for(progress: float, images: torch.Tensor, *, start: int, until: float = 0.75) -> torch.Tensor:
     """Resize images (B, C, H, W) to ``image_side``, antialiased bilinear; themselves where that is their size.
 
     Args:
         progress: share of the training that is done, in [0, 1).
         images: at the input size.
         start: their shorter side at first, in pixels.
+        until: share of the training after which they have the input size.
     """
     height, width = images.shape[2:]
     full = min(height, width)
-    side = image_side(progress, start=start, full=full)
+    side = image_side(progress, start=start, full=full, until=until)
     if side == full:
         return images
     size = (round(height * side / full), round(width * side / full))

@@ -160,7 +160,8 @@ class Learner:
         if self.setup.start_size is not None:
             from affectkit.training.progressive_resizing import resize_for
 
-            batch["image"] = resize_for(position.progress, batch["image"], start=self.setup.start_size)
+            sizes = {"start": self.setup.start_size, "until": self.settings.grow_until}
+            batch["image"] = resize_for(position.progress, batch["image"], **sizes)
         return batch
 
     def forward(self, batch: dict[str, Any]) -> Any:

@@ -252,7 +252,7 @@ def test_help_all_lists_every_option_once(path):
 
 def test_options_of_families_stand_under_headings_of_their_own():
     found = {name: heading for name, (heading, _) in by_setting(page("train", "--help-all")).items()}
-    several = {"dropout", "channels", "image_size", "start_size"}
+    several = {"dropout", "channels", "image_size", "start_size", "grow_until"}
     for heading, names in {
         "CLIP and VCA": VCA_SETTINGS, "V1 networks": V1_SETTINGS, "Audio-visual codes (CM-VQVAE)": CODES_SETTINGS,
     }.items():  # fmt: skip

@@ -19,6 +19,7 @@ def test_sizes_grow_in_steps_and_end_whole():
     counts = {side: large.count(side) for side in set(large) - {224}}
     assert max(counts.values()) - min(counts.values()) <= 1 and large.count(224) == 250
     assert image_side(0.1, start=47, full=48) == 47
+    assert [image_side(k / 8, start=32, full=48, until=0.5) for k in range(8)] == [32, 32, 40, 40, 48, 48, 48, 48]
 
 
 def test_images_shrink_as_a_whole():
@@ -32,9 +33,9 @@ def test_images_shrink_as_a_whole():
 def test_a_training_sees_the_sizes_and_is_resumable(votes, tmp_path, monkeypatch):
     seen = []
 
-    def watched(progress, images, *, start):
-        seen.append(resize_for(progress, images, start=start).shape[-1])
-        return resize_for(progress, images, start=start)
+    def watched(progress, images, **sizes):
+        seen.append(resize_for(progress, images, **sizes).shape[-1])
+        return resize_for(progress, images, **sizes)
 
     monkeypatch.setattr(progressive_resizing, "resize_for", watched)
     shared = {
@@ -48,6 +49,9 @@ def test_a_training_sees_the_sizes_and_is_resumable(votes, tmp_path, monkeypatch
     run.train(settings(votes, tmp_path / "run", **shared), reporter=Silent())
     # First the images of the set-up, which asks whether the model takes the smallest; then two batches an epoch.
     assert seen == [16, *(16, 16, 16, 24, 24, 24, 32, 32)]
+    seen.clear()
+    run.train(settings(votes, tmp_path / "sooner", **shared, grow_until=0.25), reporter=Silent())
+    assert seen == [16, *(16, 24, 32, 32, 32, 32, 32, 32)]
 
 
 def test_sizes_that_cannot_be_are_refused(votes, tmp_path):
