@@ -23,6 +23,7 @@ from affectkit.core.assets import config_file
 from affectkit.core.files import open_at_once
 from affectkit.core.limits import MAX_CONFIG_BYTES, MAX_CONFIG_FAULTS, MAX_INTEGER, over
 from affectkit.core.number_texts import number_fault, percent_for_share
+from affectkit.core.os_errors import read_fault
 from affectkit.core.registry import did_you_mean, unknown_name
 from affectkit.core.yaml_files import load_yaml, written_text
 from affectkit.errors import UsageError
@@ -244,18 +245,26 @@ def read_settings_file(path: Path) -> dict[str, Any]:
                 over(f"the configuration file {path}", size, MAX_CONFIG_BYTES, "bytes"), "Is it the right file?"
             )
         text = data.decode("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot read the configuration file {path}: {error}") from error
+    except OSError as error:
+        raise UsageError(*read_fault(f"the configuration file {path}", path, error)) from error
+    except UnicodeDecodeError as error:
+        raise UsageError(
+            f"the configuration file {path} is not UTF-8 text (byte {error.start}).", "Is it the right file?"
+        ) from error
     values = load_yaml(text, str(path), written=True)
     if values is None:
         return {}
     if not isinstance(values, dict):
         raise UsageError(
-            f"{path} holds a {type(values).__name__}; a configuration file is a mapping such as 'epochs: 20'."
+            f"{path} holds {_kind(values)}; a configuration file is lines of 'setting: value', such as 'epochs: 20'."
         )
     if isinstance(values.get("settings"), dict):
         return values["settings"]
     return values
+
+
+def _kind(value: Any) -> str:
+    return {str: "text", list: "a list"}.get(type(value), "a single value")
 
 
 def dump_yaml(value: Any) -> str:

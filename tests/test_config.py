@@ -69,7 +69,7 @@ def test_yaml_values_take_the_type_of_their_setting(tmp_path, text, value):
         ("count: 2.5", "whole number"), ("count: true", "whole number"), ("count: many", "whole number"),
         ("rate: [1]", "a number"), ("rate: .nan", "above 0"), ("count: null", "must have a value"),
         ("a: &x 1\nb: *x", "aliases are not allowed"), ("count: 1\ncount: 2", "count stands twice"),
-        ("- 1", "mapping"), ("!!python/object/apply:os.system [ls]", "not plain YAML"), ("a: [", "not plain YAML"),
+        ("- 1", "holds a list"), ("!!python/object/apply:os.system [ls]", "not plain YAML"), ("a: [", "not plain YAML"),
     ],
 )  # fmt: skip
 def test_bad_files_are_refused_in_words(tmp_path, text, word):

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 from pathlib import Path
 
-from affectkit.core.assets import BUILTIN_MODEL, PREFIX, model_file
+from affectkit.core.assets import BUILTIN, BUILTIN_MODEL, MODELS, PREFIX, model_file
+from affectkit.core.folders import is_folder
+from affectkit.core.missing_paths import instead_of
+from affectkit.core.registry import nearest_names
+from affectkit.core.text import list_some
 from affectkit.errors import CheckpointError, UsageError
+
+NAME_ONE = f"Name a checkpoint file, a run folder of affectkit train, or {BUILTIN}."
+LOOKED_AT = 1_000
+"""Files and folders of a folder among which run folders are looked for."""
 
 
 def find_checkpoint(path: str | Path) -> Path:
@@ -28,10 +38,40 @@ def find_checkpoint(path: str | Path) -> Path:
                     f"{path} holds {len(several)} {'folds' if folds else 'repeats'} of a training, a model each.",
                     f"Name one, as {several[0]}." + (" Each has been tested on what it has not seen." if folds else ""),
                 )
-            raise CheckpointError(
-                f"{path} holds no best.safetensors.", "Name a checkpoint file, or a run folder of affectkit train."
-            )
+            raise _no_model(path)
         return found
     if not path.is_file():
-        raise CheckpointError(f"the checkpoint {path} does not exist.")
+        raise missing_checkpoint(path)
     return path
+
+
+def missing_checkpoint(path: Path) -> CheckpointError:
+    """Return the error that there is no checkpoint ``path``, with what may have been meant."""
+    words = [BUILTIN, "built-in", BUILTIN_MODEL, *MODELS]
+    if len(path.parts) == 1 and not path.suffix and nearest_names(str(path), words):
+        return CheckpointError(f"the checkpoint {path} does not exist.", f"Did you mean {BUILTIN}?")
+    runs = [str(one) for folder in (Path(), Path("runs")) for one in _runs_in(folder)]
+    there = f" Run folders here: {list_some(runs, 5)}." if runs else ""
+    return CheckpointError(f"the checkpoint {path} does not exist.", instead_of(path, advice=f"{NAME_ONE}{there}"))
+
+
+def _no_model(folder: Path) -> CheckpointError:
+    """Return the error that ``folder`` holds no best model, with what is in it instead."""
+    message = f"{folder} holds no best.safetensors."
+    if (folder / "config.yaml").is_file():
+        again = f"resume it, if it has ended: affectkit train --resume {folder}"
+        return CheckpointError(message, f"It is a run whose first epoch has not ended. Wait for it, or {again}")
+    files = sorted(path for path in folder.glob("*") if path.suffix in (".safetensors", ".onnx", ".pth", ".pt"))
+    if found := [*files, *_runs_in(folder)]:
+        return CheckpointError(message, f"Name one of what it holds: {list_some(found, 5)}.")
+    return CheckpointError(message, NAME_ONE)
+
+
+def _runs_in(folder: Path) -> list[Path]:
+    """Return the run folders in ``folder`` that have a best model, sorted; of many files, among the first alone."""
+    try:
+        with os.scandir(folder) as entries:
+            names = [entry.name for entry in itertools.islice(entries, LOOKED_AT) if is_folder(entry)]
+    except OSError:
+        return []
+    return sorted(folder / name for name in names if (folder / name / "best.safetensors").is_file())

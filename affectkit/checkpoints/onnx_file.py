@@ -24,6 +24,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from affectkit.checkpoints.find import missing_checkpoint
 from affectkit.core.forms import check_form, parse_json, shown
 from affectkit.core.limits import MAX_TENSOR_TABLE
 from affectkit.core.onnx_bytes import content_checksum, metadata_bytes, read_metadata, refuse_external_data
@@ -163,7 +164,7 @@ def read_header(path: Path, *, verify: bool = True) -> OnnxHeader:
             written, refers to other files, or was written by a newer affectkit.
     """
     if not path.is_file():
-        raise CheckpointError(f"the checkpoint {path} does not exist.")
+        raise missing_checkpoint(path)
     metadata = read_metadata(path)
     _refuse_foreign(path, metadata)
     refuse_external_data(path)

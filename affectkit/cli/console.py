@@ -23,6 +23,7 @@ import typer
 from affectkit import errors
 from affectkit.core.import_signals import answer, is_replaced, raise_lasting
 from affectkit.core.memory_errors import MORE_MEMORY, interrupted, want_of_memory
+from affectkit.core.os_errors import describe_os_error
 from affectkit.core.streams import EscapedStream, unescaped
 from affectkit.core.text import duration_text, printable, printable_json, shortened
 from affectkit.errors import AffectkitError, RunError
@@ -307,8 +308,7 @@ def _meaning(error: Exception) -> tuple[str, str]:
     if (fault := library_error(error)) is not None:
         return fault.message, fault.hint
     if isinstance(error, OSError):
-        where = f" ({error.filename})" if error.filename else ""
-        return f"{error.strerror or error}{where}.", "Check the disk and the permissions."
+        return describe_os_error(error)
     text = f"{type(error).__name__}: {error}".strip()
     return f"unexpected {text}", "This is a fault of affectkit; --debug shows where."
 

@@ -12,7 +12,10 @@ from affectkit.cli.outputs import nothing
 from affectkit.config import Resolved, setting
 from affectkit.core import assets
 from affectkit.core.assets import BUILTIN, BUILTIN_MODEL, PREFIX, card_file, model_file
+from affectkit.core.registry import did_you_mean
 from affectkit.errors import UsageError
+
+MORE = "affectkit models lists the common ones; affectkit models 'PATTERN*' searches timm's too."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +51,7 @@ def register(app: typer.Typer) -> None:
             return
         rows = _named(settings.pattern)
         if settings.pattern and not rows:
-            raise UsageError(f"no model matches {settings.pattern!r}.", "affectkit models lists the common ones.")
+            raise UsageError(f"no model matches {settings.pattern!r}.{_like(settings.pattern)}", MORE)
         ready = [(f"{PREFIX}{name}", summary) for name, summary in assets.MODELS.items() if not settings.pattern]
         console.result(
             {
@@ -95,6 +98,15 @@ def _named(pattern: str | None) -> list[tuple[str, str]]:
     for name in timm.list_models(wanted):
         found.setdefault(name, "timm, with weights on the hub" if name in tagged else "timm, no weights")
     return list(found.items())
+
+
+def _like(pattern: str) -> str:
+    """Return a question with the names that ``pattern`` may have meant; empty where nothing is near."""
+    import timm
+
+    from affectkit.models.registry import MODELS
+
+    return did_you_mean(pattern.strip("*?"), [*MODELS, *timm.list_models()], before=" ")
 
 
 def _show_checkpoint(path: str, console: Console) -> None:

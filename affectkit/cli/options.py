@@ -17,7 +17,7 @@ from affectkit.cli.brief import Brief, Description
 from affectkit.cli.completion_values import offered
 from affectkit.cli.console import Console
 from affectkit.cli.help_pages import CLUSTER, OUTPUT, Command, described, page_option
-from affectkit.cli.outputs import Outputs
+from affectkit.cli.outputs import Outputs, check_places
 from affectkit.config import Resolved, default_of, field_type, option_name, resolve
 from affectkit.core.folder_lock import Output, locked
 from affectkit.errors import UsageError
@@ -115,8 +115,10 @@ def command(
                 if more.get("print_config"):
                     body(resolved, console)
                 elif asked is None:
+                    outputs = writes(resolved.settings)
+                    check_places(outputs, resolved.settings)
                     several = slurm is not None and slurm.supports_distributed
-                    with _locked(writes(resolved.settings), resolved.settings, console, several=several):
+                    with _locked(outputs, resolved.settings, console, several=several):
                         body(resolved, console)
                 else:
                     _submit(asked, name, slurm, resolved, console)

@@ -3,15 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from affectkit.config import value_of
+from affectkit.config import option_name, value_of
 from affectkit.core.folder_lock import Output
+from affectkit.errors import UsageError
 
 Outputs = Callable[[Any], Sequence[Output]]
 
 VIDEO_ENDINGS = (".mp4", ".m4v", ".mov", ".mkv")
+
+
+FILE_ENDINGS = (
+    ".csv", ".json", ".jsonl", ".parquet", ".xlsx", ".txt", ".html", ".png", ".jpg", ".jpeg", ".gif", ".pdf", ".zip",
+    ".safetensors", ".onnx", ".pth", ".pt", ".yaml", *VIDEO_ENDINGS,
+)  # fmt: skip
+"""Endings of names that are a file's: a folder that is called so is a mistake."""
+
+
+def check_places(outputs: Sequence[Output], settings: Any) -> None:
+    """Refuse folders that are files, or are called like one; before anything is read.
+
+    Raises:
+        UsageError: names the option.
+    """
+    for output in outputs:
+        path = output.path if output.kind == "folder" else output.path.parent
+        option = next((option_name(entry) for entry in fields(settings) if getattr(settings, entry.name) == path), "")
+        if not output.make or output.kind == "file" or not option or path.is_dir():
+            continue
+        there = next(parent for parent in (path, *path.absolute().parents) if parent.exists())
+        if not there.is_dir():
+            what = "is a file" if there == path else f"cannot be made: {there} is a file"
+            raise UsageError(f"{option} {path} {what}; a folder is needed.", "Name a folder, or a new one.")
+        if path.suffix.lower() in FILE_ENDINGS:
+            raise UsageError(
+                f"{option} {path} is called like a file, and a folder is made.", f"Name it {path.with_suffix('')}."
+            )
 
 
 def nothing(settings: Any) -> list[Output]:

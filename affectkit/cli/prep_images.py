@@ -32,7 +32,7 @@ class ImageSettings:
     def rules(self) -> list[str]:
         """Name the faults between settings."""
         missing = [] if self.source is not None else ["SOURCE is needed: the folder with the dataset."]
-        return missing + ([] if self.output is not None else ["--output is needed."])
+        return missing + ([] if self.output is not None else ["--output is needed: the folder to make."])
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,6 +20,7 @@ from affectkit.comparison.words import describe_rows, describe_scope, describe_s
 from affectkit.config import value_of
 from affectkit.core.csv_tables import write_table
 from affectkit.core.files import fresh_folder, write_json
+from affectkit.core.missing_paths import instead_of
 from affectkit.core.progress import Reporter
 from affectkit.core.registry import did_you_mean
 from affectkit.core.text import list_some
@@ -111,7 +112,10 @@ def _read(settings: CompareSettings, names: Sequence[str], reporter: Reporter) -
         there = [source for source in untested if os.path.exists(source)]
         if len(there) < len(untested) and not any("builtin" in source for source in untested):
             gone = next(source for source in untested if source not in there)
-            raise UsageError(f"{gone} does not exist.", "Name a folder of results, or a checkpoint with --data DIR.")
+            raise UsageError(
+                f"{gone} does not exist.",
+                instead_of(gone, advice="Name a folder of results, or a checkpoint with --data DIR."),
+            )
         raise UsageError(
             f"{untested[0]} is a checkpoint: --data DIR is needed to test it.",
             "Or name the folder that affectkit test --results wrote.",

@@ -9,6 +9,7 @@ from typing import Any
 from affectkit.comparison.older_tables import read_older
 from affectkit.comparison.tested_models import TestedRun
 from affectkit.core.files import read_json
+from affectkit.core.missing_paths import instead_of
 from affectkit.errors import DataError, UsageError
 from affectkit.evaluation.recorded_outputs import FILE, read_outputs
 
@@ -45,7 +46,7 @@ def read_folder(folder: Path) -> tuple[tuple[TestedRun, ...], list[str]]:
         UsageError: it is no folder.
     """
     if not folder.is_dir():
-        raise UsageError(f"{folder} does not exist.", HINT)
+        raise UsageError(f"{folder} does not exist.", instead_of(folder, advice=HINT))
     if is_tested(folder):
         return (read_run(folder),), []
     if repeats := repeat_folders(folder):

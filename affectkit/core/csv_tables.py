@@ -13,6 +13,7 @@ from typing import IO, Any
 
 from affectkit.core.files import open_at_once, write_text
 from affectkit.core.limits import MAX_TABLE_COLUMNS, MAX_TABLE_LINE, over
+from affectkit.core.os_errors import read_fault
 from affectkit.core.table_errors import TableErrors
 from affectkit.core.text import list_some, written_name
 from affectkit.errors import AffectkitError, DataError
@@ -158,7 +159,7 @@ def csv_reader(
     except UnicodeDecodeError as fault:
         raise error(f"{title} is not UTF-8 text ({fault.reason}).", hint or "Save it as UTF-8 CSV.") from fault
     except OSError as fault:
-        raise error(f"cannot read {title}: {fault.strerror or fault}.", hint) from fault
+        raise error(*read_fault(title, path, fault, hint)) from fault
 
 
 def read_csv(

@@ -16,6 +16,7 @@ from typing import Any, BinaryIO
 
 from affectkit.core.forms import parse_json
 from affectkit.core.limits import MAX_JSON_BYTES, over
+from affectkit.core.os_errors import read_fault
 from affectkit.core.text import SEPARATOR, readable
 from affectkit.errors import AffectkitError, DataError, UsageError
 
@@ -182,7 +183,7 @@ def open_record(path: Path, hint: str = "") -> BinaryIO:
     try:
         return open_file(path)
     except OSError as error:
-        raise DataError(f"cannot read {path}: {(error.strerror or str(error)).lower()}.", hint) from error
+        raise DataError(*read_fault(str(path), path, error, hint)) from error
 
 
 def open_at_once(path: str, flags: int) -> int:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from affectkit.core.missing_paths import instead_of
 from affectkit.errors import DataError
 
 SYSTEM_NAMES = frozenset({"__MACOSX", "Thumbs.db", "desktop.ini", "@eaDir", "$RECYCLE.BIN"})
@@ -38,7 +39,7 @@ def walk(folder: Path, *, recursive: bool, faults: list[Fault]) -> Iterator[tupl
     """
     folder = Path(folder)
     if not folder.exists():
-        raise DataError(f"folder {folder} does not exist.")
+        raise DataError(f"folder {folder} does not exist.", instead_of(folder))
     if not folder.is_dir():
         raise DataError(f"{folder} is not a folder.")
     return _walk(folder, recursive, faults)

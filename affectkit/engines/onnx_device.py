@@ -42,7 +42,8 @@ def resolve_onnx_device(name: str) -> Device:
     match = re.fullmatch(r"(auto|cpu)|(mps)(?::0)?|(cuda)(?::(\d{1,4}))?", name)
     if match is None:
         raise UsageError(
-            f"unknown device {name!r}; it must be auto, cpu, cuda, cuda:N (such as cuda:1) or mps.",
+            f"unknown device {name!r}; it must be auto, cpu, cuda, cuda:N (such as cuda:1) or mps."
+            + (" Did you mean cuda?" if name.lower() in ("gpu", "nvidia", "gpu:0", "cuda0") else ""),
             "affectkit doctor lists the devices of this machine.",
         )
     if match[2]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from affectkit.config import value_of
 from affectkit.core.progress import Reporter
-from affectkit.core.text import list_some
+from affectkit.core.text import list_some, one_of
 from affectkit.data.halves import take_half
 from affectkit.data.layouts.class_columns import Choice
 from affectkit.data.layouts.discovery import Labels, Source, find_dataset
@@ -127,7 +127,8 @@ def find_split(source: Source, name: str) -> Split:
     """Return the split called ``name``, or raise a DataError that lists those there are."""
     if name not in source.splits:
         there = ", ".join(f"{key} ({len(split):,})" for key, split in source.splits.items())
-        raise DataError(f"{source.root} has no {name} split; it has {there}.", "Choose one of them with --split.")
+        words = [f"--split {key}" for key in source.splits]
+        raise DataError(f"{source.root} has no {name} split; it has {there}.", f"Add {one_of(words)}.")
     return source.splits[name]
 
 

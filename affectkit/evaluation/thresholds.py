@@ -5,22 +5,31 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+from affectkit.core.number_texts import percent_for_share
+from affectkit.core.registry import did_you_mean
 from affectkit.errors import UsageError
+
+AT_MOST_1 = ("accuracy", "f1", "top1", "ccc", "r2", "agreement")
+"""Parts of the names of metrics that are shares or correlations."""
 
 
 def check_thresholds(thresholds: Mapping[str, float], better: Mapping[str, str]) -> dict[str, float]:
-    """Refuse bounds of metrics that there are not.
+    """Refuse bounds of metrics that there are not, and bounds in percent of shares.
 
     Args:
         thresholds: bounds by metric.
         better: "max" or "min" by name of the metrics that there are.
 
     Raises:
-        UsageError: names what is no metric.
+        UsageError: names what is no metric, or a bound in percent of one that is a share.
     """
-    for name in thresholds:
+    for name, bound in thresholds.items():
         if name not in better:
-            raise UsageError(f"--fail-under: there is no metric {name!r}; there are {', '.join(better)}.")
+            guess = did_you_mean(name, better, before=" ")
+            raise UsageError(f"--fail-under: there is no metric {name!r}; there are {', '.join(better)}.{guess}")
+        meant = percent_for_share(bound, 1) if better[name] == "max" else ""
+        if meant and any(word in name for word in AT_MOST_1):
+            raise UsageError(f"--fail-under: {name} is at most 1; got {bound:g} ({meant}).")
     return dict(thresholds)
 
 

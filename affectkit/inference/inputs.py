@@ -7,14 +7,14 @@ import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from pathlib import Path
 from typing import IO
 
 from affectkit.core.folders import Fault, walk
+from affectkit.core.missing_paths import instead_of
 from affectkit.core.progress import Reporter, Silent
 from affectkit.core.shards import Listing, Shard
-from affectkit.core.text import count_text, one_of, readable, written_name
+from affectkit.core.text import count_text, readable, written_name
 from affectkit.data.media.animations import may_be_animated
 from affectkit.data.media.file_kinds import IMAGE_FILE, OTHER_FILE, VIDEO_FILE, PassedOver, file_kind
 from affectkit.data.media.images_in_memory import GivenImage
@@ -169,7 +169,7 @@ def find_inputs(
         elif os.path.lexists(path):
             _add_file(inputs, text, once)
         elif not glob.has_magic(text):
-            raise _missing(text, path)
+            raise _missing(text)
         elif not _add_matches(inputs, text, recursive, once):
             raise DataError(f"nothing matches {text}.", "Patterns are *, ? and [abc]; ** looks into sub-folders.")
     inputs.reporter.finish()
@@ -257,19 +257,9 @@ def _beside(inputs: Inputs) -> str:
     return f" ({inputs.passed.described})" if inputs.passed.count else ""
 
 
-def _missing(text: str, path: Path) -> DataError:
-    """Return the error that ``path`` is not there, with the paths that may have been meant."""
-    there = next(parent for parent in (path.absolute(), *path.absolute().parents) if os.path.lexists(parent))
-    wanted = path.absolute().relative_to(there).parts[0]
-    try:
-        near = get_close_matches(wanted, os.listdir(there), 3, 0.6) if there.is_dir() else []
-    except OSError:
-        near = []
-    if near:
-        hint = f"In {there} there is {one_of(near)}."
-    else:
-        hint = f"There is nothing called {wanted} in {there}; names are looked up from {Path.cwd()}."
-    return DataError(readable(f"{text} does not exist."), readable(hint))
+def _missing(text: str) -> DataError:
+    """Return the error that what ``text`` names is not there, with what may have been meant."""
+    return DataError(readable(f"{text} does not exist."), instead_of(text))
 
 
 class InputSelection:

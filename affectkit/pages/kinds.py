@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from affectkit.core.missing_paths import instead_of
 from affectkit.core.registry import Entry, Registry
 from affectkit.errors import DataError, UsageError
 
@@ -45,8 +46,10 @@ def kind_of(folder: Path) -> str:
         DataError: it holds the results of no command that is known.
     """
     if not folder.is_dir():
-        what = "is a file" if folder.exists() else "does not exist"
-        raise UsageError(f"{folder} {what}; a report is made of a folder of results.", "Name what --results named.")
+        what, hint = "does not exist", instead_of(folder)
+        if folder.exists():
+            what, hint = "is a file", "Name the folder, which --results named."
+        raise UsageError(f"{folder} {what}; a report is made of a folder of results.", hint)
     for name, entry in KINDS.items():
         if any((folder / mark).is_file() for mark in entry.marks):
             return name

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from affectkit.config import Parsed, setting, value_of
+from affectkit.core.number_texts import meant_number
 from affectkit.errors import UsageError
 
 STORED, ESTIMATE = "stored", "estimate"
@@ -67,7 +68,11 @@ def parse_abstain(text: str) -> float | None:
     except ValueError:
         value = math.nan
     if not 0 <= value <= 1:
-        raise UsageError(f"must be {STORED}, the checkpoint's threshold, or a confidence in [0, 1]; got {text!r}.")
+        meant = meant_number(text if math.isnan(value) or not 2 <= value <= 100 else f"{text}%")
+        guess = f" Did you mean {meant}?" if meant and meant != text else ""
+        raise UsageError(
+            f"must be {STORED}, the checkpoint's threshold, or a confidence in [0, 1]; got {text!r}.{guess}"
+        )
     return value
 
 
@@ -100,7 +105,9 @@ def _numbers(text: str, example: str) -> dict[str, float]:
         except ValueError:
             value = math.nan
         if not name or math.isnan(value):
-            raise UsageError(f"{part.strip()!r} is not NAME=NUMBER; it must be {example}.")
+            meant = meant_number(number) if name else ""
+            guess = f" Did you mean {name}={meant}?" if meant else ""
+            raise UsageError(f"{part.strip()!r} is not NAME=NUMBER; it must be {example}.{guess}")
         if name in found:
             raise UsageError(f"{name} is given twice.")
         found[name] = value

@@ -8,7 +8,7 @@ from typing import Any
 
 from affectkit.config import Parsed, setting
 from affectkit.settings.abstention import Wish, fitted_abstention
-from affectkit.settings.common import DATA
+from affectkit.settings.common import DATA, needed
 from affectkit.settings.evaluation import TestedData
 
 
@@ -52,8 +52,7 @@ class CalibrateSettings(TestedData):
 
     def rules(self) -> list[str]:
         """Name the faults between settings."""
-        named = {"CHECKPOINT": self.checkpoint, "--data": self.data, "--output": self.output}
-        faults = [f"{name} is needed." for name, value in named.items() if value is None]
+        faults = needed(self, "checkpoint", "data", output="the checkpoint to write, NEW.safetensors")
         if self.abstain is None and self.temperature == "keep":
             faults.append("--abstain or --temperature is needed: there is nothing to fit.")
         return faults

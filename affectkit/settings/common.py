@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import fields
 from typing import Any
 
-from affectkit.config import Parsed, option_group, setting
+from affectkit.config import Parsed, option_group, option_name, setting
 from affectkit.core.pixels import parse_pixels
 from affectkit.core.shards import Shard
 from affectkit.core.spec import FITS
@@ -134,6 +135,30 @@ def fail_under(
     """Declare the option ``--fail-under`` of commands that compute metrics; messages show ``example``."""
     parse = functools.partial(parse_thresholds, example=example)
     return setting(None, help, parse=parse, group=group, metavar=metavar)
+
+
+NEEDED = {
+    "checkpoint": "a run folder of affectkit train, a checkpoint file, or builtin",
+    "data": "the folder with the dataset",
+    "output": "the folder for the run, as runs/first",
+    "results": "a folder for tables and pictures",
+}
+"""What an option that a command needs is, for the message that it was not given."""
+
+
+def needed(settings: Any, *names: str, **words: str) -> list[str]:
+    """Return a fault for each option of ``names`` and of ``words`` that was not given, and what it is.
+
+    Args:
+        settings: of a command.
+        names: options that are the same in all commands.
+        words: what an option is in this command.
+    """
+    what = {name: NEEDED[name] for name in names} | words
+    missing = [
+        entry for entry in fields(settings) if entry.name in what and getattr(settings, entry.name) in (None, ())
+    ]
+    return [f"{option_name(entry)} is needed: {what[entry.name]}." for entry in missing]
 
 
 @option_group

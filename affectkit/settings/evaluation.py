@@ -32,11 +32,21 @@ from affectkit.settings.common import (
     followed_links,
     ignored_columns,
     label_map_file,
+    needed,
     rating_range,
     verified,
 )
 
 GROUPS = "Groups"
+WEIGHTS = (".safetensors", ".onnx", ".pth", ".pt", ".ckpt")
+
+
+def swapped(checkpoint: Path, data: Path) -> list[str]:
+    """Return the fault that a dataset and a checkpoint were named one for the other, where they seem to be."""
+    is_model = (data / "best.safetensors").is_file() or (data.suffix in WEIGHTS and data.is_file())
+    if is_model and checkpoint.is_dir() and not (checkpoint / "best.safetensors").is_file():
+        return [f"--checkpoint {checkpoint} is no run folder, and --data {data} is a model: they seem to be swapped."]
+    return []
 
 
 @option_group
@@ -94,7 +104,8 @@ class Tested(TestedData, TestedCheckpoint):
 
     def rules(self) -> list[str]:
         """Name the faults between settings."""
-        return [f"--{name} is needed." for name in ("checkpoint", "data") if getattr(self, name) is None]
+        faults = needed(self, "checkpoint", "data")
+        return faults or swapped(self.checkpoint, self.data)
 
     def of_file(self) -> dict[str, Any]:
         """Return how the checkpoint is read, for ``load_model``: the choices that its file leaves open, and more."""

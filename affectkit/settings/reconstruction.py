@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from affectkit.config import setting
-from affectkit.settings.common import DATA
+from affectkit.settings.common import DATA, needed
 from affectkit.settings.evaluation import Tested
 
 
@@ -25,4 +25,4 @@ class ReconstructSettings(Tested):
 
     def rules(self) -> list[str]:
         """Name the faults between settings."""
-        return super().rules() + ([] if self.results is not None else ["--results is needed."])
+        return super().rules() + needed(self, "results")

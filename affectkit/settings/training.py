@@ -12,7 +12,7 @@ from affectkit.models.registry import TINY_IMAGENET, published_recipe, recipe
 from affectkit.schedules import CYCLIC
 from affectkit.settings.abstention import Wish, fitted_abstention
 from affectkit.settings.audiovisual import Codes
-from affectkit.settings.common import RUN, Runtime
+from affectkit.settings.common import RUN, Runtime, needed
 from affectkit.settings.training_data import DataOptions
 from affectkit.settings.training_folds import FoldOptions
 from affectkit.settings.training_model import ModelOptions
@@ -68,7 +68,7 @@ class TrainSettings(RunOptions, FoldOptions, OptimizationOptions, ModelOptions, 
         """Name the faults between settings."""
         faults = []
         if self.resume is None:
-            faults += [f"--{name} is needed." for name in ("data", "output") if getattr(self, name) is None]
+            faults += needed(self, "data", "output")
         if self.stage == "solver" and self.init is None and self.resume is None:
             faults.append("--stage solver needs --init: the run whose autoencoders it stands on.")
         stages = {"tune": self.stage != "joint" and self.tune != "all",

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from affectkit.core.limits import MAX_INTEGER
+from affectkit.core.number_texts import meant_number
 from affectkit.core.registry import did_you_mean
 from affectkit.corruptions import SEVERITIES
 from affectkit.data.faces import DETECTORS, RESERVED, detector_forms
@@ -97,7 +98,9 @@ def parse_every(text: str) -> Every:
     """
     match = re.fullmatch(r"(\d+)|(\d+(?:\.\d+)?)s", text.strip())
     if match is None or not float(match[1] or match[2]):
-        raise UsageError(f"must be seconds, as 0.5s, or a number of frames, as 15; got {text!r}.")
+        rate = re.fullmatch(r"(\d+(?:\.\d+)?) ?(?:fps|hz)", text.strip().lower())
+        meant = f" {text} is {1 / float(rate[1]):g}s." if rate and float(rate[1]) else ""
+        raise UsageError(f"must be seconds, as 0.5s, or a number of frames, as 15; got {text!r}.{meant}")
     return Every(0.0, int(match[1])) if match[1] else Every(float(match[2]), 0)
 
 
@@ -144,7 +147,9 @@ def parse_thresholds(text: str, *, example: str = "accuracy=0.8") -> dict[str, f
         try:
             bound = float(value)
         except ValueError as error:
-            raise UsageError(f"{part!r} is not METRIC=VALUE, as in {example}.") from error
+            meant = meant_number(value) if name.strip() else ""
+            guess = f" Did you mean {name.strip()}={meant}?" if meant else ""
+            raise UsageError(f"{part!r} is not METRIC=VALUE, as in {example}.{guess}") from error
         if math.isnan(bound):
             raise UsageError(f"{part!r} bounds nothing; a number is needed, as in {example}.")
         found[name.strip()] = bound

@@ -126,7 +126,8 @@ class RatingsTask(Task):
         if split.ratings is None:
             raise DataError(
                 f"the {split.name} split of {split.root} has no ratings of valence and arousal.",
-                "Name a table of ratings with --labels: filename, valence, arousal.",
+                "The model predicts ratings. Name a table of them with --labels (filename, valence, arousal), or take "
+                "a model of classes.",
             )
         absent = [name for name in self.spec.classes if np.isnan(split.ratings[:, RATINGS.index(name)]).all()]
         if absent:

@@ -13,6 +13,7 @@ from affectkit.core.files import read_json, write_json, write_text
 from affectkit.core.folder_lock import Output, locked
 from affectkit.core.forms import Count
 from affectkit.core.limits import MAX_RECORD_NODES
+from affectkit.core.missing_paths import instead_of
 from affectkit.core.progress import Reporter
 from affectkit.core.yaml_files import load_yaml
 from affectkit.errors import CheckpointError
@@ -64,6 +65,9 @@ class RunFolder:
     def read_config(self) -> dict[str, Any]:
         """Read what ``write_config`` recorded; a CheckpointError where the folder is not a run."""
         if not self.config.is_file():
+            if not self.root.exists():
+                hint = instead_of(self.root, advice="Name a folder that affectkit train made.")
+                raise CheckpointError(f"the run folder {self.root} does not exist.", hint)
             raise CheckpointError(
                 f"{self.root} is not a run folder: it has no config.yaml.", "Name a folder that affectkit train made."
             )

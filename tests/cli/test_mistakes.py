@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import re
 
 import pytest
 from support import invoke, make_folders, make_votes
+
+from affectkit.cli.console import Console
 
 FOREIGN = re.compile(
     r"Traceback|Errno|No such (option|command|file)|Invalid value|unexpected extra|not a valid|click|╭"
@@ -20,6 +23,10 @@ def place(tmp_path_factory):
     make_folders(root / "photos", train=6, valid=6, test=6)
     make_votes(root / "votes", train=6, valid=6, test=6)
     (root / "my photos").mkdir()
+    for name in ("empty", "runs/first", "begun"):
+        (root / name).mkdir(parents=True)
+    for name in ("photos.zip", "runs/first/best.safetensors", "begun/config.yaml"):
+        (root / name).touch()
     (root / "notes.txt").write_text("hello")
     return root
 
@@ -78,6 +85,100 @@ def test_what_is_typed_wrong_is_answered_with_what_and_the_next_step(place, monk
     assert done.returncode == 2 and done.stdout == ""
     assert done.stderr.startswith(f"Error: {message}"), done.stderr
     assert not FOREIGN.search(done.stderr) and len(done.stderr.splitlines()) <= 2
+
+
+PLACES = [
+    # paths that are not there
+    ("train --data photoz --output o", 1, "dataset folder photoz does not exist.\nIn {place} there is photos."),
+    ("train --data 'photos' --output o", 1, "dataset folder 'photos' does not exist.\nDid you mean photos?"),
+    ("describe photos,", 1, "dataset folder photos, does not exist.\nDid you mean photos?"),
+    ("describe C:\\Users\\me\\faces", 1,
+     "dataset folder C:\\Users\\me\\faces does not exist.\nIt is written as on Win"),
+    ("describe photos\\train", 1, "dataset folder photos\\train does not exist.\nDid you mean photos/train?"),
+    ("describe https://example.org/faces.zip", 1,
+     "dataset folder https:/example.org/faces.zip does not exist.\nIt is a web address, not a path: affectkit "
+     "download https://example.org/faces.zip --output DIR fetches a file."),
+    ("datasplit photoz", 2, "PATH photoz does not exist.\nIn {place} there is photos."),
+    ("prep ferplus photoz --output o", 1, "source folder photoz does not exist.\nIn {place} there is photos."),
+    ("train --data photos --output o --labels vote.csv", 1, "cannot read table {place}/vote.csv: it does not exist."),
+    ("train --config run.yaml", 2,
+     "cannot read the configuration file run.yaml: it does not exist.\nThere is nothing called run.yaml in "
+     "{place}; names are looked up from {place}."),
+    ("train --config notes.txt", 2, "notes.txt holds text; a configuration file is lines of 'setting: value'"),
+    ("train --resume photoz", 1, "the run folder photoz does not exist.\nIn {place} there is photos."),
+    ("models --checkpoint best", 1,
+     "the checkpoint best does not exist.\nName a checkpoint file, a run folder of affectkit train, or "
+     "builtin. Run folders here: runs/first."),
+    ("models --checkpoint build-in", 1, "the checkpoint build-in does not exist.\nDid you mean builtin?"),
+    ("models --checkpoint photos", 1, "photos holds no best.safetensors.\nName a checkpoint file, a run folder of"),
+    ("models --checkpoint runs", 1, "runs holds no best.safetensors.\nName one of what it holds: runs/first."),
+    ("models --checkpoint begun", 1, "begun holds no best.safetensors.\nIt is a run whose first epoch has not ended."),
+    # what is there, and is something else
+    ("train --data photos/train/anger --output o", 1,
+     "no dataset found in photos/train/anger: it holds 2 pictures, as the folder of one class does.\nName the "
+     "folder that holds all classes: photos."),
+    ("describe empty", 1, "no dataset found in empty: it is empty."),
+    ("train --data runs/first --output o", 1, "no dataset found in runs/first: it is a run folder of affectkit train."),
+    ("train --data photos.zip --output o", 1, "dataset photos.zip is not a folder.\nUnpack the archive first."),
+    ("describe votes/test.csv", 1,
+     "dataset votes/test.csv is not a folder.\nIt is a table: name the folder of its images"),
+    ("test --checkpoint photos --data runs/first", 2,
+     "--checkpoint photos is no run folder, and --data runs/first is a model: they seem to be swapped."),
+    ("infer photos --results notes.txt", 2, "--results notes.txt is a file; a folder is needed."),
+    ("infer photos --results notes.txt/x", 2,
+     "--results notes.txt/x cannot be made: {place}/notes.txt is a file; a folder"),
+    ("infer photos --results rows.csv", 2,
+     "--results rows.csv is called like a file, and a folder is made.\nName it rows."),
+    ("infer photos --annotate out.png", 2,
+     "--annotate out.png is called like a file, and a folder is made.\nName it out."),
+    ("infer photos --checkpoint runs", 1, "runs holds no best.safetensors."),
+    # needed, and shares
+    ("train --data photos", 2, "--output is needed: the folder for the run, as runs/first."),
+    ("test --data photos", 2,
+     "--checkpoint is needed: a run folder of affectkit train, a checkpoint file, or builtin."),
+    ("infer", 2, "PATHS is needed: images, videos, folders"),
+    ("infer photos --abstain 80%", 2,
+     "--abstain: must be stored, the checkpoint's threshold, or a confidence in [0, 1]; got '80%'. Did you "
+     "mean 0.8?"),
+    ("infer photos --prior fear=20%,anger=0.8", 2,
+     "--prior: 'fear=20%' is not NAME=NUMBER; it must be a table, or shares as happiness=0.2,sadness=0.8. Did "
+     "you mean fear=0.2?"),
+    ("test --checkpoint a --data b --fail-under accuracy=90%", 2,
+     "--fail-under: 'accuracy=90%' is not METRIC=VALUE, as in accuracy=0.8. Did you mean accuracy=0.9?"),
+    ("infer photos --every 2fps", 2,
+     "--every: must be seconds, as 0.5s, or a number of frames, as 15; got '2fps'. 2fps is"),
+    ("infer photos --device gpu", 2,
+     "unknown device 'gpu'; it must be auto, cpu, cuda, cuda:N (such as cuda:1) or mps. Did you mean "
+     "cuda?\naffectkit doctor lists the devices"),
+    ("eval-corruptions --checkpoint a --data b --corruptions fgo", 2,
+     "--corruptions: unknown corruption 'fgo'; did you mean fog?"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("line", "code", "message"), PLACES, ids=[line for line, *_ in PLACES])
+def test_what_is_named_wrong_is_answered_with_what_was_meant(place, monkeypatch, line, code, message):
+    monkeypatch.chdir(place)
+    done = invoke(*line.split())
+    assert done.returncode == code and done.stdout == ""
+    lines = [line for line in done.stderr.splitlines(keepends=True) if not line.startswith("inputs: ")]
+    assert "".join(lines).startswith("Error: " + message.format(place=place)), done.stderr
+    assert not FOREIGN.search(done.stderr) and "Warning" not in done.stderr
+
+
+@pytest.mark.parametrize(("number", "words"), [
+    (errno.ENOSPC, "the disk is full: a.csv could not be written."),
+    (errno.EACCES, "no permission for a.csv: your user may not read or write it."),
+    (errno.EROFS, "no permission for a.csv"),
+    (errno.ENOTDIR, "a.csv: a file stands where a folder is needed."),
+    (errno.EMFILE, "too many files are open; a.csv was one more."),
+    (errno.EDEADLK, "words of the system (a.csv)."),
+])  # fmt: skip
+def test_what_the_operating_system_refuses_is_said_in_plain_words(capsys, number, words):
+    with pytest.raises(BaseException) as stopped, Console().guard():
+        raise OSError(number, "words of the system", "a.csv")
+    assert stopped.value.exit_code == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0].startswith(f"Error: {words}") and len(lines) == 2
 
 
 def test_an_option_given_twice_counts_once_and_that_is_said(place):

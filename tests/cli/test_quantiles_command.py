@@ -167,7 +167,7 @@ def test_rows_without_a_value_are_left_out_and_named(files):
         (
             ("{}/blank.csv", "{}/none.csv", "{}", "{}/" + GOOD),
             1,
-            ["3 of 4 tables", "of 1, none has both", "No such file", "Is a directory"],
+            ["3 of 4 tables", "of 1, none has both", "it does not exist", "it is a folder"],
         ),
     ],
 )

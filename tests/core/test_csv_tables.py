@@ -49,7 +49,7 @@ def test_a_table_that_is_none_is_one_error(tmp_path, content, message):
 def test_a_file_that_cannot_be_opened(tmp_path, make):
     path = tmp_path / "t.csv"
     make(path)
-    message = r"^cannot read --baseline t: (No such file or directory|Is a directory)\."
+    message = r"^cannot read --baseline t: (it does not exist|it is a folder)\."
     with pytest.raises(DataError, match=message), csv_reader(path, title="--baseline t"):
         raise AssertionError
 

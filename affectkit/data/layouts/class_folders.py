@@ -48,7 +48,12 @@ def split_folders(root: Path) -> dict[str, Path]:
     return {"all": root} if _has_classes(root, 2) else {}
 
 
-def _has_image(folder: Path) -> bool:
+def holds_images(folder: Path) -> bool:
+    """Return whether a picture lies in ``folder`` itself.
+
+    Raises:
+        DataError: the folder cannot be listed.
+    """
     try:
         with os.scandir(folder) as entries:
             return any(is_image_name(entry.name) and not is_hidden(entry.name) for entry in entries)
@@ -62,7 +67,7 @@ def _has_classes(folder: Path, number: int = 1, *, inner: bool = False) -> bool:
     """
     for name in visible_names(folder, is_folder):
         deeper = folder / name / tinyimagenet.IMAGES
-        number -= _has_image(folder / name) or (inner and deeper.is_dir() and _has_image(deeper))
+        number -= holds_images(folder / name) or (inner and deeper.is_dir() and holds_images(deeper))
         if number == 0:
             return True
     return False

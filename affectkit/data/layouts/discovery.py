@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from affectkit.core.folders import is_file, is_folder, visible_names
+from affectkit.core.missing_paths import as_given, instead_of
 from affectkit.core.progress import Reporter, Silent
 from affectkit.core.text import list_some
 from affectkit.data.layouts import LAYOUTS, affectnet, affectnet_fused, clip_store, published, rafdb, tinyimagenet
@@ -22,6 +23,7 @@ from affectkit.data.layouts.class_folders import TABLE_NAMES, read_class_folders
 from affectkit.data.layouts.class_names import refuse_same_number
 from affectkit.data.layouts.clip_downloads import COMMANDS, clips_in
 from affectkit.data.layouts.emotic import is_emotic
+from affectkit.data.layouts.near_datasets import ARCHIVES, instead_of_file, what_it_holds
 from affectkit.data.layouts.rating_scale import Scale, scale_text
 from affectkit.data.layouts.stated import stated_in
 from affectkit.data.layouts.stimuli import read_stimuli, stimuli_in
@@ -103,17 +105,20 @@ def find_dataset(root: Path, *, labels: Labels | None = None, reporter: Reporter
     """
     root, reporter = Path(root), reporter or Silent()
     if not root.exists():
-        raise DataError(f"dataset folder {root} does not exist.")
+        raise DataError(f"dataset folder {as_given(root)} does not exist.", instead_of(root))
     if not root.is_dir():
-        raise DataError(f"dataset {root} is not a folder.", "Name the folder that holds the images or tables.")
+        raise DataError(f"dataset {as_given(root)} is not a folder.", instead_of_file(root))
     search = Search(root, labels or Labels(), reporter)
     for entry in LAYOUTS.values():
         found = entry.load()(search)
         if found is not None:
             refuse_same_number(found.classes, f"{found.layout} in {root}")
             return replace(found, notes=(*search.notes, *found.notes))
+    near = published.nearby(root)
+    if not near and (held := what_it_holds(root)) is not None:
+        raise NoDatasetError(f"no dataset found in {as_given(root)}: {held[0]}.", held[1])
+    near = near or _one_level_down(root)
     looked_for = "\n".join(f"  - {name}: {entry.summary}" for name, entry in LAYOUTS.items() if entry.summary)
-    near = published.nearby(root) or _one_level_down(root)
     raise NoDatasetError(
         f"no dataset found in {root}.\nlooked for:\n{looked_for}\nfound: {_contents(root)}.",
         _advice(root, near),
@@ -319,7 +324,7 @@ def _holds_dataset(folder: Path) -> bool:
 def _advice(root: Path, near: str) -> str:
     """Return the next step for folders that are nearly a dataset; ``near`` where the dataset may be."""
     subfolders = visible_names(root, is_folder)
-    if visible_names(root, lambda entry: entry.name.lower().endswith((".zip", ".tar", ".gz", ".7z", ".rar"))):
+    if visible_names(root, lambda entry: entry.name.lower().endswith(ARCHIVES)):
         return "Unpack the archive first."
     if near:
         return near

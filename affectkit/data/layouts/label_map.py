@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from affectkit.core.os_errors import read_fault
 from affectkit.core.table_errors import TableErrors
 from affectkit.core.text import list_some, one_of
 from affectkit.data.layouts.class_names import likely_matches
@@ -69,10 +70,10 @@ def read_label_map(path: Path, owners: Sequence[str]) -> LabelMap:
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(
-            f"cannot read --label-map {path}: {getattr(error, 'strerror', None) or error}.", HINT
-        ) from error
+    except OSError as error:
+        raise DataError(*read_fault(f"--label-map {path}", path, error, HINT)) from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"cannot read --label-map {path}: {error}.", HINT) from error
     errors = TableErrors(path, title=f"--label-map {path}")
     names: dict[tuple[str, str], str] = {}
     lines: dict[tuple[str, str], int] = {}

@@ -210,7 +210,9 @@ def _check_header(path: Path, header: list[str], *, ratings: bool | None, choice
     rated = ratings is not False and any(name in there for name in RATINGS)
     if len(candidates) < 2 and "label" not in there and not rated:
         what = f"one emotion column only, {candidates[0]!r}" if candidates else "neither 'label' nor emotion columns"
-        raise DataError(f"table {path} has {what}; its columns are {list_some(header)}.", TARGETS)
+        named = [name for name in RATINGS if name in header]
+        hint = f"It has ratings ({', '.join(named)}): they are for a model that predicts these." if named else TARGETS
+        raise DataError(f"table {path} has {what}; its columns are {list_some(header)}.", hint)
     return candidates
 
 

@@ -119,6 +119,18 @@ def is_raw_name(name: str) -> bool:
     return os.path.splitext(name)[1].lower() in RAW_EXTENSIONS
 
 
+NO_PICTURES = {
+    b"pk\x03\x04": "is an archive (zip) or an office document, not a picture: unpack it, or save its pictures",
+    b"rar!": "is an archive (rar), not a picture: unpack it first",
+    b"7z\xbc\xaf": "is an archive (7z), not a picture: unpack it first",
+    b"\x1f\x8b": "is compressed (gzip), not a picture: unpack it first",
+    b"%pdf": "is a PDF, not a picture: save its pages as pictures, as pdftoppm -r 150 -png does",
+    b"<!doctype html": "is a web page, not a picture: the download gave a page in its place",
+    b"<html": "is a web page, not a picture: the download gave a page in its place",
+}
+"""What is often named in place of a picture, by its first bytes in lower case."""
+
+
 def describe_file_type(path: Path) -> str:
     """Return why a file cannot be opened as a picture, in words that go on from its name."""
     try:
@@ -128,6 +140,9 @@ def describe_file_type(path: Path) -> str:
         start = b""
     if start.startswith(b"version https://git-lfs"):
         return "is a git-lfs pointer, not the image (fetch it with git lfs pull)"
+    for mark, words in NO_PICTURES.items():
+        if start.lstrip().lower().startswith(mark):
+            return words
     brand = start[8:12] if start[4:8] == b"ftyp" else b""
     if is_raw_name(path.name) or start.startswith(_RAW_STARTS) or brand == b"crx ":
         return RAW

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from affectkit.core.files import open_at_once
+from affectkit.core.os_errors import read_fault
 from affectkit.core.registry import unknown_name
 from affectkit.core.yaml_files import load_yaml
 from affectkit.errors import UsageError
@@ -50,7 +51,7 @@ def _read(path: Path) -> dict[Any, Any]:
             data = stream.read(rules.MAX_BYTES + 1)
         text = data.decode("utf-8")
     except OSError as error:
-        raise UsageError(f"cannot read the pipeline {path}: {error.strerror or error}.", NEXT) from error
+        raise UsageError(*read_fault(f"the pipeline {path}", path, error, NEXT)) from error
     except UnicodeDecodeError as error:
         raise UsageError(f"the pipeline {path} is not UTF-8 text (byte {error.start}).", NEXT) from error
     if len(data) > rules.MAX_BYTES:

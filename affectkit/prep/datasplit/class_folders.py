@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from affectkit.core.files import digest_bytes
+from affectkit.core.missing_paths import instead_of
 from affectkit.data.layouts.links import INSIDE, Links
 from affectkit.errors import DataError, UsageError
 
@@ -35,6 +36,13 @@ class ClassFolders:
     passed: list[str] = field(default_factory=list)
 
 
+def no_folder(root: Path) -> UsageError:
+    """Return the error that ``root``, which PATH names, is no folder."""
+    if root.exists():
+        return UsageError(f"PATH {root} is not a folder.", "Name the folder that holds the class folders.")
+    return UsageError(f"PATH {root} does not exist.", instead_of(root))
+
+
 def list_classes(root: Path, *, in_place: bool) -> ClassFolders:
     """List the images in ``root``/train/<label>, or in ``root``/<label> where there is no folder train.
 
@@ -46,7 +54,7 @@ def list_classes(root: Path, *, in_place: bool) -> ClassFolders:
         DataError: it has no class folders, or holds a split already.
     """
     if not root.is_dir():
-        raise UsageError(f"PATH {root} is not a folder." if root.exists() else f"PATH {root} does not exist.")
+        raise no_folder(root)
     from affectkit.core.folders import is_folder, is_hidden, link_fault
 
     base = "train/" if (root / "train").is_dir() else ""

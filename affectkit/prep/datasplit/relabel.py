@@ -13,12 +13,13 @@ from affectkit.core.contained_paths import path_below
 from affectkit.core.csv_tables import read_csv
 from affectkit.core.files import digest_of, fsync_path
 from affectkit.core.folder_lock import LOCK
+from affectkit.core.os_errors import read_fault
 from affectkit.core.progress import Reporter
 from affectkit.core.stopping import Stopping
 from affectkit.core.version import VERSION
 from affectkit.errors import DataError, UsageError
 from affectkit.prep.datasplit import file_moves, split
-from affectkit.prep.datasplit.class_folders import ignores_case
+from affectkit.prep.datasplit.class_folders import ignores_case, no_folder
 from affectkit.prep.datasplit.journal import Journal, Lock, Original, remove_unbegun
 from affectkit.prep.datasplit.journal_reader import find_journal
 from affectkit.prep.datasplit.plan import case_folded
@@ -79,7 +80,7 @@ def relabel(
         DataError: a row cannot be followed; all such rows are listed, and nothing is changed.
     """
     if not path.is_dir():
-        raise UsageError(f"PATH {path} is not a folder." if path.exists() else f"PATH {path} does not exist.")
+        raise no_folder(path)
     if output is not None:
         check_output_place(path, output)
     root = output or path
@@ -308,7 +309,7 @@ def _digest(labels: Path) -> str:
     try:
         return digest_of(labels)
     except OSError as error:
-        raise UsageError(f"cannot read --labels-csv {labels}: {error.strerror or error}.") from error
+        raise UsageError(*read_fault(f"--labels-csv {labels}", labels, error)) from error
 
 
 def _folder(root: Path) -> str:

@@ -23,6 +23,7 @@ from affectkit.core.stopping import Never, Stopping
 from affectkit.errors import DataError, UsageError
 from affectkit.prep.datasplit import file_moves
 from affectkit.prep.datasplit.chunks import AugmentJob, augment_chunk, interleave_chunks, place_chunk
+from affectkit.prep.datasplit.class_folders import no_folder
 from affectkit.prep.datasplit.journal import Journal, Lock, Made, remove_unbegun
 from affectkit.prep.datasplit.journal_reader import find_journal
 from affectkit.prep.datasplit.plan import SIDES, SplitRules, make_plan
@@ -68,7 +69,7 @@ def split_folder(
     if options.output is not None:
         check_output_place(path, options.output)
     if not path.is_dir():
-        raise UsageError(f"PATH {path} is not a folder." if path.exists() else f"PATH {path} does not exist.")
+        raise no_folder(path)
     with run.pool:
         if options.dry_run:
             report = run.dry()

@@ -20,6 +20,7 @@ from typing import Any
 
 from affectkit.core.files import digest_bytes, read_json
 from affectkit.core.forms import check_form
+from affectkit.core.missing_paths import instead_of
 from affectkit.core.progress import Reporter, Silent
 from affectkit.core.randomness import address_seed
 from affectkit.core.shards import Shard
@@ -112,7 +113,7 @@ def prepare_afew_va(
     source, output, reporter, options = Path(source), Path(output), reporter or Silent(), options or AfewVaOptions()
     _check_options(options)
     if not source.is_dir():
-        raise DataError(f"source folder {source} does not exist.")
+        raise DataError(f"source folder {source} does not exist.", instead_of(source))
     folders = video_folders(source)
     if not folders:
         raise DataError(

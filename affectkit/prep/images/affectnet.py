@@ -26,6 +26,7 @@ import numpy as np
 from affectkit.core.contained_paths import name_fault
 from affectkit.core.csv_tables import csv_reader
 from affectkit.core.files import sha256
+from affectkit.core.missing_paths import instead_of
 from affectkit.core.progress import Reporter, Silent
 from affectkit.core.table_errors import TableErrors
 from affectkit.core.text import list_some
@@ -156,7 +157,7 @@ def find_release(source: Path) -> tuple[dict[str, Path], Path]:
         DataError: there is neither list, or no such folder.
     """
     if not source.is_dir():
-        raise DataError(f"source folder {source} does not exist.")
+        raise DataError(f"source folder {source} does not exist.", instead_of(source))
     lists = {
         split: path
         for split, name in LISTS.items()

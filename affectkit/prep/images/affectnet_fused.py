@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path, PurePosixPath
 
+from affectkit.core.missing_paths import instead_of
 from affectkit.core.progress import Reporter, Silent
 from affectkit.data.layouts.affectnet_fused import (
     CLASSES,
@@ -76,7 +77,7 @@ def prepare_affectnet_fused(
 def _check_source(source: Path) -> None:
     """Raise a DataError where ``source`` is no folder of AffectNetFused."""
     if not source.is_dir():
-        raise DataError(f"source folder {source} does not exist.")
+        raise DataError(f"source folder {source} does not exist.", instead_of(source))
     if not is_affectnet_fused(source):
         raise DataError(
             f"{source} is not AffectNetFused: it needs {' or '.join(FOLDERS.values())} with images/ and annotations/.",

@@ -20,6 +20,7 @@ import numpy as np
 from PIL import Image
 
 from affectkit.core.files import sha256
+from affectkit.core.missing_paths import instead_of
 from affectkit.core.npy_files import load_npy
 from affectkit.core.progress import Reporter, Silent
 from affectkit.data.layouts.duplicates import COPY, find_copies
@@ -136,7 +137,7 @@ def read_persons(source: Path) -> tuple[list[Path], dict[str, list[Person]]]:
         DataError: there are none, or the pictures are missing.
     """
     if not source.is_dir():
-        raise DataError(f"source folder {source} does not exist.")
+        raise DataError(f"source folder {source} does not exist.", instead_of(source))
     mat, tables, arrays = mat_file(source), csv_tables(source), array_tables(source)
     if mat is None and not tables and arrays:
         place = next(iter(arrays.values())).parent

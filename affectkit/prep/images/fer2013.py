@@ -19,6 +19,7 @@ import numpy as np
 
 from affectkit.core.csv_tables import csv_reader
 from affectkit.core.files import sha256
+from affectkit.core.missing_paths import instead_of
 from affectkit.core.progress import Reporter, Silent
 from affectkit.core.table_errors import TableErrors
 from affectkit.data.layouts.duplicates import COPY, Copies, find_copies
@@ -64,7 +65,7 @@ def prepare_fer2013(
     """
     source, output, reporter, options = Path(source), Path(output), reporter or Silent(), options or ImageOptions()
     if not source.is_dir():
-        raise DataError(f"source folder {source} does not exist.")
+        raise DataError(f"source folder {source} does not exist.", instead_of(source))
     path, note = find_pixels(source, output)
     if path is None:
         raise DataError(

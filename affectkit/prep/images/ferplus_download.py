@@ -15,6 +15,7 @@ import numpy as np
 
 from affectkit.core.csv_tables import csv_reader
 from affectkit.core.files import sha256
+from affectkit.core.missing_paths import instead_of
 from affectkit.core.table_errors import TableErrors
 from affectkit.core.text import list_some
 from affectkit.errors import DataError
@@ -103,7 +104,7 @@ def find_download(source: Path, output: Path) -> Download:
         DataError: one of them is missing, or not FER+'s.
     """
     if not source.is_dir():
-        raise DataError(f"source folder {source} does not exist.")
+        raise DataError(f"source folder {source} does not exist.", instead_of(source))
     label_file = _find(source, LABEL_FILE, output)
     if label_file is None:
         raise DataError(f"{LABEL_FILE} is not in {source}, nor one level down.", "It is part of the FER+ project.")

@@ -145,8 +145,6 @@ def test_a_stray_table_does_not_hide_folders(tmp_path: Path) -> None:
 
 def test_folders_that_fit_nothing(tmp_path: Path) -> None:
     cases = {
-        "empty": ((), "found: nothing"),
-        "flat": (("1.jpg", "2.jpg"), "found: 1.jpg, 2.jpg"),
         "one": (("images/1.jpg",), "Is the dataset one level down"),
         "single": (("train/images/1.jpg", "valid/images/2.jpg"), "found: train/, valid/"),
         "packed": (("data.zip",), "Unpack the archive"),
@@ -161,7 +159,40 @@ def test_folders_that_fit_nothing(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="does not exist"):
         find_dataset(tmp_path / "nowhere")
     with pytest.raises(DataError, match="is not a folder"):
-        find_dataset(tmp_path / "flat" / "1.jpg")
+        find_dataset(tmp_path / "one" / "images" / "1.jpg")
+
+
+def test_folders_that_are_something_else_are_told(tmp_path: Path) -> None:
+    cases = {
+        "empty": ((), "empty: it is empty."),
+        "flat": (("1.jpg", "2.jpg"), "flat: it holds 2 pictures and no labels.\nPut each class into a folder"),
+        "films": (("1.mp4",), "films: it holds 1 video and no labels.\nTo predict them: affectkit infer"),
+        "run": (("best.safetensors", "config.yaml"), "run: it is a run folder of affectkit train."),
+        "sets/train/anger": (("1.jpg",), "anger: it holds 1 picture, as the folder of one class does.\n"
+                             f"Name the folder that holds all classes: {tmp_path / 'sets'}."),
+        "sets/train": (("fear/1.jpg",), None),
+        "own/anger": (("1.jpg",), "holds all classes: " + str(tmp_path / "own")),
+        "own/fear": (("1.jpg",), "holds all classes: " + str(tmp_path / "own")),
+    }  # fmt: skip
+    for name, (files, _) in cases.items():
+        (tmp_path / name).mkdir(parents=True, exist_ok=True)
+        touch(tmp_path / name, *files)
+    for name, (_, wanted) in cases.items():
+        if wanted is not None:
+            with pytest.raises(DataError) as caught:
+                find_dataset(tmp_path / name)
+            assert wanted in str(caught.value) and "looked for" not in str(caught.value), name
+
+
+@pytest.mark.parametrize(("name", "wanted"), [
+    ("photos.zip", "Unpack the archive first."), ("labels.csv", "the table with --labels"),
+    ("film.mp4", "To predict it: affectkit infer"), ("notes.md", "Name the folder that holds"),
+])  # fmt: skip
+def test_a_file_in_place_of_a_folder_is_told(tmp_path: Path, name: str, wanted: str) -> None:
+    touch(tmp_path, name)
+    with pytest.raises(DataError, match="is not a folder") as caught:
+        find_dataset(tmp_path / name)
+    assert wanted in caught.value.hint
 
 
 def test_the_unprepared_ferplus_folder_is_told(tmp_path: Path) -> None:

@@ -243,7 +243,7 @@ def test_files_that_are_no_pipelines(tmp_path, text, word):
 
 
 def test_a_missing_and_a_binary_file(tmp_path):
-    with pytest.raises(UsageError, match="No such file"):
+    with pytest.raises(UsageError, match="it does not exist"):
         load_pipeline(tmp_path / "none.yaml")
     (tmp_path / "b.yaml").write_bytes(b"\x89PNG\xff")
     with pytest.raises(UsageError, match="not UTF-8"):
