@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from guide_blocks import Block, blocks, guide_paths, shell_commands
+from guide_blocks import README, Block, blocks, guide_paths, shell_commands
 from guide_scene import make_scene
 from support import invoke
 
@@ -90,7 +90,7 @@ def models(scene, tmp_path_factory) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("path", guide_paths(), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [*guide_paths(), README], ids=lambda path: path.stem)
 def test_all_runnable_blocks_run_in_a_shell(path, place, models, program):
     asked = [block for block in runnable(path, slow=True)]
     if not any("--output runs/first" in block.text for block in asked):

@@ -8,7 +8,7 @@ import re
 
 import pytest
 import typer
-from guide_blocks import README
+from guide_blocks import README, blocks
 from guide_scene import PHOTOGRAPH
 from PIL import Image
 from support import invoke
@@ -48,6 +48,10 @@ def test_the_row_is_that_of_infer(tmp_path, monkeypatch):
             assert float(row[name]) == pytest.approx(float(value), rel=0.02, abs=0.02), name
         else:
             assert row[name] == value, name
+
+
+def test_what_it_lets_run_is_run():
+    assert sum(block.mark.startswith("runnable") for block in blocks(README)) >= 2
 
 
 def test_every_guide_and_command_is_named():
