@@ -7,12 +7,17 @@ import subprocess
 import sys
 from types import SimpleNamespace
 
+import av
+import numpy as np
 import pytest
 from PIL import Image
 from support import affectkit, invoke
 
 from affectkit.cli import demo
-from affectkit.cli.demo import places, steps
+from affectkit.cli.demo import next_commands, places, steps
+from affectkit.cli.demo_view import timeline
+from affectkit.prep.images import schematic_scene
+from affectkit.prep.images.schematic_scene import KEYS, SCENE, draw_frame, draw_scene, expression_at, write_film
 
 
 def test_the_demo_runs_the_commands_it_prints_and_a_second_run_finds_them_done(tmp_path, monkeypatch):
@@ -44,8 +49,15 @@ def test_the_demo_runs_the_commands_it_prints_and_a_second_run_finds_them_done(t
     done = invoke("demo", tmp_path / "demo", "--epochs", "1")
     assert done.returncode == 0, done.stderr
     printed = [line for line in done.stderr.splitlines() if line.startswith("$ affectkit ")]
-    assert [line.split()[2] for line in printed] == ["prep", "train", "test", "infer"]
-    assert [one.args for one in steps_run] == [shlex.split(line)[2:] for line in printed[1:]]
+    assert [line.split()[2] for line in printed] == ["infer", "prep", "train", "test", "infer"]
+    assert [one.args for one in steps_run] == [shlex.split(line)[2:] for line in printed if " prep " not in line]
+    # The model sees what was drawn, in the picture and, in this order, in the film.
+    assert "scene.png, face 3: " in done.stdout and "film.mp4, from 0 to 6 s:\n    neutral " in done.stdout
+    lines = {line.split()[0]: line for line in done.stdout.splitlines() if line.startswith("    ")}
+    begins = [lines[name].index("█") for name in ("neutral", "happiness")]
+    assert begins == sorted(begins)
+    for line in next_commands():
+        assert f"  {line}\n" in done.stdout
     for path, _ in places(tmp_path / "demo"):
         assert path.is_file() and str(path) in done.stdout, path
     with (tmp_path / "demo" / "infer" / "inference_results.csv").open(newline="") as stream:
@@ -54,9 +66,61 @@ def test_the_demo_runs_the_commands_it_prints_and_a_second_run_finds_them_done(t
     monkeypatch.setattr(demo, "subprocess", SimpleNamespace(Popen=InThisProcess, PIPE=subprocess.PIPE))
     again = invoke("demo", tmp_path / "demo", "--epochs", "1", "--json")
     assert again.returncode == 0, again.stderr
-    assert [step.stderr.count("nothing to do") for step in steps_run] == [1, 1, 0, 1]
-    found = json.loads(again.stdout)["steps"]
-    assert found["test"]["images"] == 160 and found["train"]["best_epoch"] == 1
+    assert [step.stderr.count("nothing to do") for step in steps_run] == [2, 1, 1, 0, 1]
+    found = json.loads(again.stdout)
+    steps_found = found["steps"]
+    assert steps_found["test"]["images"] == 160 and steps_found["train"]["best_epoch"] == 1
+    assert steps_found["look"]["faces"] == 3 and steps_found["look"]["video_results"]["sampled_frames"] == 24
+    assert found["next"] == next_commands()
+
+
+def test_the_built_in_model_reads_the_faces_as_they_are_drawn(tmp_path):
+    """Whatever model is shipped: a demo that shows it wrong shows nobody what it is for."""
+    Image.fromarray(draw_scene()).save(tmp_path / "scene.png")
+    done = invoke("infer", tmp_path / "scene.png", "--json")
+    assert done.returncode == 0, done.stderr
+    rows = sorted(json.loads(done.stdout)["predictions"], key=lambda row: row["x"])
+    assert [row["Predicted Label"] for row in rows] == [name for _, name in SCENE]
+    assert min(row["Confidence"] for row in rows) > 0.7
+
+
+def test_the_film_is_six_seconds_of_a_face_that_changes(tmp_path):
+    write_film(tmp_path / "film.mp4")
+    with av.open(str(tmp_path / "film.mp4")) as container:
+        (stream,) = container.streams
+        assert (stream.width, stream.height, stream.frames) == (480, 320, 72)
+        assert float(stream.duration * stream.time_base) == pytest.approx(KEYS[-1][0])
+        first = next(iter(container.decode(video=0))).to_ndarray(format="rgb24")
+    assert np.abs(first.astype(int) - draw_frame(0.0)).mean() < 4  # but for what coding costs
+    for time, name in KEYS:
+        same = [np.allclose(expression_at(time), expression_at(other)) for other, named in KEYS if named == name]
+        assert all(same)
+    assert not np.allclose(expression_at(0.6), expression_at(0.0)) and np.allclose(expression_at(9), expression_at(6))
+
+
+def test_a_timeline_has_a_line_for_each_class_that_is_seen():
+    shares = {"neutral": [1.0, 0.55, 0.0], "joy": [0.0, 0.45, 0.97], "fear": [0.0, 0.24, 0.03]}
+    assert timeline(shares) == ["neutral  █▄", "joy       ▄█"]
+    assert timeline(shares, blocks=False) == ["neutral  84", "joy       48"]
+    assert timeline({"fear": [0.1]}) == [] == timeline({})
+
+
+def test_the_commands_for_files_of_ones_own_run(tmp_path, monkeypatch, no_figures):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "PHOTOS").mkdir()
+    Image.fromarray(draw_scene()).save(tmp_path / "PHOTOS" / "three.png")
+    monkeypatch.setattr(schematic_scene, "KEYS", ((0.0, "rest"), (0.5, "anger")))
+    write_film(tmp_path / "FILM.mp4")
+    for number in range(24):
+        path = tmp_path / "FACES" / ("calm" if number % 2 else "tense") / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.full((48, 48), 90 + 40 * (number % 2) + number, np.uint8)).save(path)
+    for text in next_commands():
+        words = shlex.split(text)[1:]
+        done = invoke(*words, *(["--epochs", "1"] if words[0] == "train" else []))
+        assert done.returncode == 0, (text, done.stderr)
+    assert (tmp_path / "photos-annotated" / "three.png").is_file() and (tmp_path / "film-annotated.mp4").is_file()
+    assert (tmp_path / "film-results" / "timelines" / "FILM.mp4.png").is_file()
 
 
 @pytest.mark.slow
