@@ -215,9 +215,9 @@ class Heard:
     def warn(self, text: str) -> None:
         self.warnings.append(text)
 
-    def start(self, label: str, total: int | None, unit: str = "") -> None:
+    def start(self, label: str, total: int | None, unit: str = "", *, done: int = 0) -> None:
         self.started.append((label, total, unit))
-        self.done = 0
+        self.done = done
 
     def advance(self, count: int = 1, text: str = "") -> None:
         self.done += count

@@ -60,7 +60,7 @@ class Console:
         self._bar: Any = None
         self._streams = (sys.stdout, sys.stderr)
         self._label, self._unit = "", ""
-        self._done, self._total = 0, None
+        self._done, self._before, self._total = 0, 0, None
         self._began = self._due = 0.0
 
     # --- what libraries call -------------------------------------------------------------------------------------
@@ -75,10 +75,11 @@ class Console:
         if not self.mute:
             self._say(f"Warning: {text}", "yellow")
 
-    def start(self, label: str, total: int | None, unit: str = "") -> None:
-        """Begin a bar on a terminal, or plain lines elsewhere."""
+    def start(self, label: str, total: int | None, unit: str = "", *, done: int = 0) -> None:
+        """Begin a bar on a terminal, or plain lines elsewhere; what was ``done`` before does not count as fast."""
         self.finish()
-        self._label, self._unit, self._total, self._done = label, unit, total, 0
+        self._label, self._unit, self._total = label, unit, total
+        self._done = self._before = done
         self._began = time.monotonic()
         self._due = self._began + min(SECONDS_TO_FIRST_LINE, SECONDS_BETWEEN_LINES)
         if self.quiet:
@@ -90,7 +91,7 @@ class Console:
             # What packages print now goes through rich, which lets most control characters pass.
             sys.stdout, sys.stderr = EscapedStream(sys.stdout), EscapedStream(sys.stderr)
             shown = shortened(printable(label), WIDEST_LABEL)
-            self._bar.add_task(shown, total=total, text="", rate="", count=self._count(), left="")
+            self._bar.add_task(shown, total=total, completed=done, text="", rate="", count=self._count(), left="")
 
     def advance(self, count: int = 1, text: str = "") -> None:
         """Move the bar, or print a line when some seconds have passed."""
@@ -115,17 +116,18 @@ class Console:
             self._bar = None
 
     def _rate(self, now: float) -> str:
-        rate = self._done / max(now - self._began, 1e-9)
-        return f"{rate:.0f}/s" if rate >= 10 else f"{rate:.2g}/s" if self._done else ""
+        rate = (self._done - self._before) / max(now - self._began, 1e-9)
+        return f"{rate:.0f}/s" if rate >= 10 else f"{rate:.2g}/s" if rate else ""
 
     def _count(self) -> str:
         return f"{self._done:,}" + (f"/{self._total:,}" if self._total is not None else "")
 
     def _left(self, now: float) -> str:
         """Return how long the rest takes at the speed so far; empty where that is not known."""
-        if self._total is None or not 0 < self._done < self._total:
+        if self._total is None or not self._before < self._done < self._total:
             return ""
-        return f"{duration_text((now - self._began) * (self._total - self._done) / self._done)} left"
+        each = (now - self._began) / (self._done - self._before)
+        return f"{duration_text(each * (self._total - self._done))} left"
 
     # --- results -------------------------------------------------------------------------------------------------
 

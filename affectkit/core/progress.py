@@ -14,8 +14,10 @@ class Reporter(Protocol):
     def warn(self, text: str) -> None:
         """Report something that is not an error and should be checked."""
 
-    def start(self, label: str, total: int | None, unit: str = "") -> None:
-        """Begin a stretch of work: ``total`` items of ``unit``, None where the number is not known."""
+    def start(self, label: str, total: int | None, unit: str = "", *, done: int = 0) -> None:
+        """Begin a stretch of work: ``total`` items of ``unit``, None where the number is not known; ``done`` of them
+        were done before, by another process.
+        """
 
     def advance(self, count: int = 1, text: str = "") -> None:
         """Count ``count`` more as done; ``text`` holds the numbers of the moment."""
@@ -31,7 +33,7 @@ class Silent:
 
     def warn(self, text: str) -> None: ...
 
-    def start(self, label: str, total: int | None, unit: str = "") -> None: ...
+    def start(self, label: str, total: int | None, unit: str = "", *, done: int = 0) -> None: ...
 
     def advance(self, count: int = 1, text: str = "") -> None: ...
 

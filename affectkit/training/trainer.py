@@ -121,9 +121,8 @@ class Trainer:
             targets = sampling.sampled_targets(targets)
         self.keys.set(state.epoch, [self._own_share(batch) for batch in batches[state.batch :]])
         self.learner.train()
-        self.reporter.start(f"epoch {state.epoch + 1}/{settings.epochs}", images, self.noun)
         done = sum(map(len, batches[: state.batch]))
-        self.reporter.advance(done)
+        self.reporter.start(f"epoch {state.epoch + 1}/{settings.epochs}", images, self.noun, done=done)
         self.time_left.begin_epoch(done / images)
         return len(batches), targets
 

@@ -80,7 +80,7 @@ class Clock:
     def warn(self, text: str) -> None:
         self.notes.append(text)
 
-    def start(self, label: str, total: int | None, unit: str = "") -> None:
+    def start(self, label: str, total: int | None, unit: str = "", *, done: int = 0) -> None:
         self.label, self.began = label, time.perf_counter()
         self.items[label] = 0
 

@@ -43,6 +43,14 @@ def test_plain_lines_have_the_total_and_the_time_left(capsys, clock):
     ]
 
 
+def test_what_was_done_before_does_not_count_as_fast(capsys, clock):
+    console = Console()
+    console.start("epoch 2/3", 1_000, "images", done=600)
+    clock.now += 4
+    console.advance(100)
+    assert capsys.readouterr().err == "epoch 2/3: 700/1,000 images, 25/s, 12 s left\n"
+
+
 def test_where_the_total_is_not_known_nothing_stands_for_it(capsys, clock):
     console = Console()
     console.start("listing", None)

@@ -325,7 +325,7 @@ def test_a_full_disk_is_said_before_or_when_it_happens(web, tmp_path, monkeypatc
 
 def test_ctrl_c_keeps_what_has_come(web, tmp_path):
     class Pressed(Heard):
-        def start(self, label: str, total: int | None, unit: str = "") -> None:
+        def start(self, label: str, total: int | None, unit: str = "", *, done: int = 0) -> None:
             if label.startswith("notes.txt"):
                 raise KeyboardInterrupt
 

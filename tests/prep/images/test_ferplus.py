@@ -399,7 +399,7 @@ def test_progress_counts_every_image(source: Path, tmp_path: Path) -> None:
         def warn(self, text: str) -> None: ...
         def finish(self) -> None: ...
 
-        def start(self, label: str, total: int | None, unit: str = "") -> None:
+        def start(self, label: str, total: int | None, unit: str = "", *, done: int = 0) -> None:
             self.writing = label.startswith("writing")
             told.append(("start", (total or 0) * self.writing))
 
