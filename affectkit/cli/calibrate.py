@@ -11,6 +11,7 @@ from affectkit.cli.console import Console
 from affectkit.cli.options import command
 from affectkit.cli.outputs import files
 from affectkit.config import Resolved
+from affectkit.core.assets import called
 from affectkit.settings.calibration import CalibrateSettings
 
 BRIEF = Brief(
@@ -52,7 +53,7 @@ def _show(summary: dict[str, Any], console: Console) -> None:
     rows = [
         ["file", summary["output"]],
         ["SHA-256", summary["output_sha256"]],
-        ["of", f"{summary['source']}, {summary['source_sha256'][:16]}..."],
+        ["of", f"{called(summary['source'])}, {summary['source_sha256'][:16]}..."],
         ["fitted on", f"{summary['images']:,} items, {summary['split']}"],
         ["temperature", f"{summary['temperature']:.6g}" + ("" if "calibration" in summary else " (kept)")],
     ]

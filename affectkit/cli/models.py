@@ -6,12 +6,13 @@ from dataclasses import dataclass
 
 import typer
 
+from affectkit.cli.checkpoint_table import show_checkpoint
 from affectkit.cli.console import Console
 from affectkit.cli.options import command
 from affectkit.cli.outputs import nothing
 from affectkit.config import Resolved, setting
 from affectkit.core import assets
-from affectkit.core.assets import BUILTIN, BUILTIN_MODEL, PREFIX, card_file, model_file
+from affectkit.core.assets import BUILTIN, BUILTIN_MODEL, NEWEST, PREFIX, card_file, model_file
 from affectkit.core.registry import did_you_mean
 from affectkit.errors import UsageError
 
@@ -62,8 +63,8 @@ def register(app: typer.Typer) -> None:
         if ready:
             console.table(["ready to use", "what it is"], [list(row) for row in ready])
             console.note(
-                f"{BUILTIN} is {PREFIX}{BUILTIN_MODEL}: infer takes it unless --checkpoint names another; its card: "
-                f"affectkit models {BUILTIN}"
+                f"{BUILTIN} is {PREFIX}{NEWEST[BUILTIN_MODEL]}: infer takes it unless --checkpoint names another; its "
+                f"card: affectkit models {BUILTIN}"
             )
         console.table(["model", "what it is"], [list(row) for row in rows])
         if not settings.pattern:
@@ -137,4 +138,4 @@ def _show_checkpoint(path: str, console: Console) -> None:
         "training": header.training,
     }
     console.result(facts)
-    console.table(["checkpoint", ""], [[key, str(value)] for key, value in facts.items()])
+    show_checkpoint(facts, console)

@@ -9,7 +9,7 @@ from affectkit.core.registry import unknown_name
 from affectkit.errors import CheckpointError, UsageError
 
 FOLDER = Path(__file__).resolve().parent.parent / "assets"
-PREFIX, ONNX = "affectkit:", ".onnx"
+PREFIX, SAFETENSORS, ONNX = "affectkit:", ".safetensors", ".onnx"
 BUILTIN = "builtin"
 BUILTIN_MODEL = "ferplus-small"
 """What ``builtin`` stands for: the newest edition of the model."""
@@ -50,6 +50,22 @@ def model_file(name: str | Path) -> Path | None:
     if text != BUILTIN and not text.startswith(PREFIX):
         return None
     return FOLDER / f"{_known(text, 'built-in model')}.safetensors"
+
+
+def called(path: str | Path) -> str:
+    """Return how messages and tables call a checkpoint: a built-in model by its name, any other by its path.
+
+    The path may be that of another machine, as records hold it.
+
+    >>> called("/opt/lib/affectkit/assets/ferplus-small-1.onnx"), called("runs/a/best.safetensors")
+    ('the built-in model (ferplus-small-1)', 'runs/a/best.safetensors')
+    """
+    text = str(path)
+    parts = text.replace("\\", "/").rsplit("/", 3)
+    stem, _, ending = parts[-1].rpartition(".")
+    if parts[-3:-1] == ["affectkit", FOLDER.name] and f".{ending}" in (SAFETENSORS, ONNX):
+        return f"the built-in model ({stem})" if stem in (*NEWEST, *MODELS) else text
+    return text
 
 
 def onnx_file(name: str | Path) -> Path | None:

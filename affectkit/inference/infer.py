@@ -13,6 +13,7 @@ from typing import IO, TYPE_CHECKING, Any
 from affectkit.checkpoints.description import checkpoint_notes, fit_record
 from affectkit.checkpoints.onnx_file import is_onnx
 from affectkit.config import Parsed, value_of
+from affectkit.core.assets import called
 from affectkit.core.contained_paths import refuse_link
 from affectkit.core.pixels import pixels_up_to
 from affectkit.core.progress import Reporter
@@ -273,7 +274,9 @@ def _report(choice: Choice, predictor: Predictor, inputs: InputSelection, report
     """Report the model, what finds faces, and files that are no inputs."""
     task, spec = predictor.task, predictor.spec
     size = f"{spec.height}x{spec.width}x{spec.channels}"
-    reporter.note(f"{choice.path}: {predictor.engine.header.model}, task {task.name}, {task.description()}, {size}")
+    reporter.note(
+        f"{called(choice.path)}: {predictor.engine.header.model}, task {task.name}, {task.description()}, {size}"
+    )
     reporter.note(f"engine {predictor.engine.name}: {predictor.engine.described} ({choice.reason})")
     for text in checkpoint_notes(predictor.engine):
         reporter.note(text)

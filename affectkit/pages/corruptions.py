@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from affectkit.core.assets import called
 from affectkit.core.forms import Count
 from affectkit.errors import DataError
 from affectkit.pages.metric_words import describe
@@ -64,7 +65,9 @@ def build(source: Source) -> Page:
         "rows": [_shown(row, metrics) for row in rows], "images": rows[0].get("images"),
         "split": record.get("split", ""),
         "summary": _summary(record), "ce": record.get("ce"), "relative_ce": record.get("relative_ce"),
-        "record": [(words, str(record[key])) for key, words in RECORD_SHOWN.items() if record.get(key) is not None],
+        "record": [
+            (words, called(str(record[key]))) for key, words in RECORD_SHOWN.items() if record.get(key) is not None
+        ],
         "skipped": [(one.get("image", ""), one.get("reason", "")) for one in record.get("skipped") or []],
         "missed": record.get("missed", []), "corruptions": names, "over": record.get("over_classes") or {},
     }  # fmt: skip

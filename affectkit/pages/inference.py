@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from affectkit.core.assets import called
 from affectkit.core.forms import Count
 from affectkit.core.text import count_text
 from affectkit.errors import DataError
@@ -96,7 +97,7 @@ def shown_record(record: dict[str, Any]) -> list[tuple[str, str]]:
         text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
         if isinstance(value, dict):
             text = ", ".join(f"{name}: {number}" for name, number in value.items())
-        found.append((RECORD_SHOWN.get(key, key.replace("_", " ")), text))
+        found.append((RECORD_SHOWN.get(key, key.replace("_", " ")), called(text)))
     if isinstance(promise := record.get("abstain_promise"), dict) and isinstance(promise.get("wished"), dict):
         wished = ", ".join(f"{name} of at least {value}" for name, value in promise["wished"].items())
         text = f"{wished}, with {promise.get('confidence')} confidence, fitted on {promise.get('n')} items"

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from affectkit.core.assets import called
 from affectkit.core.forms import Count
 from affectkit.errors import DataError
 from affectkit.pages.metric_words import describe
@@ -49,7 +50,7 @@ def build(source: Source) -> Page:
         ],
         "left_out": [_left_out(cell) for cell in record["cells"] if cell.get("left_out") or cell["failed"]],
         "models": [
-            (one["name"], ", ".join(filter(None, [one.get("task"), one.get("checkpoint"), one.get("sha256")])))
+            (one["name"], ", ".join(_model_facts(one)))
             for one in record["models"]
         ],
         "datasets": [(one["name"], _data_text(one)) for one in record["data"]],
@@ -89,6 +90,11 @@ def _map(metric: str, record: Mapping[str, Any], cells: Mapping[tuple[str, str],
 def _with_span(value: float, ends: list[float | None] | None) -> str:
     known = ends is not None and len(ends) == 2 and None not in ends
     return text_number(value) + (f" [{text_number(ends[0])}, {text_number(ends[1])}]" if known else "")
+
+
+def _model_facts(model: dict[str, Any]) -> list[str]:
+    facts = (model.get("task"), called(model.get("checkpoint", "")), model.get("sha256"))
+    return [fact for fact in facts if fact]
 
 
 def _count(cell: Mapping[str, Any] | None) -> str:

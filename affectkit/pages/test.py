@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from affectkit.core.assets import called
 from affectkit.core.forms import Count
 from affectkit.pages.figures import other_figures
 from affectkit.pages.group_tables import GROUPS_FORM, group_tables
@@ -53,7 +54,9 @@ def build(source: Source) -> Page:
         "abstention": _abstention(record.get("abstention")),
         "has_intervals": bool(intervals), "over": _units(record), "n": n, "split": split,
         "groups": group_tables(record.get("groups")), "samples": None if samples is None else samples.values,
-        "record": [(words, str(record[key])) for key, words in RECORD_SHOWN.items() if record.get(key) is not None],
+        "record": [
+            (words, called(str(record[key]))) for key, words in RECORD_SHOWN.items() if record.get(key) is not None
+        ],
         "remarks": [*record.get("remarks", []), *record.get("missed", [])], "skipped": skipped,
         "copies": describe_copies(record.get("copies")), "counts": record.get("class_counts") or {},
         "figures": other_figures(source, [folder / "plots", folder], drawn=samples is not None),

@@ -14,7 +14,7 @@ from typing import Any
 
 from affectkit.checkpoints.description import checkpoint_notes
 from affectkit.config import value_of
-from affectkit.core.assets import PREFIX
+from affectkit.core.assets import PREFIX, called
 from affectkit.core.pixels import pixels_up_to
 from affectkit.core.progress import Reporter
 from affectkit.core.text import count_text
@@ -114,7 +114,9 @@ def load_predictions(settings: ServeSettings, reporter: Reporter) -> Predictions
     engine = load_engine(choice, fit=settings.fit, **settings.of_file())
     predictor = Predictor.of(engine, faces=value_of(settings.faces), selection=settings.selection())
     predictor.check(choice.path)
-    reporter.note(f"{choice.path}: {engine.header.model}, task {predictor.task.name}, {predictor.task.description()}")
+    reporter.note(
+        f"{called(choice.path)}: {engine.header.model}, task {predictor.task.name}, {predictor.task.description()}"
+    )
     reporter.note(f"engine {engine.name}: {engine.described} ({choice.reason})")
     for text in checkpoint_notes(engine):
         reporter.note(text)

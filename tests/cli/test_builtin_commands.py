@@ -80,6 +80,8 @@ def test_infer_answers_at_once_and_waits_for_no_library_that_it_does_not_use(tmp
         [sys.executable, "-c", script], capture_output=True, text=True, timeout=120, env={**os.environ, **offline}
     )
     assert done.returncode == 0, done.stderr
+    assert f"\nthe built-in model ({NEWEST['ferplus-small']}): face-seresnet, task" in done.stderr
+    assert "assets" not in done.stderr  # no path of this machine
     header, *rows = done.stdout.splitlines()
     assert rows[1:] == [header, rows[0]]  # that faces are drawn, too, changes nothing
     (row,) = rows_of("\n".join([header, rows[0]]))

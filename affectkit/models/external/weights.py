@@ -11,6 +11,7 @@ import torch
 from safetensors import safe_open
 from torch import nn
 
+from affectkit.core.assets import called
 from affectkit.core.forms import parse_json
 from affectkit.core.tensor_files import check_tensor_table
 from affectkit.errors import CheckpointError
@@ -144,7 +145,7 @@ def copy_weights(
         raise CheckpointError(f"{source.path} holds NaN or infinity in {', '.join(unfinite[:5])}.")
     model.load_state_dict(taken, strict=False)
     left = sorted(set(wanted) - set(taken))
-    told = f"{len(taken)} tensors from {source.path}{source.description()}"
+    told = f"{len(taken)} tensors from {called(source.path)}{source.description()}"
     told += f"; left at their initial values: {listed_names(left)}" if left else ""
     idle = sorted(set(given) - set(taken))
     told += f"; not used: {listed_names(idle)}" if idle else ""

@@ -15,7 +15,9 @@ if (location.search) history.replaceState(null, "", location.pathname);
 async function begin() {
   const health = await askJson("/health");
   const view = new View(health);
-  byId("model").textContent = [health.checkpoint, health.task, `engine ${health.engine}`, health.faces_by && `faces: ${health.face_detector ?? health.faces_by}`].filter(Boolean).join(" · ");
+  const builtIn = /affectkit[\\/]assets[\\/]([\w-]+)\.(?:onnx|safetensors)$/.exec(health.checkpoint);
+  const model = builtIn ? `the built-in model (${builtIn[1]})` : health.checkpoint;
+  byId("model").textContent = [model, health.task, `engine ${health.engine}`, health.faces_by && `faces: ${health.face_detector ?? health.faces_by}`].filter(Boolean).join(" · ");
   const { max_size: most, max_seconds: seconds } = health.limits;
   byId("limits").textContent = `Up to ${(most / 1e6).toLocaleString("en")} MB a file, films up to ${(seconds / 60).toLocaleString("en")} min, a frame every ${health.every}.`;
 
