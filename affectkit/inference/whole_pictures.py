@@ -62,12 +62,12 @@ def note_on_whole_pictures(engine: Engine, inputs: Inputs) -> str:
         return ""
     path, (width, height) = odd[0]
     example = f"{path.name} ({width:,}x{height:,} pixels)"
-    seen = f"{len(odd):,} of the {len(sizes):,} looked at are not, such as {example}"
-    seen = seen if len(sizes) > 1 else f"{example} is not"
+    seen = f"which {len(odd):,} of the {len(sizes):,} looked at are not, such as {example}"
+    seen = seen if len(sizes) > 1 else f"which {example} is not"
     if crops.of_faces:
-        return f"pictures are taken whole, and the model takes face crops; {seen}. --faces auto finds the faces first."
+        return f"pictures are taken whole, and the model takes face crops, {seen}. --faces auto finds the faces first."
     return (
-        f"pictures are taken whole, and the model was trained on square ones of about {crops.side:,} pixels; {seen}. "
+        f"pictures are taken whole, and the model was trained on square ones of about {crops.side:,} pixels, {seen}. "
         "If these were face crops, --faces auto finds the faces first."
     )
 

@@ -125,16 +125,16 @@ def crops(square=24, side=100):
 @pytest.mark.parametrize(
     ("engine", "sizes", "said"),
     [
-        (Engine(takes_faces=True), [(600, 400)], "the model takes face crops; 0.png (600x400 pixels) is not."),
+        (Engine(takes_faces=True), [(600, 400)], "the model takes face crops, which 0.png (600x400 pixels) is not."),
         (Engine(takes_faces=True), [(512, 512)], ""),  # 512 pixels are no large crop, whatever the model takes
-        (Engine(takes_faces=True), [(513, 513)], "0.png (513x513 pixels) is not."),
+        (Engine(takes_faces=True), [(513, 513)], "which 0.png (513x513 pixels) is not."),
         (Engine(takes_faces=True, side=224), [(896, 800)], ""),
         (Engine(takes_faces=True, side=224), [(897, 800)], "is not."),
         (Engine(takes_faces=True), [(48, 48), (60, 48), (61, 48), (48, 61)], ""),  # half of them: not most
-        (Engine(takes_faces=True), [(48, 48), (48, 61), (61, 48)], "2 of the 3 looked at are not, such as 1.png"),
+        (Engine(takes_faces=True), [(48, 48), (48, 61), (61, 48)], "which 2 of the 3 looked at are not, such as 1.png"),
         (Engine(), [(600, 400)], ""),  # any pictures, as far as is known
         (Engine(pictures=crops(square=21)), [(600, 400)], ""),  # trained on photographs
-        (Engine(pictures=crops()), [(600, 400)], "trained on square ones of about 100 pixels; 0.png (600x400 pixels)"),
+        (Engine(pictures=crops()), [(600, 400)], "square ones of about 100 pixels, which 0.png (600x400 pixels)"),
         (Engine(pictures=crops(side=200)), [(800, 800)], ""),
         (Engine(pictures={"looked_at": "many"}), [(600, 400)], ""),
         (Engine(takes_faces=True, clip=object()), [(600, 400)], ""),
@@ -169,7 +169,10 @@ def test_the_note_comes_once_and_only_where_pictures_are_taken_whole(tmp_path):
 
     assert said() == []
     (note,) = said(faces="none")
-    assert "3 of the 3 looked at are not, such as 0.png (300x200 pixels). --faces auto finds the faces first." in note
+    assert (
+        "which 3 of the 3 looked at are not, such as 0.png (300x200 pixels). --faces auto finds the faces first."
+        in note
+    )
     write_film(tmp_path / "films" / "wide.mp4", 4)
     film = [note for note in run(builtin, tmp_path / "films", faces="none").notes if "whole" in note]
     assert len(film) == 1 and "wide.mp4" in film[0]
