@@ -8,6 +8,7 @@ from typing import Any
 
 from affectkit.config import Parsed, option_group, setting
 from affectkit.core.assets import BUILTIN_NETWORK, model_file
+from affectkit.data.loading.presets import Augmentation
 from affectkit.models.registry import TINY_IMAGENET, published_recipe, recipe
 from affectkit.schedules import CYCLIC
 from affectkit.settings.abstention import Wish, fitted_abstention
@@ -92,7 +93,7 @@ class TrainSettings(RunOptions, FoldOptions, OptimizationOptions, ModelOptions, 
                     f"--lr-peak ({self.peak:g}) must be below --lr-cycle-end ({self.cycle_end:g}), and that at most "
                     f"--epochs ({self.epochs})."
                 )
-        faults += self.cycle_faults()
+        faults += self.cycle_faults() + self.finish_faults()
         if self.sampling.value:
             beside = {"class-weights": self.class_weights != "none", "label-smoothing": self.label_smoothing > 0}
             faults += [
@@ -149,6 +150,11 @@ class TrainSettings(RunOptions, FoldOptions, OptimizationOptions, ModelOptions, 
             if is_tiny_imagenet(values["data"]):
                 layers.insert(0, (f"recipe of {name} for {TINY_IMAGENET}", tiny))
         return layers
+
+    @property
+    def augmentation(self) -> Augmentation:
+        """Return the augmentation preset of each epoch."""
+        return Augmentation(self.augment, self.finish_augment, self.epochs - self.finish_epochs)
 
     def keeps(self, epoch: int) -> bool:
         """Return whether the checkpoint of that epoch is kept under its number; 0 is before training."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from affectkit.config import Parsed, option_group, setting
+from affectkit.data.loading.presets import PRESETS
 from affectkit.losses import LOSSES, RATING_LOSSES, parse_loss
 from affectkit.schedules import SCHEDULES
 from affectkit.settings.common import LEARNING, REGULAR
@@ -109,6 +110,20 @@ class OptimizationOptions:
         0.5, "Share of the targets that teachers have.", above=0, high=1, group=REGULAR, metavar="SHARE"
     )
     mixup: float = setting(0.0, "Alpha of mixup's Beta distribution; 0: off.", low=0, group=REGULAR, metavar="ALPHA")
+    finish_epochs: int = setting(
+        0,
+        "Last epochs without mixup and CutMix, whose targets leave a model less sure than raters are.",
+        low=0,
+        group=REGULAR,
+        metavar="EPOCHS",
+    )
+    finish_augment: str | None = setting(
+        None,
+        "Augmentation preset of --finish-epochs.",
+        choices=tuple(PRESETS),
+        group=REGULAR,
+        default_text="--augment",
+    )
     cutmix: float = setting(
         0.0,
         "Alpha of CutMix's Beta distribution; 0: off. With --mixup each batch takes one of the two.",
@@ -133,3 +148,12 @@ class OptimizationOptions:
     early_stop: int = setting(
         5, "Epochs without a new best before the run ends; 0: never.", low=0, group=REGULAR, metavar="EPOCHS"
     )
+
+    def finish_faults(self) -> list[str]:
+        """Name the faults of the last epochs' settings."""
+        faults = []
+        if self.finish_epochs > self.epochs:
+            faults.append(f"--finish-epochs must be at most --epochs ({self.epochs}); got {self.finish_epochs}.")
+        if self.finish_augment is not None and not self.finish_epochs:
+            faults.append("--finish-augment needs --finish-epochs: how many epochs have it.")
+        return faults

@@ -14,6 +14,7 @@ from affectkit.data.layouts.discovery import Labels, Source, find_dataset
 from affectkit.data.layouts.rating_scale import RATINGS
 from affectkit.data.loading.image_or_clip import item_name
 from affectkit.data.loading.loaders import InMemoryImages, choose_cache, hold_in_memory, needs_full_size
+from affectkit.data.loading.presets import Augmentation
 from affectkit.data.loading.read_failures import refuse_failures
 from affectkit.data.split import Split, split_off
 from affectkit.errors import DataError, UsageError
@@ -223,9 +224,10 @@ def clip_spec(
         UsageError: the model takes clips and the data holds images, or the augmentation crops from whole images.
     """
     store = train.store
-    if store is not None and needs_full_size(settings.augment):
+    if store is not None and needs_full_size(settings.augmentation):
         raise UsageError(
-            f"--augment {settings.augment} crops from whole images; clips are stored at {store.width}x{store.height}.",
+            f"--augment {' and '.join(settings.augmentation.presets)}: imagenet crops from whole images; clips are "
+            f"stored at {store.width}x{store.height}.",
             "Choose another --augment.",
         )
     needs = family.clip_needs(options)
@@ -279,7 +281,7 @@ def load_in_memory(
     spec: InputSpec,
     *,
     cache: str,
-    augment: str,
+    augment: str | Augmentation,
     on_error: str,
     group: ProcessGroup,
     reporter: Reporter,
@@ -306,13 +308,13 @@ def load_in_memory(
         return None, None
     if cache == "ram" and "train" not in chosen:
         reporter.note(
-            f"--cache ram holds the validation images alone: --augment {augment} crops from whole training images, "
+            "--cache ram holds the validation images alone: the augmentation crops from whole training images, "
             "which are decoded each time"
         )
     return decode_splits(chosen, spec, on_error=on_error, reporter=reporter)
 
 
-def cacheable_splits(splits: dict[str, Split], augment: str) -> dict[str, Split]:
+def cacheable_splits(splits: dict[str, Split], augment: str | Augmentation) -> dict[str, Split]:
     """Return the splits among ``train`` and ``valid`` whose images can be held at the input size: not what is
     cropped.
     """

@@ -61,7 +61,7 @@ def training_loader(setup: TrainingSetup, features: FeatureSplits, keys: Trainin
     if features.train is not None:
         return FeatureLoader(features.train, keys, seed=settings.seed)
     items = make_dataset(
-        setup.train, setup.task.spec, augment=settings.augment, seed=settings.seed, held=setup.in_memory[0]
+        setup.train, setup.task.spec, augment=settings.augmentation, seed=settings.seed, held=setup.in_memory[0]
     )
     return make_loader(
         items,

@@ -14,6 +14,7 @@ import torch
 from affectkit.core.randomness import numpy_generator
 from affectkit.core.spec import InputSpec
 from affectkit.errors import UsageError
+from affectkit.settings.training import TrainSettings
 
 
 def mix(
@@ -77,6 +78,14 @@ def cutmix(batch: dict[str, Any], alpha: float, *, seed: int, epoch: int, number
     pasted[..., top:bottom, left:right] = images[order][..., top:bottom, left:right]
     share = (bottom - top) * (right - left) / (height * width)
     return {**batch, "image": pasted, "target": (1 - share) * targets + share * targets[order]}
+
+
+def mixes(settings: TrainSettings, epoch: int) -> bool:
+    """Return whether batches of ``epoch``, from 0, are mixed: those of the last ``finish_epochs`` are not.
+
+    As YOLOX leaves its mixing of images out at the end (Ge et al. 2021, arXiv 2107.08430).
+    """
+    return bool(settings.mixup or settings.cutmix) and epoch < settings.epochs - settings.finish_epochs
 
 
 def refuse_cutmix(alpha: float, spec: InputSpec, *, on_features: bool) -> None:

@@ -185,13 +185,18 @@ def set_up_training(
     model, trainable = set_up_model(settings, data, context, restored=restored, reporter=reporter)
     on_features = frozen_encoder(model) is not None and bool(settings.views)
     refuse_cutmix(settings.cutmix, spec, on_features=on_features)
+    if on_features and settings.finish_augment is not None:
+        raise UsageError(
+            "--finish-augment: the features of augmented images are computed once, for all epochs (--views).",
+            "Leave it out, or take --views 0.",
+        )
     in_memory = (None, None)
     if not on_features:
         in_memory = load_in_memory(
             {"train": data.train, "valid": splits["valid"]},
             spec,
             cache=settings.cache,
-            augment=settings.augment,
+            augment=settings.augmentation,
             on_error=settings.on_error,
             group=context.group,
             reporter=reporter,

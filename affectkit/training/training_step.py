@@ -25,6 +25,7 @@ from affectkit.errors import RunError, UsageError
 from affectkit.runtime.torch_backends import compile_errors
 from affectkit.training.batch_position import BatchPosition
 from affectkit.training.epoch_totals import EpochOutputs, LossSum
+from affectkit.training.mixup import mix, mixes
 from affectkit.training.setup import TrainingSetup
 from affectkit.training.sharpness import ascended
 
@@ -152,9 +153,7 @@ class Learner:
             return self.context.to_device(batch)
         batch = self.context.prepare_batch(batch, self.task.spec)
         settings = self.settings
-        if settings.mixup or settings.cutmix:
-            from affectkit.training.mixup import mix
-
+        if mixes(settings, position.epoch):
             alphas = {"mixup_alpha": settings.mixup, "cutmix_alpha": settings.cutmix}
             batch = mix(batch, **alphas, seed=settings.seed, epoch=position.epoch, number=position.number)
         if self.setup.start_size is not None:

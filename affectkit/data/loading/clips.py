@@ -17,6 +17,7 @@ from affectkit.core.randomness import numpy_generator
 from affectkit.core.spec import InputSpec
 from affectkit.data.layouts.clip_store import drawn_frames
 from affectkit.data.loading.loaders import EVALUATION, Key
+from affectkit.data.loading.presets import Augmentation
 from affectkit.data.loading.read_failures import ReadFailure
 from affectkit.data.loading.transforms import RANGES, apply_change, draw_change
 from affectkit.data.media.spectrograms import mel_decibels, to_store
@@ -38,9 +39,9 @@ class SplitClips(Dataset):
         augment: a preset of ``data.loading.presets`` that does not crop, for the frames of training epochs.
     """
 
-    def __init__(self, split: Split, spec: InputSpec, *, augment: str = "none", seed: int = 0) -> None:
+    def __init__(self, split: Split, spec: InputSpec, *, augment: str | Augmentation = "none", seed: int = 0) -> None:
         self.split, self.store, self.spec, self.seed = split, split.store, spec, seed
-        self.preset = RANGES[augment]
+        self.augment = Augmentation.of(augment)
         self.needs = "image" if spec.clip is None else spec.clip.needs
 
     def __len__(self) -> int:
@@ -90,10 +91,11 @@ class SplitClips(Dataset):
             images = np.stack([cv2.resize(image, (width, height), interpolation=way) for image in images])
         if channels == 1:
             images = np.stack([cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)[..., None] for image in images])
-        if epoch == EVALUATION or self.preset is None:
+        preset = None if epoch == EVALUATION else RANGES[self.augment.at(epoch)]
+        if preset is None:
             return images
         changes = [
-            draw_change(self.preset, numpy_generator(self.seed, "augment", name, epoch, *again))
+            draw_change(preset, numpy_generator(self.seed, "augment", name, epoch, *again))
             for name, again in zip(names, before, strict=True)
         ]
         return np.stack([apply_change(image, change) for image, change in zip(images, changes, strict=True)])

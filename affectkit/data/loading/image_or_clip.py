@@ -9,6 +9,7 @@ import numpy as np
 
 from affectkit.core.spec import InputSpec
 from affectkit.data.loading.path_images import PathImages, collate_images
+from affectkit.data.loading.presets import Augmentation
 from affectkit.data.media.images import load_for_spec
 from affectkit.data.split import Split
 
@@ -18,7 +19,12 @@ if TYPE_CHECKING:
 
 
 def make_dataset(
-    split: Split, spec: InputSpec, *, augment: str = "none", seed: int = 0, held: InMemoryImages | None = None
+    split: Split,
+    spec: InputSpec,
+    *,
+    augment: str | Augmentation = "none",
+    seed: int = 0,
+    held: InMemoryImages | None = None,
 ) -> SplitImages | SplitClips:
     """Return the items of ``split`` as a model of ``spec`` takes them."""
     if split.store is None:

@@ -22,8 +22,9 @@ from affectkit.core.process import count_processors, end_with_parent, keep_freed
 from affectkit.core.progress import Reporter
 from affectkit.core.randomness import numpy_generator
 from affectkit.core.spec import InputSpec
+from affectkit.data.loading.presets import Augmentation
 from affectkit.data.loading.read_failures import ReadFailure
-from affectkit.data.loading.transforms import RANGES, apply_change, draw_change
+from affectkit.data.loading.transforms import RANGES, Preset, apply_change, draw_change
 from affectkit.data.media.images import load_for_spec
 from affectkit.data.split import Split
 from affectkit.errors import DataError, UsageError
@@ -57,11 +58,17 @@ class SplitImages(Dataset):
     """
 
     def __init__(
-        self, split: Split, spec: InputSpec, *, augment: str = "none", seed: int = 0, held: InMemoryImages | None = None
+        self,
+        split: Split,
+        spec: InputSpec,
+        *,
+        augment: str | Augmentation = "none",
+        seed: int = 0,
+        held: InMemoryImages | None = None,
     ) -> None:
         self.split = split
         self.spec = spec
-        self.preset = RANGES[augment]
+        self.augment = Augmentation.of(augment)
         self.seed = seed
         self.held = held
 
@@ -73,8 +80,8 @@ class SplitImages(Dataset):
         if self.held is not None and index in self.held.failures:
             return self.held.failures[index]
         try:
-            plain = epoch == EVALUATION or self.preset is None
-            image = self.plain(index) if plain else self._changed(index, epoch, *before)
+            preset = None if epoch == EVALUATION else RANGES[self.augment.at(epoch)]
+            image = self.plain(index) if preset is None else self._changed(preset, index, epoch, *before)
         except DataError as error:
             return ReadFailure(index, self.split.ids[index], error.message)
         return index, torch.from_numpy(image).permute(2, 0, 1)
@@ -83,8 +90,8 @@ class SplitImages(Dataset):
         """Return the image at the input size, uint8 (H, W, C), without augmentation."""
         return self.held.pixels[index] if self.held is not None else load_for_spec(self.split.path(index), self.spec)
 
-    def _changed(self, index: int, *draw: int) -> np.ndarray:
-        change = draw_change(self.preset, numpy_generator(self.seed, "augment", self.split.ids[index], *draw))
+    def _changed(self, preset: Preset, index: int, *draw: int) -> np.ndarray:
+        change = draw_change(preset, numpy_generator(self.seed, "augment", self.split.ids[index], *draw))
         if change.crop is None:
             return apply_change(self.plain(index), change)
         # Of the whole image: what is held has been cut to the input size.
@@ -226,10 +233,10 @@ def fits_in_memory(count: int, spec: InputSpec) -> bool:
     return count * spec.height * spec.width * spec.channels <= psutil.virtual_memory().available / 4
 
 
-def needs_full_size(augment: str) -> bool:
-    """Return whether an augmentation preset crops from whole images, which then cannot be held at the input size."""
-    preset = RANGES[augment]
-    return preset is not None and preset.crop is not None
+def needs_full_size(augment: str | Augmentation) -> bool:
+    """Return whether an augmentation crops from whole images, which then cannot be held at the input size."""
+    found = (RANGES[name] for name in Augmentation.of(augment).presets)
+    return any(preset is not None and preset.crop is not None for preset in found)
 
 
 def hold_in_memory(split: Split, spec: InputSpec, *, reporter: Reporter) -> InMemoryImages:
