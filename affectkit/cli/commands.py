@@ -23,7 +23,7 @@ COMMANDS = Registry("command", entry=CommandEntry)
 for _task, _names in {
     USE: {
         "infer": "predict pictures, videos or a camera",
-        "demo": "the built-in model and a training, on faces and a film that are drawn on the spot",
+        "demo": "the built-in model and a training, on drawn faces and a film",
         "guide": "guides to tasks, with commands to copy",
         "serve": "a local page and an HTTP API that predict",
         "models": "list models, or show what a checkpoint holds",

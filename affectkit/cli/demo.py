@@ -50,7 +50,9 @@ def register(app: typer.Typer) -> None:
         Prints each command before it runs, so that it can be repeated on real data, and at the end three for files of
         one's own. Takes about a minute on two processors. A second run finishes what was interrupted.
 
-        Example: affectkit demo
+        Examples:
+            affectkit demo
+            affectkit demo tried --epochs 2
         """
         began = time.monotonic()
         settings = resolved.settings
