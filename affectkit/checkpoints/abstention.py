@@ -11,6 +11,7 @@ from typing import Any
 
 from affectkit.checkpoints.description import Described
 from affectkit.core.forms import Count, check_form
+from affectkit.core.text import count_text
 from affectkit.errors import CheckpointError, UsageError
 from affectkit.settings.abstention import Wish
 from affectkit.statistics.abstention import Threshold, fit_accuracy, fit_coverage
@@ -129,7 +130,8 @@ def describe_promise(found: Mapping[str, Any]) -> str:
     accuracy = f", {found['right'] / found['accepted']:.2%} of these right" if found["accepted"] else ""
     return (
         f"threshold {found['threshold']:g} promises with {found['confidence']:g} confidence: {promised} (fitted on "
-        f"{found['n']:,} items of {found['split']}: {found['accepted'] / found['n']:.1%} get a label{accuracy})"
+        f"{count_text(found['n'], 'item')} of {found['split']}: "
+        f"{found['accepted'] / found['n']:.1%} get a label{accuracy})"
     )
 
 

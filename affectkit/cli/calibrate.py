@@ -12,6 +12,7 @@ from affectkit.cli.options import command
 from affectkit.cli.outputs import files
 from affectkit.config import Resolved
 from affectkit.core.assets import called
+from affectkit.core.text import count_text
 from affectkit.settings.calibration import CalibrateSettings
 
 BRIEF = Brief(
@@ -54,7 +55,7 @@ def _show(summary: dict[str, Any], console: Console) -> None:
         ["file", summary["output"]],
         ["SHA-256", summary["output_sha256"]],
         ["of", f"{called(summary['source'])}, {summary['source_sha256'][:16]}..."],
-        ["fitted on", f"{summary['images']:,} items, {summary['split']}"],
+        ["fitted on", f"{count_text(summary['images'], 'item')}, {summary['split']}"],
         ["temperature", f"{summary['temperature']:.6g}" + ("" if "calibration" in summary else " (kept)")],
     ]
     if (found := summary["abstention"]) is not None:

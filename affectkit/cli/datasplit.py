@@ -16,6 +16,7 @@ from affectkit.cli.outputs import changed_or_new
 from affectkit.cli.rendering import render_undo
 from affectkit.config import Parsed, Resolved, setting, value_of
 from affectkit.core.pixels import pixels_up_to
+from affectkit.core.text import count_text
 from affectkit.errors import EXIT_PARTIAL
 from affectkit.settings.common import pixel_limit
 from affectkit.slurm.job_policy import PREP
@@ -186,7 +187,7 @@ def _render(report: Any, console: Console) -> None:
     sums = [f"{sum(getattr(row, name) for row in report.rows):,}" for name in names]
     rows.append(["all", *sums, f"{sum(row.bytes for row in report.rows) / 1e6:,.1f}"])
     console.table(["class", "originals", "train", "test", "train augmented", "test augmented", "MB needed"], rows)
-    counts = f"{report.train:,} train + {report.test:,} test images"
+    counts = f"{report.train:,} train + {count_text(report.test, 'test image')}"
     if report.dry_run:
         console.note(f"{counts} in {report.output}; nothing was changed.")
     elif report.already_done:

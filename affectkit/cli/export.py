@@ -11,6 +11,7 @@ from affectkit.cli.console import Console
 from affectkit.cli.options import command
 from affectkit.cli.outputs import files
 from affectkit.config import Resolved
+from affectkit.core.text import count_text
 from affectkit.settings.export import ExportSettings
 
 BRIEF = Brief(
@@ -91,9 +92,11 @@ def _shape(shape: list[int | None]) -> str:
 
 
 def _compared(found: dict[str, Any]) -> str:
-    text = f"{found['samples']:,} samples: largest difference {found['largest_difference']:.2g} (outputs to "
+    text = (
+        f"{count_text(found['samples'], 'sample')}: largest difference {found['largest_difference']:.2g} (outputs to "
+    )
     text += f"{found['largest_output']:.3g})"
     if "changed_labels" in found:
         share = 1 - found["changed_labels"] / found["samples"]
-        text += f", {found['changed_labels']:,} labels changed ({share:.2%} the same)"
+        text += f", {count_text(found['changed_labels'], 'label')} changed ({share:.2%} the same)"
     return text

@@ -35,7 +35,9 @@ def render_folds(result: dict[str, Any], console: Console, *, only: Collection[s
         rows.append(row + [""] * (7 - len(row)))
     columns = ["metric", "out of fold", "95% interval", "mean", "sd", "t 95%", "corrected 95%"]
     folds, by = len(result["folds"]), result["grouped_by"]
-    title = f"{folds} folds of {result['items']:,} items" + (f", {result['groups']:,} groups by {by}" if by else "")
+    title = f"{count_text(folds, 'fold')} of {count_text(result['items'], 'item')}" + (
+        f", {count_text(result['groups'], 'group')} by {by}" if by else ""
+    )
     room = shutil.get_terminal_size().columns if sys.stdout.isatty() else math.inf
     for part, lines in fold_tables(columns, rows, room):
         console.table(part, lines, title=title)

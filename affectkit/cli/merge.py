@@ -107,7 +107,8 @@ def _render_inference(record: dict[str, Any], console: Console) -> None:
     if record["already_done"]:
         console.note(f"{record['results']} is what the {record['parts']} shards make; nothing to do.")
     else:
-        console.note(f"{record['images']:,} images of {record['parts']} shards in {record['results']}")
+        shards = count_text(record["parts"], "shard")
+        console.note(f"{count_text(record['images'], 'image')} of {shards} in {record['results']}")
     if record["skipped"]:
         console.warn(f"{count_text(record['skipped'], 'image')} skipped; see {record['skipped_list']}")
         raise typer.Exit(EXIT_PARTIAL)
@@ -118,4 +119,4 @@ def _render_preparation(record: dict[str, Any], console: Console) -> None:
     if record["already_done"]:
         console.note(f"{record['output']} is complete; nothing to do.")
     else:
-        console.note(f"tables and images of {record['parts']} shards: {record['output']}")
+        console.note(f"tables and images of {count_text(record['parts'], 'shard')}: {record['output']}")

@@ -18,6 +18,7 @@ from affectkit.cli.prep_clips import options_from
 from affectkit.cli.prep_images import BRIEF, PICTURES, SHARD, PrepSettings, nothing_to_do, run
 from affectkit.config import Parsed, Resolved, setting, value_of
 from affectkit.core.shards import Shard
+from affectkit.core.text import count_text
 from affectkit.settings.common import shard_option
 from affectkit.slurm.job_policy import PREP
 
@@ -147,4 +148,6 @@ def _render_faces(report: dict[str, Any], s: SchematicSettings, console: Console
     elif part:
         console.note(f"shard {part} of the faces in {s.output}; once all are done: affectkit merge {s.output}")
     else:
-        console.note(f"{s.train:,} training, {s.valid:,} validation and {s.test:,} test faces in {s.output}")
+        console.note(
+            f"{s.train:,} training, {s.valid:,} validation and {count_text(s.test, 'test face')} in {s.output}"
+        )

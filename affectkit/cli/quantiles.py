@@ -16,6 +16,7 @@ from affectkit.cli.options import command
 from affectkit.cli.outputs import folders
 from affectkit.cli.reporting import REPORT, check_report, report_asked
 from affectkit.config import Parsed, Resolved, setting, value_of
+from affectkit.core.text import count_text
 from affectkit.errors import ThresholdError
 from affectkit.settings.common import fail_under
 
@@ -100,7 +101,7 @@ def _render(summary: dict[str, Any], console: Console) -> None:
     second = [["item r", "item CCC", "item RMSE"]]
     rows = [*summary["files"]]
     if "pooled" in summary:
-        mean = {"file": f"mean of the {len(rows)} analyses", **summary["mean_of_analyses"]}
+        mean = {"file": f"mean of the {count_text(len(rows), 'analysis', 'analyses')}", **summary["mean_of_analyses"]}
         rows += [mean, {**summary["pooled"], "file": "pooled: all items, then bins"}]
     for row in rows:
         counts = [f"{row['n']:,}", f"{row['left_out']:,}", f"{row['bins']} of {summary['bins']}"] if "n" in row else []

@@ -13,6 +13,7 @@ from affectkit.cli.options import command
 from affectkit.cli.outputs import changed_or_new
 from affectkit.cli.rendering import render_undo
 from affectkit.config import Resolved, setting
+from affectkit.core.text import count_text
 from affectkit.slurm.job_policy import PREP
 
 
@@ -80,7 +81,7 @@ def register(app: typer.Typer) -> None:
         rows = [[old, new, f"{count:,}"] for (old, new), count in report.moves.items()]
         console.table(["from", "to", "files"], [*rows, ["all", "", f"{sum(report.moves.values()):,}"]])
         if report.unchanged:
-            console.note(f"{report.unchanged:,} rows say what is so already.")
+            console.note(f"{count_text(report.unchanged, 'row says', 'rows say')} what is so already.")
         if report.dry_run:
             console.note("nothing was changed.")
         elif report.already_done or not report.moves:

@@ -110,7 +110,10 @@ def render_undo(done: Any, root: Path, dry_run: bool, console: Console) -> None:
         {"output": str(root), "restored": done.restored, "removed": done.removed, "kept": done.kept, "dry_run": dry_run}
     )
     would = "would be " if dry_run else ""
-    console.note(f"{done.restored:,} originals {would}put back, {done.removed:,} files {would}removed in {root}")
+    console.note(
+        f"{count_text(done.restored, 'original')} {would}put back, "
+        f"{count_text(done.removed, 'file')} {would}removed in {root}"
+    )
     for name, why in done.kept[:20]:
         console.warn(f"{name}: {why}")
     if done.kept:

@@ -10,6 +10,7 @@ from affectkit.comparison.older_tables import read_older
 from affectkit.comparison.tested_models import TestedRun
 from affectkit.core.files import read_json
 from affectkit.core.missing_paths import instead_of
+from affectkit.core.text import count_text
 from affectkit.errors import DataError, UsageError
 from affectkit.evaluation.recorded_outputs import FILE, read_outputs
 
@@ -76,7 +77,7 @@ def _read_repeats(folder: Path, repeats: list[Path]) -> tuple[tuple[TestedRun, .
             f"{', '.join(f'{path.name} ({part.name})' for path, part in done.items())}.",
             f"Finish them first: affectkit train --resume {folder}",
         )
-    notes = [f"{folder}: {len(done)} repeats of a training, their {kinds.pop()} split"]
+    notes = [f"{folder}: {count_text(len(done), 'repeat')} of a training, their {kinds.pop()} split"]
     if len(done) < len(parts):
         lacking = [path.name for path in parts if path not in done]
         notes.append(f"{folder}: {', '.join(lacking)} left out: not evaluated yet")

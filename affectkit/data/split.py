@@ -13,7 +13,7 @@ import numpy as np
 
 from affectkit.core.clipspec import ClipSpec
 from affectkit.core.randomness import address_seed
-from affectkit.core.text import list_some, one_of
+from affectkit.core.text import count_text, list_some, one_of
 from affectkit.data.layouts.class_names import likely_matches
 from affectkit.errors import DataError, UsageError
 
@@ -258,7 +258,8 @@ class Split:
                 missing.append(name)
         if missing:
             raise DataError(
-                f"{len(missing):,} files of the {self.name} split are gone from {prefix}: {list_some(missing)}."
+                f"{count_text(len(missing), 'file is', 'files are')} gone of the {self.name} split, from {prefix}: "
+                f"{list_some(missing)}."
             )
         return sizes
 
@@ -311,7 +312,7 @@ def split_off(split: Split, fraction: float, seed: int) -> tuple[Split, Split]:
     held = _parts(sizes, fraction)
     if not 0 < held.sum() < len(split):
         raise DataError(
-            f"{fraction:g} of the {len(split)} items of the {split.name} split leaves one side empty.",
+            f"{fraction:g} of the {count_text(len(split), 'item')} of the {split.name} split leaves one side empty.",
             "Name a validation split of your own, or another fraction.",
         )
     names = split.ids if split.sources is None else split.sources

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from affectkit.core.text import list_some
+from affectkit.core.text import count_text, list_some
 from affectkit.errors import DataError
 from affectkit.settings.by import PATTERN, By
 
@@ -150,7 +150,10 @@ def _numbered(name: str, groups: list[str], codes: Sequence[int], notes: list[st
     if unknown.any():
         array[unknown] = len(groups)
         groups = [*groups, UNKNOWN]
-        notes = [*notes, f"{name}: not known of {int(unknown.sum()):,} of {len(array):,} items: group {UNKNOWN}"]
+        notes = [
+            *notes,
+            f"{name}: not known of {int(unknown.sum()):,} of {count_text(len(array), 'item')}: group {UNKNOWN}",
+        ]
     return Grouping(name, groups, array, notes)
 
 

@@ -127,7 +127,10 @@ def _clusters(split: Split, columns: ItemColumns, wanted: str | None) -> tuple[l
         notes.append(f"{wanted} is not known of {count_text(unknown, 'item')}: each counts as a cluster of its own")
     named = [f"={cell}" if cell else f"item {place}" for place, cell in enumerate(found)]
     count = len(set(named))
-    notes.append(f"intervals and tests are over {count:,} clusters ({wanted}), not over {len(found):,} items")
+    notes.append(
+        f"intervals and tests are over {count_text(count, 'cluster')} ({wanted}), not over "
+        f"{count_text(len(found), 'item')}"
+    )
     return named, wanted, notes
 
 

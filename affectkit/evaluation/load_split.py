@@ -8,7 +8,7 @@ from typing import Any
 
 from affectkit.config import value_of
 from affectkit.core.progress import Reporter
-from affectkit.core.text import list_some, one_of
+from affectkit.core.text import count_text, list_some, one_of
 from affectkit.data.halves import take_half
 from affectkit.data.layouts.class_columns import Choice
 from affectkit.data.layouts.discovery import Labels, Source, find_dataset
@@ -119,7 +119,7 @@ def _aligned(split: Split, path: Path, source: Source, task: Task, reporter: Rep
             f"{list_some(listed)}."
         )
     if found.rescaled:
-        reporter.note(f"shares of such classes left out of {found.rescaled:,} items, the rest scaled to 1")
+        reporter.note(f"shares of such classes left out of {count_text(found.rescaled, 'item')}, the rest scaled to 1")
     return found.split, found.left_out
 
 

@@ -196,7 +196,8 @@ class _Matrix:
         if aligned.left_out:
             listed = [f"{name} ({number:,})" for name, number in aligned.left_out.items()]
             self.reporter.note(
-                f"{title}: {len(aligned.split):,} of {aligned.of:,} items; left out, since the model has no such "
+                f"{title}: {len(aligned.split):,} of {count_text(aligned.of, 'item')}; left out, since the "
+                f"model has no such "
                 f"class: {list_some(listed)}"
             )
         if aligned.hints:

@@ -18,7 +18,7 @@ from affectkit.core.limits import MAX_TABLE_NUMBER
 from affectkit.core.progress import Reporter
 from affectkit.core.registry import nearest_names
 from affectkit.core.table_errors import TableErrors
-from affectkit.core.text import list_some
+from affectkit.core.text import count_text, list_some
 from affectkit.core.version import VERSION
 from affectkit.errors import DataError, UsageError
 from affectkit.evaluation.thresholds import check_thresholds, missed_thresholds
@@ -234,7 +234,8 @@ def _say_left_out(pairs: Pairs, reporter: Reporter) -> None:
     lines = pairs.left_out
     if lines:
         reporter.warn(
-            f"{pairs.path}: {len(lines):,} of {len(lines) + len(pairs.actual):,} rows left out, with an empty or NaN "
+            f"{pairs.path}: {len(lines):,} of {count_text(len(lines) + len(pairs.actual), 'row')} "
+            f"left out, with an empty or NaN "
             f"value: line{'s' * (len(lines) > 1)} {list_some(lines, 20)}."
         )
 

@@ -13,7 +13,7 @@ import numpy as np
 from affectkit.checkpoints.abstention import describe_promise, wanted_threshold
 from affectkit.checkpoints.class_priors import described_shift, prior_of_training, shift_record, stated_shift
 from affectkit.core.progress import Reporter
-from affectkit.core.text import percent
+from affectkit.core.text import count_text, percent
 from affectkit.errors import DataError, UsageError
 from affectkit.inference.images import Batch
 from affectkit.inference.predictor import Predictor
@@ -157,7 +157,7 @@ def report_estimate(record: dict[str, Any], reporter: Reporter) -> None:
     """Report an estimated prior, and what it rests on."""
     made = record["prior_estimate"]
     reporter.note(described_shift(record))
-    reporter.note(f"estimated by EM over {made['items']:,} items in {made['steps']:,} steps")
+    reporter.note(f"estimated by EM over {count_text(made['items'], 'item')} in {count_text(made['steps'], 'step')}")
     if not made["converged"]:
         reporter.warn("the estimate of the prior had not come to rest after its last step.")
     if made["items"] < FEW:

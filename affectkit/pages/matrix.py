@@ -8,6 +8,7 @@ from typing import Any
 
 from affectkit.core.assets import called
 from affectkit.core.forms import Count
+from affectkit.core.text import count_text
 from affectkit.errors import DataError
 from affectkit.pages.metric_words import describe
 from affectkit.pages.page import Page, Source
@@ -112,5 +113,5 @@ def _left_out(cell: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _data_text(one: Mapping[str, Any]) -> str:
-    size = f"{one['split']} split, {one.get('items', 0):,} items" if one.get("split") else ""
+    size = f"{one['split']} split, {count_text(one.get('items', 0), 'item')}" if one.get("split") else ""
     return "; ".join(filter(None, [one.get("data"), one.get("layout"), size, ", ".join(one.get("classes") or [])]))

@@ -7,6 +7,7 @@ from typing import Any
 
 from affectkit.core.assets import called
 from affectkit.core.forms import Count
+from affectkit.core.text import count_text
 from affectkit.pages.figures import other_figures
 from affectkit.pages.group_tables import GROUPS_FORM, group_tables
 from affectkit.pages.metric_words import metric_rows
@@ -75,7 +76,7 @@ def build(source: Source) -> Page:
 def _units(record: Mapping[str, Any]) -> str:
     """Return what the intervals of a record are over: its items, or the clusters that they belong to."""
     count, column = record.get("clusters"), record.get("cluster")
-    return f"{count:,} clusters ({column})" if isinstance(count, int) and column else "the items"
+    return f"{count_text(count, 'cluster')} ({column})" if isinstance(count, int) and column else "the items"
 
 
 def _selective(row: dict[str, float]) -> tuple[str, str, str]:

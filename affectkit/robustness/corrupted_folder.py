@@ -12,7 +12,7 @@ import torch
 
 from affectkit.core.files import whole_file
 from affectkit.core.progress import Reporter, Silent
-from affectkit.core.text import list_some
+from affectkit.core.text import count_text, list_some
 from affectkit.corruptions import base
 from affectkit.data.layouts.discovery import find_dataset
 from affectkit.data.media.images import is_image_name
@@ -124,7 +124,8 @@ def corrupted_split(
         return replace(clean, root=folder, ids=[files[one] for one in paths])
     if len(missing) < len(paths):
         raise DataError(
-            f"{folder} lacks {len(missing):,} of the {len(paths):,} images of {clean.name}: {list_some(missing, 3)}.",
+            f"{folder} lacks {len(missing):,} of the {count_text(len(paths), 'image')} of "
+            f"{clean.name}: {list_some(missing, 3)}.",
             "Make the set anew with --save-images, or leave --corrupted-root out.",
         )
     if clean.labels is None:

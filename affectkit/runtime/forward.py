@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 
 from affectkit.core.progress import Reporter
+from affectkit.core.text import count_text
 from affectkit.errors import DeviceError
 from affectkit.runtime.context import RunContext
 
@@ -43,7 +44,8 @@ def forward(
     context.max_batch = -(-count // 2)
     if reporter is not None:
         reporter.warn(
-            f"out of memory on {context.device.torch_name} with {count} images: continuing with {context.max_batch}."
+            f"out of memory on {context.device.torch_name} with {count_text(count, 'image')}: "
+            f"continuing with {context.max_batch}."
         )
     return forward(call, inputs, context, reporter)
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from affectkit.core.text import count_text
 from affectkit.errors import DataError, UsageError
 from affectkit.metrics.selective import RiskCoverage, risk_coverage
 from affectkit.statistics.exact import lower_bound
@@ -113,7 +114,10 @@ def fit_coverage(confidence: ArrayLike, right: ArrayLike, wished: float, *, leve
     enough = np.flatnonzero(bdtr(np.arange(n), n, wished) >= level)
     if not len(enough):
         needed = math.ceil(math.log(1 - level) / math.log(wished))
-        reason = f"with {n:,} items no threshold promises a coverage of {wished:g}; {needed:,} are needed for one"
+        reason = (
+            f"with {count_text(n, 'item')} no threshold promises a coverage of {wished:g}; "
+            f"{needed:,} are needed for one"
+        )
         return Threshold(None, "coverage", wished, level, n, reason=reason, needed=needed)
     place = int(np.searchsorted(curve.accepted, enough[0] + 1))
     return _threshold(curve, place, wished="coverage", value=wished, level=level)

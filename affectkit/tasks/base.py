@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from affectkit.core.spec import InputSpec
+from affectkit.core.text import count_text
 from affectkit.data.split import Split
 from affectkit.errors import UsageError
 from affectkit.metrics import metrics_of
@@ -340,7 +341,11 @@ class Task(ABC):
     def warnings(self, results: Results) -> list[str]:
         """Return warnings for users who would rely on the metrics of ``results``."""
         count = len(results.split)
-        return [f"metrics of {count} items, too few for intervals (at least {FEWEST})."] if count < FEWEST else []
+        return (
+            [f"metrics of {count_text(count, 'item')}, too few for intervals (at least {FEWEST})."]
+            if count < FEWEST
+            else []
+        )
 
     def intervals(self, results: Results, *, clusters: Sequence[str] | None = None) -> dict[str, tuple[float, float]]:
         """Compute 95% intervals of the metrics that have one, by name (``statistics.intervals``).

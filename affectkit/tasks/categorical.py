@@ -14,7 +14,7 @@ import numpy as np
 
 from affectkit.core.randomness import address_seed
 from affectkit.core.spec import InputSpec
-from affectkit.core.text import list_some, percent
+from affectkit.core.text import count_text, list_some, percent
 from affectkit.data.split import Split
 from affectkit.errors import DataError, UsageError
 from affectkit.losses import LOSSES, describe_terms, normalised, parse_loss
@@ -159,7 +159,10 @@ class CategoricalTask(Task):
     def warnings(self, results: Results) -> list[str]:
         found, count, bins = super().warnings(results), len(results.split), calibration.BINS
         if count < bins:
-            found.append(f"ece: {count} items in {bins} bins; errors of so few are large by chance alone.")
+            found.append(
+                f"ece: {count_text(count, 'item')} in {count_text(bins, 'bin')}; errors of so few are large by chance "
+                "alone."
+            )
         if self.spec.temperature in calibration.TEMPERATURES:  # of checkpoints before ``calibration.fit_calibration``
             found.append(
                 f"the checkpoint's temperature, {self.spec.temperature:g}, is a bound at which its fit failed: "

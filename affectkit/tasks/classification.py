@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from affectkit.core.text import count_text
 from affectkit.data.split import Split
 from affectkit.errors import DataError
 from affectkit.metrics import classification
@@ -46,7 +47,7 @@ class ClassificationTask(CategoricalTask):
         kept = split.select(np.flatnonzero(single))
         kept = replace(kept, labels=kept.distribution.argmax(1).astype(np.int64))
         tied = int((~single).sum())
-        return kept, f"{split.name}: {tied:,} images left out, their top classes tie." if tied else ""
+        return kept, f"{split.name}: {count_text(tied, 'image')} left out, their top classes tie." if tied else ""
 
     def target_of(self, split: Split) -> np.ndarray:
         return one_hot(split.labels, len(self.spec.classes))

@@ -19,6 +19,7 @@ from affectkit.core.csv_tables import write_table
 from affectkit.core.files import write_text
 from affectkit.core.forms import Count, Number, check_form
 from affectkit.core.progress import Reporter
+from affectkit.core.text import count_text
 from affectkit.data.loading.loaders import batch_count
 from affectkit.errors import CheckpointError
 from affectkit.features.extractor import frozen_encoder_hash
@@ -173,7 +174,7 @@ class Checkpointer:
         self._saved_step, self._saved_time = state.step, time.monotonic()
         before, now = tree.get("device"), self.setup.context.device.description
         if tree["processes"] != self.group.world_size:
-            before, now = f"{tree['processes']} process(es)", str(self.group.world_size)
+            before, now = count_text(tree["processes"], "process", "processes"), str(self.group.world_size)
         if before and before != now:
             reporter.warn(
                 f"the run had {before} and has {now} now: it resumes with the same batches and learning rates, but not "

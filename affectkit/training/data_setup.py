@@ -8,6 +8,7 @@ from typing import Any
 from affectkit.config import plain, value_of
 from affectkit.core.progress import Reporter, Silent
 from affectkit.core.spec import InputSpec
+from affectkit.core.text import count_text
 from affectkit.data.halves import take_half
 from affectkit.data.layouts.class_columns import Choice
 from affectkit.data.layouts.discovery import Labels, Source, find_dataset
@@ -183,7 +184,7 @@ def training_splits(source: Source, val_fraction: float, seed: int, *, reporter:
     if valid is None:
         train, valid = split_off(train, val_fraction, seed)
         reporter.note(
-            f"no validation split: {len(valid):,} of {len(train) + len(valid):,} training images held out "
+            f"no validation split: {len(valid):,} of {count_text(len(train) + len(valid), 'training image')} held out "
             f"(--val-fraction {val_fraction:g}, by seed and file name"
             + (", copies of an image on one side)" if train.sources is not None else ")")
         )

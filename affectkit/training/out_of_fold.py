@@ -13,6 +13,7 @@ import numpy as np
 from affectkit.core.csv_tables import write_table
 from affectkit.core.files import write_json
 from affectkit.core.progress import Reporter
+from affectkit.core.text import count_text
 from affectkit.errors import DataError
 from affectkit.evaluation.outputs import draw_figures
 from affectkit.evaluation.recorded_outputs import read_outputs, write_outputs
@@ -164,7 +165,7 @@ def _metric_columns(record: Mapping[str, Any]) -> dict[str, list[Any]]:
     blank = [""] * len(ends)
     columns: dict[str, list[Any]] = {"fold": [*(row["fold"] for row in folds), *ends]}
     if record["grouped_by"] is not None:
-        columns["group"] = [*(row.get("group", f"{row['groups']} groups") for row in folds), *blank]
+        columns["group"] = [*(row.get("group", count_text(row["groups"], "group")) for row in folds), *blank]
     columns["held_out"] = [*(row["held_out"] for row in folds), *blank[:-1], record["out_of_fold_items"]]
     columns["best_epoch"] = [*(row["best_epoch"] for row in folds), *blank]
     for name in record["mean"]:

@@ -21,6 +21,7 @@ from torch.nn.modules.batchnorm import _NormBase
 
 from affectkit.core.progress import Reporter
 from affectkit.core.randomness import address_seed
+from affectkit.core.text import count_text
 from affectkit.errors import RunError, UsageError
 from affectkit.runtime.torch_backends import compile_errors
 from affectkit.training.batch_position import BatchPosition
@@ -284,7 +285,7 @@ class Learner:
             except torch.OutOfMemoryError as error:
                 raise RunError(
                     f"process {self.group.rank + 1} of {self.group.world_size} is out of memory with its "
-                    f"{count} images of the batch.",
+                    f"{count_text(count, 'image')} of the batch.",
                     f"Lower --batch-size (now {self.settings.batch_size} over all processes), and raise --accumulate.",
                 ) from error
         waiting = list(torch.arange(count).split(self.fits or count))
@@ -314,7 +315,8 @@ class Learner:
         torch.cuda.empty_cache()
         self.fits = -(-count // 2)
         self.reporter.warn(
-            f"out of memory on {self.context.device.torch_name} with {count} images: from here on a batch is computed "
+            f"out of memory on {self.context.device.torch_name} with {count_text(count, 'image')}: "
+            f"from here on a batch is computed "
             f"{self.fits} images at a time (same gradients; batch norm sees these alone). "
             "A smaller --batch-size avoids it."
         )

@@ -133,7 +133,7 @@ def test_fingerprint_notices_what_changes(tmp_path: Path) -> None:
     seen.add(base.fingerprint())
     assert len(seen) == 7
     (tmp_path / "b.png").unlink()
-    with pytest.raises(DataError, match=r"1 files of the train split are gone .*b\.png"):
+    with pytest.raises(DataError, match=r"1 file is gone of the train split, from .*b\.png"):
         base.fingerprint()
 
 

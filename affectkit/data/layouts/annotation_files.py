@@ -20,7 +20,7 @@ from safetensors.numpy import save_file
 from affectkit.core.files import cache_folder, whole_file
 from affectkit.core.folders import is_hidden
 from affectkit.core.progress import Reporter, Silent
-from affectkit.core.text import list_some
+from affectkit.core.text import count_text, list_some
 from affectkit.data.media.images import is_image_name
 from affectkit.errors import DataError
 
@@ -154,7 +154,9 @@ def _read_files(folder: Path, kind: Kind, stems: list[str], reporter: Reporter) 
     reporter.finish()
     if errors:
         raise DataError(
-            f"{len(errors):,} annotation files in {folder} do not hold {kind.rule}: {list_some(errors)}.",
+            f"in {folder} {count_text(len(errors), 'annotation file does', 'annotation files do')} "
+            f"not hold {kind.rule}: "
+            f"{list_some(errors)}.",
             "Unpack the dataset again, or remove these files: their images are then left out.",
         )
     return values

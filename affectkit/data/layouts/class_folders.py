@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from affectkit.core.folders import broken_links, is_folder, is_hidden, visible_names
-from affectkit.core.text import list_some
+from affectkit.core.text import count_text, list_some
 from affectkit.data.layouts import tinyimagenet
 from affectkit.data.media.file_kinds import PassedOver
 from affectkit.data.media.images import is_image_name
@@ -103,11 +103,12 @@ def read_class_folders(root: Path, folders: dict[str, Path]) -> tuple[dict[str, 
 
 def _unlabelled(root: Path, folder: Path, split: Split) -> str:
     """Return a note on a split that is one folder of images; a DataError where that is the validation split."""
-    text = f"{_relative(root, folder)}/{tinyimagenet.IMAGES}: {len(split):,} images without labels are not used"
+    text = f"{_relative(root, folder)}/{tinyimagenet.IMAGES}: {count_text(len(split), 'image')} without labels not used"
     if split.name != "valid":
         return text
     raise DataError(
-        f"{folder / tinyimagenet.IMAGES} holds {len(split):,} images, and {folder / tinyimagenet.TABLE}, which says "
+        f"{folder / tinyimagenet.IMAGES} holds {count_text(len(split), 'image')}, and "
+        f"{folder / tinyimagenet.TABLE}, which says "
         "what they show, is not there.",
         f"Put it there, or sort the images into class folders in {folder}.",
     )
@@ -149,7 +150,8 @@ def _read_split(name: str, root: Path, folder: Path) -> tuple[Split, list[str], 
     if empty:
         notes.append(f"{where}: no images in {list_some(empty)}")
     if others.count:
-        notes.append(f"{where}: {others.count:,} files or folders that are no images passed over ({others.described})")
+        passed = count_text(others.count, "entry that is no image", "entries that are no images")
+        notes.append(f"{where}: {passed} passed over ({others.described})")
     if broken := broken_links(folder):
         notes.append(f"{where}: links that cannot be followed: {list_some(broken)}")
     names = tuple(sorted(classes))

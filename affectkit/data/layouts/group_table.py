@@ -183,7 +183,11 @@ class ItemColumns:
             f"{table.path}: joined by {key!r} ({noun}): {len(rows) - len(idle):,} of {count_text(len(rows), 'row')} "
             f"used, for {len(self.ids) - without:,} of {count_text(len(self.ids), 'item')}"
             + (f"; rows without an item: {list_some(idle, 3)}" if idle else "")
-            + (f"; {without:,} items without a row: {list_some(lacking, 3) or f'no {noun} known'}" if without else "")
+            + (
+                f"; {count_text(without, 'item')} without a row: {list_some(lacking, 3) or f'no {noun} known'}"
+                if without
+                else ""
+            )
         )
         for name in table.header:
             if not name or name == key or name in INDEX_COLUMNS or name == "filename":
@@ -306,7 +310,7 @@ def read_rows(path: Path, *, without: Collection[str] = ()) -> Rows:
                 lines.append(reader.line)
                 rows.append([row[place].strip() for place in places])
             else:
-                errors.add(f"rows must have {len(header)} columns", reader.line, str(len(row)))
+                errors.add(f"rows must have {count_text(len(header), 'column')}", reader.line, str(len(row)))
     if twice := sorted({name for name in header if name and header.count(name) > 1}):
         raise DataError(f"table {path}: columns named twice: {list_some(twice)}.")
     odd = any(sign in name for name in header for sign in ";\t")

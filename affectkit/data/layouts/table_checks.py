@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from affectkit.core.folders import is_file
-from affectkit.core.text import list_some
+from affectkit.core.text import count_text, list_some
 from affectkit.data.layouts.links import CHANGED, HINT, INSIDE, Links, not_there
 from affectkit.errors import DataError
 
@@ -35,7 +35,8 @@ def refuse_repeated_files(tables: Mapping[str, Table]) -> None:
         errors.check("Keep one row a file.")
     if shared:
         texts = [
-            f"{len(names):,} files are in both {a} and {b}: {list_some(names)}" for (a, b), names in shared.items()
+            f"{count_text(len(names), 'file is', 'files are')} in both {a} and {b}: {list_some(names)}"
+            for (a, b), names in shared.items()
         ]
         raise DataError("; ".join(texts) + ".", "A file may be in one split only, or results would be too good.")
 

@@ -20,7 +20,7 @@ import numpy as np
 
 from affectkit.core.folders import is_hidden
 from affectkit.core.table_errors import TableErrors
-from affectkit.core.text import list_some
+from affectkit.core.text import count_text, list_some
 from affectkit.data.media.images import is_image_name
 from affectkit.data.split import Split
 from affectkit.errors import DataError
@@ -105,7 +105,7 @@ def _refuse(errors: TableErrors, without: list[str], folder: Path, classes: int)
         return
     kinds = [f"{kind}: {len(at):,} in line{'s' * (len(at) > 1)} {list_some(at)}" for kind, at in errors.found.items()]
     if without:
-        kinds.append(f"{len(without):,} images without a line: {list_some(without)}")
+        kinds.append(f"{count_text(len(without), 'image')} without a line: {list_some(without)}")
     raise DataError(
         f"{errors.path} and the images in {folder / IMAGES} do not agree ({classes:,} classes):\n  - "
         + "\n  - ".join(kinds),

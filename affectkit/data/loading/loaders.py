@@ -22,6 +22,7 @@ from affectkit.core.process import count_processors, end_with_parent, keep_freed
 from affectkit.core.progress import Reporter
 from affectkit.core.randomness import numpy_generator
 from affectkit.core.spec import InputSpec
+from affectkit.core.text import count_text
 from affectkit.data.loading.presets import Augmentation
 from affectkit.data.loading.read_failures import ReadFailure
 from affectkit.data.loading.transforms import RANGES, Preset, apply_change, draw_change
@@ -271,7 +272,8 @@ def choose_cache(asked: str, count: int, spec: InputSpec) -> bool:
     free = psutil.virtual_memory().available
     if asked == "ram" and need > 0.9 * free:
         raise UsageError(
-            f"--cache ram needs {need / 2**30:.1f} GiB for {count:,} images; {free / 2**30:.1f} GiB are free.",
+            f"--cache ram needs {need / 2**30:.1f} GiB for {count_text(count, 'image')}; "
+            f"{free / 2**30:.1f} GiB are free.",
             "Use --cache none, or a smaller --image-size.",
         )
     return asked == "ram" or fits_in_memory(count, spec)

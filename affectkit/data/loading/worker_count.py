@@ -24,7 +24,7 @@ def choose_workers(asked: int | None, *, held: bool, on_cpu: bool = False, proce
         return 0, "none needed"
     if on_cpu:
         count = min(MOST, count_processors() // (4 * processes))
-        return count, f"the network has most of {count_processors()} processors"
+        return count, f"the network has most of {count_text(count_processors(), 'processor')}"
     return min(MOST, max(1, count_processors() // (2 * processes))), f"of {count_text(count_processors(), 'processor')}"
 
 
@@ -38,4 +38,5 @@ def choose_threads(asked: int | None, *, processes: int = 1) -> tuple[int, str]:
     """
     if asked is not None:
         return asked, "threads, asked for"
-    return min(MOST, max(count_processors() // processes, 1)), f"threads, of {count_processors()} processors"
+    there = count_processors()
+    return min(MOST, max(there // processes, 1)), f"threads, of {count_text(there, 'processor')}"

@@ -17,6 +17,7 @@ from av.error import FFmpegError
 
 from affectkit.core.files import holds_something, inner_path, whole_file
 from affectkit.core.progress import Reporter
+from affectkit.core.text import count_text
 from affectkit.data.media.animation_stream import open_stream
 from affectkit.data.media.stored_colors import StoredFrames, ffmpeg_options
 from affectkit.data.media.video_stream import TICK, Frame
@@ -60,7 +61,7 @@ class AnnotationTargets:
                 raise UsageError(f"--annotate {self.path} is not empty.", "Name another folder, or add --force.")
         elif len(videos) > 1:
             raise UsageError(
-                f"--annotate {self.path} is a file, and there are {len(videos):,} videos.", "Name a folder."
+                f"--annotate {self.path} is a file, and there are {count_text(len(videos), 'video')}.", "Name a folder."
             )
         elif self.path.suffix.lower() not in FORMATS:
             raise UsageError(

@@ -10,6 +10,7 @@ from typing import Any
 from torch import nn
 
 from affectkit.core.spec import InputSpec
+from affectkit.core.text import count_text
 from affectkit.errors import CheckpointError, UsageError
 from affectkit.models.cmvqvae.baselines import SIDE, FeatureNetwork, TwoResNets
 from affectkit.models.cmvqvae.network import Network, Shape
@@ -121,7 +122,10 @@ class CMVQVAEFamily(Family):
         if differing or own != classes:
             given = {name: value for name, value in given.items() if not name.startswith(top)}
         if not set(given) & set(state):
-            held = f"It holds {len(found.tensors)} tensors{found.description()}: {listed_names(found.tensors)}."
+            held = (
+                f"It holds {count_text(len(found.tensors), 'tensor')}{found.description()}: "
+                f"{listed_names(found.tensors)}."
+            )
             raise CheckpointError(
                 f"{path} holds nothing of a CM-VQVAE. {held}", "Name a run of --model cmvqvae, or a model.pt."
             )

@@ -14,6 +14,7 @@ from torch import nn
 from affectkit.core.assets import called
 from affectkit.core.forms import parse_json
 from affectkit.core.tensor_files import check_tensor_table
+from affectkit.core.text import count_text
 from affectkit.errors import CheckpointError
 from affectkit.models import checksums
 from affectkit.models.external.restricted_pickle import load_pickled
@@ -135,7 +136,7 @@ def copy_weights(
         listed = "; ".join((wrong or [f"no {name}" for name in missing])[:5])
         raise CheckpointError(
             f"{source.path} does not hold the weights of this {what}: {len(missing)} of {len(needed)} are not there "
-            f"({listed}). It holds {len(source.tensors)} tensors{source.description()}: "
+            f"({listed}). It holds {count_text(len(source.tensors), 'tensor')}{source.description()}: "
             f"{listed_names(source.tensors)}.",
             _named_model(hint, source.path),
         )
@@ -145,7 +146,7 @@ def copy_weights(
         raise CheckpointError(f"{source.path} holds NaN or infinity in {', '.join(unfinite[:5])}.")
     model.load_state_dict(taken, strict=False)
     left = sorted(set(wanted) - set(taken))
-    told = f"{len(taken)} tensors from {called(source.path)}{source.description()}"
+    told = f"{count_text(len(taken), 'tensor')} from {called(source.path)}{source.description()}"
     told += f"; left at their initial values: {listed_names(left)}" if left else ""
     idle = sorted(set(given) - set(taken))
     told += f"; not used: {listed_names(idle)}" if idle else ""

@@ -10,6 +10,7 @@ import numpy as np
 from affectkit.core.csv_tables import read_csv
 from affectkit.core.randomness import address_seed, numpy_generator
 from affectkit.core.table_errors import TableErrors
+from affectkit.core.text import count_text
 from affectkit.data.layouts.clip_store import SPLITS
 from affectkit.errors import DataError, UsageError
 from affectkit.prep.clips.dataset import Row, SplitAssignment
@@ -51,7 +52,7 @@ def assign_splits(
     if split not in ("random", "published-sizes"):
         found = read_assignment(Path(split), list(rows))
         if lacking := len(rows) - len(found):
-            notes.append(f"{lacking:,} clips that {split} does not name are in no split")
+            notes.append(f"{count_text(lacking, 'clip')} in no split, since {split} does not name them")
         return SplitAssignment(found, notes, warn_of_mixed(rows, found, group))
     if split == "published-sizes" and sizes is None:
         if published is None:
@@ -61,7 +62,9 @@ def assign_splits(
             few = [round(number * len(rows) / sum(published)) for number in published[1:]]
             sizes = (len(rows) - sum(few), *few)
             paper = ", ".join(map(str, published))
-            notes.append(f"published sizes ({paper}) brought to {len(rows):,} clips: {', '.join(map(str, sizes))}")
+            notes.append(
+                f"published sizes ({paper}) brought to {count_text(len(rows), 'clip')}: {', '.join(map(str, sizes))}"
+            )
     found = assign_at_random(list(rows), sizes=sizes if split == "published-sizes" else None, seed=seed)
     return SplitAssignment(found, notes, warn_of_mixed(rows, found, group))
 
@@ -158,7 +161,7 @@ def assign_at_random(names: Sequence[str], *, sizes: Sequence[int] | None, seed:
         sizes = (len(names) - 2 * tenth, tenth, tenth)
     if sum(sizes) > len(names):
         raise UsageError(
-            f"--sizes {','.join(map(str, sizes))} are {sum(sizes):,} clips, and there are {len(names):,}.",
+            f"--sizes {','.join(map(str, sizes))} are {count_text(sum(sizes), 'clip')}, and there are {len(names):,}.",
             "Lower one of them.",
         )
     ranked = sorted(names, key=lambda name: (address_seed(seed, "clip", name), name))

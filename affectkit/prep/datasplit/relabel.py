@@ -16,6 +16,7 @@ from affectkit.core.folder_lock import LOCK
 from affectkit.core.os_errors import read_fault
 from affectkit.core.progress import Reporter
 from affectkit.core.stopping import Stopping
+from affectkit.core.text import count_text
 from affectkit.core.version import VERSION
 from affectkit.errors import DataError, UsageError
 from affectkit.prep.datasplit import file_moves, split
@@ -185,7 +186,7 @@ def _planned(path: Path, labels: Path, output: Path | None, identity: dict[str, 
         listed = "".join(f"\n  - {fault}" for fault in faults[:10])
         more = f"\n  - and {len(faults) - 10:,} more" if len(faults) > 10 else ""
         raise DataError(
-            f"{len(faults):,} rows of {labels} cannot be followed; nothing was changed:{listed}{more}",
+            f"{count_text(len(faults), 'row')} of {labels} cannot be followed; nothing was changed:{listed}{more}",
             "Fix the table; names in pth are old_label/file.",
         )
     changed = {name: label for name, label in wanted.items() if name.split("/")[0] != label}

@@ -17,6 +17,7 @@ from affectkit.core.folder_lock import is_lock_name
 from affectkit.core.progress import Reporter
 from affectkit.core.record_identity import differences
 from affectkit.core.stopping import Stopping
+from affectkit.core.text import count_text
 from affectkit.core.version import VERSION
 from affectkit.errors import DataError, UsageError
 from affectkit.prep.datasplit import file_moves
@@ -295,7 +296,8 @@ class SplitScan:
                 new += [f"{folder}/{name}" for name in sorted(names) if f"{folder}/{name}" not in known]
         if new:
             raise UsageError(
-                f"{self.path} holds {len(new):,} images that the split in {self.root} does not know: {some(new)}.",
+                f"{self.path} holds {count_text(len(new), 'image')} that the split in {self.root} "
+                f"does not know: {some(new)}.",
                 "Undo the split with --undo, then split anew; or move them out.",
             )
 

@@ -20,6 +20,7 @@ from affectkit.core.contained_paths import digest_inside
 from affectkit.core.files import digest_bytes, fsync_path, write_text
 from affectkit.core.progress import Reporter, Silent
 from affectkit.core.stopping import Never, Stopping
+from affectkit.core.text import count_text
 from affectkit.errors import DataError, UsageError
 from affectkit.prep.datasplit import file_moves
 from affectkit.prep.datasplit.chunks import AugmentJob, augment_chunk, interleave_chunks, place_chunk
@@ -249,7 +250,7 @@ class _SplitRun(SplitScan):
             self._install(journal, fresh, parts)
         self.reporter.finish()
         for text, sources in sorted(lost.items()):
-            what = f"{text} ({len(sources):,} originals, such as {min(sources)})"
+            what = f"{text} ({count_text(len(sources), 'original')}, such as {min(sources)})"
             self.reporter.warn(f"augmented copies are not of their originals' kind: {what}")
         return bad
 
@@ -355,7 +356,8 @@ class _SplitRun(SplitScan):
             files = sum(map(len, duplicates))
             pair = " = ".join(next(name for name in duplicates[0] if name.startswith(f"{side}/")) for side in SIDES)
             self.reporter.warn(
-                f"{len(duplicates):,} images stand on both sides with the same bytes (in {files:,} files), such as "
+                f"{count_text(len(duplicates), 'image stands', 'images stand')} on both sides with the same bytes (in "
+                f"{count_text(files, 'file')}), such as "
                 f"{pair}. The test side then measures what was trained on; the manifest lists them."
             )
         same = same_names(journal) if journal.header["identity"]["plain_csv"] else {}

@@ -13,6 +13,7 @@ from affectkit.core.contained_paths import ContainedPaths, digest_inside, is_reg
 from affectkit.core.files import digest_of
 from affectkit.core.progress import Reporter
 from affectkit.core.stopping import Stopping
+from affectkit.core.text import count_text
 from affectkit.errors import DataError
 from affectkit.prep.datasplit.file_moves import count_file, is_beginning, move_file, remove_partial_files
 from affectkit.prep.datasplit.journal import STAGE, Journal, Original
@@ -51,7 +52,8 @@ def undo_journal(
         listed = "".join(f"\n  - {name}: {why}" for name, why in list(odd.items())[:5])
         more = f"\n  - and {len(odd) - 5:,} more" if len(odd) > 5 else ""
         raise DataError(
-            f"{len(odd):,} files in {journal.root} are not what the journal says; nothing was touched:{listed}{more}",
+            f"in {journal.root} {count_text(len(odd), 'file is', 'files are')} not what the journal says; nothing was "
+            f"touched:{listed}{more}",
             "Add --force to undo the rest: changed originals are put back as they are, other changed files stay.",
         )
     result = UndoResult(kept=list(odd.items()))

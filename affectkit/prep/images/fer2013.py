@@ -22,6 +22,7 @@ from affectkit.core.files import sha256
 from affectkit.core.missing_paths import instead_of
 from affectkit.core.progress import Reporter, Silent
 from affectkit.core.table_errors import TableErrors
+from affectkit.core.text import count_text
 from affectkit.data.layouts.duplicates import COPY, Copies, find_copies
 from affectkit.errors import DataError
 from affectkit.prep.images.ferplus_download import LABEL_FILE, PIXEL_FILES, find_pixels
@@ -109,7 +110,7 @@ def read_faces(path: Path) -> Faces:
         emotion, pixels, usage = (header.index(name) for name in PIXEL_COLUMNS)
         for row in reader:
             if len(row) != len(header):
-                errors.add(f"rows must have {len(header)} columns", reader.line, str(len(row)))
+                errors.add(f"rows must have {count_text(len(header), 'column')}", reader.line, str(len(row)))
                 continue
             label, split, face = row[emotion].strip(), USAGES.get(row[usage].strip()), parse_pixels(row[pixels])
             if label not in map(str, range(len(CLASSES))):
@@ -165,7 +166,7 @@ def _notes(counts: Mapping[str, int]) -> list[str]:
     """Return notes on splits without a row, and on those that are not as large as published: is the file whole?"""
     found = [f"no {split} row is there: no {split}.csv" for split in PUBLISHED if split not in counts]
     return found + [
-        f"{split}: {counts[split]:,} rows, and FER-2013 has {number:,}: is the table whole?"
+        f"{split}: {count_text(counts[split], 'row')}, and FER-2013 has {number:,}: is the table whole?"
         for split, number in PUBLISHED.items()
         if split in counts and counts[split] != number
     ]

@@ -30,6 +30,7 @@ from affectkit.core.progress import Reporter
 from affectkit.core.record_identity import check_same
 from affectkit.core.shard_parts import Part, Table, begin_part, end_part, read_record
 from affectkit.core.shards import POSITION, Listing, Shard
+from affectkit.core.text import count_text
 from affectkit.core.version import VERSION
 from affectkit.data.layouts.duplicates import Copies
 from affectkit.errors import DataError, UsageError
@@ -312,7 +313,7 @@ class OutputFolder:
         if self.shard is None:
             return replace(report, files_written=self.written)
         note = (
-            f"shard {self.shard}: {len(self._names):,} of {report.images:,} images; "
+            f"shard {self.shard}: {len(self._names):,} of {count_text(report.images, 'image')}; "
             f"once all are done: affectkit merge {self.folder}"
         )
         return replace(report, files_written=self.written, shard=str(self.shard), notes=(*report.notes, note))

@@ -10,6 +10,7 @@ from typing import Any
 from safetensors.torch import load_file
 
 from affectkit.core.files import sha256
+from affectkit.core.text import count_text
 from affectkit.errors import RunError
 
 FILES = ("history.csv", "best.safetensors", "last.safetensors", "metrics.json")
@@ -72,7 +73,10 @@ class ResumeReport:
     def describe(self) -> str:
         """Describe an exact resume in a sentence."""
         kills = " and ".join(map(str, self.killed_after))
-        what = f"{self.short['steps']} steps over {self.short['train_images']} images in {EPOCHS} epochs"
+        what = (
+            f"{count_text(self.short['steps'], 'step')} over "
+            f"{count_text(self.short['train_images'], 'image')} in {EPOCHS} epochs"
+        )
         return f"resume is exact on {self.device} with these settings ({what}, killed after steps {kills})."
 
     def error(self) -> RunError | None:

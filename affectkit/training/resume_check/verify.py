@@ -22,6 +22,7 @@ from affectkit import errors
 from affectkit.config import Parsed, option_name
 from affectkit.core.files import fresh_folder, sha256
 from affectkit.core.progress import Reporter, Silent
+from affectkit.core.text import count_text
 from affectkit.errors import AffectkitError, RunError, UsageError
 from affectkit.runtime.device import resolve_device
 from affectkit.runtime.distributed import current_group, launched_processes
@@ -103,7 +104,7 @@ def shorten(
             "Lower --accumulate or --steps (4 at least)" + (", or raise --images." if images is not None else "."),
         )
     if size < settings.batch_size:
-        reporter.note(f"batches of {size} images instead of {settings.batch_size}: there are {limit:,} images")
+        reporter.note(f"batches of {count_text(size, 'image')} instead of {settings.batch_size}, of {limit:,} in all")
     short = replace(
         settings,
         **{"epochs": EPOCHS, "batch_size": size, "repeat": 1, "track": "none", "resume": None, "force": False},

@@ -63,7 +63,7 @@ def test_what_is_passed_over_is_noted(tmp_path: Path) -> None:
     assert source.classes == ("anger", "fear", "happy", "sad")
     assert source.splits["train"].counts() == {"anger": 1, "fear": 0, "happy": 2, "sad": 1}
     assert "train: no images in fear" in source.notes
-    passed = "train: 2 files or folders that are no images passed over (1 without an ending, 1 .txt)"
+    passed = "train: 2 entries that are no images passed over (1 without an ending, 1 .txt)"
     assert passed in source.notes
     assert "val: empty folders that are no class of train: envy" in source.notes
 

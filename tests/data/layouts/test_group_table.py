@@ -56,7 +56,7 @@ def test_joined_by_name_whole_or_without_folder_and_ending(tmp_path: Path, names
     assert found.column("sex") == ["", "f", "", "m"]
     (note,) = found.notes
     assert "3 of 4 rows used, for 3 of 4 items" in note
-    assert "rows without an item: other" in note and "1 items without a row: " in note
+    assert "rows without an item: other" in note and "1 item without a row: " in note
 
 
 def test_joined_through_a_subject(tmp_path: Path) -> None:

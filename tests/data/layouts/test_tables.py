@@ -224,7 +224,7 @@ def test_splits_are_matched_and_kept_apart(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"extra here: 'Sad' \(1 items\)[\s\S]*missing here: 'happy', 'sad'"):
         read_tables({"train": train, "valid": valid})
     write(tmp_path, "filename,label\nb.png,sad\n", "valid.csv")
-    with pytest.raises(DataError, match=r"1 files are in both train and valid: b\.png"):
+    with pytest.raises(DataError, match=r"1 file is in both train and valid: b\.png"):
         read_tables({"train": train, "valid": valid})
 
 

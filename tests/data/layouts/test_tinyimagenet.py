@@ -52,7 +52,7 @@ def test_as_it_is_downloaded(tmp_path: Path) -> None:
     assert valid.classes == train.classes and labelled(valid) == VALID
     assert valid.labels.tolist() == [2, 0, 1, 2]
     assert all(split.path(index).is_file() for split in (train, valid) for index in range(len(split)))
-    assert source.notes == ("test/images: 2 images without labels are not used",)
+    assert source.notes == ("test/images: 2 images without labels not used",)
 
 
 def test_the_numbers_are_imagefolders(tmp_path: Path) -> None:

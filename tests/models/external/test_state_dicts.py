@@ -164,7 +164,7 @@ def test_what_is_not_there_is_named(weights, tmp_path):
     with pytest.raises(CheckpointError) as caught:
         loaded(tmp_path / "w.pth", {"state_dict": {"model.conv9.weight": torch.ones(2)}})
     text = caught.value.message
-    assert "no bn1.bias; no bn1" in text and "It holds 1 tensors (its state_dict): model.conv9.weight." in text
+    assert "no bn1.bias; no bn1" in text and "It holds 1 tensor (its state_dict): model.conv9.weight." in text
 
 
 def test_two_tensors_of_one_name_are_refused(weights, tmp_path):

@@ -132,7 +132,7 @@ def test_rows_that_cannot_be_followed(tmp_path, row, words):
     source = class_folders(tmp_path / "faces", SIZES)
     before = tree(source, hidden=True)
     (tmp_path / "labels.csv").write_text(f"pth,label\na/s04_0004.png,c\n{row}\n")
-    with pytest.raises(DataError, match="1 rows of .* cannot be followed; nothing was changed") as caught:
+    with pytest.raises(DataError, match="1 row of .* cannot be followed; nothing was changed") as caught:
         move(source, tmp_path / "labels.csv")
     assert words in str(caught.value)
     assert tree(source, hidden=True) == before

@@ -438,7 +438,7 @@ def test_undo_touches_nothing_where_a_file_has_changed(tmp_path):
     (source / moved).write_bytes(b"edited")
     (source / made).write_bytes(b"painted over")
     after = tree(source)
-    with pytest.raises(DataError, match="2 files .* are not what the journal says; nothing was touched") as caught:
+    with pytest.raises(DataError, match="in .* 2 files are not what the journal says; nothing was touched") as caught:
         undo(source)
     assert moved in str(caught.value) and made in str(caught.value)
     assert tree(source) == after
@@ -482,7 +482,7 @@ def test_new_images_are_not_passed_over_in_silence(tmp_path):
     source = class_folders(tmp_path / "source", SIZES)
     split(source, tmp_path / "out")
     (source / "train" / "a" / "new.png").write_bytes(picture(10**6))
-    with pytest.raises(UsageError, match="1 images that the split in .* does not know: train/a/new.png"):
+    with pytest.raises(UsageError, match="1 image that the split in .* does not know: train/a/new.png"):
         split(source, tmp_path / "out")
 
 
@@ -727,7 +727,7 @@ def test_duplicates_that_straddle_are_told(tmp_path):
     heard = Heard()
     report = split(source, reporter=heard, balance_train=False, balance_test=False)
     assert len(report.duplicates) == 1 and len(report.duplicates[0]) == 11
-    (told,) = [text for text in heard.warnings if "stand on both sides with the same bytes" in text]
+    (told,) = [text for text in heard.warnings if "on both sides with the same bytes" in text]
     assert "(in 11 files), such as train/" in told
     assert " = test/" in told
     assert json.loads((source / "manifest.json").read_text())["duplicates_across_sides"] == [list(report.duplicates[0])]
