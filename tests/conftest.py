@@ -150,6 +150,14 @@ def votes(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def guide_scene(tmp_path_factory) -> Path:
+    """What the guides speak of; not to be changed."""
+    from guide_scene import make_scene
+
+    return make_scene(tmp_path_factory.mktemp("guides"))
+
+
+@pytest.fixture(scope="session")
 def trained(votes, tmp_path_factory) -> Path:
     """A run folder of the distribution task."""
     from affectkit.core.progress import Silent

@@ -25,7 +25,7 @@ def make_scene(root: Path) -> Path:
     photographs/ (a folder a condition), images/, talk.mp4; and tiny-clip.json, a CLIP small enough for tests.
     """
     drawn = root / "drawn-for-scene"
-    done = invoke("prep", "schematic", drawn, "--train", 120, "--valid", 40, "--test", 40)
+    done = invoke("prep", "schematic", drawn, "--train", 80, "--valid", 40, "--test", 40)
     assert done.returncode == 0, done.stderr
     chosen: dict[str, dict[str, list[Path]]] = {}
     for split, count in COUNTS.items():

@@ -65,6 +65,8 @@ def register(app: typer.Typer) -> None:
         s = resolved.settings
         names = s.corruptions.value
         if s.preview is None:
+            if resolved.sources["corruptions"] == "default":  # a list leaves none out
+                names = tuple(CORRUPTIONS)
             groups = {
                 name: next((group for group in GROUPS if group != "all" and name in GROUPS[group]), "")
                 for name in names  # of no group: those of no study

@@ -28,6 +28,7 @@ NAMES = (
     "clusters",
     "python",
     "files-and-formats",
+    "troubleshooting",
     "security",
     "developers",
 )

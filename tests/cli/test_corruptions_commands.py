@@ -8,6 +8,8 @@ import numpy as np
 from PIL import Image
 from support import invoke
 
+from affectkit.corruptions import CORRUPTIONS
+
 
 def test_a_table_a_threshold_and_going_on(trained, votes, tmp_path):
     basis = ("eval-corruptions", "--checkpoint", trained, "--data", votes, "--corruptions", "contrast,fog")
@@ -40,7 +42,9 @@ def test_what_is_wrong_is_told(trained, votes, tmp_path):
 
 def test_the_list_and_the_sheet(tmp_path):
     listed = json.loads(invoke("corruptions", "--json").stdout)["corruptions"]
-    assert len(listed) == 19 and listed[0]["group"] == "benchmark"
+    assert [one["name"] for one in listed] == list(CORRUPTIONS) and listed[0]["group"] == "benchmark"
+    assert {one["group"] for one in listed} == {"benchmark", "validation", "alterations", ""}
+    assert len(json.loads(invoke("corruptions", "--json", "--corruptions", "all").stdout)["corruptions"]) == 19
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8)).save(tmp_path / "a.png")
     command = ("corruptions", tmp_path / "a.png", "--preview", tmp_path / "s.png", "--size", 24, "--corruptions")
     done = invoke(*command, "contrast,pixelate,noise")

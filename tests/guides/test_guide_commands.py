@@ -14,7 +14,6 @@ from pathlib import Path
 
 import pytest
 from guide_blocks import README, Block, blocks, guide_paths, shell_commands
-from guide_scene import make_scene
 from support import invoke
 
 from affectkit.guides import FOLDER
@@ -33,15 +32,10 @@ def runnable(path: Path, *, slow: bool) -> list[Block]:
     return [block for block in found if slow or block.mark == "runnable"]
 
 
-@pytest.fixture(scope="module")
-def scene(tmp_path_factory) -> Path:
-    return make_scene(tmp_path_factory.mktemp("scene"))
-
-
 @pytest.fixture
-def place(scene, tmp_path, monkeypatch) -> Path:
+def place(guide_scene, tmp_path, monkeypatch) -> Path:
     """A folder of this test alone, with all that the guides speak of."""
-    shutil.copytree(scene, tmp_path, dirs_exist_ok=True)
+    shutil.copytree(guide_scene, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -79,12 +73,12 @@ def program(place, monkeypatch) -> Path:
 
 
 @pytest.fixture(scope="module")
-def models(scene, tmp_path_factory) -> Path:
+def models(guide_scene, tmp_path_factory) -> Path:
     """runs/first and runs/second, which guides on what comes after a training take as given."""
     root = tmp_path_factory.mktemp("models")
     for seed, name in enumerate(("first", "second")):
         made = ("--output", root / "runs" / name, "--epochs", 1, "--seed", seed, "--workers", 0)
-        done = invoke("train", "--init", "builtin", "--data", scene / "faces", *made)
+        done = invoke("train", "--init", "builtin", "--data", guide_scene / "faces", *made)
         assert done.returncode == 0, done.stderr
     return root / "runs"
 
