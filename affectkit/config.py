@@ -75,6 +75,8 @@ def setting(  # the keyword arguments are the vocabulary in which settings are w
     default_text: str | None = None,
     flag: str | None = None,
     older: str | None = None,
+    renamed: str | None = None,
+    also: str | None = None,
 ) -> Any:
     """Make a dataclass field of a settings class.
 
@@ -95,6 +97,10 @@ def setting(  # the keyword arguments are the vocabulary in which settings are w
         flag: another option name than the field's own with dashes.
         older: another name of the field, which flags and files may use and help does not show: that of earlier
             versions, or of the published code.
+        renamed: the name that flags and files have for it now. The field keeps its own, which records of earlier
+            versions hold; flags and files may use that one too, and help does not show it.
+        also: of an argument: the option, without its dashes, under which the same thing is given to other commands, and
+            may be here.
     """
     if parse is not None and default is not None:
         default = Parsed(default, parse(default))
@@ -108,8 +114,10 @@ def setting(  # the keyword arguments are the vocabulary in which settings are w
         "repeated": repeated,
         "metavar": metavar,
         "default_text": default_text,
-        "flag": flag,
+        "flag": f"--{renamed.replace('_', '-')}" if renamed else flag,
         "older": older,
+        "renamed": renamed,
+        "also": also,
     }
     return field(default=default, metadata=metadata)
 
@@ -154,8 +162,22 @@ def _own_hints(owner: type) -> dict[str, Any]:
 def option_name(entry: Field[Any]) -> str:
     """Return how a user writes the setting: ``--batch-size``, or ``PATHS`` for an argument."""
     if entry.metadata.get("argument"):
-        return entry.name.upper()
+        shown = entry.metadata.get("metavar") or ""
+        return shown if shown.isalpha() and shown.isupper() else entry.name.upper()
     return entry.metadata.get("flag") or "--" + entry.name.replace("_", "-")
+
+
+def other_names(entry: Field[Any]) -> list[str]:
+    """Return the names beside the field's own under which flags and files may give a setting."""
+    names = (entry.metadata.get(kind) for kind in ("older", "renamed", "also"))
+    return [name for name in names if name and name != entry.name]
+
+
+def hidden_options(entry: Field[Any]) -> list[str]:
+    """Return the options that give a setting as well as the one that help shows."""
+    data = entry.metadata
+    names = (data["older"], entry.name if data["renamed"] else None, data["also"])
+    return [f"--{name.replace('_', '-')}" for name in names if name]
 
 
 def resolve(kind: type[Settings], *, flags: Mapping[str, Any], file: Path | None = None) -> Resolved[Settings]:
@@ -204,7 +226,7 @@ def _read_layer(
     kind: type, entries: Mapping[str, Field[Any]], layer: Mapping[str, Any]
 ) -> tuple[dict[str, Any], list[str]]:
     """Return the values of a file or of the flags in their fields' types, and what is wrong with the others."""
-    current = {entry.metadata.get("older"): name for name, entry in entries.items()}
+    current = {other: name for name, entry in entries.items() for other in other_names(entry)}
     values: dict[str, Any] = {}
     faults = []
     for raw_name, value in layer.items():

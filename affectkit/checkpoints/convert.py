@@ -162,7 +162,7 @@ def _checked_source(source: Path) -> Path:
         raise UsageError(
             f"{path} is a safetensors file: convert reads published files of VCA, V1 networks, CM-VQVAE and "
             "emotion distributions.",
-            "A checkpoint of affectkit is used as it is (--half writes it smaller); weights of a backbone go to "
+            "A checkpoint of affectkit is used as it is (--fp16 writes it smaller); weights of a backbone go to "
             "affectkit train --init FILE.",
         )
     return path

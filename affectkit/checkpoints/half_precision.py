@@ -53,7 +53,7 @@ def halve(source: Path, output: Path, *, force: bool = False, verify: bool = Tru
                 if not rounded.isfinite().all():
                     raise CheckpointError(
                         f"{path}: {name} holds {value.abs().max():.3g}, beyond the 65,504 of half precision.",
-                        "Leave --half out.",
+                        "Leave --fp16 out.",
                     )
                 most = float(value.abs().max())
                 greatest = max(greatest, float((rounded.float() - value).abs().max()) / most if most else 0.0)

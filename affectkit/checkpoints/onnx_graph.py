@@ -328,7 +328,7 @@ def store_half(proto: ModelProto, *, rounding: bool) -> int:
         if not np.isfinite(half).all():
             raise CheckpointError(
                 f"{one.name} holds {np.abs(value).max():.3g}, beyond the {MOST_HALF:,} of half precision.",
-                "Leave --half out.",
+                "Leave --fp16 out.",
             )
         name = one.name
         one.CopyFrom(numpy_helper.from_array(half, f"{name}.half"))

@@ -20,7 +20,9 @@ class CompletionsSettings:
     """Settings of ``affectkit completions``."""
 
     shell: str | None = setting(None, "The shell whose script is printed.", argument=True, choices=tuple(SHELLS))
-    write: Path | None = setting(None, "Write the scripts of all shells into this folder instead.", metavar="FOLDER")
+    write: Path | None = setting(
+        None, "Write the scripts of all shells into this folder instead.", renamed="output", metavar="FOLDER"
+    )
 
 
 def register(app: typer.Typer) -> None:
@@ -33,7 +35,7 @@ def register(app: typer.Typer) -> None:
         Examples:
             affectkit completions bash > ~/.local/share/bash-completion/completions/affectkit
             affectkit completions zsh > ~/.zfunc/_affectkit
-            affectkit completions --write completions
+            affectkit completions --output completions
         """
         from affectkit.cli.completion_shells import script
         from affectkit.core.files import write_text
@@ -46,4 +48,4 @@ def register(app: typer.Typer) -> None:
         elif settings.shell is not None:
             console.line(script(settings.shell).rstrip("\n"))
         else:
-            raise UsageError(f"name a shell ({', '.join(SHELLS)}) or --write FOLDER.")
+            raise UsageError(f"name a shell ({', '.join(SHELLS)}) or --output FOLDER.")

@@ -21,8 +21,8 @@ from affectkit.settings.common import verified
 class ConvertSettings:
     """Settings of ``affectkit convert``."""
 
-    published: Path | None = setting(None, "Checkpoint file as its authors share it.", argument=True)
-    output: Path | None = setting(None, "Checkpoint to write, OUT.safetensors.", argument=True)
+    published: Path | None = setting(None, "Checkpoint file as its authors share it.", argument=True, also="checkpoint")
+    output: Path | None = setting(None, "Checkpoint to write, OUT.safetensors.", argument=True, also="output")
     outputs: str | None = setting(
         None, "What a model with one output was trained on; its file does not say.", choices=("valence", "arousal")
     )
@@ -35,7 +35,7 @@ class ConvertSettings:
     )
     mode: str | None = published_mode()
     mask: str | None = published_mask()
-    half: bool = setting(False, "Of affectkit's own checkpoint: write its weights in half precision.")
+    half: bool = setting(False, "Of affectkit's own checkpoint: write its weights in half precision.", renamed="fp16")
     verify: bool = verified("Options")
     force: bool = setting(False, "Replace OUTPUT.")
 
@@ -46,7 +46,7 @@ class ConvertSettings:
         others = [name for name in ("outputs", "clip_weights", "mode", "mask") if getattr(self, name) is not None]
         if self.half and others:
             faults.append(
-                f"--half and --{others[0].replace('_', '-')} exclude each other: published files alone have it."
+                f"--fp16 and --{others[0].replace('_', '-')} exclude each other: published files alone have it."
             )
         return faults
 
@@ -73,12 +73,12 @@ def register(app: typer.Typer) -> None:
         is written (tens of MB), and CLIP referred to by hash; else CLIP's image tower too. Commands that take a
         --checkpoint also take the published file as it is.
 
-        With --half a checkpoint of affectkit's own is written in half precision, at half its size.
+        With --fp16 a checkpoint of affectkit's own is written in half precision, at half its size.
 
         Examples:
             affectkit convert VCA.pth vca.safetensors
             affectkit convert cmvqvae.pth av.safetensors --mode image-only
-            affectkit convert runs/first/best.safetensors small.safetensors --half
+            affectkit convert runs/first/best.safetensors small.safetensors --fp16
         """
         from affectkit.checkpoints.convert import convert as run
 

@@ -18,7 +18,7 @@ from affectkit.config import Parsed, Resolved, setting, value_of
 from affectkit.core.pixels import pixels_up_to
 from affectkit.core.text import count_text
 from affectkit.errors import EXIT_PARTIAL
-from affectkit.settings.common import pixel_limit
+from affectkit.settings.common import needed, pixel_limit
 from affectkit.slurm.job_policy import PREP
 
 LINKS = ("copy", "hardlink", "symlink", "reflink")
@@ -35,9 +35,11 @@ def parse_pattern(pattern: str) -> re.Pattern[str]:
 class DatasplitSettings:
     """Settings of ``affectkit datasplit``."""
 
-    path: Path | None = setting(None, "Folder with train/<label>/<image>, or <label>/<image>.", argument=True)
+    path: Path | None = setting(
+        None, "Folder with train/<label>/<image>, or <label>/<image>.", argument=True, metavar="DATA", also="data"
+    )
     output_path: Path | None = setting(
-        None, "Folder to make; without it PATH is changed in place, by a journal.", older="output", metavar="FOLDER"
+        None, "Folder to make; without it DATA is changed in place, by a journal.", renamed="output", metavar="FOLDER"
     )
     train_split: float = setting(
         0.8, "Share of each class that trains, above 0.5 and below 1.", above=0.5, below=1, metavar="SHARE"
@@ -68,7 +70,7 @@ class DatasplitSettings:
     )
     quality: int = setting(95, "Quality of JPEGs that are made; 0 takes each original's own.", low=0, high=100)
     preview: Path | None = setting(None, "Draw originals beside what was made of them.", metavar="FILE.png")
-    link: str | None = setting(None, "How originals get to --output-path.", choices=LINKS, default_text="copy")
+    link: str | None = setting(None, "How originals get to --output.", choices=LINKS, default_text="copy")
     label_col: str = setting(
         "label", "Column of the labels in train.csv and test.csv.", group="Tables", metavar="COLUMN"
     )
@@ -89,13 +91,13 @@ class DatasplitSettings:
 
     def rules(self) -> list[str]:
         """Name the faults between settings."""
-        faults = [] if self.path is not None else ["PATH is needed: the folder with the classes."]
+        faults = needed(self, path="the folder with the classes")
         if self.label_col == self.filename_col:
             faults.append(f"--label-col and --filename-col are both {self.label_col!r}; they must differ.")
         if not self.plain_csv and {self.label_col, self.filename_col} & {"source", "draw"}:
             faults.append("--label-col or --filename-col is 'source' or 'draw', columns of their own; add --plain-csv.")
         if self.link is not None and self.output_path is None and not self.undo:
-            faults.append("--link needs --output-path; in place, images are moved.")
+            faults.append("--link needs --output; in place, images are moved.")
         if self.dry_run and self.preview is not None:
             faults.append("--preview shows what was made, and --dry-run makes nothing.")
         return faults
@@ -123,8 +125,8 @@ def register(app: typer.Typer) -> None:
         The same command finishes what a kill cut short, and --undo puts every original back.
 
         Examples:
-            affectkit datasplit faces --output-path faces-split
-            affectkit datasplit faces --output-path faces-split --balance --seed 27
+            affectkit datasplit faces --output faces-split
+            affectkit datasplit faces --output faces-split --balance --seed 27
             affectkit datasplit faces-split --undo
         """
         from affectkit.runtime.shutdown import StopFlag

@@ -35,7 +35,7 @@ OWN_FILES = (
 class DemoSettings:
     """Settings of ``affectkit demo``."""
 
-    folder: Path = setting(Path("affectkit-demo"), "Folder to make.", argument=True)
+    folder: Path = setting(Path("affectkit-demo"), "Folder to make.", argument=True, also="output")
     epochs: int = setting(8, "Epochs of training.", low=1)
     device: str = setting("auto", "auto, cpu, cuda, cuda:N or mps.", metavar="DEVICE")
 

@@ -29,7 +29,7 @@ class MediaInfoSettings:
         (),
         "Videos, animations, sound files, folders, glob patterns, or - for a list of paths on standard input.",
         argument=True,
-        metavar="FILE...",
+        metavar="PATH...",
     )
     decode: bool = setting(
         False, "Decode every frame strictly, as infer --every 1 does, so that damage in the middle is found."

@@ -33,6 +33,7 @@ class MergeSettings:
         None,
         "Folder with the shards or folds: --results of infer, --output of prep, --output of train --folds.",
         argument=True,
+        also="results",
     )
     force: bool = setting(False, "Replace another result table in the folder (infer).")
     remove_shards: bool = setting(

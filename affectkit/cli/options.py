@@ -18,7 +18,15 @@ from affectkit.cli.completion_values import offered
 from affectkit.cli.console import Console
 from affectkit.cli.help_pages import CLUSTER, OUTPUT, Command, described, page_option
 from affectkit.cli.outputs import Outputs, check_places
-from affectkit.config import Resolved, default_of, field_type, option_name, resolve
+from affectkit.config import (
+    Resolved,
+    default_of,
+    field_type,
+    hidden_options,
+    option_name,
+    other_names,
+    resolve,
+)
 from affectkit.core.folder_lock import Output, locked
 from affectkit.errors import UsageError
 from affectkit.runtime.distributed import init_process_group, launched_processes
@@ -68,6 +76,9 @@ HELP_MODEL = (
 )
 """Options that show pages of help: they end the program, and a command never sees them."""
 
+AS_OPTION = "as_option_"
+"""Begins the names of parameters that are the options of arguments."""
+
 Body = Callable[[Resolved[Any], Console], None]
 
 
@@ -110,6 +121,7 @@ def command(
             with console.guard():
                 if slurm is None or not slurm.supports_distributed:
                     _refuse_several(name)
+                given = _with_arguments(settings, given)
                 flags = {key: value or None if isinstance(value, list) else value for key, value in given.items()}
                 resolved = resolve(settings, flags=flags, file=shared["config"])
                 if more.get("print_config"):
@@ -124,7 +136,7 @@ def command(
                     _submit(asked, name, slurm, resolved, console)
 
         parameters = [_parameter(entry, settings) for entry in fields(settings)]
-        parameters += [_older_option(entry, settings) for entry in fields(settings) if entry.metadata["older"]]
+        parameters += [_hidden_option(entry, settings) for entry in fields(settings) if hidden_options(entry)]
         parameters += [
             inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, default=option, annotation=kind)
             for key, (kind, option) in {**extra, **SHARED, **pages}.items()
@@ -139,6 +151,26 @@ def command(
         return body
 
     return register
+
+
+def _with_arguments(settings: type, given: dict[str, Any]) -> dict[str, Any]:
+    """Return ``given`` with arguments in place of the options that were given for them; those behind move up.
+
+    Raises:
+        UsageError: there is one argument too many.
+    """
+    named = {key: given.pop(key) for key in list(given) if key.startswith(AS_OPTION)}
+    named = {key.removeprefix(AS_OPTION): value for key, value in named.items() if value is not None}
+    if not named:
+        return given
+    arguments = [entry.name for entry in fields(settings) if entry.metadata["argument"]]
+    typed = [given[name] for name in arguments if given[name] is not None]
+    free = [name for name in arguments if name not in named]
+    if len(typed) > len(free):
+        entry = next(entry for entry in fields(settings) if entry.name in named)
+        raise UsageError(f"{option_name(entry)} is given twice, once as {hidden_options(entry)[0]}.")
+    places = dict(zip(free, typed, strict=False))
+    return {**given, **{name: named.get(name, places.get(name)) for name in arguments}}
 
 
 @contextlib.contextmanager
@@ -217,8 +249,9 @@ def _parameter(entry: Field[Any], owner: type) -> inspect.Parameter:
     return inspect.Parameter(entry.name, inspect.Parameter.KEYWORD_ONLY, default=option, annotation=Optional[kind])  # noqa: UP045
 
 
-def _older_option(entry: Field[Any], owner: type) -> inspect.Parameter:
-    """Take an option under the name that it had before, which help does not show."""
-    name, (kind, _) = entry.metadata["older"], field_type(entry, owner)
-    option = typer.Option(None, "--" + name.replace("_", "-"), hidden=True)
+def _hidden_option(entry: Field[Any], owner: type) -> inspect.Parameter:
+    """Take a setting by the names that help does not show: those that it had before, and of an argument its option."""
+    kind, _ = field_type(entry, owner)
+    name = AS_OPTION + entry.name if entry.metadata["argument"] else other_names(entry)[0]
+    option = typer.Option(None, *hidden_options(entry), hidden=True)
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=option, annotation=Optional[kind])  # noqa: UP045

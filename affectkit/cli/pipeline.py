@@ -41,7 +41,7 @@ class ShowSettings:
 class SaveSettings:
     """Settings of ``affectkit pipeline save``."""
 
-    output: Path | None = setting(None, "YAML file to write.", argument=True)
+    output: Path | None = setting(None, "YAML file to write.", argument=True, also="output")
     force: bool = setting(False, "Replace a file that is there.")
 
     def rules(self) -> list[str]:

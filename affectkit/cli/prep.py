@@ -38,7 +38,7 @@ class FerplusSettings(PrepSettings):
 class SchematicSettings:
     """Settings of ``affectkit prep schematic``."""
 
-    output: Path | None = setting(None, "Folder to make: tables and images.", argument=True)
+    output: Path | None = setting(None, "Folder to make: tables and images.", argument=True, also="output")
     train: int = setting(800, "Training faces.", low=8, high=1_000_000)
     valid: int = setting(160, "Validation faces.", low=8, high=1_000_000)
     test: int = setting(160, "Test faces.", low=8, high=1_000_000)

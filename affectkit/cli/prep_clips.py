@@ -69,6 +69,7 @@ class CremadSettings(ClipSettings):
         "actor",
         "actor: no actor in two parts; random; published-sizes: 5954, 744 and 744 at random; " + SPLIT_FILE,
         metavar="actor|random|published-sizes|FILE",
+        renamed="split_by",
     )
     sizes: Parsed[tuple[int, ...]] | None = setting(
         None, "Sizes of the parts for published-sizes.", parse=parse_sizes, metavar="TRAIN,VALID,TEST"
@@ -79,6 +80,7 @@ class CremadSettings(ClipSettings):
         "intended",
         "intended: the emotion that was acted; votes: shares of the votes of those who saw and heard it.",
         choices=("intended", "votes"),
+        renamed="target",
     )
     sound_level: str = setting("published", SOUND_LEVEL, choices=("published", "unit"))
     size: int = setting(128, "Height and width of the stored frames in pixels.", low=8, high=1024, metavar="PIXELS")
@@ -88,17 +90,22 @@ class CremadSettings(ClipSettings):
 class RmlSettings(ClipSettings):
     """Settings of ``affectkit prep rml``."""
 
-    split: str = setting("user", "user: nobody in two parts; random; " + SPLIT_FILE, metavar="user|random|FILE")
+    split: str = setting(
+        "user", "user: nobody in two parts; random; " + SPLIT_FILE, metavar="user|random|FILE", renamed="split_by"
+    )
     modify: str = setting(
         "none",
         "Give each clip a skin hue, a pitch, or both, drawn by its name: features that say nothing of the emotion.",
         choices=("none", "skin", "pitch", "both"),
     )
-    label: str = setting("emotion", "What is to be predicted.", choices=("emotion", "skin", "pitch", "user"))
+    label: str = setting(
+        "emotion", "What is to be predicted.", choices=("emotion", "skin", "pitch", "user"), renamed="target"
+    )
     sound: str = setting(
         "rml",
         "rml: 256x256 of the central 2.5 s; pretrained: 512x512 and whole frames, as of models of EmoVoxCeleb.",
         choices=("rml", "pretrained"),
+        renamed="spectrogram",
     )
     sound_level: str = setting("published", SOUND_LEVEL, choices=("published", "unit"))
     size: int = setting(128, "Height and width of the stored frames in pixels.", low=8, high=1024, metavar="PIXELS")
@@ -109,7 +116,10 @@ class RavdessSettings(ClipSettings):
     """Settings of ``affectkit prep ravdess``."""
 
     split: str = setting(
-        "actor", "actor: no actor in two parts, balanced over sex; random; " + SPLIT_FILE, metavar="actor|random|FILE"
+        "actor",
+        "actor: no actor in two parts, balanced over sex; random; " + SPLIT_FILE,
+        metavar="actor|random|FILE",
+        renamed="split_by",
     )
     channel: str = setting("speech", "Spoken clips, sung ones, or both.", choices=("speech", "song", "both"))
     calm: str = setting(
@@ -130,8 +140,9 @@ class MeldSettings(ClipSettings):
         "published",
         "published: speakers stand on several sides; speaker: nobody in two parts; random; " + SPLIT_FILE,
         metavar="published|speaker|random|FILE",
+        renamed="split_by",
     )
-    label: str = setting("emotion", "What is to be predicted.", choices=("emotion", "sentiment"))
+    label: str = setting("emotion", "What is to be predicted.", choices=("emotion", "sentiment"), renamed="target")
     keep_faulty: bool = setting(False, "Also take the clips that are known to be faulty, as where they were mended.")
     frames: str = setting("window", FRAMES, choices=("window", "middle"))
     sound_level: str = setting("unit", OTHER_LEVEL, choices=("unit", "moviepy", "counts"))
@@ -143,7 +154,10 @@ class EmoVoxCelebSettings(ClipSettings):
     """Settings of ``affectkit prep emovoxceleb``."""
 
     split: str = setting(
-        "speaker", "speaker: nobody in two parts; random; " + SPLIT_FILE, metavar="speaker|random|FILE"
+        "speaker",
+        "speaker: nobody in two parts; random; " + SPLIT_FILE,
+        metavar="speaker|random|FILE",
+        renamed="split_by",
     )
     values: str = setting(
         "auto", "What labels.csv holds; auto: shares where all rows are such.", choices=("auto", "logits", "shares")
@@ -163,6 +177,7 @@ class FeatureSettings(ClipSettings):
         "table",
         "table: the column split of features.csv; user: nobody in two parts; random; " + SPLIT_FILE,
         metavar="table|user|random|FILE",
+        renamed="split_by",
     )
     follow_links: bool = setting(
         False, "Read files through links that lead out of the folder; those of git-annex and DVC need it not."
@@ -193,12 +208,12 @@ def register(prep: typer.Typer) -> None:
 
         SOURCE is the clone as it comes (git lfs pull downloads the clips). Every clip is checked and decoded once; what
         is kept lies in a store that train reads at the speed of memory. The same command resumes after an
-        interruption; with another --split, --seed or --labels it does not decode again.
+        interruption; with another --split-by, --seed or --target it does not decode again.
 
         Examples:
             affectkit prep cremad CREMA-D --output data/cremad
-            affectkit prep cremad CREMA-D --output data/cremad --labels votes
-            affectkit prep cremad CREMA-D --output data/cremad --split published-sizes
+            affectkit prep cremad CREMA-D --output data/cremad --target votes
+            affectkit prep cremad CREMA-D --output data/cremad --split-by published-sizes
         """
         from affectkit.prep.clips.cremad import CremadOptions, prepare_cremad
 
@@ -222,8 +237,8 @@ def register(prep: typer.Typer) -> None:
 
         Examples:
             affectkit prep rml RML --output data/rml
-            affectkit prep rml RML --output data/rml --split random
-            affectkit prep rml RML --output data/rml --modify skin --label skin
+            affectkit prep rml RML --output data/rml --split-by random
+            affectkit prep rml RML --output data/rml --modify skin --target skin
         """
         from affectkit.prep.clips.rml import RmlOptions, prepare_rml
 
@@ -273,7 +288,7 @@ def register(prep: typer.Typer) -> None:
         Examples:
             affectkit prep meld MELD.Raw --output data/meld
             affectkit prep meld MELD.Raw --output data/meld --on-error skip
-            affectkit prep meld MELD.Raw --output data/meld --label sentiment --split speaker
+            affectkit prep meld MELD.Raw --output data/meld --target sentiment --split-by speaker
         """
         from affectkit.prep.clips.meld import MeldOptions, prepare_meld
 
@@ -303,7 +318,7 @@ def _register_extracted(prep: typer.Typer) -> None:
         Examples:
             affectkit prep emovoxceleb EmoVoxCeleb --output data/emovox
             affectkit prep emovoxceleb EmoVoxCeleb --output data/emovox --values logits
-            affectkit prep emovoxceleb EmoVoxCeleb --output data/emovox --split random
+            affectkit prep emovoxceleb EmoVoxCeleb --output data/emovox --split-by random
         """
         from affectkit.prep.clips.emovoxceleb import EmoVoxCelebOptions, prepare_emovoxceleb
 
@@ -327,7 +342,7 @@ def _register_extracted(prep: typer.Typer) -> None:
         Examples:
             affectkit prep av-features features --output data/features
             affectkit prep av-features features --output data/features --layer 7
-            affectkit prep av-features features --output data/features --split user
+            affectkit prep av-features features --output data/features --split-by user
         """
         from affectkit.prep.clips.precomputed_features import FeatureOptions, prepare_features
 

@@ -30,7 +30,9 @@ class AfewVaSettings(ImageSettings):
 
     crop: str = setting("face", "face: cut around the landmarks; none: whole frames.", choices=("face", "none"))
     split_by: str = setting("actor", "What is never on two sides of the split.", choices=("actor", "video"))
-    scale: str = setting("10", "10: ratings from -10 to 10, as given; 1: divided by ten.", choices=("10", "1"))
+    scale: str = setting(
+        "10", "10: ratings from -10 to 10, as given; 1: divided by ten.", choices=("10", "1"), renamed="rating_scale"
+    )
     seed: int = setting(0, "The split follows from it, and from the names.", low=0)
 
 
@@ -113,7 +115,7 @@ def register(prep: typer.Typer) -> None:
 
         Examples:
             affectkit prep afew-va downloads/AFEW-VA --output data/afew-va
-            affectkit prep afew-va downloads/AFEW-VA --output data/afew-va --scale 1
+            affectkit prep afew-va downloads/AFEW-VA --output data/afew-va --rating-scale 1
             affectkit prep afew-va downloads/AFEW-VA --output data/frames --crop none
         """
         from affectkit.prep.images.afew_va import AfewVaOptions, prepare_afew_va

@@ -14,6 +14,7 @@ from affectkit.cli.outputs import changed_or_new
 from affectkit.cli.rendering import render_undo
 from affectkit.config import Resolved, setting
 from affectkit.core.text import count_text
+from affectkit.settings.common import needed
 from affectkit.slurm.job_policy import PREP
 
 
@@ -21,14 +22,16 @@ from affectkit.slurm.job_policy import PREP
 class RelabelSettings:
     """Settings of ``affectkit relabel``."""
 
-    path: Path | None = setting(None, "Folder with <label>/<file>, or train/<label>/<file>.", argument=True)
+    path: Path | None = setting(
+        None, "Folder with <label>/<file>, or train/<label>/<file>.", argument=True, metavar="DATA", also="data"
+    )
     labels_csv: Path | None = setting(
-        None, "CSV file with the columns pth (old_label/file) and label.", metavar="TABLE"
+        None, "CSV file with the columns pth (old_label/file) and label.", renamed="labels", metavar="TABLE"
     )
     output_path: Path | None = setting(
         None,
-        "Folder to copy into; without it PATH is changed in place, by a journal.",
-        older="output",
+        "Folder to copy into; without it DATA is changed in place, by a journal.",
+        renamed="output",
         metavar="FOLDER",
     )
     dry_run: bool = setting(False, "Show what would happen; change nothing.")
@@ -37,9 +40,9 @@ class RelabelSettings:
 
     def rules(self) -> list[str]:
         """Name the faults between settings."""
-        faults = [] if self.path is not None else ["PATH is needed: the folder with the classes."]
-        if self.labels_csv is None and not self.undo:
-            faults.append("--labels-csv is needed: the table of corrections.")
+        faults = needed(self, path="the folder with the classes")
+        if not self.undo:
+            faults += needed(self, labels_csv="the table of corrections")
         if self.force and not self.undo:
             faults.append("--force counts only with --undo.")
         return faults
@@ -60,8 +63,8 @@ def register(app: typer.Typer) -> None:
         """Move files to their corrected classes; a kill at any moment loses nothing, and --undo takes it back.
 
         Examples:
-            affectkit relabel faces --labels-csv corrections.csv --dry-run
-            affectkit relabel faces --labels-csv corrections.csv
+            affectkit relabel faces --labels corrections.csv --dry-run
+            affectkit relabel faces --labels corrections.csv
             affectkit relabel faces --undo
         """
         from affectkit.prep.datasplit import relabel as work

@@ -27,7 +27,11 @@ class ReportSettings:
     """Settings of ``affectkit report``."""
 
     folder: Path | None = setting(
-        None, "Folder of results: what --results or --output of a command named.", argument=True, metavar="FOLDER"
+        None,
+        "Folder of results: what --results or --output of a command named.",
+        argument=True,
+        metavar="FOLDER",
+        also="results",
     )
     images: Path | None = setting(
         None,

@@ -34,7 +34,7 @@ def register(app: typer.Typer) -> None:
 
         The address, with a token that every request needs, goes to standard output; requests without it are refused.
         Uploaded files are removed once predicted, those of jobs 15 minutes after they were last asked for, and all when
-        the server ends; --keep FOLDER keeps jobs. Nothing is fetched from elsewhere.
+        the server ends; --results FOLDER keeps jobs. Nothing is fetched from elsewhere.
 
         API: POST /predict with files gives the JSON of infer --json with the rows, POST /jobs predicts films; GET /docs
         describes it. Ctrl-C ends it (exit code 130), SIGTERM too (143).
@@ -42,7 +42,7 @@ def register(app: typer.Typer) -> None:
         Examples:
             affectkit serve
             affectkit serve --port 8000 --faces none
-            affectkit serve --checkpoint runs/first --keep results/served
+            affectkit serve --checkpoint runs/first --results results/served
         """
         one_linear_algebra_thread()
         with importing():

@@ -37,7 +37,12 @@ class VerifySettings(TrainSettings):
 
     steps: int = setting(6, "Optimizer steps of each short run, over two epochs.", low=4, high=10_000, group=SHORT_RUNS)
     images: int | None = setting(
-        None, "At most so many training images.", low=2, group=SHORT_RUNS, default_text="what the steps need"
+        None,
+        "At most so many training images.",
+        low=2,
+        group=SHORT_RUNS,
+        default_text="what the steps need",
+        renamed="max_images",
     )
     keep_files: Path | None = setting(
         None, "Keep the folders of the short runs in this new folder.", group=SHORT_RUNS, metavar="FOLDER"

@@ -76,7 +76,7 @@ def resolve_onnx_precision(name: str, device: Device) -> Precision:
     if name not in ("auto", "fp32"):
         raise UsageError(
             f"--precision {name}: ONNX Runtime computes an .onnx file as it was written.",
-            "Leave --precision out; affectkit export --half writes one of half precision.",
+            "Leave --precision out; affectkit export --fp16 writes one of half precision.",
         )
     found = resolve_precision("fp32", device)
     return found if name == "fp32" else Precision(**{**vars(found), "reason": "auto: as the graph was written"})

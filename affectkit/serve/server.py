@@ -181,7 +181,7 @@ def _new_folder(keep: Path) -> Path:
         with contextlib.suppress(FileExistsError):
             folder.mkdir(parents=True)
             return folder
-    raise UsageError(f"--keep {keep}: no new folder can be made in it.")
+    raise UsageError(f"--results {keep}: no new folder can be made in it.")
 
 
 @contextlib.contextmanager

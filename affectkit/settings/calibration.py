@@ -17,7 +17,7 @@ class CalibrateSettings(TestedData):
     """Settings of ``affectkit calibrate``."""
 
     checkpoint: Path | None = setting(
-        None, "Checkpoint file, a run folder (its best model), or builtin.", argument=True
+        None, "Checkpoint file, a run folder (its best model), or builtin.", argument=True, also="checkpoint"
     )
     output: Path | None = setting(None, "Checkpoint to write, NEW.safetensors.", group=DATA, metavar="FILE")
     split: str = setting(

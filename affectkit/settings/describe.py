@@ -26,7 +26,11 @@ class DescribeSettings:
     """Settings of ``affectkit describe``."""
 
     data: Path | None = setting(
-        None, "Folder with a dataset in any layout that train reads, or with images.", argument=True, metavar="DATA"
+        None,
+        "Folder with a dataset in any layout that train reads, or with images.",
+        argument=True,
+        metavar="DATA",
+        also="data",
     )
     labels: Path | None = setting(
         None, "Table of labels or ratings of the images in DATA, if it does not lie there.", group=DATA, metavar="TABLE"

@@ -19,10 +19,12 @@ class ExportSettings:
     """Settings of ``affectkit export``."""
 
     checkpoint: Path | None = setting(
-        None, "Checkpoint file, a run folder (its best model), or builtin.", argument=True
+        None, "Checkpoint file, a run folder (its best model), or builtin.", argument=True, also="checkpoint"
     )
-    output: Path | None = setting(None, "File to write, OUT.onnx.", argument=True)
-    half: bool = setting(False, "Round weights to half precision: half the bytes; computing stays in single.")
+    output: Path | None = setting(None, "File to write, OUT.onnx.", argument=True, also="output")
+    half: bool = setting(
+        False, "Round weights to half precision: half the bytes; computing stays in single.", renamed="fp16"
+    )
     int8: bool = setting(False, "Quantise to 8 bits (dynamic): a quarter of the bytes. Needs --data.")
     head_only: bool = setting(False, "Of a model on a frozen CLIP, the head alone: features in, ratings out.")
     data: Path | None = setting(
@@ -37,7 +39,7 @@ class ExportSettings:
         "Greatest difference of an output, in shares of the greatest output (at least 1); above it nothing is written.",
         above=0,
         group=COMPARED,
-        default_text="1e-5; with --half 0.02; with --int8 none",
+        default_text="1e-5; with --fp16 0.02; with --int8 none",
     )
     clip_weights: str | None = clip_file()
     mode: str | None = published_mode()
@@ -59,7 +61,7 @@ class ExportSettings:
         named = {"CHECKPOINT, the file to read": self.checkpoint, "OUTPUT, the file to write": self.output}
         faults = [f"{name}, is needed." for name, value in named.items() if value is None]
         if self.half and self.int8:
-            faults.append("--half and --int8 exclude each other.")
+            faults.append("--fp16 and --int8 exclude each other.")
         if self.int8 and self.data is None:
             faults.append("--int8 needs --data: what it costs is measured on inputs of the kind that the model sees.")
         if self.data is None and self.samples != type(self).samples:

@@ -97,6 +97,7 @@ class ServeSettings(Runtime):
         group=SERVER,
         metavar="FOLDER",
         default_text="nothing is kept",
+        renamed="results",
     )
     max_size: Parsed[int] = setting(
         "500M", "Largest request in bytes, as 500M.", parse=parse_bytes, group=LIMITS, metavar="BYTES"
@@ -124,5 +125,5 @@ class ServeSettings(Runtime):
         """Name the faults between settings."""
         faults = [] if self.host.strip() else ["--host needs an address, as 127.0.0.1 or 0.0.0.0."]
         if self.keep is not None and self.keep.exists() and not self.keep.is_dir():
-            faults.append(f"--keep {self.keep} is a file; it must be a folder, or the name of a new one.")
+            faults.append(f"--results {self.keep} is a file; it must be a folder, or the name of a new one.")
         return faults

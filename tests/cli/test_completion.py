@@ -60,7 +60,7 @@ ANSWERS = {
     ("bash", "train --pretrained --no-pre"): [""],  # it stands there already
     ("bash", "train --model resnet1"): ["resnet18", "resnet101", "resnet152"],
     ("bash", "train --model=resnet1"): ["resnet18", "resnet101", "resnet152"],
-    ("bash", "train --model prep --fi"): ["--fit"],  # a value that is called like a command
+    ("bash", "train --model prep --fit"): ["--fit"],  # a value that is called like a command
     ("bash", "train --task "): ["auto", "distribution", "classification", "audiovisual", "ratings"],
     ("bash", "train --loss "): ["vca", "mse", "l1", "ccc", "kl", "ce", "js"],
     ("bash", "train --loss mse:0.5+k"): ["0.5+kl"],  # bash replaces what follows the colon

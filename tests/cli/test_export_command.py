@@ -36,7 +36,7 @@ def test_export_says_what_it_wrote_and_how_far_it_is_from_torch(tmp_path):
         ((), "CHECKPOINT, the file to read, is needed."),
         (("builtin",), "OUTPUT, the file to write, is needed."),
         (("builtin", "o.onnx", "--int8"), "--int8 needs --data"),
-        (("builtin", "o.onnx", "--int8", "--half", "--data", "d"), "--half and --int8 exclude each other"),
+        (("builtin", "o.onnx", "--int8", "--half", "--data", "d"), "--fp16 and --int8 exclude each other"),
         (("builtin", "o.onnx", "--samples", "3"), "--samples needs --data"),
         (("builtin", "o.onnx", "--tolerance", "0"), "tolerance"),
         (("builtin", "o.pth"), "must end in .onnx"),

@@ -98,7 +98,7 @@ PLACES = [
     ("describe https://example.org/faces.zip", 1,
      "dataset folder https:/example.org/faces.zip does not exist.\nIt is a web address, not a path: affectkit "
      "download https://example.org/faces.zip --output DIR fetches a file."),
-    ("datasplit photoz", 2, "PATH photoz does not exist.\nIn {place} there is photos."),
+    ("datasplit photoz", 2, "DATA photoz does not exist.\nIn {place} there is photos."),
     ("prep ferplus photoz --output o", 1, "source folder photoz does not exist.\nIn {place} there is photos."),
     ("train --data photos --output o --labels vote.csv", 1, "cannot read table {place}/vote.csv: it does not exist."),
     ("train --config run.yaml", 2,

@@ -135,6 +135,6 @@ def test_without_the_extra_the_command_says_how_to_install_it(tmp_path):
 
 def test_a_file_is_no_folder_to_keep_results_in(tmp_path):
     (tmp_path / "taken").write_text("")
-    with pytest.raises(affectkit.errors.UsageError, match=r"--keep .* is a file"):
+    with pytest.raises(affectkit.errors.UsageError, match=r"--results .* is a file"):
         serve_settings(keep=str(tmp_path / "taken"))
     serve_settings(keep=str(tmp_path / "new"))

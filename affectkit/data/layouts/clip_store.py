@@ -215,7 +215,7 @@ def is_prepared(root: Path) -> bool:
 def read_prepared(root: Path) -> tuple[dict[str, Split], tuple[str, ...], list[str]]:
     """Return the splits of prepared clips, their classes, and notes.
 
-    Labels are the intended emotions; where the clips were prepared with ``--labels votes``, shares of the votes of
+    Labels are the intended emotions; where the clips were prepared with ``--target votes``, shares of the votes of
     those who saw and heard them. All votes are in ``Split.facts`` as ``votes_voice``, ``votes_face``, ``votes_both``.
 
     Raises:
@@ -276,7 +276,7 @@ def _split(name: str, path: Path, store: ClipStore) -> Split:
     if store.manifest.get("labels") != "votes":
         return split
     if not voted:
-        raise DataError(f"{path} has clips without votes, and the clips were prepared with --labels votes.", AGAIN)
+        raise DataError(f"{path} has clips without votes, and the clips were prepared with --target votes.", AGAIN)
     return replace(split, labels=None, distribution=both / both.sum(1, keepdims=True))
 
 

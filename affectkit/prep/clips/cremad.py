@@ -123,7 +123,7 @@ def prepare_cremad(
     clone = read_clone(source)
     if options.labels == "votes" and not clone.votes:
         raise DataError(
-            f"--labels votes needs processedResults/{VOTES}, which is not in {source}.", "Use --labels intended."
+            f"--target votes needs processedResults/{VOTES}, which is not in {source}.", "Use --target intended."
         )
     reach = CREMAD.reach if options.frames == "window" else 0
     recipe = ClipRecipe(
@@ -306,7 +306,7 @@ def _left_out(rows: Mapping[str, Mapping[str, str]], *, keep_faulty: bool, voted
         if name in rows and not keep_faulty
     ]
     known = {clip.name for clip in found}
-    none = "nobody who saw and heard it voted; --labels intended takes it."
+    none = "nobody who saw and heard it voted; --target intended takes it."
     for name, row in rows.items():
         if voted and name not in known and not any(int(row[f"both_{label}"] or 0) for label in LETTERS.values()):
             found.append(SkippedClip(name, "no-votes", f"clip {name}: {none}"))

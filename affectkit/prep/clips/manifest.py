@@ -102,7 +102,7 @@ def write_results(
     members, copies, dropped = _apart(members, store, drop=drop_copies)
     for split in ("train", "valid"):
         if not members[split]:
-            raise DataError(f"no clip is left for the {split} split.", "Choose another --split, or fix the clips.")
+            raise DataError(f"no clip is left for the {split} split.", "Choose another --split-by, or fix the clips.")
     members = {split: names for split, names in members.items() if names}
     skipped = [*dataset.left_out, *store.skipped, *dropped]
     records = {split: found.record(dropped=drop_copies) for split, found in copies.items()}

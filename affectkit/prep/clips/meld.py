@@ -160,7 +160,7 @@ def prepare_meld(
 
 
 def assign(rows: Mapping[str, Row], split: str, seed: int) -> SplitAssignment:
-    """Assign clips as ``--split`` says."""
+    """Assign clips as ``--split-by`` says."""
     if split != "published":
         return assign_splits(rows, split, group="speaker", seed=seed)
     split_of = {name: PARTS[name.split("/")[0]] for name in rows}

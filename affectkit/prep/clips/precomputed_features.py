@@ -109,7 +109,7 @@ def _check_column(path: Path, rows: Mapping[str, Mapping[str, str]], split: str)
     """Raise a DataError where the column that ``split`` goes by is missing or has empty cells."""
     column, instead = {"table": ("split", "user or random"), "user": ("user", "random")}.get(split, ("", ""))
     if column and not all(row.get(column) for row in rows.values()):
-        raise DataError(f"{path} has no column {column}, or empty cells in it.", f"Use --split {instead}.")
+        raise DataError(f"{path} has no column {column}, or empty cells in it.", f"Use --split-by {instead}.")
 
 
 def _assign_by_column(rows: Mapping[str, Mapping[str, str]]) -> SplitAssignment:

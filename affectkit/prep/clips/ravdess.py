@@ -322,7 +322,7 @@ def _check_actors(root: Path, found: Found) -> None:
     hint = f"Name the folder that holds those of all actors: {above}?" if _FOLDER.search(whole.name) else ""
     raise DataError(
         f"{root}: clips of {count_text(len(actors), 'actor')} cannot be divided into training, validation and test.",
-        hint or "Download more actors, or use --split random, or a table of your own.",
+        hint or "Download more actors, or use --split-by random, or a table of your own.",
     )
 
 

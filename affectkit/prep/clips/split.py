@@ -30,7 +30,7 @@ def assign_splits(
     published: Sequence[int] | None = None,
     seed: int = 0,
 ) -> SplitAssignment:
-    """Assign clips as ``--split`` says.
+    """Assign clips as ``--split-by`` says.
 
     Args:
         rows: of each clip.
@@ -45,7 +45,7 @@ def assign_splits(
         UsageError: ``sizes`` have no effect, or are needed.
     """
     if sizes is not None and split != "published-sizes":
-        raise UsageError(f"--sizes has no effect with --split {split}.", "Use it with --split published-sizes.")
+        raise UsageError(f"--sizes has no effect with --split-by {split}.", "Use it with --split-by published-sizes.")
     if split == group:
         return SplitAssignment(assign_by_group(rows, group=group, strata=strata, classes="label", seed=seed))
     notes: list[str] = []
@@ -56,7 +56,7 @@ def assign_splits(
         return SplitAssignment(found, notes, warn_of_mixed(rows, found, group))
     if split == "published-sizes" and sizes is None:
         if published is None:
-            raise UsageError("--split published-sizes needs --sizes here.")
+            raise UsageError("--split-by published-sizes needs --sizes here.")
         sizes = published
         if sum(sizes) > len(rows):
             few = [round(number * len(rows) / sum(published)) for number in published[1:]]
@@ -79,7 +79,7 @@ def warn_of_mixed(rows: Mapping[str, Row], split_of: Mapping[str, str], group: s
         return []
     return [
         f"{mixed} of {len(seen)} {group}s have clips in more than one split: a model is tested on people that it was "
-        f"trained on, and its accuracy says little about others. --split {group} keeps them apart."
+        f"trained on, and its accuracy says little about others. --split-by {group} keeps them apart."
     ]
 
 
@@ -105,7 +105,7 @@ def assign_by_group(
     if len(groups) < len(SPLITS):
         raise DataError(
             f"{len(groups)} {group}(s) cannot be divided into training, validation and test.",
-            "Use --split random, or a table of your own.",
+            "Use --split-by random, or a table of your own.",
         )
     kinds = sorted({row[classes] for row in rows.values()})
     parts = sorted({row[strata] for row in rows.values()}) if strata else []
@@ -179,7 +179,7 @@ def read_assignment(path: Path, names: Sequence[str]) -> dict[str, str]:
         DataError: the table cannot be read, names a clip twice or one that is not there, or has another split.
     """
     found: dict[str, str] = {}
-    errors = TableErrors(path, title=f"--split {path}")
+    errors = TableErrors(path, title=f"--split-by {path}")
     alias = {"val": "valid", "validation": "valid"}
     known = set(names)
     hint = "It needs the columns filename and split, and a row a clip."

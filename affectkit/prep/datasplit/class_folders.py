@@ -37,10 +37,10 @@ class ClassFolders:
 
 
 def no_folder(root: Path) -> UsageError:
-    """Return the error that ``root``, which PATH names, is no folder."""
+    """Return the error that ``root``, which DATA names, is no folder."""
     if root.exists():
-        return UsageError(f"PATH {root} is not a folder.", "Name the folder that holds the class folders.")
-    return UsageError(f"PATH {root} does not exist.", instead_of(root))
+        return UsageError(f"DATA {root} is not a folder.", "Name the folder that holds the class folders.")
+    return UsageError(f"DATA {root} does not exist.", instead_of(root))
 
 
 def list_classes(root: Path, *, in_place: bool) -> ClassFolders:
@@ -65,10 +65,10 @@ def list_classes(root: Path, *, in_place: bool) -> ClassFolders:
     folders = [entry for entry in found if is_folder(entry)]
     if not base and any(entry.name in _SPLITS for entry in folders):
         there = ", ".join(entry.name for entry in folders if entry.name in _SPLITS)
-        raise DataError(f"PATH {root} has no folder train, but {there}: it seems to be split already.")
+        raise DataError(f"DATA {root} has no folder train, but {there}: it seems to be split already.")
     if not folders:
         raise DataError(
-            f"there are no class folders in {top}.", "Images are looked for in PATH/train/<label>, or PATH/<label>."
+            f"there are no class folders in {top}.", "Images are looked for in DATA/train/<label>, or DATA/<label>."
         )
     listing = ClassFolders(root, base)
     for entry in found:
@@ -91,7 +91,7 @@ def _check_folder(folder: Path, root: Path, in_place: bool) -> None:
     if not folder.is_symlink():
         return
     if in_place:
-        raise DataError(f"{folder} is a link; in place, class folders must be real ones.", "Use --output-path.")
+        raise DataError(f"{folder} is a link; in place, class folders must be real ones.", "Use --output.")
     if not folder.resolve().is_relative_to(root.resolve()):
         raise DataError(
             f"{folder} is a link that leads out of {root}, to {folder.resolve()}.",
@@ -126,7 +126,7 @@ def _list_class(listing: ClassFolders, folder: os.DirEntry[str], in_place: bool)
 
 def _bad_link(path: Path, root: Path, in_place: bool) -> str:
     if in_place:
-        return "a link, and moving it may break it; use --output-path"
+        return "a link, and moving it may break it; use --output"
     from affectkit.core.folders import link_fault
 
     links, there = Links(root), os.path.realpath(path)
@@ -148,12 +148,12 @@ def _refuse_split(root: Path) -> None:
     test = root / "test"
     if test.exists() and (not test.is_dir() or any(files for _, _, files in os.walk(test))):
         raise UsageError(
-            f"PATH {root} holds a test side already ({test} is not empty).", "Move it away, or use --output-path."
+            f"DATA {root} holds a test side already ({test} is not empty).", "Move it away, or use --output."
         )
     for name in ("train.csv", "test.csv", "manifest.json"):
         if (root / name).exists():
             raise UsageError(
-                f"PATH {root} holds a {name} that this split would replace.", "Rename it, or use --output-path."
+                f"DATA {root} holds a {name} that this split would replace.", "Rename it, or use --output."
             )
 
 

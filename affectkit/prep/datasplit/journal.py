@@ -211,7 +211,7 @@ class Lock:
             self._stack.close()
             raise DataError(
                 f"cannot write in {self._root}: {error.strerror or error}. Nothing was changed.",
-                "Check the permissions, or give --output-path a folder that can be written to.",
+                "Check the permissions, or give --output a folder that can be written to.",
             ) from error
         return self
 

@@ -98,7 +98,7 @@ def relabel(
                 )
             names = set(os.listdir(output)) if output is not None and output.is_dir() else set()
             if names := sorted(names - {_folder(root), LOCK}):
-                raise UsageError(f"--output-path {output} is not empty: {some(names)}.", "Name another folder.")
+                raise UsageError(f"--output {output} is not empty: {some(names)}.", "Name another folder.")
             journal, unchanged = _planned(path, labels, output, identity)
             if journal.originals:
                 journal.write()
@@ -211,7 +211,7 @@ def _planned(path: Path, labels: Path, output: Path | None, identity: dict[str, 
 def _rows(labels: Path) -> list[tuple[int, str, str]]:
     """Read (line, pth, label) of each row."""
     hint = "It needs pth (old_label/file) and label."
-    rows = read_csv(labels, *COLUMNS, title=f"--labels-csv {labels}", hint=hint, error=UsageError)
+    rows = read_csv(labels, *COLUMNS, title=f"--labels {labels}", hint=hint, error=UsageError)
     return [(line, row["pth"], row["label"].strip()) for line, row in rows]
 
 
@@ -310,7 +310,7 @@ def _digest(labels: Path) -> str:
     try:
         return digest_of(labels)
     except OSError as error:
-        raise UsageError(*read_fault(f"--labels-csv {labels}", labels, error)) from error
+        raise UsageError(*read_fault(f"--labels {labels}", labels, error)) from error
 
 
 def _folder(root: Path) -> str:

@@ -76,11 +76,11 @@ def check_output_place(path: Path, output: Path) -> None:
     """Raise a UsageError where ``output`` is ``path``, lies in it, or is a file."""
     here, there = path.resolve(), output.resolve()
     if there == here:
-        raise UsageError(f"--output-path is PATH itself, {path}.", "Leave it out to split the folder in place.")
+        raise UsageError(f"--output is DATA itself, {path}.", "Leave it out to split the folder in place.")
     if there.is_relative_to(here):
-        raise UsageError(f"--output-path {output} lies in PATH {path}.", "Name a folder outside of it.")
+        raise UsageError(f"--output {output} lies in DATA {path}.", "Name a folder outside of it.")
     if output.exists() and not output.is_dir():
-        raise UsageError(f"--output-path {output} is a file; a folder is needed.")
+        raise UsageError(f"--output {output} is a file; a folder is needed.")
 
 
 @dataclass
@@ -275,7 +275,7 @@ class SplitScan:
             return
         if names:
             raise UsageError(
-                f"--output-path {self.root} is not empty: it holds {some(names)}, and no split of this kind.",
+                f"--output {self.root} is not empty: it holds {some(names)}, and no split of this kind.",
                 "Name another folder, or empty this one. It may hold an empty folder train.",
             )
 
@@ -323,7 +323,7 @@ class SplitScan:
             raise DataError(
                 f"about {need / 1e6:,.0f} MB are needed in {self.root}, and {free / 1e6:,.0f} MB are free. "
                 "Nothing was changed.",
-                "Free some space, name another --output-path, or use --link hardlink.",
+                "Free some space, name another --output, or use --link hardlink.",
             )
         if not self.in_place and journal.originals:
             self.root.mkdir(parents=True, exist_ok=True)

@@ -101,7 +101,7 @@ def shorten(
     if size < min(2, settings.batch_size):
         raise UsageError(
             f"{limit:,} training images are too few for {batches} batches in each of {EPOCHS} epochs.",
-            "Lower --accumulate or --steps (4 at least)" + (", or raise --images." if images is not None else "."),
+            "Lower --accumulate or --steps (4 at least)" + (", or raise --max-images." if images is not None else "."),
         )
     if size < settings.batch_size:
         reporter.note(f"batches of {count_text(size, 'image')} instead of {settings.batch_size}, of {limit:,} in all")

@@ -147,7 +147,7 @@ def test_tables_that_cannot_be_read(tmp_path):
         (tmp_path / "labels.csv").write_text(text)
         with pytest.raises(UsageError, match=words):
             move(source, tmp_path / "labels.csv")
-    with pytest.raises(UsageError, match="cannot read --labels-csv"):
+    with pytest.raises(UsageError, match="cannot read --labels "):
         move(source, tmp_path / "none.csv")
     with pytest.raises(UsageError, match="nothing to undo"):
         undo(source)
