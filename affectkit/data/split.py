@@ -222,7 +222,7 @@ class Split:
             numbers = dict(zip(self.classes, columns.tolist(), strict=True))
         missing = [name for name in wanted if name not in self.classes]
         text = f"the classes of the {self.name} split in {self.root} do not match.\n  extra here: "
-        text += list_some([f"{name!r} ({numbers[name]:,} items)" for name in extra])
+        text += list_some([f"{name!r} ({count_text(numbers[name], 'item')})" for name in extra])
         text += f"\n  missing here: {list_some([repr(name) for name in missing]) if missing else 'none'}"
         text += f"\n  wanted: {list_some(wanted, 30)}"
         guesses = [(name, likely_matches(name, missing) or likely_matches(name, wanted)) for name in extra[:10]]

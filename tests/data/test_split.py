@@ -58,7 +58,7 @@ def test_matched_drops_only_what_nobody_uses() -> None:
     assert "missing here: 'happyness'" in text
     assert "'happy' -> 'happyness'" in text
     shares = np.array([[0.999, 0.001]], dtype=np.float32)
-    with pytest.raises(DataError, match=r"'y' \(1 items\)"):
+    with pytest.raises(DataError, match=r"'y' \(1 item\)"):
         Split("all", Path("."), ["a"], ("x", "y"), distribution=shares).matched(("x",))
 
 
@@ -158,7 +158,7 @@ def test_classes_that_are_numbers_are_names(tmp_path):
     """Class 4 of a validation split is not the fourth of the classes 0, 1, 2, 3."""
     wanted = ("0", "1", "2", "3")
     valid = Split("valid", tmp_path, ["a", "b"], ("0", "1", "2", "4"), labels=np.array([3, 1]))
-    with pytest.raises(DataError, match=r"extra here: '4' \(1 items\)[\s\S]*missing here: '3'"):
+    with pytest.raises(DataError, match=r"extra here: '4' \(1 item\)[\s\S]*missing here: '3'"):
         valid.matched(wanted)
     fewer = Split("valid", tmp_path, ["a", "b"], ("3", "1"), labels=np.array([0, 1]))
     assert fewer.matched(wanted).labels.tolist() == [3, 1]

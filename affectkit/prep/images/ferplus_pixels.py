@@ -12,7 +12,7 @@ from pathlib import Path
 from PIL import Image
 
 from affectkit.core.csv_tables import csv_reader
-from affectkit.core.text import list_some
+from affectkit.core.text import count_text, list_some
 from affectkit.errors import DataError
 
 USAGES = {"Training": "train", "PublicTest": "valid", "PrivateTest": "test"}
@@ -66,7 +66,7 @@ def order_difference(path: Path, splits: Sequence[str]) -> str:
     if len(found) != len(splits):
         return f"it has {len(found):,} rows, the label file {len(splits):,}"
     wrong = sum(own != split for own, split in zip(found, splits, strict=True))
-    return f"its usage differs from the label file's in {wrong:,} rows" if wrong else ""
+    return f"its usage differs from the label file's in {count_text(wrong, 'row')}" if wrong else ""
 
 
 def parse_pixels(text: str) -> bytes | None:

@@ -49,7 +49,7 @@ def test_a_class_too_many_is_refused(tmp_path: Path) -> None:
     touch(tmp_path, "val/hapy/8.jpg")
     with pytest.raises(DataError) as caught:
         find_dataset(tmp_path)
-    assert "'hapy' (1 items)" in caught.value.message
+    assert "'hapy' (1 item)" in caught.value.message
     assert "'hapy' -> " in caught.value.message and "anger, happy, sad" in caught.value.message
 
 

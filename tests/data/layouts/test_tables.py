@@ -221,7 +221,7 @@ def test_splits_are_matched_and_kept_apart(tmp_path: Path) -> None:
     splits, _ = read_tables({"train": train, "valid": valid})
     assert splits["valid"].classes == ("happy", "sad") and splits["valid"].labels.tolist() == [1]
     write(tmp_path, "filename,label\nc.png,Sad\n", "valid.csv")
-    with pytest.raises(DataError, match=r"extra here: 'Sad' \(1 items\)[\s\S]*missing here: 'happy', 'sad'"):
+    with pytest.raises(DataError, match=r"extra here: 'Sad' \(1 item\)[\s\S]*missing here: 'happy', 'sad'"):
         read_tables({"train": train, "valid": valid})
     write(tmp_path, "filename,label\nb.png,sad\n", "valid.csv")
     with pytest.raises(DataError, match=r"1 file is in both train and valid: b\.png"):

@@ -232,7 +232,7 @@ def test_splits(clone, tmp_path):
     )
     report = prepare(clone, tmp_path / "out", split=str(own))
     assert {s: sum(found.values()) for s, found in report.counts.items()} == {"train": 20, "valid": 15}
-    assert not (tmp_path / "out" / "test.csv").exists() and "1 clips" in report.notes[0]
+    assert not (tmp_path / "out" / "test.csv").exists() and "1 clip " in report.notes[0]
     own.write_text("filename,split\nx,train\n1001_IEO_ANG_XX,tran\n")
     with pytest.raises(DataError, match=r"clips must be in the dataset: line 2 \('x'\)") as caught:
         prepare(clone, tmp_path / "out", split=str(own))
@@ -266,7 +266,7 @@ def test_damaged_tables(own, tmp_path):
         read_clone(own)
     votes.unlink()
     assert not read_clone(own).votes
-    with pytest.raises(DataError, match="--labels votes"):
+    with pytest.raises(DataError, match="--target votes"):
         prepare(own, tmp_path / "out", labels="votes")
     (own / "SentenceFilenames.csv").unlink()
     with pytest.raises(DataError, match="SentenceFilenames"):

@@ -214,7 +214,7 @@ def test_of_several_files_with_pixels_one_is_read_and_named(source: Path, tmp_pa
     changed = lines[-1].replace(last, next(usage for usage in usages if usage != last))
     for name, rows, why in (
         ("shorter", lines[:-1], "it has 10 rows, the label file 11"),
-        ("other", [*lines[:-1], changed], "its usage differs from the label file's in 1 rows"),
+        ("other", [*lines[:-1], changed], "its usage differs from the label file's in 1 row"),
         ("bare", ["emotion,pixels"], "it cannot be read: .*no column Usage"),
     ):
         (both / "icml_face_data.csv").write_text("\n".join(rows) + "\n")
