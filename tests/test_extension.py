@@ -206,7 +206,7 @@ def test_a_model_is_trained_with_its_recipe(run):
 
 def test_a_loss_is_learned_by(run):
     calls = sys.modules["extras.loss"].CALLS
-    assert calls[:3] == [8, 8, 8], "the batches of the first epoch"
+    assert calls[:4] == [9, 8, 8, 8], "the validation images, for the baselines; the batches of the first epoch"
     unknown = invoke("train", "--loss", "mini")
     assert unknown.returncode == 2 and "did you mean" in unknown.stderr and "mine" in unknown.stderr
 

@@ -169,7 +169,7 @@ def test_a_validation_split_with_another_class_is_refused(gap, tmp_path):
 
 def test_classes_that_a_split_lacks_are_told_before_training_and_beside_the_metrics(gap, tmp_path):
     run = tmp_path / "run"
-    done = invoke("train", "--data", gap, "--output", run, "--epochs", "1", *FAST)
+    done = invoke("train", "--data", gap, "--output", run, "--epochs", "1", "--verbose", *FAST)
     assert done.returncode == 0, done.stderr
     told = done.stderr
     assert told.index("4 classes (0, 1, 2, 3)") < told.index("epoch 1/1")

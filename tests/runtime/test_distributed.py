@@ -223,7 +223,7 @@ def test_another_number_of_processes_is_said_when_a_run_goes_on(votes, tmp_path,
     assert newest_state(tmp_path / "run" / "state")[0] is not None
     heard = Heard()
     runs.train(replace(settings(votes, tmp_path / "run"), resume=tmp_path / "run"), reporter=heard)
-    assert any("had 2 process(es) and has 1 now" in text for text in heard.warnings)
+    assert any("had 2 processes and has 1 now" in text for text in heard.warnings)
 
 
 @pytest.mark.parametrize("on_error", ["skip", "fail"])

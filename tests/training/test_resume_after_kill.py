@@ -351,7 +351,7 @@ def no_space() -> None:
         ),
         (
             lambda: at_call("affectkit.training.checkpointing:write_history", 1, no_space, before=True),
-            ["No space left on device", "Check the disk"],
+            ["the disk is full", "could not be written", "then run again"],
             6,
         ),
     ],

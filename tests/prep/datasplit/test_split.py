@@ -688,8 +688,8 @@ def test_places_that_cannot_be(tmp_path):
     source = class_folders(tmp_path / "source", SIZES)
     (tmp_path / "file").write_text("")
     for path, output, words in [
-        (source, source, "is PATH itself"),
-        (source, source / "out", "lies in PATH"),
+        (source, source, "is DATA itself"),
+        (source, source / "out", "lies in DATA"),
         (source, tmp_path / "file", "is a file"),
         (tmp_path / "none", None, "does not exist"),
         (tmp_path / "file", None, "is not a folder"),
