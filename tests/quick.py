@@ -20,7 +20,7 @@ QUICK = (
     "checkpoints/test_checkpoint", "checkpoints/test_onnx_file", "cli/test_help", "cli/test_pipeline_command",
     "cli/test_progress",
     "comparison/test_matching", "comparison/test_words",
-    "core/test_core", "core/test_entry_points", "core/test_libraries", "core/test_onnx_edit",
+    "core/test_core", "core/test_entry_points", "core/test_expressions", "core/test_libraries", "core/test_onnx_edit",
     "core/test_shards", "corruptions/test_framing", "corruptions/test_glass",
     "data/faces/test_alignment", "data/faces/test_checked_detector", "data/faces/test_face_judge",
     "data/faces/test_face_photographs", "data/faces/test_face_scenes", "data/faces/test_motion",

@@ -47,9 +47,11 @@ class DatasplitSettings:
     seed: int = setting(0, "Everything random follows from it.", low=0)
     group_by: Parsed[re.Pattern[str]] | None = setting(
         None,
-        "Regular expression with one group, searched in file names; a group stays on one side.",
+        "Regular expression with one group, searched in file names, as 'file:subject(\\d+)_'; "
+        "what it finds stays on one "
+        "side.",
         parse=parse_pattern,
-        metavar="REGEX",
+        metavar="file:REGEX",
     )
     on_error: str = setting("fail", "Of files that cannot be read.", choices=("skip", "fail"))
     balance: bool = setting(False, "Grow all classes to one size, in train and in test.", group="Balancing")
@@ -162,7 +164,7 @@ def _split(resolved: Resolved[DatasplitSettings], console: Console, stopping: An
                 )
     rules = SplitRules(
         train_split=s.train_split, seed=s.seed, balance_train=train, balance_test=test,
-        multiplier=s.global_multiplier, group_by=s.group_by and s.group_by.text,
+        multiplier=s.global_multiplier, group_by=s.group_by and s.group_by.value.pattern,
     )  # fmt: skip
     options = SplitOptions(
         output=s.output_path, link=s.link or "copy", label_col=s.label_col, filename_col=s.filename_col,

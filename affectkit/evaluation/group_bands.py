@@ -9,9 +9,10 @@ from itertools import pairwise
 
 import numpy as np
 
+from affectkit.core.expressions import PATTERN
 from affectkit.core.text import count_text, list_some
 from affectkit.errors import DataError
-from affectkit.settings.by import PATTERN, By
+from affectkit.settings.by import By
 
 UNKNOWN = "(not known)"
 """The group of items that have no value."""

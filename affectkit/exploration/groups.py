@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from affectkit.data.layouts.group_table import PATTERN, ItemColumns
+from affectkit.core.expressions import PATTERN
+from affectkit.data.layouts.group_table import ItemColumns
 from affectkit.data.split import Split
 
 SUBJECT_COLUMNS = (

@@ -6,10 +6,8 @@ import math
 from dataclasses import dataclass
 from itertools import pairwise
 
+from affectkit.core.expressions import PATTERN
 from affectkit.errors import UsageError
-
-PATTERN = "file:"
-"""Begins a group that is read off the items' names: ``file:subject(\\d+)``."""
 
 
 @dataclass(frozen=True)

@@ -66,7 +66,7 @@ class CompareSettings(TestedData):
         "What alike items belong to (clips to an actor): a column of the data set's tables or of --groups, "
         r"or file:REGEX with one group, read off the items' names.",
         group=COMPARING,
-        metavar="COLUMN",
+        metavar="COLUMN|file:REGEX",
         default_text="actors of prepared clips; else items are independent, as with none",
     )
     by: Parsed[tuple[By, ...]] | None = setting(

@@ -42,9 +42,9 @@ class DescribeSettings:
     group_by: str | None = setting(
         None,
         "What groups items, as persons: a column of the tables, or a regular expression with one group that is "
-        "searched in their names.",
+        "searched in their names, as 'file:subject(\\d+)_'.",
         group=DATA,
-        metavar="COLUMN|REGEX",
+        metavar="COLUMN|file:REGEX",
         default_text="a column called subject, actor or the like, where there is one",
     )
     groups: Path | None = setting(

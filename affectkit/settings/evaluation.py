@@ -162,9 +162,10 @@ class TestSettings(Tested):
     )
     cluster: str | None = setting(
         None,
-        "Column of what items belong to, as actor: intervals and tests are then over these; none: over items.",
+        "What items belong to, as actor: a column, or file:REGEX with one group, read off their names. Intervals and "
+        "tests are then over these; none: over items.",
         group=GROUPS,
-        metavar="COLUMN",
+        metavar="COLUMN|file:REGEX",
         default_text="who is seen in prepared clips, else none",
     )
     min_group: int = setting(30, "Groups of fewer items are in no gap and no test.", low=2, group=GROUPS)

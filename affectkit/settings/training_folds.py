@@ -46,9 +46,9 @@ class FoldOptions:
     group_by: str | None = setting(
         None,
         "What stays in one fold: items with one value in a column of the tables, or with one text in the groups of a "
-        "regular expression over file names, as 'subject(\\d+)_'. none: nothing but copies.",
+        "regular expression over file names, as 'file:subject(\\d+)_'. none: nothing but copies.",
         group=FOLDS,
-        metavar="COLUMN|REGEX",
+        metavar="COLUMN|file:REGEX",
         default_text="actors or speakers of prepared clips, else none",
     )
     groups: Path | None = setting(

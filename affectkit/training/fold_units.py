@@ -13,12 +13,13 @@ from pathlib import Path
 
 import numpy as np
 
+from affectkit.core.expressions import PATTERN, compile_expression
 from affectkit.core.progress import Reporter
 from affectkit.core.text import count_text, list_some
 from affectkit.data.layouts.duplicates import content_hashes
-from affectkit.data.layouts.group_table import PATTERN, ItemColumns
+from affectkit.data.layouts.group_table import ItemColumns
 from affectkit.data.split import Split
-from affectkit.errors import DataError, UsageError
+from affectkit.errors import DataError
 
 PEOPLE = ("actor", "subject", "speaker", "user", "participant", "person", "identity")
 """Columns that name who is seen: prepared clips are grouped by the first that they have, and of tables it is told."""
@@ -92,20 +93,9 @@ def find_units(
 
 def _pattern(group_by: str) -> re.Pattern[str] | None:
     """Return the expression that ``group_by`` is; None for a column: what has no parenthesis and no ``file:``."""
-    marked = group_by.startswith(PATTERN)
-    text = group_by.removeprefix(PATTERN)
-    if not marked and "(" not in text:
+    if not group_by.startswith(PATTERN) and "(" not in group_by:
         return None
-    try:
-        pattern = re.compile(text)
-    except re.error as error:
-        raise UsageError(f"--group-by {group_by}: this is no regular expression: {error}.") from error
-    if not pattern.groups:
-        raise UsageError(
-            f"--group-by {group_by}: the expression has no group, which would hold what items share.",
-            r"For subject12_smile.png: --group-by 'subject(\d+)_'",
-        )
-    return pattern
+    return compile_expression(group_by, "--group-by", most=None)
 
 
 def _from_names(split: Split, pattern: re.Pattern[str], given: str, noun: str) -> list[str]:

@@ -60,7 +60,7 @@ def test_skipped_images_end_with_4(tmp_path):
         (["--train-split", "0.5"], "--train-split must be above 0.5 and below 1; got 0.5"),
         (["--train-split", "1"], "--train-split must be above 0.5 and below 1; got 1"),
         (["--global-multiplier", "0.9"], "--global-multiplier must be at least 1"),
-        (["--group-by", "x"], "has 0 groups"),
+        (["--group-by", "x"], "--group-by x: parentheses are missing"),
         (["--link", "hardlink"], "--link needs --output;"),
         (["--label-col", "x", "--filename-col", "x"], "they must differ"),
         (["--label-col", "draw"], "add --plain-csv"),

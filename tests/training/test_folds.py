@@ -243,7 +243,7 @@ def test_groups_are_columns_or_texts_in_file_names(people, tmp_path):
         (r"subject([0-3])_", "8 of 24 file names of images do not match"),
         ("person", "no column 'person'"),
         (r"subject([0-9_", "no regular expression"),
-        (r"file:subject", "has no group"),
+        (r"file:subject", "parentheses are missing"),
     ):
         with pytest.raises((UsageError, DataError), match=words.replace("(", r"\(")):
             plan_of(people, tmp_path, folds="3", group_by=group_by)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import posixpath
-import re
 from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from affectkit.core.csv_tables import csv_reader
+from affectkit.core.expressions import PATTERN, compile_expression, is_expression, missing_group
 from affectkit.core.registry import did_you_mean
 from affectkit.core.table_errors import TableErrors
 from affectkit.core.text import count_text, list_some
@@ -22,8 +22,6 @@ from affectkit.errors import DataError, UsageError
 
 NOT_KNOWN = frozenset({"", "na", "n/a", "nan"})
 """Cells that say that a value is not known, in any case: empty ones, and what R and pandas write."""
-PATTERN = "file:"
-"""Begins a column that is read off the items' names: ``file:subject(\\d+)``."""
 COMMAS = "Columns must be separated by commas: this table seems to use semicolons or tabs."
 TARGETS = frozenset({"filename", "extension", "label", "draw", *RATINGS, *INDEX_COLUMNS})
 """Columns that are names of items, or what a model predicts."""
@@ -131,6 +129,12 @@ class ItemColumns:
     def _unknown(self, name: str, option: str) -> tuple[str, str]:
         if name in self._targets:
             return f"{option} {name}: that column is a target or names the items, and no group.", self._there()
+        if is_expression(name):
+            if "(" not in name:
+                fault = missing_group(name, option)
+                return fault.message, fault.hint
+            what = "there is no such column; an expression over file names begins with 'file:'."
+            return f"{option} {name}: {what}", f"{option} '{PATTERN}{name}'"
         guess = did_you_mean(name, self.names, before=" ")
         return f"{option}: there is no column {name!r} for the items.{guess}", self._there()
 
@@ -267,16 +271,7 @@ class ItemColumns:
     # --- names --------------------------------------------------------------------------------------------------------
 
     def _from_names(self, name: str, option: str) -> list[str]:
-        text = name.removeprefix(PATTERN)
-        try:
-            pattern = re.compile(text)
-        except re.error as error:
-            raise UsageError(f"{option} {name}: this is no regular expression: {error}.") from error
-        if pattern.groups != 1:
-            raise UsageError(
-                f"{option} {name}: the expression has {pattern.groups} groups; it needs exactly one, what items share.",
-                rf"For subject12_smile.png: {PATTERN}subject(\d+)_",
-            )
+        pattern = compile_expression(name, option)
         found = [match[1] or "" if (match := pattern.search(one)) else "" for one in self.ids]
         if not any(found):
             raise UsageError(f"{option} {name}: the expression is in no name of the items, as {self.ids[0]!r}.")

@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from affectkit.core.expressions import compile_expression
 from affectkit.errors import DataError, UsageError
 
 _PASSES = 20
@@ -25,17 +26,8 @@ class Grouping:
 
 
 def check_pattern(pattern: str) -> re.Pattern[str]:
-    """Compile ``pattern``; a UsageError where it is no regular expression with exactly one group."""
-    try:
-        compiled = re.compile(pattern)
-    except re.error as error:
-        raise UsageError(f"--group-by {pattern!r} is not a regular expression: {error}.") from error
-    if compiled.groups != 1:
-        raise UsageError(
-            f"--group-by {pattern!r} has {compiled.groups} groups; it needs exactly one, what the files share.",
-            r"For subject12_smile.png: --group-by 'subject(\d+)_'. A (?:...) does not count as a group.",
-        )
-    return compiled
+    """Compile ``pattern``, with ``file:`` before it or without; a UsageError where it has not exactly one group."""
+    return compile_expression(pattern, "--group-by")
 
 
 def group_files(classes: Mapping[str, Sequence[str]], pattern: str) -> Grouping:

@@ -99,7 +99,7 @@ def test_tables_that_cannot_be_joined(tmp_path: Path) -> None:
 def test_columns_read_off_the_names(tmp_path: Path) -> None:
     found = columns(tmp_path)
     assert found.column(r"file:v/([ab])") == ["", "a", "b", ""]
-    for wrong, why in (("file:v", "needs exactly one"), ("file:(", "is no regular"), ("file:(zz)", "in no name")):
+    for wrong, why in (("file:v", "parentheses are missing"), ("file:(", "is no regular"), ("file:(zz)", "in no name")):
         with pytest.raises(UsageError, match=why):
             found.column(wrong)
 
