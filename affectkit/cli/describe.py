@@ -291,14 +291,24 @@ def _share(value: float) -> str:
 
 
 def _next_step(summary: dict[str, Any], settings: DescribeSettings, console: Console) -> None:
-    """Say what can be done about copies across splits."""
-    near = summary["near_copies"] or summary["copies"]
+    """Say what can be done about copies across splits; near ones that are rather look-alikes are warned of."""
+    from affectkit.exploration.copies import look_alikes
+
+    searched, alike = summary["near_copies"], look_alikes(summary["near_copies"])
+    if alike:
+        where = settings.results / "near_duplicates.png" if settings.results is not None else None
+        look = f"look at {where} first" if where is not None else "--results FOLDER draws them in near_duplicates.png"
+        stricter = f"--correlation {min(1, (1 + settings.correlation) / 2):.3g} asks for pairs that are more alike"
+        console.warn(f"{alike}. Before any is left out, {look}; {stricter}.")
+        searched = None  # those that are exact are copies all the same
+    near = searched or summary["copies"]
     count = sum(one["in_earlier"] for one in near["splits"].values())
     if not count or "clips" in summary:
         return
-    text = f"{count_text(count, 'image')} of later splits {'has' if count == 1 else 'have'} a copy in an earlier one"
+    kind = "an exact copy" if alike else "a copy"
+    text = f"{count_text(count, 'image')} of later splits {'has' if count == 1 else 'have'} {kind} in an earlier one"
     if settings.results is None:
         console.note(f"{text}; --results FOLDER writes a table of the others, which train and test take as --labels")
         return
-    file = settings.results / ("without_near_copies.csv" if summary["near_copies"] else "without_copies.csv")
+    file = settings.results / ("without_near_copies.csv" if searched else "without_copies.csv")
     console.note(f"{text}; {file} lists the others: train --data {settings.data} --labels {file}")

@@ -15,9 +15,13 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
+from affectkit.core.text import percent
 from affectkit.exploration.near_copies import NearCopies
 
 EXACT, NEAR, MIRRORED = "exact", "near", "mirrored"
+MOSTLY, FEWEST_PAIRS = 0.5, 5
+"""Share of the pairs of near copies that differ in class above which these are look-alikes, and pairs from which the
+share says something."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -190,6 +194,26 @@ class Copies:
             rest = (self.near.distance.tolist(), self.near.correlation.tolist())
             found += zip(*sides, kinds, *rest, strict=True)
         return sorted(found, key=lambda row: row[:2])
+
+
+def look_alikes(summary: Mapping[str, Any] | None) -> str:
+    """Return what to know where near copies are probably none: pictures that look alike, as drawings or faces that are
+    framed alike; else empty.
+
+    Copies of one picture are labelled alike, but for errors. So where most pairs differ in class, and there are
+    ``FEWEST_PAIRS`` or more, it is rather the pictures that are alike.
+
+    Args:
+        summary: of near copies, as ``Copies.summary`` returns it; None: they were not searched.
+    """
+    differ = summary["pairs_labels_differ"] or 0 if summary is not None else 0  # None: not a number, read from JSON
+    if not differ > MOSTLY or summary["pairs"] < FEWEST_PAIRS:
+        return ""
+    share = percent(differ)
+    return (
+        f"{share} of the {summary['pairs']:,} pairs of near copies differ in class: these are look-alikes, as drawings "
+        "or faces framed alike, rather than copies"
+    )
 
 
 def _label_clusters(cluster: NDArray[np.int64], labels: NDArray[np.int64]) -> Mapping[str, int]:

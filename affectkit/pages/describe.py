@@ -8,6 +8,7 @@ from typing import Any
 from affectkit.core.forms import Count, check_form
 from affectkit.core.text import list_some
 from affectkit.errors import DataError
+from affectkit.exploration.copies import look_alikes
 from affectkit.pages.figures import other_figures
 from affectkit.pages.page import Page, Source
 from affectkit.pages.tables import HINT, SKIPPED_FORM, read_record, read_table, to_float
@@ -88,6 +89,7 @@ def build(source: Source) -> Page:
             for shown, one in kinds.items()
             if len(kinds) == 1 or shown != "all"
         ],
+        "alike": look_alikes(record["near_copies"]),
         "copies": [
             (kind, record[name])
             for kind, name in (("exact", "copies"), ("near or exact", "near_copies"))

@@ -81,6 +81,40 @@ def test_planted_copies_are_found_and_written(data, tmp_path):
     assert "train/s3_3.png" in page and "Krippendorff" in page and page.count("data:image") == 4
 
 
+def alike_folders(root, classes, *, of_each_class=False):
+    """Pictures that hardly differ, all or those of each class, in train and valid, labelled in turn; and an exact copy
+    across the splits."""
+    rng = np.random.default_rng(0)
+    for split in ("train", "valid"):
+        for number in range(6):
+            folder = root / split / classes[number % len(classes)]
+            folder.mkdir(parents=True, exist_ok=True)
+            seed = number % len(classes) if of_each_class else 0
+            pixels = np.asarray(picture(seed)).astype(int) + rng.integers(-3, 4, (40, 40, 3))
+            Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(folder / f"{number}.png")
+    (root / "valid" / classes[0] / "copy.png").write_bytes((root / "train" / classes[0] / "0.png").read_bytes())
+    return root
+
+
+def test_near_copies_that_mostly_differ_in_class_are_look_alikes_and_none_is_to_be_left_out(tmp_path):
+    root = alike_folders(tmp_path / "drawings", ["anger", "fear", "joy", "calm"])
+    told = " ".join(run(root).stderr.split())
+    assert "Warning: 79% of the 66 pairs of near copies differ in class: these are look-alikes" in told
+    assert "Before any is left out, --results FOLDER draws them in near_duplicates.png; --correlation 0.97" in told
+    assert "1 image of later splits has an exact copy in an earlier one" in told
+    out, page = tmp_path / "out", tmp_path / "page.html"
+    told = " ".join(run(root, "--results", out, "--report", page).stderr.split())
+    assert f"look at {out / 'near_duplicates.png'} first" in told and "without_near_copies" not in told
+    assert f"--labels {out / 'without_copies.csv'}" in told
+    assert "pairs of near copies differ in class: these are look-alikes" in page.read_text()
+
+
+def test_near_copies_of_one_class_are_copies(tmp_path):
+    told = " ".join(run(alike_folders(tmp_path / "burst", ["anger", "fear"], of_each_class=True)).stderr.split())
+    assert "look-alikes" not in told and "7 images of later splits have a copy in an earlier one" in told
+    assert "look-alikes" not in run(tmp_path / "burst", "--no-near-copies").stderr
+
+
 def test_the_table_without_copies_is_read_as_labels(data, tmp_path):
     assert run(data, "--results", tmp_path, "-q").exit_code == 0
     for name, left in (("without_copies.csv", (8, 4, 4)), ("without_near_copies.csv", (8, 3, 3))):
