@@ -399,7 +399,8 @@ def _broken_rule(entry: Field[Any], value: Any) -> str:
         )
         if not inside or not math.isfinite(item):
             meant = percent_for_share(item, high if high is not None else below)
-            return f"{name} must be {_range_text(low, high, above, below)}; got {item:g}{meant and f' ({meant})'}."
+            got = f"{_plain_number(item)}{meant and f' ({meant})'}"
+            return f"{name} must be {_range_text(low, high, above, below)}; got {got}."
     return ""
 
 
@@ -410,9 +411,17 @@ def choice_fault(name: str, value: str, choices: Sequence[str]) -> str:
 
 
 def _range_text(low: float | None, high: float | None, above: float | None, below: float | None) -> str:
-    lower = f"at least {low:g}" if low is not None else f"above {above:g}" if above is not None else ""
-    upper = f"at most {high:g}" if high is not None else f"below {below:g}" if below is not None else ""
+    ends = {"at least": low, "above": above, "at most": high, "below": below}
+    lower, upper = (
+        next((f"{word} {_plain_number(ends[word])}" for word in pair if ends[word] is not None), "")
+        for pair in (("at least", "above"), ("at most", "below"))
+    )
     return " and ".join(part for part in (lower, upper) if part) or "a finite number"
+
+
+def _plain_number(value: float) -> str:
+    """Write a number without an exponent where it is whole."""
+    return f"{value:,.0f}" if 1e5 <= abs(value) <= MAX_INTEGER and float(value).is_integer() else f"{value:g}"
 
 
 def default_of(entry: Field[Any]) -> Any:

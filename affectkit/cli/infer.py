@@ -132,7 +132,10 @@ def _images(summary: dict[str, Any], settings: InferSettings, console: Console) 
     without = summary.get("images_without_face")
     empty = f"; {count_text(without, 'image')} without a face" if without is not None else ""
     of = count_text(summary["faces"], "face") if "faces" in summary else images
-    console.note(f"{faces}{images} predicted{where}{empty}{_abstained(summary, of)}")
+    if summary["images"]:
+        console.note(f"{faces}{images} predicted{where}{empty}{_abstained(summary, of)}")
+    else:
+        console.note(f"no image could be predicted{where}")
     if summary.get("faces_by") == "auto" and without:
         console.note("Where no face is found a row is empty; --faces none takes every image whole.")
     _left_out(summary, console)

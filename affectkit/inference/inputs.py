@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from affectkit.core.folders import Fault, walk
+from affectkit.core.folders import Fault, is_folder, visible_names, walk
 from affectkit.core.missing_paths import instead_of
 from affectkit.core.progress import Reporter, Silent
 from affectkit.core.shards import Listing, Shard
-from affectkit.core.text import count_text, readable, written_name
+from affectkit.core.text import count_text, list_some, readable, written_name
 from affectkit.data.media.animations import may_be_animated
 from affectkit.data.media.file_kinds import IMAGE_FILE, OTHER_FILE, VIDEO_FILE, PassedOver, file_kind
 from affectkit.data.media.images_in_memory import GivenImage
@@ -164,8 +164,7 @@ def find_inputs(
                 _add_file(inputs, name, once)
         elif path.is_dir():
             if not _add_folder(inputs, path, "" if len(paths) == 1 else text, recursive, once):
-                hint = "" if recursive else "Add --recursive to look into its sub-folders too."
-                raise DataError(f"{text} holds no image or video{_beside(inputs)}.", hint)
+                raise _nothing_in(text, path, recursive, inputs)
         elif os.path.lexists(path):
             _add_file(inputs, text, once)
         elif not glob.has_magic(text):
@@ -255,6 +254,18 @@ def _pattern(text: str) -> str:
 
 def _beside(inputs: Inputs) -> str:
     return f" ({inputs.passed.described})" if inputs.passed.count else ""
+
+
+def _nothing_in(text: str, folder: Path, recursive: bool, inputs: Inputs) -> DataError:
+    """Return the error that a folder holds nothing to predict, with what it holds instead."""
+    below = visible_names(folder, is_folder)
+    if below and not recursive:
+        hint = f"Add --recursive to look into its sub-folders too: {list_some(below, 3)}."
+    elif any(name.lower().endswith((".zip", ".tar", ".gz", ".7z", ".rar")) for name in os.listdir(folder)):
+        hint = "Unpack the archive first."
+    else:
+        hint = "Name the folder that holds the photographs or films, or files of them."
+    return DataError(f"{text} holds no image or video{_beside(inputs)}.", hint)
 
 
 def _missing(text: str) -> DataError:

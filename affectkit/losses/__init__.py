@@ -102,7 +102,8 @@ def _checked(terms: Iterable[tuple[str, str | float]], given: str, known: Mappin
         else:
             result[name] = number = _number(weight)
             if not (math.isfinite(number) and number > 0):
-                faults.append(f"the weight of loss {name!r} must be a finite number above 0; got {weight!r}.")
+                joined = " Terms are joined by +, as mse:0.5+kl:0.5." if "," in str(weight) else ""
+                faults.append(f"the weight of loss {name!r} must be a finite number above 0; got {weight!r}.{joined}")
     if not result and not faults:
         faults.append(f"{given} names no loss; at least one is needed.")
     if faults:

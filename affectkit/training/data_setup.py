@@ -7,6 +7,7 @@ from typing import Any
 
 from affectkit.config import plain, value_of
 from affectkit.core.progress import Reporter, Silent
+from affectkit.core.registry import did_you_mean
 from affectkit.core.spec import InputSpec
 from affectkit.core.text import count_text
 from affectkit.data.halves import take_half
@@ -261,7 +262,10 @@ def choose_monitor(name: str, model: str, task: Task, valid: Split, reporter: Re
     if name in known:
         return name
     if name != recipe(model).get("monitor"):
-        raise UsageError(f"--monitor: the task {task.name} has no metric {name!r} here; it has {', '.join(known)}.")
+        guess = did_you_mean(name, known, before=" ")
+        raise UsageError(
+            f"--monitor: the task {task.name} has no metric {name!r} here; it has {', '.join(known)}.{guess}"
+        )
     other = task.accuracy_metric if task.accuracy_metric in known else "loss"
     reporter.note(f"best epoch by {other}: the recipe of {model} goes by {name}, which {task.name} has not")
     return other

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from affectkit.checkpoints.find import find_checkpoint
 from affectkit.config import plain, resolve, value_of
 from affectkit.core.assets import model_file
 from affectkit.core.files import fresh_folder
@@ -56,6 +57,8 @@ def train(
             reporter.note(text)
     else:
         settings = absolute(settings)
+        for name in settings.teacher:  # before weights are fetched and data are read
+            find_checkpoint(name)
         for text in without_effect(settings, given):
             reporter.warn(text)
     with init_process_group(settings.device) as group, pixels_up_to(value_of(settings.max_pixels)):

@@ -132,6 +132,16 @@ PLACES = [
     ("infer photos --annotate out.png", 2,
      "--annotate out.png is called like a file, and a folder is made.\nName it out."),
     ("infer photos --checkpoint runs", 1, "runs holds no best.safetensors."),
+    ("infer empty", 1, "empty holds no image or video.\nName the folder that holds the photographs or films"),
+    ("infer votes", 1,
+     "votes holds no image or video (3 .csv).\nAdd --recursive to look into its sub-folders too: images."),
+    ("infer begun", 1, "begun holds no image or video (1 .yaml).\nName the folder that holds"),
+    ("train --data photos --output o --teacher rnus", 1,
+     "the checkpoint {place}/rnus does not exist.\nIn {place} there is runs."),
+    ("train --data d --output o --loss mse:0.5,kl:0.5", 2,
+     "--loss: the weight of loss 'mse' must be a finite number above 0; got '0.5,kl:0.5'. Terms are joined by "
+     "+, as mse:0.5+kl:0.5."),
+    ("serve --port 99999999", 2, "--port must be at least 0 and at most 65535; got 99,999,999."),
     # needed, and shares
     ("train --data photos", 2, "--output is needed: the folder for the run, as runs/first."),
     ("test --data photos", 2,

@@ -205,7 +205,7 @@ def _vca_faults(contents: Contents) -> list[str]:
     tower, head = _split_vca(contents)
     faults = []
     if not tower:
-        faults.append(f"no CLIP: nothing under {VISUAL}")
+        faults.append(f"no CLIP: nothing under {VISUAL.removesuffix('.')}")
     last = head.get("LastFC.weight")
     if last is None or last.dim() != 2:
         return [*faults, "no head: no LastFC.weight" if last is None else f"LastFC.weight is {tuple(last.shape)}"]

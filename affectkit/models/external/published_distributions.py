@@ -72,7 +72,7 @@ def _inner(contents: Contents) -> dict[str, torch.Tensor]:
 def _faults(contents: Contents) -> list[str]:
     inner = _inner(contents)
     if not inner:
-        return [f"no network: nothing under {BACKBONE}"]
+        return [f"no network: nothing under {BACKBONE.removesuffix('.')}"]
     head = published_head(inner)
     if head is None:
         places = " or ".join(f"{BACKBONE}{name}.{{{FIRST},{LAST}}}" for name in NETWORKS)

@@ -169,7 +169,7 @@ def test_files_that_are_none(published, tmp_path):
     assert "no backbone.layer4.1.conv2.weight" in faults(lambda s: s.pop("backbone.layer4.1.conv2.weight"))
     assert "aux.weight is not known" in faults(lambda s: s.update({"aux.weight": torch.ones(1)}))
     assert "no two linear layers" in faults(lambda s: s.pop("backbone.fc.3.weight"))
-    assert "no network: nothing under backbone." in faults(lambda s: s.clear())
+    assert "no network: nothing under backbone" in faults(lambda s: s.clear())
     broken = {**state, "backbone.fc.0.bias": torch.full((512,), torch.nan)}
     torch.save({"model_state_dict": broken}, tmp_path / "nan.pth")
     with pytest.raises(CheckpointError, match=r"holds NaN or infinity in top\.0\.bias"):
