@@ -57,8 +57,9 @@ def train(
             reporter.note(text)
     else:
         settings = absolute(settings)
-        for name in settings.teacher:  # before weights are fetched and data are read
-            find_checkpoint(name)
+        for name in settings.teacher:
+            if model_file(name) is None and not Path(name).exists():
+                find_checkpoint(name)  # which says so, before data are read and weights are fetched
         for text in without_effect(settings, given):
             reporter.warn(text)
     with init_process_group(settings.device) as group, pixels_up_to(value_of(settings.max_pixels)):

@@ -18,7 +18,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from scipy import stats
 from sklearn.metrics import r2_score
-from support import TINY, Heard, make_ratings, settings, vca_settings
+from support import TINY, Heard, clip_config, make_ratings, settings, vca_settings
 
 import affectkit
 from affectkit.config import Parsed, resolve
@@ -307,7 +307,7 @@ def test_ratings_on_another_scale_are_refused(run, place, tmp_path):
 
 
 def test_weights_from_a_file_must_be_the_same_later(place, tmp_path):
-    choice = clip.choose_clip(str(place / "tiny-clip.json"), "random")
+    choice = clip.choose_clip(str(clip_config(place)), "random")
     tower = clip.build_tower(choice)
     state = {f"visual.{name}": value.clone() + 0.01 for name, value in tower.state_dict().items()}
     weights = tmp_path / "clip.safetensors"
@@ -332,7 +332,7 @@ def test_clip_weights_for_another_model_are_refused(trained):
 
 def test_a_checkpoint_that_carries_clip_needs_no_file(place, tmp_path):
     weights = tmp_path / "clip.safetensors"
-    tower = clip.build_tower(clip.choose_clip(str(place / "tiny-clip.json"), "random"))
+    tower = clip.build_tower(clip.choose_clip(str(clip_config(place)), "random"))
     save_file({name: value + 0.01 for name, value in tower.state_dict().items()}, weights)
     chosen = vca_settings(place, tmp_path / "run", clip_weights=str(weights), include_clip=True, epochs=1)
     runs.train(chosen, reporter=Silent())
@@ -504,7 +504,7 @@ def test_training_takes_the_steps_of_the_published_loop(place, tmp_path, monkeyp
     head = vca.Head(64, 2).eval()  # nothing is dropped
     head.load_state_dict(starts[0])
     with torch.no_grad():
-        encoded = clip.build_tower(clip.choose_clip(str(place / "tiny-clip.json"), "random")).eval()(images)
+        encoded = clip.build_tower(clip.choose_clip(str(clip_config(place)), "random")).eval()(images)
     optimizer = torch.optim.SGD(head.parameters(), lr=lr, momentum=0.9, weight_decay=1e-4)
     for epoch in range(epochs):
         batches = epoch_batches(len(rows), 8, seed=4, epoch=epoch)
