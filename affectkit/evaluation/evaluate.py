@@ -116,6 +116,7 @@ def evaluate_split(
     """
     count, why = context.choose_workers(workers, held=split.store is not None)
     reporter.note(context.describe(batch_size, f"{count} ({why})"))
+    context.warn_if_slow(reporter)
     dataset = make_dataset(split, task.spec.in_colour() if in_colour else task.spec)
     loader = evaluation_loader(dataset, context=context, batch_size=batch_size, workers=count)
     try:

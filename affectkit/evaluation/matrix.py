@@ -91,6 +91,7 @@ class _Matrix:
         """Load one model, and find the data sets for its kind of targets."""
         tested = load_tested(_settings_of(self.settings, model.path), reporter=self.reporter)
         task = tested.task
+        tested.context.warned = bool(self.models)  # of a slow precision, which all models have
         self.models.append({
             "name": model.name, "checkpoint": str(tested.path), "sha256": tested.model.checkpoint_hash,
             "engine": tested.engine, "task": task.name, "classes": list(task.spec.classes),

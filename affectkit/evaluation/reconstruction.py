@@ -60,6 +60,7 @@ def reconstruct(settings: ReconstructSettings, *, reporter: Reporter) -> dict[st
     """
     path = find_checkpoint(settings.checkpoint)
     context = RunContext.resolve(settings.device, settings.precision)
+    context.warn_if_slow(reporter)
     with set_up_backends(context.device, context.precision):
         model, task = load_model_and_task(path, device=context.device, reporter=reporter, **settings.of_file())
         check_reconstructs(model, model.header.model)

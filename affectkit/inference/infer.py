@@ -278,6 +278,7 @@ def _report(choice: Choice, predictor: Predictor, inputs: InputSelection, report
         f"{called(choice.path)}: {predictor.engine.header.model}, task {task.name}, {task.description()}, {size}"
     )
     reporter.note(f"engine {predictor.engine.name}: {predictor.engine.described} ({choice.reason})")
+    predictor.context.warn_if_slow(reporter)
     for text in checkpoint_notes(predictor.engine):
         reporter.note(text)
     if predictor.face_detector is not None:

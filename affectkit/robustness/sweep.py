@@ -188,6 +188,7 @@ class Sweep:
         if held is not None and self.settings.workers is None:
             workers, why = 0, "images are held in memory"
         self.reporter.note(self.context.describe(self.settings.batch_size, f"{workers} ({why})"))
+        self.context.warn_if_slow(self.reporter)
         how = "read" if self.settings.corrupted_root is not None else f"made with parameters for {self.scale}"
         self.reporter.note(f"rows to compute: {len(missing)}; corrupted images are {how}")
         self.reporter.start("corruptions", len(missing) * len(self.split), "images")

@@ -7,6 +7,7 @@ module (``available_devices.cuda_devices()``), so that a test can pretend to be 
 from __future__ import annotations
 
 import os
+import platform
 import re
 import shutil
 import warnings
@@ -19,6 +20,8 @@ from affectkit.errors import DeviceError, UsageError
 
 INSTALL_HINT = "Install a CUDA build of torch (https://pytorch.org/get-started/locally), or use --device cpu."
 DRIVER_FILE = Path("/proc/driver/nvidia/version")
+BF16_INSTRUCTIONS = ("avx512_bf16", "amx_bf16", "avx10_2", "avx_ne_convert", "bf16")
+"""Names in ``torch.cpu.get_capabilities()`` of what multiplies bf16, or widens it for that; the last is Arm's."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,25 @@ def _torch() -> Any:
 def cpu_threads() -> int:
     """Return how many threads torch computes with on the CPU."""
     return int(_torch().get_num_threads())
+
+
+def cpu_has_bf16() -> bool | None:
+    """Return whether the CPU has instructions for bf16; None where torch does not tell.
+
+    ``torch.cpu.get_capabilities`` came after torch 2.11; before it there were private functions, for x86 alone.
+    """
+    cpu = _torch().cpu
+    try:
+        if hasattr(cpu, "get_capabilities"):
+            told = dict(cpu.get_capabilities())
+        elif platform.machine().lower() in ("x86_64", "amd64"):
+            told = {"avx512_bf16": cpu._is_avx512_bf16_supported(), "amx_bf16": cpu._is_amx_tile_supported()}
+        else:
+            return None
+    except (AttributeError, RuntimeError):
+        return None
+    known = [bool(told[name]) for name in BF16_INSTRUCTIONS if name in told]
+    return any(known) if known else None
 
 
 def cuda_devices() -> list[CudaDevice]:

@@ -33,6 +33,7 @@ class RunContext:
         group: the processes of the run.
         max_batch: how many samples fit in the memory of the device at once, once a forward pass has run out of it.
         input_transform: applied to images (B, C, H, W) in [0, 1] before a model sees them.
+        warned: whether a user was told that its precision is slow.
     """
 
     device: Device
@@ -40,6 +41,7 @@ class RunContext:
     group: ProcessGroup = field(default_factory=current_group)
     max_batch: int | None = None
     input_transform: Callable[[torch.Tensor], torch.Tensor] | None = None
+    warned: bool = False
 
     @classmethod
     def resolve(cls, device: str | Device, precision: str) -> RunContext:
@@ -105,6 +107,12 @@ class RunContext:
             f"{self.device.description} ({self.device.reason}); {self.precision.name} ({self.precision.reason}); "
             f"batch {batch_size}{steps}{shared}; decoding workers: {workers}"
         )
+
+    def warn_if_slow(self, reporter: Reporter) -> None:
+        """Warn, the first time, where the device computes slowly in the precision; see ``Precision.slowness``."""
+        if not self.warned and (text := self.precision.slowness()):
+            reporter.warn(text)
+        self.warned = True
 
     def check_one_device_each(self) -> None:
         """Raise a DeviceError where two processes would share a GPU, or have devices of two kinds."""

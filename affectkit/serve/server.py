@@ -118,6 +118,7 @@ def load_predictions(settings: ServeSettings, reporter: Reporter) -> Predictions
         f"{called(choice.path)}: {engine.header.model}, task {predictor.task.name}, {predictor.task.description()}"
     )
     reporter.note(f"engine {engine.name}: {engine.described} ({choice.reason})")
+    predictor.context.warn_if_slow(reporter)
     for text in checkpoint_notes(engine):
         reporter.note(text)
     asked = {"valence_arousal": settings.valence_arousal, "question_margin": settings.question_margin}

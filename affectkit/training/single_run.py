@@ -58,7 +58,9 @@ def train_once(
         return {"run": str(run.root), **group.run_on_main(run.read_metrics)}
     group.run_on_main(run.refuse_links)
     tree = find_state(run, reporter) if resuming else None
-    context = replace(choose_context())  # what this run learns of the memory is its own
+    shared = choose_context()
+    shared.warn_if_slow(reporter)
+    context = replace(shared)  # what this run learns of the memory is its own
     setup = set_up_training(settings, context, reporter=reporter, restored=tree is not None)
     if reduce is not None:
         setup = reduce(setup)

@@ -2,15 +2,19 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
+from support import TINY, Heard, invoke, make_folders
 
 from affectkit.errors import DeviceError, UsageError
 from affectkit.runtime import available_devices as devices
 from affectkit.runtime.available_devices import CudaDevice
+from affectkit.runtime.context import RunContext
 from affectkit.runtime.device import Device, prepare_model, resolve_device, to_device
-from affectkit.runtime.precision import PRECISIONS, resolve_precision
+from affectkit.runtime.precision import PRECISIONS, Precision, resolve_precision
 
 GIB = 2**30
 H100 = CudaDevice(0, "NVIDIA H100", 78 * GIB, (9, 0), True)
@@ -400,3 +404,75 @@ def test_the_module_is_light() -> None:
     code += "print([m for m in ('torch', 'numpy') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def told_by(monkeypatch: pytest.MonkeyPatch, *, machine: str = "x86_64", **functions: object) -> None:
+    """Pretend that torch.cpu has these functions alone, on a processor of that kind."""
+    monkeypatch.setattr(devices, "_torch", lambda: SimpleNamespace(cpu=SimpleNamespace(**functions)))
+    monkeypatch.setattr(devices.platform, "machine", lambda: machine)
+
+
+@pytest.mark.parametrize(
+    ("told", "has"),
+    [
+        ({"architecture": "x86_64", "avx2": True, "avx512_f": True, "avx512_bf16": False, "amx_bf16": False}, False),
+        ({"architecture": "x86_64", "avx512_bf16": True, "amx_bf16": False}, True),
+        ({"architecture": "x86_64", "avx512_bf16": False, "amx_bf16": True}, True),
+        ({"architecture": "aarch64", "neon": True, "bf16": False}, False),
+        ({"architecture": "aarch64", "neon": True, "bf16": True}, True),
+        ({"architecture": "s390x"}, None),
+    ],
+)
+def test_instructions_for_bf16_are_those_that_torch_tells_of(
+    monkeypatch: pytest.MonkeyPatch, told: dict[str, object], has: bool | None
+) -> None:
+    told_by(monkeypatch, get_capabilities=lambda: told)
+    assert devices.cpu_has_bf16() is has
+
+
+@pytest.mark.parametrize("vector", [False, True])
+@pytest.mark.parametrize("tile", [False, True])
+def test_an_earlier_torch_tells_of_x86_alone(monkeypatch: pytest.MonkeyPatch, vector: bool, tile: bool) -> None:
+    functions = {"_is_avx512_bf16_supported": lambda: vector, "_is_amx_tile_supported": lambda: tile}
+    told_by(monkeypatch, machine="AMD64", **functions)
+    assert devices.cpu_has_bf16() is (vector or tile)
+    told_by(monkeypatch, machine="aarch64", **functions)
+    assert devices.cpu_has_bf16() is None
+    told_by(monkeypatch)
+    assert devices.cpu_has_bf16() is None
+
+    def fails() -> None:
+        raise RuntimeError("cpuinfo did not start")
+
+    told_by(monkeypatch, get_capabilities=fails)
+    assert devices.cpu_has_bf16() is None
+
+
+def test_bf16_without_instructions_for_it_is_told_once_and_never_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(devices, "cpu_has_bf16", lambda: False)
+    heard, context = Heard(), RunContext.resolve("cpu", "bf16")
+    context.warn_if_slow(heard)
+    context.warn_if_slow(heard)
+    (text,) = heard.warnings
+    assert text.startswith("--precision bf16: this CPU has no instructions for bf16") and "--precision fp32" in text
+    assert resolve_precision("auto", CPU).name == "fp32"
+    for told, precision in ((False, "auto"), (False, "fp32"), (True, "bf16"), (None, "bf16")):
+        monkeypatch.setattr(devices, "cpu_has_bf16", lambda told=told: told)
+        RunContext.resolve("cpu", precision).warn_if_slow(heard)
+    assert len(heard.warnings) == 1
+    monkeypatch.setattr(devices, "cpu_has_bf16", lambda: False)
+    assert Precision("bf16", "bfloat16", "cuda", mixed=True, scaled=False, reason="asked for").slowness() == ""
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_commands_say_at_their_start_that_bf16_is_slow_here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(devices, "cpu_has_bf16", lambda: False)
+    data, run = make_folders(tmp_path / "data", train=12, valid=6, test=6), tmp_path / "run"
+    asked = ("--device", "cpu", "--workers", "0", "--precision", "bf16")
+    learning = ("--model", TINY, "--no-pretrained", "--image-size", "24", "--epochs", "1", "--batch-size", "6")
+    train = invoke("train", "--data", data, "--output", run, *learning, *asked, "--folds", "2")
+    test = invoke("test", "--data", data, "--checkpoint", run / "fold-1", *asked)
+    infer = invoke("infer", data / "test" / "anger", "--checkpoint", run / "fold-1", *asked)
+    for done in (train, test, infer):
+        said = " ".join(done.stderr.split())
+        assert done.returncode == 0 and said.count("this CPU has no instructions for bf16") == 1, said
