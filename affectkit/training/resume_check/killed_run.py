@@ -113,14 +113,14 @@ def reduce_setup(setup: TrainingSetup, short: ShortRun, *, reporter: Reporter) -
     """Take a part of the images, decoded ahead and by as many workers as those of the whole would be."""
     settings, spec = setup.settings, setup.task.spec
     splits = {"train": setup.train, "valid": setup.valid}
-    whole = sum(map(len, cacheable_splits(splits, settings.augment).values()))
+    whole = sum(map(len, cacheable_splits(splits, settings.augmentation).values()))
     counts = {"train": short.train, "valid": short.valid}
     part = {name: draw_part(split, counts[name], settings.seed) for name, split in splits.items()}
     in_memory = (None, None)
     on_features = frozen_encoder(setup.model) is not None and settings.views
     stored = setup.train.store is not None
     if not on_features and not stored and choose_cache(short.cache, whole, spec):
-        chosen = cacheable_splits(part, settings.augment)
+        chosen = cacheable_splits(part, settings.augmentation)
         in_memory = decode_splits(chosen, spec, on_error=settings.on_error, reporter=reporter)
     workers, _ = setup.context.choose_workers(short.workers, held=in_memory[0] is not None or stored)
     return replace(setup, train=part["train"], valid=part["valid"], in_memory=in_memory, workers=workers, test=None)

@@ -35,14 +35,16 @@ from affectkit.training.run import absolute
 from affectkit.training.run_folder import RunFolder
 
 NEUTRAL: dict[str, Any] = {
-    "compile": False, "precision": "fp32", "workers": 0, "augment": "none", "draw_labels": False, "mixup": 0.0,
-    "cutmix": 0.0, "sampling": Parsed("uniform", 0.0), "label_smoothing": 0.0, "class_weights": "none",
-    "top": "linear", "dropout": 0.0, "ema": 0.0, "accumulate": 1, "clip_norm": None, "sam": 0.0,
-    "optimizer": "sgd", "momentum": 0.0, "weight_decay": 0.0, "schedule": "constant", "warmup": 0.0,
-    "cycles": 1, "cycle_decay": 1.0, "init": None, "pretrained": False, "tune": "all", "early_stop": 0,
+    "compile": False, "precision": "fp32", "workers": 0, "augment": "none", "finish_augment": None, "finish_epochs": 0,
+    "start_size": None, "draw_labels": False, "mixup": 0.0, "cutmix": 0.0, "sampling": Parsed("uniform", 0.0),
+    "label_smoothing": 0.0, "class_weights": "none", "top": "linear", "dropout": 0.0, "ema": 0.0, "accumulate": 1,
+    "clip_norm": None, "sam": 0.0, "optimizer": "sgd", "momentum": 0.0, "weight_decay": 0.0, "schedule": "constant",
+    "warmup": 0.0, "cycles": 1, "cycle_decay": 1.0, "init": None, "pretrained": False, "tune": "all", "early_stop": 0,
     "calibrate": "none", "abstain": None,
 }  # fmt: skip
 """The value with which each option has no part in a run; those that differ are suspected, in this order."""
+BOUND = {"schedule": "cycles", "finish_epochs": "finish_augment"}
+"""Options without which another one is refused: it goes with them."""
 
 
 def verify(
@@ -111,6 +113,7 @@ def shorten(
         **{"checkpoint_every": Parsed("1", Interval(1, 0.0)), "keep": 2, "cache": "none"},
         **{"warmup": min(settings.warmup, 1.0), "step_size": 1, "lr_patience": 0},
         cycles=1 if settings.warmup else min(settings.cycles, EPOCHS),
+        finish_epochs=min(settings.finish_epochs, EPOCHS - 1),  # so that an epoch of either kind is seen
         milestones=(1,) if settings.milestones else (),
     )
     valid = min(available[1], 2 * max(size, 2))
@@ -260,7 +263,7 @@ def find_cause(settings: TrainSettings, broken: Callable[[TrainSettings], bool])
     suspects = [name for name in NEUTRAL if name in entries and getattr(settings, name) != NEUTRAL[name]]
 
     def without(names: Sequence[str]) -> TrainSettings:
-        more = ("cycles",) if "schedule" in names else ()  # which other schedules refuse
+        more = [bound for name, bound in BOUND.items() if name in names]
         return replace(settings, **{name: NEUTRAL[name] for name in (*names, *more)})
 
     if broken(without(suspects)):
