@@ -149,6 +149,11 @@ class OptimizationOptions:
         5, "Epochs without a new best before the run ends; 0: never.", low=0, group=REGULAR, metavar="EPOCHS"
     )
 
+    @property
+    def finishes_otherwise(self) -> bool:
+        """Return whether the last epochs learn otherwise than those before: unmixed, or with another augmentation."""
+        return bool(self.finish_epochs and (self.mixup or self.cutmix or self.finish_augment is not None))
+
     def finish_faults(self) -> list[str]:
         """Name the faults of the last epochs' settings."""
         faults = []

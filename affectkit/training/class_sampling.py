@@ -13,12 +13,12 @@ been shifted by log(f / q) after training; but each epoch is validated as it is 
 and a network that was trained on the true prior (``--init``) goes on from there.
 
 It is exact for losses that are least at the true distribution (kl, ce, mse) and targets as they are; smoothed targets
-and class weights would not be put back, and are refused.
+and class weights would not be put back, and are refused. Of l1 and js, which are least elsewhere, a user is told.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,6 +31,9 @@ from affectkit.data.split import Split
 from affectkit.errors import UsageError
 from affectkit.metrics.prior_shift import prior_shift
 from affectkit.tasks.base import Task
+
+PROPER = ("kl", "ce", "mse")
+"""Losses whose mean over targets is least where the prediction is the mean target."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,3 +134,14 @@ def class_sampling(power: float, task: Task, train: Split) -> ClassSampling | No
         )
     prior = task.training_prior(train, "auto")
     return ClassSampling(power, tuple(prior), np.array(list(prior.values())))
+
+
+def sampling_caveat(losses: Iterable[str]) -> str:
+    """Return what a user should know of class-balanced sampling with a sum of ``losses``; empty for proper ones."""
+    others = [name for name in losses if name not in PROPER]
+    if not others:
+        return ""
+    return (
+        f"--sampling with --loss {'+'.join(others)}: the true class frequencies are put back exactly under "
+        f"{', '.join(PROPER)} alone; other losses are least at other shares than the mean target's."
+    )

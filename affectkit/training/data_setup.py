@@ -101,6 +101,12 @@ def find_data(settings: TrainSettings, *, group: ProcessGroup, reporter: Reporte
         reporter.note(text)
     valid = None
     if settings.folds is None:
+        if settings.valid_half != "both" and "valid" not in source.splits:
+            raise UsageError(
+                f"--valid-half {settings.valid_half}: {source.root} has no validation split, and of training images "
+                "that are held out the other half could not be tested on.",
+                "Make a validation split (affectkit datasplit makes one of class folders), or leave --valid-half out.",
+            )
         base, valid = training_splits(source, settings.val_fraction, settings.seed, reporter=reporter)
         if settings.valid_half != "both":
             of = len(valid)

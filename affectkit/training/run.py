@@ -114,6 +114,7 @@ def without_effect(settings: TrainSettings, given: frozenset[str]) -> list[str]:
     """Name each setting that the user gave and that the others leave without effect, in a sentence each."""
     schedule, top = settings.schedule, settings.top
     weights = value_of(settings.loss, {"": 1.0})
+    finish = settings.finish_epochs == settings.epochs and f"--finish-epochs {settings.epochs}, which are all"
     idle = {
         "momentum": settings.optimizer != "sgd" and f"--optimizer {settings.optimizer}",
         "lr_min": schedule not in ("cosine", "plateau", "cyclic_plateau") and f"--schedule {schedule}",
@@ -131,6 +132,11 @@ def without_effect(settings: TrainSettings, given: frozenset[str]) -> list[str]:
         "loss_normalise": math.isclose(math.fsum(weights.values()), 1) and "weights that sum to 1",
         "keep_every": settings.keep_epochs and "--keep-epochs, which keeps them all",
         "teacher_share": not settings.teacher and "no --teacher",
+        "grow_until": settings.start_size is None and "no --start-size",
+        "finish_epochs": not settings.finishes_otherwise and "no --mixup, --cutmix or --finish-augment",
+        "mixup": settings.mixup and finish,
+        "cutmix": settings.cutmix and finish,
+        "augment": settings.finish_augment is not None and finish,
         "pretrained": settings.init is not None and settings.pretrained and "--init",
     }
     if settings.task in TASKS:

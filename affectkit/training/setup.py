@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from affectkit.checkpoints.checkpoint import Header
-from affectkit.config import plain
+from affectkit.config import plain, value_of
 from affectkit.core.progress import Reporter
 from affectkit.core.version import VERSION
 from affectkit.data.layouts.discovery import Source
@@ -32,7 +32,7 @@ from affectkit.schedules.curves import Schedule, Shape
 from affectkit.settings.training import TrainSettings
 from affectkit.tasks.base import Task
 from affectkit.tasks.baselines import describe_baselines
-from affectkit.training.class_sampling import ClassSampling, class_sampling
+from affectkit.training.class_sampling import ClassSampling, class_sampling, sampling_caveat
 from affectkit.training.data_setup import DataSetup, load_in_memory, set_up_data, test_split
 from affectkit.training.distillation import mix_targets, soft_targets
 from affectkit.training.mixup import refuse_cutmix
@@ -292,13 +292,12 @@ def report_setup(setup: TrainingSetup, workers: str, *, on_features: bool, repor
     if text := setup.task.loss_description():
         reporter.note(text)
     settings = setup.settings
-    if settings.cycles > 1 and settings.early_stop:
-        reporter.note(
-            f"--early-stop {settings.early_stop} may end the run in the worse epochs after a restart of --cycles "
-            f"{settings.cycles}; 0 trains to the end"
-        )
+    if settings.early_stop and (later := _what_an_early_stop_may_miss(settings)):
+        reporter.note(f"--early-stop {settings.early_stop} may end the run {later}; 0 trains to the end")
     if (sampling := setup.class_sampling) is not None:
         reporter.note(sampling.description(setup.task.targets(setup.train)["target"].numpy()))
+        if text := sampling_caveat(value_of(settings.loss, ())):
+            reporter.warn(text)
     train, valid = setup.in_memory
     images = "images held in memory" if train is not None else "images decoded each time"
     if valid is not None and train is None:
@@ -311,6 +310,16 @@ def report_setup(setup: TrainingSetup, workers: str, *, on_features: bool, repor
     reporter.note(f"{described}; {images}")
     if setup.baselines:
         reporter.note(describe_baselines(setup.baselines, item_name(spec)))
+
+
+def _what_an_early_stop_may_miss(settings: TrainSettings) -> str:
+    """Return where in the course of a run it must not end early; empty where all epochs are alike."""
+    found = []
+    if settings.cycles > 1:
+        found.append(f"in the worse epochs after a restart of --cycles {settings.cycles}")
+    if settings.finish_epochs < settings.epochs and settings.finishes_otherwise:
+        found.append(f"before --finish-epochs {settings.finish_epochs}")
+    return ", or ".join(found)
 
 
 def make_optimizer(

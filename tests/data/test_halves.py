@@ -75,6 +75,21 @@ def test_train_chooses_on_the_half_and_test_reports_on_the_other(data, tmp_path)
         settings(data, tmp_path / "run", valid_half="first", folds="3").check()
 
 
+def test_a_half_of_what_is_held_out_of_training_is_refused(data, tmp_path):
+    """No test could be on its other half."""
+    with (data / "labels.csv").open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    labels = tmp_path / "labels.csv"
+    with labels.open("w", newline="") as stream:
+        csv.writer(stream).writerows([["filename", "label"], *([row["filename"], row["label"]] for row in rows)])
+    wanted = settings(data, tmp_path / "run", labels=labels, valid_half="first")
+    with pytest.raises(UsageError, match="--valid-half first: .* has no validation split") as caught:
+        set_up_data(wanted, group=ProcessGroup(), reporter=Heard())
+    assert "datasplit" in caught.value.hint
+    found = set_up_data(settings(data, tmp_path / "run", labels=labels), group=ProcessGroup(), reporter=Heard())
+    assert len(found.train) + len(found.valid) == 52
+
+
 def test_test_says_which_half_it_was_of(data, tmp_path):
     arguments = ["test", "--checkpoint", "builtin", "--data", str(data), "--split", "valid", "--json"]
     labels = tmp_path / "labels.csv"

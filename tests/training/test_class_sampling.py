@@ -16,9 +16,10 @@ from affectkit.core.progress import Silent
 from affectkit.data.layouts.clip_store import drawn_frames
 from affectkit.data.loading.loaders import SplitImages, TrainingKeys, collate
 from affectkit.errors import Stopped, UsageError
+from affectkit.losses import LOSSES
 from affectkit.training import run as runs
 from affectkit.training.batch_position import BatchPosition
-from affectkit.training.class_sampling import ClassSampling
+from affectkit.training.class_sampling import PROPER, ClassSampling
 from affectkit.training.training_step import Learner
 
 pytestmark = pytest.mark.usefixtures("no_figures")
@@ -203,6 +204,22 @@ def test_an_image_that_comes_again_is_changed_otherwise(tmp_path):
     assert torch.equal(again, images[3, 5, 1][1])
     frames = [drawn_frames(["a"] * 30, 31, seed=0, epoch=2, before=before) for before in ((), [()] * 30, [(1,)] * 30)]
     assert frames[0] == frames[1] != frames[2]
+
+
+def test_of_losses_that_are_least_elsewhere_a_user_is_told(votes, tmp_path):
+    """The mean target minimises kl, ce and mse, and neither l1 nor js: for these the prior is not put back."""
+    target, best = torch.tensor([[1.0, 0.0], [0.2, 0.8]]), {}
+    for name in LOSSES:
+        loss = LOSSES.resolve(name)
+        shares = torch.linspace(0.01, 0.99, 99)
+        means = torch.stack([loss(torch.tensor([[p, 1 - p]] * 2).log(), target).mean() for p in shares])
+        best[name] = float(shares[means.argmin()])
+    assert {name for name, share in best.items() if abs(share - 0.6) < 0.006} == set(PROPER)
+    for loss, power, count in (("kl", "0.5", 0), ("l1+ce", "0.5", 1), ("js", "uniform", 0), (None, "0.5", 0)):
+        heard = Heard()
+        set_up(settings(votes, tmp_path / "run", sampling=power, loss=loss), reporter=heard)
+        told = [text for text in heard.warnings if text.startswith("--sampling")]
+        assert len(told) == count and all("with --loss l1:" in text for text in told)
 
 
 def test_what_has_no_classes_or_its_own_weights_is_refused(votes, tmp_path):
