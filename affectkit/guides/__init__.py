@@ -17,6 +17,7 @@ from affectkit.errors import UsageError
 FOLDER = Path(__file__).resolve().parent
 NAMES = (
     "faces-and-films",
+    "films",
     "own-classes",
     "datasets",
     "valence-arousal",

@@ -53,7 +53,7 @@ def test_a_name_may_be_written_otherwise(asked):
     ("own-clases", "did you mean own-classes"),
     ("cross-validation", "unknown guide 'cross-validation'; see own-classes."),
     ("slurm", "unknown guide 'slurm'; see clusters."),
-    ("xyz", "unknown guide 'xyz'; known are faces-and-films, own-classes, "),
+    ("xyz", "unknown guide 'xyz'; known are faces-and-films, films, own-classes, "),
 ])  # fmt: skip
 def test_an_unknown_guide_names_the_nearest(asked, message):
     done = invoke("guide", asked)
