@@ -29,6 +29,8 @@ from affectkit.settings.evaluation import TestSettings
 from affectkit.settings.inference import InferSettings
 from affectkit.slurm.job_policy import INFER
 
+MOST_FACES = 6
+"""Faces of a video that have a line of their own."""
 BRIEF = Brief(
     options={
         "Input": "paths recursive camera",
@@ -187,15 +189,12 @@ def _skipped(summary: dict[str, Any]) -> str:
 def _videos(summary: dict[str, Any], console: Console) -> None:
     """Report what videos came to; with rows on standard output, as notes on standard error."""
     for video in summary["videos_first"]:
-        shares = ", ".join(f"{name} {share:.0%}" for name, share in list(video.get("time", {}).items())[:3])
-        held_back = video.get("abstained", 0)
-        means = ", ".join(f"{name} {value:.2f}" for name, value in video["mean"].items())
-        told = shares or ("" if held_back else means)
-        predicted = f": {told}" if told else ""
-        predicted += f"; {count_text(held_back, 'prediction')} without a label" if held_back else ""
         frames = f"{count_text(video['sampled_frames'], 'frame')}, {video['frames_without_face']:,} without a face, "
         length = f"{video['seconds']:.1f} s" if video["seconds"] is not None else "pages"
-        console.note(f"{video['video']}, {length}, {frames}{count_text(video['faces'], 'face')}{predicted}")
+        faces = count_text(video["faces"], "face")
+        console.note(f"{video['video']}, {length}, {frames}{faces}{_predicted(video)}")
+    if summary["videos"] == 1:
+        _faces_of(summary["videos_first"][0], console)
     if summary["videos"] > len(summary["videos_first"]):
         console.note(f"and {count_text(summary['videos'] - len(summary['videos_first']), 'more video')}")
     where = f" in {summary['results']}" if "results" in summary else ""
@@ -207,6 +206,30 @@ def _videos(summary: dict[str, Any], console: Console) -> None:
     for name, what in (("videos_table", "summary of each video and face"), ("timelines", "timelines")):
         if name in summary:
             console.note(f"{what}: {summary[name]}")
+
+
+def _predicted(one: dict[str, Any]) -> str:
+    """Return what was predicted of a video or of one of its faces: the labels of most of its time, or means."""
+    shares = [f"{name} {share:.0%}" for name, share in list(one.get("time", {}).items())[:3]]
+    several = one.get("faces", 1) > 1
+    if shares and one["seconds_seen"] is not None:
+        shares[0] += " of their time together" if several else " of the time"
+    held_back = one.get("abstained", 0)
+    means = ", ".join(f"{name} {value:.2f}" for name, value in one["mean"].items())
+    told = ", ".join(shares) or ("" if held_back else means)
+    without = f"; {count_text(held_back, 'prediction')} without a label" if held_back else ""
+    return (f": {told}" if told else "") + without
+
+
+def _faces_of(video: dict[str, Any], console: Console) -> None:
+    """Report the faces of a video, where there are several: their labels together are those of none of them."""
+    faces = video["by_face"][:MOST_FACES] if video["faces"] > 1 else []
+    for one in faces:
+        seen = count_text(one["sampled_frames"], "frame")
+        when = f"{one['from']:.1f} to {one['to']:.1f} s, " if one.get("from") is not None else ""
+        console.note(f"face {one['face']}, {when}{seen}{_predicted(one)}")
+    if faces and video["faces"] > len(faces):
+        console.note(f"and {count_text(video['faces'] - len(faces), 'more face')}")
 
 
 def _test(settings: InferSettings, console: Console) -> None:

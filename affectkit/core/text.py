@@ -39,6 +39,16 @@ def count_text(count: int, noun: str, plural: str = "") -> str:
     return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
 
 
+def ordinal(number: int) -> str:
+    """Return ``number`` as the one of a row that it is; no words, for "every second frame" sounds like a time.
+
+    >>> ordinal(1), ordinal(2), ordinal(3), ordinal(10), ordinal(21), ordinal(1_012)
+    ('1st', '2nd', '3rd', '10th', '21st', '1,012th')
+    """
+    ending = "th" if number // 10 % 10 == 1 else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number:,}{ending}"
+
+
 def duration_text(seconds: float) -> str:
     """Return how long something takes as text, as exactly as one would say it: seconds, minutes, hours or days.
 

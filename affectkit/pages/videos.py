@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from affectkit.core.json_lines import LineFault, bounded_lines, parse_line
+from affectkit.core.text import ordinal
 from affectkit.data.media.animation_stream import open_stream
 from affectkit.data.media.file_identity import Mark
 from affectkit.errors import DataError
@@ -104,7 +105,7 @@ def read_videos(source: Source, record: dict[str, Any], folder: Path) -> Part:
         notes = _draw_stills(source, films, originals)
     if every > 1:
         notes.append(
-            f"Of the sampled frames every {_ordinal(every)} is in this page; the tables of tracks are over all."
+            f"Of the sampled frames every {ordinal(every)} is in this page; the tables of tracks are over all."
         )
     if not table.finished:
         notes.insert(0, "The run was stopped: the rows so far are shown. The same command with --resume continues it.")
@@ -282,7 +283,3 @@ def _shown(row: dict[str, str]) -> dict[str, Any]:
         "mean": {name[5:]: to_float(value) for name, value in row.items() if name.startswith("mean ")},
         "time": {name[5:]: to_float(value) for name, value in row.items() if name.startswith("time ")},
     }
-
-
-def _ordinal(number: int) -> str:
-    return {2: "second", 3: "third"}.get(number, f"{number:,}th")

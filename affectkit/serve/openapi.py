@@ -63,7 +63,7 @@ def _paths() -> dict[str, Any]:
     form = {"file": files}
     film = {
         **form,
-        "every": {"type": "string", "description": "How often a film is sampled: 0.5s, or 15 frames."},
+        "every": {"type": "string", "description": "How often a film is sampled: 0.5s, 2/s, or 15 (frames)."},
         "smooth": {"type": "number", "description": "Seconds over which outputs are averaged."},
     }
     job = _parameter("id", "path", {"type": "string"}, "Of the answer to POST /jobs.")

@@ -171,10 +171,11 @@ class InferSettings(Runtime):
     )
     every: Parsed[Every] | None = setting(
         None,
-        "How often a video is sampled: seconds, as 0.5s, or frames, as 15; given, animations and pages too.",
+        "How often a video is sampled: seconds, as 0.5s, how many a second, as 2/s, or every how many frames, as 15; "
+        "given, animations and pages too.",
         parse=parse_every,
         group=VIDEOS,
-        metavar="SECONDS|FRAMES",
+        metavar="SECONDS|RATE|FRAMES",
         default_text="0.5s; of animations the first frame",
     )
     smooth: float = setting(

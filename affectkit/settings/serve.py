@@ -45,10 +45,10 @@ class ServeSettings(Runtime):
     max_faces: int | None = most_faces()
     every: Parsed[Every] = setting(
         "0.5s",
-        "How often a film is sampled: seconds, as 0.5s, or frames, as 15.",
+        "How often a film is sampled: seconds, as 0.5s, how many a second, as 2/s, or every how many frames, as 15.",
         parse=parse_every,
         group=VIDEOS,
-        metavar="SECONDS|FRAMES",
+        metavar="SECONDS|RATE|FRAMES",
     )
     smooth: float = setting(
         0.0,

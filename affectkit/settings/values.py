@@ -91,17 +91,22 @@ def parse_faces(text: str) -> Faces:
 
 
 def parse_every(text: str) -> Every:
-    """Read ``"0.5s"`` as 0.5 seconds and ``"15"`` as 15 frames.
+    """Read ``"0.5s"`` as 0.5 seconds, ``"2/s"`` (two a second) as the same, and ``"15"`` as 15 frames.
 
     Raises:
         UsageError: something else, or 0.
     """
-    match = re.fullmatch(r"(\d+)|(\d+(?:\.\d+)?)s", text.strip())
-    if match is None or not float(match[1] or match[2]):
-        rate = re.fullmatch(r"(\d+(?:\.\d+)?) ?(?:fps|hz)", text.strip().lower())
-        meant = f" {text} is {1 / float(rate[1]):g}s." if rate and float(rate[1]) else ""
-        raise UsageError(f"must be seconds, as 0.5s, or a number of frames, as 15; got {text!r}.{meant}")
-    return Every(0.0, int(match[1])) if match[1] else Every(float(match[2]), 0)
+    match = re.fullmatch(r"(\d+)|(\d+(?:\.\d+)?)s|(\d+(?:\.\d+)?)/s", text.strip())
+    if match is None or not float(match[1] or match[2] or match[3]):
+        rate = re.fullmatch(r"(\d+(?:\.\d+)?) ?(?:fps|hz|/ ?s(?:ec|econd)?)", text.strip().lower())
+        meant = f" {text} is {rate[1]}/s." if rate and float(rate[1]) else ""
+        raise UsageError(
+            "must be seconds, as 0.5s, frames a second, as 2/s, or a number of frames, as 15 for every 15th; "
+            f"got {text!r}.{meant}"
+        )
+    if match[1]:
+        return Every(0.0, int(match[1]))
+    return Every(float(match[2]) if match[2] else 1 / float(match[3]), 0)
 
 
 def parse_bytes(text: str) -> int:

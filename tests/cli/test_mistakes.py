@@ -156,7 +156,8 @@ PLACES = [
     ("test --checkpoint a --data b --fail-under accuracy=90%", 2,
      "--fail-under: 'accuracy=90%' is not METRIC=VALUE, as in accuracy=0.8. Did you mean accuracy=0.9?"),
     ("infer photos --every 2fps", 2,
-     "--every: must be seconds, as 0.5s, or a number of frames, as 15; got '2fps'. 2fps is"),
+     "--every: must be seconds, as 0.5s, frames a second, as 2/s, or a number of frames, as 15 for every 15th; "
+     "got '2fps'. 2fps is 2/s."),
     ("infer photos --device gpu", 2,
      "unknown device 'gpu'; it must be auto, cpu, cuda, cuda:N (such as cuda:1) or mps. Did you mean "
      "cuda?\naffectkit doctor lists the devices"),

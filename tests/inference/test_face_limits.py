@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import sys
 import types
 
@@ -285,6 +286,20 @@ def test_videos_have_the_same_columns_limits_and_counts(trained, film, tmp_path)
     assert again == limited
     with pytest.raises(UsageError, match="--max-faces 1 there, 2 now"):
         run(trained, film, every="5", min_score=0.5, max_faces=2, results=tmp_path / "r", resume=True)
+
+
+@pytest.mark.parametrize(("every", "told"), [
+    ("5", "sampling every 5th frame: 2 a second (FILM has 10)\n"), ("2/s", "sampling every 0.5 s: 2 frames a second\n"),
+])  # fmt: skip
+def test_a_run_says_how_often_a_video_is_sampled_and_what_each_face_showed(trained, film, every, told):
+    known = ["--checkpoint", trained, "--faces", "known", "--workers", 0]
+    done = invoke("infer", film, *known, "--every", every)
+    assert done.returncode == 0 and told.replace("FILM", str(film)) in done.stderr, done.stderr
+    assert re.search(r"2 frames, 0 without a face, 3 faces: \w+ \d+% of their time together", done.stderr)
+    faces = re.findall(r"^face (\d), 0\.0 to 0\.5 s, 2 frames: \w+ \d+% of the time", done.stderr, re.M)
+    assert faces == ["1", "2", "3"]
+    alone = invoke("infer", film, *known, "--max-faces", 1)
+    assert re.search(r"1 face: \w+ \d+% of the time[,\n]", alone.stderr) and "\nface 1, " not in alone.stderr
 
 
 def test_videos_beside_images_are_limited_and_counted_too(trained, images, film, tmp_path):

@@ -92,7 +92,7 @@ def test_a_film_too_long_is_thinned_and_said_to_be(tmp_path, monkeypatch):
     monkeypatch.setattr("affectkit.pages.videos.MOST_FRAMES", 10)
     make_report(folder_of(tmp_path, rows_of("a.mp4", [[1]] * 25)), tmp_path / "page.html")
     assert data_of(tmp_path / "page.html")["videos"]["videos"][0]["frames"] == [45 * k for k in range(9)]
-    assert "every third is in this page" in text_of(tmp_path / "page.html")
+    assert "every 3rd is in this page" in text_of(tmp_path / "page.html")
     assert "25" in text_of(tmp_path / "page.html")
 
 

@@ -168,11 +168,12 @@ def test_intervals():
 def test_options_of_faces():
     assert parse_faces("auto") == ("auto", None) and parse_faces("yunet:a/b.onnx").file.name == "b.onnx"
     assert parse_every("0.5s") == (0.5, 0) and parse_every("15") == (0.0, 15)
+    assert parse_every("2/s") == (0.5, 0) and parse_every("0.1/s") == (10.0, 0)
     assert parse_faces("yunet") == ("yunet", None)  # its file is found, see data.faces.weights
     for wrong in ("haar:cascade.xml", "yunet:", "mtcnn"):
         with pytest.raises(UsageError, match="must be auto, none, haar"):
             parse_faces(wrong)
-    for wrong in ("0", "0s", "1m", "x"):
+    for wrong in ("0", "0s", "0/s", "2/", "1m", "x"):
         with pytest.raises(UsageError, match="must be seconds"):
             parse_every(wrong)
 

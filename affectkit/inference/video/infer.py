@@ -31,7 +31,7 @@ from affectkit.inference.result_files import OutputOptions
 from affectkit.inference.table_writer import TableWriter
 from affectkit.inference.video.annotated_video import AnnotationTargets, CameraRecorder, marks_of, write_annotated
 from affectkit.inference.video.frame_log import FIRST_COLUMN, FrameLog
-from affectkit.inference.video.options import VideoOptions
+from affectkit.inference.video.options import VideoOptions, describe_sampling
 from affectkit.inference.video.prediction_table import VideoTable
 from affectkit.inference.video.sampled_frames import (
     FaceTrackPredictor,
@@ -155,6 +155,7 @@ def infer_videos(
         if table.plan is None:
             reporter.note(f"{table.final} is complete; nothing to do.")
             return table.before
+        reporter.note(f"sampling {describe_sampling(options.every, list(table.remaining()))}")
         for video in table.remaining():
             _infer_video(session, video)
         return table.conclude()
@@ -187,6 +188,7 @@ def infer_camera(
     targets = AnnotationTargets(output, [video]) if output.annotate is not None else None
     table = VideoTable(output, summary, Columns.of(predictor.task), stdout, videos=[video])
     with _session(predictor, options, table, targets, reporter) as session:
+        reporter.note(f"sampling {describe_sampling(options.every)}")
         camera = Camera(
             number,
             every=options.every,

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from affectkit.core.text import ordinal
 from affectkit.data.faces import SEARCH_SIDE, TRACK_GAP
+from affectkit.data.media.file_kinds import is_video_name
+from affectkit.data.media.stated_sizes import stated_video
 from affectkit.data.media.video_stream import Every
+from affectkit.inference.inputs import Item
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,3 +36,22 @@ class VideoOptions:
     track_gap: float = TRACK_GAP
     on_error: str = "skip"
     compiled: bool = False
+
+
+def describe_sampling(every: Every, videos: Sequence[Item] = ()) -> str:
+    """Describe how often a frame is sampled, by frames with how many a second these are in the first of ``videos``.
+
+    >>> describe_sampling((0.5, 0)), describe_sampling((4.0, 0)), describe_sampling((0.0, 2))
+    ('every 0.5 s: 2 frames a second', 'every 4 s: 15 frames a minute', 'every 2nd frame')
+    """
+    seconds, frames = every
+    if seconds:
+        rate, unit = (1 / seconds, "second") if seconds <= 1 else (60 / seconds, "minute")
+        return f"every {seconds:.4g} s: {rate:.4g} frame{'' if rate == 1 else 's'} a {unit}"
+    told = f"every {ordinal(frames) + ' ' if frames > 1 else ''}frame"
+    first = next((video for video in videos if is_video_name(video.path.name)), None)
+    stated = None if first is None else stated_video(first.path)
+    if stated is None or not stated.frames:
+        return told
+    rate = stated.frames / stated.seconds
+    return f"{told}: {rate / frames:.3g} a second ({first.name} has {rate:.3g})"
