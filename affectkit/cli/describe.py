@@ -78,7 +78,7 @@ def register(app: typer.Typer) -> None:
                 force=s.force,
                 reporter=console,
             )
-        missed = missed_thresholds(bounds, measures(summary), BETTER)
+        missed = missed_thresholds(bounds, measures(summary), BETTER, reporter=console)
         console.result(summary | {"missed": missed})
         _render(summary, console)
         if s.results is not None:

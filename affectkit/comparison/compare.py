@@ -27,6 +27,7 @@ from affectkit.core.text import list_some
 from affectkit.core.version import VERSION
 from affectkit.errors import DataError, UsageError
 from affectkit.evaluation.groups import remove_groups
+from affectkit.metrics.same import known_as
 from affectkit.settings.compare import DIFFERENCE, CompareSettings
 from affectkit.statistics.measures import left_out
 
@@ -65,7 +66,7 @@ def compare(settings: CompareSettings, *, reporter: Reporter) -> dict[str, Any]:
             reporter.note(note)
     for text in matched.notes:
         reporter.warn(text)
-    metrics, unusable = _chosen(settings.metrics, margins, matched.models)
+    metrics, margins, unusable = _chosen(settings.metrics, margins, matched.models)
     of_metrics = [*_check_recorded(models, metrics), *unusable]
     for text in of_metrics:
         reporter.warn(text)
@@ -148,8 +149,8 @@ def _is_run(path: Path) -> bool:
 
 def _chosen(
     wanted: Sequence[str], margins: dict[str, float], models: Sequence[TestedModel]
-) -> tuple[list[str], list[str]]:
-    """Return the metrics that are compared, and notes on those that are not.
+) -> tuple[list[str], dict[str, float], list[str]]:
+    """Return the metrics that are compared, the margins by them (``metrics.same``), and notes on those that are not.
 
     Raises:
         UsageError: there is no such metric, or it is no sum over items.
@@ -161,9 +162,12 @@ def _chosen(
     unequal = _unequal_losses(runs)
     known = [name for name in first.task.metric_direction if name in first.recorded or not first.recorded]
     others = left_out(known, first.measures.values())
+    if len(named := {known_as(name, shared): margin for name, margin in margins.items()}) < len(margins):
+        raise UsageError("--fail-under: accuracy and top1 are one metric here; name it once.")
+    margins = named
     notes = []
     if wanted and wanted != ("all",):
-        names = list(dict.fromkeys(wanted))
+        names = list(dict.fromkeys(known_as(name, shared) for name in wanted))
     else:
         offered = shared if wanted else first.task.headline_metrics
         names = [name for name in offered if name in shared and name not in unequal]
@@ -190,7 +194,7 @@ def _chosen(
             raise UsageError(f"--metrics: {name!r} {why}.{guess}", f"There are {', '.join(shared)}.")
     if not names:
         raise DataError("the models have no metric in common that can be compared.")
-    return names, notes
+    return names, margins, notes
 
 
 def _without_copies(names: Sequence[str], runs: Sequence[TestedRun]) -> tuple[list[str], dict[str, str]]:

@@ -126,7 +126,9 @@ def analyse(
         summary["mean_of_analyses"] = {name: float(np.mean([row[name] for row in rows])) for name in BETTER}
         bounded = [summary["pooled"]]
     summary["missed"] = [
-        f"{row['file']}: {text}" for row in bounded for text in missed_thresholds(thresholds, row, BETTER)
+        f"{row['file']}: {text}"
+        for row in bounded
+        for text in missed_thresholds(thresholds, row, BETTER, reporter=reporter)
     ]
     if results is not None:
         _write(results, analyses, summary)

@@ -135,7 +135,7 @@ def _test(tested: TestedModel, settings: TestSettings, reporter: Reporter) -> tu
         "selective": selective_accuracy(task, results),
         **wanted,
         **by_group,
-        "missed": missed_thresholds(thresholds, metrics | gap_values(by_group), directions),
+        "missed": missed_thresholds(thresholds, metrics | gap_values(by_group), directions, reporter=reporter),
     }
     if threshold is not None:
         summary["abstention"] = abstention_result(task, results, wanted, threshold)

@@ -286,7 +286,9 @@ class Sweep:
             "skipped": self.skipped,
             **summarize(rows, accuracy_metric=self.task.accuracy_metric, baseline=self.baseline),
         }
-        return {**summary, "missed": missed_thresholds(self.thresholds, bounded_values(summary), self.directions)}
+        values = bounded_values(summary)
+        missed = missed_thresholds(self.thresholds, values, self.directions, reporter=self.reporter)
+        return {**summary, "missed": missed}
 
     def _write(self, rows: Sequence[Row], summary: dict[str, Any]) -> None:
         folder = self.settings.results

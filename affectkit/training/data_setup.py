@@ -20,6 +20,7 @@ from affectkit.data.loading.presets import Augmentation
 from affectkit.data.loading.read_failures import refuse_failures
 from affectkit.data.split import Split, split_off
 from affectkit.errors import DataError, UsageError
+from affectkit.metrics.same import known_as
 from affectkit.models.family import Family
 from affectkit.models.registry import family as family_of
 from affectkit.models.registry import recipe
@@ -259,14 +260,15 @@ def clip_spec(
 
 
 def choose_monitor(name: str, model: str, task: Task, valid: Split, reporter: Reporter) -> str:
-    """Return the metric of ``--monitor``; in place of a recipe's that the task does not have, its nearest, or the loss.
+    """Return the metric of ``--monitor`` as the task names it; in place of a recipe's that the task does not have, its
+    nearest, or the loss.
 
     Raises:
         UsageError: it is not the recipe's, and the task does not have it on the validation split.
     """
     known = task.monitors(valid)
-    if name in known:
-        return name
+    if (own := known_as(name, known)) in known:
+        return own
     if name != recipe(model).get("monitor"):
         guess = did_you_mean(name, known, before=" ")
         raise UsageError(

@@ -294,3 +294,12 @@ def test_cremads_clips_are_taken_by_actor(tmp_path):
     )
     assert compared(*made, "--metrics", "accuracy", "--cluster", "none")["clusters"] is None
     assert "clips of one actor are alike" in run(*made, "--draws", 100).stderr
+
+
+def test_accuracy_names_top1_of_distributions(tmp_path):
+    a, b = two_folders(tmp_path, count=60, kind="distribution")
+    found = compared(a, b, "--metrics", "accuracy", "--fail-under", "difference:accuracy=-0.9")
+    assert [row["metric"] for row in found["rows"]] == ["top1"] and found["missed"] == []
+    done = run(a, b, "--draws", 200, "--fail-under", "difference:accuracy=0.9")
+    assert done.exit_code == 3 and "difference:top1 of b" in done.stderr
+    assert run(a, b, "--fail-under", "difference:accuracy=-0.9,difference:top1=0").exit_code == 2
