@@ -173,10 +173,8 @@ class Split:
             return self._by_order(wanted)
         if wanted == self.classes:
             return self
-        used = self.used()
-        extra = [name for name, flag in zip(self.classes, used, strict=True) if flag and name not in wanted]
-        if extra:
-            raise DataError(self._difference(wanted, extra), "Rename or remove what differs: classes go by name.")
+        if extra := self.unmatched(wanted):
+            raise DataError(self.difference(wanted, extra), "Rename or remove what differs: classes go by name.")
         position = {name: index for index, name in enumerate(wanted)}
         kept = np.array([index for index, name in enumerate(self.classes) if name in position], dtype=np.int64)
         target = np.array([position[self.classes[index]] for index in kept], dtype=np.int64)
@@ -202,6 +200,10 @@ class Split:
             facts={name: reorder(values) for name, values in self.facts.items()},
         )
 
+    def unmatched(self, classes: Sequence[str]) -> list[str]:
+        """Return the classes of items here that ``classes`` lacks."""
+        return [name for name, flag in zip(self.classes, self.used(), strict=True) if flag and name not in classes]
+
     def _by_order(self, wanted: tuple[str, ...]) -> Split:
         if len(wanted) != len(self.classes):
             raise DataError(
@@ -212,7 +214,7 @@ class Split:
             )
         return replace(self, classes=wanted)
 
-    def _difference(self, wanted: tuple[str, ...], extra: list[str]) -> str:
+    def difference(self, wanted: Sequence[str], extra: Sequence[str]) -> str:
         """Return one text that says which classes are too many here, which lack, and which may be the same."""
         if self.labels is not None:
             numbers = self.counts()

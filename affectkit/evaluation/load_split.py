@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from affectkit.core.progress import Reporter
 from affectkit.core.text import count_text, list_some, one_of
 from affectkit.data.halves import take_half
 from affectkit.data.layouts.class_columns import Choice
+from affectkit.data.layouts.class_names import likely_matches
 from affectkit.data.layouts.discovery import Labels, Source, find_dataset
 from affectkit.data.layouts.duplicates import drop_copies
 from affectkit.data.layouts.label_map import align, read_label_map
@@ -20,6 +22,10 @@ from affectkit.errors import DataError, UsageError
 from affectkit.runtime.distributed import ProcessGroup
 from affectkit.settings.evaluation import Tested
 from affectkit.tasks.base import Task
+
+RENAME = "Rename or remove what differs: classes go by name."
+MOST_LINES = 30
+"""Classes of which a message gives the line of a label map."""
 
 
 def wanted_labels(settings: Tested, task: Task) -> Labels:
@@ -58,6 +64,7 @@ def load_split(
     task: Task,
     group: ProcessGroup,
     label_map: Path | None = None,
+    mappable: bool = False,
     half: str = "both",
     reporter: Reporter,
 ) -> EvaluationData:
@@ -70,6 +77,7 @@ def load_split(
         task: the model's.
         group: of processes.
         label_map: file of classes that are one; with it, items of classes that the model lacks are left out.
+        mappable: whether the command has ``--label-map``, for the message on classes that differ.
         half: of the split, in ``data.halves.HALVES``.
         reporter: gets notes.
 
@@ -79,6 +87,8 @@ def load_split(
         UsageError: a label map is given, and the task or the model has no names of classes.
     """
     source = group.run_main_first(lambda: find_dataset(root, labels=labels, reporter=reporter))
+    if label_map is None:
+        _check(source, name, half, task, mappable=mappable)
     found, left_out = take_half(find_split(source, name), half), {}
     if label_map is not None:
         found, left_out = _aligned(found, label_map, source, task, reporter)
@@ -97,6 +107,38 @@ def load_split(
             f"order: {list_some(taken, 3)}."
         )
     return EvaluationData(source, split, left_out)
+
+
+def _check(source: Source, name: str, half: str, task: Task, *, mappable: bool) -> None:
+    """Refuse a split that is not there and classes that differ, both at once where there is one split to be meant."""
+    faults: list[str] = []
+    hints: list[str] = []
+    if name not in source.splits:
+        fault, hint = _no_split(source, name)
+        faults.append(fault)
+        hints.append(hint)
+    meant = [name] if name in source.splits else list(source.splits)
+    if len(meant) == 1 and task.spec.named and not task.predicts_ratings:
+        split, classes = take_half(source.splits[meant[0]], half), task.spec.classes
+        if extra := split.unmatched(classes):
+            faults.append(split.difference(classes, extra))
+            hints.append(_how_to_match(extra, classes) if mappable else RENAME)
+    if faults:
+        raise DataError("\n".join(faults), "\n".join(hints))
+
+
+def _how_to_match(extra: Sequence[str], classes: Sequence[str]) -> str:
+    """Return what to do about classes that the model lacks: the lines of a label map, to be filled in."""
+    lines = [f"  {name} = {near[0] if (near := likely_matches(name, classes)) else '?'}" for name in extra[:MOST_LINES]]
+    more = [f"  (and {len(extra) - MOST_LINES} more)"] if len(extra) > MOST_LINES else []
+    return "\n".join(
+        [
+            f"{RENAME} Or add --label-map FILE, a text file with a line a class; in place of ? write which of "
+            "the wanted classes it is, or nothing to leave it out:",
+            *lines,
+            *more,
+        ]
+    )
 
 
 def _of_half(half: str) -> str:
@@ -126,10 +168,15 @@ def _aligned(split: Split, path: Path, source: Source, task: Task, reporter: Rep
 def find_split(source: Source, name: str) -> Split:
     """Return the split called ``name``, or raise a DataError that lists those there are."""
     if name not in source.splits:
-        there = ", ".join(f"{key} ({len(split):,})" for key, split in source.splits.items())
-        words = [f"--split {key}" for key in source.splits]
-        raise DataError(f"{source.root} has no {name} split; it has {there}.", f"Add {one_of(words)}.")
+        raise DataError(*_no_split(source, name))
     return source.splits[name]
+
+
+def _no_split(source: Source, name: str) -> tuple[str, str]:
+    """Return that there is no split ``name``, and the next step."""
+    there = ", ".join(f"{key} ({len(split):,})" for key, split in source.splits.items())
+    words = [f"--split {key}" for key in source.splits]
+    return f"{source.root} has no {name} split; it has {there}.", f"Add {one_of(words)}."
 
 
 def without_copies(

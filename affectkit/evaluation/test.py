@@ -79,6 +79,7 @@ def _test(tested: TestedModel, settings: TestSettings, reporter: Reporter) -> tu
         task=task,
         group=context.group,
         label_map=settings.label_map,
+        mappable=True,
         half=settings.half,
         reporter=reporter,
     )

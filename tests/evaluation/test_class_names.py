@@ -256,3 +256,22 @@ def test_columns_are_settled_on_the_command_line(tmp_path):
         assert "votes.csv: columns that are no classes: age: not in --classes" in done.stderr
     done = invoke("infer", tmp_path / "images", "--classes", "a,b")
     assert done.returncode == 2 and "--classes needs --labels" in done.stderr
+
+
+def test_a_split_and_classes_that_differ_are_told_at_once_with_the_lines_of_a_label_map(tmp_path):
+    path = checkpoint(tmp_path / "m.safetensors", ("anger", "happiness", "surprise"))
+    for name in ("laughing", "Anger"):
+        flat(tmp_path / "own" / name, 50, 2)
+    with pytest.raises(DataError, match="no test split; it has all") as caught:
+        evaluated(path, tmp_path / "own")
+    message, hint = caught.value.message, caught.value.hint
+    assert "extra here: 'Anger' (2 items), 'laughing' (2 items)" in message and "Add --split all." in hint
+    assert "--label-map FILE" in hint and hint.endswith("  Anger = anger\n  laughing = ?")
+    (tmp_path / "map.txt").write_text("Anger = anger\nlaughing = happiness\n")
+    assert evaluated(path, tmp_path / "own", split="all", label_map=tmp_path / "map.txt")["images"] == 4
+    with pytest.raises(DataError, match="do not match") as caught:
+        eval_corruptions(
+            resolve(RobustnessSettings, flags={"checkpoint": path, "data": tmp_path / "own", "split": "all"}).settings,
+            reporter=Silent(),
+        )
+    assert "--label-map" not in caught.value.hint
