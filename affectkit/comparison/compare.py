@@ -15,6 +15,7 @@ from affectkit.comparison.difference_groups import FILES, difference_groups, wri
 from affectkit.comparison.differences import LEVEL, Row, compare_models, pairs_of
 from affectkit.comparison.matching import Matched, match, same_outputs
 from affectkit.comparison.result_folders import is_tested, read_folder
+from affectkit.comparison.shared_labels import rename_classes
 from affectkit.comparison.tested_models import TestedModel, TestedRun, short_names
 from affectkit.comparison.words import describe_rows, describe_scope, describe_summary
 from affectkit.config import value_of
@@ -25,6 +26,7 @@ from affectkit.core.progress import Reporter
 from affectkit.core.registry import did_you_mean
 from affectkit.core.text import list_some
 from affectkit.core.version import VERSION
+from affectkit.data.layouts.label_map import read_label_map
 from affectkit.errors import DataError, UsageError
 from affectkit.evaluation.groups import remove_groups
 from affectkit.metrics.same import known_as
@@ -60,6 +62,8 @@ def compare(settings: CompareSettings, *, reporter: Reporter) -> dict[str, Any]:
     if settings.results is not None:
         fresh_folder(settings.results, force=settings.force, name="--results")
     models = _read(settings, names, reporter)
+    if settings.label_map is not None:
+        models = rename_classes(models, read_label_map(settings.label_map, names))
     matched = match(models, common=settings.common)
     for model in matched.models:
         for note in model.notes:
@@ -238,7 +242,7 @@ def _check_recorded(models: Sequence[TestedModel], metrics: Sequence[str]) -> li
     for model in models:
         for run in model.runs:
             off = []
-            for name in metrics:
+            for name in (known_as(metric, run.measures) for metric in metrics):
                 recorded = run.recorded.get(name)
                 if recorded is None or name not in run.measures:
                     continue

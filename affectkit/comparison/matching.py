@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from affectkit.comparison.shared_labels import by_labels
 from affectkit.comparison.tested_models import TestedModel, TestedRun
 from affectkit.core.text import count_text, list_some
 from affectkit.errors import DataError
@@ -48,7 +49,7 @@ def match(models: Sequence[TestedModel], *, common: bool) -> Matched:
     Raises:
         DataError: tasks or classes differ; or the items, targets or contents, unless ``common``; or nothing is common.
     """
-    notes: list[str] = []
+    models, notes = by_labels(models)
     first = models[0].runs[0]
     ordered = [replace(model, runs=tuple(_with_classes(run, first) for run in model.runs)) for model in models]
     runs = [(model.name, run) for model in ordered for run in model.runs]
@@ -81,22 +82,8 @@ def match(models: Sequence[TestedModel], *, common: bool) -> Matched:
 def _with_classes(run: TestedRun, first: TestedRun) -> TestedRun:
     """Return ``run`` with the classes of ``first``, matched by name."""
     task, wanted = run.task, first.task.spec.classes
-    if task.name != first.task.name:
-        raise DataError(
-            f"the tasks differ: {first.source} was tested as {first.task.name}, {run.source} as {task.name}.",
-            "Only models of one task have the same metrics: train one of them with the --task of the other.",
-        )
     if task.spec.classes == wanted:
         return run
-    if set(task.spec.classes) != set(wanted):
-        lacking = [name for name in wanted if name not in task.spec.classes]
-        more = [name for name in task.spec.classes if name not in wanted]
-        parts = [("lacks", lacking), ("has", more)]
-        told = " and ".join(f"{what} {list_some([*map(repr, names)])}" for what, names in parts if names)
-        raise DataError(
-            f"the classes differ: {run.source} {told}; {first.source} has {list_some(wanted, 30)}.",
-            "A metric over other classes is another metric: compare models of the same classes.",
-        )
     order = [task.spec.classes.index(name) for name in wanted]
     results, split = run.results, run.results.split
     fields = {

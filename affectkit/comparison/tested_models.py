@@ -15,8 +15,9 @@ from affectkit.errors import DataError, UsageError
 from affectkit.statistics.measures import Measure
 from affectkit.tasks.base import Results, Task
 
-PLAIN = frozenset({"test", "valid", "best", "last"})
-"""Names of folders and files that say nothing of the model in them."""
+PLAIN_FOLDERS = frozenset({"test", "valid"})
+PLAIN_FILES = frozenset({"best", "last"})
+"""Names that say nothing of the model in them, of folders of a run and of files."""
 ENDINGS = (".safetensors", ".onnx")
 
 
@@ -32,6 +33,7 @@ class TestedRun:
         recorded: metrics as the record of the test has them; empty where there is none.
         fingerprint: of the data, as the record has it; empty where it has none.
         condition: under what it was tested that is not the model as it is on the data as they are; empty without.
+        only: metrics that it can be compared by; empty: all.
         exact: whether ``results`` are the outputs themselves, not what a table with six decimals has of them.
     """
 
@@ -45,6 +47,7 @@ class TestedRun:
     fingerprint: str = ""
     condition: str = ""
     exact: bool = True
+    only: tuple[str, ...] = ()
 
     @functools.cached_property
     def measures(self) -> dict[str, Measure]:
@@ -61,7 +64,8 @@ class TestedRun:
                 f"that of {first}.",
                 "The model has diverged, or its weights are damaged: there is nothing to compare.",
             )
-        return {measure.name: measure for measure in self.task.measures(self.results) if measure.of_model}
+        found = (measure for measure in self.task.measures(self.results) if measure.of_model)
+        return {measure.name: measure for measure in found if not self.only or measure.name in self.only}
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,10 +88,12 @@ class TestedModel:
 
 
 def short_names(sources: Sequence[str], chosen: Sequence[str] = ()) -> list[str]:
-    """Return a distinct name for each model: ``chosen``, or the end of its path that tells it from the others.
+    """Return a distinct name for each model: ``chosen``, or the last part of its path that tells it from the others.
 
     >>> short_names(["runs/a/test", "runs/b/best.safetensors", "builtin"]), short_names(["a/x", "b/x"])
-    (['a', 'b', 'builtin'], ['a/x', 'b/x'])
+    (['a', 'b', 'builtin'], ['a', 'b'])
+    >>> short_names(["results/first", "results/last"]), short_names(["a/x", "b/x", "b/y"])
+    (['first', 'last'], ['a/x', 'b/x', 'y'])
 
     Raises:
         UsageError: ``chosen`` are not one for each model, repeat, or one is empty.
@@ -98,7 +104,10 @@ def short_names(sources: Sequence[str], chosen: Sequence[str] = ()) -> list[str]
         if len(set(chosen)) != len(chosen) or not all(chosen):
             raise UsageError(f"--names: names must differ, and none be empty; got {','.join(chosen)}.")
         return list(chosen)
-    parts = [_telling(source) for source in sources]
+    paths = [_parts(source) for source in sources]
+    parts = _without_common_end([_telling(path) for path in paths])
+    if len({tuple(part) for part in parts}) < len(parts):  # the test and the validation of one run, say
+        parts = _without_common_end([_stems(path) for path in paths])
     names = [part[-1] for part in parts]
     for length in range(2, max(map(len, parts), default=0) + 1):
         twice = {name for name in names if names.count(name) > 1}
@@ -109,10 +118,29 @@ def short_names(sources: Sequence[str], chosen: Sequence[str] = ()) -> list[str]
     ]
 
 
-def _telling(source: str) -> list[str]:
+def _parts(source: str) -> list[str]:
+    return list(Path(os.path.abspath(source)).parts[1:]) or [source]
+
+
+def _stems(parts: Sequence[str]) -> list[str]:
+    """Return the parts of a path, its file without its ending."""
+    *above, last = parts
+    return [*above, Path(last).stem if last.endswith(ENDINGS) else last]
+
+
+def _telling(parts: Sequence[str]) -> list[str]:
     """Return the parts of a path up to the last that says something."""
-    *above, last = Path(os.path.abspath(source)).parts[1:] or (source,)
-    parts = [*above, Path(last).stem if last.endswith(ENDINGS) else last]
-    while len(parts) > 1 and parts[-1] in PLAIN:
-        parts.pop()
-    return parts
+    found = _stems(parts)
+    if len(found) > 1 and found != list(parts) and found[-1] in PLAIN_FILES:
+        found.pop()
+    while len(found) > 1 and found[-1] in PLAIN_FOLDERS:
+        found.pop()
+    return found
+
+
+def _without_common_end(paths: Sequence[list[str]]) -> list[list[str]]:
+    """Return the parts of ``paths`` up to the last in which they are not all alike; at least one of each."""
+    end = 0
+    while len(paths) > 1 and min(map(len, paths)) > end + 1 and len({path[-1 - end] for path in paths}) == 1:
+        end += 1
+    return [path[: len(path) - end] for path in paths]

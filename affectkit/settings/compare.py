@@ -8,7 +8,7 @@ from pathlib import Path
 from affectkit.config import Parsed, setting
 from affectkit.errors import UsageError
 from affectkit.settings.by import By, parse_groups
-from affectkit.settings.common import DATA, chosen_engine, fitting
+from affectkit.settings.common import DATA, chosen_engine, fitting, label_map_file
 from affectkit.settings.evaluation import TestedData
 from affectkit.settings.values import parse_thresholds
 
@@ -49,6 +49,7 @@ class CompareSettings(TestedData):
     )
     engine: str = chosen_engine()
     fit: str | None = fitting()
+    label_map: Path | None = label_map_file()
     drop_copies: bool = setting(
         False, "Leave images out that are exact copies of images in an earlier split of --data.", group=DATA
     )

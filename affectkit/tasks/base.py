@@ -132,6 +132,8 @@ class Task(ABC):
     """The metrics by which a model is compared with itself under corruptions, the most important one first."""
     accuracy_metric: ClassVar[str] = ""
     """The metric that is a share of right answers, whose complement is an error; empty where there is none."""
+    label_task: ClassVar[str] = ""
+    """The task of its labels alone, as which models of this and of others can be compared; empty for none."""
     class_metrics: ClassVar[tuple[str, ...]] = ()
     """The metrics that say nothing of classes without an image in the split, and appear to."""
     loss_parts: ClassVar[tuple[str, ...]] = ()

@@ -24,6 +24,7 @@ class ClassificationTask(CategoricalTask):
     headline_metrics: ClassVar[tuple[str, ...]] = ("loss", "accuracy", "balanced_accuracy")
     robustness_metrics: ClassVar[tuple[str, ...]] = ("accuracy", "balanced_accuracy", "ece")
     accuracy_metric = "accuracy"
+    label_task: ClassVar[str] = "classification"
     supports_distillation: ClassVar[bool] = True
     class_metrics: ClassVar[tuple[str, ...]] = ("accuracy", "balanced_accuracy", "macro_f1")
     own_metrics: ClassVar[Mapping[str, str]] = {

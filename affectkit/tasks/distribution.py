@@ -22,6 +22,7 @@ class DistributionTask(CategoricalTask):
     headline_metrics: ClassVar[tuple[str, ...]] = ("loss", "kl", "top1")
     robustness_metrics: ClassVar[tuple[str, ...]] = ("kl", "top1", "ece")
     accuracy_metric = "top1"
+    label_task: ClassVar[str] = "classification"
     supports_distillation: ClassVar[bool] = True
     class_metrics: ClassVar[tuple[str, ...]] = ("top1", "balanced_accuracy")
     own_metrics: ClassVar[Mapping[str, str]] = {

@@ -57,7 +57,7 @@ def test_classes_in_another_order_are_matched_by_name(tmp_path):
         ({"truth": 5}, "items with another target in b than in a", None),
         ({"data": 3}, "30 items with another content in b than in a", 0),
         ({"classes": ("anger", "fear", "sadness", "surprise")}, "lacks 'happiness' and has 'fear'", -1),
-        ({"kind": "distribution"}, "tasks differ", -1),
+        ({"kind": "ratings"}, "tasks differ", -1),
     ],
 )
 def test_what_differs_is_named(tmp_path, change, words, common):
@@ -129,6 +129,9 @@ def test_damaged_tables_of_earlier_versions(tmp_path, change, words):
 def test_short_names_are_distinct():
     assert short_names(["runs/a/test", "runs/b/best.safetensors", "x.v2"]) == ["a", "b", "x.v2"]
     assert short_names(["one/r", "two/r", "three"]) == ["one/r", "two/r", "three"]
+    assert short_names(["results/first", "results/last"]) == ["first", "last"]
+    assert short_names(["a/x", "b/x"]) == ["a", "b"] and short_names(["r/a/test", "r/a/valid"]) == ["test", "valid"]
+    assert short_names(["r/a/best.safetensors", "r/a/last.safetensors"]) == ["best", "last"]
     assert short_names(["a", "b"], ["first", "second"]) == ["first", "second"]
     for wrong in (["first"], ["same", "same"], ["", "x"]):
         with pytest.raises(UsageError, match="--names"):
