@@ -29,10 +29,17 @@ def image_side(progress: float, *, start: int, full: int, until: float = 0.75) -
     """
     if progress >= until:
         return full
-    step = max(STEP, full // 14 // STEP * STEP)
-    # As long at each size below the full one.
-    sizes = range(start, full, step)
+    sizes = sides_below(start, full)  # as long at each
     return sizes[min(int(progress / until * len(sizes)), len(sizes) - 1)]
+
+
+def sides_below(start: int, full: int) -> range:
+    """Return the shorter sides that images have, one after the other, before they have ``full`` pixels.
+
+    >>> [*sides_below(16, 40)]
+    [16, 24, 32]
+    """
+    return range(start, full, max(STEP, full // 14 // STEP * STEP))
 
 
 def resize_for(progress: float, images: torch.Tensor, *, start: int, until: float = 0.75) -> torch.Tensor:
@@ -44,9 +51,13 @@ def resize_for(progress: float, images: torch.Tensor, *, start: int, until: floa
         start: their shorter side at first, in pixels.
         until: share of the training after which they have the input size.
     """
+    return _resized(images, image_side(progress, start=start, full=min(images.shape[2:]), until=until))
+
+
+def _resized(images: torch.Tensor, side: int) -> torch.Tensor:
+    """Return images (B, C, H, W) with ``side`` as their shorter side."""
     height, width = images.shape[2:]
     full = min(height, width)
-    side = image_side(progress, start=start, full=full, until=until)
     if side == full:
         return images
     size = (round(height * side / full), round(width * side / full))
@@ -54,7 +65,7 @@ def resize_for(progress: float, images: torch.Tensor, *, start: int, until: floa
 
 
 def check_start_size(start: int, spec: InputSpec, model: nn.Module, *, name: str) -> None:
-    """Refuse a size at which training images cannot begin.
+    """Refuse a size from which training images cannot grow to that of the input.
 
     Args:
         start: their shorter side at first, in pixels.
@@ -63,7 +74,7 @@ def check_start_size(start: int, spec: InputSpec, model: nn.Module, *, name: str
         name: of the model, for the message.
 
     Raises:
-        UsageError: that is no smaller than the input, or ``model`` takes no other size than it.
+        UsageError: that is no smaller than the input, or ``model`` does not take one of the sizes on the way.
     """
     full = min(spec.height, spec.width)
     if start >= full:
@@ -72,14 +83,16 @@ def check_start_size(start: int, spec: InputSpec, model: nn.Module, *, name: str
         )
     device = next(model.parameters()).device
     images = torch.zeros(2, spec.channels, spec.height, spec.width, device=device)
-    was = model.training
+    was, side = model.training, start
     model.eval()
     try:
         with torch.no_grad():
-            model(resize_for(0.0, images, start=start))
+            for side in sides_below(start, full):
+                model(_resized(images, side))
     except Exception as error:  # whatever a network raises that is made for one size
+        which = "that size" if side == start else f"{side} pixels, through which they grow"
         raise UsageError(
-            f"--start-size {start}: {name} does not take images of that size: {' '.join(str(error).split())[:160]}",
+            f"--start-size {start}: {name} does not take images of {which}: {' '.join(str(error).split())[:160]}",
             "Leave it out, or choose a convolutional network.",
         ) from error
     finally:
