@@ -59,3 +59,17 @@ def take_half(split: Split, half: str, *, option: str = "--half") -> Split:
             "Use the whole split: both.",
         )
     return found
+
+
+def overlapping_fingerprints(split: Split, half: str) -> frozenset[str]:
+    """Return the fingerprints of ``split`` and of those of its halves that have an item in common with its ``half``:
+    what was chosen or fitted on one of these has seen such an item.
+
+    Args:
+        split: whole.
+        half: in ``HALVES``.
+    """
+    first = in_first_half(split.sources if split.sources is not None else split.ids)
+    parts = {"first": first, "second": ~first}
+    halves = [split.select(rows) for name, rows in parts.items() if half in ("both", name) and rows.any()]
+    return frozenset(part.fingerprint() for part in (split, *halves))

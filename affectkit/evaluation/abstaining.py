@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from affectkit.errors import UsageError
@@ -32,7 +32,9 @@ def selective_accuracy(task: Task, results: Results) -> list[dict[str, float]]:
     ]
 
 
-def abstention_result(task: Task, results: Results, wanted: Mapping[str, Any], threshold: float) -> dict[str, Any]:
+def abstention_result(
+    task: Task, results: Results, wanted: Mapping[str, Any], threshold: float, *, seen: Collection[str] = ()
+) -> dict[str, Any]:
     """Return how many of ``results`` get a label at ``threshold``, how many of these are right, and whether what a
     stored threshold promises was held.
 
@@ -44,6 +46,7 @@ def abstention_result(task: Task, results: Results, wanted: Mapping[str, Any], t
         results: of a split that the threshold was not fitted on.
         wanted: what ``checkpoints.abstention.wanted_threshold`` gave for the record.
         threshold: least confidence with which a label is given.
+        seen: fingerprints of what has items in common with the split.
     """
     confidence, right = task.judged(results)
     taken = confidence >= threshold
@@ -71,7 +74,7 @@ def abstention_result(task: Task, results: Results, wanted: Mapping[str, Any], t
         for name, value in promises.items()
         if shares[name] is not None
     }
-    same = promise["data_fingerprint"] == results.split.fingerprint()
+    same = promise["data_fingerprint"] in {*seen, results.split.fingerprint()}
     return {**found, "promise": promise, "promised": promises, "kept": kept, "fitted_on_these": same}
 
 

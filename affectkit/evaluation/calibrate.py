@@ -55,12 +55,12 @@ def calibrate(settings: CalibrateSettings, *, reporter: Reporter) -> dict[str, A
         if tested.task.predicts_ratings:
             raise UsageError("the model predicts ratings: there is no confidence to fit a temperature or threshold on.")
         with set_up_backends(tested.context.device, tested.context.precision):
-            results = _results(tested, settings, reporter)
-        return _fit(tested, results, source, settings, reporter)
+            results, seen = _results(tested, settings, reporter)
+        return _fit(tested, results, source, settings, reporter, seen=seen)
 
 
-def _results(tested: TestedModel, settings: CalibrateSettings, reporter: Reporter) -> Results:
-    """Return the outputs on the split that is fitted on."""
+def _results(tested: TestedModel, settings: CalibrateSettings, reporter: Reporter) -> tuple[Results, frozenset[str]]:
+    """Return the outputs on the split that is fitted on, and the fingerprints of what has items in common with it."""
     task, context = tested.task, tested.context
     labels = wanted_labels(settings, task)
     data = load_split(
@@ -80,16 +80,22 @@ def _results(tested: TestedModel, settings: CalibrateSettings, reporter: Reporte
         tested.network, task, data.split, in_colour=False, context=context, reporter=reporter, **given
     )
     refuse_failures(failures, settings.on_error)
-    return results
+    return results, data.overlapping() | {results.split.fingerprint()}
 
 
 def _fit(
-    tested: TestedModel, results: Results, source: Path, settings: CalibrateSettings, reporter: Reporter
+    tested: TestedModel,
+    results: Results,
+    source: Path,
+    settings: CalibrateSettings,
+    reporter: Reporter,
+    *,
+    seen: frozenset[str],
 ) -> dict[str, Any]:
     """Fit, and write the checkpoint; returns the summary."""
     task, header = tested.task, tested.model.header
     training, fingerprint = dict(header.training), results.split.fingerprint()
-    if fingerprint == training.get("data_fingerprint"):
+    if training.get("data_fingerprint") in seen:
         reporter.warn(
             "the weights were trained on these very items: what is fitted on them promises nothing of others."
         )
@@ -99,7 +105,7 @@ def _fit(
             f"these items of {results.split.name} are of that data, most were trained on, and what is fitted on them "
             "promises nothing of others."
         )
-    chose = fingerprint == training["valid_fingerprint"] if "valid_fingerprint" in training else None
+    chose = training["valid_fingerprint"] in seen if "valid_fingerprint" in training else None
     if settings.temperature != "keep":
         task.spec = task.spec.with_(temperature=1.0)
         task.spec, training["calibration"] = task.calibrate(results, MODES[settings.temperature])

@@ -10,7 +10,7 @@ from typing import Any
 from affectkit.config import value_of
 from affectkit.core.progress import Reporter
 from affectkit.core.text import count_text, list_some, one_of
-from affectkit.data.halves import take_half
+from affectkit.data.halves import overlapping_fingerprints, take_half
 from affectkit.data.layouts.class_columns import Choice
 from affectkit.data.layouts.class_names import likely_matches
 from affectkit.data.layouts.discovery import Labels, Source, find_dataset
@@ -49,11 +49,20 @@ class EvaluationData:
         source: the dataset with all its splits.
         split: the items that have a target of the task.
         left_out: items by class of the data set that the model lacks, where a label map was given.
+        whole: the split that ``split`` is a half of; None: ``split`` is no half.
+        half: which one, in ``data.halves.HALVES``.
     """
 
     source: Source
     split: Split
     left_out: dict[str, int] = field(default_factory=dict)
+    whole: Split | None = None
+    half: str = "both"
+
+    def overlapping(self) -> frozenset[str]:
+        """Return the fingerprints by which records name these items, or what has some of them; see ``data.halves``."""
+        whole = self.split if self.whole is None else self.whole
+        return overlapping_fingerprints(whole, self.half) | {self.split.fingerprint()}
 
 
 def load_split(
@@ -106,7 +115,8 @@ def load_split(
             f"the checkpoint holds no class names: its {len(taken)} outputs are taken to be the classes in sorted "
             f"order: {list_some(taken, 3)}."
         )
-    return EvaluationData(source, split, left_out)
+    whole = None if half == "both" else task.select_items(find_split(source, name))[0]
+    return EvaluationData(source, split, left_out, whole, half)
 
 
 def _check(source: Source, name: str, half: str, task: Task, *, mappable: bool) -> None:

@@ -139,11 +139,12 @@ def _test(tested: TestedModel, settings: TestSettings, reporter: Reporter) -> tu
         "missed": missed_thresholds(thresholds, metrics | gap_values(by_group), directions, reporter=reporter),
     }
     if threshold is not None:
-        summary["abstention"] = abstention_result(task, results, wanted, threshold)
-        if summary["abstention"].get("fitted_on_these"):
-            reporter.warn(
-                "the threshold was fitted on these very items: what is seen of its promise here proves nothing."
-            )
+        found = abstention_result(task, results, wanted, threshold, seen=data.overlapping())
+        summary["abstention"] = found
+        if found.get("fitted_on_these"):
+            same = found["promise"]["data_fingerprint"] == results.split.fingerprint()
+            which = "these very items" if same else "some of these items, or on all of them and more"
+            reporter.warn(f"the threshold was fitted on {which}: what is seen of its promise here proves nothing.")
     if folder is not None:
         context.group.run_on_main(lambda: _write(folder, task, results, summary, reporter))
     return results, summary

@@ -11,11 +11,13 @@ import numpy as np
 import pytest
 from support import CLASSES, Heard, blob, invoke, settings
 
-from affectkit.data.halves import in_first_half, take_half
+from affectkit.checkpoints.checkpoint import read_header
+from affectkit.data.halves import in_first_half, overlapping_fingerprints, take_half
 from affectkit.data.split import Split
 from affectkit.errors import DataError, UsageError
 from affectkit.runtime.distributed import ProcessGroup
 from affectkit.training.data_setup import set_up_data
+from affectkit.training.run import train
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +90,48 @@ def test_a_half_of_what_is_held_out_of_training_is_refused(data, tmp_path):
     assert "datasplit" in caught.value.hint
     found = set_up_data(settings(data, tmp_path / "run", labels=labels), group=ProcessGroup(), reporter=Heard())
     assert len(found.train) + len(found.valid) == 52
+
+
+def test_what_has_items_in_common_with_a_half_is_known_by_its_fingerprint(data):
+    names = [f"images/{number:03}.png" for number in range(12, 52)]
+    whole = Split("valid", data, names, ("x",))
+    first, second = (take_half(whole, half) for half in ("first", "second"))
+    prints = {"both": whole.fingerprint(), "first": first.fingerprint(), "second": second.fingerprint()}
+    assert len(set(prints.values())) == 3
+    for half, others in (("both", set(prints)), ("first", {"both", "first"}), ("second", {"both", "second"})):
+        assert overlapping_fingerprints(whole, half) == {prints[name] for name in others}
+    alone = Split("valid", data, [name for name in names if in_first_half([name])[0]][:1], ("x",))
+    assert overlapping_fingerprints(alone, "both") == {alone.fingerprint()}
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_a_threshold_is_known_to_be_of_items_that_chose_the_epoch_or_are_tested_on(data, tmp_path):
+    """Chosen, fitted and tested on: a half, the other, or the whole. What overlaps is told, what does not is not."""
+    tail = ("--data", data, "--labels", data / "labels.csv", "--split", "valid", "--device", "cpu", "--workers", "0")
+    runs = {half: tmp_path / f"chose-{half}" for half in ("both", "first")}
+    for half, root in runs.items():
+        train(settings(data, root, labels=data / "labels.csv", valid_half=half, epochs=1), reporter=Heard())
+    fitted = {}
+    for chose, half, overlap in (
+        ("first", "first", True), ("first", "second", False), ("first", "both", True), ("both", "second", True),
+    ):  # fmt: skip
+        fitted[chose, half] = tmp_path / f"{chose}-{half}.safetensors"
+        wish = ("--abstain", "coverage=0.5,confidence=0.6", "--output", fitted[chose, half], "--half", half)
+        done = invoke("calibrate", runs[chose], *tail, *wish)
+        assert done.returncode == 0, done.stderr
+        assert read_header(fitted[chose, half]).training["abstention"]["chose_epoch"] is overlap
+        assert ("these items chose the epoch" in " ".join(done.stderr.split())) == overlap
+    for of, half, told in (
+        (("first", "second"), "first", ""),
+        (("first", "second"), "second", "these very items"),
+        (("first", "second"), "both", "some of these items, or on all of them and more"),
+        (("first", "both"), "second", "some of these items, or on all of them and more"),
+    ):
+        done = invoke("test", "--checkpoint", fitted[of], *tail, "--half", half, "--abstain", "stored", "--json")
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout)["abstention"]["fitted_on_these"] == bool(told)
+        said = " ".join(done.stderr.split())
+        assert (f"was fitted on {told}:" in said) if told else "was fitted on" not in said
 
 
 def test_test_says_which_half_it_was_of(data, tmp_path):
