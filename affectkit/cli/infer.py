@@ -42,6 +42,9 @@ BRIEF = Brief(
     unless={"paths": "--camera"},
 )
 
+FEW, FIRST = 5, 3
+"""Up to how many images without a face are named, and how many of more."""
+
 
 def register(app: typer.Typer) -> None:
     """Add the command to ``app``."""
@@ -132,7 +135,7 @@ def _images(summary: dict[str, Any], settings: InferSettings, console: Console) 
     images = count_text(summary["images"], "image")
     faces = f"{count_text(summary['faces'], 'face')} in " if "faces" in summary else ""
     without = summary.get("images_without_face")
-    empty = f"; {count_text(without, 'image')} without a face" if without is not None else ""
+    empty = f"; {count_text(without, 'image')} without a face{_named(summary)}" if without is not None else ""
     of = count_text(summary["faces"], "face") if "faces" in summary else images
     if summary["images"]:
         console.note(f"{faces}{images} predicted{where}{empty}{_abstained(summary, of)}")
@@ -151,6 +154,15 @@ def _images(summary: dict[str, Any], settings: InferSettings, console: Console) 
             f"shard {summary['shard']} of {count_text(summary['listed'], 'image')}; once all are done: "
             f"affectkit merge {settings.results}"
         )
+
+
+def _named(summary: dict[str, Any]) -> str:
+    """Return the names of images without a face, where they are few, else the first of them."""
+    count = summary["images_without_face"]
+    names = summary.get("images_without_face_first", [])  # results of earlier versions lack it
+    if count <= FEW or not names:
+        return f": {', '.join(names)}" if names else ""
+    return f": {', '.join(names[:FIRST])} and {count - FIRST:,} more (rows with an empty Face)"
 
 
 def _left_out(summary: dict[str, Any], console: Console) -> None:

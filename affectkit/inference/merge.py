@@ -147,7 +147,8 @@ def _put_together(folder: Path, made: Path, parts: Sequence[Part], reporter: Rep
                 last = row[0]
                 found = with_faces and row[1] not in ("", None)
                 counts.faces += found
-                counts.without_face += with_faces and not found
+                if with_faces and not found:
+                    counts.add_empty(row[0])
             skipped = [row for name, row in block if name == SKIPPED]
             skips.writelines(map(csv_line, skipped))
             reasons += [{"image": row[0], "reason": row[1]} for row in skipped[: FIRST - len(reasons)]]
@@ -235,7 +236,7 @@ def _same(folder: Path, made: Path, table: str) -> bool:
     except DataError:
         return False
     for record in records:
-        for key in ("results", "skipped_list"):
+        for key in ("results", "skipped_list", "images_without_face_first"):  # the last is new, and in the table
             record.pop(key, None)
     return to_json(records[0]) == to_json(records[1])
 

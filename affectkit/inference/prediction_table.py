@@ -282,7 +282,8 @@ class PredictionTable:
             self.reasons += [{"image": name, "reason": reason}] if told else []
         else:
             counts.images += 1
-            counts.without_face += not faces
+            if self.with_faces and not faces:
+                counts.add_empty(name)
             counts.add_frames(entry["frames"])
 
     def _write_lists(self, inputs: Path, skips: Path) -> None:

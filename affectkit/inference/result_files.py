@@ -12,7 +12,7 @@ from affectkit.core.shards import Shard
 from affectkit.data.faces.selection import sum_left_out
 from affectkit.errors import UsageError
 from affectkit.inference.journal import ENTRY, Journal
-from affectkit.inference.table_layout import RECORD, ROWS, SKIPPED
+from affectkit.inference.table_layout import FIRST, RECORD, ROWS, SKIPPED
 from affectkit.inference.table_writer import GROWING, csv_line, growing_form
 
 NO_RESULTS = "Name --results DIR to be able to resume."
@@ -103,6 +103,7 @@ class ImageCounts:
 
     Attributes:
         without_face: images that were searched, and in which no face was found, or none was taken.
+        empty: names of the first of these.
         left_out: faces that were found and not taken, by reason.
         abstained: rows without a label, whose confidence was below the threshold.
     """
@@ -114,6 +115,7 @@ class ImageCounts:
     moving: int = 0
     frames: int = 0
     without_face: int = 0
+    empty: list[str] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
     abstained: int = 0
 
@@ -128,6 +130,7 @@ class ImageCounts:
         found: dict[str, Any] = {"images": self.images}
         if with_faces:
             found |= {"faces": self.faces, "images_without_face": self.without_face}
+            found["images_without_face_first"] = self.empty
         if with_abstained:
             found["abstained"] = self.abstained
         if with_limits:
@@ -136,6 +139,12 @@ class ImageCounts:
         if self.moving:
             found["more_frames"] = {"images": self.moving, "frames_not_looked_at": self.frames}
         return found
+
+    def add_empty(self, name: str) -> None:
+        """Count an image without a face."""
+        self.without_face += 1
+        if len(self.empty) < FIRST:
+            self.empty.append(name)
 
     def add_frames(self, frames: int) -> None:
         """Count an image that has so many frames, the first of which was read."""

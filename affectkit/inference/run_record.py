@@ -43,7 +43,8 @@ VIDEOS_FORM = {
 }  # fmt: skip
 """What a complete run of videos has recorded."""
 IMAGES_FORM = {
-    **RECORD_FORM, **_SKIPPED, "images": Count, "faces?": Count, "images_without_face?": Count, "abstained?": Count,
+    **RECORD_FORM, **_SKIPPED, "images": Count, "faces?": Count, "images_without_face?": Count,
+    "images_without_face_first?": list[str], "abstained?": Count,
     "faces_left_out?": LEFT_OUT, "results": str, "shard?": str, "listed?": Count,
     "more_frames?": {"images": Count, "frames_not_looked_at": Count},
 }  # fmt: skip

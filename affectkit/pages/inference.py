@@ -41,7 +41,8 @@ RECORD_SHOWN = {
 COUNTS = {
     "images", "faces", "skipped", "skipped_first", "format", "results", "classes", "videos", "sampled_frames", "rows",
     "videos_first", "video_results", "skipped_list", "videos_table", "timelines", "more_frames", "listed", "recursive",
-    "passed_over", "faces_left_out", "abstain_promise", "images_without_face", "frames_without_face",
+    "passed_over", "faces_left_out", "abstain_promise", "images_without_face",
+    "images_without_face_first", "frames_without_face",
 }  # fmt: skip
 """What stands elsewhere on the page, or says where files are."""
 

@@ -96,6 +96,8 @@ def test_landmarks_roll_and_what_lies_outside(trained, images, tmp_path, form):
     assert third == [3, 70, 10, 20, 18, 0.4, 0, 0, 72, 12, 84, 12, *[None] * 6]
     assert [rows[3][name] for name in FACE_COLUMNS] == [None] * 18
     assert (summary["images"], summary["faces"], summary["images_without_face"]) == (4, 7, 1)
+    assert summary["images_without_face_first"] == ["1.png"]
+    assert json.loads((tmp_path / "r" / "inference.json").read_text())["images_without_face_first"] == ["1.png"]
     assert summary["face_detector"] == "known" and "faces_left_out" not in summary
 
 
@@ -231,7 +233,10 @@ def test_the_command_line_tells_of_them(trained, images, tmp_path):
     options = ("--checkpoint", trained, "--faces", "known", "--workers", 0)
     plain = invoke("infer", images, *options)
     assert plain.returncode == 0
-    assert "7 faces in 4 images predicted; 1 image without a face\n" in plain.stderr and "left out" not in plain.stderr
+    assert (
+        "7 faces in 4 images predicted; 1 image without a face: 1.png\n" in plain.stderr
+        and "left out" not in plain.stderr
+    )
     found = invoke(
         "infer", images, *options, "--min-score", 0.5, "--max-faces", 1, "--json", "--results", tmp_path / "r"
     )
@@ -246,6 +251,34 @@ def test_the_command_line_tells_of_them(trained, images, tmp_path):
     assert "0 faces left out: 0 beyond --max-faces 5\n" in none.stderr
     refused = invoke("infer", images, *options, "--min-face", 0)
     assert refused.returncode == 2 and "--min-face" in refused.stderr
+
+
+def test_images_without_a_face_are_named_where_they_are_few(trained, images, tmp_path):
+    options = ("--checkpoint", trained, "--faces", "known", "--workers", 0)
+    for number in range(4, 8):
+        (images / f"{number}.png").write_bytes((images / "1.png").read_bytes())
+    assert "; 5 images without a face: 1.png, 4.png, 5.png, 6.png, 7.png\n" in invoke("infer", images, *options).stderr
+    (images / "8.png").write_bytes((images / "1.png").read_bytes())
+    told = "; 6 images without a face: 1.png, 4.png, 5.png and 3 more (rows with an empty Face)\n"
+    assert told in invoke("infer", images, *options, "--results", tmp_path / "r").stderr
+    again = invoke("infer", images, *options, "--results", tmp_path / "r", "--resume").stderr
+    assert told in again and "nothing to do" in again
+
+
+def test_names_of_images_without_a_face_are_those_of_shards_put_together(trained, images, tmp_path):
+    for number in range(4, 30):
+        (images / f"{number:02}.png").write_bytes((images / "1.png").read_bytes())
+    whole, _ = run(trained, images, results=tmp_path / "whole")
+    for number in (1, 2):
+        run(trained, images, results=tmp_path / "r", shard=f"{number}/2")
+    merged = merge(tmp_path / "r", reporter=Heard())
+    assert merged["images_without_face"] == 27 and len(merged["images_without_face_first"]) == 20
+    assert merged["images_without_face_first"] == whole["images_without_face_first"]
+    path = tmp_path / "r" / "inference.json"  # as an earlier version wrote it
+    record = json.loads(path.read_text())
+    del record["images_without_face_first"]
+    path.write_text(json.dumps(record))
+    assert merge(tmp_path / "r", reporter=Heard())["already_done"]
 
 
 # --- videos ----------------------------------------------------------------------------------------------------------
@@ -367,7 +400,7 @@ def age(folder, form):
         kept = [place for place, name in enumerate(rows[0]) if name not in NEW]
         path.write_text("".join(",".join(row[place] for place in kept) + "\n" for row in rows))
     record = json.loads((folder / "inference.json").read_text())
-    for name in ("face_detector", "face_detector_sha256", *LIMITS, "images_without_face"):
+    for name in ("face_detector", "face_detector_sha256", *LIMITS, "images_without_face", "images_without_face_first"):
         record.pop(name)
     (folder / "inference.json").write_text(json.dumps(record))
     if (folder / "shard.json").exists():
