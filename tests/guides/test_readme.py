@@ -50,6 +50,21 @@ def test_the_row_is_that_of_infer(tmp_path, monkeypatch):
             assert row[name] == value, name
 
 
+def test_what_the_row_does_not_show_is_said_before_it():
+    before, _, after = TEXT.partition("<!-- row of: infer images -->")
+    said = " ".join(before.split("```")[-1].split())
+    assert "`Margin`" in after and "`Margin`: the label's share minus the next" in said
+    assert "an empty one of a picture without" in said and "last digits vary with versions" in said
+
+
+def test_cpu_builds_that_could_not_be_had_stop_the_installation():
+    """pip would take the CUDA builds in their place."""
+    (lines,) = re.findall(r"```bash\n(pip install .+/whl/cpu.*?)```", TEXT, re.DOTALL)
+    first, second = lines.splitlines()
+    assert first.endswith(" &&") and second.strip().startswith("pip install . ") and "pip list | grep nvidia" in second
+    assert "All three must be there first" in TEXT[: TEXT.index(lines)]
+
+
 def test_what_it_lets_run_is_run():
     assert sum(block.mark.startswith("runnable") for block in blocks(README)) >= 2
 
