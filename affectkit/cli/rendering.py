@@ -30,8 +30,13 @@ def render_test(summary: dict[str, Any], console: Console, *, results: Path | No
         _abstention(summary["abstention"], console)
     if "groups" in summary:
         render_groups(summary["groups"], console)
+    if told := _made_by(summary.get("interval_methods", {})):
+        console.note(told)
+    if {"ece", "ece_top1"} <= summary["metrics"].keys():
+        console.note("ece: confidence against the share of the predicted class; ece_top1: against being right")
     if results is not None:
-        console.note(f"results: {results}")
+        by_class = "; recall by class with intervals: per_class.csv" if (results / "per_class.csv").is_file() else ""
+        console.note(f"results: {results}{by_class}")
     if summary["skipped"]:
         for item in summary["skipped"][:20]:
             console.warn(f"skipped: {item['reason']}")
@@ -42,6 +47,20 @@ def render_test(summary: dict[str, Any], console: Console, *, results: Path | No
         raise ThresholdError("; ".join(summary["missed"]) + ".")
     if summary["skipped"]:
         raise typer.Exit(EXIT_PARTIAL)
+
+
+def _made_by(methods: dict[str, str]) -> str:
+    """Return how the intervals were made: the exact ones by name, mostly one way for the others; empty without any."""
+    names: dict[str, list[str]] = {}
+    for name, method in methods.items():
+        if not method.startswith("no interval"):
+            names.setdefault(method, []).append(name)
+    if not names:
+        return ""
+    most = max(names, key=lambda method: len(names[method]))
+    others = [f"{method} of {', '.join(own)}" for method, own in names.items() if method != most]
+    rest = "the others" if others else "all"
+    return "95% intervals: " + "; ".join([*others, f"{most} of {rest}"])
 
 
 def render_groups(analysis: dict[str, Any], console: Console, *, of: str = "") -> None:

@@ -31,8 +31,9 @@ def register(app: typer.Typer) -> None:
     def test(resolved: Resolved[TestSettings], console: Console) -> None:
         """Test a checkpoint on labelled images.
 
-        Prints the metrics; with --results also writes results.json, a table a sample, the confusion matrix, recall by
-        class, and pictures. Metrics do not depend on --batch-size or --workers.
+        Prints the metrics with 95% intervals; with --results also writes results.json (how each interval was made
+        included), a table a sample, the confusion matrix, recall by class with exact intervals, and pictures. Metrics
+        do not depend on --batch-size or --workers.
 
         Examples:
             affectkit test --checkpoint runs/first --data faces --results results/first

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -131,7 +132,7 @@ def _test(tested: TestedModel, settings: TestSettings, reporter: Reporter) -> tu
         "precision": context.precision.name,
         **({"altered": str(settings.corrupt)} if settings.corrupt else {}),
         "metrics": metrics,
-        "intervals": task.recorded_intervals(results, clusters=own.clusters),
+        **task.recorded_intervals(results, clusters=own.clusters),
         **({} if own.cluster is None else {"cluster": own.cluster, "clusters": len(set(own.clusters))}),
         "selective": selective_accuracy(task, results),
         **wanted,
@@ -146,7 +147,9 @@ def _test(tested: TestedModel, settings: TestSettings, reporter: Reporter) -> tu
             which = "these very items" if same else "some of these items, or on all of them and more"
             reporter.warn(f"the threshold was fitted on {which}: what is seen of its promise here proves nothing.")
     if folder is not None:
-        context.group.run_on_main(lambda: _write(folder, task, results, summary, reporter))
+        context.group.run_on_main(
+            lambda: _write(folder, task, results, summary, clusters=own.clusters, reporter=reporter)
+        )
     return results, summary
 
 
@@ -202,8 +205,16 @@ def _data_record(settings: TestSettings, data: EvaluationData, results: Results)
     }
 
 
-def _write(folder: Path, task: Task, results: Results, summary: dict[str, Any], reporter: Reporter) -> None:
-    write_results(folder, task, results, reporter=reporter)
+def _write(
+    folder: Path,
+    task: Task,
+    results: Results,
+    summary: dict[str, Any],
+    *,
+    clusters: Sequence[str] | None,
+    reporter: Reporter,
+) -> None:
+    write_results(folder, task, results, clusters=clusters, reporter=reporter)
     remove_groups(folder)
     if "groups" in summary:
         write_groups(folder, summary["groups"], summary["metrics"])

@@ -169,7 +169,13 @@ class TestSettings(Tested):
         default_text="who is seen in prepared clips, else none",
     )
     min_group: int = setting(30, "Groups of fewer items are in no gap and no test.", low=2, group=GROUPS)
-    results: Path | None = setting(None, "Folder for tables and pictures.", group=DATA, metavar="FOLDER")
+    results: Path | None = setting(
+        None,
+        "Folder for results.json, test_results.csv (a row an item), per_class.csv (recall and precision of each "
+        "class with intervals), confusion_matrix.csv, plots/ and more; affectkit compare reads it.",
+        group=DATA,
+        metavar="FOLDER",
+    )
     force: bool = setting(False, "Write into a --results that is not empty.", group=DATA)
     fail_under: Parsed[dict[str, float]] | None = fail_under(
         "Exit 3 where a metric is worse: metric=value,metric=value; with --by also gap:metric=value.", group=RUN

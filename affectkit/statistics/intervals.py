@@ -87,6 +87,11 @@ class Estimate:
     clusters: int | None
     level: float
 
+    @property
+    def has_interval(self) -> bool:
+        """Return whether there are bounds."""
+        return math.isfinite(self.low) and math.isfinite(self.high)
+
 
 def estimate(
     measure: Measure,

@@ -357,7 +357,7 @@ class Task(ABC):
             clusters: (N,) what each item belongs to, where items of one are alike; None where items are independent.
         """
         found = estimates(self.measures(results), clusters=clusters)
-        return {one.name: (one.low, one.high) for one in found if np.isfinite([one.low, one.high]).all()}
+        return {one.name: (one.low, one.high) for one in found if one.has_interval}
 
     def selective_metrics(self, results: Results) -> dict[str, float]:
         """Return the metrics of ``SELECTIVE``, of a model that may abstain; empty for a task without classes. They
@@ -374,11 +374,18 @@ class Task(ABC):
         """
         raise UsageError(f"the model predicts {self.name}, not classes: it has no confidence by which to abstain.")
 
-    def recorded_intervals(self, results: Results, *, clusters: Sequence[str] | None = None) -> dict[str, list[float]]:
-        """Return ``intervals`` as records hold them; none for fewer than ``FEWEST`` items, which ``warnings`` says."""
-        if len(results.split) < FEWEST:
-            return {}
-        return {name: list(pair) for name, pair in self.intervals(results, clusters=clusters).items()}
+    def recorded_intervals(
+        self, results: Results, *, clusters: Sequence[str] | None = None, begin: str = ""
+    ) -> dict[str, dict[str, Any]]:
+        """Return ``intervals`` as records hold them, and under ``interval_methods`` how each was made, or why a metric
+        has none; both empty for fewer than ``FEWEST`` items, which ``warnings`` says. The keys begin with ``begin``.
+        """
+        few = len(results.split) < FEWEST
+        found = [] if few else estimates(self.measures(results), clusters=clusters)
+        return {
+            f"{begin}intervals": {one.name: [one.low, one.high] for one in found if one.has_interval},
+            f"{begin}interval_methods": {one.name: one.method for one in found},
+        }
 
     def decide(self, decision: Decision) -> None:
         """Take how ``rows`` are made of outputs from now on.

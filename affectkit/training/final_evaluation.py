@@ -162,13 +162,13 @@ def _test(trainer: Trainer, task: Task, stopping: StopFlag) -> dict[str, Any]:
         trainer.reporter.warn(f"test: {text}")
     found = {
         "test": task.metrics(results),
-        "test_intervals": task.recorded_intervals(results, clusters=clusters),
+        **task.recorded_intervals(results, clusters=clusters, begin="test_"),
         "test_images": len(results.split),
         **remarks,
     }
 
     def write() -> None:
-        write_results(trainer.run.test, task, results, reporter=trainer.reporter)
+        write_results(trainer.run.test, task, results, clusters=clusters, reporter=trainer.reporter)
         write_json(trainer.run.test / "results.json", found)
 
     trainer.group.run_on_main(write)

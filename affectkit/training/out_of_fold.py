@@ -131,7 +131,7 @@ def _intervals(
     before = {measure.name: measure for measure in task.measures(plain) if _without_temperature(measure.name)}
     chosen = [before.get(measure.name, measure) for measure in task.measures(calibrated)]
     found = estimates(chosen, clusters=groups) if chosen else []
-    return {one.name: (one.low, one.high) for one in found if math.isfinite(one.low) and math.isfinite(one.high)}
+    return {one.name: (one.low, one.high) for one in found if one.has_interval}
 
 
 def _without_temperature(name: str) -> bool:

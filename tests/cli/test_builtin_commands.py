@@ -159,6 +159,8 @@ def test_test_takes_it_by_name(crops, tmp_path):
     assert found["images"] == 18 and 0 <= found["metrics"]["top1"] <= 1
     low, high = found["intervals"]["top1"]
     assert low <= found["metrics"]["top1"] <= high
+    assert (found["interval_methods"]["top1"], found["interval_methods"]["kl"]) == ("Clopper-Pearson", "jackknife t")
+    assert found["interval_methods"]["ece"].startswith("no interval: ") and "ece" not in found["intervals"]
     altered = [
         json.loads(
             invoke(
@@ -169,6 +171,20 @@ def test_test_takes_it_by_name(crops, tmp_path):
     ]
     assert altered[0] == pytest.approx(altered[1], abs=1e-4)  # a face and its mirror image get the same answer
     assert altered[0]["kl"] == pytest.approx(found["metrics"]["kl"], abs=0.02)  # luma before or after resizing
+
+
+def test_test_says_how_intervals_were_made_and_where_recall_by_class_is(crops, tmp_path):
+    done = invoke("test", "--checkpoint", "builtin", "--data", crops, "--workers", "0", "--results", tmp_path / "r")
+    assert done.returncode == 0, done.stderr
+    assert "95% intervals: Clopper-Pearson of top1; jackknife t of the others\n" in done.stderr
+    assert "; ece_top1: against being right\n" in done.stderr
+    assert f"results: {tmp_path / 'r'}; recall by class with intervals: per_class.csv\n" in done.stderr
+    with (tmp_path / "r" / "per_class.csv").open(newline="") as stream:
+        rows = [row for row in csv.DictReader(stream) if row["support"] != "0"]
+    assert len(rows) > 1
+    for row in rows:
+        assert float(row["recall_low"]) <= float(row["recall"]) <= float(row["recall_high"])
+        assert row["recall_interval"] == "Clopper-Pearson"
 
 
 def test_eval_corruptions_takes_it_by_name(crops, tmp_path):

@@ -64,7 +64,8 @@ def test_a_class_of_less_than_an_image_has_no_balanced_weight():
 def test_few_items_have_neither_intervals_nor_a_silent_ece(count):
     task, results = ClassificationTask(SPEC), results_of(count)
     told, intervals = task.warnings(results), task.recorded_intervals(results)
-    assert any("too few for intervals" in text for text in told) == (intervals == {}) == (count < 10)
+    assert any("too few for intervals" in text for text in told) == (intervals["intervals"] == {}) == (count < 10)
+    assert (intervals["interval_methods"] == {}) == (count < 10)
     assert any(text.startswith("ece:") for text in told) == (count < 15)
     assert set(task.metrics(results)) <= set(task.metric_direction)
 

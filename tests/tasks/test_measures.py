@@ -10,6 +10,8 @@ import pytest
 
 from affectkit.core.spec import InputSpec
 from affectkit.data.split import Split
+from affectkit.evaluation.outputs import class_intervals
+from affectkit.statistics.exact import clopper_pearson
 from affectkit.statistics.measures import left_out
 from affectkit.tasks.audiovisual import AudiovisualOptions, AudiovisualTask
 from affectkit.tasks.base import Results
@@ -72,6 +74,25 @@ def test_measures_by_class_equal_those_of_the_table():
         assert measure.of() == pytest.approx(table[kind][CLASSES.index(name)]), measure.name
         checked += 1
     assert checked == 3 * len(CLASSES)
+
+
+def test_recall_by_class_has_exact_intervals_and_over_clusters_others():
+    results, task = of_classes(ClassificationTask), ClassificationTask(SPEC)
+    truth, right = results.fields["target"].argmax(1), results.outputs.argmax(1) == results.fields["target"].argmax(1)
+    exact = class_intervals(task, results, None)
+    for k in range(len(CLASSES)):
+        of_class = truth == k
+        low, high = clopper_pearson(int(right[of_class].sum()), int(of_class.sum()))
+        assert (exact["recall_low"][k], exact["recall_high"][k]) == pytest.approx((low, high), nan_ok=True)
+        assert exact["recall_interval"][k] == ("Clopper-Pearson" if of_class.any() else "no interval: not defined")
+    assert exact["recall_interval"].count("Clopper-Pearson") >= 3
+    assert list(exact) == ["recall_low", "recall_high", "recall_interval", "precision_low", "precision_high"]
+    clustered = class_intervals(task, results, [f"actor{k % 12}" for k in range(len(truth))])
+    assert clustered["recall_interval"][0] == "jackknife t over 12 clusters"
+    assert clustered["recall_low"][0] != exact["recall_low"][0]
+    ratings = RatingsTask(InputSpec("vca", 24, 24, classes=("valence",)))
+    split = Split("valid", Path("nowhere"), ["a.png"], ("valence",), ratings=np.ones((1, 1)))
+    assert class_intervals(ratings, Results(split, np.ones((1, 1), np.float32), {}), None) == {}
 
 
 @pytest.mark.parametrize(("loss", "missing"), [(None, set()), ("mse", set()), ("mse+ccc:0.5", {"loss"})])

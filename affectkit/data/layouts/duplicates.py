@@ -315,7 +315,7 @@ def drop_copies(
         return split, {}
     copies = find_copies(content_hashes({**compared, split.name: split}, reporter=reporter))[split.name]
     if text := copies.describe(noun, dropped=drop):
-        reporter.warn(text)
+        (reporter.note if drop else reporter.warn)(text)
     kept = split.select(~copies.any()) if drop and copies.any().any() else split
     if not len(kept):
         raise DataError(f"{text}; nothing else is there in {split.root}.", "Leave --drop-copies out.")
