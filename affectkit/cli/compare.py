@@ -33,7 +33,7 @@ BRIEF = Brief(
         "Models": "models names",
         "Data": "data labels split",
         "Comparison": "metrics common cluster by",
-        "Output": "results fail_under report json force",
+        "Output": "results fail_under fail_if_worse report json force",
     },
     required=("models",),
 )

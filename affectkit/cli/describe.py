@@ -304,6 +304,10 @@ def _next_step(summary: dict[str, Any], settings: DescribeSettings, console: Con
     near = searched or summary["copies"]
     count = sum(one["in_earlier"] for one in near["splits"].values())
     if not count or "clips" in summary:
+        if len(near["splits"]) == 1 and settings.results is not None and near["clusters"]:
+            console.note(
+                "one split: near_duplicates.csv lists its copies; a table without them is written of data with several"
+            )
         return
     kind = "an exact copy" if alike else "a copy"
     text = f"{count_text(count, 'image')} of later splits {'has' if count == 1 else 'have'} {kind} in an earlier one"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from affectkit.comparison.checkpoints import test_checkpoint
 from affectkit.comparison.clusters import INDEPENDENT, Clusters, find_clusters, likely_cluster
 from affectkit.comparison.difference_groups import FILES, difference_groups, write_difference_groups
 from affectkit.comparison.differences import LEVEL, Row, compare_models, pairs_of
+from affectkit.comparison.margins import describe_held, missed_margins, worse_models
 from affectkit.comparison.matching import Matched, match, same_outputs
 from affectkit.comparison.result_folders import is_tested, read_folder
 from affectkit.comparison.shared_labels import rename_classes
@@ -30,7 +31,7 @@ from affectkit.data.layouts.label_map import read_label_map
 from affectkit.errors import DataError, UsageError
 from affectkit.evaluation.groups import remove_groups
 from affectkit.metrics.same import known_as
-from affectkit.settings.compare import DIFFERENCE, CompareSettings
+from affectkit.settings.compare import CompareSettings
 from affectkit.statistics.measures import left_out
 
 EXACT, ROUNDED = 1e-9, 1e-3
@@ -70,7 +71,7 @@ def compare(settings: CompareSettings, *, reporter: Reporter) -> dict[str, Any]:
             reporter.note(note)
     for text in matched.notes:
         reporter.warn(text)
-    metrics, margins, unusable = _chosen(settings.metrics, margins, matched.models)
+    metrics, margins, unusable = _chosen(settings.metrics, margins, settings.fail_if_worse, matched.models)
     of_metrics = [*_check_recorded(models, metrics), *unusable]
     for text in of_metrics:
         reporter.warn(text)
@@ -86,12 +87,11 @@ def compare(settings: CompareSettings, *, reporter: Reporter) -> dict[str, Any]:
     )
     by_group = {} if settings.by is None else _by_group(settings, matched, metrics, clusters, reporter)
     record = _record(settings, matched, rows, clusters, notes) | by_group
-    record["missed"] = missed_margins(
-        rows,
-        margins,
-        names[0],
-        same={model.name for model in matched.models[1:] if same_outputs(matched.models[0], model)},
-    )
+    same = {model.name for model in matched.models[1:] if same_outputs(matched.models[0], model)}
+    record["missed"] = missed_margins(rows, margins, names[0], same=same)
+    record["missed"] += worse_models(rows, [known_as(name, metrics) for name in settings.fail_if_worse], names[0])
+    if (held := describe_held(margins, settings.fail_if_worse)) and not record["missed"]:
+        reporter.note(held)
     if settings.results is not None:
         _write(settings.results, record)
     return record
@@ -152,7 +152,7 @@ def _is_run(path: Path) -> bool:
 
 
 def _chosen(
-    wanted: Sequence[str], margins: dict[str, float], models: Sequence[TestedModel]
+    wanted: Sequence[str], margins: dict[str, float], watched: Sequence[str], models: Sequence[TestedModel]
 ) -> tuple[list[str], dict[str, float], list[str]]:
     """Return the metrics that are compared, the margins by them (``metrics.same``), and notes on those that are not.
 
@@ -185,7 +185,7 @@ def _chosen(
             notes.append(f"{', '.join(sorted(unequal))}: not compared, for the models have losses of their own")
         if others:
             notes.append(f"not compared, for they are no sums over items: {list_some(others, 20)}")
-    names += [name for name in margins if name not in names]
+    names += [name for name in (*margins, *(known_as(one, shared) for one in watched)) if name not in names]
     for name in names:
         if name in unequal:
             raise UsageError(f"--metrics {name}: the models have losses of their own, whose values cannot be compared.")
@@ -313,30 +313,6 @@ def _by_group(
 
 
 # --- record -----------------------------------------------------------------------------------------------------------
-
-
-def missed_margins(
-    rows: Sequence[Row], margins: dict[str, float], first: str, *, same: Collection[str] = ()
-) -> list[str]:
-    """Write a sentence for every model that is not shown to be within a margin of the ``first``; NaN misses.
-
-    A margin of -0.01 is held where the whole interval of the difference, counted so that above 0 the other model is
-    better, lies above -0.01: non-inferiority at the one-sided 2.5% level (Piaggio et al. 2012, CONSORT's extension).
-    Models of ``same`` give the very outputs of the first, and are within every margin below 0: nothing varies, so that
-    their differences have no interval.
-    """
-    missed = []
-    for metric, margin in margins.items():
-        for row in rows:
-            if row.second in same and row.difference > margin:
-                continue
-            if row.metric == metric and row.first == first and not row.least_gain > margin:
-                found = "not defined (NaN)" if math.isnan(row.least_gain) else f"{row.least_gain:.6g}"
-                missed.append(
-                    f"{DIFFERENCE}{metric} of {row.second}: the interval's end at which it is worst is {found}; above "
-                    f"{margin:g} was asked for"
-                )
-    return missed
 
 
 def _record(

@@ -11,6 +11,7 @@ from torch import nn
 from affectkit.checkpoints.checkpoint import load_model_and_task
 from affectkit.checkpoints.description import Described, checkpoint_notes
 from affectkit.checkpoints.onnx_file import is_onnx
+from affectkit.core.files import read_json
 from affectkit.core.progress import Reporter
 from affectkit.engines.choice import choose_engine
 from affectkit.engines.engine import Engine
@@ -54,6 +55,8 @@ def load_tested(settings: Any, *, reporter: Reporter, of_rows: str | None = None
         UsageError: an .onnx file takes clips, whose reconstructions are torch's to compute.
         CheckpointError, DeviceError: as of ``choose_engine`` and ``load_model``.
     """
+    if text := _still_training(settings.checkpoint):
+        reporter.warn(text)
     goes_on = settings.engine == "auto" and of_rows == "torch" and not is_onnx(settings.checkpoint)
     choice = choose_engine(settings.checkpoint, of_rows if goes_on else settings.engine, **settings.computing())
     if goes_on:
@@ -76,3 +79,11 @@ def load_tested(settings: Any, *, reporter: Reporter, of_rows: str | None = None
         reporter.note(text)
     task = make_task(engine.spec, engine.header.training.get("task_options"))
     return TestedModel(choice.path, "onnx", engine, engine, task, context)
+
+
+def _still_training(checkpoint: Path | None) -> str:
+    """Return that a run folder is not done; empty for one that is, and for files."""
+    status = None if checkpoint is None else checkpoint / "status.json"
+    if status is None or not status.is_file() or read_json(status, {"state?": str}).get("state") != "running":
+        return ""
+    return f"{checkpoint} is still training, or was killed: this is its best epoch so far, and another may come."

@@ -11,13 +11,19 @@ from affectkit.core.progress import Reporter
 from affectkit.data.loading.image_or_clip import image_of_item
 from affectkit.evaluation.recorded_outputs import write_outputs
 from affectkit.statistics.intervals import estimates
-from affectkit.tasks.base import Results, Task
+from affectkit.tasks.base import Figure, Results, Task
 
 PER_CLASS = "per_class.csv"
 
 
 def write_results(
-    folder: Path, task: Task, results: Results, *, clusters: Sequence[str] | None, reporter: Reporter
+    folder: Path,
+    task: Task,
+    results: Results,
+    *,
+    clusters: Sequence[str] | None,
+    figures: bool = True,
+    reporter: Reporter,
 ) -> None:
     """Write the per-sample table, the further tables and the figures of ``results`` into ``folder``.
 
@@ -26,11 +32,16 @@ def write_results(
         task: whose results they are.
         results: of a split that nothing was chosen by.
         clusters: (N,) what each item belongs to, see ``Task.intervals``; intervals by class are over these.
+        figures: whether they are wanted; else those of a test before this one are removed.
         reporter: hears of the figures.
     """
     more = {PER_CLASS: class_intervals(task, results, clusters)}
     write_tables(folder, task, results, samples="test_results.csv", more=more, reporter=reporter)
-    draw_figures(folder / task.figures_folder, task, results, reporter=reporter)
+    if figures:
+        draw_figures(folder / task.figures_folder, task, results, reporter=reporter)
+    elif (folder / task.figures_folder).is_dir():
+        for file in _figures(task, results):
+            (folder / task.figures_folder / file).unlink(missing_ok=True)
 
 
 def class_intervals(task: Task, results: Results, clusters: Sequence[str] | None) -> dict[str, list[Any]]:
@@ -65,10 +76,14 @@ def write_tables(
 
 def draw_figures(folder: Path, task: Task, results: Results, *, reporter: Reporter) -> None:
     """Draw the figures of ``results`` into ``folder``."""
-    figures = task.figures(results, lambda position: image_of_item(results.split, task.spec, position))
-    figures |= task.registered_figures(results)
+    figures = _figures(task, results)
     reporter.start("drawing", len(figures), "pictures")
     for file, draw in figures.items():
         draw(folder / file)
         reporter.advance()
     reporter.finish()
+
+
+def _figures(task: Task, results: Results) -> dict[str, Figure]:
+    figures = task.figures(results, lambda position: image_of_item(results.split, task.spec, position))
+    return figures | task.registered_figures(results)

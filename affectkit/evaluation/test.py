@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -106,6 +105,8 @@ def _test(tested: TestedModel, settings: TestSettings, reporter: Reporter) -> tu
     notes = metric_notes(task, results)
     for text in notes["remarks"]:
         reporter.warn(text)
+    for text in task.remarks(results):
+        reporter.note(text)
     metrics = {**task.metrics(results), **task.selective_metrics(results)}
     own = groups.select(_rows_of(results, data.split))
     by_group: dict[str, Any] = {}
@@ -147,9 +148,9 @@ def _test(tested: TestedModel, settings: TestSettings, reporter: Reporter) -> tu
             which = "these very items" if same else "some of these items, or on all of them and more"
             reporter.warn(f"the threshold was fitted on {which}: what is seen of its promise here proves nothing.")
     if folder is not None:
-        context.group.run_on_main(
-            lambda: _write(folder, task, results, summary, clusters=own.clusters, reporter=reporter)
-        )
+        pictures = {"clusters": own.clusters, "figures": settings.pictures, "reporter": reporter}
+        context.group.run_on_main(lambda: write_results(folder, task, results, **pictures))
+        context.group.run_on_main(lambda: _write(folder, summary))
     return results, summary
 
 
@@ -205,16 +206,7 @@ def _data_record(settings: TestSettings, data: EvaluationData, results: Results)
     }
 
 
-def _write(
-    folder: Path,
-    task: Task,
-    results: Results,
-    summary: dict[str, Any],
-    *,
-    clusters: Sequence[str] | None,
-    reporter: Reporter,
-) -> None:
-    write_results(folder, task, results, clusters=clusters, reporter=reporter)
+def _write(folder: Path, summary: dict[str, Any]) -> None:
     remove_groups(folder)
     if "groups" in summary:
         write_groups(folder, summary["groups"], summary["metrics"])

@@ -282,7 +282,8 @@ def _report(choice: Choice, predictor: Predictor, inputs: InputSelection, report
     for text in checkpoint_notes(predictor.engine):
         reporter.note(text)
     if predictor.face_detector is not None:
-        reporter.note(f"faces: {faces_text(predictor.face_detector)}")
+        why = "; a face crop is taken whole" if predictor.face_detector.how == "auto" else ""
+        reporter.note(f"faces: {faces_text(predictor.face_detector)}{why}")
         for text in LEFT_OUT if predictor.face_detector.how != "auto" else weights_faults():
             reporter.warn(text)
     elif text := note_on_whole_pictures(predictor.engine, inputs.inputs):

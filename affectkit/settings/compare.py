@@ -100,6 +100,13 @@ class CompareSettings(TestedData):
         group=COMPARING,
         metavar="difference:METRIC=MARGIN,...",
     )
+    fail_if_worse: tuple[str, ...] = setting(
+        (),
+        "Exit 3 where a model is shown to be worse than the first in one of these metrics: Holm's p is at most 0.05. A "
+        "difference that is not shown passes, however few the items are.",
+        group=COMPARING,
+        metavar="METRIC,...",
+    )
 
     def rules(self) -> list[str]:
         """Name the faults between settings."""

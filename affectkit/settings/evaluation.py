@@ -176,6 +176,7 @@ class TestSettings(Tested):
         group=DATA,
         metavar="FOLDER",
     )
+    pictures: bool = setting(True, "Draw pictures into --results, too: most of a small test's time.", group=DATA)
     force: bool = setting(False, "Write into a --results that is not empty.", group=DATA)
     fail_under: Parsed[dict[str, float]] | None = fail_under(
         "Exit 3 where a metric is worse: metric=value,metric=value; with --by also gap:metric=value.", group=RUN
@@ -184,6 +185,7 @@ class TestSettings(Tested):
     def rules(self) -> list[str]:
         """Name the faults between settings."""
         faults = super().rules() + (["--force needs --results."] if self.force and self.results is None else [])
+        faults += [] if self.pictures or self.results else ["--no-pictures needs --results."]
         if self.min_group != 30 and self.by is None:
             faults.append("--min-group: of groups; --by COLUMN,... names them.")
         if self.groups is not None and self.by is None and self.cluster is None:

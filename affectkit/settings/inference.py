@@ -55,7 +55,7 @@ def found_faces() -> Any:
         parse=parse_faces,
         group=FACES,
         metavar="|".join((*RESERVED, "NAME[:FILE]")),
-        default_text="auto for the built-in model, else none",
+        default_text="auto for models of face crops (the built-in one, and trained from it), else none",
     )
 
 

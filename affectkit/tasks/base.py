@@ -349,6 +349,10 @@ class Task(ABC):
             else []
         )
 
+    def remarks(self, results: Results) -> list[str]:
+        """Return what a user who looks at the metrics of ``results`` wants to know beside them, a line each."""
+        return []
+
     def intervals(self, results: Results, *, clusters: Sequence[str] | None = None) -> dict[str, tuple[float, float]]:
         """Compute 95% intervals of the metrics that have one, by name (``statistics.intervals``).
 

@@ -31,6 +31,7 @@ from affectkit.statistics.measures import (
 from affectkit.tasks.base import Batch, Figure, Results, Task, shown_as
 from affectkit.tasks.baselines import class_baselines
 from affectkit.tasks.decision import ABSTAINED, ENTROPY, MARGIN, Decision
+from affectkit.tasks.remarks import confusions, of_temperature
 
 if TYPE_CHECKING:
     import torch
@@ -169,6 +170,14 @@ class CategoricalTask(Task):
                 "confidences and nll mean nothing; read *_uncalibrated, or train it again."
             )
         return found + self._of_absent_classes(results.split.counts())
+
+    def remarks(self, results: Results) -> list[str]:
+        target = results.fields["target"].astype(np.float64)
+        found = (
+            confusions(self.confusion(results), self.spec.classes),
+            of_temperature(results.outputs, target, self.spec.temperature),
+        )
+        return [text for text in found if text]
 
     def _of_absent_classes(self, counts: Mapping[str, int]) -> list[str]:
         absent = [name for name, number in counts.items() if not number]

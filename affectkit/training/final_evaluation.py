@@ -47,6 +47,8 @@ def evaluate_best(trainer: Trainer, stopping: StopFlag) -> dict[str, Any]:
         )
     lower = trainer.task.metric_direction[settings.monitor] == "min"
     trainer.reporter.note(describe_best(trainer.state, settings, lower_is_better=lower))
+    if text := advice_on_fine_tuning(trainer.state, settings):
+        trainer.reporter.warn(text)
     model = trainer.learner.evaluated
     header = read_header(run.best, verify=settings.verify)
     load_tensors(model, run.best, checksum=header.checksum)
@@ -101,6 +103,16 @@ def describe_best(state: TrainState, settings: TrainSettings, *, lower_is_better
     else:
         end = f"the {count_text(after, 'epoch')} after it {'was' if after == 1 else 'were'} no better"
     return f"best epoch {state.best_epoch} of {settings.epochs}: {value}{'; ' + end if end else ''}"
+
+
+def advice_on_fine_tuning(state: TrainState, settings: TrainSettings) -> str:
+    """Return what to try where later epochs made worse what ``--init`` gave; empty where none did."""
+    if settings.init is None or state.best_epoch != 1 or state.epoch < 3:
+        return ""
+    less = f"a lower --lr, as {settings.lr / 10:.1g}"
+    tries = less if settings.tune == "last" else f"--tune last --lr 0.003, which trains the last layer alone, or {less}"
+    lost = f"training on took away what the model of --init {settings.init} knew"
+    return f"the best epoch is the first: {lost}. Try {tries}."
 
 
 def _threshold(trainer: Trainer, task: Task, results: Results) -> dict[str, Any] | None:

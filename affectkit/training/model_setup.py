@@ -10,6 +10,7 @@ from torch import nn
 
 from affectkit.checkpoints.find import find_checkpoint
 from affectkit.config import plain
+from affectkit.core.assets import model_file
 from affectkit.core.clipspec import describe_levels
 from affectkit.core.progress import Reporter
 from affectkit.core.randomness import address_seed
@@ -22,6 +23,11 @@ from affectkit.runtime.context import RunContext
 from affectkit.runtime.device import prepare_model
 from affectkit.settings.training import TrainSettings
 from affectkit.training.data_setup import DataSetup
+
+KNOWN_PICTURES = (
+    "the built-in model learned from FER+, whose images are those of FER-2013: a test on images from there is on what "
+    "it has seen"
+)
 
 
 def set_up_model(
@@ -67,6 +73,8 @@ def initial_model(
         how = {} if settings.verify else {"verify": False}  # which families of others need not know
         taken = family.load_weights(model, file, classes=spec.classes, key=key, **how)
         reporter.note(f"initial weights: {taken}")
+        if model_file(settings.init) is not None:
+            reporter.note(KNOWN_PICTURES)
         frozen = settings.stage == "solver" or settings.tune != "all"
         check_initial_level(file, spec, frozen=frozen, reporter=reporter)
         if settings.reset_mask and isinstance(model, StagedModel):

@@ -296,6 +296,17 @@ def test_cremads_clips_are_taken_by_actor(tmp_path):
     assert "clips of one actor are alike" in run(*made, "--draws", 100).stderr
 
 
+def test_worse_fails_where_it_is_shown_and_not_where_it_is_not(folders, tmp_path):
+    a, b = folders  # b is much better
+    done = run(b, a, "--draws", 200, "--fail-if-worse", "accuracy,top1")
+    assert done.exit_code == 3 and "accuracy of a is shown to be worse than that of b" in done.stderr
+    done = run(a, b, "--draws", 200, "--fail-if-worse", "top1")
+    assert done.exit_code == 0 and "held: top1 not shown to be worse" in done.stderr
+    few = two_folders(tmp_path, count=20, skills=(1.0, 0.9))
+    assert run(*few, "--draws", 200, "--fail-if-worse", "accuracy").exit_code == 0
+    assert run(*few, "--draws", 200, "--fail-under", "difference:accuracy=-0.01").exit_code == 3
+
+
 def test_accuracy_names_top1_of_distributions(tmp_path):
     a, b = two_folders(tmp_path, count=60, kind="distribution")
     found = compared(a, b, "--metrics", "accuracy", "--fail-under", "difference:accuracy=-0.9")

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from affectkit.training import time_left as module
-from affectkit.training.final_evaluation import describe_best
+from affectkit.training.final_evaluation import advice_on_fine_tuning, describe_best
 from affectkit.training.time_left import TimeLeft
 
 
@@ -76,6 +76,22 @@ def test_the_best_epoch_is_explained(state, lower, wanted):
     settings = SimpleNamespace(monitor="kl", epochs=20, early_stop=3)
     text = describe_best(SimpleNamespace(**dict(zip(names, state, strict=True))), settings, lower_is_better=lower)
     assert wanted in text
+
+
+@pytest.mark.parametrize(
+    ("epochs", "best", "tune", "init", "wanted"),
+    [
+        (6, 1, "all", "builtin", "Try --tune last --lr 0.003, which trains the last layer alone, or a lower --lr,"),
+        (6, 1, "last", "builtin", "knew. Try a lower --lr, as 0.0001."),
+        (6, 2, "all", "builtin", ""),
+        (2, 1, "all", "builtin", ""),
+        (6, 1, "all", None, ""),
+    ],
+)  # fmt: skip
+def test_fine_tuning_that_only_made_worse_is_told_with_what_to_try(epochs, best, tune, init, wanted):
+    state = SimpleNamespace(epoch=epochs, best_epoch=best)
+    text = advice_on_fine_tuning(state, SimpleNamespace(init=init, tune=tune, lr=0.001))
+    assert wanted in text and bool(text) == bool(wanted)
 
 
 def test_a_single_epoch_is_the_best_without_a_reason():

@@ -25,7 +25,7 @@ from affectkit.data.layouts.clip_downloads import COMMANDS, clips_in
 from affectkit.data.layouts.emotic import is_emotic
 from affectkit.data.layouts.near_datasets import ARCHIVES, instead_of_file, what_it_holds
 from affectkit.data.layouts.rating_scale import Scale, scale_text
-from affectkit.data.layouts.stated import stated_in
+from affectkit.data.layouts.stated import made_by, stated_in
 from affectkit.data.layouts.stimuli import read_stimuli, stimuli_in
 from affectkit.data.layouts.tables import read_header, read_tables
 from affectkit.data.split import Split
@@ -222,7 +222,7 @@ def find_tables(search: Search) -> Source | None:
         choice=replace(labels.choice, known=(*labels.choice.known, *stated.classes)),
         follow_links=labels.follow_links,
     )
-    if search.class_folders:
+    if search.class_folders and made_by(search.root) != "datasplit":  # whose tables are of these folders
         search.notes.append("class folders are here as well: the tables are used")
     return search.source("tables", splits, notes, chosen=True)
 

@@ -34,3 +34,11 @@ def stated_in(root: Path) -> Stated:
         return Stated()
     low, high = found.get("rating_scale", (0.0, 0.0))
     return Stated((float(low), float(high)) if low < high else None, tuple(found.get("classes", ())))
+
+
+def made_by(root: Path) -> str:
+    """Return the command that the manifest in ``root`` says has made it; empty where it says none."""
+    try:
+        return str(read_json(root / MANIFEST, {"command?": str}).get("command", ""))
+    except DataError:
+        return ""

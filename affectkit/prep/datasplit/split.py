@@ -358,7 +358,8 @@ class _SplitRun(SplitScan):
             self.reporter.warn(
                 f"{count_text(len(duplicates), 'image stands', 'images stand')} on both sides with the same bytes (in "
                 f"{count_text(files, 'file')}), such as "
-                f"{pair}. The test side then measures what was trained on; the manifest lists them."
+                f"{pair}. The test side then measures what was trained on; the manifest lists them. Remove one of each "
+                "before the split, or leave them out with train --drop-copies and test --drop-copies."
             )
         same = same_names(journal) if journal.header["identity"]["plain_csv"] else {}
         if same:

@@ -1,0 +1,56 @@
+"""What stands beside the metrics of a model over classes: which classes it takes for which, and what its temperature
+does."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from affectkit.metrics import calibration
+
+MOST = 3
+"""Confusions that are named."""
+
+
+def confusions(counts: np.ndarray, classes: Sequence[str]) -> str:
+    """Name the most frequent confusions; empty where there is none.
+
+    Args:
+        counts: (C, C), a row for each true class.
+        classes: their names.
+    """
+    wrong = counts - np.diag(np.diag(counts))
+    pairs = [np.unravel_index(place, wrong.shape) for place in np.argsort(-wrong, axis=None, kind="stable")[:MOST]]
+    told = [
+        f"{classes[true]} as {classes[taken]} {wrong[true, taken]:,} of {counts[true].sum():,}"
+        for true, taken in pairs
+        if wrong[true, taken]
+    ]
+    return f"most frequent confusions: {', '.join(told)}" if told else ""
+
+
+def of_temperature(outputs: np.ndarray, target: np.ndarray, temperature: float) -> str:
+    """Say what is computed with the temperature, and whether it makes confidences here worse, beyond chance (by more
+    than two standard errors); empty where it is 1.
+
+    Args:
+        outputs: logits (N, C).
+        target: shares (N, C).
+        temperature: of the model.
+    """
+    if temperature == 1:
+        return ""
+    tiny = np.finfo(float).tiny
+    with_it, without = (
+        -(target * np.log(np.maximum(calibration.softmax(outputs, one), tiny))).sum(1) for one in (temperature, 1.0)
+    )
+    text = f"loss and *_uncalibrated are without the temperature, {temperature:.3g}; nll, ece and brier with it"
+    change = with_it - without
+    if len(change) > 1 and change.mean() > 2 * change.std(ddof=1) / math.sqrt(len(change)):
+        text += (
+            f". It makes confidences worse here: cross-entropy {with_it.mean():.4f}, without it {without.mean():.4f}; "
+            "it was fitted on other images, perhaps few (train --calibrate none fits none)"
+        )
+    return text
