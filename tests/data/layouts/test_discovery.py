@@ -135,14 +135,12 @@ def test_tables_win_over_folders(tmp_path: Path) -> None:
     assert any("the tables are used" in note for note in source.notes)
 
 
-def test_the_tables_of_a_split_are_of_its_folders(tmp_path: Path) -> None:
-    from affectkit.settings.datasplit import DatasplitSettings  # noqa: F401 - it is there
-    from support import invoke
-
-    for number in range(10):
-        save(tmp_path / "raw" / f"{'ab'[number % 2]}" / f"{number}.png", number)
-    assert invoke("datasplit", tmp_path / "raw", "--output", tmp_path / "split").returncode == 0
-    assert find_dataset(tmp_path / "split").notes == []
+def test_the_tables_of_datasplit_are_of_its_folders(tmp_path: Path) -> None:
+    touch(tmp_path, "train/a/1.png", "train/b/2.png")
+    (tmp_path / "train.csv").write_text("filename,label\ntrain/a/1.png,a\ntrain/b/2.png,b\n")
+    (tmp_path / "manifest.json").write_text('{"command": "datasplit", "classes": [{"name": "a"}]}')
+    source = find_dataset(tmp_path)
+    assert source.layout == "tables" and not any("the tables are used" in note for note in source.notes)
 
 
 def test_a_stray_table_does_not_hide_folders(tmp_path: Path) -> None:
